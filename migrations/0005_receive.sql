@@ -1,0 +1,82 @@
+-- Storing what came in: one call, one round trip, one transaction for a batch of texts.
+--
+-- Contacts and conversations are made where they are missing, in key order, so that two servers' batches wait for
+-- each other instead of locking crosswise; then the texts go in, and only those that really did (a repeat is a no-op)
+-- raise the unread counts, each conversation once however many texts it got. Each statement sees what others committed
+-- before it, so a contact that another server makes at this instant is found, not missed.
+create function receive_texts(
+    workspaces uuid[], integrations uuid[], numbers uuid[], providers text[], provider_sids text[],
+    senders text[], contents text[], previews text[], segments smallint[], media jsonb[],
+    message_ids uuid[], conversation_ids uuid[], contact_ids uuid[])
+    returns table (place bigint, added boolean, message_id uuid, conversation_id uuid)
+    language plpgsql
+as $$
+#variable_conflict use_column
+begin
+    insert into contacts (workspace_id, id, phone_number)
+    select distinct on (t.workspace, t.sender) t.workspace, t.contact, t.sender
+      from unnest(workspaces, senders, contact_ids) as t (workspace, sender, contact)
+     where not exists (select from contacts c where c.workspace_id = t.workspace and c.phone_number = t.sender)
+     order by t.workspace, t.sender
+        on conflict do nothing;
+
+    insert into conversations (workspace_id, id, contact_id, number_id)
+    select distinct on (t.workspace, c.id, t.number) t.workspace, t.conversation, c.id, t.number
+      from unnest(workspaces, numbers, senders, conversation_ids) as t (workspace, number, sender, conversation)
+      join contacts c on c.workspace_id = t.workspace and c.phone_number = t.sender
+     where not exists (select from conversations v
+                        where v.workspace_id = t.workspace and v.contact_id = c.id and v.number_id = t.number)
+     order by t.workspace, c.id, t.number
+        on conflict do nothing;
+
+    return query
+    with arrived as (
+        select t.place, t.workspace, t.integration, t.number, t.provider, t.provider_sid, t.content, t.preview,
+               t.segments, t.media, t.message, c.id as contact, v.id as conversation
+          from unnest(workspaces, integrations, numbers, providers, provider_sids, senders, contents, previews,
+                      segments, media, message_ids)
+               with ordinality as t (workspace, integration, number, provider, provider_sid, sender, content, preview,
+                                     segments, media, message, place)
+          join contacts c on c.workspace_id = t.workspace and c.phone_number = t.sender
+          join conversations v on v.workspace_id = t.workspace and v.contact_id = c.id and v.number_id = t.number
+    ), added as (
+        insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction,
+                              content, message_type, status, provider, provider_sid, segments)
+        select a.workspace, a.message, a.conversation, a.contact, a.number, a.integration, 'inbound',
+               a.content, case when jsonb_array_length(a.media) > 0 then 'media' else 'text' end,
+               'received', a.provider, a.provider_sid, a.segments
+          from arrived a
+         order by a.workspace, a.conversation, a.place
+            on conflict (workspace_id, integration_id, provider_sid) do nothing
+        returning workspace_id, id, conversation_id
+    ), pictured as (
+        insert into message_media (workspace_id, id, message_id, position, content_type, source_url)
+        select a.workspace, (m.value ->> 'id')::uuid, n.id, m.position - 1, m.value ->> 'content_type', m.value ->> 'url'
+          from arrived a
+          join added n on n.workspace_id = a.workspace and n.id = a.message
+         cross join jsonb_array_elements(a.media) with ordinality as m (value, position)
+    ), grown as (
+        select a.workspace, a.conversation, count(*)::integer as texts, max(a.place) as last
+          from arrived a
+          join added n on n.workspace_id = a.workspace and n.id = a.message
+         group by a.workspace, a.conversation
+    ), touched as (
+        update conversations v
+           set unread_count = v.unread_count + g.texts,
+               status = 'open', snoozed_until = null,
+               last_message_at = now(), last_message_preview = l.preview, last_message_direction = 'inbound',
+               last_message_status = 'received', last_message_id = l.message, updated_at = now()
+          from grown g
+          join arrived l on l.workspace = g.workspace and l.conversation = g.conversation and l.place = g.last
+         where v.workspace_id = g.workspace and v.id = g.conversation
+    )
+    select a.place, n.id is not null,
+           coalesce(n.id, (select m.id from messages m
+                            where m.workspace_id = a.workspace and m.integration_id = a.integration
+                              and m.provider_sid = a.provider_sid)),
+           a.conversation
+      from arrived a
+      left join added n on n.workspace_id = a.workspace and n.id = a.message;
+end $$;
+grant execute on function receive_texts(uuid[], uuid[], uuid[], text[], text[], text[], text[], text[], smallint[],
+                                        jsonb[], uuid[], uuid[], uuid[]) to messagehub_system;

@@ -1,0 +1,199 @@
+//! The only ways to the database. A person's work goes through a `WorkspaceTx`, where row-level security shows what that
+//! person may see of one workspace and nothing else; work that has no person goes through a `SystemTx`.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, Postgres, Transaction};
+
+use crate::error::{Error, Result};
+use crate::events::{Bus, Event};
+use crate::ids::{UserId, WorkspaceId};
+
+pub mod embedded;
+pub mod migrate;
+
+#[derive(Clone)]
+pub struct Db {
+    people: PgPool,
+    system: PgPool,
+    bus: Bus,
+}
+
+/// A person at work in a workspace: whose rights a `WorkspaceTx` has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    pub workspace: WorkspaceId,
+    pub user: UserId,
+}
+
+impl Db {
+    /// Opens the pools. Refuses when people's role could see more than the policies show.
+    pub async fn open(options: PgConnectOptions, connections: u32, bus: Bus) -> Result<Self> {
+        let people = pool(options.clone(), connections, "set role messagehub_people");
+        let system = pool(options, connections, "set role messagehub_system");
+        let db = Self {
+            people,
+            system,
+            bus,
+        };
+        db.refuse_a_role_that_bypasses().await?;
+        Ok(db)
+    }
+
+    /// A transaction with the rights of `seat`. One round trip opens it.
+    pub async fn workspace(&self, seat: Seat) -> Result<WorkspaceTx> {
+        // Two ids of our own types: nothing in the text comes from outside.
+        let begin = format!(
+            "begin; set local app.workspace_id = '{}'; set local app.user_id = '{}'",
+            seat.workspace, seat.user
+        );
+        Ok(WorkspaceTx {
+            tx: self.people.begin_with(AssertSqlSafe(begin)).await?,
+            seat,
+            announced: Announced::new(&self.bus),
+        })
+    }
+
+    /// A transaction for work that has no person: sign-in, ingest, the sender, the live hub's look-ups.
+    pub async fn system(&self) -> Result<SystemTx> {
+        Ok(SystemTx {
+            tx: self.system.begin().await?,
+            announced: Announced::new(&self.bus),
+        })
+    }
+
+    /// For a single statement of the system role, which is a transaction of its own: one round trip.
+    pub fn system_pool(&self) -> &PgPool {
+        &self.system
+    }
+
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    pub async fn is_ready(&self) -> bool {
+        sqlx::query("select 1").execute(&self.system).await.is_ok()
+    }
+
+    pub async fn close(&self) {
+        tokio::join!(self.people.close(), self.system.close());
+    }
+
+    async fn refuse_a_role_that_bypasses(&self) -> Result<()> {
+        let bypasses: bool = sqlx::query_scalar(
+            "select rolsuper or rolbypassrls
+                 or exists (select from pg_class c where c.relowner = r.oid)
+               from pg_roles r
+              where rolname = current_user",
+        )
+        .fetch_one(&self.people)
+        .await?;
+        if bypasses {
+            return Err(Error::Internal(
+                "the role messagehub_people owns tables or bypasses row-level security: \
+                 run `alter role messagehub_people nosuperuser nobypassrls` and give its tables to another role"
+                    .into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn pool(options: PgConnectOptions, connections: u32, role: &'static str) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(4))
+        .after_connect(move |conn, _| {
+            Box::pin(async move {
+                sqlx::query(role).execute(&mut *conn).await?;
+                Ok(())
+            })
+        })
+        // One that slept may have slept through a restart of the database; asking a busy one would cost a round trip.
+        .test_before_acquire(false)
+        .before_acquire(|conn, meta| {
+            Box::pin(async move {
+                if meta.idle_for > Duration::from_secs(1) {
+                    conn.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options)
+}
+
+/// Events that wait for the commit.
+struct Announced {
+    events: Vec<Event>,
+    bus: Bus,
+}
+
+impl Announced {
+    fn new(bus: &Bus) -> Self {
+        Self {
+            events: Vec::new(),
+            bus: bus.clone(),
+        }
+    }
+
+    fn publish(self) {
+        for event in self.events {
+            self.bus.publish(event);
+        }
+    }
+}
+
+/// The only way to a tenant's rows for a person. Dropped without `commit`, nothing happened.
+pub struct WorkspaceTx {
+    tx: Transaction<'static, Postgres>,
+    seat: Seat,
+    announced: Announced,
+}
+
+impl WorkspaceTx {
+    pub fn conn(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    pub fn workspace(&self) -> WorkspaceId {
+        self.seat.workspace
+    }
+
+    pub fn user(&self) -> UserId {
+        self.seat.user
+    }
+
+    /// To be heard once this transaction has committed, and only then.
+    pub fn announce(&mut self, event: Event) {
+        self.announced.events.push(event);
+    }
+
+    pub async fn commit(self) -> Result<()> {
+        self.tx.commit().await?;
+        self.announced.publish();
+        Ok(())
+    }
+}
+
+/// Work that has no person. Its role sees every tenant, so each statement names the workspace it means.
+pub struct SystemTx {
+    tx: Transaction<'static, Postgres>,
+    announced: Announced,
+}
+
+impl SystemTx {
+    pub fn conn(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    pub fn announce(&mut self, event: Event) {
+        self.announced.events.push(event);
+    }
+
+    pub async fn commit(self) -> Result<()> {
+        self.tx.commit().await?;
+        self.announced.publish();
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! Nouns and verbs of the trade. What stands above may be used by what stands below, never the other way round:
+//! accounts ← workspaces ← members ← numbers, contacts ← conversations ← messages.
+
+pub mod accounts;
+pub mod contacts;
+pub mod conversations;
+pub mod demo;
+pub mod integrations;
+pub mod members;
+pub mod messages;
+pub mod numbers;
+pub mod workspaces;
+
+/// An enum that is a word in the database, in JSON and in the pages alike.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, sqlx::Type, utoipa::ToSchema,
+        )]
+        #[serde(rename_all = "snake_case")]
+        #[sqlx(type_name = "text", rename_all = "snake_case")]
+        pub enum $name { $($(#[$vdoc])* $variant),+ }
+
+        impl $name {
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(format!("expected one of: {}", [$($word),+].join(", "))),
+                }
+            }
+        }
+    };
+}
+pub(crate) use words;

@@ -1,0 +1,361 @@
+//! What passes between one contact and one number.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::db::{SystemTx, WorkspaceTx};
+use crate::domain::contacts::{self, Contact};
+use crate::domain::members::Member;
+use crate::domain::{messages, words};
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, WorkspaceId};
+use crate::listing::{Cursor, Page, Span, page};
+use crate::phone::Address;
+
+words!(Status { Open = "open", Pending = "pending", Snoozed = "snoozed", Done = "done" });
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Conversation {
+    pub id: ConversationId,
+    pub workspace_id: WorkspaceId,
+    pub contact_id: ContactId,
+    pub contact: Contact,
+    pub number_id: NumberId,
+    /// Our number as people call it.
+    pub number_name: String,
+    pub number_phone: String,
+    pub status: Status,
+    pub assignee_id: Option<UserId>,
+    pub assignee_name: Option<String>,
+    pub snoozed_until: Option<DateTime<Utc>>,
+    pub unread_count: i32,
+    pub last_message_at: DateTime<Utc>,
+    pub last_message_preview: String,
+    pub last_message_direction: messages::Direction,
+    pub last_message_status: messages::Status,
+    pub last_message_id: Option<MessageId>,
+    /// They texted STOP to this number: nothing can be sent.
+    pub opted_out: bool,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Conversation {
+    pub fn title(&self) -> String {
+        self.contact.title()
+    }
+
+    pub fn number_title(&self) -> String {
+        if self.number_name.is_empty() {
+            Address::display(&self.number_phone)
+        } else {
+            self.number_name.clone()
+        }
+    }
+
+    /// Their newest text was ours and did not arrive.
+    pub fn failed(&self) -> bool {
+        matches!(
+            self.last_message_status,
+            messages::Status::Failed | messages::Status::Undelivered
+        )
+    }
+
+    pub fn last_is_ours(&self) -> bool {
+        self.last_message_direction == messages::Direction::Outbound
+    }
+}
+
+/// A row of the query below, flat as SQL gives it.
+struct Row {
+    id: ConversationId,
+    workspace_id: WorkspaceId,
+    contact_id: ContactId,
+    contact_name: Option<String>,
+    contact_phone: String,
+    contact_email: Option<String>,
+    contact_notes: String,
+    contact_created_at: DateTime<Utc>,
+    contact_updated_at: DateTime<Utc>,
+    number_id: NumberId,
+    number_name: String,
+    number_phone: String,
+    status: Status,
+    assignee_id: Option<UserId>,
+    assignee_name: Option<String>,
+    snoozed_until: Option<DateTime<Utc>>,
+    unread_count: i32,
+    last_message_at: DateTime<Utc>,
+    last_message_preview: String,
+    last_message_direction: messages::Direction,
+    last_message_status: messages::Status,
+    last_message_id: Option<MessageId>,
+    opted_out: bool,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Row> for Conversation {
+    fn from(row: Row) -> Self {
+        Self {
+            contact: Contact {
+                id: row.contact_id,
+                workspace_id: row.workspace_id,
+                name: row.contact_name,
+                phone_number: row.contact_phone,
+                email: row.contact_email,
+                notes: row.contact_notes,
+                created_at: row.contact_created_at,
+                updated_at: row.contact_updated_at,
+            },
+            id: row.id,
+            workspace_id: row.workspace_id,
+            contact_id: row.contact_id,
+            number_id: row.number_id,
+            number_name: row.number_name,
+            number_phone: row.number_phone,
+            status: row.status,
+            assignee_id: row.assignee_id,
+            assignee_name: row.assignee_name,
+            snoozed_until: row.snoozed_until,
+            unread_count: row.unread_count,
+            last_message_at: row.last_message_at,
+            last_message_preview: row.last_message_preview,
+            last_message_direction: row.last_message_direction,
+            last_message_status: row.last_message_status,
+            last_message_id: row.last_message_id,
+            opted_out: row.opted_out,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// Which assignee a list is narrowed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assignee {
+    Nobody,
+    User(UserId),
+}
+
+/// What a list is narrowed to. The door has read `me` and words into it.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub status: Option<Status>,
+    pub number: Option<NumberId>,
+    pub assignee: Option<Assignee>,
+    pub contact: Option<ContactId>,
+    pub unread: bool,
+    /// Any part of a name or number.
+    pub q: Option<String>,
+}
+
+/// Newest first. One scan of `conversations_newest` for a status; joins are by primary key, row by row of the page.
+pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<Page<Conversation>> {
+    let (limit, cursor) = (span.limit()?, span.cursor()?);
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select v.id, v.workspace_id, v.contact_id, c.name as contact_name, c.phone_number as contact_phone,
+                  c.email as contact_email, c.notes as contact_notes, c.created_at as contact_created_at,
+                  c.updated_at as contact_updated_at, v.number_id, n.friendly_name as number_name,
+                  n.phone_number as number_phone, v.status, v.assignee_id, u.name as "assignee_name?", v.snoozed_until,
+                  v.unread_count, v.last_message_at, v.last_message_preview, v.last_message_direction,
+                  v.last_message_status, v.last_message_id, v.created_at, v.updated_at,
+                  exists (select from opt_outs o where o.workspace_id = v.workspace_id
+                             and o.contact_id = v.contact_id and o.number_id = v.number_id) as "opted_out!"
+             from conversations v
+             join contacts c on c.workspace_id = v.workspace_id and c.id = v.contact_id
+             join numbers n on n.workspace_id = v.workspace_id and n.id = v.number_id
+             left join users u on u.id = v.assignee_id
+            where ($1::text is null or v.status = $1)
+              and ($2::uuid is null or v.number_id = $2)
+              and (not $3 or v.assignee_id is null)
+              and ($4::uuid is null or v.assignee_id = $4)
+              and ($5::uuid is null or v.contact_id = $5)
+              and (not $6 or v.unread_count > 0)
+              and ($7::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $7 || '%')
+              and ($8::timestamptz is null or (v.last_message_at, v.id) < ($8, $9::uuid))
+            order by v.last_message_at desc, v.id desc
+            limit $10"#,
+        filter.status as _,
+        filter.number as _,
+        filter.assignee == Some(Assignee::Nobody),
+        match filter.assignee {
+            Some(Assignee::User(user)) => Some(user),
+            _ => None,
+        } as _,
+        filter.contact as _,
+        filter.unread,
+        filter.q.as_deref().map(contacts::like),
+        cursor.map(|cursor| cursor.at),
+        cursor.map(|cursor| cursor.id),
+        limit + 1,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let rows = rows.into_iter().map(Conversation::from).collect();
+    Ok(page(rows, limit, |conversation: &Conversation| Cursor {
+        at: conversation.last_message_at,
+        id: conversation.id.0,
+    }))
+}
+
+pub async fn find(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Conversation> {
+    let workspace = tx.workspace();
+    by_ids(tx.conn(), &[workspace], &[id])
+        .await?
+        .pop()
+        .ok_or(Error::NotFound("the conversation"))
+}
+
+/// For the live hub: whatever of these exists, in one round trip.
+pub async fn look_up(tx: &mut SystemTx, keys: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Conversation>> {
+    let (workspaces, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
+    by_ids(tx.conn(), &workspaces, &ids).await
+}
+
+async fn by_ids(
+    conn: &mut sqlx::PgConnection,
+    workspaces: &[WorkspaceId],
+    ids: &[ConversationId],
+) -> Result<Vec<Conversation>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select v.id, v.workspace_id, v.contact_id, c.name as contact_name, c.phone_number as contact_phone,
+                  c.email as contact_email, c.notes as contact_notes, c.created_at as contact_created_at,
+                  c.updated_at as contact_updated_at, v.number_id, n.friendly_name as number_name,
+                  n.phone_number as number_phone, v.status, v.assignee_id, u.name as "assignee_name?", v.snoozed_until,
+                  v.unread_count, v.last_message_at, v.last_message_preview, v.last_message_direction,
+                  v.last_message_status, v.last_message_id, v.created_at, v.updated_at,
+                  exists (select from opt_outs o where o.workspace_id = v.workspace_id
+                             and o.contact_id = v.contact_id and o.number_id = v.number_id) as "opted_out!"
+             from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, id)
+             join conversations v on v.workspace_id = k.workspace_id and v.id = k.id
+             join contacts c on c.workspace_id = v.workspace_id and c.id = v.contact_id
+             join numbers n on n.workspace_id = v.workspace_id and n.id = v.number_id
+             left join users u on u.id = v.assignee_id"#,
+        workspaces as _,
+        ids as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Conversation::from).collect())
+}
+
+/// How many there are behind each tab of the inbox.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub open: i64,
+    pub mine: i64,
+    pub pending: i64,
+    pub unread: i64,
+}
+
+/// Counting stops at 1,000 ("999+"), so that it stays flat as the inbox grows.
+pub async fn counts(tx: &mut WorkspaceTx) -> Result<Counts> {
+    Ok(sqlx::query_as!(
+        Counts,
+        r#"select (select count(*) from (select from conversations where status = 'open' limit 1000) t) as "open!",
+                  (select count(*) from (select from conversations
+                                          where status = 'open' and assignee_id = current_user_id() limit 1000) t) as "mine!",
+                  (select count(*) from (select from conversations where status = 'pending' limit 1000) t) as "pending!",
+                  (select count(*) from (select from conversations
+                                          where status = 'open' and unread_count > 0 limit 1000) t) as "unread!""#
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    pub status: Option<Status>,
+    /// A member of the workspace; `null` takes the assignment away.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<UserId>)]
+    pub assignee_id: Option<Option<UserId>>,
+    /// When it comes back; needs `status: "snoozed"`.
+    pub snoozed_until: Option<DateTime<Utc>>,
+}
+
+/// Tells a field that is `null` from one that is not there.
+fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+pub async fn update(tx: &mut WorkspaceTx, id: ConversationId, change: Change) -> Result<Conversation> {
+    match (change.status, change.snoozed_until) {
+        (Some(Status::Snoozed), None) => {
+            return Err(Error::field("snoozed_until", "say until when: a time in the future"));
+        }
+        (status, Some(_)) if status != Some(Status::Snoozed) => {
+            return Err(Error::field("snoozed_until", "goes only with status \"snoozed\""));
+        }
+        (_, Some(until)) if until <= Utc::now() => {
+            return Err(Error::field("snoozed_until", "a time in the future"));
+        }
+        _ => {}
+    }
+    let changed = sqlx::query!(
+        "update conversations
+            set status = coalesce($2, status),
+                snoozed_until = case when $2::text is null then snoozed_until else $3 end,
+                assignee_id = case when $4 then $5 else assignee_id end,
+                updated_at = now()
+          where id = $1
+            and (not $4 or $5::uuid is null or exists (select from workspace_members m where m.user_id = $5))",
+        id as _,
+        change.status as _,
+        change.snoozed_until,
+        change.assignee_id.is_some(),
+        change.assignee_id.flatten() as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    let conversation = find(tx, id).await?;
+    if changed.rows_affected() == 0 {
+        return Err(Error::field("assignee_id", "not a member of this workspace"));
+    }
+    tx.announce(Event::ConversationChanged {
+        workspace: tx.workspace(),
+        conversation: id,
+        number: conversation.number_id,
+    });
+    Ok(conversation)
+}
+
+/// Everything up to now has been seen.
+pub async fn mark_read(tx: &mut WorkspaceTx, id: ConversationId) -> Result<()> {
+    let read = sqlx::query_scalar!(
+        r#"update conversations set unread_count = 0, updated_at = now()
+            where id = $1 and unread_count > 0
+            returning number_id as "number_id: NumberId""#,
+        id as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    if let Some(number) = read {
+        tx.announce(Event::ConversationChanged {
+            workspace: tx.workspace(),
+            conversation: id,
+            number,
+        });
+    }
+    Ok(())
+}
+
+/// The conversation of this contact with one of our numbers, begun if there is none.
+pub async fn with(tx: &mut WorkspaceTx, member: &Member, contact: ContactId, number: NumberId) -> Result<ConversationId> {
+    tracing::debug!(user.id = %member.user(), contact.id = %contact, "a conversation is looked for or begun");
+    Ok(sqlx::query_scalar!(
+        r#"insert into conversations (id, contact_id, number_id) values ($1, $2, $3)
+           on conflict (workspace_id, contact_id, number_id) do update set updated_at = now()
+           returning id as "id: ConversationId""#,
+        ConversationId::new() as _,
+        contact as _,
+        number as _,
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}

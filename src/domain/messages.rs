@@ -1,0 +1,263 @@
+//! Texts, in and out, and internal notes: one table.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::db::{SystemTx, WorkspaceTx};
+use crate::domain::words;
+use crate::error::{Error, Result};
+use crate::ids::{ContactId, ConversationId, MediaId, MessageId, NumberId, UserId, WorkspaceId};
+use crate::listing::{Cursor, Page, Span, page};
+use crate::providers;
+
+pub mod outbox;
+pub mod receive;
+pub mod segments;
+pub mod send;
+pub mod status;
+
+words!(Direction { Inbound = "inbound", Outbound = "outbound", Note = "note" });
+words!(Kind { Text = "text", Media = "media" });
+words!(
+    /// How far a text has come. It only ever moves forward.
+    Status {
+        Scheduled = "scheduled",
+        Queued = "queued",
+        Sending = "sending",
+        /// The connection died after the request left: whether the provider took it is being found out.
+        Unconfirmed = "unconfirmed",
+        Sent = "sent",
+        Delivered = "delivered",
+        Undelivered = "undelivered",
+        Failed = "failed",
+        Canceled = "canceled",
+        Received = "received",
+    }
+);
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Message {
+    pub id: MessageId,
+    pub workspace_id: WorkspaceId,
+    pub conversation_id: ConversationId,
+    pub contact_id: ContactId,
+    pub number_id: NumberId,
+    pub direction: Direction,
+    pub content: String,
+    pub message_type: Kind,
+    pub media: Vec<Media>,
+    pub status: Status,
+    pub provider: providers::Kind,
+    pub provider_sid: Option<String>,
+    pub error_code: Option<String>,
+    /// Why it was not sent or delivered, in words.
+    pub error_message: Option<String>,
+    /// What the provider charges for: a long text is several.
+    pub segments: Option<i16>,
+    /// A decimal number in the provider's currency, once known.
+    pub price: Option<String>,
+    pub sentiment: Option<String>,
+    pub created_by: Option<UserId>,
+    pub created_by_name: Option<String>,
+    pub scheduled_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    /// What the page that sent it called it, so that it can recognise its own.
+    #[serde(skip)]
+    pub client_ref: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Media {
+    pub id: MediaId,
+    pub content_type: String,
+    /// Bytes, once known.
+    pub size: Option<i64>,
+    pub url: String,
+}
+
+impl Media {
+    pub fn is_image(&self) -> bool {
+        self.content_type.starts_with("image/")
+    }
+
+    /// Whether our own origin serves it; the provider's address would need the provider's credentials.
+    pub fn is_ours(&self) -> bool {
+        self.url.starts_with('/')
+    }
+}
+
+impl Message {
+    pub fn is_ours(&self) -> bool {
+        self.direction == Direction::Outbound
+    }
+
+    pub fn is_note(&self) -> bool {
+        self.direction == Direction::Note
+    }
+
+    pub fn failed(&self) -> bool {
+        matches!(self.status, Status::Failed | Status::Undelivered)
+    }
+}
+
+struct Row {
+    id: MessageId,
+    workspace_id: WorkspaceId,
+    conversation_id: ConversationId,
+    contact_id: ContactId,
+    number_id: NumberId,
+    direction: Direction,
+    content: String,
+    message_type: Kind,
+    media: sqlx::types::Json<Vec<Media>>,
+    status: Status,
+    provider: providers::Kind,
+    provider_sid: Option<String>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+    segments: Option<i16>,
+    price: Option<String>,
+    sentiment: Option<String>,
+    created_by: Option<UserId>,
+    created_by_name: Option<String>,
+    scheduled_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    client_ref: Option<String>,
+}
+
+impl From<Row> for Message {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            workspace_id: row.workspace_id,
+            conversation_id: row.conversation_id,
+            contact_id: row.contact_id,
+            number_id: row.number_id,
+            direction: row.direction,
+            content: row.content,
+            message_type: row.message_type,
+            media: row.media.0,
+            status: row.status,
+            provider: row.provider,
+            provider_sid: row.provider_sid,
+            error_code: row.error_code,
+            error_message: row.error_message,
+            segments: row.segments,
+            price: row.price,
+            sentiment: row.sentiment,
+            created_by: row.created_by,
+            created_by_name: row.created_by_name,
+            scheduled_at: row.scheduled_at,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            client_ref: row.client_ref,
+        }
+    }
+}
+
+/// What a list of messages is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub conversation: Option<ConversationId>,
+    pub direction: Option<Direction>,
+    pub status: Option<Status>,
+}
+
+/// Newest first. In a conversation one scan of `messages_of_conversation`; ids sort by time.
+pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<Page<Message>> {
+    let (limit, cursor) = (span.limit()?, span.cursor()?);
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select m.id, m.workspace_id, m.conversation_id, m.contact_id, m.number_id, m.direction, m.content,
+                  m.message_type, m.status, m.provider, m.provider_sid, m.error_code, m.error_message, m.segments,
+                  m.price::text as price, m.sentiment, m.created_by, u.name as "created_by_name?", m.scheduled_at,
+                  m.created_at, m.updated_at, m.idempotency_key as client_ref,
+                  media_of(m.workspace_id, m.id, m.message_type) as "media!: sqlx::types::Json<Vec<Media>>"
+             from messages m
+             left join users u on u.id = m.created_by
+            where ($1::uuid is null or m.conversation_id = $1)
+              and ($2::text is null or m.direction = $2)
+              and ($3::text is null or m.status = $3)
+              and ($4::uuid is null or m.id < $4)
+            order by m.id desc
+            limit $5"#,
+        filter.conversation as _,
+        filter.direction as _,
+        filter.status as _,
+        cursor.map(|cursor| cursor.id),
+        limit + 1,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let rows = rows.into_iter().map(Message::from).collect();
+    Ok(page(rows, limit, |message: &Message| Cursor {
+        at: message.created_at,
+        id: message.id.0,
+    }))
+}
+
+pub async fn find(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
+    let workspace = tx.workspace();
+    by_ids(tx.conn(), &[workspace], &[id])
+        .await?
+        .pop()
+        .ok_or(Error::NotFound("the message"))
+}
+
+/// For the live hub: whatever of these exists, in one round trip.
+pub async fn look_up(tx: &mut SystemTx, keys: &[(WorkspaceId, MessageId)]) -> Result<Vec<Message>> {
+    let (workspaces, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
+    by_ids(tx.conn(), &workspaces, &ids).await
+}
+
+async fn by_ids(conn: &mut sqlx::PgConnection, workspaces: &[WorkspaceId], ids: &[MessageId]) -> Result<Vec<Message>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select m.id, m.workspace_id, m.conversation_id, m.contact_id, m.number_id, m.direction, m.content,
+                  m.message_type, m.status, m.provider, m.provider_sid, m.error_code, m.error_message, m.segments,
+                  m.price::text as price, m.sentiment, m.created_by, u.name as "created_by_name?", m.scheduled_at,
+                  m.created_at, m.updated_at, m.idempotency_key as client_ref,
+                  media_of(m.workspace_id, m.id, m.message_type) as "media!: sqlx::types::Json<Vec<Media>>"
+             from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, id)
+             join messages m on m.workspace_id = k.workspace_id and m.id = k.id
+             left join users u on u.id = m.created_by"#,
+        workspaces as _,
+        ids as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Message::from).collect())
+}
+
+/// What a list row shows of a text.
+pub fn preview(content: &str, media: &[&str]) -> String {
+    let mut words = content.split_whitespace().collect::<Vec<_>>().join(" ");
+    if words.is_empty() {
+        return match media {
+            [] => String::new(),
+            [first, ..] if first.starts_with("image/") => "📷 Photo".into(),
+            [first, ..] if first.starts_with("video/") => "🎬 Video".into(),
+            [first, ..] if first.starts_with("audio/") => "🎤 Audio".into(),
+            _ => "📎 File".into(),
+        };
+    }
+    if let Some((end, _)) = words.char_indices().nth(160) {
+        words.truncate(end);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::preview;
+
+    #[test]
+    fn a_preview_is_one_short_line() {
+        assert_eq!(preview("  Hi\n there ", &[]), "Hi there");
+        assert_eq!(preview("", &["image/jpeg"]), "📷 Photo");
+        assert_eq!(preview(" ", &["application/pdf"]), "📎 File");
+        assert_eq!(preview(&"🦷".repeat(500), &[]).chars().count(), 160);
+    }
+}

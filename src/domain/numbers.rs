@@ -1,0 +1,276 @@
+//! Phone numbers of an integration, and the unit of access: an agent sees the conversations of the numbers assigned to them.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::db::{Db, WorkspaceTx};
+use crate::domain::members::{Admin, Member};
+use crate::domain::words;
+use crate::error::{Check, Error, Result};
+use crate::events::Event;
+use crate::ids::{IntegrationId, NumberId, UserId, WorkspaceId};
+use crate::phone::Address;
+
+words!(Status { Active = "active", Pending = "pending", Inactive = "inactive" });
+
+words!(
+    /// Where the provider sends this number's texts.
+    WebhookState {
+        /// To us.
+        Configured = "configured",
+        /// Something at the provider overrides the number's own setting; `webhook_detail` says what.
+        Shadowed = "shadowed",
+        /// The provider refused the change; `webhook_detail` says why.
+        Failed = "failed",
+        Unset = "unset",
+    }
+);
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Number {
+    pub id: NumberId,
+    pub workspace_id: WorkspaceId,
+    pub integration_id: IntegrationId,
+    pub provider: crate::providers::Kind,
+    /// E.164, or a short code.
+    pub phone_number: String,
+    pub friendly_name: String,
+    pub capabilities: Capabilities,
+    pub is_default: bool,
+    pub status: Status,
+    pub webhook: WebhookState,
+    pub webhook_detail: Option<String>,
+    pub last_inbound_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+pub struct Capabilities {
+    pub sms: bool,
+    pub mms: bool,
+    pub voice: bool,
+}
+
+impl Number {
+    /// What people call it: its name, or the number as people write it.
+    pub fn title(&self) -> String {
+        if self.friendly_name.is_empty() {
+            self.formatted_number()
+        } else {
+            self.friendly_name.clone()
+        }
+    }
+
+    pub fn formatted_number(&self) -> String {
+        Address::display(&self.phone_number)
+    }
+}
+
+/// Which numbers a member may see; the live hub asks it for each event, lists ask the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Visible {
+    All,
+    Only(std::collections::HashSet<NumberId>),
+}
+
+impl Visible {
+    pub fn includes(&self, number: NumberId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(numbers) => numbers.contains(&number),
+        }
+    }
+}
+
+/// What `user` may see in `workspace` now; `None` when they are no member (any more).
+pub async fn visible(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Option<Visible>> {
+    let row = sqlx::query!(
+        r#"select m.role, array(select a.number_id from number_members a
+                                 where a.workspace_id = m.workspace_id and a.user_id = m.user_id) as "numbers!: Vec<NumberId>"
+             from workspace_members m
+            where m.workspace_id = $1 and m.user_id = $2"#,
+        workspace as _,
+        user as _,
+    )
+    .fetch_optional(db.system_pool())
+    .await?;
+    Ok(row.map(|row| match row.role {
+        crate::domain::members::Role::Admin => Visible::All,
+        crate::domain::members::Role::Agent => Visible::Only(row.numbers.into_iter().collect()),
+    }))
+}
+
+struct Row {
+    id: NumberId,
+    workspace_id: WorkspaceId,
+    integration_id: IntegrationId,
+    provider: crate::providers::Kind,
+    phone_number: String,
+    friendly_name: String,
+    sms: bool,
+    mms: bool,
+    voice: bool,
+    is_default: bool,
+    status: Status,
+    webhook: WebhookState,
+    webhook_detail: Option<String>,
+    last_inbound_at: Option<DateTime<Utc>>,
+}
+
+impl From<Row> for Number {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            workspace_id: row.workspace_id,
+            integration_id: row.integration_id,
+            provider: row.provider,
+            phone_number: row.phone_number,
+            friendly_name: row.friendly_name,
+            capabilities: Capabilities {
+                sms: row.sms,
+                mms: row.mms,
+                voice: row.voice,
+            },
+            is_default: row.is_default,
+            status: row.status,
+            webhook: row.webhook,
+            webhook_detail: row.webhook_detail,
+            last_inbound_at: row.last_inbound_at,
+        }
+    }
+}
+
+/// The numbers that this member may see, the default first.
+pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Number>> {
+    let rows = sqlx::query_as!(
+        Row,
+        "select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at
+           from numbers n
+           join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
+          order by n.is_default desc, n.created_at, n.id"
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(Number::from).collect())
+}
+
+pub async fn find(tx: &mut WorkspaceTx, id: NumberId) -> Result<Number> {
+    sqlx::query_as!(
+        Row,
+        "select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at
+           from numbers n
+           join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
+          where n.id = $1",
+        id as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .map(Number::from)
+    .ok_or(Error::NotFound("the number"))
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    pub friendly_name: Option<String>,
+    /// `true` makes it the workspace's default, in place of the one before.
+    pub is_default: Option<bool>,
+    pub status: Option<Status>,
+}
+
+pub async fn update(tx: &mut WorkspaceTx, _: &Admin, id: NumberId, change: Change) -> Result<Number> {
+    Check::default()
+        .that(
+            change.friendly_name.as_deref().is_none_or(|name| name.chars().count() <= 80 && !name.contains('\0')),
+            "friendly_name",
+            "at most 80 characters",
+        )
+        .done()?;
+    if change.is_default == Some(true) {
+        sqlx::query!("update numbers set is_default = false, updated_at = now() where is_default and id <> $1", id as _)
+            .execute(tx.conn())
+            .await?;
+    }
+    let changed = sqlx::query!(
+        "update numbers
+            set friendly_name = coalesce(trim($2), friendly_name), is_default = coalesce($3, is_default),
+                status = coalesce($4, status), updated_at = now()
+          where id = $1",
+        id as _,
+        change.friendly_name,
+        change.is_default,
+        change.status as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    if changed.rows_affected() == 0 {
+        return Err(Error::NotFound("the number"));
+    }
+    let workspace = tx.workspace();
+    tx.announce(Event::NumberChanged {
+        workspace,
+        number: id,
+    });
+    find(tx, id).await
+}
+
+/// Lets `user` see and answer this number's conversations.
+pub async fn assign(tx: &mut WorkspaceTx, _: &Admin, number: NumberId, user: UserId) -> Result<()> {
+    let found = sqlx::query!(
+        "insert into number_members (number_id, user_id)
+         select n.id, m.user_id from numbers n, workspace_members m where n.id = $1 and m.user_id = $2
+         on conflict do nothing",
+        number as _,
+        user as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    if found.rows_affected() == 0 {
+        let exists = sqlx::query_scalar!(
+            r#"select exists (select from number_members where number_id = $1 and user_id = $2) as "exists!""#,
+            number as _,
+            user as _,
+        )
+        .fetch_one(tx.conn())
+        .await?;
+        if !exists {
+            return Err(Error::NotFound("the number or the member"));
+        }
+    }
+    let workspace = tx.workspace();
+    tx.announce(Event::AccessChanged { workspace });
+    Ok(())
+}
+
+pub async fn unassign(tx: &mut WorkspaceTx, _: &Admin, number: NumberId, user: UserId) -> Result<()> {
+    sqlx::query!("delete from number_members where number_id = $1 and user_id = $2", number as _, user as _)
+        .execute(tx.conn())
+        .await?;
+    let workspace = tx.workspace();
+    tx.announce(Event::AccessChanged { workspace });
+    Ok(())
+}
+
+/// The number a new conversation starts from: the one asked for, or the default, or the oldest that can send.
+pub async fn to_send_from(tx: &mut WorkspaceTx, member: &Member, wanted: Option<NumberId>) -> Result<NumberId> {
+    let row = sqlx::query!(
+        r#"select n.id as "id: NumberId", n.status = 'active' and i.is_active as "usable!"
+             from numbers n
+             join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
+            where ($1::uuid is null and n.status = 'active' and i.is_active) or n.id = $1
+            order by n.is_default desc, n.created_at, n.id
+            limit 1"#,
+        wanted as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    match row {
+        Some(row) if row.usable => Ok(row.id),
+        Some(_) => Err(Error::IntegrationNotConfigured),
+        // Row-level security hides both; the difference is only told to those who may know it.
+        None if wanted.is_some() && !member.is_admin() => Err(Error::NumberNotAssigned),
+        None if wanted.is_some() => Err(Error::NotFound("the number")),
+        None => Err(Error::IntegrationNotConfigured),
+    }
+}

@@ -1,0 +1,116 @@
+//! Everything the product refuses, in its own words. Knows no HTTP: `web/problem.rs` says what each becomes there.
+
+use thiserror::Error;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error("sign in first: the token is missing, expired or revoked")]
+    Unauthenticated,
+    #[error("the e-mail address or the password is wrong")]
+    WrongPassword,
+    #[error("you are not a member of this workspace")]
+    NotAMember,
+    #[error("only an admin of this workspace can do this")]
+    AdminOnly,
+    #[error("this number is not assigned to you: an admin can assign it")]
+    NumberNotAssigned,
+    #[error("{0} was not found in this workspace")]
+    NotFound(&'static str),
+    #[error("some fields are not right: see `errors`")]
+    Invalid(Vec<Field>),
+    #[error("{0}")]
+    InvalidCredentials(String),
+    #[error("{0}")]
+    ProviderUnavailable(String),
+    #[error("this contact texted STOP to this number: nothing can be sent until they text START")]
+    ContactOptedOut,
+    #[error("someone else answered since you looked: read the newest messages, then send again")]
+    ConversationMoved,
+    #[error("this sender is a short code or a name, which cannot be answered")]
+    ContactUnreachable,
+    #[error("there is no active number to send from: connect an integration or activate a number")]
+    IntegrationNotConfigured,
+    #[error("this Idempotency-Key was used for another request: use a new key for a new message")]
+    IdempotencyKeyReused,
+    #[error("sign-up is closed here: ask an admin for an invitation")]
+    SignupsClosed,
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// One field that is not right: which, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Field {
+    pub field: &'static str,
+    pub message: String,
+}
+
+impl Error {
+    pub fn field(field: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![Field {
+            field,
+            message: message.into(),
+        }])
+    }
+
+    /// Whether the database was out of reach, so that the same request may well succeed later.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Database(error) => is_outage(error),
+            _ => false,
+        }
+    }
+}
+
+fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut => true,
+        sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => true,
+        // Class 57: the server is shutting down or starting up; 53: out of resources; 08: connection lost; 25006: a standby.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["57P", "53", "08"].iter().any(|class| code.starts_with(class)) || code == "25006"
+        }),
+        _ => false,
+    }
+}
+
+/// Collects what is wrong with a request, so that a person hears of all of it at once.
+#[derive(Default)]
+pub struct Check(Vec<Field>);
+
+impl Check {
+    pub fn that(&mut self, right: bool, field: &'static str, message: impl Into<String>) -> &mut Self {
+        if !right {
+            self.0.push(Field {
+                field,
+                message: message.into(),
+            });
+        }
+        self
+    }
+
+    pub fn done(&mut self) -> Result<()> {
+        match std::mem::take(&mut self.0) {
+            wrong if wrong.is_empty() => Ok(()),
+            wrong => Err(Error::Invalid(wrong)),
+        }
+    }
+}
+
+pub trait OnConstraint<T> {
+    /// The database decided: says what breaking the constraint `name` means.
+    fn on_constraint(self, name: &str, refusal: impl FnOnce() -> Error) -> Result<T>;
+}
+
+impl<T> OnConstraint<T> for Result<T, sqlx::Error> {
+    fn on_constraint(self, name: &str, refusal: impl FnOnce() -> Error) -> Result<T> {
+        self.map_err(|error| match &error {
+            sqlx::Error::Database(broken) if broken.constraint() == Some(name) => refusal(),
+            _ => error.into(),
+        })
+    }
+}

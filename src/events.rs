@@ -1,0 +1,71 @@
+//! What happened, in ids only: small on the wire, never stale. Whoever needs more looks it up.
+//!
+//! Events are announced inside a transaction and published after its commit, so nobody hears of what did not happen.
+
+use tokio::sync::broadcast;
+
+use crate::ids::*;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    MessageAdded {
+        workspace: WorkspaceId,
+        message: MessageId,
+        number: NumberId,
+    },
+    MessageChanged {
+        workspace: WorkspaceId,
+        message: MessageId,
+        number: NumberId,
+    },
+    ConversationChanged {
+        workspace: WorkspaceId,
+        conversation: ConversationId,
+        number: NumberId,
+    },
+    ContactChanged {
+        workspace: WorkspaceId,
+        contact: ContactId,
+    },
+    NumberChanged {
+        workspace: WorkspaceId,
+        number: NumberId,
+    },
+    /// An integration or its set of numbers changed: whoever remembers them forgets.
+    IntegrationChanged { workspace: WorkspaceId },
+    /// A role, an assignment of numbers or the membership itself changed.
+    AccessChanged { workspace: WorkspaceId },
+    SessionEnded { session: SessionId },
+    /// Someone is writing. Passes through; stored nowhere.
+    Typing {
+        workspace: WorkspaceId,
+        conversation: ConversationId,
+        number: NumberId,
+        user: UserId,
+    },
+    /// Texts wait to be sent.
+    Queued,
+}
+
+/// Carries events from whoever commits to whoever listens, within this process.
+#[derive(Clone, Debug)]
+pub struct Bus(broadcast::Sender<Event>);
+
+/// How many events a listener may lag before it is told that it missed some.
+const BACKLOG: usize = 16_384;
+
+impl Bus {
+    #[allow(clippy::new_without_default)] // there is one, made on purpose
+    pub fn new() -> Self {
+        Self(broadcast::Sender::new(BACKLOG))
+    }
+
+    pub fn publish(&self, event: Event) {
+        // No listener is no failure: nobody is there to hear.
+        let _ = self.0.send(event);
+    }
+
+    pub fn listen(&self) -> broadcast::Receiver<Event> {
+        self.0.subscribe()
+    }
+}

@@ -1,0 +1,129 @@
+//! Lists come in pages by key, never by offset: a page is one index scan wherever it lies.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+
+/// One page of a list.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Page<T> {
+    pub data: Vec<T>,
+    /// Give it as `cursor` for the next page; `null` on the last.
+    pub next_cursor: Option<Cursor>,
+}
+
+/// `?limit=` (default 50, at most 200) and `?cursor=`.
+#[derive(Debug, Default, Clone, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Span {
+    /// How many at the most: 1 to 200, default 50.
+    pub limit: Option<i64>,
+    /// The `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    pub cursor: Option<String>,
+}
+
+impl Span {
+    pub fn limit(&self) -> Result<i64> {
+        match self.limit {
+            None => Ok(50),
+            Some(limit @ 1..=200) => Ok(limit),
+            Some(_) => Err(Error::field("limit", "1 to 200")),
+        }
+    }
+
+    pub fn cursor(&self) -> Result<Option<Cursor>> {
+        self.cursor
+            .as_deref()
+            .filter(|text| !text.is_empty())
+            .map(|text| {
+                Cursor::parse(text).ok_or_else(|| {
+                    Error::field("cursor", "not a cursor of ours: leave it out to begin at the top")
+                })
+            })
+            .transpose()
+    }
+}
+
+/// Where a page ended: the time and id of its last row. Opaque outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(value_type = String)]
+pub struct Cursor {
+    pub at: DateTime<Utc>,
+    pub id: Uuid,
+}
+
+impl Cursor {
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; 24] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+        let (micros, id) = bytes.split_first_chunk::<8>()?;
+        Some(Self {
+            at: DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))
+                // Beyond what PostgreSQL can hold is not a time that we ever gave out.
+                .filter(|at| (1970..=9999).contains(&chrono::Datelike::year(at)))?,
+            id: Uuid::from_slice(id).ok()?,
+        })
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&self.at.timestamp_micros().to_be_bytes());
+        bytes[8..].copy_from_slice(self.id.as_bytes());
+        f.write_str(&URL_SAFE_NO_PAD.encode(bytes))
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Asks for one row more than the page holds, to know whether another page follows.
+pub fn page<T>(mut rows: Vec<T>, limit: i64, end: impl Fn(&T) -> Cursor) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let next_cursor = (rows.len() > limit).then(|| {
+        rows.truncate(limit);
+        rows.last().map(end)
+    });
+    Page {
+        data: rows,
+        next_cursor: next_cursor.flatten(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_cursor_or_is_not(text in ".{0,60}") {
+            let _ = Cursor::parse(&text);
+        }
+
+        #[test]
+        fn a_cursor_comes_back_as_it_went(micros in 0_i64..4_000_000_000_000_000, id: u128) {
+            let cursor = Cursor {
+                at: DateTime::from_timestamp_micros(micros).expect("in range"),
+                id: Uuid::from_u128(id),
+            };
+            prop_assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
+        }
+    }
+
+    #[test]
+    fn a_page_knows_whether_another_follows() {
+        let end = |n: &u32| Cursor { at: DateTime::UNIX_EPOCH, id: Uuid::from_u128(u128::from(*n)) };
+        assert!(page(vec![1, 2], 2, end).next_cursor.is_none());
+        let first = page(vec![1, 2, 3], 2, end);
+        assert_eq!((first.data, first.next_cursor.map(|c| c.id.as_u128())), (vec![1, 2], Some(2)));
+    }
+}
