@@ -1,0 +1,3 @@
+//! Nouns and verbs of the trade.
+
+pub mod messages;

@@ -1,0 +1,3 @@
+//! Texts, in and out.
+
+pub mod segments;
