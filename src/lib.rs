@@ -1,1 +1,5 @@
-pub fn x(){}
+//! MessageHub, from the doors down to the ground.
+
+pub mod domain;
+pub mod phone;
+pub mod providers;

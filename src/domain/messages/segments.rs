@@ -1,0 +1,1 @@
+//! How many pieces a text travels in.
