@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::db::WorkspaceTx;
+use crate::db::{Db, WorkspaceTx};
 use crate::domain::workspaces;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
-use crate::ids::{ContactId, WorkspaceId};
+use crate::ids::{ContactId, NumberId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone::{Address, Phone};
 
@@ -148,6 +148,27 @@ pub async fn find(tx: &mut WorkspaceTx, id: ContactId) -> Result<Contact> {
     .fetch_optional(tx.conn())
     .await?
     .ok_or(Error::NotFound("the contact"))
+}
+
+/// For the live hub: the contact, and the numbers whose members see a conversation with them.
+pub async fn look_up(db: &Db, workspace: WorkspaceId, id: ContactId) -> Result<Option<(Contact, Vec<NumberId>)>> {
+    let contact = sqlx::query_as!(
+        Contact,
+        "select id, workspace_id, name, phone_number, email, notes, created_at, updated_at
+           from contacts where workspace_id = $1 and id = $2",
+        workspace as _,
+        id as _,
+    )
+    .fetch_optional(db.system_pool())
+    .await?;
+    let numbers = sqlx::query_scalar!(
+        "select number_id from conversations where workspace_id = $1 and contact_id = $2",
+        workspace as _,
+        id as _,
+    )
+    .fetch_all(db.system_pool())
+    .await?;
+    Ok(contact.map(|contact| (contact, numbers)))
 }
 
 pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: Change) -> Result<Contact> {

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::db::{SystemTx, WorkspaceTx};
 use crate::domain::contacts::{self, Contact};
-use crate::domain::members::Member;
 use crate::domain::{messages, words};
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -346,8 +345,7 @@ pub async fn mark_read(tx: &mut WorkspaceTx, id: ConversationId) -> Result<()> {
 }
 
 /// The conversation of this contact with one of our numbers, begun if there is none.
-pub async fn with(tx: &mut WorkspaceTx, member: &Member, contact: ContactId, number: NumberId) -> Result<ConversationId> {
-    tracing::debug!(user.id = %member.user(), contact.id = %contact, "a conversation is looked for or begun");
+pub async fn with(tx: &mut WorkspaceTx, contact: ContactId, number: NumberId) -> Result<ConversationId> {
     Ok(sqlx::query_scalar!(
         r#"insert into conversations (id, contact_id, number_id) values ($1, $2, $3)
            on conflict (workspace_id, contact_id, number_id) do update set updated_at = now()
