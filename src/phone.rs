@@ -5,12 +5,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use phonenumber::Mode;
 use phonenumber::metadata::DATABASE;
+use phonenumber::{Mode, Type};
 use serde::{Deserialize, Serialize};
 
 /// A phone number in E.164: `+14155550192`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
+)]
 #[serde(try_from = "String")]
 #[sqlx(transparent)]
 pub struct Phone(String);
@@ -31,6 +33,16 @@ pub enum PhoneError {
     Impossible,
 }
 
+/// The lengths of a country's numbers are told by kind.
+const KINDS: [Type; 6] = [
+    Type::FixedLine,
+    Type::Mobile,
+    Type::TollFree,
+    Type::SharedCost,
+    Type::PersonalNumber,
+    Type::Voip,
+];
+
 impl Phone {
     /// Reads any common notation; one without a country code is taken as dialled in `region`.
     pub fn parse(text: &str, region: &Region) -> Result<Self, PhoneError> {
@@ -48,17 +60,27 @@ impl Phone {
         if regions.is_empty() {
             return Err(PhoneError::UnknownCountry);
         }
-        let patterns = || regions.iter().map(|region| region.descriptors().general());
-        if patterns().any(|general| general.is_match(national)) {
+        let kinds = || {
+            let kinds = regions
+                .iter()
+                .flat_map(|region| KINDS.map(|kind| region.descriptors().get(kind)));
+            kinds.flatten()
+        };
+        let length = u16::try_from(national.len()).unwrap_or(u16::MAX);
+        let lengths = || kinds().flat_map(|kind| kind.possible_length());
+        if lengths().any(|&possible| possible == length)
+            && regions
+                .iter()
+                .any(|region| region.descriptors().general().is_match(national))
+        {
             return Ok(Self(format!("+{country}{national}")));
         }
-        let lengths = || patterns().flat_map(|general| general.possible_length().iter().copied());
-        let length = u16::try_from(national.len()).unwrap_or(u16::MAX);
-        match (lengths().min(), lengths().max()) {
-            (Some(shortest), _) if length < shortest => Err(PhoneError::TooShort),
-            (_, Some(longest)) if length > longest => Err(PhoneError::TooLong),
-            _ => Err(PhoneError::Impossible),
-        }
+        let is_local = kinds().any(|kind| kind.possible_local_length().contains(&length));
+        Err(match lengths().max() {
+            Some(&longest) if length > longest => PhoneError::TooLong,
+            _ if is_local || lengths().all(|&possible| length < possible) => PhoneError::TooShort,
+            _ => PhoneError::Impossible,
+        })
     }
 
     pub fn as_str(&self) -> &str {
@@ -107,7 +129,9 @@ impl fmt::Display for Phone {
 
 /// Where a text comes from or goes to: a phone number, a short code (`262966`), or a sender's name
 /// (`ACME Dental`). Only a phone number can be answered.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
+)]
 #[serde(try_from = "String")]
 #[sqlx(transparent)]
 pub struct Address(String);
@@ -270,9 +294,9 @@ fn dialled_digits(text: &str) -> Result<String, PhoneError> {
 
 /// Also full-width, Arabic, Persian and Devanagari digits, as phones in those scripts paste them.
 fn ascii_digit(character: char) -> Option<char> {
-    let zero = ['0', '０', '٠', '۰', '०']
-        .into_iter()
-        .find(|&zero| (zero..=char::from_u32(zero as u32 + 9).unwrap_or(zero)).contains(&character))?;
+    let zero = ['0', '０', '٠', '۰', '०'].into_iter().find(|&zero| {
+        (zero..=char::from_u32(zero as u32 + 9).unwrap_or(zero)).contains(&character)
+    })?;
     char::from_digit(character as u32 - zero as u32, 10)
 }
 

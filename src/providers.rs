@@ -15,7 +15,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -56,8 +56,7 @@ pub trait Provider: Send + Sync {
     fn send<'a>(&'a self, text: &'a Outgoing) -> BoxFuture<'a, SendOutcome>;
 
     /// The message as the provider has it now.
-    fn lookup<'a>(&'a self, provider_sid: &'a str)
-    -> BoxFuture<'a, Result<Option<RemoteMessage>>>;
+    fn lookup<'a>(&'a self, provider_sid: &'a str) -> BoxFuture<'a, Result<Option<RemoteMessage>>>;
 
     /// What the provider took since `since` that looks like `text`, oldest first. Ours is the first
     /// that belongs to no other message, for people do send the same text twice.
@@ -66,6 +65,10 @@ pub trait Provider: Send + Sync {
         text: &'a Outgoing,
         since: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Vec<RemoteMessage>>>;
+
+    /// The header that opens `url`, if it is media of this very message at the provider itself. It must
+    /// not follow a redirect to anywhere else.
+    fn media_authorization(&self, url: &str, provider_sid: &str) -> Option<HeaderValue>;
 
     /// Whether the provider made this request, by its signature.
     fn verify(&self, request: &SignedRequest<'_>) -> bool;
@@ -253,10 +256,14 @@ pub struct WebhookUrls {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Webhook {
     /// Written and read back. `previous` is the customer's own URL, to be given back one day.
-    Configured { previous: Option<String> },
+    Configured {
+        previous: Option<String>,
+    },
     Unchanged,
     /// Nothing was written, because it would have no effect: texts go elsewhere.
-    Shadowed { by: String },
+    Shadowed {
+        by: String,
+    },
 }
 
 /// A text on its way out.

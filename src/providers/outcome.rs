@@ -62,10 +62,9 @@ fn refused(tries: u32, refusal: Refusal, jitter: f64) -> Outcome {
         ErrorClass::Auth | ErrorClass::Funds => return Outcome::Pause(refusal),
         ErrorClass::RateLimited => MOST_TRIES,
         ErrorClass::Retryable => MOST_TRIES_AFTER_FAULTS,
-        ErrorClass::Permanent
-        | ErrorClass::OptedOut
-        | ErrorClass::Sender
-        | ErrorClass::Request => 0,
+        ErrorClass::Permanent | ErrorClass::OptedOut | ErrorClass::Sender | ErrorClass::Request => {
+            0
+        }
     };
     if tries >= most_tries {
         return Outcome::Failed(refusal);
@@ -84,8 +83,9 @@ fn unreachable() -> Refusal {
     Refusal {
         class: ErrorClass::Retryable,
         code: "unreachable".into(),
-        text: "The provider could not be reached for about an hour, so this was not sent. Try again."
-            .into(),
+        text:
+            "The provider could not be reached for about an hour, so this was not sent. Try again."
+                .into(),
     }
 }
 

@@ -136,6 +136,10 @@ impl Provider for Sandbox {
         answer(Ok(Vec::new()))
     }
 
+    fn media_authorization(&self, _: &str, _: &str) -> Option<HeaderValue> {
+        None
+    }
+
     fn verify(&self, _: &SignedRequest<'_>) -> bool {
         false
     }
@@ -220,7 +224,10 @@ mod tests {
     async fn its_number_is_fictional_and_stays() {
         let sandbox = Sandbox::open("{}").unwrap();
         let number = sandbox.phone_number.as_str();
-        assert!(number.len() == 12 && number[5..].starts_with("55501"), "{number}");
+        assert!(
+            number.len() == 12 && number[5..].starts_with("55501"),
+            "{number}"
+        );
 
         let sealed = sandbox.credentials();
         let again = Sandbox::open(sealed.expose_secret()).unwrap();
@@ -237,7 +244,11 @@ mod tests {
 
     #[tokio::test]
     async fn everything_is_delivered_at_once() {
-        let SendOutcome::Accepted { provider_sid, status, .. } = send_to("+14155550192").await
+        let SendOutcome::Accepted {
+            provider_sid,
+            status,
+            ..
+        } = send_to("+14155550192").await
         else {
             panic!("not accepted");
         };
