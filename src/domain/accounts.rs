@@ -252,6 +252,11 @@ pub async fn log_out(db: &Db, session: SessionId) -> Result<()> {
     tx.commit().await
 }
 
+/// For whoever was given none: 120 random bits.
+pub fn new_password() -> SecretString {
+    SecretString::from(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 15]>()))
+}
+
 fn new_refresh_token() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }

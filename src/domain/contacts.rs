@@ -9,7 +9,7 @@ use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, NumberId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
-use crate::phone::{Address, Phone};
+use crate::phone::{self, Phone, Region};
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Contact {
@@ -31,16 +31,16 @@ impl Contact {
     }
 
     pub fn formatted_number(&self) -> String {
-        Address::display(&self.phone_number)
+        phone::display(&self.phone_number)
     }
 
     pub fn can_be_answered(&self) -> bool {
-        Address::is_reachable(&self.phone_number)
+        phone::is_answerable(&self.phone_number)
     }
 }
 
 pub fn title(name: Option<&str>, phone_number: &str) -> String {
-    name.map_or_else(|| Address::display(phone_number), str::to_owned)
+    name.map_or_else(|| phone::display(phone_number), str::to_owned)
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -135,6 +135,7 @@ pub async fn find_or_create(tx: &mut WorkspaceTx, phone: &Phone) -> Result<Conta
 /// Reads `text` as a phone number, in the workspace's region where it has no country of its own.
 pub async fn parse_phone(tx: &mut WorkspaceTx, text: &str) -> Result<Phone> {
     let region = workspaces::current(tx).await?.default_region;
+    let region = region.parse().unwrap_or(Region::US);
     Phone::parse(text, &region).map_err(|wrong| Error::field("phone_number", wrong.to_string()))
 }
 

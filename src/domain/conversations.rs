@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
-use crate::phone::Address;
+use crate::phone;
 
 words!(Status { Open = "open", Pending = "pending", Snoozed = "snoozed", Done = "done" });
 
@@ -47,7 +47,7 @@ impl Conversation {
 
     pub fn number_title(&self) -> String {
         if self.number_name.is_empty() {
-            Address::display(&self.number_phone)
+            phone::display(&self.number_phone)
         } else {
             self.number_name.clone()
         }

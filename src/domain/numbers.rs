@@ -62,7 +62,7 @@ impl Number {
     }
 
     pub fn formatted_number(&self) -> String {
-        Address::display(&self.phone_number)
+        phone::display(&self.phone_number)
     }
 }
 

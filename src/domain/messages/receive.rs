@@ -174,7 +174,7 @@ fn preview_of(text: &Inbound) -> String {
 }
 
 fn segments_of(text: &Inbound) -> i16 {
-    let counted = || segments::count(&text.text).segments;
+    let counted = || segments::segments(&text.text).segments;
     i16::try_from(text.segments.map_or_else(counted, |segments| segments as usize)).unwrap_or(i16::MAX).max(1)
 }
 

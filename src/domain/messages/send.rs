@@ -13,7 +13,7 @@ use crate::domain::numbers;
 use crate::error::{Check, Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, IntegrationId, MessageId, NumberId};
-use crate::phone::Address;
+use crate::phone;
 use crate::providers;
 
 /// A text as someone asks for it. Exactly one of `conversation_id`, `contact_id` and `to` says where it goes.
@@ -39,9 +39,6 @@ pub struct Sent {
     pub credits_remaining: Option<i64>,
 }
 
-/// The longest text that providers take, in characters and in UTF-16 units alike.
-pub const LONGEST: usize = 1_600;
-
 /// Round trips: 1 to find where it goes and what forbids it, 1 to queue it (and begin and commit around them).
 /// With a key that was used before it answers with that first message.
 pub async fn send(tx: &mut WorkspaceTx, member: &Member, draft: Draft, key: Option<&str>) -> Result<Sent> {
@@ -64,7 +61,7 @@ pub async fn send(tx: &mut WorkspaceTx, member: &Member, draft: Draft, key: Opti
     if place.opted_out {
         return Err(Error::ContactOptedOut);
     }
-    if !Address::is_reachable(&place.to) {
+    if !phone::is_answerable(&place.to) {
         return Err(Error::ContactUnreachable);
     }
     if !place.usable {
@@ -114,7 +111,7 @@ fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
         )
         .that(!content.replace('\0', "").is_empty(), "content", "write something: 1 to 1,600 characters")
         .that(
-            content.chars().count() <= LONGEST && content.encode_utf16().count() <= LONGEST,
+            segments::fits(content),
             "content",
             "at most 1,600 characters; an emoji counts as two or more",
         )
@@ -210,7 +207,7 @@ async fn queue(
     asked: &[u8],
 ) -> Result<Option<Message>> {
     let (id, now) = (MessageId::new(), Utc::now());
-    let segments = i16::try_from(segments::count(content).segments).unwrap_or(i16::MAX).max(1);
+    let segments = i16::try_from(segments::segments(content).segments).unwrap_or(i16::MAX).max(1);
     let queued = sqlx::query_scalar!(
         r#"with queued as (
                insert into messages (id, conversation_id, contact_id, number_id, integration_id, direction, content, status,
