@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 pub struct Page<T> {
     pub data: Vec<T>,
     /// Give it as `cursor` for the next page; `null` on the last.
+    #[schema(value_type = Option<String>)]
     pub next_cursor: Option<Cursor>,
 }
 
@@ -23,7 +24,6 @@ pub struct Span {
     /// How many at the most: 1 to 200, default 50.
     pub limit: Option<i64>,
     /// The `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
     pub cursor: Option<String>,
 }
 
@@ -50,8 +50,7 @@ impl Span {
 }
 
 /// Where a page ended: the time and id of its last row. Opaque outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
-#[schema(value_type = String)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
     pub at: DateTime<Utc>,
     pub id: Uuid,

@@ -45,7 +45,9 @@ pub fn router(doors: Doors) -> Router {
         .merge(api)
         .merge(api::description(openapi.clone()))
         .merge(pages::routes(&doors, openapi))
-        .merge(assets::routes())
+        .route("/assets/{*file}", get(assets::show))
+        .route("/favicon.ico", get(assets::favicon))
+        .route("/favicon.svg", get(assets::favicon))
         .route("/ws", get(socket::open))
         .layer(middleware::from_fn_with_state(doors.clone(), guard::same_origin))
         // Providers come from elsewhere by their nature: their signature is what is checked.

@@ -201,6 +201,9 @@ fn named(number: &RemoteNumber) -> String {
     if repeats { String::new() } else { name.replace('\0', "") }
 }
 
+/// Webhooks that are set at the same time.
+const AT_ONCE: usize = 6;
+
 /// Sets the webhook of each number that can text, a few at a time, and writes down what came of it.
 async fn configure(
     app: App,
@@ -211,10 +214,12 @@ async fn configure(
     ids: Vec<NumberId>,
 ) -> Result<()> {
     let urls = webhook_urls(&app.config, provider.kind(), id);
-    let (provider, urls) = (provider.as_ref(), &urls);
-    let texting = remote.iter().zip(ids).filter(|(number, _)| number.capabilities.sms);
-    let mut settled = stream::iter(texting.map(|(number, id)| async move { (id, provider.configure_webhook(number, urls).await) }))
-        .buffer_unordered(6);
+    let texting = remote.into_iter().zip(ids).filter(|(number, _)| number.capabilities.sms);
+    let calls = texting.map(|(number, id)| {
+        let (provider, urls) = (Arc::clone(&provider), urls.clone());
+        async move { (id, provider.configure_webhook(&number, &urls).await) }
+    });
+    let mut settled = stream::iter(calls).buffer_unordered(AT_ONCE);
     while let Some((number, answer)) = settled.next().await {
         let (state, detail, previous) = match answer {
             Ok(Webhook::Configured { previous }) => (WebhookState::Configured, None, previous),
