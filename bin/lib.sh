@@ -123,7 +123,7 @@ remove_database() {
 }
 
 psql_as() {
-  "$(postgres_programs)/psql" -h "$scratch/cluster" -p 5432 -U "$1" -d "$2" -Xqv ON_ERROR_STOP=1 "${@:3}"
+  "$(postgres_programs)/psql" -h "$scratch/cluster" -p 5432 -U "$1" -d "$2" -Xqv ON_ERROR_STOP=1 "${@:3}" >/dev/null
 }
 
 # Clippy, with every query checked against $DATABASE_URL; what the checks found is in $scratch/sqlx.
