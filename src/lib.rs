@@ -1,1 +1,140 @@
-pub fn x(){}
+//! MessageHub: a text comes in, an agent sees it at once, answers, and it is delivered.
+//!
+//! From the doors down to the ground; arrows point down this page only.
+
+// ── doors: they translate, they decide nothing ──
+pub mod web; //       every route; JSON, pages and the providers' webhooks
+pub mod live; //      the WebSocket: rooms, frames, fragments
+pub mod workers; //   what happens by itself: the sender
+// ── domain: nouns and verbs of the trade ──
+pub mod domain; //    accounts ← workspaces ← members ← numbers, contacts ← conversations ← messages
+pub mod app; //       the handles that doors, workers and outward verbs hold
+// ── ground: knows no tenant's business ──
+pub mod config; //    every setting, read once
+pub mod db; //        WorkspaceTx, SystemTx; migrations; the embedded PostgreSQL
+pub mod error; //     what the product refuses
+pub mod events; //    what happened, in ids only
+pub mod ids; //       an id type per noun
+pub mod keys; //      access tokens, sealing
+pub mod listing; //   pages of a list, cursors
+pub mod phone; //     phone numbers and other addresses
+pub mod providers; // trait Provider: Twilio, sandbox
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::db::Db;
+use crate::domain::integrations::Directory;
+use crate::domain::messages::receive::Ingest;
+use crate::events::Bus;
+use crate::keys::{MasterKeys, Tokens};
+use crate::live::Hub;
+use crate::providers::{Hosts, Providers};
+use crate::web::Doors;
+use crate::workers::sender::Sender;
+
+/// How long requests under way may take once the server stops.
+const LAST_REQUESTS: Duration = Duration::from_secs(8);
+
+/// Opens everything that `config` names. The schema must be there.
+pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<App> {
+    let (tokens, keys) = secrets(&config)?;
+    let hosts = Hosts {
+        twilio: config.twilio_api.to_string(),
+    };
+    Ok(App {
+        db: Db::open(database, config.database_connections, Bus::new()).await?,
+        providers: Providers::new(hosts),
+        config: Arc::new(config),
+        tokens,
+        keys,
+    })
+}
+
+/// The server's own secrets: as configured, or kept in `DATA_DIR` since the first start.
+fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>)> {
+    let kept = |name: &str, make: fn() -> String| -> anyhow::Result<SecretString> {
+        let file = config.data_dir.join(name);
+        std::fs::create_dir_all(&config.data_dir)
+            .and_then(|()| keys::kept_in(&file, make))
+            .with_context(|| format!("DATA_DIR={} must be a directory that this user can write to", config.data_dir.display()))
+    };
+    let jwt = match &config.jwt_secret {
+        Some(secret) => secret.clone(),
+        None => kept("jwt_secret", keys::random)?,
+    };
+    let master = match &config.master_keys {
+        Some(keys) => Arc::clone(keys),
+        None => {
+            let text = kept("master_keys", || format!("k1:{}", keys::random()))?;
+            Arc::new(MasterKeys::parse(text.expose_secret()).context("the file master_keys in DATA_DIR was damaged")?)
+        }
+    };
+    Ok((Tokens::new(&jwt), master))
+}
+
+/// A server that runs: its address, and the way to stop it.
+pub struct Server {
+    pub app: App,
+    pub address: SocketAddr,
+    pub sender: Sender,
+    stopping: CancellationToken,
+    http: tokio::task::JoinHandle<std::io::Result<()>>,
+    background: tokio::task::JoinSet<()>,
+    sending: tokio::task::JoinHandle<()>,
+}
+
+/// Wires doors, workers and the live hub around `app`, and listens.
+pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
+    web::ops::begin();
+    let stopping = CancellationToken::new();
+    let address = listener.local_addr()?;
+    let directory = Directory::new(app.clone());
+    let (ingest, writer) = Ingest::new(app.db.clone());
+    let hub = Hub::new(app.db.clone());
+    let sender = Sender::new(app.clone(), directory.clone());
+    let mut background = tokio::task::JoinSet::new();
+    background.spawn(writer.run());
+    background.spawn(directory.clone().keep_fresh());
+    background.spawn(hub.clone().run());
+    let sending = tokio::spawn(sender.clone().run(stopping.clone()));
+    let doors = Doors {
+        app: app.clone(),
+        directory,
+        ingest,
+        hub,
+        stopping: stopping.clone(),
+    };
+    let serve = axum::serve(listener, web::router(doors).into_make_service_with_connect_info::<SocketAddr>());
+    let http = tokio::spawn(serve.with_graceful_shutdown(stopping.clone().cancelled_owned()).into_future());
+    Ok(Server {
+        app,
+        address,
+        sender,
+        stopping,
+        http,
+        background,
+        sending,
+    })
+}
+
+impl Server {
+    /// Stops accepting, finishes requests and sends under way, closes sockets, lets go of the database.
+    pub async fn stop(mut self) {
+        self.stopping.cancel();
+        let _ = tokio::time::timeout(LAST_REQUESTS, async { tokio::join!(&mut self.http, &mut self.sending) }).await;
+        self.http.abort();
+        self.sending.abort();
+        self.background.shutdown().await;
+        self.app.db.close().await;
+    }
+}

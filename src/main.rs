@@ -1,1 +1,7 @@
-fn main(){}
+use std::process::ExitCode;
+
+mod cli;
+
+fn main() -> ExitCode {
+    cli::main()
+}

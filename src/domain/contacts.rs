@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::db::WorkspaceTx;
+use crate::db::{Db, WorkspaceTx};
 use crate::domain::workspaces;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
-use crate::ids::{ContactId, WorkspaceId};
+use crate::ids::{ContactId, NumberId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
-use crate::phone::{Address, Phone};
+use crate::phone::{self, Phone, Region};
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Contact {
@@ -31,16 +31,16 @@ impl Contact {
     }
 
     pub fn formatted_number(&self) -> String {
-        Address::display(&self.phone_number)
+        phone::display(&self.phone_number)
     }
 
     pub fn can_be_answered(&self) -> bool {
-        Address::is_reachable(&self.phone_number)
+        phone::is_answerable(&self.phone_number)
     }
 }
 
 pub fn title(name: Option<&str>, phone_number: &str) -> String {
-    name.map_or_else(|| Address::display(phone_number), str::to_owned)
+    name.map_or_else(|| phone::display(phone_number), str::to_owned)
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -135,6 +135,7 @@ pub async fn find_or_create(tx: &mut WorkspaceTx, phone: &Phone) -> Result<Conta
 /// Reads `text` as a phone number, in the workspace's region where it has no country of its own.
 pub async fn parse_phone(tx: &mut WorkspaceTx, text: &str) -> Result<Phone> {
     let region = workspaces::current(tx).await?.default_region;
+    let region = region.parse().unwrap_or(Region::US);
     Phone::parse(text, &region).map_err(|wrong| Error::field("phone_number", wrong.to_string()))
 }
 
@@ -148,6 +149,27 @@ pub async fn find(tx: &mut WorkspaceTx, id: ContactId) -> Result<Contact> {
     .fetch_optional(tx.conn())
     .await?
     .ok_or(Error::NotFound("the contact"))
+}
+
+/// For the live hub: the contact, and the numbers whose members see a conversation with them.
+pub async fn look_up(db: &Db, workspace: WorkspaceId, id: ContactId) -> Result<Option<(Contact, Vec<NumberId>)>> {
+    let contact = sqlx::query_as!(
+        Contact,
+        "select id, workspace_id, name, phone_number, email, notes, created_at, updated_at
+           from contacts where workspace_id = $1 and id = $2",
+        workspace as _,
+        id as _,
+    )
+    .fetch_optional(db.system_pool())
+    .await?;
+    let numbers = sqlx::query_scalar!(
+        "select number_id from conversations where workspace_id = $1 and contact_id = $2",
+        workspace as _,
+        id as _,
+    )
+    .fetch_all(db.system_pool())
+    .await?;
+    Ok(contact.map(|contact| (contact, numbers)))
 }
 
 pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: Change) -> Result<Contact> {

@@ -5,13 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::db::{SystemTx, WorkspaceTx};
 use crate::domain::contacts::{self, Contact};
-use crate::domain::members::Member;
 use crate::domain::{messages, words};
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
-use crate::phone::Address;
+use crate::phone;
 
 words!(Status { Open = "open", Pending = "pending", Snoozed = "snoozed", Done = "done" });
 
@@ -48,7 +47,7 @@ impl Conversation {
 
     pub fn number_title(&self) -> String {
         if self.number_name.is_empty() {
-            Address::display(&self.number_phone)
+            phone::display(&self.number_phone)
         } else {
             self.number_name.clone()
         }
@@ -346,8 +345,7 @@ pub async fn mark_read(tx: &mut WorkspaceTx, id: ConversationId) -> Result<()> {
 }
 
 /// The conversation of this contact with one of our numbers, begun if there is none.
-pub async fn with(tx: &mut WorkspaceTx, member: &Member, contact: ContactId, number: NumberId) -> Result<ConversationId> {
-    tracing::debug!(user.id = %member.user(), contact.id = %contact, "a conversation is looked for or begun");
+pub async fn with(tx: &mut WorkspaceTx, contact: ContactId, number: NumberId) -> Result<ConversationId> {
     Ok(sqlx::query_scalar!(
         r#"insert into conversations (id, contact_id, number_id) values ($1, $2, $3)
            on conflict (workspace_id, contact_id, number_id) do update set updated_at = now()

@@ -4,12 +4,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::members::{Admin, Member};
+use crate::domain::members::{Admin, Colleague, Member, Role};
 use crate::domain::words;
 use crate::error::{Check, Error, Result};
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId, UserId, WorkspaceId};
-use crate::phone::Address;
+use crate::phone;
+use crate::providers;
 
 words!(Status { Active = "active", Pending = "pending", Inactive = "inactive" });
 
@@ -31,7 +32,7 @@ pub struct Number {
     pub id: NumberId,
     pub workspace_id: WorkspaceId,
     pub integration_id: IntegrationId,
-    pub provider: crate::providers::Kind,
+    pub provider: providers::Kind,
     /// E.164, or a short code.
     pub phone_number: String,
     pub friendly_name: String,
@@ -61,7 +62,7 @@ impl Number {
     }
 
     pub fn formatted_number(&self) -> String {
-        Address::display(&self.phone_number)
+        phone::display(&self.phone_number)
     }
 }
 
@@ -94,8 +95,8 @@ pub async fn visible(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Op
     .fetch_optional(db.system_pool())
     .await?;
     Ok(row.map(|row| match row.role {
-        crate::domain::members::Role::Admin => Visible::All,
-        crate::domain::members::Role::Agent => Visible::Only(row.numbers.into_iter().collect()),
+        Role::Admin => Visible::All,
+        Role::Agent => Visible::Only(row.numbers.into_iter().collect()),
     }))
 }
 
@@ -103,7 +104,7 @@ struct Row {
     id: NumberId,
     workspace_id: WorkspaceId,
     integration_id: IntegrationId,
-    provider: crate::providers::Kind,
+    provider: providers::Kind,
     phone_number: String,
     friendly_name: String,
     sms: bool,
@@ -152,6 +153,23 @@ pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Number>> {
     .fetch_all(tx.conn())
     .await?;
     Ok(rows.into_iter().map(Number::from).collect())
+}
+
+/// For the live hub, which shows it to those who may see it.
+pub async fn look_up(db: &Db, workspace: WorkspaceId, id: NumberId) -> Result<Option<Number>> {
+    Ok(sqlx::query_as!(
+        Row,
+        "select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at
+           from numbers n
+           join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
+          where n.workspace_id = $1 and n.id = $2",
+        workspace as _,
+        id as _,
+    )
+    .fetch_optional(db.system_pool())
+    .await?
+    .map(Number::from))
 }
 
 pub async fn find(tx: &mut WorkspaceTx, id: NumberId) -> Result<Number> {
@@ -250,6 +268,23 @@ pub async fn unassign(tx: &mut WorkspaceTx, _: &Admin, number: NumberId, user: U
     let workspace = tx.workspace();
     tx.announce(Event::AccessChanged { workspace });
     Ok(())
+}
+
+/// The agents whom this number is assigned to.
+pub async fn members(tx: &mut WorkspaceTx, _: &Admin, number: NumberId) -> Result<Vec<Colleague>> {
+    find(tx, number).await?;
+    Ok(sqlx::query_as!(
+        Colleague,
+        "select m.user_id, u.name, u.email, m.role, m.created_at
+           from number_members a
+           join workspace_members m on m.workspace_id = a.workspace_id and m.user_id = a.user_id
+           join users u on u.id = m.user_id
+          where a.number_id = $1
+          order by lower(u.name), m.user_id",
+        number as _,
+    )
+    .fetch_all(tx.conn())
+    .await?)
 }
 
 /// The number a new conversation starts from: the one asked for, or the default, or the oldest that can send.

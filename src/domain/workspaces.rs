@@ -7,6 +7,7 @@ use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::members::{Admin, Role};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::ids::{UserId, WorkspaceId};
+use crate::phone::Region;
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Workspace {
@@ -65,7 +66,7 @@ pub async fn update(tx: &mut WorkspaceTx, _: &Admin, change: Change) -> Result<W
     Check::default()
         .that(name.is_none_or(is_name), "name", NAME_RULE)
         .that(
-            change.default_region.as_deref().is_none_or(is_region),
+            change.default_region.as_deref().is_none_or(|region| region.len() == 2 && region.parse::<Region>().is_ok_and(|known| known.to_string() == region)),
             "default_region",
             "two capital letters (ISO 3166), such as US or DE",
         )
@@ -87,10 +88,6 @@ pub const NAME_RULE: &str = "1 to 80 characters";
 
 pub fn is_name(name: &str) -> bool {
     (1..=80).contains(&name.trim().chars().count())
-}
-
-fn is_region(region: &str) -> bool {
-    region.len() == 2 && region.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// Makes a workspace with `founder` as its first admin.

@@ -1,0 +1,17 @@
+//! The handles that doors, workers and outward verbs hold.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::db::Db;
+use crate::keys::{MasterKeys, Tokens};
+use crate::providers::Providers;
+
+#[derive(Clone)]
+pub struct App {
+    pub config: Arc<Config>,
+    pub db: Db,
+    pub tokens: Tokens,
+    pub keys: Arc<MasterKeys>,
+    pub providers: Providers,
+}

@@ -1,0 +1,170 @@
+//! `messagehub serve | migrate | user create`. What goes wrong is one line.
+
+use std::io::{IsTerminal, Read};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use messagehub::config::{self, Config, LogFormat};
+use messagehub::db::embedded::Embedded;
+use messagehub::db::migrate;
+use messagehub::domain::members::Role;
+use messagehub::domain::{accounts, demo};
+use secrecy::SecretString;
+use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// A multi-tenant SMS inbox.
+#[derive(Parser)]
+#[command(version, after_help = config::help())]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server (default)
+    Serve(Serve),
+    /// Bring the database's schema up to date and exit
+    Migrate,
+    /// Manage users
+    #[command(subcommand)]
+    User(User),
+}
+
+#[derive(Args, Default)]
+struct Serve {
+    /// Fill an empty database with a believable workspace on the sandbox provider
+    #[arg(long)]
+    demo: bool,
+}
+
+#[derive(Subcommand)]
+enum User {
+    /// Create a user in a workspace (made if it does not exist); the password comes on standard input, or is made and printed once
+    Create {
+        #[arg(long)]
+        email: String,
+        #[arg(long)]
+        name: String,
+        /// Its name or its slug
+        #[arg(long)]
+        workspace: String,
+        /// admin or agent
+        #[arg(long, default_value = "admin")]
+        role: Role,
+    },
+}
+
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")
+        .and_then(|runtime| runtime.block_on(run(cli)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("messagehub: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    let config = Config::from_env()?;
+    log(&config);
+    let (database, embedded) = database(&config).await?;
+    let done = match cli.command.unwrap_or(Command::Serve(Serve::default())) {
+        Command::Serve(options) => serve(config, database, &options).await,
+        Command::Migrate => migrate::run(&database).await.map_err(Into::into),
+        Command::User(User::Create { email, name, workspace, role }) => create_user(config, database, &email, &name, &workspace, role).await,
+    };
+    if let Some(embedded) = embedded {
+        embedded.stop().await;
+    }
+    done
+}
+
+fn log(config: &Config) {
+    let filter = EnvFilter::new(&config.log);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// The database that was configured, or our own.
+async fn database(config: &Config) -> anyhow::Result<(PgConnectOptions, Option<Embedded>)> {
+    match &config.database {
+        Some(options) => Ok((options.clone(), None)),
+        None => {
+            let embedded = Embedded::start(&config.data_dir).await?;
+            Ok((embedded.options(), Some(embedded)))
+        }
+    }
+}
+
+async fn serve(config: Config, database: PgConnectOptions, options: &Serve) -> anyhow::Result<()> {
+    // Signals are heard from the first moment, so that a stop during the start is a clean one too.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let bind_addr = config.bind_addr;
+    let listener = TcpListener::bind(bind_addr)
+        .await
+        .with_context(|| format!("BIND_ADDR={bind_addr} cannot be listened on: choose another address or stop what uses it"))?;
+    migrate::run(&database).await?;
+    let app = messagehub::open(config, database).await?;
+    let demo = if options.demo { demo::seed(&app).await? } else { None };
+    let server = messagehub::start(app, listener)?;
+    tracing::info!(address = %server.address, "listening");
+    println!("MessageHub is at {}", server.app.config.public("/"));
+    if let Some(demo) = demo {
+        println!("Sign in as {} with the password {}", demo.email, demo.password);
+    }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    server.stop().await;
+    Ok(())
+}
+
+async fn create_user(config: Config, database: PgConnectOptions, email: &str, name: &str, workspace: &str, role: Role) -> anyhow::Result<()> {
+    migrate::run(&database).await?;
+    let app = messagehub::open(config, database).await?;
+    let given = password_from_stdin()?;
+    let password = given.clone().unwrap_or_else(accounts::new_password);
+    match accounts::create(&app.db, email, name, password.clone(), workspace, role).await {
+        Ok(_) => {}
+        Err(messagehub::error::Error::Invalid(wrong)) => {
+            let wrong: Vec<_> = wrong.iter().map(|wrong| format!("{}: {}", wrong.field, wrong.message)).collect();
+            anyhow::bail!("{}", wrong.join("; "));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    match given {
+        Some(_) => println!("{email} was created"),
+        None => println!("{email} was created with the password {}", secrecy::ExposeSecret::expose_secret(&password)),
+    }
+    app.db.close().await;
+    Ok(())
+}
+
+/// What was piped in; nothing from a terminal or an empty pipe.
+fn password_from_stdin() -> anyhow::Result<Option<SecretString>> {
+    let mut stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    stdin.read_to_string(&mut text).context("the password on standard input cannot be read")?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    Ok((!password.is_empty()).then(|| SecretString::from(password)))
+}

@@ -1,0 +1,272 @@
+//! Every setting, read once at the start. A wrong value stops the start with one line that says what is accepted.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use sqlx::postgres::PgConnectOptions;
+use url::Url;
+
+use crate::keys;
+
+/// What a variable is called, what it is without being set, and what it means. `--help` and `.env.example` say the same.
+pub struct Variable {
+    pub name: &'static str,
+    pub default: &'static str,
+    pub meaning: &'static str,
+}
+
+macro_rules! variables {
+    ($($(#[doc = $doc:literal])+ $name:ident = $default:literal;)+) => {
+        pub const VARIABLES: &[Variable] = &[$(Variable {
+            name: stringify!($name),
+            default: $default,
+            meaning: concat!($($doc),+),
+        }),+];
+    };
+}
+
+variables! {
+    /// Address and port to listen on.
+    BIND_ADDR = "127.0.0.1:3000";
+    /// The public origin, such as https://inbox.example.com. Webhook URLs and signatures are computed from it; cookies are Secure when it is https. By default http:// and BIND_ADDR.
+    BASE_URL = "";
+    /// A PostgreSQL 14 or newer to use, as postgres://user:password@host/database. Without it the server runs its own in DATA_DIR.
+    DATABASE_URL = "";
+    /// Connections to the database for people and for background work, each: 2 to 100.
+    DATABASE_CONNECTIONS = "12";
+    /// The embedded database, media and generated keys.
+    DATA_DIR = "./data";
+    /// Signs access tokens; at least 32 characters. Made in DATA_DIR on the first start.
+    JWT_SECRET = "";
+    /// Seal stored credentials: id:base64key[,id:base64key…], keys of 32 bytes, the first one seals. Made in DATA_DIR on the first start.
+    MASTER_KEYS = "";
+    /// Who may sign up: open, invite or closed. By default open until the first workspace exists, then invite.
+    SIGNUPS = "";
+    /// Twilio's API, or another host for tests, proxies and regions.
+    TWILIO_API_BASE_URL = "https://api.twilio.com";
+    /// What is logged, such as info or messagehub=debug.
+    RUST_LOG = "info";
+    /// text for people, json for machines.
+    LOG_FORMAT = "text";
+}
+
+#[derive(Clone)]
+pub struct Config {
+    pub bind_addr: SocketAddr,
+    pub base_url: Url,
+    pub database: Option<PgConnectOptions>,
+    pub database_connections: u32,
+    pub data_dir: PathBuf,
+    pub jwt_secret: Option<SecretString>,
+    pub master_keys: Option<std::sync::Arc<keys::MasterKeys>>,
+    pub signups: Option<Signups>,
+    pub twilio_api: Url,
+    pub log: String,
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signups {
+    Open,
+    Invite,
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{name}={shown} is not right: {accepted}")]
+pub struct Error {
+    pub name: &'static str,
+    pub shown: String,
+    pub accepted: String,
+}
+
+/// What was set, by name. A variable that is set to nothing counts as not set.
+struct Settings(HashMap<String, String>);
+
+impl Settings {
+    fn get(&self, name: &'static str) -> Option<&str> {
+        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    fn parse<T, E: ToString>(&self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<Option<T>, Error> {
+        self.get(name)
+            .map(|value| {
+                parse(value).map_err(|accepted| Error {
+                    name,
+                    shown: masked(name, value),
+                    accepted: accepted.to_string(),
+                })
+            })
+            .transpose()
+    }
+}
+
+/// Secrets, and whatever else may carry a password, are not repeated in an error.
+fn masked(name: &str, value: &str) -> String {
+    if ["JWT_SECRET", "MASTER_KEYS", "DATABASE_URL"].contains(&name) {
+        "***".into()
+    } else {
+        value.into()
+    }
+}
+
+impl Config {
+    /// From the environment, and from `.env` where the environment does not say.
+    pub fn from_env() -> Result<Self, Error> {
+        let mut settings: HashMap<String, String> = match dotenvy::from_path_iter(".env") {
+            Ok(entries) => entries.collect::<Result<_, _>>().map_err(|error| Error {
+                name: ".env",
+                shown: String::new(),
+                accepted: format!("one NAME=value per line ({error})"),
+            })?,
+            Err(_) => HashMap::new(),
+        };
+        settings.extend(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))));
+        Self::read(settings)
+    }
+
+    pub fn read(settings: HashMap<String, String>) -> Result<Self, Error> {
+        let settings = Settings(settings);
+        let bind_addr = settings
+            .parse("BIND_ADDR", |value| {
+                value.parse().map_err(|_| "an IP address and a port, such as 127.0.0.1:3000 or [::]:3000")
+            })?
+            .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 3000)));
+        let base_url = match settings.parse("BASE_URL", origin)? {
+            Some(url) => url,
+            None => Url::parse(&format!("http://{bind_addr}")).expect("an address and port make a URL"),
+        };
+        Ok(Self {
+            bind_addr,
+            base_url,
+            database: settings.parse("DATABASE_URL", |value| {
+                value
+                    .parse::<PgConnectOptions>()
+                    .ok()
+                    .filter(|_| value.starts_with("postgres://") || value.starts_with("postgresql://"))
+                    .ok_or("expected postgres://user:password@host:port/database")
+            })?,
+            database_connections: settings
+                .parse("DATABASE_CONNECTIONS", |value| {
+                    value.parse().ok().filter(|n| (2..=100).contains(n)).ok_or("a number from 2 to 100")
+                })?
+                .unwrap_or(12),
+            data_dir: settings.get("DATA_DIR").unwrap_or("./data").into(),
+            jwt_secret: settings.parse("JWT_SECRET", |value| {
+                (value.len() >= 32).then(|| SecretString::from(value)).ok_or("at least 32 characters: `openssl rand -base64 32` makes one")
+            })?,
+            master_keys: settings.parse("MASTER_KEYS", keys::MasterKeys::parse)?.map(Into::into),
+            signups: settings.parse("SIGNUPS", |value| match value {
+                "open" => Ok(Signups::Open),
+                "invite" => Ok(Signups::Invite),
+                "closed" => Ok(Signups::Closed),
+                _ => Err("open, invite or closed"),
+            })?,
+            twilio_api: settings
+                .parse("TWILIO_API_BASE_URL", origin)?
+                .unwrap_or_else(|| Url::parse("https://api.twilio.com").expect("a constant")),
+            log: settings
+                .parse("RUST_LOG", |value| {
+                    value
+                        .parse::<tracing_subscriber::EnvFilter>()
+                        .map(|_| value.to_owned())
+                        .map_err(|error| format!("a level (error, warn, info, debug, trace) or target=level ({error})"))
+                })?
+                .unwrap_or_else(|| "info".into()),
+            log_format: settings
+                .parse("LOG_FORMAT", |value| match value {
+                    "text" => Ok(LogFormat::Text),
+                    "json" => Ok(LogFormat::Json),
+                    _ => Err("text or json"),
+                })?
+                .unwrap_or(LogFormat::Text),
+        })
+    }
+
+    pub fn is_https(&self) -> bool {
+        self.base_url.scheme() == "https"
+    }
+
+    /// The public URL of `path`, which begins with a slash.
+    pub fn public(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url.origin().ascii_serialization())
+    }
+}
+
+fn origin(value: &str) -> Result<Url, &'static str> {
+    const ACCEPTED: &str = "an origin without a path, such as https://inbox.example.com";
+    let url = Url::parse(value).map_err(|_| ACCEPTED)?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    plain.then_some(url).ok_or(ACCEPTED)
+}
+
+/// The variables as `--help` shows them.
+pub fn help() -> String {
+    let mut text = String::from("Environment (.env is read when present):\n");
+    for Variable { name, default, meaning } in VARIABLES {
+        let default = if default.is_empty() { String::new() } else { format!(" [default: {default}]") };
+        text.push_str(&format!("  {name}{default}\n     {meaning}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(settings: &[(&str, &str)]) -> Result<Config, Error> {
+        Config::read(settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect())
+    }
+
+    #[test]
+    fn without_settings_everything_has_its_default() {
+        let config = read(&[("BASE_URL", "  ")]).expect("defaults are right");
+        assert_eq!(config.public("/login"), "http://127.0.0.1:3000/login");
+        assert_eq!(config.data_dir, PathBuf::from("./data"));
+        assert!(config.database.is_none() && !config.is_https());
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_what_is_accepted_and_secrets_are_masked() {
+        for (name, value) in [
+            ("BIND_ADDR", "3000"),
+            ("BASE_URL", "inbox.example.com"),
+            ("BASE_URL", "https://inbox.example.com/sms"),
+            ("DATABASE_URL", "mysql://root:hunter2@localhost"),
+            ("DATABASE_CONNECTIONS", "1"),
+            ("JWT_SECRET", "hunter2"),
+            ("MASTER_KEYS", "k1:hunter2"),
+            ("SIGNUPS", "yes"),
+            ("TWILIO_API_BASE_URL", "ftp://twilio"),
+            ("RUST_LOG", "messagehub=loud"),
+            ("LOG_FORMAT", "xml"),
+        ] {
+            let line = read(&[(name, value)]).err().expect(name).to_string();
+            assert!(line.starts_with(&format!("{name}=")) && !line.contains('\n'), "{line}");
+            assert!(!line.contains("hunter2"), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_example_file_documents_every_variable() {
+        let example = include_str!("../.env.example");
+        for Variable { name, meaning, .. } in VARIABLES {
+            assert!(example.contains(&format!("# {name}=")), "{name} is missing in .env.example");
+            assert!(example.contains(meaning.trim()), "{name} is described differently in .env.example");
+        }
+    }
+}

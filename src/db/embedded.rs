@@ -1,0 +1,214 @@
+//! The server's own PostgreSQL: a private cluster under `DATA_DIR` that starts, stops and recovers with the server.
+//!
+//! One server per directory: a lock says so. One postmaster per cluster: its socket, which lies in the cluster's own
+//! directory and is the only way in, says which process that is. Pid files are never believed.
+
+mod cluster;
+mod postmaster;
+mod programs;
+
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Uid;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions, Connection};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use cluster::Cluster;
+use postmaster::Postmaster;
+pub use programs::programs;
+
+const LOGIN: &str = "messagehub";
+const DATABASE: &str = "messagehub";
+
+/// Each one reads as the single line that a person sees: what is wrong, and how to mend it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "PostgreSQL's programs are not installed: {install}, or set DATABASE_URL to a server of your own"
+    )]
+    Missing { install: &'static str },
+
+    #[error(
+        "PostgreSQL {found} in {} is too old, 14 or newer is needed: {install}, or set DATABASE_URL to a newer server",
+        programs.display()
+    )]
+    TooOld {
+        found: u32,
+        programs: PathBuf,
+        install: &'static str,
+    },
+
+    #[error(
+        "{} was made by PostgreSQL {made_by}, but only PostgreSQL {found} is installed: install version {made_by} beside it, or move the data with pg_upgrade",
+        dir.display()
+    )]
+    OtherMajor {
+        dir: PathBuf,
+        made_by: String,
+        found: u32,
+    },
+
+    #[error(
+        "another server already runs on {}: stop it, or set DATA_DIR to a directory of this one's own",
+        dir.display()
+    )]
+    InUse { dir: PathBuf },
+
+    #[error(
+        "cannot use {}: {source}; make it writable for this user, or set DATA_DIR to another directory",
+        path.display()
+    )]
+    Unusable { path: PathBuf, source: io::Error },
+
+    #[error(
+        "PostgreSQL does not run as root, and there is no account `postgres` or `nobody` to run it as: create one"
+    )]
+    NoAccount,
+
+    #[error("{program} failed: {reason}")]
+    Program { program: String, reason: String },
+
+    #[error("PostgreSQL did not start: {reason} (more in {})", log.display())]
+    NotStarted { reason: String, log: PathBuf },
+
+    #[error("PostgreSQL started, but refused the login with {}: {source}", password.display())]
+    LoginRefused {
+        password: PathBuf,
+        source: sqlx::Error,
+    },
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A running cluster. Dropped without [`Embedded::stop`], it is told to stop, but nobody waits for it.
+pub struct Embedded {
+    options: PgConnectOptions,
+    url: String,
+    stopping: DropGuard,
+    supervisor: JoinHandle<()>,
+}
+
+impl Embedded {
+    /// Starts the cluster under `data_dir`, and makes it the first time.
+    pub async fn start(data_dir: &Path) -> Result<Self> {
+        Self::start_with(data_dir, &[]).await
+    }
+
+    /// The same with other server settings, `("fsync", "off")` for tests.
+    pub async fn start_with(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        let data_dir = private_dir(data_dir)?;
+        let server_lock = lock(&data_dir.join("lock"), &data_dir)?;
+        let cluster = Cluster::open(&data_dir, settings).await?;
+        // A copy of the directory may lead to the same cluster by its link.
+        let cluster_lock = lock(&cluster.dir, &data_dir)?;
+
+        postmaster::stop_orphan(&cluster).await;
+        cluster.mend_password().await?;
+        let postmaster = Postmaster::start(&cluster).await?;
+        let options = options(&cluster);
+        let url = url(&cluster);
+        try_login(&options, &cluster).await?;
+
+        let stopping = CancellationToken::new();
+        let supervisor = tokio::spawn({
+            let stopping = stopping.clone();
+            async move {
+                postmaster.supervise(&cluster, &stopping).await;
+                drop((server_lock, cluster_lock));
+            }
+        });
+        Ok(Self {
+            options,
+            url,
+            stopping: stopping.drop_guard(),
+            supervisor,
+        })
+    }
+
+    /// The login that owns the database `messagehub`. It may make databases and roles, and is no superuser.
+    pub fn options(&self) -> PgConnectOptions {
+        self.options.clone()
+    }
+
+    /// The same login for child programs such as psql and pgbench.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// Disconnects everyone and returns when PostgreSQL has ended.
+    pub async fn stop(self) {
+        drop(self.stopping);
+        if let Err(error) = self.supervisor.await {
+            tracing::error!(%error, "PostgreSQL's supervisor failed");
+        }
+    }
+}
+
+/// `data_dir`, made where missing, as an absolute path.
+fn private_dir(data_dir: &Path) -> Result<PathBuf> {
+    // As root, PostgreSQL's own account must get through to the cluster; every secret in here is a 0600 file.
+    let mode = if Uid::effective().is_root() {
+        0o711
+    } else {
+        0o700
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(data_dir)
+        .and_then(|()| data_dir.canonicalize())
+        .map_err(unusable(data_dir))
+}
+
+/// Held as long as the file is open; the system lets go of it whatever end this process comes to.
+fn lock(path: &Path, data_dir: &Path) -> Result<File> {
+    let file = if path.is_dir() {
+        File::open(path)
+    } else {
+        cluster::private_file().open(path)
+    }
+    .map_err(unusable(path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse {
+            dir: data_dir.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(unusable(path)(source)),
+    }
+}
+
+fn options(cluster: &Cluster) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .socket(&cluster.socket_dir)
+        .port(cluster::PORT)
+        .username(LOGIN)
+        .password(&cluster.password)
+        .database(DATABASE)
+        .ssl_mode(PgSslMode::Disable)
+}
+
+fn url(cluster: &Cluster) -> String {
+    let host = cluster.socket_dir.to_string_lossy();
+    let host = utf8_percent_encode(&host, NON_ALPHANUMERIC);
+    let (password, port) = (&cluster.password, cluster::PORT);
+    format!("postgres://{LOGIN}:{password}@{host}:{port}/{DATABASE}?sslmode=disable")
+}
+
+async fn try_login(options: &PgConnectOptions, cluster: &Cluster) -> Result<()> {
+    let attempt = async { options.connect().await?.close().await };
+    attempt.await.map_err(|source| Error::LoginRefused {
+        password: cluster.password_file.clone(),
+        source,
+    })
+}
+
+fn unusable(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Unusable { path, source }
+}

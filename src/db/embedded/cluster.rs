@@ -1,0 +1,329 @@
+//! The cluster on disk: where it lies, whose it is, and how it is made.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use nix::unistd::{Uid, User};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use super::{DATABASE, Error, LOGIN, Result, postmaster, programs, unusable};
+
+/// Names the socket file; nothing listens on the network.
+pub(super) const PORT: u16 = 5432;
+
+/// The longest path that every system takes for a socket.
+const SOCKET_PATH_MAX: usize = 103;
+
+/// Homes of clusters whose `DATA_DIR` PostgreSQL's account cannot reach.
+const ELSEWHERE: &str = "/var/lib/messagehub";
+
+pub(super) struct Cluster {
+    pub dir: PathBuf,
+    pub socket_dir: PathBuf,
+    pub log: PathBuf,
+    pub password: String,
+    pub password_file: PathBuf,
+    pub settings: Vec<(String, String)>,
+    programs: PathBuf,
+    account: Option<User>,
+}
+
+impl Cluster {
+    /// The cluster of `data_dir`, made where there is none.
+    pub async fn open(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        let link = data_dir.join("postgres");
+        let account = account(&link)?;
+        let made_by = read_if_there(&link.join("PG_VERSION"))?;
+        let programs = match &made_by {
+            Some(version) => programs::programs_for(&link, version.trim())?,
+            None => programs::programs()?,
+        };
+        let dir = locate(&link, &programs, account.as_ref())?;
+        let password_file = data_dir.join("postgres.password");
+
+        let cluster = Self {
+            socket_dir: socket_dir(&dir, data_dir, account.as_ref())?,
+            log: data_dir.join("postgres.log"),
+            password: read_if_there(&password_file)?
+                .filter(|it| !it.is_empty())
+                .unwrap_or_else(random_password),
+            password_file,
+            settings: settings
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
+            dir,
+            programs,
+            account,
+        };
+        if made_by.is_none() {
+            cluster.make().await?;
+        }
+        Ok(cluster)
+    }
+
+    /// Gives the cluster a new password when its file is lost, say because a backup left it out.
+    pub async fn mend_password(&self) -> Result<()> {
+        if read_if_there(&self.password_file)?.is_some_and(|it| !it.is_empty()) {
+            return Ok(());
+        }
+        tracing::warn!(file = %self.password_file.display(), "PostgreSQL's password is lost: setting a new one");
+        let password = &self.password;
+        let sql = format!(
+            "alter role {LOGIN} password '{password}'\nalter role postgres password '{password}'\n"
+        );
+        postmaster::forget_stale_pid(self);
+        self.alone(&self.dir, &sql).await?;
+        write_private(&self.password_file, password)
+    }
+
+    /// One of PostgreSQL's programs, under its own account, in its own process group (Ctrl-C in a terminal is for the
+    /// server, which stops it in due order), and with none of our environment, which holds secrets.
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.programs.join(name));
+        command
+            .env_clear()
+            .envs([("LC_ALL", "C"), ("TZ", "UTC")])
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .process_group(0);
+        if let Some(account) = &self.account {
+            command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
+        }
+        command
+    }
+
+    /// Made beside its place and then renamed: a crash halfway leaves nothing that looks like a cluster.
+    async fn make(&self) -> Result<()> {
+        tracing::info!(dir = %self.dir.display(), "making a PostgreSQL cluster");
+        write_private(&self.password_file, &self.password)?;
+        let staging = self.dir.with_extension("new");
+        // An empty directory may be in the place; anything else in it is not ours to touch.
+        if_there(fs::remove_dir(&self.dir)).map_err(unusable(&self.dir))?;
+        if_there(fs::remove_dir_all(&staging)).map_err(unusable(&staging))?;
+        self.private_dir(&staging)?;
+        let fresh = staging.join("cluster");
+
+        self.initdb(&fresh, &staging.join("password")).await?;
+        let login = format!(
+            "create role {LOGIN} login createdb createrole password '{}'\n\
+             create database {DATABASE} owner {LOGIN}\n",
+            self.password
+        );
+        self.alone(&fresh, &login).await?;
+
+        let parent = self.dir.parent().unwrap_or(Path::new("/"));
+        fs::rename(&fresh, &self.dir)
+            .and_then(|()| File::open(parent)?.sync_all())
+            .and_then(|()| fs::remove_dir_all(&staging))
+            .map_err(unusable(&self.dir))
+    }
+
+    async fn initdb(&self, fresh: &Path, password_file: &Path) -> Result<()> {
+        write_private(password_file, &self.password)?;
+        self.give(password_file)?;
+        let mut refused = None;
+        // Order by code point, which no upgrade of the system changes; letters of every language where they are known.
+        for (collate, ctype) in [("C.UTF-8", "C.UTF-8"), ("C", "en_US.UTF-8"), ("C", "C")] {
+            let mut initdb = self.program("initdb");
+            initdb
+                .args(["--username=postgres", "--encoding=UTF8", "--data-checksums"])
+                .args(["--auth-local=scram-sha-256", "--auth-host=scram-sha-256"])
+                .arg(format!("--lc-collate={collate}"))
+                .arg(format!("--lc-ctype={ctype}"))
+                .arg(joined("--pwfile=", password_file))
+                .arg(joined("--pgdata=", fresh));
+            if self.settings.contains(&("fsync".into(), "off".into())) {
+                initdb.arg("--no-sync");
+            }
+            match run(initdb, "initdb", "").await {
+                Err(Error::Program { program, reason }) if reason.contains("locale") => {
+                    refused = Some(Error::Program { program, reason });
+                }
+                done => return done,
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Runs `sql`, one statement a line, on a cluster that nobody runs, by PostgreSQL's single-user mode.
+    async fn alone(&self, dir: &Path, sql: &str) -> Result<()> {
+        let mut postgres = self.program("postgres");
+        postgres.arg("--single").arg("-D").arg(dir);
+        postgres.args(["-c", "log_statement=none", "postgres"]);
+        run(postgres, "postgres --single", sql).await
+    }
+
+    fn private_dir(&self, path: &Path) -> Result<()> {
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(path)
+            .map_err(unusable(path))?;
+        self.give(path)
+    }
+
+    fn give(&self, path: &Path) -> Result<()> {
+        give(path, self.account.as_ref()).map_err(unusable(path))
+    }
+}
+
+/// Who runs PostgreSQL when we are root, which it refuses to run as: whoever owns the cluster, else `postgres`.
+fn account(dir: &Path) -> Result<Option<User>> {
+    if !Uid::effective().is_root() {
+        return Ok(None);
+    }
+    let owner = fs::metadata(dir)
+        .ok()
+        .map(|it| Uid::from_raw(it.uid()))
+        .filter(|uid| !uid.is_root())
+        .and_then(|uid| User::from_uid(uid).ok()?);
+    let named = |name| User::from_name(name).ok().flatten();
+    owner
+        .or_else(|| named("postgres"))
+        .or_else(|| named("nobody"))
+        .map(Some)
+        .ok_or(Error::NoAccount)
+}
+
+/// `link` itself, or where it leads because PostgreSQL's account could not get through to it when it was made.
+fn locate(link: &Path, programs: &Path, account: Option<&User>) -> Result<PathBuf> {
+    if let Ok(elsewhere) = fs::read_link(link) {
+        return Ok(elsewhere);
+    }
+    let Some(account) = account else {
+        return Ok(link.to_owned());
+    };
+    if link.exists() || reaches(account, programs, link.parent().unwrap_or(link)) {
+        return Ok(link.to_owned());
+    }
+    let elsewhere = Path::new(ELSEWHERE).join(format!("{:016x}", rand::random::<u64>()));
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(ELSEWHERE)
+        .and_then(|()| symlink(&elsewhere, link))
+        .map_err(unusable(Path::new(ELSEWHERE)))?;
+    tracing::info!(
+        account = account.name,
+        dir = %elsewhere.display(),
+        link = %link.display(),
+        "the account that runs PostgreSQL cannot reach the data directory: the cluster lies elsewhere, behind a link"
+    );
+    Ok(elsewhere)
+}
+
+/// Asks the system itself, by running a program as that account in that directory.
+fn reaches(account: &User, programs: &Path, dir: &Path) -> bool {
+    use std::os::unix::process::CommandExt;
+    std::process::Command::new(programs.join("postgres"))
+        .arg("--version")
+        .current_dir(dir)
+        .stdout(Stdio::null())
+        .uid(account.uid.as_raw())
+        .gid(account.gid.as_raw())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// The cluster itself, unless its path is longer than a socket's may be.
+fn socket_dir(dir: &Path, data_dir: &Path, account: Option<&User>) -> Result<PathBuf> {
+    let socket = dir.join(format!(".s.PGSQL.{PORT}"));
+    if socket
+        .to_str()
+        .is_some_and(|path| path.len() <= SOCKET_PATH_MAX)
+    {
+        return Ok(dir.to_owned());
+    }
+    let short = fs::metadata(data_dir)
+        .map(|it| PathBuf::from(format!("/tmp/messagehub-{:x}-{:x}", it.dev(), it.ino())))
+        .map_err(unusable(data_dir))?;
+    let made = match fs::DirBuilder::new().mode(0o700).create(&short) {
+        Ok(()) => give(&short, account),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Err(_) => Ok(()),
+    };
+    // /tmp is everybody's: a stranger may have made it first, to listen in our place.
+    let owner = account.map_or(Uid::effective(), |it| it.uid);
+    let ours = made.and_then(|()| fs::symlink_metadata(&short));
+    match ours {
+        Ok(it) if it.is_dir() && it.uid() == owner.as_raw() && it.mode() & 0o077 == 0 => Ok(short),
+        Ok(_) => Err(unusable(&short)(io::ErrorKind::PermissionDenied.into())),
+        Err(error) => Err(unusable(&short)(error)),
+    }
+}
+
+fn give(path: &Path, account: Option<&User>) -> io::Result<()> {
+    match account {
+        Some(account) => chown(path, Some(account.uid.as_raw()), Some(account.gid.as_raw())),
+        None => Ok(()),
+    }
+}
+
+/// Runs a program to its end, feeding it `input`; it has failed when it says so in whatever way.
+async fn run(mut command: Command, name: &str, input: &str) -> Result<()> {
+    let failed = |reason: String| Error::Program {
+        program: name.to_owned(),
+        reason,
+    };
+    let attempt = async {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input.as_bytes()).await?;
+        }
+        child.wait_with_output().await
+    };
+    let output = attempt.await.map_err(|error| failed(error.to_string()))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    // Single-user mode reports an error and ends in success.
+    let complaint = postmaster::complaint(&said);
+    if output.status.success() && complaint.is_none() {
+        return Ok(());
+    }
+    let reason = complaint.or(said.lines().next_back());
+    Err(failed(reason.unwrap_or("it gave no reason").to_owned()))
+}
+
+fn read_if_there(path: &Path) -> Result<Option<String>> {
+    if_there(fs::read_to_string(path)).map_err(unusable(path))
+}
+
+fn if_there<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn write_private(path: &Path, secret: &str) -> Result<()> {
+    private_file()
+        .truncate(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(secret.as_bytes()).and(file.sync_all()))
+        .map_err(unusable(path))
+}
+
+pub(super) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).mode(0o600);
+    options
+}
+
+fn random_password() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+fn joined(option: &str, path: &Path) -> std::ffi::OsString {
+    let mut argument = std::ffi::OsString::from(option);
+    argument.push(path);
+    argument
+}

@@ -1,0 +1,278 @@
+//! PostgreSQL as a process: started, watched, started again, stopped.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::net::UnixStream;
+use tokio::process::Child;
+use tokio::time::{Instant, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::cluster::{Cluster, PORT};
+use super::{Error, Result, unusable};
+
+const SETTINGS: [(&str, &str); 14] = [
+    ("listen_addresses", ""),
+    ("unix_socket_permissions", "0700"),
+    ("max_connections", "100"),
+    ("shared_buffers", "128MB"),
+    ("fsync", "on"),
+    ("synchronous_commit", "on"),
+    ("full_page_writes", "on"),
+    ("wal_compression", "on"),
+    ("timezone", "UTC"),
+    ("log_timezone", "UTC"),
+    ("lc_messages", "C"),
+    ("log_checkpoints", "off"),
+    // An error's detail quotes rows: people's numbers do not belong in a log.
+    ("log_error_verbosity", "terse"),
+    ("cluster_name", "messagehub"),
+];
+
+const POLL: Duration = Duration::from_millis(10);
+
+/// How long backends may outlive a killed postmaster before a start gives up on them.
+const LINGERING: Duration = Duration::from_secs(60);
+
+/// Ask, insist, end it; and how long each is given.
+const SHUTDOWN: [(Signal, Duration); 3] = [
+    (Signal::SIGINT, Duration::from_secs(8)),
+    (Signal::SIGQUIT, Duration::from_secs(6)),
+    (Signal::SIGKILL, Duration::from_secs(5)),
+];
+
+const RESTART_AT_ONCE: Duration = Duration::from_millis(100);
+const RESTART_AT_MOST: Duration = Duration::from_secs(10);
+
+const LOG_MAX: u64 = 10 * 1024 * 1024;
+
+/// A running postmaster that is our child. Dropped, it is asked to stop.
+pub(super) struct Postmaster(Child);
+
+impl Drop for Postmaster {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid() {
+            let _ = kill(pid, Signal::SIGINT);
+        }
+    }
+}
+
+impl Postmaster {
+    /// Returns once it takes connections. Recovery after a crash takes as long as it takes.
+    pub async fn start(cluster: &Cluster) -> Result<Self> {
+        let patience = Instant::now() + LINGERING;
+        loop {
+            match Self::try_start(cluster).await {
+                // Backends of a killed postmaster end by themselves, at the latest with their statement.
+                Err(Error::NotStarted { reason, .. })
+                    if reason.contains("shared memory block") && Instant::now() < patience =>
+                {
+                    sleep(5 * POLL).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_start(cluster: &Cluster) -> Result<Self> {
+        forget_stale_pid(cluster);
+        trim(&cluster.log).map_err(unusable(&cluster.log))?;
+        let mut log = open_log(&cluster.log).map_err(unusable(&cluster.log))?;
+        let already_said = log.seek(SeekFrom::End(0)).unwrap_or_default();
+
+        let mut postgres = cluster.program("postgres");
+        postgres.arg("-D").arg(&cluster.dir);
+        postgres.arg("-p").arg(PORT.to_string());
+        let socket_dir = cluster.socket_dir.to_string_lossy().replace('"', "\"\"");
+        postgres.arg(format!("--unix_socket_directories=\"{socket_dir}\""));
+        postgres.args(SETTINGS.map(|(name, value)| format!("--{name}={value}")));
+        postgres.args(
+            cluster
+                .settings
+                .iter()
+                .map(|(name, value)| format!("--{name}={value}")),
+        );
+        let not_started = |reason| Error::NotStarted {
+            reason,
+            log: cluster.log.clone(),
+        };
+        let child = log
+            .try_clone()
+            .and_then(|stdout| postgres.stdout(stdout).stderr(log).spawn())
+            .map_err(|error| not_started(error.to_string()))?;
+
+        let mut postmaster = Self(child);
+        loop {
+            if let Ok(Some(status)) = postmaster.0.try_wait() {
+                let said = read_from(&cluster.log, already_said).unwrap_or_default();
+                let reason = complaint(&said).or(said.lines().next_back());
+                return Err(not_started(
+                    reason.map_or(status.to_string(), str::to_owned),
+                ));
+            }
+            if postmaster.is_ready(cluster) {
+                return Ok(postmaster);
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// `postmaster.pid` holds its own number in the first line, and in the eighth how far it has come.
+    fn is_ready(&self, cluster: &Cluster) -> bool {
+        let Ok(file) = fs::read_to_string(cluster.dir.join("postmaster.pid")) else {
+            return false;
+        };
+        let mut lines = file.lines().map(str::trim);
+        lines.next() == self.pid().map(|pid| pid.to_string()).as_deref()
+            && lines.nth(6) == Some("ready")
+    }
+
+    /// Keeps PostgreSQL running until `stopping`, and then stops it. The socket stays the same, so pools reconnect.
+    pub async fn supervise(mut self, cluster: &Cluster, stopping: &CancellationToken) {
+        let mut log_watch = interval(Duration::from_secs(60));
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => return self.stop().await,
+                _ = log_watch.tick() => {
+                    if let Err(error) = trim(&cluster.log) {
+                        tracing::warn!(%error, log = %cluster.log.display(), "cannot trim PostgreSQL's log");
+                    }
+                }
+                status = self.0.wait() => {
+                    let status = status.map_or_else(|error| error.to_string(), |it| it.to_string());
+                    tracing::error!(status, "PostgreSQL ended by itself: starting it again");
+                    tokio::select! {
+                        () = stopping.cancelled() => return,
+                        again = start_again(cluster) => self = again,
+                    }
+                }
+            }
+        }
+    }
+
+    async fn stop(mut self) {
+        let Some(pid) = self.pid() else { return };
+        let gone = async {
+            let _ = self.0.wait().await;
+        };
+        shut_down(pid, gone).await;
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        self.0
+            .id()
+            .and_then(|id| Some(Pid::from_raw(id.try_into().ok()?)))
+    }
+}
+
+async fn start_again(cluster: &Cluster) -> Postmaster {
+    let mut pause = RESTART_AT_ONCE;
+    loop {
+        sleep(pause).await;
+        match Postmaster::start(cluster).await {
+            Ok(postmaster) => {
+                tracing::info!("PostgreSQL is back");
+                return postmaster;
+            }
+            Err(error) => tracing::error!(%error, "PostgreSQL cannot be started again yet"),
+        }
+        pause = RESTART_AT_MOST.min(pause * 2);
+    }
+}
+
+/// Stops the postmaster of a server that was killed. The system says whose socket it is, where a pid file could name
+/// a stranger.
+pub(super) async fn stop_orphan(cluster: &Cluster) {
+    let Some(pid) = listener(cluster).await else {
+        return;
+    };
+    tracing::info!(%pid, "stopping the PostgreSQL that a killed server left behind");
+    let gone = async {
+        while listener(cluster).await.is_some() {
+            sleep(POLL).await;
+        }
+    };
+    shut_down(pid, gone).await;
+}
+
+/// The process that listens on the cluster's socket.
+async fn listener(cluster: &Cluster) -> Option<Pid> {
+    let socket = cluster.socket_dir.join(format!(".s.PGSQL.{PORT}"));
+    let connection = UnixStream::connect(socket).await.ok()?;
+    let pid = connection.peer_cred().ok()?.pid()?;
+    (pid > 1).then(|| Pid::from_raw(pid))
+}
+
+async fn shut_down(pid: Pid, gone: impl Future<Output = ()>) {
+    let mut gone = pin!(gone);
+    for (signal, patience) in SHUTDOWN {
+        let _ = kill(pid, signal); // it may have ended this instant
+        if timeout(patience, &mut gone).await.is_ok() {
+            return;
+        }
+        tracing::warn!(%pid, %signal, "PostgreSQL does not stop");
+    }
+}
+
+/// After a `kill -9` or a power cut the pid files stay, and their number may since belong to somebody else, which
+/// makes PostgreSQL refuse to start. We hold the directory's lock and nobody listens: they are stale. Should backends
+/// of the dead postmaster still be about, PostgreSQL itself sees that by their shared memory.
+pub(super) fn forget_stale_pid(cluster: &Cluster) {
+    for (dir, name) in [
+        (&cluster.dir, "postmaster.pid".to_owned()),
+        (&cluster.socket_dir, format!(".s.PGSQL.{PORT}.lock")),
+    ] {
+        let path = dir.join(name);
+        let pid = fs::read_to_string(&path).ok().and_then(|text| {
+            let pid = text.lines().next()?.trim();
+            pid.trim_start_matches('-').parse().ok() // single-user mode writes its number below zero
+        });
+        if pid.is_some_and(|pid| kill(Pid::from_raw(pid), None).is_ok()) {
+            let _ = fs::remove_file(path); // else PostgreSQL says what is wrong with it
+        }
+    }
+}
+
+/// What PostgreSQL's programs complain about: the first line that is worse than a warning.
+pub(super) fn complaint(said: &str) -> Option<&str> {
+    ["FATAL:", "PANIC:", "ERROR:", "error:"]
+        .iter()
+        .filter_map(|level| said.split_once(level))
+        .min_by_key(|(before, _)| before.len())
+        .and_then(|(_, after)| after.lines().next())
+        .map(str::trim)
+}
+
+fn open_log(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// PostgreSQL holds the file open and appends, so it is copied and emptied rather than renamed.
+fn trim(path: &Path) -> io::Result<()> {
+    let log = open_log(path)?;
+    if log.metadata()?.len() > LOG_MAX {
+        let mut previous = PathBuf::from(path).into_os_string();
+        previous.push(".1");
+        fs::copy(path, previous)?;
+        log.set_len(0)?;
+    }
+    Ok(())
+}
+
+fn read_from(path: &Path, offset: u64) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

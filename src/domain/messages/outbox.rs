@@ -1,0 +1,212 @@
+//! The messages table is the queue: who works on a text leases it, and writes down what came of it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::Status;
+use crate::db::{Db, SystemTx};
+use crate::error::Result;
+use crate::events::Event;
+use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
+use crate::providers::{ErrorClass, Outcome, Refusal};
+
+/// Longer than a provider is waited for (20 s), so that a lease runs out only when its holder is gone.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// A text that is ours to send until the lease runs out.
+#[derive(Clone, Debug)]
+pub struct Leased {
+    pub workspace: WorkspaceId,
+    pub id: MessageId,
+    pub conversation: ConversationId,
+    pub number: NumberId,
+    pub integration: IntegrationId,
+    pub attempt: i16,
+    pub from: String,
+    pub to: String,
+    pub content: String,
+}
+
+/// Takes what is due, oldest first, never a text whose conversation has an earlier one under way. One round trip.
+/// The statement is a transaction of its own: nothing is held while the provider is called.
+pub async fn lease(db: &Db, most: i64) -> Result<Vec<Leased>> {
+    Ok(sqlx::query_as!(
+        Leased,
+        r#"with due as (
+               select m.workspace_id, m.id
+                 from messages m
+                 join integrations i on i.workspace_id = m.workspace_id and i.id = m.integration_id
+                where m.status = 'queued' and m.due_at <= now() and i.status = 'healthy'
+                  and not exists (select from messages e
+                                   where e.workspace_id = m.workspace_id and e.conversation_id = m.conversation_id
+                                     and e.status in ('queued', 'sending') and e.id < m.id)
+                order by m.due_at, m.id
+                limit $1
+                  for update of m skip locked
+           )
+           update messages m
+              set status = 'sending', attempts = m.attempts + 1, updated_at = now(),
+                  lease_until = now() + make_interval(secs => $2)
+             from due d, numbers n, contacts c
+            where m.workspace_id = d.workspace_id and m.id = d.id
+              and n.workspace_id = m.workspace_id and n.id = m.number_id
+              and c.workspace_id = m.workspace_id and c.id = m.contact_id
+           returning m.workspace_id as "workspace: _", m.id as "id: _", m.conversation_id as "conversation: _",
+                     m.number_id as "number: _", m.integration_id as "integration: _", m.attempts as attempt,
+                     n.phone_number as "from", c.phone_number as "to", m.content"#,
+        most,
+        LEASE.as_secs_f64(),
+    )
+    .fetch_all(db.system_pool())
+    .await?)
+}
+
+/// When the next text is due; `None` when nothing waits for its time.
+pub async fn next_due(db: &Db) -> Result<Option<DateTime<Utc>>> {
+    Ok(sqlx::query_scalar!("select min(due_at) from messages where status = 'queued' and due_at > now()")
+        .fetch_one(db.system_pool())
+        .await?)
+}
+
+/// What the provider answered, written down. A callback may have overtaken the answer: the status only moves forward.
+pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
+    let mut tx = db.system().await?;
+    match outcome {
+        Outcome::Sent { provider_sid, status, segments, price } => {
+            // Accepted is what we call sent, whatever the provider calls it.
+            let status = Status::from(*status).at_least_sent();
+            let sent = Change {
+                status: Some(status),
+                provider_sid: Some(provider_sid),
+                segments: segments.and_then(|segments| i16::try_from(segments).ok()).filter(|segments| *segments > 0),
+                price: price.as_ref().map(|price| (price.amount.as_str(), price.currency.as_str())),
+                ..Change::default()
+            };
+            change(&mut tx, text, sent).await?;
+            tx.announce(Event::Queued); // the conversation's next one may go
+        }
+        Outcome::Failed(refusal) => {
+            fail(&mut tx, text, refusal).await?;
+            tx.announce(Event::Queued);
+        }
+        Outcome::Retry { after } => {
+            change(&mut tx, text, Change { status: Some(Status::Queued), due: Some(*after), ..Change::default() }).await?;
+        }
+        Outcome::Unconfirmed => {
+            change(&mut tx, text, Change { status: Some(Status::Unconfirmed), ..Change::default() }).await?;
+            tx.announce(Event::Queued);
+        }
+        // It keeps its place; it is the integration's queue that waits.
+        Outcome::Pause(_) => {
+            let again = Change { status: Some(Status::Queued), due: Some(Duration::from_secs(5)), attempts: -1, ..Change::default() };
+            change(&mut tx, text, again).await?;
+        }
+    }
+    tx.commit().await
+}
+
+async fn fail(tx: &mut SystemTx, text: &Leased, refusal: &Refusal) -> Result<()> {
+    change(tx, text, Change { status: Some(Status::Failed), error: Some(refusal), ..Change::default() }).await?;
+    if refusal.class == ErrorClass::OptedOut {
+        super::status::record_opt_out(tx, text.workspace, text.id, &refusal.code).await?;
+    }
+    Ok(())
+}
+
+/// What changes with a message; what is `None` stays.
+#[derive(Default)]
+struct Change<'a> {
+    status: Option<Status>,
+    provider_sid: Option<&'a str>,
+    segments: Option<i16>,
+    price: Option<(&'a str, &'a str)>,
+    error: Option<&'a Refusal>,
+    due: Option<Duration>,
+    attempts: i16,
+}
+
+async fn change(tx: &mut SystemTx, text: &Leased, change: Change<'_>) -> Result<()> {
+    sqlx::query!(
+        "with changed as (
+             update messages
+                set status = case when status in ('sending', 'unconfirmed') or status_rank($3) > status_rank(status) then $3 else status end,
+                    provider_sid = coalesce(provider_sid, $4), segments = coalesce($5, segments),
+                    price = coalesce($6::text::numeric, price), price_unit = coalesce($7, price_unit),
+                    error_code = coalesce(error_code, $8), error_message = coalesce(error_message, $9),
+                    due_at = now() + make_interval(secs => $10), attempts = attempts + $11,
+                    lease_until = null, updated_at = now()
+              where workspace_id = $1 and id = $2
+              returning workspace_id, conversation_id, id, status
+         )
+         update conversations v
+            set last_message_status = c.status
+           from changed c
+          where v.workspace_id = c.workspace_id and v.id = c.conversation_id and v.last_message_id = c.id",
+        text.workspace as _,
+        text.id as _,
+        change.status as _,
+        change.provider_sid,
+        change.segments,
+        change.price.map(|(amount, _)| amount),
+        change.price.map(|(_, unit)| unit),
+        change.error.map(|refusal| refusal.code.as_str()),
+        change.error.map(|refusal| refusal.text.as_str()),
+        change.due.map(|due| due.as_secs_f64()),
+        change.attempts,
+    )
+    .execute(tx.conn())
+    .await?;
+    tx.announce(Event::MessageChanged {
+        workspace: text.workspace,
+        message: text.id,
+        number: text.number,
+    });
+    Ok(())
+}
+
+/// Whoever held these leases is gone. Whether the provider took the texts is not known, so they are set aside and not
+/// sent again: a callback that names one settles it.
+pub async fn set_aside_orphans(db: &Db) -> Result<usize> {
+    let mut tx = db.system().await?;
+    let orphans = sqlx::query!(
+        "with orphans as (
+             update messages set status = 'unconfirmed', lease_until = null, updated_at = now()
+              where status = 'sending' and lease_until < now()
+              returning workspace_id, conversation_id, id, number_id
+         ), shown as (
+             update conversations v set last_message_status = 'unconfirmed'
+               from orphans o
+              where v.workspace_id = o.workspace_id and v.id = o.conversation_id and v.last_message_id = o.id
+         )
+         select workspace_id, id, number_id from orphans"
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let count = orphans.len();
+    for orphan in orphans {
+        tx.announce(Event::MessageChanged {
+            workspace: orphan.workspace_id,
+            message: orphan.id,
+            number: orphan.number_id,
+        });
+    }
+    tx.commit().await?;
+    Ok(count)
+}
+
+/// Nothing more goes out through this integration until an admin has mended it.
+pub async fn pause(db: &Db, text: &Leased, refusal: &Refusal) -> Result<()> {
+    let mut tx = db.system().await?;
+    sqlx::query!(
+        "update integrations set status = 'unhealthy', status_reason = $3, updated_at = now()
+          where workspace_id = $1 and id = $2",
+        text.workspace as _,
+        text.integration as _,
+        refusal.text,
+    )
+    .execute(tx.conn())
+    .await?;
+    tx.announce(Event::IntegrationChanged { workspace: text.workspace });
+    tx.commit().await
+}

@@ -1,0 +1,174 @@
+//! How many pieces a text travels in, and the character that made them so many.
+//!
+//! `static/js/segments.js` is the same rule while one types; both are held against
+//! `tests/vectors/segments.json`.
+
+use unicode_segmentation::UnicodeSegmentation;
+
+/// The longest text that providers take, in UTF-16 units. That is the stricter way to count.
+pub const LONGEST: usize = 1600;
+
+const GSM_BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
+                         ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
+/// Sent as an escape and a second character.
+const GSM_EXTENSION: &str = "\u{c}^{}\\[~]|€";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segments {
+    pub encoding: Encoding,
+    /// Septets, or UTF-16 units.
+    pub units: usize,
+    pub segments: usize,
+    /// What does not fit GSM-7 and turned the whole text into UCS-2.
+    pub culprit: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    Gsm7,
+    Ucs2,
+}
+
+impl Encoding {
+    /// The room in a text of one segment, and in each of several, where a header takes its part.
+    fn room(self) -> (usize, usize) {
+        match self {
+            Self::Gsm7 => (160, 153),
+            Self::Ucs2 => (70, 67),
+        }
+    }
+}
+
+pub fn fits(text: &str) -> bool {
+    text.encode_utf16().count() <= LONGEST
+}
+
+pub fn segments(text: &str) -> Segments {
+    let culprit = graphemes(text)
+        .find(|grapheme| septets(grapheme).is_none())
+        .map(str::to_owned);
+    let (encoding, widths): (_, Vec<usize>) = match culprit {
+        None => (Encoding::Gsm7, text.chars().filter_map(gsm_width).collect()),
+        Some(_) => (Encoding::Ucs2, ucs2_widths(text)),
+    };
+    let units = widths.iter().sum();
+    let (single, each) = encoding.room();
+    Segments {
+        encoding,
+        units,
+        segments: if units <= single {
+            1
+        } else {
+            packed(&widths, each)
+        },
+        culprit,
+    }
+}
+
+/// Nothing is cut by a border, so the end of a segment may stay empty.
+fn packed(widths: &[usize], each: usize) -> usize {
+    let mut segments = 1;
+    let mut used = 0;
+    for width in widths {
+        if used + width > each {
+            segments += 1;
+            used = 0;
+        }
+        used += width;
+    }
+    segments
+}
+
+fn graphemes(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive('\r')
+        .flat_map(|line| line.graphemes(true))
+}
+
+fn septets(grapheme: &str) -> Option<usize> {
+    grapheme.chars().map(gsm_width).sum()
+}
+
+fn gsm_width(character: char) -> Option<usize> {
+    if GSM_BASIC.contains(character) {
+        return Some(1);
+    }
+    GSM_EXTENSION.contains(character).then_some(2)
+}
+
+fn ucs2_widths(text: &str) -> Vec<usize> {
+    let (_, each) = Encoding::Ucs2.room();
+    graphemes(text)
+        .flat_map(|grapheme| {
+            let width = grapheme.encode_utf16().count();
+            if width <= each {
+                return vec![width];
+            }
+            // A letter under a heap of accents fits nowhere in one piece.
+            grapheme.chars().map(char::len_utf16).collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Vector {
+        text: Vec<(String, usize)>,
+        encoding: String,
+        units: usize,
+        segments: usize,
+        culprit: Option<String>,
+    }
+
+    #[test]
+    fn every_vector_of_twilios_calculator_holds() {
+        let json = include_str!("../../../tests/vectors/segments.json");
+        for vector in serde_json::from_str::<Vec<Vector>>(json).unwrap() {
+            let text: String = vector
+                .text
+                .iter()
+                .map(|(piece, times)| piece.repeat(*times))
+                .collect();
+            let expected = Segments {
+                encoding: match vector.encoding.as_str() {
+                    "GSM-7" => Encoding::Gsm7,
+                    _ => Encoding::Ucs2,
+                },
+                units: vector.units,
+                segments: vector.segments,
+                culprit: vector.culprit,
+            };
+            assert_eq!(segments(&text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_alphabet_is_complete() {
+        assert_eq!(GSM_BASIC.chars().count(), 127);
+        assert_eq!(GSM_EXTENSION.chars().count(), 10);
+    }
+
+    #[test]
+    fn the_limit_counts_an_emoji_twice() {
+        assert!(fits(&"a".repeat(LONGEST)));
+        assert!(!fits(&"a".repeat(LONGEST + 1)));
+        assert!(fits(&"👋".repeat(LONGEST / 2)));
+        assert!(!fits(&"👋".repeat(LONGEST / 2 + 1)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_has_segments_enough(text in any::<String>()) {
+            let counted = segments(&text);
+            let (single, each) = counted.encoding.room();
+            prop_assert!(counted.segments >= 1);
+            prop_assert!(counted.units <= counted.segments * each.max(single));
+            prop_assert_eq!(counted.culprit.is_some(), counted.encoding == Encoding::Ucs2);
+        }
+    }
+}

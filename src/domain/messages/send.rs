@@ -1,0 +1,267 @@
+//! Queueing a text for its provider. The sender picks it up after commit.
+
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Direction, Kind, Message, Status, find, preview, segments};
+use crate::db::WorkspaceTx;
+use crate::domain::contacts;
+use crate::domain::conversations;
+use crate::domain::members::Member;
+use crate::domain::numbers;
+use crate::error::{Check, Error, Result};
+use crate::events::Event;
+use crate::ids::{ContactId, ConversationId, IntegrationId, MessageId, NumberId};
+use crate::phone;
+use crate::providers;
+
+/// A text as someone asks for it. Exactly one of `conversation_id`, `contact_id` and `to` says where it goes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    pub conversation_id: Option<ConversationId>,
+    pub contact_id: Option<ContactId>,
+    /// A phone number in any common notation; a contact is made if there is none.
+    pub to: Option<String>,
+    /// 1 to 1,600 characters.
+    pub content: String,
+    /// Which of our numbers it comes from; by default the conversation's, or the workspace's default.
+    pub number_id: Option<NumberId>,
+    /// The newest message that the writer saw: if someone else answered since, nothing is sent.
+    pub seen_message_id: Option<MessageId>,
+}
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Sent {
+    pub message: Message,
+    /// What this sends leaves of the sender's credits; `null` is unlimited.
+    pub credits_remaining: Option<i64>,
+}
+
+/// Round trips: 1 to find where it goes and what forbids it, 1 to queue it (and begin and commit around them).
+/// With a key that was used before it answers with that first message.
+pub async fn send(tx: &mut WorkspaceTx, member: &Member, draft: Draft, key: Option<&str>) -> Result<Sent> {
+    check(&draft, key)?;
+    let asked = Sha256::digest(serde_json::to_vec(&draft).expect("a draft is plain data")).to_vec();
+    let conversation = match draft.conversation_id {
+        Some(conversation) => conversation,
+        None => begin(tx, member, &draft).await?,
+    };
+    let place = find_place(tx, member, conversation, draft.seen_message_id, key).await?;
+    if let Some((first, request)) = place.answered {
+        if request != asked {
+            return Err(Error::IdempotencyKeyReused);
+        }
+        return sent(find(tx, first).await?);
+    }
+    if draft.number_id.is_some_and(|number| number != place.number) {
+        return Err(Error::field("number_id", "this conversation goes through another number: leave it out"));
+    }
+    if place.opted_out {
+        return Err(Error::ContactOptedOut);
+    }
+    if !phone::is_answerable(&place.to) {
+        return Err(Error::ContactUnreachable);
+    }
+    if !place.usable {
+        return Err(Error::IntegrationNotConfigured);
+    }
+    if place.moved {
+        return Err(Error::ConversationMoved);
+    }
+    let content = draft.content.replace('\0', "");
+    match queue(tx, member, conversation, &place, &content, key, &asked).await? {
+        Some(message) => {
+            tx.announce(Event::MessageAdded {
+                workspace: tx.workspace(),
+                message: message.id,
+                number: place.number,
+            });
+            tx.announce(Event::Queued);
+            sent(message)
+        }
+        // The same request, a moment earlier: its transaction has committed while ours waited for the key.
+        None => {
+            let place = find_place(tx, member, conversation, None, key).await?;
+            match place.answered {
+                Some((first, request)) if request == asked => sent(find(tx, first).await?),
+                _ => Err(Error::IdempotencyKeyReused),
+            }
+        }
+    }
+}
+
+// Credits come with members' accounts: until then nobody's are counted.
+fn sent(message: Message) -> Result<Sent> {
+    Ok(Sent {
+        message,
+        credits_remaining: None,
+    })
+}
+
+fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
+    let targets = [draft.conversation_id.is_some(), draft.contact_id.is_some(), draft.to.is_some()];
+    let content = draft.content.trim();
+    Check::default()
+        .that(
+            targets.iter().filter(|given| **given).count() == 1,
+            "conversation_id",
+            "exactly one of conversation_id, contact_id and to says where it goes",
+        )
+        .that(!content.replace('\0', "").is_empty(), "content", "write something: 1 to 1,600 characters")
+        .that(
+            segments::fits(content),
+            "content",
+            "at most 1,600 characters; an emoji counts as two or more",
+        )
+        .that(
+            key.is_none_or(|key| (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())),
+            "Idempotency-Key",
+            "1 to 255 visible ASCII characters, such as a UUID",
+        )
+        .done()
+}
+
+/// The conversation with a contact or number, from the number asked for.
+async fn begin(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Result<ConversationId> {
+    let contact = match (draft.contact_id, &draft.to) {
+        (Some(contact), _) => contacts::find(tx, contact).await?.id,
+        (None, Some(to)) => {
+            let phone = contacts::parse_phone(tx, to).await.map_err(|error| match error {
+                Error::Invalid(wrong) => Error::field("to", wrong[0].message.clone()),
+                error => error,
+            })?;
+            contacts::find_or_create(tx, &phone).await?
+        }
+        (None, None) => return Err(Error::field("conversation_id", "say where it goes")),
+    };
+    let number = numbers::to_send_from(tx, member, draft.number_id).await?;
+    conversations::with(tx, contact, number).await
+}
+
+/// Where a text goes, and everything that may forbid it.
+struct Place {
+    number: NumberId,
+    contact: ContactId,
+    integration: IntegrationId,
+    provider: providers::Kind,
+    to: String,
+    usable: bool,
+    opted_out: bool,
+    moved: bool,
+    /// What this key was used for before.
+    answered: Option<(MessageId, Vec<u8>)>,
+}
+
+async fn find_place(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    conversation: ConversationId,
+    seen: Option<MessageId>,
+    key: Option<&str>,
+) -> Result<Place> {
+    let row = sqlx::query!(
+        r#"select v.number_id, v.contact_id, n.integration_id, i.provider, c.phone_number,
+                  n.status = 'active' and i.is_active as "usable!",
+                  exists (select from opt_outs o where o.workspace_id = v.workspace_id and o.contact_id = v.contact_id
+                             and o.number_id = v.number_id) as "opted_out!",
+                  exists (select from messages m where m.workspace_id = v.workspace_id and m.conversation_id = v.id
+                             and m.id > $2 and m.direction = 'outbound' and m.created_by <> $3) as "moved!",
+                  k.id as "first?: MessageId", k.request_hash as "request?"
+             from conversations v
+             join contacts c on c.workspace_id = v.workspace_id and c.id = v.contact_id
+             join numbers n on n.workspace_id = v.workspace_id and n.id = v.number_id
+             join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
+             left join messages k on k.workspace_id = v.workspace_id and k.created_by = $3 and k.idempotency_key = $4
+            where v.id = $1"#,
+        conversation as _,
+        seen as _,
+        member.user() as _,
+        key,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::NotFound("the conversation"))?;
+    Ok(Place {
+        number: row.number_id,
+        contact: row.contact_id,
+        integration: row.integration_id,
+        provider: row.provider,
+        to: row.phone_number,
+        usable: row.usable,
+        opted_out: row.opted_out,
+        moved: row.moved,
+        answered: row.first.zip(row.request),
+    })
+}
+
+/// Writes the message and brings its conversation to the top, read: who answers has seen it. `None`: the key was taken.
+async fn queue(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    conversation: ConversationId,
+    place: &Place,
+    content: &str,
+    key: Option<&str>,
+    asked: &[u8],
+) -> Result<Option<Message>> {
+    let (id, now) = (MessageId::new(), Utc::now());
+    let segments = i16::try_from(segments::segments(content).segments).unwrap_or(i16::MAX).max(1);
+    let queued = sqlx::query_scalar!(
+        r#"with queued as (
+               insert into messages (id, conversation_id, contact_id, number_id, integration_id, direction, content, status,
+                                     provider, segments, created_by, idempotency_key, request_hash, due_at, created_at, updated_at)
+               values ($1, $2, $3, $4, $5, 'outbound', $6, 'queued', $7, $8, $9, $10, $11, $12, $12, $12)
+               on conflict (workspace_id, created_by, idempotency_key) where idempotency_key is not null do nothing
+               returning id, conversation_id, created_at
+           ), touched as (
+               update conversations v
+                  set last_message_at = q.created_at, last_message_preview = $13, last_message_direction = 'outbound',
+                      last_message_status = 'queued', last_message_id = q.id, unread_count = 0, updated_at = q.created_at
+                 from queued q
+                where v.id = q.conversation_id
+           )
+           select id as "id: MessageId" from queued"#,
+        id as _,
+        conversation as _,
+        place.contact as _,
+        place.number as _,
+        place.integration as _,
+        content,
+        place.provider as _,
+        segments,
+        member.user() as _,
+        key,
+        key.map(|_| asked),
+        now,
+        preview(content, &[]),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(queued.map(|id| Message {
+        id,
+        workspace_id: member.workspace(),
+        conversation_id: conversation,
+        contact_id: place.contact,
+        number_id: place.number,
+        direction: Direction::Outbound,
+        content: content.to_owned(),
+        message_type: Kind::Text,
+        media: Vec::new(),
+        status: Status::Queued,
+        provider: place.provider,
+        provider_sid: None,
+        error_code: None,
+        error_message: None,
+        segments: Some(segments),
+        price: None,
+        sentiment: None,
+        created_by: Some(member.user()),
+        created_by_name: Some(member.name.clone()),
+        scheduled_at: None,
+        created_at: now,
+        updated_at: now,
+        client_ref: key.map(str::to_owned),
+    }))
+}

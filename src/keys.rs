@@ -1,0 +1,168 @@
+//! Secrets of the server itself: the signing secret of access tokens and the master keys that seal credentials.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use chrono::Utc;
+use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{SessionId, UserId};
+
+/// Named master keys. The first one seals; all of them open, so that keys can be rotated.
+pub struct MasterKeys(Vec<(String, SecretBox<[u8; 32]>)>);
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("expected id:base64key[,id:base64key…] with keys of 32 bytes, for example k1:{}", STANDARD.encode([0; 32]))]
+    Malformed,
+    #[error("the credentials were sealed under the master key \"{0}\", which MASTER_KEYS does not hold: add it again")]
+    UnknownKey(String),
+    #[error("the sealed credentials cannot be opened: they were damaged, or belong to another integration")]
+    Damaged,
+}
+
+impl MasterKeys {
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let keys = text
+            .split(',')
+            .map(|entry| {
+                let (id, key) = entry.trim().split_once(':').ok_or(Error::Malformed)?;
+                let plain = !id.is_empty() && id.len() <= 32 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+                let key: [u8; 32] = STANDARD.decode(key).ok().and_then(|key| key.try_into().ok()).ok_or(Error::Malformed)?;
+                plain.then(|| (id.to_owned(), SecretBox::new(Box::new(key)))).ok_or(Error::Malformed)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self(keys))
+    }
+
+    /// Seals `secret` so that it opens only with the same `context`: a row copied to another tenant stays shut.
+    /// The result reads: length of the key's name, name, nonce, ciphertext.
+    pub fn seal(&self, secret: &SecretString, context: &[u8]) -> Vec<u8> {
+        let (id, key) = self.0.first().expect("parse refuses an empty list");
+        let nonce: [u8; 24] = rand::random();
+        let sealed = cipher(key)
+            .encrypt(&XNonce::from(nonce), Payload { msg: secret.expose_secret().as_bytes(), aad: context })
+            .expect("a credential is far below the cipher's limit of 256 GiB");
+        let name = u8::try_from(id.len()).expect("parse limits names to 32 bytes");
+        [&[name], id.as_bytes(), &nonce, &sealed].concat()
+    }
+
+    pub fn open(&self, sealed: &[u8], context: &[u8]) -> Result<SecretString, Error> {
+        let (name, rest) = sealed.split_first().ok_or(Error::Damaged)?;
+        let (id, rest) = rest.split_at_checked(usize::from(*name)).ok_or(Error::Damaged)?;
+        let (nonce, sealed) = rest.split_first_chunk::<24>().ok_or(Error::Damaged)?;
+        let id = String::from_utf8_lossy(id);
+        let (_, key) = self
+            .0
+            .iter()
+            .find(|(known, _)| *known == id)
+            .ok_or_else(|| Error::UnknownKey(id.into_owned()))?;
+        let opened = cipher(key)
+            .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: context })
+            .map_err(|_| Error::Damaged)?;
+        String::from_utf8(opened).map(SecretString::from).map_err(|_| Error::Damaged)
+    }
+}
+
+fn cipher(key: &SecretBox<[u8; 32]>) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(&Key::from(*key.expose_secret()))
+}
+
+pub const ACCESS_LIVES: Duration = Duration::from_secs(15 * 60);
+
+/// Makes and reads access tokens: JWTs that name a session. Whether that session still lives, the database knows.
+#[derive(Clone)]
+pub struct Tokens(Arc<(EncodingKey, DecodingKey)>);
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    sub: UserId,
+    sid: SessionId,
+    exp: i64,
+}
+
+impl Tokens {
+    pub fn new(secret: &SecretString) -> Self {
+        let secret = secret.expose_secret().as_bytes();
+        Self(Arc::new((EncodingKey::from_secret(secret), DecodingKey::from_secret(secret))))
+    }
+
+    pub fn issue(&self, user: UserId, session: SessionId) -> String {
+        let claims = Claims {
+            sub: user,
+            sid: session,
+            exp: Utc::now().timestamp() + ACCESS_LIVES.as_secs().cast_signed(),
+        };
+        jsonwebtoken::encode(&Header::default(), &claims, &self.0.0).expect("three plain fields serialize and sign")
+    }
+
+    /// The session that `token` names, if we signed it and it has not expired.
+    pub fn read(&self, token: &str) -> Option<SessionId> {
+        let mut rules = Validation::default();
+        rules.leeway = 0;
+        let token = jsonwebtoken::decode::<Claims>(token, &self.0.1, &rules).ok()?;
+        Some(token.claims.sid)
+    }
+}
+
+/// The secret kept in `file`, made on the first start and readable only to its owner.
+pub fn kept_in(file: &Path, make: impl FnOnce() -> String) -> std::io::Result<SecretString> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    match std::fs::read_to_string(file) {
+        Ok(secret) if !secret.trim().is_empty() => return Ok(SecretString::from(secret.trim().to_owned())),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let secret = make();
+    // Written aside and renamed: a crash halfway leaves no half secret.
+    let aside = file.with_extension("new");
+    let mut new = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    new.write_all(secret.as_bytes())?;
+    new.sync_all()?;
+    std::fs::rename(&aside, file)?;
+    Ok(SecretString::from(secret))
+}
+
+/// 256 random bits.
+pub fn random() -> String {
+    STANDARD.encode(rand::random::<[u8; 32]>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(names: &[(&str, u8)]) -> MasterKeys {
+        let text: Vec<_> = names.iter().map(|(id, byte)| format!("{id}:{}", STANDARD.encode([*byte; 32]))).collect();
+        MasterKeys::parse(&text.join(",")).expect("well-formed")
+    }
+
+    #[test]
+    fn what_was_sealed_opens_only_where_it_belongs() {
+        let secret = SecretString::from("{\"auth_token\":\"tøken\"}");
+        let sealed = keys(&[("k1", 1)]).seal(&secret, b"workspace/integration");
+        let rotated = keys(&[("k2", 2), ("k1", 1)]);
+        assert_eq!(rotated.open(&sealed, b"workspace/integration").expect("opens").expose_secret(), secret.expose_secret());
+        assert!(matches!(rotated.open(&sealed, b"another/integration"), Err(Error::Damaged)));
+        assert!(matches!(keys(&[("k2", 2)]).open(&sealed, b"workspace/integration"), Err(Error::UnknownKey(id)) if id == "k1"));
+        assert!(matches!(keys(&[("k1", 3)]).open(&sealed, b"workspace/integration"), Err(Error::Damaged)));
+        for cut in 0..sealed.len() {
+            assert!(rotated.open(&sealed[..cut], b"workspace/integration").is_err());
+        }
+    }
+
+    #[test]
+    fn keys_of_another_shape_are_refused() {
+        for wrong in ["", "k1", "k1:", "k1:AAAA", ":AAAA", "k1:not base64!"] {
+            assert!(MasterKeys::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

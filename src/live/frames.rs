@@ -1,0 +1,46 @@
+//! The frames of the API's socket: one JSON object each, `type` first.
+
+use axum::extract::ws::Utf8Bytes;
+use serde::Serialize;
+
+use crate::domain::contacts::Contact;
+use crate::domain::conversations::Conversation;
+use crate::domain::messages::{self, Message};
+use crate::domain::numbers::Number;
+use crate::ids::{ConversationId, MessageId, UserId, WorkspaceId};
+
+/// What a room hears.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Frame<'a> {
+    NewMessage {
+        workspace_id: WorkspaceId,
+        message: &'a Message,
+        conversation: &'a Conversation,
+        contact: &'a Contact,
+    },
+    MessageStatus {
+        workspace_id: WorkspaceId,
+        message_id: MessageId,
+        conversation_id: ConversationId,
+        status: messages::Status,
+        error_code: Option<&'a str>,
+    },
+    ConversationUpdated(&'a Conversation),
+    ContactUpdated(&'a Contact),
+    NumberUpdated(&'a Number),
+    Typing {
+        workspace_id: WorkspaceId,
+        conversation_id: ConversationId,
+        user_id: UserId,
+    },
+}
+
+impl Frame<'_> {
+    pub fn text(&self) -> Utf8Bytes {
+        serde_json::to_string(self).expect("plain data serializes").into()
+    }
+}
+
+/// This connection fell behind, or the server restarted: fetch again.
+pub const RESYNC: &str = r#"{"type":"resync"}"#;

@@ -1,0 +1,214 @@
+//! What becomes of a message after an attempt to send it. Pure, so that a test can walk it line by line.
+
+use std::time::Duration;
+
+use super::{ErrorClass, Price, Refusal, SendOutcome, Status};
+
+/// About an hour of pauses. A text that leaves much later than it was written does harm.
+const MOST_TRIES: u32 = 20;
+/// Passing faults at the provider pass soon, or are not passing.
+const MOST_TRIES_AFTER_FAULTS: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// Beyond this a `Retry-After` is somebody's mistake.
+const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(3600);
+
+/// What the sender does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Sent {
+        provider_sid: String,
+        status: Status,
+        segments: Option<u32>,
+        price: Option<Price>,
+    },
+    /// For good. By its class: `OptedOut` is recorded with the contact, `Sender` marks the number,
+    /// `Request` is logged as a bug of ours.
+    Failed(Refusal),
+    Retry {
+        after: Duration,
+    },
+    /// Perhaps sent: to be looked up, never simply sent again.
+    Unconfirmed,
+    /// The message keeps its place. If the credentials no longer validate, the whole queue waits.
+    Pause(Refusal),
+}
+
+/// `tries` counts this attempt too; `jitter` is a random number from 0 to 1.
+pub fn outcome(tries: u32, answer: SendOutcome, jitter: f64) -> Outcome {
+    match answer {
+        SendOutcome::Accepted {
+            provider_sid,
+            status,
+            segments,
+            price,
+        } => Outcome::Sent {
+            provider_sid,
+            status,
+            segments,
+            price,
+        },
+        SendOutcome::Unknown => Outcome::Unconfirmed,
+        SendOutcome::NotSent { .. } if tries >= MOST_TRIES => Outcome::Failed(unreachable()),
+        SendOutcome::NotSent { retry_after } => Outcome::Retry {
+            after: pause(tries, retry_after, jitter),
+        },
+        SendOutcome::Refused(refusal) => refused(tries, refusal, jitter),
+    }
+}
+
+fn refused(tries: u32, refusal: Refusal, jitter: f64) -> Outcome {
+    let most_tries = match refusal.class {
+        ErrorClass::Auth | ErrorClass::Funds => return Outcome::Pause(refusal),
+        ErrorClass::RateLimited => MOST_TRIES,
+        ErrorClass::Retryable => MOST_TRIES_AFTER_FAULTS,
+        ErrorClass::Permanent | ErrorClass::OptedOut | ErrorClass::Sender | ErrorClass::Request => {
+            0
+        }
+    };
+    if tries >= most_tries {
+        return Outcome::Failed(refusal);
+    }
+    // A full queue empties in minutes, not in seconds.
+    let pace = match refusal.class {
+        ErrorClass::RateLimited => tries + 4,
+        _ => tries,
+    };
+    Outcome::Retry {
+        after: pause(pace, None, jitter),
+    }
+}
+
+fn unreachable() -> Refusal {
+    Refusal {
+        class: ErrorClass::Retryable,
+        code: "unreachable".into(),
+        text:
+            "The provider could not be reached for about an hour, so this was not sent. Try again."
+                .into(),
+    }
+}
+
+/// Doubles with every try; the jitter takes up to half of it away, so that what failed together does
+/// not come back together. A pause that the provider asked for is only made longer.
+fn pause(tries: u32, asked: Option<Duration>, jitter: f64) -> Duration {
+    let jitter = jitter.clamp(0.0, 1.0);
+    if let Some(asked) = asked {
+        return asked.min(LONGEST_ASKED_PAUSE) + FIRST_PAUSE.mul_f64(jitter);
+    }
+    let doubled = FIRST_PAUSE * 2u32.saturating_pow(tries.saturating_sub(1).min(16));
+    doubled.min(LONGEST_PAUSE).mul_f64(1.0 - jitter / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(class: ErrorClass) -> Refusal {
+        Refusal {
+            class,
+            code: "21610".into(),
+            text: "No.".into(),
+        }
+    }
+
+    fn after_refusal(tries: u32, class: ErrorClass) -> Outcome {
+        outcome(tries, SendOutcome::Refused(refusal(class)), 0.0)
+    }
+
+    fn retry(seconds: u64) -> Outcome {
+        Outcome::Retry {
+            after: Duration::from_secs(seconds),
+        }
+    }
+
+    fn not_sent(seconds: Option<u64>) -> SendOutcome {
+        SendOutcome::NotSent {
+            retry_after: seconds.map(Duration::from_secs),
+        }
+    }
+
+    #[test]
+    fn what_was_accepted_is_sent() {
+        let accepted = SendOutcome::Accepted {
+            provider_sid: "SM1".into(),
+            status: Status::Queued,
+            segments: Some(2),
+            price: None,
+        };
+        let sent = Outcome::Sent {
+            provider_sid: "SM1".into(),
+            status: Status::Queued,
+            segments: Some(2),
+            price: None,
+        };
+        assert_eq!(outcome(1, accepted, 0.5), sent);
+    }
+
+    #[test]
+    fn what_may_have_been_sent_is_never_sent_again() {
+        assert_eq!(outcome(1, SendOutcome::Unknown, 0.5), Outcome::Unconfirmed);
+        assert_eq!(outcome(99, SendOutcome::Unknown, 0.5), Outcome::Unconfirmed);
+    }
+
+    #[test]
+    fn some_refusals_are_final_at_once() {
+        use ErrorClass::*;
+        for class in [Permanent, OptedOut, Sender, Request] {
+            assert_eq!(after_refusal(1, class), Outcome::Failed(refusal(class)));
+        }
+    }
+
+    #[test]
+    fn trouble_with_the_account_pauses_however_often() {
+        for class in [ErrorClass::Auth, ErrorClass::Funds] {
+            assert_eq!(after_refusal(1, class), Outcome::Pause(refusal(class)));
+            assert_eq!(after_refusal(99, class), Outcome::Pause(refusal(class)));
+        }
+    }
+
+    #[test]
+    fn passing_faults_are_retried_a_few_times() {
+        let class = ErrorClass::Retryable;
+        assert_eq!(after_refusal(1, class), retry(2));
+        assert_eq!(after_refusal(2, class), retry(4));
+        assert_eq!(after_refusal(3, class), retry(8));
+        assert_eq!(after_refusal(4, class), Outcome::Failed(refusal(class)));
+    }
+
+    #[test]
+    fn a_full_queue_is_given_minutes() {
+        let class = ErrorClass::RateLimited;
+        assert_eq!(after_refusal(1, class), retry(32));
+        assert_eq!(after_refusal(9, class), retry(300));
+        assert_eq!(after_refusal(20, class), Outcome::Failed(refusal(class)));
+    }
+
+    #[test]
+    fn what_never_left_is_retried_for_an_hour_and_then_given_up() {
+        assert_eq!(outcome(1, not_sent(None), 0.0), retry(2));
+        assert_eq!(outcome(8, not_sent(None), 0.0), retry(256));
+        assert_eq!(outcome(9, not_sent(None), 0.0), retry(300));
+        let pauses = (1..MOST_TRIES).map(|tries| pause(tries, None, 0.0));
+        assert_eq!(pauses.sum::<Duration>().as_secs() / 60, 63);
+        assert_eq!(
+            outcome(MOST_TRIES, not_sent(None), 0.0),
+            Outcome::Failed(unreachable())
+        );
+    }
+
+    #[test]
+    fn a_pause_that_was_asked_for_is_kept() {
+        assert_eq!(outcome(1, not_sent(Some(30)), 0.0), retry(30));
+        assert_eq!(outcome(1, not_sent(Some(30)), 1.0), retry(32));
+        assert_eq!(outcome(1, not_sent(Some(u64::MAX)), 0.0), retry(3600));
+    }
+
+    #[test]
+    fn jitter_spreads_and_stays_in_bounds() {
+        assert_eq!(outcome(3, not_sent(None), 1.0), retry(4));
+        assert_eq!(outcome(3, not_sent(None), 7.0), retry(4));
+        assert_eq!(outcome(3, not_sent(None), -7.0), retry(8));
+        assert_eq!(outcome(0, not_sent(None), 0.0), retry(2));
+    }
+}

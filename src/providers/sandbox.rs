@@ -1,0 +1,273 @@
+//! The provider that needs no account: everything sent is delivered, to nobody.
+//!
+//! Some recipients fail, so that failures can be shown: see [`refusal`].
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use rand::RngExt;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::*;
+
+/// Whatever their area code, 555-0100 to 555-0199 are kept for fiction and never assigned.
+const AREA_CODES: [&str; 24] = [
+    "202", "206", "212", "213", "303", "305", "312", "313", "404", "415", "503", "504", "512",
+    "602", "615", "617", "619", "628", "702", "704", "713", "801", "808", "917",
+];
+
+/// One simulated number, which stays the same because it is part of the sealed credentials.
+pub struct Sandbox {
+    phone_number: Phone,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Credentials {
+    phone_number: Option<Phone>,
+}
+
+impl Sandbox {
+    /// `{}` picks a number; `{"phone_number": "+14155550100"}` is given one.
+    pub fn open(credentials: &str) -> Result<Self, InvalidCredentials> {
+        let credentials: Credentials = serde_json::from_str(credentials).map_err(|_| {
+            InvalidCredentials(vec![FieldError {
+                field: "phone_number",
+                message: "leave it out, or give a number such as +14155550100".into(),
+            }])
+        })?;
+        Ok(Self {
+            phone_number: credentials.phone_number.unwrap_or_else(fictional_number),
+        })
+    }
+}
+
+fn fictional_number() -> Phone {
+    let mut rng = rand::rng();
+    let area = AREA_CODES[rng.random_range(..AREA_CODES.len())];
+    let line = rng.random_range(100..200);
+    format!("+1{area}5550{line}")
+        .parse()
+        .expect("eleven digits and a plus are E.164")
+}
+
+impl Provider for Sandbox {
+    fn kind(&self) -> Kind {
+        Kind::Sandbox
+    }
+
+    fn account(&self) -> &str {
+        self.phone_number.as_str()
+    }
+
+    fn hint(&self) -> String {
+        String::new()
+    }
+
+    fn credentials(&self) -> SecretString {
+        let credentials = Credentials {
+            phone_number: Some(self.phone_number.clone()),
+        };
+        serde_json::json!(credentials).to_string().into()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            idempotent_send: true,
+            can_find_sent: false,
+            mms: true,
+        }
+    }
+
+    fn validate(&self) -> BoxFuture<'_, Result<Account>> {
+        answer(Ok(Account {
+            id: self.account().into(),
+            name: "Sandbox".into(),
+            status: "active".into(),
+            trial: false,
+        }))
+    }
+
+    fn list_numbers(&self) -> BoxFuture<'_, Result<Vec<RemoteNumber>>> {
+        answer(Ok(vec![RemoteNumber {
+            provider_id: self.account().into(),
+            phone_number: self.phone_number.clone(),
+            friendly_name: "Sandbox number".into(),
+            capabilities: NumberCapabilities {
+                sms: true,
+                mms: true,
+                voice: false,
+            },
+            shadow: None,
+        }]))
+    }
+
+    fn configure_webhook<'a>(
+        &'a self,
+        _: &'a RemoteNumber,
+        _: &'a WebhookUrls,
+    ) -> BoxFuture<'a, Result<Webhook>> {
+        answer(Ok(Webhook::Unchanged))
+    }
+
+    fn send<'a>(&'a self, text: &'a Outgoing) -> BoxFuture<'a, SendOutcome> {
+        let outcome = match refusal(text.to.as_str()) {
+            Some(refusal) => SendOutcome::Refused(refusal),
+            None => SendOutcome::Accepted {
+                provider_sid: sid(text.our_id),
+                status: Status::Delivered,
+                segments: None,
+                price: None,
+            },
+        };
+        answer(outcome)
+    }
+
+    fn lookup<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<RemoteMessage>>> {
+        answer(Ok(None))
+    }
+
+    fn find_sent<'a>(
+        &'a self,
+        _: &'a Outgoing,
+        _: DateTime<Utc>,
+    ) -> BoxFuture<'a, Result<Vec<RemoteMessage>>> {
+        answer(Ok(Vec::new()))
+    }
+
+    fn media_authorization(&self, _: &str, _: &str) -> Option<HeaderValue> {
+        None
+    }
+
+    fn verify(&self, _: &SignedRequest<'_>) -> bool {
+        false
+    }
+
+    fn parse_inbound(&self, _: &SignedRequest<'_>) -> Result<Inbound, Malformed> {
+        Err(no_webhooks())
+    }
+
+    fn parse_status(&self, _: &SignedRequest<'_>) -> Result<StatusReport, Malformed> {
+        Err(no_webhooks())
+    }
+}
+
+fn answer<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
+    ready(value).boxed()
+}
+
+/// The same for every attempt, as an idempotent provider would answer.
+fn sid(our_id: Uuid) -> String {
+    format!("SB{}", our_id.simple())
+}
+
+fn no_webhooks() -> Malformed {
+    Malformed("the sandbox has no webhooks: text from its handset page instead".into())
+}
+
+/// The recipients that fail, by the last four digits.
+fn refusal(to: &str) -> Option<Refusal> {
+    let (class, code, text) = match to.get(to.len().saturating_sub(4)..)? {
+        "0003" => (
+            ErrorClass::Permanent,
+            "30003",
+            "The phone is switched off or out of reach. Try again later.",
+        ),
+        "0004" => (
+            ErrorClass::OptedOut,
+            "21610",
+            "This person texted STOP to this number. Only a START from them lifts it.",
+        ),
+        "0007" => (
+            ErrorClass::Permanent,
+            "30007",
+            "The carrier filtered this text as spam. Reword it before trying again.",
+        ),
+        "0009" => (
+            ErrorClass::Permanent,
+            "21614",
+            "This number cannot receive texts. It may be a landline.",
+        ),
+        _ => return None,
+    };
+    Some(Refusal {
+        class,
+        code: code.into(),
+        text: text.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn text_to(to: &str) -> Outgoing {
+        Outgoing {
+            our_id: Uuid::from_u128(7),
+            attempt: 1,
+            from: "+14155550100".parse().unwrap(),
+            to: to.parse().unwrap(),
+            text: "We have 3:30 free".into(),
+            media: Vec::new(),
+            status_url: None,
+        }
+    }
+
+    async fn send_to(to: &str) -> SendOutcome {
+        Sandbox::open("{}").unwrap().send(&text_to(to)).await
+    }
+
+    #[tokio::test]
+    async fn its_number_is_fictional_and_stays() {
+        let sandbox = Sandbox::open("{}").unwrap();
+        let number = sandbox.phone_number.as_str();
+        assert!(
+            number.len() == 12 && number[5..].starts_with("55501"),
+            "{number}"
+        );
+
+        let sealed = sandbox.credentials();
+        let again = Sandbox::open(sealed.expose_secret()).unwrap();
+        assert_eq!(again.list_numbers().await, sandbox.list_numbers().await);
+    }
+
+    #[test]
+    fn it_takes_the_number_that_it_is_given_if_it_is_one() {
+        let given = Sandbox::open(r#"{"phone_number": "+14155550100"}"#).unwrap();
+        assert_eq!(given.account(), "+14155550100");
+        let InvalidCredentials(fields) = Sandbox::open(r#"{"phone_number": "Jo"}"#).err().unwrap();
+        assert_eq!(fields[0].field, "phone_number");
+    }
+
+    #[tokio::test]
+    async fn everything_is_delivered_at_once() {
+        let SendOutcome::Accepted {
+            provider_sid,
+            status,
+            ..
+        } = send_to("+14155550192").await
+        else {
+            panic!("not accepted");
+        };
+        assert_eq!(provider_sid, "SB00000000000000000000000000000007");
+        assert_eq!(status, Status::Delivered);
+    }
+
+    #[tokio::test]
+    async fn some_recipients_fail_on_purpose() {
+        for (to, code, class) in [
+            ("+14155550003", "30003", ErrorClass::Permanent),
+            ("+14155550004", "21610", ErrorClass::OptedOut),
+            ("+14155550007", "30007", ErrorClass::Permanent),
+            ("+14155550009", "21614", ErrorClass::Permanent),
+        ] {
+            let SendOutcome::Refused(refusal) = send_to(to).await else {
+                panic!("{to} was not refused");
+            };
+            assert_eq!((refusal.code.as_str(), refusal.class), (code, class));
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Twilio: texts over its REST API, webhooks as signed forms.
+//!
+//! It has no key that makes a repeated send harmless. So every send names our message in the URL of
+//! its delivery reports, and what came out uncertain is looked up and never repeated blindly.
+
+mod api;
+mod errors;
+mod form;
+mod messages;
+mod numbers;
+mod signature;
+mod webhooks;
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::*;
+use api::Api;
+use signature::Key;
+
+/// The published address of the API, where `TWILIO_API_BASE_URL` names no other.
+pub const API: &str = "https://api.twilio.com";
+const MESSAGING: &str = "https://messaging.twilio.com";
+
+/// By default Twilio calls a webhook once, and a text is lost to us when we answer 500. This asks for
+/// five more tries. It is part of the URL as Twilio keeps it, but neither sent nor signed.
+const RETRIES: &str = "#rc=5&rp=5xx,ct,rt";
+
+pub struct Twilio {
+    api: Api,
+}
+
+impl Twilio {
+    pub fn open(
+        http: reqwest::Client,
+        base_url: &str,
+        credentials: &str,
+    ) -> Result<Self, InvalidCredentials> {
+        let base_url = base_url.trim_end_matches('/');
+        // Another host for the API is a stand-in or a proxy, and stands in for all of Twilio.
+        let messaging = if base_url == API { MESSAGING } else { base_url };
+        Ok(Self {
+            api: Api {
+                http,
+                base: base_url.into(),
+                messaging: messaging.into(),
+                credentials: Credentials::parse(credentials)?,
+            },
+        })
+    }
+
+    fn secret(&self) -> &Credentials {
+        &self.api.credentials
+    }
+}
+
+impl Provider for Twilio {
+    fn kind(&self) -> Kind {
+        Kind::Twilio
+    }
+
+    fn account(&self) -> &str {
+        &self.secret().account_sid
+    }
+
+    fn hint(&self) -> String {
+        let token: Vec<char> = self.secret().auth_token.expose_secret().chars().collect();
+        token[token.len().saturating_sub(4)..].iter().collect()
+    }
+
+    fn credentials(&self) -> SecretString {
+        self.secret().sealable()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            idempotent_send: false,
+            can_find_sent: true,
+            mms: true,
+        }
+    }
+
+    fn validate(&self) -> BoxFuture<'_, Result<Account>> {
+        self.api.account().boxed()
+    }
+
+    fn list_numbers(&self) -> BoxFuture<'_, Result<Vec<RemoteNumber>>> {
+        self.api.numbers().boxed()
+    }
+
+    fn configure_webhook<'a>(
+        &'a self,
+        number: &'a RemoteNumber,
+        urls: &'a WebhookUrls,
+    ) -> BoxFuture<'a, Result<Webhook>> {
+        self.api.configure_webhook(number, urls).boxed()
+    }
+
+    fn send<'a>(&'a self, text: &'a Outgoing) -> BoxFuture<'a, SendOutcome> {
+        self.api.send(text).boxed()
+    }
+
+    fn lookup<'a>(&'a self, provider_sid: &'a str) -> BoxFuture<'a, Result<Option<RemoteMessage>>> {
+        self.api.message(provider_sid).boxed()
+    }
+
+    fn find_sent<'a>(
+        &'a self,
+        text: &'a Outgoing,
+        since: DateTime<Utc>,
+    ) -> BoxFuture<'a, Result<Vec<RemoteMessage>>> {
+        self.api.find_sent(text, since).boxed()
+    }
+
+    fn media_authorization(&self, url: &str, provider_sid: &str) -> Option<HeaderValue> {
+        self.api.media_authorization(url, provider_sid)
+    }
+
+    fn verify(&self, request: &SignedRequest<'_>) -> bool {
+        signature::verify(request, self.secret().webhook_key())
+    }
+
+    fn parse_inbound(&self, request: &SignedRequest<'_>) -> Result<Inbound, Malformed> {
+        parse_inbound(request)
+    }
+
+    fn parse_status(&self, request: &SignedRequest<'_>) -> Result<StatusReport, Malformed> {
+        parse_status(request)
+    }
+}
+
+pub use webhooks::{parse_inbound, parse_status};
+
+/// Deliberately without `Debug`.
+struct Credentials {
+    account_sid: String,
+    auth_token: SecretString,
+    /// Set where the account signs its webhooks with a key of its own and not with the token.
+    shared_key: Option<SecretString>,
+}
+
+#[derive(Deserialize)]
+struct Given {
+    #[serde(default)]
+    account_sid: String,
+    #[serde(default)]
+    auth_token: String,
+    shared_key: Option<String>,
+}
+
+impl Credentials {
+    fn parse(json: &str) -> Result<Self, InvalidCredentials> {
+        let given = serde_json::from_str::<Given>(json).unwrap_or(Given {
+            account_sid: String::new(),
+            auth_token: String::new(),
+            shared_key: None,
+        });
+        let account_sid = given.account_sid.trim();
+        let auth_token = given.auth_token.trim();
+        let mistakes: Vec<FieldError> = [
+            sid_mistake(account_sid).map(|message| ("account_sid", message)),
+            token_mistake(auth_token).map(|message| ("auth_token", message)),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|(field, message)| FieldError {
+            field,
+            message: message.into(),
+        })
+        .collect();
+        if !mistakes.is_empty() {
+            return Err(InvalidCredentials(mistakes));
+        }
+        Ok(Self {
+            account_sid: account_sid.into(),
+            auth_token: auth_token.into(),
+            shared_key: given.shared_key.map(SecretString::from),
+        })
+    }
+
+    fn sealable(&self) -> SecretString {
+        let mut json = json!({
+            "account_sid": self.account_sid,
+            "auth_token": self.auth_token.expose_secret(),
+        });
+        if let Some(key) = &self.shared_key {
+            json["shared_key"] = key.expose_secret().into();
+        }
+        json.to_string().into()
+    }
+
+    fn webhook_key(&self) -> Key<'_> {
+        match &self.shared_key {
+            Some(key) => Key::SharedKey(key.expose_secret()),
+            None => Key::AuthToken(self.auth_token.expose_secret()),
+        }
+    }
+}
+
+fn sid_mistake(sid: &str) -> Option<&'static str> {
+    if sid.is_empty() {
+        return Some("the Account SID is missing: it is on the first page of the Twilio Console");
+    }
+    if sid.starts_with("SK") {
+        return Some("this is an API key: use the Account SID, which begins with AC");
+    }
+    let is_sid = sid
+        .strip_prefix("AC")
+        .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    (!is_sid).then_some("an Account SID is AC and 32 characters, 0 to 9 and a to f")
+}
+
+fn token_mistake(token: &str) -> Option<&'static str> {
+    if token.is_empty() {
+        return Some(
+            "the Auth Token is missing: it is beside the Account SID in the Twilio Console",
+        );
+    }
+    let is_token = token.len() <= 256 && token.bytes().all(|byte| byte.is_ascii_graphic());
+    (!is_token).then_some("this is no Auth Token: copy it anew from the Twilio Console")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SID: &str = "AC0123456789abcdef0123456789abcdef";
+
+    fn open(credentials: serde_json::Value) -> Result<Twilio, InvalidCredentials> {
+        Twilio::open(reqwest::Client::new(), API, &credentials.to_string())
+    }
+
+    fn fields_at_fault(credentials: serde_json::Value) -> Vec<&'static str> {
+        let InvalidCredentials(errors) = open(credentials).err().unwrap();
+        errors.into_iter().map(|error| error.field).collect()
+    }
+
+    #[test]
+    fn credentials_survive_sealing() {
+        let twilio = open(json!({"account_sid": SID, "auth_token": " secret-token "})).unwrap();
+        assert_eq!(twilio.account(), SID);
+        assert_eq!(twilio.hint(), "oken");
+        let sealed = twilio.credentials();
+        assert_eq!(
+            sealed.expose_secret(),
+            format!(r#"{{"account_sid":"{SID}","auth_token":"secret-token"}}"#)
+        );
+        assert!(open(serde_json::from_str(sealed.expose_secret()).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn incomplete_credentials_are_told_by_field() {
+        assert_eq!(fields_at_fault(json!({})), ["account_sid", "auth_token"]);
+        assert_eq!(fields_at_fault(json!(7)), ["account_sid", "auth_token"]);
+        assert_eq!(fields_at_fault(json!({"account_sid": SID})), ["auth_token"]);
+        for sid in [
+            "",
+            "AC1",
+            "SK0123456789abcdef0123456789abcdef",
+            &SID.replace('f', "g"),
+        ] {
+            let credentials = json!({"account_sid": sid, "auth_token": "t"});
+            assert_eq!(fields_at_fault(credentials), ["account_sid"], "{sid}");
+        }
+        for token in [" ", "two words", "a\nb", "ü"] {
+            let credentials = json!({"account_sid": SID, "auth_token": token});
+            assert_eq!(fields_at_fault(credentials), ["auth_token"], "{token}");
+        }
+    }
+
+    #[test]
+    fn an_account_may_sign_with_a_key_of_its_own() {
+        let credentials = json!({"account_sid": SID, "auth_token": "t", "shared_key": "k"});
+        let twilio = open(credentials.clone()).unwrap();
+        assert!(matches!(twilio.secret().webhook_key(), Key::SharedKey("k")));
+        let sealed = twilio.credentials();
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(sealed.expose_secret()).unwrap(),
+            credentials
+        );
+    }
+
+    #[test]
+    fn only_twilios_own_media_is_asked_for_with_credentials() {
+        let twilio = open(json!({"account_sid": SID, "auth_token": "t"})).unwrap();
+        let opens = |url: &str| twilio.media_authorization(url, "MM1").is_some();
+        let media = format!("/2010-04-01/Accounts/{SID}/Messages/MM1/Media/ME1");
+        assert!(opens(&format!("{API}{media}")));
+        for url in [
+            format!("http://api.twilio.com{media}"),
+            format!("https://api.twilio.com:8443{media}"),
+            format!("https://api.twilio.com.evil.example{media}"),
+            format!("https://api.twilio.com@evil.example{media}"),
+            format!("https://user:pw@api.twilio.com{media}"),
+            format!("{API}/2010-04-01/Accounts/{SID}/Messages/MM2/Media/ME1"),
+            format!("{API}/2010-04-01/Accounts/{SID}/Messages/MM1/Media/../../../Calls"),
+            "nonsense".into(),
+        ] {
+            assert!(!opens(&url), "{url}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The HTTP side: whom to ask, as whom, and what an answer or its absence means.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
+use reqwest::{RequestBuilder, Response, StatusCode};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::{API, Credentials, errors};
+use crate::providers::{Account, Error, Refusal, Result};
+
+/// More pages than any account has numbers for.
+const MOST_PAGES: usize = 1000;
+
+pub struct Api {
+    pub http: reqwest::Client,
+    pub base: String,
+    pub messaging: String,
+    pub credentials: Credentials,
+}
+
+/// One page of a list; the two generations of Twilio's hosts differ in the envelope.
+pub trait Page: DeserializeOwned {
+    type Item;
+    fn into_parts(self) -> (Vec<Self::Item>, Option<String>);
+}
+
+impl Api {
+    pub async fn account(&self) -> Result<Account> {
+        // The answer has the auth token in it, too: only these fields are read.
+        #[derive(Deserialize)]
+        struct Answer {
+            sid: String,
+            #[serde(default)]
+            friendly_name: String,
+            status: String,
+            #[serde(rename = "type")]
+            kind: Option<String>,
+        }
+        let answer: Answer = self.get(&self.url(".json")).await?;
+        if answer.status != "active" {
+            return Err(Error::Refused {
+                code: None,
+                text: format!(
+                    "This Twilio account is {}. See the Twilio Console.",
+                    answer.status
+                ),
+            });
+        }
+        Ok(Account {
+            id: answer.sid,
+            name: answer.friendly_name,
+            status: answer.status,
+            trial: answer.kind.as_deref() == Some("Trial"),
+        })
+    }
+
+    /// Below this account: `/Messages.json`.
+    pub fn url(&self, path: &str) -> String {
+        let account = &self.credentials.account_sid;
+        format!("{}/2010-04-01/Accounts/{account}{path}", self.base)
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T> {
+        self.ask(self.http.get(url)).await
+    }
+
+    pub async fn post<T: DeserializeOwned>(&self, url: &str, form: &[(&str, &str)]) -> Result<T> {
+        self.ask(self.http.post(url).form(form)).await
+    }
+
+    pub fn signed_in(&self, request: RequestBuilder) -> RequestBuilder {
+        let token = self.credentials.auth_token.expose_secret();
+        request.basic_auth(&self.credentials.account_sid, Some(token))
+    }
+
+    /// Every page of the list that begins at `path` of `host`.
+    pub async fn all<P: Page>(&self, host: &str, path: String) -> Result<Vec<P::Item>> {
+        let mut all = Vec::new();
+        let mut seen = HashSet::new();
+        let mut next = Some(path);
+        while let Some(path) = next {
+            if seen.len() == MOST_PAGES || !seen.insert(path.clone()) {
+                return Err(not_twilio());
+            }
+            let page: P = self.get(&format!("{host}{path}")).await?;
+            let (items, more) = page.into_parts();
+            all.extend(items);
+            next = more.as_deref().map(path_and_query);
+        }
+        Ok(all)
+    }
+
+    /// Only for media of this very message: a webhook could name any URL.
+    pub fn media_authorization(&self, url: &str, provider_sid: &str) -> Option<HeaderValue> {
+        let url = Url::parse(url).ok()?;
+        let ours = [self.base.as_str(), API]
+            .into_iter()
+            .any(|base| Url::parse(base).is_ok_and(|base| base.origin() == url.origin()));
+        let account = &self.credentials.account_sid;
+        let folder = format!("/2010-04-01/Accounts/{account}/Messages/{provider_sid}/Media/");
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        if !ours || has_user || !url.path().starts_with(&folder) {
+            return None;
+        }
+        let request = self.signed_in(self.http.get(url)).build().ok()?;
+        request.headers().get(AUTHORIZATION).cloned()
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let response = self.signed_in(request).send().await.map_err(|error| {
+            Error::Unreachable(match error.is_timeout() {
+                true => "Twilio did not answer in time. Try again in a moment.".into(),
+                false => "Twilio could not be reached. Check this server's connection.".into(),
+            })
+        })?;
+        let status = response.status();
+        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+            return Err(Error::Busy {
+                retry_after: retry_after(&response),
+            });
+        }
+        let body = response.bytes().await.map_err(|_| {
+            Error::Unreachable("The connection to Twilio broke. Try again in a moment.".into())
+        })?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|_| not_twilio());
+        }
+        let Refusal { code, text, .. } = refusal(status, &body);
+        Err(Error::Refused {
+            code: Some(code),
+            text,
+        })
+    }
+}
+
+/// A refusal in Twilio's own JSON, or else by the HTTP status.
+pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
+    #[derive(Deserialize)]
+    struct Problem {
+        code: u32,
+        #[serde(alias = "detail")]
+        message: Option<String>,
+    }
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => errors::refusal(problem.code, problem.message.as_deref()),
+        Err(_) => errors::refusal_by_status(status.as_u16()),
+    }
+}
+
+/// In seconds or as a date.
+pub fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = DateTime::parse_from_rfc2822(value).ok()?;
+    Some((date.to_utc() - Utc::now()).to_std().unwrap_or_default())
+}
+
+fn not_twilio() -> Error {
+    Error::Unreachable(
+        "The answer did not come from Twilio. Check TWILIO_API_BASE_URL and this server's proxies."
+            .into(),
+    )
+}
+
+/// The next page is asked for at the host that we trust with the credentials, whatever host it names.
+fn path_and_query(link: &str) -> String {
+    match Url::parse(link) {
+        Ok(url) => match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        },
+        Err(_) => format!("/{}", link.trim_start_matches('/')),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_stays_at_our_host() {
+        assert_eq!(
+            path_and_query("/a.json?Page=1&PageToken=PA"),
+            "/a.json?Page=1&PageToken=PA"
+        );
+        assert_eq!(path_and_query("https://evil.example/v1/S?P=1"), "/v1/S?P=1");
+        assert_eq!(path_and_query("//evil.example/a"), "/evil.example/a");
+        assert_eq!(path_and_query("@evil.example/a"), "/@evil.example/a");
+    }
+}

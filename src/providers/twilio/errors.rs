@@ -1,0 +1,340 @@
+//! Twilio's error codes, in our classes and in words that say what to do.
+
+use crate::providers::{ErrorClass, Refusal};
+
+use ErrorClass::*;
+
+const WRONG_CREDENTIALS: &str = "Twilio does not accept the Account SID and Auth Token. Copy both anew from the Twilio Console.";
+const SUSPENDED: &str =
+    "Twilio has suspended this account, often because its balance ran out. See the Twilio Console.";
+const UNREGISTERED: &str = "The carrier blocked this because the sending number is not registered for business texts (A2P). \
+     Register it in the Twilio Console.";
+const OUR_FAULT: &str = "MessageHub asked Twilio for something it does not do. Please report this.";
+const TWILIO_FAULT: &str = "Twilio had a fault of its own. Try again.";
+const UNDELIVERABLE: &str = "The carrier could not deliver this.";
+
+/// A code in our words. What Twilio itself wrote is kept only for codes that we do not know.
+pub fn refusal(code: u32, twilio_says: Option<&str>) -> Refusal {
+    let (class, known) = explain(code);
+    let text = match (known, twilio_says) {
+        (Some(sentence), _) => sentence.to_owned(),
+        (None, Some(says)) => format!("Twilio says: {}", shortened(says)),
+        (None, None) => format!("Twilio could not deliver this (error {code})."),
+    };
+    Refusal {
+        class,
+        code: code.to_string(),
+        text,
+    }
+}
+
+/// For answers without a code: only then the HTTP status decides.
+pub fn refusal_by_status(status: u16) -> Refusal {
+    let (class, text) = match status {
+        401 | 403 => (Auth, WRONG_CREDENTIALS),
+        409 => (Retryable, TWILIO_FAULT),
+        300..=399 => (
+            Auth,
+            "Something answers in Twilio's place and points elsewhere. Check TWILIO_API_BASE_URL.",
+        ),
+        _ => (Request, OUR_FAULT),
+    };
+    Refusal {
+        class,
+        code: format!("http_{status}"),
+        text: text.into(),
+    }
+}
+
+fn explain(code: u32) -> (ErrorClass, Option<&'static str>) {
+    let (class, sentence) = match code {
+        20003 | 20006 | 20403 => (Auth, WRONG_CREDENTIALS),
+        20005 | 20010 => (Auth, SUSPENDED),
+        20008 => (
+            Auth,
+            "These are Twilio's test credentials, which send nothing. Use the live ones.",
+        ),
+        20404 => (Request, "Twilio knows no such thing in this account."),
+        20409 | 30020 | 30021 | 30500 => (Retryable, TWILIO_FAULT),
+        20429 => (
+            RateLimited,
+            "Twilio is busy with too many requests at once.",
+        ),
+
+        21211 | 21217 => (
+            Permanent,
+            "This is not a number that texts can be sent to. Check it.",
+        ),
+        21212 => (Sender, "Twilio does not accept the sending number."),
+        21264 | 21607 => (
+            Sender,
+            "A Twilio trial account cannot send from this number. Upgrade the account, or use the \
+             number that Twilio gave it.",
+        ),
+        21265 => (Permanent, "A short code cannot be answered."),
+        21266 => (Permanent, "The recipient is the sending number itself."),
+        21267 => (
+            Sender,
+            "A Twilio trial account cannot send under a name. Upgrade it, or send from a number.",
+        ),
+        21268 => (
+            Permanent,
+            "This is a premium-rate number. Twilio does not text those.",
+        ),
+        // One country's switch: the rest of the queue has nothing to do with it.
+        21408 => (
+            Permanent,
+            "Texts to this country are switched off. Switch it on in the Twilio Console under \
+             Messaging, Settings, Geo permissions.",
+        ),
+        21601 | 21606 | 21659 | 21661 => (
+            Sender,
+            "The sending number does not belong to this Twilio account, or cannot send texts there.",
+        ),
+        21608 => (
+            Permanent,
+            "A Twilio trial account can text only verified numbers. Verify this one in the Twilio \
+             Console, or upgrade the account.",
+        ),
+        21609 | 21626 => (
+            Request,
+            "Twilio cannot reach this server for delivery reports. Set BASE_URL to its public address.",
+        ),
+        21610 | 30630 => (
+            OptedOut,
+            "This person texted STOP to this number. Only a START from them lifts it.",
+        ),
+        21611 => (
+            RateLimited,
+            "Too many texts are waiting at Twilio for this number.",
+        ),
+        21612 => (
+            Permanent,
+            "Twilio has no way from this number to this recipient.",
+        ),
+        21614 | 21635 => (
+            Permanent,
+            "This number cannot receive texts. It may be a landline.",
+        ),
+        21616 => (
+            Sender,
+            "Twilio cannot tell which of the account's numbers should send this.",
+        ),
+        21617 => (
+            Permanent,
+            "This text is too long: 1600 characters are the most.",
+        ),
+        21618 => (Permanent, "Twilio may not send this text. Reword it."),
+        21620 => (
+            Request,
+            "Twilio could not fetch the attachment. Its address must be open to the internet.",
+        ),
+        21621 | 21622 => (
+            Sender,
+            "This number cannot send pictures. Send the text without them.",
+        ),
+        21623 => (Request, "Ten attachments are the most."),
+        21660 => (
+            Sender,
+            "The sending number belongs to another Twilio account.",
+        ),
+        21662 => (Auth, "This Twilio account cannot send from its region."),
+        21663 => (Sender, "Twilio does not let this number send this."),
+        21701..=21712 => (
+            Sender,
+            "Something is wrong with the number's messaging service at Twilio.",
+        ),
+        20009 | 20422 | 21602..=21604 | 21619 | 21624 | 21654..=21658 | 21664..=21668 => {
+            (Request, OUR_FAULT)
+        }
+        21910 | 30010 | 30045 | 30409 | 35000..=35999 | 90007 => (Request, OUR_FAULT),
+
+        30001 => (
+            RateLimited,
+            "This waited too long at Twilio, behind other texts.",
+        ),
+        30002 => (Auth, SUSPENDED),
+        30003 => (
+            Retryable,
+            "The phone is switched off or out of reach. Try again later.",
+        ),
+        30004 => (
+            Permanent,
+            "The recipient's phone or carrier blocks texts from this number. They may have texted STOP.",
+        ),
+        30005 => (
+            Permanent,
+            "This number does not exist or is no longer in use.",
+        ),
+        30006 => (
+            Permanent,
+            "This number cannot receive texts: a landline, or its carrier is not reachable.",
+        ),
+        30007 => (
+            Permanent,
+            "The carrier filtered this text as spam. Reword it before trying again.",
+        ),
+        30008 => (Retryable, "The carrier gave no reason. Try once more."),
+        30011 => (
+            Permanent,
+            "Pictures cannot be sent there. Send the text without them.",
+        ),
+        30017 => (
+            Retryable,
+            "The carrier's network is congested. Try again later.",
+        ),
+        30019 => (
+            Permanent,
+            "The attachment is too large for the recipient's carrier.",
+        ),
+        30022 => (
+            RateLimited,
+            "The carrier allows no more texts right now. Try again later.",
+        ),
+        30023 | 30027 => (
+            RateLimited,
+            "The carrier's daily limit for this sender is reached. It resets at midnight Pacific time.",
+        ),
+        30018 | 30024 | 30034 | 30040..=30042 => (Sender, UNREGISTERED),
+        30032 => (
+            Sender,
+            "This toll-free number is not verified. Verify it in the Twilio Console.",
+        ),
+        30033 => (
+            Sender,
+            "The carrier suspended the campaign of this number (A2P 10DLC).",
+        ),
+        30035 => (
+            Sender,
+            "This number is still being set up. Try again later.",
+        ),
+        30036 => (Permanent, "This waited too long at Twilio and was dropped."),
+        30037 => (Auth, "Twilio has switched off sending for this account."),
+        30038 => (
+            Permanent,
+            "The carrier filtered this text as a one-time password.",
+        ),
+        30039 => (
+            Permanent,
+            "Twilio stopped this because two numbers answered each other in a loop.",
+        ),
+        30044 => (
+            Permanent,
+            "This text is too long for a Twilio trial account.",
+        ),
+        // Twilio does not retry it for the same reason for which we must not.
+        30410 => (
+            Permanent,
+            "The carrier did not answer in time. It may have been delivered.",
+        ),
+        30450 => (
+            RateLimited,
+            "Twilio takes this for fraud (SMS pumping). It lifts by itself within half an hour.",
+        ),
+        30485 | 30610 | 30615 | 30620 | 30640 => (Permanent, UNDELIVERABLE),
+
+        20000..=20999 => return (Request, None),
+        _ => return (Permanent, None),
+    };
+    (class, Some(sentence))
+}
+
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let clean = text.chars().filter(|character| !character.is_control());
+    clean.take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(code: u32) -> ErrorClass {
+        refusal(code, None).class
+    }
+
+    #[test]
+    fn each_class_has_its_codes() {
+        for (expected, codes) in [
+            (
+                Permanent,
+                &[
+                    21211, 21217, 21265, 21266, 21268, 21612, 21614, 21617, 21618, 21635, 30004,
+                    30005, 30006, 30007, 30011, 30019, 30036, 30038, 30039,
+                ][..],
+            ),
+            (OptedOut, &[21610, 30630]),
+            (
+                RateLimited,
+                &[20429, 21611, 30001, 30022, 30023, 30027, 30450],
+            ),
+            (
+                Retryable,
+                &[20409, 30003, 30008, 30017, 30020, 30021, 30500],
+            ),
+            (Auth, &[20003, 20005, 20006, 20403, 21662, 30002, 30037]),
+            (
+                Sender,
+                &[
+                    21212, 21601, 21606, 21616, 21621, 21622, 21659, 21660, 21661, 21663, 21701,
+                    21710, 21712, 30018, 30024, 30032, 30033, 30034, 30035, 30040, 30042,
+                ],
+            ),
+            (
+                Request,
+                &[
+                    20404, 20422, 21602, 21603, 21604, 21609, 21619, 21620, 21623, 21624, 21654,
+                    21658, 35111, 35126,
+                ],
+            ),
+        ] {
+            for &code in codes {
+                assert_eq!(class(code), expected, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_recipient_or_country_does_not_stop_the_queue() {
+        assert_eq!(class(21408), Permanent);
+        assert_eq!(class(21608), Permanent);
+        assert!(refusal(21408, None).text.contains("Geo permissions"));
+    }
+
+    #[test]
+    fn a_carrier_timeout_may_have_been_delivered_and_is_not_repeated() {
+        assert_eq!(class(30410), Permanent);
+    }
+
+    #[test]
+    fn unknown_codes_are_final_and_in_twilios_own_words() {
+        let unknown = refusal(21999, Some("The moon is\0 full"));
+        assert_eq!(unknown.class, Permanent);
+        assert_eq!(unknown.text, "Twilio says: The moon is full");
+        assert_eq!(
+            refusal(30999, None).text,
+            "Twilio could not deliver this (error 30999)."
+        );
+        assert!(refusal(63016, Some(&"x".repeat(5000))).text.len() < 400);
+        assert_eq!(class(20999), Request);
+    }
+
+    #[test]
+    fn known_codes_are_in_our_words() {
+        assert!(
+            refusal(30007, Some("Carrier violation"))
+                .text
+                .contains("spam")
+        );
+    }
+
+    #[test]
+    fn without_a_code_the_http_status_decides() {
+        assert_eq!(refusal_by_status(401).class, Auth);
+        assert_eq!(refusal_by_status(403).class, Auth);
+        assert_eq!(refusal_by_status(409).class, Retryable);
+        assert_eq!(refusal_by_status(400).class, Request);
+        assert_eq!(refusal_by_status(302).class, Auth);
+        assert_eq!(refusal_by_status(400).code, "http_400");
+    }
+}

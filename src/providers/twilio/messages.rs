@@ -1,0 +1,320 @@
+//! Sending a text, and finding out what became of it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use form_urlencoded::Serializer;
+use reqwest::{Response, StatusCode};
+use serde::Deserialize;
+
+use super::api::{Api, refusal, retry_after};
+use super::{RETRIES, errors};
+use crate::providers::{
+    Error, Outgoing, Price, Refusal, RemoteMessage, Result, SendOutcome, Status,
+};
+
+#[derive(Deserialize)]
+struct Message {
+    sid: String,
+    status: String,
+    #[serde(default)]
+    body: String,
+    #[serde(default)]
+    direction: String,
+    num_segments: Option<String>,
+    num_media: Option<String>,
+    price: Option<String>,
+    price_unit: Option<String>,
+    error_code: Option<u32>,
+    error_message: Option<String>,
+    date_created: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    messages: Vec<Message>,
+}
+
+impl Api {
+    pub async fn send(&self, text: &Outgoing) -> SendOutcome {
+        let request = self.http.post(self.url("/Messages.json")).form(&form(text));
+        match self.signed_in(request).send().await {
+            Ok(response) => outcome(response).await,
+            // DNS, TCP or TLS, or no request at all: not a byte of it left.
+            Err(error) if error.is_connect() || error.is_builder() => {
+                SendOutcome::NotSent { retry_after: None }
+            }
+            Err(_) => SendOutcome::Unknown,
+        }
+    }
+
+    pub async fn message(&self, sid: &str) -> Result<Option<RemoteMessage>> {
+        if !sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Ok(None);
+        }
+        let found = self.get(&self.url(&format!("/Messages/{sid}.json"))).await;
+        match found {
+            Ok(message) => Ok(Some(Message::into_remote(message))),
+            Err(Error::Refused {
+                code: Some(code), ..
+            }) if code == "20404" => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub async fn find_sent(
+        &self,
+        text: &Outgoing,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<RemoteMessage>> {
+        // Without a date: whether what is not sent yet passes Twilio's date filter is not documented.
+        let query = Serializer::new(String::new())
+            .append_pair("To", text.to.as_str())
+            .append_pair("From", text.from.as_str())
+            .append_pair("PageSize", "100")
+            .finish();
+        let listed: Listed = self
+            .get(&self.url(&format!("/Messages.json?{query}")))
+            .await?;
+        // Twilio's clock, in whole seconds.
+        let earliest = since - TimeDelta::seconds(5);
+        let mut found: Vec<RemoteMessage> = listed
+            .messages
+            .into_iter()
+            .filter(|message| message.looks_like(text))
+            .map(Message::into_remote)
+            .filter(|message| message.created_at.is_none_or(|created| created >= earliest))
+            .collect();
+        found.sort_by_key(|message| message.created_at);
+        Ok(found)
+    }
+}
+
+fn form(text: &Outgoing) -> Vec<(&'static str, String)> {
+    let mut form = vec![("To", text.to.to_string()), ("From", text.from.to_string())];
+    if !text.text.is_empty() {
+        form.push(("Body", text.text.clone()));
+    }
+    form.extend(text.media.iter().map(|url| ("MediaUrl", url.clone())));
+    if let Some(url) = &text.status_url {
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let (our_id, attempt) = (text.our_id, text.attempt);
+        let named = format!("{url}{separator}message={our_id}&attempt={attempt}{RETRIES}");
+        form.push(("StatusCallback", named));
+    }
+    form
+}
+
+async fn outcome(response: Response) -> SendOutcome {
+    let status = response.status();
+    let retry_after = retry_after(&response);
+    // Whatever went wrong on their side, they may have taken the message before.
+    if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
+        return SendOutcome::Unknown;
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        return SendOutcome::NotSent { retry_after };
+    }
+    let body = response.bytes().await;
+    if status.is_success() {
+        return match body {
+            Ok(body) => accepted(&body),
+            Err(_) => SendOutcome::Unknown,
+        };
+    }
+    let refusal = refusal(status, &body.unwrap_or_default());
+    match refusal.code.as_str() {
+        "20429" => SendOutcome::NotSent { retry_after },
+        "20500" | "20503" => SendOutcome::Unknown,
+        _ => SendOutcome::Refused(refusal),
+    }
+}
+
+fn accepted(body: &[u8]) -> SendOutcome {
+    // A SID is proof enough: nothing else in the answer may make a sent message look unsent.
+    #[derive(Deserialize)]
+    struct Proof {
+        sid: String,
+    }
+    let Ok(Proof { sid }) = serde_json::from_slice(body) else {
+        return SendOutcome::Unknown;
+    };
+    if !sid.starts_with("SM") && !sid.starts_with("MM") {
+        return SendOutcome::Unknown;
+    }
+    let message = serde_json::from_slice::<Message>(body).map(Message::into_remote);
+    match message {
+        Ok(message) => SendOutcome::Accepted {
+            provider_sid: sid,
+            status: message.status.unwrap_or(Status::Queued),
+            segments: message.segments,
+            price: message.price,
+        },
+        Err(_) => SendOutcome::Accepted {
+            provider_sid: sid,
+            status: Status::Queued,
+            segments: None,
+            price: None,
+        },
+    }
+}
+
+impl Message {
+    fn looks_like(&self, text: &Outgoing) -> bool {
+        let media = self
+            .num_media
+            .as_deref()
+            .and_then(|count| count.parse().ok());
+        self.direction == "outbound-api"
+            && media.unwrap_or(0) == text.media.len()
+            && is_text_of(&self.body, &text.text)
+    }
+
+    fn into_remote(self) -> RemoteMessage {
+        RemoteMessage {
+            status: status(&self.status),
+            error: self.refusal(),
+            // Through a messaging service it is 0 at first, which is to say: not known yet.
+            segments: self
+                .num_segments
+                .and_then(|count| count.parse().ok())
+                .filter(|&count| count > 0),
+            price: price(self.price, self.price_unit),
+            created_at: self
+                .date_created
+                .and_then(|date| DateTime::parse_from_rfc2822(&date).ok())
+                .map(|date| date.to_utc()),
+            provider_sid: self.sid,
+            raw_status: self.status,
+        }
+    }
+
+    fn refusal(&self) -> Option<Refusal> {
+        let code = self.error_code?;
+        Some(errors::refusal(code, self.error_message.as_deref()))
+    }
+}
+
+/// Trial accounts have a sentence of Twilio's put before the text.
+fn is_text_of(body: &str, text: &str) -> bool {
+    body.trim()
+        .strip_suffix(text.trim())
+        .is_some_and(|before| before.is_empty() || before.contains("trial account"))
+}
+
+/// Twilio books the cost as a negative amount.
+fn price(amount: Option<String>, currency: Option<String>) -> Option<Price> {
+    let amount = amount?;
+    Some(Price {
+        amount: amount.trim_start_matches('-').to_owned(),
+        currency: currency.unwrap_or_else(|| "USD".into()),
+    })
+}
+
+pub fn status(word: &str) -> Option<Status> {
+    Some(match word {
+        "scheduled" => Status::Scheduled,
+        "accepted" | "queued" => Status::Queued,
+        "sending" => Status::Sending,
+        "sent" | "partially_delivered" => Status::Sent,
+        "delivered" => Status::Delivered,
+        "undelivered" => Status::Undelivered,
+        "failed" => Status::Failed,
+        "canceled" => Status::Canceled,
+        "read" => Status::Read,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_names_our_message_and_its_url_keeps_its_query() {
+        let mut text = Outgoing {
+            our_id: uuid::Uuid::from_u128(7),
+            attempt: 2,
+            from: "+16285550100".parse().unwrap(),
+            to: "+14155550192".parse().unwrap(),
+            text: String::new(),
+            media: vec![
+                "https://inbox.example/a".into(),
+                "https://inbox.example/b".into(),
+            ],
+            status_url: Some("https://inbox.example/status?x=1".into()),
+        };
+        let named = "https://inbox.example/status?x=1&message=00000000-0000-0000-0000-000000000007\
+                     &attempt=2#rc=5&rp=5xx,ct,rt";
+        assert_eq!(
+            form(&text)[2..],
+            [
+                ("MediaUrl", "https://inbox.example/a".to_owned()),
+                ("MediaUrl", "https://inbox.example/b".to_owned()),
+                ("StatusCallback", named.to_owned()),
+            ]
+        );
+        text.status_url = None;
+        text.media.clear();
+        assert_eq!(form(&text).len(), 2);
+    }
+
+    #[test]
+    fn a_sid_is_proof_whatever_else_the_answer_says() {
+        let sid = |body: &str| match accepted(body.as_bytes()) {
+            SendOutcome::Accepted {
+                provider_sid,
+                status,
+                ..
+            } => Some((provider_sid, status)),
+            _ => None,
+        };
+        let queued = |sid: &str| Some((sid.to_owned(), Status::Queued));
+        assert_eq!(sid(r#"{"sid":"SM1"}"#), queued("SM1"));
+        assert_eq!(
+            sid(r#"{"sid":"MM1","status":7,"price":0.1}"#),
+            queued("MM1")
+        );
+        assert_eq!(sid(r#"{"sid":"SM1","status":"waltzing"}"#), queued("SM1"));
+        assert_eq!(sid(r#"{"sid":"SM1","status":"accepted"}"#), queued("SM1"));
+        for unknown in ["", "{}", "<html>", r#"{"sid":null}"#, r#"{"sid":"AC1"}"#] {
+            assert_eq!(sid(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_trial_accounts_sentence_before_the_text_is_allowed_for() {
+        assert!(is_text_of("Sent from your Twilio trial account - ok", "ok"));
+        assert!(is_text_of("ok", "ok"));
+        assert!(is_text_of("ok", "ok\n"));
+        assert!(!is_text_of("It is ok", "ok"));
+        assert!(!is_text_of("okay", "ok"));
+    }
+
+    #[test]
+    fn cost_is_a_positive_decimal() {
+        let cost = price(Some("-0.00750".into()), Some("USD".into())).unwrap();
+        assert_eq!(
+            (cost.amount.as_str(), cost.currency.as_str()),
+            ("0.00750", "USD")
+        );
+    }
+
+    #[test]
+    fn every_status_of_twilio_has_one_of_ours() {
+        for (theirs, ours) in [
+            ("accepted", Status::Queued),
+            ("scheduled", Status::Scheduled),
+            ("queued", Status::Queued),
+            ("sending", Status::Sending),
+            ("sent", Status::Sent),
+            ("partially_delivered", Status::Sent),
+            ("delivered", Status::Delivered),
+            ("undelivered", Status::Undelivered),
+            ("failed", Status::Failed),
+            ("canceled", Status::Canceled),
+            ("read", Status::Read),
+        ] {
+            assert_eq!(status(theirs), Some(ours), "{theirs}");
+        }
+        assert_eq!(status("received"), None);
+    }
+}

@@ -1,0 +1,229 @@
+//! The numbers of an account, and where Twilio delivers their texts.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::RETRIES;
+use super::api::{Api, Page};
+use crate::providers::{
+    Error, NumberCapabilities, RemoteNumber, Result, Shadow, Webhook, WebhookUrls,
+};
+
+#[derive(Deserialize)]
+struct Number {
+    sid: String,
+    phone_number: String,
+    friendly_name: Option<String>,
+    #[serde(default)]
+    capabilities: HashMap<String, Option<bool>>,
+    sms_url: Option<String>,
+    sms_method: Option<String>,
+    sms_application_sid: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct NumbersPage {
+    incoming_phone_numbers: Vec<Number>,
+    next_page_uri: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Service {
+    sid: String,
+    friendly_name: Option<String>,
+    inbound_request_url: Option<String>,
+    #[serde(default)]
+    use_inbound_webhook_on_number: bool,
+}
+
+#[derive(Deserialize)]
+struct ServicesPage {
+    services: Vec<Service>,
+    meta: Meta,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    sid: String,
+}
+
+#[derive(Deserialize)]
+struct MembersPage {
+    phone_numbers: Vec<Member>,
+    meta: Meta,
+}
+
+#[derive(Deserialize)]
+struct Meta {
+    next_page_url: Option<String>,
+}
+
+impl Page for NumbersPage {
+    type Item = Number;
+    fn into_parts(self) -> (Vec<Number>, Option<String>) {
+        (self.incoming_phone_numbers, self.next_page_uri)
+    }
+}
+
+impl Page for ServicesPage {
+    type Item = Service;
+    fn into_parts(self) -> (Vec<Service>, Option<String>) {
+        (self.services, self.meta.next_page_url)
+    }
+}
+
+impl Page for MembersPage {
+    type Item = Member;
+    fn into_parts(self) -> (Vec<Member>, Option<String>) {
+        (self.phone_numbers, self.meta.next_page_url)
+    }
+}
+
+impl Api {
+    pub async fn numbers(&self) -> Result<Vec<RemoteNumber>> {
+        let account = &self.credentials.account_sid;
+        let path = format!("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json?PageSize=200");
+        let numbers = self.all::<NumbersPage>(&self.base, path).await?;
+        let mut shadows = self.shadows().await?;
+        Ok(numbers
+            .into_iter()
+            .filter_map(|number| {
+                let shadow = number.application().or_else(|| shadows.remove(&number.sid));
+                number.into_remote(shadow)
+            })
+            .collect())
+    }
+
+    /// The numbers whose texts go to a messaging service, by the number's SID.
+    async fn shadows(&self) -> Result<HashMap<String, Shadow>> {
+        let path = "/v1/Services?PageSize=100".to_owned();
+        let services = match self.all::<ServicesPage>(&self.messaging, path).await {
+            Ok(services) => services,
+            // Closed to these credentials, or not there at all: then the numbers are all there is.
+            Err(Error::Refused { .. }) => return Ok(HashMap::new()),
+            Err(error) => return Err(error),
+        };
+        let mut shadows = HashMap::new();
+        for service in services {
+            if service.use_inbound_webhook_on_number {
+                continue;
+            }
+            let path = format!("/v1/Services/{}/PhoneNumbers?PageSize=200", service.sid);
+            for member in self.all::<MembersPage>(&self.messaging, path).await? {
+                shadows.insert(member.sid, service.shadow());
+            }
+        }
+        Ok(shadows)
+    }
+
+    pub async fn configure_webhook(
+        &self,
+        number: &RemoteNumber,
+        urls: &WebhookUrls,
+    ) -> Result<Webhook> {
+        if let Some(shadow) = &number.shadow {
+            return Ok(
+                match shadow
+                    .url
+                    .as_deref()
+                    .is_some_and(|url| same(url, &urls.inbound))
+                {
+                    true => Webhook::Unchanged,
+                    false => Webhook::Shadowed {
+                        by: shadow.by.clone(),
+                    },
+                },
+            );
+        }
+        let resource = self.url(&format!(
+            "/IncomingPhoneNumbers/{}.json",
+            number.provider_id
+        ));
+        let wanted = format!("{}{RETRIES}", urls.inbound);
+        let found: Number = self.get(&resource).await?;
+        if let Some(application) = found.application() {
+            return Ok(Webhook::Shadowed { by: application.by });
+        }
+        if found.delivers_to(&wanted) {
+            return Ok(Webhook::Unchanged);
+        }
+        let form = [("SmsUrl", wanted.as_str()), ("SmsMethod", "POST")];
+        let _: Number = self.post(&resource, &form).await?;
+        let written: Number = self.get(&resource).await?;
+        if !written.delivers_to(&wanted) {
+            return Err(Error::Refused {
+                code: None,
+                text: "Twilio did not keep the webhook's address. Is BASE_URL a public address?"
+                    .into(),
+            });
+        }
+        Ok(Webhook::Configured {
+            previous: found
+                .sms_url
+                .filter(|url| !url.is_empty() && !same(url, &urls.inbound)),
+        })
+    }
+}
+
+impl Number {
+    fn delivers_to(&self, url: &str) -> bool {
+        let method = self.sms_method.as_deref().unwrap_or("POST");
+        self.sms_url.as_deref() == Some(url) && method.eq_ignore_ascii_case("POST")
+    }
+
+    fn application(&self) -> Option<Shadow> {
+        let sid = self
+            .sms_application_sid
+            .as_deref()
+            .filter(|sid| !sid.is_empty())?;
+        Some(Shadow {
+            by: format!("the TwiML application {sid}"),
+            url: None,
+        })
+    }
+
+    /// `None` for a number that is not in E.164, which no text could name.
+    fn into_remote(self, shadow: Option<Shadow>) -> Option<RemoteNumber> {
+        let can = |what: &str| {
+            self.capabilities
+                .iter()
+                .any(|(name, &yes)| name.eq_ignore_ascii_case(what) && yes == Some(true))
+        };
+        let capabilities = NumberCapabilities {
+            sms: can("sms"),
+            mms: can("mms"),
+            voice: can("voice"),
+        };
+        let name = self.friendly_name.filter(|name| !name.is_empty());
+        Some(RemoteNumber {
+            phone_number: self.phone_number.parse().ok()?,
+            friendly_name: name.unwrap_or(self.phone_number),
+            provider_id: self.sid,
+            capabilities,
+            shadow,
+        })
+    }
+}
+
+impl Service {
+    fn shadow(&self) -> Shadow {
+        let sid = &self.sid;
+        Shadow {
+            by: match self
+                .friendly_name
+                .as_deref()
+                .filter(|name| !name.is_empty())
+            {
+                Some(name) => format!("the messaging service “{name}” ({sid})"),
+                None => format!("the messaging service {sid}"),
+            },
+            url: self.inbound_request_url.clone(),
+        }
+    }
+}
+
+/// The same place, however often Twilio is to retry.
+fn same(url: &str, other: &str) -> bool {
+    url.split('#').next() == other.split('#').next()
+}

@@ -1,0 +1,152 @@
+//! Twilio's calls at our door: incoming texts and delivery reports.
+//!
+//! Twilio adds fields without notice. What is not known here is left alone, and what is known is read
+//! only after its signature was checked over everything that came.
+
+use reqwest::Method;
+
+use super::messages::status;
+use super::signature::is_form;
+use super::{errors, form};
+use crate::phone::Address;
+use crate::providers::{Inbound, Malformed, OptOut, RemoteMedia, SignedRequest, StatusReport};
+
+/// Longer than any SID; a longer one is nobody's, and must not be cut into somebody else's.
+const LONGEST_ID: usize = 64;
+/// Many times what Twilio delivers.
+const LONGEST_TEXT: usize = 16_000;
+const MOST_MEDIA: usize = 10;
+const LONGEST_URL: usize = 2048;
+
+pub fn parse_inbound(request: &SignedRequest<'_>) -> Result<Inbound, Malformed> {
+    let fields = Fields::of(request)?;
+    Ok(Inbound {
+        provider_sid: fields.id(&["MessageSid", "SmsMessageSid"])?,
+        account: fields.id(&["AccountSid"])?,
+        from: fields.address("From")?,
+        to: fields.address("To")?,
+        text: fields.text("Body").chars().take(LONGEST_TEXT).collect(),
+        media: fields.media(),
+        opt_out: match fields.text("OptOutType").as_str() {
+            "STOP" => Some(OptOut::Stop),
+            "START" => Some(OptOut::Start),
+            "HELP" => Some(OptOut::Help),
+            _ => None,
+        },
+        segments: fields.text("NumSegments").parse().ok(),
+    })
+}
+
+pub fn parse_status(request: &SignedRequest<'_>) -> Result<StatusReport, Malformed> {
+    let fields = Fields::of(request)?;
+    let raw_status = fields.id(&["MessageStatus", "SmsStatus"])?;
+    let query = request.query().as_bytes();
+    let ours = |name: &str| form::text(query, name);
+    Ok(StatusReport {
+        provider_sid: fields.id(&["MessageSid", "SmsSid"])?,
+        account: fields.id(&["AccountSid"])?,
+        our_id: ours("message").and_then(|id| id.parse().ok()),
+        attempt: ours("attempt").and_then(|attempt| attempt.parse().ok()),
+        status: status(&raw_status),
+        raw_status,
+        error: match fields.text("ErrorCode").parse() {
+            Ok(0) | Err(_) => None,
+            Ok(code) => Some(errors::refusal(
+                code,
+                fields.some_text("ErrorMessage").as_deref(),
+            )),
+        },
+    })
+}
+
+struct Fields<'a> {
+    raw: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn of(request: &'a SignedRequest<'a>) -> Result<Self, Malformed> {
+        if request.method == Method::GET {
+            return Ok(Self {
+                raw: request.query().as_bytes(),
+            });
+        }
+        if !is_form(request) {
+            return Err(Malformed(
+                "the body is not a form: Twilio sends application/x-www-form-urlencoded here"
+                    .into(),
+            ));
+        }
+        Ok(Self { raw: request.body })
+    }
+
+    fn text(&self, name: &str) -> String {
+        form::text(self.raw, name).unwrap_or_default()
+    }
+
+    fn some_text(&self, name: &str) -> Option<String> {
+        form::text(self.raw, name).filter(|text| !text.is_empty())
+    }
+
+    /// Under the first of its `names` that is there; the later ones are what it was called before.
+    fn id(&self, names: &[&str]) -> Result<String, Malformed> {
+        let mut given = names.iter().map(|&name| (name, self.text(name)));
+        let Some((name, id)) = given.find(|(_, id)| !id.trim().is_empty()) else {
+            return Err(missing(names[0]));
+        };
+        let id = id.trim();
+        if id.len() > LONGEST_ID || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Malformed(format!(
+                "the field {name} is not one of Twilio's: at most {LONGEST_ID} plain characters"
+            )));
+        }
+        Ok(id.to_owned())
+    }
+
+    fn address(&self, name: &str) -> Result<Address, Malformed> {
+        let text = self.text(name);
+        if text.trim().is_empty() {
+            return Err(missing(name));
+        }
+        if let Some((channel @ ("whatsapp" | "messenger" | "rcs"), _)) = text.split_once(':') {
+            return Err(Malformed(format!(
+                "the field {name} is an address of {channel}: only texts (SMS, MMS) are taken here"
+            )));
+        }
+        text.parse().map_err(|_| {
+            Malformed(format!(
+                "the field {name} must be a number such as +14155550192, a short code or a sender's name"
+            ))
+        })
+    }
+
+    /// By the URLs that are there. `NumMedia` only repeats their number, and may be wrong.
+    fn media(&self) -> Vec<RemoteMedia> {
+        (0..MOST_MEDIA)
+            .map_while(|index| {
+                let url = self.some_text(&format!("MediaUrl{index}"))?;
+                let content_type = self.some_text(&format!("MediaContentType{index}"));
+                Some((url, content_type))
+            })
+            .filter(|(url, _)| url.len() <= LONGEST_URL && is_web_address(url))
+            .map(|(url, content_type)| RemoteMedia {
+                url,
+                content_type: content_type
+                    .filter(|content_type| content_type.len() <= 127)
+                    .unwrap_or_else(|| "application/octet-stream".into()),
+            })
+            .collect()
+    }
+}
+
+fn missing(name: &str) -> Malformed {
+    Malformed(format!(
+        "the field {name} is missing: Twilio sends it with every call of this webhook"
+    ))
+}
+
+fn is_web_address(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Every route on one page.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::middleware;
+use axum::routing::{any, get};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::domain::integrations::Directory;
+use crate::domain::messages::receive::Ingest;
+use crate::live::{Hub, socket};
+
+pub mod api;
+pub mod assets;
+pub mod auth;
+pub mod guard;
+pub mod json;
+pub mod ops;
+pub mod pages;
+pub mod problem;
+pub mod webhooks;
+
+/// What the doors hold: the app, and what lives as long as the server.
+#[derive(Clone, FromRef)]
+pub struct Doors {
+    pub app: App,
+    pub directory: Directory,
+    pub ingest: Ingest,
+    pub hub: Hub,
+    pub stopping: tokio_util::sync::CancellationToken,
+}
+
+/// The largest body that anyone may send here. Providers' webhooks are a few kilobytes.
+const LARGEST_BODY: usize = 256 * 1024;
+
+pub fn router(doors: Doors) -> Router {
+    let (api, openapi) = api().split_for_parts();
+    let openapi = api::finish(openapi, &doors.app.config);
+    Router::new()
+        .merge(api)
+        .merge(api::description(openapi.clone()))
+        .merge(pages::routes(&doors, openapi))
+        .merge(assets::routes())
+        .route("/ws", get(socket::open))
+        .layer(middleware::from_fn_with_state(doors.clone(), guard::same_origin))
+        // Providers come from elsewhere by their nature: their signature is what is checked.
+        .route("/twilio/webhook", any(webhooks::twilio_inbound))
+        .route("/twilio/status", any(webhooks::twilio_status))
+        .route("/webhooks/{provider}/{integration_id}/inbound", any(webhooks::inbound))
+        .route("/webhooks/{provider}/{integration_id}/status", any(webhooks::status))
+        .route("/healthz", get(ops::healthz))
+        .route("/readyz", get(ops::readyz))
+        .route("/metrics", get(ops::metrics))
+        .fallback(problem::nothing_here)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(NotForContentType::const_new("text/xml"))))
+        .layer(middleware::from_fn_with_state(doors.clone(), guard::headers))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(middleware::from_fn(ops::trace))
+        .with_state(doors)
+}
+
+/// The JSON API. What is listed here is in the OpenAPI description, and the other way round.
+fn api() -> OpenApiRouter<Doors> {
+    use api::*;
+    let workspace = OpenApiRouter::new()
+        .routes(routes!(workspaces::show, workspaces::update))
+        .routes(routes!(members::list))
+        .routes(routes!(integrations::list, integrations::create))
+        .routes(routes!(integrations::test))
+        .routes(routes!(numbers::list))
+        .routes(routes!(numbers::update))
+        .routes(routes!(numbers::members))
+        .routes(routes!(numbers::assign, numbers::unassign))
+        .routes(routes!(contacts::list, contacts::create))
+        .routes(routes!(contacts::show, contacts::update))
+        .routes(routes!(conversations::list))
+        .routes(routes!(conversations::show, conversations::update))
+        .routes(routes!(conversations::read))
+        .routes(routes!(conversations::messages))
+        .routes(routes!(messages::list, messages::create))
+        .routes(routes!(messages::show));
+    OpenApiRouter::with_openapi(api::base())
+        .routes(routes!(auth::signup))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::me))
+        .routes(routes!(workspaces::list, workspaces::create))
+        .nest("/api/workspaces/{workspace_id}", workspace)
+}

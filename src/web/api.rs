@@ -1,0 +1,71 @@
+//! JSON: one file per resource of the contract. This one gathers the OpenAPI text.
+
+use axum::Router;
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ServerBuilder, SecurityRequirement};
+
+use super::Doors;
+use super::problem::Problem;
+use crate::config::Config;
+
+pub mod auth;
+pub mod contacts;
+pub mod conversations;
+pub mod integrations;
+pub mod members;
+pub mod messages;
+pub mod numbers;
+pub mod workspaces;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "MessageHub",
+        description = "A multi-tenant SMS inbox.\n\n\
+            JSON in `snake_case`; times in UTC as RFC 3339; ids are UUIDs that sort by time; phone numbers are E.164 in answers \
+            and in any common notation in requests (without a leading + they are read in the workspace's default region).\n\n\
+            Lists come as `{\"data\": […], \"next_cursor\": \"…\" or null}`; `?limit=` is 1 to 200 (default 50), `?cursor=` continues.\n\n\
+            Everything that goes wrong is `application/problem+json` (RFC 9457) with a `code` for programs and a `detail` for people.\n\n\
+            Send `Authorization: Bearer <access_token>`. A browser's cookie does as well; then unsafe methods must come from our own pages.",
+        license(name = "MIT", identifier = "MIT")
+    ),
+    components(schemas(Problem)),
+    tags(
+        (name = "Accounts", description = "Sign up, sign in, stay signed in."),
+        (name = "Workspaces", description = "The tenant: everything else belongs to exactly one."),
+        (name = "Members", description = "Who works in a workspace."),
+        (name = "Integrations", description = "Accounts at providers. Admins only; credentials are write-only."),
+        (name = "Numbers", description = "Phone numbers, and which agents see their conversations."),
+        (name = "Contacts", description = "People outside."),
+        (name = "Conversations", description = "What passes between one contact and one number."),
+        (name = "Messages", description = "Texts, in and out.")
+    )
+)]
+struct Description;
+
+pub fn base() -> utoipa::openapi::OpenApi {
+    Description::openapi()
+}
+
+/// What holds for every operation is written once.
+pub fn finish(mut openapi: utoipa::openapi::OpenApi, config: &Config) -> utoipa::openapi::OpenApi {
+    let components = openapi.components.get_or_insert_default();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let cookie = ApiKey::Cookie(ApiKeyValue::new(super::auth::ACCESS_COOKIE));
+    components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
+    openapi.security = Some(vec![
+        SecurityRequirement::new::<_, [&str; 0], &str>("bearer", []),
+        SecurityRequirement::new::<_, [&str; 0], &str>("cookie", []),
+    ]);
+    openapi.servers = Some(vec![ServerBuilder::new().url(config.public("")).build()]);
+    openapi
+}
+
+pub fn description(openapi: utoipa::openapi::OpenApi) -> Router<Doors> {
+    let text = openapi.to_json().expect("the description is plain data");
+    let answer = move || async move { ([(axum::http::header::CONTENT_TYPE, "application/json")], text) };
+    Router::new().route("/api/openapi.json", get(answer))
+}

@@ -1,0 +1,49 @@
+//! Accounts at providers. Admins only.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::app::App;
+use crate::domain::integrations::{self, Connect, Connected, Directory, Integration};
+use crate::domain::members::Admin;
+use crate::ids::{IntegrationId, WorkspaceId};
+use crate::listing::Page;
+use crate::web::json::{Json, Path};
+use crate::web::problem::Problem;
+
+#[utoipa::path(get, path = "/integrations", tag = "Integrations", params(("workspace_id" = WorkspaceId, Path)),
+    responses((status = 200, body = Page<Integration>), (status = 403, body = Problem)))]
+pub async fn list(State(app): State<App>, admin: Admin) -> Result<Json<Page<Integration>>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let data = integrations::list(&mut tx, &admin, &app.config).await?;
+    Ok(Json(Page {
+        data,
+        next_cursor: None,
+    }))
+}
+
+/// Checks the credentials at the provider, stores them encrypted, reads all numbers and sets the webhook of each that can
+/// text. Credentials that the provider refuses: 422 `invalid_credentials`, and nothing was stored.
+#[utoipa::path(post, path = "/integrations", tag = "Integrations", params(("workspace_id" = WorkspaceId, Path)), request_body = Connect,
+    responses((status = 201, body = Connected), (status = 403, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub async fn create(
+    State(app): State<App>,
+    admin: Admin,
+    Json(form): Json<Connect>,
+) -> Result<(StatusCode, Json<Connected>), Problem> {
+    let connected = integrations::connect(&app, &admin, form).await?;
+    Ok((StatusCode::CREATED, Json(connected)))
+}
+
+/// Asks the provider whether the stored credentials are good. If so an unhealthy integration is healthy again and its queue goes on.
+#[utoipa::path(post, path = "/integrations/{integration_id}/test", tag = "Integrations",
+    params(("workspace_id" = WorkspaceId, Path), ("integration_id" = IntegrationId, Path)),
+    responses((status = 200, body = Integration), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub async fn test(
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, IntegrationId)>,
+) -> Result<Json<Integration>, Problem> {
+    Ok(Json(integrations::test(&app, &admin, &directory, id).await?))
+}

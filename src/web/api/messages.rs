@@ -1,0 +1,84 @@
+//! Texts, in and out.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::domain::members::Member;
+use crate::domain::messages::send::{self, Draft, Sent};
+use crate::domain::messages::{self, Direction, Filter, Message, Status};
+use crate::error::{Error, Result};
+use crate::ids::{MessageId, WorkspaceId};
+use crate::listing::{Page, Span};
+use crate::web::json::{Json, Path, Query};
+use crate::web::problem::Problem;
+
+/// Queues a text for its provider. A repeated `Idempotency-Key` is answered with the first message and sends nothing.
+///
+/// 409 `contact_opted_out`: they texted STOP to this number. 409 `conversation_moved`: someone else answered after
+/// `seen_message_id`. 409 `contact_unreachable`: a short code or sender name. 409 `integration_not_configured`: no number to
+/// send from. 422 `idempotency_key_reused`: same key, other body.
+#[utoipa::path(post, path = "/messages", tag = "Messages",
+    params(("workspace_id" = WorkspaceId, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; yours alone.")),
+    request_body = Draft,
+    responses((status = 202, body = Sent), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(
+    State(app): State<App>,
+    member: Member,
+    headers: HeaderMap,
+    Json(draft): Json<Draft>,
+) -> Result<(StatusCode, Json<Sent>), Problem> {
+    let key = idempotency_key(&headers)?;
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let sent = send::send(&mut tx, &member, draft, key).await?;
+    tx.commit().await?;
+    Ok((StatusCode::ACCEPTED, Json(sent)))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
+    headers
+        .get("idempotency-key")
+        .map(|key| key.to_str().map_err(|_| Error::field("Idempotency-Key", "1 to 255 visible ASCII characters, such as a UUID")))
+        .transpose()
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Wanted {
+    direction: Option<Direction>,
+    status: Option<Status>,
+    /// How many at the most: 1 to 200, default 50.
+    limit: Option<i64>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Newest first.
+#[utoipa::path(get, path = "/messages", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), Wanted),
+    responses((status = 200, body = Page<Message>), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn list(State(app): State<App>, member: Member, Query(wanted): Query<Wanted>) -> Result<Json<Page<Message>>, Problem> {
+    let filter = Filter {
+        conversation: None,
+        direction: wanted.direction,
+        status: wanted.status,
+    };
+    let span = Span {
+        limit: wanted.limit,
+        cursor: wanted.cursor,
+    };
+    let mut tx = app.db.workspace(member.seat()).await?;
+    Ok(Json(messages::list(&mut tx, &filter, &span).await?))
+}
+
+#[utoipa::path(get, path = "/messages/{message_id}", tag = "Messages",
+    params(("workspace_id" = WorkspaceId, Path), ("message_id" = MessageId, Path)),
+    responses((status = 200, body = Message), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn show(
+    State(app): State<App>,
+    member: Member,
+    Path((_, id)): Path<(WorkspaceId, MessageId)>,
+) -> Result<Json<Message>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    Ok(Json(messages::find(&mut tx, id).await?))
+}

@@ -1,0 +1,87 @@
+//! Phone numbers, and who sees their conversations.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::app::App;
+use crate::domain::members::{Admin, Colleague, Member};
+use crate::domain::numbers::{self, Change, Number};
+use crate::ids::{NumberId, UserId, WorkspaceId};
+use crate::listing::Page;
+use crate::web::json::{Json, Path};
+use crate::web::problem::Problem;
+
+/// The numbers that I may see: an admin all, an agent those assigned to them.
+#[utoipa::path(get, path = "/numbers", tag = "Numbers", params(("workspace_id" = WorkspaceId, Path)),
+    responses((status = 200, body = Page<Number>), (status = 403, body = Problem)))]
+pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Page<Number>>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let data = numbers::list(&mut tx).await?;
+    Ok(Json(Page {
+        data,
+        next_cursor: None,
+    }))
+}
+
+/// Changes what is given and keeps the rest. Admins only.
+#[utoipa::path(patch, path = "/numbers/{number_id}", tag = "Numbers",
+    params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)), request_body = Change,
+    responses((status = 200, body = Number), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn update(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, NumberId)>,
+    Json(change): Json<Change>,
+) -> Result<Json<Number>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let number = numbers::update(&mut tx, &admin, id, change).await?;
+    tx.commit().await?;
+    Ok(Json(number))
+}
+
+/// The agents who see this number's conversations. Admins see all and are not listed. Admins only.
+#[utoipa::path(get, path = "/numbers/{number_id}/members", tag = "Numbers",
+    params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)),
+    responses((status = 200, body = Page<Colleague>), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn members(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, NumberId)>,
+) -> Result<Json<Page<Colleague>>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let data = numbers::members(&mut tx, &admin, id).await?;
+    Ok(Json(Page {
+        data,
+        next_cursor: None,
+    }))
+}
+
+/// Lets a member see and answer this number's conversations, from now on, on open sockets too. Admins only.
+#[utoipa::path(put, path = "/numbers/{number_id}/members/{user_id}", tag = "Numbers",
+    params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path), ("user_id" = UserId, Path)),
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn assign(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, number, user)): Path<(WorkspaceId, NumberId, UserId)>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    numbers::assign(&mut tx, &admin, number, user).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes it away again, at once. Admins only.
+#[utoipa::path(delete, path = "/numbers/{number_id}/members/{user_id}", tag = "Numbers",
+    params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path), ("user_id" = UserId, Path)),
+    responses((status = 204), (status = 403, body = Problem)))]
+pub async fn unassign(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, number, user)): Path<(WorkspaceId, NumberId, UserId)>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    numbers::unassign(&mut tx, &admin, number, user).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,65 @@
+//! The tenant.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::domain::accounts;
+use crate::domain::members::{Admin, Member};
+use crate::domain::workspaces::{self, Change, Mine, Workspace};
+use crate::ids::WorkspaceId;
+use crate::listing::Page;
+use crate::web::auth::Claimed;
+use crate::web::json::Json;
+use crate::web::problem::Problem;
+
+/// The workspaces that I am a member of.
+#[utoipa::path(get, path = "/api/workspaces", tag = "Workspaces", responses((status = 200, body = Page<Mine>), (status = 401, body = Problem)))]
+pub async fn list(State(app): State<App>, Claimed(session): Claimed) -> Result<Json<Page<Mine>>, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    let data = workspaces::of_user(&app.db, user.id).await?;
+    Ok(Json(Page {
+        data,
+        next_cursor: None,
+    }))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    /// 1 to 80 characters.
+    pub name: String,
+}
+
+/// Makes a workspace with me as its first admin.
+#[utoipa::path(post, path = "/api/workspaces", tag = "Workspaces", request_body = Draft,
+    responses((status = 201, body = Mine), (status = 401, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    Json(draft): Json<Draft>,
+) -> Result<(StatusCode, Json<Mine>), Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    let mut tx = app.db.system().await?;
+    let mine = workspaces::found(&mut tx, &draft.name, user.id).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(mine)))
+}
+
+#[utoipa::path(get, path = "", tag = "Workspaces", params(("workspace_id" = WorkspaceId, Path)),
+    responses((status = 200, body = Workspace), (status = 403, body = Problem)))]
+pub async fn show(State(app): State<App>, member: Member) -> Result<Json<Workspace>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    Ok(Json(workspaces::current(&mut tx).await?))
+}
+
+/// Changes what is given and keeps the rest. Admins only.
+#[utoipa::path(patch, path = "", tag = "Workspaces", params(("workspace_id" = WorkspaceId, Path)), request_body = Change,
+    responses((status = 200, body = Workspace), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn update(State(app): State<App>, admin: Admin, Json(change): Json<Change>) -> Result<Json<Workspace>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let workspace = workspaces::update(&mut tx, &admin, change).await?;
+    tx.commit().await?;
+    Ok(Json(workspace))
+}

@@ -1,0 +1,128 @@
+//! Who asks: a session, from the bearer token or the browser's cookie; and in a workspace a `Member` or an `Admin`.
+
+use std::time::Duration;
+
+use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::AppendHeaders;
+use axum_extra::extract::CookieJar;
+
+use super::problem::Problem;
+use crate::app::App;
+use crate::config::Config;
+use crate::domain::accounts::{self, SignedIn};
+use crate::domain::members::{self, Admin, Member, Place};
+use crate::error::{Error, Result};
+use crate::ids::SessionId;
+use crate::keys::ACCESS_LIVES;
+
+pub const ACCESS_COOKIE: &str = "messagehub_access";
+pub const REFRESH_COOKIE: &str = "messagehub_refresh";
+
+/// Which session a request claims, by a token of ours that has not expired. The database says whether it still lives.
+#[derive(Clone, Copy, Debug)]
+pub struct Claimed(pub SessionId);
+
+/// How a request says who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    Bearer,
+    Cookie,
+}
+
+impl Claimed {
+    pub fn of(headers: &HeaderMap, app: &App) -> Option<(Self, Door)> {
+        if let Some(value) = headers.get(header::AUTHORIZATION) {
+            let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+            let session = app.tokens.read(token.trim()).filter(|_| scheme.eq_ignore_ascii_case("bearer"))?;
+            return Some((Self(session), Door::Bearer));
+        }
+        let jar = CookieJar::from_headers(headers);
+        let session = app.tokens.read(jar.get(ACCESS_COOKIE)?.value())?;
+        Some((Self(session), Door::Cookie))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Claimed
+where
+    App: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // Pages renew an expired cookie before the handler runs, and leave the session here.
+        if let Some(renewed) = parts.extensions.get::<Self>() {
+            return Ok(*renewed);
+        }
+        let (claimed, _) = Self::of(&parts.headers, &App::from_ref(state)).ok_or(Error::Unauthenticated)?;
+        Ok(claimed)
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Claimed
+where
+    App: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Problem> {
+        Ok(<Self as FromRequestParts<S>>::from_request_parts(parts, state).await.ok())
+    }
+}
+
+/// The membership middleware: `{workspace_id}` or `{slug}` of the path, with the session, is a `Member` or the end.
+impl<S: Send + Sync> FromRequestParts<S> for Member
+where
+    App: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let app = App::from_ref(state);
+        let Claimed(session) = <Claimed as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        let path = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Error::NotAMember)?;
+        let named = |name| path.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let place = match (named("workspace_id"), named("slug")) {
+            (Some(id), _) => id.parse().map(Place::Id).ok(),
+            (None, Some(slug)) => Some(Place::Slug(slug)),
+            (None, None) => None,
+        };
+        let place = place.unwrap_or(Place::Slug("")); // no workspace has this slug
+        Ok(members::admit(&app.db, session, place).await?)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Admin
+where
+    App: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let member = Member::from_request_parts(parts, state).await?;
+        Ok(Admin::try_from(member)?)
+    }
+}
+
+/// The browser's cookies for a sign-in.
+pub fn cookies(config: &Config, signed_in: &SignedIn) -> Cookies {
+    AppendHeaders([
+        cookie(config, ACCESS_COOKIE, &signed_in.access_token, ACCESS_LIVES),
+        cookie(config, REFRESH_COOKIE, &signed_in.refresh_token, accounts::SESSION_LIVES),
+    ])
+}
+
+/// Takes the cookies away.
+pub fn no_cookies(config: &Config) -> Cookies {
+    AppendHeaders([cookie(config, ACCESS_COOKIE, "", Duration::ZERO), cookie(config, REFRESH_COOKIE, "", Duration::ZERO)])
+}
+
+pub type Cookies = AppendHeaders<[(HeaderName, String); 2]>;
+
+/// Tokens are base64url and dots: nothing in them needs quoting.
+fn cookie(config: &Config, name: &str, value: &str, lives: Duration) -> (HeaderName, String) {
+    let secure = if config.is_https() { "; Secure" } else { "" };
+    let seconds = lives.as_secs();
+    (header::SET_COOKIE, format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"))
+}

@@ -1,0 +1,73 @@
+//! For the people who run it: alive, ready, measured, traced.
+
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::Doors;
+use super::problem::Problem;
+
+/// Seconds, from a cached answer to one that somebody notices.
+const BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+static PROMETHEUS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), BUCKETS)
+        .expect("the list of buckets is not empty")
+        .install_recorder()
+        .expect("this is the process's only recorder")
+});
+
+/// Metrics are counted from here on.
+pub fn begin() {
+    LazyLock::force(&PROMETHEUS);
+}
+
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Ready: the database answers. Migrations ran before the server began to listen.
+pub async fn readyz(State(doors): State<Doors>) -> Response {
+    if doors.stopping.is_cancelled() {
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the server is stopping").into_response();
+    }
+    if doors.app.db.is_ready().await {
+        "ready\n".into_response()
+    } else {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the database cannot be reached").into_response()
+    }
+}
+
+pub async fn metrics() -> String {
+    PROMETHEUS.render()
+}
+
+/// Each request has an id: a caller's own (`X-Request-Id`) or a new one. It is in every log line and in the answer.
+pub async fn trace(request: Request, next: Next) -> Response {
+    let given = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    let id = given
+        .filter(|id| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'))
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
+    // The route's pattern, not the address: addresses carry ids, and queries what people searched for.
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let span = tracing::info_span!("request", id = %id, %method, route);
+    let began = Instant::now();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let (status, seconds) = (response.status(), began.elapsed().as_secs_f64());
+    span.in_scope(|| tracing::debug!(status = status.as_u16(), seconds, "answered"));
+    let labels = [("method", method.to_string()), ("route", route), ("status", status.as_u16().to_string())];
+    metrics::histogram!("messagehub_http_request_seconds", &labels).record(seconds);
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
+}

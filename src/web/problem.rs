@@ -1,0 +1,128 @@
+//! A refusal becomes `application/problem+json` (RFC 9457). One table says which status and code each has, for JSON, pages
+//! and the socket alike.
+
+use std::any::Any;
+
+use axum::Json;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::error::{Error, Field};
+
+/// What went wrong, as RFC 9457 says it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// Always `about:blank`: `code` tells problems apart.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub title: &'static str,
+    #[schema(value_type = u16)]
+    #[serde(serialize_with = "as_number")]
+    pub status: StatusCode,
+    /// What is wrong here and how to mend it, for people.
+    pub detail: String,
+    /// A word for programs.
+    pub code: &'static str,
+    /// With `validation_failed`: every field at fault.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Field>,
+}
+
+fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+/// The table.
+fn told(error: &Error) -> (StatusCode, &'static str) {
+    match error {
+        Error::Unauthenticated | Error::WrongPassword => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+        Error::NotAMember => (StatusCode::FORBIDDEN, "not_a_member"),
+        Error::AdminOnly => (StatusCode::FORBIDDEN, "admin_only"),
+        Error::NumberNotAssigned => (StatusCode::FORBIDDEN, "number_not_assigned"),
+        Error::SignupsClosed => (StatusCode::FORBIDDEN, "signups_closed"),
+        Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+        Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),
+        Error::InvalidCredentials(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_credentials"),
+        Error::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
+        Error::ProviderUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable"),
+        Error::ContactOptedOut => (StatusCode::CONFLICT, "contact_opted_out"),
+        Error::ConversationMoved => (StatusCode::CONFLICT, "conversation_moved"),
+        Error::ContactUnreachable => (StatusCode::CONFLICT, "contact_unreachable"),
+        Error::IntegrationNotConfigured => (StatusCode::CONFLICT, "integration_not_configured"),
+        Error::Database(_) if error.is_outage() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        Error::Database(_) | Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status,
+            detail: detail.into(),
+            code,
+            errors: Vec::new(),
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let (status, code) = told(&error);
+        let detail = match code {
+            // Nothing of the inside is told; the log has it.
+            "internal" => {
+                tracing::error!(?error, "a request failed");
+                "something went wrong here: it has been logged".into()
+            }
+            "unavailable" => {
+                tracing::warn!(?error, "the database is out of reach");
+                "the database cannot be reached at the moment: try again shortly".into()
+            }
+            _ => error.to_string(),
+        };
+        let errors = match error {
+            Error::Invalid(fields) => fields,
+            _ => Vec::new(),
+        };
+        Self {
+            errors,
+            ..Self::new(status, code, detail)
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.status;
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
+    }
+}
+
+pub async fn nothing_here(method: Method, uri: Uri) -> Response {
+    let detail = format!("there is nothing at {method} {}: see /api/docs", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, "not_found", detail).into_response()
+}
+
+pub async fn method_not_allowed(method: Method, uri: Uri) -> Response {
+    let detail = format!("{} cannot be asked for with {method}: see /api/docs", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response()
+}
+
+/// The last net: whatever a handler did, the connection gets an answer and the log the cause.
+pub fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let cause = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
+    tracing::error!(cause = cause.unwrap_or("unknown"), "a handler panicked");
+    Problem::from(Error::Internal("a handler panicked".into())).into_response()
+}

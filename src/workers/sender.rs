@@ -1,0 +1,169 @@
+//! Sends what is queued: leases, lets go of the database, calls the provider, writes down what came of it.
+//!
+//! A round trip to lease up to a batch, two to write down each answer. Runs on every server at once; leases keep them apart.
+
+use std::time::Duration;
+
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::domain::integrations::{Account, Directory, webhook_urls};
+use crate::domain::messages::outbox::{self, Leased};
+use crate::error::Result;
+use crate::events::Event;
+use crate::providers::{self, Outcome, Outgoing, outcome};
+
+/// Calls under way at once. Twilio counts them per account and turns away what is too many.
+const IN_FLIGHT: usize = 10;
+/// Another server's texts, and leases that ran out, are noticed this soon.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
+/// How long what is in flight may take once the server stops.
+const LAST_CALLS: Duration = Duration::from_secs(8);
+
+#[derive(Clone)]
+pub struct Sender {
+    app: App,
+    directory: Directory,
+}
+
+impl Sender {
+    pub fn new(app: App, directory: Directory) -> Self {
+        Self { app, directory }
+    }
+
+    /// Until `stopping`; then what is in flight is finished, and nothing new is begun.
+    pub async fn run(self, stopping: tokio_util::sync::CancellationToken) {
+        let mut events = self.app.db.bus().listen();
+        let mut calls = JoinSet::new();
+        let mut look = Instant::now();
+        while !stopping.is_cancelled() {
+            tokio::select! {
+                () = stopping.cancelled() => break,
+                _ = calls.join_next(), if !calls.is_empty() => {}
+                () = tokio::time::sleep_until(look), if calls.len() < IN_FLIGHT => {}
+                event = events.recv() => match event {
+                    Ok(Event::Queued) | Err(RecvError::Lagged(_)) => {}
+                    Ok(_) => continue,
+                    Err(RecvError::Closed) => break,
+                },
+            }
+            look = match self.begin(&mut calls).await {
+                Ok(next) => next,
+                Err(error) => {
+                    tracing::warn!(%error, "the outbox cannot be read: trying again");
+                    Instant::now() + Duration::from_secs(1)
+                }
+            };
+        }
+        let _ = tokio::time::timeout(LAST_CALLS, async { while calls.join_next().await.is_some() {} }).await;
+        // What still hangs is aborted; its lease runs out and it is set aside, never sent again blindly.
+        calls.shutdown().await;
+    }
+
+    /// Sends all that is due, one batch after the other, and answers how many texts that were. For tests.
+    pub async fn run_once(&self) -> usize {
+        let mut sent = 0;
+        loop {
+            let mut calls = JoinSet::new();
+            self.begin(&mut calls).await.expect("the outbox can be read");
+            if calls.is_empty() {
+                return sent;
+            }
+            while calls.join_next().await.is_some() {
+                sent += 1;
+            }
+        }
+    }
+
+    /// Starts as many calls as may be under way; answers when to look again.
+    async fn begin(&self, calls: &mut JoinSet<()>) -> Result<Instant> {
+        let orphans = outbox::set_aside_orphans(&self.app.db).await?;
+        if orphans > 0 {
+            tracing::warn!(texts = orphans, "texts were in flight when their sender died: set aside until the provider is heard");
+        }
+        let free = IN_FLIGHT.saturating_sub(calls.len());
+        if free > 0 {
+            for text in outbox::lease(&self.app.db, free.try_into().expect("at most ten")).await? {
+                let sender = self.clone();
+                calls.spawn(async move { sender.deliver(text).await });
+            }
+        }
+        let wait = outbox::next_due(&self.app.db).await?.map(|due| due - chrono::Utc::now());
+        let wait = wait.and_then(|wait| wait.to_std().ok()).unwrap_or(LOOK_AROUND);
+        Ok(Instant::now() + wait.min(LOOK_AROUND))
+    }
+
+    async fn deliver(&self, text: Leased) {
+        let account = match self.directory.integration(text.integration).await {
+            Ok(Some(account)) => account,
+            Ok(None) => return self.give_back(&text, "its integration is gone").await,
+            Err(error) => return self.give_back(&text, &error.to_string()).await,
+        };
+        let Some(outgoing) = self.outgoing(&text, &account) else {
+            return self.give_back(&text, "its addresses cannot be read").await;
+        };
+        let tries = text.attempt.max(1).unsigned_abs().into();
+        let answer = account.provider.send(&outgoing).await;
+        let outcome = outcome(tries, answer, rand::random());
+        tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = told(&outcome), "a text was handed to its provider");
+        metrics::counter!("messagehub_sends_total", "outcome" => told(&outcome)).increment(1);
+        if let Outcome::Pause(refusal) = &outcome {
+            self.pause_if_certain(&text, &account, refusal).await;
+        }
+        self.settle(&text, &outcome).await;
+    }
+
+    fn outgoing(&self, text: &Leased, account: &Account) -> Option<Outgoing> {
+        let status = webhook_urls(&self.app.config, account.provider.kind(), text.integration).status;
+        Some(Outgoing {
+            our_id: text.id.0,
+            attempt: text.attempt.max(1).unsigned_abs().into(),
+            from: text.from.parse().ok()?,
+            to: text.to.parse().ok()?,
+            text: text.content.clone(),
+            media: Vec::new(),
+            status_url: Some(format!("{status}?message={}&attempt={}", text.id, text.attempt)),
+        })
+    }
+
+    /// A class that stops a whole queue must be certain: one refusal may be a hiccup, so the account is asked too.
+    async fn pause_if_certain(&self, text: &Leased, account: &Account, refusal: &providers::Refusal) {
+        if matches!(account.provider.validate().await, Err(providers::Error::Refused { .. })) {
+            if let Err(error) = outbox::pause(&self.app.db, text, refusal).await {
+                tracing::error!(%error, integration.id = %text.integration, "the integration could not be marked unhealthy");
+            }
+        }
+    }
+
+    /// The answer is known and must not be lost: written down as soon as the database can be reached.
+    async fn settle(&self, text: &Leased, outcome: &Outcome) {
+        let mut pause = Duration::from_millis(100);
+        while let Err(error) = outbox::settle(&self.app.db, text, outcome).await {
+            if !error.is_outage() {
+                tracing::error!(%error, message.id = %text.id, "what became of a text could not be written down");
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+
+    async fn give_back(&self, text: &Leased, why: &str) {
+        tracing::warn!(message.id = %text.id, why, "a text could not be sent yet");
+        if let Err(error) = outbox::settle(&self.app.db, text, &Outcome::Retry { after: Duration::from_secs(30) }).await {
+            tracing::error!(%error, message.id = %text.id, "the text stays leased until its lease runs out");
+        }
+    }
+}
+
+fn told(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Sent { .. } => "sent",
+        Outcome::Failed(_) => "failed",
+        Outcome::Retry { .. } => "retry",
+        Outcome::Unconfirmed => "unconfirmed",
+        Outcome::Pause(_) => "pause",
+    }
+}

@@ -1,0 +1,514 @@
+//! The server's own PostgreSQL, on real clusters: first start, kills of every kind, and what it refuses.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use messagehub::db::embedded::{Embedded, Error, programs};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid};
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+
+/// A data directory in its own temporary one, which PostgreSQL's account may pass through.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o711)).expect("its mode");
+        Self(dir)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.data().join(name)
+    }
+
+    async fn start(&self) -> Embedded {
+        start(&self.data()).await.expect("PostgreSQL starts")
+    }
+
+    async fn refusal(&self) -> Error {
+        start(&self.data()).await.err().expect("a refusal")
+    }
+
+    fn postmaster(&self) -> Pid {
+        let file = fs::read_to_string(self.file("postgres/postmaster.pid")).expect("a pid file");
+        let pid = file.lines().next().expect("a first line");
+        Pid::from_raw(pid.parse().expect("a number"))
+    }
+}
+
+/// Without fsync: none of these tests cuts the power.
+async fn start(data_dir: &Path) -> Result<Embedded, Error> {
+    Embedded::start_with(data_dir, &[("fsync", "off")]).await
+}
+
+async fn connect(database: &Embedded) -> PgConnection {
+    PgConnection::connect_with(&database.options())
+        .await
+        .expect("a connection")
+}
+
+async fn write(database: &Embedded, text: &'static str) {
+    let mut connection = connect(database).await;
+    sqlx::query("create table if not exists notes (text text)")
+        .execute(&mut connection)
+        .await
+        .expect("a table");
+    sqlx::query("insert into notes values ($1)")
+        .bind(text)
+        .execute(&mut connection)
+        .await
+        .expect("a row");
+}
+
+async fn read(database: &Embedded) -> Vec<String> {
+    sqlx::query_scalar("select text from notes")
+        .fetch_all(&mut connect(database).await)
+        .await
+        .expect("rows")
+}
+
+/// Waits for what comes by itself, such as a restart.
+async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, attempt: impl Fn() -> F) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(value) = attempt().await {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn came_back(database: &Embedded) -> PgConnection {
+    eventually("PostgreSQL comes back", async || {
+        PgConnection::connect_with(&database.options()).await.ok()
+    })
+    .await
+}
+
+/// Whether the process runs; one that has ended and that nobody has asked about yet does not.
+fn alive(pid: Pid) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+}
+
+async fn gone(pid: Pid) {
+    eventually("the process ends", async || (!alive(pid)).then_some(())).await;
+}
+
+#[tokio::test]
+async fn the_first_start_makes_a_durable_private_cluster() {
+    let place = Place::new();
+    let database = Embedded::start(&place.data()).await.expect("a start");
+
+    let mut connection = connect(&database).await;
+    for (setting, value) in [
+        ("fsync", "on"),
+        ("synchronous_commit", "on"),
+        ("full_page_writes", "on"),
+        ("data_checksums", "on"),
+        ("listen_addresses", ""),
+        ("timezone", "UTC"),
+        ("server_encoding", "UTF8"),
+        ("is_superuser", "off"),
+    ] {
+        let (found,): (String,) = sqlx::query_as("select current_setting($1)")
+            .bind(setting)
+            .fetch_one(&mut connection)
+            .await
+            .expect("a setting");
+        assert_eq!(found, value, "{setting}");
+    }
+    let (upper,): (String,) = sqlx::query_as("select upper('äöé')")
+        .fetch_one(&mut connection)
+        .await
+        .expect("letters");
+    assert_eq!(upper, "ÄÖÉ");
+
+    let stranger = database.options().password("wrong");
+    assert!(PgConnection::connect_with(&stranger).await.is_err());
+    for file in ["postgres.password", "postgres.log", "lock"] {
+        let mode = fs::metadata(place.file(file)).expect(file).mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    drop(connection);
+    database.stop().await;
+}
+
+#[tokio::test]
+async fn the_login_may_do_what_migrations_need() {
+    let place = Place::new();
+    let database = place.start().await;
+    let mut connection = connect(&database).await;
+    for statement in [
+        "create role people nologin",
+        "grant people to current_user",
+        "set role people",
+        "reset role",
+        "create extension pg_trgm",
+        "create table owned (id int)",
+        "create database template_of_tests",
+    ] {
+        sqlx::query(statement)
+            .execute(&mut connection)
+            .await
+            .expect(statement);
+    }
+    drop(connection);
+    database.stop().await;
+}
+
+#[tokio::test]
+async fn the_url_works_for_postgresqls_own_programs() {
+    let place = Place::new();
+    let database = place.start().await;
+    let psql = programs().expect("programs").join("psql");
+    let output = tokio::process::Command::new(psql)
+        .args([
+            &database.url(),
+            "-Atc",
+            "select current_database(), current_user",
+        ])
+        .output()
+        .await
+        .expect("psql");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "messagehub|messagehub\n"
+    );
+    PgConnection::connect(&database.url())
+        .await
+        .expect("sqlx takes it too");
+    database.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_and_a_start_keep_what_was_written() {
+    let place = Place::new();
+    let database = place.start().await;
+    write(&database, "kept").await;
+    let postmaster = place.postmaster();
+    assert!(alive(postmaster));
+    database.stop().await;
+    assert!(!alive(postmaster), "a stop waits for the end");
+    assert!(!place.file("postgres/postmaster.pid").exists());
+
+    let database = place.start().await;
+    assert_eq!(read(&database).await, ["kept"]);
+    database.stop().await;
+}
+
+#[tokio::test]
+async fn a_killed_postmaster_comes_back_with_what_was_committed() {
+    let place = Place::new();
+    let database = place.start().await;
+    for round in 1..=2 {
+        write(&database, "committed").await;
+        let killed = place.postmaster();
+        kill(killed, Signal::SIGKILL).expect("it was there");
+
+        eventually("another postmaster", async || {
+            let file = fs::read_to_string(place.file("postgres/postmaster.pid")).ok()?;
+            (!file.starts_with(&killed.to_string())).then_some(())
+        })
+        .await;
+        came_back(&database).await;
+        assert_eq!(read(&database).await.len(), round);
+    }
+    database.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_waits_for_backends_of_the_killed_postmaster() {
+    let place = Place::new();
+    let database = place.start().await;
+    let mut busy = connect(&database).await;
+    let backend: i32 = sqlx::query_scalar("select pg_backend_pid()")
+        .fetch_one(&mut busy)
+        .await
+        .expect("its pid");
+    // It counts, deaf to the death of its postmaster.
+    let counting = tokio::spawn(async move {
+        sqlx::query("select count(*) from generate_series(1, 12000000) a(i) where i % 7 = 0")
+            .execute(&mut busy)
+            .await
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    kill(place.postmaster(), Signal::SIGKILL).expect("it was there");
+    eventually("PostgreSQL sees that one lingers", async || {
+        let log = fs::read_to_string(place.file("postgres.log")).ok()?;
+        log.contains("shared memory block").then_some(())
+    })
+    .await;
+    came_back(&database).await;
+    assert!(!alive(Pid::from_raw(backend)), "no two generations at once");
+    let _ = counting.await;
+    database.stop().await;
+}
+
+/// Not a test of its own: the process that the next one kills.
+#[tokio::test]
+#[ignore = "runs in a child process of another test"]
+async fn a_server_to_be_killed() {
+    let Some(data_dir) = std::env::var_os("DATA_DIR_OF_THE_KILLED") else {
+        return;
+    };
+    let database = start(Path::new(&data_dir)).await.expect("a start");
+    write(&database, "before the kill").await;
+    println!("\nready");
+    std::future::pending::<()>().await;
+}
+
+fn server_to_be_killed(place: &Place) -> Child {
+    let mut child = Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "embedded::a_server_to_be_killed"])
+        .args(["--ignored", "--nocapture"])
+        .env("DATA_DIR_OF_THE_KILLED", place.data())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a child");
+    let stdout = BufReader::new(child.stdout.take().expect("its output"));
+    assert!(
+        stdout.lines().map_while(Result::ok).any(|it| it == "ready"),
+        "the child starts"
+    );
+    child
+}
+
+#[tokio::test]
+async fn a_killed_server_leaves_a_postmaster_that_the_next_one_replaces() {
+    let place = Place::new();
+    let mut server = server_to_be_killed(&place);
+    let orphan = place.postmaster();
+    server.kill().expect("killed");
+    server.wait().expect("reaped");
+    assert!(alive(orphan), "PostgreSQL lives on");
+
+    let database = place.start().await;
+    gone(orphan).await;
+    assert_ne!(place.postmaster(), orphan);
+    assert_eq!(read(&database).await, ["before the kill"]);
+    database.stop().await;
+}
+
+#[tokio::test]
+async fn pid_files_that_name_a_stranger_are_not_believed() {
+    let place = Place::new();
+    place.start().await.stop().await;
+    let cluster = fs::metadata(place.file("postgres")).expect("the cluster");
+    let mut sleep = Command::new("sleep");
+    sleep.arg("600");
+    if Uid::effective().is_root() {
+        sleep.uid(cluster.uid()); // PostgreSQL only minds a process of its own account
+    }
+    let mut stranger = sleep.spawn().expect("a stranger");
+    let dir = place.file("postgres");
+    for name in ["postmaster.pid", ".s.PGSQL.5432.lock"] {
+        let file = dir.join(name);
+        let text = format!("{}\n{}\n1700000000\n5432\n", stranger.id(), dir.display());
+        fs::write(&file, text).expect("a stale file");
+        chown(&file, Some(cluster.uid()), Some(cluster.gid())).expect("its owner");
+    }
+
+    let database = place.start().await;
+    assert!(
+        stranger.try_wait().expect("its state").is_none(),
+        "the stranger lives"
+    );
+    stranger.kill().expect("killed");
+    stranger.wait().expect("reaped");
+    database.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_directory_is_refused() {
+    let place = Place::new();
+    let first = place.start().await;
+    let refusal = place.refusal().await;
+    assert!(matches!(refusal, Error::InUse { .. }), "{refusal}");
+    assert_eq!(
+        refusal.to_string(),
+        format!(
+            "another server already runs on {}: stop it, or set DATA_DIR to a directory of this one's own",
+            place.data().display()
+        )
+    );
+    write(&first, "untroubled").await;
+    first.stop().await;
+    place.start().await.stop().await;
+}
+
+#[tokio::test]
+async fn a_copy_of_the_directory_does_not_share_its_cluster() {
+    let place = Place::new();
+    let copy = Place::new();
+    let first = place.start().await;
+    fs::create_dir(copy.data()).expect("a directory");
+    std::os::unix::fs::symlink(place.file("postgres"), copy.file("postgres")).expect("a link");
+
+    let refusal = copy.refusal().await;
+    assert!(matches!(refusal, Error::InUse { .. }), "{refusal}");
+    write(&first, "untroubled").await;
+    first.stop().await;
+}
+
+#[tokio::test]
+async fn a_cluster_of_another_major_version_is_refused() {
+    let place = Place::new();
+    fs::create_dir_all(place.file("postgres")).expect("a directory");
+    fs::write(place.file("postgres/PG_VERSION"), "13\n").expect("written");
+
+    let refusal = place.refusal().await;
+    assert!(matches!(refusal, Error::OtherMajor { .. }), "{refusal}");
+    assert!(refusal.to_string().contains("made by PostgreSQL 13"));
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_is_refused() {
+    let place = Place::new();
+    fs::write(place.data(), "a file, not a directory").expect("written");
+    let refusal = place.refusal().await;
+    assert!(matches!(refusal, Error::Unusable { .. }), "{refusal}");
+
+    let refusal = start(Path::new("/proc/messagehub")).await.err();
+    let refusal = refusal.expect("/proc takes no directories");
+    assert!(matches!(refusal, Error::Unusable { .. }), "{refusal}");
+    assert!(refusal.to_string().contains("/proc/messagehub"));
+}
+
+#[tokio::test]
+async fn a_strangers_files_in_the_clusters_place_are_left_alone() {
+    let place = Place::new();
+    fs::create_dir_all(place.file("postgres")).expect("a directory");
+    fs::write(place.file("postgres/thesis.txt"), "years of work").expect("written");
+
+    let refusal = place.refusal().await;
+    assert!(matches!(refusal, Error::Unusable { .. }), "{refusal}");
+    assert!(place.file("postgres/thesis.txt").exists());
+}
+
+#[tokio::test]
+async fn a_half_made_cluster_is_made_anew() {
+    let place = Place::new();
+    let half = place.file("postgres.new/cluster");
+    fs::create_dir_all(half.join("base")).expect("a directory");
+    fs::write(half.join("PG_VERSION"), "15\n").expect("written");
+    fs::write(place.file("postgres.password"), "").expect("written");
+
+    let database = place.start().await;
+    write(&database, "whole").await;
+    assert!(!place.file("postgres.new").exists());
+    database.stop().await;
+}
+
+#[tokio::test]
+async fn a_lost_password_is_replaced() {
+    let place = Place::new();
+    let database = place.start().await;
+    write(&database, "still mine").await;
+    database.stop().await;
+    fs::remove_file(place.file("postgres.password")).expect("it was there");
+
+    let database = place.start().await;
+    assert_eq!(read(&database).await, ["still mine"]);
+    database.stop().await;
+    place.start().await.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_setting_is_named() {
+    let place = Place::new();
+    let refusal = Embedded::start_with(
+        &place.data(),
+        &[("fsync", "off"), ("max_connections", "none")],
+    )
+    .await
+    .err()
+    .expect("a refusal");
+    assert_eq!(
+        refusal.to_string(),
+        format!(
+            "PostgreSQL did not start: invalid value for parameter \"max_connections\": \"none\" (more in {})",
+            place.file("postgres.log").display()
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_path_longer_than_a_sockets_may_be_works() {
+    let place = Place::new();
+    let deep = place.0.path().join("d".repeat(120)).join("data, \"mine\"");
+    let database = start(&deep).await.expect("a start");
+    write(&database, "deep").await;
+    let socket_dir = database.options().get_socket().expect("a socket").clone();
+    assert!(socket_dir.starts_with("/tmp"), "{}", socket_dir.display());
+    assert_eq!(fs::metadata(&socket_dir).expect("it").mode() & 0o777, 0o700);
+    database.stop().await;
+    fs::remove_dir(socket_dir).expect("empty after the stop");
+}
+
+#[tokio::test]
+async fn root_puts_the_cluster_where_postgresqls_account_can_reach_it() {
+    if !Uid::effective().is_root() {
+        return;
+    }
+    let place = Place::new();
+    fs::set_permissions(place.0.path(), PermissionsExt::from_mode(0o700)).expect("its mode");
+    let database = place.start().await;
+    write(&database, "elsewhere").await;
+    database.stop().await;
+    let elsewhere = fs::read_link(place.file("postgres")).expect("a link");
+    assert!(elsewhere.starts_with("/var/lib/messagehub"));
+
+    let database = place.start().await;
+    assert_eq!(read(&database).await, ["elsewhere"]);
+    assert_ne!(fs::metadata(&elsewhere).expect("the cluster").uid(), 0);
+    database.stop().await;
+    fs::remove_dir_all(elsewhere).expect("removed");
+}
+
+#[tokio::test]
+async fn a_dropped_server_takes_its_postmaster_along() {
+    let place = Place::new();
+    let database = place.start().await;
+    let postmaster = place.postmaster();
+    assert!(alive(postmaster));
+    drop(database);
+    gone(postmaster).await;
+}
+
+#[tokio::test]
+async fn a_runtime_that_ends_takes_its_postmaster_along() {
+    let place = Place::new();
+    let server = || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        std::mem::forget(runtime.block_on(place.start()));
+        let postmaster = place.postmaster();
+        assert!(alive(postmaster));
+        postmaster
+    };
+    let postmaster = std::thread::scope(|scope| scope.spawn(server).join()).expect("no panic");
+    gone(postmaster).await;
+}
+
+#[tokio::test]
+async fn a_large_log_is_cut() {
+    let place = Place::new();
+    fs::create_dir(place.data()).expect("a directory");
+    fs::write(place.file("postgres.log"), vec![b'x'; 11 << 20]).expect("written");
+    place.start().await.stop().await;
+    let size = |name| fs::metadata(place.file(name)).expect("a log").len();
+    assert!(size("postgres.log") < 1 << 20);
+    assert_eq!(size("postgres.log.1"), 11 << 20);
+}
