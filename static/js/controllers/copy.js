@@ -1,0 +1,12 @@
+import { Controller } from "@hotwired/stimulus"
+
+export default class extends Controller {
+  static targets = ["text", "label"]
+
+  async copy() {
+    await navigator.clipboard.writeText(this.textTarget.textContent.trim())
+    const label = this.labelTarget.textContent
+    this.labelTarget.textContent = "Copied"
+    setTimeout(() => (this.labelTarget.textContent = label), 1600)
+  }
+}

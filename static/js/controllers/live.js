@@ -1,0 +1,106 @@
+import { Controller } from "@hotwired/stimulus"
+import { renderStreamMessage } from "@hotwired/turbo"
+
+const WORDS = { connecting: "Connecting…", live: "Live", reconnecting: "Reconnecting…", offline: "Offline" }
+const REMEMBERED = 10_000
+
+// The socket that brings the page's own partials as they change. After every join it fetches what may have been missed.
+export default class extends Controller {
+  static targets = ["state"]
+  static values = { workspace: String }
+  #socket
+  #tries = 0
+  #timer
+  #recent = []
+  #state = "connecting"
+
+  connect() {
+    this.#open()
+  }
+
+  disconnect() {
+    clearTimeout(this.#timer)
+    const socket = this.#socket
+    this.#socket = undefined
+    socket?.close()
+  }
+
+  stateTargetConnected(element) {
+    this.#tell(element)
+  }
+
+  online() {
+    if (this.#state === "live") return
+    this.#tries = 0
+    this.#open()
+  }
+
+  offline() {
+    this.#socket?.close()
+    this.#become("offline")
+  }
+
+  // { type: "typing", conversation_id } and the like, from whoever has something to say.
+  send({ detail }) {
+    if (this.#state === "live") this.#socket.send(JSON.stringify({ workspace_id: this.workspaceValue, ...detail }))
+  }
+
+  // A frame was fetched while texts came in: those it cannot know yet are shown again.
+  replay() {
+    const since = Date.now() - REMEMBERED
+    this.#recent = this.#recent.filter(({ at }) => at > since)
+    for (const { html } of this.#recent) renderStreamMessage(html)
+  }
+
+  async catchUp() {
+    const response = await fetch(location.href, { headers: { Accept: "text/vnd.turbo-stream.html" } }).catch(() => undefined)
+    if (response?.redirected) return location.reload()
+    if (response?.ok && response.headers.get("content-type")?.startsWith("text/vnd.turbo-stream")) {
+      renderStreamMessage(await response.text())
+    }
+  }
+
+  #open() {
+    clearTimeout(this.#timer)
+    this.#socket?.close()
+    const url = new URL("/ws", location)
+    url.protocol = url.protocol.replace("http", "ws")
+    const socket = new WebSocket(url, "messagehub.fragments")
+    this.#socket = socket
+    socket.onopen = () => socket.send(JSON.stringify({ type: "join_workspace", workspace_id: this.workspaceValue }))
+    socket.onmessage = ({ data }) => (data.startsWith("{") ? this.#obey(JSON.parse(data)) : this.#show(data))
+    socket.onclose = () => socket === this.#socket && this.#reopen()
+  }
+
+  // Ever longer, up to half a minute, and never all browsers at once.
+  #reopen() {
+    this.#become(navigator.onLine ? (this.#tries > 3 ? "offline" : "reconnecting") : "offline")
+    const wait = Math.min(30_000, 500 * 2 ** this.#tries++)
+    this.#timer = setTimeout(() => this.#open(), wait * (0.5 + Math.random() / 2))
+  }
+
+  #obey({ type }) {
+    if (type === "workspace_joined") {
+      this.#tries = 0
+      this.#become("live")
+      this.dispatch("joined", { target: window })
+    }
+    if (type === "workspace_joined" || type === "resync") this.catchUp()
+  }
+
+  #show(html) {
+    this.#recent.push({ at: Date.now(), html })
+    if (this.#recent.length > 500) this.#recent.shift()
+    renderStreamMessage(html)
+  }
+
+  #become(state) {
+    this.#state = state
+    this.stateTargets.forEach((element) => this.#tell(element))
+  }
+
+  #tell(element) {
+    element.dataset.state = this.#state
+    element.textContent = WORDS[this.#state]
+  }
+}

@@ -1,0 +1,17 @@
+import { Controller } from "@hotwired/stimulus"
+import * as time from "time"
+
+// A <time> in the viewer's zone and language; until then it shows what the server wrote, in UTC.
+export default class extends Controller {
+  static values = { style: String }
+
+  connect() {
+    this.show()
+  }
+
+  show() {
+    const at = new Date(this.element.dateTime)
+    this.element.textContent = time[this.styleValue](at)
+    this.element.title = time.long(at)
+  }
+}
