@@ -79,6 +79,8 @@ impl Api {
         let mut found: Vec<RemoteMessage> = listed
             .messages
             .into_iter()
+            // Listed newest first, and within one second only the order tells.
+            .rev()
             .filter(|message| message.looks_like(text))
             .map(Message::into_remote)
             .filter(|message| message.created_at.is_none_or(|created| created >= earliest))
