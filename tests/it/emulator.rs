@@ -2,9 +2,10 @@
 //! and fails on demand in every way in which the real one does.
 
 mod api;
+mod media;
 mod webhooks;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ struct State {
     messages: Vec<Message>,
     /// Who texted STOP to which number.
     opted_out: HashSet<(String, String)>,
+    /// By their SID.
+    media: HashMap<String, media::Media>,
     failures: VecDeque<Failure>,
     calls: Vec<String>,
     delivers_by_itself: bool,

@@ -452,7 +452,7 @@ async fn what_came_out_uncertain_can_be_found() {
             .collect()
     };
     let sid = twilio.messages()[0].sid.clone();
-    assert_eq!(found(since).await, [sid.clone()]);
+    assert_eq!(found(since).await, std::slice::from_ref(&sid));
     assert!(found(since + TimeDelta::minutes(1)).await.is_empty());
     twilio.hides_sent(true);
     assert!(found(since).await.is_empty());
@@ -640,4 +640,38 @@ async fn twilio_refuses_to_text_those_who_texted_stop() {
     assert_eq!(refused().await, Some(ErrorClass::OptedOut));
     twilio.text(MAYA, FRONT_DESK, "Start").await;
     assert_eq!(refused().await, None);
+}
+
+#[tokio::test]
+async fn a_picture_is_behind_credentials_and_a_redirect() {
+    let (twilio, harbor, client) = harbor().await;
+    let url = harbor.late_media("MM1", "image/png", b"pixels", 1);
+    let http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let fetch = async |url: &str, authorized: bool| {
+        let authorization = client
+            .media_authorization(url, "MM1")
+            .filter(|_| authorized);
+        let mut request = http.get(url);
+        if let Some(authorization) = authorization {
+            request = request.header("Authorization", authorization);
+        }
+        request.send().await.unwrap()
+    };
+
+    assert_eq!(fetch(&url, false).await.status(), 401);
+    assert_eq!(fetch(&url, true).await.status(), 404, "not there yet");
+    let redirect = fetch(&url, true).await;
+    assert_eq!(redirect.status(), 307);
+    let cdn = redirect.headers()["Location"].to_str().unwrap();
+    assert!(cdn.starts_with(twilio.url()));
+    assert_eq!(client.media_authorization(cdn, "MM1"), None);
+    let picture = fetch(cdn, true).await;
+    assert_eq!(picture.headers()["Content-Type"], "image/png");
+    assert_eq!(picture.bytes().await.unwrap(), "pixels");
+
+    let elsewhere = harbor.media("MM2", "image/png", b"pixels");
+    assert_eq!(client.media_authorization(&elsewhere, "MM1"), None);
 }

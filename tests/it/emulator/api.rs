@@ -16,7 +16,7 @@ use chrono::Utc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Emulator, Failure, Message, Number};
+use super::{Emulator, Failure, Message, Number, media};
 
 pub fn router(emulator: Emulator) -> Router {
     let accounts = Router::new()
@@ -27,11 +27,13 @@ pub fn router(emulator: Emulator) -> Router {
             get(number).post(update_number),
         )
         .route("/{account}/Messages.json", get(messages).post(send))
-        .route("/{account}/Messages/{message}", get(message));
+        .route("/{account}/Messages/{message}", get(message))
+        .merge(media::router());
     Router::new()
         .nest("/2010-04-01/Accounts", accounts)
         .route("/v1/Services", get(services))
         .route("/v1/Services/{service}/PhoneNumbers", get(members))
+        .route("/cdn/{media}", get(media::bytes))
         .layer(middleware::from_fn_with_state(emulator.clone(), misbehave))
         .with_state(emulator)
 }
@@ -97,8 +99,8 @@ fn hang_up() -> ! {
 }
 
 /// Who calls, by Basic auth. With a path that names an account, it must be the same.
-struct Caller {
-    account: String,
+pub struct Caller {
+    pub account: String,
 }
 
 impl FromRequestParts<Emulator> for Caller {
@@ -412,7 +414,7 @@ async fn message(
     }
 }
 
-fn problem(status: StatusCode, code: u32) -> Response {
+pub fn problem(status: StatusCode, code: u32) -> Response {
     let problem = json!({
         "code": code,
         "message": format!("Twilio's own words about {code}"),
