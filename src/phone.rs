@@ -8,11 +8,13 @@ use std::str::FromStr;
 use phonenumber::metadata::DATABASE;
 use phonenumber::{Mode, Type};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A phone number in E.164: `+14155550192`.
 #[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, ToSchema,
 )]
+#[schema(value_type = String, example = "+14155550192")]
 #[serde(try_from = "String")]
 #[sqlx(transparent)]
 pub struct Phone(String);
@@ -141,8 +143,9 @@ pub fn is_answerable(stored: &str) -> bool {
 /// Where a text comes from or goes to: a phone number, a short code (`262966`), or a sender's name
 /// (`ACME Dental`). Only a phone number can be answered.
 #[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, ToSchema,
 )]
+#[schema(value_type = String, example = "+14155550192")]
 #[serde(try_from = "String")]
 #[sqlx(transparent)]
 pub struct Address(String);
