@@ -42,7 +42,10 @@ impl Span {
             .filter(|text| !text.is_empty())
             .map(|text| {
                 Cursor::parse(text).ok_or_else(|| {
-                    Error::field("cursor", "not a cursor of ours: leave it out to begin at the top")
+                    Error::field(
+                        "cursor",
+                        "not a cursor of ours: leave it out to begin at the top",
+                    )
                 })
             })
             .transpose()
@@ -120,9 +123,15 @@ mod tests {
 
     #[test]
     fn a_page_knows_whether_another_follows() {
-        let end = |n: &u32| Cursor { at: DateTime::UNIX_EPOCH, id: Uuid::from_u128(u128::from(*n)) };
+        let end = |n: &u32| Cursor {
+            at: DateTime::UNIX_EPOCH,
+            id: Uuid::from_u128(u128::from(*n)),
+        };
         assert!(page(vec![1, 2], 2, end).next_cursor.is_none());
         let first = page(vec![1, 2, 3], 2, end);
-        assert_eq!((first.data, first.next_cursor.map(|c| c.id.as_u128())), (vec![1, 2], Some(2)));
+        assert_eq!(
+            (first.data, first.next_cursor.map(|c| c.id.as_u128())),
+            (vec![1, 2], Some(2))
+        );
     }
 }

@@ -132,12 +132,17 @@ impl fmt::Display for Phone {
 /// A stored address as people write it, whoever looks: North American numbers the way they do there, others with their
 /// country code, short codes and names as they are.
 pub fn display(stored: &str) -> String {
-    stored.parse::<Address>().map_or_else(|_| stored.to_owned(), |address| address.display(&Region::US))
+    stored.parse::<Address>().map_or_else(
+        |_| stored.to_owned(),
+        |address| address.display(&Region::US),
+    )
 }
 
 /// Whether a stored address takes an answer.
 pub fn is_answerable(stored: &str) -> bool {
-    stored.parse::<Address>().is_ok_and(|address| address.is_answerable())
+    stored
+        .parse::<Address>()
+        .is_ok_and(|address| address.is_answerable())
 }
 
 /// Where a text comes from or goes to: a phone number, a short code (`262966`), or a sender's name
