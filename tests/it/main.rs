@@ -6,13 +6,6 @@
 )]
 
 mod emulator;
-mod hub;
 
-mod accounts;
 mod embedded;
-mod isolation;
-mod live;
-mod main_job;
-mod receive;
-mod send;
 mod twilio;
