@@ -271,6 +271,11 @@ mod tests {
             let credentials = json!({"account_sid": sid, "auth_token": "t"});
             assert_eq!(fields_at_fault(credentials), ["account_sid"], "{sid}");
         }
+        let InvalidCredentials(errors) =
+            open(json!({"account_sid": SID.replace("AC", "SK"), "auth_token": "t"}))
+                .err()
+                .unwrap();
+        assert!(errors[0].message.contains("API key"), "{errors:?}");
         for token in [" ", "two words", "a\nb", "ü"] {
             let credentials = json!({"account_sid": SID, "auth_token": token});
             assert_eq!(fields_at_fault(credentials), ["auth_token"], "{token}");

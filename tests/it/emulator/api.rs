@@ -63,7 +63,13 @@ async fn misbehave(State(emulator): State<Emulator>, request: Request, next: Nex
             }
             response
         }
-        Some(Failure::Status(status)) => (status, "<html>upstream</html>").into_response(),
+        // Only a redirect's Location means anything.
+        Some(Failure::Status(status)) => (
+            status,
+            [(header::LOCATION, "/elsewhere")],
+            "<html>upstream</html>",
+        )
+            .into_response(),
         Some(Failure::AcceptThenStatus(status)) => {
             next.run(request).await;
             (status, "<html>upstream</html>").into_response()
