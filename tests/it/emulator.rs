@@ -3,6 +3,8 @@
 
 mod api;
 mod media;
+mod messages;
+mod numbers;
 mod webhooks;
 
 use std::collections::{HashMap, HashSet, VecDeque};
