@@ -7,6 +7,8 @@ mod messages;
 mod numbers;
 mod webhooks;
 
+pub use webhooks::Text;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

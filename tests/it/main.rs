@@ -6,6 +6,13 @@
 )]
 
 mod emulator;
+mod hub;
 
+mod accounts;
 mod embedded;
+mod isolation;
+mod live;
+mod main_job;
+mod receive;
+mod send;
 mod twilio;
