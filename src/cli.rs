@@ -82,7 +82,12 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     let done = match cli.command.unwrap_or(Command::Serve(Serve::default())) {
         Command::Serve(options) => serve(config, database, &options).await,
         Command::Migrate => migrate::run(&database).await.map_err(Into::into),
-        Command::User(User::Create { email, name, workspace, role }) => create_user(config, database, &email, &name, &workspace, role).await,
+        Command::User(User::Create {
+            email,
+            name,
+            workspace,
+            role,
+        }) => create_user(config, database, &email, &name, &workspace, role).await,
     };
     if let Some(embedded) = embedded {
         embedded.stop().await;
@@ -92,7 +97,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
 
 fn log(config: &Config) {
     let filter = EnvFilter::new(&config.log);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
@@ -120,12 +127,19 @@ async fn serve(config: Config, database: PgConnectOptions, options: &Serve) -> a
         .with_context(|| format!("BIND_ADDR={bind_addr} cannot be listened on: choose another address or stop what uses it"))?;
     migrate::run(&database).await?;
     let app = messagehub::open(config, database).await?;
-    let demo = if options.demo { demo::seed(&app).await? } else { None };
+    let demo = if options.demo {
+        demo::seed(&app).await?
+    } else {
+        None
+    };
     let server = messagehub::start(app, listener)?;
     tracing::info!(address = %server.address, "listening");
     println!("MessageHub is at {}", server.app.config.public("/"));
     if let Some(demo) = demo {
-        println!("Sign in as {} with the password {}", demo.email, demo.password);
+        println!(
+            "Sign in as {} with the password {}",
+            demo.email, demo.password
+        );
     }
     tokio::select! {
         _ = terminate.recv() => {}
@@ -136,7 +150,14 @@ async fn serve(config: Config, database: PgConnectOptions, options: &Serve) -> a
     Ok(())
 }
 
-async fn create_user(config: Config, database: PgConnectOptions, email: &str, name: &str, workspace: &str, role: Role) -> anyhow::Result<()> {
+async fn create_user(
+    config: Config,
+    database: PgConnectOptions,
+    email: &str,
+    name: &str,
+    workspace: &str,
+    role: Role,
+) -> anyhow::Result<()> {
     migrate::run(&database).await?;
     let app = messagehub::open(config, database).await?;
     let given = password_from_stdin()?;
@@ -144,14 +165,20 @@ async fn create_user(config: Config, database: PgConnectOptions, email: &str, na
     match accounts::create(&app.db, email, name, password.clone(), workspace, role).await {
         Ok(_) => {}
         Err(messagehub::error::Error::Invalid(wrong)) => {
-            let wrong: Vec<_> = wrong.iter().map(|wrong| format!("{}: {}", wrong.field, wrong.message)).collect();
+            let wrong: Vec<_> = wrong
+                .iter()
+                .map(|wrong| format!("{}: {}", wrong.field, wrong.message))
+                .collect();
             anyhow::bail!("{}", wrong.join("; "));
         }
         Err(error) => return Err(error.into()),
     }
     match given {
         Some(_) => println!("{email} was created"),
-        None => println!("{email} was created with the password {}", secrecy::ExposeSecret::expose_secret(&password)),
+        None => println!(
+            "{email} was created with the password {}",
+            secrecy::ExposeSecret::expose_secret(&password)
+        ),
     }
     app.db.close().await;
     Ok(())
@@ -164,7 +191,9 @@ fn password_from_stdin() -> anyhow::Result<Option<SecretString>> {
         return Ok(None);
     }
     let mut text = String::new();
-    stdin.read_to_string(&mut text).context("the password on standard input cannot be read")?;
+    stdin
+        .read_to_string(&mut text)
+        .context("the password on standard input cannot be read")?;
     let password = text.trim_end_matches(['\r', '\n']);
     Ok((!password.is_empty()).then(|| SecretString::from(password)))
 }

@@ -93,10 +93,17 @@ struct Settings(HashMap<String, String>);
 
 impl Settings {
     fn get(&self, name: &'static str) -> Option<&str> {
-        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+        self.0
+            .get(name)
+            .map(|value| value.trim())
+            .filter(|value| !value.is_empty())
     }
 
-    fn parse<T, E: ToString>(&self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<Option<T>, Error> {
+    fn parse<T, E: ToString>(
+        &self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, Error> {
         self.get(name)
             .map(|value| {
                 parse(value).map_err(|accepted| Error {
@@ -129,7 +136,9 @@ impl Config {
             })?,
             Err(_) => HashMap::new(),
         };
-        settings.extend(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))));
+        settings.extend(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }));
         Self::read(settings)
     }
 
@@ -137,12 +146,16 @@ impl Config {
         let settings = Settings(settings);
         let bind_addr = settings
             .parse("BIND_ADDR", |value| {
-                value.parse().map_err(|_| "an IP address and a port, such as 127.0.0.1:3000 or [::]:3000")
+                value
+                    .parse()
+                    .map_err(|_| "an IP address and a port, such as 127.0.0.1:3000 or [::]:3000")
             })?
             .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 3000)));
         let base_url = match settings.parse("BASE_URL", origin)? {
             Some(url) => url,
-            None => Url::parse(&format!("http://{bind_addr}")).expect("an address and port make a URL"),
+            None => {
+                Url::parse(&format!("http://{bind_addr}")).expect("an address and port make a URL")
+            }
         };
         Ok(Self {
             bind_addr,
@@ -217,8 +230,17 @@ fn origin(value: &str) -> Result<Url, &'static str> {
 /// The variables as `--help` shows them.
 pub fn help() -> String {
     let mut text = String::from("Environment (.env is read when present):\n");
-    for Variable { name, default, meaning } in VARIABLES {
-        let default = if default.is_empty() { String::new() } else { format!(" [default: {default}]") };
+    for Variable {
+        name,
+        default,
+        meaning,
+    } in VARIABLES
+    {
+        let default = if default.is_empty() {
+            String::new()
+        } else {
+            format!(" [default: {default}]")
+        };
         text.push_str(&format!("  {name}{default}\n     {meaning}\n"));
     }
     text
@@ -229,7 +251,12 @@ mod tests {
     use super::*;
 
     fn read(settings: &[(&str, &str)]) -> Result<Config, Error> {
-        Config::read(settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect())
+        Config::read(
+            settings
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect(),
+        )
     }
 
     #[test]
@@ -256,7 +283,10 @@ mod tests {
             ("LOG_FORMAT", "xml"),
         ] {
             let line = read(&[(name, value)]).err().expect(name).to_string();
-            assert!(line.starts_with(&format!("{name}=")) && !line.contains('\n'), "{line}");
+            assert!(
+                line.starts_with(&format!("{name}=")) && !line.contains('\n'),
+                "{line}"
+            );
             assert!(!line.contains("hunter2"), "{line}");
         }
     }
@@ -265,8 +295,14 @@ mod tests {
     fn the_example_file_documents_every_variable() {
         let example = include_str!("../.env.example");
         for Variable { name, meaning, .. } in VARIABLES {
-            assert!(example.contains(&format!("# {name}=")), "{name} is missing in .env.example");
-            assert!(example.contains(meaning.trim()), "{name} is described differently in .env.example");
+            assert!(
+                example.contains(&format!("# {name}=")),
+                "{name} is missing in .env.example"
+            );
+            assert!(
+                example.contains(meaning.trim()),
+                "{name} is described differently in .env.example"
+            );
         }
     }
 }

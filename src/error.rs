@@ -72,7 +72,10 @@ fn is_outage(error: &sqlx::Error) -> bool {
         sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => true,
         // Class 57: the server is shutting down or starting up; 53: out of resources; 08: connection lost; 25006: a standby.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["57P", "53", "08"].iter().any(|class| code.starts_with(class)) || code == "25006"
+            ["57P", "53", "08"]
+                .iter()
+                .any(|class| code.starts_with(class))
+                || code == "25006"
         }),
         _ => false,
     }
@@ -83,7 +86,12 @@ fn is_outage(error: &sqlx::Error) -> bool {
 pub struct Check(Vec<Field>);
 
 impl Check {
-    pub fn that(&mut self, right: bool, field: &'static str, message: impl Into<String>) -> &mut Self {
+    pub fn that(
+        &mut self,
+        right: bool,
+        field: &'static str,
+        message: impl Into<String>,
+    ) -> &mut Self {
         if !right {
             self.0.push(Field {
                 field,

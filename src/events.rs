@@ -32,10 +32,16 @@ pub enum Event {
         number: NumberId,
     },
     /// An integration or its set of numbers changed: whoever remembers them forgets.
-    IntegrationChanged { workspace: WorkspaceId },
+    IntegrationChanged {
+        workspace: WorkspaceId,
+    },
     /// A role, an assignment of numbers or the membership itself changed.
-    AccessChanged { workspace: WorkspaceId },
-    SessionEnded { session: SessionId },
+    AccessChanged {
+        workspace: WorkspaceId,
+    },
+    SessionEnded {
+        session: SessionId,
+    },
     /// Someone is writing. Passes through; stored nowhere.
     Typing {
         workspace: WorkspaceId,

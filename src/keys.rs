@@ -22,9 +22,13 @@ pub struct MasterKeys(Vec<(String, SecretBox<[u8; 32]>)>);
 pub enum Error {
     #[error("expected id:base64key[,id:base64key…] with keys of 32 bytes, for example k1:{}", STANDARD.encode([0; 32]))]
     Malformed,
-    #[error("the credentials were sealed under the master key \"{0}\", which MASTER_KEYS does not hold: add it again")]
+    #[error(
+        "the credentials were sealed under the master key \"{0}\", which MASTER_KEYS does not hold: add it again"
+    )]
     UnknownKey(String),
-    #[error("the sealed credentials cannot be opened: they were damaged, or belong to another integration")]
+    #[error(
+        "the sealed credentials cannot be opened: they were damaged, or belong to another integration"
+    )]
     Damaged,
 }
 
@@ -34,9 +38,19 @@ impl MasterKeys {
             .split(',')
             .map(|entry| {
                 let (id, key) = entry.trim().split_once(':').ok_or(Error::Malformed)?;
-                let plain = !id.is_empty() && id.len() <= 32 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-                let key: [u8; 32] = STANDARD.decode(key).ok().and_then(|key| key.try_into().ok()).ok_or(Error::Malformed)?;
-                plain.then(|| (id.to_owned(), SecretBox::new(Box::new(key)))).ok_or(Error::Malformed)
+                let plain = !id.is_empty()
+                    && id.len() <= 32
+                    && id
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+                let key: [u8; 32] = STANDARD
+                    .decode(key)
+                    .ok()
+                    .and_then(|key| key.try_into().ok())
+                    .ok_or(Error::Malformed)?;
+                plain
+                    .then(|| (id.to_owned(), SecretBox::new(Box::new(key))))
+                    .ok_or(Error::Malformed)
             })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self(keys))
@@ -48,7 +62,13 @@ impl MasterKeys {
         let (id, key) = self.0.first().expect("parse refuses an empty list");
         let nonce: [u8; 24] = rand::random();
         let sealed = cipher(key)
-            .encrypt(&XNonce::from(nonce), Payload { msg: secret.expose_secret().as_bytes(), aad: context })
+            .encrypt(
+                &XNonce::from(nonce),
+                Payload {
+                    msg: secret.expose_secret().as_bytes(),
+                    aad: context,
+                },
+            )
             .expect("a credential is far below the cipher's limit of 256 GiB");
         let name = u8::try_from(id.len()).expect("parse limits names to 32 bytes");
         [&[name], id.as_bytes(), &nonce, &sealed].concat()
@@ -56,7 +76,9 @@ impl MasterKeys {
 
     pub fn open(&self, sealed: &[u8], context: &[u8]) -> Result<SecretString, Error> {
         let (name, rest) = sealed.split_first().ok_or(Error::Damaged)?;
-        let (id, rest) = rest.split_at_checked(usize::from(*name)).ok_or(Error::Damaged)?;
+        let (id, rest) = rest
+            .split_at_checked(usize::from(*name))
+            .ok_or(Error::Damaged)?;
         let (nonce, sealed) = rest.split_first_chunk::<24>().ok_or(Error::Damaged)?;
         let id = String::from_utf8_lossy(id);
         let (_, key) = self
@@ -65,9 +87,17 @@ impl MasterKeys {
             .find(|(known, _)| *known == id)
             .ok_or_else(|| Error::UnknownKey(id.into_owned()))?;
         let opened = cipher(key)
-            .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: context })
+            .decrypt(
+                &XNonce::from(*nonce),
+                Payload {
+                    msg: sealed,
+                    aad: context,
+                },
+            )
             .map_err(|_| Error::Damaged)?;
-        String::from_utf8(opened).map(SecretString::from).map_err(|_| Error::Damaged)
+        String::from_utf8(opened)
+            .map(SecretString::from)
+            .map_err(|_| Error::Damaged)
     }
 }
 
@@ -91,7 +121,10 @@ struct Claims {
 impl Tokens {
     pub fn new(secret: &SecretString) -> Self {
         let secret = secret.expose_secret().as_bytes();
-        Self(Arc::new((EncodingKey::from_secret(secret), DecodingKey::from_secret(secret))))
+        Self(Arc::new((
+            EncodingKey::from_secret(secret),
+            DecodingKey::from_secret(secret),
+        )))
     }
 
     pub fn issue(&self, user: UserId, session: SessionId) -> String {
@@ -100,7 +133,8 @@ impl Tokens {
             sid: session,
             exp: Utc::now().timestamp() + ACCESS_LIVES.as_secs().cast_signed(),
         };
-        jsonwebtoken::encode(&Header::default(), &claims, &self.0.0).expect("three plain fields serialize and sign")
+        jsonwebtoken::encode(&Header::default(), &claims, &self.0.0)
+            .expect("three plain fields serialize and sign")
     }
 
     /// The session that `token` names, if we signed it and it has not expired.
@@ -117,14 +151,21 @@ pub fn kept_in(file: &Path, make: impl FnOnce() -> String) -> std::io::Result<Se
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     match std::fs::read_to_string(file) {
-        Ok(secret) if !secret.trim().is_empty() => return Ok(SecretString::from(secret.trim().to_owned())),
+        Ok(secret) if !secret.trim().is_empty() => {
+            return Ok(SecretString::from(secret.trim().to_owned()));
+        }
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let secret = make();
     // Written aside and renamed: a crash halfway leaves no half secret.
     let aside = file.with_extension("new");
-    let mut new = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    let mut new = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&aside)?;
     new.write_all(secret.as_bytes())?;
     new.sync_all()?;
     std::fs::rename(&aside, file)?;
@@ -141,7 +182,10 @@ mod tests {
     use super::*;
 
     fn keys(names: &[(&str, u8)]) -> MasterKeys {
-        let text: Vec<_> = names.iter().map(|(id, byte)| format!("{id}:{}", STANDARD.encode([*byte; 32]))).collect();
+        let text: Vec<_> = names
+            .iter()
+            .map(|(id, byte)| format!("{id}:{}", STANDARD.encode([*byte; 32])))
+            .collect();
         MasterKeys::parse(&text.join(",")).expect("well-formed")
     }
 
@@ -150,12 +194,30 @@ mod tests {
         let secret = SecretString::from("{\"auth_token\":\"tøken\"}");
         let sealed = keys(&[("k1", 1)]).seal(&secret, b"workspace/integration");
         let rotated = keys(&[("k2", 2), ("k1", 1)]);
-        assert_eq!(rotated.open(&sealed, b"workspace/integration").expect("opens").expose_secret(), secret.expose_secret());
-        assert!(matches!(rotated.open(&sealed, b"another/integration"), Err(Error::Damaged)));
-        assert!(matches!(keys(&[("k2", 2)]).open(&sealed, b"workspace/integration"), Err(Error::UnknownKey(id)) if id == "k1"));
-        assert!(matches!(keys(&[("k1", 3)]).open(&sealed, b"workspace/integration"), Err(Error::Damaged)));
+        assert_eq!(
+            rotated
+                .open(&sealed, b"workspace/integration")
+                .expect("opens")
+                .expose_secret(),
+            secret.expose_secret()
+        );
+        assert!(matches!(
+            rotated.open(&sealed, b"another/integration"),
+            Err(Error::Damaged)
+        ));
+        assert!(
+            matches!(keys(&[("k2", 2)]).open(&sealed, b"workspace/integration"), Err(Error::UnknownKey(id)) if id == "k1")
+        );
+        assert!(matches!(
+            keys(&[("k1", 3)]).open(&sealed, b"workspace/integration"),
+            Err(Error::Damaged)
+        ));
         for cut in 0..sealed.len() {
-            assert!(rotated.open(&sealed[..cut], b"workspace/integration").is_err());
+            assert!(
+                rotated
+                    .open(&sealed[..cut], b"workspace/integration")
+                    .is_err()
+            );
         }
     }
 

@@ -3,12 +3,12 @@
 //! From the doors down to the ground; arrows point down this page only.
 
 // ── doors: they translate, they decide nothing ──
-pub mod web; //       every route; JSON, pages and the providers' webhooks
 pub mod live; //      the WebSocket: rooms, frames, fragments
+pub mod web; //       every route; JSON, pages and the providers' webhooks
 pub mod workers; //   what happens by itself: the sender
 // ── domain: nouns and verbs of the trade ──
-pub mod domain; //    accounts ← workspaces ← members ← numbers, contacts ← conversations ← messages
-pub mod app; //       the handles that doors, workers and outward verbs hold
+pub mod app;
+pub mod domain; //    accounts ← workspaces ← members ← numbers, contacts ← conversations ← messages //       the handles that doors, workers and outward verbs hold
 // ── ground: knows no tenant's business ──
 pub mod config; //    every setting, read once
 pub mod db; //        WorkspaceTx, SystemTx; migrations; the embedded PostgreSQL
@@ -66,7 +66,12 @@ fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>)> {
         let file = config.data_dir.join(name);
         std::fs::create_dir_all(&config.data_dir)
             .and_then(|()| keys::kept_in(&file, make))
-            .with_context(|| format!("DATA_DIR={} must be a directory that this user can write to", config.data_dir.display()))
+            .with_context(|| {
+                format!(
+                    "DATA_DIR={} must be a directory that this user can write to",
+                    config.data_dir.display()
+                )
+            })
     };
     let jwt = match &config.jwt_secret {
         Some(secret) => secret.clone(),
@@ -76,7 +81,10 @@ fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>)> {
         Some(keys) => Arc::clone(keys),
         None => {
             let text = kept("master_keys", || format!("k1:{}", keys::random()))?;
-            Arc::new(MasterKeys::parse(text.expose_secret()).context("the file master_keys in DATA_DIR was damaged")?)
+            Arc::new(
+                MasterKeys::parse(text.expose_secret())
+                    .context("the file master_keys in DATA_DIR was damaged")?,
+            )
         }
     };
     Ok((Tokens::new(&jwt), master))
@@ -114,8 +122,15 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
         hub,
         stopping: stopping.clone(),
     };
-    let serve = axum::serve(listener, web::router(doors).into_make_service_with_connect_info::<SocketAddr>());
-    let http = tokio::spawn(serve.with_graceful_shutdown(stopping.clone().cancelled_owned()).into_future());
+    let serve = axum::serve(
+        listener,
+        web::router(doors).into_make_service_with_connect_info::<SocketAddr>(),
+    );
+    let http = tokio::spawn(
+        serve
+            .with_graceful_shutdown(stopping.clone().cancelled_owned())
+            .into_future(),
+    );
     Ok(Server {
         app,
         address,
@@ -131,7 +146,10 @@ impl Server {
     /// Stops accepting, finishes requests and sends under way, closes sockets, lets go of the database.
     pub async fn stop(mut self) {
         self.stopping.cancel();
-        let _ = tokio::time::timeout(LAST_REQUESTS, async { tokio::join!(&mut self.http, &mut self.sending) }).await;
+        let _ = tokio::time::timeout(LAST_REQUESTS, async {
+            tokio::join!(&mut self.http, &mut self.sending)
+        })
+        .await;
         self.http.abort();
         self.sending.abort();
         self.background.shutdown().await;

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 pub struct Page<T> {
     pub data: Vec<T>,
     /// Give it as `cursor` for the next page; `null` on the last.
+    #[schema(value_type = Option<String>)]
     pub next_cursor: Option<Cursor>,
 }
 
@@ -23,7 +24,6 @@ pub struct Span {
     /// How many at the most: 1 to 200, default 50.
     pub limit: Option<i64>,
     /// The `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
     pub cursor: Option<String>,
 }
 
@@ -42,7 +42,10 @@ impl Span {
             .filter(|text| !text.is_empty())
             .map(|text| {
                 Cursor::parse(text).ok_or_else(|| {
-                    Error::field("cursor", "not a cursor of ours: leave it out to begin at the top")
+                    Error::field(
+                        "cursor",
+                        "not a cursor of ours: leave it out to begin at the top",
+                    )
                 })
             })
             .transpose()
@@ -50,8 +53,7 @@ impl Span {
 }
 
 /// Where a page ended: the time and id of its last row. Opaque outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
-#[schema(value_type = String)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
     pub at: DateTime<Utc>,
     pub id: Uuid,
@@ -121,9 +123,15 @@ mod tests {
 
     #[test]
     fn a_page_knows_whether_another_follows() {
-        let end = |n: &u32| Cursor { at: DateTime::UNIX_EPOCH, id: Uuid::from_u128(u128::from(*n)) };
+        let end = |n: &u32| Cursor {
+            at: DateTime::UNIX_EPOCH,
+            id: Uuid::from_u128(u128::from(*n)),
+        };
         assert!(page(vec![1, 2], 2, end).next_cursor.is_none());
         let first = page(vec![1, 2, 3], 2, end);
-        assert_eq!((first.data, first.next_cursor.map(|c| c.id.as_u128())), (vec![1, 2], Some(2)));
+        assert_eq!(
+            (first.data, first.next_cursor.map(|c| c.id.as_u128())),
+            (vec![1, 2], Some(2))
+        );
     }
 }

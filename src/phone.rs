@@ -8,11 +8,13 @@ use std::str::FromStr;
 use phonenumber::metadata::DATABASE;
 use phonenumber::{Mode, Type};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A phone number in E.164: `+14155550192`.
 #[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, ToSchema,
 )]
+#[schema(value_type = String, example = "+14155550192")]
 #[serde(try_from = "String")]
 #[sqlx(transparent)]
 pub struct Phone(String);
@@ -130,19 +132,25 @@ impl fmt::Display for Phone {
 /// A stored address as people write it, whoever looks: North American numbers the way they do there, others with their
 /// country code, short codes and names as they are.
 pub fn display(stored: &str) -> String {
-    stored.parse::<Address>().map_or_else(|_| stored.to_owned(), |address| address.display(&Region::US))
+    stored.parse::<Address>().map_or_else(
+        |_| stored.to_owned(),
+        |address| address.display(&Region::US),
+    )
 }
 
 /// Whether a stored address takes an answer.
 pub fn is_answerable(stored: &str) -> bool {
-    stored.parse::<Address>().is_ok_and(|address| address.is_answerable())
+    stored
+        .parse::<Address>()
+        .is_ok_and(|address| address.is_answerable())
 }
 
 /// Where a text comes from or goes to: a phone number, a short code (`262966`), or a sender's name
 /// (`ACME Dental`). Only a phone number can be answered.
 #[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, ToSchema,
 )]
+#[schema(value_type = String, example = "+14155550192")]
 #[serde(try_from = "String")]
 #[sqlx(transparent)]
 pub struct Address(String);

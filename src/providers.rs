@@ -101,8 +101,13 @@ impl Default for Hosts {
 
 impl Providers {
     pub fn new(hosts: Hosts) -> Self {
+        Self::with_patience(hosts, Duration::from_secs(20))
+    }
+
+    /// Waits at most this long for an answer.
+    pub fn with_patience(hosts: Hosts, patience: Duration) -> Self {
         Self {
-            http: client(),
+            http: client(patience),
             hosts,
         }
     }
@@ -125,10 +130,12 @@ impl Providers {
 }
 
 /// Redirects are not followed: they would carry the credentials to wherever they point.
-fn client() -> reqwest::Client {
+fn client(patience: Duration) -> reqwest::Client {
     reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(5))
-        .timeout(Duration::from_secs(20))
+        .timeout(patience)
+        // A connection that the other side closes just as we write leaves a send in doubt.
+        .pool_idle_timeout(Duration::from_secs(20))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .user_agent(concat!("MessageHub/", env!("CARGO_PKG_VERSION")))

@@ -45,22 +45,40 @@ pub fn router(doors: Doors) -> Router {
         .merge(api)
         .merge(api::description(openapi.clone()))
         .merge(pages::routes(&doors, openapi))
-        .merge(assets::routes())
+        .route("/assets/{*file}", get(assets::show))
+        .route("/favicon.ico", get(assets::favicon))
+        .route("/favicon.svg", get(assets::favicon))
         .route("/ws", get(socket::open))
-        .layer(middleware::from_fn_with_state(doors.clone(), guard::same_origin))
+        .layer(middleware::from_fn_with_state(
+            doors.clone(),
+            guard::same_origin,
+        ))
         // Providers come from elsewhere by their nature: their signature is what is checked.
         .route("/twilio/webhook", any(webhooks::twilio_inbound))
         .route("/twilio/status", any(webhooks::twilio_status))
-        .route("/webhooks/{provider}/{integration_id}/inbound", any(webhooks::inbound))
-        .route("/webhooks/{provider}/{integration_id}/status", any(webhooks::status))
+        .route(
+            "/webhooks/{provider}/{integration_id}/inbound",
+            any(webhooks::inbound),
+        )
+        .route(
+            "/webhooks/{provider}/{integration_id}/status",
+            any(webhooks::status),
+        )
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
         .fallback(problem::nothing_here)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(NotForContentType::const_new("text/xml"))))
-        .layer(middleware::from_fn_with_state(doors.clone(), guard::headers))
+        .layer(
+            CompressionLayer::new().compress_when(
+                DefaultPredicate::new().and(NotForContentType::const_new("text/xml")),
+            ),
+        )
+        .layer(middleware::from_fn_with_state(
+            doors.clone(),
+            guard::headers,
+        ))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(middleware::from_fn(ops::trace))
         .with_state(doors)

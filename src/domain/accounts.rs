@@ -79,7 +79,11 @@ pub async fn sign_up(app: &App, form: SignUp, user_agent: Option<&str>) -> Resul
         return Err(Error::SignupsClosed);
     }
     check(&form.name, &form.email, &form.password)
-        .that(workspaces::is_name(&form.workspace_name) && !form.workspace_name.contains('\0'), "workspace_name", workspaces::NAME_RULE)
+        .that(
+            workspaces::is_name(&form.workspace_name) && !form.workspace_name.contains('\0'),
+            "workspace_name",
+            workspaces::NAME_RULE,
+        )
         .done()?;
     let hash = hash(form.password).await?;
     let mut tx = app.db.system().await?;
@@ -99,8 +103,21 @@ pub async fn may_sign_up(app: &App) -> Result<bool> {
 }
 
 /// For whoever runs the server: a user in a workspace that exists already or is made.
-pub async fn create(db: &Db, email: &str, name: &str, password: SecretString, workspace: &str, role: Role) -> Result<UserId> {
-    check(name, email, &password).that(workspaces::is_name(workspace), "workspace", workspaces::NAME_RULE).done()?;
+pub async fn create(
+    db: &Db,
+    email: &str,
+    name: &str,
+    password: SecretString,
+    workspace: &str,
+    role: Role,
+) -> Result<UserId> {
+    check(name, email, &password)
+        .that(
+            workspaces::is_name(workspace),
+            "workspace",
+            workspaces::NAME_RULE,
+        )
+        .done()?;
     let hash = hash(password).await?;
     let mut tx = db.system().await?;
     let user = insert_user(&mut tx, name, email, &hash).await?;
@@ -115,7 +132,12 @@ pub async fn create(db: &Db, email: &str, name: &str, password: SecretString, wo
         None if role == Role::Admin => {
             workspaces::found(&mut tx, workspace, user).await?;
         }
-        None => return Err(Error::field("workspace", "does not exist, and its first member must be an admin")),
+        None => {
+            return Err(Error::field(
+                "workspace",
+                "does not exist, and its first member must be an admin",
+            ));
+        }
     }
     tx.commit().await?;
     Ok(user)
@@ -125,9 +147,21 @@ fn check(name: &str, email: &str, password: &SecretString) -> Check {
     let length = password.expose_secret().chars().count();
     let mut check = Check::default();
     check
-        .that((1..=120).contains(&name.trim().chars().count()) && !name.contains('\0'), "name", "1 to 120 characters")
-        .that(is_email(email.trim()), "email", "an e-mail address such as jo@example.com")
-        .that((10..=200).contains(&length), "password", "10 to 200 characters");
+        .that(
+            (1..=120).contains(&name.trim().chars().count()) && !name.contains('\0'),
+            "name",
+            "1 to 120 characters",
+        )
+        .that(
+            is_email(email.trim()),
+            "email",
+            "an e-mail address such as jo@example.com",
+        )
+        .that(
+            (10..=200).contains(&length),
+            "password",
+            "10 to 200 characters",
+        );
     check
 }
 
@@ -143,16 +177,22 @@ async fn insert_user(tx: &mut SystemTx, name: &str, email: &str, hash: &str) -> 
     .execute(tx.conn())
     .await
     .on_constraint("users_email_key", || {
-        Error::field("email", "there is an account with this address already: sign in instead")
+        Error::field(
+            "email",
+            "there is an account with this address already: sign in instead",
+        )
     })?;
     Ok(id)
 }
 
 /// Wrong address and wrong password answer alike and take equally long.
 pub async fn log_in(app: &App, form: Login, user_agent: Option<&str>) -> Result<SignedIn> {
-    let found = sqlx::query!("select id, password_hash from users where email = $1", form.email.trim().to_lowercase())
-        .fetch_optional(app.db.system_pool())
-        .await?;
+    let found = sqlx::query!(
+        "select id, password_hash from users where email = $1",
+        form.email.trim().to_lowercase()
+    )
+    .fetch_optional(app.db.system_pool())
+    .await?;
     let (user, hash) = match found {
         Some(row) => (Some(row.id), row.password_hash),
         None => (None, NOBODYS_HASH.clone()),
@@ -216,7 +256,12 @@ pub async fn refresh(app: &App, token: &str) -> Result<SignedIn> {
     Err(Error::Unauthenticated)
 }
 
-async fn signed_in(app: &App, user: UserId, session: SessionId, refresh_token: String) -> Result<SignedIn> {
+async fn signed_in(
+    app: &App,
+    user: UserId,
+    session: SessionId,
+    refresh_token: String,
+) -> Result<SignedIn> {
     Ok(SignedIn {
         access_token: app.tokens.issue(user, session),
         token_type: "Bearer",
@@ -245,9 +290,12 @@ pub async fn of_session(db: &Db, session: SessionId) -> Result<User> {
 /// Ends the session: its tokens, cookies and open sockets die with it.
 pub async fn log_out(db: &Db, session: SessionId) -> Result<()> {
     let mut tx = db.system().await?;
-    sqlx::query!("update sessions set revoked_at = now() where id = $1 and revoked_at is null", session as _)
-        .execute(tx.conn())
-        .await?;
+    sqlx::query!(
+        "update sessions set revoked_at = now() where id = $1 and revoked_at is null",
+        session as _
+    )
+    .execute(tx.conn())
+    .await?;
     tx.announce(Event::SessionEnded { session });
     tx.commit().await
 }
@@ -267,11 +315,13 @@ fn fingerprint(token: &str) -> Vec<u8> {
 }
 
 /// The hash of a password that nobody knows, checked where there is no account.
-static NOBODYS_HASH: LazyLock<String> =
-    LazyLock::new(|| hash_now(&SecretString::from(new_refresh_token())).expect("the default parameters are valid"));
+static NOBODYS_HASH: LazyLock<String> = LazyLock::new(|| {
+    hash_now(&SecretString::from(new_refresh_token())).expect("the default parameters are valid")
+});
 
 fn hash_now(password: &SecretString) -> argon2::password_hash::Result<String> {
-    let hash: PasswordHash = Argon2::default().hash_password(password.expose_secret().as_bytes())?;
+    let hash: PasswordHash =
+        Argon2::default().hash_password(password.expose_secret().as_bytes())?;
     Ok(hash.to_string())
 }
 
@@ -285,8 +335,11 @@ async fn hash(password: SecretString) -> Result<String> {
 
 async fn verify(password: SecretString, hash: String) -> Result<bool> {
     tokio::task::spawn_blocking(move || {
-        PasswordHash::new(&hash)
-            .is_ok_and(|hash| Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash).is_ok())
+        PasswordHash::new(&hash).is_ok_and(|hash| {
+            Argon2::default()
+                .verify_password(password.expose_secret().as_bytes(), &hash)
+                .is_ok()
+        })
     })
     .await
     .map_err(|error| Error::Internal(error.to_string()))

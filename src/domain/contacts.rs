@@ -65,15 +65,26 @@ pub struct Change {
 
 fn check(name: Option<&str>, email: Option<&str>, notes: Option<&str>) -> Result<()> {
     Check::default()
-        .that(name.is_none_or(|name| name.trim().chars().count() <= 120), "name", "at most 120 characters")
+        .that(
+            name.is_none_or(|name| name.trim().chars().count() <= 120),
+            "name",
+            "at most 120 characters",
+        )
         .that(
             email.is_none_or(|email| email.trim().is_empty() || is_email(email.trim())),
             "email",
             "an e-mail address such as maya@example.com",
         )
-        .that(notes.is_none_or(|notes| notes.chars().count() <= 5000), "notes", "at most 5,000 characters")
         .that(
-            [name, email, notes].iter().flatten().all(|text| !text.contains('\0')),
+            notes.is_none_or(|notes| notes.chars().count() <= 5000),
+            "notes",
+            "at most 5,000 characters",
+        )
+        .that(
+            [name, email, notes]
+                .iter()
+                .flatten()
+                .all(|text| !text.contains('\0')),
             "name",
             "no NUL characters",
         )
@@ -86,12 +97,20 @@ pub fn is_email(text: &str) -> bool {
     text.len() <= 254
         && !text.contains(|c: char| c.is_whitespace() || c.is_control())
         && parts.is_some_and(|(user, host)| {
-            !user.is_empty() && !host.contains('@') && host.contains('.') && !host.starts_with('.') && !host.ends_with('.')
+            !user.is_empty()
+                && !host.contains('@')
+                && host.contains('.')
+                && !host.starts_with('.')
+                && !host.ends_with('.')
         })
 }
 
 pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
-    check(draft.name.as_deref(), draft.email.as_deref(), draft.notes.as_deref())?;
+    check(
+        draft.name.as_deref(),
+        draft.email.as_deref(),
+        draft.notes.as_deref(),
+    )?;
     let phone = parse_phone(tx, &draft.phone_number).await?;
     let id = ContactId::new();
     let contact = sqlx::query_as!(
@@ -152,7 +171,11 @@ pub async fn find(tx: &mut WorkspaceTx, id: ContactId) -> Result<Contact> {
 }
 
 /// For the live hub: the contact, and the numbers whose members see a conversation with them.
-pub async fn look_up(db: &Db, workspace: WorkspaceId, id: ContactId) -> Result<Option<(Contact, Vec<NumberId>)>> {
+pub async fn look_up(
+    db: &Db,
+    workspace: WorkspaceId,
+    id: ContactId,
+) -> Result<Option<(Contact, Vec<NumberId>)>> {
     let contact = sqlx::query_as!(
         Contact,
         "select id, workspace_id, name, phone_number, email, notes, created_at, updated_at
@@ -173,7 +196,11 @@ pub async fn look_up(db: &Db, workspace: WorkspaceId, id: ContactId) -> Result<O
 }
 
 pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: Change) -> Result<Contact> {
-    check(change.name.as_deref(), change.email.as_deref(), change.notes.as_deref())?;
+    check(
+        change.name.as_deref(),
+        change.email.as_deref(),
+        change.notes.as_deref(),
+    )?;
     let contact = sqlx::query_as!(
         Contact,
         "update contacts
@@ -224,13 +251,17 @@ pub async fn list(tx: &mut WorkspaceTx, q: Option<&str>, span: &Span) -> Result<
 /// What people type, as a pattern: its own wildcards are plain characters, and a number may be written with spaces.
 pub fn like(q: &str) -> String {
     let q = q.trim().replace('\0', "");
-    let looks_like_a_number = q.chars().any(|c| c.is_ascii_digit()) && q.chars().all(|c| c.is_ascii_digit() || "+()-. ".contains(c));
+    let looks_like_a_number = q.chars().any(|c| c.is_ascii_digit())
+        && q.chars()
+            .all(|c| c.is_ascii_digit() || "+()-. ".contains(c));
     let q = if looks_like_a_number {
         q.chars().filter(char::is_ascii_digit).collect()
     } else {
         q
     };
-    q.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
+    q.replace('\\', r"\\")
+        .replace('%', r"\%")
+        .replace('_', r"\_")
 }
 
 #[cfg(test)]
@@ -247,7 +278,15 @@ mod tests {
     #[test]
     fn addresses_are_checked_for_slips() {
         assert!(is_email("maya@okafor.test"));
-        for wrong in ["maya", "@okafor.test", "maya@", "maya@test", "ma ya@okafor.test", "a@b@c.de", "a@.de"] {
+        for wrong in [
+            "maya",
+            "@okafor.test",
+            "maya@",
+            "maya@test",
+            "ma ya@okafor.test",
+            "a@b@c.de",
+            "a@.de",
+        ] {
             assert!(!is_email(wrong), "{wrong}");
         }
     }

@@ -151,7 +151,11 @@ pub struct Filter {
 }
 
 /// Newest first. One scan of `conversations_newest` for a status; joins are by primary key, row by row of the page.
-pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<Page<Conversation>> {
+pub async fn list(
+    tx: &mut WorkspaceTx,
+    filter: &Filter,
+    span: &Span,
+) -> Result<Page<Conversation>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let rows = sqlx::query_as!(
         Row,
@@ -209,7 +213,10 @@ pub async fn find(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Conversati
 }
 
 /// For the live hub: whatever of these exists, in one round trip.
-pub async fn look_up(tx: &mut SystemTx, keys: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Conversation>> {
+pub async fn look_up(
+    tx: &mut SystemTx,
+    keys: &[(WorkspaceId, ConversationId)],
+) -> Result<Vec<Conversation>> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
     by_ids(tx.conn(), &workspaces, &ids).await
 }
@@ -279,17 +286,29 @@ pub struct Change {
 }
 
 /// Tells a field that is `null` from one that is not there.
-fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
-pub async fn update(tx: &mut WorkspaceTx, id: ConversationId, change: Change) -> Result<Conversation> {
+pub async fn update(
+    tx: &mut WorkspaceTx,
+    id: ConversationId,
+    change: Change,
+) -> Result<Conversation> {
     match (change.status, change.snoozed_until) {
         (Some(Status::Snoozed), None) => {
-            return Err(Error::field("snoozed_until", "say until when: a time in the future"));
+            return Err(Error::field(
+                "snoozed_until",
+                "say until when: a time in the future",
+            ));
         }
         (status, Some(_)) if status != Some(Status::Snoozed) => {
-            return Err(Error::field("snoozed_until", "goes only with status \"snoozed\""));
+            return Err(Error::field(
+                "snoozed_until",
+                "goes only with status \"snoozed\"",
+            ));
         }
         (_, Some(until)) if until <= Utc::now() => {
             return Err(Error::field("snoozed_until", "a time in the future"));
@@ -314,7 +333,10 @@ pub async fn update(tx: &mut WorkspaceTx, id: ConversationId, change: Change) ->
     .await?;
     let conversation = find(tx, id).await?;
     if changed.rows_affected() == 0 {
-        return Err(Error::field("assignee_id", "not a member of this workspace"));
+        return Err(Error::field(
+            "assignee_id",
+            "not a member of this workspace",
+        ));
     }
     tx.announce(Event::ConversationChanged {
         workspace: tx.workspace(),
@@ -345,7 +367,11 @@ pub async fn mark_read(tx: &mut WorkspaceTx, id: ConversationId) -> Result<()> {
 }
 
 /// The conversation of this contact with one of our numbers, begun if there is none.
-pub async fn with(tx: &mut WorkspaceTx, contact: ContactId, number: NumberId) -> Result<ConversationId> {
+pub async fn with(
+    tx: &mut WorkspaceTx,
+    contact: ContactId,
+    number: NumberId,
+) -> Result<ConversationId> {
     Ok(sqlx::query_scalar!(
         r#"insert into conversations (id, contact_id, number_id) values ($1, $2, $3)
            on conflict (workspace_id, contact_id, number_id) do update set updated_at = now()

@@ -112,10 +112,15 @@ pub struct Connected {
 /// Checks the credentials at the provider, stores them sealed with all numbers, and has their texts delivered to us.
 /// Credentials that the provider refuses change nothing here.
 pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connected> {
-    let kind: providers::Kind = form.provider.parse().map_err(|wrong: providers::UnknownKind| Error::field("provider", wrong.to_string()))?;
+    let kind: providers::Kind = form
+        .provider
+        .parse()
+        .map_err(|wrong: providers::UnknownKind| Error::field("provider", wrong.to_string()))?;
     Check::default()
         .that(
-            form.name.as_deref().is_none_or(|name| name.trim().chars().count() <= 80 && !name.contains('\0')),
+            form.name
+                .as_deref()
+                .is_none_or(|name| name.trim().chars().count() <= 80 && !name.contains('\0')),
             "name",
             "at most 80 characters",
         )
@@ -127,7 +132,10 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
     let provider = app.providers.open(kind, &credentials)?;
     let account = provider.validate().await?;
     let remote = provider.list_numbers().await?;
-    let name = form.name.filter(|name| !name.trim().is_empty()).unwrap_or(account.name);
+    let name = form
+        .name
+        .filter(|name| !name.trim().is_empty())
+        .unwrap_or(account.name);
     let id = IntegrationId::new();
     let mut tx = app.db.workspace(admin.seat()).await?;
     insert(&mut tx, app, id, provider.as_ref(), name.trim()).await?;
@@ -136,20 +144,38 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
     tx.announce(Event::IntegrationChanged { workspace });
     tx.commit().await?;
     // The provider's side takes a while; whoever asked may go away, and it is done all the same.
-    tokio::spawn(configure(app.clone(), admin.clone(), id, Arc::from(provider), remote, numbers))
-        .await
-        .map_err(|error| Error::Internal(error.to_string()))??;
+    tokio::spawn(configure(
+        app.clone(),
+        admin.clone(),
+        id,
+        Arc::from(provider),
+        remote,
+        numbers,
+    ))
+    .await
+    .map_err(|error| Error::Internal(error.to_string()))??;
     let mut tx = app.db.workspace(admin.seat()).await?;
     let numbers = numbers::list(&mut tx).await?;
     Ok(Connected {
         integration: find(&mut tx, &app.config, id).await?,
-        numbers: numbers.into_iter().filter(|number| number.integration_id == id).collect(),
+        numbers: numbers
+            .into_iter()
+            .filter(|number| number.integration_id == id)
+            .collect(),
     })
 }
 
-async fn insert(tx: &mut WorkspaceTx, app: &App, id: IntegrationId, provider: &dyn Provider, name: &str) -> Result<()> {
+async fn insert(
+    tx: &mut WorkspaceTx,
+    app: &App,
+    id: IntegrationId,
+    provider: &dyn Provider,
+    name: &str,
+) -> Result<()> {
     let name: String = name.chars().take(80).collect();
-    let sealed = app.keys.seal(&provider.credentials(), &context(tx.workspace(), id));
+    let sealed = app
+        .keys
+        .seal(&provider.credentials(), &context(tx.workspace(), id));
     sqlx::query!(
         "insert into integrations (id, provider, name, account, hint, credentials) values ($1, $2, $3, $4, $5, $6)",
         id as _,
@@ -168,7 +194,11 @@ async fn insert(tx: &mut WorkspaceTx, app: &App, id: IntegrationId, provider: &d
 }
 
 /// Stores every number of the account; the first one of a workspace that can text becomes its default.
-async fn insert_numbers(tx: &mut WorkspaceTx, integration: IntegrationId, remote: &[RemoteNumber]) -> Result<Vec<NumberId>> {
+async fn insert_numbers(
+    tx: &mut WorkspaceTx,
+    integration: IntegrationId,
+    remote: &[RemoteNumber],
+) -> Result<Vec<NumberId>> {
     let ids: Vec<_> = remote.iter().map(|_| NumberId::new()).collect();
     sqlx::query!(
         "insert into numbers (id, integration_id, provider_number_id, phone_number, friendly_name, sms, mms, voice, is_default)
@@ -193,13 +223,24 @@ async fn insert_numbers(tx: &mut WorkspaceTx, integration: IntegrationId, remote
 
 /// A provider's own default for the name is the number once more: then it has none.
 fn named(number: &RemoteNumber) -> String {
-    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let digits = |text: &str| {
+        text.chars()
+            .filter(char::is_ascii_digit)
+            .collect::<String>()
+    };
     let name = number.friendly_name.trim();
     let repeats = !name.is_empty()
         && !name.contains(char::is_alphabetic)
         && digits(number.phone_number.as_str()).ends_with(&digits(name));
-    if repeats { String::new() } else { name.replace('\0', "") }
+    if repeats {
+        String::new()
+    } else {
+        name.replace('\0', "")
+    }
 }
+
+/// Webhooks that are set at the same time.
+const AT_ONCE: usize = 6;
 
 /// Sets the webhook of each number that can text, a few at a time, and writes down what came of it.
 async fn configure(
@@ -211,10 +252,15 @@ async fn configure(
     ids: Vec<NumberId>,
 ) -> Result<()> {
     let urls = webhook_urls(&app.config, provider.kind(), id);
-    let (provider, urls) = (provider.as_ref(), &urls);
-    let texting = remote.iter().zip(ids).filter(|(number, _)| number.capabilities.sms);
-    let mut settled = stream::iter(texting.map(|(number, id)| async move { (id, provider.configure_webhook(number, urls).await) }))
-        .buffer_unordered(6);
+    let texting = remote
+        .into_iter()
+        .zip(ids)
+        .filter(|(number, _)| number.capabilities.sms);
+    let calls = texting.map(|(number, id)| {
+        let (provider, urls) = (Arc::clone(&provider), urls.clone());
+        async move { (id, provider.configure_webhook(&number, &urls).await) }
+    });
+    let mut settled = stream::iter(calls).buffer_unordered(AT_ONCE);
     while let Some((number, answer)) = settled.next().await {
         let (state, detail, previous) = match answer {
             Ok(Webhook::Configured { previous }) => (WebhookState::Configured, None, previous),
@@ -242,7 +288,12 @@ async fn configure(
 }
 
 /// Asks the provider once more. Good credentials bring an unhealthy integration back, and its queue with it.
-pub async fn test(app: &App, admin: &Admin, directory: &Directory, id: IntegrationId) -> Result<Integration> {
+pub async fn test(
+    app: &App,
+    admin: &Admin,
+    directory: &Directory,
+    id: IntegrationId,
+) -> Result<Integration> {
     let account = directory
         .integration(id)
         .await?
@@ -281,7 +332,10 @@ pub async fn list(tx: &mut WorkspaceTx, _: &Admin, config: &Config) -> Result<Ve
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(rows.into_iter().map(|row| row.into_integration(config)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| row.into_integration(config))
+        .collect())
 }
 
 pub async fn find(tx: &mut WorkspaceTx, config: &Config, id: IntegrationId) -> Result<Integration> {

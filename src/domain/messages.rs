@@ -212,7 +212,11 @@ pub async fn look_up(tx: &mut SystemTx, keys: &[(WorkspaceId, MessageId)]) -> Re
     by_ids(tx.conn(), &workspaces, &ids).await
 }
 
-async fn by_ids(conn: &mut sqlx::PgConnection, workspaces: &[WorkspaceId], ids: &[MessageId]) -> Result<Vec<Message>> {
+async fn by_ids(
+    conn: &mut sqlx::PgConnection,
+    workspaces: &[WorkspaceId],
+    ids: &[MessageId],
+) -> Result<Vec<Message>> {
     let rows = sqlx::query_as!(
         Row,
         r#"select m.id, m.workspace_id, m.conversation_id, m.contact_id, m.number_id, m.direction, m.content,

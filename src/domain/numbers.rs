@@ -197,10 +197,18 @@ pub struct Change {
     pub status: Option<Status>,
 }
 
-pub async fn update(tx: &mut WorkspaceTx, _: &Admin, id: NumberId, change: Change) -> Result<Number> {
+pub async fn update(
+    tx: &mut WorkspaceTx,
+    _: &Admin,
+    id: NumberId,
+    change: Change,
+) -> Result<Number> {
     Check::default()
         .that(
-            change.friendly_name.as_deref().is_none_or(|name| name.chars().count() <= 80 && !name.contains('\0')),
+            change
+                .friendly_name
+                .as_deref()
+                .is_none_or(|name| name.chars().count() <= 80 && !name.contains('\0')),
             "friendly_name",
             "at most 80 characters",
         )
@@ -261,10 +269,19 @@ pub async fn assign(tx: &mut WorkspaceTx, _: &Admin, number: NumberId, user: Use
     Ok(())
 }
 
-pub async fn unassign(tx: &mut WorkspaceTx, _: &Admin, number: NumberId, user: UserId) -> Result<()> {
-    sqlx::query!("delete from number_members where number_id = $1 and user_id = $2", number as _, user as _)
-        .execute(tx.conn())
-        .await?;
+pub async fn unassign(
+    tx: &mut WorkspaceTx,
+    _: &Admin,
+    number: NumberId,
+    user: UserId,
+) -> Result<()> {
+    sqlx::query!(
+        "delete from number_members where number_id = $1 and user_id = $2",
+        number as _,
+        user as _
+    )
+    .execute(tx.conn())
+    .await?;
     let workspace = tx.workspace();
     tx.announce(Event::AccessChanged { workspace });
     Ok(())
@@ -288,7 +305,11 @@ pub async fn members(tx: &mut WorkspaceTx, _: &Admin, number: NumberId) -> Resul
 }
 
 /// The number a new conversation starts from: the one asked for, or the default, or the oldest that can send.
-pub async fn to_send_from(tx: &mut WorkspaceTx, member: &Member, wanted: Option<NumberId>) -> Result<NumberId> {
+pub async fn to_send_from(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    wanted: Option<NumberId>,
+) -> Result<NumberId> {
     let row = sqlx::query!(
         r#"select n.id as "id: NumberId", n.status = 'active' and i.is_active as "usable!"
              from numbers n

@@ -66,7 +66,12 @@ pub async fn update(tx: &mut WorkspaceTx, _: &Admin, change: Change) -> Result<W
     Check::default()
         .that(name.is_none_or(is_name), "name", NAME_RULE)
         .that(
-            change.default_region.as_deref().is_none_or(|region| region.len() == 2 && region.parse::<Region>().is_ok_and(|known| known.to_string() == region)),
+            change.default_region.as_deref().is_none_or(|region| {
+                region.len() == 2
+                    && region
+                        .parse::<Region>()
+                        .is_ok_and(|known| known.to_string() == region)
+            }),
             "default_region",
             "two capital letters (ISO 3166), such as US or DE",
         )
@@ -104,7 +109,10 @@ pub async fn found(tx: &mut SystemTx, name: &str, founder: UserId) -> Result<Min
     .await
     // Another sign-up took the address between the look and the insert.
     .on_constraint("workspaces_slug_key", || {
-        Error::field("workspace_name", "this name was taken a moment ago: try again")
+        Error::field(
+            "workspace_name",
+            "this name was taken a moment ago: try again",
+        )
     })?;
     add_member(tx, id, founder, Role::Admin).await?;
     Ok(Mine {
@@ -115,7 +123,12 @@ pub async fn found(tx: &mut SystemTx, name: &str, founder: UserId) -> Result<Min
     })
 }
 
-pub async fn add_member(tx: &mut SystemTx, workspace: WorkspaceId, user: UserId, role: Role) -> Result<()> {
+pub async fn add_member(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    user: UserId,
+    role: Role,
+) -> Result<()> {
     sqlx::query!(
         "insert into workspace_members (workspace_id, user_id, role) values ($1, $2, $3)",
         workspace as _,

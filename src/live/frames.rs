@@ -38,7 +38,9 @@ pub enum Frame<'a> {
 
 impl Frame<'_> {
     pub fn text(&self) -> Utf8Bytes {
-        serde_json::to_string(self).expect("plain data serializes").into()
+        serde_json::to_string(self)
+            .expect("plain data serializes")
+            .into()
     }
 }
 

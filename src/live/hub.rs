@@ -85,7 +85,10 @@ struct Seat {
 
 impl Seat {
     fn sees(&self, number: NumberId) -> bool {
-        self.visible.read().expect("nobody panics while holding it").includes(number)
+        self.visible
+            .read()
+            .expect("nobody panics while holding it")
+            .includes(number)
     }
 }
 
@@ -99,7 +102,12 @@ impl Hub {
         }))
     }
 
-    pub fn connect(&self, user: UserId, session: SessionId, dialect: Dialect) -> (Arc<Connection>, mpsc::Receiver<Utf8Bytes>) {
+    pub fn connect(
+        &self,
+        user: UserId,
+        session: SessionId,
+        dialect: Dialect,
+    ) -> (Arc<Connection>, mpsc::Receiver<Utf8Bytes>) {
         let (frames, queue) = mpsc::channel(QUEUE);
         let connection = Arc::new(Connection {
             id: self.0.next.fetch_add(1, Ordering::Relaxed),
@@ -110,7 +118,8 @@ impl Hub {
             behind: AtomicBool::new(false),
             ended: Notify::new(),
         });
-        self.connections().insert(connection.id, Arc::clone(&connection));
+        self.connections()
+            .insert(connection.id, Arc::clone(&connection));
         metrics::gauge!("messagehub_sockets").increment(1.0);
         (connection, queue)
     }
@@ -191,18 +200,26 @@ impl Hub {
             match event {
                 Event::SessionEnded { session } => self.end(*session),
                 Event::AccessChanged { workspace } => self.look_again(*workspace).await,
-                Event::MessageAdded { workspace, message, .. } | Event::MessageChanged { workspace, message, .. }
-                    if self.is_heard(*workspace) =>
-                {
+                Event::MessageAdded {
+                    workspace, message, ..
+                }
+                | Event::MessageChanged {
+                    workspace, message, ..
+                } if self.is_heard(*workspace) => {
                     wanted_messages.push((*workspace, *message));
                 }
-                Event::ConversationChanged { workspace, conversation, .. } if self.is_heard(*workspace) => {
+                Event::ConversationChanged {
+                    workspace,
+                    conversation,
+                    ..
+                } if self.is_heard(*workspace) => {
                     wanted_conversations.push((*workspace, *conversation));
                 }
                 _ => {}
             }
         }
-        let (messages, conversations) = self.look_up(&wanted_messages, wanted_conversations).await?;
+        let (messages, conversations) =
+            self.look_up(&wanted_messages, wanted_conversations).await?;
         for event in events {
             self.tell_one(event, &messages, &conversations).await?;
         }
@@ -213,19 +230,35 @@ impl Hub {
         &self,
         wanted: &[(WorkspaceId, MessageId)],
         mut of: Vec<(WorkspaceId, ConversationId)>,
-    ) -> Result<(HashMap<MessageId, Message>, HashMap<ConversationId, Conversation>)> {
+    ) -> Result<(
+        HashMap<MessageId, Message>,
+        HashMap<ConversationId, Conversation>,
+    )> {
         if wanted.is_empty() && of.is_empty() {
             return Ok(Default::default());
         }
         let mut tx = self.0.db.system().await?;
-        let messages: HashMap<_, _> =
-            messages::look_up(&mut tx, wanted).await?.into_iter().map(|message| (message.id, message)).collect();
-        of.extend(messages.values().map(|message| (message.workspace_id, message.conversation_id)));
+        let messages: HashMap<_, _> = messages::look_up(&mut tx, wanted)
+            .await?
+            .into_iter()
+            .map(|message| (message.id, message))
+            .collect();
+        of.extend(
+            messages
+                .values()
+                .map(|message| (message.workspace_id, message.conversation_id)),
+        );
         of.sort_unstable();
         of.dedup();
         let conversations = conversations::look_up(&mut tx, &of).await?;
         tx.commit().await?;
-        Ok((messages, conversations.into_iter().map(|conversation| (conversation.id, conversation)).collect()))
+        Ok((
+            messages,
+            conversations
+                .into_iter()
+                .map(|conversation| (conversation.id, conversation))
+                .collect(),
+        ))
     }
 
     async fn tell_one(
@@ -235,7 +268,11 @@ impl Hub {
         conversations: &HashMap<ConversationId, Conversation>,
     ) -> Result<()> {
         match event {
-            Event::MessageAdded { workspace, message, number } => {
+            Event::MessageAdded {
+                workspace,
+                message,
+                number,
+            } => {
                 if let Some((message, conversation)) = both(message, messages, conversations) {
                     let frame = Frame::NewMessage {
                         workspace_id: workspace,
@@ -243,10 +280,16 @@ impl Hub {
                         conversation,
                         contact: &conversation.contact,
                     };
-                    self.show(workspace, Some(number), &frame, || fragments::message_added(message, conversation));
+                    self.show(workspace, Some(number), &frame, || {
+                        fragments::message_added(message, conversation)
+                    });
                 }
             }
-            Event::MessageChanged { workspace, message, number } => {
+            Event::MessageChanged {
+                workspace,
+                message,
+                number,
+            } => {
                 if let Some((message, conversation)) = both(message, messages, conversations) {
                     let frame = Frame::MessageStatus {
                         workspace_id: workspace,
@@ -255,28 +298,50 @@ impl Hub {
                         status: message.status,
                         error_code: message.error_code.as_deref(),
                     };
-                    self.show(workspace, Some(number), &frame, || fragments::message_changed(message, conversation));
+                    self.show(workspace, Some(number), &frame, || {
+                        fragments::message_changed(message, conversation)
+                    });
                 }
             }
-            Event::ConversationChanged { workspace, conversation, number } => {
+            Event::ConversationChanged {
+                workspace,
+                conversation,
+                number,
+            } => {
                 if let Some(conversation) = conversations.get(&conversation) {
                     let frame = Frame::ConversationUpdated(conversation);
-                    self.show(workspace, Some(number), &frame, || fragments::conversation_changed(conversation));
+                    self.show(workspace, Some(number), &frame, || {
+                        fragments::conversation_changed(conversation)
+                    });
                 }
             }
-            Event::ContactChanged { workspace, contact } if self.is_heard(workspace) => self.tell_contact(workspace, contact).await?,
+            Event::ContactChanged { workspace, contact } if self.is_heard(workspace) => {
+                self.tell_contact(workspace, contact).await?
+            }
             Event::NumberChanged { workspace, number } if self.is_heard(workspace) => {
                 if let Some(changed) = numbers::look_up(&self.0.db, workspace, number).await? {
-                    self.show(workspace, Some(number), &Frame::NumberUpdated(&changed), || fragments::number_changed(&changed));
+                    self.show(
+                        workspace,
+                        Some(number),
+                        &Frame::NumberUpdated(&changed),
+                        || fragments::number_changed(&changed),
+                    );
                 }
             }
-            Event::Typing { workspace, conversation, number, user } if self.is_heard(workspace) => {
+            Event::Typing {
+                workspace,
+                conversation,
+                number,
+                user,
+            } if self.is_heard(workspace) => {
                 let frame = Frame::Typing {
                     workspace_id: workspace,
                     conversation_id: conversation,
                     user_id: user,
                 };
-                self.show(workspace, Some(number), &frame, || fragments::typing(conversation, user));
+                self.show(workspace, Some(number), &frame, || {
+                    fragments::typing(conversation, user)
+                });
             }
             _ => {}
         }
@@ -285,42 +350,72 @@ impl Hub {
 
     /// A contact is seen by whoever sees a conversation with them.
     async fn tell_contact(&self, workspace: WorkspaceId, contact: ContactId) -> Result<()> {
-        let Some((contact, numbers)) = contacts::look_up(&self.0.db, workspace, contact).await? else {
+        let Some((contact, numbers)) = contacts::look_up(&self.0.db, workspace, contact).await?
+        else {
             return Ok(());
         };
         let frame = Frame::ContactUpdated(&contact);
         let seats = self.seats(workspace, |seat| {
-            matches!(*seat.visible.read().expect("nobody panics while holding it"), Visible::All)
-                || numbers.iter().any(|number| seat.sees(*number))
+            matches!(
+                *seat.visible.read().expect("nobody panics while holding it"),
+                Visible::All
+            ) || numbers.iter().any(|number| seat.sees(*number))
         });
         push(&seats, &frame, || fragments::contact_changed(&contact));
         Ok(())
     }
 
-    fn show(&self, workspace: WorkspaceId, number: Option<NumberId>, frame: &Frame<'_>, html: impl FnOnce() -> askama::Result<String>) {
-        let seats = self.seats(workspace, |seat| number.is_none_or(|number| seat.sees(number)));
+    fn show(
+        &self,
+        workspace: WorkspaceId,
+        number: Option<NumberId>,
+        frame: &Frame<'_>,
+        html: impl FnOnce() -> askama::Result<String>,
+    ) {
+        let seats = self.seats(workspace, |seat| {
+            number.is_none_or(|number| seat.sees(number))
+        });
         push(&seats, frame, html);
     }
 
     fn seats(&self, workspace: WorkspaceId, may: impl Fn(&Seat) -> bool) -> Vec<Arc<Connection>> {
         let rooms = self.0.rooms.read().expect("nobody panics while holding it");
         let seats = rooms.get(&workspace).map_or(&[][..], Vec::as_slice);
-        seats.iter().filter(|seat| may(seat)).map(|seat| Arc::clone(&seat.connection)).collect()
+        seats
+            .iter()
+            .filter(|seat| may(seat))
+            .map(|seat| Arc::clone(&seat.connection))
+            .collect()
     }
 
     fn is_heard(&self, workspace: WorkspaceId) -> bool {
-        self.0.rooms.read().expect("nobody panics while holding it").contains_key(&workspace)
+        self.0
+            .rooms
+            .read()
+            .expect("nobody panics while holding it")
+            .contains_key(&workspace)
     }
 
     fn end(&self, session: SessionId) {
-        for connection in self.connections().values().filter(|connection| connection.session == session) {
+        for connection in self
+            .connections()
+            .values()
+            .filter(|connection| connection.session == session)
+        {
             connection.ended.notify_one();
         }
     }
 
     /// Access in this workspace changed: everyone's place is looked at again, and who is no member any more has none.
     async fn look_again(&self, workspace: WorkspaceId) {
-        let seats = self.0.rooms.read().expect("nobody panics while holding it").get(&workspace).cloned().unwrap_or_default();
+        let seats = self
+            .0
+            .rooms
+            .read()
+            .expect("nobody panics while holding it")
+            .get(&workspace)
+            .cloned()
+            .unwrap_or_default();
         for seat in seats {
             match numbers::visible(&self.0.db, workspace, seat.connection.user).await {
                 // Nobody goes on hearing with rights that could not be looked at.
@@ -329,7 +424,10 @@ impl Hub {
                     seat.connection.ended.notify_one();
                 }
                 Ok(Some(visible)) => {
-                    *seat.visible.write().expect("nobody panics while holding it") = visible;
+                    *seat
+                        .visible
+                        .write()
+                        .expect("nobody panics while holding it") = visible;
                     seat.connection.resync();
                     let _ = seat.connection.frames.try_send(Utf8Bytes::from_static(""));
                 }
@@ -339,11 +437,17 @@ impl Hub {
     }
 
     fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
-        self.0.connections.lock().expect("nobody panics while holding it")
+        self.0
+            .connections
+            .lock()
+            .expect("nobody panics while holding it")
     }
 
     fn rooms_mut(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<WorkspaceId, Vec<Arc<Seat>>>> {
-        self.0.rooms.write().expect("nobody panics while holding it")
+        self.0
+            .rooms
+            .write()
+            .expect("nobody panics while holding it")
     }
 }
 
@@ -358,16 +462,21 @@ fn both<'a>(
 
 /// Each dialect is made once, and only if somebody speaks it.
 fn push(to: &[Arc<Connection>], frame: &Frame<'_>, html: impl FnOnce() -> askama::Result<String>) {
-    let (json, fragments): (Vec<_>, Vec<_>) = to.iter().partition(|connection| connection.dialect == Dialect::Json);
+    let (json, fragments): (Vec<_>, Vec<_>) = to
+        .iter()
+        .partition(|connection| connection.dialect == Dialect::Json);
     if !json.is_empty() {
         let text = frame.text();
-        json.iter().for_each(|connection| connection.push(text.clone()));
+        json.iter()
+            .for_each(|connection| connection.push(text.clone()));
     }
     if !fragments.is_empty() {
         match html() {
             Ok(html) => {
                 let text = Utf8Bytes::from(html);
-                fragments.iter().for_each(|connection| connection.push(text.clone()));
+                fragments
+                    .iter()
+                    .for_each(|connection| connection.push(text.clone()));
             }
             Err(error) => {
                 tracing::error!(%error, "a fragment could not be rendered");

@@ -36,20 +36,34 @@ const SILENT_FOR: Duration = Duration::from_secs(60);
 const SLOWEST_WRITE: Duration = Duration::from_secs(10);
 
 /// Bearer header or cookie, else 401 before the upgrade. With a cookie only from our own pages.
-pub async fn open(State(doors): State<Doors>, headers: HeaderMap, upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>) -> Result<Response, Problem> {
-    let (Claimed(session), door) = Claimed::of(&headers, &doors.app).ok_or(Error::Unauthenticated)?;
+pub async fn open(
+    State(doors): State<Doors>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let (Claimed(session), door) =
+        Claimed::of(&headers, &doors.app).ok_or(Error::Unauthenticated)?;
     if door == Door::Cookie && guard::comes_from_us(&headers, &doors.app.config) == Some(false) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "cross_origin", "this socket was opened by another site"));
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "cross_origin",
+            "this socket was opened by another site",
+        ));
     }
     let user = accounts::of_session(&doors.app.db, session).await?;
-    let upgrade = upgrade.map_err(|wrong| Problem::new(StatusCode::BAD_REQUEST, "malformed", wrong.to_string()))?;
+    let upgrade = upgrade
+        .map_err(|wrong| Problem::new(StatusCode::BAD_REQUEST, "malformed", wrong.to_string()))?;
     let upgrade = upgrade
         .read_buffer_size(1024)
         .write_buffer_size(0)
         .max_message_size(LARGEST_FRAME)
         .max_frame_size(LARGEST_FRAME)
         .protocols([FRAGMENTS]);
-    let dialect = if upgrade.selected_protocol().is_some() { Dialect::Fragments } else { Dialect::Json };
+    let dialect = if upgrade.selected_protocol().is_some() {
+        Dialect::Fragments
+    } else {
+        Dialect::Json
+    };
     let (connection, queue) = doors.hub.connect(user.id, session, dialect);
     let leave = Leave(doors.clone(), Arc::clone(&connection));
     Ok(upgrade
@@ -69,7 +83,12 @@ impl Drop for Leave {
     }
 }
 
-async fn converse(doors: &Doors, mut socket: WebSocket, connection: &Arc<Connection>, mut queue: mpsc::Receiver<Utf8Bytes>) {
+async fn converse(
+    doors: &Doors,
+    mut socket: WebSocket,
+    connection: &Arc<Connection>,
+    mut queue: mpsc::Receiver<Utf8Bytes>,
+) {
     let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + PING_EVERY, PING_EVERY);
     let mut heard = tokio::time::Instant::now();
     loop {
@@ -115,7 +134,10 @@ async fn converse(doors: &Doors, mut socket: WebSocket, connection: &Arc<Connect
 }
 
 async fn say(socket: &mut WebSocket, message: Message) -> bool {
-    matches!(tokio::time::timeout(SLOWEST_WRITE, socket.send(message)).await, Ok(Ok(())))
+    matches!(
+        tokio::time::timeout(SLOWEST_WRITE, socket.send(message)).await,
+        Ok(Ok(()))
+    )
 }
 
 async fn close(mut socket: WebSocket, code: u16, reason: &'static str) {
@@ -155,11 +177,25 @@ enum Command {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Answer<'a> {
-    WorkspaceJoined { workspace_id: WorkspaceId },
-    WorkspaceLeft { workspace_id: WorkspaceId },
-    MessageSent { client_ref: &'a str, #[serde(flatten)] sent: &'a Sent },
-    MessageError { client_ref: &'a str, error: Refusal<'a> },
-    Error { code: &'a str, detail: &'a str },
+    WorkspaceJoined {
+        workspace_id: WorkspaceId,
+    },
+    WorkspaceLeft {
+        workspace_id: WorkspaceId,
+    },
+    MessageSent {
+        client_ref: &'a str,
+        #[serde(flatten)]
+        sent: &'a Sent,
+    },
+    MessageError {
+        client_ref: &'a str,
+        error: Refusal<'a>,
+    },
+    Error {
+        code: &'a str,
+        detail: &'a str,
+    },
 }
 
 #[derive(Serialize)]
@@ -169,7 +205,9 @@ struct Refusal<'a> {
 }
 
 fn told(answer: &Answer<'_>) -> Utf8Bytes {
-    serde_json::to_string(answer).expect("plain data serializes").into()
+    serde_json::to_string(answer)
+        .expect("plain data serializes")
+        .into()
 }
 
 fn error(code: &str, detail: &str) -> Utf8Bytes {
@@ -182,29 +220,37 @@ async fn answer(doors: &Doors, connection: &Arc<Connection>, text: &str) -> Opti
         Err(wrong) => return Some(error("malformed", &wrong.to_string())),
     };
     match command {
-        Command::SendMessage { workspace_id, conversation_id, contact_id, content, client_ref } => {
+        Command::SendMessage {
+            workspace_id,
+            conversation_id,
+            contact_id,
+            content,
+            client_ref,
+        } => {
             let draft = Draft {
                 conversation_id,
                 contact_id,
                 content,
                 ..Draft::default()
             };
-            Some(match send(doors, connection, workspace_id, draft, &client_ref).await {
-                Ok(sent) => told(&Answer::MessageSent {
-                    client_ref: &client_ref,
-                    sent: &sent,
-                }),
-                Err(refusal) => {
-                    let problem = Problem::from(refusal);
-                    told(&Answer::MessageError {
+            Some(
+                match send(doors, connection, workspace_id, draft, &client_ref).await {
+                    Ok(sent) => told(&Answer::MessageSent {
                         client_ref: &client_ref,
-                        error: Refusal {
-                            code: problem.code,
-                            detail: &problem.detail,
-                        },
-                    })
-                }
-            })
+                        sent: &sent,
+                    }),
+                    Err(refusal) => {
+                        let problem = Problem::from(refusal);
+                        told(&Answer::MessageError {
+                            client_ref: &client_ref,
+                            error: Refusal {
+                                code: problem.code,
+                                detail: &problem.detail,
+                            },
+                        })
+                    }
+                },
+            )
         }
         command => match obey(doors, connection, command).await {
             Ok(answer) => answer,
@@ -217,7 +263,13 @@ async fn answer(doors: &Doors, connection: &Arc<Connection>, text: &str) -> Opti
 }
 
 /// The same verb as the API's and the page's; `client_ref` is the idempotency key.
-async fn send(doors: &Doors, connection: &Connection, workspace: WorkspaceId, draft: Draft, client_ref: &str) -> Result<Sent> {
+async fn send(
+    doors: &Doors,
+    connection: &Connection,
+    workspace: WorkspaceId,
+    draft: Draft,
+    client_ref: &str,
+) -> Result<Sent> {
     let member = members::admit(&doors.app.db, connection.session, Place::Id(workspace)).await?;
     let mut tx = doors.app.db.workspace(member.seat()).await?;
     let sent = send::send(&mut tx, &member, draft, Some(client_ref)).await?;
@@ -225,7 +277,11 @@ async fn send(doors: &Doors, connection: &Connection, workspace: WorkspaceId, dr
     Ok(sent)
 }
 
-async fn obey(doors: &Doors, connection: &Arc<Connection>, command: Command) -> Result<Option<Utf8Bytes>> {
+async fn obey(
+    doors: &Doors,
+    connection: &Arc<Connection>,
+    command: Command,
+) -> Result<Option<Utf8Bytes>> {
     match command {
         Command::JoinWorkspace { workspace_id } => {
             if !doors.hub.join(connection, workspace_id).await? {
@@ -237,14 +293,21 @@ async fn obey(doors: &Doors, connection: &Arc<Connection>, command: Command) -> 
             doors.hub.leave(connection, workspace_id);
             Ok(Some(told(&Answer::WorkspaceLeft { workspace_id })))
         }
-        Command::MarkRead { workspace_id, conversation_id } => {
-            let member = members::admit(&doors.app.db, connection.session, Place::Id(workspace_id)).await?;
+        Command::MarkRead {
+            workspace_id,
+            conversation_id,
+        } => {
+            let member =
+                members::admit(&doors.app.db, connection.session, Place::Id(workspace_id)).await?;
             let mut tx = doors.app.db.workspace(member.seat()).await?;
             conversations::mark_read(&mut tx, conversation_id).await?;
             tx.commit().await?;
             Ok(None)
         }
-        Command::Typing { workspace_id, conversation_id } => {
+        Command::Typing {
+            workspace_id,
+            conversation_id,
+        } => {
             let seat = Seat {
                 workspace: workspace_id,
                 user: connection.user,

@@ -69,8 +69,10 @@ impl Provider for Twilio {
     }
 
     fn hint(&self) -> String {
-        let token: Vec<char> = self.secret().auth_token.expose_secret().chars().collect();
-        token[token.len().saturating_sub(4)..].iter().collect()
+        let token = self.secret().auth_token.expose_secret();
+        // Of a short one, four characters are too much to show.
+        let shown = if token.len() >= 12 { 4 } else { 0 };
+        token[token.len() - shown..].to_owned()
     }
 
     fn credentials(&self) -> SecretString {
@@ -245,6 +247,8 @@ mod tests {
         let twilio = open(json!({"account_sid": SID, "auth_token": " secret-token "})).unwrap();
         assert_eq!(twilio.account(), SID);
         assert_eq!(twilio.hint(), "oken");
+        let short = open(json!({"account_sid": SID, "auth_token": "short"})).unwrap();
+        assert_eq!(short.hint(), "");
         let sealed = twilio.credentials();
         assert_eq!(
             sealed.expose_secret(),

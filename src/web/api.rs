@@ -4,7 +4,7 @@ use axum::Router;
 use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ServerBuilder, SecurityRequirement};
+use utoipa::openapi::{SecurityRequirement, ServerBuilder};
 
 use super::Doors;
 use super::problem::Problem;
@@ -52,7 +52,10 @@ pub fn base() -> utoipa::openapi::OpenApi {
 /// What holds for every operation is written once.
 pub fn finish(mut openapi: utoipa::openapi::OpenApi, config: &Config) -> utoipa::openapi::OpenApi {
     let components = openapi.components.get_or_insert_default();
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let cookie = ApiKey::Cookie(ApiKeyValue::new(super::auth::ACCESS_COOKIE));
     components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
@@ -66,6 +69,11 @@ pub fn finish(mut openapi: utoipa::openapi::OpenApi, config: &Config) -> utoipa:
 
 pub fn description(openapi: utoipa::openapi::OpenApi) -> Router<Doors> {
     let text = openapi.to_json().expect("the description is plain data");
-    let answer = move || async move { ([(axum::http::header::CONTENT_TYPE, "application/json")], text) };
+    let answer = move || async move {
+        (
+            [(axum::http::header::CONTENT_TYPE, "application/json")],
+            text,
+        )
+    };
     Router::new().route("/api/openapi.json", get(answer))
 }

@@ -26,8 +26,9 @@ struct Static;
 
 /// The style sheets in the order in which they are laid over one another. They travel as one file.
 const STYLES: &[&str] = &[
-    "tokens", "base", "icon", "button", "field", "avatar", "badge", "card", "menu", "dialog", "progress", "app", "rail", "live",
-    "list", "row", "thread", "message", "composer", "details", "empty", "doorway", "admin", "handset", "docs",
+    "tokens", "base", "icon", "button", "field", "avatar", "badge", "card", "menu", "dialog",
+    "progress", "app", "rail", "live", "list", "row", "thread", "message", "composer", "details",
+    "empty", "doorway", "admin", "handset", "docs",
 ];
 
 /// Modules by the name under which they are imported.
@@ -68,17 +69,23 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
 
 impl Assets {
     fn add(&mut self, name: &str, bytes: Bytes) {
-        let hash: String = Sha256::digest(&bytes).iter().take(6).fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+        let hash: String =
+            Sha256::digest(&bytes)
+                .iter()
+                .take(6)
+                .fold(String::new(), |mut hex, byte| {
+                    let _ = write!(hex, "{byte:02x}");
+                    hex
+                });
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
         let url = format!("/assets/{stem}-{hash}.{extension}");
         let mime = match extension {
             "webmanifest" => "application/manifest+json".to_owned(),
             "js" => "text/javascript; charset=utf-8".to_owned(),
             "css" => "text/css; charset=utf-8".to_owned(),
-            _ => mime_guess::from_path(name).first_or_octet_stream().to_string(),
+            _ => mime_guess::from_path(name)
+                .first_or_octet_stream()
+                .to_string(),
         };
         self.by_url.insert(url.clone(), Asset { bytes, mime });
         self.urls.insert(name.to_owned(), url);
@@ -90,7 +97,9 @@ impl Assets {
             let module = name.strip_prefix("js/")?.strip_suffix(".js")?;
             Some((module.to_owned(), url.clone()))
         });
-        let vendored = MODULES.iter().map(|(module, file)| ((*module).to_owned(), self.urls[*file].clone()));
+        let vendored = MODULES
+            .iter()
+            .map(|(module, file)| ((*module).to_owned(), self.urls[*file].clone()));
         let imports: BTreeMap<String, String> = vendored.chain(ours).collect();
         for url in imports.values() {
             let _ = write!(self.preloads, r#"<link rel="modulepreload" href="{url}">"#);
@@ -103,7 +112,8 @@ fn styles() -> String {
     STYLES.iter().fold(
         "@layer tokens, base, components, pages;\n".to_owned(),
         |mut sheet, name| {
-            let file = Static::get(&format!("css/{name}.css")).unwrap_or_else(|| panic!("static/css/{name}.css is missing"));
+            let file = Static::get(&format!("css/{name}.css"))
+                .unwrap_or_else(|| panic!("static/css/{name}.css is missing"));
             sheet.push_str(&String::from_utf8_lossy(&file.data));
             sheet
         },
@@ -112,7 +122,10 @@ fn styles() -> String {
 
 /// The address of a file under `static/`, or of the concatenated `app.css`.
 pub fn url(name: &str) -> &'static str {
-    ASSETS.urls.get(name).map_or("/assets/missing", String::as_str)
+    ASSETS
+        .urls
+        .get(name)
+        .map_or("/assets/missing", String::as_str)
 }
 
 /// A picture from the sprite. It says nothing to a screen reader: the text beside it does.
@@ -179,7 +192,10 @@ mod tests {
     #[test]
     fn every_address_carries_the_hash_of_its_content() {
         let css = url("app.css");
-        assert!(css.starts_with("/assets/app-") && css.ends_with(".css"), "{css}");
+        assert!(
+            css.starts_with("/assets/app-") && css.ends_with(".css"),
+            "{css}"
+        );
         assert!(ASSETS.importmap.contains("\"controllers/list\""));
     }
 
@@ -204,12 +220,20 @@ mod tests {
         let mut open = vec![std::path::PathBuf::from("templates")];
         while let Some(path) = open.pop() {
             if path.is_dir() {
-                open.extend(std::fs::read_dir(&path).expect("readable").map(|entry| entry.expect("readable").path()));
+                open.extend(
+                    std::fs::read_dir(&path)
+                        .expect("readable")
+                        .map(|entry| entry.expect("readable").path()),
+                );
             } else {
                 let text = std::fs::read_to_string(&path).expect("readable");
                 for named in text.split("icon(\"").skip(1) {
                     let name = named.split('"').next().unwrap_or_default();
-                    assert!(sprite.contains(&format!("id=\"{name}\"")), "{} names {name}", path.display());
+                    assert!(
+                        sprite.contains(&format!("id=\"{name}\"")),
+                        "{} names {name}",
+                        path.display()
+                    );
                 }
             }
         }

@@ -35,7 +35,10 @@ impl Claimed {
     pub fn of(headers: &HeaderMap, app: &App) -> Option<(Self, Door)> {
         if let Some(value) = headers.get(header::AUTHORIZATION) {
             let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-            let session = app.tokens.read(token.trim()).filter(|_| scheme.eq_ignore_ascii_case("bearer"))?;
+            let session = app
+                .tokens
+                .read(token.trim())
+                .filter(|_| scheme.eq_ignore_ascii_case("bearer"))?;
             return Some((Self(session), Door::Bearer));
         }
         let jar = CookieJar::from_headers(headers);
@@ -55,7 +58,8 @@ where
         if let Some(renewed) = parts.extensions.get::<Self>() {
             return Ok(*renewed);
         }
-        let (claimed, _) = Self::of(&parts.headers, &App::from_ref(state)).ok_or(Error::Unauthenticated)?;
+        let (claimed, _) =
+            Self::of(&parts.headers, &App::from_ref(state)).ok_or(Error::Unauthenticated)?;
         Ok(claimed)
     }
 }
@@ -67,7 +71,11 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Problem> {
-        Ok(<Self as FromRequestParts<S>>::from_request_parts(parts, state).await.ok())
+        Ok(
+            <Self as FromRequestParts<S>>::from_request_parts(parts, state)
+                .await
+                .ok(),
+        )
     }
 }
 
@@ -80,9 +88,16 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let app = App::from_ref(state);
-        let Claimed(session) = <Claimed as FromRequestParts<S>>::from_request_parts(parts, state).await?;
-        let path = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Error::NotAMember)?;
-        let named = |name| path.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let Claimed(session) =
+            <Claimed as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        let path = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Error::NotAMember)?;
+        let named = |name| {
+            path.iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| value)
+        };
         let place = match (named("workspace_id"), named("slug")) {
             (Some(id), _) => id.parse().map(Place::Id).ok(),
             (None, Some(slug)) => Some(Place::Slug(slug)),
@@ -109,13 +124,21 @@ where
 pub fn cookies(config: &Config, signed_in: &SignedIn) -> Cookies {
     AppendHeaders([
         cookie(config, ACCESS_COOKIE, &signed_in.access_token, ACCESS_LIVES),
-        cookie(config, REFRESH_COOKIE, &signed_in.refresh_token, accounts::SESSION_LIVES),
+        cookie(
+            config,
+            REFRESH_COOKIE,
+            &signed_in.refresh_token,
+            accounts::SESSION_LIVES,
+        ),
     ])
 }
 
 /// Takes the cookies away.
 pub fn no_cookies(config: &Config) -> Cookies {
-    AppendHeaders([cookie(config, ACCESS_COOKIE, "", Duration::ZERO), cookie(config, REFRESH_COOKIE, "", Duration::ZERO)])
+    AppendHeaders([
+        cookie(config, ACCESS_COOKIE, "", Duration::ZERO),
+        cookie(config, REFRESH_COOKIE, "", Duration::ZERO),
+    ])
 }
 
 pub type Cookies = AppendHeaders<[(HeaderName, String); 2]>;
@@ -124,5 +147,8 @@ pub type Cookies = AppendHeaders<[(HeaderName, String); 2]>;
 fn cookie(config: &Config, name: &str, value: &str, lives: Duration) -> (HeaderName, String) {
     let secure = if config.is_https() { "; Secure" } else { "" };
     let seconds = lives.as_secs();
-    (header::SET_COOKIE, format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"))
+    (
+        header::SET_COOKIE,
+        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"),
+    )
 }

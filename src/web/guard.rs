@@ -13,7 +13,10 @@ use crate::config::Config;
 /// An unsafe request that a browser sends with our cookies must come from our own pages; and none may come from a page
 /// of somebody else, with cookies or without (nobody is signed in to a stranger's account by a link).
 pub async fn same_origin(State(doors): State<Doors>, request: Request, next: Next) -> Response {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let safe = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
     if safe || is_allowed(request.headers(), &doors.app.config) {
         return next.run(request).await;
     }
@@ -33,7 +36,11 @@ fn is_allowed(headers: &HeaderMap, config: &Config) -> bool {
 
 /// `None`: not sent by a browser, or by a very old one.
 pub fn comes_from_us(headers: &HeaderMap, config: &Config) -> Option<bool> {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
     if let Some(site) = text(header::HeaderName::from_static("sec-fetch-site")) {
         // `none` is what the person typed into the address bar.
         return Some(matches!(site, "same-origin" | "none"));
@@ -70,7 +77,10 @@ pub async fn headers(State(doors): State<Doors>, request: Request, next: Next) -
     // Assets say otherwise for themselves.
     set("cache-control", "no-store");
     if doors.app.config.is_https() {
-        set("strict-transport-security", "max-age=31536000; includeSubDomains");
+        set(
+            "strict-transport-security",
+            "max-age=31536000; includeSubDomains",
+        );
     }
     response
 }

@@ -32,15 +32,19 @@ impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
         match rejection {
             JsonRejection::JsonDataError(wrong) => Error::field("body", wrong.body_text()).into(),
-            JsonRejection::JsonSyntaxError(wrong) => Problem::new(StatusCode::BAD_REQUEST, "malformed", wrong.body_text()),
+            JsonRejection::JsonSyntaxError(wrong) => {
+                Problem::new(StatusCode::BAD_REQUEST, "malformed", wrong.body_text())
+            }
             JsonRejection::MissingJsonContentType(_) => Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
                 "send JSON with Content-Type: application/json",
             ),
-            other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "at most 256 kB are taken here")
-            }
+            other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "payload_too_large",
+                "at most 256 kB are taken here",
+            ),
             other => Problem::new(StatusCode::BAD_REQUEST, "malformed", other.body_text()),
         }
     }

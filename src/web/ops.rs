@@ -15,7 +15,9 @@ use super::Doors;
 use super::problem::Problem;
 
 /// Seconds, from a cached answer to one that somebody notices.
-const BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const BUCKETS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 
 static PROMETHEUS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     PrometheusBuilder::new()
@@ -37,12 +39,22 @@ pub async fn healthz() -> &'static str {
 /// Ready: the database answers. Migrations ran before the server began to listen.
 pub async fn readyz(State(doors): State<Doors>) -> Response {
     if doors.stopping.is_cancelled() {
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the server is stopping").into_response();
+        return Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "stopping",
+            "the server is stopping",
+        )
+        .into_response();
     }
     if doors.app.db.is_ready().await {
         "ready\n".into_response()
     } else {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the database cannot be reached").into_response()
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "the database cannot be reached",
+        )
+        .into_response()
     }
 }
 
@@ -52,19 +64,35 @@ pub async fn metrics() -> String {
 
 /// Each request has an id: a caller's own (`X-Request-Id`) or a new one. It is in every log line and in the answer.
 pub async fn trace(request: Request, next: Next) -> Response {
-    let given = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    let given = request
+        .headers()
+        .get("x-request-id")
+        .and_then(|id| id.to_str().ok());
     let id = given
-        .filter(|id| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'))
+        .filter(|id| {
+            (1..=64).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        })
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
     // The route's pattern, not the address: addresses carry ids, and queries what people searched for.
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("none", MatchedPath::as_str)
+        .to_owned();
     let method = request.method().clone();
     let span = tracing::info_span!("request", id = %id, %method, route);
     let began = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
     let (status, seconds) = (response.status(), began.elapsed().as_secs_f64());
     span.in_scope(|| tracing::debug!(status = status.as_u16(), seconds, "answered"));
-    let labels = [("method", method.to_string()), ("route", route), ("status", status.as_u16().to_string())];
+    let labels = [
+        ("method", method.to_string()),
+        ("route", route),
+        ("status", status.as_u16().to_string()),
+    ];
     metrics::histogram!("messagehub_http_request_seconds", &labels).record(seconds);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);

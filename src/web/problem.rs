@@ -36,7 +36,9 @@ fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result
 /// The table.
 fn told(error: &Error) -> (StatusCode, &'static str) {
     match error {
-        Error::Unauthenticated | Error::WrongPassword => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+        Error::Unauthenticated | Error::WrongPassword => {
+            (StatusCode::UNAUTHORIZED, "unauthenticated")
+        }
         Error::NotAMember => (StatusCode::FORBIDDEN, "not_a_member"),
         Error::AdminOnly => (StatusCode::FORBIDDEN, "admin_only"),
         Error::NumberNotAssigned => (StatusCode::FORBIDDEN, "number_not_assigned"),
@@ -99,7 +101,10 @@ impl IntoResponse for Problem {
         let status = self.status;
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -116,13 +121,19 @@ pub async fn nothing_here(method: Method, uri: Uri) -> Response {
 }
 
 pub async fn method_not_allowed(method: Method, uri: Uri) -> Response {
-    let detail = format!("{} cannot be asked for with {method}: see /api/docs", uri.path());
+    let detail = format!(
+        "{} cannot be asked for with {method}: see /api/docs",
+        uri.path()
+    );
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response()
 }
 
 /// The last net: whatever a handler did, the connection gets an answer and the log the cause.
 pub fn panicked(cause: Box<dyn Any + Send>) -> Response {
-    let cause = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
+    let cause = cause
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or(cause.downcast_ref::<&str>().copied());
     tracing::error!(cause = cause.unwrap_or("unknown"), "a handler panicked");
     Problem::from(Error::Internal("a handler panicked".into())).into_response()
 }

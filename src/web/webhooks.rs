@@ -32,15 +32,28 @@ impl axum::extract::FromRequest<Doors> for Call {
     type Rejection = Problem;
 
     async fn from_request(request: Request, doors: &Doors) -> Result<Self, Problem> {
-        let original = request.extensions().get::<OriginalUri>().map_or_else(|| request.uri().clone(), |uri| uri.0.clone());
+        let original = request
+            .extensions()
+            .get::<OriginalUri>()
+            .map_or_else(|| request.uri().clone(), |uri| uri.0.clone());
         let path = original.path_and_query().map_or("/", |path| path.as_str());
         let (parts, body) = request.into_parts();
         if !matches!(parts.method, Method::POST | Method::GET) {
-            return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "providers POST here, or GET where they are set to"));
+            return Err(Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "providers POST here, or GET where they are set to",
+            ));
         }
         let body = axum::body::to_bytes(body, super::LARGEST_BODY)
             .await
-            .map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "a webhook is at most 256 kB"))?;
+            .map_err(|_| {
+                Problem::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "payload_too_large",
+                    "a webhook is at most 256 kB",
+                )
+            })?;
         Ok(Self {
             url: doors.app.config.public(path),
             method: parts.method,
@@ -64,8 +77,14 @@ impl Call {
 /// One URL for every workspace: found by `AccountSid` and `To`.
 pub async fn twilio_inbound(State(doors): State<Doors>, call: Call) -> Result<Response, Problem> {
     let text = twilio::parse_inbound(&call.signed()).map_err(malformed)?;
-    let accounts = doors.directory.accounts(Kind::Twilio, &text.account).await?;
-    let mine: Vec<_> = accounts.into_iter().filter(|account| account.number(text.to.as_str()).is_some()).collect();
+    let accounts = doors
+        .directory
+        .accounts(Kind::Twilio, &text.account)
+        .await?;
+    let mine: Vec<_> = accounts
+        .into_iter()
+        .filter(|account| account.number(text.to.as_str()).is_some())
+        .collect();
     let account = verified(&call, mine)?;
     store(&doors, &account, &call).await
 }
@@ -73,7 +92,10 @@ pub async fn twilio_inbound(State(doors): State<Doors>, call: Call) -> Result<Re
 /// One URL for every workspace: found by `AccountSid`, then by our id or `MessageSid`.
 pub async fn twilio_status(State(doors): State<Doors>, call: Call) -> Result<Response, Problem> {
     let report = twilio::parse_status(&call.signed()).map_err(malformed)?;
-    let accounts = doors.directory.accounts(Kind::Twilio, &report.account).await?;
+    let accounts = doors
+        .directory
+        .accounts(Kind::Twilio, &report.account)
+        .await?;
     let mut found = Vec::new();
     for account in accounts {
         if account.provider.verify(&call.signed()) {
@@ -116,8 +138,16 @@ pub async fn status(
     }
 }
 
-async fn of_integration(doors: &Doors, provider: Kind, id: IntegrationId) -> Result<Arc<Account>, Problem> {
-    let account = doors.directory.integration(id).await?.filter(|account| account.provider.kind() == provider);
+async fn of_integration(
+    doors: &Doors,
+    provider: Kind,
+    id: IntegrationId,
+) -> Result<Arc<Account>, Problem> {
+    let account = doors
+        .directory
+        .integration(id)
+        .await?
+        .filter(|account| account.provider.kind() == provider);
     Ok(account.ok_or(Error::NotFound("an integration at this address"))?)
 }
 
@@ -126,7 +156,10 @@ fn verified(call: &Call, accounts: Vec<Arc<Account>>) -> Result<Arc<Account>, Pr
     if accounts.is_empty() {
         return Err(Error::NotFound("a number or an account like this").into());
     }
-    accounts.into_iter().find(|account| account.provider.verify(&call.signed())).ok_or_else(bad_signature)
+    accounts
+        .into_iter()
+        .find(|account| account.provider.verify(&call.signed()))
+        .ok_or_else(bad_signature)
 }
 
 fn bad_signature() -> Problem {
@@ -140,8 +173,13 @@ fn malformed(wrong: crate::providers::Malformed) -> Problem {
 }
 
 async fn store(doors: &Doors, account: &Account, call: &Call) -> Result<Response, Problem> {
-    let text = account.provider.parse_inbound(&call.signed()).map_err(malformed)?;
-    let number = account.number(text.to.as_str()).ok_or(Error::NotFound("a number like this"))?;
+    let text = account
+        .provider
+        .parse_inbound(&call.signed())
+        .map_err(malformed)?;
+    let number = account
+        .number(text.to.as_str())
+        .ok_or(Error::NotFound("a number like this"))?;
     let stored = doors
         .ingest
         .store(Arrival {
@@ -159,14 +197,33 @@ async fn store(doors: &Doors, account: &Account, call: &Call) -> Result<Response
 /// Twilio would send anything else back to the customer as a text. Other providers only look at the status.
 fn twiml() -> Response {
     let empty = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))], empty).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/xml; charset=utf-8"),
+        )],
+        empty,
+    )
+        .into_response()
 }
 
 async fn take_report(doors: &Doors, account: &Account, call: &Call) -> Result<bool, Problem> {
-    let report = account.provider.parse_status(&call.signed()).map_err(malformed)?;
+    let report = account
+        .provider
+        .parse_status(&call.signed())
+        .map_err(malformed)?;
     if report.status.is_none() {
-        tracing::info!(status = report.raw_status, "a provider reported a status that is not known here");
+        tracing::info!(
+            status = report.raw_status,
+            "a provider reported a status that is not known here"
+        );
         metrics::counter!("messagehub_unknown_statuses_total").increment(1);
     }
-    Ok(status::report(&doors.app.db, account.workspace, account.integration, &report).await?)
+    Ok(status::report(
+        &doors.app.db,
+        account.workspace,
+        account.integration,
+        &report,
+    )
+    .await?)
 }

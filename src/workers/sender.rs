@@ -57,7 +57,10 @@ impl Sender {
                 }
             };
         }
-        let _ = tokio::time::timeout(LAST_CALLS, async { while calls.join_next().await.is_some() {} }).await;
+        let _ = tokio::time::timeout(LAST_CALLS, async {
+            while calls.join_next().await.is_some() {}
+        })
+        .await;
         // What still hangs is aborted; its lease runs out and it is set aside, never sent again blindly.
         calls.shutdown().await;
     }
@@ -67,7 +70,9 @@ impl Sender {
         let mut sent = 0;
         loop {
             let mut calls = JoinSet::new();
-            self.begin(&mut calls).await.expect("the outbox can be read");
+            self.begin(&mut calls)
+                .await
+                .expect("the outbox can be read");
             if calls.is_empty() {
                 return sent;
             }
@@ -81,7 +86,10 @@ impl Sender {
     async fn begin(&self, calls: &mut JoinSet<()>) -> Result<Instant> {
         let orphans = outbox::set_aside_orphans(&self.app.db).await?;
         if orphans > 0 {
-            tracing::warn!(texts = orphans, "texts were in flight when their sender died: set aside until the provider is heard");
+            tracing::warn!(
+                texts = orphans,
+                "texts were in flight when their sender died: set aside until the provider is heard"
+            );
         }
         let free = IN_FLIGHT.saturating_sub(calls.len());
         if free > 0 {
@@ -90,8 +98,12 @@ impl Sender {
                 calls.spawn(async move { sender.deliver(text).await });
             }
         }
-        let wait = outbox::next_due(&self.app.db).await?.map(|due| due - chrono::Utc::now());
-        let wait = wait.and_then(|wait| wait.to_std().ok()).unwrap_or(LOOK_AROUND);
+        let wait = outbox::next_due(&self.app.db)
+            .await?
+            .map(|due| due - chrono::Utc::now());
+        let wait = wait
+            .and_then(|wait| wait.to_std().ok())
+            .unwrap_or(LOOK_AROUND);
         Ok(Instant::now() + wait.min(LOOK_AROUND))
     }
 
@@ -116,7 +128,8 @@ impl Sender {
     }
 
     fn outgoing(&self, text: &Leased, account: &Account) -> Option<Outgoing> {
-        let status = webhook_urls(&self.app.config, account.provider.kind(), text.integration).status;
+        let status =
+            webhook_urls(&self.app.config, account.provider.kind(), text.integration).status;
         Some(Outgoing {
             our_id: text.id.0,
             attempt: text.attempt.max(1).unsigned_abs().into(),
@@ -124,13 +137,24 @@ impl Sender {
             to: text.to.parse().ok()?,
             text: text.content.clone(),
             media: Vec::new(),
-            status_url: Some(format!("{status}?message={}&attempt={}", text.id, text.attempt)),
+            status_url: Some(format!(
+                "{status}?message={}&attempt={}",
+                text.id, text.attempt
+            )),
         })
     }
 
     /// A class that stops a whole queue must be certain: one refusal may be a hiccup, so the account is asked too.
-    async fn pause_if_certain(&self, text: &Leased, account: &Account, refusal: &providers::Refusal) {
-        if matches!(account.provider.validate().await, Err(providers::Error::Refused { .. })) {
+    async fn pause_if_certain(
+        &self,
+        text: &Leased,
+        account: &Account,
+        refusal: &providers::Refusal,
+    ) {
+        if matches!(
+            account.provider.validate().await,
+            Err(providers::Error::Refused { .. })
+        ) {
             if let Err(error) = outbox::pause(&self.app.db, text, refusal).await {
                 tracing::error!(%error, integration.id = %text.integration, "the integration could not be marked unhealthy");
             }
@@ -152,7 +176,15 @@ impl Sender {
 
     async fn give_back(&self, text: &Leased, why: &str) {
         tracing::warn!(message.id = %text.id, why, "a text could not be sent yet");
-        if let Err(error) = outbox::settle(&self.app.db, text, &Outcome::Retry { after: Duration::from_secs(30) }).await {
+        if let Err(error) = outbox::settle(
+            &self.app.db,
+            text,
+            &Outcome::Retry {
+                after: Duration::from_secs(30),
+            },
+        )
+        .await
+        {
             tracing::error!(%error, message.id = %text.id, "the text stays leased until its lease runs out");
         }
     }

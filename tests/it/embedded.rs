@@ -334,7 +334,11 @@ async fn pid_files_that_name_a_stranger_are_not_believed() {
 #[tokio::test]
 async fn a_second_server_on_the_directory_is_refused() {
     let place = Place::new();
-    let first = place.start().await;
+    let data_dir = place.data();
+    let (first, at_once) = tokio::join!(start(&data_dir), start(&data_dir));
+    let first = first.expect("a start");
+    assert!(matches!(at_once, Err(Error::InUse { .. })));
+
     let refusal = place.refusal().await;
     assert!(matches!(refusal, Error::InUse { .. }), "{refusal}");
     assert_eq!(

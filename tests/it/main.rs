@@ -1,1 +1,18 @@
+//! Every chapter of the contract, from outside: real PostgreSQL, real HTTP, real sockets, a real browser.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that cannot go on has failed its test"
+)]
+
+mod emulator;
+mod hub;
+
+mod accounts;
 mod embedded;
+mod isolation;
+mod live;
+mod main_job;
+mod receive;
+mod send;
+mod twilio;

@@ -94,7 +94,11 @@ impl Directory {
     async fn find(&self, key: Key) -> Result<Vec<Arc<Account>>> {
         let generation = {
             let memory = self.memory.read().expect("nobody panics while holding it");
-            if let Some(entry) = memory.entries.get(&key).filter(|entry| entry.until > Instant::now()) {
+            if let Some(entry) = memory
+                .entries
+                .get(&key)
+                .filter(|entry| entry.until > Instant::now())
+            {
                 return Ok(entry.accounts.clone());
             }
             memory.generation

@@ -64,23 +64,34 @@ pub async fn lease(db: &Db, most: i64) -> Result<Vec<Leased>> {
 
 /// When the next text is due; `None` when nothing waits for its time.
 pub async fn next_due(db: &Db) -> Result<Option<DateTime<Utc>>> {
-    Ok(sqlx::query_scalar!("select min(due_at) from messages where status = 'queued' and due_at > now()")
-        .fetch_one(db.system_pool())
-        .await?)
+    Ok(sqlx::query_scalar!(
+        "select min(due_at) from messages where status = 'queued' and due_at > now()"
+    )
+    .fetch_one(db.system_pool())
+    .await?)
 }
 
 /// What the provider answered, written down. A callback may have overtaken the answer: the status only moves forward.
 pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
     let mut tx = db.system().await?;
     match outcome {
-        Outcome::Sent { provider_sid, status, segments, price } => {
+        Outcome::Sent {
+            provider_sid,
+            status,
+            segments,
+            price,
+        } => {
             // Accepted is what we call sent, whatever the provider calls it.
             let status = Status::from(*status).at_least_sent();
             let sent = Change {
                 status: Some(status),
                 provider_sid: Some(provider_sid),
-                segments: segments.and_then(|segments| i16::try_from(segments).ok()).filter(|segments| *segments > 0),
-                price: price.as_ref().map(|price| (price.amount.as_str(), price.currency.as_str())),
+                segments: segments
+                    .and_then(|segments| i16::try_from(segments).ok())
+                    .filter(|segments| *segments > 0),
+                price: price
+                    .as_ref()
+                    .map(|price| (price.amount.as_str(), price.currency.as_str())),
                 ..Change::default()
             };
             change(&mut tx, text, sent).await?;
@@ -91,15 +102,37 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
             tx.announce(Event::Queued);
         }
         Outcome::Retry { after } => {
-            change(&mut tx, text, Change { status: Some(Status::Queued), due: Some(*after), ..Change::default() }).await?;
+            change(
+                &mut tx,
+                text,
+                Change {
+                    status: Some(Status::Queued),
+                    due: Some(*after),
+                    ..Change::default()
+                },
+            )
+            .await?;
         }
         Outcome::Unconfirmed => {
-            change(&mut tx, text, Change { status: Some(Status::Unconfirmed), ..Change::default() }).await?;
+            change(
+                &mut tx,
+                text,
+                Change {
+                    status: Some(Status::Unconfirmed),
+                    ..Change::default()
+                },
+            )
+            .await?;
             tx.announce(Event::Queued);
         }
         // It keeps its place; it is the integration's queue that waits.
         Outcome::Pause(_) => {
-            let again = Change { status: Some(Status::Queued), due: Some(Duration::from_secs(5)), attempts: -1, ..Change::default() };
+            let again = Change {
+                status: Some(Status::Queued),
+                due: Some(Duration::from_secs(5)),
+                attempts: -1,
+                ..Change::default()
+            };
             change(&mut tx, text, again).await?;
         }
     }
@@ -107,7 +140,16 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
 }
 
 async fn fail(tx: &mut SystemTx, text: &Leased, refusal: &Refusal) -> Result<()> {
-    change(tx, text, Change { status: Some(Status::Failed), error: Some(refusal), ..Change::default() }).await?;
+    change(
+        tx,
+        text,
+        Change {
+            status: Some(Status::Failed),
+            error: Some(refusal),
+            ..Change::default()
+        },
+    )
+    .await?;
     if refusal.class == ErrorClass::OptedOut {
         super::status::record_opt_out(tx, text.workspace, text.id, &refusal.code).await?;
     }
@@ -207,6 +249,8 @@ pub async fn pause(db: &Db, text: &Leased, refusal: &Refusal) -> Result<()> {
     )
     .execute(tx.conn())
     .await?;
-    tx.announce(Event::IntegrationChanged { workspace: text.workspace });
+    tx.announce(Event::IntegrationChanged {
+        workspace: text.workspace,
+    });
     tx.commit().await
 }

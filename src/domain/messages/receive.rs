@@ -11,7 +11,9 @@ use super::{preview, segments};
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::ids::{ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId, WorkspaceId};
+use crate::ids::{
+    ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId, WorkspaceId,
+};
 use crate::providers::{self, Inbound};
 
 /// A verified text and where it belongs.
@@ -77,7 +79,10 @@ impl Writer {
         let writers = Arc::new(Semaphore::new(WRITERS));
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let free = Arc::clone(&writers).acquire_owned().await.expect("nobody closes the semaphore");
+            let free = Arc::clone(&writers)
+                .acquire_owned()
+                .await
+                .expect("nobody closes the semaphore");
             if self.queue.recv_many(&mut batch, BATCH).await == 0 {
                 break;
             }
@@ -104,7 +109,9 @@ async fn write(db: &Db, batch: Vec<Waiting>) {
         Err(error) if error.is_outage() || batch.len() == 1 => {
             let mut error = Some(error);
             for waiting in batch {
-                let error = error.take().unwrap_or(Error::Database(sqlx::Error::PoolClosed));
+                let error = error
+                    .take()
+                    .unwrap_or(Error::Database(sqlx::Error::PoolClosed));
                 let _ = waiting.answer.send(Err(error));
             }
         }
@@ -112,7 +119,9 @@ async fn write(db: &Db, batch: Vec<Waiting>) {
         Err(error) => {
             tracing::warn!(%error, texts = batch.len(), "a batch of texts failed: storing them one by one");
             for waiting in batch {
-                let alone = store(db, &[&waiting.arrival]).await.map(|mut stored| stored.remove(0));
+                let alone = store(db, &[&waiting.arrival])
+                    .await
+                    .map(|mut stored| stored.remove(0));
                 let _ = waiting.answer.send(alone);
             }
         }
@@ -129,14 +138,28 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
                   conversation_id as "conversation!: ConversationId"
              from receive_texts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"#,
         &each().map(|arrival| arrival.workspace).collect::<Vec<_>>() as _,
-        &each().map(|arrival| arrival.integration).collect::<Vec<_>>() as _,
+        &each()
+            .map(|arrival| arrival.integration)
+            .collect::<Vec<_>>() as _,
         &each().map(|arrival| arrival.number).collect::<Vec<_>>() as _,
-        &each().map(|arrival| arrival.provider.as_str()).collect::<Vec<_>>() as _,
-        &each().map(|arrival| arrival.text.provider_sid.as_str()).collect::<Vec<_>>() as _,
-        &each().map(|arrival| arrival.text.from.as_str()).collect::<Vec<_>>() as _,
-        &each().map(|arrival| arrival.text.text.as_str()).collect::<Vec<_>>() as _,
-        &each().map(|arrival| preview_of(&arrival.text)).collect::<Vec<_>>() as _,
-        &each().map(|arrival| segments_of(&arrival.text)).collect::<Vec<_>>() as _,
+        &each()
+            .map(|arrival| arrival.provider.as_str())
+            .collect::<Vec<_>>() as _,
+        &each()
+            .map(|arrival| arrival.text.provider_sid.as_str())
+            .collect::<Vec<_>>() as _,
+        &each()
+            .map(|arrival| arrival.text.from.as_str())
+            .collect::<Vec<_>>() as _,
+        &each()
+            .map(|arrival| arrival.text.text.as_str())
+            .collect::<Vec<_>>() as _,
+        &each()
+            .map(|arrival| preview_of(&arrival.text))
+            .collect::<Vec<_>>() as _,
+        &each()
+            .map(|arrival| segments_of(&arrival.text))
+            .collect::<Vec<_>>() as _,
         &media as _,
         &messages as _,
         &each().map(|_| ConversationId::new()).collect::<Vec<_>>() as _,
@@ -147,7 +170,9 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
     // A contact that was deleted between two steps of the statement takes its text out of the answer: try again.
     let mut stored = vec![None; arrivals.len()];
     for row in rows {
-        let place = usize::try_from(row.place - 1).ok().and_then(|place| stored.get_mut(place));
+        let place = usize::try_from(row.place - 1)
+            .ok()
+            .and_then(|place| stored.get_mut(place));
         if let Some(place) = place {
             *place = Some(Stored {
                 added: row.added,
@@ -157,7 +182,8 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
         }
     }
     let stored: Option<Vec<_>> = stored.into_iter().collect();
-    let stored = stored.ok_or_else(|| Error::Internal("a contact vanished while its text was stored".into()))?;
+    let stored = stored
+        .ok_or_else(|| Error::Internal("a contact vanished while its text was stored".into()))?;
     for (arrival, stored) in each().zip(&stored).filter(|(_, stored)| stored.added) {
         db.bus().publish(Event::MessageAdded {
             workspace: arrival.workspace,
@@ -169,13 +195,22 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
 }
 
 fn preview_of(text: &Inbound) -> String {
-    let types: Vec<_> = text.media.iter().map(|media| media.content_type.as_str()).collect();
+    let types: Vec<_> = text
+        .media
+        .iter()
+        .map(|media| media.content_type.as_str())
+        .collect();
     preview(&text.text, &types)
 }
 
 fn segments_of(text: &Inbound) -> i16 {
     let counted = || segments::segments(&text.text).segments;
-    i16::try_from(text.segments.map_or_else(counted, |segments| segments as usize)).unwrap_or(i16::MAX).max(1)
+    i16::try_from(
+        text.segments
+            .map_or_else(counted, |segments| segments as usize),
+    )
+    .unwrap_or(i16::MAX)
+    .max(1)
 }
 
 fn media(text: &Inbound) -> serde_json::Value {

@@ -1,6 +1,6 @@
 //! Queueing a text for its provider. The sender picks it up after commit.
 
-use chrono::Utc;
+use chrono::{SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -41,7 +41,12 @@ pub struct Sent {
 
 /// Round trips: 1 to find where it goes and what forbids it, 1 to queue it (and begin and commit around them).
 /// With a key that was used before it answers with that first message.
-pub async fn send(tx: &mut WorkspaceTx, member: &Member, draft: Draft, key: Option<&str>) -> Result<Sent> {
+pub async fn send(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    draft: Draft,
+    key: Option<&str>,
+) -> Result<Sent> {
     check(&draft, key)?;
     let asked = Sha256::digest(serde_json::to_vec(&draft).expect("a draft is plain data")).to_vec();
     let conversation = match draft.conversation_id {
@@ -56,7 +61,10 @@ pub async fn send(tx: &mut WorkspaceTx, member: &Member, draft: Draft, key: Opti
         return sent(find(tx, first).await?);
     }
     if draft.number_id.is_some_and(|number| number != place.number) {
-        return Err(Error::field("number_id", "this conversation goes through another number: leave it out"));
+        return Err(Error::field(
+            "number_id",
+            "this conversation goes through another number: leave it out",
+        ));
     }
     if place.opted_out {
         return Err(Error::ContactOptedOut);
@@ -101,7 +109,11 @@ fn sent(message: Message) -> Result<Sent> {
 }
 
 fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
-    let targets = [draft.conversation_id.is_some(), draft.contact_id.is_some(), draft.to.is_some()];
+    let targets = [
+        draft.conversation_id.is_some(),
+        draft.contact_id.is_some(),
+        draft.to.is_some(),
+    ];
     let content = draft.content.trim();
     Check::default()
         .that(
@@ -109,14 +121,20 @@ fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
             "conversation_id",
             "exactly one of conversation_id, contact_id and to says where it goes",
         )
-        .that(!content.replace('\0', "").is_empty(), "content", "write something: 1 to 1,600 characters")
+        .that(
+            !content.replace('\0', "").is_empty(),
+            "content",
+            "write something: 1 to 1,600 characters",
+        )
         .that(
             segments::fits(content),
             "content",
             "at most 1,600 characters; an emoji counts as two or more",
         )
         .that(
-            key.is_none_or(|key| (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())),
+            key.is_none_or(|key| {
+                (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
+            }),
             "Idempotency-Key",
             "1 to 255 visible ASCII characters, such as a UUID",
         )
@@ -128,10 +146,12 @@ async fn begin(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Result<C
     let contact = match (draft.contact_id, &draft.to) {
         (Some(contact), _) => contacts::find(tx, contact).await?.id,
         (None, Some(to)) => {
-            let phone = contacts::parse_phone(tx, to).await.map_err(|error| match error {
-                Error::Invalid(wrong) => Error::field("to", wrong[0].message.clone()),
-                error => error,
-            })?;
+            let phone = contacts::parse_phone(tx, to)
+                .await
+                .map_err(|error| match error {
+                    Error::Invalid(wrong) => Error::field("to", wrong[0].message.clone()),
+                    error => error,
+                })?;
             contacts::find_or_create(tx, &phone).await?
         }
         (None, None) => return Err(Error::field("conversation_id", "say where it goes")),
@@ -206,8 +226,11 @@ async fn queue(
     key: Option<&str>,
     asked: &[u8],
 ) -> Result<Option<Message>> {
-    let (id, now) = (MessageId::new(), Utc::now());
-    let segments = i16::try_from(segments::segments(content).segments).unwrap_or(i16::MAX).max(1);
+    // PostgreSQL keeps microseconds: the answer now and a look later say the same.
+    let (id, now) = (MessageId::new(), Utc::now().trunc_subsecs(6));
+    let segments = i16::try_from(segments::segments(content).segments)
+        .unwrap_or(i16::MAX)
+        .max(1);
     let queued = sqlx::query_scalar!(
         r#"with queued as (
                insert into messages (id, conversation_id, contact_id, number_id, integration_id, direction, content, status,

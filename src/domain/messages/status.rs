@@ -35,8 +35,15 @@ impl Status {
 
 /// Takes a verified report. It finds its message by our id in the callback's URL, which may come before the answer to the
 /// send did, or by the provider's id. Answers whether there is such a message. One round trip and the commit.
-pub async fn report(db: &Db, workspace: WorkspaceId, integration: IntegrationId, report: &StatusReport) -> Result<bool> {
-    let status = report.status.map(|status| Status::from(status).at_least_sent());
+pub async fn report(
+    db: &Db,
+    workspace: WorkspaceId,
+    integration: IntegrationId,
+    report: &StatusReport,
+) -> Result<bool> {
+    let status = report
+        .status
+        .map(|status| Status::from(status).at_least_sent());
     let mut tx = db.system().await?;
     let found = sqlx::query!(
         r#"with known as (
@@ -79,8 +86,15 @@ pub async fn report(db: &Db, workspace: WorkspaceId, integration: IntegrationId,
     let Some(found) = found else {
         return Ok(false);
     };
-    if report.error.as_ref().is_some_and(|refusal| refusal.class == ErrorClass::OptedOut) {
-        let code = report.error.as_ref().map_or("", |refusal| refusal.code.as_str());
+    if report
+        .error
+        .as_ref()
+        .is_some_and(|refusal| refusal.class == ErrorClass::OptedOut)
+    {
+        let code = report
+            .error
+            .as_ref()
+            .map_or("", |refusal| refusal.code.as_str());
         record_opt_out(&mut tx, workspace, found.id, code).await?;
     }
     if found.after.is_some_and(|after| after != found.before) {
@@ -96,7 +110,12 @@ pub async fn report(db: &Db, workspace: WorkspaceId, integration: IntegrationId,
 }
 
 /// The provider says that this text's recipient opted out: nothing more is sent to them from that number.
-pub(super) async fn record_opt_out(tx: &mut SystemTx, workspace: WorkspaceId, message: MessageId, code: &str) -> Result<()> {
+pub(super) async fn record_opt_out(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    message: MessageId,
+    code: &str,
+) -> Result<()> {
     let told = sqlx::query!(
         "with told as (
              insert into opt_outs (workspace_id, contact_id, number_id, source, proof)

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use form_urlencoded::Serializer;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
+use tracing::warn;
 
 use super::api::{Api, refusal, retry_after};
 use super::{RETRIES, errors};
@@ -37,12 +38,16 @@ impl Api {
     pub async fn send(&self, text: &Outgoing) -> SendOutcome {
         let request = self.http.post(self.url("/Messages.json")).form(&form(text));
         match self.signed_in(request).send().await {
-            Ok(response) => outcome(response).await,
+            Ok(response) => outcome(text, response).await,
             // DNS, TCP or TLS, or no request at all: not a byte of it left.
             Err(error) if error.is_connect() || error.is_builder() => {
+                warn!(message.id = %text.our_id, ?error, "the request to Twilio never left");
                 SendOutcome::NotSent { retry_after: None }
             }
-            Err(_) => SendOutcome::Unknown,
+            Err(error) => {
+                warn!(message.id = %text.our_id, ?error, "no answer from Twilio");
+                SendOutcome::Unknown
+            }
         }
     }
 
@@ -79,6 +84,8 @@ impl Api {
         let mut found: Vec<RemoteMessage> = listed
             .messages
             .into_iter()
+            // Listed newest first, and within one second only the order tells.
+            .rev()
             .filter(|message| message.looks_like(text))
             .map(Message::into_remote)
             .filter(|message| message.created_at.is_none_or(|created| created >= earliest))
@@ -103,11 +110,13 @@ fn form(text: &Outgoing) -> Vec<(&'static str, String)> {
     form
 }
 
-async fn outcome(response: Response) -> SendOutcome {
+async fn outcome(text: &Outgoing, response: Response) -> SendOutcome {
     let status = response.status();
     let retry_after = retry_after(&response);
     // Whatever went wrong on their side, they may have taken the message before.
     if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
+        let request = response.headers().get("Twilio-Request-Id");
+        warn!(message.id = %text.our_id, %status, ?request, "Twilio failed, and may have sent it");
         return SendOutcome::Unknown;
     }
     if status == StatusCode::TOO_MANY_REQUESTS {

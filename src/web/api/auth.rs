@@ -14,7 +14,9 @@ use crate::web::json::Json;
 use crate::web::problem::Problem;
 
 pub fn user_agent(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok())
+    headers
+        .get(header::USER_AGENT)
+        .and_then(|agent| agent.to_str().ok())
 }
 
 /// Makes a user, a workspace and its first admin, and signs them in. Where sign-up is closed: 403 `signups_closed`.
@@ -26,7 +28,11 @@ pub async fn signup(
     Json(form): Json<SignUp>,
 ) -> Result<(StatusCode, Cookies, Json<SignedIn>), Problem> {
     let signed_in = accounts::sign_up(&app, form, user_agent(&headers)).await?;
-    Ok((StatusCode::CREATED, cookies(&app.config, &signed_in), Json(signed_in)))
+    Ok((
+        StatusCode::CREATED,
+        cookies(&app.config, &signed_in),
+        Json(signed_in),
+    ))
 }
 
 /// Wrong address and wrong password are answered alike: 401.
@@ -67,7 +73,10 @@ pub async fn refresh(
 /// Ends the session: its tokens, cookies and open sockets die with it.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "Accounts",
     responses((status = 204), (status = 401, body = Problem)))]
-pub async fn logout(State(app): State<App>, Claimed(session): Claimed) -> Result<impl IntoResponse, Problem> {
+pub async fn logout(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+) -> Result<impl IntoResponse, Problem> {
     accounts::of_session(&app.db, session).await?;
     accounts::log_out(&app.db, session).await?;
     Ok((StatusCode::NO_CONTENT, no_cookies(&app.config)))
@@ -86,4 +95,3 @@ pub async fn me(State(app): State<App>, Claimed(session): Claimed) -> Result<Jso
     let workspaces = workspaces::of_user(&app.db, user.id).await?;
     Ok(Json(Me { user, workspaces }))
 }
-

@@ -33,12 +33,18 @@ pub async fn list(
 ) -> Result<Json<Page<Contact>>, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     let q = q.filter(|q| !q.trim().is_empty());
-    Ok(Json(contacts::list(&mut tx, q.as_deref(), &Span { limit, cursor }).await?))
+    Ok(Json(
+        contacts::list(&mut tx, q.as_deref(), &Span { limit, cursor }).await?,
+    ))
 }
 
 #[utoipa::path(post, path = "/contacts", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)), request_body = Draft,
     responses((status = 201, body = Contact), (status = 403, body = Problem), (status = 422, body = Problem)))]
-pub async fn create(State(app): State<App>, member: Member, Json(draft): Json<Draft>) -> Result<(StatusCode, Json<Contact>), Problem> {
+pub async fn create(
+    State(app): State<App>,
+    member: Member,
+    Json(draft): Json<Draft>,
+) -> Result<(StatusCode, Json<Contact>), Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     let contact = contacts::create(&mut tx, draft).await?;
     tx.commit().await?;

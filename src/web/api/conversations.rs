@@ -44,7 +44,9 @@ impl Wanted {
                 Some("me") => Some(Assignee::User(member.user())),
                 Some("none") => Some(Assignee::Nobody),
                 Some(id) => {
-                    let user = id.parse().map_err(|_| Error::field("assignee", "me, none or a user's id"))?;
+                    let user = id
+                        .parse()
+                        .map_err(|_| Error::field("assignee", "me, none or a user's id"))?;
                     Some(Assignee::User(user))
                 }
             },
@@ -57,7 +59,11 @@ impl Wanted {
 /// Newest first.
 #[utoipa::path(get, path = "/conversations", tag = "Conversations", params(("workspace_id" = WorkspaceId, Path), Wanted),
     responses((status = 200, body = Page<Conversation>), (status = 403, body = Problem), (status = 422, body = Problem)))]
-pub async fn list(State(app): State<App>, member: Member, Query(wanted): Query<Wanted>) -> Result<Json<Page<Conversation>>, Problem> {
+pub async fn list(
+    State(app): State<App>,
+    member: Member,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Page<Conversation>>, Problem> {
     let filter = wanted.filter(&member)?;
     let span = Span {
         limit: wanted.limit,

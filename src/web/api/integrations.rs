@@ -13,7 +13,10 @@ use crate::web::problem::Problem;
 
 #[utoipa::path(get, path = "/integrations", tag = "Integrations", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Integration>), (status = 403, body = Problem)))]
-pub async fn list(State(app): State<App>, admin: Admin) -> Result<Json<Page<Integration>>, Problem> {
+pub async fn list(
+    State(app): State<App>,
+    admin: Admin,
+) -> Result<Json<Page<Integration>>, Problem> {
     let mut tx = app.db.workspace(admin.seat()).await?;
     let data = integrations::list(&mut tx, &admin, &app.config).await?;
     Ok(Json(Page {
@@ -45,5 +48,7 @@ pub async fn test(
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, IntegrationId)>,
 ) -> Result<Json<Integration>, Problem> {
-    Ok(Json(integrations::test(&app, &admin, &directory, id).await?))
+    Ok(Json(
+        integrations::test(&app, &admin, &directory, id).await?,
+    ))
 }

@@ -11,7 +11,10 @@ use crate::web::problem::Problem;
 
 #[utoipa::path(get, path = "/members", tag = "Members", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Colleague>), (status = 403, body = Problem)))]
-pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Page<Colleague>>, Problem> {
+pub async fn list(
+    State(app): State<App>,
+    member: Member,
+) -> Result<Json<Page<Colleague>>, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     let data = members::list(&mut tx).await?;
     Ok(Json(Page {

@@ -39,7 +39,14 @@ pub async fn create(
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
     headers
         .get("idempotency-key")
-        .map(|key| key.to_str().map_err(|_| Error::field("Idempotency-Key", "1 to 255 visible ASCII characters, such as a UUID")))
+        .map(|key| {
+            key.to_str().map_err(|_| {
+                Error::field(
+                    "Idempotency-Key",
+                    "1 to 255 visible ASCII characters, such as a UUID",
+                )
+            })
+        })
         .transpose()
 }
 
@@ -57,7 +64,11 @@ pub struct Wanted {
 /// Newest first.
 #[utoipa::path(get, path = "/messages", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), Wanted),
     responses((status = 200, body = Page<Message>), (status = 403, body = Problem), (status = 422, body = Problem)))]
-pub async fn list(State(app): State<App>, member: Member, Query(wanted): Query<Wanted>) -> Result<Json<Page<Message>>, Problem> {
+pub async fn list(
+    State(app): State<App>,
+    member: Member,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Page<Message>>, Problem> {
     let filter = Filter {
         conversation: None,
         direction: wanted.direction,

@@ -16,7 +16,10 @@ use crate::web::problem::Problem;
 
 /// The workspaces that I am a member of.
 #[utoipa::path(get, path = "/api/workspaces", tag = "Workspaces", responses((status = 200, body = Page<Mine>), (status = 401, body = Problem)))]
-pub async fn list(State(app): State<App>, Claimed(session): Claimed) -> Result<Json<Page<Mine>>, Problem> {
+pub async fn list(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+) -> Result<Json<Page<Mine>>, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     let data = workspaces::of_user(&app.db, user.id).await?;
     Ok(Json(Page {
@@ -57,7 +60,11 @@ pub async fn show(State(app): State<App>, member: Member) -> Result<Json<Workspa
 /// Changes what is given and keeps the rest. Admins only.
 #[utoipa::path(patch, path = "", tag = "Workspaces", params(("workspace_id" = WorkspaceId, Path)), request_body = Change,
     responses((status = 200, body = Workspace), (status = 403, body = Problem), (status = 422, body = Problem)))]
-pub async fn update(State(app): State<App>, admin: Admin, Json(change): Json<Change>) -> Result<Json<Workspace>, Problem> {
+pub async fn update(
+    State(app): State<App>,
+    admin: Admin,
+    Json(change): Json<Change>,
+) -> Result<Json<Workspace>, Problem> {
     let mut tx = app.db.workspace(admin.seat()).await?;
     let workspace = workspaces::update(&mut tx, &admin, change).await?;
     tx.commit().await?;

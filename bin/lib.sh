@@ -1,0 +1,134 @@
+# What bin/run, bin/test and bin/prepare share: what they need from the system, and a database that dies with them.
+
+die() {
+  echo "$0: $*" >&2
+  exit 1
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "run this as root, or have sudo: $*"
+  fi
+}
+
+# install <why> <for apt-get> <for dnf> <for apk> <for brew>
+install() {
+  if command -v apt-get >/dev/null; then
+    echo "$1: installing $2" >&2
+    as_root apt-get update -q
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $2
+  elif command -v dnf >/dev/null; then
+    echo "$1: installing $3" >&2
+    as_root dnf install -y $3
+  elif command -v apk >/dev/null; then
+    echo "$1: installing $4" >&2
+    as_root apk add $4
+  elif command -v brew >/dev/null; then
+    echo "$1: installing $5" >&2
+    brew install $5
+  else
+    die "$1: please install it, this system has no package manager that I know"
+  fi
+}
+
+need_rust() {
+  command -v cargo >/dev/null || die "Rust is missing: install it from https://rustup.rs"
+}
+
+# The directory of PostgreSQL's programs, which packages often keep off PATH; the server looks in the same places.
+postgres_programs() {
+  local on_path dir
+  on_path=$(readlink -f "$(command -v postgres)" 2>/dev/null || true)
+  for dir in "${on_path%/*}" $(ls -d /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/libexec/postgresql*/ \
+    /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin 2>/dev/null | sort -rV); do
+    if [ -x "$dir/postgres" ] && [ -x "$dir/initdb" ]; then
+      echo "${dir%/}"
+      return
+    fi
+  done
+  return 1
+}
+
+need_postgres() {
+  if postgres_programs >/dev/null; then return; fi
+  if command -v apt-get >/dev/null && [ ! -e /etc/postgresql-common ]; then
+    # Only the programs are wanted: no cluster of the system's own, started at boot on port 5432.
+    as_root mkdir -p /etc/postgresql-common/createcluster.d
+    echo "create_main_cluster = false" |
+      as_root tee /etc/postgresql-common/createcluster.d/no-main-cluster.conf >/dev/null
+  fi
+  install "PostgreSQL" "postgresql" "postgresql-server postgresql-contrib" "postgresql postgresql-contrib" "postgresql@17"
+  postgres_programs >/dev/null || die "PostgreSQL was installed, but its programs are nowhere to be found"
+}
+
+need_browser() {
+  if ! command -v chromedriver >/dev/null; then
+    install "Browser tests" "chromium chromium-driver" "chromium chromedriver" "chromium chromium-chromedriver" \
+      "--cask google-chrome chromedriver"
+  fi
+  if command -v fc-list >/dev/null && command -v apt-get >/dev/null; then
+    local family
+    for family in "Noto Sans" "Noto Color Emoji" "Noto Sans CJK SC"; do
+      if [ -z "$(fc-list "$family")" ]; then
+        install "Letters of every language in browser tests" "fonts-noto-core fonts-noto-color-emoji fonts-noto-cjk" "" "" ""
+        return
+      fi
+    done
+  fi
+}
+
+# PostgreSQL refuses to run as root.
+as_postgres() {
+  if [ "$(id -u)" = 0 ]; then
+    (cd / && su -s /bin/sh "$(id -un postgres 2>/dev/null || echo nobody)" -c 'exec "$0" "$@"' -- "$@")
+  else
+    "$@"
+  fi
+}
+
+# An empty PostgreSQL with every migration applied, at $DATABASE_URL, in $scratch; both are gone when the script ends.
+throw_away_database() {
+  local programs cluster migration
+  programs=$(postgres_programs)
+  scratch=$(mktemp -d)
+  cluster=$scratch/cluster
+  trap remove_database EXIT
+  chmod 711 "$scratch"
+  mkdir -m 700 "$cluster"
+  if [ "$(id -u)" = 0 ]; then chown "$(id -un postgres 2>/dev/null || echo nobody)" "$cluster"; fi
+
+  as_postgres "$programs/initdb" -D "$cluster" -U postgres -A trust -E UTF8 --locale=C --no-sync >/dev/null
+  as_postgres "$programs/pg_ctl" -D "$cluster" -l "$cluster/log" -w start >/dev/null \
+    -o "-c listen_addresses='' -c unix_socket_directories='$cluster' -c fsync=off -c full_page_writes=off" ||
+    { cat "$cluster/log" >&2; die "the throw-away PostgreSQL did not start"; }
+
+  # Like the server's own login: it owns its database and is no superuser.
+  psql_as postgres postgres -c "create role messagehub login createdb createrole" \
+    -c "create database messagehub owner messagehub"
+  for migration in migrations/*.sql; do
+    if [ -e "$migration" ]; then
+      psql_as messagehub messagehub --single-transaction -f "$migration" || die "$migration does not apply"
+    fi
+  done
+  export DATABASE_URL="postgres:///messagehub?host=$cluster&user=messagehub"
+}
+
+remove_database() {
+  as_postgres "$(postgres_programs)/pg_ctl" -D "$scratch/cluster" -m immediate stop >/dev/null 2>&1 || true
+  rm -rf "$scratch"
+}
+
+psql_as() {
+  "$(postgres_programs)/psql" -h "$scratch/cluster" -p 5432 -U "$1" -d "$2" -Xqv ON_ERROR_STOP=1 "${@:3}" >/dev/null
+}
+
+# Clippy, with every query checked against $DATABASE_URL; what the checks found is in $scratch/sqlx.
+clippy_with_database() {
+  mkdir "$scratch/sqlx"
+  touch src/lib.rs # cargo does not know that the code depends on the database
+  SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$scratch/sqlx" cargo clippy --all-targets -- -D warnings
+}

@@ -1,0 +1,89 @@
+//! Pictures in texts: behind Basic auth, and then behind a redirect to a host that wants none.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+
+use super::api::{Caller, problem};
+use super::{Customer, Emulator};
+
+#[derive(Clone)]
+pub struct Media {
+    account: String,
+    message: String,
+    content_type: String,
+    bytes: Vec<u8>,
+    /// How many times it is not there yet.
+    late: u32,
+}
+
+impl Customer {
+    /// Puts a picture beside the message `message_sid`, and tells its URL.
+    pub fn media(&self, message_sid: &str, content_type: &str, bytes: &[u8]) -> String {
+        self.late_media(message_sid, content_type, bytes, 0)
+    }
+
+    /// The first `late` times it is asked for, it is not found.
+    pub fn late_media(
+        &self,
+        message_sid: &str,
+        content_type: &str,
+        bytes: &[u8],
+        late: u32,
+    ) -> String {
+        let mut state = self.emulator.state();
+        let sid = state.new_sid("ME");
+        let media = Media {
+            account: self.sid.clone(),
+            message: message_sid.into(),
+            content_type: content_type.into(),
+            bytes: bytes.into(),
+            late,
+        };
+        state.media.insert(sid.clone(), media);
+        let (url, account) = (self.emulator.url(), &self.sid);
+        format!("{url}/2010-04-01/Accounts/{account}/Messages/{message_sid}/Media/{sid}")
+    }
+}
+
+pub fn router() -> Router<Emulator> {
+    Router::new().route("/{account}/Messages/{message}/Media/{media}", get(redirect))
+}
+
+async fn redirect(
+    caller: Caller,
+    State(emulator): State<Emulator>,
+    Path((_, message, sid)): Path<(String, String, String)>,
+) -> Response {
+    let mut state = emulator.state();
+    let not_found = || problem(StatusCode::NOT_FOUND, 20404);
+    let Some(media) = state.media.get_mut(&sid) else {
+        return not_found();
+    };
+    if media.account != caller.account || media.message != message {
+        return not_found();
+    }
+    if media.late > 0 {
+        media.late -= 1;
+        return not_found();
+    }
+    Redirect::temporary(&format!("{}/cdn/{sid}", emulator.url())).into_response()
+}
+
+pub async fn bytes(
+    State(emulator): State<Emulator>,
+    Path(sid): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    // As the real one does; and whoever sends it here would send it anywhere.
+    if headers.contains_key(header::AUTHORIZATION) {
+        return (StatusCode::BAD_REQUEST, "two ways of authorization").into_response();
+    }
+    let media = emulator.state().media.get(&sid).cloned();
+    match media {
+        Some(media) => ([(header::CONTENT_TYPE, media.content_type)], media.bytes).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
