@@ -5,19 +5,15 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use askama::filters::HtmlSafeOutput;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
-
-use super::Doors;
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
@@ -157,14 +153,8 @@ pub fn csp() -> &'static str {
     &CSP
 }
 
-pub fn routes() -> Router<Doors> {
-    Router::new()
-        .route("/assets/{*file}", get(show))
-        .route("/favicon.ico", get(favicon))
-        .route("/favicon.svg", get(favicon))
-}
-
-async fn show(Path(file): Path<String>) -> Response {
+/// `GET /assets/{*file}`
+pub async fn show(Path(file): Path<String>) -> Response {
     let Some(asset) = ASSETS.by_url.get(&format!("/assets/{file}")) else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -175,8 +165,8 @@ async fn show(Path(file): Path<String>) -> Response {
     (headers, Body::from(asset.bytes.clone())).into_response()
 }
 
-/// Browsers ask for it by its plain names too.
-async fn favicon() -> Response {
+/// `GET /favicon.ico` and `/favicon.svg`: browsers ask for them by these names.
+pub async fn favicon() -> Response {
     let asset = &ASSETS.by_url[url("favicon.svg")];
     let headers = [
         (header::CONTENT_TYPE, "image/svg+xml"),

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::listing::Span;
 use crate::live::fragments;
-use crate::phone::Address;
+use crate::phone;
 use crate::web::pages::{Partial, frame, page, partial, streams, wants_streams};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -54,7 +54,7 @@ pub struct Pane {
 
 impl Pane {
     fn number_phone(&self) -> String {
-        Address::display(&self.conversation.number_phone)
+        phone::display(&self.conversation.number_phone)
     }
 }
 
@@ -215,7 +215,7 @@ pub struct Looking {
 
 #[derive(Deserialize)]
 pub struct Of {
-    conversation_id: ConversationId,
+    pub conversation_id: ConversationId,
 }
 
 /// `GET /w/{slug}/inbox/{conversation_id}`
