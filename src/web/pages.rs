@@ -114,7 +114,7 @@ async fn renew(State(app): State<App>, mut request: Request, next: Next) -> Resp
 
 /// A problem becomes a page for people; who is not signed in is sent to the sign-in and comes back afterwards.
 pub async fn dress(request: Request, next: Next) -> Response {
-    let asked = accepts(request.headers(), "text/html");
+    let asked = accepts(request.headers(), "text/html") && !request.uri().path().starts_with("/api/");
     let back = match *request.method() {
         Method::GET => request.uri().path_and_query().map(ToString::to_string),
         _ => None,
