@@ -80,7 +80,7 @@ pub async fn sign_up(app: &App, form: SignUp, user_agent: Option<&str>) -> Resul
     }
     check(&form.name, &form.email, &form.password)
         .that(
-            workspaces::is_name(&form.workspace_name) && !form.workspace_name.contains('\0'),
+            workspaces::is_name(&form.workspace_name),
             "workspace_name",
             workspaces::NAME_RULE,
         )

@@ -187,7 +187,8 @@ async fn who_falls_behind_is_told_to_fetch_again() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let mut slow = harbor.admin.slow_socket().await;
-    slow.says(json!({"type": "join_workspace", "workspace_id": harbor.id})).await;
+    slow.says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
+        .await;
     slow.hears("workspace_joined").await;
     // Eight megabytes of frames: more than the system's buffers and the socket's queue take while nobody reads.
     let contact = harbor.hears(MAYA, "Hi").await["contact_id"].clone();

@@ -93,9 +93,13 @@ fn tags(openapi: &Value) -> Result<Vec<Tag>> {
         .collect();
     for (path, item) in entries(&openapi["paths"]) {
         for verb in ["get", "post", "put", "patch", "delete"] {
-            let Some(described) = item.get(verb) else { continue };
+            let Some(described) = item.get(verb) else {
+                continue;
+            };
             let operation = operation(verb, path, described)?;
-            let name = described["tags"].get(0).map_or_else(|| "Other".into(), text);
+            let name = described["tags"]
+                .get(0)
+                .map_or_else(|| "Other".into(), text);
             match tags.iter_mut().find(|tag| tag.name == name) {
                 Some(tag) => tag.operations.push(operation),
                 None => tags.push(Tag {
@@ -132,11 +136,21 @@ fn operation(verb: &str, path: &str, described: &Value) -> Result<Operation> {
         })
         .collect();
     Ok(Operation {
-        id: format!("{verb}{}", path.replace(|c: char| !c.is_ascii_alphanumeric(), "-")),
-        search: format!("{verb} {path} {summary} {description} {}", described["tags"]),
+        id: format!(
+            "{verb}{}",
+            path.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+        ),
+        search: format!(
+            "{verb} {path} {summary} {description} {}",
+            described["tags"]
+        ),
         verb: verb.into(),
         path: path.into(),
-        description: if description == summary { String::new() } else { description },
+        description: if description == summary {
+            String::new()
+        } else {
+            description
+        },
         summary,
         parameters: match parameters.is_empty() {
             true => None,
@@ -153,7 +167,11 @@ fn operation(verb: &str, path: &str, described: &Value) -> Result<Operation> {
 fn parameter(described: &Value) -> FieldRow {
     FieldRow {
         name: text(&described["name"]),
-        kind: format!("{} · {}", kind(&described["schema"]), text(&described["in"])),
+        kind: format!(
+            "{} · {}",
+            kind(&described["schema"]),
+            text(&described["in"])
+        ),
         required: described["required"].as_bool().unwrap_or(false),
         description: plain(&described["description"]),
     }
@@ -172,7 +190,9 @@ fn schemas(openapi: &Value) -> Result<Vec<Schema>> {
 }
 
 fn shape(schema: &Value) -> Shape {
-    let required: Vec<&str> = list(&schema["required"]).filter_map(Value::as_str).collect();
+    let required: Vec<&str> = list(&schema["required"])
+        .filter_map(Value::as_str)
+        .collect();
     let fields: Vec<FieldRow> = entries(&schema["properties"])
         .map(|(name, field)| FieldRow {
             required: required.contains(&name.as_str()),
@@ -182,7 +202,11 @@ fn shape(schema: &Value) -> Shape {
         })
         .collect();
     Shape {
-        kind: if fields.is_empty() { kind(schema) } else { String::new() },
+        kind: if fields.is_empty() {
+            kind(schema)
+        } else {
+            String::new()
+        },
         fields,
     }
 }
@@ -193,7 +217,11 @@ fn kind(schema: &Value) -> String {
         return name.rsplit('/').next().unwrap_or(name).into();
     }
     if let Some(words) = schema["enum"].as_array() {
-        return words.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
+        return words
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" | ");
     }
     for several in ["oneOf", "anyOf", "allOf"] {
         if let Some(variants) = schema[several].as_array() {
@@ -211,14 +239,23 @@ fn kind(schema: &Value) -> String {
     };
     match &schema["type"] {
         Value::String(name) => one(name),
-        Value::Array(names) => names.iter().filter_map(Value::as_str).map(one).collect::<Vec<_>>().join(" or "),
+        Value::Array(names) => names
+            .iter()
+            .filter_map(Value::as_str)
+            .map(one)
+            .collect::<Vec<_>>()
+            .join(" or "),
         _ => "anything".into(),
     }
 }
 
 /// The schema of a body or an answer, whatever its media type.
 fn content(described: &Value) -> Option<&Value> {
-    described["content"].as_object()?.values().next()?.get("schema")
+    described["content"]
+        .as_object()?
+        .values()
+        .next()?
+        .get("schema")
 }
 
 fn meaning(status: &str) -> &'static str {
@@ -231,7 +268,12 @@ fn meaning(status: &str) -> &'static str {
 }
 
 fn first_sentence(description: &str) -> String {
-    description.split_inclusive(['.', ':']).next().unwrap_or_default().trim_end_matches(['.', ':']).to_owned()
+    description
+        .split_inclusive(['.', ':'])
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(['.', ':'])
+        .to_owned()
 }
 
 /// Descriptions are written with a little Markdown; backticks are all that shows in plain text.
@@ -258,9 +300,18 @@ mod tests {
 
     #[test]
     fn a_schema_is_said_in_a_few_words() {
-        assert_eq!(kind(&json!({ "type": ["string", "null"], "format": "uuid" })), "string (uuid) or null");
-        assert_eq!(kind(&json!({ "type": "array", "items": { "$ref": "#/components/schemas/Message" } })), "array of Message");
-        assert_eq!(kind(&json!({ "enum": ["open", "done"] })), r#""open" | "done""#);
+        assert_eq!(
+            kind(&json!({ "type": ["string", "null"], "format": "uuid" })),
+            "string (uuid) or null"
+        );
+        assert_eq!(
+            kind(&json!({ "type": "array", "items": { "$ref": "#/components/schemas/Message" } })),
+            "array of Message"
+        );
+        assert_eq!(
+            kind(&json!({ "enum": ["open", "done"] })),
+            r#""open" | "done""#
+        );
     }
 
     #[test]
@@ -270,6 +321,11 @@ mod tests {
             "paths": { "/a/{id}": { "get": { "tags": ["Things"], "description": "Shows <one>. More.", "responses": { "200": {} } } } }
         }))
         .expect("renders");
-        assert!(page.contains("Shows &#60;one&#62;") && page.contains("/a/{id}") && page.contains("Things"), "{page}");
+        assert!(
+            page.contains("Shows &#60;one&#62;")
+                && page.contains("/a/{id}")
+                && page.contains("Things"),
+            "{page}"
+        );
     }
 }

@@ -114,15 +114,26 @@ impl Person {
         let address = self.base.strip_prefix("http://").unwrap().parse().unwrap();
         let stream = socket.connect(address).await.unwrap();
         let stream = tokio_tungstenite::MaybeTlsStream::Plain(stream);
-        Frames(tokio_tungstenite::client_async(request, stream).await.unwrap().0)
+        Frames(
+            tokio_tungstenite::client_async(request, stream)
+                .await
+                .unwrap()
+                .0,
+        )
     }
 
-    pub async fn try_socket(&self, protocol: Option<&str>) -> Result<Frames, tokio_tungstenite::tungstenite::Error> {
+    pub async fn try_socket(
+        &self,
+        protocol: Option<&str>,
+    ) -> Result<Frames, tokio_tungstenite::tungstenite::Error> {
         let (socket, _) = tokio_tungstenite::connect_async(self.upgrade(protocol)?).await?;
         Ok(Frames(socket))
     }
 
-    fn upgrade(&self, protocol: Option<&str>) -> Result<http::Request<()>, tokio_tungstenite::tungstenite::Error> {
+    fn upgrade(
+        &self,
+        protocol: Option<&str>,
+    ) -> Result<http::Request<()>, tokio_tungstenite::tungstenite::Error> {
         let mut request =
             format!("{}/ws", self.base.replace("http://", "ws://")).into_client_request()?;
         if let Some(token) = &self.token {
