@@ -7,5 +7,6 @@
 
 mod emulator;
 
+mod demo;
 mod embedded;
 mod twilio;
