@@ -1,53 +1,37 @@
 //! The demo workspace: it fills an empty database, once, and touches no other.
 
 use std::collections::HashMap;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use messagehub::app::App;
 use messagehub::config::Config;
-use messagehub::db::embedded::Embedded;
-use messagehub::db::migrate;
 use messagehub::domain::accounts::{self, Login};
 use messagehub::domain::demo::{self, Demo};
 use messagehub::domain::members::Role;
 use secrecy::ExposeSecret;
-use tempfile::TempDir;
+use sqlx::postgres::PgConnectOptions;
 
-/// A server that does not listen, on a database of its own.
-struct Place {
-    dir: TempDir,
-    database: Embedded,
+use crate::hub::empty_database;
+
+/// A server that does not listen.
+async fn app(database: &PgConnectOptions, settings: &[(&str, &str)]) -> App {
+    let secrets = [
+        ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+        (
+            "MASTER_KEYS",
+            "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+        ),
+    ];
+    let settings = secrets
+        .iter()
+        .chain(settings)
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect::<HashMap<_, _>>();
+    let config = Config::read(settings).unwrap();
+    messagehub::open(config, database.clone()).await.unwrap()
 }
 
-impl Place {
-    async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o711)).unwrap();
-        let database = Embedded::start_with(&dir.path().join("data"), &[("fsync", "off")])
-            .await
-            .unwrap();
-        migrate::run(&database.options()).await.unwrap();
-        Self { dir, database }
-    }
-
-    async fn app(&self, settings: &[(&str, &str)]) -> App {
-        let data = self.dir.path().join("data").display().to_string();
-        let settings = [("DATA_DIR", data.as_str())]
-            .iter()
-            .chain(settings)
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect::<HashMap<_, _>>();
-        let config = Config::read(settings).unwrap();
-        messagehub::open(config, self.database.options())
-            .await
-            .unwrap()
-    }
-
-    async fn stop(self, app: App) {
-        app.db.close().await;
-        self.database.stop().await;
-    }
+async fn fresh() -> App {
+    app(&empty_database().await, &[]).await
 }
 
 async fn count(app: &App, query: &'static str) -> i64 {
@@ -67,8 +51,7 @@ async fn opens(app: &App, email: &str, demo: &Demo) -> bool {
 
 #[tokio::test]
 async fn an_empty_database_becomes_a_believable_inbox() {
-    let place = Place::new().await;
-    let app = place.app(&[]).await;
+    let app = fresh().await;
 
     let demo = demo::seed(&app).await.unwrap().expect("a sign-in");
 
@@ -116,13 +99,11 @@ async fn an_empty_database_becomes_a_believable_inbox() {
     ] {
         assert!(count(&app, query).await > 0, "{there_is}");
     }
-    place.stop(app).await;
 }
 
 #[tokio::test]
 async fn what_the_rows_say_of_each_other_is_true() {
-    let place = Place::new().await;
-    let app = place.app(&[]).await;
+    let app = fresh().await;
     demo::seed(&app).await.unwrap();
 
     for (wrong, query) in [
@@ -204,13 +185,11 @@ async fn what_the_rows_say_of_each_other_is_true() {
     ] {
         assert_eq!(count(&app, query).await, 0, "{wrong}");
     }
-    place.stop(app).await;
 }
 
 #[tokio::test]
 async fn a_second_start_changes_nothing_and_says_again_how_to_sign_in() {
-    let place = Place::new().await;
-    let app = place.app(&[]).await;
+    let app = fresh().await;
     let first = demo::seed(&app).await.unwrap().expect("a sign-in");
     const EVERYTHING: &str = "select count(*) + (select count(*) from users) + (select count(*) from messages) from conversations";
     let before = count(&app, EVERYTHING).await;
@@ -231,17 +210,14 @@ async fn a_second_start_changes_nothing_and_says_again_how_to_sign_in() {
         demo::seed(&app).await.unwrap().is_none(),
         "whoever took another password knows it"
     );
-    place.stop(app).await;
 }
 
 #[tokio::test]
 async fn where_others_can_reach_it_nobody_knows_the_password() {
-    let place = Place::new().await;
-    let private = place.app(&[]).await;
+    let database = empty_database().await;
+    let private = app(&database, &[]).await;
     let known = demo::seed(&private).await.unwrap().expect("a sign-in");
-    let public = place
-        .app(&[("BASE_URL", "https://inbox.example.com")])
-        .await;
+    let public = app(&database, &[("BASE_URL", "https://inbox.example.com")]).await;
 
     let changed = demo::seed(&public).await.unwrap().expect("a new sign-in");
 
@@ -253,14 +229,11 @@ async fn where_others_can_reach_it_nobody_knows_the_password() {
         demo::seed(&public).await.unwrap().is_none(),
         "it is said once"
     );
-    private.db.close().await;
-    place.stop(public).await;
 }
 
 #[tokio::test]
 async fn a_database_with_anybody_in_it_is_left_alone() {
-    let place = Place::new().await;
-    let app = place.app(&[]).await;
+    let app = fresh().await;
     accounts::create(
         &app.db,
         "ada@example.com",
@@ -276,19 +249,16 @@ async fn a_database_with_anybody_in_it_is_left_alone() {
 
     assert_eq!(count(&app, "select count(*) from users").await, 1);
     assert_eq!(count(&app, "select count(*) from numbers").await, 0);
-    place.stop(app).await;
 }
 
 #[tokio::test]
 async fn two_servers_that_start_at_once_seed_once() {
-    let place = Place::new().await;
-    let (one, other) = (place.app(&[]).await, place.app(&[]).await);
+    let database = empty_database().await;
+    let (one, other) = (app(&database, &[]).await, app(&database, &[]).await);
 
     let (first, second) = tokio::join!(demo::seed(&one), demo::seed(&other));
 
     assert!(first.unwrap().is_some() && second.unwrap().is_some());
     assert_eq!(count(&one, "select count(*) from workspaces").await, 1);
     assert_eq!(count(&one, "select count(*) from users").await, 3);
-    other.db.close().await;
-    place.stop(one).await;
 }

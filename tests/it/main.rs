@@ -6,7 +6,14 @@
 )]
 
 mod emulator;
+mod hub;
 
+mod accounts;
 mod demo;
 mod embedded;
+mod isolation;
+mod live;
+mod main_job;
+mod receive;
+mod send;
 mod twilio;

@@ -17,7 +17,11 @@ export default class extends Controller {
       if (document.querySelector(`[data-ref="${CSS.escape(entry.ref)}"]`)) store.forget(this.conversationValue, entry.ref)
       else this.#fail(this.#show(entry), "")
     }
-    if (matchMedia("(hover: hover)").matches && this.element.closest("turbo-frame[complete]")) this.focus()
+  }
+
+  // Opened from the list: one goes on writing. Not on a phone, where a keyboard would cover what is to be read.
+  opened({ target }) {
+    if (target === this.element.parentElement && matchMedia("(hover: hover)").matches && this.hasFormTarget) this.focus()
   }
 
   focus() {
