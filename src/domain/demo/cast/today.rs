@@ -69,7 +69,7 @@ pub const THREADS: &[Thread] = &[
             jo(then(2), "Then we look at it on Friday."),
             jo(day(8, 9, 15), "Hi Priya, a reminder of Friday 11:00. Please bring the night guard in its box."),
             them(then(55), "Will do 👍"),
-            them(ago(71), "Good morning, something came up at work. Could we do another day this week?"),
+            them(ago(58), "Good morning, something came up at work. Could we do another day this week?"),
             jo(then(5), "Good morning Priya! Thursday 10:00 or 15:20?"),
             them(then(4), "10:00 please"),
             jo(then(4), "We moved you to Thursday 10:00"),
@@ -81,7 +81,7 @@ pub const THREADS: &[Thread] = &[
         assignee: Some(Jo),
         unread: 1,
         texts: &[
-            them(ago(96), "مرحبا، انكسر التاج المؤقت هذا الصباح. هل يمكنني الحضور اليوم؟"),
+            them(ago(66), "مرحبا، انكسر التاج المؤقت هذا الصباح. هل يمكنني الحضور اليوم؟"),
             note(Jo, then(2), "Temporary crown on 14, Dr. Lin squeezes her in at 4:15."),
             jo(then(1), "أهلاً ليلى، نأسف لذلك. لدينا موعد الساعة 4:15 مع د. لين. هل يناسبك؟"),
             them(then(3), "نعم، شكراً جزيلاً 🙏"),
@@ -98,7 +98,7 @@ pub const THREADS: &[Thread] = &[
             sam(then(18), "Good afternoon! Happy to. Which insurer and member number, please?"),
             them(then(7), "Golden Gate Mutual, GGM-4471-0093."),
             sam(then(3), "Thank you, it goes out today."),
-            them(ago(128), "The insurer tells me that nothing has arrived?"),
+            them(ago(82), "The insurer tells me that nothing has arrived?"),
             sam(then(9), "I am sorry. I have the fax receipt here and have just sent it once more, with the X-rays this time."),
             them(then(2), "Much obliged."),
         ],
@@ -109,13 +109,13 @@ pub const THREADS: &[Thread] = &[
         unread: 1,
         texts: &[
             them(day(15, 8, 2), "Bluewater Provider Portal: your sign-in code is 481 207. It expires in 10 minutes. We will never call you for it."),
-            them(ago(141), "Bluewater Provider Portal: your sign-in code is 930 664. It expires in 10 minutes. We will never call you for it."),
+            them(ago(94), "Bluewater Provider Portal: your sign-in code is 930 664. It expires in 10 minutes. We will never call you for it."),
         ],
         ..FRONT_DESK
     },
     Thread {
         with: person("+17075550110", "Kofi Mensah"),
-        texts: &[them(ago(152), "🦷")],
+        texts: &[them(ago(101), "🦷")],
         ..FRONT_DESK
     },
     Thread {
@@ -125,7 +125,7 @@ pub const THREADS: &[Thread] = &[
             them(day(3, 16, 44), "Hi! Is the whitening kit back in stock?"),
             jo(then(8), "Hi Carla, we expect it within the week. Shall I put one aside for you?"),
             them(then(2), "Yes please 🤍"),
-            jo(ago(174), "It's here, with your name on it. We are open until 6.").but(Fate::Unconfirmed),
+            jo(ago(108), "It's here, with your name on it. We are open until 6.").but(Fate::Unconfirmed),
         ],
         ..FRONT_DESK
     },
@@ -139,7 +139,7 @@ pub const THREADS: &[Thread] = &[
             lin(then(5), "Then I want to see it. Could you come today at 1:45? We take one X-ray."),
             them(then(2), "I'll be there"),
             note(Lin, day(4, 14, 20), "36 distal: deep caries, close to the pulp. Discussed root canal against indirect cap, he wants to think about it."),
-            lin(ago(236), "Hello Oscar, as promised, here is your X-ray. The dark spot below the filling is what hurts.").with(X_RAY),
+            lin(ago(171), "Hello Oscar, as promised, here is your X-ray. The dark spot below the filling is what hurts.").with(X_RAY),
             lin(then(1), "The cap takes one visit of 50 minutes, the root canal two of 80. I would try the cap first."),
             them(then(41), "Thank you for explaining it so well. Let's do the cap 👍"),
             lin(then(3), "Good choice. Jo will find a time with you."),
@@ -156,7 +156,7 @@ pub const THREADS: &[Thread] = &[
             them(then(33), "Done. The last page shows an error: https://harbor.test/forms/new-patient/consent-to-treatment-and-privacy-practices/step-7?session=9f1c2a7be04d4b7c8a55d0f2f6d1c3aa&return=https%3A%2F%2Fharbor.test%2Fthanks"),
             jo(then(12), "Thank you for telling us! Everything arrived except the signature. You can sign here on the day."),
             them(then(1), "Ok 👌"),
-            jo(ago(262), "Ben, Bluewater asks for your date of birth as on the card. Could you text it to us?"),
+            jo(ago(139), "Ben, Bluewater asks for your date of birth as on the card. Could you text it to us?"),
         ],
         ..FRONT_DESK
     },
