@@ -46,6 +46,7 @@ pub fn router(doors: Doors) -> Router {
         .merge(api::description(openapi.clone()))
         .merge(pages::routes(&doors, openapi))
         .route("/assets/{*file}", get(assets::show))
+        .route("/demo/{file}", get(assets::demo))
         .route("/favicon.ico", get(assets::favicon))
         .route("/favicon.svg", get(assets::favicon))
         .route("/ws", get(socket::open))

@@ -10,8 +10,12 @@ mod hub;
 mod process;
 
 mod accounts;
+<<<<<<< HEAD
 mod cli;
 mod crash;
+=======
+mod demo;
+>>>>>>> demo
 mod embedded;
 mod fuzz;
 mod isolation;
