@@ -10,12 +10,9 @@ mod hub;
 mod process;
 
 mod accounts;
-<<<<<<< HEAD
 mod cli;
 mod crash;
-=======
 mod demo;
->>>>>>> demo
 mod embedded;
 mod fuzz;
 mod isolation;
