@@ -132,7 +132,8 @@ async fn serve(config: Config, database: PgConnectOptions, options: &Serve) -> a
     } else {
         None
     };
-    let server = messagehub::start(app, listener)?;
+    let mut server = messagehub::start(app, listener)?;
+    server.send();
     tracing::info!(address = %server.address, "listening");
     println!("MessageHub is at {}", server.app.config.public("/"));
     if let Some(demo) = demo {

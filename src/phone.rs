@@ -289,8 +289,6 @@ fn is_e164(digits: &str) -> bool {
 fn dialled_digits(text: &str) -> Result<String, PhoneError> {
     let text = text.trim();
     let text = text.strip_prefix("tel:").unwrap_or(text);
-    // "+44 (0)20 …": the zero in brackets is dialled only inside the country.
-    let text = text.replace("(0)", "");
     let mut digits = String::new();
     for character in text.chars() {
         match character {

@@ -258,7 +258,20 @@ async fn configure(
         .filter(|(number, _)| number.capabilities.sms);
     let calls = texting.map(|(number, id)| {
         let (provider, urls) = (Arc::clone(&provider), urls.clone());
-        async move { (id, provider.configure_webhook(&number, &urls).await) }
+        let unreachable = (!app.config.is_reachable()
+            && provider.kind() != providers::Kind::Sandbox)
+            .then(|| {
+                providers::Error::Unreachable(format!(
+                    "The provider cannot reach {}: set BASE_URL to a public address.",
+                    app.config.public("")
+                ))
+            });
+        async move {
+            match unreachable {
+                Some(error) => (id, Err(error)),
+                None => (id, provider.configure_webhook(&number, &urls).await),
+            }
+        }
     });
     let mut settled = stream::iter(calls).buffer_unordered(AT_ONCE);
     while let Some((number, answer)) = settled.next().await {

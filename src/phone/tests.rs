@@ -48,6 +48,7 @@ fn a_number_from_abroad_keeps_its_digits() {
     assert_eq!(phone("+44 (0)20 7946 0958"), "+442079460958");
     assert_eq!(phone("011 49 1512 3456789"), "+4915123456789");
     assert_eq!(phone("+39 06 698 12345"), "+390669812345");
+    assert_eq!(phone("+39 (0)6 698 12345"), "+390669812345");
 }
 
 #[test]
@@ -67,6 +68,8 @@ fn what_is_no_number_is_told_apart() {
     assert_eq!(refused("415 555 0192 x5"), PhoneError::NotANumber);
     assert_eq!(refused("555-0192"), PhoneError::TooShort);
     assert_eq!(refused("911"), PhoneError::TooShort);
+    let local = Phone::parse("7946 0958", &"GB".parse().unwrap());
+    assert_eq!(local, Err(PhoneError::TooShort));
     assert_eq!(refused("415 555 01923 4"), PhoneError::TooLong);
     assert_eq!(refused("1111111111111111111111"), PhoneError::TooLong);
     assert_eq!(refused("+999 555 0192"), PhoneError::UnknownCountry);

@@ -104,6 +104,24 @@ fn every_vector_is_accepted() {
 }
 
 #[test]
+fn of_a_get_only_the_url_is_signed() {
+    let get = vector("T09");
+    let accepts = |method| {
+        let body = b"Body=forged";
+        accepted(
+            &method,
+            Some(FORM),
+            &get.url,
+            body,
+            &get.signature,
+            get.key(),
+        )
+    };
+    assert!(accepts(Method::GET), "nobody reads its body");
+    assert!(!accepts(Method::POST));
+}
+
+#[test]
 fn no_vector_is_accepted_with_another_token() {
     for vector in vectors() {
         let key = match vector.key() {
