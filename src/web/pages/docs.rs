@@ -30,6 +30,8 @@ struct Operation {
     id: String,
     verb: String,
     path: String,
+    /// The path without what all of them begin with.
+    short: String,
     summary: String,
     description: String,
     parameters: Option<Partial>,
@@ -116,10 +118,14 @@ fn tags(openapi: &Value) -> Result<Vec<Tag>> {
 
 fn operation(verb: &str, path: &str, described: &Value) -> Result<Operation> {
     let description = plain(&described["description"]);
-    let summary = match text(&described["summary"]) {
-        summary if summary.is_empty() => first_sentence(&description),
-        summary => plain(&Value::String(summary)),
-    };
+    // A doc comment of one paragraph comes as the summary; of several, its first one does.
+    let told = plain(&described["summary"]);
+    let description = [told.as_str(), &description]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n\n");
+    let summary = first_sentence(&description);
     let parameters: Vec<FieldRow> = list(&described["parameters"]).map(parameter).collect();
     let body = match content(&described["requestBody"]) {
         Some(schema) => Some(partial(&shape(schema))?),
@@ -145,8 +151,9 @@ fn operation(verb: &str, path: &str, described: &Value) -> Result<Operation> {
             described["tags"]
         ),
         verb: verb.into(),
+        short: short(path).into(),
         path: path.into(),
-        description: if description == summary {
+        description: if description.trim_end_matches('.') == summary {
             String::new()
         } else {
             description
@@ -267,12 +274,20 @@ fn meaning(status: &str) -> &'static str {
         .unwrap_or_default()
 }
 
+fn short(path: &str) -> &str {
+    let ours = path.strip_prefix("/api").unwrap_or(path);
+    match ours.strip_prefix("/workspaces/{workspace_id}") {
+        Some("") | None => ours,
+        Some(rest) => rest,
+    }
+}
+
 fn first_sentence(description: &str) -> String {
     description
-        .split_inclusive(['.', ':'])
+        .split_inclusive(['.', ':', '\n'])
         .next()
         .unwrap_or_default()
-        .trim_end_matches(['.', ':'])
+        .trim_end_matches(['.', ':', '\n'])
         .to_owned()
 }
 
