@@ -47,13 +47,31 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
         .route("/w/{slug}/", get(inbox::to_inbox))
         .route("/w/{slug}/inbox", get(inbox::list))
         .route("/w/{slug}/inbox/{conversation_id}", get(inbox::show))
-        .route("/w/{slug}/inbox/{conversation_id}/messages", post(inbox::reply))
+        .route(
+            "/w/{slug}/inbox/{conversation_id}/messages",
+            post(inbox::reply),
+        )
         .route("/w/{slug}/inbox/{conversation_id}/read", post(inbox::read))
-        .route("/w/{slug}/inbox/{conversation_id}/status", post(inbox::status))
-        .route("/w/{slug}/inbox/{conversation_id}/assign", post(inbox::assign))
-        .route("/w/{slug}/inbox/{conversation_id}/contact", get(inbox::contact).post(inbox::change_contact))
-        .route("/w/{slug}/admin/integrations", get(admin::integrations::list).post(admin::integrations::connect))
-        .route("/sandbox/{number_id}", get(sandbox::show).post(sandbox::text))
+        .route(
+            "/w/{slug}/inbox/{conversation_id}/status",
+            post(inbox::status),
+        )
+        .route(
+            "/w/{slug}/inbox/{conversation_id}/assign",
+            post(inbox::assign),
+        )
+        .route(
+            "/w/{slug}/inbox/{conversation_id}/contact",
+            get(inbox::contact).post(inbox::change_contact),
+        )
+        .route(
+            "/w/{slug}/admin/integrations",
+            get(admin::integrations::list).post(admin::integrations::connect),
+        )
+        .route(
+            "/sandbox/{number_id}",
+            get(sandbox::show).post(sandbox::text),
+        )
         .merge(docs::route(&openapi))
         .layer(middleware::from_fn_with_state(doors.clone(), renew))
         .layer(middleware::from_fn(dress))
@@ -61,19 +79,32 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
 
 /// A page, or the problem of having none.
 pub fn page(template: &impl Template) -> Result<Html<String>, Problem> {
-    template.render().map(Html).map_err(|error| Problem::from(Error::Internal(error.to_string())))
+    template
+        .render()
+        .map(Html)
+        .map_err(|error| Problem::from(Error::Internal(error.to_string())))
 }
 
 /// A partial inside another template: rendered as it stands.
 pub type Partial = HtmlSafeOutput<String>;
 
 pub fn partial(template: &impl Template) -> Result<Partial> {
-    template.render().map(HtmlSafeOutput).map_err(|error| Error::Internal(error.to_string()))
+    template
+        .render()
+        .map(HtmlSafeOutput)
+        .map_err(|error| Error::Internal(error.to_string()))
 }
 
 /// Turbo Streams, for a form or a page that asked for them.
 pub fn streams(html: String) -> Response {
-    ([(header::CONTENT_TYPE, "text/vnd.turbo-stream.html; charset=utf-8")], html).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/vnd.turbo-stream.html; charset=utf-8",
+        )],
+        html,
+    )
+        .into_response()
 }
 
 pub fn wants_streams(headers: &HeaderMap) -> bool {
@@ -81,7 +112,10 @@ pub fn wants_streams(headers: &HeaderMap) -> bool {
 }
 
 fn accepts(headers: &HeaderMap, kind: &str) -> bool {
-    headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains(kind))
+    headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains(kind))
 }
 
 /// The id of the Turbo Frame that the answer is for.
@@ -114,18 +148,23 @@ async fn renew(State(app): State<App>, mut request: Request, next: Next) -> Resp
 
 /// A problem becomes a page for people; who is not signed in is sent to the sign-in and comes back afterwards.
 pub async fn dress(request: Request, next: Next) -> Response {
-    let asked = accepts(request.headers(), "text/html") && !request.uri().path().starts_with("/api/");
+    let asked =
+        accepts(request.headers(), "text/html") && !request.uri().path().starts_with("/api/");
     let back = match *request.method() {
         Method::GET => request.uri().path_and_query().map(ToString::to_string),
         _ => None,
     };
     let response = next.run(request).await;
-    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
+    let is_problem = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind == "application/problem+json");
     if !is_problem || !asked {
         return response;
     }
     if response.status() == StatusCode::UNAUTHORIZED {
-        let next: String = form_urlencoded::byte_serialize(back.as_deref().unwrap_or("/").as_bytes()).collect();
+        let next: String =
+            form_urlencoded::byte_serialize(back.as_deref().unwrap_or("/").as_bytes()).collect();
         return Redirect::to(&format!("/login?next={next}")).into_response();
     }
     let (mut parts, body) = response.into_parts();
@@ -136,7 +175,10 @@ pub async fn dress(request: Request, next: Next) -> Response {
         .unwrap_or_default();
     let html = problem::page(parts.status, told["detail"].as_str().unwrap_or_default());
     parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/html; charset=utf-8"));
+    parts.headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("text/html; charset=utf-8"),
+    );
     Response::from_parts(parts, Body::from(html))
 }
 
@@ -169,7 +211,10 @@ impl Shell {
     }
 
     pub fn initial(&self) -> String {
-        self.workspace_name.chars().find(|c| c.is_alphanumeric()).map_or_else(|| "M".into(), |c| c.to_uppercase().to_string())
+        self.workspace_name
+            .chars()
+            .find(|c| c.is_alphanumeric())
+            .map_or_else(|| "M".into(), |c| c.to_uppercase().to_string())
     }
 }
 
@@ -220,10 +265,18 @@ impl Avatar<'_> {
 }
 
 fn initials(name: &str) -> Option<String> {
-    let mut firsts = name.split_whitespace().filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
+    let mut firsts = name
+        .split_whitespace()
+        .filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
     let first = firsts.next()?;
     let last = firsts.next_back();
-    Some([Some(first), last].into_iter().flatten().flat_map(char::to_uppercase).collect())
+    Some(
+        [Some(first), last]
+            .into_iter()
+            .flatten()
+            .flat_map(char::to_uppercase)
+            .collect(),
+    )
 }
 
 pub fn avatar(contact: &Contact) -> HtmlSafeOutput<Avatar<'_>> {
@@ -252,7 +305,9 @@ impl Form {
             | Error::InvalidCredentials(_)
             | Error::ProviderUnavailable(_)
             | Error::SignupsClosed
-            | Error::IntegrationNotConfigured => self.notice = Some(capitalized(&error.to_string())),
+            | Error::IntegrationNotConfigured => {
+                self.notice = Some(capitalized(&error.to_string()))
+            }
             other => return Err(other),
         }
         Ok(self)
@@ -260,7 +315,9 @@ impl Form {
 
     /// A field that the page does not have: its error is shown above the form.
     pub fn gather(mut self, known: &[&str]) -> Self {
-        let (beside, above): (Vec<_>, Vec<_>) = std::mem::take(&mut self.errors).into_iter().partition(|error| known.contains(&error.field));
+        let (beside, above): (Vec<_>, Vec<_>) = std::mem::take(&mut self.errors)
+            .into_iter()
+            .partition(|error| known.contains(&error.field));
         self.errors = beside;
         if let Some(error) = above.into_iter().next() {
             self.notice.get_or_insert(capitalized(&error.message));
@@ -273,10 +330,20 @@ impl Form {
     }
 
     pub fn error(&self, name: &str) -> Option<String> {
-        self.errors.iter().find(|error| error.field == name).map(|error| capitalized(&error.message))
+        self.errors
+            .iter()
+            .find(|error| error.field == name)
+            .map(|error| capitalized(&error.message))
     }
 
-    pub fn field<'a>(&'a self, name: &'a str, label: &'a str, kind: &'a str, autocomplete: &'a str, hint: &'a str) -> HtmlSafeOutput<Input<'a>> {
+    pub fn field<'a>(
+        &'a self,
+        name: &'a str,
+        label: &'a str,
+        kind: &'a str,
+        autocomplete: &'a str,
+        hint: &'a str,
+    ) -> HtmlSafeOutput<Input<'a>> {
         HtmlSafeOutput(Input {
             name,
             label,
@@ -289,7 +356,14 @@ impl Form {
         })
     }
 
-    pub fn optional<'a>(&'a self, name: &'a str, label: &'a str, kind: &'a str, autocomplete: &'a str, hint: &'a str) -> HtmlSafeOutput<Input<'a>> {
+    pub fn optional<'a>(
+        &'a self,
+        name: &'a str,
+        label: &'a str,
+        kind: &'a str,
+        autocomplete: &'a str,
+        hint: &'a str,
+    ) -> HtmlSafeOutput<Input<'a>> {
         let HtmlSafeOutput(input) = self.field(name, label, kind, autocomplete, hint);
         HtmlSafeOutput(Input {
             required: false,
@@ -313,7 +387,9 @@ pub struct Input<'a> {
 
 fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
 }
 
 #[cfg(test)]
@@ -331,15 +407,28 @@ mod tests {
 
     #[test]
     fn a_form_keeps_what_was_typed_and_says_what_is_wrong_beside_it() {
-        let form = Form::default().with("email", "maya@").refused(Error::field("email", "an address")).expect("can be mended");
-        let html = form.field("email", "E-mail", "email", "username", "").to_string();
-        assert!(html.contains(r#"value="maya@""#) && html.contains("An address") && html.contains(r#"aria-invalid="true""#), "{html}");
+        let form = Form::default()
+            .with("email", "maya@")
+            .refused(Error::field("email", "an address"))
+            .expect("can be mended");
+        let html = form
+            .field("email", "E-mail", "email", "username", "")
+            .to_string();
+        assert!(
+            html.contains(r#"value="maya@""#)
+                && html.contains("An address")
+                && html.contains(r#"aria-invalid="true""#),
+            "{html}"
+        );
         assert!(Form::default().refused(Error::NotAMember).is_err());
     }
 
     #[test]
     fn what_has_no_field_of_its_own_is_said_above() {
-        let form = Form::default().refused(Error::field("credentials", "connected already")).expect("can be mended").gather(&["name"]);
+        let form = Form::default()
+            .refused(Error::field("credentials", "connected already"))
+            .expect("can be mended")
+            .gather(&["name"]);
         assert_eq!(form.notice.as_deref(), Some("Connected already"));
     }
 }

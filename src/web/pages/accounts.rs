@@ -45,10 +45,14 @@ pub async fn home(State(app): State<App>, claimed: Option<Claimed>) -> Result<Re
     };
     match user {
         Some(user) => match workspaces::of_user(&app.db, user.id).await?.first() {
-            Some(workspace) => Ok(Redirect::to(&format!("/w/{}/inbox", workspace.slug)).into_response()),
+            Some(workspace) => {
+                Ok(Redirect::to(&format!("/w/{}/inbox", workspace.slug)).into_response())
+            }
             None => Ok(page(&NoWorkspace { name: user.name })?.into_response()),
         },
-        None if workspaces::any_exists(&app.db).await? => Ok(Redirect::to("/login").into_response()),
+        None if workspaces::any_exists(&app.db).await? => {
+            Ok(Redirect::to("/login").into_response())
+        }
         None => Ok(Redirect::to("/setup").into_response()),
     }
 }
@@ -66,7 +70,10 @@ pub async fn setup(State(app): State<App>) -> Result<Response, Problem> {
 }
 
 pub async fn signup(State(app): State<App>) -> Result<Response, Problem> {
-    match (accounts::may_sign_up(&app).await?, workspaces::any_exists(&app.db).await?) {
+    match (
+        accounts::may_sign_up(&app).await?,
+        workspaces::any_exists(&app.db).await?,
+    ) {
         (true, false) => Ok(Redirect::to("/setup").into_response()),
         (true, true) => Ok(page(&SignupPage {
             form: Form::default(),
@@ -85,15 +92,28 @@ pub struct Founder {
     password: SecretString,
 }
 
-pub async fn found(state: State<App>, headers: HeaderMap, form: Posted<Founder>) -> Result<Response, Problem> {
+pub async fn found(
+    state: State<App>,
+    headers: HeaderMap,
+    form: Posted<Founder>,
+) -> Result<Response, Problem> {
     begin(state, headers, form, true).await
 }
 
-pub async fn sign_up(state: State<App>, headers: HeaderMap, form: Posted<Founder>) -> Result<Response, Problem> {
+pub async fn sign_up(
+    state: State<App>,
+    headers: HeaderMap,
+    form: Posted<Founder>,
+) -> Result<Response, Problem> {
     begin(state, headers, form, false).await
 }
 
-async fn begin(State(app): State<App>, headers: HeaderMap, Posted(founder): Posted<Founder>, first: bool) -> Result<Response, Problem> {
+async fn begin(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Posted(founder): Posted<Founder>,
+    first: bool,
+) -> Result<Response, Problem> {
     let typed = Form::default()
         .with("workspace_name", &founder.workspace_name)
         .with("name", &founder.name)
@@ -108,7 +128,11 @@ async fn begin(State(app): State<App>, headers: HeaderMap, Posted(founder): Post
         Ok(signed_in) => Ok(enter(&app, &signed_in, "")),
         Err(error) => {
             let form = typed.refused(error)?;
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, page(&SignupPage { form, first })?).into_response())
+            Ok((
+                StatusCode::UNPROCESSABLE_ENTITY,
+                page(&SignupPage { form, first })?,
+            )
+                .into_response())
         }
     }
 }
@@ -119,7 +143,11 @@ pub struct Onward {
     next: String,
 }
 
-pub async fn login(State(app): State<App>, claimed: Option<Claimed>, Query(onward): Query<Onward>) -> Result<Response, Problem> {
+pub async fn login(
+    State(app): State<App>,
+    claimed: Option<Claimed>,
+    Query(onward): Query<Onward>,
+) -> Result<Response, Problem> {
     if let Some(Claimed(session)) = claimed
         && accounts::of_session(&app.db, session).await.is_ok()
     {
@@ -144,8 +172,14 @@ pub struct Credentials {
     next: String,
 }
 
-pub async fn log_in(State(app): State<App>, headers: HeaderMap, Posted(typed): Posted<Credentials>) -> Result<Response, Problem> {
-    let form = Form::default().with("email", &typed.email).with("next", &typed.next);
+pub async fn log_in(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Posted(typed): Posted<Credentials>,
+) -> Result<Response, Problem> {
+    let form = Form::default()
+        .with("email", &typed.email)
+        .with("next", &typed.next);
     let asked = Login {
         email: typed.email,
         password: typed.password,
@@ -169,12 +203,17 @@ fn enter(app: &App, signed_in: &SignedIn, next: &str) -> Response {
 
 /// Only an address of ours is gone on to: `//elsewhere` and `/\elsewhere` lead out.
 fn inside(next: &str) -> &str {
-    let leads_out = !next.starts_with('/') || next[1..].starts_with(['/', '\\']) || next.chars().any(char::is_control);
+    let leads_out = !next.starts_with('/')
+        || next[1..].starts_with(['/', '\\'])
+        || next.chars().any(char::is_control);
     if leads_out { "/" } else { next }
 }
 
 /// Whoever leaves takes along what this browser kept of the inbox.
-pub async fn log_out(State(app): State<App>, claimed: Option<Claimed>) -> Result<Response, Problem> {
+pub async fn log_out(
+    State(app): State<App>,
+    claimed: Option<Claimed>,
+) -> Result<Response, Problem> {
     if let Some(Claimed(session)) = claimed {
         accounts::log_out(&app.db, session).await?;
     }
@@ -188,8 +227,18 @@ mod tests {
 
     #[test]
     fn the_way_on_stays_inside() {
-        assert_eq!(inside("/w/harbor-dental/inbox?tab=mine"), "/w/harbor-dental/inbox?tab=mine");
-        for out in ["", "https://evil.test", "//evil.test", "/\\evil.test", "/\r\nset-cookie: a", "evil"] {
+        assert_eq!(
+            inside("/w/harbor-dental/inbox?tab=mine"),
+            "/w/harbor-dental/inbox?tab=mine"
+        );
+        for out in [
+            "",
+            "https://evil.test",
+            "//evil.test",
+            "/\\evil.test",
+            "/\r\nset-cookie: a",
+            "evil",
+        ] {
             assert_eq!(inside(out), "/", "{out}");
         }
     }

@@ -95,9 +95,13 @@ fn tags(openapi: &Value) -> Result<Vec<Tag>> {
         .collect();
     for (path, item) in entries(&openapi["paths"]) {
         for verb in ["get", "post", "put", "patch", "delete"] {
-            let Some(described) = item.get(verb) else { continue };
+            let Some(described) = item.get(verb) else {
+                continue;
+            };
             let operation = operation(verb, path, described)?;
-            let name = described["tags"].get(0).map_or_else(|| "Other".into(), text);
+            let name = described["tags"]
+                .get(0)
+                .map_or_else(|| "Other".into(), text);
             match tags.iter_mut().find(|tag| tag.name == name) {
                 Some(tag) => tag.operations.push(operation),
                 None => tags.push(Tag {
@@ -116,7 +120,11 @@ fn operation(verb: &str, path: &str, described: &Value) -> Result<Operation> {
     let description = plain(&described["description"]);
     // A doc comment of one paragraph comes as the summary; of several, its first one does.
     let told = plain(&described["summary"]);
-    let description = [told.as_str(), &description].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n");
+    let description = [told.as_str(), &description]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n\n");
     let summary = first_sentence(&description);
     let parameters: Vec<FieldRow> = list(&described["parameters"]).map(parameter).collect();
     let body = match content(&described["requestBody"]) {
@@ -134,12 +142,22 @@ fn operation(verb: &str, path: &str, described: &Value) -> Result<Operation> {
         })
         .collect();
     Ok(Operation {
-        id: format!("{verb}{}", path.replace(|c: char| !c.is_ascii_alphanumeric(), "-")),
-        search: format!("{verb} {path} {summary} {description} {}", described["tags"]),
+        id: format!(
+            "{verb}{}",
+            path.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+        ),
+        search: format!(
+            "{verb} {path} {summary} {description} {}",
+            described["tags"]
+        ),
         verb: verb.into(),
         short: short(path).into(),
         path: path.into(),
-        description: if description.trim_end_matches('.') == summary { String::new() } else { description },
+        description: if description.trim_end_matches('.') == summary {
+            String::new()
+        } else {
+            description
+        },
         summary,
         parameters: match parameters.is_empty() {
             true => None,
@@ -156,7 +174,11 @@ fn operation(verb: &str, path: &str, described: &Value) -> Result<Operation> {
 fn parameter(described: &Value) -> FieldRow {
     FieldRow {
         name: text(&described["name"]),
-        kind: format!("{} · {}", kind(&described["schema"]), text(&described["in"])),
+        kind: format!(
+            "{} · {}",
+            kind(&described["schema"]),
+            text(&described["in"])
+        ),
         required: described["required"].as_bool().unwrap_or(false),
         description: plain(&described["description"]),
     }
@@ -175,7 +197,9 @@ fn schemas(openapi: &Value) -> Result<Vec<Schema>> {
 }
 
 fn shape(schema: &Value) -> Shape {
-    let required: Vec<&str> = list(&schema["required"]).filter_map(Value::as_str).collect();
+    let required: Vec<&str> = list(&schema["required"])
+        .filter_map(Value::as_str)
+        .collect();
     let fields: Vec<FieldRow> = entries(&schema["properties"])
         .map(|(name, field)| FieldRow {
             required: required.contains(&name.as_str()),
@@ -185,7 +209,11 @@ fn shape(schema: &Value) -> Shape {
         })
         .collect();
     Shape {
-        kind: if fields.is_empty() { kind(schema) } else { String::new() },
+        kind: if fields.is_empty() {
+            kind(schema)
+        } else {
+            String::new()
+        },
         fields,
     }
 }
@@ -196,7 +224,11 @@ fn kind(schema: &Value) -> String {
         return name.rsplit('/').next().unwrap_or(name).into();
     }
     if let Some(words) = schema["enum"].as_array() {
-        return words.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
+        return words
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" | ");
     }
     for several in ["oneOf", "anyOf", "allOf"] {
         if let Some(variants) = schema[several].as_array() {
@@ -214,14 +246,23 @@ fn kind(schema: &Value) -> String {
     };
     match &schema["type"] {
         Value::String(name) => one(name),
-        Value::Array(names) => names.iter().filter_map(Value::as_str).map(one).collect::<Vec<_>>().join(" or "),
+        Value::Array(names) => names
+            .iter()
+            .filter_map(Value::as_str)
+            .map(one)
+            .collect::<Vec<_>>()
+            .join(" or "),
         _ => "anything".into(),
     }
 }
 
 /// The schema of a body or an answer, whatever its media type.
 fn content(described: &Value) -> Option<&Value> {
-    described["content"].as_object()?.values().next()?.get("schema")
+    described["content"]
+        .as_object()?
+        .values()
+        .next()?
+        .get("schema")
 }
 
 fn meaning(status: &str) -> &'static str {
@@ -242,7 +283,12 @@ fn short(path: &str) -> &str {
 }
 
 fn first_sentence(description: &str) -> String {
-    description.split_inclusive(['.', ':', '\n']).next().unwrap_or_default().trim_end_matches(['.', ':', '\n']).to_owned()
+    description
+        .split_inclusive(['.', ':', '\n'])
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(['.', ':', '\n'])
+        .to_owned()
 }
 
 /// Descriptions are written with a little Markdown; backticks are all that shows in plain text.
@@ -269,9 +315,18 @@ mod tests {
 
     #[test]
     fn a_schema_is_said_in_a_few_words() {
-        assert_eq!(kind(&json!({ "type": ["string", "null"], "format": "uuid" })), "string (uuid) or null");
-        assert_eq!(kind(&json!({ "type": "array", "items": { "$ref": "#/components/schemas/Message" } })), "array of Message");
-        assert_eq!(kind(&json!({ "enum": ["open", "done"] })), r#""open" | "done""#);
+        assert_eq!(
+            kind(&json!({ "type": ["string", "null"], "format": "uuid" })),
+            "string (uuid) or null"
+        );
+        assert_eq!(
+            kind(&json!({ "type": "array", "items": { "$ref": "#/components/schemas/Message" } })),
+            "array of Message"
+        );
+        assert_eq!(
+            kind(&json!({ "enum": ["open", "done"] })),
+            r#""open" | "done""#
+        );
     }
 
     #[test]
@@ -281,6 +336,11 @@ mod tests {
             "paths": { "/a/{id}": { "get": { "tags": ["Things"], "description": "Shows <one>. More.", "responses": { "200": {} } } } }
         }))
         .expect("renders");
-        assert!(page.contains("Shows &#60;one&#62;") && page.contains("/a/{id}") && page.contains("Things"), "{page}");
+        assert!(
+            page.contains("Shows &#60;one&#62;")
+                && page.contains("/a/{id}")
+                && page.contains("Things"),
+            "{page}"
+        );
     }
 }

@@ -26,7 +26,9 @@ mod contact;
 mod thread;
 
 pub use contact::{ContactCard, change as change_contact, show as contact};
-pub use thread::{Blocked, Bubble, Consent, StatusControl, Texts, assign, read, reply, show, status};
+pub use thread::{
+    Blocked, Bubble, Consent, StatusControl, Texts, assign, read, reply, show, status,
+};
 
 /// Rows that one page of the list holds.
 const ROWS: i64 = 40;
@@ -238,7 +240,11 @@ pub async fn list(
         }
         Some(id) if id.starts_with("rows-") => {
             let rows = rows(&mut tx, &member, &narrowing, None).await?.0;
-            return Ok(format!(r#"<turbo-frame id="{}">{rows}</turbo-frame>"#, frame_id(&narrowing)).into_html());
+            return Ok(format!(
+                r#"<turbo-frame id="{}">{rows}</turbo-frame>"#,
+                frame_id(&narrowing)
+            )
+            .into_html());
         }
         _ => {}
     }
@@ -308,7 +314,11 @@ async fn rows(
             cursor: Some(cursor.to_string()),
             ..narrowing.clone()
         };
-        let href = format!("{}{}", place.base, next.query(next.tab, next.cursor.as_deref()));
+        let href = format!(
+            "{}{}",
+            place.base,
+            next.query(next.tab, next.cursor.as_deref())
+        );
         (frame_id(&next), href)
     });
     let rows = Rows {
@@ -321,7 +331,13 @@ async fn rows(
 /// A frame is named by the cursor that it continues from. A cursor of ours has only letters, digits, `-` and `_`.
 fn frame_id(narrowing: &Narrowing) -> String {
     let cursor = narrowing.cursor.as_deref().unwrap_or_default();
-    format!("rows-{}", cursor.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_', ""))
+    format!(
+        "rows-{}",
+        cursor.replace(
+            |c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_',
+            ""
+        )
+    )
 }
 
 fn tabs(member: &Member, narrowing: &Narrowing, counts: &Counts) -> Tabs {
@@ -359,28 +375,57 @@ fn empty(narrowing: &Narrowing, is_empty: bool, connected: bool) -> Empty {
         action: None,
     };
     if is_empty && !narrowing.q().is_empty() {
-        return say("search", &format!("Nothing found for “{}”", narrowing.q()), "Search finds any part of a name or a number, in the tab that is open.");
+        return say(
+            "search",
+            &format!("Nothing found for “{}”", narrowing.q()),
+            "Search finds any part of a name or a number, in the tab that is open.",
+        );
     }
     if !connected {
-        return say("inbox", "No texts yet", "Once a number is connected, texts to it land here.");
+        return say(
+            "inbox",
+            "No texts yet",
+            "Once a number is connected, texts to it land here.",
+        );
     }
     match narrowing.tab {
-        Tab::Open => say("check-check", "All done", "New texts land here by themselves."),
-        Tab::Mine => say("user-round", "Nothing assigned to you", "Assign a conversation to yourself to keep it here."),
-        Tab::Pending => say("clock", "Nothing is waiting", "Mark a conversation as pending while you wait for something."),
-        Tab::Done => say("check", "Nothing done yet", "Conversations that you finish are kept here."),
+        Tab::Open => say(
+            "check-check",
+            "All done",
+            "New texts land here by themselves.",
+        ),
+        Tab::Mine => say(
+            "user-round",
+            "Nothing assigned to you",
+            "Assign a conversation to yourself to keep it here.",
+        ),
+        Tab::Pending => say(
+            "clock",
+            "Nothing is waiting",
+            "Mark a conversation as pending while you wait for something.",
+        ),
+        Tab::Done => say(
+            "check",
+            "Nothing done yet",
+            "Conversations that you finish are kept here.",
+        ),
     }
 }
 
 /// The newest page of the list as it is now, for a page that was cut off.
-async fn missed_rows(tx: &mut WorkspaceTx, member: &Member, narrowing: &Narrowing) -> Result<String> {
+async fn missed_rows(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    narrowing: &Narrowing,
+) -> Result<String> {
     let newest = Narrowing {
         cursor: None,
         ..narrowing.clone()
     };
     let found = conversations::list(tx, &newest.filter(member), &newest.span()).await?;
     let complete = found.next_cursor.is_none();
-    Ok(fragments::rows(&found.data, complete).map_err(|error| Error::Internal(error.to_string()))?)
+    Ok(fragments::rows(&found.data, complete)
+        .map_err(|error| Error::Internal(error.to_string()))?)
 }
 
 #[cfg(test)]
@@ -394,7 +439,10 @@ mod tests {
             q: " Maya & co ".into(),
             cursor: None,
         };
-        assert_eq!(narrowing.query(Tab::Pending, None), "?tab=pending&q=Maya+%26+co");
+        assert_eq!(
+            narrowing.query(Tab::Pending, None),
+            "?tab=pending&q=Maya+%26+co"
+        );
         assert_eq!(Narrowing::default().query(Tab::Open, None), "");
     }
 

@@ -14,8 +14,8 @@ use crate::domain::accounts;
 use crate::domain::conversations::{self, Conversation};
 use crate::domain::integrations::Directory;
 use crate::domain::members::{self, Member, Place};
-use crate::domain::messages::receive::{Arrival, Ingest};
 use crate::domain::messages;
+use crate::domain::messages::receive::{Arrival, Ingest};
 use crate::domain::numbers::{self, Number};
 use crate::domain::workspaces;
 use crate::error::{Error, Result};
@@ -68,15 +68,20 @@ async fn handset(app: &App, member: &Member, number: Number, from: &Phone) -> Re
         q: Some(from.to_string()),
         ..conversations::Filter::default()
     };
-    let found: Option<Conversation> =
-        conversations::list(&mut tx, &filter, &Span::default()).await?.data.into_iter().find(|found| found.contact.phone_number == from.as_str());
+    let found: Option<Conversation> = conversations::list(&mut tx, &filter, &Span::default())
+        .await?
+        .data
+        .into_iter()
+        .find(|found| found.contact.phone_number == from.as_str());
     let mut messages = match &found {
         Some(conversation) => {
             let filter = messages::Filter {
                 conversation: Some(conversation.id),
                 ..messages::Filter::default()
             };
-            messages::list(&mut tx, &filter, &Span::default()).await?.data
+            messages::list(&mut tx, &filter, &Span::default())
+                .await?
+                .data
         }
         None => Vec::new(),
     };
@@ -92,7 +97,12 @@ async fn handset(app: &App, member: &Member, number: Number, from: &Phone) -> Re
     })
 }
 
-fn mend(member: &Member, number: Number, typed: String, wrong: String) -> Result<Response, Problem> {
+fn mend(
+    member: &Member,
+    number: Number,
+    typed: String,
+    wrong: String,
+) -> Result<Response, Problem> {
     let mut wrong = wrong;
     if let Some(first) = wrong.get_mut(..1) {
         first.make_ascii_uppercase();
@@ -130,7 +140,10 @@ pub async fn text(
     };
     let body = text.body.replace("\r\n", "\n");
     if !body.trim().is_empty() {
-        let account = directory.integration(number.integration_id).await?.ok_or(Error::NotFound("the number"))?;
+        let account = directory
+            .integration(number.integration_id)
+            .await?
+            .ok_or(Error::NotFound("the number"))?;
         ingest
             .store(Arrival {
                 workspace: account.workspace,
@@ -141,7 +154,10 @@ pub async fn text(
                     provider_sid: format!("SM{}", Uuid::now_v7().simple()),
                     account: account.provider.account().to_owned(),
                     from: from.clone().into(),
-                    to: number.phone_number.parse().map_err(|_| Error::Internal("a number of ours is none".into()))?,
+                    to: number
+                        .phone_number
+                        .parse()
+                        .map_err(|_| Error::Internal("a number of ours is none".into()))?,
                     text: body,
                     media: Vec::new(),
                     opt_out: None,
@@ -150,7 +166,8 @@ pub async fn text(
             })
             .await?;
     }
-    let from: String = form_urlencoded::byte_serialize(from.display(&Region::US).as_bytes()).collect();
+    let from: String =
+        form_urlencoded::byte_serialize(from.display(&Region::US).as_bytes()).collect();
     Ok(Redirect::to(&format!("/sandbox/{id}?from={from}")).into_response())
 }
 

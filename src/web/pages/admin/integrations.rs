@@ -76,17 +76,27 @@ struct ConnectForm {
 }
 
 /// `GET /w/{slug}/admin/integrations`
-pub async fn list(admin: Admin, State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn list(
+    admin: Admin,
+    State(app): State<App>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.seat()).await?;
     if wants_streams(&headers) {
         let list = all(&mut tx, &admin, &app).await?;
-        let html = fragments::replace("integrations", &list).map_err(|error| crate::error::Error::Internal(error.to_string()))?;
+        let html = fragments::swap("integrations", &list)
+            .map_err(|error| crate::error::Error::Internal(error.to_string()))?;
         return Ok(streams(html));
     }
     show(&mut tx, &admin, &app, Form::default()).await
 }
 
-async fn show(tx: &mut WorkspaceTx, admin: &Admin, app: &App, form: Form) -> Result<Response, Problem> {
+async fn show(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    app: &App,
+    form: Form,
+) -> Result<Response, Problem> {
     let counts = conversations::counts(tx).await?;
     let list = all(tx, admin, app).await?;
     Ok(page(&Page {
@@ -105,10 +115,14 @@ async fn all(tx: &mut WorkspaceTx, admin: &Admin, app: &App) -> Result<Integrati
     let numbers = numbers::list(tx).await?;
     let found = integrations::list(tx, admin, &app.config).await?;
     let card = |integration: &Integration| {
-        let own = numbers.iter().filter(|number| number.integration_id == integration.id);
+        let own = numbers
+            .iter()
+            .filter(|number| number.integration_id == integration.id);
         partial(&Card {
             integration,
-            numbers: own.map(|number| partial(&NumberRow { number })).collect::<Result<_>>()?,
+            numbers: own
+                .map(|number| partial(&NumberRow { number }))
+                .collect::<Result<_>>()?,
         })
     };
     Ok(Integrations {
@@ -128,7 +142,11 @@ pub struct Typed {
 }
 
 /// `POST /w/{slug}/admin/integrations`
-pub async fn connect(admin: Admin, State(app): State<App>, Posted(typed): Posted<Typed>) -> Result<Response, Problem> {
+pub async fn connect(
+    admin: Admin,
+    State(app): State<App>,
+    Posted(typed): Posted<Typed>,
+) -> Result<Response, Problem> {
     let form = Form::default()
         .with("provider", &typed.provider)
         .with("name", &typed.name)
@@ -138,14 +156,18 @@ pub async fn connect(admin: Admin, State(app): State<App>, Posted(typed): Posted
         name: Some(typed.name).filter(|name| !is_sandbox && !name.trim().is_empty()),
         credentials: match is_sandbox {
             true => serde_json::json!({}),
-            false => serde_json::json!({ "account_sid": typed.account_sid.trim(), "auth_token": typed.auth_token.trim() }),
+            false => {
+                serde_json::json!({ "account_sid": typed.account_sid.trim(), "auth_token": typed.auth_token.trim() })
+            }
         },
         provider: typed.provider,
     };
     match integrations::connect(&app, &admin, wanted).await {
         Ok(_) => Ok(Redirect::to(&format!("/w/{}/admin/integrations", admin.slug)).into_response()),
         Err(error) => {
-            let form = form.refused(error)?.gather(&["name", "account_sid", "auth_token"]);
+            let form = form
+                .refused(error)?
+                .gather(&["name", "account_sid", "auth_token"]);
             let mut tx = app.db.workspace(admin.seat()).await?;
             let shown = show(&mut tx, &admin, &app, form).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())

@@ -33,12 +33,18 @@ pub struct Details<'a> {
 }
 
 impl<'a> Details<'a> {
-    pub async fn new(tx: &mut WorkspaceTx, conversation: &'a Conversation, place: &'a Place) -> Result<Self> {
+    pub async fn new(
+        tx: &mut WorkspaceTx,
+        conversation: &'a Conversation,
+        place: &'a Place,
+    ) -> Result<Self> {
         let filter = Filter {
             contact: Some(conversation.contact_id),
             ..Filter::default()
         };
-        let mut others = conversations::list(tx, &filter, &Span::default()).await?.data;
+        let mut others = conversations::list(tx, &filter, &Span::default())
+            .await?
+            .data;
         others.retain(|other| other.id != conversation.id);
         Ok(Self {
             consent: partial(&Consent { conversation })?,
@@ -98,7 +104,12 @@ pub async fn show(
     whole(&mut tx, &member, conversation, form).await
 }
 
-async fn whole(tx: &mut WorkspaceTx, member: &Member, conversation: Conversation, form: Form) -> Result<Response, Problem> {
+async fn whole(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    conversation: Conversation,
+    form: Form,
+) -> Result<Response, Problem> {
     let counts = conversations::counts(tx).await?;
     let back = format!("/w/{}/inbox/{}", member.slug, conversation.id);
     Ok(page(&ContactPage {
@@ -132,7 +143,10 @@ pub async fn change(
     let conversation = conversations::find(&mut tx, conversation_id).await?;
     let back = format!("/w/{}/inbox/{conversation_id}", member.slug);
     let notes = typed.notes.replace("\r\n", "\n");
-    let form = Form::default().with("name", &typed.name).with("email", &typed.email).with("notes", &notes);
+    let form = Form::default()
+        .with("name", &typed.name)
+        .with("email", &typed.email)
+        .with("notes", &notes);
     let wanted = Change {
         name: Some(typed.name),
         email: Some(typed.email),
@@ -143,7 +157,9 @@ pub async fn change(
         Ok(contact) => {
             tx.commit().await?;
             if wants_streams(&headers) {
-                return Ok(streams(fragments::contact_changed(&contact).map_err(internal)?));
+                return Ok(streams(
+                    fragments::contact_changed(&contact).map_err(internal)?,
+                ));
             }
             Ok(Redirect::to(&back).into_response())
         }
@@ -154,7 +170,8 @@ pub async fn change(
                 return Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response());
             }
             let action = format!("{back}/contact");
-            let html = fragments::replace("contact-form", &ContactForm { action, form }).map_err(internal)?;
+            let html =
+                fragments::swap("contact-form", &ContactForm { action, form }).map_err(internal)?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, streams(html)).into_response())
         }
     }

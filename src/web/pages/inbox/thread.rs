@@ -75,14 +75,21 @@ struct Text {
 
 impl Texts {
     /// `newest_first`, as lists come. Of theirs, the last `unread` have not been seen.
-    pub fn new(newest_first: &[Message], unread: i32, older: Option<(String, String)>) -> Result<Self> {
+    pub fn new(
+        newest_first: &[Message],
+        unread: i32,
+        older: Option<(String, String)>,
+    ) -> Result<Self> {
         let messages: Vec<&Message> = newest_first.iter().rev().collect();
         let first_unread = first_unread(&messages, unread);
         let mut day = None;
         let mut texts = Vec::with_capacity(messages.len());
         for (i, message) in messages.iter().enumerate() {
-            let begins = day.replace(message.created_at.date_naive()) != Some(message.created_at.date_naive());
-            let next = messages.get(i + 1).filter(|next| first_unread != Some(next.id));
+            let begins = day.replace(message.created_at.date_naive())
+                != Some(message.created_at.date_naive());
+            let next = messages
+                .get(i + 1)
+                .filter(|next| first_unread != Some(next.id));
             texts.push(Text {
                 day: begins.then(|| message.created_at.format("%A, %-d %B").to_string()),
                 first_unread: first_unread == Some(message.id),
@@ -98,7 +105,10 @@ impl Texts {
 
 fn first_unread(messages: &[&Message], unread: i32) -> Option<MessageId> {
     let unread = usize::try_from(unread).unwrap_or(0);
-    let theirs = messages.iter().rev().filter(|message| message.direction == messages::Direction::Inbound);
+    let theirs = messages
+        .iter()
+        .rev()
+        .filter(|message| message.direction == messages::Direction::Inbound);
     theirs.take(unread).last().map(|message| message.id)
 }
 
@@ -129,12 +139,17 @@ struct State_<'a> {
 
 impl Bubble<'_> {
     fn state(&self) -> HtmlSafeOutput<State_<'_>> {
-        HtmlSafeOutput(State_ { message: self.message })
+        HtmlSafeOutput(State_ {
+            message: self.message,
+        })
     }
 
     /// On its way: not yet with the carrier.
     fn waiting(&self) -> bool {
-        matches!(self.message.status, Status::Scheduled | Status::Queued | Status::Sending)
+        matches!(
+            self.message.status,
+            Status::Scheduled | Status::Queued | Status::Sending
+        )
     }
 
     /// Its state is said even in the middle of a run.
@@ -150,7 +165,10 @@ impl Bubble<'_> {
     fn jumbo(&self) -> bool {
         let text = self.message.content.trim();
         let is_emoji = |c: char| matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}' | '\u{fe0f}' | '\u{200d}');
-        !self.message.is_note() && text.chars().count() <= 8 && text.chars().any(|c| c > '\u{2600}') && text.chars().all(is_emoji)
+        !self.message.is_note()
+            && text.chars().count() <= 8
+            && text.chars().any(|c| c > '\u{2600}')
+            && text.chars().all(is_emoji)
     }
 
     fn text(&self) -> HtmlSafeOutput<String> {
@@ -165,18 +183,26 @@ fn linked(text: &str) -> String {
     for piece in text.split_inclusive(char::is_whitespace) {
         let word = piece.trim_end();
         let is_address = ["https://", "http://", "www."].iter().any(|start| {
-            word.len() > start.len() && word.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start))
+            word.len() > start.len()
+                && word
+                    .get(..start.len())
+                    .is_some_and(|found| found.eq_ignore_ascii_case(start))
         });
         if !is_address {
             let _ = write!(html, "{}", escaped(piece));
             continue;
         }
         // A full stop after an address belongs to the sentence; so does a bracket that was not opened in it.
-        let mut address = word.trim_end_matches(['.', ',', ';', ':', '!', '?', '"', '\'', '…', '”', '’']);
+        let mut address =
+            word.trim_end_matches(['.', ',', ';', ':', '!', '?', '"', '\'', '…', '”', '’']);
         if address.ends_with(')') && !address.contains('(') {
             address = address.trim_end_matches([')', '.', ',']);
         }
-        let scheme = if address.to_ascii_lowercase().starts_with("www.") { "https://" } else { "" };
+        let scheme = if address.to_ascii_lowercase().starts_with("www.") {
+            "https://"
+        } else {
+            ""
+        };
         let rest = &piece[address.len()..];
         let _ = write!(
             html,
@@ -247,10 +273,28 @@ pub async fn show(
             Ok(format!(r#"<turbo-frame id="{id}">{texts}</turbo-frame>"#).into_html())
         }
         Some("conversation") => {
-            let pane = open(&mut tx, &member, conversation, place, looking.before, Answer::default()).await?;
+            let pane = open(
+                &mut tx,
+                &member,
+                conversation,
+                place,
+                looking.before,
+                Answer::default(),
+            )
+            .await?;
             Ok(page(&pane)?.into_response())
         }
-        _ => whole(&mut tx, &member, conversation, &narrowing, looking.before, Answer::default()).await,
+        _ => {
+            whole(
+                &mut tx,
+                &member,
+                conversation,
+                &narrowing,
+                looking.before,
+                Answer::default(),
+            )
+            .await
+        }
     }
 }
 
@@ -270,7 +314,15 @@ async fn whole(
     answer: Answer,
 ) -> Result<Response, Problem> {
     let (shell, list, _) = list_pane(tx, member, narrowing, Some(conversation.id)).await?;
-    let pane = open(tx, member, conversation, Place::new(member, narrowing), before, answer).await?;
+    let pane = open(
+        tx,
+        member,
+        conversation,
+        Place::new(member, narrowing),
+        before,
+        answer,
+    )
+    .await?;
     Ok(page(&Index {
         shell,
         list,
@@ -295,9 +347,15 @@ async fn open(
     Ok(Pane {
         me: member.user(),
         colleagues,
-        status: partial(&StatusControl { conversation: &conversation })?,
-        blocked: partial(&Blocked { conversation: &conversation })?,
-        unusable: !numbers.iter().any(|number| number.id == conversation.number_id && can_send(number)),
+        status: partial(&StatusControl {
+            conversation: &conversation,
+        })?,
+        blocked: partial(&Blocked {
+            conversation: &conversation,
+        })?,
+        unusable: !numbers
+            .iter()
+            .any(|number| number.id == conversation.number_id && can_send(number)),
         texts,
         newest,
         key: Uuid::now_v7(),
@@ -326,7 +384,11 @@ async fn texts(
     place: &Place,
     before: Option<String>,
 ) -> Result<(Partial, Option<MessageId>)> {
-    let unread = if before.is_none() { conversation.unread_count } else { 0 };
+    let unread = if before.is_none() {
+        conversation.unread_count
+    } else {
+        0
+    };
     let span = Span {
         limit: Some(TEXTS),
         cursor: before,
@@ -334,14 +396,26 @@ async fn texts(
     let found = messages::list(tx, &of(conversation.id), &span).await?;
     let older = found.next_cursor.map(|cursor| {
         let cursor = cursor.to_string();
-        (frame_id(&cursor), format!("{}/{}?before={cursor}", place.base, conversation.id))
+        (
+            frame_id(&cursor),
+            format!("{}/{}?before={cursor}", place.base, conversation.id),
+        )
     });
     let texts = Texts::new(&found.data, unread, older)?;
-    Ok((partial(&texts)?, found.data.first().map(|message| message.id)))
+    Ok((
+        partial(&texts)?,
+        found.data.first().map(|message| message.id),
+    ))
 }
 
 fn frame_id(cursor: &str) -> String {
-    format!("texts-{}", cursor.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_', ""))
+    format!(
+        "texts-{}",
+        cursor.replace(
+            |c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_',
+            ""
+        )
+    )
 }
 
 fn internal(error: askama::Error) -> Error {
@@ -377,7 +451,9 @@ pub async fn reply(
             let conversation = conversations::find(&mut tx, conversation_id).await?;
             tx.commit().await?;
             if wants_streams(&headers) {
-                return Ok(streams(fragments::message_added(&sent.message, &conversation).map_err(internal)?));
+                return Ok(streams(
+                    fragments::message_added(&sent.message, &conversation).map_err(internal)?,
+                ));
             }
             Ok(back(&member, conversation_id))
         }
@@ -395,13 +471,19 @@ async fn refuse(
     error: Error,
 ) -> Result<Response, Problem> {
     let problem = Problem::from(error);
-    let mendable = problem.status.is_client_error() && problem.status != StatusCode::UNAUTHORIZED && problem.status != StatusCode::NOT_FOUND;
+    let mendable = problem.status.is_client_error()
+        && problem.status != StatusCode::UNAUTHORIZED
+        && problem.status != StatusCode::NOT_FOUND;
     if !mendable {
         return Err(problem);
     }
-    let reason = problem.errors.first().map_or(problem.detail, |wrong| wrong.message.clone());
+    let reason = problem
+        .errors
+        .first()
+        .map_or(problem.detail, |wrong| wrong.message.clone());
     if wants_streams(headers) {
-        let html = fragments::refused(&reply.idempotency_key, problem.code, &reason).map_err(internal)?;
+        let html =
+            fragments::refused(&reply.idempotency_key, problem.code, &reason).map_err(internal)?;
         return Ok((problem.status, streams(html)).into_response());
     }
     let mut tx = app.db.workspace(member.seat()).await?;
@@ -410,7 +492,15 @@ async fn refuse(
         draft: reply.content,
         notice: Some(reason),
     };
-    let shown = whole(&mut tx, member, conversation, &Narrowing::default(), None, answer).await?;
+    let shown = whole(
+        &mut tx,
+        member,
+        conversation,
+        &Narrowing::default(),
+        None,
+        answer,
+    )
+    .await?;
     Ok((problem.status, shown).into_response())
 }
 
@@ -419,7 +509,11 @@ fn back(member: &Member, conversation: ConversationId) -> Response {
 }
 
 /// `POST …/read`
-pub async fn read(member: Member, State(app): State<App>, Path(Of { conversation_id }): Path<Of>) -> Result<Response, Problem> {
+pub async fn read(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { conversation_id }): Path<Of>,
+) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     conversations::mark_read(&mut tx, conversation_id).await?;
     tx.commit().await?;
@@ -461,7 +555,10 @@ pub async fn assign(
 ) -> Result<Response, Problem> {
     let assignee = match assignee_id.as_str() {
         "" => None,
-        id => Some(id.parse().map_err(|_| Error::field("assignee_id", "not a member of this workspace"))?),
+        id => Some(
+            id.parse()
+                .map_err(|_| Error::field("assignee_id", "not a member of this workspace"))?,
+        ),
     };
     let change = Change {
         assignee_id: Some(assignee),
@@ -481,7 +578,9 @@ async fn update(
     let conversation = conversations::update(&mut tx, conversation_id, change).await?;
     tx.commit().await?;
     if wants_streams(&headers) {
-        return Ok(streams(fragments::conversation_changed(&conversation).map_err(internal)?));
+        return Ok(streams(
+            fragments::conversation_changed(&conversation).map_err(internal)?,
+        ));
     }
     Ok(back(&member, conversation_id))
 }
@@ -493,12 +592,26 @@ mod tests {
     #[test]
     fn links_are_links_and_nothing_else_is() {
         let link = |address: &str, shown: &str| {
-            format!(r#"<a href="{address}" target="_blank" rel="noopener noreferrer nofollow">{shown}</a>"#)
+            format!(
+                r#"<a href="{address}" target="_blank" rel="noopener noreferrer nofollow">{shown}</a>"#
+            )
         };
-        assert_eq!(linked("See https://a.test/b?c=1."), format!("See {}.", link("https://a.test/b?c=1", "https://a.test/b?c=1")));
+        assert_eq!(
+            linked("See https://a.test/b?c=1."),
+            format!(
+                "See {}.",
+                link("https://a.test/b?c=1", "https://a.test/b?c=1")
+            )
+        );
         assert_eq!(linked("(www.a.test)\nok"), "(www.a.test)\nok");
-        assert_eq!(linked("www.a.test)\nok"), format!("{})\nok", link("https://www.a.test", "www.a.test")));
-        assert_eq!(linked("javascript:alert(1) <b>"), "javascript:alert(1) &#60;b&#62;");
+        assert_eq!(
+            linked("www.a.test)\nok"),
+            format!("{})\nok", link("https://www.a.test", "www.a.test"))
+        );
+        assert_eq!(
+            linked("javascript:alert(1) <b>"),
+            "javascript:alert(1) &#60;b&#62;"
+        );
         assert!(!linked("https://a.test/\"onclick=\"x").contains("\"onclick"));
     }
 }
