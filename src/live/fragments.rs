@@ -38,11 +38,11 @@ pub fn contact_changed(contact: &Contact) -> Result<String, Error> {
     let id = contact.id;
     Ok(everywhere(&format!("[data-name-of='{id}']"), &name)
         + &everywhere(&format!("[data-avatar-of='{id}']"), &letters)
-        + &replace(&format!("contact-{id}"), &ContactCard { contact })?)
+        + &swap(&format!("contact-{id}"), &ContactCard { contact })?)
 }
 
 pub fn number_changed(number: &Number) -> Result<String, Error> {
-    replace(&format!("number-{}", number.id), &NumberRow { number })
+    swap(&format!("number-{}", number.id), &NumberRow { number })
 }
 
 /// The page that hears it knows its members' names, and who it is itself.
@@ -94,9 +94,10 @@ pub fn refused(client_ref: &str, code: &str, reason: &str) -> Result<String, Err
     ))
 }
 
-pub fn replace(id: &str, partial: &impl Template) -> Result<String, Error> {
+/// In place of what has this id.
+pub fn swap(id: &str, partial: &impl Template) -> Result<String, Error> {
     Ok(format!(
-        r#"<turbo-stream action="replace" target="{id}"><template>{}</template></turbo-stream>"#,
+        r#"<turbo-stream action="swap" target="{id}"><template>{}</template></turbo-stream>"#,
         partial.render()?
     ))
 }
@@ -132,9 +133,9 @@ fn bare_row(conversation: &Conversation) -> Result<String, Error> {
 fn standing(conversation: &Conversation) -> Result<String, Error> {
     let id = conversation.id;
     Ok(
-        replace(&format!("status-{id}"), &StatusControl { conversation })?
-            + &replace(&format!("blocked-{id}"), &Blocked { conversation })?
-            + &replace(&format!("consent-{id}"), &Consent { conversation })?,
+        swap(&format!("status-{id}"), &StatusControl { conversation })?
+            + &swap(&format!("blocked-{id}"), &Blocked { conversation })?
+            + &swap(&format!("consent-{id}"), &Consent { conversation })?,
     )
 }
 

@@ -84,7 +84,7 @@ pub async fn list(
     let mut tx = app.db.workspace(admin.seat()).await?;
     if wants_streams(&headers) {
         let list = all(&mut tx, &admin, &app).await?;
-        let html = fragments::replace("integrations", &list)
+        let html = fragments::swap("integrations", &list)
             .map_err(|error| crate::error::Error::Internal(error.to_string()))?;
         return Ok(streams(html));
     }

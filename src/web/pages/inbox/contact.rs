@@ -170,8 +170,8 @@ pub async fn change(
                 return Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response());
             }
             let action = format!("{back}/contact");
-            let html = fragments::replace("contact-form", &ContactForm { action, form })
-                .map_err(internal)?;
+            let html =
+                fragments::swap("contact-form", &ContactForm { action, form }).map_err(internal)?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, streams(html)).into_response())
         }
     }
