@@ -108,6 +108,8 @@ impl Driver {
             "--no-default-browser-check",
             "--no-first-run",
             "--lang=en-US",
+            // A desk with a mouse, whatever machine this is.
+            "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
             "--window-size=1440,900",
             &format!("--user-data-dir={}", profile.display()),
         ];

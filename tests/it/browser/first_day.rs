@@ -67,3 +67,32 @@ async fn from_the_first_start_to_delivered() {
     assert_eq!(count, 1, "the bubble that was shown at once settled in place");
     assert_eq!(jo.measures("document.body.loadedOnce").await, true, "all of it without a reload");
 }
+
+#[tokio::test]
+async fn what_twilio_refuses_is_said_beside_the_form_and_nothing_is_stored() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    hub.twilio.account(ACCOUNT, TOKEN).number(FRONT_DESK);
+    let jo = Browser::start(&hub.url("")).await;
+    jo.foresees("status of 422");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens("/w/harbor-dental/admin/integrations").await;
+    let wrong = "ffffffffffffffffffffffffffffffff";
+    jo.fills("Name", "Main line").await;
+    jo.fills("Account SID", ACCOUNT).await;
+    jo.fills("Auth Token", wrong).await;
+    jo.clicks("Connect Twilio").await;
+
+    jo.sees_in(".connect", "Twilio").await;
+    jo.finds(".connect .error, .connect .notice.bad").await;
+    jo.notices("what was typed is kept", &format!("account_sid.value === '{ACCOUNT}' && document.querySelector('#name').value === 'Main line'")).await;
+    jo.notices("the token is not", "auth_token.value === ''").await;
+    assert!(!jo.source().await.contains(wrong));
+    assert_eq!(hub.count("select count(*) from integrations").await, 0);
+    assert_eq!(hub.count("select count(*) from numbers").await, 0);
+
+    // And it is mended on the spot.
+    jo.fills("Auth Token", TOKEN).await;
+    jo.clicks("Connect Twilio").await;
+    jo.sees_in(".number", "(628) 555-0100").await;
+}

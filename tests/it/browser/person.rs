@@ -95,14 +95,14 @@ impl Browser {
 
     #[track_caller]
     pub fn sees_in<'a>(&'a self, selector: &'a str, text: &'a str) -> Doing<'a> {
-        let script = visible("return [...document.querySelectorAll(arguments[0])].some((it) => words(it).includes(arguments[1]))");
+        let script = visible("return [...document.querySelectorAll(arguments[0])].some((it) => seen(it) && words(it).includes(arguments[1]))");
         self.wait(format!("sees “{text}” in {selector}"), &script, json!([selector, text]))
     }
 
     /// Waits until `text` has gone. Show first that it could be there.
     #[track_caller]
     pub fn misses<'a>(&'a self, selector: &'a str, text: &'a str) -> Doing<'a> {
-        let script = visible("return ![...document.querySelectorAll(arguments[0])].some((it) => words(it).includes(arguments[1]))");
+        let script = visible("return ![...document.querySelectorAll(arguments[0])].some((it) => seen(it) && words(it).includes(arguments[1]))");
         self.wait(format!("sees no “{text}” in {selector}"), &script, json!([selector, text]))
     }
 
@@ -170,6 +170,48 @@ impl Browser {
 
     pub async fn presses(&self, key: Key) {
         self.types(&char::from(key).to_string()).await;
+    }
+
+    /// Goes on with Tab until the control of this name has the focus, and shows it.
+    #[track_caller]
+    pub fn tabs_to<'a>(&'a self, name: &'a str) -> Doing<'a> {
+        let at = Location::caller();
+        Box::pin(async move {
+            for _ in 0..40 {
+                self.presses(Key::Tab).await;
+                if self.shows_its_focus().await.contains(name) {
+                    return;
+                }
+            }
+            panic!("{at}: Tab never comes to “{name}”");
+        })
+    }
+
+    /// The name of what has the focus; it must be seen to have it, once all has faded in.
+    pub async fn shows_its_focus(&self) -> String {
+        let script = visible("
+            const it = document.activeElement
+            if (it === document.body || it === document.documentElement) return ['', true]
+            const marked = (it) => getComputedStyle(it).outlineStyle !== 'none' || getComputedStyle(it).boxShadow !== 'none'
+            const around = it.parentElement.closest('form, label')
+            const shows = it.matches(':focus-visible') && [it, ...it.children, ...(around ? [around] : [])].some(marked)
+            return [it.labels?.length ? words(it.labels[0]) : called(it), shows]");
+        let since = Instant::now();
+        loop {
+            let answer = self.ask(&script, json!([])).await.unwrap();
+            let name = answer[0].as_str().unwrap().to_owned();
+            if answer[1] == true {
+                return name;
+            }
+            assert!(since.elapsed() < PATIENCE, "“{name}” does not show that it has the focus");
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
+    #[track_caller]
+    pub fn has_focus_on<'a>(&'a self, name: &'a str) -> Doing<'a> {
+        let script = visible("return named(document.activeElement, arguments[0])");
+        self.wait(format!("has the focus on “{name}”"), &script, json!([name]))
     }
 
     /// As wide and as high as a phone, or any other screen.
