@@ -3,12 +3,14 @@
 //! From the doors down to the ground; arrows point down this page only.
 
 // ── doors: they translate, they decide nothing ──
-pub mod live; //      the WebSocket: rooms, frames, fragments
-pub mod web; //       every route; JSON, pages and the providers' webhooks
+pub mod web; //       every route; JSON, pages, the WebSocket, the providers' webhooks
 pub mod workers; //   what happens by itself: the sender
+
 // ── domain: nouns and verbs of the trade ──
-pub mod app;
-pub mod domain; //    accounts ← workspaces ← members ← numbers, contacts ← conversations ← messages //       the handles that doors, workers and outward verbs hold
+pub mod domain; //    accounts ← workspaces ← members ← numbers, contacts ← conversations ← messages
+
+pub mod app; //       the handles that doors, workers and outward verbs hold
+
 // ── ground: knows no tenant's business ──
 pub mod config; //    every setting, read once
 pub mod db; //        WorkspaceTx, SystemTx; migrations; the embedded PostgreSQL
@@ -38,9 +40,9 @@ use crate::domain::integrations::Directory;
 use crate::domain::messages::receive::Ingest;
 use crate::events::Bus;
 use crate::keys::{MasterKeys, Tokens};
-use crate::live::Hub;
 use crate::providers::{Hosts, Providers};
 use crate::web::Doors;
+use crate::web::live::Hub;
 use crate::workers::sender::Sender;
 
 /// How long requests under way may take once the server stops.

@@ -31,6 +31,7 @@ use crate::ids::{UserId, WorkspaceId};
 pub mod accounts;
 pub mod admin;
 pub mod docs;
+pub mod fragments;
 pub mod inbox;
 pub mod problem;
 pub mod sandbox;

@@ -1,7 +1,6 @@
 //! What happens is seen at once, by those who may see it.
 
-use std::time::Duration;
-
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::hub::{FRONT_DESK, Hub, MAYA, Person};
@@ -187,16 +186,18 @@ async fn rubbish_is_answered_and_the_socket_stays() {
 async fn who_falls_behind_is_told_to_fetch_again() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let mut slow = harbor.admin.listens(&harbor).await;
-    // Frames of a megabyte in all: more than the socket's buffers and the queue take while nobody reads.
-    let long = "я".repeat(1_600);
-    for _ in 0..40 {
-        let texts = (0..50).map(|_| hub.twilio.text(MAYA, FRONT_DESK, &long));
-        futures_util::future::join_all(texts).await;
+    let mut slow = harbor.admin.slow_socket().await;
+    slow.says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
+        .await;
+    slow.hears("workspace_joined").await;
+    // Eight megabytes of frames: more than the system's buffers and the socket's queue take while nobody reads.
+    let contact = harbor.hears(MAYA, "Hi").await["contact_id"].clone();
+    let path = harbor.path(&format!("/contacts/{}", contact.as_str().unwrap()));
+    let notes = json!({"notes": "👋".repeat(5_000)});
+    for _ in 0..8 {
+        join_all((0..50).map(|_| harbor.admin.patch(&path, notes.clone()))).await;
     }
-    tokio::time::timeout(Duration::from_secs(10), slow.hears("resync"))
-        .await
-        .expect("a resync");
+    slow.hears("resync").await;
     // And after it everything is heard again.
     hub.twilio.text(MAYA, FRONT_DESK, "Fresh").await;
     loop {

@@ -7,9 +7,14 @@
 
 mod emulator;
 mod hub;
+mod process;
 
 mod accounts;
+mod cli;
+mod crash;
+mod demo;
 mod embedded;
+mod fuzz;
 mod isolation;
 mod live;
 mod main_job;

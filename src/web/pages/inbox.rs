@@ -18,7 +18,7 @@ use crate::domain::numbers;
 use crate::error::{Error, Result};
 use crate::ids::ConversationId;
 use crate::listing::Span;
-use crate::live::fragments;
+use crate::web::pages::fragments;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 

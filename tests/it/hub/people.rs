@@ -106,10 +106,34 @@ impl Person {
         self.try_socket(None).await.unwrap()
     }
 
+    /// A socket whose receiver is slow: hardly anything waits for it on the way.
+    pub async fn slow_socket(&self) -> Frames {
+        let request = self.upgrade(None).unwrap();
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 * 1024).unwrap();
+        let address = self.base.strip_prefix("http://").unwrap().parse().unwrap();
+        let stream = socket.connect(address).await.unwrap();
+        let stream = tokio_tungstenite::MaybeTlsStream::Plain(stream);
+        Frames(
+            tokio_tungstenite::client_async(request, stream)
+                .await
+                .unwrap()
+                .0,
+        )
+    }
+
     pub async fn try_socket(
         &self,
         protocol: Option<&str>,
     ) -> Result<Frames, tokio_tungstenite::tungstenite::Error> {
+        let (socket, _) = tokio_tungstenite::connect_async(self.upgrade(protocol)?).await?;
+        Ok(Frames(socket))
+    }
+
+    fn upgrade(
+        &self,
+        protocol: Option<&str>,
+    ) -> Result<http::Request<()>, tokio_tungstenite::tungstenite::Error> {
         let mut request =
             format!("{}/ws", self.base.replace("http://", "ws://")).into_client_request()?;
         if let Some(token) = &self.token {
@@ -122,8 +146,7 @@ impl Person {
                 .headers_mut()
                 .insert("sec-websocket-protocol", value);
         }
-        let (socket, _) = tokio_tungstenite::connect_async(request).await?;
-        Ok(Frames(socket))
+        Ok(request)
     }
 
     /// An open socket in the workspace's room.

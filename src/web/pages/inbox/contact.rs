@@ -15,7 +15,7 @@ use crate::domain::conversations::{self, Conversation, Filter};
 use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::listing::Span;
-use crate::live::fragments;
+use crate::web::pages::fragments;
 use crate::web::pages::{Form, Partial, Shell, page, partial, streams, wants_streams};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};

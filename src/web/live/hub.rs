@@ -10,7 +10,6 @@ use axum::extract::ws::Utf8Bytes;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Notify, mpsc};
 
-use super::fragments;
 use super::frames::Frame;
 use crate::db::Db;
 use crate::domain::contacts;
@@ -20,6 +19,7 @@ use crate::domain::numbers::{self, Visible};
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, SessionId, UserId, WorkspaceId};
+use crate::web::pages::fragments;
 
 /// Frames that may wait for one connection.
 const QUEUE: usize = 64;
