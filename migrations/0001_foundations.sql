@@ -34,12 +34,12 @@ create function current_user_id() returns uuid
 
 grant execute on function current_workspace(), current_user_id() to messagehub_people, messagehub_system;
 
--- E.164, a short code, or an alphanumeric sender name (at most 11 characters with a letter among them).
+-- E.164, a short code, or a sender's name: at most 11 characters of any script that are not all digits.
 create function is_address(address text) returns boolean
     language sql immutable strict parallel safe
-    return address ~ '^\+[1-9][0-9]{4,14}$'
+    return address ~ '^\+[1-9][0-9]{2,14}$'
         or address ~ '^[0-9]{3,8}$'
-        or (address ~ '^[A-Za-z0-9 &_.+-]{1,11}$' and address ~ '[A-Za-z]');
+        or (char_length(address) between 1 and 11 and address !~ '^[+0-9]*$' and address !~ '[\x01-\x1f]');
 grant execute on function is_address(text) to messagehub_people, messagehub_system;
 
 -- Row-level security, forced, on a table with a workspace_id. People see and write rows of the workspace they work in,

@@ -152,3 +152,19 @@ create function media_of(workspace uuid, message uuid, kind text) returns jsonb
            from message_media d
           where d.workspace_id = workspace and d.message_id = message), '[]'::jsonb) end;
 grant execute on function media_of(uuid, uuid, text) to messagehub_people, messagehub_system;
+
+-- The contact with this number, made if there is none. Whoever may text a number may not see everybody who has been
+-- texted from other numbers, so the answer is the id and no more.
+create function meet_contact(new_id uuid, phone text) returns uuid
+    language sql volatile security definer set search_path = public, pg_temp
+begin atomic
+    insert into contacts (workspace_id, id, phone_number, created_by)
+    select my_workspace(), new_id, phone, current_user_id()
+     where my_workspace() is not null
+        on conflict (workspace_id, phone_number) do update set phone_number = excluded.phone_number
+    returning id;
+end;
+grant execute on function meet_contact(uuid, text) to messagehub_people;
+grant create on schema public to messagehub_system;
+alter function meet_contact(uuid, text) owner to messagehub_system;
+revoke create on schema public from messagehub_system;

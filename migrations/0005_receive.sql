@@ -34,7 +34,6 @@ begin
      order by t.workspace, c.id, t.number
         on conflict do nothing;
 
-    return query
     with arrived as (
         select t.place, t.workspace, t.integration, t.number, t.provider, t.provider_sid, t.content, t.preview,
                t.segments, t.media, t.message, c.id as contact, v.id as conversation
@@ -65,23 +64,30 @@ begin
           from arrived a
           join added n on n.workspace_id = a.workspace and n.id = a.message
          group by a.workspace, a.conversation
-    ), touched as (
-        update conversations v
-           set unread_count = v.unread_count + g.texts,
-               status = 'open', snoozed_until = null,
-               last_message_at = now(), last_message_preview = l.preview, last_message_direction = 'inbound',
-               last_message_status = 'received', last_message_id = l.message, updated_at = now()
-          from grown g
-          join arrived l on l.workspace = g.workspace and l.conversation = g.conversation and l.place = g.last
-         where v.workspace_id = g.workspace and v.id = g.conversation
     )
-    select a.place, n.id is not null,
-           coalesce(n.id, (select m.id from messages m
-                            where m.workspace_id = a.workspace and m.integration_id = a.integration
-                              and m.provider_sid = a.provider_sid)),
-           a.conversation
-      from arrived a
-      left join added n on n.workspace_id = a.workspace and n.id = a.message;
+    update conversations v
+       set unread_count = v.unread_count + g.texts,
+           status = 'open', snoozed_until = null,
+           last_message_at = now(), last_message_preview = l.preview, last_message_direction = 'inbound',
+           last_message_status = 'received', last_message_id = l.message, updated_at = now()
+      from grown g
+      join arrived l on l.workspace = g.workspace and l.conversation = g.conversation and l.place = g.last
+     where v.workspace_id = g.workspace and v.id = g.conversation;
+
+    -- To the minute is enough for people, and spares the row that every text of a number would wait for.
+    update numbers n
+       set last_inbound_at = now()
+      from (select distinct t.workspace, t.number from unnest(workspaces, numbers) as t (workspace, number)) as heard
+     where n.workspace_id = heard.workspace and n.id = heard.number
+       and (n.last_inbound_at is null or n.last_inbound_at < now() - interval '1 minute');
+
+    -- A statement of its own, so that it sees what the one before stored, and what others did meanwhile.
+    return query
+    select t.place, m.id = t.message, m.id, m.conversation_id
+      from unnest(workspaces, integrations, provider_sids, message_ids)
+           with ordinality as t (workspace, integration, provider_sid, message, place)
+      join messages m on m.workspace_id = t.workspace and m.integration_id = t.integration
+                     and m.provider_sid = t.provider_sid;
 end $$;
 grant execute on function receive_texts(uuid[], uuid[], uuid[], text[], text[], text[], text[], text[], smallint[],
                                         jsonb[], uuid[], uuid[], uuid[]) to messagehub_system;

@@ -10,7 +10,7 @@ use messagehub::db::embedded::Embedded;
 use messagehub::db::migrate;
 use messagehub::domain::members::Role;
 use messagehub::domain::{accounts, demo};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -132,13 +132,16 @@ async fn serve(config: Config, database: PgConnectOptions, options: &Serve) -> a
     } else {
         None
     };
-    let server = messagehub::start(app, listener)?;
+    let mut server = messagehub::start(app, listener)?;
+    server.send();
     tracing::info!(address = %server.address, "listening");
     println!("MessageHub is at {}", server.app.config.public("/"));
     if let Some(demo) = demo {
         println!(
-            "Sign in as {} with the password {}",
-            demo.email, demo.password
+            "Sign in as {} with the password {} (the agents {} have it too)",
+            demo.email,
+            demo.password.expose_secret(),
+            demo.agents.join(" and "),
         );
     }
     tokio::select! {
@@ -177,7 +180,7 @@ async fn create_user(
         Some(_) => println!("{email} was created"),
         None => println!(
             "{email} was created with the password {}",
-            secrecy::ExposeSecret::expose_secret(&password)
+            password.expose_secret()
         ),
     }
     app.db.close().await;

@@ -208,9 +208,23 @@ impl Config {
         self.base_url.scheme() == "https"
     }
 
+    /// Whether providers can call us: a loopback address is ours alone, unless the provider is here too.
+    pub fn is_reachable(&self) -> bool {
+        !is_loopback(&self.base_url) || is_loopback(&self.twilio_api)
+    }
+
     /// The public URL of `path`, which begins with a slash.
     pub fn public(&self, path: &str) -> String {
         format!("{}{path}", self.base_url.origin().ascii_serialization())
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        None => false,
     }
 }
 

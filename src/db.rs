@@ -110,11 +110,11 @@ fn pool(options: PgConnectOptions, connections: u32, role: &'static str) -> PgPo
                 Ok(())
             })
         })
-        // One that slept may have slept through a restart of the database; asking a busy one would cost a round trip.
+        // One that slept may have slept through a restart of the database. Under load none sleeps, and none is asked.
         .test_before_acquire(false)
         .before_acquire(|conn, meta| {
             Box::pin(async move {
-                if meta.idle_for > Duration::from_secs(1) {
+                if meta.idle_for > Duration::from_millis(100) {
                     conn.ping().await?;
                 }
                 Ok(true)

@@ -37,9 +37,21 @@ pub enum Error {
     #[error("sign-up is closed here: ask an admin for an invitation")]
     SignupsClosed,
     #[error("the database failed")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            // The one character that PostgreSQL cannot keep, in a place where nobody meant it.
+            sqlx::Error::Database(refused) if refused.code().as_deref() == Some("22021") => {
+                Self::field("request", "leave out the NUL character")
+            }
+            _ => Self::Database(error),
+        }
+    }
 }
 
 /// One field that is not right: which, and what to write instead.

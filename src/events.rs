@@ -49,6 +49,10 @@ pub enum Event {
         number: NumberId,
         user: UserId,
     },
+    /// Something may have happened here that nobody could announce: who listens fetches again.
+    Missed {
+        workspace: WorkspaceId,
+    },
     /// Texts wait to be sent.
     Queued,
 }

@@ -16,6 +16,13 @@ macro_rules! ids {
             pub fn new() -> Self {
                 Self(uuid::Uuid::now_v7())
             }
+
+            /// As if it had been made at `time`.
+            pub fn at(time: chrono::DateTime<chrono::Utc>) -> Self {
+                let seconds = time.timestamp().try_into().unwrap_or(0);
+                let time = uuid::Timestamp::from_unix(uuid::NoContext, seconds, time.timestamp_subsec_nanos());
+                Self(uuid::Uuid::new_v7(time))
+            }
         }
 
         impl std::fmt::Display for $name {

@@ -3,12 +3,14 @@
 //! From the doors down to the ground; arrows point down this page only.
 
 // ── doors: they translate, they decide nothing ──
-pub mod live; //      the WebSocket: rooms, frames, fragments
-pub mod web; //       every route; JSON, pages and the providers' webhooks
+pub mod web; //       every route; JSON, pages, the WebSocket, the providers' webhooks
 pub mod workers; //   what happens by itself: the sender
+
 // ── domain: nouns and verbs of the trade ──
-pub mod app;
-pub mod domain; //    accounts ← workspaces ← members ← numbers, contacts ← conversations ← messages //       the handles that doors, workers and outward verbs hold
+pub mod domain; //    accounts ← workspaces ← members ← numbers, contacts ← conversations ← messages
+
+pub mod app; //       the handles that doors, workers and outward verbs hold
+
 // ── ground: knows no tenant's business ──
 pub mod config; //    every setting, read once
 pub mod db; //        WorkspaceTx, SystemTx; migrations; the embedded PostgreSQL
@@ -28,6 +30,7 @@ use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -37,9 +40,9 @@ use crate::domain::integrations::Directory;
 use crate::domain::messages::receive::Ingest;
 use crate::events::Bus;
 use crate::keys::{MasterKeys, Tokens};
-use crate::live::Hub;
 use crate::providers::{Hosts, Providers};
 use crate::web::Doors;
+use crate::web::live::Hub;
 use crate::workers::sender::Sender;
 
 /// How long requests under way may take once the server stops.
@@ -96,12 +99,12 @@ pub struct Server {
     pub address: SocketAddr,
     pub sender: Sender,
     stopping: CancellationToken,
-    http: tokio::task::JoinHandle<std::io::Result<()>>,
-    background: tokio::task::JoinSet<()>,
-    sending: tokio::task::JoinHandle<()>,
+    http: JoinHandle<std::io::Result<()>>,
+    sending: Option<JoinHandle<()>>,
+    background: JoinSet<()>,
 }
 
-/// Wires doors, workers and the live hub around `app`, and listens.
+/// Wires doors, workers and the live hub around `app`, and listens. What is queued waits until `Server::send` is called.
 pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     web::ops::begin();
     let stopping = CancellationToken::new();
@@ -109,49 +112,52 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     let directory = Directory::new(app.clone());
     let (ingest, writer) = Ingest::new(app.db.clone());
     let hub = Hub::new(app.db.clone());
-    let sender = Sender::new(app.clone(), directory.clone());
-    let mut background = tokio::task::JoinSet::new();
+    let mut background = JoinSet::new();
     background.spawn(writer.run());
     background.spawn(directory.clone().keep_fresh());
     background.spawn(hub.clone().run());
-    let sending = tokio::spawn(sender.clone().run(stopping.clone()));
     let doors = Doors {
         app: app.clone(),
-        directory,
+        directory: directory.clone(),
         ingest,
         hub,
         stopping: stopping.clone(),
     };
-    let serve = axum::serve(
-        listener,
-        web::router(doors).into_make_service_with_connect_info::<SocketAddr>(),
-    );
-    let http = tokio::spawn(
-        serve
-            .with_graceful_shutdown(stopping.clone().cancelled_owned())
-            .into_future(),
-    );
+    let service = web::router(doors).into_make_service_with_connect_info::<SocketAddr>();
+    let serve =
+        axum::serve(listener, service).with_graceful_shutdown(stopping.clone().cancelled_owned());
     Ok(Server {
+        sender: Sender::new(app.clone(), directory),
         app,
         address,
-        sender,
         stopping,
-        http,
+        http: tokio::spawn(serve.into_future()),
+        sending: None,
         background,
-        sending,
     })
 }
 
 impl Server {
+    /// From now on texts go out by themselves.
+    pub fn send(&mut self) {
+        let sender = self.sender.clone().run(self.stopping.clone());
+        self.sending = Some(tokio::spawn(sender));
+    }
+
     /// Stops accepting, finishes requests and sends under way, closes sockets, lets go of the database.
     pub async fn stop(mut self) {
         self.stopping.cancel();
-        let _ = tokio::time::timeout(LAST_REQUESTS, async {
-            tokio::join!(&mut self.http, &mut self.sending)
-        })
-        .await;
+        let sending = self.sending.take();
+        let last = async {
+            let _ = (&mut self.http).await;
+            if let Some(sending) = sending {
+                let _ = sending.await;
+            }
+        };
+        if tokio::time::timeout(LAST_REQUESTS, last).await.is_err() {
+            tracing::warn!("some requests were still under way and are cut off");
+        }
         self.http.abort();
-        self.sending.abort();
         self.background.shutdown().await;
         self.app.db.close().await;
     }

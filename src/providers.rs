@@ -4,8 +4,11 @@
 //! an outcome comes out. A new provider is one file that implements [`Provider`], a line in [`Kind`]
 //! and an arm in [`Providers::open`].
 
+mod calls;
+mod numbers;
 mod outcome;
 pub mod sandbox;
+mod sending;
 pub mod twilio;
 
 use std::fmt;
@@ -14,16 +17,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
-use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use crate::phone::{Address, Phone};
-
+pub use calls::{Inbound, Malformed, OptOut, RemoteMedia, SignedRequest, StatusReport};
+pub use numbers::{Account, NumberCapabilities, RemoteNumber, Shadow, Webhook, WebhookUrls};
 pub use outcome::{Outcome, outcome};
+pub use sending::{ErrorClass, Outgoing, Price, Refusal, RemoteMessage, SendOutcome, Status};
 
 /// One customer's account at a provider: its credentials are inside.
 pub trait Provider: Send + Sync {
@@ -217,245 +219,3 @@ pub enum Error {
     #[error("{0}")]
     Unreachable(String),
 }
-
-/// The account behind the credentials, active and able to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    pub id: String,
-    pub name: String,
-    /// The provider's own word, such as `active`.
-    pub status: String,
-    /// A trial account reaches only verified recipients.
-    pub trial: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemoteNumber {
-    pub provider_id: String,
-    pub phone_number: Phone,
-    pub friendly_name: String,
-    pub capabilities: NumberCapabilities,
-    /// What takes this number's texts before its own webhook is asked.
-    pub shadow: Option<Shadow>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct NumberCapabilities {
-    pub sms: bool,
-    pub mms: bool,
-    pub voice: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shadow {
-    /// In words, for an admin: `the messaging service “Reminders” (MG…)`.
-    pub by: String,
-    /// Where it delivers texts to.
-    pub url: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WebhookUrls {
-    pub inbound: String,
-    pub status: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Webhook {
-    /// Written and read back. `previous` is the customer's own URL, to be given back one day.
-    Configured {
-        previous: Option<String>,
-    },
-    Unchanged,
-    /// Nothing was written, because it would have no effect: texts go elsewhere.
-    Shadowed {
-        by: String,
-    },
-}
-
-/// A text on its way out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
-    pub our_id: Uuid,
-    /// Counts from 1.
-    pub attempt: u32,
-    pub from: Address,
-    pub to: Address,
-    pub text: String,
-    /// Public URLs, at most ten.
-    pub media: Vec<String>,
-    /// Where the provider reports on it; `None` while this server has no public address.
-    pub status_url: Option<String>,
-}
-
-/// What is known after an attempt to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SendOutcome {
-    Accepted {
-        provider_sid: String,
-        status: Status,
-        segments: Option<u32>,
-        price: Option<Price>,
-    },
-    /// The provider said no.
-    Refused(Refusal),
-    /// Certainly not sent: the request never left, or was turned away unread.
-    NotSent { retry_after: Option<Duration> },
-    /// Sent or not sent, nobody here can tell.
-    Unknown,
-}
-
-/// Why a message was not, or will not be, delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    pub class: ErrorClass,
-    /// The provider's own code.
-    pub code: String,
-    /// What happened and what to do about it, in a sentence or two.
-    pub text: String,
-}
-
-/// What kind of trouble an error code is, which decides what becomes of the message and the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ErrorClass {
-    /// This message never.
-    Permanent,
-    /// The recipient texted STOP.
-    OptedOut,
-    RateLimited,
-    /// A passing fault.
-    Retryable,
-    /// Credentials or the account: nothing else will get through either.
-    Auth,
-    Funds,
-    /// Our number, or its registration.
-    Sender,
-    /// Our request is wrong: a bug.
-    Request,
-}
-
-/// A message's status at the provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    Scheduled,
-    Queued,
-    Sending,
-    Sent,
-    Delivered,
-    Undelivered,
-    Failed,
-    Canceled,
-    Read,
-}
-
-impl Status {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Scheduled => "scheduled",
-            Self::Queued => "queued",
-            Self::Sending => "sending",
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Undelivered => "undelivered",
-            Self::Failed => "failed",
-            Self::Canceled => "canceled",
-            Self::Read => "read",
-        }
-    }
-}
-
-/// Money as the provider wrote it: a decimal, never a float.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Price {
-    pub amount: String,
-    pub currency: String,
-}
-
-/// A message of ours as the provider has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemoteMessage {
-    pub provider_sid: String,
-    pub status: Option<Status>,
-    pub raw_status: String,
-    pub error: Option<Refusal>,
-    pub segments: Option<u32>,
-    pub price: Option<Price>,
-    pub created_at: Option<DateTime<Utc>>,
-}
-
-/// A provider's call at our door, kept as it came until its signature is checked.
-#[derive(Debug, Clone, Copy)]
-pub struct SignedRequest<'a> {
-    /// The URL as the provider called it: our public origin, the path and the raw query.
-    pub public_url: &'a str,
-    pub method: &'a Method,
-    pub headers: &'a HeaderMap,
-    pub body: &'a [u8],
-}
-
-impl SignedRequest<'_> {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// Media type without its parameters, in lower case.
-    pub fn content_type(&self) -> Option<String> {
-        let value = self.header(CONTENT_TYPE.as_str())?;
-        let media_type = value.split(';').next().unwrap_or(value);
-        Some(media_type.trim().to_ascii_lowercase())
-    }
-
-    pub fn query(&self) -> &str {
-        let url = self.public_url;
-        let url = url.split_once('#').map_or(url, |(url, _)| url);
-        url.split_once('?').map_or("", |(_, query)| query)
-    }
-}
-
-/// A text that somebody sent to one of our numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inbound {
-    /// Unique at the provider: a repeat has the same.
-    pub provider_sid: String,
-    pub account: String,
-    pub from: Address,
-    pub to: Address,
-    pub text: String,
-    pub media: Vec<RemoteMedia>,
-    /// Set when the provider has already acted on it, and answered.
-    pub opt_out: Option<OptOut>,
-    pub segments: Option<u32>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemoteMedia {
-    pub url: String,
-    pub content_type: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OptOut {
-    Stop,
-    Start,
-    Help,
-}
-
-/// A provider's word on the way of a message of ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatusReport {
-    pub provider_sid: String,
-    pub account: String,
-    /// From the URL that we gave along: known even when `provider_sid` is not yet.
-    pub our_id: Option<Uuid>,
-    pub attempt: Option<u32>,
-    /// `None` for a word that we do not know; keep `raw_status`.
-    pub status: Option<Status>,
-    pub raw_status: String,
-    pub error: Option<Refusal>,
-}
-
-/// What is wrong with a provider's call, and how to mend it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Malformed(pub String);

@@ -13,13 +13,14 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::domain::integrations::Directory;
 use crate::domain::messages::receive::Ingest;
-use crate::live::{Hub, socket};
+use live::{Hub, socket};
 
 pub mod api;
 pub mod assets;
 pub mod auth;
 pub mod guard;
 pub mod json;
+pub mod live;
 pub mod ops;
 pub mod pages;
 pub mod problem;
@@ -46,6 +47,7 @@ pub fn router(doors: Doors) -> Router {
         .merge(api::description(openapi.clone()))
         .merge(pages::routes(&doors, openapi))
         .route("/assets/{*file}", get(assets::show))
+        .route("/demo/{file}", get(assets::demo))
         .route("/favicon.ico", get(assets::favicon))
         .route("/favicon.svg", get(assets::favicon))
         .route("/ws", get(socket::open))

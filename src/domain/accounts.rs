@@ -80,7 +80,7 @@ pub async fn sign_up(app: &App, form: SignUp, user_agent: Option<&str>) -> Resul
     }
     check(&form.name, &form.email, &form.password)
         .that(
-            workspaces::is_name(&form.workspace_name) && !form.workspace_name.contains('\0'),
+            workspaces::is_name(&form.workspace_name),
             "workspace_name",
             workspaces::NAME_RULE,
         )
@@ -165,7 +165,12 @@ fn check(name: &str, email: &str, password: &SecretString) -> Check {
     check
 }
 
-async fn insert_user(tx: &mut SystemTx, name: &str, email: &str, hash: &str) -> Result<UserId> {
+pub(super) async fn insert_user(
+    tx: &mut SystemTx,
+    name: &str,
+    email: &str,
+    hash: &str,
+) -> Result<UserId> {
     let id = UserId::new();
     sqlx::query!(
         "insert into users (id, name, email, password_hash) values ($1, $2, $3, $4)",
@@ -326,14 +331,14 @@ fn hash_now(password: &SecretString) -> argon2::password_hash::Result<String> {
 }
 
 /// Argon2id with the crate's defaults (19 MiB, 2 passes), off the threads that serve requests.
-async fn hash(password: SecretString) -> Result<String> {
+pub(super) async fn hash(password: SecretString) -> Result<String> {
     tokio::task::spawn_blocking(move || hash_now(&password))
         .await
         .map_err(|error| Error::Internal(error.to_string()))?
         .map_err(|error| Error::Internal(error.to_string()))
 }
 
-async fn verify(password: SecretString, hash: String) -> Result<bool> {
+pub(super) async fn verify(password: SecretString, hash: String) -> Result<bool> {
     tokio::task::spawn_blocking(move || {
         PasswordHash::new(&hash).is_ok_and(|hash| {
             Argon2::default()

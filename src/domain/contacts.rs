@@ -137,18 +137,15 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
 }
 
 /// The contact with this number, made if there is none.
-pub async fn find_or_create(tx: &mut WorkspaceTx, phone: &Phone) -> Result<ContactId> {
-    // `do update` so that the row comes back also when another transaction made it meanwhile.
-    Ok(sqlx::query_scalar!(
-        r#"insert into contacts (id, phone_number, created_by)
-           values ($1, $2, current_user_id())
-           on conflict (workspace_id, phone_number) do update set phone_number = excluded.phone_number
-           returning id as "id: ContactId""#,
+pub async fn meet(tx: &mut WorkspaceTx, phone: &Phone) -> Result<ContactId> {
+    sqlx::query_scalar!(
+        r#"select meet_contact($1, $2) as "id: ContactId""#,
         ContactId::new() as _,
         phone.as_str(),
     )
     .fetch_one(tx.conn())
-    .await?)
+    .await?
+    .ok_or(Error::NotAMember)
 }
 
 /// Reads `text` as a phone number, in the workspace's region where it has no country of its own.

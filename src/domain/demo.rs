@@ -1,14 +1,226 @@
-//! The demo workspace.
+//! The demo workspace: a dental practice in the middle of its day, on the sandbox.
+//!
+//! It is made in one transaction, in a database that holds nobody yet, or not at all.
+
+use chrono::Utc;
+use secrecy::SecretString;
+use url::Host;
 
 use crate::app::App;
-use crate::error::Result;
+use crate::config::Config;
+use crate::db::SystemTx;
+use crate::domain::members::Role;
+use crate::domain::{accounts, integrations, workspaces};
+use crate::error::{Error, Result};
+use crate::ids::{IntegrationId, NumberId, UserId, WorkspaceId};
+use crate::providers::Kind;
+
+mod cast;
+mod inbox;
+
+use cast::{Line, Staff};
 
 /// How to sign in to what was seeded.
+#[derive(Clone, Debug)]
 pub struct Demo {
     pub email: &'static str,
-    pub password: &'static str,
+    /// The agents' too.
+    pub password: SecretString,
+    pub agents: [&'static str; 2],
 }
 
-pub async fn seed(_: &App) -> Result<Option<Demo>> {
-    Ok(None)
+impl Demo {
+    fn with(password: SecretString) -> Self {
+        Self {
+            email: JO,
+            password,
+            agents: [SAM, LIN],
+        }
+    }
+}
+
+const JO: &str = "jo@harbor.test";
+const SAM: &str = "sam@harbor.test";
+const LIN: &str = "lin@harbor.test";
+/// Known to everyone, so it opens the demo only where nobody else can reach it.
+const KNOWN: &str = "harbor-dental";
+
+/// Fills an empty database, and says how to sign in. One that holds the demo already is left as it is, and only says so
+/// as long as the demo's password is the known one; any other database is none of our business.
+pub async fn seed(app: &App) -> Result<Option<Demo>> {
+    let mut tx = app.db.system().await?;
+    if anybody_is_here(&mut tx).await? {
+        return remembered(app, tx).await;
+    }
+    let password = if is_private(&app.config) {
+        KNOWN.into()
+    } else {
+        accounts::new_password()
+    };
+    let hash = accounts::hash(password.clone()).await?;
+    // Whoever signs up or seeds at this moment comes before or after us, never in between.
+    sqlx::query!("lock table users, workspaces in share row exclusive mode")
+        .execute(tx.conn())
+        .await?;
+    if anybody_is_here(&mut tx).await? {
+        return remembered(app, tx).await;
+    }
+    let office = open_office(&mut tx, app, &hash).await?;
+    inbox::fill(&mut tx, &office, Utc::now()).await?;
+    tx.commit().await?;
+    Ok(Some(Demo::with(password)))
+}
+
+async fn anybody_is_here(tx: &mut SystemTx) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from users) or exists (select from workspaces) as "here!""#
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+/// Whether only this machine reaches the server.
+fn is_private(config: &Config) -> bool {
+    let host_is_ours = match config.base_url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    config.bind_addr.ip().is_loopback() && host_is_ours
+}
+
+/// The demo's accounts that the known password still opens. Once others can reach the server it is taken from them, for
+/// a new one.
+async fn remembered(app: &App, mut tx: SystemTx) -> Result<Option<Demo>> {
+    let emails = [JO, SAM, LIN].map(str::to_owned);
+    let accounts = sqlx::query!(
+        "select id, email, password_hash from users where email = any ($1) for update",
+        &emails
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut opened = Vec::new();
+    for account in accounts {
+        if accounts::verify(KNOWN.into(), account.password_hash).await? {
+            opened.push((account.id, account.email));
+        }
+    }
+    let jo_is_open = opened.iter().any(|(_, email)| email == JO);
+    if opened.is_empty() || is_private(&app.config) {
+        return Ok(jo_is_open.then(|| Demo::with(KNOWN.into())));
+    }
+    let password = accounts::new_password();
+    let ids: Vec<UserId> = opened.into_iter().map(|(id, _)| id).collect();
+    sqlx::query!(
+        "update users set password_hash = $2, updated_at = now() where id = any ($1)",
+        &ids as _,
+        accounts::hash(password.clone()).await?,
+    )
+    .execute(tx.conn())
+    .await?;
+    tx.commit().await?;
+    Ok(jo_is_open.then(|| Demo::with(password)))
+}
+
+/// The practice before its first text: who works there, and on which numbers.
+struct Office {
+    workspace: WorkspaceId,
+    jo: UserId,
+    sam: UserId,
+    lin: UserId,
+    front_desk: Desk,
+    recall: Desk,
+}
+
+#[derive(Clone, Copy)]
+struct Desk {
+    integration: IntegrationId,
+    number: NumberId,
+}
+
+impl Office {
+    fn user(&self, staff: Staff) -> UserId {
+        match staff {
+            Staff::Jo => self.jo,
+            Staff::Sam => self.sam,
+            Staff::Lin => self.lin,
+        }
+    }
+
+    fn desk(&self, line: Line) -> Desk {
+        match line {
+            Line::FrontDesk => self.front_desk,
+            Line::Recall => self.recall,
+        }
+    }
+}
+
+async fn open_office(tx: &mut SystemTx, app: &App, hash: &str) -> Result<Office> {
+    let jo = accounts::insert_user(tx, "Jo Park", JO, hash).await?;
+    let sam = accounts::insert_user(tx, "Sam Ortiz", SAM, hash).await?;
+    let lin = accounts::insert_user(tx, "Dr. Lin", LIN, hash).await?;
+    let workspace = workspaces::found(tx, "Harbor Dental", jo).await?.id;
+    workspaces::add_member(tx, workspace, sam, Role::Agent).await?;
+    workspaces::add_member(tx, workspace, lin, Role::Agent).await?;
+    let office = Office {
+        workspace,
+        jo,
+        sam,
+        lin,
+        front_desk: connect(tx, app, workspace, "Front desk", "+16285550100").await?,
+        recall: connect(tx, app, workspace, "Hygiene recall", "+16285550101").await?,
+    };
+    let (front_desk, recall) = (office.front_desk.number, office.recall.number);
+    sqlx::query!(
+        "insert into number_members (workspace_id, number_id, user_id)
+         select $1, t.number_id, t.user_id from unnest($2::uuid[], $3::uuid[]) as t (number_id, user_id)",
+        workspace as _,
+        &[front_desk, front_desk, recall] as _,
+        &[sam, lin, lin] as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(office)
+}
+
+/// What `integrations::connect` does, for a number of the sandbox, inside `tx`: there is nobody outside to ask.
+async fn connect(
+    tx: &mut SystemTx,
+    app: &App,
+    workspace: WorkspaceId,
+    name: &str,
+    phone_number: &str,
+) -> Result<Desk> {
+    let credentials = serde_json::json!({ "phone_number": phone_number }).to_string();
+    let provider = app.providers.open(Kind::Sandbox, &credentials)?;
+    let integration = IntegrationId::new();
+    integrations::insert(
+        tx.conn(),
+        &app.keys,
+        workspace,
+        integration,
+        provider.as_ref(),
+        &format!("Sandbox: {name}"),
+    )
+    .await?;
+    let mut remote = provider.list_numbers().await?;
+    for number in &mut remote {
+        number.friendly_name = name.into();
+    }
+    let numbers = integrations::insert_numbers(tx.conn(), workspace, integration, &remote).await?;
+    let number = *numbers
+        .first()
+        .ok_or_else(|| Error::Internal("the sandbox has no number".into()))?;
+    sqlx::query!(
+        "update numbers set webhook = 'configured' where workspace_id = $1 and id = $2",
+        workspace as _,
+        number as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(Desk {
+        integration,
+        number,
+    })
 }

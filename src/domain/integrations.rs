@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 
 use crate::app::App;
 use crate::config::Config;
@@ -17,6 +18,7 @@ use crate::domain::words;
 use crate::error::{Check, Error, Field, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId, WorkspaceId};
+use crate::keys::MasterKeys;
 use crate::providers::{self, Provider, RemoteNumber, Webhook, WebhookUrls};
 
 mod directory;
@@ -138,9 +140,17 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
         .unwrap_or(account.name);
     let id = IntegrationId::new();
     let mut tx = app.db.workspace(admin.seat()).await?;
-    insert(&mut tx, app, id, provider.as_ref(), name.trim()).await?;
-    let numbers = insert_numbers(&mut tx, id, &remote).await?;
     let workspace = tx.workspace();
+    insert(
+        tx.conn(),
+        &app.keys,
+        workspace,
+        id,
+        provider.as_ref(),
+        name.trim(),
+    )
+    .await?;
+    let numbers = insert_numbers(tx.conn(), workspace, id, &remote).await?;
     tx.announce(Event::IntegrationChanged { workspace });
     tx.commit().await?;
     // The provider's side takes a while; whoever asked may go away, and it is done all the same.
@@ -165,48 +175,59 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
     })
 }
 
-async fn insert(
-    tx: &mut WorkspaceTx,
-    app: &App,
+/// Stores the account with its credentials sealed.
+pub(super) async fn insert(
+    conn: &mut PgConnection,
+    keys: &MasterKeys,
+    workspace: WorkspaceId,
     id: IntegrationId,
     provider: &dyn Provider,
     name: &str,
 ) -> Result<()> {
     let name: String = name.chars().take(80).collect();
-    let sealed = app
-        .keys
-        .seal(&provider.credentials(), &context(tx.workspace(), id));
+    let sealed = keys.seal(&provider.credentials(), &context(workspace, id));
     sqlx::query!(
-        "insert into integrations (id, provider, name, account, hint, credentials) values ($1, $2, $3, $4, $5, $6)",
+        "insert into integrations (workspace_id, id, provider, name, account, hint, credentials)
+         values ($1, $2, $3, $4, $5, $6, $7)",
+        workspace as _,
         id as _,
         provider.kind() as _,
-        if name.is_empty() { provider.kind().as_str().to_owned() } else { name },
+        if name.is_empty() {
+            provider.kind().as_str().to_owned()
+        } else {
+            name
+        },
         provider.account(),
         provider.hint(),
         sealed,
     )
-    .execute(tx.conn())
+    .execute(conn)
     .await
     .on_constraint("integrations_account_once", || {
-        Error::field("credentials", "this account is connected already: see the list of integrations")
+        Error::field(
+            "credentials",
+            "this account is connected already: see the list of integrations",
+        )
     })?;
     Ok(())
 }
 
 /// Stores every number of the account; the first one of a workspace that can text becomes its default.
-async fn insert_numbers(
-    tx: &mut WorkspaceTx,
+pub(super) async fn insert_numbers(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
     integration: IntegrationId,
     remote: &[RemoteNumber],
 ) -> Result<Vec<NumberId>> {
     let ids: Vec<_> = remote.iter().map(|_| NumberId::new()).collect();
     sqlx::query!(
-        "insert into numbers (id, integration_id, provider_number_id, phone_number, friendly_name, sms, mms, voice, is_default)
-         select t.id, $1, t.provider_number_id, t.phone_number, left(t.friendly_name, 80), t.sms, t.mms, t.voice,
-                t.sms and not exists (select from numbers where is_default)
+        "insert into numbers (workspace_id, id, integration_id, provider_number_id, phone_number, friendly_name, sms, mms, voice, is_default)
+         select $1, t.id, $2, t.provider_number_id, t.phone_number, left(t.friendly_name, 80), t.sms, t.mms, t.voice,
+                t.sms and not exists (select from numbers n where n.workspace_id = $1 and n.is_default)
                       and row_number() over (partition by t.sms order by t.place) = 1
-           from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::bool[], $8::bool[])
+           from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::bool[], $8::bool[], $9::bool[])
                 with ordinality as t (id, provider_number_id, phone_number, friendly_name, sms, mms, voice, place)",
+        workspace as _,
         integration as _,
         &ids as _,
         &remote.iter().map(|number| number.provider_id.clone()).collect::<Vec<_>>(),
@@ -216,7 +237,7 @@ async fn insert_numbers(
         &remote.iter().map(|number| number.capabilities.mms).collect::<Vec<_>>(),
         &remote.iter().map(|number| number.capabilities.voice).collect::<Vec<_>>(),
     )
-    .execute(tx.conn())
+    .execute(conn)
     .await?;
     Ok(ids)
 }
@@ -258,7 +279,20 @@ async fn configure(
         .filter(|(number, _)| number.capabilities.sms);
     let calls = texting.map(|(number, id)| {
         let (provider, urls) = (Arc::clone(&provider), urls.clone());
-        async move { (id, provider.configure_webhook(&number, &urls).await) }
+        let unreachable = (!app.config.is_reachable()
+            && provider.kind() != providers::Kind::Sandbox)
+            .then(|| {
+                providers::Error::Unreachable(format!(
+                    "The provider cannot reach {}: set BASE_URL to a public address.",
+                    app.config.public("")
+                ))
+            });
+        async move {
+            match unreachable {
+                Some(error) => (id, Err(error)),
+                None => (id, provider.configure_webhook(&number, &urls).await),
+            }
+        }
     });
     let mut settled = stream::iter(calls).buffer_unordered(AT_ONCE);
     while let Some((number, answer)) = settled.next().await {

@@ -92,11 +92,14 @@ pub async fn update(tx: &mut WorkspaceTx, _: &Admin, change: Change) -> Result<W
 pub const NAME_RULE: &str = "1 to 80 characters";
 
 pub fn is_name(name: &str) -> bool {
-    (1..=80).contains(&name.trim().chars().count())
+    (1..=80).contains(&name.trim().chars().count()) && !name.contains('\0')
 }
 
 /// Makes a workspace with `founder` as its first admin.
 pub async fn found(tx: &mut SystemTx, name: &str, founder: UserId) -> Result<Mine> {
+    Check::default()
+        .that(is_name(name), "name", NAME_RULE)
+        .done()?;
     let id = WorkspaceId::new();
     let slug = free_slug(tx, name).await?;
     sqlx::query!(

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::*;
+use crate::phone::Phone;
 
 /// Whatever their area code, 555-0100 to 555-0199 are kept for fiction and never assigned.
 const AREA_CODES: [&str; 24] = [

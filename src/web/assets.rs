@@ -175,6 +175,18 @@ pub async fn favicon() -> Response {
     (headers, Body::from(asset.bytes.clone())).into_response()
 }
 
+/// `GET /demo/{file}`: the demo's pictures, at addresses that stay the same, as messages name them.
+pub async fn demo(Path(file): Path<String>) -> Response {
+    let Some(asset) = ASSETS.by_url.get(url(&format!("demo/{file}"))) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let headers = [
+        (header::CONTENT_TYPE, asset.mime.as_str()),
+        (header::CACHE_CONTROL, "public, max-age=86400"),
+    ];
+    (headers, Body::from(asset.bytes.clone())).into_response()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

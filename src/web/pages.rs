@@ -1,9 +1,435 @@
-//! HTML pages.
+//! HTML for people: one file per page, with the structs of what it shows beside the handler that fills them.
+//!
+//! Templates choose and loop; whatever is computed is a method here. A partial does not know who looks.
 
+use std::collections::BTreeMap;
+
+use askama::Template;
+use askama::filters::HtmlSafeOutput;
 use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum_extra::extract::CookieJar;
+use chrono::{DateTime, Utc};
 
 use super::Doors;
+use super::assets;
+use super::auth::{Claimed, REFRESH_COOKIE, cookies};
+use super::problem::Problem;
+use crate::app::App;
+use crate::domain::accounts as users;
+use crate::domain::contacts::Contact;
+use crate::domain::conversations::Counts;
+use crate::domain::members::Member;
+use crate::error::{Error, Field, Result};
+use crate::ids::{UserId, WorkspaceId};
 
-pub fn routes(_: &Doors, _: utoipa::openapi::OpenApi) -> Router<Doors> {
+pub mod accounts;
+pub mod admin;
+pub mod docs;
+pub mod fragments;
+pub mod inbox;
+pub mod problem;
+pub mod sandbox;
+
+pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors> {
+    use self::accounts as door;
     Router::new()
+        .route("/", get(door::home))
+        .route("/setup", get(door::setup).post(door::found))
+        .route("/signup", get(door::signup).post(door::sign_up))
+        .route("/login", get(door::login).post(door::log_in))
+        .route("/logout", post(door::log_out))
+        .route("/w/{slug}", get(inbox::to_inbox))
+        .route("/w/{slug}/", get(inbox::to_inbox))
+        .route("/w/{slug}/inbox", get(inbox::list))
+        .route("/w/{slug}/inbox/{conversation_id}", get(inbox::show))
+        .route(
+            "/w/{slug}/inbox/{conversation_id}/messages",
+            post(inbox::reply),
+        )
+        .route("/w/{slug}/inbox/{conversation_id}/read", post(inbox::read))
+        .route(
+            "/w/{slug}/inbox/{conversation_id}/status",
+            post(inbox::status),
+        )
+        .route(
+            "/w/{slug}/inbox/{conversation_id}/assign",
+            post(inbox::assign),
+        )
+        .route(
+            "/w/{slug}/inbox/{conversation_id}/contact",
+            get(inbox::contact).post(inbox::change_contact),
+        )
+        .route(
+            "/w/{slug}/admin/integrations",
+            get(admin::integrations::list).post(admin::integrations::connect),
+        )
+        .route(
+            "/sandbox/{number_id}",
+            get(sandbox::show).post(sandbox::text),
+        )
+        .merge(docs::route(&openapi))
+        .layer(middleware::from_fn_with_state(doors.clone(), renew))
+        .layer(middleware::from_fn(dress))
+}
+
+/// A page, or the problem of having none.
+pub fn page(template: &impl Template) -> Result<Html<String>, Problem> {
+    template
+        .render()
+        .map(Html)
+        .map_err(|error| Problem::from(Error::Internal(error.to_string())))
+}
+
+/// A partial inside another template: rendered as it stands.
+pub type Partial = HtmlSafeOutput<String>;
+
+pub fn partial(template: &impl Template) -> Result<Partial> {
+    template
+        .render()
+        .map(HtmlSafeOutput)
+        .map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// Turbo Streams, for a form or a page that asked for them.
+pub fn streams(html: String) -> Response {
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/vnd.turbo-stream.html; charset=utf-8",
+        )],
+        html,
+    )
+        .into_response()
+}
+
+pub fn wants_streams(headers: &HeaderMap) -> bool {
+    accepts(headers, "text/vnd.turbo-stream.html")
+}
+
+fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains(kind))
+}
+
+/// The id of the Turbo Frame that the answer is for.
+pub fn frame(headers: &HeaderMap) -> Option<&str> {
+    headers.get("turbo-frame")?.to_str().ok()
+}
+
+/// A browser's access token lives for minutes, its session for weeks: the one is renewed by the other on the way in.
+async fn renew(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    if Claimed::of(request.headers(), &app).is_some() {
+        return next.run(request).await;
+    }
+    let jar = CookieJar::from_headers(request.headers());
+    let Some(token) = jar.get(REFRESH_COOKIE) else {
+        return next.run(request).await;
+    };
+    // Whoever cannot be renewed is a stranger, and the page sends them to the sign-in.
+    let Ok(signed_in) = users::refresh(&app, token.value()).await else {
+        return next.run(request).await;
+    };
+    if let Some(session) = app.tokens.read(&signed_in.access_token) {
+        request.extensions_mut().insert(Claimed(session));
+    }
+    let response = next.run(request).await;
+    if response.headers().contains_key(header::SET_COOKIE) {
+        return response; // signing out, or in as somebody else
+    }
+    (cookies(&app.config, &signed_in), response).into_response()
+}
+
+/// A problem becomes a page for people; who is not signed in is sent to the sign-in and comes back afterwards.
+pub async fn dress(request: Request, next: Next) -> Response {
+    let asked =
+        accepts(request.headers(), "text/html") && !request.uri().path().starts_with("/api/");
+    let back = match *request.method() {
+        Method::GET => request.uri().path_and_query().map(ToString::to_string),
+        _ => None,
+    };
+    let response = next.run(request).await;
+    let is_problem = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind == "application/problem+json");
+    if !is_problem || !asked {
+        return response;
+    }
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let next: String =
+            form_urlencoded::byte_serialize(back.as_deref().unwrap_or("/").as_bytes()).collect();
+        return Redirect::to(&format!("/login?next={next}")).into_response();
+    }
+    let (mut parts, body) = response.into_parts();
+    let told: serde_json::Value = to_bytes(body, 64 * 1024)
+        .await
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
+    let html = problem::page(parts.status, told["detail"].as_str().unwrap_or_default());
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    Response::from_parts(parts, Body::from(html))
+}
+
+/// What surrounds every page behind the sign-in.
+pub struct Shell {
+    pub user: UserId,
+    pub user_name: String,
+    pub user_email: String,
+    pub workspace: WorkspaceId,
+    pub workspace_name: String,
+    pub slug: String,
+    pub is_admin: bool,
+    pub unread: i64,
+    pub at: &'static str,
+}
+
+impl Shell {
+    pub fn new(member: &Member, counts: &Counts, at: &'static str) -> Self {
+        Self {
+            user: member.user(),
+            user_name: member.name.clone(),
+            user_email: member.email.clone(),
+            workspace: member.workspace(),
+            workspace_name: member.workspace_name.clone(),
+            slug: member.slug.clone(),
+            is_admin: member.is_admin(),
+            unread: counts.unread,
+            at,
+        }
+    }
+
+    pub fn initial(&self) -> String {
+        self.workspace_name
+            .chars()
+            .find(|c| c.is_alphanumeric())
+            .map_or_else(|| "M".into(), |c| c.to_uppercase().to_string())
+    }
+}
+
+#[derive(Template)]
+#[template(path = "_time.html")]
+pub struct Time {
+    at: DateTime<Utc>,
+    style: &'static str,
+}
+
+impl Time {
+    /// What stands there until the browser knows the viewer's zone.
+    fn fallback(&self) -> String {
+        let format = match self.style {
+            "clock" => "%H:%M UTC",
+            "date" => "%B %Y",
+            "long" => "%-d %B %Y, %H:%M UTC",
+            _ => "%-d %b, %H:%M UTC",
+        };
+        self.at.format(format).to_string()
+    }
+}
+
+/// A moment, finished in the browser: `list`, `clock`, `date` or `long`.
+pub fn time(at: &DateTime<Utc>, style: &'static str) -> HtmlSafeOutput<Time> {
+    HtmlSafeOutput(Time { at: *at, style })
+}
+
+#[derive(Template)]
+#[template(path = "_avatar.html")]
+pub struct Avatar<'a> {
+    contact: &'a Contact,
+}
+
+impl Avatar<'_> {
+    /// The same person has the same colour everywhere. The end of a UUIDv7 is random.
+    fn hue(&self) -> u8 {
+        self.contact.id.0.as_bytes()[15] % 12
+    }
+
+    /// `Maya Okafor` → `MO`; a figure for a bare number. Initials are letters and digits: nothing in them needs escaping.
+    pub fn letters(&self) -> HtmlSafeOutput<String> {
+        match self.contact.name.as_deref().and_then(initials) {
+            Some(initials) => HtmlSafeOutput(initials),
+            None => assets::icon("user-round"),
+        }
+    }
+}
+
+fn initials(name: &str) -> Option<String> {
+    let mut firsts = name
+        .split_whitespace()
+        .filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
+    let first = firsts.next()?;
+    let last = firsts.next_back();
+    Some(
+        [Some(first), last]
+            .into_iter()
+            .flatten()
+            .flat_map(char::to_uppercase)
+            .collect(),
+    )
+}
+
+pub fn avatar(contact: &Contact) -> HtmlSafeOutput<Avatar<'_>> {
+    HtmlSafeOutput(Avatar { contact })
+}
+
+/// A form as it was typed, and what is wrong with it.
+#[derive(Default)]
+pub struct Form {
+    values: BTreeMap<&'static str, String>,
+    errors: Vec<Field>,
+    pub notice: Option<String>,
+}
+
+impl Form {
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.values.insert(name, value.into());
+        self
+    }
+
+    /// Shows a refusal that the person can mend; any other is handed back.
+    pub fn refused(mut self, error: Error) -> Result<Self> {
+        match error {
+            Error::Invalid(fields) => self.errors = fields,
+            Error::WrongPassword
+            | Error::InvalidCredentials(_)
+            | Error::ProviderUnavailable(_)
+            | Error::SignupsClosed
+            | Error::IntegrationNotConfigured => {
+                self.notice = Some(capitalized(&error.to_string()))
+            }
+            other => return Err(other),
+        }
+        Ok(self)
+    }
+
+    /// A field that the page does not have: its error is shown above the form.
+    pub fn gather(mut self, known: &[&str]) -> Self {
+        let (beside, above): (Vec<_>, Vec<_>) = std::mem::take(&mut self.errors)
+            .into_iter()
+            .partition(|error| known.contains(&error.field));
+        self.errors = beside;
+        if let Some(error) = above.into_iter().next() {
+            self.notice.get_or_insert(capitalized(&error.message));
+        }
+        self
+    }
+
+    pub fn value(&self, name: &str) -> &str {
+        self.values.get(name).map_or("", String::as_str)
+    }
+
+    pub fn error(&self, name: &str) -> Option<String> {
+        self.errors
+            .iter()
+            .find(|error| error.field == name)
+            .map(|error| capitalized(&error.message))
+    }
+
+    pub fn field<'a>(
+        &'a self,
+        name: &'a str,
+        label: &'a str,
+        kind: &'a str,
+        autocomplete: &'a str,
+        hint: &'a str,
+    ) -> HtmlSafeOutput<Input<'a>> {
+        HtmlSafeOutput(Input {
+            name,
+            label,
+            kind,
+            autocomplete,
+            hint,
+            value: self.value(name),
+            error: self.error(name),
+            required: true,
+        })
+    }
+
+    pub fn optional<'a>(
+        &'a self,
+        name: &'a str,
+        label: &'a str,
+        kind: &'a str,
+        autocomplete: &'a str,
+        hint: &'a str,
+    ) -> HtmlSafeOutput<Input<'a>> {
+        let HtmlSafeOutput(input) = self.field(name, label, kind, autocomplete, hint);
+        HtmlSafeOutput(Input {
+            required: false,
+            ..input
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "_field.html")]
+pub struct Input<'a> {
+    name: &'a str,
+    label: &'a str,
+    kind: &'a str,
+    autocomplete: &'a str,
+    hint: &'a str,
+    value: &'a str,
+    error: Option<String>,
+    required: bool,
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn initials_are_of_the_first_and_the_last_name() {
+        assert_eq!(initials("Maya Okafor").as_deref(), Some("MO"));
+        assert_eq!(initials("maría del carmen núñez").as_deref(), Some("MN"));
+        assert_eq!(initials("王小明").as_deref(), Some("王"));
+        assert_eq!(initials("(Bob) 🦷").as_deref(), Some("B"));
+        assert_eq!(initials("🦷"), None);
+    }
+
+    #[test]
+    fn a_form_keeps_what_was_typed_and_says_what_is_wrong_beside_it() {
+        let form = Form::default()
+            .with("email", "maya@")
+            .refused(Error::field("email", "an address"))
+            .expect("can be mended");
+        let html = form
+            .field("email", "E-mail", "email", "username", "")
+            .to_string();
+        assert!(
+            html.contains(r#"value="maya@""#)
+                && html.contains("An address")
+                && html.contains(r#"aria-invalid="true""#),
+            "{html}"
+        );
+        assert!(Form::default().refused(Error::NotAMember).is_err());
+    }
+
+    #[test]
+    fn what_has_no_field_of_its_own_is_said_above() {
+        let form = Form::default()
+            .refused(Error::field("credentials", "connected already"))
+            .expect("can be mended")
+            .gather(&["name"]);
+        assert_eq!(form.notice.as_deref(), Some("Connected already"));
+    }
 }

@@ -137,10 +137,8 @@ impl Sender {
             to: text.to.parse().ok()?,
             text: text.content.clone(),
             media: Vec::new(),
-            status_url: Some(format!(
-                "{status}?message={}&attempt={}",
-                text.id, text.attempt
-            )),
+            // A provider refuses a text whose reports would go nowhere.
+            status_url: self.app.config.is_reachable().then_some(status),
         })
     }
 

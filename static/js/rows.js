@@ -40,7 +40,8 @@ function spot(rows, row, old) {
   const at = Number(row.dataset.at)
   const follower = [...rows.querySelectorAll(":scope > .row")].find((other) => other !== old && Number(other.dataset.at) < at)
   const older = rows.querySelector(":scope > turbo-frame")
-  if (!follower && older) return undefined
+  // The last of those loaded may stay the last; any other has sunk below them.
+  if (!follower && older) return old?.nextElementSibling === older ? older : undefined
   return follower ?? rows.querySelector(":scope > .empty") ?? null
 }
 

@@ -1,6 +1,24 @@
 // Turbo Stream actions of our own. Each may come twice or late, and then changes nothing.
-import { StreamActions } from "@hotwired/turbo"
+import { StreamActions, visit } from "@hotwired/turbo"
 import { place, settle } from "rows"
+
+// Turbo's own way gives the focus back to what had it a moment before, even where the person has moved on meanwhile.
+export function show(html) {
+  const template = document.createElement("template")
+  template.innerHTML = html
+  document.documentElement.append(template.content)
+}
+
+// In place of what has the same id. Whoever was in there with the keyboard stays in there.
+StreamActions.swap = function () {
+  for (const element of this.targetElements) {
+    const inside = element.contains(document.activeElement)
+    const fresh = this.templateContent.firstElementChild
+    element.replaceWith(fresh)
+    const next = fresh.querySelector("[aria-invalid=true]") ?? fresh.querySelector("button:not([popovertarget]), a, input")
+    if (inside) next?.focus({ preventScroll: true })
+  }
+}
 
 // A conversation changed: its row goes where it belongs.
 StreamActions.row = function () {
@@ -19,6 +37,7 @@ StreamActions.rows = function () {
 StreamActions.message = function () {
   const thread = document.getElementById(this.getAttribute("target"))
   if (!thread) return
+  if (this.hasAttribute("page") && gapped(thread, this.templateContent)) return visit(location.href, { action: "replace" })
   for (const message of this.templateContent.querySelectorAll(".message")) {
     const old = document.getElementById(message.id)
     if (old && Number(old.dataset.version) >= Number(message.dataset.version)) continue
@@ -46,4 +65,11 @@ StreamActions.typing = function () {
     clearTimeout(element.fading)
     element.fading = setTimeout(() => element.replaceChildren(), 5000)
   }
+}
+
+// So much was missed that the newest page does not reach down to what is shown.
+function gapped(thread, page) {
+  const shown = [...thread.querySelectorAll(":scope > .message[id^=message-]")].at(-1)
+  const first = page.querySelector(".message")
+  return Boolean(shown && first && first.id > shown.id)
 }

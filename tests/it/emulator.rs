@@ -3,7 +3,11 @@
 
 mod api;
 mod media;
+mod messages;
+mod numbers;
 mod webhooks;
+
+pub use webhooks::Text;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};

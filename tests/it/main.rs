@@ -6,6 +6,18 @@
 )]
 
 mod emulator;
+mod hub;
+mod process;
 
+mod accounts;
+mod cli;
+mod crash;
+mod demo;
 mod embedded;
+mod fuzz;
+mod isolation;
+mod live;
+mod main_job;
+mod receive;
+mod send;
 mod twilio;

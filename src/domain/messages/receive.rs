@@ -99,7 +99,16 @@ impl Writer {
 
 async fn write(db: &Db, batch: Vec<Waiting>) {
     let arrivals: Vec<&Arrival> = batch.iter().map(|waiting| &waiting.arrival).collect();
-    match store(db, &arrivals).await {
+    let stored = store(db, &arrivals).await;
+    if stored.is_err() {
+        // It may have been committed and only the answer been lost; then the repeat is no news any more.
+        for arrival in &arrivals {
+            db.bus().publish(Event::Missed {
+                workspace: arrival.workspace,
+            });
+        }
+    }
+    match stored {
         Ok(stored) => {
             for (waiting, stored) in batch.into_iter().zip(stored) {
                 // Whoever asked may have gone; the text is stored all the same.

@@ -143,6 +143,7 @@ fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
 
 /// The conversation with a contact or number, from the number asked for.
 async fn begin(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Result<ConversationId> {
+    let number = numbers::to_send_from(tx, member, draft.number_id).await?;
     let contact = match (draft.contact_id, &draft.to) {
         (Some(contact), _) => contacts::find(tx, contact).await?.id,
         (None, Some(to)) => {
@@ -152,11 +153,10 @@ async fn begin(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Result<C
                     Error::Invalid(wrong) => Error::field("to", wrong[0].message.clone()),
                     error => error,
                 })?;
-            contacts::find_or_create(tx, &phone).await?
+            contacts::meet(tx, &phone).await?
         }
         (None, None) => return Err(Error::field("conversation_id", "say where it goes")),
     };
-    let number = numbers::to_send_from(tx, member, draft.number_id).await?;
     conversations::with(tx, contact, number).await
 }
 

@@ -1,5 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
-import { renderStreamMessage } from "@hotwired/turbo"
+import { show } from "streams"
 import * as store from "unsent"
 
 // Writing and sending. A text shows at once and settles or fails in place; a repeat carries the same key, so nothing is sent twice.
@@ -17,7 +17,11 @@ export default class extends Controller {
       if (document.querySelector(`[data-ref="${CSS.escape(entry.ref)}"]`)) store.forget(this.conversationValue, entry.ref)
       else this.#fail(this.#show(entry), "")
     }
-    if (matchMedia("(hover: hover)").matches && this.element.closest("turbo-frame[complete]")) this.focus()
+  }
+
+  // Opened from the list: one goes on writing. Not on a phone, where a keyboard would cover what is to be read.
+  opened({ target }) {
+    if (target === this.element.parentElement && matchMedia("(hover: hover)").matches && this.hasFormTarget) this.focus()
   }
 
   focus() {
@@ -102,7 +106,7 @@ export default class extends Controller {
     try {
       const response = await fetch(this.formTarget.action, { method: "POST", body, headers: { Accept: "text/vnd.turbo-stream.html" } })
       if (response.status >= 500 || !response.headers.get("content-type")?.startsWith("text/vnd.turbo-stream")) throw new Error(response.status)
-      renderStreamMessage(await response.text())
+      show(await response.text())
       if (response.ok) store.forget(this.conversationValue, ref)
     } catch {
       this.#fail(bubble, "")

@@ -30,6 +30,7 @@ export default class extends Controller {
   countsStale() {
     clearTimeout(this.#stale)
     this.#stale = setTimeout(() => {
+      if (!navigator.onLine) return
       const { base, query } = document.getElementById("rows").dataset
       this.countsTarget.src = new URL(base + query, location).href
       this.countsTarget.reload()

@@ -1,5 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
-import { renderStreamMessage } from "@hotwired/turbo"
+import { show } from "streams"
 
 const WORDS = { connecting: "Connecting…", live: "Live", reconnecting: "Reconnecting…", offline: "Offline" }
 const REMEMBERED = 10_000
@@ -49,14 +49,14 @@ export default class extends Controller {
   replay() {
     const since = Date.now() - REMEMBERED
     this.#recent = this.#recent.filter(({ at }) => at > since)
-    for (const { html } of this.#recent) renderStreamMessage(html)
+    for (const { html } of this.#recent) show(html)
   }
 
   async catchUp() {
     const response = await fetch(location.href, { headers: { Accept: "text/vnd.turbo-stream.html" } }).catch(() => undefined)
     if (response?.redirected) return location.reload()
     if (response?.ok && response.headers.get("content-type")?.startsWith("text/vnd.turbo-stream")) {
-      renderStreamMessage(await response.text())
+      show(await response.text())
     }
   }
 
@@ -91,7 +91,7 @@ export default class extends Controller {
   #show(html) {
     this.#recent.push({ at: Date.now(), html })
     if (this.#recent.length > 500) this.#recent.shift()
-    renderStreamMessage(html)
+    show(html)
   }
 
   #become(state) {

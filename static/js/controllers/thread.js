@@ -91,7 +91,8 @@ export default class extends Controller {
       if (label !== today) {
         const separator = template.content.cloneNode(true)
         separator.firstElementChild.textContent = today = label
-        message.before(separator)
+        const mark = message.previousElementSibling?.closest(".unread-mark")
+        ;(mark ?? message).before(separator)
       }
       const by = message.querySelector(".by")
       if (by?.dataset.user === document.body.dataset.user) by.textContent = "You"

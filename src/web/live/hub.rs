@@ -10,7 +10,6 @@ use axum::extract::ws::Utf8Bytes;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Notify, mpsc};
 
-use super::fragments;
 use super::frames::Frame;
 use crate::db::Db;
 use crate::domain::contacts;
@@ -20,6 +19,7 @@ use crate::domain::numbers::{self, Visible};
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, SessionId, UserId, WorkspaceId};
+use crate::web::pages::fragments;
 
 /// Frames that may wait for one connection.
 const QUEUE: usize = 64;
@@ -67,8 +67,10 @@ impl Connection {
         }
     }
 
-    pub fn resync(&self) {
+    fn resync(&self) {
         self.behind.store(true, Ordering::Release);
+        // An empty frame wakes the socket, which then says `resync`; a full queue wakes it anyway.
+        let _ = self.frames.try_send(Utf8Bytes::from_static(""));
     }
 
     /// Whether frames were lost since the last time; asked by the socket once its queue is empty.
@@ -187,8 +189,6 @@ impl Hub {
     fn resync_all(&self) {
         for connection in self.connections().values() {
             connection.resync();
-            // An empty frame wakes the socket, which then says `resync`.
-            let _ = connection.frames.try_send(Utf8Bytes::from_static(""));
         }
     }
 
@@ -200,6 +200,10 @@ impl Hub {
             match event {
                 Event::SessionEnded { session } => self.end(*session),
                 Event::AccessChanged { workspace } => self.look_again(*workspace).await,
+                Event::Missed { workspace } => self
+                    .seats(*workspace, |_| true)
+                    .iter()
+                    .for_each(|connection| connection.resync()),
                 Event::MessageAdded {
                     workspace, message, ..
                 }
@@ -429,7 +433,6 @@ impl Hub {
                         .write()
                         .expect("nobody panics while holding it") = visible;
                     seat.connection.resync();
-                    let _ = seat.connection.frames.try_send(Utf8Bytes::from_static(""));
                 }
                 Ok(None) => self.leave(&seat.connection, workspace),
             }

@@ -1,6 +1,5 @@
 //! What happens is seen at once: a room per workspace, and in it the sockets of its members.
 
-pub mod fragments;
 mod frames;
 mod hub;
 pub mod socket;

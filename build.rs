@@ -1,0 +1,6 @@
+//! The migrations are part of the binary, and the queries' descriptions of the build: cargo does not see that by itself.
+
+fn main() {
+    println!("cargo:rerun-if-changed=migrations");
+    println!("cargo:rerun-if-changed=.sqlx");
+}

@@ -1,0 +1,216 @@
+//! Who works at Harbor Dental, who writes to it, and what they said: a literal table and the words to write it in.
+
+use crate::domain::conversations::Status;
+
+mod earlier;
+mod recall;
+mod today;
+
+pub fn threads() -> impl Iterator<Item = &'static Thread> {
+    today::THREADS
+        .iter()
+        .chain(earlier::THREADS)
+        .chain(recall::THREADS)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Staff {
+    Jo,
+    Sam,
+    Lin,
+}
+use Staff::*;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    FrontDesk,
+    Recall,
+}
+
+/// One conversation, oldest text first.
+pub struct Thread {
+    pub with: Person,
+    pub line: Line,
+    pub status: Status,
+    pub assignee: Option<Staff>,
+    /// How many of their newest texts nobody has opened.
+    pub unread: i32,
+    pub texts: &'static [Text],
+}
+
+const FRONT_DESK: Thread = Thread {
+    with: unknown(""),
+    line: Line::FrontDesk,
+    status: Status::Open,
+    assignee: None,
+    unread: 0,
+    texts: &[],
+};
+const RECALL: Thread = Thread {
+    line: Line::Recall,
+    ..FRONT_DESK
+};
+
+#[derive(Clone, Copy)]
+pub struct Person {
+    pub phone: &'static str,
+    pub name: Option<&'static str>,
+    pub email: Option<&'static str>,
+    pub notes: &'static str,
+}
+
+const fn unknown(phone: &'static str) -> Person {
+    Person {
+        phone,
+        name: None,
+        email: None,
+        notes: "",
+    }
+}
+
+const fn person(phone: &'static str, name: &'static str) -> Person {
+    Person {
+        name: Some(name),
+        ..unknown(phone)
+    }
+}
+
+impl Person {
+    const fn email(self, email: &'static str) -> Self {
+        Self {
+            email: Some(email),
+            ..self
+        }
+    }
+
+    const fn notes(self, notes: &'static str) -> Self {
+        Self { notes, ..self }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Text {
+    pub by: By,
+    pub when: When,
+    pub words: &'static str,
+    pub picture: Option<Picture>,
+    pub fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Them,
+    Us(Staff),
+    Note(Staff),
+}
+
+#[derive(Clone, Copy)]
+pub enum When {
+    /// Days before today, at this time of the day.
+    Day(i64, u32, u32),
+    /// Minutes before now.
+    Ago(i64),
+    /// Minutes after the text before.
+    Then(i64),
+}
+use When::{Ago as ago, Day as day, Then as then};
+
+/// What became of a text of ours.
+#[derive(Clone, Copy)]
+pub enum Fate {
+    Delivered,
+    Sent,
+    Unconfirmed,
+    Canceled,
+    /// The provider took it, the carrier did not.
+    Undelivered(Reason),
+    /// The provider refused it.
+    Failed(Reason),
+}
+
+/// A provider's code, and what it means.
+#[derive(Clone, Copy)]
+pub struct Reason(pub &'static str, pub &'static str);
+
+const OUT_OF_REACH: Reason = Reason(
+    "30003",
+    "The phone is switched off or out of reach. Try again later.",
+);
+const LANDLINE: Reason = Reason(
+    "30006",
+    "This number cannot receive texts: a landline, or its carrier is not reachable.",
+);
+const FILTERED: Reason = Reason(
+    "30007",
+    "The carrier filtered this text as spam. Reword it before trying again.",
+);
+const NO_SUCH_NUMBER: Reason = Reason(
+    "30005",
+    "This number does not exist or is no longer in use.",
+);
+const OPTED_OUT: Reason = Reason(
+    "21610",
+    "This person texted STOP to this number. Only a START from them lifts it.",
+);
+
+#[derive(Clone, Copy)]
+pub struct Picture {
+    pub url: &'static str,
+    pub size: usize,
+}
+
+macro_rules! picture {
+    ($file:literal) => {
+        Picture {
+            url: concat!("/demo/", $file),
+            size: include_bytes!(concat!("../../../static/demo/", $file)).len(),
+        }
+    };
+}
+const ENTRANCE: Picture = picture!("entrance.jpg");
+const INSURANCE_CARD: Picture = picture!("insurance-card.jpg");
+const RETAINER: Picture = picture!("retainer.jpg");
+const X_RAY: Picture = picture!("x-ray.jpg");
+
+const fn text(by: By, when: When, words: &'static str) -> Text {
+    Text {
+        by,
+        when,
+        words,
+        picture: None,
+        fate: Fate::Delivered,
+    }
+}
+
+const fn them(when: When, words: &'static str) -> Text {
+    text(By::Them, when, words)
+}
+
+const fn jo(when: When, words: &'static str) -> Text {
+    text(By::Us(Jo), when, words)
+}
+
+const fn sam(when: When, words: &'static str) -> Text {
+    text(By::Us(Sam), when, words)
+}
+
+const fn lin(when: When, words: &'static str) -> Text {
+    text(By::Us(Lin), when, words)
+}
+
+const fn note(by: Staff, when: When, words: &'static str) -> Text {
+    text(By::Note(by), when, words)
+}
+
+impl Text {
+    const fn with(self, picture: Picture) -> Self {
+        Self {
+            picture: Some(picture),
+            ..self
+        }
+    }
+
+    const fn but(self, fate: Fate) -> Self {
+        Self { fate, ..self }
+    }
+}

@@ -1,0 +1,340 @@
+//! The cast's texts as rows, reckoned from now.
+
+use chrono::{DateTime, Days, Duration, Local, NaiveTime, SubsecRound, TimeZone, Utc};
+use serde::Serialize;
+
+use super::Office;
+use super::cast::{self, By, Fate, Text, Thread, When};
+use crate::db::SystemTx;
+use crate::domain::conversations;
+use crate::domain::messages::{self, Direction, Kind, Status, segments};
+use crate::error::Result;
+use crate::ids::{ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId, UserId};
+use crate::providers;
+
+/// Writes every thread of the cast, a statement for each table.
+pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Result<()> {
+    let mut rows = Rows::default();
+    for thread in cast::threads() {
+        rows.add(thread, office, now.trunc_subsecs(6));
+    }
+    let workspace = office.workspace;
+    sqlx::query!(
+        "insert into contacts (workspace_id, id, phone_number, name, email, notes, created_at, updated_at)
+         select $1, id, phone_number, name, email, notes, created_at, created_at
+           from jsonb_populate_recordset(null::contacts, $2)",
+        workspace as _,
+        json(&rows.contacts),
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "insert into conversations (workspace_id, id, contact_id, number_id, status, assignee_id, snoozed_until, unread_count,
+                                    last_message_at, last_message_preview, last_message_direction, last_message_status,
+                                    last_message_id, created_at, updated_at)
+         select $1, id, contact_id, number_id, status, assignee_id, snoozed_until, unread_count,
+                last_message_at, last_message_preview, last_message_direction, last_message_status,
+                last_message_id, created_at, last_message_at
+           from jsonb_populate_recordset(null::conversations, $2)",
+        workspace as _,
+        json(&rows.conversations),
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction, content,
+                               message_type, status, provider, provider_sid, error_code, error_message, segments, created_by,
+                               attempts, created_at, updated_at)
+         select $1, id, conversation_id, contact_id, number_id, integration_id, direction, content,
+                message_type, status, provider, provider_sid, error_code, error_message, segments, created_by,
+                attempts, created_at, created_at
+           from jsonb_populate_recordset(null::messages, $2)",
+        workspace as _,
+        json(&rows.messages),
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "insert into message_media (workspace_id, id, message_id, content_type, size, source_url, created_at)
+         select $1, id, message_id, content_type, size, source_url, created_at
+           from jsonb_populate_recordset(null::message_media, $2)",
+        workspace as _,
+        json(&rows.media),
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "insert into opt_outs (workspace_id, contact_id, number_id, source, proof, created_at)
+         select $1, contact_id, number_id, source, proof, created_at
+           from jsonb_populate_recordset(null::opt_outs, $2)",
+        workspace as _,
+        json(&rows.opt_outs),
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "update numbers n
+            set last_inbound_at = (select max(m.created_at) from messages m
+                                    where m.workspace_id = n.workspace_id and m.number_id = n.id and m.direction = 'inbound')
+          where n.workspace_id = $1",
+        workspace as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+fn json(rows: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(rows).expect("plain columns serialize")
+}
+
+#[derive(Default)]
+struct Rows {
+    contacts: Vec<ContactRow>,
+    conversations: Vec<ConversationRow>,
+    messages: Vec<MessageRow>,
+    media: Vec<MediaRow>,
+    opt_outs: Vec<OptOutRow>,
+}
+
+#[derive(Serialize)]
+struct ContactRow {
+    id: ContactId,
+    phone_number: &'static str,
+    name: Option<&'static str>,
+    email: Option<&'static str>,
+    notes: &'static str,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+struct ConversationRow {
+    id: ConversationId,
+    contact_id: ContactId,
+    number_id: NumberId,
+    status: conversations::Status,
+    assignee_id: Option<UserId>,
+    snoozed_until: Option<DateTime<Utc>>,
+    unread_count: i32,
+    last_message_at: DateTime<Utc>,
+    last_message_preview: String,
+    last_message_direction: Direction,
+    last_message_status: Status,
+    last_message_id: MessageId,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Clone, Serialize)]
+struct MessageRow {
+    id: MessageId,
+    conversation_id: ConversationId,
+    contact_id: ContactId,
+    number_id: NumberId,
+    integration_id: IntegrationId,
+    direction: Direction,
+    content: &'static str,
+    message_type: Kind,
+    status: Status,
+    provider: providers::Kind,
+    provider_sid: Option<String>,
+    error_code: Option<&'static str>,
+    error_message: Option<&'static str>,
+    segments: Option<usize>,
+    created_by: Option<UserId>,
+    attempts: i16,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+struct MediaRow {
+    id: MediaId,
+    message_id: MessageId,
+    content_type: &'static str,
+    size: usize,
+    source_url: &'static str,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+struct OptOutRow {
+    contact_id: ContactId,
+    number_id: NumberId,
+    source: &'static str,
+    proof: &'static str,
+    created_at: DateTime<Utc>,
+}
+
+impl Rows {
+    fn add(&mut self, thread: &'static Thread, office: &Office, now: DateTime<Utc>) {
+        let times = times(thread.texts, now);
+        let begun = times[0];
+        let desk = office.desk(thread.line);
+        let place = Place {
+            conversation: ConversationId::at(begun),
+            contact: self.contact(thread, begun),
+            number: desk.number,
+            integration: desk.integration,
+        };
+        let written: Vec<_> = thread.texts.iter().zip(times).collect();
+        let rows: Vec<_> = written
+            .iter()
+            .map(|(text, at)| message(text, *at, place, office))
+            .collect();
+        for ((text, _), row) in written.iter().zip(&rows) {
+            self.media.extend(picture(text, row));
+            self.opt_outs.extend(opt_out(row));
+        }
+        let last = rows.iter().rfind(|row| row.direction != Direction::Note);
+        let last = last.expect("a thread has a text");
+        let shown = if last.message_type == Kind::Media {
+            &["image/jpeg"][..]
+        } else {
+            &[]
+        };
+        self.conversations.push(ConversationRow {
+            id: place.conversation,
+            contact_id: place.contact,
+            number_id: place.number,
+            status: thread.status,
+            assignee_id: thread.assignee.map(|staff| office.user(staff)),
+            snoozed_until: (thread.status == conversations::Status::Snoozed)
+                .then(|| clock(now, -5, 9, 0)),
+            unread_count: thread.unread,
+            last_message_at: last.created_at,
+            last_message_preview: messages::preview(last.content, shown),
+            last_message_direction: last.direction,
+            last_message_status: last.status,
+            last_message_id: last.id,
+            created_at: begun,
+        });
+        self.messages.extend(rows);
+    }
+
+    /// One person writes to both numbers.
+    fn contact(&mut self, thread: &Thread, begun: DateTime<Utc>) -> ContactId {
+        let known = |row: &&ContactRow| row.phone_number == thread.with.phone;
+        if let Some(row) = self.contacts.iter().find(known) {
+            return row.id;
+        }
+        let id = ContactId::at(begun);
+        self.contacts.push(ContactRow {
+            id,
+            phone_number: thread.with.phone,
+            name: thread.with.name,
+            email: thread.with.email,
+            notes: thread.with.notes,
+            created_at: begun,
+        });
+        id
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    conversation: ConversationId,
+    contact: ContactId,
+    number: NumberId,
+    integration: IntegrationId,
+}
+
+fn message(text: &Text, at: DateTime<Utc>, place: Place, office: &Office) -> MessageRow {
+    let id = MessageId::at(at);
+    let (direction, author) = match text.by {
+        By::Them => (Direction::Inbound, None),
+        By::Us(staff) => (Direction::Outbound, Some(staff)),
+        By::Note(staff) => (Direction::Note, Some(staff)),
+    };
+    let is_ours = direction == Direction::Outbound;
+    let (status, reason) = match text.fate {
+        _ if !is_ours => (Status::Received, None),
+        Fate::Delivered => (Status::Delivered, None),
+        Fate::Sent => (Status::Sent, None),
+        Fate::Unconfirmed => (Status::Unconfirmed, None),
+        Fate::Canceled => (Status::Canceled, None),
+        Fate::Undelivered(reason) => (Status::Undelivered, Some(reason)),
+        Fate::Failed(reason) => (Status::Failed, Some(reason)),
+    };
+    let was_taken = !matches!(
+        status,
+        Status::Unconfirmed | Status::Canceled | Status::Failed
+    );
+    let travels = direction != Direction::Note;
+    MessageRow {
+        id,
+        conversation_id: place.conversation,
+        contact_id: place.contact,
+        number_id: place.number,
+        integration_id: place.integration,
+        direction,
+        content: text.words,
+        message_type: text.picture.map_or(Kind::Text, |_| Kind::Media),
+        status,
+        provider: providers::Kind::Sandbox,
+        provider_sid: (travels && was_taken).then(|| format!("SB{}", id.0.simple())),
+        error_code: reason.map(|reason| reason.0),
+        error_message: reason.map(|reason| reason.1),
+        segments: travels.then(|| segments::segments(text.words).segments.max(1)),
+        created_by: author.map(|staff| office.user(staff)),
+        attempts: i16::from(is_ours && status != Status::Canceled),
+        created_at: at,
+    }
+}
+
+fn picture(text: &Text, row: &MessageRow) -> Option<MediaRow> {
+    text.picture.map(|picture| MediaRow {
+        id: MediaId::at(row.created_at),
+        message_id: row.id,
+        content_type: "image/jpeg",
+        size: picture.size,
+        source_url: picture.url,
+        created_at: row.created_at,
+    })
+}
+
+/// Their STOP, or the provider's word for it.
+fn opt_out(row: &MessageRow) -> Option<OptOutRow> {
+    let (source, proof) = match row.direction {
+        Direction::Inbound if row.content == "STOP" => ("text", row.content),
+        Direction::Outbound => ("provider", row.error_code.filter(|code| *code == "21610")?),
+        _ => return None,
+    };
+    Some(OptOutRow {
+        contact_id: row.contact_id,
+        number_id: row.number_id,
+        source,
+        proof,
+        created_at: row.created_at,
+    })
+}
+
+fn times(texts: &[Text], now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    let mut times = Vec::with_capacity(texts.len());
+    let mut before = now;
+    for text in texts {
+        before = match text.when {
+            When::Day(days, hour, minute) => clock(now, days, hour, minute),
+            When::Ago(minutes) => now - Duration::minutes(minutes),
+            // Nobody writes two texts in the same second.
+            When::Then(minutes) => before + Duration::minutes(minutes) + Duration::seconds(11),
+        };
+        times.push(before);
+    }
+    times
+}
+
+/// A time of the day where the server stands, so many days ago.
+fn clock(now: DateTime<Utc>, days_ago: i64, hour: u32, minute: u32) -> DateTime<Utc> {
+    let today = now.with_timezone(&Local).date_naive();
+    let days = Days::new(days_ago.unsigned_abs());
+    let day = if days_ago < 0 {
+        today + days
+    } else {
+        today - days
+    };
+    let time = NaiveTime::from_hms_opt(hour, minute, 0).unwrap_or_default();
+    // Where the clocks skip that time, the same one in UTC will do.
+    Local
+        .from_local_datetime(&day.and_time(time))
+        .earliest()
+        .map_or_else(|| day.and_time(time).and_utc(), |at| at.with_timezone(&Utc))
+}

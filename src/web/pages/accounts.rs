@@ -1,0 +1,245 @@
+//! First start, sign-up, sign-in, sign-out.
+
+use askama::Template;
+use axum::extract::{Form as Posted, Query, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{Form, page};
+use crate::app::App;
+use crate::domain::accounts::{self, Login, SignUp, SignedIn};
+use crate::domain::workspaces;
+use crate::web::api::auth::user_agent;
+use crate::web::assets;
+use crate::web::auth::{Claimed, cookies, no_cookies};
+use crate::web::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "accounts/login.html")]
+struct LoginPage {
+    form: Form,
+    signup_open: bool,
+}
+
+#[derive(Template)]
+#[template(path = "accounts/signup.html")]
+struct SignupPage {
+    form: Form,
+    /// Nobody is here yet.
+    first: bool,
+}
+
+#[derive(Template)]
+#[template(path = "accounts/none.html")]
+struct NoWorkspace {
+    name: String,
+}
+
+/// `/`: to the inbox of whoever is signed in, else to the right door.
+pub async fn home(State(app): State<App>, claimed: Option<Claimed>) -> Result<Response, Problem> {
+    let user = match claimed {
+        Some(Claimed(session)) => accounts::of_session(&app.db, session).await.ok(),
+        None => None,
+    };
+    match user {
+        Some(user) => match workspaces::of_user(&app.db, user.id).await?.first() {
+            Some(workspace) => {
+                Ok(Redirect::to(&format!("/w/{}/inbox", workspace.slug)).into_response())
+            }
+            None => Ok(page(&NoWorkspace { name: user.name })?.into_response()),
+        },
+        None if workspaces::any_exists(&app.db).await? => {
+            Ok(Redirect::to("/login").into_response())
+        }
+        None => Ok(Redirect::to("/setup").into_response()),
+    }
+}
+
+pub async fn setup(State(app): State<App>) -> Result<Response, Problem> {
+    if workspaces::any_exists(&app.db).await? {
+        return Ok(Redirect::to("/login").into_response());
+    }
+    let first = true;
+    Ok(page(&SignupPage {
+        form: Form::default(),
+        first,
+    })?
+    .into_response())
+}
+
+pub async fn signup(State(app): State<App>) -> Result<Response, Problem> {
+    match (
+        accounts::may_sign_up(&app).await?,
+        workspaces::any_exists(&app.db).await?,
+    ) {
+        (true, false) => Ok(Redirect::to("/setup").into_response()),
+        (true, true) => Ok(page(&SignupPage {
+            form: Form::default(),
+            first: false,
+        })?
+        .into_response()),
+        (false, _) => Err(crate::error::Error::SignupsClosed.into()),
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Founder {
+    workspace_name: String,
+    name: String,
+    email: String,
+    password: SecretString,
+}
+
+pub async fn found(
+    state: State<App>,
+    headers: HeaderMap,
+    form: Posted<Founder>,
+) -> Result<Response, Problem> {
+    begin(state, headers, form, true).await
+}
+
+pub async fn sign_up(
+    state: State<App>,
+    headers: HeaderMap,
+    form: Posted<Founder>,
+) -> Result<Response, Problem> {
+    begin(state, headers, form, false).await
+}
+
+async fn begin(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Posted(founder): Posted<Founder>,
+    first: bool,
+) -> Result<Response, Problem> {
+    let typed = Form::default()
+        .with("workspace_name", &founder.workspace_name)
+        .with("name", &founder.name)
+        .with("email", &founder.email);
+    let asked = SignUp {
+        workspace_name: founder.workspace_name,
+        name: founder.name,
+        email: founder.email,
+        password: founder.password,
+    };
+    match accounts::sign_up(&app, asked, user_agent(&headers)).await {
+        Ok(signed_in) => Ok(enter(&app, &signed_in, "")),
+        Err(error) => {
+            let form = typed.refused(error)?;
+            Ok((
+                StatusCode::UNPROCESSABLE_ENTITY,
+                page(&SignupPage { form, first })?,
+            )
+                .into_response())
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Onward {
+    #[serde(default)]
+    next: String,
+}
+
+pub async fn login(
+    State(app): State<App>,
+    claimed: Option<Claimed>,
+    Query(onward): Query<Onward>,
+) -> Result<Response, Problem> {
+    if let Some(Claimed(session)) = claimed
+        && accounts::of_session(&app.db, session).await.is_ok()
+    {
+        return Ok(Redirect::to(inside(&onward.next)).into_response());
+    }
+    if !workspaces::any_exists(&app.db).await? {
+        return Ok(Redirect::to("/setup").into_response());
+    }
+    let form = Form::default().with("next", onward.next);
+    Ok(page(&LoginPage {
+        form,
+        signup_open: accounts::may_sign_up(&app).await?,
+    })?
+    .into_response())
+}
+
+#[derive(Deserialize)]
+pub struct Credentials {
+    email: String,
+    password: SecretString,
+    #[serde(default)]
+    next: String,
+}
+
+pub async fn log_in(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Posted(typed): Posted<Credentials>,
+) -> Result<Response, Problem> {
+    let form = Form::default()
+        .with("email", &typed.email)
+        .with("next", &typed.next);
+    let asked = Login {
+        email: typed.email,
+        password: typed.password,
+    };
+    match accounts::log_in(&app, asked, user_agent(&headers)).await {
+        Ok(signed_in) => Ok(enter(&app, &signed_in, &typed.next)),
+        Err(error) => {
+            let form = form.refused(error)?;
+            let shown = page(&LoginPage {
+                form,
+                signup_open: accounts::may_sign_up(&app).await?,
+            })?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
+        }
+    }
+}
+
+fn enter(app: &App, signed_in: &SignedIn, next: &str) -> Response {
+    (cookies(&app.config, signed_in), Redirect::to(inside(next))).into_response()
+}
+
+/// Only an address of ours is gone on to: `//elsewhere` and `/\elsewhere` lead out.
+fn inside(next: &str) -> &str {
+    let leads_out = !next.starts_with('/')
+        || next[1..].starts_with(['/', '\\'])
+        || next.chars().any(char::is_control);
+    if leads_out { "/" } else { next }
+}
+
+/// Whoever leaves takes along what this browser kept of the inbox.
+pub async fn log_out(
+    State(app): State<App>,
+    claimed: Option<Claimed>,
+) -> Result<Response, Problem> {
+    if let Some(Claimed(session)) = claimed {
+        accounts::log_out(&app.db, session).await?;
+    }
+    let forget = [(HeaderName::from_static("clear-site-data"), "\"storage\"")];
+    Ok((no_cookies(&app.config), forget, Redirect::to("/login")).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inside;
+
+    #[test]
+    fn the_way_on_stays_inside() {
+        assert_eq!(
+            inside("/w/harbor-dental/inbox?tab=mine"),
+            "/w/harbor-dental/inbox?tab=mine"
+        );
+        for out in [
+            "",
+            "https://evil.test",
+            "//evil.test",
+            "/\\evil.test",
+            "/\r\nset-cookie: a",
+            "evil",
+        ] {
+            assert_eq!(inside(out), "/", "{out}");
+        }
+    }
+}

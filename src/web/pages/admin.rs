@@ -1,0 +1,3 @@
+//! Pages for admins.
+
+pub mod integrations;

@@ -1,0 +1,346 @@
+//! `GET /api/docs`: the API's description for people, made once from the OpenAPI text.
+
+use askama::Template;
+use axum::Router;
+use axum::response::Html;
+use axum::routing::get;
+use serde_json::Value;
+
+use super::{Partial, partial};
+use crate::error::Result;
+use crate::web::{Doors, assets};
+
+#[derive(Template)]
+#[template(path = "docs/show.html")]
+struct Page {
+    title: String,
+    version: String,
+    description: String,
+    tags: Vec<Tag>,
+    schemas: Vec<Schema>,
+}
+
+struct Tag {
+    name: String,
+    description: String,
+    operations: Vec<Operation>,
+}
+
+struct Operation {
+    id: String,
+    verb: String,
+    path: String,
+    /// The path without what all of them begin with.
+    short: String,
+    summary: String,
+    description: String,
+    parameters: Option<Partial>,
+    body: Option<Partial>,
+    answers: Vec<Answer>,
+    /// What the search looks through.
+    search: String,
+}
+
+struct Answer {
+    status: String,
+    description: String,
+    kind: Option<String>,
+}
+
+struct Schema {
+    name: String,
+    description: String,
+    shape: Partial,
+}
+
+/// A value's type, and its fields where it is an object.
+#[derive(Template, Default)]
+#[template(path = "docs/_fields.html")]
+struct Shape {
+    kind: String,
+    fields: Vec<FieldRow>,
+}
+
+struct FieldRow {
+    name: String,
+    kind: String,
+    required: bool,
+    description: String,
+}
+
+pub fn route(openapi: &utoipa::openapi::OpenApi) -> Router<Doors> {
+    let openapi = serde_json::to_value(openapi).expect("the description is plain data");
+    let html = render(&openapi).expect("the page has nothing that could fail");
+    Router::new().route("/api/docs", get(move || async move { Html(html) }))
+}
+
+fn render(openapi: &Value) -> Result<String> {
+    let page = Page {
+        title: format!("{} API", text(&openapi["info"]["title"])),
+        version: text(&openapi["info"]["version"]),
+        description: plain(&openapi["info"]["description"]),
+        tags: tags(openapi)?,
+        schemas: schemas(openapi)?,
+    };
+    Ok(partial(&page)?.0)
+}
+
+fn tags(openapi: &Value) -> Result<Vec<Tag>> {
+    let mut tags: Vec<Tag> = list(&openapi["tags"])
+        .map(|tag| Tag {
+            name: text(&tag["name"]),
+            description: plain(&tag["description"]),
+            operations: Vec::new(),
+        })
+        .collect();
+    for (path, item) in entries(&openapi["paths"]) {
+        for verb in ["get", "post", "put", "patch", "delete"] {
+            let Some(described) = item.get(verb) else {
+                continue;
+            };
+            let operation = operation(verb, path, described)?;
+            let name = described["tags"]
+                .get(0)
+                .map_or_else(|| "Other".into(), text);
+            match tags.iter_mut().find(|tag| tag.name == name) {
+                Some(tag) => tag.operations.push(operation),
+                None => tags.push(Tag {
+                    name,
+                    description: String::new(),
+                    operations: vec![operation],
+                }),
+            }
+        }
+    }
+    tags.retain(|tag| !tag.operations.is_empty());
+    Ok(tags)
+}
+
+fn operation(verb: &str, path: &str, described: &Value) -> Result<Operation> {
+    let description = plain(&described["description"]);
+    // A doc comment of one paragraph comes as the summary; of several, its first one does.
+    let told = plain(&described["summary"]);
+    let description = [told.as_str(), &description]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n\n");
+    let summary = first_sentence(&description);
+    let parameters: Vec<FieldRow> = list(&described["parameters"]).map(parameter).collect();
+    let body = match content(&described["requestBody"]) {
+        Some(schema) => Some(partial(&shape(schema))?),
+        None => None,
+    };
+    let answers = entries(&described["responses"])
+        .map(|(status, answer)| Answer {
+            status: status.clone(),
+            description: match plain(&answer["description"]) {
+                told if told.is_empty() => meaning(status).into(),
+                told => told,
+            },
+            kind: content(answer).map(kind),
+        })
+        .collect();
+    Ok(Operation {
+        id: format!(
+            "{verb}{}",
+            path.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+        ),
+        search: format!(
+            "{verb} {path} {summary} {description} {}",
+            described["tags"]
+        ),
+        verb: verb.into(),
+        short: short(path).into(),
+        path: path.into(),
+        description: if description.trim_end_matches('.') == summary {
+            String::new()
+        } else {
+            description
+        },
+        summary,
+        parameters: match parameters.is_empty() {
+            true => None,
+            false => Some(partial(&Shape {
+                kind: String::new(),
+                fields: parameters,
+            })?),
+        },
+        body,
+        answers,
+    })
+}
+
+fn parameter(described: &Value) -> FieldRow {
+    FieldRow {
+        name: text(&described["name"]),
+        kind: format!(
+            "{} · {}",
+            kind(&described["schema"]),
+            text(&described["in"])
+        ),
+        required: described["required"].as_bool().unwrap_or(false),
+        description: plain(&described["description"]),
+    }
+}
+
+fn schemas(openapi: &Value) -> Result<Vec<Schema>> {
+    entries(&openapi["components"]["schemas"])
+        .map(|(name, schema)| {
+            Ok(Schema {
+                name: name.clone(),
+                description: plain(&schema["description"]),
+                shape: partial(&shape(schema))?,
+            })
+        })
+        .collect()
+}
+
+fn shape(schema: &Value) -> Shape {
+    let required: Vec<&str> = list(&schema["required"])
+        .filter_map(Value::as_str)
+        .collect();
+    let fields: Vec<FieldRow> = entries(&schema["properties"])
+        .map(|(name, field)| FieldRow {
+            required: required.contains(&name.as_str()),
+            name: name.clone(),
+            kind: kind(field),
+            description: plain(&field["description"]),
+        })
+        .collect();
+    Shape {
+        kind: if fields.is_empty() {
+            kind(schema)
+        } else {
+            String::new()
+        },
+        fields,
+    }
+}
+
+/// `string (uuid) or null`, `array of Message`, `"open" | "done"`: a schema in a few words.
+fn kind(schema: &Value) -> String {
+    if let Some(name) = schema["$ref"].as_str() {
+        return name.rsplit('/').next().unwrap_or(name).into();
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        return words
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" | ");
+    }
+    for several in ["oneOf", "anyOf", "allOf"] {
+        if let Some(variants) = schema[several].as_array() {
+            let variants: Vec<String> = variants.iter().map(kind).collect();
+            return variants.join(if several == "allOf" { " and " } else { " or " });
+        }
+    }
+    let one = |name: &str| match name {
+        "null" => "null".to_owned(),
+        "array" => format!("array of {}", kind(&schema["items"])),
+        name => match schema["format"].as_str() {
+            Some(format) => format!("{name} ({format})"),
+            None => name.to_owned(),
+        },
+    };
+    match &schema["type"] {
+        Value::String(name) => one(name),
+        Value::Array(names) => names
+            .iter()
+            .filter_map(Value::as_str)
+            .map(one)
+            .collect::<Vec<_>>()
+            .join(" or "),
+        _ => "anything".into(),
+    }
+}
+
+/// The schema of a body or an answer, whatever its media type.
+fn content(described: &Value) -> Option<&Value> {
+    described["content"]
+        .as_object()?
+        .values()
+        .next()?
+        .get("schema")
+}
+
+fn meaning(status: &str) -> &'static str {
+    status
+        .parse()
+        .ok()
+        .and_then(|status: u16| axum::http::StatusCode::from_u16(status).ok())
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or_default()
+}
+
+fn short(path: &str) -> &str {
+    let ours = path.strip_prefix("/api").unwrap_or(path);
+    match ours.strip_prefix("/workspaces/{workspace_id}") {
+        Some("") | None => ours,
+        Some(rest) => rest,
+    }
+}
+
+fn first_sentence(description: &str) -> String {
+    description
+        .split_inclusive(['.', ':', '\n'])
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(['.', ':', '\n'])
+        .to_owned()
+}
+
+/// Descriptions are written with a little Markdown; backticks are all that shows in plain text.
+fn plain(value: &Value) -> String {
+    text(value).replace('`', "")
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_schema_is_said_in_a_few_words() {
+        assert_eq!(
+            kind(&json!({ "type": ["string", "null"], "format": "uuid" })),
+            "string (uuid) or null"
+        );
+        assert_eq!(
+            kind(&json!({ "type": "array", "items": { "$ref": "#/components/schemas/Message" } })),
+            "array of Message"
+        );
+        assert_eq!(
+            kind(&json!({ "enum": ["open", "done"] })),
+            r#""open" | "done""#
+        );
+    }
+
+    #[test]
+    fn the_page_has_every_operation_and_escapes_what_it_says() {
+        let page = render(&json!({
+            "info": { "title": "T", "version": "1" },
+            "paths": { "/a/{id}": { "get": { "tags": ["Things"], "description": "Shows <one>. More.", "responses": { "200": {} } } } }
+        }))
+        .expect("renders");
+        assert!(
+            page.contains("Shows &#60;one&#62;")
+                && page.contains("/a/{id}")
+                && page.contains("Things"),
+            "{page}"
+        );
+    }
+}

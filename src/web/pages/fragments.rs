@@ -1,0 +1,156 @@
+//! The frames of a browser's socket: Turbo Streams of the very partials that the pages are made of.
+//!
+//! Each may come twice, late or to a page that does not show what it is about, and then changes nothing.
+
+use std::fmt::Write as _;
+
+use askama::{Error, Template};
+
+use crate::domain::contacts::Contact;
+use crate::domain::conversations::Conversation;
+use crate::domain::messages::Message;
+use crate::domain::numbers::Number;
+use crate::ids::{ConversationId, UserId};
+use crate::web::pages;
+use crate::web::pages::admin::integrations::NumberRow;
+use crate::web::pages::inbox::{Blocked, Bubble, Consent, ContactCard, Place, Row, StatusControl};
+
+pub fn message_added(message: &Message, conversation: &Conversation) -> Result<String, Error> {
+    Ok(bubble(message)? + &row(conversation)?)
+}
+
+pub fn message_changed(message: &Message, conversation: &Conversation) -> Result<String, Error> {
+    message_added(message, conversation)
+}
+
+/// Its row, and what the open page says of it.
+pub fn conversation_changed(conversation: &Conversation) -> Result<String, Error> {
+    Ok(row(conversation)? + &standing(conversation)?)
+}
+
+/// Wherever their name stands, and their card.
+pub fn contact_changed(contact: &Contact) -> Result<String, Error> {
+    let name = Escaped {
+        text: &contact.title(),
+    }
+    .render()?;
+    let letters = pages::avatar(contact).0.letters().0;
+    let id = contact.id;
+    Ok(everywhere(&format!("[data-name-of='{id}']"), &name)
+        + &everywhere(&format!("[data-avatar-of='{id}']"), &letters)
+        + &swap(&format!("contact-{id}"), &ContactCard { contact })?)
+}
+
+pub fn number_changed(number: &Number) -> Result<String, Error> {
+    swap(&format!("number-{}", number.id), &NumberRow { number })
+}
+
+/// The page that hears it knows its members' names, and who it is itself.
+pub fn typing(conversation: ConversationId, user: UserId) -> Result<String, Error> {
+    Ok(format!(
+        r#"<turbo-stream action="typing" target="typing-{conversation}" user="{user}"><template></template></turbo-stream>"#
+    ))
+}
+
+/// The newest page of the list, for a page that was cut off; `complete` when there is nothing below it.
+pub fn rows(newest: &[Conversation], complete: bool) -> Result<String, Error> {
+    let mut html = String::new();
+    for conversation in newest {
+        html.push_str(&bare_row(conversation)?);
+    }
+    let complete = if complete { " complete" } else { "" };
+    Ok(format!(
+        r#"<turbo-stream action="rows" target="rows"{complete}><template>{html}</template></turbo-stream>"#
+    ))
+}
+
+/// The newest page of a thread, for a page that was cut off.
+pub fn thread(newest_first: &[Message], conversation: &Conversation) -> Result<String, Error> {
+    let mut html = String::new();
+    for message in newest_first.iter().rev() {
+        html.push_str(
+            &Bubble {
+                message,
+                joined: false,
+            }
+            .render()?,
+        );
+    }
+    let texts = format!(
+        r#"<turbo-stream action="message" target="thread-{}" page><template>{html}</template></turbo-stream>"#,
+        conversation.id
+    );
+    Ok(texts + &standing(conversation)?)
+}
+
+/// The bubble that the page showed at once says why it was not sent.
+pub fn refused(client_ref: &str, code: &str, reason: &str) -> Result<String, Error> {
+    let (client_ref, reason) = (
+        Escaped { text: client_ref }.render()?,
+        Escaped { text: reason }.render()?,
+    );
+    Ok(format!(
+        r#"<turbo-stream action="refused" target="pending-{client_ref}" code="{code}"><template>{reason}</template></turbo-stream>"#
+    ))
+}
+
+/// In place of what has this id.
+pub fn swap(id: &str, partial: &impl Template) -> Result<String, Error> {
+    Ok(format!(
+        r#"<turbo-stream action="swap" target="{id}"><template>{}</template></turbo-stream>"#,
+        partial.render()?
+    ))
+}
+
+fn bubble(message: &Message) -> Result<String, Error> {
+    let html = Bubble {
+        message,
+        joined: false,
+    }
+    .render()?;
+    Ok(format!(
+        r#"<turbo-stream action="message" target="thread-{}"><template>{html}</template></turbo-stream>"#,
+        message.conversation_id
+    ))
+}
+
+fn row(conversation: &Conversation) -> Result<String, Error> {
+    let html = bare_row(conversation)?;
+    Ok(format!(
+        r#"<turbo-stream action="row" target="rows"><template>{html}</template></turbo-stream>"#
+    ))
+}
+
+fn bare_row(conversation: &Conversation) -> Result<String, Error> {
+    Row {
+        conversation,
+        place: &Place::default(),
+        current: false,
+    }
+    .render()
+}
+
+fn standing(conversation: &Conversation) -> Result<String, Error> {
+    let id = conversation.id;
+    Ok(
+        swap(&format!("status-{id}"), &StatusControl { conversation })?
+            + &swap(&format!("blocked-{id}"), &Blocked { conversation })?
+            + &swap(&format!("consent-{id}"), &Consent { conversation })?,
+    )
+}
+
+fn everywhere(selector: &str, html: &str) -> String {
+    let mut stream = String::new();
+    let _ = write!(
+        stream,
+        r#"<turbo-stream action="update" targets="{selector}"><template>{html}</template></turbo-stream>"#
+    );
+    stream
+}
+
+/// Plain text as HTML.
+#[derive(Template)]
+#[template(source = "{{ text }}", ext = "html")]
+struct Escaped<'a> {
+    text: &'a str,
+}

@@ -1,0 +1,178 @@
+//! Who is written with: the card beside the thread, and the form that changes it.
+
+use askama::Template;
+use axum::extract::{Form as Posted, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::Place;
+use super::thread::{Consent, Of};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::contacts::{self, Change, Contact};
+use crate::domain::conversations::{self, Conversation, Filter};
+use crate::domain::members::Member;
+use crate::error::{Error, Result};
+use crate::listing::Span;
+use crate::web::pages::fragments;
+use crate::web::pages::{Form, Partial, Shell, page, partial, streams, wants_streams};
+use crate::web::problem::Problem;
+use crate::web::{assets, pages};
+
+#[derive(Template)]
+#[template(path = "inbox/_details.html")]
+pub struct Details<'a> {
+    conversation: &'a Conversation,
+    place: &'a Place,
+    consent: Partial,
+    card: Partial,
+    form: Partial,
+    /// The same person with other numbers of ours.
+    others: Vec<Conversation>,
+}
+
+impl<'a> Details<'a> {
+    pub async fn new(
+        tx: &mut WorkspaceTx,
+        conversation: &'a Conversation,
+        place: &'a Place,
+    ) -> Result<Self> {
+        let filter = Filter {
+            contact: Some(conversation.contact_id),
+            ..Filter::default()
+        };
+        let mut others = conversations::list(tx, &filter, &Span::default())
+            .await?
+            .data;
+        others.retain(|other| other.id != conversation.id);
+        Ok(Self {
+            consent: partial(&Consent { conversation })?,
+            card: partial(&ContactCard {
+                contact: &conversation.contact,
+            })?,
+            form: partial(&ContactForm {
+                action: format!("{}/{}/contact", place.base, conversation.id),
+                form: filled(&conversation.contact),
+            })?,
+            conversation,
+            place,
+            others,
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "inbox/_contact_card.html")]
+pub struct ContactCard<'a> {
+    pub contact: &'a Contact,
+}
+
+#[derive(Template)]
+#[template(path = "inbox/_contact_form.html")]
+struct ContactForm {
+    action: String,
+    form: Form,
+}
+
+/// The form on a page of its own, for whoever has no script.
+#[derive(Template)]
+#[template(path = "inbox/contact.html")]
+struct ContactPage {
+    shell: Shell,
+    contact: Contact,
+    back: String,
+    form: Partial,
+}
+
+fn filled(contact: &Contact) -> Form {
+    Form::default()
+        .with("name", contact.name.as_deref().unwrap_or_default())
+        .with("email", contact.email.as_deref().unwrap_or_default())
+        .with("notes", &contact.notes)
+}
+
+/// `GET …/contact`
+pub async fn show(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { conversation_id }): Path<Of>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let conversation = conversations::find(&mut tx, conversation_id).await?;
+    let form = filled(&conversation.contact);
+    whole(&mut tx, &member, conversation, form).await
+}
+
+async fn whole(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    conversation: Conversation,
+    form: Form,
+) -> Result<Response, Problem> {
+    let counts = conversations::counts(tx).await?;
+    let back = format!("/w/{}/inbox/{}", member.slug, conversation.id);
+    Ok(page(&ContactPage {
+        shell: Shell::new(member, &counts, "inbox"),
+        form: partial(&ContactForm {
+            action: format!("{back}/contact"),
+            form,
+        })?,
+        back,
+        contact: conversation.contact,
+    })?
+    .into_response())
+}
+
+#[derive(Deserialize)]
+pub struct Typed {
+    name: String,
+    email: String,
+    notes: String,
+}
+
+/// `POST …/contact`
+pub async fn change(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { conversation_id }): Path<Of>,
+    headers: HeaderMap,
+    Posted(typed): Posted<Typed>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let conversation = conversations::find(&mut tx, conversation_id).await?;
+    let back = format!("/w/{}/inbox/{conversation_id}", member.slug);
+    let notes = typed.notes.replace("\r\n", "\n");
+    let form = Form::default()
+        .with("name", &typed.name)
+        .with("email", &typed.email)
+        .with("notes", &notes);
+    let wanted = Change {
+        name: Some(typed.name),
+        email: Some(typed.email),
+        notes: Some(notes),
+    };
+    let internal = |error: askama::Error| Error::Internal(error.to_string());
+    match contacts::update(&mut tx, conversation.contact_id, wanted).await {
+        Ok(contact) => {
+            tx.commit().await?;
+            if wants_streams(&headers) {
+                return Ok(streams(
+                    fragments::contact_changed(&contact).map_err(internal)?,
+                ));
+            }
+            Ok(Redirect::to(&back).into_response())
+        }
+        Err(error) => {
+            let form = form.refused(error)?;
+            if !wants_streams(&headers) {
+                let shown = whole(&mut tx, &member, conversation, form).await?;
+                return Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response());
+            }
+            let action = format!("{back}/contact");
+            let html =
+                fragments::swap("contact-form", &ContactForm { action, form }).map_err(internal)?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, streams(html)).into_response())
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The simulated handset of a sandbox number: one texts in as a customer and sees the answers arrive.
+
+use askama::Template;
+use axum::extract::{Form as Posted, Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::inbox::Texts;
+use super::{Partial, page, partial};
+use crate::app::App;
+use crate::domain::accounts;
+use crate::domain::conversations::{self, Conversation};
+use crate::domain::integrations::Directory;
+use crate::domain::members::{self, Member, Place};
+use crate::domain::messages;
+use crate::domain::messages::receive::{Arrival, Ingest};
+use crate::domain::numbers::{self, Number};
+use crate::domain::workspaces;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, NumberId};
+use crate::listing::Span;
+use crate::phone::{Phone, Region};
+use crate::providers::{Inbound, Kind};
+use crate::web::assets;
+use crate::web::auth::Claimed;
+use crate::web::problem::Problem;
+
+/// Whose phone it is until somebody says otherwise: a number kept for fiction.
+const SOMEBODY: &str = "(415) 555-0192";
+
+#[derive(Template)]
+#[template(path = "sandbox/show.html")]
+struct Handset {
+    number: Number,
+    slug: String,
+    from: String,
+    error: Option<String>,
+    conversation: Option<ConversationId>,
+    texts: Partial,
+}
+
+#[derive(Deserialize)]
+pub struct Customer {
+    from: Option<String>,
+}
+
+/// `GET /sandbox/{number_id}?from=`
+pub async fn show(
+    claimed: Claimed,
+    State(app): State<App>,
+    Path(id): Path<NumberId>,
+    Query(customer): Query<Customer>,
+) -> Result<Response, Problem> {
+    let (member, number) = find(&app, claimed, id).await?;
+    let typed = customer.from.unwrap_or_else(|| SOMEBODY.into());
+    match Phone::parse(&typed, &Region::US) {
+        Ok(from) => Ok(page(&handset(&app, &member, number, &from).await?)?.into_response()),
+        Err(wrong) => Ok(mend(&member, number, typed, wrong.to_string())?.into_response()),
+    }
+}
+
+async fn handset(app: &App, member: &Member, number: Number, from: &Phone) -> Result<Handset> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let filter = conversations::Filter {
+        number: Some(number.id),
+        q: Some(from.to_string()),
+        ..conversations::Filter::default()
+    };
+    let found: Option<Conversation> = conversations::list(&mut tx, &filter, &Span::default())
+        .await?
+        .data
+        .into_iter()
+        .find(|found| found.contact.phone_number == from.as_str());
+    let mut messages = match &found {
+        Some(conversation) => {
+            let filter = messages::Filter {
+                conversation: Some(conversation.id),
+                ..messages::Filter::default()
+            };
+            messages::list(&mut tx, &filter, &Span::default())
+                .await?
+                .data
+        }
+        None => Vec::new(),
+    };
+    // What the team notes, and what never arrived, no customer sees.
+    messages.retain(|message| !message.is_note() && !message.failed());
+    Ok(Handset {
+        slug: member.slug.clone(),
+        from: from.display(&Region::US),
+        error: None,
+        conversation: found.map(|conversation| conversation.id),
+        texts: partial(&Texts::new(&messages, 0, None)?)?,
+        number,
+    })
+}
+
+fn mend(
+    member: &Member,
+    number: Number,
+    typed: String,
+    wrong: String,
+) -> Result<Response, Problem> {
+    let mut wrong = wrong;
+    if let Some(first) = wrong.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    let handset = Handset {
+        slug: member.slug.clone(),
+        from: typed,
+        error: Some(wrong),
+        conversation: None,
+        texts: partial(&Texts::new(&[], 0, None)?)?,
+        number,
+    };
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, page(&handset)?).into_response())
+}
+
+#[derive(Deserialize)]
+pub struct Text {
+    from: String,
+    body: String,
+}
+
+/// `POST /sandbox/{number_id}`
+pub async fn text(
+    claimed: Claimed,
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    State(ingest): State<Ingest>,
+    Path(id): Path<NumberId>,
+    Posted(text): Posted<Text>,
+) -> Result<Response, Problem> {
+    let (member, number) = find(&app, claimed, id).await?;
+    let from = match Phone::parse(&text.from, &Region::US) {
+        Ok(from) => from,
+        Err(wrong) => return mend(&member, number, text.from, wrong.to_string()),
+    };
+    let body = text.body.replace("\r\n", "\n");
+    if !body.trim().is_empty() {
+        let account = directory
+            .integration(number.integration_id)
+            .await?
+            .ok_or(Error::NotFound("the number"))?;
+        ingest
+            .store(Arrival {
+                workspace: account.workspace,
+                integration: account.integration,
+                number: number.id,
+                provider: Kind::Sandbox,
+                text: Inbound {
+                    provider_sid: format!("SM{}", Uuid::now_v7().simple()),
+                    account: account.provider.account().to_owned(),
+                    from: from.clone().into(),
+                    to: number
+                        .phone_number
+                        .parse()
+                        .map_err(|_| Error::Internal("a number of ours is none".into()))?,
+                    text: body,
+                    media: Vec::new(),
+                    opt_out: None,
+                    segments: None,
+                },
+            })
+            .await?;
+    }
+    let from: String =
+        form_urlencoded::byte_serialize(from.display(&Region::US).as_bytes()).collect();
+    Ok(Redirect::to(&format!("/sandbox/{id}?from={from}")).into_response())
+}
+
+/// The number, for a member of its workspace who may see it. Only a sandbox's number has a handset.
+async fn find(app: &App, Claimed(session): Claimed, id: NumberId) -> Result<(Member, Number)> {
+    let user = accounts::of_session(&app.db, session).await?;
+    for workspace in workspaces::of_user(&app.db, user.id).await? {
+        let member = members::admit(&app.db, session, Place::Id(workspace.id)).await?;
+        let mut tx = app.db.workspace(member.seat()).await?;
+        match numbers::find(&mut tx, id).await {
+            Ok(number) if number.provider == Kind::Sandbox => return Ok((member, number)),
+            Ok(_) | Err(Error::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::NotFound("the sandbox number"))
+}

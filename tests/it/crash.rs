@@ -1,0 +1,365 @@
+//! Nothing that was acknowledged is lost, whatever dies.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use messagehub::db::embedded::Embedded;
+use messagehub::db::migrate;
+use nix::sys::signal::{Signal, kill};
+use serde_json::{Value, json};
+use sqlx::{ConnectOptions, PgPool};
+
+use crate::emulator::{Emulator, Failure};
+use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, TOKEN, empty_database, superuser};
+use crate::process::{Place, Process};
+
+const ACCOUNT: &str = "AC000000000000000000000000000000cc";
+
+/// Somebody who signed up at a server process.
+struct Admin {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+    workspace: String,
+}
+
+impl Admin {
+    async fn signs_up(server: &Process) -> Self {
+        // A connection each, for the server behind them dies.
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap();
+        let form = json!({"workspace_name": "Harbor", "name": "Jo", "email": "jo@harbor.test", "password": PASSWORD});
+        let session: Value = http
+            .post(server.url("/api/auth/signup"))
+            .json(&form)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        Self {
+            http,
+            base: server.url(""),
+            token: session["access_token"].as_str().unwrap().into(),
+            workspace: session["workspaces"][0]["id"].as_str().unwrap().into(),
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/api/workspaces/{}{path}", self.base, self.workspace)
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Result<Value, reqwest::Error> {
+        let request = self
+            .http
+            .post(self.url(path))
+            .bearer_auth(&self.token)
+            .json(body);
+        request.send().await?.error_for_status()?.json().await
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.http
+            .get(self.url(path))
+            .bearer_auth(&self.token)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
+    }
+
+    async fn connects(&self, twilio: &Emulator) {
+        twilio.account(ACCOUNT, TOKEN).number(FRONT_DESK);
+        let credentials = json!({"account_sid": ACCOUNT, "auth_token": TOKEN});
+        self.post(
+            "/integrations",
+            &json!({"provider": "twilio", "credentials": credentials}),
+        )
+        .await
+        .unwrap();
+    }
+}
+
+async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(40);
+    while !holds().await {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "not in time: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_killed_while_it_sends_loses_nothing_and_sends_nothing_twice() {
+    let (place, twilio, database) = (
+        Place::new(),
+        Emulator::start().await,
+        empty_database().await,
+    );
+    let url = database.to_url_lossy().to_string();
+    let settings = [
+        ("DATABASE_URL", url.as_str()),
+        ("TWILIO_API_BASE_URL", twilio.url()),
+    ];
+    let raw = PgPool::connect_with(superuser(&database)).await.unwrap();
+    let server = Process::start(&place.data(), &settings);
+    let address = server.address.clone();
+    let jo = Admin::signs_up(&server).await;
+    jo.connects(&twilio).await;
+
+    // Each call takes a while, so that some are under way when the power goes.
+    for _ in 0..40 {
+        twilio.fails(Failure::Slow(Duration::from_millis(150)));
+    }
+    let mut acknowledged = Vec::new();
+    for n in 0..40 {
+        let draft =
+            json!({"to": format!("+1415555{:04}", 100 + n), "content": format!("Reminder {n}")});
+        acknowledged.push(
+            jo.post("/messages", &draft).await.unwrap()["message"]["id"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        );
+    }
+    until("some texts were taken", || async {
+        twilio.messages().len() >= 5
+    })
+    .await;
+    server.kill();
+    let taken = twilio.messages().len();
+    assert!(taken < 40, "the crash came in the middle");
+
+    let _server = Process::start_at(&address, &place.data(), &settings);
+    sqlx::query("update messages set lease_until = now() where status = 'sending' and lease_until > now() + interval '30 seconds'")
+        .execute(&raw)
+        .await
+        .unwrap();
+    let open = "select count(*) from messages where status in ('queued', 'sending')";
+    until("everything went out or was set aside", || async {
+        sqlx::query_scalar::<_, i64>(open)
+            .fetch_one(&raw)
+            .await
+            .unwrap()
+            == 0
+    })
+    .await;
+
+    let kept: Vec<(String, String, String)> =
+        sqlx::query_as("select id::text, content, status from messages")
+            .fetch_all(&raw)
+            .await
+            .unwrap();
+    assert!(
+        acknowledged
+            .iter()
+            .all(|id| kept.iter().any(|(kept, _, _)| kept == id)),
+        "nothing acknowledged is lost"
+    );
+    let mut unconfirmed = 0;
+    for (_, content, status) in &kept {
+        let times = twilio.sent(content).len();
+        match status.as_str() {
+            "sent" => assert_eq!(times, 1, "{content}"),
+            "unconfirmed" => {
+                unconfirmed += 1;
+                assert!(times <= 1, "{content}");
+            }
+            other => panic!("{content} is {other}"),
+        }
+    }
+    assert!(unconfirmed > 0, "the crash caught some in flight");
+    // What Twilio did take tells so in its callback, which names our id.
+    for (id, content, _) in kept.iter().filter(|(_, _, status)| status == "unconfirmed") {
+        if let [message] = twilio.sent(content).as_slice() {
+            assert!(
+                twilio
+                    .reports(&message.sid, "delivered")
+                    .await
+                    .status()
+                    .is_success()
+            );
+            assert_eq!(
+                jo.get(&format!("/messages/{id}")).await["status"],
+                "delivered"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_killed_postgresql_comes_back_and_what_got_a_200_is_there() {
+    let (place, twilio) = (Place::new(), Emulator::start().await);
+    let settings = [("TWILIO_API_BASE_URL", twilio.url())];
+    let server = Process::start(&place.data(), &settings);
+    let jo = Admin::signs_up(&server).await;
+    jo.connects(&twilio).await;
+
+    let (mut stored, mut refused) = (Vec::new(), 0);
+    for round in 0..3 {
+        let texts = (0..40).map(|n| {
+            let (twilio, text) = (twilio.clone(), format!("Text {round}.{n}"));
+            async move {
+                tokio::time::sleep(Duration::from_millis(n * 4)).await;
+                (
+                    twilio.text(MAYA, FRONT_DESK, &text).await.status().as_u16(),
+                    text,
+                )
+            }
+        });
+        let killer = async {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            kill(place.postmaster(), Signal::SIGKILL).unwrap();
+        };
+        for (status, text) in futures_util::future::join(join_all(texts), killer).await.0 {
+            match status {
+                200 => stored.push(text),
+                503 => refused += 1,
+                other => panic!("{text}: {other}"),
+            }
+        }
+        until("the server is ready again", || async {
+            reqwest::get(server.url("/readyz"))
+                .await
+                .is_ok_and(|answer| answer.status() == 200)
+        })
+        .await;
+    }
+    assert!(
+        refused > 0 && !stored.is_empty(),
+        "the kills came in between: {refused} refused, {} stored",
+        stored.len()
+    );
+
+    let address = server.address.clone();
+    server.kill();
+    let _server = Process::start_at(&address, &place.data(), &settings);
+    let kept = jo.get("/messages?limit=200").await;
+    let kept: Vec<_> = kept["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|text| text["content"].as_str().unwrap())
+        .collect();
+    for text in &stored {
+        assert_eq!(
+            kept.iter().filter(|kept| *kept == text).count(),
+            1,
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn while_the_database_is_away_a_webhook_gets_503_and_its_repeat_is_stored_once() {
+    let place = Place::new();
+    let cluster = Embedded::start(&place.data()).await.unwrap();
+    migrate::run(&cluster.options()).await.unwrap();
+    let hub = Hub::start_on(cluster.options()).await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.hears(MAYA, "Before").await;
+    let text = || {
+        hub.twilio
+            .texting(MAYA, FRONT_DESK, "During")
+            .sid("SM000000000000000000000000000000dd")
+    };
+
+    cluster.stop().await;
+    let answer = text().send().await;
+    assert_eq!(answer.status(), 503);
+    assert!(answer.headers().contains_key("retry-after"));
+    assert_eq!(
+        reqwest::get(hub.url("/readyz")).await.unwrap().status(),
+        503
+    );
+    assert_eq!(
+        reqwest::get(hub.url("/healthz")).await.unwrap().status(),
+        200
+    );
+    let refused = harbor.admin.get(&harbor.path("/conversations")).await;
+    refused.refused(503, "unavailable");
+
+    let cluster = Embedded::start(&place.data()).await.unwrap();
+    for _ in 0..3 {
+        let status = text().send().await.status();
+        assert!(status == 200 || status == 503, "{status}");
+    }
+    until("the repeat is taken", || async {
+        text().send().await.status() == 200
+    })
+    .await;
+    assert_eq!(
+        hub.count("select count(*) from messages where content = 'During'")
+            .await,
+        1
+    );
+    assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 2);
+    hub.server.stop().await;
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_asked_to_stop_finishes_what_it_does() {
+    let (place, twilio, database) = (
+        Place::new(),
+        Emulator::start().await,
+        empty_database().await,
+    );
+    let url = database.to_url_lossy().to_string();
+    let settings = [
+        ("DATABASE_URL", url.as_str()),
+        ("TWILIO_API_BASE_URL", twilio.url()),
+    ];
+    let raw = PgPool::connect_with(superuser(&database)).await.unwrap();
+    let server = Process::start(&place.data(), &settings);
+    let jo = Admin::signs_up(&server).await;
+    jo.connects(&twilio).await;
+    for n in 0..30 {
+        twilio.fails(Failure::Slow(Duration::from_millis(300)));
+        let draft =
+            json!({"to": format!("+1415555{:04}", 100 + n), "content": format!("Reminder {n}")});
+        jo.post("/messages", &draft).await.unwrap();
+    }
+    until("some texts are under way", || async {
+        !twilio.messages().is_empty()
+    })
+    .await;
+
+    // Off this thread: Twilio answers on it meanwhile.
+    let (code, took) = tokio::task::spawn_blocking(|| server.terminate())
+        .await
+        .unwrap();
+
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    let left: Vec<(String, i64)> =
+        sqlx::query_as("select status, count(*) from messages group by status order by status")
+            .fetch_all(&raw)
+            .await
+            .unwrap();
+    let known = left
+        .iter()
+        .all(|(status, _)| ["queued", "sent"].contains(&status.as_str()));
+    assert!(
+        known && left.len() == 2,
+        "what was under way is settled, what was not waits: {left:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_stops_closes_its_sockets_with_1012() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let mut live = harbor.admin.listens(&harbor).await;
+    drop(harbor);
+    let (code, ()) = futures_util::future::join(live.closes(), hub.server.stop()).await;
+    assert_eq!(code, 1012);
+}

@@ -1,0 +1,264 @@
+//! The demo workspace: it fills an empty database, once, and touches no other.
+
+use std::collections::HashMap;
+
+use messagehub::app::App;
+use messagehub::config::Config;
+use messagehub::domain::accounts::{self, Login};
+use messagehub::domain::demo::{self, Demo};
+use messagehub::domain::members::Role;
+use secrecy::ExposeSecret;
+use sqlx::postgres::PgConnectOptions;
+
+use crate::hub::empty_database;
+
+/// A server that does not listen.
+async fn app(database: &PgConnectOptions, settings: &[(&str, &str)]) -> App {
+    let secrets = [
+        ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+        (
+            "MASTER_KEYS",
+            "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+        ),
+    ];
+    let settings = secrets
+        .iter()
+        .chain(settings)
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect::<HashMap<_, _>>();
+    let config = Config::read(settings).unwrap();
+    messagehub::open(config, database.clone()).await.unwrap()
+}
+
+async fn fresh() -> App {
+    app(&empty_database().await, &[]).await
+}
+
+async fn count(app: &App, query: &'static str) -> i64 {
+    sqlx::query_scalar(query)
+        .fetch_one(app.db.system_pool())
+        .await
+        .expect(query)
+}
+
+async fn opens(app: &App, email: &str, demo: &Demo) -> bool {
+    let login = Login {
+        email: email.into(),
+        password: demo.password.clone(),
+    };
+    accounts::log_in(app, login, None).await.is_ok()
+}
+
+#[tokio::test]
+async fn an_empty_database_becomes_a_believable_inbox() {
+    let app = fresh().await;
+
+    let demo = demo::seed(&app).await.unwrap().expect("a sign-in");
+
+    assert_eq!(demo.email, "jo@harbor.test");
+    for email in [demo.email, demo.agents[0], demo.agents[1]] {
+        assert!(opens(&app, email, &demo).await, "{email}");
+    }
+    assert!(count(&app, "select count(*) from conversations").await >= 25);
+    assert!(count(&app, "select count(*) from messages").await >= 200);
+    for (there_is, query) in [
+        (
+            "something unread",
+            "select sum(unread_count) from conversations",
+        ),
+        (
+            "a failure in words",
+            "select count(*) from messages where status in ('failed', 'undelivered') and error_message <> ''",
+        ),
+        ("an opt-out", "select count(*) from opt_outs"),
+        ("a picture", "select count(*) from message_media"),
+        (
+            "a long text",
+            "select count(*) from messages where length(content) >= 1500",
+        ),
+        (
+            "Arabic",
+            "select count(*) from messages where content ~ '[؀-ۿ]'",
+        ),
+        (
+            "Hebrew",
+            "select count(*) from messages where content ~ '[א-ת]'",
+        ),
+        (
+            "a note",
+            "select count(*) from messages where direction = 'note'",
+        ),
+        (
+            "every status",
+            "select count(distinct status) - 3 from conversations",
+        ),
+        (
+            "a sender that cannot be answered",
+            "select count(*) from contacts where phone_number not like '+%'",
+        ),
+    ] {
+        assert!(count(&app, query).await > 0, "{there_is}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_rows_say_of_each_other_is_true() {
+    let app = fresh().await;
+    demo::seed(&app).await.unwrap();
+
+    for (wrong, query) in [
+        (
+            "the newest text is another one",
+            "select count(*) from conversations v
+               join lateral (select * from messages m where m.conversation_id = v.id and m.direction <> 'note'
+                              order by m.id desc limit 1) l on true
+              where (v.last_message_id, v.last_message_at, v.last_message_status, v.last_message_direction)
+                    is distinct from (l.id, l.created_at, l.status, l.direction)
+                 or v.last_message_preview <> case when l.content = '' then '📷 Photo'
+                        else left(trim(regexp_replace(l.content, '\\s+', ' ', 'g')), 160) end",
+        ),
+        (
+            "more is unread than came since we wrote",
+            "select count(*) from conversations v
+              where v.unread_count > (select count(*) from messages m
+                     where m.conversation_id = v.id and m.direction = 'inbound'
+                       and m.id > coalesce((select max(o.id::text)::uuid from messages o
+                                             where o.conversation_id = v.id and o.direction = 'outbound'), '00000000-0000-0000-0000-000000000000'))",
+        ),
+        (
+            "a STOP without its opt-out",
+            "select count(*) from messages m
+              where (m.content = 'STOP' or m.error_code = '21610')
+                and not exists (select from opt_outs o where o.contact_id = m.contact_id and o.number_id = m.number_id)",
+        ),
+        (
+            "an opt-out that nobody asked for",
+            "select count(*) from opt_outs o
+              where not exists (select from messages m where m.contact_id = o.contact_id and m.number_id = o.number_id
+                                   and o.proof in (m.content, m.error_code))",
+        ),
+        (
+            "a text that waits to be sent",
+            "select count(*) from messages where status in ('scheduled', 'queued', 'sending') or due_at is not null or lease_until is not null",
+        ),
+        (
+            "a failure without its reason, or a reason without failure",
+            "select count(*) from messages
+              where (status in ('failed', 'undelivered')) <> (error_code is not null and error_message is not null)",
+        ),
+        (
+            "a time in the future",
+            "select (select count(*) from messages where greatest(created_at, updated_at) > now())
+                  + (select count(*) from conversations where greatest(created_at, updated_at, last_message_at) > now())
+                  + (select count(*) from contacts where greatest(created_at, updated_at) > now())",
+        ),
+        (
+            "a snooze that is over",
+            "select count(*) from conversations where (status = 'snoozed') <> (snoozed_until is not null and snoozed_until > now())",
+        ),
+        (
+            "ids in another order than times",
+            "select count(*) from (select id, lag(id) over (partition by conversation_id order by created_at) as before from messages) t
+              where before > id",
+        ),
+        (
+            "two texts of a conversation at the same time",
+            "select count(*) - count(distinct (conversation_id, created_at)) from messages",
+        ),
+        (
+            "somebody at work on a number that is not theirs",
+            "select count(*) from (select number_id, assignee_id from conversations union
+                                   select number_id, created_by from messages) t (number_id, user_id)
+               join workspace_members w using (user_id)
+              where w.role = 'agent'
+                and not exists (select from number_members a where a.number_id = t.number_id and a.user_id = t.user_id)",
+        ),
+        (
+            "a picture on a text that is said to have none, or the other way round",
+            "select count(*) from messages m
+              where (m.message_type = 'media') <> exists (select from message_media d where d.message_id = m.id)",
+        ),
+        (
+            "not exactly one default number",
+            "select count(*) - 1 from numbers where is_default",
+        ),
+    ] {
+        assert_eq!(count(&app, query).await, 0, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_start_changes_nothing_and_says_again_how_to_sign_in() {
+    let app = fresh().await;
+    let first = demo::seed(&app).await.unwrap().expect("a sign-in");
+    const EVERYTHING: &str = "select count(*) + (select count(*) from users) + (select count(*) from messages) from conversations";
+    let before = count(&app, EVERYTHING).await;
+
+    let second = demo::seed(&app).await.unwrap().expect("the same sign-in");
+
+    assert_eq!(
+        second.password.expose_secret(),
+        first.password.expose_secret()
+    );
+    assert_eq!(count(&app, EVERYTHING).await, before);
+
+    sqlx::query("update users set password_hash = (select password_hash || 'x' from users where email = 'sam@harbor.test') where email = 'jo@harbor.test'")
+        .execute(app.db.system_pool())
+        .await
+        .unwrap();
+    assert!(
+        demo::seed(&app).await.unwrap().is_none(),
+        "whoever took another password knows it"
+    );
+}
+
+#[tokio::test]
+async fn where_others_can_reach_it_nobody_knows_the_password() {
+    let database = empty_database().await;
+    let private = app(&database, &[]).await;
+    let known = demo::seed(&private).await.unwrap().expect("a sign-in");
+    let public = app(&database, &[("BASE_URL", "https://inbox.example.com")]).await;
+
+    let changed = demo::seed(&public).await.unwrap().expect("a new sign-in");
+
+    for email in [known.email, known.agents[0], known.agents[1]] {
+        assert!(!opens(&public, email, &known).await, "{email}");
+        assert!(opens(&public, email, &changed).await, "{email}");
+    }
+    assert!(
+        demo::seed(&public).await.unwrap().is_none(),
+        "it is said once"
+    );
+}
+
+#[tokio::test]
+async fn a_database_with_anybody_in_it_is_left_alone() {
+    let app = fresh().await;
+    accounts::create(
+        &app.db,
+        "ada@example.com",
+        "Ada",
+        accounts::new_password(),
+        "Ada's",
+        Role::Admin,
+    )
+    .await
+    .unwrap();
+
+    assert!(demo::seed(&app).await.unwrap().is_none());
+
+    assert_eq!(count(&app, "select count(*) from users").await, 1);
+    assert_eq!(count(&app, "select count(*) from numbers").await, 0);
+}
+
+#[tokio::test]
+async fn two_servers_that_start_at_once_seed_once() {
+    let database = empty_database().await;
+    let (one, other) = (app(&database, &[]).await, app(&database, &[]).await);
+
+    let (first, second) = tokio::join!(demo::seed(&one), demo::seed(&other));
+
+    assert!(first.unwrap().is_some() && second.unwrap().is_some());
+    assert_eq!(count(&one, "select count(*) from workspaces").await, 1);
+    assert_eq!(count(&one, "select count(*) from users").await, 3);
+}

@@ -1,0 +1,167 @@
+//! Messages that we send, with what Twilio would refuse of them at once.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use chrono::Utc;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::api::{Caller, Paging, page, problem};
+use super::{Emulator, Message};
+
+pub fn router() -> Router<Emulator> {
+    Router::new()
+        .route("/{account}/Messages.json", get(messages).post(send))
+        .route("/{account}/Messages/{message}", get(message))
+}
+
+async fn send(caller: Caller, State(emulator): State<Emulator>, body: Bytes) -> Response {
+    let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
+    let all = |name: &str| -> Vec<String> {
+        let fields = form.iter().filter(|(field, _)| field == name);
+        fields.map(|(_, value)| value.clone()).collect()
+    };
+    let one = |name: &str| all(name).first().cloned().unwrap_or_default();
+    let message = Message {
+        sid: String::new(),
+        account: caller.account,
+        from: one("From"),
+        to: one("To"),
+        body: one("Body"),
+        media: all("MediaUrl"),
+        status_callback: all("StatusCallback").first().cloned(),
+        status: "queued".into(),
+        error_code: None,
+        created_at: Utc::now(),
+    };
+    if let Some(code) = mistake(&emulator, &message) {
+        return problem(StatusCode::BAD_REQUEST, code);
+    }
+    let (message, delivers_by_itself) = {
+        let mut state = emulator.state();
+        let kind = if message.media.is_empty() { "SM" } else { "MM" };
+        let sid = state.new_sid(kind);
+        let message = Message { sid, ..message };
+        state.messages.push(message.clone());
+        (message, state.delivers_by_itself)
+    };
+    if delivers_by_itself {
+        let (emulator, sid) = (emulator.clone(), message.sid.clone());
+        tokio::spawn(async move {
+            // The callback may well be faster than the answer; both orders are right.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            emulator.delivers(&sid).await;
+        });
+    }
+    (StatusCode::CREATED, Json(message.json())).into_response()
+}
+
+/// What Twilio would refuse at once.
+fn mistake(emulator: &Emulator, message: &Message) -> Option<u32> {
+    let state = emulator.state();
+    let account = state
+        .accounts
+        .iter()
+        .find(|account| account.sid == message.account)?;
+    let mut numbers = state.numbers.iter();
+    let owns_sender = numbers
+        .any(|number| number.account == message.account && number.phone_number == message.from);
+    let digits = message.to.strip_prefix('+').unwrap_or_default();
+    let is_number = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let callback = message.status_callback.as_deref().map(reqwest::Url::parse);
+    let pair = (message.to.clone(), message.from.clone());
+    let checks = [
+        (account.status != "active", 20005),
+        (message.to.is_empty(), 21604),
+        (message.from.is_empty(), 21603),
+        (message.body.is_empty() && message.media.is_empty(), 21602),
+        (message.body.encode_utf16().count() > 1600, 21617),
+        (message.media.len() > 10, 21623),
+        (callback.is_some_and(|url| url.is_err()), 21609),
+        (!is_number, 21211),
+        (message.to == message.from, 21266),
+        (!owns_sender, 21606),
+        (state.opted_out.contains(&pair), 21610),
+    ];
+    let mistake = checks.into_iter().find(|(wrong, _)| *wrong)?;
+    Some(mistake.1)
+}
+
+#[derive(Deserialize)]
+struct Filter {
+    #[serde(rename = "To")]
+    to: Option<String>,
+    #[serde(rename = "From")]
+    from: Option<String>,
+}
+
+async fn messages(
+    caller: Caller,
+    State(emulator): State<Emulator>,
+    Query(paging): Query<Paging>,
+    Query(filter): Query<Filter>,
+) -> Response {
+    let rows = {
+        let state = emulator.state();
+        let messages = state.messages.iter().rev();
+        let listed = messages
+            .filter(|_| !state.hides_sent)
+            .filter(|message| message.account == caller.account)
+            .filter(|message| filter.to.as_ref().is_none_or(|to| *to == message.to))
+            .filter(|message| {
+                filter
+                    .from
+                    .as_ref()
+                    .is_none_or(|from| *from == message.from)
+            });
+        listed.map(Message::json).collect()
+    };
+    let path = format!("/2010-04-01/Accounts/{}/Messages.json", caller.account);
+    let (rows, next) = page(&emulator, &paging, rows, &path);
+    Json(json!({"messages": rows, "next_page_uri": next})).into_response()
+}
+
+async fn message(
+    caller: Caller,
+    State(emulator): State<Emulator>,
+    Path((_, file)): Path<(String, String)>,
+) -> Response {
+    let sid = file.trim_end_matches(".json");
+    let state = emulator.state();
+    let mut messages = state.messages.iter();
+    match messages.find(|one| one.sid == sid && one.account == caller.account) {
+        Some(message) => Json(message.json()).into_response(),
+        None => problem(StatusCode::NOT_FOUND, 20404),
+    }
+}
+
+impl Message {
+    fn json(&self) -> Value {
+        let date = self.created_at.to_rfc2822();
+        let is_final = ["delivered", "undelivered", "failed"].contains(&self.status.as_str());
+        json!({
+            "sid": self.sid,
+            "account_sid": self.account,
+            "from": self.from,
+            "to": self.to,
+            "body": self.body,
+            "direction": "outbound-api",
+            "status": self.status,
+            "num_segments": "1",
+            "num_media": self.media.len().to_string(),
+            "price": is_final.then_some("-0.00750"),
+            "price_unit": "USD",
+            "error_code": self.error_code,
+            "error_message": null,
+            "date_created": date,
+            "date_updated": date,
+            "date_sent": is_final.then_some(&date),
+        })
+    }
+}

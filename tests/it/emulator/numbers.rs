@@ -1,0 +1,155 @@
+//! Numbers and the messaging services that they may be in.
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::api::{Caller, Paging, page, problem};
+use super::{Emulator, Number};
+
+pub fn router() -> Router<Emulator> {
+    Router::new()
+        .route("/{account}/IncomingPhoneNumbers.json", get(numbers))
+        .route(
+            "/{account}/IncomingPhoneNumbers/{number}",
+            get(number).post(update_number),
+        )
+}
+
+pub fn services_router() -> Router<Emulator> {
+    Router::new()
+        .route("/", get(services))
+        .route("/{service}/PhoneNumbers", get(members))
+}
+
+async fn numbers(
+    caller: Caller,
+    State(emulator): State<Emulator>,
+    Query(paging): Query<Paging>,
+) -> Response {
+    let rows = {
+        let state = emulator.state();
+        let numbers = state.numbers.iter();
+        let mine = numbers.filter(|number| number.account == caller.account);
+        mine.map(Number::json).collect()
+    };
+    let path = format!(
+        "/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json",
+        caller.account
+    );
+    let (rows, next) = page(&emulator, &paging, rows, &path);
+    Json(json!({"incoming_phone_numbers": rows, "next_page_uri": next, "uri": path}))
+        .into_response()
+}
+
+async fn number(
+    caller: Caller,
+    State(emulator): State<Emulator>,
+    Path((_, file)): Path<(String, String)>,
+) -> Response {
+    with_number(&emulator, &caller, &file, |_| {})
+}
+
+async fn update_number(
+    caller: Caller,
+    State(emulator): State<Emulator>,
+    Path((_, file)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    with_number(&emulator, &caller, &file, |number| {
+        for (name, value) in form_urlencoded::parse(&body) {
+            match name.as_ref() {
+                "SmsUrl" => number.sms_url = value.into_owned(),
+                "SmsMethod" => number.sms_method = value.into_owned(),
+                _ => {}
+            }
+        }
+    })
+}
+
+fn with_number(
+    emulator: &Emulator,
+    caller: &Caller,
+    file: &str,
+    change: impl FnOnce(&mut Number),
+) -> Response {
+    let sid = file.trim_end_matches(".json");
+    let mut state = emulator.state();
+    let mut numbers = state.numbers.iter_mut();
+    let Some(number) = numbers.find(|one| one.sid == sid && one.account == caller.account) else {
+        return problem(StatusCode::NOT_FOUND, 20404);
+    };
+    change(number);
+    Json(number.json()).into_response()
+}
+
+async fn services(
+    caller: Caller,
+    State(emulator): State<Emulator>,
+    Query(paging): Query<Paging>,
+) -> Response {
+    let rows = {
+        let state = emulator.state();
+        let services = state.services.iter();
+        let mine = services.filter(|service| service.account == caller.account);
+        mine.map(|service| {
+            json!({
+                "sid": service.sid,
+                "friendly_name": service.name,
+                "inbound_request_url": service.inbound_url,
+                "use_inbound_webhook_on_number": service.defers_to_numbers,
+            })
+        })
+        .collect()
+    };
+    let (rows, next) = page(&emulator, &paging, rows, "/v1/Services");
+    let next = next.map(|link| format!("{}{link}", emulator.url()));
+    Json(json!({"services": rows, "meta": {"key": "services", "next_page_url": next}}))
+        .into_response()
+}
+
+async fn members(
+    caller: Caller,
+    State(emulator): State<Emulator>,
+    Path(sid): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Response {
+    let rows = {
+        let state = emulator.state();
+        let mut services = state.services.iter();
+        let service = services.find(|one| one.sid == sid && one.account == caller.account);
+        let Some(service) = service else {
+            return problem(StatusCode::NOT_FOUND, 20404);
+        };
+        let numbers = state.numbers.iter();
+        let members = numbers.filter(|number| service.numbers.contains(&number.phone_number));
+        members
+            .map(|number| json!({"sid": number.sid, "phone_number": number.phone_number}))
+            .collect()
+    };
+    let path = format!("/v1/Services/{sid}/PhoneNumbers");
+    let (rows, next) = page(&emulator, &paging, rows, &path);
+    let next = next.map(|link| format!("{}{link}", emulator.url()));
+    Json(json!({"phone_numbers": rows, "meta": {"key": "phone_numbers", "next_page_url": next}}))
+        .into_response()
+}
+
+impl Number {
+    fn json(&self) -> Value {
+        json!({
+            "sid": self.sid,
+            "account_sid": self.account,
+            "phone_number": self.phone_number,
+            "friendly_name": self.phone_number,
+            "capabilities": {"voice": true, "SMS": true, "mms": true, "fax": false},
+            "sms_url": self.sms_url,
+            "sms_method": self.sms_method,
+            "sms_application_sid": self.sms_application_sid.clone().unwrap_or_default(),
+            "status": "in-use",
+        })
+    }
+}

@@ -1,0 +1,241 @@
+//! A whole server on a database of its own, and the people who use it.
+//!
+//! One PostgreSQL serves the run; each hub gets a database cloned from a migrated template. Helpers speak the trade and go
+//! through the public doors.
+
+mod database;
+mod people;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use messagehub::Server;
+use messagehub::config::Config;
+use messagehub::domain::accounts;
+use messagehub::domain::members::Role;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use tokio::net::TcpListener;
+
+use crate::emulator::Emulator;
+pub use database::empty_database;
+pub use people::{Answer, Person};
+
+pub const PASSWORD: &str = "correct horse battery";
+pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+pub struct Hub {
+    pub twilio: Emulator,
+    pub server: Server,
+    /// The owner's own look into the database, past every role and policy: for what no door tells.
+    pub raw: PgPool,
+    pub database: PgConnectOptions,
+}
+
+impl Hub {
+    pub async fn start() -> Self {
+        Self::start_on(empty_database().await).await
+    }
+
+    pub async fn start_on(database: PgConnectOptions) -> Self {
+        let twilio = Emulator::start().await;
+        let server = serve(&database, &twilio, &[]).await;
+        Self {
+            raw: PgPool::connect_with(superuser(&database)).await.unwrap(),
+            twilio,
+            server,
+            database,
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.server.address)
+    }
+
+    /// A workspace with its first admin, made by signing up.
+    pub async fn workspace(&self, name: &str) -> Workspace<'_> {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let answer = Person::nobody(self)
+            .post(
+                "/api/auth/signup",
+                json!({"workspace_name": name, "name": "Jo Park", "email": format!("jo{count}@harbor.test"), "password": PASSWORD}),
+            )
+            .await;
+        let session = answer.is(201);
+        let workspace = &session["workspaces"][0];
+        Workspace {
+            hub: self,
+            id: workspace["id"].as_str().unwrap().into(),
+            slug: workspace["slug"].as_str().unwrap().into(),
+            admin: Person::signed_in(self, &session),
+            account: format!("AC{count:032x}"),
+        }
+    }
+
+    /// Sends whatever is due, and says how many texts that were.
+    pub async fn sends(&self) -> usize {
+        self.server.sender.run_once().await
+    }
+
+    /// A number out of the database, for what no door tells.
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.raw).await.unwrap()
+    }
+}
+
+/// A server of this very build in this process, with `settings` on top of those of every test.
+pub async fn serve(
+    database: &PgConnectOptions,
+    twilio: &Emulator,
+    settings: &[(&str, &str)],
+) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut all: HashMap<String, String> = [
+        ("BASE_URL", format!("http://{address}")),
+        ("SIGNUPS", "open".into()),
+        ("DATABASE_CONNECTIONS", "6".into()),
+        ("TWILIO_API_BASE_URL", twilio.url().into()),
+        ("JWT_SECRET", "0123456789abcdef0123456789abcdef".into()),
+        (
+            "MASTER_KEYS",
+            "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into(),
+        ),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    all.extend(
+        settings
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into())),
+    );
+    let config = Config::read(all).unwrap();
+    let app = messagehub::open(config, database.clone()).await.unwrap();
+    messagehub::start(app, listener).unwrap()
+}
+
+/// PostgreSQL's superuser on the same database: row-level security hides nothing from it.
+pub fn superuser(database: &PgConnectOptions) -> PgConnectOptions {
+    database.clone().username("postgres")
+}
+
+pub struct Workspace<'a> {
+    pub hub: &'a Hub,
+    pub id: String,
+    pub slug: String,
+    pub admin: Person,
+    /// Its account at Twilio.
+    pub account: String,
+}
+
+pub const FRONT_DESK: &str = "+16285550100";
+pub const MAYA: &str = "+14155550192";
+
+impl Workspace<'_> {
+    pub fn path(&self, path: &str) -> String {
+        format!("/api/workspaces/{}{path}", self.id)
+    }
+
+    /// Opens an account at Twilio with this number, and connects it. Answers the integration and its numbers.
+    pub async fn connects_twilio(&self, number: &str) -> Value {
+        self.hub.twilio.account(&self.account, TOKEN).number(number);
+        self.connects_with(TOKEN).await.is(201)
+    }
+
+    pub async fn connects_with(&self, token: &str) -> Answer {
+        let credentials = json!({"account_sid": self.account, "auth_token": token});
+        self.admin
+            .post(
+                &self.path("/integrations"),
+                json!({"provider": "twilio", "credentials": credentials}),
+            )
+            .await
+    }
+
+    /// With Twilio and the front desk's number.
+    pub async fn with_front_desk(self) -> Self {
+        self.connects_twilio(FRONT_DESK).await;
+        self
+    }
+
+    /// A colleague who sees the numbers that are assigned to them: none yet.
+    pub async fn agent(&self, name: &str) -> Person {
+        let email = format!("{}.{}@harbor.test", name.to_lowercase(), &self.id[24..]);
+        let password = SecretString::from(PASSWORD);
+        accounts::create(
+            &self.hub.server.app.db,
+            &email,
+            name,
+            password,
+            &self.slug,
+            Role::Agent,
+        )
+        .await
+        .unwrap();
+        Person::signs_in(self.hub, &email).await
+    }
+
+    pub async fn assigns(&self, number: &str, agent: &Person) {
+        let path = self.path(&format!(
+            "/numbers/{}/members/{}",
+            self.number(number).await,
+            agent.id
+        ));
+        self.admin.put(&path).await.is(204);
+    }
+
+    /// The id of one of our numbers.
+    pub async fn number(&self, phone: &str) -> String {
+        let numbers = self.admin.get(&self.path("/numbers")).await.is(200);
+        let mut numbers = numbers["data"].as_array().unwrap().iter();
+        let number = numbers
+            .find(|number| number["phone_number"] == phone)
+            .expect("the workspace has this number");
+        number["id"].as_str().unwrap().into()
+    }
+
+    /// A customer texts the front desk; answers the conversation.
+    pub async fn hears(&self, from: &str, body: &str) -> Value {
+        let answer = self.hub.twilio.text(from, FRONT_DESK, body).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+        self.conversation_with(from).await
+    }
+
+    pub async fn conversation_with(&self, phone: &str) -> Value {
+        let conversations = self
+            .admin
+            .get(&self.path("/conversations?limit=200"))
+            .await
+            .is(200);
+        let mut conversations = conversations["data"].as_array().unwrap().iter();
+        let found =
+            conversations.find(|conversation| conversation["contact"]["phone_number"] == phone);
+        found.expect("there is such a conversation").clone()
+    }
+
+    /// The texts of a conversation, oldest first.
+    pub async fn thread(&self, conversation: &Value) -> Vec<Value> {
+        let id = conversation["id"].as_str().unwrap();
+        let path = self.path(&format!("/conversations/{id}/messages?limit=200"));
+        let mut texts = self.admin.get(&path).await.is(200)["data"]
+            .as_array()
+            .unwrap()
+            .clone();
+        texts.reverse();
+        texts
+    }
+
+    pub async fn message(&self, id: &Value) -> Value {
+        let path = self.path(&format!("/messages/{}", id.as_str().unwrap()));
+        self.admin.get(&path).await.is(200)
+    }
+
+    /// An answer, queued; the message.
+    pub async fn answers(&self, who: &Person, conversation: &Value, content: &str) -> Value {
+        let draft = json!({"conversation_id": conversation["id"], "content": content});
+        who.post(&self.path("/messages"), draft).await.is(202)["message"].clone()
+    }
+}

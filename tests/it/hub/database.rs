@@ -1,0 +1,89 @@
+//! One PostgreSQL for the whole run. It ends with this process, however that ends.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use messagehub::db::embedded::Embedded;
+use messagehub::db::migrate;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use tokio::sync::Mutex;
+
+/// Speed, not durability: what must survive a crash is tested on clusters of its own.
+const SETTINGS: &[(&str, &str)] = &[
+    ("fsync", "off"),
+    ("synchronous_commit", "off"),
+    ("full_page_writes", "off"),
+    ("max_connections", "200"),
+];
+
+static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
+    let (ready, started) = std::sync::mpsc::channel();
+    // A thread and a runtime of its own: those of the first test end with it.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let dir = tempfile::Builder::new()
+                .prefix("messagehub-tests-")
+                .tempdir()
+                .unwrap()
+                .keep();
+            // PostgreSQL's own account must get through.
+            std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o711)).unwrap();
+            let cluster = Embedded::start_with(&dir, SETTINGS).await.unwrap();
+            watch(&dir);
+            let template = create(&cluster.options(), "template", "template1").await;
+            migrate::run(&template).await.unwrap();
+            ready.send(cluster.options()).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    started.recv().unwrap()
+});
+
+/// When this process is gone its end of the pipe closes; then the cluster is stopped and removed.
+fn watch(dir: &Path) {
+    let script =
+        r#"read _; kill -INT "$(head -n 1 "$0/postgres/postmaster.pid")"; sleep 2; rm -rf "$0""#;
+    let watchdog = Command::new("sh")
+        .args(["-c", script])
+        .arg(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    std::mem::forget(watchdog.stdin);
+}
+
+/// A copy of `template`; the way to it.
+async fn create(cluster: &PgConnectOptions, name: &str, template: &str) -> PgConnectOptions {
+    let mut owner = cluster.connect().await.unwrap();
+    let sql = format!("create database {name} template {template}");
+    sqlx::query(AssertSqlSafe(sql))
+        .execute(&mut owner)
+        .await
+        .unwrap();
+    owner.close().await.unwrap();
+    cluster.clone().database(name)
+}
+
+/// A migrated database that nobody else uses.
+pub async fn empty_database() -> PgConnectOptions {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+    let cluster = tokio::task::spawn_blocking(|| CLUSTER.clone())
+        .await
+        .unwrap();
+    let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let _one = ONE_AT_A_TIME.lock().await;
+    create(&cluster, &name, "template").await
+}

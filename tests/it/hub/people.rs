@@ -1,0 +1,281 @@
+//! Who talks to the hub, and what they hear.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Message, http};
+
+use super::{Hub, PASSWORD, Workspace};
+
+#[derive(Clone)]
+pub struct Person {
+    base: String,
+    http: reqwest::Client,
+    pub token: Option<String>,
+    pub refresh_token: String,
+    pub id: String,
+    pub email: String,
+}
+
+impl Person {
+    pub fn nobody(hub: &Hub) -> Self {
+        Self {
+            base: hub.url(""),
+            http: reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .no_proxy()
+                .build()
+                .unwrap(),
+            token: None,
+            refresh_token: String::new(),
+            id: String::new(),
+            email: String::new(),
+        }
+    }
+
+    pub fn signed_in(hub: &Hub, session: &Value) -> Self {
+        Self {
+            token: Some(session["access_token"].as_str().unwrap().into()),
+            refresh_token: session["refresh_token"].as_str().unwrap().into(),
+            id: session["user"]["id"].as_str().unwrap().into(),
+            email: session["user"]["email"].as_str().unwrap().into(),
+            ..Self::nobody(hub)
+        }
+    }
+
+    pub async fn signs_in(hub: &Hub, email: &str) -> Self {
+        let login = json!({"email": email, "password": PASSWORD});
+        let session = Self::nobody(hub)
+            .post("/api/auth/login", login)
+            .await
+            .is(200);
+        Self::signed_in(hub, &session)
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.ask(self.request(Method::PATCH, path).json(&body))
+            .await
+    }
+
+    pub async fn put(&self, path: &str) -> Answer {
+        self.ask(self.request(Method::PUT, path)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.ask(self.request(Method::DELETE, path)).await
+    }
+
+    /// A text under an `Idempotency-Key`.
+    pub async fn sends(&self, workspace: &Workspace<'_>, key: &str, draft: &Value) -> Answer {
+        let request = self.request(Method::POST, &workspace.path("/messages"));
+        self.ask(request.header("idempotency-key", key).json(draft))
+            .await
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
+    pub async fn ask(&self, request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.text().await.unwrap(),
+        }
+    }
+
+    /// An open socket, in no room yet.
+    pub async fn socket(&self) -> Frames {
+        self.try_socket(None).await.unwrap()
+    }
+
+    /// A socket whose receiver is slow: hardly anything waits for it on the way.
+    pub async fn slow_socket(&self) -> Frames {
+        let request = self.upgrade(None).unwrap();
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 * 1024).unwrap();
+        let address = self.base.strip_prefix("http://").unwrap().parse().unwrap();
+        let stream = socket.connect(address).await.unwrap();
+        let stream = tokio_tungstenite::MaybeTlsStream::Plain(stream);
+        Frames(
+            tokio_tungstenite::client_async(request, stream)
+                .await
+                .unwrap()
+                .0,
+        )
+    }
+
+    pub async fn try_socket(
+        &self,
+        protocol: Option<&str>,
+    ) -> Result<Frames, tokio_tungstenite::tungstenite::Error> {
+        let (socket, _) = tokio_tungstenite::connect_async(self.upgrade(protocol)?).await?;
+        Ok(Frames(socket))
+    }
+
+    fn upgrade(
+        &self,
+        protocol: Option<&str>,
+    ) -> Result<http::Request<()>, tokio_tungstenite::tungstenite::Error> {
+        let mut request =
+            format!("{}/ws", self.base.replace("http://", "ws://")).into_client_request()?;
+        if let Some(token) = &self.token {
+            let value = http::HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+            request.headers_mut().insert("authorization", value);
+        }
+        if let Some(protocol) = protocol {
+            let value = http::HeaderValue::from_str(protocol).unwrap();
+            request
+                .headers_mut()
+                .insert("sec-websocket-protocol", value);
+        }
+        Ok(request)
+    }
+
+    /// An open socket in the workspace's room.
+    pub async fn listens(&self, workspace: &Workspace<'_>) -> Frames {
+        let mut frames = self.socket().await;
+        frames
+            .says(json!({"type": "join_workspace", "workspace_id": workspace.id}))
+            .await;
+        assert_eq!(
+            frames.hears("workspace_joined").await["workspace_id"],
+            workspace.id
+        );
+        frames
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    /// The body, if the status is the expected one.
+    #[track_caller]
+    pub fn is(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        serde_json::from_str(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// A problem of the contract, said as RFC 9457 wants it.
+    #[track_caller]
+    pub fn refused(self, status: u16, code: &str) -> Value {
+        let kind = self
+            .headers
+            .get("content-type")
+            .and_then(|kind| kind.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
+        let problem = self.is(status);
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(kind, "application/problem+json");
+        assert_eq!(problem["status"], status);
+        assert!(
+            problem["detail"]
+                .as_str()
+                .is_some_and(|detail| detail.len() > 10),
+            "{problem}"
+        );
+        problem
+    }
+}
+
+type Socket =
+    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
+/// A socket's side of the conversation.
+pub struct Frames(Socket);
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Frames {
+    pub async fn says(&mut self, frame: Value) {
+        self.says_text(&frame.to_string()).await;
+    }
+
+    pub async fn says_text(&mut self, text: &str) {
+        self.0.send(Message::text(text)).await.unwrap();
+    }
+
+    /// The next frame of this type; others are passed over.
+    #[track_caller]
+    pub async fn hears(&mut self, kind: &str) -> Value {
+        loop {
+            let frame: Value = serde_json::from_str(&self.next_text().await).unwrap();
+            if frame["type"] == kind {
+                return frame;
+            }
+        }
+    }
+
+    /// The next frame of all.
+    pub async fn next(&mut self) -> Value {
+        serde_json::from_str(&self.next_text().await).unwrap()
+    }
+
+    pub async fn next_text(&mut self) -> String {
+        loop {
+            let message = tokio::time::timeout(PATIENCE, self.0.next())
+                .await
+                .expect("a frame in time");
+            match message
+                .expect("the socket is open")
+                .expect("the socket is open")
+            {
+                Message::Text(text) => return text.to_string(),
+                Message::Close(close) => panic!("the socket was closed: {close:?}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// The code with which the server closes.
+    pub async fn closes(&mut self) -> u16 {
+        loop {
+            let message = tokio::time::timeout(PATIENCE, self.0.next())
+                .await
+                .expect("a close in time");
+            match message {
+                Some(Ok(Message::Close(Some(close)))) => return close.code.into(),
+                Some(Ok(_)) => {}
+                other => panic!("no close frame but {other:?}"),
+            }
+        }
+    }
+
+    /// Everything that has arrived once a question that is asked now has been answered.
+    pub async fn heard_so_far(&mut self, workspace: &Workspace<'_>) -> Vec<Value> {
+        self.says(json!({"type": "leave_workspace", "workspace_id": workspace.id}))
+            .await;
+        let mut heard = Vec::new();
+        loop {
+            let frame = self.next().await;
+            if frame["type"] == "workspace_left" {
+                return heard;
+            }
+            heard.push(frame);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What happens is seen at once, by those who may see it.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person};
+
+#[tokio::test]
+async fn without_a_sign_in_there_is_no_socket() {
+    let hub = Hub::start().await;
+    let mut nobody = Person::nobody(&hub);
+    for token in [None, Some("rubbish".to_owned()), Some(String::new())] {
+        nobody.token = token;
+        match nobody.try_socket(None).await {
+            Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => {
+                assert_eq!(answer.status(), 401)
+            }
+            other => panic!("expected a 401, got {:?}", other.map(|_| "a socket")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn three_doors_one_verb() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    let mut live = harbor.admin.listens(&harbor).await;
+    let text = json!({"type": "send_message", "workspace_id": harbor.id, "conversation_id": conversation["id"],
+                      "content": "By socket", "client_ref": "ref-1"});
+    live.says(text.clone()).await;
+    let sent = live.hears("message_sent").await;
+    assert_eq!(
+        (
+            sent["client_ref"].as_str(),
+            sent["message"]["status"].as_str()
+        ),
+        (Some("ref-1"), Some("queued"))
+    );
+    assert!(sent["credits_remaining"].is_null());
+    // The line broke before the answer came: the same again is the same message.
+    live.says(text).await;
+    assert_eq!(
+        live.hears("message_sent").await["message"]["id"],
+        sent["message"]["id"]
+    );
+    assert_eq!(hub.sends().await, 1);
+
+    let empty = json!({"type": "send_message", "workspace_id": harbor.id, "conversation_id": conversation["id"],
+                       "content": "", "client_ref": "ref-2"});
+    live.says(empty).await;
+    let refused = live.hears("message_error").await;
+    assert_eq!(
+        (
+            refused["client_ref"].as_str(),
+            refused["error"]["code"].as_str()
+        ),
+        (Some("ref-2"), Some("validation_failed"))
+    );
+}
+
+#[tokio::test]
+async fn reading_and_typing_are_heard_by_the_others() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    let (mut jo, mut other) = (
+        harbor.admin.listens(&harbor).await,
+        sam.listens(&harbor).await,
+    );
+
+    other.says(json!({"type": "typing", "workspace_id": harbor.id, "conversation_id": conversation["id"]})).await;
+    let typing = jo.hears("typing").await;
+    assert_eq!(
+        (typing["user_id"].as_str(), &typing["conversation_id"]),
+        (Some(sam.id.as_str()), &conversation["id"])
+    );
+
+    jo.says(json!({"type": "mark_read", "workspace_id": harbor.id, "conversation_id": conversation["id"]})).await;
+    assert_eq!(other.hears("conversation_updated").await["unread_count"], 0);
+}
+
+#[tokio::test]
+async fn another_workspaces_admin_is_not_let_in_and_hears_nothing() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let bay = hub.workspace("Bay Optics").await;
+    let mut spy = bay.admin.listens(&bay).await;
+    let mut jo = harbor.admin.listens(&harbor).await;
+
+    for command in [
+        json!({"type": "join_workspace", "workspace_id": harbor.id}),
+        json!({"type": "mark_read", "workspace_id": harbor.id, "conversation_id": harbor.id}),
+    ] {
+        spy.says(command).await;
+        assert_eq!(spy.hears("error").await["code"], "not_a_member");
+    }
+    hub.twilio.text(MAYA, FRONT_DESK, "A secret").await;
+    jo.hears("new_message").await;
+    assert!(spy.heard_so_far(&bay).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_agent_hears_the_numbers_assigned_to_them_from_that_moment_on() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    let (mut jo, mut agent) = (
+        harbor.admin.listens(&harbor).await,
+        sam.listens(&harbor).await,
+    );
+    hub.twilio.text(MAYA, FRONT_DESK, "Before").await;
+    jo.hears("new_message").await;
+
+    harbor.assigns(FRONT_DESK, &sam).await;
+    agent.hears("resync").await;
+    hub.twilio.text(MAYA, FRONT_DESK, "After").await;
+    assert_eq!(
+        agent.hears("new_message").await["message"]["content"],
+        "After"
+    );
+    jo.hears("new_message").await;
+
+    let path = harbor.path(&format!(
+        "/numbers/{}/members/{}",
+        harbor.number(FRONT_DESK).await,
+        sam.id
+    ));
+    harbor.admin.delete(&path).await.is(204);
+    agent.hears("resync").await;
+    hub.twilio.text(MAYA, FRONT_DESK, "Taken away").await;
+    jo.hears("new_message").await;
+    assert!(agent.heard_so_far(&harbor).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_revoked_session_closes_its_sockets() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let elsewhere = Person::signs_in(&hub, &harbor.admin.email).await;
+    let (mut here, mut there) = (
+        harbor.admin.listens(&harbor).await,
+        elsewhere.listens(&harbor).await,
+    );
+
+    harbor
+        .admin
+        .post("/api/auth/logout", json!({}))
+        .await
+        .is(204);
+
+    assert_eq!(here.closes().await, 1008);
+    harbor
+        .admin
+        .get("/api/auth/me")
+        .await
+        .refused(401, "unauthenticated");
+    there
+        .says(json!({"type": "leave_workspace", "workspace_id": harbor.id}))
+        .await;
+    there.hears("workspace_left").await;
+}
+
+#[tokio::test]
+async fn rubbish_is_answered_and_the_socket_stays() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let mut live = harbor.admin.listens(&harbor).await;
+    for rubbish in [
+        "",
+        "{",
+        "null",
+        "[]",
+        r#"{"type":"fly"}"#,
+        r#"{"type":"join_workspace"}"#,
+        r#"{"type":"join_workspace","workspace_id":7}"#,
+    ] {
+        live.says_text(rubbish).await;
+        assert_eq!(live.hears("error").await["code"], "malformed", "{rubbish}");
+    }
+}
+
+#[tokio::test]
+async fn who_falls_behind_is_told_to_fetch_again() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let mut slow = harbor.admin.slow_socket().await;
+    slow.says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
+        .await;
+    slow.hears("workspace_joined").await;
+    // Eight megabytes of frames: more than the system's buffers and the socket's queue take while nobody reads.
+    let contact = harbor.hears(MAYA, "Hi").await["contact_id"].clone();
+    let path = harbor.path(&format!("/contacts/{}", contact.as_str().unwrap()));
+    let notes = json!({"notes": "👋".repeat(5_000)});
+    for _ in 0..8 {
+        join_all((0..50).map(|_| harbor.admin.patch(&path, notes.clone()))).await;
+    }
+    slow.hears("resync").await;
+    // And after it everything is heard again.
+    hub.twilio.text(MAYA, FRONT_DESK, "Fresh").await;
+    loop {
+        if slow.hears("new_message").await["message"]["content"] == "Fresh" {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_browser_gets_the_same_events_as_fragments_of_its_page() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let mut browser = harbor
+        .admin
+        .try_socket(Some("messagehub.fragments"))
+        .await
+        .unwrap();
+    browser
+        .says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
+        .await;
+    browser.hears("workspace_joined").await;
+
+    hub.twilio.text(MAYA, FRONT_DESK, "Tom & <b>Maya</b>").await;
+
+    let html = browser.next_text().await;
+    assert!(html.contains("<turbo-stream"), "{html}");
+    assert!(
+        html.contains("Tom &") && !html.contains("<b>Maya</b>"),
+        "what customers write is no markup: {html}"
+    );
+}

@@ -1,0 +1,137 @@
+//! The real binary as a process of its own, to be stopped, killed and started again.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use std::os::unix::fs::PermissionsExt;
+
+/// A directory that PostgreSQL's own account can get through to.
+pub struct Place(tempfile::TempDir);
+
+impl Place {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o711)).unwrap();
+        Self(dir)
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+
+    /// The postmaster of the embedded cluster in here.
+    pub fn postmaster(&self) -> nix::unistd::Pid {
+        let file = std::fs::read_to_string(self.data().join("postgres/postmaster.pid")).unwrap();
+        nix::unistd::Pid::from_raw(file.lines().next().unwrap().parse().unwrap())
+    }
+}
+
+pub struct Process {
+    child: Child,
+    pub address: String,
+}
+
+fn command(data: &Path, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_messagehub"));
+    let kept: HashMap<_, _> = std::env::vars_os()
+        .filter(|(name, _)| name == "PATH" || name == "HOME")
+        .collect();
+    command
+        .env_clear()
+        .envs(kept)
+        .env("DATA_DIR", data)
+        .env("SIGNUPS", "open")
+        .env("RUST_LOG", "warn");
+    command.envs(settings.iter().copied());
+    command
+        .current_dir(data.parent().unwrap())
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs to its end, with `stdin` piped in.
+pub fn run(data: &Path, arguments: &[&str], settings: &[(&str, &str)], stdin: &str) -> Output {
+    let mut child = command(data, settings)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(stdin.as_bytes())
+        .unwrap();
+    child.wait_with_output().unwrap()
+}
+
+impl Process {
+    /// Returns when the server listens.
+    pub fn start(data: &Path, settings: &[(&str, &str)]) -> Self {
+        // A port that was free a moment ago, for BASE_URL has to name it.
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        Self::start_at(&format!("127.0.0.1:{port}"), data, settings)
+    }
+
+    pub fn start_at(address: &str, data: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut child = command(data, settings)
+            .env("BIND_ADDR", address)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        assert!(
+            line.contains("MessageHub is at"),
+            "the server did not start: {line}"
+        );
+        std::thread::spawn(move || stdout.read_to_end(&mut Vec::new()));
+        Self {
+            child,
+            address: address.into(),
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(self.pid(), signal).unwrap();
+    }
+
+    /// As if the power had gone.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop; its exit code, and how long that took.
+    pub fn terminate(mut self) -> (Option<i32>, Duration) {
+        let began = Instant::now();
+        self.signal(nix::sys::signal::Signal::SIGTERM);
+        (self.child.wait().unwrap().code(), began.elapsed())
+    }
+
+    fn pid(&self) -> nix::unistd::Pid {
+        nix::unistd::Pid::from_raw(self.child.id().cast_signed())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,308 @@
+//! What comes in: stored once, committed before the 200, whatever it looks like.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN};
+
+#[tokio::test]
+async fn fifty_copies_at_once_are_one_text_one_event_and_fifty_times_200() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let mut live = harbor.admin.listens(&harbor).await;
+    let sid = "SM000000000000000000000000000000aa";
+
+    let copies = (0..50).map(|_| {
+        hub.twilio
+            .texting(MAYA, FRONT_DESK, "Hello?")
+            .sid(sid)
+            .send()
+    });
+    let answers = join_all(copies).await;
+
+    assert!(answers.iter().all(|answer| answer.status() == 200));
+    assert_eq!(hub.count("select count(*) from messages").await, 1);
+    assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 1);
+    live.hears("new_message").await;
+    // One more text, so that a second event for the first would have been heard before it.
+    hub.twilio.text(MAYA, FRONT_DESK, "Anyone there?").await;
+    assert_eq!(
+        live.hears("new_message").await["message"]["content"],
+        "Anyone there?"
+    );
+}
+
+#[tokio::test]
+async fn twenty_first_texts_at_once_make_one_contact_and_one_conversation() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+
+    let texts: Vec<_> = (0..20).map(|n| format!("Text {n}")).collect();
+    let answers = join_all(
+        texts
+            .iter()
+            .map(|text| hub.twilio.text(MAYA, FRONT_DESK, text)),
+    )
+    .await;
+
+    assert!(answers.iter().all(|answer| answer.status() == 200));
+    assert_eq!(hub.count("select count(*) from contacts").await, 1);
+    assert_eq!(hub.count("select count(*) from conversations").await, 1);
+    let conversation = harbor.conversation_with(MAYA).await;
+    assert_eq!(conversation["unread_count"], 20);
+    let thread = harbor.thread(&conversation).await;
+    let mut contents: Vec<_> = thread
+        .iter()
+        .map(|text| text["content"].as_str().unwrap())
+        .collect();
+    contents.sort_unstable();
+    let mut expected: Vec<_> = texts.iter().map(String::as_str).collect();
+    expected.sort_unstable();
+    assert_eq!(contents, expected);
+}
+
+#[tokio::test]
+async fn the_answer_is_empty_twiml_and_nothing_that_would_be_texted_back() {
+    let hub = Hub::start().await;
+    let _harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let answer = hub.twilio.text(MAYA, FRONT_DESK, "Hi").await;
+    assert!(
+        answer.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("text/xml")
+    );
+    assert_eq!(
+        answer.text().await.unwrap(),
+        r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#
+    );
+}
+
+#[tokio::test]
+async fn one_url_serves_every_workspace() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let bay = hub.workspace("Bay Optics").await;
+    bay.connects_twilio("+16285550177").await;
+
+    let url = hub.url("/twilio/webhook");
+    let to_harbor = hub
+        .twilio
+        .texting(MAYA, FRONT_DESK, "For Harbor")
+        .at(&url)
+        .send()
+        .await;
+    let to_bay = hub
+        .twilio
+        .texting(MAYA, "+16285550177", "For Bay")
+        .at(&url)
+        .send()
+        .await;
+
+    assert_eq!(
+        (to_harbor.status().as_u16(), to_bay.status().as_u16()),
+        (200, 200)
+    );
+    assert_eq!(
+        harbor.conversation_with(MAYA).await["last_message_preview"],
+        "For Harbor"
+    );
+    assert_eq!(
+        bay.conversation_with(MAYA).await["last_message_preview"],
+        "For Bay"
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_signature_is_refused_and_an_unknown_number_not_found() {
+    let hub = Hub::start().await;
+    let _harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let text = || hub.twilio.texting(MAYA, FRONT_DESK, "Hi");
+
+    for at in [hub.url("/twilio/webhook"), String::new()] {
+        let aimed = |text: crate::emulator::Text| if at.is_empty() { text } else { text.at(&at) };
+        assert_eq!(
+            aimed(text())
+                .signed_with("another token")
+                .send()
+                .await
+                .status(),
+            403
+        );
+        assert_eq!(aimed(text()).with_signature("").send().await.status(), 403);
+        assert_eq!(
+            aimed(text())
+                .with("To", "+16285550999")
+                .send()
+                .await
+                .status(),
+            404
+        );
+        assert_eq!(aimed(text()).without("From").send().await.status(), 400);
+    }
+    let stranger = "AC99999999999999999999999999999999";
+    let elsewhere = text()
+        .at(&hub.url("/twilio/webhook"))
+        .with("AccountSid", stranger)
+        .signed_with(TOKEN);
+    assert_eq!(elsewhere.send().await.status(), 404);
+    assert_eq!(hub.count("select count(*) from messages").await, 0);
+    assert_eq!(
+        text().send().await.status(),
+        200,
+        "and it could have been stored"
+    );
+}
+
+#[tokio::test]
+async fn odd_texts_are_kept_as_they_came() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let long = "я".repeat(1_600);
+    let cases = [
+        ("", ""),
+        ("nul \0 inside", "nul  inside"),
+        ("  spaces kept  ", "  spaces kept  "),
+        ("👨‍👩‍👧‍👦 \u{202e}مرحبا", "👨‍👩‍👧‍👦 \u{202e}مرحبا"),
+        ("line\r\nbreak\ttab", "line\r\nbreak\ttab"),
+        ("'; drop table messages; --", "'; drop table messages; --"),
+        (long.as_str(), long.as_str()),
+    ];
+    for (sent, kept) in cases {
+        let conversation = harbor.hears(MAYA, sent).await;
+        let thread = harbor.thread(&conversation).await;
+        assert_eq!(thread.last().unwrap()["content"], kept);
+    }
+}
+
+#[tokio::test]
+async fn odd_parameters_do_no_harm() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    for media in ["-1", "99999999999999999999", "many", ""] {
+        let text = hub
+            .twilio
+            .texting(MAYA, FRONT_DESK, "Hi")
+            .with("NumMedia", media)
+            .with("FutureParameter", "1");
+        assert_eq!(text.send().await.status(), 200, "NumMedia={media}");
+    }
+    let thread = harbor.thread(&harbor.conversation_with(MAYA).await).await;
+    assert!(thread.len() == 4 && thread.iter().all(|text| text["message_type"] == "text"));
+}
+
+#[tokio::test]
+async fn senders_that_cannot_be_answered_are_kept_and_the_answer_refused() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    for sender in ["262966", "ACME Dental"] {
+        let conversation = harbor.hears(sender, "Your code is 1234").await;
+        let draft = json!({"conversation_id": conversation["id"], "content": "Thanks"});
+        harbor
+            .admin
+            .post(&harbor.path("/messages"), draft)
+            .await
+            .refused(409, "contact_unreachable");
+    }
+    assert_eq!(hub.sends().await, 0);
+}
+
+#[tokio::test]
+async fn pictures_keep_their_address_with_the_text() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let urls = [
+        "https://api.twilio.com/media/1",
+        "https://api.twilio.com/media/2",
+    ];
+    assert_eq!(
+        hub.twilio
+            .texting(MAYA, FRONT_DESK, "")
+            .media(&urls)
+            .send()
+            .await
+            .status(),
+        200
+    );
+
+    let conversation = harbor.conversation_with(MAYA).await;
+    let text = &harbor.thread(&conversation).await[0];
+    assert_eq!(text["message_type"], "media");
+    assert_eq!(text["media"].as_array().unwrap().len(), 2);
+    assert_eq!(text["media"][1]["url"], urls[1]);
+    assert!(
+        !conversation["last_message_preview"]
+            .as_str()
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_text_reopens_what_was_done() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.hears(MAYA, "Thanks!").await;
+    let path = harbor.path(&format!(
+        "/conversations/{}",
+        conversation["id"].as_str().unwrap()
+    ));
+    assert_eq!(
+        harbor
+            .admin
+            .patch(&path, json!({"status": "done"}))
+            .await
+            .is(200)["status"],
+        "done"
+    );
+
+    assert_eq!(harbor.hears(MAYA, "One more thing").await["status"], "open");
+}
+
+#[tokio::test]
+async fn other_methods_and_content_types_get_a_clear_answer() {
+    let hub = Hub::start().await;
+    let _harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = hub.url("/twilio/webhook");
+    for method in [
+        reqwest::Method::PUT,
+        reqwest::Method::DELETE,
+        reqwest::Method::PATCH,
+    ] {
+        assert_eq!(
+            client.request(method, &url).send().await.unwrap().status(),
+            405
+        );
+    }
+    assert_eq!(client.get(&url).send().await.unwrap().status(), 400);
+    assert_eq!(
+        client.post(&url).send().await.unwrap().status(),
+        400,
+        "no body"
+    );
+    for (kind, body) in [
+        ("application/json", "{\"Body\":1}"),
+        ("text/plain", "hello"),
+        ("multipart/form-data; boundary=x", "--x--"),
+    ] {
+        let answer = client
+            .post(&url)
+            .header("content-type", kind)
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 400, "{kind}");
+    }
+    let huge = "Body=".to_owned() + &"a".repeat(300 * 1024);
+    let form = "application/x-www-form-urlencoded";
+    let answer = client
+        .post(&url)
+        .header("content-type", form)
+        .body(huge)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 413);
+}

@@ -1,0 +1,421 @@
+//! What goes out: queued once, sent once, whatever the provider and the network do.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::emulator::Failure;
+use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
+
+/// The queue's pauses are over.
+async fn time_passes(hub: &Hub) {
+    sqlx::query("update messages set due_at = now() where status = 'queued'")
+        .execute(&hub.raw)
+        .await
+        .unwrap();
+}
+
+/// Whoever held a lease has been gone for a minute.
+async fn leases_run_out(hub: &Hub) {
+    sqlx::query(
+        "update messages set lease_until = now() - interval '1 second' where status = 'sending'",
+    )
+    .execute(&hub.raw)
+    .await
+    .unwrap();
+}
+
+async fn status(harbor: &Workspace<'_>, message: &Value) -> String {
+    harbor.message(&message["id"]).await["status"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn the_same_key_sends_once_however_often_it_comes() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    let draft = json!({"conversation_id": conversation["id"], "content": "Hello Maya"});
+
+    let answers = join_all((0..20).map(|_| harbor.admin.sends(&harbor, "one-key", &draft))).await;
+
+    let ids: std::collections::HashSet<String> = answers
+        .into_iter()
+        .map(|answer| answer.is(202)["message"]["id"].to_string())
+        .collect();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.twilio.sent("Hello Maya").len(), 1);
+    let other = json!({"conversation_id": conversation["id"], "content": "Something else"});
+    harbor
+        .admin
+        .sends(&harbor, "one-key", &other)
+        .await
+        .refused(422, "idempotency_key_reused");
+    harbor
+        .admin
+        .sends(&harbor, "another-key", &draft)
+        .await
+        .is(202);
+    assert_eq!(hub.sends().await, 1, "another key is another text");
+}
+
+#[tokio::test]
+async fn texts_of_a_conversation_keep_their_order() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    let texts: Vec<_> = (0..12).map(|n| format!("Part {n}")).collect();
+    for text in &texts {
+        harbor.answers(&harbor.admin, &conversation, text).await;
+    }
+    // The first one is turned away: those behind it wait.
+    hub.twilio.is_busy(Some(1));
+    assert_eq!(hub.sends().await, 1);
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 12);
+    let sent: Vec<_> = hub
+        .twilio
+        .messages()
+        .into_iter()
+        .map(|message| message.body)
+        .collect();
+    assert_eq!(sent, texts);
+}
+
+#[tokio::test]
+async fn what_was_certainly_not_sent_is_tried_again() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    let message = harbor
+        .answers(&harbor.admin, &conversation, "See you at 3:30")
+        .await;
+
+    hub.twilio.is_busy(None);
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(status(&harbor, &message).await, "queued");
+    assert_eq!(hub.sends().await, 0, "not before its pause is over");
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(status(&harbor, &message).await, "sent");
+    assert_eq!(hub.twilio.sent("See you at 3:30").len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_provider_refuses_for_good_fails_at_once_with_a_reason() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    hub.twilio.refuses(21614, 400);
+    assert_eq!(hub.sends().await, 1);
+
+    let failed = harbor.message(&message["id"]).await;
+    assert_eq!(
+        (failed["status"].as_str(), failed["error_code"].as_str()),
+        (Some("failed"), Some("21614"))
+    );
+    assert!(
+        failed["error_message"].as_str().unwrap().contains(' '),
+        "a sentence"
+    );
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 0);
+    assert_eq!(
+        harbor.conversation_with(MAYA).await["last_message_status"],
+        "failed"
+    );
+}
+
+#[tokio::test]
+async fn who_opted_out_at_the_provider_is_not_texted_again() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    hub.twilio.refuses(21610, 400);
+    hub.sends().await;
+
+    assert_eq!(harbor.conversation_with(MAYA).await["opted_out"], true);
+    let draft = json!({"conversation_id": conversation["id"], "content": "Hello?"});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .refused(409, "contact_opted_out");
+}
+
+/// Twilio took the text, and nobody here knows: in each of these ways.
+#[tokio::test]
+async fn an_unknown_outcome_is_never_sent_again_and_settled_by_the_callback() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    let failures = [
+        Failure::AcceptThenDrop,
+        Failure::AcceptThenGarble,
+        Failure::AcceptWithoutSid,
+        Failure::AcceptThenStatus(reqwest::StatusCode::BAD_GATEWAY),
+    ];
+    for (n, failure) in failures.into_iter().enumerate() {
+        let text = format!("Text {n}");
+        let message = harbor.answers(&harbor.admin, &conversation, &text).await;
+        hub.twilio.fails(failure);
+        assert_eq!(hub.sends().await, 1);
+        assert_eq!(status(&harbor, &message).await, "unconfirmed", "{text}");
+        time_passes(&hub).await;
+        leases_run_out(&hub).await;
+        assert_eq!(hub.sends().await, 0, "never blindly again");
+
+        let sent = hub.twilio.sent(&text);
+        assert_eq!(sent.len(), 1);
+        assert!(
+            hub.twilio
+                .reports(&sent[0].sid, "delivered")
+                .await
+                .status()
+                .is_success()
+        );
+        let settled = harbor.message(&message["id"]).await;
+        assert_eq!(
+            (settled["status"].as_str(), settled["provider_sid"].as_str()),
+            (Some("delivered"), Some(sent[0].sid.as_str()))
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_in_flight_at_a_crash_is_set_aside_and_not_sent_again() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    let message = harbor
+        .answers(&harbor.admin, &conversation, "In flight")
+        .await;
+    let next = harbor
+        .answers(&harbor.admin, &conversation, "Waits behind it")
+        .await;
+    // The state that a `kill -9` in the middle of the call leaves behind.
+    sqlx::query("update messages set status = 'sending', attempts = 1, lease_until = now() + interval '1 minute' where content = 'In flight'")
+        .execute(&hub.raw)
+        .await
+        .unwrap();
+    assert_eq!(hub.sends().await, 0, "the lease still runs");
+    leases_run_out(&hub).await;
+
+    assert_eq!(hub.sends().await, 1, "the conversation goes on");
+    assert_eq!(status(&harbor, &message).await, "unconfirmed");
+    assert_eq!(status(&harbor, &next).await, "sent");
+    assert!(hub.twilio.sent("In flight").is_empty());
+}
+
+#[tokio::test]
+async fn a_status_never_runs_backwards() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    hub.sends().await;
+    let sid = hub.twilio.sent("Hello")[0].sid.clone();
+    for (report, expected) in [
+        ("queued", "sent"),
+        ("something-new", "sent"),
+        ("undelivered", "undelivered"),
+        ("delivered", "undelivered"),
+        ("sent", "undelivered"),
+        ("failed", "undelivered"),
+    ] {
+        assert!(hub.twilio.reports(&sid, report).await.status().is_success());
+        assert_eq!(status(&harbor, &message).await, expected, "after {report}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_told_in_words() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    hub.sends().await;
+    let sid = hub.twilio.sent("Hello")[0].sid.clone();
+    assert!(
+        hub.twilio
+            .reports_failure(&sid, "undelivered", 30003)
+            .await
+            .status()
+            .is_success()
+    );
+    let told = harbor.message(&message["id"]).await;
+    assert_eq!(told["error_code"], "30003");
+    assert!(told["error_message"].as_str().unwrap().len() > 20);
+}
+
+#[tokio::test]
+async fn bad_credentials_midway_make_the_queue_wait_until_they_are_mended() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    // Both the send and the look at the account are refused.
+    hub.twilio.refuses(20003, 401).refuses(20003, 401);
+    hub.sends().await;
+
+    let integration = harbor
+        .admin
+        .get(&harbor.path("/integrations"))
+        .await
+        .is(200)["data"][0]
+        .clone();
+    assert_eq!(integration["status"], "unhealthy");
+    assert!(integration["status_reason"].as_str().unwrap().len() > 10);
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 0, "the queue waits");
+    assert_eq!(status(&harbor, &message).await, "queued");
+
+    let path = harbor.path(&format!(
+        "/integrations/{}/test",
+        integration["id"].as_str().unwrap()
+    ));
+    assert_eq!(
+        harbor.admin.post(&path, json!({})).await.is(200)["status"],
+        "healthy"
+    );
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(status(&harbor, &message).await, "sent");
+}
+
+#[tokio::test]
+async fn an_answer_to_an_older_thread_is_held() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let conversation = harbor.hears(MAYA, "Any time today?").await;
+    let seen = harbor.thread(&conversation).await[0]["id"].clone();
+    harbor.answers(&sam, &conversation, "3:30 is free").await;
+
+    let late = json!({"conversation_id": conversation["id"], "content": "4:15 is free", "seen_message_id": seen});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), late.clone())
+        .await
+        .refused(409, "conversation_moved");
+
+    assert_eq!(harbor.thread(&conversation).await.len(), 2);
+    let mut anyway = late;
+    anyway["seen_message_id"] = harbor.thread(&conversation).await[1]["id"].clone();
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), anyway)
+        .await
+        .is(202);
+}
+
+#[tokio::test]
+async fn bad_drafts_are_refused_with_what_is_wrong() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.hears(MAYA, "Hi").await["id"].clone();
+    let messages = harbor.path("/messages");
+    let emoji = "👋".repeat(801);
+    let cases = [
+        (json!({"content": "Hi"}), "conversation_id"),
+        (
+            json!({"conversation_id": conversation, "to": MAYA, "content": "Hi"}),
+            "conversation_id",
+        ),
+        (
+            json!({"conversation_id": conversation, "content": " \n "}),
+            "content",
+        ),
+        (
+            json!({"conversation_id": conversation, "content": "a".repeat(1_601)}),
+            "content",
+        ),
+        (
+            json!({"conversation_id": conversation, "content": emoji}),
+            "content",
+        ),
+        (json!({"to": "not a number", "content": "Hi"}), "to"),
+        (json!({"to": "", "content": "Hi"}), "to"),
+        (
+            json!({"conversation_id": conversation, "content": "Hi", "colour": "red"}),
+            "body",
+        ),
+        (json!({"conversation_id": "1", "content": "Hi"}), "body"),
+        (json!([]), "body"),
+    ];
+    for (draft, field) in cases {
+        let problem = harbor
+            .admin
+            .post(&messages, draft.clone())
+            .await
+            .refused(422, "validation_failed");
+        let mut fields = problem["errors"].as_array().unwrap().iter();
+        assert!(
+            fields.any(|error| error["field"] == field),
+            "{draft}: {problem}"
+        );
+    }
+    let gone = "01890000-0000-7000-8000-000000000000";
+    harbor
+        .admin
+        .post(&messages, json!({"conversation_id": gone, "content": "Hi"}))
+        .await
+        .refused(404, "not_found");
+    harbor
+        .admin
+        .post(&messages, json!({"contact_id": gone, "content": "Hi"}))
+        .await
+        .refused(404, "not_found");
+    let from = json!({"to": MAYA, "content": "Hi", "number_id": gone});
+    harbor
+        .admin
+        .post(&messages, from)
+        .await
+        .refused(404, "not_found");
+    assert_eq!(
+        hub.count("select count(*) from messages where direction = 'outbound'")
+            .await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn without_a_number_nothing_can_be_sent() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let draft = json!({"to": MAYA, "content": "Hi"});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .refused(409, "integration_not_configured");
+}
+
+#[tokio::test]
+async fn a_text_to_a_new_number_makes_its_contact() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let draft = json!({"to": "415.555.0192", "content": "Welcome!"});
+    let message = harbor
+        .admin
+        .post(&harbor.path("/messages"), draft.clone())
+        .await
+        .is(202)["message"]
+        .clone();
+    let again = harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202)["message"]
+        .clone();
+    assert_eq!(message["conversation_id"], again["conversation_id"]);
+    assert_eq!(
+        harbor.conversation_with(MAYA).await["contact"]["phone_number"],
+        MAYA
+    );
+}
