@@ -103,7 +103,8 @@ async fn converse(
                 heard = tokio::time::Instant::now();
                 match message {
                     Some(Ok(Message::Text(text))) => {
-                        if let Some(answer) = commands::answer(doors, connection, &text).await
+                        // Boxed: an idle socket must not hold the room that the largest command needs.
+                        if let Some(answer) = Box::pin(commands::answer(doors, connection, &text)).await
                             && !say(&mut socket, Message::Text(answer)).await
                         {
                             return;

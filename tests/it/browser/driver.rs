@@ -94,7 +94,9 @@ impl Driver {
     /// A browser with a profile of its own.
     pub async fn open(&'static self) -> Client {
         static COUNT: AtomicU32 = AtomicU32::new(1);
-        let profile = self.dir.join(COUNT.fetch_add(1, Ordering::Relaxed).to_string());
+        let profile = self
+            .dir
+            .join(COUNT.fetch_add(1, Ordering::Relaxed).to_string());
         let arguments = [
             "--headless=new",
             "--no-sandbox",
@@ -127,6 +129,9 @@ impl Driver {
                 .connect(&self.url)
                 .await
         });
-        opening.await.unwrap().expect("chromedriver starts Chromium")
+        opening
+            .await
+            .unwrap()
+            .expect("chromedriver starts Chromium")
     }
 }

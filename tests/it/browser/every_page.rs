@@ -33,16 +33,29 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
     jo.is_usable_by_all("integrations, none").await;
 
     harbor.connects_twilio(FRONT_DESK).await;
-    let sandbox = harbor.admin.post(&harbor.path("/integrations"), json!({"provider": "sandbox", "credentials": {}})).await.is(201);
+    let sandbox = harbor
+        .admin
+        .post(
+            &harbor.path("/integrations"),
+            json!({"provider": "sandbox", "credentials": {}}),
+        )
+        .await
+        .is(201);
     let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     for body in ["https://harbor.test/map 👍", "🎉", "שלום", &"x".repeat(300)] {
         hub.twilio.text(MAYA, FRONT_DESK, body).await;
     }
-    harbor.answers(&harbor.admin, &maya, "Yes, it is yours").await;
+    harbor
+        .answers(&harbor.admin, &maya, "Yes, it is yours")
+        .await;
     hub.sends().await;
-    hub.twilio.reports_failure(&hub.twilio.messages()[0].sid, "undelivered", 30003).await;
-    harbor.answers(&harbor.admin, &maya, "Can you read this?").await;
+    hub.twilio
+        .reports_failure(&hub.twilio.messages()[0].sid, "undelivered", 30003)
+        .await;
+    harbor
+        .answers(&harbor.admin, &maya, "Can you read this?")
+        .await;
     hub.twilio.text("+14155550177", FRONT_DESK, "STOP").await;
     let stopped = harbor.conversation_with("+14155550177").await;
 
@@ -61,12 +74,18 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
     jo.sees_in(".message.failed", "Not delivered").await;
     jo.is_usable_by_all("conversation").await;
     jo.types("?").await;
-    jo.measures("dispatchEvent(new CustomEvent('help:open', { cancelable: true }))").await;
+    jo.measures("dispatchEvent(new CustomEvent('help:open', { cancelable: true }))")
+        .await;
     jo.finds("dialog[open]").await;
     jo.is_usable_by_all("help").await;
-    jo.opens(&format!("{}/contact", harbor.inbox(Some(&maya)))).await;
+    jo.opens(&format!("{}/contact", harbor.inbox(Some(&maya))))
+        .await;
     jo.is_usable_by_all("contact").await;
-    jo.opens(&format!("/sandbox/{}", sandbox["numbers"][0]["id"].as_str().unwrap())).await;
+    jo.opens(&format!(
+        "/sandbox/{}",
+        sandbox["numbers"][0]["id"].as_str().unwrap()
+    ))
+    .await;
     jo.is_usable_by_all("handset").await;
     jo.opens("/api/docs").await;
     jo.is_usable_by_all("API documentation").await;
@@ -78,19 +97,33 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
 impl Browser {
     /// Light and dark, at a desk and on a phone.
     async fn is_usable_by_all(&self, page: &str) {
-        self.tells("Runtime.evaluate", json!({"expression": AXE})).await;
-        for (width, scheme) in [(1440, "light"), (1440, "dark"), (390, "dark"), (390, "light")] {
+        self.tells("Runtime.evaluate", json!({"expression": AXE}))
+            .await;
+        for (width, scheme) in [
+            (1440, "light"),
+            (1440, "dark"),
+            (390, "dark"),
+            (390, "light"),
+        ] {
             self.has_a_screen_of(width, 844).await;
             self.prefers(scheme).await;
             let script = "axe.run(document, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } }).then(({ violations }) => \
                 violations.flatMap(({ id, help, nodes }) => nodes.map(({ target, html, failureSummary }) => ({ id, help, target, html, failureSummary }))))";
             let found = self.measures(script).await;
-            assert_eq!(found, json!([]), "axe on {page}, {width} px, {scheme}: {found:#}");
+            assert_eq!(
+                found,
+                json!([]),
+                "axe on {page}, {width} px, {scheme}: {found:#}"
+            );
         }
         self.has_a_screen_of(360, 740).await;
         let widest = "[...document.querySelectorAll('*')].filter((it) => document.documentElement.scrollWidth > 360 && it.getBoundingClientRect().right > 360).map((it) => it.outerHTML.slice(0, 120))";
         let width = self.measures("document.documentElement.scrollWidth").await;
-        assert!(width.as_u64() <= Some(360), "{page} is {width} px wide: {:#}", self.measures(widest).await);
+        assert!(
+            width.as_u64() <= Some(360),
+            "{page} is {width} px wide: {:#}",
+            self.measures(widest).await
+        );
         self.has_a_screen_of(1440, 844).await;
     }
 }
@@ -103,20 +136,30 @@ async fn the_first_inbox_weighs_less_than_a_picture_and_comes_from_one_place() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for nth in 100..140 {
-        hub.twilio.text(&format!("+14155550{nth}"), FRONT_DESK, "Is 3:30 still free? I could also come in on Thursday").await;
+        hub.twilio
+            .text(
+                &format!("+14155550{nth}"),
+                FRONT_DESK,
+                "Is 3:30 still free? I could also come in on Thursday",
+            )
+            .await;
     }
     let maya = harbor.hears(MAYA, "Hi").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.tells("Network.enable", json!({})).await;
-    jo.tells("Network.setCacheDisabled", json!({"cacheDisabled": true})).await;
+    jo.tells("Network.setCacheDisabled", json!({"cacheDisabled": true}))
+        .await;
     for path in [harbor.inbox(None), harbor.inbox(Some(&maya))] {
         jo.opens(&path).await;
         jo.sees_in(".live", "Live").await;
         let fetched = jo.measures("[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((it) => [it.name, it.transferSize])").await;
         let fetched: Vec<(String, u64)> = serde_json::from_value(fetched).unwrap();
         let weight: u64 = fetched.iter().map(|(_, size)| size).sum();
-        assert!(fetched.len() > 10 && fetched.iter().all(|(_, size)| *size > 0), "{fetched:#?}");
+        assert!(
+            fetched.len() > 10 && fetched.iter().all(|(_, size)| *size > 0),
+            "{fetched:#?}"
+        );
         assert!(weight < ALLOWED, "{weight} bytes: {fetched:#?}");
         println!("{path} weighs {weight} bytes in {} files", fetched.len());
 
@@ -126,7 +169,9 @@ async fn the_first_inbox_weighs_less_than_a_picture_and_comes_from_one_place() {
         all.sort();
         all.dedup();
         for url in all {
-            let file = url.strip_prefix(&hub.url("")).unwrap_or_else(|| panic!("{url} is not ours"));
+            let file = url
+                .strip_prefix(&hub.url(""))
+                .unwrap_or_else(|| panic!("{url} is not ours"));
             if file.starts_with("/assets/") {
                 let answer = harbor.admin.get(file).await;
                 let kept = answer.headers["cache-control"].to_str().unwrap();

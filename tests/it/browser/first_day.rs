@@ -33,7 +33,10 @@ async fn from_the_first_start_to_delivered() {
     jo.sees_in(".number", "Webhook set").await;
     jo.sees_in(".proof", "Text this number now").await;
     assert!(harbor.webhook_of(FRONT_DESK).contains("/webhooks/twilio/"));
-    assert!(!jo.source().await.contains(TOKEN), "the token is never shown again");
+    assert!(
+        !jo.source().await.contains(TOKEN),
+        "the token is never shown again"
+    );
 
     jo.follows("Inbox").await;
     jo.sees("All done").await;
@@ -41,7 +44,10 @@ async fn from_the_first_start_to_delivered() {
     jo.reads_title("Inbox · Harbor Dental").await;
     jo.measures("document.body.loadedOnce = true").await;
 
-    let heard = hub.twilio.text(MAYA, FRONT_DESK, "Is 3:30 still free?").await;
+    let heard = hub
+        .twilio
+        .text(MAYA, FRONT_DESK, "Is 3:30 still free?")
+        .await;
     assert_eq!(heard.status(), 200);
     jo.sees_in(".row.unread", "Is 3:30 still free?").await;
     jo.sees_in(".row .badge", "1").await;
@@ -63,9 +69,18 @@ async fn from_the_first_start_to_delivered() {
     jo.misses(".message.outbound .state", "Queued").await;
     hub.twilio.delivers(&sent[0].sid).await;
     jo.sees_in(".message.outbound .state", "Delivered").await;
-    let count = jo.measures("document.querySelectorAll('.message.outbound').length").await;
-    assert_eq!(count, 1, "the bubble that was shown at once settled in place");
-    assert_eq!(jo.measures("document.body.loadedOnce").await, true, "all of it without a reload");
+    let count = jo
+        .measures("document.querySelectorAll('.message.outbound').length")
+        .await;
+    assert_eq!(
+        count, 1,
+        "the bubble that was shown at once settled in place"
+    );
+    assert_eq!(
+        jo.measures("document.body.loadedOnce").await,
+        true,
+        "all of it without a reload"
+    );
 }
 
 #[tokio::test]
@@ -86,7 +101,8 @@ async fn what_twilio_refuses_is_said_beside_the_form_and_nothing_is_stored() {
     jo.sees_in(".connect", "Twilio").await;
     jo.finds(".connect .error, .connect .notice.bad").await;
     jo.notices("what was typed is kept", &format!("account_sid.value === '{ACCOUNT}' && document.querySelector('#name').value === 'Main line'")).await;
-    jo.notices("the token is not", "auth_token.value === ''").await;
+    jo.notices("the token is not", "auth_token.value === ''")
+        .await;
     assert!(!jo.source().await.contains(wrong));
     assert_eq!(hub.count("select count(*) from integrations").await, 0);
     assert_eq!(hub.count("select count(*) from numbers").await, 0);

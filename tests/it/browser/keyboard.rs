@@ -11,8 +11,12 @@ async fn the_keyboard_is_enough() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
-    hub.twilio.text("+14155550177", FRONT_DESK, "My crown came off").await;
-    hub.twilio.text("+14155550178", FRONT_DESK, "Thank you!").await;
+    hub.twilio
+        .text("+14155550177", FRONT_DESK, "My crown came off")
+        .await;
+    hub.twilio
+        .text("+14155550178", FRONT_DESK, "Thank you!")
+        .await;
     let jo = Browser::start(&hub.url("")).await;
 
     jo.opens("/login").await;
@@ -33,7 +37,13 @@ async fn the_keyboard_is_enough() {
     jo.sees_in(".rows", "My crown came off").await;
     jo.presses(Key::Escape).await;
 
-    for (key, row) in [("j", "Thank you!"), ("j", "My crown came off"), ("j", "Maya Okafor"), ("k", "My crown came off"), ("j", "Maya Okafor")] {
+    for (key, row) in [
+        ("j", "Thank you!"),
+        ("j", "My crown came off"),
+        ("j", "Maya Okafor"),
+        ("k", "My crown came off"),
+        ("j", "Maya Okafor"),
+    ] {
         jo.types(key).await;
         jo.has_focus_on(row).await;
     }
@@ -53,7 +63,11 @@ async fn the_keyboard_is_enough() {
     jo.presses(Key::Escape).await;
     jo.loses("dialog[open]").await;
     jo.types("j").await;
-    jo.notices("the keys work again", "document.activeElement.matches('.row')").await;
+    jo.notices(
+        "the keys work again",
+        "document.activeElement.matches('.row')",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -63,7 +77,11 @@ async fn everything_that_tab_reaches_shows_that_it_has_the_focus() {
     let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
-    for path in [harbor.inbox(Some(&maya)), format!("/w/{}/admin/integrations", harbor.slug), "/api/docs".into()] {
+    for path in [
+        harbor.inbox(Some(&maya)),
+        format!("/w/{}/admin/integrations", harbor.slug),
+        "/api/docs".into(),
+    ] {
         jo.opens(&path).await;
         jo.measures("document.activeElement.blur()").await;
         let mut names = Vec::new();

@@ -36,7 +36,11 @@ async fn after_a_break_everything_missed_is_shown_and_everything_typed_is_there(
     jo.sees_in(".list .live", "Live").await;
     jo.sees_in(".message.inbound", "Or Thursday?").await;
     jo.sees_in(".row", "Or Thursday?").await;
-    jo.notices("the draft is still there", "document.querySelector('.composer textarea').value === 'Let me look'").await;
+    jo.notices(
+        "the draft is still there",
+        "document.querySelector('.composer textarea').value === 'Let me look'",
+    )
+    .await;
 
     // The network is gone. What is sent meanwhile says so, and goes out once when the network is back.
     jo.is_offline(true).await;
@@ -51,10 +55,18 @@ async fn after_a_break_everything_missed_is_shown_and_everything_typed_is_there(
     jo.sees_in(".message.inbound", "Thursday at 5?").await;
     jo.loses(".message.unsent").await;
     jo.sees_in(".message.outbound .state", "Queued").await;
-    assert_eq!(hub.count("select count(*) from messages where direction = 'outbound'").await, 1);
+    assert_eq!(
+        hub.count("select count(*) from messages where direction = 'outbound'")
+            .await,
+        1
+    );
 
     // A draft outlives the page.
     jo.reloads().await;
-    jo.notices("the draft is still there", "document.querySelector('.composer textarea').value === 'Thursday it is'").await;
+    jo.notices(
+        "the draft is still there",
+        "document.querySelector('.composer textarea').value === 'Thursday it is'",
+    )
+    .await;
     jo.sees_in(".list .live", "Live").await;
 }

@@ -95,43 +95,73 @@ impl Browser {
 
     #[track_caller]
     pub fn sees_in<'a>(&'a self, selector: &'a str, text: &'a str) -> Doing<'a> {
-        let script = visible("return [...document.querySelectorAll(arguments[0])].some((it) => seen(it) && words(it).includes(arguments[1]))");
-        self.wait(format!("sees “{text}” in {selector}"), &script, json!([selector, text]))
+        let script = visible(
+            "return [...document.querySelectorAll(arguments[0])].some((it) => seen(it) && words(it).includes(arguments[1]))",
+        );
+        self.wait(
+            format!("sees “{text}” in {selector}"),
+            &script,
+            json!([selector, text]),
+        )
     }
 
     /// Waits until `text` has gone. Show first that it could be there.
     #[track_caller]
     pub fn misses<'a>(&'a self, selector: &'a str, text: &'a str) -> Doing<'a> {
-        let script = visible("return ![...document.querySelectorAll(arguments[0])].some((it) => seen(it) && words(it).includes(arguments[1]))");
-        self.wait(format!("sees no “{text}” in {selector}"), &script, json!([selector, text]))
+        let script = visible(
+            "return ![...document.querySelectorAll(arguments[0])].some((it) => seen(it) && words(it).includes(arguments[1]))",
+        );
+        self.wait(
+            format!("sees no “{text}” in {selector}"),
+            &script,
+            json!([selector, text]),
+        )
     }
 
     /// Waits until something that `selector` names can be seen.
     #[track_caller]
     pub fn finds<'a>(&'a self, selector: &'a str) -> Doing<'a> {
-        self.wait(format!("finds {selector}"), &visible("return look(arguments[0])"), json!([selector]))
+        self.wait(
+            format!("finds {selector}"),
+            &visible("return look(arguments[0])"),
+            json!([selector]),
+        )
     }
 
     /// Waits until nothing that `selector` names can be seen.
     #[track_caller]
     pub fn loses<'a>(&'a self, selector: &'a str) -> Doing<'a> {
-        self.wait(format!("no longer sees {selector}"), &visible("return !look(arguments[0])"), json!([selector]))
+        self.wait(
+            format!("no longer sees {selector}"),
+            &visible("return !look(arguments[0])"),
+            json!([selector]),
+        )
     }
 
     #[track_caller]
     pub fn reads_title<'a>(&'a self, title: &'a str) -> Doing<'a> {
-        self.wait(format!("reads the title “{title}”"), "return document.title === arguments[0]", json!([title]))
+        self.wait(
+            format!("reads the title “{title}”"),
+            "return document.title === arguments[0]",
+            json!([title]),
+        )
     }
 
     /// Waits until this JavaScript is true of the page.
     #[track_caller]
     pub fn notices<'a>(&'a self, what: &'a str, truth: &'a str) -> Doing<'a> {
-        self.wait(format!("notices that {what}"), &format!("return Boolean({truth})"), json!([]))
+        self.wait(
+            format!("notices that {what}"),
+            &format!("return Boolean({truth})"),
+            json!([]),
+        )
     }
 
     /// What this JavaScript says of the page now.
     pub async fn measures(&self, script: &str) -> Value {
-        self.ask(&format!("return {script}"), json!([])).await.unwrap()
+        self.ask(&format!("return {script}"), json!([]))
+            .await
+            .unwrap()
     }
 
     /// Presses the button of this name (or ticks the choice).
@@ -155,7 +185,11 @@ impl Browser {
             const field = [...labels, ...own].find((it) => it && seen(it))
             field?.focus(); field?.select()
             return document.activeElement === field");
-        let there = self.wait(format!("finds the field “{label}”"), &script, json!([label]));
+        let there = self.wait(
+            format!("finds the field “{label}”"),
+            &script,
+            json!([label]),
+        );
         Box::pin(async move {
             there.await;
             self.types(text).await;
@@ -203,7 +237,10 @@ impl Browser {
             if answer[1] == true {
                 return name;
             }
-            assert!(since.elapsed() < PATIENCE, "“{name}” does not show that it has the focus");
+            assert!(
+                since.elapsed() < PATIENCE,
+                "“{name}” does not show that it has the focus"
+            );
             tokio::time::sleep(GLANCE).await;
         }
     }
@@ -216,31 +253,42 @@ impl Browser {
 
     /// As wide and as high as a phone, or any other screen.
     pub async fn has_a_screen_of(&self, width: u32, height: u32) {
-        let screen = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
-        self.tells("Emulation.setDeviceMetricsOverride", screen).await;
+        let screen =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.tells("Emulation.setDeviceMetricsOverride", screen)
+            .await;
     }
 
     /// Light or dark, and with nothing that moves.
     pub async fn prefers(&self, scheme: &str) {
         let features = json!([{"name": "prefers-color-scheme", "value": scheme}, {"name": "prefers-reduced-motion", "value": "reduce"}]);
-        self.tells("Emulation.setEmulatedMedia", json!({"features": features})).await;
+        self.tells("Emulation.setEmulatedMedia", json!({"features": features}))
+            .await;
     }
 
     pub async fn has_no_scripts(&self) {
-        self.tells("Emulation.setScriptExecutionDisabled", json!({"value": true})).await;
+        self.tells(
+            "Emulation.setScriptExecutionDisabled",
+            json!({"value": true}),
+        )
+        .await;
     }
 
     /// Without a network, or with one again, as the browser itself knows it.
     pub async fn is_offline(&self, offline: bool) {
         let conditions = json!({"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
         self.tells("Network.enable", json!({})).await;
-        self.tells("Network.emulateNetworkConditions", conditions).await;
+        self.tells("Network.emulateNetworkConditions", conditions)
+            .await;
     }
 
     /// Something of the DevTools protocol.
     pub async fn tells(&self, command: &'static str, params: Value) -> Value {
         let body = json!({"cmd": command, "params": params});
-        self.client.issue_cmd(Vendor("goog/cdp/execute", body)).await.unwrap()
+        self.client
+            .issue_cmd(Vendor("goog/cdp/execute", body))
+            .await
+            .unwrap()
     }
 
     /// Goes on in the window that was opened last, or in the first one.
@@ -279,7 +327,10 @@ impl Browser {
                     Ok(None) => "there is none".into(),
                     Err(error) => error.to_string(),
                 };
-                assert!(since.elapsed() < PATIENCE, "{at}: cannot click on “{name}”: {trouble}");
+                assert!(
+                    since.elapsed() < PATIENCE,
+                    "{at}: cannot click on “{name}”: {trouble}"
+                );
                 tokio::time::sleep(GLANCE).await;
             }
         })
@@ -303,25 +354,49 @@ impl Browser {
                 if matches!(answer, Ok(Value::Bool(true))) {
                     return;
                 }
-                assert!(since.elapsed() < PATIENCE, "{at}: nobody {what} ({answer:?})");
+                assert!(
+                    since.elapsed() < PATIENCE,
+                    "{at}: nobody {what} ({answer:?})"
+                );
                 tokio::time::sleep(GLANCE).await;
             }
         })
     }
 
-    async fn ask(&self, script: &str, arguments: Value) -> Result<Value, fantoccini::error::CmdError> {
-        let Value::Array(arguments) = arguments else { unreachable!("arguments are a list") };
+    async fn ask(
+        &self,
+        script: &str,
+        arguments: Value,
+    ) -> Result<Value, fantoccini::error::CmdError> {
+        let Value::Array(arguments) = arguments else {
+            unreachable!("arguments are a list")
+        };
         self.client.execute(script, arguments).await
     }
 
     /// What stands on the screen, for a failure.
     async fn tells_of_itself(&self) {
         let url = self.client.current_url().await.map(String::from);
-        let text = self.client.execute("return document.body.innerText", vec![]).await;
-        let text = text.ok().and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default();
-        println!("──── the browser is at {}\n{text}\n────", url.unwrap_or_default());
+        let text = self
+            .client
+            .execute("return document.body.innerText", vec![])
+            .await;
+        let text = text
+            .ok()
+            .and_then(|text| text.as_str().map(str::to_owned))
+            .unwrap_or_default();
+        println!(
+            "──── the browser is at {}\n{text}\n────",
+            url.unwrap_or_default()
+        );
         if let Ok(picture) = self.client.screenshot().await {
-            let name = format!("browser-{}.png", std::thread::current().name().unwrap_or("test").replace(':', "-"));
+            let name = format!(
+                "browser-{}.png",
+                std::thread::current()
+                    .name()
+                    .unwrap_or("test")
+                    .replace(':', "-")
+            );
             let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
             if std::fs::write(&path, picture).is_ok() {
                 println!("──── and looks like {}", path.display());
@@ -331,15 +406,27 @@ impl Browser {
 
     /// What the console says, and whether any of it was not foreseen.
     async fn complaints(&self) -> Vec<String> {
-        let log = self.client.issue_cmd(Vendor("se/log", json!({"type": "browser"}))).await.unwrap_or_default();
+        let log = self
+            .client
+            .issue_cmd(Vendor("se/log", json!({"type": "browser"})))
+            .await
+            .unwrap_or_default();
         let lines = log.as_array().cloned().unwrap_or_default();
-        let text = |line: &Value| format!("{} {}", line["level"].as_str().unwrap_or_default(), line["message"].as_str().unwrap_or_default());
+        let text = |line: &Value| {
+            format!(
+                "{} {}",
+                line["level"].as_str().unwrap_or_default(),
+                line["message"].as_str().unwrap_or_default()
+            )
+        };
         let lines: Vec<String> = lines.iter().map(text).collect();
         for line in &lines {
             println!("console: {line}");
         }
         let foreseen = self.foreseen.lock().unwrap().clone();
-        let unforeseen = |line: &String| line.starts_with("SEVERE") && !foreseen.iter().any(|complaint| line.contains(complaint));
+        let unforeseen = |line: &String| {
+            line.starts_with("SEVERE") && !foreseen.iter().any(|complaint| line.contains(complaint))
+        };
         lines.into_iter().filter(unforeseen).collect()
     }
 
@@ -358,14 +445,29 @@ impl Drop for Browser {
     fn drop(&mut self) {
         let failed = std::thread::panicking();
         let name = std::thread::current().name().unwrap_or("test").to_owned();
-        let leaves = async { tokio::time::timeout(PATIENCE, self.leaves(failed)).await.unwrap_or_default() };
+        let leaves = async {
+            tokio::time::timeout(PATIENCE, self.leaves(failed))
+                .await
+                .unwrap_or_default()
+        };
         // This thread already runs the test's own futures.
         let complaints = std::thread::scope(|scope| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .unwrap();
             let goodbye = std::thread::Builder::new().name(name);
-            goodbye.spawn_scoped(scope, move || runtime.block_on(leaves)).unwrap().join().unwrap_or_default()
+            goodbye
+                .spawn_scoped(scope, move || runtime.block_on(leaves))
+                .unwrap()
+                .join()
+                .unwrap_or_default()
         });
-        assert!(failed || complaints.is_empty(), "the browser's console complains:\n{}", complaints.join("\n"));
+        assert!(
+            failed || complaints.is_empty(),
+            "the browser's console complains:\n{}",
+            complaints.join("\n")
+        );
     }
 }
 
@@ -386,7 +488,11 @@ struct Vendor(&'static str, Value);
 
 impl WebDriverCompatibleCommand for Vendor {
     fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, url::ParseError> {
-        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.0))
+        base.join(&format!(
+            "session/{}/{}",
+            session.unwrap_or_default(),
+            self.0
+        ))
     }
 
     fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {

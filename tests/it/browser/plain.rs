@@ -13,7 +13,11 @@ async fn without_scripts_one_signs_in_reads_answers_and_is_done() {
     jo.has_no_scripts().await;
 
     jo.signs_in(&harbor.admin.email).await;
-    jo.notices("nothing that needs scripts is offered", "![...document.querySelectorAll('.needs-script')].some((it) => it.checkVisibility())").await;
+    jo.notices(
+        "nothing that needs scripts is offered",
+        "![...document.querySelectorAll('.needs-script')].some((it) => it.checkVisibility())",
+    )
+    .await;
     jo.follows("Maya Okafor").await;
     jo.sees_in(".message.inbound", "Is 3:30 still free?").await;
     jo.clicks("Mark as read").await;
@@ -22,8 +26,13 @@ async fn without_scripts_one_signs_in_reads_answers_and_is_done() {
     jo.fills("Message to", "Yes, it is yours").await;
     jo.clicks("Send").await;
     jo.is_at(&harbor.inbox(Some(&maya))).await;
-    jo.sees_in(".message.outbound .bubble", "Yes, it is yours").await;
-    jo.notices("the composer is empty again", "document.querySelector('.composer textarea').value === ''").await;
+    jo.sees_in(".message.outbound .bubble", "Yes, it is yours")
+        .await;
+    jo.notices(
+        "the composer is empty again",
+        "document.querySelector('.composer textarea').value === ''",
+    )
+    .await;
     assert_eq!(hub.sends().await, 1);
     hub.twilio.delivers(&hub.twilio.messages()[0].sid).await;
     jo.reloads().await;

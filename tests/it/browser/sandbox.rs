@@ -14,7 +14,8 @@ async fn a_sandbox_number_is_a_click_away_and_its_handset_talks_with_the_inbox()
     jo.follows("Connect a provider").await;
     jo.clicks("Sandbox").await;
     jo.clicks("Get a sandbox number").await;
-    jo.sees_in(".proof", "Open the handset and text this number").await;
+    jo.sees_in(".proof", "Open the handset and text this number")
+        .await;
     jo.sees_in(".live", "Live").await;
 
     jo.follows("Open handset").await;
@@ -36,7 +37,8 @@ async fn a_sandbox_number_is_a_click_away_and_its_handset_talks_with_the_inbox()
     jo.sees_in(".message.outbound .state", "Delivered").await;
 
     jo.turns_to_window(1).await;
-    jo.sees_in(".handset .message.outbound", "Yes, it is yours").await;
+    jo.sees_in(".handset .message.outbound", "Yes, it is yours")
+        .await;
     jo.fills("Text to", "Perfect").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".handset .message.inbound", "Perfect").await;

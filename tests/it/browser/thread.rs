@@ -17,7 +17,16 @@ async fn a_text_never_moves_what_one_reads() {
         text(&format!("Text number {nth}")).await;
     }
     let maya = harbor.conversation_with(MAYA).await;
-    harbor.admin.post(&harbor.path(&format!("/conversations/{}/read", maya["id"].as_str().unwrap())), Value::Null).await;
+    harbor
+        .admin
+        .post(
+            &harbor.path(&format!(
+                "/conversations/{}/read",
+                maya["id"].as_str().unwrap()
+            )),
+            Value::Null,
+        )
+        .await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.follows("(415) 555-0192").await;
@@ -31,13 +40,15 @@ async fn a_text_never_moves_what_one_reads() {
     let height_of = |text: &str| format!("(() => {{ {reading}; return at('{text}').top }})()");
 
     // At the bottom it follows.
-    jo.notices("the newest is shown", &shown("Text number 60")).await;
+    jo.notices("the newest is shown", &shown("Text number 60"))
+        .await;
     text("Still there?").await;
     jo.notices("it follows", &shown("Still there?")).await;
     jo.loses(".news").await;
 
     // Further up it stays, and says that there is more.
-    jo.measures("document.querySelector('.scroller').scrollBy(0, -700)").await;
+    jo.measures("document.querySelector('.scroller').scrollBy(0, -700)")
+        .await;
     let before = jo.measures(&height_of("Text number 45")).await;
     text("Hello?").await;
     jo.sees_in(".news", "1 new message").await;
@@ -55,7 +66,11 @@ async fn a_text_never_moves_what_one_reads() {
     jo.misses(".messages", "Text number 1 ").await;
     jo.measures("document.querySelector('.scroller').scrollTo(0, -document.querySelector('.scroller').scrollHeight)").await;
     let oldest = jo.measures(&height_of("Text number 30")).await;
-    jo.notices("the first text is loaded", "[...document.querySelectorAll('.bubble')].some((it) => it.innerText === 'Text number 1')").await;
+    jo.notices(
+        "the first text is loaded",
+        "[...document.querySelectorAll('.bubble')].some((it) => it.innerText === 'Text number 1')",
+    )
+    .await;
     let after = jo.measures(&height_of("Text number 30")).await;
     assert!(same(&oldest, &after), "it moved from {oldest} to {after}");
 }
@@ -99,7 +114,11 @@ async fn what_customers_write_is_text_and_nothing_else() {
         assert!(jo.measures("window.pwned").await.is_null());
         jo.reloads().await;
     }
-    jo.opens(&format!("{}?q=%22%3E%3Csvg%20onload%3Dwindow.pwned%3D2%3E", harbor.inbox(None))).await;
+    jo.opens(&format!(
+        "{}?q=%22%3E%3Csvg%20onload%3Dwindow.pwned%3D2%3E",
+        harbor.inbox(None)
+    ))
+    .await;
     jo.sees("Nothing found for").await;
     assert!(jo.measures("window.pwned").await.is_null());
 }
@@ -109,7 +128,9 @@ async fn every_script_reads_in_its_own_direction_and_long_words_wrap() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.hears(MAYA, "שלום, אפשר לקבוע תור ל-15:30?").await;
-    harbor.knows(&maya, &"Wolfeschlegelsteinhausenbergerdorff".repeat(2)).await;
+    harbor
+        .knows(&maya, &"Wolfeschlegelsteinhausenbergerdorff".repeat(2))
+        .await;
     harbor.hears(MAYA, "And in English?").await;
     harbor.hears(MAYA, &"x".repeat(1500)).await;
     let jo = Browser::start(&hub.url("")).await;

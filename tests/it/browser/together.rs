@@ -32,14 +32,17 @@ async fn what_one_agent_does_the_other_sees_at_once() {
     jo.sees_in(".message.inbound", "Is 3:30 still free?").await;
     sam.fills("Message to", "Yes, it is yours").await;
     sam.presses(Key::Enter).await;
-    jo.sees_in(".message.outbound .bubble", "Yes, it is yours").await;
+    jo.sees_in(".message.outbound .bubble", "Yes, it is yours")
+        .await;
     jo.sees_in(".message.outbound .meta", "· Sam").await;
     sam.sees_in(".message.outbound .meta", "· You").await;
     assert_eq!(hub.sends().await, 1);
     hub.twilio.delivers(&hub.twilio.messages()[0].sid).await;
     for one in [&jo, &sam] {
         one.sees_in(".message.outbound .state", "Delivered").await;
-        let bubbles = one.measures("document.querySelectorAll('.message.outbound').length").await;
+        let bubbles = one
+            .measures("document.querySelectorAll('.message.outbound').length")
+            .await;
         assert_eq!(bubbles, 1);
     }
 
