@@ -10,6 +10,11 @@ create function receive_texts(
     message_ids uuid[], conversation_ids uuid[], contact_ids uuid[])
     returns table (place bigint, added boolean, message_id uuid, conversation_id uuid)
     language plpgsql
+    -- Planned once per connection, not per call: planning costs more than storing a text. Such a plan is kept, so it must
+    -- not come from the day when the tables were small: always by index.
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
+    set jit = off
 as $$
 #variable_conflict use_column
 begin

@@ -46,8 +46,8 @@ struct Waiting {
 
 /// How many texts may wait before the door makes the providers wait.
 const QUEUE: usize = 4_096;
-/// The most that one transaction stores.
-const BATCH: usize = 256;
+/// The most that one transaction stores. The flush is shared by then, and the statement's own joins grow with the square.
+const BATCH: usize = 64;
 /// Two transactions at once: while one waits for the disk, the next one works.
 const WRITERS: usize = 2;
 
