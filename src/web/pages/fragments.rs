@@ -238,21 +238,31 @@ mod tests {
         for raw in ["<script", "<i>Okafor", "<b>filtered", "\"><img"] {
             assert!(!html.contains(raw), "{raw} in {html}");
         }
-        assert!(html.contains(r#"<a href="https://harbor.test""#), "links are links");
+        assert!(
+            html.contains(r#"<a href="https://harbor.test""#),
+            "links are links"
+        );
     }
 
     #[test]
     fn a_failed_text_says_why_in_words() {
         let conversation = conversation();
         let html = message_changed(&failed(&conversation), &conversation).expect("renders");
-        assert!(html.contains("Not delivered") && html.contains("30007"), "{html}");
+        assert!(
+            html.contains("Not delivered") && html.contains("30007"),
+            "{html}"
+        );
         assert!(html.contains(&format!(r#"target="thread-{}""#, conversation.id)));
     }
 
     #[test]
     fn a_row_says_what_a_list_may_be_narrowed_to() {
         let html = conversation_changed(&conversation()).expect("renders");
-        for said in [r#"data-status="open""#, r#"data-unread="2""#, r#"data-assignee="""#] {
+        for said in [
+            r#"data-status="open""#,
+            r#"data-unread="2""#,
+            r#"data-assignee="""#,
+        ] {
             assert!(html.contains(said), "{said} in {html}");
         }
     }
