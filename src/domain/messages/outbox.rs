@@ -38,9 +38,12 @@ pub async fn lease(db: &Db, most: i64) -> Result<Vec<Leased>> {
                  from messages m
                  join integrations i on i.workspace_id = m.workspace_id and i.id = m.integration_id
                 where m.status = 'queued' and m.due_at <= now() and i.status = 'healthy'
-                  and not exists (select from messages e
-                                   where e.workspace_id = m.workspace_id and e.conversation_id = m.conversation_id
-                                     and e.status in ('queued', 'sending') and e.id < m.id)
+                  -- By its key in `messages_waiting`, text by text: as an anti-join this compared each with all that wait.
+                  and m.id = (select e.id from messages e
+                               where e.workspace_id = m.workspace_id and e.conversation_id = m.conversation_id
+                                 and e.direction = 'outbound' and e.status in ('queued', 'sending')
+                               order by e.id
+                               limit 1)
                 order by m.due_at, m.id
                 limit $1
                   for update of m skip locked
