@@ -10,10 +10,12 @@ create function receive_texts(
     message_ids uuid[], conversation_ids uuid[], contact_ids uuid[])
     returns table (place bigint, added boolean, message_id uuid, conversation_id uuid, woken boolean)
     language plpgsql
-    -- Planned once per connection, not per call: planning costs more than storing a text. Such a plan is kept, so it must
-    -- not come from the day when the tables were small: always by index.
+    -- Planned once per connection, not per call: planning costs more than storing a text. Such a plan is kept, and must not
+    -- be one for the small tables of the first day, which are read from end to end: each text looks up its own by index.
     set plan_cache_mode = force_generic_plan
     set enable_seqscan = off
+    set enable_hashjoin = off
+    set enable_mergejoin = off
     set jit = off
 as $$
 #variable_conflict use_column
