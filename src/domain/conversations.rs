@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::db::{SystemTx, WorkspaceTx};
+use crate::db::{Db, WorkspaceTx};
 use crate::domain::contacts::{self, Contact};
 use crate::domain::{messages, words};
 use crate::error::{Error, Result};
@@ -150,7 +150,8 @@ pub struct Filter {
     pub q: Option<String>,
 }
 
-/// Newest first. One scan of `conversations_newest` for a status; joins are by primary key, row by row of the page.
+/// Newest first. The page is found first, by a short scan of `conversations_newest` for each status; only its own rows
+/// are then joined. (Joined at once, the planner takes row-level security for a sieve that leaves one row, and reads all.)
 pub async fn list(
     tx: &mut WorkspaceTx,
     filter: &Filter,
@@ -159,28 +160,46 @@ pub async fn list(
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let rows = sqlx::query_as!(
         Row,
-        r#"select v.id, v.workspace_id, v.contact_id, c.name as contact_name, c.phone_number as contact_phone,
+        r#"with page as materialized (
+               select v.*
+                 from unnest(case when $1::text is null then array['open', 'pending', 'snoozed', 'done'] else array[$1] end)
+                      as s (status)
+                cross join lateral (
+                    select v.* from conversations v
+                     where v.status = s.status
+                       and ($2::uuid is null or v.number_id = $2)
+                       and (not $3 or v.assignee_id is null)
+                       and ($4::uuid is null or v.assignee_id = $4)
+                       and ($5::uuid is null or v.contact_id = $5)
+                       and (not $6 or v.unread_count > 0)
+                       and ($7::text is null
+                            or exists (select from contacts c
+                                        where c.workspace_id = v.workspace_id and c.id = v.contact_id
+                                          and coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $7 || '%'))
+                       and ($8::timestamptz is null or (v.last_message_at, v.id) < ($8, $9::uuid))
+                     order by v.last_message_at desc, v.id desc
+                     limit $10) v
+                order by v.last_message_at desc, v.id desc
+                limit $10
+           )
+           select v.id as "id!: ConversationId", v.workspace_id as "workspace_id!: WorkspaceId",
+                  v.contact_id as "contact_id!: ContactId", c.name as contact_name, c.phone_number as contact_phone,
                   c.email as contact_email, c.notes as contact_notes, c.created_at as contact_created_at,
-                  c.updated_at as contact_updated_at, v.number_id, n.friendly_name as number_name,
-                  n.phone_number as number_phone, v.status, v.assignee_id, u.name as "assignee_name?", v.snoozed_until,
-                  v.unread_count, v.last_message_at, v.last_message_preview, v.last_message_direction,
-                  v.last_message_status, v.last_message_id, v.created_at, v.updated_at,
+                  c.updated_at as contact_updated_at, v.number_id as "number_id!: NumberId", n.friendly_name as number_name,
+                  n.phone_number as number_phone, v.status as "status!: Status", v.assignee_id as "assignee_id: UserId",
+                  (select u.name from users u where u.id = v.assignee_id) as assignee_name, v.snoozed_until,
+                  v.unread_count as "unread_count!", v.last_message_at as "last_message_at!",
+                  v.last_message_preview as "last_message_preview!",
+                  v.last_message_direction as "last_message_direction!: messages::Direction",
+                  v.last_message_status as "last_message_status!: messages::Status",
+                  v.last_message_id as "last_message_id: MessageId", v.created_at as "created_at!",
+                  v.updated_at as "updated_at!",
                   exists (select from opt_outs o where o.workspace_id = v.workspace_id
                              and o.contact_id = v.contact_id and o.number_id = v.number_id) as "opted_out!"
-             from conversations v
+             from page v
              join contacts c on c.workspace_id = v.workspace_id and c.id = v.contact_id
              join numbers n on n.workspace_id = v.workspace_id and n.id = v.number_id
-             left join users u on u.id = v.assignee_id
-            where ($1::text is null or v.status = $1)
-              and ($2::uuid is null or v.number_id = $2)
-              and (not $3 or v.assignee_id is null)
-              and ($4::uuid is null or v.assignee_id = $4)
-              and ($5::uuid is null or v.contact_id = $5)
-              and (not $6 or v.unread_count > 0)
-              and ($7::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $7 || '%')
-              and ($8::timestamptz is null or (v.last_message_at, v.id) < ($8, $9::uuid))
-            order by v.last_message_at desc, v.id desc
-            limit $10"#,
+            order by v.last_message_at desc, v.id desc"#,
         filter.status as _,
         filter.number as _,
         filter.assignee == Some(Assignee::Nobody),
@@ -213,12 +232,9 @@ pub async fn find(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Conversati
 }
 
 /// For the live hub: whatever of these exists, in one round trip.
-pub async fn look_up(
-    tx: &mut SystemTx,
-    keys: &[(WorkspaceId, ConversationId)],
-) -> Result<Vec<Conversation>> {
+pub async fn look_up(db: &Db, keys: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Conversation>> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
-    by_ids(tx.conn(), &workspaces, &ids).await
+    by_ids(&mut *db.system_pool().acquire().await?, &workspaces, &ids).await
 }
 
 async fn by_ids(

@@ -2,6 +2,10 @@ import { Controller } from "@hotwired/stimulus"
 import { show } from "streams"
 
 const WORDS = { connecting: "Connecting…", live: "Live", reconnecting: "Reconnecting…", offline: "Offline" }
+const SENTENCES = {
+  connecting: "", live: "", reconnecting: "Reconnecting… New texts show up as soon as that is done.",
+  offline: "Offline. What you send is kept here, and goes out once you are back.",
+}
 const REMEMBERED = 10_000
 
 // The socket that brings the page's own partials as they change. After every join it fetches what may have been missed.
@@ -101,6 +105,6 @@ export default class extends Controller {
 
   #tell(element) {
     element.dataset.state = this.#state
-    element.textContent = WORDS[this.#state]
+    element.textContent = (element.matches(".live-bar") ? SENTENCES : WORDS)[this.#state]
   }
 }

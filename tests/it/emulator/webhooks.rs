@@ -182,12 +182,36 @@ impl Text {
     }
 
     pub async fn send(self) -> Response {
+        let (url, signature) = self.signed();
+        let form = &self.form;
+        self.emulator.posts_with(&url, &signature, form).await
+    }
+
+    /// Where it goes, and its signature.
+    fn signed(&self) -> (String, String) {
         let url = self.url.clone().unwrap_or_else(|| self.configured_url());
-        let url = without_fragment(&url);
+        let url = without_fragment(&url).to_owned();
         let token = self.token.clone().unwrap_or_else(|| self.account_token());
         let signed = self.signature.clone();
-        let signature = signed.unwrap_or_else(|| signature(&token, url, &self.form));
-        self.emulator.posts_with(url, &signature, &self.form).await
+        let signature = signed.unwrap_or_else(|| signature(&token, &url, &self.form));
+        (url, signature)
+    }
+
+    /// The bytes of the whole request, for whoever sends thousands.
+    pub fn request(&self) -> Vec<u8> {
+        let (url, signature) = self.signed();
+        let url = url::Url::parse(&url).unwrap();
+        let fields = self.form.iter();
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        let (host, path, length) = (url.authority(), url.path(), body.len());
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: TwilioProxy/1.1\r\nAccept: */*\r\n\
+             Content-Type: application/x-www-form-urlencoded; charset=UTF-8\r\n\
+             X-Twilio-Signature: {signature}\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .into_bytes()
     }
 
     fn configured_url(&self) -> String {

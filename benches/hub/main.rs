@@ -1,0 +1,164 @@
+//! `bin/bench`: what the release build does on this machine, beside what its PostgreSQL does alone.
+//!
+//! The server is a process of its own with a private, fully durable cluster on a real disk. Rounds take turns, so that
+//! whatever else the machine does meets all of them alike. `--quick` only shows that everything still runs.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a bench that cannot go on has nothing to print"
+)]
+
+#[path = "../../tests/it"]
+#[allow(dead_code, unused_imports, reason = "the tests need more of it")]
+mod it {
+    pub mod emulator;
+}
+
+mod load;
+mod pgbench;
+mod server;
+mod sockets;
+mod table;
+
+use std::time::Duration;
+
+use load::Load;
+use pgbench::PgBench;
+use server::Server;
+use sockets::Crowd;
+use table::{Table, median};
+
+struct Plan {
+    rounds: usize,
+    round: Duration,
+    idle: usize,
+    live: usize,
+    live_texts: usize,
+}
+
+const FULL: Plan = Plan {
+    rounds: 5,
+    round: Duration::from_secs(6),
+    idle: 10_000,
+    live: 1_000,
+    live_texts: 50,
+};
+
+const QUICK: Plan = Plan {
+    rounds: 1,
+    round: Duration::from_secs(1),
+    idle: 100,
+    live: 100,
+    live_texts: 5,
+};
+
+/// Requests under way at once.
+const IN_FLIGHT: usize = 32;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let plan = match std::env::args().any(|argument| argument == "--quick") {
+        true => QUICK,
+        false => FULL,
+    };
+    let mut table = Table::begin();
+    let server = start_up(&mut table).await;
+    let hub = server.open_for_business().await;
+    table.line("database", &hub.postgres_version().await);
+    memory(&plan, &server, &hub, &mut table).await;
+    take_turns(&plan, &hub, &mut table).await;
+    live(&plan, &hub, &mut table).await;
+    table.line("server's memory after all that", &server.memory());
+    server.stop().await;
+}
+
+async fn start_up(table: &mut Table) -> Server {
+    let cold = Server::start().await;
+    let first = cold.took;
+    let warm = cold.restart().await;
+    let (first, again) = (first.as_millis(), warm.took.as_millis());
+    let told = format!("{first} ms with a new cluster, {again} ms with an old one");
+    table.line("start to /readyz", &told);
+    warm
+}
+
+async fn memory(plan: &Plan, server: &Server, hub: &server::Hub, table: &mut Table) {
+    let at_rest = server.resident();
+    let crowd = Crowd::gather(hub, plan.idle).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(hub.sockets().await, plan.idle, "every socket is open");
+    let crowded = server.resident();
+    table.line("server's memory at rest", &table::megabytes(at_rest));
+    let each = crowded.saturating_sub(at_rest) / plan.idle as u64;
+    table.line(
+        &format!("with {} idle sockets", plan.idle),
+        &format!("{}: {each} bytes a socket", table::megabytes(crowded)),
+    );
+    drop(crowd);
+    while hub.sockets().await > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn take_turns(plan: &Plan, hub: &server::Hub, table: &mut Table) {
+    let pgbench = PgBench::at_its_best(hub, plan.round / 2).await;
+    let (mut webhooks, mut alone, mut sends) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..plan.rounds {
+        let texts = hub.texts(prepared(&webhooks, plan.round));
+        let taken = Load::of(hub.address, texts.requests(), IN_FLIGHT, plan.round).await;
+        hub.stored_exactly_once(&texts, taken.answered(200)).await;
+        webhooks.push(taken);
+        alone.push(pgbench.run(plan.round).await);
+        let replies = hub.replies(prepared(&sends, plan.round / 2));
+        let accepted = Load::of(hub.address, &replies, IN_FLIGHT, plan.round / 2).await;
+        accepted.answered(202);
+        sends.push(accepted);
+        let behind = hub.outbox_is_empty().await;
+        eprintln!(
+            "round {}: {:.0} webhooks/s, {:.0} by pgbench, {:.0} sends/s (all sent {:.1} s later)",
+            round + 1,
+            webhooks[round].rate(),
+            alone[round],
+            sends[round].rate(),
+            behind.as_secs_f64(),
+        );
+    }
+    let ours = median(webhooks.iter().map(Load::rate));
+    let theirs = median(alone.iter().copied());
+    table.line(
+        &format!("signed webhooks, {IN_FLIGHT} in flight"),
+        &Load::told(&webhooks),
+    );
+    table.line(
+        &format!("pgbench, {} clients, one statement each", pgbench.clients),
+        &format!("{theirs:.0}/s"),
+    );
+    table.line("webhooks / pgbench", &format!("{:.2}", ours / theirs));
+    table.line(
+        &format!("sends accepted, {IN_FLIGHT} in flight"),
+        &Load::told(&sends),
+    );
+}
+
+/// How many requests to have ready: more than the last round used up.
+fn prepared(so_far: &[Load], round: Duration) -> usize {
+    let rate = so_far.last().map_or(15_000.0, |last| last.rate() * 1.4);
+    (rate * round.as_secs_f64()) as usize
+}
+
+async fn live(plan: &Plan, hub: &server::Hub, table: &mut Table) {
+    let mut crowd = Crowd::gather(hub, plan.live).await;
+    let texts = hub.texts(plan.live_texts);
+    let (mut middle, mut last) = (Vec::new(), Vec::new());
+    for text in texts.requests().iter() {
+        let heard = crowd.hears(hub.address, text).await;
+        middle.push(heard.middle);
+        last.push(heard.last);
+    }
+    let sockets = format!("webhook to {} sockets", plan.live);
+    table.line(
+        &format!("{sockets}, the median one"),
+        &table::spread(middle),
+    );
+    table.line(&format!("{sockets}, the last one"), &table::spread(last));
+}

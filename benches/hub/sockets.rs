@@ -1,0 +1,153 @@
+//! Many sockets in one workspace, by hand as well: ten thousand clients must fit beside the server.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::load::Wire;
+use crate::server::Hub;
+
+/// Sockets that have joined the workspace, and tell when they hear of a text.
+pub struct Crowd {
+    size: usize,
+    heard: mpsc::UnboundedReceiver<Instant>,
+    _members: JoinSet<()>,
+}
+
+/// How long a text took from its webhook to the sockets.
+pub struct Heard {
+    pub middle: Duration,
+    pub last: Duration,
+}
+
+impl Crowd {
+    pub async fn gather(hub: &Hub, size: usize) -> Self {
+        let (tell, heard) = mpsc::unbounded_channel();
+        let mut members = JoinSet::new();
+        let mut joining = futures_util::stream::iter(0..size)
+            .map(|_| join(hub))
+            .buffer_unordered(32);
+        while let Some(socket) = joining.next().await {
+            members.spawn(listen(socket, tell.clone()));
+        }
+        Self {
+            size,
+            heard,
+            _members: members,
+        }
+    }
+
+    /// Posts a webhook, and waits until everybody has heard of it.
+    pub async fn hears(&mut self, address: SocketAddr, webhook: &[u8]) -> Heard {
+        let mut wire = Wire::connect(address).await;
+        let posted = Instant::now();
+        assert_eq!(wire.ask(webhook).await, 200);
+        let mut times = Vec::with_capacity(self.size);
+        while times.len() < self.size {
+            let heard = tokio::time::timeout(Duration::from_secs(10), self.heard.recv()).await;
+            times.push(heard.unwrap().unwrap() - posted);
+        }
+        times.sort();
+        Heard {
+            middle: times[self.size / 2],
+            last: times[self.size - 1],
+        }
+    }
+}
+
+async fn join(hub: &Hub) -> Socket {
+    let (address, token) = (hub.address, &hub.token);
+    let mut wire = Wire::connect(address).await;
+    let upgrade = format!(
+        "GET /ws HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n"
+    );
+    assert_eq!(wire.ask(upgrade.as_bytes()).await, 101);
+    let mut socket = Socket {
+        stream: wire.into_stream(),
+        heard: Vec::new(),
+    };
+    let command = format!(
+        r#"{{"type":"join_workspace","workspace_id":"{}"}}"#,
+        hub.workspace
+    );
+    socket.say(TEXT, command.as_bytes()).await;
+    let joined = socket.frame().await.unwrap();
+    assert!(joined.payload.starts_with(br#"{"type":"workspace_joined""#));
+    socket
+}
+
+async fn listen(mut socket: Socket, tell: mpsc::UnboundedSender<Instant>) {
+    while let Some(frame) = socket.frame().await {
+        match frame.kind {
+            TEXT if frame.payload.starts_with(br#"{"type":"new_message""#) => {
+                let _ = tell.send(Instant::now());
+            }
+            PING => socket.say(PONG, &frame.payload).await,
+            _ => {}
+        }
+    }
+}
+
+const TEXT: u8 = 1;
+const PING: u8 = 9;
+const PONG: u8 = 10;
+
+struct Frame {
+    kind: u8,
+    payload: Vec<u8>,
+}
+
+struct Socket {
+    stream: TcpStream,
+    heard: Vec<u8>,
+}
+
+impl Socket {
+    /// A short frame, masked with zeros.
+    async fn say(&mut self, kind: u8, payload: &[u8]) {
+        let length = u8::try_from(payload.len()).unwrap();
+        assert!(length < 126, "a short frame");
+        let head = [0x80 | kind, 0x80 | length, 0, 0, 0, 0];
+        self.stream
+            .write_all(&[&head, payload].concat())
+            .await
+            .unwrap();
+    }
+
+    /// The next frame; `None` once the server has hung up.
+    async fn frame(&mut self) -> Option<Frame> {
+        loop {
+            if let Some((start, end)) = self.whole() {
+                let kind = self.heard[0] & 0x0f;
+                let payload = self.heard[start..end].to_vec();
+                self.heard.drain(..end);
+                return Some(Frame { kind, payload });
+            }
+            if self.stream.read_buf(&mut self.heard).await.ok()? == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// Where the first frame's payload lies, once it is all there.
+    fn whole(&self) -> Option<(usize, usize)> {
+        let (start, length) = match *self.heard.get(1)? {
+            126 => {
+                let length = self.heard.get(2..4)?.try_into().unwrap();
+                (4, usize::from(u16::from_be_bytes(length)))
+            }
+            127 => {
+                let length = self.heard.get(2..10)?.try_into().unwrap();
+                (10, u64::from_be_bytes(length) as usize)
+            }
+            short => (2, usize::from(short)),
+        };
+        (self.heard.len() >= start + length).then_some((start, start + length))
+    }
+}

@@ -1,0 +1,61 @@
+//! What is printed.
+
+use std::fs;
+use std::time::Duration;
+
+pub struct Table;
+
+impl Table {
+    /// The machine comes first: figures without it say nothing.
+    pub fn begin() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let memory = field("/proc/meminfo", "MemTotal:").unwrap_or_default();
+        let model = field("/proc/cpuinfo", "model name").unwrap_or_default();
+        let table = Self;
+        let told = format!("{cores} cores ({model}), {}", megabytes(memory_of(&memory)));
+        table.line("machine", &told);
+        table
+    }
+
+    pub fn line(&self, name: &str, told: &str) {
+        println!("{name:<44}{told}");
+    }
+}
+
+fn memory_of(kilobytes: &str) -> u64 {
+    let number = kilobytes.split_whitespace().next();
+    number.and_then(|number| number.parse().ok()).unwrap_or(0) * 1024
+}
+
+/// What follows `name` in one of the system's lists.
+pub fn field(file: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    let value = line[name.len()..].trim_start_matches([' ', '\t', ':']);
+    Some(value.trim().to_owned())
+}
+
+/// The bytes of a `VmRSS:` line.
+pub fn bytes(file: &str, name: &str) -> u64 {
+    field(file, name).map_or(0, |kilobytes| memory_of(&kilobytes))
+}
+
+pub fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+pub fn spread(mut times: Vec<Duration>) -> String {
+    times.sort();
+    let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
+    format!("p50 {}, p99 {}", milliseconds(at(50)), milliseconds(at(99)))
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1e3)
+}
