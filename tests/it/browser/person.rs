@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use fantoccini::Client;
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::elements::{Element, ElementRef};
 use fantoccini::key::Key;
 use fantoccini::wd::WebDriverCompatibleCommand;
@@ -198,8 +199,13 @@ impl Browser {
 
     /// Types into whatever has the focus, key by key.
     pub async fn types(&self, text: &str) {
-        let focused = self.client.active_element().await.unwrap();
-        focused.send_keys(text).await.unwrap();
+        let keys = text
+            .chars()
+            .fold(KeyActions::new("keyboard".into()), |keys, value| {
+                keys.then(KeyAction::Down { value })
+                    .then(KeyAction::Up { value })
+            });
+        self.client.perform_actions(keys).await.unwrap();
     }
 
     pub async fn presses(&self, key: Key) {
