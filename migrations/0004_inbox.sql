@@ -109,7 +109,7 @@ create unique index messages_idempotency on messages (workspace_id, created_by, 
     where idempotency_key is not null;                                                              -- a repeated send
 create index messages_due on messages (due_at, id) where status = 'queued';                         -- the sender's claim
 create index messages_waiting on messages (workspace_id, conversation_id, id)
-    where status in ('queued', 'sending');                                                          -- order in a conversation
+    where direction = 'outbound' and status in ('queued', 'sending');                               -- order in a conversation
 create index messages_leased on messages (lease_until) where status = 'sending';                    -- what a crash left
 
 create table message_media (

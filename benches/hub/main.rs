@@ -9,7 +9,7 @@
 )]
 
 #[path = "../../tests/it"]
-#[allow(dead_code, reason = "the tests need more of it")]
+#[allow(dead_code, unused_imports, reason = "the tests need more of it")]
 mod it {
     pub mod emulator;
 }

@@ -36,11 +36,16 @@ pub async fn lease(db: &Db, most: i64) -> Result<Vec<Leased>> {
         r#"with due as (
                select m.workspace_id, m.id
                  from messages m
-                 join integrations i on i.workspace_id = m.workspace_id and i.id = m.integration_id
-                where m.status = 'queued' and m.due_at <= now() and i.status = 'healthy'
-                  and not exists (select from messages e
-                                   where e.workspace_id = m.workspace_id and e.conversation_id = m.conversation_id
-                                     and e.status in ('queued', 'sending') and e.id < m.id)
+                where m.status = 'queued' and m.due_at <= now()
+                  -- Each text asks for itself, along `messages_due`, until there are enough. As joins these two read every
+                  -- message of an integration, or compared each waiting text with all others, where statistics were stale.
+                  and (select i.status from integrations i
+                        where i.workspace_id = m.workspace_id and i.id = m.integration_id) = 'healthy'
+                  and m.id = (select e.id from messages e
+                               where e.workspace_id = m.workspace_id and e.conversation_id = m.conversation_id
+                                 and e.direction = 'outbound' and e.status in ('queued', 'sending')
+                               order by e.id
+                               limit 1)
                 order by m.due_at, m.id
                 limit $1
                   for update of m skip locked

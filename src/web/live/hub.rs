@@ -198,7 +198,10 @@ impl Hub {
             Event::ContactChanged { workspace, contact } if self.is_heard(workspace) => {
                 self.tell_contact(workspace, contact).await?
             }
-            Event::NumberChanged { workspace, number } if self.is_heard(workspace) => {
+            Event::NumberChanged { workspace, number }
+            | Event::NumberHeard { workspace, number }
+                if self.is_heard(workspace) =>
+            {
                 if let Some(changed) = numbers::look_up(&self.db, workspace, number).await? {
                     self.show(workspace, number, &Frame::NumberUpdated(&changed), || {
                         fragments::number_changed(&changed)
