@@ -47,6 +47,8 @@ StreamActions.message = function () {
     } else {
       const later = [...thread.querySelectorAll(":scope > .message")].find((other) => other.id.startsWith("message-") && other.id > message.id)
       message.classList.add("arriving")
+      // Whoever was writing has written.
+      document.getElementById(thread.id.replace("thread-", "typing-"))?.replaceChildren()
       thread.insertBefore(message, later ?? null)
     }
   }
