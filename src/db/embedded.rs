@@ -11,6 +11,7 @@ use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::unistd::Uid;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -103,10 +104,10 @@ impl Embedded {
     /// The same with other server settings, `("fsync", "off")` for tests.
     pub async fn start_with(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let data_dir = private_dir(data_dir)?;
-        let server_lock = lock(&data_dir.join("lock"), &data_dir)?;
+        let server_lock = lock(&data_dir.join("lock"), &data_dir).await?;
         let cluster = Cluster::open(&data_dir, settings).await?;
         // A copy of the directory may lead to the same cluster by its link.
-        let cluster_lock = lock(&cluster.dir, &data_dir)?;
+        let cluster_lock = lock(&cluster.dir, &data_dir).await?;
 
         postmaster::stop_orphan(&cluster).await;
         cluster.mend_password().await?;
@@ -167,20 +168,25 @@ fn private_dir(data_dir: &Path) -> Result<PathBuf> {
 }
 
 /// Held as long as the file is open; the system lets go of it whatever end this process comes to.
-fn lock(path: &Path, data_dir: &Path) -> Result<File> {
+///
+/// A child that was being started when the last holder let go keeps it for another instant, so a second is waited.
+async fn lock(path: &Path, data_dir: &Path) -> Result<File> {
     let file = if path.is_dir() {
         File::open(path)
     } else {
         cluster::private_file().open(path)
     }
     .map_err(unusable(path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse {
-            dir: data_dir.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(unusable(path)(source)),
+    for _ in 0..50 {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(TryLockError::Error(source)) => return Err(unusable(path)(source)),
+        }
     }
+    Err(Error::InUse {
+        dir: data_dir.to_owned(),
+    })
 }
 
 fn options(cluster: &Cluster) -> PgConnectOptions {

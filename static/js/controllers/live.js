@@ -70,14 +70,20 @@ export default class extends Controller {
     const url = new URL("/ws", location)
     url.protocol = url.protocol.replace("http", "ws")
     const socket = new WebSocket(url, "messagehub.fragments")
+    let opened = false
     this.#socket = socket
-    socket.onopen = () => socket.send(JSON.stringify({ type: "join_workspace", workspace_id: this.workspaceValue }))
+    socket.onopen = () => {
+      opened = true
+      socket.send(JSON.stringify({ type: "join_workspace", workspace_id: this.workspaceValue }))
+    }
     socket.onmessage = ({ data }) => (data.startsWith("{") ? this.#obey(JSON.parse(data)) : this.#show(data))
-    socket.onclose = () => socket === this.#socket && this.#reopen()
+    socket.onclose = () => socket === this.#socket && this.#reopen(opened)
   }
 
   // Ever longer, up to half a minute, and never all browsers at once.
-  #reopen() {
+  #reopen(opened) {
+    // Turned away: a sign-in that ran out is renewed by asking for the page, or leads to the sign-in.
+    if (!opened && navigator.onLine) this.catchUp()
     this.#become(navigator.onLine ? (this.#tries > 3 ? "offline" : "reconnecting") : "offline")
     const wait = Math.min(30_000, 500 * 2 ** this.#tries++)
     this.#timer = setTimeout(() => this.#open(), wait * (0.5 + Math.random() / 2))
