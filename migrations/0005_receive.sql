@@ -8,7 +8,7 @@ create function receive_texts(
     workspaces uuid[], integrations uuid[], numbers uuid[], providers text[], provider_sids text[],
     senders text[], contents text[], previews text[], segments smallint[], media jsonb[],
     message_ids uuid[], conversation_ids uuid[], contact_ids uuid[])
-    returns table (place bigint, added boolean, message_id uuid, conversation_id uuid)
+    returns table (place bigint, added boolean, message_id uuid, conversation_id uuid, woken boolean)
     language plpgsql
     -- Planned once per connection, not per call: planning costs more than storing a text. Such a plan is kept, and must not
     -- be one for the small tables of the first day, which are read from end to end: each text looks up its own by index.
@@ -19,6 +19,8 @@ create function receive_texts(
     set jit = off
 as $$
 #variable_conflict use_column
+declare
+    woken uuid[];
 begin
     insert into contacts (workspace_id, id, phone_number)
     select distinct on (t.workspace, t.sender) t.workspace, t.contact, t.sender
@@ -77,17 +79,21 @@ begin
      where v.workspace_id = g.workspace and v.id = g.conversation;
 
     -- To the minute is enough for people, and spares the row that every text of a number would wait for.
-    update numbers n
-       set last_inbound_at = now()
-      from (select distinct t.workspace, t.number from unnest(workspaces, numbers) as t (workspace, number)) as heard
-     where n.workspace_id = heard.workspace and n.id = heard.number
-       and (n.last_inbound_at is null or n.last_inbound_at < now() - interval '1 minute');
+    with heard as (
+        update numbers n
+           set last_inbound_at = now()
+          from (select distinct t.workspace, t.number from unnest(workspaces, numbers) as t (workspace, number)) as h
+         where n.workspace_id = h.workspace and n.id = h.number
+           and (n.last_inbound_at is null or n.last_inbound_at < now() - interval '1 minute')
+        returning n.id
+    )
+    select array_agg(id) into woken from heard;
 
     -- A statement of its own, so that it sees what the one before stored, and what others did meanwhile.
     return query
-    select t.place, m.id = t.message, m.id, m.conversation_id
-      from unnest(workspaces, integrations, provider_sids, message_ids)
-           with ordinality as t (workspace, integration, provider_sid, message, place)
+    select t.place, m.id = t.message, m.id, m.conversation_id, coalesce(t.number = any (woken), false)
+      from unnest(workspaces, integrations, numbers, provider_sids, message_ids)
+           with ordinality as t (workspace, integration, number, provider_sid, message, place)
       join messages m on m.workspace_id = t.workspace and m.integration_id = t.integration
                      and m.provider_sid = t.provider_sid;
 end $$;

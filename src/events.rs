@@ -31,6 +31,11 @@ pub enum Event {
         workspace: WorkspaceId,
         number: NumberId,
     },
+    /// A text came in, after a while without one.
+    NumberHeard {
+        workspace: WorkspaceId,
+        number: NumberId,
+    },
     /// An integration or its set of numbers changed: whoever remembers them forgets.
     IntegrationChanged {
         workspace: WorkspaceId,

@@ -139,8 +139,10 @@ impl Tokens {
 
     /// The session that `token` names, if we signed it and it has not expired.
     pub fn read(&self, token: &str) -> Option<SessionId> {
-        let mut rules = Validation::default();
-        rules.leeway = 0;
+        let rules = Validation {
+            leeway: 0,
+            ..Validation::default()
+        };
         let token = jsonwebtoken::decode::<Claims>(token, &self.0.1, &rules).ok()?;
         Some(token.claims.sid)
     }

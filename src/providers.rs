@@ -192,6 +192,8 @@ pub struct Capabilities {
     pub idempotent_send: bool,
     /// [`Provider::find_sent`] sees what was sent.
     pub can_find_sent: bool,
+    /// It posts webhooks, from outside.
+    pub calls_us: bool,
     pub mms: bool,
 }
 

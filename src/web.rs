@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::handler::Handler;
 use axum::middleware;
 use axum::routing::{any, get};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -69,7 +70,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
-        .fallback(problem::nothing_here)
+        .fallback(problem::nothing_here.layer(middleware::from_fn(pages::dress)))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(

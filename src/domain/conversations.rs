@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::db::{SystemTx, WorkspaceTx};
+use crate::db::{Db, WorkspaceTx};
 use crate::domain::contacts::{self, Contact};
 use crate::domain::{messages, words};
 use crate::error::{Error, Result};
@@ -232,12 +232,9 @@ pub async fn find(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Conversati
 }
 
 /// For the live hub: whatever of these exists, in one round trip.
-pub async fn look_up(
-    tx: &mut SystemTx,
-    keys: &[(WorkspaceId, ConversationId)],
-) -> Result<Vec<Conversation>> {
+pub async fn look_up(db: &Db, keys: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Conversation>> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
-    by_ids(tx.conn(), &workspaces, &ids).await
+    by_ids(&mut *db.system_pool().acquire().await?, &workspaces, &ids).await
 }
 
 async fn by_ids(

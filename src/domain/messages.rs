@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::db::{SystemTx, WorkspaceTx};
+use crate::db::{Db, WorkspaceTx};
 use crate::domain::words;
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, ConversationId, MediaId, MessageId, NumberId, UserId, WorkspaceId};
@@ -207,9 +207,9 @@ pub async fn find(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
 }
 
 /// For the live hub: whatever of these exists, in one round trip.
-pub async fn look_up(tx: &mut SystemTx, keys: &[(WorkspaceId, MessageId)]) -> Result<Vec<Message>> {
+pub async fn look_up(db: &Db, keys: &[(WorkspaceId, MessageId)]) -> Result<Vec<Message>> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
-    by_ids(tx.conn(), &workspaces, &ids).await
+    by_ids(&mut *db.system_pool().acquire().await?, &workspaces, &ids).await
 }
 
 async fn by_ids(

@@ -73,6 +73,13 @@ pub enum Visible {
     Only(std::collections::HashSet<NumberId>),
 }
 
+impl Default for Visible {
+    /// Nothing.
+    fn default() -> Self {
+        Self::Only(Default::default())
+    }
+}
+
 impl Visible {
     pub fn includes(&self, number: NumberId) -> bool {
         match self {

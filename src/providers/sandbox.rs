@@ -77,6 +77,7 @@ impl Provider for Sandbox {
         Capabilities {
             idempotent_send: true,
             can_find_sent: false,
+            calls_us: false,
             mms: true,
         }
     }

@@ -83,6 +83,7 @@ impl Provider for Twilio {
         Capabilities {
             idempotent_send: false,
             can_find_sent: true,
+            calls_us: true,
             mms: true,
         }
     }

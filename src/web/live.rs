@@ -1,7 +1,9 @@
 //! What happens is seen at once: a room per workspace, and in it the sockets of its members.
 
+mod commands;
 mod frames;
 mod hub;
+mod rooms;
 pub mod socket;
 
 pub use hub::Hub;

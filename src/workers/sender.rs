@@ -1,6 +1,7 @@
 //! Sends what is queued: leases, lets go of the database, calls the provider, writes down what came of it.
 //!
-//! A round trip to lease up to a batch, two to write down each answer. Runs on every server at once; leases keep them apart.
+//! Round trips: 5 to look around and lease up to ten texts, 3 to write down each answer. Runs on every server at once; leases
+//! keep them apart.
 
 use std::time::Duration;
 
@@ -169,13 +170,11 @@ impl Sender {
         account: &Account,
         refusal: &providers::Refusal,
     ) {
-        if matches!(
-            account.provider.validate().await,
-            Err(providers::Error::Refused { .. })
-        ) {
-            if let Err(error) = outbox::pause(&self.app.db, text, refusal).await {
-                tracing::error!(%error, integration.id = %text.integration, "the integration could not be marked unhealthy");
-            }
+        let asked = account.provider.validate().await;
+        if matches!(asked, Err(providers::Error::Refused { .. }))
+            && let Err(error) = outbox::pause(&self.app.db, text, refusal).await
+        {
+            tracing::error!(%error, integration.id = %text.integration, "the integration could not be marked unhealthy");
         }
     }
 

@@ -47,6 +47,8 @@ StreamActions.message = function () {
     } else {
       const later = [...thread.querySelectorAll(":scope > .message")].find((other) => other.id.startsWith("message-") && other.id > message.id)
       message.classList.add("arriving")
+      // Whoever was writing has written.
+      document.getElementById(thread.id.replace("thread-", "typing-"))?.replaceChildren()
       thread.insertBefore(message, later ?? null)
     }
   }
@@ -58,10 +60,13 @@ StreamActions.refused = function () {
   document.getElementById(this.getAttribute("target"))?.dispatchEvent(new CustomEvent("composer:refused", { bubbles: true, detail }))
 }
 
-// Someone is writing. It fades by itself.
+// A colleague is writing. It fades by itself.
 StreamActions.typing = function () {
+  const user = this.getAttribute("user")
+  if (user === document.body.dataset.user) return
+  const name = document.querySelector(`[data-member="${CSS.escape(user)}"]`)?.dataset.name ?? "Someone"
   for (const element of this.targetElements) {
-    element.replaceChildren(this.templateContent)
+    element.textContent = `${name} is writing…`
     clearTimeout(element.fading)
     element.fading = setTimeout(() => element.replaceChildren(), 5000)
   }

@@ -10,6 +10,7 @@ mod hub;
 mod process;
 
 mod accounts;
+mod browser;
 mod cli;
 mod crash;
 mod demo;

@@ -3,6 +3,7 @@
 //! The writer takes whatever is waiting and stores it in one transaction: under load many texts share one commit, and one
 //! alone goes at once, for nothing waits for a timer. One text costs one round trip, a batch as well.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -144,7 +145,7 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
     let media: Vec<_> = each().map(|arrival| media(&arrival.text)).collect();
     let rows = sqlx::query!(
         r#"select place as "place!", added as "added!", message_id as "message!: MessageId",
-                  conversation_id as "conversation!: ConversationId"
+                  conversation_id as "conversation!: ConversationId", woken as "woken!"
              from receive_texts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"#,
         &each().map(|arrival| arrival.workspace).collect::<Vec<_>>() as _,
         &each()
@@ -178,16 +179,19 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
     .await?;
     // A contact that was deleted between two steps of the statement takes its text out of the answer: try again.
     let mut stored = vec![None; arrivals.len()];
+    let mut woken = HashSet::new();
     for row in rows {
-        let place = usize::try_from(row.place - 1)
-            .ok()
-            .and_then(|place| stored.get_mut(place));
-        if let Some(place) = place {
-            *place = Some(Stored {
-                added: row.added,
-                message: row.message,
-                conversation: row.conversation,
-            });
+        let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);
+        let (Some(arrival), Some(stored)) = (arrivals.get(place), stored.get_mut(place)) else {
+            continue;
+        };
+        *stored = Some(Stored {
+            added: row.added,
+            message: row.message,
+            conversation: row.conversation,
+        });
+        if row.woken {
+            woken.insert((arrival.workspace, arrival.number));
         }
     }
     let stored: Option<Vec<_>> = stored.into_iter().collect();
@@ -199,6 +203,9 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
             message: stored.message,
             number: arrival.number,
         });
+    }
+    for (workspace, number) in woken {
+        db.bus().publish(Event::NumberHeard { workspace, number });
     }
     Ok(stored)
 }

@@ -3,167 +3,51 @@
 //! Queues are bounded everywhere: a connection that falls behind loses frames and is told to fetch again.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{Notify, mpsc};
 
 use super::frames::Frame;
+use super::rooms::{Connection, Dialect, Rooms, Seat};
 use crate::db::Db;
 use crate::domain::contacts;
 use crate::domain::conversations::{self, Conversation};
 use crate::domain::messages::{self, Message};
-use crate::domain::numbers::{self, Visible};
+use crate::domain::numbers;
 use crate::error::Result;
 use crate::events::Event;
-use crate::ids::{ContactId, ConversationId, MessageId, NumberId, SessionId, UserId, WorkspaceId};
+use crate::ids::{ContactId, ConversationId, MessageId, NumberId, WorkspaceId};
 use crate::web::pages::fragments;
 
-/// Frames that may wait for one connection.
-const QUEUE: usize = 64;
 /// Events that are looked up together.
 const BATCH: usize = 256;
 
 #[derive(Clone)]
-pub struct Hub(Arc<Shared>);
-
-struct Shared {
+pub struct Hub {
     db: Db,
-    rooms: RwLock<HashMap<WorkspaceId, Vec<Arc<Seat>>>>,
-    connections: Mutex<HashMap<u64, Arc<Connection>>>,
-    next: AtomicU64,
+    rooms: Arc<Rooms>,
 }
 
-/// How a connection wants its events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    Json,
-    /// Turbo Streams of the page's own partials.
-    Fragments,
-}
-
-/// One socket.
-pub struct Connection {
-    id: u64,
-    pub user: UserId,
-    pub session: SessionId,
-    pub dialect: Dialect,
-    frames: mpsc::Sender<Utf8Bytes>,
-    behind: AtomicBool,
-    /// Its session ended: it must close.
-    pub ended: Notify,
-}
-
-impl Connection {
-    /// Never waits. Once a frame did not fit, none follows until the connection has said `resync`.
-    fn push(&self, frame: Utf8Bytes) {
-        if self.behind.load(Ordering::Acquire) {
-            return;
-        }
-        if self.frames.try_send(frame).is_err() {
-            self.behind.store(true, Ordering::Release);
-        }
-    }
-
-    fn resync(&self) {
-        self.behind.store(true, Ordering::Release);
-        // An empty frame wakes the socket, which then says `resync`; a full queue wakes it anyway.
-        let _ = self.frames.try_send(Utf8Bytes::from_static(""));
-    }
-
-    /// Whether frames were lost since the last time; asked by the socket once its queue is empty.
-    pub fn caught_up(&self) -> bool {
-        self.behind.swap(false, Ordering::AcqRel)
-    }
-}
-
-/// A connection's place in a room, with what it may see there.
-struct Seat {
-    connection: Arc<Connection>,
-    visible: RwLock<Visible>,
-}
-
-impl Seat {
-    fn sees(&self, number: NumberId) -> bool {
-        self.visible
-            .read()
-            .expect("nobody panics while holding it")
-            .includes(number)
+impl Deref for Hub {
+    type Target = Rooms;
+    fn deref(&self) -> &Rooms {
+        &self.rooms
     }
 }
 
 impl Hub {
     pub fn new(db: Db) -> Self {
-        Self(Arc::new(Shared {
+        Self {
             db,
-            rooms: RwLock::default(),
-            connections: Mutex::default(),
-            next: AtomicU64::new(1),
-        }))
-    }
-
-    pub fn connect(
-        &self,
-        user: UserId,
-        session: SessionId,
-        dialect: Dialect,
-    ) -> (Arc<Connection>, mpsc::Receiver<Utf8Bytes>) {
-        let (frames, queue) = mpsc::channel(QUEUE);
-        let connection = Arc::new(Connection {
-            id: self.0.next.fetch_add(1, Ordering::Relaxed),
-            user,
-            session,
-            dialect,
-            frames,
-            behind: AtomicBool::new(false),
-            ended: Notify::new(),
-        });
-        self.connections()
-            .insert(connection.id, Arc::clone(&connection));
-        metrics::gauge!("messagehub_sockets").increment(1.0);
-        (connection, queue)
-    }
-
-    pub fn disconnect(&self, connection: &Connection) {
-        self.connections().remove(&connection.id);
-        self.rooms_mut().retain(|_, seats| {
-            seats.retain(|seat| seat.connection.id != connection.id);
-            !seats.is_empty()
-        });
-        metrics::gauge!("messagehub_sockets").decrement(1.0);
-    }
-
-    /// Whether the member may enter. What they may see is asked anew whenever access changes.
-    pub async fn join(&self, connection: &Arc<Connection>, workspace: WorkspaceId) -> Result<bool> {
-        let Some(visible) = numbers::visible(&self.0.db, workspace, connection.user).await? else {
-            return Ok(false);
-        };
-        let mut rooms = self.rooms_mut();
-        let seats = rooms.entry(workspace).or_default();
-        seats.retain(|seat| seat.connection.id != connection.id);
-        seats.push(Arc::new(Seat {
-            connection: Arc::clone(connection),
-            visible: RwLock::new(visible),
-        }));
-        drop(rooms);
-        Ok(true)
-    }
-
-    pub fn leave(&self, connection: &Connection, workspace: WorkspaceId) {
-        let mut rooms = self.rooms_mut();
-        if let Some(seats) = rooms.get_mut(&workspace) {
-            seats.retain(|seat| seat.connection.id != connection.id);
-            if seats.is_empty() {
-                rooms.remove(&workspace);
-            }
+            rooms: Arc::default(),
         }
     }
 
     /// Hears events as long as the server runs.
     pub async fn run(self) {
-        let mut events = self.0.db.bus().listen();
+        let mut events = self.db.bus().listen();
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             match events.recv().await {
@@ -186,12 +70,6 @@ impl Hub {
         }
     }
 
-    fn resync_all(&self) {
-        for connection in self.connections().values() {
-            connection.resync();
-        }
-    }
-
     /// Two round trips for a batch, however many events and listeners; none when nobody is in their rooms.
     async fn tell(&self, events: Vec<Event>) -> Result<()> {
         let mut wanted_messages = Vec::new();
@@ -199,7 +77,7 @@ impl Hub {
         for event in &events {
             match event {
                 Event::SessionEnded { session } => self.end(*session),
-                Event::AccessChanged { workspace } => self.look_again(*workspace).await,
+                Event::AccessChanged { workspace } => self.look_again(&self.db, *workspace).await,
                 Event::Missed { workspace } => self
                     .seats(*workspace, |_| true)
                     .iter()
@@ -241,8 +119,7 @@ impl Hub {
         if wanted.is_empty() && of.is_empty() {
             return Ok(Default::default());
         }
-        let mut tx = self.0.db.system().await?;
-        let messages: HashMap<_, _> = messages::look_up(&mut tx, wanted)
+        let messages: HashMap<_, _> = messages::look_up(&self.db, wanted)
             .await?
             .into_iter()
             .map(|message| (message.id, message))
@@ -254,8 +131,7 @@ impl Hub {
         );
         of.sort_unstable();
         of.dedup();
-        let conversations = conversations::look_up(&mut tx, &of).await?;
-        tx.commit().await?;
+        let conversations = conversations::look_up(&self.db, &of).await?;
         Ok((
             messages,
             conversations
@@ -284,7 +160,7 @@ impl Hub {
                         conversation,
                         contact: &conversation.contact,
                     };
-                    self.show(workspace, Some(number), &frame, || {
+                    self.show(workspace, number, &frame, || {
                         fragments::message_added(message, conversation)
                     });
                 }
@@ -302,7 +178,7 @@ impl Hub {
                         status: message.status,
                         error_code: message.error_code.as_deref(),
                     };
-                    self.show(workspace, Some(number), &frame, || {
+                    self.show(workspace, number, &frame, || {
                         fragments::message_changed(message, conversation)
                     });
                 }
@@ -314,7 +190,7 @@ impl Hub {
             } => {
                 if let Some(conversation) = conversations.get(&conversation) {
                     let frame = Frame::ConversationUpdated(conversation);
-                    self.show(workspace, Some(number), &frame, || {
+                    self.show(workspace, number, &frame, || {
                         fragments::conversation_changed(conversation)
                     });
                 }
@@ -322,14 +198,14 @@ impl Hub {
             Event::ContactChanged { workspace, contact } if self.is_heard(workspace) => {
                 self.tell_contact(workspace, contact).await?
             }
-            Event::NumberChanged { workspace, number } if self.is_heard(workspace) => {
-                if let Some(changed) = numbers::look_up(&self.0.db, workspace, number).await? {
-                    self.show(
-                        workspace,
-                        Some(number),
-                        &Frame::NumberUpdated(&changed),
-                        || fragments::number_changed(&changed),
-                    );
+            Event::NumberChanged { workspace, number }
+            | Event::NumberHeard { workspace, number }
+                if self.is_heard(workspace) =>
+            {
+                if let Some(changed) = numbers::look_up(&self.db, workspace, number).await? {
+                    self.show(workspace, number, &Frame::NumberUpdated(&changed), || {
+                        fragments::number_changed(&changed)
+                    });
                 }
             }
             Event::Typing {
@@ -343,7 +219,7 @@ impl Hub {
                     conversation_id: conversation,
                     user_id: user,
                 };
-                self.show(workspace, Some(number), &frame, || {
+                self.show(workspace, number, &frame, || {
                     fragments::typing(conversation, user)
                 });
             }
@@ -354,17 +230,12 @@ impl Hub {
 
     /// A contact is seen by whoever sees a conversation with them.
     async fn tell_contact(&self, workspace: WorkspaceId, contact: ContactId) -> Result<()> {
-        let Some((contact, numbers)) = contacts::look_up(&self.0.db, workspace, contact).await?
+        let Some((contact, numbers)) = contacts::look_up(&self.db, workspace, contact).await?
         else {
             return Ok(());
         };
         let frame = Frame::ContactUpdated(&contact);
-        let seats = self.seats(workspace, |seat| {
-            matches!(
-                *seat.visible.read().expect("nobody panics while holding it"),
-                Visible::All
-            ) || numbers.iter().any(|number| seat.sees(*number))
-        });
+        let seats = self.seats(workspace, |seat| seat.sees_any(&numbers));
         push(&seats, &frame, || fragments::contact_changed(&contact));
         Ok(())
     }
@@ -372,85 +243,12 @@ impl Hub {
     fn show(
         &self,
         workspace: WorkspaceId,
-        number: Option<NumberId>,
+        number: NumberId,
         frame: &Frame<'_>,
         html: impl FnOnce() -> askama::Result<String>,
     ) {
-        let seats = self.seats(workspace, |seat| {
-            number.is_none_or(|number| seat.sees(number))
-        });
+        let seats = self.seats(workspace, |seat: &Seat| seat.sees(number));
         push(&seats, frame, html);
-    }
-
-    fn seats(&self, workspace: WorkspaceId, may: impl Fn(&Seat) -> bool) -> Vec<Arc<Connection>> {
-        let rooms = self.0.rooms.read().expect("nobody panics while holding it");
-        let seats = rooms.get(&workspace).map_or(&[][..], Vec::as_slice);
-        seats
-            .iter()
-            .filter(|seat| may(seat))
-            .map(|seat| Arc::clone(&seat.connection))
-            .collect()
-    }
-
-    fn is_heard(&self, workspace: WorkspaceId) -> bool {
-        self.0
-            .rooms
-            .read()
-            .expect("nobody panics while holding it")
-            .contains_key(&workspace)
-    }
-
-    fn end(&self, session: SessionId) {
-        for connection in self
-            .connections()
-            .values()
-            .filter(|connection| connection.session == session)
-        {
-            connection.ended.notify_one();
-        }
-    }
-
-    /// Access in this workspace changed: everyone's place is looked at again, and who is no member any more has none.
-    async fn look_again(&self, workspace: WorkspaceId) {
-        let seats = self
-            .0
-            .rooms
-            .read()
-            .expect("nobody panics while holding it")
-            .get(&workspace)
-            .cloned()
-            .unwrap_or_default();
-        for seat in seats {
-            match numbers::visible(&self.0.db, workspace, seat.connection.user).await {
-                // Nobody goes on hearing with rights that could not be looked at.
-                Err(error) => {
-                    tracing::warn!(%error, workspace.id = %workspace, "access could not be looked up: a socket is closed");
-                    seat.connection.ended.notify_one();
-                }
-                Ok(Some(visible)) => {
-                    *seat
-                        .visible
-                        .write()
-                        .expect("nobody panics while holding it") = visible;
-                    seat.connection.resync();
-                }
-                Ok(None) => self.leave(&seat.connection, workspace),
-            }
-        }
-    }
-
-    fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
-        self.0
-            .connections
-            .lock()
-            .expect("nobody panics while holding it")
-    }
-
-    fn rooms_mut(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<WorkspaceId, Vec<Arc<Seat>>>> {
-        self.0
-            .rooms
-            .write()
-            .expect("nobody panics while holding it")
     }
 }
 

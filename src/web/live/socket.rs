@@ -7,18 +7,13 @@ use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use super::commands;
 use super::frames::RESYNC;
-use super::hub::{Connection, Dialect};
-use crate::db::Seat;
-use crate::domain::members::{self, Place};
-use crate::domain::messages::send::{self, Draft, Sent};
-use crate::domain::{accounts, conversations};
-use crate::error::{Error, Result};
-use crate::events::Event;
-use crate::ids::{ContactId, ConversationId, WorkspaceId};
+use super::rooms::{Connection, Dialect};
+use crate::domain::accounts;
+use crate::error::Error;
 use crate::web::Doors;
 use crate::web::auth::{Claimed, Door};
 use crate::web::guard;
@@ -66,6 +61,8 @@ pub async fn open(
     };
     let (connection, queue) = doors.hub.connect(user.id, session, dialect);
     let leave = Leave(doors.clone(), Arc::clone(&connection));
+    // Whoever signed out before the hub knew of this socket is noticed here, and later by the hub.
+    accounts::of_session(&doors.app.db, session).await?;
     Ok(upgrade
         .on_upgrade(move |socket| async move {
             let leave = leave;
@@ -107,14 +104,14 @@ async fn converse(
                 match message {
                     Some(Ok(Message::Text(text))) => {
                         // Boxed: an idle socket must not hold the room that the largest command needs.
-                        if let Some(answer) = Box::pin(answer(doors, connection, &text)).await
+                        if let Some(answer) = Box::pin(commands::answer(doors, connection, &text)).await
                             && !say(&mut socket, Message::Text(answer)).await
                         {
                             return;
                         }
                     }
                     Some(Ok(Message::Binary(_))) => {
-                        let refusal = error("malformed", "send JSON in text frames");
+                        let refusal = commands::error("malformed", "send JSON in text frames");
                         if !say(&mut socket, Message::Text(refusal)).await {
                             return;
                         }
@@ -147,184 +144,4 @@ async fn close(mut socket: WebSocket, code: u16, reason: &'static str) {
         reason: reason.into(),
     };
     say(&mut socket, Message::Close(Some(goodbye))).await;
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Command {
-    JoinWorkspace {
-        workspace_id: WorkspaceId,
-    },
-    LeaveWorkspace {
-        workspace_id: WorkspaceId,
-    },
-    SendMessage {
-        workspace_id: WorkspaceId,
-        conversation_id: Option<ConversationId>,
-        contact_id: Option<ContactId>,
-        content: String,
-        client_ref: String,
-    },
-    MarkRead {
-        workspace_id: WorkspaceId,
-        conversation_id: ConversationId,
-    },
-    Typing {
-        workspace_id: WorkspaceId,
-        conversation_id: ConversationId,
-    },
-}
-
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Answer<'a> {
-    WorkspaceJoined {
-        workspace_id: WorkspaceId,
-    },
-    WorkspaceLeft {
-        workspace_id: WorkspaceId,
-    },
-    MessageSent {
-        client_ref: &'a str,
-        #[serde(flatten)]
-        sent: &'a Sent,
-    },
-    MessageError {
-        client_ref: &'a str,
-        error: Refusal<'a>,
-    },
-    Error {
-        code: &'a str,
-        detail: &'a str,
-    },
-}
-
-#[derive(Serialize)]
-struct Refusal<'a> {
-    code: &'a str,
-    detail: &'a str,
-}
-
-fn told(answer: &Answer<'_>) -> Utf8Bytes {
-    serde_json::to_string(answer)
-        .expect("plain data serializes")
-        .into()
-}
-
-fn error(code: &str, detail: &str) -> Utf8Bytes {
-    told(&Answer::Error { code, detail })
-}
-
-async fn answer(doors: &Doors, connection: &Arc<Connection>, text: &str) -> Option<Utf8Bytes> {
-    let command = match serde_json::from_str(text) {
-        Ok(command) => command,
-        Err(wrong) => return Some(error("malformed", &wrong.to_string())),
-    };
-    match command {
-        Command::SendMessage {
-            workspace_id,
-            conversation_id,
-            contact_id,
-            content,
-            client_ref,
-        } => {
-            let draft = Draft {
-                conversation_id,
-                contact_id,
-                content,
-                ..Draft::default()
-            };
-            Some(
-                match send(doors, connection, workspace_id, draft, &client_ref).await {
-                    Ok(sent) => told(&Answer::MessageSent {
-                        client_ref: &client_ref,
-                        sent: &sent,
-                    }),
-                    Err(refusal) => {
-                        let problem = Problem::from(refusal);
-                        told(&Answer::MessageError {
-                            client_ref: &client_ref,
-                            error: Refusal {
-                                code: problem.code,
-                                detail: &problem.detail,
-                            },
-                        })
-                    }
-                },
-            )
-        }
-        command => match obey(doors, connection, command).await {
-            Ok(answer) => answer,
-            Err(refusal) => {
-                let problem = Problem::from(refusal);
-                Some(error(problem.code, &problem.detail))
-            }
-        },
-    }
-}
-
-/// The same verb as the API's and the page's; `client_ref` is the idempotency key.
-async fn send(
-    doors: &Doors,
-    connection: &Connection,
-    workspace: WorkspaceId,
-    draft: Draft,
-    client_ref: &str,
-) -> Result<Sent> {
-    let member = members::admit(&doors.app.db, connection.session, Place::Id(workspace)).await?;
-    let mut tx = doors.app.db.workspace(member.seat()).await?;
-    let sent = send::send(&mut tx, &member, draft, Some(client_ref)).await?;
-    tx.commit().await?;
-    Ok(sent)
-}
-
-async fn obey(
-    doors: &Doors,
-    connection: &Arc<Connection>,
-    command: Command,
-) -> Result<Option<Utf8Bytes>> {
-    match command {
-        Command::JoinWorkspace { workspace_id } => {
-            if !doors.hub.join(connection, workspace_id).await? {
-                return Err(Error::NotAMember);
-            }
-            Ok(Some(told(&Answer::WorkspaceJoined { workspace_id })))
-        }
-        Command::LeaveWorkspace { workspace_id } => {
-            doors.hub.leave(connection, workspace_id);
-            Ok(Some(told(&Answer::WorkspaceLeft { workspace_id })))
-        }
-        Command::MarkRead {
-            workspace_id,
-            conversation_id,
-        } => {
-            let member =
-                members::admit(&doors.app.db, connection.session, Place::Id(workspace_id)).await?;
-            let mut tx = doors.app.db.workspace(member.seat()).await?;
-            conversations::mark_read(&mut tx, conversation_id).await?;
-            tx.commit().await?;
-            Ok(None)
-        }
-        Command::Typing {
-            workspace_id,
-            conversation_id,
-        } => {
-            let seat = Seat {
-                workspace: workspace_id,
-                user: connection.user,
-            };
-            // Row-level security answers for membership and number: what is not found is not theirs.
-            let mut tx = doors.app.db.workspace(seat).await?;
-            let conversation = conversations::find(&mut tx, conversation_id).await?;
-            tx.announce(Event::Typing {
-                workspace: workspace_id,
-                conversation: conversation_id,
-                number: conversation.number_id,
-                user: connection.user,
-            });
-            tx.commit().await?;
-            Ok(None)
-        }
-        Command::SendMessage { .. } => Ok(None),
-    }
 }

@@ -154,3 +154,116 @@ fn everywhere(selector: &str, html: &str) -> String {
 struct Escaped<'a> {
     text: &'a str,
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::domain::conversations;
+    use crate::domain::messages::{Direction, Kind, Status};
+    use crate::ids::{ContactId, MessageId, NumberId, WorkspaceId};
+    use crate::providers;
+
+    fn conversation() -> Conversation {
+        let contact = Contact {
+            id: ContactId::new(),
+            workspace_id: WorkspaceId::new(),
+            name: Some("Maya <i>Okafor</i>".into()),
+            phone_number: "+14155550192".into(),
+            email: None,
+            notes: String::new(),
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+        };
+        Conversation {
+            id: ConversationId::new(),
+            workspace_id: contact.workspace_id,
+            contact_id: contact.id,
+            contact,
+            number_id: NumberId::new(),
+            number_name: "Front desk".into(),
+            number_phone: "+16285550100".into(),
+            status: conversations::Status::Open,
+            assignee_id: None,
+            assignee_name: None,
+            snoozed_until: None,
+            unread_count: 2,
+            last_message_at: DateTime::UNIX_EPOCH,
+            last_message_preview: "<script>alert(1)</script>".into(),
+            last_message_direction: Direction::Inbound,
+            last_message_status: Status::Received,
+            last_message_id: None,
+            opted_out: false,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn failed(of: &Conversation) -> Message {
+        Message {
+            id: MessageId::new(),
+            workspace_id: of.workspace_id,
+            conversation_id: of.id,
+            contact_id: of.contact_id,
+            number_id: of.number_id,
+            direction: Direction::Outbound,
+            content: "<script>alert(1)</script> https://harbor.test".into(),
+            message_type: Kind::Text,
+            media: Vec::new(),
+            status: Status::Failed,
+            provider: providers::Kind::Sandbox,
+            provider_sid: None,
+            error_code: Some("30007".into()),
+            error_message: Some("The carrier <b>filtered</b> it".into()),
+            segments: Some(1),
+            price: None,
+            sentiment: None,
+            created_by: Some(UserId::new()),
+            created_by_name: Some("Jo".into()),
+            scheduled_at: None,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+            client_ref: Some("\"><img src=x>".into()),
+        }
+    }
+
+    #[test]
+    fn what_people_wrote_stays_text() {
+        let conversation = conversation();
+        let html = message_added(&failed(&conversation), &conversation).expect("renders")
+            + &contact_changed(&conversation.contact).expect("renders")
+            + &conversation_changed(&conversation).expect("renders")
+            + &refused("\"><script>", "validation_failed", "<script>").expect("renders");
+        for raw in ["<script", "<i>Okafor", "<b>filtered", "\"><img"] {
+            assert!(!html.contains(raw), "{raw} in {html}");
+        }
+        assert!(
+            html.contains(r#"<a href="https://harbor.test""#),
+            "links are links"
+        );
+    }
+
+    #[test]
+    fn a_failed_text_says_why_in_words() {
+        let conversation = conversation();
+        let html = message_changed(&failed(&conversation), &conversation).expect("renders");
+        assert!(
+            html.contains("Not delivered") && html.contains("30007"),
+            "{html}"
+        );
+        assert!(html.contains(&format!(r#"target="thread-{}""#, conversation.id)));
+    }
+
+    #[test]
+    fn a_row_says_what_a_list_may_be_narrowed_to() {
+        let html = conversation_changed(&conversation()).expect("renders");
+        for said in [
+            r#"data-status="open""#,
+            r#"data-unread="2""#,
+            r#"data-assignee="""#,
+        ] {
+            assert!(html.contains(said), "{said} in {html}");
+        }
+    }
+}

@@ -424,8 +424,7 @@ async fn missed_rows(
     };
     let found = conversations::list(tx, &newest.filter(member), &newest.span()).await?;
     let complete = found.next_cursor.is_none();
-    Ok(fragments::rows(&found.data, complete)
-        .map_err(|error| Error::Internal(error.to_string()))?)
+    fragments::rows(&found.data, complete).map_err(|error| Error::Internal(error.to_string()))
 }
 
 #[cfg(test)]

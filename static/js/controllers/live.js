@@ -2,6 +2,10 @@ import { Controller } from "@hotwired/stimulus"
 import { show } from "streams"
 
 const WORDS = { connecting: "Connecting…", live: "Live", reconnecting: "Reconnecting…", offline: "Offline" }
+const SENTENCES = {
+  connecting: "", live: "", reconnecting: "Reconnecting… New texts show up as soon as that is done.",
+  offline: "Offline. What you send is kept here, and goes out once you are back.",
+}
 const REMEMBERED = 10_000
 
 // The socket that brings the page's own partials as they change. After every join it fetches what may have been missed.
@@ -66,14 +70,20 @@ export default class extends Controller {
     const url = new URL("/ws", location)
     url.protocol = url.protocol.replace("http", "ws")
     const socket = new WebSocket(url, "messagehub.fragments")
+    let opened = false
     this.#socket = socket
-    socket.onopen = () => socket.send(JSON.stringify({ type: "join_workspace", workspace_id: this.workspaceValue }))
+    socket.onopen = () => {
+      opened = true
+      socket.send(JSON.stringify({ type: "join_workspace", workspace_id: this.workspaceValue }))
+    }
     socket.onmessage = ({ data }) => (data.startsWith("{") ? this.#obey(JSON.parse(data)) : this.#show(data))
-    socket.onclose = () => socket === this.#socket && this.#reopen()
+    socket.onclose = () => socket === this.#socket && this.#reopen(opened)
   }
 
   // Ever longer, up to half a minute, and never all browsers at once.
-  #reopen() {
+  #reopen(opened) {
+    // Turned away: a sign-in that ran out is renewed by asking for the page, or leads to the sign-in.
+    if (!opened && navigator.onLine) this.catchUp()
     this.#become(navigator.onLine ? (this.#tries > 3 ? "offline" : "reconnecting") : "offline")
     const wait = Math.min(30_000, 500 * 2 ** this.#tries++)
     this.#timer = setTimeout(() => this.#open(), wait * (0.5 + Math.random() / 2))
@@ -101,6 +111,6 @@ export default class extends Controller {
 
   #tell(element) {
     element.dataset.state = this.#state
-    element.textContent = WORDS[this.#state]
+    element.textContent = (element.matches(".live-bar") ? SENTENCES : WORDS)[this.#state]
   }
 }

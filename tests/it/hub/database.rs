@@ -48,6 +48,10 @@ static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
     started.recv().unwrap()
 });
 
+#[expect(
+    clippy::zombie_processes,
+    reason = "it outlives this process, that is its purpose"
+)]
 /// When this process is gone its end of the pipe closes; then the cluster is stopped and removed.
 fn watch(dir: &Path) {
     let script =

@@ -220,7 +220,6 @@ impl Frames {
     }
 
     /// The next frame of this type; others are passed over.
-    #[track_caller]
     pub async fn hears(&mut self, kind: &str) -> Value {
         loop {
             let frame: Value = serde_json::from_str(&self.next_text().await).unwrap();

@@ -1,0 +1,194 @@
+//! What clients say on their socket, and what they are answered.
+
+use std::sync::Arc;
+
+use axum::extract::ws::Utf8Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::rooms::Connection;
+use crate::db::Db;
+use crate::domain::conversations;
+use crate::domain::members::{self, Place};
+use crate::domain::messages::send::{self, Draft, Sent};
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::ids::{ContactId, ConversationId, WorkspaceId};
+use crate::web::Doors;
+use crate::web::problem::Problem;
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Command {
+    JoinWorkspace {
+        workspace_id: WorkspaceId,
+    },
+    LeaveWorkspace {
+        workspace_id: WorkspaceId,
+    },
+    SendMessage {
+        workspace_id: WorkspaceId,
+        conversation_id: Option<ConversationId>,
+        contact_id: Option<ContactId>,
+        content: String,
+        client_ref: String,
+    },
+    MarkRead {
+        workspace_id: WorkspaceId,
+        conversation_id: ConversationId,
+    },
+    Typing {
+        workspace_id: WorkspaceId,
+        conversation_id: ConversationId,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Answer<'a> {
+    WorkspaceJoined {
+        workspace_id: WorkspaceId,
+    },
+    WorkspaceLeft {
+        workspace_id: WorkspaceId,
+    },
+    MessageSent {
+        client_ref: &'a str,
+        #[serde(flatten)]
+        sent: &'a Sent,
+    },
+    MessageError {
+        client_ref: &'a str,
+        error: Refusal<'a>,
+    },
+    Error {
+        code: &'a str,
+        detail: &'a str,
+    },
+}
+
+#[derive(Serialize)]
+struct Refusal<'a> {
+    code: &'a str,
+    detail: &'a str,
+}
+
+fn told(answer: &Answer<'_>) -> Utf8Bytes {
+    serde_json::to_string(answer)
+        .expect("plain data serializes")
+        .into()
+}
+
+pub fn error(code: &str, detail: &str) -> Utf8Bytes {
+    told(&Answer::Error { code, detail })
+}
+
+/// What a command is answered with; `None`: nothing.
+pub async fn answer(doors: &Doors, connection: &Arc<Connection>, text: &str) -> Option<Utf8Bytes> {
+    let command = match serde_json::from_str(text) {
+        Ok(command) => command,
+        Err(wrong) => return Some(error("malformed", &wrong.to_string())),
+    };
+    match obey(doors, connection, command).await {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            let problem = Problem::from(refusal);
+            Some(error(problem.code, &problem.detail))
+        }
+    }
+}
+
+async fn obey(
+    doors: &Doors,
+    connection: &Arc<Connection>,
+    command: Command,
+) -> Result<Option<Utf8Bytes>> {
+    let db = &doors.app.db;
+    match command {
+        Command::JoinWorkspace { workspace_id } => {
+            if !doors.hub.join(db, connection, workspace_id).await? {
+                return Err(Error::NotAMember);
+            }
+            Ok(Some(told(&Answer::WorkspaceJoined { workspace_id })))
+        }
+        Command::LeaveWorkspace { workspace_id } => {
+            doors.hub.leave(connection, workspace_id);
+            Ok(Some(told(&Answer::WorkspaceLeft { workspace_id })))
+        }
+        Command::SendMessage {
+            workspace_id,
+            conversation_id,
+            contact_id,
+            content,
+            client_ref,
+        } => {
+            let draft = Draft {
+                conversation_id,
+                contact_id,
+                content,
+                ..Draft::default()
+            };
+            let sent = send(db, connection, workspace_id, draft, &client_ref).await;
+            Ok(Some(sent_or_not(&client_ref, sent)))
+        }
+        Command::MarkRead {
+            workspace_id,
+            conversation_id,
+        } => {
+            let member = members::admit(db, connection.session, Place::Id(workspace_id)).await?;
+            let mut tx = db.workspace(member.seat()).await?;
+            conversations::mark_read(&mut tx, conversation_id).await?;
+            tx.commit().await?;
+            Ok(None)
+        }
+        Command::Typing {
+            workspace_id,
+            conversation_id,
+        } => {
+            let member = members::admit(db, connection.session, Place::Id(workspace_id)).await?;
+            let mut tx = db.workspace(member.seat()).await?;
+            let conversation = conversations::find(&mut tx, conversation_id).await?;
+            tx.announce(Event::Typing {
+                workspace: workspace_id,
+                conversation: conversation_id,
+                number: conversation.number_id,
+                user: connection.user,
+            });
+            tx.commit().await?;
+            Ok(None)
+        }
+    }
+}
+
+/// The same verb as the API's and the page's; `client_ref` is the idempotency key.
+async fn send(
+    db: &Db,
+    connection: &Connection,
+    workspace: WorkspaceId,
+    draft: Draft,
+    client_ref: &str,
+) -> Result<Sent> {
+    let member = members::admit(db, connection.session, Place::Id(workspace)).await?;
+    let mut tx = db.workspace(member.seat()).await?;
+    let sent = send::send(&mut tx, &member, draft, Some(client_ref)).await?;
+    tx.commit().await?;
+    Ok(sent)
+}
+
+fn sent_or_not(client_ref: &str, sent: Result<Sent>) -> Utf8Bytes {
+    match sent {
+        Ok(sent) => told(&Answer::MessageSent {
+            client_ref,
+            sent: &sent,
+        }),
+        Err(refusal) => {
+            let problem = Problem::from(refusal);
+            told(&Answer::MessageError {
+                client_ref,
+                error: Refusal {
+                    code: problem.code,
+                    detail: &problem.detail,
+                },
+            })
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What people see and do, in a real browser: Chromium, steered by chromedriver.
+
+mod cable;
+mod driver;
+mod person;
+
+mod every_page;
+mod first_day;
+mod keyboard;
+mod offline;
+mod phone;
+mod plain;
+mod sandbox;
+mod thread;
+mod together;
+
+use serde_json::{Value, json};
+
+pub use cable::Cable;
+pub use person::Browser;
+
+use crate::hub::Workspace;
+
+impl Workspace<'_> {
+    /// The address of a conversation in the inbox, or of the inbox.
+    fn inbox(&self, conversation: Option<&Value>) -> String {
+        let id = conversation.map_or("", |conversation| conversation["id"].as_str().unwrap());
+        format!("/w/{}/inbox/{id}", self.slug)
+            .trim_end_matches('/')
+            .into()
+    }
+
+    /// Writes down who this is.
+    async fn knows(&self, conversation: &Value, name: &str) {
+        let id = conversation["contact_id"].as_str().unwrap();
+        let path = self.path(&format!("/contacts/{id}"));
+        self.admin.patch(&path, json!({"name": name})).await.is(200);
+    }
+}

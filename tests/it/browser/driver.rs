@@ -1,0 +1,137 @@
+//! One chromedriver for the whole run. It ends with this process, however that ends, and its browsers with it.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Browsers at once: each is a dozen processes.
+static BROWSERS: Semaphore = Semaphore::const_new(2);
+
+pub struct Driver {
+    url: String,
+    /// Where the browsers' profiles are.
+    dir: PathBuf,
+    /// Sessions live on a runtime of their own: that of a test ends with it, also when it fails, and could not say goodbye.
+    pub runtime: Handle,
+}
+
+static DRIVER: LazyLock<Driver> = LazyLock::new(|| {
+    let dir = tempfile::Builder::new()
+        .prefix("messagehub-browsers-")
+        .tempdir()
+        .unwrap()
+        .keep();
+    let mut chromedriver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("chromedriver is installed: bin/test does that");
+    watch(chromedriver.id(), &dir);
+    let mut said = BufReader::new(chromedriver.stdout.take().unwrap()).lines();
+    let port = said
+        .find_map(|line| {
+            let line = line.unwrap();
+            let (_, port) = line.split_once("successfully on port ")?;
+            port.trim_end_matches('.').parse::<u16>().ok()
+        })
+        .expect("chromedriver says its port");
+    let (ready, started) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        ready.send(runtime.handle().clone()).unwrap();
+        // What chromedriver goes on to say is read, lest it wait for a reader.
+        runtime.spawn_blocking(move || said.for_each(drop));
+        runtime.block_on(std::future::pending::<()>());
+    });
+    Driver {
+        url: format!("http://127.0.0.1:{port}"),
+        dir,
+        runtime: started.recv().unwrap(),
+    }
+});
+
+/// When this process is gone its end of the pipe closes; then chromedriver's whole process group is ended.
+fn watch(group: u32, dir: &Path) {
+    let script = r#"read _; kill -TERM -- "-$0"; sleep 1; kill -KILL -- "-$0"; rm -rf "$1""#;
+    let watchdog = Command::new("sh")
+        .args(["-c", script, &group.to_string()])
+        .arg(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    std::mem::forget(watchdog.stdin);
+}
+
+pub async fn driver() -> &'static Driver {
+    tokio::task::spawn_blocking(|| &*DRIVER).await.unwrap()
+}
+
+/// Leave to start this many browsers. Whoever needs two asks for them together.
+pub async fn room_for(browsers: u32) -> SemaphorePermit<'static> {
+    BROWSERS.acquire_many(browsers).await.unwrap()
+}
+
+impl Driver {
+    /// A browser with a profile of its own.
+    pub async fn open(&'static self) -> Client {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let profile = self
+            .dir
+            .join(COUNT.fetch_add(1, Ordering::Relaxed).to_string());
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-dev-shm-usage",
+            "--disable-extensions",
+            "--disable-sync",
+            "--no-default-browser-check",
+            "--no-first-run",
+            "--lang=en-US",
+            // A desk with a mouse, whatever machine this is.
+            "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
+            "--window-size=1440,900",
+            &format!("--user-data-dir={}", profile.display()),
+        ];
+        let wanted = json!({
+            "goog:chromeOptions": {"args": arguments},
+            "goog:loggingPrefs": {"browser": "ALL"},
+            "timeouts": {"pageLoad": 30_000, "script": 30_000},
+        });
+        let serde_json::Value::Object(wanted) = wanted else {
+            unreachable!("an object was written above")
+        };
+        let opening = self.runtime.spawn(async move {
+            ClientBuilder::new(HttpConnector::new())
+                .capabilities(Capabilities::from_iter(wanted))
+                .connect(&self.url)
+                .await
+        });
+        opening
+            .await
+            .unwrap()
+            .expect("chromedriver starts Chromium")
+    }
+}

@@ -1,0 +1,200 @@
+//! What holds of every page: everybody can use it, it fits the screen, and it is light.
+
+use serde_json::json;
+
+use super::Browser;
+use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD};
+
+const AXE: &str = include_str!("../../vendor/axe.min.js");
+
+#[tokio::test]
+async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
+    let hub = Hub::start().await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.foresees("status of 404").foresees("status of 422");
+
+    jo.opens("/setup").await;
+    jo.is_usable_by_all("setup").await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    jo.opens("/signup").await;
+    jo.is_usable_by_all("sign-up").await;
+    jo.opens("/login").await;
+    jo.is_usable_by_all("sign-in").await;
+    jo.fills("E-mail", "nobody@harbor.test").await;
+    jo.fills("Password", PASSWORD).await;
+    jo.clicks("Sign in").await;
+    jo.finds(".notice.bad").await;
+    jo.is_usable_by_all("sign-in, refused").await;
+
+    jo.signs_in(&harbor.admin.email).await;
+    jo.is_usable_by_all("inbox without a number").await;
+    let integrations = format!("/w/{}/admin/integrations", harbor.slug);
+    jo.opens(&integrations).await;
+    jo.is_usable_by_all("integrations, none").await;
+
+    harbor.connects_twilio(FRONT_DESK).await;
+    let sandbox = harbor
+        .admin
+        .post(
+            &harbor.path("/integrations"),
+            json!({"provider": "sandbox", "credentials": {}}),
+        )
+        .await
+        .is(201);
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    for body in ["https://harbor.test/map 👍", "🎉", "שלום", &"x".repeat(300)] {
+        hub.twilio.text(MAYA, FRONT_DESK, body).await;
+    }
+    harbor
+        .answers(&harbor.admin, &maya, "Yes, it is yours")
+        .await;
+    hub.sends().await;
+    hub.twilio
+        .reports_failure(&hub.twilio.messages()[0].sid, "undelivered", 30003)
+        .await;
+    harbor
+        .answers(&harbor.admin, &maya, "Can you read this?")
+        .await;
+    assert_eq!(hub.sends().await, 1);
+    hub.twilio.text("+14155550177", FRONT_DESK, "STOP").await;
+    let stopped = harbor.conversation_with("+14155550177").await;
+    harbor
+        .answers(&harbor.admin, &stopped, "See you on Thursday")
+        .await;
+    assert_eq!(hub.sends().await, 1, "and Twilio refuses it");
+
+    jo.opens(&integrations).await;
+    jo.sees("Webhook set").await;
+    jo.is_usable_by_all("integrations").await;
+    jo.opens(&harbor.inbox(None)).await;
+    jo.sees_in(".row", "Maya Okafor").await;
+    jo.is_usable_by_all("inbox").await;
+    jo.opens(&format!("{}?q=zzz", harbor.inbox(None))).await;
+    jo.is_usable_by_all("inbox, nothing found").await;
+    jo.opens(&harbor.inbox(Some(&stopped))).await;
+    jo.sees("They texted STOP").await;
+    jo.is_usable_by_all("conversation, opted out").await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".message.failed", "Not delivered").await;
+    jo.is_usable_by_all("conversation").await;
+    jo.types("?").await;
+    jo.measures("dispatchEvent(new CustomEvent('help:open', { cancelable: true }))")
+        .await;
+    jo.finds("dialog[open]").await;
+    jo.is_usable_by_all("help").await;
+    jo.opens(&format!("{}/contact", harbor.inbox(Some(&maya))))
+        .await;
+    jo.is_usable_by_all("contact").await;
+    jo.opens(&format!(
+        "/sandbox/{}",
+        sandbox["numbers"][0]["id"].as_str().unwrap()
+    ))
+    .await;
+    jo.is_usable_by_all("handset").await;
+    jo.opens("/api/docs").await;
+    jo.is_usable_by_all("API documentation").await;
+    jo.opens(&format!(
+        "{}/{}",
+        harbor.inbox(None),
+        sandbox["integration"]["id"].as_str().unwrap()
+    ))
+    .await;
+    jo.sees("Go to my inbox").await;
+    jo.is_usable_by_all("conversation that is not there").await;
+    jo.opens("/nothing/here").await;
+    jo.sees("Go to my inbox").await;
+    jo.is_usable_by_all("404").await;
+}
+
+impl Browser {
+    /// Light and dark, at a desk and on a phone.
+    async fn is_usable_by_all(&self, page: &str) {
+        self.tells("Runtime.evaluate", json!({"expression": AXE}))
+            .await;
+        for (width, scheme) in [
+            (1440, "light"),
+            (1440, "dark"),
+            (390, "dark"),
+            (390, "light"),
+        ] {
+            self.has_a_screen_of(width, 844).await;
+            self.prefers(scheme).await;
+            self.notices(
+                "its colours have changed",
+                "document.getAnimations().every((it) => !(it instanceof CSSTransition))",
+            )
+            .await;
+            let script = "axe.run(document, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } }).then(({ violations }) => \
+                violations.flatMap(({ id, help, nodes }) => nodes.map(({ target, html, failureSummary }) => ({ id, help, target, html, failureSummary }))))";
+            let found = self.measures(script).await;
+            assert_eq!(
+                found,
+                json!([]),
+                "axe on {page}, {width} px, {scheme}: {found:#}"
+            );
+        }
+        self.has_a_screen_of(360, 740).await;
+        let widest = "[...document.querySelectorAll('*')].filter((it) => document.documentElement.scrollWidth > 360 && it.getBoundingClientRect().right > 360).map((it) => it.outerHTML.slice(0, 120))";
+        let width = self.measures("document.documentElement.scrollWidth").await;
+        assert!(
+            width.as_u64() <= Some(360),
+            "{page} is {width} px wide: {:#}",
+            self.measures(widest).await
+        );
+        self.has_a_screen_of(1440, 844).await;
+    }
+}
+
+/// What the first look at the inbox may weigh.
+const ALLOWED: u64 = 100_000;
+
+#[tokio::test]
+async fn the_first_inbox_weighs_less_than_a_picture_and_comes_from_one_place() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    for nth in 100..140 {
+        hub.twilio
+            .text(
+                &format!("+14155550{nth}"),
+                FRONT_DESK,
+                "Is 3:30 still free? I could also come in on Thursday",
+            )
+            .await;
+    }
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.tells("Network.enable", json!({})).await;
+    jo.tells("Network.setCacheDisabled", json!({"cacheDisabled": true}))
+        .await;
+    for path in [harbor.inbox(None), harbor.inbox(Some(&maya))] {
+        jo.opens(&path).await;
+        jo.sees_in(".live", "Live").await;
+        let fetched = jo.measures("[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((it) => [it.name, it.transferSize])").await;
+        let fetched: Vec<(String, u64)> = serde_json::from_value(fetched).unwrap();
+        let weight: u64 = fetched.iter().map(|(_, size)| size).sum();
+        assert!(
+            fetched.len() > 10 && fetched.iter().all(|(_, size)| *size > 0),
+            "{fetched:#?}"
+        );
+        assert!(weight < ALLOWED, "{weight} bytes: {fetched:#?}");
+        println!("{path} weighs {weight} bytes in {} files", fetched.len());
+
+        let linked = jo.measures("[...document.querySelectorAll('link[href], script[src], img[src], use[href]')].map((it) => new URL(it.getAttribute('href') ?? it.src, location).href.split('#')[0])").await;
+        let mut all: Vec<String> = serde_json::from_value::<Vec<String>>(linked).unwrap();
+        all.extend(fetched.into_iter().skip(1).map(|(url, _)| url));
+        all.sort();
+        all.dedup();
+        for url in all {
+            let file = url
+                .strip_prefix(&hub.url(""))
+                .unwrap_or_else(|| panic!("{url} is not ours"));
+            if file.starts_with("/assets/") {
+                let answer = harbor.admin.get(file).await;
+                let kept = answer.headers["cache-control"].to_str().unwrap();
+                assert!(kept.contains("immutable"), "{file}: {kept}");
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Without a mouse.
+
+use fantoccini::key::Key;
+
+use super::Browser;
+use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD};
+
+#[tokio::test]
+async fn the_keyboard_is_enough() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    hub.twilio
+        .text("+14155550177", FRONT_DESK, "My crown came off")
+        .await;
+    hub.twilio
+        .text("+14155550178", FRONT_DESK, "Thank you!")
+        .await;
+    let jo = Browser::start(&hub.url("")).await;
+
+    jo.opens("/login").await;
+    jo.tabs_to("E-mail").await;
+    jo.types(&harbor.admin.email).await;
+    jo.tabs_to("Password").await;
+    jo.types(PASSWORD).await;
+    jo.presses(Key::Enter).await;
+    jo.is_at("/inbox").await;
+    jo.sees_in(".live", "Live").await;
+
+    jo.types("/").await;
+    jo.has_focus_on("Search people").await;
+    jo.types("okaf").await;
+    jo.misses(".rows", "My crown came off").await;
+    jo.sees_in(".rows", "Maya Okafor").await;
+    jo.presses(Key::Escape).await;
+    jo.sees_in(".rows", "My crown came off").await;
+    jo.presses(Key::Escape).await;
+
+    for (key, row) in [
+        ("j", "Thank you!"),
+        ("j", "My crown came off"),
+        ("j", "Maya Okafor"),
+        ("k", "My crown came off"),
+        ("j", "Maya Okafor"),
+    ] {
+        jo.types(key).await;
+        jo.has_focus_on(row).await;
+    }
+    jo.presses(Key::Enter).await;
+    jo.has_focus_on("Message to Maya Okafor").await;
+    jo.types("Yes, it is yours").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".message.outbound .state", "Queued").await;
+    jo.notices("the next answer can be written at once", "document.activeElement.matches('.composer textarea') && document.activeElement.value === ''").await;
+    jo.presses(Key::Escape).await;
+    jo.has_focus_on("Maya Okafor").await;
+    jo.types("e").await;
+    jo.misses(".rows", "Maya Okafor").await;
+
+    jo.types("?").await;
+    jo.sees_in("dialog[open]", "Keyboard shortcuts").await;
+    jo.presses(Key::Escape).await;
+    jo.loses("dialog[open]").await;
+    jo.types("j").await;
+    jo.notices(
+        "the keys work again",
+        "document.activeElement.matches('.row')",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn everything_that_tab_reaches_shows_that_it_has_the_focus() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    for path in [
+        harbor.inbox(Some(&maya)),
+        format!("/w/{}/admin/integrations", harbor.slug),
+        "/api/docs".into(),
+    ] {
+        jo.opens(&path).await;
+        jo.measures("document.activeElement.blur()").await;
+        let mut names = Vec::new();
+        for _ in 0..25 {
+            jo.presses(Key::Tab).await;
+            names.push(jo.shows_its_focus().await);
+        }
+        names.dedup();
+        assert!(names.len() > 8, "{path} lets Tab through: {names:?}");
+    }
+}

@@ -1,0 +1,72 @@
+//! The line breaks, and nothing is lost.
+
+use fantoccini::key::Key;
+
+use super::{Browser, Cable};
+use crate::hub::{FRONT_DESK, Hub, MAYA, serve};
+
+#[tokio::test]
+async fn after_a_break_everything_missed_is_shown_and_everything_typed_is_there() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let text = async |body: &str| {
+        let answer = hub.twilio.text(MAYA, FRONT_DESK, body).await;
+        assert_eq!(answer.status(), 200);
+    };
+
+    // Jo's own server is another one beside that which the provider calls.
+    let first = serve(&hub.database, &hub.twilio, &[]).await;
+    let cable = Cable::to(first.address).await;
+    let jo = Browser::start(&cable.url).await;
+    jo.foresees("WebSocket connection to").foresees("net::ERR_");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.follows("Maya Okafor").await;
+    jo.sees_in(".message", "Is 3:30 still free?").await;
+    jo.sees_in(".list .live", "Live").await;
+    jo.fills("Message to", "Let me look").await;
+
+    // The server stops, a text comes in, and another server takes its place.
+    first.stop().await;
+    jo.sees_in(".list .live", "Reconnecting…").await;
+    text("Or Thursday?").await;
+    let second = serve(&hub.database, &hub.twilio, &[]).await;
+    cable.leads_to(second.address);
+    jo.sees_in(".list .live", "Live").await;
+    jo.sees_in(".message.inbound", "Or Thursday?").await;
+    jo.sees_in(".row", "Or Thursday?").await;
+    jo.notices(
+        "the draft is still there",
+        "document.querySelector('.composer textarea').value === 'Let me look'",
+    )
+    .await;
+
+    // The network is gone. What is sent meanwhile says so, and goes out once when the network is back.
+    jo.is_offline(true).await;
+    jo.sees_in(".list .live", "Offline").await;
+    text("Thursday at 5?").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".message.unsent", "Let me look").await;
+    jo.sees_in(".message.unsent", "Not sent").await;
+    jo.fills("Message to", "Thursday it is").await;
+    jo.is_offline(false).await;
+    jo.sees_in(".list .live", "Live").await;
+    jo.sees_in(".message.inbound", "Thursday at 5?").await;
+    jo.loses(".message.unsent").await;
+    jo.sees_in(".message.outbound .state", "Queued").await;
+    assert_eq!(
+        hub.count("select count(*) from messages where direction = 'outbound'")
+            .await,
+        1
+    );
+
+    // A draft outlives the page.
+    jo.reloads().await;
+    jo.notices(
+        "the draft is still there",
+        "document.querySelector('.composer textarea').value === 'Thursday it is'",
+    )
+    .await;
+    jo.sees_in(".list .live", "Live").await;
+}
