@@ -59,13 +59,15 @@ create index numbers_of_member on number_members (workspace_id, user_id);
 
 -- What an agent may see is decided here, once: an admin's numbers are all, an agent's those assigned.
 create function my_numbers() returns uuid[]
-    language sql stable security definer set search_path = public, pg_temp
+    language plpgsql stable security definer set search_path = public, pg_temp
+as $$ begin
     return array(
         select n.id from numbers n
          where n.workspace_id = my_workspace()
            and (i_am_admin()
                 or exists (select from number_members a
                             where a.workspace_id = n.workspace_id and a.number_id = n.id and a.user_id = current_user_id())));
+end $$;
 grant execute on function my_numbers() to messagehub_people, messagehub_system;
 alter function my_numbers() owner to messagehub_system;
 revoke create on schema public from messagehub_system;

@@ -145,12 +145,17 @@ grant select, insert, update on contacts, conversations, opt_outs, messages, mes
 
 -- A text's pictures and files, in order, as the API shows them. Runs with the rights of whoever asks.
 create function media_of(workspace uuid, message uuid, kind text) returns jsonb
-    language sql stable
-    return case when kind = 'text' then '[]'::jsonb else coalesce(
+    language plpgsql stable
+as $$ begin
+    if kind = 'text' then
+        return '[]'::jsonb; -- most are, and cost nothing
+    end if;
+    return coalesce(
         (select jsonb_agg(jsonb_build_object('id', d.id, 'content_type', d.content_type, 'size', d.size, 'url', d.source_url)
                           order by d.position)
            from message_media d
-          where d.workspace_id = workspace and d.message_id = message), '[]'::jsonb) end;
+          where d.workspace_id = workspace and d.message_id = message), '[]'::jsonb);
+end $$;
 grant execute on function media_of(uuid, uuid, text) to messagehub_people, messagehub_system;
 
 -- The contact with this number, made if there is none. Whoever may text a number may not see everybody who has been

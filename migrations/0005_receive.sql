@@ -11,7 +11,8 @@ create function receive_texts(
     returns table (place bigint, added boolean, message_id uuid, conversation_id uuid, woken boolean)
     language plpgsql
     -- Planned once per connection, not per call: planning costs more than storing a text. Such a plan is kept, and must not
-    -- be one for the small tables of the first day, which are read from end to end: each text looks up its own by index.
+    -- be one for the small tables of the first day, which are read from end to end: each text looks up its own by index
+    -- (below in scalar sub-queries, for `not exists` becomes a join that may look up by half of its key).
     set plan_cache_mode = force_generic_plan
     set enable_seqscan = off
     set enable_hashjoin = off
@@ -21,11 +22,13 @@ as $$
 #variable_conflict use_column
 declare
     woken uuid[];
+    stored uuid[]; -- the texts that were new
+    stored_in uuid[]; -- and their conversations
 begin
     insert into contacts (workspace_id, id, phone_number)
     select distinct on (t.workspace, t.sender) t.workspace, t.contact, t.sender
       from unnest(workspaces, senders, contact_ids) as t (workspace, sender, contact)
-     where not exists (select from contacts c where c.workspace_id = t.workspace and c.phone_number = t.sender)
+     where (select c.id from contacts c where c.workspace_id = t.workspace and c.phone_number = t.sender) is null
      order by t.workspace, t.sender
         on conflict do nothing;
 
@@ -33,8 +36,8 @@ begin
     select distinct on (t.workspace, c.id, t.number) t.workspace, t.conversation, c.id, t.number
       from unnest(workspaces, numbers, senders, conversation_ids) as t (workspace, number, sender, conversation)
       join contacts c on c.workspace_id = t.workspace and c.phone_number = t.sender
-     where not exists (select from conversations v
-                        where v.workspace_id = t.workspace and v.contact_id = c.id and v.number_id = t.number)
+     where (select v.id from conversations v
+             where v.workspace_id = t.workspace and v.contact_id = c.id and v.number_id = t.number) is null
      order by t.workspace, c.id, t.number
         on conflict do nothing;
 
@@ -68,15 +71,17 @@ begin
           from arrived a
           join added n on n.workspace_id = a.workspace and n.id = a.message
          group by a.workspace, a.conversation
+    ), touched as (
+        update conversations v
+           set unread_count = v.unread_count + g.texts,
+               status = 'open', snoozed_until = null,
+               last_message_at = now(), last_message_preview = l.preview, last_message_direction = 'inbound',
+               last_message_status = 'received', last_message_id = l.message, updated_at = now()
+          from grown g
+          join arrived l on l.workspace = g.workspace and l.conversation = g.conversation and l.place = g.last
+         where v.workspace_id = g.workspace and v.id = g.conversation
     )
-    update conversations v
-       set unread_count = v.unread_count + g.texts,
-           status = 'open', snoozed_until = null,
-           last_message_at = now(), last_message_preview = l.preview, last_message_direction = 'inbound',
-           last_message_status = 'received', last_message_id = l.message, updated_at = now()
-      from grown g
-      join arrived l on l.workspace = g.workspace and l.conversation = g.conversation and l.place = g.last
-     where v.workspace_id = g.workspace and v.id = g.conversation;
+    select array_agg(n.id), array_agg(n.conversation_id) into stored, stored_in from added n;
 
     -- To the minute is enough for people, and spares the row that every text of a number would wait for.
     with heard as (
@@ -89,13 +94,19 @@ begin
     )
     select array_agg(id) into woken from heard;
 
-    -- A statement of its own, so that it sees what the one before stored, and what others did meanwhile.
     return query
-    select t.place, m.id = t.message, m.id, m.conversation_id, coalesce(t.number = any (woken), false)
+    select t.place, true, t.message, n.conversation, coalesce(t.number = any (woken), false)
+      from unnest(numbers, message_ids) with ordinality as t (number, message, place)
+      join unnest(stored, stored_in) as n (message, conversation) on n.message = t.message;
+
+    -- Repeats. A statement of its own, so that it sees what the one before stored, and what others did meanwhile.
+    return query
+    select t.place, false, m.id, m.conversation_id, coalesce(t.number = any (woken), false)
       from unnest(workspaces, integrations, numbers, provider_sids, message_ids)
            with ordinality as t (workspace, integration, number, provider_sid, message, place)
       join messages m on m.workspace_id = t.workspace and m.integration_id = t.integration
-                     and m.provider_sid = t.provider_sid;
+                     and m.provider_sid = t.provider_sid
+     where t.message <> all (coalesce(stored, '{}'));
 end $$;
 grant execute on function receive_texts(uuid[], uuid[], uuid[], text[], text[], text[], text[], text[], smallint[],
                                         jsonb[], uuid[], uuid[], uuid[]) to messagehub_system;

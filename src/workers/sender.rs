@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -39,9 +39,16 @@ impl Sender {
         let mut events = self.app.db.bus().listen();
         let mut calls = JoinSet::new();
         let mut look = Instant::now();
+        let mut rounds = tokio::time::interval(LOOK_AROUND);
         while !stopping.is_cancelled() {
             tokio::select! {
                 () = stopping.cancelled() => break,
+                _ = rounds.tick() => {
+                    if let Err(error) = self.set_aside_orphans().await {
+                        tracing::warn!(%error, "the outbox cannot be read: trying again");
+                    }
+                    continue;
+                }
                 _ = calls.join_next(), if !calls.is_empty() => {}
                 () = tokio::time::sleep_until(look), if calls.len() < IN_FLIGHT => {}
                 event = events.recv() => match event {
@@ -49,6 +56,12 @@ impl Sender {
                     Ok(_) => continue,
                     Err(RecvError::Closed) => break,
                 },
+            }
+            // One look answers for all that happened until now; and with every hand full it can wait for a free one.
+            while calls.try_join_next().is_some() {}
+            while matches!(events.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
+            if calls.len() == IN_FLIGHT {
+                continue;
             }
             look = match self.begin(&mut calls).await {
                 Ok(next) => next,
@@ -71,6 +84,9 @@ impl Sender {
         let mut sent = 0;
         loop {
             let mut calls = JoinSet::new();
+            self.set_aside_orphans()
+                .await
+                .expect("the outbox can be written");
             self.begin(&mut calls)
                 .await
                 .expect("the outbox can be read");
@@ -83,8 +99,7 @@ impl Sender {
         }
     }
 
-    /// Starts as many calls as may be under way; answers when to look again.
-    async fn begin(&self, calls: &mut JoinSet<()>) -> Result<Instant> {
+    async fn set_aside_orphans(&self) -> Result<()> {
         let orphans = outbox::set_aside_orphans(&self.app.db).await?;
         if orphans > 0 {
             tracing::warn!(
@@ -92,6 +107,11 @@ impl Sender {
                 "texts were in flight when their sender died: set aside until the provider is heard"
             );
         }
+        Ok(())
+    }
+
+    /// Starts as many calls as may be under way; answers when to look again.
+    async fn begin(&self, calls: &mut JoinSet<()>) -> Result<Instant> {
         let free = IN_FLIGHT.saturating_sub(calls.len());
         if free > 0 {
             for text in outbox::lease(&self.app.db, free.try_into().expect("at most ten")).await? {
