@@ -56,7 +56,10 @@ static DRIVER: LazyLock<Driver> = LazyLock::new(|| {
             .unwrap();
         ready.send(runtime.handle().clone()).unwrap();
         // What chromedriver goes on to say is read, lest it wait for a reader.
-        runtime.spawn_blocking(move || said.for_each(drop));
+        runtime.spawn_blocking(move || {
+            said.for_each(drop);
+            chromedriver.wait()
+        });
         runtime.block_on(std::future::pending::<()>());
     });
     Driver {
