@@ -36,4 +36,11 @@ async fn on_a_phone_there_is_one_pane_at_a_time_and_a_bar_below() {
     jo.follows("Back to the list").await;
     jo.sees_in(".rows .row", "You: Yes, it is yours").await;
     jo.loses(".thread").await;
+
+    // The phone's own way back leads there as well.
+    jo.follows("Maya Okafor").await;
+    jo.sees_in(".thread .message", "Is 3:30 still free?").await;
+    jo.goes_back().await;
+    jo.finds(".rows .row").await;
+    jo.loses(".thread").await;
 }
