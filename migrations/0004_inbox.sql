@@ -41,6 +41,8 @@ create table conversations (
     constraint conversations_whole unique (workspace_id, id, contact_id, number_id)
 );
 create index conversations_newest on conversations (workspace_id, status, last_message_at desc, id desc); -- list pane
+create index conversations_of_assignee on conversations (workspace_id, assignee_id, status, last_message_at desc, id desc)
+    where assignee_id is not null;                                                                        -- "Mine", and its count
 
 -- Who said STOP to which number. Nothing is sent to them from there.
 create table opt_outs (

@@ -162,10 +162,12 @@ async fn create_user(
     role: Role,
 ) -> anyhow::Result<()> {
     migrate::run(&database).await?;
-    let app = messagehub::open(config, database).await?;
     let given = password_from_stdin()?;
     let password = given.clone().unwrap_or_else(accounts::new_password);
-    match accounts::create(&app.db, email, name, password.clone(), workspace, role).await {
+    let app = messagehub::open(config, database).await?;
+    let created = accounts::create(&app.db, email, name, password.clone(), workspace, role).await;
+    app.db.close().await;
+    match created {
         Ok(_) => {}
         Err(messagehub::error::Error::Invalid(wrong)) => {
             let wrong: Vec<_> = wrong
@@ -183,7 +185,6 @@ async fn create_user(
             password.expose_secret()
         ),
     }
-    app.db.close().await;
     Ok(())
 }
 

@@ -2,8 +2,6 @@
 //!
 //! Templates choose and loop; whatever is computed is a method here. A partial does not know who looks.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
 use axum::Router;
@@ -25,16 +23,19 @@ use crate::domain::accounts as users;
 use crate::domain::contacts::Contact;
 use crate::domain::conversations::Counts;
 use crate::domain::members::Member;
-use crate::error::{Error, Field, Result};
+use crate::error::{Error, Result};
 use crate::ids::{UserId, WorkspaceId};
 
 pub mod accounts;
 pub mod admin;
 pub mod docs;
+mod form;
 pub mod fragments;
 pub mod inbox;
 pub mod problem;
 pub mod sandbox;
+
+pub use form::Form;
 
 pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors> {
     use self::accounts as door;
@@ -284,115 +285,6 @@ pub fn avatar(contact: &Contact) -> HtmlSafeOutput<Avatar<'_>> {
     HtmlSafeOutput(Avatar { contact })
 }
 
-/// A form as it was typed, and what is wrong with it.
-#[derive(Default)]
-pub struct Form {
-    values: BTreeMap<&'static str, String>,
-    errors: Vec<Field>,
-    pub notice: Option<String>,
-}
-
-impl Form {
-    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.values.insert(name, value.into());
-        self
-    }
-
-    /// Shows a refusal that the person can mend; any other is handed back.
-    pub fn refused(mut self, error: Error) -> Result<Self> {
-        match error {
-            Error::Invalid(fields) => self.errors = fields,
-            Error::WrongPassword
-            | Error::InvalidCredentials(_)
-            | Error::ProviderUnavailable(_)
-            | Error::SignupsClosed
-            | Error::IntegrationNotConfigured => {
-                self.notice = Some(capitalized(&error.to_string()))
-            }
-            other => return Err(other),
-        }
-        Ok(self)
-    }
-
-    /// A field that the page does not have: its error is shown above the form.
-    pub fn gather(mut self, known: &[&str]) -> Self {
-        let (beside, above): (Vec<_>, Vec<_>) = std::mem::take(&mut self.errors)
-            .into_iter()
-            .partition(|error| known.contains(&error.field));
-        self.errors = beside;
-        if let Some(error) = above.into_iter().next() {
-            self.notice.get_or_insert(capitalized(&error.message));
-        }
-        self
-    }
-
-    pub fn value(&self, name: &str) -> &str {
-        self.values.get(name).map_or("", String::as_str)
-    }
-
-    pub fn error(&self, name: &str) -> Option<String> {
-        self.errors
-            .iter()
-            .find(|error| error.field == name)
-            .map(|error| capitalized(&error.message))
-    }
-
-    pub fn field<'a>(
-        &'a self,
-        name: &'a str,
-        label: &'a str,
-        kind: &'a str,
-        autocomplete: &'a str,
-        hint: &'a str,
-    ) -> HtmlSafeOutput<Input<'a>> {
-        HtmlSafeOutput(Input {
-            name,
-            label,
-            kind,
-            autocomplete,
-            hint,
-            value: self.value(name),
-            error: self.error(name),
-            required: true,
-        })
-    }
-
-    pub fn optional<'a>(
-        &'a self,
-        name: &'a str,
-        label: &'a str,
-        kind: &'a str,
-        autocomplete: &'a str,
-        hint: &'a str,
-    ) -> HtmlSafeOutput<Input<'a>> {
-        let HtmlSafeOutput(input) = self.field(name, label, kind, autocomplete, hint);
-        HtmlSafeOutput(Input {
-            required: false,
-            ..input
-        })
-    }
-}
-
-#[derive(Template)]
-#[template(path = "_field.html")]
-pub struct Input<'a> {
-    name: &'a str,
-    label: &'a str,
-    kind: &'a str,
-    autocomplete: &'a str,
-    hint: &'a str,
-    value: &'a str,
-    error: Option<String>,
-    required: bool,
-}
-
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(chars).collect()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,32 +296,5 @@ mod tests {
         assert_eq!(initials("王小明").as_deref(), Some("王"));
         assert_eq!(initials("(Bob) 🦷").as_deref(), Some("B"));
         assert_eq!(initials("🦷"), None);
-    }
-
-    #[test]
-    fn a_form_keeps_what_was_typed_and_says_what_is_wrong_beside_it() {
-        let form = Form::default()
-            .with("email", "maya@")
-            .refused(Error::field("email", "an address"))
-            .expect("can be mended");
-        let html = form
-            .field("email", "E-mail", "email", "username", "")
-            .to_string();
-        assert!(
-            html.contains(r#"value="maya@""#)
-                && html.contains("An address")
-                && html.contains(r#"aria-invalid="true""#),
-            "{html}"
-        );
-        assert!(Form::default().refused(Error::NotAMember).is_err());
-    }
-
-    #[test]
-    fn what_has_no_field_of_its_own_is_said_above() {
-        let form = Form::default()
-            .refused(Error::field("credentials", "connected already"))
-            .expect("can be mended")
-            .gather(&["name"]);
-        assert_eq!(form.notice.as_deref(), Some("Connected already"));
     }
 }

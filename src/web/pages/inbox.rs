@@ -22,13 +22,17 @@ use crate::web::pages::fragments;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
+mod changes;
 mod contact;
+mod reply;
+mod texts;
 mod thread;
 
+pub use changes::{assign, read, status};
 pub use contact::{ContactCard, change as change_contact, show as contact};
-pub use thread::{
-    Blocked, Bubble, Consent, StatusControl, Texts, assign, read, reply, show, status,
-};
+pub use reply::reply;
+pub use texts::{Bubble, Texts};
+pub use thread::{Blocked, Consent, StatusControl, show};
 
 /// Rows that one page of the list holds.
 const ROWS: i64 = 40;

@@ -1,0 +1,200 @@
+//! The texts of a thread: which belong together, and how each one looks.
+
+use std::fmt::Write as _;
+
+use askama::Template;
+use askama::filters::{HtmlSafeOutput, escape};
+use chrono::{DateTime, Utc};
+
+use crate::domain::messages::{self, Message, Status};
+use crate::error::Result;
+use crate::ids::MessageId;
+use crate::web::pages::{Partial, partial};
+use crate::web::{assets, pages};
+
+/// A page of texts, oldest first, and the way to those above.
+#[derive(Template)]
+#[template(path = "inbox/_texts.html")]
+pub struct Texts {
+    older: Option<(String, String)>,
+    texts: Vec<Text>,
+}
+
+struct Text {
+    /// Its day in UTC, where it begins one; the browser knows better.
+    day: Option<String>,
+    first_unread: bool,
+    bubble: Partial,
+}
+
+impl Texts {
+    /// `newest_first`, as lists come. Of theirs, the last `unread` have not been seen.
+    pub fn new(
+        newest_first: &[Message],
+        unread: i32,
+        older: Option<(String, String)>,
+    ) -> Result<Self> {
+        let messages: Vec<&Message> = newest_first.iter().rev().collect();
+        let first_unread = first_unread(&messages, unread);
+        let mut day = None;
+        let mut texts = Vec::with_capacity(messages.len());
+        for (i, message) in messages.iter().enumerate() {
+            let begins = day.replace(message.created_at.date_naive())
+                != Some(message.created_at.date_naive());
+            let next = messages
+                .get(i + 1)
+                .filter(|next| first_unread != Some(next.id));
+            texts.push(Text {
+                day: begins.then(|| message.created_at.format("%A, %-d %B").to_string()),
+                first_unread: first_unread == Some(message.id),
+                bubble: partial(&Bubble {
+                    message,
+                    joined: next.is_some_and(|next| joins(message, next)),
+                })?,
+            });
+        }
+        Ok(Self { older, texts })
+    }
+}
+
+fn first_unread(messages: &[&Message], unread: i32) -> Option<MessageId> {
+    let unread = usize::try_from(unread).unwrap_or(0);
+    let theirs = messages
+        .iter()
+        .rev()
+        .filter(|message| message.direction == messages::Direction::Inbound);
+    theirs.take(unread).last().map(|message| message.id)
+}
+
+/// The same person within the same minute is one run, and one line below it says when.
+fn joins(message: &Message, next: &Message) -> bool {
+    let minute = |at: DateTime<Utc>| at.timestamp().div_euclid(60);
+    !message.is_note()
+        && !message.failed()
+        && message.direction == next.direction
+        && message.created_by == next.created_by
+        && minute(message.created_at) == minute(next.created_at)
+}
+
+/// One text. The thread includes it in its loop; the live socket sends it alone.
+#[derive(Template)]
+#[template(path = "inbox/_bubble.html")]
+pub struct Bubble<'a> {
+    pub message: &'a Message,
+    /// The next one continues it: what stands below is said there.
+    pub joined: bool,
+}
+
+#[derive(Template)]
+#[template(path = "inbox/_state.html")]
+struct State_<'a> {
+    message: &'a Message,
+}
+
+impl Bubble<'_> {
+    fn state(&self) -> HtmlSafeOutput<State_<'_>> {
+        HtmlSafeOutput(State_ {
+            message: self.message,
+        })
+    }
+
+    /// On its way: not yet with the carrier.
+    fn waiting(&self) -> bool {
+        matches!(
+            self.message.status,
+            Status::Scheduled | Status::Queued | Status::Sending
+        )
+    }
+
+    /// Its state is said even in the middle of a run.
+    fn loud(&self) -> bool {
+        self.message.failed() || self.message.status == Status::Unconfirmed
+    }
+
+    fn by(&self) -> &str {
+        self.message.created_by_name.as_deref().unwrap_or("We")
+    }
+
+    /// A few emoji and nothing else are shown large.
+    fn jumbo(&self) -> bool {
+        let text = self.message.content.trim();
+        let is_emoji = |c: char| matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}' | '\u{fe0f}' | '\u{200d}');
+        !self.message.is_note()
+            && text.chars().count() <= 8
+            && text.chars().any(|c| c > '\u{2600}')
+            && text.chars().all(is_emoji)
+    }
+
+    fn text(&self) -> HtmlSafeOutput<String> {
+        HtmlSafeOutput(linked(self.message.content.trim_end()))
+    }
+}
+
+/// The text, escaped, with its web addresses as links.
+fn linked(text: &str) -> String {
+    let mut html = String::with_capacity(text.len() + 16);
+    let escaped = |text| escape(text, askama::filters::Html).expect("plain text escapes");
+    for piece in text.split_inclusive(char::is_whitespace) {
+        let word = piece.trim_end();
+        let is_address = ["https://", "http://", "www."].iter().any(|start| {
+            word.len() > start.len()
+                && word
+                    .get(..start.len())
+                    .is_some_and(|found| found.eq_ignore_ascii_case(start))
+        });
+        if !is_address {
+            let _ = write!(html, "{}", escaped(piece));
+            continue;
+        }
+        // A full stop after an address belongs to the sentence; so does a bracket that was not opened in it.
+        let mut address =
+            word.trim_end_matches(['.', ',', ';', ':', '!', '?', '"', '\'', '…', '”', '’']);
+        if address.ends_with(')') && !address.contains('(') {
+            address = address.trim_end_matches([')', '.', ',']);
+        }
+        let scheme = if address.to_ascii_lowercase().starts_with("www.") {
+            "https://"
+        } else {
+            ""
+        };
+        let rest = &piece[address.len()..];
+        let _ = write!(
+            html,
+            r#"<a href="{scheme}{0}" target="_blank" rel="noopener noreferrer nofollow">{0}</a>{1}"#,
+            escaped(address),
+            escaped(rest)
+        );
+    }
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::linked;
+
+    #[test]
+    fn links_are_links_and_nothing_else_is() {
+        let link = |address: &str, shown: &str| {
+            format!(
+                r#"<a href="{address}" target="_blank" rel="noopener noreferrer nofollow">{shown}</a>"#
+            )
+        };
+        assert_eq!(
+            linked("See https://a.test/b?c=1."),
+            format!(
+                "See {}.",
+                link("https://a.test/b?c=1", "https://a.test/b?c=1")
+            )
+        );
+        assert_eq!(linked("(www.a.test)\nok"), "(www.a.test)\nok");
+        assert_eq!(
+            linked("www.a.test)\nok"),
+            format!("{})\nok", link("https://www.a.test", "www.a.test"))
+        );
+        assert_eq!(
+            linked("javascript:alert(1) <b>"),
+            "javascript:alert(1) &#60;b&#62;"
+        );
+        assert!(!linked("https://a.test/\"onclick=\"x").contains("\"onclick"));
+    }
+}
