@@ -70,6 +70,10 @@ static DRIVER: LazyLock<Driver> = LazyLock::new(|| {
 });
 
 /// When this process is gone its end of the pipe closes; then chromedriver's whole process group is ended.
+#[expect(
+    clippy::zombie_processes,
+    reason = "it outlives this process, that is its purpose"
+)]
 fn watch(group: u32, dir: &Path) {
     let script = r#"read _; kill -s TERM -- "-$0"; sleep 1; kill -s KILL -- "-$0"; rm -rf "$1""#;
     let watchdog = Command::new("sh")

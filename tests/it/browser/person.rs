@@ -362,7 +362,8 @@ impl Browser {
                 }
                 assert!(
                     since.elapsed() < PATIENCE,
-                    "{at}: nobody {what} ({answer:?})"
+                    "{at}: nobody {what}{}",
+                    trouble(answer)
                 );
                 tokio::time::sleep(GLANCE).await;
             }
@@ -475,6 +476,15 @@ impl Drop for Browser {
             complaints.join("\n")
         );
     }
+}
+
+/// Why there was no answer at last, without the browser's own stack.
+fn trouble(answer: Result<Value, fantoccini::error::CmdError>) -> String {
+    let Err(error) = answer else {
+        return String::new();
+    };
+    let text = error.to_string();
+    format!(": {}", text.lines().next().unwrap_or_default())
 }
 
 /// Words for what people can see.

@@ -37,9 +37,18 @@ async fn on_a_phone_there_is_one_pane_at_a_time_and_a_bar_below() {
     jo.sees_in(".rows .row", "You: Yes, it is yours").await;
     jo.loses(".thread").await;
 
-    // The phone's own way back leads there as well.
+    // The phone's own way back leads there as well, once Turbo has written down where one is.
+    jo.measures(
+        "addEventListener('turbo:load', () => document.body.dataset.visited = location.pathname)",
+    )
+    .await;
     jo.follows("Maya Okafor").await;
     jo.sees_in(".thread .message", "Is 3:30 still free?").await;
+    jo.notices(
+        "the visit is complete",
+        "document.body.dataset.visited === location.pathname",
+    )
+    .await;
     jo.goes_back().await;
     jo.finds(".rows .row").await;
     jo.loses(".thread").await;

@@ -198,6 +198,7 @@ impl Text {
     }
 
     /// The bytes of the whole request, for whoever sends thousands.
+    #[allow(dead_code, reason = "only the bench sends it by hand")]
     pub fn request(&self) -> Vec<u8> {
         let (url, signature) = self.signed();
         let url = url::Url::parse(&url).unwrap();
