@@ -73,13 +73,16 @@ begin
          group by a.workspace, a.conversation
     ), touched as (
         update conversations v
-           set unread_count = v.unread_count + g.texts,
+           set unread_count = v.unread_count + l.texts,
                status = 'open', snoozed_until = null,
                last_message_at = now(), last_message_preview = l.preview, last_message_direction = 'inbound',
                last_message_status = 'received', last_message_id = l.message, updated_at = now()
-          from grown g
-          join arrived l on l.workspace = g.workspace and l.conversation = g.conversation and l.place = g.last
-         where v.workspace_id = g.workspace and v.id = g.conversation
+          -- In key order, row by row as the nested loop finds them: two batches wait for each other, never crosswise.
+          from (select g.workspace, g.conversation, g.texts, l.preview, l.message
+                  from grown g
+                  join arrived l on l.workspace = g.workspace and l.conversation = g.conversation and l.place = g.last
+                 order by g.workspace, g.conversation) as l
+         where v.workspace_id = l.workspace and v.id = l.conversation
     )
     select array_agg(n.id), array_agg(n.conversation_id) into stored, stored_in from added n;
 
@@ -87,7 +90,8 @@ begin
     with heard as (
         update numbers n
            set last_inbound_at = now()
-          from (select distinct t.workspace, t.number from unnest(workspaces, numbers) as t (workspace, number)) as h
+          from (select distinct t.workspace, t.number from unnest(workspaces, numbers) as t (workspace, number)
+                 order by t.workspace, t.number) as h
          where n.workspace_id = h.workspace and n.id = h.number
            and (n.last_inbound_at is null or n.last_inbound_at < now() - interval '1 minute')
         returning n.id
