@@ -13,6 +13,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum_extra::extract::CookieJar;
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::Doors;
 use super::assets;
@@ -22,20 +23,25 @@ use crate::app::App;
 use crate::domain::accounts as users;
 use crate::domain::contacts::Contact;
 use crate::domain::conversations::Counts;
-use crate::domain::members::Member;
+use crate::domain::members::{Member, Role};
 use crate::error::{Error, Result};
 use crate::ids::{UserId, WorkspaceId};
 
 pub mod accounts;
 pub mod admin;
+mod countries;
 pub mod docs;
 mod form;
 pub mod fragments;
 pub mod inbox;
+mod notice;
 pub mod problem;
 pub mod sandbox;
+mod table;
+pub mod workspaces;
 
 pub use form::Form;
+pub use notice::{Notice, Said};
 
 pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors> {
     use self::accounts as door;
@@ -45,6 +51,11 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
         .route("/signup", get(door::signup).post(door::sign_up))
         .route("/login", get(door::login).post(door::log_in))
         .route("/logout", post(door::log_out))
+        .route(
+            "/workspaces",
+            get(workspaces::list).post(workspaces::create),
+        )
+        .route("/workspaces/menu", get(workspaces::menu))
         .route("/w/{slug}", get(inbox::to_inbox))
         .route("/w/{slug}/", get(inbox::to_inbox))
         .route("/w/{slug}/inbox", get(inbox::list))
@@ -69,6 +80,10 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
         .route(
             "/w/{slug}/admin/integrations",
             get(admin::integrations::list).post(admin::integrations::connect),
+        )
+        .route(
+            "/w/{slug}/admin/workspace",
+            get(admin::workspace::show).post(admin::workspace::update),
         )
         .route(
             "/sandbox/{number_id}",
@@ -195,7 +210,19 @@ pub struct Shell {
     pub is_admin: bool,
     pub unread: i64,
     pub at: &'static str,
+    /// What was just done, said once.
+    pub notice: Option<Notice>,
 }
+
+/// The admin pages, by the last part of their addresses.
+const SECTIONS: [(&str, &str); 6] = [
+    ("members", "Members"),
+    ("access", "Access"),
+    ("credits", "Credits"),
+    ("integrations", "Integrations"),
+    ("workspace", "Workspace"),
+    ("audit", "Audit"),
+];
 
 impl Shell {
     pub fn new(member: &Member, counts: &Counts, at: &'static str) -> Self {
@@ -209,14 +236,38 @@ impl Shell {
             is_admin: member.is_admin(),
             unread: counts.unread,
             at,
+            notice: None,
         }
     }
 
+    pub fn saying(self, notice: Option<Notice>) -> Self {
+        Self { notice, ..self }
+    }
+
+    fn sections(&self) -> &'static [(&'static str, &'static str)] {
+        &SECTIONS
+    }
+
+    fn in_admin(&self) -> bool {
+        SECTIONS.iter().any(|(at, _)| *at == self.at)
+    }
+
     pub fn initial(&self) -> String {
-        self.workspace_name
-            .chars()
-            .find(|c| c.is_alphanumeric())
-            .map_or_else(|| "M".into(), |c| c.to_uppercase().to_string())
+        initial(&self.workspace_name)
+    }
+}
+
+/// What stands for a workspace where there is little room.
+pub fn initial(name: &str) -> String {
+    name.chars()
+        .find(|c| c.is_alphanumeric())
+        .map_or_else(|| "M".into(), |c| c.to_uppercase().to_string())
+}
+
+pub fn role(role: &Role) -> &'static str {
+    match role {
+        Role::Admin => "Admin",
+        Role::Agent => "Agent",
     }
 }
 
@@ -248,18 +299,19 @@ pub fn time(at: &DateTime<Utc>, style: &'static str) -> HtmlSafeOutput<Time> {
 #[derive(Template)]
 #[template(path = "_avatar.html")]
 pub struct Avatar<'a> {
-    contact: &'a Contact,
+    id: Uuid,
+    name: Option<&'a str>,
 }
 
 impl Avatar<'_> {
     /// The same person has the same colour everywhere. The end of a UUIDv7 is random.
     fn hue(&self) -> u8 {
-        self.contact.id.0.as_bytes()[15] % 12
+        self.id.as_bytes()[15] % 12
     }
 
     /// `Maya Okafor` → `MO`; a figure for a bare number. Initials are letters and digits: nothing in them needs escaping.
     pub fn letters(&self) -> HtmlSafeOutput<String> {
-        match self.contact.name.as_deref().and_then(initials) {
+        match self.name.and_then(initials) {
             Some(initials) => HtmlSafeOutput(initials),
             None => assets::icon("user-round"),
         }
@@ -282,7 +334,18 @@ fn initials(name: &str) -> Option<String> {
 }
 
 pub fn avatar(contact: &Contact) -> HtmlSafeOutput<Avatar<'_>> {
-    HtmlSafeOutput(Avatar { contact })
+    HtmlSafeOutput(Avatar {
+        id: contact.id.0,
+        name: contact.name.as_deref(),
+    })
+}
+
+/// A colleague's.
+pub fn face(user: UserId, name: &str) -> HtmlSafeOutput<Avatar<'_>> {
+    HtmlSafeOutput(Avatar {
+        id: user.0,
+        name: Some(name),
+    })
 }
 
 #[cfg(test)]

@@ -31,12 +31,6 @@ struct SignupPage {
     first: bool,
 }
 
-#[derive(Template)]
-#[template(path = "accounts/none.html")]
-struct NoWorkspace {
-    name: String,
-}
-
 /// `/`: to the inbox of whoever is signed in, else to the right door.
 pub async fn home(State(app): State<App>, claimed: Option<Claimed>) -> Result<Response, Problem> {
     let user = match claimed {
@@ -48,7 +42,7 @@ pub async fn home(State(app): State<App>, claimed: Option<Claimed>) -> Result<Re
             Some(workspace) => {
                 Ok(Redirect::to(&format!("/w/{}/inbox", workspace.slug)).into_response())
             }
-            None => Ok(page(&NoWorkspace { name: user.name })?.into_response()),
+            None => super::workspaces::show(&app, user, Form::default(), None).await,
         },
         None if workspaces::any_exists(&app.db).await? => {
             Ok(Redirect::to("/login").into_response())

@@ -1,3 +1,4 @@
-//! Pages for admins.
+//! Pages for admins only.
 
 pub mod integrations;
+pub mod workspace;
