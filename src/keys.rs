@@ -107,6 +107,9 @@ fn cipher(key: &SecretBox<[u8; 32]>) -> XChaCha20Poly1305 {
 
 pub const ACCESS_LIVES: Duration = Duration::from_secs(15 * 60);
 
+/// Time to find the phone and type six digits.
+const TICKET_LIVES: Duration = Duration::from_secs(10 * 60);
+
 /// Makes and reads access tokens: JWTs that name a session. Whether that session still lives, the database knows.
 #[derive(Clone)]
 pub struct Tokens(Arc<(EncodingKey, DecodingKey)>);
@@ -116,6 +119,20 @@ struct Claims {
     sub: UserId,
     sid: SessionId,
     exp: i64,
+}
+
+/// Shares no field with `Claims` but the end: neither can stand for the other.
+#[derive(Serialize, Deserialize)]
+struct Ticket {
+    second_factor_of: UserId,
+    exp: i64,
+}
+
+fn rules() -> Validation {
+    Validation {
+        leeway: 0,
+        ..Validation::default()
+    }
 }
 
 impl Tokens {
@@ -137,13 +154,24 @@ impl Tokens {
             .expect("three plain fields serialize and sign")
     }
 
+    /// For whoever has shown the password and still owes the second factor.
+    pub fn ticket(&self, user: UserId) -> String {
+        let claims = Ticket {
+            second_factor_of: user,
+            exp: Utc::now().timestamp() + TICKET_LIVES.as_secs().cast_signed(),
+        };
+        jsonwebtoken::encode(&Header::default(), &claims, &self.0.0)
+            .expect("two plain fields serialize and sign")
+    }
+
+    pub fn read_ticket(&self, ticket: &str) -> Option<UserId> {
+        let ticket = jsonwebtoken::decode::<Ticket>(ticket, &self.0.1, &rules()).ok()?;
+        Some(ticket.claims.second_factor_of)
+    }
+
     /// The session that `token` names, if we signed it and it has not expired.
     pub fn read(&self, token: &str) -> Option<SessionId> {
-        let rules = Validation {
-            leeway: 0,
-            ..Validation::default()
-        };
-        let token = jsonwebtoken::decode::<Claims>(token, &self.0.1, &rules).ok()?;
+        let token = jsonwebtoken::decode::<Claims>(token, &self.0.1, &rules()).ok()?;
         Some(token.claims.sid)
     }
 }

@@ -7,7 +7,7 @@ pub mod web; //       every route; JSON, pages, the WebSocket, the providers' we
 pub mod workers; //   what happens by itself: the sender
 
 // ── domain: nouns and verbs of the trade ──
-pub mod domain; //    accounts ← workspaces ← members ← numbers, contacts ← conversations ← messages
+pub mod domain; //    accounts ← workspaces ← members ← numbers, credits, contacts ← conversations ← messages
 
 pub mod app; //       the handles that doors, workers and outward verbs hold
 
@@ -19,6 +19,7 @@ pub mod events; //    what happened, in ids only
 pub mod ids; //       an id type per noun
 pub mod keys; //      access tokens, sealing
 pub mod listing; //   pages of a list, cursors
+pub mod mail; //      letters to people, by SMTP
 pub mod phone; //     phone numbers and other addresses
 pub mod providers; // trait Provider: Twilio, sandbox
 
@@ -57,6 +58,7 @@ pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<
     Ok(App {
         db: Db::open(database, config.database_connections, Bus::new()).await?,
         providers: Providers::new(hosts),
+        mail: Default::default(),
         config: Arc::new(config),
         tokens,
         keys,

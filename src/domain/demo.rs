@@ -160,7 +160,7 @@ async fn open_office(tx: &mut SystemTx, app: &App, hash: &str) -> Result<Office>
     let jo = accounts::insert_user(tx, "Jo Park", JO, hash).await?;
     let sam = accounts::insert_user(tx, "Sam Ortiz", SAM, hash).await?;
     let lin = accounts::insert_user(tx, "Dr. Lin", LIN, hash).await?;
-    let workspace = workspaces::found(tx, "Harbor Dental", jo).await?.id;
+    let workspace = workspaces::found(tx, "Harbor Dental", jo, None).await?.id;
     workspaces::add_member(tx, workspace, sam, Role::Agent).await?;
     workspaces::add_member(tx, workspace, lin, Role::Agent).await?;
     let office = Office {

@@ -1,8 +1,11 @@
 //! Who asks: a session, from the bearer token or the browser's cookie; and in a workspace a `Member` or an `Admin`.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts, RawPathParams};
+use axum::extract::{
+    ConnectInfo, FromRef, FromRequestParts, OptionalFromRequestParts, RawPathParams,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::AppendHeaders;
@@ -11,7 +14,7 @@ use axum_extra::extract::CookieJar;
 use super::problem::Problem;
 use crate::app::App;
 use crate::config::Config;
-use crate::domain::accounts::{self, SignedIn};
+use crate::domain::accounts::{self, Caller, SignedIn};
 use crate::domain::members::{self, Admin, Member, Place};
 use crate::error::{Error, Result};
 use crate::ids::SessionId;
@@ -79,6 +82,32 @@ where
     }
 }
 
+/// Who knocks: for the throttles and the audit log.
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    App: FromRef<S>,
+{
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self {
+            address: address(parts),
+            device: parts
+                .headers
+                .get(header::USER_AGENT)
+                .and_then(|agent| agent.to_str().ok())
+                .map(str::to_owned),
+        })
+    }
+}
+
+fn address(parts: &Parts) -> IpAddr {
+    parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
+}
+
 /// The membership middleware: `{workspace_id}` or `{slug}` of the path, with the session, is a `Member` or the end.
 impl<S: Send + Sync> FromRequestParts<S> for Member
 where
@@ -104,7 +133,8 @@ where
             (None, None) => None,
         };
         let place = place.unwrap_or(Place::Slug("")); // no workspace has this slug
-        Ok(members::admit(&app.db, session, place).await?)
+        let member = members::admit(&app.db, session, place).await?;
+        Ok(member.at(address(parts)))
     }
 }
 
