@@ -27,6 +27,7 @@ use crate::domain::members::{Member, Role};
 use crate::error::{Error, Result};
 use crate::ids::{UserId, WorkspaceId};
 
+pub mod account;
 pub mod accounts;
 pub mod admin;
 mod countries;
@@ -37,6 +38,7 @@ pub mod inbox;
 mod notice;
 pub mod problem;
 pub mod sandbox;
+pub mod settings;
 mod table;
 pub mod workspaces;
 
@@ -77,14 +79,10 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             "/w/{slug}/inbox/{conversation_id}/contact",
             get(inbox::contact).post(inbox::change_contact),
         )
-        .route(
-            "/w/{slug}/admin/integrations",
-            get(admin::integrations::list).post(admin::integrations::connect),
-        )
-        .route(
-            "/w/{slug}/admin/workspace",
-            get(admin::workspace::show).post(admin::workspace::update),
-        )
+        .route("/w/{slug}/settings", get(settings::show).post(settings::update))
+        .route("/w/{slug}/leave", post(settings::leave))
+        .nest("/w/{slug}/admin", admin_routes())
+        .merge(account_routes())
         .route(
             "/sandbox/{number_id}",
             get(sandbox::show).post(sandbox::text),
@@ -92,6 +90,66 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
         .merge(docs::route(&openapi))
         .layer(middleware::from_fn_with_state(doors.clone(), renew))
         .layer(middleware::from_fn(dress))
+}
+
+fn admin_routes() -> Router<Doors> {
+    use admin::{access, audit, credits, integrations, members, workspace};
+    Router::new()
+        .route("/members", get(members::list).post(members::invite))
+        .route("/members/{user_id}", post(members::change_role))
+        .route("/members/{user_id}/remove", post(members::remove))
+        .route("/invitations/{id}/withdraw", post(members::withdraw))
+        .route("/access", get(access::matrix))
+        .route(
+            "/access/{number_id}",
+            get(access::number).post(access::change_number),
+        )
+        .route("/access/{number_id}/{user_id}", post(access::change_one))
+        .route("/access/people/{user_id}", post(access::change_person))
+        .route(
+            "/access/people/{user_id}/default",
+            post(access::change_default),
+        )
+        .route("/credits", get(credits::list))
+        .route("/credits/{user_id}", get(credits::show).post(credits::change))
+        .route(
+            "/integrations",
+            get(integrations::list).post(integrations::connect),
+        )
+        .route("/workspace", get(workspace::show).post(workspace::update))
+        .route("/workspace/delete", post(workspace::delete))
+        .route("/audit", get(audit::list))
+}
+
+fn account_routes() -> Router<Doors> {
+    use account::two_factor;
+    use accounts::{invitations, recovery};
+    Router::new()
+        .route("/login/code", post(accounts::second_step))
+        .route(
+            "/forgot-password",
+            get(recovery::forgot).post(recovery::send_link),
+        )
+        .route(
+            "/reset-password/{token}",
+            get(recovery::reset).post(recovery::set_password),
+        )
+        .route(
+            "/verify-email/{token}",
+            get(recovery::verify).post(recovery::verified),
+        )
+        .route(
+            "/invitations/{token}",
+            get(invitations::show).post(invitations::accept),
+        )
+        .route("/account", get(account::show).post(account::rename))
+        .route("/account/verify", post(account::ask_to_verify))
+        .route("/account/password", post(account::change_password))
+        .route("/account/two-factor", post(two_factor::begin))
+        .route("/account/two-factor/confirm", post(two_factor::confirm))
+        .route("/account/two-factor/off", post(two_factor::disable))
+        .route("/account/sessions/end", post(account::end_all))
+        .route("/account/sessions/{id}/end", post(account::end_session))
 }
 
 /// A page, or the problem of having none.
@@ -284,6 +342,7 @@ impl Time {
         let format = match self.style {
             "clock" => "%H:%M UTC",
             "date" => "%B %Y",
+            "day" | "on" => "%-d %b %Y",
             "long" => "%-d %B %Y, %H:%M UTC",
             _ => "%-d %b, %H:%M UTC",
         };
@@ -291,7 +350,7 @@ impl Time {
     }
 }
 
-/// A moment, finished in the browser: `list`, `clock`, `date` or `long`.
+/// A moment, finished in the browser: `list`, `clock`, `day`, `on`, `stamp`, `date` or `long`.
 pub fn time(at: &DateTime<Utc>, style: &'static str) -> HtmlSafeOutput<Time> {
     HtmlSafeOutput(Time { at: *at, style })
 }
