@@ -4,7 +4,7 @@
 
 // ── doors: they translate, they decide nothing ──
 pub mod web; //       every route; JSON, pages, the WebSocket, the providers' webhooks
-pub mod workers; //   what happens by itself: the sender
+pub mod workers; //   what happens by itself: the sender, notices, housekeeping
 
 // ── domain: nouns and verbs of the trade ──
 pub mod domain; //    accounts ← workspaces ← members ← numbers, credits, contacts ← conversations ← messages
@@ -118,6 +118,8 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     background.spawn(writer.run());
     background.spawn(directory.clone().keep_fresh());
     background.spawn(hub.clone().run());
+    background.spawn(workers::notices::run(app.clone()));
+    background.spawn(workers::housekeeping::run(app.clone()));
     let doors = Doors {
         app: app.clone(),
         directory: directory.clone(),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::app::App;
-use crate::db::{SystemTx, WorkspaceTx};
+use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::accounts::{self, Caller, SignedIn, fingerprint, random_token};
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::contacts::is_email;
@@ -318,5 +318,13 @@ async fn join(tx: &mut SystemTx, token: &str, user: UserId, caller: &Caller) -> 
     )
     .await?;
     tx.announce(Event::AccessChanged { workspace });
+    Ok(())
+}
+
+/// Invitations that nobody followed in time.
+pub async fn forget_expired(db: &Db) -> Result<()> {
+    sqlx::query!("delete from invitations where expires_at < now()")
+        .execute(db.system_pool())
+        .await?;
     Ok(())
 }

@@ -175,7 +175,17 @@ impl Workspace<'_> {
         )
         .await
         .unwrap();
-        Person::signs_in(self.hub, &email).await
+        let agent = Person::signs_in(self.hub, &email).await;
+        self.credits(&agent, 1000).await;
+        agent
+    }
+
+    /// Sets what an agent has to spend.
+    pub async fn credits(&self, agent: &Person, balance: i64) {
+        let path = self.path(&format!("/credits/{}", agent.id));
+        let change = json!({"balance": balance, "reason": "November"});
+        let account = self.admin.patch(&path, change).await.is(200);
+        assert_eq!(account["balance"], balance);
     }
 
     pub async fn assigns(&self, number: &str, agent: &Person) {
