@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::db::Db;
 use crate::keys::{MasterKeys, Tokens};
+use crate::mail::Mailer;
 use crate::providers::Providers;
 
 #[derive(Clone)]
@@ -14,4 +15,5 @@ pub struct App {
     pub tokens: Tokens,
     pub keys: Arc<MasterKeys>,
     pub providers: Providers,
+    pub mail: Mailer,
 }
