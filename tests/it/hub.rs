@@ -5,14 +5,17 @@
 
 mod database;
 mod people;
+mod post;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use messagehub::Server;
 use messagehub::config::Config;
 use messagehub::domain::accounts;
 use messagehub::domain::members::Role;
+use messagehub::mail::Mailer;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPool};
@@ -21,12 +24,14 @@ use tokio::net::TcpListener;
 use crate::emulator::Emulator;
 pub use database::empty_database;
 pub use people::{Answer, Person};
+pub use post::Post;
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 pub struct Hub {
     pub twilio: Emulator,
+    pub post: Post,
     pub server: Server,
     /// The owner's own look into the database, past every role and policy: for what no door tells.
     pub raw: PgPool,
@@ -40,10 +45,12 @@ impl Hub {
 
     pub async fn start_on(database: PgConnectOptions) -> Self {
         let twilio = Emulator::start().await;
-        let server = serve(&database, &twilio, &[]).await;
+        let post = Post::start().await;
+        let server = serve(&database, &twilio, &[("SMTP_URL", post.url())]).await;
         Self {
             raw: PgPool::connect_with(superuser(&database)).await.unwrap(),
             twilio,
+            post,
             server,
             database,
         }
@@ -113,7 +120,8 @@ pub async fn serve(
             .map(|(name, value)| ((*name).into(), (*value).into())),
     );
     let config = Config::read(all).unwrap();
-    let app = messagehub::open(config, database.clone()).await.unwrap();
+    let mut app = messagehub::open(config, database.clone()).await.unwrap();
+    app.mail = Mailer::with_pauses(&app.config, [Duration::from_millis(50); 3]);
     messagehub::start(app, listener).unwrap()
 }
 
