@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::app::App;
+use crate::config::Signups;
 use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::accounts::{self, Caller, SignedIn, fingerprint, random_token};
 use crate::domain::audit::{self, Action, Deed};
@@ -258,6 +259,9 @@ async fn accept_anew(
     form: Accept,
     caller: &Caller,
 ) -> Result<SignedIn> {
+    if app.config.signups == Some(Signups::Closed) {
+        return Err(Error::SignupsClosed);
+    }
     let (name, password) = (
         form.name.unwrap_or_default(),
         form.password.unwrap_or_default(),
