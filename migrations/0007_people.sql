@@ -38,7 +38,7 @@ create unique index invitations_by_token on invitations (token_hash);
 select confine_to_workspace('invitations', readers => '(select i_am_admin())', writers => '(select i_am_admin())');
 grant select (workspace_id, id, email, role, number_ids, invited_by, expires_at, created_at) on invitations to messagehub_people;
 grant insert, update, delete on invitations to messagehub_people;
-grant select, delete on invitations to messagehub_system;
+grant select, insert, delete on invitations to messagehub_system;
 
 -- Whoever wants to leave may.
 drop policy people_remove on workspace_members;

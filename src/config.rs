@@ -1,14 +1,16 @@
 //! Every setting, read once at the start. A wrong value stops the start with one line that says what is accepted.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+use lettre::message::Mailbox;
 use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
-use crate::keys;
+use crate::{keys, mail};
 
 /// What a variable is called, what it is without being set, and what it means. `--help` and `.env.example` say the same.
 pub struct Variable {
@@ -46,6 +48,12 @@ variables! {
     SIGNUPS = "";
     /// Twilio's API, or another host for tests, proxies and regions.
     TWILIO_API_BASE_URL = "https://api.twilio.com";
+    /// The server that mails leave by: smtp://user:password@host:port, with ?tls=required for STARTTLS, or smtps://. Without it mails go to the log.
+    SMTP_URL = "";
+    /// Whom mails come from, such as MessageHub <inbox@example.com>. By default messagehub@ and the host of BASE_URL.
+    MAIL_FROM = "";
+    /// Proxies in front of this server, as addresses or prefixes with commas in between: whom they name in X-Forwarded-For is believed.
+    TRUSTED_PROXIES = "127.0.0.0/8,::1";
     /// What is logged, such as info or messagehub=debug.
     RUST_LOG = "info";
     /// text for people, json for machines.
@@ -63,6 +71,9 @@ pub struct Config {
     pub master_keys: Option<std::sync::Arc<keys::MasterKeys>>,
     pub signups: Option<Signups>,
     pub twilio_api: Url,
+    pub smtp: Option<mail::Relay>,
+    pub mail_from: Mailbox,
+    pub trusted_proxies: Vec<IpNet>,
     pub log: String,
     pub log_format: LogFormat,
 }
@@ -118,7 +129,7 @@ impl Settings {
 
 /// Secrets, and whatever else may carry a password, are not repeated in an error.
 fn masked(name: &str, value: &str) -> String {
-    if ["JWT_SECRET", "MASTER_KEYS", "DATABASE_URL"].contains(&name) {
+    if ["JWT_SECRET", "MASTER_KEYS", "DATABASE_URL", "SMTP_URL"].contains(&name) {
         "***".into()
     } else {
         value.into()
@@ -157,6 +168,13 @@ impl Config {
                 Url::parse(&format!("http://{bind_addr}")).expect("an address and port make a URL")
             }
         };
+        let mail_from = settings
+            .parse("MAIL_FROM", |value| {
+                value
+                    .parse()
+                    .map_err(|_| "a mailbox, such as MessageHub <inbox@example.com>")
+            })?
+            .unwrap_or_else(|| mail::from_host(&base_url));
         Ok(Self {
             bind_addr,
             base_url,
@@ -186,6 +204,11 @@ impl Config {
             twilio_api: settings
                 .parse("TWILIO_API_BASE_URL", origin)?
                 .unwrap_or_else(|| Url::parse("https://api.twilio.com").expect("a constant")),
+            smtp: settings.parse("SMTP_URL", |value| mail::relay(value, &mail_from))?,
+            mail_from,
+            trusted_proxies: settings
+                .parse("TRUSTED_PROXIES", prefixes)?
+                .unwrap_or_else(|| prefixes("127.0.0.0/8,::1").expect("a constant")),
             log: settings
                 .parse("RUST_LOG", |value| {
                     value
@@ -241,6 +264,19 @@ fn origin(value: &str) -> Result<Url, &'static str> {
     plain.then_some(url).ok_or(ACCEPTED)
 }
 
+/// Addresses and prefixes; an address is the prefix of itself.
+fn prefixes(value: &str) -> Result<Vec<IpNet>, &'static str> {
+    let prefix = |text: &str| {
+        text.parse()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+    };
+    value
+        .split(',')
+        .map(|text| prefix(text.trim()))
+        .collect::<Result<_, _>>()
+        .map_err(|_| "IP addresses or prefixes with commas in between, such as 10.0.0.0/8,::1")
+}
+
 /// The variables as `--help` shows them.
 pub fn help() -> String {
     let mut text = String::from("Environment (.env is read when present):\n");
@@ -293,6 +329,15 @@ mod tests {
             ("MASTER_KEYS", "k1:hunter2"),
             ("SIGNUPS", "yes"),
             ("TWILIO_API_BASE_URL", "ftp://twilio"),
+            ("SMTP_URL", "smtp.example.com"),
+            ("SMTP_URL", "http://jo:hunter2@smtp.example.com"),
+            ("SMTP_URL", "smtp://jo:hunter2@smtp.example.com?tls=maybe"),
+            ("SMTP_URL", "smtps://"),
+            ("MAIL_FROM", "MessageHub"),
+            ("MAIL_FROM", "MessageHub <inbox@>"),
+            ("TRUSTED_PROXIES", "proxy.example.com"),
+            ("TRUSTED_PROXIES", "10.0.0.0/8,"),
+            ("TRUSTED_PROXIES", "10.0.0.0/33"),
             ("RUST_LOG", "messagehub=loud"),
             ("LOG_FORMAT", "xml"),
         ] {
@@ -303,6 +348,53 @@ mod tests {
             );
             assert!(!line.contains("hunter2"), "{line}");
         }
+    }
+
+    #[test]
+    fn mails_come_from_the_host_of_the_public_origin_unless_said_otherwise() {
+        for (base_url, from) in [
+            ("https://inbox.example.com", "messagehub@inbox.example.com"),
+            ("http://localhost:3000", "messagehub@localhost"),
+            ("http://127.0.0.1:3000", "messagehub@localhost"),
+            ("http://[::1]:3000", "messagehub@localhost"),
+            (
+                "https://büro.example.com",
+                "messagehub@xn--bro-hoa.example.com",
+            ),
+        ] {
+            let config = read(&[("BASE_URL", base_url)]).expect(base_url);
+            assert_eq!(config.mail_from.to_string(), format!("MessageHub <{from}>"));
+        }
+        let config = read(&[("MAIL_FROM", "Zoë's <inbox@example.com>")]).expect("a mailbox");
+        assert_eq!(config.mail_from.email.to_string(), "inbox@example.com");
+    }
+
+    #[test]
+    fn a_relay_may_want_tls_and_a_password() {
+        for url in [
+            "smtp://localhost",
+            "smtp://localhost:2525",
+            "smtp://jo%40example.com:p%3Ass@smtp.example.com?tls=required",
+            "smtp://smtp.example.com/inbox.example.com?tls=opportunistic",
+            "smtps://jo:secret@[::1]:465",
+        ] {
+            let config = read(&[("SMTP_URL", url)]).unwrap_or_else(|wrong| panic!("{wrong}"));
+            assert!(config.smtp.is_some());
+        }
+    }
+
+    #[test]
+    fn trusted_proxies_are_addresses_and_prefixes() {
+        let config = read(&[("TRUSTED_PROXIES", "10.1.0.0/16, 192.0.2.7,fd00::/8")]).expect("fine");
+        let trusts = |text: &str| {
+            let address: IpAddr = text.parse().expect("an address");
+            config
+                .trusted_proxies
+                .iter()
+                .any(|net| net.contains(&address))
+        };
+        assert!(trusts("10.1.2.3") && trusts("192.0.2.7") && trusts("fd00::7"));
+        assert!(!trusts("10.2.0.1") && !trusts("192.0.2.8") && !trusts("127.0.0.1"));
     }
 
     #[test]

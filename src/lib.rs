@@ -4,7 +4,7 @@
 
 // ── doors: they translate, they decide nothing ──
 pub mod web; //       every route; JSON, pages, the WebSocket, the providers' webhooks
-pub mod workers; //   what happens by itself: the sender
+pub mod workers; //   what happens by itself: the sender, notices, housekeeping
 
 // ── domain: nouns and verbs of the trade ──
 pub mod domain; //    accounts ← workspaces ← members ← numbers, credits, contacts ← conversations ← messages
@@ -19,7 +19,7 @@ pub mod events; //    what happened, in ids only
 pub mod ids; //       an id type per noun
 pub mod keys; //      access tokens, sealing
 pub mod listing; //   pages of a list, cursors
-pub mod mail; //      letters to people, by SMTP
+pub mod mail; //      what people get by e-mail
 pub mod phone; //     phone numbers and other addresses
 pub mod providers; // trait Provider: Twilio, sandbox
 
@@ -41,6 +41,7 @@ use crate::domain::integrations::Directory;
 use crate::domain::messages::receive::Ingest;
 use crate::events::Bus;
 use crate::keys::{MasterKeys, Tokens};
+use crate::mail::Mailer;
 use crate::providers::{Hosts, Providers};
 use crate::web::Doors;
 use crate::web::live::Hub;
@@ -48,6 +49,9 @@ use crate::workers::sender::Sender;
 
 /// How long requests under way may take once the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(8);
+
+/// How long mails that are still here may take then.
+const LAST_MAILS: Duration = Duration::from_secs(2);
 
 /// Opens everything that `config` names. The schema must be there.
 pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<App> {
@@ -58,7 +62,7 @@ pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<
     Ok(App {
         db: Db::open(database, config.database_connections, Bus::new()).await?,
         providers: Providers::new(hosts),
-        mail: Default::default(),
+        mail: Mailer::new(&config),
         config: Arc::new(config),
         tokens,
         keys,
@@ -118,6 +122,9 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     background.spawn(writer.run());
     background.spawn(directory.clone().keep_fresh());
     background.spawn(hub.clone().run());
+    background.spawn(app.mail.clone().run(stopping.clone()));
+    background.spawn(workers::notices::run(app.clone()));
+    background.spawn(workers::housekeeping::run(app.clone()));
     let doors = Doors {
         app: app.clone(),
         directory: directory.clone(),
@@ -155,6 +162,8 @@ impl Server {
             if let Some(sending) = sending {
                 let _ = sending.await;
             }
+            // The last requests may have queued the last mails.
+            let _ = tokio::time::timeout(LAST_MAILS, self.app.mail.all_gone()).await;
         };
         if tokio::time::timeout(LAST_REQUESTS, last).await.is_err() {
             tracing::warn!("some requests were still under way and are cut off");

@@ -1,17 +1,257 @@
-//! Mail.
+//! Plain text to people's mailboxes: an invitation, a link. Who sends one neither waits for it nor hears whether it went.
+//!
+//! Without a relay a mail goes to the log, whole: that is how its link is found on a fresh machine. With one, nothing of
+//! what a mail says, nor to whom it goes, is logged.
 
-#[derive(Clone, Debug)]
+use std::sync::Arc;
+use std::time::Duration;
+
+use lettre::address::Envelope;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::AsyncSmtpTransportBuilder;
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use url::{Host, Url};
+use uuid::Uuid;
+
+use crate::config::Config;
+
+/// A relay's address, encryption and password.
+pub type Relay = AsyncSmtpTransportBuilder;
+type Smtp = AsyncSmtpTransport<Tokio1Executor>;
+
+/// Between the tries of one delivery.
+pub const PAUSES: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+];
+/// Mails that are not gone yet, those under way included.
+const ROOM: u32 = 1000;
+/// Relays refuse whom they hear from on too many connections.
+const CONNECTIONS: usize = 4;
+/// The longest that a relay may take for one answer, and for the whole of one try.
+const SLOWEST_ANSWER: Duration = Duration::from_secs(20);
+const SLOWEST_TRY: Duration = Duration::from_secs(60);
+
 pub struct Mail {
     pub to: String,
     pub subject: String,
     pub text: String,
 }
 
-#[derive(Clone, Default)]
-pub struct Mailer;
+#[derive(Clone)]
+pub struct Mailer {
+    from: Mailbox,
+    smtp: Option<Smtp>,
+    pauses: [Duration; 3],
+    room: Arc<Semaphore>,
+    queue: mpsc::UnboundedSender<Letter>,
+    queued: Arc<Mutex<mpsc::UnboundedReceiver<Letter>>>,
+}
+
+/// A mail as it goes over the wire. It keeps its place in the room until it is gone.
+struct Letter {
+    envelope: Envelope,
+    message: Vec<u8>,
+    domain: String,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What `SMTP_URL` names. It is greeted with the sender's domain, unless the URL's path says another name.
+pub fn relay(url: &str, from: &Mailbox) -> Result<Relay, &'static str> {
+    const ACCEPTED: &str =
+        "expected smtp://user:password@host:port, with ?tls=required for STARTTLS, or smtps://";
+    let parsed = Url::parse(url).map_err(|_| ACCEPTED)?;
+    if parsed.host_str().is_none_or(str::is_empty) {
+        return Err(ACCEPTED);
+    }
+    let relay = Smtp::from_url(url).map_err(|_| ACCEPTED)?;
+    let relay = relay.timeout(Some(SLOWEST_ANSWER));
+    Ok(match parsed.path() {
+        "" | "/" => relay.hello_name(ClientId::Domain(from.email.domain().into())),
+        _ => relay,
+    })
+}
+
+/// Whom mails come from where nobody says. An IP address makes no mailbox that relays agree on.
+pub fn from_host(base_url: &Url) -> Mailbox {
+    let named = match base_url.host() {
+        Some(Host::Domain(name)) => Address::new("messagehub", name).ok(),
+        _ => None,
+    };
+    let local = || Address::new("messagehub", "localhost").expect("a constant");
+    Mailbox::new(Some("MessageHub".into()), named.unwrap_or_else(local))
+}
 
 impl Mailer {
+    pub fn new(config: &Config) -> Self {
+        Self::with_pauses(config, PAUSES)
+    }
+
+    pub fn with_pauses(config: &Config, pauses: [Duration; 3]) -> Self {
+        let (queue, queued) = mpsc::unbounded_channel();
+        Self {
+            from: config.mail_from.clone(),
+            smtp: config.smtp.clone().map(Relay::build),
+            pauses,
+            room: Arc::new(Semaphore::new(ROOM as usize)),
+            queue,
+            queued: Arc::new(Mutex::new(queued)),
+        }
+    }
+
+    /// Sees to it that `mail` goes out. Never waits, never fails: what cannot be sent is logged.
     pub fn send(&self, mail: Mail) {
-        tracing::info!(to = mail.to, "{}\n\n{}", mail.subject, mail.text);
+        let Ok(to) = mail.to.parse::<Address>() else {
+            return tracing::error!("a mail was dropped: whom it is for is no address");
+        };
+        if self.smtp.is_none() {
+            return log(&mail);
+        }
+        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+            return tracing::error!(room = ROOM, "a mail was dropped: too many are not gone yet");
+        };
+        match self.write(to.clone(), mail) {
+            Ok(message) => {
+                let letter = Letter {
+                    envelope: message.envelope().clone(),
+                    message: message.formatted(),
+                    domain: to.domain().into(),
+                    _place: place,
+                };
+                // The receiver is held by this very mailer.
+                let _ = self.queue.send(letter);
+            }
+            Err(error) => tracing::error!(domain = to.domain(), %error, "a mail was dropped"),
+        }
+    }
+
+    fn write(&self, to: Address, mail: Mail) -> Result<Message, lettre::error::Error> {
+        let id = format!("<{}@{}>", Uuid::now_v7(), self.from.email.domain());
+        // Who is on holiday does not answer a machine.
+        let automatic = HeaderValue::new(
+            HeaderName::new_from_ascii_str("Auto-Submitted"),
+            "auto-generated".into(),
+        );
+        Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(mail.subject)
+            .message_id(Some(id))
+            .raw_header(automatic)
+            .header(ContentType::TEXT_PLAIN)
+            .body(mail.text)
+    }
+
+    /// Delivers what was queued, for as long as it is polled. Once the server stops nothing waits for its next try.
+    pub async fn run(self, stopping: CancellationToken) {
+        let Some(smtp) = self.smtp else { return };
+        let delivery = Delivery {
+            smtp,
+            pauses: self.pauses,
+            connections: Arc::new(Semaphore::new(CONNECTIONS)),
+            stopping,
+        };
+        let mut queued = self.queued.lock().await;
+        let mut deliveries = JoinSet::new();
+        loop {
+            tokio::select! {
+                Some(letter) = queued.recv() => {
+                    deliveries.spawn(delivery.clone().deliver(letter));
+                }
+                Some(_) = deliveries.join_next() => {}
+            }
+        }
+    }
+
+    /// Returns when no mail is left here.
+    pub async fn all_gone(&self) {
+        let _ = self.room.acquire_many(ROOM).await;
     }
 }
+
+/// How letters get to the relay.
+#[derive(Clone)]
+struct Delivery {
+    smtp: Smtp,
+    pauses: [Duration; 3],
+    connections: Arc<Semaphore>,
+    stopping: CancellationToken,
+}
+
+impl Delivery {
+    async fn deliver(self, letter: Letter) {
+        let mut pauses = self.pauses.iter();
+        loop {
+            let Err(failure) = self.try_once(&letter).await else {
+                return tracing::debug!(domain = letter.domain, "a mail is on its way");
+            };
+            match pauses.next() {
+                Some(pause) if !failure.is_final => self.wait(*pause).await,
+                _ => {
+                    let (domain, reason) = (letter.domain, failure.reason);
+                    return tracing::error!(domain, reason, "a mail could not be delivered");
+                }
+            }
+        }
+    }
+
+    /// A server that stops has no time for pauses: what tries are left come at once.
+    async fn wait(&self, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.stopping.cancelled() => {}
+        }
+    }
+
+    async fn try_once(&self, letter: &Letter) -> Result<(), Failure> {
+        let _connection = self.connections.acquire().await;
+        let sent = self.smtp.send_raw(&letter.envelope, &letter.message);
+        match tokio::time::timeout(SLOWEST_TRY, sent).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Failure::from(error)),
+            Err(_) => Err(Failure {
+                reason: "the relay took too long".into(),
+                is_final: false,
+            }),
+        }
+    }
+}
+
+struct Failure {
+    reason: String,
+    is_final: bool,
+}
+
+impl From<lettre::transport::smtp::Error> for Failure {
+    fn from(error: lettre::transport::smtp::Error) -> Self {
+        let reason = match error.status() {
+            // Only the code: a relay's words repeat the address.
+            Some(code) => format!("the relay answered {code}"),
+            None if error.is_response() => "the relay's answer cannot be read".into(),
+            None => error.to_string(),
+        };
+        Self {
+            reason,
+            is_final: error.is_permanent() || error.is_client(),
+        }
+    }
+}
+
+/// One event. What people wrote is indented, so that no line of it passes for one of the log's own.
+fn log(mail: &Mail) {
+    let text = format!(
+        "To: {}\nSubject: {}\n\n{}",
+        mail.to, mail.subject, mail.text
+    );
+    let text = text.replace('\n', "\n    ");
+    tracing::info!("SMTP_URL is not set, so this mail is only here:\n    {text}");
+}
+
+#[cfg(test)]
+mod tests;

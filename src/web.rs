@@ -51,6 +51,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/demo/{file}", get(assets::demo))
         .route("/favicon.ico", get(assets::favicon))
         .route("/favicon.svg", get(assets::favicon))
+        .route("/media/{token}", get(api::media::open))
         .route("/ws", get(socket::open))
         .layer(middleware::from_fn_with_state(
             doors.clone(),
@@ -119,7 +120,9 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(conversations::messages))
         .routes(routes!(messages::list, messages::create))
         .routes(routes!(messages::show))
-        .routes(routes!(messages::cancel));
+        .routes(routes!(messages::cancel))
+        .routes(routes!(media::show))
+        .routes(routes!(media::link));
     OpenApiRouter::with_openapi(api::base())
         .routes(routes!(auth::signup))
         .routes(routes!(auth::login))

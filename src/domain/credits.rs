@@ -102,6 +102,31 @@ pub async fn look_up(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Op
     .await?)
 }
 
+/// An agent who wants a mail when their credits run low.
+pub struct Low {
+    pub email: String,
+    pub name: String,
+    pub left: i64,
+    pub workspace_name: String,
+    pub slug: String,
+}
+
+pub async fn who_to_tell(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Option<Low>> {
+    Ok(sqlx::query_as!(
+        Low,
+        r#"select u.email, u.name, a.balance as "left", w.name as workspace_name, w.slug
+             from credit_accounts a
+             join workspaces w on w.id = a.workspace_id
+             join users u on u.id = a.user_id
+             left join member_settings s on s.workspace_id = a.workspace_id and s.user_id = a.user_id
+            where a.workspace_id = $1 and a.user_id = $2 and coalesce(s.mail_when_credits_low, true)"#,
+        workspace as _,
+        user as _,
+    )
+    .fetch_optional(db.system_pool())
+    .await?)
+}
+
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Change {

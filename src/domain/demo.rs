@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, NumberId, UserId, WorkspaceId};
 use crate::providers::Kind;
 
+mod books;
 mod cast;
 mod inbox;
 
@@ -66,7 +67,9 @@ pub async fn seed(app: &App) -> Result<Option<Demo>> {
         return remembered(app, tx).await;
     }
     let office = open_office(&mut tx, app, &hash).await?;
-    inbox::fill(&mut tx, &office, Utc::now()).await?;
+    let now = Utc::now();
+    inbox::fill(&mut tx, &office, now).await?;
+    books::keep(&mut tx, &office, now).await?;
     tx.commit().await?;
     Ok(Some(Demo::with(password)))
 }

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::app::App;
-use crate::db::{SystemTx, WorkspaceTx};
+use crate::config::Signups;
+use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::accounts::{self, Caller, SignedIn, fingerprint, random_token};
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::contacts::is_email;
@@ -258,6 +259,9 @@ async fn accept_anew(
     form: Accept,
     caller: &Caller,
 ) -> Result<SignedIn> {
+    if app.config.signups == Some(Signups::Closed) {
+        return Err(Error::SignupsClosed);
+    }
     let (name, password) = (
         form.name.unwrap_or_default(),
         form.password.unwrap_or_default(),
@@ -318,5 +322,13 @@ async fn join(tx: &mut SystemTx, token: &str, user: UserId, caller: &Caller) -> 
     )
     .await?;
     tx.announce(Event::AccessChanged { workspace });
+    Ok(())
+}
+
+/// Invitations that nobody followed in time.
+pub async fn forget_expired(db: &Db) -> Result<()> {
+    sqlx::query!("delete from invitations where expires_at < now()")
+        .execute(db.system_pool())
+        .await?;
     Ok(())
 }

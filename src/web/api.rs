@@ -17,6 +17,7 @@ pub mod conversations;
 pub mod credits;
 pub mod integrations;
 pub mod invitations;
+pub mod media;
 pub mod members;
 pub mod messages;
 pub mod numbers;

@@ -5,14 +5,17 @@
 
 mod database;
 mod people;
+mod post;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use messagehub::Server;
 use messagehub::config::Config;
 use messagehub::domain::accounts;
 use messagehub::domain::members::Role;
+use messagehub::mail::Mailer;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPool};
@@ -21,12 +24,14 @@ use tokio::net::TcpListener;
 use crate::emulator::Emulator;
 pub use database::empty_database;
 pub use people::{Answer, Person};
+pub use post::Post;
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 pub struct Hub {
     pub twilio: Emulator,
+    pub post: Post,
     pub server: Server,
     /// The owner's own look into the database, past every role and policy: for what no door tells.
     pub raw: PgPool,
@@ -40,10 +45,12 @@ impl Hub {
 
     pub async fn start_on(database: PgConnectOptions) -> Self {
         let twilio = Emulator::start().await;
-        let server = serve(&database, &twilio, &[]).await;
+        let post = Post::start().await;
+        let server = serve(&database, &twilio, &[("SMTP_URL", post.url())]).await;
         Self {
             raw: PgPool::connect_with(superuser(&database)).await.unwrap(),
             twilio,
+            post,
             server,
             database,
         }
@@ -113,7 +120,8 @@ pub async fn serve(
             .map(|(name, value)| ((*name).into(), (*value).into())),
     );
     let config = Config::read(all).unwrap();
-    let app = messagehub::open(config, database.clone()).await.unwrap();
+    let mut app = messagehub::open(config, database.clone()).await.unwrap();
+    app.mail = Mailer::with_pauses(&app.config, [Duration::from_millis(50); 3]);
     messagehub::start(app, listener).unwrap()
 }
 
@@ -130,6 +138,9 @@ pub struct Workspace<'a> {
     /// Its account at Twilio.
     pub account: String,
 }
+
+/// One red dot.
+pub const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\0\0\0\x0cIDATx\x9cc\xf8\xcf\xc0\0\0\x03\x01\x01\0\xc9\xfe\x92\xef\0\0\0\0IEND\xaeB`\x82";
 
 pub const FRONT_DESK: &str = "+16285550100";
 pub const MAYA: &str = "+14155550192";
@@ -175,7 +186,17 @@ impl Workspace<'_> {
         )
         .await
         .unwrap();
-        Person::signs_in(self.hub, &email).await
+        let agent = Person::signs_in(self.hub, &email).await;
+        self.credits(&agent, 1000).await;
+        agent
+    }
+
+    /// Sets what an agent has to spend.
+    pub async fn credits(&self, agent: &Person, balance: i64) {
+        let path = self.path(&format!("/credits/{}", agent.id));
+        let change = json!({"balance": balance, "reason": "November"});
+        let account = self.admin.patch(&path, change).await.is(200);
+        assert_eq!(account["balance"], balance);
     }
 
     pub async fn assigns(&self, number: &str, agent: &Person) {
@@ -202,6 +223,23 @@ impl Workspace<'_> {
         let answer = self.hub.twilio.text(from, FRONT_DESK, body).await;
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
         self.conversation_with(from).await
+    }
+
+    /// Maya sends a picture; the id of the picture.
+    pub async fn gets_a_picture(&self) -> String {
+        let sid = format!("MM{}", &self.account[2..]);
+        let url = self
+            .hub
+            .twilio
+            .account(&self.account, TOKEN)
+            .media(&sid, "image/png", PNG);
+        let text = self.hub.twilio.texting(MAYA, FRONT_DESK, "");
+        let answer = text.sid(&sid).media(&[&url]).send().await;
+        assert_eq!(answer.status(), 200);
+        let maya = self.conversation_with(MAYA).await;
+        let texts = self.thread(&maya).await;
+        let media = &texts.last().unwrap()["media"][0];
+        media["id"].as_str().unwrap().into()
     }
 
     pub async fn conversation_with(&self, phone: &str) -> Value {

@@ -18,6 +18,7 @@ mod embedded;
 mod fuzz;
 mod isolation;
 mod live;
+mod mail;
 mod main_job;
 mod receive;
 mod send;

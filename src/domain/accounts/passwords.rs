@@ -13,7 +13,7 @@ use super::sessions::{end_others, fingerprint, random_token};
 use super::throttle::{self, network, pay, pay_back};
 use super::{Caller, User, letters};
 use crate::app::App;
-use crate::db::SystemTx;
+use crate::db::{Db, SystemTx};
 use crate::domain::audit::{self, Action};
 use crate::domain::words;
 use crate::error::{Check, Error, Result};
@@ -224,9 +224,12 @@ async fn use_token(tx: &mut SystemTx, token: &str, purpose: Purpose) -> Result<P
     Ok(proven)
 }
 
-/// Links that nobody followed in time.
-pub async fn forget_expired(db: &crate::db::Db) -> Result<()> {
-    sqlx::query!("delete from mailed_tokens where expires_at < now()")
+/// Links that nobody followed in time, and sessions that were over a month ago.
+pub async fn forget_expired(db: &Db) -> Result<()> {
+    sqlx::query!(
+        "with gone as (delete from sessions where least(expires_at, coalesce(revoked_at, expires_at)) < now() - interval '30 days')
+         delete from mailed_tokens where expires_at < now()"
+    )
         .execute(db.system_pool())
         .await?;
     Ok(())

@@ -1,0 +1,133 @@
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+fn config(settings: &[(&str, &str)]) -> Config {
+    let settings: HashMap<String, String> = settings
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect();
+    Config::read(settings).expect("right settings")
+}
+
+fn mail(to: &str, subject: &str) -> Mail {
+    Mail {
+        to: to.into(),
+        subject: subject.into(),
+        text: "Hi Sam,\n\nOpen https://inbox.example.com/invitations/abc\n".into(),
+    }
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("one thread").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What `act` logs.
+fn logged(act: impl FnOnce()) -> String {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, act);
+    String::from_utf8(log.0.lock().expect("one thread").clone()).expect("text")
+}
+
+#[test]
+fn without_a_relay_a_mail_is_logged_whole_and_none_of_its_lines_passes_for_another_event() {
+    let mailer = Mailer::new(&config(&[]));
+    let log = logged(|| mailer.send(mail("sam@harbor.test", "Come in\nERROR forged")));
+    assert!(
+        log.contains("INFO") && log.contains("To: sam@harbor.test"),
+        "{log}"
+    );
+    assert!(
+        log.contains("    Open https://inbox.example.com/invitations/abc"),
+        "{log}"
+    );
+    assert_eq!(
+        log.lines().filter(|line| !line.starts_with("    ")).count(),
+        1,
+        "{log}"
+    );
+    assert_eq!(
+        mailer.room.available_permits(),
+        ROOM as usize,
+        "nothing is queued"
+    );
+}
+
+#[test]
+fn a_mail_to_no_address_is_dropped_and_its_content_is_not_logged() {
+    for settings in [&[][..], &[("SMTP_URL", "smtp://localhost:1")]] {
+        let mailer = Mailer::new(&config(settings));
+        for to in [
+            "",
+            "sam",
+            "sam@",
+            "a@b.test, c@d.test",
+            "sam@harbor.test\r\nBcc: all@harbor.test",
+        ] {
+            let log = logged(|| mailer.send(mail(to, "Come in")));
+            assert!(
+                log.contains("ERROR") && log.contains("dropped"),
+                "{to}: {log}"
+            );
+            assert!(
+                !log.contains("Come in") && !log.contains("https://"),
+                "{log}"
+            );
+        }
+        assert_eq!(mailer.room.available_permits(), ROOM as usize);
+    }
+}
+
+#[test]
+fn a_full_room_drops_the_next_mail_and_says_so() {
+    let mailer = Mailer::new(&config(&[("SMTP_URL", "smtp://localhost:1")]));
+    let log = logged(|| (0..ROOM).for_each(|_| mailer.send(mail("sam@harbor.test", "Come in"))));
+    assert_eq!(log, "");
+    let log = logged(|| mailer.send(mail("sam@harbor.test", "Come in")));
+    assert!(
+        log.contains("too many") && !log.contains("Come in") && !log.contains("sam@"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_subject_cannot_add_headers() {
+    let mailer = Mailer::new(&config(&[]));
+    let to: Address = "sam@harbor.test".parse().expect("an address");
+    for subject in [
+        "Come in\r\nBcc: all@harbor.test",
+        "Come in\nBcc: all@harbor.test",
+        "\r\n\r\nBcc: x@harbor.test",
+    ] {
+        let message = mailer
+            .write(to.clone(), mail("", subject))
+            .expect("a message");
+        let text = String::from_utf8(message.formatted()).expect("ASCII");
+        let (headers, _) = text.split_once("\r\n\r\n").expect("headers and a body");
+        assert!(
+            headers.lines().all(|line| !line.starts_with("Bcc")),
+            "{headers}"
+        );
+        assert!(
+            headers.contains("Message-ID") && headers.contains("Auto-Submitted: auto-generated"),
+            "{headers}"
+        );
+        assert_eq!(message.envelope().to().len(), 1);
+    }
+}

@@ -1,0 +1,146 @@
+//! Mails: delivered, tried again, given up, and never in anybody's way.
+
+use std::time::{Duration, Instant};
+
+use messagehub::mail::Mail;
+use tokio::net::TcpListener;
+
+use crate::hub::{Hub, serve};
+
+fn to(address: &str) -> Mail {
+    Mail {
+        to: address.into(),
+        subject: "Komm herein, Zoë – Größe zählt nicht, und „Harbor Dental“ wartet auf dich".into(),
+        text:
+            "Grüße!\n\n.\nHier geht es hinein:\nhttps://inbox.example.com/invitations/abc=é?x=1\n"
+                .into(),
+    }
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_mail_arrives_as_it_was_written() {
+    let hub = Hub::start().await;
+    hub.server.app.mail.send(to("sam@harbor.test"));
+    let mail = hub.post.mail_to("sam@harbor.test").await;
+    assert_eq!(mail.subject, to("").subject);
+    assert_eq!(mail.text.trim_end(), to("").text.trim_end());
+    assert_eq!(mail.from, "MessageHub <messagehub@localhost>");
+    assert_eq!(
+        mail.link(),
+        "https://inbox.example.com/invitations/abc=é?x=1"
+    );
+    assert_eq!(
+        hub.post.unread_of("sam@harbor.test"),
+        0,
+        "each is handed out once"
+    );
+}
+
+#[tokio::test]
+async fn what_a_relay_cannot_take_now_is_tried_again_and_what_it_refuses_is_not() {
+    let hub = Hub::start().await;
+    for _ in 0..3 {
+        hub.post.refuses(451);
+    }
+    hub.server.app.mail.send(to("sam@harbor.test"));
+    hub.post.mail_to("sam@harbor.test").await;
+    assert_eq!(hub.post.asked_about("sam@harbor.test"), 4);
+
+    hub.post.refuses(550);
+    hub.server.app.mail.send(to("lin@harbor.test"));
+    for _ in 0..4 {
+        hub.server.app.mail.all_gone().await;
+    }
+    assert_eq!(hub.post.asked_about("lin@harbor.test"), 1);
+    assert_eq!(hub.post.unread_of("lin@harbor.test"), 0);
+
+    for _ in 0..4 {
+        hub.post.refuses(451);
+    }
+    hub.server.app.mail.send(to("kim@harbor.test"));
+    hub.server.app.mail.all_gone().await;
+    assert_eq!(
+        hub.post.asked_about("kim@harbor.test"),
+        4,
+        "and then it is given up"
+    );
+}
+
+#[tokio::test]
+async fn a_mail_that_is_stuck_holds_up_no_other() {
+    let hub = Hub::start().await;
+    hub.post.is_silent_about("stuck@harbor.test");
+    hub.server.app.mail.send(to("stuck@harbor.test"));
+    until("the relay was asked", || {
+        hub.post.asked_about("stuck@harbor.test") == 1
+    })
+    .await;
+    for n in 0..20 {
+        hub.server.app.mail.send(to(&format!("sam{n}@harbor.test")));
+    }
+    for n in 0..20 {
+        hub.post.mail_to(&format!("sam{n}@harbor.test")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_is_dead_or_deaf_keeps_nobody_waiting() {
+    let hub = Hub::start().await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Takes connections and says nothing.
+    let deaf = format!("smtp://{}", nobody.local_addr().unwrap());
+    for url in ["smtp://127.0.0.1:1", &deaf] {
+        let server = serve(&hub.database, &hub.twilio, &[("SMTP_URL", url)]).await;
+        let began = Instant::now();
+        for _ in 0..50 {
+            server.app.mail.send(to("sam@harbor.test"));
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            began.elapsed()
+        );
+        let began = Instant::now();
+        server.stop().await;
+        assert!(
+            began.elapsed() < Duration::from_secs(4),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stops_still_delivers_what_it_has() {
+    let hub = Hub::start().await;
+    hub.post.refuses(451);
+    hub.server.app.mail.send(to("sam@harbor.test"));
+    for n in 0..20 {
+        hub.server.app.mail.send(to(&format!("sam{n}@harbor.test")));
+    }
+    hub.server.stop().await;
+    hub.post.mail_to("sam@harbor.test").await;
+    for n in 0..20 {
+        assert_eq!(hub.post.unread_of(&format!("sam{n}@harbor.test")), 1);
+    }
+}
+
+#[tokio::test]
+async fn without_a_relay_nothing_is_connected_to() {
+    let hub = Hub::start().await;
+    let server = serve(&hub.database, &hub.twilio, &[]).await;
+    server.app.mail.send(to("sam@harbor.test"));
+    server.app.mail.all_gone().await;
+    assert_eq!(hub.post.connections(), 0);
+    hub.server.app.mail.send(to("sam@harbor.test"));
+    hub.post.mail_to("sam@harbor.test").await;
+    assert_eq!(hub.post.connections(), 1, "with one, it is");
+}
