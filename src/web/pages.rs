@@ -79,7 +79,10 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             "/w/{slug}/inbox/{conversation_id}/contact",
             get(inbox::contact).post(inbox::change_contact),
         )
-        .route("/w/{slug}/settings", get(settings::show).post(settings::update))
+        .route(
+            "/w/{slug}/settings",
+            get(settings::show).post(settings::update),
+        )
         .route("/w/{slug}/leave", post(settings::leave))
         .nest("/w/{slug}/admin", admin_routes())
         .merge(account_routes())
@@ -111,7 +114,10 @@ fn admin_routes() -> Router<Doors> {
             post(access::change_default),
         )
         .route("/credits", get(credits::list))
-        .route("/credits/{user_id}", get(credits::show).post(credits::change))
+        .route(
+            "/credits/{user_id}",
+            get(credits::show).post(credits::change),
+        )
         .route(
             "/integrations",
             get(integrations::list).post(integrations::connect),
@@ -248,7 +254,8 @@ pub async fn dress(request: Request, next: Next) -> Response {
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();
-    let html = problem::page(parts.status, told["detail"].as_str().unwrap_or_default());
+    let text = |key: &str| told[key].as_str().unwrap_or_default();
+    let html = problem::page(parts.status, text("code"), text("detail"));
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(
         header::CONTENT_TYPE,
@@ -400,7 +407,7 @@ pub fn avatar(contact: &Contact) -> HtmlSafeOutput<Avatar<'_>> {
 }
 
 /// A colleague's.
-pub fn face(user: UserId, name: &str) -> HtmlSafeOutput<Avatar<'_>> {
+pub fn face<'a>(user: &UserId, name: &'a str) -> HtmlSafeOutput<Avatar<'a>> {
     HtmlSafeOutput(Avatar {
         id: user.0,
         name: Some(name),

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use super::{Form, Notice, Said, Shell, page};
 use crate::app::App;
 use crate::db::WorkspaceTx;
+use crate::domain::conversations;
 use crate::domain::members::{self, Member};
 use crate::domain::numbers::{self, Number};
 use crate::domain::settings::{self, Change, ChangeNotifications, Settings};
-use crate::domain::conversations;
 use crate::web::assets;
 use crate::web::problem::Problem;
 
@@ -123,11 +123,9 @@ pub async fn leave(member: Member, State(app): State<App>) -> Result<Response, P
             let refused = Form::default().refused(error)?;
             drop(tx);
             let mut tx = app.db.workspace(member.seat()).await?;
-            let form = Form {
-                notice: refused.notice,
-                ..filled(settings::of(&mut tx, &member).await?)
-            };
-            let status = form.status();
+            let status = refused.status();
+            let mut form = filled(settings::of(&mut tx, &member).await?);
+            form.notice = refused.notice;
             let shown = whole(&mut tx, &member, form, None).await?;
             Ok((status, shown).into_response())
         }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{Form, Notice, Said, page};
 use crate::app::App;
-use crate::domain::accounts::{self, User};
+use crate::domain::accounts::{self, Caller, User};
 use crate::domain::members::Role;
 use crate::domain::workspaces::{self, Mine};
 use crate::web::auth::Claimed;
@@ -83,11 +83,12 @@ pub struct Typed {
 pub async fn create(
     State(app): State<App>,
     Claimed(session): Claimed,
+    caller: Caller,
     Posted(typed): Posted<Typed>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     let mut tx = app.db.system().await?;
-    match workspaces::found(&mut tx, &typed.name, user.id).await {
+    match workspaces::found(&mut tx, &typed.name, user.id, Some(&caller.address())).await {
         Ok(mine) => {
             tx.commit().await?;
             Ok(Redirect::to(&format!("/w/{}/inbox", mine.slug)).into_response())

@@ -50,11 +50,15 @@ mod tests {
     fn a_device_is_told_by_what_it_says_of_itself() {
         let of = |agent: &str| (words(agent), is_handheld(agent));
         assert_eq!(
-            of("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0"),
+            of(
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0"
+            ),
             ("Edge on Windows".into(), false)
         );
         assert_eq!(
-            of("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1"),
+            of(
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1"
+            ),
             ("Safari on iPhone".into(), true)
         );
         assert_eq!(of("curl/8.9.1"), ("curl".into(), false));

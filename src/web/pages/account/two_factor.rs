@@ -30,7 +30,10 @@ impl Page {
     /// In groups of four, as it is typed from one screen to another.
     fn secret(&self) -> String {
         let letters: Vec<char> = self.enrolment.secret.chars().collect();
-        let groups: Vec<String> = letters.chunks(4).map(|four| four.iter().collect()).collect();
+        let groups: Vec<String> = letters
+            .chunks(4)
+            .map(|four| four.iter().collect())
+            .collect();
         groups.join(" ")
     }
 }
@@ -68,16 +71,18 @@ impl Qr {
         let dark = |(i, color): (usize, &Color)| {
             (*color == Color::Dark).then(|| format!("M{} {}h1v1h-1z", i % size, i / size))
         };
-        let path = code.to_colors().iter().enumerate().filter_map(dark).collect();
+        let path = code
+            .to_colors()
+            .iter()
+            .enumerate()
+            .filter_map(dark)
+            .collect();
         Ok(Self { size, path })
     }
 }
 
 /// `POST /account/two-factor`: a new secret to scan.
-pub async fn begin(
-    State(app): State<App>,
-    Claimed(session): Claimed,
-) -> Result<Response, Problem> {
+pub async fn begin(State(app): State<App>, Claimed(session): Claimed) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     match two_factor::begin(&app, &user).await {
         Ok(enrolment) => Ok(page(&shown(enrolment, Form::default())?)?.into_response()),

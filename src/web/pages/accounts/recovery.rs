@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::domain::accounts::{self, Caller};
-use crate::error::Error;
 use crate::web::assets;
 use crate::web::pages::{Form, Notice, page};
 use crate::web::problem::Problem;
@@ -108,17 +107,10 @@ pub async fn verified(
 ) -> Result<Response, Problem> {
     match accounts::verify_email(&app, &token).await {
         Ok(()) => Ok(Notice::EmailVerified.at("/account")),
-        Err(error @ (Error::Invalid(_) | Error::NotFound(_))) => {
-            let form = match error {
-                Error::Invalid(_) => Form::default().refused(error)?.gather(&[]),
-                other => Form {
-                    notice: Some(other.to_string()),
-                    ..Form::default()
-                },
-            };
-            let notice = form.notice.clone();
-            Ok((form.status(), page(&Verify { token, notice })?).into_response())
+        Err(error) => {
+            let form = Form::default().refused(error)?.gather(&[]);
+            let (status, notice) = (form.status(), form.notice);
+            Ok((status, page(&Verify { token, notice })?).into_response())
         }
-        Err(error) => Err(error.into()),
     }
 }

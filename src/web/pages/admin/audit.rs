@@ -40,11 +40,15 @@ impl Page {
     }
 
     fn from(&self) -> String {
-        self.filter.from.map_or_else(String::new, |day| day.to_string())
+        self.filter
+            .from
+            .map_or_else(String::new, |day| day.to_string())
     }
 
     fn to(&self) -> String {
-        self.filter.to.map_or_else(String::new, |day| day.to_string())
+        self.filter
+            .to
+            .map_or_else(String::new, |day| day.to_string())
     }
 
     fn is_narrowed(&self) -> bool {
@@ -137,7 +141,9 @@ impl Line {
 fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Changed> {
     let keys = |value: Option<&Value>| -> BTreeSet<String> {
         let object = value.and_then(Value::as_object);
-        object.map(|object| object.keys().cloned().collect()).unwrap_or_default()
+        object
+            .map(|object| object.keys().cloned().collect())
+            .unwrap_or_default()
     };
     let all: BTreeSet<String> = keys(before).union(&keys(after)).cloned().collect();
     let of = |side: Option<&Value>, key: &str| side.and_then(|value| value.get(key)).and_then(told);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, RawForm, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
@@ -62,6 +62,12 @@ struct Inviting {
     pending: Vec<Invitation>,
     /// Just now: its link is shown this once.
     fresh: Option<Invitation>,
+}
+
+impl Inviting {
+    fn is_chosen(&self, number: &Number) -> bool {
+        self.chosen.contains(&number.id.to_string())
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -188,7 +194,7 @@ pub async fn invite(
     let shown = inviting(&mut tx, &admin).await?;
     let (status, shown) = match answer {
         Ok(invitation) => (
-            axum::http::StatusCode::OK,
+            StatusCode::OK,
             Inviting {
                 fresh: Some(invitation),
                 ..shown
@@ -255,7 +261,11 @@ pub async fn change_role(
             tx.commit().await?;
             // Whoever gave away their own role is no admin any more.
             let is_still = user_id != admin.user() || role == Role::Admin;
-            let section = if is_still { "admin/members" } else { "settings" };
+            let section = if is_still {
+                "admin/members"
+            } else {
+                "settings"
+            };
             Ok(Notice::RoleChanged.at(&format!("/w/{}/{section}", admin.slug)))
         }
         Err(error) => refuse(&app, &admin, error).await,
