@@ -1,13 +1,18 @@
 //! Who asks: a session, from the bearer token or the browser's cookie; and in a workspace a `Member` or an `Admin`.
 
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts, RawPathParams};
+use axum::extract::{
+    ConnectInfo, FromRef, FromRequestParts, OptionalFromRequestParts, RawPathParams,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::AppendHeaders;
 use axum_extra::extract::CookieJar;
 
+use super::guard;
 use super::problem::Problem;
 use crate::app::App;
 use crate::config::Config;
@@ -117,6 +122,24 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let member = Member::from_request_parts(parts, state).await?;
         Ok(Admin::try_from(member)?)
+    }
+}
+
+/// Where a request comes from, seen through the proxies that we trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address(pub IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for Address
+where
+    App: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
+        let config = App::from_ref(state).config;
+        Ok(Self(guard::client_address(&parts.headers, peer, &config)))
     }
 }
 
