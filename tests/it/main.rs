@@ -21,5 +21,6 @@ mod live;
 mod mail;
 mod main_job;
 mod receive;
+mod safety;
 mod send;
 mod twilio;
