@@ -22,5 +22,6 @@ mod live;
 mod mail;
 mod main_job;
 mod receive;
+mod safety;
 mod send;
 mod twilio;
