@@ -105,7 +105,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub sender: Sender,
     stopping: CancellationToken,
-    http: JoinHandle<std::io::Result<()>>,
+    http: JoinHandle<()>,
     sending: Option<JoinHandle<()>>,
     background: JoinSet<()>,
 }
@@ -132,15 +132,13 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
         hub,
         stopping: stopping.clone(),
     };
-    let service = web::router(doors).into_make_service_with_connect_info::<SocketAddr>();
-    let serve =
-        axum::serve(listener, service).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let http = web::listen::serve(listener, web::router(doors), stopping.clone());
     Ok(Server {
         sender: Sender::new(app.clone(), directory),
         app,
         address,
         stopping,
-        http: tokio::spawn(serve.into_future()),
+        http: tokio::spawn(http),
         sending: None,
         background,
     })

@@ -2,7 +2,6 @@
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
-use axum::handler::Handler;
 use axum::middleware;
 use axum::routing::{any, get};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -21,6 +20,7 @@ pub mod assets;
 pub mod auth;
 pub mod guard;
 pub mod json;
+pub mod listen;
 pub mod live;
 pub mod ops;
 pub mod pages;
@@ -71,9 +71,14 @@ pub fn router(doors: Doors) -> Router {
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
-        .fallback(problem::nothing_here.layer(middleware::from_fn(pages::dress)))
+        .fallback(problem::nothing_here)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::map_response(problem::say))
+        .layer(middleware::from_fn(guard::in_time))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        // Outside of all that refuses, inside of what compresses.
+        .layer(middleware::from_fn(pages::dress))
         .layer(
             CompressionLayer::new().compress_when(
                 DefaultPredicate::new().and(NotForContentType::const_new("text/xml")),
@@ -83,7 +88,6 @@ pub fn router(doors: Doors) -> Router {
             doors.clone(),
             guard::headers,
         ))
-        .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(middleware::from_fn(ops::trace))
         .with_state(doors)
 }

@@ -65,24 +65,7 @@ pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitati
     let token = random_token();
     let mut tx = app.db.workspace(admin.seat()).await?;
     refuse_a_member(&mut tx, &email).await?;
-    let mut invitation = sqlx::query_as!(
-        Invitation,
-        r#"insert into invitations (email, role, number_ids, token_hash, invited_by, expires_at)
-           values ($1, $2, $3, $4, current_user_id(), now() + make_interval(secs => $5))
-           on conflict (workspace_id, email) do update
-              set role = excluded.role, number_ids = excluded.number_ids, token_hash = excluded.token_hash,
-                  invited_by = excluded.invited_by, expires_at = excluded.expires_at, created_at = now()
-           returning id as "id: _", email, role as "role: _", null::text as url,
-                     (select name from users where id = current_user_id()) as invited_by_name, expires_at, created_at"#,
-        email,
-        invite.role as _,
-        &invite.number_ids as _,
-        fingerprint(&token),
-        LIVES.as_secs_f64(),
-    )
-    .fetch_one(tx.conn())
-    .await
-    .on_constraint("invitations_once", || Error::field("email", "try again"))?;
+    let mut invitation = keep(&mut tx, &email, &invite, &token).await?;
     let deed = Deed {
         subject: &email,
         subject_id: Some(invitation.id.0),
@@ -95,6 +78,35 @@ pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitati
     app.mail.send(letter(admin, &email, &url));
     invitation.url = Some(url);
     Ok(invitation)
+}
+
+/// Stores the invitation, in place of an earlier one for the same address.
+async fn keep(
+    tx: &mut WorkspaceTx,
+    email: &str,
+    invite: &Invite,
+    token: &str,
+) -> Result<Invitation> {
+    sqlx::query!("delete from invitations where email = $1", email)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query_as!(
+        Invitation,
+        r#"insert into invitations (email, role, number_ids, token_hash, invited_by, expires_at)
+           values ($1, $2, $3, $4, current_user_id(), now() + make_interval(secs => $5))
+           returning id as "id: _", email, role as "role: _", null::text as url,
+                     (select name from users where id = current_user_id()) as invited_by_name, expires_at, created_at"#,
+        email,
+        invite.role as _,
+        &invite.number_ids as _,
+        fingerprint(token),
+        LIVES.as_secs_f64(),
+    )
+    .fetch_one(tx.conn())
+    .await
+    .on_constraint("invitations_once", || {
+        Error::field("email", "somebody invited this person a moment ago: see the list")
+    })
 }
 
 fn letter(admin: &Admin, to: &str, url: &str) -> Mail {

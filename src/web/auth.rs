@@ -1,5 +1,6 @@
 //! Who asks: a session, from the bearer token or the browser's cookie; and in a workspace a `Member` or an `Admin`.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::AppendHeaders;
 use axum_extra::extract::CookieJar;
 
+use super::guard;
 use super::problem::Problem;
 use crate::app::App;
 use crate::config::Config;
@@ -87,25 +89,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller
 where
     App: FromRef<S>,
 {
-    type Rejection = std::convert::Infallible;
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let device = parts.headers.get(header::USER_AGENT);
         Ok(Self {
-            address: address(parts),
-            device: parts
-                .headers
-                .get(header::USER_AGENT)
-                .and_then(|agent| agent.to_str().ok())
-                .map(str::to_owned),
+            address: address(parts, &App::from_ref(state).config),
+            device: device.and_then(|agent| Some(agent.to_str().ok()?.to_owned())),
         })
     }
 }
 
-fn address(parts: &Parts) -> IpAddr {
-    parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
+/// Where a request comes from, seen through the proxies that we trust.
+fn address(parts: &Parts, config: &Config) -> IpAddr {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
+    guard::client_address(&parts.headers, peer, config)
 }
 
 /// The membership middleware: `{workspace_id}` or `{slug}` of the path, with the session, is a `Member` or the end.
@@ -134,7 +133,7 @@ where
         };
         let place = place.unwrap_or(Place::Slug("")); // no workspace has this slug
         let member = members::admit(&app.db, session, place).await?;
-        Ok(member.at(address(parts)))
+        Ok(member.at(address(parts, &app.config)))
     }
 }
 

@@ -1,14 +1,26 @@
-//! What every request and answer goes through: same-origin, and the headers that keep a browser safe.
+//! What every request and answer goes through: same-origin, time limits, and the headers that keep a browser safe.
 
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use tower_http::timeout::TimeoutBody;
 
 use super::auth::{ACCESS_COOKIE, REFRESH_COOKIE};
 use super::problem::Problem;
 use super::{Doors, assets};
 use crate::config::Config;
+
+/// The longest that nothing of a body may come, and the longest for all of a request: slow phones send pictures.
+const LONGEST_SILENCE: Duration = Duration::from_secs(10);
+const SLOWEST_ANSWER: Duration = Duration::from_secs(60);
 
 /// An unsafe request that a browser sends with our cookies must come from our own pages; and none may come from a page
 /// of somebody else, with cookies or without (nobody is signed in to a stranger's account by a link).
@@ -61,6 +73,79 @@ fn carries_our_cookie(headers: &HeaderMap) -> bool {
         .any(|(name, _)| name == ACCESS_COOKIE || name == REFRESH_COOKIE)
 }
 
+/// A request has to arrive and to be answered in time, whoever is slow: what waits for ever costs us, not them.
+pub async fn in_time(request: Request, next: Next) -> Response {
+    let silent = Arc::new(AtomicBool::new(false));
+    let noted = Arc::clone(&silent);
+    let request = request.map(|body| {
+        let body = TimeoutBody::new(LONGEST_SILENCE, body);
+        Body::new(body.map_err(move |error| {
+            noted.store(true, Ordering::Relaxed);
+            error
+        }))
+    });
+    let answer = tokio::time::timeout(SLOWEST_ANSWER, next.run(request)).await;
+    // Doors take a body that stopped coming for a wrong one.
+    if silent.load(Ordering::Relaxed) {
+        let detail = "the rest of the request did not come: send it again";
+        return Problem::new(StatusCode::REQUEST_TIMEOUT, "timed_out", detail).into_response();
+    }
+    answer.unwrap_or_else(|_| {
+        tracing::error!("a request took too long and was given up");
+        let detail = "this took too long and was given up: try again shortly";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", detail).into_response()
+    })
+}
+
+/// Who calls: the peer, or whom the proxies in front of us name. Anybody may send the header, so it counts only as far as it
+/// was written by proxies that we trust, from the right.
+pub fn client_address(headers: &HeaderMap, peer: IpAddr, config: &Config) -> IpAddr {
+    let trusted = |address: &IpAddr| {
+        let mut nets = config.trusted_proxies.iter();
+        nets.any(|net| net.contains(address))
+    };
+    let peer = peer.to_canonical();
+    let mut caller = peer;
+    for hop in hops(headers) {
+        if !trusted(&caller) {
+            break;
+        }
+        let Some(address) = hop else {
+            return peer; // who writes rubbish is nobody to believe
+        };
+        caller = address;
+    }
+    caller
+}
+
+/// What `X-Forwarded-For` lists, the nearest first.
+fn hops(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
+    headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .rev()
+        .flat_map(|value| value.to_str().unwrap_or_default().rsplit(','))
+        .map(|text| address(text.trim()))
+}
+
+/// `192.0.2.7`, `192.0.2.7:5000`, `2001:db8::7`, `[2001:db8::7]`, `[2001:db8::7]:5000`.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    let bare = bare.unwrap_or(text).parse().ok();
+    let address = bare.or_else(|| {
+        text.parse()
+            .map(|with_port: SocketAddr| with_port.ip())
+            .ok()
+    });
+    address.map(|address: IpAddr| address.to_canonical())
+}
+
+/// Nothing here needs them, so nothing that gets in here may ask for them.
+const NO_DEVICES: &str =
+    "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
+
 pub async fn headers(State(doors): State<Doors>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -74,6 +159,8 @@ pub async fn headers(State(doors): State<Doors>, request: Request, next: Next) -
     set("referrer-policy", "same-origin");
     set("x-frame-options", "DENY");
     set("cross-origin-opener-policy", "same-origin");
+    set("cross-origin-resource-policy", "same-origin");
+    set("permissions-policy", NO_DEVICES);
     // Assets say otherwise for themselves.
     set("cache-control", "no-store");
     if doors.app.config.is_https() {
@@ -84,3 +171,6 @@ pub async fn headers(State(doors): State<Doors>, request: Request, next: Next) -
     }
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,6 +127,28 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Extractors refuse in plain text: that becomes a problem like any other.
+pub async fn say(answer: Response) -> Response {
+    let kind = answer.headers().get(header::CONTENT_TYPE);
+    let is_plain = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !answer.status().is_client_error() || !is_plain {
+        return answer;
+    }
+    let (code, detail) = match answer.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ("payload_too_large", "this is more than is taken here"),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => (
+            "unsupported_media_type",
+            "this is not of the kind that is taken here: see /api/docs",
+        ),
+        StatusCode::UNPROCESSABLE_ENTITY => (
+            "validation_failed",
+            "a field is missing or cannot be read: see /api/docs",
+        ),
+        _ => ("malformed", "this cannot be read: see /api/docs"),
+    };
+    Problem::new(answer.status(), code, detail).into_response()
+}
+
 pub async fn nothing_here(method: Method, uri: Uri) -> Response {
     let detail = format!("there is nothing at {method} {}: see /api/docs", uri.path());
     Problem::new(StatusCode::NOT_FOUND, "not_found", detail).into_response()

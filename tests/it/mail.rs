@@ -1,5 +1,7 @@
 //! Mails: delivered, tried again, given up, and never in anybody's way.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use messagehub::mail::Mail;
@@ -14,6 +16,19 @@ fn to(address: &str) -> Mail {
         text:
             "Grüße!\n\n.\nHier geht es hinein:\nhttps://inbox.example.com/invitations/abc=é?x=1\n"
                 .into(),
+    }
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -143,4 +158,25 @@ async fn without_a_relay_nothing_is_connected_to() {
     hub.server.app.mail.send(to("sam@harbor.test"));
     hub.post.mail_to("sam@harbor.test").await;
     assert_eq!(hub.post.connections(), 1, "with one, it is");
+}
+
+#[tokio::test]
+async fn a_failure_is_logged_once_and_names_neither_the_person_nor_what_they_were_written() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(move || writer.clone());
+    let _here = tracing::subscriber::set_default(subscriber.finish());
+    let hub = Hub::start().await;
+    hub.post.refuses(550);
+    hub.server.app.mail.send(to("sam@harbor.test"));
+    hub.server.app.mail.all_gone().await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let failures = log.lines().filter(|line| line.contains("ERROR"));
+    assert_eq!(failures.count(), 1, "{log}");
+    assert!(log.contains("harbor.test") && log.contains("550"), "{log}");
+    for hidden in ["sam@", "Zo", "https://inbox.example.com"] {
+        assert!(!log.contains(hidden), "{log}");
+    }
 }

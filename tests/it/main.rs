@@ -7,6 +7,7 @@
 
 mod emulator;
 mod hub;
+mod matrix;
 mod process;
 
 mod accounts;
@@ -21,5 +22,6 @@ mod live;
 mod mail;
 mod main_job;
 mod receive;
+mod safety;
 mod send;
 mod twilio;

@@ -16,6 +16,7 @@ pub enum Who {
     Admin,
 }
 
+#[derive(Clone)]
 pub struct Route {
     pub method: Method,
     pub path: String,
@@ -48,39 +49,77 @@ fn known(route: &str) -> (Who, Value) {
     use Who::*;
     let nothing = Value::Null;
     match route {
-        "POST /api/auth/signup" => (Anyone, json!({"workspace_name": "", "name": "", "email": "", "password": ""})),
-        "POST /api/auth/login" => (Anyone, json!({"email": "who@harbor.test", "password": PASSWORD})),
+        "POST /api/auth/signup" => (
+            Anyone,
+            json!({"workspace_name": "", "name": "", "email": "", "password": ""}),
+        ),
+        "POST /api/auth/login" => (
+            Anyone,
+            json!({"email": "who@harbor.test", "password": PASSWORD}),
+        ),
         "POST /api/auth/refresh" => (Anyone, json!({"refresh_token": "made up"})),
         "POST /api/auth/verify-email" => (Anyone, json!({"token": "made up"})),
         "POST /api/auth/forgot-password" => (Anyone, json!({"email": "who@harbor.test"})),
-        "POST /api/auth/reset-password" => (Anyone, json!({"token": "made up", "password": PASSWORD})),
+        "POST /api/auth/reset-password" => {
+            (Anyone, json!({"token": "made up", "password": PASSWORD}))
+        }
         "GET /api/invitations/{token}" => (Anyone, nothing),
-        "POST /api/invitations/{token}/accept" => (Anyone, json!({"name": "Eve", "password": PASSWORD})),
+        "POST /api/invitations/{token}/accept" => {
+            (Anyone, json!({"name": "Eve", "password": PASSWORD}))
+        }
 
-        "GET /api/auth/me" | "GET /api/auth/sessions" | "GET /api/auth/two-factor" => (SignedIn, nothing),
+        "GET /api/auth/me" | "GET /api/auth/sessions" | "GET /api/auth/two-factor" => {
+            (SignedIn, nothing)
+        }
         "PATCH /api/auth/me" => (SignedIn, json!({"name": "Jo Park"})),
-        "PUT /api/auth/password" => (SignedIn, json!({"current_password": "not this one", "new_password": PASSWORD})),
+        "PUT /api/auth/password" => (
+            SignedIn,
+            json!({"current_password": "not this one", "new_password": PASSWORD}),
+        ),
         "POST /api/auth/two-factor" => (SignedIn, json!({})),
         "POST /api/auth/two-factor/confirm" => (SignedIn, json!({"code": "000000"})),
         "DELETE /api/auth/two-factor" => (SignedIn, json!({"password": "not this one"})),
         "GET /api/workspaces" => (SignedIn, nothing),
         "POST /api/workspaces" => (SignedIn, json!({"name": ""})),
         // These end what the test goes on with: asked last, and only by nobody and for others.
-        "POST /api/auth/logout" | "DELETE /api/auth/sessions" | "DELETE /api/auth/sessions/{session_id}" => (SignedIn, nothing),
+        "POST /api/auth/logout"
+        | "DELETE /api/auth/sessions"
+        | "DELETE /api/auth/sessions/{session_id}" => (SignedIn, nothing),
 
-        "GET ~" | "GET ~/members" | "GET ~/settings" | "GET ~/numbers" | "GET ~/contacts" | "GET ~/conversations" | "GET ~/messages" => (Member, nothing),
+        "GET ~"
+        | "GET ~/members"
+        | "GET ~/settings"
+        | "GET ~/numbers"
+        | "GET ~/contacts"
+        | "GET ~/conversations"
+        | "GET ~/messages" => (Member, nothing),
         "PATCH ~/settings" => (Member, json!({"signature": ""})),
-        "POST ~/contacts" => (Member, json!({"phone_number": "+14155550111", "name": "Tom"})),
+        "POST ~/contacts" => (
+            Member,
+            json!({"phone_number": "+14155550111", "name": "Tom"}),
+        ),
 
-        "GET ~/contacts/{contact_id}" | "GET ~/conversations/{conversation_id}" | "GET ~/conversations/{conversation_id}/messages"
-        | "GET ~/messages/{message_id}" | "GET ~/media/{media_id}" => (WithNumber, nothing),
+        "GET ~/contacts/{contact_id}"
+        | "GET ~/conversations/{conversation_id}"
+        | "GET ~/conversations/{conversation_id}/messages"
+        | "GET ~/messages/{message_id}"
+        | "GET ~/media/{media_id}" => (WithNumber, nothing),
         "PATCH ~/contacts/{contact_id}" => (WithNumber, json!({"notes": "Mine now"})),
         "PATCH ~/conversations/{conversation_id}" => (WithNumber, json!({"status": "done"})),
         "POST ~/conversations/{conversation_id}/read" => (WithNumber, json!({})),
-        "POST ~/messages" => (WithNumber, json!({"conversation_id": "{conversation_id}", "content": "Mine now"})),
-        "POST ~/media/{media_id}/link" | "POST ~/messages/{message_id}/cancel" => (WithNumber, json!({})),
+        "POST ~/messages" => (
+            WithNumber,
+            json!({"conversation_id": "{conversation_id}", "content": "Mine now"}),
+        ),
+        "POST ~/media/{media_id}/link" | "POST ~/messages/{message_id}/cancel" => {
+            (WithNumber, json!({}))
+        }
 
-        "GET ~/integrations" | "GET ~/numbers/{number_id}/members" | "GET ~/invitations" | "GET ~/credits" | "GET ~/audit" => (Admin, nothing),
+        "GET ~/integrations"
+        | "GET ~/numbers/{number_id}/members"
+        | "GET ~/invitations"
+        | "GET ~/credits"
+        | "GET ~/audit" => (Admin, nothing),
         // Of somebody else's: one's own every member may see.
         "GET ~/credits/{user_id}" | "GET ~/credits/{user_id}/ledger" => (Admin, nothing),
         "PATCH ~" => (Admin, json!({"name": "Harbor Dental"})),
@@ -91,7 +130,8 @@ fn known(route: &str) -> (Who, Value) {
         "POST ~/integrations" => (Admin, json!({"provider": "sandbox", "credentials": {}})),
         "POST ~/integrations/{integration_id}/test" => (Admin, json!({})),
         "PATCH ~/numbers/{number_id}" => (Admin, json!({"friendly_name": "Mine now"})),
-        "PUT ~/numbers/{number_id}/members/{user_id}" | "DELETE ~/numbers/{number_id}/members/{user_id}" => (Admin, nothing),
+        "PUT ~/numbers/{number_id}/members/{user_id}"
+        | "DELETE ~/numbers/{number_id}/members/{user_id}" => (Admin, nothing),
         "PATCH ~/credits/{user_id}" => (Admin, json!({"delta": 5, "reason": "Mine now"})),
         _ => panic!("{route} is new: say here who may use it, and what it is asked with"),
     }
@@ -121,11 +161,19 @@ impl Route {
 
     pub async fn asked_by(&self, person: &Person, ids: &Ids) -> Answer {
         let path = fill(&self.path, ids);
-        assert!(!path.contains('{'), "a new kind of id: give the test one for {}", self.path);
+        assert!(
+            !path.contains('{'),
+            "a new kind of id: give the test one for {}",
+            self.path
+        );
         let request = person.request(self.method.clone(), &path);
         let body: Value = serde_json::from_str(&fill(&self.body.to_string(), ids)).unwrap();
         person
-            .ask(if body.is_null() { request } else { request.json(&body) })
+            .ask(if body.is_null() {
+                request
+            } else {
+                request.json(&body)
+            })
             .await
     }
 }
@@ -159,10 +207,17 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
     workspace.assigns(FRONT_DESK, &sam).await;
     let invitation = workspace
         .admin
-        .post(&workspace.path("/members"), json!({"email": "priya@harbor.test", "role": "agent"}))
+        .post(
+            &workspace.path("/members"),
+            json!({"email": "priya@harbor.test", "role": "agent"}),
+        )
         .await
         .is(201);
-    let integration = workspace.admin.get(&workspace.path("/integrations")).await.is(200);
+    let integration = workspace
+        .admin
+        .get(&workspace.path("/integrations"))
+        .await
+        .is(200);
     let ids = vec![
         ("workspace_id", workspace.id.clone()),
         ("integration_id", text(&integration["data"][0]["id"])),
@@ -197,7 +252,9 @@ pub async fn everything_of(hub: &Hub, workspace: &str) -> Vec<(String, i64)> {
     .unwrap();
     let mut sums = Vec::new();
     for table in tables {
-        let sql = format!("select coalesce(sum(hashtextextended(t::text, 0) % 1000000007), 0)::bigint from {table} t where workspace_id = $1::uuid");
+        let sql = format!(
+            "select coalesce(sum(hashtextextended(t::text, 0) % 1000000007), 0)::bigint from {table} t where workspace_id = $1::uuid"
+        );
         let sum = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
             .bind(workspace)
             .fetch_one(&hub.raw)

@@ -32,6 +32,13 @@ impl Place {
 pub struct Process {
     child: Child,
     pub address: String,
+    log: Option<PathBuf>,
+}
+
+/// A port that was free a moment ago, for BASE_URL has to name it.
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
 }
 
 fn command(data: &Path, settings: &[(&str, &str)]) -> Command {
@@ -73,20 +80,31 @@ pub fn run(data: &Path, arguments: &[&str], settings: &[(&str, &str)], stdin: &s
 impl Process {
     /// Returns when the server listens.
     pub fn start(data: &Path, settings: &[(&str, &str)]) -> Self {
-        // A port that was free a moment ago, for BASE_URL has to name it.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        Self::start_at(&format!("127.0.0.1:{port}"), data, settings)
+        Self::start_at(&free_address(), data, settings)
+    }
+
+    /// One whose log can be read.
+    pub fn start_logging(data: &Path, settings: &[(&str, &str)]) -> Self {
+        let file = data.with_extension("log");
+        let log = std::fs::File::create(&file).unwrap();
+        let mut process = Self::start_with(&free_address(), data, settings, log.into());
+        process.log = Some(file);
+        process
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log.as_ref().unwrap()).unwrap()
     }
 
     pub fn start_at(address: &str, data: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::start_with(address, data, settings, Stdio::inherit())
+    }
+
+    fn start_with(address: &str, data: &Path, settings: &[(&str, &str)], log: Stdio) -> Self {
         let mut child = command(data, settings)
             .env("BIND_ADDR", address)
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -100,6 +118,7 @@ impl Process {
         Self {
             child,
             address: address.into(),
+            log: None,
         }
     }
 

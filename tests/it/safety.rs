@@ -1,0 +1,6 @@
+//! What keeps browsers and the server safe from those who mean harm, and secrets out of sight.
+
+mod inside;
+mod limits;
+mod origins;
+mod pages;

@@ -1,0 +1,195 @@
+//! What is too large, too slow or too much.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::origins::cookies;
+use crate::hub::{Hub, Person};
+
+/// A connection that says `text` and nothing more; what it hears until it is closed, and when that is.
+async fn says(hub: &Hub, text: &[u8]) -> (String, Duration) {
+    let began = Instant::now();
+    let mut stream = TcpStream::connect(hub.server.address).await.unwrap();
+    // Whoever is refused in the middle of what they say may be cut off there.
+    let _ = stream.write_all(text).await;
+    let mut heard = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(40), stream.read_to_end(&mut heard));
+    let _ = closed.await.expect("the connection is closed in time");
+    (
+        String::from_utf8_lossy(&heard).into_owned(),
+        began.elapsed(),
+    )
+}
+
+async fn lives(hub: &Hub) {
+    assert_eq!(Person::nobody(hub).get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_over_256_kilobytes_is_refused_at_every_door() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let large = "x".repeat(257 * 1024);
+    let content = json!({"to": "+14155550192", "content": large});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), content)
+        .await
+        .refused(413, "payload_too_large");
+
+    let cookies = cookies(&hub, &harbor.admin.email).await;
+    let nobody = Person::nobody(&hub);
+    let form = |path: String, accept: &'static str, name: String| {
+        let request = nobody.request(Method::POST, &path).form(&[("name", name)]);
+        let request = request.header("cookie", &cookies).header("accept", accept);
+        nobody.ask(request.header("sec-fetch-site", "same-origin"))
+    };
+    let integrations = format!("/w/{}/admin/integrations", harbor.slug);
+    let login = || "/login".to_owned();
+    form(login(), "*/*", large.clone())
+        .await
+        .refused(413, "payload_too_large");
+    form(integrations, "*/*", large.clone())
+        .await
+        .refused(413, "payload_too_large");
+    let page = form(login(), "text/html", large.clone()).await;
+    assert_eq!(page.status, 413);
+    assert!(page.body.contains("That did not work"), "{}", page.body);
+    // What a form lacks is a problem too.
+    form(login(), "*/*", "short".into())
+        .await
+        .refused(422, "validation_failed");
+
+    for path in ["/twilio/webhook", "/twilio/status"] {
+        let request = nobody.request(Method::POST, path).form(&[("Body", &large)]);
+        nobody.ask(request).await.refused(413, "payload_too_large");
+    }
+    lives(&hub).await;
+}
+
+#[tokio::test]
+async fn a_body_of_no_declared_length_is_measured_all_the_same() {
+    let hub = Hub::start().await;
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let head = "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let (answer, took) = says(&hub, format!("{head}{}", chunk.repeat(8)).as_bytes()).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"),
+        "{answer}"
+    );
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused_and_the_server_lives() {
+    let hub = Hub::start().await;
+    let head = |headers: &str| {
+        format!("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n")
+    };
+    let (fine, _) = says(
+        &hub,
+        head(&format!("cookie: {}\r\n", "x".repeat(30_000))).as_bytes(),
+    )
+    .await;
+    assert!(fine.starts_with("HTTP/1.1 200"), "{fine}");
+    for headers in [
+        format!("x-large: {}\r\n", "x".repeat(70_000)),
+        format!("x-large: {}\r\n", "x".repeat(1_000_000)),
+        "x-many: x\r\n".repeat(10_000),
+        "x-many: x\r\n".repeat(200),
+    ] {
+        let (refused, took) = says(&hub, head(&headers).as_bytes()).await;
+        // A refusal may be lost where the other side still speaks and finds the door shut.
+        assert!(
+            refused.is_empty() || refused.starts_with("HTTP/1.1 431"),
+            "{refused}"
+        );
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    }
+    let (refused, _) = says(&hub, head(&"x-many: x\r\n".repeat(200)).as_bytes()).await;
+    assert!(refused.starts_with("HTTP/1.1 431"), "{refused}");
+    lives(&hub).await;
+}
+
+#[tokio::test]
+async fn who_stops_in_the_middle_is_cut_off() {
+    let hub = Hub::start().await;
+    let post = |path: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
+        )
+    };
+    let form = post("/login").replace("application/json", "application/x-www-form-urlencoded");
+    let silent = "GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow: ";
+    let (json, form, webhook) = (post("/api/auth/login"), form, post("/twilio/webhook"));
+    let ((json, took), (form, _), (webhook, _), (head, head_took), (idle, _), ()) = tokio::join!(
+        says(&hub, json.as_bytes()),
+        says(&hub, form.as_bytes()),
+        says(&hub, webhook.as_bytes()),
+        says(&hub, silent.as_bytes()),
+        says(&hub, b""),
+        lives(&hub),
+    );
+    for answer in [json, form, webhook] {
+        assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+        assert!(
+            answer.contains("application/problem+json") && answer.contains("timed_out"),
+            "{answer}"
+        );
+    }
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert_eq!(
+        (head.as_str(), idle.as_str()),
+        ("", ""),
+        "who has not asked gets no answer"
+    );
+    assert!(head_took < Duration::from_secs(30), "{head_took:?}");
+    lives(&hub).await;
+}
+
+#[tokio::test]
+async fn many_who_say_nothing_keep_nobody_else_out() {
+    let hub = Hub::start().await;
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(hub.server.address).await.unwrap();
+        stream
+            .write_all(b"GET /healthz HTTP/1.1\r\nhost")
+            .await
+            .unwrap();
+        silent.push(stream);
+    }
+    let began = Instant::now();
+    lives(&hub).await;
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn connections_without_a_request_keep_no_server_from_stopping() {
+    let hub = Hub::start().await;
+    let mut idle = Vec::new();
+    for n in 0..20 {
+        let mut stream = TcpStream::connect(hub.server.address).await.unwrap();
+        if n % 2 == 0 {
+            let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+        }
+        idle.push(stream);
+    }
+    let began = Instant::now();
+    hub.server.stop().await;
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        began.elapsed()
+    );
+}

@@ -1,0 +1,144 @@
+//! Requests that a stranger's page makes with our people's cookies.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::hub::{Hub, Workspace};
+
+/// The browser's cookies of whoever signs in.
+pub async fn cookies(hub: &Hub, email: &str) -> String {
+    let login = json!({"email": email, "password": crate::hub::PASSWORD});
+    let nobody = crate::hub::Person::nobody(hub);
+    let answer = nobody.post("/api/auth/login", login).await;
+    let set = answer.headers.get_all("set-cookie").iter();
+    set.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// Every unsafe way in for a browser: JSON, forms, signing out.
+fn doors(harbor: &Workspace<'_>) -> Vec<(Method, String)> {
+    let page = |path: &str| format!("/w/{}{path}", harbor.slug);
+    let some = "01890000-0000-7000-8000-000000000000";
+    vec![
+        (Method::PATCH, harbor.path("")),
+        (Method::POST, harbor.path("/messages")),
+        (
+            Method::PUT,
+            harbor.path(&format!("/numbers/{some}/members/{some}")),
+        ),
+        (
+            Method::DELETE,
+            harbor.path(&format!("/numbers/{some}/members/{some}")),
+        ),
+        (Method::POST, "/api/workspaces".into()),
+        (Method::POST, "/api/auth/logout".into()),
+        (Method::POST, "/logout".into()),
+        (Method::POST, page(&format!("/inbox/{some}/messages"))),
+        (Method::POST, page("/admin/integrations")),
+        (Method::POST, format!("/sandbox/{some}")),
+    ]
+}
+
+#[tokio::test]
+async fn no_unsafe_request_by_cookie_is_taken_from_another_site() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let cookies = cookies(&hub, &harbor.admin.email).await;
+    let nobody = crate::hub::Person::nobody(&hub);
+    let ask = |method: &Method, path: &str, name: &'static str, value: &str| {
+        let request = nobody
+            .request(method.clone(), path)
+            .header("cookie", &cookies);
+        nobody.ask(request.header(name, value).header("content-length", "0"))
+    };
+    let foreign = [
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("origin", "http://127.0.0.1"),
+        ("origin", "http://127.0.0.1.evil.example"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("sec-fetch-site", "rubbish"),
+        ("x-neither", "as a very old browser or a program would"),
+    ];
+    for (method, path) in doors(&harbor) {
+        for (name, value) in foreign {
+            let answer = ask(&method, &path, name, value).await;
+            assert_eq!(answer.status, 403, "{method} {path} with {name}: {value}");
+            answer.refused(403, "cross_origin");
+        }
+    }
+    // From our own page the same requests get to their doors.
+    for (method, path) in doors(&harbor)
+        .into_iter()
+        .filter(|(_, path)| !path.ends_with("logout"))
+    {
+        for (name, value) in [
+            ("origin", hub.url("")),
+            ("sec-fetch-site", "same-origin".into()),
+        ] {
+            let answer = ask(&method, &path, name, &value).await;
+            assert_ne!(
+                answer.status, 403,
+                "{method} {path} with {name}: {value}: {}",
+                answer.body
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_signed_in_by_a_strangers_form_and_people_are_told_so_on_a_page() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let nobody = crate::hub::Person::nobody(&hub);
+    let form = [
+        ("email", harbor.admin.email.as_str()),
+        ("password", crate::hub::PASSWORD),
+    ];
+    let sign_in = |site: &'static str| {
+        let request = nobody.request(Method::POST, "/login").form(&form);
+        nobody.ask(
+            request
+                .header("sec-fetch-site", site)
+                .header("accept", "text/html"),
+        )
+    };
+    let answer = sign_in("cross-site").await;
+    assert_eq!(answer.status, 403);
+    assert!(!answer.headers.contains_key("set-cookie"));
+    assert!(
+        answer.body.contains("This is not yours to see"),
+        "{}",
+        answer.body
+    );
+    let answer = sign_in("same-origin").await;
+    assert!(answer.status == 303 && answer.headers.contains_key("set-cookie"));
+}
+
+#[tokio::test]
+async fn a_socket_by_cookie_is_opened_by_our_own_pages_only() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let cookies = cookies(&hub, &harbor.admin.email).await;
+    let nobody = crate::hub::Person::nobody(&hub);
+    let upgrade = |origin: String| {
+        let request = nobody
+            .request(Method::GET, "/ws")
+            .header("cookie", &cookies)
+            .header("origin", origin)
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        async move { request.send().await.unwrap() }
+    };
+    for origin in ["https://evil.example", "null", "http://127.0.0.1"] {
+        let answer = upgrade(origin.into()).await;
+        assert_eq!(answer.status(), 403, "{origin}");
+        let problem: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(problem["code"], "cross_origin");
+    }
+    assert_eq!(upgrade(hub.url("")).await.status(), 101);
+}
