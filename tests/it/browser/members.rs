@@ -1,7 +1,7 @@
 //! Somebody is invited, comes, and is trusted with more.
 
 use super::Browser;
-use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD};
+use crate::hub::{Hub, MAYA, PASSWORD};
 
 #[tokio::test]
 async fn who_is_invited_joins_and_becomes_an_admin() {
@@ -114,5 +114,4 @@ async fn without_scripts_one_invites_and_withdraws() {
     sam.opens(link.strip_prefix(&hub.url("")).unwrap()).await;
     sam.sees("This invitation is over").await;
     assert_eq!(hub.count("select count(*) from workspace_members").await, 1);
-    let _ = FRONT_DESK;
 }
