@@ -118,6 +118,7 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(numbers::assign, numbers::unassign))
         .routes(routes!(contacts::list, contacts::create))
         .routes(routes!(contacts::show, contacts::update))
+        .routes(routes!(contacts::consent, contacts::change_consent))
         .routes(routes!(conversations::list))
         .routes(routes!(conversations::show, conversations::update))
         .routes(routes!(conversations::read))
