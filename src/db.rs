@@ -1,6 +1,7 @@
 //! The only ways to the database. A person's work goes through a `WorkspaceTx`, where row-level security shows what that
 //! person may see of one workspace and nothing else; work that has no person goes through a `SystemTx`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
@@ -25,6 +26,8 @@ pub struct Db {
 pub struct Seat {
     pub workspace: WorkspaceId,
     pub user: UserId,
+    /// Where the person sits, for the audit log.
+    pub address: Option<IpAddr>,
 }
 
 impl Db {
@@ -43,11 +46,14 @@ impl Db {
 
     /// A transaction with the rights of `seat`. One round trip opens it.
     pub async fn workspace(&self, seat: Seat) -> Result<WorkspaceTx> {
-        // Two ids of our own types: nothing in the text comes from outside.
-        let begin = format!(
+        // Two ids and an address of our own types: nothing in the text comes from outside.
+        let mut begin = format!(
             "begin; set local app.workspace_id = '{}'; set local app.user_id = '{}'",
             seat.workspace, seat.user
         );
+        if let Some(address) = seat.address {
+            begin.push_str(&format!("; set local app.address = '{address}'"));
+        }
         Ok(WorkspaceTx {
             tx: self.people.begin_with(AssertSqlSafe(begin)).await?,
             seat,

@@ -1,14 +1,19 @@
 //! Nouns and verbs of the trade. What stands above may be used by what stands below, never the other way round:
-//! accounts ← workspaces ← members ← numbers, contacts ← conversations ← messages.
+//! audit ← accounts ← workspaces ← members ← invitations, credits, numbers, contacts ← settings ← conversations ← messages.
 
 pub mod accounts;
+pub mod audit;
 pub mod contacts;
 pub mod conversations;
+pub mod credits;
 pub mod demo;
 pub mod integrations;
+pub mod invitations;
+pub mod media;
 pub mod members;
 pub mod messages;
 pub mod numbers;
+pub mod settings;
 pub mod workspaces;
 
 /// An enum that is a word in the database, in JSON and in the pages alike.

@@ -1,5 +1,7 @@
 //! Everything the product refuses, in its own words. Knows no HTTP: `web/problem.rs` says what each becomes there.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -36,6 +38,22 @@ pub enum Error {
     IdempotencyKeyReused,
     #[error("sign-up is closed here: ask an admin for an invitation")]
     SignupsClosed,
+    #[error("that were many tries: wait {} and try again", in_words(*wait))]
+    TooMany { wait: Duration },
+    #[error("enter the code of your authenticator app, or one of your recovery codes")]
+    CodeRequired { ticket: String },
+    #[error("this code is wrong or was used already")]
+    WrongCode,
+    #[error(
+        "this workspace asks for a second factor: switch it on in your account, then come back"
+    )]
+    TwoFactorRequired,
+    #[error("you are out of credits: an admin can top them up")]
+    InsufficientCredits,
+    #[error("a workspace keeps at least one admin: make somebody else an admin first")]
+    LastAdmin,
+    #[error("it is too late: this text is on its way or was sent already")]
+    TooLate,
     #[error("the database failed")]
     Database(#[source] sqlx::Error),
     #[error("{0}")]
@@ -51,6 +69,15 @@ impl From<sqlx::Error> for Error {
             }
             _ => Self::Database(error),
         }
+    }
+}
+
+/// `wait` as people say it, never less than there is.
+fn in_words(wait: Duration) -> String {
+    match wait.as_secs_f64().ceil() {
+        seconds if seconds <= 1.0 => "a second".into(),
+        seconds if seconds < 120.0 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", (seconds / 60.0).ceil()),
     }
 }
 

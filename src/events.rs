@@ -47,6 +47,12 @@ pub enum Event {
     SessionEnded {
         session: SessionId,
     },
+    /// A balance changed; `low` when it has just fallen to where its owner is told.
+    CreditsChanged {
+        workspace: WorkspaceId,
+        user: UserId,
+        low: bool,
+    },
     /// Someone is writing. Passes through; stored nowhere.
     Typing {
         workspace: WorkspaceId,

@@ -50,4 +50,7 @@ ids! {
     ConversationId,
     MessageId,
     MediaId,
+    InvitationId,
+    EntryId,
+    AuditId,
 }

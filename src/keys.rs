@@ -8,12 +8,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{SessionId, UserId};
+use crate::ids::{MediaId, SessionId, UserId, WorkspaceId};
 
 /// Named master keys. The first one seals; all of them open, so that keys can be rotated.
 pub struct MasterKeys(Vec<(String, SecretBox<[u8; 32]>)>);
@@ -107,6 +107,11 @@ fn cipher(key: &SecretBox<[u8; 32]>) -> XChaCha20Poly1305 {
 
 pub const ACCESS_LIVES: Duration = Duration::from_secs(15 * 60);
 
+/// Time to find the phone and type six digits.
+const TICKET_LIVES: Duration = Duration::from_secs(10 * 60);
+
+const MEDIA_LINK_LIVES: Duration = Duration::from_secs(5 * 60);
+
 /// Makes and reads access tokens: JWTs that name a session. Whether that session still lives, the database knows.
 #[derive(Clone)]
 pub struct Tokens(Arc<(EncodingKey, DecodingKey)>);
@@ -116,6 +121,34 @@ struct Claims {
     sub: UserId,
     sid: SessionId,
     exp: i64,
+}
+
+/// Shares no field with `Claims` but the end: neither can stand for the other.
+#[derive(Serialize, Deserialize)]
+struct Ticket {
+    second_factor_of: UserId,
+    exp: i64,
+}
+
+/// Who asked for a link, and to what.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct MediaLink {
+    pub session: SessionId,
+    pub workspace: WorkspaceId,
+    pub media: MediaId,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MediaClaims {
+    link: MediaLink,
+    exp: i64,
+}
+
+fn rules() -> Validation {
+    Validation {
+        leeway: 0,
+        ..Validation::default()
+    }
 }
 
 impl Tokens {
@@ -137,13 +170,41 @@ impl Tokens {
             .expect("three plain fields serialize and sign")
     }
 
+    /// For whoever has shown the password and still owes the second factor.
+    pub fn ticket(&self, user: UserId) -> String {
+        let claims = Ticket {
+            second_factor_of: user,
+            exp: Utc::now().timestamp() + TICKET_LIVES.as_secs().cast_signed(),
+        };
+        jsonwebtoken::encode(&Header::default(), &claims, &self.0.0)
+            .expect("two plain fields serialize and sign")
+    }
+
+    pub fn read_ticket(&self, ticket: &str) -> Option<UserId> {
+        let ticket = jsonwebtoken::decode::<Ticket>(ticket, &self.0.1, &rules()).ok()?;
+        Some(ticket.claims.second_factor_of)
+    }
+
+    /// A token that opens one file for as long as everything that it names allows it, and for five minutes at the most.
+    pub fn media_link(&self, link: MediaLink) -> (String, DateTime<Utc>) {
+        let expires_at = Utc::now() + MEDIA_LINK_LIVES;
+        let claims = MediaClaims {
+            link,
+            exp: expires_at.timestamp(),
+        };
+        let token = jsonwebtoken::encode(&Header::default(), &claims, &self.0.0)
+            .expect("plain fields serialize and sign");
+        (token, expires_at)
+    }
+
+    pub fn read_media_link(&self, token: &str) -> Option<MediaLink> {
+        let token = jsonwebtoken::decode::<MediaClaims>(token, &self.0.1, &rules()).ok()?;
+        Some(token.claims.link)
+    }
+
     /// The session that `token` names, if we signed it and it has not expired.
     pub fn read(&self, token: &str) -> Option<SessionId> {
-        let rules = Validation {
-            leeway: 0,
-            ..Validation::default()
-        };
-        let token = jsonwebtoken::decode::<Claims>(token, &self.0.1, &rules).ok()?;
+        let token = jsonwebtoken::decode::<Claims>(token, &self.0.1, &rules()).ok()?;
         Some(token.claims.sid)
     }
 }

@@ -4,10 +4,10 @@
 
 // ── doors: they translate, they decide nothing ──
 pub mod web; //       every route; JSON, pages, the WebSocket, the providers' webhooks
-pub mod workers; //   what happens by itself: the sender
+pub mod workers; //   what happens by itself: the sender, notices, housekeeping
 
 // ── domain: nouns and verbs of the trade ──
-pub mod domain; //    accounts ← workspaces ← members ← numbers, contacts ← conversations ← messages
+pub mod domain; //    accounts ← workspaces ← members ← numbers, credits, contacts ← conversations ← messages
 
 pub mod app; //       the handles that doors, workers and outward verbs hold
 
@@ -123,6 +123,8 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     background.spawn(directory.clone().keep_fresh());
     background.spawn(hub.clone().run());
     background.spawn(app.mail.clone().run(stopping.clone()));
+    background.spawn(workers::notices::run(app.clone()));
+    background.spawn(workers::housekeeping::run(app.clone()));
     let doors = Doors {
         app: app.clone(),
         directory: directory.clone(),

@@ -1,5 +1,8 @@
 //! Lists come in pages by key, never by offset: a page is one index scan wherever it lies.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
@@ -49,6 +52,19 @@ impl Span {
                 })
             })
             .transpose()
+    }
+}
+
+/// A filter that a form sends empty is not set.
+pub fn unless_empty<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: serde::Deserializer<'de>,
+{
+    let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
+    match text.trim() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(serde::de::Error::custom),
     }
 }
 

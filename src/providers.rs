@@ -5,6 +5,7 @@
 //! and an arm in [`Providers::open`].
 
 mod calls;
+mod media;
 mod numbers;
 mod outcome;
 pub mod sandbox;

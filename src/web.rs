@@ -51,6 +51,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/demo/{file}", get(assets::demo))
         .route("/favicon.ico", get(assets::favicon))
         .route("/favicon.svg", get(assets::favicon))
+        .route("/media/{token}", get(api::media::open))
         .route("/ws", get(socket::open))
         .layer(middleware::from_fn_with_state(
             doors.clone(),
@@ -95,8 +96,20 @@ pub fn router(doors: Doors) -> Router {
 fn api() -> OpenApiRouter<Doors> {
     use api::*;
     let workspace = OpenApiRouter::new()
-        .routes(routes!(workspaces::show, workspaces::update))
-        .routes(routes!(members::list))
+        .routes(routes!(
+            workspaces::show,
+            workspaces::update,
+            workspaces::remove
+        ))
+        .routes(routes!(members::list, invitations::create))
+        .routes(routes!(members::update, members::remove))
+        .routes(routes!(invitations::list))
+        .routes(routes!(invitations::withdraw))
+        .routes(routes!(settings::show, settings::update))
+        .routes(routes!(credits::list))
+        .routes(routes!(credits::show, credits::update))
+        .routes(routes!(credits::ledger))
+        .routes(routes!(audit::list))
         .routes(routes!(integrations::list, integrations::create))
         .routes(routes!(integrations::test))
         .routes(routes!(numbers::list))
@@ -110,13 +123,30 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(conversations::read))
         .routes(routes!(conversations::messages))
         .routes(routes!(messages::list, messages::create))
-        .routes(routes!(messages::show));
+        .routes(routes!(messages::show))
+        .routes(routes!(messages::cancel))
+        .routes(routes!(media::show))
+        .routes(routes!(media::link));
     OpenApiRouter::with_openapi(api::base())
         .routes(routes!(auth::signup))
         .routes(routes!(auth::login))
         .routes(routes!(auth::refresh))
         .routes(routes!(auth::logout))
-        .routes(routes!(auth::me))
+        .routes(routes!(auth::me, auth::rename))
+        .routes(routes!(auth::verify_email))
+        .routes(routes!(auth::forgot_password))
+        .routes(routes!(auth::reset_password))
+        .routes(routes!(auth::change_password))
+        .routes(routes!(auth::sessions, auth::end_sessions))
+        .routes(routes!(auth::end_session))
+        .routes(routes!(
+            auth::two_factor,
+            auth::begin_two_factor,
+            auth::disable_two_factor
+        ))
+        .routes(routes!(auth::confirm_two_factor))
+        .routes(routes!(invitations::show))
+        .routes(routes!(invitations::accept))
         .routes(routes!(workspaces::list, workspaces::create))
         .nest("/api/workspaces/{workspace_id}", workspace)
 }

@@ -1,3 +1,5 @@
 //! What happens by itself.
 
+pub mod housekeeping;
+pub mod notices;
 pub mod sender;

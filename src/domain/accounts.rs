@@ -1,34 +1,36 @@
 //! Users and their sign-ins.
-//!
-//! A sign-in is a row in `sessions`. The access token is a JWT that names it and lives 15 minutes; whoever presents one is
-//! asked whether the session still lives, so signing out takes effect at once. The refresh token changes at every use:
-//! one that was used before and comes again after the grace gives a thief away, and the session ends.
 
-use std::sync::LazyLock;
-use std::time::Duration;
+use std::net::IpAddr;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::config::Signups;
 use crate::db::{Db, SystemTx};
+use crate::domain::audit::{self, Action};
 use crate::domain::contacts::is_email;
 use crate::domain::members::Role;
 use crate::domain::workspaces::{self, Mine};
 use crate::error::{Check, Error, OnConstraint, Result};
-use crate::events::Event;
-use crate::ids::{SessionId, UserId, WorkspaceId};
-use crate::keys::ACCESS_LIVES;
+use crate::ids::{UserId, WorkspaceId};
 
-pub const SESSION_LIVES: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// Two tabs may refresh at the same moment with the same token: the second one is no thief.
-const REFRESH_GRACE: Duration = Duration::from_secs(30);
+mod letters;
+mod passwords;
+mod sessions;
+pub mod throttle;
+pub mod two_factor;
+
+use passwords::{NOBODYS_HASH, PASSWORD_RULE, Purpose, is_password};
+pub use passwords::{
+    ask_to_verify, change_password, forget_expired, forgot, new_password, reset, verify_email,
+};
+pub(in crate::domain) use passwords::{hash, verify};
+pub use sessions::{
+    SESSION_LIVES, Session, end_all, end_session, log_out, of_session, refresh, sessions,
+};
+pub(in crate::domain) use sessions::{begin, fingerprint, random_token};
+use throttle::{network, pay, pay_back};
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct User {
@@ -52,6 +54,21 @@ pub struct SignedIn {
     pub workspaces: Vec<Mine>,
 }
 
+/// Who knocks, and from where.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub address: IpAddr,
+    /// What the browser or program says of itself.
+    pub device: Option<String>,
+}
+
+impl Caller {
+    /// As people write it.
+    pub fn address(&self) -> String {
+        self.address.to_canonical().to_string()
+    }
+}
+
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignUp {
@@ -71,10 +88,12 @@ pub struct Login {
     pub email: String,
     #[schema(value_type = String, format = Password)]
     pub password: SecretString,
+    /// With a second factor: the authenticator app's code, or a recovery code.
+    pub code: Option<String>,
 }
 
 /// Makes a user, their workspace and its first admin in one go, and signs them in.
-pub async fn sign_up(app: &App, form: SignUp, user_agent: Option<&str>) -> Result<SignedIn> {
+pub async fn sign_up(app: &App, form: SignUp, caller: &Caller) -> Result<SignedIn> {
     if !may_sign_up(app).await? {
         return Err(Error::SignupsClosed);
     }
@@ -85,12 +104,56 @@ pub async fn sign_up(app: &App, form: SignUp, user_agent: Option<&str>) -> Resul
             workspaces::NAME_RULE,
         )
         .done()?;
+    let from = network(caller.address);
+    pay(
+        &mut *app.db.system_pool().acquire().await?,
+        &throttle::SIGN_UP_FROM,
+        &from,
+    )
+    .await?;
     let hash = hash(form.password).await?;
     let mut tx = app.db.system().await?;
-    let user = insert_user(&mut tx, &form.name, &form.email, &hash).await?;
-    workspaces::found(&mut tx, &form.workspace_name, user).await?;
+    let user = match insert_user(&mut tx, &form.name, &form.email, &hash).await {
+        Err(error @ Error::Invalid(_)) => {
+            drop(tx);
+            tell_the_owner(app, &form.email).await?;
+            return Err(error);
+        }
+        user => user?,
+    };
+    let workspace =
+        workspaces::found(&mut tx, &form.workspace_name, user, Some(&caller.address())).await?;
+    let token = passwords::new_token(&mut tx, &address(&form.email), Purpose::Verify).await?;
     tx.commit().await?;
-    begin(app, user, user_agent).await
+    pay_back(&app.db, &throttle::SIGN_UP_FROM, &from).await?;
+    if let Some(token) = token {
+        app.mail
+            .send(letters::verify(&app.config, &address(&form.email), &token));
+    }
+    tracing::info!(user.id = %user, workspace.id = %workspace.id, "someone signed up");
+    begin(app, user, caller).await
+}
+
+/// Who signs up with an address that is known learns no more than that it cannot be used; its owner is told the rest.
+async fn tell_the_owner(app: &App, email: &str) -> Result<()> {
+    let email = address(email);
+    let told = pay(
+        &mut *app.db.system_pool().acquire().await?,
+        &throttle::MAIL,
+        &email,
+    )
+    .await;
+    match told {
+        Ok(()) => app.mail.send(letters::known_already(&app.config, &email)),
+        Err(Error::TooMany { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// An e-mail address as it is kept and compared.
+pub(in crate::domain) fn address(typed: &str) -> String {
+    typed.trim().to_lowercase()
 }
 
 /// Open until the first workspace exists, if nothing else was set.
@@ -130,7 +193,7 @@ pub async fn create(
     match existing {
         Some(existing) => workspaces::add_member(&mut tx, existing, user, role).await?,
         None if role == Role::Admin => {
-            workspaces::found(&mut tx, workspace, user).await?;
+            workspaces::found(&mut tx, workspace, user, None).await?;
         }
         None => {
             return Err(Error::field(
@@ -143,25 +206,16 @@ pub async fn create(
     Ok(user)
 }
 
-fn check(name: &str, email: &str, password: &SecretString) -> Check {
-    let length = password.expose_secret().chars().count();
+pub(in crate::domain) fn check(name: &str, email: &str, password: &SecretString) -> Check {
     let mut check = Check::default();
     check
-        .that(
-            (1..=120).contains(&name.trim().chars().count()) && !name.contains('\0'),
-            "name",
-            "1 to 120 characters",
-        )
+        .that(is_name(name), "name", "1 to 120 characters")
         .that(
             is_email(email.trim()),
             "email",
             "an e-mail address such as jo@example.com",
         )
-        .that(
-            (10..=200).contains(&length),
-            "password",
-            "10 to 200 characters",
-        );
+        .that(is_password(password), "password", PASSWORD_RULE);
     check
 }
 
@@ -176,7 +230,7 @@ pub(super) async fn insert_user(
         "insert into users (id, name, email, password_hash) values ($1, $2, $3, $4)",
         id as _,
         name.trim(),
-        email.trim().to_lowercase(),
+        address(email),
         hash,
     )
     .execute(tx.conn())
@@ -184,168 +238,153 @@ pub(super) async fn insert_user(
     .on_constraint("users_email_key", || {
         Error::field(
             "email",
-            "there is an account with this address already: sign in instead",
+            "this address cannot be used to sign up: if it is yours, look for our mail",
         )
     })?;
     Ok(id)
 }
 
-/// Wrong address and wrong password answer alike and take equally long.
-pub async fn log_in(app: &App, form: Login, user_agent: Option<&str>) -> Result<SignedIn> {
-    let found = sqlx::query!(
-        "select id, password_hash from users where email = $1",
-        form.email.trim().to_lowercase()
-    )
-    .fetch_optional(app.db.system_pool())
-    .await?;
-    let (user, hash) = match found {
-        Some(row) => (Some(row.id), row.password_hash),
-        None => (None, NOBODYS_HASH.clone()),
-    };
-    if !verify(form.password, hash).await? {
-        return Err(Error::WrongPassword);
-    }
-    begin(app, user.ok_or(Error::WrongPassword)?, user_agent).await
+/// Wrong address and wrong password answer alike and take equally long. With a second factor the password alone is
+/// answered with `CodeRequired`, and its ticket lets `second_step` go on without the password.
+pub async fn log_in(app: &App, form: Login, caller: &Caller) -> Result<SignedIn> {
+    let user = prove(app, &form.email, form.password, caller).await?;
+    pass_second_factor(app, &user, form.code.as_deref(), caller).await?;
+    begin(app, user.id, caller).await
 }
 
-async fn begin(app: &App, user: UserId, user_agent: Option<&str>) -> Result<SignedIn> {
-    let (session, refresh) = (SessionId::new(), new_refresh_token());
-    sqlx::query!(
-        "insert into sessions (id, user_id, refresh_hash, expires_at, user_agent)
-         values ($1, $2, $3, now() + make_interval(secs => $4), left($5, 300))",
-        session as _,
-        user as _,
-        fingerprint(&refresh),
-        SESSION_LIVES.as_secs_f64(),
-        user_agent.map(|agent| agent.replace('\0', "")),
-    )
-    .execute(app.db.system_pool())
-    .await?;
-    signed_in(app, user, session, refresh).await
-}
-
-/// The next pair of tokens for a refresh token.
-pub async fn refresh(app: &App, token: &str) -> Result<SignedIn> {
-    let next = new_refresh_token();
-    // The rotation is one statement: of two at once with the same token one rotates, the other falls into the grace.
-    let rotated = sqlx::query!(
-        "update sessions
-            set refresh_hash = $2, previous_refresh_hash = refresh_hash, rotated_at = now(),
-                expires_at = now() + make_interval(secs => $3)
-          where refresh_hash = $1 and revoked_at is null and expires_at > now()
-          returning id, user_id",
-        fingerprint(token),
-        fingerprint(&next),
-        SESSION_LIVES.as_secs_f64(),
-    )
-    .fetch_optional(app.db.system_pool())
-    .await?;
-    if let Some(session) = rotated {
-        return signed_in(app, session.user_id, session.id, next).await;
-    }
-    let reused = sqlx::query!(
-        r#"select id, user_id, rotated_at > now() - make_interval(secs => $2) as "in_grace!"
-             from sessions where previous_refresh_hash = $1 and revoked_at is null and expires_at > now()"#,
-        fingerprint(token),
-        REFRESH_GRACE.as_secs_f64(),
+/// The code for whoever has shown the password a moment ago.
+pub async fn second_step(app: &App, ticket: &str, code: &str, caller: &Caller) -> Result<SignedIn> {
+    let user = app
+        .tokens
+        .read_ticket(ticket)
+        .ok_or(Error::Unauthenticated)?;
+    let user = sqlx::query_as!(
+        Known,
+        r#"select id, email, password_hash, two_factor_at is not null as "two_factor!" from users where id = $1"#,
+        user as _
     )
     .fetch_optional(app.db.system_pool())
     .await?
     .ok_or(Error::Unauthenticated)?;
-    if reused.in_grace {
-        // The newer refresh token is with the one who rotated; this one goes on with an access token alone.
-        return signed_in(app, reused.user_id, reused.id, token.to_owned()).await;
-    }
-    tracing::warn!(session.id = %reused.id, "a used refresh token came again: the session is ended");
-    log_out(&app.db, reused.id).await?;
-    Err(Error::Unauthenticated)
+    pass_second_factor(app, &user, Some(code), caller).await?;
+    begin(app, user.id, caller).await
 }
 
-async fn signed_in(
+pub(in crate::domain) struct Known {
+    pub id: UserId,
+    email: String,
+    password_hash: String,
+    two_factor: bool,
+}
+
+/// The user with this address and password. Every workspace of theirs takes note of a wrong one.
+pub(in crate::domain) async fn prove(
     app: &App,
-    user: UserId,
-    session: SessionId,
-    refresh_token: String,
-) -> Result<SignedIn> {
-    Ok(SignedIn {
-        access_token: app.tokens.issue(user, session),
-        token_type: "Bearer",
-        expires_in: ACCESS_LIVES.as_secs(),
-        refresh_token,
-        user: of_session(&app.db, session).await?,
-        workspaces: workspaces::of_user(&app.db, user).await?,
-    })
-}
-
-/// Who is signed in, as long as the session lives.
-pub async fn of_session(db: &Db, session: SessionId) -> Result<User> {
-    sqlx::query_as!(
-        User,
-        r#"select u.id, u.email, u.name, u.email_verified_at is not null as "email_verified!"
-             from sessions s
-             join users u on u.id = s.user_id
-            where s.id = $1 and s.revoked_at is null and s.expires_at > now()"#,
-        session as _,
+    email: &str,
+    password: SecretString,
+    caller: &Caller,
+) -> Result<Known> {
+    let (email, from) = (address(email), network(caller.address));
+    {
+        let mut conn = app.db.system_pool().acquire().await?;
+        pay(&mut conn, &throttle::SIGN_IN_FROM, &from).await?;
+        pay(&mut conn, &throttle::SIGN_IN, &email).await?;
+    }
+    let found = sqlx::query_as!(
+        Known,
+        r#"select id, email, password_hash, two_factor_at is not null as "two_factor!" from users where email = $1"#,
+        email
     )
-    .fetch_optional(db.system_pool())
-    .await?
-    .ok_or(Error::Unauthenticated)
-}
-
-/// Ends the session: its tokens, cookies and open sockets die with it.
-pub async fn log_out(db: &Db, session: SessionId) -> Result<()> {
-    let mut tx = db.system().await?;
-    sqlx::query!(
-        "update sessions set revoked_at = now() where id = $1 and revoked_at is null",
-        session as _
-    )
-    .execute(tx.conn())
+    .fetch_optional(app.db.system_pool())
     .await?;
-    tx.announce(Event::SessionEnded { session });
+    let hash = found
+        .as_ref()
+        .map_or_else(|| NOBODYS_HASH.clone(), |user| user.password_hash.clone());
+    let right = verify(password, hash).await?;
+    let user = match found {
+        Some(user) if right => user,
+        found => {
+            note_failure(app, found.map(|user| user.id), &email, caller).await?;
+            return Err(Error::WrongPassword);
+        }
+    };
+    pay_back(&app.db, &throttle::SIGN_IN, &email).await?;
+    pay_back(&app.db, &throttle::SIGN_IN_FROM, &from).await?;
+    Ok(user)
+}
+
+pub(in crate::domain) async fn pass_second_factor(
+    app: &App,
+    user: &Known,
+    code: Option<&str>,
+    caller: &Caller,
+) -> Result<()> {
+    if !user.two_factor {
+        return Ok(());
+    }
+    let Some(code) = code.filter(|code| !code.trim().is_empty()) else {
+        let ticket = app.tokens.ticket(user.id);
+        return Err(Error::CodeRequired { ticket });
+    };
+    let passed = two_factor::check(app, user.id, &user.email, code).await;
+    if matches!(passed, Err(Error::WrongCode)) {
+        note_failure(app, Some(user.id), &user.email, caller).await?;
+    }
+    passed
+}
+
+/// One transaction that writes whether or not there is such a user, so that time tells nothing.
+async fn note_failure(app: &App, user: Option<UserId>, email: &str, caller: &Caller) -> Result<()> {
+    metrics::counter!("messagehub_sign_ins_refused_total").increment(1);
+    let mut tx = app.db.system().await?;
+    throttle::touch(tx.conn(), &throttle::SIGN_IN, email).await?;
+    let nobody = UserId(uuid::Uuid::nil());
+    audit::record_everywhere(
+        &mut tx,
+        user.unwrap_or(nobody),
+        Action::SignInFailed,
+        &caller.address(),
+    )
+    .await?;
     tx.commit().await
 }
 
-/// For whoever was given none: 120 random bits.
-pub fn new_password() -> SecretString {
-    SecretString::from(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 15]>()))
+/// A new name, as colleagues see it.
+pub async fn rename(db: &Db, user: &User, name: &str) -> Result<()> {
+    Check::default()
+        .that(is_name(name), "name", "1 to 120 characters")
+        .done()?;
+    sqlx::query!(
+        "update users set name = $2, updated_at = now() where id = $1",
+        user.id as _,
+        name.trim(),
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(())
 }
 
-fn new_refresh_token() -> String {
-    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
+fn is_name(name: &str) -> bool {
+    (1..=120).contains(&name.trim().chars().count()) && !name.contains('\0')
 }
 
-/// The token is 256 random bits, so a plain hash is enough: there is nothing to guess.
-fn fingerprint(token: &str) -> Vec<u8> {
-    Sha256::digest(token).to_vec()
+pub(in crate::domain) async fn exists(db: &Db, email: &str) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from users where email = $1) as "exists!""#,
+        email
+    )
+    .fetch_one(db.system_pool())
+    .await?)
 }
 
-/// The hash of a password that nobody knows, checked where there is no account.
-static NOBODYS_HASH: LazyLock<String> = LazyLock::new(|| {
-    hash_now(&SecretString::from(new_refresh_token())).expect("the default parameters are valid")
-});
-
-fn hash_now(password: &SecretString) -> argon2::password_hash::Result<String> {
-    let hash: PasswordHash =
-        Argon2::default().hash_password(password.expose_secret().as_bytes())?;
-    Ok(hash.to_string())
-}
-
-/// Argon2id with the crate's defaults (19 MiB, 2 passes), off the threads that serve requests.
-pub(super) async fn hash(password: SecretString) -> Result<String> {
-    tokio::task::spawn_blocking(move || hash_now(&password))
-        .await
-        .map_err(|error| Error::Internal(error.to_string()))?
-        .map_err(|error| Error::Internal(error.to_string()))
-}
-
-pub(super) async fn verify(password: SecretString, hash: String) -> Result<bool> {
-    tokio::task::spawn_blocking(move || {
-        PasswordHash::new(&hash).is_ok_and(|hash| {
-            Argon2::default()
-                .verify_password(password.expose_secret().as_bytes(), &hash)
-                .is_ok()
-        })
-    })
-    .await
-    .map_err(|error| Error::Internal(error.to_string()))
+/// A new account, in no workspace yet.
+pub(in crate::domain) async fn open(
+    tx: &mut SystemTx,
+    name: &str,
+    email: &str,
+    password: SecretString,
+) -> Result<UserId> {
+    check(name, email, &password).done()?;
+    let hash = hash(password).await?;
+    insert_user(tx, name, email, &hash).await
 }

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, NumberId, UserId, WorkspaceId};
 use crate::providers::Kind;
 
+mod books;
 mod cast;
 mod inbox;
 
@@ -66,7 +67,9 @@ pub async fn seed(app: &App) -> Result<Option<Demo>> {
         return remembered(app, tx).await;
     }
     let office = open_office(&mut tx, app, &hash).await?;
-    inbox::fill(&mut tx, &office, Utc::now()).await?;
+    let now = Utc::now();
+    inbox::fill(&mut tx, &office, now).await?;
+    books::keep(&mut tx, &office, now).await?;
     tx.commit().await?;
     Ok(Some(Demo::with(password)))
 }
@@ -160,7 +163,7 @@ async fn open_office(tx: &mut SystemTx, app: &App, hash: &str) -> Result<Office>
     let jo = accounts::insert_user(tx, "Jo Park", JO, hash).await?;
     let sam = accounts::insert_user(tx, "Sam Ortiz", SAM, hash).await?;
     let lin = accounts::insert_user(tx, "Dr. Lin", LIN, hash).await?;
-    let workspace = workspaces::found(tx, "Harbor Dental", jo).await?.id;
+    let workspace = workspaces::found(tx, "Harbor Dental", jo, None).await?.id;
     workspaces::add_member(tx, workspace, sam, Role::Agent).await?;
     workspaces::add_member(tx, workspace, lin, Role::Agent).await?;
     let office = Office {

@@ -3,10 +3,12 @@
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::app::App;
 use crate::config::Config;
 use crate::db::WorkspaceTx;
+use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::Admin;
 use crate::domain::words;
 use crate::error::{Error, Field, Result};
@@ -117,6 +119,13 @@ pub async fn test(
     .execute(tx.conn())
     .await?;
     let integration = find(&mut tx, &app.config, id).await?;
+    let deed = Deed {
+        subject: &integration.name,
+        subject_id: Some(id.0),
+        before: None,
+        after: Some(json!({"status": integration.status})),
+    };
+    audit::record(&mut tx, Action::IntegrationChecked, deed).await?;
     let workspace = tx.workspace();
     tx.announce(Event::IntegrationChanged { workspace });
     tx.announce(Event::Queued);

@@ -10,6 +10,7 @@ use crate::ids::{ContactId, ConversationId, MediaId, MessageId, NumberId, UserId
 use crate::listing::{Cursor, Page, Span, page};
 use crate::providers;
 
+pub mod cancel;
 pub mod outbox;
 pub mod receive;
 pub mod segments;

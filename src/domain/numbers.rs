@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::members::{Admin, Colleague, Member, Role};
+use serde_json::json;
+
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::members::{self, Admin, Colleague, Member, Role};
 use crate::domain::words;
 use crate::error::{Check, Error, Result};
 use crate::events::Event;
@@ -95,7 +98,10 @@ pub async fn visible(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Op
         r#"select m.role, array(select a.number_id from number_members a
                                  where a.workspace_id = m.workspace_id and a.user_id = m.user_id) as "numbers!: Vec<NumberId>"
              from workspace_members m
-            where m.workspace_id = $1 and m.user_id = $2"#,
+             join workspaces w on w.id = m.workspace_id
+             join users u on u.id = m.user_id
+            where m.workspace_id = $1 and m.user_id = $2
+              and (not w.require_two_factor or u.two_factor_at is not null)"#,
         workspace as _,
         user as _,
     )
@@ -220,12 +226,13 @@ pub async fn update(
             "at most 80 characters",
         )
         .done()?;
+    let before = find(tx, id).await?;
     if change.is_default == Some(true) {
         sqlx::query!("update numbers set is_default = false, updated_at = now() where is_default and id <> $1", id as _)
             .execute(tx.conn())
             .await?;
     }
-    let changed = sqlx::query!(
+    sqlx::query!(
         "update numbers
             set friendly_name = coalesce(trim($2), friendly_name), is_default = coalesce($3, is_default),
                 status = coalesce($4, status), updated_at = now()
@@ -237,61 +244,88 @@ pub async fn update(
     )
     .execute(tx.conn())
     .await?;
-    if changed.rows_affected() == 0 {
-        return Err(Error::NotFound("the number"));
-    }
+    let after = find(tx, id).await?;
+    let told = |number: &Number| json!({"friendly_name": number.friendly_name, "is_default": number.is_default, "status": number.status});
+    let deed = Deed {
+        subject: &after.formatted_number(),
+        subject_id: Some(id.0),
+        before: Some(told(&before)),
+        after: Some(told(&after)),
+    };
+    audit::record(tx, Action::NumberChanged, deed).await?;
     let workspace = tx.workspace();
     tx.announce(Event::NumberChanged {
         workspace,
         number: id,
     });
-    find(tx, id).await
+    Ok(after)
 }
 
 /// Lets `user` see and answer this number's conversations.
 pub async fn assign(tx: &mut WorkspaceTx, _: &Admin, number: NumberId, user: UserId) -> Result<()> {
-    let found = sqlx::query!(
-        "insert into number_members (number_id, user_id)
-         select n.id, m.user_id from numbers n, workspace_members m where n.id = $1 and m.user_id = $2
-         on conflict do nothing",
-        number as _,
+    let (number, member) = (find(tx, number).await?, members::find(tx, user).await?);
+    let assigned = sqlx::query!(
+        "insert into number_members (number_id, user_id) values ($1, $2) on conflict do nothing",
+        number.id as _,
         user as _,
     )
     .execute(tx.conn())
     .await?;
-    if found.rows_affected() == 0 {
-        let exists = sqlx::query_scalar!(
-            r#"select exists (select from number_members where number_id = $1 and user_id = $2) as "exists!""#,
-            number as _,
-            user as _,
-        )
-        .fetch_one(tx.conn())
-        .await?;
-        if !exists {
-            return Err(Error::NotFound("the number or the member"));
-        }
+    if assigned.rows_affected() == 1 {
+        access_changed(tx, Action::NumberAssigned, &number, &member).await?;
     }
-    let workspace = tx.workspace();
-    tx.announce(Event::AccessChanged { workspace });
     Ok(())
 }
 
+/// Takes it away again.
 pub async fn unassign(
     tx: &mut WorkspaceTx,
     _: &Admin,
     number: NumberId,
     user: UserId,
 ) -> Result<()> {
-    sqlx::query!(
+    let (number, member) = (find(tx, number).await?, members::find(tx, user).await?);
+    let taken = sqlx::query!(
         "delete from number_members where number_id = $1 and user_id = $2",
-        number as _,
+        number.id as _,
         user as _
     )
     .execute(tx.conn())
     .await?;
+    if taken.rows_affected() == 1 {
+        access_changed(tx, Action::NumberUnassigned, &number, &member).await?;
+    }
+    Ok(())
+}
+
+async fn access_changed(
+    tx: &mut WorkspaceTx,
+    action: Action,
+    number: &Number,
+    member: &Colleague,
+) -> Result<()> {
+    let deed = Deed {
+        subject: &member.name,
+        subject_id: Some(member.user_id.0),
+        before: None,
+        after: Some(json!({"number": number.phone_number, "number_id": number.id})),
+    };
+    audit::record(tx, action, deed).await?;
     let workspace = tx.workspace();
     tx.announce(Event::AccessChanged { workspace });
     Ok(())
+}
+
+/// Who sees which number: every assignment of the workspace, for the matrix.
+pub async fn assignments(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<(NumberId, UserId)>> {
+    Ok(
+        sqlx::query!("select number_id, user_id from number_members")
+            .fetch_all(tx.conn())
+            .await?
+            .into_iter()
+            .map(|row| (row.number_id, row.user_id))
+            .collect(),
+    )
 }
 
 /// The agents whom this number is assigned to.
@@ -299,19 +333,20 @@ pub async fn members(tx: &mut WorkspaceTx, _: &Admin, number: NumberId) -> Resul
     find(tx, number).await?;
     Ok(sqlx::query_as!(
         Colleague,
-        "select m.user_id, u.name, u.email, m.role, m.created_at
-           from number_members a
-           join workspace_members m on m.workspace_id = a.workspace_id and m.user_id = a.user_id
-           join users u on u.id = m.user_id
-          where a.number_id = $1
-          order by lower(u.name), m.user_id",
+        r#"select m.user_id, u.name, u.email, m.role, u.two_factor_at is not null as "two_factor!", m.created_at
+             from number_members a
+             join workspace_members m on m.workspace_id = a.workspace_id and m.user_id = a.user_id
+             join users u on u.id = m.user_id
+            where a.number_id = $1
+            order by lower(u.name), m.user_id"#,
         number as _,
     )
     .fetch_all(tx.conn())
     .await?)
 }
 
-/// The number a new conversation starts from: the one asked for, or the default, or the oldest that can send.
+/// The number a new conversation starts from: the one asked for, or the member's own default, or the workspace's, or the
+/// oldest that can send.
 pub async fn to_send_from(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -321,10 +356,12 @@ pub async fn to_send_from(
         r#"select n.id as "id: NumberId", n.status = 'active' and i.is_active as "usable!"
              from numbers n
              join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
+             left join member_settings s on s.workspace_id = n.workspace_id and s.user_id = $2
             where ($1::uuid is null and n.status = 'active' and i.is_active) or n.id = $1
-            order by n.is_default desc, n.created_at, n.id
+            order by n.id = s.default_number_id desc nulls last, n.is_default desc, n.created_at, n.id
             limit 1"#,
         wanted as _,
+        member.user() as _,
     )
     .fetch_optional(tx.conn())
     .await?;

@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::db::{Db, SystemTx, WorkspaceTx};
+use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::{Admin, Role};
 use crate::error::{Check, Error, OnConstraint, Result};
+use crate::events::Event;
 use crate::ids::{UserId, WorkspaceId};
 use crate::phone::Region;
 
@@ -16,6 +18,12 @@ pub struct Workspace {
     pub slug: String,
     /// Two letters (ISO 3166): how phone numbers without a leading + are read.
     pub default_region: String,
+    /// Whether members need a second factor to come in.
+    pub require_two_factor: bool,
+    /// What each new agent begins with.
+    pub starting_credits: i32,
+    /// An agent is told when their balance falls to this.
+    pub low_credits_at: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -46,7 +54,8 @@ pub async fn of_user(db: &Db, user: UserId) -> Result<Vec<Mine>> {
 pub async fn current(tx: &mut WorkspaceTx) -> Result<Workspace> {
     sqlx::query_as!(
         Workspace,
-        "select id, name, slug, default_region, created_at, updated_at from workspaces"
+        "select id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, created_at, updated_at
+           from workspaces"
     )
     .fetch_optional(tx.conn())
     .await?
@@ -59,12 +68,62 @@ pub struct Change {
     pub name: Option<String>,
     /// Two letters (ISO 3166), such as `US`.
     pub default_region: Option<String>,
+    /// `true` closes the workspace to members without a second factor, at once; only an admin who has one can ask for it.
+    pub require_two_factor: Option<bool>,
+    /// 0 to 1,000,000 credits for each agent who joins from now on.
+    pub starting_credits: Option<i32>,
+    /// 0 to 1,000,000.
+    pub low_credits_at: Option<i32>,
 }
 
-pub async fn update(tx: &mut WorkspaceTx, _: &Admin, change: Change) -> Result<Workspace> {
-    let name = change.name.as_deref().map(str::trim);
+pub async fn update(tx: &mut WorkspaceTx, admin: &Admin, change: Change) -> Result<Workspace> {
+    check(&change)?;
+    if change.require_two_factor == Some(true) && !admin.has_two_factor {
+        return Err(Error::field(
+            "require_two_factor",
+            "switch your own second factor on first, or you would lock yourself out",
+        ));
+    }
+    let before = current(tx).await?;
+    let after = sqlx::query_as!(
+        Workspace,
+        "update workspaces
+            set name = coalesce($1, name), default_region = coalesce($2, default_region),
+                require_two_factor = coalesce($3, require_two_factor), starting_credits = coalesce($4, starting_credits),
+                low_credits_at = coalesce($5, low_credits_at), updated_at = now()
+          returning id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, created_at, updated_at",
+        change.name.as_deref().map(str::trim),
+        change.default_region,
+        change.require_two_factor,
+        change.starting_credits,
+        change.low_credits_at,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::NotAMember)?;
+    let changed = Deed {
+        subject: &after.name,
+        subject_id: Some(after.id.0),
+        before: Some(settings(&before)),
+        after: Some(settings(&after)),
+    };
+    audit::record(tx, Action::WorkspaceChanged, changed).await?;
+    if after.require_two_factor && !before.require_two_factor {
+        let workspace = tx.workspace();
+        tx.announce(Event::AccessChanged { workspace });
+    }
+    Ok(after)
+}
+
+fn check(change: &Change) -> Result<()> {
+    let is_amount =
+        |amount: Option<i32>| amount.is_none_or(|amount| (0..=1_000_000).contains(&amount));
     Check::default()
-        .that(name.is_none_or(is_name), "name", NAME_RULE)
+        .that(
+            change.name.as_deref().is_none_or(is_name),
+            "name",
+            NAME_RULE,
+        )
         .that(
             change.default_region.as_deref().is_none_or(|region| {
                 region.len() == 2
@@ -75,18 +134,57 @@ pub async fn update(tx: &mut WorkspaceTx, _: &Admin, change: Change) -> Result<W
             "default_region",
             "two capital letters (ISO 3166), such as US or DE",
         )
-        .done()?;
-    sqlx::query_as!(
-        Workspace,
-        "update workspaces
-            set name = coalesce($1, name), default_region = coalesce($2, default_region), updated_at = now()
-          returning id, name, slug, default_region, created_at, updated_at",
-        name,
-        change.default_region,
+        .that(
+            is_amount(change.starting_credits),
+            "starting_credits",
+            "0 to 1,000,000",
+        )
+        .that(
+            is_amount(change.low_credits_at),
+            "low_credits_at",
+            "0 to 1,000,000",
+        )
+        .done()
+}
+
+/// What can be changed, for the audit log.
+fn settings(workspace: &Workspace) -> serde_json::Value {
+    serde_json::json!({
+        "name": workspace.name,
+        "default_region": workspace.default_region,
+        "require_two_factor": workspace.require_two_factor,
+        "starting_credits": workspace.starting_credits,
+        "low_credits_at": workspace.low_credits_at,
+    })
+}
+
+/// Deletes the workspace with everything in it, for an admin who types its name. Nothing of it is left but the users, who
+/// may belong to others; nothing of another is touched.
+pub async fn delete(db: &Db, admin: &Admin, name: &str) -> Result<()> {
+    let mut tx = db.system().await?;
+    let deleted = sqlx::query!(
+        // The role that deletes sees every tenant: the right is asked for once more, where it is used.
+        "delete from workspaces w
+          where w.id = $1 and w.name = $2
+            and exists (select from workspace_members m where m.workspace_id = w.id and m.user_id = $3 and m.role = 'admin')",
+        admin.workspace() as _,
+        name.trim(),
+        admin.user() as _,
     )
-    .fetch_optional(tx.conn())
-    .await?
-    .ok_or(Error::NotAMember)
+    .execute(tx.conn())
+    .await?;
+    if deleted.rows_affected() == 0 {
+        return Err(Error::field(
+            "name",
+            "type the name of the workspace exactly as it is written",
+        ));
+    }
+    let workspace = admin.workspace();
+    tx.announce(Event::AccessChanged { workspace });
+    tx.announce(Event::IntegrationChanged { workspace });
+    tx.commit().await?;
+    tracing::warn!(workspace.id = %workspace, user.id = %admin.user(), "a workspace was deleted");
+    Ok(())
 }
 
 pub const NAME_RULE: &str = "1 to 80 characters";
@@ -95,8 +193,13 @@ pub fn is_name(name: &str) -> bool {
     (1..=80).contains(&name.trim().chars().count()) && !name.contains('\0')
 }
 
-/// Makes a workspace with `founder` as its first admin.
-pub async fn found(tx: &mut SystemTx, name: &str, founder: UserId) -> Result<Mine> {
+/// Makes a workspace with `founder`, who comes from `address`, as its first admin.
+pub async fn found(
+    tx: &mut SystemTx,
+    name: &str,
+    founder: UserId,
+    address: Option<&str>,
+) -> Result<Mine> {
     Check::default()
         .that(is_name(name), "name", NAME_RULE)
         .done()?;
@@ -118,6 +221,12 @@ pub async fn found(tx: &mut SystemTx, name: &str, founder: UserId) -> Result<Min
         )
     })?;
     add_member(tx, id, founder, Role::Admin).await?;
+    let made = Deed {
+        subject: name.trim(),
+        subject_id: Some(id.0),
+        ..Deed::default()
+    };
+    audit::record_in(tx, id, founder, Action::WorkspaceCreated, address, made).await?;
     Ok(Mine {
         id,
         name: name.trim().into(),

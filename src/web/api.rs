@@ -10,13 +10,18 @@ use super::Doors;
 use super::problem::Problem;
 use crate::config::Config;
 
+pub mod audit;
 pub mod auth;
 pub mod contacts;
 pub mod conversations;
+pub mod credits;
 pub mod integrations;
+pub mod invitations;
+pub mod media;
 pub mod members;
 pub mod messages;
 pub mod numbers;
+pub mod settings;
 pub mod workspaces;
 
 #[derive(OpenApi)]
@@ -40,7 +45,9 @@ pub mod workspaces;
         (name = "Numbers", description = "Phone numbers, and which agents see their conversations."),
         (name = "Contacts", description = "People outside."),
         (name = "Conversations", description = "What passes between one contact and one number."),
-        (name = "Messages", description = "Texts, in and out.")
+        (name = "Messages", description = "Texts, in and out."),
+        (name = "Credits", description = "What agents spend to send: one for each text. Admins' are not counted."),
+        (name = "Audit", description = "Who did what, when, from where.")
     )
 )]
 struct Description;

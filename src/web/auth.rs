@@ -16,7 +16,7 @@ use super::guard;
 use super::problem::Problem;
 use crate::app::App;
 use crate::config::Config;
-use crate::domain::accounts::{self, SignedIn};
+use crate::domain::accounts::{self, Caller, SignedIn};
 use crate::domain::members::{self, Admin, Member, Place};
 use crate::error::{Error, Result};
 use crate::ids::SessionId;
@@ -84,6 +84,29 @@ where
     }
 }
 
+/// Who knocks: for the throttles and the audit log.
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    App: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let device = parts.headers.get(header::USER_AGENT);
+        Ok(Self {
+            address: address(parts, &App::from_ref(state).config),
+            device: device.and_then(|agent| Some(agent.to_str().ok()?.to_owned())),
+        })
+    }
+}
+
+/// Where a request comes from, seen through the proxies that we trust.
+fn address(parts: &Parts, config: &Config) -> IpAddr {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
+    guard::client_address(&parts.headers, peer, config)
+}
+
 /// The membership middleware: `{workspace_id}` or `{slug}` of the path, with the session, is a `Member` or the end.
 impl<S: Send + Sync> FromRequestParts<S> for Member
 where
@@ -109,7 +132,8 @@ where
             (None, None) => None,
         };
         let place = place.unwrap_or(Place::Slug("")); // no workspace has this slug
-        Ok(members::admit(&app.db, session, place).await?)
+        let member = members::admit(&app.db, session, place).await?;
+        Ok(member.at(address(parts, &app.config)))
     }
 }
 
@@ -122,24 +146,6 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let member = Member::from_request_parts(parts, state).await?;
         Ok(Admin::try_from(member)?)
-    }
-}
-
-/// Where a request comes from, seen through the proxies that we trust.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address(pub IpAddr);
-
-impl<S: Send + Sync> FromRequestParts<S> for Address
-where
-    App: FromRef<S>,
-{
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
-        let config = App::from_ref(state).config;
-        Ok(Self(guard::client_address(&parts.headers, peer, &config)))
     }
 }
 

@@ -2,6 +2,7 @@
 //! and the socket alike.
 
 use std::any::Any;
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
@@ -27,6 +28,9 @@ pub struct Problem {
     /// With `validation_failed`: every field at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Field>,
+    /// With `rate_limited` and `unavailable`: how long to wait, said in `Retry-After` too.
+    #[serde(skip)]
+    pub retry_after: Option<Duration>,
 }
 
 fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
@@ -36,13 +40,19 @@ fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result
 /// The table.
 fn told(error: &Error) -> (StatusCode, &'static str) {
     match error {
-        Error::Unauthenticated | Error::WrongPassword => {
+        Error::Unauthenticated | Error::WrongPassword | Error::WrongCode => {
             (StatusCode::UNAUTHORIZED, "unauthenticated")
         }
         Error::NotAMember => (StatusCode::FORBIDDEN, "not_a_member"),
         Error::AdminOnly => (StatusCode::FORBIDDEN, "admin_only"),
         Error::NumberNotAssigned => (StatusCode::FORBIDDEN, "number_not_assigned"),
         Error::SignupsClosed => (StatusCode::FORBIDDEN, "signups_closed"),
+        Error::TwoFactorRequired => (StatusCode::FORBIDDEN, "two_factor_required"),
+        Error::CodeRequired { .. } => (StatusCode::UNAUTHORIZED, "code_required"),
+        Error::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+        Error::InsufficientCredits => (StatusCode::PAYMENT_REQUIRED, "insufficient_credits"),
+        Error::LastAdmin => (StatusCode::CONFLICT, "last_admin"),
+        Error::TooLate => (StatusCode::CONFLICT, "too_late"),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
         Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),
         Error::InvalidCredentials(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_credentials"),
@@ -66,6 +76,8 @@ impl Problem {
             detail: detail.into(),
             code,
             errors: Vec::new(),
+            retry_after: (status == StatusCode::SERVICE_UNAVAILABLE)
+                .then_some(Duration::from_secs(2)),
         }
     }
 }
@@ -85,20 +97,19 @@ impl From<Error> for Problem {
             }
             _ => error.to_string(),
         };
-        let errors = match error {
-            Error::Invalid(fields) => fields,
-            _ => Vec::new(),
-        };
-        Self {
-            errors,
-            ..Self::new(status, code, detail)
+        let mut problem = Self::new(status, code, detail);
+        match error {
+            Error::Invalid(fields) => problem.errors = fields,
+            Error::TooMany { wait } => problem.retry_after = Some(wait),
+            _ => {}
         }
+        problem
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.status;
+        let (status, retry_after) = (self.status, self.retry_after);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(
@@ -108,8 +119,9 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        if let Some(wait) = retry_after {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         response
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use messagehub::app::App;
 use messagehub::config::Config;
-use messagehub::domain::accounts::{self, Login};
+use messagehub::domain::accounts::{self, Caller, Login};
 use messagehub::domain::demo::{self, Demo};
 use messagehub::domain::members::Role;
 use secrecy::ExposeSecret;
@@ -45,8 +45,13 @@ async fn opens(app: &App, email: &str, demo: &Demo) -> bool {
     let login = Login {
         email: email.into(),
         password: demo.password.clone(),
+        code: None,
     };
-    accounts::log_in(app, login, None).await.is_ok()
+    let caller = Caller {
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
+        device: None,
+    };
+    accounts::log_in(app, login, &caller).await.is_ok()
 }
 
 #[tokio::test]

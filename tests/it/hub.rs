@@ -139,6 +139,9 @@ pub struct Workspace<'a> {
     pub account: String,
 }
 
+/// One red dot.
+pub const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\0\0\0\x0cIDATx\x9cc\xf8\xcf\xc0\0\0\x03\x01\x01\0\xc9\xfe\x92\xef\0\0\0\0IEND\xaeB`\x82";
+
 pub const FRONT_DESK: &str = "+16285550100";
 pub const MAYA: &str = "+14155550192";
 
@@ -183,7 +186,17 @@ impl Workspace<'_> {
         )
         .await
         .unwrap();
-        Person::signs_in(self.hub, &email).await
+        let agent = Person::signs_in(self.hub, &email).await;
+        self.credits(&agent, 1000).await;
+        agent
+    }
+
+    /// Sets what an agent has to spend.
+    pub async fn credits(&self, agent: &Person, balance: i64) {
+        let path = self.path(&format!("/credits/{}", agent.id));
+        let change = json!({"balance": balance, "reason": "November"});
+        let account = self.admin.patch(&path, change).await.is(200);
+        assert_eq!(account["balance"], balance);
     }
 
     pub async fn assigns(&self, number: &str, agent: &Person) {
@@ -210,6 +223,23 @@ impl Workspace<'_> {
         let answer = self.hub.twilio.text(from, FRONT_DESK, body).await;
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
         self.conversation_with(from).await
+    }
+
+    /// Maya sends a picture; the id of the picture.
+    pub async fn gets_a_picture(&self) -> String {
+        let sid = format!("MM{}", &self.account[2..]);
+        let url = self
+            .hub
+            .twilio
+            .account(&self.account, TOKEN)
+            .media(&sid, "image/png", PNG);
+        let text = self.hub.twilio.texting(MAYA, FRONT_DESK, "");
+        let answer = text.sid(&sid).media(&[&url]).send().await;
+        assert_eq!(answer.status(), 200);
+        let maya = self.conversation_with(MAYA).await;
+        let texts = self.thread(&maya).await;
+        let media = &texts.last().unwrap()["media"][0];
+        media["id"].as_str().unwrap().into()
     }
 
     pub async fn conversation_with(&self, phone: &str) -> Value {

@@ -1,131 +1,320 @@
 //! No row, event or byte crosses a workspace, nor an agent's numbers.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
-use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
+use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
+use crate::matrix::{self, Ids, Office, Route, SECRETS, Who, everything_of, office};
 
-/// Every route of the API with a workspace in it, with this workspace's ids in their places.
-async fn routes(
-    hub: &Hub,
-    workspace: &Workspace<'_>,
-    ids: &[(&str, String)],
-) -> Vec<(String, String)> {
-    let description = Person::nobody(hub).get("/api/openapi.json").await.is(200);
-    let mut routes = Vec::new();
-    for (path, operations) in description["paths"].as_object().unwrap() {
-        if !path.contains("{workspace_id}") {
-            continue;
-        }
-        let mut filled = path.replace("{workspace_id}", &workspace.id);
-        for (name, id) in ids {
-            filled = filled.replace(&format!("{{{name}}}"), id);
-        }
+/// Nothing in `answer` is for members alone.
+#[track_caller]
+fn tells_nothing(answer: &Answer, route: &Route, who: &str) {
+    for secret in SECRETS {
         assert!(
-            !filled.contains('{'),
-            "a new kind of id: give the test one for {path}"
-        );
-        routes.extend(
-            operations
-                .as_object()
-                .unwrap()
-                .keys()
-                .map(|method| (method.clone(), filled.clone())),
-        );
-    }
-    assert!(routes.len() > 20, "the description lists the routes");
-    routes
-}
-
-async fn asks(who: &Person, method: &str, path: &str) -> crate::hub::Answer {
-    let method = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-    let body = json!({"name": "Mine now", "status": "done", "content": "Hi", "phone_number": MAYA, "provider": "sandbox"});
-    let request = who.request(method.clone(), path);
-    who.ask(if method == reqwest::Method::GET {
-        request
-    } else {
-        request.json(&body)
-    })
-    .await
-}
-
-async fn ids(harbor: &Workspace<'_>, conversation: &Value) -> Vec<(&'static str, String)> {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let integration = harbor
-        .admin
-        .get(&harbor.path("/integrations"))
-        .await
-        .is(200)["data"][0]["id"]
-        .clone();
-    vec![
-        ("integration_id", text(&integration)),
-        ("number_id", text(&conversation["number_id"])),
-        ("contact_id", text(&conversation["contact_id"])),
-        ("conversation_id", text(&conversation["id"])),
-        ("message_id", text(&conversation["last_message_id"])),
-        ("user_id", harbor.admin.id.clone()),
-    ]
-}
-
-#[tokio::test]
-async fn another_workspaces_admin_gets_403_everywhere() {
-    let hub = Hub::start().await;
-    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Between us: 4711").await;
-    let bay = hub.workspace("Bay Optics").await;
-    let ids = ids(&harbor, &conversation).await;
-
-    for (method, path) in routes(&hub, &harbor, &ids).await {
-        let answer = asks(&bay.admin, &method, &path).await;
-        assert!(
-            !answer.body.contains("4711") && !answer.body.contains(MAYA),
-            "{method} {path}"
-        );
-        answer.refused(403, "not_a_member");
-        asks(&Person::nobody(&hub), &method, &path)
-            .await
-            .refused(401, "unauthenticated");
-    }
-}
-
-#[tokio::test]
-async fn foreign_ids_in_ones_own_workspace_are_not_found() {
-    let hub = Hub::start().await;
-    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Between us: 4711").await;
-    let bay = hub.workspace("Bay Optics").await;
-    bay.connects_twilio("+16285550177").await;
-    let ids = ids(&harbor, &conversation).await;
-    let before = hub.count("select count(*) from messages").await;
-
-    for (method, path) in routes(&hub, &bay, &ids).await {
-        let foreign = path
-            .rsplit('/')
-            .any(|part| ids.iter().any(|(_, id)| id == part));
-        // Taking an assignment away that never was is done; it changes nothing.
-        if !foreign || method == "delete" {
-            continue;
-        }
-        let answer = asks(&bay.admin, &method, &path).await;
-        assert!(!answer.body.contains("4711"), "{method} {path}");
-        assert!(
-            [404, 422].contains(&answer.status),
-            "{method} {path}: {} {}",
-            answer.status,
+            !answer.body.contains(secret),
+            "{} {} tells {who}: {}",
+            route.method,
+            route.path,
             answer.body
         );
     }
+    assert!(
+        answer.status < 500 || answer.status == 503,
+        "{} {} by {who}: {}",
+        route.method,
+        route.path,
+        answer.body
+    );
+}
+
+fn ends_the_session(route: &Route) -> bool {
+    route.path == "/api/auth/logout"
+        || (route.path.starts_with("/api/auth/sessions") && route.method == "DELETE")
+}
+
+async fn stranger(bay: &Workspace<'_>) -> Person {
+    let eve = bay.agent("Eve").await;
+    eve.delete(&bay.path(&format!("/members/{}", eve.id)))
+        .await
+        .is(204);
+    eve
+}
+
+#[tokio::test]
+async fn who_is_no_member_gets_nothing_from_any_route() {
+    let hub = Hub::start().await;
+    let Office {
+        workspace: harbor,
+        ids,
+        ..
+    } = office(&hub, "Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let (nobody, stranger) = (Person::nobody(&hub), stranger(&bay).await);
+    let before = everything_of(&hub, &harbor.id).await;
+    for route in matrix::routes(&hub).await {
+        if route.who != Who::Anyone {
+            let answer = route.asked_by(&nobody, &ids).await;
+            tells_nothing(&answer, &route, "nobody");
+            answer.refused(401, "unauthenticated");
+        }
+        if !route.is_of_a_workspace() {
+            continue;
+        }
+        for (who, person) in [
+            ("a stranger", &stranger),
+            ("another workspace's admin", &bay.admin),
+        ] {
+            let answer = route.asked_by(person, &ids).await;
+            tells_nothing(&answer, &route, who);
+            answer.refused(403, "not_a_member");
+        }
+        // Whether a workspace exists is nobody's business.
+        let mut nowhere = ids.clone();
+        nowhere[0].1 = uuid::Uuid::now_v7().to_string();
+        route
+            .asked_by(&stranger, &nowhere)
+            .await
+            .refused(403, "not_a_member");
+    }
+    assert_eq!(
+        everything_of(&hub, &harbor.id).await,
+        before,
+        "and nothing was changed"
+    );
+}
+
+#[tokio::test]
+async fn ids_of_others_and_made_up_ones_lead_nowhere() {
+    let hub = Hub::start().await;
+    let harbor = office(&hub, "Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    bay.connects_twilio("+16285550177").await;
+    let before = everything_of(&hub, &harbor.workspace.id).await;
+    let made_up: Ids = harbor
+        .ids
+        .iter()
+        .map(|(name, _)| (*name, uuid::Uuid::now_v7().to_string()))
+        .collect();
+    for route in matrix::routes(&hub).await {
+        if !route.names_a_thing() || route.who == Who::Anyone {
+            continue;
+        }
+        for ids in [&harbor.ids, &made_up] {
+            let mut ids = ids.clone();
+            ids[0].1 = bay.id.clone();
+            let answer = route.asked_by(&bay.admin, &ids).await;
+            tells_nothing(&answer, &route, "another workspace's admin, at home");
+            assert_eq!(
+                answer.status, 404,
+                "{} {}: {}",
+                route.method, route.path, answer.body
+            );
+        }
+    }
     for draft in [
-        json!({"conversation_id": conversation["id"], "content": "Hi"}),
-        json!({"contact_id": conversation["contact_id"], "content": "Hi"}),
-        json!({"to": MAYA, "number_id": conversation["number_id"], "content": "Hi"}),
+        json!({"contact_id": matrix::fill("{contact_id}", &harbor.ids), "content": "Hi"}),
+        json!({"to": MAYA, "number_id": matrix::fill("{number_id}", &harbor.ids), "content": "Hi"}),
     ] {
         bay.admin
             .post(&bay.path("/messages"), draft)
             .await
             .refused(404, "not_found");
     }
-    assert_eq!(hub.count("select count(*) from messages").await, before);
+    assert_eq!(
+        everything_of(&hub, &harbor.workspace.id).await,
+        before,
+        "and nothing was changed"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_gets_what_their_numbers_give_and_an_admin_everything() {
+    let hub = Hub::start().await;
+    let Office {
+        workspace: harbor,
+        sam,
+        lin,
+        ids,
+    } = office(&hub, "Harbor Dental").await;
+    for route in matrix::routes(&hub).await {
+        if ends_the_session(&route) {
+            continue;
+        }
+        let name = format!("{} {}", route.method, route.path);
+        let without = route.asked_by(&lin, &ids).await;
+        tells_nothing(&without, &route, "an agent without the number");
+        let with = route.asked_by(&sam, &ids).await;
+        let admin = route.asked_by(&harbor.admin, &ids).await;
+        match route.who {
+            Who::Anyone | Who::SignedIn => {}
+            Who::Member => {
+                for answer in [without, with] {
+                    // The second one who adds Tom hears that he is there.
+                    let done = answer.status < 300 || answer.status == 422;
+                    assert!(done, "{name}: {}", answer.body);
+                }
+            }
+            Who::WithNumber => {
+                assert_eq!(without.status, 404, "{name}: {}", without.body);
+                assert!(
+                    with.status < 300 || with.status == 409,
+                    "{name}: {}",
+                    with.body
+                );
+            }
+            Who::Admin => {
+                tells_nothing(&with, &route, "an agent where an admin is needed");
+                without.refused(403, "admin_only");
+                with.refused(403, "admin_only");
+            }
+        }
+        if route.is_of_a_workspace() {
+            let done = admin.status < 300 || [409, 422].contains(&admin.status);
+            assert!(done, "{name} by an admin: {} {}", admin.status, admin.body);
+        }
+    }
+}
+
+/// Token, link and socket die with the session, the membership and the assignment.
+#[tokio::test]
+async fn what_is_revoked_is_revoked_at_once() {
+    let hub = Hub::start().await;
+    let Office {
+        workspace: harbor,
+        sam,
+        ids,
+        ..
+    } = office(&hub, "Harbor Dental").await;
+    let picture = harbor.path(&matrix::fill("/media/{media_id}", &ids));
+    let thread = harbor.path(&matrix::fill("/conversations/{conversation_id}", &ids));
+    let assignment = harbor.path(&format!(
+        "/numbers/{}/members/{}",
+        matrix::fill("{number_id}", &ids),
+        sam.id
+    ));
+    let link_of = async |person: &Person| {
+        let link = person
+            .post(&format!("{picture}/link"), json!({}))
+            .await
+            .is(201);
+        link["url"]
+            .as_str()
+            .unwrap()
+            .strip_prefix(&hub.url(""))
+            .unwrap()
+            .to_owned()
+    };
+    let nobody = Person::nobody(&hub);
+
+    // The assignment.
+    let link = link_of(&sam).await;
+    let mut socket = sam.listens(&harbor).await;
+    let shown = nobody.get(&link).await;
+    assert_eq!(
+        (
+            shown.status,
+            shown.headers["content-type"].to_str().unwrap()
+        ),
+        (200, "image/png"),
+        "the test can see"
+    );
+    assert_eq!(sam.get(&thread).await.status, 200);
+    harbor.admin.delete(&assignment).await.is(204);
+    nobody.get(&link).await.refused(404, "not_found");
+    sam.get(&thread).await.refused(404, "not_found");
+    socket.hears("resync").await;
+    hub.twilio.text(MAYA, FRONT_DESK, "Not for Sam").await;
+    assert!(socket.heard_so_far(&harbor).await.is_empty());
+
+    // The membership.
+    harbor.admin.put(&assignment).await.is(204);
+    let link = link_of(&sam).await;
+    let mut socket = sam.listens(&harbor).await;
+    assert_eq!(nobody.get(&link).await.status, 200);
+    harbor
+        .admin
+        .delete(&harbor.path(&format!("/members/{}", sam.id)))
+        .await
+        .is(204);
+    nobody.get(&link).await.refused(403, "not_a_member");
+    sam.get(&thread).await.refused(403, "not_a_member");
+    assert_eq!(socket.closes().await, 1008);
+    assert_eq!(
+        sam.get("/api/auth/me").await.is(200)["workspaces"],
+        json!([])
+    );
+
+    // The session, with its token and its cookie.
+    let link = link_of(&harbor.admin).await;
+    let mut socket = harbor.admin.listens(&harbor).await;
+    assert_eq!(nobody.get(&link).await.status, 200);
+    let cookie = format!("messagehub_access={}", harbor.admin.token.clone().unwrap());
+    let by_cookie = async || {
+        nobody
+            .ask(
+                nobody
+                    .request(reqwest::Method::GET, &thread)
+                    .header("cookie", &cookie),
+            )
+            .await
+    };
+    assert_eq!(by_cookie().await.status, 200);
+    harbor
+        .admin
+        .post("/api/auth/logout", json!({}))
+        .await
+        .is(204);
+    nobody.get(&link).await.refused(401, "unauthenticated");
+    harbor
+        .admin
+        .get(&thread)
+        .await
+        .refused(401, "unauthenticated");
+    by_cookie().await.refused(401, "unauthenticated");
+    assert_eq!(socket.closes().await, 1008);
+}
+
+/// In a build without the middleware's check a stranger passes as an admin; the database still gives them nothing.
+#[cfg(feature = "no-membership-check")]
+#[tokio::test]
+async fn the_database_holds_without_the_middleware() {
+    let hub = Hub::start().await;
+    let Office {
+        workspace: harbor,
+        ids,
+        ..
+    } = office(&hub, "Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let stranger = stranger(&bay).await;
+    let before = everything_of(&hub, &harbor.id).await;
+    let mut passed = 0;
+    for route in matrix::routes(&hub).await {
+        if !route.is_of_a_workspace() {
+            continue;
+        }
+        for person in [&stranger, &bay.admin] {
+            let mut route = route.clone();
+            if route.path == "/api/workspaces/{workspace_id}" && route.method == "DELETE" {
+                route.body = json!({"name": "Harbor Dental"}); // the right name, this time
+            }
+            let answer = route.asked_by(person, &ids).await;
+            passed += usize::from(!answer.body.contains("not_a_member"));
+            tells_nothing(&answer, &route, "a stranger without the middleware");
+            assert!(
+                !answer.body.contains(&harbor.admin.email),
+                "{} {}: {}",
+                route.method,
+                route.path,
+                answer.body
+            );
+        }
+    }
+    assert!(passed > 40, "the middleware let {passed} requests pass");
+    assert_eq!(
+        everything_of(&hub, &harbor.id).await,
+        before,
+        "and nothing was changed"
+    );
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 
 mod emulator;
 mod hub;
+mod matrix;
 mod process;
 
 mod accounts;

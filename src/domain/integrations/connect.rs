@@ -5,11 +5,13 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::PgConnection;
 
 use super::{Integration, context, find, webhook_urls};
 use crate::app::App;
 use crate::config::Config;
+use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::Admin;
 use crate::domain::numbers::{self, Number, WebhookState};
 use crate::error::{Check, Error, OnConstraint, Result};
@@ -77,6 +79,15 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
     )
     .await?;
     let numbers = insert_numbers(tx.conn(), workspace, id, &remote).await?;
+    let deed = Deed {
+        subject: name.trim(),
+        subject_id: Some(id.0),
+        before: None,
+        after: Some(
+            json!({"provider": kind, "account": provider.account(), "numbers": numbers.len()}),
+        ),
+    };
+    audit::record(&mut tx, Action::IntegrationConnected, deed).await?;
     tx.announce(Event::IntegrationChanged { workspace });
     tx.commit().await?;
     // The provider's side takes a while; whoever asked may go away, and it is done all the same.

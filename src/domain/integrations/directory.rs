@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Sealed;
 use crate::app::App;
+use crate::domain::audit;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId, WorkspaceId};
@@ -141,6 +142,10 @@ impl Directory {
         )
         .fetch_all(self.app.db.system_pool())
         .await?;
+        if !rows.is_empty() {
+            let opened: Vec<_> = rows.iter().map(|row| row.id).collect();
+            audit::credentials_opened(self.app.db.system_pool(), &opened).await?;
+        }
         rows.into_iter()
             .map(|row| {
                 let sealed = Sealed {

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::Status;
 use crate::db::{Db, SystemTx};
+use crate::domain::credits;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
@@ -155,6 +156,7 @@ async fn fail(tx: &mut SystemTx, text: &Leased, refusal: &Refusal) -> Result<()>
         },
     )
     .await?;
+    credits::give_back(tx, text.workspace, text.id).await?;
     if refusal.class == ErrorClass::OptedOut {
         super::status::record_opt_out(tx, text.workspace, text.id, &refusal.code).await?;
     }

@@ -8,9 +8,10 @@ use super::{Direction, Kind, Message, Status, find, preview, segments};
 use crate::db::WorkspaceTx;
 use crate::domain::contacts;
 use crate::domain::conversations;
+use crate::domain::credits;
 use crate::domain::members::Member;
 use crate::domain::numbers;
-use crate::error::{Check, Error, Result};
+use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, IntegrationId, MessageId, NumberId};
 use crate::phone;
@@ -24,7 +25,7 @@ pub struct Draft {
     pub contact_id: Option<ContactId>,
     /// A phone number in any common notation; a contact is made if there is none.
     pub to: Option<String>,
-    /// 1 to 1,600 characters.
+    /// 1 to 1,600 characters, with the sender's signature (see `settings`), which is added below.
     pub content: String,
     /// Which of our numbers it comes from; by default the conversation's, or the workspace's default.
     pub number_id: Option<NumberId>,
@@ -39,7 +40,7 @@ pub struct Sent {
     pub credits_remaining: Option<i64>,
 }
 
-/// Round trips: 1 to find where it goes and what forbids it, 1 to queue it (and begin and commit around them).
+/// Round trips: 1 to find where it goes and what forbids it, 1 to queue and pay it (and begin and commit around them).
 /// With a key that was used before it answers with that first message.
 pub async fn send(
     tx: &mut WorkspaceTx,
@@ -58,7 +59,7 @@ pub async fn send(
         if request != asked {
             return Err(Error::IdempotencyKeyReused);
         }
-        return sent(find(tx, first).await?);
+        return sent_before(tx, member, first).await;
     }
     if draft.number_id.is_some_and(|number| number != place.number) {
         return Err(Error::field(
@@ -78,34 +79,63 @@ pub async fn send(
     if place.moved {
         return Err(Error::ConversationMoved);
     }
-    let content = draft.content.replace('\0', "");
+    let content = signed(&draft.content, &place.signature)?;
     match queue(tx, member, conversation, &place, &content, key, &asked).await? {
-        Some(message) => {
-            tx.announce(Event::MessageAdded {
-                workspace: tx.workspace(),
-                message: message.id,
-                number: place.number,
-            });
-            tx.announce(Event::Queued);
-            sent(message)
+        Some(sent) => {
+            announce(tx, member, &place, &sent);
+            Ok(sent)
         }
         // The same request, a moment earlier: its transaction has committed while ours waited for the key.
         None => {
             let place = find_place(tx, member, conversation, None, key).await?;
             match place.answered {
-                Some((first, request)) if request == asked => sent(find(tx, first).await?),
+                Some((first, request)) if request == asked => sent_before(tx, member, first).await,
                 _ => Err(Error::IdempotencyKeyReused),
             }
         }
     }
 }
 
-// Credits come with members' accounts: until then nobody's are counted.
-fn sent(message: Message) -> Result<Sent> {
+fn announce(tx: &mut WorkspaceTx, member: &Member, place: &Place, sent: &Sent) {
+    let workspace = tx.workspace();
+    tx.announce(Event::MessageAdded {
+        workspace,
+        message: sent.message.id,
+        number: place.number,
+    });
+    tx.announce(Event::Queued);
+    if let Some(left) = sent.credits_remaining {
+        tx.announce(Event::CreditsChanged {
+            workspace,
+            user: member.user(),
+            low: left == i64::from(place.low_credits_at),
+        });
+    }
+}
+
+/// A repeated request: nothing is sent and nothing spent.
+async fn sent_before(tx: &mut WorkspaceTx, member: &Member, first: MessageId) -> Result<Sent> {
     Ok(Sent {
-        message,
-        credits_remaining: None,
+        message: find(tx, first).await?,
+        credits_remaining: credits::remaining(tx, member).await?,
     })
+}
+
+/// The text with the sender's signature below it.
+fn signed(content: &str, signature: &str) -> Result<String> {
+    let content = content.replace('\0', "");
+    if signature.is_empty() {
+        return Ok(content);
+    }
+    let content = format!("{}\n{signature}", content.trim_end());
+    Check::default()
+        .that(
+            segments::fits(&content),
+            "content",
+            "at most 1,600 characters together with your signature",
+        )
+        .done()?;
+    Ok(content)
 }
 
 fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
@@ -170,6 +200,9 @@ struct Place {
     usable: bool,
     opted_out: bool,
     moved: bool,
+    /// The sender's own.
+    signature: String,
+    low_credits_at: i32,
     /// What this key was used for before.
     answered: Option<(MessageId, Vec<u8>)>,
 }
@@ -188,8 +221,11 @@ async fn find_place(
                              and o.number_id = v.number_id) as "opted_out!",
                   exists (select from messages m where m.workspace_id = v.workspace_id and m.conversation_id = v.id
                              and m.id > $2 and m.direction = 'outbound' and m.created_by <> $3) as "moved!",
-                  k.id as "first?: MessageId", k.request_hash as "request?"
+                  k.id as "first?: MessageId", k.request_hash as "request?",
+                  coalesce(s.signature, '') as "signature!", w.low_credits_at
              from conversations v
+             join workspaces w on w.id = v.workspace_id
+             left join member_settings s on s.workspace_id = v.workspace_id and s.user_id = $3
              join contacts c on c.workspace_id = v.workspace_id and c.id = v.contact_id
              join numbers n on n.workspace_id = v.workspace_id and n.id = v.number_id
              join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
@@ -212,11 +248,14 @@ async fn find_place(
         usable: row.usable,
         opted_out: row.opted_out,
         moved: row.moved,
+        signature: row.signature,
+        low_credits_at: row.low_credits_at,
         answered: row.first.zip(row.request),
     })
 }
 
-/// Writes the message and brings its conversation to the top, read: who answers has seen it. `None`: the key was taken.
+/// Writes the message, takes its credit, and brings its conversation to the top, read: who answers has seen it. `None`: the
+/// key was taken.
 async fn queue(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -225,13 +264,13 @@ async fn queue(
     content: &str,
     key: Option<&str>,
     asked: &[u8],
-) -> Result<Option<Message>> {
+) -> Result<Option<Sent>> {
     // PostgreSQL keeps microseconds: the answer now and a look later say the same.
     let (id, now) = (MessageId::new(), Utc::now().trunc_subsecs(6));
     let segments = i16::try_from(segments::segments(content).segments)
         .unwrap_or(i16::MAX)
         .max(1);
-    let queued = sqlx::query_scalar!(
+    let queued = sqlx::query!(
         r#"with queued as (
                insert into messages (id, conversation_id, contact_id, number_id, integration_id, direction, content, status,
                                      provider, segments, created_by, idempotency_key, request_hash, due_at, created_at, updated_at)
@@ -244,8 +283,10 @@ async fn queue(
                       last_message_status = 'queued', last_message_id = q.id, unread_count = 0, updated_at = q.created_at
                  from queued q
                 where v.id = q.conversation_id
+               returning v.id
            )
-           select id as "id: MessageId" from queued"#,
+           -- The conversation first, then the account: everybody locks them in this order.
+           select q.id as "id: MessageId", spend_credit(q.id) as credits_remaining from queued q, touched"#,
         id as _,
         conversation as _,
         place.contact as _,
@@ -261,9 +302,13 @@ async fn queue(
         preview(content, &[]),
     )
     .fetch_optional(tx.conn())
-    .await?;
-    Ok(queued.map(|id| Message {
-        id,
+    .await
+    .on_constraint("credits_suffice", || Error::InsufficientCredits)?;
+    let Some(queued) = queued else {
+        return Ok(None);
+    };
+    let message = Message {
+        id: queued.id,
         workspace_id: member.workspace(),
         conversation_id: conversation,
         contact_id: place.contact,
@@ -286,5 +331,9 @@ async fn queue(
         created_at: now,
         updated_at: now,
         client_ref: key.map(str::to_owned),
+    };
+    Ok(Some(Sent {
+        message,
+        credits_remaining: queued.credits_remaining,
     }))
 }

@@ -2,6 +2,7 @@
 
 use super::{Direction, Status};
 use crate::db::{Db, SystemTx};
+use crate::domain::credits;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{IntegrationId, MessageId, NumberId, WorkspaceId};
@@ -98,6 +99,9 @@ pub async fn report(
         record_opt_out(&mut tx, workspace, found.id, code).await?;
     }
     if found.after.is_some_and(|after| after != found.before) {
+        if found.after == Some(Status::Canceled) {
+            credits::give_back(&mut tx, workspace, found.id).await?; // it never went out after all
+        }
         tx.announce(Event::MessageChanged {
             workspace,
             message: found.id,

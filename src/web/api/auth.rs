@@ -1,33 +1,32 @@
 //! Sign up, sign in, stay signed in.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum_extra::extract::CookieJar;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::domain::accounts::{self, Login, SignUp, SignedIn, User};
+use crate::domain::accounts::two_factor::{self, Enrolment, State as TwoFactor};
+use crate::domain::accounts::{self, Caller, Login, Session, SignUp, SignedIn, User};
 use crate::domain::workspaces::{self, Mine};
+use crate::error::Error;
+use crate::ids::SessionId;
+use crate::listing::Page;
 use crate::web::auth::{Claimed, Cookies, REFRESH_COOKIE, cookies, no_cookies};
-use crate::web::json::Json;
+use crate::web::json::{Json, Path};
 use crate::web::problem::Problem;
-
-pub fn user_agent(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(header::USER_AGENT)
-        .and_then(|agent| agent.to_str().ok())
-}
 
 /// Makes a user, a workspace and its first admin, and signs them in. Where sign-up is closed: 403 `signups_closed`.
 #[utoipa::path(post, path = "/api/auth/signup", tag = "Accounts", request_body = SignUp,
-    responses((status = 201, body = SignedIn), (status = 403, body = Problem), (status = 422, body = Problem)), security(()))]
+    responses((status = 201, body = SignedIn), (status = 403, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)), security(()))]
 pub async fn signup(
     State(app): State<App>,
-    headers: HeaderMap,
+    caller: Caller,
     Json(form): Json<SignUp>,
 ) -> Result<(StatusCode, Cookies, Json<SignedIn>), Problem> {
-    let signed_in = accounts::sign_up(&app, form, user_agent(&headers)).await?;
+    let signed_in = accounts::sign_up(&app, form, &caller).await?;
     Ok((
         StatusCode::CREATED,
         cookies(&app.config, &signed_in),
@@ -35,15 +34,16 @@ pub async fn signup(
     ))
 }
 
-/// Wrong address and wrong password are answered alike: 401.
+/// Wrong address and wrong password are answered alike: 401. With a second factor and no `code`: 401 `code_required`. After
+/// ten wrong ones for an account, or many from one network, 429 `rate_limited` with `Retry-After`.
 #[utoipa::path(post, path = "/api/auth/login", tag = "Accounts", request_body = Login,
-    responses((status = 200, body = SignedIn), (status = 401, body = Problem)), security(()))]
+    responses((status = 200, body = SignedIn), (status = 401, body = Problem), (status = 429, body = Problem)), security(()))]
 pub async fn login(
     State(app): State<App>,
-    headers: HeaderMap,
+    caller: Caller,
     Json(form): Json<Login>,
 ) -> Result<(Cookies, Json<SignedIn>), Problem> {
-    let signed_in = accounts::log_in(&app, form, user_agent(&headers)).await?;
+    let signed_in = accounts::log_in(&app, form, &caller).await?;
     Ok((cookies(&app.config, &signed_in), Json(signed_in)))
 }
 
@@ -94,4 +94,223 @@ pub async fn me(State(app): State<App>, Claimed(session): Claimed) -> Result<Jso
     let user = accounts::of_session(&app.db, session).await?;
     let workspaces = workspaces::of_user(&app.db, user.id).await?;
     Ok(Json(Me { user, workspaces }))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rename {
+    /// 1 to 120 characters.
+    pub name: String,
+}
+
+/// Changes my name, as colleagues see it.
+#[utoipa::path(patch, path = "/api/auth/me", tag = "Accounts", request_body = Rename,
+    responses((status = 200, body = Me), (status = 401, body = Problem), (status = 422, body = Problem)))]
+pub async fn rename(
+    state: State<App>,
+    claimed: Claimed,
+    Json(form): Json<Rename>,
+) -> Result<Json<Me>, Problem> {
+    let user = accounts::of_session(&state.db, claimed.0).await?;
+    accounts::rename(&state.db, &user, &form.name).await?;
+    me(state, claimed).await
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyEmail {
+    /// From the mail's link. Without it, and signed in, the mail is sent once more.
+    pub token: Option<String>,
+}
+
+/// Proves my address: 204. Without a token the link is mailed once more: 202.
+#[utoipa::path(post, path = "/api/auth/verify-email", tag = "Accounts", request_body = VerifyEmail,
+    responses((status = 204), (status = 202), (status = 401, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)), security((), ("bearer" = []), ("cookie" = [])))]
+pub async fn verify_email(
+    State(app): State<App>,
+    claimed: Option<Claimed>,
+    caller: Caller,
+    Json(form): Json<VerifyEmail>,
+) -> Result<StatusCode, Problem> {
+    if let Some(token) = form.token {
+        accounts::verify_email(&app, &token).await?;
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let Claimed(session) = claimed.ok_or(Error::Unauthenticated)?;
+    let user = accounts::of_session(&app.db, session).await?;
+    accounts::ask_to_verify(&app, &user, &caller).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Forgot {
+    pub email: String,
+}
+
+/// Mails a link to set a new password, good for an hour. The answer is the same whether or not there is such an account.
+#[utoipa::path(post, path = "/api/auth/forgot-password", tag = "Accounts", request_body = Forgot,
+    responses((status = 202), (status = 429, body = Problem)), security(()))]
+pub async fn forgot_password(
+    State(app): State<App>,
+    caller: Caller,
+    Json(form): Json<Forgot>,
+) -> Result<StatusCode, Problem> {
+    accounts::forgot(&app, &form.email, &caller).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reset {
+    /// From the mail's link.
+    pub token: String,
+    /// 10 to 200 characters.
+    #[schema(value_type = String, format = Password)]
+    pub password: SecretString,
+}
+
+/// Sets a new password with the token of such a link, and ends every session. Sign in with it afterwards.
+#[utoipa::path(post, path = "/api/auth/reset-password", tag = "Accounts", request_body = Reset,
+    responses((status = 204), (status = 422, body = Problem)), security(()))]
+pub async fn reset_password(
+    State(app): State<App>,
+    caller: Caller,
+    Json(form): Json<Reset>,
+) -> Result<StatusCode, Problem> {
+    accounts::reset(&app, &form.token, form.password, &caller).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPassword {
+    #[schema(value_type = String, format = Password)]
+    pub current_password: SecretString,
+    /// 10 to 200 characters.
+    #[schema(value_type = String, format = Password)]
+    pub new_password: SecretString,
+}
+
+/// Changes my password, and ends every other session of mine at once.
+#[utoipa::path(put, path = "/api/auth/password", tag = "Accounts", request_body = NewPassword,
+    responses((status = 204), (status = 401, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
+pub async fn change_password(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    caller: Caller,
+    Json(form): Json<NewPassword>,
+) -> Result<StatusCode, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    let (current, new) = (form.current_password, form.new_password);
+    accounts::change_password(&app, &user, session, current, new, &caller).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Where I am signed in.
+#[utoipa::path(get, path = "/api/auth/sessions", tag = "Accounts", responses((status = 200, body = Page<Session>), (status = 401, body = Problem)))]
+pub async fn sessions(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+) -> Result<Json<Page<Session>>, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    Ok(Json(Page {
+        data: accounts::sessions(&app.db, &user, session).await?,
+        next_cursor: None,
+    }))
+}
+
+/// Signs me out everywhere, here too: tokens, cookies and open sockets die at once.
+#[utoipa::path(delete, path = "/api/auth/sessions", tag = "Accounts", responses((status = 204), (status = 401, body = Problem)))]
+pub async fn end_sessions(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    caller: Caller,
+) -> Result<impl IntoResponse, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    accounts::end_all(&app.db, &user, &caller).await?;
+    Ok((StatusCode::NO_CONTENT, no_cookies(&app.config)))
+}
+
+/// Signs me out in one place.
+#[utoipa::path(delete, path = "/api/auth/sessions/{session_id}", tag = "Accounts", params(("session_id" = SessionId, Path)),
+    responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem)))]
+pub async fn end_session(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    Path(ended): Path<SessionId>,
+) -> Result<StatusCode, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    accounts::end_session(&app.db, &user, ended).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether I have a second factor, and how many recovery codes are left.
+#[utoipa::path(get, path = "/api/auth/two-factor", tag = "Accounts", responses((status = 200, body = TwoFactor), (status = 401, body = Problem)))]
+pub async fn two_factor(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+) -> Result<Json<TwoFactor>, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    Ok(Json(two_factor::state(&app, &user).await?))
+}
+
+/// A secret for an authenticator app (TOTP: SHA-1, six digits, 30 seconds). Nothing changes until its first code is confirmed.
+#[utoipa::path(post, path = "/api/auth/two-factor", tag = "Accounts",
+    responses((status = 201, body = Enrolment), (status = 401, body = Problem), (status = 422, body = Problem)))]
+pub async fn begin_two_factor(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+) -> Result<(StatusCode, Json<Enrolment>), Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    let enrolment = two_factor::begin(&app, &user).await?;
+    Ok((StatusCode::CREATED, Json(enrolment)))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Code {
+    /// Six digits.
+    pub code: String,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct RecoveryCodes {
+    /// Ten codes, each good once in place of the app's. They are shown this once.
+    pub recovery_codes: Vec<String>,
+}
+
+/// Switches the second factor on.
+#[utoipa::path(post, path = "/api/auth/two-factor/confirm", tag = "Accounts", request_body = Code,
+    responses((status = 200, body = RecoveryCodes), (status = 401, body = Problem), (status = 422, body = Problem)))]
+pub async fn confirm_two_factor(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    caller: Caller,
+    Json(form): Json<Code>,
+) -> Result<Json<RecoveryCodes>, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    let recovery_codes = two_factor::confirm(&app, &user, &form.code, &caller).await?;
+    Ok(Json(RecoveryCodes { recovery_codes }))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    #[schema(value_type = String, format = Password)]
+    pub password: SecretString,
+}
+
+/// Switches the second factor off. Workspaces that ask for one are closed to me from then on.
+#[utoipa::path(delete, path = "/api/auth/two-factor", tag = "Accounts", request_body = Confirmation,
+    responses((status = 204), (status = 401, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
+pub async fn disable_two_factor(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    caller: Caller,
+    Json(form): Json<Confirmation>,
+) -> Result<StatusCode, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    two_factor::disable(&app, &user, form.password, &caller).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

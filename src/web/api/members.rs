@@ -1,12 +1,15 @@
 //! Who works in a workspace.
 
 use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
 
 use crate::app::App;
-use crate::domain::members::{self, Colleague, Member};
-use crate::ids::WorkspaceId;
+use crate::domain::members::{self, Admin, Colleague, Member, Role};
+use crate::domain::settings;
+use crate::ids::{NumberId, UserId, WorkspaceId};
 use crate::listing::Page;
-use crate::web::json::Json;
+use crate::web::json::{Json, Path};
 use crate::web::problem::Problem;
 
 #[utoipa::path(get, path = "/members", tag = "Members", params(("workspace_id" = WorkspaceId, Path)),
@@ -21,4 +24,58 @@ pub async fn list(
         data,
         next_cursor: None,
     }))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    pub role: Option<Role>,
+    /// The number that the member's new conversations start from; `null`: the workspace's default.
+    #[serde(default, deserialize_with = "settings::given")]
+    #[schema(value_type = Option<NumberId>)]
+    pub default_number_id: Option<Option<NumberId>>,
+}
+
+/// Changes a member's role, at once, on open pages and sockets too; or their default number. The last admin stays one: 409
+/// `last_admin`. Admins only.
+#[utoipa::path(patch, path = "/members/{user_id}", tag = "Members",
+    params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path)), request_body = Change,
+    responses((status = 200, body = Colleague), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn update(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, user)): Path<(WorkspaceId, UserId)>,
+    Json(change): Json<Change>,
+) -> Result<Json<Colleague>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    if let Some(number) = change.default_number_id {
+        settings::set_default_number(&mut tx, &admin, user, number).await?;
+    }
+    let member = match change.role {
+        Some(role) => members::change_role(&mut tx, &admin, user, role).await?,
+        None => members::find(&mut tx, user).await?,
+    };
+    tx.commit().await?;
+    Ok(Json(member))
+}
+
+/// Takes somebody out of the workspace, at once, on open pages and sockets too; an agent may take out only themself. The
+/// last admin stays: 409 `last_admin`.
+#[utoipa::path(delete, path = "/members/{user_id}", tag = "Members",
+    params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path)),
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn remove(
+    State(app): State<App>,
+    member: Member,
+    Path((_, user)): Path<(WorkspaceId, UserId)>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    if user == member.user() {
+        members::leave(&mut tx, &member).await?;
+    } else {
+        members::remove(&mut tx, &Admin::try_from(member)?, user).await?;
+    }
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::domain::members::Member;
+use crate::domain::messages::cancel;
 use crate::domain::messages::send::{self, Draft, Sent};
 use crate::domain::messages::{self, Direction, Filter, Message, Status};
 use crate::error::{Error, Result};
@@ -92,4 +93,19 @@ pub async fn show(
 ) -> Result<Json<Message>, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     Ok(Json(messages::find(&mut tx, id).await?))
+}
+
+/// Calls off a text that has not left yet; its credit comes back. One that is on its way or was sent: 409 `too_late`.
+#[utoipa::path(post, path = "/messages/{message_id}/cancel", tag = "Messages",
+    params(("workspace_id" = WorkspaceId, Path), ("message_id" = MessageId, Path)),
+    responses((status = 200, body = Message), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn cancel(
+    State(app): State<App>,
+    member: Member,
+    Path((_, id)): Path<(WorkspaceId, MessageId)>,
+) -> Result<Json<Message>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let message = cancel::cancel(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Json(message))
 }

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::domain::accounts;
+use crate::domain::accounts::{self, Caller};
 use crate::domain::members::{Admin, Member};
 use crate::domain::workspaces::{self, Change, Mine, Workspace};
 use crate::ids::WorkspaceId;
@@ -41,11 +41,12 @@ pub struct Draft {
 pub async fn create(
     State(app): State<App>,
     Claimed(session): Claimed,
+    caller: Caller,
     Json(draft): Json<Draft>,
 ) -> Result<(StatusCode, Json<Mine>), Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     let mut tx = app.db.system().await?;
-    let mine = workspaces::found(&mut tx, &draft.name, user.id).await?;
+    let mine = workspaces::found(&mut tx, &draft.name, user.id, Some(&caller.address())).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(mine)))
 }
@@ -69,4 +70,24 @@ pub async fn update(
     let workspace = workspaces::update(&mut tx, &admin, change).await?;
     tx.commit().await?;
     Ok(Json(workspace))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// The workspace's name, exactly as it is written.
+    pub name: String,
+}
+
+/// Deletes the workspace with everything in it: numbers, contacts, conversations, messages, credits, the audit log. This
+/// cannot be undone. Users keep their accounts. Admins only.
+#[utoipa::path(delete, path = "", tag = "Workspaces", params(("workspace_id" = WorkspaceId, Path)), request_body = Confirmation,
+    responses((status = 204), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn remove(
+    State(app): State<App>,
+    admin: Admin,
+    Json(confirmation): Json<Confirmation>,
+) -> Result<StatusCode, Problem> {
+    workspaces::delete(&app.db, &admin, &confirmation.name).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -29,6 +29,13 @@ pub enum Frame<'a> {
     ConversationUpdated(&'a Conversation),
     ContactUpdated(&'a Contact),
     NumberUpdated(&'a Number),
+    /// What an agent has left, to that agent alone.
+    Credits {
+        workspace_id: WorkspaceId,
+        user_id: UserId,
+        balance: i64,
+        is_low: bool,
+    },
     Typing {
         workspace_id: WorkspaceId,
         conversation_id: ConversationId,

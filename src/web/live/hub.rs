@@ -14,11 +14,12 @@ use super::rooms::{Connection, Dialect, Rooms, Seat};
 use crate::db::Db;
 use crate::domain::contacts;
 use crate::domain::conversations::{self, Conversation};
+use crate::domain::credits;
 use crate::domain::messages::{self, Message};
 use crate::domain::numbers;
 use crate::error::Result;
 use crate::events::Event;
-use crate::ids::{ContactId, ConversationId, MessageId, NumberId, WorkspaceId};
+use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, WorkspaceId};
 use crate::web::pages::fragments;
 
 /// Events that are looked up together.
@@ -208,6 +209,9 @@ impl Hub {
                     });
                 }
             }
+            Event::CreditsChanged {
+                workspace, user, ..
+            } if self.is_heard(workspace) => self.tell_credits(workspace, user).await?,
             Event::Typing {
                 workspace,
                 conversation,
@@ -237,6 +241,24 @@ impl Hub {
         let frame = Frame::ContactUpdated(&contact);
         let seats = self.seats(workspace, |seat| seat.sees_any(&numbers));
         push(&seats, &frame, || fragments::contact_changed(&contact));
+        Ok(())
+    }
+
+    /// A balance is its owner's business alone.
+    async fn tell_credits(&self, workspace: WorkspaceId, user: UserId) -> Result<()> {
+        let seats = self.of(workspace, user);
+        if seats.is_empty() {
+            return Ok(());
+        }
+        if let Some(balance) = credits::look_up(&self.db, workspace, user).await? {
+            let frame = Frame::Credits {
+                workspace_id: workspace,
+                user_id: user,
+                balance: balance.left,
+                is_low: balance.is_low,
+            };
+            push(&seats, &frame, || fragments::credits_changed(balance));
+        }
         Ok(())
     }
 

@@ -33,7 +33,7 @@ pub struct Connection {
     frames: mpsc::Sender<Utf8Bytes>,
     behind: AtomicBool,
     joined: Mutex<Vec<WorkspaceId>>,
-    /// Its session ended: it must close.
+    /// Its session or its membership ended: it must close.
     pub ended: Notify,
 }
 
@@ -171,7 +171,8 @@ impl Rooms {
         }
     }
 
-    /// Access in this workspace changed: everyone's place is looked at again, and who is no member any more has none.
+    /// Access in this workspace changed: everyone's place is looked at again, and who is no member any more has none, nor a
+    /// socket.
     pub async fn look_again(&self, db: &Db, workspace: WorkspaceId) {
         let seats: Vec<_> = self
             .rooms()
@@ -183,7 +184,10 @@ impl Rooms {
         for seat in seats {
             match seat.look(db).await {
                 Ok(true) => seat.connection.resync(),
-                Ok(false) => self.leave(&seat.connection, workspace),
+                Ok(false) => {
+                    self.leave(&seat.connection, workspace);
+                    seat.connection.ended.notify_one();
+                }
                 // Nobody goes on hearing with rights that could not be looked at.
                 Err(error) => {
                     tracing::warn!(%error, workspace.id = %workspace, "access could not be looked up: a socket is closed");
@@ -206,6 +210,11 @@ impl Rooms {
             .filter(|seat| may(seat))
             .map(|seat| Arc::clone(&seat.connection))
             .collect()
+    }
+
+    /// The places of one person in a room.
+    pub fn of(&self, workspace: WorkspaceId, user: UserId) -> Vec<Arc<Connection>> {
+        self.seats(workspace, |seat| seat.connection.user == user)
     }
 
     pub fn is_heard(&self, workspace: WorkspaceId) -> bool {

@@ -120,7 +120,7 @@ async fn converse(
                     Some(Ok(_)) => {}
                 }
             }
-            () = connection.ended.notified() => return close(socket, close_code::POLICY, "signed out").await,
+            () = connection.ended.notified() => return close(socket, close_code::POLICY, "signed out, or no member any more").await,
             () = doors.stopping.cancelled() => return close(socket, close_code::RESTART, "the server restarts").await,
             _ = ping.tick() => {
                 if heard.elapsed() > SILENT_FOR || !say(&mut socket, Message::Ping(Default::default())).await {

@@ -2,16 +2,15 @@
 
 use askama::Template;
 use axum::extract::{Form as Posted, Query, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{Form, page};
 use crate::app::App;
-use crate::domain::accounts::{self, Login, SignUp, SignedIn};
+use crate::domain::accounts::{self, Caller, Login, SignUp, SignedIn};
 use crate::domain::workspaces;
-use crate::web::api::auth::user_agent;
 use crate::web::assets;
 use crate::web::auth::{Claimed, cookies, no_cookies};
 use crate::web::problem::Problem;
@@ -94,23 +93,23 @@ pub struct Founder {
 
 pub async fn found(
     state: State<App>,
-    headers: HeaderMap,
+    caller: Caller,
     form: Posted<Founder>,
 ) -> Result<Response, Problem> {
-    begin(state, headers, form, true).await
+    begin(state, caller, form, true).await
 }
 
 pub async fn sign_up(
     state: State<App>,
-    headers: HeaderMap,
+    caller: Caller,
     form: Posted<Founder>,
 ) -> Result<Response, Problem> {
-    begin(state, headers, form, false).await
+    begin(state, caller, form, false).await
 }
 
 async fn begin(
     State(app): State<App>,
-    headers: HeaderMap,
+    caller: Caller,
     Posted(founder): Posted<Founder>,
     first: bool,
 ) -> Result<Response, Problem> {
@@ -124,7 +123,7 @@ async fn begin(
         email: founder.email,
         password: founder.password,
     };
-    match accounts::sign_up(&app, asked, user_agent(&headers)).await {
+    match accounts::sign_up(&app, asked, &caller).await {
         Ok(signed_in) => Ok(enter(&app, &signed_in, "")),
         Err(error) => {
             let form = typed.refused(error)?;
@@ -174,7 +173,7 @@ pub struct Credentials {
 
 pub async fn log_in(
     State(app): State<App>,
-    headers: HeaderMap,
+    caller: Caller,
     Posted(typed): Posted<Credentials>,
 ) -> Result<Response, Problem> {
     let form = Form::default()
@@ -183,8 +182,9 @@ pub async fn log_in(
     let asked = Login {
         email: typed.email,
         password: typed.password,
+        code: None,
     };
-    match accounts::log_in(&app, asked, user_agent(&headers)).await {
+    match accounts::log_in(&app, asked, &caller).await {
         Ok(signed_in) => Ok(enter(&app, &signed_in, &typed.next)),
         Err(error) => {
             let form = form.refused(error)?;

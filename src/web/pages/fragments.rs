@@ -8,6 +8,7 @@ use askama::{Error, Template};
 
 use crate::domain::contacts::Contact;
 use crate::domain::conversations::Conversation;
+use crate::domain::credits::Balance;
 use crate::domain::messages::Message;
 use crate::domain::numbers::Number;
 use crate::ids::{ConversationId, UserId};
@@ -43,6 +44,21 @@ pub fn contact_changed(contact: &Contact) -> Result<String, Error> {
 
 pub fn number_changed(number: &Number) -> Result<String, Error> {
     swap(&format!("number-{}", number.id), &NumberRow { number })
+}
+
+/// How many texts an agent can still send.
+#[derive(Template)]
+#[template(path = "inbox/_credits.html")]
+pub struct Credits {
+    pub balance: Balance,
+}
+
+/// Wherever the page shows them.
+pub fn credits_changed(balance: Balance) -> Result<String, Error> {
+    let html = Credits { balance }.render()?;
+    Ok(format!(
+        r#"<turbo-stream action="replace" targets="[data-credits]"><template>{html}</template></turbo-stream>"#
+    ))
 }
 
 /// The page that hears it knows its members' names, and who it is itself.

@@ -1,0 +1,272 @@
+//! The second factor: a code that changes every 30 seconds (RFC 6238), and ten recovery codes for the day when the phone is
+//! gone.
+//!
+//! The secret lies sealed in the database. A code is good once: its time step is kept, and only a later one counts.
+
+use rand::RngExt;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use totp_rs::{Builder, Secret, Totp};
+
+use super::passwords::confirm as confirm_password;
+use super::sessions::fingerprint;
+use super::throttle::{self, pay, pay_back};
+use super::{Caller, User};
+use crate::app::App;
+use crate::db::SystemTx;
+use crate::domain::audit::{self, Action};
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::ids::{UserId, WorkspaceId};
+
+/// What the authenticator app has to know. Shown until the first code confirms it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Enrolment {
+    /// Base32, to be typed.
+    pub secret: String,
+    /// The same as a URL, for a QR code.
+    pub otpauth_url: String,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+pub struct State {
+    pub enabled: bool,
+    /// How many recovery codes are left.
+    pub recovery_codes: i64,
+}
+
+pub async fn state(app: &App, user: &User) -> Result<State> {
+    Ok(sqlx::query_as!(
+        State,
+        r#"select two_factor_at is not null as "enabled!",
+                  (select count(*) from recovery_codes r where r.user_id = u.id) as "recovery_codes!"
+             from users u where u.id = $1"#,
+        user.id as _,
+    )
+    .fetch_one(app.db.system_pool())
+    .await?)
+}
+
+/// A new secret. Nothing changes at sign-in until `confirm` has seen its first code.
+pub async fn begin(app: &App, user: &User) -> Result<Enrolment> {
+    let secret = Secret::from(&rand::random::<[u8; 20]>()[..]).to_base32();
+    let sealed = app
+        .keys
+        .seal(&SecretString::from(secret.clone()), &context(user.id));
+    let kept = sqlx::query!(
+        "update users set totp_secret = $2, totp_step = 0, updated_at = now() where id = $1 and two_factor_at is null",
+        user.id as _,
+        sealed,
+    )
+    .execute(app.db.system_pool())
+    .await?;
+    if kept.rows_affected() == 0 {
+        return Err(Error::field(
+            "two_factor",
+            "it is on already: switch it off first to set it up anew",
+        ));
+    }
+    let otpauth_url = totp(&secret, &user.email)?
+        .to_url()
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(Enrolment {
+        secret,
+        otpauth_url,
+    })
+}
+
+/// Switches it on with the first code, and answers with the recovery codes: the only time that they are shown.
+pub async fn confirm(app: &App, user: &User, code: &str, caller: &Caller) -> Result<Vec<String>> {
+    if !is_right_now(app, user.id, &user.email, code).await? {
+        return Err(Error::field(
+            "code",
+            "this is not the app's current code: wait for the next one, and check the clock of your phone",
+        ));
+    }
+    let mut tx = app.db.system().await?;
+    let on = sqlx::query!(
+        "update users set two_factor_at = now(), updated_at = now() where id = $1 and two_factor_at is null",
+        user.id as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    if on.rows_affected() == 0 {
+        return Err(Error::field("code", "it is on already"));
+    }
+    let codes = new_recovery_codes(&mut tx, user.id).await?;
+    audit::record_everywhere(
+        &mut tx,
+        user.id,
+        Action::TwoFactorEnabled,
+        &caller.address(),
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(codes)
+}
+
+/// Switches it off. Workspaces that ask for it close to the user at once.
+pub async fn disable(
+    app: &App,
+    user: &User,
+    password: SecretString,
+    caller: &Caller,
+) -> Result<()> {
+    confirm_password(app, user, password, "password").await?;
+    let mut tx = app.db.system().await?;
+    sqlx::query!(
+        "with off as (
+             update users set two_factor_at = null, totp_secret = null, updated_at = now() where id = $1
+         )
+         delete from recovery_codes where user_id = $1",
+        user.id as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    audit::record_everywhere(
+        &mut tx,
+        user.id,
+        Action::TwoFactorDisabled,
+        &caller.address(),
+    )
+    .await?;
+    let memberships = sqlx::query_scalar!(
+        r#"select workspace_id as "id: WorkspaceId" from workspace_members where user_id = $1"#,
+        user.id as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    for workspace in memberships {
+        tx.announce(Event::AccessChanged { workspace });
+    }
+    tx.commit().await
+}
+
+/// Whether `code` is the app's or one of the recovery codes. Either is used up by it.
+pub(super) async fn check(app: &App, user: UserId, email: &str, code: &str) -> Result<()> {
+    let who = user.to_string();
+    pay(
+        &mut *app.db.system_pool().acquire().await?,
+        &throttle::SECOND_FACTOR,
+        &who,
+    )
+    .await?;
+    if !is_right_now(app, user, email, code).await? && !is_recovery(app, user, code).await? {
+        return Err(Error::WrongCode);
+    }
+    pay_back(&app.db, &throttle::SECOND_FACTOR, &who).await
+}
+
+async fn is_right_now(app: &App, user: UserId, email: &str, code: &str) -> Result<bool> {
+    let sealed = sqlx::query_scalar!("select totp_secret from users where id = $1", user as _)
+        .fetch_one(app.db.system_pool())
+        .await?;
+    let Some(sealed) = sealed else {
+        return Ok(false);
+    };
+    let secret = app
+        .keys
+        .open(&sealed, &context(user))
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    let digits: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    let Some(step) = totp(secret.expose_secret(), email)?.check_current(&digits) else {
+        return Ok(false);
+    };
+    let used = sqlx::query!(
+        "update users set totp_step = $2 where id = $1 and totp_step < $2",
+        user as _,
+        i64::try_from(step).unwrap_or(i64::MAX),
+    )
+    .execute(app.db.system_pool())
+    .await?;
+    Ok(used.rows_affected() == 1)
+}
+
+async fn is_recovery(app: &App, user: UserId, code: &str) -> Result<bool> {
+    let used = sqlx::query!(
+        "delete from recovery_codes where user_id = $1 and code_hash = $2",
+        user as _,
+        fingerprint(&plain(code)),
+    )
+    .execute(app.db.system_pool())
+    .await?;
+    Ok(used.rows_affected() == 1)
+}
+
+const RECOVERY_CODES: usize = 10;
+/// Without what looks alike.
+const ALPHABET: &[u8; 31] = b"abcdefghjkmnpqrstuvwxyz23456789";
+
+/// `k7mw-3fqa-9xtz`: 59 random bits, as people copy them.
+async fn new_recovery_codes(tx: &mut SystemTx, user: UserId) -> Result<Vec<String>> {
+    let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
+    let hashes: Vec<_> = codes.iter().map(|code| fingerprint(&plain(code))).collect();
+    sqlx::query!(
+        "insert into recovery_codes (user_id, code_hash) select $1, t.hash from unnest($2::bytea[]) as t (hash)",
+        user as _,
+        &hashes,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(codes)
+}
+
+fn recovery_code() -> String {
+    let mut rng = rand::rng();
+    let mut letter = || char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]);
+    let mut group = || (0..4).map(|_| letter()).collect::<String>();
+    format!("{}-{}-{}", group(), group(), group())
+}
+
+fn plain(code: &str) -> String {
+    code.chars()
+        .filter(|c| c.is_ascii_alphanumeric())
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
+}
+
+/// Six digits, 30 seconds, SHA-1: what every authenticator app knows. One step early or late is taken.
+fn totp(secret: &str, email: &str) -> Result<Totp> {
+    let broken = |error: &dyn std::fmt::Display| Error::Internal(error.to_string());
+    let secret = Secret::try_from_base32(secret).map_err(|error| broken(&error))?;
+    Builder::new()
+        .with_secret(secret)
+        // The name must not hold a colon, which an address may in quotes.
+        .with_account_name(email.replace(':', ""))
+        .with_issuer(Some("MessageHub"))
+        .build()
+        .map_err(|error| broken(&error))
+}
+
+/// Binds the sealed secret to its user.
+fn context(user: UserId) -> Vec<u8> {
+    [b"totp/", user.0.as_bytes().as_slice()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_is_that_of_every_other_implementation() {
+        // RFC 6238, appendix B, SHA-1: the last six of the eight digits.
+        let secret = Secret::from("12345678901234567890".as_bytes()).to_base32();
+        let totp = totp(&secret, "jo@harbor.test").expect("well-formed");
+        for (time, code) in [
+            (59, "287082"),
+            (1_111_111_109, "081804"),
+            (2_000_000_000, "279037"),
+        ] {
+            assert_eq!(totp.generate(time).to_string(), code, "at {time}");
+            assert_eq!(totp.check(code, time), Some(time / 30));
+        }
+        assert_eq!(totp.check("287082", 59 + 90), None, "three steps late");
+    }
+
+    #[test]
+    fn recovery_codes_are_read_however_they_are_typed() {
+        let code = recovery_code();
+        assert_eq!((code.len(), plain(&code).len()), (14, 12), "{code}");
+        assert_eq!(plain(&code.to_uppercase().replace('-', " ")), plain(&code));
+    }
+}

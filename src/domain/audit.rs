@@ -1,0 +1,233 @@
+//! Who did what, when, from where. An entry is written in the transaction of the deed itself, and never changed: the
+//! database refuses.
+//!
+//! `before` and `after` hold what changed, never a secret.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::db::{SystemTx, WorkspaceTx};
+use crate::domain::words;
+use crate::error::Result;
+use crate::ids::{AuditId, IntegrationId, UserId, WorkspaceId};
+use crate::listing::{Cursor, Page, Span, page, unless_empty};
+
+words!(Action {
+    SignedIn = "signed_in",
+    SignInFailed = "sign_in_failed",
+    SessionsEnded = "sessions_ended",
+    PasswordChanged = "password_changed",
+    PasswordReset = "password_reset",
+    TwoFactorEnabled = "two_factor_enabled",
+    TwoFactorDisabled = "two_factor_disabled",
+    MemberInvited = "member_invited",
+    InvitationWithdrawn = "invitation_withdrawn",
+    MemberJoined = "member_joined",
+    MemberRoleChanged = "member_role_changed",
+    MemberRemoved = "member_removed",
+    MemberLeft = "member_left",
+    NumberAssigned = "number_assigned",
+    NumberUnassigned = "number_unassigned",
+    NumberChanged = "number_changed",
+    DefaultNumberChanged = "default_number_changed",
+    IntegrationConnected = "integration_connected",
+    IntegrationChecked = "integration_checked",
+    CredentialsOpened = "credentials_opened",
+    CreditsChanged = "credits_changed",
+    WorkspaceCreated = "workspace_created",
+    WorkspaceChanged = "workspace_changed",
+});
+
+impl Action {
+    /// What happened, as a sentence's verb: "Jo Park … Sam Ortiz".
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::SignedIn => "signed in",
+            Self::SignInFailed => "Sign-in failed for",
+            Self::SessionsEnded => "signed out everywhere",
+            Self::PasswordChanged => "changed the password",
+            Self::PasswordReset => "set a new password by mail",
+            Self::TwoFactorEnabled => "switched the second factor on",
+            Self::TwoFactorDisabled => "switched the second factor off",
+            Self::MemberInvited => "invited",
+            Self::InvitationWithdrawn => "withdrew the invitation of",
+            Self::MemberJoined => "joined as",
+            Self::MemberRoleChanged => "changed the role of",
+            Self::MemberRemoved => "removed",
+            Self::MemberLeft => "left the workspace",
+            Self::NumberAssigned => "gave access to a number to",
+            Self::NumberUnassigned => "took access to a number from",
+            Self::NumberChanged => "changed the number",
+            Self::DefaultNumberChanged => "changed the default number of",
+            Self::IntegrationConnected => "connected",
+            Self::IntegrationChecked => "checked the credentials of",
+            Self::CredentialsOpened => "The server used the credentials of",
+            Self::CreditsChanged => "changed the credits of",
+            Self::WorkspaceCreated => "created the workspace",
+            Self::WorkspaceChanged => "changed the workspace",
+        }
+    }
+}
+
+/// What it was done to, as people call it, and what it was before and is now.
+#[derive(Default)]
+pub struct Deed<'a> {
+    pub subject: &'a str,
+    pub subject_id: Option<Uuid>,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+}
+
+/// Done by the person of this transaction. One round trip.
+pub async fn record(tx: &mut WorkspaceTx, action: Action, deed: Deed<'_>) -> Result<()> {
+    sqlx::query!(
+        "insert into audit_log (action, actor_name, subject, subject_id, before, after)
+         select $1, u.name, $2, $3, $4, $5 from users u where u.id = current_user_id()",
+        action as _,
+        deed.subject,
+        deed.subject_id,
+        deed.before,
+        deed.after,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Done by a user outside of any workspace: each one that they belong to takes note.
+pub async fn record_everywhere(
+    tx: &mut SystemTx,
+    user: UserId,
+    action: Action,
+    address: &str,
+) -> Result<()> {
+    // Only who has proven to be the user is named as the one who did it.
+    let proven = action != Action::SignInFailed;
+    sqlx::query!(
+        "insert into audit_log (workspace_id, action, actor_id, actor_name, subject, subject_id, address)
+         select m.workspace_id, $2, case when $3 then u.id end, case when $3 then u.name else '' end,
+                case when $3 then '' else u.email end, u.id, $4
+           from workspace_members m
+           join users u on u.id = m.user_id
+          where m.user_id = $1",
+        user as _,
+        action as _,
+        proven,
+        address,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Done by a user who is not at work in the workspace yet, such as by joining it.
+pub async fn record_in(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    user: UserId,
+    action: Action,
+    address: Option<&str>,
+    deed: Deed<'_>,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into audit_log (workspace_id, action, actor_id, actor_name, subject, subject_id, address, before, after)
+         select $1, $3, u.id, u.name, $4, $5, $6, $7, $8 from users u where u.id = $2",
+        workspace as _,
+        user as _,
+        action as _,
+        deed.subject,
+        deed.subject_id,
+        address,
+        deed.before,
+        deed.after,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// The server opened these integrations' credentials, to send or to verify. Noted once an hour for each: it does so
+/// whenever it has forgotten them.
+pub async fn credentials_opened(db: &PgPool, integrations: &[IntegrationId]) -> Result<()> {
+    sqlx::query!(
+        "insert into audit_log (workspace_id, action, subject, subject_id)
+         select i.workspace_id, $2, i.name, i.id
+           from integrations i
+          where i.id = any ($1)
+            and not exists (select from audit_log a where a.workspace_id = i.workspace_id and a.action = $2
+                               and a.subject_id = i.id and a.created_at > now() - interval '1 hour')",
+        integrations as _,
+        Action::CredentialsOpened as _,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Entry {
+    pub id: AuditId,
+    pub action: Action,
+    /// Who did it; `null` for somebody who could not prove who they are, and for the server itself.
+    pub actor_id: Option<UserId>,
+    /// As they were called then.
+    pub actor_name: String,
+    /// What it was done to, as people call it.
+    pub subject: String,
+    pub subject_id: Option<Uuid>,
+    /// The address of the network that the request came from.
+    pub address: Option<String>,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Which entries: all that is left out is not asked for.
+#[derive(Debug, Default, Clone, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Only what this user did.
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub actor: Option<UserId>,
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub action: Option<Action>,
+    /// From the beginning of this day (UTC), such as 2026-11-01.
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub from: Option<NaiveDate>,
+    /// To the end of this day (UTC).
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub to: Option<NaiveDate>,
+}
+
+/// The newest first. One index scan per page, whichever filter is set. Row-level security shows it to admins alone.
+pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<Page<Entry>> {
+    let (limit, after) = (span.limit()?, span.cursor()?);
+    let rows = sqlx::query_as!(
+        Entry,
+        "select id, action, actor_id, actor_name, subject, subject_id, address, before, after, created_at
+           from audit_log
+          where ($1::uuid is null or actor_id = $1)
+            and ($2::text is null or action = $2)
+            and ($3::date is null or created_at >= $3::date::timestamp at time zone 'UTC')
+            and ($4::date is null or created_at < ($4::date + 1)::timestamp at time zone 'UTC')
+            and ($5::timestamptz is null or (created_at, id) < ($5, $6))
+          order by created_at desc, id desc
+          limit $7::bigint + 1",
+        filter.actor as _,
+        filter.action as _,
+        filter.from,
+        filter.to,
+        after.map(|cursor| cursor.at),
+        after.map(|cursor| cursor.id),
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(page(rows, limit, |entry| Cursor {
+        at: entry.created_at,
+        id: entry.id.0,
+    }))
+}

@@ -1,0 +1,306 @@
+//! What agents spend to send: one credit for each text. Admins' are not counted.
+//!
+//! The three functions of `migrations/0008_credits.sql` are the only ones that write: a credit is taken in the statement
+//! that queues its text, and comes back if the text never went out. Balance and ledger change together or not at all.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::db::{Db, SystemTx, WorkspaceTx};
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::members::{Admin, Member, Role};
+use crate::domain::words;
+use crate::error::{Check, Error, OnConstraint, Result};
+use crate::events::Event;
+use crate::ids::{ConversationId, EntryId, MessageId, UserId, WorkspaceId};
+use crate::listing::{Cursor, Page, Span, page};
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Account {
+    pub user_id: UserId,
+    pub name: String,
+    pub email: String,
+    pub role: Role,
+    pub balance: i64,
+    /// An admin's balance is kept, but not spent.
+    pub unlimited: bool,
+    /// At or below the workspace's `low_credits_at`.
+    pub is_low: bool,
+}
+
+/// Every member's balance.
+pub async fn list(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<Account>> {
+    Ok(sqlx::query_as!(
+        Account,
+        r#"select m.user_id, u.name, u.email, m.role, coalesce(a.balance, 0) as "balance!", m.role = 'admin' as "unlimited!",
+                  m.role <> 'admin' and coalesce(a.balance, 0) <= w.low_credits_at as "is_low!"
+             from workspace_members m
+             join users u on u.id = m.user_id
+             join workspaces w on w.id = m.workspace_id
+             left join credit_accounts a on a.workspace_id = m.workspace_id and a.user_id = m.user_id
+            order by lower(u.name), m.user_id"#
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// One member's: one's own, or for an admin anybody's.
+pub async fn of(tx: &mut WorkspaceTx, member: &Member, user: UserId) -> Result<Account> {
+    may_see(member, user)?;
+    sqlx::query_as!(
+        Account,
+        r#"select m.user_id, u.name, u.email, m.role, coalesce(a.balance, 0) as "balance!", m.role = 'admin' as "unlimited!",
+                  m.role <> 'admin' and coalesce(a.balance, 0) <= w.low_credits_at as "is_low!"
+             from workspace_members m
+             join users u on u.id = m.user_id
+             join workspaces w on w.id = m.workspace_id
+             left join credit_accounts a on a.workspace_id = m.workspace_id and a.user_id = m.user_id
+            where m.user_id = $1"#,
+        user as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::NotFound("the member"))
+}
+
+fn may_see(member: &Member, user: UserId) -> Result<()> {
+    if user == member.user() || member.is_admin() {
+        Ok(())
+    } else {
+        Err(Error::AdminOnly)
+    }
+}
+
+/// What is left to whoever asks; `None` is unlimited.
+pub async fn remaining(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<i64>> {
+    let account = of(tx, member, member.user()).await?;
+    Ok((!account.unlimited).then_some(account.balance))
+}
+
+/// What an agent has left.
+#[derive(Clone, Copy, Debug)]
+pub struct Balance {
+    pub left: i64,
+    /// At or below the workspace's `low_credits_at`.
+    pub is_low: bool,
+}
+
+/// For the live hub; `None`: an admin's are not counted.
+pub async fn look_up(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Option<Balance>> {
+    Ok(sqlx::query_as!(
+        Balance,
+        r#"select coalesce(a.balance, 0) as "left!", coalesce(a.balance, 0) <= w.low_credits_at as "is_low!"
+             from workspace_members m
+             join workspaces w on w.id = m.workspace_id
+             left join credit_accounts a on a.workspace_id = m.workspace_id and a.user_id = m.user_id
+            where m.workspace_id = $1 and m.user_id = $2 and m.role = 'agent'"#,
+        workspace as _,
+        user as _,
+    )
+    .fetch_optional(db.system_pool())
+    .await?)
+}
+
+/// An agent who wants a mail when their credits run low.
+pub struct Low {
+    pub email: String,
+    pub name: String,
+    pub left: i64,
+    pub workspace_name: String,
+    pub slug: String,
+}
+
+pub async fn who_to_tell(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Option<Low>> {
+    Ok(sqlx::query_as!(
+        Low,
+        r#"select u.email, u.name, a.balance as "left", w.name as workspace_name, w.slug
+             from credit_accounts a
+             join workspaces w on w.id = a.workspace_id
+             join users u on u.id = a.user_id
+             left join member_settings s on s.workspace_id = a.workspace_id and s.user_id = a.user_id
+            where a.workspace_id = $1 and a.user_id = $2 and coalesce(s.mail_when_credits_low, true)"#,
+        workspace as _,
+        user as _,
+    )
+    .fetch_optional(db.system_pool())
+    .await?)
+}
+
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Adds so many, or takes them when negative. Either this or `balance`.
+    pub delta: Option<i64>,
+    /// Sets the balance to so many.
+    pub balance: Option<i64>,
+    /// Why: at most 200 characters, for the ledger.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Beyond this nobody means it.
+const MOST: i64 = 1_000_000_000;
+
+/// Tops up, takes away, or sets.
+pub async fn change(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    user: UserId,
+    change: Change,
+) -> Result<Account> {
+    let amount = change.delta.or(change.balance).unwrap_or_default();
+    let field = if change.delta.is_some() {
+        "delta"
+    } else {
+        "balance"
+    };
+    let reason = change.reason.trim();
+    Check::default()
+        .that(
+            change.delta.is_some() != change.balance.is_some(),
+            "delta",
+            "give either delta or balance",
+        )
+        .that(amount.abs() <= MOST, field, "at most 1,000,000,000 credits")
+        .that(
+            reason.chars().count() <= 200 && !reason.contains('\0'),
+            "reason",
+            "at most 200 characters",
+        )
+        .done()?;
+    let short = || Error::field(field, "the balance would fall below zero");
+    let changed = sqlx::query!(
+        r#"select before as "before!", after as "after!" from grant_credits($1, $2, $3, $4)"#,
+        user as _,
+        change.delta,
+        change.balance,
+        reason,
+    )
+    .fetch_optional(tx.conn())
+    .await
+    .on_constraint("credits_suffice", short)?
+    .ok_or(Error::NotFound("the member"))?;
+    let account = of(tx, admin, user).await?;
+    if changed.after != changed.before {
+        let deed = Deed {
+            subject: &account.name,
+            subject_id: Some(user.0),
+            before: Some(json!({"balance": changed.before})),
+            after: Some(json!({"balance": changed.after, "reason": reason})),
+        };
+        audit::record(tx, Action::CreditsChanged, deed).await?;
+        let workspace = tx.workspace();
+        tx.announce(Event::CreditsChanged {
+            workspace,
+            user,
+            low: false,
+        });
+    }
+    Ok(account)
+}
+
+words!(Kind {
+    /// By an admin, or to begin with.
+    Granted = "granted",
+    /// For a text that was queued.
+    Spent = "spent",
+    /// The text never went out.
+    Returned = "returned",
+});
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Entry {
+    pub id: EntryId,
+    pub delta: i64,
+    /// After this entry.
+    pub balance: i64,
+    pub kind: Kind,
+    pub reason: String,
+    pub message_id: Option<MessageId>,
+    /// The message's, as long as it exists and whoever asks may see it.
+    pub conversation_id: Option<ConversationId>,
+    /// Which admin; `null`: the server itself.
+    pub actor_id: Option<UserId>,
+    pub actor_name: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Everything that ever happened to a member's balance, the newest first.
+pub async fn ledger(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    user: UserId,
+    span: &Span,
+) -> Result<Page<Entry>> {
+    let (limit, after) = (span.limit()?, span.cursor()?);
+    of(tx, member, user).await?;
+    let rows = sqlx::query_as!(
+        Entry,
+        r#"select l.id, l.delta, l.balance, l.kind, l.reason, l.message_id,
+                  (select m.conversation_id from messages m
+                    where m.workspace_id = l.workspace_id and m.id = l.message_id) as "conversation_id: _",
+                  l.actor_id, l.actor_name, l.created_at
+             from credit_ledger l
+            where l.user_id = $1
+              and ($2::timestamptz is null or (l.created_at, l.id) < ($2, $3))
+            order by l.created_at desc, l.id desc
+            limit $4::bigint + 1"#,
+        user as _,
+        after.map(|cursor| cursor.at),
+        after.map(|cursor| cursor.id),
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(page(rows, limit, |entry| Cursor {
+        at: entry.created_at,
+        id: entry.id.0,
+    }))
+}
+
+/// Gives back what a text holds that never went out; a text that did keeps it. Whoever calls twice gives back once.
+pub(in crate::domain) async fn give_back(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    message: MessageId,
+) -> Result<()> {
+    let returned = sqlx::query_scalar!(
+        r#"select account as "account!: UserId" from return_credit($1, $2)"#,
+        workspace as _,
+        message as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    if let Some(user) = returned {
+        tx.announce(Event::CreditsChanged {
+            workspace,
+            user,
+            low: false,
+        });
+    }
+    Ok(())
+}
+
+/// The same, for a text that a person called off.
+pub(in crate::domain) async fn give_back_to_sender(
+    tx: &mut WorkspaceTx,
+    message: MessageId,
+) -> Result<()> {
+    let workspace = tx.workspace();
+    let returned = sqlx::query_scalar!(
+        r#"select account as "account!: UserId" from return_credit($1, $2)"#,
+        workspace as _,
+        message as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    if let Some(user) = returned {
+        tx.announce(Event::CreditsChanged {
+            workspace,
+            user,
+            low: false,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,346 @@
+//! Who is asked to join, and how they do.
+//!
+//! The link alone lets nobody into an account that exists: whoever follows it signs in, or makes an account. What the link
+//! shows is the same either way, so it tells nobody who has an account here.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::app::App;
+use crate::config::Signups;
+use crate::db::{Db, SystemTx, WorkspaceTx};
+use crate::domain::accounts::{self, Caller, SignedIn, fingerprint, random_token};
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::contacts::is_email;
+use crate::domain::members::{Admin, Role};
+use crate::error::{Check, Error, OnConstraint, Result};
+use crate::events::Event;
+use crate::ids::{InvitationId, NumberId, SessionId, UserId, WorkspaceId};
+use crate::mail::Mail;
+
+const LIVES: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Invite {
+    pub email: String,
+    pub role: Role,
+    /// Numbers that an agent gets on arrival.
+    #[serde(default)]
+    pub number_ids: Vec<NumberId>,
+}
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Invitation {
+    pub id: InvitationId,
+    pub email: String,
+    pub role: Role,
+    /// The link that was mailed. It is shown this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    pub invited_by_name: Option<String>,
+    pub expires_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Invites somebody by mail. Whoever was invited before gets a new link, and the old one is void.
+pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitation> {
+    let email = accounts::address(&invite.email);
+    Check::default()
+        .that(
+            is_email(&email),
+            "email",
+            "an e-mail address such as sam@example.com",
+        )
+        .that(
+            invite.number_ids.len() <= 1000,
+            "number_ids",
+            "at most 1,000 numbers",
+        )
+        .done()?;
+    let token = random_token();
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    refuse_a_member(&mut tx, &email).await?;
+    let mut invitation = keep(&mut tx, &email, &invite, &token).await?;
+    let deed = Deed {
+        subject: &email,
+        subject_id: Some(invitation.id.0),
+        before: None,
+        after: Some(json!({"role": invite.role})),
+    };
+    audit::record(&mut tx, Action::MemberInvited, deed).await?;
+    tx.commit().await?;
+    let url = app.config.public(&format!("/invitations/{token}"));
+    app.mail.send(letter(admin, &email, &url));
+    invitation.url = Some(url);
+    Ok(invitation)
+}
+
+/// Stores the invitation, in place of an earlier one for the same address.
+async fn keep(
+    tx: &mut WorkspaceTx,
+    email: &str,
+    invite: &Invite,
+    token: &str,
+) -> Result<Invitation> {
+    sqlx::query!("delete from invitations where email = $1", email)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query_as!(
+        Invitation,
+        r#"insert into invitations (email, role, number_ids, token_hash, invited_by, expires_at)
+           values ($1, $2, $3, $4, current_user_id(), now() + make_interval(secs => $5))
+           returning id as "id: _", email, role as "role: _", null::text as url,
+                     (select name from users where id = current_user_id()) as invited_by_name, expires_at, created_at"#,
+        email,
+        invite.role as _,
+        &invite.number_ids as _,
+        fingerprint(token),
+        LIVES.as_secs_f64(),
+    )
+    .fetch_one(tx.conn())
+    .await
+    .on_constraint("invitations_once", || {
+        Error::field("email", "somebody invited this person a moment ago: see the list")
+    })
+}
+
+fn letter(admin: &Admin, to: &str, url: &str) -> Mail {
+    Mail {
+        to: to.into(),
+        subject: format!("Join {} on MessageHub", admin.workspace_name),
+        text: format!(
+            "Hello,\n\n{} invites you to answer texts together in the workspace {}:\n\n{url}\n\n\
+             The link is good for a week. If you do not know what this is about, you need not do anything.\n",
+            admin.name, admin.workspace_name
+        ),
+    }
+}
+
+async fn refuse_a_member(tx: &mut WorkspaceTx, email: &str) -> Result<()> {
+    let is_member = sqlx::query_scalar!(
+        r#"select exists (select from workspace_members m join users u on u.id = m.user_id where u.email = $1) as "is!""#,
+        email,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Check::default()
+        .that(!is_member, "email", "this person is a member already")
+        .done()
+}
+
+/// Those that can still be accepted, the newest first.
+pub async fn list(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<Invitation>> {
+    Ok(sqlx::query_as!(
+        Invitation,
+        r#"select i.id as "id: _", i.email, i.role as "role: _", null::text as url, u.name as "invited_by_name?",
+                  i.expires_at, i.created_at
+             from invitations i
+             left join users u on u.id = i.invited_by
+            where i.expires_at > now()
+            order by i.created_at desc, i.id desc"#
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// Makes the link void.
+pub async fn withdraw(tx: &mut WorkspaceTx, _: &Admin, id: InvitationId) -> Result<()> {
+    let email = sqlx::query_scalar!(
+        "delete from invitations where id = $1 returning email",
+        id as _
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::NotFound("the invitation"))?;
+    let deed = Deed {
+        subject: &email,
+        subject_id: Some(id.0),
+        ..Deed::default()
+    };
+    audit::record(tx, Action::InvitationWithdrawn, deed).await
+}
+
+/// What the link shows to whoever has it.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Offer {
+    pub workspace_name: String,
+    pub email: String,
+    pub role: Role,
+    pub invited_by_name: Option<String>,
+    pub expires_at: DateTime<Utc>,
+}
+
+pub async fn look(app: &App, token: &str) -> Result<Offer> {
+    sqlx::query_as!(
+        Offer,
+        r#"select w.name as workspace_name, i.email, i.role as "role: _", u.name as "invited_by_name?", i.expires_at
+             from invitations i
+             join workspaces w on w.id = i.workspace_id
+             left join users u on u.id = i.invited_by
+            where i.token_hash = $1 and i.expires_at > now()"#,
+        fingerprint(token),
+    )
+    .fetch_optional(app.db.system_pool())
+    .await?
+    .ok_or(Error::NotFound("an invitation behind this link (it may be used, withdrawn or expired)"))
+}
+
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Accept {
+    /// For a new account: 1 to 120 characters.
+    pub name: Option<String>,
+    /// For a new account a new one, 10 to 200 characters; for an account that exists, its password. Not needed by whoever
+    /// is signed in with the invited address.
+    #[schema(value_type = Option<String>, format = Password)]
+    pub password: Option<SecretString>,
+    /// With a second factor: the authenticator app's code, or a recovery code.
+    pub code: Option<String>,
+}
+
+/// Joins: as the account that is signed in, by signing in, or with a new account.
+pub async fn accept(
+    app: &App,
+    token: &str,
+    session: Option<SessionId>,
+    form: Accept,
+    caller: &Caller,
+) -> Result<SignedIn> {
+    let offer = look(app, token).await?;
+    let user = match who(app, &offer, session, &form, caller).await? {
+        Some(user) => user,
+        None => return accept_anew(app, token, &offer, form, caller).await,
+    };
+    let mut tx = app.db.system().await?;
+    join(&mut tx, token, user, caller).await?;
+    tx.commit().await?;
+    accounts::begin(app, user, caller).await
+}
+
+/// The account that is meant; `None`: a new one is wanted.
+async fn who(
+    app: &App,
+    offer: &Offer,
+    session: Option<SessionId>,
+    form: &Accept,
+    caller: &Caller,
+) -> Result<Option<UserId>> {
+    if let Some(session) = session
+        && let Ok(user) = accounts::of_session(&app.db, session).await
+    {
+        if user.email == offer.email {
+            return Ok(Some(user.id));
+        }
+        if form.password.is_none() {
+            return Err(Error::field(
+                "email",
+                format!(
+                    "this invitation is for {}: sign in with that address",
+                    offer.email
+                ),
+            ));
+        }
+    }
+    let Some(password) = form.password.clone() else {
+        return Err(Error::field(
+            "password",
+            "choose one for a new account, or enter that of your account",
+        ));
+    };
+    let wants_new = form
+        .name
+        .as_deref()
+        .is_some_and(|name| !name.trim().is_empty());
+    if wants_new && !accounts::exists(&app.db, &offer.email).await? {
+        return Ok(None);
+    }
+    let user = accounts::prove(app, &offer.email, password, caller).await?;
+    accounts::pass_second_factor(app, &user, form.code.as_deref(), caller).await?;
+    Ok(Some(user.id))
+}
+
+async fn accept_anew(
+    app: &App,
+    token: &str,
+    offer: &Offer,
+    form: Accept,
+    caller: &Caller,
+) -> Result<SignedIn> {
+    if app.config.signups == Some(Signups::Closed) {
+        return Err(Error::SignupsClosed);
+    }
+    let (name, password) = (
+        form.name.unwrap_or_default(),
+        form.password.unwrap_or_default(),
+    );
+    let mut tx = app.db.system().await?;
+    let user = accounts::open(&mut tx, &name, &offer.email, password).await?;
+    join(&mut tx, token, user, caller).await?;
+    tx.commit().await?;
+    let signed_in = accounts::begin(app, user, caller).await?;
+    accounts::ask_to_verify(app, &signed_in.user, caller).await?;
+    Ok(signed_in)
+}
+
+/// Uses the invitation up. Of two who come with the same link at the same moment, one joins.
+async fn join(tx: &mut SystemTx, token: &str, user: UserId, caller: &Caller) -> Result<()> {
+    let invitation = sqlx::query!(
+        r#"delete from invitations where token_hash = $1 and expires_at > now()
+            returning workspace_id as "workspace: WorkspaceId", role as "role: Role", number_ids as "numbers: Vec<NumberId>""#,
+        fingerprint(token),
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::NotFound("an invitation behind this link (it may be used, withdrawn or expired)"))?;
+    let workspace = invitation.workspace;
+    let joined = sqlx::query!(
+        "insert into workspace_members (workspace_id, user_id, role) values ($1, $2, $3) on conflict do nothing",
+        workspace as _,
+        user as _,
+        invitation.role as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    if joined.rows_affected() == 0 {
+        return Ok(()); // a member already, in the role they have
+    }
+    sqlx::query!(
+        "insert into number_members (workspace_id, number_id, user_id)
+         select n.workspace_id, n.id, $2 from numbers n where n.workspace_id = $1 and n.id = any ($3)
+         on conflict do nothing",
+        workspace as _,
+        user as _,
+        &invitation.numbers as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    let deed = Deed {
+        subject: invitation.role.word(),
+        subject_id: Some(user.0),
+        ..Deed::default()
+    };
+    audit::record_in(
+        tx,
+        workspace,
+        user,
+        Action::MemberJoined,
+        Some(&caller.address()),
+        deed,
+    )
+    .await?;
+    tx.announce(Event::AccessChanged { workspace });
+    Ok(())
+}
+
+/// Invitations that nobody followed in time.
+pub async fn forget_expired(db: &Db) -> Result<()> {
+    sqlx::query!("delete from invitations where expires_at < now()")
+        .execute(db.system_pool())
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! Calling off a text that has not left yet.
+
+use super::{Message, find};
+use crate::db::WorkspaceTx;
+use crate::domain::credits;
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::ids::{ConversationId, MessageId, NumberId};
+
+/// A text that waits is not sent, and its credit comes back. One that the sender has in hand goes out.
+pub async fn cancel(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
+    // Of this and the sender's lease one comes first, by the row's lock.
+    let canceled = sqlx::query!(
+        r#"update messages set status = 'canceled', due_at = null, updated_at = now()
+            where id = $1 and direction = 'outbound' and status in ('scheduled', 'queued')
+            returning number_id as "number: NumberId", conversation_id as "conversation: ConversationId""#,
+        id as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(canceled) = canceled else {
+        find(tx, id).await?;
+        return Err(Error::TooLate);
+    };
+    sqlx::query!(
+        "update conversations set last_message_status = 'canceled' where id = $1 and last_message_id = $2",
+        canceled.conversation as _,
+        id as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    credits::give_back_to_sender(tx, id).await?;
+    let workspace = tx.workspace();
+    tx.announce(Event::MessageChanged {
+        workspace,
+        message: id,
+        number: canceled.number,
+    });
+    tx.announce(Event::Queued); // the conversation's next one may go
+    find(tx, id).await
+}

@@ -1,0 +1,172 @@
+//! How each member likes it in this workspace.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::db::WorkspaceTx;
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::members::{self, Admin, Member};
+use crate::domain::numbers;
+use crate::error::{Check, Error, Result};
+use crate::ids::{NumberId, UserId};
+
+#[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
+pub struct Settings {
+    /// The number that a new conversation of mine starts from, as long as I may see it.
+    pub default_number_id: Option<NumberId>,
+    /// Added below every text that I send.
+    pub signature: String,
+    pub notifications: Notifications,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+pub struct Notifications {
+    /// Of the browser, when a text comes in.
+    pub desktop: bool,
+    pub sound: bool,
+    /// A mail when my credits run low.
+    pub mail_when_credits_low: bool,
+}
+
+impl Default for Notifications {
+    fn default() -> Self {
+        Self {
+            desktop: false,
+            sound: false,
+            mail_when_credits_low: true,
+        }
+    }
+}
+
+/// Mine.
+pub async fn of(tx: &mut WorkspaceTx, member: &Member) -> Result<Settings> {
+    let row = sqlx::query!(
+        "select default_number_id, signature, desktop_notifications, sound, mail_when_credits_low
+           from member_settings where user_id = $1",
+        member.user() as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.map_or_else(Settings::default, |row| Settings {
+        default_number_id: row.default_number_id,
+        signature: row.signature,
+        notifications: Notifications {
+            desktop: row.desktop_notifications,
+            sound: row.sound,
+            mail_when_credits_low: row.mail_when_credits_low,
+        },
+    }))
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// `null` takes it away: then the workspace's default counts.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<NumberId>)]
+    pub default_number_id: Option<Option<NumberId>>,
+    /// At most 160 characters; empty for none.
+    pub signature: Option<String>,
+    pub notifications: Option<ChangeNotifications>,
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeNotifications {
+    pub desktop: Option<bool>,
+    pub sound: Option<bool>,
+    pub mail_when_credits_low: Option<bool>,
+}
+
+/// Tells `null` from nothing.
+pub fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// Changes what is given and keeps the rest.
+pub async fn update(tx: &mut WorkspaceTx, member: &Member, change: Change) -> Result<Settings> {
+    let signature = change.signature.as_deref().map(str::trim_end);
+    Check::default()
+        .that(
+            signature.is_none_or(|text| text.chars().count() <= 160 && !text.contains('\0')),
+            "signature",
+            "at most 160 characters",
+        )
+        .done()?;
+    if let Some(Some(number)) = change.default_number_id {
+        must_see(tx, number).await?;
+    }
+    let notifications = change.notifications.unwrap_or_default();
+    sqlx::query!(
+        "insert into member_settings as s (user_id, default_number_id, signature, desktop_notifications, sound, mail_when_credits_low)
+         values ($1, $3, coalesce($4, ''), coalesce($5, false), coalesce($6, false), coalesce($7, true))
+         on conflict (workspace_id, user_id) do update
+            set default_number_id = case when $2 then $3 else s.default_number_id end,
+                signature = coalesce($4, s.signature), desktop_notifications = coalesce($5, s.desktop_notifications),
+                sound = coalesce($6, s.sound), mail_when_credits_low = coalesce($7, s.mail_when_credits_low),
+                updated_at = now()",
+        member.user() as _,
+        change.default_number_id.is_some(),
+        change.default_number_id.flatten() as _,
+        signature,
+        notifications.desktop,
+        notifications.sound,
+        notifications.mail_when_credits_low,
+    )
+    .execute(tx.conn())
+    .await?;
+    of(tx, member).await
+}
+
+async fn must_see(tx: &mut WorkspaceTx, number: NumberId) -> Result<()> {
+    match numbers::find(tx, number).await {
+        Err(Error::NotFound(_)) => Err(Error::field(
+            "default_number_id",
+            "choose one of the numbers that are assigned to you",
+        )),
+        found => found.map(drop),
+    }
+}
+
+/// Sets the number that `user`'s new conversations start from; `None`: the workspace's default.
+pub async fn set_default_number(
+    tx: &mut WorkspaceTx,
+    _: &Admin,
+    user: UserId,
+    number: Option<NumberId>,
+) -> Result<()> {
+    let member = members::find(tx, user).await?;
+    let title = match number {
+        Some(number) => Some(numbers::find(tx, number).await?.title()),
+        None => None,
+    };
+    sqlx::query!(
+        "insert into member_settings (user_id, default_number_id) values ($1, $2)
+         on conflict (workspace_id, user_id) do update set default_number_id = excluded.default_number_id, updated_at = now()",
+        user as _,
+        number as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    let deed = Deed {
+        subject: &member.name,
+        subject_id: Some(user.0),
+        before: None,
+        after: Some(json!({"default_number": title})),
+    };
+    audit::record(tx, Action::DefaultNumberChanged, deed).await
+}
+
+/// Everybody's own default number, for the access page.
+pub async fn default_numbers(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<(UserId, NumberId)>> {
+    Ok(sqlx::query!(
+        r#"select user_id, default_number_id as "number!: NumberId" from member_settings where default_number_id is not null"#
+    )
+    .fetch_all(tx.conn())
+    .await?
+    .into_iter()
+    .map(|row| (row.user_id, row.number))
+    .collect())
+}

@@ -1,0 +1,66 @@
+//! What agents spend to send.
+
+use axum::extract::State;
+
+use crate::app::App;
+use crate::domain::credits::{self, Account, Change, Entry};
+use crate::domain::members::{Admin, Member};
+use crate::ids::{UserId, WorkspaceId};
+use crate::listing::{Page, Span};
+use crate::web::json::{Json, Path, Query};
+use crate::web::problem::Problem;
+
+/// Every member's balance. Admins only.
+#[utoipa::path(get, path = "/credits", tag = "Credits", params(("workspace_id" = WorkspaceId, Path)),
+    responses((status = 200, body = Page<Account>), (status = 403, body = Problem)))]
+pub async fn list(State(app): State<App>, admin: Admin) -> Result<Json<Page<Account>>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    Ok(Json(Page {
+        data: credits::list(&mut tx, &admin).await?,
+        next_cursor: None,
+    }))
+}
+
+/// One balance: my own, or for an admin anybody's.
+#[utoipa::path(get, path = "/credits/{user_id}", tag = "Credits",
+    params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path)),
+    responses((status = 200, body = Account), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn show(
+    State(app): State<App>,
+    member: Member,
+    Path((_, user)): Path<(WorkspaceId, UserId)>,
+) -> Result<Json<Account>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    Ok(Json(credits::of(&mut tx, &member, user).await?))
+}
+
+/// Tops up, takes away (a negative `delta`) or sets a balance, which never falls below zero. Admins only.
+#[utoipa::path(patch, path = "/credits/{user_id}", tag = "Credits",
+    params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path)), request_body = Change,
+    responses((status = 200, body = Account), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn update(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, user)): Path<(WorkspaceId, UserId)>,
+    Json(change): Json<Change>,
+) -> Result<Json<Account>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let account = credits::change(&mut tx, &admin, user, change).await?;
+    tx.commit().await?;
+    Ok(Json(account))
+}
+
+/// Everything that ever happened to a balance, the newest first; the sum of all `delta` is the balance. My own, or for an
+/// admin anybody's.
+#[utoipa::path(get, path = "/credits/{user_id}/ledger", tag = "Credits",
+    params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path), Span),
+    responses((status = 200, body = Page<Entry>), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn ledger(
+    State(app): State<App>,
+    member: Member,
+    Path((_, user)): Path<(WorkspaceId, UserId)>,
+    Query(span): Query<Span>,
+) -> Result<Json<Page<Entry>>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    Ok(Json(credits::ledger(&mut tx, &member, user, &span).await?))
+}

@@ -1,0 +1,86 @@
+//! Who is asked to join. `POST …/members` invites.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::domain::accounts::{Caller, SignedIn};
+use crate::domain::invitations::{self, Accept, Invitation, Invite, Offer};
+use crate::domain::members::Admin;
+use crate::ids::{InvitationId, WorkspaceId};
+use crate::listing::Page;
+use crate::web::auth::{Claimed, Cookies, cookies};
+use crate::web::json::{Json, Path};
+use crate::web::problem::Problem;
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Invited {
+    pub invitation: Invitation,
+}
+
+/// Invites somebody: the link goes by mail, and is shown here this once. It is good for a week. Whoever was invited before
+/// gets a new link, and the old one is void. Admins only.
+#[utoipa::path(post, path = "/members", tag = "Members", params(("workspace_id" = WorkspaceId, Path)), request_body = Invite,
+    responses((status = 201, body = Invited), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(
+    State(app): State<App>,
+    admin: Admin,
+    Json(form): Json<Invite>,
+) -> Result<(StatusCode, Json<Invited>), Problem> {
+    let invitation = invitations::invite(&app, &admin, form).await?;
+    Ok((StatusCode::CREATED, Json(Invited { invitation })))
+}
+
+/// The invitations that can still be accepted, the newest first. Admins only.
+#[utoipa::path(get, path = "/invitations", tag = "Members", params(("workspace_id" = WorkspaceId, Path)),
+    responses((status = 200, body = Page<Invitation>), (status = 403, body = Problem)))]
+pub async fn list(State(app): State<App>, admin: Admin) -> Result<Json<Page<Invitation>>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    Ok(Json(Page {
+        data: invitations::list(&mut tx, &admin).await?,
+        next_cursor: None,
+    }))
+}
+
+/// Makes an invitation's link void. Admins only.
+#[utoipa::path(delete, path = "/invitations/{invitation_id}", tag = "Members",
+    params(("workspace_id" = WorkspaceId, Path), ("invitation_id" = InvitationId, Path)),
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn withdraw(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, InvitationId)>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    invitations::withdraw(&mut tx, &admin, id).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What an invitation's link offers. It says nothing of whether the address has an account.
+#[utoipa::path(get, path = "/api/invitations/{token}", tag = "Members", params(("token" = String, Path)),
+    responses((status = 200, body = Offer), (status = 404, body = Problem)), security(()))]
+pub async fn show(
+    State(app): State<App>,
+    Path(token): Path<String>,
+) -> Result<Json<Offer>, Problem> {
+    Ok(Json(invitations::look(&app, &token).await?))
+}
+
+/// Joins. Whoever is signed in with the invited address needs nothing more; whoever has an account there sends its password;
+/// whoever has none sends a name and a new password.
+#[utoipa::path(post, path = "/api/invitations/{token}/accept", tag = "Members", params(("token" = String, Path)), request_body = Accept,
+    responses((status = 200, body = SignedIn), (status = 401, body = Problem), (status = 404, body = Problem),
+        (status = 422, body = Problem), (status = 429, body = Problem)), security((), ("bearer" = []), ("cookie" = [])))]
+pub async fn accept(
+    State(app): State<App>,
+    claimed: Option<Claimed>,
+    caller: Caller,
+    Path(token): Path<String>,
+    Json(form): Json<Accept>,
+) -> Result<(Cookies, Json<SignedIn>), Problem> {
+    let session = claimed.map(|Claimed(session)| session);
+    let signed_in = invitations::accept(&app, &token, session, form, &caller).await?;
+    Ok((cookies(&app.config, &signed_in), Json(signed_in)))
+}

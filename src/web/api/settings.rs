@@ -1,0 +1,32 @@
+//! How I like it in this workspace.
+
+use axum::extract::State;
+
+use crate::app::App;
+use crate::domain::members::Member;
+use crate::domain::settings::{self, Change, Settings};
+use crate::ids::WorkspaceId;
+use crate::web::json::Json;
+use crate::web::problem::Problem;
+
+/// Mine, in this workspace.
+#[utoipa::path(get, path = "/settings", tag = "Members", params(("workspace_id" = WorkspaceId, Path)),
+    responses((status = 200, body = Settings), (status = 403, body = Problem)))]
+pub async fn show(State(app): State<App>, member: Member) -> Result<Json<Settings>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    Ok(Json(settings::of(&mut tx, &member).await?))
+}
+
+/// Changes what is given and keeps the rest.
+#[utoipa::path(patch, path = "/settings", tag = "Members", params(("workspace_id" = WorkspaceId, Path)), request_body = Change,
+    responses((status = 200, body = Settings), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn update(
+    State(app): State<App>,
+    member: Member,
+    Json(change): Json<Change>,
+) -> Result<Json<Settings>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let settings = settings::update(&mut tx, &member, change).await?;
+    tx.commit().await?;
+    Ok(Json(settings))
+}

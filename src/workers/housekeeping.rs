@@ -1,0 +1,26 @@
+//! What has had its time goes: settled throttles, links that nobody followed, sessions and invitations long over.
+
+use std::time::Duration;
+
+use crate::app::App;
+use crate::domain::{accounts, invitations};
+use crate::error::Result;
+
+const EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// As long as the server runs. Two servers at once do no harm.
+pub async fn run(app: App) {
+    let mut rounds = tokio::time::interval(EVERY);
+    loop {
+        rounds.tick().await;
+        if let Err(error) = tidy(&app).await {
+            tracing::warn!(%error, "the housekeeping has to wait");
+        }
+    }
+}
+
+pub async fn tidy(app: &App) -> Result<()> {
+    accounts::throttle::forget_settled(&app.db).await?;
+    accounts::forget_expired(&app.db).await?;
+    invitations::forget_expired(&app.db).await
+}

@@ -1,0 +1,266 @@
+//! Every route of the API, who may use it, and what it is asked with. A route that is missing here fails the tests.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, PASSWORD, Person, Workspace};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// With or without an account.
+    Anyone,
+    SignedIn,
+    Member,
+    /// A member who may see the number that it is about.
+    WithNumber,
+    Admin,
+}
+
+#[derive(Clone)]
+pub struct Route {
+    pub method: Method,
+    pub path: String,
+    pub who: Who,
+    pub body: Value,
+}
+
+/// What the description lists, each with what the test knows of it.
+pub async fn routes(hub: &Hub) -> Vec<Route> {
+    let description = Person::nobody(hub).get("/api/openapi.json").await.is(200);
+    let mut routes = Vec::new();
+    for (path, operations) in description["paths"].as_object().unwrap() {
+        for method in operations.as_object().unwrap().keys() {
+            let name = format!("{} {path}", method.to_uppercase());
+            let short = name.replace("/api/workspaces/{workspace_id}", "~");
+            let (who, body) = known(&short);
+            routes.push(Route {
+                method: Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(),
+                path: path.clone(),
+                who,
+                body,
+            });
+        }
+    }
+    assert!(routes.len() > 50, "the description lists the routes");
+    routes
+}
+
+fn known(route: &str) -> (Who, Value) {
+    use Who::*;
+    let nothing = Value::Null;
+    match route {
+        "POST /api/auth/signup" => (
+            Anyone,
+            json!({"workspace_name": "", "name": "", "email": "", "password": ""}),
+        ),
+        "POST /api/auth/login" => (
+            Anyone,
+            json!({"email": "who@harbor.test", "password": PASSWORD}),
+        ),
+        "POST /api/auth/refresh" => (Anyone, json!({"refresh_token": "made up"})),
+        "POST /api/auth/verify-email" => (Anyone, json!({"token": "made up"})),
+        "POST /api/auth/forgot-password" => (Anyone, json!({"email": "who@harbor.test"})),
+        "POST /api/auth/reset-password" => {
+            (Anyone, json!({"token": "made up", "password": PASSWORD}))
+        }
+        "GET /api/invitations/{token}" => (Anyone, nothing),
+        "POST /api/invitations/{token}/accept" => {
+            (Anyone, json!({"name": "Eve", "password": PASSWORD}))
+        }
+
+        "GET /api/auth/me" | "GET /api/auth/sessions" | "GET /api/auth/two-factor" => {
+            (SignedIn, nothing)
+        }
+        "PATCH /api/auth/me" => (SignedIn, json!({"name": "Jo Park"})),
+        "PUT /api/auth/password" => (
+            SignedIn,
+            json!({"current_password": "not this one", "new_password": PASSWORD}),
+        ),
+        "POST /api/auth/two-factor" => (SignedIn, json!({})),
+        "POST /api/auth/two-factor/confirm" => (SignedIn, json!({"code": "000000"})),
+        "DELETE /api/auth/two-factor" => (SignedIn, json!({"password": "not this one"})),
+        "GET /api/workspaces" => (SignedIn, nothing),
+        "POST /api/workspaces" => (SignedIn, json!({"name": ""})),
+        // These end what the test goes on with: asked last, and only by nobody and for others.
+        "POST /api/auth/logout"
+        | "DELETE /api/auth/sessions"
+        | "DELETE /api/auth/sessions/{session_id}" => (SignedIn, nothing),
+
+        "GET ~"
+        | "GET ~/members"
+        | "GET ~/settings"
+        | "GET ~/numbers"
+        | "GET ~/contacts"
+        | "GET ~/conversations"
+        | "GET ~/messages" => (Member, nothing),
+        "PATCH ~/settings" => (Member, json!({"signature": ""})),
+        "POST ~/contacts" => (
+            Member,
+            json!({"phone_number": "+14155550111", "name": "Tom"}),
+        ),
+
+        "GET ~/contacts/{contact_id}"
+        | "GET ~/conversations/{conversation_id}"
+        | "GET ~/conversations/{conversation_id}/messages"
+        | "GET ~/messages/{message_id}"
+        | "GET ~/media/{media_id}" => (WithNumber, nothing),
+        "PATCH ~/contacts/{contact_id}" => (WithNumber, json!({"notes": "Mine now"})),
+        "PATCH ~/conversations/{conversation_id}" => (WithNumber, json!({"status": "done"})),
+        "POST ~/conversations/{conversation_id}/read" => (WithNumber, json!({})),
+        "POST ~/messages" => (
+            WithNumber,
+            json!({"conversation_id": "{conversation_id}", "content": "Mine now"}),
+        ),
+        "POST ~/media/{media_id}/link" | "POST ~/messages/{message_id}/cancel" => {
+            (WithNumber, json!({}))
+        }
+
+        "GET ~/integrations"
+        | "GET ~/numbers/{number_id}/members"
+        | "GET ~/invitations"
+        | "GET ~/credits"
+        | "GET ~/audit" => (Admin, nothing),
+        // Of somebody else's: one's own every member may see.
+        "GET ~/credits/{user_id}" | "GET ~/credits/{user_id}/ledger" => (Admin, nothing),
+        "PATCH ~" => (Admin, json!({"name": "Harbor Dental"})),
+        "DELETE ~" => (Admin, json!({"name": "not its name"})),
+        "POST ~/members" => (Admin, json!({"email": "eve@harbor.test", "role": "admin"})),
+        "PATCH ~/members/{user_id}" => (Admin, json!({"role": "admin"})),
+        "DELETE ~/members/{user_id}" | "DELETE ~/invitations/{invitation_id}" => (Admin, nothing),
+        "POST ~/integrations" => (Admin, json!({"provider": "sandbox", "credentials": {}})),
+        "POST ~/integrations/{integration_id}/test" => (Admin, json!({})),
+        "PATCH ~/numbers/{number_id}" => (Admin, json!({"friendly_name": "Mine now"})),
+        "PUT ~/numbers/{number_id}/members/{user_id}"
+        | "DELETE ~/numbers/{number_id}/members/{user_id}" => (Admin, nothing),
+        "PATCH ~/credits/{user_id}" => (Admin, json!({"delta": 5, "reason": "Mine now"})),
+        _ => panic!("{route} is new: say here who may use it, and what it is asked with"),
+    }
+}
+
+/// What stands in for each `{…}` of a path or body.
+pub type Ids = Vec<(&'static str, String)>;
+
+pub fn fill(text: &str, ids: &Ids) -> String {
+    let mut filled = text.to_owned();
+    for (name, id) in ids {
+        filled = filled.replace(&format!("{{{name}}}"), id);
+    }
+    filled
+}
+
+impl Route {
+    /// Whether it names a thing, beside the workspace.
+    pub fn names_a_thing(&self) -> bool {
+        let path = self.path.replace("{workspace_id}", "");
+        path.contains('{') || self.body.to_string().contains("_id}")
+    }
+
+    pub fn is_of_a_workspace(&self) -> bool {
+        self.path.contains("{workspace_id}")
+    }
+
+    pub async fn asked_by(&self, person: &Person, ids: &Ids) -> Answer {
+        let path = fill(&self.path, ids);
+        assert!(
+            !path.contains('{'),
+            "a new kind of id: give the test one for {}",
+            self.path
+        );
+        let request = person.request(self.method.clone(), &path);
+        let body: Value = serde_json::from_str(&fill(&self.body.to_string(), ids)).unwrap();
+        person
+            .ask(if body.is_null() {
+                request
+            } else {
+                request.json(&body)
+            })
+            .await
+    }
+}
+
+/// A workspace with one of everything, and what must never be seen by others.
+pub struct Office<'a> {
+    pub workspace: Workspace<'a>,
+    /// Sees the front desk's number.
+    pub sam: Person,
+    /// Sees no number.
+    pub lin: Person,
+    pub ids: Ids,
+}
+
+/// What only members who see the front desk may read.
+pub const SECRETS: &[&str] = &["4711", MAYA, "Maya Okafor", FRONT_DESK, "Gate code"];
+
+pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
+    let workspace = hub.workspace(name).await.with_front_desk().await;
+    let conversation = workspace.hears(MAYA, "Between us: 4711").await;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let contact = text(&conversation["contact_id"]);
+    let notes = json!({"name": "Maya Okafor", "notes": "Gate code 4711"});
+    workspace
+        .admin
+        .patch(&workspace.path(&format!("/contacts/{contact}")), notes)
+        .await
+        .is(200);
+    let picture = workspace.gets_a_picture().await;
+    let (sam, lin) = (workspace.agent("Sam").await, workspace.agent("Lin").await);
+    workspace.assigns(FRONT_DESK, &sam).await;
+    let invitation = workspace
+        .admin
+        .post(
+            &workspace.path("/members"),
+            json!({"email": "priya@harbor.test", "role": "agent"}),
+        )
+        .await
+        .is(201);
+    let integration = workspace
+        .admin
+        .get(&workspace.path("/integrations"))
+        .await
+        .is(200);
+    let ids = vec![
+        ("workspace_id", workspace.id.clone()),
+        ("integration_id", text(&integration["data"][0]["id"])),
+        ("number_id", text(&conversation["number_id"])),
+        ("contact_id", contact),
+        ("conversation_id", text(&conversation["id"])),
+        ("message_id", text(&conversation["last_message_id"])),
+        ("user_id", workspace.admin.id.clone()),
+        ("invitation_id", text(&invitation["invitation"]["id"])),
+        ("media_id", picture),
+        ("session_id", uuid::Uuid::now_v7().to_string()),
+        ("token", "made-up".into()),
+    ];
+    Office {
+        workspace,
+        sam,
+        lin,
+        ids,
+    }
+}
+
+/// Everything in the database that belongs to a workspace, as one number.
+pub async fn everything_of(hub: &Hub, workspace: &str) -> Vec<(String, i64)> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select c.relname::text from pg_class c
+          where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace
+            and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'workspace_id' and not a.attisdropped)
+          order by 1",
+    )
+    .fetch_all(&hub.raw)
+    .await
+    .unwrap();
+    let mut sums = Vec::new();
+    for table in tables {
+        let sql = format!(
+            "select coalesce(sum(hashtextextended(t::text, 0) % 1000000007), 0)::bigint from {table} t where workspace_id = $1::uuid"
+        );
+        let sum = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .bind(workspace)
+            .fetch_one(&hub.raw)
+            .await
+            .unwrap();
+        sums.push((table, sum));
+    }
+    sums
+}
