@@ -6,8 +6,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::PgConnection;
 
-use crate::db::{Db, SystemTx, WorkspaceTx};
+use crate::db::{Db, WorkspaceTx};
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::{Admin, Member, Role};
 use crate::domain::words;
@@ -259,48 +260,23 @@ pub async fn ledger(
     }))
 }
 
-/// Gives back what a text holds that never went out; a text that did keeps it. Whoever calls twice gives back once.
+/// Gives back what a text holds that never went out; a text that did keeps it. Whoever calls twice gives back once. The
+/// event is to be announced.
 pub(in crate::domain) async fn give_back(
-    tx: &mut SystemTx,
+    conn: &mut PgConnection,
     workspace: WorkspaceId,
     message: MessageId,
-) -> Result<()> {
+) -> Result<Option<Event>> {
     let returned = sqlx::query_scalar!(
         r#"select account as "account!: UserId" from return_credit($1, $2)"#,
         workspace as _,
         message as _,
     )
-    .fetch_optional(tx.conn())
+    .fetch_optional(conn)
     .await?;
-    if let Some(user) = returned {
-        tx.announce(Event::CreditsChanged {
-            workspace,
-            user,
-            low: false,
-        });
-    }
-    Ok(())
-}
-
-/// The same, for a text that a person called off.
-pub(in crate::domain) async fn give_back_to_sender(
-    tx: &mut WorkspaceTx,
-    message: MessageId,
-) -> Result<()> {
-    let workspace = tx.workspace();
-    let returned = sqlx::query_scalar!(
-        r#"select account as "account!: UserId" from return_credit($1, $2)"#,
-        workspace as _,
-        message as _,
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    if let Some(user) = returned {
-        tx.announce(Event::CreditsChanged {
-            workspace,
-            user,
-            low: false,
-        });
-    }
-    Ok(())
+    Ok(returned.map(|user| Event::CreditsChanged {
+        workspace,
+        user,
+        low: false,
+    }))
 }

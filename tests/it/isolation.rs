@@ -6,9 +6,22 @@ use sqlx::{Connection, PgConnection};
 use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
 use crate::matrix::{self, Ids, Office, Route, SECRETS, Who, everything_of, office};
 
-/// Nothing in `answer` is for members alone.
+/// Nothing in `answer` is for members alone, and nothing broke.
 #[track_caller]
 fn tells_nothing(answer: &Answer, route: &Route, who: &str) {
+    hides_all(answer, route, who);
+    assert!(
+        answer.status < 500 || answer.status == 503,
+        "{} {} by {who}: {}",
+        route.method,
+        route.path,
+        answer.body
+    );
+}
+
+/// Nothing in `answer` is for members alone.
+#[track_caller]
+fn hides_all(answer: &Answer, route: &Route, who: &str) {
     for secret in SECRETS {
         assert!(
             !answer.body.contains(secret),
@@ -18,13 +31,6 @@ fn tells_nothing(answer: &Answer, route: &Route, who: &str) {
             answer.body
         );
     }
-    assert!(
-        answer.status < 500 || answer.status == 503,
-        "{} {} by {who}: {}",
-        route.method,
-        route.path,
-        answer.body
-    );
 }
 
 fn ends_the_session(route: &Route) -> bool {
@@ -299,7 +305,8 @@ async fn the_database_holds_without_the_middleware() {
             }
             let answer = route.asked_by(person, &ids).await;
             passed += usize::from(!answer.body.contains("not_a_member"));
-            tells_nothing(&answer, &route, "a stranger without the middleware");
+            // Writing ends in the database's own refusal, which no door expects: hence no look at the status.
+            hides_all(&answer, &route, "a stranger without the middleware");
             assert!(
                 !answer.body.contains(&harbor.admin.email),
                 "{} {}: {}",

@@ -29,8 +29,10 @@ pub async fn cancel(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
     )
     .execute(tx.conn())
     .await?;
-    credits::give_back_to_sender(tx, id).await?;
     let workspace = tx.workspace();
+    if let Some(returned) = credits::give_back(tx.conn(), workspace, id).await? {
+        tx.announce(returned);
+    }
     tx.announce(Event::MessageChanged {
         workspace,
         message: id,

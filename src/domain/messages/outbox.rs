@@ -156,7 +156,9 @@ async fn fail(tx: &mut SystemTx, text: &Leased, refusal: &Refusal) -> Result<()>
         },
     )
     .await?;
-    credits::give_back(tx, text.workspace, text.id).await?;
+    if let Some(returned) = credits::give_back(tx.conn(), text.workspace, text.id).await? {
+        tx.announce(returned);
+    }
     if refusal.class == ErrorClass::OptedOut {
         super::status::record_opt_out(tx, text.workspace, text.id, &refusal.code).await?;
     }

@@ -99,8 +99,11 @@ pub async fn report(
         record_opt_out(&mut tx, workspace, found.id, code).await?;
     }
     if found.after.is_some_and(|after| after != found.before) {
-        if found.after == Some(Status::Canceled) {
-            credits::give_back(&mut tx, workspace, found.id).await?; // it never went out after all
+        // One that the provider called off never went out after all.
+        if found.after == Some(Status::Canceled)
+            && let Some(returned) = credits::give_back(tx.conn(), workspace, found.id).await?
+        {
+            tx.announce(returned);
         }
         tx.announce(Event::MessageChanged {
             workspace,
