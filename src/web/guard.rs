@@ -75,16 +75,20 @@ fn carries_our_cookie(headers: &HeaderMap) -> bool {
 
 /// A request has to arrive and to be answered in time, whoever is slow: what waits for ever costs us, not them.
 pub async fn in_time(request: Request, next: Next) -> Response {
+    within(LONGEST_SILENCE, SLOWEST_ANSWER, request, next).await
+}
+
+async fn within(silence: Duration, all: Duration, request: Request, next: Next) -> Response {
     let silent = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&silent);
     let request = request.map(|body| {
-        let body = TimeoutBody::new(LONGEST_SILENCE, body);
+        let body = TimeoutBody::new(silence, body);
         Body::new(body.map_err(move |error| {
             noted.store(true, Ordering::Relaxed);
             error
         }))
     });
-    let answer = tokio::time::timeout(SLOWEST_ANSWER, next.run(request)).await;
+    let answer = tokio::time::timeout(all, next.run(request)).await;
     // Doors take a body that stopped coming for a wrong one.
     if silent.load(Ordering::Relaxed) {
         let detail = "the rest of the request did not come: send it again";
