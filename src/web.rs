@@ -18,6 +18,7 @@ use live::{Hub, socket};
 pub mod api;
 pub mod assets;
 pub mod auth;
+pub mod caller;
 pub mod guard;
 pub mod json;
 pub mod listen;
