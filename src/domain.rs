@@ -13,6 +13,7 @@ pub mod media;
 pub mod members;
 pub mod messages;
 pub mod numbers;
+pub mod opt_outs;
 pub mod settings;
 pub mod workspaces;
 

@@ -62,7 +62,7 @@ pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<
     Ok(App {
         db: Db::open(database, config.database_connections, Bus::new()).await?,
         providers: Providers::new(hosts),
-        mail: Mailer::new(&config),
+        mail: Mailer::new(config.mail_from.clone(), config.smtp.clone()),
         config: Arc::new(config),
         tokens,
         keys,

@@ -18,6 +18,7 @@ use live::{Hub, socket};
 pub mod api;
 pub mod assets;
 pub mod auth;
+pub mod caller;
 pub mod guard;
 pub mod json;
 pub mod listen;
@@ -118,6 +119,7 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(numbers::assign, numbers::unassign))
         .routes(routes!(contacts::list, contacts::create))
         .routes(routes!(contacts::show, contacts::update))
+        .routes(routes!(contacts::consent, contacts::change_consent))
         .routes(routes!(conversations::list))
         .routes(routes!(conversations::show, conversations::update))
         .routes(routes!(conversations::read))

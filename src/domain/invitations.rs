@@ -256,8 +256,13 @@ async fn who(
         .name
         .as_deref()
         .is_some_and(|name| !name.trim().is_empty());
-    if wants_new && !accounts::exists(&app.db, &offer.email).await? {
-        return Ok(None);
+    if wants_new {
+        // Before anybody asks whether there is an account: a bad form must not be answered differently where there is none.
+        let name = form.name.as_deref().unwrap_or_default();
+        accounts::check(name, &offer.email, &password).done()?;
+        if !accounts::exists(&app.db, &offer.email).await? {
+            return Ok(None);
+        }
     }
     let user = accounts::prove(app, &offer.email, password, caller).await?;
     accounts::pass_second_factor(app, &user, form.code.as_deref(), caller).await?;
@@ -283,7 +288,11 @@ async fn accept_anew(
     join(&mut tx, token, user, caller).await?;
     tx.commit().await?;
     let signed_in = accounts::begin(app, user, caller).await?;
-    accounts::ask_to_verify(app, &signed_in.user, caller).await?;
+    match accounts::ask_to_verify(app, &signed_in.user, caller).await {
+        // They have joined, and the link is used up; that mail can be asked for later.
+        Err(Error::TooMany { .. }) => {}
+        asked => asked?,
+    }
     Ok(signed_in)
 }
 

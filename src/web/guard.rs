@@ -1,6 +1,5 @@
 //! What every request and answer goes through: same-origin, time limits, and the headers that keep a browser safe.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -75,16 +74,20 @@ fn carries_our_cookie(headers: &HeaderMap) -> bool {
 
 /// A request has to arrive and to be answered in time, whoever is slow: what waits for ever costs us, not them.
 pub async fn in_time(request: Request, next: Next) -> Response {
+    within(LONGEST_SILENCE, SLOWEST_ANSWER, request, next).await
+}
+
+async fn within(silence: Duration, all: Duration, request: Request, next: Next) -> Response {
     let silent = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&silent);
     let request = request.map(|body| {
-        let body = TimeoutBody::new(LONGEST_SILENCE, body);
+        let body = TimeoutBody::new(silence, body);
         Body::new(body.map_err(move |error| {
             noted.store(true, Ordering::Relaxed);
             error
         }))
     });
-    let answer = tokio::time::timeout(SLOWEST_ANSWER, next.run(request)).await;
+    let answer = tokio::time::timeout(all, next.run(request)).await;
     // Doors take a body that stopped coming for a wrong one.
     if silent.load(Ordering::Relaxed) {
         let detail = "the rest of the request did not come: send it again";
@@ -95,51 +98,6 @@ pub async fn in_time(request: Request, next: Next) -> Response {
         let detail = "this took too long and was given up: try again shortly";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", detail).into_response()
     })
-}
-
-/// Who calls: the peer, or whom the proxies in front of us name. Anybody may send the header, so it counts only as far as it
-/// was written by proxies that we trust, from the right.
-pub fn client_address(headers: &HeaderMap, peer: IpAddr, config: &Config) -> IpAddr {
-    let trusted = |address: &IpAddr| {
-        let mut nets = config.trusted_proxies.iter();
-        nets.any(|net| net.contains(address))
-    };
-    let peer = peer.to_canonical();
-    let mut caller = peer;
-    for hop in hops(headers) {
-        if !trusted(&caller) {
-            break;
-        }
-        let Some(address) = hop else {
-            return peer; // who writes rubbish is nobody to believe
-        };
-        caller = address;
-    }
-    caller
-}
-
-/// What `X-Forwarded-For` lists, the nearest first.
-fn hops(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
-    headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .rev()
-        .flat_map(|value| value.to_str().unwrap_or_default().rsplit(','))
-        .map(|text| address(text.trim()))
-}
-
-/// `192.0.2.7`, `192.0.2.7:5000`, `2001:db8::7`, `[2001:db8::7]`, `[2001:db8::7]:5000`.
-fn address(text: &str) -> Option<IpAddr> {
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'));
-    let bare = bare.unwrap_or(text).parse().ok();
-    let address = bare.or_else(|| {
-        text.parse()
-            .map(|with_port: SocketAddr| with_port.ip())
-            .ok()
-    });
-    address.map(|address: IpAddr| address.to_canonical())
 }
 
 /// Nothing here needs them, so nothing that gets in here may ask for them.

@@ -18,7 +18,7 @@ use messagehub::domain::members::Role;
 use messagehub::mail::Mailer;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgPool, Postgres};
 use tokio::net::TcpListener;
 
 use crate::emulator::Emulator;
@@ -86,6 +86,27 @@ impl Hub {
         self.server.sender.run_once().await
     }
 
+    /// At the database itself with the rights that the server gives `person` in `workspace`: for what no door would ask.
+    pub async fn with_rights_of(
+        &self,
+        person: &Person,
+        workspace: &Workspace<'_>,
+    ) -> sqlx::Transaction<'static, Postgres> {
+        let mut tx = self.raw.begin().await.unwrap();
+        sqlx::query("select set_config('role', 'messagehub_people', true), set_config('app.workspace_id', $1, true), set_config('app.user_id', $2, true)")
+            .bind(&workspace.id)
+            .bind(&person.id)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx
+    }
+
+    /// Changes rows past every role and policy: time that passes, things that go wrong.
+    pub async fn meddles(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.raw).await.unwrap();
+    }
+
     /// A number out of the database, for what no door tells.
     pub async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.raw).await.unwrap()
@@ -121,7 +142,11 @@ pub async fn serve(
     );
     let config = Config::read(all).unwrap();
     let mut app = messagehub::open(config, database.clone()).await.unwrap();
-    app.mail = Mailer::with_pauses(&app.config, [Duration::from_millis(50); 3]);
+    app.mail = Mailer::with_pauses(
+        app.config.mail_from.clone(),
+        app.config.smtp.clone(),
+        [Duration::from_millis(50); 3],
+    );
     messagehub::start(app, listener).unwrap()
 }
 
@@ -197,6 +222,14 @@ impl Workspace<'_> {
         let change = json!({"balance": balance, "reason": "November"});
         let account = self.admin.patch(&path, change).await.is(200);
         assert_eq!(account["balance"], balance);
+    }
+
+    /// Invites somebody; what the link in the answer carries.
+    pub async fn invites(&self, email: &str, role: &str) -> String {
+        let form = json!({"email": email, "role": role});
+        let answer = self.admin.post(&self.path("/members"), form).await.is(201);
+        let url = answer["invitation"]["url"].as_str().unwrap();
+        url.rsplit('/').next().unwrap().into()
     }
 
     pub async fn assigns(&self, number: &str, agent: &Person) {

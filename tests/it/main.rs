@@ -21,6 +21,7 @@ mod isolation;
 mod live;
 mod mail;
 mod main_job;
+mod people;
 mod receive;
 mod safety;
 mod send;

@@ -103,8 +103,13 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/conversations/{conversation_id}"
         | "GET ~/conversations/{conversation_id}/messages"
         | "GET ~/messages/{message_id}"
-        | "GET ~/media/{media_id}" => (WithNumber, nothing),
+        | "GET ~/media/{media_id}"
+        | "GET ~/contacts/{contact_id}/consent" => (WithNumber, nothing),
         "PATCH ~/contacts/{contact_id}" => (WithNumber, json!({"notes": "Mine now"})),
+        "POST ~/contacts/{contact_id}/consent" => (
+            WithNumber,
+            json!({"number_id": "{number_id}", "wish": "stop", "reason": "Said so on the phone"}),
+        ),
         "PATCH ~/conversations/{conversation_id}" => (WithNumber, json!({"status": "done"})),
         "POST ~/conversations/{conversation_id}/read" => (WithNumber, json!({})),
         "POST ~/messages" => (

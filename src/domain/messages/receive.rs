@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{preview, segments};
 use crate::db::Db;
+use crate::domain::opt_outs::wish_of;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{
@@ -143,10 +144,11 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
     let each = || arrivals.iter();
     let messages: Vec<_> = each().map(|_| MessageId::new()).collect();
     let media: Vec<_> = each().map(|arrival| media(&arrival.text)).collect();
+    let wishes: Vec<_> = each().map(|arrival| wish_of(&arrival.text)).collect();
     let rows = sqlx::query!(
         r#"select place as "place!", added as "added!", message_id as "message!: MessageId",
                   conversation_id as "conversation!: ConversationId", woken as "woken!"
-             from receive_texts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"#,
+             from receive_texts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"#,
         &each().map(|arrival| arrival.workspace).collect::<Vec<_>>() as _,
         &each()
             .map(|arrival| arrival.integration)
@@ -174,6 +176,7 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
         &messages as _,
         &each().map(|_| ConversationId::new()).collect::<Vec<_>>() as _,
         &each().map(|_| ContactId::new()).collect::<Vec<_>>() as _,
+        &wishes as _,
     )
     .fetch_all(db.system_pool())
     .await?;
@@ -203,6 +206,13 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
             message: stored.message,
             number: arrival.number,
         });
+        if wish_of(&arrival.text).is_some() {
+            db.bus().publish(Event::ConversationChanged {
+                workspace: arrival.workspace,
+                conversation: stored.conversation,
+                number: arrival.number,
+            });
+        }
     }
     for (workspace, number) in woken {
         db.bus().publish(Event::NumberHeard { workspace, number });

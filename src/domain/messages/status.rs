@@ -124,16 +124,9 @@ pub(super) async fn record_opt_out(
     code: &str,
 ) -> Result<()> {
     let told = sqlx::query!(
-        "with told as (
-             insert into opt_outs (workspace_id, contact_id, number_id, source, proof)
-             select workspace_id, contact_id, number_id, 'provider', $3
-               from messages where workspace_id = $1 and id = $2
-             on conflict do nothing
-             returning workspace_id
-         )
-         select m.conversation_id, m.number_id
-           from messages m, told
-          where m.workspace_id = $1 and m.id = $2",
+        "select m.conversation_id, m.number_id
+           from messages m
+          where m.workspace_id = $1 and m.id = $2 and hear_wish($1, $2, 'stop', 'provider', $3)",
         workspace as _,
         message as _,
         code,

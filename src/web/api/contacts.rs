@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::domain::contacts::{self, Change, Contact, Draft};
 use crate::domain::members::Member;
+use crate::domain::opt_outs::{self, Consent};
 use crate::ids::{ContactId, WorkspaceId};
 use crate::listing::{Page, Span};
 use crate::web::json::{Json, Path, Query};
@@ -77,4 +78,41 @@ pub async fn update(
     let contact = contacts::update(&mut tx, id, change).await?;
     tx.commit().await?;
     Ok(Json(contact))
+}
+
+/// Every change of a contact's mind about being texted, with its proof, for the numbers that I may see; the newest first.
+#[utoipa::path(get, path = "/contacts/{contact_id}/consent", tag = "Contacts",
+    params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path)),
+    responses((status = 200, body = Page<Consent>), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn consent(
+    State(app): State<App>,
+    member: Member,
+    Path((_, id)): Path<(WorkspaceId, ContactId)>,
+) -> Result<Json<Page<Consent>>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    Ok(Json(Page {
+        data: opt_outs::history(&mut tx, id).await?,
+        next_cursor: None,
+    }))
+}
+
+/// Writes down what a contact said in another way than by text. The provider is not told: a block of its own stays until they
+/// text START.
+#[utoipa::path(post, path = "/contacts/{contact_id}/consent", tag = "Contacts",
+    params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path)), request_body = opt_outs::Change,
+    responses((status = 200, body = Page<Consent>), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn change_consent(
+    State(app): State<App>,
+    member: Member,
+    Path((_, id)): Path<(WorkspaceId, ContactId)>,
+    Json(change): Json<opt_outs::Change>,
+) -> Result<Json<Page<Consent>>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    opt_outs::change(&mut tx, &member, id, change).await?;
+    let data = opt_outs::history(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Json(Page {
+        data,
+        next_cursor: None,
+    }))
 }

@@ -77,6 +77,11 @@ impl Person {
         self.ask(self.request(Method::DELETE, path)).await
     }
 
+    pub async fn delete_with(&self, path: &str, body: Value) -> Answer {
+        self.ask(self.request(Method::DELETE, path).json(&body))
+            .await
+    }
+
     /// A text under an `Idempotency-Key`.
     pub async fn sends(&self, workspace: &Workspace<'_>, key: &str, draft: &Value) -> Answer {
         let request = self.request(Method::POST, &workspace.path("/messages"));

@@ -245,7 +245,8 @@ fn unworded(header: &str) -> String {
         let encoded = word
             .strip_prefix("=?utf-8?b?")
             .and_then(|word| word.strip_suffix("?="));
-        if !text.is_empty() && !(was_encoded && encoded.is_some()) {
+        let is_border = !(was_encoded && encoded.is_some());
+        if is_border && !text.is_empty() {
             text.push(' ');
         }
         was_encoded = encoded.is_some();

@@ -1,0 +1,797 @@
+//! Who comes, who stays, as what, and who goes.
+
+use std::collections::HashSet;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, PASSWORD, Person, Workspace};
+
+const SAM: &str = "sam@harbor.test";
+
+async fn accepts(who: &Person, token: &str, form: Value) -> Answer {
+    who.post(&format!("/api/invitations/{token}/accept"), form)
+        .await
+}
+
+fn newcomer() -> Value {
+    json!({"name": "Sam Ortiz", "password": PASSWORD})
+}
+
+/// A second admin, who came by a link as anybody does.
+async fn another_admin(harbor: &Workspace<'_>, email: &str) -> Person {
+    let link = harbor.invites(email, "admin").await;
+    let session = accepts(&Person::nobody(harbor.hub), &link, newcomer()).await;
+    Person::signed_in(harbor.hub, &session.is(200))
+}
+
+async fn changes_role(who: &Person, harbor: &Workspace<'_>, user: &str, role: &str) -> Answer {
+    who.patch(
+        &harbor.path(&format!("/members/{user}")),
+        json!({"role": role}),
+    )
+    .await
+}
+
+async fn removes(who: &Person, harbor: &Workspace<'_>, user: &str) -> Answer {
+    who.delete(&harbor.path(&format!("/members/{user}"))).await
+}
+
+async fn roles(harbor: &Workspace<'_>) -> Vec<(String, String)> {
+    sqlx::query_as(
+        "select user_id::text, role from workspace_members where workspace_id::text = $1 order by 1",
+    )
+    .bind(&harbor.id)
+    .fetch_all(&harbor.hub.raw)
+    .await
+    .unwrap()
+}
+
+async fn admins(harbor: &Workspace<'_>) -> usize {
+    let roles = roles(harbor).await;
+    roles.iter().filter(|(_, role)| role == "admin").count()
+}
+
+#[tokio::test]
+async fn who_is_invited_sees_the_offer_and_joins_with_a_new_account() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let nobody = Person::nobody(&hub);
+    let form = json!({"email": " Sam@Harbor.Test ", "role": "agent"});
+    let invited = harbor
+        .admin
+        .post(&harbor.path("/members"), form)
+        .await
+        .is(201)["invitation"]
+        .clone();
+    assert_eq!(
+        (&invited["email"], &invited["role"]),
+        (&json!(SAM), &json!("agent"))
+    );
+    let url = invited["url"].as_str().unwrap();
+    assert_eq!(
+        hub.post.mail_to(SAM).await.link(),
+        url,
+        "the mail has the same link"
+    );
+    let token = url.rsplit('/').next().unwrap();
+
+    let offer = nobody
+        .get(&format!("/api/invitations/{token}"))
+        .await
+        .is(200);
+    assert_eq!(offer["workspace_name"], "Harbor Dental");
+    assert_eq!(
+        (&offer["email"], &offer["role"]),
+        (&json!(SAM), &json!("agent"))
+    );
+    assert_eq!(offer["invited_by_name"], "Jo Park");
+    for (form, field) in [
+        (json!({}), "password"),
+        (json!({"name": "Sam", "password": "short"}), "password"),
+        (
+            json!({"name": "x".repeat(121), "password": PASSWORD}),
+            "name",
+        ),
+        (json!({"name": "Sam", "pass": PASSWORD}), "body"),
+    ] {
+        let problem = accepts(&nobody, token, form)
+            .await
+            .refused(422, "validation_failed");
+        assert_eq!(problem["errors"][0]["field"], field);
+    }
+
+    let answer = accepts(&nobody, token, newcomer()).await;
+    assert_eq!(answer.headers.get_all("set-cookie").iter().count(), 2);
+    let session = answer.is(200);
+    assert_eq!(session["user"]["name"], "Sam Ortiz");
+    assert_eq!(session["workspaces"].as_array().unwrap().len(), 1);
+    assert_eq!(session["workspaces"][0]["role"], "agent");
+    let sam = Person::signed_in(&hub, &session);
+    sam.get(&harbor.path("/conversations")).await.is(200);
+    Person::signs_in(&hub, SAM).await;
+}
+
+#[tokio::test]
+async fn an_account_that_exists_joins_by_its_password_and_keeps_its_name() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let token = harbor.invites(&bay.admin.email, "agent").await;
+    let nobody = Person::nobody(&hub);
+
+    let wrong = json!({"name": "Mallory", "password": "not this password"});
+    accepts(&nobody, &token, wrong)
+        .await
+        .refused(401, "unauthenticated");
+    bay.admin
+        .get(&harbor.path("/conversations"))
+        .await
+        .refused(403, "not_a_member");
+
+    let right = json!({"name": "Mallory", "password": PASSWORD});
+    let session = accepts(&nobody, &token, right).await.is(200);
+    assert_eq!(session["user"]["id"], bay.admin.id);
+    assert_eq!(session["user"]["name"], "Jo Park");
+    assert_eq!(session["workspaces"].as_array().unwrap().len(), 2);
+    // Sessions that were open before are members now, too.
+    bay.admin.get(&harbor.path("/conversations")).await.is(200);
+}
+
+#[tokio::test]
+async fn who_is_signed_in_joins_at_once_but_only_with_the_invited_address() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let (bay, cove) = (
+        hub.workspace("Bay Optics").await,
+        hub.workspace("Cove Vets").await,
+    );
+    let token = harbor.invites(&bay.admin.email, "agent").await;
+
+    let problem = accepts(&cove.admin, &token, json!({}))
+        .await
+        .refused(422, "validation_failed");
+    assert_eq!(problem["errors"][0]["field"], "email");
+    cove.admin
+        .get(&harbor.path(""))
+        .await
+        .refused(403, "not_a_member");
+
+    let session = accepts(&bay.admin, &token, json!({})).await.is(200);
+    assert_eq!(session["user"]["id"], bay.admin.id);
+    bay.admin.get(&harbor.path("")).await.is(200);
+    assert_eq!(roles(&harbor).await.len(), 2, "and nobody else joined");
+}
+
+#[tokio::test]
+async fn a_link_that_is_used_withdrawn_expired_or_made_up_leads_nowhere() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let nobody = Person::nobody(&hub);
+
+    let used = harbor.invites(SAM, "agent").await;
+    accepts(&nobody, &used, newcomer()).await.is(200);
+
+    let withdrawn = harbor.invites("lin@harbor.test", "agent").await;
+    let list = harbor.admin.get(&harbor.path("/invitations")).await.is(200);
+    assert_eq!(list["data"].as_array().unwrap().len(), 1);
+    assert_eq!(list["data"][0]["email"], "lin@harbor.test");
+    assert!(
+        list["data"][0].get("url").is_none(),
+        "the link is shown once"
+    );
+    let id = list["data"][0]["id"].as_str().unwrap();
+    bay.admin
+        .delete(&bay.path(&format!("/invitations/{id}")))
+        .await
+        .refused(404, "not_found");
+    let path = harbor.path(&format!("/invitations/{id}"));
+    harbor.admin.delete(&path).await.is(204);
+    harbor.admin.delete(&path).await.refused(404, "not_found");
+
+    let expired = harbor.invites("kim@harbor.test", "agent").await;
+    hub.meddles("update invitations set expires_at = now() - interval '1 second'")
+        .await;
+    let list = harbor.admin.get(&harbor.path("/invitations")).await.is(200);
+    assert_eq!(list["data"], json!([]));
+
+    for token in [
+        &used,
+        &withdrawn,
+        &expired,
+        "x",
+        "%00",
+        &"A".repeat(43),
+        &"A".repeat(5_000),
+    ] {
+        nobody
+            .get(&format!("/api/invitations/{token}"))
+            .await
+            .refused(404, "not_found");
+        accepts(&nobody, token, newcomer())
+            .await
+            .refused(404, "not_found");
+        accepts(&bay.admin, token, json!({}))
+            .await
+            .refused(404, "not_found");
+    }
+    assert_eq!(roles(&harbor).await.len(), 2);
+}
+
+#[tokio::test]
+async fn inviting_again_voids_the_link_before_and_says_anew_as_what() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let nobody = Person::nobody(&hub);
+    let first = harbor.invites(SAM, "admin").await;
+    let second = harbor.invites("SAM@harbor.test", "agent").await;
+
+    accepts(&nobody, &first, newcomer())
+        .await
+        .refused(404, "not_found");
+    let session = accepts(&nobody, &second, newcomer()).await.is(200);
+    assert_eq!(session["workspaces"][0]["role"], "agent");
+
+    let form = json!({"email": SAM, "role": "admin"});
+    let problem = harbor
+        .admin
+        .post(&harbor.path("/members"), form)
+        .await
+        .refused(422, "validation_failed");
+    assert_eq!(
+        problem["errors"][0]["field"], "email",
+        "a member is not invited"
+    );
+}
+
+#[tokio::test]
+async fn of_many_who_follow_one_link_at_once_one_joins() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let nobody = Person::nobody(&hub);
+
+    let token = harbor.invites(SAM, "agent").await;
+    let answers = join_all((0..6).map(|n| {
+        let form = json!({"name": format!("Sam {n}"), "password": format!("{PASSWORD} {n}")});
+        accepts(&nobody, &token, form)
+    }))
+    .await;
+    let joined = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(joined, 1, "{answers:?}");
+    assert!(answers.iter().all(|answer| answer.status < 500));
+    assert_eq!(
+        hub.count("select count(*) from users where email = 'sam@harbor.test'")
+            .await,
+        1
+    );
+
+    let token = harbor.invites(&bay.admin.email, "agent").await;
+    let answers = join_all((0..6).map(|_| accepts(&bay.admin, &token, json!({})))).await;
+    let joined = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(joined, 1, "{answers:?}");
+    assert_eq!(roles(&harbor).await.len(), 3);
+}
+
+#[tokio::test]
+async fn numbers_come_with_the_invitation_and_never_another_workspaces() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let bay = hub.workspace("Bay Optics").await;
+    bay.connects_twilio("+16285550177").await;
+    let (ours, theirs) = (
+        harbor.number(FRONT_DESK).await,
+        bay.number("+16285550177").await,
+    );
+    let gone = "01890000-0000-7000-8000-000000000000";
+    let form = json!({"email": SAM, "role": "agent", "number_ids": [ours, theirs, gone, ours]});
+    let invited = harbor
+        .admin
+        .post(&harbor.path("/members"), form)
+        .await
+        .is(201);
+    let url = invited["invitation"]["url"].as_str().unwrap();
+    let token = url.rsplit('/').next().unwrap();
+    let session = accepts(&Person::nobody(&hub), token, newcomer())
+        .await
+        .is(200);
+    let sam = Person::signed_in(&hub, &session);
+
+    let numbers = sam.get(&harbor.path("/numbers")).await.is(200);
+    let ids: Vec<_> = numbers["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|number| number["id"].clone())
+        .collect();
+    assert_eq!(ids, [json!(ours)]);
+    assert_eq!(
+        hub.count("select count(*) from number_members").await,
+        1,
+        "nothing was assigned anywhere else"
+    );
+}
+
+#[tokio::test]
+async fn new_agents_begin_with_what_the_workspace_gives_and_admins_with_nothing() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let nobody = Person::nobody(&hub);
+    harbor
+        .admin
+        .patch(&harbor.path(""), json!({"starting_credits": 25}))
+        .await
+        .is(200);
+    let agent = harbor.invites(SAM, "agent").await;
+    let sam = Person::signed_in(&hub, &accepts(&nobody, &agent, newcomer()).await.is(200));
+    let lin = another_admin(&harbor, "lin@harbor.test").await;
+
+    let path = harbor.path(&format!("/credits/{}", sam.id));
+    assert_eq!(sam.get(&path).await.is(200)["balance"], 25);
+    let ledger = sam.get(&format!("{path}/ledger")).await.is(200);
+    assert_eq!(ledger["data"].as_array().unwrap().len(), 1);
+    let entry = &ledger["data"][0];
+    assert_eq!(
+        (&entry["delta"], &entry["balance"], &entry["kind"]),
+        (&json!(25), &json!(25), &json!("granted"))
+    );
+    let path = harbor.path(&format!("/credits/{}/ledger", lin.id));
+    assert_eq!(lin.get(&path).await.is(200)["data"], json!([]));
+}
+
+#[tokio::test]
+async fn an_agent_neither_invites_nor_changes_roles_nor_removes() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    harbor.invites("kim@harbor.test", "agent").await;
+    let list = harbor.admin.get(&harbor.path("/invitations")).await.is(200);
+    let invitation = list["data"][0]["id"].as_str().unwrap();
+    let before = roles(&harbor).await;
+
+    let form = json!({"email": "friend@harbor.test", "role": "admin"});
+    sam.post(&harbor.path("/members"), form)
+        .await
+        .refused(403, "admin_only");
+    sam.get(&harbor.path("/invitations"))
+        .await
+        .refused(403, "admin_only");
+    sam.delete(&harbor.path(&format!("/invitations/{invitation}")))
+        .await
+        .refused(403, "admin_only");
+    for (victim, role) in [
+        (&sam.id, "admin"),
+        (&lin.id, "admin"),
+        (&harbor.admin.id, "agent"),
+    ] {
+        changes_role(&sam, &harbor, victim, role)
+            .await
+            .refused(403, "admin_only");
+    }
+    for victim in [&lin.id, &harbor.admin.id] {
+        removes(&sam, &harbor, victim)
+            .await
+            .refused(403, "admin_only");
+    }
+
+    assert_eq!(roles(&harbor).await, before);
+    assert_eq!(hub.count("select count(*) from invitations").await, 1);
+    // Nor past the doors.
+    let mut tx = hub.with_rights_of(&sam, &harbor).await;
+    let raised = sqlx::query("update workspace_members set role = 'admin'")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(raised.rows_affected(), 0);
+    let others = sqlx::query("delete from workspace_members where user_id <> current_user_id()")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(others.rows_affected(), 0);
+    let seen: i64 = sqlx::query_scalar("select count(id) from invitations")
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(seen, 0);
+    let invited = sqlx::query("insert into invitations (email, role, token_hash, expires_at) values ('x@harbor.test', 'admin', 'x', now() + interval '1 day')")
+        .execute(&mut *tx)
+        .await;
+    assert!(
+        invited
+            .unwrap_err()
+            .to_string()
+            .contains("row-level security")
+    );
+}
+
+#[tokio::test]
+async fn a_new_role_counts_from_the_next_request_on_and_on_open_sockets() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    let (mut jo, mut agent) = (
+        harbor.admin.listens(&harbor).await,
+        sam.listens(&harbor).await,
+    );
+    let integrations = harbor.path("/integrations");
+    sam.get(&integrations).await.refused(403, "admin_only");
+    hub.twilio.text(MAYA, FRONT_DESK, "Before").await;
+    jo.hears("new_message").await;
+
+    let member = changes_role(&harbor.admin, &harbor, &sam.id, "admin")
+        .await
+        .is(200);
+    assert_eq!(
+        (&member["user_id"], &member["role"]),
+        (&json!(sam.id), &json!("admin"))
+    );
+    sam.get(&integrations).await.is(200);
+    // The very next thing that the socket hears: nothing of before.
+    assert_eq!(agent.next().await["type"], "resync");
+    hub.twilio.text(MAYA, FRONT_DESK, "As an admin").await;
+    assert_eq!(
+        agent.hears("new_message").await["message"]["content"],
+        "As an admin"
+    );
+    jo.hears("new_message").await;
+
+    changes_role(&harbor.admin, &harbor, &sam.id, "agent")
+        .await
+        .is(200);
+    sam.get(&integrations).await.refused(403, "admin_only");
+    let conversations = sam.get(&harbor.path("/conversations")).await.is(200);
+    assert_eq!(conversations["data"], json!([]));
+    agent.hears("resync").await;
+    hub.twilio.text(MAYA, FRONT_DESK, "As an agent again").await;
+    jo.hears("new_message").await;
+    assert!(agent.heard_so_far(&harbor).await.is_empty());
+}
+
+#[tokio::test]
+async fn roles_that_are_none_and_people_who_are_none_are_told_apart() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let sam = harbor.agent("Sam").await;
+    for role in ["owner", "", "Admin"] {
+        changes_role(&harbor.admin, &harbor, &sam.id, role)
+            .await
+            .refused(422, "validation_failed");
+        let form = json!({"email": "kim@harbor.test", "role": role});
+        harbor
+            .admin
+            .post(&harbor.path("/members"), form)
+            .await
+            .refused(422, "validation_failed");
+    }
+    for email in ["", "kim", "kim@", "@harbor.test", "kim@harbor", "a b@c.d"] {
+        let form = json!({"email": email, "role": "agent"});
+        harbor
+            .admin
+            .post(&harbor.path("/members"), form)
+            .await
+            .refused(422, "validation_failed");
+    }
+    let stranger = &bay.admin.id;
+    changes_role(&harbor.admin, &harbor, stranger, "agent")
+        .await
+        .refused(404, "not_found");
+    removes(&harbor.admin, &harbor, stranger)
+        .await
+        .refused(404, "not_found");
+    assert_eq!(admins(&bay).await, 1);
+}
+
+/// Every route with a workspace in it, as the description lists them.
+async fn routes(harbor: &Workspace<'_>) -> Vec<(reqwest::Method, String)> {
+    let description = harbor.admin.get("/api/openapi.json").await.is(200);
+    let some = "01890000-0000-7000-8000-000000000000";
+    let mut routes = Vec::new();
+    for (path, operations) in description["paths"].as_object().unwrap() {
+        let Some(rest) = path.strip_prefix("/api/workspaces/{workspace_id}") else {
+            continue;
+        };
+        let parts = rest.split('/');
+        let filled: Vec<_> = parts
+            .map(|part| if part.starts_with('{') { some } else { part })
+            .collect();
+        for method in operations.as_object().unwrap().keys() {
+            let method = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            routes.push((method, harbor.path(&filled.join("/"))));
+        }
+    }
+    assert!(routes.len() > 20, "the description lists the routes");
+    routes
+}
+
+#[tokio::test]
+async fn who_is_removed_is_outside_at_once_and_stays_signed_in_elsewhere() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let bay = hub.workspace("Bay Optics").await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let token = bay.invites(&sam.email, "agent").await;
+    accepts(&sam, &token, json!({})).await.is(200);
+    let mut socket = sam.listens(&harbor).await;
+    harbor.hears(MAYA, "Between us: 4711").await;
+    assert_eq!(
+        socket.hears("new_message").await["message"]["content"],
+        "Between us: 4711"
+    );
+
+    removes(&harbor.admin, &harbor, &sam.id).await.is(204);
+
+    for (method, path) in routes(&harbor).await {
+        let request = sam.request(method.clone(), &path);
+        let request = match method {
+            reqwest::Method::GET => request,
+            _ => request.json(&json!({"name": "Harbor Dental", "role": "admin"})),
+        };
+        sam.ask(request).await.refused(403, "not_a_member");
+    }
+    assert_eq!(socket.closes().await, 1008);
+    let me = sam.get("/api/auth/me").await.is(200);
+    assert_eq!(me["workspaces"].as_array().unwrap().len(), 1);
+    sam.get(&bay.path("/conversations")).await.is(200);
+    let mut socket = sam.socket().await;
+    socket
+        .says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
+        .await;
+    assert_eq!(socket.hears("error").await["code"], "not_a_member");
+    // Their numbers went with them: who comes back begins anew.
+    let token = harbor.invites(&sam.email, "agent").await;
+    accepts(&sam, &token, json!({})).await.is(200);
+    let numbers = sam.get(&harbor.path("/numbers")).await.is(200);
+    assert_eq!(numbers["data"], json!([]));
+}
+
+#[tokio::test]
+async fn an_agent_may_leave_and_an_admin_too_while_another_stays() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let sam = harbor.agent("Sam").await;
+    let lin = another_admin(&harbor, "lin@harbor.test").await;
+    for leaver in [&sam, &lin] {
+        removes(leaver, &harbor, &leaver.id).await.is(204);
+        leaver
+            .get(&harbor.path(""))
+            .await
+            .refused(403, "not_a_member");
+    }
+    assert_eq!(
+        roles(&harbor).await,
+        [(harbor.admin.id.clone(), "admin".to_owned())]
+    );
+}
+
+#[tokio::test]
+async fn the_last_admin_is_neither_demoted_nor_removed_nor_may_leave() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    harbor.agent("Sam").await;
+    let jo = &harbor.admin;
+    changes_role(jo, &harbor, &jo.id, "agent")
+        .await
+        .refused(409, "last_admin");
+    removes(jo, &harbor, &jo.id)
+        .await
+        .refused(409, "last_admin");
+    assert_eq!(admins(&harbor).await, 1);
+
+    // With a second one around it is possible, until that one is the last.
+    let lin = another_admin(&harbor, "lin@harbor.test").await;
+    changes_role(jo, &harbor, &jo.id, "agent").await.is(200);
+    removes(jo, &harbor, &lin.id)
+        .await
+        .refused(403, "admin_only");
+    changes_role(&lin, &harbor, &lin.id, "agent")
+        .await
+        .refused(409, "last_admin");
+    removes(&lin, &harbor, &lin.id)
+        .await
+        .refused(409, "last_admin");
+}
+
+#[tokio::test]
+async fn two_admins_who_turn_on_each_other_at_once_leave_one() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    let lin = another_admin(&harbor, "lin@harbor.test").await;
+    for round in 0..20 {
+        let answers: [Answer; 2] = match round % 3 {
+            0 => tokio::join!(
+                changes_role(jo, &harbor, &lin.id, "agent"),
+                changes_role(&lin, &harbor, &jo.id, "agent"),
+            )
+            .into(),
+            1 => tokio::join!(
+                changes_role(jo, &harbor, &jo.id, "agent"),
+                changes_role(&lin, &harbor, &lin.id, "agent"),
+            )
+            .into(),
+            _ => tokio::join!(
+                changes_role(jo, &harbor, &lin.id, "agent"),
+                changes_role(&lin, &harbor, &lin.id, "agent"),
+            )
+            .into(),
+        };
+        for answer in &answers {
+            // Whoever came second is told so: there is no admin but them, or they are none any more.
+            assert!(
+                [200, 403, 404, 409].contains(&answer.status),
+                "round {round}: {answers:?}"
+            );
+        }
+        assert!(admins(&harbor).await >= 1, "round {round}: {answers:?}");
+        hub.meddles("update workspace_members set role = 'admin'")
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn two_admins_who_leave_at_once_leave_one() {
+    let hub = Hub::start().await;
+    for round in 0..6 {
+        let harbor = hub.workspace("Harbor Dental").await;
+        let lin = another_admin(&harbor, &format!("lin{round}@harbor.test")).await;
+        let (one, other) = tokio::join!(
+            removes(&harbor.admin, &harbor, &harbor.admin.id),
+            removes(&lin, &harbor, &lin.id),
+        );
+        let statuses = HashSet::from([one.status, other.status]);
+        assert_eq!(statuses, HashSet::from([204, 409]), "{one:?} {other:?}");
+        assert_eq!(admins(&harbor).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn the_database_itself_keeps_an_admin() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    harbor.agent("Sam").await;
+    for deed in [
+        "update workspace_members set role = 'agent'",
+        "update workspace_members set role = 'agent' where user_id = current_user_id()",
+        "delete from workspace_members",
+        "delete from workspace_members where user_id = current_user_id()",
+    ] {
+        let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
+        let refused = sqlx::query(deed).execute(&mut *tx).await.unwrap_err();
+        assert!(
+            refused.to_string().contains("keeps an admin"),
+            "{deed}: {refused}"
+        );
+    }
+    let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
+    let others = sqlx::query("delete from workspace_members where user_id <> current_user_id()")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(others.rows_affected(), 1, "what is allowed, is");
+}
+
+/// The answer without what differs in every one: the address asked about, and times.
+fn told(answer: &Answer, email: &str) -> (u16, String) {
+    let body = answer.body.replace(email, "…");
+    let body = match serde_json::from_str::<Value>(&body) {
+        Ok(mut body) => {
+            if body.get("expires_at").is_some() {
+                body["expires_at"] = json!("…");
+            }
+            body.to_string()
+        }
+        Err(_) => body,
+    };
+    (answer.status, body)
+}
+
+#[tokio::test]
+async fn nobody_learns_from_an_answer_whether_an_address_has_an_account() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let nobody = Person::nobody(&hub);
+    let addresses = [bay.admin.email.as_str(), "stranger@bay.test"];
+    let mut links = Vec::new();
+    for email in addresses {
+        links.push(harbor.invites(email, "agent").await);
+    }
+    let no_name =
+        json!({"workspace_name": "", "name": "Kim", "password": PASSWORD, "email": "EMAIL"});
+    let no_password =
+        json!({"workspace_name": "Kim", "name": "Kim", "password": "short", "email": "EMAIL"});
+    let questions = [
+        (
+            "/api/auth/login",
+            json!({"email": "EMAIL", "password": "not this one"}),
+        ),
+        (
+            "/api/auth/login",
+            json!({"email": "EMAIL", "password": "not this one", "code": "123456"}),
+        ),
+        ("/api/auth/login", json!({"email": "EMAIL", "password": ""})),
+        ("/api/auth/forgot-password", json!({"email": "EMAIL"})),
+        ("/api/auth/signup", no_name),
+        ("/api/auth/signup", no_password),
+        ("/api/invitations/LINK/accept", json!({})),
+        (
+            "/api/invitations/LINK/accept",
+            json!({"password": "not this one"}),
+        ),
+        ("/api/invitations/LINK/accept", json!({"password": "short"})),
+        (
+            "/api/invitations/LINK/accept",
+            json!({"name": "", "password": "not this one"}),
+        ),
+        (
+            "/api/invitations/LINK/accept",
+            json!({"name": "Kim", "password": "short"}),
+        ),
+        (
+            "/api/invitations/LINK/accept",
+            json!({"name": "x".repeat(121), "password": "not this one"}),
+        ),
+        (
+            "/api/invitations/LINK/accept",
+            json!({"name": "Kim", "password": "x".repeat(201)}),
+        ),
+    ];
+    for (path, form) in questions {
+        let mut answers = Vec::new();
+        for (email, link) in addresses.iter().zip(&links) {
+            let form = serde_json::from_str(&form.to_string().replace("EMAIL", email)).unwrap();
+            let answer = nobody.post(&path.replace("LINK", link), form).await;
+            answers.push(told(&answer, email));
+        }
+        assert_eq!(answers[0], answers[1], "{path} {form}");
+    }
+    let mut offers = Vec::new();
+    for (email, link) in addresses.iter().zip(&links) {
+        let offer = nobody.get(&format!("/api/invitations/{link}")).await;
+        offers.push(told(&offer, email));
+    }
+    assert_eq!(offers[0], offers[1]);
+    assert_eq!(offers[0].0, 200);
+}
+
+/// Whoever tries an address that is known hears that it cannot be used; only its owner hears why.
+#[tokio::test]
+async fn a_second_sign_up_with_an_address_is_told_to_its_owner() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let email = harbor.admin.email.as_str();
+    hub.post.mail_to(email).await; // to confirm the address
+    let form =
+        json!({"workspace_name": "Mine", "name": "Eve", "email": email, "password": PASSWORD});
+    let problem = Person::nobody(&hub)
+        .post("/api/auth/signup", form)
+        .await
+        .refused(422, "validation_failed");
+    let message = problem["errors"][0]["message"].as_str().unwrap();
+    assert!(!message.contains("account"), "{message}");
+    let mail = hub.post.mail_to(email).await;
+    assert_eq!(mail.subject, "You have an account already");
+}
+
+/// Anybody can have three mails sent to an address: that must not keep its owner from joining.
+#[tokio::test]
+async fn mails_that_others_asked_for_keep_nobody_from_joining() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let nobody = Person::nobody(&hub);
+    let token = harbor.invites(SAM, "agent").await;
+    let forgot = || nobody.post("/api/auth/forgot-password", json!({"email": SAM}));
+    for _ in 0..3 {
+        forgot().await.is(202);
+    }
+    forgot().await.refused(429, "rate_limited");
+
+    let session = accepts(&nobody, &token, newcomer()).await.is(200);
+    Person::signed_in(&hub, &session)
+        .get(&harbor.path(""))
+        .await
+        .is(200);
+}
