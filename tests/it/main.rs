@@ -21,6 +21,7 @@ mod isolation;
 mod live;
 mod mail;
 mod main_job;
+mod opt_outs;
 mod people;
 mod receive;
 mod safety;
