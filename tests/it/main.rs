@@ -24,4 +24,5 @@ mod main_job;
 mod people;
 mod receive;
 mod send;
+mod sign_in;
 mod twilio;
