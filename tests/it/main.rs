@@ -26,4 +26,5 @@ mod people;
 mod receive;
 mod safety;
 mod send;
+mod sign_in;
 mod twilio;
