@@ -14,6 +14,7 @@ mod accounts;
 mod browser;
 mod cli;
 mod crash;
+mod credits;
 mod demo;
 mod embedded;
 mod fuzz;
