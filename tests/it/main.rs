@@ -20,6 +20,7 @@ mod embedded;
 mod fuzz;
 mod isolation;
 mod live;
+mod lost_answers;
 mod mail;
 mod main_job;
 mod opt_outs;
