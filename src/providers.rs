@@ -23,6 +23,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::phone::Address;
+
 pub use calls::{Inbound, Malformed, OptOut, RemoteMedia, SignedRequest, StatusReport};
 pub use numbers::{Account, NumberCapabilities, RemoteNumber, Shadow, Webhook, WebhookUrls};
 pub use outcome::{Outcome, outcome};
@@ -68,6 +70,15 @@ pub trait Provider: Send + Sync {
         text: &'a Outgoing,
         since: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Vec<RemoteMessage>>>;
+
+    /// The texts that came to `number` since `since`, oldest first; `None`: the provider keeps no list of them.
+    fn received<'a>(
+        &'a self,
+        _number: &'a Address,
+        _since: DateTime<Utc>,
+    ) -> BoxFuture<'a, Result<Option<Vec<Inbound>>>> {
+        Box::pin(async { Ok(None) })
+    }
 
     /// The header that opens `url`, if it is media of this very message at the provider itself. It must
     /// not follow a redirect to anywhere else.

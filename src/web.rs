@@ -116,6 +116,7 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(numbers::list))
         .routes(routes!(numbers::update))
         .routes(routes!(numbers::members))
+        .routes(routes!(numbers::catch_up))
         .routes(routes!(numbers::assign, numbers::unassign))
         .routes(routes!(contacts::list, contacts::create))
         .routes(routes!(contacts::show, contacts::update))

@@ -3,4 +3,5 @@
 pub mod housekeeping;
 pub mod inquirer;
 pub mod notices;
+pub mod reconciler;
 pub mod sender;

@@ -11,6 +11,7 @@ use crate::listing::{Cursor, Page, Span, page};
 use crate::providers;
 
 pub mod cancel;
+pub mod catch_up;
 pub mod inquiries;
 pub mod outbox;
 pub mod receive;

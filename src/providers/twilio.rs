@@ -120,6 +120,14 @@ impl Provider for Twilio {
         self.api.find_sent(text, since).boxed()
     }
 
+    fn received<'a>(
+        &'a self,
+        number: &'a Address,
+        since: DateTime<Utc>,
+    ) -> BoxFuture<'a, Result<Option<Vec<Inbound>>>> {
+        async move { self.api.received(number, since).await.map(Some) }.boxed()
+    }
+
     fn media_authorization(&self, url: &str, provider_sid: &str) -> Option<HeaderValue> {
         self.api.media_authorization(url, provider_sid)
     }

@@ -29,6 +29,8 @@ struct State {
     numbers: Vec<Number>,
     services: Vec<Service>,
     messages: Vec<Message>,
+    /// What came from handsets, whether or not a webhook was told.
+    received: Vec<Message>,
     /// Who texted STOP to which number.
     opted_out: HashSet<(String, String)>,
     /// By their SID.

@@ -12,6 +12,7 @@ mod process;
 
 mod accounts;
 mod browser;
+mod catch_up;
 mod cli;
 mod crash;
 mod credits;
