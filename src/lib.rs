@@ -45,6 +45,7 @@ use crate::mail::Mailer;
 use crate::providers::{Hosts, Providers};
 use crate::web::Doors;
 use crate::web::live::Hub;
+use crate::workers::inquirer::Inquirer;
 use crate::workers::sender::Sender;
 
 /// How long requests under way may take once the server stops.
@@ -104,6 +105,7 @@ pub struct Server {
     pub app: App,
     pub address: SocketAddr,
     pub sender: Sender,
+    pub inquirer: Inquirer,
     stopping: CancellationToken,
     http: JoinHandle<()>,
     sending: Option<JoinHandle<()>>,
@@ -134,7 +136,8 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     };
     let http = web::listen::serve(listener, web::router(doors), stopping.clone());
     Ok(Server {
-        sender: Sender::new(app.clone(), directory),
+        sender: Sender::new(app.clone(), directory.clone()),
+        inquirer: Inquirer::new(app.clone(), directory),
         app,
         address,
         stopping,
@@ -145,10 +148,11 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
 }
 
 impl Server {
-    /// From now on texts go out by themselves.
+    /// From now on texts go out by themselves, and lost answers are asked for.
     pub fn send(&mut self) {
         let sender = self.sender.clone().run(self.stopping.clone());
         self.sending = Some(tokio::spawn(sender));
+        self.background.spawn(self.inquirer.clone().run());
     }
 
     /// Stops accepting, finishes requests and sends under way, closes sockets, lets go of the database.

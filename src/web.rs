@@ -127,6 +127,7 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(messages::list, messages::create))
         .routes(routes!(messages::show))
         .routes(routes!(messages::cancel))
+        .routes(routes!(messages::retry))
         .routes(routes!(media::show))
         .routes(routes!(media::link));
     OpenApiRouter::with_openapi(api::base())

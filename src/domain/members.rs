@@ -189,7 +189,7 @@ pub async fn change_role(
         after: Some(json!({"role": role})),
     };
     audit::record(tx, Action::MemberRoleChanged, deed).await?;
-    sqlx::query!(
+    let changed = sqlx::query!(
         "update workspace_members set role = $2 where user_id = $1",
         user as _,
         role as _
@@ -197,6 +197,9 @@ pub async fn change_role(
     .execute(tx.conn())
     .await
     .on_constraint("workspace_keeps_an_admin", || Error::LastAdmin)?;
+    if changed.rows_affected() == 0 {
+        return Err(Error::RightLost); // another admin was faster: whoever asks is none any more, or the member has gone
+    }
     let workspace = tx.workspace();
     tx.announce(Event::AccessChanged { workspace });
     Ok(Colleague { role, ..before })
@@ -224,13 +227,16 @@ async fn go(tx: &mut WorkspaceTx, user: UserId, action: Action) -> Result<()> {
         after: None,
     };
     audit::record(tx, action, deed).await?;
-    sqlx::query!(
+    let gone = sqlx::query!(
         "delete from workspace_members where user_id = $1",
         user as _
     )
     .execute(tx.conn())
     .await
     .on_constraint("workspace_keeps_an_admin", || Error::LastAdmin)?;
+    if gone.rows_affected() == 0 {
+        return Err(Error::RightLost); // as above
+    }
     let workspace = tx.workspace();
     tx.announce(Event::AccessChanged { workspace });
     Ok(())

@@ -154,6 +154,12 @@ impl Emulator {
         self
     }
 
+    /// From now on nothing fails any more.
+    pub fn recovers(&self) -> &Self {
+        self.state().failures.clear();
+        self
+    }
+
     pub fn refuses(&self, code: u32, status: u16) -> &Self {
         let status = StatusCode::from_u16(status).unwrap();
         self.fails(Failure::Refuse { code, status })

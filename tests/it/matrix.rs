@@ -116,9 +116,9 @@ fn known(route: &str) -> (Who, Value) {
             WithNumber,
             json!({"conversation_id": "{conversation_id}", "content": "Mine now"}),
         ),
-        "POST ~/media/{media_id}/link" | "POST ~/messages/{message_id}/cancel" => {
-            (WithNumber, json!({}))
-        }
+        "POST ~/media/{media_id}/link"
+        | "POST ~/messages/{message_id}/retry"
+        | "POST ~/messages/{message_id}/cancel" => (WithNumber, json!({})),
 
         "GET ~/integrations"
         | "GET ~/numbers/{number_id}/members"
