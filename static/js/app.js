@@ -8,6 +8,7 @@ import Hotkeys from "controllers/hotkeys"
 import List from "controllers/list"
 import Live from "controllers/live"
 import LocalTime from "controllers/local-time"
+import Notify from "controllers/notify"
 import Search from "controllers/search"
 import Segments from "controllers/segments"
 import Thread from "controllers/thread"
@@ -17,7 +18,7 @@ import Unwrap from "controllers/unwrap"
 export const application = Application.start()
 const controllers = {
   composer: Composer, dialog: Dialog, hotkeys: Hotkeys, list: List, live: Live, "local-time": LocalTime,
-  search: Search, segments: Segments, thread: Thread, title: Title, unwrap: Unwrap,
+  notify: Notify, search: Search, segments: Segments, thread: Thread, title: Title, unwrap: Unwrap,
 }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)
 

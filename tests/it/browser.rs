@@ -10,6 +10,7 @@ mod every_page;
 mod first_day;
 mod keyboard;
 mod members;
+mod notices;
 mod offline;
 mod phone;
 mod plain;

@@ -27,6 +27,11 @@ async fn who_is_invited_joins_and_becomes_an_admin() {
     jo.loses(".fresh").await;
     assert_eq!(hub.post.mail_to("sam@harbor.test").await.link(), link);
 
+    // A new link brings the same numbers; the old one is void.
+    jo.clicks("New link for sam@harbor.test").await;
+    jo.sees_in(".fresh", "sam@harbor.test is invited").await;
+    let link = hub.post.mail_to("sam@harbor.test").await.link();
+
     sam.foresees("status of 422");
     sam.opens(link.strip_prefix(&hub.url("")).unwrap()).await;
     sam.sees("Join Harbor Dental").await;

@@ -7,7 +7,7 @@ use crate::hub::{Hub, PASSWORD};
 
 /// An app on somebody's phone.
 fn authenticator(key: &str) -> Totp {
-    let secret = Secret::try_from_base32(&key.replace(' ', "")).unwrap();
+    let secret = Secret::try_from_base32(key.replace(' ', "")).unwrap();
     Builder::new()
         .with_secret(secret)
         .with_account_name("jo")

@@ -16,7 +16,7 @@ use crate::domain::members::{self, Admin, Colleague, Role};
 use crate::domain::numbers::{self, Number};
 use crate::domain::{settings, workspaces};
 use crate::error::{Error, Result};
-use crate::ids::{InvitationId, UserId};
+use crate::ids::{InvitationId, NumberId, UserId};
 use crate::web::pages::table::Sort;
 use crate::web::pages::{
     Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams,
@@ -60,6 +60,8 @@ struct Inviting {
     chosen: Vec<String>,
     starting_credits: i32,
     pending: Vec<Invitation>,
+    /// What each of them gets on arrival.
+    waiting: Vec<(InvitationId, NumberId)>,
     /// Just now: its link is shown this once.
     fresh: Option<Invitation>,
 }
@@ -67,6 +69,14 @@ struct Inviting {
 impl Inviting {
     fn is_chosen(&self, number: &Number) -> bool {
         self.chosen.contains(&number.id.to_string())
+    }
+
+    fn numbers_for<'a>(&'a self, invitation: &Invitation) -> impl Iterator<Item = &'a NumberId> {
+        let id = invitation.id;
+        self.waiting
+            .iter()
+            .filter(move |(of, _)| *of == id)
+            .map(|(_, number)| number)
     }
 }
 
@@ -161,6 +171,7 @@ async fn inviting(tx: &mut WorkspaceTx, admin: &Admin) -> Result<Inviting> {
         chosen: Vec::new(),
         starting_credits: workspaces::current(tx).await?.starting_credits,
         pending: invitations::list(tx, admin).await?,
+        waiting: invitations::numbers(tx, admin).await?,
         fresh: None,
     })
 }

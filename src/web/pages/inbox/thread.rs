@@ -17,6 +17,7 @@ use crate::domain::credits::{self, Balance};
 use crate::domain::members::{self, Colleague, Member};
 use crate::domain::messages::{self};
 use crate::domain::numbers::{self, Number};
+use crate::domain::settings;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::listing::Span;
@@ -175,6 +176,7 @@ pub async fn whole(
         list,
         pane: Some(pane),
         nothing: Nothing::new(member, true),
+        notifications: settings::of(tx, member).await?.notifications,
     })?
     .into_response())
 }
