@@ -11,6 +11,7 @@ mod matrix;
 mod process;
 
 mod accounts;
+mod audit;
 mod browser;
 mod cli;
 mod crash;
