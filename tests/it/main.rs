@@ -26,5 +26,7 @@ mod main_job;
 mod people;
 mod receive;
 mod send;
+mod settings;
 mod sign_in;
 mod twilio;
+mod workspaces;
