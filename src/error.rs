@@ -105,6 +105,11 @@ impl Error {
         }])
     }
 
+    /// Whether the database ended this transaction because it and another waited for each other.
+    pub fn is_deadlock(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.code().as_deref() == Some("40P01"))
+    }
+
     /// Whether the database was out of reach, so that the same request may well succeed later.
     pub fn is_outage(&self) -> bool {
         match self {

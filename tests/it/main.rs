@@ -11,6 +11,7 @@ mod matrix;
 mod process;
 
 mod accounts;
+mod audit;
 mod browser;
 mod catch_up;
 mod cli;
@@ -29,5 +30,7 @@ mod people;
 mod receive;
 mod safety;
 mod send;
+mod settings;
 mod sign_in;
 mod twilio;
+mod workspaces;

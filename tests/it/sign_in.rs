@@ -28,7 +28,7 @@ async fn half_a_minute_passes(hub: &Hub) {
 }
 
 /// So much later that nothing of before counts.
-async fn a_day_passes(hub: &Hub) {
+pub async fn a_day_passes(hub: &Hub) {
     hub.meddles("update throttles set paid_until = paid_until - interval '1 day'")
         .await;
     hub.meddles("update users set totp_step = 0").await;
@@ -178,7 +178,7 @@ async fn a_wrong_password_counts_at_whichever_door() {
 // ── the second factor ──
 
 /// The app on a phone.
-struct Authenticator(Totp);
+pub struct Authenticator(Totp);
 
 fn now() -> u64 {
     SystemTime::now()
@@ -200,9 +200,23 @@ impl Authenticator {
     }
 
     /// What it shows now, or so many steps of 30 seconds from now.
-    fn shows(&self, steps: i64) -> String {
+    pub fn shows(&self, steps: i64) -> String {
         let time = now().checked_add_signed(steps * 30).unwrap();
         self.0.generate(time).to_string()
+    }
+
+    /// What it scanned, as people would type it.
+    pub fn secret(&self) -> String {
+        self.0
+            .to_url()
+            .unwrap()
+            .split_once("secret=")
+            .unwrap()
+            .1
+            .split('&')
+            .next()
+            .unwrap()
+            .into()
     }
 
     /// Six digits that are not what it shows, nor will in a while.
@@ -225,7 +239,7 @@ async fn confirms(person: &Person, code: &str) -> Answer {
 }
 
 /// Switches the second factor on; the app and the recovery codes.
-async fn switches_on(hub: &Hub, person: &Person) -> (Authenticator, Vec<String>) {
+pub async fn switches_on(hub: &Hub, person: &Person) -> (Authenticator, Vec<String>) {
     let app = begins(person).await;
     let answer = confirms(person, &app.shows(0)).await.is(200);
     let codes = answer["recovery_codes"].as_array().unwrap();
@@ -627,7 +641,7 @@ fn token(link: &str) -> String {
 }
 
 /// Asks for a new password; what the mailed link carries.
-async fn forgets(hub: &Hub, email: &str) -> String {
+pub async fn forgets(hub: &Hub, email: &str) -> String {
     Person::nobody(hub)
         .post("/api/auth/forgot-password", json!({"email": email}))
         .await
@@ -638,7 +652,7 @@ async fn forgets(hub: &Hub, email: &str) -> String {
     token(&mail.link())
 }
 
-async fn resets(hub: &Hub, token: &str, password: &str) -> Answer {
+pub async fn resets(hub: &Hub, token: &str, password: &str) -> Answer {
     let form = json!({"token": token, "password": password});
     Person::nobody(hub)
         .post("/api/auth/reset-password", form)
