@@ -48,6 +48,25 @@ pub async fn send(
     draft: Draft,
     key: Option<&str>,
 ) -> Result<Sent> {
+    write(tx, member, draft, key, signed).await
+}
+
+/// The words of an earlier text, which has the signature of whoever wrote it.
+pub(super) async fn send_again(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    draft: Draft,
+) -> Result<Sent> {
+    write(tx, member, draft, None, |content, _| Ok(content.into())).await
+}
+
+async fn write(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    draft: Draft,
+    key: Option<&str>,
+    sign: fn(&str, &str) -> Result<String>,
+) -> Result<Sent> {
     check(&draft, key)?;
     let asked = Sha256::digest(serde_json::to_vec(&draft).expect("a draft is plain data")).to_vec();
     let conversation = match draft.conversation_id {
@@ -79,7 +98,7 @@ pub async fn send(
     if place.moved {
         return Err(Error::ConversationMoved);
     }
-    let content = signed(&draft.content, &place.signature)?;
+    let content = sign(&draft.content, &place.signature)?;
     match queue(tx, member, conversation, &place, &content, key, &asked).await? {
         Some(sent) => {
             announce(tx, member, &place, &sent);
@@ -124,7 +143,7 @@ async fn sent_before(tx: &mut WorkspaceTx, member: &Member, first: MessageId) ->
 /// The text with the sender's signature below it.
 fn signed(content: &str, signature: &str) -> Result<String> {
     let content = content.replace('\0', "");
-    // A text that is sent again has it already.
+    // Whoever typed it need not have it twice.
     if signature.is_empty() || content.ends_with(&format!("\n{signature}")) {
         return Ok(content);
     }
