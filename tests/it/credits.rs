@@ -212,13 +212,6 @@ async fn what_is_refused_costs_nothing() {
     let conversation = harbor.hears(MAYA, "Hi").await;
     let id = &conversation["id"];
     let kim = harbor.hears("+14155550155", "STOP").await;
-    hub.meddles(
-        "insert into opt_outs (workspace_id, contact_id, number_id, source)
-         select v.workspace_id, v.contact_id, v.number_id, 'text'
-           from conversations v join contacts c on c.workspace_id = v.workspace_id and c.id = v.contact_id
-          where c.phone_number = '+14155550155'",
-    )
-    .await;
     let short_code = harbor.hears("72345", "Your code is 4711").await;
     let gone = "01890000-0000-7000-8000-000000000000";
     sam.sends(
