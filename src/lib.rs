@@ -4,7 +4,7 @@
 
 // ── doors: they translate, they decide nothing ──
 pub mod web; //       every route; JSON, pages, the WebSocket, the providers' webhooks
-pub mod workers; //   what happens by itself: sender, inquirer, reconciler, notices, housekeeping
+pub mod workers; //   what happens by itself: sender, clock, inquirer, reconciler, notices, housekeeping
 
 // ── domain: nouns and verbs of the trade ──
 pub mod domain; //    accounts ← workspaces ← members ← numbers, credits, contacts ← conversations ← messages
@@ -155,6 +155,7 @@ impl Server {
     pub fn send(&mut self) {
         let sender = self.sender.clone().run(self.stopping.clone());
         self.sending = Some(tokio::spawn(sender));
+        self.background.spawn(workers::clock::run(self.app.clone()));
         self.background.spawn(self.inquirer.clone().run());
         self.background.spawn(self.reconciler.clone().run());
     }

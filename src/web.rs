@@ -126,7 +126,7 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(conversations::read))
         .routes(routes!(conversations::messages))
         .routes(routes!(messages::list, messages::create))
-        .routes(routes!(messages::show))
+        .routes(routes!(messages::show, messages::update))
         .routes(routes!(messages::cancel))
         .routes(routes!(messages::retry))
         .routes(routes!(media::show))

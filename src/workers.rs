@@ -1,5 +1,6 @@
 //! What happens by itself.
 
+pub mod clock;
 pub mod housekeeping;
 pub mod inquirer;
 pub mod notices;

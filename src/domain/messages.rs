@@ -16,6 +16,7 @@ pub mod inquiries;
 pub mod outbox;
 pub mod receive;
 pub mod retry;
+pub mod schedule;
 pub mod segments;
 pub mod send;
 pub mod status;

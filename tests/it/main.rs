@@ -29,6 +29,7 @@ mod opt_outs;
 mod people;
 mod receive;
 mod safety;
+mod scheduled;
 mod send;
 mod settings;
 mod sign_in;

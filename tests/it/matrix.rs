@@ -110,6 +110,7 @@ fn known(route: &str) -> (Who, Value) {
             WithNumber,
             json!({"number_id": "{number_id}", "wish": "stop", "reason": "Said so on the phone"}),
         ),
+        "PATCH ~/messages/{message_id}" => (WithNumber, json!({"content": "Mine now"})),
         "PATCH ~/conversations/{conversation_id}" => (WithNumber, json!({"status": "done"})),
         "POST ~/conversations/{conversation_id}/read" => (WithNumber, json!({})),
         "POST ~/messages" => (

@@ -1,10 +1,10 @@
 //! Queueing a text for its provider. The sender picks it up after commit.
 
-use chrono::{SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Direction, Kind, Message, Status, find, preview, segments};
+use super::{Direction, Kind, Message, Status, find, preview, schedule, segments};
 use crate::db::WorkspaceTx;
 use crate::domain::contacts;
 use crate::domain::conversations;
@@ -29,6 +29,9 @@ pub struct Draft {
     pub content: String,
     /// Which of our numbers it comes from; by default the conversation's, or the workspace's default.
     pub number_id: Option<NumberId>,
+    /// When to send it, at most a year ahead; its credit is taken now. Asked again then: whether the contact may be texted,
+    /// the writer sees the number, and the number can send.
+    pub scheduled_at: Option<DateTime<Utc>>,
     /// The newest message that the writer saw: if someone else answered since, nothing is sent.
     pub seen_message_id: Option<MessageId>,
 }
@@ -68,6 +71,9 @@ async fn write(
     sign: fn(&str, &str) -> Result<String>,
 ) -> Result<Sent> {
     check(&draft, key)?;
+    if let Some(at) = draft.scheduled_at {
+        schedule::check(at)?;
+    }
     let asked = Sha256::digest(serde_json::to_vec(&draft).expect("a draft is plain data")).to_vec();
     let conversation = match draft.conversation_id {
         Some(conversation) => conversation,
@@ -99,7 +105,11 @@ async fn write(
         return Err(Error::ConversationMoved);
     }
     let content = sign(&draft.content, &place.signature)?;
-    match queue(tx, member, conversation, &place, &content, key, &asked).await? {
+    let text = Text {
+        content: &content,
+        at: draft.scheduled_at.map(|at| at.trunc_subsecs(6)),
+    };
+    match queue(tx, member, conversation, &place, text, key, &asked).await? {
         Some(sent) => {
             announce(tx, member, &place, &sent);
             Ok(sent)
@@ -274,27 +284,36 @@ async fn find_place(
     })
 }
 
+/// What is sent, and when; `None`: now.
+#[derive(Clone, Copy)]
+struct Text<'a> {
+    content: &'a str,
+    at: Option<DateTime<Utc>>,
+}
+
 /// Writes the message, takes its credit, and brings its conversation to the top, read: who answers has seen it. `None`: the
-/// key was taken.
+/// key was taken. One that waits for its time leaves the conversation where it is.
 async fn queue(
     tx: &mut WorkspaceTx,
     member: &Member,
     conversation: ConversationId,
     place: &Place,
-    content: &str,
+    Text { content, at }: Text<'_>,
     key: Option<&str>,
     asked: &[u8],
 ) -> Result<Option<Sent>> {
     // PostgreSQL keeps microseconds: the answer now and a look later say the same.
     let (id, now) = (MessageId::new(), Utc::now().trunc_subsecs(6));
+    let status = at.map_or(Status::Queued, |_| Status::Scheduled);
     let segments = i16::try_from(segments::segments(content).segments)
         .unwrap_or(i16::MAX)
         .max(1);
     let queued = sqlx::query!(
         r#"with queued as (
                insert into messages (id, conversation_id, contact_id, number_id, integration_id, direction, content, status,
-                                     provider, segments, created_by, idempotency_key, request_hash, due_at, created_at, updated_at)
-               values ($1, $2, $3, $4, $5, 'outbound', $6, 'queued', $7, $8, $9, $10, $11, $12, $12, $12)
+                                     provider, segments, created_by, idempotency_key, request_hash, scheduled_at, due_at,
+                                     created_at, updated_at)
+               values ($1, $2, $3, $4, $5, 'outbound', $6, $15, $7, $8, $9, $10, $11, $14::timestamptz, coalesce($14::timestamptz, $12), $12, $12)
                on conflict (workspace_id, created_by, idempotency_key) where idempotency_key is not null do nothing
                returning id, conversation_id, created_at
            ), touched as (
@@ -302,11 +321,11 @@ async fn queue(
                   set last_message_at = q.created_at, last_message_preview = $13, last_message_direction = 'outbound',
                       last_message_status = 'queued', last_message_id = q.id, unread_count = 0, updated_at = q.created_at
                  from queued q
-                where v.id = q.conversation_id
+                where v.id = q.conversation_id and $14::timestamptz is null
                returning v.id
            )
            -- The conversation first, then the account: everybody locks them in this order.
-           select q.id as "id: MessageId", spend_credit(q.id) as credits_remaining from queued q, touched"#,
+           select q.id as "id: MessageId", spend_credit(q.id) as credits_remaining from queued q left join touched on true"#,
         id as _,
         conversation as _,
         place.contact as _,
@@ -320,6 +339,8 @@ async fn queue(
         key.map(|_| asked),
         now,
         preview(content, &[]),
+        at,
+        status as _,
     )
     .fetch_optional(tx.conn())
     .await
@@ -337,7 +358,7 @@ async fn queue(
         content: content.to_owned(),
         message_type: Kind::Text,
         media: Vec::new(),
-        status: Status::Queued,
+        status,
         provider: place.provider,
         provider_sid: None,
         error_code: None,
@@ -347,7 +368,7 @@ async fn queue(
         sentiment: None,
         created_by: Some(member.user()),
         created_by_name: Some(member.name.clone()),
-        scheduled_at: None,
+        scheduled_at: at,
         created_at: now,
         updated_at: now,
         client_ref: key.map(str::to_owned),

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::domain::members::Member;
+use crate::domain::messages::schedule::{self, Change};
 use crate::domain::messages::send::{self, Draft, Sent};
 use crate::domain::messages::{self, Direction, Filter, Message, Status};
 use crate::domain::messages::{cancel, retry};
@@ -125,4 +126,20 @@ pub async fn retry(
     let sent = retry::retry(&mut tx, &member, id).await?;
     tx.commit().await?;
     Ok((StatusCode::ACCEPTED, Json(sent)))
+}
+
+/// Changes the words or the time of a text that still waits for its time (`scheduled`). Any other: 409 `too_late`.
+#[utoipa::path(patch, path = "/messages/{message_id}", tag = "Messages",
+    params(("workspace_id" = WorkspaceId, Path), ("message_id" = MessageId, Path)), request_body = Change,
+    responses((status = 200, body = Message), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn update(
+    State(app): State<App>,
+    member: Member,
+    Path((_, id)): Path<(WorkspaceId, MessageId)>,
+    Json(change): Json<Change>,
+) -> Result<Json<Message>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let message = schedule::change(&mut tx, id, change).await?;
+    tx.commit().await?;
+    Ok(Json(message))
 }

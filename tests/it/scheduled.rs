@@ -1,0 +1,213 @@
+//! Texts that wait for their time, and what is asked again when it comes.
+
+use chrono::{Duration, SubsecRound, Utc};
+use messagehub::domain::messages::schedule;
+use serde_json::{Value, json};
+
+use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
+
+async fn schedules(who: &Person, harbor: &Workspace<'_>, maya: &Value, at: &str) -> Answer {
+    let draft =
+        json!({"conversation_id": maya["id"], "content": "See you tomorrow", "scheduled_at": at});
+    who.post(&harbor.path("/messages"), draft).await
+}
+
+fn tomorrow() -> String {
+    (Utc::now() + Duration::days(1))
+        .trunc_subsecs(0)
+        .to_rfc3339()
+}
+
+/// The time of every scheduled text has come; answers how many those were.
+async fn time_comes(hub: &Hub) -> usize {
+    sqlx::query("update messages set due_at = now() where status = 'scheduled'")
+        .execute(&hub.raw)
+        .await
+        .unwrap();
+    schedule::release_due(&hub.server.app.db).await.unwrap()
+}
+
+async fn balance(harbor: &Workspace<'_>, agent: &Person) -> Value {
+    let path = harbor.path(&format!("/credits/{}", agent.id));
+    harbor.admin.get(&path).await.is(200)["balance"].clone()
+}
+
+#[tokio::test]
+async fn a_text_leaves_at_its_time_and_not_before() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let at = tomorrow();
+    let message = schedules(&harbor.admin, &harbor, &maya, &at).await.is(202)["message"].clone();
+    assert_eq!(message["status"], "scheduled");
+    assert_eq!(
+        message["scheduled_at"]
+            .as_str()
+            .unwrap()
+            .parse::<chrono::DateTime<Utc>>()
+            .unwrap(),
+        at.parse::<chrono::DateTime<Utc>>().unwrap()
+    );
+    assert_eq!(hub.sends().await, 0);
+    assert_eq!(schedule::release_due(&hub.server.app.db).await.unwrap(), 0);
+    let shown = harbor.conversation_with(MAYA).await;
+    assert_eq!(
+        (&shown["last_message_preview"], &shown["unread_count"]),
+        (&json!("Hi"), &json!(1))
+    );
+    // Others do not wait for it.
+    harbor.answers(&harbor.admin, &maya, "Right away").await;
+    assert_eq!(hub.sends().await, 1);
+    let mut live = harbor.admin.listens(&harbor).await;
+
+    assert_eq!(time_comes(&hub).await, 1);
+
+    assert_eq!(live.hears("message_status").await["status"], "queued");
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.twilio.sent("See you tomorrow").len(), 1);
+    assert_eq!(
+        harbor.conversation_with(MAYA).await["last_message_preview"],
+        "See you tomorrow"
+    );
+    assert_eq!(time_comes(&hub).await, 0);
+}
+
+#[tokio::test]
+async fn it_can_be_changed_and_called_off_until_then() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.credits(&sam, 5).await;
+    let one = schedules(&sam, &harbor, &maya, &tomorrow()).await.is(202)["message"].clone();
+    let other = schedules(&sam, &harbor, &maya, &tomorrow()).await.is(202)["message"].clone();
+    assert_eq!(balance(&harbor, &sam).await, 3, "credits are taken at once");
+    let path =
+        |message: &Value| harbor.path(&format!("/messages/{}", message["id"].as_str().unwrap()));
+
+    lin.patch(&path(&one), json!({"content": "Mine now"}))
+        .await
+        .refused(404, "not_found");
+    for wrong in [
+        json!({"content": " "}),
+        json!({"content": "x".repeat(1601)}),
+        json!({"scheduled_at": "2020-01-01T00:00:00Z"}),
+        json!({"scheduled_at": "soon"}),
+    ] {
+        sam.patch(&path(&one), wrong)
+            .await
+            .refused(422, "validation_failed");
+    }
+    let changed = sam
+        .patch(&path(&one), json!({"content": "See you at 9"}))
+        .await
+        .is(200);
+    assert_eq!(
+        (&changed["content"], &changed["scheduled_at"]),
+        (&json!("See you at 9"), &one["scheduled_at"])
+    );
+    let called_off = sam
+        .post(&format!("{}/cancel", path(&other)), json!({}))
+        .await
+        .is(200);
+    assert_eq!(called_off["status"], "canceled");
+    assert_eq!(balance(&harbor, &sam).await, 4);
+
+    assert_eq!(time_comes(&hub).await, 1);
+    sam.patch(&path(&one), json!({"content": "Too late"}))
+        .await
+        .refused(409, "too_late");
+    hub.sends().await;
+    assert_eq!(hub.twilio.sent("See you at 9").len(), 1);
+    assert_eq!(hub.twilio.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn whatever_forbids_it_by_then_stops_it_and_the_credit_comes_back() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let number = harbor.number(FRONT_DESK).await;
+    let sam = harbor.agent("Sam").await;
+    let scheduled = async || {
+        harbor.assigns(FRONT_DESK, &sam).await;
+        harbor.credits(&sam, 5).await;
+        schedules(&sam, &harbor, &maya, &tomorrow()).await.is(202)["message"].clone()
+    };
+    let stopped = async |message: &Value, code: &str| {
+        assert_eq!(time_comes(&hub).await, 1);
+        let stopped = harbor.message(&message["id"]).await;
+        assert_eq!(
+            (&stopped["status"], &stopped["error_code"]),
+            (&json!("failed"), &json!(code))
+        );
+        assert!(stopped["error_message"].as_str().unwrap().len() > 20);
+        assert_eq!(balance(&harbor, &sam).await, 5, "{code}");
+        assert_eq!(hub.sends().await, 0);
+    };
+
+    let message = scheduled().await;
+    harbor.hears(MAYA, "STOP").await;
+    stopped(&message, "contact_opted_out").await;
+    harbor.hears(MAYA, "START").await;
+
+    let message = scheduled().await;
+    let assignment = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
+    harbor.admin.delete(&assignment).await.is(204);
+    stopped(&message, "number_not_assigned").await;
+
+    let message = scheduled().await;
+    let inactive = json!({"status": "inactive"});
+    harbor
+        .admin
+        .patch(&harbor.path(&format!("/numbers/{number}")), inactive)
+        .await
+        .is(200);
+    stopped(&message, "integration_not_configured").await;
+    assert!(hub.twilio.messages().is_empty());
+}
+
+#[tokio::test]
+async fn two_servers_release_each_text_once() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    for _ in 0..20 {
+        schedules(&harbor.admin, &harbor, &maya, &tomorrow())
+            .await
+            .is(202);
+    }
+    sqlx::query("update messages set due_at = now() where status = 'scheduled'")
+        .execute(&hub.raw)
+        .await
+        .unwrap();
+    let db = &hub.server.app.db;
+    let (one, other) = tokio::join!(schedule::release_due(db), schedule::release_due(db));
+    assert_eq!(one.unwrap() + other.unwrap(), 20);
+    assert_eq!(hub.sends().await, 20);
+    assert_eq!(hub.twilio.messages().len(), 20);
+}
+
+#[tokio::test]
+async fn times_that_nobody_can_mean_are_refused() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    for at in [
+        "2020-01-01T00:00:00Z",
+        "2199-01-01T00:00:00Z",
+        "tomorrow",
+        "",
+        "+262142-12-31T23:59:59Z",
+    ] {
+        schedules(&harbor.admin, &harbor, &maya, at)
+            .await
+            .refused(422, "validation_failed");
+    }
+    assert_eq!(
+        hub.count("select count(*) from messages where direction = 'outbound'")
+            .await,
+        0
+    );
+}
