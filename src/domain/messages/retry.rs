@@ -1,6 +1,6 @@
 //! Sending once more what did not arrive.
 
-use super::send::{Draft, Sent, send};
+use super::send::{Draft, Sent, send_again};
 use super::{Direction, Message, Status, find};
 use crate::db::WorkspaceTx;
 use crate::domain::credits;
@@ -29,7 +29,7 @@ pub async fn retry(tx: &mut WorkspaceTx, member: &Member, id: MessageId) -> Resu
         content: message.content,
         ..Draft::default()
     };
-    let sent = send(tx, member, draft, None).await?;
+    let sent = send_again(tx, member, draft).await?;
     sqlx::query!(
         "update messages set retried_as = $2 where id = $1",
         id as _,
