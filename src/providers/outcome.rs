@@ -57,6 +57,34 @@ pub fn outcome(tries: u32, answer: SendOutcome, jitter: f64) -> Outcome {
     }
 }
 
+/// A repeat that begins later could outlive the lease under which the text is sent.
+const LAST_REPEAT: Duration = Duration::from_secs(30);
+
+/// How long to wait before the request that came out uncertain is made again, byte for byte; `None`: it is not, and
+/// stays unconfirmed. `known_for` is how long the provider knows a repeat as one, `since` how long ago it was first made.
+pub fn repeat(
+    known_for: Option<Duration>,
+    repeats: u32,
+    since: Duration,
+    jitter: f64,
+) -> Option<Duration> {
+    let pause = pause(repeats, None, jitter);
+    (since + pause <= known_for?.min(LAST_REPEAT)).then_some(pause)
+}
+
+/// What a repeat's answer says of the first request. Who is turned away at the gate, or told that the request itself is
+/// wrong (as it is with a key under which something else was sent), has learned nothing of it.
+pub fn settled(answer: SendOutcome) -> SendOutcome {
+    match answer {
+        SendOutcome::NotSent { .. } => SendOutcome::Unknown,
+        SendOutcome::Refused(refusal) => match refusal.class {
+            ErrorClass::Auth | ErrorClass::Funds | ErrorClass::Request => SendOutcome::Unknown,
+            _ => SendOutcome::Refused(refusal),
+        },
+        known => known,
+    }
+}
+
 fn refused(tries: u32, refusal: Refusal, jitter: f64) -> Outcome {
     let most_tries = match refusal.class {
         ErrorClass::Auth | ErrorClass::Funds => return Outcome::Pause(refusal),
@@ -149,6 +177,36 @@ mod tests {
     fn what_may_have_been_sent_is_never_sent_again() {
         assert_eq!(outcome(1, SendOutcome::Unknown, 0.5), Outcome::Unconfirmed);
         assert_eq!(outcome(99, SendOutcome::Unknown, 0.5), Outcome::Unconfirmed);
+    }
+
+    #[test]
+    fn what_may_have_been_sent_is_repeated_only_where_a_repeat_is_known_as_one() {
+        let seconds = Duration::from_secs;
+        let day = Some(seconds(24 * 3600));
+        assert_eq!(repeat(None, 1, seconds(0), 0.0), None);
+        assert_eq!(repeat(day, 1, seconds(0), 0.0), Some(seconds(2)));
+        assert_eq!(repeat(day, 1, seconds(0), 1.0), Some(seconds(1)));
+        assert_eq!(repeat(day, 3, seconds(6), 0.0), Some(seconds(8)));
+        // After the first call hung for as long as a provider is waited for.
+        assert_eq!(repeat(day, 1, seconds(20), 0.0), Some(seconds(2)));
+        assert_eq!(repeat(day, 2, seconds(42), 0.0), None);
+        // However quickly the answers come.
+        assert_eq!(repeat(day, 5, seconds(0), 0.0), None);
+        assert_eq!(repeat(Some(seconds(1)), 1, seconds(0), 0.0), None);
+    }
+
+    #[test]
+    fn only_an_answer_to_the_text_itself_settles_what_was_uncertain() {
+        use ErrorClass::*;
+        let refused = |class| SendOutcome::Refused(refusal(class));
+        for class in [Permanent, OptedOut, Sender, Retryable, RateLimited] {
+            assert_eq!(settled(refused(class)), refused(class));
+        }
+        for class in [Auth, Funds, Request] {
+            assert_eq!(settled(refused(class)), SendOutcome::Unknown, "{class:?}");
+        }
+        assert_eq!(settled(not_sent(Some(7))), SendOutcome::Unknown);
+        assert_eq!(settled(SendOutcome::Unknown), SendOutcome::Unknown);
     }
 
     #[test]

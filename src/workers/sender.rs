@@ -14,7 +14,7 @@ use crate::domain::integrations::{Account, Directory, webhook_urls};
 use crate::domain::messages::outbox::{self, Leased};
 use crate::error::Result;
 use crate::events::Event;
-use crate::providers::{self, Outcome, Outgoing, outcome};
+use crate::providers::{self, Outcome, Outgoing, Provider, SendOutcome, outcome, repeat, settled};
 
 /// Calls under way at once. Twilio counts them per account and turns away what is too many.
 const IN_FLIGHT: usize = 10;
@@ -138,7 +138,7 @@ impl Sender {
             return self.give_back(&text, "its addresses cannot be read").await;
         };
         let tries = text.attempt.max(1).unsigned_abs().into();
-        let answer = account.provider.send(&outgoing).await;
+        let answer = send(account.provider.as_ref(), &outgoing).await;
         let outcome = outcome(tries, answer, rand::random());
         tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = told(&outcome), "a text was handed to its provider");
         metrics::counter!("messagehub_sends_total", "outcome" => told(&outcome)).increment(1);
@@ -159,7 +159,7 @@ impl Sender {
             text: text.content.clone(),
             media: Vec::new(),
             // A provider refuses a text whose reports would go nowhere.
-            status_url: self.app.config.is_reachable().then_some(status),
+            status_url: account.provider.reaches(&status).then_some(status),
         })
     }
 
@@ -205,6 +205,26 @@ impl Sender {
             tracing::error!(%error, message.id = %text.id, "the text stays leased until its lease runs out");
         }
     }
+}
+
+/// Sends, and where the provider knows a repeat as one, asks again until it is known what became of it. All within the
+/// lease: whoever dies meanwhile leaves a text that is set aside.
+async fn send(provider: &dyn Provider, text: &Outgoing) -> SendOutcome {
+    let began = Instant::now();
+    let mut answer = provider.send(text).await;
+    for repeats in 1.. {
+        if answer != SendOutcome::Unknown {
+            break;
+        }
+        let known_for = provider.capabilities().idempotent_send;
+        let Some(pause) = repeat(known_for, repeats, began.elapsed(), rand::random()) else {
+            break;
+        };
+        tokio::time::sleep(pause).await;
+        tracing::info!(message.id = %text.our_id, repeats, "a text whose fate is unknown is handed over once more");
+        answer = settled(provider.send(text).await);
+    }
+    answer
 }
 
 fn told(outcome: &Outcome) -> &'static str {
