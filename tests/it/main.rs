@@ -25,4 +25,5 @@ mod people;
 mod receive;
 mod safety;
 mod send;
+mod telnyx;
 mod twilio;
