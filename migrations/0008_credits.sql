@@ -74,7 +74,8 @@ begin
 end $$;
 
 -- Gives back what a text holds, if it never went out: canceled, or refused before a provider took it. Whoever calls twice
--- gives back once.
+-- gives back once. People do so in the workspace that they work in, and where none is set they work in none; the server
+-- itself, which sets none either, may anywhere.
 create function return_credit(workspace uuid, message uuid) returns table (account uuid, balance bigint)
     language plpgsql volatile security definer set search_path = public, pg_temp
 as $$
@@ -83,7 +84,8 @@ declare
     held bigint;
     left_over bigint;
 begin
-    if current_workspace() is not null and workspace is distinct from my_workspace() then
+    if (current_workspace() is not null or current_setting('role') = 'messagehub_people')
+       and (my_workspace() is null or workspace <> my_workspace()) then
         return;
     end if;
     if not exists (select from messages m where m.workspace_id = workspace and m.id = message

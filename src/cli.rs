@@ -1,4 +1,4 @@
-//! `messagehub serve | migrate | user create`. What goes wrong is one line.
+//! `messagehub serve | migrate | user create | keys rotate | import-env`. What goes wrong is one line.
 
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
@@ -8,8 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use messagehub::config::{self, Config, LogFormat};
 use messagehub::db::embedded::Embedded;
 use messagehub::db::migrate;
+use messagehub::domain::integrations::{self, Imported};
 use messagehub::domain::members::Role;
-use messagehub::domain::{accounts, demo};
+use messagehub::domain::{accounts, demo, keys};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
@@ -33,6 +34,21 @@ enum Command {
     /// Manage users
     #[command(subcommand)]
     User(User),
+    /// Manage the master keys
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Move a hard-coded Twilio account (TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER) into a workspace's integration
+    ImportEnv {
+        /// Its name or its slug
+        #[arg(long)]
+        workspace: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Seal everything in the database under the first key of MASTER_KEYS. Servers may go on meanwhile, if they know both keys
+    Rotate,
 }
 
 #[derive(Args, Default)]
@@ -88,6 +104,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             workspace,
             role,
         }) => create_user(config, database, &email, &name, &workspace, role).await,
+        Command::Keys(Keys::Rotate) => rotate_keys(config, database).await,
+        Command::ImportEnv { workspace } => import_env(config, database, &workspace).await,
     };
     if let Some(embedded) = embedded {
         embedded.stop().await;
@@ -167,17 +185,7 @@ async fn create_user(
     let app = messagehub::open(config, database).await?;
     let created = accounts::create(&app.db, email, name, password.clone(), workspace, role).await;
     app.db.close().await;
-    match created {
-        Ok(_) => {}
-        Err(messagehub::error::Error::Invalid(wrong)) => {
-            let wrong: Vec<_> = wrong
-                .iter()
-                .map(|wrong| format!("{}: {}", wrong.field, wrong.message))
-                .collect();
-            anyhow::bail!("{}", wrong.join("; "));
-        }
-        Err(error) => return Err(error.into()),
-    }
+    created.map_err(in_words)?;
     match given {
         Some(_) => println!("{email} was created"),
         None => println!(
@@ -186,6 +194,65 @@ async fn create_user(
         ),
     }
     Ok(())
+}
+
+async fn rotate_keys(config: Config, database: PgConnectOptions) -> anyhow::Result<()> {
+    migrate::run(&database).await?;
+    let app = messagehub::open(config, database).await?;
+    let rotated = keys::rotate(&app).await;
+    app.db.close().await;
+    let keys::Rotated {
+        credentials,
+        second_factors,
+    } = rotated?;
+    println!(
+        "Sealed anew: the credentials of {credentials} integrations, the second factors of {second_factors} users"
+    );
+    Ok(())
+}
+
+async fn import_env(
+    config: Config,
+    database: PgConnectOptions,
+    workspace: &str,
+) -> anyhow::Result<()> {
+    let setting = |name: &str| {
+        Config::other(name)
+            .with_context(|| format!("{name} is not set: it is what this command imports"))
+    };
+    let account = (
+        setting("TWILIO_ACCOUNT_SID")?,
+        setting("TWILIO_AUTH_TOKEN")?,
+    );
+    let phone_number = setting("TWILIO_PHONE_NUMBER")?;
+    migrate::run(&database).await?;
+    let app = messagehub::open(config, database).await?;
+    let imported =
+        integrations::import(&app, workspace, &account.0, &account.1, &phone_number).await;
+    app.db.close().await;
+    match imported.map_err(in_words)? {
+        Imported::New(numbers) => {
+            println!("Connected, with {numbers} numbers; texts start from {phone_number}")
+        }
+        Imported::Known => {
+            println!("This account was connected already; texts start from {phone_number}")
+        }
+    }
+    Ok(())
+}
+
+/// Fields that are wrong, in one line.
+fn in_words(error: messagehub::error::Error) -> anyhow::Error {
+    match error {
+        messagehub::error::Error::Invalid(wrong) => {
+            let wrong: Vec<_> = wrong
+                .iter()
+                .map(|wrong| format!("{}: {}", wrong.field, wrong.message))
+                .collect();
+            anyhow::anyhow!("{}", wrong.join("; "))
+        }
+        error => error.into(),
+    }
 }
 
 /// What was piped in; nothing from a terminal or an empty pipe.

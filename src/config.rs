@@ -156,6 +156,16 @@ impl Config {
         Self::read(settings)
     }
 
+    /// Something that no server needs to start, such as what `import-env` imports.
+    pub fn other(name: &str) -> Option<String> {
+        let in_file = || {
+            let mut entries = dotenvy::from_path_iter(".env").ok()?.filter_map(Result::ok);
+            entries.find_map(|(key, value)| (key == name).then_some(value))
+        };
+        let value = std::env::var(name).ok().or_else(in_file)?;
+        Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
     pub fn read(settings: HashMap<String, String>) -> Result<Self, Error> {
         let settings = Settings(settings);
         let bind_addr = settings

@@ -9,6 +9,7 @@ pub mod credits;
 pub mod demo;
 pub mod integrations;
 pub mod invitations;
+pub mod keys;
 pub mod media;
 pub mod members;
 pub mod messages;

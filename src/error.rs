@@ -52,6 +52,8 @@ pub enum Error {
     InsufficientCredits,
     #[error("a workspace keeps at least one admin: make somebody else an admin first")]
     LastAdmin,
+    #[error("what you may do here was changed a moment ago: look again, then try again")]
+    RightLost,
     #[error("it is too late: this text is on its way or was sent already")]
     TooLate,
     #[error("the database failed")]
@@ -66,6 +68,13 @@ impl From<sqlx::Error> for Error {
             // The one character that PostgreSQL cannot keep, in a place where nobody meant it.
             sqlx::Error::Database(refused) if refused.code().as_deref() == Some("22021") => {
                 Self::field("request", "leave out the NUL character")
+            }
+            // The doors looked before; between that and the deed somebody took the right away.
+            sqlx::Error::Database(refused)
+                if refused.code().as_deref() == Some("42501")
+                    && refused.message().contains("row-level security") =>
+            {
+                Self::RightLost
             }
             _ => Self::Database(error),
         }
@@ -94,6 +103,11 @@ impl Error {
             field,
             message: message.into(),
         }])
+    }
+
+    /// Whether the database ended this transaction because it and another waited for each other.
+    pub fn is_deadlock(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.code().as_deref() == Some("40P01"))
     }
 
     /// Whether the database was out of reach, so that the same request may well succeed later.

@@ -74,6 +74,14 @@ impl MasterKeys {
         [&[name], id.as_bytes(), &nonce, &sealed].concat()
     }
 
+    /// Whether it was sealed under the key that seals now.
+    pub fn is_current(&self, sealed: &[u8]) -> bool {
+        let (id, _) = self.0.first().expect("parse refuses an empty list");
+        sealed.split_first().is_some_and(|(name, rest)| {
+            usize::from(*name) == id.len() && rest.starts_with(id.as_bytes())
+        })
+    }
+
     pub fn open(&self, sealed: &[u8], context: &[u8]) -> Result<SecretString, Error> {
         let (name, rest) = sealed.split_first().ok_or(Error::Damaged)?;
         let (id, rest) = rest
@@ -264,6 +272,8 @@ mod tests {
                 .expose_secret(),
             secret.expose_secret()
         );
+        assert!(keys(&[("k1", 1)]).is_current(&sealed) && !rotated.is_current(&sealed));
+        assert!(!keys(&[("k", 1)]).is_current(&sealed) && !keys(&[("k12", 1)]).is_current(&sealed));
         assert!(matches!(
             rotated.open(&sealed, b"another/integration"),
             Err(Error::Damaged)

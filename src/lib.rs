@@ -4,7 +4,7 @@
 
 // ── doors: they translate, they decide nothing ──
 pub mod web; //       every route; JSON, pages, the WebSocket, the providers' webhooks
-pub mod workers; //   what happens by itself: the sender, notices, housekeeping
+pub mod workers; //   what happens by itself: sender, inquirer, reconciler, notices, housekeeping
 
 // ── domain: nouns and verbs of the trade ──
 pub mod domain; //    accounts ← workspaces ← members ← numbers, credits, contacts ← conversations ← messages
@@ -45,6 +45,8 @@ use crate::mail::Mailer;
 use crate::providers::{Hosts, Providers};
 use crate::web::Doors;
 use crate::web::live::Hub;
+use crate::workers::inquirer::Inquirer;
+use crate::workers::reconciler::Reconciler;
 use crate::workers::sender::Sender;
 
 /// How long requests under way may take once the server stops.
@@ -63,7 +65,7 @@ pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<
     Ok(App {
         db: Db::open(database, config.database_connections, Bus::new()).await?,
         providers: Providers::new(hosts),
-        mail: Mailer::new(&config),
+        mail: Mailer::new(config.mail_from.clone(), config.smtp.clone()),
         config: Arc::new(config),
         tokens,
         keys,
@@ -105,6 +107,8 @@ pub struct Server {
     pub app: App,
     pub address: SocketAddr,
     pub sender: Sender,
+    pub inquirer: Inquirer,
+    pub reconciler: Reconciler,
     stopping: CancellationToken,
     http: JoinHandle<()>,
     sending: Option<JoinHandle<()>>,
@@ -129,13 +133,15 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     let doors = Doors {
         app: app.clone(),
         directory: directory.clone(),
-        ingest,
+        ingest: ingest.clone(),
         hub,
         stopping: stopping.clone(),
     };
     let http = web::listen::serve(listener, web::router(doors), stopping.clone());
     Ok(Server {
-        sender: Sender::new(app.clone(), directory),
+        sender: Sender::new(app.clone(), directory.clone()),
+        inquirer: Inquirer::new(app.clone(), directory.clone()),
+        reconciler: Reconciler::new(app.clone(), directory, ingest),
         app,
         address,
         stopping,
@@ -146,10 +152,12 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
 }
 
 impl Server {
-    /// From now on texts go out by themselves.
+    /// From now on texts go out by themselves, lost answers are asked for, and what was missed is brought in.
     pub fn send(&mut self) {
         let sender = self.sender.clone().run(self.stopping.clone());
         self.sending = Some(tokio::spawn(sender));
+        self.background.spawn(self.inquirer.clone().run());
+        self.background.spawn(self.reconciler.clone().run());
     }
 
     /// Stops accepting, finishes requests and sends under way, closes sockets, lets go of the database.

@@ -18,8 +18,6 @@ use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 use uuid::Uuid;
 
-use crate::config::Config;
-
 /// A relay's address, encryption and password.
 pub type Relay = AsyncSmtpTransportBuilder;
 type Smtp = AsyncSmtpTransport<Tokio1Executor>;
@@ -89,15 +87,16 @@ pub fn from_host(base_url: &Url) -> Mailbox {
 }
 
 impl Mailer {
-    pub fn new(config: &Config) -> Self {
-        Self::with_pauses(config, PAUSES)
+    /// Without a relay everything goes to the log.
+    pub fn new(from: Mailbox, relay: Option<Relay>) -> Self {
+        Self::with_pauses(from, relay, PAUSES)
     }
 
-    pub fn with_pauses(config: &Config, pauses: [Duration; 3]) -> Self {
+    pub fn with_pauses(from: Mailbox, relay: Option<Relay>, pauses: [Duration; 3]) -> Self {
         let (queue, queued) = mpsc::unbounded_channel();
         Self {
-            from: config.mail_from.clone(),
-            smtp: config.smtp.clone().map(Relay::build),
+            from,
+            smtp: relay.map(Relay::build),
             pauses,
             room: Arc::new(Semaphore::new(ROOM as usize)),
             queue,

@@ -24,12 +24,14 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::phone::Address;
+
 pub use calls::{
     Hook, Inbound, Malformed, OptOut, Receipt, RemoteMedia, SignedRequest, StatusReport, Told,
 };
 pub use media::MediaAccess;
 pub use numbers::{Account, NumberCapabilities, RemoteNumber, Shadow, Webhook, WebhookUrls};
-pub use outcome::{Outcome, outcome, repeat, settled};
+pub use outcome::{Outcome, Repeated, outcome, repeated};
 pub use sending::{
     ErrorClass, Outgoing, Price, Refusal, RemoteMessage, SendOutcome, Status, Traces,
 };
@@ -76,6 +78,15 @@ pub trait Provider: Send + Sync {
         text: &'a Outgoing,
         since: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Traces>>;
+
+    /// The texts that came to `number` since `since`, oldest first; `None`: the provider keeps no list of them.
+    fn received<'a>(
+        &'a self,
+        _number: &'a Address,
+        _since: DateTime<Utc>,
+    ) -> BoxFuture<'a, Result<Option<Vec<Inbound>>>> {
+        Box::pin(async { Ok(None) })
+    }
 
     /// How `url` is opened, if it is media of this very message that the provider keeps.
     fn media_access(&self, url: &str, provider_sid: &str) -> Option<MediaAccess>;

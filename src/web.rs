@@ -18,6 +18,7 @@ use live::{Hub, socket};
 pub mod api;
 pub mod assets;
 pub mod auth;
+pub mod caller;
 pub mod guard;
 pub mod json;
 pub mod listen;
@@ -115,6 +116,7 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(numbers::list))
         .routes(routes!(numbers::update))
         .routes(routes!(numbers::members))
+        .routes(routes!(numbers::catch_up))
         .routes(routes!(numbers::assign, numbers::unassign))
         .routes(routes!(contacts::list, contacts::create))
         .routes(routes!(contacts::show, contacts::update))
@@ -126,6 +128,7 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(messages::list, messages::create))
         .routes(routes!(messages::show))
         .routes(routes!(messages::cancel))
+        .routes(routes!(messages::retry))
         .routes(routes!(media::show))
         .routes(routes!(media::link));
     OpenApiRouter::with_openapi(api::base())

@@ -1,5 +1,7 @@
 //! What happens by itself.
 
 pub mod housekeeping;
+pub mod inquirer;
 pub mod notices;
+pub mod reconciler;
 pub mod sender;

@@ -183,7 +183,15 @@ pub async fn create(
         .done()?;
     let hash = hash(password).await?;
     let mut tx = db.system().await?;
-    let user = insert_user(&mut tx, name, email, &hash).await?;
+    let user = insert_user(&mut tx, name, email, &hash)
+        .await
+        .map_err(|error| match error {
+            // Whoever runs the server may know.
+            Error::Invalid(_) => {
+                Error::field("email", "there is an account with this address already")
+            }
+            error => error,
+        })?;
     let existing = sqlx::query_scalar!(
         r#"select id as "id: WorkspaceId" from workspaces where slug = $1 or name = $1 order by created_at limit 1"#,
         workspace.trim()

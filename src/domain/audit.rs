@@ -3,7 +3,7 @@
 //!
 //! `before` and `after` hold what changed, never a secret.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::db::{SystemTx, WorkspaceTx};
 use crate::domain::words;
-use crate::error::Result;
+use crate::error::{Check, Result};
 use crate::ids::{AuditId, IntegrationId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page, unless_empty};
 
@@ -205,6 +205,12 @@ pub struct Filter {
 /// The newest first. One index scan per page, whichever filter is set. Row-level security shows it to admins alone.
 pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<Page<Entry>> {
     let (limit, after) = (span.limit()?, span.cursor()?);
+    // Chrono knows days that PostgreSQL does not.
+    let is_day = |day: Option<NaiveDate>| day.is_none_or(|day| (1..=9999).contains(&day.year()));
+    Check::default()
+        .that(is_day(filter.from), "from", "a day such as 2026-11-01")
+        .that(is_day(filter.to), "to", "a day such as 2026-11-30")
+        .done()?;
     let rows = sqlx::query_as!(
         Entry,
         "select id, action, actor_id, actor_name, subject, subject_id, address, before, after, created_at

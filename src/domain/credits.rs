@@ -141,7 +141,7 @@ pub struct Change {
 }
 
 /// Beyond this nobody means it.
-const MOST: i64 = 1_000_000_000;
+const MOST: u64 = 1_000_000_000;
 
 /// Tops up, takes away, or sets.
 pub async fn change(
@@ -163,7 +163,11 @@ pub async fn change(
             "delta",
             "give either delta or balance",
         )
-        .that(amount.abs() <= MOST, field, "at most 1,000,000,000 credits")
+        .that(
+            amount.unsigned_abs() <= MOST,
+            field,
+            "at most 1,000,000,000 credits",
+        )
         .that(
             reason.chars().count() <= 200 && !reason.contains('\0'),
             "reason",

@@ -18,7 +18,7 @@ use crate::providers::{self, Provider, WebhookUrls};
 
 mod connect;
 mod directory;
-pub use connect::{Connect, Connected, connect};
+pub use connect::{Connect, Connected, Imported, connect, import};
 pub(in crate::domain) use connect::{insert, insert_numbers};
 pub use directory::{Account, Directory};
 
@@ -202,4 +202,36 @@ impl Sealed {
             .map_err(|error| Error::Internal(error.to_string()))?;
         Ok(app.providers.open(self.kind, credentials.expose_secret())?)
     }
+}
+
+/// Seals every integration's credentials under the first master key, those that are not yet; answers how many those were.
+pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
+    let rows = sqlx::query!(
+        "select workspace_id, id, credentials from integrations order by workspace_id, id"
+    )
+    .fetch_all(app.db.system_pool())
+    .await?;
+    let mut resealed = 0;
+    for row in rows
+        .iter()
+        .filter(|row| !app.keys.is_current(&row.credentials))
+    {
+        let context = context(row.workspace_id, row.id);
+        let secret = app
+            .keys
+            .open(&row.credentials, &context)
+            .map_err(|error| Error::Internal(format!("the integration {}: {error}", row.id)))?;
+        // Whoever changed them meanwhile has sealed them under the newest key.
+        let done = sqlx::query!(
+            "update integrations set credentials = $4 where workspace_id = $1 and id = $2 and credentials = $3",
+            row.workspace_id as _,
+            row.id as _,
+            row.credentials,
+            app.keys.seal(&secret, &context),
+        )
+        .execute(app.db.system_pool())
+        .await?;
+        resealed += usize::from(done.rows_affected() == 1);
+    }
+    Ok(resealed)
 }

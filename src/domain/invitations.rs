@@ -148,6 +148,20 @@ pub async fn list(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<Invitation>> {
     .await?)
 }
 
+/// Which numbers wait for whom, so that a new link brings the same ones.
+pub async fn numbers(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<(InvitationId, NumberId)>> {
+    Ok(sqlx::query!(
+        r#"select i.id as "id!: InvitationId", n.number as "number!: NumberId"
+             from invitations i, unnest(i.number_ids) as n (number)
+            where i.expires_at > now()"#
+    )
+    .fetch_all(tx.conn())
+    .await?
+    .into_iter()
+    .map(|row| (row.id, row.number))
+    .collect())
+}
+
 /// Makes the link void.
 pub async fn withdraw(tx: &mut WorkspaceTx, _: &Admin, id: InvitationId) -> Result<()> {
     let email = sqlx::query_scalar!(

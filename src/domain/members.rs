@@ -189,7 +189,7 @@ pub async fn change_role(
         after: Some(json!({"role": role})),
     };
     audit::record(tx, Action::MemberRoleChanged, deed).await?;
-    sqlx::query!(
+    let changed = sqlx::query!(
         "update workspace_members set role = $2 where user_id = $1",
         user as _,
         role as _
@@ -197,6 +197,9 @@ pub async fn change_role(
     .execute(tx.conn())
     .await
     .on_constraint("workspace_keeps_an_admin", || Error::LastAdmin)?;
+    if changed.rows_affected() == 0 {
+        return Err(Error::RightLost); // another admin was faster: whoever asks is none any more, or the member has gone
+    }
     let workspace = tx.workspace();
     tx.announce(Event::AccessChanged { workspace });
     Ok(Colleague { role, ..before })
@@ -224,14 +227,49 @@ async fn go(tx: &mut WorkspaceTx, user: UserId, action: Action) -> Result<()> {
         after: None,
     };
     audit::record(tx, action, deed).await?;
-    sqlx::query!(
+    let gone = sqlx::query!(
         "delete from workspace_members where user_id = $1",
         user as _
     )
     .execute(tx.conn())
     .await
     .on_constraint("workspace_keeps_an_admin", || Error::LastAdmin)?;
+    if gone.rows_affected() == 0 {
+        return Err(Error::RightLost); // as above
+    }
     let workspace = tx.workspace();
     tx.announce(Event::AccessChanged { workspace });
     Ok(())
+}
+
+/// For whoever runs the server, who acts for a workspace's first admin: by its slug or name.
+pub async fn first_admin(db: &Db, workspace: &str) -> Result<Admin> {
+    let row = sqlx::query!(
+        r#"select w.id as "workspace: WorkspaceId", w.name as workspace_name, w.slug, u.id as "user: UserId", u.name, u.email,
+                  u.two_factor_at is not null as "has_two_factor!"
+             from workspaces w
+             join workspace_members m on m.workspace_id = w.id and m.role = 'admin'
+             join users u on u.id = m.user_id
+            where w.slug = $1 or w.name = $1
+            order by w.slug = $1 desc, w.created_at, m.created_at, u.id
+            limit 1"#,
+        workspace.trim(),
+    )
+    .fetch_optional(db.system_pool())
+    .await?
+    .ok_or_else(|| Error::field("workspace", "there is none with this name or slug"))?;
+    Admin::try_from(Member {
+        seat: Seat {
+            workspace: row.workspace,
+            user: row.user,
+            address: None,
+        },
+        role: Role::Admin,
+        session: SessionId(uuid::Uuid::nil()),
+        name: row.name,
+        email: row.email,
+        workspace_name: row.workspace_name,
+        slug: row.slug,
+        has_two_factor: row.has_two_factor,
+    })
 }

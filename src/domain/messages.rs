@@ -11,8 +11,11 @@ use crate::listing::{Cursor, Page, Span, page};
 use crate::providers;
 
 pub mod cancel;
+pub mod catch_up;
+pub mod inquiries;
 pub mod outbox;
 pub mod receive;
+pub mod retry;
 pub mod segments;
 pub mod send;
 pub mod status;

@@ -45,6 +45,8 @@ pub struct Number {
     pub webhook: WebhookState,
     pub webhook_detail: Option<String>,
     pub last_inbound_at: Option<DateTime<Utc>>,
+    /// Until then everything that the provider received for this number is here.
+    pub agreed_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
@@ -128,6 +130,7 @@ struct Row {
     webhook: WebhookState,
     webhook_detail: Option<String>,
     last_inbound_at: Option<DateTime<Utc>>,
+    agreed_at: Option<DateTime<Utc>>,
 }
 
 impl From<Row> for Number {
@@ -149,6 +152,7 @@ impl From<Row> for Number {
             webhook: row.webhook,
             webhook_detail: row.webhook_detail,
             last_inbound_at: row.last_inbound_at,
+            agreed_at: row.agreed_at,
         }
     }
 }
@@ -158,7 +162,7 @@ pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Number>> {
     let rows = sqlx::query_as!(
         Row,
         "select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at, n.agreed_at
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
           order by n.is_default desc, n.created_at, n.id"
@@ -173,7 +177,7 @@ pub async fn look_up(db: &Db, workspace: WorkspaceId, id: NumberId) -> Result<Op
     Ok(sqlx::query_as!(
         Row,
         "select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at, n.agreed_at
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
           where n.workspace_id = $1 and n.id = $2",
@@ -189,7 +193,7 @@ pub async fn find(tx: &mut WorkspaceTx, id: NumberId) -> Result<Number> {
     sqlx::query_as!(
         Row,
         "select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at, n.agreed_at
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
           where n.id = $1",

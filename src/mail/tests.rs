@@ -3,13 +3,15 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::config::Config;
 
-fn config(settings: &[(&str, &str)]) -> Config {
+fn mailer(settings: &[(&str, &str)]) -> Mailer {
     let settings: HashMap<String, String> = settings
         .iter()
         .map(|(name, value)| ((*name).into(), (*value).into()))
         .collect();
-    Config::read(settings).expect("right settings")
+    let config = Config::read(settings).expect("right settings");
+    Mailer::new(config.mail_from, config.smtp)
 }
 
 fn mail(to: &str, subject: &str) -> Mail {
@@ -47,7 +49,7 @@ fn logged(act: impl FnOnce()) -> String {
 
 #[test]
 fn without_a_relay_a_mail_is_logged_whole_and_none_of_its_lines_passes_for_another_event() {
-    let mailer = Mailer::new(&config(&[]));
+    let mailer = mailer(&[]);
     let log = logged(|| mailer.send(mail("sam@harbor.test", "Come in\nERROR forged")));
     assert!(
         log.contains("INFO") && log.contains("To: sam@harbor.test"),
@@ -72,7 +74,7 @@ fn without_a_relay_a_mail_is_logged_whole_and_none_of_its_lines_passes_for_anoth
 #[test]
 fn a_mail_to_no_address_is_dropped_and_its_content_is_not_logged() {
     for settings in [&[][..], &[("SMTP_URL", "smtp://localhost:1")]] {
-        let mailer = Mailer::new(&config(settings));
+        let mailer = mailer(settings);
         for to in [
             "",
             "sam",
@@ -96,7 +98,7 @@ fn a_mail_to_no_address_is_dropped_and_its_content_is_not_logged() {
 
 #[test]
 fn a_full_room_drops_the_next_mail_and_says_so() {
-    let mailer = Mailer::new(&config(&[("SMTP_URL", "smtp://localhost:1")]));
+    let mailer = mailer(&[("SMTP_URL", "smtp://localhost:1")]);
     let log = logged(|| (0..ROOM).for_each(|_| mailer.send(mail("sam@harbor.test", "Come in"))));
     assert_eq!(log, "");
     let log = logged(|| mailer.send(mail("sam@harbor.test", "Come in")));
@@ -108,7 +110,7 @@ fn a_full_room_drops_the_next_mail_and_says_so() {
 
 #[test]
 fn a_subject_cannot_add_headers() {
-    let mailer = Mailer::new(&config(&[]));
+    let mailer = mailer(&[]);
     let to: Address = "sam@harbor.test".parse().expect("an address");
     for subject in [
         "Come in\r\nBcc: all@harbor.test",

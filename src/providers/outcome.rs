@@ -57,31 +57,29 @@ pub fn outcome(tries: u32, answer: SendOutcome, jitter: f64) -> Outcome {
     }
 }
 
-/// A repeat that begins later could outlive the lease under which the text is sent.
-const LAST_REPEAT: Duration = Duration::from_secs(30);
-
-/// How long to wait before the request that came out uncertain is made again, byte for byte; `None`: it is not, and
-/// stays unconfirmed. `known_for` is how long the provider knows a repeat as one, `since` how long ago it was first made.
-pub fn repeat(
-    known_for: Option<Duration>,
-    repeats: u32,
-    since: Duration,
-    jitter: f64,
-) -> Option<Duration> {
-    let pause = pause(repeats, None, jitter);
-    (since + pause <= known_for?.min(LAST_REPEAT)).then_some(pause)
+/// What a repeat tells of a text whose fate was not known: see [`Capabilities::idempotent_send`].
+///
+/// [`Capabilities::idempotent_send`]: super::Capabilities::idempotent_send
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Repeated {
+    Settled(Outcome),
+    /// Who got no answer, or was turned away at the gate, has not asked: it may be asked again.
+    NotAsked,
+    /// The provider takes the request for a wrong one, as it does when its key was used for another: asking again tells
+    /// no more.
+    CannotTell,
 }
 
-/// What a repeat's answer says of the first request. Who is turned away at the gate, or told that the request itself is
-/// wrong (as it is with a key under which something else was sent), has learned nothing of it.
-pub fn settled(answer: SendOutcome) -> SendOutcome {
-    match answer {
-        SendOutcome::NotSent { .. } => SendOutcome::Unknown,
+/// Only an answer to the text itself settles it.
+pub fn repeated(tries: u32, answer: SendOutcome, jitter: f64) -> Repeated {
+    match &answer {
+        SendOutcome::NotSent { .. } | SendOutcome::Unknown => Repeated::NotAsked,
         SendOutcome::Refused(refusal) => match refusal.class {
-            ErrorClass::Auth | ErrorClass::Funds | ErrorClass::Request => SendOutcome::Unknown,
-            _ => SendOutcome::Refused(refusal),
+            ErrorClass::Auth | ErrorClass::Funds => Repeated::NotAsked,
+            ErrorClass::Request => Repeated::CannotTell,
+            _ => Repeated::Settled(outcome(tries, answer, jitter)),
         },
-        known => known,
+        SendOutcome::Accepted { .. } => Repeated::Settled(outcome(tries, answer, jitter)),
     }
 }
 
@@ -180,33 +178,30 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_sent_is_repeated_only_where_a_repeat_is_known_as_one() {
-        let seconds = Duration::from_secs;
-        let day = Some(seconds(24 * 3600));
-        assert_eq!(repeat(None, 1, seconds(0), 0.0), None);
-        assert_eq!(repeat(day, 1, seconds(0), 0.0), Some(seconds(2)));
-        assert_eq!(repeat(day, 1, seconds(0), 1.0), Some(seconds(1)));
-        assert_eq!(repeat(day, 3, seconds(6), 0.0), Some(seconds(8)));
-        // After the first call hung for as long as a provider is waited for.
-        assert_eq!(repeat(day, 1, seconds(20), 0.0), Some(seconds(2)));
-        assert_eq!(repeat(day, 2, seconds(42), 0.0), None);
-        // However quickly the answers come.
-        assert_eq!(repeat(day, 5, seconds(0), 0.0), None);
-        assert_eq!(repeat(Some(seconds(1)), 1, seconds(0), 0.0), None);
-    }
-
-    #[test]
     fn only_an_answer_to_the_text_itself_settles_what_was_uncertain() {
         use ErrorClass::*;
-        let refused = |class| SendOutcome::Refused(refusal(class));
-        for class in [Permanent, OptedOut, Sender, Retryable, RateLimited] {
-            assert_eq!(settled(refused(class)), refused(class));
+        let after = |answer| repeated(1, answer, 0.0);
+        let after_refusal = |class| after(SendOutcome::Refused(refusal(class)));
+        for class in [Permanent, OptedOut, Sender] {
+            let failed = Outcome::Failed(refusal(class));
+            assert_eq!(after_refusal(class), Repeated::Settled(failed));
         }
-        for class in [Auth, Funds, Request] {
-            assert_eq!(settled(refused(class)), SendOutcome::Unknown, "{class:?}");
+        assert_eq!(after_refusal(Retryable), Repeated::Settled(retry(2)));
+        assert_eq!(after_refusal(RateLimited), Repeated::Settled(retry(32)));
+        for class in [Auth, Funds] {
+            assert_eq!(after_refusal(class), Repeated::NotAsked, "{class:?}");
         }
-        assert_eq!(settled(not_sent(Some(7))), SendOutcome::Unknown);
-        assert_eq!(settled(SendOutcome::Unknown), SendOutcome::Unknown);
+        assert_eq!(after_refusal(Request), Repeated::CannotTell);
+        assert_eq!(after(not_sent(Some(7))), Repeated::NotAsked);
+        assert_eq!(after(SendOutcome::Unknown), Repeated::NotAsked);
+        let accepted = SendOutcome::Accepted {
+            provider_sid: "1".into(),
+            status: Status::Queued,
+            segments: None,
+            price: None,
+        };
+        let sent = outcome(1, accepted.clone(), 0.0);
+        assert_eq!(after(accepted), Repeated::Settled(sent));
     }
 
     #[test]

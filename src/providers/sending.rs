@@ -49,10 +49,10 @@ pub enum SendOutcome {
     /// Certainly not sent: the request never left, or was turned away unread.
     NotSent { retry_after: Option<Duration> },
     /// Sent or not sent, nobody here can tell. Where [`Capabilities::idempotent_send`] allows it, the
-    /// same request may be made again: see [`repeat`].
+    /// same request may be made again: see [`Repeated`].
     ///
     /// [`Capabilities::idempotent_send`]: super::Capabilities::idempotent_send
-    /// [`repeat`]: super::repeat
+    /// [`Repeated`]: super::Repeated
     Unknown,
 }
 

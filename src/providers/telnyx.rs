@@ -27,8 +27,8 @@ use api::Api;
 /// The published address of the API, where `TELNYX_API_BASE_URL` names no other.
 pub const API: &str = "https://api.telnyx.com";
 
-/// For how long Telnyx remembers the key of a message that it took.
-const KEYS_ARE_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Telnyx remembers the key of a message that it took for up to 24 hours: an hour of caution.
+const KEYS_ARE_KEPT: Duration = Duration::from_secs(23 * 3600);
 
 pub struct Telnyx {
     api: Api,

@@ -118,6 +118,14 @@ impl Provider for Twilio {
         self.api.find_sent(text, since).boxed()
     }
 
+    fn received<'a>(
+        &'a self,
+        number: &'a Address,
+        since: DateTime<Utc>,
+    ) -> BoxFuture<'a, Result<Option<Vec<Inbound>>>> {
+        async move { self.api.received(number, since).await.map(Some) }.boxed()
+    }
+
     fn media_access(&self, url: &str, provider_sid: &str) -> Option<MediaAccess> {
         self.api.media_access(url, provider_sid)
     }

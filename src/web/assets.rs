@@ -20,11 +20,21 @@ use sha2::{Digest, Sha256};
 #[exclude = "*.md"]
 struct Static;
 
-/// The style sheets in the order in which they are laid over one another. They travel as one file.
-const STYLES: &[&str] = &[
-    "tokens", "base", "icon", "button", "field", "avatar", "badge", "card", "menu", "dialog",
-    "progress", "app", "rail", "live", "list", "row", "thread", "message", "composer", "details",
-    "empty", "doorway", "admin", "handset", "docs",
+/// The style sheets in the order in which they are laid over one another. They travel as two files: what every page
+/// has, and what the inbox, which is to be light, does without.
+const SHEETS: &[(&str, &[&str])] = &[
+    (
+        "app.css",
+        &[
+            "tokens", "base", "icon", "button", "field", "avatar", "badge", "card", "menu",
+            "dialog", "progress", "app", "rail", "live", "list", "row", "thread", "message",
+            "composer", "details", "empty",
+        ],
+    ),
+    (
+        "pages.css",
+        &["doorway", "table", "matrix", "admin", "handset", "docs"],
+    ),
 ];
 
 /// Modules by the name under which they are imported.
@@ -58,7 +68,9 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
         let file = Static::get(&name).expect("the embedded folder lists what it holds");
         assets.add(&name, file.data.into_owned().into());
     }
-    assets.add("app.css", styles().into());
+    for (name, parts) in SHEETS {
+        assets.add(name, laid(parts).into());
+    }
     assets.map_imports();
     assets
 });
@@ -97,15 +109,20 @@ impl Assets {
             .iter()
             .map(|(module, file)| ((*module).to_owned(), self.urls[*file].clone()));
         let imports: BTreeMap<String, String> = vendored.chain(ours).collect();
-        for url in imports.values() {
+        for (_, url) in imports.iter().filter(|(module, _)| !is_extra(module)) {
             let _ = write!(self.preloads, r#"<link rel="modulepreload" href="{url}">"#);
         }
         self.importmap = serde_json::json!({ "imports": imports }).to_string();
     }
 }
 
-fn styles() -> String {
-    STYLES.iter().fold(
+/// `js/pages.js` and what only it imports: the inbox does without.
+fn is_extra(module: &str) -> bool {
+    module == "pages" || module.starts_with("pages/")
+}
+
+fn laid(parts: &[&str]) -> String {
+    parts.iter().fold(
         "@layer tokens, base, components, pages;\n".to_owned(),
         |mut sheet, name| {
             let file = Static::get(&format!("css/{name}.css"))
@@ -116,7 +133,7 @@ fn styles() -> String {
     )
 }
 
-/// The address of a file under `static/`, or of the concatenated `app.css`.
+/// The address of a file under `static/`, or of a concatenated style sheet.
 pub fn url(name: &str) -> &'static str {
     ASSETS
         .urls
@@ -211,7 +228,8 @@ mod tests {
     fn every_style_sheet_is_laid_in() {
         for name in Static::iter().filter(|name| name.starts_with("css/")) {
             let stem = name.trim_start_matches("css/").trim_end_matches(".css");
-            assert!(STYLES.contains(&stem), "{name} is not listed in STYLES");
+            let listed = SHEETS.iter().any(|(_, parts)| parts.contains(&stem));
+            assert!(listed, "{name} is not listed in SHEETS");
         }
     }
 

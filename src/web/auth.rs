@@ -1,22 +1,18 @@
 //! Who asks: a session, from the bearer token or the browser's cookie; and in a workspace a `Member` or an `Admin`.
 
-use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use axum::extract::{
-    ConnectInfo, FromRef, FromRequestParts, OptionalFromRequestParts, RawPathParams,
-};
+use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::AppendHeaders;
 use axum_extra::extract::CookieJar;
 
-use super::guard;
+use super::caller::address;
 use super::problem::Problem;
 use crate::app::App;
 use crate::config::Config;
-use crate::domain::accounts::{self, Caller, SignedIn};
+use crate::domain::accounts::{self, SignedIn};
 use crate::domain::members::{self, Admin, Member, Place};
 use crate::error::{Error, Result};
 use crate::ids::SessionId;
@@ -82,29 +78,6 @@ where
                 .ok(),
         )
     }
-}
-
-/// Who knocks: for the throttles and the audit log.
-impl<S: Send + Sync> FromRequestParts<S> for Caller
-where
-    App: FromRef<S>,
-{
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let device = parts.headers.get(header::USER_AGENT);
-        Ok(Self {
-            address: address(parts, &App::from_ref(state).config),
-            device: device.and_then(|agent| Some(agent.to_str().ok()?.to_owned())),
-        })
-    }
-}
-
-/// Where a request comes from, seen through the proxies that we trust.
-fn address(parts: &Parts, config: &Config) -> IpAddr {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
-    guard::client_address(&parts.headers, peer, config)
 }
 
 /// The membership middleware: `{workspace_id}` or `{slug}` of the path, with the session, is a `Member` or the end.

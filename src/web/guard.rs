@@ -1,6 +1,5 @@
 //! What every request and answer goes through: same-origin, time limits, and the headers that keep a browser safe.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -99,51 +98,6 @@ async fn within(silence: Duration, all: Duration, request: Request, next: Next) 
         let detail = "this took too long and was given up: try again shortly";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", detail).into_response()
     })
-}
-
-/// Who calls: the peer, or whom the proxies in front of us name. Anybody may send the header, so it counts only as far as it
-/// was written by proxies that we trust, from the right.
-pub fn client_address(headers: &HeaderMap, peer: IpAddr, config: &Config) -> IpAddr {
-    let trusted = |address: &IpAddr| {
-        let mut nets = config.trusted_proxies.iter();
-        nets.any(|net| net.contains(address))
-    };
-    let peer = peer.to_canonical();
-    let mut caller = peer;
-    for hop in hops(headers) {
-        if !trusted(&caller) {
-            break;
-        }
-        let Some(address) = hop else {
-            return peer; // who writes rubbish is nobody to believe
-        };
-        caller = address;
-    }
-    caller
-}
-
-/// What `X-Forwarded-For` lists, the nearest first.
-fn hops(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
-    headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .rev()
-        .flat_map(|value| value.to_str().unwrap_or_default().rsplit(','))
-        .map(|text| address(text.trim()))
-}
-
-/// `192.0.2.7`, `192.0.2.7:5000`, `2001:db8::7`, `[2001:db8::7]`, `[2001:db8::7]:5000`.
-fn address(text: &str) -> Option<IpAddr> {
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'));
-    let bare = bare.unwrap_or(text).parse().ok();
-    let address = bare.or_else(|| {
-        text.parse()
-            .map(|with_port: SocketAddr| with_port.ip())
-            .ok()
-    });
-    address.map(|address: IpAddr| address.to_canonical())
 }
 
 /// Nothing here needs them, so nothing that gets in here may ask for them.

@@ -13,6 +13,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum_extra::extract::CookieJar;
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::Doors;
 use super::assets;
@@ -22,20 +23,27 @@ use crate::app::App;
 use crate::domain::accounts as users;
 use crate::domain::contacts::Contact;
 use crate::domain::conversations::Counts;
-use crate::domain::members::Member;
+use crate::domain::members::{Member, Role};
 use crate::error::{Error, Result};
 use crate::ids::{UserId, WorkspaceId};
 
+pub mod account;
 pub mod accounts;
 pub mod admin;
+mod countries;
 pub mod docs;
 mod form;
 pub mod fragments;
 pub mod inbox;
+mod notice;
 pub mod problem;
 pub mod sandbox;
+pub mod settings;
+mod table;
+pub mod workspaces;
 
 pub use form::Form;
+pub use notice::{Notice, Said};
 
 pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors> {
     use self::accounts as door;
@@ -45,6 +53,11 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
         .route("/signup", get(door::signup).post(door::sign_up))
         .route("/login", get(door::login).post(door::log_in))
         .route("/logout", post(door::log_out))
+        .route(
+            "/workspaces",
+            get(workspaces::list).post(workspaces::create),
+        )
+        .route("/workspaces/menu", get(workspaces::menu))
         .route("/w/{slug}", get(inbox::to_inbox))
         .route("/w/{slug}/", get(inbox::to_inbox))
         .route("/w/{slug}/inbox", get(inbox::list))
@@ -67,9 +80,12 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             get(inbox::contact).post(inbox::change_contact),
         )
         .route(
-            "/w/{slug}/admin/integrations",
-            get(admin::integrations::list).post(admin::integrations::connect),
+            "/w/{slug}/settings",
+            get(settings::show).post(settings::update),
         )
+        .route("/w/{slug}/leave", post(settings::leave))
+        .nest("/w/{slug}/admin", admin_routes())
+        .merge(account_routes())
         .route(
             "/sandbox/{number_id}",
             get(sandbox::show).post(sandbox::text),
@@ -77,6 +93,69 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
         .merge(docs::route(&openapi))
         .layer(middleware::from_fn_with_state(doors.clone(), renew))
         .layer(middleware::from_fn(dress))
+}
+
+fn admin_routes() -> Router<Doors> {
+    use admin::{access, audit, credits, integrations, members, workspace};
+    Router::new()
+        .route("/members", get(members::list).post(members::invite))
+        .route("/members/{user_id}", post(members::change_role))
+        .route("/members/{user_id}/remove", post(members::remove))
+        .route("/invitations/{id}/withdraw", post(members::withdraw))
+        .route("/access", get(access::matrix))
+        .route(
+            "/access/{number_id}",
+            get(access::number).post(access::change_number),
+        )
+        .route("/access/{number_id}/{user_id}", post(access::change_one))
+        .route("/access/people/{user_id}", post(access::change_person))
+        .route(
+            "/access/people/{user_id}/default",
+            post(access::change_default),
+        )
+        .route("/credits", get(credits::list))
+        .route(
+            "/credits/{user_id}",
+            get(credits::show).post(credits::change),
+        )
+        .route(
+            "/integrations",
+            get(integrations::list).post(integrations::connect),
+        )
+        .route("/workspace", get(workspace::show).post(workspace::update))
+        .route("/workspace/delete", post(workspace::delete))
+        .route("/audit", get(audit::list))
+}
+
+fn account_routes() -> Router<Doors> {
+    use account::two_factor;
+    use accounts::{invitations, recovery};
+    Router::new()
+        .route("/login/code", post(accounts::second_step))
+        .route(
+            "/forgot-password",
+            get(recovery::forgot).post(recovery::send_link),
+        )
+        .route(
+            "/reset-password/{token}",
+            get(recovery::reset).post(recovery::set_password),
+        )
+        .route(
+            "/verify-email/{token}",
+            get(recovery::verify).post(recovery::verified),
+        )
+        .route(
+            "/invitations/{token}",
+            get(invitations::show).post(invitations::accept),
+        )
+        .route("/account", get(account::show).post(account::rename))
+        .route("/account/verify", post(account::ask_to_verify))
+        .route("/account/password", post(account::change_password))
+        .route("/account/two-factor", post(two_factor::begin))
+        .route("/account/two-factor/confirm", post(two_factor::confirm))
+        .route("/account/two-factor/off", post(two_factor::disable))
+        .route("/account/sessions/end", post(account::end_all))
+        .route("/account/sessions/{id}/end", post(account::end_session))
 }
 
 /// A page, or the problem of having none.
@@ -175,7 +254,8 @@ pub async fn dress(request: Request, next: Next) -> Response {
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();
-    let html = problem::page(parts.status, told["detail"].as_str().unwrap_or_default());
+    let text = |key: &str| told[key].as_str().unwrap_or_default();
+    let html = problem::page(parts.status, text("code"), text("detail"));
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(
         header::CONTENT_TYPE,
@@ -195,7 +275,19 @@ pub struct Shell {
     pub is_admin: bool,
     pub unread: i64,
     pub at: &'static str,
+    /// What was just done, said once.
+    pub notice: Option<Notice>,
 }
+
+/// The admin pages, by the last part of their addresses.
+const SECTIONS: [(&str, &str); 6] = [
+    ("members", "Members"),
+    ("access", "Access"),
+    ("credits", "Credits"),
+    ("integrations", "Integrations"),
+    ("workspace", "Workspace"),
+    ("audit", "Audit"),
+];
 
 impl Shell {
     pub fn new(member: &Member, counts: &Counts, at: &'static str) -> Self {
@@ -209,14 +301,38 @@ impl Shell {
             is_admin: member.is_admin(),
             unread: counts.unread,
             at,
+            notice: None,
         }
     }
 
+    pub fn saying(self, notice: Option<Notice>) -> Self {
+        Self { notice, ..self }
+    }
+
+    fn sections(&self) -> &'static [(&'static str, &'static str)] {
+        &SECTIONS
+    }
+
+    fn in_admin(&self) -> bool {
+        SECTIONS.iter().any(|(at, _)| *at == self.at)
+    }
+
     pub fn initial(&self) -> String {
-        self.workspace_name
-            .chars()
-            .find(|c| c.is_alphanumeric())
-            .map_or_else(|| "M".into(), |c| c.to_uppercase().to_string())
+        initial(&self.workspace_name)
+    }
+}
+
+/// What stands for a workspace where there is little room.
+pub fn initial(name: &str) -> String {
+    name.chars()
+        .find(|c| c.is_alphanumeric())
+        .map_or_else(|| "M".into(), |c| c.to_uppercase().to_string())
+}
+
+pub fn role(role: &Role) -> &'static str {
+    match role {
+        Role::Admin => "Admin",
+        Role::Agent => "Agent",
     }
 }
 
@@ -233,6 +349,7 @@ impl Time {
         let format = match self.style {
             "clock" => "%H:%M UTC",
             "date" => "%B %Y",
+            "day" | "on" => "%-d %b %Y",
             "long" => "%-d %B %Y, %H:%M UTC",
             _ => "%-d %b, %H:%M UTC",
         };
@@ -240,7 +357,7 @@ impl Time {
     }
 }
 
-/// A moment, finished in the browser: `list`, `clock`, `date` or `long`.
+/// A moment, finished in the browser: `list`, `clock`, `day`, `on`, `stamp`, `date` or `long`.
 pub fn time(at: &DateTime<Utc>, style: &'static str) -> HtmlSafeOutput<Time> {
     HtmlSafeOutput(Time { at: *at, style })
 }
@@ -248,18 +365,19 @@ pub fn time(at: &DateTime<Utc>, style: &'static str) -> HtmlSafeOutput<Time> {
 #[derive(Template)]
 #[template(path = "_avatar.html")]
 pub struct Avatar<'a> {
-    contact: &'a Contact,
+    id: Uuid,
+    name: Option<&'a str>,
 }
 
 impl Avatar<'_> {
     /// The same person has the same colour everywhere. The end of a UUIDv7 is random.
     fn hue(&self) -> u8 {
-        self.contact.id.0.as_bytes()[15] % 12
+        self.id.as_bytes()[15] % 12
     }
 
     /// `Maya Okafor` → `MO`; a figure for a bare number. Initials are letters and digits: nothing in them needs escaping.
     pub fn letters(&self) -> HtmlSafeOutput<String> {
-        match self.contact.name.as_deref().and_then(initials) {
+        match self.name.and_then(initials) {
             Some(initials) => HtmlSafeOutput(initials),
             None => assets::icon("user-round"),
         }
@@ -282,7 +400,18 @@ fn initials(name: &str) -> Option<String> {
 }
 
 pub fn avatar(contact: &Contact) -> HtmlSafeOutput<Avatar<'_>> {
-    HtmlSafeOutput(Avatar { contact })
+    HtmlSafeOutput(Avatar {
+        id: contact.id.0,
+        name: contact.name.as_deref(),
+    })
+}
+
+/// A colleague's.
+pub fn face<'a>(user: &UserId, name: &'a str) -> HtmlSafeOutput<Avatar<'a>> {
+    HtmlSafeOutput(Avatar {
+        id: user.0,
+        name: Some(name),
+    })
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ fn told(error: &Error) -> (StatusCode, &'static str) {
         Error::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
         Error::InsufficientCredits => (StatusCode::PAYMENT_REQUIRED, "insufficient_credits"),
         Error::LastAdmin => (StatusCode::CONFLICT, "last_admin"),
+        Error::RightLost => (StatusCode::FORBIDDEN, "right_lost"),
         Error::TooLate => (StatusCode::CONFLICT, "too_late"),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
         Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),

@@ -14,7 +14,7 @@ use crate::domain::integrations::{Account, Directory, webhook_urls};
 use crate::domain::messages::outbox::{self, Leased};
 use crate::error::Result;
 use crate::events::Event;
-use crate::providers::{self, Outcome, Outgoing, Provider, SendOutcome, outcome, repeat, settled};
+use crate::providers::{self, Outcome, Outgoing, outcome};
 
 /// Calls under way at once. Twilio counts them per account and turns away what is too many.
 const IN_FLIGHT: usize = 10;
@@ -134,11 +134,11 @@ impl Sender {
             Ok(None) => return self.give_back(&text, "its integration is gone").await,
             Err(error) => return self.give_back(&text, &error.to_string()).await,
         };
-        let Some(outgoing) = self.outgoing(&text, &account) else {
+        let Some(outgoing) = outgoing(&self.app, &text, &account) else {
             return self.give_back(&text, "its addresses cannot be read").await;
         };
         let tries = text.attempt.max(1).unsigned_abs().into();
-        let answer = send(account.provider.as_ref(), &outgoing).await;
+        let answer = account.provider.send(&outgoing).await;
         let outcome = outcome(tries, answer, rand::random());
         tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = told(&outcome), "a text was handed to its provider");
         metrics::counter!("messagehub_sends_total", "outcome" => told(&outcome)).increment(1);
@@ -146,21 +146,6 @@ impl Sender {
             self.pause_if_certain(&text, &account, refusal).await;
         }
         self.settle(&text, &outcome).await;
-    }
-
-    fn outgoing(&self, text: &Leased, account: &Account) -> Option<Outgoing> {
-        let status =
-            webhook_urls(&self.app.config, account.provider.kind(), text.integration).status;
-        Some(Outgoing {
-            our_id: text.id.0,
-            attempt: text.attempt.max(1).unsigned_abs().into(),
-            from: text.from.parse().ok()?,
-            to: text.to.parse().ok()?,
-            text: text.content.clone(),
-            media: Vec::new(),
-            // A provider refuses a text whose reports would go nowhere.
-            status_url: account.provider.reaches(&status).then_some(status),
-        })
     }
 
     /// A class that stops a whole queue must be certain: one refusal may be a hiccup, so the account is asked too.
@@ -207,24 +192,20 @@ impl Sender {
     }
 }
 
-/// Sends, and where the provider knows a repeat as one, asks again until it is known what became of it. All within the
-/// lease: whoever dies meanwhile leaves a text that is set aside.
-async fn send(provider: &dyn Provider, text: &Outgoing) -> SendOutcome {
-    let began = Instant::now();
-    let mut answer = provider.send(text).await;
-    for repeats in 1.. {
-        if answer != SendOutcome::Unknown {
-            break;
-        }
-        let known_for = provider.capabilities().idempotent_send;
-        let Some(pause) = repeat(known_for, repeats, began.elapsed(), rand::random()) else {
-            break;
-        };
-        tokio::time::sleep(pause).await;
-        tracing::info!(message.id = %text.our_id, repeats, "a text whose fate is unknown is handed over once more");
-        answer = settled(provider.send(text).await);
-    }
-    answer
+/// The same for a text each time, byte for byte: a provider that knows repeats knows them by that.
+pub fn outgoing(app: &App, text: &Leased, account: &Account) -> Option<Outgoing> {
+    let provider = &account.provider;
+    let status = webhook_urls(&app.config, provider.kind(), text.integration).status;
+    Some(Outgoing {
+        our_id: text.id.0,
+        attempt: text.attempt.max(1).unsigned_abs().into(),
+        from: text.from.parse().ok()?,
+        to: text.to.parse().ok()?,
+        text: text.content.clone(),
+        media: Vec::new(),
+        // A provider refuses a text whose reports would go nowhere.
+        status_url: provider.reaches(&status).then_some(status),
+    })
 }
 
 fn told(outcome: &Outcome) -> &'static str {

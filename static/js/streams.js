@@ -24,7 +24,10 @@ StreamActions.swap = function () {
 StreamActions.row = function () {
   const rows = document.getElementById("rows")
   const row = this.templateContent.querySelector(".row")
-  if (rows && row) place(rows, row)
+  if (!rows || !row) return
+  const unread = Number(document.getElementById(row.id)?.dataset.unread ?? 0)
+  if (Number(row.dataset.unread) > unread) rows.dispatchEvent(new CustomEvent("rows:news", { bubbles: true, detail: { row: row.cloneNode(true) } }))
+  place(rows, row)
 }
 
 // The first page of the list, fetched again.

@@ -4,11 +4,15 @@ const clockFormat = new Intl.DateTimeFormat(undefined, { timeStyle: "short" })
 const weekdayFormat = new Intl.DateTimeFormat(undefined, { weekday: "short" })
 const dateFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "short" })
 const longFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" })
+const onFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" })
+const stampFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" })
 const DAY = 86_400_000
 
 export const clock = (at) => clockFormat.format(at)
 export const long = (at) => longFormat.format(at)
+export const on = (at) => onFormat.format(at)
+export const stamp = (at) => stampFormat.format(at)
 
 // Today the time, within a week the weekday, else the date.
 export function list(at, now = new Date()) {

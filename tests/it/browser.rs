@@ -4,15 +4,21 @@ mod cable;
 mod driver;
 mod person;
 
+mod access;
+mod credits;
 mod every_page;
 mod first_day;
 mod keyboard;
+mod members;
+mod notices;
 mod offline;
 mod phone;
 mod plain;
 mod sandbox;
+mod second_factor;
 mod thread;
 mod together;
+mod workspaces;
 
 use serde_json::{Value, json};
 
@@ -28,6 +34,11 @@ impl Workspace<'_> {
         format!("/w/{}/inbox/{id}", self.slug)
             .trim_end_matches('/')
             .into()
+    }
+
+    /// The address of a page for admins.
+    fn admin_page(&self, section: &str) -> String {
+        format!("/w/{}/admin/{section}", self.slug)
     }
 
     /// Writes down who this is.

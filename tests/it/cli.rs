@@ -4,6 +4,8 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
+use crate::emulator::Emulator;
+use crate::hub::{FRONT_DESK, PASSWORD, TOKEN};
 use crate::process::{Place, Process, run};
 
 fn told(output: &Output) -> (Option<i32>, String) {
@@ -121,4 +123,134 @@ async fn users_are_created_with_a_given_or_a_made_password_and_can_sign_in() {
         "a second server on the same directory: {line}"
     );
     assert_eq!(server.terminate().0, Some(0));
+}
+
+const K1: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+const K2: &str = "k2:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+
+/// A hard-coded account moves in, and then everything that lies sealed moves to another key.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_imported_from_the_environment_and_survives_a_new_master_key() {
+    let place = Place::new();
+    let twilio = Emulator::start().await;
+    let account = "AC00000000000000000000000000000077";
+    twilio
+        .account(account, TOKEN)
+        .number(FRONT_DESK)
+        .number("+16285550101");
+    let settings = |keys: &'static str, number: &'static str| {
+        vec![
+            ("MASTER_KEYS", keys),
+            ("TWILIO_API_BASE_URL", twilio.url()),
+            ("TWILIO_ACCOUNT_SID", account),
+            ("TWILIO_AUTH_TOKEN", TOKEN),
+            ("TWILIO_PHONE_NUMBER", number),
+        ]
+    };
+    let import = |number: &'static str, workspace: &str| {
+        run(
+            &place.data(),
+            &["import-env", "--workspace", workspace],
+            &settings(K1, number),
+            "",
+        )
+    };
+    let (code, line) = told(&import("+16285550101", "Harbor Dental"));
+    assert!(code == Some(1) && line.contains("workspace:"), "{line}");
+    let arguments = [
+        "user",
+        "create",
+        "--email",
+        "jo@harbor.test",
+        "--name",
+        "Jo Park",
+        "--workspace",
+        "Harbor Dental",
+    ];
+    let created = run(&place.data(), &arguments, &settings(K1, ""), PASSWORD);
+    assert_eq!(created.status.code(), Some(0));
+
+    let (code, line) = told(&import("", "harbor-dental"));
+    assert!(
+        code == Some(1) && line.contains("TWILIO_PHONE_NUMBER is not set"),
+        "{line}"
+    );
+    for _ in 0..2 {
+        let (code, line) = told(&import("+16285550101", "harbor-dental"));
+        assert_eq!(code, Some(0), "{line}");
+    }
+    let (code, line) = told(&import("+19995550101", "harbor-dental"));
+    assert!(code == Some(1) && line.contains("no such number"), "{line}");
+
+    let rotate =
+        |keys: &'static str| run(&place.data(), &["keys", "rotate"], &settings(keys, ""), "");
+    let (code, line) = told(&rotate(K2));
+    assert!(
+        code == Some(1) && line.contains("k1"),
+        "the old key is needed once more: {line}"
+    );
+    let both: &'static str = format!("{K2},{K1}").leak();
+    let rotated = rotate(both);
+    let printed = String::from_utf8(rotated.stdout.clone()).unwrap();
+    assert!(
+        rotated.status.success() && printed.contains("1 integrations"),
+        "{printed} {}",
+        told(&rotated).1
+    );
+    let again = String::from_utf8(rotate(both).stdout).unwrap();
+    assert!(
+        again.contains("0 integrations"),
+        "what is done is not done again: {again}"
+    );
+
+    // With the new key alone.
+    let server = Process::start(&place.data(), &settings(K2, ""));
+    let http = reqwest::Client::new();
+    let login = json!({"email": "jo@harbor.test", "password": PASSWORD});
+    let session: Value = http
+        .post(server.url("/api/auth/login"))
+        .json(&login)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let token = session["access_token"].as_str().unwrap();
+    let path = format!(
+        "/api/workspaces/{}",
+        session["workspaces"][0]["id"].as_str().unwrap()
+    );
+    let numbers: Value = http
+        .get(server.url(&format!("{path}/numbers")))
+        .bearer_auth(token)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            &numbers["data"][0]["phone_number"],
+            &numbers["data"][0]["is_default"]
+        ),
+        (&json!("+16285550101"), &json!(true))
+    );
+    let draft = json!({"to": "+14155550192", "content": "From the new key"});
+    let sent = http
+        .post(server.url(&format!("{path}/messages")))
+        .bearer_auth(token)
+        .json(&draft)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(sent.status(), 202);
+    for _ in 0..100 {
+        if twilio.sent("From the new key").len() == 1 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the text did not reach Twilio");
 }

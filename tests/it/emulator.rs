@@ -30,6 +30,8 @@ struct State {
     numbers: Vec<Number>,
     services: Vec<Service>,
     messages: Vec<Message>,
+    /// What came from handsets, whether or not a webhook was told.
+    received: Vec<Message>,
     /// Who texted STOP to which number.
     opted_out: HashSet<(String, String)>,
     /// By their SID.
@@ -152,6 +154,12 @@ impl Emulator {
     /// What becomes of the next call that is not spoken for yet.
     pub fn fails(&self, failure: Failure) -> &Self {
         self.state().failures.push_back(failure);
+        self
+    }
+
+    /// From now on nothing fails any more.
+    pub fn recovers(&self) -> &Self {
+        self.state().failures.clear();
         self
     }
 

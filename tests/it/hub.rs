@@ -150,7 +150,11 @@ pub async fn serve(
     );
     let config = Config::read(all).unwrap();
     let mut app = messagehub::open(config, database.clone()).await.unwrap();
-    app.mail = Mailer::with_pauses(&app.config, [Duration::from_millis(50); 3]);
+    app.mail = Mailer::with_pauses(
+        app.config.mail_from.clone(),
+        app.config.smtp.clone(),
+        [Duration::from_millis(50); 3],
+    );
     messagehub::start(app, listener).unwrap()
 }
 

@@ -116,9 +116,9 @@ fn known(route: &str) -> (Who, Value) {
             WithNumber,
             json!({"conversation_id": "{conversation_id}", "content": "Mine now"}),
         ),
-        "POST ~/media/{media_id}/link" | "POST ~/messages/{message_id}/cancel" => {
-            (WithNumber, json!({}))
-        }
+        "POST ~/media/{media_id}/link"
+        | "POST ~/messages/{message_id}/retry"
+        | "POST ~/messages/{message_id}/cancel" => (WithNumber, json!({})),
 
         "GET ~/integrations"
         | "GET ~/numbers/{number_id}/members"
@@ -134,6 +134,7 @@ fn known(route: &str) -> (Who, Value) {
         "DELETE ~/members/{user_id}" | "DELETE ~/invitations/{invitation_id}" => (Admin, nothing),
         "POST ~/integrations" => (Admin, json!({"provider": "sandbox", "credentials": {}})),
         "POST ~/integrations/{integration_id}/test" => (Admin, json!({})),
+        "POST ~/numbers/{number_id}/catch-up" => (Admin, json!({})),
         "PATCH ~/numbers/{number_id}" => (Admin, json!({"friendly_name": "Mine now"})),
         "PUT ~/numbers/{number_id}/members/{user_id}"
         | "DELETE ~/numbers/{number_id}/members/{user_id}" => (Admin, nothing),

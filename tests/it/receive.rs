@@ -208,7 +208,7 @@ async fn senders_that_cannot_be_answered_are_kept_and_the_answer_refused() {
 }
 
 #[tokio::test]
-async fn pictures_keep_their_address_with_the_text() {
+async fn pictures_come_with_their_text_and_are_fetched_through_us() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let urls = [
@@ -229,7 +229,24 @@ async fn pictures_keep_their_address_with_the_text() {
     let text = &harbor.thread(&conversation).await[0];
     assert_eq!(text["message_type"], "media");
     assert_eq!(text["media"].as_array().unwrap().len(), 2);
-    assert_eq!(text["media"][1]["url"], urls[1]);
+    let picture = &text["media"][1];
+    let ours = harbor.path(&format!("/media/{}", picture["id"].as_str().unwrap()));
+    assert_eq!(
+        picture["url"], ours,
+        "where the provider keeps it is not told"
+    );
+    let kept: String =
+        sqlx::query_scalar("select source_url from message_media where position = 1")
+            .fetch_one(&hub.raw)
+            .await
+            .unwrap();
+    assert_eq!(kept, urls[1]);
+    // Not media of this message at the provider: a webhook could name any URL, and we ask none of them.
+    harbor
+        .admin
+        .get(&ours)
+        .await
+        .refused(503, "provider_unavailable");
     assert!(
         !conversation["last_message_preview"]
             .as_str()

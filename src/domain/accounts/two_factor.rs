@@ -142,6 +142,32 @@ pub async fn disable(
     tx.commit().await
 }
 
+/// Seals every secret under the first master key, those that are not yet; answers how many those were.
+pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
+    let rows = sqlx::query!(
+        r#"select id, totp_secret as "secret!" from users where totp_secret is not null order by id"#
+    )
+    .fetch_all(app.db.system_pool())
+    .await?;
+    let mut resealed = 0;
+    for row in rows.iter().filter(|row| !app.keys.is_current(&row.secret)) {
+        let secret = app
+            .keys
+            .open(&row.secret, &context(row.id))
+            .map_err(|error| Error::Internal(format!("the user {}: {error}", row.id)))?;
+        let done = sqlx::query!(
+            "update users set totp_secret = $3 where id = $1 and totp_secret = $2",
+            row.id as _,
+            row.secret,
+            app.keys.seal(&secret, &context(row.id)),
+        )
+        .execute(app.db.system_pool())
+        .await?;
+        resealed += usize::from(done.rows_affected() == 1);
+    }
+    Ok(resealed)
+}
+
 /// Whether `code` is the app's or one of the recovery codes. Either is used up by it.
 pub(super) async fn check(app: &App, user: UserId, email: &str, code: &str) -> Result<()> {
     let who = user.to_string();

@@ -12,7 +12,7 @@ use super::{Integration, context, find, webhook_urls};
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::audit::{self, Action, Deed};
-use crate::domain::members::Admin;
+use crate::domain::members::{self, Admin};
 use crate::domain::numbers::{self, Number, WebhookState};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
@@ -258,4 +258,61 @@ fn unreachable(config: &Config) -> providers::Error {
         "The provider cannot reach {}: set BASE_URL to a public address.",
         config.public("")
     ))
+}
+
+/// What importing came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// Connected now, with so many numbers.
+    New(usize),
+    Known,
+}
+
+/// Moves an account at Twilio that a program had in its environment into a workspace, with `phone_number` as its default.
+pub async fn import(
+    app: &App,
+    workspace: &str,
+    account_sid: &str,
+    auth_token: &str,
+    phone_number: &str,
+) -> Result<Imported> {
+    let admin = members::first_admin(&app.db, workspace).await?;
+    let form = Connect {
+        provider: "twilio".into(),
+        name: None,
+        credentials: json!({"account_sid": account_sid, "auth_token": auth_token}),
+    };
+    let imported = if is_connected(app, &admin, account_sid).await? {
+        Imported::Known
+    } else {
+        Imported::New(connect(app, &admin, form).await?.numbers.len())
+    };
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let numbers = numbers::list(&mut tx).await?;
+    let number = numbers
+        .into_iter()
+        .find(|number| number.phone_number == phone_number)
+        .ok_or_else(|| {
+            Error::field(
+                "TWILIO_PHONE_NUMBER",
+                "this account has no such number; write it as +15105550100",
+            )
+        })?;
+    let default = numbers::Change {
+        is_default: Some(true),
+        ..numbers::Change::default()
+    };
+    numbers::update(&mut tx, &admin, number.id, default).await?;
+    tx.commit().await?;
+    Ok(imported)
+}
+
+async fn is_connected(app: &App, admin: &Admin, account: &str) -> Result<bool> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from integrations where provider = 'twilio' and account = $1 and is_active) as "is!""#,
+        account
+    )
+    .fetch_one(tx.conn())
+    .await?)
 }

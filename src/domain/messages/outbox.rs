@@ -52,7 +52,7 @@ pub async fn lease(db: &Db, most: i64) -> Result<Vec<Leased>> {
                   for update of m skip locked
            )
            update messages m
-              set status = 'sending', attempts = m.attempts + 1, updated_at = now(),
+              set status = 'sending', attempts = m.attempts + 1, inquiries = 0, updated_at = now(),
                   lease_until = now() + make_interval(secs => $2)
              from due d, numbers n, contacts c
             where m.workspace_id = d.workspace_id and m.id = d.id

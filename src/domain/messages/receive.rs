@@ -179,7 +179,8 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
         &wishes as _,
     )
     .fetch_all(db.system_pool())
-    .await?;
+    .await
+    .map_err(gone)?;
     // A contact that was deleted between two steps of the statement takes its text out of the answer: try again.
     let mut stored = vec![None; arrivals.len()];
     let mut woken = HashSet::new();
@@ -218,6 +219,20 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
         db.bus().publish(Event::NumberHeard { workspace, number });
     }
     Ok(stored)
+}
+
+/// Its workspace was deleted a moment ago: there is no such number any more.
+fn gone(error: sqlx::Error) -> Error {
+    match &error {
+        sqlx::Error::Database(broken)
+            if broken
+                .constraint()
+                .is_some_and(|name| name.ends_with("_workspace_id_fkey")) =>
+        {
+            Error::NotFound("a number like this")
+        }
+        _ => error.into(),
+    }
 }
 
 fn preview_of(text: &Inbound) -> String {

@@ -124,7 +124,8 @@ async fn sent_before(tx: &mut WorkspaceTx, member: &Member, first: MessageId) ->
 /// The text with the sender's signature below it.
 fn signed(content: &str, signature: &str) -> Result<String> {
     let content = content.replace('\0', "");
-    if signature.is_empty() {
+    // A text that is sent again has it already.
+    if signature.is_empty() || content.ends_with(&format!("\n{signature}")) {
         return Ok(content);
     }
     let content = format!("{}\n{signature}", content.trim_end());

@@ -82,8 +82,8 @@ fn files_are_fetched_from_the_internet_and_from_nowhere_within() {
 }
 
 #[test]
-fn what_it_promises_of_repeats_is_a_day() {
+fn what_it_promises_of_repeats_is_less_than_a_day() {
     let telnyx = open(json!({"api_key": KEY, "public_key": PUBLIC})).unwrap();
     let kept = telnyx.capabilities().idempotent_send.unwrap();
-    assert_eq!(kept.as_secs(), 86_400);
+    assert!(kept < Duration::from_secs(24 * 3600));
 }

@@ -6,11 +6,13 @@ use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use tracing::warn;
 
-use super::api::{Api, refusal};
+use super::api::{Api, Page, refusal};
 use super::{RETRIES, errors};
+use crate::phone::Address;
 use crate::providers::http::retry_after;
 use crate::providers::{
-    Error, Outgoing, Price, Refusal, RemoteMessage, Result, SendOutcome, Status, Traces,
+    Error, Inbound, Outgoing, Price, Refusal, RemoteMedia, RemoteMessage, Result, SendOutcome,
+    Status, Traces,
 };
 
 #[derive(Deserialize)]
@@ -21,6 +23,10 @@ struct Message {
     body: String,
     #[serde(default)]
     direction: String,
+    #[serde(default)]
+    from: Option<String>,
+    #[serde(default)]
+    to: Option<String>,
     num_segments: Option<String>,
     num_media: Option<String>,
     price: Option<String>,
@@ -33,6 +39,26 @@ struct Message {
 #[derive(Deserialize)]
 struct Listed {
     messages: Vec<Message>,
+    next_page_uri: Option<String>,
+}
+
+impl Page for Listed {
+    type Item = Message;
+    fn into_parts(self) -> (Vec<Message>, Option<String>) {
+        (self.messages, self.next_page_uri)
+    }
+}
+
+#[derive(Deserialize)]
+struct MediaList {
+    media_list: Vec<MediaEntry>,
+}
+
+#[derive(Deserialize)]
+struct MediaEntry {
+    uri: String,
+    #[serde(default)]
+    content_type: String,
 }
 
 impl Api {
@@ -89,6 +115,71 @@ impl Api {
             .collect();
         found.sort_by_key(|message| message.created_at);
         Ok(Traces::Found(found))
+    }
+
+    /// What came to `number`. Twilio's filter knows whole days (GMT), so the day before may come along; it does no harm.
+    pub async fn received(&self, number: &Address, since: DateTime<Utc>) -> Result<Vec<Inbound>> {
+        let query = Serializer::new(String::new())
+            .append_pair("To", number.as_str())
+            .append_pair("DateSent>", &since.format("%Y-%m-%d").to_string())
+            .append_pair("PageSize", "1000")
+            .finish();
+        let account = &self.credentials.account_sid;
+        let path = format!("/2010-04-01/Accounts/{account}/Messages.json?{query}");
+        let listed = self.all::<Listed>(&self.base, path).await?;
+        let mut received = Vec::new();
+        // Listed newest first.
+        for message in listed.into_iter().rev() {
+            if let Some(text) = self.inbound(message).await? {
+                received.push(text);
+            }
+        }
+        Ok(received)
+    }
+
+    /// As its webhook would have told it; `None` for what is no text to us.
+    async fn inbound(&self, message: Message) -> Result<Option<Inbound>> {
+        let addresses = (
+            message.from.as_deref().unwrap_or_default().parse(),
+            message.to.as_deref().unwrap_or_default().parse(),
+        );
+        let (Ok(from), Ok(to)) = addresses else {
+            return Ok(None);
+        };
+        if message.direction != "inbound" {
+            return Ok(None);
+        }
+        let has_media = message
+            .num_media
+            .as_deref()
+            .is_some_and(|count| count != "0");
+        let media = match has_media {
+            true => self.media_of(&message.sid).await?,
+            false => Vec::new(),
+        };
+        Ok(Some(Inbound {
+            provider_sid: message.sid,
+            account: self.credentials.account_sid.clone(),
+            from,
+            to,
+            text: message.body,
+            media,
+            opt_out: None,
+            segments: message.num_segments.and_then(|count| count.parse().ok()),
+        }))
+    }
+
+    async fn media_of(&self, sid: &str) -> Result<Vec<RemoteMedia>> {
+        let list: MediaList = self
+            .get(&self.url(&format!("/Messages/{sid}/Media.json")))
+            .await?;
+        let media = list.media_list.into_iter();
+        Ok(media
+            .map(|entry| RemoteMedia {
+                url: format!("{}{}", self.base, entry.uri.trim_end_matches(".json")),
+                content_type: entry.content_type,
+            })
+            .collect())
     }
 }
 

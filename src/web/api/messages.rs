@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::domain::members::Member;
-use crate::domain::messages::cancel;
 use crate::domain::messages::send::{self, Draft, Sent};
 use crate::domain::messages::{self, Direction, Filter, Message, Status};
+use crate::domain::messages::{cancel, retry};
 use crate::error::{Error, Result};
 use crate::ids::{MessageId, WorkspaceId};
 use crate::listing::{Page, Span};
@@ -108,4 +108,21 @@ pub async fn cancel(
     let message = cancel::cancel(&mut tx, id).await?;
     tx.commit().await?;
     Ok(Json(message))
+}
+
+/// Sends a text that did not arrive once more, as a new one: it failed, was not delivered, or was called off. One that is still
+/// being checked with the carrier (`unconfirmed`) may have arrived: whoever retries it takes that risk, and it is given up. A
+/// repeat of this request sends nothing and answers with the same new text. Any other status: 409 `too_late`.
+#[utoipa::path(post, path = "/messages/{message_id}/retry", tag = "Messages",
+    params(("workspace_id" = WorkspaceId, Path), ("message_id" = MessageId, Path)),
+    responses((status = 202, body = Sent), (status = 402, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn retry(
+    State(app): State<App>,
+    member: Member,
+    Path((_, id)): Path<(WorkspaceId, MessageId)>,
+) -> Result<(StatusCode, Json<Sent>), Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let sent = retry::retry(&mut tx, &member, id).await?;
+    tx.commit().await?;
+    Ok((StatusCode::ACCEPTED, Json(sent)))
 }

@@ -2,9 +2,13 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use serde::Serialize;
 
 use crate::app::App;
+use crate::domain::integrations::Directory;
 use crate::domain::members::{Admin, Colleague, Member};
+use crate::domain::messages::catch_up;
+use crate::domain::messages::receive::Ingest;
 use crate::domain::numbers::{self, Change, Number};
 use crate::ids::{NumberId, UserId, WorkspaceId};
 use crate::listing::Page;
@@ -84,4 +88,29 @@ pub async fn unassign(
     numbers::unassign(&mut tx, &admin, number, user).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct CaughtUp {
+    /// Texts of the last day (or since the last agreement) that had not reached us, and are here now.
+    pub brought_in: usize,
+    pub number: Number,
+}
+
+/// Compares the number with its provider's list at once, and brings in what is missing. It happens by itself at the start of
+/// the server and every five minutes. Admins only.
+#[utoipa::path(post, path = "/numbers/{number_id}/catch-up", tag = "Numbers",
+    params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)),
+    responses((status = 200, body = CaughtUp), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub async fn catch_up(
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    State(ingest): State<Ingest>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, NumberId)>,
+) -> Result<Json<CaughtUp>, Problem> {
+    let brought_in = catch_up::now(&app, &directory, &ingest, &admin, id).await?;
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let number = numbers::find(&mut tx, id).await?;
+    Ok(Json(CaughtUp { brought_in, number }))
 }

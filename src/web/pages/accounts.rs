@@ -1,25 +1,37 @@
-//! First start, sign-up, sign-in, sign-out.
+//! First start, sign-up, sign-in with one step or two, sign-out.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Query, State};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::HeaderName;
 use axum::response::{IntoResponse, Redirect, Response};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Form, page};
+use super::{Form, Notice, Said, page};
 use crate::app::App;
 use crate::domain::accounts::{self, Caller, Login, SignUp, SignedIn};
 use crate::domain::workspaces;
+use crate::error::Error;
 use crate::web::assets;
 use crate::web::auth::{Claimed, cookies, no_cookies};
 use crate::web::problem::Problem;
+
+pub mod invitations;
+pub mod recovery;
 
 #[derive(Template)]
 #[template(path = "accounts/login.html")]
 struct LoginPage {
     form: Form,
     signup_open: bool,
+    said: Option<Notice>,
+}
+
+/// The password was right; now the code.
+#[derive(Template)]
+#[template(path = "accounts/second_step.html")]
+struct SecondStep {
+    form: Form,
 }
 
 #[derive(Template)]
@@ -28,12 +40,6 @@ struct SignupPage {
     form: Form,
     /// Nobody is here yet.
     first: bool,
-}
-
-#[derive(Template)]
-#[template(path = "accounts/none.html")]
-struct NoWorkspace {
-    name: String,
 }
 
 /// `/`: to the inbox of whoever is signed in, else to the right door.
@@ -47,7 +53,7 @@ pub async fn home(State(app): State<App>, claimed: Option<Claimed>) -> Result<Re
             Some(workspace) => {
                 Ok(Redirect::to(&format!("/w/{}/inbox", workspace.slug)).into_response())
             }
-            None => Ok(page(&NoWorkspace { name: user.name })?.into_response()),
+            None => super::workspaces::show(&app, user, Form::default(), None).await,
         },
         None if workspaces::any_exists(&app.db).await? => {
             Ok(Redirect::to("/login").into_response())
@@ -79,7 +85,7 @@ pub async fn signup(State(app): State<App>) -> Result<Response, Problem> {
             first: false,
         })?
         .into_response()),
-        (false, _) => Err(crate::error::Error::SignupsClosed.into()),
+        (false, _) => Err(Error::SignupsClosed.into()),
     }
 }
 
@@ -127,11 +133,7 @@ async fn begin(
         Ok(signed_in) => Ok(enter(&app, &signed_in, "")),
         Err(error) => {
             let form = typed.refused(error)?;
-            Ok((
-                StatusCode::UNPROCESSABLE_ENTITY,
-                page(&SignupPage { form, first })?,
-            )
-                .into_response())
+            Ok((form.status(), page(&SignupPage { form, first })?).into_response())
         }
     }
 }
@@ -146,6 +148,7 @@ pub async fn login(
     State(app): State<App>,
     claimed: Option<Claimed>,
     Query(onward): Query<Onward>,
+    Query(said): Query<Said>,
 ) -> Result<Response, Problem> {
     if let Some(Claimed(session)) = claimed
         && accounts::of_session(&app.db, session).await.is_ok()
@@ -159,6 +162,7 @@ pub async fn login(
     Ok(page(&LoginPage {
         form,
         signup_open: accounts::may_sign_up(&app).await?,
+        said: said.done,
     })?
     .into_response())
 }
@@ -186,13 +190,49 @@ pub async fn log_in(
     };
     match accounts::log_in(&app, asked, &caller).await {
         Ok(signed_in) => Ok(enter(&app, &signed_in, &typed.next)),
+        Err(Error::CodeRequired { ticket }) => {
+            let form = Form::default()
+                .with("ticket", ticket)
+                .with("next", &typed.next);
+            Ok(page(&SecondStep { form })?.into_response())
+        }
         Err(error) => {
             let form = form.refused(error)?;
+            let status = form.status();
             let shown = page(&LoginPage {
                 form,
                 signup_open: accounts::may_sign_up(&app).await?,
+                said: None,
             })?;
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
+            Ok((status, shown).into_response())
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Code {
+    ticket: String,
+    code: String,
+    #[serde(default)]
+    next: String,
+}
+
+/// `POST /login/code`
+pub async fn second_step(
+    State(app): State<App>,
+    caller: Caller,
+    Posted(typed): Posted<Code>,
+) -> Result<Response, Problem> {
+    match accounts::second_step(&app, &typed.ticket, &typed.code, &caller).await {
+        Ok(signed_in) => Ok(enter(&app, &signed_in, &typed.next)),
+        // The ticket is good for minutes: then the password is asked for again.
+        Err(Error::Unauthenticated) => Ok(Redirect::to("/login").into_response()),
+        Err(error) => {
+            let form = Form::default()
+                .with("ticket", &typed.ticket)
+                .with("next", &typed.next)
+                .refused(error)?;
+            Ok((form.status(), page(&SecondStep { form })?).into_response())
         }
     }
 }

@@ -1,3 +1,33 @@
-//! Pages for admins.
+//! Pages for admins only.
 
+use super::{Notice, Shell};
+use crate::db::WorkspaceTx;
+use crate::domain::conversations;
+use crate::domain::members::Admin;
+use crate::error::Result;
+
+pub mod access;
+pub mod audit;
+pub mod credits;
 pub mod integrations;
+pub mod members;
+pub mod workspace;
+
+/// What surrounds the page of this section.
+async fn shell(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    section: &'static str,
+    notice: Option<Notice>,
+) -> Result<Shell> {
+    let counts = conversations::counts(tx).await?;
+    Ok(Shell::new(admin, &counts, section).saying(notice))
+}
+
+/// Whether every word of `q` is in `text`.
+fn matches(text: &str, q: &str) -> bool {
+    let text = text.to_lowercase();
+    q.to_lowercase()
+        .split_whitespace()
+        .all(|word| text.contains(word))
+}

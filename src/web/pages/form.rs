@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
+use axum::http::StatusCode;
 
 use crate::error::{Error, Field, Result};
 use crate::web::assets;
@@ -14,6 +15,7 @@ pub struct Form {
     values: BTreeMap<&'static str, String>,
     errors: Vec<Field>,
     pub notice: Option<String>,
+    too_many: bool,
 }
 
 impl Form {
@@ -24,18 +26,30 @@ impl Form {
 
     /// Shows a refusal that the person can mend; any other is handed back.
     pub fn refused(mut self, error: Error) -> Result<Self> {
+        self.too_many = matches!(error, Error::TooMany { .. });
         match error {
             Error::Invalid(fields) => self.errors = fields,
             Error::WrongPassword
             | Error::InvalidCredentials(_)
             | Error::ProviderUnavailable(_)
             | Error::SignupsClosed
+            | Error::TooMany { .. }
+            | Error::WrongCode
+            | Error::LastAdmin
             | Error::IntegrationNotConfigured => {
                 self.notice = Some(capitalized(&error.to_string()))
             }
             other => return Err(other),
         }
         Ok(self)
+    }
+
+    /// With which status the form is shown again.
+    pub fn status(&self) -> StatusCode {
+        match self.too_many {
+            true => StatusCode::TOO_MANY_REQUESTS,
+            false => StatusCode::UNPROCESSABLE_ENTITY,
+        }
     }
 
     /// A field that the page does not have: its error is shown above the form.
@@ -78,6 +92,51 @@ impl Form {
             value: self.value(name),
             error: self.error(name),
             required: true,
+            is_wide: false,
+            is_numeric: false,
+        })
+    }
+
+    /// One that takes most of its line.
+    pub fn wide<'a>(
+        &'a self,
+        name: &'a str,
+        label: &'a str,
+        kind: &'a str,
+        autocomplete: &'a str,
+    ) -> HtmlSafeOutput<Input<'a>> {
+        let HtmlSafeOutput(input) = self.field(name, label, kind, autocomplete, "");
+        HtmlSafeOutput(Input {
+            is_wide: true,
+            ..input
+        })
+    }
+
+    pub fn wide_optional<'a>(
+        &'a self,
+        name: &'a str,
+        label: &'a str,
+        kind: &'a str,
+        autocomplete: &'a str,
+    ) -> HtmlSafeOutput<Input<'a>> {
+        let HtmlSafeOutput(input) = self.optional(name, label, kind, autocomplete, "");
+        HtmlSafeOutput(Input {
+            is_wide: true,
+            ..input
+        })
+    }
+
+    /// For a whole number, typed on a keyboard of digits.
+    pub fn figure<'a>(
+        &'a self,
+        name: &'a str,
+        label: &'a str,
+        hint: &'a str,
+    ) -> HtmlSafeOutput<Input<'a>> {
+        let HtmlSafeOutput(input) = self.field(name, label, "text", "off", hint);
+        HtmlSafeOutput(Input {
+            is_numeric: true,
+            ..input
         })
     }
 
@@ -108,6 +167,8 @@ pub struct Input<'a> {
     value: &'a str,
     error: Option<String>,
     required: bool,
+    is_wide: bool,
+    is_numeric: bool,
 }
 
 fn capitalized(text: &str) -> String {

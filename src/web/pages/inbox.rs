@@ -15,6 +15,7 @@ use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Assignee, Conversation, Counts, Filter, Status};
 use crate::domain::members::Member;
 use crate::domain::numbers;
+use crate::domain::settings::{self, Notifications};
 use crate::error::{Error, Result};
 use crate::ids::ConversationId;
 use crate::listing::Span;
@@ -151,6 +152,7 @@ struct Index {
     list: List,
     pane: Option<thread::Pane>,
     nothing: Nothing,
+    notifications: Notifications,
 }
 
 #[derive(Template)]
@@ -261,6 +263,7 @@ pub async fn list(
         list,
         pane: None,
         nothing: Nothing::new(&member, connected),
+        notifications: settings::of(&mut tx, &member).await?.notifications,
     })?
     .into_response())
 }

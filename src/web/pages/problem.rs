@@ -13,9 +13,12 @@ struct Page<'a> {
     detail: &'a str,
     /// The same request may well succeed in a moment.
     retry: bool,
+    /// The workspace asks for a second factor, and there is none yet.
+    locked_out: bool,
 }
 
-pub fn page(status: StatusCode, detail: &str) -> String {
+pub fn page(status: StatusCode, code: &str, detail: &str) -> String {
+    let locked_out = code == "two_factor_required";
     let capital: String = detail
         .chars()
         .take(1)
@@ -27,6 +30,7 @@ pub fn page(status: StatusCode, detail: &str) -> String {
             "There is nothing here",
             "The address may be mistyped, or what it led to is gone.",
         ),
+        StatusCode::FORBIDDEN if locked_out => ("One more step to come in", capital.as_str()),
         StatusCode::FORBIDDEN => ("This is not yours to see", capital.as_str()),
         StatusCode::SERVICE_UNAVAILABLE => (
             "The database is away",
@@ -43,6 +47,7 @@ pub fn page(status: StatusCode, detail: &str) -> String {
         title,
         detail,
         retry: status.is_server_error(),
+        locked_out,
     };
     page.render().unwrap_or_else(|_| title.to_owned())
 }
@@ -55,6 +60,7 @@ mod tests {
     fn a_failure_of_ours_tells_nothing_of_the_inside() {
         let page = page(
             StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
             "relation \"users\" does not exist",
         );
         assert!(page.contains("Something went wrong here") && !page.contains("relation"));

@@ -58,7 +58,9 @@ export default class extends Controller {
 
   async catchUp() {
     const response = await fetch(location.href, { headers: { Accept: "text/vnd.turbo-stream.html" } }).catch(() => undefined)
-    if (response?.redirected) return location.reload()
+    // Signed out, or no member any more: the page itself says so. What one may not see any more is left for the list.
+    if (response?.redirected || [401, 403].includes(response?.status)) return location.reload()
+    if (response?.status === 404) return location.assign(document.getElementById("rows")?.dataset.base ?? location.href)
     if (response?.ok && response.headers.get("content-type")?.startsWith("text/vnd.turbo-stream")) {
       show(await response.text())
     }

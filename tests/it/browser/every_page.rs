@@ -59,10 +59,6 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
     assert_eq!(hub.sends().await, 1);
     hub.twilio.text("+14155550177", FRONT_DESK, "STOP").await;
     let stopped = harbor.conversation_with("+14155550177").await;
-    harbor
-        .answers(&harbor.admin, &stopped, "See you on Thursday")
-        .await;
-    assert_eq!(hub.sends().await, 1, "and Twilio refuses it");
 
     jo.opens(&integrations).await;
     jo.sees("Webhook set").await;
@@ -105,6 +101,87 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
     jo.opens("/nothing/here").await;
     jo.sees("Go to my inbox").await;
     jo.is_usable_by_all("404").await;
+}
+
+#[tokio::test]
+async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let welcome = hub.post.mail_to(&harbor.admin.email).await.link();
+    let jo = Browser::start(&hub.url("")).await;
+    jo.foresees("status of 404").foresees("status of 422");
+    for (page, path) in [
+        ("forgotten password", "/forgot-password"),
+        ("new password", "/reset-password/none"),
+        ("verify", welcome.strip_prefix(&hub.url("")).unwrap()),
+        ("invitation, gone", "/invitations/none"),
+    ] {
+        jo.opens(path).await;
+        jo.is_usable_by_all(page).await;
+    }
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.admin_page("access")).await;
+    jo.sees("No number yet").await;
+    jo.is_usable_by_all("access, no number").await;
+
+    harbor.connects_twilio(FRONT_DESK).await;
+    let front_desk = harbor.number(FRONT_DESK).await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.answers(&sam, &maya, "Yes, it is yours").await;
+    assert_eq!(hub.sends().await, 1);
+    harbor.credits(&sam, 3).await;
+    harbor.agent("Wolfeschlegelsteinhausenbergerdorff").await;
+    jo.opens(&harbor.admin_page("members")).await;
+    jo.fills("E-mail", "priya@harbor.test").await;
+    jo.clicks("Invite").await;
+    jo.finds(".fresh").await;
+    jo.is_usable_by_all("members, somebody invited").await;
+    let invitation = hub.post.mail_to("priya@harbor.test").await.link();
+    jo.opens(&harbor.admin_page("members?done=saved")).await;
+    jo.clicks("More about Sam").await;
+    jo.clicks("Remove").await;
+    jo.is_usable_by_all("members, a menu open").await;
+    for section in ["access", "credits", "workspace", "audit", "members?q=zzz"] {
+        jo.opens(&harbor.admin_page(section)).await;
+        jo.is_usable_by_all(section).await;
+    }
+    jo.opens(&harbor.admin_page(&format!("access/{front_desk}")))
+        .await;
+    jo.is_usable_by_all("access, one number").await;
+    jo.opens(&harbor.admin_page(&format!("credits/{}", sam.id)))
+        .await;
+    jo.sees("Sent a text").await;
+    jo.is_usable_by_all("ledger").await;
+    jo.opens(&harbor.admin_page("audit?action=member_left"))
+        .await;
+    jo.sees("Nothing like that happened").await;
+    jo.is_usable_by_all("audit, nothing found").await;
+    jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
+    jo.is_usable_by_all("settings").await;
+    jo.opens("/workspaces").await;
+    jo.is_usable_by_all("workspaces").await;
+    jo.opens("/account").await;
+    jo.is_usable_by_all("account").await;
+    jo.clicks("Set it up").await;
+    jo.finds("svg.qr").await;
+    jo.is_usable_by_all("second factor, being set up").await;
+    let invitation = invitation.strip_prefix(&hub.url("")).unwrap();
+    jo.opens(invitation).await;
+    jo.is_usable_by_all("invitation, as somebody else").await;
+
+    jo.opens(&harbor.inbox(None)).await;
+    jo.clicks("Account").await;
+    jo.clicks("Sign out").await;
+    jo.is_at("/login").await;
+    jo.signs_in(&sam.email).await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".credits.low", "3 credits left").await;
+    jo.is_usable_by_all("composer, few credits").await;
+    harbor.credits(&sam, 0).await;
+    jo.sees_in(".blocked", "You are out of credits").await;
+    jo.is_usable_by_all("composer, no credits").await;
 }
 
 impl Browser {

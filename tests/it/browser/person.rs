@@ -197,6 +197,25 @@ impl Browser {
         })
     }
 
+    /// Chooses from the list of this label, as one does with the keyboard.
+    #[track_caller]
+    pub fn chooses<'a>(&'a self, label: &'a str, option: &'a str) -> Doing<'a> {
+        let script = visible("
+            const labels = [...document.querySelectorAll('label')].filter((it) => named(it, arguments[0])).map((it) => it.control)
+            const own = [...document.querySelectorAll('select')].filter((it) => it.getAttribute('aria-label')?.startsWith(arguments[0]))
+            const field = [...labels, ...own].find((it) => it?.matches('select') && seen(it))
+            const option = field && [...field.options].find((it) => it.text.trim() === arguments[1])
+            if (!option) return false
+            field.focus(); option.selected = true
+            for (const kind of ['input', 'change']) field.dispatchEvent(new Event(kind, { bubbles: true }))
+            return true");
+        self.wait(
+            format!("finds “{option}” in the list “{label}”"),
+            &script,
+            json!([label, option]),
+        )
+    }
+
     /// Types into whatever has the focus, key by key.
     pub async fn types(&self, text: &str) {
         let keys = text

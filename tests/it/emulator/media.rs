@@ -1,10 +1,11 @@
 //! Pictures in texts: behind Basic auth, and then behind a redirect to a host that wants none.
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
 
 use super::api::{Caller, problem};
 use super::{Customer, Emulator};
@@ -49,7 +50,26 @@ impl Customer {
 }
 
 pub fn router() -> Router<Emulator> {
-    Router::new().route("/{account}/Messages/{message}/Media/{media}", get(redirect))
+    Router::new()
+        .route("/{account}/Messages/{message}/Media.json", get(list))
+        .route("/{account}/Messages/{message}/Media/{media}", get(redirect))
+}
+
+async fn list(
+    caller: Caller,
+    State(emulator): State<Emulator>,
+    Path((account, message)): Path<(String, String)>,
+) -> Response {
+    let state = emulator.state();
+    let media = state.media.iter();
+    let listed: Vec<_> = media
+        .filter(|(_, media)| media.account == caller.account && media.message == message)
+        .map(|(sid, media)| {
+            let uri = format!("/2010-04-01/Accounts/{account}/Messages/{message}/Media/{sid}.json");
+            json!({"sid": sid, "uri": uri, "content_type": media.content_type})
+        })
+        .collect();
+    Json(json!({"media_list": listed})).into_response()
 }
 
 async fn redirect(

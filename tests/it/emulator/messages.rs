@@ -109,9 +109,11 @@ async fn messages(
 ) -> Response {
     let rows = {
         let state = emulator.state();
-        let messages = state.messages.iter().rev();
-        let listed = messages
-            .filter(|_| !state.hides_sent)
+        let sent = state.messages.iter().filter(|_| !state.hides_sent);
+        let mut all: Vec<&Message> = sent.chain(&state.received).collect();
+        all.sort_by_key(|message| std::cmp::Reverse(message.created_at));
+        let listed = all
+            .into_iter()
             .filter(|message| message.account == caller.account)
             .filter(|message| filter.to.as_ref().is_none_or(|to| *to == message.to))
             .filter(|message| {
@@ -151,7 +153,7 @@ impl Message {
             "from": self.from,
             "to": self.to,
             "body": self.body,
-            "direction": "outbound-api",
+            "direction": if self.status == "received" { "inbound" } else { "outbound-api" },
             "status": self.status,
             "num_segments": "1",
             "num_media": self.media.len().to_string(),

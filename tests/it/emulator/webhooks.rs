@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Response;
 use sha1::Sha1;
 
-use super::Emulator;
+use super::{Emulator, Message};
 
 /// A text from a handset, on its way to a webhook. Every part of it can be bent before it leaves.
 pub struct Text {
@@ -182,9 +182,42 @@ impl Text {
     }
 
     pub async fn send(self) -> Response {
+        self.is_taken();
         let (url, signature) = self.signed();
         let form = &self.form;
         self.emulator.posts_with(&url, &signature, form).await
+    }
+
+    /// Twilio has it, and no webhook of ours ever hears of it.
+    pub fn is_lost(self) {
+        self.is_taken();
+    }
+
+    fn is_taken(&self) {
+        let field = |name: &str| {
+            let mut fields = self.form.iter();
+            let found = fields.find(|(field, _)| field == name);
+            found.map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let media = field("NumMedia").parse().unwrap_or(0);
+        let message = Message {
+            sid: field("MessageSid"),
+            account: field("AccountSid"),
+            from: field("From"),
+            to: field("To"),
+            body: field("Body"),
+            media: (0..media.min(10))
+                .map(|nth| field(&format!("MediaUrl{nth}")))
+                .collect(),
+            status_callback: None,
+            status: "received".into(),
+            error_code: None,
+            created_at: chrono::Utc::now(),
+        };
+        let mut state = self.emulator.state();
+        if state.received.iter().all(|known| known.sid != message.sid) {
+            state.received.push(message);
+        }
     }
 
     /// Where it goes, and its signature.

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::origins::cookies;
-use crate::hub::{Answer, Hub, MAYA, Person, Workspace, serve};
+use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace, serve};
 
 /// A page as a browser asks for it.
 async fn page(hub: &Hub, cookies: &str, path: &str) -> Answer {
@@ -42,7 +42,23 @@ async fn every_page(harbor: &Workspace<'_>) -> Vec<String> {
         here("/inbox?q=nothing+like+it"),
         here(&format!("/inbox/{maya}")),
         here(&format!("/inbox/{maya}/contact")),
+        here("/admin/members"),
+        here("/admin/access"),
+        here(&format!(
+            "/admin/access/{}",
+            harbor.number(FRONT_DESK).await
+        )),
+        here("/admin/credits"),
+        here(&format!("/admin/credits/{}", harbor.admin.id)),
         here("/admin/integrations"),
+        here("/admin/workspace"),
+        here("/admin/audit"),
+        here("/settings"),
+        "/account".into(),
+        "/workspaces".into(),
+        "/forgot-password".into(),
+        "/reset-password/none".into(),
+        "/invitations/none".into(),
         format!("/sandbox/{}", sandbox["numbers"][0]["id"].as_str().unwrap()),
     ]
 }

@@ -219,29 +219,49 @@ async fn while_the_first_is_being_taken_a_repeat_learns_nothing() {
         panic!("not refused");
     };
     assert_eq!(refusal.class, ErrorClass::Request);
-    assert_eq!(
-        messagehub::providers::settled(SendOutcome::Refused(refusal)),
-        SendOutcome::Unknown
-    );
+    let told = repeated(1, SendOutcome::Refused(refusal), 0.0);
+    assert_eq!(told, Repeated::CannotTell);
+}
+
+/// A text whose fate is not known, for this reason.
+async fn loses(harbor: &Workspace<'_>, text: &str, failure: Failure) -> Value {
+    let maya = harbor.conversation_with(MAYA).await;
+    let message = harbor.answers(&harbor.admin, &maya, text).await;
+    harbor.hub.telnyx.fails(failure);
+    assert_eq!(harbor.hub.sends().await, 1);
+    assert_eq!(status(harbor, &message).await, "unconfirmed", "{text}");
+    message
+}
+
+/// The time for the next question has come: how many texts it settles.
+async fn asks(hub: &Hub) -> usize {
+    hub.meddles("update messages set due_at = now() where status = 'unconfirmed'")
+        .await;
+    hub.server.inquirer.run_once().await.unwrap()
 }
 
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_and_the_text_goes_out_once() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = hears(&harbor, "Hi").await;
+    hears(&harbor, "Hi").await;
     let failures = [
         Failure::AcceptThenDrop,
         Failure::AcceptThenGarble,
         Failure::AcceptWithoutSid,
         Failure::AcceptThenStatus(StatusCode::BAD_GATEWAY),
         Failure::Drop,
+        Failure::Status(StatusCode::SERVICE_UNAVAILABLE),
     ];
     for (n, failure) in failures.into_iter().enumerate() {
         let text = format!("Text {n}");
-        let message = harbor.answers(&harbor.admin, &conversation, &text).await;
-        hub.telnyx.fails(failure);
-        assert_eq!(hub.sends().await, 1);
+        let message = loses(&harbor, &text, failure).await;
+        assert_eq!(
+            hub.server.inquirer.run_once().await.unwrap(),
+            0,
+            "a report has 15 seconds to come first"
+        );
+        assert_eq!(asks(&hub).await, 1, "{text}");
         let sent = hub.telnyx.sent(&text);
         assert_eq!(sent.len(), 1, "{text}");
         let known = harbor.message(&message["id"]).await;
@@ -250,45 +270,123 @@ async fn a_lost_answer_is_asked_for_again_and_the_text_goes_out_once() {
             (Some("sent"), Some(sent[0].id.as_str())),
             "{text}"
         );
+        time_passes(&hub).await;
+        assert_eq!(hub.sends().await + asks(&hub).await, 0, "and no more of it");
     }
     assert_eq!(
         hub.telnyx.calls(&["POST /v2/messages"]),
-        10,
+        12,
         "each asked for twice"
     );
 }
 
 #[tokio::test]
-async fn what_stays_unknown_is_set_aside_and_its_report_settles_it() {
+async fn what_was_in_flight_at_a_crash_goes_out_once_too() {
     let hub = Hub::start().await;
-    let (harbor, customer) = front_desk(&hub).await;
+    let (harbor, _) = front_desk(&hub).await;
     let conversation = hears(&harbor, "Hi").await;
     let message = harbor
-        .answers(&harbor.admin, &conversation, "3:30 works.")
+        .answers(&harbor.admin, &conversation, "In flight")
         .await;
-    // It is taken; then nobody is let in any more, and of the first call that says nothing.
-    hub.telnyx.fails(Failure::AcceptThenDrop);
-    for code in [10009, 10009, 10009, 10009, 10009] {
-        hub.telnyx.refuses(code, 401);
-    }
-    assert_eq!(hub.sends().await, 1);
+    // The state that a `kill -9` before the call leaves behind; after it, it is the same but for Telnyx.
+    hub.meddles("update messages set status = 'sending', attempts = 1, lease_until = now() - interval '1 second' where content = 'In flight'")
+        .await;
+    assert_eq!(hub.sends().await, 0);
     assert_eq!(status(&harbor, &message).await, "unconfirmed");
-    time_passes(&hub).await;
-    assert_eq!(hub.sends().await, 0, "not again");
-    assert!(
-        hub.telnyx.calls(&["POST /v2/messages"]) <= 6,
-        "and not without end"
-    );
+    assert_eq!(asks(&hub).await, 1);
+    assert_eq!(status(&harbor, &message).await, "sent");
 
-    let sent = hub.telnyx.sent("3:30 works.");
+    hub.meddles("update messages set status = 'sending', provider_sid = null, lease_until = now() - interval '1 second' where content = 'In flight'")
+        .await;
+    assert_eq!(hub.sends().await, 0);
+    assert_eq!(asks(&hub).await, 1);
+    let known = harbor.message(&message["id"]).await;
+    let sent = hub.telnyx.sent("In flight");
     assert_eq!(sent.len(), 1);
-    hub.telnyx.reports(&sent[0].id, "delivered").await;
-    let settled = harbor.message(&message["id"]).await;
+    assert_eq!(known["provider_sid"], sent[0].id.as_str());
+}
+
+#[tokio::test]
+async fn who_was_not_let_in_has_not_asked() {
+    let hub = Hub::start().await;
+    let (harbor, customer) = front_desk(&hub).await;
+    hears(&harbor, "Hi").await;
+    let message = loses(&harbor, "3:30 works.", Failure::AcceptThenDrop).await;
+    customer.is_refused(Some((401, 20002)));
+    for _ in 0..3 {
+        assert_eq!(asks(&hub).await, 0);
+    }
+    customer.is_refused(None);
+    for failure in [
+        Failure::Busy { retry_after: None },
+        Failure::Drop,
+        Failure::Status(StatusCode::BAD_GATEWAY),
+    ] {
+        hub.telnyx.fails(failure);
+        assert_eq!(asks(&hub).await, 0);
+        assert_eq!(status(&harbor, &message).await, "unconfirmed");
+    }
+    assert_eq!(hub.sends().await, 0, "nor is it another attempt");
+    assert_eq!(asks(&hub).await, 1);
+    assert_eq!(status(&harbor, &message).await, "sent");
+    assert_eq!(hub.telnyx.sent("3:30 works.").len(), 1);
+}
+
+#[tokio::test]
+async fn a_repeat_that_is_refused_for_what_it_is_settles_it() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    hears(&harbor, "Hi").await;
+    let message = loses(&harbor, "Hello", Failure::Drop).await;
+    hub.telnyx.refuses(40001, 400);
+    assert_eq!(asks(&hub).await, 1);
+    let failed = harbor.message(&message["id"]).await;
     assert_eq!(
-        (settled["status"].as_str(), settled["provider_sid"].as_str()),
-        (Some("delivered"), Some(sent[0].id.as_str()))
+        (failed["status"].as_str(), failed["error_code"].as_str()),
+        (Some("failed"), Some("40001"))
     );
-    drop(customer);
+}
+
+#[tokio::test]
+async fn after_a_day_or_under_a_key_used_otherwise_nothing_is_repeated_and_a_report_settles_it() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    hears(&harbor, "Hi").await;
+    let old = loses(&harbor, "Old", Failure::AcceptThenDrop).await;
+    hub.meddles(
+        "update messages set created_at = now() - interval '23 hours' where content = 'Old'",
+    )
+    .await;
+    let other = loses(&harbor, "Other", Failure::AcceptThenDrop).await;
+    hub.meddles("update messages set content = 'Another' where content = 'Other'")
+        .await;
+    let calls = || hub.telnyx.calls(&["POST /v2/messages"]);
+    let before = calls();
+    for _ in 0..8 {
+        assert_eq!(asks(&hub).await, 0);
+    }
+    assert_eq!(
+        calls() - before,
+        4,
+        "the one that is young enough, and not without end"
+    );
+    for message in [&old, &other] {
+        assert_eq!(status(&harbor, message).await, "unconfirmed");
+    }
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 0);
+
+    for (message, text) in [(&old, "Old"), (&other, "Other")] {
+        let sent = hub.telnyx.sent(text);
+        assert_eq!(sent.len(), 1);
+        hub.telnyx.reports(&sent[0].id, "delivered").await;
+        let settled = harbor.message(&message["id"]).await;
+        assert_eq!(
+            (settled["status"].as_str(), settled["provider_sid"].as_str()),
+            (Some("delivered"), Some(sent[0].id.as_str()))
+        );
+    }
+    assert!(hub.telnyx.sent("Another").is_empty());
 }
 
 #[tokio::test]

@@ -13,9 +13,11 @@ use super::{Index, IntoHtml, Narrowing, Nothing, Place, missed_rows, pane as lis
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Conversation, Status as ConversationStatus};
+use crate::domain::credits::{self, Balance};
 use crate::domain::members::{self, Colleague, Member};
 use crate::domain::messages::{self};
 use crate::domain::numbers::{self, Number};
+use crate::domain::settings;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::listing::Span;
@@ -45,6 +47,8 @@ pub struct Pane {
     key: Uuid,
     draft: String,
     notice: Option<String>,
+    /// What an agent has left; an admin's are not counted.
+    credits: Option<Partial>,
     details: Partial,
 }
 
@@ -103,7 +107,11 @@ pub async fn show(
         };
         let newest = messages::list(&mut tx, &of(conversation_id), &span).await?;
         let thread = fragments::thread(&newest.data, &conversation).map_err(internal)?;
-        return Ok(streams(rows + &thread));
+        let credits = match balance(&mut tx, &member).await? {
+            Some(balance) => fragments::credits_changed(balance).map_err(internal)?,
+            None => String::new(),
+        };
+        return Ok(streams(rows + &thread + &credits));
     }
     let place = Place::new(&member, &narrowing);
     match frame(&headers) {
@@ -168,6 +176,7 @@ pub async fn whole(
         list,
         pane: Some(pane),
         nothing: Nothing::new(member, true),
+        notifications: settings::of(tx, member).await?.notifications,
     })?
     .into_response())
 }
@@ -184,6 +193,10 @@ async fn open(
     let numbers = numbers::list(tx).await?;
     let colleagues = members::list(tx).await?;
     let details = Details::new(tx, &conversation, &place).await?;
+    let credits = match balance(tx, member).await? {
+        Some(balance) => Some(partial(&fragments::Credits { balance })?),
+        None => None,
+    };
     Ok(Pane {
         me: member.user(),
         colleagues,
@@ -201,10 +214,19 @@ async fn open(
         key: Uuid::now_v7(),
         draft: answer.draft,
         notice: answer.notice,
+        credits,
         details: partial(&details)?,
         place,
         conversation,
     })
+}
+
+async fn balance(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<Balance>> {
+    let account = credits::of(tx, member, member.user()).await?;
+    Ok((!account.unlimited).then_some(Balance {
+        left: account.balance,
+        is_low: account.is_low,
+    }))
 }
 
 fn can_send(number: &Number) -> bool {

@@ -1,0 +1,147 @@
+//! Texts whose answer was lost, and the questions to the provider that settle them.
+//!
+//! A callback that names a text settles it at any time. Until then the provider is asked, at growing intervals; only when its
+//! list has been without the text for ten minutes is it certain that it was never taken, and it is sent again.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::outbox::Leased;
+use crate::db::Db;
+use crate::error::Result;
+use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
+use crate::providers::{Outcome, RemoteMessage};
+
+/// From losing the answer to the first look, and from each look to the next: at 15 seconds, one, three and ten minutes.
+const PAUSES: [Duration; 4] = [
+    Duration::from_secs(15),
+    Duration::from_secs(45),
+    Duration::from_secs(120),
+    Duration::from_secs(420),
+];
+
+/// A text to be asked about.
+pub struct Open {
+    pub text: Leased,
+    /// When it was written: no provider had it earlier.
+    pub since: DateTime<Utc>,
+    /// How often the provider has been asked, this time included.
+    pub inquiry: i16,
+}
+
+impl Open {
+    /// Whether the provider's list has been without it for long enough.
+    pub fn is_last(&self) -> bool {
+        usize::try_from(self.inquiry).is_ok_and(|inquiry| inquiry >= PAUSES.len())
+    }
+}
+
+/// What is due to be asked about, and is nobody else's to ask about for a while. One round trip.
+pub async fn due(db: &Db, most: i64) -> Result<Vec<Open>> {
+    let pauses = PAUSES.map(|pause| pause.as_secs_f64());
+    let rows = sqlx::query!(
+        r#"with due as (
+               select m.workspace_id, m.id
+                 from messages m
+                where m.status = 'unconfirmed' and m.inquiries < $2
+                  and coalesce(m.due_at, m.updated_at + make_interval(secs => $3)) <= now()
+                  -- A twin that is being sent now would be taken for it.
+                  and not exists (select from messages t
+                                   where t.workspace_id = m.workspace_id and t.conversation_id = m.conversation_id
+                                     and t.status = 'sending')
+                order by m.id
+                limit $1
+                  for update of m skip locked
+           )
+           update messages m
+              set inquiries = m.inquiries + 1,
+                  due_at = now() + make_interval(secs => ($4::float8[])[least(m.inquiries + 2, $2)])
+             from due d, numbers n, contacts c
+            where m.workspace_id = d.workspace_id and m.id = d.id
+              and n.workspace_id = m.workspace_id and n.id = m.number_id
+              and c.workspace_id = m.workspace_id and c.id = m.contact_id
+           returning m.workspace_id as "workspace: WorkspaceId", m.id as "id: MessageId", m.conversation_id as "conversation: ConversationId",
+                     m.number_id as "number: NumberId", m.integration_id as "integration: IntegrationId", m.attempts as attempt,
+                     n.phone_number as "from", c.phone_number as "to", m.content, m.created_at, m.inquiries"#,
+        most,
+        PAUSES.len() as i32,
+        pauses[0],
+        &pauses,
+    )
+    .fetch_all(db.system_pool())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Open {
+            text: Leased {
+                workspace: row.workspace,
+                id: row.id,
+                conversation: row.conversation,
+                number: row.number,
+                integration: row.integration,
+                attempt: row.attempt,
+                from: row.from,
+                to: row.to,
+                content: row.content,
+            },
+            since: row.created_at,
+            inquiry: row.inquiries,
+        })
+        .collect())
+}
+
+/// The provider could not be asked: that was no look.
+pub async fn put_off(db: &Db, open: &Open) -> Result<()> {
+    sqlx::query!(
+        "update messages set inquiries = inquiries - 1, due_at = now() + interval '1 minute'
+          where workspace_id = $1 and id = $2 and status = 'unconfirmed'",
+        open.text.workspace as _,
+        open.text.id as _,
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(())
+}
+
+/// What the provider's answer means for the text; `None`: ask again later.
+pub async fn settled(db: &Db, open: &Open, found: Vec<RemoteMessage>) -> Result<Option<Outcome>> {
+    let sids: Vec<_> = found
+        .iter()
+        .map(|remote| remote.provider_sid.clone())
+        .collect();
+    let taken = known(db, open.text.workspace, open.text.integration, &sids).await?;
+    // People do send the same text twice: the oldest one that is no other message's is this one.
+    let ours = found
+        .into_iter()
+        .find(|remote| !taken.contains(&remote.provider_sid));
+    Ok(match ours {
+        Some(remote) => Some(Outcome::Sent {
+            status: remote.status.unwrap_or(crate::providers::Status::Sent),
+            provider_sid: remote.provider_sid,
+            segments: remote.segments,
+            price: remote.price,
+        }),
+        None if open.is_last() => Some(Outcome::Retry {
+            after: Duration::ZERO,
+        }),
+        None => None,
+    })
+}
+
+async fn known(
+    db: &Db,
+    workspace: WorkspaceId,
+    integration: IntegrationId,
+    sids: &[String],
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"select provider_sid as "sid!" from messages
+            where workspace_id = $1 and integration_id = $2 and provider_sid = any ($3)"#,
+        workspace as _,
+        integration as _,
+        sids,
+    )
+    .fetch_all(db.system_pool())
+    .await?)
+}

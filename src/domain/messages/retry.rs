@@ -1,0 +1,80 @@
+//! Sending once more what did not arrive.
+
+use super::send::{Draft, Sent, send};
+use super::{Direction, Message, Status, find};
+use crate::db::WorkspaceTx;
+use crate::domain::credits;
+use crate::domain::members::Member;
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::ids::MessageId;
+
+/// A new text with the same words, for a status never runs backwards; whatever forbids a text forbids this one. Whoever asks
+/// twice gets the same one.
+pub async fn retry(tx: &mut WorkspaceTx, member: &Member, id: MessageId) -> Result<Sent> {
+    let (message, before) = lock(tx, id).await?;
+    if let Some(before) = before {
+        return Ok(Sent {
+            message: find(tx, before).await?,
+            credits_remaining: credits::remaining(tx, member).await?,
+        });
+    }
+    match message.status {
+        Status::Failed | Status::Undelivered | Status::Canceled => {}
+        Status::Unconfirmed => give_up(tx, &message).await?,
+        _ => return Err(Error::TooLate),
+    }
+    let draft = Draft {
+        conversation_id: Some(message.conversation_id),
+        content: message.content,
+        ..Draft::default()
+    };
+    let sent = send(tx, member, draft, None).await?;
+    sqlx::query!(
+        "update messages set retried_as = $2 where id = $1",
+        id as _,
+        sent.message.id as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(sent)
+}
+
+/// The text, and what it was sent again as; of two who retry at once the second one waits here.
+async fn lock(tx: &mut WorkspaceTx, id: MessageId) -> Result<(Message, Option<MessageId>)> {
+    let before = sqlx::query_scalar!(
+        r#"select retried_as as "before: MessageId" from messages where id = $1 for update"#,
+        id as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::NotFound("the message"))?;
+    let message = find(tx, id).await?;
+    if message.direction != Direction::Outbound {
+        return Err(Error::TooLate);
+    }
+    Ok((message, before))
+}
+
+/// Nobody waits for the carrier's word on it any more.
+async fn give_up(tx: &mut WorkspaceTx, message: &Message) -> Result<()> {
+    sqlx::query!(
+        "update messages
+            set status = 'failed', error_code = 'given_up', updated_at = now(),
+                error_message = 'Whether this arrived is not known. It was sent again.'
+          where id = $1 and status = 'unconfirmed'",
+        message.id as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    let workspace = tx.workspace();
+    if let Some(returned) = credits::give_back(tx.conn(), workspace, message.id).await? {
+        tx.announce(returned);
+    }
+    tx.announce(Event::MessageChanged {
+        workspace,
+        message: message.id,
+        number: message.number_id,
+    });
+    Ok(())
+}

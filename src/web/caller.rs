@@ -1,0 +1,83 @@
+//! Who knocks, and from where: the peer, or whom the proxies in front of us name.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::domain::accounts::Caller;
+
+/// Who knocks: for the throttles and the audit log.
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    App: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let device = parts.headers.get(header::USER_AGENT);
+        Ok(Self {
+            address: address(parts, &App::from_ref(state).config),
+            device: device.and_then(|agent| Some(agent.to_str().ok()?.to_owned())),
+        })
+    }
+}
+
+/// Where a request comes from, seen through the proxies that we trust.
+pub fn address(parts: &Parts, config: &Config) -> IpAddr {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
+    seen_through_proxies(&parts.headers, peer, config)
+}
+
+/// Who calls: the peer, or whom the proxies in front of us name. Anybody may send the header, so it counts only as far as it
+/// was written by proxies that we trust, from the right.
+fn seen_through_proxies(headers: &HeaderMap, peer: IpAddr, config: &Config) -> IpAddr {
+    let trusted = |address: &IpAddr| {
+        let mut nets = config.trusted_proxies.iter();
+        nets.any(|net| net.contains(address))
+    };
+    let peer = peer.to_canonical();
+    let mut caller = peer;
+    for hop in hops(headers) {
+        if !trusted(&caller) {
+            break;
+        }
+        let Some(address) = hop else {
+            return peer; // who writes rubbish is nobody to believe
+        };
+        caller = address;
+    }
+    caller
+}
+
+/// What `X-Forwarded-For` lists, the nearest first.
+fn hops(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
+    headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .rev()
+        .flat_map(|value| value.to_str().unwrap_or_default().rsplit(','))
+        .map(|text| parse(text.trim()))
+}
+
+/// `192.0.2.7`, `192.0.2.7:5000`, `2001:db8::7`, `[2001:db8::7]`, `[2001:db8::7]:5000`.
+fn parse(text: &str) -> Option<IpAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    let bare = bare.unwrap_or(text).parse().ok();
+    let address = bare.or_else(|| {
+        text.parse()
+            .map(|with_port: SocketAddr| with_port.ip())
+            .ok()
+    });
+    address.map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests;

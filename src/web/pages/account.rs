@@ -1,0 +1,197 @@
+//! My account, whatever the workspace: name, address, password, second factor, where I am signed in.
+
+use askama::Template;
+use axum::extract::{Form as Posted, Path, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{Form, Notice, Said, page};
+use crate::app::App;
+use crate::domain::accounts::{self, Caller, Session, User};
+use crate::error::{Error, Result};
+use crate::ids::SessionId;
+use crate::web::auth::{Claimed, no_cookies};
+use crate::web::problem::Problem;
+use crate::web::{assets, pages};
+
+mod device;
+pub mod two_factor;
+
+#[derive(Template)]
+#[template(path = "account/show.html")]
+struct Page {
+    user: User,
+    /// Each form keeps its own troubles.
+    naming: Form,
+    password: Form,
+    off: Form,
+    two_factor: accounts::two_factor::State,
+    sessions: Vec<Session>,
+    notice: Option<Notice>,
+    /// Why something was not done.
+    refusal: Option<String>,
+}
+
+impl Page {
+    fn device(&self, session: &Session) -> String {
+        device::words(session.user_agent.as_deref().unwrap_or_default())
+    }
+
+    fn is_handheld(&self, session: &Session) -> bool {
+        device::is_handheld(session.user_agent.as_deref().unwrap_or_default())
+    }
+}
+
+/// What the page shows again besides what the account is.
+#[derive(Default)]
+struct Answer {
+    naming: Option<Form>,
+    password: Form,
+    off: Form,
+    notice: Option<Notice>,
+    refusal: Option<String>,
+}
+
+/// `GET /account`
+pub async fn show(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    Query(said): Query<Said>,
+) -> Result<Response, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    let answer = Answer {
+        notice: said.done,
+        ..Answer::default()
+    };
+    whole(&app, session, user, answer).await
+}
+
+async fn whole(
+    app: &App,
+    session: SessionId,
+    user: User,
+    answer: Answer,
+) -> Result<Response, Problem> {
+    let own = || Form::default().with("name", &user.name);
+    Ok(page(&Page {
+        naming: answer.naming.unwrap_or_else(own),
+        password: answer.password,
+        off: answer.off,
+        two_factor: accounts::two_factor::state(app, &user).await?,
+        sessions: accounts::sessions(&app.db, &user, session).await?,
+        notice: answer.notice,
+        refusal: answer.refusal,
+        user,
+    })?
+    .into_response())
+}
+
+#[derive(Deserialize)]
+pub struct Name {
+    name: String,
+}
+
+/// `POST /account`
+pub async fn rename(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    Posted(Name { name }): Posted<Name>,
+) -> Result<Response, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    match accounts::rename(&app.db, &user, &name).await {
+        Ok(()) => Ok(Notice::Saved.at("/account")),
+        Err(error) => {
+            let form = Form::default().with("name", name).refused(error)?;
+            let status = form.status();
+            let answer = Answer {
+                naming: Some(form),
+                ..Answer::default()
+            };
+            let shown = whole(&app, session, user, answer).await?;
+            Ok((status, shown).into_response())
+        }
+    }
+}
+
+/// `POST /account/verify`
+pub async fn ask_to_verify(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    match accounts::ask_to_verify(&app, &user, &caller).await {
+        Ok(()) => Ok(Notice::MailSent.at("/account")),
+        Err(error) => {
+            let form = Form::default().refused(error)?;
+            let status = form.status();
+            let answer = Answer {
+                refusal: form.notice,
+                ..Answer::default()
+            };
+            let shown = whole(&app, session, user, answer).await?;
+            Ok((status, shown).into_response())
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Passwords {
+    current_password: SecretString,
+    new_password: SecretString,
+}
+
+/// `POST /account/password`
+pub async fn change_password(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    caller: Caller,
+    Posted(typed): Posted<Passwords>,
+) -> Result<Response, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    let (current, new) = (typed.current_password, typed.new_password);
+    match accounts::change_password(&app, &user, session, current, new, &caller).await {
+        Ok(()) => Ok(Notice::PasswordChanged.at("/account")),
+        Err(error) => {
+            let password = Form::default().refused(error)?;
+            let status = password.status();
+            let answer = Answer {
+                password,
+                ..Answer::default()
+            };
+            let shown = whole(&app, session, user, answer).await?;
+            Ok((status, shown).into_response())
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Of {
+    id: SessionId,
+}
+
+/// `POST /account/sessions/{id}/end`
+pub async fn end_session(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    Path(Of { id }): Path<Of>,
+) -> Result<Response, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    match accounts::end_session(&app.db, &user, id).await {
+        // Gone already is as good.
+        Ok(()) | Err(Error::NotFound(_)) => Ok(Notice::SessionEnded.at("/account")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `POST /account/sessions/end`
+pub async fn end_all(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    accounts::end_all(&app.db, &user, &caller).await?;
+    Ok((no_cookies(&app.config), Redirect::to("/login")).into_response())
+}

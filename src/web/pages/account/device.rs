@@ -1,0 +1,68 @@
+//! What a session was begun with, in words, from what the program says of itself.
+
+/// `Chrome on Windows`. The more special name comes first, for each browser also names those before it.
+pub fn words(agent: &str) -> String {
+    let first = |names: &[(&str, &'static str)]| {
+        names
+            .iter()
+            .find(|(mark, _)| agent.contains(mark))
+            .map(|(_, name)| *name)
+    };
+    let browser = first(&[
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser", "Samsung Internet"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS", "Firefox"),
+        ("CriOS", "Chrome"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ]);
+    let system = first(&[
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("Windows", "Windows"),
+        ("CrOS", "ChromeOS"),
+        ("Macintosh", "Mac"),
+        ("Linux", "Linux"),
+    ]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(one), None) | (None, Some(one)) => one.into(),
+        (None, None) if agent.is_empty() => "Unknown program".into(),
+        (None, None) => agent.chars().take(40).collect(),
+    }
+}
+
+pub fn is_handheld(agent: &str) -> bool {
+    ["iPhone", "iPad", "Android"]
+        .iter()
+        .any(|mark| agent.contains(mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_told_by_what_it_says_of_itself() {
+        let of = |agent: &str| (words(agent), is_handheld(agent));
+        assert_eq!(
+            of(
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0"
+            ),
+            ("Edge on Windows".into(), false)
+        );
+        assert_eq!(
+            of(
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1"
+            ),
+            ("Safari on iPhone".into(), true)
+        );
+        assert_eq!(of("curl/8.9.1"), ("curl".into(), false));
+        assert_eq!(of("reqwest/0.13"), ("reqwest/0.13".into(), false));
+        assert_eq!(of(""), ("Unknown program".into(), false));
+    }
+}

@@ -1,0 +1,171 @@
+//! The second factor: scan, confirm, keep the recovery codes; or switch it off.
+
+use askama::Template;
+use axum::extract::{Form as Posted, State};
+use axum::response::{IntoResponse, Response};
+use qrcode::{Color, EcLevel, QrCode};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{Answer, whole};
+use crate::app::App;
+use crate::domain::accounts::two_factor::{self, Enrolment};
+use crate::domain::accounts::{self, Caller};
+use crate::error::{Error, Result};
+use crate::web::assets;
+use crate::web::auth::Claimed;
+use crate::web::pages::{Form, Notice, page};
+use crate::web::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "account/two_factor.html")]
+struct Page {
+    enrolment: Enrolment,
+    qr: Qr,
+    form: Form,
+    notice: Option<Notice>,
+}
+
+impl Page {
+    /// In groups of four, as it is typed from one screen to another.
+    fn secret(&self) -> String {
+        let letters: Vec<char> = self.enrolment.secret.chars().collect();
+        let groups: Vec<String> = letters
+            .chunks(4)
+            .map(|four| four.iter().collect())
+            .collect();
+        groups.join(" ")
+    }
+}
+
+#[derive(Template)]
+#[template(path = "account/recovery_codes.html")]
+struct Codes {
+    codes: Vec<String>,
+    notice: Option<Notice>,
+}
+
+impl Codes {
+    /// For a link that saves them as a file.
+    fn file(&self) -> String {
+        let text = format!(
+            "Recovery codes for MessageHub. Each is good once.\n\n{}\n",
+            self.codes.join("\n")
+        );
+        let text = percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC);
+        format!("data:text/plain;charset=utf-8,{text}")
+    }
+}
+
+/// A square of dark and light, drawn as one path.
+struct Qr {
+    size: usize,
+    path: String,
+}
+
+impl Qr {
+    fn of(text: &str) -> Result<Self> {
+        let code = QrCode::with_error_correction_level(text, EcLevel::M)
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        let size = code.width();
+        let dark = |(i, color): (usize, &Color)| {
+            (*color == Color::Dark).then(|| format!("M{} {}h1v1h-1z", i % size, i / size))
+        };
+        let path = code
+            .to_colors()
+            .iter()
+            .enumerate()
+            .filter_map(dark)
+            .collect();
+        Ok(Self { size, path })
+    }
+}
+
+/// `POST /account/two-factor`: a new secret to scan.
+pub async fn begin(State(app): State<App>, Claimed(session): Claimed) -> Result<Response, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    match two_factor::begin(&app, &user).await {
+        Ok(enrolment) => Ok(page(&shown(enrolment, Form::default())?)?.into_response()),
+        Err(error) => {
+            let form = Form::default().refused(error)?.gather(&[]);
+            let status = form.status();
+            let answer = Answer {
+                refusal: form.notice,
+                ..Answer::default()
+            };
+            let shown = whole(&app, session, user, answer).await?;
+            Ok((status, shown).into_response())
+        }
+    }
+}
+
+fn shown(enrolment: Enrolment, form: Form) -> Result<Page> {
+    Ok(Page {
+        qr: Qr::of(&enrolment.otpauth_url)?,
+        enrolment,
+        form,
+        notice: None,
+    })
+}
+
+#[derive(Deserialize)]
+pub struct First {
+    code: String,
+    /// What is on the screen, to be shown again after a mistyped code.
+    secret: String,
+    otpauth_url: String,
+}
+
+/// `POST /account/two-factor/confirm`
+pub async fn confirm(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    caller: Caller,
+    Posted(typed): Posted<First>,
+) -> Result<Response, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    match two_factor::confirm(&app, &user, &typed.code, &caller).await {
+        Ok(codes) => Ok(page(&Codes {
+            codes,
+            notice: None,
+        })?
+        .into_response()),
+        Err(error) => {
+            let form = Form::default().refused(error)?;
+            let status = form.status();
+            let enrolment = Enrolment {
+                secret: typed.secret,
+                otpauth_url: typed.otpauth_url,
+            };
+            Ok((status, page(&shown(enrolment, form)?)?).into_response())
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Password {
+    password: SecretString,
+}
+
+/// `POST /account/two-factor/off`
+pub async fn disable(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    caller: Caller,
+    Posted(Password { password }): Posted<Password>,
+) -> Result<Response, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    match two_factor::disable(&app, &user, password, &caller).await {
+        Ok(()) => Ok(Notice::TwoFactorOff.at("/account")),
+        Err(error) => {
+            let off = Form::default().refused(error)?;
+            let status = off.status();
+            let answer = Answer {
+                off,
+                ..Answer::default()
+            };
+            let shown = whole(&app, session, user, answer).await?;
+            Ok((status, shown).into_response())
+        }
+    }
+}

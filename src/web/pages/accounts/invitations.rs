@@ -1,0 +1,137 @@
+//! Where an invitation's link leads. The page is the same whether or not the address has an account.
+
+use askama::Template;
+use axum::extract::{Form as Posted, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::domain::accounts::{self, Caller};
+use crate::domain::invitations::{self, Accept, Offer};
+use crate::error::Error;
+use crate::web::auth::{Claimed, cookies};
+use crate::web::pages::{Form, page};
+use crate::web::problem::Problem;
+use crate::web::{assets, pages};
+
+#[derive(Template)]
+#[template(path = "accounts/invitation.html")]
+struct Page {
+    token: String,
+    offer: Offer,
+    form: Form,
+    /// The address of whoever is signed in in this browser.
+    signed_in: Option<String>,
+    asks_code: bool,
+}
+
+impl Page {
+    fn is_theirs(&self) -> bool {
+        self.signed_in.as_ref() == Some(&self.offer.email)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "accounts/no_invitation.html")]
+struct Gone;
+
+/// `GET /invitations/{token}`
+pub async fn show(
+    State(app): State<App>,
+    claimed: Option<Claimed>,
+    Path(token): Path<String>,
+) -> Result<Response, Problem> {
+    let form = Form::default().with("who", "new");
+    whole(&app, claimed, token, form, false).await
+}
+
+async fn whole(
+    app: &App,
+    claimed: Option<Claimed>,
+    token: String,
+    form: Form,
+    asks_code: bool,
+) -> Result<Response, Problem> {
+    let offer = match invitations::look(app, &token).await {
+        Ok(offer) => offer,
+        Err(Error::NotFound(_)) => {
+            return Ok((StatusCode::NOT_FOUND, page(&Gone)?).into_response());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let signed_in = match claimed {
+        Some(Claimed(session)) => accounts::of_session(&app.db, session).await.ok(),
+        None => None,
+    };
+    Ok(page(&Page {
+        token,
+        offer,
+        form,
+        signed_in: signed_in.map(|user| user.email),
+        asks_code,
+    })?
+    .into_response())
+}
+
+#[derive(Deserialize)]
+pub struct Typed {
+    /// `new` or `known`.
+    #[serde(default)]
+    who: String,
+    #[serde(default)]
+    name: String,
+    password: Option<SecretString>,
+    #[serde(default)]
+    code: String,
+}
+
+/// `POST /invitations/{token}`
+pub async fn accept(
+    State(app): State<App>,
+    claimed: Option<Claimed>,
+    caller: Caller,
+    Path(token): Path<String>,
+    Posted(typed): Posted<Typed>,
+) -> Result<Response, Problem> {
+    let is_new = typed.who == "new";
+    let form = Form::default()
+        .with("who", &typed.who)
+        .with("name", &typed.name);
+    if is_new && typed.name.trim().is_empty() {
+        let form = form.refused(Error::field("name", "1 to 120 characters"))?;
+        let status = form.status();
+        let shown = whole(&app, claimed, token, form, false).await?;
+        return Ok((status, shown).into_response());
+    }
+    let wanted = Accept {
+        name: Some(typed.name).filter(|_| is_new),
+        password: typed
+            .password
+            .filter(|password| !password.expose_secret().is_empty()),
+        code: Some(typed.code).filter(|code| !code.is_empty()),
+    };
+    let session = claimed.map(|Claimed(session)| session);
+    match invitations::accept(&app, &token, session, wanted, &caller).await {
+        Ok(signed_in) => {
+            // The one joined last.
+            let to = signed_in
+                .workspaces
+                .last()
+                .map_or_else(|| "/".into(), |mine| format!("/w/{}/inbox", mine.slug));
+            Ok((cookies(&app.config, &signed_in), Redirect::to(&to)).into_response())
+        }
+        Err(Error::NotFound(_)) => Ok((StatusCode::NOT_FOUND, page(&Gone)?).into_response()),
+        Err(error) => {
+            let asks_code = matches!(error, Error::CodeRequired { .. } | Error::WrongCode);
+            let form = match error {
+                Error::CodeRequired { .. } => form,
+                error => form.refused(error)?.gather(&["name", "password"]),
+            };
+            let status = form.status();
+            let shown = whole(&app, claimed, token, form, asks_code).await?;
+            Ok((status, shown).into_response())
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Where links in mails lead: a new password, a proven address.
+//!
+//! Looking at such a page changes nothing, for mail programs look at links before people do.
+
+use askama::Template;
+use axum::extract::{Form as Posted, Path, State};
+use axum::response::{IntoResponse, Response};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::domain::accounts::{self, Caller};
+use crate::web::assets;
+use crate::web::pages::{Form, Notice, page};
+use crate::web::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "accounts/forgot.html")]
+struct Forgot {
+    form: Form,
+    /// Where the link went, if there is such an account.
+    sent: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "accounts/reset.html")]
+struct Reset {
+    form: Form,
+    token: String,
+}
+
+#[derive(Template)]
+#[template(path = "accounts/verify.html")]
+struct Verify {
+    token: String,
+    notice: Option<String>,
+}
+
+/// `GET /forgot-password`
+pub async fn forgot() -> Result<Response, Problem> {
+    let form = Form::default();
+    Ok(page(&Forgot { form, sent: None })?.into_response())
+}
+
+#[derive(Deserialize)]
+pub struct Whose {
+    email: String,
+}
+
+/// `POST /forgot-password`: says the same whether or not there is such an account.
+pub async fn send_link(
+    State(app): State<App>,
+    caller: Caller,
+    Posted(Whose { email }): Posted<Whose>,
+) -> Result<Response, Problem> {
+    let form = Form::default().with("email", &email);
+    match accounts::forgot(&app, &email, &caller).await {
+        Ok(()) => Ok(page(&Forgot {
+            form,
+            sent: Some(email),
+        })?
+        .into_response()),
+        Err(error) => {
+            let form = form.refused(error)?;
+            Ok((form.status(), page(&Forgot { form, sent: None })?).into_response())
+        }
+    }
+}
+
+/// `GET /reset-password/{token}`
+pub async fn reset(Path(token): Path<String>) -> Result<Response, Problem> {
+    let form = Form::default();
+    Ok(page(&Reset { form, token })?.into_response())
+}
+
+#[derive(Deserialize)]
+pub struct NewPassword {
+    password: SecretString,
+}
+
+/// `POST /reset-password/{token}`
+pub async fn set_password(
+    State(app): State<App>,
+    caller: Caller,
+    Path(token): Path<String>,
+    Posted(NewPassword { password }): Posted<NewPassword>,
+) -> Result<Response, Problem> {
+    match accounts::reset(&app, &token, password, &caller).await {
+        Ok(()) => Ok(Notice::PasswordReset.at("/login")),
+        Err(error) => {
+            let form = Form::default().refused(error)?.gather(&["password"]);
+            Ok((form.status(), page(&Reset { form, token })?).into_response())
+        }
+    }
+}
+
+/// `GET /verify-email/{token}`
+pub async fn verify(Path(token): Path<String>) -> Result<Response, Problem> {
+    let notice = None;
+    Ok(page(&Verify { token, notice })?.into_response())
+}
+
+/// `POST /verify-email/{token}`
+pub async fn verified(
+    State(app): State<App>,
+    Path(token): Path<String>,
+) -> Result<Response, Problem> {
+    match accounts::verify_email(&app, &token).await {
+        Ok(()) => Ok(Notice::EmailVerified.at("/account")),
+        Err(error) => {
+            let form = Form::default().refused(error)?.gather(&[]);
+            let (status, notice) = (form.status(), form.notice);
+            Ok((status, page(&Verify { token, notice })?).into_response())
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! What agents have left to send, and where it went.
+
+use askama::Template;
+use axum::extract::{Form as Posted, Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::{matches, shell};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::credits::{self, Account, Change, Entry, Kind};
+use crate::domain::members::Admin;
+use crate::domain::workspaces;
+use crate::error::Result;
+use crate::ids::UserId;
+use crate::listing::Span;
+use crate::web::pages::table::Sort;
+use crate::web::pages::{Form, Notice, Said, Shell, page};
+use crate::web::problem::Problem;
+use crate::web::{assets, pages};
+
+#[derive(Template)]
+#[template(path = "admin/credits.html")]
+struct Balances {
+    shell: Shell,
+    asked: Asked,
+    sort: Sort,
+    accounts: Vec<Account>,
+    /// Of the whole workspace, however the page is narrowed.
+    sum: Sum,
+    low_credits_at: i32,
+}
+
+struct Sum {
+    agents: usize,
+    left: i64,
+    low: usize,
+}
+
+impl Sum {
+    fn of(accounts: &[Account]) -> Self {
+        let agents = || accounts.iter().filter(|account| !account.unlimited);
+        Self {
+            agents: agents().count(),
+            left: agents().map(|account| account.balance).sum(),
+            low: agents().filter(|account| account.is_low).count(),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "admin/ledger.html")]
+struct Ledger {
+    shell: Shell,
+    account: Account,
+    form: Form,
+    entries: Vec<Entry>,
+    older: Option<String>,
+    is_first: bool,
+}
+
+impl Ledger {
+    /// What an entry is, in words.
+    fn kind(&self, entry: &Entry) -> &'static str {
+        match entry.kind {
+            Kind::Granted if entry.delta < 0 => "Taken away",
+            Kind::Granted if entry.actor_id.is_none() => "Begun with",
+            Kind::Granted => "Topped up",
+            Kind::Spent => "Sent a text",
+            Kind::Returned => "Given back: the text never went out",
+        }
+    }
+}
+
+/// `1,234`
+fn figure(number: &i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::from(if *number < 0 { "−" } else { "" });
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `+100`
+fn signed(number: &i64) -> String {
+    format!("{}{}", if *number > 0 { "+" } else { "" }, figure(number))
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    sort: String,
+    /// `low`: only who is about to run out.
+    #[serde(default)]
+    only: String,
+}
+
+/// `GET /w/{slug}/admin/credits`
+pub async fn list(
+    admin: Admin,
+    State(app): State<App>,
+    Query(asked): Query<Asked>,
+    Query(said): Query<Said>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let path = format!("/w/{}/admin/credits", admin.slug);
+    let sort = Sort::new(
+        &path,
+        &[("q", &asked.q), ("only", &asked.only)],
+        &asked.sort,
+        &["name", "balance"],
+    );
+    let mut accounts = credits::list(&mut tx, &admin).await?;
+    let sum = Sum::of(&accounts);
+    accounts.retain(|account| {
+        let text = format!("{} {}", account.name, account.email);
+        matches(&text, &asked.q) && (asked.only != "low" || account.is_low)
+    });
+    if sort.column() == "balance" {
+        accounts.sort_by_key(|account| (account.unlimited, account.balance));
+    }
+    Ok(page(&Balances {
+        shell: shell(&mut tx, &admin, "credits", said.done).await?,
+        low_credits_at: workspaces::current(&mut tx).await?.low_credits_at,
+        accounts: sort.direct(accounts),
+        sort,
+        asked,
+        sum,
+    })?
+    .into_response())
+}
+
+#[derive(Deserialize)]
+pub struct Of {
+    user_id: UserId,
+}
+
+/// `GET /w/{slug}/admin/credits/{user_id}`
+pub async fn show(
+    admin: Admin,
+    State(app): State<App>,
+    Path(Of { user_id }): Path<Of>,
+    Query(span): Query<Span>,
+    Query(said): Query<Said>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let form = Form::default().with("how", "add");
+    whole(&mut tx, &admin, user_id, span, form, said.done).await
+}
+
+async fn whole(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    user: UserId,
+    span: Span,
+    form: Form,
+    notice: Option<Notice>,
+) -> Result<Response, Problem> {
+    let found = credits::ledger(tx, admin, user, &span).await?;
+    let older = |cursor| format!("/w/{}/admin/credits/{user}?cursor={cursor}", admin.slug);
+    Ok(page(&Ledger {
+        account: credits::of(tx, admin, user).await?,
+        shell: shell(tx, admin, "credits", notice).await?,
+        form,
+        entries: found.data,
+        older: found.next_cursor.map(older),
+        is_first: span.cursor.is_none(),
+    })?
+    .into_response())
+}
+
+#[derive(Deserialize)]
+pub struct Typed {
+    /// `add`, `take` or `set`.
+    how: String,
+    amount: String,
+    #[serde(default)]
+    reason: String,
+    /// `list`: back to everybody's balances.
+    #[serde(default)]
+    back: String,
+}
+
+/// `POST /w/{slug}/admin/credits/{user_id}`
+pub async fn change(
+    admin: Admin,
+    State(app): State<App>,
+    Path(Of { user_id }): Path<Of>,
+    Posted(typed): Posted<Typed>,
+) -> Result<Response, Problem> {
+    let form = Form::default()
+        .with("how", &typed.how)
+        .with("amount", &typed.amount)
+        .with("reason", &typed.reason);
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    match give(&mut tx, &admin, user_id, &typed).await {
+        Ok(()) => {
+            tx.commit().await?;
+            let list = format!("/w/{}/admin/credits", admin.slug);
+            Ok(Notice::CreditsChanged.at(&match typed.back.as_str() {
+                "list" => list,
+                _ => format!("{list}/{user_id}"),
+            }))
+        }
+        Err(error) => {
+            let form = form.refused(error)?.gather(&["amount", "reason"]);
+            drop(tx);
+            let mut tx = app.db.workspace(admin.seat()).await?;
+            let status = form.status();
+            let shown = whole(&mut tx, &admin, user_id, Span::default(), form, None).await?;
+            Ok((status, shown).into_response())
+        }
+    }
+}
+
+async fn give(tx: &mut WorkspaceTx, admin: &Admin, user: UserId, typed: &Typed) -> Result<()> {
+    use crate::error::Error;
+    let amount: i64 = typed
+        .amount
+        .replace([',', ' '], "")
+        .parse()
+        .ok()
+        .filter(|amount| *amount >= 0)
+        .ok_or_else(|| Error::field("amount", "a whole number, such as 100"))?;
+    let (delta, balance) = match typed.how.as_str() {
+        "set" => (None, Some(amount)),
+        "take" => (Some(-amount), None),
+        _ => (Some(amount), None),
+    };
+    let change = Change {
+        delta,
+        balance,
+        reason: typed.reason.clone(),
+    };
+    match credits::change(tx, admin, user, change).await {
+        // The page has one field for both.
+        Err(Error::Invalid(mut fields)) => {
+            for field in &mut fields {
+                if field.field != "reason" {
+                    field.field = "amount";
+                }
+            }
+            Err(Error::Invalid(fields))
+        }
+        changed => changed.map(drop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_grouped_as_people_read_them() {
+        assert_eq!(figure(&1_234_567), "1,234,567");
+        assert_eq!(figure(&-100), "−100");
+        assert_eq!((signed(&100), signed(&-1)), ("+100".into(), "−1".into()));
+    }
+}

@@ -1,0 +1,321 @@
+//! Who works here: invite, change the role, remove.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use axum::extract::{Form as Posted, Path, Query, RawForm, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::{matches, shell};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::invitations::{self, Invitation, Invite};
+use crate::domain::members::{self, Admin, Colleague, Role};
+use crate::domain::numbers::{self, Number};
+use crate::domain::{settings, workspaces};
+use crate::error::{Error, Result};
+use crate::ids::{InvitationId, NumberId, UserId};
+use crate::web::pages::table::Sort;
+use crate::web::pages::{
+    Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams,
+};
+use crate::web::problem::Problem;
+use crate::web::{assets, pages};
+
+#[derive(Template)]
+#[template(path = "admin/members.html")]
+struct Page {
+    shell: Shell,
+    inviting: Partial,
+    people: Vec<Person>,
+    q: String,
+    sort: Sort,
+    me: UserId,
+    /// Why something was not done.
+    refusal: Option<String>,
+}
+
+struct Person {
+    colleague: Colleague,
+    /// How many numbers they see; `None`: all.
+    numbers: Option<usize>,
+    default_number: Option<String>,
+}
+
+impl Person {
+    fn is_admin(&self) -> bool {
+        self.colleague.role == Role::Admin
+    }
+}
+
+/// The form, and those who have not come yet.
+#[derive(Template)]
+#[template(path = "admin/_inviting.html")]
+struct Inviting {
+    slug: String,
+    form: Form,
+    numbers: Vec<Number>,
+    chosen: Vec<String>,
+    starting_credits: i32,
+    pending: Vec<Invitation>,
+    /// What each of them gets on arrival.
+    waiting: Vec<(InvitationId, NumberId)>,
+    /// Just now: its link is shown this once.
+    fresh: Option<Invitation>,
+}
+
+impl Inviting {
+    fn is_chosen(&self, number: &Number) -> bool {
+        self.chosen.contains(&number.id.to_string())
+    }
+
+    fn numbers_for<'a>(&'a self, invitation: &Invitation) -> impl Iterator<Item = &'a NumberId> {
+        let id = invitation.id;
+        self.waiting
+            .iter()
+            .filter(move |(of, _)| *of == id)
+            .map(|(_, number)| number)
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    sort: String,
+}
+
+/// `GET /w/{slug}/admin/members`
+pub async fn list(
+    admin: Admin,
+    State(app): State<App>,
+    Query(asked): Query<Asked>,
+    Query(said): Query<Said>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let inviting = inviting(&mut tx, &admin).await?;
+    whole(&mut tx, &admin, asked, inviting, said.done, None).await
+}
+
+async fn whole(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    asked: Asked,
+    inviting: Inviting,
+    notice: Option<Notice>,
+    refusal: Option<String>,
+) -> Result<Response, Problem> {
+    let path = format!("/w/{}/admin/members", admin.slug);
+    let sort = Sort::new(
+        &path,
+        &[("q", &asked.q)],
+        &asked.sort,
+        &["name", "role", "numbers", "joined"],
+    );
+    let mut people = people(tx, admin).await?;
+    people.retain(|person| {
+        let Colleague { name, email, .. } = &person.colleague;
+        matches(&format!("{name} {email}"), &asked.q)
+    });
+    match sort.column() {
+        "role" => people.sort_by_key(|person| person.colleague.role.word()),
+        "numbers" => people.sort_by_key(|person| person.numbers.unwrap_or(usize::MAX)),
+        "joined" => people.sort_by_key(|person| person.colleague.created_at),
+        _ => {} // as they come
+    }
+    Ok(page(&Page {
+        shell: shell(tx, admin, "members", notice).await?,
+        inviting: partial(&inviting)?,
+        people: sort.direct(people),
+        q: asked.q,
+        sort,
+        me: admin.user(),
+        refusal,
+    })?
+    .into_response())
+}
+
+async fn people(tx: &mut WorkspaceTx, admin: &Admin) -> Result<Vec<Person>> {
+    let titles: HashMap<_, _> = numbers::list(tx)
+        .await?
+        .into_iter()
+        .map(|number| (number.id, number.title()))
+        .collect();
+    let defaults: HashMap<_, _> = settings::default_numbers(tx, admin)
+        .await?
+        .into_iter()
+        .collect();
+    let mut seen: HashMap<UserId, usize> = HashMap::new();
+    for (_, user) in numbers::assignments(tx, admin).await? {
+        *seen.entry(user).or_default() += 1;
+    }
+    let person = |colleague: Colleague| Person {
+        numbers: (colleague.role == Role::Agent)
+            .then(|| seen.get(&colleague.user_id).copied().unwrap_or_default()),
+        default_number: defaults
+            .get(&colleague.user_id)
+            .and_then(|number| titles.get(number).cloned()),
+        colleague,
+    };
+    Ok(members::list(tx).await?.into_iter().map(person).collect())
+}
+
+async fn inviting(tx: &mut WorkspaceTx, admin: &Admin) -> Result<Inviting> {
+    Ok(Inviting {
+        slug: admin.slug.clone(),
+        form: Form::default().with("role", Role::Agent.word()),
+        numbers: numbers::list(tx).await?,
+        chosen: Vec::new(),
+        starting_credits: workspaces::current(tx).await?.starting_credits,
+        pending: invitations::list(tx, admin).await?,
+        waiting: invitations::numbers(tx, admin).await?,
+        fresh: None,
+    })
+}
+
+/// `POST /w/{slug}/admin/members`: invites. Whoever is invited already gets a new link.
+pub async fn invite(
+    admin: Admin,
+    State(app): State<App>,
+    headers: HeaderMap,
+    RawForm(body): RawForm,
+) -> Result<Response, Problem> {
+    let (mut email, mut role, mut chosen) = (String::new(), Role::Agent, Vec::new());
+    for (key, value) in form_urlencoded::parse(&body) {
+        match &*key {
+            "email" => email = value.into_owned(),
+            "role" => role = value.parse().unwrap_or(Role::Agent),
+            "number_id" => chosen.push(value.into_owned()),
+            _ => {}
+        }
+    }
+    let form = Form::default()
+        .with("email", &email)
+        .with("role", role.word());
+    let wanted = Invite {
+        email,
+        role,
+        number_ids: chosen.iter().filter_map(|id| id.parse().ok()).collect(),
+    };
+    let answer = invitations::invite(&app, &admin, wanted).await;
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let shown = inviting(&mut tx, &admin).await?;
+    let (status, shown) = match answer {
+        Ok(invitation) => (
+            StatusCode::OK,
+            Inviting {
+                fresh: Some(invitation),
+                ..shown
+            },
+        ),
+        Err(error) => {
+            let form = form.refused(error)?.gather(&["email"]);
+            (
+                form.status(),
+                Inviting {
+                    form,
+                    chosen,
+                    ..shown
+                },
+            )
+        }
+    };
+    if wants_streams(&headers) {
+        let html = fragments::swap("inviting", &shown)
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        return Ok((status, streams(html)).into_response());
+    }
+    let shown = whole(&mut tx, &admin, Asked::default(), shown, None, None).await?;
+    Ok((status, shown).into_response())
+}
+
+#[derive(Deserialize)]
+pub struct OfInvitation {
+    id: InvitationId,
+}
+
+/// `POST /w/{slug}/admin/invitations/{id}/withdraw`
+pub async fn withdraw(
+    admin: Admin,
+    State(app): State<App>,
+    Path(OfInvitation { id }): Path<OfInvitation>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    invitations::withdraw(&mut tx, &admin, id).await?;
+    tx.commit().await?;
+    Ok(Notice::InvitationWithdrawn.at(&format!("/w/{}/admin/members", admin.slug)))
+}
+
+#[derive(Deserialize)]
+pub struct OfMember {
+    user_id: UserId,
+}
+
+#[derive(Deserialize)]
+pub struct NewRole {
+    role: Role,
+}
+
+/// `POST /w/{slug}/admin/members/{user_id}`
+pub async fn change_role(
+    admin: Admin,
+    State(app): State<App>,
+    Path(OfMember { user_id }): Path<OfMember>,
+    Posted(NewRole { role }): Posted<NewRole>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    match members::change_role(&mut tx, &admin, user_id, role).await {
+        Ok(_) => {
+            tx.commit().await?;
+            // Whoever gave away their own role is no admin any more.
+            let is_still = user_id != admin.user() || role == Role::Admin;
+            let section = if is_still {
+                "admin/members"
+            } else {
+                "settings"
+            };
+            Ok(Notice::RoleChanged.at(&format!("/w/{}/{section}", admin.slug)))
+        }
+        Err(error) => refuse(&app, &admin, error).await,
+    }
+}
+
+/// `POST /w/{slug}/admin/members/{user_id}/remove`
+pub async fn remove(
+    admin: Admin,
+    State(app): State<App>,
+    Path(OfMember { user_id }): Path<OfMember>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    match members::remove(&mut tx, &admin, user_id).await {
+        Ok(()) => {
+            tx.commit().await?;
+            Ok(match user_id == admin.user() {
+                true => Notice::Left.at("/workspaces"),
+                false => Notice::MemberRemoved.at(&format!("/w/{}/admin/members", admin.slug)),
+            })
+        }
+        Err(error) => refuse(&app, &admin, error).await,
+    }
+}
+
+/// The page again, with the reason above it.
+async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
+    let form = Form::default().refused(error)?;
+    let status = form.status();
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let inviting = inviting(&mut tx, admin).await?;
+    let shown = whole(
+        &mut tx,
+        admin,
+        Asked::default(),
+        inviting,
+        None,
+        form.notice,
+    )
+    .await?;
+    Ok((status, shown).into_response())
+}

@@ -1,0 +1,151 @@
+//! The workspace itself: its name, and what holds for everybody in it.
+
+use askama::Template;
+use axum::extract::{Form as Posted, Query, State};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::shell;
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::members::Admin;
+use crate::domain::workspaces::{self, Change, Workspace};
+use crate::error::{Error, Field};
+use crate::web::assets;
+use crate::web::pages::countries::COUNTRIES;
+use crate::web::pages::{Form, Notice, Said, Shell, page};
+use crate::web::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "admin/workspace.html")]
+struct Page {
+    shell: Shell,
+    form: Form,
+    /// Of the form that deletes it.
+    farewell: Form,
+    has_two_factor: bool,
+}
+
+/// `GET /w/{slug}/admin/workspace`
+pub async fn show(
+    admin: Admin,
+    State(app): State<App>,
+    Query(said): Query<Said>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let form = filled(workspaces::current(&mut tx).await?);
+    whole(&mut tx, &admin, form, Form::default(), said.done).await
+}
+
+fn filled(workspace: Workspace) -> Form {
+    Form::default()
+        .with("name", workspace.name)
+        .with("default_region", workspace.default_region)
+        .with("starting_credits", workspace.starting_credits.to_string())
+        .with("low_credits_at", workspace.low_credits_at.to_string())
+        .with("require_two_factor", on(workspace.require_two_factor))
+}
+
+/// What a ticked box sends.
+fn on(ticked: bool) -> &'static str {
+    if ticked { "on" } else { "" }
+}
+
+async fn whole(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    form: Form,
+    farewell: Form,
+    notice: Option<Notice>,
+) -> Result<Response, Problem> {
+    Ok(page(&Page {
+        shell: shell(tx, admin, "workspace", notice).await?,
+        form,
+        farewell,
+        has_two_factor: admin.has_two_factor,
+    })?
+    .into_response())
+}
+
+#[derive(Deserialize)]
+pub struct Typed {
+    name: String,
+    default_region: String,
+    starting_credits: String,
+    low_credits_at: String,
+    #[serde(default)]
+    require_two_factor: String,
+}
+
+/// `POST /w/{slug}/admin/workspace`
+pub async fn update(
+    admin: Admin,
+    State(app): State<App>,
+    Posted(typed): Posted<Typed>,
+) -> Result<Response, Problem> {
+    let form = Form::default()
+        .with("name", &typed.name)
+        .with("default_region", &typed.default_region)
+        .with("starting_credits", &typed.starting_credits)
+        .with("low_credits_at", &typed.low_credits_at)
+        .with("require_two_factor", &typed.require_two_factor);
+    // What is no number is out of range.
+    let amount = |text: &str| Some(text.trim().parse().unwrap_or(-1));
+    let change = Change {
+        starting_credits: amount(&typed.starting_credits),
+        low_credits_at: amount(&typed.low_credits_at),
+        require_two_factor: Some(typed.require_two_factor == "on"),
+        name: Some(typed.name),
+        default_region: Some(typed.default_region),
+    };
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    match workspaces::update(&mut tx, &admin, change).await {
+        Ok(_) => {
+            tx.commit().await?;
+            Ok(Notice::Saved.at(&format!("/w/{}/admin/workspace", admin.slug)))
+        }
+        Err(error) => {
+            let known = [
+                "name",
+                "starting_credits",
+                "low_credits_at",
+                "require_two_factor",
+            ];
+            let form = form.refused(error)?.gather(&known);
+            let status = form.status();
+            let shown = whole(&mut tx, &admin, form, Form::default(), None).await?;
+            Ok((status, shown).into_response())
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Farewell {
+    typed_name: String,
+}
+
+/// `POST /w/{slug}/admin/workspace/delete`
+pub async fn delete(
+    admin: Admin,
+    State(app): State<App>,
+    Posted(Farewell { typed_name }): Posted<Farewell>,
+) -> Result<Response, Problem> {
+    match workspaces::delete(&app.db, &admin, &typed_name).await {
+        Ok(()) => Ok(Notice::WorkspaceDeleted.at("/workspaces")),
+        Err(Error::Invalid(fields)) => {
+            let told = fields.into_iter().map(|field| Field {
+                field: "typed_name",
+                ..field
+            });
+            let farewell = Form::default()
+                .with("typed_name", typed_name)
+                .refused(Error::Invalid(told.collect()))?;
+            let mut tx = app.db.workspace(admin.seat()).await?;
+            let form = filled(workspaces::current(&mut tx).await?);
+            let status = farewell.status();
+            let shown = whole(&mut tx, &admin, form, farewell, None).await?;
+            Ok((status, shown).into_response())
+        }
+        Err(error) => Err(error.into()),
+    }
+}

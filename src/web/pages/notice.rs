@@ -1,0 +1,111 @@
+//! What was just done, said on the page that follows. The address carries a word; the sentence comes from here.
+
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::{Deserialize, Deserializer};
+
+/// What can have been done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    Saved,
+    Invited,
+    InvitationWithdrawn,
+    RoleChanged,
+    MemberRemoved,
+    Left,
+    CreditsChanged,
+    AccessChanged,
+    WorkspaceDeleted,
+    PasswordChanged,
+    PasswordReset,
+    TwoFactorOff,
+    SessionEnded,
+    MailSent,
+    EmailVerified,
+}
+
+impl Notice {
+    const ALL: [Self; 15] = [
+        Self::Saved,
+        Self::Invited,
+        Self::InvitationWithdrawn,
+        Self::RoleChanged,
+        Self::MemberRemoved,
+        Self::Left,
+        Self::CreditsChanged,
+        Self::AccessChanged,
+        Self::WorkspaceDeleted,
+        Self::PasswordChanged,
+        Self::PasswordReset,
+        Self::TwoFactorOff,
+        Self::SessionEnded,
+        Self::MailSent,
+        Self::EmailVerified,
+    ];
+
+    fn told(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Saved => ("saved", "Saved"),
+            Self::Invited => ("invited", "Invited. The link also went out by mail"),
+            Self::InvitationWithdrawn => {
+                ("withdrawn", "The invitation is withdrawn: its link is dead")
+            }
+            Self::RoleChanged => ("role", "The role is changed, and holds at once"),
+            Self::MemberRemoved => (
+                "removed",
+                "Removed. They see nothing of this workspace any more",
+            ),
+            Self::Left => ("left", "You have left the workspace"),
+            Self::CreditsChanged => ("credits", "The credits are changed"),
+            Self::AccessChanged => ("access", "Saved, and in force at once"),
+            Self::WorkspaceDeleted => ("deleted", "The workspace is gone, with everything in it"),
+            Self::PasswordChanged => (
+                "password",
+                "Your password is changed. Other sessions are signed out",
+            ),
+            Self::PasswordReset => ("reset", "Your new password is set. Sign in with it"),
+            Self::TwoFactorOff => ("two_factor_off", "Two-factor sign-in is off"),
+            Self::SessionEnded => ("session_ended", "Signed out there"),
+            Self::MailSent => ("mail", "The link is on its way to your inbox"),
+            Self::EmailVerified => ("verified", "Your address is verified"),
+        }
+    }
+
+    pub fn sentence(self) -> &'static str {
+        self.told().1
+    }
+
+    /// On to `path`, where it is said.
+    pub fn at(self, path: &str) -> Response {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        Redirect::to(&format!("{path}{joint}done={}", self.told().0)).into_response()
+    }
+}
+
+/// `?done=…`. A word that is none of ours says nothing.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Said {
+    #[serde(default, deserialize_with = "known")]
+    pub done: Option<Notice>,
+}
+
+fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Notice>, D::Error> {
+    let word = String::deserialize(from)?;
+    Ok(Notice::ALL
+        .into_iter()
+        .find(|notice| notice.told().0 == word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_cannot_put_words_into_our_mouth() {
+        let said = |query| serde_json::from_value::<Said>(serde_json::json!({"done": query}));
+        for notice in Notice::ALL {
+            let found = said(notice.told().0).expect("any word is read").done;
+            assert_eq!(found, Some(notice));
+        }
+        assert_eq!(said("<b>send money").expect("any word is read").done, None);
+    }
+}

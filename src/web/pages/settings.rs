@@ -1,0 +1,133 @@
+//! How I like it in this workspace.
+
+use askama::Template;
+use axum::extract::{Form as Posted, Query, State};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::{Form, Notice, Said, Shell, page};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::conversations;
+use crate::domain::members::{self, Member};
+use crate::domain::numbers::{self, Number};
+use crate::domain::settings::{self, Change, ChangeNotifications, Settings};
+use crate::web::assets;
+use crate::web::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "settings.html")]
+struct Page {
+    shell: Shell,
+    form: Form,
+    numbers: Vec<Number>,
+}
+
+/// `GET /w/{slug}/settings`
+pub async fn show(
+    member: Member,
+    State(app): State<App>,
+    Query(said): Query<Said>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let form = filled(settings::of(&mut tx, &member).await?);
+    whole(&mut tx, &member, form, said.done).await
+}
+
+fn filled(settings: Settings) -> Form {
+    let on = |ticked| if ticked { "on" } else { "" };
+    let number = settings.default_number_id.map(|id| id.to_string());
+    Form::default()
+        .with("default_number_id", number.unwrap_or_default())
+        .with("signature", settings.signature)
+        .with("desktop", on(settings.notifications.desktop))
+        .with("sound", on(settings.notifications.sound))
+        .with("mail", on(settings.notifications.mail_when_credits_low))
+}
+
+async fn whole(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    form: Form,
+    notice: Option<Notice>,
+) -> Result<Response, Problem> {
+    let counts = conversations::counts(tx).await?;
+    Ok(page(&Page {
+        shell: Shell::new(member, &counts, "settings").saying(notice),
+        numbers: numbers::list(tx).await?,
+        form,
+    })?
+    .into_response())
+}
+
+#[derive(Deserialize)]
+pub struct Typed {
+    #[serde(default)]
+    default_number_id: String,
+    signature: String,
+    #[serde(default)]
+    desktop: String,
+    #[serde(default)]
+    sound: String,
+    #[serde(default)]
+    mail: String,
+}
+
+/// `POST /w/{slug}/settings`
+pub async fn update(
+    member: Member,
+    State(app): State<App>,
+    Posted(typed): Posted<Typed>,
+) -> Result<Response, Problem> {
+    // A browser ends each line with two characters; the phone needs one.
+    let signature = typed.signature.replace("\r\n", "\n");
+    let form = Form::default()
+        .with("default_number_id", &typed.default_number_id)
+        .with("signature", &signature)
+        .with("desktop", &typed.desktop)
+        .with("sound", &typed.sound)
+        .with("mail", &typed.mail);
+    let change = Change {
+        default_number_id: Some(typed.default_number_id.parse().ok()),
+        signature: Some(signature),
+        notifications: Some(ChangeNotifications {
+            desktop: Some(typed.desktop == "on"),
+            sound: Some(typed.sound == "on"),
+            mail_when_credits_low: Some(typed.mail == "on"),
+        }),
+    };
+    let mut tx = app.db.workspace(member.seat()).await?;
+    match settings::update(&mut tx, &member, change).await {
+        Ok(_) => {
+            tx.commit().await?;
+            Ok(Notice::Saved.at(&format!("/w/{}/settings", member.slug)))
+        }
+        Err(error) => {
+            let form = form.refused(error)?.gather(&["signature"]);
+            let status = form.status();
+            let shown = whole(&mut tx, &member, form, None).await?;
+            Ok((status, shown).into_response())
+        }
+    }
+}
+
+/// `POST /w/{slug}/leave`
+pub async fn leave(member: Member, State(app): State<App>) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    match members::leave(&mut tx, &member).await {
+        Ok(()) => {
+            tx.commit().await?;
+            Ok(Notice::Left.at("/workspaces"))
+        }
+        Err(error) => {
+            let refused = Form::default().refused(error)?;
+            drop(tx);
+            let mut tx = app.db.workspace(member.seat()).await?;
+            let status = refused.status();
+            let mut form = filled(settings::of(&mut tx, &member).await?);
+            form.notice = refused.notice;
+            let shown = whole(&mut tx, &member, form, None).await?;
+            Ok((status, shown).into_response())
+        }
+    }
+}

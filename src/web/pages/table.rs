@@ -1,0 +1,131 @@
+//! Tables whose columns sort by a link.
+
+use askama::Template;
+use askama::filters::HtmlSafeOutput;
+
+use crate::web::assets;
+
+/// By which column a table is sorted: `name`, or `-name` for the other way round.
+pub struct Sort {
+    path: String,
+    query: Vec<(&'static str, String)>,
+    column: &'static str,
+    descending: bool,
+}
+
+impl Sort {
+    /// `asked` is what the address says; a column that is none of `columns` is the first of them.
+    pub fn new(
+        path: &str,
+        query: &[(&'static str, &str)],
+        asked: &str,
+        columns: &[&'static str],
+    ) -> Self {
+        let name = asked.trim_start_matches('-');
+        let known = columns.iter().find(|column| **column == name);
+        Self {
+            path: path.into(),
+            query: query
+                .iter()
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(key, value)| (*key, (*value).to_owned()))
+                .collect(),
+            column: known.unwrap_or(&columns[0]),
+            descending: known.is_some() && asked.starts_with('-'),
+        }
+    }
+
+    pub fn column(&self) -> &'static str {
+        self.column
+    }
+
+    /// Lays `rows`, sorted upwards, the way that was asked for.
+    pub fn direct<T>(&self, mut rows: Vec<T>) -> Vec<T> {
+        if self.descending {
+            rows.reverse();
+        }
+        rows
+    }
+
+    /// What a form that keeps the order carries along.
+    pub fn word(&self) -> String {
+        format!("{}{}", if self.descending { "-" } else { "" }, self.column)
+    }
+
+    pub fn heading<'a>(&self, column: &str, label: &'a str) -> HtmlSafeOutput<Heading<'a>> {
+        self.cell(column, label, false)
+    }
+
+    /// Over numbers, which stand at the right.
+    pub fn figures<'a>(&self, column: &str, label: &'a str) -> HtmlSafeOutput<Heading<'a>> {
+        self.cell(column, label, true)
+    }
+
+    fn cell<'a>(&self, column: &str, label: &'a str, figures: bool) -> HtmlSafeOutput<Heading<'a>> {
+        let is_current = column == self.column;
+        let turned = if is_current && !self.descending {
+            "-"
+        } else {
+            ""
+        };
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&self.query)
+            .append_pair("sort", &format!("{turned}{column}"))
+            .finish();
+        HtmlSafeOutput(Heading {
+            label,
+            figures,
+            href: format!("{}?{query}", self.path),
+            state: match (is_current, self.descending) {
+                (false, _) => None,
+                (true, false) => Some("ascending"),
+                (true, true) => Some("descending"),
+            },
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "_heading.html")]
+pub struct Heading<'a> {
+    label: &'a str,
+    figures: bool,
+    href: String,
+    state: Option<&'static str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: [&str; 2] = ["name", "balance"];
+
+    #[test]
+    fn a_heading_sorts_and_turns_the_order_around_the_second_time() {
+        let sort = Sort::new(
+            "/credits",
+            &[("q", "a & b"), ("role", "")],
+            "balance",
+            &COLUMNS,
+        );
+        let html = sort.figures("balance", "Balance").to_string();
+        assert!(
+            html.contains(r#"aria-sort="ascending""#)
+                && html.contains("/credits?q=a+%26+b&#38;sort=-balance"),
+            "{html}"
+        );
+        assert!(
+            !sort
+                .heading("name", "Name")
+                .to_string()
+                .contains("aria-sort")
+        );
+        assert_eq!(sort.direct(vec![1, 2]), [1, 2]);
+    }
+
+    #[test]
+    fn an_order_that_there_is_not_is_the_first() {
+        let sort = Sort::new("/credits", &[], "-password", &COLUMNS);
+        assert_eq!((sort.column(), sort.word().as_str()), ("name", "name"));
+    }
+}

@@ -1,0 +1,105 @@
+//! My workspaces: go to one, begin another.
+
+use askama::Template;
+use axum::extract::{Form as Posted, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::{Form, Notice, Said, page};
+use crate::app::App;
+use crate::domain::accounts::{self, Caller, User};
+use crate::domain::members::Role;
+use crate::domain::workspaces::{self, Mine};
+use crate::web::auth::Claimed;
+use crate::web::problem::Problem;
+use crate::web::{assets, pages};
+
+#[derive(Template)]
+#[template(path = "workspaces/list.html")]
+struct Page {
+    name: String,
+    workspaces: Vec<Mine>,
+    form: Form,
+    notice: Option<Notice>,
+}
+
+/// What the account menu fetches when it is opened.
+#[derive(Template)]
+#[template(path = "workspaces/_menu.html")]
+struct Menu {
+    workspaces: Vec<Mine>,
+    at: String,
+}
+
+/// `GET /workspaces`
+pub async fn list(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    Query(said): Query<Said>,
+) -> Result<Response, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    show(&app, user, Form::default(), said.done).await
+}
+
+pub async fn show(
+    app: &App,
+    user: User,
+    form: Form,
+    notice: Option<Notice>,
+) -> Result<Response, Problem> {
+    Ok(page(&Page {
+        workspaces: workspaces::of_user(&app.db, user.id).await?,
+        name: user.name,
+        form,
+        notice,
+    })?
+    .into_response())
+}
+
+#[derive(Deserialize)]
+pub struct At {
+    #[serde(default)]
+    at: String,
+}
+
+/// `GET /workspaces/menu`
+pub async fn menu(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    Query(At { at }): Query<At>,
+) -> Result<Response, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    let workspaces = workspaces::of_user(&app.db, user.id).await?;
+    Ok(page(&Menu { workspaces, at })?.into_response())
+}
+
+#[derive(Deserialize)]
+pub struct Typed {
+    name: String,
+}
+
+/// `POST /workspaces`
+pub async fn create(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    caller: Caller,
+    Posted(typed): Posted<Typed>,
+) -> Result<Response, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    let mut tx = app.db.system().await?;
+    match workspaces::found(&mut tx, &typed.name, user.id, Some(&caller.address())).await {
+        Ok(mine) => {
+            tx.commit().await?;
+            Ok(Redirect::to(&format!("/w/{}/inbox", mine.slug)).into_response())
+        }
+        Err(error) => {
+            let form = Form::default()
+                .with("name", &typed.name)
+                .refused(error)?
+                .gather(&["name"]);
+            let shown = show(&app, user, form, None).await?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
+        }
+    }
+}

@@ -1,0 +1,15 @@
+// What pages beside the inbox do.
+import { application } from "app"
+
+import Copy from "pages/copy"
+import Filter from "pages/filter"
+import Grid from "pages/grid"
+import Handset from "pages/handset"
+import Permission from "pages/permission"
+import Preview from "pages/preview"
+import Reveal from "pages/reveal"
+import Saves from "pages/saves"
+import Toast from "pages/toast"
+
+const controllers = { copy: Copy, filter: Filter, grid: Grid, handset: Handset, permission: Permission, preview: Preview, reveal: Reveal, saves: Saves, toast: Toast }
+for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)

@@ -1,0 +1,654 @@
+//! Who did what, when, from where: one entry for each deed, none for what was refused, and nobody changes or forges one.
+
+use std::collections::HashSet;
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, Person, TOKEN, Workspace};
+use crate::sign_in::{a_day_passes, forgets, resets, switches_on};
+
+/// Everything, the newest first, but that the server used credentials, which it notes when it likes.
+async fn entries(harbor: &Workspace<'_>) -> Vec<Value> {
+    let list = harbor
+        .admin
+        .get(&harbor.path("/audit?limit=200"))
+        .await
+        .is(200);
+    let mut entries = list["data"].as_array().unwrap().clone();
+    entries.retain(|entry| entry["action"] != "credentials_opened");
+    entries
+}
+
+/// What `deed` left, the oldest first.
+async fn left_by<T>(harbor: &Workspace<'_>, deed: impl Future<Output = T>) -> (Vec<Value>, T) {
+    let ids = |entries: &[Value]| -> HashSet<String> {
+        entries
+            .iter()
+            .map(|entry| entry["id"].to_string())
+            .collect()
+    };
+    let before = ids(&entries(harbor).await);
+    let done = deed.await;
+    let mut after = entries(harbor).await;
+    after.retain(|entry| !before.contains(&entry["id"].to_string()));
+    after.reverse();
+    (after, done)
+}
+
+/// The one entry that `deed` leaves: by `actor`, from this machine.
+async fn one<T>(
+    harbor: &Workspace<'_>,
+    action: &str,
+    actor: &Person,
+    deed: impl Future<Output = T>,
+) -> Value {
+    let (left, _) = left_by(harbor, deed).await;
+    let [entry] = left.as_slice() else {
+        panic!("{action}: {left:#?}");
+    };
+    assert_eq!(entry["action"], action, "{entry}");
+    assert_eq!(entry["actor_id"], actor.id, "{entry}");
+    assert_ne!(entry["actor_name"], "", "{entry}");
+    assert_eq!(entry["address"], "127.0.0.1", "{entry}");
+    entry.clone()
+}
+
+async fn none<T>(harbor: &Workspace<'_>, what: &str, deed: impl Future<Output = T>) {
+    let (left, _) = left_by(harbor, deed).await;
+    assert!(left.is_empty(), "{what}: {left:#?}");
+}
+
+fn told(entry: &Value) -> (&Value, &Value, &Value) {
+    (&entry["subject"], &entry["before"], &entry["after"])
+}
+
+async fn invited(harbor: &Workspace<'_>, email: &str) -> (String, String) {
+    let link = harbor.invites(email, "agent").await;
+    let list = harbor.admin.get(&harbor.path("/invitations")).await.is(200);
+    let id = list["data"][0]["id"].as_str().unwrap().to_owned();
+    (link, id)
+}
+
+#[tokio::test]
+async fn what_admins_do_to_people_is_written_down_once() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let (jo, sam) = (&harbor.admin, harbor.agent("Sam").await);
+    let first = entries(&harbor).await.pop().unwrap();
+    let last = entries(&harbor).await;
+    assert_eq!(last[last.len() - 1], first);
+    assert!(
+        last.iter()
+            .any(|entry| entry["action"] == "workspace_created"
+                && entry["actor_id"] == jo.id
+                && entry["subject"] == "Harbor Dental"),
+        "{last:#?}"
+    );
+
+    let entry = one(
+        &harbor,
+        "member_invited",
+        jo,
+        invited(&harbor, "kim@harbor.test"),
+    )
+    .await;
+    assert_eq!(
+        told(&entry),
+        (
+            &json!("kim@harbor.test"),
+            &Value::Null,
+            &json!({"role": "agent"})
+        )
+    );
+    let id = entry["subject_id"].as_str().unwrap();
+    let entry = one(
+        &harbor,
+        "invitation_withdrawn",
+        jo,
+        jo.delete(&harbor.path(&format!("/invitations/{id}"))),
+    )
+    .await;
+    assert_eq!(entry["subject"], "kim@harbor.test");
+
+    let (link, _) = invited(&harbor, "lin@harbor.test").await;
+    let accept = format!("/api/invitations/{link}/accept");
+    let form = json!({"name": "Lin Wu", "password": PASSWORD});
+    let nobody = Person::nobody(&hub);
+    let (left, session) = left_by(&harbor, nobody.post(&accept, form)).await;
+    let lin = Person::signed_in(&hub, &session.is(200));
+    let actions: Vec<_> = left
+        .iter()
+        .map(|entry| entry["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(actions, ["member_joined", "signed_in"]);
+    assert!(left.iter().all(|entry| entry["actor_id"] == lin.id));
+    assert_eq!(left[0]["actor_name"], "Lin Wu");
+    assert_eq!(left[0]["subject"], "agent");
+
+    let member = harbor.path(&format!("/members/{}", sam.id));
+    let entry = one(
+        &harbor,
+        "member_role_changed",
+        jo,
+        jo.patch(&member, json!({"role": "admin"})),
+    )
+    .await;
+    assert_eq!(
+        told(&entry),
+        (
+            &json!("Sam"),
+            &json!({"role": "agent"}),
+            &json!({"role": "admin"})
+        )
+    );
+    none(
+        &harbor,
+        "the same role",
+        jo.patch(&member, json!({"role": "admin"})),
+    )
+    .await;
+    // Whoever makes an agent of themself is written down, too.
+    let entry = one(
+        &harbor,
+        "member_role_changed",
+        &sam,
+        sam.patch(&member, json!({"role": "agent"})),
+    )
+    .await;
+    assert_eq!(entry["after"], json!({"role": "agent"}));
+
+    let number = harbor.number(FRONT_DESK).await;
+    let seat = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
+    let entry = one(&harbor, "number_assigned", jo, jo.put(&seat)).await;
+    assert_eq!(entry["subject"], "Sam");
+    assert_eq!(entry["after"]["number"], FRONT_DESK);
+    none(&harbor, "assigned already", jo.put(&seat)).await;
+    let entry = one(
+        &harbor,
+        "default_number_changed",
+        jo,
+        jo.patch(&member, json!({"default_number_id": number})),
+    )
+    .await;
+    assert_eq!(entry["subject"], "Sam");
+    assert!(entry["after"]["default_number"].is_string(), "{entry}");
+    let entry = one(&harbor, "number_unassigned", jo, jo.delete(&seat)).await;
+    assert_eq!(entry["after"]["number"], FRONT_DESK);
+    none(&harbor, "taken away already", jo.delete(&seat)).await;
+
+    let credits = harbor.path(&format!("/credits/{}", sam.id));
+    let entry = one(
+        &harbor,
+        "credits_changed",
+        jo,
+        jo.patch(&credits, json!({"delta": 5, "reason": "Birthday"})),
+    )
+    .await;
+    assert_eq!(
+        told(&entry),
+        (
+            &json!("Sam"),
+            &json!({"balance": 1000}),
+            &json!({"balance": 1005, "reason": "Birthday"})
+        )
+    );
+    none(
+        &harbor,
+        "as many as before",
+        jo.patch(&credits, json!({"delta": 0})),
+    )
+    .await;
+
+    let entry = one(&harbor, "member_removed", jo, jo.delete(&member)).await;
+    assert_eq!(
+        told(&entry),
+        (
+            &json!("Sam"),
+            &json!({"role": "agent", "email": sam.email}),
+            &Value::Null
+        )
+    );
+    let own = harbor.path(&format!("/members/{}", lin.id));
+    let entry = one(&harbor, "member_left", &lin, lin.delete(&own)).await;
+    assert_eq!(entry["subject"], "Lin Wu");
+}
+
+#[tokio::test]
+async fn what_admins_do_to_the_workspace_is_written_down_once() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    let entry = one(
+        &harbor,
+        "integration_connected",
+        jo,
+        harbor.connects_twilio(FRONT_DESK),
+    )
+    .await;
+    assert_eq!(
+        entry["after"],
+        json!({"provider": "twilio", "account": harbor.account, "numbers": 1})
+    );
+    let path = format!(
+        "/integrations/{}/test",
+        entry["subject_id"].as_str().unwrap()
+    );
+    let entry = one(
+        &harbor,
+        "integration_checked",
+        jo,
+        jo.post(&harbor.path(&path), json!({})),
+    )
+    .await;
+    assert_eq!(entry["after"], json!({"status": "healthy"}));
+
+    let number = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
+    let entry = one(
+        &harbor,
+        "number_changed",
+        jo,
+        jo.patch(&number, json!({"friendly_name": "Front desk"})),
+    )
+    .await;
+    assert_eq!(
+        (&entry["before"], &entry["after"]),
+        (
+            &json!({"friendly_name": "", "is_default": true, "status": "active"}),
+            &json!({"friendly_name": "Front desk", "is_default": true, "status": "active"})
+        )
+    );
+    let entry = one(
+        &harbor,
+        "workspace_changed",
+        jo,
+        jo.patch(
+            &harbor.path(""),
+            json!({"name": "Harbor", "starting_credits": 5}),
+        ),
+    )
+    .await;
+    assert_eq!(entry["subject"], "Harbor");
+    for (field, before, after) in [
+        ("name", json!("Harbor Dental"), json!("Harbor")),
+        ("starting_credits", json!(0), json!(5)),
+        ("default_region", json!("US"), json!("US")),
+    ] {
+        assert_eq!(
+            (&entry["before"][field], &entry["after"][field]),
+            (&before, &after)
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_people_do_to_their_accounts_is_written_down_in_each_of_their_workspaces() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let sam = harbor.agent("Sam").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let link = bay.invites(&sam.email, "agent").await;
+    sam.post(&format!("/api/invitations/{link}/accept"), json!({}))
+        .await
+        .is(200);
+    let in_bay = entries(&bay).await.len();
+    let nobody = Person::nobody(&hub);
+
+    one(
+        &harbor,
+        "signed_in",
+        &sam,
+        Person::signs_in(&hub, &sam.email),
+    )
+    .await;
+    let wrong = json!({"email": sam.email, "password": "not this one"});
+    let (left, _) = left_by(&harbor, nobody.post("/api/auth/login", wrong)).await;
+    assert_eq!(left.len(), 1);
+    let failed = &left[0];
+    assert_eq!(
+        (&failed["action"], &failed["subject"], &failed["address"]),
+        (
+            &json!("sign_in_failed"),
+            &json!(sam.email),
+            &json!("127.0.0.1")
+        )
+    );
+    assert!(failed["actor_id"].is_null(), "nobody knows who that was");
+    assert_eq!(
+        (&failed["actor_name"], &failed["subject_id"]),
+        (&json!(""), &json!(sam.id))
+    );
+
+    one(&harbor, "two_factor_enabled", &sam, switches_on(&hub, &sam)).await;
+    let wrong = json!({"email": sam.email, "password": PASSWORD, "code": "none"});
+    let (left, _) = left_by(&harbor, nobody.post("/api/auth/login", wrong)).await;
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0]["action"], "sign_in_failed");
+    one(
+        &harbor,
+        "two_factor_disabled",
+        &sam,
+        sam.delete_with("/api/auth/two-factor", json!({"password": PASSWORD})),
+    )
+    .await;
+
+    let form = json!({"current_password": PASSWORD, "new_password": "another good one"});
+    let change = sam.request(Method::PUT, "/api/auth/password").json(&form);
+    one(&harbor, "password_changed", &sam, sam.ask(change)).await;
+    hub.post.mail_to(&sam.email).await; // the invitation
+    hub.post.mail_to(&sam.email).await; // the changed password
+    let token = forgets(&hub, &sam.email).await;
+    one(
+        &harbor,
+        "password_reset",
+        &sam,
+        resets(&hub, &token, PASSWORD),
+    )
+    .await;
+    let sam = Person::signs_in(&hub, &sam.email).await;
+    one(
+        &harbor,
+        "sessions_ended",
+        &sam,
+        sam.delete("/api/auth/sessions"),
+    )
+    .await;
+
+    assert_eq!(entries(&bay).await.len() - in_bay, 9, "and there the same");
+}
+
+#[tokio::test]
+async fn what_is_refused_is_not_written_down_as_done() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let (jo, sam) = (&harbor.admin, harbor.agent("Sam").await);
+    let number = harbor.number(FRONT_DESK).await;
+    let gone = "01890000-0000-7000-8000-000000000000";
+    let before = entries(&harbor).await;
+
+    let members = harbor.path("/members");
+    let member = |id: &str| harbor.path(&format!("/members/{id}"));
+    let credits = harbor.path(&format!("/credits/{}", sam.id));
+    let number_path = harbor.path(&format!("/numbers/{number}"));
+    let seat = |who: &str| harbor.path(&format!("/numbers/{number}/members/{who}"));
+    let invite = |email: &str| json!({"email": email, "role": "agent"});
+    for answer in [
+        sam.post(&members, invite("kim@harbor.test")).await,
+        jo.post(&members, invite("kim")).await,
+        jo.post(&members, invite(&sam.email)).await,
+        jo.delete(&harbor.path(&format!("/invitations/{gone}")))
+            .await,
+        sam.patch(&member(&sam.id), json!({"role": "admin"})).await,
+        jo.patch(&member(&jo.id), json!({"role": "agent"})).await,
+        jo.patch(&member(gone), json!({"role": "agent"})).await,
+        jo.patch(&member(&sam.id), json!({"default_number_id": gone}))
+            .await,
+        jo.patch(
+            &member(&jo.id),
+            json!({"default_number_id": number, "role": "agent"}),
+        )
+        .await,
+        jo.delete(&member(&jo.id)).await,
+        sam.delete(&member(&jo.id)).await,
+        jo.delete(&member(gone)).await,
+        sam.put(&seat(&sam.id)).await,
+        jo.put(&seat(gone)).await,
+        jo.delete(&seat(gone)).await,
+        sam.patch(&credits, json!({"delta": 1})).await,
+        jo.patch(&credits, json!({"delta": -1_001})).await,
+        jo.patch(&credits, json!({"delta": 1, "balance": 1})).await,
+        sam.patch(&number_path, json!({"friendly_name": "Mine"}))
+            .await,
+        jo.patch(&number_path, json!({"friendly_name": "x".repeat(81)}))
+            .await,
+        jo.patch(&harbor.path(""), json!({"name": ""})).await,
+        sam.patch(&harbor.path(""), json!({"name": "Mine"})).await,
+        jo.patch(&harbor.path(""), json!({"require_two_factor": true}))
+            .await,
+        jo.delete_with(&harbor.path(""), json!({"name": "Another"}))
+            .await,
+        sam.delete_with(&harbor.path(""), json!({"name": "Harbor Dental"}))
+            .await,
+        harbor.connects_with(&"f".repeat(32)).await,
+        harbor.connects_with(TOKEN).await,
+        jo.post("/api/auth/two-factor/confirm", json!({"code": "123456"}))
+            .await,
+        jo.delete_with("/api/auth/two-factor", json!({"password": "not this one"}))
+            .await,
+        resets(&hub, "made-up", PASSWORD).await,
+    ] {
+        assert!((400..500).contains(&answer.status), "{answer:?}");
+    }
+    assert_eq!(entries(&harbor).await, before);
+}
+
+#[tokio::test]
+async fn of_two_who_do_the_same_at_once_one_did_it() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let path = |id: &str| harbor.path(&format!("/members/{id}"));
+    for name in ["Sam", "Lin", "Kim"] {
+        let agent = harbor.agent(name).await;
+        let (left, answers) = left_by(
+            &harbor,
+            join_all((0..4).map(|_| {
+                let (admin, path) = (&harbor.admin, path(&agent.id));
+                async move { admin.delete(&path).await.status }
+            })),
+        )
+        .await;
+        let done = answers.iter().filter(|status| **status == 204).count();
+        assert_eq!((done, left.len()), (1, 1), "{answers:?} {left:#?}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_narrowed_and_paged_and_wrong_filters_are_named() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let sam = harbor.agent("Sam").await;
+    for n in 1..=5 {
+        harbor.credits(&sam, n).await;
+    }
+    sqlx::query("insert into audit_log (workspace_id, action, actor_name, created_at) values ($1::uuid, 'signed_in', 'Long ago', '2020-02-29 23:59:59+00')")
+        .bind(&harbor.id)
+        .execute(&hub.raw)
+        .await
+        .unwrap();
+    let all = entries(&harbor).await;
+    let asks = async |query: &str| {
+        harbor
+            .admin
+            .get(&harbor.path(&format!("/audit?{query}")))
+            .await
+    };
+    let found = async |query: &str| -> Vec<Value> {
+        let list = asks(query).await.is(200);
+        list["data"].as_array().unwrap().clone()
+    };
+
+    assert_eq!(
+        found("actor=&action=&from=&to=&cursor=&limit=200").await,
+        all
+    );
+    let of_sam = found(&format!("actor={}", sam.id)).await;
+    assert!(!of_sam.is_empty() && of_sam.iter().all(|entry| entry["actor_id"] == sam.id));
+    let credits = found("action=credits_changed").await;
+    assert_eq!(credits.len(), 6);
+    let both = found(&format!("action=credits_changed&actor={}", sam.id)).await;
+    assert!(both.is_empty());
+    for (query, count) in [
+        ("to=2020-02-29", 1),
+        ("to=2020-02-28", 0),
+        ("from=2020-02-29&to=2020-02-29", 1),
+        ("from=2020-02-29", all.len()),
+        ("from=2020-03-01", all.len() - 1),
+        ("from=2999-01-01", 0),
+        ("from=2020-03-01&to=2020-02-01", 0),
+    ] {
+        assert_eq!(found(query).await.len(), count, "{query}");
+    }
+
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = asks(&format!("limit=3&cursor={cursor}")).await.is(200);
+        paged.extend(page["data"].as_array().unwrap().clone());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = next.into(),
+            None => break,
+        }
+    }
+    assert_eq!(paged, all);
+
+    for wrong in [
+        "actor=x",
+        "actor=1",
+        "action=fly",
+        "action=%00",
+        "from=yesterday",
+        "from=2026-13-01",
+        "to=2026-02-30",
+        "from=2026-11-01T00:00:00Z",
+        "limit=0",
+        "limit=201",
+        "cursor=x",
+    ] {
+        asks(wrong).await.refused(422, "validation_failed");
+    }
+    // Days that no calendar of ours has are no reason to stumble.
+    for far in [
+        "from=-9999-01-01",
+        "to=-9999-01-01",
+        "to=%2B262142-12-31",
+        "from=%2B262142-12-31",
+        "to=9999-12-31",
+        "from=0000-01-01",
+    ] {
+        let status = asks(far).await.status;
+        assert!([200, 422].contains(&status), "{far}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_for_admins_and_their_own_workspace() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let sam = harbor.agent("Sam").await;
+    let bay = hub.workspace("Bay Optics").await;
+    sam.get(&harbor.path("/audit"))
+        .await
+        .refused(403, "admin_only");
+    bay.admin
+        .get(&harbor.path("/audit"))
+        .await
+        .refused(403, "not_a_member");
+
+    let before = entries(&harbor).await;
+    let lin = bay.agent("Lin").await;
+    bay.credits(&lin, 5).await;
+    bay.connects_twilio("+16285550177").await;
+    bay.invites("kim@bay.test", "admin").await;
+    Person::signs_in(&hub, &bay.admin.email).await;
+    assert!(entries(&bay).await.len() > 5, "there is something to see");
+    assert_eq!(entries(&harbor).await, before);
+}
+
+#[tokio::test]
+async fn an_agent_writes_in_no_name_but_their_own_and_reads_nothing() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let sam = harbor.agent("Sam").await;
+    let bay = hub.workspace("Bay Optics").await;
+    for (columns, values) in [
+        (
+            "action, actor_id",
+            format!("'signed_in', '{}'", harbor.admin.id),
+        ),
+        ("action, actor_id", "'signed_in', null".into()),
+        ("action, workspace_id", format!("'signed_in', '{}'", bay.id)),
+    ] {
+        let mut tx = hub.with_rights_of(&sam, &harbor).await;
+        let sql = format!("insert into audit_log ({columns}) values ({values})");
+        let refused = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .execute(&mut *tx)
+            .await
+            .unwrap_err();
+        assert!(
+            refused.to_string().contains("row-level security"),
+            "{values}: {refused}"
+        );
+    }
+    let mut tx = hub.with_rights_of(&sam, &harbor).await;
+    sqlx::query("insert into audit_log (action) values ('signed_in')")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let seen: i64 = sqlx::query_scalar("select count(*) from audit_log")
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(seen, 0);
+    for deed in [
+        "update audit_log set actor_name = 'x'",
+        "delete from audit_log",
+        "truncate audit_log",
+    ] {
+        let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
+        let refused = sqlx::query(deed).execute(&mut *tx).await.unwrap_err();
+        assert!(
+            refused.to_string().contains("permission denied"),
+            "{deed}: {refused}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_entry_holds_a_secret() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let jo = harbor.admin.clone();
+    harbor.hears(MAYA, "Between us: 4711").await;
+    let link = harbor.invites("kim@harbor.test", "agent").await;
+    let confirm = hub.post.mail_to(&jo.email).await.link();
+    let reset = forgets(&hub, &jo.email).await;
+    let wrong = json!({"email": jo.email, "password": "a wrong password"});
+    Person::nobody(&hub).post("/api/auth/login", wrong).await;
+    let (app, codes) = switches_on(&hub, &jo).await;
+    let code = app.shows(0);
+    let login = json!({"email": jo.email, "password": PASSWORD, "code": code});
+    let session = Person::nobody(&hub)
+        .post("/api/auth/login", login)
+        .await
+        .is(200);
+    a_day_passes(&hub).await;
+    let form = json!({"current_password": PASSWORD, "new_password": "another good one"});
+    let change = jo.request(Method::PUT, "/api/auth/password").json(&form);
+    jo.ask(change).await.is(204);
+
+    let dump: String = sqlx::query_scalar("select string_agg(a::text, ' ') from audit_log a")
+        .fetch_one(&hub.raw)
+        .await
+        .unwrap();
+    assert!(dump.contains("password_changed") && dump.contains("two_factor_enabled"));
+    for secret in [
+        TOKEN,
+        &TOKEN[28..],
+        PASSWORD,
+        "a wrong password",
+        "another good one",
+        &link,
+        confirm.rsplit('/').next().unwrap(),
+        &reset,
+        &app.secret(),
+        &codes[0],
+        &code,
+        jo.token.as_ref().unwrap(),
+        &jo.refresh_token,
+        session["access_token"].as_str().unwrap(),
+        "4711",
+        MAYA,
+    ] {
+        assert!(!dump.contains(secret), "the log holds {secret}");
+    }
+}

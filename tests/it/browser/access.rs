@@ -1,0 +1,105 @@
+//! Who sees which number, ticked by mouse and by keyboard, while the agent looks on.
+
+use fantoccini::key::Key;
+
+use super::Browser;
+use crate::hub::{Hub, MAYA};
+
+#[tokio::test]
+async fn a_tick_opens_and_shuts_an_inbox_that_is_open() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let agent = harbor.agent("Sam").await;
+    let (jo, sam) = Browser::pair(&hub.url("")).await;
+    tokio::join!(jo.signs_in(&harbor.admin.email), sam.signs_in(&agent.email));
+    sam.sees("No number is yours yet").await;
+    sam.sees_in(".live", "Live").await;
+
+    jo.opens(&harbor.admin_page("access")).await;
+    jo.sees_in(".matrix", "Sees all numbers").await;
+    jo.clicks("Sam sees (628) 555-0100").await;
+    sam.sees_in(".row", "Maya Okafor").await;
+    sam.follows("Maya Okafor").await;
+    sam.sees_in(".message.inbound", "Is 3:30 still free?").await;
+    jo.reloads().await;
+    jo.notices(
+        "it was kept",
+        "document.querySelector('.matrix input:checked')",
+    )
+    .await;
+
+    // By keyboard it goes again.
+    jo.tabs_to("Sam sees (628) 555-0100").await;
+    jo.presses(Key::Space).await;
+    jo.notices(
+        "it was saved",
+        "document.getElementById('announcer').textContent === 'Saved'",
+    )
+    .await;
+    sam.foresees("status of 404").foresees("status of 403");
+    sam.sees("No number is yours yet").await;
+    sam.misses(".rows", "Maya Okafor").await;
+    jo.reloads().await;
+    jo.notices(
+        "it was kept",
+        "!document.querySelector('.matrix input:checked')",
+    )
+    .await;
+
+    // What cannot be saved is as it was, and says so.
+    jo.foresees("ERR_INTERNET_DISCONNECTED");
+    jo.is_offline(true).await;
+    jo.clicks("Sam sees (628) 555-0100").await;
+    jo.finds(".matrix .unsaved").await;
+    jo.notices(
+        "the tick is gone again",
+        "!document.querySelector('.matrix input:checked')",
+    )
+    .await;
+    jo.is_offline(false).await;
+}
+
+#[tokio::test]
+async fn arrows_walk_from_box_to_box_and_without_scripts_a_row_is_saved() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.agent("Lin").await;
+    harbor.agent("Sam").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.admin_page("access")).await;
+    jo.tabs_to("Lin sees (628) 555-0100").await;
+    jo.presses(Key::Down).await;
+    jo.notices(
+        "the arrow went on",
+        "document.activeElement.closest('tr').innerText.includes('Sam')",
+    )
+    .await;
+    jo.chooses("The number that new conversations of Sam", "(628) 555-0100")
+        .await;
+    jo.notices(
+        "it was saved",
+        "document.getElementById('announcer').textContent === 'Saved'",
+    )
+    .await;
+
+    jo.has_no_scripts().await;
+    jo.reloads().await;
+    jo.notices(
+        "the choice was kept",
+        "document.querySelector('.matrix [selected]')",
+    )
+    .await;
+    jo.clicks("Lin sees (628) 555-0100").await;
+    jo.clicks("Save Lin").await;
+    jo.sees_in(".toast", "in force at once").await;
+    assert_eq!(hub.count("select count(*) from number_members").await, 1);
+    jo.follows("(628) 555-0100").await;
+    jo.sees("Who sees the conversations of").await;
+    jo.clicks("Sam").await;
+    jo.clicks("Save").await;
+    jo.sees_in(".toast", "in force at once").await;
+    assert_eq!(hub.count("select count(*) from number_members").await, 2);
+}

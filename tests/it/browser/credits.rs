@@ -1,0 +1,68 @@
+//! An agent runs out of credits, and is helped while they wait.
+
+use fantoccini::key::Key;
+
+use super::Browser;
+use crate::hub::{FRONT_DESK, Hub, MAYA};
+
+#[tokio::test]
+async fn credits_run_out_in_the_composer_and_come_back_without_a_reload() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let agent = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &agent).await;
+    harbor.credits(&agent, 1).await;
+    let (jo, sam) = Browser::pair(&hub.url("")).await;
+    tokio::join!(jo.signs_in(&harbor.admin.email), sam.signs_in(&agent.email));
+
+    sam.follows("Maya Okafor").await;
+    sam.sees_in(".composer .credits.low", "1 credit left").await;
+    sam.sees_in(".live", "Live").await;
+    sam.fills("Message to", "Yes, it is yours").await;
+    sam.presses(Key::Enter).await;
+    sam.sees_in(".message.outbound", "Yes, it is yours").await;
+    sam.sees_in(".blocked", "You are out of credits").await;
+    sam.loses(".composer").await;
+
+    jo.opens(&harbor.admin_page("credits")).await;
+    jo.sees_in(".table", "None left").await;
+    jo.clicks("100 credits for Sam").await;
+    jo.sees_in(".toast", "The credits are changed").await;
+    sam.sees_in(".composer .credits", "100 credits left").await;
+    sam.loses(".blocked").await;
+
+    jo.follows("Sam").await;
+    jo.sees_in(".balance", "100").await;
+    jo.sees_in(".table", "Sent a text").await;
+    jo.chooses("What", "Take away").await;
+    jo.fills("Credits", "1,000").await;
+    jo.fills("Reason", "too many").await;
+    jo.foresees("status of 422");
+    jo.clicks("Save").await;
+    jo.sees_in(".error", "The balance would fall below zero")
+        .await;
+    jo.notices(
+        "what was typed is kept",
+        "amount.value === '1,000' && reason.value === 'too many' && how.value === 'take'",
+    )
+    .await;
+    jo.fills("Credits", "95").await;
+    jo.clicks("Save").await;
+    jo.sees_in(".balance.low", "5").await;
+    jo.sees_in(".table", "Taken away · too many").await;
+    sam.sees_in(".composer .credits.low", "5 credits left")
+        .await;
+
+    jo.opens(&harbor.admin_page("audit?action=credits_changed"))
+        .await;
+    jo.sees_in(".deed", "Jo Park changed the credits of Sam")
+        .await;
+    jo.sees_in(".changes", "Balance 100 is now → 5").await;
+
+    // An admin's are not counted.
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.finds(".composer").await;
+    jo.loses(".credits").await;
+}

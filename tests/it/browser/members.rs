@@ -1,0 +1,122 @@
+//! Somebody is invited, comes, and is trusted with more.
+
+use super::Browser;
+use crate::hub::{Hub, MAYA, PASSWORD};
+
+#[tokio::test]
+async fn who_is_invited_joins_and_becomes_an_admin() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let (jo, sam) = Browser::pair(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.follows("Admin").await;
+    jo.is_at("/admin/members").await;
+    jo.fills("E-mail", "sam@harbor.test").await;
+    jo.clicks("(628) 555-0100").await;
+    jo.clicks("Invite").await;
+    jo.sees_in(".fresh", "sam@harbor.test is invited").await;
+    let link = jo
+        .measures("document.querySelector('.fresh code').textContent")
+        .await;
+    let link = link.as_str().unwrap().to_owned();
+    jo.sees_in(".waiting-list", "sam@harbor.test").await;
+    jo.reloads().await;
+    jo.sees_in(".waiting-list", "sam@harbor.test").await;
+    jo.loses(".fresh").await;
+    assert_eq!(hub.post.mail_to("sam@harbor.test").await.link(), link);
+
+    // A new link brings the same numbers; the old one is void.
+    jo.clicks("New link for sam@harbor.test").await;
+    jo.sees_in(".fresh", "sam@harbor.test is invited").await;
+    let link = hub.post.mail_to("sam@harbor.test").await.link();
+
+    sam.foresees("status of 422");
+    sam.opens(link.strip_prefix(&hub.url("")).unwrap()).await;
+    sam.sees("Join Harbor Dental").await;
+    sam.fills("Your name", "Sam Ortiz").await;
+    sam.fills("Password", "too short").await;
+    sam.clicks("Join Harbor Dental").await;
+    sam.sees_in(".error", "10 to 200 characters").await;
+    sam.notices(
+        "what was typed is kept",
+        "document.querySelector('#name').value === 'Sam Ortiz'",
+    )
+    .await;
+    sam.fills("Password", PASSWORD).await;
+    sam.clicks("Join Harbor Dental").await;
+    sam.is_at("/w/harbor-dental/inbox").await;
+    sam.sees_in(".row", "Maya Okafor").await;
+    sam.sees_in(".live", "Live").await;
+    sam.notices(
+        "agents have no admin pages",
+        "!document.querySelector('[title=Admin]')",
+    )
+    .await;
+
+    jo.reloads().await;
+    jo.sees_in(".table", "Sam Ortiz").await;
+    jo.misses("body", "Invited, not here yet").await;
+    jo.clicks("More about Sam Ortiz").await;
+    jo.clicks("Make admin").await;
+    jo.sees_in(".toast", "The role is changed").await;
+    jo.notices(
+        "the address has forgotten it",
+        "!location.search.includes('done')",
+    )
+    .await;
+    sam.reloads().await;
+    sam.follows("Admin").await;
+    sam.sees_in(".table", "Jo Park").await;
+
+    // Removed, at once: also from the page that is open.
+    jo.clicks("More about Sam Ortiz").await;
+    jo.clicks("Remove").await;
+    jo.clicks("Remove Sam Ortiz").await;
+    jo.misses(".table", "Sam Ortiz").await;
+    sam.foresees("status of 403");
+    sam.reloads().await;
+    sam.sees("You are not a member of this workspace").await;
+}
+
+#[tokio::test]
+async fn the_last_admin_stays_one() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.foresees("status of 422");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.admin_page("members")).await;
+    jo.clicks("More about Jo Park").await;
+    jo.clicks("Make agent").await;
+    jo.sees_in(".notice.bad", "keeps at least one admin").await;
+    jo.sees_in(".table .pill", "Admin").await;
+    jo.has_no_scripts().await;
+    jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
+    jo.clicks("Leave…").await;
+    jo.clicks("Leave now").await;
+    jo.sees_in(".notice.bad", "keeps at least one admin").await;
+}
+
+#[tokio::test]
+async fn without_scripts_one_invites_and_withdraws() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.has_no_scripts().await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.admin_page("members")).await;
+    jo.fills("E-mail", "sam@harbor.test").await;
+    jo.clicks("Invite").await;
+    jo.sees_in(".fresh", "sam@harbor.test is invited").await;
+    let link = hub.post.mail_to("sam@harbor.test").await.link();
+    jo.clicks("Withdraw").await;
+    jo.sees_in(".toast", "withdrawn").await;
+    jo.misses("body", "sam@harbor.test").await;
+    let sam = Browser::start(&hub.url("")).await;
+    sam.foresees("status of 404");
+    sam.opens(link.strip_prefix(&hub.url("")).unwrap()).await;
+    sam.sees("This invitation is over").await;
+    assert_eq!(hub.count("select count(*) from workspace_members").await, 1);
+}

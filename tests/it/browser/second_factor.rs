@@ -1,0 +1,127 @@
+//! The second factor, with a real authenticator; and the way back for whoever forgot their password.
+
+use totp_rs::{Builder, Secret, Totp};
+
+use super::Browser;
+use crate::hub::{Hub, PASSWORD};
+
+/// An app on somebody's phone.
+fn authenticator(key: &str) -> Totp {
+    let secret = Secret::try_from_base32(key.replace(' ', "")).unwrap();
+    Builder::new()
+        .with_secret(secret)
+        .with_account_name("jo")
+        .with_issuer(Some("MessageHub"))
+        .build()
+        .unwrap()
+}
+
+/// The code that it shows now, or in half a minute.
+fn code(key: &str, later: u64) -> String {
+    let seconds = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    authenticator(key).generate(seconds + later).to_string()
+}
+
+#[tokio::test]
+async fn a_stolen_password_alone_opens_nothing() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.foresees("status of 422");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens("/account").await;
+    jo.clicks("Set it up").await;
+    jo.finds("svg.qr").await;
+    let key = jo
+        .measures("document.querySelector('[data-secret]').textContent")
+        .await;
+    let key = key.as_str().unwrap().to_owned();
+    jo.fills("Code", "12345").await;
+    jo.clicks("Switch it on").await;
+    jo.sees_in(".error", "current code: wait for the next one")
+        .await;
+    jo.sees(&key).await;
+    jo.fills("Code", &code(&key, 0)).await;
+    jo.clicks("Switch it on").await;
+    jo.sees("The second factor is on").await;
+    let codes = jo
+        .measures("document.querySelector('.codes').textContent.trim().split('\\n')")
+        .await;
+    let codes: Vec<String> = serde_json::from_value(codes).unwrap();
+    assert_eq!(codes.len(), 10, "{codes:?}");
+    jo.follows("I have kept them").await;
+    jo.sees("10 recovery codes are left").await;
+
+    jo.clicks("Sign out everywhere").await;
+    jo.is_at("/login").await;
+    jo.fills("E-mail", &harbor.admin.email).await;
+    jo.fills("Password", PASSWORD).await;
+    jo.clicks("Sign in").await;
+    jo.sees("One more step").await;
+    jo.fills("Code", "000000").await;
+    jo.clicks("Sign in").await;
+    jo.sees_in(".notice.bad", "This code is wrong or was used already")
+        .await;
+    jo.fills("Code", &code(&key, 30)).await;
+    jo.clicks("Sign in").await;
+    jo.is_at("/w/harbor-dental/inbox").await;
+
+    // The phone is gone: a recovery code does it, once.
+    jo.opens("/account").await;
+    jo.clicks("Sign out everywhere").await;
+    jo.is_at("/login").await;
+    jo.fills("E-mail", &harbor.admin.email).await;
+    jo.fills("Password", PASSWORD).await;
+    jo.clicks("Sign in").await;
+    jo.fills("Code", &codes[3].to_uppercase()).await;
+    jo.clicks("Sign in").await;
+    jo.is_at("/w/harbor-dental/inbox").await;
+    jo.opens("/account").await;
+    jo.sees("9 recovery codes are left").await;
+    jo.clicks("Switch it off…").await;
+    jo.fills("Your password", PASSWORD).await;
+    jo.clicks("Switch off").await;
+    jo.sees_in(".toast", "Two-factor sign-in is off").await;
+}
+
+#[tokio::test]
+async fn who_forgot_their_password_comes_back_by_mail() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let email = harbor.admin.email.clone();
+    let welcome = hub.post.mail_to(&email).await.link();
+    let jo = Browser::start(&hub.url("")).await;
+    jo.has_no_scripts().await;
+    jo.foresees("status of 422");
+    jo.opens("/login").await;
+    jo.follows("Forgot your password?").await;
+    jo.fills("E-mail", &email).await;
+    jo.clicks("Mail me a link").await;
+    jo.sees("a link is on its way").await;
+    let link = hub.post.mail_to(&email).await.link();
+    let link = link.strip_prefix(&hub.url("")).unwrap();
+    jo.opens(link).await;
+    jo.fills("New password", "short").await;
+    jo.clicks("Set password").await;
+    jo.sees_in(".error", "10 to 200 characters").await;
+    jo.fills("New password", "another horse battery").await;
+    jo.clicks("Set password").await;
+    jo.sees_in(".notice.good", "Your new password is set").await;
+    jo.fills("E-mail", &email).await;
+    jo.fills("Password", "another horse battery").await;
+    jo.clicks("Sign in").await;
+    jo.is_at("/w/harbor-dental/inbox").await;
+    jo.opens(link).await;
+    jo.fills("New password", "a third horse battery").await;
+    jo.clicks("Set password").await;
+    jo.sees_in(".notice.bad", "expired or was used already")
+        .await;
+
+    // The link of the first mail proves the address, once somebody presses the button.
+    jo.opens(welcome.strip_prefix(&hub.url("")).unwrap()).await;
+    jo.clicks("Yes, this is my address").await;
+    jo.sees_in(".toast", "Your address is verified").await;
+}

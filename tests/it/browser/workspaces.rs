@@ -1,0 +1,69 @@
+//! One workspace and the next: begin another, turn from one to the other, delete one by its name.
+
+use super::Browser;
+use crate::hub::Hub;
+
+#[tokio::test]
+async fn one_begins_another_workspace_turns_back_and_deletes_it_by_name() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.foresees("status of 422");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.clicks("Account").await;
+    jo.follows("All workspaces, or a new one").await;
+    jo.sees_in(".doors", "Harbor Dental").await;
+    jo.fills("Name", "Bay Orthodontics").await;
+    jo.clicks("Create workspace").await;
+    jo.is_at("/w/bay-orthodontics/inbox").await;
+    jo.clicks("Account").await;
+    jo.follows("Harbor Dental").await;
+    jo.is_at("/w/harbor-dental/inbox").await;
+
+    jo.opens("/w/bay-orthodontics/admin/workspace").await;
+    jo.fills("Name", "Bay Orthodontics & Co.").await;
+    jo.chooses("Country", "Germany").await;
+    jo.fills("Credits to begin with", "many").await;
+    jo.clicks("Save").await;
+    jo.sees_in(".error", "0 to 1,000,000").await;
+    jo.notices(
+        "what was typed is kept",
+        "default_region.value === 'DE' && starting_credits.value === 'many'",
+    )
+    .await;
+    jo.fills("Credits to begin with", "50").await;
+    jo.clicks("Save").await;
+    jo.sees_in(".toast", "Saved").await;
+
+    jo.clicks("Delete…").await;
+    jo.fills("Name of the workspace", "Bay Orthodontics").await;
+    jo.clicks("Delete for good").await;
+    jo.sees_in(".error", "exactly as it is written").await;
+    assert_eq!(hub.count("select count(*) from workspaces").await, 2);
+    jo.fills("Name of the workspace", "Bay Orthodontics & Co.")
+        .await;
+    jo.clicks("Delete for good").await;
+    jo.sees_in(".toast", "The workspace is gone").await;
+    jo.misses(".doors", "Bay Orthodontics").await;
+    assert_eq!(hub.count("select count(*) from workspaces").await, 1);
+}
+
+#[tokio::test]
+async fn whoever_leaves_can_begin_anew() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let agent = harbor.agent("Sam").await;
+    let sam = Browser::start(&hub.url("")).await;
+    sam.signs_in(&agent.email).await;
+    sam.follows("Settings").await;
+    sam.fills("Signature", "Sam").await;
+    sam.sees_in(".preview", "See you on Thursday! Sam").await;
+    sam.clicks("Save").await;
+    sam.sees_in(".toast", "Saved").await;
+    sam.clicks("Leave…").await;
+    sam.clicks("Leave now").await;
+    sam.sees("No workspace yet").await;
+    sam.fills("Name", "Sam’s").await;
+    sam.clicks("Create workspace").await;
+    sam.is_at("/w/sam-s/inbox").await;
+}

@@ -1,0 +1,167 @@
+//! After an outage of ours the inbox holds what the provider holds.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::emulator::Failure;
+use crate::hub::{FRONT_DESK, Hub, MAYA, PNG, TOKEN, Workspace};
+
+async fn time_passes(hub: &Hub) {
+    sqlx::query("update numbers set catch_up_at = now()")
+        .execute(&hub.raw)
+        .await
+        .unwrap();
+}
+
+async fn compares(hub: &Hub) -> usize {
+    time_passes(hub).await;
+    hub.server.reconciler.run_once().await.unwrap()
+}
+
+async fn texts(harbor: &Workspace<'_>) -> Vec<String> {
+    let maya = harbor.conversation_with(MAYA).await;
+    let texts = harbor.thread(&maya).await;
+    texts
+        .iter()
+        .map(|text| text["content"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+async fn number(harbor: &Workspace<'_>) -> Value {
+    harbor.admin.get(&harbor.path("/numbers")).await.is(200)["data"][0].clone()
+}
+
+#[tokio::test]
+async fn texts_that_came_while_we_were_away_are_brought_in_once_and_in_their_order() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.hears(MAYA, "Before").await;
+    for body in ["One", "Two", "Three"] {
+        hub.twilio.texting(MAYA, FRONT_DESK, body).is_lost();
+    }
+    assert_eq!(texts(&harbor).await, ["Before"], "the test can lose");
+    let before = number(&harbor).await;
+    assert_eq!(before["agreed_at"], Value::Null);
+
+    assert_eq!(compares(&hub).await, 3);
+
+    assert_eq!(texts(&harbor).await, ["Before", "One", "Two", "Three"]);
+    assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 4);
+    assert!(number(&harbor).await["agreed_at"].is_string());
+    assert_eq!(
+        hub.server.reconciler.run_once().await.unwrap(),
+        0,
+        "not due"
+    );
+    assert_eq!(compares(&hub).await, 0, "nothing twice");
+    assert_eq!(texts(&harbor).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_text_that_comes_by_webhook_and_by_list_at_once_is_one() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.hears(MAYA, "Before").await;
+    for nth in 0..10 {
+        let sid = format!("SMcafe{nth:028x}");
+        hub.twilio
+            .texting(MAYA, FRONT_DESK, &format!("Text {nth}"))
+            .sid(&sid)
+            .is_lost();
+        let late = hub
+            .twilio
+            .texting(MAYA, FRONT_DESK, &format!("Text {nth}"))
+            .sid(&sid);
+        time_passes(&hub).await;
+        let (answer, _) = tokio::join!(late.send(), hub.server.reconciler.run_once());
+        assert_eq!(answer.status(), 200);
+    }
+    assert_eq!(texts(&harbor).await.len(), 11);
+    assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 11);
+}
+
+#[tokio::test]
+async fn a_provider_that_cannot_be_asked_is_asked_again_and_nothing_is_agreed_meanwhile() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.hears(MAYA, "Before").await;
+    hub.twilio.texting(MAYA, FRONT_DESK, "Lost").is_lost();
+    hub.twilio
+        .fails(Failure::Status(reqwest::StatusCode::BAD_GATEWAY));
+    assert_eq!(compares(&hub).await, 0);
+    assert_eq!(number(&harbor).await["agreed_at"], Value::Null);
+    assert_eq!(compares(&hub).await, 1);
+    assert_eq!(texts(&harbor).await, ["Before", "Lost"]);
+}
+
+#[tokio::test]
+async fn a_lost_stop_is_heard_and_a_lost_picture_shown() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.hears(MAYA, "Before").await;
+    let sid = "MM00000000000000000000000000000042";
+    let url = hub
+        .twilio
+        .account(&harbor.account, TOKEN)
+        .media(sid, "image/png", PNG);
+    hub.twilio
+        .texting(MAYA, FRONT_DESK, "")
+        .sid(sid)
+        .media(&[&url])
+        .is_lost();
+    hub.twilio.texting(MAYA, FRONT_DESK, "STOP").is_lost();
+
+    assert_eq!(compares(&hub).await, 2);
+
+    let maya = harbor.conversation_with(MAYA).await;
+    assert_eq!(maya["opted_out"], true);
+    let picture = harbor.thread(&maya).await[1]["media"][0]["url"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(harbor.admin.get(&picture).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_admin_may_ask_for_it_at_any_time_and_nobody_else() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.hears(MAYA, "Before").await;
+    let path = harbor.path(&format!(
+        "/numbers/{}/catch-up",
+        harbor.number(FRONT_DESK).await
+    ));
+    hub.twilio.texting(MAYA, FRONT_DESK, "Lost").is_lost();
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    sam.post(&path, json!({})).await.refused(403, "admin_only");
+    let mut live = harbor.admin.listens(&harbor).await;
+
+    // However impatient.
+    let answers = join_all((0..5).map(|_| harbor.admin.post(&path, json!({})))).await;
+
+    let brought: u64 = answers
+        .into_iter()
+        .map(|answer| answer.is(200)["brought_in"].as_u64().unwrap())
+        .sum();
+    assert_eq!(brought, 1);
+    assert_eq!(
+        live.hears("new_message").await["message"]["content"],
+        "Lost"
+    );
+    let sandbox = json!({"provider": "sandbox", "credentials": {}});
+    let sandbox = harbor
+        .admin
+        .post(&harbor.path("/integrations"), sandbox)
+        .await
+        .is(201);
+    let path = harbor.path(&format!(
+        "/numbers/{}/catch-up",
+        sandbox["numbers"][0]["id"].as_str().unwrap()
+    ));
+    harbor
+        .admin
+        .post(&path, json!({}))
+        .await
+        .refused(503, "provider_unavailable");
+}

@@ -1,0 +1,327 @@
+//! How each member likes it: a signature, a number to begin from, what they are told of.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person, TOKEN, Workspace};
+
+const RECALL: &str = "+16285550101";
+
+/// A workspace with two numbers, of which the front desk is the default; and an agent who has both.
+async fn two_numbers<'a>(hub: &'a Hub) -> (Workspace<'a>, Person) {
+    let harbor = hub.workspace("Harbor Dental").await;
+    hub.twilio
+        .account(&harbor.account, TOKEN)
+        .number(FRONT_DESK)
+        .number(RECALL);
+    harbor.connects_with(TOKEN).await.is(201);
+    let number = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
+    harbor
+        .admin
+        .patch(&number, json!({"is_default": true}))
+        .await
+        .is(200);
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assigns(RECALL, &sam).await;
+    (harbor, sam)
+}
+
+async fn sets(who: &Person, harbor: &Workspace<'_>, change: Value) -> Value {
+    who.patch(&harbor.path("/settings"), change).await.is(200)
+}
+
+/// The number that a text to somebody new leaves from.
+async fn begins_from(who: &Person, harbor: &Workspace<'_>, draft: Value) -> String {
+    let sent = who.post(&harbor.path("/messages"), draft).await.is(202);
+    sent["message"]["number_id"].as_str().unwrap().into()
+}
+
+#[tokio::test]
+async fn each_member_has_settings_of_their_own_in_each_workspace() {
+    let hub = Hub::start().await;
+    let (harbor, sam) = two_numbers(&hub).await;
+    let bay = hub.workspace("Bay Optics").await;
+    let link = bay.invites(&sam.email, "agent").await;
+    sam.post(&format!("/api/invitations/{link}/accept"), json!({}))
+        .await
+        .is(200);
+    let untouched = json!({
+        "default_number_id": null, "signature": "",
+        "notifications": {"desktop": false, "sound": false, "mail_when_credits_low": true},
+    });
+    assert_eq!(sam.get(&harbor.path("/settings")).await.is(200), untouched);
+
+    let recall = harbor.number(RECALL).await;
+    sets(&sam, &harbor, json!({"signature": "Sam\n"})).await;
+    sets(&sam, &harbor, json!({"notifications": {"sound": true}})).await;
+    sets(&sam, &harbor, json!({"default_number_id": recall})).await;
+    let after = sets(
+        &sam,
+        &harbor,
+        json!({"notifications": {"mail_when_credits_low": false}}),
+    )
+    .await;
+    assert_eq!(
+        after,
+        json!({
+            "default_number_id": recall, "signature": "Sam",
+            "notifications": {"desktop": false, "sound": true, "mail_when_credits_low": false},
+        })
+    );
+    assert_eq!(
+        sets(&sam, &harbor, json!({})).await,
+        after,
+        "nothing given, nothing changed"
+    );
+    assert_eq!(sam.get(&harbor.path("/settings")).await.is(200), after);
+    assert_eq!(sam.get(&bay.path("/settings")).await.is(200), untouched);
+    assert_eq!(
+        harbor.admin.get(&harbor.path("/settings")).await.is(200),
+        untouched
+    );
+
+    let cleared = json!({"default_number_id": null, "signature": ""});
+    let after = sets(&sam, &harbor, cleared).await;
+    assert_eq!(
+        (&after["default_number_id"], &after["signature"]),
+        (&Value::Null, &json!(""))
+    );
+}
+
+#[tokio::test]
+async fn values_that_are_none_are_refused_and_change_nothing() {
+    let hub = Hub::start().await;
+    let (harbor, sam) = two_numbers(&hub).await;
+    let before = sets(&sam, &harbor, json!({"signature": "x".repeat(160)})).await;
+    for (change, field) in [
+        (json!({"signature": "x".repeat(161)}), "signature"),
+        (json!({"signature": "🦷".repeat(161)}), "signature"),
+        (json!({"signature": "a\u{0}b"}), "signature"),
+        (json!({"signature": 7}), "body"),
+        (json!({"default_number_id": "front desk"}), "body"),
+        (json!({"default_number_id": ""}), "body"),
+        (
+            json!({"default_number_id": "01890000-0000-7000-8000-000000000000"}),
+            "default_number_id",
+        ),
+        (json!({"notifications": true}), "body"),
+        (json!({"notifications": {"sound": "loud"}}), "body"),
+        (json!({"notifications": {"mail": true}}), "body"),
+        (
+            json!({"user_id": harbor.admin.id, "signature": "Jo"}),
+            "body",
+        ),
+        (json!([]), "body"),
+        // All or nothing.
+        (
+            json!({"signature": "Sam", "default_number_id": "01890000-0000-7000-8000-000000000000"}),
+            "default_number_id",
+        ),
+    ] {
+        let problem = sam
+            .patch(&harbor.path("/settings"), change.clone())
+            .await
+            .refused(422, "validation_failed");
+        assert_eq!(problem["errors"][0]["field"], field, "{change}");
+    }
+    assert_eq!(sam.get(&harbor.path("/settings")).await.is(200), before);
+}
+
+#[tokio::test]
+async fn a_signature_stands_once_below_what_its_owner_sends() {
+    let hub = Hub::start().await;
+    let (harbor, sam) = two_numbers(&hub).await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    sets(&sam, &harbor, json!({"signature": "Sam, front desk"})).await;
+    let draft = json!({"conversation_id": conversation["id"], "content": "3:30 is free \n"});
+
+    let answers = join_all((0..5).map(|_| sam.sends(&harbor, "a-key", &draft))).await;
+    for answer in answers {
+        assert_eq!(
+            answer.is(202)["message"]["content"],
+            "3:30 is free\nSam, front desk"
+        );
+    }
+    // Turned away at first, and sent the second time.
+    hub.twilio.is_busy(None);
+    hub.sends().await;
+    hub.meddles("update messages set due_at = now() where status = 'queued'")
+        .await;
+    hub.sends().await;
+    assert_eq!(hub.twilio.messages().len(), 1);
+    assert_eq!(
+        hub.twilio.messages()[0].body,
+        "3:30 is free\nSam, front desk"
+    );
+
+    let mut live = sam.listens(&harbor).await;
+    live.says(json!({"type": "send_message", "workspace_id": harbor.id, "conversation_id": conversation["id"],
+                     "content": "See you", "client_ref": "ref-1"}))
+        .await;
+    let sent = live.hears("message_sent").await;
+    assert_eq!(sent["message"]["content"], "See you\nSam, front desk");
+    let message = harbor
+        .answers(&harbor.admin, &conversation, "Jo here")
+        .await;
+    assert_eq!(message["content"], "Jo here", "it is nobody else's");
+    sets(&sam, &harbor, json!({"signature": " \n "})).await;
+    let message = harbor.answers(&sam, &conversation, "Bye").await;
+    assert_eq!(message["content"], "Bye");
+}
+
+#[tokio::test]
+async fn a_signature_counts_against_the_limit_and_for_the_segments() {
+    let hub = Hub::start().await;
+    let (harbor, sam) = two_numbers(&hub).await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    let sends = async |length: usize| {
+        let draft = json!({"conversation_id": conversation["id"], "content": "a".repeat(length)});
+        sam.post(&harbor.path("/messages"), draft).await
+    };
+    assert_eq!(sends(160).await.is(202)["message"]["segments"], 1);
+    let sent = sends(1_600).await.is(202);
+    sets(&sam, &harbor, json!({"signature": "1234567890"})).await;
+    assert_eq!(sends(149).await.is(202)["message"]["segments"], 1);
+    assert_eq!(sends(150).await.is(202)["message"]["segments"], 2);
+
+    let last = sends(1_589).await.is(202);
+    assert_eq!(last["message"]["content"].as_str().unwrap().len(), 1_600);
+    let problem = sends(1_590).await.refused(422, "validation_failed");
+    assert_eq!(problem["errors"][0]["field"], "content");
+    let next = sends(1).await.is(202);
+    assert_eq!(
+        next["credits_remaining"].as_i64().unwrap(),
+        last["credits_remaining"].as_i64().unwrap() - 1,
+        "what was refused cost nothing"
+    );
+    assert!(sent["credits_remaining"].is_i64());
+}
+
+#[tokio::test]
+async fn a_new_conversation_begins_from_ones_own_number_as_long_as_one_has_it() {
+    let hub = Hub::start().await;
+    let (harbor, sam) = two_numbers(&hub).await;
+    let (desk, recall) = (harbor.number(FRONT_DESK).await, harbor.number(RECALL).await);
+    let to = |n: u32| json!({"to": format!("+141555502{n:02}"), "content": "Hello"});
+    assert_eq!(begins_from(&sam, &harbor, to(1)).await, desk);
+    sets(&sam, &harbor, json!({"default_number_id": recall})).await;
+    assert_eq!(begins_from(&sam, &harbor, to(2)).await, recall);
+    assert_eq!(
+        begins_from(&harbor.admin, &harbor, to(3)).await,
+        desk,
+        "it is nobody else's"
+    );
+
+    // What is asked for comes first, and a conversation stays where it is.
+    let mut asked = to(4);
+    asked["number_id"] = json!(desk);
+    assert_eq!(begins_from(&sam, &harbor, asked).await, desk);
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    let answer = harbor.answers(&sam, &conversation, "Hello").await;
+    assert_eq!(answer["number_id"], desk);
+
+    let number = harbor.path(&format!("/numbers/{recall}"));
+    let status = |status: &str| harbor.admin.patch(&number, json!({"status": status}));
+    status("inactive").await.is(200);
+    assert_eq!(
+        begins_from(&sam, &harbor, to(5)).await,
+        desk,
+        "it cannot send"
+    );
+    status("active").await.is(200);
+    assert_eq!(begins_from(&sam, &harbor, to(6)).await, recall);
+    harbor
+        .admin
+        .delete(&format!("{number}/members/{}", sam.id))
+        .await
+        .is(204);
+    assert_eq!(
+        begins_from(&sam, &harbor, to(7)).await,
+        desk,
+        "it was taken away"
+    );
+    harbor.assigns(RECALL, &sam).await;
+    assert_eq!(begins_from(&sam, &harbor, to(8)).await, recall);
+}
+
+#[tokio::test]
+async fn nobody_begins_from_a_number_that_they_do_not_see() {
+    let hub = Hub::start().await;
+    let (harbor, _) = two_numbers(&hub).await;
+    let bay = hub.workspace("Bay Optics").await;
+    bay.connects_twilio("+16285550177").await;
+    let lin = harbor.agent("Lin").await;
+    harbor.assigns(FRONT_DESK, &lin).await;
+    let (recall, theirs) = (
+        harbor.number(RECALL).await,
+        bay.number("+16285550177").await,
+    );
+    for number in [&recall, &theirs] {
+        let problem = lin
+            .patch(
+                &harbor.path("/settings"),
+                json!({"default_number_id": number}),
+            )
+            .await
+            .refused(422, "validation_failed");
+        assert_eq!(problem["errors"][0]["field"], "default_number_id");
+    }
+    let member = harbor.path(&format!("/members/{}", lin.id));
+    harbor
+        .admin
+        .patch(&member, json!({"default_number_id": theirs}))
+        .await
+        .refused(404, "not_found");
+    lin.patch(&member, json!({"default_number_id": recall}))
+        .await
+        .refused(403, "admin_only");
+
+    // An admin may say so beforehand: it counts from the day when they have the number.
+    harbor
+        .admin
+        .patch(&member, json!({"default_number_id": recall}))
+        .await
+        .is(200);
+    let to = |n: u32| json!({"to": format!("+141555502{n:02}"), "content": "Hello"});
+    let desk = harbor.number(FRONT_DESK).await;
+    assert_eq!(begins_from(&lin, &harbor, to(1)).await, desk);
+    harbor.assigns(RECALL, &lin).await;
+    assert_eq!(begins_from(&lin, &harbor, to(2)).await, recall);
+    harbor
+        .admin
+        .patch(&member, json!({"default_number_id": null}))
+        .await
+        .is(200);
+    assert_eq!(begins_from(&lin, &harbor, to(3)).await, desk);
+}
+
+#[tokio::test]
+async fn the_database_keeps_colleagues_out_of_each_others_settings() {
+    let hub = Hub::start().await;
+    let (harbor, sam) = two_numbers(&hub).await;
+    let lin = harbor.agent("Lin").await;
+    sets(&sam, &harbor, json!({"signature": "Sam"})).await;
+    let mut tx = hub.with_rights_of(&lin, &harbor).await;
+    let seen: i64 = sqlx::query_scalar("select count(*) from member_settings")
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(seen, 0);
+    let changed = sqlx::query("update member_settings set signature = 'Lin was here'")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(changed.rows_affected(), 0);
+    let forged = sqlx::query(
+        "insert into member_settings (user_id, signature) values ($1::uuid, 'Lin was here')",
+    )
+    .bind(&harbor.admin.id)
+    .execute(&mut *tx)
+    .await
+    .unwrap_err();
+    assert!(
+        forged.to_string().contains("row-level security"),
+        "{forged}"
+    );
+}

@@ -1,0 +1,894 @@
+//! Proving who one is: patience with whoever guesses, the second factor, links by mail, sessions.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+use totp_rs::{Builder, Secret, Totp};
+
+use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, PASSWORD, Person};
+
+const WRONG: &str = "not this password";
+
+async fn tries(hub: &Hub, email: &str, password: &str) -> Answer {
+    let form = json!({"email": email, "password": password});
+    Person::nobody(hub).post("/api/auth/login", form).await
+}
+
+async fn tries_with(hub: &Hub, email: &str, code: &str) -> Answer {
+    let form = json!({"email": email, "password": PASSWORD, "code": code});
+    Person::nobody(hub).post("/api/auth/login", form).await
+}
+
+/// Half a minute later.
+async fn half_a_minute_passes(hub: &Hub) {
+    hub.meddles("update throttles set paid_until = paid_until - interval '31 seconds'")
+        .await;
+}
+
+/// So much later that nothing of before counts.
+pub async fn a_day_passes(hub: &Hub) {
+    hub.meddles("update throttles set paid_until = paid_until - interval '1 day'")
+        .await;
+    hub.meddles("update users set totp_step = 0").await;
+}
+
+#[tokio::test]
+async fn ten_wrong_passwords_close_an_account_until_time_has_passed() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let email = &harbor.admin.email;
+    for _ in 0..10 {
+        tries(&hub, email, WRONG)
+            .await
+            .refused(401, "unauthenticated");
+    }
+
+    let answer = tries(&hub, email, WRONG).await;
+    let wait: u32 = answer.headers["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=30).contains(&wait), "{wait}");
+    answer.refused(429, "rate_limited");
+    tries(&hub, &format!(" {} ", email.to_uppercase()), PASSWORD)
+        .await
+        .refused(429, "rate_limited");
+    tries(&hub, &bay.admin.email, PASSWORD).await.is(200);
+
+    half_a_minute_passes(&hub).await;
+    tries(&hub, email, PASSWORD).await.is(200);
+    tries(&hub, email, PASSWORD).await.is(200);
+    tries(&hub, email, WRONG)
+        .await
+        .refused(401, "unauthenticated");
+    tries(&hub, email, PASSWORD)
+        .await
+        .refused(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn of_fifty_wrong_passwords_at_once_ten_are_looked_at() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let answers = join_all((0..50).map(|_| tries(&hub, &harbor.admin.email, WRONG))).await;
+    let looked_at = answers.iter().filter(|answer| answer.status == 401);
+    assert_eq!(looked_at.count(), 10);
+    let refused = answers.iter().filter(|answer| answer.status == 429);
+    assert_eq!(refused.count(), 40);
+}
+
+#[tokio::test]
+async fn right_passwords_close_nothing_however_many() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    for _ in 0..100 {
+        tries(&hub, &harbor.admin.email, PASSWORD).await.is(200);
+    }
+}
+
+#[tokio::test]
+async fn wrong_passwords_from_one_address_close_it_whatever_the_account() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let mut looked_at = 0;
+    loop {
+        let email = format!("guess{looked_at}@harbor.test");
+        let answer = tries(&hub, &email, WRONG).await;
+        if answer.status == 429 {
+            answer.refused(429, "rate_limited");
+            break;
+        }
+        answer.refused(401, "unauthenticated");
+        looked_at += 1;
+        assert!(looked_at < 90, "nobody ever says stop");
+    }
+    assert!(looked_at >= 60, "an office shares one address: {looked_at}");
+    tries(&hub, &harbor.admin.email, PASSWORD)
+        .await
+        .refused(429, "rate_limited");
+    // Who is signed in notices nothing.
+    harbor.admin.get("/api/auth/me").await.is(200);
+    half_a_minute_passes(&hub).await;
+    tries(&hub, &harbor.admin.email, PASSWORD).await.is(200);
+}
+
+#[tokio::test]
+async fn an_account_that_does_not_exist_closes_like_one_that_does() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    for round in 0..12 {
+        let mut told = Vec::new();
+        for email in [harbor.admin.email.as_str(), "nobody@harbor.test"] {
+            let answer = tries(&hub, email, WRONG).await;
+            // How many seconds are left is not the same in two questions.
+            told.push((
+                answer.status,
+                answer.body.replace(|c: char| c.is_ascii_digit(), ""),
+            ));
+        }
+        assert_eq!(told[0], told[1], "try {round}");
+        assert_eq!(told[0].0, if round < 10 { 401 } else { 429 });
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_counts_at_whichever_door() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let jo = &harbor.admin;
+    let link = bay.invites(&jo.email, "agent").await;
+    let accept = format!("/api/invitations/{link}/accept");
+    let change = json!({"current_password": WRONG, "new_password": "another good one"});
+    for _ in 0..3 {
+        tries(&hub, &jo.email, WRONG)
+            .await
+            .refused(401, "unauthenticated");
+        changes_password(jo, change.clone())
+            .await
+            .refused(422, "validation_failed");
+        jo.delete_with("/api/auth/two-factor", json!({"password": WRONG}))
+            .await
+            .refused(422, "validation_failed");
+    }
+    Person::nobody(&hub)
+        .post(&accept, json!({"password": WRONG}))
+        .await
+        .refused(401, "unauthenticated");
+
+    tries(&hub, &jo.email, PASSWORD)
+        .await
+        .refused(429, "rate_limited");
+    changes_password(jo, change)
+        .await
+        .refused(429, "rate_limited");
+    jo.delete_with("/api/auth/two-factor", json!({"password": PASSWORD}))
+        .await
+        .refused(429, "rate_limited");
+    Person::nobody(&hub)
+        .post(&accept, json!({"password": PASSWORD}))
+        .await
+        .refused(429, "rate_limited");
+}
+
+// ── the second factor ──
+
+/// The app on a phone.
+pub struct Authenticator(Totp);
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+impl Authenticator {
+    fn scans(enrolment: &Value) -> Self {
+        let secret = enrolment["secret"].as_str().unwrap();
+        let totp = Builder::new()
+            .with_secret(Secret::try_from_base32(secret).unwrap())
+            .with_account_name("jo")
+            .with_issuer(Some("MessageHub"))
+            .build()
+            .unwrap();
+        Self(totp)
+    }
+
+    /// What it shows now, or so many steps of 30 seconds from now.
+    pub fn shows(&self, steps: i64) -> String {
+        let time = now().checked_add_signed(steps * 30).unwrap();
+        self.0.generate(time).to_string()
+    }
+
+    /// What it scanned, as people would type it.
+    pub fn secret(&self) -> String {
+        self.0
+            .to_url()
+            .unwrap()
+            .split_once("secret=")
+            .unwrap()
+            .1
+            .split('&')
+            .next()
+            .unwrap()
+            .into()
+    }
+
+    /// Six digits that are not what it shows, nor will in a while.
+    fn never_shows(&self) -> String {
+        let shown: Vec<_> = (-3..=3).map(|steps| self.shows(steps)).collect();
+        let mut codes = (0..10).map(|n| format!("00000{n}"));
+        codes.find(|code| !shown.contains(code)).unwrap()
+    }
+}
+
+async fn begins(person: &Person) -> Authenticator {
+    let enrolment = person.post("/api/auth/two-factor", json!({})).await.is(201);
+    Authenticator::scans(&enrolment)
+}
+
+async fn confirms(person: &Person, code: &str) -> Answer {
+    person
+        .post("/api/auth/two-factor/confirm", json!({"code": code}))
+        .await
+}
+
+/// Switches the second factor on; the app and the recovery codes.
+pub async fn switches_on(hub: &Hub, person: &Person) -> (Authenticator, Vec<String>) {
+    let app = begins(person).await;
+    let answer = confirms(person, &app.shows(0)).await.is(200);
+    let codes = answer["recovery_codes"].as_array().unwrap();
+    let codes = codes
+        .iter()
+        .map(|code| code.as_str().unwrap().to_owned())
+        .collect();
+    a_day_passes(hub).await;
+    (app, codes)
+}
+
+/// Within one step of the clock: when its hand moved in the middle, once more.
+async fn within_a_step<T>(act: impl AsyncFn() -> T) -> T {
+    loop {
+        let began = now() / 30;
+        let done = act().await;
+        if now() / 30 == began {
+            return done;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for_from_its_first_right_code_on() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    let state = async || jo.get("/api/auth/two-factor").await.is(200);
+    assert_eq!(
+        state().await,
+        json!({"enabled": false, "recovery_codes": 0})
+    );
+    confirms(jo, "123456")
+        .await
+        .refused(422, "validation_failed");
+
+    let enrolment = jo.post("/api/auth/two-factor", json!({})).await.is(201);
+    let secret = enrolment["secret"].as_str().unwrap();
+    let url = enrolment["otpauth_url"].as_str().unwrap();
+    assert!(
+        url.starts_with("otpauth://totp/MessageHub") && url.contains(secret),
+        "{url}"
+    );
+    let app = Authenticator::scans(&enrolment);
+    for code in [&app.never_shows(), "", "12345", "abcdef", "١٢٣٤٥٦"] {
+        confirms(jo, code).await.refused(422, "validation_failed");
+    }
+    tries(&hub, &jo.email, PASSWORD).await.is(200);
+
+    let answer = confirms(jo, &app.shows(0)).await.is(200);
+    let codes = answer["recovery_codes"].as_array().unwrap();
+    let different: std::collections::HashSet<_> = codes.iter().map(Value::to_string).collect();
+    assert_eq!((codes.len(), different.len()), (10, 10));
+    assert_eq!(
+        state().await,
+        json!({"enabled": true, "recovery_codes": 10})
+    );
+    jo.post("/api/auth/two-factor", json!({}))
+        .await
+        .refused(422, "validation_failed");
+
+    a_day_passes(&hub).await;
+    tries(&hub, &jo.email, PASSWORD)
+        .await
+        .refused(401, "code_required");
+    tries_with(&hub, &jo.email, " ")
+        .await
+        .refused(401, "code_required");
+    // Whoever does not know the password does not hear that there is a second factor.
+    tries(&hub, &jo.email, WRONG)
+        .await
+        .refused(401, "unauthenticated");
+    tries_with(&hub, &jo.email, &app.never_shows())
+        .await
+        .refused(401, "unauthenticated");
+    tries_with(&hub, &jo.email, &app.shows(0)).await.is(200);
+}
+
+#[tokio::test]
+async fn a_code_is_good_once_and_none_before_it_is_good_after_it() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let (app, _) = switches_on(&hub, &harbor.admin).await;
+    let email = &harbor.admin.email;
+    let answers = within_a_step(async || {
+        a_day_passes(&hub).await;
+        let mut answers = Vec::new();
+        for steps in [0, 0, -1, 1, 1, 0] {
+            answers.push(tries_with(&hub, email, &app.shows(steps)).await.status);
+        }
+        answers
+    })
+    .await;
+    assert_eq!(answers, [200, 401, 401, 200, 401, 401]);
+
+    a_day_passes(&hub).await;
+    // Typed on two machines at the same moment, or overheard: one gets in.
+    let code = app.shows(0);
+    let answers = join_all((0..5).map(|_| tries_with(&hub, email, &code))).await;
+    let let_in = answers.iter().filter(|answer| answer.status == 200);
+    assert_eq!(let_in.count(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_may_be_one_step_off_and_no_more() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let (app, _) = switches_on(&hub, &harbor.admin).await;
+    let answers = within_a_step(async || {
+        let mut answers = Vec::new();
+        for steps in [-2, -1, 0, 1, 2] {
+            a_day_passes(&hub).await;
+            let code = app.shows(steps);
+            answers.push(tries_with(&hub, &harbor.admin.email, &code).await.status);
+        }
+        answers
+    })
+    .await;
+    assert_eq!(answers, [401, 200, 200, 200, 401]);
+}
+
+#[tokio::test]
+async fn a_recovery_code_is_good_once_however_it_is_typed() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    let (_, codes) = switches_on(&hub, jo).await;
+    let left = async || jo.get("/api/auth/two-factor").await.is(200)["recovery_codes"].clone();
+
+    tries_with(&hub, &jo.email, &codes[0]).await.is(200);
+    tries_with(&hub, &jo.email, &codes[0])
+        .await
+        .refused(401, "unauthenticated");
+    assert_eq!(left().await, 9);
+    let typed = codes[1].to_uppercase().replace('-', " ");
+    tries_with(&hub, &jo.email, &typed).await.is(200);
+    assert_eq!(left().await, 8);
+    let answers = join_all((0..5).map(|_| tries_with(&hub, &jo.email, &codes[2]))).await;
+    let let_in = answers.iter().filter(|answer| answer.status == 200);
+    assert_eq!(let_in.count(), 1);
+    assert_eq!(left().await, 7);
+}
+
+#[tokio::test]
+async fn the_second_factor_goes_with_the_password_alone_and_its_recovery_codes_with_it() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    let (app, codes) = switches_on(&hub, jo).await;
+    let disable = |password: &str| {
+        let form = json!({"password": password});
+        async move { jo.delete_with("/api/auth/two-factor", form).await }
+    };
+    disable(WRONG).await.refused(422, "validation_failed");
+    disable("").await.refused(422, "validation_failed");
+    tries(&hub, &jo.email, PASSWORD)
+        .await
+        .refused(401, "code_required");
+
+    disable(PASSWORD).await.is(204);
+    tries(&hub, &jo.email, PASSWORD).await.is(200);
+
+    let (anew, _) = switches_on(&hub, jo).await;
+    for old in [&app.shows(0), &codes[0]] {
+        tries_with(&hub, &jo.email, old)
+            .await
+            .refused(401, "unauthenticated");
+    }
+    tries_with(&hub, &jo.email, &anew.shows(0)).await.is(200);
+}
+
+#[tokio::test]
+async fn five_wrong_codes_close_the_second_factor_until_time_has_passed() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let (app, codes) = switches_on(&hub, &harbor.admin).await;
+    let (other, _) = switches_on(&hub, &bay.admin).await;
+    let email = &harbor.admin.email;
+    let wrong = app.never_shows();
+
+    let answers = join_all((0..20).map(|_| tries_with(&hub, email, &wrong))).await;
+    let looked_at = answers.iter().filter(|answer| answer.status == 401);
+    // Some were turned away before that: ten passwords at once are the most that are looked at, right or wrong.
+    assert_eq!(looked_at.count(), 5);
+
+    for right in [&app.shows(0), &codes[0]] {
+        let answer = tries_with(&hub, email, right).await;
+        assert!(answer.headers.contains_key("retry-after"));
+        answer.refused(429, "rate_limited");
+    }
+    tries_with(&hub, &bay.admin.email, &other.shows(0))
+        .await
+        .is(200);
+    hub.meddles("update throttles set paid_until = paid_until - interval '61 seconds'")
+        .await;
+    tries_with(&hub, email, &codes[0]).await.is(200);
+}
+
+#[tokio::test]
+async fn a_workspace_may_ask_for_the_second_factor_and_closes_to_who_has_none() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let itself = harbor.path("");
+    let asks = |on: bool| {
+        harbor
+            .admin
+            .patch(&itself, json!({"require_two_factor": on}))
+    };
+    let problem = asks(true).await.refused(422, "validation_failed");
+    assert_eq!(problem["errors"][0]["field"], "require_two_factor");
+    sam.get(&harbor.path("/conversations")).await.is(200);
+
+    switches_on(&hub, &harbor.admin).await;
+    switches_on(&hub, &lin).await;
+    let (mut agents, mut lins) = (sam.listens(&harbor).await, lin.listens(&harbor).await);
+    asks(true).await.is(200);
+
+    assert_eq!(agents.closes().await, 1008);
+    assert_eq!(lins.next().await["type"], "resync", "who has it, stays");
+    for path in ["", "/conversations", "/messages", "/numbers", "/settings"] {
+        sam.get(&harbor.path(path))
+            .await
+            .refused(403, "two_factor_required");
+        lin.get(&harbor.path(path)).await.is(200);
+    }
+    sam.post(
+        &harbor.path("/messages"),
+        json!({"to": MAYA, "content": "Hi"}),
+    )
+    .await
+    .refused(403, "two_factor_required");
+    let mut agents = sam.socket().await;
+    agents
+        .says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
+        .await;
+    agents.hears("error").await;
+
+    switches_on(&hub, &sam).await;
+    sam.get(&harbor.path("/conversations")).await.is(200);
+    let mut agents = sam.listens(&harbor).await;
+    sam.delete_with("/api/auth/two-factor", json!({"password": PASSWORD}))
+        .await
+        .is(204);
+    assert_eq!(agents.closes().await, 1008);
+    sam.get(&harbor.path("/conversations"))
+        .await
+        .refused(403, "two_factor_required");
+    asks(false).await.is(200);
+    sam.get(&harbor.path("/conversations")).await.is(200);
+}
+
+// ── passwords and sessions ──
+
+async fn changes_password(who: &Person, form: Value) -> Answer {
+    who.ask(who.request(Method::PUT, "/api/auth/password").json(&form))
+        .await
+}
+
+async fn refreshes(hub: &Hub, token: &str) -> Answer {
+    let form = json!({"refresh_token": token});
+    Person::nobody(hub).post("/api/auth/refresh", form).await
+}
+
+const NEW: &str = "another good one";
+
+#[tokio::test]
+async fn a_new_password_ends_every_session_but_the_one_that_set_it() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    hub.post.mail_to(&jo.email).await; // to confirm the address
+    let elsewhere = Person::signs_in(&hub, &jo.email).await;
+    let (mut here, mut there) = (jo.listens(&harbor).await, elsewhere.listens(&harbor).await);
+    for (form, field) in [
+        (
+            json!({"current_password": WRONG, "new_password": NEW}),
+            "current_password",
+        ),
+        (
+            json!({"current_password": PASSWORD, "new_password": "short"}),
+            "new_password",
+        ),
+        (
+            json!({"current_password": PASSWORD, "new_password": "x".repeat(201)}),
+            "new_password",
+        ),
+        (json!({"new_password": NEW}), "body"),
+    ] {
+        let problem = changes_password(jo, form)
+            .await
+            .refused(422, "validation_failed");
+        assert_eq!(problem["errors"][0]["field"], field);
+    }
+    elsewhere.get("/api/auth/me").await.is(200);
+
+    let form = json!({"current_password": PASSWORD, "new_password": NEW});
+    changes_password(jo, form).await.is(204);
+
+    assert_eq!(there.closes().await, 1008);
+    elsewhere
+        .get("/api/auth/me")
+        .await
+        .refused(401, "unauthenticated");
+    refreshes(&hub, &elsewhere.refresh_token)
+        .await
+        .refused(401, "unauthenticated");
+    assert_eq!(here.heard_so_far(&harbor).await, Vec::<Value>::new());
+    jo.get("/api/auth/me").await.is(200);
+    refreshes(&hub, &jo.refresh_token).await.is(200);
+    tries(&hub, &jo.email, PASSWORD)
+        .await
+        .refused(401, "unauthenticated");
+    tries(&hub, &jo.email, NEW).await.is(200);
+    let mail = hub.post.mail_to(&jo.email).await;
+    assert_eq!(mail.subject, "Your password was changed");
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_end_one_by_one_or_all_at_once() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let jo = &harbor.admin;
+    let phone = Person::nobody(&hub);
+    let login = phone
+        .request(Method::POST, "/api/auth/login")
+        .header("user-agent", "Phone/1.0")
+        .json(&json!({"email": jo.email, "password": PASSWORD}));
+    let phone = Person::signed_in(&hub, &phone.ask(login).await.is(200));
+    let tablet = Person::signs_in(&hub, &jo.email).await;
+
+    let list = jo.get("/api/auth/sessions").await.is(200);
+    let sessions = list["data"].as_array().unwrap();
+    assert_eq!(sessions.len(), 3);
+    assert_eq!(
+        sessions
+            .iter()
+            .map(|session| session["is_current"].as_bool().unwrap())
+            .collect::<Vec<_>>(),
+        [true, false, false]
+    );
+    assert!(
+        sessions
+            .iter()
+            .all(|session| session["address"] == "127.0.0.1")
+    );
+    let of_phone = sessions
+        .iter()
+        .find(|session| session["user_agent"] == "Phone/1.0")
+        .unwrap();
+    let path = format!("/api/auth/sessions/{}", of_phone["id"].as_str().unwrap());
+
+    bay.admin.delete(&path).await.refused(404, "not_found");
+    let mut socket = phone.listens(&harbor).await;
+    jo.delete(&path).await.is(204);
+    assert_eq!(socket.closes().await, 1008);
+    phone
+        .get("/api/auth/me")
+        .await
+        .refused(401, "unauthenticated");
+    refreshes(&hub, &phone.refresh_token)
+        .await
+        .refused(401, "unauthenticated");
+    jo.delete(&path).await.refused(404, "not_found");
+    tablet.get("/api/auth/me").await.is(200);
+
+    let answer = jo.delete("/api/auth/sessions").await;
+    let cleared: Vec<_> = answer
+        .headers
+        .get_all("set-cookie")
+        .iter()
+        .map(|cookie| cookie.to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(cleared.len(), 2);
+    assert!(
+        cleared.iter().all(|cookie| cookie.contains("Max-Age=0")),
+        "{cleared:?}"
+    );
+    answer.is(204);
+    for person in [jo, &tablet] {
+        person
+            .get("/api/auth/me")
+            .await
+            .refused(401, "unauthenticated");
+        refreshes(&hub, &person.refresh_token)
+            .await
+            .refused(401, "unauthenticated");
+    }
+    bay.admin.get("/api/auth/me").await.is(200);
+}
+
+// ── links by mail ──
+
+fn token(link: &str) -> String {
+    link.rsplit('/').next().unwrap().into()
+}
+
+/// Asks for a new password; what the mailed link carries.
+pub async fn forgets(hub: &Hub, email: &str) -> String {
+    Person::nobody(hub)
+        .post("/api/auth/forgot-password", json!({"email": email}))
+        .await
+        .is(202);
+    let mail = hub.post.mail_to(email).await;
+    assert_eq!(mail.subject, "Set a new password");
+    assert!(mail.link().starts_with(&hub.url("/reset-password/")));
+    token(&mail.link())
+}
+
+pub async fn resets(hub: &Hub, token: &str, password: &str) -> Answer {
+    let form = json!({"token": token, "password": password});
+    Person::nobody(hub)
+        .post("/api/auth/reset-password", form)
+        .await
+}
+
+async fn verifies(who: &Person, form: Value) -> Answer {
+    who.post("/api/auth/verify-email", form).await
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_set_anew_by_a_link_that_is_good_once() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    hub.post.mail_to(&jo.email).await; // to confirm the address
+    let (first, second) = (
+        forgets(&hub, &jo.email).await,
+        forgets(&hub, &jo.email).await,
+    );
+    let mut socket = jo.listens(&harbor).await;
+    for (link, password) in [(first.as_str(), "short"), ("", NEW), ("made-up", NEW)] {
+        resets(&hub, link, password)
+            .await
+            .refused(422, "validation_failed");
+    }
+    jo.get("/api/auth/me").await.is(200);
+
+    // Somebody who got hold of it follows it ten times at once.
+    let answers = join_all((0..10).map(|n| {
+        let (hub, first) = (&hub, &first);
+        async move { resets(hub, first, &format!("{NEW} {n}")).await.status }
+    }))
+    .await;
+    assert_eq!(answers.iter().filter(|status| **status == 204).count(), 1);
+    let set = answers.iter().position(|status| *status == 204).unwrap();
+
+    assert_eq!(socket.closes().await, 1008);
+    jo.get("/api/auth/me").await.refused(401, "unauthenticated");
+    refreshes(&hub, &jo.refresh_token)
+        .await
+        .refused(401, "unauthenticated");
+    for used in [&first, &second] {
+        resets(&hub, used, NEW)
+            .await
+            .refused(422, "validation_failed");
+    }
+    tries(&hub, &jo.email, PASSWORD)
+        .await
+        .refused(401, "unauthenticated");
+    let session = tries(&hub, &jo.email, &format!("{NEW} {set}"))
+        .await
+        .is(200);
+    assert_eq!(
+        session["user"]["email_verified"], true,
+        "who read the mail has the address"
+    );
+    let mail = hub.post.mail_to(&jo.email).await;
+    assert_eq!(mail.subject, "Your password was changed");
+}
+
+#[tokio::test]
+async fn a_link_to_a_new_password_lives_an_hour_and_dies_with_the_password_it_was_for() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    hub.post.mail_to(&jo.email).await; // to confirm the address
+    let late = forgets(&hub, &jo.email).await;
+    assert_eq!(
+        hub.count("select extract(epoch from expires_at - created_at)::bigint from mailed_tokens where purpose = 'reset'").await,
+        60 * 60
+    );
+    hub.meddles("update mailed_tokens set expires_at = now() - interval '1 second'")
+        .await;
+    resets(&hub, &late, NEW)
+        .await
+        .refused(422, "validation_failed");
+
+    let overtaken = forgets(&hub, &jo.email).await;
+    let form = json!({"current_password": PASSWORD, "new_password": NEW});
+    changes_password(jo, form).await.is(204);
+    resets(&hub, &overtaken, PASSWORD)
+        .await
+        .refused(422, "validation_failed");
+    tries(&hub, &jo.email, NEW).await.is(200);
+}
+
+#[tokio::test]
+async fn mails_are_asked_for_three_times_and_then_have_to_wait() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    hub.post.mail_to(&harbor.admin.email).await; // to confirm the address
+    for email in [harbor.admin.email.as_str(), "nobody@harbor.test"] {
+        let nobody = Person::nobody(&hub);
+        let form = json!({"email": email.to_uppercase()});
+        let asks = || nobody.post("/api/auth/forgot-password", form.clone());
+        for _ in 0..3 {
+            asks().await.is(202);
+        }
+        asks().await.refused(429, "rate_limited");
+    }
+    hub.server.app.mail.all_gone().await;
+    assert_eq!(hub.post.unread_of(&harbor.admin.email), 3);
+    assert_eq!(hub.post.unread_of("nobody@harbor.test"), 0);
+}
+
+#[tokio::test]
+async fn an_address_is_confirmed_by_its_link_once() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    let nobody = Person::nobody(&hub);
+    let is_verified =
+        async || jo.get("/api/auth/me").await.is(200)["user"]["email_verified"].clone();
+    assert_eq!(is_verified().await, false);
+    let first = token(&hub.post.mail_to(&jo.email).await.link());
+    verifies(jo, json!({})).await.is(202);
+    let second = token(&hub.post.mail_to(&jo.email).await.link());
+    verifies(&nobody, json!({}))
+        .await
+        .refused(401, "unauthenticated");
+    verifies(&nobody, json!({"token": "made-up"}))
+        .await
+        .refused(422, "validation_failed");
+    // One kind of link is not the other.
+    resets(&hub, &first, NEW)
+        .await
+        .refused(422, "validation_failed");
+    let reset = forgets(&hub, &jo.email).await;
+    verifies(&nobody, json!({"token": reset}))
+        .await
+        .refused(422, "validation_failed");
+    assert_eq!(is_verified().await, false);
+
+    verifies(&nobody, json!({"token": first})).await.is(204);
+    assert_eq!(is_verified().await, true);
+    for used in [&first, &second] {
+        verifies(&nobody, json!({"token": used}))
+            .await
+            .refused(422, "validation_failed");
+    }
+    // Nothing is left to ask for.
+    verifies(jo, json!({})).await.is(202);
+    hub.server.app.mail.all_gone().await;
+    assert_eq!(hub.post.unread_of(&jo.email), 0);
+}
+
+// ── past the doors ──
+
+#[tokio::test]
+async fn people_can_neither_read_nor_write_what_proves_who_one_is() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    harbor.invites("sam@harbor.test", "agent").await;
+    switches_on(&hub, &harbor.admin).await;
+    for deed in [
+        "select totp_secret from users",
+        "select totp_step from users",
+        "select password_hash from users",
+        "select * from users",
+        "select * from sessions",
+        "select code_hash from recovery_codes",
+        "select token_hash from mailed_tokens",
+        "select key from throttles",
+        "select token_hash from invitations",
+        "select * from invitations",
+        "update users set password_hash = 'x'",
+        "update users set two_factor_at = null",
+        "update users set email = 'eve@harbor.test'",
+        "delete from users",
+        "insert into sessions (id, user_id, refresh_hash, expires_at) values (gen_random_uuid(), current_user_id(), 'x', now() + interval '1 day')",
+        "update sessions set revoked_at = null",
+        "delete from recovery_codes",
+        "insert into mailed_tokens (token_hash, user_id, purpose, email, expires_at) values ('x', current_user_id(), 'reset', 'x@y.test', now() + interval '1 day')",
+        "delete from throttles",
+        "update throttles set paid_until = now()",
+    ] {
+        let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
+        let refused = sqlx::query(deed).execute(&mut *tx).await.unwrap_err();
+        assert!(
+            refused.to_string().contains("permission denied"),
+            "{deed}: {refused}"
+        );
+    }
+    let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
+    let seen = sqlx::query("select id, name, email, two_factor_at from users")
+        .fetch_all(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(seen.len(), 1, "what colleagues may see, they see");
+}
+
+/// What leaks with a copy of the database opens nothing.
+#[tokio::test]
+async fn no_token_or_secret_lies_in_the_database_as_it_is() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    let confirm = token(&hub.post.mail_to(&jo.email).await.link());
+    let reset = forgets(&hub, &jo.email).await;
+    let invitation = harbor.invites("sam@harbor.test", "agent").await;
+    let enrolment = jo.post("/api/auth/two-factor", json!({})).await.is(201);
+    let secret = enrolment["secret"].as_str().unwrap().to_owned();
+    let codes = confirms(jo, &Authenticator::scans(&enrolment).shows(0))
+        .await
+        .is(200)["recovery_codes"]
+        .clone();
+    let recovery = codes[0].as_str().unwrap().to_owned();
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select c.relname::text from pg_class c where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace",
+    )
+    .fetch_all(&hub.raw)
+    .await
+    .unwrap();
+    assert!(tables.len() > 15, "{tables:?}");
+    for table in tables {
+        // Bytes show as text where they are text.
+        let sql = format!("select coalesce(string_agg(t::text, ' '), '') from {table} t");
+        let dump: String = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .fetch_one(&hub.raw)
+            .await
+            .unwrap();
+        for secret in [
+            &confirm,
+            &reset,
+            &invitation,
+            &secret,
+            &recovery,
+            &recovery.replace('-', ""),
+            PASSWORD,
+            jo.token.as_ref().unwrap(),
+            &jo.refresh_token,
+        ] {
+            let as_bytes: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+            assert!(!dump.contains(secret), "{table} holds {secret}");
+            assert!(!dump.contains(&as_bytes), "{table} holds {secret} as bytes");
+        }
+    }
+}

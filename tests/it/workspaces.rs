@@ -1,0 +1,405 @@
+//! The tenant itself: made, changed, and deleted with everything in it and nothing beside it.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use sqlx::AssertSqlSafe;
+
+use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, Person, Workspace};
+
+const OPTICS: &str = "+16285550177";
+
+#[tokio::test]
+async fn one_person_may_have_several_workspaces() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let jo = &harbor.admin;
+    let second = jo
+        .post("/api/workspaces", json!({"name": "  Harbor Dental "}))
+        .await
+        .is(201);
+    assert_eq!(
+        (&second["name"], &second["slug"], &second["role"]),
+        (
+            &json!("Harbor Dental"),
+            &json!("harbor-dental-2"),
+            &json!("admin")
+        )
+    );
+    let list = jo.get("/api/workspaces").await.is(200);
+    let ids: Vec<_> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].clone())
+        .collect();
+    assert_eq!(ids, [json!(harbor.id), second["id"].clone()]);
+
+    // One knows nothing of the other.
+    harbor.hears(MAYA, "Hi").await;
+    let elsewhere = format!(
+        "/api/workspaces/{}/conversations",
+        second["id"].as_str().unwrap()
+    );
+    assert_eq!(jo.get(&elsewhere).await.is(200)["data"], json!([]));
+
+    for name in [
+        json!(""),
+        json!("  "),
+        json!("x".repeat(81)),
+        json!("a\0b"),
+        json!(7),
+    ] {
+        jo.post("/api/workspaces", json!({"name": name}))
+            .await
+            .refused(422, "validation_failed");
+    }
+    let nobody = Person::nobody(&hub);
+    nobody
+        .post("/api/workspaces", json!({"name": "Mine"}))
+        .await
+        .refused(401, "unauthenticated");
+    nobody
+        .get("/api/workspaces")
+        .await
+        .refused(401, "unauthenticated");
+    assert_eq!(hub.count("select count(*) from workspaces").await, 2);
+}
+
+#[tokio::test]
+async fn admins_change_what_is_given_and_the_rest_stays() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let sam = harbor.agent("Sam").await;
+    let itself = harbor.path("");
+    let before = harbor.admin.get(&itself).await.is(200);
+    for (change, field) in [
+        (json!({"name": ""}), "name"),
+        (json!({"name": "x".repeat(81)}), "name"),
+        (json!({"name": "a\u{0}b"}), "name"),
+        (json!({"default_region": "us"}), "default_region"),
+        (json!({"default_region": "USA"}), "default_region"),
+        (json!({"default_region": "XX"}), "default_region"),
+        (json!({"default_region": ""}), "default_region"),
+        (json!({"starting_credits": -1}), "starting_credits"),
+        (json!({"starting_credits": 1_000_001}), "starting_credits"),
+        (json!({"starting_credits": 1e12}), "body"),
+        (json!({"low_credits_at": -1}), "low_credits_at"),
+        (json!({"low_credits_at": 1_000_001}), "low_credits_at"),
+        (json!({"require_two_factor": "yes"}), "body"),
+        (json!({"slug": "mine"}), "body"),
+        (json!({"id": harbor.id}), "body"),
+    ] {
+        let problem = harbor
+            .admin
+            .patch(&itself, change.clone())
+            .await
+            .refused(422, "validation_failed");
+        assert_eq!(problem["errors"][0]["field"], field, "{change}");
+    }
+    sam.patch(&itself, json!({"name": "Mine"}))
+        .await
+        .refused(403, "admin_only");
+    assert_eq!(harbor.admin.get(&itself).await.is(200), before);
+
+    let change = json!({"name": " Harbor ", "default_region": "GB", "low_credits_at": 0});
+    let mut after = harbor.admin.patch(&itself, change).await.is(200);
+    assert_eq!(after["name"], "Harbor");
+    assert_eq!(after["slug"], before["slug"], "its address stays");
+    for field in ["name", "default_region", "low_credits_at", "updated_at"] {
+        assert_ne!(after[field], before[field], "{field}");
+        after[field] = before[field].clone();
+    }
+    assert_eq!(after, before);
+    let contact = json!({"phone_number": "020 7946 0958"});
+    let contact = sam.post(&harbor.path("/contacts"), contact).await.is(201);
+    assert_eq!(contact["phone_number"], "+442079460958");
+}
+
+// ── the end ──
+
+async fn deletes(who: &Person, harbor: &Workspace<'_>, name: &str) -> crate::hub::Answer {
+    who.delete_with(&harbor.path(""), json!({"name": name}))
+        .await
+}
+
+/// Every table with a workspace_id: how many rows of this workspace, and a checksum of them.
+async fn rows_of(harbor: &Workspace<'_>) -> BTreeMap<String, (i64, String)> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select c.relname::text from pg_class c
+          where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace
+            and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'workspace_id' and not a.attisdropped)",
+    )
+    .fetch_all(&harbor.hub.raw)
+    .await
+    .unwrap();
+    assert!(tables.len() >= 14, "{tables:?}");
+    let mut rows = BTreeMap::new();
+    for (table, key) in tables
+        .iter()
+        .map(|table| (table.as_str(), "workspace_id"))
+        .chain([("workspaces", "id")])
+    {
+        let sql = format!(
+            "select count(*), coalesce(md5(string_agg(t::text, '|' order by t::text)), '') from {table} t where {key}::text = $1"
+        );
+        let found: (i64, String) = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(&harbor.id)
+            .fetch_one(&harbor.hub.raw)
+            .await
+            .unwrap();
+        rows.insert(table.to_owned(), found);
+    }
+    rows
+}
+
+/// A workspace with something in each of its tables.
+async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>, Person) {
+    let harbor = hub.workspace(name).await;
+    harbor.connects_twilio(number).await;
+    let agent = harbor.agent("Sam").await;
+    harbor.assigns(number, &agent).await;
+    let answer = hub
+        .twilio
+        .texting(MAYA, number, "Look")
+        .media(&["https://api.twilio.com/x.jpg"])
+        .send()
+        .await;
+    assert_eq!(answer.status(), 200);
+    let conversation = harbor.conversation_with(MAYA).await;
+    harbor.answers(&agent, &conversation, "How nice").await;
+    hub.twilio.refuses(21610, 400); // so that somebody has opted out
+    hub.sends().await;
+    harbor
+        .invites(&format!("kim@{}.test", harbor.slug), "agent")
+        .await;
+    agent
+        .patch(&harbor.path("/settings"), json!({"signature": "Sam"}))
+        .await
+        .is(200);
+    for (table, (count, _)) in rows_of(&harbor).await {
+        assert!(count > 0, "a new table: put something into {table} here");
+    }
+    (harbor, agent)
+}
+
+#[tokio::test]
+async fn only_its_name_typed_by_an_admin_deletes_a_workspace() {
+    let hub = Hub::start().await;
+    let (harbor, sam) = lived_in(&hub, "Harbor Dental", FRONT_DESK).await;
+    let bay = hub.workspace("Bay Optics").await;
+    let before = rows_of(&harbor).await;
+    for name in [
+        "",
+        "harbor dental",
+        "Harbor  Dental",
+        "Harbor Dental.",
+        "Bay Optics",
+        "%",
+        "Harbor Dental\0",
+    ] {
+        let problem = deletes(&harbor.admin, &harbor, name)
+            .await
+            .refused(422, "validation_failed");
+        let field = problem["errors"][0]["field"].as_str().unwrap();
+        assert!(["name", "request"].contains(&field), "{problem}");
+    }
+    harbor
+        .admin
+        .delete_with(&harbor.path(""), json!({}))
+        .await
+        .refused(422, "validation_failed");
+    deletes(&sam, &harbor, "Harbor Dental")
+        .await
+        .refused(403, "admin_only");
+    deletes(&bay.admin, &harbor, "Harbor Dental")
+        .await
+        .refused(403, "not_a_member");
+    let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
+    let refused = sqlx::query("delete from workspaces")
+        .execute(&mut *tx)
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("permission denied"));
+    drop(tx);
+    assert_eq!(rows_of(&harbor).await, before);
+}
+
+#[tokio::test]
+async fn of_a_deleted_workspace_nothing_is_left_and_its_neighbour_has_everything() {
+    let hub = Hub::start().await;
+    let (harbor, sam) = lived_in(&hub, "Harbor Dental", FRONT_DESK).await;
+    let (bay, lin) = lived_in(&hub, "Bay Optics", OPTICS).await;
+    let link = bay.invites(&sam.email, "agent").await;
+    sam.post(&format!("/api/invitations/{link}/accept"), json!({}))
+        .await
+        .is(200);
+    let (mut jos, mut sams) = (
+        harbor.admin.listens(&harbor).await,
+        sam.listens(&harbor).await,
+    );
+    let mut lins = lin.listens(&bay).await;
+    let (before, users) = (
+        rows_of(&bay).await,
+        hub.count("select count(*) from users").await,
+    );
+
+    deletes(&harbor.admin, &harbor, " Harbor Dental ")
+        .await
+        .is(204);
+
+    for (table, (count, _)) in rows_of(&harbor).await {
+        assert_eq!(count, 0, "{table}");
+    }
+    assert_eq!(rows_of(&bay).await, before);
+    assert_eq!(jos.closes().await, 1008);
+    assert_eq!(sams.closes().await, 1008);
+    assert!(lins.heard_so_far(&bay).await.is_empty());
+    for who in [&harbor.admin, &sam] {
+        who.get(&harbor.path("/conversations"))
+            .await
+            .refused(403, "not_a_member");
+    }
+    deletes(&harbor.admin, &harbor, "Harbor Dental")
+        .await
+        .refused(403, "not_a_member");
+
+    // Its people keep their accounts and what else they belong to.
+    assert_eq!(hub.count("select count(*) from users").await, users);
+    sam.get(&bay.path("")).await.is(200);
+    let jo = Person::signs_in(&hub, &harbor.admin.email).await;
+    assert_eq!(jo.get("/api/workspaces").await.is(200)["data"], json!([]));
+    let anew = jo
+        .post("/api/workspaces", json!({"name": "Harbor Dental"}))
+        .await
+        .is(201);
+    assert_eq!(anew["slug"], harbor.slug, "the address is free again");
+    let contacts = format!("/api/workspaces/{}/contacts", anew["id"].as_str().unwrap());
+    assert_eq!(jo.get(&contacts).await.is(200)["data"], json!([]));
+}
+
+#[tokio::test]
+async fn texts_to_a_deleted_workspace_are_not_found_and_its_neighbours_arrive() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let bay = hub.workspace("Bay Optics").await;
+    bay.connects_twilio(OPTICS).await;
+    // Half of them have texted before.
+    for n in 0..25 {
+        harbor.hears(&stranger(n), "Hi").await;
+    }
+
+    let (deleted, ours, theirs) = tokio::join!(
+        deletes(&harbor.admin, &harbor, "Harbor Dental"),
+        fifty_texts(&hub, FRONT_DESK),
+        fifty_texts(&hub, OPTICS),
+    );
+    // The very next one, before anybody had time for anything.
+    let after = hub.twilio.text(MAYA, FRONT_DESK, "Anybody?").await.status();
+
+    deleted.is(204);
+    assert_eq!(theirs, vec![200; 50]);
+    assert_eq!(
+        hub.count("select count(*) from messages m join workspaces w on w.id = m.workspace_id where w.name = 'Bay Optics'").await,
+        50
+    );
+    assert!(
+        ours.iter().all(|status| [200, 404].contains(status)),
+        "{ours:?}"
+    );
+    assert_eq!(after, 404);
+    assert_eq!(hub.count("select count(*) from messages").await, 50);
+}
+
+fn stranger(n: usize) -> String {
+    format!("+141555502{n:02}")
+}
+
+/// Fifty people text at once; what their provider is answered.
+async fn fifty_texts(hub: &Hub, to: &str) -> Vec<u16> {
+    join_all((0..50).map(|n| async move {
+        let answer = hub
+            .twilio
+            .text(&stranger(n), to, &format!("Text {n}"))
+            .await;
+        answer.status().as_u16()
+    }))
+    .await
+}
+
+/// Who stores a text holds its conversation and then asks for the workspace; the deletion comes the other way.
+#[tokio::test]
+async fn a_deletion_that_meets_a_text_halfway_is_done_all_the_same() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.hears(MAYA, "Hi").await;
+    let mut text = hub.raw.begin().await.unwrap();
+    sqlx::query("update conversations set unread_count = unread_count + 1")
+        .execute(&mut *text)
+        .await
+        .unwrap();
+    let the_rest_of_the_text = async {
+        let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        while hub.count(waits).await == 0 {}
+        let _ = sqlx::query("insert into contacts (workspace_id, id, phone_number) select id, gen_random_uuid(), '+14155550155' from workspaces")
+            .execute(&mut *text)
+            .await;
+        text.rollback().await.unwrap();
+    };
+    let (deleted, ()) = tokio::join!(
+        deletes(&harbor.admin, &harbor, "Harbor Dental"),
+        the_rest_of_the_text
+    );
+    deleted.is(204);
+    assert_eq!(hub.count("select count(*) from workspaces").await, 0);
+}
+
+/// A text that is with the provider while its workspace goes.
+#[tokio::test]
+async fn what_was_on_its_way_out_harms_nobody() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let bay = hub.workspace("Bay Optics").await;
+    bay.connects_twilio(OPTICS).await;
+    for n in 0..20 {
+        let to = stranger(n);
+        for workspace in [&harbor, &bay] {
+            let draft = json!({"to": to, "content": format!("{} {n}", workspace.slug)});
+            workspace
+                .admin
+                .post(&workspace.path("/messages"), draft)
+                .await
+                .is(202);
+        }
+    }
+    let (_, deleted) = tokio::join!(
+        hub.sends(),
+        deletes(&harbor.admin, &harbor, "Harbor Dental")
+    );
+    deleted.is(204);
+    hub.sends().await;
+    for n in 0..20 {
+        assert_eq!(hub.twilio.sent(&format!("bay-optics {n}")).len(), 1);
+    }
+    assert_eq!(
+        hub.count("select count(*) from messages where status <> 'sent'")
+            .await,
+        0
+    );
+    // Reports of what went out before find nothing, and change nothing.
+    if let Some(orphan) = hub
+        .twilio
+        .messages()
+        .iter()
+        .find(|message| message.from == FRONT_DESK)
+    {
+        let answer = hub.twilio.reports(&orphan.sid, "delivered").await.status();
+        assert_eq!(answer, 404);
+    }
+    let session = json!({"email": harbor.admin.email, "password": PASSWORD});
+    Person::nobody(&hub)
+        .post("/api/auth/login", session)
+        .await
+        .is(200);
+}
