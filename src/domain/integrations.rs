@@ -30,7 +30,7 @@ pub struct Integration {
     pub workspace_id: WorkspaceId,
     pub provider: providers::Kind,
     pub name: String,
-    /// The provider's public name for the account, such as Twilio's `AC…`.
+    /// The provider's public name for the account, such as Twilio's `AC…` or Telnyx's public key.
     pub account: String,
     /// The secret's last four characters: all that is ever shown of it.
     pub hint: String,

@@ -33,5 +33,6 @@ mod scheduled;
 mod send;
 mod settings;
 mod sign_in;
+mod telnyx;
 mod twilio;
 mod workspaces;

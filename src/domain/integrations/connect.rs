@@ -23,11 +23,12 @@ use crate::providers::{self, Provider, RemoteNumber, Webhook};
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Connect {
-    /// `twilio`, or `sandbox`, which needs no account.
+    /// `twilio`, `telnyx`, or `sandbox`, which needs no account.
     pub provider: String,
     /// What admins call it: 1 to 80 characters. Without it the account's name at the provider.
     pub name: Option<String>,
-    /// For `twilio`: `{"account_sid": "AC…", "auth_token": "…"}`; for `sandbox`: `{}`. Write-only.
+    /// For `twilio`: `{"account_sid": "AC…", "auth_token": "…"}`; for `telnyx`: `{"api_key": "KEY…", "public_key": "…"}`;
+    /// for `sandbox`: `{}`. Write-only.
     #[serde(default)]
     #[schema(value_type = Object)]
     pub credentials: serde_json::Value,
@@ -214,7 +215,7 @@ async fn configure(
         .into_iter()
         .zip(ids)
         .filter(|(number, _)| number.capabilities.sms);
-    let in_vain = provider.capabilities().calls_us && !app.config.is_reachable();
+    let in_vain = !provider.reaches(&urls.inbound);
     let calls = texting.map(|(number, id)| {
         let (provider, urls) = (Arc::clone(&provider), urls.clone());
         let nobody_reaches_us = in_vain.then(|| unreachable(&app.config));
