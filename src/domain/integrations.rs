@@ -18,9 +18,12 @@ use crate::providers::{self, Provider, WebhookUrls};
 
 mod connect;
 mod directory;
+pub mod uses;
 pub use connect::{Connect, Connected, Imported, connect, import};
 pub(in crate::domain) use connect::{insert, insert_numbers};
 pub use directory::{Account, Directory};
+pub use uses::Purpose;
+use uses::Uses;
 
 words!(Health { Healthy = "healthy", Unhealthy = "unhealthy" });
 
@@ -102,7 +105,11 @@ pub async fn test(
         .await?
         .filter(|account| account.workspace == admin.workspace())
         .ok_or(Error::NotFound("the integration"))?;
-    let refusal = match account.provider.validate().await {
+    let refusal = match account
+        .used_by(admin.user(), Purpose::Check)
+        .validate()
+        .await
+    {
         Ok(_) => None,
         Err(providers::Error::Refused { text, .. }) => Some(text),
         Err(error) => return Err(error.into()),

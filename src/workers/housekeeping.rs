@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::app::App;
-use crate::domain::{accounts, invitations};
+use crate::domain::{accounts, integrations, invitations};
 use crate::error::Result;
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -22,5 +22,6 @@ pub async fn run(app: App) {
 pub async fn tidy(app: &App) -> Result<()> {
     accounts::throttle::forget_settled(&app.db).await?;
     accounts::forget_expired(&app.db).await?;
-    invitations::forget_expired(&app.db).await
+    invitations::forget_expired(&app.db).await?;
+    integrations::uses::forget_old(&app.db).await
 }

@@ -16,6 +16,7 @@ mod browser;
 mod catch_up;
 mod cli;
 mod crash;
+mod credential_access;
 mod credits;
 mod demo;
 mod embedded;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::{Integration, context, find, webhook_urls};
+use super::{Integration, Purpose, context, find, uses, webhook_urls};
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::audit::{self, Action, Deed};
@@ -210,6 +210,14 @@ async fn configure(
     remote: Vec<RemoteNumber>,
     ids: Vec<NumberId>,
 ) -> Result<()> {
+    uses::note(
+        &app.db,
+        admin.workspace(),
+        id,
+        Purpose::Connect,
+        admin.user(),
+    )
+    .await?;
     let urls = webhook_urls(&app.config, provider.kind(), id);
     let texting = remote
         .into_iter()
