@@ -45,6 +45,7 @@ use crate::mail::Mailer;
 use crate::providers::{Hosts, Providers};
 use crate::web::Doors;
 use crate::web::live::Hub;
+use crate::workers::accountant::Accountant;
 use crate::workers::inquirer::Inquirer;
 use crate::workers::reconciler::Reconciler;
 use crate::workers::sender::Sender;
@@ -109,6 +110,7 @@ pub struct Server {
     pub sender: Sender,
     pub inquirer: Inquirer,
     pub reconciler: Reconciler,
+    pub accountant: Accountant,
     directory: Directory,
     stopping: CancellationToken,
     http: JoinHandle<()>,
@@ -144,6 +146,7 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
         sender: Sender::new(app.clone(), directory.clone()),
         inquirer: Inquirer::new(app.clone(), directory.clone()),
         reconciler: Reconciler::new(app.clone(), directory.clone(), ingest),
+        accountant: Accountant::new(app.clone(), directory.clone()),
         directory,
         app,
         address,
@@ -162,6 +165,7 @@ impl Server {
         self.background.spawn(workers::clock::run(self.app.clone()));
         self.background.spawn(self.inquirer.clone().run());
         self.background.spawn(self.reconciler.clone().run());
+        self.background.spawn(self.accountant.clone().run());
     }
 
     /// Stops accepting, finishes requests and sends under way, closes sockets, lets go of the database.

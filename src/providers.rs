@@ -13,12 +13,13 @@ pub mod sandbox;
 mod sending;
 pub mod telnyx;
 pub mod twilio;
+mod usage;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,7 @@ pub use outcome::{Outcome, Repeated, outcome, repeated};
 pub use sending::{
     ErrorClass, Outgoing, Price, Refusal, RemoteMessage, SendOutcome, Status, Traces,
 };
+pub use usage::{Charge, Item, Priced};
 
 /// One customer's account at a provider: its credentials are inside.
 pub trait Provider: Send + Sync {
@@ -86,6 +88,16 @@ pub trait Provider: Send + Sync {
         _since: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Option<Vec<Inbound>>>> {
         Box::pin(async { Ok(None) })
+    }
+
+    /// What the texts of `day` (UTC) cost, as far as it is known; `None`: it stands on each text, or they cost nothing.
+    fn prices(&self, _day: NaiveDate) -> BoxFuture<'_, Result<Option<Vec<Priced>>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// What the account was charged for `day` (UTC) so far.
+    fn usage(&self, _day: NaiveDate) -> BoxFuture<'_, Result<Vec<Charge>>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     /// How `url` is opened, if it is media of this very message that the provider keeps.

@@ -111,6 +111,7 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(credits::show, credits::update))
         .routes(routes!(credits::ledger))
         .routes(routes!(audit::list))
+        .routes(routes!(usage::show))
         .routes(routes!(integrations::list, integrations::create))
         .routes(routes!(integrations::test))
         .routes(routes!(integrations::credential_access))

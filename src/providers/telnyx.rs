@@ -9,11 +9,12 @@ mod json;
 mod messages;
 mod numbers;
 mod signature;
+mod usage;
 mod webhooks;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use ed25519_dalek::VerifyingKey;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -129,6 +130,10 @@ impl Provider for Telnyx {
     }
 
     /// Its files lie open, for 30 days, at addresses that it does not promise to keep to.
+    fn usage(&self, day: NaiveDate) -> BoxFuture<'_, Result<Vec<Charge>>> {
+        self.api.usage(day).boxed()
+    }
+
     fn media_access(&self, url: &str, _: &str) -> Option<MediaAccess> {
         let url = Url::parse(url).ok()?;
         let is_outside = url.scheme() == "https" && !media::is_internal(&url);

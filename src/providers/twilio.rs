@@ -9,9 +9,10 @@ mod form;
 mod messages;
 mod numbers;
 mod signature;
+mod usage;
 mod webhooks;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
@@ -124,6 +125,14 @@ impl Provider for Twilio {
         since: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Option<Vec<Inbound>>>> {
         async move { self.api.received(number, since).await.map(Some) }.boxed()
+    }
+
+    fn prices(&self, day: NaiveDate) -> BoxFuture<'_, Result<Option<Vec<Priced>>>> {
+        async move { self.api.prices(day).await.map(Some) }.boxed()
+    }
+
+    fn usage(&self, day: NaiveDate) -> BoxFuture<'_, Result<Vec<Charge>>> {
+        self.api.usage(day).boxed()
     }
 
     fn media_access(&self, url: &str, provider_sid: &str) -> Option<MediaAccess> {

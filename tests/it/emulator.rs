@@ -6,6 +6,7 @@ mod media;
 mod messages;
 mod numbers;
 pub mod telnyx;
+mod usage;
 mod webhooks;
 
 pub use webhooks::Text;

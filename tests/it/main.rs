@@ -36,4 +36,5 @@ mod settings;
 mod sign_in;
 mod telnyx;
 mod twilio;
+mod usage;
 mod workspaces;

@@ -129,6 +129,7 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/numbers/{number_id}/members"
         | "GET ~/invitations"
         | "GET ~/credits"
+        | "GET ~/usage"
         | "GET ~/audit" => (Admin, nothing),
         // Of somebody else's: one's own every member may see.
         "GET ~/credits/{user_id}" | "GET ~/credits/{user_id}/ledger" => (Admin, nothing),

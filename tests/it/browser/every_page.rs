@@ -147,6 +147,7 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
         "access",
         "credits",
         "integrations/access",
+        "usage",
         "workspace",
         "audit",
         "members?q=zzz",
