@@ -16,6 +16,7 @@ create table number_usage (
 );
 create index number_usage_of_month on number_usage (workspace_id, day);
 create index number_usage_counted_anew on number_usage (day);
+create index number_usage_counted on number_usage (counted_at desc);
 
 create table provider_charges (
     workspace_id   uuid not null default current_workspace() references workspaces on delete cascade,

@@ -235,10 +235,9 @@ async fn charges(
     Ok(charges)
 }
 
-/// Counts the texts of the days since `since` anew, in every workspace. Four round trips and the counting, which reads those
-/// days' texts by their primary key.
-pub async fn count(db: &Db, since: NaiveDate) -> Result<()> {
-    let begins = since.and_time(NaiveTime::MIN).and_utc();
+/// Counts the texts of the last days anew, in every workspace; the first time those of two months. Five round trips and the
+/// counting, which reads these days' texts by their primary key.
+pub async fn count(db: &Db) -> Result<()> {
     let mut tx = db.system().await?;
     // Another server may be counting: once is enough.
     let mine = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock(7206001) as "mine!""#)
@@ -247,6 +246,14 @@ pub async fn count(db: &Db, since: NaiveDate) -> Result<()> {
     if !mine {
         return Ok(());
     }
+    let last = sqlx::query_scalar!("select max(counted_at) from number_usage")
+        .fetch_one(tx.conn())
+        .await?;
+    let since = match last {
+        Some(last) => settled(last.date_naive()),
+        None => Month::now().before().first_day(),
+    };
+    let begins = since.and_time(NaiveTime::MIN).and_utc();
     sqlx::query!("delete from number_usage where day >= $1", since)
         .execute(tx.conn())
         .await?;
@@ -304,7 +311,6 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Due>> {
     .fetch_all(db.system_pool())
     .await?;
     let first = Month::now().first_day();
-    let settled = |until: NaiveDate| until.checked_sub_days(SETTLING).unwrap_or(until);
     Ok(rows
         .into_iter()
         .map(|row| Due {
@@ -419,8 +425,7 @@ async fn could_not_be_asked(db: &Db, due: &Due, error: &providers::Error) -> Res
     Ok(())
 }
 
-/// The first day that is counted anew: prices come late.
-pub fn unsettled() -> NaiveDate {
-    let today = Utc::now().date_naive();
-    today.checked_sub_days(SETTLING).unwrap_or(today)
+/// What was known of `day` and of all before is settled: the prices of later days may still come.
+fn settled(day: NaiveDate) -> NaiveDate {
+    day.checked_sub_days(SETTLING).unwrap_or(day)
 }

@@ -37,6 +37,6 @@ impl Accountant {
         for due in usage::due(&self.app.db, AT_ONCE).await? {
             usage::ask(&self.app.db, &self.directory, &due).await?;
         }
-        usage::count(&self.app.db, usage::unsettled()).await
+        usage::count(&self.app.db).await
     }
 }
