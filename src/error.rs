@@ -34,6 +34,8 @@ pub enum Error {
     ContactUnreachable,
     #[error("there is no active number to send from: connect an integration or activate a number")]
     IntegrationNotConfigured,
+    #[error("this integration is switched off: switch it on first")]
+    IntegrationOff,
     #[error("this Idempotency-Key was used for another request: use a new key for a new message")]
     IdempotencyKeyReused,
     #[error("sign-up is closed here: ask an admin for an invitation")]

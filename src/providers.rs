@@ -51,6 +51,11 @@ pub trait Provider: Send + Sync {
     /// All numbers of the account.
     fn list_numbers(&self) -> BoxFuture<'_, Result<Vec<RemoteNumber>>>;
 
+    /// Whether [`Provider::list_numbers`] is the whole truth: what is missing there is gone.
+    fn lists_all_numbers(&self) -> bool {
+        true
+    }
+
     /// Has texts to `number` delivered to `urls`, unless something at the provider stands in between.
     fn configure_webhook<'a>(
         &'a self,

@@ -113,6 +113,7 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(audit::list))
         .routes(routes!(integrations::list, integrations::create))
         .routes(routes!(integrations::test))
+        .routes(routes!(integrations::sync))
         .routes(routes!(numbers::list))
         .routes(routes!(numbers::update))
         .routes(routes!(numbers::members))

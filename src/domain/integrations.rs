@@ -1,5 +1,7 @@
 //! A workspace's accounts at providers, with their sealed credentials.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -17,10 +19,13 @@ use crate::ids::{IntegrationId, WorkspaceId};
 use crate::providers::{self, Provider, WebhookUrls};
 
 mod connect;
+mod delivery;
 mod directory;
+mod sync;
 pub use connect::{Connect, Connected, Imported, connect, import};
 pub(in crate::domain) use connect::{insert, insert_numbers};
 pub use directory::{Account, Directory};
+pub use sync::{Synced, sync};
 
 words!(Health { Healthy = "healthy", Unhealthy = "unhealthy" });
 
@@ -97,11 +102,7 @@ pub async fn test(
     directory: &Directory,
     id: IntegrationId,
 ) -> Result<Integration> {
-    let account = directory
-        .integration(id)
-        .await?
-        .filter(|account| account.workspace == admin.workspace())
-        .ok_or(Error::NotFound("the integration"))?;
+    let account = account(app, admin, directory, id).await?;
     let refusal = match account.provider.validate().await {
         Ok(_) => None,
         Err(providers::Error::Refused { text, .. }) => Some(text),
@@ -133,11 +134,30 @@ pub async fn test(
     Ok(integration)
 }
 
+/// The workspace's own account, with its credentials opened.
+async fn account(
+    app: &App,
+    admin: &Admin,
+    directory: &Directory,
+    id: IntegrationId,
+) -> Result<Arc<Account>> {
+    let account = directory.integration(id).await?;
+    match account.filter(|account| account.workspace == admin.workspace()) {
+        Some(account) => Ok(account),
+        None => {
+            let mut tx = app.db.workspace(admin.seat()).await?;
+            find(&mut tx, &app.config, id).await?;
+            Err(Error::IntegrationOff)
+        }
+    }
+}
+
 pub async fn list(tx: &mut WorkspaceTx, _: &Admin, config: &Config) -> Result<Vec<Integration>> {
     let rows = sqlx::query_as!(
         Row,
         "select id, workspace_id, provider, name, account, hint, status, status_reason, is_active, created_at
            from integrations
+          where disconnected_at is null
           order by created_at, id"
     )
     .fetch_all(tx.conn())
@@ -152,7 +172,7 @@ pub async fn find(tx: &mut WorkspaceTx, config: &Config, id: IntegrationId) -> R
     sqlx::query_as!(
         Row,
         "select id, workspace_id, provider, name, account, hint, status, status_reason, is_active, created_at
-           from integrations where id = $1",
+           from integrations where id = $1 and disconnected_at is null",
         id as _,
     )
     .fetch_optional(tx.conn())
@@ -207,7 +227,8 @@ impl Sealed {
 /// Seals every integration's credentials under the first master key, those that are not yet; answers how many those were.
 pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
     let rows = sqlx::query!(
-        "select workspace_id, id, credentials from integrations order by workspace_id, id"
+        r#"select workspace_id, id, credentials as "credentials!" from integrations
+            where credentials is not null order by workspace_id, id"#
     )
     .fetch_all(app.db.system_pool())
     .await?;

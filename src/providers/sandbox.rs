@@ -105,6 +105,11 @@ impl Provider for Sandbox {
         }]))
     }
 
+    /// Nobody keeps a list of made-up numbers but us.
+    fn lists_all_numbers(&self) -> bool {
+        false
+    }
+
     fn configure_webhook<'a>(
         &'a self,
         _: &'a RemoteNumber,

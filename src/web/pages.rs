@@ -122,6 +122,7 @@ fn admin_routes() -> Router<Doors> {
             "/integrations",
             get(integrations::list).post(integrations::connect),
         )
+        .route("/integrations/{id}/sync", post(integrations::sync))
         .route("/workspace", get(workspace::show).post(workspace::update))
         .route("/workspace/delete", post(workspace::delete))
         .route("/audit", get(audit::list))

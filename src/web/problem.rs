@@ -63,6 +63,7 @@ fn told(error: &Error) -> (StatusCode, &'static str) {
         Error::ConversationMoved => (StatusCode::CONFLICT, "conversation_moved"),
         Error::ContactUnreachable => (StatusCode::CONFLICT, "contact_unreachable"),
         Error::IntegrationNotConfigured => (StatusCode::CONFLICT, "integration_not_configured"),
+        Error::IntegrationOff => (StatusCode::CONFLICT, "integration_off"),
         Error::Database(_) if error.is_outage() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         Error::Database(_) | Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }

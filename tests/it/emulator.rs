@@ -60,6 +60,7 @@ struct Number {
     sms_url: String,
     sms_method: String,
     sms_application_sid: Option<String>,
+    mms: bool,
 }
 
 struct Service {
@@ -251,6 +252,7 @@ impl Customer {
             sms_url: String::new(),
             sms_method: "POST".into(),
             sms_application_sid: None,
+            mms: true,
         };
         state.numbers.push(number);
         drop(state);
@@ -278,6 +280,20 @@ impl Customer {
     /// Sets a number's webhook by hand in the console.
     pub fn points(&self, phone_number: &str, url: &str) -> &Self {
         self.change_number(phone_number, |number| number.sms_url = url.into())
+    }
+
+    /// The number goes back to the provider.
+    pub fn gives_up(&self, phone_number: &str) -> &Self {
+        let mut state = self.emulator.state();
+        state
+            .numbers
+            .retain(|number| !self.owns(number, phone_number));
+        drop(state);
+        self
+    }
+
+    pub fn cannot_send_pictures(&self, phone_number: &str) -> &Self {
+        self.change_number(phone_number, |number| number.mms = false)
     }
 
     pub fn gives_to_application(&self, phone_number: &str, application: &str) -> &Self {

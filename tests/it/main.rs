@@ -20,6 +20,7 @@ mod credits;
 mod demo;
 mod embedded;
 mod fuzz;
+mod integrations;
 mod isolation;
 mod live;
 mod lost_answers;

@@ -134,6 +134,7 @@ fn known(route: &str) -> (Who, Value) {
         "PATCH ~/members/{user_id}" => (Admin, json!({"role": "admin"})),
         "DELETE ~/members/{user_id}" | "DELETE ~/invitations/{invitation_id}" => (Admin, nothing),
         "POST ~/integrations" => (Admin, json!({"provider": "sandbox", "credentials": {}})),
+        "POST ~/integrations/{integration_id}/sync" => (Admin, json!({})),
         "POST ~/integrations/{integration_id}/test" => (Admin, json!({})),
         "POST ~/numbers/{number_id}/catch-up" => (Admin, json!({})),
         "PATCH ~/numbers/{number_id}" => (Admin, json!({"friendly_name": "Mine now"})),

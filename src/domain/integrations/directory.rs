@@ -128,7 +128,7 @@ impl Directory {
             Key::Account(kind, account) => (None, Some((*kind, account.as_str()))),
         };
         let rows = sqlx::query!(
-            r#"select i.workspace_id, i.id, i.provider, i.credentials,
+            r#"select i.workspace_id, i.id, i.provider, i.credentials as "credentials!",
                       array(select n.phone_number from numbers n
                              where n.workspace_id = i.workspace_id and n.integration_id = i.id order by n.id) as "phones!",
                       array(select n.id from numbers n

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::app::App;
-use crate::domain::integrations::{self, Connect, Connected, Directory, Integration};
+use crate::domain::integrations::{self, Connect, Connected, Directory, Integration, Synced};
 use crate::domain::members::Admin;
 use crate::ids::{IntegrationId, WorkspaceId};
 use crate::listing::Page;
@@ -50,5 +50,22 @@ pub async fn test(
 ) -> Result<Json<Integration>, Problem> {
     Ok(Json(
         integrations::test(&app, &admin, &directory, id).await?,
+    ))
+}
+
+/// Compares the provider's list of numbers with ours: new ones are added, changed ones updated, and those that are gone become
+/// inactive and keep their history. Webhooks are checked, and set where they differ.
+#[utoipa::path(post, path = "/integrations/{integration_id}/sync", tag = "Integrations",
+    params(("workspace_id" = WorkspaceId, Path), ("integration_id" = IntegrationId, Path)),
+    responses((status = 200, body = Synced), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+              (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub async fn sync(
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, IntegrationId)>,
+) -> Result<Json<Synced>, Problem> {
+    Ok(Json(
+        integrations::sync(&app, &admin, &directory, id).await?,
     ))
 }

@@ -36,6 +36,7 @@ impl Form {
             | Error::TooMany { .. }
             | Error::WrongCode
             | Error::LastAdmin
+            | Error::IntegrationOff
             | Error::IntegrationNotConfigured => {
                 self.notice = Some(capitalized(&error.to_string()))
             }

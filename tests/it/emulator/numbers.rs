@@ -145,7 +145,7 @@ impl Number {
             "account_sid": self.account,
             "phone_number": self.phone_number,
             "friendly_name": self.phone_number,
-            "capabilities": {"voice": true, "SMS": true, "mms": true, "fax": false},
+            "capabilities": {"voice": true, "SMS": true, "mms": self.mms, "fax": false},
             "sms_url": self.sms_url,
             "sms_method": self.sms_method,
             "sms_application_sid": self.sms_application_sid.clone().unwrap_or_default(),

@@ -98,6 +98,7 @@ const ACTIONS: &[(&str, &[(Action, &str)])] = &[
             (Action::NumberChanged, "Number changed"),
             (Action::IntegrationConnected, "Integration connected"),
             (Action::IntegrationChecked, "Credentials checked"),
+            (Action::IntegrationSynced, "Numbers synced"),
             (Action::CredentialsOpened, "Credentials used"),
         ],
     ),

@@ -1,0 +1,234 @@
+//! Accounts at providers: kept in step, changed, and let go.
+
+use serde_json::{Value, json};
+
+use crate::emulator::Customer;
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person, TOKEN, Workspace};
+
+const RECALL: &str = "+16285550101";
+const NEW_LINE: &str = "+16285550102";
+
+impl Workspace<'_> {
+    /// The same account at Twilio, seen from its console.
+    fn console(&self) -> Customer {
+        self.hub.twilio.account(&self.account, TOKEN)
+    }
+
+    async fn integration(&self) -> Value {
+        let list = self.admin.get(&self.path("/integrations")).await.is(200);
+        list["data"][0].clone()
+    }
+
+    async fn at_integration(&self, verb: &str) -> String {
+        let integration = self.integration().await;
+        let id = integration["id"].as_str().unwrap();
+        self.path(&format!("/integrations/{id}{verb}"))
+    }
+
+    async fn syncs(&self) -> Value {
+        let path = self.at_integration("/sync").await;
+        self.admin.post(&path, json!({})).await.is(200)
+    }
+
+    async fn numbered(&self, phone: &str) -> Value {
+        let numbers = self.admin.get(&self.path("/numbers")).await.is(200);
+        let mut numbers = numbers["data"].as_array().unwrap().iter();
+        let found = numbers.find(|number| number["phone_number"] == phone);
+        found.expect("the workspace has this number").clone()
+    }
+
+    async fn says_in_audit(&self, action: &str) -> Vec<Value> {
+        let path = self.path(&format!("/audit?action={action}"));
+        let entries = self.admin.get(&path).await.is(200);
+        entries["data"].as_array().unwrap().clone()
+    }
+}
+
+fn counts(synced: &Value) -> [u64; 3] {
+    ["added", "updated", "removed"].map(|name| synced[name].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn a_sync_adds_changes_and_lets_go() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let account = hub.twilio.account(&harbor.account, TOKEN);
+    account.number(FRONT_DESK).number(RECALL);
+    harbor.connects_with(TOKEN).await.is(201);
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let named = json!({"friendly_name": "Front desk"});
+    let number = harbor.number(FRONT_DESK).await;
+    let path = harbor.path(&format!("/numbers/{number}"));
+    harbor.admin.patch(&path, named).await.is(200);
+    assert_eq!(counts(&harbor.syncs().await), [0, 0, 0], "nothing differs");
+
+    account.number(NEW_LINE).cannot_send_pictures(RECALL);
+    account.gives_up(FRONT_DESK);
+    let synced = harbor.syncs().await;
+
+    assert_eq!(counts(&synced), [1, 1, 1]);
+    assert_eq!(synced["numbers"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        harbor.numbered(RECALL).await["capabilities"]["mms"],
+        json!(false)
+    );
+    let fresh = harbor.numbered(NEW_LINE).await;
+    assert_eq!(fresh["webhook"], "configured");
+    let ours = harbor.integration().await["webhook_url"].clone();
+    assert!(
+        account
+            .webhook_of(NEW_LINE)
+            .starts_with(ours.as_str().unwrap())
+    );
+    let gone = harbor.numbered(FRONT_DESK).await;
+    assert_eq!(
+        (&gone["status"], &gone["is_default"]),
+        (&json!("inactive"), &json!(false))
+    );
+    assert!(gone["gone_at"].is_string());
+    assert_eq!(harbor.thread(&maya).await.len(), 1, "what was said stays");
+    let draft = json!({"conversation_id": maya["id"], "content": "Yes"});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .refused(409, "integration_not_configured");
+    harbor
+        .admin
+        .patch(&path, json!({"status": "active"}))
+        .await
+        .refused(422, "validation_failed");
+    let told = harbor.says_in_audit("integration_synced").await;
+    assert_eq!(
+        told[0]["after"],
+        json!({"added": 1, "updated": 1, "removed": 1})
+    );
+
+    account.number(FRONT_DESK);
+    assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
+    let back = harbor.numbered(FRONT_DESK).await;
+    assert_eq!(
+        (&back["id"], &back["status"], &back["friendly_name"]),
+        (&json!(number), &json!("active"), &json!("Front desk"))
+    );
+    harbor.answers(&harbor.admin, &maya, "Yes").await;
+    assert_eq!(counts(&harbor.syncs().await), [0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_sync_sets_a_webhook_that_somebody_changed() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let account = harbor.console();
+    account.points(FRONT_DESK, "https://elsewhere.example/sms");
+
+    assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
+
+    let ours = harbor.integration().await["webhook_url"].clone();
+    assert!(
+        account
+            .webhook_of(FRONT_DESK)
+            .starts_with(ours.as_str().unwrap())
+    );
+    account.gives_to_application(FRONT_DESK, "AP00000000000000000000000000000001");
+    assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
+    assert_eq!(harbor.numbered(FRONT_DESK).await["webhook"], "shadowed");
+}
+
+#[tokio::test]
+async fn a_number_that_an_admin_switched_off_stays_off() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let path = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
+    let off = json!({"status": "inactive"});
+    harbor.admin.patch(&path, off).await.is(200);
+
+    assert_eq!(counts(&harbor.syncs().await), [0, 0, 0]);
+
+    assert_eq!(harbor.numbered(FRONT_DESK).await["status"], "inactive");
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_changes_nothing() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.console().gives_up(FRONT_DESK);
+    let path = harbor.at_integration("/sync").await;
+
+    hub.twilio.answers(500);
+    harbor
+        .admin
+        .post(&path, json!({}))
+        .await
+        .refused(503, "provider_unavailable");
+    hub.twilio.refuses(20003, 401);
+    harbor
+        .admin
+        .post(&path, json!({}))
+        .await
+        .refused(422, "invalid_credentials");
+
+    assert_eq!(harbor.numbered(FRONT_DESK).await["status"], "active");
+    assert!(harbor.says_in_audit("integration_synced").await.is_empty());
+    assert_eq!(counts(&harbor.syncs().await), [0, 0, 1], "but it could");
+}
+
+#[tokio::test]
+async fn two_syncs_at_once_do_no_harm() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.console().number(RECALL).number(NEW_LINE);
+
+    let (one, other) = tokio::join!(harbor.syncs(), harbor.syncs());
+
+    assert_eq!(counts(&one)[0] + counts(&other)[0], 2);
+    assert_eq!(counts(&one)[2] + counts(&other)[2], 0);
+    assert_eq!(hub.count("select count(*) from numbers").await, 3);
+}
+
+#[tokio::test]
+async fn the_sandbox_keeps_its_number_through_a_sync() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let sandbox = json!({"provider": "sandbox"});
+    harbor
+        .admin
+        .post(&harbor.path("/integrations"), sandbox)
+        .await
+        .is(201);
+
+    let synced = harbor.syncs().await;
+
+    assert_eq!(counts(&synced), [0, 0, 0]);
+    assert_eq!(synced["numbers"][0]["status"], "active");
+}
+
+#[tokio::test]
+async fn the_page_says_what_a_sync_came_to() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.console().number(RECALL);
+    let page = format!("/w/{}/admin/integrations", harbor.slug);
+    let id = harbor.integration().await["id"].clone();
+    let form = format!("{page}/{}/sync", id.as_str().unwrap());
+
+    let told = posts(&harbor.admin, &form, &[]).await;
+
+    assert!(told.contains("Synced: 1 added."), "{told}");
+    hub.twilio.answers(500);
+    let request = harbor.admin.request(reqwest::Method::POST, &form);
+    let refused = harbor.admin.ask(request).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    assert!(refused.body.contains("busy right now"), "{}", refused.body);
+}
+
+/// Posts a form and follows to the page that comes after it.
+async fn posts(who: &Person, path: &str, fields: &[(&str, &str)]) -> String {
+    let request = who.request(reqwest::Method::POST, path).form(fields);
+    let answer = who.ask(request).await;
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let next = answer.headers["location"].to_str().unwrap().to_owned();
+    let shown = who.get(&next).await;
+    assert_eq!(shown.status, 200, "{}", shown.body);
+    shown.body
+}
