@@ -63,6 +63,16 @@ pub trait Provider: Send + Sync {
         urls: &'a WebhookUrls,
     ) -> BoxFuture<'a, Result<Webhook>>;
 
+    /// Has texts to a number delivered where they went before us, if they still come to `urls`.
+    fn restore_webhook<'a>(
+        &'a self,
+        _provider_id: &'a str,
+        _urls: &'a WebhookUrls,
+        _previous: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn send<'a>(&'a self, text: &'a Outgoing) -> BoxFuture<'a, SendOutcome>;
 
     /// The message as the provider has it now.

@@ -112,6 +112,7 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(credits::ledger))
         .routes(routes!(audit::list))
         .routes(routes!(integrations::list, integrations::create))
+        .routes(routes!(integrations::update, integrations::remove))
         .routes(routes!(integrations::test))
         .routes(routes!(integrations::sync))
         .routes(routes!(numbers::list))

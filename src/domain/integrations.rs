@@ -18,13 +18,17 @@ use crate::events::Event;
 use crate::ids::{IntegrationId, WorkspaceId};
 use crate::providers::{self, Provider, WebhookUrls};
 
+mod change;
 mod connect;
 mod delivery;
 mod directory;
+mod disconnect;
 mod sync;
+pub use change::{Change, update};
 pub use connect::{Connect, Connected, Imported, connect, import};
 pub(in crate::domain) use connect::{insert, insert_numbers};
 pub use directory::{Account, Directory};
+pub use disconnect::disconnect;
 pub use sync::{Synced, sync};
 
 words!(Health { Healthy = "healthy", Unhealthy = "unhealthy" });

@@ -104,6 +104,17 @@ impl Provider for Twilio {
         self.api.configure_webhook(number, urls).boxed()
     }
 
+    fn restore_webhook<'a>(
+        &'a self,
+        provider_id: &'a str,
+        urls: &'a WebhookUrls,
+        previous: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.api
+            .restore_webhook(provider_id, urls, previous)
+            .boxed()
+    }
+
     fn send<'a>(&'a self, text: &'a Outgoing) -> BoxFuture<'a, SendOutcome> {
         self.api.send(text).boxed()
     }

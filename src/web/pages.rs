@@ -122,7 +122,12 @@ fn admin_routes() -> Router<Doors> {
             "/integrations",
             get(integrations::list).post(integrations::connect),
         )
+        .route("/integrations/{id}", post(integrations::update))
         .route("/integrations/{id}/sync", post(integrations::sync))
+        .route(
+            "/integrations/{id}/disconnect",
+            post(integrations::disconnect),
+        )
         .route("/workspace", get(workspace::show).post(workspace::update))
         .route("/workspace/delete", post(workspace::delete))
         .route("/audit", get(audit::list))

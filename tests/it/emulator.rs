@@ -151,6 +151,14 @@ impl Emulator {
         }
     }
 
+    /// The console of an account that there is.
+    pub fn console(&self, sid: &str) -> Customer {
+        Customer {
+            emulator: self.clone(),
+            sid: sid.into(),
+        }
+    }
+
     /// What becomes of the next call that is not spoken for yet.
     pub fn fails(&self, failure: Failure) -> &Self {
         self.state().failures.push_back(failure);

@@ -11,7 +11,7 @@ const NEW_LINE: &str = "+16285550102";
 impl Workspace<'_> {
     /// The same account at Twilio, seen from its console.
     fn console(&self) -> Customer {
-        self.hub.twilio.account(&self.account, TOKEN)
+        self.hub.twilio.console(&self.account)
     }
 
     async fn integration(&self) -> Value {
@@ -231,4 +231,220 @@ async fn posts(who: &Person, path: &str, fields: &[(&str, &str)]) -> String {
     let shown = who.get(&next).await;
     assert_eq!(shown.status, 200, "{}", shown.body);
     shown.body
+}
+
+const NEW_TOKEN: &str = "fedcba9876543210fedcba9876543210";
+
+#[tokio::test]
+async fn an_integration_is_renamed() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let path = harbor.at_integration("").await;
+
+    let changed = harbor
+        .admin
+        .patch(&path, json!({"name": " Main line "}))
+        .await
+        .is(200);
+
+    assert_eq!(changed["name"], "Main line");
+    for name in ["", "  ", &"x".repeat(81), "a\0b"] {
+        harbor
+            .admin
+            .patch(&path, json!({"name": name}))
+            .await
+            .refused(422, "validation_failed");
+    }
+    let told = harbor.says_in_audit("integration_changed").await;
+    assert_eq!(told[0]["after"]["name"], "Main line");
+}
+
+#[tokio::test]
+async fn a_rotated_token_replaces_the_old_one_and_the_queue_goes_on() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let path = harbor.at_integration("").await;
+    harbor.console().changes_token(NEW_TOKEN);
+    let text = harbor.answers(&harbor.admin, &maya, "Yes").await;
+    hub.sends().await;
+    assert_eq!(harbor.integration().await["status"], "unhealthy");
+
+    let with =
+        |sid: &str, token: &str| json!({"credentials": {"account_sid": sid, "auth_token": token}});
+    harbor
+        .admin
+        .patch(&path, with(&harbor.account, TOKEN))
+        .await
+        .refused(422, "invalid_credentials");
+    let other = format!("AC{}", "a".repeat(32));
+    hub.twilio.account(&other, NEW_TOKEN);
+    harbor
+        .admin
+        .patch(&path, with(&other, NEW_TOKEN))
+        .await
+        .refused(422, "validation_failed");
+    assert_eq!(
+        harbor.integration().await["status"],
+        "unhealthy",
+        "refused ones change nothing"
+    );
+
+    let changed = harbor
+        .admin
+        .patch(&path, with(&harbor.account, NEW_TOKEN))
+        .await
+        .is(200);
+
+    assert_eq!(
+        (&changed["status"], &changed["hint"]),
+        (&json!("healthy"), &json!(NEW_TOKEN[28..]))
+    );
+    hub.meddles("update messages set due_at = now() where status = 'queued'")
+        .await;
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(harbor.message(&text["id"]).await["status"], "sent");
+    let told = harbor.says_in_audit("integration_changed").await;
+    assert_eq!(told[0]["after"]["credentials"], "replaced");
+    let shown = format!("{told:?} {changed}");
+    assert!(!shown.contains(NEW_TOKEN) && !shown.contains(TOKEN));
+}
+
+#[tokio::test]
+async fn what_is_switched_off_waits_until_it_is_on_again() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let path = harbor.at_integration("").await;
+    let text = harbor.answers(&harbor.admin, &maya, "Yes").await;
+
+    let off = harbor
+        .admin
+        .patch(&path, json!({"is_active": false}))
+        .await
+        .is(200);
+
+    assert_eq!(off["is_active"], json!(false));
+    assert_eq!(hub.sends().await, 0);
+    assert_eq!(harbor.message(&text["id"]).await["status"], "queued");
+    let draft = json!({"conversation_id": maya["id"], "content": "Yes"});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .refused(409, "integration_not_configured");
+    for verb in ["/sync", "/test"] {
+        harbor
+            .admin
+            .post(&format!("{path}{verb}"), json!({}))
+            .await
+            .refused(409, "integration_off");
+    }
+    harbor
+        .admin
+        .patch(&path, json!({"is_active": true}))
+        .await
+        .is(200);
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(harbor.message(&text["id"]).await["status"], "sent");
+}
+
+#[tokio::test]
+async fn a_disconnected_account_leaves_its_history_and_no_secret() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let account = hub.twilio.account(&harbor.account, TOKEN);
+    account.number(FRONT_DESK).number(RECALL);
+    account.points(FRONT_DESK, "https://old.example/sms");
+    harbor.connects_with(TOKEN).await.is(201);
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.credits(&sam, 5).await;
+    let text = harbor.answers(&sam, &maya, "Yes").await;
+    let webhook = harbor.integration().await["webhook_url"].clone();
+    let path = harbor.at_integration("").await;
+
+    harbor.admin.delete(&path).await.is(204);
+
+    assert_eq!(
+        hub.count("select count(*) from integrations where credentials is not null")
+            .await,
+        0
+    );
+    assert!(harbor.integration().await.is_null(), "it is not listed");
+    assert_eq!(harbor.numbered(FRONT_DESK).await["status"], "inactive");
+    assert_eq!(account.webhook_of(FRONT_DESK), "https://old.example/sms");
+    assert_eq!(account.webhook_of(RECALL), "");
+    let late = hub.twilio.texting(MAYA, FRONT_DESK, "Hello?");
+    let late = late.at(webhook.as_str().unwrap()).signed_with(TOKEN);
+    assert_eq!(late.send().await.status(), 404);
+    hub.sends().await;
+    let failed = harbor.message(&text["id"]).await;
+    assert_eq!(
+        (&failed["status"], &failed["error_code"]),
+        (&json!("failed"), &json!("disconnected"))
+    );
+    assert!(
+        failed["error_message"]
+            .as_str()
+            .unwrap()
+            .contains("disconnected")
+    );
+    let mine = harbor.path(&format!("/credits/{}", sam.id));
+    assert_eq!(sam.get(&mine).await.is(200)["balance"], 5);
+    assert!(hub.twilio.sent("Yes").is_empty());
+    assert_eq!(harbor.thread(&maya).await.len(), 2, "what was said stays");
+    let told = harbor.says_in_audit("integration_disconnected").await;
+    assert_eq!(told[0]["before"]["numbers"], 2);
+    harbor.admin.delete(&path).await.refused(404, "not_found");
+    harbor
+        .admin
+        .patch(&path, json!({"is_active": true}))
+        .await
+        .refused(404, "not_found");
+
+    harbor.connects_with(TOKEN).await.is(201);
+}
+
+#[tokio::test]
+async fn an_account_that_does_not_answer_is_disconnected_all_the_same() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let path = harbor.at_integration("").await;
+    hub.twilio.answers(500);
+
+    harbor.admin.delete(&path).await.is(204);
+
+    assert!(harbor.integration().await.is_null());
+}
+
+#[tokio::test]
+async fn the_page_changes_an_integration_and_lets_it_go() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let id = harbor.integration().await["id"].clone();
+    let page = format!(
+        "/w/{}/admin/integrations/{}",
+        harbor.slug,
+        id.as_str().unwrap()
+    );
+
+    let told = posts(&harbor.admin, &page, &[("name", "Main line")]).await;
+    assert!(told.contains("<h2>Main line</h2>"), "{told}");
+    let told = posts(&harbor.admin, &page, &[("is_active", "false")]).await;
+    assert!(told.contains("Switched off"), "{told}");
+    posts(&harbor.admin, &page, &[("is_active", "true")]).await;
+    let request = harbor.admin.request(reqwest::Method::POST, &page);
+    let wrong = request.form(&[("auth_token", NEW_TOKEN)]);
+    let refused = harbor.admin.ask(wrong).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("does not accept"), "{}", refused.body);
+    harbor.console().changes_token(NEW_TOKEN);
+    posts(&harbor.admin, &page, &[("auth_token", NEW_TOKEN)]).await;
+    let told = posts(&harbor.admin, &format!("{page}/disconnect"), &[]).await;
+    assert!(
+        told.contains("Disconnected") && !told.contains("Main line"),
+        "{told}"
+    );
 }

@@ -86,7 +86,7 @@ impl Directory {
         }
     }
 
-    fn forget(&self) {
+    pub(super) fn forget(&self) {
         let mut memory = self.memory.write().expect("nobody panics while holding it");
         memory.entries.clear();
         memory.generation += 1;

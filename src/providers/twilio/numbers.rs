@@ -164,6 +164,23 @@ impl Api {
                 .filter(|url| !url.is_empty() && !same(url, &urls.inbound)),
         })
     }
+
+    /// Whatever was set by somebody else since then stays.
+    pub async fn restore_webhook(
+        &self,
+        provider_id: &str,
+        urls: &WebhookUrls,
+        previous: Option<&str>,
+    ) -> Result<()> {
+        let resource = self.url(&format!("/IncomingPhoneNumbers/{provider_id}.json"));
+        let found: Number = self.get(&resource).await?;
+        let is_ours = found.sms_url.as_deref();
+        if is_ours.is_some_and(|url| same(url, &urls.inbound)) {
+            let form = [("SmsUrl", previous.unwrap_or_default())];
+            let _: Number = self.post(&resource, &form).await?;
+        }
+        Ok(())
+    }
 }
 
 impl Number {

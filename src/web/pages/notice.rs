@@ -15,6 +15,7 @@ pub enum Notice {
     CreditsChanged,
     AccessChanged,
     WorkspaceDeleted,
+    Disconnected,
     PasswordChanged,
     PasswordReset,
     TwoFactorOff,
@@ -24,7 +25,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Saved,
         Self::Invited,
         Self::InvitationWithdrawn,
@@ -34,6 +35,7 @@ impl Notice {
         Self::CreditsChanged,
         Self::AccessChanged,
         Self::WorkspaceDeleted,
+        Self::Disconnected,
         Self::PasswordChanged,
         Self::PasswordReset,
         Self::TwoFactorOff,
@@ -58,6 +60,10 @@ impl Notice {
             Self::CreditsChanged => ("credits", "The credits are changed"),
             Self::AccessChanged => ("access", "Saved, and in force at once"),
             Self::WorkspaceDeleted => ("deleted", "The workspace is gone, with everything in it"),
+            Self::Disconnected => (
+                "disconnected",
+                "Disconnected. Its credentials are destroyed, its conversations stay",
+            ),
             Self::PasswordChanged => (
                 "password",
                 "Your password is changed. Other sessions are signed out",

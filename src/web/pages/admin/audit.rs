@@ -98,6 +98,8 @@ const ACTIONS: &[(&str, &[(Action, &str)])] = &[
             (Action::NumberChanged, "Number changed"),
             (Action::IntegrationConnected, "Integration connected"),
             (Action::IntegrationChecked, "Credentials checked"),
+            (Action::IntegrationChanged, "Integration changed"),
+            (Action::IntegrationDisconnected, "Integration disconnected"),
             (Action::IntegrationSynced, "Numbers synced"),
             (Action::CredentialsOpened, "Credentials used"),
         ],

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::shell;
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::integrations::{self, Connect, Directory, Health, Integration};
+use crate::domain::integrations::{self, Change, Connect, Directory, Health, Integration};
 use crate::domain::members::Admin;
 use crate::domain::numbers::{self, Number, Status, WebhookState};
 use crate::error::{Error, Result};
@@ -50,6 +50,10 @@ struct Card<'a> {
 impl Card<'_> {
     fn is_sandbox(&self) -> bool {
         self.integration.provider == providers::Kind::Sandbox
+    }
+
+    fn is_twilio(&self) -> bool {
+        self.integration.provider == providers::Kind::Twilio
     }
 
     fn is_healthy(&self) -> bool {
@@ -251,6 +255,48 @@ pub async fn sync(
         .into_response()),
         Err(error) => refuse(&app, &admin, error).await,
     }
+}
+
+#[derive(Deserialize)]
+pub struct Edited {
+    name: Option<String>,
+    is_active: Option<bool>,
+    auth_token: Option<String>,
+}
+
+/// `POST /w/{slug}/admin/integrations/{id}`
+pub async fn update(
+    admin: Admin,
+    State(app): State<App>,
+    Path(Of { id }): Path<Of>,
+    Posted(edited): Posted<Edited>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let known = integrations::find(&mut tx, &app.config, id).await?;
+    drop(tx);
+    let change = Change {
+        name: edited.name,
+        is_active: edited.is_active,
+        // Only the token is asked for: the account stays the same one.
+        credentials: edited.auth_token.map(
+            |token| serde_json::json!({"account_sid": known.account, "auth_token": token.trim()}),
+        ),
+    };
+    match integrations::update(&app, &admin, id, change).await {
+        Ok(_) => Ok(Notice::Saved.at(&format!("/w/{}/admin/integrations", admin.slug))),
+        Err(error) => refuse(&app, &admin, error).await,
+    }
+}
+
+/// `POST /w/{slug}/admin/integrations/{id}/disconnect`
+pub async fn disconnect(
+    admin: Admin,
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    Path(Of { id }): Path<Of>,
+) -> Result<Response, Problem> {
+    integrations::disconnect(&app, &admin, &directory, id).await?;
+    Ok(Notice::Disconnected.at(&format!("/w/{}/admin/integrations", admin.slug)))
 }
 
 /// The page again, with the reason above it.
