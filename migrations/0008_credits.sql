@@ -89,7 +89,10 @@ begin
         return;
     end if;
     if not exists (select from messages m where m.workspace_id = workspace and m.id = message
-                      and (m.status = 'canceled' or (m.status = 'failed' and m.provider_sid is null))) then
+                      and (m.status = 'canceled'
+                           or (m.status = 'failed' and m.provider_sid is null
+                               -- Given up on without knowing: it may have gone out.
+                               and m.error_code is distinct from 'given_up'))) then
         return;
     end if;
     select l.user_id into whose from credit_ledger l where l.workspace_id = workspace and l.message_id = message limit 1;
@@ -143,8 +146,11 @@ begin
         return null;
     end if;
     insert into credit_accounts as a (workspace_id, user_id, balance) values (new.workspace_id, new.user_id, gift)
-        on conflict (workspace_id, user_id) do update set balance = a.balance + gift, updated_at = now()
+        on conflict do nothing
         returning a.balance into has;
+    if has is null then
+        return null; -- whoever comes back has begun before
+    end if;
     insert into credit_ledger (workspace_id, user_id, delta, balance, kind, reason)
     values (new.workspace_id, new.user_id, gift, has, 'granted', 'to begin with');
     return null;

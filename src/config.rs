@@ -48,6 +48,8 @@ variables! {
     SIGNUPS = "";
     /// Twilio's API, or another host for tests, proxies and regions.
     TWILIO_API_BASE_URL = "https://api.twilio.com";
+    /// Telnyx's API, or another host for tests, proxies and regions.
+    TELNYX_API_BASE_URL = "https://api.telnyx.com";
     /// The server that mails leave by: smtp://user:password@host:port, with ?tls=required for STARTTLS, or smtps://. Without it mails go to the log.
     SMTP_URL = "";
     /// Whom mails come from, such as MessageHub <inbox@example.com>. By default messagehub@ and the host of BASE_URL.
@@ -71,6 +73,7 @@ pub struct Config {
     pub master_keys: Option<std::sync::Arc<keys::MasterKeys>>,
     pub signups: Option<Signups>,
     pub twilio_api: Url,
+    pub telnyx_api: Url,
     pub smtp: Option<mail::Relay>,
     pub mail_from: Mailbox,
     pub trusted_proxies: Vec<IpNet>,
@@ -214,6 +217,9 @@ impl Config {
             twilio_api: settings
                 .parse("TWILIO_API_BASE_URL", origin)?
                 .unwrap_or_else(|| Url::parse("https://api.twilio.com").expect("a constant")),
+            telnyx_api: settings
+                .parse("TELNYX_API_BASE_URL", origin)?
+                .unwrap_or_else(|| Url::parse("https://api.telnyx.com").expect("a constant")),
             smtp: settings.parse("SMTP_URL", |value| mail::relay(value, &mail_from))?,
             mail_from,
             trusted_proxies: settings
@@ -241,23 +247,9 @@ impl Config {
         self.base_url.scheme() == "https"
     }
 
-    /// Whether providers can call us: a loopback address is ours alone, unless the provider is here too.
-    pub fn is_reachable(&self) -> bool {
-        !is_loopback(&self.base_url) || is_loopback(&self.twilio_api)
-    }
-
     /// The public URL of `path`, which begins with a slash.
     pub fn public(&self, path: &str) -> String {
         format!("{}{path}", self.base_url.origin().ascii_serialization())
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
-        None => false,
     }
 }
 
@@ -339,6 +331,7 @@ mod tests {
             ("MASTER_KEYS", "k1:hunter2"),
             ("SIGNUPS", "yes"),
             ("TWILIO_API_BASE_URL", "ftp://twilio"),
+            ("TELNYX_API_BASE_URL", "https://api.telnyx.com/v2"),
             ("SMTP_URL", "smtp.example.com"),
             ("SMTP_URL", "http://jo:hunter2@smtp.example.com"),
             ("SMTP_URL", "smtp://jo:hunter2@smtp.example.com?tls=maybe"),

@@ -40,6 +40,11 @@ pub enum Event {
     IntegrationChanged {
         workspace: WorkspaceId,
     },
+    /// A provider stopped taking an integration's texts: its queue waits until an admin has mended it.
+    IntegrationFailed {
+        workspace: WorkspaceId,
+        integration: IntegrationId,
+    },
     /// A role, an assignment of numbers or the membership itself changed.
     AccessChanged {
         workspace: WorkspaceId,

@@ -21,7 +21,7 @@ pub mod keys; //      access tokens, sealing
 pub mod listing; //   pages of a list, cursors
 pub mod mail; //      what people get by e-mail
 pub mod phone; //     phone numbers and other addresses
-pub mod providers; // trait Provider: Twilio, sandbox
+pub mod providers; // trait Provider: Twilio, Telnyx, sandbox
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -60,6 +60,7 @@ pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<
     let (tokens, keys) = secrets(&config)?;
     let hosts = Hosts {
         twilio: config.twilio_api.to_string(),
+        telnyx: config.telnyx_api.to_string(),
     };
     Ok(App {
         db: Db::open(database, config.database_connections, Bus::new()).await?,

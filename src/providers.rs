@@ -5,11 +5,13 @@
 //! and an arm in [`Providers::open`].
 
 mod calls;
+mod http;
 mod media;
 mod numbers;
 mod outcome;
 pub mod sandbox;
 mod sending;
+pub mod telnyx;
 pub mod twilio;
 
 use std::fmt;
@@ -18,17 +20,21 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
-use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::phone::Address;
 
-pub use calls::{Inbound, Malformed, OptOut, RemoteMedia, SignedRequest, StatusReport};
+pub use calls::{
+    Hook, Inbound, Malformed, OptOut, Receipt, RemoteMedia, SignedRequest, StatusReport, Told,
+};
+pub use media::MediaAccess;
 pub use numbers::{Account, NumberCapabilities, RemoteNumber, Shadow, Webhook, WebhookUrls};
-pub use outcome::{Outcome, outcome};
-pub use sending::{ErrorClass, Outgoing, Price, Refusal, RemoteMessage, SendOutcome, Status};
+pub use outcome::{Outcome, Repeated, outcome, repeated};
+pub use sending::{
+    ErrorClass, Outgoing, Price, Refusal, RemoteMessage, SendOutcome, Status, Traces,
+};
 
 /// One customer's account at a provider: its credentials are inside.
 pub trait Provider: Send + Sync {
@@ -44,6 +50,9 @@ pub trait Provider: Send + Sync {
     fn credentials(&self) -> SecretString;
 
     fn capabilities(&self) -> Capabilities;
+
+    /// Whether it could call `url`, or has no need to.
+    fn reaches(&self, url: &str) -> bool;
 
     /// Asks the provider whether the credentials are good.
     fn validate(&self) -> BoxFuture<'_, Result<Account>>;
@@ -78,13 +87,12 @@ pub trait Provider: Send + Sync {
     /// The message as the provider has it now.
     fn lookup<'a>(&'a self, provider_sid: &'a str) -> BoxFuture<'a, Result<Option<RemoteMessage>>>;
 
-    /// What the provider took since `since` that looks like `text`, oldest first. Ours is the first
-    /// that belongs to no other message, for people do send the same text twice.
+    /// What the provider took since `since` that looks like `text`.
     fn find_sent<'a>(
         &'a self,
         text: &'a Outgoing,
         since: DateTime<Utc>,
-    ) -> BoxFuture<'a, Result<Vec<RemoteMessage>>>;
+    ) -> BoxFuture<'a, Result<Traces>>;
 
     /// The texts that came to `number` since `since`, oldest first; `None`: the provider keeps no list of them.
     fn received<'a>(
@@ -95,16 +103,19 @@ pub trait Provider: Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
-    /// The header that opens `url`, if it is media of this very message at the provider itself. It must
-    /// not follow a redirect to anywhere else.
-    fn media_authorization(&self, url: &str, provider_sid: &str) -> Option<HeaderValue>;
+    /// How `url` is opened, if it is media of this very message that the provider keeps.
+    fn media_access(&self, url: &str, provider_sid: &str) -> Option<MediaAccess>;
 
     /// Whether the provider made this request, by its signature.
     fn verify(&self, request: &SignedRequest<'_>) -> bool;
 
-    fn parse_inbound(&self, request: &SignedRequest<'_>) -> Result<Inbound, Malformed>;
+    /// What the provider has to say, at whichever of the two addresses it says it.
+    fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<Told, Malformed>;
 
-    fn parse_status(&self, request: &SignedRequest<'_>) -> Result<StatusReport, Malformed>;
+    /// What it is answered once a text is stored.
+    fn receipt(&self) -> Receipt {
+        Receipt::EMPTY
+    }
 }
 
 /// The way to every provider: one pool of connections, and where each provider's API is.
@@ -118,12 +129,14 @@ pub struct Providers {
 #[derive(Debug, Clone)]
 pub struct Hosts {
     pub twilio: String,
+    pub telnyx: String,
 }
 
 impl Default for Hosts {
     fn default() -> Self {
         Self {
             twilio: twilio::API.into(),
+            telnyx: telnyx::API.into(),
         }
     }
 }
@@ -136,7 +149,7 @@ impl Providers {
     /// Waits at most this long for an answer.
     pub fn with_patience(hosts: Hosts, patience: Duration) -> Self {
         Self {
-            http: client(patience),
+            http: http::client(patience),
             hosts,
         }
     }
@@ -153,23 +166,20 @@ impl Providers {
                 &self.hosts.twilio,
                 credentials,
             )?),
+            Kind::Telnyx => Box::new(telnyx::Telnyx::open(
+                self.http.clone(),
+                &self.hosts.telnyx,
+                credentials,
+            )?),
             Kind::Sandbox => Box::new(sandbox::Sandbox::open(credentials)?),
         })
     }
 }
 
-/// Redirects are not followed: they would carry the credentials to wherever they point.
-fn client(patience: Duration) -> reqwest::Client {
-    reqwest::Client::builder()
-        .connect_timeout(Duration::from_secs(5))
-        .timeout(patience)
-        // A connection that the other side closes just as we write leaves a send in doubt.
-        .pool_idle_timeout(Duration::from_secs(20))
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .user_agent(concat!("MessageHub/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .expect("TLS with the built-in roots starts")
+/// The last four characters; of a short secret they are too much to show.
+fn hint(secret: &str) -> String {
+    let shown = if secret.len() >= 12 { 4 } else { 0 };
+    secret[secret.len() - shown..].to_owned()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type, ToSchema)]
@@ -177,16 +187,27 @@ fn client(patience: Duration) -> reqwest::Client {
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Kind {
     Twilio,
+    Telnyx,
     Sandbox,
 }
 
 impl Kind {
-    pub const ALL: [Self; 2] = [Self::Twilio, Self::Sandbox];
+    pub const ALL: [Self; 3] = [Self::Twilio, Self::Telnyx, Self::Sandbox];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Twilio => "twilio",
+            Self::Telnyx => "telnyx",
             Self::Sandbox => "sandbox",
+        }
+    }
+
+    /// As people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Twilio => "Twilio",
+            Self::Telnyx => "Telnyx",
+            Self::Sandbox => "Sandbox",
         }
     }
 }
@@ -209,18 +230,14 @@ impl FromStr for Kind {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such provider: use twilio or sandbox")]
+#[error("there is no such provider: use {}", Kind::ALL.map(Kind::as_str).join(", "))]
 pub struct UnknownKind;
 
 /// What a provider can be relied on for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
-    /// The same message sent again is not sent twice.
-    pub idempotent_send: bool,
-    /// [`Provider::find_sent`] sees what was sent.
-    pub can_find_sent: bool,
-    /// It posts webhooks, from outside.
-    pub calls_us: bool,
+    /// How long the very same request, made again, is not sent twice. `None`: it is, at any time.
+    pub idempotent_send: Option<Duration>,
     pub mms: bool,
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::db::WorkspaceTx;
+use crate::db::{Db, WorkspaceTx};
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::Admin;
 use crate::domain::words;
@@ -39,7 +39,7 @@ pub struct Integration {
     pub workspace_id: WorkspaceId,
     pub provider: providers::Kind,
     pub name: String,
-    /// The provider's public name for the account, such as Twilio's `AC…`.
+    /// The provider's public name for the account, such as Twilio's `AC…` or Telnyx's public key.
     pub account: String,
     /// The secret's last four characters: all that is ever shown of it.
     pub hint: String,
@@ -259,4 +259,34 @@ pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
         resealed += usize::from(done.rows_affected() == 1);
     }
     Ok(resealed)
+}
+
+/// What admins are told of an integration whose queue waits.
+pub struct Failed {
+    pub name: String,
+    pub reason: String,
+    pub workspace_name: String,
+    pub slug: String,
+    /// The admins' addresses.
+    pub emails: Vec<String>,
+}
+
+pub async fn who_to_tell(
+    db: &Db,
+    workspace: WorkspaceId,
+    id: IntegrationId,
+) -> Result<Option<Failed>> {
+    Ok(sqlx::query_as!(
+        Failed,
+        r#"select i.name, coalesce(i.status_reason, '') as "reason!", w.name as workspace_name, w.slug,
+                  array(select u.email from workspace_members m join users u on u.id = m.user_id
+                         where m.workspace_id = w.id and m.role = 'admin' order by u.id) as "emails!"
+             from integrations i
+             join workspaces w on w.id = i.workspace_id
+            where i.workspace_id = $1 and i.id = $2"#,
+        workspace as _,
+        id as _,
+    )
+    .fetch_optional(db.system_pool())
+    .await?)
 }

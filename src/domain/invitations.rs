@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::config::Signups;
 use crate::db::{Db, SystemTx, WorkspaceTx};
-use crate::domain::accounts::{self, Caller, SignedIn, fingerprint, random_token};
+use crate::domain::accounts::{self, Caller, SignedIn, fingerprint, random_token, throttle};
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::contacts::is_email;
 use crate::domain::members::{Admin, Role};
@@ -62,6 +62,7 @@ pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitati
             "at most 1,000 numbers",
         )
         .done()?;
+    be_patient(app, admin, &email).await?;
     let token = random_token();
     let mut tx = app.db.workspace(admin.seat()).await?;
     refuse_a_member(&mut tx, &email).await?;
@@ -78,6 +79,13 @@ pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitati
     app.mail.send(letter(admin, &email, &url));
     invitation.url = Some(url);
     Ok(invitation)
+}
+
+/// Nobody's mailbox is filled from here: invitations of one admin, and to one address, take their time.
+async fn be_patient(app: &App, admin: &Admin, email: &str) -> Result<()> {
+    let mut conn = app.db.system_pool().acquire().await?;
+    throttle::pay(&mut conn, &throttle::INVITED, email).await?;
+    throttle::pay(&mut conn, &throttle::INVITES, &admin.user().to_string()).await
 }
 
 /// Stores the invitation, in place of an earlier one for the same address.
@@ -273,6 +281,9 @@ async fn who(
     if wants_new {
         // Before anybody asks whether there is an account: a bad form must not be answered differently where there is none.
         let name = form.name.as_deref().unwrap_or_default();
+        if app.config.signups == Some(Signups::Closed) {
+            return Err(Error::SignupsClosed);
+        }
         accounts::check(name, &offer.email, &password).done()?;
         if !accounts::exists(&app.db, &offer.email).await? {
             return Ok(None);
@@ -290,9 +301,6 @@ async fn accept_anew(
     form: Accept,
     caller: &Caller,
 ) -> Result<SignedIn> {
-    if app.config.signups == Some(Signups::Closed) {
-        return Err(Error::SignupsClosed);
-    }
     let (name, password) = (
         form.name.unwrap_or_default(),
         form.password.unwrap_or_default(),

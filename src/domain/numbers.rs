@@ -262,11 +262,15 @@ pub async fn update(
     .await?;
     let after = find(tx, id).await?;
     let told = |number: &Number| json!({"friendly_name": number.friendly_name, "is_default": number.is_default, "status": number.status});
+    let (was, is) = (told(&before), told(&after));
+    if was == is {
+        return Ok(after);
+    }
     let deed = Deed {
         subject: &after.formatted_number(),
         subject_id: Some(id.0),
-        before: Some(told(&before)),
-        after: Some(told(&after)),
+        before: Some(was),
+        after: Some(is),
     };
     audit::record(tx, Action::NumberChanged, deed).await?;
     let workspace = tx.workspace();

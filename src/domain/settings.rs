@@ -133,12 +133,23 @@ async fn must_see(tx: &mut WorkspaceTx, number: NumberId) -> Result<()> {
 /// Sets the number that `user`'s new conversations start from; `None`: the workspace's default.
 pub async fn set_default_number(
     tx: &mut WorkspaceTx,
-    _: &Admin,
+    admin: &Admin,
     user: UserId,
     number: Option<NumberId>,
 ) -> Result<()> {
     let member = members::find(tx, user).await?;
     let title = match number {
+        Some(number) => Some(numbers::find(tx, number).await?.title()),
+        None => None,
+    };
+    let before = default_numbers(tx, admin)
+        .await?
+        .into_iter()
+        .find_map(|(owner, number)| (owner == user).then_some(number));
+    if before == number {
+        return Ok(());
+    }
+    let before = match before {
         Some(number) => Some(numbers::find(tx, number).await?.title()),
         None => None,
     };
@@ -153,7 +164,7 @@ pub async fn set_default_number(
     let deed = Deed {
         subject: &member.name,
         subject_id: Some(user.0),
-        before: None,
+        before: Some(json!({"default_number": before})),
         after: Some(json!({"default_number": title})),
     };
     audit::record(tx, Action::DefaultNumberChanged, deed).await

@@ -101,13 +101,17 @@ pub async fn update(tx: &mut WorkspaceTx, admin: &Admin, change: Change) -> Resu
     .fetch_optional(tx.conn())
     .await?
     .ok_or(Error::NotAMember)?;
-    let changed = Deed {
+    let (was, is) = (settings(&before), settings(&after));
+    if was == is {
+        return Ok(after);
+    }
+    let deed = Deed {
         subject: &after.name,
         subject_id: Some(after.id.0),
-        before: Some(settings(&before)),
-        after: Some(settings(&after)),
+        before: Some(was),
+        after: Some(is),
     };
-    audit::record(tx, Action::WorkspaceChanged, changed).await?;
+    audit::record(tx, Action::WorkspaceChanged, deed).await?;
     if after.require_two_factor && !before.require_two_factor {
         let workspace = tx.workspace();
         tx.announce(Event::AccessChanged { workspace });

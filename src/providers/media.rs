@@ -1,7 +1,7 @@
 //! Fetching a picture or file from the provider that holds it.
 //!
-//! Only from the provider's own host, with its credentials; where that host redirects to, without them. A webhook may name
-//! any URL, so nothing else is ever asked.
+//! Only from where the provider keeps it, with its credentials if it wants them; where that host redirects to, without them.
+//! A webhook may name any URL, so nothing else is ever asked.
 
 use std::net::IpAddr;
 
@@ -16,6 +16,15 @@ use super::{Error, Provider, Providers, Result};
 const LARGEST: usize = 5 * 1024 * 1024;
 const MOST_REDIRECTS: usize = 3;
 
+/// How a provider's file is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MediaAccess {
+    /// With this header, which must not follow a redirect to anywhere else.
+    Authorized(HeaderValue),
+    /// By whoever knows the address.
+    Open,
+}
+
 impl Providers {
     /// The bytes behind `url`, which came with the message `provider_sid`.
     pub async fn fetch_media(
@@ -24,18 +33,21 @@ impl Providers {
         url: &str,
         provider_sid: &str,
     ) -> Result<Bytes> {
-        let authorization = provider
-            .media_authorization(url, provider_sid)
+        let access = provider
+            .media_access(url, provider_sid)
             .ok_or_else(|| unavailable("it is not kept by the provider itself"))?;
         let url = Url::parse(url).map_err(|_| unavailable("its address cannot be read"))?;
-        let answer = follow(&self.http, url, authorization).await?;
+        let answer = follow(&self.http, url, access).await?;
         read(answer).await
     }
 }
 
-async fn follow(http: &Client, first: Url, authorization: HeaderValue) -> Result<Response> {
+async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Response> {
     let among_ourselves = is_internal(&first);
-    let mut request = http.get(first.clone()).header(AUTHORIZATION, authorization);
+    let mut request = http.get(first.clone());
+    if let MediaAccess::Authorized(header) = access {
+        request = request.header(AUTHORIZATION, header);
+    }
     let mut from = first;
     for _ in 0..=MOST_REDIRECTS {
         let answer = request
@@ -60,7 +72,7 @@ async fn follow(http: &Client, first: Url, authorization: HeaderValue) -> Result
 }
 
 /// An address that only this network knows: nobody outside may make us ask there.
-fn is_internal(url: &Url) -> bool {
+pub(super) fn is_internal(url: &Url) -> bool {
     let inside = |address: IpAddr| match address.to_canonical() {
         IpAddr::V4(ip) => {
             ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified()

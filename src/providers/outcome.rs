@@ -57,6 +57,32 @@ pub fn outcome(tries: u32, answer: SendOutcome, jitter: f64) -> Outcome {
     }
 }
 
+/// What a repeat tells of a text whose fate was not known: see [`Capabilities::idempotent_send`].
+///
+/// [`Capabilities::idempotent_send`]: super::Capabilities::idempotent_send
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Repeated {
+    Settled(Outcome),
+    /// Who got no answer, or was turned away at the gate, has not asked: it may be asked again.
+    NotAsked,
+    /// The provider takes the request for a wrong one, as it does when its key was used for another: asking again tells
+    /// no more.
+    CannotTell,
+}
+
+/// Only an answer to the text itself settles it.
+pub fn repeated(tries: u32, answer: SendOutcome, jitter: f64) -> Repeated {
+    match &answer {
+        SendOutcome::NotSent { .. } | SendOutcome::Unknown => Repeated::NotAsked,
+        SendOutcome::Refused(refusal) => match refusal.class {
+            ErrorClass::Auth | ErrorClass::Funds => Repeated::NotAsked,
+            ErrorClass::Request => Repeated::CannotTell,
+            _ => Repeated::Settled(outcome(tries, answer, jitter)),
+        },
+        SendOutcome::Accepted { .. } => Repeated::Settled(outcome(tries, answer, jitter)),
+    }
+}
+
 fn refused(tries: u32, refusal: Refusal, jitter: f64) -> Outcome {
     let most_tries = match refusal.class {
         ErrorClass::Auth | ErrorClass::Funds => return Outcome::Pause(refusal),
@@ -149,6 +175,33 @@ mod tests {
     fn what_may_have_been_sent_is_never_sent_again() {
         assert_eq!(outcome(1, SendOutcome::Unknown, 0.5), Outcome::Unconfirmed);
         assert_eq!(outcome(99, SendOutcome::Unknown, 0.5), Outcome::Unconfirmed);
+    }
+
+    #[test]
+    fn only_an_answer_to_the_text_itself_settles_what_was_uncertain() {
+        use ErrorClass::*;
+        let after = |answer| repeated(1, answer, 0.0);
+        let after_refusal = |class| after(SendOutcome::Refused(refusal(class)));
+        for class in [Permanent, OptedOut, Sender] {
+            let failed = Outcome::Failed(refusal(class));
+            assert_eq!(after_refusal(class), Repeated::Settled(failed));
+        }
+        assert_eq!(after_refusal(Retryable), Repeated::Settled(retry(2)));
+        assert_eq!(after_refusal(RateLimited), Repeated::Settled(retry(32)));
+        for class in [Auth, Funds] {
+            assert_eq!(after_refusal(class), Repeated::NotAsked, "{class:?}");
+        }
+        assert_eq!(after_refusal(Request), Repeated::CannotTell);
+        assert_eq!(after(not_sent(Some(7))), Repeated::NotAsked);
+        assert_eq!(after(SendOutcome::Unknown), Repeated::NotAsked);
+        let accepted = SendOutcome::Accepted {
+            provider_sid: "1".into(),
+            status: Status::Queued,
+            segments: None,
+            price: None,
+        };
+        let sent = outcome(1, accepted.clone(), 0.0);
+        assert_eq!(after(accepted), Repeated::Settled(sent));
     }
 
     #[test]

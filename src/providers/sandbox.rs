@@ -75,11 +75,13 @@ impl Provider for Sandbox {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            idempotent_send: true,
-            can_find_sent: false,
-            calls_us: false,
+            idempotent_send: Some(Duration::MAX),
             mms: true,
         }
+    }
+
+    fn reaches(&self, _: &str) -> bool {
+        true
     }
 
     fn validate(&self) -> BoxFuture<'_, Result<Account>> {
@@ -135,15 +137,11 @@ impl Provider for Sandbox {
         answer(Ok(None))
     }
 
-    fn find_sent<'a>(
-        &'a self,
-        _: &'a Outgoing,
-        _: DateTime<Utc>,
-    ) -> BoxFuture<'a, Result<Vec<RemoteMessage>>> {
-        answer(Ok(Vec::new()))
+    fn find_sent<'a>(&'a self, _: &'a Outgoing, _: DateTime<Utc>) -> BoxFuture<'a, Result<Traces>> {
+        answer(Ok(Traces::CannotTell))
     }
 
-    fn media_authorization(&self, _: &str, _: &str) -> Option<HeaderValue> {
+    fn media_access(&self, _: &str, _: &str) -> Option<MediaAccess> {
         None
     }
 
@@ -151,12 +149,10 @@ impl Provider for Sandbox {
         false
     }
 
-    fn parse_inbound(&self, _: &SignedRequest<'_>) -> Result<Inbound, Malformed> {
-        Err(no_webhooks())
-    }
-
-    fn parse_status(&self, _: &SignedRequest<'_>) -> Result<StatusReport, Malformed> {
-        Err(no_webhooks())
+    fn read(&self, _: Hook, _: &SignedRequest<'_>) -> Result<Told, Malformed> {
+        Err(Malformed(
+            "the sandbox has no webhooks: text from its handset page instead".into(),
+        ))
     }
 }
 
@@ -167,10 +163,6 @@ fn answer<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
 /// The same for every attempt, as an idempotent provider would answer.
 fn sid(our_id: Uuid) -> String {
     format!("SB{}", our_id.simple())
-}
-
-fn no_webhooks() -> Malformed {
-    Malformed("the sandbox has no webhooks: text from its handset page instead".into())
 }
 
 /// The recipients that fail, by the last four digits.

@@ -23,6 +23,18 @@ pub struct Outgoing {
     pub status_url: Option<String>,
 }
 
+impl Outgoing {
+    /// Where the provider reports on this very attempt: known as ours before we know its id there.
+    pub fn report_url(&self) -> Option<String> {
+        let url = self.status_url.as_ref()?;
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let (our_id, attempt) = (self.our_id, self.attempt);
+        Some(format!(
+            "{url}{separator}message={our_id}&attempt={attempt}"
+        ))
+    }
+}
+
 /// What is known after an attempt to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
@@ -36,7 +48,11 @@ pub enum SendOutcome {
     Refused(Refusal),
     /// Certainly not sent: the request never left, or was turned away unread.
     NotSent { retry_after: Option<Duration> },
-    /// Sent or not sent, nobody here can tell.
+    /// Sent or not sent, nobody here can tell. Where [`Capabilities::idempotent_send`] allows it, the
+    /// same request may be made again: see [`Repeated`].
+    ///
+    /// [`Capabilities::idempotent_send`]: super::Capabilities::idempotent_send
+    /// [`Repeated`]: super::Repeated
     Unknown,
 }
 
@@ -117,4 +133,14 @@ pub struct RemoteMessage {
     pub segments: Option<u32>,
     pub price: Option<Price>,
     pub created_at: Option<DateTime<Utc>>,
+}
+
+/// What a provider remembers of a text whose answer was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Traces {
+    /// Everything that looks like it, oldest first. Ours is the first that belongs to no other message,
+    /// for people do send the same text twice.
+    Found(Vec<RemoteMessage>),
+    /// It lists nothing: that nothing is found proves nothing.
+    CannotTell,
 }

@@ -14,7 +14,6 @@ mod webhooks;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
@@ -69,10 +68,7 @@ impl Provider for Twilio {
     }
 
     fn hint(&self) -> String {
-        let token = self.secret().auth_token.expose_secret();
-        // Of a short one, four characters are too much to show.
-        let shown = if token.len() >= 12 { 4 } else { 0 };
-        token[token.len() - shown..].to_owned()
+        hint(self.secret().auth_token.expose_secret())
     }
 
     fn credentials(&self) -> SecretString {
@@ -81,11 +77,13 @@ impl Provider for Twilio {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            idempotent_send: false,
-            can_find_sent: true,
-            calls_us: true,
+            idempotent_send: None,
             mms: true,
         }
+    }
+
+    fn reaches(&self, url: &str) -> bool {
+        http::reaches(&self.api.base, url)
     }
 
     fn validate(&self) -> BoxFuture<'_, Result<Account>> {
@@ -127,7 +125,7 @@ impl Provider for Twilio {
         &'a self,
         text: &'a Outgoing,
         since: DateTime<Utc>,
-    ) -> BoxFuture<'a, Result<Vec<RemoteMessage>>> {
+    ) -> BoxFuture<'a, Result<Traces>> {
         self.api.find_sent(text, since).boxed()
     }
 
@@ -139,20 +137,27 @@ impl Provider for Twilio {
         async move { self.api.received(number, since).await.map(Some) }.boxed()
     }
 
-    fn media_authorization(&self, url: &str, provider_sid: &str) -> Option<HeaderValue> {
-        self.api.media_authorization(url, provider_sid)
+    fn media_access(&self, url: &str, provider_sid: &str) -> Option<MediaAccess> {
+        self.api.media_access(url, provider_sid)
     }
 
     fn verify(&self, request: &SignedRequest<'_>) -> bool {
         signature::verify(request, self.secret().webhook_key())
     }
 
-    fn parse_inbound(&self, request: &SignedRequest<'_>) -> Result<Inbound, Malformed> {
-        parse_inbound(request)
+    fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<Told, Malformed> {
+        match hook {
+            Hook::Inbound => parse_inbound(request).map(Told::Text),
+            Hook::Status => parse_status(request).map(Told::Report),
+        }
     }
 
-    fn parse_status(&self, request: &SignedRequest<'_>) -> Result<StatusReport, Malformed> {
-        parse_status(request)
+    /// Anything else would be texted back to the customer.
+    fn receipt(&self) -> Receipt {
+        Receipt {
+            content_type: "text/xml; charset=utf-8",
+            body: r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#,
+        }
     }
 }
 

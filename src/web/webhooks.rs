@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{OriginalUri, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Doors;
@@ -18,7 +18,7 @@ use crate::domain::messages::receive::Arrival;
 use crate::domain::messages::status;
 use crate::error::Error;
 use crate::ids::IntegrationId;
-use crate::providers::{Kind, SignedRequest, twilio};
+use crate::providers::{Hook, Inbound, Kind, SignedRequest, StatusReport, Told, twilio};
 
 /// A provider's call as it came: the signature covers its very bytes.
 pub struct Call {
@@ -86,7 +86,7 @@ pub async fn twilio_inbound(State(doors): State<Doors>, call: Call) -> Result<Re
         .filter(|account| account.number(text.to.as_str()).is_some())
         .collect();
     let account = verified(&call, mine)?;
-    store(&doors, &account, &call).await
+    store(&doors, &account, text).await
 }
 
 /// One URL for every workspace: found by `AccountSid`, then by our id or `MessageSid`.
@@ -106,7 +106,7 @@ pub async fn twilio_status(State(doors): State<Doors>, call: Call) -> Result<Res
         return Err(bad_signature());
     }
     for account in found {
-        if take_report(&doors, &account, &call).await? {
+        if take_report(&doors, &account, &report).await? {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
     }
@@ -120,8 +120,7 @@ pub async fn inbound(
     call: Call,
 ) -> Result<Response, Problem> {
     let account = of_integration(&doors, provider, id).await?;
-    let account = verified(&call, vec![account])?;
-    store(&doors, &account, &call).await
+    take(&doors, account, Hook::Inbound, call).await
 }
 
 pub async fn status(
@@ -130,11 +129,24 @@ pub async fn status(
     call: Call,
 ) -> Result<Response, Problem> {
     let account = of_integration(&doors, provider, id).await?;
+    take(&doors, account, Hook::Status, call).await
+}
+
+async fn take(
+    doors: &Doors,
+    account: Arc<Account>,
+    hook: Hook,
+    call: Call,
+) -> Result<Response, Problem> {
     let account = verified(&call, vec![account])?;
-    if take_report(&doors, &account, &call).await? {
-        Ok(StatusCode::NO_CONTENT.into_response())
-    } else {
-        Err(Error::NotFound("a message with this id").into())
+    let told = account.provider.read(hook, &call.signed());
+    match told.map_err(malformed)? {
+        Told::Text(text) => store(doors, &account, text).await,
+        Told::Report(report) => match take_report(doors, &account, &report).await? {
+            true => Ok(StatusCode::NO_CONTENT.into_response()),
+            false => Err(Error::NotFound("a message with this id").into()),
+        },
+        Told::Nothing => Ok(StatusCode::OK.into_response()),
     }
 }
 
@@ -164,7 +176,7 @@ fn verified(call: &Call, accounts: Vec<Arc<Account>>) -> Result<Arc<Account>, Pr
 
 fn bad_signature() -> Problem {
     metrics::counter!("messagehub_webhooks_refused_total").increment(1);
-    let detail = "the signature does not fit: is BASE_URL the very origin that is configured at the provider, and the auth token the current one?";
+    let detail = "the signature does not fit: is BASE_URL the very origin that is configured at the provider, are the credentials the current ones, and is this server's clock right?";
     Problem::new(StatusCode::FORBIDDEN, "bad_signature", detail)
 }
 
@@ -172,11 +184,7 @@ fn malformed(wrong: crate::providers::Malformed) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "malformed", wrong.to_string())
 }
 
-async fn store(doors: &Doors, account: &Account, call: &Call) -> Result<Response, Problem> {
-    let text = account
-        .provider
-        .parse_inbound(&call.signed())
-        .map_err(malformed)?;
+async fn store(doors: &Doors, account: &Account, text: Inbound) -> Result<Response, Problem> {
     let number = account
         .number(text.to.as_str())
         .ok_or(Error::NotFound("a number like this"))?;
@@ -191,27 +199,15 @@ async fn store(doors: &Doors, account: &Account, call: &Call) -> Result<Response
         })
         .await?;
     metrics::counter!("messagehub_texts_received_total", "added" => if stored.added { "yes" } else { "no" }).increment(1);
-    Ok(twiml())
+    let receipt = account.provider.receipt();
+    Ok(([(header::CONTENT_TYPE, receipt.content_type)], receipt.body).into_response())
 }
 
-/// Twilio would send anything else back to the customer as a text. Other providers only look at the status.
-fn twiml() -> Response {
-    let empty = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
-    (
-        [(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/xml; charset=utf-8"),
-        )],
-        empty,
-    )
-        .into_response()
-}
-
-async fn take_report(doors: &Doors, account: &Account, call: &Call) -> Result<bool, Problem> {
-    let report = account
-        .provider
-        .parse_status(&call.signed())
-        .map_err(malformed)?;
+async fn take_report(
+    doors: &Doors,
+    account: &Account,
+    report: &StatusReport,
+) -> Result<bool, Problem> {
     if report.status.is_none() {
         tracing::info!(
             status = report.raw_status,
@@ -223,7 +219,7 @@ async fn take_report(doors: &Doors, account: &Account, call: &Call) -> Result<bo
         &doors.app.db,
         account.workspace,
         account.integration,
-        &report,
+        report,
     )
     .await?)
 }

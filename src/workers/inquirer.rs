@@ -4,12 +4,15 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
+
 use crate::app::App;
 use crate::domain::integrations::Directory;
 use crate::domain::messages::inquiries::{self, Open};
 use crate::domain::messages::outbox;
 use crate::error::Result;
-use crate::providers::{Outcome, Outgoing};
+use crate::providers::{Outcome, Outgoing, Provider, Repeated, Traces, repeated};
+use crate::workers::sender::outgoing;
 
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 /// Questions of one round.
@@ -52,29 +55,54 @@ impl Inquirer {
 
     /// `None`: the provider could not be asked, cannot tell, or may not list it yet.
     async fn ask(&self, open: &Open) -> Result<Option<Outcome>> {
-        let text = &open.text;
-        let Some(account) = self.directory.integration(text.integration).await? else {
+        let Some(account) = self.directory.integration(open.text.integration).await? else {
             return Ok(None);
         };
-        if !account.provider.capabilities().can_find_sent {
+        let Some(text) = outgoing(&self.app, &open.text, &account) else {
+            return Ok(None);
+        };
+        let provider = account.provider.as_ref();
+        match provider.capabilities().idempotent_send {
+            Some(known_for) => self.repeat(open, provider, &text, known_for).await,
+            None => self.look(open, provider, &text).await,
+        }
+    }
+
+    /// Makes the very request once more: a provider that took it answers as it did then, and one that did not takes it now.
+    async fn repeat(
+        &self,
+        open: &Open,
+        provider: &dyn Provider,
+        text: &Outgoing,
+        known_for: Duration,
+    ) -> Result<Option<Outcome>> {
+        let age = (Utc::now() - open.since).to_std().unwrap_or_default();
+        if age >= known_for {
             return Ok(None);
         }
-        let (Ok(from), Ok(to)) = (text.from.parse(), text.to.parse()) else {
-            return Ok(None);
-        };
-        let outgoing = Outgoing {
-            our_id: text.id.0,
-            attempt: text.attempt.max(1).unsigned_abs().into(),
-            from,
-            to,
-            text: text.content.clone(),
-            media: Vec::new(),
-            status_url: None,
-        };
-        match account.provider.find_sent(&outgoing, open.since).await {
-            Ok(found) => inquiries::settled(&self.app.db, open, found).await,
+        let answer = provider.send(text).await;
+        match repeated(text.attempt, answer, rand::random()) {
+            Repeated::Settled(outcome) => Ok(Some(outcome)),
+            Repeated::CannotTell => Ok(None),
+            Repeated::NotAsked => {
+                tracing::warn!(message.id = %open.text.id, "the provider could not be asked about a text");
+                inquiries::put_off(&self.app.db, open).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn look(
+        &self,
+        open: &Open,
+        provider: &dyn Provider,
+        text: &Outgoing,
+    ) -> Result<Option<Outcome>> {
+        match provider.find_sent(text, open.since).await {
+            Ok(Traces::Found(found)) => inquiries::settled(&self.app.db, open, found).await,
+            Ok(Traces::CannotTell) => Ok(None),
             Err(error) => {
-                tracing::warn!(%error, message.id = %text.id, "the provider could not be asked about a text");
+                tracing::warn!(%error, message.id = %open.text.id, "the provider could not be asked about a text");
                 inquiries::put_off(&self.app.db, open).await?;
                 Ok(None)
             }

@@ -1,11 +1,13 @@
-//! Tells an agent by mail that their credits run low.
+//! Mails about what happened while nobody looked: credits that run low, a provider that takes no more texts.
 //!
-//! Only the server that took the credit hears of it, so each agent is told once.
+//! Only the server on which it happened hears of it, so everybody is told once.
 
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::app::App;
-use crate::domain::credits;
+use crate::domain::credits::{self, Low};
+use crate::domain::integrations::{self, Failed};
+use crate::error::Result;
 use crate::events::Event;
 use crate::mail::Mail;
 
@@ -14,26 +16,46 @@ pub async fn run(app: App) {
     let mut events = app.db.bus().listen();
     loop {
         match events.recv().await {
-            Ok(Event::CreditsChanged {
-                workspace,
-                user,
-                low: true,
-            }) => match credits::who_to_tell(&app.db, workspace, user).await {
-                Ok(Some(agent)) => app.mail.send(letter(&app, &agent)),
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::warn!(%error, user.id = %user, "nobody could be told of low credits");
+            Ok(event) => {
+                if let Err(error) = tell(&app, event).await {
+                    tracing::warn!(%error, "somebody should have been told by mail");
                 }
-            },
-            Ok(_) => {}
-            // The balance stands on the page all the same.
+            }
+            // It stands on the page all the same.
             Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "events were missed"),
             Err(RecvError::Closed) => return,
         }
     }
 }
 
-fn letter(app: &App, agent: &credits::Low) -> Mail {
+async fn tell(app: &App, event: Event) -> Result<()> {
+    match event {
+        Event::CreditsChanged {
+            workspace,
+            user,
+            low: true,
+        } => {
+            if let Some(agent) = credits::who_to_tell(&app.db, workspace, user).await? {
+                app.mail.send(credits_run_low(app, &agent));
+            }
+        }
+        Event::IntegrationFailed {
+            workspace,
+            integration,
+        } => {
+            if let Some(failed) = integrations::who_to_tell(&app.db, workspace, integration).await?
+            {
+                for email in &failed.emails {
+                    app.mail.send(texts_wait(app, &failed, email));
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn credits_run_low(app: &App, agent: &Low) -> Mail {
     let settings = app.config.public(&format!("/w/{}/settings", agent.slug));
     Mail {
         to: agent.email.clone(),
@@ -42,6 +64,24 @@ fn letter(app: &App, agent: &credits::Low) -> Mail {
             "Hello {},\n\nyou have {} credits left in {}: each text that you send takes one. \
              An admin of the workspace can top them up.\n\nNot to get this mail: {settings}\n",
             agent.name, agent.left, agent.workspace_name
+        ),
+    }
+}
+
+fn texts_wait(app: &App, failed: &Failed, to: &str) -> Mail {
+    let page = app
+        .config
+        .public(&format!("/w/{}/admin/integrations", failed.slug));
+    Mail {
+        to: to.into(),
+        subject: format!(
+            "Texts of {} wait: {} needs attention",
+            failed.workspace_name, failed.name
+        ),
+        text: format!(
+            "Hello,\n\n{} does not take our texts any more: {}\n\nNothing is lost: they wait until it does. \
+             Mend it and press Test here:\n\n{page}\n",
+            failed.name, failed.reason
         ),
     }
 }

@@ -141,7 +141,7 @@ impl Sender {
             }
             Err(error) => return self.give_back(&text, &error.to_string()).await,
         };
-        let Some(outgoing) = self.outgoing(&text, &account) else {
+        let Some(outgoing) = outgoing(&self.app, &text, &account) else {
             return self.give_back(&text, "its addresses cannot be read").await;
         };
         let tries = text.attempt.max(1).unsigned_abs().into();
@@ -153,21 +153,6 @@ impl Sender {
             self.pause_if_certain(&text, &account, refusal).await;
         }
         self.settle(&text, &outcome).await;
-    }
-
-    fn outgoing(&self, text: &Leased, account: &Account) -> Option<Outgoing> {
-        let status =
-            webhook_urls(&self.app.config, account.provider.kind(), text.integration).status;
-        Some(Outgoing {
-            our_id: text.id.0,
-            attempt: text.attempt.max(1).unsigned_abs().into(),
-            from: text.from.parse().ok()?,
-            to: text.to.parse().ok()?,
-            text: text.content.clone(),
-            media: Vec::new(),
-            // A provider refuses a text whose reports would go nowhere.
-            status_url: self.app.config.is_reachable().then_some(status),
-        })
     }
 
     /// A class that stops a whole queue must be certain: one refusal may be a hiccup, so the account is asked too.
@@ -220,6 +205,22 @@ fn disconnected() -> Refusal {
         code: "disconnected".into(),
         text: "The account of the sending number was disconnected before this went out.".into(),
     }
+}
+
+/// The same for a text each time, byte for byte: a provider that knows repeats knows them by that.
+pub fn outgoing(app: &App, text: &Leased, account: &Account) -> Option<Outgoing> {
+    let provider = &account.provider;
+    let status = webhook_urls(&app.config, provider.kind(), text.integration).status;
+    Some(Outgoing {
+        our_id: text.id.0,
+        attempt: text.attempt.max(1).unsigned_abs().into(),
+        from: text.from.parse().ok()?,
+        to: text.to.parse().ok()?,
+        text: text.content.clone(),
+        media: Vec::new(),
+        // A provider refuses a text whose reports would go nowhere.
+        status_url: provider.reaches(&status).then_some(status),
+    })
 }
 
 fn told(outcome: &Outcome) -> &'static str {

@@ -412,8 +412,11 @@ async fn what_is_refused_is_not_written_down_as_done() {
             .await,
         harbor.connects_with(&"f".repeat(32)).await,
         harbor.connects_with(TOKEN).await,
-        jo.post("/api/auth/two-factor/confirm", json!({"code": "123456"}))
-            .await,
+        jo.post(
+            "/api/auth/two-factor/confirm",
+            json!({"code": "123456", "password": PASSWORD}),
+        )
+        .await,
         jo.delete_with("/api/auth/two-factor", json!({"password": "not this one"}))
             .await,
         resets(&hub, "made-up", PASSWORD).await,

@@ -37,7 +37,7 @@ async fn texts_that_came_while_we_were_away_are_brought_in_once_and_in_their_ord
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.hears(MAYA, "Before").await;
     for body in ["One", "Two", "Three"] {
-        hub.twilio.texting(MAYA, FRONT_DESK, body).is_lost();
+        hub.twilio.texting(MAYA, FRONT_DESK, body).gets_lost();
     }
     assert_eq!(texts(&harbor).await, ["Before"], "the test can lose");
     let before = number(&harbor).await;
@@ -67,7 +67,7 @@ async fn a_text_that_comes_by_webhook_and_by_list_at_once_is_one() {
         hub.twilio
             .texting(MAYA, FRONT_DESK, &format!("Text {nth}"))
             .sid(&sid)
-            .is_lost();
+            .gets_lost();
         let late = hub
             .twilio
             .texting(MAYA, FRONT_DESK, &format!("Text {nth}"))
@@ -85,7 +85,7 @@ async fn a_provider_that_cannot_be_asked_is_asked_again_and_nothing_is_agreed_me
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.hears(MAYA, "Before").await;
-    hub.twilio.texting(MAYA, FRONT_DESK, "Lost").is_lost();
+    hub.twilio.texting(MAYA, FRONT_DESK, "Lost").gets_lost();
     hub.twilio
         .fails(Failure::Status(reqwest::StatusCode::BAD_GATEWAY));
     assert_eq!(compares(&hub).await, 0);
@@ -108,8 +108,8 @@ async fn a_lost_stop_is_heard_and_a_lost_picture_shown() {
         .texting(MAYA, FRONT_DESK, "")
         .sid(sid)
         .media(&[&url])
-        .is_lost();
-    hub.twilio.texting(MAYA, FRONT_DESK, "STOP").is_lost();
+        .gets_lost();
+    hub.twilio.texting(MAYA, FRONT_DESK, "STOP").gets_lost();
 
     assert_eq!(compares(&hub).await, 2);
 
@@ -131,7 +131,7 @@ async fn an_admin_may_ask_for_it_at_any_time_and_nobody_else() {
         "/numbers/{}/catch-up",
         harbor.number(FRONT_DESK).await
     ));
-    hub.twilio.texting(MAYA, FRONT_DESK, "Lost").is_lost();
+    hub.twilio.texting(MAYA, FRONT_DESK, "Lost").gets_lost();
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
     sam.post(&path, json!({})).await.refused(403, "admin_only");

@@ -5,6 +5,7 @@ mod api;
 mod media;
 mod messages;
 mod numbers;
+pub mod telnyx;
 mod webhooks;
 
 pub use webhooks::Text;

@@ -43,7 +43,7 @@ fn field() -> impl Strategy<Value = String> {
         6 => prop::sample::select(vec![
             "content", "to", "conversation_id", "contact_id", "number_id", "seen_message_id", "status", "assignee_id",
             "snoozed_until", "name", "email", "notes", "phone_number", "password", "workspace_name", "provider", "credentials",
-            "friendly_name", "is_default", "default_region", "refresh_token", "account_sid", "auth_token",
+            "friendly_name", "is_default", "default_region", "refresh_token", "account_sid", "auth_token", "api_key", "public_key",
         ])
         .prop_map(str::to_owned),
         1 => ".{0,10}",
@@ -125,6 +125,80 @@ async fn no_webhook_body_makes_a_5xx() {
             assert!(!status.is_server_error(), "{url}: {status} for {changes:?}");
             stored += usize::from(status == 200);
         }
+    }
+    assert!(stored > 100, "many are texts all the same: {stored}");
+}
+
+#[tokio::test]
+async fn no_event_makes_a_5xx() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let customer = hub.telnyx.account("KEY0192A3B4C5D6E7F8");
+    customer.number(FRONT_DESK);
+    let credentials =
+        json!({"api_key": "KEY0192A3B4C5D6E7F8", "public_key": customer.public_key()});
+    let form = json!({"provider": "telnyx", "credentials": credentials});
+    let connected = harbor.admin.post(&harbor.path("/integrations"), form).await;
+    let inbound = connected.is(201)["integration"]["webhook_url"].clone();
+    let inbound = inbound.as_str().unwrap();
+    let odd_query = [
+        "",
+        "?message=%00&attempt=%ff",
+        "?message=&&=&%",
+        "?attempt=99999999999999",
+    ];
+    let doors = [inbound.to_owned(), inbound.replace("/inbound", "/status")];
+    let doors = doors
+        .iter()
+        .flat_map(|door| odd_query.map(|query| format!("{door}{query}")));
+    let doors: Vec<_> = doors.collect();
+    let event = || hub.telnyx.texting(MAYA, FRONT_DESK, "Hi");
+    // Rubbish: unsigned, and signed by Telnyx itself.
+    for body in samples(prop::collection::vec(any::<u8>(), 0..200), 60) {
+        for door in &doors {
+            let unsigned = event().at(door).with_body(&body).with_signature("AA==");
+            assert_eq!(unsigned.send().await.status(), 403, "{door}");
+            let status = event().at(door).with_body(&body).send().await.status();
+            assert!(status.is_client_error(), "{door}: {status} for {body:?}");
+        }
+    }
+    // Odd values in every place, and events that are ordinary but for one of them: these get through to the database.
+    let field = prop::sample::select(vec![
+        "id",
+        "from",
+        "to",
+        "text",
+        "media",
+        "parts",
+        "type",
+        "cost",
+        "errors",
+        "autoresponse_type",
+        "x",
+    ]);
+    let kind = prop::sample::select(vec![
+        "message.received",
+        "message.received",
+        "message.sent",
+        "message.finalized",
+        "message.waltzed",
+    ]);
+    let mut stored = 0;
+    for (value, field, kind) in samples((json_value(), field, kind), 150) {
+        for door in &doors[..5] {
+            let bent = event().at(door).of_type(kind).with(field, value.clone());
+            let status = bent.send().await.status();
+            assert!(
+                !status.is_server_error(),
+                "{door}: {status} for {field} = {value}"
+            );
+            stored += usize::from(status == 200);
+        }
+        let whole = event()
+            .at(&doors[0])
+            .with_body(value.to_string().as_bytes());
+        let status = whole.send().await.status();
+        assert!(!status.is_server_error(), "{status} for {value}");
     }
     assert!(stored > 100, "many are texts all the same: {stored}");
 }

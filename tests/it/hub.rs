@@ -22,6 +22,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, Postgres};
 use tokio::net::TcpListener;
 
 use crate::emulator::Emulator;
+use crate::emulator::telnyx::Telnyx;
 pub use database::empty_database;
 pub use people::{Answer, Person};
 pub use post::Post;
@@ -31,6 +32,7 @@ pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 pub struct Hub {
     pub twilio: Emulator,
+    pub telnyx: Telnyx,
     pub post: Post,
     pub server: Server,
     /// The owner's own look into the database, past every role and policy: for what no door tells.
@@ -46,10 +48,16 @@ impl Hub {
     pub async fn start_on(database: PgConnectOptions) -> Self {
         let twilio = Emulator::start().await;
         let post = Post::start().await;
-        let server = serve(&database, &twilio, &[("SMTP_URL", post.url())]).await;
+        let telnyx = Telnyx::start().await;
+        let settings = [
+            ("SMTP_URL", post.url()),
+            ("TELNYX_API_BASE_URL", telnyx.url()),
+        ];
+        let server = serve(&database, &twilio, &settings).await;
         Self {
             raw: PgPool::connect_with(superuser(&database)).await.unwrap(),
             twilio,
+            telnyx,
             post,
             server,
             database,

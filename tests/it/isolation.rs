@@ -3,7 +3,9 @@
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
-use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
+use crate::hub::{
+    Answer, FRONT_DESK, Hub, MAYA, Person, TOKEN, Workspace, empty_database, superuser,
+};
 use crate::matrix::{self, Ids, Office, Route, SECRETS, Who, everything_of, office};
 
 /// Nothing in `answer` is for members alone, and nothing broke.
@@ -493,4 +495,48 @@ async fn people_cannot_read_credentials_sessions_or_passwords() {
             "{secret}: {refused}"
         );
     }
+}
+
+/// People's role owns nothing and passes by nothing; and where it could, the server does not start.
+#[tokio::test]
+async fn the_server_refuses_a_role_that_could_see_past_the_policies() {
+    let database = empty_database().await;
+    let mut owner = PgConnection::connect_with(&superuser(&database))
+        .await
+        .unwrap();
+    let (bypasses, owns): (bool, i64) = sqlx::query_as(
+        "select rolsuper or rolbypassrls or rolcanlogin, (select count(*) from pg_class c where c.relowner = r.oid)
+           from pg_roles r where rolname = 'messagehub_people'",
+    )
+    .fetch_one(&mut owner)
+    .await
+    .unwrap();
+    assert_eq!((bypasses, owns), (false, 0));
+    let start = async || {
+        let settings = [
+            ("JWT_SECRET", TOKEN),
+            (
+                "MASTER_KEYS",
+                "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+            ),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = messagehub::config::Config::read(settings.into()).unwrap();
+        messagehub::open(config, database.clone())
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(start().await, Ok(()), "the test can start");
+
+    sqlx::query("alter table contacts owner to messagehub_people")
+        .execute(&mut owner)
+        .await
+        .unwrap();
+
+    let refusal = start().await.unwrap_err();
+    assert!(
+        refusal.contains("messagehub_people") && refusal.contains("row-level security"),
+        "{refusal}"
+    );
 }

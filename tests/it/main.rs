@@ -34,5 +34,6 @@ mod scheduled;
 mod send;
 mod settings;
 mod sign_in;
+mod telnyx;
 mod twilio;
 mod workspaces;

@@ -78,7 +78,10 @@ fn known(route: &str) -> (Who, Value) {
             json!({"current_password": "not this one", "new_password": PASSWORD}),
         ),
         "POST /api/auth/two-factor" => (SignedIn, json!({})),
-        "POST /api/auth/two-factor/confirm" => (SignedIn, json!({"code": "000000"})),
+        "POST /api/auth/two-factor/confirm" => (
+            SignedIn,
+            json!({"code": "000000", "password": "not this one"}),
+        ),
         "DELETE /api/auth/two-factor" => (SignedIn, json!({"password": "not this one"})),
         "GET /api/workspaces" => (SignedIn, nothing),
         "POST /api/workspaces" => (SignedIn, json!({"name": ""})),

@@ -270,6 +270,14 @@ async fn bad_credentials_midway_make_the_queue_wait_until_they_are_mended() {
         .clone();
     assert_eq!(integration["status"], "unhealthy");
     assert!(integration["status_reason"].as_str().unwrap().len() > 10);
+    let mail = hub.post.mail_to(&harbor.admin.email).await;
+    let mail = if mail.subject.contains("wait") {
+        mail
+    } else {
+        hub.post.mail_to(&harbor.admin.email).await
+    };
+    assert!(mail.subject.contains("needs attention"), "{}", mail.subject);
+    assert!(mail.link().contains("/admin/integrations"), "{}", mail.text);
     time_passes(&hub).await;
     assert_eq!(hub.sends().await, 0, "the queue waits");
     assert_eq!(status(&harbor, &message).await, "queued");

@@ -171,6 +171,25 @@ async fn a_signature_stands_once_below_what_its_owner_sends() {
 }
 
 #[tokio::test]
+async fn a_text_that_is_sent_again_keeps_the_one_signature_it_has() {
+    let hub = Hub::start().await;
+    let (harbor, sam) = two_numbers(&hub).await;
+    let conversation = harbor.hears(MAYA, "Hi").await;
+    sets(&sam, &harbor, json!({"signature": "Sam"})).await;
+    sets(&harbor.admin, &harbor, json!({"signature": "Jo"})).await;
+    let message = harbor.answers(&sam, &conversation, "3:30 is free").await;
+    let mut id = message["id"].clone();
+    for who in [&sam, &harbor.admin] {
+        hub.twilio.refuses(21614, 400);
+        hub.sends().await;
+        let path = harbor.path(&format!("/messages/{}/retry", id.as_str().unwrap()));
+        let again = who.post(&path, json!({})).await.is(202)["message"].clone();
+        assert_eq!(again["content"], "3:30 is free\nSam");
+        id = again["id"].clone();
+    }
+}
+
+#[tokio::test]
 async fn a_signature_counts_against_the_limit_and_for_the_segments() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;

@@ -234,7 +234,10 @@ async fn begins(person: &Person) -> Authenticator {
 
 async fn confirms(person: &Person, code: &str) -> Answer {
     person
-        .post("/api/auth/two-factor/confirm", json!({"code": code}))
+        .post(
+            "/api/auth/two-factor/confirm",
+            json!({"code": code, "password": PASSWORD}),
+        )
         .await
 }
 
@@ -891,4 +894,22 @@ async fn no_token_or_secret_lies_in_the_database_as_it_is() {
             assert!(!dump.contains(&as_bytes), "{table} holds {secret} as bytes");
         }
     }
+}
+
+/// A session that was stolen for a moment must not lock its owner out.
+#[tokio::test]
+async fn a_second_factor_is_switched_on_with_the_password_alone() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let app = begins(&harbor.admin).await;
+    let form = json!({"code": app.shows(0), "password": "not this one"});
+    let path = "/api/auth/two-factor/confirm";
+    let problem = harbor
+        .admin
+        .post(path, form)
+        .await
+        .refused(422, "validation_failed");
+    assert_eq!(problem["errors"][0]["field"], "password");
+    let state = harbor.admin.get("/api/auth/two-factor").await.is(200);
+    assert_eq!(state["enabled"], false);
 }

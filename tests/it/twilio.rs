@@ -35,7 +35,10 @@ fn impatient_client(url: &str) -> Box<dyn Provider> {
 }
 
 fn patient_client(url: &str, token: &str, patience: Duration) -> Box<dyn Provider> {
-    let hosts = Hosts { twilio: url.into() };
+    let hosts = Hosts {
+        twilio: url.into(),
+        ..Hosts::default()
+    };
     let credentials = serde_json::json!({"account_sid": SID, "auth_token": token});
     Providers::with_patience(hosts, patience)
         .open(Kind::Twilio, &credentials.to_string())

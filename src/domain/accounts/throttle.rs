@@ -37,6 +37,10 @@ pub const SECOND_FACTOR: Limit = limit("second-factor", 5, 60);
 pub const SIGN_UP_FROM: Limit = limit("sign-up-from", 30, 30);
 /// Mails to one address, asked for by anybody.
 pub const MAIL: Limit = limit("mail", 3, 10 * 60);
+/// Invitations to one address, by whomever.
+pub const INVITED: Limit = limit("invited", 10, 10 * 60);
+/// Invitations by one admin.
+pub const INVITES: Limit = limit("invites", 100, 60);
 /// Mails asked for from one address.
 pub const MAIL_FROM: Limit = limit("mail-from", 20, 60);
 

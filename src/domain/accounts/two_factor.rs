@@ -75,8 +75,16 @@ pub async fn begin(app: &App, user: &User) -> Result<Enrolment> {
     })
 }
 
-/// Switches it on with the first code, and answers with the recovery codes: the only time that they are shown.
-pub async fn confirm(app: &App, user: &User, code: &str, caller: &Caller) -> Result<Vec<String>> {
+/// Switches it on with the first code, and answers with the recovery codes: the only time that they are shown. The password is
+/// asked for, because whoever steals a session must not lock its owner out with a phone of their own.
+pub async fn confirm(
+    app: &App,
+    user: &User,
+    password: SecretString,
+    code: &str,
+    caller: &Caller,
+) -> Result<Vec<String>> {
+    confirm_password(app, user, password, "password").await?;
     if !is_right_now(app, user.id, &user.email, code).await? {
         return Err(Error::field(
             "code",

@@ -23,11 +23,12 @@ use crate::providers::{self, Provider, RemoteNumber};
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Connect {
-    /// `twilio`, or `sandbox`, which needs no account.
+    /// `twilio`, `telnyx`, or `sandbox`, which needs no account.
     pub provider: String,
     /// What admins call it: 1 to 80 characters. Without it the account's name at the provider.
     pub name: Option<String>,
-    /// For `twilio`: `{"account_sid": "AC…", "auth_token": "…"}`; for `sandbox`: `{}`. Write-only.
+    /// For `twilio`: `{"account_sid": "AC…", "auth_token": "…"}`; for `telnyx`: `{"api_key": "KEY…", "public_key": "…"}`;
+    /// for `sandbox`: `{}`. Write-only.
     #[serde(default)]
     #[schema(value_type = Object)]
     pub credentials: serde_json::Value,

@@ -28,7 +28,7 @@ pub(super) async fn deliver_to_us(
     if !number.capabilities.sms {
         return None;
     }
-    let answer = match nobody_reaches_us(app, provider) {
+    let answer = match nobody_reaches_us(app, provider, urls) {
         Some(error) => Err(error),
         None => provider.configure_webhook(number, urls).await,
     };
@@ -47,8 +47,12 @@ pub(super) async fn deliver_to_us(
 }
 
 /// Why a webhook that is set would be called in vain.
-pub(super) fn nobody_reaches_us(app: &App, provider: &dyn Provider) -> Option<providers::Error> {
-    (provider.capabilities().calls_us && !app.config.is_reachable()).then(|| {
+pub(super) fn nobody_reaches_us(
+    app: &App,
+    provider: &dyn Provider,
+    urls: &WebhookUrls,
+) -> Option<providers::Error> {
+    (!provider.reaches(&urls.inbound)).then(|| {
         providers::Error::Unreachable(format!(
             "The provider cannot reach {}: set BASE_URL to a public address.",
             app.config.public("")

@@ -30,7 +30,7 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Due>> {
                select n.workspace_id, n.id from numbers n
                  join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
                 where n.status = 'active' and n.sms and n.catch_up_at <= now()
-                  and i.is_active and i.status = 'healthy' and i.provider <> 'sandbox'
+                  and i.is_active and i.status = 'healthy'
                 order by n.catch_up_at
                 limit $1
                   for update of n skip locked

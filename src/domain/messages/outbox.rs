@@ -254,9 +254,9 @@ pub async fn set_aside_orphans(db: &Db) -> Result<usize> {
 /// Nothing more goes out through this integration until an admin has mended it.
 pub async fn pause(db: &Db, text: &Leased, refusal: &Refusal) -> Result<()> {
     let mut tx = db.system().await?;
-    sqlx::query!(
+    let failed = sqlx::query!(
         "update integrations set status = 'unhealthy', status_reason = $3, updated_at = now()
-          where workspace_id = $1 and id = $2",
+          where workspace_id = $1 and id = $2 and status <> 'unhealthy'",
         text.workspace as _,
         text.integration as _,
         refusal.text,
@@ -266,5 +266,12 @@ pub async fn pause(db: &Db, text: &Leased, refusal: &Refusal) -> Result<()> {
     tx.announce(Event::IntegrationChanged {
         workspace: text.workspace,
     });
+    // Of many texts that are refused together, one tells the admins.
+    if failed.rows_affected() == 1 {
+        tx.announce(Event::IntegrationFailed {
+            workspace: text.workspace,
+            integration: text.integration,
+        });
+    }
     tx.commit().await
 }

@@ -1,6 +1,6 @@
 //! Sending once more what did not arrive.
 
-use super::send::{Draft, Sent, send};
+use super::send::{Draft, Sent, send_again};
 use super::{Direction, Message, Status, find};
 use crate::db::WorkspaceTx;
 use crate::domain::credits;
@@ -29,7 +29,7 @@ pub async fn retry(tx: &mut WorkspaceTx, member: &Member, id: MessageId) -> Resu
         content: message.content,
         ..Draft::default()
     };
-    let sent = send(tx, member, draft, None).await?;
+    let sent = send_again(tx, member, draft).await?;
     sqlx::query!(
         "update messages set retried_as = $2 where id = $1",
         id as _,
@@ -56,7 +56,7 @@ async fn lock(tx: &mut WorkspaceTx, id: MessageId) -> Result<(Message, Option<Me
     Ok((message, before))
 }
 
-/// Nobody waits for the carrier's word on it any more.
+/// Nobody waits for the carrier's word on it any more. It may have gone out, so its credit stays spent.
 async fn give_up(tx: &mut WorkspaceTx, message: &Message) -> Result<()> {
     sqlx::query!(
         "update messages
@@ -68,9 +68,6 @@ async fn give_up(tx: &mut WorkspaceTx, message: &Message) -> Result<()> {
     .execute(tx.conn())
     .await?;
     let workspace = tx.workspace();
-    if let Some(returned) = credits::give_back(tx.conn(), workspace, message.id).await? {
-        tx.announce(returned);
-    }
     tx.announce(Event::MessageChanged {
         workspace,
         message: message.id,

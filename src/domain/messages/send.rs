@@ -51,6 +51,25 @@ pub async fn send(
     draft: Draft,
     key: Option<&str>,
 ) -> Result<Sent> {
+    write(tx, member, draft, key, signed).await
+}
+
+/// The words of an earlier text, which has the signature of whoever wrote it.
+pub(super) async fn send_again(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    draft: Draft,
+) -> Result<Sent> {
+    write(tx, member, draft, None, |content, _| Ok(content.into())).await
+}
+
+async fn write(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    draft: Draft,
+    key: Option<&str>,
+    sign: fn(&str, &str) -> Result<String>,
+) -> Result<Sent> {
     check(&draft, key)?;
     if let Some(at) = draft.scheduled_at {
         schedule::check(at)?;
@@ -85,7 +104,7 @@ pub async fn send(
     if place.moved {
         return Err(Error::ConversationMoved);
     }
-    let content = signed(&draft.content, &place.signature)?;
+    let content = sign(&draft.content, &place.signature)?;
     let text = Text {
         content: &content,
         at: draft.scheduled_at.map(|at| at.trunc_subsecs(6)),
@@ -134,7 +153,7 @@ async fn sent_before(tx: &mut WorkspaceTx, member: &Member, first: MessageId) ->
 /// The text with the sender's signature below it.
 fn signed(content: &str, signature: &str) -> Result<String> {
     let content = content.replace('\0', "");
-    // A text that is sent again has it already.
+    // Whoever typed it need not have it twice.
     if signature.is_empty() || content.ends_with(&format!("\n{signature}")) {
         return Ok(content);
     }

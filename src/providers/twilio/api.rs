@@ -1,18 +1,17 @@
 //! The HTTP side: whom to ask, as whom, and what an answer or its absence means.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
-use reqwest::{RequestBuilder, Response, StatusCode};
+use reqwest::header::AUTHORIZATION;
+use reqwest::{RequestBuilder, StatusCode};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::{API, Credentials, errors};
-use crate::providers::{Account, Error, Refusal, Result};
+use crate::providers::http::retry_after;
+use crate::providers::{Account, Error, MediaAccess, Refusal, Result};
 
 /// More pages than any account has numbers for.
 const MOST_PAGES: usize = 1000;
@@ -97,7 +96,7 @@ impl Api {
     }
 
     /// Only for media of this very message: a webhook could name any URL.
-    pub fn media_authorization(&self, url: &str, provider_sid: &str) -> Option<HeaderValue> {
+    pub fn media_access(&self, url: &str, provider_sid: &str) -> Option<MediaAccess> {
         let url = Url::parse(url).ok()?;
         let ours = [self.base.as_str(), API]
             .into_iter()
@@ -109,7 +108,8 @@ impl Api {
             return None;
         }
         let request = self.signed_in(self.http.get(url)).build().ok()?;
-        request.headers().get(AUTHORIZATION).cloned()
+        let header = request.headers().get(AUTHORIZATION)?;
+        Some(MediaAccess::Authorized(header.clone()))
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
@@ -151,16 +151,6 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
         Ok(problem) => errors::refusal(problem.code, problem.message.as_deref()),
         Err(_) => errors::refusal_by_status(status.as_u16()),
     }
-}
-
-/// In seconds or as a date.
-pub fn retry_after(response: &Response) -> Option<Duration> {
-    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = DateTime::parse_from_rfc2822(value).ok()?;
-    Some((date.to_utc() - Utc::now()).to_std().unwrap_or_default())
 }
 
 fn not_twilio() -> Error {

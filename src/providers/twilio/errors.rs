@@ -1,5 +1,6 @@
 //! Twilio's error codes, in our classes and in words that say what to do.
 
+use crate::providers::http::shortened;
 use crate::providers::{ErrorClass, Refusal};
 
 use ErrorClass::*;
@@ -237,12 +238,6 @@ fn explain(code: u32) -> (ErrorClass, Option<&'static str>) {
         _ => return (Permanent, None),
     };
     (class, Some(sentence))
-}
-
-fn shortened(text: &str) -> String {
-    const LONGEST: usize = 300;
-    let clean = text.chars().filter(|character| !character.is_control());
-    clean.take(LONGEST).collect()
 }
 
 #[cfg(test)]

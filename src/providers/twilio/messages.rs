@@ -6,12 +6,13 @@ use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use tracing::warn;
 
-use super::api::{Api, Page, refusal, retry_after};
+use super::api::{Api, Page, refusal};
 use super::{RETRIES, errors};
 use crate::phone::Address;
+use crate::providers::http::retry_after;
 use crate::providers::{
     Error, Inbound, Outgoing, Price, Refusal, RemoteMedia, RemoteMessage, Result, SendOutcome,
-    Status,
+    Status, Traces,
 };
 
 #[derive(Deserialize)]
@@ -91,11 +92,7 @@ impl Api {
         }
     }
 
-    pub async fn find_sent(
-        &self,
-        text: &Outgoing,
-        since: DateTime<Utc>,
-    ) -> Result<Vec<RemoteMessage>> {
+    pub async fn find_sent(&self, text: &Outgoing, since: DateTime<Utc>) -> Result<Traces> {
         // Without a date: whether what is not sent yet passes Twilio's date filter is not documented.
         let query = Serializer::new(String::new())
             .append_pair("To", text.to.as_str())
@@ -117,7 +114,7 @@ impl Api {
             .filter(|message| message.created_at.is_none_or(|created| created >= earliest))
             .collect();
         found.sort_by_key(|message| message.created_at);
-        Ok(found)
+        Ok(Traces::Found(found))
     }
 
     /// What came to `number`. Twilio's filter knows whole days (GMT), so the day before may come along; it does no harm.
@@ -192,11 +189,8 @@ fn form(text: &Outgoing) -> Vec<(&'static str, String)> {
         form.push(("Body", text.text.clone()));
     }
     form.extend(text.media.iter().map(|url| ("MediaUrl", url.clone())));
-    if let Some(url) = &text.status_url {
-        let separator = if url.contains('?') { '&' } else { '?' };
-        let (our_id, attempt) = (text.our_id, text.attempt);
-        let named = format!("{url}{separator}message={our_id}&attempt={attempt}{RETRIES}");
-        form.push(("StatusCallback", named));
+    if let Some(url) = text.report_url() {
+        form.push(("StatusCallback", url + RETRIES));
     }
     form
 }

@@ -66,7 +66,7 @@ fn an_account_may_sign_with_a_key_of_its_own() {
 #[test]
 fn only_twilios_own_media_is_asked_for_with_credentials() {
     let twilio = open(json!({"account_sid": SID, "auth_token": "t"})).unwrap();
-    let opens = |url: &str| twilio.media_authorization(url, "MM1").is_some();
+    let opens = |url: &str| twilio.media_access(url, "MM1").is_some();
     let media = format!("/2010-04-01/Accounts/{SID}/Messages/MM1/Media/ME1");
     assert!(opens(&format!("{API}{media}")));
     for url in [

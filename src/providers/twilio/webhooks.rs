@@ -9,14 +9,8 @@ use super::messages::status;
 use super::signature::is_form;
 use super::{errors, form};
 use crate::phone::Address;
+use crate::providers::calls::{LONGEST_ID, LONGEST_TEXT, MOST_MEDIA};
 use crate::providers::{Inbound, Malformed, OptOut, RemoteMedia, SignedRequest, StatusReport};
-
-/// Longer than any SID; a longer one is nobody's, and must not be cut into somebody else's.
-const LONGEST_ID: usize = 64;
-/// Many times what Twilio delivers.
-const LONGEST_TEXT: usize = 16_000;
-const MOST_MEDIA: usize = 10;
-const LONGEST_URL: usize = 2048;
 
 pub fn parse_inbound(request: &SignedRequest<'_>) -> Result<Inbound, Malformed> {
     let fields = Fields::of(request)?;
@@ -40,13 +34,11 @@ pub fn parse_inbound(request: &SignedRequest<'_>) -> Result<Inbound, Malformed> 
 pub fn parse_status(request: &SignedRequest<'_>) -> Result<StatusReport, Malformed> {
     let fields = Fields::of(request)?;
     let raw_status = fields.id(&["MessageStatus", "SmsStatus"])?;
-    let query = request.query().as_bytes();
-    let ours = |name: &str| form::text(query, name);
     Ok(StatusReport {
         provider_sid: fields.id(&["MessageSid", "SmsSid"])?,
         account: fields.id(&["AccountSid"])?,
-        our_id: ours("message").and_then(|id| id.parse().ok()),
-        attempt: ours("attempt").and_then(|attempt| attempt.parse().ok()),
+        our_id: request.named("message"),
+        attempt: request.named("attempt"),
         status: status(&raw_status),
         raw_status,
         error: match fields.text("ErrorCode").parse() {
@@ -56,6 +48,8 @@ pub fn parse_status(request: &SignedRequest<'_>) -> Result<StatusReport, Malform
                 fields.some_text("ErrorMessage").as_deref(),
             )),
         },
+        segments: None,
+        price: None,
     })
 }
 
@@ -127,13 +121,7 @@ impl<'a> Fields<'a> {
                 let content_type = self.some_text(&format!("MediaContentType{index}"));
                 Some((url, content_type))
             })
-            .filter(|(url, _)| url.len() <= LONGEST_URL && is_web_address(url))
-            .map(|(url, content_type)| RemoteMedia {
-                url,
-                content_type: content_type
-                    .filter(|content_type| content_type.len() <= 127)
-                    .unwrap_or_else(|| "application/octet-stream".into()),
-            })
+            .filter_map(|(url, content_type)| RemoteMedia::new(url, content_type))
             .collect()
     }
 }
@@ -142,10 +130,6 @@ fn missing(name: &str) -> Malformed {
     Malformed(format!(
         "the field {name} is missing: Twilio sends it with every call of this webhook"
     ))
-}
-
-fn is_web_address(url: &str) -> bool {
-    url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
 }
 
 #[cfg(test)]

@@ -272,6 +272,8 @@ pub async fn begin_two_factor(
 pub struct Code {
     /// Six digits.
     pub code: String,
+    #[schema(value_type = String, format = Password)]
+    pub password: SecretString,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -280,7 +282,7 @@ pub struct RecoveryCodes {
     pub recovery_codes: Vec<String>,
 }
 
-/// Switches the second factor on.
+/// Switches the second factor on. The password is asked for once more.
 #[utoipa::path(post, path = "/api/auth/two-factor/confirm", tag = "Accounts", request_body = Code,
     responses((status = 200, body = RecoveryCodes), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub async fn confirm_two_factor(
@@ -290,7 +292,8 @@ pub async fn confirm_two_factor(
     Json(form): Json<Code>,
 ) -> Result<Json<RecoveryCodes>, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
-    let recovery_codes = two_factor::confirm(&app, &user, &form.code, &caller).await?;
+    let recovery_codes =
+        two_factor::confirm(&app, &user, form.password, &form.code, &caller).await?;
     Ok(Json(RecoveryCodes { recovery_codes }))
 }
 

@@ -113,3 +113,46 @@ async fn what_twilio_refuses_is_said_beside_the_form_and_nothing_is_stored() {
     jo.clicks("Connect Twilio").await;
     jo.sees_in(".number", "(628) 555-0100").await;
 }
+
+#[tokio::test]
+async fn another_provider_has_fields_of_its_own_in_the_same_form() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let key = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
+    let customer = hub.telnyx.account(key);
+    customer.number(FRONT_DESK);
+    let jo = Browser::start(&hub.url("")).await;
+    jo.foresees("status of 422");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens("/w/harbor-dental/admin/integrations").await;
+    jo.notices(
+        "of Telnyx nothing is asked yet",
+        "api_key.checkVisibility() === false && account_sid.checkVisibility()",
+    )
+    .await;
+    jo.clicks("Telnyx").await;
+    jo.notices(
+        "of Twilio no longer",
+        "api_key.checkVisibility() && account_sid.checkVisibility() === false",
+    )
+    .await;
+    // Pasted the wrong way round: neither is shown again.
+    jo.fills("API key", &customer.public_key()).await;
+    jo.fills("Public key", key).await;
+    jo.clicks("Connect Telnyx").await;
+    jo.sees_in(".connect", "This is the public key").await;
+    assert!(!jo.source().await.contains(key));
+
+    jo.fills("API key", key).await;
+    jo.fills("Public key", &customer.public_key()).await;
+    jo.clicks("Connect Telnyx").await;
+    jo.sees_in(".number", "(628) 555-0100").await;
+    jo.sees_in(".number", "Webhook set").await;
+    jo.sees_in(".integration", "Telnyx").await;
+    assert!(
+        customer
+            .webhook_of(FRONT_DESK)
+            .contains("/webhooks/telnyx/")
+    );
+    assert!(!jo.source().await.contains(key));
+}

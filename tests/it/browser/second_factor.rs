@@ -40,11 +40,13 @@ async fn a_stolen_password_alone_opens_nothing() {
         .await;
     let key = key.as_str().unwrap().to_owned();
     jo.fills("Code", "12345").await;
+    jo.fills("Your password", PASSWORD).await;
     jo.clicks("Switch it on").await;
     jo.sees_in(".error", "current code: wait for the next one")
         .await;
     jo.sees(&key).await;
     jo.fills("Code", &code(&key, 0)).await;
+    jo.fills("Your password", PASSWORD).await;
     jo.clicks("Switch it on").await;
     jo.sees("The second factor is on").await;
     let codes = jo

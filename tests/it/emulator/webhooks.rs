@@ -189,7 +189,7 @@ impl Text {
     }
 
     /// Twilio has it, and no webhook of ours ever hears of it.
-    pub fn is_lost(self) {
+    pub fn gets_lost(self) {
         self.is_taken();
     }
 

@@ -187,7 +187,9 @@ async fn what_came_out_uncertain_can_be_found() {
         .await;
 
     let found = async |since| -> Vec<String> {
-        let found: Vec<RemoteMessage> = client.find_sent(&lost, since).await.unwrap();
+        let Traces::Found(found) = client.find_sent(&lost, since).await.unwrap() else {
+            panic!("Twilio has a list");
+        };
         found
             .into_iter()
             .map(|message| message.provider_sid)

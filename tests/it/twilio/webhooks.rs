@@ -65,7 +65,10 @@ async fn a_text_is_delivered_where_the_webhook_points_and_signed() {
 
     assert!(answer.status().is_success());
     assert!(door.last(|request| client.verify(request)));
-    let text: Inbound = door.last(|request| client.parse_inbound(request)).unwrap();
+    let told = door.last(|request| client.read(Hook::Inbound, request));
+    let Told::Text(text) = told.unwrap() else {
+        panic!("no text");
+    };
     assert_eq!(
         (text.provider_sid.as_str(), text.account.as_str()),
         ("SM42", SID)
@@ -91,7 +94,7 @@ async fn a_text_that_somebody_else_signed_is_not_twilios() {
     texting().without("From").send().await;
     assert!(door.last(|request| client.verify(request)));
     let malformed = door
-        .last(|request| client.parse_inbound(request))
+        .last(|request| client.read(Hook::Inbound, request))
         .unwrap_err();
     assert!(malformed.to_string().contains("From"), "{malformed}");
 }
@@ -110,7 +113,10 @@ async fn reports_come_to_the_url_that_names_our_message() {
     twilio.reports_failure(sid, "undelivered", 30003).await;
 
     assert!(door.last(|request| client.verify(request)));
-    let report: StatusReport = door.last(|request| client.parse_status(request)).unwrap();
+    let told = door.last(|request| client.read(Hook::Status, request));
+    let Told::Report(report) = told.unwrap() else {
+        panic!("no report");
+    };
     assert_eq!(report.our_id, Some(text.our_id));
     assert_eq!(&report.provider_sid, sid);
     assert_eq!(report.status, Some(Status::Undelivered));
@@ -139,7 +145,7 @@ async fn twilio_delivers_by_itself_when_told_to() {
     .await
     .unwrap();
 
-    let report = door.last(|request| client.parse_status(request)).unwrap();
+    let report = door.last(twilio::parse_status).unwrap();
     assert_eq!(report.status, Some(Status::Delivered));
 }
 
@@ -169,11 +175,9 @@ async fn a_picture_is_behind_credentials_and_a_redirect() {
         .build()
         .unwrap();
     let fetch = async |url: &str, authorized: bool| {
-        let authorization = client
-            .media_authorization(url, "MM1")
-            .filter(|_| authorized);
+        let access = client.media_access(url, "MM1").filter(|_| authorized);
         let mut request = http.get(url);
-        if let Some(authorization) = authorization {
+        if let Some(MediaAccess::Authorized(authorization)) = access {
             request = request.header("Authorization", authorization);
         }
         request.send().await.unwrap()
@@ -185,11 +189,11 @@ async fn a_picture_is_behind_credentials_and_a_redirect() {
     assert_eq!(redirect.status(), 307);
     let cdn = redirect.headers()["Location"].to_str().unwrap();
     assert!(cdn.starts_with(twilio.url()));
-    assert_eq!(client.media_authorization(cdn, "MM1"), None);
+    assert_eq!(client.media_access(cdn, "MM1"), None);
     let picture = fetch(cdn, true).await;
     assert_eq!(picture.headers()["Content-Type"], "image/png");
     assert_eq!(picture.bytes().await.unwrap(), "pixels");
 
     let elsewhere = harbor.media("MM2", "image/png", b"pixels");
-    assert_eq!(client.media_authorization(&elsewhere, "MM1"), None);
+    assert_eq!(client.media_access(&elsewhere, "MM1"), None);
 }

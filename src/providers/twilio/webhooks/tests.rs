@@ -193,6 +193,8 @@ fn a_report_is_read_with_our_own_id() {
         status: Some(Status::Delivered),
         raw_status: "delivered".into(),
         error: None,
+        segments: None,
+        price: None,
     };
     assert_eq!(delivered, expected);
 }

@@ -111,6 +111,7 @@ fn shown(enrolment: Enrolment, form: Form) -> Result<Page> {
 #[derive(Deserialize)]
 pub struct First {
     code: String,
+    password: SecretString,
     /// What is on the screen, to be shown again after a mistyped code.
     secret: String,
     otpauth_url: String,
@@ -124,7 +125,7 @@ pub async fn confirm(
     Posted(typed): Posted<First>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
-    match two_factor::confirm(&app, &user, &typed.code, &caller).await {
+    match two_factor::confirm(&app, &user, typed.password, &typed.code, &caller).await {
         Ok(codes) => Ok(page(&Codes {
             codes,
             notice: None,

@@ -195,6 +195,10 @@ pub struct Typed {
     account_sid: String,
     #[serde(default)]
     auth_token: String,
+    #[serde(default)]
+    api_key: String,
+    #[serde(default)]
+    public_key: String,
 }
 
 /// `POST /w/{slug}/admin/integrations`
@@ -210,20 +214,25 @@ pub async fn connect(
     let is_sandbox = typed.provider == providers::Kind::Sandbox.as_str();
     let wanted = Connect {
         name: Some(typed.name).filter(|name| !is_sandbox && !name.trim().is_empty()),
-        credentials: match is_sandbox {
-            true => serde_json::json!({}),
-            false => {
-                serde_json::json!({ "account_sid": typed.account_sid.trim(), "auth_token": typed.auth_token.trim() })
-            }
-        },
+        // Each provider takes its own of them.
+        credentials: serde_json::json!({
+            "account_sid": typed.account_sid,
+            "auth_token": typed.auth_token,
+            "api_key": typed.api_key,
+            "public_key": typed.public_key,
+        }),
         provider: typed.provider,
     };
     match integrations::connect(&app, &admin, wanted).await {
         Ok(_) => Ok(Redirect::to(&format!("/w/{}/admin/integrations", admin.slug)).into_response()),
         Err(error) => {
-            let form = form
-                .refused(error)?
-                .gather(&["name", "account_sid", "auth_token"]);
+            let form = form.refused(error)?.gather(&[
+                "name",
+                "account_sid",
+                "auth_token",
+                "api_key",
+                "public_key",
+            ]);
             let mut tx = app.db.workspace(admin.seat()).await?;
             let told = Told {
                 form,

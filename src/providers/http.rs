@@ -1,0 +1,74 @@
+//! Calling providers: one client for all of them, and what their answers have in common.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::Response;
+use reqwest::header::RETRY_AFTER;
+use url::{Host, Url};
+
+/// Redirects are not followed: they would carry the credentials to wherever they point.
+pub fn client(patience: Duration) -> reqwest::Client {
+    reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(patience)
+        // A connection that the other side closes just as we write leaves a send in doubt.
+        .pool_idle_timeout(Duration::from_secs(20))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .user_agent(concat!("MessageHub/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .expect("TLS with the built-in roots starts")
+}
+
+/// In seconds or as a date.
+pub fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = DateTime::parse_from_rfc2822(value).ok()?;
+    Some((date.to_utc() - Utc::now()).to_std().unwrap_or_default())
+}
+
+/// A provider's own words, as much of them as somebody reads.
+pub fn shortened(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let clean = text.chars().filter(|character| !character.is_control());
+    clean.take(LONGEST).collect()
+}
+
+/// Whether whoever answers at `api` can call `url`: an address of this machine is this machine's alone.
+pub fn reaches(api: &str, url: &str) -> bool {
+    !is_loopback(url) || is_loopback(api)
+}
+
+fn is_loopback(url: &str) -> bool {
+    match Url::parse(url).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_this_machine_is_reached_from_this_machine_alone() {
+        let public = "https://inbox.example.com/webhooks";
+        let api = "https://api.twilio.com";
+        assert!(reaches(api, public) && reaches("http://127.0.0.1:9", public));
+        for here in [
+            "http://127.0.0.1:3000",
+            "http://localhost",
+            "http://[::1]:80/x",
+            "http://0.0.0.0:3000",
+        ] {
+            assert!(!reaches(api, here), "{here}");
+            assert!(reaches("http://127.0.0.1:9", here), "{here}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Telnyx: texts over its JSON API, webhooks signed with the account's Ed25519 key.
+//!
+//! Every send carries a key, so that the same request made again within a day is known as a repeat: what came out
+//! uncertain is asked for once more instead of being looked up, for Telnyx lists no messages.
+
+mod api;
+mod errors;
+mod json;
+mod messages;
+mod numbers;
+mod signature;
+mod webhooks;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use ed25519_dalek::VerifyingKey;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::Url;
+
+use super::*;
+use api::Api;
+
+/// The published address of the API, where `TELNYX_API_BASE_URL` names no other.
+pub const API: &str = "https://api.telnyx.com";
+
+/// Telnyx remembers the key of a message that it took for up to 24 hours: an hour of caution.
+const KEYS_ARE_KEPT: Duration = Duration::from_secs(23 * 3600);
+
+pub struct Telnyx {
+    api: Api,
+    public_key: PublicKey,
+}
+
+impl Telnyx {
+    pub fn open(
+        http: reqwest::Client,
+        base_url: &str,
+        credentials: &str,
+    ) -> Result<Self, InvalidCredentials> {
+        let Credentials {
+            api_key,
+            public_key,
+        } = Credentials::parse(credentials)?;
+        Ok(Self {
+            api: Api {
+                http,
+                base: base_url.trim_end_matches('/').into(),
+                key: api_key,
+            },
+            public_key,
+        })
+    }
+}
+
+impl Provider for Telnyx {
+    fn kind(&self) -> Kind {
+        Kind::Telnyx
+    }
+
+    /// Telnyx has no other name for an account that its API would tell.
+    fn account(&self) -> &str {
+        &self.public_key.text
+    }
+
+    fn hint(&self) -> String {
+        hint(self.api.key.expose_secret())
+    }
+
+    fn credentials(&self) -> SecretString {
+        serde_json::json!({
+            "api_key": self.api.key.expose_secret(),
+            "public_key": self.public_key.text,
+        })
+        .to_string()
+        .into()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            idempotent_send: Some(KEYS_ARE_KEPT),
+            mms: true,
+        }
+    }
+
+    fn reaches(&self, url: &str) -> bool {
+        http::reaches(&self.api.base, url)
+    }
+
+    fn validate(&self) -> BoxFuture<'_, Result<Account>> {
+        async {
+            self.api.asks_for_the_balance().await?;
+            Ok(Account {
+                id: self.public_key.text.clone(),
+                name: Kind::Telnyx.name().into(),
+                status: "active".into(),
+                trial: false,
+            })
+        }
+        .boxed()
+    }
+
+    fn list_numbers(&self) -> BoxFuture<'_, Result<Vec<RemoteNumber>>> {
+        self.api.numbers().boxed()
+    }
+
+    fn configure_webhook<'a>(
+        &'a self,
+        number: &'a RemoteNumber,
+        urls: &'a WebhookUrls,
+    ) -> BoxFuture<'a, Result<Webhook>> {
+        self.api.configure_webhook(number, urls).boxed()
+    }
+
+    fn send<'a>(&'a self, text: &'a Outgoing) -> BoxFuture<'a, SendOutcome> {
+        self.api.send(text).boxed()
+    }
+
+    fn lookup<'a>(&'a self, provider_sid: &'a str) -> BoxFuture<'a, Result<Option<RemoteMessage>>> {
+        self.api.message(provider_sid).boxed()
+    }
+
+    /// There are detail records, without texts, and not of messages that still wait.
+    fn find_sent<'a>(&'a self, _: &'a Outgoing, _: DateTime<Utc>) -> BoxFuture<'a, Result<Traces>> {
+        ready(Ok(Traces::CannotTell)).boxed()
+    }
+
+    /// Its files lie open, for 30 days, at addresses that it does not promise to keep to.
+    fn media_access(&self, url: &str, _: &str) -> Option<MediaAccess> {
+        let url = Url::parse(url).ok()?;
+        let is_outside = url.scheme() == "https" && !media::is_internal(&url);
+        let is_telnyx = Url::parse(&self.api.base).is_ok_and(|api| api.origin() == url.origin());
+        (is_outside || is_telnyx).then_some(MediaAccess::Open)
+    }
+
+    fn verify(&self, request: &SignedRequest<'_>) -> bool {
+        signature::verify(request, &self.public_key.key, Utc::now())
+    }
+
+    /// Both kinds of events come to whichever address Telnyx happens to have; they say themselves what they are.
+    fn read(&self, _: Hook, request: &SignedRequest<'_>) -> Result<Told, Malformed> {
+        webhooks::read(request, self.account())
+    }
+}
+
+/// Deliberately without `Debug`.
+struct Credentials {
+    api_key: SecretString,
+    public_key: PublicKey,
+}
+
+struct PublicKey {
+    text: String,
+    key: VerifyingKey,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Given {
+    api_key: String,
+    public_key: String,
+}
+
+impl Credentials {
+    fn parse(json: &str) -> Result<Self, InvalidCredentials> {
+        let given = serde_json::from_str::<Given>(json).unwrap_or_default();
+        let api_key = given.api_key.trim();
+        match (
+            api_key_mistake(api_key),
+            PublicKey::parse(given.public_key.trim()),
+        ) {
+            (None, Ok(public_key)) => Ok(Self {
+                api_key: api_key.into(),
+                public_key,
+            }),
+            (api_key, public_key) => {
+                let mistakes = [("api_key", api_key), ("public_key", public_key.err())];
+                let errors = mistakes.into_iter().filter_map(|(field, mistake)| {
+                    let message = mistake?.into();
+                    Some(FieldError { field, message })
+                });
+                Err(InvalidCredentials(errors.collect()))
+            }
+        }
+    }
+}
+
+impl PublicKey {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.is_empty() {
+            return Err(
+                "the public key is missing: it is in the Telnyx Portal under API Keys, Public Key",
+            );
+        }
+        let bytes = STANDARD.decode(text).ok();
+        bytes
+            .and_then(|bytes| VerifyingKey::try_from(bytes.as_slice()).ok())
+            .filter(|key| !key.is_weak())
+            .map(|key| Self {
+                text: text.into(),
+                key,
+            })
+            .ok_or(
+                "this is no public key: 44 characters that end with =, from the Telnyx Portal under API Keys, Public Key",
+            )
+    }
+}
+
+fn api_key_mistake(key: &str) -> Option<&'static str> {
+    if key.is_empty() {
+        return Some("the API key is missing: make one in the Telnyx Portal under API Keys");
+    }
+    let is_key = key.len() <= 256 && key.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_key {
+        return Some("this is no API key: copy it anew from the Telnyx Portal");
+    }
+    PublicKey::parse(key)
+        .is_ok()
+        .then_some("this is the public key: an API key begins with KEY")
+}
+
+#[cfg(test)]
+mod tests;

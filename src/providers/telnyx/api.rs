@@ -1,0 +1,138 @@
+//! The HTTP side: what is asked with the key, and what an answer or its absence means.
+
+use reqwest::{RequestBuilder, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use super::errors::{self, Problem};
+use super::json::{self, Perhaps};
+use crate::providers::http::retry_after;
+use crate::providers::{Error, Refusal, Result};
+
+const PAGE_SIZE: usize = 250;
+/// More pages than any account has numbers for.
+const MOST_PAGES: usize = 1000;
+
+pub struct Api {
+    pub http: reqwest::Client,
+    pub base: String,
+    pub key: SecretString,
+}
+
+/// Every good answer is in an envelope.
+#[derive(Deserialize)]
+pub struct Data<T> {
+    pub data: T,
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    data: Vec<T>,
+    meta: Meta,
+}
+
+#[derive(Deserialize)]
+struct Meta {
+    page_number: usize,
+    total_pages: usize,
+}
+
+impl Api {
+    /// The cheapest question that only a good key is answered.
+    pub async fn asks_for_the_balance(&self) -> Result<()> {
+        match self.get::<IgnoredAny>("/balance").await {
+            // A key that may send need not be one that may look at the money.
+            Err(Error::Refused {
+                code: Some(code), ..
+            }) if code == "10010" => {
+                let profile = "/messaging_profiles?page%5Bsize%5D=1";
+                self.get::<IgnoredAny>(profile).await.map(drop)
+            }
+            answer => answer.map(drop),
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}/v2{path}", self.base)
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let Data { data } = self.ask(self.http.get(self.url(path))).await?;
+        Ok(data)
+    }
+
+    pub async fn patch(&self, path: &str, change: &serde_json::Value) -> Result<()> {
+        let request = self.http.patch(self.url(path)).json(change);
+        self.ask::<IgnoredAny>(request).await.map(drop)
+    }
+
+    pub fn signed_in(&self, request: RequestBuilder) -> RequestBuilder {
+        request.bearer_auth(self.key.expose_secret())
+    }
+
+    /// Every page of the list at `path`, of what `filter` (a part of a query) lets through.
+    pub async fn all<T: DeserializeOwned>(&self, path: &str, filter: &str) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        for number in 1..=MOST_PAGES {
+            let query = format!("page%5Bnumber%5D={number}&page%5Bsize%5D={PAGE_SIZE}&{filter}");
+            let page = self.url(&format!("{path}?{query}"));
+            let page: Page<T> = self.ask(self.http.get(page)).await?;
+            if page.meta.page_number != number {
+                return Err(not_telnyx());
+            }
+            all.extend(page.data);
+            if number >= page.meta.total_pages {
+                return Ok(all);
+            }
+        }
+        Err(not_telnyx())
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let response = self.signed_in(request).send().await.map_err(|error| {
+            Error::Unreachable(match error.is_timeout() {
+                true => "Telnyx did not answer in time. Try again in a moment.".into(),
+                false => "Telnyx could not be reached. Check this server's connection.".into(),
+            })
+        })?;
+        let status = response.status();
+        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+            return Err(Error::Busy {
+                retry_after: retry_after(&response),
+            });
+        }
+        let body = response.bytes().await.map_err(|_| {
+            Error::Unreachable("The connection to Telnyx broke. Try again in a moment.".into())
+        })?;
+        if status.is_success() {
+            return json::read(&body).map_err(|_| not_telnyx());
+        }
+        let Refusal { code, text, .. } = refusal(status, &body);
+        Err(Error::Refused {
+            code: Some(code),
+            text,
+        })
+    }
+}
+
+/// A refusal in Telnyx's own JSON, or else by the HTTP status.
+pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
+    #[derive(Deserialize)]
+    struct Problems {
+        errors: Vec<Perhaps<Problem>>,
+    }
+    let problems = json::read::<Problems>(body).map_or_else(|_| Vec::new(), |told| told.errors);
+    let mut problems = problems.into_iter().filter_map(|problem| problem.0);
+    match problems.next() {
+        Some(problem) => errors::refusal(&problem, Some(status.as_u16())),
+        None => errors::refusal_by_status(status.as_u16()),
+    }
+}
+
+fn not_telnyx() -> Error {
+    Error::Unreachable(
+        "The answer did not come from Telnyx. Check TELNYX_API_BASE_URL and this server's proxies."
+            .into(),
+    )
+}

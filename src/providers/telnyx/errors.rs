@@ -1,0 +1,409 @@
+//! Telnyx's error codes, in our classes and in words that say what to do.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::json::{Perhaps, Text};
+use crate::providers::http::shortened;
+use crate::providers::{ErrorClass, Refusal};
+
+use ErrorClass::*;
+
+/// Turned away unread, whatever the HTTP status says.
+pub const TOO_MANY_REQUESTS: &str = "10011";
+
+const WRONG_KEY: &str =
+    "Telnyx does not accept the API key. Make a new one in the Telnyx Portal under API Keys.";
+const BLOCKED: &str = "Telnyx has blocked this account. See the Telnyx Portal.";
+const NO_MONEY: &str =
+    "The balance at Telnyx is used up. Add to it in the Telnyx Portal under Billing.";
+const NOT_SET_UP: &str = "The sending number is not set up for texts. Give it a messaging profile in the Telnyx Portal under Numbers.";
+const BAD_SENDER: &str = "Telnyx does not accept the sending number.";
+const SPAM: &str = "This was blocked as spam. Reword it before trying again.";
+const UNDELIVERABLE: &str = "The carrier could not deliver this.";
+const OUR_FAULT: &str = "MessageHub asked Telnyx for something it does not do. Please report this.";
+const CARRIER_LIMIT: &str = "The carrier allows no more texts right now. Try again later.";
+
+/// One of `errors` in an answer, an event or a message.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Problem {
+    code: Value,
+    title: Perhaps<Text>,
+    detail: Perhaps<Text>,
+}
+
+impl Problem {
+    /// Text by Telnyx's description, and a number in some of its examples.
+    fn code(&self) -> String {
+        let code = match &self.code {
+            Value::String(code) => code.trim().to_owned(),
+            code => code.to_string(),
+        };
+        code.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .take(16)
+            .collect()
+    }
+
+    /// What Telnyx itself wrote: the detail says more.
+    fn words(&self) -> &str {
+        let mut words = [&self.detail, &self.title].into_iter().map(Perhaps::as_str);
+        words.find(|words| !words.trim().is_empty()).unwrap_or("")
+    }
+
+    fn speaks_of_stop(&self) -> bool {
+        let words = [self.title.as_str(), self.detail.as_str()];
+        words
+            .iter()
+            .any(|words| words.to_ascii_uppercase().contains("STOP"))
+    }
+}
+
+/// A problem in our words. What Telnyx itself wrote is kept only for codes that we do not know; then the `status` of the
+/// answer, if it came with one, decides the class.
+pub fn refusal(problem: &Problem, status: Option<u16>) -> Refusal {
+    let code = problem.code();
+    if code.is_empty() || code == "null" {
+        return refusal_by_status(status.unwrap_or(200));
+    }
+    // The same code is seen with other titles, which are not the recipient's word.
+    if code == "40300" && problem.speaks_of_stop() {
+        return Refusal {
+            class: OptedOut,
+            code,
+            text:
+                "This person texted STOP to one of your numbers. Only a START from them lifts it."
+                    .into(),
+        };
+    }
+    if let Some((class, sentence)) = explain(&code) {
+        return Refusal {
+            class,
+            code,
+            text: sentence.into(),
+        };
+    }
+    let class = match status {
+        Some(401 | 403) => Auth,
+        _ if code.starts_with('1') => Request,
+        _ if code.starts_with("20") => Auth,
+        Some(409 | 422) => Request,
+        _ => Permanent,
+    };
+    let text = match problem.words() {
+        "" => format!("Telnyx could not deliver this (error {code})."),
+        words => format!("Telnyx says: {}", shortened(words)),
+    };
+    Refusal { class, code, text }
+}
+
+/// For answers without a code: only then the HTTP status decides.
+pub fn refusal_by_status(status: u16) -> Refusal {
+    let (class, text) = match status {
+        401 | 403 => (Auth, WRONG_KEY),
+        200..=299 => (Permanent, UNDELIVERABLE),
+        300..=399 => (
+            Auth,
+            "Something answers in Telnyx's place and points elsewhere. Check TELNYX_API_BASE_URL.",
+        ),
+        _ => (Request, OUR_FAULT),
+    };
+    Refusal {
+        class,
+        code: format!("http_{status}"),
+        text: text.into(),
+    }
+}
+
+pub fn is_known(code: &str) -> bool {
+    explain(code).is_some()
+}
+
+fn explain(code: &str) -> Option<(ErrorClass, &'static str)> {
+    Some(match code.parse::<u32>().ok()? {
+        10005 => (Request, "Telnyx knows no such thing in this account."),
+        10016 => (
+            Request,
+            "This is not a number that texts can be sent to. Check it.",
+        ),
+        10001..=10004 | 10006..=10008 | 10012..=10015 | 10017 => (Request, OUR_FAULT),
+        10009 => (Auth, WRONG_KEY),
+        10010 => (
+            Auth,
+            "This API key may not do that. Make one without restrictions in the Telnyx Portal under API Keys.",
+        ),
+        10011 => (
+            RateLimited,
+            "Telnyx is busy with too many requests at once.",
+        ),
+        20002 => (
+            Auth,
+            "This API key was revoked. Make a new one in the Telnyx Portal under API Keys.",
+        ),
+        20006 => (
+            Auth,
+            "This API key has expired. Make a new one in the Telnyx Portal under API Keys.",
+        ),
+        20012 => (
+            Auth,
+            "This Telnyx account is not active, often because its balance ran out. See the Telnyx Portal.",
+        ),
+        20013..=20017 => (Auth, BLOCKED),
+        20100 => (Funds, NO_MONEY),
+
+        40001 => (
+            Permanent,
+            "This number cannot receive texts: a landline, or it cannot be reached.",
+        ),
+        40002 => (
+            RateLimited,
+            "This was taken for spam for the moment. Try again later, or reword it.",
+        ),
+        40003 | 40017 => (Permanent, SPAM),
+        40004 => (Permanent, "The recipient's carrier refused this text."),
+        40005 => (
+            Permanent,
+            "This could not be delivered in time. The phone may be switched off.",
+        ),
+        40006 => (
+            Retryable,
+            "The recipient's carrier is out of order. Try again later.",
+        ),
+        40008 => (Retryable, "The carrier gave no reason. Try once more."),
+        40009 => (
+            Permanent,
+            "Telnyx cannot send this text as it is. Reword it.",
+        ),
+        40010 => (
+            Sender,
+            "The carrier blocked this because the sending number is not registered for business texts (10DLC). Register it \
+             in the Telnyx Portal.",
+        ),
+        40011 | 40016 | 40018 => (RateLimited, CARRIER_LIMIT),
+        40012 => (
+            Permanent,
+            "This is not a number that texts can be sent to. Check it.",
+        ),
+        40013 | 40305..=40307 => (Sender, BAD_SENDER),
+        40014 => (
+            RateLimited,
+            "This waited too long at Telnyx, behind other texts, and was not billed.",
+        ),
+        40015 | 40322 => (Permanent, "Telnyx may not send this text. Reword it."),
+        40020 => (
+            RateLimited,
+            "Telnyx takes this for fraud (artificial inflation of traffic) and holds it for a day.",
+        ),
+        40100 | 40150 | 40151 | 40155 => (Sender, NOT_SET_UP),
+        // With STOP in its words it is an opt-out: see `refusal`.
+        40300 => (
+            Permanent,
+            "Telnyx blocked this text. Its recipient may have opted out.",
+        ),
+        40301 => (Permanent, "Telnyx cannot send this kind of message."),
+        40302 => (
+            Permanent,
+            "The attachments are too large: 1 MB in all is the most that every carrier takes.",
+        ),
+        40304 => (
+            Permanent,
+            "Telnyx has no way from this number to this recipient.",
+        ),
+        40308 => (
+            Sender,
+            "This number cannot send pictures. Send the text without them.",
+        ),
+        // One country's switch: the rest of the queue has nothing to do with it.
+        40309 => (
+            Permanent,
+            "Texts to this country are switched off. Switch it on in the Telnyx Portal under Messaging, in the number's \
+             messaging profile, Allowed destinations.",
+        ),
+        40310 => (
+            Permanent,
+            "This is not a number that texts can be sent to. Check it.",
+        ),
+        40311 | 40313 | 40019 => (Request, OUR_FAULT),
+        40312 => (
+            Auth,
+            "The messaging profile of the sending number is switched off. Switch it on in the Telnyx Portal under Messaging.",
+        ),
+        40314 => (
+            Auth,
+            "Messaging is switched off for this Telnyx account. See the Telnyx Portal.",
+        ),
+        40315 => (
+            Sender,
+            "Too many texts from this number were not delivered, and Telnyx has stopped it. See the Telnyx Portal.",
+        ),
+        40316 => (Request, "There is nothing in this text to be sent."),
+        40317 => (
+            Permanent,
+            "Telnyx could not use the attachment. Send the text without it.",
+        ),
+        40318 => (
+            RateLimited,
+            "Too many texts are waiting at Telnyx for this number.",
+        ),
+        40320 => (
+            RateLimited,
+            "The sending number cannot be used for the moment. Try again later.",
+        ),
+        40321 => (
+            Sender,
+            "The messaging profile has no number that can send this.",
+        ),
+        40328 => (Permanent, "This text is too long: ten parts are the most."),
+        40329 => (
+            Sender,
+            "This toll-free number is not verified. Verify it in the Telnyx Portal.",
+        ),
+        40333 => (
+            Auth,
+            "The messaging profile has spent what it may spend in a day. Raise its limit in the Telnyx Portal, or wait \
+             until midnight UTC.",
+        ),
+        40319 | 40323 | 40325 | 40330 | 40331 => (Permanent, UNDELIVERABLE),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(problem: Value) -> Refusal {
+        refusal(&serde_json::from_value(problem).unwrap(), None)
+    }
+
+    fn class(code: u32) -> ErrorClass {
+        told(json!({"code": code.to_string()})).class
+    }
+
+    #[test]
+    fn each_class_has_its_codes() {
+        for (expected, codes) in [
+            (
+                Permanent,
+                &[
+                    40001, 40003, 40004, 40005, 40009, 40012, 40015, 40017, 40301, 40302, 40304,
+                    40310, 40317, 40319, 40322, 40323, 40325, 40328, 40330, 40331,
+                ][..],
+            ),
+            (
+                RateLimited,
+                &[
+                    10011, 40002, 40011, 40014, 40016, 40018, 40020, 40318, 40320,
+                ],
+            ),
+            (Retryable, &[40006, 40008]),
+            (
+                Auth,
+                &[
+                    10009, 10010, 20002, 20006, 20012, 20013, 20014, 20015, 20016, 20017, 40312,
+                    40314, 40333,
+                ],
+            ),
+            (Funds, &[20100]),
+            (
+                Sender,
+                &[
+                    40010, 40013, 40100, 40150, 40151, 40155, 40305, 40306, 40307, 40308, 40315,
+                    40321, 40329,
+                ],
+            ),
+            (
+                Request,
+                &[
+                    10001, 10005, 10008, 10016, 10012, 10015, 10017, 40019, 40311, 40313, 40316,
+                ],
+            ),
+        ] {
+            for &code in codes {
+                assert_eq!(class(code), expected, "{code}");
+                let text = told(json!({"code": code.to_string(), "title": "Theirs"})).text;
+                assert!(
+                    text.contains(' ') && !text.contains("Theirs"),
+                    "{code}: {text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn only_stop_is_an_opt_out() {
+        let blocked = |title: &str, detail: &str| {
+            told(json!({"code": "40300", "title": title, "detail": detail})).class
+        };
+        assert_eq!(blocked("Blocked due to STOP message", ""), OptedOut);
+        assert_eq!(blocked("", "The recipient has sent stop."), OptedOut);
+        assert_eq!(blocked("Message rejected", "No route"), Permanent);
+        assert_eq!(class(40300), Permanent);
+    }
+
+    #[test]
+    fn one_country_does_not_stop_the_queue() {
+        assert_eq!(class(40309), Permanent);
+        assert!(
+            told(json!({"code": "40309"}))
+                .text
+                .contains("Allowed destinations")
+        );
+    }
+
+    #[test]
+    fn unknown_codes_are_final_and_in_telnyxs_own_words() {
+        let unknown =
+            told(json!({"code": "49999", "title": "Moon", "detail": "The moon is\u{0} full"}));
+        assert_eq!(unknown.class, Permanent);
+        assert_eq!(unknown.text, "Telnyx says: The moon is full");
+        assert_eq!(
+            told(json!({"code": "49999", "title": "Moon"})).text,
+            "Telnyx says: Moon"
+        );
+        assert_eq!(
+            told(json!({"code": 49999})).text,
+            "Telnyx could not deliver this (error 49999)."
+        );
+        assert!(
+            told(json!({"code": "49999", "title": "x".repeat(5000)}))
+                .text
+                .len()
+                < 400
+        );
+        assert_eq!(class(10999), Request);
+        assert_eq!(class(20099), Auth);
+        let odd = told(json!({"code": "a\u{0} b".repeat(9)}));
+        assert_eq!(odd.code, "abababababababab");
+    }
+
+    #[test]
+    fn an_unknown_code_means_what_its_status_says() {
+        let class = |status| {
+            let problem = serde_json::from_value(json!({"code": "49999"})).unwrap();
+            refusal(&problem, Some(status)).class
+        };
+        assert_eq!(class(400), Permanent);
+        assert_eq!(class(401), Auth);
+        assert_eq!(
+            class(422),
+            Request,
+            "such as a key with which something else was sent"
+        );
+    }
+
+    #[test]
+    fn without_a_code_the_http_status_decides() {
+        assert_eq!(refusal_by_status(401).class, Auth);
+        assert_eq!(refusal_by_status(403).class, Auth);
+        assert_eq!(refusal_by_status(409).class, Request);
+        assert_eq!(refusal_by_status(302).class, Auth);
+        assert_eq!(refusal_by_status(400).code, "http_400");
+        for nothing in [json!({}), json!({"code": null}), json!({"code": ""})] {
+            assert_eq!(told(nothing).code, "http_200");
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Sending a text, and reading what Telnyx says of one: in its answers and in its events alike.
+
+use chrono::DateTime;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::api::{Api, Data, refusal};
+use super::errors::{self, Problem};
+use super::json::{self, Perhaps, Text};
+use crate::providers::calls::LONGEST_ID;
+use crate::providers::http::retry_after;
+use crate::providers::{
+    Error, Outgoing, Price, Refusal, RemoteMessage, Result, SendOutcome, Status,
+};
+
+/// A message in either direction. Whatever is missing or odd is left out of account, but for its id.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Message {
+    id: Perhaps<Text>,
+    #[serde(rename = "type")]
+    pub kind: Perhaps<Text>,
+    pub from: Perhaps<Party>,
+    pub to: Perhaps<Vec<Perhaps<Party>>>,
+    pub text: Perhaps<Text>,
+    pub media: Perhaps<Vec<Perhaps<Media>>>,
+    pub autoresponse_type: Perhaps<Text>,
+    parts: Perhaps<u32>,
+    cost: Perhaps<Cost>,
+    errors: Perhaps<Vec<Perhaps<Problem>>>,
+    received_at: Perhaps<Text>,
+}
+
+/// Either end of a message. Each recipient has a status of its own.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Party {
+    pub phone_number: Perhaps<Text>,
+    pub status: Perhaps<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Media {
+    pub url: Perhaps<Text>,
+    pub content_type: Perhaps<Text>,
+}
+
+#[derive(Deserialize)]
+struct Cost {
+    amount: String,
+    currency: String,
+}
+
+/// In this order and nothing else, so that a repeat is the same byte for byte.
+#[derive(Serialize)]
+struct Send<'a> {
+    from: &'a str,
+    to: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    text: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    media_urls: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook_url: Option<String>,
+}
+
+impl Api {
+    pub async fn send(&self, text: &Outgoing) -> SendOutcome {
+        let request = self
+            .http
+            .post(self.url("/messages"))
+            .header(CONTENT_TYPE, "application/json")
+            .header("Idempotency-Key", key(text))
+            .body(body(text));
+        match self.signed_in(request).send().await {
+            Ok(response) => outcome(text, response).await,
+            // DNS, TCP or TLS, or no request at all: not a byte of it left.
+            Err(error) if error.is_connect() || error.is_builder() => {
+                warn!(message.id = %text.our_id, ?error, "the request to Telnyx never left");
+                SendOutcome::NotSent { retry_after: None }
+            }
+            Err(error) => {
+                warn!(message.id = %text.our_id, ?error, "no answer from Telnyx");
+                SendOutcome::Unknown
+            }
+        }
+    }
+
+    /// Telnyx remembers messages for about ten days.
+    pub async fn message(&self, id: &str) -> Result<Option<RemoteMessage>> {
+        if !is_id(id) {
+            return Ok(None);
+        }
+        match self.get::<Message>(&format!("/messages/{id}")).await {
+            Ok(message) => Ok(message.into_remote()),
+            Err(Error::Refused {
+                code: Some(code), ..
+            }) if code == "10005" || code == "http_404" => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// One per attempt. An attempt that was certainly in vain is followed by another, which must not be taken for its repeat;
+/// one of which that is not certain is repeated as it was.
+fn key(text: &Outgoing) -> String {
+    format!("{}:{}", text.our_id, text.attempt)
+}
+
+fn body(text: &Outgoing) -> Vec<u8> {
+    let send = Send {
+        from: text.from.as_str(),
+        to: text.to.as_str(),
+        text: &text.text,
+        media_urls: &text.media,
+        webhook_url: text.report_url(),
+    };
+    serde_json::to_vec(&send).expect("text and lists of text are JSON")
+}
+
+async fn outcome(text: &Outgoing, response: Response) -> SendOutcome {
+    let status = response.status();
+    let retry_after = retry_after(&response);
+    // Whatever went wrong on their side, they may have taken the message before.
+    if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
+        let request = response.headers().get("x-request-id");
+        warn!(message.id = %text.our_id, %status, ?request, "Telnyx failed, and may have sent it");
+        return SendOutcome::Unknown;
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        return SendOutcome::NotSent { retry_after };
+    }
+    let body = response.bytes().await;
+    if status.is_success() {
+        return match body {
+            Ok(body) => accepted(&body),
+            Err(_) => SendOutcome::Unknown,
+        };
+    }
+    let refusal = refusal(status, &body.unwrap_or_default());
+    if refusal.code == errors::TOO_MANY_REQUESTS {
+        return SendOutcome::NotSent { retry_after };
+    }
+    // The same request is being worked on: an answer of ours was lost, or never awaited.
+    if status == StatusCode::CONFLICT && !errors::is_known(&refusal.code) {
+        return SendOutcome::Unknown;
+    }
+    SendOutcome::Refused(refusal)
+}
+
+fn accepted(body: &[u8]) -> SendOutcome {
+    // An id is proof enough: nothing else in the answer may make a sent message look unsent.
+    let Ok(Data { data: message }) = json::read::<Data<Message>>(body) else {
+        return SendOutcome::Unknown;
+    };
+    match message.id() {
+        Some(id) => SendOutcome::Accepted {
+            provider_sid: id.to_owned(),
+            status: status(message.raw_status()).unwrap_or(Status::Queued),
+            segments: message.segments(),
+            price: message.price(),
+        },
+        None => SendOutcome::Unknown,
+    }
+}
+
+impl Message {
+    pub fn id(&self) -> Option<&str> {
+        Some(self.id.as_str()).filter(|id| is_id(id))
+    }
+
+    /// Ours go to one recipient each.
+    pub fn raw_status(&self) -> &str {
+        let mut to = self.to.0.iter().flatten();
+        let first = to.find_map(|party| party.0.as_ref());
+        first.map_or("", |party| party.status.as_str())
+    }
+
+    pub fn segments(&self) -> Option<u32> {
+        self.parts.0.filter(|&parts| parts > 0)
+    }
+
+    pub fn price(&self) -> Option<Price> {
+        let Cost { amount, currency } = self.cost.0.as_ref()?;
+        let is_amount = amount.len() <= 20
+            && amount.bytes().any(|byte| byte.is_ascii_digit())
+            && amount.bytes().filter(|&byte| byte == b'.').count() <= 1
+            && amount
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let is_currency =
+            currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_alphabetic());
+        (is_amount && is_currency).then(|| Price {
+            amount: amount.clone(),
+            currency: currency.clone(),
+        })
+    }
+
+    /// Why it failed. That a carrier sends no receipts is no failure.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let failed = !matches!(
+            status(self.raw_status()),
+            Some(
+                Status::Scheduled
+                    | Status::Queued
+                    | Status::Sending
+                    | Status::Sent
+                    | Status::Delivered
+                    | Status::Read
+            )
+        );
+        let mut problems = self.errors.0.iter().flatten();
+        let first = problems.find_map(|problem| problem.0.as_ref());
+        first
+            .filter(|_| failed)
+            .map(|problem| errors::refusal(problem, None))
+    }
+
+    fn into_remote(self) -> Option<RemoteMessage> {
+        Some(RemoteMessage {
+            provider_sid: self.id()?.to_owned(),
+            status: status(self.raw_status()),
+            raw_status: self.raw_status().to_owned(),
+            error: self.refusal(),
+            segments: self.segments(),
+            price: self.price(),
+            created_at: DateTime::parse_from_rfc3339(self.received_at.as_str())
+                .ok()
+                .map(|date| date.to_utc()),
+        })
+    }
+}
+
+/// It becomes part of a path.
+fn is_id(id: &str) -> bool {
+    (1..=LONGEST_ID).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+pub fn status(word: &str) -> Option<Status> {
+    Some(match word {
+        "scheduled" => Status::Scheduled,
+        "queued" => Status::Queued,
+        "sending" => Status::Sending,
+        // No receipt from the carrier is the end of many routes, and no failure.
+        "sent" | "delivery_unconfirmed" => Status::Sent,
+        "delivered" => Status::Delivered,
+        "delivery_failed" => Status::Undelivered,
+        "sending_failed" | "expired" => Status::Failed,
+        "cancelled" => Status::Canceled,
+        "read" => Status::Read,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> Outgoing {
+        Outgoing {
+            our_id: uuid::Uuid::from_u128(7),
+            attempt: 2,
+            from: "+16285550100".parse().unwrap(),
+            to: "+14155550192".parse().unwrap(),
+            text: "3:30 works".into(),
+            media: Vec::new(),
+            status_url: Some("https://inbox.example/status".into()),
+        }
+    }
+
+    #[test]
+    fn a_repeat_is_the_same_byte_for_byte_under_the_same_key() {
+        assert_eq!(key(&text()), "00000000-0000-0000-0000-000000000007:2");
+        let expected = r#"{"from":"+16285550100","to":"+14155550192","text":"3:30 works","webhook_url":"https://inbox.example/status?message=00000000-0000-0000-0000-000000000007&attempt=2"}"#;
+        assert_eq!(String::from_utf8(body(&text())).unwrap(), expected);
+        assert_eq!(body(&text()), body(&text()));
+        let next = Outgoing {
+            attempt: 3,
+            ..text()
+        };
+        assert_ne!(key(&next), key(&text()));
+    }
+
+    #[test]
+    fn pictures_go_without_a_text_and_without_reports_too() {
+        let picture = Outgoing {
+            text: String::new(),
+            media: vec!["https://inbox.example/a".into()],
+            status_url: None,
+            ..text()
+        };
+        let expected = r#"{"from":"+16285550100","to":"+14155550192","media_urls":["https://inbox.example/a"]}"#;
+        assert_eq!(String::from_utf8(body(&picture)).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_id_is_proof_whatever_else_the_answer_says() {
+        let id = |data: &str| match accepted(format!(r#"{{"data":{data}}}"#).as_bytes()) {
+            SendOutcome::Accepted {
+                provider_sid,
+                status,
+                ..
+            } => Some((provider_sid, status)),
+            _ => None,
+        };
+        let queued = |id: &str| Some((id.to_owned(), Status::Queued));
+        assert_eq!(id(r#"{"id":"0b7a-1"}"#), queued("0b7a-1"));
+        assert_eq!(
+            id(r#"{"id":"0b7a-1","to":7,"parts":"many","cost":[],"errors":null}"#),
+            queued("0b7a-1")
+        );
+        assert_eq!(
+            id(r#"{"id":"0b7a-1","to":[{"status":"waltzing"}]}"#),
+            queued("0b7a-1")
+        );
+        assert_eq!(
+            id(r#"{"id":"0b7a-1","to":[{"status":"sending"}]}"#),
+            Some(("0b7a-1".into(), Status::Sending))
+        );
+        for unknown in [
+            "{}",
+            "null",
+            r#"{"id":null}"#,
+            r#"{"id":""}"#,
+            r#"{"id":7}"#,
+            r#"{"id":"a b"}"#,
+        ] {
+            assert_eq!(id(unknown), None, "{unknown}");
+        }
+        for unknown in ["", "{}", "<html>", r#"{"id":"0b7a-1"}"#] {
+            assert_eq!(accepted(unknown.as_bytes()), SendOutcome::Unknown);
+        }
+    }
+
+    #[test]
+    fn parts_and_cost_are_told_at_once() {
+        let answer = r#"{"data":{"id":"a","parts":2,"cost":{"amount":"0.0040","currency":"USD"},"to":[{"status":"queued"}]}}"#;
+        let SendOutcome::Accepted {
+            segments, price, ..
+        } = accepted(answer.as_bytes())
+        else {
+            panic!("not accepted");
+        };
+        assert_eq!(segments, Some(2));
+        let price = price.unwrap();
+        assert_eq!(
+            (price.amount.as_str(), price.currency.as_str()),
+            ("0.0040", "USD")
+        );
+        for odd in [
+            "",
+            ".",
+            "-1",
+            "1e9",
+            "1.2.3",
+            "free",
+            "000000000000000000001",
+        ] {
+            let answer = format!(r#"{{"cost":{{"amount":"{odd}","currency":"USD"}}}}"#);
+            let message: Message = json::read(answer.as_bytes()).unwrap();
+            assert_eq!(message.price(), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn every_status_of_telnyx_has_one_of_ours() {
+        for (theirs, ours) in [
+            ("scheduled", Status::Scheduled),
+            ("queued", Status::Queued),
+            ("sending", Status::Sending),
+            ("sent", Status::Sent),
+            ("delivered", Status::Delivered),
+            ("delivery_failed", Status::Undelivered),
+            ("delivery_unconfirmed", Status::Sent),
+            ("sending_failed", Status::Failed),
+            ("expired", Status::Failed),
+            ("cancelled", Status::Canceled),
+            ("read", Status::Read),
+        ] {
+            assert_eq!(status(theirs), Some(ours), "{theirs}");
+        }
+        assert_eq!(status("webhook_delivered"), None);
+    }
+}

@@ -1,0 +1,135 @@
+//! Telnyx's calls at our door: texts and delivery reports, told apart by the type of the event.
+//!
+//! Telnyx adds fields and events without notice. What is not known here is left alone, and what is known is read only
+//! after the signature was checked over all that came.
+
+use serde::Deserialize;
+
+use super::json::{self, Perhaps, Text};
+use super::messages::{Media, Message, Party, status};
+use crate::phone::Address;
+use crate::providers::calls::{LONGEST_TEXT, MOST_MEDIA};
+use crate::providers::{
+    Inbound, Malformed, OptOut, RemoteMedia, SignedRequest, StatusReport, Told,
+};
+
+#[derive(Deserialize)]
+struct Event {
+    data: Happened,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Happened {
+    event_type: Perhaps<Text>,
+    payload: Perhaps<Message>,
+}
+
+pub fn read(request: &SignedRequest<'_>, account: &str) -> Result<Told, Malformed> {
+    let Event { data } = json::read(request.body).map_err(|_| {
+        Malformed("the body is not an event: Telnyx sends JSON with an object “data” here".into())
+    })?;
+    let message = data.payload.0.unwrap_or_default();
+    match data.event_type.as_str() {
+        "message.received" => inbound(&message, account).map(Told::Text),
+        "message.sent" | "message.finalized" | "message.read" => {
+            report(request, &message, account).map(Told::Report)
+        }
+        "" => Err(missing("event_type")),
+        _ => Ok(Told::Nothing),
+    }
+}
+
+fn inbound(message: &Message, account: &str) -> Result<Inbound, Malformed> {
+    let provider_sid = id(message)?;
+    if let channel @ ("RCS" | "WHATSAPP" | "WhatsApp") = message.kind.as_str() {
+        return Err(Malformed(format!(
+            "this is a message of {channel}: only texts (SMS, MMS) are taken here"
+        )));
+    }
+    let text = message.text.as_str();
+    Ok(Inbound {
+        provider_sid,
+        account: account.into(),
+        from: address("payload.from.phone_number", message.from.0.as_ref())?,
+        to: address("payload.to[].phone_number", ours(message))?,
+        text: text.chars().take(LONGEST_TEXT).collect(),
+        media: media(message),
+        opt_out: match message.autoresponse_type.as_str() {
+            "STOP" => Some(OptOut::Stop),
+            "START" => Some(OptOut::Start),
+            "HELP" => Some(OptOut::Help),
+            _ => None,
+        },
+        segments: message.segments(),
+    })
+}
+
+fn report(
+    request: &SignedRequest<'_>,
+    message: &Message,
+    account: &str,
+) -> Result<StatusReport, Malformed> {
+    let provider_sid = id(message)?;
+    let raw_status = message.raw_status();
+    if raw_status.is_empty() {
+        return Err(missing("payload.to[].status"));
+    }
+    Ok(StatusReport {
+        provider_sid,
+        account: account.into(),
+        our_id: request.named("message"),
+        attempt: request.named("attempt"),
+        status: status(raw_status),
+        raw_status: raw_status.chars().take(64).collect(),
+        error: message.refusal(),
+        segments: message.segments(),
+        price: message.price(),
+    })
+}
+
+fn id(message: &Message) -> Result<String, Malformed> {
+    let id = message.id().map(str::to_owned);
+    id.ok_or_else(|| missing("payload.id"))
+}
+
+/// Of several recipients of a group's message, the one at whom it was delivered to us.
+fn ours(message: &Message) -> Option<&Party> {
+    let all = || message.to.0.iter().flatten().filter_map(|to| to.0.as_ref());
+    all()
+        .find(|to| to.status.as_str() == "webhook_delivered")
+        .or_else(|| all().next())
+}
+
+fn address(name: &str, party: Option<&Party>) -> Result<Address, Malformed> {
+    let text = party.map_or("", |party| party.phone_number.as_str());
+    if text.trim().is_empty() {
+        return Err(missing(name));
+    }
+    text.parse().map_err(|_| {
+        Malformed(format!(
+            "the field {name} must be a number such as +14155550192, a short code or a sender's name"
+        ))
+    })
+}
+
+fn media(message: &Message) -> Vec<RemoteMedia> {
+    let files = message.media.0.iter().flatten();
+    files
+        .filter_map(|file| file.0.as_ref())
+        .filter_map(|Media { url, content_type }| {
+            let content_type = Some(content_type.as_str().to_owned());
+            RemoteMedia::new(url.as_str().to_owned(), content_type)
+        })
+        .take(MOST_MEDIA)
+        .collect()
+}
+
+fn missing(name: &str) -> Malformed {
+    Malformed(format!(
+        "the field {name} is missing or unreadable: Telnyx sends it with every event of this type"
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,307 @@
+//! Telnyx on loopback: profiles, numbers, messages under idempotency keys, events signed with the account's own key; and
+//! it fails on demand in the same ways as its neighbour.
+
+mod api;
+mod events;
+mod messages;
+mod numbers;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::SigningKey;
+use serde_json::Value;
+
+use super::Failure;
+
+#[derive(Clone)]
+pub struct Telnyx {
+    url: String,
+    http: reqwest::Client,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    accounts: Vec<Account>,
+    profiles: Vec<Profile>,
+    numbers: Vec<Number>,
+    messages: Vec<Message>,
+    /// By the account's place and the key: what was asked, and what was answered unless it is still being done.
+    keys: HashMap<(usize, String), (Vec<u8>, Option<Value>)>,
+    /// Who texted STOP to any number of which profile.
+    opted_out: HashSet<(String, String)>,
+    failures: VecDeque<Failure>,
+    calls: Vec<String>,
+    next_takes: Option<Duration>,
+    reports_first: bool,
+    page_size: Option<usize>,
+    repeats_pages: bool,
+    last_id: u64,
+}
+
+struct Account {
+    api_key: String,
+    signing_key: SigningKey,
+    /// What it is told instead of anything else.
+    refusal: Option<(u16, u32)>,
+    hides_balance: bool,
+}
+
+struct Profile {
+    id: String,
+    account: usize,
+    name: String,
+    enabled: bool,
+    webhook_url: String,
+    version: String,
+}
+
+struct Number {
+    id: String,
+    account: usize,
+    phone_number: String,
+    status: &'static str,
+    profile: String,
+}
+
+/// A message that Telnyx took: what it will deliver, whatever became of its answer.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub id: String,
+    account: usize,
+    profile: String,
+    pub from: String,
+    pub to: String,
+    pub text: String,
+    pub media: Vec<String>,
+    pub webhook_url: Option<String>,
+    pub status: String,
+    pub errors: Vec<Value>,
+    /// Under which it was asked for.
+    pub key: Option<String>,
+}
+
+impl Telnyx {
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let telnyx = Self {
+            url: format!("http://{}", listener.local_addr().unwrap()),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            state: Arc::default(),
+        };
+        let router = api::router(telnyx.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        telnyx
+    }
+
+    /// For `TELNYX_API_BASE_URL`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// An account in good standing, with a messaging profile that delivers nowhere.
+    pub fn account(&self, api_key: &str) -> Customer {
+        let mut state = self.state();
+        let place = state.accounts.len();
+        let mut seed = [7; 32];
+        seed[0] = u8::try_from(place).unwrap();
+        state.accounts.push(Account {
+            api_key: api_key.into(),
+            signing_key: SigningKey::from_bytes(&seed),
+            refusal: None,
+            hides_balance: false,
+        });
+        drop(state);
+        let customer = Customer {
+            telnyx: self.clone(),
+            place,
+        };
+        customer.profile("Front desk");
+        customer
+    }
+
+    /// What becomes of the next call that is not spoken for yet.
+    pub fn fails(&self, failure: Failure) -> &Self {
+        self.state().failures.push_back(failure);
+        self
+    }
+
+    pub fn refuses(&self, code: u32, status: u16) -> &Self {
+        let status = StatusCode::from_u16(status).unwrap();
+        self.fails(Failure::Refuse { code, status })
+    }
+
+    /// The next message is being taken for so long, whether or not somebody waits for the answer.
+    pub fn takes(&self, pause: Duration) -> &Self {
+        self.state().next_takes = Some(pause);
+        self
+    }
+
+    /// From now on every message is reported sent and delivered before its answer leaves.
+    pub fn reports_before_it_answers(&self) -> &Self {
+        self.state().reports_first = true;
+        self
+    }
+
+    /// Pages have at most this many entries, whatever is asked for.
+    pub fn pages_by(&self, size: usize) -> &Self {
+        self.state().page_size = Some(size);
+        self
+    }
+
+    /// Whichever page is asked for, it is the first.
+    pub fn repeats_pages(&self) -> &Self {
+        self.state().repeats_pages = true;
+        self
+    }
+
+    /// Everything it took, in order.
+    pub fn messages(&self) -> Vec<Message> {
+        self.state().messages.clone()
+    }
+
+    /// The messages with exactly this text.
+    pub fn sent(&self, text: &str) -> Vec<Message> {
+        let mut messages = self.messages();
+        messages.retain(|message| message.text == text);
+        messages
+    }
+
+    /// How many calls there were, such as `POST /v2/messages`, with all of `parts` in them.
+    pub fn calls(&self, parts: &[&str]) -> usize {
+        let state = self.state();
+        let calls = state.calls.iter();
+        calls
+            .filter(|call| parts.iter().all(|part| call.contains(part)))
+            .count()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+impl State {
+    fn new_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn new_uuid(&mut self) -> String {
+        uuid::Uuid::from_u128(self.new_id().into()).to_string()
+    }
+
+    fn number(&mut self, phone_number: &str) -> Option<&mut Number> {
+        let mut numbers = self.numbers.iter_mut();
+        numbers.find(|number| number.phone_number == phone_number)
+    }
+}
+
+/// An account at Telnyx, seen from its owner's side of the portal.
+pub struct Customer {
+    telnyx: Telnyx,
+    place: usize,
+}
+
+impl Customer {
+    pub fn public_key(&self) -> String {
+        let key = &self.telnyx.state().accounts[self.place].signing_key;
+        STANDARD.encode(key.verifying_key().as_bytes())
+    }
+
+    /// Buys a number, which goes into the account's first profile.
+    pub fn number(&self, phone_number: &str) -> &Self {
+        let mut state = self.telnyx.state();
+        let mut profiles = state.profiles.iter();
+        let profile = profiles.find(|profile| profile.account == self.place);
+        let number = Number {
+            profile: profile.unwrap().id.clone(),
+            id: (1_293_384_261_075_731_499 + state.new_id()).to_string(),
+            account: self.place,
+            phone_number: phone_number.into(),
+            status: "active",
+        };
+        state.numbers.push(number);
+        drop(state);
+        self
+    }
+
+    pub fn profile(&self, name: &str) -> String {
+        let mut state = self.telnyx.state();
+        let id = state.new_uuid();
+        state.profiles.push(Profile {
+            id: id.clone(),
+            account: self.place,
+            name: name.into(),
+            enabled: true,
+            webhook_url: String::new(),
+            version: "2".into(),
+        });
+        id
+    }
+
+    /// `""` takes it off its profile.
+    pub fn moves(&self, phone_number: &str, profile: &str) -> &Self {
+        let mut state = self.telnyx.state();
+        state.number(phone_number).unwrap().profile = profile.into();
+        drop(state);
+        self
+    }
+
+    pub fn ports_out(&self, phone_number: &str) -> &Self {
+        self.telnyx.state().number(phone_number).unwrap().status = "ported-out";
+        self
+    }
+
+    /// Sets the webhook of a number's profile by hand.
+    pub fn points(&self, phone_number: &str, url: &str, version: &str) -> &Self {
+        self.change_profile(phone_number, |profile| {
+            profile.webhook_url = url.into();
+            profile.version = version.into();
+        })
+    }
+
+    pub fn switches_off_the_profile_of(&self, phone_number: &str) -> &Self {
+        self.change_profile(phone_number, |profile| profile.enabled = false)
+    }
+
+    pub fn webhook_of(&self, phone_number: &str) -> String {
+        let mut url = String::new();
+        self.change_profile(phone_number, |profile| url.clone_from(&profile.webhook_url));
+        url
+    }
+
+    /// From now on the old key is refused.
+    pub fn changes_key(&self, api_key: &str) -> &Self {
+        self.change(|account| account.api_key = api_key.into())
+    }
+
+    /// Every call is refused so; `None` ends that.
+    pub fn is_refused(&self, refusal: Option<(u16, u32)>) -> &Self {
+        self.change(|account| account.refusal = refusal)
+    }
+
+    /// The key may do everything but look at the money.
+    pub fn hides_balance(&self) -> &Self {
+        self.change(|account| account.hides_balance = true)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Account)) -> &Self {
+        change(&mut self.telnyx.state().accounts[self.place]);
+        self
+    }
+
+    fn change_profile(&self, phone_number: &str, change: impl FnOnce(&mut Profile)) -> &Self {
+        let mut state = self.telnyx.state();
+        let id = state.number(phone_number).unwrap().profile.clone();
+        let mut profiles = state.profiles.iter_mut();
+        change(profiles.find(|profile| profile.id == id).unwrap());
+        drop(state);
+        self
+    }
+}

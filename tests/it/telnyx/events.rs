@@ -1,0 +1,166 @@
+//! Telnyx's events at our doors: whose they are, how old they may be, and in which order they come.
+
+use super::*;
+
+async fn doors(harbor: &Workspace<'_>) -> [String; 2] {
+    let integrations = harbor
+        .admin
+        .get(&harbor.path("/integrations"))
+        .await
+        .is(200);
+    let inbound = integrations["data"][0]["webhook_url"].as_str().unwrap();
+    [inbound.to_owned(), inbound.replace("/inbound", "/status")]
+}
+
+#[tokio::test]
+async fn what_telnyx_did_not_sign_is_refused() {
+    let hub = Hub::start().await;
+    let (harbor, customer) = front_desk(&hub).await;
+    customer.number("+16285550177");
+    let text = || hub.telnyx.texting(MAYA, FRONT_DESK, "Hi");
+    for door in doors(&harbor).await {
+        let forged = text().at(&door).signed_by_somebody_else().send().await;
+        assert_eq!(forged.status(), 403);
+        let problem: Value = forged.json().await.unwrap();
+        assert_eq!(problem["code"], "bad_signature");
+        for signature in ["", "bm9uc2Vuc2U=", "!"] {
+            let answer = text().at(&door).with_signature(signature).send().await;
+            assert_eq!(answer.status(), 403, "{signature}");
+        }
+        for seconds in [310, -310, 86_400] {
+            let stale = text().at(&door).signed_seconds_ago(seconds).send().await;
+            assert_eq!(stale.status(), 403, "{seconds} seconds ago");
+        }
+        for body in [&b"{"[..], b"", b"\xff\xfe", b"[]", b"MessageSid=SM1"] {
+            let answer = text().at(&door).with_body(body).send().await;
+            assert_eq!(answer.status(), 400, "{body:?}");
+        }
+        let elsewhere = text()
+            .at(&door)
+            .with("to", json!([{"phone_number": "+16285550999"}]));
+        assert_eq!(elsewhere.send().await.status(), 404);
+    }
+    // Of another account of Telnyx, whose signature is good there.
+    let stranger = hub.telnyx.account("KEY_of_somebody_else");
+    stranger.number("+12125550100");
+    let theirs = hub.telnyx.texting(MAYA, "+12125550100", "Hi");
+    let theirs = theirs.at(&doors(&harbor).await[0]);
+    assert_eq!(theirs.send().await.status(), 403);
+    assert_eq!(hub.count("select count(*) from messages").await, 0);
+
+    for seconds in [290, -290] {
+        assert_eq!(
+            text().signed_seconds_ago(seconds).send().await.status(),
+            200
+        );
+    }
+    assert_eq!(
+        hub.count("select count(*) from messages").await,
+        2,
+        "and they could have been"
+    );
+}
+
+#[tokio::test]
+async fn either_door_takes_both_kinds_and_lets_the_unknown_pass() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    let doors = doors(&harbor).await;
+    for door in &doors {
+        let text = hub.telnyx.texting(MAYA, FRONT_DESK, "Hi").at(door);
+        assert_eq!(text.send().await.status(), 200);
+        let unknown = hub.telnyx.texting(MAYA, FRONT_DESK, "Hi").at(door);
+        let unknown = unknown.of_type("message.waltzed").send().await;
+        assert_eq!(unknown.status(), 200);
+    }
+    let conversation = harbor.conversation_with(MAYA).await;
+    assert_eq!(conversation["unread_count"], 2);
+    for (n, door) in doors.iter().enumerate() {
+        let text = format!("Answer {n}");
+        let message = harbor.answers(&harbor.admin, &conversation, &text).await;
+        hub.sends().await;
+        let id = hub.telnyx.sent(&text)[0].id.clone();
+        let report = hub.telnyx.reporting(&id, "delivered", None).at(door);
+        assert!(report.send().await.status().is_success());
+        assert_eq!(status(&harbor, &message).await, "delivered");
+    }
+}
+
+#[tokio::test]
+async fn a_status_only_moves_forward() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    let conversation = hears(&harbor, "Hi").await;
+    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    hub.sends().await;
+    let id = hub.telnyx.sent("Hello")[0].id.clone();
+    for (report, expected) in [
+        ("queued", "sent"),
+        ("sent", "sent"),
+        ("delivery_unconfirmed", "sent"),
+        ("something-new", "sent"),
+        ("delivery_failed", "undelivered"),
+        ("delivered", "undelivered"),
+        ("sent", "undelivered"),
+        ("sending_failed", "undelivered"),
+    ] {
+        for _ in 0..2 {
+            assert!(hub.telnyx.reports(&id, report).await.status().is_success());
+            assert_eq!(status(&harbor, &message).await, expected, "after {report}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn reports_may_come_before_the_answer_shuffled_twice_and_of_nothing_we_know() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    let conversation = hears(&harbor, "Hi").await;
+    hub.telnyx.reports_before_it_answers();
+    let message = harbor.answers(&harbor.admin, &conversation, "Early").await;
+    assert_eq!(hub.sends().await, 1);
+    let known = harbor.message(&message["id"]).await;
+    let id = hub.telnyx.sent("Early")[0].id.clone();
+    assert_eq!(known["status"], "delivered", "the answer said queued");
+    assert_eq!(known["provider_sid"], id.as_str());
+
+    let shuffled = ["delivered", "sent", "delivered", "sending"];
+    let answers = join_all(shuffled.map(|status| hub.telnyx.reports(&id, status))).await;
+    assert!(answers.iter().all(|answer| answer.status().is_success()));
+    assert_eq!(status(&harbor, &message).await, "delivered");
+
+    let [_, door] = doors(&harbor).await;
+    let stranger = hub.telnyx.reporting(&id, "delivered", None).at(&door);
+    let stranger = stranger.id("0b7a5e52-0000-4000-8000-00000000dead");
+    assert_eq!(stranger.send().await.status(), 404);
+}
+
+#[tokio::test]
+async fn a_failure_is_told_in_words() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    let conversation = hears(&harbor, "Hi").await;
+    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    hub.sends().await;
+    let id = hub.telnyx.sent("Hello")[0].id.clone();
+    hub.telnyx
+        .reports_failure(&id, "delivery_failed", 40003)
+        .await;
+    let told = harbor.message(&message["id"]).await;
+    assert_eq!(told["error_code"], "40003");
+    assert!(told["error_message"].as_str().unwrap().contains("spam"));
+}
+
+#[tokio::test]
+async fn the_answer_is_quick_and_empty() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    hears(&harbor, "Hi").await;
+    let began = std::time::Instant::now();
+    let answer = hub.telnyx.text(MAYA, FRONT_DESK, "Hi again").await;
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "Telnyx waits no longer"
+    );
+    assert_eq!(answer.text().await.unwrap(), "");
+}

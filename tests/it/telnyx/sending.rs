@@ -1,0 +1,474 @@
+//! What left, what did not, what nobody knows, and what is therefore asked for once more.
+
+use axum::http::StatusCode;
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::account::{client, harbor, patient_client};
+use super::*;
+
+fn text(body: &str) -> Outgoing {
+    Outgoing {
+        our_id: Uuid::now_v7(),
+        attempt: 1,
+        from: FRONT_DESK.parse().unwrap(),
+        to: MAYA.parse().unwrap(),
+        text: body.into(),
+        media: Vec::new(),
+        status_url: None,
+    }
+}
+
+/// The queue's pauses are over.
+async fn time_passes(hub: &Hub) {
+    hub.meddles("update messages set due_at = now() where status = 'queued'")
+        .await;
+}
+
+#[tokio::test]
+async fn a_text_arrives_at_telnyx_as_it_was_written() {
+    let (telnyx, _, client) = harbor().await;
+    let mut text = text("Grüße 👋 \"& = %\r\n“done”");
+    text.media = vec!["https://a.example/1".into(), "https://a.example/2".into()];
+
+    let outcome = client.send(&text).await;
+
+    let sent = &telnyx.messages()[0];
+    let accepted = SendOutcome::Accepted {
+        provider_sid: sent.id.clone(),
+        status: Status::Queued,
+        segments: Some(1),
+        price: Some(Price {
+            amount: "0.0040".into(),
+            currency: "USD".into(),
+        }),
+    };
+    assert_eq!(outcome, accepted);
+    assert_eq!(sent.text, text.text);
+    assert_eq!(sent.media, text.media);
+    let found = client.lookup(&sent.id).await.unwrap().unwrap();
+    assert_eq!(found.status, Some(Status::Queued));
+    assert_eq!(client.lookup("404").await, Ok(None));
+    assert_eq!(client.lookup("../balance").await, Ok(None));
+    assert_eq!(
+        client.find_sent(&text, Utc::now()).await,
+        Ok(Traces::CannotTell)
+    );
+}
+
+#[tokio::test]
+async fn what_telnyx_refuses_is_refused_with_its_class() {
+    let (telnyx, harbor, client) = harbor().await;
+    let refused = async |text: Outgoing| match client.send(&text).await {
+        SendOutcome::Refused(refusal) => (refusal.code, refusal.class),
+        other => panic!("not refused: {other:?}"),
+    };
+    let to_short_code = Outgoing {
+        to: "262966".parse().unwrap(),
+        ..text("hi")
+    };
+    let from_elsewhere = Outgoing {
+        from: "+12125550100".parse().unwrap(),
+        ..text("hi")
+    };
+    for (text, code, class) in [
+        (to_short_code, "40310", ErrorClass::Permanent),
+        (from_elsewhere, "40305", ErrorClass::Sender),
+        (text(""), "40316", ErrorClass::Request),
+        (text(&"a".repeat(1531)), "40328", ErrorClass::Permanent),
+    ] {
+        assert_eq!(refused(text).await, (code.into(), class));
+    }
+    for (code, status, class) in [
+        (40001, 400, ErrorClass::Permanent),
+        (40002, 400, ErrorClass::RateLimited),
+        (40008, 422, ErrorClass::Retryable),
+        (40010, 400, ErrorClass::Sender),
+        (40300, 403, ErrorClass::OptedOut),
+        (40300, 422, ErrorClass::OptedOut),
+        (40309, 400, ErrorClass::Permanent),
+        (40318, 400, ErrorClass::RateLimited),
+        (20100, 402, ErrorClass::Funds),
+        (10015, 422, ErrorClass::Request),
+        (49999, 400, ErrorClass::Permanent),
+    ] {
+        telnyx.refuses(code, status);
+        assert_eq!(refused(text("hi")).await, (code.to_string(), class));
+    }
+    telnyx.fails(Failure::Status(StatusCode::NOT_FOUND));
+    assert_eq!(
+        refused(text("hi")).await,
+        ("http_404".into(), ErrorClass::Request)
+    );
+    telnyx.fails(Failure::Status(StatusCode::FOUND));
+    assert_eq!(
+        refused(text("hi")).await,
+        ("http_302".into(), ErrorClass::Auth)
+    );
+    harbor.changes_key("another");
+    assert_eq!(
+        refused(text("hi")).await,
+        ("10009".into(), ErrorClass::Auth)
+    );
+    assert!(telnyx.messages().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_turned_away_or_never_left_was_not_sent() {
+    let (telnyx, harbor, client) = harbor().await;
+    let not_sent = |seconds: Option<u64>| SendOutcome::NotSent {
+        retry_after: seconds.map(Duration::from_secs),
+    };
+    for retry_after in [Some(7), None] {
+        telnyx.fails(Failure::Busy { retry_after });
+        assert_eq!(client.send(&text("hi")).await, not_sent(retry_after));
+    }
+    telnyx.refuses(10011, 400);
+    assert_eq!(client.send(&text("hi")).await, not_sent(None));
+    let without_tls = telnyx.url().replace("http://", "https://");
+    for url in ["http://127.0.0.1:1", "http://nowhere.invalid", &without_tls] {
+        let client = self::client(url, &harbor.public_key());
+        assert_eq!(client.send(&text("hi")).await, not_sent(None), "{url}");
+    }
+    assert!(telnyx.messages().is_empty());
+}
+
+#[tokio::test]
+async fn what_may_have_been_sent_is_unknown_and_its_repeat_is_known_as_one() {
+    let (telnyx, harbor, _) = harbor().await;
+    let client = patient_client(
+        telnyx.url(),
+        &harbor.public_key(),
+        Duration::from_millis(500),
+    );
+    for failure in [
+        Failure::AcceptThenDrop,
+        Failure::AcceptThenHang,
+        Failure::AcceptThenGarble,
+        Failure::AcceptWithoutSid,
+        Failure::AcceptThenStatus(StatusCode::BAD_GATEWAY),
+        Failure::Drop,
+        Failure::Hang,
+        Failure::Status(StatusCode::INTERNAL_SERVER_ERROR),
+        Failure::Status(StatusCode::REQUEST_TIMEOUT),
+    ] {
+        let text = text(&format!("{failure:?}"));
+        telnyx.fails(failure);
+        assert_eq!(
+            client.send(&text).await,
+            SendOutcome::Unknown,
+            "{}",
+            text.text
+        );
+        let again = client.send(&text).await;
+        let sent = telnyx.sent(&text.text);
+        assert_eq!(sent.len(), 1, "{}", text.text);
+        assert!(
+            matches!(&again, SendOutcome::Accepted { provider_sid, .. } if *provider_sid == sent[0].id),
+            "{again:?}"
+        );
+    }
+    let slow = text("slow");
+    telnyx.fails(Failure::Slow(Duration::from_millis(100)));
+    assert!(matches!(
+        client.send(&slow).await,
+        SendOutcome::Accepted { .. }
+    ));
+}
+
+#[tokio::test]
+async fn while_the_first_is_being_taken_a_repeat_learns_nothing() {
+    let (telnyx, harbor, _) = harbor().await;
+    let client = patient_client(
+        telnyx.url(),
+        &harbor.public_key(),
+        Duration::from_millis(300),
+    );
+    telnyx.takes(Duration::from_millis(900));
+    let text = text("We have 3:30 free");
+
+    assert_eq!(client.send(&text).await, SendOutcome::Unknown);
+    assert_eq!(
+        client.send(&text).await,
+        SendOutcome::Unknown,
+        "409: it is being done"
+    );
+    let settled = async {
+        loop {
+            match client.send(&text).await {
+                SendOutcome::Unknown => tokio::task::yield_now().await,
+                other => return other,
+            }
+        }
+    };
+    let settled = tokio::time::timeout(Duration::from_secs(10), settled)
+        .await
+        .unwrap();
+    assert!(
+        matches!(settled, SendOutcome::Accepted { .. }),
+        "{settled:?}"
+    );
+    assert_eq!(telnyx.sent("We have 3:30 free").len(), 1);
+
+    // Something else under the key that was used.
+    let other = Outgoing {
+        text: "We have 4:15 free".into(),
+        ..text
+    };
+    let SendOutcome::Refused(refusal) = client.send(&other).await else {
+        panic!("not refused");
+    };
+    assert_eq!(refusal.class, ErrorClass::Request);
+    let told = repeated(1, SendOutcome::Refused(refusal), 0.0);
+    assert_eq!(told, Repeated::CannotTell);
+}
+
+/// A text whose fate is not known, for this reason.
+async fn loses(harbor: &Workspace<'_>, text: &str, failure: Failure) -> Value {
+    let maya = harbor.conversation_with(MAYA).await;
+    let message = harbor.answers(&harbor.admin, &maya, text).await;
+    harbor.hub.telnyx.fails(failure);
+    assert_eq!(harbor.hub.sends().await, 1);
+    assert_eq!(status(harbor, &message).await, "unconfirmed", "{text}");
+    message
+}
+
+/// The time for the next question has come: how many texts it settles.
+async fn asks(hub: &Hub) -> usize {
+    hub.meddles("update messages set due_at = now() where status = 'unconfirmed'")
+        .await;
+    hub.server.inquirer.run_once().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_again_and_the_text_goes_out_once() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    hears(&harbor, "Hi").await;
+    let failures = [
+        Failure::AcceptThenDrop,
+        Failure::AcceptThenGarble,
+        Failure::AcceptWithoutSid,
+        Failure::AcceptThenStatus(StatusCode::BAD_GATEWAY),
+        Failure::Drop,
+        Failure::Status(StatusCode::SERVICE_UNAVAILABLE),
+    ];
+    for (n, failure) in failures.into_iter().enumerate() {
+        let text = format!("Text {n}");
+        let message = loses(&harbor, &text, failure).await;
+        assert_eq!(
+            hub.server.inquirer.run_once().await.unwrap(),
+            0,
+            "a report has 15 seconds to come first"
+        );
+        assert_eq!(asks(&hub).await, 1, "{text}");
+        let sent = hub.telnyx.sent(&text);
+        assert_eq!(sent.len(), 1, "{text}");
+        let known = harbor.message(&message["id"]).await;
+        assert_eq!(
+            (known["status"].as_str(), known["provider_sid"].as_str()),
+            (Some("sent"), Some(sent[0].id.as_str())),
+            "{text}"
+        );
+        time_passes(&hub).await;
+        assert_eq!(hub.sends().await + asks(&hub).await, 0, "and no more of it");
+    }
+    assert_eq!(
+        hub.telnyx.calls(&["POST /v2/messages"]),
+        12,
+        "each asked for twice"
+    );
+}
+
+#[tokio::test]
+async fn what_was_in_flight_at_a_crash_goes_out_once_too() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    let conversation = hears(&harbor, "Hi").await;
+    let message = harbor
+        .answers(&harbor.admin, &conversation, "In flight")
+        .await;
+    // The state that a `kill -9` before the call leaves behind; after it, it is the same but for Telnyx.
+    hub.meddles("update messages set status = 'sending', attempts = 1, lease_until = now() - interval '1 second' where content = 'In flight'")
+        .await;
+    assert_eq!(hub.sends().await, 0);
+    assert_eq!(status(&harbor, &message).await, "unconfirmed");
+    assert_eq!(asks(&hub).await, 1);
+    assert_eq!(status(&harbor, &message).await, "sent");
+
+    hub.meddles("update messages set status = 'sending', provider_sid = null, lease_until = now() - interval '1 second' where content = 'In flight'")
+        .await;
+    assert_eq!(hub.sends().await, 0);
+    assert_eq!(asks(&hub).await, 1);
+    let known = harbor.message(&message["id"]).await;
+    let sent = hub.telnyx.sent("In flight");
+    assert_eq!(sent.len(), 1);
+    assert_eq!(known["provider_sid"], sent[0].id.as_str());
+}
+
+#[tokio::test]
+async fn who_was_not_let_in_has_not_asked() {
+    let hub = Hub::start().await;
+    let (harbor, customer) = front_desk(&hub).await;
+    hears(&harbor, "Hi").await;
+    let message = loses(&harbor, "3:30 works.", Failure::AcceptThenDrop).await;
+    customer.is_refused(Some((401, 20002)));
+    for _ in 0..3 {
+        assert_eq!(asks(&hub).await, 0);
+    }
+    customer.is_refused(None);
+    for failure in [
+        Failure::Busy { retry_after: None },
+        Failure::Drop,
+        Failure::Status(StatusCode::BAD_GATEWAY),
+    ] {
+        hub.telnyx.fails(failure);
+        assert_eq!(asks(&hub).await, 0);
+        assert_eq!(status(&harbor, &message).await, "unconfirmed");
+    }
+    assert_eq!(hub.sends().await, 0, "nor is it another attempt");
+    assert_eq!(asks(&hub).await, 1);
+    assert_eq!(status(&harbor, &message).await, "sent");
+    assert_eq!(hub.telnyx.sent("3:30 works.").len(), 1);
+}
+
+#[tokio::test]
+async fn a_repeat_that_is_refused_for_what_it_is_settles_it() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    hears(&harbor, "Hi").await;
+    let message = loses(&harbor, "Hello", Failure::Drop).await;
+    hub.telnyx.refuses(40001, 400);
+    assert_eq!(asks(&hub).await, 1);
+    let failed = harbor.message(&message["id"]).await;
+    assert_eq!(
+        (failed["status"].as_str(), failed["error_code"].as_str()),
+        (Some("failed"), Some("40001"))
+    );
+}
+
+#[tokio::test]
+async fn after_a_day_or_under_a_key_used_otherwise_nothing_is_repeated_and_a_report_settles_it() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    hears(&harbor, "Hi").await;
+    let old = loses(&harbor, "Old", Failure::AcceptThenDrop).await;
+    hub.meddles(
+        "update messages set created_at = now() - interval '23 hours' where content = 'Old'",
+    )
+    .await;
+    let other = loses(&harbor, "Other", Failure::AcceptThenDrop).await;
+    hub.meddles("update messages set content = 'Another' where content = 'Other'")
+        .await;
+    let calls = || hub.telnyx.calls(&["POST /v2/messages"]);
+    let before = calls();
+    for _ in 0..8 {
+        assert_eq!(asks(&hub).await, 0);
+    }
+    assert_eq!(
+        calls() - before,
+        4,
+        "the one that is young enough, and not without end"
+    );
+    for message in [&old, &other] {
+        assert_eq!(status(&harbor, message).await, "unconfirmed");
+    }
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 0);
+
+    for (message, text) in [(&old, "Old"), (&other, "Other")] {
+        let sent = hub.telnyx.sent(text);
+        assert_eq!(sent.len(), 1);
+        hub.telnyx.reports(&sent[0].id, "delivered").await;
+        let settled = harbor.message(&message["id"]).await;
+        assert_eq!(
+            (settled["status"].as_str(), settled["provider_sid"].as_str()),
+            (Some("delivered"), Some(sent[0].id.as_str()))
+        );
+    }
+    assert!(hub.telnyx.sent("Another").is_empty());
+}
+
+#[tokio::test]
+async fn what_was_certainly_not_sent_is_another_attempt_under_another_key() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    let conversation = hears(&harbor, "Hi").await;
+    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    hub.telnyx.fails(Failure::Busy {
+        retry_after: Some(5),
+    });
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(status(&harbor, &message).await, "queued");
+    assert_eq!(hub.sends().await, 0, "not before its pause is over");
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 1);
+    let sent = hub.telnyx.sent("Hello");
+    assert_eq!(sent.len(), 1);
+    assert!(sent[0].key.as_deref().unwrap().ends_with(":2"));
+}
+
+#[tokio::test]
+async fn a_refusal_fails_at_once_with_a_reason() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    let conversation = hears(&harbor, "Hi").await;
+    for (code, word) in [
+        (40001, "landline"),
+        (40010, "10DLC"),
+        (40309, "switched off"),
+    ] {
+        let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+        hub.telnyx.refuses(code, 400);
+        assert_eq!(hub.sends().await, 1);
+        let failed = harbor.message(&message["id"]).await;
+        assert_eq!(failed["status"], "failed");
+        assert_eq!(failed["error_code"], code.to_string());
+        assert!(
+            failed["error_message"].as_str().unwrap().contains(word),
+            "{failed}"
+        );
+    }
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 0);
+    assert!(hub.telnyx.messages().is_empty());
+}
+
+#[tokio::test]
+async fn bad_credentials_midway_make_the_queue_wait_until_they_are_mended() {
+    let hub = Hub::start().await;
+    let (harbor, customer) = front_desk(&hub).await;
+    let conversation = hears(&harbor, "Hi").await;
+    let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
+    customer.is_refused(Some((401, 20002)));
+    hub.sends().await;
+
+    let integrations = harbor
+        .admin
+        .get(&harbor.path("/integrations"))
+        .await
+        .is(200);
+    let integration = &integrations["data"][0];
+    assert_eq!(integration["status"], "unhealthy");
+    assert!(
+        integration["status_reason"]
+            .as_str()
+            .unwrap()
+            .contains("revoked")
+    );
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 0, "the queue waits");
+
+    customer.is_refused(None);
+    let test = format!("/integrations/{}/test", integration["id"].as_str().unwrap());
+    let mended = harbor
+        .admin
+        .post(&harbor.path(&test), json!({}))
+        .await
+        .is(200);
+    assert_eq!(mended["status"], "healthy");
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(status(&harbor, &message).await, "sent");
+    assert_eq!(hub.telnyx.sent("Hello").len(), 1);
+}
