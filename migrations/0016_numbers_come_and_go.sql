@@ -10,4 +10,11 @@ alter table integrations add column disconnected_at timestamptz;
 alter table integrations alter column credentials drop not null;
 alter table integrations add constraint integrations_keep_no_credentials
     check ((credentials is null) = (disconnected_at is not null) and (disconnected_at is null or not is_active));
+
+-- The credentials before these. A provider signs with them for a while after a change, so they verify webhooks, and do nothing
+-- else, until their day is over. People's role cannot read them.
+alter table integrations add column former_credentials bytea;
+alter table integrations add column former_until timestamptz;
+alter table integrations add constraint integrations_former_have_an_end
+    check ((former_credentials is null) = (former_until is null) and (disconnected_at is null or former_until is null));
 grant select (disconnected_at) on integrations to messagehub_people;

@@ -24,7 +24,7 @@ mod delivery;
 mod directory;
 mod disconnect;
 mod sync;
-pub use change::{Change, update};
+pub use change::{Change, forget_former, update};
 pub use connect::{Connect, Connected, Imported, connect, import};
 pub(in crate::domain) use connect::{insert, insert_numbers};
 pub use directory::{Account, Directory};
@@ -231,28 +231,40 @@ impl Sealed {
 /// Seals every integration's credentials under the first master key, those that are not yet; answers how many those were.
 pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
     let rows = sqlx::query!(
-        r#"select workspace_id, id, credentials as "credentials!" from integrations
+        r#"select workspace_id, id, credentials as "credentials!", former_credentials as former from integrations
             where credentials is not null order by workspace_id, id"#
     )
     .fetch_all(app.db.system_pool())
     .await?;
     let mut resealed = 0;
-    for row in rows
-        .iter()
-        .filter(|row| !app.keys.is_current(&row.credentials))
-    {
+    for row in rows {
         let context = context(row.workspace_id, row.id);
-        let secret = app
-            .keys
-            .open(&row.credentials, &context)
-            .map_err(|error| Error::Internal(format!("the integration {}: {error}", row.id)))?;
+        let anew = |sealed: &[u8]| -> Result<Vec<u8>> {
+            if app.keys.is_current(sealed) {
+                return Ok(sealed.to_vec());
+            }
+            let opened = app.keys.open(sealed, &context);
+            let secret = opened
+                .map_err(|error| Error::Internal(format!("the integration {}: {error}", row.id)))?;
+            Ok(app.keys.seal(&secret, &context))
+        };
+        let (credentials, former) = (
+            anew(&row.credentials)?,
+            row.former.as_deref().map(anew).transpose()?,
+        );
+        if credentials == row.credentials && former == row.former {
+            continue;
+        }
         // Whoever changed them meanwhile has sealed them under the newest key.
         let done = sqlx::query!(
-            "update integrations set credentials = $4 where workspace_id = $1 and id = $2 and credentials = $3",
+            "update integrations set credentials = $3, former_credentials = $4
+              where workspace_id = $1 and id = $2 and credentials = $5 and former_credentials is not distinct from $6",
             row.workspace_id as _,
             row.id as _,
+            credentials,
+            former,
             row.credentials,
-            app.keys.seal(&secret, &context),
+            row.former,
         )
         .execute(app.db.system_pool())
         .await?;

@@ -115,6 +115,17 @@ impl Provider for Telnyx {
         self.api.configure_webhook(number, urls).boxed()
     }
 
+    fn restore_webhook<'a>(
+        &'a self,
+        provider_id: &'a str,
+        urls: &'a WebhookUrls,
+        previous: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.api
+            .restore_webhook(provider_id, urls, previous)
+            .boxed()
+    }
+
     fn send<'a>(&'a self, text: &'a Outgoing) -> BoxFuture<'a, SendOutcome> {
         self.api.send(text).boxed()
     }

@@ -123,6 +123,7 @@ fn admin_routes() -> Router<Doors> {
             get(integrations::list).post(integrations::connect),
         )
         .route("/integrations/{id}", post(integrations::update))
+        .route("/integrations/{id}/test", post(integrations::check))
         .route("/integrations/{id}/sync", post(integrations::sync))
         .route(
             "/integrations/{id}/disconnect",

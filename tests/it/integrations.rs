@@ -1,5 +1,6 @@
 //! Accounts at providers: kept in step, changed, and let go.
 
+use messagehub::workers::housekeeping::tidy;
 use serde_json::{Value, json};
 
 use crate::emulator::Customer;
@@ -233,6 +234,7 @@ async fn posts(who: &Person, path: &str, fields: &[(&str, &str)]) -> String {
     shown.body
 }
 
+const TELNYX_KEY: &str = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
 const NEW_TOKEN: &str = "fedcba9876543210fedcba9876543210";
 
 #[tokio::test]
@@ -308,6 +310,119 @@ async fn a_rotated_token_replaces_the_old_one_and_the_queue_goes_on() {
     assert_eq!(told[0]["after"]["credentials"], "replaced");
     let shown = format!("{told:?} {changed}");
     assert!(!shown.contains(NEW_TOKEN) && !shown.contains(TOKEN));
+}
+
+/// Maya texts the front desk, by a request that is signed with `token`; the answer's status.
+async fn signed_with(harbor: &Workspace<'_>, token: &str) -> u16 {
+    let webhook = harbor.integration().await["webhook_url"].clone();
+    let text = harbor.hub.twilio.texting(MAYA, FRONT_DESK, "Hello?");
+    let text = text.at(webhook.as_str().unwrap()).signed_with(token);
+    text.send().await.status().as_u16()
+}
+
+#[tokio::test]
+async fn the_old_token_signs_for_a_day_and_is_destroyed_then() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let path = harbor.at_integration("").await;
+    harbor.console().changes_token(NEW_TOKEN);
+    assert_eq!(signed_with(&harbor, NEW_TOKEN).await, 403, "not ours yet");
+    let fresh = json!({"credentials": {"account_sid": harbor.account, "auth_token": NEW_TOKEN}});
+    let kept = "select count(*) from integrations where former_credentials is not null";
+
+    harbor.admin.patch(&path, fresh.clone()).await.is(200);
+    assert_eq!(signed_with(&harbor, TOKEN).await, 200);
+    assert_eq!(signed_with(&harbor, NEW_TOKEN).await, 200);
+    // The same once more does not push the old one out.
+    harbor.admin.patch(&path, fresh).await.is(200);
+    assert_eq!(signed_with(&harbor, TOKEN).await, 200);
+    hub.meddles("update integrations set former_until = now() + interval '1 minute'")
+        .await;
+    tidy(&hub.server.app).await.unwrap();
+    assert_eq!(hub.count(kept).await, 1, "its day is not over");
+
+    hub.meddles("update integrations set former_until = now() - interval '1 second'")
+        .await;
+    // Whatever changes is looked up anew.
+    harbor
+        .admin
+        .patch(&path, json!({"name": "Main line"}))
+        .await
+        .is(200);
+    assert_eq!(signed_with(&harbor, TOKEN).await, 403);
+    assert_eq!(signed_with(&harbor, NEW_TOKEN).await, 200);
+    tidy(&hub.server.app).await.unwrap();
+    assert_eq!(hub.count(kept).await, 0);
+}
+
+#[tokio::test]
+async fn check_now_brings_an_account_back_and_its_queue_goes_on() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let sam = harbor.hears("+14155550193", "And 4:00?").await;
+    harbor.console().is("suspended");
+    harbor.answers(&harbor.admin, &maya, "Yes").await;
+    hub.twilio.refuses(20005, 401);
+    hub.sends().await;
+    let waits = harbor.answers(&harbor.admin, &sam, "Yes too").await;
+    assert_eq!(hub.sends().await, 0, "the whole queue waits");
+    let page = format!("/w/{}/admin/integrations", harbor.slug);
+    let id = harbor.integration().await["id"].clone();
+    let check = format!("{page}/{}/test", id.as_str().unwrap());
+
+    let told = posts(&harbor.admin, &check, &[]).await;
+    assert!(told.contains("Checked: the provider refuses"), "{told}");
+    assert_eq!(harbor.integration().await["status"], "unhealthy");
+    let mut mail = hub.post.mail_to(&harbor.admin.email).await;
+    while !mail.subject.contains("needs attention") {
+        mail = hub.post.mail_to(&harbor.admin.email).await;
+    }
+    assert!(mail.text.contains("“Check now”"), "{}", mail.text);
+    assert!(told.contains("Check now"), "the page has what it names");
+
+    harbor.console().is("active");
+    let told = posts(&harbor.admin, &check, &[]).await;
+    assert!(told.contains("Checked: the provider takes"), "{told}");
+    assert_eq!(harbor.integration().await["status"], "healthy");
+    assert_eq!(hub.sends().await, 1, "what was not refused itself is due");
+    assert_eq!(harbor.message(&waits["id"]).await["status"], "sent");
+    hub.meddles("update messages set due_at = now() where status = 'queued'")
+        .await;
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.twilio.sent("Yes").len(), 1);
+}
+
+#[tokio::test]
+async fn an_account_that_shares_one_webhook_gets_its_own_back() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let customer = hub.telnyx.account(TELNYX_KEY);
+    customer.number(FRONT_DESK).number(RECALL).number(NEW_LINE);
+    customer.points(FRONT_DESK, "https://old.example/sms", "2");
+    let with = |key: &str| json!({"api_key": key, "public_key": customer.public_key()});
+    let form = json!({"provider": "telnyx", "credentials": with(TELNYX_KEY)});
+    let numbers = harbor.path("/integrations");
+    harbor.admin.post(&numbers, form).await.is(201);
+    let path = harbor.at_integration("").await;
+    let ours = harbor.integration().await["webhook_url"].clone();
+    assert_eq!(customer.webhook_of(RECALL), ours.as_str().unwrap());
+
+    let other = hub.telnyx.account("KEY_of_another_account").public_key();
+    let wrong = json!({"credentials": {"api_key": "KEY_of_another_account", "public_key": other}});
+    harbor
+        .admin
+        .patch(&path, wrong)
+        .await
+        .refused(422, "validation_failed");
+    customer.changes_key("KEY_that_is_new");
+    let fresh = json!({"credentials": with("KEY_that_is_new")});
+    let changed = harbor.admin.patch(&path, fresh).await.is(200);
+    assert_eq!(changed["hint"], " new".replace(' ', "_"));
+
+    harbor.admin.delete(&path).await.is(204);
+
+    assert_eq!(customer.webhook_of(RECALL), "https://old.example/sms");
 }
 
 #[tokio::test]
@@ -436,13 +551,20 @@ async fn the_page_changes_an_integration_and_lets_it_go() {
     assert!(told.contains("Switched off"), "{told}");
     posts(&harbor.admin, &page, &[("is_active", "true")]).await;
     let request = harbor.admin.request(reqwest::Method::POST, &page);
-    let wrong = request.form(&[("auth_token", NEW_TOKEN)]);
+    let wrong = request.form(&[("secret", NEW_TOKEN)]);
     let refused = harbor.admin.ask(wrong).await;
     assert_eq!(refused.status, 422);
     assert!(refused.body.contains("does not accept"), "{}", refused.body);
     harbor.console().changes_token(NEW_TOKEN);
-    posts(&harbor.admin, &page, &[("auth_token", NEW_TOKEN)]).await;
-    let told = posts(&harbor.admin, &format!("{page}/disconnect"), &[]).await;
+    posts(&harbor.admin, &page, &[("secret", NEW_TOKEN)]).await;
+    let disconnect = format!("{page}/disconnect");
+    let request = harbor.admin.request(reqwest::Method::POST, &disconnect);
+    let unsure = request.form(&[("typed_name", "Main")]);
+    let refused = harbor.admin.ask(unsure).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("type its name: Main line"));
+    let sure = [("typed_name", "Main line")];
+    let told = posts(&harbor.admin, &disconnect, &sure).await;
     assert!(
         told.contains("Disconnected") && !told.contains("Main line"),
         "{told}"

@@ -1,18 +1,26 @@
 //! Renaming an account, switching it off and on, replacing its credentials.
+//!
+//! A provider may sign with the token before for a while: it goes on verifying webhooks for a day, and then it is destroyed.
 
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::sync::lock;
 use super::{Integration, context, find};
 use crate::app::App;
-use crate::db::WorkspaceTx;
+use crate::db::{Db, WorkspaceTx};
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::Admin;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
-use crate::ids::IntegrationId;
+use crate::ids::{IntegrationId, WorkspaceId};
 use crate::providers::Provider;
+
+/// How long replaced credentials verify webhooks.
+const FORMER_COUNT_FOR: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,7 +31,7 @@ pub struct Change {
     /// brought in then.
     pub is_active: Option<bool>,
     /// New ones of the same account, such as after the token was rotated. Checked at the provider before they replace the old
-    /// ones. Write-only.
+    /// ones, which verify webhooks for 24 hours more. Write-only.
     #[schema(value_type = Option<Object>)]
     pub credentials: Option<serde_json::Value>,
 }
@@ -126,6 +134,7 @@ async fn replace_credentials(
     id: IntegrationId,
     provider: &dyn Provider,
 ) -> Result<()> {
+    let before = former(tx.workspace(), app, id, provider).await?;
     let sealed = app
         .keys
         .seal(&provider.credentials(), &context(tx.workspace(), id));
@@ -138,6 +147,49 @@ async fn replace_credentials(
         provider.hint(),
     )
     .execute(tx.conn())
+    .await?;
+    if let Some(before) = before {
+        sqlx::query!(
+            "update integrations set former_credentials = $2, former_until = now() + make_interval(secs => $3) where id = $1",
+            id as _,
+            before,
+            FORMER_COUNT_FOR.as_secs_f64(),
+        )
+        .execute(tx.conn())
+        .await?;
+    }
+    Ok(())
+}
+
+/// What is replaced, sealed as it lies; `None` if the same is given once more. Whoever holds the row's lock reads the last word,
+/// though from outside of their transaction: people's role cannot read credentials.
+async fn former(
+    workspace: WorkspaceId,
+    app: &App,
+    id: IntegrationId,
+    provider: &dyn Provider,
+) -> Result<Option<Vec<u8>>> {
+    let sealed = sqlx::query_scalar!(
+        "select credentials from integrations where workspace_id = $1 and id = $2",
+        workspace as _,
+        id as _,
+    )
+    .fetch_optional(app.db.system_pool())
+    .await?
+    .flatten();
+    let is_same = |sealed: &Vec<u8>| {
+        let opened = app.keys.open(sealed, &context(workspace, id));
+        opened.is_ok_and(|old| old.expose_secret() == provider.credentials().expose_secret())
+    };
+    Ok(sealed.filter(|sealed| !is_same(sealed)))
+}
+
+/// Destroys the replaced credentials whose day is over.
+pub async fn forget_former(db: &Db) -> Result<()> {
+    sqlx::query!(
+        "update integrations set former_credentials = null, former_until = null where former_until <= now()"
+    )
+    .execute(db.system_pool())
     .await?;
     Ok(())
 }

@@ -107,7 +107,7 @@ async fn redirected(tx: &mut WorkspaceTx, id: IntegrationId) -> Result<Vec<Redir
 async fn retire(tx: &mut WorkspaceTx, id: IntegrationId) -> Result<Vec<NumberId>> {
     sqlx::query!(
         "update integrations
-            set credentials = null, hint = '', is_active = false, disconnected_at = now(), updated_at = now()
+            set credentials = null, former_credentials = null, former_until = null, hint = '', is_active = false, disconnected_at = now(), updated_at = now()
           where id = $1",
         id as _,
     )
@@ -133,19 +133,25 @@ async fn give_back(
     numbers: Vec<Redirected>,
 ) {
     let urls = webhook_urls(&app.config, provider.kind(), id);
-    let calls = numbers.into_iter().map(|number| {
-        let urls = &urls;
-        async move {
-            let previous = number.previous_webhook_url.as_deref();
-            provider
-                .restore_webhook(&number.provider_number_id, urls, previous)
-                .await
-        }
-    });
-    let mut answers = stream::iter(calls).buffer_unordered(AT_ONCE);
-    while let Some(answer) = answers.next().await {
-        if let Err(error) = answer {
-            tracing::warn!(%error, integration.id = %id, "a webhook could not be put back");
+    // Where numbers share one address at the provider, the one that knows what was there before goes first.
+    let (known, unknown): (Vec<_>, Vec<_>) = numbers
+        .into_iter()
+        .partition(|number| number.previous_webhook_url.is_some());
+    for numbers in [known, unknown] {
+        let calls = numbers.into_iter().map(|number| {
+            let urls = &urls;
+            async move {
+                let previous = number.previous_webhook_url.as_deref();
+                provider
+                    .restore_webhook(&number.provider_number_id, urls, previous)
+                    .await
+            }
+        });
+        let mut answers = stream::iter(calls).buffer_unordered(AT_ONCE);
+        while let Some(answer) = answers.next().await {
+            if let Err(error) = answer {
+                tracing::warn!(%error, integration.id = %id, "a webhook could not be put back");
+            }
         }
     }
 }

@@ -111,6 +111,30 @@ impl Api {
     }
 }
 
+impl Api {
+    /// Whatever was set by somebody else since then stays.
+    pub async fn restore_webhook(
+        &self,
+        provider_id: &str,
+        urls: &WebhookUrls,
+        previous: Option<&str>,
+    ) -> Result<()> {
+        let settings: Messaging = self
+            .get(&format!("/phone_numbers/{provider_id}/messaging"))
+            .await?;
+        let Some(profile) = settings.profile() else {
+            return Ok(());
+        };
+        let profile = format!("/messaging_profiles/{profile}");
+        let found: Profile = self.get(&profile).await?;
+        if found.webhook_url.as_deref() == Some(urls.inbound.as_str()) {
+            let change = json!({"webhook_url": previous.unwrap_or_default()});
+            self.patch(&profile, &change).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Number {
     /// `None` for a number that is not in E.164, which no text could name.
     fn into_remote(self, settings: Option<Messaging>) -> Option<RemoteNumber> {

@@ -16,6 +16,8 @@ pub enum Notice {
     AccessChanged,
     WorkspaceDeleted,
     Disconnected,
+    Checked,
+    StillUnhealthy,
     PasswordChanged,
     PasswordReset,
     TwoFactorOff,
@@ -25,7 +27,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::Saved,
         Self::Invited,
         Self::InvitationWithdrawn,
@@ -36,6 +38,8 @@ impl Notice {
         Self::AccessChanged,
         Self::WorkspaceDeleted,
         Self::Disconnected,
+        Self::Checked,
+        Self::StillUnhealthy,
         Self::PasswordChanged,
         Self::PasswordReset,
         Self::TwoFactorOff,
@@ -63,6 +67,14 @@ impl Notice {
             Self::Disconnected => (
                 "disconnected",
                 "Disconnected. Its credentials are destroyed, its conversations stay",
+            ),
+            Self::Checked => (
+                "checked",
+                "Checked: the provider takes our texts. What waited goes out",
+            ),
+            Self::StillUnhealthy => (
+                "unhealthy",
+                "Checked: the provider refuses. It says why below",
             ),
             Self::PasswordChanged => (
                 "password",

@@ -52,8 +52,9 @@ impl Card<'_> {
         self.integration.provider == providers::Kind::Sandbox
     }
 
-    fn is_twilio(&self) -> bool {
-        self.integration.provider == providers::Kind::Twilio
+    /// What an admin replaces after it was rotated at the provider, as the provider calls it.
+    fn secret(&self) -> Option<&'static str> {
+        secret(self.integration.provider).map(|(_, label)| label)
     }
 
     fn is_healthy(&self) -> bool {
@@ -266,11 +267,30 @@ pub async fn sync(
     }
 }
 
+/// The field of the credentials that is secret, and its name for people. The others name the account, which stays.
+fn secret(provider: providers::Kind) -> Option<(&'static str, &'static str)> {
+    match provider {
+        providers::Kind::Twilio => Some(("auth_token", "Auth Token")),
+        providers::Kind::Telnyx => Some(("api_key", "API key")),
+        providers::Kind::Sandbox => None,
+    }
+}
+
+fn with_secret(integration: &Integration, typed: &str) -> Option<serde_json::Value> {
+    let (field, _) = secret(integration.provider)?;
+    let mut credentials = serde_json::json!({
+        "account_sid": integration.account,
+        "public_key": integration.account,
+    });
+    credentials[field] = typed.trim().into();
+    Some(credentials)
+}
+
 #[derive(Deserialize)]
 pub struct Edited {
     name: Option<String>,
     is_active: Option<bool>,
-    auth_token: Option<String>,
+    secret: Option<String>,
 }
 
 /// `POST /w/{slug}/admin/integrations/{id}`
@@ -286,15 +306,17 @@ pub async fn update(
     let change = Change {
         name: edited.name,
         is_active: edited.is_active,
-        // Only the token is asked for: the account stays the same one.
-        credentials: edited.auth_token.map(
-            |token| serde_json::json!({"account_sid": known.account, "auth_token": token.trim()}),
-        ),
+        credentials: edited.secret.and_then(|typed| with_secret(&known, &typed)),
     };
     match integrations::update(&app, &admin, id, change).await {
         Ok(_) => Ok(Notice::Saved.at(&format!("/w/{}/admin/integrations", admin.slug))),
         Err(error) => refuse(&app, &admin, error).await,
     }
+}
+
+#[derive(Deserialize)]
+pub struct Farewell {
+    typed_name: String,
 }
 
 /// `POST /w/{slug}/admin/integrations/{id}/disconnect`
@@ -303,9 +325,35 @@ pub async fn disconnect(
     State(app): State<App>,
     State(directory): State<Directory>,
     Path(Of { id }): Path<Of>,
+    Posted(Farewell { typed_name }): Posted<Farewell>,
 ) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let known = integrations::find(&mut tx, &app.config, id).await?;
+    drop(tx);
+    if typed_name.trim() != known.name {
+        let wrong = format!("To disconnect it, type its name: {}", known.name);
+        return refuse(&app, &admin, Error::field("typed_name", wrong)).await;
+    }
     integrations::disconnect(&app, &admin, &directory, id).await?;
     Ok(Notice::Disconnected.at(&format!("/w/{}/admin/integrations", admin.slug)))
+}
+
+/// `POST /w/{slug}/admin/integrations/{id}/test`
+pub async fn check(
+    admin: Admin,
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    Path(Of { id }): Path<Of>,
+) -> Result<Response, Problem> {
+    match integrations::test(&app, &admin, &directory, id).await {
+        // What is wrong stands on its card.
+        Ok(integration) => Ok(match integration.status {
+            Health::Healthy => Notice::Checked,
+            Health::Unhealthy => Notice::StillUnhealthy,
+        }
+        .at(&format!("/w/{}/admin/integrations", admin.slug))),
+        Err(error) => refuse(&app, &admin, error).await,
+    }
 }
 
 /// The page again, with the reason above it.
