@@ -109,6 +109,7 @@ pub struct Server {
     pub sender: Sender,
     pub inquirer: Inquirer,
     pub reconciler: Reconciler,
+    directory: Directory,
     stopping: CancellationToken,
     http: JoinHandle<()>,
     sending: Option<JoinHandle<()>>,
@@ -128,6 +129,7 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     background.spawn(directory.clone().keep_fresh());
     background.spawn(hub.clone().run());
     background.spawn(app.mail.clone().run(stopping.clone()));
+    background.spawn(workers::bookkeeper::run(directory.clone()));
     background.spawn(workers::notices::run(app.clone()));
     background.spawn(workers::housekeeping::run(app.clone()));
     let doors = Doors {
@@ -141,7 +143,8 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     Ok(Server {
         sender: Sender::new(app.clone(), directory.clone()),
         inquirer: Inquirer::new(app.clone(), directory.clone()),
-        reconciler: Reconciler::new(app.clone(), directory, ingest),
+        reconciler: Reconciler::new(app.clone(), directory.clone(), ingest),
+        directory,
         app,
         address,
         stopping,
@@ -178,6 +181,9 @@ impl Server {
         }
         self.http.abort();
         self.background.shutdown().await;
+        if let Err(error) = self.directory.write_uses_down().await {
+            tracing::warn!(%error, "what credentials were used for last is not written down");
+        }
         self.app.db.close().await;
     }
 }

@@ -1,5 +1,6 @@
 //! What happens by itself.
 
+pub mod bookkeeper;
 pub mod clock;
 pub mod housekeeping;
 pub mod inquirer;

@@ -24,12 +24,17 @@ mod delivery;
 mod directory;
 mod disconnect;
 mod sync;
+mod trade;
+pub mod uses;
 pub use change::{Change, forget_former, update};
 pub use connect::{Connect, Connected, Imported, connect, import};
 pub(in crate::domain) use connect::{insert, insert_numbers};
 pub use directory::{Account, Directory};
 pub use disconnect::disconnect;
 pub use sync::{Synced, sync};
+pub use trade::{Purchase, Search, buy, release, search};
+pub use uses::Purpose;
+use uses::Uses;
 
 words!(Health { Healthy = "healthy", Unhealthy = "unhealthy" });
 
@@ -107,7 +112,11 @@ pub async fn test(
     id: IntegrationId,
 ) -> Result<Integration> {
     let account = account(app, admin, directory, id).await?;
-    let refusal = match account.provider.validate().await {
+    let refusal = match account
+        .used_by(admin.user(), Purpose::Check)
+        .validate()
+        .await
+    {
         Ok(_) => None,
         Err(providers::Error::Refused { text, .. }) => Some(text),
         Err(error) => return Err(error.into()),

@@ -233,7 +233,18 @@ pub async fn update(
             "friendly_name",
             "at most 80 characters",
         )
+        .that(
+            change.status != Some(Status::Pending),
+            "status",
+            "active or inactive: what the provider still sets up becomes active by itself",
+        )
         .done()?;
+    if change.is_default == Some(true) {
+        // Of two who choose a default at once, the second one waits here and sees what the first one did.
+        sqlx::query!("select id from numbers order by id for update")
+            .fetch_all(tx.conn())
+            .await?;
+    }
     let before = find(tx, id).await?;
     let wants_it_back = change.status == Some(Status::Active) || change.is_default == Some(true);
     Check::default()
@@ -241,6 +252,11 @@ pub async fn update(
             before.gone_at.is_none() || !wants_it_back,
             "status",
             "the account at the provider has no such number any more",
+        )
+        .that(
+            before.status != Status::Pending || change.status.is_none(),
+            "status",
+            "the provider is still setting it up: sync in a few minutes",
         )
         .done()?;
     if change.is_default == Some(true) {

@@ -96,7 +96,7 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
 }
 
 fn admin_routes() -> Router<Doors> {
-    use admin::{access, audit, credits, integrations, members, workspace};
+    use admin::{access, audit, credential_access, credits, integrations, members, workspace};
     Router::new()
         .route("/members", get(members::list).post(members::invite))
         .route("/members/{user_id}", post(members::change_role))
@@ -129,6 +129,7 @@ fn admin_routes() -> Router<Doors> {
             "/integrations/{id}/disconnect",
             post(integrations::disconnect),
         )
+        .route("/integrations/access", get(credential_access::list))
         .route("/workspace", get(workspace::show).post(workspace::update))
         .route("/workspace/delete", post(workspace::delete))
         .route("/audit", get(audit::list))

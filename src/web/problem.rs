@@ -58,6 +58,7 @@ fn told(error: &Error) -> (StatusCode, &'static str) {
         Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),
         Error::InvalidCredentials(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_credentials"),
         Error::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
+        Error::ProviderRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "provider_refused"),
         Error::ProviderUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable"),
         Error::ContactOptedOut => (StatusCode::CONFLICT, "contact_opted_out"),
         Error::ConversationMoved => (StatusCode::CONFLICT, "conversation_moved"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::Utc;
 
 use crate::app::App;
-use crate::domain::integrations::Directory;
+use crate::domain::integrations::{Directory, Purpose};
 use crate::domain::messages::inquiries::{self, Open};
 use crate::domain::messages::outbox;
 use crate::error::Result;
@@ -61,7 +61,7 @@ impl Inquirer {
         let Some(text) = outgoing(&self.app, &open.text, &account) else {
             return Ok(None);
         };
-        let provider = account.provider.as_ref();
+        let provider = account.used_for(Purpose::LookUp);
         match provider.capabilities().idempotent_send {
             Some(known_for) => self.repeat(open, provider, &text, known_for).await,
             None => self.look(open, provider, &text).await,

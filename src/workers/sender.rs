@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::domain::integrations::{Account, Directory, webhook_urls};
+use crate::domain::integrations::{Account, Directory, Purpose, webhook_urls};
 use crate::domain::messages::outbox::{self, Leased};
 use crate::error::Result;
 use crate::events::Event;
@@ -145,7 +145,7 @@ impl Sender {
             return self.give_back(&text, "its addresses cannot be read").await;
         };
         let tries = text.attempt.max(1).unsigned_abs().into();
-        let answer = account.provider.send(&outgoing).await;
+        let answer = account.used_for(Purpose::Send).send(&outgoing).await;
         let outcome = outcome(tries, answer, rand::random());
         tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = told(&outcome), "a text was handed to its provider");
         metrics::counter!("messagehub_sends_total", "outcome" => told(&outcome)).increment(1);
@@ -162,7 +162,7 @@ impl Sender {
         account: &Account,
         refusal: &providers::Refusal,
     ) {
-        let asked = account.provider.validate().await;
+        let asked = account.used_for(Purpose::Check).validate().await;
         if matches!(asked, Err(providers::Error::Refused { .. }))
             && let Err(error) = outbox::pause(&self.app.db, text, refusal).await
         {
@@ -203,7 +203,9 @@ fn disconnected() -> Refusal {
     Refusal {
         class: ErrorClass::Permanent,
         code: "disconnected".into(),
-        text: "The account of the sending number was disconnected before this went out.".into(),
+        text:
+            "The sending number was given back, or its account disconnected, before this went out."
+                .into(),
     }
 }
 

@@ -8,6 +8,7 @@
 mod emulator;
 mod hub;
 mod matrix;
+mod numbers;
 mod process;
 
 mod accounts;
@@ -16,6 +17,7 @@ mod browser;
 mod catch_up;
 mod cli;
 mod crash;
+mod credential_access;
 mod credits;
 mod demo;
 mod embedded;

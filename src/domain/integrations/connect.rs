@@ -9,7 +9,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 
 use super::delivery::{AT_ONCE, deliver_to_us};
-use super::{Integration, context, find, webhook_urls};
+use super::{Integration, Purpose, context, find, uses, webhook_urls};
 use crate::app::App;
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::{self, Admin};
@@ -207,6 +207,14 @@ async fn configure(
     remote: Vec<RemoteNumber>,
     ids: Vec<NumberId>,
 ) -> Result<()> {
+    uses::note(
+        &app.db,
+        admin.workspace(),
+        id,
+        Purpose::Connect,
+        admin.user(),
+    )
+    .await?;
     let urls = webhook_urls(&app.config, provider.kind(), id);
     let calls = remote.into_iter().zip(ids).map(|(number, id)| {
         let (app, provider, urls) = (&app, provider.as_ref(), &urls);

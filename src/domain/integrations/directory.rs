@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use super::Sealed;
+use super::{Purpose, Sealed, Uses};
 use crate::app::App;
 use crate::domain::audit;
 use crate::error::Result;
 use crate::events::Event;
-use crate::ids::{IntegrationId, NumberId, WorkspaceId};
+use crate::ids::{IntegrationId, NumberId, UserId, WorkspaceId};
 use crate::providers::{Kind, Provider, SignedRequest};
 
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -24,9 +24,11 @@ const MOST: usize = 20_000;
 pub struct Account {
     pub workspace: WorkspaceId,
     pub integration: IntegrationId,
+    /// For what needs no credentials; all else goes through [`Account::used_for`].
     pub provider: Box<dyn Provider>,
     /// Under the credentials before these, and until when they still count.
     former: Option<(Box<dyn Provider>, DateTime<Utc>)>,
+    uses: Uses,
     numbers: HashMap<String, NumberId>,
 }
 
@@ -36,11 +38,28 @@ impl Account {
         let by_former = |(former, until): &(Box<dyn Provider>, DateTime<Utc>)| {
             *until > Utc::now() && former.verify(request)
         };
-        self.provider.verify(request) || self.former.as_ref().is_some_and(by_former)
+        self.used_for(Purpose::Verify).verify(request)
+            || self.former.as_ref().is_some_and(by_former)
     }
 
     pub fn number(&self, address: &str) -> Option<NumberId> {
         self.numbers.get(address).copied()
+    }
+
+    /// The provider, asked by the server itself; the use of the credentials is noted.
+    pub fn used_for(&self, purpose: Purpose) -> &dyn Provider {
+        self.used(purpose, None)
+    }
+
+    /// The provider, asked because `user` wants it.
+    pub fn used_by(&self, user: UserId, purpose: Purpose) -> &dyn Provider {
+        self.used(purpose, Some(user))
+    }
+
+    fn used(&self, purpose: Purpose, actor: Option<UserId>) -> &dyn Provider {
+        self.uses
+            .note(self.workspace, self.integration, purpose, actor);
+        self.provider.as_ref()
     }
 }
 
@@ -59,6 +78,7 @@ struct Entry {
 pub struct Directory {
     app: App,
     memory: Arc<RwLock<Memory>>,
+    uses: Uses,
 }
 
 #[derive(Default)]
@@ -73,7 +93,13 @@ impl Directory {
         Self {
             app,
             memory: Arc::default(),
+            uses: Uses::default(),
         }
+    }
+
+    /// Writes down what the credentials were used for since the last time.
+    pub async fn write_uses_down(&self) -> Result<()> {
+        self.uses.write_down(&self.app.db).await
     }
 
     pub async fn integration(&self, id: IntegrationId) -> Result<Option<Arc<Account>>> {
@@ -176,6 +202,7 @@ impl Directory {
                     integration: row.id,
                     provider: sealed(row.credentials).open(&self.app)?,
                     former,
+                    uses: self.uses.clone(),
                     numbers: row.phones.into_iter().zip(row.numbers).collect(),
                 }))
             })

@@ -6,14 +6,14 @@ use serde_json::json;
 
 use super::delivery::AT_ONCE;
 use super::sync::lock;
-use super::{Directory, Sealed, webhook_urls};
+use super::{Directory, Purpose, Sealed, uses, webhook_urls};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::Admin;
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::ids::{IntegrationId, NumberId, WorkspaceId};
+use crate::ids::{IntegrationId, NumberId};
 use crate::providers::Provider;
 
 /// Destroys the credentials and retires the numbers. Texts that wait are failed by the sender, with their credits returned.
@@ -33,7 +33,7 @@ pub async fn disconnect(
 
 async fn let_go(app: &App, admin: &Admin, directory: &Directory, id: IntegrationId) -> Result<()> {
     // The last use of the credentials; without them the account is let go all the same.
-    let provider = match open(app, admin.workspace(), id).await {
+    let provider = match open(app, admin, id).await {
         Ok(provider) => provider,
         Err(error) if error.is_outage() => return Err(error),
         Err(error) => {
@@ -68,22 +68,26 @@ async fn let_go(app: &App, admin: &Admin, directory: &Directory, id: Integration
     Ok(())
 }
 
-async fn open(
-    app: &App,
-    workspace: WorkspaceId,
-    id: IntegrationId,
-) -> Result<Option<Box<dyn Provider>>> {
+async fn open(app: &App, admin: &Admin, id: IntegrationId) -> Result<Option<Box<dyn Provider>>> {
     let sealed = sqlx::query_as!(
         Sealed,
         r#"select workspace_id as workspace, id, provider as kind, credentials as "credentials!"
              from integrations
             where workspace_id = $1 and id = $2 and credentials is not null"#,
-        workspace as _,
+        admin.workspace() as _,
         id as _,
     )
     .fetch_optional(app.db.system_pool())
     .await?;
     audit::credentials_opened(app.db.system_pool(), &[id]).await?;
+    uses::note(
+        &app.db,
+        admin.workspace(),
+        id,
+        Purpose::Numbers,
+        admin.user(),
+    )
+    .await?;
     sealed.map(|sealed| sealed.open(app)).transpose()
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::delivery::{AT_ONCE, Delivery, deliver_to_us};
-use super::{Account, Directory, account, find, insert_numbers, webhook_urls};
+use super::{Account, Directory, Purpose, account, find, insert_numbers, webhook_urls};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::audit::{self, Action, Deed};
@@ -52,8 +52,9 @@ async fn bring_in_step(app: &App, admin: &Admin, account: &Account) -> Result<Sy
         .fetch_one(app.db.system_pool())
         .await?;
     let mut seen = HashSet::new();
-    let mut remote = match account.provider.lists_all_numbers() {
-        true => account.provider.list_numbers().await?,
+    let provider = account.used_by(admin.user(), Purpose::Numbers);
+    let mut remote = match provider.lists_all_numbers() {
+        true => provider.list_numbers().await?,
         false => Vec::new(),
     };
     remote.retain(|number| seen.insert(number.phone_number.to_string()));
@@ -156,13 +157,13 @@ pub(super) async fn keep(
     let mut updated = sqlx::query_scalar!(
         "update numbers n
             set provider_number_id = t.provider_number_id, sms = t.sms, mms = t.mms, voice = t.voice,
-                status = case when n.gone_at is null then n.status else 'active' end, gone_at = null,
+                status = case when n.gone_at is null and n.status <> 'pending' then n.status else 'active' end, gone_at = null,
                 webhook = coalesce(t.webhook, 'unset'), webhook_detail = t.webhook_detail,
                 previous_webhook_url = coalesce(t.previous, n.previous_webhook_url), updated_at = now()
            from unnest($2::text[], $3::text[], $4::bool[], $5::bool[], $6::bool[], $7::text[], $8::text[], $9::text[], $10::bool[])
                 as t (phone_number, provider_number_id, sms, mms, voice, webhook, webhook_detail, previous, written)
           where n.integration_id = $1 and n.phone_number = t.phone_number
-            and (t.written or n.gone_at is not null
+            and (t.written or n.gone_at is not null or n.status = 'pending'
                  or (n.provider_number_id, n.sms, n.mms, n.voice, n.webhook, n.webhook_detail)
                     is distinct from (t.provider_number_id, t.sms, t.mms, t.voice, coalesce(t.webhook, 'unset'), t.webhook_detail))
          returning n.id",
@@ -183,7 +184,8 @@ pub(super) async fn keep(
     Ok((added, updated))
 }
 
-/// What the provider no longer has. A number that came after the provider was asked is left alone.
+/// What the provider no longer has. A number that came after the provider was asked is left alone, and one that was ordered has a
+/// day to come.
 async fn let_go(
     tx: &mut WorkspaceTx,
     integration: IntegrationId,
@@ -195,6 +197,7 @@ async fn let_go(
         "update numbers
             set status = 'inactive', is_default = false, gone_at = now(), webhook = 'unset', webhook_detail = null, updated_at = now()
           where integration_id = $1 and gone_at is null and phone_number <> all ($2) and updated_at < $3
+            and (status <> 'pending' or updated_at < $3 - interval '1 day')
          returning id",
         integration as _,
         &seen,

@@ -27,7 +27,7 @@ pub struct Leased {
     pub from: String,
     pub to: String,
     pub content: String,
-    /// Its account was disconnected for good: nobody is left to send it.
+    /// Its number was given back, or the account disconnected for good: nobody is left to send it.
     pub is_disconnected: bool,
 }
 
@@ -64,7 +64,7 @@ pub async fn lease(db: &Db, most: i64) -> Result<Vec<Leased>> {
            returning m.workspace_id as "workspace: _", m.id as "id: _", m.conversation_id as "conversation: _",
                      m.number_id as "number: _", m.integration_id as "integration: _", m.attempts as attempt,
                      n.phone_number as "from", c.phone_number as "to", m.content,
-                     (select i.disconnected_at is not null from integrations i
+                     n.gone_at is not null or (select i.disconnected_at is not null from integrations i
                        where i.workspace_id = m.workspace_id and i.id = m.integration_id) as "is_disconnected!""#,
         most,
         LEASE.as_secs_f64(),

@@ -4,13 +4,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::app::App;
+use crate::domain::integrations::uses::{self, Access};
 use crate::domain::integrations::{
     self, Change, Connect, Connected, Directory, Integration, Synced,
 };
 use crate::domain::members::Admin;
 use crate::ids::{IntegrationId, WorkspaceId};
-use crate::listing::Page;
-use crate::web::json::{Json, Path};
+use crate::listing::{Page, Span};
+use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
 
 #[utoipa::path(get, path = "/integrations", tag = "Integrations", params(("workspace_id" = WorkspaceId, Path)),
@@ -101,4 +102,18 @@ pub async fn remove(
 ) -> Result<StatusCode, Problem> {
     integrations::disconnect(&app, &admin, &directory, id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What the stored credentials were used for, by whom and how often, hour by hour, the newest first. Written a few seconds after
+/// the use, kept for a year. Admins only.
+#[utoipa::path(get, path = "/credential-access", tag = "Integrations", params(("workspace_id" = WorkspaceId, Path), uses::Filter, Span),
+    responses((status = 200, body = Page<Access>), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn credential_access(
+    State(app): State<App>,
+    admin: Admin,
+    Query(filter): Query<uses::Filter>,
+    Query(span): Query<Span>,
+) -> Result<Json<Page<Access>>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    Ok(Json(uses::list(&mut tx, &filter, &span).await?))
 }

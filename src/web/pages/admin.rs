@@ -8,6 +8,7 @@ use crate::error::Result;
 
 pub mod access;
 pub mod audit;
+pub mod credential_access;
 pub mod credits;
 pub mod integrations;
 pub mod members;

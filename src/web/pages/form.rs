@@ -32,6 +32,7 @@ impl Form {
             Error::WrongPassword
             | Error::InvalidCredentials(_)
             | Error::ProviderUnavailable(_)
+            | Error::ProviderRefused(_)
             | Error::SignupsClosed
             | Error::TooMany { .. }
             | Error::WrongCode

@@ -96,6 +96,8 @@ const ACTIONS: &[(&str, &[(Action, &str)])] = &[
             (Action::WorkspaceCreated, "Workspace created"),
             (Action::WorkspaceChanged, "Workspace changed"),
             (Action::NumberChanged, "Number changed"),
+            (Action::NumberBought, "Number bought"),
+            (Action::NumberReleased, "Number released"),
             (Action::IntegrationConnected, "Integration connected"),
             (Action::IntegrationChecked, "Credentials checked"),
             (Action::IntegrationChanged, "Integration changed"),
