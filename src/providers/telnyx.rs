@@ -6,6 +6,7 @@
 mod api;
 mod errors;
 mod json;
+mod market;
 mod messages;
 mod numbers;
 mod signature;
@@ -114,6 +115,41 @@ impl Provider for Telnyx {
         urls: &'a WebhookUrls,
     ) -> BoxFuture<'a, Result<Webhook>> {
         self.api.configure_webhook(number, urls).boxed()
+    }
+
+    fn restore_webhook<'a>(
+        &'a self,
+        provider_id: &'a str,
+        urls: &'a WebhookUrls,
+        previous: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.api
+            .restore_webhook(provider_id, urls, previous)
+            .boxed()
+    }
+
+    fn search_numbers<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Offer>>> {
+        self.api.search(wanted).boxed()
+    }
+
+    fn buy_number<'a>(
+        &'a self,
+        number: &'a Phone,
+        urls: &'a WebhookUrls,
+    ) -> BoxFuture<'a, Result<Bought>> {
+        self.api.buy(number, urls).boxed()
+    }
+
+    fn release_number<'a>(&'a self, provider_id: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.api.release(provider_id).boxed()
+    }
+
+    fn route<'a>(
+        &'a self,
+        provider_id: &'a str,
+        urls: &'a WebhookUrls,
+    ) -> BoxFuture<'a, Result<Option<Route>>> {
+        self.api.route(provider_id, urls).boxed()
     }
 
     fn send<'a>(&'a self, text: &'a Outgoing) -> BoxFuture<'a, SendOutcome> {

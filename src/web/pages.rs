@@ -124,6 +124,13 @@ fn admin_routes() -> Router<Doors> {
             "/integrations",
             get(integrations::list).post(integrations::connect),
         )
+        .route("/integrations/{id}", post(integrations::update))
+        .route("/integrations/{id}/test", post(integrations::check))
+        .route("/integrations/{id}/sync", post(integrations::sync))
+        .route(
+            "/integrations/{id}/disconnect",
+            post(integrations::disconnect),
+        )
         .route("/integrations/access", get(credential_access::list))
         .route("/workspace", get(workspace::show).post(workspace::update))
         .route("/workspace/delete", post(workspace::delete))

@@ -1,4 +1,5 @@
-//! What has had its time goes: settled throttles, links that nobody followed, sessions and invitations long over.
+//! What has had its time goes: settled throttles, links that nobody followed, sessions and invitations long over,
+//! tokens that were replaced a day ago.
 
 use std::time::Duration;
 
@@ -23,5 +24,6 @@ pub async fn tidy(app: &App) -> Result<()> {
     accounts::throttle::forget_settled(&app.db).await?;
     accounts::forget_expired(&app.db).await?;
     invitations::forget_expired(&app.db).await?;
+    integrations::forget_former(&app.db).await?;
     integrations::uses::forget_old(&app.db).await
 }

@@ -14,7 +14,7 @@ use crate::domain::integrations::{Account, Directory, Purpose, webhook_urls};
 use crate::domain::messages::outbox::{self, Leased};
 use crate::error::Result;
 use crate::events::Event;
-use crate::providers::{self, Outcome, Outgoing, outcome};
+use crate::providers::{self, ErrorClass, Outcome, Outgoing, Refusal, outcome};
 
 /// Calls under way at once. Twilio counts them per account and turns away what is too many.
 const IN_FLIGHT: usize = 10;
@@ -129,9 +129,16 @@ impl Sender {
     }
 
     async fn deliver(&self, text: Leased) {
+        if text.is_disconnected {
+            return self.settle(&text, &Outcome::Failed(disconnected())).await;
+        }
         let account = match self.directory.integration(text.integration).await {
             Ok(Some(account)) => account,
-            Ok(None) => return self.give_back(&text, "its integration is gone").await,
+            Ok(None) => {
+                return self
+                    .give_back(&text, "its integration is switched off")
+                    .await;
+            }
             Err(error) => return self.give_back(&text, &error.to_string()).await,
         };
         let Some(outgoing) = outgoing(&self.app, &text, &account) else {
@@ -189,6 +196,16 @@ impl Sender {
         {
             tracing::error!(%error, message.id = %text.id, "the text stays leased until its lease runs out");
         }
+    }
+}
+
+fn disconnected() -> Refusal {
+    Refusal {
+        class: ErrorClass::Permanent,
+        code: "disconnected".into(),
+        text:
+            "The sending number was given back, or its account disconnected, before this went out."
+                .into(),
     }
 }
 

@@ -8,6 +8,7 @@
 mod emulator;
 mod hub;
 mod matrix;
+mod numbers;
 mod process;
 
 mod accounts;
@@ -21,6 +22,7 @@ mod credits;
 mod demo;
 mod embedded;
 mod fuzz;
+mod integrations;
 mod isolation;
 mod live;
 mod lost_answers;

@@ -42,6 +42,7 @@ pub async fn routes(hub: &Hub) -> Vec<Route> {
         }
     }
     assert!(routes.len() > 50, "the description lists the routes");
+    routes.sort_by_key(Route::takes_away);
     routes
 }
 
@@ -139,7 +140,16 @@ fn known(route: &str) -> (Who, Value) {
         "PATCH ~/members/{user_id}" => (Admin, json!({"role": "admin"})),
         "DELETE ~/members/{user_id}" | "DELETE ~/invitations/{invitation_id}" => (Admin, nothing),
         "POST ~/integrations" => (Admin, json!({"provider": "sandbox", "credentials": {}})),
+        "PATCH ~/integrations/{integration_id}" => (Admin, json!({"name": "Mine now"})),
+        "DELETE ~/integrations/{integration_id}" => (Admin, nothing),
+        "POST ~/integrations/{integration_id}/sync" => (Admin, json!({})),
         "POST ~/integrations/{integration_id}/test" => (Admin, json!({})),
+        "GET ~/numbers/available" => (Admin, nothing),
+        "POST ~/numbers" => (
+            Admin,
+            json!({"integration_id": "{integration_id}", "phone_number": "+16285550199"}),
+        ),
+        "DELETE ~/numbers/{number_id}" => (Admin, nothing),
         "POST ~/numbers/{number_id}/catch-up" => (Admin, json!({})),
         "PATCH ~/numbers/{number_id}" => (Admin, json!({"friendly_name": "Mine now"})),
         "PUT ~/numbers/{number_id}/members/{user_id}"
@@ -165,6 +175,12 @@ impl Route {
     pub fn names_a_thing(&self) -> bool {
         let path = self.path.replace("{workspace_id}", "");
         path.contains('{') || self.body.to_string().contains("_id}")
+    }
+
+    /// What the other routes are about: asked last.
+    fn takes_away(&self) -> bool {
+        let last = ["/integrations/{integration_id}", "/numbers/{number_id}"];
+        self.method == Method::DELETE && last.iter().any(|path| self.path.ends_with(path))
     }
 
     pub fn is_of_a_workspace(&self) -> bool {

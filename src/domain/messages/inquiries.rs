@@ -84,6 +84,7 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Open>> {
                 from: row.from,
                 to: row.to,
                 content: row.content,
+                is_disconnected: false,
             },
             since: row.created_at,
             inquiry: row.inquiries,

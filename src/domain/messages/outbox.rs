@@ -27,6 +27,8 @@ pub struct Leased {
     pub from: String,
     pub to: String,
     pub content: String,
+    /// Its number was given back, or the account disconnected for good: nobody is left to send it.
+    pub is_disconnected: bool,
 }
 
 /// Takes what is due, oldest first, never a text whose conversation has an earlier one under way. One round trip.
@@ -40,8 +42,9 @@ pub async fn lease(db: &Db, most: i64) -> Result<Vec<Leased>> {
                 where m.status = 'queued' and m.due_at <= now()
                   -- Each text asks for itself, along `messages_due`, until there are enough. As joins these two read every
                   -- message of an integration, or compared each waiting text with all others, where statistics were stale.
-                  and (select i.status from integrations i
-                        where i.workspace_id = m.workspace_id and i.id = m.integration_id) = 'healthy'
+                  -- Those of a disconnected account come out to be failed.
+                  and (select i.is_active and i.status = 'healthy' or i.disconnected_at is not null from integrations i
+                        where i.workspace_id = m.workspace_id and i.id = m.integration_id)
                   and m.id = (select e.id from messages e
                                where e.workspace_id = m.workspace_id and e.conversation_id = m.conversation_id
                                  and e.direction = 'outbound' and e.status in ('queued', 'sending')
@@ -60,7 +63,9 @@ pub async fn lease(db: &Db, most: i64) -> Result<Vec<Leased>> {
               and c.workspace_id = m.workspace_id and c.id = m.contact_id
            returning m.workspace_id as "workspace: _", m.id as "id: _", m.conversation_id as "conversation: _",
                      m.number_id as "number: _", m.integration_id as "integration: _", m.attempts as attempt,
-                     n.phone_number as "from", c.phone_number as "to", m.content"#,
+                     n.phone_number as "from", c.phone_number as "to", m.content,
+                     n.gone_at is not null or (select i.disconnected_at is not null from integrations i
+                       where i.workspace_id = m.workspace_id and i.id = m.integration_id) as "is_disconnected!""#,
         most,
         LEASE.as_secs_f64(),
     )
