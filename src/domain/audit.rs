@@ -37,6 +37,9 @@ words!(Action {
     IntegrationChecked = "integration_checked",
     CredentialsOpened = "credentials_opened",
     CreditsChanged = "credits_changed",
+    QuarantineReleased = "quarantine_released",
+    QuarantineDiscarded = "quarantine_discarded",
+    OptOutsImported = "opt_outs_imported",
     WorkspaceCreated = "workspace_created",
     WorkspaceChanged = "workspace_changed",
 });
@@ -66,6 +69,9 @@ impl Action {
             Self::IntegrationChecked => "checked the credentials of",
             Self::CredentialsOpened => "The server used the credentials of",
             Self::CreditsChanged => "changed the credits of",
+            Self::QuarantineReleased => "released from the quarantine",
+            Self::QuarantineDiscarded => "discarded from the quarantine",
+            Self::OptOutsImported => "imported opt-outs from",
             Self::WorkspaceCreated => "created the workspace",
             Self::WorkspaceChanged => "changed the workspace",
         }

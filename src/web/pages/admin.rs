@@ -11,6 +11,7 @@ pub mod audit;
 pub mod credits;
 pub mod integrations;
 pub mod members;
+pub mod webhooks;
 pub mod workspace;
 
 /// What surrounds the page of this section.

@@ -143,7 +143,14 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
     jo.clicks("More about Sam").await;
     jo.clicks("Remove").await;
     jo.is_usable_by_all("members, a menu open").await;
-    for section in ["access", "credits", "workspace", "audit", "members?q=zzz"] {
+    for section in [
+        "access",
+        "credits",
+        "webhooks",
+        "workspace",
+        "audit",
+        "members?q=zzz",
+    ] {
         jo.opens(&harbor.admin_page(section)).await;
         jo.is_usable_by_all(section).await;
     }

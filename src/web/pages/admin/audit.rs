@@ -99,6 +99,9 @@ const ACTIONS: &[(&str, &[(Action, &str)])] = &[
             (Action::IntegrationConnected, "Integration connected"),
             (Action::IntegrationChecked, "Credentials checked"),
             (Action::CredentialsOpened, "Credentials used"),
+            (Action::QuarantineReleased, "Released from quarantine"),
+            (Action::QuarantineDiscarded, "Discarded from quarantine"),
+            (Action::OptOutsImported, "Opt-outs imported"),
         ],
     ),
 ];
