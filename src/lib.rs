@@ -39,6 +39,8 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::domain::integrations::Directory;
 use crate::domain::messages::receive::Ingest;
+use crate::domain::messages::status::Reports;
+use crate::domain::quarantine::Gate;
 use crate::events::Bus;
 use crate::keys::{MasterKeys, Tokens};
 use crate::mail::Mailer;
@@ -125,9 +127,11 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
     let directory = Directory::new(app.clone());
     let (ingest, writer) = Ingest::new(app.db.clone());
+    let (reports, report_writer) = Reports::new(app.db.clone());
     let hub = Hub::new(app.db.clone());
     let mut background = JoinSet::new();
     background.spawn(writer.run());
+    background.spawn(report_writer.run());
     background.spawn(directory.clone().keep_fresh());
     background.spawn(hub.clone().run());
     background.spawn(app.mail.clone().run(stopping.clone()));
@@ -138,6 +142,8 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
         app: app.clone(),
         directory: directory.clone(),
         ingest: ingest.clone(),
+        reports,
+        gate: Gate::default(),
         hub,
         stopping: stopping.clone(),
     };

@@ -28,7 +28,8 @@ use utoipa::ToSchema;
 use crate::phone::{Address, Phone};
 
 pub use calls::{
-    Hook, Inbound, Malformed, OptOut, Receipt, RemoteMedia, SignedRequest, StatusReport, Told,
+    Hook, Inbound, Malformed, Misfit, OptOut, Receipt, RemoteMedia, SignedRequest, StatusReport,
+    Told,
 };
 pub use media::MediaAccess;
 pub use numbers::{
@@ -144,6 +145,11 @@ pub trait Provider: Send + Sync {
 
     /// Whether the provider made this request, by its signature.
     fn verify(&self, request: &SignedRequest<'_>) -> bool;
+
+    /// Why [`verify`](Self::verify) probably refused, so that somebody can mend it.
+    fn misfit(&self, _: &SignedRequest<'_>) -> Misfit {
+        Misfit::Stranger
+    }
 
     /// What the provider has to say, at whichever of the two addresses it says it.
     fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<Told, Malformed>;
