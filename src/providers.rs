@@ -31,7 +31,7 @@ pub use calls::{
 };
 pub use media::MediaAccess;
 pub use numbers::{Account, NumberCapabilities, RemoteNumber, Shadow, Webhook, WebhookUrls};
-pub use outcome::{Outcome, Repeated, outcome, repeated};
+pub use outcome::{Holds, Outcome, Repeated, outcome, repeated};
 pub use sending::{
     ErrorClass, Outgoing, Price, Refusal, RemoteMessage, SendOutcome, Status, Traces,
 };

@@ -77,7 +77,9 @@ impl Inquirer {
         known_for: Duration,
     ) -> Result<Option<Outcome>> {
         let age = (Utc::now() - open.since).to_std().unwrap_or_default();
-        if age >= known_for {
+        // If it was not taken then it would be now: not when it is too late for it.
+        let is_late = open.text.expires_at.is_some_and(|at| at <= Utc::now());
+        if age >= known_for || is_late {
             return Ok(None);
         }
         let answer = provider.send(text).await;

@@ -82,6 +82,8 @@ pub struct Message {
     pub body: String,
     pub media: Vec<String>,
     pub status_callback: Option<String>,
+    /// How many seconds it may wait, if that was said.
+    pub validity: Option<u64>,
     pub status: String,
     pub error_code: Option<u32>,
     pub created_at: DateTime<Utc>,
@@ -145,6 +147,14 @@ impl Emulator {
             status: "active",
             kind: "Full",
         });
+        Customer {
+            emulator: self.clone(),
+            sid: sid.into(),
+        }
+    }
+
+    /// One that was opened before.
+    pub fn customer(&self, sid: &str) -> Customer {
         Customer {
             emulator: self.clone(),
             sid: sid.into(),

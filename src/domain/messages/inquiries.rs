@@ -11,7 +11,7 @@ use super::outbox::Leased;
 use crate::db::Db;
 use crate::error::Result;
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
-use crate::providers::{Outcome, RemoteMessage};
+use crate::providers::{Holds, Outcome, RemoteMessage};
 
 /// From losing the answer to the first look, and from each look to the next: at 15 seconds, one, three and ten minutes.
 const PAUSES: [Duration; 4] = [
@@ -63,7 +63,7 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Open>> {
               and c.workspace_id = m.workspace_id and c.id = m.contact_id
            returning m.workspace_id as "workspace: WorkspaceId", m.id as "id: MessageId", m.conversation_id as "conversation: ConversationId",
                      m.number_id as "number: NumberId", m.integration_id as "integration: IntegrationId", m.attempts as attempt,
-                     n.phone_number as "from", c.phone_number as "to", m.content, m.created_at, m.inquiries"#,
+                     n.phone_number as "from", c.phone_number as "to", m.content, m.expires_at, m.created_at, m.inquiries"#,
         most,
         PAUSES.len() as i32,
         pauses[0],
@@ -84,6 +84,7 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Open>> {
                 from: row.from,
                 to: row.to,
                 content: row.content,
+                expires_at: row.expires_at,
             },
             since: row.created_at,
             inquiry: row.inquiries,
@@ -124,6 +125,7 @@ pub async fn settled(db: &Db, open: &Open, found: Vec<RemoteMessage>) -> Result<
         }),
         None if open.is_last() => Some(Outcome::Retry {
             after: Duration::ZERO,
+            holds: Holds::Text,
         }),
         None => None,
     })
