@@ -17,6 +17,7 @@ use crate::domain::messages::outbox::{self, Leased};
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::IntegrationId;
+use crate::power;
 use crate::providers::{self, ErrorClass, Holds, Outcome, Outgoing, outcome};
 
 /// Calls under way at once. Twilio counts them per account and turns away what is too many.
@@ -129,7 +130,12 @@ impl Sender {
         let free = IN_FLIGHT.saturating_sub(calls.len());
         if free > 0 {
             let asked = Instant::now();
-            for text in outbox::lease(&self.app.db, i32::try_from(free).unwrap_or(1)).await? {
+            power::may_go("before the lease");
+            let texts = outbox::lease(&self.app.db, i32::try_from(free).unwrap_or(1)).await?;
+            if !texts.is_empty() {
+                power::may_go("after the lease");
+            }
+            for text in texts {
                 let sender = self.clone();
                 calls.spawn(async move { sender.deliver(text, asked).await });
             }
@@ -156,7 +162,9 @@ impl Sender {
             return self.give_back(&text, "its lease is getting old").await;
         }
         let tries = text.attempt.max(1).unsigned_abs().into();
+        power::may_go("before the request");
         let answer = account.provider.send(&outgoing).await;
+        power::may_go("after the answer");
         let outcome = outcome(tries, answer, rand::random());
         tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = told(&outcome), "a text was handed to its provider");
         metrics::counter!("messagehub_sends_total", "outcome" => told(&outcome)).increment(1);
@@ -168,6 +176,7 @@ impl Sender {
             _ => {}
         }
         self.settle(&text, &outcome).await;
+        power::may_go("after it is written down");
     }
 
     /// A class that stops a whole queue must be certain. An empty purse is; of credentials the account is asked too, and one

@@ -30,6 +30,7 @@ mod main_job;
 mod opt_outs;
 mod pace;
 mod people;
+mod power;
 mod receive;
 mod safety;
 mod scheduled;

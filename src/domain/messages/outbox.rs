@@ -10,6 +10,7 @@ use crate::domain::credits;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
+use crate::power;
 use crate::providers::{ErrorClass, Holds, Outcome, Refusal};
 
 /// Longer than a provider is waited for (20 s), so that a lease runs out only when its holder is gone.
@@ -92,6 +93,9 @@ pub async fn give_up_on_late(db: &Db) -> Result<usize> {
     )
     .fetch_all(tx.conn())
     .await?;
+    if !late.is_empty() {
+        power::may_go("while giving up");
+    }
     for text in &late {
         if let Some(returned) = credits::give_back(tx.conn(), text.workspace, text.id).await? {
             tx.announce(returned);
@@ -175,6 +179,7 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
             change(&mut tx, text, again).await?;
         }
     }
+    power::may_go("before it is written down");
     tx.commit().await
 }
 
@@ -301,6 +306,9 @@ pub async fn set_aside_orphans(db: &Db) -> Result<usize> {
     )
     .fetch_all(tx.conn())
     .await?;
+    if !orphans.is_empty() {
+        power::may_go("while setting aside");
+    }
     let count = orphans.len();
     for orphan in orphans {
         tx.announce(Event::MessageChanged {
