@@ -21,6 +21,7 @@ pub mod keys; //      access tokens, sealing
 pub mod listing; //   pages of a list, cursors
 pub mod mail; //      what people get by e-mail
 pub mod phone; //     phone numbers and other addresses
+pub mod power; //     where tests cut it
 pub mod providers; // trait Provider: Twilio, Telnyx, sandbox
 
 use std::net::SocketAddr;

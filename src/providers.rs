@@ -36,7 +36,7 @@ pub use numbers::{
     Account, Bought, NumberCapabilities, Offer, RemoteNumber, Route, Shadow, Wanted, Webhook,
     WebhookUrls,
 };
-pub use outcome::{Outcome, Repeated, outcome, repeated};
+pub use outcome::{Holds, Outcome, Repeated, outcome, repeated};
 pub use sending::{
     ErrorClass, Outgoing, Price, Refusal, RemoteMessage, SendOutcome, Status, Traces,
 };

@@ -19,6 +19,8 @@ pub struct Outgoing {
     pub text: String,
     /// Public URLs, at most ten.
     pub media: Vec<String>,
+    /// How long it may wait at a provider that can be told so.
+    pub valid_for: Option<Duration>,
     /// Where the provider reports on it; `None` while this server has no public address.
     pub status_url: Option<String>,
 }

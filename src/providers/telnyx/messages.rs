@@ -259,6 +259,7 @@ mod tests {
             to: "+14155550192".parse().unwrap(),
             text: "3:30 works".into(),
             media: Vec::new(),
+            valid_for: None,
             status_url: Some("https://inbox.example/status".into()),
         }
     }

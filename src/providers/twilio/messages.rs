@@ -15,6 +15,9 @@ use crate::providers::{
     Status, Traces,
 };
 
+/// Twilio keeps nothing for longer than ten hours.
+const LONGEST_VALIDITY: u64 = 36_000;
+
 #[derive(Deserialize)]
 pub(super) struct Message {
     sid: String,
@@ -195,6 +198,10 @@ fn form(text: &Outgoing) -> Vec<(&'static str, String)> {
     if let Some(url) = text.report_url() {
         form.push(("StatusCallback", url + RETRIES));
     }
+    if let Some(valid_for) = text.valid_for {
+        let seconds = valid_for.as_secs().clamp(1, LONGEST_VALIDITY);
+        form.push(("ValidityPeriod", seconds.to_string()));
+    }
     form
 }
 
@@ -322,6 +329,8 @@ pub fn status(word: &str) -> Option<Status> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -336,6 +345,7 @@ mod tests {
                 "https://inbox.example/a".into(),
                 "https://inbox.example/b".into(),
             ],
+            valid_for: None,
             status_url: Some("https://inbox.example/status?x=1".into()),
         };
         let named = "https://inbox.example/status?x=1&message=00000000-0000-0000-0000-000000000007\
@@ -351,6 +361,25 @@ mod tests {
         text.status_url = None;
         text.media.clear();
         assert_eq!(form(&text).len(), 2);
+    }
+
+    #[test]
+    fn how_long_it_may_wait_is_told_within_twilios_limits() {
+        let mut text = Outgoing {
+            our_id: uuid::Uuid::from_u128(7),
+            attempt: 1,
+            from: "+16285550100".parse().unwrap(),
+            to: "+14155550192".parse().unwrap(),
+            text: "Hi".into(),
+            media: Vec::new(),
+            valid_for: None,
+            status_url: None,
+        };
+        for (seconds, told) in [(0, "1"), (14_400, "14400"), (86_400, "36000")] {
+            text.valid_for = Some(Duration::from_secs(seconds));
+            let told = ("ValidityPeriod", told.to_owned());
+            assert_eq!(form(&text).last(), Some(&told));
+        }
     }
 
     #[test]
