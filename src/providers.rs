@@ -29,7 +29,7 @@ use crate::phone::Address;
 pub use calls::{
     Hook, Inbound, Malformed, OptOut, Receipt, RemoteMedia, SignedRequest, StatusReport, Told,
 };
-pub use media::MediaAccess;
+pub use media::{LARGEST as LARGEST_MEDIA, MediaAccess, Unavailable};
 pub use numbers::{Account, NumberCapabilities, RemoteNumber, Shadow, Webhook, WebhookUrls};
 pub use outcome::{Outcome, Repeated, outcome, repeated};
 pub use sending::{
@@ -107,6 +107,8 @@ pub trait Provider: Send + Sync {
 #[derive(Clone)]
 pub struct Providers {
     http: reqwest::Client,
+    /// For files, whose addresses come from outside.
+    media: reqwest::Client,
     hosts: Hosts,
 }
 
@@ -135,6 +137,7 @@ impl Providers {
     pub fn with_patience(hosts: Hosts, patience: Duration) -> Self {
         Self {
             http: http::client(patience),
+            media: media::client(patience, &hosts),
             hosts,
         }
     }

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod housekeeping;
 pub mod inquirer;
+pub mod keeper;
 pub mod notices;
 pub mod reconciler;
 pub mod sender;

@@ -1,9 +1,9 @@
-//! What has had its time goes: settled throttles, links that nobody followed, sessions and invitations long over.
+//! What has had its time goes: settled throttles, links that nobody followed, uploads that nobody sent, sessions and invitations long over.
 
 use std::time::Duration;
 
 use crate::app::App;
-use crate::domain::{accounts, invitations};
+use crate::domain::{accounts, invitations, media};
 use crate::error::Result;
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -22,5 +22,6 @@ pub async fn run(app: App) {
 pub async fn tidy(app: &App) -> Result<()> {
     accounts::throttle::forget_settled(&app.db).await?;
     accounts::forget_expired(&app.db).await?;
+    media::removed::forget_unused(&app.db).await?;
     invitations::forget_expired(&app.db).await
 }

@@ -25,6 +25,7 @@ mod live;
 mod lost_answers;
 mod mail;
 mod main_job;
+mod media;
 mod opt_outs;
 mod people;
 mod receive;
