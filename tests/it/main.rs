@@ -30,6 +30,7 @@ mod live;
 mod lost_answers;
 mod mail;
 mod main_job;
+mod media;
 mod opt_outs;
 mod pace;
 mod people;
