@@ -96,7 +96,9 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
 }
 
 fn admin_routes() -> Router<Doors> {
-    use admin::{access, audit, credential_access, credits, integrations, members, workspace};
+    use admin::{
+        access, audit, credential_access, credits, integrations, members, numbers, workspace,
+    };
     Router::new()
         .route("/members", get(members::list).post(members::invite))
         .route("/members/{user_id}", post(members::change_role))
@@ -130,6 +132,11 @@ fn admin_routes() -> Router<Doors> {
             post(integrations::disconnect),
         )
         .route("/integrations/access", get(credential_access::list))
+        .route("/numbers", get(numbers::list).post(numbers::buy))
+        .route("/numbers/sync", post(numbers::sync))
+        .route("/numbers/{id}", get(numbers::doctor).post(numbers::update))
+        .route("/numbers/{id}/release", post(numbers::release))
+        .route("/numbers/{id}/webhook", post(numbers::set_webhook))
         .route("/workspace", get(workspace::show).post(workspace::update))
         .route("/workspace/delete", post(workspace::delete))
         .route("/audit", get(audit::list))
@@ -288,9 +295,10 @@ pub struct Shell {
 }
 
 /// The admin pages, by the last part of their addresses.
-const SECTIONS: [(&str, &str); 6] = [
+const SECTIONS: [(&str, &str); 7] = [
     ("members", "Members"),
     ("access", "Access"),
+    ("numbers", "Numbers"),
     ("credits", "Credits"),
     ("integrations", "Integrations"),
     ("workspace", "Workspace"),
