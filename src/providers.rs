@@ -13,12 +13,13 @@ pub mod sandbox;
 mod sending;
 pub mod telnyx;
 pub mod twilio;
+mod usage;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -27,17 +28,19 @@ use utoipa::ToSchema;
 use crate::phone::{Address, Phone};
 
 pub use calls::{
-    Hook, Inbound, Malformed, OptOut, Receipt, RemoteMedia, SignedRequest, StatusReport, Told,
+    Hook, Inbound, Malformed, Misfit, OptOut, Receipt, RemoteMedia, SignedRequest, StatusReport,
+    Told,
 };
-pub use media::MediaAccess;
+pub use media::{LARGEST as LARGEST_MEDIA, MediaAccess, Unavailable};
 pub use numbers::{
     Account, Bought, NumberCapabilities, Offer, RemoteNumber, Route, Shadow, Wanted, Webhook,
     WebhookUrls,
 };
-pub use outcome::{Outcome, Repeated, outcome, repeated};
+pub use outcome::{Holds, Outcome, Repeated, outcome, repeated};
 pub use sending::{
     ErrorClass, Outgoing, Price, Refusal, RemoteMessage, SendOutcome, Status, Traces,
 };
+pub use usage::{Charge, Item, Priced};
 
 /// One customer's account at a provider: its credentials are inside.
 pub trait Provider: Send + Sync {
@@ -127,11 +130,26 @@ pub trait Provider: Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
+    /// What the texts of `day` (UTC) cost, as far as it is known; `None`: it stands on each text, or they cost nothing.
+    fn prices(&self, _day: NaiveDate) -> BoxFuture<'_, Result<Option<Vec<Priced>>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// What the account was charged for `day` (UTC) so far.
+    fn usage(&self, _day: NaiveDate) -> BoxFuture<'_, Result<Vec<Charge>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     /// How `url` is opened, if it is media of this very message that the provider keeps.
     fn media_access(&self, url: &str, provider_sid: &str) -> Option<MediaAccess>;
 
     /// Whether the provider made this request, by its signature.
     fn verify(&self, request: &SignedRequest<'_>) -> bool;
+
+    /// Why [`verify`](Self::verify) probably refused, so that somebody can mend it.
+    fn misfit(&self, _: &SignedRequest<'_>) -> Misfit {
+        Misfit::Stranger
+    }
 
     /// What the provider has to say, at whichever of the two addresses it says it.
     fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<Told, Malformed>;
@@ -146,6 +164,8 @@ pub trait Provider: Send + Sync {
 #[derive(Clone)]
 pub struct Providers {
     http: reqwest::Client,
+    /// For files, whose addresses come from outside.
+    media: reqwest::Client,
     hosts: Hosts,
 }
 
@@ -174,6 +194,7 @@ impl Providers {
     pub fn with_patience(hosts: Hosts, patience: Duration) -> Self {
         Self {
             http: http::client(patience),
+            media: media::client(patience, &hosts),
             hosts,
         }
     }

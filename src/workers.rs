@@ -1,9 +1,11 @@
 //! What happens by itself.
 
+pub mod accountant;
 pub mod bookkeeper;
 pub mod clock;
 pub mod housekeeping;
 pub mod inquirer;
+pub mod keeper;
 pub mod notices;
 pub mod reconciler;
 pub mod sender;

@@ -42,6 +42,9 @@ words!(Action {
     IntegrationSynced = "integration_synced",
     CredentialsOpened = "credentials_opened",
     CreditsChanged = "credits_changed",
+    QuarantineReleased = "quarantine_released",
+    QuarantineDiscarded = "quarantine_discarded",
+    OptOutsImported = "opt_outs_imported",
     WorkspaceCreated = "workspace_created",
     WorkspaceChanged = "workspace_changed",
 });
@@ -76,6 +79,9 @@ impl Action {
             Self::IntegrationSynced => "synced the numbers of",
             Self::CredentialsOpened => "The server used the credentials of",
             Self::CreditsChanged => "changed the credits of",
+            Self::QuarantineReleased => "released from the quarantine",
+            Self::QuarantineDiscarded => "discarded from the quarantine",
+            Self::OptOutsImported => "imported opt-outs from",
             Self::WorkspaceCreated => "created the workspace",
             Self::WorkspaceChanged => "changed the workspace",
         }

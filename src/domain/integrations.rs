@@ -32,7 +32,7 @@ pub use connect::{Connect, Connected, Imported, connect, import};
 pub(in crate::domain) use connect::{insert, insert_numbers};
 pub use directory::{Account, Directory};
 pub use disconnect::disconnect;
-pub use doctor::{Diagnosis, Finding, State, Subject, examine, set_webhook};
+pub use doctor::{Diagnosis, Finding, State, Subject, examine, has_come, set_webhook};
 pub use sync::{Synced, sync};
 pub use trade::{Purchase, Search, buy, release, search};
 pub use uses::Purpose;

@@ -288,6 +288,7 @@ mod tests {
             to: to.parse().unwrap(),
             text: "We have 3:30 free".into(),
             media: Vec::new(),
+            valid_for: None,
             status_url: None,
         }
     }

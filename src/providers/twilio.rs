@@ -10,9 +10,10 @@ mod market;
 mod messages;
 mod numbers;
 mod signature;
+mod usage;
 mod webhooks;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
@@ -162,12 +163,35 @@ impl Provider for Twilio {
         async move { self.api.received(number, since).await.map(Some) }.boxed()
     }
 
+    fn prices(&self, day: NaiveDate) -> BoxFuture<'_, Result<Option<Vec<Priced>>>> {
+        async move { self.api.prices(day).await.map(Some) }.boxed()
+    }
+
+    fn usage(&self, day: NaiveDate) -> BoxFuture<'_, Result<Vec<Charge>>> {
+        self.api.usage(day).boxed()
+    }
+
     fn media_access(&self, url: &str, provider_sid: &str) -> Option<MediaAccess> {
         self.api.media_access(url, provider_sid)
     }
 
     fn verify(&self, request: &SignedRequest<'_>) -> bool {
         signature::verify(request, self.secret().webhook_key())
+    }
+
+    fn misfit(&self, request: &SignedRequest<'_>) -> Misfit {
+        if !signature::is_there(request) {
+            return Misfit::Unsigned;
+        }
+        let fits = |url: &String| {
+            let public_url = url.as_str();
+            self.verify(&SignedRequest {
+                public_url,
+                ..*request
+            })
+        };
+        let url = request.other_urls().into_iter().find(fits);
+        url.map_or(Misfit::Stranger, Misfit::OtherUrl)
     }
 
     fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<Told, Malformed> {

@@ -5,7 +5,9 @@ mod api;
 mod media;
 mod messages;
 mod numbers;
+pub mod s3;
 pub mod telnyx;
+mod usage;
 mod webhooks;
 
 pub use webhooks::Text;
@@ -93,6 +95,8 @@ pub struct Message {
     pub body: String,
     pub media: Vec<String>,
     pub status_callback: Option<String>,
+    /// How many seconds it may wait, if that was said.
+    pub validity: Option<u64>,
     pub status: String,
     pub error_code: Option<u32>,
     pub created_at: DateTime<Utc>,

@@ -238,6 +238,25 @@ fn of_route(asked: providers::Result<Option<Route>>, number: &Number) -> Vec<Fin
     findings
 }
 
+/// Whether a text came to the number after `since`. `last_inbound_at` is kept to the minute only.
+pub async fn has_come(tx: &mut WorkspaceTx, id: NumberId, since: DateTime<Utc>) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from messages
+                           where workspace_id = current_workspace() and id >= $2 and number_id = $1
+                             and direction = 'inbound') as "has!""#,
+        id as _,
+        first_id(since),
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+/// Ids sort by time: none from `at` on is less than this one.
+fn first_id(at: DateTime<Utc>) -> Uuid {
+    let at = u64::try_from(at.timestamp_millis()).unwrap_or_default();
+    Uuid::from_u128(u128::from(at) << 80)
+}
+
 /// What went through a number in the last seven days.
 struct Seen {
     sent_at: Option<DateTime<Utc>>,
@@ -253,9 +272,6 @@ struct Seen {
 const LATELY: TimeDelta = TimeDelta::days(7);
 
 async fn seen(tx: &mut WorkspaceTx, id: NumberId) -> Result<Seen> {
-    // Ids sort by time: of all texts only the last days are read.
-    let since = (Utc::now() - LATELY).timestamp_millis();
-    let since = Uuid::from_u128(u128::from(since.unsigned_abs()) << 80);
     Ok(sqlx::query_as!(
         Seen,
         r#"with recent as (
@@ -272,7 +288,7 @@ async fn seen(tx: &mut WorkspaceTx, id: NumberId) -> Result<Seen> {
                     group by 1 order by count(*) desc, 1 limit 1) as reason
              from recent"#,
         id as _,
-        since,
+        first_id(Utc::now() - LATELY),
     )
     .fetch_one(tx.conn())
     .await?)

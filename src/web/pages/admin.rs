@@ -13,6 +13,8 @@ pub mod credits;
 pub mod integrations;
 pub mod members;
 pub mod numbers;
+pub mod usage;
+pub mod webhooks;
 pub mod workspace;
 
 /// What surrounds the page of this section.

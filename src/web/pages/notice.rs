@@ -29,10 +29,12 @@ pub enum Notice {
     SessionEnded,
     MailSent,
     EmailVerified,
+    Released,
+    Discarded,
 }
 
 impl Notice {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 25] = [
         Self::Saved,
         Self::Invited,
         Self::InvitationWithdrawn,
@@ -56,6 +58,8 @@ impl Notice {
         Self::SessionEnded,
         Self::MailSent,
         Self::EmailVerified,
+        Self::Released,
+        Self::Discarded,
     ];
 
     fn told(self) -> (&'static str, &'static str) {
@@ -106,6 +110,8 @@ impl Notice {
             Self::SessionEnded => ("session_ended", "Signed out there"),
             Self::MailSent => ("mail", "The link is on its way to your inbox"),
             Self::EmailVerified => ("verified", "Your address is verified"),
+            Self::Released => ("released", "Released: it is where it belongs now"),
+            Self::Discarded => ("discarded", "Discarded"),
         }
     }
 

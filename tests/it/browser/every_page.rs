@@ -169,6 +169,8 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
         "credits",
         "numbers",
         "integrations/access",
+        "usage",
+        "webhooks",
         "workspace",
         "audit",
         "members?q=zzz",

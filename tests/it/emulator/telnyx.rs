@@ -5,6 +5,7 @@ mod api;
 mod events;
 mod messages;
 mod numbers;
+mod usage;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -57,6 +57,7 @@ async fn every_page(harbor: &Workspace<'_>) -> Vec<String> {
             "/admin/numbers/{}",
             harbor.number(FRONT_DESK).await
         )),
+        here("/admin/usage"),
         here("/admin/workspace"),
         here("/admin/audit"),
         here("/settings"),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -23,7 +23,9 @@ use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, NumberId};
 use crate::phone;
 use crate::providers::Offer;
-use crate::web::pages::{Form, Notice, Partial, Said, Shell, page, partial};
+use crate::web::pages::{
+    Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams,
+};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
@@ -271,6 +273,7 @@ pub async fn update(
         friendly_name: edited.friendly_name,
         is_default: edited.is_default,
         status: edited.status,
+        ..Change::default()
     };
     let mut tx = app.db.workspace(admin.seat()).await?;
     match numbers::update(&mut tx, &admin, id, change).await {
@@ -386,11 +389,32 @@ pub async fn doctor(
     State(app): State<App>,
     State(directory): State<Directory>,
     Path(Of { id }): Path<Of>,
+    headers: HeaderMap,
     Query(Since { since }): Query<Since>,
     Query(said): Query<Said>,
 ) -> Result<Response, Problem> {
     let since = since.and_then(DateTime::from_timestamp_millis);
+    if let Some(since) = since.filter(|_| wants_streams(&headers)) {
+        return awaited(&app, &admin, id, since).await;
+    }
     diagnosed(&app, &admin, &directory, id, since, said.done, None).await
+}
+
+/// The number's line alone: whoever waits for a text asks for it again and again, and no provider is bothered.
+async fn awaited(
+    app: &App,
+    admin: &Admin,
+    id: NumberId,
+    since: DateTime<Utc>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let row = NumberRow {
+        number: &numbers::find(&mut tx, id).await?,
+        is_awaited: !integrations::has_come(&mut tx, id, since).await?,
+    };
+    let html = fragments::swap(&format!("number-{id}"), &row)
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(streams(html))
 }
 
 async fn diagnosed(
@@ -404,16 +428,16 @@ async fn diagnosed(
 ) -> Result<Response, Problem> {
     let diagnosis = integrations::examine(app, admin, directory, id).await?;
     let number = &diagnosis.number;
+    let mut tx = app.db.workspace(admin.seat()).await?;
     let test = match since {
         None => Test::Offered,
-        Some(since) if number.last_inbound_at.is_some_and(|at| at > since) => Test::Passed,
+        Some(since) if integrations::has_come(&mut tx, id, since).await? => Test::Passed,
         Some(_) => Test::Awaited,
     };
     let row = partial(&NumberRow {
         number,
         is_awaited: test == Test::Awaited,
     })?;
-    let mut tx = app.db.workspace(admin.seat()).await?;
     Ok(page(&Doctor {
         shell: shell(&mut tx, admin, "numbers", notice).await?,
         refusal,
