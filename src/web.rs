@@ -142,6 +142,8 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(integrations::credential_access))
         .routes(routes!(numbers::list, numbers::buy))
         .routes(routes!(numbers::available))
+        .routes(routes!(numbers::doctor))
+        .routes(routes!(numbers::set_webhook))
         .routes(routes!(numbers::update, numbers::release))
         .routes(routes!(numbers::members))
         .routes(routes!(numbers::catch_up))

@@ -151,7 +151,8 @@ fn known(route: &str) -> (Who, Value) {
         "DELETE ~/integrations/{integration_id}" => (Admin, nothing),
         "POST ~/integrations/{integration_id}/sync" => (Admin, json!({})),
         "POST ~/integrations/{integration_id}/test" => (Admin, json!({})),
-        "GET ~/numbers/available" => (Admin, nothing),
+        "GET ~/numbers/available" | "GET ~/numbers/{number_id}/doctor" => (Admin, nothing),
+        "POST ~/numbers/{number_id}/webhook" => (Admin, json!({})),
         "POST ~/numbers" => (
             Admin,
             json!({"integration_id": "{integration_id}", "phone_number": "+16285550199"}),

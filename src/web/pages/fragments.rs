@@ -43,7 +43,13 @@ pub fn contact_changed(contact: &Contact) -> Result<String, Error> {
 }
 
 pub fn number_changed(number: &Number) -> Result<String, Error> {
-    swap(&format!("number-{}", number.id), &NumberRow { number })
+    swap(
+        &format!("number-{}", number.id),
+        &NumberRow {
+            number,
+            is_awaited: false,
+        },
+    )
 }
 
 /// How many texts an agent can still send.
