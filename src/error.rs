@@ -26,7 +26,7 @@ pub enum Error {
     InvalidCredentials(String),
     #[error("{0}")]
     ProviderUnavailable(String),
-    #[error("this contact texted STOP to this number: nothing can be sent until they text START")]
+    #[error("this contact opted out: nothing can be sent until they text START")]
     ContactOptedOut,
     #[error("someone else answered since you looked: read the newest messages, then send again")]
     ConversationMoved,

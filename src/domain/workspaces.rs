@@ -6,10 +6,13 @@ use serde::Serialize;
 use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::{Admin, Role};
+use crate::domain::words;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{UserId, WorkspaceId};
 use crate::phone::Region;
+
+words!(OptOutScope { Number = "number", Workspace = "workspace" });
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Workspace {
@@ -24,6 +27,8 @@ pub struct Workspace {
     pub starting_credits: i32,
     /// An agent is told when their balance falls to this.
     pub low_credits_at: i32,
+    /// For which of our numbers a STOP holds: the one that it was sent to, or all.
+    pub opt_out_scope: OptOutScope,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -54,7 +59,7 @@ pub async fn of_user(db: &Db, user: UserId) -> Result<Vec<Mine>> {
 pub async fn current(tx: &mut WorkspaceTx) -> Result<Workspace> {
     sqlx::query_as!(
         Workspace,
-        "select id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, created_at, updated_at
+        "select id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, opt_out_scope, created_at, updated_at
            from workspaces"
     )
     .fetch_optional(tx.conn())
@@ -74,6 +79,8 @@ pub struct Change {
     pub starting_credits: Option<i32>,
     /// 0 to 1,000,000.
     pub low_credits_at: Option<i32>,
+    /// `workspace`: who texts STOP to one number is texted from none, and START to one lifts it for all.
+    pub opt_out_scope: Option<OptOutScope>,
 }
 
 pub async fn update(tx: &mut WorkspaceTx, admin: &Admin, change: Change) -> Result<Workspace> {
@@ -90,13 +97,14 @@ pub async fn update(tx: &mut WorkspaceTx, admin: &Admin, change: Change) -> Resu
         "update workspaces
             set name = coalesce($1, name), default_region = coalesce($2, default_region),
                 require_two_factor = coalesce($3, require_two_factor), starting_credits = coalesce($4, starting_credits),
-                low_credits_at = coalesce($5, low_credits_at), updated_at = now()
-          returning id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, created_at, updated_at",
+                low_credits_at = coalesce($5, low_credits_at), opt_out_scope = coalesce($6, opt_out_scope), updated_at = now()
+          returning id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, opt_out_scope, created_at, updated_at",
         change.name.as_deref().map(str::trim),
         change.default_region,
         change.require_two_factor,
         change.starting_credits,
         change.low_credits_at,
+        change.opt_out_scope as _,
     )
     .fetch_optional(tx.conn())
     .await?
@@ -159,6 +167,7 @@ fn settings(workspace: &Workspace) -> serde_json::Value {
         "require_two_factor": workspace.require_two_factor,
         "starting_credits": workspace.starting_credits,
         "low_credits_at": workspace.low_credits_at,
+        "opt_out_scope": workspace.opt_out_scope,
     })
 }
 
