@@ -173,7 +173,7 @@ fn parse(file: &[u8]) -> Result<Vec<Line>> {
             return wrong("at most 10,000 lines at once: split the file");
         }
         lines.push(Line {
-            at: record.position().map_or(0, csv::Position::line),
+            at: record.position().map_or(0, |at| line_at(text, at)),
             phone_number: cell(Some(phone_number)),
             number: cell(number),
             reason: cell(reason),
@@ -181,6 +181,17 @@ fn parse(file: &[u8]) -> Result<Vec<Line>> {
         });
     }
     Ok(lines)
+}
+
+/// Where a record begins: the reader counts the empty lines before it as a part of it.
+fn line_at(text: &str, position: &csv::Position) -> u64 {
+    let begin = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let rest = text.as_bytes().get(begin..).unwrap_or_default();
+    let empty = rest
+        .iter()
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+        .filter(|byte| **byte == b'\n');
+    position.line() + empty.count() as u64
 }
 
 /// What it means, or which of its columns is wrong and how to mend it.
