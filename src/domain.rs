@@ -17,6 +17,7 @@ pub mod numbers;
 pub mod opt_outs;
 pub mod quarantine;
 pub mod settings;
+pub mod usage;
 pub mod webhooks;
 pub mod workspaces;
 

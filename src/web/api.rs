@@ -24,6 +24,7 @@ pub mod numbers;
 pub mod opt_outs;
 pub mod quarantine;
 pub mod settings;
+pub mod usage;
 pub mod webhooks;
 pub mod workspaces;
 

@@ -104,7 +104,10 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
 }
 
 fn admin_routes() -> Router<Doors> {
-    use admin::{access, audit, credits, integrations, members, webhooks, workspace};
+    use admin::{
+        access, audit, credential_access, credits, integrations, members, usage, webhooks,
+        workspace,
+    };
     Router::new()
         .route("/members", get(members::list).post(members::invite))
         .route("/members/{user_id}", post(members::change_role))
@@ -130,8 +133,17 @@ fn admin_routes() -> Router<Doors> {
             "/integrations",
             get(integrations::list).post(integrations::connect),
         )
+        .route("/integrations/{id}", post(integrations::update))
+        .route("/integrations/{id}/test", post(integrations::check))
+        .route("/integrations/{id}/sync", post(integrations::sync))
+        .route(
+            "/integrations/{id}/disconnect",
+            post(integrations::disconnect),
+        )
+        .route("/integrations/access", get(credential_access::list))
         .route("/workspace", get(workspace::show).post(workspace::update))
         .route("/workspace/delete", post(workspace::delete))
+        .route("/usage", get(usage::show))
         .route("/webhooks", get(webhooks::list))
         .route("/webhooks/release", post(webhooks::release_all))
         .route("/webhooks/discard", post(webhooks::discard_all))
@@ -295,11 +307,12 @@ pub struct Shell {
 }
 
 /// The admin pages, by the last part of their addresses.
-const SECTIONS: [(&str, &str); 7] = [
+const SECTIONS: [(&str, &str); 8] = [
     ("members", "Members"),
     ("access", "Access"),
     ("credits", "Credits"),
     ("integrations", "Integrations"),
+    ("usage", "Usage"),
     ("webhooks", "Webhooks"),
     ("workspace", "Workspace"),
     ("audit", "Audit"),

@@ -101,7 +101,7 @@ pub async fn twilio_status(State(doors): State<Doors>, call: Call) -> Result<Res
         .await?;
     let found: Vec<_> = accounts
         .iter()
-        .filter(|account| account.provider.verify(&call.signed()))
+        .filter(|account| account.verifies(&call.signed()))
         .collect();
     if found.is_empty() {
         return Err(refused(&doors, &call, Hook::Status, &accounts).await);
@@ -191,7 +191,7 @@ async fn verified(
         return Err(Error::NotFound("a number or an account like this").into());
     }
     let mut ours = accounts.iter();
-    match ours.find(|account| account.provider.verify(&call.signed())) {
+    match ours.find(|account| account.verifies(&call.signed())) {
         Some(account) => Ok(Arc::clone(account)),
         None => Err(refused(doors, call, hook, &accounts).await),
     }

@@ -18,7 +18,7 @@ use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Workspace};
 const KEY: &str = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
 
 /// Harbor Dental with its front desk at Telnyx.
-async fn front_desk<'a>(hub: &'a Hub) -> (Workspace<'a>, Customer) {
+pub async fn front_desk<'a>(hub: &'a Hub) -> (Workspace<'a>, Customer) {
     let harbor = hub.workspace("Harbor Dental").await;
     let customer = hub.telnyx.account(KEY);
     customer.number(FRONT_DESK);
@@ -33,7 +33,7 @@ async fn connects(harbor: &Workspace<'_>, api_key: &str, public_key: &str) -> An
 }
 
 /// Maya texts the front desk; the conversation.
-async fn hears(harbor: &Workspace<'_>, text: &str) -> Value {
+pub async fn hears(harbor: &Workspace<'_>, text: &str) -> Value {
     let answer = harbor.hub.telnyx.text(MAYA, FRONT_DESK, text).await;
     assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     harbor.conversation_with(MAYA).await

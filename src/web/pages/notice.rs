@@ -15,6 +15,9 @@ pub enum Notice {
     CreditsChanged,
     AccessChanged,
     WorkspaceDeleted,
+    Disconnected,
+    Checked,
+    StillUnhealthy,
     PasswordChanged,
     PasswordReset,
     TwoFactorOff,
@@ -26,7 +29,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 20] = [
         Self::Saved,
         Self::Invited,
         Self::InvitationWithdrawn,
@@ -36,6 +39,9 @@ impl Notice {
         Self::CreditsChanged,
         Self::AccessChanged,
         Self::WorkspaceDeleted,
+        Self::Disconnected,
+        Self::Checked,
+        Self::StillUnhealthy,
         Self::PasswordChanged,
         Self::PasswordReset,
         Self::TwoFactorOff,
@@ -62,6 +68,18 @@ impl Notice {
             Self::CreditsChanged => ("credits", "The credits are changed"),
             Self::AccessChanged => ("access", "Saved, and in force at once"),
             Self::WorkspaceDeleted => ("deleted", "The workspace is gone, with everything in it"),
+            Self::Disconnected => (
+                "disconnected",
+                "Disconnected. Its credentials are destroyed, its conversations stay",
+            ),
+            Self::Checked => (
+                "checked",
+                "Checked: the provider takes our texts. What waited goes out",
+            ),
+            Self::StillUnhealthy => (
+                "unhealthy",
+                "Checked: the provider refuses. It says why below",
+            ),
             Self::PasswordChanged => (
                 "password",
                 "Your password is changed. Other sessions are signed out",

@@ -146,6 +146,8 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
     for section in [
         "access",
         "credits",
+        "integrations/access",
+        "usage",
         "webhooks",
         "workspace",
         "audit",
@@ -193,7 +195,7 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
 
 impl Browser {
     /// Light and dark, at a desk and on a phone.
-    async fn is_usable_by_all(&self, page: &str) {
+    pub async fn is_usable_by_all(&self, page: &str) {
         self.tells("Runtime.evaluate", json!({"expression": AXE}))
             .await;
         for (width, scheme) in [

@@ -218,6 +218,7 @@ impl Text {
                 .map(|nth| field(&format!("MediaUrl{nth}")))
                 .collect(),
             status_callback: None,
+            validity: None,
             status: "received".into(),
             error_code: None,
             created_at: chrono::Utc::now(),
