@@ -31,7 +31,7 @@ pub use calls::{
     Hook, Inbound, Malformed, Misfit, OptOut, Receipt, RemoteMedia, SignedRequest, StatusReport,
     Told,
 };
-pub use media::MediaAccess;
+pub use media::{LARGEST as LARGEST_MEDIA, MediaAccess, Unavailable};
 pub use numbers::{
     Account, Bought, NumberCapabilities, Offer, RemoteNumber, Route, Shadow, Wanted, Webhook,
     WebhookUrls,
@@ -164,6 +164,8 @@ pub trait Provider: Send + Sync {
 #[derive(Clone)]
 pub struct Providers {
     http: reqwest::Client,
+    /// For files, whose addresses come from outside.
+    media: reqwest::Client,
     hosts: Hosts,
 }
 
@@ -192,6 +194,7 @@ impl Providers {
     pub fn with_patience(hosts: Hosts, patience: Duration) -> Self {
         Self {
             http: http::client(patience),
+            media: media::client(patience, &hosts),
             hosts,
         }
     }

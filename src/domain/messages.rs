@@ -80,11 +80,23 @@ pub struct Media {
     /// Bytes, once known.
     pub size: Option<i64>,
     pub url: String,
+    /// Why it could not be fetched from the provider, in words.
+    #[serde(default)]
+    pub error: Option<String>,
 }
 
 impl Media {
     pub fn is_image(&self) -> bool {
         self.content_type.starts_with("image/")
+    }
+
+    /// What a thread shows of a picture.
+    pub fn small_url(&self) -> String {
+        if self.url.starts_with("/api/") {
+            format!("{}?size=thumb", self.url)
+        } else {
+            self.url.clone()
+        }
     }
 
     /// Whether our own origin serves it; the provider's address would need the provider's credentials.
