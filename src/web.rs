@@ -151,7 +151,16 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(contacts::list, contacts::create))
         .routes(routes!(contacts::show, contacts::update))
         .routes(routes!(contacts::consent, contacts::change_consent))
+        .routes(routes!(opt_outs::list))
+        .routes(routes!(opt_outs::export))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(opt_outs::import))
+                // The file, and the form around it.
+                .layer(DefaultBodyLimit::max(2 * opt_outs::LARGEST)),
+        )
         .routes(routes!(conversations::list))
+        .routes(routes!(conversations::judge_stop))
         .routes(routes!(conversations::show, conversations::update))
         .routes(routes!(conversations::read))
         .routes(routes!(conversations::messages))

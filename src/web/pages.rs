@@ -80,6 +80,14 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             get(inbox::contact).post(inbox::change_contact),
         )
         .route(
+            "/w/{slug}/inbox/{conversation_id}/consent",
+            post(inbox::change_consent),
+        )
+        .route(
+            "/w/{slug}/inbox/{conversation_id}/near-stop",
+            post(inbox::judge_stop),
+        )
+        .route(
             "/w/{slug}/settings",
             get(settings::show).post(settings::update),
         )

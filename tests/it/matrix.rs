@@ -116,6 +116,9 @@ fn known(route: &str) -> (Who, Value) {
         ),
         "PATCH ~/messages/{message_id}" => (WithNumber, json!({"content": "Mine now"})),
         "PATCH ~/conversations/{conversation_id}" => (WithNumber, json!({"status": "done"})),
+        "POST ~/conversations/{conversation_id}/near-stop" => {
+            (WithNumber, json!({"opt_out": false}))
+        }
         "POST ~/conversations/{conversation_id}/read" => (WithNumber, json!({})),
         "POST ~/messages" => (
             WithNumber,
@@ -132,9 +135,13 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/credits"
         | "GET ~/usage"
         | "GET ~/audit"
+        | "GET ~/opt-outs"
+        | "GET ~/opt-outs/export.csv"
         | "GET ~/webhooks"
         | "GET ~/quarantine"
         | "GET ~/quarantine/{quarantine_id}" => (Admin, nothing),
+        // Without a file: for whoever may, that is what is wrong with it.
+        "POST ~/opt-outs/import" => (Admin, json!({})),
         "POST ~/quarantine/{quarantine_id}/release"
         | "POST ~/quarantine/{quarantine_id}/discard"
         | "POST ~/quarantine/release"

@@ -217,6 +217,7 @@ mod tests {
             last_message_status: Status::Received,
             last_message_id: None,
             opted_out: false,
+            near_stop_id: None,
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,
         }

@@ -69,7 +69,7 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
     jo.opens(&format!("{}?q=zzz", harbor.inbox(None))).await;
     jo.is_usable_by_all("inbox, nothing found").await;
     jo.opens(&harbor.inbox(Some(&stopped))).await;
-    jo.sees("They texted STOP").await;
+    jo.sees("They opted out (STOP)").await;
     jo.is_usable_by_all("conversation, opted out").await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".message.failed", "Not delivered").await;
