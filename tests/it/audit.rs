@@ -255,8 +255,8 @@ async fn what_admins_do_to_the_workspace_is_written_down_once() {
     assert_eq!(
         (&entry["before"], &entry["after"]),
         (
-            &json!({"friendly_name": "", "is_default": true, "status": "active"}),
-            &json!({"friendly_name": "Front desk", "is_default": true, "status": "active"})
+            &json!({"friendly_name": "", "is_default": true, "messages_per_second": 1000.0, "status": "active"}),
+            &json!({"friendly_name": "Front desk", "is_default": true, "messages_per_second": 1000.0, "status": "active"})
         )
     );
     let entry = one(
