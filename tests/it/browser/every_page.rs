@@ -155,7 +155,7 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
     jo.sees("Its texts are sent to us.").await;
     jo.is_usable_by_all("number").await;
     // A test turns green by itself.
-    jo.clicks("Text me a test").await;
+    jo.follows("Text me a test").await;
     jo.sees("Waiting for your text.").await;
     jo.is_usable_by_all("number, tested").await;
     harbor.hears(MAYA, "Testing, testing").await;
