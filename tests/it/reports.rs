@@ -78,7 +78,7 @@ async fn a_flood_shares_its_transactions_and_every_text_ends_where_it_belongs() 
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sids = taken(&harbor, 100).await;
-    let callbacks = Callbacks::of(&harbor).await;
+    let callbacks = &Callbacks::of(&harbor).await;
     // Late, early, repeated, unknown, for nobody: 1,000 of them, 64 at once, in an order that makes no sense.
     let words = [
         "delivered",
@@ -96,10 +96,17 @@ async fn a_flood_shares_its_transactions_and_every_text_ends_where_it_belongs() 
         .flat_map(|word| sids.iter().map(|sid| (sid.clone(), *word)))
         .collect();
     calls.extend((0..100).map(|nth| (format!("SMnobody{nth}"), "delivered")));
+    let calls = &calls;
     let order = |nth: usize| (nth * 7_919) % 1_000;
-    let flood = stream::iter((0..calls.len()).map(order)).map(|nth| {
-        let (sid, word) = &calls[nth];
-        callbacks.says(sid, word, &[])
+    let flood = stream::iter((0..calls.len()).map(order)).map(|nth| async move {
+        let (sid, word) = (calls[nth].0.as_str(), calls[nth].1);
+        loop {
+            // A machine that is busy with other things asks the provider to try again.
+            match callbacks.says(sid, word, &[]).await {
+                503 => tokio::task::yield_now().await,
+                settled => return settled,
+            }
+        }
     });
     let flood = flood.buffer_unordered(64).collect::<Vec<u16>>();
     let browse = async {
