@@ -29,7 +29,7 @@ use crate::phone::Address;
 pub use calls::{
     Hook, Inbound, Malformed, OptOut, Receipt, RemoteMedia, SignedRequest, StatusReport, Told,
 };
-pub use media::{LARGEST as LARGEST_MEDIA, MediaAccess, Unavailable};
+pub use media::{LARGEST as LARGEST_MEDIA, MediaAccess, Unavailable, is_internal};
 pub use numbers::{Account, NumberCapabilities, RemoteNumber, Shadow, Webhook, WebhookUrls};
 pub use outcome::{Outcome, Repeated, outcome, repeated};
 pub use sending::{

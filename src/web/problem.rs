@@ -59,6 +59,7 @@ fn told(error: &Error) -> (StatusCode, &'static str) {
         Error::InvalidCredentials(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_credentials"),
         Error::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
         Error::ProviderUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable"),
+        Error::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
         Error::StorageUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
         Error::ContactOptedOut => (StatusCode::CONFLICT, "contact_opted_out"),
         Error::ConversationMoved => (StatusCode::CONFLICT, "conversation_moved"),

@@ -17,7 +17,7 @@ use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Workspace};
 const KEY: &str = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
 
 /// Harbor Dental with its front desk at Telnyx.
-async fn front_desk<'a>(hub: &'a Hub) -> (Workspace<'a>, Customer) {
+pub async fn front_desk<'a>(hub: &'a Hub) -> (Workspace<'a>, Customer) {
     let harbor = hub.workspace("Harbor Dental").await;
     let customer = hub.telnyx.account(KEY);
     customer.number(FRONT_DESK);

@@ -63,7 +63,8 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Open>> {
               and c.workspace_id = m.workspace_id and c.id = m.contact_id
            returning m.workspace_id as "workspace: WorkspaceId", m.id as "id: MessageId", m.conversation_id as "conversation: ConversationId",
                      m.number_id as "number: NumberId", m.integration_id as "integration: IntegrationId", m.attempts as attempt,
-                     n.phone_number as "from", c.phone_number as "to", m.content, m.created_at, m.inquiries"#,
+                     n.phone_number as "from", c.phone_number as "to", m.content, m.created_at, m.inquiries,
+                     outgoing_media(m.workspace_id, m.id, m.message_type) as "media!""#,
         most,
         PAUSES.len() as i32,
         pauses[0],
@@ -84,6 +85,7 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Open>> {
                 from: row.from,
                 to: row.to,
                 content: row.content,
+                media: row.media,
             },
             since: row.created_at,
             inquiry: row.inquiries,

@@ -27,6 +27,8 @@ pub struct Leased {
     pub from: String,
     pub to: String,
     pub content: String,
+    /// Ids of our own files and addresses of others.
+    pub media: Vec<String>,
 }
 
 /// Takes what is due, oldest first, never a text whose conversation has an earlier one under way. One round trip.
@@ -60,7 +62,8 @@ pub async fn lease(db: &Db, most: i64) -> Result<Vec<Leased>> {
               and c.workspace_id = m.workspace_id and c.id = m.contact_id
            returning m.workspace_id as "workspace: _", m.id as "id: _", m.conversation_id as "conversation: _",
                      m.number_id as "number: _", m.integration_id as "integration: _", m.attempts as attempt,
-                     n.phone_number as "from", c.phone_number as "to", m.content"#,
+                     n.phone_number as "from", c.phone_number as "to", m.content,
+                     outgoing_media(m.workspace_id, m.id, m.message_type) as "media!""#,
         most,
         LEASE.as_secs_f64(),
     )

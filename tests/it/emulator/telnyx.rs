@@ -37,6 +37,8 @@ struct State {
     opted_out: HashSet<(String, String)>,
     failures: VecDeque<Failure>,
     calls: Vec<String>,
+    /// What it got of what we sent.
+    fetched: Vec<super::media::Fetched>,
     next_takes: Option<Duration>,
     reports_first: bool,
     page_size: Option<usize>,
@@ -158,6 +160,11 @@ impl Telnyx {
     pub fn repeats_pages(&self) -> &Self {
         self.state().repeats_pages = true;
         self
+    }
+
+    /// The files that came with what it took, as it got them.
+    pub fn fetched(&self) -> Vec<super::media::Fetched> {
+        self.state().fetched.clone()
     }
 
     /// Everything it took, in order.
