@@ -18,7 +18,7 @@ pub const MOST: usize = 10;
 const MOST_WAITING: i64 = 50;
 
 /// What a provider passes on. Others arrive at some phones and not at others.
-const SENDABLE: [&str; 14] = [
+pub const SENDABLE: [&str; 14] = [
     "image/jpeg",
     "image/png",
     "image/gif",
@@ -56,8 +56,8 @@ pub async fn add(app: &App, seat: Seat, bytes: Bytes) -> Result<Upload> {
         .that(
             bytes.is_empty() || SENDABLE.contains(&pictures::kind(&bytes)),
             "file",
-            "this is no kind of file that phones take: send a JPEG, PNG, GIF or WebP picture, an MP4 or WebM film, an MP3, \
-             MP4, Ogg, AMR or AAC recording, a PDF or a vCard",
+            "phones do not take this kind of file: send a picture (JPEG, PNG, GIF, WebP), a film (MP4), a recording (MP3), a \
+             PDF or a vCard",
         )
         .done()?;
     let id = MediaId::new();
@@ -247,6 +247,11 @@ fn not_yours(id: MediaId) -> String {
     format!(
         "{id} is no upload of yours that waits to be sent: it was sent or removed, or never was here. Upload the file again"
     )
+}
+
+/// Those of `ids` that wait to be sent, to be shown once more.
+pub async fn waiting(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachment>> {
+    uploaded(tx, ids).await
 }
 
 /// The files of an earlier text, for one more.

@@ -411,13 +411,7 @@ async fn queue(
         message_type: kind,
         media: media
             .iter()
-            .map(|file| Media {
-                id: file.id,
-                content_type: file.content_type.clone(),
-                size: file.size,
-                url: file.url(member.workspace()),
-                error: None,
-            })
+            .map(|file| Media::of(file, member.workspace()))
             .collect(),
         status,
         provider: place.provider,
