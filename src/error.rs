@@ -28,6 +28,8 @@ pub enum Error {
     ProviderUnavailable(String),
     #[error("this file is larger than 5 MB, which is the most that one text carries")]
     TooLarge,
+    #[error("{0}")]
+    ProviderRefused(String),
     #[error("pictures and files cannot be reached at the moment: try again shortly")]
     StorageUnavailable,
     #[error("this contact texted STOP to this number: nothing can be sent until they text START")]
@@ -38,6 +40,8 @@ pub enum Error {
     ContactUnreachable,
     #[error("there is no active number to send from: connect an integration or activate a number")]
     IntegrationNotConfigured,
+    #[error("this integration is switched off: switch it on first")]
+    IntegrationOff,
     #[error("this Idempotency-Key was used for another request: use a new key for a new message")]
     IdempotencyKeyReused,
     #[error("sign-up is closed here: ask an admin for an invitation")]

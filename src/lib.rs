@@ -22,6 +22,7 @@ pub mod listing; //   pages of a list, cursors
 pub mod mail; //      what people get by e-mail
 pub mod phone; //     phone numbers and other addresses
 pub mod pictures; //  what a file is; pictures without their metadata, and small ones
+pub mod power; //     where tests cut it
 pub mod providers; // trait Provider: Twilio, Telnyx, sandbox
 pub mod storage; //   where files lie: a directory or a bucket
 
@@ -41,6 +42,8 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::domain::integrations::Directory;
 use crate::domain::messages::receive::Ingest;
+use crate::domain::messages::status::Reports;
+use crate::domain::quarantine::Gate;
 use crate::events::Bus;
 use crate::keys::{MasterKeys, Tokens};
 use crate::mail::Mailer;
@@ -48,6 +51,7 @@ use crate::providers::{Hosts, Providers};
 use crate::storage::Storage;
 use crate::web::Doors;
 use crate::web::live::Hub;
+use crate::workers::accountant::Accountant;
 use crate::workers::inquirer::Inquirer;
 use crate::workers::keeper::Keeper;
 use crate::workers::reconciler::Reconciler;
@@ -115,6 +119,8 @@ pub struct Server {
     pub inquirer: Inquirer,
     pub keeper: Keeper,
     pub reconciler: Reconciler,
+    pub accountant: Accountant,
+    directory: Directory,
     stopping: CancellationToken,
     http: JoinHandle<()>,
     sending: Option<JoinHandle<()>>,
@@ -128,18 +134,23 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
     let directory = Directory::new(app.clone());
     let (ingest, writer) = Ingest::new(app.db.clone());
+    let (reports, report_writer) = Reports::new(app.db.clone());
     let hub = Hub::new(app.db.clone());
     let mut background = JoinSet::new();
     background.spawn(writer.run());
+    background.spawn(report_writer.run());
     background.spawn(directory.clone().keep_fresh());
     background.spawn(hub.clone().run());
     background.spawn(app.mail.clone().run(stopping.clone()));
+    background.spawn(workers::bookkeeper::run(directory.clone()));
     background.spawn(workers::notices::run(app.clone()));
     background.spawn(workers::housekeeping::run(app.clone()));
     let doors = Doors {
         app: app.clone(),
         directory: directory.clone(),
         ingest: ingest.clone(),
+        reports,
+        gate: Gate::default(),
         hub,
         stopping: stopping.clone(),
     };
@@ -148,7 +159,9 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
         sender: Sender::new(app.clone(), directory.clone()),
         inquirer: Inquirer::new(app.clone(), directory.clone()),
         keeper: Keeper::new(app.clone(), directory.clone()),
-        reconciler: Reconciler::new(app.clone(), directory, ingest),
+        reconciler: Reconciler::new(app.clone(), directory.clone(), ingest),
+        accountant: Accountant::new(app.clone(), directory.clone()),
+        directory,
         app,
         address,
         stopping,
@@ -168,6 +181,7 @@ impl Server {
         self.background.spawn(self.inquirer.clone().run());
         self.background.spawn(self.keeper.clone().run());
         self.background.spawn(self.reconciler.clone().run());
+        self.background.spawn(self.accountant.clone().run());
     }
 
     /// Stops accepting, finishes requests and sends under way, closes sockets, lets go of the database.
@@ -187,6 +201,9 @@ impl Server {
         }
         self.http.abort();
         self.background.shutdown().await;
+        if let Err(error) = self.directory.write_uses_down().await {
+            tracing::warn!(%error, "what credentials were used for last is not written down");
+        }
         self.app.db.close().await;
     }
 }

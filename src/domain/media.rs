@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 
 use crate::app::App;
 use crate::db::{Seat, WorkspaceTx};
-use crate::domain::integrations::Directory;
+use crate::domain::integrations::{Directory, Purpose};
 use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, MediaId, WorkspaceId};
 use crate::pictures;
@@ -123,7 +123,7 @@ pub async fn open(
         .ok_or(Error::NotFound("the file"))?;
     let bytes = app
         .providers
-        .fetch_media(account.provider.as_ref(), &url, &sid)
+        .fetch_media(account.used_for(Purpose::Media), &url, &sid)
         .await
         .map_err(|error| Error::ProviderUnavailable(error.to_string()))?;
     let prepared = prepare(bytes, Size::Whole).await;

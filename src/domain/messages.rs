@@ -11,6 +11,7 @@ use crate::ids::{ContactId, ConversationId, MediaId, MessageId, NumberId, UserId
 use crate::listing::{Cursor, Page, Span, page};
 use crate::providers;
 
+pub mod batch;
 pub mod cancel;
 pub mod catch_up;
 pub mod inquiries;

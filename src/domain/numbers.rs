@@ -44,9 +44,15 @@ pub struct Number {
     pub status: Status,
     pub webhook: WebhookState,
     pub webhook_detail: Option<String>,
+    /// Since then the provider's account has no such number any more; what was said through it stays.
+    pub gone_at: Option<DateTime<Utc>>,
     pub last_inbound_at: Option<DateTime<Utc>>,
     /// Until then everything that the provider received for this number is here.
     pub agreed_at: Option<DateTime<Utc>>,
+    /// How fast it sends; `null`: as usual for its kind.
+    pub messages_per_second: Option<f64>,
+    /// What that is: 1 for a long code, 3 toll-free, 100 for a short code.
+    pub usual_messages_per_second: f64,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
@@ -129,8 +135,11 @@ struct Row {
     status: Status,
     webhook: WebhookState,
     webhook_detail: Option<String>,
+    gone_at: Option<DateTime<Utc>>,
     last_inbound_at: Option<DateTime<Utc>>,
     agreed_at: Option<DateTime<Utc>>,
+    messages_per_second: Option<f64>,
+    usual_messages_per_second: f64,
 }
 
 impl From<Row> for Number {
@@ -151,8 +160,11 @@ impl From<Row> for Number {
             status: row.status,
             webhook: row.webhook,
             webhook_detail: row.webhook_detail,
+            gone_at: row.gone_at,
             last_inbound_at: row.last_inbound_at,
             agreed_at: row.agreed_at,
+            messages_per_second: row.messages_per_second,
+            usual_messages_per_second: row.usual_messages_per_second,
         }
     }
 }
@@ -161,11 +173,12 @@ impl From<Row> for Number {
 pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Number>> {
     let rows = sqlx::query_as!(
         Row,
-        "select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at, n.agreed_at
+        r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.agreed_at,
+                n.messages_per_second, usual_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
-          order by n.is_default desc, n.created_at, n.id"
+          order by n.is_default desc, n.created_at, n.id"#
     )
     .fetch_all(tx.conn())
     .await?;
@@ -176,11 +189,12 @@ pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Number>> {
 pub async fn look_up(db: &Db, workspace: WorkspaceId, id: NumberId) -> Result<Option<Number>> {
     Ok(sqlx::query_as!(
         Row,
-        "select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at, n.agreed_at
+        r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.agreed_at,
+                n.messages_per_second, usual_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
-          where n.workspace_id = $1 and n.id = $2",
+          where n.workspace_id = $1 and n.id = $2"#,
         workspace as _,
         id as _,
     )
@@ -192,11 +206,12 @@ pub async fn look_up(db: &Db, workspace: WorkspaceId, id: NumberId) -> Result<Op
 pub async fn find(tx: &mut WorkspaceTx, id: NumberId) -> Result<Number> {
     sqlx::query_as!(
         Row,
-        "select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at, n.agreed_at
+        r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.agreed_at,
+                n.messages_per_second, usual_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
-          where n.id = $1",
+          where n.id = $1"#,
         id as _,
     )
     .fetch_optional(tx.conn())
@@ -212,6 +227,18 @@ pub struct Change {
     /// `true` makes it the workspace's default, in place of the one before.
     pub is_default: Option<bool>,
     pub status: Option<Status>,
+    /// 0.01 to 1,000: as fast as the provider lets it send. `null`: as usual for its kind, which is 1 for a long code, 3
+    /// toll-free, 100 for a short code.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<f64>)]
+    pub messages_per_second: Option<Option<f64>>,
+}
+
+/// Tells a field that is `null` from one that is not there.
+fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 pub async fn update(
@@ -229,8 +256,40 @@ pub async fn update(
             "friendly_name",
             "at most 80 characters",
         )
+        .that(
+            change.status != Some(Status::Pending),
+            "status",
+            "active or inactive: what the provider still sets up becomes active by itself",
+        )
+        .that(
+            change
+                .messages_per_second
+                .flatten()
+                .is_none_or(|rate| (0.01..=1000.0).contains(&rate)),
+            "messages_per_second",
+            "0.01 to 1,000, or null for what is usual for its kind",
+        )
         .done()?;
+    if change.is_default == Some(true) {
+        // Of two who choose a default at once, the second one waits here and sees what the first one did.
+        sqlx::query!("select id from numbers order by id for update")
+            .fetch_all(tx.conn())
+            .await?;
+    }
     let before = find(tx, id).await?;
+    let wants_it_back = change.status == Some(Status::Active) || change.is_default == Some(true);
+    Check::default()
+        .that(
+            before.gone_at.is_none() || !wants_it_back,
+            "status",
+            "the account at the provider has no such number any more",
+        )
+        .that(
+            before.status != Status::Pending || change.status.is_none(),
+            "status",
+            "the provider is still setting it up: sync in a few minutes",
+        )
+        .done()?;
     if change.is_default == Some(true) {
         sqlx::query!("update numbers set is_default = false, updated_at = now() where is_default and id <> $1", id as _)
             .execute(tx.conn())
@@ -239,17 +298,29 @@ pub async fn update(
     sqlx::query!(
         "update numbers
             set friendly_name = coalesce(trim($2), friendly_name), is_default = coalesce($3, is_default),
-                status = coalesce($4, status), updated_at = now()
+                status = coalesce($4, status),
+                messages_per_second = case when $5 then $6 else messages_per_second end, updated_at = now()
           where id = $1",
         id as _,
         change.friendly_name,
         change.is_default,
         change.status as _,
+        change.messages_per_second.is_some(),
+        change.messages_per_second.flatten(),
     )
     .execute(tx.conn())
     .await?;
+    if change.messages_per_second.is_some() {
+        // What it owes at the old rate may be minutes at the new one.
+        sqlx::query!(
+            "update number_pace set full_at = least(full_at, now()) where number_id = $1",
+            id as _
+        )
+        .execute(tx.conn())
+        .await?;
+    }
     let after = find(tx, id).await?;
-    let told = |number: &Number| json!({"friendly_name": number.friendly_name, "is_default": number.is_default, "status": number.status});
+    let told = |number: &Number| json!({"friendly_name": number.friendly_name, "is_default": number.is_default, "status": number.status, "messages_per_second": number.messages_per_second});
     let (was, is) = (told(&before), told(&after));
     if was == is {
         return Ok(after);
@@ -266,6 +337,7 @@ pub async fn update(
         workspace,
         number: id,
     });
+    tx.announce(Event::Queued); // what waited for it to be active, or faster
     Ok(after)
 }
 

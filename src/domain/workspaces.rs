@@ -24,6 +24,8 @@ pub struct Workspace {
     pub starting_credits: i32,
     /// An agent is told when their balance falls to this.
     pub low_credits_at: i32,
+    /// How long a text may wait to be sent before it is given up on.
+    pub text_validity_minutes: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -54,7 +56,7 @@ pub async fn of_user(db: &Db, user: UserId) -> Result<Vec<Mine>> {
 pub async fn current(tx: &mut WorkspaceTx) -> Result<Workspace> {
     sqlx::query_as!(
         Workspace,
-        "select id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, created_at, updated_at
+        "select id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, text_validity_minutes, created_at, updated_at
            from workspaces"
     )
     .fetch_optional(tx.conn())
@@ -74,6 +76,10 @@ pub struct Change {
     pub starting_credits: Option<i32>,
     /// 0 to 1,000,000.
     pub low_credits_at: Option<i32>,
+    /// 5 to 1,440 (a day); 240 (four hours) to begin with. A text that could not be sent for so long, because a provider was
+    /// down or many others were before it, fails instead of arriving late, and its credit comes back. A scheduled text
+    /// counts from its time. Counts for texts that are queued from now on.
+    pub text_validity_minutes: Option<i32>,
 }
 
 pub async fn update(tx: &mut WorkspaceTx, admin: &Admin, change: Change) -> Result<Workspace> {
@@ -90,13 +96,15 @@ pub async fn update(tx: &mut WorkspaceTx, admin: &Admin, change: Change) -> Resu
         "update workspaces
             set name = coalesce($1, name), default_region = coalesce($2, default_region),
                 require_two_factor = coalesce($3, require_two_factor), starting_credits = coalesce($4, starting_credits),
-                low_credits_at = coalesce($5, low_credits_at), updated_at = now()
-          returning id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, created_at, updated_at",
+                low_credits_at = coalesce($5, low_credits_at), text_validity_minutes = coalesce($6, text_validity_minutes),
+                updated_at = now()
+          returning id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, text_validity_minutes, created_at, updated_at",
         change.name.as_deref().map(str::trim),
         change.default_region,
         change.require_two_factor,
         change.starting_credits,
         change.low_credits_at,
+        change.text_validity_minutes,
     )
     .fetch_optional(tx.conn())
     .await?
@@ -148,6 +156,13 @@ fn check(change: &Change) -> Result<()> {
             "low_credits_at",
             "0 to 1,000,000",
         )
+        .that(
+            change
+                .text_validity_minutes
+                .is_none_or(|minutes| (5..=1440).contains(&minutes)),
+            "text_validity_minutes",
+            "5 to 1,440 minutes",
+        )
         .done()
 }
 
@@ -159,6 +174,7 @@ fn settings(workspace: &Workspace) -> serde_json::Value {
         "require_two_factor": workspace.require_two_factor,
         "starting_credits": workspace.starting_credits,
         "low_credits_at": workspace.low_credits_at,
+        "text_validity_minutes": workspace.text_validity_minutes,
     })
 }
 

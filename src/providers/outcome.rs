@@ -27,11 +27,22 @@ pub enum Outcome {
     Failed(Refusal),
     Retry {
         after: Duration,
+        holds: Holds,
     },
     /// Perhaps sent: to be looked up, never simply sent again.
     Unconfirmed,
     /// The message keeps its place. If the credentials no longer validate, the whole queue waits.
     Pause(Refusal),
+}
+
+/// What else waits until a text is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    Text,
+    /// Everything from its number: the provider's queue for it is full.
+    Number,
+    /// Everything of the account: the provider said for how long.
+    Account,
 }
 
 /// `tries` counts this attempt too; `jitter` is a random number from 0 to 1.
@@ -52,6 +63,7 @@ pub fn outcome(tries: u32, answer: SendOutcome, jitter: f64) -> Outcome {
         SendOutcome::NotSent { .. } if tries >= MOST_TRIES => Outcome::Failed(unreachable()),
         SendOutcome::NotSent { retry_after } => Outcome::Retry {
             after: pause(tries, retry_after, jitter),
+            holds: retry_after.map_or(Holds::Text, |_| Holds::Account),
         },
         SendOutcome::Refused(refusal) => refused(tries, refusal, jitter),
     }
@@ -96,12 +108,13 @@ fn refused(tries: u32, refusal: Refusal, jitter: f64) -> Outcome {
         return Outcome::Failed(refusal);
     }
     // A full queue empties in minutes, not in seconds.
-    let pace = match refusal.class {
-        ErrorClass::RateLimited => tries + 4,
-        _ => tries,
+    let (pace, holds) = match refusal.class {
+        ErrorClass::RateLimited => (tries + 4, Holds::Number),
+        _ => (tries, Holds::Text),
     };
     Outcome::Retry {
         after: pause(pace, None, jitter),
+        holds,
     }
 }
 
@@ -143,9 +156,12 @@ mod tests {
     }
 
     fn retry(seconds: u64) -> Outcome {
-        Outcome::Retry {
-            after: Duration::from_secs(seconds),
-        }
+        holding(Holds::Text, seconds)
+    }
+
+    fn holding(holds: Holds, seconds: u64) -> Outcome {
+        let after = Duration::from_secs(seconds);
+        Outcome::Retry { after, holds }
     }
 
     fn not_sent(seconds: Option<u64>) -> SendOutcome {
@@ -187,7 +203,10 @@ mod tests {
             assert_eq!(after_refusal(class), Repeated::Settled(failed));
         }
         assert_eq!(after_refusal(Retryable), Repeated::Settled(retry(2)));
-        assert_eq!(after_refusal(RateLimited), Repeated::Settled(retry(32)));
+        assert_eq!(
+            after_refusal(RateLimited),
+            Repeated::Settled(holding(Holds::Number, 32))
+        );
         for class in [Auth, Funds] {
             assert_eq!(after_refusal(class), Repeated::NotAsked, "{class:?}");
         }
@@ -232,8 +251,12 @@ mod tests {
     #[test]
     fn a_full_queue_is_given_minutes() {
         let class = ErrorClass::RateLimited;
-        assert_eq!(after_refusal(1, class), retry(32));
-        assert_eq!(after_refusal(9, class), retry(300));
+        assert_eq!(
+            after_refusal(1, class),
+            holding(Holds::Number, 32),
+            "and all else from its number"
+        );
+        assert_eq!(after_refusal(9, class), holding(Holds::Number, 300));
         assert_eq!(after_refusal(20, class), Outcome::Failed(refusal(class)));
     }
 
@@ -252,9 +275,10 @@ mod tests {
 
     #[test]
     fn a_pause_that_was_asked_for_is_kept() {
-        assert_eq!(outcome(1, not_sent(Some(30)), 0.0), retry(30));
-        assert_eq!(outcome(1, not_sent(Some(30)), 1.0), retry(32));
-        assert_eq!(outcome(1, not_sent(Some(u64::MAX)), 0.0), retry(3600));
+        let all = |seconds| holding(Holds::Account, seconds);
+        assert_eq!(outcome(1, not_sent(Some(30)), 0.0), all(30));
+        assert_eq!(outcome(1, not_sent(Some(30)), 1.0), all(32));
+        assert_eq!(outcome(1, not_sent(Some(u64::MAX)), 0.0), all(3600));
     }
 
     #[test]

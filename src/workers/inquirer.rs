@@ -7,10 +7,11 @@ use std::time::Duration;
 use chrono::Utc;
 
 use crate::app::App;
-use crate::domain::integrations::Directory;
+use crate::domain::integrations::{Directory, Purpose};
 use crate::domain::messages::inquiries::{self, Open};
 use crate::domain::messages::outbox;
 use crate::error::Result;
+use crate::power;
 use crate::providers::{Outcome, Outgoing, Provider, Repeated, Traces, repeated};
 use crate::workers::sender::outgoing;
 
@@ -44,68 +45,74 @@ impl Inquirer {
     pub async fn run_once(&self) -> Result<usize> {
         let mut settled = 0;
         for open in inquiries::due(&self.app.db, AT_ONCE).await? {
-            if let Some(outcome) = self.ask(&open).await? {
-                tracing::info!(message.id = %open.text.id, sent = matches!(outcome, Outcome::Sent { .. }), "a lost answer was settled");
-                outbox::settle(&self.app.db, &open.text, &outcome).await?;
-                settled += 1;
+            power::may_go("before asking");
+            let heard = self.ask(&open).await?;
+            power::may_go("after asking");
+            match heard {
+                Heard::Settled(outcome) => {
+                    tracing::info!(message.id = %open.text.id, sent = matches!(outcome, Outcome::Sent { .. }), "a lost answer was settled");
+                    outbox::settle(&self.app.db, &open.text, &outcome).await?;
+                    settled += 1;
+                }
+                Heard::Nothing => inquiries::looked(&self.app.db, &open).await?,
+                Heard::NoAnswer => {
+                    tracing::warn!(message.id = %open.text.id, "the provider could not be asked about a text");
+                }
             }
         }
         Ok(settled)
     }
 
-    /// `None`: the provider could not be asked, cannot tell, or may not list it yet.
-    async fn ask(&self, open: &Open) -> Result<Option<Outcome>> {
+    async fn ask(&self, open: &Open) -> Result<Heard> {
         let Some(account) = self.directory.integration(open.text.integration).await? else {
-            return Ok(None);
+            return Ok(Heard::NoAnswer);
         };
         let Some(text) = outgoing(&self.app, &open.text, &account) else {
-            return Ok(None);
+            return Ok(Heard::Nothing);
         };
-        let provider = account.provider.as_ref();
+        let provider = account.used_for(Purpose::LookUp);
         match provider.capabilities().idempotent_send {
-            Some(known_for) => self.repeat(open, provider, &text, known_for).await,
+            Some(known_for) => Ok(repeat(open, provider, &text, known_for).await),
             None => self.look(open, provider, &text).await,
         }
     }
 
-    /// Makes the very request once more: a provider that took it answers as it did then, and one that did not takes it now.
-    async fn repeat(
-        &self,
-        open: &Open,
-        provider: &dyn Provider,
-        text: &Outgoing,
-        known_for: Duration,
-    ) -> Result<Option<Outcome>> {
-        let age = (Utc::now() - open.since).to_std().unwrap_or_default();
-        if age >= known_for {
-            return Ok(None);
-        }
-        let answer = provider.send(text).await;
-        match repeated(text.attempt, answer, rand::random()) {
-            Repeated::Settled(outcome) => Ok(Some(outcome)),
-            Repeated::CannotTell => Ok(None),
-            Repeated::NotAsked => {
-                tracing::warn!(message.id = %open.text.id, "the provider could not be asked about a text");
-                inquiries::put_off(&self.app.db, open).await?;
-                Ok(None)
-            }
+    async fn look(&self, open: &Open, provider: &dyn Provider, text: &Outgoing) -> Result<Heard> {
+        match provider.find_sent(text, open.since).await {
+            Ok(Traces::Found(found)) => Ok(inquiries::settled(&self.app.db, open, found)
+                .await?
+                .map_or(Heard::Nothing, Heard::Settled)),
+            Ok(Traces::CannotTell) => Ok(Heard::Nothing),
+            Err(_) => Ok(Heard::NoAnswer),
         }
     }
+}
 
-    async fn look(
-        &self,
-        open: &Open,
-        provider: &dyn Provider,
-        text: &Outgoing,
-    ) -> Result<Option<Outcome>> {
-        match provider.find_sent(text, open.since).await {
-            Ok(Traces::Found(found)) => inquiries::settled(&self.app.db, open, found).await,
-            Ok(Traces::CannotTell) => Ok(None),
-            Err(error) => {
-                tracing::warn!(%error, message.id = %open.text.id, "the provider could not be asked about a text");
-                inquiries::put_off(&self.app.db, open).await?;
-                Ok(None)
-            }
-        }
+/// What a question to the provider brought.
+enum Heard {
+    Settled(Outcome),
+    /// It cannot tell, or may not list it yet.
+    Nothing,
+    /// That was no look.
+    NoAnswer,
+}
+
+/// Makes the very request once more: a provider that took it answers as it did then, and one that did not takes it now.
+async fn repeat(
+    open: &Open,
+    provider: &dyn Provider,
+    text: &Outgoing,
+    known_for: Duration,
+) -> Heard {
+    let age = (Utc::now() - open.since).to_std().unwrap_or_default();
+    // If it was not taken then it would be now: not when it is too late for it.
+    let is_late = open.text.expires_at.is_some_and(|at| at <= Utc::now());
+    if age >= known_for || is_late {
+        return Heard::Nothing;
+    }
+    match repeated(text.attempt, provider.send(text).await, rand::random()) {
+        Repeated::Settled(outcome) => Heard::Settled(outcome),
+        Repeated::CannotTell => Heard::Nothing,
+        Repeated::NotAsked => Heard::NoAnswer,
     }
 }

@@ -1,8 +1,10 @@
 //! Sends what is queued: leases, lets go of the database, calls the provider, writes down what came of it.
 //!
-//! Round trips: 5 to look around and lease up to ten texts, 3 to write down each answer. Runs on every server at once; leases
-//! keep them apart.
+//! Round trips: 2 to lease up to ten texts within their numbers' rates, 3 to write down each answer, and every few seconds 6
+//! to tidy up. Runs on every server at once; leases keep them apart.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -10,12 +12,14 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::domain::integrations::{Account, Directory, webhook_urls};
+use crate::domain::integrations::{Account, Directory, Purpose, webhook_urls};
 use crate::domain::messages::outbox::{self, Leased};
 use crate::error::Result;
 use crate::events::Event;
+use crate::ids::IntegrationId;
 use crate::keys::OutgoingLink;
-use crate::providers::{self, Outcome, Outgoing, outcome};
+use crate::power;
+use crate::providers::{self, ErrorClass, Holds, Outcome, Outgoing, Refusal, outcome};
 
 /// Calls under way at once. Twilio counts them per account and turns away what is too many.
 const IN_FLIGHT: usize = 10;
@@ -23,16 +27,24 @@ const IN_FLIGHT: usize = 10;
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 /// How long what is in flight may take once the server stops.
 const LAST_CALLS: Duration = Duration::from_secs(8);
+/// Whoever was held up for longer than this since they asked for a lease begins nothing: the answer might come after its end.
+const FRESH: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 pub struct Sender {
     app: App,
     directory: Directory,
+    /// Whose last text was refused for its account, although the account itself is well.
+    doubtful: Arc<Mutex<HashSet<IntegrationId>>>,
 }
 
 impl Sender {
     pub fn new(app: App, directory: Directory) -> Self {
-        Self { app, directory }
+        Self {
+            app,
+            directory,
+            doubtful: Arc::default(),
+        }
     }
 
     /// Until `stopping`; then what is in flight is finished, and nothing new is begun.
@@ -45,7 +57,7 @@ impl Sender {
             tokio::select! {
                 () = stopping.cancelled() => break,
                 _ = rounds.tick() => {
-                    if let Err(error) = self.set_aside_orphans().await {
+                    if let Err(error) = self.tidy_up().await {
                         tracing::warn!(%error, "the outbox cannot be read: trying again");
                     }
                     continue;
@@ -85,9 +97,7 @@ impl Sender {
         let mut sent = 0;
         loop {
             let mut calls = JoinSet::new();
-            self.set_aside_orphans()
-                .await
-                .expect("the outbox can be written");
+            self.tidy_up().await.expect("the outbox can be written");
             self.begin(&mut calls)
                 .await
                 .expect("the outbox can be read");
@@ -100,13 +110,18 @@ impl Sender {
         }
     }
 
-    async fn set_aside_orphans(&self) -> Result<()> {
+    /// What nobody works on any more, and what it is too late for.
+    async fn tidy_up(&self) -> Result<()> {
         let orphans = outbox::set_aside_orphans(&self.app.db).await?;
         if orphans > 0 {
             tracing::warn!(
                 texts = orphans,
                 "texts were in flight when their sender died: set aside until the provider is heard"
             );
+        }
+        let late = outbox::give_up_on_late(&self.app.db).await?;
+        if late > 0 {
+            tracing::warn!(texts = late, "texts waited too long and were given up on");
         }
         Ok(())
     }
@@ -115,24 +130,37 @@ impl Sender {
     async fn begin(&self, calls: &mut JoinSet<()>) -> Result<Instant> {
         let free = IN_FLIGHT.saturating_sub(calls.len());
         if free > 0 {
-            for text in outbox::lease(&self.app.db, free.try_into().expect("at most ten")).await? {
+            let asked = Instant::now();
+            power::may_go("before the lease");
+            let texts = outbox::lease(&self.app.db, i32::try_from(free).unwrap_or(1)).await?;
+            if !texts.is_empty() {
+                power::may_go("after the lease");
+            }
+            for text in texts {
                 let sender = self.clone();
-                calls.spawn(async move { sender.deliver(text).await });
+                calls.spawn(async move { sender.deliver(text, asked).await });
             }
         }
-        let wait = outbox::next_due(&self.app.db)
+        let wait = outbox::next(&self.app.db)
             .await?
-            .map(|due| due - chrono::Utc::now());
+            .map(|next| next - chrono::Utc::now());
         let wait = wait
             .and_then(|wait| wait.to_std().ok())
             .unwrap_or(LOOK_AROUND);
         Ok(Instant::now() + wait.min(LOOK_AROUND))
     }
 
-    async fn deliver(&self, text: Leased) {
+    async fn deliver(&self, text: Leased, asked: Instant) {
+        if text.is_disconnected {
+            return self.settle(&text, &Outcome::Failed(disconnected())).await;
+        }
         let account = match self.directory.integration(text.integration).await {
             Ok(Some(account)) => account,
-            Ok(None) => return self.give_back(&text, "its integration is gone").await,
+            Ok(None) => {
+                return self
+                    .give_back(&text, "its integration is switched off")
+                    .await;
+            }
             Err(error) => return self.give_back(&text, &error.to_string()).await,
         };
         let Some(outgoing) = outgoing(&self.app, &text, &account) else {
@@ -141,30 +169,52 @@ impl Sender {
         if let Some(refusal) = out_of_reach(&outgoing, &account) {
             return self.settle(&text, &Outcome::Failed(refusal)).await;
         }
+        if asked.elapsed() > FRESH {
+            return self.give_back(&text, "its lease is getting old").await;
+        }
         let tries = text.attempt.max(1).unsigned_abs().into();
-        let answer = account.provider.send(&outgoing).await;
+        power::may_go("before the request");
+        let answer = account.used_for(Purpose::Send).send(&outgoing).await;
+        power::may_go("after the answer");
         let outcome = outcome(tries, answer, rand::random());
         tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = told(&outcome), "a text was handed to its provider");
         metrics::counter!("messagehub_sends_total", "outcome" => told(&outcome)).increment(1);
-        if let Outcome::Pause(refusal) = &outcome {
-            self.pause_if_certain(&text, &account, refusal).await;
+        match &outcome {
+            Outcome::Pause(refusal) => self.pause_if_certain(&text, &account, refusal).await,
+            Outcome::Sent { .. } => {
+                self.doubtful().remove(&text.integration);
+            }
+            _ => {}
         }
         self.settle(&text, &outcome).await;
+        power::may_go("after it is written down");
     }
 
-    /// A class that stops a whole queue must be certain: one refusal may be a hiccup, so the account is asked too.
+    /// A class that stops a whole queue must be certain. An empty purse is; of credentials the account is asked too, and one
+    /// that is well is believed until the next refusal.
     async fn pause_if_certain(
         &self,
         text: &Leased,
         account: &Account,
         refusal: &providers::Refusal,
     ) {
-        let asked = account.provider.validate().await;
-        if matches!(asked, Err(providers::Error::Refused { .. }))
-            && let Err(error) = outbox::pause(&self.app.db, text, refusal).await
-        {
+        let certain = refusal.class == ErrorClass::Funds
+            || matches!(
+                account.used_for(Purpose::Check).validate().await,
+                Err(providers::Error::Refused { .. })
+            )
+            || !self.doubtful().insert(text.integration);
+        if !certain {
+            return;
+        }
+        self.doubtful().remove(&text.integration);
+        if let Err(error) = outbox::pause(&self.app.db, text, refusal).await {
             tracing::error!(%error, integration.id = %text.integration, "the integration could not be marked unhealthy");
         }
+    }
+
+    fn doubtful(&self) -> MutexGuard<'_, HashSet<IntegrationId>> {
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The answer is known and must not be lost: written down as soon as the database can be reached.
@@ -187,12 +237,23 @@ impl Sender {
             text,
             &Outcome::Retry {
                 after: Duration::from_secs(30),
+                holds: Holds::Text,
             },
         )
         .await
         {
             tracing::error!(%error, message.id = %text.id, "the text stays leased until its lease runs out");
         }
+    }
+}
+
+fn disconnected() -> Refusal {
+    Refusal {
+        class: ErrorClass::Permanent,
+        code: "disconnected".into(),
+        text:
+            "The sending number was given back, or its account disconnected, before this went out."
+                .into(),
     }
 }
 
@@ -211,6 +272,9 @@ pub fn outgoing(app: &App, text: &Leased, account: &Account) -> Option<Outgoing>
             .iter()
             .map(|media| public_address(app, text, media))
             .collect(),
+        valid_for: text
+            .expires_at
+            .map(|at| (at - chrono::Utc::now()).to_std().unwrap_or_default()),
         // A provider refuses a text whose reports would go nowhere.
         status_url: provider.reaches(&status).then_some(status),
     })

@@ -29,6 +29,14 @@ pub use post::Post;
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+/// Of every server, so that several can work on one database.
+pub const KEYS: [(&str, &str); 2] = [
+    ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+    (
+        "MASTER_KEYS",
+        "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+    ),
+];
 
 pub struct Hub {
     pub twilio: Emulator,
@@ -158,13 +166,9 @@ pub async fn serve(
                 .display()
                 .to_string(),
         ),
-        ("JWT_SECRET", "0123456789abcdef0123456789abcdef".into()),
-        (
-            "MASTER_KEYS",
-            "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into(),
-        ),
     ]
     .into_iter()
+    .chain(KEYS.map(|(name, value)| (name, value.into())))
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
     all.extend(

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 
 /// A directory that PostgreSQL's own account can get through to.
 pub struct Place(tempfile::TempDir);
@@ -27,6 +28,20 @@ impl Place {
         let file = std::fs::read_to_string(self.data().join("postgres/postmaster.pid")).unwrap();
         nix::unistd::Pid::from_raw(file.lines().next().unwrap().parse().unwrap())
     }
+}
+
+/// A server that dies by itself, at the point that its `DIES_AT` names.
+pub async fn dies(data: &Path, settings: &[(&str, &str)]) {
+    let mut child = tokio::process::Command::from(command(data, settings))
+        .env("BIND_ADDR", free_address())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let end = tokio::time::timeout(Duration::from_secs(60), child.wait()).await;
+    let end = end.expect("it comes to the point where it dies").unwrap();
+    assert_eq!(end.signal(), Some(6), "it died of something else: {end}");
 }
 
 pub struct Process {

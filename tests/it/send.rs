@@ -8,10 +8,10 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
 /// The queue's pauses are over.
 async fn time_passes(hub: &Hub) {
-    sqlx::query("update messages set due_at = now() where status = 'queued'")
-        .execute(&hub.raw)
-        .await
-        .unwrap();
+    hub.meddles("update messages set due_at = now() where status = 'queued'")
+        .await;
+    hub.meddles("update integrations set held_until = now()")
+        .await;
 }
 
 /// Whoever held a lease has been gone for a minute.

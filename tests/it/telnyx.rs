@@ -32,7 +32,7 @@ async fn connects(harbor: &Workspace<'_>, api_key: &str, public_key: &str) -> An
 }
 
 /// Maya texts the front desk; the conversation.
-async fn hears(harbor: &Workspace<'_>, text: &str) -> Value {
+pub async fn hears(harbor: &Workspace<'_>, text: &str) -> Value {
     let answer = harbor.hub.telnyx.text(MAYA, FRONT_DESK, text).await;
     assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     harbor.conversation_with(MAYA).await

@@ -53,6 +53,7 @@ fn text(body: &str) -> Outgoing {
         to: MAYA.parse().unwrap(),
         text: body.into(),
         media: Vec::new(),
+        valid_for: None,
         status_url: Some("http://127.0.0.1:9/status".into()),
     }
 }

@@ -11,7 +11,7 @@ use super::outbox::Leased;
 use crate::db::Db;
 use crate::error::Result;
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
-use crate::providers::{Outcome, RemoteMessage};
+use crate::providers::{Holds, Outcome, RemoteMessage};
 
 /// From losing the answer to the first look, and from each look to the next: at 15 seconds, one, three and ten minutes.
 const PAUSES: [Duration; 4] = [
@@ -20,6 +20,8 @@ const PAUSES: [Duration; 4] = [
     Duration::from_secs(120),
     Duration::from_secs(420),
 ];
+
+const MOST_LOOKS: i16 = PAUSES.len() as i16;
 
 /// A text to be asked about.
 pub struct Open {
@@ -33,13 +35,13 @@ pub struct Open {
 impl Open {
     /// Whether the provider's list has been without it for long enough.
     pub fn is_last(&self) -> bool {
-        usize::try_from(self.inquiry).is_ok_and(|inquiry| inquiry >= PAUSES.len())
+        self.inquiry >= MOST_LOOKS
     }
 }
 
-/// What is due to be asked about, and is nobody else's to ask about for a while. One round trip.
+/// What is due to be asked about, and is nobody else's to ask about for a minute. Only a look that came to its end counts: of
+/// one who dies over it nothing is known. One round trip.
 pub async fn due(db: &Db, most: i64) -> Result<Vec<Open>> {
-    let pauses = PAUSES.map(|pause| pause.as_secs_f64());
     let rows = sqlx::query!(
         r#"with due as (
                select m.workspace_id, m.id
@@ -55,20 +57,18 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Open>> {
                   for update of m skip locked
            )
            update messages m
-              set inquiries = m.inquiries + 1,
-                  due_at = now() + make_interval(secs => ($4::float8[])[least(m.inquiries + 2, $2)])
+              set due_at = now() + interval '1 minute'
              from due d, numbers n, contacts c
             where m.workspace_id = d.workspace_id and m.id = d.id
               and n.workspace_id = m.workspace_id and n.id = m.number_id
               and c.workspace_id = m.workspace_id and c.id = m.contact_id
            returning m.workspace_id as "workspace: WorkspaceId", m.id as "id: MessageId", m.conversation_id as "conversation: ConversationId",
                      m.number_id as "number: NumberId", m.integration_id as "integration: IntegrationId", m.attempts as attempt,
-                     n.phone_number as "from", c.phone_number as "to", m.content, m.created_at, m.inquiries,
+                     n.phone_number as "from", c.phone_number as "to", m.content, m.expires_at, m.created_at, m.inquiries,
                      outgoing_media(m.workspace_id, m.id, m.message_type) as "media!""#,
         most,
-        PAUSES.len() as i32,
-        pauses[0],
-        &pauses,
+        MOST_LOOKS,
+        PAUSES[0].as_secs_f64(),
     )
     .fetch_all(db.system_pool())
     .await?;
@@ -86,20 +86,26 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Open>> {
                 to: row.to,
                 content: row.content,
                 media: row.media,
+                is_disconnected: false,
+                expires_at: row.expires_at,
             },
             since: row.created_at,
-            inquiry: row.inquiries,
+            inquiry: row.inquiries + 1,
         })
         .collect())
 }
 
-/// The provider could not be asked: that was no look.
-pub async fn put_off(db: &Db, open: &Open) -> Result<()> {
+/// The provider was asked and did not settle it: once more later, or never again. One round trip.
+pub async fn looked(db: &Db, open: &Open) -> Result<()> {
+    let next = usize::try_from(open.inquiry).unwrap_or_default();
+    let pause = PAUSES.get(next).copied().unwrap_or_default();
     sqlx::query!(
-        "update messages set inquiries = inquiries - 1, due_at = now() + interval '1 minute'
+        "update messages set inquiries = $3, due_at = now() + make_interval(secs => $4)
           where workspace_id = $1 and id = $2 and status = 'unconfirmed'",
         open.text.workspace as _,
         open.text.id as _,
+        open.inquiry,
+        pause.as_secs_f64(),
     )
     .execute(db.system_pool())
     .await?;
@@ -126,6 +132,7 @@ pub async fn settled(db: &Db, open: &Open, found: Vec<RemoteMessage>) -> Result<
         }),
         None if open.is_last() => Some(Outcome::Retry {
             after: Duration::ZERO,
+            holds: Holds::Text,
         }),
         None => None,
     })

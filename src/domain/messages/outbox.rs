@@ -10,7 +10,8 @@ use crate::domain::credits;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
-use crate::providers::{ErrorClass, Outcome, Refusal};
+use crate::power;
+use crate::providers::{ErrorClass, Holds, Outcome, Refusal};
 
 /// Longer than a provider is waited for (20 s), so that a lease runs out only when its holder is gone.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -29,40 +30,29 @@ pub struct Leased {
     pub content: String,
     /// Ids of our own files and addresses of others.
     pub media: Vec<String>,
+    /// Its number was given back, or the account disconnected for good: nobody is left to send it.
+    pub is_disconnected: bool,
+    /// After this it had better not arrive.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Takes what is due, oldest first, never a text whose conversation has an earlier one under way. One round trip.
-/// The statement is a transaction of its own: nothing is held while the provider is called.
-pub async fn lease(db: &Db, most: i64) -> Result<Vec<Leased>> {
+/// Takes what is due and within its number's rate, people's texts before bulk, never a text whose conversation has an earlier
+/// one under way. One round trip. The statement is a transaction of its own: nothing is held while the provider is called.
+pub async fn lease(db: &Db, most: i32) -> Result<Vec<Leased>> {
     Ok(sqlx::query_as!(
         Leased,
-        r#"with due as (
-               select m.workspace_id, m.id
-                 from messages m
-                where m.status = 'queued' and m.due_at <= now()
-                  -- Each text asks for itself, along `messages_due`, until there are enough. As joins these two read every
-                  -- message of an integration, or compared each waiting text with all others, where statistics were stale.
-                  and (select i.status from integrations i
-                        where i.workspace_id = m.workspace_id and i.id = m.integration_id) = 'healthy'
-                  and m.id = (select e.id from messages e
-                               where e.workspace_id = m.workspace_id and e.conversation_id = m.conversation_id
-                                 and e.direction = 'outbound' and e.status in ('queued', 'sending')
-                               order by e.id
-                               limit 1)
-                order by m.due_at, m.id
-                limit $1
-                  for update of m skip locked
-           )
-           update messages m
+        r#"update messages m
               set status = 'sending', attempts = m.attempts + 1, inquiries = 0, updated_at = now(),
                   lease_until = now() + make_interval(secs => $2)
-             from due d, numbers n, contacts c
-            where m.workspace_id = d.workspace_id and m.id = d.id
+             from texts_to_send($1) t, numbers n, contacts c
+            where m.workspace_id = t.workspace_id and m.id = t.id
               and n.workspace_id = m.workspace_id and n.id = m.number_id
               and c.workspace_id = m.workspace_id and c.id = m.contact_id
            returning m.workspace_id as "workspace: _", m.id as "id: _", m.conversation_id as "conversation: _",
                      m.number_id as "number: _", m.integration_id as "integration: _", m.attempts as attempt,
-                     n.phone_number as "from", c.phone_number as "to", m.content,
+                     n.phone_number as "from", c.phone_number as "to", m.content, m.expires_at,
+                     n.gone_at is not null or (select i.disconnected_at is not null from integrations i
+                       where i.workspace_id = m.workspace_id and i.id = m.integration_id) as "is_disconnected!",
                      outgoing_media(m.workspace_id, m.id, m.message_type) as "media!""#,
         most,
         LEASE.as_secs_f64(),
@@ -71,13 +61,63 @@ pub async fn lease(db: &Db, most: i64) -> Result<Vec<Leased>> {
     .await?)
 }
 
-/// When the next text is due; `None` when nothing waits for its time.
-pub async fn next_due(db: &Db) -> Result<Option<DateTime<Utc>>> {
-    Ok(sqlx::query_scalar!(
-        "select min(due_at) from messages where status = 'queued' and due_at > now()"
+/// When there may be something to send that there is not now; `None` when nothing waits for its time or its turn.
+pub async fn next(db: &Db) -> Result<Option<DateTime<Utc>>> {
+    Ok(sqlx::query_scalar!("select next_to_send()")
+        .fetch_one(db.system_pool())
+        .await?)
+}
+
+/// Texts of one round.
+const BATCH: i64 = 100;
+
+/// What waited longer than it may is not sent any more: its words may no longer be true. Answers how many texts that were.
+/// One round trip, and one for each of them.
+pub async fn give_up_on_late(db: &Db) -> Result<usize> {
+    let mut tx = db.system().await?;
+    let late = sqlx::query!(
+        r#"with late as (
+               select m.workspace_id, m.id
+                 from messages m
+                where m.status = 'queued' and m.expires_at <= now()
+                order by m.expires_at
+                limit $1
+                  for update of m skip locked
+           ), failed as (
+               update messages m
+                  set status = 'failed', error_code = 'expired', updated_at = now(),
+                      error_message = 'It waited too long to be sent, so it was not sent. If it still matters, send it again.'
+                 from late l
+                where m.workspace_id = l.workspace_id and m.id = l.id
+               returning m.workspace_id, m.conversation_id, m.id, m.number_id
+           ), shown as (
+               update conversations v set last_message_status = 'failed'
+                 from failed f
+                where v.workspace_id = f.workspace_id and v.id = f.conversation_id and v.last_message_id = f.id
+           )
+           select workspace_id as "workspace: WorkspaceId", id as "id: MessageId", number_id as "number: NumberId" from failed"#,
+        BATCH,
     )
-    .fetch_one(db.system_pool())
-    .await?)
+    .fetch_all(tx.conn())
+    .await?;
+    if !late.is_empty() {
+        power::may_go("while giving up");
+    }
+    for text in &late {
+        if let Some(returned) = credits::give_back(tx.conn(), text.workspace, text.id).await? {
+            tx.announce(returned);
+        }
+        tx.announce(Event::MessageChanged {
+            workspace: text.workspace,
+            message: text.id,
+            number: text.number,
+        });
+    }
+    if !late.is_empty() {
+        tx.announce(Event::Queued); // what waited behind them
+    }
+    tx.commit().await?;
+    Ok(late.len())
 }
 
 /// What the provider answered, written down. A callback may have overtaken the answer: the status only moves forward.
@@ -110,7 +150,7 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
             fail(&mut tx, text, refusal).await?;
             tx.announce(Event::Queued);
         }
-        Outcome::Retry { after } => {
+        Outcome::Retry { after, holds } => {
             change(
                 &mut tx,
                 text,
@@ -121,6 +161,7 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
                 },
             )
             .await?;
+            hold(&mut tx, text, *holds, *after).await?;
         }
         Outcome::Unconfirmed => {
             change(
@@ -145,7 +186,39 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
             change(&mut tx, text, again).await?;
         }
     }
+    power::may_go("before it is written down");
     tx.commit().await
+}
+
+/// The others wait too, and lose no attempt by it. One round trip.
+async fn hold(tx: &mut SystemTx, text: &Leased, holds: Holds, pause: Duration) -> Result<()> {
+    match holds {
+        Holds::Text => {}
+        Holds::Number => {
+            sqlx::query!(
+                "insert into number_pace as p (workspace_id, number_id, held_until)
+                 values ($1, $2, now() + make_interval(secs => $3))
+                     on conflict (workspace_id, number_id) do update set held_until = greatest(p.held_until, excluded.held_until)",
+                text.workspace as _,
+                text.number as _,
+                pause.as_secs_f64(),
+            )
+            .execute(tx.conn())
+            .await?;
+        }
+        Holds::Account => {
+            sqlx::query!(
+                "update integrations set held_until = greatest(held_until, now() + make_interval(secs => $3))
+                  where workspace_id = $1 and id = $2",
+                text.workspace as _,
+                text.integration as _,
+                pause.as_secs_f64(),
+            )
+            .execute(tx.conn())
+            .await?;
+        }
+    }
+    Ok(())
 }
 
 async fn fail(tx: &mut SystemTx, text: &Leased, refusal: &Refusal) -> Result<()> {
@@ -191,6 +264,8 @@ async fn change(tx: &mut SystemTx, text: &Leased, change: Change<'_>) -> Result<
                     due_at = now() + make_interval(secs => $10), attempts = attempts + $11,
                     lease_until = null, updated_at = now()
               where workspace_id = $1 and id = $2
+                -- Whose lease ran out has no more say, but for a text that its provider took.
+                and (attempts = $12 or $4::text is not null)
               returning workspace_id, conversation_id, id, status
          )
          update conversations v
@@ -208,6 +283,7 @@ async fn change(tx: &mut SystemTx, text: &Leased, change: Change<'_>) -> Result<
         change.error.map(|refusal| refusal.text.as_str()),
         change.due.map(|due| due.as_secs_f64()),
         change.attempts,
+        text.attempt,
     )
     .execute(tx.conn())
     .await?;
@@ -237,6 +313,9 @@ pub async fn set_aside_orphans(db: &Db) -> Result<usize> {
     )
     .fetch_all(tx.conn())
     .await?;
+    if !orphans.is_empty() {
+        power::may_go("while setting aside");
+    }
     let count = orphans.len();
     for orphan in orphans {
         tx.announce(Event::MessageChanged {

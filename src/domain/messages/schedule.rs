@@ -116,6 +116,8 @@ pub async fn release_due(db: &Db) -> Result<usize> {
                           when 'number_not_assigned' then 'When its time came, the writer had no access to the number any more.'
                           when 'integration_not_configured' then 'When its time came, the number could not send any more.'
                       end,
+                      -- Its time counts, not ours: a server that was down for hours does not send in the night.
+                      expires_at = m.due_at + make_interval(mins => (select w.text_validity_minutes from workspaces w where w.id = m.workspace_id)),
                       due_at = now(), updated_at = now()
                  from due d
                 where m.workspace_id = d.workspace_id and m.id = d.id

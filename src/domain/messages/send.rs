@@ -42,6 +42,11 @@ pub struct Draft {
     pub scheduled_at: Option<DateTime<Utc>>,
     /// The newest message that the writer saw: if someone else answered since, nothing is sent.
     pub seen_message_id: Option<MessageId>,
+    /// One of many, such as a reminder: it waits while texts without this are queued at its number, but for earlier ones of
+    /// its own conversation, whose order is kept.
+    // Keys that were used before there was this still know their request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bulk: bool,
 }
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -136,6 +141,7 @@ async fn write(
     let text = Text {
         content: &content,
         media: &media,
+        bulk: draft.bulk,
         at: draft.scheduled_at.map(|at| at.trunc_subsecs(6)),
     };
     match queue(tx, member, conversation, &place, text, key, &asked).await? {
@@ -269,6 +275,7 @@ struct Place {
     /// The sender's own.
     signature: String,
     low_credits_at: i32,
+    text_validity_minutes: i32,
     /// What this key was used for before.
     answered: Option<(MessageId, Vec<u8>)>,
 }
@@ -288,7 +295,7 @@ async fn find_place(
                   exists (select from messages m where m.workspace_id = v.workspace_id and m.conversation_id = v.id
                              and m.id > $2 and m.direction = 'outbound' and m.created_by <> $3) as "moved!",
                   k.id as "first?: MessageId", k.request_hash as "request?",
-                  coalesce(s.signature, '') as "signature!", w.low_credits_at
+                  coalesce(s.signature, '') as "signature!", w.low_credits_at, w.text_validity_minutes
              from conversations v
              join workspaces w on w.id = v.workspace_id
              left join member_settings s on s.workspace_id = v.workspace_id and s.user_id = $3
@@ -317,6 +324,7 @@ async fn find_place(
         moved: row.moved,
         signature: row.signature,
         low_credits_at: row.low_credits_at,
+        text_validity_minutes: row.text_validity_minutes,
         answered: row.first.zip(row.request),
     })
 }
@@ -326,6 +334,7 @@ async fn find_place(
 struct Text<'a> {
     content: &'a str,
     media: &'a [Attachment],
+    bulk: bool,
     at: Option<DateTime<Utc>>,
 }
 
@@ -336,7 +345,12 @@ async fn queue(
     member: &Member,
     conversation: ConversationId,
     place: &Place,
-    Text { content, media, at }: Text<'_>,
+    Text {
+        content,
+        media,
+        bulk,
+        at,
+    }: Text<'_>,
     key: Option<&str>,
     asked: &[u8],
 ) -> Result<Option<Sent>> {
@@ -363,10 +377,15 @@ async fn queue(
         r#"with queued as (
                insert into messages (id, conversation_id, contact_id, number_id, integration_id, direction, content, message_type, status,
                                      provider, segments, created_by, idempotency_key, request_hash, scheduled_at, due_at,
-                                     created_at, updated_at)
-               values ($1, $2, $3, $4, $5, 'outbound', $6, $16, $15, $7, $8, $9, $10, $11, $14::timestamptz, coalesce($14::timestamptz, $12), $12, $12)
+                                     created_at, updated_at, bulk, expires_at)
+               values ($1, $2, $3, $4, $5, 'outbound', $6, $18, $15, $7, $8, $9, $10, $11, $14::timestamptz, coalesce($14::timestamptz, $12), $12, $12,
+                       $16, case when $14::timestamptz is null then $12 + make_interval(mins => $17) end)
                on conflict (workspace_id, created_by, idempotency_key) where idempotency_key is not null do nothing
                returning id, conversation_id, created_at
+           ), hurried as (
+               -- What it would wait for goes as soon as it does.
+               update messages m set bulk = false
+                where not $16 and $14::timestamptz is null and m.conversation_id = $2 and m.direction = 'outbound' and m.status in ('queued', 'sending') and m.bulk
            ), touched as (
                update conversations v
                   set last_message_at = q.created_at, last_message_preview = $13, last_message_direction = 'outbound',
@@ -392,6 +411,8 @@ async fn queue(
         preview(content, &types),
         at,
         status as _,
+        bulk,
+        place.text_validity_minutes,
         kind as _,
     )
     .fetch_optional(tx.conn())

@@ -15,8 +15,11 @@ use crate::providers::{
     Status, Traces,
 };
 
+/// Twilio keeps nothing for longer than ten hours.
+const LONGEST_VALIDITY: u64 = 36_000;
+
 #[derive(Deserialize)]
-struct Message {
+pub(super) struct Message {
     sid: String,
     status: String,
     #[serde(default)]
@@ -37,7 +40,7 @@ struct Message {
 }
 
 #[derive(Deserialize)]
-struct Listed {
+pub(super) struct Listed {
     messages: Vec<Message>,
     next_page_uri: Option<String>,
 }
@@ -166,6 +169,9 @@ impl Api {
             media,
             opt_out: None,
             segments: message.num_segments.and_then(|count| count.parse().ok()),
+            // The end of the second that Twilio tells: what else is here of that second came by itself, and before.
+            at: moment(message.date_created.as_deref())
+                .map(|second| second + TimeDelta::milliseconds(999)),
         }))
     }
 
@@ -191,6 +197,10 @@ fn form(text: &Outgoing) -> Vec<(&'static str, String)> {
     form.extend(text.media.iter().map(|url| ("MediaUrl", url.clone())));
     if let Some(url) = text.report_url() {
         form.push(("StatusCallback", url + RETRIES));
+    }
+    if let Some(valid_for) = text.valid_for {
+        let seconds = valid_for.as_secs().clamp(1, LONGEST_VALIDITY);
+        form.push(("ValidityPeriod", seconds.to_string()));
     }
     form
 }
@@ -262,7 +272,7 @@ impl Message {
             && is_text_of(&self.body, &text.text)
     }
 
-    fn into_remote(self) -> RemoteMessage {
+    pub(super) fn into_remote(self) -> RemoteMessage {
         RemoteMessage {
             status: status(&self.status),
             error: self.refusal(),
@@ -272,10 +282,7 @@ impl Message {
                 .and_then(|count| count.parse().ok())
                 .filter(|&count| count > 0),
             price: price(self.price, self.price_unit),
-            created_at: self
-                .date_created
-                .and_then(|date| DateTime::parse_from_rfc2822(&date).ok())
-                .map(|date| date.to_utc()),
+            created_at: moment(self.date_created.as_deref()),
             provider_sid: self.sid,
             raw_status: self.status,
         }
@@ -287,6 +294,12 @@ impl Message {
     }
 }
 
+/// In whole seconds.
+fn moment(date: Option<&str>) -> Option<DateTime<Utc>> {
+    let date = DateTime::parse_from_rfc2822(date?).ok()?;
+    Some(date.to_utc())
+}
+
 /// Trial accounts have a sentence of Twilio's put before the text.
 fn is_text_of(body: &str, text: &str) -> bool {
     body.trim()
@@ -295,12 +308,8 @@ fn is_text_of(body: &str, text: &str) -> bool {
 }
 
 /// Twilio books the cost as a negative amount.
-fn price(amount: Option<String>, currency: Option<String>) -> Option<Price> {
-    let amount = amount?;
-    Some(Price {
-        amount: amount.trim_start_matches('-').to_owned(),
-        currency: currency.unwrap_or_else(|| "USD".into()),
-    })
+pub(super) fn price(amount: Option<String>, currency: Option<String>) -> Option<Price> {
+    Price::read(&amount?, currency.as_deref().unwrap_or("USD"))
 }
 
 pub fn status(word: &str) -> Option<Status> {
@@ -320,6 +329,8 @@ pub fn status(word: &str) -> Option<Status> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -334,6 +345,7 @@ mod tests {
                 "https://inbox.example/a".into(),
                 "https://inbox.example/b".into(),
             ],
+            valid_for: None,
             status_url: Some("https://inbox.example/status?x=1".into()),
         };
         let named = "https://inbox.example/status?x=1&message=00000000-0000-0000-0000-000000000007\
@@ -349,6 +361,25 @@ mod tests {
         text.status_url = None;
         text.media.clear();
         assert_eq!(form(&text).len(), 2);
+    }
+
+    #[test]
+    fn how_long_it_may_wait_is_told_within_twilios_limits() {
+        let mut text = Outgoing {
+            our_id: uuid::Uuid::from_u128(7),
+            attempt: 1,
+            from: "+16285550100".parse().unwrap(),
+            to: "+14155550192".parse().unwrap(),
+            text: "Hi".into(),
+            media: Vec::new(),
+            valid_for: None,
+            status_url: None,
+        };
+        for (seconds, told) in [(0, "1"), (14_400, "14400"), (86_400, "36000")] {
+            text.valid_for = Some(Duration::from_secs(seconds));
+            let told = ("ValidityPeriod", told.to_owned());
+            assert_eq!(form(&text).last(), Some(&told));
+        }
     }
 
     #[test]

@@ -15,16 +15,21 @@ pub enum Notice {
     CreditsChanged,
     AccessChanged,
     WorkspaceDeleted,
+    Disconnected,
+    Checked,
+    StillUnhealthy,
     PasswordChanged,
     PasswordReset,
     TwoFactorOff,
     SessionEnded,
     MailSent,
     EmailVerified,
+    Released,
+    Discarded,
 }
 
 impl Notice {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 20] = [
         Self::Saved,
         Self::Invited,
         Self::InvitationWithdrawn,
@@ -34,12 +39,17 @@ impl Notice {
         Self::CreditsChanged,
         Self::AccessChanged,
         Self::WorkspaceDeleted,
+        Self::Disconnected,
+        Self::Checked,
+        Self::StillUnhealthy,
         Self::PasswordChanged,
         Self::PasswordReset,
         Self::TwoFactorOff,
         Self::SessionEnded,
         Self::MailSent,
         Self::EmailVerified,
+        Self::Released,
+        Self::Discarded,
     ];
 
     fn told(self) -> (&'static str, &'static str) {
@@ -58,6 +68,18 @@ impl Notice {
             Self::CreditsChanged => ("credits", "The credits are changed"),
             Self::AccessChanged => ("access", "Saved, and in force at once"),
             Self::WorkspaceDeleted => ("deleted", "The workspace is gone, with everything in it"),
+            Self::Disconnected => (
+                "disconnected",
+                "Disconnected. Its credentials are destroyed, its conversations stay",
+            ),
+            Self::Checked => (
+                "checked",
+                "Checked: the provider takes our texts. What waited goes out",
+            ),
+            Self::StillUnhealthy => (
+                "unhealthy",
+                "Checked: the provider refuses. It says why below",
+            ),
             Self::PasswordChanged => (
                 "password",
                 "Your password is changed. Other sessions are signed out",
@@ -67,6 +89,8 @@ impl Notice {
             Self::SessionEnded => ("session_ended", "Signed out there"),
             Self::MailSent => ("mail", "The link is on its way to your inbox"),
             Self::EmailVerified => ("verified", "Your address is verified"),
+            Self::Released => ("released", "Released: it is where it belongs now"),
+            Self::Discarded => ("discarded", "Discarded"),
         }
     }
 

@@ -37,6 +37,9 @@ async fn send(caller: Caller, State(emulator): State<Emulator>, body: Bytes) -> 
         body: one("Body"),
         media: all("MediaUrl"),
         status_callback: all("StatusCallback").first().cloned(),
+        validity: all("ValidityPeriod")
+            .first()
+            .map(|seconds| seconds.parse().unwrap_or(0)),
         status: "queued".into(),
         error_code: None,
         created_at: Utc::now(),
@@ -88,6 +91,12 @@ fn mistake(emulator: &Emulator, message: &Message) -> Option<u32> {
         (message.body.is_empty() && message.media.is_empty(), 21602),
         (message.body.encode_utf16().count() > 1600, 21617),
         (message.media.len() > 10, 21623),
+        (
+            message
+                .validity
+                .is_some_and(|seconds| !(1..=36_000).contains(&seconds)),
+            21624,
+        ),
         (callback.is_some_and(|url| url.is_err()), 21609),
         (!is_number, 21211),
         (message.to == message.from, 21266),
@@ -104,6 +113,8 @@ struct Filter {
     to: Option<String>,
     #[serde(rename = "From")]
     from: Option<String>,
+    #[serde(rename = "DateSent")]
+    day: Option<chrono::NaiveDate>,
 }
 
 async fn messages(
@@ -121,6 +132,11 @@ async fn messages(
             .into_iter()
             .filter(|message| message.account == caller.account)
             .filter(|message| filter.to.as_ref().is_none_or(|to| *to == message.to))
+            .filter(|message| {
+                filter
+                    .day
+                    .is_none_or(|day| day == message.created_at.date_naive())
+            })
             .filter(|message| {
                 filter
                     .from

@@ -15,6 +15,7 @@ fn text(body: &str) -> Outgoing {
         to: MAYA.parse().unwrap(),
         text: body.into(),
         media: Vec::new(),
+        valid_for: None,
         status_url: None,
     }
 }
@@ -22,6 +23,8 @@ fn text(body: &str) -> Outgoing {
 /// The queue's pauses are over.
 async fn time_passes(hub: &Hub) {
     hub.meddles("update messages set due_at = now() where status = 'queued'")
+        .await;
+    hub.meddles("update integrations set held_until = now()")
         .await;
 }
 

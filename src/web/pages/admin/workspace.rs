@@ -43,6 +43,10 @@ fn filled(workspace: Workspace) -> Form {
         .with("default_region", workspace.default_region)
         .with("starting_credits", workspace.starting_credits.to_string())
         .with("low_credits_at", workspace.low_credits_at.to_string())
+        .with(
+            "text_validity_minutes",
+            workspace.text_validity_minutes.to_string(),
+        )
         .with("require_two_factor", on(workspace.require_two_factor))
 }
 
@@ -73,6 +77,7 @@ pub struct Typed {
     default_region: String,
     starting_credits: String,
     low_credits_at: String,
+    text_validity_minutes: String,
     #[serde(default)]
     require_two_factor: String,
 }
@@ -88,12 +93,14 @@ pub async fn update(
         .with("default_region", &typed.default_region)
         .with("starting_credits", &typed.starting_credits)
         .with("low_credits_at", &typed.low_credits_at)
+        .with("text_validity_minutes", &typed.text_validity_minutes)
         .with("require_two_factor", &typed.require_two_factor);
     // What is no number is out of range.
     let amount = |text: &str| Some(text.trim().parse().unwrap_or(-1));
     let change = Change {
         starting_credits: amount(&typed.starting_credits),
         low_credits_at: amount(&typed.low_credits_at),
+        text_validity_minutes: amount(&typed.text_validity_minutes),
         require_two_factor: Some(typed.require_two_factor == "on"),
         name: Some(typed.name),
         default_region: Some(typed.default_region),
@@ -109,6 +116,7 @@ pub async fn update(
                 "name",
                 "starting_credits",
                 "low_credits_at",
+                "text_validity_minutes",
                 "require_two_factor",
             ];
             let form = form.refused(error)?.gather(&known);
