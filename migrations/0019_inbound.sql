@@ -60,7 +60,7 @@ grant select, insert, update, delete on quarantine to messagehub_system;
 
 -- STOP to one number can hold for all of them.
 alter table workspaces add column opt_out_scope text not null default 'number' check (opt_out_scope in ('number', 'workspace'));
-grant select (opt_out_scope), update (opt_out_scope) on workspaces to messagehub_people;
+create index opt_outs_newest on opt_outs (workspace_id, created_at desc); -- the list
 
 -- The newest text of theirs that only sounds like STOP, until somebody has judged it.
 alter table conversations add column near_stop_id uuid;
@@ -98,9 +98,58 @@ begin atomic
 end;
 grant execute on function lift_opt_outs(uuid, uuid, text, text) to messagehub_people;
 
+-- Opted out means not texted, also what was queued before: by the wish itself, whoever writes it down, and where a text comes
+-- back to the queue after it. The credit is returned when all that belongs to the deed is done, so that accounts are locked last.
+create function call_off_queued() returns trigger
+    language plpgsql security definer set search_path = public, pg_temp
+as $$ begin
+    with called_off as (
+        update messages m
+           set status = 'failed', error_code = 'contact_opted_out',
+               error_message = 'Before it could be sent, the contact opted out.', updated_at = now()
+          from conversations v
+         where v.workspace_id = new.workspace_id and v.contact_id = new.contact_id
+           and m.workspace_id = v.workspace_id and m.conversation_id = v.id and m.direction = 'outbound' and m.status = 'queued'
+           and is_opted_out(v.workspace_id, v.contact_id, v.number_id)
+        returning m.workspace_id, m.conversation_id, m.id
+    )
+    update conversations v set last_message_status = 'failed'
+      from called_off c
+     where v.workspace_id = c.workspace_id and v.id = c.conversation_id and v.last_message_id = c.id;
+    return null;
+end $$;
+create trigger calls_off after insert on opt_outs for each row execute function call_off_queued();
+
+create function refuse_opted_out() returns trigger
+    language plpgsql
+as $$ begin
+    if is_opted_out(new.workspace_id, new.contact_id, new.number_id) then
+        new.status := 'failed';
+        new.error_code := 'contact_opted_out';
+        new.error_message := 'Before it could be sent, the contact opted out.';
+    end if;
+    return new;
+end $$;
+create trigger stays_off before update on messages for each row
+    when (new.status = 'queued' and old.status in ('sending', 'unconfirmed'))
+    execute function refuse_opted_out();
+
+create function return_credit_of_opted_out() returns trigger
+    language plpgsql
+as $$ begin
+    perform return_credit(new.workspace_id, new.id);
+    return null;
+end $$;
+create constraint trigger returns_credit after update on messages deferrable initially deferred for each row
+    when (new.status = 'failed' and new.error_code = 'contact_opted_out' and old.status <> 'failed')
+    execute function return_credit_of_opted_out();
+grant execute on function call_off_queued(), refuse_opted_out(), return_credit_of_opted_out()
+    to messagehub_people, messagehub_system;
+
 grant create on schema public to messagehub_system;
 alter function is_opted_out(uuid, uuid, uuid) owner to messagehub_system;
 alter function lift_opt_outs(uuid, uuid, text, text) owner to messagehub_system;
+alter function call_off_queued() owner to messagehub_system;
 revoke create on schema public from messagehub_system;
 
 -- As before; a START holds as far as a STOP does, and either settles what only sounded like one.

@@ -32,7 +32,7 @@ pub enum Error {
     ProviderRefused(String),
     #[error("pictures and files cannot be reached at the moment: try again shortly")]
     StorageUnavailable,
-    #[error("this contact texted STOP to this number: nothing can be sent until they text START")]
+    #[error("this contact opted out: nothing can be sent until they text START")]
     ContactOptedOut,
     #[error("someone else answered since you looked: read the newest messages, then send again")]
     ConversationMoved,

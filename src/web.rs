@@ -147,6 +147,8 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(integrations::credential_access))
         .routes(routes!(numbers::list, numbers::buy))
         .routes(routes!(numbers::available))
+        .routes(routes!(numbers::doctor))
+        .routes(routes!(numbers::set_webhook))
         .routes(routes!(numbers::update, numbers::release))
         .routes(routes!(numbers::members))
         .routes(routes!(numbers::catch_up))
@@ -154,7 +156,16 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(contacts::list, contacts::create))
         .routes(routes!(contacts::show, contacts::update))
         .routes(routes!(contacts::consent, contacts::change_consent))
+        .routes(routes!(opt_outs::list))
+        .routes(routes!(opt_outs::export))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(opt_outs::import))
+                // The file, and the form around it.
+                .layer(DefaultBodyLimit::max(2 * opt_outs::LARGEST)),
+        )
         .routes(routes!(conversations::list))
+        .routes(routes!(conversations::judge_stop))
         .routes(routes!(conversations::show, conversations::update))
         .routes(routes!(conversations::read))
         .routes(routes!(conversations::messages))

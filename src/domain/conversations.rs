@@ -34,8 +34,10 @@ pub struct Conversation {
     pub last_message_direction: messages::Direction,
     pub last_message_status: messages::Status,
     pub last_message_id: Option<MessageId>,
-    /// They texted STOP to this number: nothing can be sent.
+    /// They texted STOP to this number, or to any where one holds for all: nothing can be sent.
     pub opted_out: bool,
+    /// A text of theirs that only sounds like STOP, until somebody has judged it.
+    pub near_stop_id: Option<MessageId>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -59,6 +61,11 @@ impl Conversation {
             self.last_message_status,
             messages::Status::Failed | messages::Status::Undelivered
         )
+    }
+
+    /// Whether somebody should judge if they meant STOP.
+    pub fn sounds_like_stop(&self) -> bool {
+        self.near_stop_id.is_some() && !self.opted_out
     }
 
     pub fn last_is_ours(&self) -> bool {
@@ -91,6 +98,7 @@ struct Row {
     last_message_status: messages::Status,
     last_message_id: Option<MessageId>,
     opted_out: bool,
+    near_stop_id: Option<MessageId>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
@@ -125,6 +133,7 @@ impl From<Row> for Conversation {
             last_message_status: row.last_message_status,
             last_message_id: row.last_message_id,
             opted_out: row.opted_out,
+            near_stop_id: row.near_stop_id,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
@@ -194,8 +203,8 @@ pub async fn list(
                   v.last_message_status as "last_message_status!: messages::Status",
                   v.last_message_id as "last_message_id: MessageId", v.created_at as "created_at!",
                   v.updated_at as "updated_at!",
-                  exists (select from opt_outs o where o.workspace_id = v.workspace_id
-                             and o.contact_id = v.contact_id and o.number_id = v.number_id) as "opted_out!"
+                  v.near_stop_id as "near_stop_id: MessageId",
+                  is_opted_out(v.workspace_id, v.contact_id, v.number_id) as "opted_out!"
              from page v
              join contacts c on c.workspace_id = v.workspace_id and c.id = v.contact_id
              join numbers n on n.workspace_id = v.workspace_id and n.id = v.number_id
@@ -250,8 +259,8 @@ async fn by_ids(
                   n.phone_number as number_phone, v.status, v.assignee_id, u.name as "assignee_name?", v.snoozed_until,
                   v.unread_count, v.last_message_at, v.last_message_preview, v.last_message_direction,
                   v.last_message_status, v.last_message_id, v.created_at, v.updated_at,
-                  exists (select from opt_outs o where o.workspace_id = v.workspace_id
-                             and o.contact_id = v.contact_id and o.number_id = v.number_id) as "opted_out!"
+                  v.near_stop_id as "near_stop_id: MessageId",
+                  is_opted_out(v.workspace_id, v.contact_id, v.number_id) as "opted_out!"
              from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, id)
              join conversations v on v.workspace_id = k.workspace_id and v.id = k.id
              join contacts c on c.workspace_id = v.workspace_id and c.id = v.contact_id

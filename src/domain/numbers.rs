@@ -221,6 +221,7 @@ pub async fn find(tx: &mut WorkspaceTx, id: NumberId) -> Result<Number> {
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[schema(as = NumberChange)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     pub friendly_name: Option<String>,

@@ -3,15 +3,19 @@
 //! The exact words act by themselves, as they do at the providers and carriers, who answer them: we stay silent. What only
 //! sounds like them is for a person to judge.
 
+pub mod import;
+pub mod listed;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::db::WorkspaceTx;
 use crate::domain::members::Member;
 use crate::domain::{contacts, numbers, words};
-use crate::error::{Check, Result};
+use crate::error::{Check, Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, NumberId, UserId};
+use crate::phone;
 use crate::providers::{self, Inbound};
 
 words!(Wish { Stop = "stop", Start = "start" });
@@ -102,6 +106,8 @@ fn is_near_stop(text: &str) -> bool {
 pub struct Consent {
     pub contact_id: ContactId,
     pub number_id: NumberId,
+    /// Our number.
+    pub number: String,
     pub wish: Wish,
     pub source: Source,
     /// Their words, the provider's code, or the agent's reason.
@@ -112,15 +118,37 @@ pub struct Consent {
     pub created_at: DateTime<Utc>,
 }
 
+impl Consent {
+    pub fn is_stop(&self) -> bool {
+        self.wish == Wish::Stop
+    }
+
+    pub fn formatted_number(&self) -> String {
+        phone::display(&self.number)
+    }
+
+    /// How we know, as people say it.
+    pub fn told(&self) -> &'static str {
+        match self.source {
+            Source::Text => "They texted it",
+            Source::Provider => "The provider said so",
+            Source::Agent => "Written down",
+            Source::Import => "Imported",
+        }
+    }
+}
+
 /// Every change of a contact's mind, for the numbers that whoever asks may see, the newest first.
 pub async fn history(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<Consent>> {
     contacts::find(tx, contact).await?;
     Ok(sqlx::query_as!(
         Consent,
-        "select contact_id, number_id, wish, source, proof, actor_id, actor_name, created_at
-           from consents
-          where contact_id = $1
-          order by created_at desc, id desc
+        "select s.contact_id, s.number_id, n.phone_number as number, s.wish, s.source, s.proof, s.actor_id, s.actor_name,
+                s.created_at
+           from consents s
+           join numbers n on n.workspace_id = s.workspace_id and n.id = s.number_id
+          where s.contact_id = $1
+          order by s.created_at desc, s.id desc
           limit 200",
         contact as _,
     )
@@ -156,67 +184,121 @@ pub async fn change(
         .done()?;
     contacts::find(tx, contact).await?;
     numbers::find(tx, change.number_id).await?;
-    if write(tx, contact, &change, reason).await? {
-        sqlx::query!(
-            "insert into consents (contact_id, number_id, wish, source, proof, actor_name) values ($1, $2, $3, 'agent', $4, $5)",
-            contact as _,
-            change.number_id as _,
-            change.wish as _,
-            reason,
-            member.name,
-        )
-        .execute(tx.conn())
-        .await?;
-        announce(tx, contact, change.number_id).await?;
+    settle_near_stop(tx, contact, change.number_id).await?;
+    if write(tx, member, contact, &change, reason).await? {
+        announce(tx, contact).await?;
     }
     Ok(())
 }
 
-/// Whether anything changed.
+/// A text of theirs only sounds like STOP, and somebody has judged it: they are opted out by their own words, or it meant
+/// something else.
+pub async fn judge(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    conversation: ConversationId,
+    opt_out: bool,
+) -> Result<()> {
+    let row = sqlx::query!(
+        r#"select v.contact_id as "contact: ContactId", v.number_id as "number: NumberId", m.content as "content?"
+             from conversations v
+             left join messages m on m.workspace_id = v.workspace_id and m.id = v.near_stop_id
+            where v.id = $1"#,
+        conversation as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::NotFound("the conversation"))?;
+    // Somebody else was faster, or they have said it outright.
+    let Some(content) = row.content else {
+        return Ok(());
+    };
+    if opt_out {
+        let said = Change {
+            number_id: row.number,
+            wish: Wish::Stop,
+            reason: content.chars().take(200).collect(),
+        };
+        return change(tx, member, row.contact, said).await;
+    }
+    settle_near_stop(tx, row.contact, row.number).await?;
+    announce(tx, row.contact).await
+}
+
+async fn settle_near_stop(
+    tx: &mut WorkspaceTx,
+    contact: ContactId,
+    number: NumberId,
+) -> Result<()> {
+    sqlx::query!(
+        "update conversations set near_stop_id = null
+          where contact_id = $1 and number_id = $2 and near_stop_id is not null",
+        contact as _,
+        number as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Whether anything changed. A START holds as far as a STOP does.
 async fn write(
     tx: &mut WorkspaceTx,
+    member: &Member,
     contact: ContactId,
     change: &Change,
     reason: &str,
 ) -> Result<bool> {
-    let done = match change.wish {
+    let changed = match change.wish {
         Wish::Stop => {
-            sqlx::query!(
-                "insert into opt_outs (contact_id, number_id, source, proof) values ($1, $2, 'agent', $3) on conflict do nothing",
+            sqlx::query_scalar!(
+                r#"with added as (
+                       insert into opt_outs (contact_id, number_id, source, proof) values ($1, $2, 'agent', $3)
+                           on conflict do nothing
+                       returning contact_id, number_id
+                   ), written as (
+                       insert into consents (contact_id, number_id, wish, source, proof, actor_name)
+                       select a.contact_id, a.number_id, 'stop', 'agent', $3, $4 from added a
+                       returning 1
+                   )
+                   select count(*) as "changed!" from written"#,
                 contact as _,
                 change.number_id as _,
                 reason,
+                member.name,
             )
-            .execute(tx.conn())
+            .fetch_one(tx.conn())
             .await?
         }
         Wish::Start => {
-            sqlx::query!(
-                "delete from opt_outs where contact_id = $1 and number_id = $2",
+            sqlx::query_scalar!(
+                r#"select lift_opt_outs($1, $2, $3, $4) as "changed!""#,
                 contact as _,
                 change.number_id as _,
+                reason,
+                member.name,
             )
-            .execute(tx.conn())
+            .fetch_one(tx.conn())
             .await?
         }
     };
-    Ok(done.rows_affected() == 1)
+    Ok(changed > 0)
 }
 
-async fn announce(tx: &mut WorkspaceTx, contact: ContactId, number: NumberId) -> Result<()> {
-    let conversation = sqlx::query_scalar!(
-        r#"select id as "id: ConversationId" from conversations where contact_id = $1 and number_id = $2"#,
+/// A wish to one number may hold for all: each conversation with them is shown anew.
+async fn announce(tx: &mut WorkspaceTx, contact: ContactId) -> Result<()> {
+    let conversations = sqlx::query!(
+        r#"select id as "id: ConversationId", number_id as "number: NumberId" from conversations where contact_id = $1"#,
         contact as _,
-        number as _,
     )
-    .fetch_optional(tx.conn())
+    .fetch_all(tx.conn())
     .await?;
     let workspace = tx.workspace();
-    if let Some(conversation) = conversation {
+    for conversation in conversations {
         tx.announce(Event::ConversationChanged {
             workspace,
-            conversation,
-            number,
+            conversation: conversation.id,
+            number: conversation.number,
         });
     }
     Ok(())

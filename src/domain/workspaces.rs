@@ -6,10 +6,13 @@ use serde::Serialize;
 use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::{Admin, Role};
+use crate::domain::words;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{UserId, WorkspaceId};
 use crate::phone::Region;
+
+words!(OptOutScope { Number = "number", Workspace = "workspace" });
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Workspace {
@@ -24,6 +27,8 @@ pub struct Workspace {
     pub starting_credits: i32,
     /// An agent is told when their balance falls to this.
     pub low_credits_at: i32,
+    /// For which of our numbers a STOP holds: the one that it was sent to, or all.
+    pub opt_out_scope: OptOutScope,
     /// How long a text may wait to be sent before it is given up on.
     pub text_validity_minutes: i32,
     pub created_at: DateTime<Utc>,
@@ -56,7 +61,7 @@ pub async fn of_user(db: &Db, user: UserId) -> Result<Vec<Mine>> {
 pub async fn current(tx: &mut WorkspaceTx) -> Result<Workspace> {
     sqlx::query_as!(
         Workspace,
-        "select id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, text_validity_minutes, created_at, updated_at
+        "select id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, text_validity_minutes, opt_out_scope, created_at, updated_at
            from workspaces"
     )
     .fetch_optional(tx.conn())
@@ -76,6 +81,8 @@ pub struct Change {
     pub starting_credits: Option<i32>,
     /// 0 to 1,000,000.
     pub low_credits_at: Option<i32>,
+    /// `workspace`: who texts STOP to one number is texted from none, and START to one lifts it for all.
+    pub opt_out_scope: Option<OptOutScope>,
     /// 5 to 1,440 (a day); 240 (four hours) to begin with. A text that could not be sent for so long, because a provider was
     /// down or many others were before it, fails instead of arriving late, and its credit comes back. A scheduled text
     /// counts from its time. Counts for texts that are queued from now on.
@@ -97,14 +104,16 @@ pub async fn update(tx: &mut WorkspaceTx, admin: &Admin, change: Change) -> Resu
             set name = coalesce($1, name), default_region = coalesce($2, default_region),
                 require_two_factor = coalesce($3, require_two_factor), starting_credits = coalesce($4, starting_credits),
                 low_credits_at = coalesce($5, low_credits_at), text_validity_minutes = coalesce($6, text_validity_minutes),
-                updated_at = now()
-          returning id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, text_validity_minutes, created_at, updated_at",
+                opt_out_scope = coalesce($7, opt_out_scope), updated_at = now()
+          returning id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, text_validity_minutes,
+                    opt_out_scope, created_at, updated_at",
         change.name.as_deref().map(str::trim),
         change.default_region,
         change.require_two_factor,
         change.starting_credits,
         change.low_credits_at,
         change.text_validity_minutes,
+        change.opt_out_scope as _,
     )
     .fetch_optional(tx.conn())
     .await?
@@ -175,6 +184,7 @@ fn settings(workspace: &Workspace) -> serde_json::Value {
         "starting_credits": workspace.starting_credits,
         "low_credits_at": workspace.low_credits_at,
         "text_validity_minutes": workspace.text_validity_minutes,
+        "opt_out_scope": workspace.opt_out_scope,
     })
 }
 

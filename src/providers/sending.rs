@@ -126,9 +126,8 @@ pub struct Price {
 }
 
 impl Price {
-    /// `None`: no money. Some book a cost as a negative amount.
+    /// `None`: no money.
     pub fn read(amount: &str, currency: &str) -> Option<Self> {
-        let amount = amount.trim().trim_start_matches('-');
         let is_amount = amount.len() <= 20
             && amount.bytes().any(|byte| byte.is_ascii_digit())
             && amount.bytes().filter(|&byte| byte == b'.').count() <= 1

@@ -4,6 +4,7 @@
 //! uncertain is asked for once more instead of being looked up, for Telnyx lists no messages.
 
 mod api;
+mod deliveries;
 mod errors;
 mod json;
 mod market;
@@ -163,6 +164,15 @@ impl Provider for Telnyx {
     /// There are detail records, without texts, and not of messages that still wait.
     fn find_sent<'a>(&'a self, _: &'a Outgoing, _: DateTime<Utc>) -> BoxFuture<'a, Result<Traces>> {
         ready(Ok(Traces::CannotTell)).boxed()
+    }
+
+    /// Of those that reached us it keeps no list that we could read.
+    fn received<'a>(
+        &'a self,
+        number: &'a Address,
+        since: DateTime<Utc>,
+    ) -> BoxFuture<'a, Result<Option<Vec<Inbound>>>> {
+        self.api.missed(number, since, self.account()).boxed()
     }
 
     /// Its files lie open, for 30 days, at addresses that it does not promise to keep to.

@@ -21,6 +21,7 @@ pub mod media;
 pub mod members;
 pub mod messages;
 pub mod numbers;
+pub mod opt_outs;
 pub mod quarantine;
 pub mod settings;
 pub mod usage;

@@ -80,6 +80,14 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             get(inbox::contact).post(inbox::change_contact),
         )
         .route(
+            "/w/{slug}/inbox/{conversation_id}/consent",
+            post(inbox::change_consent),
+        )
+        .route(
+            "/w/{slug}/inbox/{conversation_id}/near-stop",
+            post(inbox::judge_stop),
+        )
+        .route(
             "/w/{slug}/settings",
             get(settings::show).post(settings::update),
         )
@@ -97,7 +105,7 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
 
 fn admin_routes() -> Router<Doors> {
     use admin::{
-        access, audit, credential_access, credits, integrations, members, usage, webhooks,
+        access, audit, credential_access, credits, integrations, members, numbers, usage, webhooks,
         workspace,
     };
     Router::new()
@@ -133,6 +141,11 @@ fn admin_routes() -> Router<Doors> {
             post(integrations::disconnect),
         )
         .route("/integrations/access", get(credential_access::list))
+        .route("/numbers", get(numbers::list).post(numbers::buy))
+        .route("/numbers/sync", post(numbers::sync))
+        .route("/numbers/{id}", get(numbers::doctor).post(numbers::update))
+        .route("/numbers/{id}/release", post(numbers::release))
+        .route("/numbers/{id}/webhook", post(numbers::set_webhook))
         .route("/workspace", get(workspace::show).post(workspace::update))
         .route("/workspace/delete", post(workspace::delete))
         .route("/usage", get(usage::show))
@@ -299,9 +312,10 @@ pub struct Shell {
 }
 
 /// The admin pages, by the last part of their addresses.
-const SECTIONS: [(&str, &str); 8] = [
+const SECTIONS: [(&str, &str); 9] = [
     ("members", "Members"),
     ("access", "Access"),
+    ("numbers", "Numbers"),
     ("credits", "Credits"),
     ("integrations", "Integrations"),
     ("usage", "Usage"),

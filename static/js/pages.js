@@ -1,6 +1,7 @@
 // What pages beside the inbox do.
 import { application } from "app"
 
+import Awaits from "pages/awaits"
 import Copy from "pages/copy"
 import Filter from "pages/filter"
 import Grid from "pages/grid"
@@ -11,5 +12,5 @@ import Reveal from "pages/reveal"
 import Saves from "pages/saves"
 import Toast from "pages/toast"
 
-const controllers = { copy: Copy, filter: Filter, grid: Grid, handset: Handset, permission: Permission, preview: Preview, reveal: Reveal, saves: Saves, toast: Toast }
+const controllers = { awaits: Awaits, copy: Copy, filter: Filter, grid: Grid, handset: Handset, permission: Permission, preview: Preview, reveal: Reveal, saves: Saves, toast: Toast }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)

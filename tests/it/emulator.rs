@@ -345,6 +345,14 @@ impl Customer {
         mine.map(|number| number.phone_number.clone()).collect()
     }
 
+    /// Takes a number out of whatever messaging service it is in.
+    pub fn leaves_services(&self, phone_number: &str) {
+        let mut state = self.emulator.state();
+        for service in &mut state.services {
+            service.numbers.retain(|number| number != phone_number);
+        }
+    }
+
     pub fn falls_back(&self, phone_number: &str, url: &str) -> &Self {
         self.change_number(phone_number, |number| number.sms_fallback_url = url.into())
     }

@@ -37,6 +37,7 @@ mod people;
 mod power;
 mod quarantine;
 mod receive;
+mod reports;
 mod safety;
 mod scheduled;
 mod send;

@@ -116,6 +116,9 @@ fn known(route: &str) -> (Who, Value) {
         ),
         "PATCH ~/messages/{message_id}" => (WithNumber, json!({"content": "Mine now"})),
         "PATCH ~/conversations/{conversation_id}" => (WithNumber, json!({"status": "done"})),
+        "POST ~/conversations/{conversation_id}/near-stop" => {
+            (WithNumber, json!({"opt_out": false}))
+        }
         "POST ~/conversations/{conversation_id}/read" => (WithNumber, json!({})),
         "POST ~/messages" => (
             WithNumber,
@@ -134,9 +137,13 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/credits"
         | "GET ~/usage"
         | "GET ~/audit"
+        | "GET ~/opt-outs"
+        | "GET ~/opt-outs/export.csv"
         | "GET ~/webhooks"
         | "GET ~/quarantine"
         | "GET ~/quarantine/{quarantine_id}" => (Admin, nothing),
+        // Without a file: for whoever may, that is what is wrong with it.
+        "POST ~/opt-outs/import" => (Admin, json!({})),
         "POST ~/quarantine/{quarantine_id}/release"
         | "POST ~/quarantine/{quarantine_id}/discard"
         | "POST ~/quarantine/release"
@@ -153,7 +160,8 @@ fn known(route: &str) -> (Who, Value) {
         "DELETE ~/integrations/{integration_id}" => (Admin, nothing),
         "POST ~/integrations/{integration_id}/sync" => (Admin, json!({})),
         "POST ~/integrations/{integration_id}/test" => (Admin, json!({})),
-        "GET ~/numbers/available" => (Admin, nothing),
+        "GET ~/numbers/available" | "GET ~/numbers/{number_id}/doctor" => (Admin, nothing),
+        "POST ~/numbers/{number_id}/webhook" => (Admin, json!({})),
         "POST ~/numbers" => (
             Admin,
             json!({"integration_id": "{integration_id}", "phone_number": "+16285550199"}),

@@ -1,5 +1,8 @@
 //! Opted out means not texted; START means texted again; and every change of mind has its proof.
 
+mod import;
+mod wide;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -75,6 +78,143 @@ async fn what_only_sounds_like_stop_does_not_act() {
     assert_eq!(maya["opted_out"], false);
     texts(&harbor.admin, &harbor, &maya).await.is(202);
     assert!(history(&harbor, &maya).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_sounds_like_stop_is_asked_about_until_somebody_judges_it() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let maya = harbor.hears(MAYA, "Please stop texting me").await;
+    assert_eq!(maya["near_stop_id"], maya["last_message_id"]);
+    let maya = harbor.hears(MAYA, "I mean it").await;
+    let words = harbor.thread(&maya).await[0]["id"].clone();
+    assert_eq!(maya["near_stop_id"], words, "it stays");
+    let path = harbor.path(&format!(
+        "/conversations/{}/near-stop",
+        maya["id"].as_str().unwrap()
+    ));
+    lin.post(&path, json!({"opt_out": true}))
+        .await
+        .refused(404, "not_found");
+
+    let judged = sam.post(&path, json!({"opt_out": false})).await.is(200);
+    assert_eq!(
+        (&judged["near_stop_id"], &judged["opted_out"]),
+        (&Value::Null, &json!(false))
+    );
+    sam.post(&path, json!({"opt_out": true})).await.is(200);
+    assert!(
+        history(&harbor, &maya).await.is_empty(),
+        "there was nothing to judge any more"
+    );
+
+    harbor.hears(MAYA, "take me off this list!!").await;
+    let judged = sam.post(&path, json!({"opt_out": true})).await.is(200);
+    assert_eq!(
+        (&judged["near_stop_id"], &judged["opted_out"]),
+        (&Value::Null, &json!(true))
+    );
+    let history = history(&harbor, &maya).await;
+    assert_eq!(history.len(), 1);
+    assert_eq!(history[0]["proof"], "take me off this list!!");
+    assert_eq!(history[0]["actor_id"], sam.id);
+    assert_eq!(history[0]["number"], FRONT_DESK);
+
+    // An outright word settles it as well.
+    harbor.hears(MAYA, "START").await;
+    harbor.hears(MAYA, "Stop. Texting.").await;
+    harbor.hears(MAYA, "Please stop").await;
+    assert!(harbor.conversation_with(MAYA).await["near_stop_id"].is_string());
+    harbor.hears(MAYA, "STOP").await;
+    harbor.hears(MAYA, "START").await;
+    assert_eq!(
+        harbor.conversation_with(MAYA).await["near_stop_id"],
+        Value::Null
+    );
+}
+
+#[tokio::test]
+async fn the_page_asks_about_it_and_writes_down_what_was_said() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Please stop texting me").await;
+    let page = format!("/w/{}/inbox/{}", harbor.slug, maya["id"].as_str().unwrap());
+    let shown = harbor.admin.get(&page).await;
+    assert!(
+        shown.body.contains("This sounds like STOP"),
+        "{}",
+        shown.body
+    );
+    let post = async |path: &str, form: &[(&str, &str)]| {
+        let request = harbor
+            .admin
+            .request(reqwest::Method::POST, &format!("{page}/{path}"));
+        harbor.admin.ask(request.form(form)).await.status
+    };
+    assert!(post("near-stop", &[("opt_out", "false")]).await < 400);
+    assert!(
+        !harbor
+            .admin
+            .get(&page)
+            .await
+            .body
+            .contains("This sounds like STOP")
+    );
+
+    assert_eq!(
+        post("consent", &[("wish", "stop"), ("reason", " ")]).await,
+        422
+    );
+    assert!(post("consent", &[("wish", "stop"), ("reason", "On the <phone>")]).await < 400);
+    let shown = harbor.admin.get(&page).await.body;
+    assert!(
+        shown.contains("They opted out") && shown.contains("On the &#60;phone&#62;"),
+        "{shown}"
+    );
+    assert!(
+        post(
+            "consent",
+            &[("wish", "start"), ("reason", "They called back")]
+        )
+        .await
+            < 400
+    );
+    assert_eq!(harbor.conversation_with(MAYA).await["opted_out"], false);
+    assert_eq!(history(&harbor, &maya).await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_waits_to_be_sent_is_called_off_and_paid_back() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let message = harbor.answers(&sam, &maya, "See you on Thursday").await;
+    let later = harbor.answers(&sam, &maya, "Or on Friday").await;
+    // One of them comes back from a provider that is too busy, after the STOP.
+    hub.twilio
+        .fails(crate::emulator::Failure::Busy { retry_after: None });
+    hub.meddles("update messages set status = 'sending', lease_until = now() + interval '1 minute' where content = 'Or on Friday'")
+        .await;
+    harbor.hears(MAYA, "STOP").await;
+
+    let called_off = harbor.message(&message["id"]).await;
+    assert_eq!(
+        (&called_off["status"], &called_off["error_code"]),
+        (&json!("failed"), &json!("contact_opted_out"))
+    );
+    hub.meddles(
+        "update messages set status = 'queued', due_at = now() where content = 'Or on Friday'",
+    )
+    .await;
+    assert_eq!(harbor.message(&later["id"]).await["status"], "failed");
+    assert_eq!(hub.sends().await, 0);
+    assert!(hub.twilio.messages().is_empty());
+    let credits = harbor.path(&format!("/credits/{}", sam.id));
+    assert_eq!(harbor.admin.get(&credits).await.is(200)["balance"], 1000);
 }
 
 #[tokio::test]

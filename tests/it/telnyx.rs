@@ -1,6 +1,7 @@
 //! Telnyx, beside Twilio and through the same doors: the main job, and what is different about it.
 
 mod account;
+mod catch_up;
 mod events;
 mod sending;
 

@@ -23,6 +23,7 @@ use crate::providers::Provider;
 const FORMER_COUNT_FOR: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]
+#[schema(as = IntegrationChange)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// 1 to 80 characters.

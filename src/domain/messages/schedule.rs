@@ -89,8 +89,7 @@ pub async fn release_due(db: &Db) -> Result<usize> {
         r#"with due as (
                select m.workspace_id, m.id, m.conversation_id,
                       case
-                          when exists (select from opt_outs o where o.workspace_id = m.workspace_id
-                                          and o.contact_id = m.contact_id and o.number_id = m.number_id) then 'contact_opted_out'
+                          when is_opted_out(m.workspace_id, m.contact_id, m.number_id) then 'contact_opted_out'
                           when not exists (select from workspace_members w
                                             where w.workspace_id = m.workspace_id and w.user_id = m.created_by
                                               and (w.role = 'admin'

@@ -290,8 +290,7 @@ async fn find_place(
     let row = sqlx::query!(
         r#"select v.number_id, v.contact_id, n.integration_id, i.provider, c.phone_number,
                   n.status = 'active' and i.is_active as "usable!", n.mms,
-                  exists (select from opt_outs o where o.workspace_id = v.workspace_id and o.contact_id = v.contact_id
-                             and o.number_id = v.number_id) as "opted_out!",
+                  is_opted_out(v.workspace_id, v.contact_id, v.number_id) as "opted_out!",
                   exists (select from messages m where m.workspace_id = v.workspace_id and m.conversation_id = v.id
                              and m.id > $2 and m.direction = 'outbound' and m.created_by <> $3) as "moved!",
                   k.id as "first?: MessageId", k.request_hash as "request?",

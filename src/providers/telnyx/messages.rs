@@ -1,6 +1,6 @@
 //! Sending a text, and reading what Telnyx says of one: in its answers and in its events alike.
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -91,11 +91,16 @@ impl Api {
 
     /// Telnyx remembers messages for about ten days.
     pub async fn message(&self, id: &str) -> Result<Option<RemoteMessage>> {
+        let message = self.one(id).await?;
+        Ok(message.and_then(Message::into_remote))
+    }
+
+    pub async fn one(&self, id: &str) -> Result<Option<Message>> {
         if !is_id(id) {
             return Ok(None);
         }
         match self.get::<Message>(&format!("/messages/{id}")).await {
-            Ok(message) => Ok(message.into_remote()),
+            Ok(message) => Ok(Some(message)),
             Err(Error::Refused {
                 code: Some(code), ..
             }) if code == "10005" || code == "http_404" => Ok(None),
@@ -208,6 +213,12 @@ impl Message {
             .map(|problem| errors::refusal(problem, None))
     }
 
+    /// When Telnyx got it, from whomever.
+    pub fn came_at(&self) -> Option<DateTime<Utc>> {
+        let at = DateTime::parse_from_rfc3339(self.received_at.as_str()).ok()?;
+        Some(at.to_utc())
+    }
+
     fn into_remote(self) -> Option<RemoteMessage> {
         Some(RemoteMessage {
             provider_sid: self.id()?.to_owned(),
@@ -216,9 +227,7 @@ impl Message {
             error: self.refusal(),
             segments: self.segments(),
             price: self.price(),
-            created_at: DateTime::parse_from_rfc3339(self.received_at.as_str())
-                .ok()
-                .map(|date| date.to_utc()),
+            created_at: self.came_at(),
         })
     }
 }

@@ -40,7 +40,7 @@ pub fn read(request: &SignedRequest<'_>, account: &str) -> Result<Told, Malforme
     }
 }
 
-fn inbound(message: &Message, account: &str) -> Result<Inbound, Malformed> {
+pub fn inbound(message: &Message, account: &str) -> Result<Inbound, Malformed> {
     let provider_sid = id(message)?;
     if let channel @ ("RCS" | "WHATSAPP" | "WhatsApp") = message.kind.as_str() {
         return Err(Malformed(format!(

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::domain::conversations::{self, Assignee, Change, Conversation, Filter, Status};
 use crate::domain::members::Member;
 use crate::domain::messages::{self, Message};
+use crate::domain::opt_outs;
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, ConversationId, NumberId, WorkspaceId};
 use crate::listing::{Page, Span};
@@ -115,6 +116,30 @@ pub async fn read(
     conversations::mark_read(&mut tx, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Judgement {
+    /// `true` opts them out by their own words; `false`: they meant something else.
+    opt_out: bool,
+}
+
+/// Judges the text that only sounds like STOP (`near_stop_id`). Where there is none (any more), nothing happens.
+#[utoipa::path(post, path = "/conversations/{conversation_id}/near-stop", tag = "Conversations",
+    params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)), request_body = Judgement,
+    responses((status = 200, body = Conversation), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn judge_stop(
+    State(app): State<App>,
+    member: Member,
+    Path((_, id)): Path<(WorkspaceId, ConversationId)>,
+    Json(Judgement { opt_out }): Json<Judgement>,
+) -> Result<Json<Conversation>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    opt_outs::judge(&mut tx, &member, id, opt_out).await?;
+    let conversation = conversations::find(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Json(conversation))
 }
 
 /// Newest first.

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::domain::integrations::{self, Directory, Purchase, Search};
+use crate::domain::integrations::{self, Diagnosis, Directory, Purchase, Search};
 use crate::domain::members::{Admin, Colleague, Member};
 use crate::domain::messages::catch_up;
 use crate::domain::messages::receive::Ingest;
@@ -76,6 +76,37 @@ pub async fn release(
 ) -> Result<StatusCode, Problem> {
     integrations::release(&app, &admin, &directory, id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is wrong with the number: its provider is asked now, and what was seen in the last seven days is counted. Each finding says how
+/// to mend it. Changes nothing. Admins only.
+#[utoipa::path(get, path = "/numbers/{number_id}/doctor", tag = "Numbers",
+    params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)),
+    responses((status = 200, body = Diagnosis), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn doctor(
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, NumberId)>,
+) -> Result<Json<Diagnosis>, Problem> {
+    let diagnosis = integrations::examine(&app, &admin, &directory, id).await?;
+    Ok(Json(diagnosis))
+}
+
+/// Has the number's texts delivered here, unless something at the provider stands in between: then `webhook` is `shadowed` and
+/// `webhook_detail` says what. Admins only.
+#[utoipa::path(post, path = "/numbers/{number_id}/webhook", tag = "Numbers",
+    params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)),
+    responses((status = 200, body = Number), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+              (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub async fn set_webhook(
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, NumberId)>,
+) -> Result<Json<Number>, Problem> {
+    let number = integrations::set_webhook(&app, &admin, &directory, id).await?;
+    Ok(Json(number))
 }
 
 /// Changes what is given and keeps the rest. Admins only.

@@ -12,6 +12,7 @@ pub mod credential_access;
 pub mod credits;
 pub mod integrations;
 pub mod members;
+pub mod numbers;
 pub mod usage;
 pub mod webhooks;
 pub mod workspace;

@@ -43,7 +43,13 @@ pub fn contact_changed(contact: &Contact) -> Result<String, Error> {
 }
 
 pub fn number_changed(number: &Number) -> Result<String, Error> {
-    swap(&format!("number-{}", number.id), &NumberRow { number })
+    swap(
+        &format!("number-{}", number.id),
+        &NumberRow {
+            number,
+            is_awaited: false,
+        },
+    )
 }
 
 /// How many texts an agent can still send.
@@ -211,6 +217,7 @@ mod tests {
             last_message_status: Status::Received,
             last_message_id: None,
             opted_out: false,
+            near_stop_id: None,
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,
         }

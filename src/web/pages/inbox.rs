@@ -30,7 +30,9 @@ mod texts;
 mod thread;
 
 pub use changes::{assign, read, status};
-pub use contact::{ContactCard, change as change_contact, show as contact};
+pub use contact::{
+    ContactCard, change as change_contact, change_consent, judge_stop, show as contact,
+};
 pub use reply::reply;
 pub use texts::{Bubble, Texts};
 pub use thread::{Blocked, Consent, StatusControl, show};

@@ -18,6 +18,11 @@ pub enum Notice {
     Disconnected,
     Checked,
     StillUnhealthy,
+    NumberBought,
+    NumberOrdered,
+    NumberReleased,
+    WebhookSet,
+    WebhookNotSet,
     PasswordChanged,
     PasswordReset,
     TwoFactorOff,
@@ -29,7 +34,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 25] = [
         Self::Saved,
         Self::Invited,
         Self::InvitationWithdrawn,
@@ -42,6 +47,11 @@ impl Notice {
         Self::Disconnected,
         Self::Checked,
         Self::StillUnhealthy,
+        Self::NumberBought,
+        Self::NumberOrdered,
+        Self::NumberReleased,
+        Self::WebhookSet,
+        Self::WebhookNotSet,
         Self::PasswordChanged,
         Self::PasswordReset,
         Self::TwoFactorOff,
@@ -79,6 +89,17 @@ impl Notice {
             Self::StillUnhealthy => (
                 "unhealthy",
                 "Checked: the provider refuses. It says why below",
+            ),
+            Self::NumberBought => ("bought", "The number is yours"),
+            Self::NumberOrdered => (
+                "ordered",
+                "Ordered. The provider sets it up: sync in a few minutes",
+            ),
+            Self::NumberReleased => ("released", "Released. Its conversations stay"),
+            Self::WebhookSet => ("webhook", "Its texts come here now"),
+            Self::WebhookNotSet => (
+                "no-webhook",
+                "Nothing was changed, because it would have no effect",
             ),
             Self::PasswordChanged => (
                 "password",

@@ -69,7 +69,7 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
     jo.opens(&format!("{}?q=zzz", harbor.inbox(None))).await;
     jo.is_usable_by_all("inbox, nothing found").await;
     jo.opens(&harbor.inbox(Some(&stopped))).await;
-    jo.sees("They texted STOP").await;
+    jo.sees("They opted out (STOP)").await;
     jo.is_usable_by_all("conversation, opted out").await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".message.failed", "Not delivered").await;
@@ -139,6 +139,27 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
     jo.finds(".fresh").await;
     jo.is_usable_by_all("members, somebody invited").await;
     let invitation = hub.post.mail_to("priya@harbor.test").await.link();
+    jo.opens(&harbor.admin_page("numbers")).await;
+    jo.clicks("More about (628) 555-0100").await;
+    jo.clicks("Release").await;
+    jo.is_usable_by_all("numbers, a menu open").await;
+    hub.twilio.sells("US", "Local", "+15105550142");
+    let integrations = harbor.admin.get(&harbor.path("/integrations")).await;
+    let id = integrations.is(200)["data"][0]["id"].clone();
+    let search = format!("numbers?integration_id={}", id.as_str().unwrap());
+    jo.opens(&harbor.admin_page(&search)).await;
+    jo.sees("(510) 555-0142").await;
+    jo.is_usable_by_all("numbers, found").await;
+    jo.opens(&harbor.admin_page(&format!("numbers/{front_desk}")))
+        .await;
+    jo.sees("Its texts are sent to us.").await;
+    jo.is_usable_by_all("number").await;
+    // A test turns green by itself.
+    jo.clicks("Text me a test").await;
+    jo.sees("Waiting for your text.").await;
+    jo.is_usable_by_all("number, tested").await;
+    harbor.hears(MAYA, "Testing, testing").await;
+    jo.sees("Texts arrive.").await;
     jo.opens(&harbor.admin_page("members?done=saved")).await;
     jo.clicks("More about Sam").await;
     jo.clicks("Remove").await;
@@ -146,6 +167,7 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
     for section in [
         "access",
         "credits",
+        "numbers",
         "integrations/access",
         "usage",
         "webhooks",

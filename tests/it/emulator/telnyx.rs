@@ -35,6 +35,11 @@ struct State {
     orders: Vec<Order>,
     orders_take: usize,
     messages: Vec<Message>,
+    /// What it received and could not deliver, newest last: whose, when, and the event.
+    undelivered: Vec<(usize, chrono::DateTime<chrono::Utc>, Value)>,
+    /// Of an undelivered event it tells the id and no more.
+    hides_payloads: bool,
+    hides_deliveries: bool,
     /// By the account's place and the key: what was asked, and what was answered unless it is still being done.
     keys: HashMap<(usize, String), (Vec<u8>, Option<Value>)>,
     /// Who texted STOP to any number of which profile.
@@ -201,6 +206,18 @@ impl Telnyx {
     /// The files that came with what it took, as it got them.
     pub fn fetched(&self) -> Vec<super::media::Fetched> {
         self.state().fetched.clone()
+    }
+
+    /// Its list of failed deliveries has ids and nothing of what was in them.
+    pub fn hides_payloads(&self) -> &Self {
+        self.state().hides_payloads = true;
+        self
+    }
+
+    /// No key may look at that list.
+    pub fn hides_deliveries(&self) -> &Self {
+        self.state().hides_deliveries = true;
+        self
     }
 
     /// Everything it took, in order.

@@ -1,1 +1,257 @@
-//! What a number lacks.
+//! What is wrong with a number, and mending it.
+
+use super::*;
+
+impl Workspace<'_> {
+    /// The number doctor's word on the front desk.
+    async fn examined(&self) -> Value {
+        let number = self.number(FRONT_DESK).await;
+        let path = self.path(&format!("/numbers/{number}/doctor"));
+        self.admin.get(&path).await.is(200)
+    }
+}
+
+/// The state and the sentence of a finding.
+fn found(diagnosis: &Value, subject: &str) -> (String, String) {
+    let mut findings = diagnosis["findings"].as_array().unwrap().iter();
+    let finding = findings.find(|finding| finding["subject"] == subject);
+    let finding = finding.unwrap_or_else(|| panic!("nothing about {subject}: {diagnosis}"));
+    let text = |name: &str| finding[name].as_str().unwrap().to_owned();
+    (text("state"), text("sentence"))
+}
+
+#[track_caller]
+fn says(diagnosis: &Value, subject: &str, state: &str, words: &str) {
+    let (is, sentence) = found(diagnosis, subject);
+    assert!(
+        is == state && sentence.contains(words),
+        "{subject} is {is}: {sentence}"
+    );
+}
+
+#[tokio::test]
+async fn the_doctor_says_what_is_wrong_and_mends_it() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let account = hub.twilio.console(&harbor.account);
+    let number = harbor.number(FRONT_DESK).await;
+    let mend = harbor.path(&format!("/numbers/{number}/webhook"));
+
+    let fresh = harbor.examined().await;
+    says(&fresh, "account", "good", "takes our texts");
+    says(&fresh, "webhook", "good", "sent to us");
+    says(&fresh, "override", "good", "Nothing");
+    says(&fresh, "membership", "good", "no messaging service");
+    says(&fresh, "inbound", "attention", "No text has come yet");
+    says(&fresh, "errors", "good", "No text failed");
+    assert_eq!(fresh["state"], "attention");
+
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    harbor.answers(&harbor.admin, &maya, "Yes").await;
+    hub.sends().await;
+    let sid = hub.twilio.sent("Yes")[0].sid.clone();
+    hub.twilio.delivers(&sid).await;
+    let well = harbor.examined().await;
+    assert_eq!(well["state"], "good", "{well}");
+    for subject in ["inbound", "outbound", "callbacks"] {
+        let mut findings = well["findings"].as_array().unwrap().iter();
+        let finding = findings.find(|finding| finding["subject"] == subject);
+        assert!(finding.unwrap()["at"].is_string(), "{subject}");
+    }
+
+    account
+        .points(FRONT_DESK, "https://old.example/sms")
+        .falls_back(FRONT_DESK, "https://spare.example/sms");
+    let astray = harbor.examined().await;
+    says(&astray, "webhook", "broken", "https://old.example/sms");
+    says(
+        &astray,
+        "fallback",
+        "attention",
+        "https://spare.example/sms",
+    );
+    let set = harbor.admin.post(&mend, json!({})).await.is(200);
+    assert_eq!(set["webhook"], "configured");
+    says(&harbor.examined().await, "webhook", "good", "sent to us");
+    account.points(
+        FRONT_DESK,
+        "https://webhooks.twilio.com/v1/Accounts/AC1/Flows/FW1",
+    );
+    says(&harbor.examined().await, "override", "broken", "Studio");
+
+    account.gives_to_application(FRONT_DESK, "AP00000000000000000000000000000001");
+    let taken = harbor.examined().await;
+    says(
+        &taken,
+        "override",
+        "broken",
+        "AP00000000000000000000000000000001",
+    );
+    let kept = harbor.admin.post(&mend, json!({})).await.is(200);
+    assert_eq!(kept["webhook"], "shadowed", "and it is said");
+    account.gives_to_application(FRONT_DESK, "");
+    harbor.admin.post(&mend, json!({})).await.is(200);
+}
+
+#[tokio::test]
+async fn a_messaging_service_is_told_apart_from_one_that_takes_the_texts() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let account = hub.twilio.account(&harbor.account, TOKEN);
+    account.number(FRONT_DESK);
+    harbor.connects_with(TOKEN).await.is(201);
+    account.deferring_service("A2P", &[FRONT_DESK]);
+    says(&harbor.examined().await, "membership", "good", "“A2P”");
+    account.leaves_services(FRONT_DESK);
+    account.service("Reminders", Some("https://else.example/in"), &[FRONT_DESK]);
+    let taken = harbor.examined().await;
+    says(&taken, "override", "broken", "“Reminders”");
+    says(&taken, "membership", "attention", "“Reminders”");
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_said_and_the_rest_is_told() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.hears(MAYA, "Hi").await;
+
+    hub.twilio.answers(500);
+    let unknown = harbor.examined().await;
+    says(&unknown, "webhook", "attention", "busy");
+    says(&unknown, "inbound", "good", "last text");
+
+    hub.twilio.console(&harbor.account).gives_up(FRONT_DESK);
+    says(
+        &harbor.examined().await,
+        "number",
+        "broken",
+        "no such number",
+    );
+}
+
+#[tokio::test]
+async fn failures_are_counted_with_their_most_frequent_reason() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    for text in ["One", "Two", "Three", "Four", "Five"] {
+        harbor.answers(&harbor.admin, &maya, text).await;
+        hub.twilio.refuses(21614, 400);
+        hub.sends().await;
+    }
+    harbor.answers(&harbor.admin, &maya, "Six").await;
+    hub.sends().await;
+    let seen = harbor.examined().await;
+    says(&seen, "errors", "broken", "5 texts failed");
+    says(&seen, "errors", "broken", "landline");
+    hub.meddles("update messages set created_at = created_at - interval '1 hour'")
+        .await;
+    says(
+        &harbor.examined().await,
+        "callbacks",
+        "attention",
+        "nothing came back",
+    );
+}
+
+#[tokio::test]
+async fn the_page_shows_findings_sets_the_webhook_and_waits_for_a_test() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let account = hub.twilio.console(&harbor.account);
+    let number = harbor.number(FRONT_DESK).await;
+    let page = format!("/w/{}/admin/numbers/{number}", harbor.slug);
+    account.points(FRONT_DESK, "https://old.example/sms");
+
+    let shown = harbor.admin.get(&page).await;
+    assert!(
+        shown
+            .body
+            .contains("Its texts go to https://old.example/sms")
+    );
+    let mended = posts(&harbor.admin, &format!("{page}/webhook"), &[]).await;
+    assert!(mended.contains("Its texts come here now"), "{mended}");
+    assert!(mended.contains("Its texts are sent to us."));
+
+    harbor.hears(MAYA, "Before the test").await;
+    let since = chrono::Utc::now().timestamp_millis();
+    let test = format!("{page}?since={since}");
+    let waiting = harbor.admin.get(&test).await;
+    assert!(
+        waiting.body.contains("Waiting for your text."),
+        "{}",
+        waiting.body
+    );
+    assert!(!waiting.body.contains("Your text has arrived"));
+    harbor.hears(MAYA, "The test").await;
+    let passed = harbor.admin.get(&test).await;
+    assert!(
+        passed.body.contains("Your text has arrived"),
+        "{}",
+        passed.body
+    );
+
+    let agent = harbor.agent("Sam").await;
+    assert_eq!(agent.get(&page).await.status, 403);
+}
+
+#[tokio::test]
+async fn the_page_of_numbers_searches_buys_changes_and_releases() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    hub.twilio.sells("US", "Local", FOR_SALE);
+    let page = format!("/w/{}/admin/numbers", harbor.slug);
+    let id = integration(&harbor).await["id"].clone();
+    let id = id.as_str().unwrap();
+
+    let search = format!("{page}?integration_id={id}&country=US&area_code=510&contains=");
+    let found = harbor.admin.get(&search).await;
+    assert!(found.body.contains("Oakland, CA"), "{}", found.body);
+    let wrong = format!("{page}?integration_id={id}&country=USA&area_code=&contains=");
+    let wrong = harbor.admin.get(&wrong).await;
+    assert!(
+        wrong.body.contains("Two letters, such as US or DE"),
+        "{}",
+        wrong.body
+    );
+    let form = [("integration_id", id), ("phone_number", FOR_SALE)];
+    let bought = posts(&harbor.admin, &page, &form).await;
+    assert!(bought.contains("The number is yours"));
+    let number = harbor.number(FOR_SALE).await;
+    let of = format!("{page}/{number}");
+    let named = posts(&harbor.admin, &of, &[("friendly_name", "Oakland")]).await;
+    assert!(named.contains("<b>Oakland</b>"), "{named}");
+    posts(&harbor.admin, &of, &[("is_default", "true")]).await;
+    let numbers = harbor.admin.get(&harbor.path("/numbers")).await.is(200);
+    assert_eq!(
+        numbers["data"][0]["phone_number"], FOR_SALE,
+        "the default comes first"
+    );
+    let synced = posts(
+        &harbor.admin,
+        &format!("{page}/sync"),
+        &[("integration_id", id)],
+    )
+    .await;
+    assert!(synced.contains("in step already"), "{synced}");
+
+    let release = format!("{of}/release");
+    for unsure in ["", "5105550143", "0142"] {
+        let request = harbor.admin.request(reqwest::Method::POST, &release);
+        let refused = harbor
+            .admin
+            .ask(request.form(&[("typed_number", unsure)]))
+            .await;
+        assert_eq!(refused.status, 422, "{unsure}");
+        assert!(refused.body.contains("type its number"));
+    }
+    let left = posts(
+        &harbor.admin,
+        &release,
+        &[("typed_number", "(510) 555-0142")],
+    )
+    .await;
+    assert!(left.contains("Released. Its conversations stay"), "{left}");
+    assert!(left.contains("No longer in the account"));
+    assert_eq!(hub.twilio.console(&harbor.account).pays_for(), [FRONT_DESK]);
+}

@@ -52,6 +52,11 @@ async fn every_page(harbor: &Workspace<'_>) -> Vec<String> {
         here(&format!("/admin/credits/{}", harbor.admin.id)),
         here("/admin/integrations"),
         here("/admin/integrations/access"),
+        here("/admin/numbers"),
+        here(&format!(
+            "/admin/numbers/{}",
+            harbor.number(FRONT_DESK).await
+        )),
         here("/admin/usage"),
         here("/admin/workspace"),
         here("/admin/audit"),

@@ -67,6 +67,8 @@ impl Card<'_> {
 #[template(path = "admin/_number.html")]
 pub struct NumberRow<'a> {
     pub number: &'a Number,
+    /// Somebody is about to text it, to see that it works.
+    pub is_awaited: bool,
 }
 
 impl NumberRow<'_> {
@@ -128,7 +130,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn sentence(&self) -> Option<String> {
+    pub fn sentence(&self) -> Option<String> {
         let counts = [
             (self.added?, "added"),
             (self.updated?, "updated"),
@@ -178,7 +180,12 @@ async fn all(tx: &mut WorkspaceTx, admin: &Admin, app: &App) -> Result<Integrati
             slug: &admin.slug,
             integration,
             numbers: own
-                .map(|number| partial(&NumberRow { number }))
+                .map(|number| {
+                    partial(&NumberRow {
+                        number,
+                        is_awaited: false,
+                    })
+                })
                 .collect::<Result<_>>()?,
         })
     };

@@ -9,7 +9,7 @@ use super::shell;
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::members::Admin;
-use crate::domain::workspaces::{self, Change, Workspace};
+use crate::domain::workspaces::{self, Change, OptOutScope, Workspace};
 use crate::error::{Error, Field};
 use crate::web::assets;
 use crate::web::pages::countries::COUNTRIES;
@@ -48,6 +48,10 @@ fn filled(workspace: Workspace) -> Form {
             workspace.text_validity_minutes.to_string(),
         )
         .with("require_two_factor", on(workspace.require_two_factor))
+        .with(
+            "opt_out_for_all",
+            on(workspace.opt_out_scope == OptOutScope::Workspace),
+        )
 }
 
 /// What a ticked box sends.
@@ -80,6 +84,8 @@ pub struct Typed {
     text_validity_minutes: String,
     #[serde(default)]
     require_two_factor: String,
+    #[serde(default)]
+    opt_out_for_all: String,
 }
 
 /// `POST /w/{slug}/admin/workspace`
@@ -94,7 +100,8 @@ pub async fn update(
         .with("starting_credits", &typed.starting_credits)
         .with("low_credits_at", &typed.low_credits_at)
         .with("text_validity_minutes", &typed.text_validity_minutes)
-        .with("require_two_factor", &typed.require_two_factor);
+        .with("require_two_factor", &typed.require_two_factor)
+        .with("opt_out_for_all", &typed.opt_out_for_all);
     // What is no number is out of range.
     let amount = |text: &str| Some(text.trim().parse().unwrap_or(-1));
     let change = Change {
@@ -102,6 +109,10 @@ pub async fn update(
         low_credits_at: amount(&typed.low_credits_at),
         text_validity_minutes: amount(&typed.text_validity_minutes),
         require_two_factor: Some(typed.require_two_factor == "on"),
+        opt_out_scope: Some(match typed.opt_out_for_all.as_str() {
+            "on" => OptOutScope::Workspace,
+            _ => OptOutScope::Number,
+        }),
         name: Some(typed.name),
         default_region: Some(typed.default_region),
     };

@@ -7,13 +7,16 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::Place;
-use super::thread::{Consent, Of};
+use super::changes::back;
+use super::thread::{Consent, Of, internal};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::{self, Change, Contact};
 use crate::domain::conversations::{self, Conversation, Filter};
 use crate::domain::members::Member;
+use crate::domain::opt_outs::{self, Wish};
 use crate::error::{Error, Result};
+use crate::ids::ConversationId;
 use crate::listing::Span;
 use crate::web::pages::fragments;
 use crate::web::pages::{Form, Partial, Shell, page, partial, streams, wants_streams};
@@ -28,6 +31,7 @@ pub struct Details<'a> {
     consent: Partial,
     card: Partial,
     form: Partial,
+    consents: Partial,
     /// The same person with other numbers of ours.
     others: Vec<Conversation>,
 }
@@ -55,6 +59,9 @@ impl<'a> Details<'a> {
                 action: format!("{}/{}/contact", place.base, conversation.id),
                 form: filled(&conversation.contact),
             })?,
+            consents: partial(
+                &Consents::new(tx, conversation, &place.base, Form::default()).await?,
+            )?,
             conversation,
             place,
             others,
@@ -73,6 +80,125 @@ pub struct ContactCard<'a> {
 struct ContactForm {
     action: String,
     form: Form,
+}
+
+/// Every change of their mind, and the way to write down another.
+#[derive(Template)]
+#[template(path = "inbox/_consents.html")]
+struct Consents<'a> {
+    conversation: &'a Conversation,
+    history: Vec<opt_outs::Consent>,
+    action: String,
+    form: Form,
+}
+
+impl<'a> Consents<'a> {
+    async fn new(
+        tx: &mut WorkspaceTx,
+        conversation: &'a Conversation,
+        base: &str,
+        form: Form,
+    ) -> Result<Self> {
+        Ok(Self {
+            history: opt_outs::history(tx, conversation.contact_id).await?,
+            action: format!("{base}/{}/consent", conversation.id),
+            conversation,
+            form,
+        })
+    }
+}
+
+/// What could not be written down, on a page of its own, as it was typed.
+#[derive(Template)]
+#[template(path = "inbox/consent.html")]
+struct ConsentPage {
+    shell: Shell,
+    back: String,
+    consents: Partial,
+}
+
+#[derive(Deserialize)]
+pub struct Said {
+    wish: Wish,
+    #[serde(default)]
+    reason: String,
+}
+
+/// `POST …/consent`
+pub async fn change_consent(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { conversation_id }): Path<Of>,
+    headers: HeaderMap,
+    Posted(said): Posted<Said>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let conversation = conversations::find(&mut tx, conversation_id).await?;
+    let form = Form::default().with("reason", &said.reason);
+    let change = opt_outs::Change {
+        number_id: conversation.number_id,
+        wish: said.wish,
+        reason: said.reason,
+    };
+    match opt_outs::change(&mut tx, &member, conversation.contact_id, change).await {
+        Ok(()) => judged(tx, &member, conversation_id, &headers).await,
+        Err(error) => {
+            let form = form.refused(error)?;
+            let status = form.status();
+            let base = format!("/w/{}/inbox", member.slug);
+            let consents = Consents::new(&mut tx, &conversation, &base, form).await?;
+            if wants_streams(&headers) {
+                let id = format!("consents-{conversation_id}");
+                let html = fragments::swap(&id, &consents).map_err(internal)?;
+                return Ok((status, streams(html)).into_response());
+            }
+            let counts = conversations::counts(&mut tx).await?;
+            let shown = page(&ConsentPage {
+                shell: Shell::new(&member, &counts, "inbox"),
+                back: format!("{base}/{conversation_id}"),
+                consents: partial(&consents)?,
+            })?;
+            Ok((status, shown).into_response())
+        }
+    }
+}
+
+/// What the open page shows of it, or the page anew.
+async fn judged(
+    mut tx: WorkspaceTx,
+    member: &Member,
+    conversation: ConversationId,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let shown = conversations::find(&mut tx, conversation).await?;
+    let base = format!("/w/{}/inbox", member.slug);
+    let consents = Consents::new(&mut tx, &shown, &base, Form::default()).await?;
+    let id = format!("consents-{conversation}");
+    let html = fragments::conversation_changed(&shown).map_err(internal)?
+        + &fragments::swap(&id, &consents).map_err(internal)?;
+    tx.commit().await?;
+    if wants_streams(headers) {
+        return Ok(streams(html));
+    }
+    Ok(back(member, conversation))
+}
+
+#[derive(Deserialize)]
+pub struct Judgement {
+    opt_out: bool,
+}
+
+/// `POST …/near-stop`
+pub async fn judge_stop(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { conversation_id }): Path<Of>,
+    headers: HeaderMap,
+    Posted(Judgement { opt_out }): Posted<Judgement>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    opt_outs::judge(&mut tx, &member, conversation_id, opt_out).await?;
+    judged(tx, &member, conversation_id, &headers).await
 }
 
 /// The form on a page of its own, for whoever has no script.

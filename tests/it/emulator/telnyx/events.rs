@@ -170,6 +170,18 @@ impl Event {
         self
     }
 
+    /// Telnyx has it, and tried in vain to tell us, so long ago.
+    pub fn gets_lost_ago(mut self, ago: chrono::TimeDelta) {
+        let came = chrono::Utc::now() - ago;
+        self.json["data"]["payload"]["received_at"] = came.to_rfc3339().into();
+        let mut state = self.telnyx.state();
+        let key = self.key.verifying_key();
+        let mut accounts = state.accounts.iter();
+        let account = accounts.position(|one| one.signing_key.verifying_key() == key);
+        let event = self.json["data"].take();
+        state.undelivered.push((account.unwrap(), came, event));
+    }
+
     pub async fn send(self) -> Response {
         assert!(!self.url.is_empty(), "no webhook is configured");
         let body = self

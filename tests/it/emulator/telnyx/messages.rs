@@ -1,7 +1,7 @@
 //! Messages that we send, once per key, with what Telnyx would refuse of them at once.
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -9,13 +9,14 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::super::media::fetch;
-use super::api::{Caller, problem};
+use super::api::{Caller, page, problem};
 use super::{Message, Telnyx};
 
 pub fn router() -> Router<Telnyx> {
     Router::new()
         .route("/messages", post(send))
         .route("/messages/{message}", get(message))
+        .route("/webhook_deliveries", get(deliveries))
 }
 
 async fn send(
@@ -144,10 +145,58 @@ async fn message(
 ) -> Response {
     let state = telnyx.state();
     let mut messages = state.messages.iter();
+    let mut received = state.undelivered.iter();
+    let received =
+        received.find(|(owner, _, event)| *owner == place && event["payload"]["id"] == id.as_str());
+    if let Some((_, _, event)) = received {
+        return Json(json!({"data": event["payload"]})).into_response();
+    }
     match messages.find(|message| message.id == id && message.account == place) {
         Some(message) => Json(json!({"data": message.json()})).into_response(),
         None => problem(StatusCode::NOT_FOUND, 10005),
     }
+}
+
+/// Only failed ones of one kind since some time are ever asked for.
+async fn deliveries(
+    Caller(place): Caller,
+    State(telnyx): State<Telnyx>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let query = query.unwrap_or_default();
+    let asked = |name: &str| {
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let found = pairs.find(|(field, _)| field == name);
+        found
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default()
+    };
+    let since: Result<chrono::DateTime<chrono::Utc>, _> = asked("filter[started_at][gte]").parse();
+    let (Ok(since), "failed", "message.received") = (
+        since,
+        &*asked("filter[status][eq]"),
+        &*asked("filter[event_type]"),
+    ) else {
+        return problem(StatusCode::BAD_REQUEST, 10015);
+    };
+    let rows = {
+        let state = telnyx.state();
+        if state.hides_deliveries {
+            return problem(StatusCode::FORBIDDEN, 10010);
+        }
+        let newest_first = state.undelivered.iter().rev();
+        newest_first
+            .filter(|(owner, came, _)| *owner == place && *came >= since)
+            .map(|(_, came, event)| {
+                let mut event = event.clone();
+                if state.hides_payloads {
+                    event["payload"] = json!({"id": event["payload"]["id"]});
+                }
+                json!({"record_type": "webhook_delivery", "status": "failed", "started_at": came.to_rfc3339(), "webhook": event})
+            })
+            .collect()
+    };
+    page(&telnyx, &query, rows)
 }
 
 impl Message {

@@ -1,0 +1,478 @@
+//! What is wrong with a number: the provider is asked now, what we saw of late is counted, and each finding says how to mend it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::delivery::deliver_to_us;
+use super::{Account, Directory, Health, Purpose, account, find, webhook_urls};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::members::Admin;
+use crate::domain::numbers::{self, Number, WebhookState};
+use crate::domain::words;
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::ids::NumberId;
+use crate::providers::{self, RemoteNumber, Route, Shadow};
+
+words!(
+    State {
+        Good = "good",
+        /// It works, and something about it should be looked at.
+        Attention = "attention",
+        Broken = "broken",
+    }
+);
+
+words!(
+    Subject {
+        /// Whether the account takes our texts.
+        Account = "account",
+        /// Whether the account has the number.
+        Number = "number",
+        /// Whether texts come to us.
+        Webhook = "webhook",
+        /// What takes them before us.
+        Override = "override",
+        /// Where they go when we do not answer.
+        Fallback = "fallback",
+        /// The messaging service or profile that the number is in.
+        Membership = "membership",
+        Inbound = "inbound",
+        Outbound = "outbound",
+        /// Whether the provider reports what became of texts.
+        Callbacks = "callbacks",
+        /// How many texts failed in the last seven days.
+        Errors = "errors",
+    }
+);
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Finding {
+    pub subject: Subject,
+    pub state: State,
+    /// What was found, and how to mend it.
+    pub sentence: String,
+    /// When it was last so.
+    pub at: Option<DateTime<Utc>>,
+}
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Diagnosis {
+    pub number: Number,
+    /// The worst of all findings.
+    pub state: State,
+    pub findings: Vec<Finding>,
+}
+
+/// Two round trips to the database and a few calls of the provider. Changes nothing.
+pub async fn examine(
+    app: &App,
+    admin: &Admin,
+    directory: &Directory,
+    id: NumberId,
+) -> Result<Diagnosis> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let number = numbers::find(&mut tx, id).await?;
+    let seen = seen(&mut tx, id).await?;
+    let remote_id = provider_number_id(&mut tx, id).await?;
+    let mut findings = Vec::new();
+    if number.gone_at.is_some() {
+        findings.push(said(
+            Subject::Number,
+            State::Broken,
+            "The account has no such number any more. What was said through it stays. If it is back, sync.",
+        ));
+    } else {
+        let integration = find(&mut tx, &app.config, number.integration_id).await?;
+        drop(tx);
+        let is_well = integration.status == Health::Healthy && integration.is_active;
+        findings.push(match (integration.is_active, integration.status_reason) {
+            _ if is_well => said(
+                Subject::Account,
+                State::Good,
+                "The provider takes our texts.",
+            ),
+            (true, reason) => said(
+                Subject::Account,
+                State::Broken,
+                format!(
+                    "{} Mend it, then press “Check now” under Integrations.",
+                    reason.unwrap_or_default()
+                ),
+            ),
+            (false, _) => said(
+                Subject::Account,
+                State::Broken,
+                "The integration is switched off. Switch it on under Integrations.",
+            ),
+        });
+        if integration.is_active {
+            let account = account(app, admin, directory, number.integration_id).await?;
+            let asked = route(app, admin, &account, &remote_id).await;
+            findings.extend(of_route(asked, &number));
+        }
+    }
+    findings.extend(seen.findings(&number));
+    let worst = [State::Broken, State::Attention]
+        .into_iter()
+        .find(|state| findings.iter().any(|finding| finding.state == *state));
+    Ok(Diagnosis {
+        number,
+        state: worst.unwrap_or(State::Good),
+        findings,
+    })
+}
+
+async fn route(
+    app: &App,
+    admin: &Admin,
+    account: &Account,
+    remote_id: &str,
+) -> providers::Result<Option<Route>> {
+    let provider = account.used_by(admin.user(), Purpose::Numbers);
+    let urls = webhook_urls(&app.config, provider.kind(), account.integration);
+    provider.route(remote_id, &urls).await
+}
+
+async fn provider_number_id(tx: &mut WorkspaceTx, id: NumberId) -> Result<String> {
+    Ok(sqlx::query_scalar!(
+        "select provider_number_id from numbers where id = $1",
+        id as _
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+fn said(subject: Subject, state: State, sentence: impl Into<String>) -> Finding {
+    Finding {
+        subject,
+        state,
+        sentence: sentence.into(),
+        at: None,
+    }
+}
+
+/// What the provider says of the way that texts take.
+fn of_route(asked: providers::Result<Option<Route>>, number: &Number) -> Vec<Finding> {
+    let route = match asked {
+        Ok(Some(route)) => route,
+        Ok(None) if number.status == numbers::Status::Pending => {
+            let waits = "The provider is still setting it up. Sync in a few minutes.";
+            return vec![said(Subject::Number, State::Attention, waits)];
+        }
+        Ok(None) => {
+            let gone =
+                "The account has no such number any more. Sync, so that nobody sends from it.";
+            return vec![said(Subject::Number, State::Broken, gone)];
+        }
+        Err(error) => {
+            let unknown = format!("Where its texts go is not known now: {error}");
+            return vec![said(Subject::Webhook, State::Attention, unknown)];
+        }
+    };
+    let webhook = match (&route.inbound, &route.overridden_by) {
+        // The setting may well be ours, and nobody looks at it.
+        (_, Some(by)) => said(
+            Subject::Override,
+            State::Broken,
+            format!(
+                "Texts are taken before they come to us: {by}. Change that in the provider's console, then press “Set the webhook”."
+            ),
+        ),
+        _ if route.is_ours => said(Subject::Webhook, State::Good, "Its texts are sent to us."),
+        (Some(url), None) => said(
+            Subject::Webhook,
+            State::Broken,
+            format!("Its texts go to {url}. Press “Set the webhook” to have them here."),
+        ),
+        (None, None) => said(
+            Subject::Webhook,
+            State::Broken,
+            "Its texts go nowhere. Press “Set the webhook” to have them here.",
+        ),
+    };
+    let mut findings = vec![webhook];
+    if route.overridden_by.is_none() {
+        findings.push(said(
+            Subject::Override,
+            State::Good,
+            "Nothing takes them on the way.",
+        ));
+    }
+    findings.push(match route.fallback {
+        Some(url) => said(
+            Subject::Fallback,
+            State::Attention,
+            format!(
+                "When we do not answer, texts go to {url}: somebody there may answer them. Take it out in the provider's console \
+                 if nobody should."
+            ),
+        ),
+        None => said(
+            Subject::Fallback,
+            State::Good,
+            "No fallback is set: what we miss is brought in when we are back.",
+        ),
+    });
+    findings.push(match route.member_of {
+        Some(of) if route.overridden_by.is_some() => said(
+            Subject::Membership,
+            State::Attention,
+            format!("It is in {of}."),
+        ),
+        Some(of) => said(
+            Subject::Membership,
+            State::Good,
+            format!("It is in {of}, which sends its texts here."),
+        ),
+        None => said(
+            Subject::Membership,
+            State::Good,
+            "It is in no messaging service.",
+        ),
+    });
+    findings
+}
+
+/// Whether a text came to the number after `since`. `last_inbound_at` is kept to the minute only.
+pub async fn has_come(tx: &mut WorkspaceTx, id: NumberId, since: DateTime<Utc>) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from messages
+                           where workspace_id = current_workspace() and id >= $2 and number_id = $1
+                             and direction = 'inbound') as "has!""#,
+        id as _,
+        first_id(since),
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+/// Ids sort by time: none from `at` on is less than this one.
+fn first_id(at: DateTime<Utc>) -> Uuid {
+    let at = u64::try_from(at.timestamp_millis()).unwrap_or_default();
+    Uuid::from_u128(u128::from(at) << 80)
+}
+
+/// What went through a number in the last seven days.
+struct Seen {
+    sent_at: Option<DateTime<Utc>>,
+    reported_at: Option<DateTime<Utc>>,
+    /// Taken by the provider more than some minutes ago.
+    taken: i64,
+    failed: i64,
+    /// What most of those failed with.
+    reason: Option<String>,
+}
+
+/// How far back texts are counted.
+const LATELY: TimeDelta = TimeDelta::days(7);
+
+async fn seen(tx: &mut WorkspaceTx, id: NumberId) -> Result<Seen> {
+    Ok(sqlx::query_as!(
+        Seen,
+        r#"with recent as (
+               select * from messages
+                where workspace_id = current_workspace() and id >= $2 and number_id = $1 and direction = 'outbound'
+           )
+           select max(updated_at) filter (where status in ('sent', 'delivered', 'undelivered')) as sent_at,
+                  max(updated_at) filter (where status in ('delivered', 'undelivered')) as reported_at,
+                  count(*) filter (where status in ('sent', 'delivered', 'undelivered')
+                                     and created_at < now() - interval '10 minutes') as "taken!",
+                  count(*) filter (where status in ('failed', 'undelivered')) as "failed!",
+                  (select r.error_message from recent r
+                    where r.status in ('failed', 'undelivered') and r.error_message is not null
+                    group by 1 order by count(*) desc, 1 limit 1) as reason
+             from recent"#,
+        id as _,
+        first_id(Utc::now() - LATELY),
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+impl Seen {
+    fn findings(self, number: &Number) -> [Finding; 4] {
+        let inbound = match number.last_inbound_at {
+            Some(at) => dated("The last text came", at, Subject::Inbound),
+            None => said(
+                Subject::Inbound,
+                State::Attention,
+                "No text has come yet. Text it from your phone to see that it works.",
+            ),
+        };
+        let outbound = match self.sent_at {
+            Some(at) => dated("The last text went out", at, Subject::Outbound),
+            None => said(
+                Subject::Outbound,
+                State::Good,
+                "No text went out in the last seven days.",
+            ),
+        };
+        [inbound, outbound, self.callbacks(), self.errors()]
+    }
+
+    fn callbacks(&self) -> Finding {
+        match self.reported_at {
+            Some(at) => dated("The last report of a delivery came", at, Subject::Callbacks),
+            None if self.taken > 0 => said(
+                Subject::Callbacks,
+                State::Attention,
+                format!(
+                    "{} went out in the last seven days, and nothing came back about them. If that stays so, check that the \
+                     provider reaches BASE_URL.",
+                    counted(self.taken)
+                ),
+            ),
+            None => said(Subject::Callbacks, State::Good, "No report is waited for."),
+        }
+    }
+
+    fn errors(&self) -> Finding {
+        let all = self.taken.max(self.failed);
+        // A handful of failures among few texts is nobody's pattern.
+        let state = match (self.failed * 100).checked_div(all).unwrap_or_default() {
+            _ if self.failed == 0 => State::Good,
+            percent if percent >= 20 && self.failed >= 5 => State::Broken,
+            percent if percent >= 5 => State::Attention,
+            _ => State::Good,
+        };
+        let mut sentence = match self.failed {
+            0 => "No text failed in the last seven days.".to_owned(),
+            failed => format!("{} failed in the last seven days.", counted(failed)),
+        };
+        if let (State::Attention | State::Broken, Some(reason)) = (state, &self.reason) {
+            sentence = format!("{sentence} Most often: {reason}");
+        }
+        said(Subject::Errors, state, sentence)
+    }
+}
+
+fn counted(texts: i64) -> String {
+    match texts {
+        1 => "One text".into(),
+        texts => format!("{texts} texts"),
+    }
+}
+
+fn dated(what: &str, at: DateTime<Utc>, subject: Subject) -> Finding {
+    Finding {
+        at: Some(at),
+        ..said(subject, State::Good, what)
+    }
+}
+
+/// Has the number's texts delivered to us, where that has an effect, and writes down what came of it.
+pub async fn set_webhook(
+    app: &App,
+    admin: &Admin,
+    directory: &Directory,
+    id: NumberId,
+) -> Result<Number> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let number = numbers::find(&mut tx, id).await?;
+    let provider_id = provider_number_id(&mut tx, id).await?;
+    drop(tx);
+    if number.gone_at.is_some() {
+        let gone = "the account at the provider has no such number any more";
+        return Err(Error::field("number_id", gone));
+    }
+    let account = account(app, admin, directory, number.integration_id).await?;
+    let (app, admin) = (app.clone(), admin.clone());
+    // Whoever asked may go away: what was set at the provider is written down all the same.
+    tokio::spawn(async move { point_here(&app, &admin, &account, number, provider_id).await })
+        .await
+        .map_err(|error| Error::Internal(error.to_string()))?
+}
+
+async fn point_here(
+    app: &App,
+    admin: &Admin,
+    account: &Account,
+    number: Number,
+    provider_id: String,
+) -> Result<Number> {
+    let Some(route) = route(app, admin, account, &provider_id).await? else {
+        let gone = "the account at the provider has no such number any more: sync";
+        return Err(Error::field("number_id", gone));
+    };
+    let remote = RemoteNumber {
+        provider_id,
+        phone_number: number
+            .phone_number
+            .parse()
+            .map_err(|_| Error::Internal("a number of ours is none".into()))?,
+        friendly_name: number.friendly_name.clone(),
+        capabilities: providers::NumberCapabilities {
+            sms: number.capabilities.sms,
+            mms: number.capabilities.mms,
+            voice: number.capabilities.voice,
+        },
+        shadow: route.overridden_by.map(|by| Shadow {
+            by,
+            url: route.inbound,
+        }),
+    };
+    let provider = account.provider.as_ref();
+    let urls = webhook_urls(&app.config, provider.kind(), account.integration);
+    let Some(delivery) = deliver_to_us(app, provider, &urls, &remote).await else {
+        let mute = "this number cannot text: it has no webhook for texts";
+        return Err(Error::field("number_id", mute));
+    };
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    sqlx::query!(
+        "update numbers
+            set webhook = $2, webhook_detail = $3, previous_webhook_url = coalesce($4, previous_webhook_url), updated_at = now()
+          where id = $1",
+        number.id as _,
+        delivery.state as _,
+        delivery.detail,
+        delivery.previous,
+    )
+    .execute(tx.conn())
+    .await?;
+    let told = |state: WebhookState| Some(json!({"webhook": state}));
+    let deed = Deed {
+        subject: &number.formatted_number(),
+        subject_id: Some(number.id.0),
+        before: told(number.webhook),
+        after: told(delivery.state),
+    };
+    audit::record(&mut tx, Action::NumberChanged, deed).await?;
+    let workspace = tx.workspace();
+    tx.announce(Event::NumberChanged {
+        workspace,
+        number: number.id,
+    });
+    let number = numbers::find(&mut tx, number.id).await?;
+    tx.commit().await?;
+    Ok(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn errors(taken: i64, failed: i64) -> State {
+        let seen = Seen {
+            sent_at: None,
+            reported_at: None,
+            taken,
+            failed,
+            reason: None,
+        };
+        seen.errors().state
+    }
+
+    #[test]
+    fn a_few_failures_are_no_pattern() {
+        assert_eq!(errors(0, 0), State::Good);
+        assert_eq!(errors(100, 4), State::Good);
+        assert_eq!(errors(100, 5), State::Attention);
+        assert_eq!(errors(4, 4), State::Attention);
+        assert_eq!(errors(20, 5), State::Broken);
+    }
+}

@@ -1,0 +1,439 @@
+//! Opt-outs from elsewhere, as a table: one contact a line, each line taken or refused on its own.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::db::WorkspaceTx;
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::members::Admin;
+use crate::domain::{numbers, workspaces};
+use crate::error::{Error, Result};
+use crate::ids::NumberId;
+use crate::phone::{Phone, Region};
+
+/// As many as one file may have.
+pub const MOST_LINES: usize = 10_000;
+/// Bytes of a file: longer lines than any of ours.
+pub const LARGEST: usize = 2 * 1024 * 1024;
+/// So many mistakes are told; whoever has more has the wrong file.
+const TOLD: usize = 500;
+
+/// What became of a file.
+#[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
+pub struct Imported {
+    /// Lines that opted somebody out.
+    pub imported: usize,
+    /// Lines whose contact had opted out before.
+    pub already: usize,
+    /// Lines that could not be taken.
+    pub refused: usize,
+    /// Why, for the first 500 of them.
+    pub errors: Vec<Refused>,
+}
+
+#[derive(Clone, Debug, Serialize, PartialEq, Eq, utoipa::ToSchema)]
+pub struct Refused {
+    /// Counted from 1, the line with the names of the columns.
+    pub line: u64,
+    /// The column.
+    pub field: &'static str,
+    pub message: String,
+}
+
+/// A line as it stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    at: u64,
+    phone_number: String,
+    number: String,
+    reason: String,
+    since: String,
+}
+
+/// A line that can be taken.
+struct Wish {
+    line: u64,
+    phone: Phone,
+    numbers: Vec<NumberId>,
+    proof: String,
+    since: Option<DateTime<Utc>>,
+}
+
+/// Opts out whomever the file names. Four round trips, whatever its size.
+pub async fn import(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    file_name: &str,
+    file: &[u8],
+) -> Result<Imported> {
+    let lines = parse(file)?;
+    let region: Region = workspaces::current(tx)
+        .await?
+        .default_region
+        .parse()
+        .unwrap_or(Region::US);
+    let numbers: Vec<(NumberId, String)> = numbers::list(tx)
+        .await?
+        .into_iter()
+        .map(|number| (number.id, number.phone_number))
+        .collect();
+    let file_name = short_name(file_name);
+    let proof = format!("Imported by {} from {file_name}", admin.name);
+    let mut told = Imported::default();
+    let mut wishes = Vec::new();
+    for line in &lines {
+        match read(line, &region, &numbers, &proof) {
+            Ok(wish) => wishes.push(wish),
+            Err((field, message)) => told.refuse(line.at, field, message),
+        }
+    }
+    write(tx, admin, &wishes, &mut told).await?;
+    told.errors.sort_by_key(|refused| refused.line);
+    told.errors.truncate(TOLD);
+    if told.imported > 0 {
+        let deed = Deed {
+            subject: &file_name,
+            after: Some(
+                json!({"imported": told.imported, "already": told.already, "refused": told.refused}),
+            ),
+            ..Deed::default()
+        };
+        audit::record(tx, Action::OptOutsImported, deed).await?;
+    }
+    Ok(told)
+}
+
+impl Imported {
+    fn refuse(&mut self, line: u64, field: &'static str, message: String) {
+        self.refused += 1;
+        self.errors.push(Refused {
+            line,
+            field,
+            message,
+        });
+    }
+}
+
+/// As people call it, and no longer than a proof can be.
+fn short_name(file_name: &str) -> String {
+    let base = file_name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name: String = base.chars().filter(|c| !c.is_control()).take(60).collect();
+    match name.trim() {
+        "" => "a file".into(),
+        name => name.into(),
+    }
+}
+
+/// The lines of a table with a head: separated by commas or semicolons, in any order of the columns. What stands in other
+/// columns is left alone.
+fn parse(file: &[u8]) -> Result<Vec<Line>> {
+    let wrong = |message: &str| Err(Error::field("file", message));
+    let Ok(text) = std::str::from_utf8(file) else {
+        return wrong("save the table as CSV in UTF-8: some of its characters cannot be read");
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let head = text.lines().next().unwrap_or_default();
+    let separator = if head.contains(';') && !head.contains(',') {
+        b';'
+    } else {
+        b','
+    };
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(separator)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
+    let Ok(head) = reader.headers().cloned() else {
+        return wrong("this is no CSV");
+    };
+    let column = |name: &str| {
+        head.iter()
+            .position(|title| title.eq_ignore_ascii_case(name))
+    };
+    let Some(phone_number) = column("phone_number") else {
+        return wrong(
+            "the first line must name the columns: phone_number, and if you like number, reason and at",
+        );
+    };
+    let (number, reason, since) = (column("number"), column("reason"), column("at"));
+    let mut lines = Vec::new();
+    for record in reader.records() {
+        let Ok(record) = record else {
+            return wrong("this is no CSV");
+        };
+        let cell = |column: Option<usize>| {
+            let cell = column.and_then(|column| record.get(column));
+            cell.unwrap_or_default().to_owned()
+        };
+        if record.iter().all(str::is_empty) {
+            continue;
+        }
+        if lines.len() == MOST_LINES {
+            return wrong("at most 10,000 lines at once: split the file");
+        }
+        lines.push(Line {
+            at: record.position().map_or(0, |at| line_at(text, at)),
+            phone_number: cell(Some(phone_number)),
+            number: cell(number),
+            reason: cell(reason),
+            since: cell(since),
+        });
+    }
+    Ok(lines)
+}
+
+/// Where a record begins: the reader counts the empty lines before it as a part of it.
+fn line_at(text: &str, position: &csv::Position) -> u64 {
+    let begin = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let rest = text.as_bytes().get(begin..).unwrap_or_default();
+    let empty = rest
+        .iter()
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+        .filter(|byte| **byte == b'\n');
+    position.line() + empty.count() as u64
+}
+
+/// What it means, or which of its columns is wrong and how to mend it.
+fn read(
+    line: &Line,
+    region: &Region,
+    ours: &[(NumberId, String)],
+    proof: &str,
+) -> Result<Wish, (&'static str, String)> {
+    let phone = Phone::parse(unguarded(&line.phone_number), region)
+        .map_err(|wrong| ("phone_number", wrong.to_string()))?;
+    let numbers: Vec<NumberId> = match unguarded(&line.number) {
+        "" => ours.iter().map(|(id, _)| *id).collect(),
+        text => {
+            let phone = Phone::parse(text, region).ok();
+            let is_it = |number: &str| {
+                number == text || phone.as_ref().is_some_and(|phone| phone.as_str() == number)
+            };
+            let found = ours.iter().find(|(_, number)| is_it(number));
+            let missing = || "none of your numbers: leave it empty for all of them".to_owned();
+            vec![found.ok_or_else(|| ("number", missing()))?.0]
+        }
+    };
+    if numbers.is_empty() {
+        return Err(("number", "connect a number first".into()));
+    }
+    if line.reason.contains('\0') || line.reason.chars().count() > 200 {
+        return Err(("reason", "at most 200 characters".into()));
+    }
+    let proof = match unguarded(&line.reason) {
+        "" => proof.to_owned(),
+        reason => format!("{reason} ({proof})"),
+    };
+    Ok(Wish {
+        line: line.at,
+        phone,
+        numbers,
+        proof,
+        since: since(&line.since)?,
+    })
+}
+
+/// An apostrophe that keeps a spreadsheet from reading a cell as a formula, as our own lists have it.
+fn unguarded(cell: &str) -> &str {
+    cell.strip_prefix('\'').unwrap_or(cell)
+}
+
+fn since(text: &str) -> Result<Option<DateTime<Utc>>, (&'static str, String)> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let moment = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc());
+    let day = || {
+        let day = text.parse::<NaiveDate>().ok()?;
+        Some(day.and_hms_opt(0, 0, 0)?.and_utc())
+    };
+    let past = DateTime::UNIX_EPOCH..=Utc::now();
+    moment
+        .ok()
+        .or_else(day)
+        .filter(|at| past.contains(at))
+        .map(Some)
+        .ok_or_else(|| {
+            let message = "a moment of the past, such as 2026-11-01 or 2026-11-01T09:30:00Z";
+            ("at", message.into())
+        })
+}
+
+async fn write(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    wishes: &[Wish],
+    told: &mut Imported,
+) -> Result<()> {
+    let phones: Vec<_> = wishes.iter().map(|wish| wish.phone.as_str()).collect();
+    // In the order of the numbers, so that two files at once wait for each other, never crosswise.
+    sqlx::query!(
+        "insert into contacts (id, phone_number, created_by)
+         select new_id(), t.phone, current_user_id() from (select distinct unnest($1::text[]) as phone) t
+          order by t.phone
+             on conflict (workspace_id, phone_number) do nothing",
+        &phones as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    let each = || {
+        let pairs = wishes.iter().enumerate();
+        pairs.flat_map(|(place, wish)| {
+            wish.numbers
+                .iter()
+                .map(move |number| (place, wish, *number))
+        })
+    };
+    let rows = sqlx::query!(
+        r#"with given as (
+               select t.place, c.id as contact, t.number, t.proof, coalesce(t.since, now()) as since,
+                      -- They have said something else since, here.
+                      t.since is not null
+                        and exists (select from consents s where s.contact_id = c.id and s.number_id = t.number
+                                                             and s.created_at > t.since) as overtaken
+                 from unnest($1::int[], $2::text[], $3::uuid[], $4::text[], $5::timestamptz[])
+                      as t (place, phone, number, proof, since)
+                 join contacts c on c.phone_number = t.phone
+           ), added as (
+               insert into opt_outs (contact_id, number_id, source, proof, created_at)
+               select distinct on (g.contact, g.number) g.contact, g.number, 'import', left(g.proof, 200), g.since
+                 from given g
+                where not g.overtaken
+                order by g.contact, g.number, g.place
+                   on conflict do nothing
+               returning contact_id, number_id, proof, created_at
+           ), written as (
+               insert into consents (contact_id, number_id, wish, source, proof, actor_name, created_at)
+               select a.contact_id, a.number_id, 'stop', 'import', a.proof, $6, a.created_at from added a
+           ), firsts as (
+               select min(g.place) as place from given g
+                 join added a on a.contact_id = g.contact and a.number_id = g.number
+                group by g.contact, g.number
+           )
+           select g.place as "place!", bool_or(g.place in (select place from firsts)) as "added!",
+                  bool_or(g.overtaken) as "overtaken!"
+             from given g
+            group by g.place"#,
+        &each()
+            .map(|(place, ..)| i32::try_from(place).unwrap_or(i32::MAX))
+            .collect::<Vec<_>>(),
+        &each()
+            .map(|(_, wish, _)| wish.phone.as_str())
+            .collect::<Vec<_>>() as _,
+        &each().map(|(.., number)| number).collect::<Vec<_>>() as _,
+        &each()
+            .map(|(_, wish, _)| wish.proof.as_str())
+            .collect::<Vec<_>>() as _,
+        &each().map(|(_, wish, _)| wish.since).collect::<Vec<_>>() as _,
+        admin.name,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    for row in rows {
+        let line = wishes.get(usize::try_from(row.place).unwrap_or(usize::MAX));
+        match (row.added, row.overtaken, line) {
+            (true, _, _) => told.imported += 1,
+            (false, true, Some(wish)) => {
+                let message = "they have changed their mind since, by a text or an agent";
+                told.refuse(wish.line, "at", message.into());
+            }
+            (false, ..) => told.already += 1,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lines(file: &str) -> Vec<Line> {
+        parse(file.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn columns_may_stand_in_any_order_and_others_beside_them() {
+        let file = "\u{feff}at; Name ;PHONE_NUMBER;reason\r\n2026-11-01;Maya;+1 415 555 0192;\"No; thanks\"\r\n\r\n;;4155550193;\r\n";
+        let lines = lines(file);
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0].reason, "No; thanks");
+        assert_eq!((lines[0].at, lines[1].at), (2, 4));
+        assert_eq!(lines[1].phone_number, "4155550193");
+    }
+
+    #[test]
+    fn a_file_without_a_head_or_in_another_tongue_is_refused() {
+        for file in [
+            &b"+14155550192\n"[..],
+            b"",
+            b"phone\n1\n",
+            b"phone_number\n\xff\n",
+        ] {
+            assert!(parse(file).is_err());
+        }
+        let long = format!("phone_number\n{}", "+14155550192\n".repeat(MOST_LINES + 1));
+        assert!(parse(long.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_moment_is_of_the_past() {
+        for good in ["2026-11-01", "2020-02-29T10:00:00+01:00"] {
+            assert!(since(good).unwrap().is_some(), "{good}");
+        }
+        for wrong in [
+            "yesterday",
+            "2999-01-01",
+            "1-1-1",
+            "01.11.2026",
+            "-99999-01-01",
+        ] {
+            assert!(since(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(since("").unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_is_called_by_its_last_name() {
+        assert_eq!(short_name("C:\\lists\\stop.csv"), "stop.csv");
+        assert_eq!(short_name("\0/"), "a file");
+        assert_eq!(short_name(&"x".repeat(900)).len(), 60);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_file_or_none(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+            let _ = parse(&bytes);
+            let _ = parse(&[b"phone_number,number\n", bytes.as_slice()].concat());
+        }
+
+        #[test]
+        fn every_line_of_a_written_file_is_read_as_it_was(
+            cells in prop::collection::vec(("[^\\x00\r\n]{1,20}", "\\PC{0,20}"), 1..30)
+        ) {
+            let mut writer = csv::Writer::from_writer(Vec::new());
+            writer.write_record(["phone_number", "reason"]).unwrap();
+            for (phone, reason) in &cells {
+                writer.write_record([format!("x{phone}x"), reason.clone()]).unwrap();
+            }
+            let file = writer.into_inner().unwrap();
+            let lines = parse(&file).unwrap();
+            prop_assert_eq!(lines.len(), cells.len());
+            for (line, (phone, reason)) in lines.iter().zip(&cells) {
+                prop_assert_eq!(&line.phone_number, &format!("x{phone}x"));
+                prop_assert_eq!(line.reason.trim(), reason.trim());
+            }
+        }
+
+        #[test]
+        fn a_line_is_taken_or_refused_by_a_column_that_there_is(phone in ".{0,30}", number in ".{0,20}", at in ".{0,30}") {
+            let line = Line { at: 2, phone_number: phone, number, reason: String::new(), since: at };
+            let ours = [(NumberId::new(), "+16285550100".to_owned())];
+            if let Err((field, message)) = read(&line, &Region::US, &ours, "Imported") {
+                prop_assert!(["phone_number", "number", "reason", "at"].contains(&field));
+                prop_assert!(!message.is_empty());
+            }
+        }
+    }
+}

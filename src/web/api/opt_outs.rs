@@ -1,0 +1,105 @@
+//! Who wants no more texts: looked through, brought in and taken elsewhere.
+
+use axum::extract::State;
+use axum::extract::multipart::{Multipart, MultipartError, MultipartRejection};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::app::App;
+use crate::domain::members::Admin;
+pub use crate::domain::opt_outs::import::LARGEST;
+use crate::domain::opt_outs::import::{self, Imported};
+use crate::domain::opt_outs::listed::{self, OptOut};
+use crate::error::Error;
+use crate::ids::WorkspaceId;
+use crate::listing::{Page, Span};
+use crate::web::json::{Json, Query};
+use crate::web::problem::Problem;
+
+/// Everybody who opted out, of which number, since when and how we know, the newest first. Admins only.
+#[utoipa::path(get, path = "/opt-outs", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path), Span),
+    responses((status = 200, body = Page<OptOut>), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn list(
+    State(app): State<App>,
+    admin: Admin,
+    Query(span): Query<Span>,
+) -> Result<Json<Page<OptOut>>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    Ok(Json(listed::list(&mut tx, &admin, &span).await?))
+}
+
+/// All of them as CSV, with the columns that the import reads. Cells that a spreadsheet would take for a formula begin with an
+/// apostrophe. Admins only.
+#[utoipa::path(get, path = "/opt-outs/export.csv", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
+    responses((status = 200, body = String, content_type = "text/csv"), (status = 403, body = Problem)))]
+pub async fn export(State(app): State<App>, admin: Admin) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let table = listed::export(&mut tx, &admin).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"opt-outs.csv\"",
+        ),
+    ];
+    Ok((headers, table).into_response())
+}
+
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "it describes the form")]
+pub struct File {
+    /// CSV in UTF-8: a first line with the names of the columns, then at most 10,000 lines, 2 MB.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
+/// Opts out whomever a table names. Columns: `phone_number`; `number` (one of ours; empty: all of them), `reason` (at most 200
+/// characters) and `at` (when they said so) may be left out. Each line is taken or refused on its own, and `errors` says
+/// which, why, and in which column. The proof of each names the file and who brought it in. Admins only, audited.
+#[utoipa::path(post, path = "/opt-outs/import", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
+    request_body(content = File, content_type = "multipart/form-data"),
+    responses((status = 200, body = Imported), (status = 403, body = Problem), (status = 413, body = Problem),
+              (status = 422, body = Problem)))]
+pub async fn import(
+    State(app): State<App>,
+    admin: Admin,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<Json<Imported>, Problem> {
+    let mut form = form.map_err(|_| no_file())?;
+    let (name, file) = loop {
+        let Some(field) = form.next_field().await.map_err(unreadable)? else {
+            return Err(no_file());
+        };
+        if field.name() == Some("file") {
+            let name = field.file_name().unwrap_or_default().to_owned();
+            break (name, field.bytes().await.map_err(unreadable)?);
+        }
+    };
+    if file.len() > LARGEST {
+        return Err(too_large());
+    }
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let imported = import::import(&mut tx, &admin, &name, &file).await?;
+    tx.commit().await?;
+    Ok(Json(imported))
+}
+
+fn no_file() -> Problem {
+    Error::field(
+        "file",
+        "send a CSV file in the field “file” of a form (multipart/form-data)",
+    )
+    .into()
+}
+
+fn unreadable(error: MultipartError) -> Problem {
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ => no_file(),
+    }
+}
+
+fn too_large() -> Problem {
+    let detail = "a file of at most 2 MB: split it";
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+}

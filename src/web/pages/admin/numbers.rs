@@ -1,0 +1,470 @@
+//! The workspace's numbers: found and bought, renamed, chosen, given back; and what is wrong with each of them.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use axum::extract::{Form as Posted, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use super::integrations::{Counts, NumberRow};
+use super::shell;
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::integrations::{
+    self, Diagnosis, Directory, Integration, Purchase, Search, State as Verdict, Subject,
+};
+use crate::domain::members::Admin;
+use crate::domain::numbers::{self, Change, Number, Status, WebhookState};
+use crate::domain::workspaces;
+use crate::error::{Error, Result};
+use crate::ids::{IntegrationId, NumberId};
+use crate::phone;
+use crate::providers::Offer;
+use crate::web::pages::{
+    Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams,
+};
+use crate::web::problem::Problem;
+use crate::web::{assets, pages};
+
+#[derive(Template)]
+#[template(path = "admin/numbers.html")]
+struct Page {
+    shell: Shell,
+    refusal: Option<String>,
+    /// What a sync came to, in words.
+    synced: Option<String>,
+    rows: Vec<Row>,
+    /// The accounts that are switched on.
+    integrations: Vec<Integration>,
+    form: Form,
+    /// What was found; `None`: nothing was looked for.
+    offers: Option<Vec<Offer>>,
+}
+
+struct Row {
+    number: Number,
+    /// Its account, as people call it.
+    account: String,
+    /// How many agents see it.
+    agents: usize,
+}
+
+impl Row {
+    fn is_active(&self) -> bool {
+        self.number.status == Status::Active
+    }
+
+    fn is_pending(&self) -> bool {
+        self.number.status == Status::Pending
+    }
+
+    fn is_gone(&self) -> bool {
+        self.number.gone_at.is_some()
+    }
+
+    /// Set up, able to text, and its texts go elsewhere.
+    fn is_astray(&self) -> bool {
+        let arrives = self.number.webhook == WebhookState::Configured;
+        self.is_active() && self.number.capabilities.sms && !arrives
+    }
+}
+
+impl Page {
+    fn is_chosen(&self, integration: &IntegrationId) -> bool {
+        self.form.value("integration_id") == integration.to_string()
+    }
+
+    fn display(&self, offer: &Offer) -> String {
+        phone::display(offer.phone_number.as_str())
+    }
+}
+
+/// What somebody looks for, as the address carries it.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    integration_id: Option<IntegrationId>,
+    #[serde(default)]
+    country: String,
+    #[serde(default)]
+    area_code: String,
+    #[serde(default)]
+    contains: String,
+}
+
+/// `GET /w/{slug}/admin/numbers`
+pub async fn list(
+    admin: Admin,
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    Query(asked): Query<Asked>,
+    Query(counts): Query<Counts>,
+    Query(said): Query<Said>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let home = workspaces::current(&mut tx).await?.default_region;
+    drop(tx);
+    let mut told = Told {
+        notice: said.done,
+        synced: counts.sentence(),
+        form: Form::default()
+            .with("area_code", &asked.area_code)
+            .with("contains", &asked.contains)
+            .with(
+                "country",
+                match asked.country.is_empty() {
+                    true => &home,
+                    false => &asked.country,
+                },
+            ),
+        ..Told::default()
+    };
+    if let Some(integration_id) = asked.integration_id {
+        told.form = told.form.with("integration_id", integration_id.to_string());
+        let search = Search {
+            integration_id,
+            country: Some(asked.country),
+            area_code: Some(asked.area_code),
+            contains: Some(asked.contains),
+        };
+        match integrations::search(&app, &admin, &directory, search).await {
+            Ok(offers) => told.offers = Some(offers),
+            Err(error) => told.form = told.form.refused(error)?.gather(FIELDS),
+        }
+    }
+    show(&app, &admin, told).await
+}
+
+const FIELDS: &[&str] = &["country", "area_code", "contains"];
+
+/// What the page says beside its list.
+#[derive(Default)]
+struct Told {
+    notice: Option<Notice>,
+    synced: Option<String>,
+    refusal: Option<String>,
+    form: Form,
+    offers: Option<Vec<Offer>>,
+}
+
+async fn show(app: &App, admin: &Admin, told: Told) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut integrations = integrations::list(&mut tx, admin, &app.config).await?;
+    let rows = rows(&mut tx, admin, &integrations).await?;
+    integrations.retain(|integration| integration.is_active);
+    Ok(page(&Page {
+        shell: shell(&mut tx, admin, "numbers", told.notice).await?,
+        refusal: told.refusal,
+        synced: told.synced,
+        rows,
+        integrations,
+        form: told.form,
+        offers: told.offers,
+    })?
+    .into_response())
+}
+
+/// Those that left come last.
+async fn rows(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    integrations: &[Integration],
+) -> Result<Vec<Row>> {
+    let mut agents: HashMap<NumberId, usize> = HashMap::new();
+    for (number, _) in numbers::assignments(tx, admin).await? {
+        *agents.entry(number).or_default() += 1;
+    }
+    let row = |number: Number| {
+        let mut integrations = integrations.iter();
+        let known = integrations.find(|integration| integration.id == number.integration_id);
+        Row {
+            account: known.map_or_else(
+                || number.provider.name().to_owned(),
+                |integration| integration.name.clone(),
+            ),
+            agents: agents.get(&number.id).copied().unwrap_or_default(),
+            number,
+        }
+    };
+    let mut rows: Vec<_> = numbers::list(tx).await?.into_iter().map(row).collect();
+    rows.sort_by_key(Row::is_gone);
+    Ok(rows)
+}
+
+/// The page again, with the reason above it.
+async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
+    let form = Form::default().refused(error)?.gather(&[]);
+    let status = form.status();
+    let told = Told {
+        refusal: form.notice,
+        ..Told::default()
+    };
+    Ok((status, show(app, admin, told).await?).into_response())
+}
+
+fn here(admin: &Admin) -> String {
+    format!("/w/{}/admin/numbers", admin.slug)
+}
+
+/// `POST /w/{slug}/admin/numbers`: buys one.
+pub async fn buy(
+    admin: Admin,
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    Posted(wanted): Posted<Purchase>,
+) -> Result<Response, Problem> {
+    match integrations::buy(&app, &admin, &directory, wanted).await {
+        Ok(number) => Ok(match number.status {
+            Status::Pending => Notice::NumberOrdered,
+            _ => Notice::NumberBought,
+        }
+        .at(&here(&admin))),
+        Err(error) => refuse(&app, &admin, error).await,
+    }
+}
+
+#[derive(Deserialize)]
+pub struct WithAccount {
+    integration_id: IntegrationId,
+}
+
+/// `POST /w/{slug}/admin/numbers/sync`
+pub async fn sync(
+    admin: Admin,
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    Posted(WithAccount { integration_id }): Posted<WithAccount>,
+) -> Result<Response, Problem> {
+    match integrations::sync(&app, &admin, &directory, integration_id).await {
+        Ok(synced) => Ok(Redirect::to(&format!(
+            "{}?added={}&updated={}&removed={}",
+            here(&admin),
+            synced.added,
+            synced.updated,
+            synced.removed
+        ))
+        .into_response()),
+        Err(error) => refuse(&app, &admin, error).await,
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Of {
+    id: NumberId,
+}
+
+#[derive(Deserialize)]
+pub struct Edited {
+    friendly_name: Option<String>,
+    is_default: Option<bool>,
+    status: Option<Status>,
+}
+
+/// `POST /w/{slug}/admin/numbers/{id}`
+pub async fn update(
+    admin: Admin,
+    State(app): State<App>,
+    Path(Of { id }): Path<Of>,
+    Posted(edited): Posted<Edited>,
+) -> Result<Response, Problem> {
+    let change = Change {
+        friendly_name: edited.friendly_name,
+        is_default: edited.is_default,
+        status: edited.status,
+        ..Change::default()
+    };
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    match numbers::update(&mut tx, &admin, id, change).await {
+        Ok(_) => {
+            tx.commit().await?;
+            Ok(Notice::Saved.at(&here(&admin)))
+        }
+        Err(error) => {
+            drop(tx);
+            refuse(&app, &admin, error).await
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Farewell {
+    typed_number: String,
+}
+
+/// `POST /w/{slug}/admin/numbers/{id}/release`
+pub async fn release(
+    admin: Admin,
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    Path(Of { id }): Path<Of>,
+    Posted(Farewell { typed_number }): Posted<Farewell>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let number = numbers::find(&mut tx, id).await?;
+    drop(tx);
+    let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
+    let typed = digits(&typed_number);
+    // With or without its country, and with whatever stands between the digits.
+    let is_meant = typed.len() >= 5 && digits(&number.phone_number).ends_with(&typed);
+    let is_whole =
+        typed == digits(&number.formatted_number()) || typed == digits(&number.phone_number);
+    if !(is_meant && is_whole) {
+        let wrong = format!(
+            "To release it, type its number: {}",
+            number.formatted_number()
+        );
+        return refuse(&app, &admin, Error::field("typed_number", wrong)).await;
+    }
+    match integrations::release(&app, &admin, &directory, id).await {
+        Ok(()) => Ok(Notice::NumberReleased.at(&here(&admin))),
+        Err(error) => refuse(&app, &admin, error).await,
+    }
+}
+
+#[derive(Template)]
+#[template(path = "admin/number.html")]
+struct Doctor {
+    shell: Shell,
+    refusal: Option<String>,
+    diagnosis: Diagnosis,
+    /// The number's line, also live.
+    row: Partial,
+    test: Test,
+}
+
+/// A text that an admin sends to the number from their own phone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Test {
+    Offered,
+    Awaited,
+    Passed,
+}
+
+impl Doctor {
+    fn number(&self) -> &Number {
+        &self.diagnosis.number
+    }
+
+    fn is_mendable(&self) -> bool {
+        let number = self.number();
+        number.gone_at.is_none() && number.capabilities.sms && !self.is_sandbox()
+    }
+
+    fn is_sandbox(&self) -> bool {
+        self.number().provider == crate::providers::Kind::Sandbox
+    }
+
+    fn now(&self) -> i64 {
+        Utc::now().timestamp_millis()
+    }
+}
+
+/// In a person's words.
+fn label(subject: &Subject) -> &'static str {
+    match subject {
+        Subject::Account => "Account",
+        Subject::Number => "Number",
+        Subject::Webhook => "Webhook",
+        Subject::Override => "On the way",
+        Subject::Fallback => "Fallback",
+        Subject::Membership => "Messaging service",
+        Subject::Inbound => "Texts in",
+        Subject::Outbound => "Texts out",
+        Subject::Callbacks => "Reports",
+        Subject::Errors => "Failures",
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Since {
+    /// When a test began, in milliseconds: it is passed by a text that came after that.
+    since: Option<i64>,
+}
+
+/// `GET /w/{slug}/admin/numbers/{id}`
+pub async fn doctor(
+    admin: Admin,
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    Path(Of { id }): Path<Of>,
+    headers: HeaderMap,
+    Query(Since { since }): Query<Since>,
+    Query(said): Query<Said>,
+) -> Result<Response, Problem> {
+    let since = since.and_then(DateTime::from_timestamp_millis);
+    if let Some(since) = since.filter(|_| wants_streams(&headers)) {
+        return awaited(&app, &admin, id, since).await;
+    }
+    diagnosed(&app, &admin, &directory, id, since, said.done, None).await
+}
+
+/// The number's line alone: whoever waits for a text asks for it again and again, and no provider is bothered.
+async fn awaited(
+    app: &App,
+    admin: &Admin,
+    id: NumberId,
+    since: DateTime<Utc>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let row = NumberRow {
+        number: &numbers::find(&mut tx, id).await?,
+        is_awaited: !integrations::has_come(&mut tx, id, since).await?,
+    };
+    let html = fragments::swap(&format!("number-{id}"), &row)
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(streams(html))
+}
+
+async fn diagnosed(
+    app: &App,
+    admin: &Admin,
+    directory: &Directory,
+    id: NumberId,
+    since: Option<DateTime<Utc>>,
+    notice: Option<Notice>,
+    refusal: Option<String>,
+) -> Result<Response, Problem> {
+    let diagnosis = integrations::examine(app, admin, directory, id).await?;
+    let number = &diagnosis.number;
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let test = match since {
+        None => Test::Offered,
+        Some(since) if integrations::has_come(&mut tx, id, since).await? => Test::Passed,
+        Some(_) => Test::Awaited,
+    };
+    let row = partial(&NumberRow {
+        number,
+        is_awaited: test == Test::Awaited,
+    })?;
+    Ok(page(&Doctor {
+        shell: shell(&mut tx, admin, "numbers", notice).await?,
+        refusal,
+        row,
+        test,
+        diagnosis,
+    })?
+    .into_response())
+}
+
+/// `POST /w/{slug}/admin/numbers/{id}/webhook`
+pub async fn set_webhook(
+    admin: Admin,
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    Path(Of { id }): Path<Of>,
+) -> Result<Response, Problem> {
+    match integrations::set_webhook(&app, &admin, &directory, id).await {
+        Ok(number) => Ok(match number.webhook {
+            WebhookState::Configured => Notice::WebhookSet,
+            _ => Notice::WebhookNotSet,
+        }
+        .at(&format!("{}/{id}", here(&admin)))),
+        Err(error) => {
+            let form = Form::default().refused(error)?.gather(&[]);
+            let shown = diagnosed(&app, &admin, &directory, id, None, None, form.notice).await?;
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Opt-outs from elsewhere, line by line, and back out again.
+
+use serde_json::{Value, json};
+
+use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
+
+const TOM: &str = "+14155550193";
+
+/// A form with one file in it, as a browser sends it.
+async fn imports(who: &Person, harbor: &Workspace<'_>, name: &str, file: &[u8]) -> Answer {
+    let head = format!(
+        "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: text/csv\r\n\r\n"
+    );
+    let body = [head.as_bytes(), file, b"\r\n--edge--\r\n"].concat();
+    let request = who.request(reqwest::Method::POST, &harbor.path("/opt-outs/import"));
+    let request = request.header("content-type", "multipart/form-data; boundary=edge");
+    who.ask(request.body(body)).await
+}
+
+async fn listed(harbor: &Workspace<'_>) -> Vec<Value> {
+    let page = harbor.admin.get(&harbor.path("/opt-outs")).await.is(200);
+    page["data"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn each_line_is_taken_or_refused_on_its_own() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let file = "phone_number,number,reason,at\n\
+        (415) 555-0192,,Told the office,2026-01-02\n\
+        +14155550193,+16285550100,,\n\
+        415 555 0193,628-555-0100,Twice,\n\
+        nobody,,,\n\
+        +14155550194,+16285550999,,\n\
+        +14155550195,,,tomorrow\n";
+
+    let told = imports(
+        &harbor.admin,
+        &harbor,
+        "C:\\\\old list.csv",
+        file.as_bytes(),
+    )
+    .await
+    .is(200);
+
+    assert_eq!(
+        (&told["imported"], &told["already"], &told["refused"]),
+        (&json!(2), &json!(1), &json!(3)),
+        "{told}"
+    );
+    let wrong: Vec<_> = told["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| {
+            (
+                error["line"].as_u64().unwrap(),
+                error["field"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(wrong, [(5, "phone_number"), (6, "number"), (7, "at")]);
+    assert_eq!(harbor.conversation_with(MAYA).await["opted_out"], true);
+    let draft = json!({"to": TOM, "content": "Hello"});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .refused(409, "contact_opted_out");
+
+    let consent = harbor.path(&format!(
+        "/contacts/{}/consent",
+        maya["contact_id"].as_str().unwrap()
+    ));
+    let proof = &harbor.admin.get(&consent).await.is(200)["data"][0].clone();
+    assert_eq!(
+        (&proof["source"], &proof["actor_id"]),
+        (&json!("import"), &json!(harbor.admin.id))
+    );
+    assert_eq!(
+        proof["proof"],
+        "Told the office (Imported by Jo Park from old list.csv)"
+    );
+    assert_eq!(proof["created_at"], "2026-01-02T00:00:00Z");
+    let audit = harbor
+        .admin
+        .get(&harbor.path("/audit?action=opt_outs_imported"))
+        .await
+        .is(200);
+    assert_eq!(audit["data"][0]["subject"], "old list.csv");
+
+    // The same file again changes nothing.
+    let told = imports(&harbor.admin, &harbor, "again.csv", file.as_bytes())
+        .await
+        .is(200);
+    assert_eq!(
+        (&told["imported"], &told["already"]),
+        (&json!(0), &json!(3))
+    );
+    assert_eq!(listed(&harbor).await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_old_list_does_not_undo_what_they_said_since() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.hears(MAYA, "STOP").await;
+    harbor.hears(MAYA, "START").await;
+    let old = format!("phone_number;at\n{MAYA};2026-01-02\n");
+    let told = imports(&harbor.admin, &harbor, "old.csv", old.as_bytes())
+        .await
+        .is(200);
+    assert_eq!(
+        (&told["imported"], &told["refused"]),
+        (&json!(0), &json!(1))
+    );
+    assert_eq!(harbor.conversation_with(MAYA).await["opted_out"], false);
+    // Without a day it is of today.
+    let new = format!("phone_number\n{MAYA}\n");
+    let told = imports(&harbor.admin, &harbor, "new.csv", new.as_bytes())
+        .await
+        .is(200);
+    assert_eq!(told["imported"], 1);
+    assert_eq!(harbor.conversation_with(MAYA).await["opted_out"], true);
+}
+
+#[tokio::test]
+async fn what_is_no_list_changes_nothing() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    imports(&sam, &harbor, "a.csv", b"phone_number\n+14155550193\n")
+        .await
+        .refused(403, "admin_only");
+    for file in [
+        &b""[..],
+        b"+14155550193\n",
+        b"phone_number\n\xff\xfe\n",
+        b"PK\x03\x04\x00",
+    ] {
+        let refused = imports(&harbor.admin, &harbor, "a.csv", file).await;
+        let problem = refused.refused(422, "validation_failed");
+        assert_eq!(problem["errors"][0]["field"], "file");
+    }
+    let path = harbor.path("/opt-outs/import");
+    harbor
+        .admin
+        .post(&path, json!({}))
+        .await
+        .refused(422, "validation_failed");
+    let large = "phone_number\n".to_owned() + &" ".repeat(3 * 1024 * 1024);
+    imports(&harbor.admin, &harbor, "a.csv", large.as_bytes())
+        .await
+        .refused(413, "payload_too_large");
+    let larger = " ".repeat(5 * 1024 * 1024);
+    imports(&harbor.admin, &harbor, "a.csv", larger.as_bytes())
+        .await
+        .refused(413, "payload_too_large");
+    assert!(listed(&harbor).await.is_empty());
+    assert_eq!(hub.count("select count(*) from contacts").await, 0);
+}
+
+#[tokio::test]
+async fn what_was_taken_out_can_be_brought_in_again_and_is_no_formula() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let mut file = "phone_number,reason\n".to_owned();
+    for n in 0..130 {
+        file += &format!("+1415555{n:04},\"=HYPERLINK(\"\"http://evil.example/{n}\"\")\"\n");
+    }
+    let told = imports(&harbor.admin, &harbor, "formulas.csv", file.as_bytes())
+        .await
+        .is(200);
+    assert_eq!(told["imported"], 130, "{told}");
+    // All of one moment, and each on one page.
+    let mut seen = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let path = harbor.path(&format!("/opt-outs?limit=50&cursor={cursor}"));
+        let page = harbor.admin.get(&path).await.is(200);
+        let rows = page["data"].as_array().unwrap().iter();
+        seen.extend(rows.map(|row| row["phone_number"].as_str().unwrap().to_owned()));
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = next.into(),
+            None => break,
+        }
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 130);
+
+    let path = harbor.path("/opt-outs/export.csv");
+    let table = harbor.admin.get(&path).await;
+    assert_eq!(table.status, 200);
+    assert_eq!(table.headers["content-type"], "text/csv; charset=utf-8");
+    let lines: Vec<_> = table.body.lines().collect();
+    assert_eq!(lines.len(), 131);
+    assert!(
+        lines[1..]
+            .iter()
+            .all(|line| line.starts_with("+1415555") && line.contains("'=HYPERLINK"))
+    );
+    let bay = hub.workspace("Bay Optics").await;
+    bay.connects_twilio("+16285550177").await;
+    let elsewhere = table.body.replace(FRONT_DESK, "+16285550177");
+    let told = imports(&bay.admin, &bay, "opt-outs.csv", elsewhere.as_bytes())
+        .await
+        .is(200);
+    assert_eq!(told["imported"], 130, "{told}");
+}

@@ -1,0 +1,257 @@
+//! What providers report: in floods, in any order, again and again, each text ends where it belongs.
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde_json::{Value, json};
+
+use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace};
+
+/// So many texts of ours that Twilio has taken, one to each of so many people.
+async fn taken(harbor: &Workspace<'_>, texts: usize) -> Vec<String> {
+    let sids = (0..texts).map(|nth| format!("SM{nth:032x}"));
+    for nth in 0..texts {
+        let draft = json!({"to": format!("+1415555{nth:04}"), "content": "Recall"});
+        harbor
+            .admin
+            .post(&harbor.path("/messages"), draft)
+            .await
+            .is(202);
+    }
+    harbor
+        .hub
+        .meddles(
+            "update messages m set status = 'sent', due_at = null, provider_sid = 'SM' || lpad(to_hex(t.nth - 1), 32, '0')
+               from (select id, row_number() over (order by id) as nth from messages) t
+              where m.id = t.id",
+        )
+        .await;
+    sids.collect()
+}
+
+struct Callbacks<'a> {
+    harbor: &'a Workspace<'a>,
+    url: String,
+}
+
+impl<'a> Callbacks<'a> {
+    async fn of(harbor: &'a Workspace<'a>) -> Self {
+        let integrations = harbor
+            .admin
+            .get(&harbor.path("/integrations"))
+            .await
+            .is(200);
+        let id = integrations["data"][0]["id"].as_str().unwrap();
+        let url = harbor.hub.url(&format!("/webhooks/twilio/{id}/status"));
+        Self { harbor, url }
+    }
+
+    async fn says(&self, sid: &str, status: &str, more: &[(&str, &str)]) -> u16 {
+        let mut form: Vec<(String, String)> = [
+            ("MessageSid", sid),
+            ("MessageStatus", status),
+            ("AccountSid", &self.harbor.account),
+        ]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into();
+        form.extend(
+            more.iter()
+                .map(|(name, value)| ((*name).into(), (*value).into())),
+        );
+        let answer = self.harbor.hub.twilio.posts(&self.url, TOKEN, &form).await;
+        answer.status().as_u16()
+    }
+}
+
+async fn at(harbor: &Workspace<'_>, sid: &str) -> Value {
+    let page = harbor
+        .admin
+        .get(&harbor.path("/messages?limit=200"))
+        .await
+        .is(200);
+    let mut messages = page["data"].as_array().unwrap().iter();
+    let found = messages.find(|message| message["provider_sid"] == sid);
+    found.expect("there is such a text").clone()
+}
+
+#[tokio::test]
+async fn a_flood_shares_its_transactions_and_every_text_ends_where_it_belongs() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sids = taken(&harbor, 100).await;
+    let callbacks = Callbacks::of(&harbor).await;
+    // Late, early, repeated, unknown, for nobody: 1,000 of them, 64 at once, in an order that makes no sense.
+    let words = [
+        "delivered",
+        "sent",
+        "queued",
+        "waltzing",
+        "delivered",
+        "sending",
+        "sent",
+        "undelivered",
+        "delivered",
+    ];
+    let mut calls: Vec<(String, &str)> = words
+        .iter()
+        .flat_map(|word| sids.iter().map(|sid| (sid.clone(), *word)))
+        .collect();
+    calls.extend((0..100).map(|nth| (format!("SMnobody{nth}"), "delivered")));
+    let order = |nth: usize| (nth * 7_919) % 1_000;
+    let flood = stream::iter((0..calls.len()).map(order)).map(|nth| {
+        let (sid, word) = &calls[nth];
+        callbacks.says(sid, word, &[])
+    });
+    let flood = flood.buffer_unordered(64).collect::<Vec<u16>>();
+    let browse = async {
+        for _ in 0..20 {
+            harbor
+                .admin
+                .get(&harbor.path("/conversations"))
+                .await
+                .is(200);
+        }
+    };
+    let (answers, ()) = tokio::join!(flood, browse);
+
+    let good = answers.iter().filter(|status| **status == 204).count();
+    let unknown = answers.iter().filter(|status| **status == 404).count();
+    assert_eq!((good, unknown), (900, 100));
+    // Delivered or undelivered: whichever came first.
+    assert_eq!(
+        hub.count("select count(*) from messages where status in ('delivered', 'undelivered')")
+            .await,
+        100
+    );
+    assert_eq!(
+        hub.count(
+            "select count(*) from conversations v join messages m on m.id = v.last_message_id where m.status <> v.last_message_status"
+        )
+        .await,
+        0
+    );
+    assert_eq!(
+        hub.count("select count(*) from webhooks where kind = 'status'")
+            .await,
+        1_000
+    );
+    let transactions = hub
+        .count("select count(distinct xmin::text) from webhooks where kind = 'status'")
+        .await;
+    assert!(
+        transactions <= 500,
+        "{transactions} transactions for 1,000 reports"
+    );
+}
+
+#[tokio::test]
+async fn a_repeat_writes_nothing() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sid = taken(&harbor, 1).await.remove(0);
+    let callbacks = Callbacks::of(&harbor).await;
+    for (status, code) in [
+        ("undelivered", "30003"),
+        ("undelivered", "30005"),
+        ("sent", "0"),
+        ("delivered", "0"),
+    ] {
+        assert_eq!(
+            callbacks.says(&sid, status, &[("ErrorCode", code)]).await,
+            204
+        );
+    }
+    let before = at(&harbor, &sid).await;
+    assert_eq!(
+        (&before["status"], &before["error_code"]),
+        (&json!("undelivered"), &json!("30003"))
+    );
+    let row = "select xmin::text::bigint from messages";
+    let written = hub.count(row).await;
+    for _ in 0..3 {
+        assert_eq!(callbacks.says(&sid, "delivered", &[]).await, 204);
+    }
+    assert_eq!(hub.count(row).await, written);
+    assert_eq!(at(&harbor, &sid).await, before);
+}
+
+#[tokio::test]
+async fn an_opt_out_is_heard_from_a_report_and_from_an_answer_to_a_send() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sid = taken(&harbor, 1).await.remove(0);
+    let callbacks = Callbacks::of(&harbor).await;
+    let phone = "+14155550000";
+    assert_eq!(harbor.conversation_with(phone).await["opted_out"], false);
+    for _ in 0..2 {
+        assert_eq!(
+            callbacks
+                .says(&sid, "failed", &[("ErrorCode", "21610")])
+                .await,
+            204
+        );
+    }
+    let conversation = harbor.conversation_with(phone).await;
+    assert_eq!(conversation["opted_out"], true);
+    let path = format!(
+        "/contacts/{}/consent",
+        conversation["contact_id"].as_str().unwrap()
+    );
+    let history = harbor.admin.get(&harbor.path(&path)).await.is(200);
+    assert_eq!(history["data"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&history["data"][0]["source"], &history["data"][0]["proof"]),
+        (&json!("provider"), &json!("21610"))
+    );
+}
+
+#[tokio::test]
+async fn price_and_segments_are_filled_in_when_they_are_told_however_late() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let key = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
+    let customer = hub.telnyx.account(key);
+    customer.number(FRONT_DESK);
+    let credentials = json!({"api_key": key, "public_key": customer.public_key()});
+    let form = json!({"provider": "telnyx", "credentials": credentials});
+    harbor
+        .admin
+        .post(&harbor.path("/integrations"), form)
+        .await
+        .is(201);
+    assert_eq!(hub.telnyx.text(MAYA, FRONT_DESK, "Hi").await.status(), 200);
+    let maya = harbor.conversation_with(MAYA).await;
+    let message = harbor.answers(&harbor.admin, &maya, "Hello").await;
+    hub.sends().await;
+    let id = hub.telnyx.sent("Hello")[0].id.clone();
+    hub.meddles("update messages set price = null, price_unit = null, segments = 1 where direction = 'outbound'")
+        .await;
+
+    let told = |status: &str, cost: Value, parts: Value| {
+        let report = hub.telnyx.reporting(&id, status, None);
+        report.with("cost", cost).with("parts", parts).send()
+    };
+    told("delivered", Value::Null, Value::Null).await;
+    let delivered = harbor.message(&message["id"]).await;
+    assert_eq!(
+        (&delivered["status"], &delivered["price"]),
+        (&json!("delivered"), &Value::Null)
+    );
+    told(
+        "delivered",
+        json!({"amount": "0.0080", "currency": "USD"}),
+        json!(2),
+    )
+    .await;
+    for odd in [
+        json!({"amount": "much", "currency": "USD"}),
+        json!({"amount": "0.0080", "currency": "USD"}),
+    ] {
+        told("sent", odd, json!(0)).await;
+    }
+    let settled = harbor.message(&message["id"]).await;
+    assert_eq!(settled["status"], "delivered");
+    assert_eq!(
+        (&settled["price"], &settled["segments"]),
+        (&json!("0.0080"), &json!(2))
+    );
+}

@@ -1,0 +1,89 @@
+//! Telnyx lists no messages, but what it could not deliver: that is what we missed.
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use super::{front_desk, hears};
+use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
+
+const AGO: fn(i64) -> TimeDelta = TimeDelta::minutes;
+
+async fn compares(hub: &Hub) -> usize {
+    hub.meddles("update numbers set catch_up_at = now()").await;
+    hub.server.reconciler.run_once().await.unwrap()
+}
+
+async fn texts(harbor: &Workspace<'_>) -> Vec<String> {
+    let maya = harbor.conversation_with(MAYA).await;
+    let texts = harbor.thread(&maya).await;
+    let contents = texts.iter().map(|text| text["content"].as_str().unwrap());
+    contents.map(str::to_owned).collect()
+}
+
+async fn agreed_at(harbor: &Workspace<'_>) -> Value {
+    let numbers = harbor.admin.get(&harbor.path("/numbers")).await.is(200);
+    numbers["data"][0]["agreed_at"].clone()
+}
+
+#[tokio::test]
+async fn what_telnyx_could_not_deliver_is_brought_in_at_its_place() {
+    let hub = Hub::start().await;
+    let (harbor, customer) = front_desk(&hub).await;
+    customer.number("+16285550177");
+    let text = |body: &str| hub.telnyx.texting(MAYA, FRONT_DESK, body);
+    hub.telnyx.pages_by(2);
+    let first = || text("First").id("0b7a5e52-0000-4000-8000-000000000001");
+    // Each of Telnyx's tries is listed.
+    for ago in [9, 8, 7] {
+        first().gets_lost_ago(AGO(ago));
+    }
+    text("Second").gets_lost_ago(AGO(6));
+    text("A lost STOP")
+        .with("text", "STOP".into())
+        .gets_lost_ago(AGO(5));
+    hub.telnyx
+        .texting(MAYA, "+16285550177", "To another number")
+        .gets_lost_ago(AGO(4));
+    text("of a whole other kind")
+        .of_type("message.read")
+        .gets_lost_ago(AGO(3));
+    text("Long settled").gets_lost_ago(AGO(60 * 24));
+    hears(&harbor, "Last").await;
+    assert_eq!(agreed_at(&harbor).await, Value::Null);
+
+    assert_eq!(compares(&hub).await, 3);
+
+    assert_eq!(texts(&harbor).await, ["First", "Second", "STOP", "Last"]);
+    let maya = harbor.conversation_with(MAYA).await;
+    assert_eq!(
+        (&maya["opted_out"], &maya["unread_count"]),
+        (&json!(true), &json!(4))
+    );
+    assert!(agreed_at(&harbor).await.is_string());
+    assert_eq!(compares(&hub).await, 0, "nothing twice");
+}
+
+#[tokio::test]
+async fn where_the_list_tells_ids_alone_the_messages_are_asked_for() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    hears(&harbor, "Before").await;
+    hub.telnyx.hides_payloads();
+    let lost = hub.telnyx.texting(MAYA, FRONT_DESK, "Lost");
+    lost.gets_lost_ago(AGO(5));
+    assert_eq!(compares(&hub).await, 1);
+    assert_eq!(texts(&harbor).await, ["Lost", "Before"]);
+}
+
+#[tokio::test]
+async fn an_admin_hears_that_a_key_may_not_look_and_nothing_is_said_to_agree() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    hub.telnyx.hides_deliveries();
+    assert_eq!(compares(&hub).await, 0);
+    assert_eq!(agreed_at(&harbor).await, Value::Null);
+    let number = harbor.number(FRONT_DESK).await;
+    let path = harbor.path(&format!("/numbers/{number}/catch-up"));
+    let refused = harbor.admin.post(&path, json!({})).await;
+    refused.refused(503, "provider_unavailable");
+}
