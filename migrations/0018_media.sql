@@ -77,3 +77,16 @@ as $$ begin
            from message_media d
           where d.workspace_id = workspace and d.message_id = message), '[]'::jsonb);
 end $$;
+
+-- What a provider is handed with a text, in order: our own files by their id, others by their address.
+create function outgoing_media(workspace uuid, message uuid, kind text) returns text[]
+    language plpgsql stable
+as $$ begin
+    if kind = 'text' then
+        return '{}'; -- most are, and cost nothing
+    end if;
+    return array(select coalesce(d.source_url, d.id::text) from message_media d
+                  where d.workspace_id = workspace and d.message_id = message
+                  order by d.position);
+end $$;
+grant execute on function outgoing_media(uuid, uuid, text) to messagehub_system;

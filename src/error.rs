@@ -26,6 +26,8 @@ pub enum Error {
     InvalidCredentials(String),
     #[error("{0}")]
     ProviderUnavailable(String),
+    #[error("this file is larger than 5 MB, which is the most that one text carries")]
+    TooLarge,
     #[error("{0}")]
     ProviderRefused(String),
     #[error("pictures and files cannot be reached at the moment: try again shortly")]

@@ -31,7 +31,7 @@ pub use calls::{
     Hook, Inbound, Malformed, Misfit, OptOut, Receipt, RemoteMedia, SignedRequest, StatusReport,
     Told,
 };
-pub use media::{LARGEST as LARGEST_MEDIA, MediaAccess, Unavailable};
+pub use media::{LARGEST as LARGEST_MEDIA, MediaAccess, Unavailable, is_internal};
 pub use numbers::{
     Account, Bought, NumberCapabilities, Offer, RemoteNumber, Route, Shadow, Wanted, Webhook,
     WebhookUrls,

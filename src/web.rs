@@ -8,6 +8,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::UtoipaMethodRouterExt;
 use utoipa_axum::routes;
 
 use crate::app::App;
@@ -57,6 +58,9 @@ impl Doors {
 /// The largest body that anyone may send here. Providers' webhooks are a few kilobytes.
 const LARGEST_BODY: usize = 256 * 1024;
 
+/// One file of 5 MB, and what a form puts around it; or several that are as large together.
+pub const LARGEST_UPLOAD: usize = 5 * 1024 * 1024 + 64 * 1024;
+
 pub fn router(doors: Doors) -> Router {
     let (api, openapi) = api().split_for_parts();
     let openapi = api::finish(openapi, &doors.app.config);
@@ -69,6 +73,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/favicon.ico", get(assets::favicon))
         .route("/favicon.svg", get(assets::favicon))
         .route("/media/{token}", get(api::media::open))
+        .route("/media/out/{token}", get(api::media::hand_over))
         .route("/ws", get(socket::open))
         .layer(middleware::from_fn_with_state(
             doors.clone(),
@@ -168,6 +173,7 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(messages::show, messages::update))
         .routes(routes!(messages::cancel))
         .routes(routes!(messages::retry))
+        .routes(routes!(media::create).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)))
         .routes(routes!(media::show))
         .routes(routes!(media::link));
     OpenApiRouter::with_openapi(api::base())

@@ -12,7 +12,9 @@ use crate::ids::{IntegrationId, MediaId, WorkspaceId};
 use crate::pictures;
 
 pub mod keep;
+pub mod outgoing;
 pub mod removed;
+pub mod uploads;
 
 pub struct File {
     pub bytes: Bytes,

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::db::{Db, WorkspaceTx};
+use crate::domain::media::uploads::Attachment;
 use crate::domain::words;
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, ConversationId, MediaId, MessageId, NumberId, UserId, WorkspaceId};
@@ -86,6 +87,16 @@ pub struct Media {
 }
 
 impl Media {
+    pub fn of(file: &Attachment, workspace: WorkspaceId) -> Self {
+        Self {
+            id: file.id,
+            content_type: file.content_type.clone(),
+            size: file.size,
+            url: file.url(workspace),
+            error: None,
+        }
+    }
+
     pub fn is_image(&self) -> bool {
         self.content_type.starts_with("image/")
     }

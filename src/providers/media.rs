@@ -121,7 +121,7 @@ async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Respon
 }
 
 /// An address that only this network knows: nobody outside may make us ask there.
-pub(super) fn is_internal(url: &Url) -> bool {
+pub fn is_internal(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => is_inside(ip.into()),
         Some(Host::Ipv6(ip)) => is_inside(ip.into()),

@@ -1,9 +1,11 @@
 //! Bodies, queries and paths become types at the door; what cannot be read is answered with what is wrong.
 
+use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::problem::Problem;
@@ -47,6 +49,60 @@ impl From<JsonRejection> for Problem {
             ),
             other => Problem::new(StatusCode::BAD_REQUEST, "malformed", other.body_text()),
         }
+    }
+}
+
+/// A form with files: its fields `file`, and its other ones.
+pub struct Parts {
+    pub files: Vec<Bytes>,
+    pub fields: Vec<(String, String)>,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Parts {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let mut form = Multipart::from_request(request, state).await.map_err(|_| {
+            Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "send multipart/form-data with the file in the field `file`",
+            )
+        })?;
+        let mut parts = Self {
+            files: Vec::new(),
+            fields: Vec::new(),
+        };
+        while let Some(field) = form.next_field().await? {
+            let name = field.name().unwrap_or_default().to_owned();
+            if name == "file" {
+                // A browser sends an empty one without a name where nothing was chosen.
+                let chosen = field.file_name().is_none_or(|name| !name.is_empty());
+                let bytes = field.bytes().await?;
+                if chosen || !bytes.is_empty() {
+                    parts.files.push(bytes);
+                }
+            } else {
+                let bytes = field.bytes().await?;
+                parts
+                    .fields
+                    .push((name, String::from_utf8_lossy(&bytes).into_owned()));
+            }
+        }
+        Ok(parts)
+    }
+}
+
+impl From<MultipartError> for Problem {
+    fn from(wrong: MultipartError) -> Self {
+        if wrong.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return Error::TooLarge.into();
+        }
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "malformed",
+            "the form cannot be read: it ends too early, or a part of it is not as it should be",
+        )
     }
 }
 

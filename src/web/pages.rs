@@ -6,7 +6,7 @@ use askama::Template;
 use askama::filters::HtmlSafeOutput;
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -15,10 +15,10 @@ use axum_extra::extract::CookieJar;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::Doors;
 use super::assets;
 use super::auth::{Claimed, REFRESH_COOKIE, cookies};
 use super::problem::Problem;
+use super::{Doors, LARGEST_UPLOAD};
 use crate::app::App;
 use crate::domain::accounts as users;
 use crate::domain::contacts::Contact;
@@ -64,7 +64,7 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
         .route("/w/{slug}/inbox/{conversation_id}", get(inbox::show))
         .route(
             "/w/{slug}/inbox/{conversation_id}/messages",
-            post(inbox::reply),
+            post(inbox::reply).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
         )
         .route("/w/{slug}/inbox/{conversation_id}/read", post(inbox::read))
         .route(

@@ -17,6 +17,7 @@ use crate::domain::messages::outbox::{self, Leased};
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::IntegrationId;
+use crate::keys::OutgoingLink;
 use crate::power;
 use crate::providers::{self, ErrorClass, Holds, Outcome, Outgoing, Refusal, outcome};
 
@@ -165,6 +166,9 @@ impl Sender {
         let Some(outgoing) = outgoing(&self.app, &text, &account) else {
             return self.give_back(&text, "its addresses cannot be read").await;
         };
+        if let Some(refusal) = out_of_reach(&outgoing, &account) {
+            return self.settle(&text, &Outcome::Failed(refusal)).await;
+        }
         if asked.elapsed() > FRESH {
             return self.give_back(&text, "its lease is getting old").await;
         }
@@ -263,12 +267,45 @@ pub fn outgoing(app: &App, text: &Leased, account: &Account) -> Option<Outgoing>
         from: text.from.parse().ok()?,
         to: text.to.parse().ok()?,
         text: text.content.clone(),
-        media: Vec::new(),
+        media: text
+            .media
+            .iter()
+            .map(|media| public_address(app, text, media))
+            .collect(),
         valid_for: text
             .expires_at
             .map(|at| (at - chrono::Utc::now()).to_std().unwrap_or_default()),
         // A provider refuses a text whose reports would go nowhere.
         status_url: provider.reaches(&status).then_some(status),
+    })
+}
+
+/// Where the provider gets a file of a text.
+fn public_address(app: &App, text: &Leased, media: &str) -> String {
+    match media.parse() {
+        Ok(media) => {
+            let token = app.tokens.outgoing_link(OutgoingLink {
+                workspace: text.workspace,
+                media,
+            });
+            app.config.public(&format!("/media/out/{token}"))
+        }
+        Err(_) if media.starts_with('/') => app.config.public(media),
+        Err(_) => media.to_owned(),
+    }
+}
+
+/// A provider takes such a text, and then nothing arrives.
+fn out_of_reach(text: &Outgoing, account: &Account) -> Option<providers::Refusal> {
+    let provider = &account.provider;
+    let lost = text.media.iter().any(|url| !provider.reaches(url));
+    lost.then(|| providers::Refusal {
+        class: providers::ErrorClass::Permanent,
+        code: "media_unreachable".into(),
+        text: format!(
+            "{} cannot get the file from this server, which has no public address. An admin can set BASE_URL.",
+            provider.kind().name()
+        ),
     })
 }
 

@@ -2,6 +2,7 @@ import "@hotwired/turbo"
 import { Application } from "@hotwired/stimulus"
 import "streams"
 
+import Attach from "controllers/attach"
 import Composer from "controllers/composer"
 import Dialog from "controllers/dialog"
 import Hotkeys from "controllers/hotkeys"
@@ -17,7 +18,7 @@ import Unwrap from "controllers/unwrap"
 
 export const application = Application.start()
 const controllers = {
-  composer: Composer, dialog: Dialog, hotkeys: Hotkeys, list: List, live: Live, "local-time": LocalTime,
+  attach: Attach, composer: Composer, dialog: Dialog, hotkeys: Hotkeys, list: List, live: Live, "local-time": LocalTime,
   notify: Notify, search: Search, segments: Segments, thread: Thread, title: Title, unwrap: Unwrap,
 }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)

@@ -9,6 +9,7 @@ mod credits;
 mod every_page;
 mod first_day;
 mod keyboard;
+mod media;
 mod members;
 mod notices;
 mod offline;

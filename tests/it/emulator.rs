@@ -2,7 +2,7 @@
 //! and fails on demand in every way in which the real one does.
 
 mod api;
-mod media;
+pub mod media;
 mod messages;
 mod numbers;
 pub mod s3;
@@ -39,6 +39,8 @@ struct State {
     opted_out: HashSet<(String, String)>,
     /// By their SID.
     media: HashMap<String, media::Media>,
+    /// What it got of what we sent.
+    fetched: Vec<media::Fetched>,
     failures: VecDeque<Failure>,
     calls: Vec<String>,
     delivers_by_itself: bool,
@@ -241,6 +243,11 @@ impl Emulator {
     /// Everything it took, in order.
     pub fn messages(&self) -> Vec<Message> {
         self.state().messages.clone()
+    }
+
+    /// The files that came with what it took, as it got them.
+    pub fn fetched(&self) -> Vec<media::Fetched> {
+        self.state().fetched.clone()
     }
 
     /// The messages with exactly this text.

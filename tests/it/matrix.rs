@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, PASSWORD, Person, Workspace};
+use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, PASSWORD, PNG, Person, Workspace};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
@@ -124,6 +124,8 @@ fn known(route: &str) -> (Who, Value) {
             WithNumber,
             json!({"conversation_id": "{conversation_id}", "content": "Mine now"}),
         ),
+        // A file in a form: see `asked_by`.
+        "POST ~/media" => (Member, nothing),
         "POST ~/media/{media_id}/link"
         | "POST ~/messages/{message_id}/retry"
         | "POST ~/messages/{message_id}/cancel" => (WithNumber, json!({})),
@@ -209,6 +211,9 @@ impl Route {
             "a new kind of id: give the test one for {}",
             self.path
         );
+        if self.method == Method::POST && path.ends_with("/media") {
+            return person.uploads_to(&path, PNG).await;
+        }
         let request = person.request(self.method.clone(), &path);
         let body: Value = serde_json::from_str(&fill(&self.body.to_string(), ids)).unwrap();
         person

@@ -8,7 +8,9 @@ use img_parts::jpeg::Jpeg;
 use serde_json::{Value, json};
 
 use crate::emulator::s3::Store;
-use crate::hub::{FRONT_DESK, Hub, MAYA, PNG, TOKEN, Workspace, empty_database, serve};
+use crate::hub::{
+    Answer, FRONT_DESK, Hub, MAYA, PNG, Person, TOKEN, Workspace, empty_database, serve,
+};
 
 /// A photo as a phone takes it: large, and with the place in it.
 pub fn photo() -> Vec<u8> {
@@ -319,4 +321,302 @@ async fn a_workspace_that_is_deleted_takes_its_files_along_also_when_the_store_i
     hub.keeps().await;
     assert_eq!(store.names(), [format!("{}/other", bay.id)]);
     assert_eq!(hub.count("select count(*) from removed_files").await, 0);
+}
+
+async fn uploads(harbor: &Workspace<'_>, who: &Person, bytes: &[u8]) -> Answer {
+    who.uploads_to(&harbor.path("/media"), bytes).await
+}
+
+async fn id_of_upload(harbor: &Workspace<'_>, who: &Person, bytes: &[u8]) -> Value {
+    uploads(harbor, who, bytes).await.is(201)["id"].clone()
+}
+
+#[tokio::test]
+async fn a_photo_arrives_at_the_provider_without_its_place() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let maya = harbor.hears(MAYA, "Which tooth?").await;
+
+    let upload = uploads(&harbor, &sam, &photo()).await.is(201);
+    assert_eq!(upload["content_type"], "image/jpeg");
+    let mine = sam.opens(upload["url"].as_str().unwrap(), None).await;
+    assert_eq!(mine.0, 200);
+    assert_eq!(upload["size"], mine.2.len());
+    let of_others = harbor.admin.get(upload["url"].as_str().unwrap()).await;
+    of_others.refused(404, "not_found");
+
+    let dot = id_of_upload(&harbor, &sam, PNG).await;
+    let files = json!([upload["id"], dot]);
+    let draft = json!({"conversation_id": maya["id"], "media_ids": files});
+    let sent = sam
+        .post(&harbor.path("/messages"), draft.clone())
+        .await
+        .is(202);
+    let text = &sent["message"];
+    assert_eq!(
+        (text["message_type"].as_str(), text["segments"].as_i64()),
+        (Some("media"), Some(1))
+    );
+    assert_eq!(
+        (text["content"].as_str(), sent["credits_remaining"].as_i64()),
+        (Some(""), Some(999))
+    );
+    assert_eq!(text["media"], harbor.message(&text["id"]).await["media"]);
+    let preview = &harbor.conversation_with(MAYA).await["last_message_preview"];
+    assert_eq!(preview, "📷 Photo");
+    // Once it is in a text, whoever sees the conversation sees it, and it is in no other text.
+    let seen = harbor
+        .admin
+        .opens(upload["url"].as_str().unwrap(), None)
+        .await;
+    assert_eq!(seen.2, mine.2);
+    let twice = sam.post(&harbor.path("/messages"), draft).await;
+    let refusal = twice.refused(422, "validation_failed");
+    assert_eq!(refusal["errors"][0]["field"], "media_ids");
+    let which = refusal["errors"][0]["message"].as_str().unwrap();
+    assert!(which.contains(upload["id"].as_str().unwrap()), "{which}");
+
+    assert_eq!(hub.sends().await, 1);
+    let took = &hub.twilio.messages()[0];
+    assert_eq!((took.media.len(), took.body.as_str()), (2, ""));
+    let got = hub.twilio.fetched();
+    assert_eq!(got[0].content_type, "image/jpeg");
+    assert_eq!(got[0].bytes, mine.2);
+    assert!(!says_where(&got[0].bytes));
+    assert_eq!(
+        (got[1].content_type.as_str(), got[1].bytes.as_slice()),
+        ("image/png", PNG)
+    );
+
+    // The link needs no cookie, opens one file, and dies: a day after the last that was heard of the text.
+    let nobody = Person::nobody(&hub);
+    let link = got[0].url.strip_prefix(&hub.url("")).unwrap();
+    assert_eq!(nobody.opens(link, None).await.0, 200);
+    let forged = format!("{}x", &link[..link.len() - 1]);
+    nobody.get(&forged).await.refused(404, "not_found");
+    let token = link.strip_prefix("/media/out/").unwrap();
+    nobody
+        .get(&format!("/media/{token}"))
+        .await
+        .refused(401, "unauthenticated");
+    hub.meddles("update messages set updated_at = now() - interval '25 hours'")
+        .await;
+    nobody.get(link).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn telnyx_gets_a_picture_too() {
+    let hub = Hub::start().await;
+    let (harbor, _) = crate::telnyx::front_desk(&hub).await;
+    hub.meddles("update numbers set mms = true").await;
+    let dot = id_of_upload(&harbor, &harbor.admin, PNG).await;
+    let draft = json!({"to": MAYA, "content": "A dot", "media_ids": [dot]});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202);
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.telnyx.messages()[0].media.len(), 1);
+    assert_eq!(hub.telnyx.fetched()[0].bytes, PNG);
+}
+
+#[tokio::test]
+async fn a_file_that_phones_do_not_take_is_refused_with_what_they_do() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let page = b"<!DOCTYPE html><script>alert(1)</script>";
+    let drawing = b"<svg xmlns='http://www.w3.org/2000/svg'/>";
+    for bytes in [
+        &page[..],
+        drawing,
+        b"",
+        b"MZ\x90",
+        b"\xff\xd8\xff\xe1\xff\xff",
+    ] {
+        let refusal = uploads(&harbor, &harbor.admin, bytes).await;
+        let refusal = refusal.refused(422, "validation_failed");
+        assert_eq!(refusal["errors"][0]["field"], "file");
+    }
+    let mut large = photo();
+    large.resize(5 * 1024 * 1024 + 1, 0);
+    let answer = uploads(&harbor, &harbor.admin, &large).await;
+    answer.refused(413, "payload_too_large");
+    large.resize(6 * 1024 * 1024, 0);
+    let answer = uploads(&harbor, &harbor.admin, &large).await;
+    answer.refused(413, "payload_too_large");
+    let json = harbor
+        .admin
+        .post(&harbor.path("/media"), json!({"file": "x"}))
+        .await;
+    json.refused(415, "unsupported_media_type");
+    // Nothing of all that stays.
+    hub.keeps().await;
+    time_passes(&hub).await;
+    hub.keeps().await;
+    assert_eq!(hub.count("select count(*) from message_media").await, 0);
+    assert_eq!(files(hub.media.path()), 0);
+}
+
+#[tokio::test]
+async fn only_ones_own_uploads_go_into_a_text_and_only_so_many() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let bay = hub.workspace("Bay Optics").await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let of_bay = id_of_upload(&bay, &bay.admin, PNG).await;
+    let of_jo = id_of_upload(&harbor, &harbor.admin, PNG).await;
+    let theirs = gets(&harbor, "image/png", PNG, 0).await["media"][0]["id"].clone();
+    let mine = id_of_upload(&harbor, &sam, PNG).await;
+    let many: Vec<_> = (0..11)
+        .map(|nth| format!("https://example.com/{nth}.jpg"))
+        .collect();
+    for (field, files) in [
+        ("media_ids", json!({"media_ids": [of_bay]})),
+        ("media_ids", json!({"media_ids": [mine, of_jo]})),
+        ("media_ids", json!({"media_ids": [theirs]})),
+        ("media_ids", json!({"media_ids": [uuid::Uuid::now_v7()]})),
+        ("media_ids", json!({"media_ids": [mine, mine]})),
+        ("media_urls", json!({"media_urls": many})),
+        (
+            "media_urls",
+            json!({"media_urls": ["http://169.254.169.254/latest"]}),
+        ),
+        ("media_urls", json!({"media_urls": ["file:///etc/passwd"]})),
+        ("content", json!({"media_ids": []})),
+    ] {
+        let mut draft = files.clone();
+        draft["conversation_id"] = maya["id"].clone();
+        let answer = sam.post(&harbor.path("/messages"), draft).await;
+        let refusal = answer.refused(422, "validation_failed");
+        assert_eq!(refusal["errors"][0]["field"], field, "{files}");
+    }
+    assert_eq!(hub.sends().await, 0, "nothing was queued");
+    let path = harbor.path(&format!("/credits/{}", sam.id));
+    assert_eq!(sam.get(&path).await.is(200)["balance"], 1000);
+
+    // A number without MMS.
+    hub.meddles("update numbers set mms = false").await;
+    let draft = json!({"conversation_id": maya["id"], "content": "Look", "media_ids": [mine]});
+    let answer = sam.post(&harbor.path("/messages"), draft.clone()).await;
+    let refusal = answer.refused(422, "validation_failed");
+    assert_eq!(refusal["errors"][0]["field"], "media_ids");
+    hub.meddles("update numbers set mms = true").await;
+
+    // Of two texts at once that name the same file, one gets it.
+    let path = harbor.path("/messages");
+    let (one, other) = tokio::join!(sam.post(&path, draft.clone()), sam.post(&path, draft));
+    let mut both = [one.status, other.status];
+    both.sort_unstable();
+    assert_eq!(both, [202, 422]);
+    assert_eq!(hub.sends().await, 1);
+}
+
+#[tokio::test]
+async fn uploads_that_nobody_sends_are_gone_after_a_day() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let dot = id_of_upload(&harbor, &harbor.admin, PNG).await;
+    let sent = id_of_upload(&harbor, &harbor.admin, PNG).await;
+    let draft = json!({"to": MAYA, "media_ids": [sent]});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202);
+    let tidy = async || {
+        messagehub::workers::housekeeping::tidy(&hub.server.app)
+            .await
+            .unwrap()
+    };
+    tidy().await;
+    hub.keeps().await;
+    assert_eq!(files(hub.media.path()), 2);
+    hub.meddles("update message_media set created_at = now() - interval '25 hours'")
+        .await;
+    tidy().await;
+    hub.keeps().await;
+    assert_eq!(files(hub.media.path()), 1);
+    let draft = json!({"to": MAYA, "media_ids": [dot]});
+    let late = harbor.admin.post(&harbor.path("/messages"), draft).await;
+    late.refused(422, "validation_failed");
+}
+
+#[tokio::test]
+async fn a_picture_that_did_not_arrive_is_sent_again_as_it_was() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let dot = id_of_upload(&harbor, &harbor.admin, PNG).await;
+    let elsewhere = "https://example.com/map.pdf";
+    let draft = json!({"to": MAYA, "media_ids": [dot], "media_urls": [elsewhere]});
+    hub.twilio.refuses(30007, 400);
+    let first = harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202)["message"]
+        .clone();
+    assert_eq!(first["media"][1]["url"], elsewhere);
+    assert_eq!(first["media"][1]["content_type"], "application/pdf");
+    hub.sends().await;
+    assert_eq!(harbor.message(&first["id"]).await["status"], "failed");
+    let path = harbor.path(&format!(
+        "/messages/{}/retry",
+        first["id"].as_str().unwrap()
+    ));
+    let again = harbor.admin.post(&path, json!({})).await.is(202)["message"].clone();
+    assert_eq!(again["message_type"], "media");
+    assert_eq!(harbor.message(&again["id"]).await["media"], again["media"]);
+    hub.sends().await;
+    assert_eq!(hub.twilio.fetched()[0].bytes, PNG);
+    assert_eq!(hub.twilio.messages()[0].media[1], elsewhere);
+    assert_eq!(harbor.admin.opens(&url(&again), None).await.2, PNG);
+    // One file, and two texts: it goes with the last of them.
+    assert_eq!(files(hub.media.path()), 1);
+    hub.meddles("delete from message_media where copy_of is null and source_url is null")
+        .await;
+    hub.keeps().await;
+    assert_eq!(files(hub.media.path()), 1);
+    hub.meddles("delete from message_media").await;
+    hub.keeps().await;
+    assert_eq!(files(hub.media.path()), 0);
+}
+
+#[tokio::test]
+async fn a_server_without_a_public_address_says_so_and_sends_nothing() {
+    let hub = Hub::start().await;
+    // The same machine, by an address that looks as if it were another one.
+    let elsewhere = hub.twilio.url().replace("127.0.0.1", "[::ffff:127.0.0.1]");
+    let directory = format!("file://{}", hub.media.path().display());
+    let settings = [
+        ("TWILIO_API_BASE_URL", elsewhere.as_str()),
+        ("MEDIA_URL", &directory),
+    ];
+    let other = serve(&hub.database, &hub.twilio, &settings).await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let dot = id_of_upload(&harbor, &sam, PNG).await;
+    let draft = json!({"conversation_id": maya["id"], "content": "Look", "media_ids": [dot]});
+    let text = sam.post(&harbor.path("/messages"), draft).await.is(202)["message"].clone();
+    assert_eq!(other.sender.run_once().await, 1);
+    let text = harbor.message(&text["id"]).await;
+    assert_eq!(
+        (text["status"].as_str(), text["error_code"].as_str()),
+        (Some("failed"), Some("media_unreachable"))
+    );
+    assert!(text["error_message"].as_str().unwrap().contains("BASE_URL"));
+    assert!(hub.twilio.messages().is_empty());
+    let path = harbor.path(&format!("/credits/{}", sam.id));
+    assert_eq!(
+        sam.get(&path).await.is(200)["balance"],
+        1000,
+        "the credit came back"
+    );
+    other.stop().await;
 }

@@ -28,6 +28,8 @@ pub struct Leased {
     pub from: String,
     pub to: String,
     pub content: String,
+    /// Ids of our own files and addresses of others.
+    pub media: Vec<String>,
     /// Its number was given back, or the account disconnected for good: nobody is left to send it.
     pub is_disconnected: bool,
     /// After this it had better not arrive.
@@ -50,7 +52,8 @@ pub async fn lease(db: &Db, most: i32) -> Result<Vec<Leased>> {
                      m.number_id as "number: _", m.integration_id as "integration: _", m.attempts as attempt,
                      n.phone_number as "from", c.phone_number as "to", m.content, m.expires_at,
                      n.gone_at is not null or (select i.disconnected_at is not null from integrations i
-                       where i.workspace_id = m.workspace_id and i.id = m.integration_id) as "is_disconnected!""#,
+                       where i.workspace_id = m.workspace_id and i.id = m.integration_id) as "is_disconnected!",
+                     outgoing_media(m.workspace_id, m.id, m.message_type) as "media!""#,
         most,
         LEASE.as_secs_f64(),
     )

@@ -29,7 +29,7 @@ pub async fn retry(tx: &mut WorkspaceTx, member: &Member, id: MessageId) -> Resu
         content: message.content,
         ..Draft::default()
     };
-    let sent = send_again(tx, member, draft).await?;
+    let sent = send_again(tx, member, draft, id).await?;
     sqlx::query!(
         "update messages set retried_as = $2 where id = $1",
         id as _,

@@ -4,16 +4,17 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Direction, Kind, Message, Status, find, preview, schedule, segments};
+use super::{Direction, Kind, Media, Message, Status, find, preview, schedule, segments};
 use crate::db::WorkspaceTx;
 use crate::domain::contacts;
 use crate::domain::conversations;
 use crate::domain::credits;
+use crate::domain::media::uploads::{self, Attachment};
 use crate::domain::members::Member;
 use crate::domain::numbers;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
-use crate::ids::{ContactId, ConversationId, IntegrationId, MessageId, NumberId};
+use crate::ids::{ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId};
 use crate::phone;
 use crate::providers;
 
@@ -25,8 +26,15 @@ pub struct Draft {
     pub contact_id: Option<ContactId>,
     /// A phone number in any common notation; a contact is made if there is none.
     pub to: Option<String>,
-    /// 1 to 1,600 characters, with the sender's signature (see `settings`), which is added below.
+    /// 1 to 1,600 characters, with the sender's signature (see `settings`), which is added below. May be empty beside files.
+    #[serde(default)]
     pub content: String,
+    /// Uploads of yours (`POST …/media`) that were in no text yet. At most 10 files, 5 MB together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub media_ids: Vec<MediaId>,
+    /// Public addresses where the provider gets further files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub media_urls: Vec<String>,
     /// Which of our numbers it comes from; by default the conversation's, or the workspace's default.
     pub number_id: Option<NumberId>,
     /// When to send it, at most a year ahead; its credit is taken now. Asked again then: whether the contact may be texted,
@@ -48,7 +56,8 @@ pub struct Sent {
     pub credits_remaining: Option<i64>,
 }
 
-/// Round trips: 1 to find where it goes and what forbids it, 1 to queue and pay it (and begin and commit around them).
+/// Round trips: 1 to find where it goes and what forbids it, 1 to queue and pay it (and begin and commit around them); with
+/// files 2 more.
 /// With a key that was used before it answers with that first message.
 pub async fn send(
     tx: &mut WorkspaceTx,
@@ -56,16 +65,17 @@ pub async fn send(
     draft: Draft,
     key: Option<&str>,
 ) -> Result<Sent> {
-    write(tx, member, draft, key, signed).await
+    write(tx, member, draft, key, None).await
 }
 
-/// The words of an earlier text, which has the signature of whoever wrote it.
+/// The words and files of the text `earlier`, which has the signature of whoever wrote it.
 pub(super) async fn send_again(
     tx: &mut WorkspaceTx,
     member: &Member,
     draft: Draft,
+    earlier: MessageId,
 ) -> Result<Sent> {
-    write(tx, member, draft, None, |content, _| Ok(content.into())).await
+    write(tx, member, draft, None, Some(earlier)).await
 }
 
 async fn write(
@@ -73,9 +83,9 @@ async fn write(
     member: &Member,
     draft: Draft,
     key: Option<&str>,
-    sign: fn(&str, &str) -> Result<String>,
+    earlier: Option<MessageId>,
 ) -> Result<Sent> {
-    check(&draft, key)?;
+    check(&draft, key, earlier.is_some())?;
     if let Some(at) = draft.scheduled_at {
         schedule::check(at)?;
     }
@@ -109,14 +119,34 @@ async fn write(
     if place.moved {
         return Err(Error::ConversationMoved);
     }
-    let content = sign(&draft.content, &place.signature)?;
+    let media = match earlier {
+        Some(earlier) => uploads::again(tx, earlier).await?,
+        None => uploads::named(tx, &draft.media_ids, &draft.media_urls).await?,
+    };
+    if !media.is_empty() && !place.mms {
+        let field = if draft.media_ids.is_empty() {
+            "media_urls"
+        } else {
+            "media_ids"
+        };
+        return Err(Error::field(
+            field,
+            "this number sends words only: leave the files out, or write from a number with MMS",
+        ));
+    }
+    let content = match earlier {
+        Some(_) => draft.content,
+        None => signed(&draft.content, &place.signature)?,
+    };
     let text = Text {
         content: &content,
+        media: &media,
         bulk: draft.bulk,
         at: draft.scheduled_at.map(|at| at.trunc_subsecs(6)),
     };
     match queue(tx, member, conversation, &place, text, key, &asked).await? {
         Some(sent) => {
+            uploads::attach(tx, sent.message.id, &media).await?;
             announce(tx, member, &place, &sent);
             Ok(sent)
         }
@@ -159,8 +189,11 @@ async fn sent_before(tx: &mut WorkspaceTx, member: &Member, first: MessageId) ->
 /// The text with the sender's signature below it.
 fn signed(content: &str, signature: &str) -> Result<String> {
     let content = content.replace('\0', "");
-    // Whoever typed it need not have it twice.
-    if signature.is_empty() || content.ends_with(&format!("\n{signature}")) {
+    // Whoever typed it need not have it twice; a picture alone has nobody's name below it.
+    if signature.is_empty()
+        || content.trim().is_empty()
+        || content.ends_with(&format!("\n{signature}"))
+    {
         return Ok(content);
     }
     let content = format!("{}\n{signature}", content.trim_end());
@@ -174,7 +207,9 @@ fn signed(content: &str, signature: &str) -> Result<String> {
     Ok(content)
 }
 
-fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
+fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
+    uploads::check(&draft.media_ids, &draft.media_urls)?;
+    let alone = !is_repeat && draft.media_ids.is_empty() && draft.media_urls.is_empty();
     let targets = [
         draft.conversation_id.is_some(),
         draft.contact_id.is_some(),
@@ -188,7 +223,7 @@ fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
             "exactly one of conversation_id, contact_id and to says where it goes",
         )
         .that(
-            !content.replace('\0', "").is_empty(),
+            !alone || !content.replace('\0', "").is_empty(),
             "content",
             "write something: 1 to 1,600 characters",
         )
@@ -234,6 +269,7 @@ struct Place {
     provider: providers::Kind,
     to: String,
     usable: bool,
+    mms: bool,
     opted_out: bool,
     moved: bool,
     /// The sender's own.
@@ -253,7 +289,7 @@ async fn find_place(
 ) -> Result<Place> {
     let row = sqlx::query!(
         r#"select v.number_id, v.contact_id, n.integration_id, i.provider, c.phone_number,
-                  n.status = 'active' and i.is_active as "usable!",
+                  n.status = 'active' and i.is_active as "usable!", n.mms,
                   is_opted_out(v.workspace_id, v.contact_id, v.number_id) as "opted_out!",
                   exists (select from messages m where m.workspace_id = v.workspace_id and m.conversation_id = v.id
                              and m.id > $2 and m.direction = 'outbound' and m.created_by <> $3) as "moved!",
@@ -282,6 +318,7 @@ async fn find_place(
         provider: row.provider,
         to: row.phone_number,
         usable: row.usable,
+        mms: row.mms,
         opted_out: row.opted_out,
         moved: row.moved,
         signature: row.signature,
@@ -295,6 +332,7 @@ async fn find_place(
 #[derive(Clone, Copy)]
 struct Text<'a> {
     content: &'a str,
+    media: &'a [Attachment],
     bulk: bool,
     at: Option<DateTime<Utc>>,
 }
@@ -306,22 +344,40 @@ async fn queue(
     member: &Member,
     conversation: ConversationId,
     place: &Place,
-    Text { content, bulk, at }: Text<'_>,
+    Text {
+        content,
+        media,
+        bulk,
+        at,
+    }: Text<'_>,
     key: Option<&str>,
     asked: &[u8],
 ) -> Result<Option<Sent>> {
     // PostgreSQL keeps microseconds: the answer now and a look later say the same.
     let (id, now) = (MessageId::new(), Utc::now().trunc_subsecs(6));
     let status = at.map_or(Status::Queued, |_| Status::Scheduled);
-    let segments = i16::try_from(segments::segments(content).segments)
-        .unwrap_or(i16::MAX)
-        .max(1);
+    // A text with files is one, however long.
+    let segments = match media {
+        [] => i16::try_from(segments::segments(content).segments)
+            .unwrap_or(i16::MAX)
+            .max(1),
+        _ => 1,
+    };
+    let kind = if media.is_empty() {
+        Kind::Text
+    } else {
+        Kind::Media
+    };
+    let types: Vec<_> = media
+        .iter()
+        .map(|file| file.content_type.as_str())
+        .collect();
     let queued = sqlx::query!(
         r#"with queued as (
-               insert into messages (id, conversation_id, contact_id, number_id, integration_id, direction, content, status,
+               insert into messages (id, conversation_id, contact_id, number_id, integration_id, direction, content, message_type, status,
                                      provider, segments, created_by, idempotency_key, request_hash, scheduled_at, due_at,
                                      created_at, updated_at, bulk, expires_at)
-               values ($1, $2, $3, $4, $5, 'outbound', $6, $15, $7, $8, $9, $10, $11, $14::timestamptz, coalesce($14::timestamptz, $12), $12, $12,
+               values ($1, $2, $3, $4, $5, 'outbound', $6, $18, $15, $7, $8, $9, $10, $11, $14::timestamptz, coalesce($14::timestamptz, $12), $12, $12,
                        $16, case when $14::timestamptz is null then $12 + make_interval(mins => $17) end)
                on conflict (workspace_id, created_by, idempotency_key) where idempotency_key is not null do nothing
                returning id, conversation_id, created_at
@@ -351,11 +407,12 @@ async fn queue(
         key,
         key.map(|_| asked),
         now,
-        preview(content, &[]),
+        preview(content, &types),
         at,
         status as _,
         bulk,
         place.text_validity_minutes,
+        kind as _,
     )
     .fetch_optional(tx.conn())
     .await
@@ -371,8 +428,11 @@ async fn queue(
         number_id: place.number,
         direction: Direction::Outbound,
         content: content.to_owned(),
-        message_type: Kind::Text,
-        media: Vec::new(),
+        message_type: kind,
+        media: media
+            .iter()
+            .map(|file| Media::of(file, member.workspace()))
+            .collect(),
         status,
         provider: place.provider,
         provider_sid: None,

@@ -309,7 +309,10 @@ fn is_text_of(body: &str, text: &str) -> bool {
 
 /// Twilio books the cost as a negative amount.
 pub(super) fn price(amount: Option<String>, currency: Option<String>) -> Option<Price> {
-    Price::read(amount?.trim_start_matches('-'), currency.as_deref().unwrap_or("USD"))
+    Price::read(
+        amount?.trim_start_matches('-'),
+        currency.as_deref().unwrap_or("USD"),
+    )
 }
 
 pub fn status(word: &str) -> Option<Status> {

@@ -10,13 +10,40 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::domain::integrations::Directory;
-use crate::domain::media::{self, File, Size};
+use crate::domain::media::uploads::{self, Upload};
+use crate::domain::media::{self, File, Size, outgoing};
 use crate::domain::members::{self, Member, Place};
 use crate::error::Error;
 use crate::ids::{MediaId, WorkspaceId};
 use crate::keys::MediaLink;
-use crate::web::json::{Json, Path, Query};
+use crate::web::json::{Json, Parts, Path, Query};
 use crate::web::problem::Problem;
+
+/// Takes a file to be sent, as `multipart/form-data` in the field `file`: at most 5 MB (else 413 `payload_too_large`), of a kind
+/// that phones take, by its bytes. It is mine alone until a text names it in `media_ids`; one that none does is removed after a
+/// day. Metadata of pictures (place, time, camera) is taken out.
+#[utoipa::path(post, path = "/media", tag = "Messages", params(("workspace_id" = WorkspaceId, Path)),
+    request_body(content = File_, content_type = "multipart/form-data"),
+    responses((status = 201, body = Upload), (status = 403, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub async fn create(
+    State(app): State<App>,
+    member: Member,
+    form: Parts,
+) -> Result<(StatusCode, Json<Upload>), Problem> {
+    let file = form.files.into_iter().next();
+    let file = file.ok_or_else(|| Error::field("file", "send the file in this field"))?;
+    let upload = uploads::add(&app, member.seat(), file).await?;
+    Ok((StatusCode::CREATED, Json(upload)))
+}
+
+/// What is asked for, for the description alone.
+#[derive(utoipa::ToSchema)]
+#[schema(as = FileForm)]
+#[allow(dead_code, reason = "the form is read part by part")]
+struct File_ {
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -86,6 +113,18 @@ pub async fn open(
         .ok_or(Error::Unauthenticated)?;
     let member = members::admit(&app.db, link.session, Place::Id(link.workspace)).await?;
     let file = media::open(&app, &directory, member.seat(), link.media, wanted.size).await?;
+    Ok(served(file, &headers))
+}
+
+/// `GET /media/out/{token}`: for the provider.
+pub async fn hand_over(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let link = app.tokens.read_outgoing_link(&token);
+    let link = link.ok_or(Error::NotFound("the file"))?;
+    let file = outgoing::open(&app, link).await?;
     Ok(served(file, &headers))
 }
 

@@ -12,7 +12,7 @@ use crate::domain::members::{self, Place};
 use crate::domain::messages::send::{self, Draft, Sent};
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::ids::{ContactId, ConversationId, WorkspaceId};
+use crate::ids::{ContactId, ConversationId, MediaId, WorkspaceId};
 use crate::web::Doors;
 use crate::web::problem::Problem;
 
@@ -29,7 +29,10 @@ enum Command {
         workspace_id: WorkspaceId,
         conversation_id: Option<ConversationId>,
         contact_id: Option<ContactId>,
+        #[serde(default)]
         content: String,
+        #[serde(default)]
+        media_ids: Vec<MediaId>,
         client_ref: String,
     },
     MarkRead {
@@ -119,12 +122,14 @@ async fn obey(
             conversation_id,
             contact_id,
             content,
+            media_ids,
             client_ref,
         } => {
             let draft = Draft {
                 conversation_id,
                 contact_id,
                 content,
+                media_ids,
                 ..Draft::default()
             };
             let sent = send(db, connection, workspace_id, draft, &client_ref).await;

@@ -4,7 +4,7 @@ import * as store from "unsent"
 
 // Writing and sending. A text shows at once and settles or fails in place; a repeat carries the same key, so nothing is sent twice.
 export default class extends Controller {
-  static targets = ["form", "text", "grow", "list", "pending", "unsent"]
+  static targets = ["form", "text", "grow", "list", "pending", "unsent", "files"]
   static values = { conversation: String }
   #sending = Promise.resolve()
   #typedAt = 0
@@ -50,9 +50,13 @@ export default class extends Controller {
   submit(event) {
     event.preventDefault()
     const content = this.textTarget.value
-    if (content.trim() === "") return this.focus()
-    const entry = { ref: crypto.randomUUID?.() ?? randomRef(), content, seen: this.#newest, at: Date.now() }
+    // What is still on its way up, or was refused, is for the person to wait for or take away.
+    if (this.hasFilesTarget && this.filesTarget.querySelector(".uploading, .bad")) return this.focus()
+    const media = this.#files
+    if (content.trim() === "" && media.length === 0) return this.focus()
+    const entry = { ref: crypto.randomUUID?.() ?? randomRef(), content, media, seen: this.#newest, at: Date.now() }
     store.keep(this.conversationValue, entry)
+    if (this.hasFilesTarget) this.filesTarget.replaceChildren()
     this.textTarget.value = ""
     this.textTarget.dispatchEvent(new Event("input", { bubbles: true }))
     this.#send(entry, this.#show(entry))
@@ -74,11 +78,12 @@ export default class extends Controller {
 
   edit({ target }) {
     const bubble = target.closest(".message")
-    const { ref, content } = this.#entryOf(bubble)
+    const { ref, content, media } = this.#entryOf(bubble)
     store.forget(this.conversationValue, ref)
     bubble.remove()
     this.textTarget.value = [this.textTarget.value, content].filter(Boolean).join("\n")
     this.textTarget.dispatchEvent(new Event("input", { bubbles: true }))
+    if (media?.length) this.dispatch("files", { target: this.formTarget, detail: media })
     this.focus()
   }
 
@@ -88,6 +93,11 @@ export default class extends Controller {
 
   get #newest() {
     return [...this.element.querySelectorAll(".message[id^=message-]")].at(-1)?.id.slice("message-".length) ?? ""
+  }
+
+  get #files() {
+    if (!this.hasFilesTarget) return []
+    return [...this.filesTarget.children].map(({ dataset: { id, kind, url, name } }) => ({ id, content_type: kind, url, name }))
   }
 
   #entryOf({ id }) {
@@ -101,8 +111,8 @@ export default class extends Controller {
     this.#sending = this.#sending.then(() => this.#deliver(entry, bubble))
   }
 
-  async #deliver({ ref, content, seen }, bubble) {
-    const body = new URLSearchParams({ content, idempotency_key: ref, seen_message_id: seen })
+  async #deliver({ ref, content, media = [], seen }, bubble) {
+    const body = new URLSearchParams({ content, idempotency_key: ref, seen_message_id: seen, media_ids: media.map(({ id }) => id).join() })
     try {
       const response = await fetch(this.formTarget.action, { method: "POST", body, headers: { Accept: "text/vnd.turbo-stream.html" } })
       if (response.status >= 500 || !response.headers.get("content-type")?.startsWith("text/vnd.turbo-stream")) throw new Error(response.status)
@@ -113,11 +123,13 @@ export default class extends Controller {
     }
   }
 
-  #show({ ref, content, at }) {
+  #show({ ref, content, media = [], at }) {
     const bubble = this.pendingTarget.content.cloneNode(true).firstElementChild
     bubble.id = `pending-${ref}`
     bubble.dataset.at = at
     bubble.querySelector(".bubble").textContent = content
+    if (content.trim() === "") bubble.querySelector(".bubble").remove()
+    bubble.querySelector(".media").append(...media.map(picture))
     this.listTarget.append(bubble)
     this.listTarget.parentElement.scrollTop = 0
     return bubble
@@ -132,6 +144,11 @@ export default class extends Controller {
     line.querySelector(".again").hidden = code === "conversation_moved"
     bubble.querySelector(".meta").replaceChildren(line)
   }
+}
+
+function picture({ content_type, url, name }) {
+  if (!content_type.startsWith("image/")) return Object.assign(document.createElement("span"), { className: "file", textContent: name })
+  return Object.assign(new Image(), { className: "photo", src: `${url}?size=thumb`, alt: "Picture" })
 }
 
 // Outside https and localhost a browser has no randomUUID.

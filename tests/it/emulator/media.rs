@@ -107,3 +107,45 @@ pub async fn bytes(
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
+
+/// A file of ours as a provider gets it: asked about first, then fetched, from its own machine and without a cookie.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    pub url: String,
+    /// What both answers say.
+    pub content_type: String,
+    pub bytes: Vec<u8>,
+}
+
+/// Gets what lies on this machine; addresses elsewhere are left alone. `None`: it could not be had.
+pub async fn fetch(urls: &[String]) -> Option<Vec<Fetched>> {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut fetched = Vec::new();
+    for url in urls {
+        if !url.starts_with("http://127.0.0.1:") {
+            continue;
+        }
+        let head = client.head(url).send().await.ok()?;
+        let answer = client.get(url).send().await.ok()?;
+        if head.status() != 200 || answer.status() != 200 {
+            return None;
+        }
+        let kind = answer.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(head.headers()["content-type"], kind.as_str());
+        let length = head.headers()["content-length"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let bytes = answer.bytes().await.ok()?.to_vec();
+        assert_eq!(length, bytes.len().to_string());
+        fetched.push(Fetched {
+            url: url.clone(),
+            content_type: kind,
+            bytes,
+        });
+    }
+    Some(fetched)
+}

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::{Caller, Paging, page, problem};
+use super::media::fetch;
 use super::{Emulator, Message};
 
 pub fn router() -> Router<Emulator> {
@@ -45,6 +46,10 @@ async fn send(caller: Caller, State(emulator): State<Emulator>, body: Bytes) -> 
     };
     if let Some(code) = mistake(&emulator, &message) {
         return problem(StatusCode::BAD_REQUEST, code);
+    }
+    match fetch(&message.media).await {
+        Some(files) => emulator.state().fetched.extend(files),
+        None => return problem(StatusCode::BAD_REQUEST, 21620),
     }
     let (message, delivers_by_itself) = {
         let mut state = emulator.state();

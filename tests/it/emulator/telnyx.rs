@@ -46,6 +46,8 @@ struct State {
     opted_out: HashSet<(String, String)>,
     failures: VecDeque<Failure>,
     calls: Vec<String>,
+    /// What it got of what we sent.
+    fetched: Vec<super::media::Fetched>,
     next_takes: Option<Duration>,
     reports_first: bool,
     page_size: Option<usize>,
@@ -199,6 +201,11 @@ impl Telnyx {
     pub fn repeats_pages(&self) -> &Self {
         self.state().repeats_pages = true;
         self
+    }
+
+    /// The files that came with what it took, as it got them.
+    pub fn fetched(&self) -> Vec<super::media::Fetched> {
+        self.state().fetched.clone()
     }
 
     /// Its list of failed deliveries has ids and nothing of what was in them.

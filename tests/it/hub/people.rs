@@ -106,6 +106,19 @@ impl Person {
         }
     }
 
+    /// A file in the form's field `file`, as a browser sends it.
+    pub async fn uploads_to(&self, path: &str, bytes: &[u8]) -> Answer {
+        let form = concat!(
+            "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"holiday.jpg\"\r\n",
+            "Content-Type: image/jpeg\r\n\r\n"
+        );
+        let body = [form.as_bytes(), bytes, b"\r\n--edge--\r\n"].concat();
+        let request = self.request(Method::POST, path);
+        let kind = "multipart/form-data; boundary=edge";
+        self.ask(request.header("content-type", kind).body(body))
+            .await
+    }
+
     /// A file: status, headers and bytes.
     pub async fn opens(&self, path: &str, range: Option<&str>) -> (u16, HeaderMap, Vec<u8>) {
         let mut request = self.request(Method::GET, path);

@@ -14,8 +14,9 @@ use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Conversation, Status as ConversationStatus};
 use crate::domain::credits::{self, Balance};
+use crate::domain::media::uploads;
 use crate::domain::members::{self, Colleague, Member};
-use crate::domain::messages::{self};
+use crate::domain::messages::{self, Media};
 use crate::domain::numbers::{self, Number};
 use crate::domain::settings;
 use crate::error::{Error, Result};
@@ -46,6 +47,10 @@ pub struct Pane {
     newest: Option<MessageId>,
     key: Uuid,
     draft: String,
+    /// Uploaded for it already.
+    media: Vec<Media>,
+    /// Whether the number sends pictures.
+    mms: bool,
     notice: Option<String>,
     /// What an agent has left; an admin's are not counted.
     credits: Option<Partial>,
@@ -53,6 +58,11 @@ pub struct Pane {
 }
 
 impl Pane {
+    /// What a browser offers to choose from; what it really is, its bytes say.
+    fn accept(&self) -> String {
+        uploads::SENDABLE.join(",")
+    }
+
     fn number_phone(&self) -> String {
         phone::display(&self.conversation.number_phone)
     }
@@ -150,6 +160,7 @@ pub async fn show(
 #[derive(Default)]
 pub struct Answer {
     pub draft: String,
+    pub media: Vec<Media>,
     pub notice: Option<String>,
 }
 
@@ -193,6 +204,9 @@ async fn open(
     let numbers = numbers::list(tx).await?;
     let colleagues = members::list(tx).await?;
     let details = Details::new(tx, &conversation, &place).await?;
+    let number = numbers
+        .iter()
+        .find(|number| number.id == conversation.number_id);
     let credits = match balance(tx, member).await? {
         Some(balance) => Some(partial(&fragments::Credits { balance })?),
         None => None,
@@ -206,13 +220,13 @@ async fn open(
         blocked: partial(&Blocked {
             conversation: &conversation,
         })?,
-        unusable: !numbers
-            .iter()
-            .any(|number| number.id == conversation.number_id && can_send(number)),
+        unusable: !number.is_some_and(can_send),
+        mms: number.is_some_and(|number| number.capabilities.mms),
         texts,
         newest,
         key: Uuid::now_v7(),
         draft: answer.draft,
+        media: answer.media,
         notice: answer.notice,
         credits,
         details: partial(&details)?,

@@ -8,6 +8,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::super::media::fetch;
 use super::api::{Caller, page, problem};
 use super::{Message, Telnyx};
 
@@ -93,6 +94,8 @@ async fn take(
         errors: Vec::new(),
         key,
     };
+    let files = fetch(&message.media).await.ok_or((400, 40317))?;
+    telnyx.state().fetched.extend(files);
     let (message, reports_first) = {
         let mut state = telnyx.state();
         let number = state.number(&message.from);

@@ -1,0 +1,348 @@
+//! Files that people send: uploaded first, and nobody's but the uploader's until they are in a text.
+
+use bytes::Bytes;
+use serde::Serialize;
+use url::Url;
+
+use super::keep::{Stored, store};
+use crate::app::App;
+use crate::db::{Seat, WorkspaceTx};
+use crate::error::{Check, Error, Result};
+use crate::ids::{MediaId, MessageId};
+use crate::pictures;
+use crate::providers::LARGEST_MEDIA;
+
+/// What providers take with one text.
+pub const MOST: usize = 10;
+/// Uploads of one person that wait to be sent: beyond that it is a mistake.
+const MOST_WAITING: i64 = 50;
+
+/// What a provider passes on. Others arrive at some phones and not at others.
+pub const SENDABLE: [&str; 14] = [
+    "image/jpeg",
+    "image/png",
+    "image/gif",
+    "image/webp",
+    "video/mp4",
+    "video/quicktime",
+    "video/webm",
+    "audio/mpeg",
+    "audio/mp4",
+    "audio/ogg",
+    "audio/amr",
+    "audio/aac",
+    "application/pdf",
+    "text/vcard",
+];
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Upload {
+    pub id: MediaId,
+    /// By what its bytes say.
+    pub content_type: String,
+    pub size: i64,
+    /// For its uploader; once it is sent, for whoever may see the conversation.
+    pub url: String,
+}
+
+/// Takes a file. Round trips: 3 to announce it, so that nothing lies in the store that no row knows, and 3 to say that it is
+/// there.
+pub async fn add(app: &App, seat: Seat, bytes: Bytes) -> Result<Upload> {
+    if bytes.len() > LARGEST_MEDIA {
+        return Err(Error::TooLarge);
+    }
+    Check::default()
+        .that(!bytes.is_empty(), "file", "choose a file: this one is empty")
+        .that(
+            bytes.is_empty() || SENDABLE.contains(&pictures::kind(&bytes)),
+            "file",
+            "phones do not take this kind of file: send a picture (JPEG, PNG, GIF, WebP), a film (MP4), a recording (MP3), a \
+             PDF or a vCard",
+        )
+        .done()?;
+    let id = MediaId::new();
+    announce(app, seat, id).await?;
+    let stored = store(app, seat.workspace, id, bytes).await?;
+    if stored.content_type == pictures::UNKNOWN {
+        forget(app, seat, id).await?;
+        return Err(Error::field(
+            "file",
+            "this picture is damaged: open it in a program for pictures and save it anew",
+        ));
+    }
+    keep(app, seat, id, &stored).await?;
+    Ok(Upload {
+        id,
+        content_type: stored.content_type.into(),
+        size: stored.size,
+        url: format!("/api/workspaces/{}/media/{id}", seat.workspace),
+    })
+}
+
+async fn announce(app: &App, seat: Seat, id: MediaId) -> Result<()> {
+    let mut tx = app.db.workspace(seat).await?;
+    let added = sqlx::query!(
+        "insert into message_media (id, uploaded_by, fetch_at)
+         select $1, current_user_id(), now() + interval '5 minutes'
+          where (select count(*) from message_media where message_id is null and uploaded_by = current_user_id()) < $2",
+        id as _,
+        MOST_WAITING,
+    )
+    .execute(tx.conn())
+    .await?;
+    if added.rows_affected() == 0 {
+        return Err(Error::field(
+            "file",
+            "50 files of yours wait to be sent already: send some of them, or try again tomorrow",
+        ));
+    }
+    tx.commit().await
+}
+
+async fn keep(app: &App, seat: Seat, id: MediaId, stored: &Stored) -> Result<()> {
+    let mut tx = app.db.workspace(seat).await?;
+    sqlx::query!(
+        "update message_media set content_type = $2, size = $3, thumbnail = $4, stored_at = now(), fetch_at = null
+          where id = $1",
+        id as _,
+        stored.content_type,
+        stored.size,
+        stored.thumbnail,
+    )
+    .execute(tx.conn())
+    .await?;
+    tx.commit().await
+}
+
+async fn forget(app: &App, seat: Seat, id: MediaId) -> Result<()> {
+    let mut tx = app.db.workspace(seat).await?;
+    sqlx::query!("delete from message_media where id = $1", id as _)
+        .execute(tx.conn())
+        .await?;
+    tx.commit().await
+}
+
+/// A file that goes with a text.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    /// As which it will be in the text.
+    pub id: MediaId,
+    pub content_type: String,
+    pub size: Option<i64>,
+    origin: Origin,
+}
+
+#[derive(Clone, Debug)]
+enum Origin {
+    Upload,
+    /// Somewhere else, where the provider gets it.
+    Address(String),
+    /// In an earlier text.
+    Copy(MediaId),
+}
+
+impl Attachment {
+    /// Where people see it; `workspace` is its text's.
+    pub fn url(&self, workspace: crate::ids::WorkspaceId) -> String {
+        match &self.origin {
+            Origin::Address(url) => url.clone(),
+            _ => format!("/api/workspaces/{workspace}/media/{}", self.id),
+        }
+    }
+}
+
+/// What can be said of a text's files before the database is asked.
+pub fn check(ids: &[MediaId], urls: &[String]) -> Result<()> {
+    let mut once = ids.to_vec();
+    once.sort_unstable();
+    once.dedup();
+    Check::default()
+        .that(
+            ids.len() + urls.len() <= MOST,
+            if ids.is_empty() { "media_urls" } else { "media_ids" },
+            "at most 10 files go with one text",
+        )
+        .that(once.len() == ids.len(), "media_ids", "name each file once")
+        .that(
+            urls.iter().all(|url| is_public(url)),
+            "media_urls",
+            "public addresses such as https://example.com/picture.jpg, where the provider gets the file",
+        )
+        .done()
+}
+
+fn is_public(url: &str) -> bool {
+    url.len() <= 2_048
+        && Url::parse(url).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.username().is_empty()
+                && url.password().is_none()
+                && !crate::providers::is_internal(&url)
+        })
+}
+
+/// The files that a text names. One round trip if there are uploads among them.
+pub async fn named(
+    tx: &mut WorkspaceTx,
+    ids: &[MediaId],
+    urls: &[String],
+) -> Result<Vec<Attachment>> {
+    let mut files = Vec::with_capacity(ids.len() + urls.len());
+    if !ids.is_empty() {
+        files = uploaded(tx, ids).await?;
+    }
+    files.extend(urls.iter().map(|url| Attachment {
+        id: MediaId::new(),
+        content_type: claimed(url),
+        size: None,
+        origin: Origin::Address(url.clone()),
+    }));
+    Ok(files)
+}
+
+/// By its ending: nobody here has seen it.
+fn claimed(url: &str) -> String {
+    let path = Url::parse(url).map_or_else(|_| String::new(), |url| url.path().to_owned());
+    mime_guess::from_path(path)
+        .first_or_octet_stream()
+        .to_string()
+}
+
+async fn uploaded(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachment>> {
+    let rows = sqlx::query!(
+        r#"select d.id as "id: MediaId", d.content_type, d.size
+             from message_media d
+            where d.id = any ($1) and d.message_id is null and d.uploaded_by = current_user_id() and d.stored_at is not null"#,
+        ids as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut wrong = Check::default();
+    let mut files = Vec::with_capacity(ids.len());
+    for id in ids {
+        match rows.iter().find(|row| row.id == *id) {
+            Some(row) => files.push(Attachment {
+                id: *id,
+                content_type: row.content_type.clone(),
+                size: row.size,
+                origin: Origin::Upload,
+            }),
+            None => {
+                wrong.that(false, "media_ids", not_yours(*id));
+            }
+        }
+    }
+    let whole: i64 = files.iter().filter_map(|file| file.size).sum();
+    wrong
+        .that(
+            usize::try_from(whole).is_ok_and(|whole| whole <= LARGEST_MEDIA),
+            "media_ids",
+            "together these files are larger than 5 MB, which is what one text carries",
+        )
+        .done()?;
+    Ok(files)
+}
+
+fn not_yours(id: MediaId) -> String {
+    format!(
+        "{id} is no upload of yours that waits to be sent: it was sent or removed, or never was here. Upload the file again"
+    )
+}
+
+/// Those of `ids` that wait to be sent, to be shown once more.
+pub async fn waiting(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachment>> {
+    uploaded(tx, ids).await
+}
+
+/// The files of an earlier text, for one more.
+pub async fn again(tx: &mut WorkspaceTx, of: MessageId) -> Result<Vec<Attachment>> {
+    let rows = sqlx::query!(
+        r#"select id as "id: MediaId", content_type, size, source_url from message_media where message_id = $1 order by position"#,
+        of as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Attachment {
+            id: MediaId::new(),
+            content_type: row.content_type,
+            size: row.size,
+            origin: row.source_url.map_or(Origin::Copy(row.id), Origin::Address),
+        })
+        .collect())
+}
+
+/// Puts them into `message`, each upload into one text only. One round trip for each kind that there is.
+pub async fn attach(tx: &mut WorkspaceTx, message: MessageId, files: &[Attachment]) -> Result<()> {
+    let mut uploads = (Vec::new(), Vec::new());
+    let mut addresses = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut copies = (Vec::new(), Vec::new(), Vec::new());
+    for (position, file) in (0i16..).zip(files) {
+        match &file.origin {
+            Origin::Upload => {
+                uploads.0.push(file.id);
+                uploads.1.push(position);
+            }
+            Origin::Address(url) => {
+                addresses.0.push(file.id);
+                addresses.1.push(position);
+                addresses.2.push(url.as_str());
+                addresses.3.push(file.content_type.as_str());
+            }
+            Origin::Copy(of) => {
+                copies.0.push(file.id);
+                copies.1.push(position);
+                copies.2.push(*of);
+            }
+        }
+    }
+    if !uploads.0.is_empty() {
+        let taken = sqlx::query!(
+            "update message_media d set message_id = $1, position = u.position
+               from unnest($2::uuid[], $3::smallint[]) as u (id, position)
+              where d.id = u.id and d.message_id is null and d.uploaded_by = current_user_id()",
+            message as _,
+            &uploads.0 as _,
+            &uploads.1,
+        )
+        .execute(tx.conn())
+        .await?;
+        // Another text took one of them a moment ago.
+        if taken.rows_affected() != uploads.0.len() as u64 {
+            uploaded(tx, &uploads.0).await?;
+            return Err(Error::field("media_ids", not_yours(uploads.0[0])));
+        }
+    }
+    if !addresses.0.is_empty() {
+        sqlx::query!(
+            "insert into message_media (id, message_id, position, source_url, content_type, uploaded_by, fetch_at)
+             select u.id, $1, u.position, u.url, u.kind, current_user_id(), null
+               from unnest($2::uuid[], $3::smallint[], $4::text[], $5::text[]) as u (id, position, url, kind)",
+            message as _,
+            &addresses.0 as _,
+            &addresses.1,
+            &addresses.2 as _,
+            &addresses.3 as _,
+        )
+        .execute(tx.conn())
+        .await?;
+    }
+    if !copies.0.is_empty() {
+        sqlx::query!(
+            "insert into message_media (id, message_id, position, copy_of, content_type, size, uploaded_by,
+                                        stored_at, thumbnail, fetch_at)
+             select u.id, $1, u.position, coalesce(d.copy_of, d.id), d.content_type, d.size, current_user_id(),
+                    d.stored_at, d.thumbnail, null
+               from unnest($2::uuid[], $3::smallint[], $4::uuid[]) as u (id, position, of)
+               join message_media d on d.id = u.of",
+            message as _,
+            &copies.0 as _,
+            &copies.1,
+            &copies.2 as _,
+        )
+        .execute(tx.conn())
+        .await?;
+    }
+    Ok(())
+}

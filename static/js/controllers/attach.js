@@ -1,0 +1,114 @@
+import { Controller } from "@hotwired/stimulus"
+
+// Files beside a text: chosen, pasted or dropped. Each is uploaded at once, shown, and can be taken away again.
+export default class extends Controller {
+  static targets = ["input", "list", "item", "text"]
+  static values = { url: String }
+
+  choose() {
+    this.#take(this.inputTarget.files)
+    // Or the form would carry them a second time.
+    this.inputTarget.value = ""
+  }
+
+  paste(event) {
+    if (event.clipboardData.files.length === 0) return
+    event.preventDefault()
+    this.#take(event.clipboardData.files)
+  }
+
+  // Without this the browser would open the file instead.
+  over(event) {
+    if (!event.dataTransfer.types.includes("Files")) return
+    event.preventDefault()
+    this.element.classList.add("dropping")
+  }
+
+  leave() {
+    this.element.classList.remove("dropping")
+  }
+
+  drop(event) {
+    this.leave()
+    if (event.dataTransfer.files.length === 0) return
+    event.preventDefault()
+    this.#take(event.dataTransfer.files)
+  }
+
+  remove({ target }) {
+    const item = target.closest(".attachment")
+    item.request?.abort()
+    item.remove()
+    this.textTarget.focus()
+  }
+
+  // A text that was not sent is written anew, with what was beside it.
+  restore({ detail }) {
+    for (const file of detail) this.#uploaded(this.#add(file.name), file)
+  }
+
+  #take(files) {
+    for (const file of files) {
+      if (this.listTarget.children.length >= 10) return this.#refuse(this.#add(file.name), "At most 10 files go with one text.")
+      const item = this.#add(file.name)
+      if (file.size > 5 * 1024 * 1024) this.#refuse(item, "Larger than 5 MB, which is the most that one text carries.")
+      else this.#upload(item, file)
+    }
+    this.textTarget.focus()
+  }
+
+  #add(name) {
+    const item = this.itemTarget.content.cloneNode(true).firstElementChild
+    item.querySelector(".name").textContent = name
+    item.querySelector(".remove .visually-hidden").textContent = `Remove ${name}`
+    this.listTarget.append(item)
+    return item
+  }
+
+  // Only this old way of asking tells how far it has come.
+  #upload(item, file) {
+    const request = (item.request = new XMLHttpRequest())
+    const body = new FormData()
+    body.set("file", file)
+    item.classList.add("uploading")
+    request.upload.addEventListener("progress", ({ loaded, total }) => (item.querySelector("progress").value = loaded / total))
+    request.addEventListener("load", () => this.#answered(item, file.name, request))
+    request.addEventListener("error", () => this.#refuse(item, "No connection. Remove it and try again."))
+    request.open("POST", this.urlValue)
+    request.setRequestHeader("Accept", "application/json")
+    request.send(body)
+  }
+
+  #answered(item, name, { status, responseText }) {
+    let answer
+    try {
+      answer = JSON.parse(responseText)
+    } catch {
+      answer = {}
+    }
+    if (status === 201) this.#uploaded(item, { ...answer, name })
+    else this.#refuse(item, sentence(answer.errors?.[0]?.message ?? answer.detail ?? "It could not be uploaded. Try again."))
+  }
+
+  #uploaded(item, { id, content_type, url, name }) {
+    item.classList.remove("uploading")
+    Object.assign(item.dataset, { id, kind: content_type, url, name })
+    item.querySelector("input").value = id
+    if (!content_type.startsWith("image/")) return
+    const picture = new Image()
+    picture.src = `${url}?size=thumb`
+    picture.alt = ""
+    item.querySelector(".icon").replaceWith(picture)
+  }
+
+  #refuse(item, reason) {
+    item.classList.remove("uploading")
+    item.classList.add("bad")
+    item.querySelector(".why").textContent = reason
+    item.querySelector("input").remove()
+  }
+}
+
+function sentence(text) {
+  return `${text[0].toUpperCase()}${text.slice(1)}.`
+}

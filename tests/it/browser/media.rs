@@ -1,0 +1,167 @@
+//! Pictures beside a text: chosen, pasted, dropped, shown, taken away, sent.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use super::Browser;
+use crate::hub::{Hub, MAYA, PNG};
+
+/// Puts a file where `how` says, as the browser does after a person's gesture.
+async fn gives(jo: &Browser, how: &str, name: &str, bytes: &[u8]) {
+    let bytes = STANDARD.encode(bytes);
+    let script = format!(
+        "(() => {{
+            const data = new DataTransfer()
+            data.items.add(new File([Uint8Array.from(atob('{bytes}'), (c) => c.charCodeAt(0))], '{name}', {{ type: 'image/png' }}))
+            {how}
+        }})()"
+    );
+    jo.measures(&script).await;
+}
+
+const CHOOSES: &str =
+    "const input = document.querySelector('.composer input[type=file]'); input.files = data.files;
+    input.dispatchEvent(new Event('change', { bubbles: true }))";
+const PASTES: &str = "document.querySelector('.composer textarea').dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }))";
+const DROPS: &str = "document.querySelector('.composer').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }))";
+
+fn shown(selector: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('{selector}')].some((it) => it.complete && it.naturalWidth > 0)"
+    )
+}
+
+#[tokio::test]
+async fn pictures_are_chosen_pasted_and_dropped_shown_before_and_after_and_sent() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Which tooth?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.foresees("422");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+
+    gives(&jo, CHOOSES, "dot.png", PNG).await;
+    jo.notices("the picture is shown", &shown(".attachment img"))
+        .await;
+    gives(&jo, PASTES, "pasted.png", PNG).await;
+    jo.notices(
+        "there are two",
+        "document.querySelectorAll('.attachment[data-id]').length === 2",
+    )
+    .await;
+    jo.clicks("Remove pasted.png").await;
+    jo.notices(
+        "there is one again",
+        "document.querySelectorAll('.attachment').length === 1",
+    )
+    .await;
+    gives(
+        &jo,
+        DROPS,
+        "page.png",
+        b"<!DOCTYPE html><script>alert(1)</script>",
+    )
+    .await;
+    jo.sees_in(".attachment .why", "Phones do not take this kind of file")
+        .await;
+
+    // What is wrong is not left behind silently.
+    jo.fills("Message to", "This one").await;
+    jo.clicks("Send").await;
+    jo.sees_in(".attachment .why", "Phones do not take this")
+        .await;
+    jo.clicks("Remove page.png").await;
+    jo.clicks("Send").await;
+    jo.sees_in(".message.outbound .bubble", "This one").await;
+    jo.notices(
+        "it is in the thread",
+        &shown(".message.outbound[id^=message-] img.photo"),
+    )
+    .await;
+    jo.loses(".attachment").await;
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.twilio.fetched()[0].bytes, PNG);
+    jo.reloads().await;
+    jo.notices("it stays there", &shown(".message.outbound img.photo"))
+        .await;
+
+    // A picture alone.
+    gives(&jo, DROPS, "dot.png", PNG).await;
+    jo.notices("the picture is shown", &shown(".attachment img"))
+        .await;
+    jo.clicks("Send").await;
+    jo.notices(
+        "a picture without words was taken",
+        "document.querySelectorAll('.message.outbound[id^=message-] img.photo').length === 2",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn without_scripts_a_picture_goes_along_with_the_form() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Which tooth?").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.has_no_scripts().await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.foresees("422");
+
+    gives(&jo, CHOOSES, "page.png", b"<!DOCTYPE html>").await;
+    jo.fills("Message to", "This one").await;
+    jo.clicks("Send").await;
+    jo.sees_in(".composer-notice", "phones do not take this kind of file")
+        .await;
+    jo.notices(
+        "the words are kept",
+        "document.querySelector('.composer textarea').value === 'This one'",
+    )
+    .await;
+
+    gives(&jo, CHOOSES, "dot.png", PNG).await;
+    jo.clicks("Send").await;
+    jo.is_at(&harbor.inbox(Some(&maya))).await;
+    jo.notices("it is in the thread", &shown(".message.outbound img.photo"))
+        .await;
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.twilio.fetched()[0].bytes, PNG);
+    assert_eq!(hub.twilio.messages()[0].body, "This one");
+}
+
+#[tokio::test]
+async fn the_handset_shows_a_picture() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let sandbox = json!({"provider": "sandbox", "credentials": {}});
+    let sandbox = harbor
+        .admin
+        .post(&harbor.path("/integrations"), sandbox)
+        .await
+        .is(201);
+    let upload = harbor
+        .admin
+        .uploads_to(&harbor.path("/media"), PNG)
+        .await
+        .is(201);
+    let draft = json!({"to": MAYA, "media_ids": [upload["id"]]});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202);
+    hub.sends().await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    let number = sandbox["numbers"][0]["id"].as_str().unwrap();
+    jo.opens(&format!("/sandbox/{number}")).await;
+    jo.notices(
+        "the picture is shown",
+        &shown(".handset .message.outbound img.photo"),
+    )
+    .await;
+}
