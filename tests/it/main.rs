@@ -14,6 +14,7 @@ mod accounts;
 mod audit;
 mod browser;
 mod catch_up;
+mod chaos;
 mod circuit;
 mod cli;
 mod crash;

@@ -92,7 +92,7 @@ async fn take(
         errors: Vec::new(),
         key,
     };
-    let (message, reports_first) = {
+    let (message, reports_first, on_taken) = {
         let mut state = telnyx.state();
         let number = state.number(&message.from);
         let number = number.filter(|number| number.account == place);
@@ -126,8 +126,11 @@ async fn take(
             ..message
         };
         state.messages.push(message.clone());
-        (message, state.reports_first)
+        (message, state.reports_first, state.on_taken.clone())
     };
+    if let Some(on_taken) = on_taken {
+        on_taken(message.id.clone());
+    }
     if reports_first {
         telnyx.delivers(&message.id).await;
     }
