@@ -32,7 +32,9 @@ alter table messages
     add column bulk boolean not null default false, -- one of many: what people write goes first
     add column expires_at timestamptz;              -- queued: not sent after this
 alter table workspaces
-    add column text_validity_minutes integer not null default 240 check (text_validity_minutes between 5 and 1440);
+    add column text_validity_minutes integer not null default 240 check (text_validity_minutes between 5 and 1440),
+    add column failover boolean not null default false; -- what waits at a number that is down leaves from another
+create index workspaces_failing_over on workspaces (id) where failover;
 update messages set expires_at = greatest(due_at, now()) + interval '4 hours' where status = 'queued';
 
 create index messages_of_queue on messages (workspace_id, number_id, bulk, due_at, id) where status = 'queued'; -- the sender's claim
@@ -73,7 +75,9 @@ begin
       join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
       left join number_pace p on p.workspace_id = q.workspace_id and p.number_id = q.number_id
      cross join lateral (select coalesce(n.messages_per_second, usual_rate(i.provider, n.phone_number)) as rate) r
-     where n.status = 'active' and i.is_active and i.status = 'healthy';
+     -- Those of an account or number that is gone for good come out to be failed.
+     where n.gone_at is not null or i.disconnected_at is not null
+        or (n.status = 'active' and i.is_active and i.status = 'healthy');
 end $$;
 
 -- Chooses and locks what is to be sent now, and takes it from its numbers' buckets: what people write before what goes to

@@ -16,6 +16,7 @@ pub mod messages;
 pub mod numbers;
 pub mod opt_outs;
 pub mod settings;
+pub mod usage;
 pub mod workspaces;
 
 /// An enum that is a word in the database, in JSON and in the pages alike.

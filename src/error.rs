@@ -26,6 +26,8 @@ pub enum Error {
     InvalidCredentials(String),
     #[error("{0}")]
     ProviderUnavailable(String),
+    #[error("{0}")]
+    ProviderRefused(String),
     #[error("this contact texted STOP to this number: nothing can be sent until they text START")]
     ContactOptedOut,
     #[error("someone else answered since you looked: read the newest messages, then send again")]
@@ -34,6 +36,8 @@ pub enum Error {
     ContactUnreachable,
     #[error("there is no active number to send from: connect an integration or activate a number")]
     IntegrationNotConfigured,
+    #[error("this integration is switched off: switch it on first")]
+    IntegrationOff,
     #[error("this Idempotency-Key was used for another request: use a new key for a new message")]
     IdempotencyKeyReused,
     #[error("sign-up is closed here: ask an admin for an invitation")]

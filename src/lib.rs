@@ -46,6 +46,7 @@ use crate::mail::Mailer;
 use crate::providers::{Hosts, Providers};
 use crate::web::Doors;
 use crate::web::live::Hub;
+use crate::workers::accountant::Accountant;
 use crate::workers::inquirer::Inquirer;
 use crate::workers::reconciler::Reconciler;
 use crate::workers::sender::Sender;
@@ -110,6 +111,8 @@ pub struct Server {
     pub sender: Sender,
     pub inquirer: Inquirer,
     pub reconciler: Reconciler,
+    pub accountant: Accountant,
+    directory: Directory,
     stopping: CancellationToken,
     http: JoinHandle<()>,
     sending: Option<JoinHandle<()>>,
@@ -129,6 +132,7 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     background.spawn(directory.clone().keep_fresh());
     background.spawn(hub.clone().run());
     background.spawn(app.mail.clone().run(stopping.clone()));
+    background.spawn(workers::bookkeeper::run(directory.clone()));
     background.spawn(workers::notices::run(app.clone()));
     background.spawn(workers::housekeeping::run(app.clone()));
     let doors = Doors {
@@ -142,7 +146,9 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     Ok(Server {
         sender: Sender::new(app.clone(), directory.clone()),
         inquirer: Inquirer::new(app.clone(), directory.clone()),
-        reconciler: Reconciler::new(app.clone(), directory, ingest),
+        reconciler: Reconciler::new(app.clone(), directory.clone(), ingest),
+        accountant: Accountant::new(app.clone(), directory.clone()),
+        directory,
         app,
         address,
         stopping,
@@ -160,6 +166,7 @@ impl Server {
         self.background.spawn(workers::clock::run(self.app.clone()));
         self.background.spawn(self.inquirer.clone().run());
         self.background.spawn(self.reconciler.clone().run());
+        self.background.spawn(self.accountant.clone().run());
     }
 
     /// Stops accepting, finishes requests and sends under way, closes sockets, lets go of the database.
@@ -179,6 +186,9 @@ impl Server {
         }
         self.http.abort();
         self.background.shutdown().await;
+        if let Err(error) = self.directory.write_uses_down().await {
+            tracing::warn!(%error, "what credentials were used for last is not written down");
+        }
         self.app.db.close().await;
     }
 }

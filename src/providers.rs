@@ -13,28 +13,33 @@ pub mod sandbox;
 mod sending;
 pub mod telnyx;
 pub mod twilio;
+mod usage;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::phone::Address;
+use crate::phone::{Address, Phone};
 
 pub use calls::{
     Hook, Inbound, Malformed, OptOut, Receipt, RemoteMedia, SignedRequest, StatusReport, Told,
 };
 pub use media::MediaAccess;
-pub use numbers::{Account, NumberCapabilities, RemoteNumber, Shadow, Webhook, WebhookUrls};
+pub use numbers::{
+    Account, Bought, NumberCapabilities, Offer, RemoteNumber, Route, Shadow, Wanted, Webhook,
+    WebhookUrls,
+};
 pub use outcome::{Holds, Outcome, Repeated, outcome, repeated};
 pub use sending::{
     ErrorClass, Outgoing, Price, Refusal, RemoteMessage, SendOutcome, Status, Traces,
 };
+pub use usage::{Charge, Item, Priced};
 
 /// One customer's account at a provider: its credentials are inside.
 pub trait Provider: Send + Sync {
@@ -60,12 +65,48 @@ pub trait Provider: Send + Sync {
     /// All numbers of the account.
     fn list_numbers(&self) -> BoxFuture<'_, Result<Vec<RemoteNumber>>>;
 
+    /// Whether [`Provider::list_numbers`] is the whole truth: what is missing there is gone.
+    fn lists_all_numbers(&self) -> bool {
+        true
+    }
+
     /// Has texts to `number` delivered to `urls`, unless something at the provider stands in between.
     fn configure_webhook<'a>(
         &'a self,
         number: &'a RemoteNumber,
         urls: &'a WebhookUrls,
     ) -> BoxFuture<'a, Result<Webhook>>;
+
+    /// Has texts to a number delivered where they went before us, if they still come to `urls`.
+    fn restore_webhook<'a>(
+        &'a self,
+        _provider_id: &'a str,
+        _urls: &'a WebhookUrls,
+        _previous: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Numbers for sale that can text.
+    fn search_numbers<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Offer>>>;
+
+    /// Buys it, with its texts delivered to `urls` where the provider lets us say so in the same breath. However often it is
+    /// asked for, and whichever answers are lost, it is bought once.
+    fn buy_number<'a>(
+        &'a self,
+        number: &'a Phone,
+        urls: &'a WebhookUrls,
+    ) -> BoxFuture<'a, Result<Bought>>;
+
+    /// Gives it back for good. One that the account no longer has is given back already.
+    fn release_number<'a>(&'a self, provider_id: &'a str) -> BoxFuture<'a, Result<()>>;
+
+    /// Where texts to a number go now; `None`: the account has no such number.
+    fn route<'a>(
+        &'a self,
+        provider_id: &'a str,
+        urls: &'a WebhookUrls,
+    ) -> BoxFuture<'a, Result<Option<Route>>>;
 
     fn send<'a>(&'a self, text: &'a Outgoing) -> BoxFuture<'a, SendOutcome>;
 
@@ -86,6 +127,16 @@ pub trait Provider: Send + Sync {
         _since: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Option<Vec<Inbound>>>> {
         Box::pin(async { Ok(None) })
+    }
+
+    /// What the texts of `day` (UTC) cost, as far as it is known; `None`: it stands on each text, or they cost nothing.
+    fn prices(&self, _day: NaiveDate) -> BoxFuture<'_, Result<Option<Vec<Priced>>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// What the account was charged for `day` (UTC) so far.
+    fn usage(&self, _day: NaiveDate) -> BoxFuture<'_, Result<Vec<Charge>>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     /// How `url` is opened, if it is media of this very message that the provider keeps.

@@ -1,5 +1,7 @@
 //! What happens by itself.
 
+pub mod accountant;
+pub mod bookkeeper;
 pub mod clock;
 pub mod housekeeping;
 pub mod inquirer;

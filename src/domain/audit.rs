@@ -33,9 +33,15 @@ words!(Action {
     NumberUnassigned = "number_unassigned",
     NumberChanged = "number_changed",
     DefaultNumberChanged = "default_number_changed",
+    NumberBought = "number_bought",
+    NumberReleased = "number_released",
     IntegrationConnected = "integration_connected",
     IntegrationChecked = "integration_checked",
+    IntegrationChanged = "integration_changed",
+    IntegrationDisconnected = "integration_disconnected",
+    IntegrationSynced = "integration_synced",
     CredentialsOpened = "credentials_opened",
+    TextHandedOver = "text_handed_over",
     CreditsChanged = "credits_changed",
     WorkspaceCreated = "workspace_created",
     WorkspaceChanged = "workspace_changed",
@@ -62,9 +68,15 @@ impl Action {
             Self::NumberUnassigned => "took access to a number from",
             Self::NumberChanged => "changed the number",
             Self::DefaultNumberChanged => "changed the default number of",
+            Self::NumberBought => "bought the number",
+            Self::NumberReleased => "released the number",
             Self::IntegrationConnected => "connected",
             Self::IntegrationChecked => "checked the credentials of",
+            Self::IntegrationChanged => "changed the integration",
+            Self::IntegrationDisconnected => "disconnected",
+            Self::IntegrationSynced => "synced the numbers of",
             Self::CredentialsOpened => "The server used the credentials of",
+            Self::TextHandedOver => "The server used another number for a text to",
             Self::CreditsChanged => "changed the credits of",
             Self::WorkspaceCreated => "created the workspace",
             Self::WorkspaceChanged => "changed the workspace",
@@ -141,6 +153,27 @@ pub async fn record_in(
         deed.subject,
         deed.subject_id,
         address,
+        deed.before,
+        deed.after,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Done by the server itself.
+pub async fn record_by_itself(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    action: Action,
+    deed: Deed<'_>,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into audit_log (workspace_id, action, subject, subject_id, before, after) values ($1, $2, $3, $4, $5, $6)",
+        workspace as _,
+        action as _,
+        deed.subject,
+        deed.subject_id,
         deed.before,
         deed.after,
     )

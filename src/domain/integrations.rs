@@ -1,5 +1,7 @@
 //! A workspace's accounts at providers, with their sealed credentials.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -16,11 +18,23 @@ use crate::events::Event;
 use crate::ids::{IntegrationId, WorkspaceId};
 use crate::providers::{self, Provider, WebhookUrls};
 
+mod change;
 mod connect;
+mod delivery;
 mod directory;
+mod disconnect;
+mod sync;
+mod trade;
+pub mod uses;
+pub use change::{Change, forget_former, update};
 pub use connect::{Connect, Connected, Imported, connect, import};
 pub(in crate::domain) use connect::{insert, insert_numbers};
 pub use directory::{Account, Directory};
+pub use disconnect::disconnect;
+pub use sync::{Synced, sync};
+pub use trade::{Purchase, Search, buy, release, search};
+pub use uses::Purpose;
+use uses::Uses;
 
 words!(Health { Healthy = "healthy", Unhealthy = "unhealthy" });
 
@@ -97,12 +111,12 @@ pub async fn test(
     directory: &Directory,
     id: IntegrationId,
 ) -> Result<Integration> {
-    let account = directory
-        .integration(id)
-        .await?
-        .filter(|account| account.workspace == admin.workspace())
-        .ok_or(Error::NotFound("the integration"))?;
-    let refusal = match account.provider.validate().await {
+    let account = account(app, admin, directory, id).await?;
+    let refusal = match account
+        .used_by(admin.user(), Purpose::Check)
+        .validate()
+        .await
+    {
         Ok(_) => None,
         Err(providers::Error::Refused { text, .. }) => Some(text),
         Err(error) => return Err(error.into()),
@@ -133,11 +147,30 @@ pub async fn test(
     Ok(integration)
 }
 
+/// The workspace's own account, with its credentials opened.
+async fn account(
+    app: &App,
+    admin: &Admin,
+    directory: &Directory,
+    id: IntegrationId,
+) -> Result<Arc<Account>> {
+    let account = directory.integration(id).await?;
+    match account.filter(|account| account.workspace == admin.workspace()) {
+        Some(account) => Ok(account),
+        None => {
+            let mut tx = app.db.workspace(admin.seat()).await?;
+            find(&mut tx, &app.config, id).await?;
+            Err(Error::IntegrationOff)
+        }
+    }
+}
+
 pub async fn list(tx: &mut WorkspaceTx, _: &Admin, config: &Config) -> Result<Vec<Integration>> {
     let rows = sqlx::query_as!(
         Row,
         "select id, workspace_id, provider, name, account, hint, status, status_reason, is_active, created_at
            from integrations
+          where disconnected_at is null
           order by created_at, id"
     )
     .fetch_all(tx.conn())
@@ -152,7 +185,7 @@ pub async fn find(tx: &mut WorkspaceTx, config: &Config, id: IntegrationId) -> R
     sqlx::query_as!(
         Row,
         "select id, workspace_id, provider, name, account, hint, status, status_reason, is_active, created_at
-           from integrations where id = $1",
+           from integrations where id = $1 and disconnected_at is null",
         id as _,
     )
     .fetch_optional(tx.conn())
@@ -207,27 +240,40 @@ impl Sealed {
 /// Seals every integration's credentials under the first master key, those that are not yet; answers how many those were.
 pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
     let rows = sqlx::query!(
-        "select workspace_id, id, credentials from integrations order by workspace_id, id"
+        r#"select workspace_id, id, credentials as "credentials!", former_credentials as former from integrations
+            where credentials is not null order by workspace_id, id"#
     )
     .fetch_all(app.db.system_pool())
     .await?;
     let mut resealed = 0;
-    for row in rows
-        .iter()
-        .filter(|row| !app.keys.is_current(&row.credentials))
-    {
+    for row in rows {
         let context = context(row.workspace_id, row.id);
-        let secret = app
-            .keys
-            .open(&row.credentials, &context)
-            .map_err(|error| Error::Internal(format!("the integration {}: {error}", row.id)))?;
+        let anew = |sealed: &[u8]| -> Result<Vec<u8>> {
+            if app.keys.is_current(sealed) {
+                return Ok(sealed.to_vec());
+            }
+            let opened = app.keys.open(sealed, &context);
+            let secret = opened
+                .map_err(|error| Error::Internal(format!("the integration {}: {error}", row.id)))?;
+            Ok(app.keys.seal(&secret, &context))
+        };
+        let (credentials, former) = (
+            anew(&row.credentials)?,
+            row.former.as_deref().map(anew).transpose()?,
+        );
+        if credentials == row.credentials && former == row.former {
+            continue;
+        }
         // Whoever changed them meanwhile has sealed them under the newest key.
         let done = sqlx::query!(
-            "update integrations set credentials = $4 where workspace_id = $1 and id = $2 and credentials = $3",
+            "update integrations set credentials = $3, former_credentials = $4
+              where workspace_id = $1 and id = $2 and credentials = $5 and former_credentials is not distinct from $6",
             row.workspace_id as _,
             row.id as _,
+            credentials,
+            former,
             row.credentials,
-            app.keys.seal(&secret, &context),
+            row.former,
         )
         .execute(app.db.system_pool())
         .await?;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::app::App;
 use crate::db::{Seat, WorkspaceTx};
-use crate::domain::integrations::Directory;
+use crate::domain::integrations::{Directory, Purpose};
 use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, MediaId};
 
@@ -49,7 +49,11 @@ pub async fn fetch(app: &App, directory: &Directory, seat: Seat, id: MediaId) ->
         .ok_or(Error::NotFound("the file"))?;
     let bytes = app
         .providers
-        .fetch_media(account.provider.as_ref(), &source.url, &source.provider_sid)
+        .fetch_media(
+            account.used_for(Purpose::Media),
+            &source.url,
+            &source.provider_sid,
+        )
         .await?;
     let content_type =
         infer::get(&bytes).map_or("application/octet-stream", |kind| kind.mime_type());

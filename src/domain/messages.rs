@@ -12,6 +12,7 @@ use crate::providers;
 
 pub mod cancel;
 pub mod catch_up;
+pub mod failover;
 pub mod inquiries;
 pub mod outbox;
 pub mod receive;

@@ -44,6 +44,8 @@ pub struct Number {
     pub status: Status,
     pub webhook: WebhookState,
     pub webhook_detail: Option<String>,
+    /// Since then the provider's account has no such number any more; what was said through it stays.
+    pub gone_at: Option<DateTime<Utc>>,
     pub last_inbound_at: Option<DateTime<Utc>>,
     /// Until then everything that the provider received for this number is here.
     pub agreed_at: Option<DateTime<Utc>>,
@@ -133,6 +135,7 @@ struct Row {
     status: Status,
     webhook: WebhookState,
     webhook_detail: Option<String>,
+    gone_at: Option<DateTime<Utc>>,
     last_inbound_at: Option<DateTime<Utc>>,
     agreed_at: Option<DateTime<Utc>>,
     messages_per_second: Option<f64>,
@@ -157,6 +160,7 @@ impl From<Row> for Number {
             status: row.status,
             webhook: row.webhook,
             webhook_detail: row.webhook_detail,
+            gone_at: row.gone_at,
             last_inbound_at: row.last_inbound_at,
             agreed_at: row.agreed_at,
             messages_per_second: row.messages_per_second,
@@ -170,7 +174,7 @@ pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Number>> {
     let rows = sqlx::query_as!(
         Row,
         r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at, n.agreed_at,
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.agreed_at,
                 n.messages_per_second, usual_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
@@ -186,7 +190,7 @@ pub async fn look_up(db: &Db, workspace: WorkspaceId, id: NumberId) -> Result<Op
     Ok(sqlx::query_as!(
         Row,
         r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at, n.agreed_at,
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.agreed_at,
                 n.messages_per_second, usual_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
@@ -203,7 +207,7 @@ pub async fn find(tx: &mut WorkspaceTx, id: NumberId) -> Result<Number> {
     sqlx::query_as!(
         Row,
         r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.last_inbound_at, n.agreed_at,
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.agreed_at,
                 n.messages_per_second, usual_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
@@ -260,8 +264,32 @@ pub async fn update(
             "messages_per_second",
             "0.01 to 1,000, or null for what is usual for its kind",
         )
+        .that(
+            change.status != Some(Status::Pending),
+            "status",
+            "active or inactive: what the provider still sets up becomes active by itself",
+        )
         .done()?;
+    if change.is_default == Some(true) {
+        // Of two who choose a default at once, the second one waits here and sees what the first one did.
+        sqlx::query!("select id from numbers order by id for update")
+            .fetch_all(tx.conn())
+            .await?;
+    }
     let before = find(tx, id).await?;
+    let wants_it_back = change.status == Some(Status::Active) || change.is_default == Some(true);
+    Check::default()
+        .that(
+            before.gone_at.is_none() || !wants_it_back,
+            "status",
+            "the account at the provider has no such number any more",
+        )
+        .that(
+            before.status != Status::Pending || change.status.is_none(),
+            "status",
+            "the provider is still setting it up: sync in a few minutes",
+        )
+        .done()?;
     if change.is_default == Some(true) {
         sqlx::query!("update numbers set is_default = false, updated_at = now() where is_default and id <> $1", id as _)
             .execute(tx.conn())

@@ -59,3 +59,50 @@ pub enum Webhook {
         by: String,
     },
 }
+
+/// Which numbers somebody looks for. All of them can text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Two capital letters.
+    pub country: String,
+    /// Digits.
+    pub area_code: Option<String>,
+    /// Digits that must follow each other somewhere in the number.
+    pub contains: Option<String>,
+}
+
+/// A number for sale. Nobody holds it for us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Offer {
+    pub phone_number: Phone,
+    /// Where it is from, as the provider writes it: `Oakland, CA`.
+    pub place: Option<String>,
+    pub capabilities: NumberCapabilities,
+    /// What it costs a month, where the provider says it with the offer.
+    #[schema(example = "1.00")]
+    pub monthly_price: Option<String>,
+    pub currency: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bought {
+    Ready(RemoteNumber),
+    /// Ordered, and not there yet: it will be in the list of numbers.
+    Pending {
+        order: String,
+    },
+}
+
+/// Where a number's texts go, as the provider has it now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Route {
+    /// The webhook that counts.
+    pub inbound: Option<String>,
+    pub is_ours: bool,
+    /// What takes the texts before that, in words.
+    pub overridden_by: Option<String>,
+    /// Where texts go when the webhook fails.
+    pub fallback: Option<String>,
+    /// The messaging service or profile that the number is in.
+    pub member_of: Option<String>,
+}

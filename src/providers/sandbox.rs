@@ -53,6 +53,54 @@ fn fictional_number() -> Phone {
         .expect("eleven digits and a plus are E.164")
 }
 
+/// What every number here can do.
+const CAPABILITIES: NumberCapabilities = NumberCapabilities {
+    sms: true,
+    mms: true,
+    voice: false,
+};
+
+fn made_up(phone_number: Phone) -> RemoteNumber {
+    RemoteNumber {
+        provider_id: phone_number.to_string(),
+        phone_number,
+        friendly_name: String::new(),
+        capabilities: CAPABILITIES,
+        shadow: None,
+    }
+}
+
+fn is_fictional(number: &Phone) -> bool {
+    let digits = number.as_str();
+    digits.len() == 12 && digits.starts_with("+1") && digits[5..].starts_with("55501")
+}
+
+/// A handful for each search, all over the fictional range.
+fn offers(wanted: &Wanted) -> Vec<Offer> {
+    const MOST: usize = 20;
+    let area = wanted.area_code.as_deref();
+    let areas = AREA_CODES
+        .iter()
+        .filter(|code| area.is_none_or(|area| code.starts_with(area)));
+    let numbers = areas.flat_map(|area| {
+        let lines = (100..200).step_by(if wanted.contains.is_some() { 1 } else { 11 });
+        lines.filter_map(move |line| format!("+1{area}5550{line}").parse::<Phone>().ok())
+    });
+    let fits = |number: &Phone| {
+        let digits = wanted.contains.as_deref();
+        digits.is_none_or(|digits| number.as_str().contains(digits))
+    };
+    let found = numbers.filter(fits).filter(|_| wanted.country == "US");
+    let offered = found.take(MOST).map(|phone_number| Offer {
+        phone_number,
+        place: None,
+        capabilities: CAPABILITIES,
+        monthly_price: None,
+        currency: None,
+    });
+    offered.collect()
+}
+
 impl Provider for Sandbox {
     fn kind(&self) -> Kind {
         Kind::Sandbox
@@ -95,16 +143,14 @@ impl Provider for Sandbox {
 
     fn list_numbers(&self) -> BoxFuture<'_, Result<Vec<RemoteNumber>>> {
         answer(Ok(vec![RemoteNumber {
-            provider_id: self.account().into(),
-            phone_number: self.phone_number.clone(),
             friendly_name: "Sandbox number".into(),
-            capabilities: NumberCapabilities {
-                sms: true,
-                mms: true,
-                voice: false,
-            },
-            shadow: None,
+            ..made_up(self.phone_number.clone())
         }]))
+    }
+
+    /// Nobody keeps a list of made-up numbers but us.
+    fn lists_all_numbers(&self) -> bool {
+        false
     }
 
     fn configure_webhook<'a>(
@@ -113,6 +159,42 @@ impl Provider for Sandbox {
         _: &'a WebhookUrls,
     ) -> BoxFuture<'a, Result<Webhook>> {
         answer(Ok(Webhook::Unchanged))
+    }
+
+    fn search_numbers<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Offer>>> {
+        answer(Ok(offers(wanted)))
+    }
+
+    fn buy_number<'a>(
+        &'a self,
+        number: &'a Phone,
+        _: &'a WebhookUrls,
+    ) -> BoxFuture<'a, Result<Bought>> {
+        answer(match is_fictional(number) {
+            true => Ok(Bought::Ready(made_up(number.clone()))),
+            false => Err(Error::Refused {
+                code: None,
+                text: "The sandbox has only numbers that belong to nobody, such as +14155550100."
+                    .into(),
+            }),
+        })
+    }
+
+    fn release_number<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<()>> {
+        answer(Ok(()))
+    }
+
+    /// Its texts never leave this server.
+    fn route<'a>(
+        &'a self,
+        _: &'a str,
+        urls: &'a WebhookUrls,
+    ) -> BoxFuture<'a, Result<Option<Route>>> {
+        answer(Ok(Some(Route {
+            inbound: Some(urls.inbound.clone()),
+            is_ours: true,
+            ..Route::default()
+        })))
     }
 
     fn send<'a>(&'a self, text: &'a Outgoing) -> BoxFuture<'a, SendOutcome> {

@@ -125,6 +125,29 @@ pub struct Price {
     pub currency: String,
 }
 
+impl Price {
+    /// `None`: no money. Some book a cost as a negative amount.
+    pub fn read(amount: &str, currency: &str) -> Option<Self> {
+        let amount = amount.trim().trim_start_matches('-');
+        let is_amount = amount.len() <= 20
+            && amount.bytes().any(|byte| byte.is_ascii_digit())
+            && amount.bytes().filter(|&byte| byte == b'.').count() <= 1
+            && amount
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let is_currency =
+            currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_alphabetic());
+        (is_amount && is_currency).then(|| Self {
+            amount: amount.to_owned(),
+            currency: currency.to_ascii_uppercase(),
+        })
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        self.amount.bytes().all(|byte| matches!(byte, b'0' | b'.'))
+    }
+}
+
 /// A message of ours as the provider has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteMessage {

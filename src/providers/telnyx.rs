@@ -6,14 +6,16 @@
 mod api;
 mod errors;
 mod json;
+mod market;
 mod messages;
 mod numbers;
 mod signature;
+mod usage;
 mod webhooks;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use ed25519_dalek::VerifyingKey;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -115,6 +117,41 @@ impl Provider for Telnyx {
         self.api.configure_webhook(number, urls).boxed()
     }
 
+    fn restore_webhook<'a>(
+        &'a self,
+        provider_id: &'a str,
+        urls: &'a WebhookUrls,
+        previous: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.api
+            .restore_webhook(provider_id, urls, previous)
+            .boxed()
+    }
+
+    fn search_numbers<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Offer>>> {
+        self.api.search(wanted).boxed()
+    }
+
+    fn buy_number<'a>(
+        &'a self,
+        number: &'a Phone,
+        urls: &'a WebhookUrls,
+    ) -> BoxFuture<'a, Result<Bought>> {
+        self.api.buy(number, urls).boxed()
+    }
+
+    fn release_number<'a>(&'a self, provider_id: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.api.release(provider_id).boxed()
+    }
+
+    fn route<'a>(
+        &'a self,
+        provider_id: &'a str,
+        urls: &'a WebhookUrls,
+    ) -> BoxFuture<'a, Result<Option<Route>>> {
+        self.api.route(provider_id, urls).boxed()
+    }
+
     fn send<'a>(&'a self, text: &'a Outgoing) -> BoxFuture<'a, SendOutcome> {
         self.api.send(text).boxed()
     }
@@ -129,6 +166,10 @@ impl Provider for Telnyx {
     }
 
     /// Its files lie open, for 30 days, at addresses that it does not promise to keep to.
+    fn usage(&self, day: NaiveDate) -> BoxFuture<'_, Result<Vec<Charge>>> {
+        self.api.usage(day).boxed()
+    }
+
     fn media_access(&self, url: &str, _: &str) -> Option<MediaAccess> {
         let url = Url::parse(url).ok()?;
         let is_outside = url.scheme() == "https" && !media::is_internal(&url);

@@ -6,12 +6,14 @@
 mod api;
 mod errors;
 mod form;
+mod market;
 mod messages;
 mod numbers;
 mod signature;
+mod usage;
 mod webhooks;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
@@ -102,6 +104,41 @@ impl Provider for Twilio {
         self.api.configure_webhook(number, urls).boxed()
     }
 
+    fn restore_webhook<'a>(
+        &'a self,
+        provider_id: &'a str,
+        urls: &'a WebhookUrls,
+        previous: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<()>> {
+        self.api
+            .restore_webhook(provider_id, urls, previous)
+            .boxed()
+    }
+
+    fn search_numbers<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Offer>>> {
+        self.api.search(wanted).boxed()
+    }
+
+    fn buy_number<'a>(
+        &'a self,
+        number: &'a Phone,
+        urls: &'a WebhookUrls,
+    ) -> BoxFuture<'a, Result<Bought>> {
+        self.api.buy(number, urls).boxed()
+    }
+
+    fn release_number<'a>(&'a self, provider_id: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.api.release(provider_id).boxed()
+    }
+
+    fn route<'a>(
+        &'a self,
+        provider_id: &'a str,
+        urls: &'a WebhookUrls,
+    ) -> BoxFuture<'a, Result<Option<Route>>> {
+        self.api.route(provider_id, urls).boxed()
+    }
+
     fn send<'a>(&'a self, text: &'a Outgoing) -> BoxFuture<'a, SendOutcome> {
         self.api.send(text).boxed()
     }
@@ -124,6 +161,14 @@ impl Provider for Twilio {
         since: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<Option<Vec<Inbound>>>> {
         async move { self.api.received(number, since).await.map(Some) }.boxed()
+    }
+
+    fn prices(&self, day: NaiveDate) -> BoxFuture<'_, Result<Option<Vec<Priced>>>> {
+        async move { self.api.prices(day).await.map(Some) }.boxed()
+    }
+
+    fn usage(&self, day: NaiveDate) -> BoxFuture<'_, Result<Vec<Charge>>> {
+        self.api.usage(day).boxed()
     }
 
     fn media_access(&self, url: &str, provider_sid: &str) -> Option<MediaAccess> {

@@ -22,6 +22,7 @@ pub mod members;
 pub mod messages;
 pub mod numbers;
 pub mod settings;
+pub mod usage;
 pub mod workspaces;
 
 #[derive(OpenApi)]

@@ -96,7 +96,9 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
 }
 
 fn admin_routes() -> Router<Doors> {
-    use admin::{access, audit, credits, integrations, members, workspace};
+    use admin::{
+        access, audit, credential_access, credits, integrations, members, usage, workspace,
+    };
     Router::new()
         .route("/members", get(members::list).post(members::invite))
         .route("/members/{user_id}", post(members::change_role))
@@ -122,8 +124,17 @@ fn admin_routes() -> Router<Doors> {
             "/integrations",
             get(integrations::list).post(integrations::connect),
         )
+        .route("/integrations/{id}", post(integrations::update))
+        .route("/integrations/{id}/test", post(integrations::check))
+        .route("/integrations/{id}/sync", post(integrations::sync))
+        .route(
+            "/integrations/{id}/disconnect",
+            post(integrations::disconnect),
+        )
+        .route("/integrations/access", get(credential_access::list))
         .route("/workspace", get(workspace::show).post(workspace::update))
         .route("/workspace/delete", post(workspace::delete))
+        .route("/usage", get(usage::show))
         .route("/audit", get(audit::list))
 }
 
@@ -280,11 +291,12 @@ pub struct Shell {
 }
 
 /// The admin pages, by the last part of their addresses.
-const SECTIONS: [(&str, &str); 6] = [
+const SECTIONS: [(&str, &str); 7] = [
     ("members", "Members"),
     ("access", "Access"),
     ("credits", "Credits"),
     ("integrations", "Integrations"),
+    ("usage", "Usage"),
     ("workspace", "Workspace"),
     ("audit", "Audit"),
 ];

@@ -98,7 +98,7 @@ pub async fn twilio_status(State(doors): State<Doors>, call: Call) -> Result<Res
         .await?;
     let mut found = Vec::new();
     for account in accounts {
-        if account.provider.verify(&call.signed()) {
+        if account.verifies(&call.signed()) {
             found.push(account);
         }
     }
@@ -170,7 +170,7 @@ fn verified(call: &Call, accounts: Vec<Arc<Account>>) -> Result<Arc<Account>, Pr
     }
     accounts
         .into_iter()
-        .find(|account| account.provider.verify(&call.signed()))
+        .find(|account| account.verifies(&call.signed()))
         .ok_or_else(bad_signature)
 }
 

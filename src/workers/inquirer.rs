@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::Utc;
 
 use crate::app::App;
-use crate::domain::integrations::Directory;
+use crate::domain::integrations::{Directory, Purpose};
 use crate::domain::messages::inquiries::{self, Open};
 use crate::domain::messages::outbox;
 use crate::error::Result;
@@ -70,7 +70,7 @@ impl Inquirer {
         let Some(text) = outgoing(&self.app, &open.text, &account) else {
             return Ok(Heard::Nothing);
         };
-        let provider = account.provider.as_ref();
+        let provider = account.used_for(Purpose::LookUp);
         match provider.capabilities().idempotent_send {
             Some(known_for) => Ok(repeat(open, provider, &text, known_for).await),
             None => self.look(open, provider, &text).await,

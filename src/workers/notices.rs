@@ -80,7 +80,7 @@ fn texts_wait(app: &App, failed: &Failed, to: &str) -> Mail {
         ),
         text: format!(
             "Hello,\n\n{} does not take our texts any more: {}\n\nNothing is lost: they wait until it does. \
-             Mend it and press Test here:\n\n{page}\n",
+             Mend it and press “Check now” here:\n\n{page}\n",
             failed.name, failed.reason
         ),
     }

@@ -12,13 +12,14 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::domain::integrations::{Account, Directory, webhook_urls};
+use crate::domain::integrations::{Account, Directory, Purpose, webhook_urls};
+use crate::domain::messages::failover;
 use crate::domain::messages::outbox::{self, Leased};
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::IntegrationId;
 use crate::power;
-use crate::providers::{self, ErrorClass, Holds, Outcome, Outgoing, outcome};
+use crate::providers::{self, ErrorClass, Holds, Outcome, Outgoing, Refusal, outcome};
 
 /// Calls under way at once. Twilio counts them per account and turns away what is too many.
 const IN_FLIGHT: usize = 10;
@@ -118,6 +119,13 @@ impl Sender {
                 "texts were in flight when their sender died: set aside until the provider is heard"
             );
         }
+        let moved = failover::hand_over(&self.app.db).await?;
+        if moved > 0 {
+            tracing::warn!(
+                texts = moved,
+                "texts leave from another number, for theirs is down"
+            );
+        }
         let late = outbox::give_up_on_late(&self.app.db).await?;
         if late > 0 {
             tracing::warn!(texts = late, "texts waited too long and were given up on");
@@ -150,9 +158,16 @@ impl Sender {
     }
 
     async fn deliver(&self, text: Leased, asked: Instant) {
+        if text.is_disconnected {
+            return self.settle(&text, &Outcome::Failed(disconnected())).await;
+        }
         let account = match self.directory.integration(text.integration).await {
             Ok(Some(account)) => account,
-            Ok(None) => return self.give_back(&text, "its integration is gone").await,
+            Ok(None) => {
+                return self
+                    .give_back(&text, "its integration is switched off")
+                    .await;
+            }
             Err(error) => return self.give_back(&text, &error.to_string()).await,
         };
         let Some(outgoing) = outgoing(&self.app, &text, &account) else {
@@ -163,7 +178,7 @@ impl Sender {
         }
         let tries = text.attempt.max(1).unsigned_abs().into();
         power::may_go("before the request");
-        let answer = account.provider.send(&outgoing).await;
+        let answer = account.used_for(Purpose::Send).send(&outgoing).await;
         power::may_go("after the answer");
         let outcome = outcome(tries, answer, rand::random());
         tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = told(&outcome), "a text was handed to its provider");
@@ -189,7 +204,7 @@ impl Sender {
     ) {
         let certain = refusal.class == ErrorClass::Funds
             || matches!(
-                account.provider.validate().await,
+                account.used_for(Purpose::Check).validate().await,
                 Err(providers::Error::Refused { .. })
             )
             || !self.doubtful().insert(text.integration);
@@ -233,6 +248,16 @@ impl Sender {
         {
             tracing::error!(%error, message.id = %text.id, "the text stays leased until its lease runs out");
         }
+    }
+}
+
+fn disconnected() -> Refusal {
+    Refusal {
+        class: ErrorClass::Permanent,
+        code: "disconnected".into(),
+        text:
+            "The sending number was given back, or its account disconnected, before this went out."
+                .into(),
     }
 }
 

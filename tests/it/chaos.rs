@@ -4,7 +4,7 @@
 //! `CHAOS_SECONDS` makes it longer than the twenty of an ordinary run.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -173,7 +173,7 @@ struct Victim {
     process: Mutex<Option<Process>>,
 }
 
-fn start(address: Option<&str>, data: &PathBuf, settings: &[(String, String)]) -> Process {
+fn start(address: Option<&str>, data: &Path, settings: &[(String, String)]) -> Process {
     let settings: Vec<_> = settings
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))

@@ -53,7 +53,7 @@ async fn a_suspended_account_waits_until_it_is_mended() {
     let draft = json!({"to": "+14155550177", "content": "Three"});
     let path = harbor.path("/messages");
     harbor.admin.post(&path, draft).await.is(202);
-    let account = hub.twilio.customer(&harbor.account);
+    let account = hub.twilio.console(&harbor.account);
     account.is("suspended");
     hub.sends().await;
     is_told(&harbor, "").await;

@@ -6,6 +6,7 @@ mod media;
 mod messages;
 mod numbers;
 pub mod telnyx;
+mod usage;
 mod webhooks;
 
 pub use webhooks::Text;
@@ -29,6 +30,7 @@ struct State {
     accounts: Vec<Account>,
     numbers: Vec<Number>,
     services: Vec<Service>,
+    for_sale: Vec<ForSale>,
     messages: Vec<Message>,
     /// What came from handsets, whether or not a webhook was told.
     received: Vec<Message>,
@@ -56,14 +58,24 @@ struct Account {
     kind: &'static str,
 }
 
-#[derive(Clone)]
+/// A number that is nobody's yet.
+struct ForSale {
+    country: &'static str,
+    /// `Local`, `Mobile` or `TollFree`.
+    kind: &'static str,
+    phone_number: String,
+}
+
+#[derive(Clone, Default)]
 struct Number {
     sid: String,
     account: String,
     phone_number: String,
     sms_url: String,
     sms_method: String,
+    sms_fallback_url: String,
     sms_application_sid: Option<String>,
+    mms: bool,
 }
 
 struct Service {
@@ -163,12 +175,27 @@ impl Emulator {
         }
     }
 
-    /// One that was opened before.
-    pub fn customer(&self, sid: &str) -> Customer {
+    /// The console of an account that there is.
+    pub fn console(&self, sid: &str) -> Customer {
         Customer {
             emulator: self.clone(),
             sid: sid.into(),
         }
+    }
+
+    /// Puts a number up for sale.
+    pub fn sells(&self, country: &'static str, kind: &'static str, phone_number: &str) -> &Self {
+        self.state().for_sale.push(ForSale {
+            country,
+            kind,
+            phone_number: phone_number.into(),
+        });
+        self
+    }
+
+    /// The next call is done as if nothing had been said; it is the one after it that fails.
+    pub fn does_one(&self) -> &Self {
+        self.fails(Failure::Slow(Duration::ZERO))
     }
 
     /// What becomes of the next call that is not spoken for yet.
@@ -288,9 +315,8 @@ impl Customer {
             sid: state.new_sid("PN"),
             account: self.sid.clone(),
             phone_number: phone_number.into(),
-            sms_url: String::new(),
-            sms_method: "POST".into(),
-            sms_application_sid: None,
+            mms: true,
+            ..Number::default()
         };
         state.numbers.push(number);
         drop(state);
@@ -318,6 +344,34 @@ impl Customer {
     /// Sets a number's webhook by hand in the console.
     pub fn points(&self, phone_number: &str, url: &str) -> &Self {
         self.change_number(phone_number, |number| number.sms_url = url.into())
+    }
+
+    /// The number goes back to the provider.
+    pub fn gives_up(&self, phone_number: &str) -> &Self {
+        let mut state = self.emulator.state();
+        state
+            .numbers
+            .retain(|number| !self.owns(number, phone_number));
+        drop(state);
+        self
+    }
+
+    /// Its numbers, as on its bill.
+    pub fn pays_for(&self) -> Vec<String> {
+        let state = self.emulator.state();
+        let mine = state
+            .numbers
+            .iter()
+            .filter(|number| number.account == self.sid);
+        mine.map(|number| number.phone_number.clone()).collect()
+    }
+
+    pub fn falls_back(&self, phone_number: &str, url: &str) -> &Self {
+        self.change_number(phone_number, |number| number.sms_fallback_url = url.into())
+    }
+
+    pub fn cannot_send_pictures(&self, phone_number: &str) -> &Self {
+        self.change_number(phone_number, |number| number.mms = false)
     }
 
     pub fn gives_to_application(&self, phone_number: &str, application: &str) -> &Self {

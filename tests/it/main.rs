@@ -8,6 +8,7 @@
 mod emulator;
 mod hub;
 mod matrix;
+mod numbers;
 mod process;
 
 mod accounts;
@@ -18,10 +19,13 @@ mod chaos;
 mod circuit;
 mod cli;
 mod crash;
+mod credential_access;
 mod credits;
 mod demo;
 mod embedded;
+mod failover;
 mod fuzz;
+mod integrations;
 mod isolation;
 mod late;
 mod live;
@@ -40,4 +44,5 @@ mod settings;
 mod sign_in;
 mod telnyx;
 mod twilio;
+mod usage;
 mod workspaces;

@@ -42,6 +42,7 @@ pub async fn routes(hub: &Hub) -> Vec<Route> {
         }
     }
     assert!(routes.len() > 50, "the description lists the routes");
+    routes.sort_by_key(Route::takes_away);
     routes
 }
 
@@ -125,9 +126,11 @@ fn known(route: &str) -> (Who, Value) {
         | "POST ~/messages/{message_id}/cancel" => (WithNumber, json!({})),
 
         "GET ~/integrations"
+        | "GET ~/credential-access"
         | "GET ~/numbers/{number_id}/members"
         | "GET ~/invitations"
         | "GET ~/credits"
+        | "GET ~/usage"
         | "GET ~/audit" => (Admin, nothing),
         // Of somebody else's: one's own every member may see.
         "GET ~/credits/{user_id}" | "GET ~/credits/{user_id}/ledger" => (Admin, nothing),
@@ -137,7 +140,16 @@ fn known(route: &str) -> (Who, Value) {
         "PATCH ~/members/{user_id}" => (Admin, json!({"role": "admin"})),
         "DELETE ~/members/{user_id}" | "DELETE ~/invitations/{invitation_id}" => (Admin, nothing),
         "POST ~/integrations" => (Admin, json!({"provider": "sandbox", "credentials": {}})),
+        "PATCH ~/integrations/{integration_id}" => (Admin, json!({"name": "Mine now"})),
+        "DELETE ~/integrations/{integration_id}" => (Admin, nothing),
+        "POST ~/integrations/{integration_id}/sync" => (Admin, json!({})),
         "POST ~/integrations/{integration_id}/test" => (Admin, json!({})),
+        "GET ~/numbers/available" => (Admin, nothing),
+        "POST ~/numbers" => (
+            Admin,
+            json!({"integration_id": "{integration_id}", "phone_number": "+16285550199"}),
+        ),
+        "DELETE ~/numbers/{number_id}" => (Admin, nothing),
         "POST ~/numbers/{number_id}/catch-up" => (Admin, json!({})),
         "PATCH ~/numbers/{number_id}" => (Admin, json!({"friendly_name": "Mine now"})),
         "PUT ~/numbers/{number_id}/members/{user_id}"
@@ -163,6 +175,12 @@ impl Route {
     pub fn names_a_thing(&self) -> bool {
         let path = self.path.replace("{workspace_id}", "");
         path.contains('{') || self.body.to_string().contains("_id}")
+    }
+
+    /// What the other routes are about: asked last.
+    fn takes_away(&self) -> bool {
+        let last = ["/integrations/{integration_id}", "/numbers/{number_id}"];
+        self.method == Method::DELETE && last.iter().any(|path| self.path.ends_with(path))
     }
 
     pub fn is_of_a_workspace(&self) -> bool {
@@ -255,6 +273,7 @@ pub async fn everything_of(hub: &Hub, workspace: &str) -> Vec<(String, i64)> {
         "select c.relname::text from pg_class c
           where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace
             and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'workspace_id' and not a.attisdropped)
+            and c.relname <> 'credential_access_log' -- the server writes in it when it likes
           order by 1",
     )
     .fetch_all(&hub.raw)

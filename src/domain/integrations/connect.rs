@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::{Integration, context, find, webhook_urls};
+use super::delivery::{AT_ONCE, deliver_to_us};
+use super::{Integration, Purpose, context, find, uses, webhook_urls};
 use crate::app::App;
-use crate::config::Config;
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::{self, Admin};
-use crate::domain::numbers::{self, Number, WebhookState};
+use crate::domain::numbers::{self, Number};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId, WorkspaceId};
 use crate::keys::MasterKeys;
-use crate::providers::{self, Provider, RemoteNumber, Webhook};
+use crate::providers::{self, Provider, RemoteNumber};
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -198,9 +198,6 @@ fn named(number: &RemoteNumber) -> String {
     }
 }
 
-/// Webhooks that are set at the same time.
-const AT_ONCE: usize = 6;
-
 /// Sets the webhook of each number that can text, a few at a time, and writes down what came of it.
 async fn configure(
     app: App,
@@ -210,29 +207,23 @@ async fn configure(
     remote: Vec<RemoteNumber>,
     ids: Vec<NumberId>,
 ) -> Result<()> {
+    uses::note(
+        &app.db,
+        admin.workspace(),
+        id,
+        Purpose::Connect,
+        admin.user(),
+    )
+    .await?;
     let urls = webhook_urls(&app.config, provider.kind(), id);
-    let texting = remote
-        .into_iter()
-        .zip(ids)
-        .filter(|(number, _)| number.capabilities.sms);
-    let in_vain = !provider.reaches(&urls.inbound);
-    let calls = texting.map(|(number, id)| {
-        let (provider, urls) = (Arc::clone(&provider), urls.clone());
-        let nobody_reaches_us = in_vain.then(|| unreachable(&app.config));
-        async move {
-            match nobody_reaches_us {
-                Some(error) => (id, Err(error)),
-                None => (id, provider.configure_webhook(&number, &urls).await),
-            }
-        }
+    let calls = remote.into_iter().zip(ids).map(|(number, id)| {
+        let (app, provider, urls) = (&app, provider.as_ref(), &urls);
+        async move { (id, deliver_to_us(app, provider, urls, &number).await) }
     });
     let mut settled = stream::iter(calls).buffer_unordered(AT_ONCE);
-    while let Some((number, answer)) = settled.next().await {
-        let (state, detail, previous) = match answer {
-            Ok(Webhook::Configured { previous }) => (WebhookState::Configured, None, previous),
-            Ok(Webhook::Unchanged) => (WebhookState::Configured, None, None),
-            Ok(Webhook::Shadowed { by }) => (WebhookState::Shadowed, Some(by), None),
-            Err(error) => (WebhookState::Failed, Some(error.to_string()), None),
+    while let Some((number, delivery)) = settled.next().await {
+        let Some(delivery) = delivery else {
+            continue;
         };
         let mut tx = app.db.workspace(admin.seat()).await?;
         sqlx::query!(
@@ -240,9 +231,9 @@ async fn configure(
                 set webhook = $2, webhook_detail = $3, previous_webhook_url = coalesce($4, previous_webhook_url), updated_at = now()
               where id = $1",
             number as _,
-            state as _,
-            detail,
-            previous,
+            delivery.state as _,
+            delivery.detail,
+            delivery.previous,
         )
         .execute(tx.conn())
         .await?;
@@ -251,13 +242,6 @@ async fn configure(
         tx.commit().await?;
     }
     Ok(())
-}
-
-fn unreachable(config: &Config) -> providers::Error {
-    providers::Error::Unreachable(format!(
-        "The provider cannot reach {}: set BASE_URL to a public address.",
-        config.public("")
-    ))
 }
 
 /// What importing came to.

@@ -6,13 +6,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
-use super::Sealed;
+use chrono::{DateTime, Utc};
+
+use super::{Purpose, Sealed, Uses};
 use crate::app::App;
 use crate::domain::audit;
 use crate::error::Result;
 use crate::events::Event;
-use crate::ids::{IntegrationId, NumberId, WorkspaceId};
-use crate::providers::{Kind, Provider};
+use crate::ids::{IntegrationId, NumberId, UserId, WorkspaceId};
+use crate::providers::{Kind, Provider, SignedRequest};
 
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// Beyond this many entries everything is forgotten.
@@ -22,13 +24,42 @@ const MOST: usize = 20_000;
 pub struct Account {
     pub workspace: WorkspaceId,
     pub integration: IntegrationId,
+    /// For what needs no credentials; all else goes through [`Account::used_for`].
     pub provider: Box<dyn Provider>,
+    /// Under the credentials before these, and until when they still count.
+    former: Option<(Box<dyn Provider>, DateTime<Utc>)>,
+    uses: Uses,
     numbers: HashMap<String, NumberId>,
 }
 
 impl Account {
+    /// Whether the provider made this request, by the signature of now or of a token that was replaced within the last day.
+    pub fn verifies(&self, request: &SignedRequest<'_>) -> bool {
+        let by_former = |(former, until): &(Box<dyn Provider>, DateTime<Utc>)| {
+            *until > Utc::now() && former.verify(request)
+        };
+        self.used_for(Purpose::Verify).verify(request)
+            || self.former.as_ref().is_some_and(by_former)
+    }
+
     pub fn number(&self, address: &str) -> Option<NumberId> {
         self.numbers.get(address).copied()
+    }
+
+    /// The provider, asked by the server itself; the use of the credentials is noted.
+    pub fn used_for(&self, purpose: Purpose) -> &dyn Provider {
+        self.used(purpose, None)
+    }
+
+    /// The provider, asked because `user` wants it.
+    pub fn used_by(&self, user: UserId, purpose: Purpose) -> &dyn Provider {
+        self.used(purpose, Some(user))
+    }
+
+    fn used(&self, purpose: Purpose, actor: Option<UserId>) -> &dyn Provider {
+        self.uses
+            .note(self.workspace, self.integration, purpose, actor);
+        self.provider.as_ref()
     }
 }
 
@@ -47,6 +78,7 @@ struct Entry {
 pub struct Directory {
     app: App,
     memory: Arc<RwLock<Memory>>,
+    uses: Uses,
 }
 
 #[derive(Default)]
@@ -61,7 +93,13 @@ impl Directory {
         Self {
             app,
             memory: Arc::default(),
+            uses: Uses::default(),
         }
+    }
+
+    /// Writes down what the credentials were used for since the last time.
+    pub async fn write_uses_down(&self) -> Result<()> {
+        self.uses.write_down(&self.app.db).await
     }
 
     pub async fn integration(&self, id: IntegrationId) -> Result<Option<Arc<Account>>> {
@@ -86,7 +124,7 @@ impl Directory {
         }
     }
 
-    fn forget(&self) {
+    pub(super) fn forget(&self) {
         let mut memory = self.memory.write().expect("nobody panics while holding it");
         memory.entries.clear();
         memory.generation += 1;
@@ -128,7 +166,8 @@ impl Directory {
             Key::Account(kind, account) => (None, Some((*kind, account.as_str()))),
         };
         let rows = sqlx::query!(
-            r#"select i.workspace_id, i.id, i.provider, i.credentials,
+            r#"select i.workspace_id, i.id, i.provider, i.credentials as "credentials!",
+                      case when i.former_until > now() then i.former_credentials end as former, i.former_until,
                       array(select n.phone_number from numbers n
                              where n.workspace_id = i.workspace_id and n.integration_id = i.id order by n.id) as "phones!",
                       array(select n.id from numbers n
@@ -148,16 +187,22 @@ impl Directory {
         }
         rows.into_iter()
             .map(|row| {
-                let sealed = Sealed {
+                let sealed = |credentials| Sealed {
                     workspace: row.workspace_id,
                     id: row.id,
                     kind: row.provider,
-                    credentials: row.credentials,
+                    credentials,
                 };
+                let former = row.former.and_then(|former| {
+                    // What cannot be opened any more verifies nothing, and stops nothing.
+                    Some((sealed(former).open(&self.app).ok()?, row.former_until?))
+                });
                 Ok(Arc::new(Account {
                     workspace: row.workspace_id,
                     integration: row.id,
-                    provider: sealed.open(&self.app)?,
+                    provider: sealed(row.credentials).open(&self.app)?,
+                    former,
+                    uses: self.uses.clone(),
                     numbers: row.phones.into_iter().zip(row.numbers).collect(),
                 }))
             })

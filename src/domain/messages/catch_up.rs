@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::receive::{Arrival, Ingest};
 use crate::app::App;
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::integrations::Directory;
+use crate::domain::integrations::{Directory, Purpose};
 use crate::domain::members::Admin;
 use crate::domain::numbers;
 use crate::error::{Error, Result};
@@ -95,7 +95,11 @@ pub async fn number_at(
         .phone_number
         .parse()
         .map_err(|_| Error::Internal("a number of ours is none".into()))?;
-    let Some(received) = account.provider.received(&address, due.since).await? else {
+    let Some(received) = account
+        .used_for(Purpose::CatchUp)
+        .received(&address, due.since)
+        .await?
+    else {
         return Ok(None);
     };
     let mut brought_in = 0;

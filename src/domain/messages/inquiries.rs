@@ -85,6 +85,7 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Open>> {
                 to: row.to,
                 content: row.content,
                 expires_at: row.expires_at,
+                is_disconnected: false,
             },
             since: row.created_at,
             inquiry: row.inquiries + 1,

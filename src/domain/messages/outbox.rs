@@ -30,6 +30,8 @@ pub struct Leased {
     pub content: String,
     /// After this it had better not arrive.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Its number was given back, or the account disconnected for good: nobody is left to send it.
+    pub is_disconnected: bool,
 }
 
 /// Takes what is due and within its number's rate, people's texts before bulk, never a text whose conversation has an earlier
@@ -46,7 +48,9 @@ pub async fn lease(db: &Db, most: i32) -> Result<Vec<Leased>> {
               and c.workspace_id = m.workspace_id and c.id = m.contact_id
            returning m.workspace_id as "workspace: _", m.id as "id: _", m.conversation_id as "conversation: _",
                      m.number_id as "number: _", m.integration_id as "integration: _", m.attempts as attempt,
-                     n.phone_number as "from", c.phone_number as "to", m.content, m.expires_at"#,
+                     n.phone_number as "from", c.phone_number as "to", m.content, m.expires_at,
+                     n.gone_at is not null or (select i.disconnected_at is not null from integrations i
+                       where i.workspace_id = m.workspace_id and i.id = m.integration_id) as "is_disconnected!""#,
         most,
         LEASE.as_secs_f64(),
     )

@@ -62,6 +62,21 @@ impl Api {
         Ok(data)
     }
 
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        what: &serde_json::Value,
+    ) -> Result<T> {
+        let Data { data } = self.ask(self.http.post(self.url(path)).json(what)).await?;
+        Ok(data)
+    }
+
+    /// Gone afterwards; what it was is told, and nobody reads it.
+    pub async fn delete(&self, path: &str) -> Result<()> {
+        let request = self.http.delete(self.url(path));
+        self.ask::<IgnoredAny>(request).await.map(drop)
+    }
+
     pub async fn patch(&self, path: &str, change: &serde_json::Value) -> Result<()> {
         let request = self.http.patch(self.url(path)).json(change);
         self.ask::<IgnoredAny>(request).await.map(drop)

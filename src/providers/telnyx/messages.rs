@@ -185,18 +185,7 @@ impl Message {
 
     pub fn price(&self) -> Option<Price> {
         let Cost { amount, currency } = self.cost.0.as_ref()?;
-        let is_amount = amount.len() <= 20
-            && amount.bytes().any(|byte| byte.is_ascii_digit())
-            && amount.bytes().filter(|&byte| byte == b'.').count() <= 1
-            && amount
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || byte == b'.');
-        let is_currency =
-            currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_alphabetic());
-        (is_amount && is_currency).then(|| Price {
-            amount: amount.clone(),
-            currency: currency.clone(),
-        })
+        Price::read(amount, currency)
     }
 
     /// Why it failed. That a carrier sends no receipts is no failure.

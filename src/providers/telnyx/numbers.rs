@@ -12,22 +12,22 @@ use crate::providers::{
     Error, NumberCapabilities, RemoteNumber, Result, Shadow, Webhook, WebhookUrls,
 };
 
-const NO_PROFILE: &str = "This number has no messaging profile, so its texts go nowhere. Give it one in the Telnyx Portal under \
+pub const NO_PROFILE: &str = "This number has no messaging profile, so its texts go nowhere. Give it one in the Telnyx Portal under \
      Numbers, and connect again.";
 /// The format in which webhooks are signed with the account's key.
-const VERSION: &str = "2";
+pub const VERSION: &str = "2";
 
 #[derive(Deserialize)]
-struct Number {
-    id: String,
-    phone_number: String,
+pub struct Number {
+    pub id: String,
+    pub phone_number: String,
     #[serde(default)]
     status: String,
     connection_id: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Messaging {
+pub struct Messaging {
     phone_number: String,
     messaging_profile_id: Option<String>,
     #[serde(default)]
@@ -35,18 +35,19 @@ struct Messaging {
 }
 
 #[derive(Default, Deserialize)]
-struct Features {
+pub struct Features {
     sms: Option<IgnoredAny>,
     mms: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
-struct Profile {
+pub struct Profile {
     #[serde(default)]
-    name: String,
+    pub name: String,
     #[serde(default = "yes")]
     enabled: bool,
-    webhook_url: Option<String>,
+    pub webhook_url: Option<String>,
+    pub webhook_failover_url: Option<String>,
     webhook_api_version: Option<String>,
 }
 
@@ -65,7 +66,7 @@ impl Api {
             .collect();
         Ok(numbers
             .into_iter()
-            .filter(|number| number.status == "active")
+            .filter(Number::is_active)
             .filter_map(|number| {
                 let settings = messaging.remove(&number.phone_number);
                 number.into_remote(settings)
@@ -111,9 +112,37 @@ impl Api {
     }
 }
 
+impl Api {
+    /// Whatever was set by somebody else since then stays.
+    pub async fn restore_webhook(
+        &self,
+        provider_id: &str,
+        urls: &WebhookUrls,
+        previous: Option<&str>,
+    ) -> Result<()> {
+        let settings: Messaging = self
+            .get(&format!("/phone_numbers/{provider_id}/messaging"))
+            .await?;
+        let Some(profile) = settings.profile() else {
+            return Ok(());
+        };
+        let profile = format!("/messaging_profiles/{profile}");
+        let found: Profile = self.get(&profile).await?;
+        if found.webhook_url.as_deref() == Some(urls.inbound.as_str()) {
+            let change = json!({"webhook_url": previous.unwrap_or_default()});
+            self.patch(&profile, &change).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Number {
+    pub fn is_active(&self) -> bool {
+        self.status == "active"
+    }
+
     /// `None` for a number that is not in E.164, which no text could name.
-    fn into_remote(self, settings: Option<Messaging>) -> Option<RemoteNumber> {
+    pub fn into_remote(self, settings: Option<Messaging>) -> Option<RemoteNumber> {
         let can = |feature: fn(&Features) -> &Option<IgnoredAny>| {
             let settings = settings.as_ref();
             settings.is_some_and(|settings| feature(&settings.features).is_some())
@@ -139,7 +168,7 @@ impl Number {
 }
 
 impl Messaging {
-    fn profile(&self) -> Option<&str> {
+    pub fn profile(&self) -> Option<&str> {
         self.messaging_profile_id
             .as_deref()
             .filter(|id| !id.is_empty())
@@ -148,7 +177,7 @@ impl Messaging {
 
 impl Profile {
     /// What keeps a webhook of ours from having an effect, or would be broken by it: in words.
-    fn shadow(&self) -> Option<String> {
+    pub fn shadow(&self) -> Option<String> {
         let name = &self.name;
         if !self.enabled {
             return Some(format!(
@@ -165,7 +194,7 @@ impl Profile {
         }
     }
 
-    fn delivers_to(&self, url: &str) -> bool {
+    pub fn delivers_to(&self, url: &str) -> bool {
         let version = self.webhook_api_version.as_deref();
         self.webhook_url.as_deref() == Some(url) && version.is_none_or(|version| version == VERSION)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
 use reqwest::header::AUTHORIZATION;
 use reqwest::{RequestBuilder, StatusCode};
 use secrecy::ExposeSecret;
@@ -73,6 +74,11 @@ impl Api {
         self.ask(self.http.post(url).form(form)).await
     }
 
+    /// Gone afterwards, and nothing is told of it.
+    pub async fn delete(&self, url: &str) -> Result<()> {
+        self.answered(self.http.delete(url)).await.map(drop)
+    }
+
     pub fn signed_in(&self, request: RequestBuilder) -> RequestBuilder {
         let token = self.credentials.auth_token.expose_secret();
         request.basic_auth(&self.credentials.account_sid, Some(token))
@@ -113,6 +119,12 @@ impl Api {
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let body = self.answered(request).await?;
+        serde_json::from_slice(&body).map_err(|_| not_twilio())
+    }
+
+    /// The body of a good answer.
+    async fn answered(&self, request: RequestBuilder) -> Result<Bytes> {
         let response = self.signed_in(request).send().await.map_err(|error| {
             Error::Unreachable(match error.is_timeout() {
                 true => "Twilio did not answer in time. Try again in a moment.".into(),
@@ -129,7 +141,7 @@ impl Api {
             Error::Unreachable("The connection to Twilio broke. Try again in a moment.".into())
         })?;
         if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|_| not_twilio());
+            return Ok(body);
         }
         let Refusal { code, text, .. } = refusal(status, &body);
         Err(Error::Refused {

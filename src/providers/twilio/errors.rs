@@ -83,6 +83,19 @@ fn explain(code: u32) -> (ErrorClass, Option<&'static str>) {
             "This is a premium-rate number. Twilio does not text those.",
         ),
         // One country's switch: the rest of the queue has nothing to do with it.
+        21404 => (
+            Request,
+            "A trial account buys one number. Upgrade it in the Twilio Console.",
+        ),
+        21421 | 21422 | 21452 => (
+            Request,
+            "This number is not for sale any more. Search again and take another one.",
+        ),
+        21615 | 21628 | 21631 | 21649 => (
+            Request,
+            "This country wants papers or an address before it sells a number. Add them in the Twilio Console under \
+             Regulatory Compliance and buy it there: a sync brings it here.",
+        ),
         21408 => (
             Permanent,
             "Texts to this country are switched off. Switch it on in the Twilio Console under \

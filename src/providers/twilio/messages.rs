@@ -19,7 +19,7 @@ use crate::providers::{
 const LONGEST_VALIDITY: u64 = 36_000;
 
 #[derive(Deserialize)]
-struct Message {
+pub(super) struct Message {
     sid: String,
     status: String,
     #[serde(default)]
@@ -40,7 +40,7 @@ struct Message {
 }
 
 #[derive(Deserialize)]
-struct Listed {
+pub(super) struct Listed {
     messages: Vec<Message>,
     next_page_uri: Option<String>,
 }
@@ -269,7 +269,7 @@ impl Message {
             && is_text_of(&self.body, &text.text)
     }
 
-    fn into_remote(self) -> RemoteMessage {
+    pub(super) fn into_remote(self) -> RemoteMessage {
         RemoteMessage {
             status: status(&self.status),
             error: self.refusal(),
@@ -302,12 +302,8 @@ fn is_text_of(body: &str, text: &str) -> bool {
 }
 
 /// Twilio books the cost as a negative amount.
-fn price(amount: Option<String>, currency: Option<String>) -> Option<Price> {
-    let amount = amount?;
-    Some(Price {
-        amount: amount.trim_start_matches('-').to_owned(),
-        currency: currency.unwrap_or_else(|| "USD".into()),
-    })
+pub(super) fn price(amount: Option<String>, currency: Option<String>) -> Option<Price> {
+    Price::read(&amount?, currency.as_deref().unwrap_or("USD"))
 }
 
 pub fn status(word: &str) -> Option<Status> {

@@ -11,13 +11,14 @@ use crate::providers::{
 };
 
 #[derive(Deserialize)]
-struct Number {
-    sid: String,
-    phone_number: String,
+pub struct Number {
+    pub sid: String,
+    pub phone_number: String,
     friendly_name: Option<String>,
     #[serde(default)]
     capabilities: HashMap<String, Option<bool>>,
-    sms_url: Option<String>,
+    pub sms_url: Option<String>,
+    pub sms_fallback_url: Option<String>,
     sms_method: Option<String>,
     sms_application_sid: Option<String>,
 }
@@ -29,12 +30,12 @@ struct NumbersPage {
 }
 
 #[derive(Deserialize)]
-struct Service {
+pub struct Service {
     sid: String,
     friendly_name: Option<String>,
-    inbound_request_url: Option<String>,
+    pub inbound_request_url: Option<String>,
     #[serde(default)]
-    use_inbound_webhook_on_number: bool,
+    pub use_inbound_webhook_on_number: bool,
 }
 
 #[derive(Deserialize)]
@@ -97,24 +98,41 @@ impl Api {
 
     /// The numbers whose texts go to a messaging service, by the number's SID.
     async fn shadows(&self) -> Result<HashMap<String, Shadow>> {
-        let path = "/v1/Services?PageSize=100".to_owned();
-        let services = match self.all::<ServicesPage>(&self.messaging, path).await {
-            Ok(services) => services,
-            // Closed to these credentials, or not there at all: then the numbers are all there is.
-            Err(Error::Refused { .. }) => return Ok(HashMap::new()),
-            Err(error) => return Err(error),
-        };
         let mut shadows = HashMap::new();
-        for service in services {
+        for service in self.services().await? {
             if service.use_inbound_webhook_on_number {
                 continue;
             }
-            let path = format!("/v1/Services/{}/PhoneNumbers?PageSize=200", service.sid);
-            for member in self.all::<MembersPage>(&self.messaging, path).await? {
+            for member in self.members(&service).await? {
                 shadows.insert(member.sid, service.shadow());
             }
         }
         Ok(shadows)
+    }
+
+    /// The messaging service that a number is in, whether or not its texts go there.
+    pub async fn service_of(&self, sid: &str) -> Result<Option<Service>> {
+        for service in self.services().await? {
+            let members = self.members(&service).await?;
+            if members.iter().any(|member| member.sid == sid) {
+                return Ok(Some(service));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn services(&self) -> Result<Vec<Service>> {
+        let path = "/v1/Services?PageSize=100".to_owned();
+        match self.all::<ServicesPage>(&self.messaging, path).await {
+            // Closed to these credentials, or not there at all: then the numbers are all there is.
+            Err(Error::Refused { .. }) => Ok(Vec::new()),
+            answer => answer,
+        }
+    }
+
+    async fn members(&self, service: &Service) -> Result<Vec<Member>> {
+        let path = format!("/v1/Services/{}/PhoneNumbers?PageSize=200", service.sid);
+        self.all::<MembersPage>(&self.messaging, path).await
     }
 
     pub async fn configure_webhook(
@@ -164,6 +182,23 @@ impl Api {
                 .filter(|url| !url.is_empty() && !same(url, &urls.inbound)),
         })
     }
+
+    /// Whatever was set by somebody else since then stays.
+    pub async fn restore_webhook(
+        &self,
+        provider_id: &str,
+        urls: &WebhookUrls,
+        previous: Option<&str>,
+    ) -> Result<()> {
+        let resource = self.url(&format!("/IncomingPhoneNumbers/{provider_id}.json"));
+        let found: Number = self.get(&resource).await?;
+        let is_ours = found.sms_url.as_deref();
+        if is_ours.is_some_and(|url| same(url, &urls.inbound)) {
+            let form = [("SmsUrl", previous.unwrap_or_default())];
+            let _: Number = self.post(&resource, &form).await?;
+        }
+        Ok(())
+    }
 }
 
 impl Number {
@@ -172,7 +207,7 @@ impl Number {
         self.sms_url.as_deref() == Some(url) && method.eq_ignore_ascii_case("POST")
     }
 
-    fn application(&self) -> Option<Shadow> {
+    pub fn application(&self) -> Option<Shadow> {
         let sid = self
             .sms_application_sid
             .as_deref()
@@ -184,16 +219,11 @@ impl Number {
     }
 
     /// `None` for a number that is not in E.164, which no text could name.
-    fn into_remote(self, shadow: Option<Shadow>) -> Option<RemoteNumber> {
-        let can = |what: &str| {
-            self.capabilities
-                .iter()
-                .any(|(name, &yes)| name.eq_ignore_ascii_case(what) && yes == Some(true))
-        };
+    pub fn into_remote(self, shadow: Option<Shadow>) -> Option<RemoteNumber> {
         let capabilities = NumberCapabilities {
-            sms: can("sms"),
-            mms: can("mms"),
-            voice: can("voice"),
+            sms: can(&self.capabilities, "sms"),
+            mms: can(&self.capabilities, "mms"),
+            voice: can(&self.capabilities, "voice"),
         };
         let name = self.friendly_name.filter(|name| !name.is_empty());
         Some(RemoteNumber {
@@ -207,7 +237,7 @@ impl Number {
 }
 
 impl Service {
-    fn shadow(&self) -> Shadow {
+    pub fn shadow(&self) -> Shadow {
         let sid = &self.sid;
         Shadow {
             by: match self
@@ -223,7 +253,14 @@ impl Service {
     }
 }
 
+/// Twilio writes them in capitals here and there.
+pub fn can(capabilities: &HashMap<String, Option<bool>>, what: &str) -> bool {
+    capabilities
+        .iter()
+        .any(|(name, &yes)| name.eq_ignore_ascii_case(what) && yes == Some(true))
+}
+
 /// The same place, however often Twilio is to retry.
-fn same(url: &str, other: &str) -> bool {
+pub fn same(url: &str, other: &str) -> bool {
     url.split('#').next() == other.split('#').next()
 }

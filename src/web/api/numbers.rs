@@ -5,14 +5,15 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::domain::integrations::Directory;
+use crate::domain::integrations::{self, Directory, Purchase, Search};
 use crate::domain::members::{Admin, Colleague, Member};
 use crate::domain::messages::catch_up;
 use crate::domain::messages::receive::Ingest;
 use crate::domain::numbers::{self, Change, Number};
 use crate::ids::{NumberId, UserId, WorkspaceId};
 use crate::listing::Page;
-use crate::web::json::{Json, Path};
+use crate::providers::Offer;
+use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
 
 /// The numbers that I may see: an admin all, an agent those assigned to them.
@@ -25,6 +26,56 @@ pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Page<Nu
         data,
         next_cursor: None,
     }))
+}
+
+/// Numbers for sale that can text, at most 40 of them, and none that the workspace has. Nobody holds them for you. Admins only.
+/// `provider_refused`: the provider says no, `detail` says why.
+#[utoipa::path(get, path = "/numbers/available", tag = "Numbers", params(("workspace_id" = WorkspaceId, Path), Search),
+    responses((status = 200, body = Page<Offer>), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+              (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub async fn available(
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    admin: Admin,
+    Query(asked): Query<Search>,
+) -> Result<Json<Page<Offer>>, Problem> {
+    let data = integrations::search(&app, &admin, &directory, asked).await?;
+    Ok(Json(Page {
+        data,
+        next_cursor: None,
+    }))
+}
+
+/// Buys a number and has its texts delivered here. Asking again never buys it twice, so do ask again after a 503. Some providers take
+/// a while: until then its status is `pending`, and a sync finds it. Admins only.
+/// `provider_refused`: the provider says no, `detail` says why.
+#[utoipa::path(post, path = "/numbers", tag = "Numbers", params(("workspace_id" = WorkspaceId, Path)), request_body = Purchase,
+    responses((status = 201, body = Number), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+              (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub async fn buy(
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    admin: Admin,
+    Json(purchase): Json<Purchase>,
+) -> Result<(StatusCode, Json<Number>), Problem> {
+    let number = integrations::buy(&app, &admin, &directory, purchase).await?;
+    Ok((StatusCode::CREATED, Json(number)))
+}
+
+/// Gives the number back to its provider, for good: somebody else may get it. Its conversations stay, texts that wait fail and their
+/// credits come back. Admins only.
+#[utoipa::path(delete, path = "/numbers/{number_id}", tag = "Numbers",
+    params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)),
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+              (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub async fn release(
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, NumberId)>,
+) -> Result<StatusCode, Problem> {
+    integrations::release(&app, &admin, &directory, id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Changes what is given and keeps the rest. Admins only.

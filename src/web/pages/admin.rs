@@ -8,9 +8,11 @@ use crate::error::Result;
 
 pub mod access;
 pub mod audit;
+pub mod credential_access;
 pub mod credits;
 pub mod integrations;
 pub mod members;
+pub mod usage;
 pub mod workspace;
 
 /// What surrounds the page of this section.

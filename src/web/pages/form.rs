@@ -32,10 +32,12 @@ impl Form {
             Error::WrongPassword
             | Error::InvalidCredentials(_)
             | Error::ProviderUnavailable(_)
+            | Error::ProviderRefused(_)
             | Error::SignupsClosed
             | Error::TooMany { .. }
             | Error::WrongCode
             | Error::LastAdmin
+            | Error::IntegrationOff
             | Error::IntegrationNotConfigured => {
                 self.notice = Some(capitalized(&error.to_string()))
             }

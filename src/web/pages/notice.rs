@@ -15,6 +15,9 @@ pub enum Notice {
     CreditsChanged,
     AccessChanged,
     WorkspaceDeleted,
+    Disconnected,
+    Checked,
+    StillUnhealthy,
     PasswordChanged,
     PasswordReset,
     TwoFactorOff,
@@ -24,7 +27,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 18] = [
         Self::Saved,
         Self::Invited,
         Self::InvitationWithdrawn,
@@ -34,6 +37,9 @@ impl Notice {
         Self::CreditsChanged,
         Self::AccessChanged,
         Self::WorkspaceDeleted,
+        Self::Disconnected,
+        Self::Checked,
+        Self::StillUnhealthy,
         Self::PasswordChanged,
         Self::PasswordReset,
         Self::TwoFactorOff,
@@ -58,6 +64,18 @@ impl Notice {
             Self::CreditsChanged => ("credits", "The credits are changed"),
             Self::AccessChanged => ("access", "Saved, and in force at once"),
             Self::WorkspaceDeleted => ("deleted", "The workspace is gone, with everything in it"),
+            Self::Disconnected => (
+                "disconnected",
+                "Disconnected. Its credentials are destroyed, its conversations stay",
+            ),
+            Self::Checked => (
+                "checked",
+                "Checked: the provider takes our texts. What waited goes out",
+            ),
+            Self::StillUnhealthy => (
+                "unhealthy",
+                "Checked: the provider refuses. It says why below",
+            ),
             Self::PasswordChanged => (
                 "password",
                 "Your password is changed. Other sessions are signed out",

@@ -94,6 +94,19 @@ pub struct Heading<'a> {
     state: Option<&'static str>,
 }
 
+/// `1,234`
+pub fn figure(number: &i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::from(if *number < 0 { "−" } else { "" });
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +140,11 @@ mod tests {
     fn an_order_that_there_is_not_is_the_first() {
         let sort = Sort::new("/credits", &[], "-password", &COLUMNS);
         assert_eq!((sort.column(), sort.word().as_str()), ("name", "name"));
+    }
+
+    #[test]
+    fn figures_are_grouped_as_people_read_them() {
+        assert_eq!(figure(&1_234_567), "1,234,567");
+        assert_eq!(figure(&-100), "−100");
     }
 }

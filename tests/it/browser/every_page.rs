@@ -143,7 +143,15 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
     jo.clicks("More about Sam").await;
     jo.clicks("Remove").await;
     jo.is_usable_by_all("members, a menu open").await;
-    for section in ["access", "credits", "workspace", "audit", "members?q=zzz"] {
+    for section in [
+        "access",
+        "credits",
+        "integrations/access",
+        "usage",
+        "workspace",
+        "audit",
+        "members?q=zzz",
+    ] {
         jo.opens(&harbor.admin_page(section)).await;
         jo.is_usable_by_all(section).await;
     }
@@ -186,7 +194,7 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
 
 impl Browser {
     /// Light and dark, at a desk and on a phone.
-    async fn is_usable_by_all(&self, page: &str) {
+    pub async fn is_usable_by_all(&self, page: &str) {
         self.tells("Runtime.evaluate", json!({"expression": AXE}))
             .await;
         for (width, scheme) in [

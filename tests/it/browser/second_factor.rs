@@ -49,6 +49,7 @@ async fn a_stolen_password_alone_opens_nothing() {
     jo.fills("Your password", PASSWORD).await;
     jo.clicks("Switch it on").await;
     jo.sees("The second factor is on").await;
+    jo.is_usable_by_all("recovery codes").await;
     let codes = jo
         .measures("document.querySelector('.codes').textContent.trim().split('\\n')")
         .await;
@@ -67,6 +68,7 @@ async fn a_stolen_password_alone_opens_nothing() {
     jo.clicks("Sign in").await;
     jo.sees_in(".notice.bad", "This code is wrong or was used already")
         .await;
+    jo.is_usable_by_all("second step, refused").await;
     jo.fills("Code", &code(&key, 30)).await;
     jo.clicks("Sign in").await;
     jo.is_at("/w/harbor-dental/inbox").await;

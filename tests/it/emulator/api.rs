@@ -12,14 +12,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Emulator, Failure, media, messages, numbers};
+use super::{Emulator, Failure, media, messages, numbers, usage};
 
 pub fn router(emulator: Emulator) -> Router {
     let accounts = Router::new()
         .route("/{account}", get(account))
         .merge(numbers::router())
         .merge(messages::router())
-        .merge(media::router());
+        .merge(media::router())
+        .merge(usage::router());
     Router::new()
         .nest("/2010-04-01/Accounts", accounts)
         .nest("/v1/Services", numbers::services_router())

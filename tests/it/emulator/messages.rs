@@ -111,6 +111,8 @@ struct Filter {
     to: Option<String>,
     #[serde(rename = "From")]
     from: Option<String>,
+    #[serde(rename = "DateSent")]
+    day: Option<chrono::NaiveDate>,
 }
 
 async fn messages(
@@ -134,6 +136,11 @@ async fn messages(
             .into_iter()
             .filter(|message| message.account == caller.account)
             .filter(|message| filter.to.as_ref().is_none_or(|to| *to == message.to))
+            .filter(|message| {
+                filter
+                    .day
+                    .is_none_or(|day| day == message.created_at.date_naive())
+            })
             .filter(|message| {
                 filter
                     .from

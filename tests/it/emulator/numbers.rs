@@ -1,5 +1,7 @@
 //! Numbers and the messaging services that they may be in.
 
+use std::collections::HashMap;
+
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -13,10 +15,17 @@ use super::{Emulator, Number};
 
 pub fn router() -> Router<Emulator> {
     Router::new()
-        .route("/{account}/IncomingPhoneNumbers.json", get(numbers))
+        .route(
+            "/{account}/IncomingPhoneNumbers.json",
+            get(numbers).post(buy),
+        )
         .route(
             "/{account}/IncomingPhoneNumbers/{number}",
-            get(number).post(update_number),
+            get(number).post(update_number).delete(release),
+        )
+        .route(
+            "/{account}/AvailablePhoneNumbers/{country}/{kind}",
+            get(available),
         )
 }
 
@@ -30,12 +39,16 @@ async fn numbers(
     caller: Caller,
     State(emulator): State<Emulator>,
     Query(paging): Query<Paging>,
+    Query(filters): Query<HashMap<String, String>>,
 ) -> Response {
+    let part = filters.get("PhoneNumber").cloned().unwrap_or_default();
     let rows = {
         let state = emulator.state();
         let numbers = state.numbers.iter();
         let mine = numbers.filter(|number| number.account == caller.account);
-        mine.map(Number::json).collect()
+        mine.filter(|number| number.phone_number.contains(&part))
+            .map(Number::json)
+            .collect()
     };
     let path = format!(
         "/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json",
@@ -44,6 +57,79 @@ async fn numbers(
     let (rows, next) = page(&emulator, &paging, rows, &path);
     Json(json!({"incoming_phone_numbers": rows, "next_page_uri": next, "uri": path}))
         .into_response()
+}
+
+/// What is sold is sold: the second one who wants it is refused, whoever they are.
+async fn buy(caller: Caller, State(emulator): State<Emulator>, body: Bytes) -> Response {
+    let form: HashMap<_, _> = form_urlencoded::parse(&body).into_owned().collect();
+    let mut state = emulator.state();
+    let wanted = &form["PhoneNumber"];
+    let mut for_sale = state.for_sale.iter();
+    let Some(place) = for_sale.position(|one| &one.phone_number == wanted) else {
+        return problem(StatusCode::BAD_REQUEST, 21422);
+    };
+    let sold = state.for_sale.remove(place);
+    let number = Number {
+        sid: state.new_sid("PN"),
+        account: caller.account,
+        phone_number: sold.phone_number,
+        sms_url: form.get("SmsUrl").cloned().unwrap_or_default(),
+        mms: true,
+        ..Number::default()
+    };
+    let told = number.json();
+    state.numbers.push(number);
+    (StatusCode::CREATED, Json(told)).into_response()
+}
+
+async fn release(
+    caller: Caller,
+    State(emulator): State<Emulator>,
+    Path((_, file)): Path<(String, String)>,
+) -> Response {
+    let sid = file.trim_end_matches(".json");
+    let mut state = emulator.state();
+    let before = state.numbers.len();
+    state
+        .numbers
+        .retain(|one| one.sid != sid || one.account != caller.account);
+    match state.numbers.len() < before {
+        true => StatusCode::NO_CONTENT.into_response(),
+        false => problem(StatusCode::NOT_FOUND, 20404),
+    }
+}
+
+async fn available(
+    _: Caller,
+    State(emulator): State<Emulator>,
+    Path((_, country, file)): Path<(String, String, String)>,
+    Query(filters): Query<HashMap<String, String>>,
+) -> Response {
+    let kind = file.trim_end_matches(".json");
+    let filter = |name: &str| filters.get(name).cloned().unwrap_or_default();
+    let (area, contains) = (filter("AreaCode"), filter("Contains"));
+    let state = emulator.state();
+    let offers = state.for_sale.iter().filter(|one| {
+        let number = &one.phone_number;
+        (one.country, one.kind) == (country.as_str(), kind)
+            && number[2..].starts_with(&area)
+            && contains.split('%').all(|part| number.contains(part))
+    });
+    let offers: Vec<_> = offers
+        .map(|one| {
+            json!({
+                "phone_number": one.phone_number,
+                "locality": "Oakland",
+                "region": "CA",
+                "iso_country": one.country,
+                "capabilities": {"voice": true, "SMS": true, "MMS": true},
+            })
+        })
+        .collect();
+    if offers.is_empty() && !state.for_sale.iter().any(|one| one.kind == kind) {
+        return problem(StatusCode::NOT_FOUND, 20404);
+    }
+    Json(json!({"available_phone_numbers": offers})).into_response()
 }
 
 async fn number(
@@ -140,14 +226,19 @@ async fn members(
 
 impl Number {
     fn json(&self) -> Value {
+        let method = match self.sms_method.as_str() {
+            "" => "POST",
+            method => method,
+        };
         json!({
             "sid": self.sid,
             "account_sid": self.account,
             "phone_number": self.phone_number,
             "friendly_name": self.phone_number,
-            "capabilities": {"voice": true, "SMS": true, "mms": true, "fax": false},
+            "capabilities": {"voice": true, "SMS": true, "mms": self.mms, "fax": false},
             "sms_url": self.sms_url,
-            "sms_method": self.sms_method,
+            "sms_method": method,
+            "sms_fallback_url": self.sms_fallback_url,
             "sms_application_sid": self.sms_application_sid.clone().unwrap_or_default(),
             "status": "in-use",
         })

@@ -5,6 +5,7 @@ mod api;
 mod events;
 mod messages;
 mod numbers;
+mod usage;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -30,6 +31,9 @@ struct State {
     accounts: Vec<Account>,
     profiles: Vec<Profile>,
     numbers: Vec<Number>,
+    for_sale: Vec<String>,
+    orders: Vec<Order>,
+    orders_take: usize,
     messages: Vec<Message>,
     /// By the account's place and the key: what was asked, and what was answered unless it is still being done.
     keys: HashMap<(usize, String), (Vec<u8>, Option<Value>)>,
@@ -44,6 +48,18 @@ struct State {
     page_size: Option<usize>,
     repeats_pages: bool,
     last_id: u64,
+}
+
+/// Filled a little after it was placed.
+struct Order {
+    id: String,
+    account: usize,
+    phone_number: String,
+    profile: String,
+    reference: String,
+    status: &'static str,
+    /// So many looks until it is filled.
+    looks: usize,
 }
 
 struct Account {
@@ -125,6 +141,26 @@ impl Telnyx {
         };
         customer.profile("Front desk");
         customer
+    }
+
+    /// Puts a number up for sale.
+    pub fn sells(&self, phone_number: &str) -> &Self {
+        self.state().for_sale.push(phone_number.into());
+        self
+    }
+
+    /// Orders from now on are filled when they have been looked at so often.
+    pub fn orders_take(&self, looks: usize) -> &Self {
+        self.state().orders_take = looks;
+        self
+    }
+
+    /// So many calls are done as if nothing had been said; it is the one after them that fails.
+    pub fn does(&self, calls: usize) -> &Self {
+        for _ in 0..calls {
+            self.fails(Failure::Slow(Duration::ZERO));
+        }
+        self
     }
 
     /// What becomes of the next call that is not spoken for yet.
@@ -250,6 +286,16 @@ impl Customer {
         state.numbers.push(number);
         drop(state);
         self
+    }
+
+    /// Its numbers, as on its bill.
+    pub fn pays_for(&self) -> Vec<String> {
+        let state = self.telnyx.state();
+        let mine = state
+            .numbers
+            .iter()
+            .filter(|number| number.account == self.place);
+        mine.map(|number| number.phone_number.clone()).collect()
     }
 
     pub fn profile(&self, name: &str) -> String {

@@ -51,6 +51,8 @@ async fn every_page(harbor: &Workspace<'_>) -> Vec<String> {
         here("/admin/credits"),
         here(&format!("/admin/credits/{}", harbor.admin.id)),
         here("/admin/integrations"),
+        here("/admin/integrations/access"),
+        here("/admin/usage"),
         here("/admin/workspace"),
         here("/admin/audit"),
         here("/settings"),

@@ -14,7 +14,7 @@ use crate::domain::workspaces;
 use crate::error::Result;
 use crate::ids::UserId;
 use crate::listing::Span;
-use crate::web::pages::table::Sort;
+use crate::web::pages::table::{Sort, figure};
 use crate::web::pages::{Form, Notice, Said, Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -70,19 +70,6 @@ impl Ledger {
             Kind::Returned => "Given back: the text never went out",
         }
     }
-}
-
-/// `1,234`
-fn figure(number: &i64) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::from(if *number < 0 { "−" } else { "" });
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// `+100`
@@ -257,9 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_grouped_as_people_read_them() {
-        assert_eq!(figure(&1_234_567), "1,234,567");
-        assert_eq!(figure(&-100), "−100");
+    fn changes_have_their_sign() {
         assert_eq!((signed(&100), signed(&-1)), ("+100".into(), "−1".into()));
     }
 }

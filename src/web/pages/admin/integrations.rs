@@ -1,21 +1,24 @@
 //! Accounts at providers and their numbers: connect one, see that it works.
 
 use askama::Template;
-use axum::extract::{Form as Posted, State};
+use axum::extract::{Form as Posted, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::shell;
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::conversations;
-use crate::domain::integrations::{self, Connect, Health, Integration};
+use crate::domain::integrations::{self, Change, Connect, Directory, Health, Integration};
 use crate::domain::members::Admin;
 use crate::domain::numbers::{self, Number, Status, WebhookState};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::ids::IntegrationId;
 use crate::providers;
 use crate::web::pages::fragments;
-use crate::web::pages::{Form, Partial, Shell, page, partial, streams, wants_streams};
+use crate::web::pages::{
+    Form, Notice, Partial, Said, Shell, page, partial, streams, wants_streams,
+};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
@@ -23,6 +26,9 @@ use crate::web::{assets, pages};
 #[template(path = "admin/integrations.html")]
 struct Page {
     shell: Shell,
+    /// What a sync came to, in words.
+    synced: Option<String>,
+    refusal: Option<String>,
     list: Integrations,
     connect: ConnectForm,
 }
@@ -36,6 +42,7 @@ struct Integrations {
 #[derive(Template)]
 #[template(path = "admin/_integration.html")]
 struct Card<'a> {
+    slug: &'a str,
     integration: &'a Integration,
     numbers: Vec<Partial>,
 }
@@ -43,6 +50,11 @@ struct Card<'a> {
 impl Card<'_> {
     fn is_sandbox(&self) -> bool {
         self.integration.provider == providers::Kind::Sandbox
+    }
+
+    /// What an admin replaces after it was rotated at the provider, as the provider calls it.
+    fn secret(&self) -> Option<&'static str> {
+        secret(self.integration.provider).map(|(_, label)| label)
     }
 
     fn is_healthy(&self) -> bool {
@@ -80,6 +92,8 @@ pub async fn list(
     admin: Admin,
     State(app): State<App>,
     headers: HeaderMap,
+    Query(counts): Query<Counts>,
+    Query(said): Query<Said>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.seat()).await?;
     if wants_streams(&headers) {
@@ -88,22 +102,64 @@ pub async fn list(
             .map_err(|error| crate::error::Error::Internal(error.to_string()))?;
         return Ok(streams(html));
     }
-    show(&mut tx, &admin, &app, Form::default()).await
+    let told = Told {
+        notice: said.done,
+        synced: counts.sentence(),
+        ..Told::default()
+    };
+    show(&mut tx, &admin, &app, told).await
+}
+
+/// What the page says beside its list.
+#[derive(Default)]
+struct Told {
+    notice: Option<Notice>,
+    synced: Option<String>,
+    refusal: Option<String>,
+    form: Form,
+}
+
+/// What a sync came to, as the address carries it.
+#[derive(Default, Deserialize)]
+pub struct Counts {
+    added: Option<u32>,
+    updated: Option<u32>,
+    removed: Option<u32>,
+}
+
+impl Counts {
+    fn sentence(&self) -> Option<String> {
+        let counts = [
+            (self.added?, "added"),
+            (self.updated?, "updated"),
+            (self.removed?, "gone from the account"),
+        ];
+        let told: Vec<String> = counts
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        Some(match told.is_empty() {
+            true => "Synced: everything was in step already.".into(),
+            false => format!("Synced: {}.", told.join(", ")),
+        })
+    }
 }
 
 async fn show(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     app: &App,
-    form: Form,
+    told: Told,
 ) -> Result<Response, Problem> {
-    let counts = conversations::counts(tx).await?;
     let list = all(tx, admin, app).await?;
     Ok(page(&Page {
-        shell: Shell::new(admin, &counts, "integrations"),
+        shell: shell(tx, admin, "integrations", told.notice).await?,
+        synced: told.synced,
+        refusal: told.refusal,
         connect: ConnectForm {
             slug: admin.slug.clone(),
-            form,
+            form: told.form,
             first: list.integrations.is_empty(),
         },
         list,
@@ -119,6 +175,7 @@ async fn all(tx: &mut WorkspaceTx, admin: &Admin, app: &App) -> Result<Integrati
             .iter()
             .filter(|number| number.integration_id == integration.id);
         partial(&Card {
+            slug: &admin.slug,
             integration,
             numbers: own
                 .map(|number| partial(&NumberRow { number }))
@@ -178,8 +235,156 @@ pub async fn connect(
                 "public_key",
             ]);
             let mut tx = app.db.workspace(admin.seat()).await?;
-            let shown = show(&mut tx, &admin, &app, form).await?;
+            let told = Told {
+                form,
+                ..Told::default()
+            };
+            let shown = show(&mut tx, &admin, &app, told).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
         }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Of {
+    id: IntegrationId,
+}
+
+/// `POST /w/{slug}/admin/integrations/{id}/sync`
+pub async fn sync(
+    admin: Admin,
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    Path(Of { id }): Path<Of>,
+) -> Result<Response, Problem> {
+    match integrations::sync(&app, &admin, &directory, id).await {
+        Ok(synced) => Ok(Redirect::to(&format!(
+            "/w/{}/admin/integrations?added={}&updated={}&removed={}",
+            admin.slug, synced.added, synced.updated, synced.removed
+        ))
+        .into_response()),
+        Err(error) => refuse(&app, &admin, error).await,
+    }
+}
+
+/// The field of the credentials that is secret, and its name for people. The others name the account, which stays.
+fn secret(provider: providers::Kind) -> Option<(&'static str, &'static str)> {
+    match provider {
+        providers::Kind::Twilio => Some(("auth_token", "Auth Token")),
+        providers::Kind::Telnyx => Some(("api_key", "API key")),
+        providers::Kind::Sandbox => None,
+    }
+}
+
+fn with_secret(integration: &Integration, typed: &str) -> Option<serde_json::Value> {
+    let (field, _) = secret(integration.provider)?;
+    let mut credentials = serde_json::json!({
+        "account_sid": integration.account,
+        "public_key": integration.account,
+    });
+    credentials[field] = typed.trim().into();
+    Some(credentials)
+}
+
+#[derive(Deserialize)]
+pub struct Edited {
+    name: Option<String>,
+    is_active: Option<bool>,
+    secret: Option<String>,
+}
+
+/// `POST /w/{slug}/admin/integrations/{id}`
+pub async fn update(
+    admin: Admin,
+    State(app): State<App>,
+    Path(Of { id }): Path<Of>,
+    Posted(edited): Posted<Edited>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let known = integrations::find(&mut tx, &app.config, id).await?;
+    drop(tx);
+    let change = Change {
+        name: edited.name,
+        is_active: edited.is_active,
+        credentials: edited.secret.and_then(|typed| with_secret(&known, &typed)),
+    };
+    match integrations::update(&app, &admin, id, change).await {
+        Ok(_) => Ok(Notice::Saved.at(&format!("/w/{}/admin/integrations", admin.slug))),
+        Err(error) => refuse(&app, &admin, error).await,
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Farewell {
+    typed_name: String,
+}
+
+/// `POST /w/{slug}/admin/integrations/{id}/disconnect`
+pub async fn disconnect(
+    admin: Admin,
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    Path(Of { id }): Path<Of>,
+    Posted(Farewell { typed_name }): Posted<Farewell>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let known = integrations::find(&mut tx, &app.config, id).await?;
+    drop(tx);
+    if typed_name.trim() != known.name {
+        let wrong = format!("To disconnect it, type its name: {}", known.name);
+        return refuse(&app, &admin, Error::field("typed_name", wrong)).await;
+    }
+    integrations::disconnect(&app, &admin, &directory, id).await?;
+    Ok(Notice::Disconnected.at(&format!("/w/{}/admin/integrations", admin.slug)))
+}
+
+/// `POST /w/{slug}/admin/integrations/{id}/test`
+pub async fn check(
+    admin: Admin,
+    State(app): State<App>,
+    State(directory): State<Directory>,
+    Path(Of { id }): Path<Of>,
+) -> Result<Response, Problem> {
+    match integrations::test(&app, &admin, &directory, id).await {
+        // What is wrong stands on its card.
+        Ok(integration) => Ok(match integration.status {
+            Health::Healthy => Notice::Checked,
+            Health::Unhealthy => Notice::StillUnhealthy,
+        }
+        .at(&format!("/w/{}/admin/integrations", admin.slug))),
+        Err(error) => refuse(&app, &admin, error).await,
+    }
+}
+
+/// The page again, with the reason above it.
+async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
+    let form = Form::default().refused(error)?.gather(&[]);
+    let status = form.status();
+    let told = Told {
+        refusal: form.notice,
+        ..Told::default()
+    };
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let shown = show(&mut tx, admin, app, told).await?;
+    Ok((status, shown).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sync_is_told_in_one_sentence() {
+        let told = |added, updated, removed| {
+            let counts = Counts {
+                added: Some(added),
+                updated: Some(updated),
+                removed: Some(removed),
+            };
+            counts.sentence().expect("it has counts")
+        };
+        assert_eq!(told(0, 0, 0), "Synced: everything was in step already.");
+        assert_eq!(told(1, 0, 2), "Synced: 1 added, 2 gone from the account.");
+        assert_eq!(Counts::default().sentence(), None);
     }
 }

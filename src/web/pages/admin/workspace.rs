@@ -47,6 +47,7 @@ fn filled(workspace: Workspace) -> Form {
             "text_validity_minutes",
             workspace.text_validity_minutes.to_string(),
         )
+        .with("failover", on(workspace.failover))
         .with("require_two_factor", on(workspace.require_two_factor))
 }
 
@@ -79,6 +80,8 @@ pub struct Typed {
     low_credits_at: String,
     text_validity_minutes: String,
     #[serde(default)]
+    failover: String,
+    #[serde(default)]
     require_two_factor: String,
 }
 
@@ -94,6 +97,7 @@ pub async fn update(
         .with("starting_credits", &typed.starting_credits)
         .with("low_credits_at", &typed.low_credits_at)
         .with("text_validity_minutes", &typed.text_validity_minutes)
+        .with("failover", &typed.failover)
         .with("require_two_factor", &typed.require_two_factor);
     // What is no number is out of range.
     let amount = |text: &str| Some(text.trim().parse().unwrap_or(-1));
@@ -101,6 +105,7 @@ pub async fn update(
         starting_credits: amount(&typed.starting_credits),
         low_credits_at: amount(&typed.low_credits_at),
         text_validity_minutes: amount(&typed.text_validity_minutes),
+        failover: Some(typed.failover == "on"),
         require_two_factor: Some(typed.require_two_factor == "on"),
         name: Some(typed.name),
         default_region: Some(typed.default_region),

@@ -9,13 +9,14 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::{Failure, Telnyx, messages, numbers};
+use super::{Failure, Telnyx, messages, numbers, usage};
 
 pub fn router(telnyx: Telnyx) -> Router {
     let api = Router::new()
         .route("/balance", get(balance))
         .merge(numbers::router())
-        .merge(messages::router());
+        .merge(messages::router())
+        .merge(usage::router());
     Router::new()
         .nest("/v2", api)
         .layer(middleware::from_fn_with_state(telnyx.clone(), misbehave))

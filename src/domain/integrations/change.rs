@@ -1,0 +1,195 @@
+//! Renaming an account, switching it off and on, replacing its credentials.
+//!
+//! A provider may sign with the token before for a while: it goes on verifying webhooks for a day, and then it is destroyed.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::sync::lock;
+use super::{Integration, context, find};
+use crate::app::App;
+use crate::db::{Db, WorkspaceTx};
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::members::Admin;
+use crate::error::{Check, Error, OnConstraint, Result};
+use crate::events::Event;
+use crate::ids::{IntegrationId, WorkspaceId};
+use crate::providers::Provider;
+
+/// How long replaced credentials verify webhooks.
+const FORMER_COUNT_FOR: Duration = Duration::from_secs(24 * 3600);
+
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// 1 to 80 characters.
+    pub name: Option<String>,
+    /// `false`: nothing is sent or received until it is switched on again. Queued texts wait; texts that came meanwhile are
+    /// brought in then.
+    pub is_active: Option<bool>,
+    /// New ones of the same account, such as after the token was rotated. Checked at the provider before they replace the old
+    /// ones, which verify webhooks for 24 hours more. Write-only.
+    #[schema(value_type = Option<Object>)]
+    pub credentials: Option<serde_json::Value>,
+}
+
+/// Changes what is given and keeps the rest. Good credentials bring an unhealthy integration back, and its queue with it.
+pub async fn update(
+    app: &App,
+    admin: &Admin,
+    id: IntegrationId,
+    change: Change,
+) -> Result<Integration> {
+    let name = change.name.as_deref().map(str::trim);
+    Check::default()
+        .that(
+            name.is_none_or(|name| {
+                (1..=80).contains(&name.chars().count()) && !name.contains('\0')
+            }),
+            "name",
+            "1 to 80 characters",
+        )
+        .done()?;
+    let fresh = match &change.credentials {
+        Some(credentials) => Some(checked(app, admin, id, credentials).await?),
+        None => None,
+    };
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let before = lock(&mut tx, app, id).await?;
+    sqlx::query!(
+        "update integrations set name = coalesce($2, name), is_active = coalesce($3, is_active), updated_at = now() where id = $1",
+        id as _,
+        name,
+        change.is_active,
+    )
+    .execute(tx.conn())
+    .await
+    .on_constraint("integrations_account_once", || {
+        Error::field(
+            "is_active",
+            "this account is connected a second time and in use there: switch that one off first",
+        )
+    })?;
+    if let Some(provider) = &fresh {
+        replace_credentials(&mut tx, app, id, provider.as_ref()).await?;
+    }
+    if change.is_active == Some(true) && !before.is_active {
+        // What came meanwhile is brought in at once.
+        sqlx::query!(
+            "update numbers set catch_up_at = now() where integration_id = $1",
+            id as _
+        )
+        .execute(tx.conn())
+        .await?;
+    }
+    let after = find(&mut tx, &app.config, id).await?;
+    let told = |of: &Integration| json!({"name": of.name, "is_active": of.is_active});
+    let mut now = told(&after);
+    if fresh.is_some() {
+        now["credentials"] = "replaced".into();
+    }
+    let deed = Deed {
+        subject: &after.name,
+        subject_id: Some(id.0),
+        before: Some(told(&before)),
+        after: Some(now),
+    };
+    audit::record(&mut tx, Action::IntegrationChanged, deed).await?;
+    let workspace = tx.workspace();
+    tx.announce(Event::IntegrationChanged { workspace });
+    tx.announce(Event::Queued);
+    tx.commit().await?;
+    Ok(after)
+}
+
+/// The account under its new credentials, if the provider accepts them.
+async fn checked(
+    app: &App,
+    admin: &Admin,
+    id: IntegrationId,
+    credentials: &serde_json::Value,
+) -> Result<Box<dyn Provider>> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let known = find(&mut tx, &app.config, id).await?;
+    drop(tx);
+    let provider = app
+        .providers
+        .open(known.provider, &credentials.to_string())?;
+    if provider.account() != known.account {
+        return Err(Error::field(
+            "credentials",
+            "these are of another account: connect that one by itself",
+        ));
+    }
+    provider.validate().await?;
+    Ok(provider)
+}
+
+async fn replace_credentials(
+    tx: &mut WorkspaceTx,
+    app: &App,
+    id: IntegrationId,
+    provider: &dyn Provider,
+) -> Result<()> {
+    let before = former(tx.workspace(), app, id, provider).await?;
+    let sealed = app
+        .keys
+        .seal(&provider.credentials(), &context(tx.workspace(), id));
+    sqlx::query!(
+        "update integrations
+            set credentials = $2, hint = $3, status = 'healthy', status_reason = null, checked_at = now()
+          where id = $1",
+        id as _,
+        sealed,
+        provider.hint(),
+    )
+    .execute(tx.conn())
+    .await?;
+    if let Some(before) = before {
+        sqlx::query!(
+            "update integrations set former_credentials = $2, former_until = now() + make_interval(secs => $3) where id = $1",
+            id as _,
+            before,
+            FORMER_COUNT_FOR.as_secs_f64(),
+        )
+        .execute(tx.conn())
+        .await?;
+    }
+    Ok(())
+}
+
+/// What is replaced, sealed as it lies; `None` if the same is given once more. Whoever holds the row's lock reads the last word,
+/// though from outside of their transaction: people's role cannot read credentials.
+async fn former(
+    workspace: WorkspaceId,
+    app: &App,
+    id: IntegrationId,
+    provider: &dyn Provider,
+) -> Result<Option<Vec<u8>>> {
+    let sealed = sqlx::query_scalar!(
+        "select credentials from integrations where workspace_id = $1 and id = $2",
+        workspace as _,
+        id as _,
+    )
+    .fetch_optional(app.db.system_pool())
+    .await?
+    .flatten();
+    let is_same = |sealed: &Vec<u8>| {
+        let opened = app.keys.open(sealed, &context(workspace, id));
+        opened.is_ok_and(|old| old.expose_secret() == provider.credentials().expose_secret())
+    };
+    Ok(sealed.filter(|sealed| !is_same(sealed)))
+}
+
+/// Destroys the replaced credentials whose day is over.
+pub async fn forget_former(db: &Db) -> Result<()> {
+    sqlx::query!(
+        "update integrations set former_credentials = null, former_until = null where former_until <= now()"
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(())
+}

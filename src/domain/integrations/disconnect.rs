@@ -1,0 +1,161 @@
+//! Letting an account go for good. What was said through it stays; its credentials do not.
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde_json::json;
+
+use super::delivery::AT_ONCE;
+use super::sync::lock;
+use super::{Directory, Purpose, Sealed, uses, webhook_urls};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::members::Admin;
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::ids::{IntegrationId, NumberId};
+use crate::providers::Provider;
+
+/// Destroys the credentials and retires the numbers. Texts that wait are failed by the sender, with their credits returned.
+/// Then the webhooks that were there before us are put back, as far as the provider lets us.
+pub async fn disconnect(
+    app: &App,
+    admin: &Admin,
+    directory: &Directory,
+    id: IntegrationId,
+) -> Result<()> {
+    let (app, admin, directory) = (app.clone(), admin.clone(), directory.clone());
+    // Whoever asked may go away: the webhooks are put back all the same.
+    tokio::spawn(async move { let_go(&app, &admin, &directory, id).await })
+        .await
+        .map_err(|error| Error::Internal(error.to_string()))?
+}
+
+async fn let_go(app: &App, admin: &Admin, directory: &Directory, id: IntegrationId) -> Result<()> {
+    // The last use of the credentials; without them the account is let go all the same.
+    let provider = match open(app, admin, id).await {
+        Ok(provider) => provider,
+        Err(error) if error.is_outage() => return Err(error),
+        Err(error) => {
+            tracing::warn!(%error, integration.id = %id, "the credentials cannot be opened: webhooks stay as they are");
+            None
+        }
+    };
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let integration = lock(&mut tx, app, id).await?;
+    let ours = redirected(&mut tx, id).await?;
+    let numbers = retire(&mut tx, id).await?;
+    let deed = Deed {
+        subject: &integration.name,
+        subject_id: Some(id.0),
+        before: Some(
+            json!({"provider": integration.provider, "account": integration.account, "numbers": numbers.len()}),
+        ),
+        after: None,
+    };
+    audit::record(&mut tx, Action::IntegrationDisconnected, deed).await?;
+    let workspace = tx.workspace();
+    tx.announce(Event::IntegrationChanged { workspace });
+    for number in numbers {
+        tx.announce(Event::NumberChanged { workspace, number });
+    }
+    tx.announce(Event::Queued);
+    tx.commit().await?;
+    directory.forget();
+    if let Some(provider) = provider {
+        give_back(app, provider.as_ref(), id, ours).await;
+    }
+    Ok(())
+}
+
+async fn open(app: &App, admin: &Admin, id: IntegrationId) -> Result<Option<Box<dyn Provider>>> {
+    let sealed = sqlx::query_as!(
+        Sealed,
+        r#"select workspace_id as workspace, id, provider as kind, credentials as "credentials!"
+             from integrations
+            where workspace_id = $1 and id = $2 and credentials is not null"#,
+        admin.workspace() as _,
+        id as _,
+    )
+    .fetch_optional(app.db.system_pool())
+    .await?;
+    audit::credentials_opened(app.db.system_pool(), &[id]).await?;
+    uses::note(
+        &app.db,
+        admin.workspace(),
+        id,
+        Purpose::Numbers,
+        admin.user(),
+    )
+    .await?;
+    sealed.map(|sealed| sealed.open(app)).transpose()
+}
+
+/// A number whose texts we have delivered to us, and where they went before.
+struct Redirected {
+    provider_number_id: String,
+    previous_webhook_url: Option<String>,
+}
+
+async fn redirected(tx: &mut WorkspaceTx, id: IntegrationId) -> Result<Vec<Redirected>> {
+    Ok(sqlx::query_as!(
+        Redirected,
+        "select provider_number_id, previous_webhook_url from numbers
+          where integration_id = $1 and gone_at is null and webhook = 'configured'",
+        id as _,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+async fn retire(tx: &mut WorkspaceTx, id: IntegrationId) -> Result<Vec<NumberId>> {
+    sqlx::query!(
+        "update integrations
+            set credentials = null, former_credentials = null, former_until = null, hint = '', is_active = false, disconnected_at = now(), updated_at = now()
+          where id = $1",
+        id as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(sqlx::query_scalar!(
+        "update numbers
+            set status = 'inactive', is_default = false, gone_at = now(), webhook = 'unset', webhook_detail = null,
+                previous_webhook_url = null, updated_at = now()
+          where integration_id = $1 and gone_at is null
+         returning id",
+        id as _,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// Best effort: the account is disconnected whatever comes of it.
+async fn give_back(
+    app: &App,
+    provider: &dyn Provider,
+    id: IntegrationId,
+    numbers: Vec<Redirected>,
+) {
+    let urls = webhook_urls(&app.config, provider.kind(), id);
+    // Where numbers share one address at the provider, the one that knows what was there before goes first.
+    let (known, unknown): (Vec<_>, Vec<_>) = numbers
+        .into_iter()
+        .partition(|number| number.previous_webhook_url.is_some());
+    for numbers in [known, unknown] {
+        let calls = numbers.into_iter().map(|number| {
+            let urls = &urls;
+            async move {
+                let previous = number.previous_webhook_url.as_deref();
+                provider
+                    .restore_webhook(&number.provider_number_id, urls, previous)
+                    .await
+            }
+        });
+        let mut answers = stream::iter(calls).buffer_unordered(AT_ONCE);
+        while let Some(answer) = answers.next().await {
+            if let Err(error) = answer {
+                tracing::warn!(%error, integration.id = %id, "a webhook could not be put back");
+            }
+        }
+    }
+}

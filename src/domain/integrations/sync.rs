@@ -1,0 +1,208 @@
+//! Bringing our list of an account's numbers in step with the provider's. Whatever leaves, its history stays.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde::Serialize;
+use serde_json::json;
+
+use super::delivery::{AT_ONCE, Delivery, deliver_to_us};
+use super::{Account, Directory, Purpose, account, find, insert_numbers, webhook_urls};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::members::Admin;
+use crate::domain::numbers::{self, Number};
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::ids::{IntegrationId, NumberId};
+use crate::providers::RemoteNumber;
+
+/// What a sync came to.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Synced {
+    pub added: usize,
+    /// Their capabilities or their webhooks are others now, or they came back.
+    pub updated: usize,
+    /// They are inactive now, and what was said through them stays.
+    pub removed: usize,
+    /// All numbers of the integration.
+    pub numbers: Vec<Number>,
+}
+
+/// Compares the provider's list with ours, and sets the webhooks that differ. If the provider cannot be asked, nothing changes.
+pub async fn sync(
+    app: &App,
+    admin: &Admin,
+    directory: &Directory,
+    id: IntegrationId,
+) -> Result<Synced> {
+    let account = account(app, admin, directory, id).await?;
+    let (app, admin) = (app.clone(), admin.clone());
+    // Whoever asked may go away: what was set at the provider is written down all the same.
+    tokio::spawn(async move { bring_in_step(&app, &admin, &account).await })
+        .await
+        .map_err(|error| Error::Internal(error.to_string()))?
+}
+
+async fn bring_in_step(app: &App, admin: &Admin, account: &Account) -> Result<Synced> {
+    let asked_at = sqlx::query_scalar!(r#"select now() as "now!""#)
+        .fetch_one(app.db.system_pool())
+        .await?;
+    let mut seen = HashSet::new();
+    let provider = account.used_by(admin.user(), Purpose::Numbers);
+    let mut remote = match provider.lists_all_numbers() {
+        true => provider.list_numbers().await?,
+        false => Vec::new(),
+    };
+    remote.retain(|number| seen.insert(number.phone_number.to_string()));
+    let found = deliver_all(app, account, remote).await;
+
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let integration = lock(&mut tx, app, account.integration).await?;
+    let (added, updated) = keep(&mut tx, account.integration, &found).await?;
+    let removed = match account.provider.lists_all_numbers() {
+        true => let_go(&mut tx, account.integration, &seen, asked_at).await?,
+        false => Vec::new(),
+    };
+    let deed = Deed {
+        subject: &integration.name,
+        subject_id: Some(account.integration.0),
+        before: None,
+        after: Some(
+            json!({"added": added.len(), "updated": updated.len(), "removed": removed.len()}),
+        ),
+    };
+    audit::record(&mut tx, Action::IntegrationSynced, deed).await?;
+    let workspace = tx.workspace();
+    for &number in added.iter().chain(&updated).chain(&removed) {
+        tx.announce(Event::NumberChanged { workspace, number });
+    }
+    tx.announce(Event::IntegrationChanged { workspace });
+    let mut numbers = numbers::list(&mut tx).await?;
+    numbers.retain(|number| number.integration_id == account.integration);
+    tx.commit().await?;
+    Ok(Synced {
+        added: added.len(),
+        updated: updated.len(),
+        removed: removed.len(),
+        numbers,
+    })
+}
+
+/// A number as the provider has it, with its texts on their way to us.
+pub(super) struct Found {
+    pub number: RemoteNumber,
+    pub delivery: Option<Delivery>,
+}
+
+async fn deliver_all(app: &App, account: &Account, remote: Vec<RemoteNumber>) -> Vec<Found> {
+    let provider = account.provider.as_ref();
+    let urls = webhook_urls(&app.config, provider.kind(), account.integration);
+    let calls = remote.into_iter().map(|number| {
+        let urls = &urls;
+        async move {
+            let delivery = deliver_to_us(app, provider, urls, &number).await;
+            Found { number, delivery }
+        }
+    });
+    stream::iter(calls).buffered(AT_ONCE).collect().await
+}
+
+/// Of two who change an account's numbers at once, the second one waits here.
+pub(super) async fn lock(
+    tx: &mut WorkspaceTx,
+    app: &App,
+    id: IntegrationId,
+) -> Result<super::Integration> {
+    sqlx::query!(
+        "select id from integrations where id = $1 for update",
+        id as _
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    find(tx, &app.config, id).await
+}
+
+/// Writes down what was found; answers which numbers are new and which are others now.
+pub(super) async fn keep(
+    tx: &mut WorkspaceTx,
+    integration: IntegrationId,
+    found: &[Found],
+) -> Result<(Vec<NumberId>, Vec<NumberId>)> {
+    let known: HashSet<String> = sqlx::query_scalar!(
+        "select phone_number from numbers where integration_id = $1",
+        integration as _
+    )
+    .fetch_all(tx.conn())
+    .await?
+    .into_iter()
+    .collect();
+    let fresh: Vec<RemoteNumber> = found
+        .iter()
+        .map(|found| found.number.clone())
+        .filter(|number| !known.contains(number.phone_number.as_str()))
+        .collect();
+    let workspace = tx.workspace();
+    let added = insert_numbers(tx.conn(), workspace, integration, &fresh).await?;
+    let of = |read: fn(&RemoteNumber) -> bool| -> Vec<bool> {
+        found.iter().map(|found| read(&found.number)).collect()
+    };
+    let delivery = |read: fn(&Delivery) -> Option<String>| -> Vec<Option<String>> {
+        let deliveries = found.iter().map(|found| found.delivery.as_ref());
+        deliveries.map(|delivery| delivery.and_then(read)).collect()
+    };
+    let mut updated = sqlx::query_scalar!(
+        "update numbers n
+            set provider_number_id = t.provider_number_id, sms = t.sms, mms = t.mms, voice = t.voice,
+                status = case when n.gone_at is null and n.status <> 'pending' then n.status else 'active' end, gone_at = null,
+                webhook = coalesce(t.webhook, 'unset'), webhook_detail = t.webhook_detail,
+                previous_webhook_url = coalesce(t.previous, n.previous_webhook_url), updated_at = now()
+           from unnest($2::text[], $3::text[], $4::bool[], $5::bool[], $6::bool[], $7::text[], $8::text[], $9::text[], $10::bool[])
+                as t (phone_number, provider_number_id, sms, mms, voice, webhook, webhook_detail, previous, written)
+          where n.integration_id = $1 and n.phone_number = t.phone_number
+            and (t.written or n.gone_at is not null or n.status = 'pending'
+                 or (n.provider_number_id, n.sms, n.mms, n.voice, n.webhook, n.webhook_detail)
+                    is distinct from (t.provider_number_id, t.sms, t.mms, t.voice, coalesce(t.webhook, 'unset'), t.webhook_detail))
+         returning n.id",
+        integration as _,
+        &found.iter().map(|found| found.number.phone_number.to_string()).collect::<Vec<_>>(),
+        &found.iter().map(|found| found.number.provider_id.clone()).collect::<Vec<_>>(),
+        &of(|number| number.capabilities.sms),
+        &of(|number| number.capabilities.mms),
+        &of(|number| number.capabilities.voice),
+        &delivery(|delivery| Some(delivery.state.word().to_owned())) as _,
+        &delivery(|delivery| delivery.detail.clone()) as _,
+        &delivery(|delivery| delivery.previous.clone()) as _,
+        &found.iter().map(|found| found.delivery.as_ref().is_some_and(|delivery| delivery.written)).collect::<Vec<_>>(),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    updated.retain(|id| !added.contains(id));
+    Ok((added, updated))
+}
+
+/// What the provider no longer has. A number that came after the provider was asked is left alone, and one that was ordered has a
+/// day to come.
+async fn let_go(
+    tx: &mut WorkspaceTx,
+    integration: IntegrationId,
+    seen: &HashSet<String>,
+    asked_at: DateTime<Utc>,
+) -> Result<Vec<NumberId>> {
+    let seen: Vec<String> = seen.iter().cloned().collect();
+    Ok(sqlx::query_scalar!(
+        "update numbers
+            set status = 'inactive', is_default = false, gone_at = now(), webhook = 'unset', webhook_detail = null, updated_at = now()
+          where integration_id = $1 and gone_at is null and phone_number <> all ($2) and updated_at < $3
+            and (status <> 'pending' or updated_at < $3 - interval '1 day')
+         returning id",
+        integration as _,
+        &seen,
+        asked_at,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}

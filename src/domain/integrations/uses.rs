@@ -1,0 +1,241 @@
+//! What credentials are used for, and for whom: counted in memory, off every hot path, and written down every few seconds.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::db::{Db, WorkspaceTx};
+use crate::domain::words;
+use crate::error::Result;
+use crate::ids::{IntegrationId, UserId, WorkspaceId};
+use crate::listing::{Cursor, Page, Span, page, unless_empty};
+
+words!(
+    /// What credentials were used for.
+    Purpose {
+        /// To connect the account.
+        Connect = "connect",
+        /// To see whether they are still good.
+        Check = "check",
+        /// To send texts.
+        Send = "send",
+        /// To ask what became of texts whose answer was lost.
+        LookUp = "look_up",
+        /// To check the signatures of webhooks.
+        Verify = "verify",
+        /// To fetch pictures and files that came with texts.
+        Media = "media",
+        /// To compare a number with the provider's list of texts.
+        CatchUp = "catch_up",
+        /// To read, search, buy, set up and release numbers.
+        Numbers = "numbers",
+        /// To read what the provider charges.
+        Usage = "usage",
+    }
+);
+
+impl Purpose {
+    pub const ALL: [Self; 9] = [
+        Self::Connect,
+        Self::Check,
+        Self::Send,
+        Self::LookUp,
+        Self::Verify,
+        Self::Media,
+        Self::CatchUp,
+        Self::Numbers,
+        Self::Usage,
+    ];
+
+    /// As people read it.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Connect => "Connected the account",
+            Self::Check => "Checked the credentials",
+            Self::Send => "Sent texts",
+            Self::LookUp => "Asked what became of texts",
+            Self::Verify => "Checked signatures of webhooks",
+            Self::Media => "Fetched pictures and files",
+            Self::CatchUp => "Compared numbers with the provider",
+            Self::Numbers => "Managed numbers",
+            Self::Usage => "Read what the provider charges",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Use {
+    workspace: WorkspaceId,
+    integration: IntegrationId,
+    purpose: Purpose,
+    actor: Option<UserId>,
+    hour: DateTime<Utc>,
+}
+
+#[derive(Clone, Copy)]
+struct Count {
+    uses: i64,
+    last: DateTime<Utc>,
+}
+
+/// What was used since the last writing.
+#[derive(Clone, Default)]
+pub struct Uses(Arc<Mutex<HashMap<Use, Count>>>);
+
+impl Uses {
+    /// Used now, by `actor`, or by the server itself.
+    pub fn note(
+        &self,
+        workspace: WorkspaceId,
+        integration: IntegrationId,
+        purpose: Purpose,
+        actor: Option<UserId>,
+    ) {
+        let now = Utc::now();
+        let used = Use {
+            workspace,
+            integration,
+            purpose,
+            actor,
+            hour: now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now),
+        };
+        self.add(used, Count { uses: 1, last: now });
+    }
+
+    fn add(&self, used: Use, count: Count) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts
+            .entry(used)
+            .and_modify(|known| {
+                known.uses += count.uses;
+                known.last = known.last.max(count.last);
+            })
+            .or_insert(count);
+    }
+
+    /// Writes down what was noted. One round trip, and none when there is nothing; what cannot be written stays noted.
+    pub async fn write_down(&self, db: &Db) -> Result<()> {
+        let noted: Vec<_> = {
+            let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            counts.drain().collect()
+        };
+        if noted.is_empty() {
+            return Ok(());
+        }
+        let written = insert(db, &noted).await;
+        if written.is_err() {
+            for (used, count) in noted {
+                self.add(used, count);
+            }
+        }
+        written
+    }
+}
+
+async fn insert(db: &Db, noted: &[(Use, Count)]) -> Result<()> {
+    fn each<T>(noted: &[(Use, Count)], of: impl Fn(&Use, &Count) -> T) -> Vec<T> {
+        noted.iter().map(|(used, count)| of(used, count)).collect()
+    }
+    sqlx::query!(
+        "insert into credential_access_log as l (workspace_id, integration_id, purpose, actor_id, actor_name, hour, uses, last_at)
+         select i.workspace_id, i.id, t.purpose, t.actor, coalesce(u.name, ''), t.hour, t.uses, t.last_at
+           from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::timestamptz[], $6::bigint[], $7::timestamptz[])
+                  as t (workspace, integration, purpose, actor, hour, uses, last_at)
+           -- It may be gone by now.
+           join integrations i on i.workspace_id = t.workspace and i.id = t.integration
+           left join users u on u.id = t.actor
+          -- In one order everywhere: two servers write the same rows.
+          order by 1, 6, 2, 3, 4
+             on conflict (workspace_id, hour, integration_id, purpose, coalesce(actor_id, '00000000-0000-0000-0000-000000000000'))
+             do update set uses = l.uses + excluded.uses, last_at = greatest(l.last_at, excluded.last_at)",
+        &each(noted, |used, _| used.workspace.0) as _,
+        &each(noted, |used, _| used.integration.0) as _,
+        &each(noted, |used, _| used.purpose.word().to_owned()) as _,
+        &each(noted, |used, _| used.actor.map(|user| user.0)) as _,
+        &each(noted, |used, _| used.hour) as _,
+        &each(noted, |_, count| count.uses) as _,
+        &each(noted, |_, count| count.last) as _,
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(())
+}
+
+/// Used once, at this moment.
+pub async fn note(
+    db: &Db,
+    workspace: WorkspaceId,
+    integration: IntegrationId,
+    purpose: Purpose,
+    actor: UserId,
+) -> Result<()> {
+    let uses = Uses::default();
+    uses.note(workspace, integration, purpose, Some(actor));
+    uses.write_down(db).await
+}
+
+/// What is older than a year goes.
+pub async fn forget_old(db: &Db) -> Result<()> {
+    sqlx::query!("delete from credential_access_log where hour < now() - interval '1 year'")
+        .execute(db.system_pool())
+        .await?;
+    Ok(())
+}
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Access {
+    pub id: Uuid,
+    pub integration_id: IntegrationId,
+    /// As it is called now.
+    pub integration_name: String,
+    pub purpose: Purpose,
+    /// The admin who asked for it; `null` for the server by itself.
+    pub actor_id: Option<UserId>,
+    /// As they were called then.
+    pub actor_name: String,
+    /// The beginning of the hour in which it happened.
+    pub hour: DateTime<Utc>,
+    /// How often in that hour.
+    pub uses: i64,
+    pub last_at: DateTime<Utc>,
+}
+
+/// Which uses: all that is left out is not asked for.
+#[derive(Debug, Default, Clone, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub integration_id: Option<IntegrationId>,
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub purpose: Option<Purpose>,
+}
+
+/// The newest hour first. Row-level security shows it to admins alone.
+pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<Page<Access>> {
+    let (limit, after) = (span.limit()?, span.cursor()?);
+    let rows = sqlx::query_as!(
+        Access,
+        r#"select l.id, l.integration_id, i.name as integration_name, l.purpose, l.actor_id, l.actor_name, l.hour, l.uses, l.last_at
+             from credential_access_log l
+             join integrations i on i.workspace_id = l.workspace_id and i.id = l.integration_id
+            where ($1::uuid is null or l.integration_id = $1)
+              and ($2::text is null or l.purpose = $2)
+              and ($3::timestamptz is null or (l.hour, l.id) < ($3, $4))
+            order by l.hour desc, l.id desc
+            limit $5::bigint + 1"#,
+        filter.integration_id as _,
+        filter.purpose as _,
+        after.map(|cursor| cursor.at),
+        after.map(|cursor| cursor.id),
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(page(rows, limit, |access| Cursor {
+        at: access.hour,
+        id: access.id,
+    }))
+}

@@ -1,0 +1,283 @@
+//! Numbers for sale, ordered and given back.
+//!
+//! An order is taken now and filled a little later, and it carries a reference of ours: one whose answer is lost is found by it,
+//! and nothing is ordered twice.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::api::Api;
+use super::numbers::{Messaging, Number, Profile, VERSION};
+use crate::phone::Phone;
+use crate::providers::{
+    Bought, Error, NumberCapabilities, Offer, RemoteNumber, Result, Route, Wanted, WebhookUrls,
+};
+
+const OFFERS: usize = 20;
+/// How often an order is looked at before it is left to the next sync, and how long between.
+const LOOKS: usize = 8;
+const PAUSE: Duration = Duration::from_millis(800);
+/// An order that was filled longer ago than this is not the one that we wait for: the number was given back since.
+const ORDERS_ARE_FRESH_FOR: TimeDelta = TimeDelta::minutes(10);
+/// The profile for numbers that are bought here.
+const OUR_PROFILE: &str = "MessageHub";
+
+#[derive(Deserialize)]
+struct Available {
+    phone_number: String,
+    #[serde(default)]
+    features: Vec<Feature>,
+    cost_information: Option<Cost>,
+    #[serde(default)]
+    region_information: Vec<Region>,
+}
+
+#[derive(Deserialize)]
+struct Feature {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Cost {
+    monthly_cost: Option<String>,
+    currency: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Region {
+    region_type: String,
+    region_name: String,
+}
+
+#[derive(Deserialize)]
+struct Order {
+    id: String,
+    status: String,
+    created_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Deserialize)]
+struct NamedProfile {
+    id: String,
+    #[serde(flatten)]
+    profile: Profile,
+}
+
+impl Api {
+    pub async fn search(&self, wanted: &Wanted) -> Result<Vec<Offer>> {
+        let path = format!("/available_phone_numbers?{}", query(wanted));
+        let found: Vec<Available> = self.get(&path).await?;
+        Ok(found
+            .into_iter()
+            .filter_map(Available::into_offer)
+            .collect())
+    }
+
+    pub async fn buy(&self, number: &Phone, urls: &WebhookUrls) -> Result<Bought> {
+        if let Some(ours) = self.owned(number).await? {
+            return Ok(Bought::Ready(ours));
+        }
+        let reference = reference(number, urls);
+        let order = match self.open_order(&reference).await? {
+            Some(order) => order,
+            None => self.order(number, &reference, urls).await?,
+        };
+        self.follow(order, number).await
+    }
+
+    /// Orders it; if the answer is lost, the order is looked for by its reference.
+    async fn order(&self, number: &Phone, reference: &str, urls: &WebhookUrls) -> Result<Order> {
+        let order = json!({
+            "phone_numbers": [{"phone_number": number}],
+            "messaging_profile_id": self.our_profile(urls).await?,
+            "customer_reference": reference,
+        });
+        match self.post("/number_orders", &order).await {
+            Ok(order) => Ok(order),
+            Err(refused @ Error::Refused { .. }) => Err(refused),
+            Err(_) => match self.open_order(reference).await {
+                Ok(Some(order)) => Ok(order),
+                Ok(None) | Err(_) => Err(Error::Unreachable(
+                    "Telnyx did not say whether it took the order. Try again in a moment: it is never ordered twice."
+                        .into(),
+                )),
+            },
+        }
+    }
+
+    /// The order under our reference that still counts.
+    async fn open_order(&self, reference: &str) -> Result<Option<Order>> {
+        let reference: String = form_urlencoded::byte_serialize(reference.as_bytes()).collect();
+        let filter = format!("filter%5Bcustomer_reference%5D={reference}");
+        let orders: Vec<Order> = self.all("/number_orders", &filter).await?;
+        let counts = |order: &Order| {
+            let fresh = order
+                .created_at
+                .is_some_and(|at| Utc::now() - at < ORDERS_ARE_FRESH_FOR);
+            order.status == "pending" || (order.status == "success" && fresh)
+        };
+        Ok(orders.into_iter().find(counts))
+    }
+
+    /// Waits for it, though not for long.
+    async fn follow(&self, mut order: Order, number: &Phone) -> Result<Bought> {
+        for _ in 0..LOOKS {
+            if order.status == "failure" {
+                return Err(Error::Refused {
+                    code: None,
+                    text: "Telnyx could not get this number. Search again and take another one."
+                        .into(),
+                });
+            }
+            // It is in the list a little later than its order is filled.
+            if order.status == "success"
+                && let Ok(Some(ours)) = self.owned(number).await
+            {
+                return Ok(Bought::Ready(ours));
+            }
+            tokio::time::sleep(PAUSE).await;
+            if let Ok(now) = self.get(&format!("/number_orders/{}", order.id)).await {
+                order = now;
+            }
+        }
+        Ok(Bought::Pending { order: order.id })
+    }
+
+    /// The number, if it is in the account and can be used.
+    async fn owned(&self, number: &Phone) -> Result<Option<RemoteNumber>> {
+        let digits = number.as_str().trim_start_matches('+');
+        let filter = format!("filter%5Bphone_number%5D={digits}");
+        let found: Vec<Number> = self.all("/phone_numbers", &filter).await?;
+        let mut found = found.into_iter();
+        let ours = found.find(|one| one.phone_number == number.as_str() && one.is_active());
+        let Some(ours) = ours else {
+            return Ok(None);
+        };
+        let settings = self
+            .get::<Messaging>(&format!("/phone_numbers/{}/messaging", ours.id))
+            .await?;
+        Ok(ours.into_remote(Some(settings)))
+    }
+
+    /// The profile that delivers to us; made if there is none.
+    async fn our_profile(&self, urls: &WebhookUrls) -> Result<String> {
+        let profiles: Vec<NamedProfile> = self.all("/messaging_profiles", "").await?;
+        let mut profiles = profiles.into_iter();
+        let ours = profiles
+            .find(|one| one.profile.shadow().is_none() && one.profile.delivers_to(&urls.inbound));
+        if let Some(ours) = ours {
+            return Ok(ours.id);
+        }
+        let profile = json!({
+            "name": OUR_PROFILE,
+            // People are answered wherever they text from; who wants it narrower says so in the portal.
+            "whitelisted_destinations": ["*"],
+            "webhook_url": urls.inbound,
+            "webhook_api_version": VERSION,
+        });
+        let made: NamedProfile = self.post("/messaging_profiles", &profile).await?;
+        Ok(made.id)
+    }
+
+    pub async fn release(&self, provider_id: &str) -> Result<()> {
+        let number = format!("/phone_numbers/{provider_id}");
+        let mut answer = self.delete(&number).await;
+        if !matches!(answer, Ok(()) | Err(Error::Refused { .. })) {
+            // Whatever became of the first try, the second one ends in the same.
+            answer = self.delete(&number).await;
+        }
+        match answer {
+            Err(Error::Refused {
+                code: Some(code), ..
+            }) if is_unknown(&code) => Ok(()),
+            answer => answer,
+        }
+    }
+
+    pub async fn route(&self, provider_id: &str, urls: &WebhookUrls) -> Result<Option<Route>> {
+        let settings = format!("/phone_numbers/{provider_id}/messaging");
+        let settings: Messaging = match self.get(&settings).await {
+            Ok(settings) => settings,
+            Err(Error::Refused {
+                code: Some(code), ..
+            }) if is_unknown(&code) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(id) = settings.profile() else {
+            return Ok(Some(Route {
+                overridden_by: Some(super::numbers::NO_PROFILE.into()),
+                ..Route::default()
+            }));
+        };
+        let profile: Profile = self.get(&format!("/messaging_profiles/{id}")).await?;
+        let some = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
+        Ok(Some(Route {
+            inbound: some(&profile.webhook_url),
+            is_ours: profile.delivers_to(&urls.inbound),
+            overridden_by: profile.shadow(),
+            fallback: some(&profile.webhook_failover_url),
+            member_of: Some(format!("the messaging profile “{}”", profile.name)),
+        }))
+    }
+}
+
+fn query(wanted: &Wanted) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query
+        .append_pair("filter[country_code]", &wanted.country)
+        .append_pair("filter[features][]", "sms")
+        .append_pair("filter[limit]", &OFFERS.to_string());
+    if let Some(area) = &wanted.area_code {
+        query.append_pair("filter[national_destination_code]", area);
+    }
+    if let Some(digits) = &wanted.contains {
+        query.append_pair("filter[phone_number][contains]", digits);
+    }
+    query.finish()
+}
+
+/// The same for a number of ours each time; the address of the webhook has the integration in it.
+fn reference(number: &Phone, urls: &WebhookUrls) -> String {
+    let mut parts = urls.inbound.rsplit('/');
+    let integration = parts.nth(1).unwrap_or_default();
+    format!(
+        "messagehub-{integration}-{}",
+        number.as_str().trim_start_matches('+')
+    )
+}
+
+fn is_unknown(code: &str) -> bool {
+    matches!(code, "10005" | "http_404")
+}
+
+impl Available {
+    fn into_offer(self) -> Option<Offer> {
+        let can = |what: &str| self.features.iter().any(|feature| feature.name == what);
+        let capabilities = NumberCapabilities {
+            sms: can("sms"),
+            mms: can("mms"),
+            voice: can("voice"),
+        };
+        let of = |kinds: &[&str]| {
+            let mut regions = self.region_information.iter();
+            regions
+                .find(|region| kinds.contains(&region.region_type.as_str()))
+                .map(|region| region.region_name.clone())
+        };
+        let place: Vec<String> = [of(&["location", "locality", "rate_center"]), of(&["state"])]
+            .into_iter()
+            .flatten()
+            .collect();
+        let cost = self.cost_information.as_ref();
+        Some(Offer {
+            phone_number: self.phone_number.parse().ok()?,
+            place: (!place.is_empty()).then(|| place.join(", ")),
+            capabilities,
+            monthly_price: cost.and_then(|cost| cost.monthly_cost.clone()),
+            currency: cost.and_then(|cost| cost.currency.clone()),
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! What Twilio charged: the price of each message, which it fills in later, and the account's usage records.
+
+use chrono::NaiveDate;
+use serde::Deserialize;
+use url::form_urlencoded::Serializer;
+
+use super::api::{Api, Page};
+use super::messages::{Listed, price};
+use crate::providers::{Charge, Item, Priced, Result};
+
+/// Those that do not contain each other. New ones appear all the time.
+const CATEGORIES: [(&str, Item); 8] = [
+    ("sms-outbound", Item::TextsSent),
+    ("sms-inbound", Item::TextsReceived),
+    ("mms-outbound", Item::PicturesSent),
+    ("mms-inbound", Item::PicturesReceived),
+    ("sms-messages-carrierfees", Item::CarrierFees),
+    ("mms-messages-carrierfees", Item::CarrierFees),
+    ("phonenumbers", Item::Numbers),
+    ("totalprice", Item::Total),
+];
+
+#[derive(Deserialize)]
+struct Record {
+    category: String,
+    #[serde(default)]
+    count: Option<Decimal>,
+    #[serde(default)]
+    price: Option<Decimal>,
+    #[serde(default)]
+    price_unit: Option<String>,
+}
+
+/// The schema says number, the answers are text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Decimal {
+    Text(String),
+    Number(serde_json::Number),
+}
+
+impl Decimal {
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Records {
+    usage_records: Vec<Record>,
+    next_page_uri: Option<String>,
+}
+
+impl Page for Records {
+    type Item = Record;
+    fn into_parts(self) -> (Vec<Record>, Option<String>) {
+        (self.usage_records, self.next_page_uri)
+    }
+}
+
+impl Api {
+    /// A thousand messages in each call; those without a price yet are left out.
+    pub async fn prices(&self, day: NaiveDate) -> Result<Vec<Priced>> {
+        let query = Serializer::new(String::new())
+            .append_pair("DateSent", &day.to_string())
+            .append_pair("PageSize", "1000")
+            .finish();
+        let account = &self.credentials.account_sid;
+        let path = format!("/2010-04-01/Accounts/{account}/Messages.json?{query}");
+        let listed = self.all::<Listed>(&self.base, path).await?;
+        let priced = listed.into_iter().filter_map(|message| {
+            let message = message.into_remote();
+            Some(Priced {
+                provider_sid: message.provider_sid,
+                segments: message.segments,
+                price: message.price?,
+            })
+        });
+        Ok(priced.collect())
+    }
+
+    pub async fn usage(&self, day: NaiveDate) -> Result<Vec<Charge>> {
+        let query = Serializer::new(String::new())
+            .append_pair("StartDate", &day.to_string())
+            .append_pair("EndDate", &day.to_string())
+            .append_pair("IncludeSubaccounts", "false")
+            .append_pair("PageSize", "1000")
+            .finish();
+        let account = &self.credentials.account_sid;
+        let path = format!("/2010-04-01/Accounts/{account}/Usage/Records/Daily.json?{query}");
+        let records = self.all::<Records>(&self.base, path).await?;
+        Ok(records.into_iter().filter_map(charge).collect())
+    }
+}
+
+/// `None`: another heading, or nothing was charged.
+fn charge(record: Record) -> Option<Charge> {
+    let item = CATEGORIES
+        .iter()
+        .find(|(category, _)| *category == record.category)
+        .map(|(_, item)| *item)?;
+    let price = price(record.price.map(Decimal::into_text), record.price_unit)?;
+    let count = record
+        .count
+        .and_then(|count| count.into_text().parse().ok())
+        .filter(|&count| count > 0);
+    (count.is_some() || !price.is_nothing()).then_some(Charge { item, count, price })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(json: &str) -> Option<Charge> {
+        charge(serde_json::from_str(json).expect("a usage record"))
+    }
+
+    #[test]
+    fn records_are_read_whether_their_figures_are_texts_or_numbers() {
+        let text = told(
+            r#"{"category":"sms-outbound","count":"12","price":"0.09480","price_unit":"usd"}"#,
+        );
+        let number =
+            told(r#"{"category":"sms-outbound","count":12,"price":0.0948,"price_unit":"usd"}"#);
+        for (charge, amount) in [(text, "0.09480"), (number, "0.0948")] {
+            let charge = charge.expect("it is one of ours");
+            assert_eq!((charge.item, charge.count), (Item::TextsSent, Some(12)));
+            assert_eq!(charge.price.amount, amount);
+            assert_eq!(charge.price.currency, "USD");
+        }
+        assert_eq!(
+            told(r#"{"category":"calls","price":"1","price_unit":"usd"}"#),
+            None
+        );
+        let nothing = r#"{"category":"sms-inbound","count":"0","price":"0","price_unit":"usd"}"#;
+        assert_eq!(told(nothing), None);
+        assert_eq!(told(r#"{"category":"sms-inbound","count":null}"#), None);
+    }
+}

@@ -1,0 +1,43 @@
+//! What texts cost. Admins only.
+
+use axum::extract::State;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::domain::members::Admin;
+use crate::domain::usage::{self, Month, Usage};
+use crate::error::Error;
+use crate::ids::WorkspaceId;
+use crate::web::json::{Json, Query};
+use crate::web::problem::Problem;
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Asked {
+    /// Such as 2026-11; without it the current one. Months and days are those of UTC.
+    month: Option<String>,
+}
+
+impl Asked {
+    pub fn month(&self) -> Result<Month, Error> {
+        match self.month.as_deref().map(str::trim) {
+            None | Some("") => Ok(Month::now()),
+            Some(month) => month.parse().map_err(|wrong| Error::field("month", wrong)),
+        }
+    }
+}
+
+/// What went through each number in a month and what stands on these texts, as the provider priced them; and what each provider
+/// says that it charged, which it is asked a few times a day. A text is counted within a quarter of an hour, and its price when the
+/// provider knows it, which can take a day. Texts that were never sent are not counted. Admins only.
+#[utoipa::path(get, path = "/usage", tag = "Usage", params(("workspace_id" = WorkspaceId, Path), Asked),
+    responses((status = 200, body = Usage), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn show(
+    State(app): State<App>,
+    admin: Admin,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Usage>, Problem> {
+    let month = asked.month()?;
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    Ok(Json(usage::month(&mut tx, month).await?))
+}

@@ -1,0 +1,118 @@
+//! What texts cost, by number and month.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+
+use super::shell;
+use crate::app::App;
+use crate::domain::members::Admin;
+use crate::domain::usage::{self, IntegrationCharges, Money, Month, NumberUsage, Usage};
+use crate::providers::Item;
+use crate::web::api::usage::Asked;
+use crate::web::pages::table::figure;
+use crate::web::pages::{Shell, page};
+use crate::web::problem::Problem;
+use crate::web::{assets, pages};
+
+#[derive(Template)]
+#[template(path = "admin/usage.html")]
+struct Page {
+    shell: Shell,
+    month: Month,
+    usage: Usage,
+}
+
+impl Page {
+    fn title(&self) -> String {
+        self.month.first_day().format("%B %Y").to_string()
+    }
+
+    fn has_next(&self) -> bool {
+        self.month != Month::now()
+    }
+
+    fn sent(&self) -> i64 {
+        self.sum(|number| number.sent)
+    }
+
+    fn received(&self) -> i64 {
+        self.sum(|number| number.received)
+    }
+
+    fn segments(&self) -> i64 {
+        self.sum(|number| number.segments)
+    }
+
+    fn sum(&self, of: fn(&NumberUsage) -> i64) -> i64 {
+        self.usage.numbers.iter().map(of).sum()
+    }
+
+    /// Only those at whose provider texts cost money.
+    fn charged(&self) -> impl Iterator<Item = &IntegrationCharges> {
+        self.usage
+            .charges
+            .iter()
+            .filter(|charges| !charges.items.is_empty() || charges.error.is_some())
+    }
+}
+
+/// As people read it.
+fn label(item: &Item) -> &'static str {
+    match item {
+        Item::TextsSent => "Texts sent",
+        Item::TextsReceived => "Texts received",
+        Item::PicturesSent => "Picture texts sent",
+        Item::PicturesReceived => "Picture texts received",
+        Item::CarrierFees => "Carriers’ fees",
+        Item::Numbers => "Phone numbers",
+        Item::Total => "All that the account was charged",
+    }
+}
+
+/// `$1,204.50`; at least two decimals, and as many as there are.
+fn money(money: &Money) -> String {
+    let (whole, rest) = money.amount.split_once('.').unwrap_or((&money.amount, ""));
+    let whole = whole
+        .parse()
+        .map_or_else(|_| whole.to_owned(), |n| figure(&n));
+    let amount = format!("{whole}.{rest:0<2}");
+    match money.currency.as_str() {
+        "USD" => format!("${amount}"),
+        currency => format!("{amount} {currency}"),
+    }
+}
+
+/// `GET /w/{slug}/admin/usage`
+pub async fn show(
+    admin: Admin,
+    State(app): State<App>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    let month = asked.month()?;
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    Ok(page(&Page {
+        usage: usage::month(&mut tx, month).await?,
+        shell: shell(&mut tx, &admin, "usage", None).await?,
+        month,
+    })?
+    .into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_has_two_decimals_or_more() {
+        let shown = |amount: &str, currency: &str| {
+            money(&Money {
+                amount: amount.into(),
+                currency: currency.into(),
+            })
+        };
+        assert_eq!(shown("0.0079", "USD"), "$0.0079");
+        assert_eq!(shown("12.5", "USD"), "$12.50");
+        assert_eq!(shown("1204", "EUR"), "1,204.00 EUR");
+    }
+}

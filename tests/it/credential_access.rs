@@ -1,0 +1,101 @@
+//! Every use of stored credentials is written down: for what, by whom, how often; and never the credentials.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace};
+
+/// What is written down, as (purpose, by whom, how often), once `enough` is in it.
+async fn log(harbor: &Workspace<'_>, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    for _ in 0..100 {
+        let list = harbor.admin.get(&harbor.path("/credential-access")).await;
+        let uses = list.is(200)["data"].as_array().unwrap().clone();
+        if enough(&uses) {
+            return uses;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("written down within seconds");
+}
+
+fn times(uses: &[Value], purpose: &str, actor: &Value) -> i64 {
+    uses.iter()
+        .filter(|used| used["purpose"] == purpose && used["actor_id"] == *actor)
+        .map(|used| used["uses"].as_i64().unwrap())
+        .sum()
+}
+
+#[tokio::test]
+async fn each_use_is_counted_with_its_purpose_and_who_wanted_it() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let integrations = harbor.admin.get(&harbor.path("/integrations")).await;
+    let integration = integrations.is(200)["data"][0]["id"].clone();
+    let maya = harbor.hears(MAYA, "Hello?").await;
+    for answer in ["One", "Two", "Three"] {
+        harbor.answers(&harbor.admin, &maya, answer).await;
+    }
+    assert_eq!(hub.sends().await, 3);
+    let path = harbor.path(&format!(
+        "/integrations/{}/test",
+        integration.as_str().unwrap()
+    ));
+    harbor.admin.post(&path, json!({})).await.is(200);
+
+    let (jo, server) = (json!(harbor.admin.id), Value::Null);
+    let uses = log(&harbor, |uses| {
+        times(uses, "send", &server) == 3 && times(uses, "check", &jo) == 1
+    })
+    .await;
+
+    assert_eq!(times(&uses, "connect", &jo), 1, "{uses:#?}");
+    assert_eq!(times(&uses, "verify", &server), 1, "one webhook: {uses:#?}");
+    for used in &uses {
+        assert_eq!(used["integration_id"], integration);
+        assert!(!used.to_string().contains(TOKEN));
+    }
+    let sent: Vec<_> = uses
+        .iter()
+        .filter(|used| used["purpose"] == "send")
+        .collect();
+    assert!(sent.len() <= 2, "counted by the hour: {sent:#?}");
+    let sends = harbor.path("/credential-access?purpose=send");
+    let only = harbor.admin.get(&sends).await.is(200)["data"].clone();
+    assert_eq!(only.as_array().unwrap().len(), sent.len());
+    let other = harbor.path(&format!(
+        "/credential-access?integration_id={}",
+        uuid::Uuid::now_v7()
+    ));
+    assert_eq!(harbor.admin.get(&other).await.is(200)["data"], json!([]));
+    let wrong = harbor.path("/credential-access?purpose=mischief");
+    harbor
+        .admin
+        .get(&wrong)
+        .await
+        .refused(422, "validation_failed");
+}
+
+#[tokio::test]
+async fn the_log_is_the_admins_and_nobody_writes_in_it() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    log(&harbor, |uses| !uses.is_empty()).await;
+    let path = harbor.path("/credential-access");
+    sam.get(&path).await.refused(403, "admin_only");
+
+    for (person, sees) in [(&sam, 0), (&harbor.admin, 1)] {
+        let mut tx = hub.with_rights_of(person, &harbor).await;
+        let seen: i64 = sqlx::query_scalar("select count(*) from credential_access_log")
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+        assert_eq!(seen, sees);
+        let changed = sqlx::query("update credential_access_log set uses = 1")
+            .execute(&mut *tx)
+            .await;
+        assert!(changed.is_err(), "{changed:?}");
+    }
+}

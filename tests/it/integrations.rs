@@ -1,0 +1,572 @@
+//! Accounts at providers: kept in step, changed, and let go.
+
+use messagehub::workers::housekeeping::tidy;
+use serde_json::{Value, json};
+
+use crate::emulator::Customer;
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person, TOKEN, Workspace};
+
+const RECALL: &str = "+16285550101";
+const NEW_LINE: &str = "+16285550102";
+
+impl Workspace<'_> {
+    /// The same account at Twilio, seen from its console.
+    fn console(&self) -> Customer {
+        self.hub.twilio.console(&self.account)
+    }
+
+    async fn integration(&self) -> Value {
+        let list = self.admin.get(&self.path("/integrations")).await.is(200);
+        list["data"][0].clone()
+    }
+
+    async fn at_integration(&self, verb: &str) -> String {
+        let integration = self.integration().await;
+        let id = integration["id"].as_str().unwrap();
+        self.path(&format!("/integrations/{id}{verb}"))
+    }
+
+    async fn syncs(&self) -> Value {
+        let path = self.at_integration("/sync").await;
+        self.admin.post(&path, json!({})).await.is(200)
+    }
+
+    async fn numbered(&self, phone: &str) -> Value {
+        let numbers = self.admin.get(&self.path("/numbers")).await.is(200);
+        let mut numbers = numbers["data"].as_array().unwrap().iter();
+        let found = numbers.find(|number| number["phone_number"] == phone);
+        found.expect("the workspace has this number").clone()
+    }
+
+    async fn says_in_audit(&self, action: &str) -> Vec<Value> {
+        let path = self.path(&format!("/audit?action={action}"));
+        let entries = self.admin.get(&path).await.is(200);
+        entries["data"].as_array().unwrap().clone()
+    }
+}
+
+fn counts(synced: &Value) -> [u64; 3] {
+    ["added", "updated", "removed"].map(|name| synced[name].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn a_sync_adds_changes_and_lets_go() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let account = hub.twilio.account(&harbor.account, TOKEN);
+    account.number(FRONT_DESK).number(RECALL);
+    harbor.connects_with(TOKEN).await.is(201);
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let named = json!({"friendly_name": "Front desk"});
+    let number = harbor.number(FRONT_DESK).await;
+    let path = harbor.path(&format!("/numbers/{number}"));
+    harbor.admin.patch(&path, named).await.is(200);
+    assert_eq!(counts(&harbor.syncs().await), [0, 0, 0], "nothing differs");
+
+    account.number(NEW_LINE).cannot_send_pictures(RECALL);
+    account.gives_up(FRONT_DESK);
+    let synced = harbor.syncs().await;
+
+    assert_eq!(counts(&synced), [1, 1, 1]);
+    assert_eq!(synced["numbers"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        harbor.numbered(RECALL).await["capabilities"]["mms"],
+        json!(false)
+    );
+    let fresh = harbor.numbered(NEW_LINE).await;
+    assert_eq!(fresh["webhook"], "configured");
+    let ours = harbor.integration().await["webhook_url"].clone();
+    assert!(
+        account
+            .webhook_of(NEW_LINE)
+            .starts_with(ours.as_str().unwrap())
+    );
+    let gone = harbor.numbered(FRONT_DESK).await;
+    assert_eq!(
+        (&gone["status"], &gone["is_default"]),
+        (&json!("inactive"), &json!(false))
+    );
+    assert!(gone["gone_at"].is_string());
+    assert_eq!(harbor.thread(&maya).await.len(), 1, "what was said stays");
+    let draft = json!({"conversation_id": maya["id"], "content": "Yes"});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .refused(409, "integration_not_configured");
+    harbor
+        .admin
+        .patch(&path, json!({"status": "active"}))
+        .await
+        .refused(422, "validation_failed");
+    let told = harbor.says_in_audit("integration_synced").await;
+    assert_eq!(
+        told[0]["after"],
+        json!({"added": 1, "updated": 1, "removed": 1})
+    );
+
+    account.number(FRONT_DESK);
+    assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
+    let back = harbor.numbered(FRONT_DESK).await;
+    assert_eq!(
+        (&back["id"], &back["status"], &back["friendly_name"]),
+        (&json!(number), &json!("active"), &json!("Front desk"))
+    );
+    harbor.answers(&harbor.admin, &maya, "Yes").await;
+    assert_eq!(counts(&harbor.syncs().await), [0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_sync_sets_a_webhook_that_somebody_changed() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let account = harbor.console();
+    account.points(FRONT_DESK, "https://elsewhere.example/sms");
+
+    assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
+
+    let ours = harbor.integration().await["webhook_url"].clone();
+    assert!(
+        account
+            .webhook_of(FRONT_DESK)
+            .starts_with(ours.as_str().unwrap())
+    );
+    account.gives_to_application(FRONT_DESK, "AP00000000000000000000000000000001");
+    assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
+    assert_eq!(harbor.numbered(FRONT_DESK).await["webhook"], "shadowed");
+}
+
+#[tokio::test]
+async fn a_number_that_an_admin_switched_off_stays_off() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let path = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
+    let off = json!({"status": "inactive"});
+    harbor.admin.patch(&path, off).await.is(200);
+
+    assert_eq!(counts(&harbor.syncs().await), [0, 0, 0]);
+
+    assert_eq!(harbor.numbered(FRONT_DESK).await["status"], "inactive");
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_changes_nothing() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.console().gives_up(FRONT_DESK);
+    let path = harbor.at_integration("/sync").await;
+
+    hub.twilio.answers(500);
+    harbor
+        .admin
+        .post(&path, json!({}))
+        .await
+        .refused(503, "provider_unavailable");
+    hub.twilio.refuses(20003, 401);
+    harbor
+        .admin
+        .post(&path, json!({}))
+        .await
+        .refused(422, "invalid_credentials");
+
+    assert_eq!(harbor.numbered(FRONT_DESK).await["status"], "active");
+    assert!(harbor.says_in_audit("integration_synced").await.is_empty());
+    assert_eq!(counts(&harbor.syncs().await), [0, 0, 1], "but it could");
+}
+
+#[tokio::test]
+async fn two_syncs_at_once_do_no_harm() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.console().number(RECALL).number(NEW_LINE);
+
+    let (one, other) = tokio::join!(harbor.syncs(), harbor.syncs());
+
+    assert_eq!(counts(&one)[0] + counts(&other)[0], 2);
+    assert_eq!(counts(&one)[2] + counts(&other)[2], 0);
+    assert_eq!(hub.count("select count(*) from numbers").await, 3);
+}
+
+#[tokio::test]
+async fn the_sandbox_keeps_its_number_through_a_sync() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let sandbox = json!({"provider": "sandbox"});
+    harbor
+        .admin
+        .post(&harbor.path("/integrations"), sandbox)
+        .await
+        .is(201);
+
+    let synced = harbor.syncs().await;
+
+    assert_eq!(counts(&synced), [0, 0, 0]);
+    assert_eq!(synced["numbers"][0]["status"], "active");
+}
+
+#[tokio::test]
+async fn the_page_says_what_a_sync_came_to() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.console().number(RECALL);
+    let page = format!("/w/{}/admin/integrations", harbor.slug);
+    let id = harbor.integration().await["id"].clone();
+    let form = format!("{page}/{}/sync", id.as_str().unwrap());
+
+    let told = posts(&harbor.admin, &form, &[]).await;
+
+    assert!(told.contains("Synced: 1 added."), "{told}");
+    hub.twilio.answers(500);
+    let request = harbor.admin.request(reqwest::Method::POST, &form);
+    let refused = harbor.admin.ask(request).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    assert!(refused.body.contains("busy right now"), "{}", refused.body);
+}
+
+/// Posts a form and follows to the page that comes after it.
+async fn posts(who: &Person, path: &str, fields: &[(&str, &str)]) -> String {
+    let request = who.request(reqwest::Method::POST, path).form(fields);
+    let answer = who.ask(request).await;
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let next = answer.headers["location"].to_str().unwrap().to_owned();
+    let shown = who.get(&next).await;
+    assert_eq!(shown.status, 200, "{}", shown.body);
+    shown.body
+}
+
+const TELNYX_KEY: &str = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
+const NEW_TOKEN: &str = "fedcba9876543210fedcba9876543210";
+
+#[tokio::test]
+async fn an_integration_is_renamed() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let path = harbor.at_integration("").await;
+
+    let changed = harbor
+        .admin
+        .patch(&path, json!({"name": " Main line "}))
+        .await
+        .is(200);
+
+    assert_eq!(changed["name"], "Main line");
+    for name in ["", "  ", &"x".repeat(81), "a\0b"] {
+        harbor
+            .admin
+            .patch(&path, json!({"name": name}))
+            .await
+            .refused(422, "validation_failed");
+    }
+    let told = harbor.says_in_audit("integration_changed").await;
+    assert_eq!(told[0]["after"]["name"], "Main line");
+}
+
+#[tokio::test]
+async fn a_rotated_token_replaces_the_old_one_and_the_queue_goes_on() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let path = harbor.at_integration("").await;
+    harbor.console().changes_token(NEW_TOKEN);
+    let text = harbor.answers(&harbor.admin, &maya, "Yes").await;
+    hub.sends().await;
+    assert_eq!(harbor.integration().await["status"], "unhealthy");
+
+    let with =
+        |sid: &str, token: &str| json!({"credentials": {"account_sid": sid, "auth_token": token}});
+    harbor
+        .admin
+        .patch(&path, with(&harbor.account, TOKEN))
+        .await
+        .refused(422, "invalid_credentials");
+    let other = format!("AC{}", "a".repeat(32));
+    hub.twilio.account(&other, NEW_TOKEN);
+    harbor
+        .admin
+        .patch(&path, with(&other, NEW_TOKEN))
+        .await
+        .refused(422, "validation_failed");
+    assert_eq!(
+        harbor.integration().await["status"],
+        "unhealthy",
+        "refused ones change nothing"
+    );
+
+    let changed = harbor
+        .admin
+        .patch(&path, with(&harbor.account, NEW_TOKEN))
+        .await
+        .is(200);
+
+    assert_eq!(
+        (&changed["status"], &changed["hint"]),
+        (&json!("healthy"), &json!(NEW_TOKEN[28..]))
+    );
+    hub.meddles("update messages set due_at = now() where status = 'queued'")
+        .await;
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(harbor.message(&text["id"]).await["status"], "sent");
+    let told = harbor.says_in_audit("integration_changed").await;
+    assert_eq!(told[0]["after"]["credentials"], "replaced");
+    let shown = format!("{told:?} {changed}");
+    assert!(!shown.contains(NEW_TOKEN) && !shown.contains(TOKEN));
+}
+
+/// Maya texts the front desk, by a request that is signed with `token`; the answer's status.
+async fn signed_with(harbor: &Workspace<'_>, token: &str) -> u16 {
+    let webhook = harbor.integration().await["webhook_url"].clone();
+    let text = harbor.hub.twilio.texting(MAYA, FRONT_DESK, "Hello?");
+    let text = text.at(webhook.as_str().unwrap()).signed_with(token);
+    text.send().await.status().as_u16()
+}
+
+#[tokio::test]
+async fn the_old_token_signs_for_a_day_and_is_destroyed_then() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let path = harbor.at_integration("").await;
+    harbor.console().changes_token(NEW_TOKEN);
+    assert_eq!(signed_with(&harbor, NEW_TOKEN).await, 403, "not ours yet");
+    let fresh = json!({"credentials": {"account_sid": harbor.account, "auth_token": NEW_TOKEN}});
+    let kept = "select count(*) from integrations where former_credentials is not null";
+
+    harbor.admin.patch(&path, fresh.clone()).await.is(200);
+    assert_eq!(signed_with(&harbor, TOKEN).await, 200);
+    assert_eq!(signed_with(&harbor, NEW_TOKEN).await, 200);
+    // The same once more does not push the old one out.
+    harbor.admin.patch(&path, fresh).await.is(200);
+    assert_eq!(signed_with(&harbor, TOKEN).await, 200);
+    hub.meddles("update integrations set former_until = now() + interval '1 minute'")
+        .await;
+    tidy(&hub.server.app).await.unwrap();
+    assert_eq!(hub.count(kept).await, 1, "its day is not over");
+
+    hub.meddles("update integrations set former_until = now() - interval '1 second'")
+        .await;
+    // Whatever changes is looked up anew.
+    harbor
+        .admin
+        .patch(&path, json!({"name": "Main line"}))
+        .await
+        .is(200);
+    assert_eq!(signed_with(&harbor, TOKEN).await, 403);
+    assert_eq!(signed_with(&harbor, NEW_TOKEN).await, 200);
+    tidy(&hub.server.app).await.unwrap();
+    assert_eq!(hub.count(kept).await, 0);
+}
+
+#[tokio::test]
+async fn check_now_brings_an_account_back_and_its_queue_goes_on() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let sam = harbor.hears("+14155550193", "And 4:00?").await;
+    harbor.console().is("suspended");
+    harbor.answers(&harbor.admin, &maya, "Yes").await;
+    hub.twilio.refuses(20005, 401);
+    hub.sends().await;
+    let waits = harbor.answers(&harbor.admin, &sam, "Yes too").await;
+    assert_eq!(hub.sends().await, 0, "the whole queue waits");
+    let page = format!("/w/{}/admin/integrations", harbor.slug);
+    let id = harbor.integration().await["id"].clone();
+    let check = format!("{page}/{}/test", id.as_str().unwrap());
+
+    let told = posts(&harbor.admin, &check, &[]).await;
+    assert!(told.contains("Checked: the provider refuses"), "{told}");
+    assert_eq!(harbor.integration().await["status"], "unhealthy");
+    let mut mail = hub.post.mail_to(&harbor.admin.email).await;
+    while !mail.subject.contains("needs attention") {
+        mail = hub.post.mail_to(&harbor.admin.email).await;
+    }
+    assert!(mail.text.contains("“Check now”"), "{}", mail.text);
+    assert!(told.contains("Check now"), "the page has what it names");
+
+    harbor.console().is("active");
+    let told = posts(&harbor.admin, &check, &[]).await;
+    assert!(told.contains("Checked: the provider takes"), "{told}");
+    assert_eq!(harbor.integration().await["status"], "healthy");
+    assert_eq!(hub.sends().await, 1, "what was not refused itself is due");
+    assert_eq!(harbor.message(&waits["id"]).await["status"], "sent");
+    hub.meddles("update messages set due_at = now() where status = 'queued'")
+        .await;
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.twilio.sent("Yes").len(), 1);
+}
+
+#[tokio::test]
+async fn an_account_that_shares_one_webhook_gets_its_own_back() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let customer = hub.telnyx.account(TELNYX_KEY);
+    customer.number(FRONT_DESK).number(RECALL).number(NEW_LINE);
+    customer.points(FRONT_DESK, "https://old.example/sms", "2");
+    let with = |key: &str| json!({"api_key": key, "public_key": customer.public_key()});
+    let form = json!({"provider": "telnyx", "credentials": with(TELNYX_KEY)});
+    let numbers = harbor.path("/integrations");
+    harbor.admin.post(&numbers, form).await.is(201);
+    let path = harbor.at_integration("").await;
+    let ours = harbor.integration().await["webhook_url"].clone();
+    assert_eq!(customer.webhook_of(RECALL), ours.as_str().unwrap());
+
+    let other = hub.telnyx.account("KEY_of_another_account").public_key();
+    let wrong = json!({"credentials": {"api_key": "KEY_of_another_account", "public_key": other}});
+    harbor
+        .admin
+        .patch(&path, wrong)
+        .await
+        .refused(422, "validation_failed");
+    customer.changes_key("KEY_that_is_new");
+    let fresh = json!({"credentials": with("KEY_that_is_new")});
+    let changed = harbor.admin.patch(&path, fresh).await.is(200);
+    assert_eq!(changed["hint"], " new".replace(' ', "_"));
+
+    harbor.admin.delete(&path).await.is(204);
+
+    assert_eq!(customer.webhook_of(RECALL), "https://old.example/sms");
+}
+
+#[tokio::test]
+async fn what_is_switched_off_waits_until_it_is_on_again() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let path = harbor.at_integration("").await;
+    let text = harbor.answers(&harbor.admin, &maya, "Yes").await;
+
+    let off = harbor
+        .admin
+        .patch(&path, json!({"is_active": false}))
+        .await
+        .is(200);
+
+    assert_eq!(off["is_active"], json!(false));
+    assert_eq!(hub.sends().await, 0);
+    assert_eq!(harbor.message(&text["id"]).await["status"], "queued");
+    let draft = json!({"conversation_id": maya["id"], "content": "Yes"});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .refused(409, "integration_not_configured");
+    for verb in ["/sync", "/test"] {
+        harbor
+            .admin
+            .post(&format!("{path}{verb}"), json!({}))
+            .await
+            .refused(409, "integration_off");
+    }
+    harbor
+        .admin
+        .patch(&path, json!({"is_active": true}))
+        .await
+        .is(200);
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(harbor.message(&text["id"]).await["status"], "sent");
+}
+
+#[tokio::test]
+async fn a_disconnected_account_leaves_its_history_and_no_secret() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let account = hub.twilio.account(&harbor.account, TOKEN);
+    account.number(FRONT_DESK).number(RECALL);
+    account.points(FRONT_DESK, "https://old.example/sms");
+    harbor.connects_with(TOKEN).await.is(201);
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.credits(&sam, 5).await;
+    let text = harbor.answers(&sam, &maya, "Yes").await;
+    let webhook = harbor.integration().await["webhook_url"].clone();
+    let path = harbor.at_integration("").await;
+
+    harbor.admin.delete(&path).await.is(204);
+
+    assert_eq!(
+        hub.count("select count(*) from integrations where credentials is not null")
+            .await,
+        0
+    );
+    assert!(harbor.integration().await.is_null(), "it is not listed");
+    assert_eq!(harbor.numbered(FRONT_DESK).await["status"], "inactive");
+    assert_eq!(account.webhook_of(FRONT_DESK), "https://old.example/sms");
+    assert_eq!(account.webhook_of(RECALL), "");
+    let late = hub.twilio.texting(MAYA, FRONT_DESK, "Hello?");
+    let late = late.at(webhook.as_str().unwrap()).signed_with(TOKEN);
+    assert_eq!(late.send().await.status(), 404);
+    hub.sends().await;
+    let failed = harbor.message(&text["id"]).await;
+    assert_eq!(
+        (&failed["status"], &failed["error_code"]),
+        (&json!("failed"), &json!("disconnected"))
+    );
+    assert!(
+        failed["error_message"]
+            .as_str()
+            .unwrap()
+            .contains("disconnected")
+    );
+    let mine = harbor.path(&format!("/credits/{}", sam.id));
+    assert_eq!(sam.get(&mine).await.is(200)["balance"], 5);
+    assert!(hub.twilio.sent("Yes").is_empty());
+    assert_eq!(harbor.thread(&maya).await.len(), 2, "what was said stays");
+    let told = harbor.says_in_audit("integration_disconnected").await;
+    assert_eq!(told[0]["before"]["numbers"], 2);
+    harbor.admin.delete(&path).await.refused(404, "not_found");
+    harbor
+        .admin
+        .patch(&path, json!({"is_active": true}))
+        .await
+        .refused(404, "not_found");
+
+    harbor.connects_with(TOKEN).await.is(201);
+}
+
+#[tokio::test]
+async fn an_account_that_does_not_answer_is_disconnected_all_the_same() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let path = harbor.at_integration("").await;
+    hub.twilio.answers(500);
+
+    harbor.admin.delete(&path).await.is(204);
+
+    assert!(harbor.integration().await.is_null());
+}
+
+#[tokio::test]
+async fn the_page_changes_an_integration_and_lets_it_go() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let id = harbor.integration().await["id"].clone();
+    let page = format!(
+        "/w/{}/admin/integrations/{}",
+        harbor.slug,
+        id.as_str().unwrap()
+    );
+
+    let told = posts(&harbor.admin, &page, &[("name", "Main line")]).await;
+    assert!(told.contains("<h2>Main line</h2>"), "{told}");
+    let told = posts(&harbor.admin, &page, &[("is_active", "false")]).await;
+    assert!(told.contains("Switched off"), "{told}");
+    posts(&harbor.admin, &page, &[("is_active", "true")]).await;
+    let request = harbor.admin.request(reqwest::Method::POST, &page);
+    let wrong = request.form(&[("secret", NEW_TOKEN)]);
+    let refused = harbor.admin.ask(wrong).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("does not accept"), "{}", refused.body);
+    harbor.console().changes_token(NEW_TOKEN);
+    posts(&harbor.admin, &page, &[("secret", NEW_TOKEN)]).await;
+    let disconnect = format!("{page}/disconnect");
+    let request = harbor.admin.request(reqwest::Method::POST, &disconnect);
+    let unsure = request.form(&[("typed_name", "Main")]);
+    let refused = harbor.admin.ask(unsure).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("type its name: Main line"));
+    let sure = [("typed_name", "Main line")];
+    let told = posts(&harbor.admin, &disconnect, &sure).await;
+    assert!(
+        told.contains("Disconnected") && !told.contains("Main line"),
+        "{told}"
+    );
+}

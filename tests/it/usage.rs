@@ -1,0 +1,197 @@
+//! What texts cost: the price that a provider names later, sums by number and month, and what it says that it charged.
+
+use serde_json::{Value, json};
+
+use crate::emulator::Failure;
+use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
+use crate::telnyx;
+
+async fn books(hub: &Hub) {
+    hub.meddles("update integrations set usage_due_at = now()")
+        .await;
+    hub.server.accountant.run_once().await.unwrap();
+}
+
+async fn usage(harbor: &Workspace<'_>) -> Value {
+    harbor.admin.get(&harbor.path("/usage")).await.is(200)
+}
+
+/// Three texts out, of which one is still on its way, and two in.
+async fn with_texts(harbor: &Workspace<'_>) -> Vec<Value> {
+    let maya = harbor.hears(MAYA, "Hello?").await;
+    harbor.hears(MAYA, "Anybody there?").await;
+    let mut texts = Vec::new();
+    for answer in ["One", "Two", "Three"] {
+        texts.push(harbor.answers(&harbor.admin, &maya, answer).await);
+    }
+    assert_eq!(harbor.hub.sends().await, 3);
+    for message in &harbor.hub.twilio.messages()[..2] {
+        harbor.hub.twilio.delivers(&message.sid).await;
+    }
+    texts
+}
+
+#[tokio::test]
+async fn a_text_gets_its_price_and_a_number_its_sums() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let texts = with_texts(&harbor).await;
+    let price = async |text: &Value| harbor.message(&text["id"]).await["price"].clone();
+    assert_eq!(price(&texts[0]).await, Value::Null, "not known yet");
+    assert_eq!(usage(&harbor).await["numbers"], json!([]));
+
+    // A second time changes nothing: days are counted anew, not added.
+    for _ in 0..2 {
+        books(&hub).await;
+
+        assert_eq!(price(&texts[0]).await, "0.00750");
+        assert_eq!(price(&texts[2]).await, Value::Null, "on its way");
+        let usage = usage(&harbor).await;
+        assert!(usage["counted_at"].is_string(), "{usage}");
+        let [number] = usage["numbers"].as_array().unwrap().as_slice() else {
+            panic!("{usage}");
+        };
+        assert_eq!(number["phone_number"], FRONT_DESK);
+        assert_eq!(
+            (&number["sent"], &number["received"]),
+            (&json!(3), &json!(2))
+        );
+        assert_eq!(number["segments"], 5);
+        let cost = json!([{"amount": "0.015", "currency": "USD"}]);
+        assert_eq!(number["costs"], cost);
+        assert_eq!(number["without_price"], 3);
+
+        let items: Vec<_> = usage["charges"][0]["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|charged| {
+                (
+                    &charged["item"],
+                    &charged["count"],
+                    &charged["cost"]["amount"],
+                )
+            })
+            .map(|(item, count, amount)| json!([item, count, amount]))
+            .collect();
+        assert_eq!(
+            Value::from(items),
+            json!([
+                ["carrier_fees", 3, "0.009"],
+                ["texts_received", 2, "0.014"],
+                ["texts_sent", 3, "0.024"],
+                ["total", null, "0.047"],
+            ]),
+            "each once, and no parent of another"
+        );
+        assert_eq!(usage["charges"][0]["error"], Value::Null);
+        let today = chrono::Utc::now().date_naive().to_string();
+        assert_eq!(usage["charges"][0]["until"], today);
+    }
+}
+
+#[tokio::test]
+async fn telnyx_names_the_price_with_the_text_and_its_charges_by_the_day() {
+    let hub = Hub::start().await;
+    let (harbor, _) = telnyx::front_desk(&hub).await;
+    let draft = json!({"to": MAYA, "content": "Hello"});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202);
+    assert_eq!(hub.sends().await, 1);
+
+    books(&hub).await;
+
+    let usage = usage(&harbor).await;
+    assert_eq!(usage["numbers"][0]["sent"], 1);
+    assert_eq!(
+        usage["charges"][0]["items"],
+        json!([
+            {"item": "carrier_fees", "count": null, "cost": {"amount": "0.0025", "currency": "USD"}},
+            {"item": "texts_sent", "count": 1, "cost": {"amount": "0.004", "currency": "USD"}},
+        ])
+    );
+}
+
+#[tokio::test]
+async fn a_provider_that_cannot_be_asked_is_asked_again_and_the_page_says_so() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    with_texts(&harbor).await;
+    hub.twilio.fails(Failure::Drop);
+    books(&hub).await;
+
+    let first = usage(&harbor).await;
+    assert_eq!(first["numbers"][0]["sent"], 3, "counted all the same");
+    assert_eq!(first["charges"][0]["items"], json!([]));
+    let error = first["charges"][0]["error"].as_str().unwrap();
+    assert!(error.contains("Twilio could not be reached"), "{error}");
+
+    books(&hub).await;
+    let second = usage(&harbor).await;
+    assert_eq!(second["charges"][0]["error"], Value::Null);
+    assert_eq!(second["charges"][0]["items"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_text_counts_on_the_day_it_was_sent_and_one_that_never_was_not_at_all() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hello?").await;
+    harbor
+        .answers(&harbor.admin, &maya, "Written long ago")
+        .await;
+    assert_eq!(hub.sends().await, 1);
+    hub.meddles(
+        "update messages set scheduled_at = now(), created_at = now() - interval '100 days', id = uuidv7_of_long_ago.id
+           from (select '01900000-0000-7000-8000-000000000000'::uuid as id) uuidv7_of_long_ago
+          where direction = 'outbound'",
+    )
+    .await;
+    hub.twilio.refuses(21211, 400);
+    harbor.answers(&harbor.admin, &maya, "To nobody").await;
+    assert_eq!(hub.sends().await, 1);
+    harbor.answers(&harbor.admin, &maya, "Waits").await;
+
+    books(&hub).await;
+
+    let number = usage(&harbor).await["numbers"][0].clone();
+    assert_eq!(
+        (&number["sent"], &number["received"]),
+        (&json!(1), &json!(1))
+    );
+}
+
+#[tokio::test]
+async fn only_admins_see_it_and_a_month_is_a_month() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    sam.get(&harbor.path("/usage"))
+        .await
+        .refused(403, "admin_only");
+    for month in [
+        "2026-13",
+        "november",
+        "2026-1",
+        "0000-01",
+        "9999-12",
+        "２０２６-11",
+    ] {
+        let path = harbor.path(&format!("/usage?month={month}"));
+        let problem = harbor
+            .admin
+            .get(&path)
+            .await
+            .refused(422, "validation_failed");
+        assert_eq!(problem["errors"][0]["field"], "month", "{problem}");
+    }
+    let path = harbor.path("/usage?month=2025-02");
+    let before = harbor.admin.get(&path).await.is(200);
+    assert_eq!(
+        (&before["month"], &before["numbers"]),
+        (&json!("2025-02"), &json!([]))
+    );
+}
