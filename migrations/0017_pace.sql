@@ -75,9 +75,9 @@ begin
       join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
       left join number_pace p on p.workspace_id = q.workspace_id and p.number_id = q.number_id
      cross join lateral (select coalesce(n.messages_per_second, usual_rate(i.provider, n.phone_number)) as rate) r
-     -- Those of an account or number that is gone for good come out to be failed.
-     where n.gone_at is not null or i.disconnected_at is not null
-        or (n.status = 'active' and i.is_active and i.status = 'healthy');
+     where n.status = 'active' and i.is_active and i.status = 'healthy'
+        -- Nobody is left to send these: they come out to be failed.
+        or n.gone_at is not null or i.disconnected_at is not null;
 end $$;
 
 -- Chooses and locks what is to be sent now, and takes it from its numbers' buckets: what people write before what goes to

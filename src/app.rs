@@ -7,6 +7,7 @@ use crate::db::Db;
 use crate::keys::{MasterKeys, Tokens};
 use crate::mail::Mailer;
 use crate::providers::Providers;
+use crate::storage::Storage;
 
 #[derive(Clone)]
 pub struct App {
@@ -16,4 +17,5 @@ pub struct App {
     pub keys: Arc<MasterKeys>,
     pub providers: Providers,
     pub mail: Mailer,
+    pub storage: Storage,
 }

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
-use crate::{keys, mail};
+use crate::{keys, mail, storage};
 
 /// What a variable is called, what it is without being set, and what it means. `--help` and `.env.example` say the same.
 pub struct Variable {
@@ -44,6 +44,8 @@ variables! {
     JWT_SECRET = "";
     /// Seal stored credentials: id:base64key[,id:base64key…], keys of 32 bytes, the first one seals. Made in DATA_DIR on the first start.
     MASTER_KEYS = "";
+    /// Where pictures and files lie: file:///directory, or s3://bucket/prefix in any S3-compatible store, whose keys, region and endpoint are read from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT and so on. By default the directory media in DATA_DIR.
+    MEDIA_URL = "";
     /// Who may sign up: open, invite or closed. By default open until the first workspace exists, then invite.
     SIGNUPS = "";
     /// Twilio's API, or another host for tests, proxies and regions.
@@ -71,6 +73,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub jwt_secret: Option<SecretString>,
     pub master_keys: Option<std::sync::Arc<keys::MasterKeys>>,
+    pub media: storage::Place,
     pub signups: Option<Signups>,
     pub twilio_api: Url,
     pub telnyx_api: Url,
@@ -132,7 +135,10 @@ impl Settings {
 
 /// Secrets, and whatever else may carry a password, are not repeated in an error.
 fn masked(name: &str, value: &str) -> String {
-    if ["JWT_SECRET", "MASTER_KEYS", "DATABASE_URL", "SMTP_URL"].contains(&name) {
+    // In a URL of a bucket nobody needs an @, except for secrets.
+    if ["JWT_SECRET", "MASTER_KEYS", "DATABASE_URL", "SMTP_URL"].contains(&name)
+        || (name == "MEDIA_URL" && value.contains('@'))
+    {
         "***".into()
     } else {
         value.into()
@@ -181,6 +187,17 @@ impl Config {
                 Url::parse(&format!("http://{bind_addr}")).expect("an address and port make a URL")
             }
         };
+        let data_dir = PathBuf::from(settings.get("DATA_DIR").unwrap_or("./data"));
+        let media = settings
+            .parse("MEDIA_URL", |value| {
+                let aws = settings
+                    .0
+                    .iter()
+                    .filter(|(name, _)| name.starts_with("AWS_"));
+                let aws = aws.map(|(name, value)| (name.clone(), value.clone()));
+                storage::Place::parse(value, &aws.collect())
+            })?
+            .unwrap_or_else(|| storage::Place::Directory(data_dir.join("media")));
         let mail_from = settings
             .parse("MAIL_FROM", |value| {
                 value
@@ -203,7 +220,8 @@ impl Config {
                     value.parse().ok().filter(|n| (2..=100).contains(n)).ok_or("a number from 2 to 100")
                 })?
                 .unwrap_or(12),
-            data_dir: settings.get("DATA_DIR").unwrap_or("./data").into(),
+            data_dir,
+            media,
             jwt_secret: settings.parse("JWT_SECRET", |value| {
                 (value.len() >= 32).then(|| SecretString::from(value)).ok_or("at least 32 characters: `openssl rand -base64 32` makes one")
             })?,
@@ -329,6 +347,9 @@ mod tests {
             ("DATABASE_CONNECTIONS", "1"),
             ("JWT_SECRET", "hunter2"),
             ("MASTER_KEYS", "k1:hunter2"),
+            ("MEDIA_URL", "/var/lib/media"),
+            ("MEDIA_URL", "s3://"),
+            ("MEDIA_URL", "s3://key:hunter2@bucket/"),
             ("SIGNUPS", "yes"),
             ("TWILIO_API_BASE_URL", "ftp://twilio"),
             ("TELNYX_API_BASE_URL", "https://api.telnyx.com/v2"),

@@ -15,8 +15,10 @@ pub mod members;
 pub mod messages;
 pub mod numbers;
 pub mod opt_outs;
+pub mod quarantine;
 pub mod settings;
 pub mod usage;
+pub mod webhooks;
 pub mod workspaces;
 
 /// An enum that is a word in the database, in JSON and in the pages alike.

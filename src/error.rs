@@ -28,6 +28,8 @@ pub enum Error {
     ProviderUnavailable(String),
     #[error("{0}")]
     ProviderRefused(String),
+    #[error("pictures and files cannot be reached at the moment: try again shortly")]
+    StorageUnavailable,
     #[error("this contact texted STOP to this number: nothing can be sent until they text START")]
     ContactOptedOut,
     #[error("someone else answered since you looked: read the newest messages, then send again")]

@@ -53,4 +53,6 @@ ids! {
     InvitationId,
     EntryId,
     AuditId,
+    WebhookId,
+    QuarantineId,
 }

@@ -4,7 +4,7 @@
 
 // ── doors: they translate, they decide nothing ──
 pub mod web; //       every route; JSON, pages, the WebSocket, the providers' webhooks
-pub mod workers; //   what happens by itself: sender, clock, inquirer, reconciler, notices, housekeeping
+pub mod workers; //   what happens by itself: sender, clock, inquirer, keeper, reconciler, notices, housekeeping
 
 // ── domain: nouns and verbs of the trade ──
 pub mod domain; //    accounts ← workspaces ← members ← numbers, credits, contacts ← conversations ← messages
@@ -21,8 +21,10 @@ pub mod keys; //      access tokens, sealing
 pub mod listing; //   pages of a list, cursors
 pub mod mail; //      what people get by e-mail
 pub mod phone; //     phone numbers and other addresses
+pub mod pictures; //  what a file is; pictures without their metadata, and small ones
 pub mod power; //     where tests cut it
 pub mod providers; // trait Provider: Twilio, Telnyx, sandbox
+pub mod storage; //   where files lie: a directory or a bucket
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,14 +42,18 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::domain::integrations::Directory;
 use crate::domain::messages::receive::Ingest;
+use crate::domain::messages::status::Reports;
+use crate::domain::quarantine::Gate;
 use crate::events::Bus;
 use crate::keys::{MasterKeys, Tokens};
 use crate::mail::Mailer;
 use crate::providers::{Hosts, Providers};
+use crate::storage::Storage;
 use crate::web::Doors;
 use crate::web::live::Hub;
 use crate::workers::accountant::Accountant;
 use crate::workers::inquirer::Inquirer;
+use crate::workers::keeper::Keeper;
 use crate::workers::reconciler::Reconciler;
 use crate::workers::sender::Sender;
 
@@ -68,6 +74,7 @@ pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<
         db: Db::open(database, config.database_connections, Bus::new()).await?,
         providers: Providers::new(hosts),
         mail: Mailer::new(config.mail_from.clone(), config.smtp.clone()),
+        storage: Storage::open(&config.media).map_err(anyhow::Error::msg)?,
         config: Arc::new(config),
         tokens,
         keys,
@@ -110,6 +117,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub sender: Sender,
     pub inquirer: Inquirer,
+    pub keeper: Keeper,
     pub reconciler: Reconciler,
     pub accountant: Accountant,
     directory: Directory,
@@ -126,9 +134,11 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
     let directory = Directory::new(app.clone());
     let (ingest, writer) = Ingest::new(app.db.clone());
+    let (reports, report_writer) = Reports::new(app.db.clone());
     let hub = Hub::new(app.db.clone());
     let mut background = JoinSet::new();
     background.spawn(writer.run());
+    background.spawn(report_writer.run());
     background.spawn(directory.clone().keep_fresh());
     background.spawn(hub.clone().run());
     background.spawn(app.mail.clone().run(stopping.clone()));
@@ -139,6 +149,8 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
         app: app.clone(),
         directory: directory.clone(),
         ingest: ingest.clone(),
+        reports,
+        gate: Gate::default(),
         hub,
         stopping: stopping.clone(),
     };
@@ -146,6 +158,7 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     Ok(Server {
         sender: Sender::new(app.clone(), directory.clone()),
         inquirer: Inquirer::new(app.clone(), directory.clone()),
+        keeper: Keeper::new(app.clone(), directory.clone()),
         reconciler: Reconciler::new(app.clone(), directory.clone(), ingest),
         accountant: Accountant::new(app.clone(), directory.clone()),
         directory,
@@ -159,12 +172,14 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
 }
 
 impl Server {
-    /// From now on texts go out by themselves, lost answers are asked for, and what was missed is brought in.
+    /// From now on texts go out by themselves, lost answers are asked for, pictures are fetched, and what was missed is brought
+    /// in.
     pub fn send(&mut self) {
         let sender = self.sender.clone().run(self.stopping.clone());
         self.sending = Some(tokio::spawn(sender));
         self.background.spawn(workers::clock::run(self.app.clone()));
         self.background.spawn(self.inquirer.clone().run());
+        self.background.spawn(self.keeper.clone().run());
         self.background.spawn(self.reconciler.clone().run());
         self.background.spawn(self.accountant.clone().run());
     }

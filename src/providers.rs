@@ -28,9 +28,10 @@ use utoipa::ToSchema;
 use crate::phone::{Address, Phone};
 
 pub use calls::{
-    Hook, Inbound, Malformed, OptOut, Receipt, RemoteMedia, SignedRequest, StatusReport, Told,
+    Hook, Inbound, Malformed, Misfit, OptOut, Receipt, RemoteMedia, SignedRequest, StatusReport,
+    Told,
 };
-pub use media::MediaAccess;
+pub use media::{LARGEST as LARGEST_MEDIA, MediaAccess, Unavailable};
 pub use numbers::{
     Account, Bought, NumberCapabilities, Offer, RemoteNumber, Route, Shadow, Wanted, Webhook,
     WebhookUrls,
@@ -145,6 +146,11 @@ pub trait Provider: Send + Sync {
     /// Whether the provider made this request, by its signature.
     fn verify(&self, request: &SignedRequest<'_>) -> bool;
 
+    /// Why [`verify`](Self::verify) probably refused, so that somebody can mend it.
+    fn misfit(&self, _: &SignedRequest<'_>) -> Misfit {
+        Misfit::Stranger
+    }
+
     /// What the provider has to say, at whichever of the two addresses it says it.
     fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<Told, Malformed>;
 
@@ -158,6 +164,8 @@ pub trait Provider: Send + Sync {
 #[derive(Clone)]
 pub struct Providers {
     http: reqwest::Client,
+    /// For files, whose addresses come from outside.
+    media: reqwest::Client,
     hosts: Hosts,
 }
 
@@ -186,6 +194,7 @@ impl Providers {
     pub fn with_patience(hosts: Hosts, patience: Duration) -> Self {
         Self {
             http: http::client(patience),
+            media: media::client(patience, &hosts),
             hosts,
         }
     }

@@ -13,6 +13,8 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::domain::integrations::Directory;
 use crate::domain::messages::receive::Ingest;
+use crate::domain::messages::status::Reports;
+use crate::domain::quarantine::{Gate, Way};
 use live::{Hub, socket};
 
 pub mod api;
@@ -34,8 +36,22 @@ pub struct Doors {
     pub app: App,
     pub directory: Directory,
     pub ingest: Ingest,
+    pub reports: Reports,
+    pub gate: Gate,
     pub hub: Hub,
     pub stopping: tokio_util::sync::CancellationToken,
+}
+
+impl Doors {
+    /// The way of a call that is released from the quarantine: that of a good one.
+    pub fn release(&self) -> Way<'_> {
+        Way {
+            app: &self.app,
+            directory: &self.directory,
+            ingest: &self.ingest,
+            reports: &self.reports,
+        }
+    }
 }
 
 /// The largest body that anyone may send here. Providers' webhooks are a few kilobytes.
@@ -112,6 +128,13 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(credits::ledger))
         .routes(routes!(audit::list))
         .routes(routes!(usage::show))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::show))
+        .routes(routes!(quarantine::release))
+        .routes(routes!(quarantine::discard))
+        .routes(routes!(quarantine::release_all))
+        .routes(routes!(quarantine::discard_all))
         .routes(routes!(integrations::list, integrations::create))
         .routes(routes!(integrations::update, integrations::remove))
         .routes(routes!(integrations::test))

@@ -5,6 +5,7 @@ pub mod bookkeeper;
 pub mod clock;
 pub mod housekeeping;
 pub mod inquirer;
+pub mod keeper;
 pub mod notices;
 pub mod reconciler;
 pub mod sender;

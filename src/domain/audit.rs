@@ -43,6 +43,9 @@ words!(Action {
     CredentialsOpened = "credentials_opened",
     TextHandedOver = "text_handed_over",
     CreditsChanged = "credits_changed",
+    QuarantineReleased = "quarantine_released",
+    QuarantineDiscarded = "quarantine_discarded",
+    OptOutsImported = "opt_outs_imported",
     WorkspaceCreated = "workspace_created",
     WorkspaceChanged = "workspace_changed",
 });
@@ -78,6 +81,9 @@ impl Action {
             Self::CredentialsOpened => "The server used the credentials of",
             Self::TextHandedOver => "The server used another number for a text to",
             Self::CreditsChanged => "changed the credits of",
+            Self::QuarantineReleased => "released from the quarantine",
+            Self::QuarantineDiscarded => "discarded from the quarantine",
+            Self::OptOutsImported => "imported opt-outs from",
             Self::WorkspaceCreated => "created the workspace",
             Self::WorkspaceChanged => "changed the workspace",
         }

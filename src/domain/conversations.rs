@@ -272,6 +272,8 @@ pub struct Counts {
     pub mine: i64,
     pub pending: i64,
     pub unread: i64,
+    /// Calls of providers that wait for an admin, counted to 100.
+    pub quarantined: i64,
 }
 
 /// Counting stops at 1,000 ("999+"), so that it stays flat as the inbox grows.
@@ -283,7 +285,9 @@ pub async fn counts(tx: &mut WorkspaceTx) -> Result<Counts> {
                                           where status = 'open' and assignee_id = current_user_id() limit 1000) t) as "mine!",
                   (select count(*) from (select from conversations where status = 'pending' limit 1000) t) as "pending!",
                   (select count(*) from (select from conversations
-                                          where status = 'open' and unread_count > 0 limit 1000) t) as "unread!""#
+                                          where status = 'open' and unread_count > 0 limit 1000) t) as "unread!",
+                  -- Nothing, for whoever is no admin.
+                  (select count(*) from (select from quarantine where state = 'waiting' limit 100) t) as "quarantined!""#
     )
     .fetch_one(tx.conn())
     .await?)

@@ -1,29 +1,36 @@
-//! Pictures and files that came with a text: fetched from the provider for whoever may see its conversation.
+//! Pictures and files of texts: kept in the store, seen by whoever may see their conversation. One that is not stored yet is
+//! fetched from the provider for whoever asks.
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use crate::app::App;
 use crate::db::{Seat, WorkspaceTx};
 use crate::domain::integrations::{Directory, Purpose};
 use crate::error::{Error, Result};
-use crate::ids::{IntegrationId, MediaId};
+use crate::ids::{IntegrationId, MediaId, WorkspaceId};
+use crate::pictures;
+
+pub mod keep;
+pub mod removed;
 
 pub struct File {
     pub bytes: Bytes,
     /// By what the bytes say, not by what anybody claims.
-    pub content_type: &'static str,
+    pub content_type: String,
 }
 
 impl File {
     /// Whether a browser may show it in place. Everything else is only handed over.
     pub fn is_showable(&self) -> bool {
         matches!(
-            self.content_type,
+            self.content_type.as_str(),
             "image/jpeg"
                 | "image/png"
                 | "image/gif"
                 | "image/webp"
                 | "video/mp4"
+                | "video/webm"
                 | "audio/mpeg"
                 | "audio/mp4"
                 | "audio/ogg"
@@ -31,36 +38,129 @@ impl File {
     }
 }
 
-struct Source {
-    url: String,
-    integration: IntegrationId,
-    provider_sid: String,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Size {
+    #[default]
+    Whole,
+    /// A picture of at most 640 × 640 points. What has none comes whole.
+    Thumb,
+}
+
+/// A file as we hand it out: without what a camera wrote into it, and a small one if that is worth while.
+struct Prepared {
+    bytes: Bytes,
+    content_type: &'static str,
+    thumbnail: Option<Bytes>,
+}
+
+/// Unpacking a picture takes memory: not for many at once.
+static BENCH: Semaphore = Semaphore::const_new(2);
+
+/// What a picture claims to be and is not, is no picture: it is kept as it came, to be downloaded.
+async fn prepare(bytes: Bytes, size: Size) -> Prepared {
+    let _place = BENCH.acquire().await.expect("nobody closes it");
+    let raw = bytes.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let bytes = pictures::stripped(bytes).ok()?;
+        Some(Prepared {
+            content_type: pictures::kind(&bytes),
+            thumbnail: match size {
+                Size::Whole => None,
+                Size::Thumb => pictures::thumbnail(&bytes),
+            },
+            bytes,
+        })
+    });
+    work.await.ok().flatten().unwrap_or(Prepared {
+        bytes: raw,
+        content_type: pictures::UNKNOWN,
+        thumbnail: None,
+    })
+}
+
+/// As the store calls a file, and its small one.
+fn name(workspace: WorkspaceId, file: MediaId) -> String {
+    format!("{workspace}/{file}")
+}
+
+fn small(name: &str) -> String {
+    format!("{name}.thumb")
+}
+
+/// Where a file can be had.
+struct Place {
+    /// The one whose file it shares, or itself.
+    file: MediaId,
+    content_type: String,
+    is_stored: bool,
+    thumbnail: bool,
+    /// At the provider, with the message that it came with.
+    source: Option<(IntegrationId, String, String)>,
 }
 
 /// The file itself, if `seat` may see its conversation at this moment.
-pub async fn fetch(app: &App, directory: &Directory, seat: Seat, id: MediaId) -> Result<File> {
+pub async fn open(
+    app: &App,
+    directory: &Directory,
+    seat: Seat,
+    id: MediaId,
+    size: Size,
+) -> Result<File> {
     let mut tx = app.db.workspace(seat).await?;
-    let source = find(&mut tx, id).await?;
+    let place = find(&mut tx, id).await?;
     drop(tx);
+    if let Some(file) = stored(app, seat.workspace, &place, size).await? {
+        return Ok(file);
+    }
+    let (integration, sid, url) = place.source.ok_or(Error::NotFound("the file"))?;
     let account = directory
-        .integration(source.integration)
+        .integration(integration)
         .await?
         .filter(|account| account.workspace == seat.workspace)
         .ok_or(Error::NotFound("the file"))?;
     let bytes = app
         .providers
-        .fetch_media(
-            account.used_for(Purpose::Media),
-            &source.url,
-            &source.provider_sid,
-        )
-        .await?;
-    let content_type =
-        infer::get(&bytes).map_or("application/octet-stream", |kind| kind.mime_type());
+        .fetch_media(account.used_for(Purpose::Media), &url, &sid)
+        .await
+        .map_err(|error| Error::ProviderUnavailable(error.to_string()))?;
+    let prepared = prepare(bytes, Size::Whole).await;
     Ok(File {
-        bytes,
-        content_type,
+        bytes: prepared.bytes,
+        content_type: prepared.content_type.into(),
     })
+}
+
+async fn stored(
+    app: &App,
+    workspace: WorkspaceId,
+    place: &Place,
+    size: Size,
+) -> Result<Option<File>> {
+    if !place.is_stored {
+        return Ok(None);
+    }
+    let name = name(workspace, place.file);
+    let get = async |name: &str| {
+        app.storage.get(name).await.map_err(|error| {
+            tracing::warn!(%error, "the store does not answer");
+            Error::StorageUnavailable
+        })
+    };
+    if size == Size::Thumb
+        && place.thumbnail
+        && let Some(bytes) = get(&small(&name)).await?
+    {
+        let content_type = pictures::kind(&bytes).into();
+        return Ok(Some(File {
+            bytes,
+            content_type,
+        }));
+    }
+    Ok(get(&name).await?.map(|bytes| File {
+        bytes,
+        content_type: place.content_type.clone(),
+    }))
 }
 
 /// That `id` may be seen.
@@ -68,16 +168,27 @@ pub async fn must_see(tx: &mut WorkspaceTx, id: MediaId) -> Result<()> {
     find(tx, id).await.map(drop)
 }
 
-async fn find(tx: &mut WorkspaceTx, id: MediaId) -> Result<Source> {
-    sqlx::query_as!(
-        Source,
-        r#"select d.source_url as url, m.integration_id as "integration: _", m.provider_sid as "provider_sid!"
+async fn find(tx: &mut WorkspaceTx, id: MediaId) -> Result<Place> {
+    let row = sqlx::query!(
+        r#"select coalesce(d.copy_of, d.id) as "file!: MediaId", d.content_type as "content_type!", d.stored_at is not null as "is_stored!",
+                  d.thumbnail as "thumbnail!", d.source_url, m.integration_id as "integration?: IntegrationId", m.provider_sid as "provider_sid?"
              from message_media d
-             join messages m on m.workspace_id = d.workspace_id and m.id = d.message_id
-            where d.id = $1 and m.provider_sid is not null"#,
+             left join messages m on m.workspace_id = d.workspace_id and m.id = d.message_id and d.uploaded_by is null
+            where d.id = $1"#,
         id as _,
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or(Error::NotFound("the file"))
+    .ok_or(Error::NotFound("the file"))?;
+    Ok(Place {
+        file: row.file,
+        content_type: row.content_type,
+        is_stored: row.is_stored,
+        thumbnail: row.thumbnail,
+        source: row
+            .integration
+            .zip(row.provider_sid)
+            .zip(row.source_url)
+            .map(|((integration, sid), url)| (integration, sid, url)),
+    })
 }

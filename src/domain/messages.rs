@@ -10,6 +10,7 @@ use crate::ids::{ContactId, ConversationId, MediaId, MessageId, NumberId, UserId
 use crate::listing::{Cursor, Page, Span, page};
 use crate::providers;
 
+pub mod batch;
 pub mod cancel;
 pub mod catch_up;
 pub mod failover;
@@ -80,11 +81,23 @@ pub struct Media {
     /// Bytes, once known.
     pub size: Option<i64>,
     pub url: String,
+    /// Why it could not be fetched from the provider, in words.
+    #[serde(default)]
+    pub error: Option<String>,
 }
 
 impl Media {
     pub fn is_image(&self) -> bool {
         self.content_type.starts_with("image/")
+    }
+
+    /// What a thread shows of a picture.
+    pub fn small_url(&self) -> String {
+        if self.url.starts_with("/api/") {
+            format!("{}?size=thumb", self.url)
+        } else {
+            self.url.clone()
+        }
     }
 
     /// Whether our own origin serves it; the provider's address would need the provider's credentials.

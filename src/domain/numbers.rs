@@ -257,17 +257,17 @@ pub async fn update(
             "at most 80 characters",
         )
         .that(
+            change.status != Some(Status::Pending),
+            "status",
+            "active or inactive: what the provider still sets up becomes active by itself",
+        )
+        .that(
             change
                 .messages_per_second
                 .flatten()
                 .is_none_or(|rate| (0.01..=1000.0).contains(&rate)),
             "messages_per_second",
             "0.01 to 1,000, or null for what is usual for its kind",
-        )
-        .that(
-            change.status != Some(Status::Pending),
-            "status",
-            "active or inactive: what the provider still sets up becomes active by itself",
         )
         .done()?;
     if change.is_default == Some(true) {

@@ -62,8 +62,13 @@ fn wish_in(text: &str) -> Option<Wish> {
     }
 }
 
-/// Whether a person should ask themself if this means STOP: it does not act by itself.
-pub fn sounds_like_stop(text: &str) -> bool {
+/// Whether a person should ask themself if this means STOP: it does not act by itself. What the provider has understood and
+/// answered needs no guess.
+pub fn sounds_like_stop(text: &Inbound) -> bool {
+    text.opt_out.is_none() && is_near_stop(&text.text)
+}
+
+fn is_near_stop(text: &str) -> bool {
     const PHRASES: &[&str] = &[
         "stop text",
         "stop messag",
@@ -261,7 +266,7 @@ mod tests {
             "I don’t text, call me",
             "Wrong number",
         ] {
-            assert!(sounds_like_stop(near), "{near}");
+            assert!(is_near_stop(near), "{near}");
         }
         for not in [
             "STOP",
@@ -270,14 +275,14 @@ mod tests {
             "👍",
             "",
         ] {
-            assert!(!sounds_like_stop(not), "{not}");
+            assert!(!is_near_stop(not), "{not}");
         }
     }
 
     proptest! {
         #[test]
         fn any_text_has_a_wish_or_none(text in ".{0,300}") {
-            let (wish, near) = (wish_in(&text), sounds_like_stop(&text));
+            let (wish, near) = (wish_in(&text), is_near_stop(&text));
             prop_assert!(wish.is_none() || !near);
         }
     }

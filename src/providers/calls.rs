@@ -2,8 +2,10 @@
 
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
@@ -39,11 +41,142 @@ impl SignedRequest<'_> {
         value.parse().ok()
     }
 
+    /// The usual other forms of the address, where the one that we compute is not the one that was called: another scheme
+    /// behind a proxy, another host, a slash at the end.
+    pub fn other_urls(&self) -> Vec<String> {
+        let Some((scheme, rest)) = self.public_url.split_once("://") else {
+            return Vec::new();
+        };
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (ours, path) = rest.split_at(end);
+        let other = if scheme == "https" { "http" } else { "https" };
+        let mut hosts = vec![ours.to_owned()];
+        hosts.extend(self.hosts().filter(|host| host != ours).take(3));
+        let mut urls = Vec::new();
+        for host in &hosts {
+            for scheme in [scheme, other] {
+                for path in [path.to_owned(), other_end(path)] {
+                    urls.push(format!("{scheme}://{host}{path}"));
+                }
+            }
+        }
+        urls.retain(|url| url != self.public_url);
+        urls
+    }
+
+    /// Every name by which this server was called, as the caller and the proxies between say.
+    fn hosts(&self) -> impl Iterator<Item = String> {
+        let told = |name: &str| self.header(name).unwrap_or_default().to_owned();
+        let forwarded = told("forwarded");
+        let forwarded = forwarded
+            .split([',', ';'])
+            .filter_map(|pair| pair.trim().split_once('='))
+            .filter(|(name, _)| name.eq_ignore_ascii_case("host"))
+            .map(|(_, host)| host.trim_matches('"'));
+        let (by_proxy, by_name) = (told("x-forwarded-host"), told("host"));
+        let hosts: Vec<_> = forwarded
+            .chain(by_proxy.split(','))
+            .chain([by_name.as_str()])
+            .map(|host| host.trim().to_owned())
+            .filter(|host| is_host(host))
+            .collect();
+        hosts.into_iter()
+    }
+
+    /// What it says, for people to look at: the fields of a form, or those of JSON by their paths.
+    pub fn parameters(&self) -> Vec<(String, String)> {
+        let raw = match self.method {
+            &Method::GET => self.query().as_bytes(),
+            _ => self.body,
+        };
+        let mut found = Vec::new();
+        match serde_json::from_slice::<Value>(raw) {
+            Ok(json @ (Value::Object(_) | Value::Array(_))) => {
+                flatten(String::new(), &json, &mut found)
+            }
+            _ => found.extend(
+                form_urlencoded::parse(raw)
+                    .take(MOST_PARAMETERS)
+                    .map(|(name, value)| (name.into_owned(), value.into_owned())),
+            ),
+        }
+        found
+            .into_iter()
+            .map(|(name, value)| (legible(&name), legible(&value)))
+            .collect()
+    }
+
     pub fn query(&self) -> &str {
         let url = self.public_url;
         let url = url.split_once('#').map_or(url, |(url, _)| url);
         url.split_once('?').map_or("", |(_, query)| query)
     }
+}
+
+fn is_host(host: &str) -> bool {
+    (1..=255).contains(&host.len())
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
+}
+
+/// With a slash at the end of the path, or without.
+fn other_end(path: &str) -> String {
+    let (path, query) = match path.find('?') {
+        Some(query) => path.split_at(query),
+        None => (path, ""),
+    };
+    match path.strip_suffix('/') {
+        Some(path) => format!("{path}{query}"),
+        None => format!("{path}/{query}"),
+    }
+}
+
+const MOST_PARAMETERS: usize = 200;
+const LONGEST_PARAMETER: usize = 2_000;
+
+/// `data.payload.to.0.phone_number`, until there are enough. JSON as deep as it is read at all.
+fn flatten(path: String, json: &Value, found: &mut Vec<(String, String)>) {
+    let below = |key: &str| match path.as_str() {
+        "" => key.to_owned(),
+        path => format!("{path}.{key}"),
+    };
+    match json {
+        _ if found.len() >= MOST_PARAMETERS => {}
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                flatten(below(key), value, found);
+            }
+        }
+        Value::Array(values) => {
+            for (nth, value) in values.iter().enumerate() {
+                flatten(below(&nth.to_string()), value, found);
+            }
+        }
+        Value::String(text) => found.push((path, text.clone())),
+        other => found.push((path, other.to_string())),
+    }
+}
+
+/// As much of it as anybody reads, without what no page and no database takes.
+fn legible(text: &str) -> String {
+    text.chars()
+        .filter(|c| *c != '\0')
+        .take(LONGEST_PARAMETER)
+        .collect()
+}
+
+/// Why a signature probably did not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Misfit {
+    /// There is none.
+    Unsigned,
+    /// It fits where this is the address that was called.
+    OtherUrl(String),
+    /// It fits, but was made at another time than it is here.
+    OtherTime,
+    /// Other credentials, or somebody else.
+    Stranger,
 }
 
 /// Which of an integration's two addresses was called.
@@ -97,6 +230,8 @@ pub struct Inbound {
     /// Set when the provider has already acted on it, and answered.
     pub opt_out: Option<OptOut>,
     pub segments: Option<u32>,
+    /// When the provider got it, where it comes late; `None`: now.
+    pub at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,3 +282,98 @@ pub struct StatusReport {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn request<'a>(url: &'a str, headers: &'a HeaderMap, body: &'a [u8]) -> SignedRequest<'a> {
+        SignedRequest {
+            public_url: url,
+            method: &Method::POST,
+            headers,
+            body,
+        }
+    }
+
+    #[test]
+    fn the_other_forms_of_an_address_are_its_schemes_hosts_and_ends() {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", "127.0.0.1:3000".parse().unwrap());
+        let forwarded = "for=1.2.3.4;host=\"hub.example\";proto=https";
+        headers.insert("forwarded", forwarded.parse().unwrap());
+        let urls = request("http://localhost:3000/in?a=1", &headers, b"").other_urls();
+        for url in [
+            "https://localhost:3000/in?a=1",
+            "http://localhost:3000/in/?a=1",
+            "https://hub.example/in?a=1",
+            "http://127.0.0.1:3000/in?a=1",
+        ] {
+            assert!(urls.iter().any(|one| one == url), "{url}: {urls:?}");
+        }
+        assert_eq!(urls.len(), 11);
+        assert!(urls.iter().all(|url| url != "http://localhost:3000/in?a=1"));
+    }
+
+    #[test]
+    fn a_host_that_is_none_is_left_out() {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            "x-forwarded-host",
+            "evil.example/\"x, ok.example".parse().unwrap(),
+        );
+        let urls = request("http://localhost/", &headers, b"").other_urls();
+        assert!(urls.iter().all(|url| !url.contains("evil")), "{urls:?}");
+        assert!(urls.iter().any(|url| url == "https://ok.example/"));
+    }
+
+    #[test]
+    fn json_is_told_by_its_paths() {
+        let json = br#"{"data": {"id": "a", "to": [{"phone_number": "+1"}], "parts": 1}}"#;
+        let told = request("http://localhost/", &HeaderMap::new(), json).parameters();
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            told,
+            [
+                pair("data.id", "a"),
+                pair("data.parts", "1"),
+                pair("data.to.0.phone_number", "+1"),
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_form_is_told_as_it_was_filled_in(
+            form in prop::collection::vec(("[A-Za-z]{1,12}", "[^\\x00]{0,60}"), 1..20)
+        ) {
+            let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&form).finish();
+            let told = request("http://localhost/", &HeaderMap::new(), body.as_bytes()).parameters();
+            prop_assert_eq!(told, form);
+        }
+
+        #[test]
+        fn whatever_comes_is_told_within_bounds(body in prop::collection::vec(any::<u8>(), 0..2_000), host in ".{0,80}") {
+            let mut headers = HeaderMap::new();
+            if let Ok(host) = host.parse() {
+                headers.insert("host", host);
+            }
+            let request = request("http://localhost/", &headers, &body);
+            let told = request.parameters();
+            prop_assert!(told.len() <= MOST_PARAMETERS);
+            prop_assert!(told.iter().all(|(name, value)| !name.contains('\0') && !value.contains('\0')));
+            prop_assert!(request.other_urls().len() < 16);
+        }
+
+        #[test]
+        fn json_of_any_shape_is_told_within_bounds(depth in 1_usize..100, width in 1_usize..400) {
+            let deep = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+            let wide = format!("[{}]", vec!["1"; width].join(","));
+            for body in [deep, wide] {
+                let told = request("http://localhost/", &HeaderMap::new(), body.as_bytes()).parameters();
+                prop_assert!((1..=MOST_PARAMETERS).contains(&told.len()));
+            }
+        }
+    }
+}

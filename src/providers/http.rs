@@ -3,20 +3,28 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use reqwest::Response;
 use reqwest::header::RETRY_AFTER;
+use reqwest::{ClientBuilder, Response};
 use url::{Host, Url};
 
 /// Redirects are not followed: they would carry the credentials to wherever they point.
 pub fn client(patience: Duration) -> reqwest::Client {
-    reqwest::Client::builder()
+    client_with(patience, |client| client)
+}
+
+pub fn client_with(
+    patience: Duration,
+    more: impl FnOnce(ClientBuilder) -> ClientBuilder,
+) -> reqwest::Client {
+    let client = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(5))
         .timeout(patience)
         // A connection that the other side closes just as we write leaves a send in doubt.
         .pool_idle_timeout(Duration::from_secs(20))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
-        .user_agent(concat!("MessageHub/", env!("CARGO_PKG_VERSION")))
+        .user_agent(concat!("MessageHub/", env!("CARGO_PKG_VERSION")));
+    more(client)
         .build()
         .expect("TLS with the built-in roots starts")
 }

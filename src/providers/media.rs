@@ -3,18 +3,55 @@
 //! Only from where the provider keeps it, with its credentials if it wants them; where that host redirects to, without them.
 //! A webhook may name any URL, so nothing else is ever asked.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
-use reqwest::{Client, Response};
+use reqwest::{Client, Response, StatusCode};
 use url::{Host, Url};
 
-use super::{Error, Provider, Providers, Result};
+use super::{Hosts, Provider, Providers, http, telnyx, twilio};
 
 /// What providers pass on at the most.
-const LARGEST: usize = 5 * 1024 * 1024;
+pub const LARGEST: usize = 5 * 1024 * 1024;
 const MOST_REDIRECTS: usize = 3;
+
+/// A client of its own: whatever a name means at this moment, it connects to no address of our own network. Only a host that
+/// was set for an API may be in there.
+pub(super) fn client(patience: Duration, hosts: &Hosts) -> Client {
+    let set = [(&hosts.twilio, twilio::API), (&hosts.telnyx, telnyx::API)]
+        .into_iter()
+        .filter(|(host, published)| host.trim_end_matches('/') != *published)
+        .filter_map(|(host, _)| Some(Url::parse(host).ok()?.host_str()?.to_owned()));
+    http::client_with(patience, |client| {
+        client.dns_resolver(Outside {
+            except: set.collect(),
+        })
+    })
+}
+
+/// Finds addresses as the system does, and keeps back those of our own network.
+struct Outside {
+    except: Vec<String>,
+}
+
+impl Resolve for Outside {
+    fn resolve(&self, name: Name) -> Resolving {
+        let among_ourselves = self.except.iter().any(|host| host == name.as_str());
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let allowed: Vec<SocketAddr> = found
+                .filter(|address| among_ourselves || !is_inside(address.ip()))
+                .collect();
+            if allowed.is_empty() {
+                return Err(format!("{} leads into our own network", name.as_str()).into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
 
 /// How a provider's file is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +62,15 @@ pub enum MediaAccess {
     Open,
 }
 
+/// Why a file could not be had, in a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("This file cannot be shown: {why}.")]
+pub struct Unavailable {
+    why: &'static str,
+    /// Whether it can be worth while to ask again.
+    pub passes: bool,
+}
+
 impl Providers {
     /// The bytes behind `url`, which came with the message `provider_sid`.
     pub async fn fetch_media(
@@ -32,17 +78,17 @@ impl Providers {
         provider: &dyn Provider,
         url: &str,
         provider_sid: &str,
-    ) -> Result<Bytes> {
+    ) -> Result<Bytes, Unavailable> {
         let access = provider
             .media_access(url, provider_sid)
-            .ok_or_else(|| unavailable("it is not kept by the provider itself"))?;
-        let url = Url::parse(url).map_err(|_| unavailable("its address cannot be read"))?;
-        let answer = follow(&self.http, url, access).await?;
+            .ok_or_else(|| never("it is not kept by the provider itself"))?;
+        let url = Url::parse(url).map_err(|_| never("its address cannot be read"))?;
+        let answer = follow(&self.media, url, access).await?;
         read(answer).await
     }
 }
 
-async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Response> {
+async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Response, Unavailable> {
     let among_ourselves = is_internal(&first);
     let mut request = http.get(first.clone());
     if let MediaAccess::Authorized(header) = access {
@@ -53,62 +99,90 @@ async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Respon
         let answer = request
             .send()
             .await
-            .map_err(|_| unavailable("the provider could not be reached"))?;
+            .map_err(|_| not_now("the provider could not be reached"))?;
         if !answer.status().is_redirection() {
-            return answer
-                .error_for_status()
-                .map_err(|_| unavailable("the provider does not have it (yet)"));
+            return match answer.status() {
+                StatusCode::GONE => Err(never("the provider has deleted it")),
+                _ => answer
+                    .error_for_status()
+                    .map_err(|_| not_now("the provider does not have it (yet)")),
+            };
         }
         let next = answer
             .headers()
             .get(LOCATION)
             .and_then(|to| from.join(to.to_str().ok()?).ok())
             .filter(|to| among_ourselves || (to.scheme() == "https" && !is_internal(to)))
-            .ok_or_else(|| unavailable("the provider sends us to where we do not go"))?;
+            .ok_or_else(|| never("the provider sends us to where we do not go"))?;
         request = http.get(next.clone());
         from = next;
     }
-    Err(unavailable("the provider sends us in circles"))
+    Err(never("the provider sends us in circles"))
 }
 
 /// An address that only this network knows: nobody outside may make us ask there.
 pub(super) fn is_internal(url: &Url) -> bool {
-    let inside = |address: IpAddr| match address.to_canonical() {
-        IpAddr::V4(ip) => {
-            ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified()
-        }
-        IpAddr::V6(ip) => {
-            ip.is_loopback()
-                || ip.is_unspecified()
-                || ip.is_unique_local()
-                || ip.is_unicast_link_local()
-        }
-    };
     match url.host() {
-        Some(Host::Ipv4(ip)) => inside(ip.into()),
-        Some(Host::Ipv6(ip)) => inside(ip.into()),
+        Some(Host::Ipv4(ip)) => is_inside(ip.into()),
+        Some(Host::Ipv6(ip)) => is_inside(ip.into()),
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         None => true,
     }
 }
 
-async fn read(mut answer: Response) -> Result<Bytes> {
+fn is_inside(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(ip) => {
+            let [first, second, ..] = ip.octets();
+            ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_multicast()
+                || ip.is_broadcast()
+                || first == 0
+                // Shared between a network and its customers; some clouds keep their own services there.
+                || (first == 100 && (64..128).contains(&second))
+        }
+        IpAddr::V6(ip) => {
+            let inside = ip.is_loopback()
+                || ip.is_unspecified()
+                || ip.is_unique_local()
+                || ip.is_unicast_link_local()
+                || ip.is_multicast();
+            // An address of the old kind, by way of a translator.
+            let [a, b, c, d] = [
+                ip.octets()[12],
+                ip.octets()[13],
+                ip.octets()[14],
+                ip.octets()[15],
+            ];
+            let translated = ip.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0];
+            inside || (translated && is_inside([a, b, c, d].into()))
+        }
+    }
+}
+
+async fn read(mut answer: Response) -> Result<Bytes, Unavailable> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = answer
         .chunk()
         .await
-        .map_err(|_| unavailable("the provider broke off"))?
+        .map_err(|_| not_now("the provider broke off"))?
     {
         if bytes.len() + chunk.len() > LARGEST {
-            return Err(unavailable("it is larger than 5 MB"));
+            return Err(never("it is larger than 5 MB"));
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
 }
 
-fn unavailable(why: &str) -> Error {
-    Error::Unreachable(format!("This file cannot be shown: {why}."))
+fn not_now(why: &'static str) -> Unavailable {
+    Unavailable { why, passes: true }
+}
+
+fn never(why: &'static str) -> Unavailable {
+    Unavailable { why, passes: false }
 }
 
 #[cfg(test)]
@@ -126,11 +200,36 @@ mod tests {
             "https://[::ffff:10.0.0.1]/",
             "https://[fd00::1]/",
             "https://localhost/",
+            "https://100.100.100.200/latest/meta-data",
+            "https://0.0.0.1/",
+            "https://[64:ff9b::10.0.0.1]/",
+            "https://[ff02::1]/",
         ] {
             assert!(is_internal(&inside.parse().expect(inside)), "{inside}");
         }
         for outside in ["https://mms.twiliocdn.com/x", "https://203.0.113.7/"] {
             assert!(!is_internal(&outside.parse().expect(outside)), "{outside}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_into_this_network_is_followed_only_where_it_was_set() {
+        use axum::routing::get;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let ours = axum::Router::new().route("/", get(|| async { "ours" }));
+        tokio::spawn(async move { axum::serve(listener, ours).await });
+        let asks = async |twilio: &str| {
+            let hosts = Hosts {
+                twilio: twilio.into(),
+                ..Hosts::default()
+            };
+            let client = client(Duration::from_secs(2), &hosts);
+            let answer = client.get(format!("http://localhost:{port}/"));
+            answer.send().await.is_ok()
+        };
+        assert!(asks("http://localhost:9").await, "the test can see");
+        assert!(!asks(twilio::API).await);
+        assert!(!asks("http://127.0.0.1:9").await);
     }
 }

@@ -181,6 +181,15 @@ impl Provider for Telnyx {
         signature::verify(request, &self.public_key.key, Utc::now())
     }
 
+    /// The address is not signed, but the time is.
+    fn misfit(&self, request: &SignedRequest<'_>) -> Misfit {
+        match signature::made_at(request, &self.public_key.key) {
+            signature::Made::Never => Misfit::Unsigned,
+            signature::Made::AtAnotherTime => Misfit::OtherTime,
+            signature::Made::BySomebodyElse => Misfit::Stranger,
+        }
+    }
+
     /// Both kinds of events come to whichever address Telnyx happens to have; they say themselves what they are.
     fn read(&self, _: Hook, request: &SignedRequest<'_>) -> Result<Told, Malformed> {
         webhooks::read(request, self.account())

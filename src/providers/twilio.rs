@@ -179,6 +179,21 @@ impl Provider for Twilio {
         signature::verify(request, self.secret().webhook_key())
     }
 
+    fn misfit(&self, request: &SignedRequest<'_>) -> Misfit {
+        if !signature::is_there(request) {
+            return Misfit::Unsigned;
+        }
+        let fits = |url: &String| {
+            let public_url = url.as_str();
+            self.verify(&SignedRequest {
+                public_url,
+                ..*request
+            })
+        };
+        let url = request.other_urls().into_iter().find(fits);
+        url.map_or(Misfit::Stranger, Misfit::OtherUrl)
+    }
+
     fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<Told, Malformed> {
         match hook {
             Hook::Inbound => parse_inbound(request).map(Told::Text),

@@ -21,8 +21,10 @@ pub mod media;
 pub mod members;
 pub mod messages;
 pub mod numbers;
+pub mod quarantine;
 pub mod settings;
 pub mod usage;
+pub mod webhooks;
 pub mod workspaces;
 
 #[derive(OpenApi)]
@@ -48,6 +50,7 @@ pub mod workspaces;
         (name = "Conversations", description = "What passes between one contact and one number."),
         (name = "Messages", description = "Texts, in and out."),
         (name = "Credits", description = "What agents spend to send: one for each text. Admins' are not counted."),
+        (name = "Webhooks", description = "What providers told us and what became of it. Admins only."),
         (name = "Audit", description = "Who did what, when, from where.")
     )
 )]

@@ -97,7 +97,8 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
 
 fn admin_routes() -> Router<Doors> {
     use admin::{
-        access, audit, credential_access, credits, integrations, members, usage, workspace,
+        access, audit, credential_access, credits, integrations, members, usage, webhooks,
+        workspace,
     };
     Router::new()
         .route("/members", get(members::list).post(members::invite))
@@ -135,6 +136,11 @@ fn admin_routes() -> Router<Doors> {
         .route("/workspace", get(workspace::show).post(workspace::update))
         .route("/workspace/delete", post(workspace::delete))
         .route("/usage", get(usage::show))
+        .route("/webhooks", get(webhooks::list))
+        .route("/webhooks/release", post(webhooks::release_all))
+        .route("/webhooks/discard", post(webhooks::discard_all))
+        .route("/webhooks/{quarantine_id}/release", post(webhooks::release))
+        .route("/webhooks/{quarantine_id}/discard", post(webhooks::discard))
         .route("/audit", get(audit::list))
 }
 
@@ -285,18 +291,21 @@ pub struct Shell {
     pub slug: String,
     pub is_admin: bool,
     pub unread: i64,
+    /// Calls that wait for an admin; nobody else is told.
+    pub quarantined: i64,
     pub at: &'static str,
     /// What was just done, said once.
     pub notice: Option<Notice>,
 }
 
 /// The admin pages, by the last part of their addresses.
-const SECTIONS: [(&str, &str); 7] = [
+const SECTIONS: [(&str, &str); 8] = [
     ("members", "Members"),
     ("access", "Access"),
     ("credits", "Credits"),
     ("integrations", "Integrations"),
     ("usage", "Usage"),
+    ("webhooks", "Webhooks"),
     ("workspace", "Workspace"),
     ("audit", "Audit"),
 ];
@@ -312,6 +321,7 @@ impl Shell {
             slug: member.slug.clone(),
             is_admin: member.is_admin(),
             unread: counts.unread,
+            quarantined: counts.quarantined,
             at,
             notice: None,
         }
@@ -323,6 +333,14 @@ impl Shell {
 
     fn sections(&self) -> &'static [(&'static str, &'static str)] {
         &SECTIONS
+    }
+
+    /// Counting stops at 100.
+    fn quarantined_shown(&self) -> String {
+        match self.quarantined {
+            count @ ..100 => count.to_string(),
+            _ => "100 or more".into(),
+        }
     }
 
     fn in_admin(&self) -> bool {

@@ -60,6 +60,7 @@ fn told(error: &Error) -> (StatusCode, &'static str) {
         Error::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
         Error::ProviderRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "provider_refused"),
         Error::ProviderUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable"),
+        Error::StorageUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
         Error::ContactOptedOut => (StatusCode::CONFLICT, "contact_opted_out"),
         Error::ConversationMoved => (StatusCode::CONFLICT, "conversation_moved"),
         Error::ContactUnreachable => (StatusCode::CONFLICT, "contact_unreachable"),

@@ -1,7 +1,8 @@
 //! The providers' door: find whose it is, verify, parse, hand over. Answers after the commit.
 //!
 //! Round trips of an inbound text: 1 (the ingest writer's, shared with whatever else arrives at that moment); numbers and
-//! credentials come from memory. Of a status report: 3 (begin, report, commit).
+//! credentials come from memory. Of a status report: 3 (begin, report, commit), shared in the same way. What became of a call
+//! is written into the journal by those very statements. One that cannot be verified: 1, as often as the gate lets it in.
 
 use std::sync::Arc;
 
@@ -15,7 +16,9 @@ use super::json::Path;
 use super::problem::Problem;
 use crate::domain::integrations::Account;
 use crate::domain::messages::receive::Arrival;
-use crate::domain::messages::status;
+use crate::domain::messages::status::Report;
+use crate::domain::quarantine;
+use crate::domain::webhooks::{self, Outcome, Via};
 use crate::error::Error;
 use crate::ids::IntegrationId;
 use crate::providers::{Hook, Inbound, Kind, SignedRequest, StatusReport, Told, twilio};
@@ -85,7 +88,7 @@ pub async fn twilio_inbound(State(doors): State<Doors>, call: Call) -> Result<Re
         .into_iter()
         .filter(|account| account.number(text.to.as_str()).is_some())
         .collect();
-    let account = verified(&call, mine)?;
+    let account = verified(&doors, &call, Hook::Inbound, mine).await?;
     store(&doors, &account, text).await
 }
 
@@ -96,17 +99,15 @@ pub async fn twilio_status(State(doors): State<Doors>, call: Call) -> Result<Res
         .directory
         .accounts(Kind::Twilio, &report.account)
         .await?;
-    let mut found = Vec::new();
-    for account in accounts {
-        if account.verifies(&call.signed()) {
-            found.push(account);
-        }
-    }
+    let found: Vec<_> = accounts
+        .iter()
+        .filter(|account| account.verifies(&call.signed()))
+        .collect();
     if found.is_empty() {
-        return Err(bad_signature());
+        return Err(refused(&doors, &call, Hook::Status, &accounts).await);
     }
     for account in found {
-        if take_report(&doors, &account, &report).await? {
+        if take_report(&doors, account, &report).await? {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
     }
@@ -138,15 +139,31 @@ async fn take(
     hook: Hook,
     call: Call,
 ) -> Result<Response, Problem> {
-    let account = verified(&call, vec![account])?;
-    let told = account.provider.read(hook, &call.signed());
-    match told.map_err(malformed)? {
-        Told::Text(text) => store(doors, &account, text).await,
-        Told::Report(report) => match take_report(doors, &account, &report).await? {
+    let account = verified(doors, &call, hook, vec![account]).await?;
+    let db = &doors.app.db;
+    match account.provider.read(hook, &call.signed()) {
+        Ok(Told::Text(text)) => store(doors, &account, text).await,
+        Ok(Told::Report(report)) => match take_report(doors, &account, &report).await? {
             true => Ok(StatusCode::NO_CONTENT.into_response()),
             false => Err(Error::NotFound("a message with this id").into()),
         },
-        Told::Nothing => Ok(StatusCode::OK.into_response()),
+        Ok(Told::Nothing) => {
+            let told = "an event of a kind that does not concern us";
+            webhooks::note(db, &account, kind(hook), Outcome::Ignored, told).await?;
+            Ok(StatusCode::OK.into_response())
+        }
+        Err(wrong) => {
+            let told = wrong.to_string();
+            webhooks::note(db, &account, kind(hook), Outcome::Malformed, &told).await?;
+            Err(malformed(wrong))
+        }
+    }
+}
+
+fn kind(hook: Hook) -> webhooks::Kind {
+    match hook {
+        Hook::Inbound => webhooks::Kind::Inbound,
+        Hook::Status => webhooks::Kind::Status,
     }
 }
 
@@ -164,18 +181,35 @@ async fn of_integration(
 }
 
 /// Whichever of these the signature belongs to: two workspaces may have connected one account.
-fn verified(call: &Call, accounts: Vec<Arc<Account>>) -> Result<Arc<Account>, Problem> {
+async fn verified(
+    doors: &Doors,
+    call: &Call,
+    hook: Hook,
+    accounts: Vec<Arc<Account>>,
+) -> Result<Arc<Account>, Problem> {
     if accounts.is_empty() {
         return Err(Error::NotFound("a number or an account like this").into());
     }
-    accounts
-        .into_iter()
-        .find(|account| account.verifies(&call.signed()))
-        .ok_or_else(bad_signature)
+    let mut ours = accounts.iter();
+    match ours.find(|account| account.verifies(&call.signed())) {
+        Some(account) => Ok(Arc::clone(account)),
+        None => Err(refused(doors, call, hook, &accounts).await),
+    }
 }
 
-fn bad_signature() -> Problem {
+/// Not in the inbox, and not lost either: an admin can look at it.
+async fn refused(doors: &Doors, call: &Call, hook: Hook, accounts: &[Arc<Account>]) -> Problem {
     metrics::counter!("messagehub_webhooks_refused_total").increment(1);
+    for account in accounts {
+        let (db, gate) = (&doors.app.db, &doors.gate);
+        match quarantine::keep(db, gate, account, hook, &call.signed()).await {
+            Ok(kept) => {
+                tracing::info!(integration.id = %account.integration, kept, "a webhook’s signature did not fit");
+            }
+            // The provider shall try again where it does so.
+            Err(error) => return error.into(),
+        }
+    }
     let detail = "the signature does not fit: is BASE_URL the very origin that is configured at the provider, are the credentials the current ones, and is this server's clock right?";
     Problem::new(StatusCode::FORBIDDEN, "bad_signature", detail)
 }
@@ -185,9 +219,12 @@ fn malformed(wrong: crate::providers::Malformed) -> Problem {
 }
 
 async fn store(doors: &Doors, account: &Account, text: Inbound) -> Result<Response, Problem> {
-    let number = account
-        .number(text.to.as_str())
-        .ok_or(Error::NotFound("a number like this"))?;
+    let Some(number) = account.number(text.to.as_str()) else {
+        let told = "a text to a number that is not among this integration’s";
+        let (kind, db) = (webhooks::Kind::Inbound, &doors.app.db);
+        webhooks::note(db, account, kind, Outcome::Ignored, told).await?;
+        return Err(Error::NotFound("a number like this").into());
+    };
     let stored = doors
         .ingest
         .store(Arrival {
@@ -196,6 +233,7 @@ async fn store(doors: &Doors, account: &Account, text: Inbound) -> Result<Respon
             number,
             provider: account.provider.kind(),
             text,
+            via: Some(Via::Webhook),
         })
         .await?;
     metrics::counter!("messagehub_texts_received_total", "added" => if stored.added { "yes" } else { "no" }).increment(1);
@@ -215,11 +253,12 @@ async fn take_report(
         );
         metrics::counter!("messagehub_unknown_statuses_total").increment(1);
     }
-    Ok(status::report(
-        &doors.app.db,
-        account.workspace,
-        account.integration,
-        report,
-    )
-    .await?)
+    let report = Report {
+        workspace: account.workspace,
+        integration: account.integration,
+        provider: account.provider.kind(),
+        via: Via::Webhook,
+        report: report.clone(),
+    };
+    Ok(doors.reports.take(report).await?)
 }

@@ -1,10 +1,10 @@
-//! What has had its time goes: settled throttles, links that nobody followed, sessions and invitations long over,
-//! tokens that were replaced a day ago.
+//! What has had its time goes: settled throttles, links that nobody followed, uploads that nobody sent, sessions and invitations
+//! long over, tokens that were replaced a day ago, the journal of the month before.
 
 use std::time::Duration;
 
 use crate::app::App;
-use crate::domain::{accounts, integrations, invitations};
+use crate::domain::{accounts, integrations, invitations, media, quarantine, webhooks};
 use crate::error::Result;
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -23,7 +23,10 @@ pub async fn run(app: App) {
 pub async fn tidy(app: &App) -> Result<()> {
     accounts::throttle::forget_settled(&app.db).await?;
     accounts::forget_expired(&app.db).await?;
+    media::removed::forget_unused(&app.db).await?;
     invitations::forget_expired(&app.db).await?;
     integrations::forget_former(&app.db).await?;
-    integrations::uses::forget_old(&app.db).await
+    integrations::uses::forget_old(&app.db).await?;
+    webhooks::forget_old(&app.db).await?;
+    quarantine::forget_old(&app.db).await
 }

@@ -58,6 +58,55 @@ async fn texts_that_came_while_we_were_away_are_brought_in_once_and_in_their_ord
 }
 
 #[tokio::test]
+async fn what_comes_late_stands_at_its_place_and_undoes_nothing() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let ago = chrono::TimeDelta::minutes;
+    hub.twilio
+        .texting(MAYA, FRONT_DESK, "STOP")
+        .gets_lost_ago(ago(9));
+    hub.twilio
+        .texting(MAYA, FRONT_DESK, "First")
+        .gets_lost_ago(ago(10));
+    harbor.hears(MAYA, "STOP").await;
+    let maya = harbor.hears(MAYA, "START").await;
+    harbor.answers(&harbor.admin, &maya, "Welcome back").await;
+
+    assert_eq!(compares(&hub).await, 2);
+
+    assert_eq!(
+        texts(&harbor).await,
+        ["First", "STOP", "STOP", "START", "Welcome back"]
+    );
+    let maya = harbor.conversation_with(MAYA).await;
+    assert_eq!(maya["last_message_preview"], "Welcome back");
+    assert_eq!(
+        maya["opted_out"], false,
+        "they have changed their mind since"
+    );
+    let first = harbor.thread(&maya).await[0]["created_at"].clone();
+    let first: chrono::DateTime<chrono::Utc> = first.as_str().unwrap().parse().unwrap();
+    let since = chrono::Utc::now() - first;
+    assert!((ago(9)..ago(11)).contains(&since), "{since}");
+    let journal = harbor.path("/webhooks?outcome=stored");
+    let journal = harbor.admin.get(&journal).await.is(200);
+    let lines = journal["data"].as_array().unwrap().iter();
+    let late = lines.filter(|line| line["via"] == "catch_up").count();
+    assert_eq!(late, 2);
+
+    // In a conversation that is new to us, it is the newest.
+    hub.twilio
+        .texting("+14155550193", FRONT_DESK, "Hello?")
+        .gets_lost_ago(ago(5));
+    assert_eq!(compares(&hub).await, 1);
+    let other = harbor.conversation_with("+14155550193").await;
+    assert_eq!(other["last_message_preview"], "Hello?");
+    let at: chrono::DateTime<chrono::Utc> =
+        other["last_message_at"].as_str().unwrap().parse().unwrap();
+    assert!(chrono::Utc::now() - at > ago(4), "{other}");
+}
+
+#[tokio::test]
 async fn a_text_that_comes_by_webhook_and_by_list_at_once_is_one() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;

@@ -5,6 +5,7 @@ mod api;
 mod media;
 mod messages;
 mod numbers;
+pub mod s3;
 pub mod telnyx;
 mod usage;
 mod webhooks;

@@ -46,6 +46,8 @@ pub struct Hub {
     /// The owner's own look into the database, past every role and policy: for what no door tells.
     pub raw: PgPool,
     pub database: PgConnectOptions,
+    /// Where its pictures lie, unless a test says otherwise.
+    pub media: tempfile::TempDir,
 }
 
 impl Hub {
@@ -54,13 +56,22 @@ impl Hub {
     }
 
     pub async fn start_on(database: PgConnectOptions) -> Self {
+        Self::start_with(database, &[]).await
+    }
+
+    /// With `more` settings.
+    pub async fn start_with(database: PgConnectOptions, more: &[(&str, &str)]) -> Self {
         let twilio = Emulator::start().await;
         let post = Post::start().await;
         let telnyx = Telnyx::start().await;
-        let settings = [
+        let media = tempfile::tempdir().unwrap();
+        let directory = format!("file://{}", media.path().display());
+        let mut settings = vec![
             ("SMTP_URL", post.url()),
             ("TELNYX_API_BASE_URL", telnyx.url()),
+            ("MEDIA_URL", &directory),
         ];
+        settings.extend(more);
         let server = serve(&database, &twilio, &settings).await;
         Self {
             raw: PgPool::connect_with(superuser(&database)).await.unwrap(),
@@ -69,6 +80,7 @@ impl Hub {
             post,
             server,
             database,
+            media,
         }
     }
 
@@ -95,6 +107,11 @@ impl Hub {
             admin: Person::signed_in(self, &session),
             account: format!("AC{count:032x}"),
         }
+    }
+
+    /// Fetches whatever files are due, and says how many are kept now.
+    pub async fn keeps(&self) -> usize {
+        self.server.keeper.run_once().await.unwrap()
     }
 
     /// Sends whatever is due, and says how many texts that were.
@@ -142,6 +159,13 @@ pub async fn serve(
         ("SIGNUPS", "open".into()),
         ("DATABASE_CONNECTIONS", "6".into()),
         ("TWILIO_API_BASE_URL", twilio.url().into()),
+        (
+            "DATA_DIR",
+            std::env::temp_dir()
+                .join("messagehub-tests")
+                .display()
+                .to_string(),
+        ),
     ]
     .into_iter()
     .chain(KEYS.map(|(name, value)| (name, value.into())))

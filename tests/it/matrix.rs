@@ -131,7 +131,14 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/invitations"
         | "GET ~/credits"
         | "GET ~/usage"
-        | "GET ~/audit" => (Admin, nothing),
+        | "GET ~/audit"
+        | "GET ~/webhooks"
+        | "GET ~/quarantine"
+        | "GET ~/quarantine/{quarantine_id}" => (Admin, nothing),
+        "POST ~/quarantine/{quarantine_id}/release"
+        | "POST ~/quarantine/{quarantine_id}/discard"
+        | "POST ~/quarantine/release"
+        | "POST ~/quarantine/discard" => (Admin, json!({})),
         // Of somebody else's: one's own every member may see.
         "GET ~/credits/{user_id}" | "GET ~/credits/{user_id}/ledger" => (Admin, nothing),
         "PATCH ~" => (Admin, json!({"name": "Harbor Dental"})),
@@ -246,8 +253,14 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
         .get(&workspace.path("/integrations"))
         .await
         .is(200);
+    let forged = hub.twilio.texting(MAYA, FRONT_DESK, "Forged: 4711");
+    let answer = forged.signed_with("another token").send().await;
+    assert_eq!(answer.status(), 403);
+    let quarantine = workspace.path("/quarantine");
+    let quarantine = workspace.admin.get(&quarantine).await.is(200);
     let ids = vec![
         ("workspace_id", workspace.id.clone()),
+        ("quarantine_id", text(&quarantine["data"][0]["id"])),
         ("integration_id", text(&integration["data"][0]["id"])),
         ("number_id", text(&conversation["number_id"])),
         ("contact_id", contact),

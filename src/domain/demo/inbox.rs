@@ -55,8 +55,8 @@ pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Res
     .execute(tx.conn())
     .await?;
     sqlx::query!(
-        "insert into message_media (workspace_id, id, message_id, content_type, size, source_url, created_at)
-         select $1, id, message_id, content_type, size, source_url, created_at
+        "insert into message_media (workspace_id, id, message_id, content_type, size, source_url, fetch_at, created_at)
+         select $1, id, message_id, content_type, size, source_url, null, created_at
            from jsonb_populate_recordset(null::message_media, $2)",
         workspace as _,
         json(&rows.media),

@@ -1,6 +1,6 @@
 //! Bringing in what the provider has and we have not: texts that came while we were away.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::receive::{Arrival, Ingest};
 use crate::app::App;
@@ -8,6 +8,7 @@ use crate::db::{Db, WorkspaceTx};
 use crate::domain::integrations::{Directory, Purpose};
 use crate::domain::members::Admin;
 use crate::domain::numbers;
+use crate::domain::webhooks::Via;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId, WorkspaceId};
@@ -103,19 +104,28 @@ pub async fn number_at(
         return Ok(None);
     };
     let mut brought_in = 0;
-    for text in received {
+    let mut last = None;
+    for mut text in received {
+        text.at = text.at.map(|at| after(last, at));
+        last = text.at;
         let arrival = Arrival {
             workspace: due.workspace,
             integration: due.integration,
             number: due.number,
             provider: account.provider.kind(),
             text,
+            via: Some(Via::CatchUp),
         };
         // A text that is here already is a no-op, as when a provider repeats it.
         brought_in += usize::from(ingest.store(arrival).await?.added);
     }
     agree(&app.db, due, began).await?;
     Ok(Some(brought_in))
+}
+
+/// Providers tell whole seconds. Of two in one, the list knows which came first, and so does the inbox.
+fn after(last: Option<DateTime<Utc>>, at: DateTime<Utc>) -> DateTime<Utc> {
+    last.map_or(at, |last| at.max(last + TimeDelta::milliseconds(1)))
 }
 
 async fn agree(db: &Db, due: &Due, at: DateTime<Utc>) -> Result<()> {

@@ -28,10 +28,10 @@ pub struct Leased {
     pub from: String,
     pub to: String,
     pub content: String,
-    /// After this it had better not arrive.
-    pub expires_at: Option<DateTime<Utc>>,
     /// Its number was given back, or the account disconnected for good: nobody is left to send it.
     pub is_disconnected: bool,
+    /// After this it had better not arrive.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// Takes what is due and within its number's rate, people's texts before bulk, never a text whose conversation has an earlier

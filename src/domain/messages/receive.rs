@@ -1,16 +1,18 @@
 //! What comes in. The webhook door hands a verified text to the ingest writer and answers the provider once it is committed.
 //!
-//! The writer takes whatever is waiting and stores it in one transaction: under load many texts share one commit, and one
-//! alone goes at once, for nothing waits for a timer. One text costs one round trip, a batch as well.
+//! One text costs one round trip, a batch as well; its line in the journal is written by the same statement.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
+use super::batch::{Batched, Entrance, Writer};
 use super::{preview, segments};
 use crate::db::Db;
-use crate::domain::opt_outs::wish_of;
+use crate::domain::opt_outs::{sounds_like_stop, wish_of};
+use crate::domain::webhooks::Via;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{
@@ -26,6 +28,8 @@ pub struct Arrival {
     pub number: NumberId,
     pub provider: providers::Kind,
     pub text: Inbound,
+    /// How it reached us, for the journal; `None`: not from a provider at all.
+    pub via: Option<Via>,
 }
 
 /// Committed: the text is in the inbox, now or since an earlier try of the provider.
@@ -39,116 +43,51 @@ pub struct Stored {
 
 /// The way to the writer.
 #[derive(Clone)]
-pub struct Ingest(mpsc::Sender<Waiting>);
-
-struct Waiting {
-    arrival: Arrival,
-    answer: oneshot::Sender<Result<Stored>>,
-}
-
-/// How many texts may wait before the door makes the providers wait.
-const QUEUE: usize = 4_096;
-/// The most that one transaction stores. The flush is shared by then, and the statement's own joins grow with the square.
-const BATCH: usize = 64;
-/// Two transactions at once: while one waits for the disk, the next one works.
-const WRITERS: usize = 2;
+pub struct Ingest(Entrance<Arrival>);
 
 impl Ingest {
     /// The handle, and the writer that somebody must run.
-    pub fn new(db: Db) -> (Self, Writer) {
-        let (sender, queue) = mpsc::channel(QUEUE);
-        (Self(sender), Writer { db, queue })
+    pub fn new(db: Db) -> (Self, Writer<Arrival>) {
+        let (entrance, writer) = Entrance::new(db);
+        (Self(entrance), writer)
     }
 
     /// Answers after the commit.
     pub async fn store(&self, arrival: Arrival) -> Result<Stored> {
-        let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { arrival, answer };
-        let stopped = || Error::Database(sqlx::Error::PoolClosed);
-        self.0.send(waiting).await.map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?
+        self.0.write(arrival).await
     }
 }
 
-pub struct Writer {
-    db: Db,
-    queue: mpsc::Receiver<Waiting>,
-}
+impl Batched for Arrival {
+    type Written = Stored;
 
-impl Writer {
-    /// Until every `Ingest` is gone.
-    pub async fn run(mut self) {
-        let writers = Arc::new(Semaphore::new(WRITERS));
-        let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            let free = Arc::clone(&writers)
-                .acquire_owned()
-                .await
-                .expect("nobody closes the semaphore");
-            if self.queue.recv_many(&mut batch, BATCH).await == 0 {
-                break;
-            }
-            let (db, batch) = (self.db.clone(), std::mem::take(&mut batch));
-            tokio::spawn(async move {
-                write(&db, batch).await;
-                drop(free);
-            });
-        }
-        let all = u32::try_from(WRITERS).expect("a handful");
-        let _every_batch_is_written = writers.acquire_many(all).await;
+    fn write<'a>(db: &'a Db, batch: &'a [&'a Self]) -> BoxFuture<'a, Result<Vec<Stored>>> {
+        store(db, batch).boxed()
     }
-}
 
-async fn write(db: &Db, batch: Vec<Waiting>) {
-    let arrivals: Vec<&Arrival> = batch.iter().map(|waiting| &waiting.arrival).collect();
-    let stored = store(db, &arrivals).await;
-    if stored.is_err() {
-        // It may have been committed and only the answer been lost; then the repeat is no news any more.
-        for arrival in &arrivals {
-            db.bus().publish(Event::Missed {
-                workspace: arrival.workspace,
-            });
-        }
-    }
-    match stored {
-        Ok(stored) => {
-            for (waiting, stored) in batch.into_iter().zip(stored) {
-                // Whoever asked may have gone; the text is stored all the same.
-                let _ = waiting.answer.send(Ok(stored));
-            }
-        }
-        Err(error) if error.is_outage() || batch.len() == 1 => {
-            let mut error = Some(error);
-            for waiting in batch {
-                let error = error
-                    .take()
-                    .unwrap_or(Error::Database(sqlx::Error::PoolClosed));
-                let _ = waiting.answer.send(Err(error));
-            }
-        }
-        // One text that the database refuses, or a deadlock with another server, must not take the others down.
-        Err(error) => {
-            tracing::warn!(%error, texts = batch.len(), "a batch of texts failed: storing them one by one");
-            for waiting in batch {
-                let alone = store(db, &[&waiting.arrival])
-                    .await
-                    .map(|mut stored| stored.remove(0));
-                let _ = waiting.answer.send(alone);
-            }
-        }
+    /// Then the repeat is no news any more.
+    fn may_have_happened(&self, db: &Db) {
+        db.bus().publish(Event::Missed {
+            workspace: self.workspace,
+        });
     }
 }
 
 /// One round trip, one transaction; announces what was new after the commit.
 async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
     let each = || arrivals.iter();
-    let messages: Vec<_> = each().map(|_| MessageId::new()).collect();
+    let told_at: Vec<_> = each().map(|arrival| told_at(&arrival.text)).collect();
+    // Ids sort by time: so do texts that come late.
+    let messages: Vec<_> = told_at
+        .iter()
+        .map(|at| at.map_or_else(MessageId::new, MessageId::at))
+        .collect();
     let media: Vec<_> = each().map(|arrival| media(&arrival.text)).collect();
     let wishes: Vec<_> = each().map(|arrival| wish_of(&arrival.text)).collect();
     let rows = sqlx::query!(
         r#"select place as "place!", added as "added!", message_id as "message!: MessageId",
                   conversation_id as "conversation!: ConversationId", woken as "woken!"
-             from receive_texts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"#,
+             from receive_texts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"#,
         &each().map(|arrival| arrival.workspace).collect::<Vec<_>>() as _,
         &each()
             .map(|arrival| arrival.integration)
@@ -177,6 +116,11 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
         &each().map(|_| ConversationId::new()).collect::<Vec<_>>() as _,
         &each().map(|_| ContactId::new()).collect::<Vec<_>>() as _,
         &wishes as _,
+        &each()
+            .map(|arrival| sounds_like_stop(&arrival.text))
+            .collect::<Vec<_>>(),
+        &told_at as _,
+        &each().map(|arrival| arrival.via).collect::<Vec<_>>() as _,
     )
     .fetch_all(db.system_pool())
     .await
@@ -207,7 +151,7 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
             message: stored.message,
             number: arrival.number,
         });
-        if wish_of(&arrival.text).is_some() {
+        if wish_of(&arrival.text).is_some() || sounds_like_stop(&arrival.text) {
             db.bus().publish(Event::ConversationChanged {
                 workspace: arrival.workspace,
                 conversation: stored.conversation,
@@ -233,6 +177,12 @@ fn gone(error: sqlx::Error) -> Error {
         }
         _ => error.into(),
     }
+}
+
+/// When the provider got it, where that is told: not in the future, whatever its clock says. (Those who tell whole seconds
+/// may be a second ahead.)
+fn told_at(text: &Inbound) -> Option<DateTime<Utc>> {
+    text.at.map(|at| at.min(Utc::now() + TimeDelta::seconds(1)))
 }
 
 fn preview_of(text: &Inbound) -> String {

@@ -1,11 +1,16 @@
 //! What providers report of texts on their way. A status only moves forward, in whatever order reports arrive.
 
-use super::{Direction, Status};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::Status;
+use super::batch::{Batched, Entrance, Writer};
 use crate::db::{Db, SystemTx};
 use crate::domain::credits;
+use crate::domain::webhooks::Via;
 use crate::error::Result;
 use crate::events::Event;
-use crate::ids::{IntegrationId, MessageId, NumberId, WorkspaceId};
+use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
 use crate::providers::{self, ErrorClass, StatusReport};
 
 impl From<providers::Status> for Status {
@@ -34,86 +39,134 @@ impl Status {
     }
 }
 
-/// Takes a verified report. It finds its message by our id in the callback's URL, which may come before the answer to the
-/// send did, or by the provider's id. Answers whether there is such a message. One round trip and the commit.
-pub async fn report(
-    db: &Db,
-    workspace: WorkspaceId,
-    integration: IntegrationId,
-    report: &StatusReport,
-) -> Result<bool> {
-    let status = report
-        .status
-        .map(|status| Status::from(status).at_least_sent());
-    let mut tx = db.system().await?;
-    let found = sqlx::query!(
-        r#"with known as (
-               select m.workspace_id, m.id, m.status, m.number_id
-                 from messages m
-                where m.workspace_id = $1 and m.integration_id = $2 and m.direction = $9
-                  and (m.provider_sid = $4 or (m.id = $3 and m.provider_sid is null))
-                limit 1
-                  for update
-           ), changed as (
-               update messages m
-                  set status = case when status_rank($5) > status_rank(m.status) then $5 else m.status end,
-                      provider_sid = coalesce(m.provider_sid, $4), provider_status = $6,
-                      error_code = coalesce(m.error_code, $7), error_message = coalesce(m.error_message, $8),
-                      lease_until = case when status_rank($5) > status_rank(m.status) then null else m.lease_until end,
-                      updated_at = now()
-                 from known k
-                where m.workspace_id = k.workspace_id and m.id = k.id and m.status not in ('delivered', 'canceled')
-               returning m.workspace_id, m.conversation_id, m.id, m.status
-           ), shown as (
-               update conversations v set last_message_status = c.status
-                 from changed c
-                where v.workspace_id = c.workspace_id and v.id = c.conversation_id and v.last_message_id = c.id
-           )
-           select k.id as "id: MessageId", k.number_id as "number: NumberId", k.status as "before: Status",
-                  c.status as "after?: Status"
-             from known k left join changed c on c.id = k.id"#,
-        workspace as _,
-        integration as _,
-        report.our_id,
-        report.provider_sid,
-        status as _,
-        report.raw_status,
-        report.error.as_ref().map(|refusal| refusal.code.as_str()),
-        report.error.as_ref().map(|refusal| refusal.text.as_str()),
-        Direction::Outbound as _,
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    let Some(found) = found else {
-        return Ok(false);
-    };
-    if report
-        .error
-        .as_ref()
-        .is_some_and(|refusal| refusal.class == ErrorClass::OptedOut)
-    {
-        let code = report
-            .error
-            .as_ref()
-            .map_or("", |refusal| refusal.code.as_str());
-        record_opt_out(&mut tx, workspace, found.id, code).await?;
+/// A verified report and whose it is.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub workspace: WorkspaceId,
+    pub integration: IntegrationId,
+    pub provider: providers::Kind,
+    pub via: Via,
+    pub report: StatusReport,
+}
+
+/// The way to the writer of reports: a flood of them shares its transactions, and one alone goes at once.
+#[derive(Clone)]
+pub struct Reports(Entrance<Report>);
+
+impl Reports {
+    /// The handle, and the writer that somebody must run.
+    pub fn new(db: Db) -> (Self, Writer<Report>) {
+        let (entrance, writer) = Entrance::new(db);
+        (Self(entrance), writer)
     }
-    if found.after.is_some_and(|after| after != found.before) {
+
+    /// Finds the message by our id in the callback's URL, which may come before the answer to the send did, or by the
+    /// provider's id. Answers after the commit whether there is such a message.
+    pub async fn take(&self, report: Report) -> Result<bool> {
+        self.0.write(report).await
+    }
+}
+
+impl Batched for Report {
+    type Written = bool;
+
+    fn write<'a>(db: &'a Db, batch: &'a [&'a Self]) -> BoxFuture<'a, Result<Vec<bool>>> {
+        take(db, batch).boxed()
+    }
+}
+
+/// Three round trips for a batch of whatever size (begin, all reports, commit), and one for each text that was called off.
+async fn take(db: &Db, reports: &[&Report]) -> Result<Vec<bool>> {
+    let each = || reports.iter();
+    let told = || reports.iter().map(|report| &report.report);
+    let refusals = || told().map(|report| report.error.as_ref());
+    let mut tx = db.system().await?;
+    let rows = sqlx::query!(
+        r#"select place as "place!", message_id as "message: MessageId", number_id as "number: NumberId",
+                  conversation_id as "conversation: ConversationId", changed as "changed!", canceled as "canceled!",
+                  opted_out as "opted_out!"
+             from take_reports($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::text[]::numeric[], $13, $14)"#,
+        &each().map(|report| report.workspace).collect::<Vec<_>>() as _,
+        &each().map(|report| report.integration).collect::<Vec<_>>() as _,
+        &each()
+            .map(|report| report.provider.as_str())
+            .collect::<Vec<_>>() as _,
+        &told()
+            .map(|report| report.provider_sid.as_str())
+            .collect::<Vec<_>>() as _,
+        &told().map(|report| report.our_id).collect::<Vec<_>>() as _,
+        &told().map(status).collect::<Vec<_>>() as _,
+        &told()
+            .map(|report| report.raw_status.as_str())
+            .collect::<Vec<_>>() as _,
+        &refusals()
+            .map(|refusal| refusal.map(|refusal| refusal.code.as_str()))
+            .collect::<Vec<_>>() as _,
+        &refusals()
+            .map(|refusal| refusal.map(|refusal| refusal.text.as_str()))
+            .collect::<Vec<_>>() as _,
+        &refusals()
+            .map(|refusal| refusal.is_some_and(|refusal| refusal.class == ErrorClass::OptedOut))
+            .collect::<Vec<_>>(),
+        &told().map(segments).collect::<Vec<_>>() as _,
+        &told()
+            .map(|report| report.price.as_ref().map(|price| price.amount.as_str()))
+            .collect::<Vec<_>>() as _,
+        &told()
+            .map(|report| report.price.as_ref().map(|price| price.currency.as_str()))
+            .collect::<Vec<_>>() as _,
+        &each().map(|report| report.via).collect::<Vec<_>>() as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut found = vec![false; reports.len()];
+    for row in rows {
+        let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);
+        let (Some(report), Some(found)) = (reports.get(place), found.get_mut(place)) else {
+            continue;
+        };
+        let (Some(message), Some(number), Some(conversation)) =
+            (row.message, row.number, row.conversation)
+        else {
+            continue;
+        };
+        *found = true;
+        let workspace = report.workspace;
         // One that the provider called off never went out after all.
-        if found.after == Some(Status::Canceled)
-            && let Some(returned) = credits::give_back(tx.conn(), workspace, found.id).await?
+        if row.canceled
+            && let Some(returned) = credits::give_back(tx.conn(), workspace, message).await?
         {
             tx.announce(returned);
         }
-        tx.announce(Event::MessageChanged {
-            workspace,
-            message: found.id,
-            number: found.number,
-        });
-        tx.announce(Event::Queued);
+        if row.opted_out {
+            tx.announce(Event::ConversationChanged {
+                workspace,
+                conversation,
+                number,
+            });
+        }
+        if row.changed {
+            tx.announce(Event::MessageChanged {
+                workspace,
+                message,
+                number,
+            });
+            tx.announce(Event::Queued);
+        }
     }
     tx.commit().await?;
-    Ok(true)
+    Ok(found)
+}
+
+/// `None`: a word that is not known here.
+fn status(report: &StatusReport) -> Option<Status> {
+    Some(Status::from(report.status?).at_least_sent())
+}
+
+/// As many as a message can have.
+fn segments(report: &StatusReport) -> Option<i16> {
+    let segments = i16::try_from(report.segments?).ok()?;
+    (segments > 0).then_some(segments)
 }
 
 /// The provider says that this text's recipient opted out: nothing more is sent to them from that number.

@@ -13,15 +13,36 @@ const TIMESTAMP: &str = "telnyx-timestamp";
 const TOLERANCE: u64 = 300;
 
 pub fn verify(request: &SignedRequest<'_>, key: &VerifyingKey, now: DateTime<Utc>) -> bool {
+    only(request, TIMESTAMP).is_some_and(|timestamp| is_fresh(timestamp, now)) && fits(request, key)
+}
+
+/// Why a signature was refused.
+pub enum Made {
+    Never,
+    AtAnotherTime,
+    BySomebodyElse,
+}
+
+pub fn made_at(request: &SignedRequest<'_>, key: &VerifyingKey) -> Made {
+    if only(request, SIGNATURE).is_none() || only(request, TIMESTAMP).is_none() {
+        return Made::Never;
+    }
+    match fits(request, key) {
+        true => Made::AtAnotherTime,
+        false => Made::BySomebodyElse,
+    }
+}
+
+/// Whenever it was made.
+fn fits(request: &SignedRequest<'_>, key: &VerifyingKey) -> bool {
     let (Some(timestamp), Some(signature)) = (only(request, TIMESTAMP), only(request, SIGNATURE))
     else {
         return false;
     };
-    is_fresh(timestamp, now)
-        && decoded(signature).is_some_and(|signature| {
-            let signed = [timestamp.as_bytes(), b"|", request.body].concat();
-            key.verify_strict(&signed, &signature).is_ok()
-        })
+    decoded(signature).is_some_and(|signature| {
+        let signed = [timestamp.as_bytes(), b"|", request.body].concat();
+        key.verify_strict(&signed, &signature).is_ok()
+    })
 }
 
 fn only<'a>(request: &SignedRequest<'a>, name: &str) -> Option<&'a str> {

@@ -62,6 +62,7 @@ fn inbound(message: &Message, account: &str) -> Result<Inbound, Malformed> {
             _ => None,
         },
         segments: message.segments(),
+        at: None,
     })
 }
 

@@ -169,6 +169,9 @@ impl Api {
             media,
             opt_out: None,
             segments: message.num_segments.and_then(|count| count.parse().ok()),
+            // The end of the second that Twilio tells: what else is here of that second came by itself, and before.
+            at: moment(message.date_created.as_deref())
+                .map(|second| second + TimeDelta::milliseconds(999)),
         }))
     }
 
@@ -279,10 +282,7 @@ impl Message {
                 .and_then(|count| count.parse().ok())
                 .filter(|&count| count > 0),
             price: price(self.price, self.price_unit),
-            created_at: self
-                .date_created
-                .and_then(|date| DateTime::parse_from_rfc2822(&date).ok())
-                .map(|date| date.to_utc()),
+            created_at: moment(self.date_created.as_deref()),
             provider_sid: self.sid,
             raw_status: self.status,
         }
@@ -292,6 +292,12 @@ impl Message {
         let code = self.error_code?;
         Some(errors::refusal(code, self.error_message.as_deref()))
     }
+}
+
+/// In whole seconds.
+fn moment(date: Option<&str>) -> Option<DateTime<Utc>> {
+    let date = DateTime::parse_from_rfc2822(date?).ok()?;
+    Some(date.to_utc())
 }
 
 /// Trial accounts have a sentence of Twilio's put before the text.

@@ -41,6 +41,10 @@ pub fn verify(request: &SignedRequest<'_>, key: Key<'_>) -> bool {
         .fold(false, |any, fits| any | fits)
 }
 
+pub fn is_there(request: &SignedRequest<'_>) -> bool {
+    signature(request).is_some_and(|signature| !signature.is_empty())
+}
+
 fn signature(request: &SignedRequest<'_>) -> Option<Vec<u8>> {
     let mut headers = request.headers.get_all(HEADER).iter();
     let only = headers.next()?;

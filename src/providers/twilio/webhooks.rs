@@ -28,6 +28,7 @@ pub fn parse_inbound(request: &SignedRequest<'_>) -> Result<Inbound, Malformed> 
             _ => None,
         },
         segments: fields.text("NumSegments").parse().ok(),
+        at: None,
     })
 }
 

@@ -2,34 +2,46 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum_extra::headers::{ContentRange, HeaderMapExt, Range};
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::domain::integrations::Directory;
-use crate::domain::media::{self, File};
+use crate::domain::media::{self, File, Size};
 use crate::domain::members::{self, Member, Place};
 use crate::error::Error;
 use crate::ids::{MediaId, WorkspaceId};
 use crate::keys::MediaLink;
-use crate::web::json::{Json, Path};
+use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
 
-/// The file itself, for whoever may see its conversation. It is fetched from the provider; when that fails: 503
-/// `provider_unavailable`.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Wanted {
+    /// `thumb`: a small one, if it is a picture.
+    #[serde(default)]
+    size: Size,
+}
+
+/// The file itself, for whoever may see its conversation; an upload that was not sent yet, for its uploader. Metadata of
+/// pictures (place, time, camera) is taken out. `Range` is answered. What is not stored yet is fetched from the provider; when
+/// that fails: 503 `provider_unavailable`, or `storage_unavailable` when the store does not answer.
 #[utoipa::path(get, path = "/media/{media_id}", tag = "Messages",
-    params(("workspace_id" = WorkspaceId, Path), ("media_id" = MediaId, Path)),
-    responses((status = 200, content_type = "application/octet-stream"), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    params(("workspace_id" = WorkspaceId, Path), ("media_id" = MediaId, Path), Wanted),
+    responses((status = 200, content_type = "application/octet-stream"), (status = 206, content_type = "application/octet-stream"), (status = 403, body = Problem), (status = 404, body = Problem), (status = 416, body = Problem), (status = 503, body = Problem)))]
 pub async fn show(
     State(app): State<App>,
     State(directory): State<Directory>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, MediaId)>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let file = media::fetch(&app, &directory, member.seat(), id).await?;
-    Ok(served(file))
+    let file = media::open(&app, &directory, member.seat(), id, wanted.size).await?;
+    Ok(served(file, &headers))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -65,24 +77,26 @@ pub async fn open(
     State(app): State<App>,
     State(directory): State<Directory>,
     Path(token): Path<String>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let link = app
         .tokens
         .read_media_link(&token)
         .ok_or(Error::Unauthenticated)?;
     let member = members::admit(&app.db, link.session, Place::Id(link.workspace)).await?;
-    let file = media::fetch(&app, &directory, member.seat(), link.media).await?;
-    Ok(served(file))
+    let file = media::open(&app, &directory, member.seat(), link.media, wanted.size).await?;
+    Ok(served(file, &headers))
 }
 
-fn served(file: File) -> Response {
+fn served(file: File, asked: &HeaderMap) -> Response {
     let disposition = if file.is_showable() {
         "inline"
     } else {
         "attachment"
     };
     let headers = [
-        (header::CONTENT_TYPE, file.content_type),
+        (header::CONTENT_TYPE, file.content_type.as_str()),
         (header::CONTENT_DISPOSITION, disposition),
         // Whatever it is, it does nothing in our name.
         (
@@ -90,6 +104,66 @@ fn served(file: File) -> Response {
             "sandbox; default-src 'none'",
         ),
         (header::CACHE_CONTROL, "private, no-store"),
+        (header::ACCEPT_RANGES, "bytes"),
     ];
-    (headers, Body::from(file.bytes)).into_response()
+    match part(&file, asked) {
+        Part::Whole => (headers, Body::from(file.bytes)).into_response(),
+        Part::Bytes(first, last) => {
+            let whole = file.bytes.len() as u64;
+            let mut answer = (
+                StatusCode::PARTIAL_CONTENT,
+                headers,
+                Body::from(file.bytes.slice(first..=last)),
+            )
+                .into_response();
+            if let Ok(range) = ContentRange::bytes(first as u64..=last as u64, whole) {
+                answer.headers_mut().typed_insert(range);
+            }
+            answer
+        }
+        Part::Beyond => {
+            let mut answer = Problem::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "range_not_satisfiable",
+                format!("the file has {} bytes", file.bytes.len()),
+            )
+            .into_response();
+            answer
+                .headers_mut()
+                .typed_insert(ContentRange::unsatisfied_bytes(file.bytes.len() as u64));
+            answer
+        }
+    }
+}
+
+enum Part {
+    Whole,
+    Bytes(usize, usize),
+    Beyond,
+}
+
+/// Players of films ask for one part after the other. Several at once are answered with the whole, as anybody may.
+fn part(file: &File, asked: &HeaderMap) -> Part {
+    use std::ops::Bound;
+    let whole = file.bytes.len();
+    let Some(range) = asked.typed_get::<Range>() else {
+        return Part::Whole;
+    };
+    let mut parts = range.satisfiable_ranges(whole as u64);
+    match (parts.next(), parts.next()) {
+        (None, _) => Part::Beyond,
+        (Some((Bound::Included(first), end)), None) => {
+            let first = usize::try_from(first).unwrap_or(usize::MAX);
+            let last = match end {
+                Bound::Included(last) => usize::try_from(last).unwrap_or(usize::MAX).min(whole - 1),
+                _ => whole - 1,
+            };
+            if first <= last {
+                Part::Bytes(first, last)
+            } else {
+                Part::Beyond
+            }
+        }
+        _ => Part::Whole,
+    }
 }

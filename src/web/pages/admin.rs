@@ -13,6 +13,7 @@ pub mod credits;
 pub mod integrations;
 pub mod members;
 pub mod usage;
+pub mod webhooks;
 pub mod workspace;
 
 /// What surrounds the page of this section.

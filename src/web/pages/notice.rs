@@ -24,10 +24,12 @@ pub enum Notice {
     SessionEnded,
     MailSent,
     EmailVerified,
+    Released,
+    Discarded,
 }
 
 impl Notice {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::Saved,
         Self::Invited,
         Self::InvitationWithdrawn,
@@ -46,6 +48,8 @@ impl Notice {
         Self::SessionEnded,
         Self::MailSent,
         Self::EmailVerified,
+        Self::Released,
+        Self::Discarded,
     ];
 
     fn told(self) -> (&'static str, &'static str) {
@@ -85,6 +89,8 @@ impl Notice {
             Self::SessionEnded => ("session_ended", "Signed out there"),
             Self::MailSent => ("mail", "The link is on its way to your inbox"),
             Self::EmailVerified => ("verified", "Your address is verified"),
+            Self::Released => ("released", "Released: it is where it belongs now"),
+            Self::Discarded => ("discarded", "Discarded"),
         }
     }
 

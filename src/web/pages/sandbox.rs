@@ -150,6 +150,7 @@ pub async fn text(
                 integration: account.integration,
                 number: number.id,
                 provider: Kind::Sandbox,
+                via: None,
                 text: Inbound {
                     provider_sid: format!("SM{}", Uuid::now_v7().simple()),
                     account: account.provider.account().to_owned(),
@@ -162,6 +163,7 @@ pub async fn text(
                     media: Vec::new(),
                     opt_out: None,
                     segments: None,
+                    at: None,
                 },
             })
             .await?;

@@ -148,6 +148,7 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
         "credits",
         "integrations/access",
         "usage",
+        "webhooks",
         "workspace",
         "audit",
         "members?q=zzz",

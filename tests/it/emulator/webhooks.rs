@@ -228,6 +228,14 @@ impl Text {
         self.is_taken();
     }
 
+    /// So long ago.
+    pub fn gets_lost_ago(self, ago: chrono::TimeDelta) {
+        self.is_taken();
+        let mut state = self.emulator.state();
+        let last = state.received.last_mut().expect("it was taken just now");
+        last.created_at -= ago;
+    }
+
     fn is_taken(&self) {
         let field = |name: &str| {
             let mut fields = self.form.iter();

@@ -106,6 +106,17 @@ impl Person {
         }
     }
 
+    /// A file: status, headers and bytes.
+    pub async fn opens(&self, path: &str, range: Option<&str>) -> (u16, HeaderMap, Vec<u8>) {
+        let mut request = self.request(Method::GET, path);
+        if let Some(range) = range {
+            request = request.header("range", range);
+        }
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        (status, headers, answer.bytes().await.unwrap().to_vec())
+    }
+
     /// An open socket, in no room yet.
     pub async fn socket(&self) -> Frames {
         self.try_socket(None).await.unwrap()

@@ -66,6 +66,7 @@ fn an_ordinary_text_is_read() {
         media: Vec::new(),
         opt_out: None,
         segments: Some(1),
+        at: None,
     };
     assert_eq!(text(post("", received().to_string().as_bytes())), expected);
 }

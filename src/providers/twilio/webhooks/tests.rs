@@ -62,6 +62,7 @@ fn an_ordinary_text_is_read() {
         media: Vec::new(),
         opt_out: None,
         segments: Some(1),
+        at: None,
     };
     assert_eq!(text, expected);
 }

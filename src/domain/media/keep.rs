@@ -1,0 +1,234 @@
+//! Fetching what came with a text, and keeping it. Never in the way of the text: that is in the inbox already.
+//!
+//! Whoever works on a file has put its `fetch_at` ahead, so that of several servers one does. A file that the provider does not
+//! have yet is asked for again, for most of a day; after that the page says why it is missing.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Prepared, Size, name, prepare, small};
+use crate::app::App;
+use crate::db::Db;
+use crate::domain::integrations::Directory;
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::ids::{IntegrationId, MediaId, WorkspaceId};
+
+/// Longer than fetching and storing can take (`PATIENCE`).
+const LEASE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// From each try to the next, in seconds: the webhook can be there before the file, and an outage can take hours.
+const PAUSES: [i32; 10] = [3, 10, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 14_400];
+
+/// A file that is ours to fetch.
+pub struct Due {
+    workspace: WorkspaceId,
+    pub id: MediaId,
+    integration: IntegrationId,
+    provider_sid: String,
+    url: String,
+    /// Counts from 1.
+    attempt: i16,
+}
+
+/// What is due, and nobody else's for a while. One round trip.
+pub async fn due(db: &Db, most: i64) -> Result<Vec<Due>> {
+    Ok(sqlx::query_as!(
+        Due,
+        r#"with due as (
+               select d.workspace_id, d.id
+                 from message_media d
+                where d.fetch_at <= now() and d.source_url is not null and d.message_id is not null
+                order by d.fetch_at
+                limit $1
+                  for update of d skip locked
+           )
+           update message_media d
+              set fetch_at = now() + make_interval(secs => $2), attempts = d.attempts + 1
+             from due u, messages m
+            where d.workspace_id = u.workspace_id and d.id = u.id
+              and m.workspace_id = d.workspace_id and m.id = d.message_id
+           returning d.workspace_id as "workspace: WorkspaceId", d.id as "id: MediaId",
+                     m.integration_id as "integration: IntegrationId", coalesce(m.provider_sid, '') as "provider_sid!",
+                     d.source_url as "url!", d.attempts as attempt"#,
+        most,
+        LEASE.as_secs_f64(),
+    )
+    .fetch_all(db.system_pool())
+    .await?)
+}
+
+/// Fetches a file, and writes down what became of it. Whether it is kept now.
+pub async fn keep(app: &App, directory: &Directory, due: &Due) -> Result<bool> {
+    let kept = tokio::time::timeout(PATIENCE, fetch_and_store(app, directory, due));
+    match kept
+        .await
+        .unwrap_or(Err(Missing::for_now("it takes too long")))
+    {
+        Ok(stored) => settle(&app.db, due, &stored).await,
+        Err(missing) => {
+            tracing::info!(media.id = %due.id, why = missing.why, attempt = due.attempt, "a file is not here yet");
+            put_off(&app.db, due, &missing).await?;
+            Ok(false)
+        }
+    }
+}
+
+/// Why a file is not here.
+struct Missing {
+    why: String,
+    passes: bool,
+    /// It is not the file's fault: this try does not count.
+    ours: bool,
+}
+
+impl Missing {
+    fn for_now(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            passes: true,
+            ours: true,
+        }
+    }
+}
+
+async fn fetch_and_store(app: &App, directory: &Directory, due: &Due) -> Result<Stored, Missing> {
+    let account = directory
+        .integration(due.integration)
+        .await
+        .map_err(|error| Missing::for_now(error.to_string()))?
+        .filter(|account| account.workspace == due.workspace)
+        .ok_or_else(|| Missing {
+            why: "This file cannot be shown: its integration is gone.".into(),
+            passes: true,
+            ours: false,
+        })?;
+    let bytes = app
+        .providers
+        .fetch_media(account.provider.as_ref(), &due.url, &due.provider_sid)
+        .await
+        .map_err(|error| Missing {
+            why: error.to_string(),
+            passes: error.passes,
+            ours: false,
+        })?;
+    store(app, due.workspace, due.id, bytes)
+        .await
+        .map_err(|error| Missing::for_now(error.to_string()))
+}
+
+/// What lies in the store now.
+pub(super) struct Stored {
+    pub content_type: &'static str,
+    pub size: i64,
+    pub thumbnail: bool,
+}
+
+pub(super) async fn store(
+    app: &App,
+    workspace: WorkspaceId,
+    id: MediaId,
+    bytes: Bytes,
+) -> Result<Stored> {
+    let Prepared {
+        bytes,
+        content_type,
+        thumbnail,
+    } = prepare(bytes, Size::Thumb).await;
+    let name = name(workspace, id);
+    let stored = Stored {
+        content_type,
+        size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+        thumbnail: thumbnail.is_some(),
+    };
+    let put = async {
+        app.storage.put(&name, bytes).await?;
+        match thumbnail {
+            Some(thumbnail) => app.storage.put(&small(&name), thumbnail).await,
+            None => Ok(()),
+        }
+    };
+    match put.await {
+        Ok(()) => Ok(stored),
+        Err(error) => {
+            tracing::warn!(%error, "the store takes nothing");
+            Err(Error::StorageUnavailable)
+        }
+    }
+}
+
+/// Written down, and shown. A file whose text was deleted meanwhile is removed again.
+async fn settle(db: &Db, due: &Due, stored: &Stored) -> Result<bool> {
+    let mut tx = db.system().await?;
+    let shown = sqlx::query!(
+        "with kept as (
+             update message_media
+                set content_type = $3, size = $4, thumbnail = $5, stored_at = now(), fetch_at = null, failure = null
+              where workspace_id = $1 and id = $2
+             returning workspace_id, message_id
+         )
+         update messages m set updated_at = now()
+           from kept k
+          where m.workspace_id = k.workspace_id and m.id = k.message_id
+         returning m.id, m.number_id",
+        due.workspace as _,
+        due.id as _,
+        stored.content_type,
+        stored.size,
+        stored.thumbnail,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(shown) = shown else {
+        super::removed::remove(&mut tx, &name(due.workspace, due.id)).await?;
+        tx.commit().await?;
+        return Ok(false);
+    };
+    tx.announce(Event::MessageChanged {
+        workspace: due.workspace,
+        message: shown.id,
+        number: shown.number_id,
+    });
+    tx.commit().await?;
+    Ok(true)
+}
+
+async fn put_off(db: &Db, due: &Due, missing: &Missing) -> Result<()> {
+    let tried = usize::try_from(due.attempt).unwrap_or(1).saturating_sub(1);
+    let pause = match PAUSES.get(tried) {
+        _ if missing.ours => Some(60),
+        Some(pause) if missing.passes => Some(*pause),
+        _ => None,
+    };
+    let mut tx = db.system().await?;
+    let changed = sqlx::query!(
+        "with missing as (
+             update message_media
+                set fetch_at = now() + make_interval(secs => $3::integer), attempts = attempts - $4,
+                    failure = case when $3::integer is null then $5 end
+              where workspace_id = $1 and id = $2 and stored_at is null
+             returning workspace_id, message_id, failure
+         )
+         update messages m set updated_at = now()
+           from missing d
+          where m.workspace_id = d.workspace_id and m.id = d.message_id and d.failure is not null
+         returning m.id, m.number_id",
+        due.workspace as _,
+        due.id as _,
+        pause,
+        i16::from(missing.ours),
+        missing.why,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    if let Some(changed) = changed {
+        tx.announce(Event::MessageChanged {
+            workspace: due.workspace,
+            message: changed.id,
+            number: changed.number_id,
+        });
+    }
+    tx.commit().await
+}

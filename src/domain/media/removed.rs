@@ -1,0 +1,63 @@
+//! What has no row any more is taken out of the store. The database writes down each file as its row goes, so nothing is
+//! forgotten by a crash, and a store that does not answer is asked again.
+
+use super::small;
+use crate::app::App;
+use crate::db::{Db, SystemTx};
+use crate::error::Result;
+
+/// To be taken out.
+pub(super) async fn remove(tx: &mut SystemTx, file: &str) -> Result<()> {
+    sqlx::query!(
+        "insert into removed_files (file) values ($1) on conflict do nothing",
+        file
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Takes out what is due, and says how many files that were. Twice does no harm: nothing has the same name again.
+pub async fn take_out(app: &App, most: i64) -> Result<usize> {
+    let files = due(&app.db, most).await?;
+    let mut gone = Vec::with_capacity(files.len());
+    for file in files {
+        let removed = async {
+            app.storage.remove(&file).await?;
+            app.storage.remove(&small(&file)).await
+        };
+        match removed.await {
+            Ok(()) => gone.push(file),
+            Err(error) => tracing::warn!(%error, "a file could not be removed: trying again"),
+        }
+    }
+    sqlx::query!("delete from removed_files where file = any ($1)", &gone)
+        .execute(app.db.system_pool())
+        .await?;
+    Ok(gone.len())
+}
+
+async fn due(db: &Db, most: i64) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        "with due as (
+             select file from removed_files where due_at <= now() order by due_at limit $1 for update skip locked
+         )
+         update removed_files r set due_at = now() + interval '5 minutes'
+           from due d
+          where r.file = d.file
+         returning r.file",
+        most,
+    )
+    .fetch_all(db.system_pool())
+    .await?)
+}
+
+/// Uploads that nobody sent.
+pub async fn forget_unused(db: &Db) -> Result<()> {
+    sqlx::query!(
+        "delete from message_media where message_id is null and created_at < now() - interval '1 day'"
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(())
+}

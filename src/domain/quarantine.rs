@@ -1,0 +1,594 @@
+//! What called about a number of ours with a signature that did not fit. It is not lost: it waits for an admin, who knows
+//! whether that was the provider and our settings were wrong, or somebody else.
+//!
+//! A stranger can write here as well, so there is an end to it: in a minute, for a number, and in size.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde::Serialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+use crate::db::{Db, WorkspaceTx};
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::integrations::{Account, Directory};
+use crate::domain::members::Admin;
+use crate::domain::messages::receive::{Arrival, Ingest};
+use crate::domain::messages::status::{Report, Reports};
+use crate::domain::webhooks::{self, Via};
+use crate::domain::words;
+use crate::error::{Error, Result};
+use crate::ids::{IntegrationId, NumberId, QuarantineId};
+use crate::listing::{Cursor, Page, Span, page, unless_empty};
+use crate::phone;
+use crate::providers::{self, Hook, Misfit, SignedRequest, Told};
+
+words!(State { Waiting = "waiting", Released = "released", Discarded = "discarded" });
+
+/// What waits for one number at the most. What came first stays: a flood must not wash it out.
+const MOST_WAITING: i64 = 1_000;
+/// A text is a tenth of it.
+const LARGEST: usize = 16 * 1024;
+/// For one number in a minute, on this server.
+const A_MINUTE: u32 = 120;
+/// Numbers that the gate remembers; beyond that it begins anew.
+const REMEMBERED: usize = 10_000;
+/// What one request releases at the most: an admin waits for it.
+const AT_ONCE: i64 = 200;
+
+/// How much was let in of late, so that a flood costs the database nothing.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<Mutex<HashMap<Place, (Instant, u32)>>>);
+
+type Place = (IntegrationId, Option<NumberId>);
+
+impl Gate {
+    fn lets_in(&self, place: Place) -> bool {
+        let mut seen = self.0.lock().expect("nobody panics while holding it");
+        if seen.len() >= REMEMBERED {
+            seen.clear();
+        }
+        let (since, count) = seen.entry(place).or_insert((Instant::now(), 0));
+        if since.elapsed() > Duration::from_secs(60) {
+            (*since, *count) = (Instant::now(), 0);
+        }
+        *count += 1;
+        *count <= A_MINUTE
+    }
+}
+
+/// Keeps what `account` could not verify, if it is about a number or a text of it, and says in words why it probably did not
+/// fit. Answers whether it waits for an admin now. One round trip.
+pub async fn keep(
+    db: &Db,
+    gate: &Gate,
+    account: &Account,
+    hook: Hook,
+    request: &SignedRequest<'_>,
+) -> Result<bool> {
+    let Ok(told) = account.provider.read(hook, request) else {
+        return Ok(false);
+    };
+    let (kind, number, sid, sender) = match &told {
+        Told::Text(text) => {
+            let Some(number) = account.number(text.to.as_str()) else {
+                return Ok(false);
+            };
+            let (sid, sender) = (text.provider_sid.as_str(), text.from.to_string());
+            (webhooks::Kind::Inbound, Some(number), sid, sender)
+        }
+        Told::Report(report) => {
+            let sid = report.provider_sid.as_str();
+            (webhooks::Kind::Status, None, sid, String::new())
+        }
+        Told::Nothing => return Ok(false),
+    };
+    let fits_in = request.body.len() <= LARGEST && request.public_url.len() <= 4_096;
+    if !fits_in || !gate.lets_in((account.integration, number)) {
+        metrics::counter!("messagehub_webhooks_not_kept_total").increment(1);
+        return Ok(false);
+    }
+    let content_type = request.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    let kept = sqlx::query_scalar!(
+        r#"with kept as (
+               insert into quarantine (workspace_id, integration_id, number_id, provider, kind, provider_sid, sender, method, url,
+                                       content_type, body, cause, fingerprint)
+               select $1, $2, $3, $4, $5, $6, $7, $8, $9, left($10, 200), $11, $12, $13
+                where (select count(*) from (select from quarantine q
+                                              where q.workspace_id = $1 and q.integration_id = $2 and q.state = 'waiting'
+                                                and q.number_id is not distinct from $3
+                                              limit $14) t) < $14
+                   or exists (select from quarantine q where q.workspace_id = $1 and q.fingerprint = $13)
+                   on conflict on constraint quarantine_once do update set times = quarantine.times + 1
+               returning times, cause
+           ), journaled as (
+               insert into webhooks (workspace_id, integration_id, number_id, provider, kind, via, provider_sid, outcome, detail)
+               select $1, $2, $3, $4, $5, $15, $6, 'quarantined', k.cause from kept k where k.times = 1
+           )
+           select true as "kept!" from kept"#,
+        account.workspace as _,
+        account.integration as _,
+        number as _,
+        account.provider.kind() as _,
+        kind as _,
+        sid,
+        sender,
+        request.method.as_str(),
+        request.public_url,
+        content_type,
+        request.body,
+        cause(account.provider.misfit(request), request, account.provider.kind()),
+        fingerprint(account, &told),
+        MOST_WAITING,
+        Via::Webhook as _,
+    )
+    .fetch_optional(db.system_pool())
+    .await?;
+    if kept.is_none() {
+        metrics::counter!("messagehub_webhooks_not_kept_total").increment(1);
+    }
+    Ok(kept.is_some())
+}
+
+/// Of what it says, not of its bytes: a provider's second try has another time in it.
+fn fingerprint(account: &Account, told: &Told) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    hash.update(account.integration.0.as_bytes());
+    hash.update(format!("{told:?}"));
+    hash.finalize().to_vec()
+}
+
+/// What is probably wrong, and how to mend it.
+fn cause(misfit: Misfit, request: &SignedRequest<'_>, provider: providers::Kind) -> String {
+    let provider = provider.name();
+    match misfit {
+        Misfit::Unsigned => format!(
+            "It carries no signature. {provider} signs every call: this was probably somebody else, or a proxy takes the header away."
+        ),
+        Misfit::OtherUrl(url) => {
+            let (ours, theirs) = (origin(request.public_url), origin(&url));
+            if ours == theirs {
+                return format!(
+                    "The signature fits {url}, which is not the address that we gave to {provider}: set the number’s webhook anew."
+                );
+            }
+            format!(
+                "The signature fits when {provider} called {theirs}, but BASE_URL says {ours}. Set BASE_URL to {theirs}, then release this."
+            )
+        }
+        Misfit::OtherTime => format!(
+            "The signature is {provider}’s, but it was made more than five minutes before or after it came: this server’s clock is wrong, or something held the call up."
+        ),
+        Misfit::Stranger => format!(
+            "The signature fits none of the usual forms of this address. Either the credentials here are not the current ones (were they rotated at {provider}?), or it was not {provider} who called."
+        ),
+    }
+}
+
+fn origin(url: &str) -> &str {
+    let end = url
+        .find("://")
+        .and_then(|scheme| url[scheme + 3..].find(['/', '?']).map(|at| scheme + 3 + at));
+    end.map_or(url, |end| &url[..end])
+}
+
+/// A call that waits for an admin, or did.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Kept {
+    pub id: QuarantineId,
+    pub integration_id: IntegrationId,
+    /// `null` for a report.
+    pub number_id: Option<NumberId>,
+    pub phone_number: Option<String>,
+    pub provider: providers::Kind,
+    pub kind: webhooks::Kind,
+    pub provider_sid: String,
+    /// Who it says the text is from.
+    pub sender: String,
+    /// The address that the signature was checked against.
+    pub url: String,
+    /// Why it probably did not fit, and what to do about it.
+    pub cause: String,
+    /// How often the very same came.
+    pub times: i32,
+    pub state: State,
+    pub settled_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    /// What it says, field by field; forgotten once it is released or discarded.
+    pub parameters: Vec<Parameter>,
+}
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Parameter {
+    pub name: String,
+    pub value: String,
+}
+
+impl Kept {
+    pub fn formatted_number(&self) -> String {
+        phone::display(self.phone_number.as_deref().unwrap_or_default())
+    }
+
+    pub fn formatted_sender(&self) -> String {
+        phone::display(&self.sender)
+    }
+
+    pub fn is_text(&self) -> bool {
+        self.kind == webhooks::Kind::Inbound
+    }
+}
+
+struct Row {
+    id: QuarantineId,
+    integration_id: IntegrationId,
+    number_id: Option<NumberId>,
+    phone_number: Option<String>,
+    provider: providers::Kind,
+    kind: webhooks::Kind,
+    provider_sid: String,
+    sender: String,
+    method: String,
+    url: String,
+    content_type: String,
+    body: Vec<u8>,
+    cause: String,
+    times: i32,
+    state: State,
+    settled_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+}
+
+impl Row {
+    fn method(&self) -> Method {
+        self.method.parse().unwrap_or(Method::POST)
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let content_type = HeaderValue::from_str(&self.content_type).ok();
+        content_type
+            .filter(|content_type| !content_type.is_empty())
+            .map(|content_type| (CONTENT_TYPE, content_type))
+            .into_iter()
+            .collect()
+    }
+
+    fn with_request<T>(&self, read: impl FnOnce(&SignedRequest<'_>) -> T) -> T {
+        read(&SignedRequest {
+            public_url: &self.url,
+            method: &self.method(),
+            headers: &self.headers(),
+            body: &self.body,
+        })
+    }
+
+    fn hook(&self) -> Hook {
+        match self.kind {
+            webhooks::Kind::Inbound => Hook::Inbound,
+            webhooks::Kind::Status => Hook::Status,
+        }
+    }
+}
+
+impl From<Row> for Kept {
+    fn from(row: Row) -> Self {
+        let parameters = match row.state {
+            State::Waiting => row.with_request(|request| request.parameters()),
+            State::Released | State::Discarded => Vec::new(),
+        };
+        Self {
+            id: row.id,
+            integration_id: row.integration_id,
+            number_id: row.number_id,
+            phone_number: row.phone_number,
+            provider: row.provider,
+            kind: row.kind,
+            provider_sid: row.provider_sid,
+            sender: row.sender,
+            url: row.url,
+            cause: row.cause,
+            times: row.times,
+            state: row.state,
+            settled_at: row.settled_at,
+            created_at: row.created_at,
+            parameters: parameters
+                .into_iter()
+                .map(|(name, value)| Parameter { name, value })
+                .collect(),
+        }
+    }
+}
+
+/// Which calls: all that is left out is not asked for, but for `state`.
+#[derive(Debug, Default, Clone, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Only those about this number.
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub number_id: Option<NumberId>,
+    /// `waiting` unless given.
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub state: Option<State>,
+}
+
+/// The newest first. Row-level security shows it to admins alone.
+pub async fn list(
+    tx: &mut WorkspaceTx,
+    _: &Admin,
+    filter: &Filter,
+    span: &Span,
+) -> Result<Page<Kept>> {
+    let (limit, after) = (span.limit()?, span.cursor()?);
+    let state = filter.state.unwrap_or(State::Waiting);
+    let after = after.map(|cursor| QuarantineId(cursor.id));
+    let rows = read(tx, None, filter.number_id, Some(state), after, limit + 1).await?;
+    let rows = rows.into_iter().map(Kept::from).collect();
+    Ok(page(rows, limit, |kept: &Kept| Cursor {
+        at: kept.created_at,
+        id: kept.id.0,
+    }))
+}
+
+pub async fn find(tx: &mut WorkspaceTx, _: &Admin, id: QuarantineId) -> Result<Kept> {
+    Ok(row(tx, id).await?.into())
+}
+
+async fn row(tx: &mut WorkspaceTx, id: QuarantineId) -> Result<Row> {
+    read(tx, Some(id), None, None, None, 1)
+        .await?
+        .pop()
+        .ok_or(Error::NotFound("this call"))
+}
+
+async fn read(
+    tx: &mut WorkspaceTx,
+    id: Option<QuarantineId>,
+    number: Option<NumberId>,
+    state: Option<State>,
+    before: Option<QuarantineId>,
+    most: i64,
+) -> Result<Vec<Row>> {
+    Ok(sqlx::query_as!(
+        Row,
+        r#"select q.id, q.integration_id, q.number_id, n.phone_number as "phone_number?", q.provider, q.kind, q.provider_sid,
+                  q.sender, q.method, q.url, q.content_type, q.body, q.cause, q.times, q.state, q.settled_at, q.created_at
+             from quarantine q
+             left join numbers n on n.workspace_id = q.workspace_id and n.id = q.number_id
+            where ($1::uuid is null or q.id = $1)
+              and ($2::uuid is null or q.number_id = $2)
+              and ($3::text is null or q.state = $3)
+              and ($4::uuid is null or q.id < $4)
+            order by q.id desc
+            limit $5"#,
+        id as _,
+        number as _,
+        state as _,
+        before as _,
+        most,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// The handles that a released call needs to go the way of a good one.
+pub struct Way<'a> {
+    pub app: &'a App,
+    pub directory: &'a Directory,
+    pub ingest: &'a Ingest,
+    pub reports: &'a Reports,
+}
+
+/// Takes it as if its signature had fitted. What was taken before is not taken twice, and one that is settled stays so.
+pub async fn release(way: &Way<'_>, admin: &Admin, id: QuarantineId) -> Result<Kept> {
+    let mut tx = way.app.db.workspace(admin.seat()).await?;
+    let row = row(&mut tx, id).await?;
+    drop(tx);
+    if row.state == State::Waiting {
+        // First taken, then crossed off: after a crash in between, the second release is a repeat.
+        take(way, &row).await?;
+        settle(&way.app.db, admin, &row, State::Released).await?;
+    }
+    let mut tx = way.app.db.workspace(admin.seat()).await?;
+    find(&mut tx, admin, id).await
+}
+
+/// How many were released or discarded, and how many still wait.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Settled {
+    pub settled: i64,
+    /// Those that could not be taken: their number is gone.
+    pub failed: i64,
+    pub waiting: i64,
+}
+
+/// The oldest first, as they came; as many as one request can do.
+pub async fn release_all(
+    way: &Way<'_>,
+    admin: &Admin,
+    number: Option<NumberId>,
+) -> Result<Settled> {
+    let mut tx = way.app.db.workspace(admin.seat()).await?;
+    let mut rows = oldest(&mut tx, number).await?;
+    drop(tx);
+    let (mut settled, mut failed) = (0, 0);
+    for id in rows.drain(..) {
+        match release(way, admin, id).await {
+            Ok(_) => settled += 1,
+            Err(Error::NotFound(_)) => failed += 1,
+            Err(error) => return Err(error),
+        }
+    }
+    let mut tx = way.app.db.workspace(admin.seat()).await?;
+    Ok(Settled {
+        settled,
+        failed,
+        waiting: waiting(&mut tx, number).await?,
+    })
+}
+
+async fn oldest(tx: &mut WorkspaceTx, number: Option<NumberId>) -> Result<Vec<QuarantineId>> {
+    Ok(sqlx::query_scalar!(
+        r#"select id from quarantine
+            where state = 'waiting' and ($1::uuid is null or number_id = $1)
+            order by id
+            limit $2"#,
+        number as _,
+        AT_ONCE,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+async fn waiting(tx: &mut WorkspaceTx, number: Option<NumberId>) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        r#"select count(*) as "waiting!" from quarantine
+            where state = 'waiting' and ($1::uuid is null or number_id = $1)"#,
+        number as _,
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+async fn take(way: &Way<'_>, row: &Row) -> Result<()> {
+    let account = way
+        .directory
+        .integration(row.integration_id)
+        .await?
+        .ok_or(Error::NotFound("its integration"))?;
+    let told = row.with_request(|request| account.provider.read(row.hook(), request));
+    let gone = |_| Error::Internal("what was read before cannot be read any more".into());
+    match told.map_err(gone)? {
+        Told::Text(mut text) => {
+            let number = account
+                .number(text.to.as_str())
+                .ok_or(Error::NotFound("its number"))?;
+            text.at = Some(row.created_at);
+            let arrival = Arrival {
+                workspace: account.workspace,
+                integration: account.integration,
+                number,
+                provider: account.provider.kind(),
+                text,
+                via: Some(Via::Release),
+            };
+            way.ingest.store(arrival).await?;
+        }
+        Told::Report(report) => {
+            let report = Report {
+                workspace: account.workspace,
+                integration: account.integration,
+                provider: account.provider.kind(),
+                via: Via::Release,
+                report,
+            };
+            // That there is no such text is in the journal.
+            way.reports.take(report).await?;
+        }
+        Told::Nothing => {}
+    }
+    Ok(())
+}
+
+/// It was not the provider, or nobody wants it any more.
+pub async fn discard(db: &Db, admin: &Admin, id: QuarantineId) -> Result<Kept> {
+    let mut tx = db.workspace(admin.seat()).await?;
+    let row = row(&mut tx, id).await?;
+    drop(tx);
+    settle(db, admin, &row, State::Discarded).await?;
+    let mut tx = db.workspace(admin.seat()).await?;
+    find(&mut tx, admin, id).await
+}
+
+pub async fn discard_all(db: &Db, admin: &Admin, number: Option<NumberId>) -> Result<Settled> {
+    let mut tx = db.workspace(admin.seat()).await?;
+    let discarded = sqlx::query!(
+        "update quarantine set state = 'discarded', settled_at = now(), body = ''
+          where state = 'waiting' and ($1::uuid is null or number_id = $1)",
+        number as _,
+    )
+    .execute(tx.conn())
+    .await?
+    .rows_affected();
+    if discarded > 0 {
+        let deed = Deed {
+            subject: "all that waited",
+            after: Some(json!({"calls": discarded})),
+            ..Deed::default()
+        };
+        audit::record(&mut tx, Action::QuarantineDiscarded, deed).await?;
+    }
+    let waiting = waiting(&mut tx, number).await?;
+    tx.commit().await?;
+    Ok(Settled {
+        settled: i64::try_from(discarded).unwrap_or(i64::MAX),
+        failed: 0,
+        waiting,
+    })
+}
+
+/// Crosses it off, forgets what it said, and writes down who did it.
+async fn settle(db: &Db, admin: &Admin, row: &Row, state: State) -> Result<()> {
+    let mut tx = db.workspace(admin.seat()).await?;
+    let settled = sqlx::query!(
+        "update quarantine set state = $2, settled_at = now(), body = '' where id = $1 and state = 'waiting'",
+        row.id as _,
+        state as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    if settled.rows_affected() == 0 {
+        return Ok(()); // somebody else did
+    }
+    let action = match state {
+        State::Discarded => Action::QuarantineDiscarded,
+        State::Waiting | State::Released => Action::QuarantineReleased,
+    };
+    let deed = Deed {
+        subject: &row.provider_sid,
+        subject_id: Some(row.id.0),
+        after: Some(
+            json!({"kind": row.kind, "phone_number": row.phone_number, "sender": row.sender}),
+        ),
+        ..Deed::default()
+    };
+    audit::record(&mut tx, action, deed).await?;
+    tx.commit().await
+}
+
+/// What nobody has looked at for a month goes, and what was settled then.
+pub async fn forget_old(db: &Db) -> Result<()> {
+    sqlx::query!(
+        "delete from quarantine where created_at < $1",
+        Utc::now() - webhooks::KEPT,
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_lets_so_many_in_a_minute_and_no_other_pays_for_it() {
+        let gate = Gate::default();
+        let (one, other) = (IntegrationId::new(), IntegrationId::new());
+        let let_in = (0..1_000).filter(|_| gate.lets_in((one, None))).count();
+        assert_eq!(let_in, A_MINUTE as usize);
+        assert!(gate.lets_in((other, None)));
+        assert!(gate.lets_in((one, Some(NumberId::new()))));
+    }
+
+    #[test]
+    fn the_origin_of_an_address_is_what_base_url_is() {
+        assert_eq!(origin("https://hub.example/in?a=1"), "https://hub.example");
+        assert_eq!(origin("http://[::1]:3000/"), "http://[::1]:3000");
+        assert_eq!(origin("nonsense"), "nonsense");
+    }
+}

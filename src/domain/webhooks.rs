@@ -1,0 +1,174 @@
+//! The journal of what providers told us and what became of it, for whoever asks where a text has gone. Texts and reports
+//! write their own lines, in the statements that store them; only what is out of the ordinary is noted from here.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+
+use crate::db::{Db, WorkspaceTx};
+use crate::domain::integrations::Account;
+use crate::domain::members::Admin;
+use crate::domain::words;
+use crate::error::{Check, Result};
+use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WebhookId, WorkspaceId};
+use crate::listing::{Cursor, Page, Span, page, unless_empty};
+use crate::providers;
+
+words!(Kind { Inbound = "inbound", Status = "status" });
+
+words!(
+    /// How it reached us.
+    Via {
+        /// The provider called.
+        Webhook = "webhook",
+        /// It was on the provider’s list, and had not reached us.
+        CatchUp = "catch_up",
+        /// An admin released it from the quarantine.
+        Release = "release",
+    }
+);
+
+words!(
+    /// What became of it.
+    Outcome {
+        /// The text is in the inbox.
+        Stored = "stored",
+        /// It had been here before: nothing was changed.
+        Repeat = "repeat",
+        /// The report was written down.
+        Applied = "applied",
+        /// It concerns nothing that is here.
+        Ignored = "ignored",
+        /// The provider’s own call could not be read; `detail` says why.
+        Malformed = "malformed",
+        /// Its signature did not fit.
+        Quarantined = "quarantined",
+    }
+);
+
+/// As long as anybody asks.
+pub const KEPT: TimeDelta = TimeDelta::days(30);
+
+/// One call of a provider. Its text is in the message.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Webhook {
+    pub id: WebhookId,
+    pub integration_id: IntegrationId,
+    /// `null`: a report of an unknown message, or a call whose number could not be read.
+    pub number_id: Option<NumberId>,
+    /// Our number that it is about.
+    pub phone_number: Option<String>,
+    pub provider: providers::Kind,
+    pub kind: Kind,
+    pub via: Via,
+    /// The provider’s id of the text.
+    pub provider_sid: String,
+    pub outcome: Outcome,
+    /// The status that was reported, or what was wrong.
+    pub detail: String,
+    /// The message that it became, or is about.
+    pub message_id: Option<MessageId>,
+    pub conversation_id: Option<ConversationId>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Which calls: all that is left out is not asked for.
+#[derive(Debug, Default, Clone, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Only those about this number.
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub number_id: Option<NumberId>,
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub kind: Option<Kind>,
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub outcome: Option<Outcome>,
+    /// The provider’s id of a text, such as Twilio’s `MessageSid`: all of it.
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub provider_sid: Option<String>,
+}
+
+/// The newest first. Row-level security shows it to admins alone.
+pub async fn list(
+    tx: &mut WorkspaceTx,
+    _: &Admin,
+    filter: &Filter,
+    span: &Span,
+) -> Result<Page<Webhook>> {
+    let (limit, after) = (span.limit()?, span.cursor()?);
+    let sid = filter.provider_sid.as_deref();
+    Check::default()
+        .that(
+            sid.is_none_or(|sid| sid.len() <= 64 && !sid.contains('\0')),
+            "provider_sid",
+            "the id of one text, at most 64 characters",
+        )
+        .done()?;
+    let rows = sqlx::query_as!(
+        Webhook,
+        r#"select w.id, w.integration_id, w.number_id, n.phone_number as "phone_number?", w.provider, w.kind, w.via,
+                  w.provider_sid, w.outcome, w.detail, w.message_id, m.conversation_id as "conversation_id?", w.created_at
+             from webhooks w
+             left join numbers n on n.workspace_id = w.workspace_id and n.id = w.number_id
+             left join messages m on m.workspace_id = w.workspace_id and m.id = w.message_id
+            where ($1::uuid is null or w.number_id = $1)
+              and ($2::text is null or w.kind = $2)
+              and ($3::text is null or w.outcome = $3)
+              and ($4::text is null or w.provider_sid = $4)
+              and ($5::uuid is null or w.id < $5)
+            order by w.id desc
+            limit $6::bigint + 1"#,
+        filter.number_id as _,
+        filter.kind as _,
+        filter.outcome as _,
+        sid,
+        after.map(|cursor| cursor.id),
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(page(rows, limit, |webhook| Cursor {
+        at: webhook.created_at,
+        id: webhook.id.0,
+    }))
+}
+
+/// A verified call that could not be read, or that had nothing to say. One round trip.
+pub async fn note(
+    db: &Db,
+    account: &Account,
+    kind: Kind,
+    outcome: Outcome,
+    detail: &str,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into webhooks (workspace_id, integration_id, provider, kind, via, outcome, detail)
+         values ($1, $2, $3, $4, $5, $6, left($7, 500))",
+        account.workspace as _,
+        account.integration as _,
+        account.provider.kind() as _,
+        kind as _,
+        Via::Webhook as _,
+        outcome as _,
+        detail,
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(())
+}
+
+/// What nobody asks about any more goes. Ids sort by time, so this reads no more of the journal than it takes away.
+pub async fn forget_old(db: &Db) -> Result<()> {
+    let workspaces = sqlx::query_scalar!(r#"select id as "id: WorkspaceId" from workspaces"#)
+        .fetch_all(db.system_pool())
+        .await?;
+    for workspace in workspaces {
+        sqlx::query!(
+            "delete from webhooks where workspace_id = $1 and id < $2",
+            workspace as _,
+            WebhookId::at(Utc::now() - KEPT) as _,
+        )
+        .execute(db.system_pool())
+        .await?;
+    }
+    Ok(())
+}

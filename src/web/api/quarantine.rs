@@ -1,0 +1,105 @@
+//! Calls whose signature did not fit: an admin decides.
+
+use axum::extract::State;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::domain::members::Admin;
+use crate::domain::quarantine::{self, Filter, Kept, Settled};
+use crate::ids::{NumberId, QuarantineId, WorkspaceId};
+use crate::listing::{Page, Span};
+use crate::web::Doors;
+use crate::web::json::{Json, Path, Query};
+use crate::web::problem::Problem;
+
+/// What came about our numbers with a signature that did not fit, the newest first: what it says, the address that the
+/// signature was checked against, and what is probably wrong. For each number the first 1,000 are kept, for 30 days.
+/// Admins only.
+#[utoipa::path(get, path = "/quarantine", tag = "Webhooks", params(("workspace_id" = WorkspaceId, Path), Filter, Span),
+    responses((status = 200, body = Page<Kept>), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn list(
+    State(app): State<App>,
+    admin: Admin,
+    Query(filter): Query<Filter>,
+    Query(span): Query<Span>,
+) -> Result<Json<Page<Kept>>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    Ok(Json(
+        quarantine::list(&mut tx, &admin, &filter, &span).await?,
+    ))
+}
+
+/// Admins only.
+#[utoipa::path(get, path = "/quarantine/{quarantine_id}", tag = "Webhooks",
+    params(("workspace_id" = WorkspaceId, Path), ("quarantine_id" = QuarantineId, Path)),
+    responses((status = 200, body = Kept), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn show(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, QuarantineId)>,
+) -> Result<Json<Kept>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    Ok(Json(quarantine::find(&mut tx, &admin, id).await?))
+}
+
+/// Takes it as if its signature had fitted, at the time at which it came. What was taken before is not taken twice, and what is
+/// settled already stays as it is. Admins only, audited.
+#[utoipa::path(post, path = "/quarantine/{quarantine_id}/release", tag = "Webhooks",
+    params(("workspace_id" = WorkspaceId, Path), ("quarantine_id" = QuarantineId, Path)),
+    responses((status = 200, body = Kept), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn release(
+    State(doors): State<Doors>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, QuarantineId)>,
+) -> Result<Json<Kept>, Problem> {
+    Ok(Json(
+        quarantine::release(&doors.release(), &admin, id).await?,
+    ))
+}
+
+/// Forgets what it says; that it came stays in the journal. Admins only, audited.
+#[utoipa::path(post, path = "/quarantine/{quarantine_id}/discard", tag = "Webhooks",
+    params(("workspace_id" = WorkspaceId, Path), ("quarantine_id" = QuarantineId, Path)),
+    responses((status = 200, body = Kept), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn discard(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, QuarantineId)>,
+) -> Result<Json<Kept>, Problem> {
+    Ok(Json(quarantine::discard(&app.db, &admin, id).await?))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Which {
+    /// Only what waits for this number.
+    number_id: Option<NumberId>,
+}
+
+/// Releases what waits, the oldest first, 200 at once: ask again while `waiting` is not 0. Admins only, audited.
+#[utoipa::path(post, path = "/quarantine/release", tag = "Webhooks", params(("workspace_id" = WorkspaceId, Path)),
+    request_body = Which,
+    responses((status = 200, body = Settled), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn release_all(
+    State(doors): State<Doors>,
+    admin: Admin,
+    Json(which): Json<Which>,
+) -> Result<Json<Settled>, Problem> {
+    Ok(Json(
+        quarantine::release_all(&doors.release(), &admin, which.number_id).await?,
+    ))
+}
+
+/// Discards all that waits. Admins only, audited.
+#[utoipa::path(post, path = "/quarantine/discard", tag = "Webhooks", params(("workspace_id" = WorkspaceId, Path)),
+    request_body = Which,
+    responses((status = 200, body = Settled), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn discard_all(
+    State(app): State<App>,
+    admin: Admin,
+    Json(which): Json<Which>,
+) -> Result<Json<Settled>, Problem> {
+    Ok(Json(
+        quarantine::discard_all(&app.db, &admin, which.number_id).await?,
+    ))
+}

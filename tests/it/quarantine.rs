@@ -1,0 +1,306 @@
+//! A call whose signature does not fit is refused, and not lost: an admin sees why, and lets it in or not.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN, Workspace, serve};
+
+async fn waiting(harbor: &Workspace<'_>) -> Vec<Value> {
+    let page = harbor.admin.get(&harbor.path("/quarantine")).await.is(200);
+    page["data"].as_array().unwrap().clone()
+}
+
+async fn settle(harbor: &Workspace<'_>, call: &Value, how: &str) -> Value {
+    let id = call["id"].as_str().unwrap();
+    let path = harbor.path(&format!("/quarantine/{id}/{how}"));
+    harbor.admin.post(&path, json!({})).await.is(200)
+}
+
+/// Harbor's integration, as an address of its webhooks.
+async fn inbound_path(harbor: &Workspace<'_>) -> String {
+    let integrations = harbor
+        .admin
+        .get(&harbor.path("/integrations"))
+        .await
+        .is(200);
+    let id = integrations["data"][0]["id"].as_str().unwrap();
+    format!("/webhooks/twilio/{id}/inbound")
+}
+
+async fn texts(harbor: &Workspace<'_>) -> i64 {
+    let page = harbor.admin.get(&harbor.path("/messages")).await.is(200);
+    page["data"].as_array().unwrap().len() as i64
+}
+
+#[tokio::test]
+async fn what_could_not_be_verified_waits_and_is_released_once() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let text = || {
+        let text = hub.twilio.texting(MAYA, FRONT_DESK, "Is 3:30 still free?");
+        text.sid("SM000000000000000000000000000000aa")
+    };
+    for _ in 0..3 {
+        let refused = text().signed_with("the token before").send().await;
+        assert_eq!(refused.status(), 403);
+    }
+    assert_eq!(texts(&harbor).await, 0, "not in the inbox");
+    let kept = waiting(&harbor).await;
+    assert_eq!(kept.len(), 1);
+    let call = &kept[0];
+    assert_eq!(
+        (&call["times"], &call["state"]),
+        (&json!(3), &json!("waiting"))
+    );
+    assert_eq!(
+        (&call["sender"], &call["phone_number"]),
+        (&json!(MAYA), &json!(FRONT_DESK))
+    );
+    assert!(
+        call["url"]
+            .as_str()
+            .unwrap()
+            .starts_with(&hub.url("/webhooks/twilio/"))
+    );
+    let cause = call["cause"].as_str().unwrap();
+    assert!(cause.contains("rotated"), "{cause}");
+    let told = call["parameters"].as_array().unwrap();
+    assert!(told.contains(&json!({"name": "Body", "value": "Is 3:30 still free?"})));
+    assert!(!call.to_string().contains(TOKEN));
+    let mut live = harbor.admin.listens(&harbor).await;
+
+    let released = settle(&harbor, call, "release").await;
+
+    assert_eq!(released["state"], "released");
+    assert_eq!(released["parameters"], json!([]), "it is in the inbox now");
+    let heard = live.hears("new_message").await;
+    assert_eq!(heard["message"]["content"], "Is 3:30 still free?");
+    let came = call["created_at"].as_str().unwrap();
+    assert_eq!(
+        &heard["message"]["created_at"].as_str().unwrap()[..19],
+        &came[..19]
+    );
+    // Again, after the provider has got through by itself, and as somebody else discards it.
+    settle(&harbor, call, "release").await;
+    assert_eq!(text().send().await.status(), 200);
+    assert_eq!(settle(&harbor, call, "discard").await["state"], "released");
+    assert_eq!(texts(&harbor).await, 1);
+    assert!(waiting(&harbor).await.is_empty());
+    assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 1);
+    let audit = harbor
+        .admin
+        .get(&harbor.path("/audit?action=quarantine_released"))
+        .await
+        .is(200);
+    assert_eq!(audit["data"].as_array().unwrap().len(), 1);
+    assert_eq!(audit["data"][0]["actor_id"], harbor.admin.id);
+}
+
+#[tokio::test]
+async fn a_wrong_base_url_is_found_out() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let settings = [("BASE_URL", "https://inbox.example")];
+    let wrong = serve(&hub.database, &hub.twilio, &settings).await;
+    let path = inbound_path(&harbor).await;
+    let origin = format!("http://{}", wrong.address);
+    for (at, says) in [
+        (
+            path.clone(),
+            vec![origin.as_str(), "https://inbox.example", "BASE_URL"],
+        ),
+        (format!("{path}?x=1"), vec![origin.as_str()]),
+    ] {
+        let text = hub.twilio.texting(MAYA, FRONT_DESK, &at);
+        let answer = text.at(&format!("{origin}{at}")).send().await;
+        assert_eq!(answer.status(), 403);
+        let kept = waiting(&harbor).await;
+        let cause = kept[0]["cause"].as_str().unwrap();
+        assert!(says.iter().all(|word| cause.contains(word)), "{cause}");
+    }
+    // Signed for an address with a slash at its end.
+    let answer = hub
+        .twilio
+        .texting(MAYA, FRONT_DESK, "slash")
+        .at(&format!("{origin}{path}"));
+    let answer = answer.with_signature("").send().await;
+    assert_eq!(answer.status(), 403);
+    let cause = waiting(&harbor).await[0]["cause"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(cause.contains("no signature"), "{cause}");
+    wrong.stop().await;
+}
+
+#[tokio::test]
+async fn all_that_waits_is_released_as_it_came_or_discarded() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.hears(MAYA, "Before").await;
+    for body in ["One", "Two", "Three", "STOP"] {
+        let text = hub.twilio.texting(MAYA, FRONT_DESK, body);
+        text.signed_with("the token before").send().await;
+    }
+    hub.twilio.text(MAYA, FRONT_DESK, "After").await;
+    assert_eq!(harbor.conversation_with(MAYA).await["opted_out"], false);
+
+    let release = harbor.path("/quarantine/release");
+    let settled = harbor.admin.post(&release, json!({})).await.is(200);
+    assert_eq!(settled, json!({"settled": 4, "failed": 0, "waiting": 0}));
+
+    let maya = harbor.conversation_with(MAYA).await;
+    let thread = harbor.thread(&maya).await;
+    let order: Vec<_> = thread
+        .iter()
+        .map(|text| text["content"].as_str().unwrap())
+        .collect();
+    assert_eq!(order, ["Before", "One", "Two", "Three", "STOP", "After"]);
+    assert_eq!(
+        maya["last_message_preview"], "After",
+        "it is still the newest"
+    );
+    assert_eq!(maya["unread_count"], 6);
+    assert_eq!(maya["opted_out"], true, "it goes the way of a good one");
+
+    let text = hub.twilio.texting(MAYA, FRONT_DESK, "Forged");
+    text.signed_with("nonsense").send().await;
+    let discard = harbor.path("/quarantine/discard");
+    let number = json!({"number_id": harbor.number(FRONT_DESK).await});
+    let settled = harbor.admin.post(&discard, number).await.is(200);
+    assert_eq!(settled["settled"], 1);
+    assert_eq!(texts(&harbor).await, 6);
+    assert_eq!(
+        hub.count("select count(*) from quarantine where length(body) > 0")
+            .await,
+        0
+    );
+    let discarded = harbor
+        .admin
+        .get(&harbor.path("/quarantine?state=discarded"))
+        .await
+        .is(200);
+    assert_eq!(discarded["data"][0]["parameters"], json!([]));
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_fill_the_disk() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let forged = |nth: usize, body: &str| {
+        let text = hub.twilio.texting(MAYA, FRONT_DESK, body);
+        text.sid(&format!("SM{nth:032x}")).signed_with("a guess")
+    };
+    // More than a text can hold.
+    assert_eq!(forged(0, &"x".repeat(20_000)).send().await.status(), 403);
+    assert_eq!(hub.count("select count(*) from quarantine").await, 0);
+    // A number that is nobody's.
+    let nobody = forged(0, "Hi").with("To", "+16285550999").send().await;
+    assert_eq!(nobody.status(), 403);
+    assert_eq!(hub.count("select count(*) from quarantine").await, 0);
+
+    // In a minute.
+    let flood = (1..200).map(|nth| async move { forged(nth, "Hi").send().await.status() });
+    assert!(join_all(flood).await.iter().all(|status| *status == 403));
+    let kept = hub.count("select count(*) from quarantine").await;
+    assert!((100..=120).contains(&kept), "{kept}");
+    // Good ones come through all the while.
+    harbor.hears(MAYA, "I am real").await;
+
+    // And at all: 1,000 a number.
+    hub.meddles(
+        "insert into quarantine (workspace_id, integration_id, number_id, provider, kind, provider_sid, method, url, body, cause, fingerprint)
+         select q.workspace_id, q.integration_id, q.number_id, q.provider, q.kind, n::text, q.method, q.url, q.body, q.cause, int4send(n)
+           from (select * from quarantine limit 1) q, generate_series(1, 1000) n",
+    )
+    .await;
+    let fresh = serve(&hub.database, &hub.twilio, &[]).await;
+    let before = hub.count("select count(*) from quarantine").await;
+    let path = inbound_path(&harbor).await;
+    let url = format!("http://{}{path}", fresh.address);
+    assert_eq!(forged(500, "Hi").at(&url).send().await.status(), 403);
+    assert_eq!(hub.count("select count(*) from quarantine").await, before);
+    fresh.stop().await;
+}
+
+#[tokio::test]
+async fn a_report_can_wait_as_well() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let message = harbor.answers(&harbor.admin, &maya, "Hello").await;
+    hub.sends().await;
+    let sent = hub.twilio.sent("Hello")[0].clone();
+    let form: Vec<(String, String)> = [
+        ("MessageSid", sent.sid.as_str()),
+        ("MessageStatus", "delivered"),
+        ("AccountSid", &harbor.account),
+    ]
+    .map(|(name, value)| (name.into(), value.into()))
+    .into();
+    for url in [sent.status_callback.unwrap(), hub.url("/twilio/status")] {
+        let answer = hub.twilio.posts(&url, "the token before", &form).await;
+        assert_eq!(answer.status(), 403);
+    }
+    assert_eq!(harbor.message(&message["id"]).await["status"], "sent");
+    let kept = waiting(&harbor).await;
+    assert_eq!(
+        kept.len(),
+        2,
+        "one names our message in its address: {kept:?}"
+    );
+
+    let released = harbor
+        .admin
+        .post(&harbor.path("/quarantine/release"), json!({}))
+        .await
+        .is(200);
+    assert_eq!(released["settled"], 2);
+    assert_eq!(harbor.message(&message["id"]).await["status"], "delivered");
+}
+
+#[tokio::test]
+async fn telnyx_is_told_apart_from_a_wrong_clock_and_from_strangers() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let key = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
+    let customer = hub.telnyx.account(key);
+    customer.number(FRONT_DESK);
+    let credentials = json!({"api_key": key, "public_key": customer.public_key()});
+    let form = json!({"provider": "telnyx", "credentials": credentials});
+    harbor
+        .admin
+        .post(&harbor.path("/integrations"), form)
+        .await
+        .is(201);
+    let text = |body: &str| hub.telnyx.texting(MAYA, FRONT_DESK, body);
+
+    let late = text("Late").signed_seconds_ago(301).send().await;
+    assert_eq!(late.status(), 403);
+    let cause = waiting(&harbor).await[0]["cause"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(cause.contains("clock"), "{cause}");
+    let forged = text("Forged").signed_by_somebody_else().send().await;
+    assert_eq!(forged.status(), 403);
+    let kept = waiting(&harbor).await;
+    let cause = kept[0]["cause"].as_str().unwrap();
+    assert!(
+        cause.contains("fits none") && cause.contains("Telnyx"),
+        "{cause}"
+    );
+    let told = kept[0]["parameters"].as_array().unwrap();
+    assert!(
+        told.contains(&json!({"name": "data.payload.text", "value": "Forged"})),
+        "{told:?}"
+    );
+
+    settle(&harbor, &kept[0], "discard").await;
+    settle(&harbor, &kept[1], "release").await;
+    assert_eq!(
+        harbor.conversation_with(MAYA).await["last_message_preview"],
+        "Late"
+    );
+    assert_eq!(texts(&harbor).await, 1);
+}
