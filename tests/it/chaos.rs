@@ -16,7 +16,7 @@ use sqlx::ConnectOptions;
 
 use crate::emulator::telnyx::Telnyx;
 use crate::emulator::{Emulator, Failure};
-use crate::hub::{FRONT_DESK, Hub, KEYS, TOKEN, Workspace};
+use crate::hub::{FRONT_DESK, Hub, KEYS, TOKEN, Workspace, serve};
 use crate::process::{Place, Process};
 
 const KEY: &str = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
@@ -184,6 +184,23 @@ fn start(address: Option<&str>, data: &Path, settings: &[(String, String)]) -> P
     }
 }
 
+/// The public address in front of both: each connection goes to one that answers.
+async fn balancer(victims: Arc<[Victim; 2]>, listener: tokio::net::TcpListener) {
+    while let Ok((mut client, _)) = listener.accept().await {
+        let victims = Arc::clone(&victims);
+        tokio::spawn(async move {
+            let first = usize::from(chance(50.0));
+            for which in [first, 1 - first] {
+                let server = tokio::net::TcpStream::connect(&victims[which].address).await;
+                if let Ok(mut server) = server {
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                    return;
+                }
+            }
+        });
+    }
+}
+
 /// Kills one or the other, and starts it again; how often.
 async fn kills(
     victims: Arc<[Victim; 2]>,
@@ -328,7 +345,10 @@ async fn whatever_dies_and_whatever_fails_every_accepted_text_goes_out_exactly_o
     let at_twilio = connects(&harbor, "twilio", credentials).await;
     let credentials = json!({"api_key": KEY, "public_key": telnyx.public_key()});
     let at_telnyx = connects(&harbor, "telnyx", credentials).await;
+    let front = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", front.local_addr().unwrap());
     let settings: Vec<(String, String)> = [
+        ("BASE_URL", base.as_str()),
         ("DATABASE_URL", hub.database.to_url_lossy().as_str()),
         ("TWILIO_API_BASE_URL", hub.twilio.url()),
         ("TELNYX_API_BASE_URL", hub.telnyx.url()),
@@ -346,6 +366,7 @@ async fn whatever_dies_and_whatever_fails_every_accepted_text_goes_out_exactly_o
         }
     }));
 
+    let balancer = tokio::spawn(balancer(Arc::clone(&victims), front));
     let reports = Arc::new(Reports::default());
     twilio_reports(&hub.twilio, &reports);
     telnyx_reports(&hub.telnyx, &reports);
@@ -392,6 +413,8 @@ async fn whatever_dies_and_whatever_fails_every_accepted_text_goes_out_exactly_o
         victim.process.lock().unwrap().take().unwrap().kill();
     }
 
+    balancer.abort();
+
     // Nobody works any more. What the providers still had of it comes to its end, and then time passes.
     hub.twilio.recovers();
     hub.telnyx.recovers();
@@ -399,6 +422,11 @@ async fn whatever_dies_and_whatever_fails_every_accepted_text_goes_out_exactly_o
     while reports.under_way.load(Relaxed) > 0 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    let last = [
+        ("BASE_URL", base.as_str()),
+        ("TELNYX_API_BASE_URL", hub.telnyx.url()),
+    ];
+    let last = serve(&hub.database, &hub.twilio, &last).await;
     mended(&harbor).await;
     hub.meddles("update messages set lease_until = now() where status = 'sending'")
         .await;
@@ -407,8 +435,8 @@ async fn whatever_dies_and_whatever_fails_every_accepted_text_goes_out_exactly_o
             .await;
         hub.meddles("update integrations set held_until = now()")
             .await;
-        hub.sends().await;
-        while hub.server.inquirer.run_once().await.unwrap() > 0 {}
+        last.sender.run_once().await;
+        while last.inquirer.run_once().await.unwrap() > 0 {}
         let open =
             "select count(*) from messages where status in ('queued', 'sending', 'unconfirmed')";
         if hub.count(open).await == 0 {
