@@ -32,7 +32,9 @@ alter table messages
     add column bulk boolean not null default false, -- one of many: what people write goes first
     add column expires_at timestamptz;              -- queued: not sent after this
 alter table workspaces
-    add column text_validity_minutes integer not null default 240 check (text_validity_minutes between 5 and 1440);
+    add column text_validity_minutes integer not null default 240 check (text_validity_minutes between 5 and 1440),
+    add column failover boolean not null default false; -- what waits at a number that is down leaves from another
+create index workspaces_failing_over on workspaces (id) where failover;
 update messages set expires_at = greatest(due_at, now()) + interval '4 hours' where status = 'queued';
 
 create index messages_of_queue on messages (workspace_id, number_id, bulk, due_at, id) where status = 'queued'; -- the sender's claim

@@ -41,6 +41,7 @@ words!(Action {
     IntegrationDisconnected = "integration_disconnected",
     IntegrationSynced = "integration_synced",
     CredentialsOpened = "credentials_opened",
+    TextHandedOver = "text_handed_over",
     CreditsChanged = "credits_changed",
     QuarantineReleased = "quarantine_released",
     QuarantineDiscarded = "quarantine_discarded",
@@ -78,6 +79,7 @@ impl Action {
             Self::IntegrationDisconnected => "disconnected",
             Self::IntegrationSynced => "synced the numbers of",
             Self::CredentialsOpened => "The server used the credentials of",
+            Self::TextHandedOver => "The server used another number for a text to",
             Self::CreditsChanged => "changed the credits of",
             Self::QuarantineReleased => "released from the quarantine",
             Self::QuarantineDiscarded => "discarded from the quarantine",
@@ -157,6 +159,27 @@ pub async fn record_in(
         deed.subject,
         deed.subject_id,
         address,
+        deed.before,
+        deed.after,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Done by the server itself.
+pub async fn record_by_itself(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    action: Action,
+    deed: Deed<'_>,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into audit_log (workspace_id, action, subject, subject_id, before, after) values ($1, $2, $3, $4, $5, $6)",
+        workspace as _,
+        action as _,
+        deed.subject,
+        deed.subject_id,
         deed.before,
         deed.after,
     )

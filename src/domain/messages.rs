@@ -14,6 +14,7 @@ use crate::providers;
 pub mod batch;
 pub mod cancel;
 pub mod catch_up;
+pub mod failover;
 pub mod inquiries;
 pub mod outbox;
 pub mod receive;

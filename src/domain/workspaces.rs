@@ -31,6 +31,8 @@ pub struct Workspace {
     pub opt_out_scope: OptOutScope,
     /// How long a text may wait to be sent before it is given up on.
     pub text_validity_minutes: i32,
+    /// Whether a text that waits at a number that cannot send leaves from another one.
+    pub failover: bool,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -61,7 +63,8 @@ pub async fn of_user(db: &Db, user: UserId) -> Result<Vec<Mine>> {
 pub async fn current(tx: &mut WorkspaceTx) -> Result<Workspace> {
     sqlx::query_as!(
         Workspace,
-        "select id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, text_validity_minutes, opt_out_scope, created_at, updated_at
+        "select id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, text_validity_minutes,
+                opt_out_scope, failover, created_at, updated_at
            from workspaces"
     )
     .fetch_optional(tx.conn())
@@ -87,6 +90,10 @@ pub struct Change {
     /// down or many others were before it, fails instead of arriving late, and its credit comes back. A scheduled text
     /// counts from its time. Counts for texts that are queued from now on.
     pub text_validity_minutes: Option<i32>,
+    /// `false` to begin with. `true`: a queued text whose number is inactive, or whose account at its provider needs
+    /// attention, is handed over to another active number of an account that is well, one that its writer may use and that
+    /// the contact has not opted out of. It goes on in the conversation of that number; notes in both say why.
+    pub failover: Option<bool>,
 }
 
 pub async fn update(tx: &mut WorkspaceTx, admin: &Admin, change: Change) -> Result<Workspace> {
@@ -104,9 +111,9 @@ pub async fn update(tx: &mut WorkspaceTx, admin: &Admin, change: Change) -> Resu
             set name = coalesce($1, name), default_region = coalesce($2, default_region),
                 require_two_factor = coalesce($3, require_two_factor), starting_credits = coalesce($4, starting_credits),
                 low_credits_at = coalesce($5, low_credits_at), text_validity_minutes = coalesce($6, text_validity_minutes),
-                opt_out_scope = coalesce($7, opt_out_scope), updated_at = now()
+                opt_out_scope = coalesce($7, opt_out_scope), failover = coalesce($8, failover), updated_at = now()
           returning id, name, slug, default_region, require_two_factor, starting_credits, low_credits_at, text_validity_minutes,
-                    opt_out_scope, created_at, updated_at",
+                    opt_out_scope, failover, created_at, updated_at",
         change.name.as_deref().map(str::trim),
         change.default_region,
         change.require_two_factor,
@@ -114,6 +121,7 @@ pub async fn update(tx: &mut WorkspaceTx, admin: &Admin, change: Change) -> Resu
         change.low_credits_at,
         change.text_validity_minutes,
         change.opt_out_scope as _,
+        change.failover,
     )
     .fetch_optional(tx.conn())
     .await?
@@ -185,6 +193,7 @@ fn settings(workspace: &Workspace) -> serde_json::Value {
         "low_credits_at": workspace.low_credits_at,
         "text_validity_minutes": workspace.text_validity_minutes,
         "opt_out_scope": workspace.opt_out_scope,
+        "failover": workspace.failover,
     })
 }
 

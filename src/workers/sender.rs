@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::domain::integrations::{Account, Directory, Purpose, webhook_urls};
+use crate::domain::messages::failover;
 use crate::domain::messages::outbox::{self, Leased};
 use crate::error::Result;
 use crate::events::Event;
@@ -117,6 +118,13 @@ impl Sender {
             tracing::warn!(
                 texts = orphans,
                 "texts were in flight when their sender died: set aside until the provider is heard"
+            );
+        }
+        let moved = failover::hand_over(&self.app.db).await?;
+        if moved > 0 {
+            tracing::warn!(
+                texts = moved,
+                "texts leave from another number, for theirs is down"
             );
         }
         let late = outbox::give_up_on_late(&self.app.db).await?;

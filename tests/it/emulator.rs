@@ -42,6 +42,9 @@ struct State {
     /// What it got of what we sent.
     fetched: Vec<media::Fetched>,
     failures: VecDeque<Failure>,
+    dice: Option<Dice>,
+    on_taken: Option<Taken>,
+    lists_after: Option<Duration>,
     calls: Vec<String>,
     delivers_by_itself: bool,
     hides_sent: bool,
@@ -104,6 +107,11 @@ pub struct Message {
     pub created_at: DateTime<Utc>,
 }
 
+/// Decides what becomes of each call, such as `POST /v2/messages`, that is not spoken for.
+pub type Dice = Box<dyn FnMut(&str) -> Option<Failure> + Send>;
+/// Hears of each message that is taken, by its id at the provider, before its answer leaves.
+pub type Taken = Arc<dyn Fn(String) + Send + Sync>;
+
 /// What becomes of a call.
 #[derive(Debug, Clone)]
 pub enum Failure {
@@ -125,6 +133,8 @@ pub enum Failure {
     /// Done, but the answer is cut off in the middle of its JSON.
     AcceptThenGarble,
     AcceptWithoutSid,
+    /// Done, and answered so much later: its reports come before.
+    AcceptThenSlow(Duration),
     /// The connection closes after the request was read; nothing is done.
     Drop,
     Hang,
@@ -199,7 +209,26 @@ impl Emulator {
 
     /// From now on nothing fails any more.
     pub fn recovers(&self) -> &Self {
-        self.state().failures.clear();
+        let mut state = self.state();
+        state.failures.clear();
+        (state.dice, state.lists_after) = (None, None);
+        drop(state);
+        self
+    }
+
+    pub fn throws(&self, dice: Dice) -> &Self {
+        self.state().dice = Some(dice);
+        self
+    }
+
+    pub fn tells(&self, on_taken: Taken) -> &Self {
+        self.state().on_taken = Some(on_taken);
+        self
+    }
+
+    /// A message is missing from the list until it is so old.
+    pub fn lists_after(&self, age: Duration) -> &Self {
+        self.state().lists_after = Some(age);
         self
     }
 

@@ -99,7 +99,8 @@ pub async fn release_due(db: &Db) -> Result<usize> {
                           when not exists (select from numbers n
                                              join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
                                             where n.workspace_id = m.workspace_id and n.id = m.number_id
-                                              and n.status = 'active' and i.is_active) then 'integration_not_configured'
+                                              and n.status = 'active' and i.is_active)
+                           and not (select w.failover from workspaces w where w.id = m.workspace_id) then 'integration_not_configured'
                       end as refusal
                  from messages m
                 where m.status = 'scheduled' and m.due_at <= now()

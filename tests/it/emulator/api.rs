@@ -33,8 +33,12 @@ async fn misbehave(State(emulator): State<Emulator>, request: Request, next: Nex
     let failure = {
         let mut state = emulator.state();
         let call = format!("{} {}", request.method(), request.uri());
+        let failure = match state.failures.pop_front() {
+            Some(failure) => Some(failure),
+            None => state.dice.as_mut().and_then(|dice| dice(&call)),
+        };
         state.calls.push(call);
-        state.failures.pop_front()
+        failure
     };
     // So that "after the request was read" is true for those who never answer.
     let (parts, body) = request.into_parts();
@@ -80,6 +84,11 @@ async fn misbehave(State(emulator): State<Emulator>, request: Request, next: Nex
         Some(Failure::AcceptWithoutSid) => {
             let status = next.run(request).await.status();
             (status, Json(json!({"status": "queued"}))).into_response()
+        }
+        Some(Failure::AcceptThenSlow(pause)) => {
+            let answer = next.run(request).await;
+            tokio::time::sleep(pause).await;
+            answer
         }
         Some(Failure::Drop) => hang_up(),
         Some(Failure::Hang) => std::future::pending().await,

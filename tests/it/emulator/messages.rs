@@ -51,14 +51,17 @@ async fn send(caller: Caller, State(emulator): State<Emulator>, body: Bytes) -> 
         Some(files) => emulator.state().fetched.extend(files),
         None => return problem(StatusCode::BAD_REQUEST, 21620),
     }
-    let (message, delivers_by_itself) = {
+    let (message, delivers_by_itself, on_taken) = {
         let mut state = emulator.state();
         let kind = if message.media.is_empty() { "SM" } else { "MM" };
         let sid = state.new_sid(kind);
         let message = Message { sid, ..message };
         state.messages.push(message.clone());
-        (message, state.delivers_by_itself)
+        (message, state.delivers_by_itself, state.on_taken.clone())
     };
+    if let Some(on_taken) = on_taken {
+        on_taken(message.sid.clone());
+    }
     if delivers_by_itself {
         let (emulator, sid) = (emulator.clone(), message.sid.clone());
         tokio::spawn(async move {
@@ -125,7 +128,13 @@ async fn messages(
 ) -> Response {
     let rows = {
         let state = emulator.state();
-        let sent = state.messages.iter().filter(|_| !state.hides_sent);
+        let listed = |message: &&Message| {
+            let age = (Utc::now() - message.created_at)
+                .to_std()
+                .unwrap_or_default();
+            !state.hides_sent && state.lists_after.is_none_or(|after| age >= after)
+        };
+        let sent = state.messages.iter().filter(listed);
         let mut all: Vec<&Message> = sent.chain(&state.received).collect();
         all.sort_by_key(|message| std::cmp::Reverse(message.created_at));
         let listed = all

@@ -17,7 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
 use serde_json::Value;
 
-use super::Failure;
+use super::{Dice, Failure, Taken};
 
 #[derive(Clone)]
 pub struct Telnyx {
@@ -45,6 +45,8 @@ struct State {
     /// Who texted STOP to any number of which profile.
     opted_out: HashSet<(String, String)>,
     failures: VecDeque<Failure>,
+    dice: Option<Dice>,
+    on_taken: Option<Taken>,
     calls: Vec<String>,
     /// What it got of what we sent.
     fetched: Vec<super::media::Fetched>,
@@ -171,6 +173,25 @@ impl Telnyx {
     /// What becomes of the next call that is not spoken for yet.
     pub fn fails(&self, failure: Failure) -> &Self {
         self.state().failures.push_back(failure);
+        self
+    }
+
+    /// From now on nothing fails any more.
+    pub fn recovers(&self) -> &Self {
+        let mut state = self.state();
+        state.failures.clear();
+        state.dice = None;
+        drop(state);
+        self
+    }
+
+    pub fn throws(&self, dice: Dice) -> &Self {
+        self.state().dice = Some(dice);
+        self
+    }
+
+    pub fn tells(&self, on_taken: Taken) -> &Self {
+        self.state().on_taken = Some(on_taken);
         self
     }
 

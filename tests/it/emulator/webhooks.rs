@@ -97,7 +97,42 @@ impl Emulator {
         signed.send().await.expect("the webhook answers")
     }
 
+    /// Reports a message that is not ours at the address of one that is.
+    pub async fn tries_to_report_unknown(&self, sid: &str) {
+        let (url, token, mut form) = self.report_of(sid, "sent", None);
+        for (name, value) in &mut form {
+            if name.ends_with("Sid") && name != "AccountSid" {
+                *value = "SM000000000000000000000000deadbeef".into();
+            }
+        }
+        let url = url.split(['?', '#']).next().unwrap_or_default();
+        let signature = signature(&token, url, &form);
+        let request = self.http.post(url).form(&form);
+        let _ = request.header("X-Twilio-Signature", signature).send().await;
+    }
+
+    /// Whether our side took it; nobody may be there.
+    pub async fn tries_to_report(&self, sid: &str, status: &str, code: Option<u32>) -> bool {
+        let (url, token, form) = self.report_of(sid, status, code);
+        let url = without_fragment(&url);
+        let signature = signature(&token, url, &form);
+        let request = self.http.post(url).form(&form);
+        let sent = request.header("X-Twilio-Signature", signature).send().await;
+        sent.is_ok_and(|answer| answer.status().is_success())
+    }
+
     async fn report(&self, sid: &str, status: &str, code: Option<u32>) -> Response {
+        let (url, token, form) = self.report_of(sid, status, code);
+        self.posts(&url, &token, &form).await
+    }
+
+    /// Where a report goes, what it is signed with, and what it says.
+    fn report_of(
+        &self,
+        sid: &str,
+        status: &str,
+        code: Option<u32>,
+    ) -> (String, String, Vec<(String, String)>) {
         let (message, token) = {
             let mut state = self.state();
             let mut messages = state.messages.iter_mut();
@@ -126,7 +161,7 @@ impl Emulator {
         let url = message
             .status_callback
             .expect("the send named a StatusCallback");
-        self.posts(&url, &token, &form).await
+        (url, token, form)
     }
 }
 

@@ -104,6 +104,7 @@ const ACTIONS: &[(&str, &[(Action, &str)])] = &[
             (Action::IntegrationDisconnected, "Integration disconnected"),
             (Action::IntegrationSynced, "Numbers synced"),
             (Action::CredentialsOpened, "Credentials used"),
+            (Action::TextHandedOver, "Another number used"),
             (Action::QuarantineReleased, "Released from quarantine"),
             (Action::QuarantineDiscarded, "Discarded from quarantine"),
             (Action::OptOutsImported, "Opt-outs imported"),

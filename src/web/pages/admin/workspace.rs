@@ -47,6 +47,7 @@ fn filled(workspace: Workspace) -> Form {
             "text_validity_minutes",
             workspace.text_validity_minutes.to_string(),
         )
+        .with("failover", on(workspace.failover))
         .with("require_two_factor", on(workspace.require_two_factor))
         .with(
             "opt_out_for_all",
@@ -83,6 +84,8 @@ pub struct Typed {
     low_credits_at: String,
     text_validity_minutes: String,
     #[serde(default)]
+    failover: String,
+    #[serde(default)]
     require_two_factor: String,
     #[serde(default)]
     opt_out_for_all: String,
@@ -100,6 +103,7 @@ pub async fn update(
         .with("starting_credits", &typed.starting_credits)
         .with("low_credits_at", &typed.low_credits_at)
         .with("text_validity_minutes", &typed.text_validity_minutes)
+        .with("failover", &typed.failover)
         .with("require_two_factor", &typed.require_two_factor)
         .with("opt_out_for_all", &typed.opt_out_for_all);
     // What is no number is out of range.
@@ -108,6 +112,7 @@ pub async fn update(
         starting_credits: amount(&typed.starting_credits),
         low_credits_at: amount(&typed.low_credits_at),
         text_validity_minutes: amount(&typed.text_validity_minutes),
+        failover: Some(typed.failover == "on"),
         require_two_factor: Some(typed.require_two_factor == "on"),
         opt_out_scope: Some(match typed.opt_out_for_all.as_str() {
             "on" => OptOutScope::Workspace,

@@ -112,7 +112,12 @@ impl Bubble<'_> {
     }
 
     fn by(&self) -> &str {
-        self.message.created_by_name.as_deref().unwrap_or("We")
+        let nobody = if self.message.is_note() {
+            "MessageHub"
+        } else {
+            "We"
+        };
+        self.message.created_by_name.as_deref().unwrap_or(nobody)
     }
 
     /// A few emoji and nothing else are shown large.

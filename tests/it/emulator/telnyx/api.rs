@@ -27,8 +27,12 @@ async fn misbehave(State(telnyx): State<Telnyx>, request: Request, next: Next) -
     let failure = {
         let mut state = telnyx.state();
         let call = format!("{} {}", request.method(), request.uri());
+        let failure = match state.failures.pop_front() {
+            Some(failure) => Some(failure),
+            None => state.dice.as_mut().and_then(|dice| dice(&call)),
+        };
         state.calls.push(call);
-        state.failures.pop_front()
+        failure
     };
     // So that "after the request was read" is true for those who never answer.
     let (parts, body) = request.into_parts();
@@ -72,6 +76,11 @@ async fn misbehave(State(telnyx): State<Telnyx>, request: Request, next: Next) -
             let status = next.run(request).await.status();
             let data = json!({"data": {"record_type": "message", "to": [{"status": "queued"}]}});
             (status, Json(data)).into_response()
+        }
+        Some(Failure::AcceptThenSlow(pause)) => {
+            let answer = next.run(request).await;
+            tokio::time::sleep(pause).await;
+            answer
         }
         Some(Failure::Drop) => hang_up(),
         Some(Failure::Hang) => std::future::pending().await,

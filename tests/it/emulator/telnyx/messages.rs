@@ -96,7 +96,7 @@ async fn take(
     };
     let files = fetch(&message.media).await.ok_or((400, 40317))?;
     telnyx.state().fetched.extend(files);
-    let (message, reports_first) = {
+    let (message, reports_first, on_taken) = {
         let mut state = telnyx.state();
         let number = state.number(&message.from);
         let number = number.filter(|number| number.account == place);
@@ -130,8 +130,11 @@ async fn take(
             ..message
         };
         state.messages.push(message.clone());
-        (message, state.reports_first)
+        (message, state.reports_first, state.on_taken.clone())
     };
+    if let Some(on_taken) = on_taken {
+        on_taken(message.id.clone());
+    }
     if reports_first {
         telnyx.delivers(&message.id).await;
     }

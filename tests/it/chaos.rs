@@ -1,0 +1,559 @@
+//! Two servers on one database are killed and started again and again, while both providers fail in every way they can.
+//! Afterwards the providers have every accepted text exactly once, and each says what became of it.
+//!
+//! `CHAOS_SECONDS` makes it longer than the twenty of an ordinary run.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use rand::RngExt;
+use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+
+use crate::emulator::telnyx::Telnyx;
+use crate::emulator::{Emulator, Failure};
+use crate::hub::{FRONT_DESK, Hub, KEYS, TOKEN, Workspace, serve};
+use crate::process::{Place, Process};
+
+const KEY: &str = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
+const BILLING: &str = "+16285550101";
+/// Texts that each writer has under way, and the pause after each.
+const WRITERS: usize = 3;
+const PAUSE: Duration = Duration::from_millis(60);
+
+fn seconds() -> u64 {
+    let named = std::env::var("CHAOS_SECONDS").ok();
+    named.and_then(|text| text.parse().ok()).unwrap_or(20)
+}
+
+fn chance(percent: f64) -> bool {
+    rand::rng().random_bool(percent / 100.0)
+}
+
+fn millis(from: u64, to: u64) -> Duration {
+    Duration::from_millis(rand::rng().random_range(from..to))
+}
+
+/// What becomes of a call: three quarters go well.
+fn dice(call: &str) -> Option<Failure> {
+    let status = |code: u16| StatusCode::from_u16(code).unwrap();
+    if !call.starts_with("POST") {
+        return match rand::rng().random_range(0..100) {
+            0..5 => Some(Failure::Status(status(503))),
+            5..10 => Some(Failure::Slow(millis(50, 500))),
+            10..12 => Some(Failure::Drop),
+            _ => None,
+        };
+    }
+    Some(match rand::rng().random_range(0..1000) {
+        0..30 => Failure::AcceptThenDrop,
+        30..34 => Failure::AcceptThenHang,
+        34..64 => Failure::AcceptThenStatus(status(502)),
+        64..84 => Failure::AcceptThenGarble,
+        84..104 => Failure::AcceptWithoutSid,
+        104..144 => Failure::AcceptThenSlow(millis(50, 600)),
+        144..184 => Failure::Slow(millis(50, 600)),
+        184..194 => Failure::Drop,
+        194..196 => Failure::Hang,
+        196..216 => Failure::Status(status(500)),
+        216..226 => Failure::Status(status(503)),
+        226..236 => Failure::Busy { retry_after: None },
+        236..240 => Failure::Busy {
+            retry_after: Some(1),
+        },
+        _ => return None,
+    })
+}
+
+/// What a provider reports of a message, in which order, and which of it our side acknowledged.
+#[derive(Default)]
+struct Reports {
+    acknowledged: Mutex<HashMap<String, HashSet<&'static str>>>,
+    under_way: AtomicUsize,
+}
+
+type Post = Arc<
+    dyn Fn(String, &'static str) -> futures_util::future::BoxFuture<'static, bool> + Send + Sync,
+>;
+
+impl Reports {
+    /// In order, shuffled or doubled, at once or late, and each tried a few times as providers do.
+    fn begin(self: &Arc<Self>, id: String, post: Post) {
+        let reports = Arc::clone(self);
+        reports.under_way.fetch_add(1, Relaxed);
+        tokio::spawn(async move {
+            let last = if chance(10.0) {
+                "undelivered"
+            } else {
+                "delivered"
+            };
+            let mut statuses = vec!["sent", last];
+            if chance(20.0) {
+                statuses.push("sent");
+            }
+            if chance(20.0) {
+                statuses.push(last);
+            }
+            if chance(30.0) {
+                statuses.reverse();
+            }
+            for status in statuses {
+                let early = chance(40.0);
+                tokio::time::sleep(if early {
+                    millis(0, 5)
+                } else {
+                    millis(20, 2500)
+                })
+                .await;
+                for _ in 0..3 {
+                    if post(id.clone(), status).await {
+                        let mut acknowledged = reports.acknowledged.lock().unwrap();
+                        acknowledged.entry(id.clone()).or_default().insert(status);
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+            }
+            reports.under_way.fetch_sub(1, Relaxed);
+        });
+    }
+}
+
+fn twilio_reports(twilio: &Emulator, reports: &Arc<Reports>) {
+    let (twilio, reports) = (twilio.clone(), Arc::clone(reports));
+    let post: Post = {
+        let twilio = twilio.clone();
+        Arc::new(move |sid, status| {
+            let twilio = twilio.clone();
+            let code = (status == "undelivered").then_some(30003);
+            Box::pin(async move {
+                if chance(5.0) {
+                    // Of a message that nobody knows.
+                    twilio.tries_to_report_unknown(&sid).await;
+                }
+                twilio.tries_to_report(&sid, status, code).await
+            })
+        })
+    };
+    twilio.tells(Arc::new(move |sid| reports.begin(sid, Arc::clone(&post))));
+}
+
+fn telnyx_reports(telnyx: &Telnyx, reports: &Arc<Reports>) {
+    let (telnyx, reports) = (telnyx.clone(), Arc::clone(reports));
+    let post: Post = {
+        let telnyx = telnyx.clone();
+        Arc::new(move |id, status| {
+            let telnyx = telnyx.clone();
+            let (word, code) = match status {
+                "undelivered" => ("delivery_failed", Some(40008)),
+                status => (status, None),
+            };
+            Box::pin(async move {
+                let event = telnyx.reporting(&id, word, code);
+                if chance(5.0) {
+                    let unknown = telnyx.reporting(&id, word, code);
+                    let nobodys = unknown.id("0b7a5e52-0000-4000-8000-00000000dead");
+                    let _ = nobodys.without_our_id().tries().await;
+                }
+                let answer = event.tries().await;
+                answer.is_ok_and(|answer| answer.status().is_success())
+            })
+        })
+    };
+    telnyx.tells(Arc::new(move |id| reports.begin(id, Arc::clone(&post))));
+}
+
+/// One of the two servers: it is here, or it is just coming back.
+struct Victim {
+    address: String,
+    process: Mutex<Option<Process>>,
+}
+
+fn start(address: Option<&str>, data: &Path, settings: &[(String, String)]) -> Process {
+    let settings: Vec<_> = settings
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    match address {
+        Some(address) => Process::start_at(address, data, &settings),
+        None => Process::start(data, &settings),
+    }
+}
+
+/// The public address in front of both: each connection goes to one that answers.
+async fn balancer(victims: Arc<[Victim; 2]>, listener: tokio::net::TcpListener) {
+    while let Ok((mut client, _)) = listener.accept().await {
+        let victims = Arc::clone(&victims);
+        tokio::spawn(async move {
+            let first = usize::from(chance(50.0));
+            for which in [first, 1 - first] {
+                let server = tokio::net::TcpStream::connect(&victims[which].address).await;
+                if let Ok(mut server) = server {
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// Kills one or the other, and starts it again; how often.
+async fn kills(
+    victims: Arc<[Victim; 2]>,
+    data: PathBuf,
+    settings: Vec<(String, String)>,
+    until: Instant,
+) -> usize {
+    let mut kills = 0;
+    while Instant::now() < until {
+        tokio::time::sleep(millis(200, 2500)).await;
+        let (victims, data, settings) = (Arc::clone(&victims), data.clone(), settings.clone());
+        let which = kills % 2;
+        kills += 1;
+        tokio::task::spawn_blocking(move || {
+            let victim = &victims[which];
+            let process = victim.process.lock().unwrap().take();
+            process.unwrap().kill();
+            std::thread::sleep(millis(0, 800));
+            let again = start(Some(&victim.address), &data, &settings);
+            *victim.process.lock().unwrap() = Some(again);
+        })
+        .await
+        .unwrap();
+    }
+    kills
+}
+
+/// Who writes texts, at whichever server answers.
+struct Writer {
+    http: reqwest::Client,
+    token: String,
+    path: String,
+    victims: Arc<[Victim; 2]>,
+}
+
+impl Writer {
+    /// Asks until it is accepted: with the same key, so that it is one text however often.
+    async fn writes(&self, draft: &Value) -> String {
+        let key = uuid::Uuid::now_v7().to_string();
+        loop {
+            let address = &self.victims[usize::from(chance(50.0))].address;
+            let request = self.http.post(format!("http://{address}{}", self.path));
+            let request = request
+                .bearer_auth(&self.token)
+                .header("idempotency-key", &key);
+            match request.json(draft).send().await {
+                Ok(answer) if answer.status() == 202 => {
+                    if let Ok(accepted) = answer.json::<Value>().await {
+                        return accepted["message"]["id"].as_str().unwrap().into();
+                    }
+                }
+                Ok(answer) if answer.status() != 503 => {
+                    panic!("{}: {}", answer.status(), answer.text().await.unwrap())
+                }
+                _ => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    async fn goes_on(
+        self: Arc<Self>,
+        name: String,
+        from: Vec<String>,
+        until: Instant,
+    ) -> Vec<String> {
+        let mut accepted = Vec::new();
+        for n in 0.. {
+            if Instant::now() >= until {
+                break;
+            }
+            let to = format!("+1415555{:04}", 100 + rand::rng().random_range(0..90));
+            let number = &from[n % from.len()];
+            // People do write the same twice.
+            let content = if n % 10 == 9 {
+                "Ok".into()
+            } else {
+                format!("{name}.{n}")
+            };
+            let draft = json!({"to": to, "number_id": number, "content": content});
+            accepted.push(self.writes(&draft).await);
+            tokio::time::sleep(PAUSE).await;
+        }
+        accepted
+    }
+}
+
+async fn connects(harbor: &Workspace<'_>, provider: &str, credentials: Value) -> Vec<String> {
+    let form = json!({"provider": provider, "credentials": credentials});
+    let made = harbor
+        .admin
+        .post(&harbor.path("/integrations"), form)
+        .await
+        .is(201);
+    let numbers = made["numbers"].as_array().unwrap().iter();
+    numbers
+        .map(|number| number["id"].as_str().unwrap().into())
+        .collect()
+}
+
+/// An admin presses Test until every account is well again.
+async fn mended(harbor: &Workspace<'_>) {
+    let integrations = harbor
+        .admin
+        .get(&harbor.path("/integrations"))
+        .await
+        .is(200);
+    for integration in integrations["data"].as_array().unwrap() {
+        let path = harbor.path(&format!(
+            "/integrations/{}/test",
+            integration["id"].as_str().unwrap()
+        ));
+        // The way there fails now and then, too.
+        for _ in 0..50 {
+            let answer = harbor.admin.post(&path, json!({})).await;
+            if answer.status == 200 && answer.is(200)["status"] == "healthy" {
+                break;
+            }
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    provider: String,
+    recipient: String,
+    content: String,
+    status: String,
+    provider_sid: Option<String>,
+    error_code: Option<String>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_dies_and_whatever_fails_every_accepted_text_goes_out_exactly_once() {
+    let (hub, place) = (Hub::start().await, Place::new());
+    let harbor = hub.workspace("Harbor Dental").await;
+    let twilio = hub.twilio.account(&harbor.account, TOKEN);
+    twilio.number(FRONT_DESK);
+    let telnyx = hub.telnyx.account(KEY);
+    telnyx.number(BILLING);
+    let credentials = json!({"account_sid": harbor.account, "auth_token": TOKEN});
+    let at_twilio = connects(&harbor, "twilio", credentials).await;
+    let credentials = json!({"api_key": KEY, "public_key": telnyx.public_key()});
+    let at_telnyx = connects(&harbor, "telnyx", credentials).await;
+    let front = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", front.local_addr().unwrap());
+    let settings: Vec<(String, String)> = [
+        ("BASE_URL", base.as_str()),
+        ("DATABASE_URL", hub.database.to_url_lossy().as_str()),
+        ("TWILIO_API_BASE_URL", hub.twilio.url()),
+        ("TELNYX_API_BASE_URL", hub.telnyx.url()),
+        ("RUST_LOG", "off"),
+        KEYS[0],
+        KEYS[1],
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let victims = Arc::new([(); 2].map(|()| {
+        let process = start(None, &place.data(), &settings);
+        Victim {
+            address: process.address.clone(),
+            process: Mutex::new(Some(process)),
+        }
+    }));
+
+    let balancer = tokio::spawn(balancer(Arc::clone(&victims), front));
+    let reports = Arc::new(Reports::default());
+    twilio_reports(&hub.twilio, &reports);
+    telnyx_reports(&hub.telnyx, &reports);
+    hub.twilio
+        .throws(Box::new(dice))
+        .lists_after(Duration::from_secs(3));
+    hub.telnyx.throws(Box::new(dice));
+    let until = Instant::now() + Duration::from_secs(seconds());
+    let writer = Arc::new(Writer {
+        http: reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(5))
+            .build()
+            .unwrap(),
+        token: harbor.admin.token.clone().unwrap(),
+        path: harbor.path("/messages"),
+        victims: Arc::clone(&victims),
+    });
+    let mut writers = tokio::task::JoinSet::new();
+    for n in 0..WRITERS {
+        for (name, from) in [("twilio", &at_twilio), ("telnyx", &at_telnyx)] {
+            writers.spawn(Arc::clone(&writer).goes_on(format!("{name}.{n}"), from.clone(), until));
+        }
+    }
+    let killer = tokio::spawn(kills(Arc::clone(&victims), place.data(), settings, until));
+    // Midway the credentials are wrong for a while.
+    let mut locked_out = 0;
+    while Instant::now() < until {
+        tokio::time::sleep(millis(3000, 8000)).await;
+        twilio.changes_token("another");
+        telnyx.changes_key("another");
+        tokio::time::sleep(millis(500, 1500)).await;
+        twilio.changes_token(TOKEN);
+        telnyx.changes_key(KEY);
+        mended(&harbor).await;
+        locked_out += 1;
+    }
+    let mut accepted = HashSet::new();
+    while let Some(ids) = writers.join_next().await {
+        accepted.extend(ids.unwrap());
+    }
+    let kills = killer.await.unwrap();
+    for victim in victims.iter() {
+        victim.process.lock().unwrap().take().unwrap().kill();
+    }
+
+    balancer.abort();
+
+    // Nobody works any more. What the providers still had of it comes to its end, and then time passes.
+    hub.twilio.recovers();
+    hub.telnyx.recovers();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    while reports.under_way.load(Relaxed) > 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let last = [
+        ("BASE_URL", base.as_str()),
+        ("TELNYX_API_BASE_URL", hub.telnyx.url()),
+    ];
+    let last = serve(&hub.database, &hub.twilio, &last).await;
+    mended(&harbor).await;
+    hub.meddles("update messages set lease_until = now() where status = 'sending'")
+        .await;
+    for _ in 0..60 {
+        hub.meddles("update messages set due_at = now() where status in ('queued', 'unconfirmed')")
+            .await;
+        hub.meddles("update integrations set held_until = now()")
+            .await;
+        last.sender.run_once().await;
+        while last.inquirer.run_once().await.unwrap() > 0 {}
+        let open =
+            "select count(*) from messages where status in ('queued', 'sending', 'unconfirmed')";
+        if hub.count(open).await == 0 {
+            break;
+        }
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "select m.id::text, m.provider, c.phone_number as recipient, m.content, m.status, m.provider_sid, m.error_code
+           from messages m join contacts c on c.workspace_id = m.workspace_id and c.id = m.contact_id
+          where m.direction = 'outbound'",
+    )
+    .fetch_all(&hub.raw)
+    .await
+    .unwrap();
+    let mut taken: Vec<(String, String, String, String)> = Vec::new();
+    taken.extend(
+        hub.twilio
+            .messages()
+            .into_iter()
+            .map(|m| ("twilio".into(), m.to, m.body, m.sid)),
+    );
+    taken.extend(
+        hub.telnyx
+            .messages()
+            .into_iter()
+            .map(|m| ("telnyx".into(), m.to, m.text, m.id)),
+    );
+    verdict(&rows, &taken, &accepted, &reports, kills, locked_out);
+}
+
+fn verdict(
+    rows: &[Row],
+    taken: &[(String, String, String, String)],
+    accepted: &HashSet<String>,
+    reports: &Reports,
+    kills: usize,
+    locked_out: usize,
+) {
+    let kept: HashSet<_> = rows.iter().map(|row| row.id.clone()).collect();
+    let forgotten = accepted.difference(&kept).count();
+    let is = |status: &str| rows.iter().filter(|row| row.status == status).count();
+    let unconfirmed = is("unconfirmed");
+    // By words and recipient: of those who wrote the same, none may be missing and none be there twice.
+    let mut wanted: HashMap<(&str, &str, &str), i64> = HashMap::new();
+    let mut unsure: HashMap<(&str, &str, &str), i64> = HashMap::new();
+    for row in rows {
+        let words = (
+            row.provider.as_str(),
+            row.recipient.as_str(),
+            row.content.as_str(),
+        );
+        match row.status.as_str() {
+            "failed" if row.provider_sid.is_none() => {}
+            "unconfirmed" => *unsure.entry(words).or_default() += 1,
+            _ => *wanted.entry(words).or_default() += 1,
+        }
+    }
+    let mut had: HashMap<(&str, &str, &str), i64> = HashMap::new();
+    for (provider, to, words, _) in taken {
+        *had.entry((provider, to, words)).or_default() += 1;
+    }
+    let (mut doubled, mut lost) = (0, 0);
+    let all: HashSet<_> = wanted.keys().chain(had.keys()).copied().collect();
+    for words in all {
+        let count = |of: &HashMap<_, i64>| of.get(&words).copied().unwrap_or_default();
+        let (wants, has, may) = (count(&wanted), count(&had), count(&unsure));
+        if has > wants + may {
+            eprintln!("doubled: {words:?}: {has} for {wants}");
+        }
+        doubled += (has - wants - may).max(0);
+        if has < wants {
+            eprintln!("lost: {words:?}: {has} for {wants}");
+        }
+        lost += (wants - has).max(0);
+    }
+    let refused = rows.iter().filter(|row| row.status == "failed").count();
+    println!(
+        "chaos: {} s, {} messages, {kills} kills, {locked_out} times locked out, {} at the providers, \
+         {doubled} doubled, {} lost, {unconfirmed} unconfirmed, {refused} failed, {} delivered, {} undelivered, {} sent",
+        seconds(),
+        accepted.len(),
+        taken.len(),
+        lost + i64::try_from(forgotten).unwrap(),
+        is("delivered"),
+        is("undelivered"),
+        is("sent"),
+    );
+    assert_eq!((doubled, lost, forgotten), (0, 0, 0));
+    for row in rows {
+        let told = row.status != "failed" || row.error_code.is_some();
+        assert!(
+            told && !["queued", "sending"].contains(&row.status.as_str()),
+            "{} is {}",
+            row.content,
+            row.status
+        );
+    }
+    // What was acknowledged is not forgotten.
+    let acknowledged = reports.acknowledged.lock().unwrap();
+    let by_sid: HashMap<_, _> = rows
+        .iter()
+        .filter_map(|row| Some((row.provider_sid.clone()?, row)))
+        .collect();
+    let mut settled = 0;
+    for (sid, statuses) in acknowledged.iter() {
+        let row = by_sid
+            .get(sid)
+            .unwrap_or_else(|| panic!("{sid} was acknowledged and is not known"));
+        for last in ["delivered", "undelivered"] {
+            if statuses.contains(last) {
+                assert_eq!(row.status, last, "{} ({sid})", row.content);
+                settled += 1;
+            }
+        }
+    }
+    assert!(
+        kills > 2 && settled > 0 && !taken.is_empty(),
+        "there was chaos"
+    );
+}

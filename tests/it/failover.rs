@@ -1,0 +1,227 @@
+//! A number that is down hands over to another one, where the workspace allows it.
+
+use serde_json::{Value, json};
+
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace, serve};
+
+const KEY: &str = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
+const BILLING: &str = "+16285550101";
+
+/// The front desk at Twilio, and another number at Telnyx.
+async fn two_providers<'a>(hub: &'a Hub, failover: bool) -> Workspace<'a> {
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let telnyx = hub.telnyx.account(KEY);
+    telnyx.number(BILLING);
+    let credentials = json!({"api_key": KEY, "public_key": telnyx.public_key()});
+    let form = json!({"provider": "telnyx", "credentials": credentials});
+    let path = harbor.path("/integrations");
+    harbor.admin.post(&path, form).await.is(201);
+    let change = json!({"failover": failover});
+    let shown = harbor.admin.patch(&harbor.path(""), change).await.is(200);
+    assert_eq!(shown["failover"], failover);
+    harbor
+}
+
+/// Twilio takes nothing more.
+async fn twilio_is_down(hub: &Hub) {
+    hub.meddles("update integrations set status = 'unhealthy', status_reason = 'Refused' where provider = 'twilio'")
+        .await;
+}
+
+async fn agent(harbor: &Workspace<'_>, numbers: &[&str]) -> Person {
+    let sam = harbor.agent("Sam").await;
+    for number in numbers {
+        harbor.assigns(number, &sam).await;
+    }
+    harbor.credits(&sam, 5).await;
+    sam
+}
+
+fn contents(thread: &[Value]) -> Vec<&str> {
+    let texts = thread.iter();
+    texts
+        .map(|text| text["content"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn what_waits_at_a_number_that_is_down_leaves_from_another_and_says_so() {
+    let hub = Hub::start().await;
+    let harbor = two_providers(&hub, true).await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let sam = agent(&harbor, &[FRONT_DESK, BILLING]).await;
+    let first = harbor.answers(&sam, &maya, "We have 3:30 free").await;
+    let second = harbor.answers(&sam, &maya, "Or 4:15").await;
+    twilio_is_down(&hub).await;
+    assert_eq!(hub.sends().await, 2);
+
+    let sent: Vec<_> = hub.telnyx.messages().into_iter().collect();
+    let words: Vec<_> = sent
+        .iter()
+        .map(|m| (m.from.as_str(), m.to.as_str(), m.text.as_str()))
+        .collect();
+    assert_eq!(
+        words,
+        [
+            (BILLING, MAYA, "We have 3:30 free"),
+            (BILLING, MAYA, "Or 4:15")
+        ]
+    );
+    assert!(hub.twilio.messages().is_empty());
+    for message in [&first, &second] {
+        let now = harbor.message(&message["id"]).await;
+        assert_eq!(
+            (&now["status"], &now["provider"]),
+            (&json!("sent"), &json!("telnyx"))
+        );
+        assert_ne!(now["conversation_id"], maya["id"]);
+    }
+    let old = harbor.thread(&maya).await;
+    assert_eq!(old[0]["content"], "Hi");
+    assert_eq!(old[1]["direction"], "note");
+    let note = old[1]["content"].as_str().unwrap();
+    assert!(
+        note.contains("Sent from") && note.contains("was down") && note.contains("3:30"),
+        "{note}"
+    );
+    let new = json!({"id": harbor.message(&first["id"]).await["conversation_id"]});
+    let new = harbor.thread(&new).await;
+    let texts: Vec<_> = new
+        .iter()
+        .filter(|text| text["direction"] == "outbound")
+        .cloned()
+        .collect();
+    assert_eq!(contents(&texts), ["We have 3:30 free", "Or 4:15"]);
+    assert!(new.iter().any(|text| text["direction"] == "note"));
+    let left = sam
+        .get(&harbor.path(&format!("/credits/{}", sam.id)))
+        .await
+        .is(200);
+    assert_eq!(left["balance"], 3, "paid once each");
+    let audit = harbor
+        .admin
+        .get(&harbor.path("/audit?action=text_handed_over"))
+        .await
+        .is(200);
+    assert_eq!(audit["data"].as_array().unwrap().len(), 2);
+    assert_eq!(audit["data"][0]["after"]["number"], BILLING);
+    let shown = sam
+        .get(&harbor.path(&format!("/conversations/{}", maya["id"].as_str().unwrap())))
+        .await
+        .is(200);
+    assert_eq!(
+        shown["last_message_preview"], "Hi",
+        "what was last said there"
+    );
+}
+
+#[tokio::test]
+async fn a_number_that_is_switched_off_hands_over_too() {
+    let hub = Hub::start().await;
+    let harbor = two_providers(&hub, true).await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    harbor.answers(&harbor.admin, &maya, "Hello").await;
+    let number = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
+    let change = json!({"status": "inactive"});
+    harbor.admin.patch(&number, change).await.is(200);
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.telnyx.sent("Hello").len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_handed_over_where_it_may_not_be() {
+    // Not allowed by the workspace; not the writer's number; an opt-out there; an opt-out here.
+    for reason in [
+        "workspace",
+        "writer",
+        "opted out there",
+        "opted out here",
+        "sandbox",
+    ] {
+        let hub = Hub::start().await;
+        let harbor = two_providers(&hub, reason != "workspace").await;
+        let maya = harbor.hears(MAYA, "Hi").await;
+        let numbers: &[&str] = if reason == "writer" {
+            &[FRONT_DESK]
+        } else {
+            &[FRONT_DESK, BILLING]
+        };
+        let sam = agent(&harbor, numbers).await;
+        let message = harbor.answers(&sam, &maya, "Hello").await;
+        let contact = maya["contact_id"].as_str().unwrap();
+        let opts_out = async |number: &str| {
+            let wish = json!({"number_id": harbor.number(number).await, "wish": "stop", "reason": "Said so on the phone"});
+            let path = harbor.path(&format!("/contacts/{contact}/consent"));
+            let answer = harbor.admin.post(&path, wish).await;
+            assert!(answer.status < 300, "{}", answer.status);
+        };
+        match reason {
+            "opted out there" => opts_out(BILLING).await,
+            "opted out here" => opts_out(FRONT_DESK).await,
+            // Nobody would ever get it.
+            "sandbox" => {
+                hub.meddles(
+                    "update integrations set provider = 'sandbox' where provider = 'telnyx'",
+                )
+                .await
+            }
+            _ => {}
+        }
+        twilio_is_down(&hub).await;
+        assert_eq!(hub.sends().await, 0, "{reason}");
+        let now = harbor.message(&message["id"]).await;
+        assert_ne!(now["status"], "sent", "{reason}");
+        assert_eq!(
+            now["conversation_id"], maya["id"],
+            "{reason}: it waits where it is"
+        );
+        assert!(hub.telnyx.messages().is_empty(), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_servers_one_hands_over() {
+    let hub = Hub::start().await;
+    let harbor = two_providers(&hub, true).await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    for n in 0..6 {
+        harbor
+            .answers(&harbor.admin, &maya, &format!("Part {n}"))
+            .await;
+    }
+    let settings = [("TELNYX_API_BASE_URL", hub.telnyx.url())];
+    let other = serve(&hub.database, &hub.twilio, &settings).await;
+    twilio_is_down(&hub).await;
+    let both = tokio::join!(hub.sends(), other.sender.run_once());
+    let rest = hub.sends().await + other.sender.run_once().await;
+    assert_eq!(both.0 + both.1 + rest, 6);
+    let sent: Vec<_> = hub.telnyx.messages().into_iter().map(|m| m.text).collect();
+    let parts: Vec<_> = (0..6).map(|n| format!("Part {n}")).collect();
+    assert_eq!(sent, parts, "each once, in order");
+    let notes = "select count(*) from messages where direction = 'note'";
+    assert_eq!(hub.count(notes).await, 12);
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn a_text_whose_time_comes_while_its_number_is_down_leaves_from_another() {
+    let hub = Hub::start().await;
+    let harbor = two_providers(&hub, true).await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let at = (chrono::Utc::now() + chrono::Duration::days(1)).to_rfc3339();
+    let draft = json!({"conversation_id": maya["id"], "content": "See you", "scheduled_at": at});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202);
+    hub.meddles("update integrations set is_active = false where provider = 'twilio'")
+        .await;
+    hub.meddles("update messages set due_at = now() where status = 'scheduled'")
+        .await;
+    messagehub::domain::messages::schedule::release_due(&hub.server.app.db)
+        .await
+        .unwrap();
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.telnyx.sent("See you").len(), 1);
+}
