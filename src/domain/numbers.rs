@@ -11,7 +11,7 @@ use crate::domain::members::{self, Admin, Colleague, Member, Role};
 use crate::domain::words;
 use crate::error::{Check, Error, Result};
 use crate::events::Event;
-use crate::ids::{IntegrationId, NumberId, UserId, WorkspaceId};
+use crate::ids::{ContactId, IntegrationId, NumberId, UserId, WorkspaceId};
 use crate::phone;
 use crate::providers;
 
@@ -454,4 +454,33 @@ pub async fn to_send_from(
         None if wanted.is_some() => Err(Error::NotFound("the number")),
         None => Err(Error::IntegrationNotConfigured),
     }
+}
+
+/// Of the numbers that the member may send from: the one that `contact` last wrote with, else the one with the least to send for
+/// its rate, and of equals the one that has rested longest. Nobody real is written to from a sandbox while there is another.
+pub async fn least_busy(
+    tx: &mut WorkspaceTx,
+    contact: ContactId,
+    has_files: bool,
+) -> Result<NumberId> {
+    sqlx::query_scalar!(
+        r#"select n.id as "id: NumberId"
+             from numbers n
+             join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
+             left join conversations v on v.workspace_id = n.workspace_id and v.number_id = n.id and v.contact_id = $1
+             left join number_pace p on p.workspace_id = n.workspace_id and p.number_id = n.id
+            cross join lateral (select count(*) as texts from messages m
+                                 where m.workspace_id = n.workspace_id and m.number_id = n.id and m.status = 'queued') q
+            where n.status = 'active' and n.sms and (n.mms or not $2) and i.is_active and i.status = 'healthy'
+            order by i.provider = $3, v.last_message_at desc nulls last,
+                     q.texts / coalesce(n.messages_per_second, usual_rate(i.provider, n.phone_number)),
+                     p.full_at nulls first, n.id
+            limit 1"#,
+        contact as _,
+        has_files,
+        providers::Kind::Sandbox as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::IntegrationNotConfigured)
 }

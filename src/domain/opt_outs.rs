@@ -138,6 +138,16 @@ impl Consent {
     }
 }
 
+/// Whether `contact` opted out from any number that the member sees.
+pub(in crate::domain) async fn anywhere(tx: &mut WorkspaceTx, contact: ContactId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from opt_outs where contact_id = $1) as "is_so!""#,
+        contact as _,
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
 /// Every change of a contact's mind, for the numbers that whoever asks may see, the newest first.
 pub async fn history(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<Consent>> {
     contacts::find(tx, contact).await?;

@@ -45,6 +45,8 @@ mod scheduled;
 mod send;
 mod settings;
 mod sign_in;
+mod spread;
+mod statuses;
 mod telnyx;
 mod twilio;
 mod usage;

@@ -12,6 +12,7 @@ use crate::domain::credits;
 use crate::domain::media::uploads::{self, Attachment};
 use crate::domain::members::Member;
 use crate::domain::numbers;
+use crate::domain::opt_outs;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId};
@@ -47,6 +48,11 @@ pub struct Draft {
     // Keys that were used before there was this still know their request.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bulk: bool,
+    /// Has the server choose the number, to spread load: the one that this contact last wrote with, else the one of those you may
+    /// send from that has the least to send for its rate. Only for `contact_id` and `to`, and not for a contact who opted out
+    /// from any number.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spread: bool,
 }
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -223,6 +229,11 @@ fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
             "exactly one of conversation_id, contact_id and to says where it goes",
         )
         .that(
+            !draft.spread || (draft.number_id.is_none() && draft.conversation_id.is_none()),
+            "spread",
+            "the server can choose the number only where neither number_id nor conversation_id names it",
+        )
+        .that(
             !alone || !content.replace('\0', "").is_empty(),
             "content",
             "write something: 1 to 1,600 characters",
@@ -244,7 +255,10 @@ fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
 
 /// The conversation with a contact or number, from the number asked for.
 async fn begin(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Result<ConversationId> {
-    let number = numbers::to_send_from(tx, member, draft.number_id).await?;
+    let named = match draft.spread {
+        true => None,
+        false => Some(numbers::to_send_from(tx, member, draft.number_id).await?),
+    };
     let contact = match (draft.contact_id, &draft.to) {
         (Some(contact), _) => contacts::find(tx, contact).await?.id,
         (None, Some(to)) => {
@@ -257,6 +271,16 @@ async fn begin(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Result<C
             contacts::meet(tx, &phone).await?
         }
         (None, None) => return Err(Error::field("conversation_id", "say where it goes")),
+    };
+    let number = match named {
+        Some(number) => number,
+        None => {
+            if opt_outs::anywhere(tx, contact).await? {
+                return Err(Error::ContactOptedOut);
+            }
+            let has_files = !draft.media_ids.is_empty() || !draft.media_urls.is_empty();
+            numbers::least_busy(tx, contact, has_files).await?
+        }
     };
     conversations::with(tx, contact, number).await
 }

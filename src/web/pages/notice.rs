@@ -110,7 +110,7 @@ impl Notice {
             Self::SessionEnded => ("session_ended", "Signed out there"),
             Self::MailSent => ("mail", "The link is on its way to your inbox"),
             Self::EmailVerified => ("verified", "Your address is verified"),
-            Self::Released => ("released", "Released: it is where it belongs now"),
+            Self::Released => ("let-in", "Released: it is where it belongs now"),
             Self::Discarded => ("discarded", "Discarded"),
         }
     }

@@ -1,0 +1,65 @@
+//! In whatever order reports come, a status only moves forward, and the first end stays.
+
+use rand::RngExt;
+use rand::seq::IndexedRandom;
+
+use crate::hub::{Hub, MAYA};
+
+const REPORTS: [&str; 9] = [
+    "queued",
+    "sending",
+    "sent",
+    "delivered",
+    "undelivered",
+    "failed",
+    "read",
+    "canceled",
+    "waltzing",
+];
+
+/// The rule once more, from the table of states.
+fn after(now: &str, report: &str) -> String {
+    let said = match report {
+        "read" => "delivered",
+        "queued" | "sending" => "sent",
+        other => other,
+    };
+    let ends = ["delivered", "undelivered", "failed", "canceled"];
+    if now == "sent" && ends.contains(&said) {
+        return said.into();
+    }
+    now.into()
+}
+
+#[tokio::test]
+async fn any_sequence_of_reports_moves_a_status_forward_only() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let mut sequences: Vec<Vec<&str>> = Vec::new();
+    for first in REPORTS {
+        sequences.extend(REPORTS.map(|second| vec![first, second]));
+    }
+    let mut rng = rand::rng();
+    for _ in 0..20 {
+        let length = rng.random_range(3..8);
+        sequences.push(
+            (0..length)
+                .map(|_| *REPORTS.choose(&mut rng).unwrap())
+                .collect(),
+        );
+    }
+    for (n, sequence) in sequences.iter().enumerate() {
+        let text = format!("Text {n}");
+        let message = harbor.answers(&harbor.admin, &maya, &text).await;
+        assert_eq!(hub.sends().await, 1);
+        let sid = hub.twilio.sent(&text)[0].sid.clone();
+        let mut expected = "sent".to_owned();
+        for report in sequence {
+            expected = after(&expected, report);
+            assert!(hub.twilio.reports(&sid, report).await.status().is_success());
+            let now = harbor.message(&message["id"]).await;
+            assert_eq!(now["status"], expected, "{report} of {sequence:?}");
+        }
+    }
+}
