@@ -230,6 +230,7 @@ fn hint(secret: &str) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
+#[schema(as = ProviderKind)]
 pub enum Kind {
     Twilio,
     Telnyx,

@@ -207,6 +207,7 @@ pub async fn credentials_opened(db: &PgPool, integrations: &[IntegrationId]) -> 
 }
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AuditEntry)]
 pub struct Entry {
     pub id: AuditId,
     pub action: Action,

@@ -45,6 +45,7 @@ pub fn title(name: Option<&str>, phone_number: &str) -> String {
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ContactDraft)]
 pub struct Draft {
     /// In any common notation; without a leading + it is read in the workspace's default region.
     pub phone_number: String,
@@ -55,6 +56,7 @@ pub struct Draft {
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ContactChange)]
 pub struct Change {
     /// Empty takes the name away.
     pub name: Option<String>,

@@ -12,7 +12,8 @@ use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, Workspa
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
 
-words!(Status { Open = "open", Pending = "pending", Snoozed = "snoozed", Done = "done" });
+words!(#[schema(as = ConversationStatus)]
+Status { Open = "open", Pending = "pending", Snoozed = "snoozed", Done = "done" });
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Conversation {
@@ -304,6 +305,7 @@ pub async fn counts(tx: &mut WorkspaceTx) -> Result<Counts> {
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ConversationChange)]
 pub struct Change {
     pub status: Option<Status>,
     /// A member of the workspace; `null` takes the assignment away.

@@ -18,6 +18,7 @@ use crate::ids::{ConversationId, EntryId, MessageId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = CreditAccount)]
 pub struct Account {
     pub user_id: UserId,
     pub name: String,
@@ -130,6 +131,7 @@ pub async fn who_to_tell(db: &Db, workspace: WorkspaceId, user: UserId) -> Resul
 
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CreditChange)]
 pub struct Change {
     /// Adds so many, or takes them when negative. Either this or `balance`.
     pub delta: Option<i64>,
@@ -205,7 +207,8 @@ pub async fn change(
     Ok(account)
 }
 
-words!(Kind {
+words!(#[schema(as = CreditKind)]
+Kind {
     /// By an admin, or to begin with.
     Granted = "granted",
     /// For a text that was queued.
@@ -215,6 +218,7 @@ words!(Kind {
 });
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = LedgerEntry)]
 pub struct Entry {
     pub id: EntryId,
     pub delta: i64,

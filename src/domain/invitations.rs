@@ -189,6 +189,7 @@ pub async fn withdraw(tx: &mut WorkspaceTx, _: &Admin, id: InvitationId) -> Resu
 
 /// What the link shows to whoever has it.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = InvitationOffer)]
 pub struct Offer {
     pub workspace_name: String,
     pub email: String,

@@ -25,10 +25,12 @@ pub mod send;
 pub mod status;
 
 words!(Direction { Inbound = "inbound", Outbound = "outbound", Note = "note" });
-words!(Kind { Text = "text", Media = "media" });
+words!(#[schema(as = MessageKind)]
+Kind { Text = "text", Media = "media" });
 words!(
     /// How far a text has come. It only ever moves forward.
-    Status {
+    #[schema(as = MessageStatus)]
+Status {
         Scheduled = "scheduled",
         Queued = "queued",
         Sending = "sending",

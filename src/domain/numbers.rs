@@ -15,7 +15,8 @@ use crate::ids::{ContactId, IntegrationId, NumberId, UserId, WorkspaceId};
 use crate::phone;
 use crate::providers;
 
-words!(Status { Active = "active", Pending = "pending", Inactive = "inactive" });
+words!(#[schema(as = NumberStatus)]
+Status { Active = "active", Pending = "pending", Inactive = "inactive" });
 
 words!(
     /// Where the provider sends this number's texts.

@@ -168,6 +168,7 @@ pub async fn history(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<Con
 
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ConsentChange)]
 pub struct Change {
     pub number_id: NumberId,
     /// `stop`: nothing more is sent to them from this number. `start`: they may be texted again.

@@ -29,7 +29,8 @@ use crate::listing::{Cursor, Page, Span, page, unless_empty};
 use crate::phone;
 use crate::providers::{self, Hook, Misfit, SignedRequest, Told};
 
-words!(State { Waiting = "waiting", Released = "released", Discarded = "discarded" });
+words!(#[schema(as = QuarantineState)]
+State { Waiting = "waiting", Released = "released", Discarded = "discarded" });
 
 /// What waits for one number at the most. What came first stays: a flood must not wash it out.
 const MOST_WAITING: i64 = 1_000;

@@ -60,6 +60,7 @@ pub async fn of(tx: &mut WorkspaceTx, member: &Member) -> Result<Settings> {
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SettingsChange)]
 pub struct Change {
     /// `null` takes it away: then the workspace's default counts.
     #[serde(default, deserialize_with = "given")]

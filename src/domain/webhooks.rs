@@ -13,7 +13,8 @@ use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WebhookId, 
 use crate::listing::{Cursor, Page, Span, page, unless_empty};
 use crate::providers;
 
-words!(Kind { Inbound = "inbound", Status = "status" });
+words!(#[schema(as = WebhookKind)]
+Kind { Inbound = "inbound", Status = "status" });
 
 words!(
     /// How it reached us.

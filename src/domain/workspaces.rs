@@ -74,6 +74,7 @@ pub async fn current(tx: &mut WorkspaceTx) -> Result<Workspace> {
 
 #[derive(Debug, Default, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = WorkspaceChange)]
 pub struct Change {
     pub name: Option<String>,
     /// Two letters (ISO 3166), such as `US`.

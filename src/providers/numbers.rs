@@ -73,6 +73,7 @@ pub struct Wanted {
 
 /// A number for sale. Nobody holds it for us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = NumberOffer)]
 pub struct Offer {
     pub phone_number: Phone,
     /// Where it is from, as the provider writes it: `Oakland, CA`.

@@ -33,6 +33,7 @@ mod lost_answers;
 mod mail;
 mod main_job;
 mod media;
+mod openapi;
 mod opt_outs;
 mod pace;
 mod people;

@@ -178,6 +178,10 @@ async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>,
         .patch(&harbor.path("/settings"), json!({"signature": "Sam"}))
         .await
         .is(200);
+    let forged = hub.twilio.texting(MAYA, number, "Forged");
+    let forged = forged.signed_with("not the token").send().await;
+    assert_eq!(forged.status(), 403);
+    hub.server.accountant.run_once().await.unwrap();
     for (table, (count, _)) in rows_of(&harbor).await {
         assert!(count > 0, "a new table: put something into {table} here");
     }

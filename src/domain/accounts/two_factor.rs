@@ -29,6 +29,7 @@ pub struct Enrolment {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = TwoFactorState)]
 pub struct State {
     pub enabled: bool,
     /// How many recovery codes are left.

@@ -151,5 +151,12 @@ async fn log(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Result<(
         .execute(tx.conn())
         .await?;
     }
+    sqlx::query!(
+        "update workspace_members set created_at = $2 where workspace_id = $1",
+        office.workspace as _,
+        now - Duration::days(30),
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }

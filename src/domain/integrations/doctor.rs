@@ -19,7 +19,8 @@ use crate::ids::NumberId;
 use crate::providers::{self, RemoteNumber, Route, Shadow};
 
 words!(
-    State {
+    #[schema(as = FindingState)]
+State {
         Good = "good",
         /// It works, and something about it should be looked at.
         Attention = "attention",

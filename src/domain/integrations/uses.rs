@@ -15,7 +15,8 @@ use crate::listing::{Cursor, Page, Span, page, unless_empty};
 
 words!(
     /// What credentials were used for.
-    Purpose {
+    #[schema(as = CredentialPurpose)]
+Purpose {
         /// To connect the account.
         Connect = "connect",
         /// To see whether they are still good.

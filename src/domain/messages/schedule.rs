@@ -28,6 +28,7 @@ pub(super) fn check(at: DateTime<Utc>) -> Result<()> {
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MessageChange)]
 pub struct Change {
     /// 1 to 1,600 characters, the signature included: none is added.
     pub content: Option<String>,

@@ -22,6 +22,7 @@ use crate::providers;
 /// A text as someone asks for it. Exactly one of `conversation_id`, `contact_id` and `to` says where it goes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MessageDraft)]
 pub struct Draft {
     pub conversation_id: Option<ConversationId>,
     pub contact_id: Option<ContactId>,

@@ -299,6 +299,7 @@ pub async fn confirm_two_factor(
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TwoFactorConfirmation)]
 pub struct Confirmation {
     #[schema(value_type = String, format = Password)]
     pub password: SecretString,

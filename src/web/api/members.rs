@@ -28,6 +28,7 @@ pub async fn list(
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MemberChange)]
 pub struct Change {
     pub role: Option<Role>,
     /// The number that the member's new conversations start from; `null`: the workspace's default.

@@ -30,6 +30,7 @@ pub async fn list(
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = WorkspaceDraft)]
 pub struct Draft {
     /// 1 to 80 characters.
     pub name: String,
@@ -74,6 +75,7 @@ pub async fn update(
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = WorkspaceConfirmation)]
 pub struct Confirmation {
     /// The workspace's name, exactly as it is written.
     pub name: String,
