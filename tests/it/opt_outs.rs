@@ -30,6 +30,25 @@ async fn history(harbor: &Workspace<'_>, conversation: &Value) -> Vec<Value> {
 }
 
 #[tokio::test]
+async fn help_changes_nothing_and_is_the_providers_to_answer() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    for word in ["HELP", "info", "Help"] {
+        let maya = harbor.hears(MAYA, word).await;
+        assert_eq!(maya["opted_out"], false, "{word}");
+    }
+    harbor.hears(MAYA, "STOP").await;
+    let maya = harbor.hears(MAYA, "HELP").await;
+    assert_eq!(maya["opted_out"], true, "nor does it lift a STOP");
+    assert_eq!(hub.sends().await, 0);
+    assert!(
+        hub.twilio.messages().is_empty(),
+        "a second answer beside the provider's"
+    );
+    assert_eq!(harbor.thread(&maya).await.len(), 5, "agents see them all");
+}
+
+#[tokio::test]
 async fn the_exact_words_stop_and_start_in_whatever_case() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;

@@ -221,6 +221,15 @@ async fn the_page_of_numbers_searches_buys_changes_and_releases() {
     let of = format!("{page}/{number}");
     let named = posts(&harbor.admin, &of, &[("friendly_name", "Oakland")]).await;
     assert!(named.contains("<b>Oakland</b>"), "{named}");
+    for (typed, rate) in [(" 2.5 ", json!(2.5)), ("", Value::Null)] {
+        posts(&harbor.admin, &of, &[("messages_per_second", typed)]).await;
+        let numbers = harbor.admin.get(&harbor.path("/numbers")).await.is(200);
+        let numbers = numbers["data"].as_array().unwrap();
+        let paced = numbers
+            .iter()
+            .find(|number| of.ends_with(number["id"].as_str().unwrap()));
+        assert_eq!(paced.unwrap()["messages_per_second"], rate);
+    }
     posts(&harbor.admin, &of, &[("is_default", "true")]).await;
     let numbers = harbor.admin.get(&harbor.path("/numbers")).await.is(200);
     assert_eq!(

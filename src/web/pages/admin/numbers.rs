@@ -260,6 +260,13 @@ pub struct Edited {
     friendly_name: Option<String>,
     is_default: Option<bool>,
     status: Option<Status>,
+    messages_per_second: Option<String>,
+}
+
+/// Left empty it is as usual for its kind; what is no number is out of range.
+fn rate(typed: &str) -> Option<f64> {
+    let typed = typed.trim();
+    (!typed.is_empty()).then(|| typed.parse().unwrap_or(-1.0))
 }
 
 /// `POST /w/{slug}/admin/numbers/{id}`
@@ -273,7 +280,7 @@ pub async fn update(
         friendly_name: edited.friendly_name,
         is_default: edited.is_default,
         status: edited.status,
-        ..Change::default()
+        messages_per_second: edited.messages_per_second.as_deref().map(rate),
     };
     let mut tx = app.db.workspace(admin.seat()).await?;
     match numbers::update(&mut tx, &admin, id, change).await {
