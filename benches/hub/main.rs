@@ -34,6 +34,7 @@ struct Plan {
     idle: usize,
     live: usize,
     live_texts: usize,
+    reports: usize,
 }
 
 const FULL: Plan = Plan {
@@ -42,6 +43,7 @@ const FULL: Plan = Plan {
     idle: 10_000,
     live: 1_000,
     live_texts: 50,
+    reports: 10_000,
 };
 
 const QUICK: Plan = Plan {
@@ -50,6 +52,7 @@ const QUICK: Plan = Plan {
     idle: 100,
     live: 100,
     live_texts: 5,
+    reports: 1_000,
 };
 
 /// Requests under way at once.
@@ -67,6 +70,7 @@ async fn main() {
     table.line("database", &hub.postgres_version().await);
     memory(&plan, &server, &hub, &mut table).await;
     take_turns(&plan, &hub, &mut table).await;
+    flood(&plan, &hub, &mut table).await;
     live(&plan, &hub, &mut table).await;
     table.line("server's memory after all that", &server.memory());
     server.stop().await;
@@ -144,6 +148,30 @@ async fn take_turns(plan: &Plan, hub: &server::Hub, table: &mut Table) {
 fn prepared(so_far: &[Load], round: Duration) -> usize {
     let rate = so_far.last().map_or(15_000.0, |last| last.rate() * 1.4);
     (rate * round.as_secs_f64()) as usize
+}
+
+/// Reports of delivery all at once, while somebody looks at their list of conversations again and again.
+async fn flood(plan: &Plan, hub: &server::Hub, table: &mut Table) {
+    let a_while = plan.round / 4;
+    let looks = hub.looks(10_000);
+    let at_rest = Load::of(hub.address, &looks, 1, a_while).await;
+    let reports = hub.reports(plan.reports).await;
+    let whole = Duration::from_secs(60);
+    let (taken, meanwhile) = tokio::join!(
+        Load::of(hub.address, reports.requests(), IN_FLIGHT, whole),
+        Load::of(hub.address, &looks, 1, a_while),
+    );
+    assert_eq!(taken.answered(204), plan.reports, "within a minute");
+    hub.delivered(&reports).await;
+    for looked in [&at_rest, &meanwhile] {
+        looked.answered(200);
+    }
+    table.line(
+        &format!("{} status reports, {IN_FLIGHT} in flight", plan.reports),
+        &Load::told(&[taken]),
+    );
+    table.line("a list of conversations at rest", &Load::told(&[at_rest]));
+    table.line("and during the reports", &Load::told(&[meanwhile]));
 }
 
 async fn live(plan: &Plan, hub: &server::Hub, table: &mut Table) {

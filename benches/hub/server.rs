@@ -353,6 +353,61 @@ impl Hub {
         assert_eq!(astray, 0, "texts that raised no unread count");
     }
 
+    /// Texts that were sent before, and of each the report that it was delivered.
+    pub async fn reports(&self, count: usize) -> Texts {
+        let sids: Vec<_> = (0..count)
+            .map(|_| format!("SM{:032x}", rand::random::<u128>()))
+            .collect();
+        sqlx::query(
+            "insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction, content,
+                                   status, provider, provider_sid)
+             select v.workspace_id, new_id(), v.id, v.contact_id, v.number_id, $3, 'outbound', $4, 'sent', 'twilio', t.sid
+               from unnest($5::text[]) with ordinality as t (sid, place)
+               join (select c.*, row_number() over () as place from conversations c
+                      where workspace_id = $1 and number_id = $2 limit 1000) v on v.place = 1 + t.place % 1000",
+        )
+        .bind(self.workspace)
+        .bind(self.number)
+        .bind(self.integration)
+        .bind(TEXT)
+        .bind(&sids)
+        .execute(&self.database)
+        .await
+        .unwrap();
+        let url = self.customer.webhook_of(OUR_NUMBER);
+        let url = url.replace("/inbound", "/status");
+        let requests = sids.iter().map(|sid| {
+            let report = self.twilio.texting(OUR_NUMBER, OUR_NUMBER, "").sid(sid);
+            let report = report.without("Body").at(&url);
+            report.with("MessageStatus", "delivered").request()
+        });
+        let requests = Arc::new(requests.collect());
+        Texts { sids, requests }
+    }
+
+    /// Asks the database whether all of these are delivered.
+    pub async fn delivered(&self, texts: &Texts) {
+        let others: i64 = sqlx::query_scalar(
+            "select count(*) from messages where workspace_id = $1 and integration_id = $2 and provider_sid = any ($3) and status <> 'delivered'",
+        )
+        .bind(self.workspace)
+        .bind(self.integration)
+        .bind(&texts.sids)
+        .fetch_one(&self.database)
+        .await
+        .unwrap();
+        assert_eq!(others, 0, "reports that were answered and not written down");
+    }
+
+    /// Requests for the first page of conversations.
+    pub fn looks(&self, count: usize) -> Arc<Vec<Vec<u8>>> {
+        let (workspace, token, host) = (self.workspace, &self.token, self.address);
+        let request = format!(
+            "GET /api/workspaces/{workspace}/conversations HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        Arc::new(vec![request.into_bytes(); count])
+    }
+
     /// Requests to send a text, over conversations in turn.
     pub fn replies(&self, count: usize) -> Arc<Vec<Vec<u8>>> {
         let (workspace, token, host) = (self.workspace, &self.token, self.address);
