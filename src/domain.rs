@@ -1,5 +1,5 @@
 //! Nouns and verbs of the trade. What stands above may be used by what stands below, never the other way round:
-//! audit ← accounts ← workspaces ← members ← invitations, credits, numbers, contacts ← settings ← conversations ← messages.
+//! audit ← accounts ← workspaces ← members ← invitations, credits, numbers, contacts ← settings ← conversations ← messages ← search.
 
 pub mod accounts;
 pub mod audit;
@@ -16,6 +16,7 @@ pub mod messages;
 pub mod numbers;
 pub mod opt_outs;
 pub mod quarantine;
+pub mod search;
 pub mod settings;
 pub mod usage;
 pub mod webhooks;

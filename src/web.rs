@@ -153,6 +153,7 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(numbers::members))
         .routes(routes!(numbers::catch_up))
         .routes(routes!(numbers::assign, numbers::unassign))
+        .routes(routes!(search::show))
         .routes(routes!(contacts::list, contacts::create))
         .routes(routes!(contacts::show, contacts::update))
         .routes(routes!(contacts::consent, contacts::change_consent))

@@ -23,6 +23,7 @@ pub mod messages;
 pub mod numbers;
 pub mod opt_outs;
 pub mod quarantine;
+pub mod search;
 pub mod settings;
 pub mod usage;
 pub mod webhooks;

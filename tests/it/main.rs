@@ -43,6 +43,7 @@ mod receive;
 mod reports;
 mod safety;
 mod scheduled;
+mod search;
 mod send;
 mod settings;
 mod sign_in;

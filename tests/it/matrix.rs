@@ -96,7 +96,8 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/numbers"
         | "GET ~/contacts"
         | "GET ~/conversations"
-        | "GET ~/messages" => (Member, nothing),
+        | "GET ~/messages"
+        | "GET ~/search" => (Member, nothing),
         "PATCH ~/settings" => (Member, json!({"signature": ""})),
         "POST ~/contacts" => (
             Member,

@@ -15,6 +15,7 @@ use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Assignee, Conversation, Counts, Filter, Status};
 use crate::domain::members::Member;
 use crate::domain::numbers;
+use crate::domain::search::Kind;
 use crate::domain::settings::{self, Notifications};
 use crate::error::{Error, Result};
 use crate::ids::ConversationId;
@@ -25,6 +26,7 @@ use crate::web::{assets, pages};
 
 mod changes;
 mod contact;
+mod found;
 mod reply;
 mod texts;
 mod thread;
@@ -51,7 +53,14 @@ pub struct Narrowing {
     tab: Tab,
     #[serde(default)]
     q: String,
+    /// Of what a search finds only these; nothing where it is none of the words.
+    #[serde(default, deserialize_with = "known")]
+    kind: Option<Kind>,
     cursor: Option<String>,
+}
+
+fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Kind>, D::Error> {
+    Ok(String::deserialize(deserializer)?.parse().ok())
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -100,7 +109,6 @@ impl Narrowing {
                 Tab::Done => Status::Done,
             }),
             assignee: (self.tab == Tab::Mine).then(|| Assignee::User(member.user())),
-            q: Some(self.q().to_owned()).filter(|q| !q.is_empty()),
             ..Filter::default()
         }
     }
@@ -120,6 +128,9 @@ impl Narrowing {
         }
         if !self.q().is_empty() {
             query.append_pair("q", self.q());
+        }
+        if let Some(kind) = self.kind {
+            query.append_pair("kind", kind.word());
         }
         if let Some(cursor) = cursor {
             query.append_pair("cursor", cursor);
@@ -144,6 +155,11 @@ impl Place {
             base: format!("/w/{}/inbox", member.slug),
             query: narrowing.query(narrowing.tab, None),
         }
+    }
+
+    /// The pages of people, beside the inbox.
+    fn contacts(&self) -> String {
+        format!("{}contacts", self.base.trim_end_matches("inbox"))
     }
 }
 
@@ -308,6 +324,9 @@ async fn rows(
     narrowing: &Narrowing,
     current: Option<ConversationId>,
 ) -> Result<(Partial, bool)> {
+    if !narrowing.q().is_empty() {
+        return found::found(tx, member, narrowing).await;
+    }
     let found = conversations::list(tx, &narrowing.filter(member), &narrowing.span()).await?;
     let place = Place::new(member, narrowing);
     let row = |conversation: &Conversation| {
@@ -351,7 +370,11 @@ fn frame_id(narrowing: &Narrowing) -> String {
 
 fn tabs(member: &Member, narrowing: &Narrowing, counts: &Counts) -> Tabs {
     let link = |tab: Tab| TabLink {
-        href: format!("/w/{}/inbox{}", member.slug, narrowing.query(tab, None)),
+        href: format!(
+            "/w/{}/inbox{}",
+            member.slug,
+            Narrowing::default().query(tab, None)
+        ),
         label: tab.label(),
         count: match tab {
             Tab::Open => shown(counts.open),
@@ -359,7 +382,8 @@ fn tabs(member: &Member, narrowing: &Narrowing, counts: &Counts) -> Tabs {
             Tab::Pending => shown(counts.pending),
             Tab::Done => None,
         },
-        current: tab == narrowing.tab,
+        // What is found stands under no tab.
+        current: tab == narrowing.tab && narrowing.q().is_empty(),
     };
     Tabs {
         tabs: Tab::ALL.map(link).into(),
@@ -387,7 +411,7 @@ fn empty(narrowing: &Narrowing, is_empty: bool, connected: bool) -> Empty {
         return say(
             "search",
             &format!("Nothing found for “{}”", narrowing.q()),
-            "Search finds any part of a name or a number, in the tab that is open.",
+            "Searched were any part of a name or number, and the words of all texts and notes that you may see.",
         );
     }
     if !connected {
@@ -427,6 +451,9 @@ async fn missed_rows(
     member: &Member,
     narrowing: &Narrowing,
 ) -> Result<String> {
+    if !narrowing.q().is_empty() {
+        return Ok(String::new()); // what was found stays as it was
+    }
     let newest = Narrowing {
         cursor: None,
         ..narrowing.clone()
@@ -445,6 +472,7 @@ mod tests {
         let narrowing = Narrowing {
             tab: Tab::Pending,
             q: " Maya & co ".into(),
+            kind: None,
             cursor: None,
         };
         assert_eq!(

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Narrowing;
 use super::changes::back;
-use super::thread::{Answer, Of, internal, whole};
+use super::thread::{Answer, Of, Part, internal, whole};
 use crate::app::App;
 use crate::domain::conversations;
 use crate::domain::media::uploads;
@@ -163,7 +163,7 @@ async fn refuse(
         member,
         conversation,
         &Narrowing::default(),
-        None,
+        Part::Newest,
         answer,
     )
     .await?;

@@ -18,6 +18,7 @@ use crate::web::{assets, pages};
 pub struct Texts {
     older: Option<(String, String)>,
     texts: Vec<Text>,
+    newer: Option<(String, String)>,
 }
 
 struct Text {
@@ -53,7 +54,16 @@ impl Texts {
                 })?,
             });
         }
-        Ok(Self { older, texts })
+        Ok(Self {
+            older,
+            texts,
+            newer: None,
+        })
+    }
+
+    /// The way to those below.
+    pub fn with_newer(self, newer: Option<(String, String)>) -> Self {
+        Self { newer, ..self }
     }
 }
 
