@@ -27,8 +27,8 @@ const SHEETS: &[(&str, &[&str])] = &[
         "app.css",
         &[
             "tokens", "base", "icon", "button", "field", "avatar", "badge", "card", "menu",
-            "dialog", "progress", "app", "rail", "live", "list", "row", "thread", "message",
-            "composer", "details", "empty",
+            "dialog", "palette", "progress", "app", "rail", "live", "list", "row", "thread",
+            "message", "composer", "details", "empty",
         ],
     ),
     (
@@ -116,9 +116,12 @@ impl Assets {
     }
 }
 
-/// `js/pages.js` and what only it imports: the inbox does without.
+/// `js/pages.js` and what only it imports, and what comes when it is asked for: the inbox does without.
 fn is_extra(module: &str) -> bool {
-    module == "pages" || module.starts_with("pages/")
+    module == "theme"
+        || module == "pages"
+        || module.starts_with("pages/")
+        || module.starts_with("lazy/")
 }
 
 fn laid(parts: &[&str]) -> String {

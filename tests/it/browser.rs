@@ -16,6 +16,7 @@ mod offline;
 mod phone;
 mod plain;
 mod sandbox;
+mod search;
 mod second_factor;
 mod thread;
 mod together;
