@@ -352,6 +352,29 @@ alter function find_contacts(text, uuid, integer) owner to messagehub_system;
 alter function find_conversations(text, timestamptz, uuid, integer) owner to messagehub_system;
 revoke create on schema public from messagehub_system;
 
+-- Where a member's browsers hear of texts while no page is open: see `src/push.rs`. A subscription ends with the sign-in that
+-- made it, and with the membership.
+create table push_subscriptions (
+    workspace_id uuid not null default current_workspace() references workspaces on delete cascade,
+    id           uuid not null default new_id(),
+    user_id      uuid not null,
+    session_id   uuid not null references sessions on delete cascade,
+    endpoint     text not null check (length(endpoint) between 8 and 1000),
+    p256dh       bytea not null check (length(p256dh) = 65),
+    auth         bytea not null check (length(auth) = 16),
+    name         text not null default '' check (length(name) <= 80),  -- of the browser, as its owner knows it
+    last_used_at timestamptz,
+    created_at   timestamptz not null default now(),
+    primary key (workspace_id, id),
+    foreign key (workspace_id, user_id) references workspace_members on delete cascade,
+    constraint push_subscriptions_once unique (workspace_id, user_id, endpoint)
+);
+create index push_subscriptions_of_session on push_subscriptions (session_id);
+select confine_to_workspace('push_subscriptions', readers => 'user_id = (select current_user_id())', writers => 'user_id = (select current_user_id())');
+grant select, insert, update, delete on push_subscriptions to messagehub_people;
+grant select, update, delete on push_subscriptions to messagehub_system;
+alter table member_settings add column push_preview boolean not null default false; -- who wrote and what, on a screen that others may see
+
 -- What is there already.
 insert into message_words (workspace_id, id, number_id, words)
 select t.workspace_id, t.id, t.number_id, scoped(array[scope_of(t.number_id)], t.words)

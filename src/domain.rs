@@ -15,6 +15,7 @@ pub mod members;
 pub mod messages;
 pub mod numbers;
 pub mod opt_outs;
+pub mod pushes;
 pub mod quarantine;
 pub mod search;
 pub mod settings;

@@ -40,9 +40,15 @@ impl VapidKey {
     /// 32 bytes, in base64 of either alphabet.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         const WANTED: &str = "a private key of the curve P-256: 32 bytes in base64url";
-        let secret = decode(text).filter(|bytes| bytes.len() == 32).ok_or(WANTED)?;
+        let secret = decode(text)
+            .filter(|bytes| bytes.len() == 32)
+            .ok_or(WANTED)?;
         let key = PrivateKey::from_private_key(&ECDH_P256, &secret).map_err(|_| WANTED)?;
-        let public = key.compute_public_key().map_err(|_| WANTED)?.as_ref().to_vec();
+        let public = key
+            .compute_public_key()
+            .map_err(|_| WANTED)?
+            .as_ref()
+            .to_vec();
         let pair = EcdsaKeyPair::from_private_key_and_public_key(
             &ECDSA_P256_SHA256_FIXED_SIGNING,
             &secret,
@@ -59,7 +65,8 @@ impl VapidKey {
 
     /// Our word for one push service: who we are, and until when it counts.
     fn word(&self, audience: &str, contact: &str) -> Option<String> {
-        let claims = json!({"aud": audience, "exp": Utc::now().timestamp() + WORD_LIVES, "sub": contact});
+        let claims =
+            json!({"aud": audience, "exp": Utc::now().timestamp() + WORD_LIVES, "sub": contact});
         let said = [json!({"typ": "JWT", "alg": "ES256"}), claims]
             .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
             .join(".");
@@ -90,7 +97,10 @@ pub fn is_key(point: &[u8]) -> bool {
     let Ok(ours) = PrivateKey::generate(&ECDH_P256) else {
         return false;
     };
-    agree(&ours, UnparsedPublicKey::new(&ECDH_P256, point), (), |_| Ok(())).is_ok()
+    agree(&ours, UnparsedPublicKey::new(&ECDH_P256, point), (), |_| {
+        Ok(())
+    })
+    .is_ok()
 }
 
 /// What became of a push.
@@ -241,15 +251,26 @@ mod tests {
         let bytes = |text: &str| decode(text).expect("base64url");
         let to = Address {
             endpoint: "https://push.example.net/".parse().expect("a URL"),
-            p256dh: bytes("BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"),
+            p256dh: bytes(
+                "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+            ),
             auth: bytes("BTBZMqHH6r4Tts7J_aSIgg"),
         };
         let ours = bytes("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw");
         let ours = PrivateKey::from_private_key(&ECDH_P256, &ours).expect("a key");
-        let salt = bytes("DGv6ra1nlYgDCS1FRnbzlw").try_into().expect("16 bytes");
-        let sealed = seal_with(&to, b"When I grow up, I want to be a watermelon", &ours, salt);
+        let salt = bytes("DGv6ra1nlYgDCS1FRnbzlw")
+            .try_into()
+            .expect("16 bytes");
+        let sealed = seal_with(
+            &to,
+            b"When I grow up, I want to be a watermelon",
+            &ours,
+            salt,
+        );
         assert_eq!(
-            sealed.map(|sealed| URL_SAFE_NO_PAD.encode(sealed)).as_deref(),
+            sealed
+                .map(|sealed| URL_SAFE_NO_PAD.encode(sealed))
+                .as_deref(),
             Some(
                 "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN"
             )
@@ -259,7 +280,8 @@ mod tests {
     #[test]
     fn a_key_is_32_bytes_of_its_curve() {
         assert!(VapidKey::parse(&new_key()).is_ok());
-        let public = VapidKey::parse("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw").map(|key| key.public());
+        let public =
+            VapidKey::parse("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw").map(|key| key.public());
         let known = "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8";
         assert_eq!(public.as_deref(), Ok(known));
         for wrong in ["", "short", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {

@@ -91,6 +91,10 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             "/w/{slug}/settings",
             get(settings::show).post(settings::update),
         )
+        .route(
+            "/w/{slug}/settings/pushes/{id}/remove",
+            post(settings::forget_device),
+        )
         .route("/w/{slug}/leave", post(settings::leave))
         .nest("/w/{slug}/admin", admin_routes())
         .merge(account_routes())

@@ -97,7 +97,12 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/contacts"
         | "GET ~/conversations"
         | "GET ~/messages"
-        | "GET ~/search" => (Member, nothing),
+        | "GET ~/search"
+        | "GET ~/pushes" => (Member, nothing),
+        "POST ~/pushes" => (
+            Member,
+            json!({"endpoint": "https://push.example.com/1", "keys": {"p256dh": "", "auth": ""}}),
+        ),
         "PATCH ~/settings" => (Member, json!({"signature": ""})),
         "POST ~/contacts" => (
             Member,

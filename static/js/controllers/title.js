@@ -13,6 +13,7 @@ export default class extends Controller {
     const place = [who ?? "Inbox", document.body.dataset.workspaceName].join(" · ")
     const unread = this.unreadValue > 99 ? "99+" : this.unreadValue
     document.title = unread ? `(${unread}) ${place}` : place
+    navigator.setAppBadge?.(this.unreadValue).catch(() => {})
     for (const dot of document.querySelectorAll("[data-unread-dot]")) dot.hidden = !unread
   }
 }

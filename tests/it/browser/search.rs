@@ -82,7 +82,7 @@ async fn a_text_is_found_and_shown_in_its_place() {
         "document.querySelector('.messages > .newer')",
     )
     .await;
-    jo.measures("document.querySelector('.scroller').scrollBy(0, 260)")
+    jo.measures("document.querySelector('.scroller').scrollTo(0, -30)")
         .await;
     let anchor = "Text number 44.";
     let before = jo.measures(&height_of(anchor)).await;
