@@ -38,6 +38,7 @@ mod opt_outs;
 mod pace;
 mod people;
 mod power;
+mod pushes;
 mod quarantine;
 mod receive;
 mod reports;

@@ -178,6 +178,10 @@ async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>,
         .patch(&harbor.path("/settings"), json!({"signature": "Sam"}))
         .await
         .is(200);
+    agent
+        .post(&harbor.path("/pushes"), crate::matrix::a_browser())
+        .await
+        .is(201);
     let forged = hub.twilio.texting(MAYA, number, "Forged");
     let forged = forged.signed_with("not the token").send().await;
     assert_eq!(forged.status(), 403);
