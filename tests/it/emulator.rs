@@ -6,7 +6,6 @@ pub mod media;
 mod messages;
 mod numbers;
 pub mod push;
-pub mod push;
 pub mod s3;
 pub mod telnyx;
 mod usage;

@@ -10,6 +10,7 @@ export default class extends Controller {
   static values = { desktop: Boolean, sound: Boolean }
   #told = new Map()
   #away
+  #looking
 
   connect() {
     this.look()
@@ -22,17 +23,20 @@ export default class extends Controller {
   // As long as somebody looks here, the other tabs know.
   look() {
     if (this.#away || !document.hasFocus()) return
-    navigator.locks?.request(LOOKING, { mode: "shared" }, () => new Promise((away) => (this.#away ? away() : (this.#away = away))))
+    const away = new Promise((leave) => (this.#away = leave))
+    this.#looking = navigator.locks?.request(LOOKING, { mode: "shared" }, () => away)
   }
 
   leave() {
     this.#away?.()
     this.#away = undefined
+    return this.#looking
   }
 
   async tell({ detail: { row } }) {
     if (document.hasFocus() || this.#told.get(row.id) === row.dataset.version) return
     this.#told.set(row.id, row.dataset.version)
+    await this.leave()
     if (!(await isMine(`${row.id} ${row.dataset.version}`))) return
     if (this.soundValue) chime()
     if (this.desktopValue && globalThis.Notification?.permission === "granted") this.#show(row)

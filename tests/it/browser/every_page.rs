@@ -68,6 +68,21 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
     jo.is_usable_by_all("inbox").await;
     jo.opens(&format!("{}?q=zzz", harbor.inbox(None))).await;
     jo.is_usable_by_all("inbox, nothing found").await;
+    jo.opens(&format!("{}?q=free", harbor.inbox(None))).await;
+    jo.sees_in(".found mark", "free").await;
+    jo.is_usable_by_all("inbox, found").await;
+    jo.follows("Maya Okafor").await;
+    jo.finds(".message.sought").await;
+    jo.is_usable_by_all("a text in its place").await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+    jo.chord(fantoccini::key::Key::Control, 'k').await;
+    jo.types("ma").await;
+    jo.sees_in("#palette [aria-label=People]", "Maya Okafor")
+        .await;
+    jo.is_usable_by_all("palette").await;
+    jo.opens("/offline").await;
+    jo.is_usable_by_all("offline").await;
     jo.opens(&harbor.inbox(Some(&stopped))).await;
     jo.sees("They opted out (STOP)").await;
     jo.is_usable_by_all("conversation, opted out").await;
