@@ -20,6 +20,7 @@ mod second_factor;
 mod thread;
 mod together;
 mod workspaces;
+mod zoom;
 
 use serde_json::{Value, json};
 
