@@ -1,6 +1,6 @@
 //! What the browser fetches beside the pages. Each file's address carries a hash of its content, so it may be kept for ever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::{LazyLock, OnceLock};
@@ -15,6 +15,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
+
+use crate::language::{self, Language};
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
@@ -76,7 +78,13 @@ struct Assets {
     by_url: BTreeMap<String, Asset>,
     /// `app.css` → `/assets/app-1a2b3c4d.css`
     urls: BTreeMap<String, String>,
-    importmap: String,
+    imports: HashMap<Language, Imports>,
+}
+
+/// Where a page finds its modules. `words` is another one in each language.
+#[derive(Default)]
+struct Imports {
+    map: String,
     preloads: String,
 }
 
@@ -84,8 +92,7 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     let mut assets = Assets {
         by_url: BTreeMap::new(),
         urls: BTreeMap::new(),
-        importmap: String::new(),
-        preloads: String::new(),
+        imports: HashMap::new(),
     };
     for name in Static::iter() {
         let file = Static::get(&name).expect("the embedded folder lists what it holds");
@@ -94,7 +101,10 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     for (name, parts) in SHEETS {
         assets.add(name, laid(parts).into());
     }
-    assets.map_imports();
+    for language in Language::ALL {
+        let imports = assets.imports(language);
+        assets.imports.insert(language, imports);
+    }
     assets
 });
 
@@ -128,7 +138,8 @@ impl Assets {
     }
 
     /// `js/controllers/list.js` is imported as `controllers/list`.
-    fn map_imports(&mut self) {
+    fn imports(&mut self, language: Language) -> Imports {
+        let words = self.words(language);
         let ours = self.urls.iter().filter_map(|(name, url)| {
             let module = name.strip_prefix("js/")?.strip_suffix(".js")?;
             Some((module.to_owned(), url.clone()))
@@ -136,11 +147,25 @@ impl Assets {
         let vendored = MODULES
             .iter()
             .map(|(module, file)| ((*module).to_owned(), self.urls[*file].clone()));
-        let imports: BTreeMap<String, String> = vendored.chain(ours).collect();
+        let mut imports: BTreeMap<String, String> = vendored.chain(ours).collect();
+        imports.insert("words".into(), words);
+        let mut preloads = String::new();
         for (_, url) in imports.iter().filter(|(module, _)| !is_extra(module)) {
-            let _ = write!(self.preloads, r#"<link rel="modulepreload" href="{url}">"#);
+            let _ = write!(preloads, r#"<link rel="modulepreload" href="{url}">"#);
         }
-        self.importmap = serde_json::json!({ "imports": imports }).to_string();
+        Imports {
+            map: serde_json::json!({ "imports": imports }).to_string(),
+            preloads,
+        }
+    }
+
+    /// The address of what scripts say in this language.
+    fn words(&mut self, language: Language) -> String {
+        let english = &self.by_url[&self.urls["js/words.js"]].bytes;
+        let words = language::script(&String::from_utf8_lossy(english), language);
+        let name = format!("words/{}.js", language.tag());
+        self.add(&name, words.into());
+        self.urls[&name].clone()
     }
 }
 
@@ -179,20 +204,24 @@ pub fn icon(name: &str) -> HtmlSafeOutput<String> {
 
 /// The one inline element of a page; the policy names its hash.
 pub fn importmap() -> HtmlSafeOutput<&'static str> {
-    HtmlSafeOutput(ASSETS.importmap.as_str())
+    HtmlSafeOutput(&ASSETS.imports[&language::current()].map)
 }
 
 pub fn preloads() -> HtmlSafeOutput<&'static str> {
-    HtmlSafeOutput(ASSETS.preloads.as_str())
+    HtmlSafeOutput(&ASSETS.imports[&language::current()].preloads)
 }
 
-/// What pages may load and run: our own files, and the import map by its hash.
+/// What pages may load and run: our own files, and the import map of each language by its hash.
 pub fn csp() -> &'static str {
     static CSP: LazyLock<String> = LazyLock::new(|| {
+        let mut maps = String::new();
+        for language in Language::ALL {
+            let hash = Sha256::digest(ASSETS.imports[&language].map.as_bytes());
+            let _ = write!(maps, " 'sha256-{}'", STANDARD.encode(hash));
+        }
         format!(
-            "default-src 'none'; script-src 'self' 'sha256-{}'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
-             font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'",
-            STANDARD.encode(Sha256::digest(ASSETS.importmap.as_bytes()))
+            "default-src 'none'; script-src 'self'{maps}; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
+             font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'"
         )
     });
     &CSP
@@ -264,7 +293,25 @@ mod tests {
             css.starts_with("/assets/app-") && css.ends_with(".css"),
             "{css}"
         );
-        assert!(ASSETS.importmap.contains("\"controllers/list\""));
+        assert!(importmap().0.contains("\"controllers/list\""));
+    }
+
+    #[test]
+    fn scripts_find_the_words_of_the_page() {
+        let english = importmap().0;
+        let spanish = language::said_in(Language::Spanish, || importmap().0);
+        assert!(
+            english.contains(r#""words":"/assets/words/en-"#),
+            "{english}"
+        );
+        assert!(
+            spanish.contains(r#""words":"/assets/words/es-"#),
+            "{spanish}"
+        );
+        for map in [english, spanish] {
+            let hash = STANDARD.encode(Sha256::digest(map.as_bytes()));
+            assert!(csp().contains(&hash));
+        }
     }
 
     #[test]
