@@ -21,6 +21,7 @@ select confine_to_workspace('templates',
     writers => 'owner_id = (select current_user_id())
                 or (owner_id is null and (created_by = (select current_user_id()) or (select i_am_admin())))');
 grant select, insert, update, delete on templates to messagehub_people;
+grant insert on templates to messagehub_system;      -- the demo's
 
 create table drafts (
     workspace_id    uuid not null default current_workspace() references workspaces on delete cascade,
