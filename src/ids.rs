@@ -56,4 +56,5 @@ ids! {
     WebhookId,
     QuarantineId,
     PushId,
+    TemplateId,
 }

@@ -24,6 +24,7 @@ pub mod auth;
 pub mod caller;
 pub mod guard;
 pub mod json;
+pub mod language;
 pub mod listen;
 pub mod live;
 pub mod ops;
@@ -107,6 +108,7 @@ pub fn router(doors: Doors) -> Router {
         .layer(CatchPanicLayer::custom(problem::panicked))
         // Outside of all that refuses, inside of what compresses.
         .layer(middleware::from_fn(pages::dress))
+        .layer(middleware::from_fn(language::choose))
         .layer(
             CompressionLayer::new().compress_when(
                 DefaultPredicate::new().and(NotForContentType::const_new("text/xml")),
@@ -182,6 +184,21 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(messages::show, messages::update))
         .routes(routes!(messages::cancel))
         .routes(routes!(messages::retry))
+        .routes(routes!(messages::send_now))
+        .routes(routes!(messages::scheduled))
+        .routes(routes!(templates::list, templates::create))
+        .routes(routes!(
+            templates::show,
+            templates::update,
+            templates::remove
+        ))
+        .routes(routes!(drafts::list))
+        .routes(routes!(drafts::show, drafts::save, drafts::remove))
+        .routes(routes!(
+            drafts::show_new,
+            drafts::save_new,
+            drafts::remove_new
+        ))
         .routes(routes!(media::create).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)))
         .routes(routes!(media::show))
         .routes(routes!(media::link));

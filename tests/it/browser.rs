@@ -14,6 +14,7 @@ mod media;
 mod members;
 mod notices;
 mod offline;
+mod outbox;
 mod phone;
 mod plain;
 mod sandbox;
@@ -22,6 +23,8 @@ mod second_factor;
 mod thread;
 mod together;
 mod workspaces;
+mod writing;
+mod zoom;
 
 use serde_json::{Value, json};
 

@@ -100,10 +100,21 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/conversations"
         | "GET ~/messages"
         | "GET ~/search"
-        | "GET ~/pushes" => (Member, nothing),
+        | "GET ~/pushes"
+        | "GET ~/scheduled"
+        | "GET ~/drafts"
+        | "GET ~/drafts/new"
+        | "DELETE ~/drafts/new"
+        | "GET ~/templates"
+        | "GET ~/templates/{template_id}" => (Member, nothing),
         "POST ~/pushes" => (
             Member,
-            json!({"endpoint": "https://push.example.com/1", "keys": {"p256dh": "", "auth": ""}}),
+            json!({"endpoint": "https://push.invalid/1", "keys": {"p256dh": "", "auth": ""}}),
+        ),
+        "PUT ~/drafts/new" => (Member, json!({"to": "Tom", "content": "Mine now"})),
+        "POST ~/templates" => (
+            Member,
+            json!({"name": "Mine now", "content": "Hi {{name}}", "shared": true}),
         ),
         "PATCH ~/settings" => (Member, json!({"signature": ""})),
         "POST ~/contacts" => (
@@ -124,6 +135,11 @@ fn known(route: &str) -> (Who, Value) {
             WithNumber,
             json!({"number_id": "{number_id}", "wish": "stop", "reason": "Said so on the phone"}),
         ),
+        "GET ~/conversations/{conversation_id}/draft"
+        | "DELETE ~/conversations/{conversation_id}/draft" => (WithNumber, nothing),
+        "PUT ~/conversations/{conversation_id}/draft" => {
+            (WithNumber, json!({"content": "Mine now"}))
+        }
         "PATCH ~/messages/{message_id}" => (WithNumber, json!({"content": "Mine now"})),
         "PATCH ~/conversations/{conversation_id}" => (WithNumber, json!({"status": "done"})),
         "POST ~/conversations/{conversation_id}/near-stop" => {
@@ -137,6 +153,7 @@ fn known(route: &str) -> (Who, Value) {
         // A file in a form: see `asked_by`.
         "POST ~/media" => (Member, nothing),
         "POST ~/media/{media_id}/link"
+        | "POST ~/messages/{message_id}/send-now"
         | "POST ~/messages/{message_id}/retry"
         | "POST ~/messages/{message_id}/cancel" => (WithNumber, json!({})),
 
@@ -160,6 +177,9 @@ fn known(route: &str) -> (Who, Value) {
         | "POST ~/quarantine/discard" => (Admin, json!({})),
         // Of somebody else's: one's own every member may see.
         "GET ~/credits/{user_id}" | "GET ~/credits/{user_id}/ledger" => (Admin, nothing),
+        // Shared by an admin: an agent is neither its maker nor an admin.
+        "PATCH ~/templates/{template_id}" => (Admin, json!({"name": "Mine now"})),
+        "DELETE ~/templates/{template_id}" => (Admin, nothing),
         "PATCH ~" => (Admin, json!({"name": "Harbor Dental"})),
         "DELETE ~" => (Admin, json!({"name": "not its name"})),
         "POST ~/members" => (Admin, json!({"email": "eve@harbor.test", "role": "admin"})),
@@ -206,7 +226,11 @@ impl Route {
 
     /// What the other routes are about: asked last.
     fn takes_away(&self) -> bool {
-        let last = ["/integrations/{integration_id}", "/numbers/{number_id}"];
+        let last = [
+            "/integrations/{integration_id}",
+            "/numbers/{number_id}",
+            "/templates/{template_id}",
+        ];
         self.method == Method::DELETE && last.iter().any(|path| self.path.ends_with(path))
     }
 
@@ -282,6 +306,9 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
     assert_eq!(answer.status(), 403);
     let quarantine = workspace.path("/quarantine");
     let quarantine = workspace.admin.get(&quarantine).await.is(200);
+    let template = json!({"name": "Reminder", "content": "See you at {{time}}", "shared": true});
+    let templates = workspace.path("/templates");
+    let template = workspace.admin.post(&templates, template).await.is(201);
     let ids = vec![
         ("workspace_id", workspace.id.clone()),
         ("quarantine_id", text(&quarantine["data"][0]["id"])),
@@ -295,6 +322,7 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
         ("push_id", text(&push.is(201)["id"])),
         ("media_id", picture),
         ("session_id", uuid::Uuid::now_v7().to_string()),
+        ("template_id", text(&template["id"])),
         ("token", "made-up".into()),
     ];
     Office {

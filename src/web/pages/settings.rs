@@ -14,6 +14,7 @@ use crate::domain::numbers::{self, Number};
 use crate::domain::pushes::{self, Device};
 use crate::domain::settings::{self, Change, ChangeNotifications, Settings};
 use crate::ids::PushId;
+use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 

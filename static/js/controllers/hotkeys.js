@@ -22,7 +22,7 @@ export default class extends Controller {
   // It comes with the first wish for it.
   async palette() {
     document.querySelector("[popover]:popover-open")?.hidePopover()
-    const { open } = await import("lazy/palette")
+    const { open } = await import("later/palette")
     open()
   }
 

@@ -1,4 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
+import { count as told } from "words"
 
 const EVERY = 10_000
 
@@ -10,7 +11,7 @@ export default class extends Controller {
   connect() {
     const count = waiting()
     this.waitingTarget.hidden = !count
-    this.waitingTarget.textContent = count === 1 ? "1 text waits here to be sent. It is kept in this browser." : `${count} texts wait here to be sent. They are kept in this browser.`
+    this.waitingTarget.textContent = told(count, "{n} text waits here to be sent. It is kept in this browser.", "{n} texts wait here to be sent. They are kept in this browser.")
     this.#timer = setInterval(() => navigator.onLine && this.#look(), EVERY)
   }
 

@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::ids::UserId;
 use crate::listing::Span;
 use crate::phone;
+use crate::web::language::filters;
 use crate::web::pages::{Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -108,6 +109,9 @@ const ACTIONS: &[(&str, &[(Action, &str)])] = &[
             (Action::QuarantineReleased, "Released from quarantine"),
             (Action::QuarantineDiscarded, "Discarded from quarantine"),
             (Action::OptOutsImported, "Opt-outs imported"),
+            (Action::TemplateShared, "Template shared"),
+            (Action::TemplateChanged, "Template changed"),
+            (Action::TemplateRemoved, "Template taken away"),
         ],
     ),
 ];

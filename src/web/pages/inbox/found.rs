@@ -11,6 +11,7 @@ use crate::domain::search::{
 };
 use crate::error::Result;
 use crate::listing::{Cursor, Page, Span};
+use crate::web::language::filters;
 use crate::web::pages::{self, Partial, partial};
 
 /// People and conversations that are shown above the texts; the rest is a click away.
@@ -23,8 +24,7 @@ struct Found {
 }
 
 struct Section {
-    title: &'static str,
-    id: &'static str,
+    kind: Kind,
     hits: Partial,
     /// To all of them.
     all: Option<String>,
@@ -96,8 +96,7 @@ pub async fn found(
         }
         let nothing = hits.1;
         let sections = vec![Section {
-            title: title(kind),
-            id: kind.word(),
+            kind,
             hits: hits.0,
             all: None,
         }];
@@ -129,23 +128,10 @@ pub async fn found(
             continue;
         }
         let all = more.then(|| format!("{}{}", place.base, of(narrowing, kind, None)));
-        sections.push(Section {
-            title: title(kind),
-            id: kind.word(),
-            hits,
-            all,
-        });
+        sections.push(Section { kind, hits, all });
     }
     let nothing = sections.is_empty();
     Ok((partial(&Found { sections })?, nothing))
-}
-
-fn title(kind: Kind) -> &'static str {
-    match kind {
-        Kind::People => "People",
-        Kind::Conversations => "Conversations",
-        Kind::Messages => "Messages",
-    }
 }
 
 fn of(narrowing: &Narrowing, kind: Kind, cursor: Option<Cursor>) -> String {
