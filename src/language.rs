@@ -8,8 +8,6 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::future::Future;
 
-use chrono::{DateTime, Datelike, Utc};
-
 mod catalogue;
 #[cfg(test)]
 mod used;
@@ -152,14 +150,14 @@ const MONTHS: [&str; 12] = [
     english("December"),
 ];
 
-/// A month's name.
-pub fn month(at: &DateTime<Utc>) -> Cow<'static, str> {
-    t(MONTHS[at.month0() as usize])
+/// A month's name, January being 0.
+pub fn month(month0: u32) -> Cow<'static, str> {
+    t(MONTHS[month0 as usize])
 }
 
 /// Its first three letters, which both languages take for short.
-pub fn short_month(at: &DateTime<Utc>) -> String {
-    month(at).chars().take(3).collect()
+pub fn short_month(month0: u32) -> String {
+    month(month0).chars().take(3).collect()
 }
 
 #[cfg(test)]

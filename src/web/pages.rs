@@ -403,8 +403,8 @@ impl Time {
         t(form)
             .replace("{clock}", &self.at.format("%H:%M").to_string())
             .replace("{day}", &self.at.day().to_string())
-            .replace("{month}", &language::month(&self.at))
-            .replace("{short_month}", &language::short_month(&self.at))
+            .replace("{month}", &language::month(self.at.month0()))
+            .replace("{short_month}", &language::short_month(self.at.month0()))
             .replace("{year}", &self.at.year().to_string())
     }
 }

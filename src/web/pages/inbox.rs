@@ -18,6 +18,7 @@ use crate::domain::numbers;
 use crate::domain::settings::{self, Notifications};
 use crate::error::{Error, Result};
 use crate::ids::ConversationId;
+use crate::language::{put, t};
 use crate::listing::Span;
 use crate::web::language::filters;
 use crate::web::pages::fragments;
@@ -387,7 +388,7 @@ fn empty(narrowing: &Narrowing, is_empty: bool, connected: bool) -> Empty {
     if is_empty && !narrowing.q().is_empty() {
         return say(
             "search",
-            &format!("Nothing found for “{}”", narrowing.q()),
+            &put(&t("Nothing found for “{q}”"), "q", narrowing.q()),
             "Search finds any part of a name or a number, in the tab that is open.",
         );
     }
