@@ -182,6 +182,8 @@ fn account_routes() -> Router<Doors> {
             get(invitations::show).post(invitations::accept),
         )
         .route("/account", get(account::show).post(account::rename))
+        .route("/account/language", post(account::speak))
+        .route("/language", post(accounts::speak))
         .route("/account/verify", post(account::ask_to_verify))
         .route("/account/password", post(account::change_password))
         .route("/account/two-factor", post(two_factor::begin))

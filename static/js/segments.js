@@ -1,5 +1,6 @@
 // How many pieces a text travels in, and the character that made them so many.
 // src/domain/messages/segments.rs is the same rule on the server; tests/vectors/segments.json holds both.
+import { t } from "words"
 
 const GSM_BASIC = new Set(
   "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
@@ -58,13 +59,13 @@ function ucs2Widths(piece) {
 }
 
 function summary(count, remaining, culprit) {
-  const parts = [`${remaining} left`]
-  if (count > 1) parts.unshift(`${count} parts`)
-  if (culprit !== null) parts.push(`${visible(culprit)} makes parts shorter`)
+  const parts = [t("{n} left", { n: remaining })]
+  if (count > 1) parts.unshift(t("{n} parts", { n: count }))
+  if (culprit !== null) parts.push(t("{character} makes parts shorter", { character: visible(culprit) }))
   return parts.join(" · ")
 }
 
-const NAMES = { "\t": "a tab", "\u00a0": "a no-break space", "\u200b": "an invisible space" }
+const NAMES = { "\t": t("a tab"), "\u00a0": t("a no-break space"), "\u200b": t("an invisible space") }
 
 function visible(culprit) {
   return NAMES[culprit] ?? `“${culprit}”`

@@ -1,6 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { show } from "streams"
 import * as store from "unsent"
+import { t } from "words"
 
 // Writing and sending. A text shows at once and settles or fails in place; a repeat carries the same key, so nothing is sent twice.
 export default class extends Controller {
@@ -148,7 +149,7 @@ export default class extends Controller {
 
 function picture({ content_type, url, name }) {
   if (!content_type.startsWith("image/")) return Object.assign(document.createElement("span"), { className: "file", textContent: name })
-  return Object.assign(new Image(), { className: "photo", src: `${url}?size=thumb`, alt: "Picture" })
+  return Object.assign(new Image(), { className: "photo", src: `${url}?size=thumb`, alt: t("Picture") })
 }
 
 // Outside https and localhost a browser has no randomUUID.

@@ -17,6 +17,7 @@ use crate::domain::messages::Media;
 use crate::domain::messages::send::{self, Draft};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MediaId};
+use crate::language::t;
 use crate::web::json::Parts;
 use crate::web::pages::{fragments, streams, wants_streams};
 use crate::web::problem::Problem;
@@ -136,6 +137,7 @@ async fn refuse(
         .errors
         .first()
         .map_or(problem.detail, |wrong| wrong.message.clone());
+    let reason = t(&reason).into_owned();
     if wants_streams(headers) {
         let html =
             fragments::refused(&reply.idempotency_key, problem.code, &reason).map_err(internal)?;

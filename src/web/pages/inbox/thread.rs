@@ -24,6 +24,7 @@ use crate::ids::{ConversationId, MessageId, UserId};
 use crate::listing::Span;
 use crate::phone;
 use crate::web::assets;
+use crate::web::language::filters;
 use crate::web::pages::fragments;
 use crate::web::pages::{Partial, frame, page, partial, streams, wants_streams};
 use crate::web::problem::Problem;
