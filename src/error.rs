@@ -18,6 +18,8 @@ pub enum Error {
     NotAMember,
     #[error("only an admin of this workspace can do this")]
     AdminOnly,
+    #[error("it is shared: only who made it and admins can change it")]
+    NotTheMaker,
     #[error("this number is not assigned to you: an admin can assign it")]
     NumberNotAssigned,
     #[error("{0} was not found in this workspace")]

@@ -175,6 +175,21 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(messages::show, messages::update))
         .routes(routes!(messages::cancel))
         .routes(routes!(messages::retry))
+        .routes(routes!(messages::send_now))
+        .routes(routes!(messages::scheduled))
+        .routes(routes!(templates::list, templates::create))
+        .routes(routes!(
+            templates::show,
+            templates::update,
+            templates::remove
+        ))
+        .routes(routes!(drafts::list))
+        .routes(routes!(drafts::show, drafts::save, drafts::remove))
+        .routes(routes!(
+            drafts::show_new,
+            drafts::save_new,
+            drafts::remove_new
+        ))
         .routes(routes!(media::create).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)))
         .routes(routes!(media::show))
         .routes(routes!(media::link));

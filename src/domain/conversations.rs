@@ -414,3 +414,18 @@ pub async fn with(
     .fetch_one(tx.conn())
     .await?)
 }
+
+/// The conversation of this contact with one of our numbers, if there is one.
+pub async fn between(
+    tx: &mut WorkspaceTx,
+    contact: ContactId,
+    number: NumberId,
+) -> Result<Option<ConversationId>> {
+    Ok(sqlx::query_scalar!(
+        "select id from conversations where contact_id = $1 and number_id = $2",
+        contact as _,
+        number as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?)
+}

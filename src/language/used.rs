@@ -475,3 +475,42 @@ fn a_file_says_the_plural_rule_that_the_server_goes_by() {
         assert_eq!(catalog.metadata.language, language.tag());
     }
 }
+
+/// Names that are the same in every language.
+const NAMES: &[&str] = &["MessageHub", "UTC", "openapi.json"];
+
+/// What a page would say in English whatever language is spoken.
+fn bare(template: &str) -> Vec<String> {
+    let computed =
+        Regex::new(r"(?s)\{% block shape %\}.*?\{% endblock %\}|\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}")
+            .expect("a pattern of ours");
+    let typed = Regex::new(r"(?s)<(?:kbd|code)\b.*?</(?:kbd|code)>").expect("a pattern of ours");
+    let tag = Regex::new(r#"<[^<>"]*(?:"[^"]*"[^<>"]*)*>"#).expect("a pattern of ours");
+    let spoken =
+        Regex::new(r#"\s(?:aria-label|title|placeholder|alt|data-label|data-drop)="([^"]*)""#)
+            .expect("a pattern of ours");
+    let template = computed.replace_all(template, "");
+    let template = typed.replace_all(&template, "");
+    let said = tag
+        .find_iter(&template)
+        .flat_map(|tag| spoken.captures_iter(tag.as_str()))
+        .map(|found| found[1].to_owned());
+    let text = tag.replace_all(&template, "\n");
+    let lines = text.lines().map(|line| line.trim().to_owned());
+    said.chain(lines)
+        .map(|said| NAMES.iter().fold(said, |said, name| said.replace(name, "")))
+        .filter(|said| said.chars().filter(|c| c.is_alphabetic()).count() > 1)
+        .collect()
+}
+
+#[test]
+fn no_template_says_anything_in_english_alone() {
+    assert_eq!(
+        bare(r#"<p title="Old">New {{ "x"|t }}</p>"#),
+        ["Old", "New"]
+    );
+    for (file, text) in files("templates", "html") {
+        let bare = bare(&text);
+        assert!(bare.is_empty(), "{file} says {bare:#?}: mark it by |t");
+    }
+}

@@ -31,12 +31,14 @@ const SHEETS: &[(&str, &[&str])] = &[
         &[
             "tokens", "base", "icon", "button", "field", "avatar", "badge", "card", "menu",
             "dialog", "progress", "app", "rail", "live", "list", "row", "thread", "message",
-            "composer", "details", "empty",
+            "composer", "offers", "outbox", "lightbox", "details", "empty",
         ],
     ),
     (
         "pages.css",
-        &["doorway", "table", "matrix", "admin", "handset", "docs"],
+        &[
+            "doorway", "table", "matrix", "admin", "handset", "docs", "writing",
+        ],
     ),
 ];
 
@@ -169,9 +171,9 @@ impl Assets {
     }
 }
 
-/// `js/pages.js` and what only it imports: the inbox does without.
+/// `js/pages.js` and what only it imports: the inbox does without. And what a page fetches once somebody wants it.
 fn is_extra(module: &str) -> bool {
-    module == "pages" || module.starts_with("pages/")
+    module == "pages" || module.starts_with("pages/") || module.starts_with("later/")
 }
 
 fn laid(parts: &[&str]) -> String {
@@ -221,7 +223,7 @@ pub fn csp() -> &'static str {
         }
         format!(
             "default-src 'none'; script-src 'self'{maps}; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
-             font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'"
+             media-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'"
         )
     });
     &CSP

@@ -41,8 +41,11 @@ pub mod inbox;
 mod notice;
 pub mod problem;
 pub mod sandbox;
+pub mod scheduled;
+pub mod send;
 pub mod settings;
 mod table;
+pub mod templates;
 pub mod workspaces;
 
 pub use form::Form;
@@ -91,6 +94,15 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             post(inbox::judge_stop),
         )
         .route(
+            "/w/{slug}/inbox/{conversation_id}/messages/{message_id}",
+            post(inbox::replan),
+        )
+        .route(
+            "/w/{slug}/inbox/{conversation_id}/from",
+            post(inbox::switch).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
+        )
+        .merge(writing_routes())
+        .route(
             "/w/{slug}/settings",
             get(settings::show).post(settings::update),
         )
@@ -104,6 +116,34 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
         .merge(docs::route(&openapi))
         .layer(middleware::from_fn_with_state(doors.clone(), renew))
         .layer(middleware::from_fn(dress))
+}
+
+/// What belongs to writing, beside the inbox.
+fn writing_routes() -> Router<Doors> {
+    Router::new()
+        .route(
+            "/w/{slug}/send",
+            get(send::show)
+                .post(send::send)
+                .layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
+        )
+        .route("/w/{slug}/send/people", get(send::people))
+        .route("/w/{slug}/scheduled", get(scheduled::list))
+        .route("/w/{slug}/scheduled/{message_id}", post(scheduled::change))
+        .route(
+            "/w/{slug}/templates",
+            get(templates::list).post(templates::create),
+        )
+        .route("/w/{slug}/templates/new", get(templates::begin))
+        .route("/w/{slug}/templates/offer", get(templates::offer))
+        .route(
+            "/w/{slug}/templates/{template_id}",
+            get(templates::show).post(templates::update),
+        )
+        .route(
+            "/w/{slug}/templates/{template_id}/remove",
+            post(templates::remove),
+        )
 }
 
 fn admin_routes() -> Router<Doors> {

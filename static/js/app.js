@@ -10,16 +10,19 @@ import List from "controllers/list"
 import Live from "controllers/live"
 import LocalTime from "controllers/local-time"
 import Notify from "controllers/notify"
+import Outbox from "controllers/outbox"
 import Search from "controllers/search"
 import Segments from "controllers/segments"
+import Slash from "controllers/slash"
 import Thread from "controllers/thread"
 import Title from "controllers/title"
 import Unwrap from "controllers/unwrap"
+import When from "controllers/when"
 
 export const application = Application.start()
 const controllers = {
   attach: Attach, composer: Composer, dialog: Dialog, hotkeys: Hotkeys, list: List, live: Live, "local-time": LocalTime,
-  notify: Notify, search: Search, segments: Segments, thread: Thread, title: Title, unwrap: Unwrap,
+  notify: Notify, outbox: Outbox, search: Search, segments: Segments, slash: Slash, thread: Thread, title: Title, unwrap: Unwrap, when: When,
 }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)
 

@@ -1,3 +1,5 @@
+import { mark } from "marks"
+
 // The list pane: where a conversation's row belongs, or that it does not. All state is in the DOM.
 
 // Shows `row` in its place, or takes it away when the list is narrowed to something else.
@@ -12,6 +14,7 @@ export function place(rows, row) {
 
   row.href = `${rows.dataset.base}/${row.id.slice("row-".length)}${rows.dataset.query}`
   if (old?.hasAttribute("aria-current") || row.pathname === location.pathname) row.setAttribute("aria-current", "true")
+  mark(row, old)
   old?.remove()
   rows.insertBefore(row, before)
   if (focused) row.focus({ preventScroll: true })

@@ -58,12 +58,6 @@ StreamActions.message = function () {
   }
 }
 
-// A text that the server refused: its bubble says why, and keeps what was typed.
-StreamActions.refused = function () {
-  const detail = { code: this.getAttribute("code"), reason: this.templateContent.textContent.trim() }
-  document.getElementById(this.getAttribute("target"))?.dispatchEvent(new CustomEvent("composer:refused", { bubbles: true, detail }))
-}
-
 // A colleague is writing. It fades by itself.
 StreamActions.typing = function () {
   const user = this.getAttribute("user")

@@ -49,6 +49,7 @@ mod sign_in;
 mod spread;
 mod statuses;
 mod telnyx;
+mod templates;
 mod twilio;
 mod usage;
 mod webhooks;

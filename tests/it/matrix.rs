@@ -96,7 +96,18 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/numbers"
         | "GET ~/contacts"
         | "GET ~/conversations"
-        | "GET ~/messages" => (Member, nothing),
+        | "GET ~/messages"
+        | "GET ~/scheduled"
+        | "GET ~/drafts"
+        | "GET ~/drafts/new"
+        | "DELETE ~/drafts/new"
+        | "GET ~/templates"
+        | "GET ~/templates/{template_id}" => (Member, nothing),
+        "PUT ~/drafts/new" => (Member, json!({"to": "Tom", "content": "Mine now"})),
+        "POST ~/templates" => (
+            Member,
+            json!({"name": "Mine now", "content": "Hi {{name}}", "shared": true}),
+        ),
         "PATCH ~/settings" => (Member, json!({"signature": ""})),
         "POST ~/contacts" => (
             Member,
@@ -114,6 +125,11 @@ fn known(route: &str) -> (Who, Value) {
             WithNumber,
             json!({"number_id": "{number_id}", "wish": "stop", "reason": "Said so on the phone"}),
         ),
+        "GET ~/conversations/{conversation_id}/draft"
+        | "DELETE ~/conversations/{conversation_id}/draft" => (WithNumber, nothing),
+        "PUT ~/conversations/{conversation_id}/draft" => {
+            (WithNumber, json!({"content": "Mine now"}))
+        }
         "PATCH ~/messages/{message_id}" => (WithNumber, json!({"content": "Mine now"})),
         "PATCH ~/conversations/{conversation_id}" => (WithNumber, json!({"status": "done"})),
         "POST ~/conversations/{conversation_id}/near-stop" => {
@@ -127,6 +143,7 @@ fn known(route: &str) -> (Who, Value) {
         // A file in a form: see `asked_by`.
         "POST ~/media" => (Member, nothing),
         "POST ~/media/{media_id}/link"
+        | "POST ~/messages/{message_id}/send-now"
         | "POST ~/messages/{message_id}/retry"
         | "POST ~/messages/{message_id}/cancel" => (WithNumber, json!({})),
 
@@ -150,6 +167,9 @@ fn known(route: &str) -> (Who, Value) {
         | "POST ~/quarantine/discard" => (Admin, json!({})),
         // Of somebody else's: one's own every member may see.
         "GET ~/credits/{user_id}" | "GET ~/credits/{user_id}/ledger" => (Admin, nothing),
+        // Shared by an admin: an agent is neither its maker nor an admin.
+        "PATCH ~/templates/{template_id}" => (Admin, json!({"name": "Mine now"})),
+        "DELETE ~/templates/{template_id}" => (Admin, nothing),
         "PATCH ~" => (Admin, json!({"name": "Harbor Dental"})),
         "DELETE ~" => (Admin, json!({"name": "not its name"})),
         "POST ~/members" => (Admin, json!({"email": "eve@harbor.test", "role": "admin"})),
@@ -196,7 +216,11 @@ impl Route {
 
     /// What the other routes are about: asked last.
     fn takes_away(&self) -> bool {
-        let last = ["/integrations/{integration_id}", "/numbers/{number_id}"];
+        let last = [
+            "/integrations/{integration_id}",
+            "/numbers/{number_id}",
+            "/templates/{template_id}",
+        ];
         self.method == Method::DELETE && last.iter().any(|path| self.path.ends_with(path))
     }
 
@@ -271,6 +295,9 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
     assert_eq!(answer.status(), 403);
     let quarantine = workspace.path("/quarantine");
     let quarantine = workspace.admin.get(&quarantine).await.is(200);
+    let template = json!({"name": "Reminder", "content": "See you at {{time}}", "shared": true});
+    let templates = workspace.path("/templates");
+    let template = workspace.admin.post(&templates, template).await.is(201);
     let ids = vec![
         ("workspace_id", workspace.id.clone()),
         ("quarantine_id", text(&quarantine["data"][0]["id"])),
@@ -283,6 +310,7 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
         ("invitation_id", text(&invitation["invitation"]["id"])),
         ("media_id", picture),
         ("session_id", uuid::Uuid::now_v7().to_string()),
+        ("template_id", text(&template["id"])),
         ("token", "made-up".into()),
     ];
     Office {

@@ -149,6 +149,7 @@ fn bare_row(conversation: &Conversation) -> Result<String, Error> {
         conversation,
         place: &Place::default(),
         current: false,
+        draft: "",
     }
     .render()
 }

@@ -13,6 +13,7 @@ use super::{Partial, Shell, frame, page, partial, streams, wants_streams};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Assignee, Conversation, Counts, Filter, Status};
+use crate::domain::drafts;
 use crate::domain::members::Member;
 use crate::domain::numbers;
 use crate::domain::settings::{self, Notifications};
@@ -27,6 +28,7 @@ use crate::web::{assets, pages};
 
 mod changes;
 mod contact;
+mod planned;
 mod reply;
 mod texts;
 mod thread;
@@ -35,9 +37,10 @@ pub use changes::{assign, read, status};
 pub use contact::{
     ContactCard, change as change_contact, change_consent, judge_stop, show as contact,
 };
-pub use reply::reply;
-pub use texts::{Bubble, Texts};
-pub use thread::{Blocked, Consent, StatusControl, show};
+pub use planned::{Planned, mendable, reason, replan};
+pub use reply::{Reply, reply, switch};
+pub use texts::{Bubble, Planner, Texts};
+pub use thread::{Blocked, Consent, StatusControl, balance, can_send, show};
 
 /// Rows that one page of the list holds.
 const ROWS: i64 = 40;
@@ -141,7 +144,7 @@ pub struct Place {
 }
 
 impl Place {
-    fn new(member: &Member, narrowing: &Narrowing) -> Self {
+    pub fn new(member: &Member, narrowing: &Narrowing) -> Self {
         Self {
             base: format!("/w/{}/inbox", member.slug),
             query: narrowing.query(narrowing.tab, None),
@@ -206,6 +209,8 @@ pub struct Row<'a> {
     pub conversation: &'a Conversation,
     pub place: &'a Place,
     pub current: bool,
+    /// What the viewer is writing there. Live nobody's: the page knows its own.
+    pub draft: &'a str,
 }
 
 /// The middle of the page where no conversation is open.
@@ -312,12 +317,16 @@ async fn rows(
 ) -> Result<(Partial, bool)> {
     let found = conversations::list(tx, &narrowing.filter(member), &narrowing.span()).await?;
     let place = Place::new(member, narrowing);
+    let ids: Vec<_> = found.data.iter().map(|row| row.id).collect();
+    let drafts = drafts::beginnings(tx, &ids).await?;
     let row = |conversation: &Conversation| {
         let current = current == Some(conversation.id);
+        let draft = drafts.iter().find(|(of, _)| *of == conversation.id);
         partial(&Row {
             conversation,
             place: &place,
             current,
+            draft: draft.map_or("", |(_, draft)| draft.as_str()),
         })
     };
     let older = found.next_cursor.map(|cursor| {

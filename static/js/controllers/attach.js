@@ -22,15 +22,16 @@ export default class extends Controller {
   over(event) {
     if (!event.dataTransfer.types.includes("Files")) return
     event.preventDefault()
-    this.element.classList.add("dropping")
+    this.#zone.classList.add("dropping")
   }
 
-  leave() {
-    this.element.classList.remove("dropping")
+  // From one element to the next is not out.
+  leave({ relatedTarget }) {
+    if (!relatedTarget) this.#zone.classList.remove("dropping")
   }
 
   drop(event) {
-    this.leave()
+    this.#zone.classList.remove("dropping")
     if (event.dataTransfer.files.length === 0) return
     event.preventDefault()
     this.#take(event.dataTransfer.files)
@@ -40,7 +41,26 @@ export default class extends Controller {
     const item = target.closest(".attachment")
     item.request?.abort()
     item.remove()
+    this.#changed()
     this.textTarget.focus()
+  }
+
+  retry({ target }) {
+    const item = target.closest(".attachment")
+    item.classList.remove("bad")
+    item.querySelector(".why").textContent = ""
+    item.querySelector(".retry").hidden = true
+    this.#upload(item, item.file)
+    this.textTarget.focus()
+  }
+
+  get #zone() {
+    return this.element.closest("[data-drop]") ?? this.element
+  }
+
+  // They belong to what is being written.
+  #changed() {
+    this.textTarget.dispatchEvent(new Event("input", { bubbles: true }))
   }
 
   // A text that was not sent is written anew, with what was beside it.
@@ -69,12 +89,13 @@ export default class extends Controller {
   // Only this old way of asking tells how far it has come.
   #upload(item, file) {
     const request = (item.request = new XMLHttpRequest())
+    item.file = file
     const body = new FormData()
     body.set("file", file)
     item.classList.add("uploading")
     request.upload.addEventListener("progress", ({ loaded, total }) => (item.querySelector("progress").value = loaded / total))
     request.addEventListener("load", () => this.#answered(item, file.name, request))
-    request.addEventListener("error", () => this.#refuse(item, t("No connection. Remove it and try again.")))
+    request.addEventListener("error", () => this.#refuse(item, t("No connection."), true))
     request.open("POST", this.urlValue)
     request.setRequestHeader("Accept", "application/json")
     request.send(body)
@@ -88,13 +109,15 @@ export default class extends Controller {
       answer = {}
     }
     if (status === 201) this.#uploaded(item, { ...answer, name })
-    else this.#refuse(item, sentence(answer.errors?.[0]?.message ?? answer.detail ?? t("It could not be uploaded. Try again.")))
+    else this.#refuse(item, sentence(answer.errors?.[0]?.message ?? answer.detail ?? t("It could not be uploaded")), status >= 500 || status === 429 || status === 401)
   }
 
   #uploaded(item, { id, content_type, url, name }) {
     item.classList.remove("uploading")
     Object.assign(item.dataset, { id, kind: content_type, url, name })
+    item.querySelector("input").disabled = false
     item.querySelector("input").value = id
+    this.#changed()
     if (!content_type.startsWith("image/")) return
     const picture = new Image()
     picture.src = `${url}?size=thumb`
@@ -102,11 +125,12 @@ export default class extends Controller {
     item.querySelector(".icon").replaceWith(picture)
   }
 
-  #refuse(item, reason) {
+  #refuse(item, reason, again = false) {
     item.classList.remove("uploading")
     item.classList.add("bad")
     item.querySelector(".why").textContent = reason
-    item.querySelector("input").remove()
+    item.querySelector(".retry").hidden = !again
+    item.querySelector("input").disabled = true
   }
 }
 

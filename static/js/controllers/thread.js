@@ -39,6 +39,15 @@ export default class extends Controller {
     this.scrollerTarget.scrollTo({ top: 0, behavior: "smooth" })
   }
 
+  // A picture is looked at here; without script it opens in a tab of its own.
+  async look(event) {
+    const link = event.target.closest(".media a:has(.photo)")
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return
+    event.preventDefault()
+    const { open } = await import("later/lightbox")
+    open(link, [...this.listTarget.querySelectorAll(".media a:has(.photo)")])
+  }
+
   scrolled() {
     if (this.#news && this.#atBottom) {
       this.#news = 0

@@ -110,6 +110,9 @@ const ACTIONS: &[(&str, &[(Action, &str)])] = &[
             (Action::QuarantineReleased, "Released from quarantine"),
             (Action::QuarantineDiscarded, "Discarded from quarantine"),
             (Action::OptOutsImported, "Opt-outs imported"),
+            (Action::TemplateShared, "Template shared"),
+            (Action::TemplateChanged, "Template changed"),
+            (Action::TemplateRemoved, "Template taken away"),
         ],
     ),
 ];

@@ -94,7 +94,32 @@ struct State_<'a> {
     message: &'a Message,
 }
 
+/// What can still be done about a text that waits for its time.
+#[derive(Template)]
+#[template(path = "inbox/_planned.html")]
+pub struct Planner<'a> {
+    pub message: &'a Message,
+    pub action: String,
+}
+
 impl Bubble<'_> {
+    fn is_scheduled(&self) -> bool {
+        self.message.status == Status::Scheduled
+    }
+
+    /// Its address is relative to the conversation's own.
+    fn planner(&self) -> HtmlSafeOutput<Planner<'_>> {
+        let Message {
+            conversation_id,
+            id,
+            ..
+        } = self.message;
+        HtmlSafeOutput(Planner {
+            message: self.message,
+            action: format!("{conversation_id}/messages/{id}"),
+        })
+    }
+
     fn state(&self) -> HtmlSafeOutput<State_<'_>> {
         HtmlSafeOutput(State_ {
             message: self.message,
@@ -111,7 +136,8 @@ impl Bubble<'_> {
 
     /// Its state is said even in the middle of a run.
     fn loud(&self) -> bool {
-        self.message.failed() || self.message.status == Status::Unconfirmed
+        self.message.failed()
+            || matches!(self.message.status, Status::Unconfirmed | Status::Scheduled)
     }
 
     fn by(&self) -> Cow<'_, str> {

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -14,11 +15,13 @@ use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Conversation, Status as ConversationStatus};
 use crate::domain::credits::{self, Balance};
+use crate::domain::drafts;
 use crate::domain::media::uploads;
 use crate::domain::members::{self, Colleague, Member};
 use crate::domain::messages::{self, Media};
 use crate::domain::numbers::{self, Number};
 use crate::domain::settings;
+use crate::domain::templates::{self, Template as Saved};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::listing::Span;
@@ -48,8 +51,17 @@ pub struct Pane {
     newest: Option<MessageId>,
     key: Uuid,
     draft: String,
+    /// When it was kept, if it was.
+    draft_at: Option<DateTime<Utc>>,
     /// Uploaded for it already.
     media: Vec<Media>,
+    /// Said below every text of mine, and counted with it.
+    signature: String,
+    /// From which else the contact can be written to.
+    others: Vec<Number>,
+    /// Offered without a script.
+    templates: Vec<Saved>,
+    told: Option<&'static str>,
     /// Whether the number sends pictures.
     mms: bool,
     notice: Option<String>,
@@ -62,6 +74,22 @@ impl Pane {
     /// What a browser offers to choose from; what it really is, its bytes say.
     fn accept(&self) -> String {
         uploads::SENDABLE.join(",")
+    }
+
+    fn slug(&self) -> &str {
+        let path = self.place.base.strip_prefix("/w/").unwrap_or_default();
+        path.strip_suffix("/inbox").unwrap_or_default()
+    }
+
+    fn mms(&self) -> bool {
+        self.mms
+    }
+
+    fn draft_at(&self) -> String {
+        let at = self.draft_at;
+        at.map_or_else(String::new, |at| {
+            at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+        })
     }
 
     fn number_phone(&self) -> String {
@@ -92,6 +120,18 @@ pub struct Consent<'a> {
 #[derive(Debug, Default, Deserialize)]
 pub struct Looking {
     before: Option<String>,
+    /// What led here: `switched` from another number.
+    from: Option<String>,
+}
+
+impl Looking {
+    fn answer(&self) -> Answer {
+        let switched = self.from.as_deref() == Some("switched");
+        Answer {
+            told: switched.then_some("You write from another number now. What passes between it and them is a conversation of its own."),
+            ..Answer::default()
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -132,25 +172,27 @@ pub async fn show(
             Ok(format!(r#"<turbo-frame id="{id}">{texts}</turbo-frame>"#).into_html())
         }
         Some("conversation") => {
+            let answer = looking.answer();
             let pane = open(
                 &mut tx,
                 &member,
                 conversation,
                 place,
                 looking.before,
-                Answer::default(),
+                answer,
             )
             .await?;
             Ok(page(&pane)?.into_response())
         }
         _ => {
+            let answer = looking.answer();
             whole(
                 &mut tx,
                 &member,
                 conversation,
                 &narrowing,
                 looking.before,
-                Answer::default(),
+                answer,
             )
             .await
         }
@@ -163,6 +205,28 @@ pub struct Answer {
     pub draft: String,
     pub media: Vec<Media>,
     pub notice: Option<String>,
+    /// Not a refusal.
+    pub told: Option<&'static str>,
+}
+
+impl Answer {
+    /// Where nothing was refused, one goes on with what one was writing.
+    async fn or_draft(
+        self,
+        tx: &mut WorkspaceTx,
+        of: ConversationId,
+    ) -> Result<(Self, Option<DateTime<Utc>>)> {
+        if self.notice.is_some() {
+            return Ok((self, None));
+        }
+        let draft = drafts::find(tx, Some(of)).await?;
+        let answer = Self {
+            draft: draft.content,
+            media: draft.media,
+            ..self
+        };
+        Ok((answer, draft.updated_at))
+    }
 }
 
 pub async fn whole(
@@ -208,6 +272,14 @@ async fn open(
     let number = numbers
         .iter()
         .find(|number| number.id == conversation.number_id);
+    let others = numbers
+        .iter()
+        .filter(|number| number.id != conversation.number_id && can_send(number));
+    let (answer, draft_at) = answer.or_draft(tx, conversation.id).await?;
+    let span = Span {
+        limit: Some(200),
+        cursor: None,
+    };
     let credits = match balance(tx, member).await? {
         Some(balance) => Some(partial(&fragments::Credits { balance })?),
         None => None,
@@ -226,9 +298,14 @@ async fn open(
         texts,
         newest,
         key: Uuid::now_v7(),
+        others: others.cloned().collect(),
+        signature: settings::of(tx, member).await?.signature,
+        templates: templates::list(tx, None, &span).await?.data,
         draft: answer.draft,
+        draft_at,
         media: answer.media,
         notice: answer.notice,
+        told: answer.told,
         credits,
         details: partial(&details)?,
         place,
@@ -236,7 +313,7 @@ async fn open(
     })
 }
 
-async fn balance(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<Balance>> {
+pub async fn balance(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<Balance>> {
     let account = credits::of(tx, member, member.user()).await?;
     Ok((!account.unlimited).then_some(Balance {
         left: account.balance,
@@ -244,7 +321,7 @@ async fn balance(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<Balance
     }))
 }
 
-fn can_send(number: &Number) -> bool {
+pub fn can_send(number: &Number) -> bool {
     number.status == numbers::Status::Active && number.capabilities.sms
 }
 
