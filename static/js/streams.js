@@ -1,4 +1,5 @@
 // Turbo Stream actions of our own. Each may come twice or late, and then changes nothing.
+import { t } from "words"
 import { StreamActions, visit } from "@hotwired/turbo"
 import { place, settle } from "rows"
 
@@ -65,9 +66,9 @@ StreamActions.message = function () {
 StreamActions.typing = function () {
   const user = this.getAttribute("user")
   if (user === document.body.dataset.user) return
-  const name = document.querySelector(`[data-member="${CSS.escape(user)}"]`)?.dataset.name ?? "Someone"
+  const name = document.querySelector(`[data-member="${CSS.escape(user)}"]`)?.dataset.name ?? t("Someone")
   for (const element of this.targetElements) {
-    element.textContent = `${name} is writing…`
+    element.textContent = t("{name} is writing…", { name })
     clearTimeout(element.fading)
     element.fading = setTimeout(() => element.replaceChildren(), 5000)
   }

@@ -10,6 +10,7 @@ mod credits;
 mod every_page;
 mod first_day;
 mod keyboard;
+mod language;
 mod media;
 mod members;
 mod notices;

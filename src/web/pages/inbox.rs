@@ -20,6 +20,7 @@ use crate::domain::search::Kind;
 use crate::domain::settings::{self, Notifications};
 use crate::error::{Error, Result};
 use crate::ids::ConversationId;
+use crate::language::{put, t};
 use crate::listing::Span;
 use crate::web::language::filters;
 use crate::web::pages::fragments;
@@ -420,7 +421,7 @@ fn empty(narrowing: &Narrowing, is_empty: bool, connected: bool) -> Empty {
     if is_empty && !narrowing.q().is_empty() {
         return say(
             "search",
-            &format!("Nothing found for “{}”", narrowing.q()),
+            &put(&t("Nothing found for “{q}”"), "q", narrowing.q()),
             "Searched were any part of a name or number, and the words of all texts and notes that you may see.",
         );
     }

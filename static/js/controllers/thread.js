@@ -1,5 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { day } from "time"
+import { count, t } from "words"
 
 // One conversation's texts: runs and days, where one reads, and that one has read.
 export default class extends Controller {
@@ -122,12 +123,12 @@ export default class extends Controller {
 
   #hear(message) {
     this.unreadValue += 1
-    announce(`${this.whoValue}: ${message.querySelector(".bubble")?.textContent ?? "Photo"}`)
+    announce(`${this.whoValue}: ${message.querySelector(".bubble")?.textContent ?? t("Photo")}`)
   }
 
   get #said() {
-    if (!this.#news) return "To the newest"
-    return this.#news === 1 ? "1 new message" : `${this.#news} new messages`
+    if (!this.#news) return t("To the newest")
+    return count(this.#news, "{n} new message", "{n} new messages")
   }
 
   #arrangeSoon() {
@@ -152,7 +153,7 @@ export default class extends Controller {
         ;(mark ?? message).before(separator)
       }
       const by = message.querySelector(".by")
-      if (by?.dataset.user === document.body.dataset.user) by.textContent = "You"
+      if (by?.dataset.user === document.body.dataset.user) by.textContent = t("You")
       message.previousElementSibling?.classList.contains("message") && joins(all[i - 1], message)
       if (message.nextElementSibling?.classList.contains("message") !== true) message.classList.remove("joined")
     })

@@ -119,6 +119,28 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
 }
 
 #[tokio::test]
+async fn so_it_is_in_spanish() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens("/account").await;
+    jo.chooses("Pages and mails speak", "Español").await;
+    jo.measures("document.querySelector('[action=\"/account/language\"]').requestSubmit()")
+        .await;
+    jo.sees("Mi cuenta").await;
+    jo.is_usable_by_all("account, in Spanish").await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "En vivo").await;
+    jo.is_usable_by_all("conversation, in Spanish").await;
+    for page in ["members", "numbers", "integrations", "workspace", "credits"] {
+        jo.opens(&harbor.admin_page(page)).await;
+        jo.is_usable_by_all(&format!("{page}, in Spanish")).await;
+    }
+}
+
+#[tokio::test]
 async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;

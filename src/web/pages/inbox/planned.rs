@@ -17,6 +17,7 @@ use crate::domain::messages::schedule::{self, Change};
 use crate::domain::messages::{Message, cancel};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId};
+use crate::language::t;
 use crate::web::pages::{Notice, fragments, streams, wants_streams};
 use crate::web::problem::Problem;
 
@@ -149,7 +150,7 @@ pub fn mendable(error: Error) -> Result<Problem, Problem> {
 /// In one sentence.
 pub fn reason(problem: &Problem) -> String {
     let first = problem.errors.first();
-    first.map_or_else(|| problem.detail.clone(), |wrong| wrong.message.clone())
+    t(first.map_or(&problem.detail, |wrong| &wrong.message)).into_owned()
 }
 
 #[cfg(test)]
