@@ -85,6 +85,14 @@ impl Language {
             Self::Spanish => ('.', 5),
         }
     }
+
+    /// What stands before the tenths.
+    pub fn point(self) -> char {
+        match self {
+            Self::English => '.',
+            Self::Spanish => ',',
+        }
+    }
 }
 
 /// The language that is spoken here: English where nobody set one.

@@ -126,12 +126,6 @@ pub mod filters {
         Ok(HtmlSafeOutput(language::put(&sentence.0, name, value)))
     }
 
-    /// `1,234`
-    #[askama::filter_fn]
-    pub fn figure<N: Number>(n: N, _: &dyn Values) -> Result<String> {
-        Ok(language::figure(n.number()))
-    }
-
     pub trait Sentence: Sized {
         fn with(&self, name: &str, value: &dyn Display) -> Result<Self>;
     }

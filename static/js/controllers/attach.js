@@ -81,7 +81,7 @@ export default class extends Controller {
   #add(name) {
     const item = this.itemTarget.content.cloneNode(true).firstElementChild
     item.querySelector(".name").textContent = name
-    item.querySelector(".remove .visually-hidden").textContent = `Remove ${name}`
+    item.querySelector(".remove .visually-hidden").textContent = t("Remove {name}", { name })
     this.listTarget.append(item)
     return item
   }

@@ -82,7 +82,7 @@ fn money(money: &Money) -> String {
     let whole = whole
         .parse()
         .map_or_else(|_| whole.to_owned(), |n| figure(&n));
-    let amount = format!("{whole}.{rest:0<2}");
+    let amount = format!("{whole}{}{rest:0<2}", language::current().point());
     match money.currency.as_str() {
         "USD" => format!("${amount}"),
         currency => format!("{amount} {currency}"),
