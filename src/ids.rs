@@ -55,4 +55,7 @@ ids! {
     AuditId,
     WebhookId,
     QuarantineId,
+    TagId,
+    FieldId,
+    ImportId,
 }

@@ -28,12 +28,14 @@ const SHEETS: &[(&str, &[&str])] = &[
         &[
             "tokens", "base", "icon", "button", "field", "avatar", "badge", "card", "menu",
             "dialog", "progress", "app", "rail", "live", "list", "row", "thread", "message",
-            "composer", "details", "empty",
+            "composer", "details", "empty", "tag",
         ],
     ),
     (
         "pages.css",
-        &["doorway", "table", "matrix", "admin", "handset", "docs"],
+        &[
+            "doorway", "table", "matrix", "admin", "contacts", "handset", "docs",
+        ],
     ),
 ];
 

@@ -5,6 +5,7 @@ mod driver;
 mod person;
 
 mod access;
+mod contacts;
 mod credits;
 mod every_page;
 mod first_day;

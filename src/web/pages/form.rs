@@ -37,6 +37,7 @@ impl Form {
             | Error::TooMany { .. }
             | Error::WrongCode
             | Error::LastAdmin
+            | Error::ContactChanged { .. }
             | Error::IntegrationOff
             | Error::IntegrationNotConfigured => {
                 self.notice = Some(capitalized(&error.to_string()))

@@ -19,6 +19,7 @@ use crate::domain::settings::{self, Notifications};
 use crate::error::{Error, Result};
 use crate::ids::ConversationId;
 use crate::listing::Span;
+use crate::web::pages::contacts::few_tags;
 use crate::web::pages::fragments;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -30,9 +31,7 @@ mod texts;
 mod thread;
 
 pub use changes::{assign, read, status};
-pub use contact::{
-    ContactCard, change as change_contact, change_consent, judge_stop, show as contact,
-};
+pub use contact::{change as change_contact, change_consent, judge_stop, show as contact};
 pub use reply::reply;
 pub use texts::{Bubble, Texts};
 pub use thread::{Blocked, Consent, StatusControl, show};
@@ -204,6 +203,13 @@ pub struct Row<'a> {
     pub conversation: &'a Conversation,
     pub place: &'a Place,
     pub current: bool,
+}
+
+impl Row<'_> {
+    /// Where there are any: hardly any row has one, and none is rendered for nothing.
+    fn tags(&self) -> Partial {
+        few_tags(&self.conversation.contact)
+    }
 }
 
 /// The middle of the page where no conversation is open.

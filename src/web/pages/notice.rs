@@ -31,10 +31,14 @@ pub enum Notice {
     EmailVerified,
     Released,
     Discarded,
+    Merged,
+    ContactDeleted,
+    TagDeleted,
+    FieldDeleted,
 }
 
 impl Notice {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 29] = [
         Self::Saved,
         Self::Invited,
         Self::InvitationWithdrawn,
@@ -60,6 +64,10 @@ impl Notice {
         Self::EmailVerified,
         Self::Released,
         Self::Discarded,
+        Self::Merged,
+        Self::ContactDeleted,
+        Self::TagDeleted,
+        Self::FieldDeleted,
     ];
 
     fn told(self) -> (&'static str, &'static str) {
@@ -112,6 +120,10 @@ impl Notice {
             Self::EmailVerified => ("verified", "Your address is verified"),
             Self::Released => ("let-in", "Released: it is where it belongs now"),
             Self::Discarded => ("discarded", "Discarded"),
+            Self::Merged => ("merged", "Merged. The other number leads here, too"),
+            Self::ContactDeleted => ("contact-deleted", "The contact is gone, with what was said"),
+            Self::TagDeleted => ("tag-deleted", "The tag is gone"),
+            Self::FieldDeleted => ("field-deleted", "The field is gone, with what was in it"),
         }
     }
 
