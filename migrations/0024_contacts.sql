@@ -9,9 +9,20 @@ alter table contacts
     add foreign key (workspace_id, merged_into) references contacts on delete cascade;
 update contacts c set texted = true
  where exists (select from conversations v where v.workspace_id = c.workspace_id and v.contact_id = c.id);
-create index contacts_by_name on contacts (workspace_id, (name is null), lower(coalesce(name, phone_number)), id)
-    where merged_into is null;                                                                     -- the list, by name
+
+-- As people look them up: whatever the case and the accents, those without a name last. A column of its own, for row-level
+-- security lets an index be entered by a value, but not by what a function makes of it.
+create function name_key(name text, phone_number text) returns text
+    language sql immutable parallel safe
+    return case when name is null then U&'\FFFF' else '' end
+        || translate(lower(coalesce(name, phone_number)), 'áàâäãåāăąéèêëēėęíìîïīıóòôöõøōőúùûüūůűñńçćčýÿšśžźżłđðř',
+                                                          'aaaaaaaaaeeeeeeeiiiiiioooooooouuuuuuunncccyysszzzlddr');
+grant execute on function name_key(text, text) to messagehub_people, messagehub_system;
+alter table contacts add column name_key text collate "C" generated always as (name_key(name, phone_number)) stored;
+create index contacts_by_name on contacts (workspace_id, name_key, id) where merged_into is null;  -- the list, by name
 create index contacts_untexted on contacts (workspace_id, id) where not texted and merged_into is null; -- by last text: the rest
+create index contacts_untexted_of on contacts (workspace_id, created_by, id)
+    where not texted and merged_into is null;                                                      -- of those an agent's own
 create index contacts_merged on contacts (workspace_id, merged_into) where merged_into is not null; -- a contact's other addresses
 create index contacts_by_email on contacts using gin (email gin_trgm_ops) where email is not null;  -- search
 create index contacts_with_field on contacts (workspace_id) where custom_fields <> '{}';           -- a field that goes

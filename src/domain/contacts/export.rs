@@ -83,7 +83,7 @@ impl Export {
             limit: Some(200),
             cursor: self.cursor.take(),
         };
-        let found = list(tx, &self.filter, Sort::Added, &span).await?;
+        let found = list(tx, &self.member, &self.filter, Sort::Added, &span).await?;
         self.is_done = found.next_cursor.is_none();
         self.cursor = found.next_cursor;
         Ok(found.data.iter().map(|row| self.line(row)).collect())

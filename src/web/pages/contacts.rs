@@ -152,7 +152,7 @@ async fn found(tx: &mut WorkspaceTx, member: &Member, asked: Asked) -> Result<Ta
         limit: Some(ROWS),
         cursor: Some(asked.cursor.clone()),
     };
-    let found = list::list(tx, &asked.filter(), asked.sort(), &span).await?;
+    let found = list::list(tx, member, &asked.filter(), asked.sort(), &span).await?;
     Ok(Table {
         slug: member.slug.clone(),
         next: found

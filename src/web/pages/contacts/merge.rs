@@ -90,7 +90,9 @@ pub async fn show(
         limit: Some(20),
         cursor: None,
     };
-    let mut found = list::list(&mut tx, &filter, Sort::Name, &span).await?.data;
+    let mut found = list::list(&mut tx, &member, &filter, Sort::Name, &span)
+        .await?
+        .data;
     found.retain(|other| other.contact.id != contact_id);
     let counts = conversations::counts(&mut tx).await?;
     Ok(page(&Find {
