@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::{Path, Query, RawForm, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
@@ -16,7 +17,7 @@ use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::ids::ContactId;
 use crate::listing::Span;
-use crate::web::pages::{Notice, Shell, page};
+use crate::web::pages::{Notice, Shell, page, streams, wants_streams};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
@@ -69,7 +70,11 @@ pub async fn show(
     State(app): State<App>,
     Path(Of { contact_id }): Path<Of>,
     Query(asked): Query<Asked>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if wants_streams(&headers) {
+        return Ok(streams(String::new())); // nothing here is ever missed
+    }
     let mut tx = app.db.workspace(member.seat()).await?;
     let contact = contacts::find(&mut tx, contact_id).await?;
     if let Ok(other) = asked.with.parse::<ContactId>()

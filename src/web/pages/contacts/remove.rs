@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
@@ -14,7 +15,7 @@ use crate::error::Result;
 use crate::ids::ContactId;
 use crate::web::assets;
 use crate::web::pages::table::figure;
-use crate::web::pages::{Notice, Shell, page};
+use crate::web::pages::{Notice, Shell, page, streams, wants_streams};
 use crate::web::problem::Problem;
 
 #[derive(Template)]
@@ -35,7 +36,11 @@ pub async fn show(
     member: Member,
     State(app): State<App>,
     Path(Of { contact_id }): Path<Of>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if wants_streams(&headers) {
+        return Ok(streams(String::new())); // nothing here is ever missed
+    }
     let mut tx = app.db.workspace(member.seat()).await?;
     let contact = contacts::find(&mut tx, contact_id).await?;
     let preview = remove::preview(&mut tx, &member, contact_id).await?;

@@ -73,12 +73,17 @@ pub async fn show(
     State(app): State<App>,
     Path(Of { contact_id }): Path<Of>,
     Query(said): Query<Said>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     let contact = match contacts::find(&mut tx, contact_id).await {
         Err(Error::NotFound(what)) => return moved(&mut tx, &member, contact_id, what).await,
         found => found?,
     };
+    if wants_streams(&headers) {
+        let fields = fields::list(&mut tx).await?;
+        return Ok(streams(fragments::contact_changed(&contact, &fields)?));
+    }
     whole(&mut tx, &member, contact, Form::default(), said.done).await
 }
 
