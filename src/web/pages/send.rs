@@ -341,7 +341,7 @@ async fn refuse(
         ..For::default()
     };
     let (content, media) = reply.shown(&mut tx, member, &wanted).await?;
-    let choices = match (&contact, whom(&mut tx, &member, &reply).await) {
+    let choices = match (&contact, whom(&mut tx, member, &reply).await) {
         (None, Ok(Whom::Several(all))) => all,
         _ => Vec::new(),
     };
