@@ -66,6 +66,10 @@ pub enum Error {
     LastAdmin,
     #[error("what you may do here was changed a moment ago: look again, then try again")]
     RightLost,
+    #[error("{by} changed this contact meanwhile: look at it, then save what you still want")]
+    ContactChanged { by: String },
+    #[error("this contact has conversations that you do not see: an admin can do this")]
+    ContactShared,
     #[error("it is too late: this text is on its way or was sent already")]
     TooLate,
     #[error("the database failed")]

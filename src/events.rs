@@ -27,6 +27,19 @@ pub enum Event {
         workspace: WorkspaceId,
         contact: ContactId,
     },
+    /// A contact is gone, or another one's now; those who saw one of these numbers could see it.
+    ContactRemoved {
+        workspace: WorkspaceId,
+        contact: ContactId,
+        merged_into: Option<ContactId>,
+        numbers: Vec<NumberId>,
+    },
+    /// A conversation is gone with its contact, or joined to another.
+    ConversationRemoved {
+        workspace: WorkspaceId,
+        conversation: ConversationId,
+        number: NumberId,
+    },
     NumberChanged {
         workspace: WorkspaceId,
         number: NumberId,

@@ -57,4 +57,7 @@ ids! {
     QuarantineId,
     PushId,
     TemplateId,
+    TagId,
+    FieldId,
+    ImportId,
 }

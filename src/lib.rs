@@ -26,6 +26,7 @@ pub mod pictures; //  what a file is; pictures without their metadata, and small
 pub mod power; //     where tests cut it
 pub mod providers; // trait Provider: Twilio, Telnyx, sandbox
 pub mod push; //      what a browser shows while no page is open
+pub mod sheet; //     tables as spreadsheets write them: CSV of any tongue
 pub mod storage; //   where files lie: a directory or a bucket
 
 use std::net::SocketAddr;
@@ -193,6 +194,8 @@ impl Server {
         let sender = self.sender.clone().run(self.stopping.clone());
         self.sending = Some(tokio::spawn(sender));
         self.background.spawn(workers::clock::run(self.app.clone()));
+        self.background
+            .spawn(workers::importer::run(self.app.clone()));
         self.background.spawn(self.inquirer.clone().run());
         self.background.spawn(self.keeper.clone().run());
         self.background.spawn(self.reconciler.clone().run());

@@ -16,8 +16,7 @@ use crate::error::{Error, Result};
 pub struct Page<T> {
     pub data: Vec<T>,
     /// Give it as `cursor` for the next page; `null` on the last.
-    #[schema(value_type = Option<String>)]
-    pub next_cursor: Option<Cursor>,
+    pub next_cursor: Option<String>,
 }
 
 /// `?limit=` (default 50, at most 200) and `?cursor=`.
@@ -40,11 +39,19 @@ impl Span {
     }
 
     pub fn cursor(&self) -> Result<Option<Cursor>> {
+        self.read(Cursor::parse)
+    }
+
+    pub fn bookmark(&self) -> Result<Option<Bookmark>> {
+        self.read(Bookmark::parse)
+    }
+
+    fn read<C>(&self, parse: impl Fn(&str) -> Option<C>) -> Result<Option<C>> {
         self.cursor
             .as_deref()
             .filter(|text| !text.is_empty())
             .map(|text| {
-                Cursor::parse(text).ok_or_else(|| {
+                parse(text).ok_or_else(|| {
                     Error::field(
                         "cursor",
                         "not a cursor of ours: leave it out to begin at the top",
@@ -105,18 +112,39 @@ impl std::fmt::Display for Cursor {
     }
 }
 
-impl Serialize for Cursor {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+/// Where a page ended that is sorted by words: the key and id of its last row. Opaque outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bookmark {
+    pub key: String,
+    pub id: Uuid,
+}
+
+impl Bookmark {
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (id, key) = bytes.split_first_chunk::<16>()?;
+        Some(Self {
+            key: String::from_utf8(key.to_vec())
+                .ok()
+                .filter(|key| !key.contains('\0'))?,
+            id: Uuid::from_bytes(*id),
+        })
+    }
+}
+
+impl Display for Bookmark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes = [self.id.as_bytes(), self.key.as_bytes()].concat();
+        f.write_str(&URL_SAFE_NO_PAD.encode(bytes))
     }
 }
 
 /// Asks for one row more than the page holds, to know whether another page follows.
-pub fn page<T>(mut rows: Vec<T>, limit: i64, end: impl Fn(&T) -> Cursor) -> Page<T> {
+pub fn page<T, C: Display>(mut rows: Vec<T>, limit: i64, end: impl Fn(&T) -> C) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let next_cursor = (rows.len() > limit).then(|| {
         rows.truncate(limit);
-        rows.last().map(end)
+        rows.last().map(|last| end(last).to_string())
     });
     Page {
         data: rows,
@@ -133,6 +161,13 @@ mod tests {
         #[test]
         fn any_text_is_a_cursor_or_is_not(text in ".{0,60}") {
             let _ = Cursor::parse(&text);
+            let _ = Bookmark::parse(&text);
+        }
+
+        #[test]
+        fn a_bookmark_comes_back_as_it_went(key in "[^\\x00]{0,40}", id: u128) {
+            let bookmark = Bookmark { key, id: Uuid::from_u128(id) };
+            prop_assert_eq!(Bookmark::parse(&bookmark.to_string()), Some(bookmark));
         }
 
         #[test]
@@ -154,8 +189,8 @@ mod tests {
         assert!(page(vec![1, 2], 2, end).next_cursor.is_none());
         let first = page(vec![1, 2, 3], 2, end);
         assert_eq!(
-            (first.data, first.next_cursor.map(|c| c.id.as_u128())),
-            (vec![1, 2], Some(2))
+            (first.data, first.next_cursor),
+            (vec![1, 2], Some(end(&2).to_string()))
         );
     }
 }

@@ -4,6 +4,7 @@ pub mod accountant;
 pub mod bookkeeper;
 pub mod clock;
 pub mod housekeeping;
+pub mod importer;
 pub mod inquirer;
 pub mod keeper;
 pub mod notices;

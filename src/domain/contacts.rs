@@ -1,15 +1,32 @@
-//! People outside: one address in a workspace each.
+//! People outside: one address in a workspace each, and those of whom they turned out to be the same.
+//!
+//! **A contact's number may change**, if nobody else has the new one. What was said stays with the contact. A STOP is the
+//! person's and the address's: it stays with the contact, and whoever has the old number next is not texted either. A text
+//! that is on its way goes where it was sent; one that waits goes to the new number.
+
+pub mod export;
+pub mod fields;
+pub mod import;
+pub mod list;
+pub mod merge;
+pub mod remove;
+pub mod tags;
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::types::Json;
 
 use crate::db::{Db, WorkspaceTx};
+use crate::domain::audit::{self, Action, Deed};
 use crate::domain::workspaces;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, NumberId, WorkspaceId};
-use crate::listing::{Cursor, Page, Span, page};
 use crate::phone::{self, Phone, Region};
+use tags::Tag;
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Contact {
@@ -18,8 +35,15 @@ pub struct Contact {
     pub name: Option<String>,
     /// E.164, or a short code or sender name, which cannot be answered.
     pub phone_number: String,
+    /// Of contacts that were merged into this one: texts from there are theirs, answers go to `phone_number`.
+    pub other_numbers: Vec<String>,
     pub email: Option<String>,
     pub notes: String,
+    #[schema(value_type = Vec<Tag>)]
+    pub tags: Json<Vec<Tag>>,
+    /// What is filled in of the workspace's own fields (see `/contact-fields`), by their keys.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub custom_fields: Json<BTreeMap<String, String>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -34,8 +58,22 @@ impl Contact {
         phone::display(&self.phone_number)
     }
 
+    pub fn formatted_others(&self) -> String {
+        let others: Vec<_> = self
+            .other_numbers
+            .iter()
+            .map(|number| phone::display(number))
+            .collect();
+        others.join(", ")
+    }
+
     pub fn can_be_answered(&self) -> bool {
         phone::is_answerable(&self.phone_number)
+    }
+
+    /// What a field says of them; empty: nothing.
+    pub fn field(&self, key: &str) -> &str {
+        self.custom_fields.get(key).map_or("", String::as_str)
     }
 }
 
@@ -43,7 +81,7 @@ pub fn title(name: Option<&str>, phone_number: &str) -> String {
     name.map_or_else(|| phone::display(phone_number), str::to_owned)
 }
 
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ContactDraft)]
 pub struct Draft {
@@ -52,6 +90,10 @@ pub struct Draft {
     pub name: Option<String>,
     pub email: Option<String>,
     pub notes: Option<String>,
+    /// Of the workspace's own fields, by their keys.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    pub custom_fields: fields::Values,
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -60,17 +102,31 @@ pub struct Draft {
 pub struct Change {
     /// Empty takes the name away.
     pub name: Option<String>,
+    /// A number that no other contact has. Conversations and opt-outs stay; texts that wait go to the new one.
+    pub phone_number: Option<String>,
     /// Empty takes the address away.
     pub email: Option<String>,
     pub notes: Option<String>,
+    /// Those that are given; `null` or empty takes a value away.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    pub custom_fields: fields::Values,
+    /// The contact's `updated_at` as the writer saw it: if somebody changed it since, nothing is changed (409
+    /// `contact_changed`).
+    pub updated_at: Option<DateTime<Utc>>,
 }
 
-fn check(name: Option<&str>, email: Option<&str>, notes: Option<&str>) -> Result<()> {
+pub(in crate::domain) fn check(
+    name: Option<&str>,
+    email: Option<&str>,
+    notes: Option<&str>,
+) -> Result<()> {
+    let is_clean = |text: Option<&str>| text.is_none_or(|text| !text.contains('\0'));
     Check::default()
         .that(
-            name.is_none_or(|name| name.trim().chars().count() <= 120),
+            name.is_none_or(|name| name.trim().chars().count() <= 120) && is_clean(name),
             "name",
-            "at most 120 characters",
+            "at most 120 characters, none of them NUL",
         )
         .that(
             email.is_none_or(|email| email.trim().is_empty() || is_email(email.trim())),
@@ -78,17 +134,9 @@ fn check(name: Option<&str>, email: Option<&str>, notes: Option<&str>) -> Result
             "an e-mail address such as maya@example.com",
         )
         .that(
-            notes.is_none_or(|notes| notes.chars().count() <= 5000),
+            notes.is_none_or(|notes| notes.chars().count() <= 5000) && is_clean(notes),
             "notes",
-            "at most 5,000 characters",
-        )
-        .that(
-            [name, email, notes]
-                .iter()
-                .flatten()
-                .all(|text| !text.contains('\0')),
-            "name",
-            "no NUL characters",
+            "at most 5,000 characters, none of them NUL",
         )
         .done()
 }
@@ -114,28 +162,25 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
         draft.notes.as_deref(),
     )?;
     let phone = parse_phone(tx, &draft.phone_number).await?;
+    let values = fields::read(tx, draft.custom_fields).await?;
     let id = ContactId::new();
-    let contact = sqlx::query_as!(
-        Contact,
-        "insert into contacts (id, phone_number, name, email, notes, created_by)
-         values ($1, $2, nullif(trim($3), ''), nullif(trim($4), ''), coalesce($5, ''), current_user_id())
-         returning id, workspace_id, name, phone_number, email, notes, created_at, updated_at",
+    sqlx::query!(
+        "insert into contacts (id, phone_number, name, email, notes, custom_fields, created_by)
+         values ($1, $2, nullif(trim($3), ''), nullif(trim($4), ''), coalesce($5, ''), jsonb_strip_nulls($6), current_user_id())",
         id as _,
         phone.as_str(),
         draft.name,
         draft.email,
         draft.notes,
+        Json(values) as _,
     )
-    .fetch_one(tx.conn())
+    .execute(tx.conn())
     .await
     .on_constraint("contacts_phone_number_key", || {
         Error::field("phone_number", "a contact with this number exists already")
     })?;
-    tx.announce(Event::ContactChanged {
-        workspace: tx.workspace(),
-        contact: id,
-    });
-    Ok(contact)
+    announce(tx, id);
+    find(tx, id).await
 }
 
 /// The contact with this number, made if there is none.
@@ -158,29 +203,47 @@ pub async fn parse_phone(tx: &mut WorkspaceTx, text: &str) -> Result<Phone> {
 }
 
 pub async fn find(tx: &mut WorkspaceTx, id: ContactId) -> Result<Contact> {
-    sqlx::query_as!(
-        Contact,
-        "select id, workspace_id, name, phone_number, email, notes, created_at, updated_at
-           from contacts where id = $1",
-        id as _,
-    )
-    .fetch_optional(tx.conn())
-    .await?
-    .ok_or(Error::NotFound("the contact"))
+    let workspace = tx.workspace();
+    by_ids(tx.conn(), workspace, &[id])
+        .await?
+        .pop()
+        .ok_or(Error::NotFound("the contact"))
 }
 
-/// Whatever of these I may see, in one round trip and no order.
-pub async fn these(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Contact>> {
+/// Whoever of these there is, in their order.
+async fn by_ids(
+    conn: &mut sqlx::PgConnection,
+    workspace: WorkspaceId,
+    ids: &[ContactId],
+) -> Result<Vec<Contact>> {
     Ok(sqlx::query_as!(
         Contact,
-        "select c.id, c.workspace_id, c.name, c.phone_number, c.email, c.notes, c.created_at, c.updated_at
-           from unnest($2::uuid[]) as k (id)
-           join contacts c on c.workspace_id = $1 and c.id = k.id",
-        tx.workspace() as _,
+        r#"select c.id, c.workspace_id, c.name, c.phone_number, addresses_of(c.workspace_id, c.id) as "other_numbers!",
+                  c.email, c.notes, tags_of(c.workspace_id, c.id) as "tags!: _", c.custom_fields as "custom_fields: _",
+                  c.created_at, c.updated_at
+             from unnest($2::uuid[]) with ordinality as k (id, place)
+             join contacts c on c.workspace_id = $1 and c.id = k.id
+            order by k.place"#,
+        workspace as _,
         ids as _,
     )
-    .fetch_all(tx.conn())
+    .fetch_all(conn)
     .await?)
+}
+
+/// Who has become of a contact that was merged into another.
+pub async fn survivor(tx: &mut WorkspaceTx, id: ContactId) -> Result<Option<ContactId>> {
+    Ok(
+        sqlx::query_scalar!(r#"select survivor_of($1) as "id: ContactId""#, id as _)
+            .fetch_one(tx.conn())
+            .await?,
+    )
+}
+
+/// Whatever of these I may see, in their order and one round trip.
+pub async fn these(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Contact>> {
+    let workspace = tx.workspace();
+    by_ids(tx.conn(), workspace, ids).await
 }
 
 /// For the live hub: the contact, and the numbers whose members see a conversation with them.
@@ -189,21 +252,14 @@ pub async fn look_up(
     workspace: WorkspaceId,
     id: ContactId,
 ) -> Result<Option<(Contact, Vec<NumberId>)>> {
-    let contact = sqlx::query_as!(
-        Contact,
-        "select id, workspace_id, name, phone_number, email, notes, created_at, updated_at
-           from contacts where workspace_id = $1 and id = $2",
-        workspace as _,
-        id as _,
-    )
-    .fetch_optional(db.system_pool())
-    .await?;
+    let mut conn = db.system_pool().acquire().await?;
+    let contact = by_ids(&mut conn, workspace, &[id]).await?.pop();
     let numbers = sqlx::query_scalar!(
         "select number_id from conversations where workspace_id = $1 and contact_id = $2",
         workspace as _,
         id as _,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(&mut *conn)
     .await?;
     Ok(contact.map(|contact| (contact, numbers)))
 }
@@ -214,51 +270,86 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: Change) -> Resu
         change.email.as_deref(),
         change.notes.as_deref(),
     )?;
-    let contact = sqlx::query_as!(
-        Contact,
+    let values = fields::read(tx, change.custom_fields).await?;
+    let before = lock(tx, id, change.updated_at).await?;
+    let phone = match &change.phone_number {
+        // It may be a sender's name, which nobody could type in as a number.
+        Some(text) if text.trim() != before && text.trim() != phone::display(&before) => {
+            Some(parse_phone(tx, text).await?)
+        }
+        _ => None,
+    };
+    sqlx::query!(
         "update contacts
             set name = case when $2::text is null then name else nullif(trim($2), '') end,
                 email = case when $3::text is null then email else nullif(trim($3), '') end,
-                notes = coalesce($4, notes), updated_at = now()
-          where id = $1
-          returning id, workspace_id, name, phone_number, email, notes, created_at, updated_at",
+                notes = coalesce($4, notes), phone_number = coalesce($5, phone_number),
+                custom_fields = jsonb_strip_nulls(custom_fields || $6),
+                updated_at = clock_timestamp(), updated_by = current_user_id()
+          where id = $1",
         id as _,
         change.name,
         change.email,
         change.notes,
+        phone.as_ref().map(Phone::as_str),
+        Json(values) as _,
+    )
+    .execute(tx.conn())
+    .await
+    .on_constraint("contacts_phone_number_key", || {
+        Error::field(
+            "phone_number",
+            "another contact has this number: merge the two, or mend the other one first",
+        )
+    })?;
+    let contact = find(tx, id).await?;
+    if let Some(phone) = phone.filter(|phone| phone.as_str() != before) {
+        let deed = Deed {
+            subject: &contact.title(),
+            subject_id: Some(id.0),
+            before: Some(json!({"phone_number": before})),
+            after: Some(json!({"phone_number": phone})),
+        };
+        audit::record(tx, Action::ContactNumberChanged, deed).await?;
+    }
+    announce(tx, id);
+    Ok(contact)
+}
+
+/// Nobody else changes it until the end of the transaction. Answers its number. Refuses when it is another than at `seen`.
+async fn lock(tx: &mut WorkspaceTx, id: ContactId, seen: Option<DateTime<Utc>>) -> Result<String> {
+    let row = sqlx::query!(
+        r#"select c.phone_number, c.updated_at, (select u.name from users u where u.id = c.updated_by) as by
+             from contacts c where c.id = $1
+              for no key update of c"#,
+        id as _,
     )
     .fetch_optional(tx.conn())
     .await?
     .ok_or(Error::NotFound("the contact"))?;
-    tx.announce(Event::ContactChanged {
-        workspace: tx.workspace(),
-        contact: id,
-    });
-    Ok(contact)
+    match seen {
+        Some(seen) if seen != row.updated_at => Err(Error::ContactChanged {
+            by: row.by.unwrap_or_else(|| "Somebody".into()),
+        }),
+        _ => Ok(row.phone_number),
+    }
 }
 
-/// Newest first; `q` finds any part of a name or number.
-pub async fn list(tx: &mut WorkspaceTx, q: Option<&str>, span: &Span) -> Result<Page<Contact>> {
-    let (limit, cursor) = (span.limit()?, span.cursor()?);
-    let rows = sqlx::query_as!(
-        Contact,
-        "select id, workspace_id, name, phone_number, email, notes, created_at, updated_at
-           from contacts
-          where ($1::text is null or coalesce(name, '') || ' ' || phone_number ilike '%' || $1 || '%')
-            and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
-          order by created_at desc, id desc
-          limit $4",
-        q.map(like),
-        cursor.map(|cursor| cursor.at),
-        cursor.map(|cursor| cursor.id),
-        limit + 1,
+fn announce(tx: &mut WorkspaceTx, contact: ContactId) {
+    tx.announce(Event::ContactChanged {
+        workspace: tx.workspace(),
+        contact,
+    });
+}
+
+/// Who made a contact; `None`: they wrote first.
+pub async fn made_by(tx: &mut WorkspaceTx, id: ContactId) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!(
+        "select u.name from contacts c join users u on u.id = c.created_by where c.id = $1",
+        id as _,
     )
-    .fetch_all(tx.conn())
-    .await?;
-    Ok(page(rows, limit, |contact| Cursor {
-        at: contact.created_at,
-        id: contact.id.0,
-    }))
+    .fetch_optional(tx.conn())
+    .await?)
 }
 
 /// What people type, as a pattern: its own wildcards are plain characters, and a number may be written with spaces.

@@ -1,14 +1,18 @@
 //! What passes between one contact and one number.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sqlx::types::Json;
 
 use crate::db::{Db, WorkspaceTx};
+use crate::domain::contacts::tags::Tag;
 use crate::domain::contacts::{self, Contact};
 use crate::domain::{messages, words};
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, WorkspaceId};
+use crate::ids::{ContactId, ConversationId, MessageId, NumberId, TagId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
 
@@ -85,6 +89,9 @@ struct Row {
     contact_notes: String,
     contact_created_at: DateTime<Utc>,
     contact_updated_at: DateTime<Utc>,
+    contact_fields: Json<BTreeMap<String, String>>,
+    contact_tags: Json<Vec<Tag>>,
+    contact_others: Vec<String>,
     number_id: NumberId,
     number_name: String,
     number_phone: String,
@@ -112,8 +119,11 @@ impl From<Row> for Conversation {
                 workspace_id: row.workspace_id,
                 name: row.contact_name,
                 phone_number: row.contact_phone,
+                other_numbers: row.contact_others,
                 email: row.contact_email,
                 notes: row.contact_notes,
+                tags: row.contact_tags,
+                custom_fields: row.contact_fields,
                 created_at: row.contact_created_at,
                 updated_at: row.contact_updated_at,
             },
@@ -156,6 +166,8 @@ pub struct Filter {
     pub assignee: Option<Assignee>,
     pub contact: Option<ContactId>,
     pub unread: bool,
+    /// Of contacts who have this tag.
+    pub tag: Option<TagId>,
     /// Any part of a name or number.
     pub q: Option<String>,
 }
@@ -168,6 +180,11 @@ pub async fn list(
     span: &Span,
 ) -> Result<Page<Conversation>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
+    // A tag that few contacts have is not looked for in all conversations. One round trip more, where there is a tag.
+    let tagged = match filter.tag {
+        Some(tag) => contacts::list::few(tx, None, Some(tag), false).await?,
+        None => None,
+    };
     let rows = sqlx::query_as!(
         Row,
         r#"with page as materialized (
@@ -182,6 +199,8 @@ pub async fn list(
                        and ($4::uuid is null or v.assignee_id = $4)
                        and ($5::uuid is null or v.contact_id = $5)
                        and (not $6 or v.unread_count > 0)
+                       and ($11::uuid is null or has_tag(v.workspace_id, v.contact_id, $11))
+                       and ($12::uuid[] is null or v.contact_id = any ($12))
                        and ($7::text is null
                             or exists (select from contacts c
                                         where c.workspace_id = v.workspace_id and c.id = v.contact_id
@@ -195,7 +214,9 @@ pub async fn list(
            select v.id as "id!: ConversationId", v.workspace_id as "workspace_id!: WorkspaceId",
                   v.contact_id as "contact_id!: ContactId", c.name as contact_name, c.phone_number as contact_phone,
                   c.email as contact_email, c.notes as contact_notes, c.created_at as contact_created_at,
-                  c.updated_at as contact_updated_at, v.number_id as "number_id!: NumberId", n.friendly_name as number_name,
+                  c.updated_at as contact_updated_at, c.custom_fields as "contact_fields: _",
+                  tags_of(c.workspace_id, c.id) as "contact_tags!: _", addresses_of(c.workspace_id, c.id) as "contact_others!",
+                  v.number_id as "number_id!: NumberId", n.friendly_name as number_name,
                   n.phone_number as number_phone, v.status as "status!: Status", v.assignee_id as "assignee_id: UserId",
                   (select u.name from users u where u.id = v.assignee_id) as assignee_name, v.snoozed_until,
                   v.unread_count as "unread_count!", v.last_message_at as "last_message_at!",
@@ -223,6 +244,8 @@ pub async fn list(
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
         limit + 1,
+        filter.tag as _,
+        tagged as _,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -267,6 +290,16 @@ pub async fn newest_of(
     .collect())
 }
 
+/// Which one a conversation was joined to, when its contact was merged into another.
+pub async fn joined_to(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Option<ConversationId>> {
+    Ok(sqlx::query_scalar!(
+        r#"select into_id as "id: ConversationId" from joined_conversations where id = $1"#,
+        id as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?)
+}
+
 /// For the live hub: whatever of these exists, in one round trip.
 pub async fn look_up(db: &Db, keys: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Conversation>> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
@@ -282,7 +315,9 @@ async fn by_ids(
         Row,
         r#"select v.id, v.workspace_id, v.contact_id, c.name as contact_name, c.phone_number as contact_phone,
                   c.email as contact_email, c.notes as contact_notes, c.created_at as contact_created_at,
-                  c.updated_at as contact_updated_at, v.number_id, n.friendly_name as number_name,
+                  c.updated_at as contact_updated_at, c.custom_fields as "contact_fields: _",
+                  tags_of(c.workspace_id, c.id) as "contact_tags!: _", addresses_of(c.workspace_id, c.id) as "contact_others!",
+                  v.number_id, n.friendly_name as number_name,
                   n.phone_number as number_phone, v.status, v.assignee_id, u.name as "assignee_name?", v.snoozed_until,
                   v.unread_count, v.last_message_at, v.last_message_preview, v.last_message_direction,
                   v.last_message_status, v.last_message_id, v.created_at, v.updated_at,
@@ -429,7 +464,7 @@ pub async fn with(
     contact: ContactId,
     number: NumberId,
 ) -> Result<ConversationId> {
-    Ok(sqlx::query_scalar!(
+    sqlx::query_scalar!(
         r#"insert into conversations (id, contact_id, number_id) values ($1, $2, $3)
            on conflict (workspace_id, contact_id, number_id) do update set updated_at = now()
            returning id as "id: ConversationId""#,
@@ -437,8 +472,10 @@ pub async fn with(
         contact as _,
         number as _,
     )
-    .fetch_one(tx.conn())
-    .await?)
+    .fetch_optional(tx.conn())
+    .await?
+    // Deleted this instant.
+    .ok_or(Error::NotFound("the contact"))
 }
 
 /// The conversation of this contact with one of our numbers, if there is one.

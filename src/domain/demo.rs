@@ -16,6 +16,7 @@ use crate::ids::{IntegrationId, NumberId, UserId, WorkspaceId};
 use crate::providers::Kind;
 
 mod books;
+mod cards;
 mod cast;
 mod inbox;
 
@@ -69,6 +70,7 @@ pub async fn seed(app: &App) -> Result<Option<Demo>> {
     let office = open_office(&mut tx, app, &hash).await?;
     let now = Utc::now();
     inbox::fill(&mut tx, &office, now).await?;
+    cards::fill(&mut tx, &office).await?;
     books::keep(&mut tx, &office, now).await?;
     tx.commit().await?;
     Ok(Some(Demo::with(password)))

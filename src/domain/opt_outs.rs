@@ -148,6 +148,16 @@ pub(in crate::domain) async fn anywhere(tx: &mut WorkspaceTx, contact: ContactId
     .await?)
 }
 
+/// From which of the numbers that whoever asks may see a contact opted out.
+pub async fn of(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<NumberId>> {
+    Ok(sqlx::query_scalar!(
+        r#"select number_id as "number: NumberId" from opt_outs where contact_id = $1"#,
+        contact as _,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
 /// Every change of a contact's mind, for the numbers that whoever asks may see, the newest first.
 pub async fn history(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<Consent>> {
     contacts::find(tx, contact).await?;

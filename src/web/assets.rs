@@ -34,13 +34,13 @@ const SHEETS: &[(&str, &[&str])] = &[
         &[
             "tokens", "base", "icon", "button", "field", "avatar", "badge", "card", "menu",
             "dialog", "palette", "progress", "app", "rail", "live", "list", "row", "thread",
-            "message", "composer", "offers", "outbox", "lightbox", "details", "empty",
+            "message", "composer", "offers", "outbox", "lightbox", "details", "empty", "tag",
         ],
     ),
     (
         "pages.css",
         &[
-            "doorway", "table", "matrix", "admin", "handset", "docs", "writing",
+            "doorway", "table", "matrix", "admin", "contacts", "handset", "docs", "writing",
         ],
     ),
 ];

@@ -33,6 +33,7 @@ use crate::language::{self, english, t};
 pub mod account;
 pub mod accounts;
 pub mod admin;
+pub mod contacts;
 mod countries;
 pub mod docs;
 mod form;
@@ -111,6 +112,7 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             post(settings::forget_device),
         )
         .route("/w/{slug}/leave", post(settings::leave))
+        .merge(contact_routes())
         .nest("/w/{slug}/admin", admin_routes())
         .merge(account_routes())
         .route(
@@ -150,10 +152,42 @@ fn writing_routes() -> Router<Doors> {
         )
 }
 
+fn contact_routes() -> Router<Doors> {
+    use contacts::{import, merge, remove, show};
+    let routes = Router::new()
+        .route("/", get(contacts::list).post(contacts::create))
+        .route("/new", get(contacts::new))
+        .route("/export.csv", get(contacts::export))
+        .route(
+            "/import",
+            get(import::new)
+                .post(import::upload)
+                .layer(DefaultBodyLimit::max(
+                    super::api::imports::LARGEST + 64 * 1024,
+                )),
+        )
+        .route(
+            "/imports/{import_id}",
+            get(import::show).post(import::start),
+        )
+        .route("/imports/{import_id}/refused.csv", get(import::refused))
+        .route("/{contact_id}", get(show::show).post(show::change))
+        .route("/{contact_id}/edit", get(show::edit))
+        .route("/{contact_id}/tags", post(show::tag))
+        .route("/{contact_id}/tags/{tag_id}/remove", post(show::untag))
+        .route("/{contact_id}/consent", post(show::change_consent))
+        .route("/{contact_id}/merge", get(merge::show).post(merge::merge))
+        .route(
+            "/{contact_id}/remove",
+            get(remove::show).post(remove::remove),
+        );
+    Router::new().nest("/w/{slug}/contacts", routes)
+}
+
 fn admin_routes() -> Router<Doors> {
     use admin::{
-        access, audit, credential_access, credits, integrations, members, numbers, usage, webhooks,
-        workspace,
+        access, audit, credential_access, credits, fields, integrations, members, numbers,
+        opt_outs, usage, webhooks, workspace,
     };
     Router::new()
         .route("/members", get(members::list).post(members::invite))
@@ -195,6 +229,19 @@ fn admin_routes() -> Router<Doors> {
         .route("/numbers/{id}/webhook", post(numbers::set_webhook))
         .route("/workspace", get(workspace::show).post(workspace::update))
         .route("/workspace/delete", post(workspace::delete))
+        .route("/fields", get(fields::show))
+        .route("/fields/tags", post(fields::add_tag))
+        .route("/fields/tags/{id}", post(fields::change_tag))
+        .route("/fields/tags/{id}/remove", post(fields::remove_tag))
+        .route("/fields/add", post(fields::add_field))
+        .route("/fields/{id}", post(fields::change_field))
+        .route("/fields/{id}/remove", post(fields::remove_field))
+        .route("/opt-outs", get(opt_outs::list))
+        .route("/opt-outs/export.csv", get(opt_outs::export))
+        .route(
+            "/opt-outs/import",
+            post(opt_outs::import).layer(DefaultBodyLimit::max(2 * super::api::opt_outs::LARGEST)),
+        )
         .route("/usage", get(usage::show))
         .route("/webhooks", get(webhooks::list))
         .route("/webhooks/release", post(webhooks::release_all))
@@ -243,6 +290,12 @@ pub fn page(template: &impl Template) -> Result<Html<String>, Problem> {
         .render()
         .map(Html)
         .map_err(|error| Problem::from(Error::Internal(error.to_string())))
+}
+
+impl From<askama::Error> for Problem {
+    fn from(error: askama::Error) -> Self {
+        Error::Internal(error.to_string()).into()
+    }
 }
 
 /// A partial inside another template: rendered as it stands.
@@ -361,12 +414,14 @@ pub struct Shell {
 }
 
 /// The admin pages, by the last part of their addresses.
-const SECTIONS: [(&str, &str); 9] = [
+const SECTIONS: [(&str, &str); 11] = [
     ("members", english("Members")),
     ("access", english("Access")),
     ("numbers", english("Numbers")),
     ("credits", english("Credits")),
     ("integrations", english("Integrations")),
+    ("fields", english("Tags and fields")),
+    ("opt-outs", english("Opt-outs")),
     ("usage", english("Usage")),
     ("webhooks", english("Webhooks")),
     ("workspace", english("Workspace")),

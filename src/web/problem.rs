@@ -53,6 +53,8 @@ fn told(error: &Error) -> (StatusCode, &'static str) {
         Error::InsufficientCredits => (StatusCode::PAYMENT_REQUIRED, "insufficient_credits"),
         Error::LastAdmin => (StatusCode::CONFLICT, "last_admin"),
         Error::RightLost => (StatusCode::FORBIDDEN, "right_lost"),
+        Error::ContactChanged { .. } => (StatusCode::CONFLICT, "contact_changed"),
+        Error::ContactShared => (StatusCode::FORBIDDEN, "admin_only"),
         Error::TooLate => (StatusCode::CONFLICT, "too_late"),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
         Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::app::App;
-use crate::domain::{accounts, integrations, invitations, media, quarantine, webhooks};
+use crate::domain::{accounts, contacts, integrations, invitations, media, quarantine, webhooks};
 use crate::error::Result;
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -27,6 +27,7 @@ pub async fn tidy(app: &App) -> Result<()> {
     invitations::forget_expired(&app.db).await?;
     integrations::forget_former(&app.db).await?;
     integrations::uses::forget_old(&app.db).await?;
+    contacts::import::forget_old(&app.db).await?;
     webhooks::forget_old(&app.db).await?;
     quarantine::forget_old(&app.db).await
 }

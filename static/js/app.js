@@ -31,6 +31,7 @@ addEventListener("turbo:submit-end", ({ target, detail }) => {
   if (!detail.success) return
   target.closest("[popover]:popover-open")?.hidePopover()
   target.closest("dialog")?.close()
+  if (target.matches("[data-clears]")) target.reset()
 })
 
 // What the browser has finished (a time in the viewer's zone, how the connection is) stays so when a page is shown anew.

@@ -6,6 +6,7 @@ mod person;
 
 mod access;
 mod away;
+mod contacts;
 mod credits;
 mod every_page;
 mod first_day;

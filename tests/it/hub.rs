@@ -114,6 +114,12 @@ impl Hub {
         self.server.keeper.run_once().await.unwrap()
     }
 
+    /// Takes whatever rows of contacts wait to be taken.
+    pub async fn imports(&self) {
+        let app = &self.server.app;
+        messagehub::workers::importer::run_once(app).await.unwrap();
+    }
+
     /// Sends whatever is due, and says how many texts that were.
     pub async fn sends(&self) -> usize {
         self.server.sender.run_once().await
@@ -333,6 +339,40 @@ impl Workspace<'_> {
             .clone();
         texts.reverse();
         texts
+    }
+
+    /// A new tag's id.
+    pub async fn tag(&self, name: &str) -> String {
+        let draft = json!({"name": name});
+        let tag = self.admin.post(&self.path("/tags"), draft).await.is(201);
+        tag["id"].as_str().unwrap().into()
+    }
+
+    /// A table of contacts, as a browser sends it; only looked at where `preview` is `true`.
+    pub async fn uploads_contacts(&self, table: impl AsRef<[u8]>, preview: &str) -> Answer {
+        self.uploads_contacts_with(table.as_ref(), &[("preview", preview)])
+            .await
+    }
+
+    pub async fn uploads_contacts_with(&self, table: &[u8], fields: &[(&str, &str)]) -> Answer {
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            let part = format!(
+                "--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            );
+            body.extend(part.into_bytes());
+        }
+        body.extend(
+            b"--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"list.csv\"\r\nContent-Type: text/csv\r\n\r\n",
+        );
+        body.extend(table);
+        body.extend(b"\r\n--edge--\r\n");
+        let path = self.path("/contacts/import");
+        let request = self.admin.request(reqwest::Method::POST, &path);
+        let kind = "multipart/form-data; boundary=edge";
+        self.admin
+            .ask(request.header("content-type", kind).body(body))
+            .await
     }
 
     pub async fn message(&self, id: &Value) -> Value {

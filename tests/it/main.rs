@@ -18,6 +18,7 @@ mod catch_up;
 mod chaos;
 mod circuit;
 mod cli;
+mod contacts;
 mod crash;
 mod credential_access;
 mod credits;

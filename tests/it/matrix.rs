@@ -16,6 +16,8 @@ pub enum Who {
     /// Whose it is: here Sam.
     Own,
     Admin,
+    /// An admin; whoever does not even see it hears that there is no such thing.
+    AdminOfSeen,
 }
 
 #[derive(Clone)]
@@ -97,6 +99,9 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/settings"
         | "GET ~/numbers"
         | "GET ~/contacts"
+        | "GET ~/contacts/export.csv"
+        | "GET ~/tags"
+        | "GET ~/contact-fields"
         | "GET ~/conversations"
         | "GET ~/messages"
         | "GET ~/search"
@@ -117,6 +122,7 @@ fn known(route: &str) -> (Who, Value) {
             json!({"name": "Mine now", "content": "Hi {{name}}", "shared": true}),
         ),
         "PATCH ~/settings" => (Member, json!({"signature": ""})),
+        "POST ~/tags" => (Member, json!({"name": "VIP"})),
         "POST ~/contacts" => (
             Member,
             json!({"phone_number": "+14155550111", "name": "Tom"}),
@@ -129,7 +135,14 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/conversations/{conversation_id}/messages"
         | "GET ~/messages/{message_id}"
         | "GET ~/media/{media_id}"
+        | "GET ~/contacts/{contact_id}/removal"
+        | "GET ~/contacts/{contact_id}/merge/{gone_id}"
+        | "PUT ~/contacts/{contact_id}/tags/{tag_id}"
+        | "DELETE ~/contacts/{contact_id}/tags/{tag_id}"
         | "GET ~/contacts/{contact_id}/consent" => (WithNumber, nothing),
+        // With itself: for whoever may, that is what is wrong with it.
+        "POST ~/contacts/{contact_id}/merge" => (WithNumber, json!({"contact_id": "{contact_id}"})),
+        "DELETE ~/contacts/{contact_id}" => (AdminOfSeen, nothing),
         "PATCH ~/contacts/{contact_id}" => (WithNumber, json!({"notes": "Mine now"})),
         "POST ~/contacts/{contact_id}/consent" => (
             WithNumber,
@@ -169,8 +182,17 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/webhooks"
         | "GET ~/quarantine"
         | "GET ~/quarantine/{quarantine_id}" => (Admin, nothing),
+        "GET ~/contacts/imports"
+        | "GET ~/contacts/imports/{import_id}"
+        | "GET ~/contacts/imports/{import_id}/refused.csv"
+        | "DELETE ~/tags/{tag_id}"
+        | "DELETE ~/contact-fields/{field_id}" => (Admin, nothing),
+        "PATCH ~/tags/{tag_id}" => (Admin, json!({"name": "Mine now"})),
+        "POST ~/contact-fields" => (Admin, json!({"name": "Insurance", "kind": "text"})),
+        "PATCH ~/contact-fields/{field_id}" => (Admin, json!({"name": "Mine now"})),
+        "POST ~/contacts/imports/{import_id}/start" => (Admin, json!({})),
         // Without a file: for whoever may, that is what is wrong with it.
-        "POST ~/opt-outs/import" => (Admin, json!({})),
+        "POST ~/opt-outs/import" | "POST ~/contacts/import" => (Admin, json!({})),
         "POST ~/quarantine/{quarantine_id}/release"
         | "POST ~/quarantine/{quarantine_id}/discard"
         | "POST ~/quarantine/release"
@@ -227,9 +249,12 @@ impl Route {
     /// What the other routes are about: asked last.
     fn takes_away(&self) -> bool {
         let last = [
+            "/templates/{template_id}",
+            "{workspace_id}/tags/{tag_id}",
+            "/contact-fields/{field_id}",
+            "/contacts/{contact_id}",
             "/integrations/{integration_id}",
             "/numbers/{number_id}",
-            "/templates/{template_id}",
         ];
         self.method == Method::DELETE && last.iter().any(|path| self.path.ends_with(path))
     }
@@ -309,8 +334,23 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
     let template = json!({"name": "Reminder", "content": "See you at {{time}}", "shared": true});
     let templates = workspace.path("/templates");
     let template = workspace.admin.post(&templates, template).await.is(201);
+    let tag = workspace.tag("Recall").await;
+    let field = json!({"name": "Gate", "kind": "text"});
+    let field = workspace
+        .admin
+        .post(&workspace.path("/contact-fields"), field)
+        .await
+        .is(201);
+    let import = workspace
+        .uploads_contacts("name,phone_number\nTom,+14155550193\n", "true")
+        .await
+        .is(202);
     let ids = vec![
         ("workspace_id", workspace.id.clone()),
+        ("tag_id", tag),
+        ("field_id", text(&field["id"])),
+        ("import_id", text(&import["id"])),
+        ("gone_id", contact.clone()),
         ("quarantine_id", text(&quarantine["data"][0]["id"])),
         ("integration_id", text(&integration["data"][0]["id"])),
         ("number_id", text(&conversation["number_id"])),

@@ -198,10 +198,41 @@ async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>,
     let forged = forged.signed_with("not the token").send().await;
     assert_eq!(forged.status(), 403);
     hub.server.accountant.run_once().await.unwrap();
+    knows_people(&harbor, number).await;
     for (table, (count, _)) in rows_of(&harbor).await {
         assert!(count > 0, "a new table: put something into {table} here");
     }
     (harbor, agent)
+}
+
+/// With tags and fields, an import, two who became one, and one who is gone.
+async fn knows_people(harbor: &Workspace<'_>, number: &str) {
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let maya = text(&harbor.conversation_with(MAYA).await["contact_id"]);
+    let mut others = Vec::new();
+    for (phone, body) in [("+14155550181", "It is Maya"), ("+14155550182", "STOP")] {
+        let answer = harbor.hub.twilio.text(phone, number, body).await;
+        assert_eq!(answer.status(), 200);
+        others.push(text(&harbor.conversation_with(phone).await["contact_id"]));
+    }
+    let path = |path: &str| harbor.path(&format!("/contacts/{path}"));
+    let (jo, tag) = (&harbor.admin, harbor.tag("VIP").await);
+    jo.put(&path(&format!("{maya}/tags/{tag}"))).await.is(204);
+    let field = json!({"name": "Insurance", "kind": "text"});
+    jo.post(&harbor.path("/contact-fields"), field)
+        .await
+        .is(201);
+    jo.post(
+        &path(&format!("{maya}/merge")),
+        json!({"contact_id": others[0]}),
+    )
+    .await
+    .is(200);
+    jo.delete(&path(&others[1])).await.is(204);
+    harbor
+        .uploads_contacts("phone_number\n+14155550183\n", "true")
+        .await
+        .is(202);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Bringing in what the provider has and we have not: texts that came while we were away.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::receive::{Arrival, Ingest};
@@ -13,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId, WorkspaceId};
 use crate::phone::Address;
+use crate::providers::Inbound;
 
 /// A number to be compared with its provider's list.
 pub struct Due {
@@ -103,9 +106,13 @@ pub async fn number_at(
     else {
         return Ok(None);
     };
+    let forgotten = forgotten(&app.db, due, &received).await?;
     let mut brought_in = 0;
     let mut last = None;
     for mut text in received {
+        if forgotten.contains(&text.provider_sid) {
+            continue;
+        }
         text.at = text.at.map(|at| after(last, at));
         last = text.at;
         let arrival = Arrival {
@@ -121,6 +128,24 @@ pub async fn number_at(
     }
     agree(&app.db, due, began).await?;
     Ok(Some(brought_in))
+}
+
+/// Those that were deleted here with their contact.
+async fn forgotten(db: &Db, due: &Due, received: &[Inbound]) -> Result<HashSet<String>> {
+    let sids: Vec<_> = received
+        .iter()
+        .map(|text| text.provider_sid.as_str())
+        .collect();
+    let forgotten = sqlx::query_scalar!(
+        "select provider_sid from forgotten_texts
+          where workspace_id = $1 and integration_id = $2 and provider_sid = any ($3)",
+        due.workspace as _,
+        due.integration as _,
+        &sids as _,
+    )
+    .fetch_all(db.system_pool())
+    .await?;
+    Ok(forgotten.into_iter().collect())
 }
 
 /// Providers tell whole seconds. Of two in one, the list knows which came first, and so does the inbox.

@@ -55,7 +55,7 @@ pub async fn hand_over(db: &Db) -> Result<usize> {
 async fn stranded(tx: &mut SystemTx) -> Result<Vec<Stranded>> {
     Ok(sqlx::query_as!(
         Stranded,
-        r#"select m.workspace_id as "workspace: _", m.id as "id: _", m.contact_id as "contact: _", c.phone_number as recipient,
+        r#"select m.workspace_id as "workspace: _", m.id as "id: _", m.contact_id as "contact: _", coalesce(m.address, c.phone_number) as "recipient!",
                   m.content, m.conversation_id as "conversation: _", m.number_id as "number: _",
                   m.integration_id as "integration: _", m.provider as "provider: _", n.phone_number as "from",
                   case when n.status = 'active' then i.name else '' end as "why!",

@@ -64,7 +64,7 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Open>> {
               and c.workspace_id = m.workspace_id and c.id = m.contact_id
            returning m.workspace_id as "workspace: WorkspaceId", m.id as "id: MessageId", m.conversation_id as "conversation: ConversationId",
                      m.number_id as "number: NumberId", m.integration_id as "integration: IntegrationId", m.attempts as attempt,
-                     n.phone_number as "from", c.phone_number as "to", m.content, m.expires_at, m.created_at, m.inquiries,
+                     n.phone_number as "from", coalesce(m.address, c.phone_number) as "to!", m.content, m.expires_at, m.created_at, m.inquiries,
                      outgoing_media(m.workspace_id, m.id, m.message_type) as "media!""#,
         most,
         MOST_LOOKS,

@@ -43,14 +43,16 @@ pub async fn lease(db: &Db, most: i32) -> Result<Vec<Leased>> {
         Leased,
         r#"update messages m
               set status = 'sending', attempts = m.attempts + 1, inquiries = 0, updated_at = now(),
-                  lease_until = now() + make_interval(secs => $2)
+                  lease_until = now() + make_interval(secs => $2),
+                  -- Its way is settled now, whatever becomes of the contact.
+                  address = coalesce(m.address, c.phone_number)
              from texts_to_send($1) t, numbers n, contacts c
             where m.workspace_id = t.workspace_id and m.id = t.id
               and n.workspace_id = m.workspace_id and n.id = m.number_id
               and c.workspace_id = m.workspace_id and c.id = m.contact_id
            returning m.workspace_id as "workspace: _", m.id as "id: _", m.conversation_id as "conversation: _",
                      m.number_id as "number: _", m.integration_id as "integration: _", m.attempts as attempt,
-                     n.phone_number as "from", c.phone_number as "to", m.content, m.expires_at,
+                     n.phone_number as "from", m.address as "to!", m.content, m.expires_at,
                      n.gone_at is not null or (select i.disconnected_at is not null from integrations i
                        where i.workspace_id = m.workspace_id and i.id = m.integration_id) as "is_disconnected!",
                      outgoing_media(m.workspace_id, m.id, m.message_type) as "media!""#,

@@ -73,8 +73,24 @@ impl Batched for Arrival {
     }
 }
 
-/// One round trip, one transaction; announces what was new after the commit.
+/// One round trip, one transaction; one more for texts of a contact that was deleted this very instant.
 async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
+    let mut stored = try_to_store(db, arrivals).await?;
+    let left: Vec<_> = (0..arrivals.len())
+        .filter(|place| stored[*place].is_none())
+        .collect();
+    if !left.is_empty() {
+        let again: Vec<_> = left.iter().map(|place| arrivals[*place]).collect();
+        for (place, done) in left.into_iter().zip(try_to_store(db, &again).await?) {
+            stored[place] = done;
+        }
+    }
+    let stored: Option<Vec<_>> = stored.into_iter().collect();
+    stored.ok_or_else(|| Error::Internal("a contact vanished while its text was stored".into()))
+}
+
+/// Announces what was new, after the commit. `None`: its contact was deleted between two steps of the statement.
+async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Stored>>> {
     let each = || arrivals.iter();
     let told_at: Vec<_> = each().map(|arrival| told_at(&arrival.text)).collect();
     // Ids sort by time: so do texts that come late.
@@ -125,7 +141,6 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
     .fetch_all(db.system_pool())
     .await
     .map_err(gone)?;
-    // A contact that was deleted between two steps of the statement takes its text out of the answer: try again.
     let mut stored = vec![None; arrivals.len()];
     let mut woken = HashSet::new();
     for row in rows {
@@ -142,10 +157,10 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
             woken.insert((arrival.workspace, arrival.number));
         }
     }
-    let stored: Option<Vec<_>> = stored.into_iter().collect();
-    let stored = stored
-        .ok_or_else(|| Error::Internal("a contact vanished while its text was stored".into()))?;
-    for (arrival, stored) in each().zip(&stored).filter(|(_, stored)| stored.added) {
+    let added = each()
+        .zip(&stored)
+        .filter_map(|(arrival, stored)| Some((arrival, stored.filter(|stored| stored.added)?)));
+    for (arrival, stored) in added {
         db.bus().publish(Event::MessageAdded {
             workspace: arrival.workspace,
             message: stored.message,

@@ -11,6 +11,7 @@ use crate::domain::{numbers, workspaces};
 use crate::error::{Error, Result};
 use crate::ids::NumberId;
 use crate::phone::{Phone, Region};
+use crate::sheet::{self, short_name, unguarded};
 
 /// As many as one file may have.
 pub const MOST_LINES: usize = 10_000;
@@ -115,83 +116,35 @@ impl Imported {
     }
 }
 
-/// As people call it, and no longer than a proof can be.
-fn short_name(file_name: &str) -> String {
-    let base = file_name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let name: String = base.chars().filter(|c| !c.is_control()).take(60).collect();
-    match name.trim() {
-        "" => "a file".into(),
-        name => name.into(),
-    }
-}
-
-/// The lines of a table with a head: separated by commas or semicolons, in any order of the columns. What stands in other
-/// columns is left alone.
+/// The lines of a table with a head, in any order of the columns. What stands in other columns is left alone.
 fn parse(file: &[u8]) -> Result<Vec<Line>> {
-    let wrong = |message: &str| Err(Error::field("file", message));
-    let Ok(text) = std::str::from_utf8(file) else {
-        return wrong("save the table as CSV in UTF-8: some of its characters cannot be read");
-    };
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let head = text.lines().next().unwrap_or_default();
-    let separator = if head.contains(';') && !head.contains(',') {
-        b';'
-    } else {
-        b','
-    };
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(separator)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(text.as_bytes());
-    let Ok(head) = reader.headers().cloned() else {
-        return wrong("this is no CSV");
-    };
+    let sheet =
+        sheet::read(file, MOST_LINES).map_err(|wrong| Error::field("file", wrong.to_string()))?;
     let column = |name: &str| {
-        head.iter()
-            .position(|title| title.eq_ignore_ascii_case(name))
+        let mut columns = sheet.columns.iter();
+        columns.position(|title| title.eq_ignore_ascii_case(name))
     };
     let Some(phone_number) = column("phone_number") else {
-        return wrong(
+        return Err(Error::field(
+            "file",
             "the first line must name the columns: phone_number, and if you like number, reason and at",
-        );
+        ));
     };
     let (number, reason, since) = (column("number"), column("reason"), column("at"));
-    let mut lines = Vec::new();
-    for record in reader.records() {
-        let Ok(record) = record else {
-            return wrong("this is no CSV");
-        };
+    let line = |row: &sheet::Row| {
         let cell = |column: Option<usize>| {
-            let cell = column.and_then(|column| record.get(column));
-            cell.unwrap_or_default().to_owned()
+            let cell = column.and_then(|column| row.cells.get(column));
+            cell.cloned().unwrap_or_default()
         };
-        if record.iter().all(str::is_empty) {
-            continue;
-        }
-        if lines.len() == MOST_LINES {
-            return wrong("at most 10,000 lines at once: split the file");
-        }
-        lines.push(Line {
-            at: record.position().map_or(0, |at| line_at(text, at)),
+        Line {
+            at: row.line,
             phone_number: cell(Some(phone_number)),
             number: cell(number),
             reason: cell(reason),
             since: cell(since),
-        });
-    }
-    Ok(lines)
-}
-
-/// Where a record begins: the reader counts the empty lines before it as a part of it.
-fn line_at(text: &str, position: &csv::Position) -> u64 {
-    let begin = usize::try_from(position.byte()).unwrap_or(usize::MAX);
-    let rest = text.as_bytes().get(begin..).unwrap_or_default();
-    let empty = rest
-        .iter()
-        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-        .filter(|byte| **byte == b'\n');
-    position.line() + empty.count() as u64
+        }
+    };
+    Ok(sheet.rows.iter().map(line).collect())
 }
 
 /// What it means, or which of its columns is wrong and how to mend it.
@@ -232,11 +185,6 @@ fn read(
         proof,
         since: since(&line.since)?,
     })
-}
-
-/// An apostrophe that keeps a spreadsheet from reading a cell as a formula, as our own lists have it.
-fn unguarded(cell: &str) -> &str {
-    cell.strip_prefix('\'').unwrap_or(cell)
 }
 
 fn since(text: &str) -> Result<Option<DateTime<Utc>>, (&'static str, String)> {
@@ -294,7 +242,7 @@ async fn write(
                                                              and s.created_at > t.since) as overtaken
                  from unnest($1::int[], $2::text[], $3::uuid[], $4::text[], $5::timestamptz[])
                       as t (place, phone, number, proof, since)
-                 join contacts c on c.phone_number = t.phone
+                 join contacts c on c.id = contact_at(t.phone)
            ), added as (
                insert into opt_outs (contact_id, number_id, source, proof, created_at)
                select distinct on (g.contact, g.number) g.contact, g.number, 'import', left(g.proof, 200), g.since
@@ -365,12 +313,7 @@ mod tests {
 
     #[test]
     fn a_file_without_a_head_or_in_another_tongue_is_refused() {
-        for file in [
-            &b"+14155550192\n"[..],
-            b"",
-            b"phone\n1\n",
-            b"phone_number\n\xff\n",
-        ] {
+        for file in [&b"+14155550192\n"[..], b"", b"phone\n1\n"] {
             assert!(parse(file).is_err());
         }
         let long = format!("phone_number\n{}", "+14155550192\n".repeat(MOST_LINES + 1));
@@ -392,13 +335,6 @@ mod tests {
             assert!(since(wrong).is_err(), "{wrong}");
         }
         assert_eq!(since("").unwrap(), None);
-    }
-
-    #[test]
-    fn a_file_is_called_by_its_last_name() {
-        assert_eq!(short_name("C:\\lists\\stop.csv"), "stop.csv");
-        assert_eq!(short_name("\0/"), "a file");
-        assert_eq!(short_name(&"x".repeat(900)).len(), 60);
     }
 
     proptest! {

@@ -6,10 +6,14 @@ use uuid::Uuid;
 
 use super::Source;
 use crate::db::WorkspaceTx;
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::contacts;
 use crate::domain::members::Admin;
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, NumberId};
 use crate::listing::{Cursor, Page, Span, page};
+use crate::phone;
+use crate::sheet::guarded;
 
 /// Who may not be texted from which number, and how we know.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -28,10 +32,39 @@ pub struct OptOut {
     key: Uuid,
 }
 
-/// The newest first.
-pub async fn list(tx: &mut WorkspaceTx, _: &Admin, span: &Span) -> Result<Page<OptOut>> {
+impl OptOut {
+    pub fn title(&self) -> String {
+        contacts::title(self.contact_name.as_deref(), &self.phone_number)
+    }
+
+    pub fn formatted_phone(&self) -> String {
+        phone::display(&self.phone_number)
+    }
+
+    pub fn formatted_number(&self) -> String {
+        phone::display(&self.number)
+    }
+
+    /// How we know, as people say it.
+    pub fn told(&self) -> &'static str {
+        match self.source {
+            Source::Text => "They texted it",
+            Source::Provider => "The provider said so",
+            Source::Agent => "Written down",
+            Source::Import => "Imported",
+        }
+    }
+}
+
+/// The newest first; `q` finds any part of a contact's name or number.
+pub async fn list(
+    tx: &mut WorkspaceTx,
+    _: &Admin,
+    q: Option<&str>,
+    span: &Span,
+) -> Result<Page<OptOut>> {
     let (limit, after) = (span.limit()?, span.cursor()?);
-    let rows = newest(tx, after, limit + 1).await?;
+    let rows = newest(tx, q, after, limit + 1).await?;
     Ok(page(rows, limit, |row: &OptOut| Cursor {
         at: row.created_at,
         id: row.key,
@@ -39,7 +72,12 @@ pub async fn list(tx: &mut WorkspaceTx, _: &Admin, span: &Span) -> Result<Page<O
 }
 
 /// A pair has no id of its own; one made of both tells two of the same moment apart.
-async fn newest(tx: &mut WorkspaceTx, after: Option<Cursor>, most: i64) -> Result<Vec<OptOut>> {
+async fn newest(
+    tx: &mut WorkspaceTx,
+    q: Option<&str>,
+    after: Option<Cursor>,
+    most: i64,
+) -> Result<Vec<OptOut>> {
     Ok(sqlx::query_as!(
         OptOut,
         r#"select o.contact_id as "contact_id: ContactId", c.name as contact_name, c.phone_number,
@@ -48,13 +86,15 @@ async fn newest(tx: &mut WorkspaceTx, after: Option<Cursor>, most: i64) -> Resul
              from opt_outs o
              join contacts c on c.workspace_id = o.workspace_id and c.id = o.contact_id
              join numbers n on n.workspace_id = o.workspace_id and n.id = o.number_id
-            where $1::timestamptz is null
-               or (o.created_at, md5(o.contact_id::text || o.number_id::text)::uuid) < ($1, $2::uuid)
+            where ($1::timestamptz is null
+                   or (o.created_at, md5(o.contact_id::text || o.number_id::text)::uuid) < ($1, $2::uuid))
+              and ($4::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $4 || '%')
             order by o.created_at desc, md5(o.contact_id::text || o.number_id::text)::uuid desc
             limit $3"#,
         after.map(|cursor| cursor.at),
         after.map(|cursor| cursor.id),
         most,
+        q.map(contacts::like),
     )
     .fetch_all(tx.conn())
     .await?)
@@ -62,11 +102,12 @@ async fn newest(tx: &mut WorkspaceTx, after: Option<Cursor>, most: i64) -> Resul
 
 /// All of them as a table that [`import`](super::import) reads again.
 pub async fn export(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<u8>> {
+    audit::record(tx, Action::OptOutsExported, Deed::default()).await?;
     let broken = |error: csv::Error| Error::Internal(error.to_string());
     let mut table = csv::Writer::from_writer(Vec::new());
     let head = ["phone_number", "number", "reason", "at", "source", "name"];
     table.write_record(head).map_err(broken)?;
-    for row in newest(tx, None, i64::MAX).await? {
+    for row in newest(tx, None, None, i64::MAX).await? {
         let cells = [
             guarded(&row.phone_number),
             guarded(&row.number),
@@ -80,33 +121,4 @@ pub async fn export(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<u8>> {
     table
         .into_inner()
         .map_err(|error| Error::Internal(error.to_string()))
-}
-
-/// What a spreadsheet would take for a formula gets an apostrophe before it. A phone number is none, whatever it begins with.
-fn guarded(cell: &str) -> String {
-    let is_formula = cell
-        .trim_start()
-        .starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let is_number = cell
-        .strip_prefix('+')
-        .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    match is_formula && !is_number {
-        true => format!("'{cell}"),
-        false => cell.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::guarded;
-
-    #[test]
-    fn a_formula_is_none_any_more_and_a_number_stays_one() {
-        for formula in ["=1+1", "+SUM(A1)", "-2+3", "@cmd", " =1", "\t=1", "+1|cmd"] {
-            assert!(guarded(formula).starts_with('\''), "{formula}");
-        }
-        for plain in ["+14155550192", "STOP", "", "22333", "it's"] {
-            assert_eq!(guarded(plain), plain);
-        }
-    }
 }

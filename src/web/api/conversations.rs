@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use crate::app::App;
@@ -10,7 +11,7 @@ use crate::domain::members::Member;
 use crate::domain::messages::{self, Message};
 use crate::domain::opt_outs;
 use crate::error::{Error, Result};
-use crate::ids::{ContactId, ConversationId, NumberId, WorkspaceId};
+use crate::ids::{ContactId, ConversationId, NumberId, TagId, WorkspaceId};
 use crate::listing::{Page, Span};
 use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
@@ -26,6 +27,8 @@ pub struct Wanted {
     assignee: Option<String>,
     /// `true`: only those with unread texts.
     unread: Option<bool>,
+    /// Only with contacts who have this tag.
+    tag: Option<TagId>,
     /// Any part of the contact's name or number.
     q: Option<String>,
     /// How many at the most: 1 to 200, default 50.
@@ -52,6 +55,7 @@ impl Wanted {
                 }
             },
             unread: self.unread == Some(true),
+            tag: self.tag,
             q: self.q.clone().filter(|q| !q.trim().is_empty()),
         })
     }
@@ -76,14 +80,22 @@ pub async fn list(
 
 #[utoipa::path(get, path = "/conversations/{conversation_id}", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)),
-    responses((status = 200, body = Conversation), (status = 403, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = Conversation), (status = 308, description = "It was joined to the one at `Location`"),
+              (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub async fn show(
     State(app): State<App>,
     member: Member,
-    Path((_, id)): Path<(WorkspaceId, ConversationId)>,
-) -> Result<Json<Conversation>, Problem> {
+    Path((workspace, id)): Path<(WorkspaceId, ConversationId)>,
+) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
-    Ok(Json(conversations::find(&mut tx, id).await?))
+    match conversations::find(&mut tx, id).await {
+        Err(Error::NotFound(_)) => {}
+        found => return Ok(Json(found?).into_response()),
+    }
+    let there = conversations::joined_to(&mut tx, id).await?;
+    let there = there.ok_or(Error::NotFound("the conversation"))?;
+    let path = format!("/api/workspaces/{workspace}/conversations/{there}");
+    Ok(Redirect::permanent(&path).into_response())
 }
 
 /// Changes what is given and keeps the rest.

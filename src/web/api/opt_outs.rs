@@ -4,6 +4,8 @@ use axum::extract::State;
 use axum::extract::multipart::{Multipart, MultipartError, MultipartRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Deserialize;
 
 use crate::app::App;
 use crate::domain::members::Admin;
@@ -16,25 +18,36 @@ use crate::listing::{Page, Span};
 use crate::web::json::{Json, Query};
 use crate::web::problem::Problem;
 
+#[derive(Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Searched {
+    /// Any part of a contact's name or number.
+    q: Option<String>,
+}
+
 /// Everybody who opted out, of which number, since when and how we know, the newest first. Admins only.
-#[utoipa::path(get, path = "/opt-outs", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path), Span),
+#[utoipa::path(get, path = "/opt-outs", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path), Searched, Span),
     responses((status = 200, body = Page<OptOut>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
     State(app): State<App>,
     admin: Admin,
+    Query(Searched { q }): Query<Searched>,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<OptOut>>, Problem> {
     let mut tx = app.db.workspace(admin.seat()).await?;
-    Ok(Json(listed::list(&mut tx, &admin, &span).await?))
+    Ok(Json(
+        listed::list(&mut tx, &admin, q.as_deref(), &span).await?,
+    ))
 }
 
 /// All of them as CSV, with the columns that the import reads. Cells that a spreadsheet would take for a formula begin with an
-/// apostrophe. Admins only.
+/// apostrophe. Admins only, audited.
 #[utoipa::path(get, path = "/opt-outs/export.csv", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = String, content_type = "text/csv"), (status = 403, body = Problem)))]
 pub async fn export(State(app): State<App>, admin: Admin) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.seat()).await?;
     let table = listed::export(&mut tx, &admin).await?;
+    tx.commit().await?;
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
         (
@@ -48,7 +61,7 @@ pub async fn export(State(app): State<App>, admin: Admin) -> Result<Response, Pr
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code, reason = "it describes the form")]
 pub struct File {
-    /// CSV in UTF-8: a first line with the names of the columns, then at most 10,000 lines, 2 MB.
+    /// CSV in UTF-8, UTF-16 or Windows-1252: a first line with the names of the columns, then at most 10,000 lines, 2 MB.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }
@@ -65,16 +78,7 @@ pub async fn import(
     admin: Admin,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Json<Imported>, Problem> {
-    let mut form = form.map_err(|_| no_file())?;
-    let (name, file) = loop {
-        let Some(field) = form.next_field().await.map_err(unreadable)? else {
-            return Err(no_file());
-        };
-        if field.name() == Some("file") {
-            let name = field.file_name().unwrap_or_default().to_owned();
-            break (name, field.bytes().await.map_err(unreadable)?);
-        }
-    };
+    let (name, file) = sent(form).await?;
     if file.len() > LARGEST {
         return Err(too_large());
     }
@@ -82,6 +86,20 @@ pub async fn import(
     let imported = import::import(&mut tx, &admin, &name, &file).await?;
     tx.commit().await?;
     Ok(Json(imported))
+}
+
+/// A file and what it is called.
+pub async fn sent(form: Result<Multipart, MultipartRejection>) -> Result<(String, Bytes), Problem> {
+    let mut form = form.map_err(|_| no_file())?;
+    loop {
+        let Some(field) = form.next_field().await.map_err(unreadable)? else {
+            return Err(no_file());
+        };
+        if field.name() == Some("file") {
+            let name = field.file_name().unwrap_or_default().to_owned();
+            return Ok((name, field.bytes().await.map_err(unreadable)?));
+        }
+    }
 }
 
 fn no_file() -> Problem {

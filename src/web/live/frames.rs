@@ -7,7 +7,7 @@ use crate::domain::contacts::Contact;
 use crate::domain::conversations::Conversation;
 use crate::domain::messages::{self, Message};
 use crate::domain::numbers::Number;
-use crate::ids::{ConversationId, MessageId, UserId, WorkspaceId};
+use crate::ids::{ContactId, ConversationId, MessageId, UserId, WorkspaceId};
 
 /// What a room hears.
 #[derive(Serialize)]
@@ -28,6 +28,17 @@ pub enum Frame<'a> {
     },
     ConversationUpdated(&'a Conversation),
     ContactUpdated(&'a Contact),
+    /// Gone, or another one's now; or out of sight with its last conversation.
+    ContactRemoved {
+        workspace_id: WorkspaceId,
+        contact_id: ContactId,
+        merged_into: Option<ContactId>,
+    },
+    /// Gone with its contact, or joined to another.
+    ConversationRemoved {
+        workspace_id: WorkspaceId,
+        conversation_id: ConversationId,
+    },
     NumberUpdated(&'a Number),
     /// What an agent has left, to that agent alone.
     Credits {

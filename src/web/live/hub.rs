@@ -12,7 +12,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use super::frames::Frame;
 use super::rooms::{Connection, Dialect, Rooms, Seat};
 use crate::db::Db;
-use crate::domain::contacts;
+use crate::domain::contacts::{self, fields};
 use crate::domain::conversations::{self, Conversation};
 use crate::domain::credits;
 use crate::domain::messages::{self, Message};
@@ -200,6 +200,33 @@ impl Hub {
             Event::ContactChanged { workspace, contact } if self.is_heard(workspace) => {
                 self.tell_contact(workspace, contact).await?
             }
+            Event::ContactRemoved {
+                workspace,
+                contact,
+                merged_into,
+                numbers,
+            } if self.is_heard(workspace) => {
+                let frame = Frame::ContactRemoved {
+                    workspace_id: workspace,
+                    contact_id: contact,
+                    merged_into,
+                };
+                let seats = self.seats(workspace, |seat| seat.sees_any(&numbers));
+                push(&seats, &frame, || Ok(fragments::contact_removed(contact)));
+            }
+            Event::ConversationRemoved {
+                workspace,
+                conversation,
+                number,
+            } if self.is_heard(workspace) => {
+                let frame = Frame::ConversationRemoved {
+                    workspace_id: workspace,
+                    conversation_id: conversation,
+                };
+                self.show(workspace, number, &frame, || {
+                    Ok(fragments::conversation_removed(conversation))
+                });
+            }
             Event::NumberChanged { workspace, number }
             | Event::NumberHeard { workspace, number }
                 if self.is_heard(workspace) =>
@@ -239,9 +266,12 @@ impl Hub {
         else {
             return Ok(());
         };
+        let fields = fields::look_up(&self.db, workspace).await?;
         let frame = Frame::ContactUpdated(&contact);
         let seats = self.seats(workspace, |seat| seat.sees_any(&numbers));
-        push(&seats, &frame, || fragments::contact_changed(&contact));
+        push(&seats, &frame, || {
+            fragments::contact_changed(&contact, &fields)
+        });
         Ok(())
     }
 

@@ -39,6 +39,7 @@ impl Form {
             | Error::TooMany { .. }
             | Error::WrongCode
             | Error::LastAdmin
+            | Error::ContactChanged { .. }
             | Error::IntegrationOff
             | Error::IntegrationNotConfigured => {
                 self.notice = Some(capitalized(&t(&error.to_string())))

@@ -7,15 +7,17 @@ use std::fmt::Write as _;
 use askama::{Error, Template};
 
 use crate::domain::contacts::Contact;
+use crate::domain::contacts::fields::Field;
 use crate::domain::conversations::Conversation;
 use crate::domain::credits::Balance;
 use crate::domain::messages::Message;
 use crate::domain::numbers::Number;
-use crate::ids::{ConversationId, UserId};
+use crate::ids::{ContactId, ConversationId, UserId};
 use crate::web::language::filters;
 use crate::web::pages;
 use crate::web::pages::admin::integrations::NumberRow;
-use crate::web::pages::inbox::{Blocked, Bubble, Consent, ContactCard, Place, Row, StatusControl};
+use crate::web::pages::contacts::{ContactCard, FewTags, Tags};
+use crate::web::pages::inbox::{Blocked, Bubble, Consent, Place, Row, StatusControl};
 
 pub fn message_added(message: &Message, conversation: &Conversation) -> Result<String, Error> {
     Ok(bubble(message)? + &row(conversation)?)
@@ -30,17 +32,42 @@ pub fn conversation_changed(conversation: &Conversation) -> Result<String, Error
     Ok(row(conversation)? + &standing(conversation)?)
 }
 
-/// Wherever their name stands, and their card.
-pub fn contact_changed(contact: &Contact) -> Result<String, Error> {
-    let name = Escaped {
-        text: &contact.title(),
-    }
-    .render()?;
+/// Wherever their name and tags stand, and their card.
+pub fn contact_changed(contact: &Contact, fields: &[Field]) -> Result<String, Error> {
+    let escaped = |text: &str| Escaped { text }.render();
     let letters = pages::avatar(contact).0.letters().0;
     let id = contact.id;
-    Ok(everywhere(&format!("[data-name-of='{id}']"), &name)
+    let email = escaped(contact.email.as_deref().unwrap_or_default())?;
+    Ok(everywhere(
+        &format!("[data-name-of='{id}']"),
+        &escaped(&contact.title())?,
+    ) + &everywhere(&format!("[data-email-of='{id}']"), &email)
+        + &everywhere(
+            &format!("[data-number-of='{id}']"),
+            &escaped(&contact.formatted_number())?,
+        )
         + &everywhere(&format!("[data-avatar-of='{id}']"), &letters)
-        + &swap(&format!("contact-{id}"), &ContactCard { contact })?)
+        + &swap(&format!("contact-{id}"), &ContactCard { contact, fields })?
+        + &tags_changed(contact)?)
+}
+
+/// Wherever their tags stand.
+pub fn tags_changed(contact: &Contact) -> Result<String, Error> {
+    let few = FewTags { contact }.render()?;
+    Ok(
+        everywhere(&format!("[data-tags-of='{}']", contact.id), &few)
+            + &swap(&format!("tags-{}", contact.id), &Tags { contact })?,
+    )
+}
+
+/// Its line in the list of contacts goes.
+pub fn contact_removed(contact: ContactId) -> String {
+    format!(r#"<turbo-stream action="remove" target="contact-row-{contact}"></turbo-stream>"#)
+}
+
+/// Its row goes.
+pub fn conversation_removed(conversation: ConversationId) -> String {
+    format!(r#"<turbo-stream action="remove" target="row-{conversation}"></turbo-stream>"#)
 }
 
 pub fn number_changed(number: &Number) -> Result<String, Error> {
@@ -197,6 +224,9 @@ mod tests {
             phone_number: "+14155550192".into(),
             email: None,
             notes: String::new(),
+            other_numbers: Vec::new(),
+            tags: Default::default(),
+            custom_fields: Default::default(),
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,
         };
@@ -257,7 +287,7 @@ mod tests {
     fn what_people_wrote_stays_text() {
         let conversation = conversation();
         let html = message_added(&failed(&conversation), &conversation).expect("renders")
-            + &contact_changed(&conversation.contact).expect("renders")
+            + &contact_changed(&conversation.contact, &[]).expect("renders")
             + &conversation_changed(&conversation).expect("renders")
             + &refused("\"><script>", "validation_failed", "<script>").expect("renders");
         for raw in ["<script", "<i>Okafor", "<b>filtered", "\"><img"] {

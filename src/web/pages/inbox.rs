@@ -23,6 +23,7 @@ use crate::ids::ConversationId;
 use crate::language::{put, t};
 use crate::listing::Span;
 use crate::web::language::filters;
+use crate::web::pages::contacts::few_tags;
 use crate::web::pages::fragments;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -36,9 +37,7 @@ mod texts;
 mod thread;
 
 pub use changes::{assign, read, status};
-pub use contact::{
-    ContactCard, change as change_contact, change_consent, judge_stop, show as contact,
-};
+pub use contact::{change as change_contact, change_consent, judge_stop, show as contact};
 pub use planned::{Planned, mendable, reason, replan};
 pub use reply::{Reply, reply, switch};
 pub use texts::{Bubble, Planner, Texts};
@@ -227,6 +226,13 @@ pub struct Row<'a> {
     pub current: bool,
     /// What the viewer is writing there. Live nobody's: the page knows its own.
     pub draft: &'a str,
+}
+
+impl Row<'_> {
+    /// Where there are any: hardly any row has one, and none is rendered for nothing.
+    fn tags(&self) -> Partial {
+        few_tags(&self.conversation.contact)
+    }
 }
 
 /// The middle of the page where no conversation is open.

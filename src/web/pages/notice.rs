@@ -35,10 +35,14 @@ pub enum Notice {
     Rescheduled,
     SentNow,
     CalledOff,
+    Merged,
+    ContactDeleted,
+    TagDeleted,
+    FieldDeleted,
 }
 
 impl Notice {
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 33] = [
         Self::Saved,
         Self::Invited,
         Self::InvitationWithdrawn,
@@ -68,6 +72,10 @@ impl Notice {
         Self::Rescheduled,
         Self::SentNow,
         Self::CalledOff,
+        Self::Merged,
+        Self::ContactDeleted,
+        Self::TagDeleted,
+        Self::FieldDeleted,
     ];
 
     fn told(self) -> (&'static str, &'static str) {
@@ -124,6 +132,10 @@ impl Notice {
             Self::Rescheduled => ("rescheduled", "Saved. It goes at its time"),
             Self::SentNow => ("sent-now", "It is on its way"),
             Self::CalledOff => ("called-off", "Called off: it is not sent"),
+            Self::Merged => ("merged", "Merged. The other number leads here, too"),
+            Self::ContactDeleted => ("contact-deleted", "The contact is gone, with what was said"),
+            Self::TagDeleted => ("tag-deleted", "The tag is gone"),
+            Self::FieldDeleted => ("field-deleted", "The field is gone, with what was in it"),
         }
     }
 

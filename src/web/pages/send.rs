@@ -11,6 +11,7 @@ use super::templates::For;
 use super::{Form, Partial, Shell, fragments, page, partial};
 use crate::app::App;
 use crate::db::WorkspaceTx;
+use crate::domain::contacts::list::{self, Sort, list};
 use crate::domain::contacts::{self, Contact};
 use crate::domain::conversations::{self, Filter};
 use crate::domain::drafts;
@@ -206,7 +207,7 @@ enum Whom {
     Several(Vec<Contact>),
 }
 
-async fn whom(tx: &mut WorkspaceTx, reply: &Reply) -> Result<Whom> {
+async fn whom(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Whom> {
     if let Ok(id) = reply
         .contact_id
         .split(',')
@@ -235,7 +236,7 @@ async fn whom(tx: &mut WorkspaceTx, reply: &Reply) -> Result<Whom> {
             .as_deref()
             .is_some_and(|name| name.eq_ignore_ascii_case(to))
     };
-    let found = find_people(tx, to).await?;
+    let found = find_people(tx, member, to).await?;
     let exactly: Vec<_> = found
         .iter()
         .filter(|contact| has_name(contact))
@@ -253,13 +254,18 @@ async fn whom(tx: &mut WorkspaceTx, reply: &Reply) -> Result<Whom> {
 }
 
 /// Those that can be answered.
-async fn find_people(tx: &mut WorkspaceTx, q: &str) -> Result<Vec<Contact>> {
+async fn find_people(tx: &mut WorkspaceTx, member: &Member, q: &str) -> Result<Vec<Contact>> {
     let span = Span {
         limit: Some(PEOPLE),
         cursor: None,
     };
-    let found = contacts::list(tx, Some(q), &span).await?.data;
-    Ok(found.into_iter().filter(Contact::can_be_answered).collect())
+    let filter = list::Filter {
+        q: Some(q.to_owned()),
+        ..list::Filter::default()
+    };
+    let found = list(tx, member, &filter, Sort::Added, &span).await?.data;
+    let contacts = found.into_iter().map(|listed| listed.contact);
+    Ok(contacts.filter(Contact::can_be_answered).collect())
 }
 
 /// `POST /w/{slug}/send`
@@ -274,7 +280,7 @@ pub async fn send(
         Err(error) => return refuse(&app, &member, reply, error).await,
     };
     let mut tx = app.db.workspace(member.seat()).await?;
-    let draft = match whom(&mut tx, &reply).await {
+    let draft = match whom(&mut tx, &member, &reply).await {
         Ok(Whom::Contact(id)) => Draft {
             contact_id: Some(id),
             number_id: number,
@@ -335,7 +341,7 @@ async fn refuse(
         ..For::default()
     };
     let (content, media) = reply.shown(&mut tx, member, &wanted).await?;
-    let choices = match (&contact, whom(&mut tx, &reply).await) {
+    let choices = match (&contact, whom(&mut tx, member, &reply).await) {
         (None, Ok(Whom::Several(all))) => all,
         _ => Vec::new(),
     };
@@ -383,7 +389,7 @@ pub async fn people(
     let people = if typed.q.trim().is_empty() {
         recent(&mut tx).await?
     } else {
-        find_people(&mut tx, &typed.q).await?
+        find_people(&mut tx, &member, &typed.q).await?
     };
     Ok(page(&People { people })?.into_response())
 }

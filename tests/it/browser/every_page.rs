@@ -201,7 +201,62 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
     jo.clicks("More about Sam").await;
     jo.clicks("Remove").await;
     jo.is_usable_by_all("members, a menu open").await;
+    harbor.tag("New patient").await;
+    for (name, kind) in [("Insurance", "choice"), ("Born", "date")] {
+        let choices = if kind == "choice" {
+            vec!["Delta"]
+        } else {
+            vec![]
+        };
+        let field = json!({"name": name, "kind": kind, "choices": choices});
+        let fields = harbor.path("/contact-fields");
+        harbor.admin.post(&fields, field).await.is(201);
+    }
+    jo.opens(&format!("/w/{}/contacts?q=zzz", harbor.slug))
+        .await;
+    jo.sees("Nobody found").await;
+    jo.is_usable_by_all("contacts, nobody found").await;
+    let contact = maya["contact_id"].as_str().unwrap();
+    for (page, path) in [
+        ("contacts", String::new()),
+        ("new contact", "/new".into()),
+        ("contact", format!("/{contact}")),
+        ("contact, merged", format!("/{contact}/merge")),
+        ("contact, deleted", format!("/{contact}/remove")),
+        ("import", "/import".into()),
+    ] {
+        jo.opens(&format!("/w/{}/contacts{path}", harbor.slug))
+            .await;
+        jo.is_usable_by_all(page).await;
+    }
+    let table = "name,phone_number\nTom,+14155550193\nNobody,none\n";
+    let looked_at = harbor.uploads_contacts(table, "true").await.is(202);
+    let looked_at = looked_at["id"].as_str().unwrap();
+    jo.opens(&format!("/w/{}/contacts/imports/{looked_at}", harbor.slug))
+        .await;
+    jo.is_usable_by_all("import, columns").await;
+    jo.clicks("Import 2 rows").await;
+    jo.sees("Taking row 0 of 2").await;
+    jo.is_usable_by_all("import, running").await;
+    hub.imports().await;
+    jo.sees("Rows that were refused").await;
+    jo.is_usable_by_all("import, done").await;
+    let tom = harbor
+        .admin
+        .get(&harbor.path("/contacts?q=Tom"))
+        .await
+        .is(200);
+    let tom = tom["data"][0]["id"].as_str().unwrap();
+    jo.opens(&format!(
+        "/w/{}/contacts/{contact}/merge?with={tom}",
+        harbor.slug
+    ))
+    .await;
+    jo.sees("Merge two contacts").await;
+    jo.is_usable_by_all("merge, what stays").await;
     for section in [
+        "fields",
+        "opt-outs",
         "access",
         "credits",
         "numbers",

@@ -32,6 +32,7 @@ async fn every_page(harbor: &Workspace<'_>) -> Vec<String> {
         .await;
     harbor.answers(&harbor.admin, &maya, "It is").await;
     let here = |path: &str| format!("/w/{}{path}", harbor.slug);
+    let maya_contact = maya["contact_id"].as_str().unwrap();
     let maya = maya["id"].as_str().unwrap();
     vec![
         "/login".into(),
@@ -42,6 +43,14 @@ async fn every_page(harbor: &Workspace<'_>) -> Vec<String> {
         here("/inbox?q=nothing+like+it"),
         here(&format!("/inbox/{maya}")),
         here(&format!("/inbox/{maya}/contact")),
+        here("/contacts"),
+        here("/contacts/new"),
+        here("/contacts/import"),
+        here(&format!("/contacts/{}", maya_contact)),
+        here(&format!("/contacts/{maya_contact}/merge")),
+        here(&format!("/contacts/{maya_contact}/remove")),
+        here("/admin/fields"),
+        here("/admin/opt-outs"),
         here("/admin/members"),
         here("/admin/access"),
         here(&format!(

@@ -109,10 +109,23 @@ const ACTIONS: &[(&str, &[(Action, &str)])] = &[
             (Action::TextHandedOver, "Another number used"),
             (Action::QuarantineReleased, "Released from quarantine"),
             (Action::QuarantineDiscarded, "Discarded from quarantine"),
+        ],
+    ),
+    (
+        "Contacts",
+        &[
+            (Action::ContactNumberChanged, "Phone number changed"),
+            (Action::ContactsMerged, "Contacts merged"),
+            (Action::ContactDeleted, "Contact deleted"),
+            (Action::ContactsImported, "Contacts imported"),
+            (Action::ContactsExported, "Contacts exported"),
+            (Action::TagChanged, "Tag changed"),
+            (Action::ContactFieldChanged, "Contact field changed"),
             (Action::OptOutsImported, "Opt-outs imported"),
             (Action::TemplateShared, "Template shared"),
             (Action::TemplateChanged, "Template changed"),
             (Action::TemplateRemoved, "Template taken away"),
+            (Action::OptOutsExported, "Opt-outs exported"),
         ],
     ),
 ];

@@ -1,8 +1,8 @@
 //! Who is written with: the card beside the thread, and the form that changes it.
 
 use askama::Template;
-use axum::extract::{Form as Posted, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Form as Posted, Path, RawForm, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
@@ -11,14 +11,17 @@ use super::changes::back;
 use super::thread::{Consent, Of, internal};
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::contacts::{self, Change, Contact};
+use crate::domain::contacts::fields;
+use crate::domain::contacts::tags::{self, Tag};
 use crate::domain::conversations::{self, Conversation, Filter};
 use crate::domain::members::Member;
 use crate::domain::opt_outs::{self, Wish};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::ConversationId;
 use crate::listing::Span;
 use crate::web::language::filters;
+use crate::web::pages::contacts::show::{alone, save};
+use crate::web::pages::contacts::{Card, ContactCard, ContactForm, Tags};
 use crate::web::pages::fragments;
 use crate::web::pages::{Form, Partial, Shell, page, partial, streams, wants_streams};
 use crate::web::problem::Problem;
@@ -31,6 +34,8 @@ pub struct Details<'a> {
     place: &'a Place,
     consent: Partial,
     card: Partial,
+    tags: Partial,
+    known_tags: Vec<Tag>,
     form: Partial,
     consents: Partial,
     /// The same person with other numbers of ours.
@@ -51,15 +56,23 @@ impl<'a> Details<'a> {
             .await?
             .data;
         others.retain(|other| other.id != conversation.id);
+        let fields = fields::list(tx).await?;
         Ok(Self {
             consent: partial(&Consent { conversation })?,
             card: partial(&ContactCard {
                 contact: &conversation.contact,
+                fields: &fields,
             })?,
-            form: partial(&ContactForm {
-                action: format!("{}/{}/contact", place.base, conversation.id),
-                form: filled(&conversation.contact),
+            tags: partial(&Tags {
+                contact: &conversation.contact,
             })?,
+            known_tags: tags::list(tx).await?,
+            form: partial(&ContactForm::new(
+                format!("{}/{}/contact", place.base, conversation.id),
+                Card::of(&conversation.contact),
+                &fields,
+                Form::default(),
+            ))?,
             consents: partial(
                 &Consents::new(tx, conversation, &place.base, Form::default()).await?,
             )?,
@@ -68,19 +81,6 @@ impl<'a> Details<'a> {
             others,
         })
     }
-}
-
-#[derive(Template)]
-#[template(path = "inbox/_contact_card.html")]
-pub struct ContactCard<'a> {
-    pub contact: &'a Contact,
-}
-
-#[derive(Template)]
-#[template(path = "inbox/_contact_form.html")]
-struct ContactForm {
-    action: String,
-    form: Form,
 }
 
 /// Every change of their mind, and the way to write down another.
@@ -202,24 +202,7 @@ pub async fn judge_stop(
     judged(tx, &member, conversation_id, &headers).await
 }
 
-/// The form on a page of its own, for whoever has no script.
-#[derive(Template)]
-#[template(path = "inbox/contact.html")]
-struct ContactPage {
-    shell: Shell,
-    contact: Contact,
-    back: String,
-    form: Partial,
-}
-
-fn filled(contact: &Contact) -> Form {
-    Form::default()
-        .with("name", contact.name.as_deref().unwrap_or_default())
-        .with("email", contact.email.as_deref().unwrap_or_default())
-        .with("notes", &contact.notes)
-}
-
-/// `GET …/contact`
+/// `GET …/contact`: the form on a page of its own, for whoever has no script.
 pub async fn show(
     member: Member,
     State(app): State<App>,
@@ -227,35 +210,15 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     let conversation = conversations::find(&mut tx, conversation_id).await?;
-    let form = filled(&conversation.contact);
-    whole(&mut tx, &member, conversation, form).await
-}
-
-async fn whole(
-    tx: &mut WorkspaceTx,
-    member: &Member,
-    conversation: Conversation,
-    form: Form,
-) -> Result<Response, Problem> {
-    let counts = conversations::counts(tx).await?;
-    let back = format!("/w/{}/inbox/{}", member.slug, conversation.id);
-    Ok(page(&ContactPage {
-        shell: Shell::new(member, &counts, "inbox"),
-        form: partial(&ContactForm {
-            action: format!("{back}/contact"),
-            form,
-        })?,
-        back,
-        contact: conversation.contact,
-    })?
-    .into_response())
-}
-
-#[derive(Deserialize)]
-pub struct Typed {
-    name: String,
-    email: String,
-    notes: String,
+    let fields = fields::list(&mut tx).await?;
+    let back = format!("/w/{}/inbox/{conversation_id}", member.slug);
+    let form = ContactForm::new(
+        format!("{back}/contact"),
+        Card::of(&conversation.contact),
+        &fields,
+        Form::default(),
+    );
+    alone(&mut tx, &member, conversation.contact, &form, back).await
 }
 
 /// `POST …/contact`
@@ -264,42 +227,15 @@ pub async fn change(
     State(app): State<App>,
     Path(Of { conversation_id }): Path<Of>,
     headers: HeaderMap,
-    Posted(typed): Posted<Typed>,
+    RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
-    let conversation = conversations::find(&mut tx, conversation_id).await?;
+    let contact = conversations::find(&mut tx, conversation_id)
+        .await?
+        .contact_id;
+    drop(tx);
     let back = format!("/w/{}/inbox/{conversation_id}", member.slug);
-    let notes = typed.notes.replace("\r\n", "\n");
-    let form = Form::default()
-        .with("name", &typed.name)
-        .with("email", &typed.email)
-        .with("notes", &notes);
-    let wanted = Change {
-        name: Some(typed.name),
-        email: Some(typed.email),
-        notes: Some(notes),
-    };
-    let internal = |error: askama::Error| Error::Internal(error.to_string());
-    match contacts::update(&mut tx, conversation.contact_id, wanted).await {
-        Ok(contact) => {
-            tx.commit().await?;
-            if wants_streams(&headers) {
-                return Ok(streams(
-                    fragments::contact_changed(&contact).map_err(internal)?,
-                ));
-            }
-            Ok(Redirect::to(&back).into_response())
-        }
-        Err(error) => {
-            let form = form.refused(error)?;
-            if !wants_streams(&headers) {
-                let shown = whole(&mut tx, &member, conversation, form).await?;
-                return Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response());
-            }
-            let action = format!("{back}/contact");
-            let html =
-                fragments::swap("contact-form", &ContactForm { action, form }).map_err(internal)?;
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, streams(html)).into_response())
-        }
-    }
+    let action = format!("{back}/contact");
+    let saved = save(&app, &member, contact, &headers, &body, &action, &back).await?;
+    Ok(saved.unwrap_or_else(|| Redirect::to(&back).into_response()))
 }

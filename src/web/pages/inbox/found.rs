@@ -10,7 +10,7 @@ use crate::domain::search::{
     self, FoundConversation, FoundMessage, FoundPerson, Kind, Piece, Query,
 };
 use crate::error::Result;
-use crate::listing::{Cursor, Page, Span};
+use crate::listing::{Page, Span};
 use crate::web::language::filters;
 use crate::web::pages::{self, Partial, partial};
 
@@ -134,13 +134,12 @@ pub async fn found(
     Ok((partial(&Found { sections })?, nothing))
 }
 
-fn of(narrowing: &Narrowing, kind: Kind, cursor: Option<Cursor>) -> String {
-    let cursor = cursor.map(|cursor| cursor.to_string());
+fn of(narrowing: &Narrowing, kind: Kind, cursor: Option<&str>) -> String {
     Narrowing {
         kind: Some(kind),
         ..narrowing.clone()
     }
-    .query(narrowing.tab, cursor.as_deref())
+    .query(narrowing.tab, cursor)
 }
 
 fn hits(
@@ -149,8 +148,8 @@ fn hits(
     kind: Kind,
     found: search::Found,
 ) -> Result<(Partial, bool)> {
-    fn end<T>(page: &Page<T>) -> (bool, Option<Cursor>) {
-        (page.data.is_empty(), page.next_cursor)
+    fn end<T>(page: &Page<T>) -> (bool, Option<String>) {
+        (page.data.is_empty(), page.next_cursor.clone())
     }
     let (nothing, cursor) = match kind {
         Kind::People => end(&found.people),
@@ -158,7 +157,7 @@ fn hits(
         Kind::Messages => end(&found.messages),
     };
     let older = cursor.map(|cursor| {
-        let href = format!("{}{}", place.base, of(narrowing, kind, Some(cursor)));
+        let href = format!("{}{}", place.base, of(narrowing, kind, Some(&cursor)));
         (format!("rows-{cursor}"), href)
     });
     Ok((

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -179,7 +179,16 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
-    let conversation = conversations::find(&mut tx, conversation_id).await?;
+    let conversation = match conversations::find(&mut tx, conversation_id).await {
+        // Its contact was merged into another: old links lead to where its texts are.
+        Err(Error::NotFound(what)) => {
+            let there = conversations::joined_to(&mut tx, conversation_id).await?;
+            let there = there.ok_or(Error::NotFound(what))?;
+            let path = format!("/w/{}/inbox/{there}", member.slug);
+            return Ok(Redirect::permanent(&path).into_response());
+        }
+        found => found?,
+    };
     if wants_streams(&headers) {
         let rows = missed_rows(&mut tx, &member, &narrowing).await?;
         let span = Span {

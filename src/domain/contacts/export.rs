@@ -1,0 +1,120 @@
+//! Contacts to be taken elsewhere, by rights and filters, a page after the other: however many they are, few are in memory.
+
+use serde_json::json;
+
+use super::fields::Field;
+use super::list::{Filter, Listed, Sort, list};
+use crate::db::{Db, WorkspaceTx};
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::members::Member;
+use crate::error::Result;
+use crate::listing::Span;
+use crate::sheet;
+
+/// What is still to be written.
+pub struct Export {
+    db: Db,
+    member: Member,
+    filter: Filter,
+    fields: Vec<Field>,
+    /// `None`: the head is the next.
+    cursor: Option<String>,
+    is_done: bool,
+    has_begun: bool,
+}
+
+const COLUMNS: [&str; 10] = [
+    "name",
+    "phone_number",
+    "other_numbers",
+    "email",
+    "tags",
+    "notes",
+    "opted_out",
+    "last_text_at",
+    "added_at",
+    "id",
+];
+
+/// Begins, and writes down who took what.
+pub async fn begin(db: &Db, member: Member, filter: Filter) -> Result<Export> {
+    let mut tx = db.workspace(member.seat()).await?;
+    let fields = super::fields::list(&mut tx).await?;
+    let narrowed = json!({"q": filter.q, "tag": filter.tag, "opted_out": filter.opted_out});
+    let deed = Deed {
+        subject: "contacts",
+        after: filter.is_narrow().then_some(narrowed),
+        ..Deed::default()
+    };
+    audit::record(&mut tx, Action::ContactsExported, deed).await?;
+    tx.commit().await?;
+    Ok(Export {
+        db: db.clone(),
+        member,
+        filter,
+        fields,
+        cursor: None,
+        is_done: false,
+        has_begun: false,
+    })
+}
+
+impl Export {
+    /// The next lines; `None`: that was all.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        if self.is_done {
+            return Ok(None);
+        }
+        let mut rows = Vec::new();
+        if !self.has_begun {
+            self.has_begun = true;
+            let own = self.fields.iter().map(|field| field.name.clone());
+            rows.push(COLUMNS.map(str::to_owned).into_iter().chain(own).collect());
+        }
+        let mut tx = self.db.workspace(self.member.seat()).await?;
+        rows.extend(self.page(&mut tx).await?);
+        Ok(Some(sheet::lines(
+            rows.iter().map(|row: &Vec<String>| row.as_slice()),
+        )))
+    }
+
+    async fn page(&mut self, tx: &mut WorkspaceTx) -> Result<Vec<Vec<String>>> {
+        let span = Span {
+            limit: Some(200),
+            cursor: self.cursor.take(),
+        };
+        let found = list(tx, &self.member, &self.filter, Sort::Added, &span).await?;
+        self.is_done = found.next_cursor.is_none();
+        self.cursor = found.next_cursor;
+        Ok(found.data.iter().map(|row| self.line(row)).collect())
+    }
+
+    fn line(&self, listed: &Listed) -> Vec<String> {
+        let contact = &listed.contact;
+        let tags: Vec<_> = contact.tags.iter().map(|tag| tag.name.as_str()).collect();
+        let at = |at: chrono::DateTime<chrono::Utc>| {
+            at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+        };
+        let mut cells = vec![
+            contact.name.clone().unwrap_or_default(),
+            contact.phone_number.clone(),
+            contact.other_numbers.join(", "),
+            contact.email.clone().unwrap_or_default(),
+            tags.join("; "),
+            contact.notes.clone(),
+            if listed.opted_out { "yes" } else { "" }.to_owned(),
+            listed
+                .last_text
+                .as_ref()
+                .map_or_else(String::new, |last| at(last.at)),
+            at(contact.created_at),
+            contact.id.to_string(),
+        ];
+        cells.extend(
+            self.fields
+                .iter()
+                .map(|field| contact.field(&field.key).to_owned()),
+        );
+        cells
+    }
+}

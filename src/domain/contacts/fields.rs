@@ -1,0 +1,414 @@
+//! What a workspace wants to know of its contacts beside name, number and e-mail. Values are kept with the contact, by a key
+//! that is made of the field's first name and never changes.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::db::{Db, WorkspaceTx};
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::members::Admin;
+use crate::domain::words;
+use crate::error::{Check, Error, OnConstraint, Result};
+use crate::ids::{FieldId, WorkspaceId};
+
+words!(#[schema(as = ContactFieldKind)]
+Kind {
+    Text = "text",
+    Number = "number",
+    /// As 2026-11-23.
+    Date = "date",
+    /// One of `choices`.
+    Choice = "choice",
+});
+
+impl Kind {
+    pub const ALL: [Self; 4] = [Self::Text, Self::Number, Self::Date, Self::Choice];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Text => "Text",
+            Self::Number => "Number",
+            Self::Date => "Date",
+            Self::Choice => "One of a list",
+        }
+    }
+}
+
+/// More than a card has room for.
+const MOST: usize = 30;
+/// Characters of a value.
+const LONGEST: usize = 500;
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ContactField)]
+pub struct Field {
+    pub id: FieldId,
+    /// Under which `custom_fields` has it. Stays when the field is renamed.
+    pub key: String,
+    pub name: String,
+    pub kind: Kind,
+    /// For `choice`: which there are.
+    pub choices: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ContactFieldDraft)]
+pub struct Draft {
+    /// 1 to 40 characters.
+    pub name: String,
+    pub kind: Kind,
+    /// For `choice`: 1 to 50, each of at most 60 characters.
+    #[serde(default)]
+    pub choices: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ContactFieldChange)]
+pub struct Change {
+    pub name: Option<String>,
+    /// A value that is none of them any more stays with those who have it until it is changed.
+    pub choices: Option<Vec<String>>,
+}
+
+/// What is to be written, by key; `None` takes a value away.
+pub type Values = BTreeMap<String, Option<String>>;
+
+/// In the order in which they were made.
+pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Field>> {
+    Ok(sqlx::query_as!(
+        Field,
+        "select id, key, name, kind, choices from contact_fields order by position, id"
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// For the live hub.
+pub async fn look_up(db: &Db, workspace: WorkspaceId) -> Result<Vec<Field>> {
+    Ok(sqlx::query_as!(
+        Field,
+        "select id, key, name, kind, choices from contact_fields where workspace_id = $1 order by position, id",
+        workspace as _,
+    )
+    .fetch_all(db.system_pool())
+    .await?)
+}
+
+async fn find(tx: &mut WorkspaceTx, id: FieldId) -> Result<Field> {
+    sqlx::query_as!(
+        Field,
+        "select id, key, name, kind, choices from contact_fields where id = $1",
+        id as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::NotFound("the field"))
+}
+
+pub async fn create(tx: &mut WorkspaceTx, _: &Admin, draft: Draft) -> Result<Field> {
+    let name = read_name(&draft.name)?;
+    let choices = read_choices(draft.kind, draft.choices)?;
+    let others = list(tx).await?;
+    Check::default()
+        .that(
+            others.len() < MOST,
+            "name",
+            "a workspace has at most 30 fields",
+        )
+        .done()?;
+    let field = sqlx::query_as!(
+        Field,
+        "insert into contact_fields (key, name, kind, choices, position) values ($1, $2, $3, $4, $5)
+         returning id, key, name, kind, choices",
+        key_of(&name, &others),
+        name,
+        draft.kind as _,
+        &choices,
+        i32::try_from(others.len()).unwrap_or(i32::MAX),
+    )
+    .fetch_one(tx.conn())
+    .await
+    .on_constraint("contact_fields_name_key", taken)?;
+    record(tx, None, Some(&field)).await?;
+    Ok(field)
+}
+
+pub async fn update(tx: &mut WorkspaceTx, _: &Admin, id: FieldId, change: Change) -> Result<Field> {
+    let before = find(tx, id).await?;
+    let name = change.name.as_deref().map(read_name).transpose()?;
+    let choices = match change.choices {
+        Some(choices) => Some(read_choices(before.kind, choices)?),
+        None => None,
+    };
+    let after = sqlx::query_as!(
+        Field,
+        "update contact_fields set name = coalesce($2, name), choices = coalesce($3, choices) where id = $1
+         returning id, key, name, kind, choices",
+        id as _,
+        name,
+        choices.as_deref(),
+    )
+    .fetch_one(tx.conn())
+    .await
+    .on_constraint("contact_fields_name_key", taken)?;
+    record(tx, Some(&before), Some(&after)).await?;
+    Ok(after)
+}
+
+/// With everything that was written in it.
+pub async fn remove(tx: &mut WorkspaceTx, _: &Admin, id: FieldId) -> Result<()> {
+    let before = find(tx, id).await?;
+    sqlx::query!("delete from contact_fields where id = $1", id as _)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query!(
+        "update contacts set custom_fields = custom_fields - $1 where custom_fields <> '{}' and custom_fields ? $1",
+        before.key,
+    )
+    .execute(tx.conn())
+    .await?;
+    record(tx, Some(&before), None).await
+}
+
+/// How many contacts have something in it; counting stops at 1,000.
+pub async fn uses(tx: &mut WorkspaceTx, field: &Field) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        r#"select count(*) as "uses!" from (select from contacts where custom_fields <> '{}' and custom_fields ? $1 limit 1000) t"#,
+        field.key,
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+fn taken() -> Error {
+    Error::field("name", "there is a field with this name already")
+}
+
+async fn record(tx: &mut WorkspaceTx, before: Option<&Field>, after: Option<&Field>) -> Result<()> {
+    let told =
+        |field: &Field| json!({"name": field.name, "kind": field.kind, "choices": field.choices});
+    let deed = Deed {
+        subject: before.or(after).map_or("", |field| &field.name),
+        subject_id: before.or(after).map(|field| field.id.0),
+        before: before.map(told),
+        after: after.map(told),
+    };
+    audit::record(tx, Action::ContactFieldChanged, deed).await
+}
+
+fn read_name(name: &str) -> Result<String> {
+    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+    Check::default()
+        .that(
+            (1..=40).contains(&name.chars().count()) && !name.contains(|c: char| c.is_control()),
+            "name",
+            "1 to 40 characters",
+        )
+        .done()?;
+    Ok(name)
+}
+
+fn read_choices(kind: Kind, choices: Vec<String>) -> Result<Vec<String>> {
+    let mut read: Vec<String> = Vec::new();
+    for choice in &choices {
+        let choice = choice.split_whitespace().collect::<Vec<_>>().join(" ");
+        let is_new = read
+            .iter()
+            .all(|other| other.to_lowercase() != choice.to_lowercase());
+        if !choice.is_empty() && is_new {
+            read.push(choice);
+        }
+    }
+    let is_clean = |choice: &String| {
+        choice.chars().count() <= 60 && !choice.contains(|c: char| c.is_control())
+    };
+    Check::default()
+        .that(
+            kind != Kind::Choice || (1..=50).contains(&read.len()),
+            "choices",
+            "1 to 50 choices",
+        )
+        .that(
+            kind == Kind::Choice || read.is_empty(),
+            "choices",
+            "only a field of the kind `choice` has these",
+        )
+        .that(
+            read.iter().all(is_clean),
+            "choices",
+            "at most 60 characters each",
+        )
+        .done()?;
+    Ok(read)
+}
+
+/// `Insurance plan` → `insurance_plan`, and a figure behind it where that is taken.
+fn key_of(name: &str, others: &[Field]) -> String {
+    let mut key = String::new();
+    for c in name.to_lowercase().chars() {
+        match c {
+            'a'..='z' | '0'..='9' => key.push(c),
+            _ if !key.is_empty() && !key.ends_with('_') => key.push('_'),
+            _ => {}
+        }
+    }
+    let key = match key.trim_end_matches('_') {
+        "" => "field",
+        key => &key[..key.len().min(34)],
+    };
+    let is_free = |key: &str| others.iter().all(|other| other.key != key);
+    if is_free(key) {
+        return key.to_owned();
+    }
+    (2..)
+        .map(|n| format!("{key}_{n}"))
+        .find(|key| is_free(key))
+        .unwrap_or_default()
+}
+
+impl Field {
+    /// What `text` says in this field, as it is kept; `None`: nothing. Or how to write it.
+    pub fn read(&self, text: &str) -> Result<Option<String>, String> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let read = match self.kind {
+            Kind::Text if text.chars().count() > LONGEST => Err("at most 500 characters".into()),
+            Kind::Text if text.contains('\0') => Err("no NUL characters".into()),
+            Kind::Text => Ok(text.to_owned()),
+            Kind::Number => number(text).ok_or_else(|| "a number, such as 12 or 3.5".into()),
+            Kind::Date => date(text).ok_or_else(|| "a day, such as 2026-11-23".into()),
+            Kind::Choice => {
+                let is_it = |choice: &&String| choice.to_lowercase() == text.to_lowercase();
+                let found = self.choices.iter().find(is_it).cloned();
+                found.ok_or_else(|| format!("one of: {}", self.choices.join(", ")))
+            }
+        };
+        read.map(Some)
+    }
+
+    pub fn is_choice(&self) -> bool {
+        self.kind == Kind::Choice
+    }
+
+    /// The kind of the form's input.
+    pub fn input(&self) -> &'static str {
+        match self.kind {
+            Kind::Date => "date",
+            Kind::Text | Kind::Number | Kind::Choice => "text",
+        }
+    }
+
+    pub fn is_number(&self) -> bool {
+        self.kind == Kind::Number
+    }
+}
+
+/// As people write it: `1,234.50` is `1234.50`.
+fn number(text: &str) -> Option<String> {
+    let text = text.replace([',', ' '], "");
+    let (whole, part) = match text.strip_prefix('-').unwrap_or(&text).split_once('.') {
+        Some((whole, part)) => (whole.to_owned(), Some(part.to_owned())),
+        None => (text.strip_prefix('-').unwrap_or(&text).to_owned(), None),
+    };
+    let is_digits = |digits: &str| {
+        (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    (is_digits(&whole) && part.as_deref().is_none_or(is_digits)).then_some(text)
+}
+
+fn date(text: &str) -> Option<String> {
+    let day: NaiveDate = text.parse().ok()?;
+    (1..=9999)
+        .contains(&chrono::Datelike::year(&day))
+        .then(|| day.format("%Y-%m-%d").to_string())
+}
+
+/// Each value as its field keeps it.
+pub(super) async fn read(tx: &mut WorkspaceTx, values: Values) -> Result<Values> {
+    if values.is_empty() {
+        return Ok(values);
+    }
+    let fields = list(tx).await?;
+    let mut read = Values::new();
+    for (key, value) in values {
+        let Some(field) = fields.iter().find(|field| field.key == key) else {
+            let known: Vec<_> = fields.iter().map(|field| field.key.as_str()).collect();
+            let message = format!("there is no field “{key}”, but: {}", known.join(", "));
+            return Err(Error::field("custom_fields", message));
+        };
+        let value = field
+            .read(value.as_deref().unwrap_or_default())
+            .map_err(|wrong| Error::field("custom_fields", format!("{}: {wrong}", field.name)))?;
+        read.insert(key, value);
+    }
+    Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn field(kind: Kind) -> Field {
+        Field {
+            id: FieldId::new(),
+            key: "plan".into(),
+            name: "Plan".into(),
+            kind,
+            choices: vec!["Delta".into(), "None".into()],
+        }
+    }
+
+    #[test]
+    fn a_value_is_kept_as_its_kind_wants_it() {
+        let read = |kind, text: &str| field(kind).read(text);
+        assert_eq!(read(Kind::Text, " blue "), Ok(Some("blue".into())));
+        assert_eq!(read(Kind::Text, "  "), Ok(None));
+        assert_eq!(read(Kind::Number, "-1,234.50"), Ok(Some("-1234.50".into())));
+        assert_eq!(read(Kind::Date, "2026-2-3"), Ok(Some("2026-02-03".into())));
+        assert_eq!(read(Kind::Choice, "delta"), Ok(Some("Delta".into())));
+        for (kind, wrong) in [
+            (Kind::Number, "twelve"),
+            (Kind::Number, "1.2.3"),
+            (Kind::Number, "--1"),
+            (Kind::Number, "1e9"),
+            (Kind::Date, "2026-02-30"),
+            (Kind::Date, "tomorrow"),
+            (Kind::Choice, "Gamma"),
+        ] {
+            assert!(read(kind, wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_made_of_the_name_and_is_nobody_elses() {
+        assert_eq!(key_of("Insurance plan!", &[]), "insurance_plan");
+        assert_eq!(key_of("保険", &[]), "field");
+        assert_eq!(key_of("Plan", &[field(Kind::Text)]), "plan_2");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_value_or_none(text in ".{0,60}") {
+            for kind in Kind::ALL {
+                if let Ok(Some(kept)) = field(kind).read(&text) {
+                    prop_assert_eq!(field(kind).read(&kept), Ok(Some(kept.clone())), "what is kept can be written again");
+                }
+            }
+        }
+
+        #[test]
+        fn every_name_makes_a_key(name in ".{1,40}") {
+            let key = key_of(&name, &[]);
+            prop_assert!((1..=40).contains(&key.len()));
+            prop_assert!(key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'));
+        }
+    }
+}

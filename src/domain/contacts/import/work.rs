@@ -1,0 +1,614 @@
+//! Taking the rows of an import: a part after the other, each in one transaction.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::json;
+use sqlx::types::Json;
+
+use super::{Due, Duplicates, Import, State};
+use crate::db::{Db, Seat, WorkspaceTx};
+use crate::domain::contacts::fields::{self, Field};
+use crate::domain::contacts::{is_email, tags};
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::ids::{ContactId, ImportId, TagId, UserId, WorkspaceId};
+use crate::phone::{Phone, Region};
+use crate::sheet;
+
+/// Rows of one transaction.
+const PART: i64 = 500;
+/// Longer than a part can take.
+const LEASE_SECONDS: f64 = 60.0;
+
+/// An import to go on with, nobody else's for a while. One round trip.
+pub async fn due(db: &Db) -> Result<Option<Due>> {
+    Ok(sqlx::query_as!(
+        Due,
+        r#"with due as (
+               select i.workspace_id, i.id from contact_imports i
+                where i.state = 'running' and (i.lease_until is null or i.lease_until < now())
+                order by i.lease_until nulls first
+                limit 1
+                  for update of i skip locked
+           )
+           update contact_imports i set lease_until = now() + make_interval(secs => $1)
+             from due d
+            where i.workspace_id = d.workspace_id and i.id = d.id
+           returning i.workspace_id as "workspace: WorkspaceId", i.id as "id: ImportId", i.created_by as "by: UserId""#,
+        LEASE_SECONDS,
+    )
+    .fetch_optional(db.system_pool())
+    .await?)
+}
+
+/// Takes the next part; whether there is more to do. Ten round trips for 500 rows, and two for each word that is a new tag.
+pub async fn go_on(db: &Db, due: &Due) -> Result<bool> {
+    let Some(user) = due.by else {
+        return end_without_rights(db, due).await;
+    };
+    let mut tx = db
+        .workspace(Seat {
+            workspace: due.workspace,
+            user,
+            address: None,
+        })
+        .await?;
+    let Some(import) = hold(&mut tx, due.id).await? else {
+        return end_without_rights(db, due).await;
+    };
+    if import.state != State::Running {
+        return Ok(false);
+    }
+    let rows = next_rows(&mut tx, due.id).await?;
+    if rows.is_empty() {
+        finish(&mut tx, due.id).await?;
+        tx.commit().await?;
+        return Ok(false);
+    }
+    let told = take(&mut tx, &import, rows).await?;
+    write_down(&mut tx, due.id, told).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Whoever began it is no admin here any more.
+async fn end_without_rights(db: &Db, due: &Due) -> Result<bool> {
+    sqlx::query!(
+        "update contact_imports set state = 'failed', finished_at = now(),
+                failure = 'Whoever began this import is no admin of this workspace any more. What was taken before stays.'
+          where workspace_id = $1 and id = $2 and state = 'running'",
+        due.workspace as _,
+        due.id as _,
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(false)
+}
+
+async fn hold(tx: &mut WorkspaceTx, id: ImportId) -> Result<Option<Import>> {
+    Ok(sqlx::query_as!(
+        Import,
+        r#"select id, file_name, state, encoding, delimiter, columns, mapping, duplicates, region, tag_ids as "tag_ids: _",
+                  total, done, added, updated, skipped, refused, failure, created_by, created_by_name, created_at, finished_at
+             from contact_imports where id = $1 for update"#,
+        id as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?)
+}
+
+struct Raw {
+    line: i32,
+    cells: Json<Vec<String>>,
+}
+
+async fn next_rows(tx: &mut WorkspaceTx, id: ImportId) -> Result<Vec<Raw>> {
+    Ok(sqlx::query_as!(
+        Raw,
+        r#"select line, cells as "cells: _" from contact_import_rows
+            where import_id = $1 and outcome is null order by line limit $2"#,
+        id as _,
+        PART,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// What a row, or a contact, says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Card {
+    name: Option<String>,
+    email: Option<String>,
+    notes: String,
+    values: BTreeMap<String, String>,
+}
+
+/// A row that can be taken.
+#[derive(Debug)]
+struct Row {
+    phone: Phone,
+    card: Card,
+    tags: Vec<String>,
+}
+
+/// What a row says, or why it cannot be taken.
+fn read(
+    cells: &[String],
+    mapping: &[String],
+    region: &Region,
+    fields: &[Field],
+) -> Result<Row, String> {
+    let cell = |what: &str| {
+        let place = mapping.iter().position(|column| column == what);
+        let cell = place
+            .and_then(|place| cells.get(place))
+            .map_or("", |cell| cell.as_str());
+        sheet::unguarded(cell).trim()
+    };
+    let phone = Phone::parse(cell("phone_number"), region)
+        .map_err(|wrong| format!("phone number: {wrong}"))?;
+    let name = match cell("name") {
+        "" => format!("{} {}", cell("first_name"), cell("last_name")),
+        name => name.to_owned(),
+    };
+    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (email, notes) = (cell("email"), cell("notes"));
+    if name.chars().count() > 120 {
+        return Err("name: at most 120 characters".into());
+    }
+    if !email.is_empty() && !is_email(email) {
+        return Err("e-mail: an address such as maya@example.com".into());
+    }
+    if notes.chars().count() > 5000 {
+        return Err("notes: at most 5,000 characters".into());
+    }
+    let mut values = BTreeMap::new();
+    for field in fields {
+        let text = cell(&format!("field:{}", field.key));
+        let value = field
+            .read(text)
+            .map_err(|wrong| format!("{}: {wrong}", field.name))?;
+        if let Some(value) = value {
+            values.insert(field.key.clone(), value);
+        }
+    }
+    let tags: Vec<String> = cell("tags")
+        .split([',', ';'])
+        .map(|tag| tag.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|tag| !tag.is_empty())
+        .collect();
+    if tags
+        .iter()
+        .any(|tag| tag.chars().count() > 40 || tag.contains(|c: char| c.is_control()))
+    {
+        return Err("tags: at most 40 characters each".into());
+    }
+    Ok(Row {
+        phone,
+        card: Card {
+            name: Some(name).filter(|name| !name.is_empty()),
+            email: Some(email.to_owned()).filter(|email| !email.is_empty()),
+            notes: notes.to_owned(),
+            values,
+        },
+        tags,
+    })
+}
+
+impl Card {
+    /// What the contact says once a row has been taken.
+    fn with(&self, row: &Self, rule: Duplicates) -> Self {
+        match rule {
+            Duplicates::Skip => self.clone(),
+            Duplicates::Update => row.over(self),
+            Duplicates::Fill => self.over(row),
+        }
+    }
+
+    /// What `self` does not say, `other` does.
+    fn over(&self, other: &Self) -> Self {
+        let mut values = other.values.clone();
+        values.extend(self.values.clone());
+        Self {
+            name: self.name.clone().or_else(|| other.name.clone()),
+            email: self.email.clone().or_else(|| other.email.clone()),
+            notes: match self.notes.is_empty() {
+                true => other.notes.clone(),
+                false => self.notes.clone(),
+            },
+            values,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Added,
+    Updated,
+    Skipped,
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Updated => "updated",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// What became of a line.
+type Told = Vec<(i32, &'static str, Option<String>)>;
+
+/// Who is to be written, as they are to be.
+struct Person {
+    /// `None`: there is nobody with this number yet.
+    id: Option<ContactId>,
+    before: Card,
+    card: Card,
+    tags: Vec<TagId>,
+    lines: Vec<(i32, Outcome)>,
+}
+
+async fn take(tx: &mut WorkspaceTx, import: &Import, rows: Vec<Raw>) -> Result<Told> {
+    let region = import.region.parse().unwrap_or(Region::US);
+    let fields = fields::list(tx).await?;
+    let mut told = Told::new();
+    let mut good = Vec::new();
+    for raw in rows {
+        match read(&raw.cells, &import.mapping, &region, &fields) {
+            Ok(row) => good.push((raw.line, row)),
+            Err(reason) => told.push((raw.line, "refused", Some(reason))),
+        }
+    }
+    let mut people = known(tx, &good).await?;
+    let words = words(tx, &good).await?;
+    for (line, row) in &good {
+        let person = people
+            .entry(row.phone.as_str().to_owned())
+            .or_insert_with(|| Person {
+                id: None,
+                before: Card::default(),
+                card: Card::default(),
+                tags: Vec::new(),
+                lines: Vec::new(),
+            });
+        let is_new = person.id.is_none() && person.lines.is_empty();
+        if !is_new && import.duplicates == Duplicates::Skip {
+            person.lines.push((*line, Outcome::Skipped));
+            continue;
+        }
+        let card = match is_new {
+            true => row.card.clone(),
+            false => person.card.with(&row.card, import.duplicates),
+        };
+        let mut tags = import.tag_ids.clone();
+        tags.extend(
+            row.tags
+                .iter()
+                .filter_map(|tag| words.get(&tag.to_lowercase()).copied()),
+        );
+        tags.retain(|tag| !person.tags.contains(tag));
+        let outcome = match (is_new, card != person.card || !tags.is_empty()) {
+            (true, _) => Outcome::Added,
+            (false, true) => Outcome::Updated,
+            (false, false) => Outcome::Skipped,
+        };
+        person.card = card;
+        person.tags.extend(tags);
+        person.lines.push((*line, outcome));
+    }
+    let written = write(tx, people).await?;
+    told.extend(
+        written
+            .into_iter()
+            .map(|(line, outcome)| (line, outcome.word(), None)),
+    );
+    Ok(told)
+}
+
+/// Whoever has one of these numbers already, by the number. They are nobody else's to change until the end.
+async fn known(tx: &mut WorkspaceTx, rows: &[(i32, Row)]) -> Result<HashMap<String, Person>> {
+    let mut phones: Vec<_> = rows.iter().map(|(_, row)| row.phone.as_str()).collect();
+    phones.sort_unstable();
+    phones.dedup();
+    let found = sqlx::query!(
+        r#"select k.phone as "phone!", c.id, c.name, c.email, c.notes,
+                  c.custom_fields as "values: Json<BTreeMap<String, String>>",
+                  array(select o.tag_id from contact_tags o where o.workspace_id = c.workspace_id and o.contact_id = c.id) as "tags!: Vec<TagId>"
+             from (select t.phone, contact_at(t.phone) as id from unnest($1::text[]) as t (phone)) k
+             join contacts c on c.id = k.id
+            order by c.id
+              for no key update of c"#,
+        &phones as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(found
+        .into_iter()
+        .map(|row| {
+            let card = Card {
+                name: row.name,
+                email: row.email,
+                notes: row.notes,
+                values: row.values.0,
+            };
+            let person = Person {
+                id: Some(row.id),
+                before: card.clone(),
+                card,
+                tags: row.tags,
+                lines: Vec::new(),
+            };
+            (row.phone, person)
+        })
+        .collect())
+}
+
+/// The tags that rows name, by their names in small letters. Those that there are not are made, as long as there is room.
+async fn words(tx: &mut WorkspaceTx, rows: &[(i32, Row)]) -> Result<HashMap<String, TagId>> {
+    let mut words: HashMap<String, TagId> = HashMap::new();
+    if rows.iter().all(|(_, row)| row.tags.is_empty()) {
+        return Ok(words);
+    }
+    for tag in tags::list(tx).await? {
+        words.insert(tag.name.to_lowercase(), tag.id);
+    }
+    for name in rows.iter().flat_map(|(_, row)| &row.tags) {
+        if words.contains_key(&name.to_lowercase()) {
+            continue;
+        }
+        match tags::named(tx, name).await {
+            Ok(tag) => {
+                words.insert(name.to_lowercase(), tag.id);
+            }
+            Err(Error::Invalid(_)) => {} // there are too many: the contact is worth more than the tag
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(words)
+}
+
+/// Writes them down; answers what became of each line. Whose number somebody else took this instant is left for the next part,
+/// which finds them.
+async fn write(
+    tx: &mut WorkspaceTx,
+    people: HashMap<String, Person>,
+) -> Result<Vec<(i32, Outcome)>> {
+    let mut people: Vec<_> = people.into_iter().collect();
+    // In the order of the numbers, so that two at once wait for each other, never crosswise.
+    people.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let fresh: Vec<_> = people.iter().filter(|(_, p)| p.id.is_none()).collect();
+    let ids: Vec<_> = fresh.iter().map(|_| ContactId::new()).collect();
+    let added = sqlx::query!(
+        r#"insert into contacts (id, phone_number, name, email, notes, custom_fields, created_by)
+           select t.id, t.phone, t.name, t.email, t.notes, t.fields, current_user_id()
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[])
+                  as t (id, phone, name, email, notes, fields)
+               on conflict (workspace_id, phone_number) do nothing
+           returning id, phone_number"#,
+        &ids as _,
+        &fresh
+            .iter()
+            .map(|(phone, _)| phone.as_str())
+            .collect::<Vec<_>>() as _,
+        &fresh
+            .iter()
+            .map(|(_, p)| p.card.name.as_deref())
+            .collect::<Vec<_>>() as _,
+        &fresh
+            .iter()
+            .map(|(_, p)| p.card.email.as_deref())
+            .collect::<Vec<_>>() as _,
+        &fresh
+            .iter()
+            .map(|(_, p)| p.card.notes.as_str())
+            .collect::<Vec<_>>() as _,
+        &fresh
+            .iter()
+            .map(|(_, p)| json!(p.card.values))
+            .collect::<Vec<_>>(),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let added: HashMap<String, ContactId> = added
+        .into_iter()
+        .map(|row| (row.phone_number, row.id))
+        .collect();
+    for (phone, person) in &mut people {
+        person.id = person.id.or_else(|| added.get(phone).copied());
+    }
+    people.retain(|(_, person)| person.id.is_some());
+    change(tx, &people, &added).await?;
+    give_tags(tx, &people).await?;
+    Ok(people
+        .into_iter()
+        .flat_map(|(_, person)| person.lines)
+        .collect())
+}
+
+/// Those whom there were, and who say something else now.
+async fn change(
+    tx: &mut WorkspaceTx,
+    people: &[(String, Person)],
+    added: &HashMap<String, ContactId>,
+) -> Result<()> {
+    let changed: Vec<_> = people
+        .iter()
+        .filter(|(phone, person)| !added.contains_key(phone) && person.card != person.before)
+        .map(|(_, person)| person)
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "update contacts c
+            set name = t.name, email = t.email, notes = t.notes, custom_fields = t.fields,
+                updated_at = clock_timestamp(), updated_by = current_user_id()
+           from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[]) as t (id, name, email, notes, fields)
+          where c.id = t.id",
+        &changed.iter().map(|p| p.id).collect::<Vec<_>>() as _,
+        &changed
+            .iter()
+            .map(|p| p.card.name.as_deref())
+            .collect::<Vec<_>>() as _,
+        &changed
+            .iter()
+            .map(|p| p.card.email.as_deref())
+            .collect::<Vec<_>>() as _,
+        &changed
+            .iter()
+            .map(|p| p.card.notes.as_str())
+            .collect::<Vec<_>>() as _,
+        &changed
+            .iter()
+            .map(|p| json!(p.card.values))
+            .collect::<Vec<_>>(),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+async fn give_tags(tx: &mut WorkspaceTx, people: &[(String, Person)]) -> Result<()> {
+    let pairs: Vec<(Option<ContactId>, TagId)> = people
+        .iter()
+        .flat_map(|(_, person)| person.tags.iter().map(|tag| (person.id, *tag)))
+        .collect();
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    // A tag that was deleted meanwhile is not given.
+    sqlx::query!(
+        "insert into contact_tags (contact_id, tag_id)
+         select t.contact, t.tag from unnest($1::uuid[], $2::uuid[]) as t (contact, tag)
+          where exists (select from tags g where g.id = t.tag)
+             on conflict do nothing",
+        &pairs
+            .iter()
+            .map(|(contact, _)| *contact)
+            .collect::<Vec<_>>() as _,
+        &pairs.iter().map(|(_, tag)| *tag).collect::<Vec<_>>() as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+async fn write_down(tx: &mut WorkspaceTx, id: ImportId, told: Told) -> Result<()> {
+    let (mut lines, mut outcomes, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
+    for (line, outcome, reason) in told {
+        lines.push(line);
+        outcomes.push(outcome);
+        reasons.push(reason);
+    }
+    sqlx::query!(
+        "with told as (
+             update contact_import_rows r set outcome = t.outcome, reason = t.reason
+               from unnest($2::int[], $3::text[], $4::text[]) as t (line, outcome, reason)
+              where r.import_id = $1 and r.line = t.line
+             returning r.outcome
+         )
+         update contact_imports i
+            set done = i.done + n.done, added = i.added + n.added, updated = i.updated + n.updated,
+                skipped = i.skipped + n.skipped, refused = i.refused + n.refused,
+                lease_until = now() + make_interval(secs => $5)
+           from (select count(*)::int as done, (count(*) filter (where outcome = 'added'))::int as added,
+                        (count(*) filter (where outcome = 'updated'))::int as updated,
+                        (count(*) filter (where outcome = 'skipped'))::int as skipped,
+                        (count(*) filter (where outcome = 'refused'))::int as refused
+                   from told) n
+          where i.id = $1",
+        id as _,
+        &lines,
+        &outcomes as _,
+        &reasons as _,
+        LEASE_SECONDS,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// What was taken is not kept twice; what was not is kept for a while, to be mended.
+async fn finish(tx: &mut WorkspaceTx, id: ImportId) -> Result<()> {
+    sqlx::query!(
+        "update contact_imports set state = 'done', finished_at = now(), lease_until = null where id = $1",
+        id as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "delete from contact_import_rows where import_id = $1 and outcome <> 'refused'",
+        id as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    // Lists are fetched again: a frame for each contact would be too many.
+    tx.announce(Event::Missed {
+        workspace: tx.workspace(),
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn strings(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_row_says_what_its_columns_mean() {
+        let mapping = strings(&["first_name", "last_name", "phone_number", "tags", ""]);
+        let cells = strings(&[
+            " Maya",
+            "Okafor",
+            "'(415) 555-0192",
+            "VIP; new  patient,",
+            "x",
+        ]);
+        let row = read(&cells, &mapping, &Region::US, &[]).unwrap();
+        assert_eq!(row.card.name.as_deref(), Some("Maya Okafor"));
+        assert_eq!(row.phone.as_str(), "+14155550192");
+        assert_eq!(row.tags, ["VIP", "new patient"]);
+        let wrong = read(&cells[..2], &mapping, &Region::US, &[]).unwrap_err();
+        assert!(wrong.starts_with("phone number:"), "{wrong}");
+    }
+
+    #[test]
+    fn a_duplicate_changes_what_the_rule_lets_it() {
+        let card = |name: Option<&str>, email: Option<&str>, notes: &str| Card {
+            name: name.map(Into::into),
+            email: email.map(Into::into),
+            notes: notes.into(),
+            values: BTreeMap::new(),
+        };
+        let (here, row) = (
+            card(Some("Maya"), None, "Latex"),
+            card(Some("M. Okafor"), Some("m@x.test"), ""),
+        );
+        assert_eq!(here.with(&row, Duplicates::Skip), here);
+        assert_eq!(
+            here.with(&row, Duplicates::Fill),
+            card(Some("Maya"), Some("m@x.test"), "Latex")
+        );
+        assert_eq!(
+            here.with(&row, Duplicates::Update),
+            card(Some("M. Okafor"), Some("m@x.test"), "Latex")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_row_is_taken_or_refused_with_a_reason(cells in prop::collection::vec(".{0,40}", 0..6)) {
+            let mapping = strings(&["phone_number", "name", "email", "notes", "tags"]);
+            if let Err(reason) = read(&cells, &mapping, &Region::US, &[]) {
+                prop_assert!(reason.contains(": "), "{}", reason);
+            }
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Everybody whom a member may see, found and sorted.
+//!
+//! A page is found first as ids, by a walk along the index of its order (`contacts_by_name`, `contacts_pkey` for the newest,
+//! `conversations_newest` by the last text); only its own rows are then looked up. A search or filter that few contacts meet
+//! is answered by the index of what it asks for, and those few are sorted. The figures are of `explain analyze` on a million
+//! contacts and 300,000 conversations. An agent's walk passes over those whom their numbers do not show: it is longer, the
+//! rarer theirs are.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Contact, by_ids, like};
+use crate::db::WorkspaceTx;
+use crate::domain::members::Member;
+use crate::domain::words;
+use crate::error::Result;
+use crate::ids::{ContactId, ConversationId, TagId, UserId};
+use crate::listing::{Bookmark, Cursor, Page, Span, page, unless_empty};
+
+words!(
+    /// In which order.
+    #[schema(as = ContactSort)]
+    Sort {
+        /// By name, from A on; those without one come last.
+        Name = "name",
+        /// Whom we texted with last, first; whom we never texted with comes last.
+        LastText = "last_text",
+        /// The newest first.
+        Added = "added",
+    }
+);
+
+/// Which contacts: all that is left out is not asked for.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Any part of a name, number or e-mail address.
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub q: Option<String>,
+    /// Who has this tag.
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub tag: Option<TagId>,
+    /// `true`: who opted out from any number that I see.
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub opted_out: Option<bool>,
+}
+
+impl Filter {
+    pub fn is_narrow(&self) -> bool {
+        self.pattern().is_some() || self.tag.is_some() || self.opted_out == Some(true)
+    }
+
+    fn pattern(&self) -> Option<String> {
+        let pattern = like(self.q.as_deref()?);
+        (!pattern.is_empty()).then_some(pattern)
+    }
+}
+
+/// A contact in a list.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ListedContact)]
+pub struct Listed {
+    #[serde(flatten)]
+    pub contact: Contact,
+    /// What was said last, in a conversation that I may see.
+    pub last_text: Option<LastText>,
+    /// From any number that I see.
+    pub opted_out: bool,
+}
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct LastText {
+    pub conversation_id: ConversationId,
+    pub at: DateTime<Utc>,
+    pub preview: String,
+    pub is_ours: bool,
+}
+
+/// Three round trips; one more where something is searched for.
+pub async fn list(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    filter: &Filter,
+    sort: Sort,
+    span: &Span,
+) -> Result<Page<Listed>> {
+    let pattern = filter.pattern();
+    let opted_out = filter.opted_out == Some(true);
+    let few = match filter.is_narrow() {
+        true => few(tx, pattern.as_deref(), filter.tag, opted_out).await?,
+        false => None,
+    };
+    let asked = Asked {
+        // Where the few are known, they were found by all that is searched.
+        few,
+        pattern,
+        tag: filter.tag,
+        opted_out,
+        only_of: (!member.is_admin()).then(|| member.user()),
+        limit: span.limit()?,
+    };
+    let ids = match sort {
+        Sort::Added => newest(tx, &asked, span).await?,
+        Sort::Name => by_name(tx, &asked, span).await?,
+        Sort::LastText => by_last_text(tx, &asked, span).await?,
+    };
+    Ok(Page {
+        data: shown(tx, &ids.data).await?,
+        next_cursor: ids.next_cursor,
+    })
+}
+
+struct Asked {
+    few: Option<Vec<Uuid>>,
+    pattern: Option<String>,
+    tag: Option<TagId>,
+    opted_out: bool,
+    /// An agent sees nobody else's of whom nobody has texted with.
+    only_of: Option<UserId>,
+    limit: i64,
+}
+
+/// Whom it is about, if they are few. `None`: they are many, or nothing narrows.
+pub(in crate::domain) async fn few(
+    tx: &mut WorkspaceTx,
+    pattern: Option<&str>,
+    tag: Option<TagId>,
+    opted_out: bool,
+) -> Result<Option<Vec<Uuid>>> {
+    Ok(sqlx::query_scalar!(
+        "select few_contacts($1, $2, $3)",
+        pattern,
+        tag as _,
+        opted_out,
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+/// A million contacts: 0.2 ms for an admin (`contacts_pkey`, backwards).
+async fn newest(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page<ContactId>> {
+    let after = span.cursor()?;
+    let rows = sqlx::query!(
+        r#"select c.id, c.created_at
+             from contacts c
+            where ($1::uuid[] is null or c.id = any ($1))
+              and ($2::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $2 || '%'
+                   or c.email ilike '%' || $2 || '%'
+                   or $1 is not null and exists (select from unnest(addresses_of(c.workspace_id, c.id)) a where a like '%' || $2 || '%'))
+              and ($3::uuid is null or has_tag(c.workspace_id, c.id, $3))
+              and (not $4 or exists (select from opt_outs o where o.workspace_id = c.workspace_id and o.contact_id = c.id))
+              and ($5::uuid is null or c.id < $5)
+            order by c.id desc
+            limit $6"#,
+        asked.few.as_deref(),
+        asked.pattern,
+        asked.tag as _,
+        asked.opted_out,
+        after.map(|cursor| cursor.id),
+        asked.limit + 1,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let rows = page(rows, asked.limit, |row| Cursor {
+        at: row.created_at,
+        id: row.id.0,
+    });
+    Ok(only_ids(rows, |row| row.id))
+}
+
+/// A million contacts: 0.4 ms for an admin, wherever the page lies (`contacts_by_name`).
+async fn by_name(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page<ContactId>> {
+    let after = span.bookmark()?;
+    let rows = sqlx::query!(
+        r#"select c.id, c.name_key as "key!"
+             from contacts c
+            where ($1::uuid[] is null or c.id = any ($1))
+              and ($2::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $2 || '%'
+                   or c.email ilike '%' || $2 || '%'
+                   or $1 is not null and exists (select from unnest(addresses_of(c.workspace_id, c.id)) a where a like '%' || $2 || '%'))
+              and ($3::uuid is null or has_tag(c.workspace_id, c.id, $3))
+              and (not $4 or exists (select from opt_outs o where o.workspace_id = c.workspace_id and o.contact_id = c.id))
+              and ($5::text is null or (c.name_key, c.id) > ($5, $6::uuid))
+            order by c.name_key, c.id
+            limit $7"#,
+        asked.few.as_deref(),
+        asked.pattern,
+        asked.tag as _,
+        asked.opted_out,
+        after.as_ref().map(|bookmark| bookmark.key.as_str()),
+        after.as_ref().map(|bookmark| bookmark.id),
+        asked.limit + 1,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let rows = page(rows, asked.limit, |row| Bookmark {
+        key: row.key.clone(),
+        id: row.id.0,
+    });
+    Ok(only_ids(rows, |row| row.id))
+}
+
+/// First along the conversations, of each contact the newest, then those without any. A million contacts: 0.6 ms for an admin
+/// (`conversations_newest` for each status, then `contacts_untexted`).
+async fn by_last_text(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page<ContactId>> {
+    // `@` and a time: among those texted with; `#`: among the others.
+    let after = span.bookmark()?;
+    let mut rows: Vec<(Bookmark, ContactId)> = Vec::new();
+    let is_texted = |bookmark: &&Bookmark| bookmark.key.starts_with('@');
+    if after.as_ref().is_none_or(|bookmark| is_texted(&bookmark)) {
+        rows = texted(tx, asked, after.as_ref()).await?;
+    }
+    let missing = asked.limit + 1 - i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    if missing > 0 {
+        let after = after.filter(|bookmark| !is_texted(&bookmark));
+        let untexted = sqlx::query_scalar!(
+            r#"select c.id as "id: ContactId"
+                 from contacts c
+                where not c.texted and c.merged_into is null
+                  and ($1::uuid[] is null or c.id = any ($1))
+                  and ($2::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $2 || '%'
+                       or c.email ilike '%' || $2 || '%'
+                       or $1 is not null and exists (select from unnest(addresses_of(c.workspace_id, c.id)) a where a like '%' || $2 || '%'))
+                  and ($3::uuid is null or has_tag(c.workspace_id, c.id, $3))
+                  and (not $4 or exists (select from opt_outs o where o.workspace_id = c.workspace_id and o.contact_id = c.id))
+                  and ($5::uuid is null or c.id < $5)
+                  and ($7::uuid is null or c.created_by = $7)
+                order by c.id desc
+                limit $6"#,
+            asked.few.as_deref(),
+            asked.pattern,
+            asked.tag as _,
+            asked.opted_out,
+            after.map(|bookmark| bookmark.id),
+            missing,
+            asked.only_of as _,
+        )
+        .fetch_all(tx.conn())
+        .await?;
+        rows.extend(untexted.into_iter().map(|id| {
+            let key = "#".to_owned();
+            (Bookmark { key, id: id.0 }, id)
+        }));
+    }
+    let rows = page(rows, asked.limit, |(bookmark, _)| bookmark.clone());
+    Ok(only_ids(rows, |(_, id)| id))
+}
+
+async fn texted(
+    tx: &mut WorkspaceTx,
+    asked: &Asked,
+    after: Option<&Bookmark>,
+) -> Result<Vec<(Bookmark, ContactId)>> {
+    let at = after
+        .and_then(|bookmark| bookmark.key[1..].parse::<i64>().ok())
+        .and_then(DateTime::from_timestamp_micros);
+    let rows = sqlx::query!(
+        r#"select v.id as "id!: ConversationId", v.contact_id as "contact!: ContactId", v.last_message_at as "at!"
+             from unnest(array['open', 'pending', 'snoozed', 'done']) as s (status)
+            cross join lateral (
+                select v.* from conversations v
+                 where v.status = s.status
+                   and not exists (select from conversations n
+                                    where n.workspace_id = v.workspace_id and n.contact_id = v.contact_id
+                                      and (n.last_message_at, n.id) > (v.last_message_at, v.id))
+                   and ($1::uuid[] is null or v.contact_id = any ($1))
+                   and ($2::text is null
+                        or exists (select from contacts c
+                                    where c.workspace_id = v.workspace_id and c.id = v.contact_id
+                                      and (coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $2 || '%'
+                                           or c.email ilike '%' || $2 || '%'
+                                           or $1 is not null and exists (select from unnest(addresses_of(c.workspace_id, c.id)) a where a like '%' || $2 || '%'))))
+                   and ($3::uuid is null or has_tag(v.workspace_id, v.contact_id, $3))
+                   and (not $4 or exists (select from opt_outs o
+                                           where o.workspace_id = v.workspace_id and o.contact_id = v.contact_id))
+                   and ($5::timestamptz is null or (v.last_message_at, v.id) < ($5, $6::uuid))
+                 order by v.last_message_at desc, v.id desc
+                 limit $7) v
+            order by v.last_message_at desc, v.id desc
+            limit $7"#,
+        asked.few.as_deref(),
+        asked.pattern,
+        asked.tag as _,
+        asked.opted_out,
+        at,
+        after.map(|bookmark| bookmark.id),
+        asked.limit + 1,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let row = |at: DateTime<Utc>, id: Uuid, contact| {
+        let key = format!("@{}", at.timestamp_micros());
+        (Bookmark { key, id }, contact)
+    };
+    Ok(rows
+        .into_iter()
+        .map(|found| row(found.at, found.id.0, found.contact))
+        .collect())
+}
+
+fn only_ids<T>(found: Page<T>, id: impl Fn(T) -> ContactId) -> Page<ContactId> {
+    Page {
+        data: found.data.into_iter().map(id).collect(),
+        next_cursor: found.next_cursor,
+    }
+}
+
+/// Whoever of these there is, in their order, with what a list tells of them. Two round trips.
+pub async fn shown(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Listed>> {
+    let workspace = tx.workspace();
+    let contacts = by_ids(tx.conn(), workspace, ids).await?;
+    let mut told = sqlx::query!(
+        r#"select k.id as "id!: ContactId", v.id as "conversation?: ConversationId", v.last_message_at as "at?",
+                  v.last_message_preview as "preview?", v.last_message_direction = 'outbound' as "is_ours?",
+                  exists (select from opt_outs o where o.workspace_id = $2 and o.contact_id = k.id) as "opted_out!"
+             from unnest($1::uuid[]) as k (id)
+             left join lateral (
+                  select v.* from conversations v
+                   where v.workspace_id = $2 and v.contact_id = k.id
+                   order by v.last_message_at desc, v.id desc
+                   limit 1) v on true"#,
+        ids as _,
+        workspace as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(contacts
+        .into_iter()
+        .map(|contact| {
+            let place = told.iter().position(|row| row.id == contact.id);
+            let row = place.map(|place| told.swap_remove(place));
+            let opted_out = row.as_ref().is_some_and(|row| row.opted_out);
+            let last_text = row.and_then(|row| {
+                Some(LastText {
+                    conversation_id: row.conversation?,
+                    at: row.at?,
+                    preview: row.preview?,
+                    is_ours: row.is_ours?,
+                })
+            });
+            Listed {
+                contact,
+                last_text,
+                opted_out,
+            }
+        })
+        .collect())
+}

@@ -1,0 +1,254 @@
+//! Two contacts who turned out to be one person.
+//!
+//! All that was said with the one was said with the other: conversations with the same number are joined, texts keep their
+//! order, for their ids sort by time. Opted out wins. The number of the one who goes leads to the survivor when it texts
+//! again; answers go to the survivor's number, and what waits or is on its way goes where it was meant to go. Which number
+//! answers go to is chosen by who survives.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::types::Json;
+
+use super::{Contact, fields, find};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::members::Member;
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::ids::{ContactId, ConversationId, NumberId};
+
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ContactMerge)]
+pub struct Merge {
+    /// Who goes: another contact of this workspace.
+    pub contact_id: ContactId,
+    /// What the survivor is called from now on; left out: as before, or as the other one where they had no name. The same
+    /// holds for what follows.
+    pub name: Option<String>,
+    pub email: Option<String>,
+    /// Left out: both.
+    pub notes: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = std::collections::BTreeMap<String, Option<String>>)]
+    pub custom_fields: fields::Values,
+}
+
+/// What would move.
+#[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
+#[schema(as = ContactMergePreview)]
+pub struct Preview {
+    pub conversations: i64,
+    /// Of those, how many are joined with one of the survivor.
+    pub joined: i64,
+    pub messages: i64,
+    /// Texts that wait to be sent.
+    pub waiting: i64,
+    pub opt_outs: i64,
+    /// Whether I may: I see every conversation of both.
+    pub may_merge: bool,
+}
+
+/// What would move from `gone` to `survivor`. Counting stops at 10,000 texts.
+pub async fn preview(
+    tx: &mut WorkspaceTx,
+    survivor: ContactId,
+    gone: ContactId,
+) -> Result<Preview> {
+    Ok(sqlx::query_as!(
+        Preview,
+        r#"select (select count(*) from conversations where contact_id = $2) as "conversations!",
+                  (select count(*) from conversations g
+                     join conversations s on s.workspace_id = g.workspace_id and s.number_id = g.number_id and s.contact_id = $1
+                    where g.contact_id = $2) as "joined!",
+                  (select count(*) from (select from conversations v
+                     join messages m on m.workspace_id = v.workspace_id and m.conversation_id = v.id
+                    where v.contact_id = $2 limit 10000) t) as "messages!",
+                  (select count(*) from conversations v
+                     join messages m on m.workspace_id = v.workspace_id and m.conversation_id = v.id
+                      and m.direction = 'outbound' and m.status in ('queued', 'scheduled')
+                    where v.contact_id = $2) as "waiting!",
+                  (select count(*) from opt_outs where contact_id = $2) as "opt_outs!",
+                  sees_all_of(array[$1::uuid, $2::uuid]) as "may_merge!""#,
+        survivor as _,
+        gone as _,
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+/// So often it is tried again when it and a text that comes in wait for each other.
+const TRIES: usize = 4;
+
+/// In one transaction. Texts that come in meanwhile wait for its end, and are the survivor's.
+pub async fn merge(
+    app: &App,
+    member: &Member,
+    survivor: ContactId,
+    wanted: Merge,
+) -> Result<Contact> {
+    let mut tries = 1;
+    loop {
+        match once(app, member, survivor, wanted.clone()).await {
+            Err(error) if error.is_deadlock() && tries < TRIES => tries += 1,
+            done => return done,
+        }
+    }
+}
+
+async fn once(app: &App, member: &Member, survivor: ContactId, wanted: Merge) -> Result<Contact> {
+    let gone = wanted.contact_id;
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let before = find(&mut tx, survivor).await?;
+    if survivor == gone {
+        return Err(Error::field(
+            "contact_id",
+            "another contact: one cannot be merged with itself",
+        ));
+    }
+    let other = find(&mut tx, gone).await.map_err(|error| match error {
+        Error::NotFound(_) => Error::NotFound("the contact who is to go"),
+        error => error,
+    })?;
+    let moved = conversations_of(&mut tx, gone).await?;
+    let joined: Vec<_> = {
+        let kept = conversations_of(&mut tx, survivor).await?;
+        let is_kept = |number| kept.iter().any(|(_, other)| *other == number);
+        moved
+            .iter()
+            .filter(|(_, number)| is_kept(*number))
+            .copied()
+            .collect()
+    };
+    let outcome = sqlx::query_scalar!(
+        r#"select merge_contacts($1, $2) as "outcome!""#,
+        survivor as _,
+        gone as _,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    match outcome.as_str() {
+        "merged" => {}
+        "hidden" => return Err(Error::ContactShared),
+        _ => return Err(Error::NotFound("the contact")),
+    }
+    let after = keep(&mut tx, &before, &other, wanted).await?;
+    let deed = Deed {
+        subject: &after.title(),
+        subject_id: Some(survivor.0),
+        before: Some(json!({"merged": other.title(), "phone_number": other.phone_number})),
+        after: Some(
+            json!({"name": after.title(), "phone_number": after.phone_number, "conversations": moved.len()}),
+        ),
+    };
+    audit::record(&mut tx, Action::ContactsMerged, deed).await?;
+    announce(&mut tx, survivor, gone, &moved, &joined).await?;
+    tx.commit().await?;
+    Ok(after)
+}
+
+async fn conversations_of(
+    tx: &mut WorkspaceTx,
+    contact: ContactId,
+) -> Result<Vec<(ConversationId, NumberId)>> {
+    let rows = sqlx::query!(
+        r#"select id as "id: ConversationId", number_id as "number: NumberId" from conversations where contact_id = $1"#,
+        contact as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.number)).collect())
+}
+
+/// What the survivor says from now on: what was chosen, else their own, else the other one's.
+async fn keep(
+    tx: &mut WorkspaceTx,
+    own: &Contact,
+    other: &Contact,
+    wanted: Merge,
+) -> Result<Contact> {
+    let name = wanted.name.or(own.name.clone()).or(other.name.clone());
+    let email = wanted.email.or(own.email.clone()).or(other.email.clone());
+    let notes = wanted
+        .notes
+        .unwrap_or_else(|| both(&own.notes, &other.notes));
+    super::check(name.as_deref(), email.as_deref(), Some(&notes))?;
+    let mut values = fields::read(tx, wanted.custom_fields).await?;
+    for (key, value) in own.custom_fields.iter().chain(other.custom_fields.iter()) {
+        values
+            .entry(key.clone())
+            .or_insert_with(|| Some(value.clone()));
+    }
+    sqlx::query!(
+        "update contacts
+            set name = nullif(trim($2), ''), email = nullif(trim($3), ''), notes = $4,
+                custom_fields = jsonb_strip_nulls($5), updated_at = clock_timestamp(), updated_by = current_user_id()
+          where id = $1",
+        own.id as _,
+        name,
+        email,
+        notes,
+        Json(values) as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    find(tx, own.id).await
+}
+
+/// One below the other, as far as they fit.
+pub fn both(own: &str, other: &str) -> String {
+    let notes = match (own.trim(), other.trim()) {
+        (own, "") => own.to_owned(),
+        ("", other) => other.to_owned(),
+        (own, other) if own == other => own.to_owned(),
+        (own, other) => format!("{own}\n\n{other}"),
+    };
+    notes.chars().take(5000).collect()
+}
+
+async fn announce(
+    tx: &mut WorkspaceTx,
+    survivor: ContactId,
+    gone: ContactId,
+    moved: &[(ConversationId, NumberId)],
+    joined: &[(ConversationId, NumberId)],
+) -> Result<()> {
+    let workspace = tx.workspace();
+    tx.announce(Event::ContactRemoved {
+        workspace,
+        contact: gone,
+        merged_into: Some(survivor),
+        numbers: moved.iter().map(|(_, number)| *number).collect(),
+    });
+    for (conversation, number) in joined {
+        tx.announce(Event::ConversationRemoved {
+            workspace,
+            conversation: *conversation,
+            number: *number,
+        });
+    }
+    super::announce(tx, survivor);
+    for (conversation, number) in conversations_of(tx, survivor).await? {
+        tx.announce(Event::ConversationChanged {
+            workspace,
+            conversation,
+            number,
+        });
+    }
+    tx.announce(Event::Queued);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::both;
+
+    #[test]
+    fn notes_of_both_are_kept() {
+        assert_eq!(both("", "Allergic to latex"), "Allergic to latex");
+        assert_eq!(both("Same", "Same"), "Same");
+        assert_eq!(both("One", "Two"), "One\n\nTwo");
+        assert_eq!(both(&"x".repeat(4000), &"y".repeat(4000)).len(), 5000);
+    }
+}

@@ -1,0 +1,133 @@
+//! A contact goes, and all that was said with them.
+//!
+//! What waits is called off, and its credits come back. Files are taken out of the store by the keeper. A STOP stays, by the
+//! address alone: whoever has it next is not texted. A provider's list of what it received brings none of it back.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Contact, find};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::members::Member;
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::ids::{ContactId, ConversationId, NumberId, UserId};
+
+/// What would go, and what would stay.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ContactRemoval)]
+pub struct Preview {
+    pub conversations: i64,
+    /// Counting stops at 10,000.
+    pub messages: i64,
+    pub media: i64,
+    /// Texts that wait to be sent: called off, and their credits given back.
+    pub waiting: i64,
+    /// Opt-outs that are remembered by the address.
+    pub opt_outs: i64,
+    /// Whether I may: admins may; others a contact of their making with whom nobody texted yet.
+    pub may_remove: bool,
+}
+
+pub async fn preview(tx: &mut WorkspaceTx, member: &Member, contact: ContactId) -> Result<Preview> {
+    Ok(sqlx::query_as!(
+        Preview,
+        r#"with texts as (
+               select m.id, m.workspace_id, m.direction, m.status
+                 from conversations v
+                 join messages m on m.workspace_id = v.workspace_id and m.conversation_id = v.id
+                where v.contact_id = $1
+                limit 10000
+           )
+           select (select count(*) from conversations where contact_id = $1) as "conversations!",
+                  (select count(*) from texts) as "messages!",
+                  (select count(*) from texts t join message_media d on d.workspace_id = t.workspace_id and d.message_id = t.id) as "media!",
+                  (select count(*) from texts where direction = 'outbound' and status in ('queued', 'scheduled')) as "waiting!",
+                  (select count(*) from opt_outs where contact_id = $1) as "opt_outs!",
+                  $2 or exists (select from contacts where id = $1 and created_by = current_user_id() and not texted) as "may_remove!""#,
+        contact as _,
+        member.is_admin(),
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+/// So often it is tried again when it and a text that comes in wait for each other.
+const TRIES: usize = 4;
+
+pub async fn remove(app: &App, member: &Member, contact: ContactId) -> Result<()> {
+    let mut tries = 1;
+    loop {
+        match once(app, member, contact).await {
+            Err(error) if error.is_deadlock() && tries < TRIES => tries += 1,
+            done => return done,
+        }
+    }
+}
+
+async fn once(app: &App, member: &Member, id: ContactId) -> Result<()> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let contact = find(&mut tx, id).await?;
+    sqlx::query_scalar!(r#"select lock_my_contact($1) as "locked!""#, id as _,)
+        .fetch_one(tx.conn())
+        .await?;
+    let going = preview(&mut tx, member, id).await?;
+    if !going.may_remove {
+        return Err(Error::AdminOnly);
+    }
+    let conversations = sqlx::query!(
+        r#"select id as "id: ConversationId", number_id as "number: NumberId" from conversations where contact_id = $1"#,
+        id as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let returned = sqlx::query!(
+        r#"select account as "account!: UserId", balance as "balance!" from delete_contact($1)"#,
+        id as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    record(&mut tx, &contact, &going).await?;
+    let workspace = tx.workspace();
+    for row in returned {
+        tx.announce(Event::CreditsChanged {
+            workspace,
+            user: row.account,
+            low: false,
+        });
+    }
+    for conversation in &conversations {
+        tx.announce(Event::ConversationRemoved {
+            workspace,
+            conversation: conversation.id,
+            number: conversation.number,
+        });
+    }
+    tx.announce(Event::ContactRemoved {
+        workspace,
+        contact: id,
+        merged_into: None,
+        numbers: conversations.iter().map(|row| row.number).collect(),
+    });
+    tx.announce(Event::Queued);
+    tx.commit().await
+}
+
+/// Who it was stays in the log: by the name, not by the number, which may be the person's reason to go.
+async fn record(tx: &mut WorkspaceTx, contact: &Contact, gone: &Preview) -> Result<()> {
+    let deed = Deed {
+        subject: contact
+            .name
+            .as_deref()
+            .unwrap_or("a contact without a name"),
+        subject_id: Some(contact.id.0),
+        before: Some(json!({
+            "conversations": gone.conversations, "messages": gone.messages, "media": gone.media,
+            "called_off": gone.waiting, "opt_outs_kept": gone.opt_outs,
+        })),
+        after: None,
+    };
+    audit::record(tx, Action::ContactDeleted, deed).await
+}

@@ -1,0 +1,299 @@
+//! Words that sort contacts: a workspace's own, in a few colours. Everybody may make one and give it; only admins rename or
+//! delete one, for that changes it for all.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::db::WorkspaceTx;
+use crate::domain::audit::{self, Action, Deed};
+use crate::domain::members::Admin;
+use crate::domain::{contacts, words};
+use crate::error::{Check, Error, OnConstraint, Result};
+use crate::events::Event;
+use crate::ids::{ContactId, TagId};
+
+words!(#[schema(as = TagColor)]
+Color {
+    Gray = "gray",
+    Red = "red",
+    Orange = "orange",
+    Yellow = "yellow",
+    Green = "green",
+    Teal = "teal",
+    Blue = "blue",
+    Purple = "purple",
+    Pink = "pink",
+});
+
+impl Color {
+    pub const ALL: [Self; 9] = [
+        Self::Gray,
+        Self::Red,
+        Self::Orange,
+        Self::Yellow,
+        Self::Green,
+        Self::Teal,
+        Self::Blue,
+        Self::Purple,
+        Self::Pink,
+    ];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Gray => "Gray",
+            Self::Red => "Red",
+            Self::Orange => "Orange",
+            Self::Yellow => "Yellow",
+            Self::Green => "Green",
+            Self::Teal => "Teal",
+            Self::Blue => "Blue",
+            Self::Purple => "Purple",
+            Self::Pink => "Pink",
+        }
+    }
+
+    /// The same word begins with the same colour everywhere. Gray is for whoever wants it.
+    fn of(name: &str) -> Self {
+        let sum = name.to_lowercase().bytes().fold(7_usize, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(byte.into())
+        });
+        Self::ALL[1 + sum % (Self::ALL.len() - 1)]
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Tag {
+    pub id: TagId,
+    pub name: String,
+    pub color: Color,
+}
+
+/// More than anybody can tell apart.
+const MOST: i64 = 500;
+/// That one contact has.
+const MOST_OF_ONE: i64 = 50;
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = TagDraft)]
+pub struct Draft {
+    /// 1 to 40 characters; no other tag has this name, in whatever case.
+    pub name: String,
+    /// Left out: one is chosen.
+    pub color: Option<Color>,
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = TagChange)]
+pub struct Change {
+    pub name: Option<String>,
+    pub color: Option<Color>,
+}
+
+/// All of them, by name. At most 500.
+pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Tag>> {
+    Ok(sqlx::query_as!(
+        Tag,
+        "select id, name, color from tags order by lower(name), id"
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// A tag and how many contacts of those that whoever asks may see have it; counting stops at 1,000.
+pub async fn used(tx: &mut WorkspaceTx) -> Result<Vec<(Tag, i64)>> {
+    let rows = sqlx::query!(
+        r#"select t.id, t.name, t.color,
+                  (select count(*) from (select from contact_tags o where o.workspace_id = t.workspace_id and o.tag_id = t.id limit 1000) n) as "uses!"
+             from tags t order by lower(t.name), t.id"#
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let tag = Tag {
+                id: row.id,
+                name: row.name,
+                color: row.color,
+            };
+            (tag, row.uses)
+        })
+        .collect())
+}
+
+async fn find(tx: &mut WorkspaceTx, id: TagId) -> Result<Tag> {
+    sqlx::query_as!(
+        Tag,
+        "select id, name, color from tags where id = $1",
+        id as _
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::NotFound("the tag"))
+}
+
+fn read(name: &str) -> Result<String> {
+    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+    Check::default()
+        .that(
+            (1..=40).contains(&name.chars().count()) && !name.contains(|c: char| c.is_control()),
+            "name",
+            "1 to 40 characters",
+        )
+        .done()?;
+    Ok(name)
+}
+
+fn taken() -> Error {
+    Error::field("name", "there is a tag with this name already")
+}
+
+pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Tag> {
+    let name = read(&draft.name)?;
+    refuse_too_many(tx).await?;
+    sqlx::query_as!(
+        Tag,
+        "insert into tags (name, color) values ($1, $2) returning id, name, color",
+        name,
+        draft.color.unwrap_or_else(|| Color::of(&name)) as _,
+    )
+    .fetch_one(tx.conn())
+    .await
+    .on_constraint("tags_name_key", taken)
+}
+
+async fn refuse_too_many(tx: &mut WorkspaceTx) -> Result<()> {
+    let count = sqlx::query_scalar!(r#"select count(*) as "count!" from tags"#)
+        .fetch_one(tx.conn())
+        .await?;
+    Check::default()
+        .that(
+            count < MOST,
+            "name",
+            "a workspace has at most 500 tags: delete one that nobody needs",
+        )
+        .done()
+}
+
+/// The tag of this name, made if there is none.
+pub async fn named(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
+    let name = read(name)?;
+    let found = sqlx::query_as!(
+        Tag,
+        "select id, name, color from tags where lower(name) = lower($1)",
+        name
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    if let Some(tag) = found {
+        return Ok(tag);
+    }
+    refuse_too_many(tx).await?;
+    Ok(sqlx::query_as!(
+        Tag,
+        "insert into tags (name, color) values ($1, $2)
+             on conflict (workspace_id, lower(name)) do update set name = tags.name
+         returning id, name, color",
+        name,
+        Color::of(&name) as _,
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+pub async fn update(tx: &mut WorkspaceTx, _: &Admin, id: TagId, change: Change) -> Result<Tag> {
+    let before = find(tx, id).await?;
+    let name = change.name.as_deref().map(read).transpose()?;
+    let after = sqlx::query_as!(
+        Tag,
+        "update tags set name = coalesce($2, name), color = coalesce($3, color) where id = $1 returning id, name, color",
+        id as _,
+        name,
+        change.color as _,
+    )
+    .fetch_one(tx.conn())
+    .await
+    .on_constraint("tags_name_key", taken)?;
+    if before != after {
+        changed(tx, Some(&before), Some(&after)).await?;
+    }
+    Ok(after)
+}
+
+/// It is taken from everybody who has it.
+pub async fn remove(tx: &mut WorkspaceTx, _: &Admin, id: TagId) -> Result<()> {
+    let before = find(tx, id).await?;
+    sqlx::query!("delete from tags where id = $1", id as _)
+        .execute(tx.conn())
+        .await?;
+    changed(tx, Some(&before), None).await
+}
+
+/// It may stand on any page: all are fetched again.
+async fn changed(tx: &mut WorkspaceTx, before: Option<&Tag>, after: Option<&Tag>) -> Result<()> {
+    let told = |tag: &Tag| json!({"name": tag.name, "color": tag.color});
+    let deed = Deed {
+        subject: before.or(after).map_or("", |tag| &tag.name),
+        subject_id: before.or(after).map(|tag| tag.id.0),
+        before: before.map(told),
+        after: after.map(told),
+    };
+    audit::record(tx, Action::TagChanged, deed).await?;
+    tx.announce(Event::Missed {
+        workspace: tx.workspace(),
+    });
+    Ok(())
+}
+
+/// Gives a tag to a contact, who may have it already.
+pub async fn give(tx: &mut WorkspaceTx, contact: ContactId, tag: TagId) -> Result<()> {
+    contacts::find(tx, contact).await?;
+    find(tx, tag).await?;
+    sqlx::query!(
+        "insert into contact_tags (contact_id, tag_id)
+         select $1, $2 where (select count(*) from contact_tags where contact_id = $1) < $3
+             on conflict do nothing",
+        contact as _,
+        tag as _,
+        MOST_OF_ONE,
+    )
+    .execute(tx.conn())
+    .await?;
+    contacts::announce(tx, contact);
+    Ok(())
+}
+
+/// Takes a tag from a contact, who may not have it.
+pub async fn take(tx: &mut WorkspaceTx, contact: ContactId, tag: TagId) -> Result<()> {
+    contacts::find(tx, contact).await?;
+    sqlx::query!(
+        "delete from contact_tags where contact_id = $1 and tag_id = $2",
+        contact as _,
+        tag as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    contacts::announce(tx, contact);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_people_see_it() {
+        assert_eq!(read("  New   patient ").unwrap(), "New patient");
+        for wrong in ["", "   ", "a\u{7}b", &"x".repeat(41)] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_has_its_colour_in_whatever_case() {
+        assert_eq!(Color::of("VIP"), Color::of("vip"));
+        assert_ne!(Color::of("VIP"), Color::Gray);
+    }
+}

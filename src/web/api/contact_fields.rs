@@ -1,0 +1,69 @@
+//! What a workspace wants to know of its contacts.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::app::App;
+use crate::domain::contacts::fields::{self, Change, Draft, Field};
+use crate::domain::members::{Admin, Member};
+use crate::ids::{FieldId, WorkspaceId};
+use crate::listing::Page;
+use crate::web::json::{Json, Path};
+use crate::web::problem::Problem;
+
+/// All of them, in their order: at most 30. Any member. A contact's values stand in `custom_fields`, by `key`.
+#[utoipa::path(get, path = "/contact-fields", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
+    responses((status = 200, body = Page<Field>), (status = 403, body = Problem)))]
+pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Page<Field>>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    Ok(Json(Page {
+        data: fields::list(&mut tx).await?,
+        next_cursor: None,
+    }))
+}
+
+/// Admins only, audited. Its `key` is made of its name, and stays. Kinds: `text` (at most 500 characters), `number`, `date`
+/// (as 2026-11-23), `choice` (one of `choices`).
+#[utoipa::path(post, path = "/contact-fields", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)), request_body = Draft,
+    responses((status = 201, body = Field), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(
+    State(app): State<App>,
+    admin: Admin,
+    Json(draft): Json<Draft>,
+) -> Result<(StatusCode, Json<Field>), Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let field = fields::create(&mut tx, &admin, draft).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(field)))
+}
+
+/// Renames it, or says anew what there is to choose from. Admins only, audited.
+#[utoipa::path(patch, path = "/contact-fields/{field_id}", tag = "Contacts",
+    params(("workspace_id" = WorkspaceId, Path), ("field_id" = FieldId, Path)), request_body = Change,
+    responses((status = 200, body = Field), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn update(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, FieldId)>,
+    Json(change): Json<Change>,
+) -> Result<Json<Field>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let field = fields::update(&mut tx, &admin, id, change).await?;
+    tx.commit().await?;
+    Ok(Json(field))
+}
+
+/// With everything that was written in it. Admins only, audited.
+#[utoipa::path(delete, path = "/contact-fields/{field_id}", tag = "Contacts",
+    params(("workspace_id" = WorkspaceId, Path), ("field_id" = FieldId, Path)),
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn remove(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, FieldId)>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    fields::remove(&mut tx, &admin, id).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

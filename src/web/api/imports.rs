@@ -1,0 +1,205 @@
+//! Contacts from a table.
+
+use axum::extract::State;
+use axum::extract::multipart::{Multipart, MultipartError, MultipartRejection};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use crate::app::App;
+pub use crate::domain::contacts::import::LARGEST;
+use crate::domain::contacts::import::{self, Duplicates, Import, Start};
+use crate::domain::members::Admin;
+use crate::error::Error;
+use crate::ids::{ImportId, WorkspaceId};
+use crate::listing::{Page, Span};
+use crate::web::json::{Json, Path, Query};
+use crate::web::problem::Problem;
+
+#[derive(utoipa::ToSchema)]
+#[schema(as = ContactTable)]
+#[allow(dead_code, reason = "it describes the form")]
+pub struct Form {
+    /// CSV, separated by commas, semicolons, tabs or bars, in UTF-8, UTF-16 or Windows-1252: a first line with the names of the
+    /// columns, then at most 100,000 lines, 10 MB.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+    /// `true`: it is only looked at. The answer says what its columns were taken for; `POST /contacts/imports/{import_id}/start`
+    /// starts it.
+    preview: Option<bool>,
+    /// What each column is, as a JSON list of words in their order (see `ContactImport`); left out: it is guessed.
+    mapping: Option<String>,
+    duplicates: Option<Duplicates>,
+    /// How numbers without a country are read: two letters; left out: the workspace's.
+    region: Option<String>,
+    /// Names of tags for all, separated by commas.
+    tags: Option<String>,
+}
+
+/// A form as it was sent.
+#[derive(Default)]
+pub struct Sent {
+    pub name: String,
+    pub file: Option<Bytes>,
+    pub preview: bool,
+    pub start: Start,
+}
+
+impl Sent {
+    pub async fn read(form: Result<Multipart, MultipartRejection>) -> Result<Self, Problem> {
+        let mut form = form.map_err(|_| no_file())?;
+        let mut sent = Self::default();
+        while let Some(field) = form.next_field().await.map_err(unreadable)? {
+            let name = field.name().unwrap_or_default().to_owned();
+            if name == "file" {
+                sent.name = field.file_name().unwrap_or_default().to_owned();
+                sent.file = Some(field.bytes().await.map_err(unreadable)?);
+                continue;
+            }
+            let text = field.text().await.map_err(unreadable)?;
+            sent.take(&name, text)?;
+        }
+        if sent.file.as_ref().is_some_and(|file| file.len() > LARGEST) {
+            return Err(too_large());
+        }
+        Ok(sent)
+    }
+
+    fn take(&mut self, name: &str, text: String) -> Result<(), Error> {
+        match name {
+            "preview" => self.preview = text == "true",
+            "mapping" => {
+                let read = serde_json::from_str(&text);
+                let wrong = |_| {
+                    Error::field(
+                        "mapping",
+                        "a JSON list of words, such as [\"name\", \"phone_number\"]",
+                    )
+                };
+                self.start.mapping = Some(read.map_err(wrong)?);
+            }
+            "duplicates" if !text.is_empty() => {
+                let read = text.parse();
+                self.start.duplicates =
+                    Some(read.map_err(|wrong: String| Error::field("duplicates", wrong))?);
+            }
+            "region" => self.start.region = Some(text),
+            "tags" => self.start.tags = text.split(',').map(str::to_owned).collect(),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Brings in contacts from a table, in the background: the answer is the import as it begins, and `GET
+/// /contacts/imports/{import_id}` says how far it is. Each row is added, changes a contact who has its number already (as
+/// `duplicates` says), or is refused on its own. It survives a restart of the server, and takes no row twice. A number that opted
+/// out stays so. Admins only, audited.
+#[utoipa::path(post, path = "/contacts/import", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
+    request_body(content = Form, content_type = "multipart/form-data"),
+    responses((status = 202, body = Import), (status = 403, body = Problem), (status = 413, body = Problem),
+              (status = 422, body = Problem)))]
+pub async fn create(
+    State(app): State<App>,
+    admin: Admin,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<(StatusCode, Json<Import>), Problem> {
+    let sent = Sent::read(form).await?;
+    let file = sent.file.ok_or_else(no_file)?;
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut import = import::upload(&mut tx, &admin, &sent.name, &file).await?;
+    if !sent.preview {
+        import = import::start(&mut tx, &admin, import.id, sent.start).await?;
+    }
+    tx.commit().await?;
+    Ok((StatusCode::ACCEPTED, Json(import)))
+}
+
+/// The newest first. Admins only.
+#[utoipa::path(get, path = "/contacts/imports", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path), Span),
+    responses((status = 200, body = Page<Import>), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn list(
+    State(app): State<App>,
+    admin: Admin,
+    Query(span): Query<Span>,
+) -> Result<Json<Page<Import>>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    Ok(Json(import::list(&mut tx, &admin, &span).await?))
+}
+
+/// How far it is, and what became of its rows. Admins only.
+#[utoipa::path(get, path = "/contacts/imports/{import_id}", tag = "Contacts",
+    params(("workspace_id" = WorkspaceId, Path), ("import_id" = ImportId, Path)),
+    responses((status = 200, body = Import), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn show(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, ImportId)>,
+) -> Result<Json<Import>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    Ok(Json(import::find(&mut tx, &admin, id).await?))
+}
+
+/// Starts one that was only looked at so far; later it is too late (409). Admins only, audited.
+#[utoipa::path(post, path = "/contacts/imports/{import_id}/start", tag = "Contacts",
+    params(("workspace_id" = WorkspaceId, Path), ("import_id" = ImportId, Path)), request_body = Start,
+    responses((status = 202, body = Import), (status = 403, body = Problem), (status = 404, body = Problem),
+              (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn start(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, ImportId)>,
+    Json(wanted): Json<Start>,
+) -> Result<(StatusCode, Json<Import>), Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let import = import::start(&mut tx, &admin, id, wanted).await?;
+    tx.commit().await?;
+    Ok((StatusCode::ACCEPTED, Json(import)))
+}
+
+/// The rows that could not be taken, as they came, with their line and the reason: to be mended and brought in again. Kept for 30
+/// days. Admins only.
+#[utoipa::path(get, path = "/contacts/imports/{import_id}/refused.csv", tag = "Contacts",
+    params(("workspace_id" = WorkspaceId, Path), ("import_id" = ImportId, Path)),
+    responses((status = 200, body = String, content_type = "text/csv"), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn refused(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, ImportId)>,
+) -> Result<Response, Problem> {
+    refused_rows(&app, &admin, id).await
+}
+
+/// As a file to be kept.
+pub async fn refused_rows(app: &App, admin: &Admin, id: ImportId) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let table = import::refused_table(&mut tx, admin, id).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"refused.csv\"",
+        ),
+    ];
+    Ok((headers, table).into_response())
+}
+
+pub fn no_file() -> Problem {
+    Error::field(
+        "file",
+        "send a CSV file in the field “file” of a form (multipart/form-data)",
+    )
+    .into()
+}
+
+fn unreadable(error: MultipartError) -> Problem {
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ => no_file(),
+    }
+}
+
+fn too_large() -> Problem {
+    let detail = "a file of at most 10 MB: split it";
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+}

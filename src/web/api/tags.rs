@@ -1,0 +1,98 @@
+//! Words that sort contacts.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::app::App;
+use crate::domain::contacts::tags::{self, Change, Draft, Tag};
+use crate::domain::members::{Admin, Member};
+use crate::ids::{ContactId, TagId, WorkspaceId};
+use crate::listing::Page;
+use crate::web::json::{Json, Path};
+use crate::web::problem::Problem;
+
+/// All of them, by name: at most 500. Any member.
+#[utoipa::path(get, path = "/tags", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
+    responses((status = 200, body = Page<Tag>), (status = 403, body = Problem)))]
+pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Page<Tag>>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    Ok(Json(Page {
+        data: tags::list(&mut tx).await?,
+        next_cursor: None,
+    }))
+}
+
+/// Any member may. The name is nobody else's, in whatever case (422).
+#[utoipa::path(post, path = "/tags", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)), request_body = Draft,
+    responses((status = 201, body = Tag), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(
+    State(app): State<App>,
+    member: Member,
+    Json(draft): Json<Draft>,
+) -> Result<(StatusCode, Json<Tag>), Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let tag = tags::create(&mut tx, draft).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(tag)))
+}
+
+/// Renames it or gives it another colour, for everybody who has it. Admins only, audited.
+#[utoipa::path(patch, path = "/tags/{tag_id}", tag = "Contacts",
+    params(("workspace_id" = WorkspaceId, Path), ("tag_id" = TagId, Path)), request_body = Change,
+    responses((status = 200, body = Tag), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn update(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, TagId)>,
+    Json(change): Json<Change>,
+) -> Result<Json<Tag>, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let tag = tags::update(&mut tx, &admin, id, change).await?;
+    tx.commit().await?;
+    Ok(Json(tag))
+}
+
+/// Takes it from everybody who has it. Admins only, audited.
+#[utoipa::path(delete, path = "/tags/{tag_id}", tag = "Contacts",
+    params(("workspace_id" = WorkspaceId, Path), ("tag_id" = TagId, Path)),
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn remove(
+    State(app): State<App>,
+    admin: Admin,
+    Path((_, id)): Path<(WorkspaceId, TagId)>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    tags::remove(&mut tx, &admin, id).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives a contact a tag; nothing changes where they have it. Whoever sees the contact may.
+#[utoipa::path(put, path = "/contacts/{contact_id}/tags/{tag_id}", tag = "Contacts",
+    params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path), ("tag_id" = TagId, Path)),
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn give(
+    State(app): State<App>,
+    member: Member,
+    Path((_, contact, tag)): Path<(WorkspaceId, ContactId, TagId)>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    tags::give(&mut tx, contact, tag).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a tag from a contact; nothing changes where they do not have it. Whoever sees the contact may.
+#[utoipa::path(delete, path = "/contacts/{contact_id}/tags/{tag_id}", tag = "Contacts",
+    params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path), ("tag_id" = TagId, Path)),
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn take(
+    State(app): State<App>,
+    member: Member,
+    Path((_, contact, tag)): Path<(WorkspaceId, ContactId, TagId)>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    tags::take(&mut tx, contact, tag).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,269 @@
+//! What sorts and describes contacts here: tags, and fields of the workspace's own.
+
+use askama::Template;
+use axum::extract::{Form as Posted, Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::shell;
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::contacts::fields::{self, Field, Kind};
+use crate::domain::contacts::tags::{self, Color, Tag};
+use crate::domain::members::Admin;
+use crate::error::{Error, Result};
+use crate::ids::{FieldId, TagId};
+use crate::web::assets;
+use crate::web::language::filters;
+use crate::web::pages::{Form, Notice, Said, Shell, page};
+use crate::web::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "admin/fields.html")]
+struct Page {
+    shell: Shell,
+    tags: Vec<(Tag, String)>,
+    fields: Vec<(Field, String)>,
+    tag_form: Form,
+    field_form: Form,
+    /// Why something was not changed.
+    refusal: Option<String>,
+}
+
+impl Page {
+    fn is_kind(&self, kind: &Kind) -> bool {
+        self.field_form.value("kind") == kind.word()
+    }
+}
+
+/// Counting stops at 1,000.
+fn counted(count: i64) -> String {
+    match count {
+        0 => "Nobody".into(),
+        1 => "1 contact".into(),
+        2..1_000 => format!("{count} contacts"),
+        _ => "1,000 contacts or more".into(),
+    }
+}
+
+/// `GET /w/{slug}/admin/fields`
+pub async fn show(
+    admin: Admin,
+    State(app): State<App>,
+    Query(said): Query<Said>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let shown = whole(&mut tx, &admin, said.done).await?;
+    Ok(page(&shown)?.into_response())
+}
+
+async fn whole(tx: &mut WorkspaceTx, admin: &Admin, notice: Option<Notice>) -> Result<Page> {
+    let mut known = Vec::new();
+    for field in fields::list(tx).await? {
+        let uses = counted(fields::uses(tx, &field).await?);
+        known.push((field, uses));
+    }
+    let tags = tags::used(tx).await?;
+    Ok(Page {
+        shell: shell(tx, admin, "fields", notice).await?,
+        tags: tags
+            .into_iter()
+            .map(|(tag, uses)| (tag, counted(uses)))
+            .collect(),
+        fields: known,
+        tag_form: Form::default(),
+        field_form: Form::default().with("kind", Kind::Text.word()),
+        refusal: None,
+    })
+}
+
+/// Which form something was typed into.
+enum At {
+    NewTag(Form),
+    NewField(Form),
+    /// One of those that there are.
+    Existing,
+}
+
+async fn refuse(app: &App, admin: &Admin, error: Error, at: At) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut shown = whole(&mut tx, admin, None).await?;
+    let status = match at {
+        At::NewTag(form) => {
+            shown.tag_form = form.refused(error)?.gather(&["name"]);
+            shown.tag_form.status()
+        }
+        At::NewField(form) => {
+            shown.field_form = form.refused(error)?.gather(&["name", "choices"]);
+            shown.field_form.status()
+        }
+        At::Existing => {
+            let form = Form::default().refused(error)?.gather(&[]);
+            let status = form.status();
+            shown.refusal = form.notice;
+            status
+        }
+    };
+    Ok((status, page(&shown)?).into_response())
+}
+
+fn done(admin: &Admin, notice: Notice) -> Response {
+    notice.at(&format!("/w/{}/admin/fields", admin.slug))
+}
+
+#[derive(Deserialize)]
+pub struct TypedTag {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    color: String,
+}
+
+/// `POST /w/{slug}/admin/fields/tags`
+pub async fn add_tag(
+    admin: Admin,
+    State(app): State<App>,
+    Posted(typed): Posted<TypedTag>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let draft = tags::Draft {
+        name: typed.name.clone(),
+        color: typed.color.parse().ok(),
+    };
+    match tags::create(&mut tx, draft).await {
+        Ok(_) => {
+            tx.commit().await?;
+            Ok(done(&admin, Notice::Saved))
+        }
+        Err(error) => {
+            let form = Form::default().with("name", typed.name);
+            refuse(&app, &admin, error, At::NewTag(form)).await
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct OfTag {
+    id: TagId,
+}
+
+/// `POST /w/{slug}/admin/fields/tags/{id}`
+pub async fn change_tag(
+    admin: Admin,
+    State(app): State<App>,
+    Path(OfTag { id }): Path<OfTag>,
+    Posted(typed): Posted<TypedTag>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let change = tags::Change {
+        name: Some(typed.name),
+        color: typed.color.parse().ok(),
+    };
+    match tags::update(&mut tx, &admin, id, change).await {
+        Ok(_) => {
+            tx.commit().await?;
+            Ok(done(&admin, Notice::Saved))
+        }
+        Err(error) => refuse(&app, &admin, error, At::Existing).await,
+    }
+}
+
+/// `POST /w/{slug}/admin/fields/tags/{id}/remove`
+pub async fn remove_tag(
+    admin: Admin,
+    State(app): State<App>,
+    Path(OfTag { id }): Path<OfTag>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    tags::remove(&mut tx, &admin, id).await?;
+    tx.commit().await?;
+    Ok(done(&admin, Notice::TagDeleted))
+}
+
+#[derive(Deserialize)]
+pub struct TypedField {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    kind: String,
+    /// One a line.
+    #[serde(default)]
+    choices: String,
+}
+
+impl TypedField {
+    fn choices(&self) -> Vec<String> {
+        self.choices.lines().map(str::to_owned).collect()
+    }
+}
+
+/// `POST /w/{slug}/admin/fields/add`
+pub async fn add_field(
+    admin: Admin,
+    State(app): State<App>,
+    Posted(typed): Posted<TypedField>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let kind = typed.kind.parse().unwrap_or(Kind::Text);
+    let draft = fields::Draft {
+        name: typed.name.clone(),
+        kind,
+        // What was typed before another kind was chosen is not meant.
+        choices: match kind {
+            Kind::Choice => typed.choices(),
+            _ => Vec::new(),
+        },
+    };
+    match fields::create(&mut tx, &admin, draft).await {
+        Ok(_) => {
+            tx.commit().await?;
+            Ok(done(&admin, Notice::Saved))
+        }
+        Err(error) => {
+            let form = Form::default()
+                .with("name", typed.name)
+                .with("kind", typed.kind)
+                .with("choices", typed.choices);
+            refuse(&app, &admin, error, At::NewField(form)).await
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct OfField {
+    id: FieldId,
+}
+
+/// `POST /w/{slug}/admin/fields/{id}`
+pub async fn change_field(
+    admin: Admin,
+    State(app): State<App>,
+    Path(OfField { id }): Path<OfField>,
+    Posted(typed): Posted<TypedField>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let choices = typed.choices();
+    let change = fields::Change {
+        name: Some(typed.name),
+        choices: (!choices.is_empty()).then_some(choices),
+    };
+    match fields::update(&mut tx, &admin, id, change).await {
+        Ok(_) => {
+            tx.commit().await?;
+            Ok(done(&admin, Notice::Saved))
+        }
+        Err(error) => refuse(&app, &admin, error, At::Existing).await,
+    }
+}
+
+/// `POST /w/{slug}/admin/fields/{id}/remove`
+pub async fn remove_field(
+    admin: Admin,
+    State(app): State<App>,
+    Path(OfField { id }): Path<OfField>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    fields::remove(&mut tx, &admin, id).await?;
+    tx.commit().await?;
+    Ok(done(&admin, Notice::FieldDeleted))
+}

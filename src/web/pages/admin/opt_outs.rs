@@ -1,0 +1,118 @@
+//! Who wants no more texts: looked through, brought in from elsewhere, taken elsewhere.
+
+use askama::Template;
+use axum::extract::multipart::{Multipart, MultipartRejection};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::shell;
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::members::Admin;
+use crate::domain::opt_outs::import::{self, Imported, LARGEST};
+use crate::domain::opt_outs::listed::{self, OptOut};
+use crate::error::{Error, Result};
+use crate::listing::Span;
+use crate::web::api;
+use crate::web::language::filters;
+use crate::web::pages::{Form, Shell, page};
+use crate::web::problem::Problem;
+use crate::web::{assets, pages};
+
+#[derive(Template)]
+#[template(path = "admin/opt_outs.html")]
+struct Page {
+    shell: Shell,
+    q: String,
+    rows: Vec<OptOut>,
+    older: Option<String>,
+    is_first: bool,
+    form: Form,
+    /// What became of a file just now.
+    report: Option<Imported>,
+}
+
+#[derive(Default, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    q: String,
+}
+
+/// `GET /w/{slug}/admin/opt-outs`
+pub async fn list(
+    admin: Admin,
+    State(app): State<App>,
+    Query(Asked { q }): Query<Asked>,
+    Query(span): Query<Span>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let shown = whole(&mut tx, &admin, q, &span).await?;
+    Ok(page(&shown)?.into_response())
+}
+
+async fn whole(tx: &mut WorkspaceTx, admin: &Admin, q: String, span: &Span) -> Result<Page> {
+    let wanted = Some(q.as_str()).filter(|q| !q.trim().is_empty());
+    let found = listed::list(tx, admin, wanted, span).await?;
+    let older = |cursor: String| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if !q.is_empty() {
+            query.append_pair("q", &q);
+        }
+        let query = query.append_pair("cursor", &cursor).finish();
+        format!("/w/{}/admin/opt-outs?{query}", admin.slug)
+    };
+    Ok(Page {
+        shell: shell(tx, admin, "opt-outs", None).await?,
+        older: found.next_cursor.map(older),
+        rows: found.data,
+        is_first: span.cursor.is_none(),
+        form: Form::default(),
+        report: None,
+        q,
+    })
+}
+
+/// `GET /w/{slug}/admin/opt-outs/export.csv`
+pub async fn export(admin: Admin, State(app): State<App>) -> Result<Response, Problem> {
+    api::opt_outs::export(State(app), admin).await
+}
+
+/// `POST /w/{slug}/admin/opt-outs/import`
+pub async fn import(
+    admin: Admin,
+    State(app): State<App>,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let taken = match api::opt_outs::sent(form).await {
+        Ok((_, file)) if file.is_empty() => Err(Error::field("file", "choose a file")),
+        Ok((_, file)) if file.len() > LARGEST => {
+            Err(Error::field("file", "a file of at most 2 MB: split it"))
+        }
+        Ok((name, file)) => import::import(&mut tx, &admin, &name, &file).await,
+        Err(problem) if problem.status == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(Error::field("file", problem.detail))
+        }
+        Err(problem) => return Err(problem),
+    };
+    let (status, form, report) = match taken {
+        Ok(report) => {
+            tx.commit().await?;
+            (StatusCode::OK, Form::default(), Some(report))
+        }
+        Err(error) => {
+            let form = Form::default().refused(error)?;
+            (form.status(), form, None)
+        }
+    };
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let shown = whole(&mut tx, &admin, String::new(), &Span::default()).await?;
+    let shown = Page {
+        form,
+        report,
+        ..shown
+    };
+    Ok((status, page(&shown)?).into_response())
+}

@@ -1,0 +1,269 @@
+//! Everybody outside whom a member may see: the list, and the way to add one.
+
+use askama::Template;
+use axum::extract::{Query, RawForm, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::{Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::contacts::export;
+use crate::domain::contacts::list::{self, Filter, Listed, Sort};
+use crate::domain::contacts::tags::{self, Tag};
+use crate::domain::contacts::{self, fields};
+use crate::domain::conversations;
+use crate::domain::members::Member;
+use crate::error::Result;
+use crate::ids::TagId;
+use crate::listing::Span;
+use crate::web::api::contacts::table;
+use crate::web::language::filters;
+use crate::web::problem::Problem;
+use crate::web::{assets, pages};
+
+mod card;
+pub mod import;
+pub mod merge;
+pub mod remove;
+pub mod show;
+
+pub use card::{Card, ContactCard, ContactForm, FewTags, Tags, few_tags};
+
+/// Contacts of one page.
+const ROWS: i64 = 50;
+
+#[derive(Template)]
+#[template(path = "contacts/list.html")]
+struct Page {
+    shell: Shell,
+    asked: Asked,
+    tags: Vec<Tag>,
+    table: Partial,
+}
+
+/// The list itself, as it is fetched anew.
+#[derive(Template)]
+#[template(path = "contacts/_table.html")]
+struct Table {
+    slug: String,
+    asked: Asked,
+    rows: Vec<Listed>,
+    next: Option<String>,
+    is_first: bool,
+    is_admin: bool,
+}
+
+/// What the list is narrowed to, in the address.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    tag: String,
+    #[serde(default)]
+    opted_out: String,
+    #[serde(default)]
+    sort: String,
+    #[serde(default)]
+    cursor: String,
+}
+
+impl Asked {
+    fn sort(&self) -> Sort {
+        self.sort.parse().unwrap_or(Sort::Name)
+    }
+
+    fn filter(&self) -> Filter {
+        Filter {
+            q: Some(self.q.trim().to_owned()).filter(|q| !q.is_empty()),
+            tag: self.tag.parse().ok(),
+            opted_out: (self.opted_out == "true").then_some(true),
+        }
+    }
+
+    fn query(&self, sort: &str, cursor: Option<&str>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (key, value) in [
+            ("q", self.q.trim()),
+            ("tag", &self.tag),
+            ("opted_out", &self.opted_out),
+            ("sort", sort),
+            ("cursor", cursor.unwrap_or_default()),
+        ] {
+            if !value.is_empty() {
+                query.append_pair(key, value);
+            }
+        }
+        query.finish()
+    }
+
+    /// Under the same filters.
+    fn sorted_by(&self, sort: &str) -> String {
+        self.query(sort, None)
+    }
+
+    fn again(&self) -> String {
+        self.query(&self.sort, None)
+    }
+
+    fn is_sorted_by(&self, sort: &str) -> bool {
+        self.sort().word() == sort
+    }
+
+    fn is_tag(&self, tag: &TagId) -> bool {
+        self.tag.parse() == Ok(*tag)
+    }
+
+    fn is_narrow(&self) -> bool {
+        self.filter().is_narrow()
+    }
+
+    fn is_opted_out(&self) -> bool {
+        self.opted_out == "true"
+    }
+}
+
+/// `GET /w/{slug}/contacts`
+pub async fn list(
+    member: Member,
+    State(app): State<App>,
+    Query(asked): Query<Asked>,
+    Query(said): Query<Said>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let table = found(&mut tx, &member, asked.clone()).await?;
+    if wants_streams(&headers) {
+        return Ok(streams(fragments::swap("contact-list", &table)?));
+    }
+    let counts = conversations::counts(&mut tx).await?;
+    Ok(page(&Page {
+        shell: Shell::new(&member, &counts, "contacts").saying(said.done),
+        tags: tags::list(&mut tx).await?,
+        table: partial(&table)?,
+        asked,
+    })?
+    .into_response())
+}
+
+async fn found(tx: &mut WorkspaceTx, member: &Member, asked: Asked) -> Result<Table> {
+    let span = Span {
+        limit: Some(ROWS),
+        cursor: Some(asked.cursor.clone()),
+    };
+    let found = list::list(tx, member, &asked.filter(), asked.sort(), &span).await?;
+    Ok(Table {
+        slug: member.slug.clone(),
+        next: found
+            .next_cursor
+            .map(|cursor| asked.query(&asked.sort, Some(&cursor))),
+        is_first: asked.cursor.is_empty(),
+        rows: found.data,
+        is_admin: member.is_admin(),
+        asked,
+    })
+}
+
+/// `GET /w/{slug}/contacts/export.csv`
+pub async fn export(
+    member: Member,
+    State(app): State<App>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    Ok(table(export::begin(&app.db, member, asked.filter()).await?))
+}
+
+/// The form for a new one.
+#[derive(Template)]
+#[template(path = "contacts/new.html")]
+struct New {
+    shell: Shell,
+    form: Partial,
+}
+
+#[derive(Default, Deserialize)]
+pub struct Beginning {
+    #[serde(default)]
+    phone_number: String,
+}
+
+/// `GET /w/{slug}/contacts/new`
+pub async fn new(
+    member: Member,
+    State(app): State<App>,
+    Query(beginning): Query<Beginning>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let typed = Card::with_number(beginning.phone_number);
+    let fields = fields::list(&mut tx).await?;
+    let form = ContactForm::new(action(&member), typed, &fields, Form::default());
+    whole(&mut tx, &member, &form).await
+}
+
+fn action(member: &Member) -> String {
+    format!("/w/{}/contacts", member.slug)
+}
+
+async fn whole(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    form: &ContactForm,
+) -> Result<Response, Problem> {
+    let counts = conversations::counts(tx).await?;
+    Ok(page(&New {
+        shell: Shell::new(member, &counts, "contacts"),
+        form: partial(form)?,
+    })?
+    .into_response())
+}
+
+/// `POST /w/{slug}/contacts`
+pub async fn create(
+    member: Member,
+    State(app): State<App>,
+    RawForm(body): RawForm,
+) -> Result<Response, Problem> {
+    let typed = Card::read(&body);
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let fields = fields::list(&mut tx).await?;
+    let wanted = typed.values(&fields).map(|values| contacts::Draft {
+        phone_number: typed.phone_number.clone(),
+        name: Some(typed.name.clone()),
+        email: Some(typed.email.clone()),
+        notes: Some(typed.notes.clone()),
+        custom_fields: values,
+    });
+    let created = match wanted {
+        Ok(draft) => contacts::create(&mut tx, draft).await,
+        Err(error) => Err(error),
+    };
+    match created {
+        Ok(contact) => {
+            tx.commit().await?;
+            let path = format!("/w/{}/contacts/{}", member.slug, contact.id);
+            Ok(Notice::Saved.at(&path))
+        }
+        Err(error) => {
+            let form = Form::default().refused(error)?;
+            let status = form.status();
+            drop(tx);
+            let mut tx = app.db.workspace(member.seat()).await?;
+            let form = ContactForm::new(action(&member), typed, &fields, form);
+            let shown = whole(&mut tx, &member, &form).await?;
+            Ok((status, shown).into_response())
+        }
+    }
+}
+
+/// Back to the page that a form was sent from, if it is one of this workspace.
+pub(super) fn back(member: &Member, headers: &HeaderMap, otherwise: &str) -> Response {
+    let from = headers
+        .get("referer")
+        .and_then(|from| from.to_str().ok())
+        .and_then(|from| url::Url::parse(from).ok())
+        .map(|from| from.path().to_owned())
+        .filter(|path| path.starts_with(&format!("/w/{}/", member.slug)));
+    Redirect::to(from.as_deref().unwrap_or(otherwise)).into_response()
+}

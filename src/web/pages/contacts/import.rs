@@ -1,0 +1,305 @@
+//! Contacts from a table: choose a file, say what its columns are, watch it go, fetch what was refused.
+
+use askama::Template;
+use axum::extract::multipart::{Multipart, MultipartRejection};
+use axum::extract::{Path, Query, RawForm, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::contacts::fields;
+use crate::domain::contacts::import::{self, Duplicates, Import, Refused, Start, State as Stage};
+use crate::domain::conversations;
+use crate::domain::members::Admin;
+use crate::error::{Error, Result};
+use crate::ids::ImportId;
+use crate::listing::Span;
+use crate::web::api::imports::{Sent, refused_rows};
+use crate::web::language::filters;
+use crate::web::pages::countries;
+use crate::web::pages::table::figure;
+use crate::web::pages::{Form, Partial, Shell, fragments, page, partial, streams, wants_streams};
+use crate::web::problem::Problem;
+use crate::web::{assets, pages};
+
+#[derive(Template)]
+#[template(path = "contacts/import.html")]
+struct Page {
+    shell: Shell,
+    form: Form,
+    earlier: Vec<Import>,
+    older: Option<String>,
+}
+
+/// What a column is taken for.
+struct Column {
+    place: usize,
+    name: String,
+    is: String,
+    /// What stands in it in the first rows.
+    samples: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "contacts/mapping.html")]
+struct Mapping {
+    shell: Shell,
+    import: Import,
+    columns: Vec<Column>,
+    targets: Vec<(String, String)>,
+    form: Form,
+}
+
+impl Mapping {
+    fn is_region(&self, code: &str) -> bool {
+        self.form.value("region") == code
+    }
+
+    fn is_rule(&self, rule: &Duplicates) -> bool {
+        self.form.value("duplicates") == rule.word()
+    }
+}
+
+#[derive(Template)]
+#[template(path = "contacts/progress.html")]
+struct Watching {
+    shell: Shell,
+    import: Import,
+    progress: Partial,
+}
+
+/// How far it is; it asks again by itself as long as it runs.
+#[derive(Template)]
+#[template(path = "contacts/_progress.html")]
+struct Progress {
+    slug: String,
+    import: Import,
+    refused: Vec<Refused>,
+}
+
+fn count(rows: &i32) -> String {
+    figure(&i64::from(*rows))
+}
+
+/// How an import stands, in a word.
+fn stage(import: &Import) -> &'static str {
+    match import.state {
+        Stage::Mapping => "Not started",
+        Stage::Running => "Running",
+        Stage::Done => "Done",
+        Stage::Failed => "Ended early",
+    }
+}
+
+fn tone(import: &Import) -> &'static str {
+    match import.state {
+        Stage::Mapping => "",
+        Stage::Running => "accent",
+        Stage::Done => "good",
+        Stage::Failed => "bad",
+    }
+}
+
+/// `GET /w/{slug}/contacts/import`
+pub async fn new(
+    admin: Admin,
+    State(app): State<App>,
+    Query(span): Query<Span>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    whole(&mut tx, &admin, Form::default(), &span).await
+}
+
+async fn whole(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    form: Form,
+    span: &Span,
+) -> Result<Response, Problem> {
+    let counts = conversations::counts(tx).await?;
+    let earlier = import::list(tx, admin, span).await?;
+    let older = |cursor| format!("/w/{}/contacts/import?cursor={cursor}", admin.slug);
+    Ok(page(&Page {
+        shell: Shell::new(admin, &counts, "contacts"),
+        form,
+        earlier: earlier.data,
+        older: earlier.next_cursor.map(older),
+    })?
+    .into_response())
+}
+
+/// `POST /w/{slug}/contacts/import`: keeps the file until somebody says what its columns are.
+pub async fn upload(
+    admin: Admin,
+    State(app): State<App>,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<Response, Problem> {
+    let sent = Sent::read(form).await;
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let kept = match sent {
+        Ok(Sent { name, file, .. }) => {
+            let file = file.unwrap_or_default();
+            match file.is_empty() {
+                true => Err(Error::field("file", "choose a file")),
+                false => import::upload(&mut tx, &admin, &name, &file).await,
+            }
+        }
+        Err(problem) if problem.status == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(Error::field("file", problem.detail))
+        }
+        Err(problem) => return Err(problem),
+    };
+    match kept {
+        Ok(import) => {
+            tx.commit().await?;
+            let path = format!("/w/{}/contacts/imports/{}", admin.slug, import.id);
+            Ok(Redirect::to(&path).into_response())
+        }
+        Err(error) => {
+            let form = Form::default().refused(error)?;
+            let status = form.status();
+            let shown = whole(&mut tx, &admin, form, &Span::default()).await?;
+            Ok((status, shown).into_response())
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Of {
+    import_id: ImportId,
+}
+
+/// `GET /w/{slug}/contacts/imports/{import_id}`
+pub async fn show(
+    admin: Admin,
+    State(app): State<App>,
+    Path(Of { import_id }): Path<Of>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let import = import::find(&mut tx, &admin, import_id).await?;
+    if import.is_mapping() {
+        let form = Form::default()
+            .with("region", &import.region)
+            .with("duplicates", import.duplicates.word());
+        return map(&mut tx, &admin, import, form).await;
+    }
+    let progress = Progress {
+        slug: admin.slug.clone(),
+        refused: import::refused(&mut tx, &admin, import_id, 20).await?,
+        import: import.clone(),
+    };
+    if wants_streams(&headers) {
+        return Ok(streams(fragments::swap("import", &progress)?));
+    }
+    let counts = conversations::counts(&mut tx).await?;
+    Ok(page(&Watching {
+        shell: Shell::new(&admin, &counts, "contacts"),
+        progress: partial(&progress)?,
+        import,
+    })?
+    .into_response())
+}
+
+async fn map(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    import: Import,
+    form: Form,
+) -> Result<Response, Problem> {
+    let first = import::first_rows(tx, admin, import.id).await?;
+    let columns = import
+        .columns
+        .iter()
+        .zip(&import.mapping)
+        .enumerate()
+        .map(|(place, (name, is))| Column {
+            place,
+            name: name.clone(),
+            is: is.clone(),
+            samples: first
+                .iter()
+                .filter_map(|row| row.get(place))
+                .filter(|cell| !cell.is_empty())
+                .take(3)
+                .cloned()
+                .collect(),
+        })
+        .collect();
+    let fields = fields::list(tx).await?;
+    let counts = conversations::counts(tx).await?;
+    Ok(page(&Mapping {
+        shell: Shell::new(admin, &counts, "contacts"),
+        columns,
+        targets: import::targets(&fields),
+        form: form.gather(&["region", "tags"]),
+        import,
+    })?
+    .into_response())
+}
+
+/// `POST /w/{slug}/contacts/imports/{import_id}`: starts it.
+pub async fn start(
+    admin: Admin,
+    State(app): State<App>,
+    Path(Of { import_id }): Path<Of>,
+    RawForm(body): RawForm,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut import = import::find(&mut tx, &admin, import_id).await?;
+    let (mut region, mut rule, mut tags) = (String::new(), String::new(), String::new());
+    for (key, value) in form_urlencoded::parse(&body) {
+        let value = value.into_owned();
+        match &*key {
+            "region" => region = value,
+            "duplicates" => rule = value,
+            "tags" => tags = value,
+            key => {
+                let place = key
+                    .strip_prefix("column-")
+                    .and_then(|at| at.parse::<usize>().ok());
+                if let Some(column) = place.and_then(|place| import.mapping.get_mut(place)) {
+                    *column = value;
+                }
+            }
+        }
+    }
+    let form = Form::default()
+        .with("region", &region)
+        .with("duplicates", &rule)
+        .with("tags", &tags);
+    let wanted = Start {
+        mapping: Some(import.mapping.clone()),
+        duplicates: rule.parse().ok(),
+        region: Some(region),
+        tags: tags.split(',').map(str::to_owned).collect(),
+    };
+    let path = format!("/w/{}/contacts/imports/{import_id}", admin.slug);
+    match import::start(&mut tx, &admin, import_id, wanted).await {
+        Ok(_) => {
+            tx.commit().await?;
+            Ok(Redirect::to(&path).into_response())
+        }
+        // Somebody pressed twice.
+        Err(Error::TooLate) => Ok(Redirect::to(&path).into_response()),
+        Err(error) => {
+            let form = form.refused(error)?;
+            let status = form.status();
+            drop(tx);
+            let mut tx = app.db.workspace(admin.seat()).await?;
+            let shown = map(&mut tx, &admin, import, form).await?;
+            Ok((status, shown).into_response())
+        }
+    }
+}
+
+/// `GET /w/{slug}/contacts/imports/{import_id}/refused.csv`
+pub async fn refused(
+    admin: Admin,
+    State(app): State<App>,
+    Path(Of { import_id }): Path<Of>,
+) -> Result<Response, Problem> {
+    refused_rows(&app, &admin, import_id).await
+}

@@ -1,0 +1,65 @@
+//! Before a contact goes: what goes with them, and what stays.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::domain::contacts::remove::{self, Preview};
+use crate::domain::contacts::{self, Contact};
+use crate::domain::conversations;
+use crate::domain::members::Member;
+use crate::error::Result;
+use crate::ids::ContactId;
+use crate::web::assets;
+use crate::web::language::filters;
+use crate::web::pages::table::figure;
+use crate::web::pages::{Notice, Shell, page, streams, wants_streams};
+use crate::web::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "contacts/remove.html")]
+struct Page {
+    shell: Shell,
+    contact: Contact,
+    preview: Preview,
+}
+
+#[derive(Deserialize)]
+pub struct Of {
+    contact_id: ContactId,
+}
+
+/// `GET /w/{slug}/contacts/{contact_id}/remove`
+pub async fn show(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { contact_id }): Path<Of>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if wants_streams(&headers) {
+        return Ok(streams(String::new())); // nothing here is ever missed
+    }
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let contact = contacts::find(&mut tx, contact_id).await?;
+    let preview = remove::preview(&mut tx, &member, contact_id).await?;
+    let counts = conversations::counts(&mut tx).await?;
+    Ok(page(&Page {
+        shell: Shell::new(&member, &counts, "contacts"),
+        contact,
+        preview,
+    })?
+    .into_response())
+}
+
+/// `POST /w/{slug}/contacts/{contact_id}/remove`
+pub async fn remove(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { contact_id }): Path<Of>,
+) -> Result<Response, Problem> {
+    remove::remove(&app, &member, contact_id).await?;
+    Ok(Notice::ContactDeleted.at(&format!("/w/{}/contacts", member.slug)))
+}

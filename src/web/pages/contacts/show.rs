@@ -1,0 +1,398 @@
+//! One contact: what is known of them, what was said, what they want.
+
+use std::collections::HashSet;
+
+use askama::Template;
+use axum::extract::{Form as Posted, Path, Query, RawForm, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::back;
+use super::card::{Card, ContactCard, ContactForm, Tags};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::contacts::tags::{self, Tag};
+use crate::domain::contacts::{self, Change, Contact, fields};
+use crate::domain::conversations::{self, Conversation, Filter};
+use crate::domain::members::Member;
+use crate::domain::numbers::{self, Number};
+use crate::domain::opt_outs::{self, Consent, Wish};
+use crate::error::{Error, Result};
+use crate::ids::{ContactId, NumberId, TagId};
+use crate::listing::Span;
+use crate::web::language::filters;
+use crate::web::pages::{
+    Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams,
+};
+use crate::web::problem::Problem;
+use crate::web::{assets, pages};
+
+#[derive(Template)]
+#[template(path = "contacts/show.html")]
+struct Page {
+    shell: Shell,
+    contact: Contact,
+    made_by: Option<String>,
+    card: Partial,
+    tags: Partial,
+    known_tags: Vec<Tag>,
+    form: Partial,
+    conversations: Vec<Conversation>,
+    consents: Partial,
+}
+
+/// What they want from which number, how we know, and the way to write down another.
+#[derive(Template)]
+#[template(path = "contacts/_consents.html")]
+struct Consents {
+    slug: String,
+    contact: ContactId,
+    states: Vec<(Number, bool)>,
+    history: Vec<Consent>,
+    form: Form,
+}
+
+/// How a conversation stands, in a word.
+fn status(conversation: &Conversation) -> &'static str {
+    match conversation.status {
+        conversations::Status::Open => "Open",
+        conversations::Status::Pending => "Pending",
+        conversations::Status::Snoozed => "Snoozed",
+        conversations::Status::Done => "Done",
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Of {
+    contact_id: ContactId,
+}
+
+/// `GET /w/{slug}/contacts/{contact_id}`
+pub async fn show(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { contact_id }): Path<Of>,
+    Query(said): Query<Said>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let contact = match contacts::find(&mut tx, contact_id).await {
+        Err(Error::NotFound(what)) => return moved(&mut tx, &member, contact_id, what).await,
+        found => found?,
+    };
+    if wants_streams(&headers) {
+        let fields = fields::list(&mut tx).await?;
+        return Ok(streams(fragments::contact_changed(&contact, &fields)?));
+    }
+    whole(&mut tx, &member, contact, Form::default(), said.done).await
+}
+
+/// Links to a contact who was merged into another lead there.
+async fn moved(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    id: ContactId,
+    what: &'static str,
+) -> Result<Response, Problem> {
+    let survivor = contacts::survivor(tx, id).await?;
+    let survivor = survivor.ok_or(Error::NotFound(what))?;
+    let there = format!("/w/{}/contacts/{survivor}", member.slug);
+    Ok(Redirect::permanent(&there).into_response())
+}
+
+async fn whole(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    contact: Contact,
+    consent: Form,
+    notice: Option<Notice>,
+) -> Result<Response, Problem> {
+    let fields = fields::list(tx).await?;
+    let filter = Filter {
+        contact: Some(contact.id),
+        ..Filter::default()
+    };
+    let span = Span {
+        limit: Some(200),
+        cursor: None,
+    };
+    let conversations = conversations::list(tx, &filter, &span).await?.data;
+    let counts = conversations::counts(tx).await?;
+    let form = ContactForm::new(
+        action(member, contact.id),
+        Card::of(&contact),
+        &fields,
+        Form::default(),
+    );
+    Ok(page(&Page {
+        shell: Shell::new(member, &counts, "contacts").saying(notice),
+        made_by: contacts::made_by(tx, contact.id).await?,
+        card: partial(&ContactCard {
+            contact: &contact,
+            fields: &fields,
+        })?,
+        tags: partial(&Tags { contact: &contact })?,
+        known_tags: tags::list(tx).await?,
+        form: partial(&form)?,
+        consents: partial(&consents(tx, member, contact.id, &conversations, consent).await?)?,
+        conversations,
+        contact,
+    })?
+    .into_response())
+}
+
+/// A number is told of if they have written with it, or said something about it.
+async fn consents(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    contact: ContactId,
+    conversations: &[Conversation],
+    form: Form,
+) -> Result<Consents> {
+    let history = opt_outs::history(tx, contact).await?;
+    let stopped: HashSet<NumberId> = opt_outs::of(tx, contact).await?.into_iter().collect();
+    let numbers = numbers::list(tx).await?;
+    let concerns = |number: &Number| {
+        conversations.iter().any(|with| with.number_id == number.id)
+            || history.iter().any(|said| said.number_id == number.id)
+            || stopped.contains(&number.id)
+    };
+    let some: Vec<_> = numbers
+        .iter()
+        .filter(|number| concerns(number))
+        .cloned()
+        .collect();
+    let shown = if some.is_empty() { numbers } else { some };
+    Ok(Consents {
+        slug: member.slug.clone(),
+        contact,
+        states: shown
+            .into_iter()
+            .map(|number| {
+                let is_stopped = stopped.contains(&number.id);
+                (number, is_stopped)
+            })
+            .collect(),
+        history,
+        form,
+    })
+}
+
+fn action(member: &Member, contact: ContactId) -> String {
+    format!("/w/{}/contacts/{contact}", member.slug)
+}
+
+/// The form on a page of its own: without script, or as it was refused.
+#[derive(Template)]
+#[template(path = "inbox/contact.html")]
+struct Edit {
+    shell: Shell,
+    contact: Contact,
+    back: String,
+    form: Partial,
+}
+
+/// `GET /w/{slug}/contacts/{contact_id}/edit`
+pub async fn edit(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { contact_id }): Path<Of>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let contact = contacts::find(&mut tx, contact_id).await?;
+    let fields = fields::list(&mut tx).await?;
+    let path = action(&member, contact_id);
+    let form = ContactForm::new(path.clone(), Card::of(&contact), &fields, Form::default());
+    alone(&mut tx, &member, contact, &form, path).await
+}
+
+/// With the form beside which it stands, and the way back.
+pub async fn alone(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    contact: Contact,
+    form: &ContactForm,
+    back: String,
+) -> Result<Response, Problem> {
+    let counts = conversations::counts(tx).await?;
+    let at = if back.contains("/inbox/") {
+        "inbox"
+    } else {
+        "contacts"
+    };
+    Ok(page(&Edit {
+        shell: Shell::new(member, &counts, at),
+        contact,
+        back,
+        form: partial(form)?,
+    })?
+    .into_response())
+}
+
+/// `POST /w/{slug}/contacts/{contact_id}`
+pub async fn change(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { contact_id }): Path<Of>,
+    headers: HeaderMap,
+    RawForm(body): RawForm,
+) -> Result<Response, Problem> {
+    let path = action(&member, contact_id);
+    let saved = save(&app, &member, contact_id, &headers, &body, &path, &path).await?;
+    Ok(saved.unwrap_or_else(|| Notice::Saved.at(&path)))
+}
+
+/// Writes down what was typed at `action`; `None`: it is written, and somebody without script is to be sent on.
+pub async fn save(
+    app: &App,
+    member: &Member,
+    contact: ContactId,
+    headers: &HeaderMap,
+    body: &[u8],
+    action: &str,
+    way_back: &str,
+) -> Result<Option<Response>, Problem> {
+    let mut typed = Card::read(body);
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let fields = fields::list(&mut tx).await?;
+    let wanted = typed.values(&fields).map(|values| Change {
+        name: Some(typed.name.clone()),
+        phone_number: Some(typed.phone_number.clone()),
+        email: Some(typed.email.clone()),
+        notes: Some(typed.notes.clone()),
+        custom_fields: values,
+        updated_at: typed.seen,
+    });
+    let saved = match wanted {
+        Ok(change) => contacts::update(&mut tx, contact, change).await,
+        Err(error) => Err(error),
+    };
+    let error = match saved {
+        Ok(contact) => {
+            tx.commit().await?;
+            let form = ContactForm::new(
+                action.to_owned(),
+                Card::of(&contact),
+                &fields,
+                Form::default(),
+            );
+            let html = fragments::contact_changed(&contact, &fields)?
+                + &fragments::swap("contact-form", &form)?;
+            return Ok(wants_streams(headers).then(|| streams(html)));
+        }
+        Err(error) => error,
+    };
+    let is_overtaken = matches!(error, Error::ContactChanged { .. });
+    let form = Form::default().refused(error)?;
+    let status = form.status();
+    drop(tx);
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let now = contacts::find(&mut tx, contact).await?;
+    if is_overtaken {
+        // Whoever has read that somebody else was faster, and saves again, means it.
+        typed.seen = Some(now.updated_at);
+    }
+    let form = ContactForm::new(action.to_owned(), typed, &fields, form);
+    if wants_streams(headers) {
+        let html =
+            fragments::contact_changed(&now, &fields)? + &fragments::swap("contact-form", &form)?;
+        return Ok(Some((status, streams(html)).into_response()));
+    }
+    let shown = alone(&mut tx, member, now, &form, way_back.to_owned()).await?;
+    Ok(Some((status, shown).into_response()))
+}
+
+#[derive(Deserialize)]
+pub struct Tagging {
+    #[serde(default)]
+    tag: String,
+}
+
+/// `POST /w/{slug}/contacts/{contact_id}/tags`: gives a tag by its name, and makes it if there is none.
+pub async fn tag(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { contact_id }): Path<Of>,
+    headers: HeaderMap,
+    Posted(Tagging { tag }): Posted<Tagging>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    // Nothing was typed: nothing happens.
+    if !tag.trim().is_empty() {
+        let tag = tags::named(&mut tx, &tag).await?;
+        tags::give(&mut tx, contact_id, tag.id).await?;
+    }
+    tagged(tx, &member, contact_id, &headers).await
+}
+
+#[derive(Deserialize)]
+pub struct OfTag {
+    contact_id: ContactId,
+    tag_id: TagId,
+}
+
+/// `POST /w/{slug}/contacts/{contact_id}/tags/{tag_id}/remove`
+pub async fn untag(
+    member: Member,
+    State(app): State<App>,
+    Path(OfTag { contact_id, tag_id }): Path<OfTag>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    tags::take(&mut tx, contact_id, tag_id).await?;
+    tagged(tx, &member, contact_id, &headers).await
+}
+
+async fn tagged(
+    mut tx: WorkspaceTx,
+    member: &Member,
+    contact: ContactId,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let shown = contacts::find(&mut tx, contact).await?;
+    tx.commit().await?;
+    if wants_streams(headers) {
+        return Ok(streams(fragments::tags_changed(&shown)?));
+    }
+    Ok(back(member, headers, &action(member, contact)))
+}
+
+#[derive(Deserialize)]
+pub struct Told {
+    number_id: NumberId,
+    wish: Wish,
+    #[serde(default)]
+    reason: String,
+}
+
+/// `POST /w/{slug}/contacts/{contact_id}/consent`
+pub async fn change_consent(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { contact_id }): Path<Of>,
+    Posted(told): Posted<Told>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let form = Form::default()
+        .with("reason", &told.reason)
+        .with("number_id", told.number_id.to_string());
+    let change = opt_outs::Change {
+        number_id: told.number_id,
+        wish: told.wish,
+        reason: told.reason,
+    };
+    match opt_outs::change(&mut tx, &member, contact_id, change).await {
+        Ok(()) => {
+            tx.commit().await?;
+            Ok(Notice::Saved.at(&action(&member, contact_id)))
+        }
+        Err(error) => {
+            let form = form.refused(error)?;
+            let status = form.status();
+            let contact = contacts::find(&mut tx, contact_id).await?;
+            let shown = whole(&mut tx, &member, contact, form, None).await?;
+            Ok((status, shown).into_response())
+        }
+    }
+}

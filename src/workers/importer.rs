@@ -1,0 +1,47 @@
+//! Takes contacts from tables that somebody brought in.
+//!
+//! Runs on every server at once; whoever works on an import keeps the others from it for a while.
+
+use std::time::Duration;
+
+use crate::app::App;
+use crate::domain::contacts::import::work;
+use crate::error::Result;
+use crate::power;
+
+const LOOK_AROUND: Duration = Duration::from_secs(1);
+/// So often a part is tried again that met with somebody else's.
+const TRIES: usize = 4;
+
+/// As long as the server runs.
+pub async fn run(app: App) {
+    let mut rounds = tokio::time::interval(LOOK_AROUND);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        if let Err(error) = run_once(&app).await {
+            tracing::warn!(%error, "an import has to wait: trying again");
+        }
+    }
+}
+
+/// Takes all that there is to take; answers how many parts that were.
+pub async fn run_once(app: &App) -> Result<usize> {
+    let mut parts = 0;
+    while let Some(due) = work::due(&app.db).await? {
+        let mut tries = 1;
+        loop {
+            match work::go_on(&app.db, &due).await {
+                Ok(true) => {
+                    power::may_go("after a part of an import");
+                    parts += 1;
+                    tries = 1;
+                }
+                Ok(false) => break,
+                Err(error) if error.is_deadlock() && tries < TRIES => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(parts)
+}

@@ -1,0 +1,207 @@
+//! Contacts from tables: looked at, taken row by row, and gone on with after a crash.
+
+use serde_json::{Value, json};
+
+use super::TOM;
+use crate::hub::{Hub, MAYA, Workspace};
+
+async fn import(harbor: &Workspace<'_>, id: &Value) -> Value {
+    let path = harbor.path(&format!("/contacts/imports/{}", id.as_str().unwrap()));
+    harbor.admin.get(&path).await.is(200)
+}
+
+#[tokio::test]
+async fn each_row_is_added_changes_somebody_or_is_refused_with_a_reason() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    let field = json!({"name": "Born", "kind": "date"});
+    jo.post(&harbor.path("/contact-fields"), field)
+        .await
+        .is(201);
+    harbor.adds(jo, MAYA, "Maya").await;
+    let table = "Full name;Mobile;E-Mail;Born;Tags;Shoe size\r\n\
+        Maya Okafor;(415) 555-0192;maya@okafor.test;;VIP;41\r\n\
+        Tom;+1 415 555 0193;;1990-02-03;\"vip, New\";\r\n\
+        José;4155550194;nonsense;;;\r\n\
+        ;;;;;\r\n\
+        Ann;call me;;;;\r\n\
+        Bob;4155550195;;yesterday;;\r\n\
+        Tommy;415-555-0193;tom@x.test;;;44\r\n";
+    let (table, ..) = encoding_rs::WINDOWS_1252.encode(table);
+    let fields = [("tags", "November")];
+    let begun = harbor.uploads_contacts_with(&table, &fields).await.is(202);
+    assert_eq!(begun["state"], "running");
+    assert_eq!(begun["encoding"], "windows-1252");
+    assert_eq!(
+        begun["mapping"],
+        json!(["name", "phone_number", "email", "field:born", "tags", ""])
+    );
+    hub.imports().await;
+    let done = import(&harbor, &begun["id"]).await;
+    assert_eq!(done["state"], "done", "{done}");
+    let counts = ["total", "done", "added", "updated", "skipped", "refused"];
+    assert_eq!(
+        counts.map(|count| done[count].as_i64().unwrap()),
+        [6, 6, 1, 2, 0, 3]
+    );
+
+    let list = jo.get(&harbor.path("/contacts?sort=name")).await.is(200);
+    let (maya, tom) = (&list["data"][0], &list["data"][1]);
+    assert_eq!(
+        (&maya["name"], &maya["email"]),
+        (&json!("Maya"), &json!("maya@okafor.test")),
+        "only what was empty is filled"
+    );
+    assert_eq!(tom["phone_number"], TOM);
+    assert_eq!(
+        (&tom["name"], &tom["email"]),
+        (&json!("Tom"), &json!("tom@x.test"))
+    );
+    assert_eq!(tom["custom_fields"]["born"], "1990-02-03");
+    let tags = tom["tags"].as_array().unwrap().iter();
+    let tags: Vec<_> = tags.map(|tag| tag["name"].as_str().unwrap()).collect();
+    assert_eq!(tags, ["New", "November", "VIP"]);
+
+    let id = begun["id"].as_str().unwrap();
+    let refused = harbor.path(&format!("/contacts/imports/{id}/refused.csv"));
+    let refused = jo.get(&refused).await.body;
+    let lines: Vec<_> = refused.lines().collect();
+    assert_eq!(
+        lines[0],
+        "Full name,Mobile,E-Mail,Born,Tags,Shoe size,line,reason"
+    );
+    assert!(
+        lines[1].starts_with("José,4155550194,nonsense,,,,4,e-mail:"),
+        "{refused}"
+    );
+    assert!(lines[2].contains(",6,phone number: "), "{refused}");
+    assert!(lines[3].contains("Born: a day"), "{refused}");
+    assert_eq!(
+        hub.count("select count(*) from contact_import_rows").await,
+        3
+    );
+    let list = jo.get(&harbor.path("/contacts/imports")).await.is(200);
+    assert_eq!(list["data"][0]["id"], begun["id"]);
+
+    // What was refused, mended, comes in by itself.
+    let mended = refused.replace("nonsense", "jose@x.test");
+    let again = harbor.uploads_contacts(mended, "false").await.is(202);
+    hub.imports().await;
+    assert_eq!(import(&harbor, &again["id"]).await["added"], 1);
+}
+
+#[tokio::test]
+async fn a_file_is_looked_at_before_it_is_taken() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    let table = "who,where\nMaya,020 7946 0018\n";
+    let seen = harbor.uploads_contacts(table, "true").await.is(202);
+    assert_eq!(
+        (&seen["state"], &seen["mapping"]),
+        (&json!("mapping"), &json!(["", ""]))
+    );
+    hub.imports().await;
+    assert_eq!(hub.count("select count(*) from contacts").await, 0);
+    let start = harbor.path(&format!(
+        "/contacts/imports/{}/start",
+        seen["id"].as_str().unwrap()
+    ));
+    for wrong in [
+        json!({}),
+        json!({"mapping": ["name"]}),
+        json!({"mapping": ["phone_number", "phone_number"]}),
+        json!({"mapping": ["name", "field:none"]}),
+        json!({"mapping": ["name", "phone_number"], "region": "XX"}),
+        json!({"mapping": ["name", "phone_number"], "tags": ["x".repeat(41)]}),
+    ] {
+        let refused = jo.post(&start, wrong.clone()).await;
+        assert_eq!(refused.status, 422, "{wrong}: {}", refused.body);
+    }
+    let good = json!({"mapping": ["name", "phone_number"], "region": "GB", "duplicates": "skip"});
+    jo.post(&start, good.clone()).await.is(202);
+    jo.post(&start, good).await.refused(409, "too_late");
+    hub.imports().await;
+    let list = jo.get(&harbor.path("/contacts")).await.is(200);
+    assert_eq!(list["data"][0]["phone_number"], "+442079460018");
+    for (file, field) in [
+        (&b""[..], "file"),
+        (b"phone_number\n", "file"),
+        (b"PK\x03\x04\0\0\0", "file"),
+        (b"name\nMaya\n", "mapping"),
+    ] {
+        let refused = harbor.uploads_contacts(file, "false").await;
+        let problem = refused.refused(422, "validation_failed");
+        assert_eq!(problem["errors"][0]["field"], field);
+    }
+    let huge = vec![b'x'; 10 * 1024 * 1024 + 1];
+    harbor
+        .uploads_contacts(huge, "true")
+        .await
+        .refused(413, "payload_too_large");
+}
+
+/// Whoever worked on it is gone in the middle: somebody else goes on, no row is lost, and none is taken twice.
+#[tokio::test]
+async fn an_import_goes_on_after_a_crash() {
+    use messagehub::domain::contacts::import::work;
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let mut table = String::from("phone_number,name\n");
+    for n in 0..1_200 {
+        table.push_str(&format!("+1415555{n:04},Nr {n}\n"));
+    }
+    let begun = harbor.uploads_contacts(table, "false").await.is(202);
+    let db = &hub.server.app.db;
+    let due = work::due(db).await.unwrap().expect("there is one");
+    assert!(work::go_on(db, &due).await.unwrap());
+    assert!(work::due(db).await.unwrap().is_none(), "it is somebody's");
+    let halfway = import(&harbor, &begun["id"]).await;
+    assert_eq!(
+        (&halfway["done"], &halfway["added"]),
+        (&json!(500), &json!(500))
+    );
+    hub.imports().await;
+    assert_eq!(import(&harbor, &begun["id"]).await["done"], 500);
+
+    hub.meddles("update contact_imports set lease_until = now() - interval '1 second'")
+        .await;
+    hub.imports().await;
+    let done = import(&harbor, &begun["id"]).await;
+    assert_eq!(
+        (&done["state"], &done["added"], &done["updated"]),
+        (&json!("done"), &json!(1200), &json!(0))
+    );
+    assert_eq!(hub.count("select count(*) from contacts").await, 1200);
+}
+
+#[tokio::test]
+async fn who_is_no_admin_any_more_imports_nothing_more() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let begun = harbor
+        .uploads_contacts(format!("phone_number\n{TOM}\n"), "false")
+        .await
+        .is(202);
+    hub.meddles("update workspace_members set role = 'admin' where role = 'agent'")
+        .await;
+    let sam = harbor.agent("Sam").await;
+    let promoted = harbor.path(&format!("/members/{}", sam.id));
+    harbor
+        .admin
+        .patch(&promoted, json!({"role": "admin"}))
+        .await
+        .is(200);
+    let demoted = harbor.path(&format!("/members/{}", harbor.admin.id));
+    sam.patch(&demoted, json!({"role": "agent"})).await.is(200);
+    hub.imports().await;
+    let path = harbor.path(&format!(
+        "/contacts/imports/{}",
+        begun["id"].as_str().unwrap()
+    ));
+    let ended = sam.get(&path).await.is(200);
+    assert_eq!(ended["state"], "failed");
+    assert!(ended["failure"].as_str().unwrap().contains("no admin"));
+    assert_eq!(hub.count("select count(*) from contacts").await, 0);
+}

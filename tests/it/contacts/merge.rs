@@ -1,0 +1,274 @@
+//! Two who turned out to be one.
+
+use serde_json::{Value, json};
+
+use super::TOM;
+use crate::emulator::Failure;
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
+
+const RECALL: &str = "+16285550101";
+
+async fn merges(who: &Person, harbor: &Workspace<'_>, kept: &Value, gone: &Value) -> Value {
+    let wanted = json!({"contact_id": gone["contact_id"]});
+    let path = harbor.contact_path(kept, "/merge");
+    who.post(&path, wanted).await.is(200)
+}
+
+#[tokio::test]
+async fn all_that_was_said_with_one_was_said_with_the_other() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let jo = &harbor.admin;
+    let maya = harbor.hears(MAYA, "One").await;
+    let other = harbor.hears(TOM, "Two").await;
+    harbor.hears(MAYA, "Three").await;
+    harbor.hears(TOM, "Four").await;
+    let tag = harbor.tag("VIP").await;
+    jo.put(&harbor.contact_path(&other, &format!("/tags/{tag}")))
+        .await
+        .is(204);
+    let noted = json!({"name": "Maya Okafor", "notes": "Latex", "email": "maya@okafor.test"});
+    jo.patch(&harbor.contact_path(&other, ""), noted)
+        .await
+        .is(200);
+    jo.patch(&harbor.contact_path(&maya, ""), json!({"notes": "Tall"}))
+        .await
+        .is(200);
+    let mut frames = jo.listens(&harbor).await;
+    let gone = other["contact_id"].as_str().unwrap();
+    let moving = jo
+        .get(&harbor.contact_path(&maya, &format!("/merge/{gone}")))
+        .await
+        .is(200);
+    assert_eq!(
+        (
+            &moving["conversations"],
+            &moving["joined"],
+            &moving["messages"]
+        ),
+        (&json!(1), &json!(1), &json!(2))
+    );
+
+    let kept = merges(jo, &harbor, &maya, &other).await;
+
+    assert_eq!(kept["id"], maya["contact_id"]);
+    assert_eq!(kept["name"], "Maya Okafor");
+    assert_eq!(kept["notes"], "Tall\n\nLatex");
+    assert_eq!(kept["other_numbers"], json!([TOM]));
+    assert_eq!(kept["tags"][0]["name"], "VIP");
+    let removed = frames.hears("contact_removed").await;
+    assert_eq!(removed["merged_into"], maya["contact_id"]);
+    let removed = frames.hears("conversation_removed").await;
+    assert_eq!(removed["conversation_id"], other["id"]);
+    let said: Vec<_> = harbor.thread(&maya).await;
+    let said: Vec<_> = said.iter().map(|text| text["content"].clone()).collect();
+    assert_eq!(said, ["One", "Two", "Three", "Four"]);
+    let joined = harbor.conversation_with(MAYA).await;
+    assert_eq!(joined["unread_count"], 4);
+    assert_eq!(joined["last_message_preview"], "Four");
+
+    // Old links lead there, and so does the number.
+    for (old, new) in [
+        (
+            harbor.contact_path(&other, ""),
+            harbor.contact_path(&maya, ""),
+        ),
+        (
+            harbor.path(&format!("/conversations/{}", other["id"].as_str().unwrap())),
+            harbor.path(&format!("/conversations/{}", maya["id"].as_str().unwrap())),
+        ),
+    ] {
+        let moved = jo.get(&old).await;
+        assert_eq!(moved.status, 308, "{}", moved.body);
+        assert_eq!(moved.headers["location"], new);
+    }
+    hub.twilio.text(TOM, FRONT_DESK, "Five").await;
+    assert_eq!(harbor.thread(&maya).await.len(), 5);
+    assert_eq!(hub.count("select count(*) from conversations").await, 1);
+    jo.post(&harbor.path("/contacts"), json!({"phone_number": TOM}))
+        .await
+        .refused(422, "validation_failed");
+    let sent = json!({"to": TOM, "content": "To the one whom we know"});
+    let sent = jo.post(&harbor.path("/messages"), sent).await.is(202);
+    assert_eq!(sent["message"]["contact_id"], maya["contact_id"]);
+    hub.sends().await;
+    assert_eq!(hub.twilio.sent("To the one whom we know")[0].to, MAYA);
+    let audit = jo
+        .get(&harbor.path("/audit?action=contacts_merged"))
+        .await
+        .is(200);
+    assert_eq!(audit["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_waits_and_what_was_wished_goes_along() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    hub.twilio
+        .account(&harbor.account, crate::hub::TOKEN)
+        .number(RECALL);
+    harbor.connects_with(crate::hub::TOKEN).await;
+    let integration = harbor
+        .admin
+        .get(&harbor.path("/integrations"))
+        .await
+        .is(200);
+    let integration = integration["data"][0]["id"].as_str().unwrap().to_owned();
+    let sync = harbor.path(&format!("/integrations/{integration}/sync"));
+    harbor.admin.post(&sync, json!({})).await.is(200);
+    let jo = &harbor.admin;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let other = harbor.hears(TOM, "Hi").await;
+    assert_eq!(hub.twilio.text(TOM, RECALL, "STOP").await.status(), 200);
+    harbor.answers(jo, &other, "It waits").await;
+    let at = (chrono::Utc::now() + chrono::TimeDelta::hours(1)).to_rfc3339();
+    let later = json!({"conversation_id": other["id"], "content": "Later", "scheduled_at": at});
+    jo.post(&harbor.path("/messages"), later).await.is(202);
+
+    merges(jo, &harbor, &maya, &other).await;
+
+    hub.meddles(
+        "update messages set due_at = now(), scheduled_at = now() where status = 'scheduled'",
+    )
+    .await;
+    messagehub::domain::messages::schedule::release_due(&hub.server.app.db)
+        .await
+        .unwrap();
+    while hub.sends().await > 0 {}
+    assert_eq!(hub.twilio.sent("It waits")[0].to, TOM, "as it was written");
+    assert_eq!(hub.twilio.sent("Later")[0].to, TOM);
+    let recall = harbor.number(RECALL).await;
+    let draft = json!({"to": MAYA, "number_id": recall, "content": "No"});
+    jo.post(&harbor.path("/messages"), draft)
+        .await
+        .refused(409, "contact_opted_out");
+    let consent = jo
+        .get(&harbor.contact_path(&maya, "/consent"))
+        .await
+        .is(200);
+    assert_eq!(consent["data"][0]["proof"], "STOP");
+}
+
+#[tokio::test]
+async fn who_does_not_see_all_of_both_does_not_merge() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let bay = hub.workspace("Bay Optics").await;
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let sandbox = json!({"provider": "sandbox", "credentials": {}});
+    let sandbox = harbor
+        .admin
+        .post(&harbor.path("/integrations"), sandbox)
+        .await
+        .is(201);
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let other = harbor.hears(TOM, "Hi").await;
+    let hidden = json!({"contact_id": other["contact_id"], "number_id": sandbox["numbers"][0]["id"], "content": "Hi"});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), hidden)
+        .await
+        .is(202);
+    let theirs = bay.adds(&bay.admin, MAYA, "Maya").await;
+    let path = harbor.contact_path(&maya, "/merge");
+    let with = |id: &Value| json!({"contact_id": id});
+    sam.post(&path, with(&other["contact_id"]))
+        .await
+        .refused(403, "admin_only");
+    lin.post(&path, with(&other["contact_id"]))
+        .await
+        .refused(404, "not_found");
+    for nobody in [&theirs["id"], &maya["id"]] {
+        harbor
+            .admin
+            .post(&path, with(nobody))
+            .await
+            .refused(404, "not_found");
+    }
+    let itself = harbor.admin.post(&path, with(&maya["contact_id"])).await;
+    itself.refused(422, "validation_failed");
+    assert_eq!(hub.count("select count(*) from contacts").await, 3);
+
+    // Twice at once, and crosswise: one of the two comes first, and the other finds nobody.
+    let back = harbor.contact_path(&other, "/merge");
+    let (one, two) = tokio::join!(
+        harbor.admin.post(&path, with(&other["contact_id"])),
+        harbor.admin.post(&back, with(&maya["contact_id"])),
+    );
+    let mut statuses = [one.status, two.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 404]);
+    assert_eq!(
+        hub.count("select count(*) from contacts where merged_into is null")
+            .await,
+        2
+    );
+}
+
+/// Texts come in from both numbers while the two become one: each is stored once, with whoever is left.
+#[tokio::test]
+async fn texts_that_come_in_meanwhile_lose_nothing() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let jo = &harbor.admin;
+    for round in 0..6 {
+        let (a, b) = (format!("+1415555{round}010"), format!("+1415555{round}020"));
+        let maya = harbor.hears(&a, "Hi").await;
+        // Half of them have never texted: their conversation begins in the middle of it.
+        let other = match round % 2 {
+            0 => harbor.hears(&b, "Hi").await["contact_id"].clone(),
+            _ => harbor.adds(jo, &b, "Tom").await["id"].clone(),
+        };
+        let texts = async {
+            let twilio = &hub.twilio;
+            let each = (0..20).map(|n| {
+                let from = if n % 2 == 0 { &a } else { &b };
+                async move {
+                    let body = format!("Text {n}");
+                    twilio.text(from, FRONT_DESK, &body).await.status()
+                }
+            });
+            futures_util::future::join_all(each).await
+        };
+        let wanted = json!({"contact_id": other});
+        let path = harbor.contact_path(&maya, "/merge");
+        let (statuses, merged) = tokio::join!(texts, jo.post(&path, wanted));
+        merged.is(200);
+        assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+        let kept = harbor.conversation_with(&a).await;
+        let before = if round % 2 == 0 { 2 } else { 1 };
+        assert_eq!(harbor.thread(&kept).await.len(), before + 20);
+        assert_eq!(kept["unread_count"], before + 20);
+    }
+    assert_eq!(
+        hub.count("select count(*) from conversations v join contacts c on c.id = v.contact_id where c.merged_into is not null").await,
+        0
+    );
+}
+
+/// A text is with the provider when its contact goes: asked about later, it is asked about by the number that it went to.
+#[tokio::test]
+async fn a_text_on_its_way_is_not_sent_twice() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let jo = &harbor.admin;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let other = harbor.hears(TOM, "Hi").await;
+    harbor.answers(jo, &other, "Only once").await;
+    hub.twilio.fails(Failure::AcceptThenDrop);
+    hub.sends().await;
+    merges(jo, &harbor, &maya, &other).await;
+    hub.meddles("update messages set due_at = now(), updated_at = now() - interval '1 minute' where status = 'unconfirmed'")
+        .await;
+    assert_eq!(
+        hub.server.inquirer.run_once().await.unwrap(),
+        1,
+        "it was found"
+    );
+    while hub.sends().await > 0 {}
+    assert_eq!(hub.twilio.sent("Only once").len(), 1);
+    let text = harbor.thread(&maya).await;
+    let text = text.iter().find(|text| text["content"] == "Only once");
+    assert_eq!(text.unwrap()["status"], "sent");
+}
