@@ -12,6 +12,7 @@ export default class extends Controller {
   #current
   #asked = new Set()
   #fetched = 0
+  #all = []
 
   async write() {
     this.#remind()
@@ -81,15 +82,16 @@ export default class extends Controller {
     const response = await fetch(url, { headers: { Accept: "text/html" } }).catch(() => undefined)
     if (!response?.ok || response.redirected) return false
     this.listTarget.innerHTML = await response.text()
+    this.#all = [...this.listTarget.children]
     this.#fetched = Date.now()
     return true
   }
 
   #narrow(q) {
     const rank = (option) => (option.firstElementChild.textContent.toLowerCase().startsWith(q) ? 0 : 1)
-    for (const option of this.listTarget.children) option.hidden = !option.textContent.toLowerCase().includes(q)
-    const options = this.#options.sort((a, b) => rank(a) - rank(b))
-    this.listTarget.prepend(...options)
+    for (const option of this.#all) option.hidden = !option.textContent.toLowerCase().includes(q)
+    this.listTarget.replaceChildren(...[...this.#all].sort((a, b) => rank(a) - rank(b)))
+    const options = this.#options
     // A fraction, a path: whoever means something else is not held up.
     if (options.length === 0 && q !== "") return this.close()
     this.noneTarget.hidden = options.length > 0

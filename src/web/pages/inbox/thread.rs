@@ -28,7 +28,7 @@ use crate::listing::Span;
 use crate::phone;
 use crate::web::assets;
 use crate::web::pages::fragments;
-use crate::web::pages::{Partial, frame, page, partial, streams, wants_streams};
+use crate::web::pages::{Partial, frame, page, partial, streams, wants_only_streams};
 use crate::web::problem::Problem;
 
 /// Texts that one page of a thread holds.
@@ -149,7 +149,7 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     let conversation = conversations::find(&mut tx, conversation_id).await?;
-    if wants_streams(&headers) {
+    if wants_only_streams(&headers) {
         let rows = missed_rows(&mut tx, &member, &narrowing).await?;
         let span = Span {
             limit: Some(TEXTS),
