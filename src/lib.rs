@@ -18,6 +18,7 @@ pub mod error; //     what the product refuses
 pub mod events; //    what happened, in ids only
 pub mod ids; //       an id type per noun
 pub mod keys; //      access tokens, sealing
+pub mod language; //  what is said, in the language of whoever reads it
 pub mod listing; //   pages of a list, cursors
 pub mod mail; //      what people get by e-mail
 pub mod phone; //     phone numbers and other addresses

@@ -24,6 +24,7 @@ pub mod auth;
 pub mod caller;
 pub mod guard;
 pub mod json;
+pub mod language;
 pub mod listen;
 pub mod live;
 pub mod ops;
@@ -101,6 +102,7 @@ pub fn router(doors: Doors) -> Router {
         .layer(CatchPanicLayer::custom(problem::panicked))
         // Outside of all that refuses, inside of what compresses.
         .layer(middleware::from_fn(pages::dress))
+        .layer(middleware::from_fn(language::choose))
         .layer(
             CompressionLayer::new().compress_when(
                 DefaultPredicate::new().and(NotForContentType::const_new("text/xml")),

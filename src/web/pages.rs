@@ -2,6 +2,8 @@
 //!
 //! Templates choose and loop; whatever is computed is a method here. A partial does not know who looks.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
 use axum::Router;
@@ -12,7 +14,7 @@ use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum_extra::extract::CookieJar;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use uuid::Uuid;
 
 use super::assets;
@@ -26,6 +28,7 @@ use crate::domain::conversations::Counts;
 use crate::domain::members::{Member, Role};
 use crate::error::{Error, Result};
 use crate::ids::{UserId, WorkspaceId};
+use crate::language::{self, english, t};
 
 pub mod account;
 pub mod accounts;
@@ -358,15 +361,15 @@ pub struct Shell {
 
 /// The admin pages, by the last part of their addresses.
 const SECTIONS: [(&str, &str); 9] = [
-    ("members", "Members"),
-    ("access", "Access"),
-    ("numbers", "Numbers"),
-    ("credits", "Credits"),
-    ("integrations", "Integrations"),
-    ("usage", "Usage"),
-    ("webhooks", "Webhooks"),
-    ("workspace", "Workspace"),
-    ("audit", "Audit"),
+    ("members", english("Members")),
+    ("access", english("Access")),
+    ("numbers", english("Numbers")),
+    ("credits", english("Credits")),
+    ("integrations", english("Integrations")),
+    ("usage", english("Usage")),
+    ("webhooks", english("Webhooks")),
+    ("workspace", english("Workspace")),
+    ("audit", english("Audit")),
 ];
 
 impl Shell {
@@ -395,10 +398,10 @@ impl Shell {
     }
 
     /// Counting stops at 100.
-    fn quarantined_shown(&self) -> String {
+    fn quarantined_shown(&self) -> Cow<'static, str> {
         match self.quarantined {
-            count @ ..100 => count.to_string(),
-            _ => "100 or more".into(),
+            count @ ..100 => count.to_string().into(),
+            _ => t("100 or more"),
         }
     }
 
@@ -418,11 +421,11 @@ pub fn initial(name: &str) -> String {
         .map_or_else(|| "M".into(), |c| c.to_uppercase().to_string())
 }
 
-pub fn role(role: &Role) -> &'static str {
-    match role {
-        Role::Admin => "Admin",
-        Role::Agent => "Agent",
-    }
+pub fn role(role: &Role) -> Cow<'static, str> {
+    t(match role {
+        Role::Admin => english("Admin"),
+        Role::Agent => english("Agent"),
+    })
 }
 
 #[derive(Template)]
@@ -435,14 +438,19 @@ pub struct Time {
 impl Time {
     /// What stands there until the browser knows the viewer's zone.
     fn fallback(&self) -> String {
-        let format = match self.style {
-            "clock" => "%H:%M UTC",
-            "date" => "%B %Y",
-            "day" | "on" => "%-d %b %Y",
-            "long" => "%-d %B %Y, %H:%M UTC",
-            _ => "%-d %b, %H:%M UTC",
+        let form = match self.style {
+            "clock" => english("{clock} UTC"),
+            "date" => english("{month} {year}"),
+            "day" | "on" => english("{day} {short_month} {year}"),
+            "long" => english("{day} {month} {year}, {clock} UTC"),
+            _ => english("{day} {short_month}, {clock} UTC"),
         };
-        self.at.format(format).to_string()
+        t(form)
+            .replace("{clock}", &self.at.format("%H:%M").to_string())
+            .replace("{day}", &self.at.day().to_string())
+            .replace("{month}", &language::month(&self.at))
+            .replace("{short_month}", &language::short_month(&self.at))
+            .replace("{year}", &self.at.year().to_string())
     }
 }
 

@@ -22,6 +22,7 @@ mod thread;
 mod together;
 mod workspaces;
 mod writing;
+mod zoom;
 
 use serde_json::{Value, json};
 

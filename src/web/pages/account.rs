@@ -12,6 +12,7 @@ use crate::domain::accounts::{self, Caller, Session, User};
 use crate::error::{Error, Result};
 use crate::ids::SessionId;
 use crate::web::auth::{Claimed, no_cookies};
+use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 

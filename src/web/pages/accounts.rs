@@ -14,6 +14,7 @@ use crate::domain::workspaces;
 use crate::error::Error;
 use crate::web::assets;
 use crate::web::auth::{Claimed, cookies, no_cookies};
+use crate::web::language::filters;
 use crate::web::problem::Problem;
 
 pub mod invitations;

@@ -12,6 +12,7 @@ use crate::domain::credits::Balance;
 use crate::domain::messages::Message;
 use crate::domain::numbers::Number;
 use crate::ids::{ConversationId, UserId};
+use crate::web::language::filters;
 use crate::web::pages;
 use crate::web::pages::admin::integrations::NumberRow;
 use crate::web::pages::inbox::{Blocked, Bubble, Consent, ContactCard, Place, Row, StatusControl};

@@ -20,6 +20,7 @@ use crate::domain::settings::{self, Notifications};
 use crate::error::{Error, Result};
 use crate::ids::ConversationId;
 use crate::listing::Span;
+use crate::web::language::filters;
 use crate::web::pages::fragments;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};

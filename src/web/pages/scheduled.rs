@@ -17,6 +17,7 @@ use crate::domain::messages::schedule::{self, Waiting};
 use crate::ids::MessageId;
 use crate::listing::Span;
 use crate::phone;
+use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 

@@ -24,6 +24,7 @@ use crate::domain::templates::{self, Template as Saved};
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, MediaId, NumberId, WorkspaceId};
 use crate::listing::Span;
+use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 

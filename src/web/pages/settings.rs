@@ -13,6 +13,7 @@ use crate::domain::members::{self, Member};
 use crate::domain::numbers::{self, Number};
 use crate::domain::settings::{self, Change, ChangeNotifications, Settings};
 use crate::web::assets;
+use crate::web::language::filters;
 use crate::web::problem::Problem;
 
 #[derive(Template)]

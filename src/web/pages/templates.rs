@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::ids::{ContactId, ConversationId, NumberId, TemplateId};
 use crate::listing::Span;
 use crate::web::assets;
+use crate::web::language::filters;
 use crate::web::problem::Problem;
 
 /// Templates on one page of the list.

@@ -14,6 +14,7 @@ use crate::domain::accounts::{self, Caller};
 use crate::error::{Error, Result};
 use crate::web::assets;
 use crate::web::auth::Claimed;
+use crate::web::language::filters;
 use crate::web::pages::{Form, Notice, page};
 use crate::web::problem::Problem;
 

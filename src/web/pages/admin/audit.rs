@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::ids::UserId;
 use crate::listing::Span;
 use crate::phone;
+use crate::web::language::filters;
 use crate::web::pages::{Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};

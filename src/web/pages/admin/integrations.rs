@@ -15,6 +15,7 @@ use crate::domain::numbers::{self, Number, Status, WebhookState};
 use crate::error::{Error, Result};
 use crate::ids::IntegrationId;
 use crate::providers;
+use crate::web::language::filters;
 use crate::web::pages::fragments;
 use crate::web::pages::{
     Form, Notice, Partial, Said, Shell, page, partial, streams, wants_streams,

@@ -10,6 +10,7 @@ use crate::domain::members::Admin;
 use crate::domain::usage::{self, IntegrationCharges, Money, Month, NumberUsage, Usage};
 use crate::providers::Item;
 use crate::web::api::usage::Asked;
+use crate::web::language::filters;
 use crate::web::pages::table::figure;
 use crate::web::pages::{Shell, page};
 use crate::web::problem::Problem;
