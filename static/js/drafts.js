@@ -51,15 +51,17 @@ async function put(conversation) {
 // Of what the server has and what this browser has: which one stands in the field, and which other one was lost to it.
 export function settle(conversation, url, server) {
   const local = store.draft(conversation)
-  const mine = () => [local, undefined]
   if (local?.dirty && local.base !== server.base && !same(local, server) && server.base !== "") {
     const newer = local.at > Date.parse(server.base)
     const [kept, other] = newer ? [local, server] : [server, local]
-    if (newer) store.keepDraft(conversation, { ...local, base: server.base })
-    else store.keepDraft(conversation, { url, ...server, at: Date.now(), dirty: false })
+    store.keepDraft(conversation, newer ? { ...local, base: server.base } : { url, ...server, at: Date.now(), dirty: false })
+    if (newer) soon(conversation)
     return [kept, other.text.trim() === "" ? undefined : other]
   }
-  if (local?.dirty) return mine()
+  if (local?.dirty) {
+    soon(conversation)
+    return [local, undefined]
+  }
   store.keepDraft(conversation, server.base === "" ? undefined : { url, ...server, at: Date.now(), dirty: false })
   return [server, undefined]
 }

@@ -309,9 +309,13 @@ async fn a_draft_follows_its_writer_and_nobody_else_sees_it() {
 
     // Nobody writes over what they have not seen.
     let moved = json!({"content": "Older", "seen_at": null});
-    keeps(&sam, &harbor, &of, moved).await.refused(409, "draft_moved");
+    keeps(&sam, &harbor, &of, moved)
+        .await
+        .refused(409, "draft_moved");
     let moved = json!({"content": "", "seen_at": "2026-01-01T00:00:00Z"});
-    keeps(&sam, &harbor, &of, moved).await.refused(409, "draft_moved");
+    keeps(&sam, &harbor, &of, moved)
+        .await
+        .refused(409, "draft_moved");
     let same = json!({"content": "Let me look", "media_ids": [upload["id"]], "seen_at": kept["updated_at"]});
     keeps(&sam, &harbor, &of, same).await.is(200);
 

@@ -13,6 +13,8 @@ export default class extends Controller {
   #asked = new Set()
   #fetched = 0
   #all = []
+  #awaits = false
+  #fetching
 
   async write() {
     this.#remind()
@@ -20,7 +22,12 @@ export default class extends Controller {
     const typed = /(?:^|\s)\/([^\s/]*)$/.exec(value.slice(0, selectionStart))
     if (!typed) return this.close()
     this.#from = selectionStart - typed[1].length - 1
-    if (!(await this.#fetch()) || this.#from === undefined) return
+    this.#awaits = true
+    const fetched = await this.#fetch()
+    this.#awaits = false
+    if (!fetched || this.#from === undefined) return
+    // Somebody typed on meanwhile: that key narrows it.
+    if (this.textTarget.selectionStart !== selectionStart) return
     this.#narrow(typed[1].toLowerCase())
   }
 
@@ -33,6 +40,11 @@ export default class extends Controller {
   }
 
   press(event) {
+    // Whoever is faster than the line means the template, not the slash.
+    if (this.#awaits && event.key === "Enter") {
+      event.preventDefault()
+      return event.stopImmediatePropagation()
+    }
     if (this.menuTarget.hidden) return
     const options = this.#options
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
@@ -74,12 +86,16 @@ export default class extends Controller {
     return [...this.listTarget.children].filter(({ hidden }) => !hidden)
   }
 
-  async #fetch() {
+  #fetch() {
     if (Date.now() - this.#fetched < FRESH) return true
+    return (this.#fetching ??= this.#ask().finally(() => (this.#fetching = undefined)))
+  }
+
+  async #ask() {
     const url = new URL(this.urlValue, location)
     const form = new FormData(this.textTarget.form)
     for (const name of ["contact_id", "number_id"]) if (form.get(name)) url.searchParams.set(name, form.get(name))
-    const response = await fetch(url, { headers: { Accept: "text/html" } }).catch(() => undefined)
+    const response = await fetch(url, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(3000) }).catch(() => undefined)
     if (!response?.ok || response.redirected) return false
     this.listTarget.innerHTML = await response.text()
     this.#all = [...this.listTarget.children]
