@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::language::english;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, Error)]
@@ -96,7 +98,7 @@ impl From<sqlx::Error> for Error {
 /// `wait` as people say it, never less than there is.
 fn in_words(wait: Duration) -> String {
     match wait.as_secs_f64().ceil() {
-        seconds if seconds <= 1.0 => "a second".into(),
+        seconds if seconds <= 1.0 => english("a second").into(),
         seconds if seconds < 120.0 => format!("{seconds} seconds"),
         seconds => format!("{} minutes", (seconds / 60.0).ceil()),
     }

@@ -55,5 +55,6 @@ ids! {
     AuditId,
     WebhookId,
     QuarantineId,
+    PushId,
     TemplateId,
 }

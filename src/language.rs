@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::future::Future;
 
 use chrono::{DateTime, Datelike, Utc};
+use serde::{Deserialize, Serialize};
 
 mod catalogue;
 #[cfg(test)]
@@ -17,10 +18,28 @@ mod used;
 use catalogue::catalogue;
 pub use catalogue::script;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// By its tag of BCP 47.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    sqlx::Type,
+    utoipa::ToSchema,
+)]
+#[sqlx(type_name = "text")]
 pub enum Language {
     #[default]
+    #[serde(rename = "en")]
+    #[sqlx(rename = "en")]
     English,
+    #[serde(rename = "es")]
+    #[sqlx(rename = "es")]
     Spanish,
 }
 
@@ -152,14 +171,35 @@ const MONTHS: [&str; 12] = [
     english("December"),
 ];
 
-/// A month's name.
-pub fn month(at: &DateTime<Utc>) -> Cow<'static, str> {
-    t(MONTHS[at.month0() as usize])
+/// A month's name, January being 0.
+pub fn month(month0: u32) -> Cow<'static, str> {
+    t(MONTHS[month0 as usize])
+}
+
+const WEEKDAYS: [&str; 7] = [
+    english("Monday"),
+    english("Tuesday"),
+    english("Wednesday"),
+    english("Thursday"),
+    english("Friday"),
+    english("Saturday"),
+    english("Sunday"),
+];
+
+/// `Saturday, 21 November`
+pub fn day(at: &DateTime<Utc>) -> String {
+    t("{weekday}, {day} {month}")
+        .replace(
+            "{weekday}",
+            &t(WEEKDAYS[at.weekday().num_days_from_monday() as usize]),
+        )
+        .replace("{day}", &at.day().to_string())
+        .replace("{month}", &month(at.month0()))
 }
 
 /// Its first three letters, which both languages take for short.
-pub fn short_month(at: &DateTime<Utc>) -> String {
-    month(at).chars().take(3).collect()
+pub fn short_month(month0: u32) -> String {
+    month(month0).chars().take(3).collect()
 }
 
 #[cfg(test)]

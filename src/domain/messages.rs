@@ -271,6 +271,33 @@ pub async fn find(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
         .ok_or(Error::NotFound("the message"))
 }
 
+/// Whatever of these I may see, in one round trip and no order.
+pub async fn these(tx: &mut WorkspaceTx, ids: &[MessageId]) -> Result<Vec<Message>> {
+    let workspaces = vec![tx.workspace(); ids.len()];
+    by_ids(tx.conn(), &workspaces, ids).await
+}
+
+/// Those of a conversation that came after `id`, the oldest first: as many as `limit`, and one more if there is one. Two
+/// round trips.
+pub async fn after(
+    tx: &mut WorkspaceTx,
+    conversation: ConversationId,
+    id: MessageId,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let ids = sqlx::query_scalar!(
+        "select id from messages where conversation_id = $1 and id > $2 order by id limit $3",
+        conversation as _,
+        id as _,
+        limit + 1,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut messages = these(tx, &ids).await?;
+    messages.sort_unstable_by_key(|message| message.id);
+    Ok(messages)
+}
+
 /// For the live hub: whatever of these exists, in one round trip.
 pub async fn look_up(db: &Db, keys: &[(WorkspaceId, MessageId)]) -> Result<Vec<Message>> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();

@@ -17,7 +17,7 @@ use super::Language;
 use super::catalogue::parse;
 
 /// A literal, without its quotes.
-const LITERAL: &str = r#""((?:[^"\\]|\\.)*)""#;
+const LITERAL: &str = r#""((?:[^"\\]|\\(?s:.))*)""#;
 
 /// `count(n, "one", "many")`, and no `.count()`.
 const COUNTED: &str = r#"(?:^|[^.\w])count\(\s*(?:[^"(),]|\([^()"]*\))+,\s*LITERAL\s*,\s*LITERAL"#;
@@ -32,6 +32,32 @@ const TELLING: &[&str] = &[
     "Error::ProviderRefused",
     "Error::ProviderUnavailable",
     "Problem::new",
+];
+
+/// Below the pages, where whole sentences are made that people read: findings, causes, why a text was not delivered.
+const SAYING: &[&str] = &[
+    "src/domain/integrations/delivery.rs",
+    "src/domain/integrations/doctor.rs",
+    "src/domain/media/keep.rs",
+    "src/domain/messages/failover.rs",
+    "src/domain/quarantine.rs",
+    "src/error.rs",
+    "src/providers",
+    "src/workers/sender.rs",
+];
+
+/// Where each variant of an enum has its words.
+const NAMING: &[&str] = &[
+    "src/domain/audit.rs",
+    "src/domain/integrations/uses.rs",
+    "src/domain/opt_outs.rs",
+];
+
+/// Pages' files whose literals are names, or the API's.
+const NOT_SAYING: &[&str] = &[
+    "src/web/pages/account/device.rs",
+    "src/web/pages/countries.rs",
+    "src/web/pages/docs.rs",
 ];
 
 #[derive(Default)]
@@ -150,6 +176,7 @@ fn in_rust(say: &mut Say<'_>) {
     let meant = pattern(r#"\bt_as\(\s*LITERAL\s*,\s*"(\w+)""#);
     let many = pattern(COUNTED);
     let refusal = pattern(r"#\[error\(\s*LITERAL");
+    let named = pattern(r"=> LITERAL");
     let telling = Regex::new(&format!(r"(?:{})\(", TELLING.join("|"))).expect("a pattern of ours");
     for (file, text) in files("src", "rs") {
         if file.ends_with("tests.rs") || file.ends_with("used.rs") {
@@ -168,8 +195,17 @@ fn in_rust(say: &mut Say<'_>) {
         for call in telling.find_iter(&text) {
             sentences.extend(told(arguments(&text[call.end()..])));
         }
-        if file == "src/web/pages/notice.rs" {
-            sentences.extend(literals(&text).filter(|said| said.starts_with(char::is_uppercase)));
+        if file.starts_with("src/web/pages") && !NOT_SAYING.contains(&file.as_str()) {
+            let said = literals(&text).filter(|said| begins(said) && is_prose(said));
+            sentences.extend(said.map(|said| numbered(&said)));
+        }
+        if SAYING.iter().any(|saying| file.starts_with(saying)) {
+            let said = literals(&text).filter(|said| said.contains(' ') && is_prose(said));
+            let said = said.filter(|said| begins(said) || said.starts_with('{'));
+            sentences.extend(said.map(|said| numbered(&said)));
+        }
+        if NAMING.contains(&file.as_str()) {
+            sentences.extend(named.captures_iter(&text).map(|found| read(&found[1])));
         }
         for sentence in sentences {
             say(&file, (&sentence).into());
@@ -187,15 +223,18 @@ fn in_scripts(say: &mut Say<'_>) {
     }
 }
 
+/// Nor what only the log hears.
 fn without_comments_and_tests(text: &str) -> String {
-    let text = text
-        .split("#[cfg(test)]\nmod tests {")
-        .next()
-        .unwrap_or_default();
-    text.lines()
+    let tests = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+    let text: String = text[..tests]
+        .lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .map(|line| format!("{line}\n"))
-        .collect()
+        .collect();
+    let aside = pattern(
+        r#"'"'|\bexpect\(LITERAL\)|\b(?:error|warn|info|debug)!\((?:[^()"]|LITERAL|\([^()]*\))*\)"#,
+    );
+    aside.replace_all(&text, "").into_owned()
 }
 
 /// Up to the bracket that closes.
@@ -215,6 +254,16 @@ fn arguments(text: &str) -> &str {
         }
     }
     text
+}
+
+fn begins(literal: &str) -> bool {
+    literal.starts_with(|c: char| c.is_uppercase() || c == '“')
+}
+
+/// Not a name of the machine's, nor a format.
+fn is_prose(literal: &str) -> bool {
+    let word = Regex::new(r"\b\p{Alphabetic}?[a-z]{2}").expect("a pattern of ours");
+    word.is_match(literal) && !literal.contains("::")
 }
 
 fn literals(text: &str) -> impl Iterator<Item = String> {
@@ -237,10 +286,13 @@ fn told(arguments: &str) -> Vec<String> {
 /// As the literal says it: without the breaks of a long line.
 fn read(literal: &str) -> String {
     let folded = Regex::new(r"\\\n\s*").expect("a pattern of ours");
-    folded
-        .replace_all(literal, "")
-        .replace("\\n", "\n")
-        .replace("\\\"", "\"")
+    let coded = Regex::new(r"\\u\{(\w+)\}").expect("a pattern of ours");
+    let text = folded.replace_all(literal, "");
+    let text = coded.replace_all(&text, |found: &regex::Captures<'_>| {
+        let code = u32::from_str_radix(&found[1], 16).expect("hexadecimal");
+        char::from_u32(code).expect("a character").to_string()
+    });
+    text.replace("\\n", "\n").replace("\\\"", "\"")
 }
 
 /// Places of `format!` that have no name get a number: `{}` is `{0}`.
@@ -421,5 +473,44 @@ fn a_file_says_the_plural_rule_that_the_server_goes_by() {
         let used: BTreeSet<_> = (0..1000).map(|n| language.form(n)).collect();
         assert_eq!(used.len(), rules.nplurals, "{}", language.tag());
         assert_eq!(catalog.metadata.language, language.tag());
+    }
+}
+
+/// Names that are the same in every language.
+const NAMES: &[&str] = &["MessageHub", "UTC", "openapi.json"];
+
+/// What a page would say in English whatever language is spoken.
+fn bare(template: &str) -> Vec<String> {
+    let computed =
+        Regex::new(r"(?s)\{% block shape %\}.*?\{% endblock %\}|\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}")
+            .expect("a pattern of ours");
+    let typed = Regex::new(r"(?s)<(?:kbd|code)\b.*?</(?:kbd|code)>").expect("a pattern of ours");
+    let tag = Regex::new(r#"<[^<>"]*(?:"[^"]*"[^<>"]*)*>"#).expect("a pattern of ours");
+    let spoken =
+        Regex::new(r#"\s(?:aria-label|title|placeholder|alt|data-label|data-drop)="([^"]*)""#)
+            .expect("a pattern of ours");
+    let template = computed.replace_all(template, "");
+    let template = typed.replace_all(&template, "");
+    let said = tag
+        .find_iter(&template)
+        .flat_map(|tag| spoken.captures_iter(tag.as_str()))
+        .map(|found| found[1].to_owned());
+    let text = tag.replace_all(&template, "\n");
+    let lines = text.lines().map(|line| line.trim().to_owned());
+    said.chain(lines)
+        .map(|said| NAMES.iter().fold(said, |said, name| said.replace(name, "")))
+        .filter(|said| said.chars().filter(|c| c.is_alphabetic()).count() > 1)
+        .collect()
+}
+
+#[test]
+fn no_template_says_anything_in_english_alone() {
+    assert_eq!(
+        bare(r#"<p title="Old">New {{ "x"|t }}</p>"#),
+        ["Old", "New"]
+    );
+    for (file, text) in files("templates", "html") {
+        let bare = bare(&text);
+        assert!(bare.is_empty(), "{file} says {bare:#?}: mark it by |t");
     }
 }

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::{LazyLock, OnceLock};
 
+use askama::Template;
 use askama::filters::HtmlSafeOutput;
 use axum::body::Body;
-use axum::extract::Path;
+use axum::extract::{OriginalUri, Path};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -17,6 +18,8 @@ use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
 use crate::language::{self, Language};
+use crate::web::assets;
+use crate::web::language::filters;
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
@@ -30,8 +33,8 @@ const SHEETS: &[(&str, &[&str])] = &[
         "app.css",
         &[
             "tokens", "base", "icon", "button", "field", "avatar", "badge", "card", "menu",
-            "dialog", "progress", "app", "rail", "live", "list", "row", "thread", "message",
-            "composer", "offers", "outbox", "lightbox", "details", "empty",
+            "dialog", "palette", "progress", "app", "rail", "live", "list", "row", "thread",
+            "message", "composer", "offers", "outbox", "lightbox", "details", "empty",
         ],
     ),
     (
@@ -112,14 +115,7 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
 
 impl Assets {
     fn add(&mut self, name: &str, bytes: Bytes) {
-        let hash: String =
-            Sha256::digest(&bytes)
-                .iter()
-                .take(6)
-                .fold(String::new(), |mut hex, byte| {
-                    let _ = write!(hex, "{byte:02x}");
-                    hex
-                });
+        let hash = hex(&Sha256::digest(&bytes));
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
         let url = format!("/assets/{stem}-{hash}.{extension}");
         let mime = match extension {
@@ -171,9 +167,20 @@ impl Assets {
     }
 }
 
+/// The beginning of a digest, enough to tell one content from another.
+fn hex(digest: &[u8]) -> String {
+    digest.iter().take(6).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
 /// `js/pages.js` and what only it imports: the inbox does without. And what a page fetches once somebody wants it.
 fn is_extra(module: &str) -> bool {
-    module == "pages" || module.starts_with("pages/") || module.starts_with("later/")
+    module == "theme"
+        || module == "pages"
+        || module.starts_with("pages/")
+        || module.starts_with("later/")
 }
 
 fn laid(parts: &[&str]) -> String {
@@ -223,7 +230,7 @@ pub fn csp() -> &'static str {
         }
         format!(
             "default-src 'none'; script-src 'self'{maps}; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
-             media-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'"
+             media-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'; worker-src 'self'"
         )
     });
     &CSP
@@ -270,6 +277,64 @@ pub async fn favicon() -> Response {
         (header::CACHE_CONTROL, "public, max-age=86400"),
     ];
     (headers, Body::from(asset.bytes.clone())).into_response()
+}
+
+/// `GET /icon-192.png` and the like: systems keep these addresses with the installed app.
+pub async fn app_icon(OriginalUri(uri): OriginalUri) -> Response {
+    let Some(asset) = ASSETS.by_url.get(url(uri.path().trim_start_matches('/'))) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "image/png"),
+        (header::CACHE_CONTROL, "public, max-age=86400"),
+    ];
+    (headers, Body::from(asset.bytes.clone())).into_response()
+}
+
+/// `GET /service-worker.js`: at the root, so that it may serve every page. It knows the files of this very build: any change of
+/// them makes it another one.
+pub async fn service_worker() -> Response {
+    static WORKER: LazyLock<String> = LazyLock::new(|| {
+        let kept = [
+            "css/",
+            "demo/",
+            "vendor/",
+            "service-worker.js",
+            "manifest.webmanifest",
+        ];
+        let vendored = MODULES.iter().map(|(_, file)| *file);
+        let ours = ASSETS.urls.keys().map(String::as_str);
+        let files: Vec<_> = ours
+            .filter(|name| !kept.iter().any(|other| name.starts_with(other)))
+            .chain(vendored)
+            .map(url)
+            .collect();
+        let code = Static::get("service-worker.js").expect("the embedded folder has it");
+        let code = String::from_utf8_lossy(&code.data);
+        let files = serde_json::json!(files).to_string();
+        let version = Sha256::digest(format!("{files}{code}{}", offline_page()));
+        let version = hex(&version);
+        format!("const VERSION = \"{version}\"\nconst FILES = {files}\n\n{code}")
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    let allowed = [("service-worker-allowed", "/")];
+    (headers, allowed, WORKER.as_str()).into_response()
+}
+
+#[derive(Template)]
+#[template(path = "offline.html")]
+struct Offline;
+
+fn offline_page() -> String {
+    Offline.render().unwrap_or_default()
+}
+
+/// `GET /offline`: what the service worker shows without a network. Nobody's data is on it.
+pub async fn offline() -> Html<String> {
+    Html(offline_page())
 }
 
 /// `GET /demo/{file}`: the demo's pictures, at addresses that stay the same, as messages name them.

@@ -17,10 +17,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use axum_extra::extract::CookieJar;
 
+use super::auth::LANGUAGE_COOKIE;
 use crate::language::{Language, speaking};
-
-/// What somebody chose, by its tag. Without it the browser's own languages count.
-pub const COOKIE: &str = "messagehub_language";
 
 /// Around every request.
 pub async fn choose(request: Request, next: Next) -> Response {
@@ -31,7 +29,7 @@ pub async fn choose(request: Request, next: Next) -> Response {
 pub fn wanted(headers: &HeaderMap) -> Language {
     let jar = CookieJar::from_headers(headers);
     let chosen = jar
-        .get(COOKIE)
+        .get(LANGUAGE_COOKIE)
         .and_then(|cookie| Language::of_tag(cookie.value()));
     let accepted = || {
         let accept = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;

@@ -106,6 +106,10 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             "/w/{slug}/settings",
             get(settings::show).post(settings::update),
         )
+        .route(
+            "/w/{slug}/settings/pushes/{id}/remove",
+            post(settings::forget_device),
+        )
         .route("/w/{slug}/leave", post(settings::leave))
         .nest("/w/{slug}/admin", admin_routes())
         .merge(account_routes())
@@ -222,6 +226,8 @@ fn account_routes() -> Router<Doors> {
             get(invitations::show).post(invitations::accept),
         )
         .route("/account", get(account::show).post(account::rename))
+        .route("/account/language", post(account::speak))
+        .route("/language", post(accounts::speak))
         .route("/account/verify", post(account::ask_to_verify))
         .route("/account/password", post(account::change_password))
         .route("/account/two-factor", post(two_factor::begin))
@@ -448,8 +454,8 @@ impl Time {
         t(form)
             .replace("{clock}", &self.at.format("%H:%M").to_string())
             .replace("{day}", &self.at.day().to_string())
-            .replace("{month}", &language::month(&self.at))
-            .replace("{short_month}", &language::short_month(&self.at))
+            .replace("{month}", &language::month(self.at.month0()))
+            .replace("{short_month}", &language::short_month(self.at.month0()))
             .replace("{year}", &self.at.year().to_string())
     }
 }

@@ -39,6 +39,19 @@ addEventListener("turbo:before-morph-element", (event) => {
   if (target.matches("[data-live-target=state]") || (target.matches("time") && target.dateTime === newElement?.dateTime)) event.preventDefault()
 })
 
+// Files and a page for when there is no network; and whoever is away is told. Where it is not allowed, all else works.
+navigator.serviceWorker?.register("/service-worker.js").catch(() => {})
+
+// Whoever signs out leaves nothing of what was done here.
+addEventListener("submit", ({ target }) => {
+  if (new URL(target.action, location).pathname !== "/logout") return
+  navigator.serviceWorker?.controller?.postMessage("signed-out")
+  navigator.clearAppBadge?.().catch(() => {})
+  try {
+    localStorage.removeItem("palette:recent")
+  } catch { /* nothing was kept */ }
+})
+
 // A page without the frame that was asked for (signed out, not found) is shown whole.
 addEventListener("turbo:frame-missing", (event) => {
   event.preventDefault()

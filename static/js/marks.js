@@ -1,5 +1,6 @@
 // What only this browser knows of a row: that a text there waits for the line or was refused, and what is being written.
 import * as store from "unsent"
+import { t } from "words"
 
 export function mark(row, before) {
   const conversation = row.id.slice("row-".length)
@@ -7,7 +8,7 @@ export function mark(row, before) {
   const draft = store.draft(conversation)?.text ?? row.dataset.draft ?? before?.dataset.draft ?? ""
   row.dataset.draft = draft
   row.querySelector(".own")?.remove()
-  const words = last ? [last.code === undefined ? "Waits:" : "Not sent:", last.content] : draft.trim() ? ["Draft:", draft] : undefined
+  const words = last ? [last.code === undefined ? t("Waits:") : t("Not sent:"), last.content] : draft.trim() ? [t("Draft:"), draft] : undefined
   if (!words) return
   const own = document.createElement("span")
   own.className = `preview own ${last ? "waits" : "draft"}`

@@ -1,5 +1,6 @@
 // How many pieces a text travels in, and the character that made them so many.
 // src/domain/messages/segments.rs is the same rule on the server; tests/vectors/segments.json holds both.
+import { t } from "words"
 
 const GSM_BASIC = new Set(
   "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
@@ -72,7 +73,7 @@ function ucs2Widths(piece) {
 }
 
 function summary(count, remaining) {
-  const parts = [`${remaining} left`]
-  if (count > 1) parts.unshift(`${count} parts`)
+  const parts = [t("{n} left", { n: remaining })]
+  if (count > 1) parts.unshift(t("{n} parts", { n: count }))
   return parts.join(" · ")
 }

@@ -13,6 +13,8 @@ pub enum Who {
     Member,
     /// A member who may see the number that it is about.
     WithNumber,
+    /// Whose it is: here Sam.
+    Own,
     Admin,
 }
 
@@ -97,12 +99,18 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/contacts"
         | "GET ~/conversations"
         | "GET ~/messages"
+        | "GET ~/search"
+        | "GET ~/pushes"
         | "GET ~/scheduled"
         | "GET ~/drafts"
         | "GET ~/drafts/new"
         | "DELETE ~/drafts/new"
         | "GET ~/templates"
         | "GET ~/templates/{template_id}" => (Member, nothing),
+        "POST ~/pushes" => (
+            Member,
+            json!({"endpoint": "https://push.invalid/1", "keys": {"p256dh": "", "auth": ""}}),
+        ),
         "PUT ~/drafts/new" => (Member, json!({"to": "Tom", "content": "Mine now"})),
         "POST ~/templates" => (
             Member,
@@ -113,6 +121,8 @@ fn known(route: &str) -> (Who, Value) {
             Member,
             json!({"phone_number": "+14155550111", "name": "Tom"}),
         ),
+
+        "DELETE ~/pushes/{push_id}" => (Own, nothing),
 
         "GET ~/contacts/{contact_id}"
         | "GET ~/conversations/{conversation_id}"
@@ -285,6 +295,7 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
         )
         .await
         .is(201);
+    let push = sam.post(&workspace.path("/pushes"), a_browser()).await;
     let integration = workspace
         .admin
         .get(&workspace.path("/integrations"))
@@ -308,6 +319,7 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
         ("message_id", text(&conversation["last_message_id"])),
         ("user_id", workspace.admin.id.clone()),
         ("invitation_id", text(&invitation["invitation"]["id"])),
+        ("push_id", text(&push.is(201)["id"])),
         ("media_id", picture),
         ("session_id", uuid::Uuid::now_v7().to_string()),
         ("template_id", text(&template["id"])),
@@ -319,6 +331,17 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
         lin,
         ids,
     }
+}
+
+/// A browser whose push service nobody ever reaches.
+pub fn a_browser() -> Value {
+    json!({
+        "endpoint": "https://push.invalid/1",
+        "keys": {
+            "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+            "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+        },
+    })
 }
 
 /// Everything in the database that belongs to a workspace, as one number.

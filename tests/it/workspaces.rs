@@ -179,6 +179,10 @@ async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>,
         .patch(&harbor.path("/settings"), json!({"signature": "Sam"}))
         .await
         .is(200);
+    agent
+        .post(&harbor.path("/pushes"), crate::matrix::a_browser())
+        .await
+        .is(201);
     let template = json!({"name": "Greeting", "content": "Hi {{first_name}}", "shared": true});
     agent
         .post(&harbor.path("/templates"), template)

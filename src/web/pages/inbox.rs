@@ -16,9 +16,11 @@ use crate::domain::conversations::{self, Assignee, Conversation, Counts, Filter,
 use crate::domain::drafts;
 use crate::domain::members::Member;
 use crate::domain::numbers;
+use crate::domain::search::Kind;
 use crate::domain::settings::{self, Notifications};
 use crate::error::{Error, Result};
 use crate::ids::ConversationId;
+use crate::language::{put, t};
 use crate::listing::Span;
 use crate::web::language::filters;
 use crate::web::pages::fragments;
@@ -27,6 +29,7 @@ use crate::web::{assets, pages};
 
 mod changes;
 mod contact;
+mod found;
 mod planned;
 mod reply;
 mod texts;
@@ -55,7 +58,14 @@ pub struct Narrowing {
     tab: Tab,
     #[serde(default)]
     q: String,
+    /// Of what a search finds only these; nothing where it is none of the words.
+    #[serde(default, deserialize_with = "known")]
+    kind: Option<Kind>,
     cursor: Option<String>,
+}
+
+fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Kind>, D::Error> {
+    Ok(String::deserialize(deserializer)?.parse().ok())
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -104,7 +114,6 @@ impl Narrowing {
                 Tab::Done => Status::Done,
             }),
             assignee: (self.tab == Tab::Mine).then(|| Assignee::User(member.user())),
-            q: Some(self.q().to_owned()).filter(|q| !q.is_empty()),
             ..Filter::default()
         }
     }
@@ -124,6 +133,9 @@ impl Narrowing {
         }
         if !self.q().is_empty() {
             query.append_pair("q", self.q());
+        }
+        if let Some(kind) = self.kind {
+            query.append_pair("kind", kind.word());
         }
         if let Some(cursor) = cursor {
             query.append_pair("cursor", cursor);
@@ -148,6 +160,11 @@ impl Place {
             base: format!("/w/{}/inbox", member.slug),
             query: narrowing.query(narrowing.tab, None),
         }
+    }
+
+    /// The pages of people, beside the inbox.
+    fn contacts(&self) -> String {
+        format!("{}contacts", self.base.trim_end_matches("inbox"))
     }
 }
 
@@ -314,6 +331,9 @@ async fn rows(
     narrowing: &Narrowing,
     current: Option<ConversationId>,
 ) -> Result<(Partial, bool)> {
+    if !narrowing.q().is_empty() {
+        return found::found(tx, member, narrowing).await;
+    }
     let found = conversations::list(tx, &narrowing.filter(member), &narrowing.span()).await?;
     let place = Place::new(member, narrowing);
     let ids: Vec<_> = found.data.iter().map(|row| row.id).collect();
@@ -361,7 +381,11 @@ fn frame_id(narrowing: &Narrowing) -> String {
 
 fn tabs(member: &Member, narrowing: &Narrowing, counts: &Counts) -> Tabs {
     let link = |tab: Tab| TabLink {
-        href: format!("/w/{}/inbox{}", member.slug, narrowing.query(tab, None)),
+        href: format!(
+            "/w/{}/inbox{}",
+            member.slug,
+            Narrowing::default().query(tab, None)
+        ),
         label: tab.label(),
         count: match tab {
             Tab::Open => shown(counts.open),
@@ -369,7 +393,8 @@ fn tabs(member: &Member, narrowing: &Narrowing, counts: &Counts) -> Tabs {
             Tab::Pending => shown(counts.pending),
             Tab::Done => None,
         },
-        current: tab == narrowing.tab,
+        // What is found stands under no tab.
+        current: tab == narrowing.tab && narrowing.q().is_empty(),
     };
     Tabs {
         tabs: Tab::ALL.map(link).into(),
@@ -396,8 +421,8 @@ fn empty(narrowing: &Narrowing, is_empty: bool, connected: bool) -> Empty {
     if is_empty && !narrowing.q().is_empty() {
         return say(
             "search",
-            &format!("Nothing found for “{}”", narrowing.q()),
-            "Search finds any part of a name or a number, in the tab that is open.",
+            &put(&t("Nothing found for “{q}”"), "q", narrowing.q()),
+            "Searched were any part of a name or number, and the words of all texts and notes that you may see.",
         );
     }
     if !connected {
@@ -437,6 +462,9 @@ async fn missed_rows(
     member: &Member,
     narrowing: &Narrowing,
 ) -> Result<String> {
+    if !narrowing.q().is_empty() {
+        return Ok(String::new()); // what was found stays as it was
+    }
     let newest = Narrowing {
         cursor: None,
         ..narrowing.clone()
@@ -455,6 +483,7 @@ mod tests {
         let narrowing = Narrowing {
             tab: Tab::Pending,
             q: " Maya & co ".into(),
+            kind: None,
             cursor: None,
         };
         assert_eq!(

@@ -1,4 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
+import { t } from "words"
 
 // Files beside a text: chosen, pasted or dropped. Each is uploaded at once, shown, and can be taken away again.
 export default class extends Controller {
@@ -69,9 +70,9 @@ export default class extends Controller {
 
   #take(files) {
     for (const file of files) {
-      if (this.listTarget.children.length >= 10) return this.#refuse(this.#add(file.name), "At most 10 files go with one text.")
+      if (this.listTarget.children.length >= 10) return this.#refuse(this.#add(file.name), t("At most 10 files go with one text."))
       const item = this.#add(file.name)
-      if (file.size > 5 * 1024 * 1024) this.#refuse(item, "Larger than 5 MB, which is the most that one text carries.")
+      if (file.size > 5 * 1024 * 1024) this.#refuse(item, t("Larger than 5 MB, which is the most that one text carries."))
       else this.#upload(item, file)
     }
     this.textTarget.focus()
@@ -94,7 +95,7 @@ export default class extends Controller {
     item.classList.add("uploading")
     request.upload.addEventListener("progress", ({ loaded, total }) => (item.querySelector("progress").value = loaded / total))
     request.addEventListener("load", () => this.#answered(item, file.name, request))
-    request.addEventListener("error", () => this.#refuse(item, "No connection.", true))
+    request.addEventListener("error", () => this.#refuse(item, t("No connection."), true))
     request.open("POST", this.urlValue)
     request.setRequestHeader("Accept", "application/json")
     request.send(body)
@@ -108,7 +109,7 @@ export default class extends Controller {
       answer = {}
     }
     if (status === 201) this.#uploaded(item, { ...answer, name })
-    else this.#refuse(item, sentence(answer.errors?.[0]?.message ?? answer.detail ?? "It could not be uploaded"), status >= 500 || status === 429 || status === 401)
+    else this.#refuse(item, sentence(answer.errors?.[0]?.message ?? answer.detail ?? t("It could not be uploaded")), status >= 500 || status === 429 || status === 401)
   }
 
   #uploaded(item, { id, content_type, url, name }) {

@@ -3,6 +3,7 @@ import * as drafts from "drafts"
 import { markOne } from "marks"
 import * as outbox from "outbox"
 import * as store from "unsent"
+import { t } from "words"
 
 // Writing and sending. A text shows at once and settles or fails in place; what is not sent yet is kept.
 export default class extends Controller {
@@ -228,7 +229,7 @@ export default class extends Controller {
 
 function picture({ content_type, url, name }) {
   if (!content_type.startsWith("image/")) return Object.assign(document.createElement("span"), { className: "file", textContent: name })
-  return Object.assign(new Image(), { className: "photo", src: `${url}?size=thumb`, alt: "Picture" })
+  return Object.assign(new Image(), { className: "photo", src: `${url}?size=thumb`, alt: t("Picture") })
 }
 
 // Outside https and localhost a browser has no randomUUID.

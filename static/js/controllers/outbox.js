@@ -3,6 +3,7 @@ import * as drafts from "drafts"
 import { markAll, markOne } from "marks"
 import { alone, send, waiting } from "outbox"
 import * as store from "unsent"
+import { count, t } from "words"
 
 const EVERY = 10_000
 
@@ -61,7 +62,7 @@ export default class extends Controller {
     // The open thread says it at the text itself.
     const refused = store.everyUnsent().find(({ code, conversation }) => code !== undefined && !document.getElementById(`thread-${conversation}`))
     const waits = all.length > 0 && (this.#failed || !navigator.onLine)
-    const words = waits ? `${all.length === 1 ? "1 text waits" : `${all.length} texts wait`} for the connection` : refused ? "A text could not be sent" : ""
+    const words = waits ? count(all.length, "{n} text waits for the connection", "{n} texts wait for the connection") : refused ? t("A text could not be sent") : ""
     if (this.wordsTarget.textContent !== words) this.wordsTarget.textContent = words
     this.barTarget.hidden = words === ""
     this.linkTarget.hidden = waits || !refused

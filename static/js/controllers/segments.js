@@ -1,5 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { LONGEST, mended, segments } from "segments"
+import { t } from "words"
 
 // How many texts the carrier will charge for, the signature counted; what made it more, and how to mend that.
 export default class extends Controller {
@@ -20,13 +21,13 @@ export default class extends Controller {
     // What cannot be mended is named; where nothing of the kind stays, a click mends it all.
     const mends = culprit !== null && left.culprit === null
     this.countTarget.classList.toggle("bad", over > 0)
-    this.countTarget.textContent = typed.trim() === "" ? "" : over > 0 ? `${over} too many` : [summary, this.priceValue].filter(Boolean).join(" · ")
+    this.countTarget.textContent = typed.trim() === "" ? "" : over > 0 ? t("{n} too many", { n: over }) : [summary, this.priceValue].filter(Boolean).join(" · ")
     this.mendTarget.hidden = culprit === null || (parts < 2 && !mends)
     if (this.mendTarget.hidden) return
     const named = mends ? culprit : left.culprit
-    this.culpritTarget.textContent = `${visible(named)} is not in the alphabet of texts: a part holds 70 characters instead of 160.`
+    this.culpritTarget.textContent = t("{character} is not in the alphabet of texts: a part holds 70 characters instead of 160.", { character: visible(named) })
     this.insteadTarget.hidden = !mends
-    if (mends) this.insteadTarget.textContent = mended(culprit) === "" ? "Take it out" : mended(culprit) === " " ? "Use a space" : `Use “${mended(culprit)}”`
+    if (mends) this.insteadTarget.textContent = mended(culprit) === "" ? t("Take it out") : mended(culprit) === " " ? t("Use a space") : t("Use “{character}”", { character: mended(culprit) })
   }
 
   mend() {
@@ -54,7 +55,7 @@ function signed(text, signature) {
   return `${text.trimEnd()}\n${signature}`
 }
 
-const NAMES = { "\t": "A tab", "\u00a0": "A no-break space", "\u200b": "An invisible space" }
+const NAMES = { "\t": t("A tab"), "\u00a0": t("A no-break space"), "\u200b": t("An invisible space") }
 
 function visible(culprit) {
   return NAMES[culprit] ?? `“${culprit}”`

@@ -1,5 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { stamp } from "time"
+import { t } from "words"
 
 // A moment to come, in the viewer's zone; the server gets it in UTC. Without script the field says UTC and means it.
 export default class extends Controller {
@@ -41,7 +42,7 @@ export default class extends Controller {
     if (at > new Date()) return this.element.querySelector("[popover]:popover-open")?.hidePopover()
     event.preventDefault()
     event.stopImmediatePropagation()
-    this.#tell("Choose a day and a time to come.")
+    this.#tell(t("Choose a day and a time to come."))
     this.localTarget.focus()
   }
 
@@ -58,16 +59,16 @@ export default class extends Controller {
 
 function named(at) {
   const parts = new Intl.DateTimeFormat(undefined, { timeZoneName: "shortGeneric" }).formatToParts(at)
-  return parts.find(({ type }) => type === "timeZoneName")?.value ?? "your time"
+  return parts.find(({ type }) => type === "timeZoneName")?.value ?? t("your time")
 }
 
 function presets(now) {
   const at = (days, hour) => new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, hour)
   const toMonday = ((8 - now.getDay()) % 7) || 7
   return [
-    ["In an hour", new Date(Math.ceil((now.getTime() + 3_600_000) / 300_000) * 300_000)],
-    now.getHours() < 17 ? ["This evening", at(0, 18)] : ["Tomorrow evening", at(1, 18)],
-    ["Tomorrow morning", at(1, 9)],
-    toMonday > 1 ? ["Monday morning", at(toMonday, 9)] : undefined,
+    [t("In an hour"), new Date(Math.ceil((now.getTime() + 3_600_000) / 300_000) * 300_000)],
+    now.getHours() < 17 ? [t("This evening"), at(0, 18)] : [t("Tomorrow evening"), at(1, 18)],
+    [t("Tomorrow morning"), at(1, 9)],
+    toMonday > 1 ? [t("Monday morning"), at(toMonday, 9)] : undefined,
   ].filter(Boolean)
 }

@@ -68,6 +68,21 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
     jo.is_usable_by_all("inbox").await;
     jo.opens(&format!("{}?q=zzz", harbor.inbox(None))).await;
     jo.is_usable_by_all("inbox, nothing found").await;
+    jo.opens(&format!("{}?q=free", harbor.inbox(None))).await;
+    jo.sees_in(".found mark", "free").await;
+    jo.is_usable_by_all("inbox, found").await;
+    jo.follows("Maya Okafor").await;
+    jo.finds(".message.sought").await;
+    jo.is_usable_by_all("a text in its place").await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+    jo.chord(fantoccini::key::Key::Control, 'k').await;
+    jo.types("ma").await;
+    jo.sees_in("#palette [aria-label=People]", "Maya Okafor")
+        .await;
+    jo.is_usable_by_all("palette").await;
+    jo.opens("/offline").await;
+    jo.is_usable_by_all("offline").await;
     jo.opens(&harbor.inbox(Some(&stopped))).await;
     jo.sees("They opted out (STOP)").await;
     jo.is_usable_by_all("conversation, opted out").await;
@@ -101,6 +116,28 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
     jo.opens("/nothing/here").await;
     jo.sees("Go to my inbox").await;
     jo.is_usable_by_all("404").await;
+}
+
+#[tokio::test]
+async fn so_it_is_in_spanish() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens("/account").await;
+    jo.chooses("Pages and mails speak", "Español").await;
+    jo.measures("document.querySelector('[action=\"/account/language\"]').requestSubmit()")
+        .await;
+    jo.sees("Mi cuenta").await;
+    jo.is_usable_by_all("account, in Spanish").await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "En vivo").await;
+    jo.is_usable_by_all("conversation, in Spanish").await;
+    for page in ["members", "numbers", "integrations", "workspace", "credits"] {
+        jo.opens(&harbor.admin_page(page)).await;
+        jo.is_usable_by_all(&format!("{page}, in Spanish")).await;
+    }
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ async fn the_keyboard_is_enough() {
     jo.sees_in(".live", "Live").await;
 
     jo.types("/").await;
-    jo.has_focus_on("Search people").await;
+    jo.has_focus_on("Search people and messages").await;
     jo.types("okaf").await;
     jo.misses(".rows", "My crown came off").await;
     jo.sees_in(".rows", "Maya Okafor").await;

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::domain::accounts::two_factor::{self, Enrolment};
 use crate::domain::accounts::{self, Caller};
 use crate::error::{Error, Result};
+use crate::language::t;
 use crate::web::assets;
 use crate::web::auth::Claimed;
 use crate::web::language::filters;
@@ -50,7 +51,8 @@ impl Codes {
     /// For a link that saves them as a file.
     fn file(&self) -> String {
         let text = format!(
-            "Recovery codes for MessageHub. Each is good once.\n\n{}\n",
+            "{}\n\n{}\n",
+            t("Recovery codes for MessageHub. Each is good once."),
             self.codes.join("\n")
         );
         let text = percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Narrowing;
 use super::changes::back;
-use super::thread::{Answer, internal, whole};
+use super::thread::{Answer, Part, internal, whole};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations;
@@ -17,6 +17,7 @@ use crate::domain::messages::schedule::{self, Change};
 use crate::domain::messages::{Message, cancel};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId};
+use crate::language::t;
 use crate::web::pages::{Notice, fragments, streams, wants_streams};
 use crate::web::problem::Problem;
 
@@ -129,7 +130,7 @@ pub async fn replan(
             };
             let mut tx = app.db.workspace(member.seat()).await?;
             let none = Narrowing::default();
-            let shown = whole(&mut tx, &member, conversation, &none, None, answer).await?;
+            let shown = whole(&mut tx, &member, conversation, &none, Part::Newest, answer).await?;
             Ok((problem.status, shown).into_response())
         }
     }
@@ -149,7 +150,7 @@ pub fn mendable(error: Error) -> Result<Problem, Problem> {
 /// In one sentence.
 pub fn reason(problem: &Problem) -> String {
     let first = problem.errors.first();
-    first.map_or_else(|| problem.detail.clone(), |wrong| wrong.message.clone())
+    t(first.map_or(&problem.detail, |wrong| &wrong.message)).into_owned()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Narrowing;
 use super::changes::back;
 use super::planned::{mendable, moment, reason};
-use super::thread::{Answer, Of, internal, whole};
+use super::thread::{Answer, Of, Part, internal, whole};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations;
@@ -233,7 +233,7 @@ async fn refuse(
         member,
         conversation,
         &Narrowing::default(),
-        None,
+        Part::Newest,
         answer,
     )
     .await?;

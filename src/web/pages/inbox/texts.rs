@@ -1,5 +1,6 @@
 //! The texts of a thread: which belong together, and how each one looks.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use askama::Template;
@@ -9,6 +10,8 @@ use chrono::{DateTime, Utc};
 use crate::domain::messages::{self, Message, Status};
 use crate::error::Result;
 use crate::ids::MessageId;
+use crate::language::{self, t};
+use crate::web::language::filters;
 use crate::web::pages::{Partial, partial};
 use crate::web::{assets, pages};
 
@@ -18,6 +21,7 @@ use crate::web::{assets, pages};
 pub struct Texts {
     older: Option<(String, String)>,
     texts: Vec<Text>,
+    newer: Option<(String, String)>,
 }
 
 struct Text {
@@ -45,7 +49,7 @@ impl Texts {
                 .get(i + 1)
                 .filter(|next| first_unread != Some(next.id));
             texts.push(Text {
-                day: begins.then(|| message.created_at.format("%A, %-d %B").to_string()),
+                day: begins.then(|| language::day(&message.created_at)),
                 first_unread: first_unread == Some(message.id),
                 bubble: partial(&Bubble {
                     message,
@@ -53,7 +57,16 @@ impl Texts {
                 })?,
             });
         }
-        Ok(Self { older, texts })
+        Ok(Self {
+            older,
+            texts,
+            newer: None,
+        })
+    }
+
+    /// The way to those below.
+    pub fn with_newer(self, newer: Option<(String, String)>) -> Self {
+        Self { newer, ..self }
     }
 }
 
@@ -134,13 +147,12 @@ impl Bubble<'_> {
             || matches!(self.message.status, Status::Unconfirmed | Status::Scheduled)
     }
 
-    fn by(&self) -> &str {
-        let nobody = if self.message.is_note() {
-            "MessageHub"
-        } else {
-            "We"
-        };
-        self.message.created_by_name.as_deref().unwrap_or(nobody)
+    fn by(&self) -> Cow<'_, str> {
+        match &self.message.created_by_name {
+            Some(name) => name.into(),
+            None if self.message.is_note() => "MessageHub".into(),
+            None => t("We"),
+        }
     }
 
     /// A few emoji and nothing else are shown large.

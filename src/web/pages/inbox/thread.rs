@@ -24,9 +24,10 @@ use crate::domain::settings;
 use crate::domain::templates::{self, Template as Saved};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
-use crate::listing::Span;
+use crate::listing::{Cursor, Page, Span};
 use crate::phone;
 use crate::web::assets;
+use crate::web::language::filters;
 use crate::web::pages::fragments;
 use crate::web::pages::{Partial, frame, page, partial, streams, wants_only_streams};
 use crate::web::problem::Problem;
@@ -67,6 +68,10 @@ pub struct Pane {
     /// What an agent has left; an admin's are not counted.
     credits: Option<Partial>,
     details: Partial,
+    /// It was opened at this text.
+    at: Option<MessageId>,
+    /// There are newer ones than those that it shows.
+    has_newer: bool,
 }
 
 impl Pane {
@@ -119,8 +124,23 @@ pub struct Consent<'a> {
 #[derive(Debug, Default, Deserialize)]
 pub struct Looking {
     before: Option<String>,
+    /// Those after this one; ids sort by time.
+    after: Option<String>,
+    /// Around this one, which was looked for.
+    at: Option<String>,
     /// What led here: `switched` from another number.
     from: Option<String>,
+}
+
+/// Which texts of a thread are shown.
+#[derive(Clone, Debug, Default)]
+pub enum Part {
+    #[default]
+    Newest,
+    Before(String),
+    After(MessageId),
+    /// Half a page above, and half a page below.
+    Around(MessageId),
 }
 
 impl Looking {
@@ -129,6 +149,17 @@ impl Looking {
         Answer {
             told: switched.then_some("You write from another number now. What passes between it and them is a conversation of its own."),
             ..Answer::default()
+        }
+    }
+
+    /// What nobody could have got from us is not looked for.
+    fn part(&self) -> Part {
+        let id = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
+        match (&self.before, id(&self.after), id(&self.at)) {
+            (Some(before), ..) => Part::Before(before.clone()),
+            (_, Some(after), _) => Part::After(after),
+            (.., Some(at)) => Part::Around(at),
+            _ => Part::Newest,
         }
     }
 }
@@ -164,36 +195,25 @@ pub async fn show(
         return Ok(streams(rows + &thread + &credits));
     }
     let place = Place::new(&member, &narrowing);
+    let part = looking.part();
     match frame(&headers) {
         Some(id) if id.starts_with("texts-") => {
-            let (texts, _) = texts(&mut tx, &conversation, &place, looking.before.clone()).await?;
-            let id = frame_id(looking.before.as_deref().unwrap_or_default());
+            let id = match &part {
+                Part::After(id) => frame_id(&format!("after-{id}")),
+                Part::Before(cursor) => frame_id(cursor),
+                Part::Newest | Part::Around(_) => frame_id(""),
+            };
+            let texts = texts(&mut tx, &conversation, &place, part).await?.texts;
             Ok(format!(r#"<turbo-frame id="{id}">{texts}</turbo-frame>"#).into_html())
         }
         Some("conversation") => {
             let answer = looking.answer();
-            let pane = open(
-                &mut tx,
-                &member,
-                conversation,
-                place,
-                looking.before,
-                answer,
-            )
-            .await?;
+            let pane = open(&mut tx, &member, conversation, place, part, answer).await?;
             Ok(page(&pane)?.into_response())
         }
         _ => {
             let answer = looking.answer();
-            whole(
-                &mut tx,
-                &member,
-                conversation,
-                &narrowing,
-                looking.before,
-                answer,
-            )
-            .await
+            whole(&mut tx, &member, conversation, &narrowing, part, answer).await
         }
     }
 }
@@ -233,7 +253,7 @@ pub async fn whole(
     member: &Member,
     conversation: Conversation,
     narrowing: &Narrowing,
-    before: Option<String>,
+    part: Part,
     answer: Answer,
 ) -> Result<Response, Problem> {
     let (shell, list, _) = list_pane(tx, member, narrowing, Some(conversation.id)).await?;
@@ -242,7 +262,7 @@ pub async fn whole(
         member,
         conversation,
         Place::new(member, narrowing),
-        before,
+        part,
         answer,
     )
     .await?;
@@ -261,10 +281,15 @@ async fn open(
     member: &Member,
     conversation: Conversation,
     place: Place,
-    before: Option<String>,
+    part: Part,
     answer: Answer,
 ) -> Result<Pane> {
-    let (texts, newest) = texts(tx, &conversation, &place, before).await?;
+    let Shown {
+        texts,
+        newest,
+        at,
+        has_newer,
+    } = texts(tx, &conversation, &place, part).await?;
     let numbers = numbers::list(tx).await?;
     let colleagues = members::list(tx).await?;
     let details = Details::new(tx, &conversation, &place).await?;
@@ -296,6 +321,8 @@ async fn open(
         mms: number.is_some_and(|number| number.capabilities.mms),
         texts,
         newest,
+        at,
+        has_newer,
         key: Uuid::now_v7(),
         others: others.cloned().collect(),
         signature: settings::of(tx, member).await?.signature,
@@ -331,34 +358,92 @@ fn of(conversation: ConversationId) -> messages::Filter {
     }
 }
 
+struct Shown {
+    texts: Partial,
+    /// The conversation's newest text, of those that this page could know.
+    newest: Option<MessageId>,
+    at: Option<MessageId>,
+    has_newer: bool,
+}
+
 async fn texts(
     tx: &mut WorkspaceTx,
     conversation: &Conversation,
     place: &Place,
-    before: Option<String>,
-) -> Result<(Partial, Option<MessageId>)> {
-    let unread = if before.is_none() {
-        conversation.unread_count
-    } else {
-        0
+    part: Part,
+) -> Result<Shown> {
+    let part = match part {
+        // One that has gone, or was never here, is no place to begin at.
+        Part::Around(id) if !is_of(tx, conversation, id).await? => Part::Newest,
+        part => part,
     };
-    let span = Span {
-        limit: Some(TEXTS),
-        cursor: before,
+    let unread = match part {
+        Part::Newest => conversation.unread_count,
+        _ => 0,
     };
-    let found = messages::list(tx, &of(conversation.id), &span).await?;
-    let older = found.next_cursor.map(|cursor| {
+    let (before, limit, after) = match &part {
+        Part::Newest => (None, TEXTS, None),
+        Part::Before(cursor) => (Some(cursor.clone()), TEXTS, None),
+        Part::Around(id) => (
+            Some(Cursor::just_after(id.0).to_string()),
+            TEXTS / 2,
+            Some(*id),
+        ),
+        Part::After(id) => (None, 0, Some(*id)),
+    };
+    let mut shown = match limit {
+        0 => Page {
+            data: Vec::new(),
+            next_cursor: None,
+        },
+        limit => {
+            let span = Span {
+                limit: Some(limit),
+                cursor: before,
+            };
+            messages::list(tx, &of(conversation.id), &span).await?
+        }
+    };
+    let mut later = match after {
+        None => Vec::new(),
+        Some(id) => messages::after(tx, conversation.id, id, TEXTS / 2).await?,
+    };
+    let more = later.len() > TEXTS as usize / 2;
+    later.truncate(TEXTS as usize / 2);
+    let newer = later.last().filter(|_| more).map(|last| {
+        let href = format!("{}/{}?after={}", place.base, conversation.id, last.id);
+        (frame_id(&format!("after-{}", last.id)), href)
+    });
+    later.reverse();
+    later.append(&mut shown.data);
+    let older = shown.next_cursor.map(|cursor| {
         let cursor = cursor.to_string();
         (
             frame_id(&cursor),
             format!("{}/{}?before={cursor}", place.base, conversation.id),
         )
     });
-    let texts = Texts::new(&found.data, unread, older)?;
-    Ok((
-        partial(&texts)?,
-        found.data.first().map(|message| message.id),
-    ))
+    // A draft is written against what its writer has seen; where that is not the end, the newest stands in the list.
+    let newest = match newer {
+        Some(_) => conversation.last_message_id,
+        None => later.first().map(|message| message.id),
+    };
+    Ok(Shown {
+        texts: partial(&Texts::new(&later, unread, older)?.with_newer(newer))?,
+        newest,
+        has_newer: more,
+        at: match part {
+            Part::Around(id) => Some(id),
+            _ => None,
+        },
+    })
+}
+
+async fn is_of(tx: &mut WorkspaceTx, conversation: &Conversation, id: MessageId) -> Result<bool> {
+    let found = messages::these(tx, &[id]).await?;
+    Ok(found
+        .first()
+        .is_some_and(|message| message.conversation_id == conversation.id))
 }
 
 fn frame_id(cursor: &str) -> String {
