@@ -241,7 +241,7 @@ pub async fn show(Path(file): Path<String>, headers: HeaderMap) -> Response {
     let Some(asset) = ASSETS.by_url.get(&format!("/assets/{file}")) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let left_out = [
+    let kept = [
         (header::CONTENT_TYPE, asset.mime.as_str()),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
