@@ -55,4 +55,5 @@ ids! {
     AuditId,
     WebhookId,
     QuarantineId,
+    ActivityId,
 }

@@ -12,6 +12,8 @@ use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, Workspa
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
 
+pub mod activity;
+
 words!(#[schema(as = ConversationStatus)]
 Status { Open = "open", Pending = "pending", Snoozed = "snoozed", Done = "done" });
 
@@ -148,6 +150,15 @@ pub enum Assignee {
     User(UserId),
 }
 
+impl Assignee {
+    fn user(self) -> Option<UserId> {
+        match self {
+            Self::Nobody => None,
+            Self::User(user) => Some(user),
+        }
+    }
+}
+
 /// What a list is narrowed to. The door has read `me` and words into it.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -156,6 +167,8 @@ pub struct Filter {
     pub assignee: Option<Assignee>,
     pub contact: Option<ContactId>,
     pub unread: bool,
+    /// Only where notes call whoever asks.
+    pub mentioned: bool,
     /// Any part of a name or number.
     pub q: Option<String>,
 }
@@ -167,6 +180,9 @@ pub async fn list(
     filter: &Filter,
     span: &Span,
 ) -> Result<Page<Conversation>> {
+    if filter.mentioned {
+        return mentioning(tx, filter, span).await;
+    }
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let rows = sqlx::query_as!(
         Row,
@@ -213,10 +229,7 @@ pub async fn list(
         filter.status as _,
         filter.number as _,
         filter.assignee == Some(Assignee::Nobody),
-        match filter.assignee {
-            Some(Assignee::User(user)) => Some(user),
-            _ => None,
-        } as _,
+        filter.assignee.and_then(Assignee::user) as _,
         filter.contact as _,
         filter.unread,
         filter.q.as_deref().map(contacts::like),
@@ -227,10 +240,7 @@ pub async fn list(
     .fetch_all(tx.conn())
     .await?;
     let rows = rows.into_iter().map(Conversation::from).collect();
-    Ok(page(rows, limit, |conversation: &Conversation| Cursor {
-        at: conversation.last_message_at,
-        id: conversation.id.0,
-    }))
+    Ok(page(rows, limit, end))
 }
 
 pub async fn find(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Conversation> {
@@ -281,7 +291,10 @@ pub struct Counts {
     pub open: i64,
     pub mine: i64,
     pub pending: i64,
+    pub snoozed: i64,
     pub unread: i64,
+    /// Conversations with notes that call whoever asks, not looked at.
+    pub mentions: i64,
     /// Calls of providers that wait for an admin, counted to 100.
     pub quarantined: i64,
 }
@@ -294,6 +307,9 @@ pub async fn counts(tx: &mut WorkspaceTx) -> Result<Counts> {
                   (select count(*) from (select from conversations
                                           where status = 'open' and assignee_id = current_user_id() limit 1000) t) as "mine!",
                   (select count(*) from (select from conversations where status = 'pending' limit 1000) t) as "pending!",
+                  (select count(*) from (select from conversations where status = 'snoozed' limit 1000) t) as "snoozed!",
+                  (select count(*) from (select distinct conversation_id from mentions
+                                          where user_id = current_user_id() and seen_at is null limit 1000) t) as "mentions!",
                   (select count(*) from (select from conversations
                                           where status = 'open' and unread_count > 0 limit 1000) t) as "unread!",
                   -- Nothing, for whoever is no admin.
@@ -377,24 +393,97 @@ pub async fn update(
     Ok(conversation)
 }
 
-/// Everything up to now has been seen.
+/// Everything up to now has been seen, and where notes call whoever looks.
 pub async fn mark_read(tx: &mut WorkspaceTx, id: ConversationId) -> Result<()> {
-    let read = sqlx::query_scalar!(
-        r#"update conversations set unread_count = 0, updated_at = now()
-            where id = $1 and unread_count > 0
-            returning number_id as "number_id: NumberId""#,
+    let read = sqlx::query!(
+        r#"with seen as (
+               update mentions set seen_at = now()
+                where conversation_id = $1 and user_id = current_user_id() and seen_at is null
+               returning 1
+           ), read as (
+               update conversations set unread_count = 0, updated_at = now()
+                where id = $1 and unread_count > 0
+               returning number_id
+           )
+           select (select number_id from read) as "number: NumberId", exists (select from seen) as "seen!""#,
         id as _,
     )
-    .fetch_optional(tx.conn())
+    .fetch_one(tx.conn())
     .await?;
-    if let Some(number) = read {
+    let (workspace, user) = (tx.workspace(), tx.user());
+    if read.seen {
+        tx.announce(Event::MentionsSeen { workspace, user });
+    }
+    if let Some(number) = read.number {
         tx.announce(Event::ConversationChanged {
-            workspace: tx.workspace(),
+            workspace,
             conversation: id,
             number,
         });
     }
     Ok(())
+}
+
+/// How many notes here call whoever asks, and were not looked at.
+pub async fn unseen_mentions(tx: &mut WorkspaceTx, id: ConversationId) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        r#"select count(*) as "count!" from mentions
+            where conversation_id = $1 and user_id = current_user_id() and seen_at is null"#,
+        id as _,
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+/// Where notes call whoever asks. It costs what there are of those, not what the inbox holds. Round trips: 2.
+async fn mentioning(
+    tx: &mut WorkspaceTx,
+    filter: &Filter,
+    span: &Span,
+) -> Result<Page<Conversation>> {
+    let (limit, cursor) = (span.limit()?, span.cursor()?);
+    let ids = sqlx::query_scalar!(
+        r#"select v.id as "id: ConversationId"
+             from (select distinct conversation_id from mentions where user_id = current_user_id()) m
+             join conversations v on v.id = m.conversation_id
+            where v.workspace_id = current_workspace()
+              and ($1::text is null or v.status = $1)
+              and ($2::uuid is null or v.number_id = $2)
+              and (not $3 or v.assignee_id is null)
+              and ($4::uuid is null or v.assignee_id = $4)
+              and ($5::uuid is null or v.contact_id = $5)
+              and (not $6 or v.unread_count > 0)
+              and ($7::text is null
+                   or exists (select from contacts c
+                               where c.workspace_id = v.workspace_id and c.id = v.contact_id
+                                 and coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $7 || '%'))
+              and ($8::timestamptz is null or (v.last_message_at, v.id) < ($8, $9::uuid))
+            order by v.last_message_at desc, v.id desc
+            limit $10"#,
+        filter.status as _,
+        filter.number as _,
+        filter.assignee == Some(Assignee::Nobody),
+        filter.assignee.and_then(Assignee::user) as _,
+        filter.contact as _,
+        filter.unread,
+        filter.q.as_deref().map(contacts::like),
+        cursor.map(|cursor| cursor.at),
+        cursor.map(|cursor| cursor.id),
+        limit + 1,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let workspaces = vec![tx.workspace(); ids.len()];
+    let mut found = by_ids(tx.conn(), &workspaces, &ids).await?;
+    found.sort_unstable_by_key(|one| std::cmp::Reverse((one.last_message_at, one.id)));
+    Ok(page(found, limit, end))
+}
+
+fn end(conversation: &Conversation) -> Cursor {
+    Cursor {
+        at: conversation.last_message_at,
+        id: conversation.id.0,
+    }
 }
 
 /// The conversation of this contact with one of our numbers, begun if there is none.

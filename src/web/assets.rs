@@ -27,8 +27,8 @@ const SHEETS: &[(&str, &[&str])] = &[
         "app.css",
         &[
             "tokens", "base", "icon", "button", "field", "avatar", "badge", "card", "menu",
-            "dialog", "progress", "app", "rail", "live", "list", "row", "thread", "message",
-            "composer", "details", "empty",
+            "dialog", "progress", "toast", "app", "rail", "live", "list", "row", "thread",
+            "message", "composer", "details", "empty",
         ],
     ),
     (

@@ -67,6 +67,7 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             post(inbox::reply).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
         )
         .route("/w/{slug}/inbox/{conversation_id}/read", post(inbox::read))
+        .route("/w/{slug}/inbox/{conversation_id}/notes", post(inbox::note))
         .route(
             "/w/{slug}/inbox/{conversation_id}/status",
             post(inbox::status),

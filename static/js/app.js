@@ -9,6 +9,7 @@ import Hotkeys from "controllers/hotkeys"
 import List from "controllers/list"
 import Live from "controllers/live"
 import LocalTime from "controllers/local-time"
+import Note from "controllers/note"
 import Notify from "controllers/notify"
 import Search from "controllers/search"
 import Segments from "controllers/segments"
@@ -19,7 +20,7 @@ import Unwrap from "controllers/unwrap"
 export const application = Application.start()
 const controllers = {
   attach: Attach, composer: Composer, dialog: Dialog, hotkeys: Hotkeys, list: List, live: Live, "local-time": LocalTime,
-  notify: Notify, search: Search, segments: Segments, thread: Thread, title: Title, unwrap: Unwrap,
+  note: Note, notify: Notify, search: Search, segments: Segments, thread: Thread, title: Title, unwrap: Unwrap,
 }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)
 

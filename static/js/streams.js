@@ -1,6 +1,7 @@
 // Turbo Stream actions of our own. Each may come twice or late, and then changes nothing.
 import { StreamActions, visit } from "@hotwired/turbo"
-import { place, settle } from "rows"
+import { place as placeRow, settle } from "rows"
+import { toast } from "toasts"
 
 // Turbo's own way gives the focus back to what had it a moment before, even where the person has moved on meanwhile.
 export function show(html) {
@@ -27,7 +28,7 @@ StreamActions.row = function () {
   if (!rows || !row) return
   const unread = Number(document.getElementById(row.id)?.dataset.unread ?? 0)
   if (Number(row.dataset.unread) > unread) rows.dispatchEvent(new CustomEvent("rows:news", { bubbles: true, detail: { row: row.cloneNode(true) } }))
-  place(rows, row)
+  placeRow(rows, row)
 }
 
 // The first page of the list, fetched again.
@@ -41,18 +42,25 @@ StreamActions.message = function () {
   const thread = document.getElementById(this.getAttribute("target"))
   if (!thread) return
   if (this.hasAttribute("page") && gapped(thread, this.templateContent)) return visit(location.href, { action: "replace" })
-  for (const message of this.templateContent.querySelectorAll(".message")) {
+  for (const message of this.templateContent.querySelectorAll(".message, .happened")) {
     const old = document.getElementById(message.id)
+    const isLine = message.matches(".happened")
+    if (old && isLine) continue
     if (old && Number(old.dataset.version) >= Number(message.dataset.version)) continue
     if (old) {
       message.classList.toggle("joined", old.classList.contains("joined"))
       old.replaceWith(message)
     } else {
-      const later = [...thread.querySelectorAll(":scope > .message")].find((other) => other.id.startsWith("message-") && other.id > message.id)
-      message.classList.add("arriving")
-      // Whoever was writing has written.
-      document.getElementById(thread.id.replace("thread-", "typing-"))?.replaceChildren()
+      const later = [...thread.querySelectorAll(":scope > [id^=message-], :scope > [id^=event-]")].find((other) => place(other) > place(message))
+      // Above what is loaded it will come with what is loaded there.
+      if (isLine && later && thread.querySelector(":scope > turbo-frame") && !document.getElementById(message.id) && later === first(thread)) continue
+      if (!isLine) {
+        message.classList.add("arriving")
+        // Whoever was writing has written.
+        document.getElementById(thread.id.replace("thread-", "typing-"))?.replaceChildren()
+      }
       thread.insertBefore(message, later ?? null)
+      if (isLine) document.getElementById(thread.id.replace("thread-", "activity-"))?.dispatchEvent(new CustomEvent("activity:stale", { bubbles: true }))
     }
   }
 }
@@ -74,6 +82,28 @@ StreamActions.typing = function () {
     element.fading = setTimeout(() => element.replaceChildren(), 5000)
   }
 }
+
+// A note calls whoever looks: the counts are others now, and the open conversation has been looked at.
+StreamActions.mentioned = function () {
+  document.getElementById("rows")?.dispatchEvent(new CustomEvent("counts:stale", { bubbles: true }))
+  const message = this.getAttribute("message")
+  if (!message) return
+  const id = this.getAttribute("target")
+  const thread = document.getElementById(`thread-${id}`)
+  const detail = { message, text: this.templateContent.textContent.trim(), conversation: id }
+  document.getElementById("rows")?.dispatchEvent(new CustomEvent("mentions:news", { bubbles: true, detail }))
+  if (thread) thread.dispatchEvent(new CustomEvent("thread:called", { bubbles: true }))
+  else toast(this.templateContent, { id: `mention-${message}`, href: `${document.getElementById("rows")?.dataset.base}/${id}` })
+}
+
+// What was done, with a way back; or that it was not done, and why.
+StreamActions.toast = function () {
+  toast(this.templateContent)
+}
+
+// Texts and what happened between them lie in the order of the ids behind their names.
+const place = ({ id }) => id.slice(id.indexOf("-") + 1)
+const first = (thread) => thread.querySelector(":scope > [id^=message-], :scope > [id^=event-]")
 
 // So much was missed that the newest page does not reach down to what is shown.
 function gapped(thread, page) {

@@ -340,6 +340,26 @@ impl Workspace<'_> {
         self.admin.get(&path).await.is(200)
     }
 
+    /// A note of the admin's; the message.
+    pub async fn notes(&self, conversation: &Value, content: &str) -> Value {
+        let id = conversation["id"].as_str().unwrap();
+        let path = self.path(&format!("/conversations/{id}/notes"));
+        let note = self.admin.post(&path, json!({"content": content})).await;
+        note.is(201)
+    }
+
+    /// What became of a conversation, oldest first.
+    pub async fn activity(&self, conversation: &Value) -> Vec<Value> {
+        let id = conversation["id"].as_str().unwrap();
+        let path = self.path(&format!("/conversations/{id}/events?limit=200"));
+        let mut lines = self.admin.get(&path).await.is(200)["data"]
+            .as_array()
+            .unwrap()
+            .clone();
+        lines.reverse();
+        lines
+    }
+
     /// An answer, queued; the message.
     pub async fn answers(&self, who: &Person, conversation: &Value, content: &str) -> Value {
         let draft = json!({"conversation_id": conversation["id"], "content": content});

@@ -12,6 +12,7 @@ mod numbers;
 mod process;
 
 mod accounts;
+mod activity;
 mod audit;
 mod browser;
 mod catch_up;
@@ -33,6 +34,7 @@ mod lost_answers;
 mod mail;
 mod main_job;
 mod media;
+mod notes;
 mod openapi;
 mod opt_outs;
 mod pace;

@@ -468,6 +468,7 @@ async fn queue(
         sentiment: None,
         created_by: Some(member.user()),
         created_by_name: Some(member.name.clone()),
+        mentions: Vec::new(),
         scheduled_at: at,
         created_at: now,
         updated_at: now,

@@ -25,6 +25,7 @@ use crate::web::{assets, pages};
 
 mod changes;
 mod contact;
+mod note;
 mod reply;
 mod texts;
 mod thread;
@@ -33,8 +34,9 @@ pub use changes::{assign, read, status};
 pub use contact::{
     ContactCard, change as change_contact, change_consent, judge_stop, show as contact,
 };
+pub use note::note;
 pub use reply::reply;
-pub use texts::{Bubble, Texts};
+pub use texts::{Bubble, Happened, Texts};
 pub use thread::{Blocked, Consent, StatusControl, show};
 
 /// Rows that one page of the list holds.

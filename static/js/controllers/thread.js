@@ -34,6 +34,12 @@ export default class extends Controller {
     if (this.#opened) this.#arrangeSoon()
   }
 
+  // A note calls whoever looks.
+  called() {
+    this.unreadValue += 1
+    this.read()
+  }
+
   toNewest() {
     this.scrollerTarget.scrollTo({ top: 0, behavior: "smooth" })
   }
@@ -96,6 +102,7 @@ export default class extends Controller {
       }
       const by = message.querySelector(".by")
       if (by?.dataset.user === document.body.dataset.user) by.textContent = "You"
+      for (const called of message.querySelectorAll(".mention")) called.classList.toggle("me", called.dataset.user === document.body.dataset.user)
       message.previousElementSibling?.classList.contains("message") && joins(all[i - 1], message)
       if (message.nextElementSibling?.classList.contains("message") !== true) message.classList.remove("joined")
     })

@@ -157,6 +157,7 @@ async fn refuse(
             .collect(),
         draft: reply.content,
         notice: Some(reason),
+        ..Answer::default()
     };
     let shown = whole(
         &mut tx,

@@ -9,19 +9,21 @@ use uuid::Uuid;
 
 use super::Texts;
 use super::contact::Details;
+use super::note::NoteError;
 use super::{Index, IntoHtml, Narrowing, Nothing, Place, missed_rows, pane as list_pane};
 use crate::app::App;
 use crate::db::WorkspaceTx;
+use crate::domain::conversations::activity::{self, Activity};
 use crate::domain::conversations::{self, Conversation, Status as ConversationStatus};
 use crate::domain::credits::{self, Balance};
 use crate::domain::media::uploads;
-use crate::domain::members::{self, Colleague, Member};
-use crate::domain::messages::{self, Media};
-use crate::domain::numbers::{self, Number};
+use crate::domain::members::Member;
+use crate::domain::messages::{self, Media, Message};
+use crate::domain::numbers::{self, Number, Onlooker};
 use crate::domain::settings;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
-use crate::listing::Span;
+use crate::listing::{Page, Span};
 use crate::phone;
 use crate::web::assets;
 use crate::web::pages::fragments;
@@ -30,6 +32,8 @@ use crate::web::problem::Problem;
 
 /// Texts that one page of a thread holds.
 const TEXTS: i64 = 40;
+/// Lines of what happened between them: there are hardly ever more.
+const LINES: i64 = 200;
 
 /// The conversation and what stands beside it.
 #[derive(Template)]
@@ -38,7 +42,8 @@ pub struct Pane {
     pub conversation: Conversation,
     place: Place,
     me: UserId,
-    colleagues: Vec<Colleague>,
+    /// Who sees this number, and so may have it or be called.
+    colleagues: Vec<Onlooker>,
     status: Partial,
     blocked: Partial,
     /// Our number, or its integration, is switched off.
@@ -52,6 +57,12 @@ pub struct Pane {
     /// Whether the number sends pictures.
     mms: bool,
     notice: Option<String>,
+    /// Notes that call whoever looks, not looked at so far.
+    mentions: i64,
+    /// What was being noted, and why it was not kept.
+    note: Noting,
+    note_key: Uuid,
+    note_error: Partial,
     /// What an agent has left; an admin's are not counted.
     credits: Option<Partial>,
     details: Partial,
@@ -61,6 +72,11 @@ impl Pane {
     /// What a browser offers to choose from; what it really is, its bytes say.
     fn accept(&self) -> String {
         uploads::SENDABLE.join(",")
+    }
+
+    /// What makes the page say that it was read.
+    fn unseen(&self) -> i64 {
+        i64::from(self.conversation.unread_count) + self.mentions
     }
 
     fn number_phone(&self) -> String {
@@ -116,7 +132,8 @@ pub async fn show(
             cursor: None,
         };
         let newest = messages::list(&mut tx, &of(conversation_id), &span).await?;
-        let thread = fragments::thread(&newest.data, &conversation).map_err(internal)?;
+        let happened = happened(&mut tx, conversation_id, &newest, None).await?;
+        let thread = fragments::thread(&newest.data, &happened, &conversation).map_err(internal)?;
         let credits = match balance(&mut tx, &member).await? {
             Some(balance) => fragments::credits_changed(balance).map_err(internal)?,
             None => String::new(),
@@ -162,6 +179,14 @@ pub struct Answer {
     pub draft: String,
     pub media: Vec<Media>,
     pub notice: Option<String>,
+    pub note: Noting,
+}
+
+/// A note as it was typed, and why it was not kept.
+#[derive(Default)]
+pub struct Noting {
+    pub draft: String,
+    pub notice: Option<String>,
 }
 
 pub async fn whole(
@@ -202,7 +227,9 @@ async fn open(
 ) -> Result<Pane> {
     let (texts, newest) = texts(tx, &conversation, &place, before).await?;
     let numbers = numbers::list(tx).await?;
-    let colleagues = members::list(tx).await?;
+    let mut colleagues = numbers::audience(tx, conversation.number_id).await?;
+    colleagues.retain(|one| one.sees);
+    let mentions = conversations::unseen_mentions(tx, conversation.id).await?;
     let details = Details::new(tx, &conversation, &place).await?;
     let number = numbers
         .iter()
@@ -228,6 +255,12 @@ async fn open(
         draft: answer.draft,
         media: answer.media,
         notice: answer.notice,
+        mentions,
+        note_error: partial(&NoteError {
+            notice: answer.note.notice.as_deref(),
+        })?,
+        note_key: Uuid::now_v7(),
+        note: answer.note,
         credits,
         details: partial(&details)?,
         place,
@@ -270,6 +303,8 @@ async fn texts(
         cursor: before,
     };
     let found = messages::list(tx, &of(conversation.id), &span).await?;
+    let before = span.cursor()?.map(|cursor| cursor.id);
+    let happened = happened(tx, conversation.id, &found, before).await?;
     let older = found.next_cursor.map(|cursor| {
         let cursor = cursor.to_string();
         (
@@ -277,11 +312,22 @@ async fn texts(
             format!("{}/{}?before={cursor}", place.base, conversation.id),
         )
     });
-    let texts = Texts::new(&found.data, unread, older)?;
+    let texts = Texts::new(&found.data, &happened, unread, older)?;
     Ok((
         partial(&texts)?,
         found.data.first().map(|message| message.id),
     ))
+}
+
+/// What became of the conversation while these texts were written: what lies below the oldest, or before it all began.
+async fn happened(
+    tx: &mut WorkspaceTx,
+    conversation: ConversationId,
+    texts: &Page<Message>,
+    before: Option<Uuid>,
+) -> Result<Vec<Activity>> {
+    let oldest = texts.next_cursor.map(|cursor| cursor.id);
+    activity::between(tx, conversation, oldest, before, LINES).await
 }
 
 fn frame_id(cursor: &str) -> String {
