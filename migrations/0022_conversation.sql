@@ -100,7 +100,7 @@ create index mentions_unseen on mentions (workspace_id, user_id, conversation_id
 select confine_to_workspace('mentions',
     readers => 'number_id = any ((select my_numbers())::uuid[])', writers => 'number_id = any ((select my_numbers())::uuid[])');
 grant select, insert, update (seen_at) on mentions to messagehub_people;
-grant select on mentions to messagehub_system;
+grant select, insert on mentions to messagehub_system;
 
 -- Whom a note calls, as the API shows it. Runs with the rights of whoever asks.
 create function mentions_of(workspace uuid, message uuid, direction text) returns jsonb

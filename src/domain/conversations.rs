@@ -3,16 +3,18 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use self::activity::Kind;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::contacts::{self, Contact};
 use crate::domain::{messages, words};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ago};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
 
 pub mod activity;
+pub mod snooze;
 
 words!(#[schema(as = ConversationStatus)]
 Status { Open = "open", Pending = "pending", Snoozed = "snoozed", Done = "done" });
@@ -328,7 +330,12 @@ pub struct Change {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<UserId>)]
     pub assignee_id: Option<Option<UserId>>,
-    /// When it comes back; needs `status: "snoozed"`.
+    /// Who has it as you know it, `null` for nobody: if somebody else was faster, nothing is changed, and 409
+    /// `conversation_taken` says who. Leave it out to insist.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<UserId>)]
+    pub expected_assignee_id: Option<Option<UserId>>,
+    /// When it comes back, at most a year ahead; needs `status: "snoozed"`. A text of theirs brings it back at once.
     pub snoozed_until: Option<DateTime<Utc>>,
 }
 
@@ -357,8 +364,11 @@ pub async fn update(
                 "goes only with status \"snoozed\"",
             ));
         }
-        (_, Some(until)) if until <= Utc::now() => {
-            return Err(Error::field("snoozed_until", "a time in the future"));
+        (_, Some(until)) if !snooze::can_be_meant(until) => {
+            return Err(Error::field(
+                "snoozed_until",
+                "a time in the future, at most a year ahead",
+            ));
         }
         _ => {}
     }
@@ -369,28 +379,119 @@ pub async fn update(
                 assignee_id = case when $4 then $5 else assignee_id end,
                 updated_at = now()
           where id = $1
-            and (not $4 or $5::uuid is null or exists (select from workspace_members m where m.user_id = $5))",
+            and (not $4 or $5::uuid is null
+                 or exists (select from workspace_members m
+                             where m.user_id = $5
+                               and (m.role = 'admin'
+                                    or exists (select from number_members a
+                                                where a.number_id = conversations.number_id and a.user_id = $5))))
+            -- Of two who take it at once, the second one waits here for the first, and then finds it taken.
+            and (not $6 or assignee_id is not distinct from $7 or ($4 and assignee_id is not distinct from $5))",
         id as _,
         change.status as _,
         change.snoozed_until,
         change.assignee_id.is_some(),
         change.assignee_id.flatten() as _,
+        change.expected_assignee_id.is_some(),
+        change.expected_assignee_id.flatten() as _,
     )
     .execute(tx.conn())
     .await?;
     let conversation = find(tx, id).await?;
     if changed.rows_affected() == 0 {
+        let expected = change.expected_assignee_id;
+        if expected.is_some_and(|expected| expected != conversation.assignee_id) {
+            return Err(taken(tx, &conversation).await?);
+        }
         return Err(Error::field(
             "assignee_id",
-            "not a member of this workspace",
+            "nobody who sees this number: an admin can assign it to them first",
         ));
     }
+    announce(tx, &conversation);
+    Ok(conversation)
+}
+
+fn announce(tx: &mut WorkspaceTx, conversation: &Conversation) {
+    let workspace = tx.workspace();
     tx.announce(Event::ConversationChanged {
-        workspace: tx.workspace(),
-        conversation: id,
+        workspace,
+        conversation: conversation.id,
         number: conversation.number_id,
     });
-    Ok(conversation)
+}
+
+/// Who was faster, and when.
+async fn taken(tx: &mut WorkspaceTx, conversation: &Conversation) -> Result<Error> {
+    let lines = activity::between(tx, conversation.id, None, None, 20).await?;
+    let told = lines
+        .iter()
+        .find(|one| matches!(one.kind, Kind::Assigned | Kind::Unassigned))
+        .map(|one| {
+            let since = (Utc::now() - one.created_at).to_std().unwrap_or_default();
+            format!("{} {}", one.told_of_it(), ago(since))
+        });
+    let has = || match &conversation.assignee_name {
+        Some(name) => format!("{name} has it now"),
+        None => "nobody has it now".into(),
+    };
+    Ok(Error::ConversationTaken(told.unwrap_or_else(has)))
+}
+
+/// How a conversation stands, as far as people decide it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub status: Status,
+    pub snoozed_until: Option<DateTime<Utc>>,
+    pub assignee: Option<UserId>,
+}
+
+impl Standing {
+    pub fn of(conversation: &Conversation) -> Self {
+        Self {
+            status: conversation.status,
+            snoozed_until: conversation.snoozed_until,
+            assignee: conversation.assignee_id,
+        }
+    }
+}
+
+/// How it stands, and stays until this transaction is over.
+pub async fn hold(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Standing> {
+    sqlx::query_as!(
+        Standing,
+        r#"select status, snoozed_until, assignee_id as assignee from conversations where id = $1 for update"#,
+        id as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::NotFound("the conversation"))
+}
+
+/// Takes back what somebody has just done: from `is`, if it still is so, to exactly what `was`. A snooze that would be over by
+/// now is open.
+pub async fn undo(
+    tx: &mut WorkspaceTx,
+    id: ConversationId,
+    is: Standing,
+    was: Standing,
+) -> Result<Conversation> {
+    if hold(tx, id).await? != is {
+        return Err(Error::ConversationChanged);
+    }
+    let sleeps =
+        was.status == Status::Snoozed && was.snoozed_until.is_some_and(|at| at > Utc::now());
+    let status = match was.status {
+        Status::Snoozed if !sleeps => Status::Open,
+        status => status,
+    };
+    let change = Change {
+        status: (status != is.status || sleeps).then_some(status),
+        snoozed_until: was.snoozed_until.filter(|_| sleeps),
+        assignee_id: (was.assignee != is.assignee).then_some(was.assignee),
+        expected_assignee_id: None,
+    };
+    update(tx, id, change).await
 }
 
 /// Everything up to now has been seen, and where notes call whoever looks.

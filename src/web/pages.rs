@@ -77,6 +77,11 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             post(inbox::assign),
         )
         .route(
+            "/w/{slug}/inbox/{conversation_id}/snooze",
+            post(inbox::snooze),
+        )
+        .route("/w/{slug}/inbox/{conversation_id}/undo", post(inbox::undo))
+        .route(
             "/w/{slug}/inbox/{conversation_id}/contact",
             get(inbox::contact).post(inbox::change_contact),
         )

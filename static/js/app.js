@@ -11,8 +11,10 @@ import Live from "controllers/live"
 import LocalTime from "controllers/local-time"
 import Note from "controllers/note"
 import Notify from "controllers/notify"
+import Presence from "controllers/presence"
 import Search from "controllers/search"
 import Segments from "controllers/segments"
+import Snooze from "controllers/snooze"
 import Thread from "controllers/thread"
 import Title from "controllers/title"
 import Unwrap from "controllers/unwrap"
@@ -20,7 +22,7 @@ import Unwrap from "controllers/unwrap"
 export const application = Application.start()
 const controllers = {
   attach: Attach, composer: Composer, dialog: Dialog, hotkeys: Hotkeys, list: List, live: Live, "local-time": LocalTime,
-  note: Note, notify: Notify, search: Search, segments: Segments, thread: Thread, title: Title, unwrap: Unwrap,
+  note: Note, notify: Notify, presence: Presence, search: Search, segments: Segments, snooze: Snooze, thread: Thread, title: Title, unwrap: Unwrap,
 }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)
 

@@ -1,5 +1,7 @@
 // The list pane: where a conversation's row belongs, or that it does not. All state is in the DOM.
 
+import { paint } from "presence"
+
 // Shows `row` in its place, or takes it away when the list is narrowed to something else.
 export function place(rows, row) {
   const old = document.getElementById(row.id)
@@ -14,6 +16,7 @@ export function place(rows, row) {
   if (old?.hasAttribute("aria-current") || row.pathname === location.pathname) row.setAttribute("aria-current", "true")
   old?.remove()
   rows.insertBefore(row, before)
+  paint(row.id.slice("row-".length))
   if (focused) row.focus({ preventScroll: true })
 }
 
@@ -27,11 +30,19 @@ export function settle(rows, fresh, complete) {
   fresh.forEach((row) => place(rows, row))
 }
 
-function belongs(rows, { dataset: { status, assignee } }, old) {
-  if (rows.dataset.q && !old) return false
-  switch (rows.dataset.tab) {
-    case "mine": return status === "open" && assignee === document.body.dataset.user
-    default: return status === rows.dataset.tab
+function belongs(rows, { dataset: { status, assignee, number, unread } }, old) {
+  const wanted = rows.dataset
+  const me = document.body.dataset.user
+  if (wanted.q && !old) return false
+  if (wanted.number && number !== wanted.number) return false
+  if (wanted.assignee && assignee !== { me, none: "" }[wanted.assignee] && assignee !== wanted.assignee) return false
+  // What is open stays, though it is being read.
+  if (wanted.unread && unread === "0" && !old?.hasAttribute("aria-current")) return false
+  switch (wanted.tab) {
+    case "mine": return status === "open" && assignee === me
+    // Whether a note calls whoever looks, the row does not know.
+    case "mentions": return Boolean(old)
+    default: return status === wanted.tab
   }
 }
 

@@ -1,6 +1,7 @@
 // Turbo Stream actions of our own. Each may come twice or late, and then changes nothing.
 import { StreamActions, visit } from "@hotwired/turbo"
 import { place as placeRow, settle } from "rows"
+import { note } from "presence"
 import { toast } from "toasts"
 
 // Turbo's own way gives the focus back to what had it a moment before, even where the person has moved on meanwhile.
@@ -60,7 +61,7 @@ StreamActions.message = function () {
         document.getElementById(thread.id.replace("thread-", "typing-"))?.replaceChildren()
       }
       thread.insertBefore(message, later ?? null)
-      if (isLine) document.getElementById(thread.id.replace("thread-", "activity-"))?.dispatchEvent(new CustomEvent("activity:stale", { bubbles: true }))
+      if (isLine) refetch(thread.id.slice("thread-".length))
     }
   }
 }
@@ -69,6 +70,12 @@ StreamActions.message = function () {
 StreamActions.refused = function () {
   const detail = { code: this.getAttribute("code"), reason: this.templateContent.textContent.trim() }
   document.getElementById(this.getAttribute("target"))?.dispatchEvent(new CustomEvent("composer:refused", { bubbles: true, detail }))
+}
+
+// Somebody looks at a conversation, or no longer does.
+StreamActions.presence = function () {
+  const who = this.hasAttribute("here") && { name: this.getAttribute("name"), face: this.templateContent.firstElementChild.cloneNode(true) }
+  note(this.getAttribute("target"), this.getAttribute("user"), who)
 }
 
 // A colleague is writing. It fades by itself.
@@ -99,6 +106,16 @@ StreamActions.mentioned = function () {
 // What was done, with a way back; or that it was not done, and why.
 StreamActions.toast = function () {
   toast(this.templateContent)
+}
+
+// The details' list of what happened, once for all that happened together.
+let refetching
+function refetch(conversation) {
+  clearTimeout(refetching)
+  refetching = setTimeout(() => {
+    const frame = document.getElementById(`activity-${conversation}`)
+    if (frame) frame.src = `${document.getElementById("rows").dataset.base}/${conversation}?at=${Date.now()}`
+  }, 300)
 }
 
 // Texts and what happened between them lie in the order of the ids behind their names.

@@ -5,7 +5,9 @@ mod driver;
 mod person;
 
 mod access;
+mod conversation;
 mod credits;
+mod crowd;
 mod every_page;
 mod first_day;
 mod keyboard;

@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use crate::emulator::Emulator;
 use crate::emulator::telnyx::Telnyx;
 pub use database::empty_database;
-pub use people::{Answer, Person};
+pub use people::{Answer, Frames, Person};
 pub use post::Post;
 
 pub const PASSWORD: &str = "correct horse battery";

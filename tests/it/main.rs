@@ -13,6 +13,7 @@ mod process;
 
 mod accounts;
 mod activity;
+mod agents;
 mod audit;
 mod browser;
 mod catch_up;

@@ -69,6 +69,18 @@ impl Activity {
         self.actor_id.is_some() && self.actor_id == self.assignee_id
     }
 
+    /// Who has it now, and by whom, without the rest of the sentence.
+    pub(super) fn told_of_it(&self) -> String {
+        let who = self.actor_name.as_str();
+        let whom = self.assignee_name.as_deref().unwrap_or_default();
+        match (self.kind, self.was_taken()) {
+            (Kind::Assigned, true) => format!("{who} took it"),
+            (Kind::Assigned, false) => format!("{who} assigned it to {whom}"),
+            (_, true) => format!("{who} let go of it"),
+            (_, false) => format!("{who} took it from {whom}"),
+        }
+    }
+
     /// What happened, as people say it; of a snooze the time is missing, which the browser knows better.
     pub fn told(&self) -> String {
         let who = match self.actor_name.as_str() {

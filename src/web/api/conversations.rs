@@ -92,10 +92,13 @@ pub async fn show(
     Ok(Json(conversations::find(&mut tx, id).await?))
 }
 
-/// Changes what is given and keeps the rest.
+/// Changes what is given and keeps the rest. It can be assigned to whoever sees its number.
+///
+/// With `expected_assignee_id` taking it is safe: 409 `conversation_taken` if somebody else was faster, with who and when in
+/// `detail`. Every change stands in `GET …/events`.
 #[utoipa::path(patch, path = "/conversations/{conversation_id}", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)), request_body = Change,
-    responses((status = 200, body = Conversation), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Conversation), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
     State(app): State<App>,
     member: Member,

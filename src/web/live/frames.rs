@@ -59,6 +59,13 @@ pub enum Frame<'a> {
         conversation_id: ConversationId,
         user_id: UserId,
     },
+    /// Somebody looks at a conversation, or no longer does.
+    Presence {
+        workspace_id: WorkspaceId,
+        conversation_id: ConversationId,
+        user_id: UserId,
+        viewing: bool,
+    },
 }
 
 impl Frame<'_> {

@@ -349,7 +349,11 @@ fn both<'a>(
 }
 
 /// Each dialect is made once, and only if somebody speaks it.
-fn push(to: &[Arc<Connection>], frame: &Frame<'_>, html: impl FnOnce() -> askama::Result<String>) {
+pub(super) fn push(
+    to: &[Arc<Connection>],
+    frame: &Frame<'_>,
+    html: impl FnOnce() -> askama::Result<String>,
+) {
     let (json, fragments): (Vec<_>, Vec<_>) = to
         .iter()
         .partition(|connection| connection.dialect == Dialect::Json);

@@ -77,6 +77,31 @@ pub fn typing(conversation: ConversationId, user: UserId) -> Result<String, Erro
     ))
 }
 
+/// What was done, or was not.
+pub fn toast(said: &impl Template) -> Result<String, Error> {
+    Ok(format!(
+        r#"<turbo-stream action="toast"><template>{}</template></turbo-stream>"#,
+        said.render()?
+    ))
+}
+
+/// Somebody looks at a conversation, or no longer does.
+pub fn presence(
+    conversation: ConversationId,
+    user: UserId,
+    name: &str,
+    is_here: bool,
+) -> Result<String, Error> {
+    let here = if is_here { " here" } else { "" };
+    let (face, name) = (
+        pages::face(&user, name).0.render()?,
+        Escaped { text: name }.render()?,
+    );
+    Ok(format!(
+        r#"<turbo-stream action="presence" target="{conversation}" user="{user}" name="{name}"{here}><template>{face}</template></turbo-stream>"#
+    ))
+}
+
 /// The newest page of the list, for a page that was cut off; `complete` when there is nothing below it.
 pub fn rows(newest: &[Conversation], complete: bool) -> Result<String, Error> {
     let mut html = String::new();

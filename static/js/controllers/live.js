@@ -1,4 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
+import { forget } from "presence"
 import { show } from "streams"
 
 const WORDS = { connecting: "Connecting…", live: "Live", reconnecting: "Reconnecting…", offline: "Offline" }
@@ -92,6 +93,7 @@ export default class extends Controller {
   }
 
   #obey({ type }) {
+    if (type === "workspace_joined" || type === "resync") forget()
     if (type === "workspace_joined") {
       this.#tries = 0
       this.#become("live")

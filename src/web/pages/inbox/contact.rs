@@ -12,6 +12,7 @@ use super::thread::{Consent, Of, internal};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::{self, Change, Contact};
+use crate::domain::conversations::activity::{self, Activity};
 use crate::domain::conversations::{self, Conversation, Filter};
 use crate::domain::members::Member;
 use crate::domain::opt_outs::{self, Wish};
@@ -32,6 +33,7 @@ pub struct Details<'a> {
     card: Partial,
     form: Partial,
     consents: Partial,
+    activity: Partial,
     /// The same person with other numbers of ours.
     others: Vec<Conversation>,
 }
@@ -62,9 +64,30 @@ impl<'a> Details<'a> {
             consents: partial(
                 &Consents::new(tx, conversation, &place.base, Form::default()).await?,
             )?,
+            activity: partial(&PastActivity::new(tx, conversation.id).await?)?,
             conversation,
             place,
             others,
+        })
+    }
+}
+
+/// Lines that the details show.
+const LINES: i64 = 12;
+
+/// What became of the conversation lately, newest first. A frame of its own, fetched anew when there is more.
+#[derive(Template)]
+#[template(path = "inbox/_activity.html")]
+pub struct PastActivity {
+    conversation: ConversationId,
+    lines: Vec<Activity>,
+}
+
+impl PastActivity {
+    pub async fn new(tx: &mut WorkspaceTx, conversation: ConversationId) -> Result<Self> {
+        Ok(Self {
+            conversation,
+            lines: activity::between(tx, conversation, None, None, LINES).await?,
         })
     }
 }

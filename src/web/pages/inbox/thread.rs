@@ -8,13 +8,14 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::Texts;
-use super::contact::Details;
+use super::changes::{Mark, Undo};
+use super::contact::{Details, PastActivity};
 use super::note::NoteError;
 use super::{Index, IntoHtml, Narrowing, Nothing, Place, missed_rows, pane as list_pane};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::activity::{self, Activity};
-use crate::domain::conversations::{self, Conversation, Status as ConversationStatus};
+use crate::domain::conversations::{self, Conversation, Standing, Status as ConversationStatus};
 use crate::domain::credits::{self, Balance};
 use crate::domain::media::uploads;
 use crate::domain::members::Member;
@@ -25,10 +26,10 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::listing::{Page, Span};
 use crate::phone;
-use crate::web::assets;
 use crate::web::pages::fragments;
 use crate::web::pages::{Partial, frame, page, partial, streams, wants_streams};
 use crate::web::problem::Problem;
+use crate::web::{assets, pages};
 
 /// Texts that one page of a thread holds.
 const TEXTS: i64 = 40;
@@ -57,6 +58,7 @@ pub struct Pane {
     /// Whether the number sends pictures.
     mms: bool,
     notice: Option<String>,
+    undo: Option<Partial>,
     /// Notes that call whoever looks, not looked at so far.
     mentions: i64,
     /// What was being noted, and why it was not kept.
@@ -107,6 +109,19 @@ pub struct Consent<'a> {
 #[derive(Debug, Default, Deserialize)]
 pub struct Looking {
     before: Option<String>,
+    /// What was just done by somebody without scripts: how it stands now, and stood before.
+    #[serde(default)]
+    is: String,
+    #[serde(default)]
+    was: String,
+}
+
+impl Looking {
+    fn undo(&self, conversation: &Conversation, place: &Place) -> Option<Undo> {
+        let (is, was): (Mark, Mark) = (self.is.parse().ok()?, self.was.parse().ok()?);
+        Undo::new(conversation, &place.base, is.0, was.0)
+            .filter(|_| is.0 == Standing::of(conversation))
+    }
 }
 
 #[derive(Deserialize)]
@@ -159,14 +174,21 @@ pub async fn show(
             .await?;
             Ok(page(&pane)?.into_response())
         }
+        Some(id) if id.starts_with("activity-") => {
+            Ok(page(&PastActivity::new(&mut tx, conversation_id).await?)?.into_response())
+        }
         _ => {
+            let answer = Answer {
+                undo: looking.undo(&conversation, &place),
+                ..Answer::default()
+            };
             whole(
                 &mut tx,
                 &member,
                 conversation,
                 &narrowing,
                 looking.before,
-                Answer::default(),
+                answer,
             )
             .await
         }
@@ -180,6 +202,8 @@ pub struct Answer {
     pub media: Vec<Media>,
     pub notice: Option<String>,
     pub note: Noting,
+    /// What was just done, and the way back.
+    pub undo: Option<Undo>,
 }
 
 /// A note as it was typed, and why it was not kept.
@@ -255,6 +279,10 @@ async fn open(
         draft: answer.draft,
         media: answer.media,
         notice: answer.notice,
+        undo: match &answer.undo {
+            Some(undo) => Some(partial(undo)?),
+            None => None,
+        },
         mentions,
         note_error: partial(&NoteError {
             notice: answer.note.notice.as_deref(),
