@@ -55,5 +55,7 @@ ids! {
     AuditId,
     WebhookId,
     QuarantineId,
+    PushId,
+    TemplateId,
     ActivityId,
 }

@@ -7,5 +7,6 @@ pub mod housekeeping;
 pub mod inquirer;
 pub mod keeper;
 pub mod notices;
+pub mod pusher;
 pub mod reconciler;
 pub mod sender;

@@ -46,6 +46,9 @@ words!(Action {
     QuarantineReleased = "quarantine_released",
     QuarantineDiscarded = "quarantine_discarded",
     OptOutsImported = "opt_outs_imported",
+    TemplateShared = "template_shared",
+    TemplateChanged = "template_changed",
+    TemplateRemoved = "template_removed",
     WorkspaceCreated = "workspace_created",
     WorkspaceChanged = "workspace_changed",
 });
@@ -84,6 +87,9 @@ impl Action {
             Self::QuarantineReleased => "released from the quarantine",
             Self::QuarantineDiscarded => "discarded from the quarantine",
             Self::OptOutsImported => "imported opt-outs from",
+            Self::TemplateShared => "shared the template",
+            Self::TemplateChanged => "changed the template",
+            Self::TemplateRemoved => "took away the template",
             Self::WorkspaceCreated => "created the workspace",
             Self::WorkspaceChanged => "changed the workspace",
         }

@@ -169,6 +169,20 @@ pub async fn find(tx: &mut WorkspaceTx, id: ContactId) -> Result<Contact> {
     .ok_or(Error::NotFound("the contact"))
 }
 
+/// Whatever of these I may see, in one round trip and no order.
+pub async fn these(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Contact>> {
+    Ok(sqlx::query_as!(
+        Contact,
+        "select c.id, c.workspace_id, c.name, c.phone_number, c.email, c.notes, c.created_at, c.updated_at
+           from unnest($2::uuid[]) as k (id)
+           join contacts c on c.workspace_id = $1 and c.id = k.id",
+        tx.workspace() as _,
+        ids as _,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
 /// For the live hub: the contact, and the numbers whose members see a conversation with them.
 pub async fn look_up(
     db: &Db,

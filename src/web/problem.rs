@@ -44,7 +44,7 @@ fn told(error: &Error) -> (StatusCode, &'static str) {
             (StatusCode::UNAUTHORIZED, "unauthenticated")
         }
         Error::NotAMember => (StatusCode::FORBIDDEN, "not_a_member"),
-        Error::AdminOnly => (StatusCode::FORBIDDEN, "admin_only"),
+        Error::AdminOnly | Error::NotTheMaker => (StatusCode::FORBIDDEN, "admin_only"),
         Error::NumberNotAssigned => (StatusCode::FORBIDDEN, "number_not_assigned"),
         Error::SignupsClosed => (StatusCode::FORBIDDEN, "signups_closed"),
         Error::TwoFactorRequired => (StatusCode::FORBIDDEN, "two_factor_required"),

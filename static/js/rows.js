@@ -1,6 +1,7 @@
-// The list pane: where a conversation's row belongs, or that it does not. All state is in the DOM.
-
+import { mark } from "marks"
 import { paint } from "presence"
+
+// The list pane: where a conversation's row belongs, or that it does not. All state is in the DOM.
 
 // Shows `row` in its place, or takes it away when the list is narrowed to something else.
 export function place(rows, row) {
@@ -8,12 +9,15 @@ export function place(rows, row) {
   if (old && Number(old.dataset.version) > Number(row.dataset.version)) return
   if (!old || countsDiffer(old, row)) rows.dispatchEvent(new CustomEvent("counts:stale", { bubbles: true }))
 
+  if (rows.dataset.q) return // what was found stays as it was
+
   const focused = old?.contains(document.activeElement)
   const before = belongs(rows, row, old) ? spot(rows, row, old) : undefined
   if (before === undefined) return leave(old, focused)
 
   row.href = `${rows.dataset.base}/${row.id.slice("row-".length)}${rows.dataset.query}`
   if (old?.hasAttribute("aria-current") || row.pathname === location.pathname) row.setAttribute("aria-current", "true")
+  mark(row, old)
   old?.remove()
   rows.insertBefore(row, before)
   paint(row.id.slice("row-".length))
@@ -22,6 +26,7 @@ export function place(rows, row) {
 
 // The newest page as the server has it now: what it does not name any more has gone elsewhere.
 export function settle(rows, fresh, complete) {
+  if (rows.dataset.q) return
   const named = new Set(fresh.map((row) => row.id))
   const oldest = complete ? -Infinity : Math.min(...fresh.map((row) => Number(row.dataset.at)))
   for (const row of rows.querySelectorAll(".row")) {
@@ -33,7 +38,6 @@ export function settle(rows, fresh, complete) {
 function belongs(rows, { dataset: { status, assignee, number, unread } }, old) {
   const wanted = rows.dataset
   const me = document.body.dataset.user
-  if (wanted.q && !old) return false
   if (wanted.number && number !== wanted.number) return false
   if (wanted.assignee && assignee !== { me, none: "" }[wanted.assignee] && assignee !== wanted.assignee) return false
   // What is open stays, though it is being read.

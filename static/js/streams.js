@@ -1,4 +1,5 @@
 // Turbo Stream actions of our own. Each may come twice or late, and then changes nothing.
+import { t } from "words"
 import { StreamActions, visit } from "@hotwired/turbo"
 import { place as placeRow, settle } from "rows"
 import { note } from "presence"
@@ -42,7 +43,8 @@ StreamActions.rows = function () {
 StreamActions.message = function () {
   const thread = document.getElementById(this.getAttribute("target"))
   if (!thread) return
-  if (this.hasAttribute("page") && gapped(thread, this.templateContent)) return visit(location.href, { action: "replace" })
+  const gap = thread.querySelector(":scope > .newer")
+  if (this.hasAttribute("page") && !gap && gapped(thread, this.templateContent)) return visit(location.href, { action: "replace" })
   for (const message of this.templateContent.querySelectorAll(".message, .happened")) {
     const old = document.getElementById(message.id)
     const isLine = message.matches(".happened")
@@ -51,6 +53,9 @@ StreamActions.message = function () {
     if (old) {
       message.classList.toggle("joined", old.classList.contains("joined"))
       old.replaceWith(message)
+    } else if (gap && !document.getElementById(`pending-${message.dataset.ref}`)) {
+      // What lies between is not there yet: it is told, and comes when one gets there.
+      if (!this.hasAttribute("page") && !isLine) thread.dispatchEvent(new CustomEvent("thread:beyond", { bubbles: true, detail: { message } }))
     } else {
       const later = [...thread.querySelectorAll(":scope > [id^=message-], :scope > [id^=event-]")].find((other) => place(other) > place(message))
       // Above what is loaded it will come with what is loaded there.
@@ -66,12 +71,6 @@ StreamActions.message = function () {
   }
 }
 
-// A text that the server refused: its bubble says why, and keeps what was typed.
-StreamActions.refused = function () {
-  const detail = { code: this.getAttribute("code"), reason: this.templateContent.textContent.trim() }
-  document.getElementById(this.getAttribute("target"))?.dispatchEvent(new CustomEvent("composer:refused", { bubbles: true, detail }))
-}
-
 // Somebody looks at a conversation, or no longer does.
 StreamActions.presence = function () {
   const who = this.hasAttribute("here") && { name: this.getAttribute("name"), face: this.templateContent.firstElementChild.cloneNode(true) }
@@ -82,9 +81,9 @@ StreamActions.presence = function () {
 StreamActions.typing = function () {
   const user = this.getAttribute("user")
   if (user === document.body.dataset.user) return
-  const name = document.querySelector(`[data-member="${CSS.escape(user)}"]`)?.dataset.name ?? "Someone"
+  const name = document.querySelector(`[data-member="${CSS.escape(user)}"]`)?.dataset.name ?? t("Someone")
   for (const element of this.targetElements) {
-    element.textContent = `${name} is writing…`
+    element.textContent = t("{name} is writing…", { name })
     clearTimeout(element.fading)
     element.fading = setTimeout(() => element.replaceChildren(), 5000)
   }

@@ -13,6 +13,8 @@ pub enum Who {
     Member,
     /// A member who may see the number that it is about.
     WithNumber,
+    /// Whose it is: here Sam.
+    Own,
     Admin,
 }
 
@@ -96,12 +98,31 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/numbers"
         | "GET ~/contacts"
         | "GET ~/conversations"
-        | "GET ~/messages" => (Member, nothing),
+        | "GET ~/messages"
+        | "GET ~/search"
+        | "GET ~/pushes"
+        | "GET ~/scheduled"
+        | "GET ~/drafts"
+        | "GET ~/drafts/new"
+        | "DELETE ~/drafts/new"
+        | "GET ~/templates"
+        | "GET ~/templates/{template_id}" => (Member, nothing),
+        "POST ~/pushes" => (
+            Member,
+            json!({"endpoint": "https://push.invalid/1", "keys": {"p256dh": "", "auth": ""}}),
+        ),
+        "PUT ~/drafts/new" => (Member, json!({"to": "Tom", "content": "Mine now"})),
+        "POST ~/templates" => (
+            Member,
+            json!({"name": "Mine now", "content": "Hi {{name}}", "shared": true}),
+        ),
         "PATCH ~/settings" => (Member, json!({"signature": ""})),
         "POST ~/contacts" => (
             Member,
             json!({"phone_number": "+14155550111", "name": "Tom"}),
         ),
+
+        "DELETE ~/pushes/{push_id}" => (Own, nothing),
 
         "GET ~/contacts/{contact_id}"
         | "GET ~/conversations/{conversation_id}"
@@ -115,6 +136,11 @@ fn known(route: &str) -> (Who, Value) {
             WithNumber,
             json!({"number_id": "{number_id}", "wish": "stop", "reason": "Said so on the phone"}),
         ),
+        "GET ~/conversations/{conversation_id}/draft"
+        | "DELETE ~/conversations/{conversation_id}/draft" => (WithNumber, nothing),
+        "PUT ~/conversations/{conversation_id}/draft" => {
+            (WithNumber, json!({"content": "Mine now"}))
+        }
         "PATCH ~/messages/{message_id}" => (WithNumber, json!({"content": "Mine now"})),
         "PATCH ~/conversations/{conversation_id}" => (WithNumber, json!({"status": "done"})),
         "POST ~/conversations/{conversation_id}/near-stop" => {
@@ -131,6 +157,7 @@ fn known(route: &str) -> (Who, Value) {
         // A file in a form: see `asked_by`.
         "POST ~/media" => (Member, nothing),
         "POST ~/media/{media_id}/link"
+        | "POST ~/messages/{message_id}/send-now"
         | "POST ~/messages/{message_id}/retry"
         | "POST ~/messages/{message_id}/cancel" => (WithNumber, json!({})),
 
@@ -154,6 +181,9 @@ fn known(route: &str) -> (Who, Value) {
         | "POST ~/quarantine/discard" => (Admin, json!({})),
         // Of somebody else's: one's own every member may see.
         "GET ~/credits/{user_id}" | "GET ~/credits/{user_id}/ledger" => (Admin, nothing),
+        // Shared by an admin: an agent is neither its maker nor an admin.
+        "PATCH ~/templates/{template_id}" => (Admin, json!({"name": "Mine now"})),
+        "DELETE ~/templates/{template_id}" => (Admin, nothing),
         "PATCH ~" => (Admin, json!({"name": "Harbor Dental"})),
         "DELETE ~" => (Admin, json!({"name": "not its name"})),
         "POST ~/members" => (Admin, json!({"email": "eve@harbor.test", "role": "admin"})),
@@ -200,7 +230,11 @@ impl Route {
 
     /// What the other routes are about: asked last.
     fn takes_away(&self) -> bool {
-        let last = ["/integrations/{integration_id}", "/numbers/{number_id}"];
+        let last = [
+            "/integrations/{integration_id}",
+            "/numbers/{number_id}",
+            "/templates/{template_id}",
+        ];
         self.method == Method::DELETE && last.iter().any(|path| self.path.ends_with(path))
     }
 
@@ -265,6 +299,7 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
         )
         .await
         .is(201);
+    let push = sam.post(&workspace.path("/pushes"), a_browser()).await;
     let integration = workspace
         .admin
         .get(&workspace.path("/integrations"))
@@ -275,6 +310,9 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
     assert_eq!(answer.status(), 403);
     let quarantine = workspace.path("/quarantine");
     let quarantine = workspace.admin.get(&quarantine).await.is(200);
+    let template = json!({"name": "Reminder", "content": "See you at {{time}}", "shared": true});
+    let templates = workspace.path("/templates");
+    let template = workspace.admin.post(&templates, template).await.is(201);
     let ids = vec![
         ("workspace_id", workspace.id.clone()),
         ("quarantine_id", text(&quarantine["data"][0]["id"])),
@@ -285,8 +323,10 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
         ("message_id", text(&conversation["last_message_id"])),
         ("user_id", workspace.admin.id.clone()),
         ("invitation_id", text(&invitation["invitation"]["id"])),
+        ("push_id", text(&push.is(201)["id"])),
         ("media_id", picture),
         ("session_id", uuid::Uuid::now_v7().to_string()),
+        ("template_id", text(&template["id"])),
         ("token", "made-up".into()),
     ];
     Office {
@@ -295,6 +335,17 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
         lin,
         ids,
     }
+}
+
+/// A browser whose push service nobody ever reaches.
+pub fn a_browser() -> Value {
+    json!({
+        "endpoint": "https://push.invalid/1",
+        "keys": {
+            "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+            "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+        },
+    })
 }
 
 /// Everything in the database that belongs to a workspace, as one number.

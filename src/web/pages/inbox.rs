@@ -16,19 +16,25 @@ use super::{Partial, Shell, frame, page, partial, streams, wants_streams};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Assignee, Conversation, Counts, Filter, Status};
+use crate::domain::drafts;
 use crate::domain::members::{self, Colleague, Member};
 use crate::domain::numbers::{self, Number};
+use crate::domain::search::Kind;
 use crate::domain::settings::{self, Notifications};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, NumberId, UserId};
+use crate::language::{put, t};
 use crate::listing::{Span, unless_empty};
+use crate::web::language::filters;
 use crate::web::pages::fragments;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
 mod changes;
 mod contact;
+mod found;
 mod note;
+mod planned;
 mod reply;
 mod texts;
 mod thread;
@@ -38,9 +44,10 @@ pub use contact::{
     ContactCard, change as change_contact, change_consent, judge_stop, show as contact,
 };
 pub use note::note;
-pub use reply::reply;
-pub use texts::{Bubble, Happened, Texts};
-pub use thread::{Blocked, Consent, StatusControl, show};
+pub use planned::{Planned, mendable, reason, replan};
+pub use reply::{Reply, reply, switch};
+pub use texts::{Bubble, Happened, Planner, Texts};
+pub use thread::{Blocked, Consent, StatusControl, balance, can_send, show};
 
 /// Rows that one page of the list holds.
 const ROWS: i64 = 40;
@@ -56,6 +63,9 @@ pub struct Narrowing {
     tab: Tab,
     #[serde(default)]
     q: String,
+    /// Of what a search finds only these; nothing where it is none of the words.
+    #[serde(default, deserialize_with = "known")]
+    kind: Option<Kind>,
     #[serde(default, deserialize_with = "unless_empty")]
     number: Option<NumberId>,
     /// `me`, `none` or a user's id.
@@ -97,6 +107,10 @@ impl Display for Who {
             Self::User(user) => user.fmt(f),
         }
     }
+}
+
+fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Kind>, D::Error> {
+    Ok(String::deserialize(deserializer)?.parse().ok())
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -181,7 +195,6 @@ impl Narrowing {
             number: self.number,
             unread: self.unread == Some(true),
             mentioned: self.tab == Tab::Mentions,
-            q: Some(self.q().to_owned()).filter(|q| !q.is_empty()),
             ..Filter::default()
         }
     }
@@ -225,6 +238,9 @@ impl Narrowing {
         if self.unread == Some(true) {
             query.append_pair("unread", "true");
         }
+        if let Some(kind) = self.kind {
+            query.append_pair("kind", kind.word());
+        }
         if let Some(cursor) = cursor {
             query.append_pair("cursor", cursor);
         }
@@ -243,11 +259,16 @@ pub struct Place {
 }
 
 impl Place {
-    fn new(member: &Member, narrowing: &Narrowing) -> Self {
+    pub fn new(member: &Member, narrowing: &Narrowing) -> Self {
         Self {
             base: format!("/w/{}/inbox", member.slug),
             query: narrowing.query(narrowing.tab, None),
         }
+    }
+
+    /// The pages of people, beside the inbox.
+    fn contacts(&self) -> String {
+        format!("{}contacts", self.base.trim_end_matches("inbox"))
     }
 }
 
@@ -416,6 +437,8 @@ pub struct Row<'a> {
     pub conversation: &'a Conversation,
     pub place: &'a Place,
     pub current: bool,
+    /// What the viewer is writing there. Live nobody's: the page knows its own.
+    pub draft: &'a str,
 }
 
 /// The middle of the page where no conversation is open.
@@ -533,14 +556,21 @@ async fn rows(
     narrowing: &Narrowing,
     current: Option<ConversationId>,
 ) -> Result<(Partial, bool)> {
+    if !narrowing.q().is_empty() {
+        return found::found(tx, member, narrowing).await;
+    }
     let found = conversations::list(tx, &narrowing.filter(member), &narrowing.span()).await?;
     let place = Place::new(member, narrowing);
+    let ids: Vec<_> = found.data.iter().map(|row| row.id).collect();
+    let drafts = drafts::beginnings(tx, &ids).await?;
     let row = |conversation: &Conversation| {
         let current = current == Some(conversation.id);
+        let draft = drafts.iter().find(|(of, _)| *of == conversation.id);
         partial(&Row {
             conversation,
             place: &place,
             current,
+            draft: draft.map_or("", |(_, draft)| draft.as_str()),
         })
     };
     let older = found.next_cursor.map(|cursor| {
@@ -575,8 +605,15 @@ fn frame_id(narrowing: &Narrowing) -> String {
 }
 
 fn tabs(member: &Member, narrowing: &Narrowing, counts: &Counts) -> Tabs {
+    // Whoever searches, and then wants a tab, has found what they searched for.
+    let kept = Narrowing {
+        number: narrowing.number,
+        assignee: narrowing.assignee,
+        unread: narrowing.unread,
+        ..Narrowing::default()
+    };
     let link = |tab: Tab| TabLink {
-        href: format!("/w/{}/inbox{}", member.slug, narrowing.query(tab, None)),
+        href: format!("/w/{}/inbox{}", member.slug, kept.query(tab, None)),
         label: tab.label(),
         icon: tab.icon(),
         count: match tab {
@@ -587,7 +624,8 @@ fn tabs(member: &Member, narrowing: &Narrowing, counts: &Counts) -> Tabs {
             Tab::Pending => shown(counts.pending),
             Tab::Done => None,
         },
-        current: tab == narrowing.tab,
+        // What is found stands under no tab.
+        current: tab == narrowing.tab && narrowing.q().is_empty(),
     };
     Tabs {
         tabs: Tab::ALL.map(link).into(),
@@ -614,8 +652,8 @@ fn empty(narrowing: &Narrowing, is_empty: bool, connected: bool, member: &Member
     if is_empty && !narrowing.q().is_empty() {
         return say(
             "search",
-            &format!("Nothing found for “{}”", narrowing.q()),
-            "Search finds any part of a name or a number, in the tab that is open.",
+            &put(&t("Nothing found for “{q}”"), "q", narrowing.q()),
+            "Searched were any part of a name or number, and the words of all texts and notes that you may see.",
         );
     }
     if !connected {
@@ -677,6 +715,9 @@ async fn missed_rows(
     member: &Member,
     narrowing: &Narrowing,
 ) -> Result<String> {
+    if !narrowing.q().is_empty() {
+        return Ok(String::new()); // what was found stays as it was
+    }
     let newest = Narrowing {
         cursor: None,
         ..narrowing.clone()

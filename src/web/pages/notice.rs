@@ -31,10 +31,14 @@ pub enum Notice {
     EmailVerified,
     Released,
     Discarded,
+    TemplateRemoved,
+    Rescheduled,
+    SentNow,
+    CalledOff,
 }
 
 impl Notice {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 29] = [
         Self::Saved,
         Self::Invited,
         Self::InvitationWithdrawn,
@@ -60,6 +64,10 @@ impl Notice {
         Self::EmailVerified,
         Self::Released,
         Self::Discarded,
+        Self::TemplateRemoved,
+        Self::Rescheduled,
+        Self::SentNow,
+        Self::CalledOff,
     ];
 
     fn told(self) -> (&'static str, &'static str) {
@@ -112,6 +120,10 @@ impl Notice {
             Self::EmailVerified => ("verified", "Your address is verified"),
             Self::Released => ("let-in", "Released: it is where it belongs now"),
             Self::Discarded => ("discarded", "Discarded"),
+            Self::TemplateRemoved => ("template-removed", "The template is deleted"),
+            Self::Rescheduled => ("rescheduled", "Saved. It goes at its time"),
+            Self::SentNow => ("sent-now", "It is on its way"),
+            Self::CalledOff => ("called-off", "Called off: it is not sent"),
         }
     }
 

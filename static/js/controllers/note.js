@@ -9,7 +9,7 @@ export default class extends Controller {
   #chosen = new Map()
 
   connect() {
-    if (this.textTarget.value === "") this.textTarget.value = store.draft(this.#place)
+    if (this.textTarget.value === "") this.textTarget.value = store.note(this.conversationValue)
     this.#grow()
     this.#be(this.element.classList.contains("noting"))
   }
@@ -27,7 +27,7 @@ export default class extends Controller {
 
   write() {
     this.#grow()
-    store.keepDraft(this.#place, this.textTarget.value)
+    store.keepNote(this.conversationValue, this.textTarget.value)
     this.#offer()
   }
 
@@ -80,10 +80,6 @@ export default class extends Controller {
     } catch {
       this.#say("Not kept: no connection. What you have written stays here.")
     }
-  }
-
-  get #place() {
-    return `note:${this.conversationValue}`
   }
 
   get #options() {

@@ -11,7 +11,7 @@ use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer};
 
 use super::Narrowing;
-use super::thread::{Answer, Of, internal, whole};
+use super::thread::{Answer, Of, Part, internal, whole};
 use crate::app::App;
 use crate::domain::conversations::{self, Change, Conversation, Standing, Status};
 use crate::domain::members::Member;
@@ -251,7 +251,15 @@ async fn refuse(
         notice: Some(reason),
         ..Answer::default()
     };
-    let page = whole(&mut tx, member, shown, &Narrowing::default(), None, answer).await?;
+    let page = whole(
+        &mut tx,
+        member,
+        shown,
+        &Narrowing::default(),
+        Part::Newest,
+        answer,
+    )
+    .await?;
     Ok((problem.status, page).into_response())
 }
 

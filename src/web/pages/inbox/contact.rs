@@ -19,6 +19,7 @@ use crate::domain::opt_outs::{self, Wish};
 use crate::error::{Error, Result};
 use crate::ids::ConversationId;
 use crate::listing::Span;
+use crate::web::language::filters;
 use crate::web::pages::fragments;
 use crate::web::pages::{Form, Partial, Shell, page, partial, streams, wants_streams};
 use crate::web::problem::Problem;

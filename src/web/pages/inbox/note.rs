@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Narrowing;
 use super::changes::back;
-use super::thread::{Answer, Noting, Of, internal, whole};
+use super::thread::{Answer, Noting, Of, Part, internal, whole};
 use crate::app::App;
 use crate::domain::conversations;
 use crate::domain::members::Member;
@@ -94,7 +94,7 @@ pub async fn note(
                 &member,
                 conversation,
                 &Narrowing::default(),
-                None,
+                Part::Newest,
                 answer,
             )
             .await?;

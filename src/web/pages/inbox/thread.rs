@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -14,18 +15,21 @@ use super::note::NoteError;
 use super::{Index, IntoHtml, Narrowing, Nothing, Place, missed_rows, pane as list_pane};
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::conversations::activity::{self, Activity};
+use crate::domain::conversations::activity;
 use crate::domain::conversations::{self, Conversation, Standing, Status as ConversationStatus};
 use crate::domain::credits::{self, Balance};
+use crate::domain::drafts;
 use crate::domain::media::uploads;
 use crate::domain::members::Member;
-use crate::domain::messages::{self, Media, Message};
+use crate::domain::messages::{self, Media};
 use crate::domain::numbers::{self, Number, Onlooker};
 use crate::domain::settings;
+use crate::domain::templates::{self, Template as Saved};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
-use crate::listing::{Page, Span};
+use crate::listing::{Cursor, Page, Span};
 use crate::phone;
+use crate::web::language::filters;
 use crate::web::pages::fragments;
 use crate::web::pages::{Partial, frame, page, partial, streams, wants_streams};
 use crate::web::problem::Problem;
@@ -53,8 +57,17 @@ pub struct Pane {
     newest: Option<MessageId>,
     key: Uuid,
     draft: String,
+    /// When it was kept, if it was.
+    draft_at: Option<DateTime<Utc>>,
     /// Uploaded for it already.
     media: Vec<Media>,
+    /// Said below every text of mine, and counted with it.
+    signature: String,
+    /// From which else the contact can be written to.
+    others: Vec<Number>,
+    /// Offered without a script.
+    templates: Vec<Saved>,
+    told: Option<&'static str>,
     /// Whether the number sends pictures.
     mms: bool,
     notice: Option<String>,
@@ -68,6 +81,10 @@ pub struct Pane {
     /// What an agent has left; an admin's are not counted.
     credits: Option<Partial>,
     details: Partial,
+    /// It was opened at this text.
+    at: Option<MessageId>,
+    /// There are newer ones than those that it shows.
+    has_newer: bool,
 }
 
 impl Pane {
@@ -79,6 +96,22 @@ impl Pane {
     /// What makes the page say that it was read.
     fn unseen(&self) -> i64 {
         i64::from(self.conversation.unread_count) + self.mentions
+    }
+
+    fn slug(&self) -> &str {
+        let path = self.place.base.strip_prefix("/w/").unwrap_or_default();
+        path.strip_suffix("/inbox").unwrap_or_default()
+    }
+
+    fn mms(&self) -> bool {
+        self.mms
+    }
+
+    fn draft_at(&self) -> String {
+        let at = self.draft_at;
+        at.map_or_else(String::new, |at| {
+            at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+        })
     }
 
     fn number_phone(&self) -> String {
@@ -109,6 +142,12 @@ pub struct Consent<'a> {
 #[derive(Debug, Default, Deserialize)]
 pub struct Looking {
     before: Option<String>,
+    /// Those after this one; ids sort by time.
+    after: Option<String>,
+    /// Around this one, which was looked for.
+    at: Option<String>,
+    /// What led here: `switched` from another number.
+    from: Option<String>,
     /// What was just done by somebody without scripts: how it stands now, and stood before.
     #[serde(default)]
     is: String,
@@ -116,11 +155,41 @@ pub struct Looking {
     was: String,
 }
 
+/// Which texts of a thread are shown.
+#[derive(Clone, Debug, Default)]
+pub enum Part {
+    #[default]
+    Newest,
+    Before(String),
+    After(MessageId),
+    /// Half a page above, and half a page below.
+    Around(MessageId),
+}
+
 impl Looking {
     fn undo(&self, conversation: &Conversation, place: &Place) -> Option<Undo> {
         let (is, was): (Mark, Mark) = (self.is.parse().ok()?, self.was.parse().ok()?);
         Undo::new(conversation, &place.base, is.0, was.0)
             .filter(|_| is.0 == Standing::of(conversation))
+    }
+
+    fn answer(&self) -> Answer {
+        let switched = self.from.as_deref() == Some("switched");
+        Answer {
+            told: switched.then_some("You write from another number now. What passes between it and them is a conversation of its own."),
+            ..Answer::default()
+        }
+    }
+
+    /// What nobody could have got from us is not looked for.
+    fn part(&self) -> Part {
+        let id = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
+        match (&self.before, id(&self.after), id(&self.at)) {
+            (Some(before), ..) => Part::Before(before.clone()),
+            (_, Some(after), _) => Part::After(after),
+            (.., Some(at)) => Part::Around(at),
+            _ => Part::Newest,
+        }
     }
 }
 
@@ -147,7 +216,8 @@ pub async fn show(
             cursor: None,
         };
         let newest = messages::list(&mut tx, &of(conversation_id), &span).await?;
-        let happened = happened(&mut tx, conversation_id, &newest, None).await?;
+        let oldest = newest.next_cursor.map(|cursor| cursor.id);
+        let happened = activity::between(&mut tx, conversation_id, oldest, None, LINES).await?;
         let thread = fragments::thread(&newest.data, &happened, &conversation).map_err(internal)?;
         let credits = match balance(&mut tx, &member).await? {
             Some(balance) => fragments::credits_changed(balance).map_err(internal)?,
@@ -156,22 +226,20 @@ pub async fn show(
         return Ok(streams(rows + &thread + &credits));
     }
     let place = Place::new(&member, &narrowing);
+    let part = looking.part();
     match frame(&headers) {
         Some(id) if id.starts_with("texts-") => {
-            let (texts, _) = texts(&mut tx, &conversation, &place, looking.before.clone()).await?;
-            let id = frame_id(looking.before.as_deref().unwrap_or_default());
+            let id = match &part {
+                Part::After(id) => frame_id(&format!("after-{id}")),
+                Part::Before(cursor) => frame_id(cursor),
+                Part::Newest | Part::Around(_) => frame_id(""),
+            };
+            let texts = texts(&mut tx, &conversation, &place, part).await?.texts;
             Ok(format!(r#"<turbo-frame id="{id}">{texts}</turbo-frame>"#).into_html())
         }
         Some("conversation") => {
-            let pane = open(
-                &mut tx,
-                &member,
-                conversation,
-                place,
-                looking.before,
-                Answer::default(),
-            )
-            .await?;
+            let answer = looking.answer();
+            let pane = open(&mut tx, &member, conversation, place, part, answer).await?;
             Ok(page(&pane)?.into_response())
         }
         Some(id) if id.starts_with("activity-") => {
@@ -180,17 +248,9 @@ pub async fn show(
         _ => {
             let answer = Answer {
                 undo: looking.undo(&conversation, &place),
-                ..Answer::default()
+                ..looking.answer()
             };
-            whole(
-                &mut tx,
-                &member,
-                conversation,
-                &narrowing,
-                looking.before,
-                answer,
-            )
-            .await
+            whole(&mut tx, &member, conversation, &narrowing, part, answer).await
         }
     }
 }
@@ -204,6 +264,8 @@ pub struct Answer {
     pub note: Noting,
     /// What was just done, and the way back.
     pub undo: Option<Undo>,
+    /// Not a refusal.
+    pub told: Option<&'static str>,
 }
 
 /// A note as it was typed, and why it was not kept.
@@ -213,12 +275,32 @@ pub struct Noting {
     pub notice: Option<String>,
 }
 
+impl Answer {
+    /// Where nothing was refused, one goes on with what one was writing.
+    async fn or_draft(
+        self,
+        tx: &mut WorkspaceTx,
+        of: ConversationId,
+    ) -> Result<(Self, Option<DateTime<Utc>>)> {
+        if self.notice.is_some() {
+            return Ok((self, None));
+        }
+        let draft = drafts::find(tx, Some(of)).await?;
+        let answer = Self {
+            draft: draft.content,
+            media: draft.media,
+            ..self
+        };
+        Ok((answer, draft.updated_at))
+    }
+}
+
 pub async fn whole(
     tx: &mut WorkspaceTx,
     member: &Member,
     conversation: Conversation,
     narrowing: &Narrowing,
-    before: Option<String>,
+    part: Part,
     answer: Answer,
 ) -> Result<Response, Problem> {
     let (shell, list, _) = list_pane(tx, member, narrowing, Some(conversation.id)).await?;
@@ -227,7 +309,7 @@ pub async fn whole(
         member,
         conversation,
         Place::new(member, narrowing),
-        before,
+        part,
         answer,
     )
     .await?;
@@ -246,10 +328,15 @@ async fn open(
     member: &Member,
     conversation: Conversation,
     place: Place,
-    before: Option<String>,
+    part: Part,
     answer: Answer,
 ) -> Result<Pane> {
-    let (texts, newest) = texts(tx, &conversation, &place, before).await?;
+    let Shown {
+        texts,
+        newest,
+        at,
+        has_newer,
+    } = texts(tx, &conversation, &place, part).await?;
     let numbers = numbers::list(tx).await?;
     let mut colleagues = numbers::audience(tx, conversation.number_id).await?;
     colleagues.retain(|one| one.sees);
@@ -258,6 +345,14 @@ async fn open(
     let number = numbers
         .iter()
         .find(|number| number.id == conversation.number_id);
+    let others = numbers
+        .iter()
+        .filter(|number| number.id != conversation.number_id && can_send(number));
+    let (answer, draft_at) = answer.or_draft(tx, conversation.id).await?;
+    let span = Span {
+        limit: Some(200),
+        cursor: None,
+    };
     let credits = match balance(tx, member).await? {
         Some(balance) => Some(partial(&fragments::Credits { balance })?),
         None => None,
@@ -275,10 +370,17 @@ async fn open(
         mms: number.is_some_and(|number| number.capabilities.mms),
         texts,
         newest,
+        at,
+        has_newer,
         key: Uuid::now_v7(),
+        others: others.cloned().collect(),
+        signature: settings::of(tx, member).await?.signature,
+        templates: templates::list(tx, None, &span).await?.data,
         draft: answer.draft,
+        draft_at,
         media: answer.media,
         notice: answer.notice,
+        told: answer.told,
         undo: match &answer.undo {
             Some(undo) => Some(partial(undo)?),
             None => None,
@@ -296,7 +398,7 @@ async fn open(
     })
 }
 
-async fn balance(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<Balance>> {
+pub async fn balance(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<Balance>> {
     let account = credits::of(tx, member, member.user()).await?;
     Ok((!account.unlimited).then_some(Balance {
         left: account.balance,
@@ -304,7 +406,7 @@ async fn balance(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<Balance
     }))
 }
 
-fn can_send(number: &Number) -> bool {
+pub fn can_send(number: &Number) -> bool {
     number.status == numbers::Status::Active && number.capabilities.sms
 }
 
@@ -315,47 +417,104 @@ fn of(conversation: ConversationId) -> messages::Filter {
     }
 }
 
+struct Shown {
+    texts: Partial,
+    /// The conversation's newest text, of those that this page could know.
+    newest: Option<MessageId>,
+    at: Option<MessageId>,
+    has_newer: bool,
+}
+
 async fn texts(
     tx: &mut WorkspaceTx,
     conversation: &Conversation,
     place: &Place,
-    before: Option<String>,
-) -> Result<(Partial, Option<MessageId>)> {
-    let unread = if before.is_none() {
-        conversation.unread_count
-    } else {
-        0
+    part: Part,
+) -> Result<Shown> {
+    let part = match part {
+        // One that has gone, or was never here, is no place to begin at.
+        Part::Around(id) if !is_of(tx, conversation, id).await? => Part::Newest,
+        part => part,
     };
-    let span = Span {
-        limit: Some(TEXTS),
-        cursor: before,
+    let unread = match part {
+        Part::Newest => conversation.unread_count,
+        _ => 0,
     };
-    let found = messages::list(tx, &of(conversation.id), &span).await?;
-    let before = span.cursor()?.map(|cursor| cursor.id);
-    let happened = happened(tx, conversation.id, &found, before).await?;
-    let older = found.next_cursor.map(|cursor| {
+    let (before, limit, after) = match &part {
+        Part::Newest => (None, TEXTS, None),
+        Part::Before(cursor) => (Some(cursor.clone()), TEXTS, None),
+        Part::Around(id) => (
+            Some(Cursor::just_after(id.0).to_string()),
+            TEXTS / 2,
+            Some(*id),
+        ),
+        Part::After(id) => (None, 0, Some(*id)),
+    };
+    let mut shown = match limit {
+        0 => Page {
+            data: Vec::new(),
+            next_cursor: None,
+        },
+        limit => {
+            let span = Span {
+                limit: Some(limit),
+                cursor: before,
+            };
+            messages::list(tx, &of(conversation.id), &span).await?
+        }
+    };
+    let mut later = match after {
+        None => Vec::new(),
+        Some(id) => messages::after(tx, conversation.id, id, TEXTS / 2).await?,
+    };
+    let more = later.len() > TEXTS as usize / 2;
+    later.truncate(TEXTS as usize / 2);
+    let newer = later.last().filter(|_| more).map(|last| {
+        let href = format!("{}/{}?after={}", place.base, conversation.id, last.id);
+        (frame_id(&format!("after-{}", last.id)), href)
+    });
+    later.reverse();
+    later.append(&mut shown.data);
+    let oldest = shown.next_cursor.map(|cursor| cursor.id);
+    let older = shown.next_cursor.map(|cursor| {
         let cursor = cursor.to_string();
         (
             frame_id(&cursor),
             format!("{}/{}?before={cursor}", place.base, conversation.id),
         )
     });
-    let texts = Texts::new(&found.data, &happened, unread, older)?;
-    Ok((
-        partial(&texts)?,
-        found.data.first().map(|message| message.id),
-    ))
+    // A draft is written against what its writer has seen; where that is not the end, the newest stands in the list.
+    let newest = match newer {
+        Some(_) => conversation.last_message_id,
+        None => later.first().map(|message| message.id),
+    };
+    // What happened lies between the ends of what is shown; beyond them it comes with the texts there.
+    let from = match part {
+        Part::After(id) => Some(id.0),
+        _ => oldest,
+    };
+    let to = match (&part, &newer) {
+        (_, Some(_)) => later.first().map(|last| last.id.0),
+        (Part::Before(cursor), _) => Cursor::parse(cursor).map(|cursor| cursor.id),
+        _ => None,
+    };
+    let happened = activity::between(tx, conversation.id, from, to, LINES).await?;
+    Ok(Shown {
+        texts: partial(&Texts::new(&later, &happened, unread, older)?.with_newer(newer))?,
+        newest,
+        has_newer: more,
+        at: match part {
+            Part::Around(id) => Some(id),
+            _ => None,
+        },
+    })
 }
 
-/// What became of the conversation while these texts were written: what lies below the oldest, or before it all began.
-async fn happened(
-    tx: &mut WorkspaceTx,
-    conversation: ConversationId,
-    texts: &Page<Message>,
-    before: Option<Uuid>,
-) -> Result<Vec<Activity>> {
-    let oldest = texts.next_cursor.map(|cursor| cursor.id);
-    activity::between(tx, conversation, oldest, before, LINES).await
+async fn is_of(tx: &mut WorkspaceTx, conversation: &Conversation, id: MessageId) -> Result<bool> {
+    let found = messages::these(tx, &[id]).await?;
+    Ok(found
+        .first()
+        .is_some_and(|message| message.conversation_id == conversation.id))
 }
 
 fn frame_id(cursor: &str) -> String {
