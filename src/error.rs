@@ -38,8 +38,12 @@ pub enum Error {
     StorageUnavailable,
     #[error("this contact opted out: nothing can be sent until they text START")]
     ContactOptedOut,
-    #[error("someone else answered since you looked: read the newest messages, then send again")]
-    ConversationMoved,
+    #[error("{by} answered {}: read it, then send again", ago(*since))]
+    ConversationMoved { by: String, since: Duration },
+    #[error("{0}: nothing was changed")]
+    ConversationTaken(String),
+    #[error("somebody has changed this conversation since: nothing was changed")]
+    ConversationChanged,
     #[error("this was written on elsewhere: read what is kept now, then keep yours")]
     DraftMoved,
     #[error("this sender is a short code or a name, which cannot be answered")]
@@ -105,6 +109,17 @@ fn in_words(wait: Duration) -> String {
         seconds if seconds <= 1.0 => english("a second").into(),
         seconds if seconds < 120.0 => format!("{seconds} seconds"),
         seconds => format!("{} minutes", (seconds / 60.0).ceil()),
+    }
+}
+
+/// How long ago, as people say it.
+pub fn ago(since: Duration) -> String {
+    match since.as_secs() {
+        0 => "just now".into(),
+        seconds @ 1..60 => format!("{seconds} s ago"),
+        seconds @ 60..3_600 => format!("{} min ago", seconds / 60),
+        seconds @ 3_600..86_400 => format!("{} h ago", seconds / 3_600),
+        seconds => format!("{} d ago", seconds / 86_400),
     }
 }
 

@@ -71,6 +71,18 @@ pub enum Event {
         user: UserId,
         low: bool,
     },
+    /// A note calls `user`.
+    Mentioned {
+        workspace: WorkspaceId,
+        message: MessageId,
+        number: NumberId,
+        user: UserId,
+    },
+    /// `user` has looked where notes called them.
+    MentionsSeen {
+        workspace: WorkspaceId,
+        user: UserId,
+    },
     /// Someone is writing. Passes through; stored nowhere.
     Typing {
         workspace: WorkspaceId,

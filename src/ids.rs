@@ -60,4 +60,5 @@ ids! {
     TagId,
     FieldId,
     ImportId,
+    ActivityId,
 }

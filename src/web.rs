@@ -199,6 +199,8 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(conversations::show, conversations::update))
         .routes(routes!(conversations::read))
         .routes(routes!(conversations::messages))
+        .routes(routes!(conversations::note))
+        .routes(routes!(conversations::events))
         .routes(routes!(messages::list, messages::create))
         .routes(routes!(messages::show, messages::update))
         .routes(routes!(messages::cancel))

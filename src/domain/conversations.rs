@@ -6,15 +6,19 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
+use self::activity::Kind;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::contacts::tags::Tag;
 use crate::domain::contacts::{self, Contact};
 use crate::domain::{messages, words};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ago};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, TagId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
+
+pub mod activity;
+pub mod snooze;
 
 words!(#[schema(as = ConversationStatus)]
 Status { Open = "open", Pending = "pending", Snoozed = "snoozed", Done = "done" });
@@ -158,6 +162,15 @@ pub enum Assignee {
     User(UserId),
 }
 
+impl Assignee {
+    fn user(self) -> Option<UserId> {
+        match self {
+            Self::Nobody => None,
+            Self::User(user) => Some(user),
+        }
+    }
+}
+
 /// What a list is narrowed to. The door has read `me` and words into it.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -168,6 +181,8 @@ pub struct Filter {
     pub unread: bool,
     /// Of contacts who have this tag.
     pub tag: Option<TagId>,
+    /// Only where notes call whoever asks.
+    pub mentioned: bool,
     /// Any part of a name or number.
     pub q: Option<String>,
 }
@@ -179,6 +194,9 @@ pub async fn list(
     filter: &Filter,
     span: &Span,
 ) -> Result<Page<Conversation>> {
+    if filter.mentioned {
+        return mentioning(tx, filter, span).await;
+    }
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     // A tag that few contacts have is not looked for in all conversations. One round trip more, where there is a tag.
     let tagged = match filter.tag {
@@ -234,10 +252,7 @@ pub async fn list(
         filter.status as _,
         filter.number as _,
         filter.assignee == Some(Assignee::Nobody),
-        match filter.assignee {
-            Some(Assignee::User(user)) => Some(user),
-            _ => None,
-        } as _,
+        filter.assignee.and_then(Assignee::user) as _,
         filter.contact as _,
         filter.unread,
         filter.q.as_deref().map(contacts::like),
@@ -250,10 +265,7 @@ pub async fn list(
     .fetch_all(tx.conn())
     .await?;
     let rows = rows.into_iter().map(Conversation::from).collect();
-    Ok(page(rows, limit, |conversation: &Conversation| Cursor {
-        at: conversation.last_message_at,
-        id: conversation.id.0,
-    }))
+    Ok(page(rows, limit, end))
 }
 
 pub async fn find(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Conversation> {
@@ -342,7 +354,10 @@ pub struct Counts {
     pub open: i64,
     pub mine: i64,
     pub pending: i64,
+    pub snoozed: i64,
     pub unread: i64,
+    /// Conversations with notes that call whoever asks, not looked at.
+    pub mentions: i64,
     /// Calls of providers that wait for an admin, counted to 100.
     pub quarantined: i64,
 }
@@ -355,6 +370,9 @@ pub async fn counts(tx: &mut WorkspaceTx) -> Result<Counts> {
                   (select count(*) from (select from conversations
                                           where status = 'open' and assignee_id = current_user_id() limit 1000) t) as "mine!",
                   (select count(*) from (select from conversations where status = 'pending' limit 1000) t) as "pending!",
+                  (select count(*) from (select from conversations where status = 'snoozed' limit 1000) t) as "snoozed!",
+                  (select count(*) from (select distinct conversation_id from mentions
+                                          where user_id = current_user_id() and seen_at is null limit 1000) t) as "mentions!",
                   (select count(*) from (select from conversations
                                           where status = 'open' and unread_count > 0 limit 1000) t) as "unread!",
                   -- Nothing, for whoever is no admin.
@@ -373,7 +391,12 @@ pub struct Change {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<UserId>)]
     pub assignee_id: Option<Option<UserId>>,
-    /// When it comes back; needs `status: "snoozed"`.
+    /// Who has it as you know it, `null` for nobody: if somebody else was faster, nothing is changed, and 409
+    /// `conversation_taken` says who. Leave it out to insist.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<UserId>)]
+    pub expected_assignee_id: Option<Option<UserId>>,
+    /// When it comes back, at most a year ahead; needs `status: "snoozed"`. A text of theirs brings it back at once.
     pub snoozed_until: Option<DateTime<Utc>>,
 }
 
@@ -402,8 +425,11 @@ pub async fn update(
                 "goes only with status \"snoozed\"",
             ));
         }
-        (_, Some(until)) if until <= Utc::now() => {
-            return Err(Error::field("snoozed_until", "a time in the future"));
+        (_, Some(until)) if !snooze::can_be_meant(until) => {
+            return Err(Error::field(
+                "snoozed_until",
+                "a time in the future, at most a year ahead",
+            ));
         }
         _ => {}
     }
@@ -414,48 +440,212 @@ pub async fn update(
                 assignee_id = case when $4 then $5 else assignee_id end,
                 updated_at = now()
           where id = $1
-            and (not $4 or $5::uuid is null or exists (select from workspace_members m where m.user_id = $5))",
+            and (not $4 or $5::uuid is null
+                 or exists (select from workspace_members m
+                             where m.user_id = $5
+                               and (m.role = 'admin'
+                                    or exists (select from number_members a
+                                                where a.number_id = conversations.number_id and a.user_id = $5))))
+            -- Of two who take it at once, the second one waits here for the first, and then finds it taken.
+            and (not $6 or assignee_id is not distinct from $7 or ($4 and assignee_id is not distinct from $5))",
         id as _,
         change.status as _,
         change.snoozed_until,
         change.assignee_id.is_some(),
         change.assignee_id.flatten() as _,
+        change.expected_assignee_id.is_some(),
+        change.expected_assignee_id.flatten() as _,
     )
     .execute(tx.conn())
     .await?;
     let conversation = find(tx, id).await?;
     if changed.rows_affected() == 0 {
+        let expected = change.expected_assignee_id;
+        if expected.is_some_and(|expected| expected != conversation.assignee_id) {
+            return Err(taken(tx, &conversation).await?);
+        }
         return Err(Error::field(
             "assignee_id",
-            "not a member of this workspace",
+            "nobody who sees this number: an admin can assign it to them first",
         ));
     }
-    tx.announce(Event::ConversationChanged {
-        workspace: tx.workspace(),
-        conversation: id,
-        number: conversation.number_id,
-    });
+    announce(tx, &conversation);
     Ok(conversation)
 }
 
-/// Everything up to now has been seen.
-pub async fn mark_read(tx: &mut WorkspaceTx, id: ConversationId) -> Result<()> {
-    let read = sqlx::query_scalar!(
-        r#"update conversations set unread_count = 0, updated_at = now()
-            where id = $1 and unread_count > 0
-            returning number_id as "number_id: NumberId""#,
+fn announce(tx: &mut WorkspaceTx, conversation: &Conversation) {
+    let workspace = tx.workspace();
+    tx.announce(Event::ConversationChanged {
+        workspace,
+        conversation: conversation.id,
+        number: conversation.number_id,
+    });
+}
+
+/// Who was faster, and when.
+async fn taken(tx: &mut WorkspaceTx, conversation: &Conversation) -> Result<Error> {
+    let lines = activity::between(tx, conversation.id, None, None, 20).await?;
+    let told = lines
+        .iter()
+        .find(|one| matches!(one.kind, Kind::Assigned | Kind::Unassigned))
+        .map(|one| {
+            let since = (Utc::now() - one.created_at).to_std().unwrap_or_default();
+            format!("{} {}", one.told_of_it(), ago(since))
+        });
+    let has = || match &conversation.assignee_name {
+        Some(name) => format!("{name} has it now"),
+        None => "nobody has it now".into(),
+    };
+    Ok(Error::ConversationTaken(told.unwrap_or_else(has)))
+}
+
+/// How a conversation stands, as far as people decide it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub status: Status,
+    pub snoozed_until: Option<DateTime<Utc>>,
+    pub assignee: Option<UserId>,
+}
+
+impl Standing {
+    pub fn of(conversation: &Conversation) -> Self {
+        Self {
+            status: conversation.status,
+            snoozed_until: conversation.snoozed_until,
+            assignee: conversation.assignee_id,
+        }
+    }
+}
+
+/// How it stands, and stays until this transaction is over.
+pub async fn hold(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Standing> {
+    sqlx::query_as!(
+        Standing,
+        r#"select status, snoozed_until, assignee_id as assignee from conversations where id = $1 for update"#,
         id as _,
     )
     .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::NotFound("the conversation"))
+}
+
+/// Takes back what somebody has just done: from `is`, if it still is so, to exactly what `was`. A snooze that would be over by
+/// now is open.
+pub async fn undo(
+    tx: &mut WorkspaceTx,
+    id: ConversationId,
+    is: Standing,
+    was: Standing,
+) -> Result<Conversation> {
+    if hold(tx, id).await? != is {
+        return Err(Error::ConversationChanged);
+    }
+    let sleeps =
+        was.status == Status::Snoozed && was.snoozed_until.is_some_and(|at| at > Utc::now());
+    let status = match was.status {
+        Status::Snoozed if !sleeps => Status::Open,
+        status => status,
+    };
+    let change = Change {
+        status: (status != is.status || sleeps).then_some(status),
+        snoozed_until: was.snoozed_until.filter(|_| sleeps),
+        assignee_id: (was.assignee != is.assignee).then_some(was.assignee),
+        expected_assignee_id: None,
+    };
+    update(tx, id, change).await
+}
+
+/// Everything up to now has been seen, and where notes call whoever looks.
+pub async fn mark_read(tx: &mut WorkspaceTx, id: ConversationId) -> Result<()> {
+    let read = sqlx::query!(
+        r#"with seen as (
+               update mentions set seen_at = now()
+                where conversation_id = $1 and user_id = current_user_id() and seen_at is null
+               returning 1
+           ), read as (
+               update conversations set unread_count = 0, updated_at = now()
+                where id = $1 and unread_count > 0
+               returning number_id
+           )
+           select (select number_id from read) as "number: NumberId", exists (select from seen) as "seen!""#,
+        id as _,
+    )
+    .fetch_one(tx.conn())
     .await?;
-    if let Some(number) = read {
+    let (workspace, user) = (tx.workspace(), tx.user());
+    if read.seen {
+        tx.announce(Event::MentionsSeen { workspace, user });
+    }
+    if let Some(number) = read.number {
         tx.announce(Event::ConversationChanged {
-            workspace: tx.workspace(),
+            workspace,
             conversation: id,
             number,
         });
     }
     Ok(())
+}
+
+/// How many notes here call whoever asks, and were not looked at.
+pub async fn unseen_mentions(tx: &mut WorkspaceTx, id: ConversationId) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        r#"select count(*) as "count!" from mentions
+            where conversation_id = $1 and user_id = current_user_id() and seen_at is null"#,
+        id as _,
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+/// Where notes call whoever asks. It costs what there are of those, not what the inbox holds. Round trips: 2.
+async fn mentioning(
+    tx: &mut WorkspaceTx,
+    filter: &Filter,
+    span: &Span,
+) -> Result<Page<Conversation>> {
+    let (limit, cursor) = (span.limit()?, span.cursor()?);
+    let ids = sqlx::query_scalar!(
+        r#"select v.id as "id: ConversationId"
+             from (select distinct conversation_id from mentions where user_id = current_user_id()) m
+             join conversations v on v.id = m.conversation_id
+            where v.workspace_id = current_workspace()
+              and ($1::text is null or v.status = $1)
+              and ($2::uuid is null or v.number_id = $2)
+              and (not $3 or v.assignee_id is null)
+              and ($4::uuid is null or v.assignee_id = $4)
+              and ($5::uuid is null or v.contact_id = $5)
+              and (not $6 or v.unread_count > 0)
+              and ($7::text is null
+                   or exists (select from contacts c
+                               where c.workspace_id = v.workspace_id and c.id = v.contact_id
+                                 and coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $7 || '%'))
+              and ($8::timestamptz is null or (v.last_message_at, v.id) < ($8, $9::uuid))
+            order by v.last_message_at desc, v.id desc
+            limit $10"#,
+        filter.status as _,
+        filter.number as _,
+        filter.assignee == Some(Assignee::Nobody),
+        filter.assignee.and_then(Assignee::user) as _,
+        filter.contact as _,
+        filter.unread,
+        filter.q.as_deref().map(contacts::like),
+        cursor.map(|cursor| cursor.at),
+        cursor.map(|cursor| cursor.id),
+        limit + 1,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let workspaces = vec![tx.workspace(); ids.len()];
+    let mut found = by_ids(tx.conn(), &workspaces, &ids).await?;
+    found.sort_unstable_by_key(|one| std::cmp::Reverse((one.last_message_at, one.id)));
+    Ok(page(found, limit, end))
+}
+
+fn end(conversation: &Conversation) -> Cursor {
+    Cursor {
+        at: conversation.last_message_at,
+        id: conversation.id.0,
+    }
 }
 
 /// The conversation of this contact with one of our numbers, begun if there is none.

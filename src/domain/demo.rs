@@ -162,9 +162,9 @@ impl Office {
 }
 
 async fn open_office(tx: &mut SystemTx, app: &App, hash: &str) -> Result<Office> {
-    let jo = accounts::insert_user(tx, "Jo Park", JO, hash).await?;
-    let sam = accounts::insert_user(tx, "Sam Ortiz", SAM, hash).await?;
-    let lin = accounts::insert_user(tx, "Dr. Lin", LIN, hash).await?;
+    let jo = accounts::insert_user(tx, Staff::Jo.name(), JO, hash).await?;
+    let sam = accounts::insert_user(tx, Staff::Sam.name(), SAM, hash).await?;
+    let lin = accounts::insert_user(tx, Staff::Lin.name(), LIN, hash).await?;
     let workspace = workspaces::found(tx, "Harbor Dental", jo, None).await?.id;
     workspaces::add_member(tx, workspace, sam, Role::Agent).await?;
     workspaces::add_member(tx, workspace, lin, Role::Agent).await?;

@@ -16,6 +16,7 @@ pub mod cancel;
 pub mod catch_up;
 pub mod failover;
 pub mod inquiries;
+pub mod note;
 pub mod outbox;
 pub mod receive;
 pub mod retry;
@@ -69,12 +70,23 @@ pub struct Message {
     pub sentiment: Option<String>,
     pub created_by: Option<UserId>,
     pub created_by_name: Option<String>,
+    /// Whom a note calls.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<Mention>,
     pub scheduled_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     /// What the page that sent it called it, so that it can recognise its own.
     #[serde(skip)]
     pub client_ref: Option<String>,
+}
+
+/// A colleague whom a note calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Mention {
+    pub user_id: UserId,
+    /// As the note calls them: `@` and this.
+    pub name: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -186,6 +198,7 @@ struct Row {
     sentiment: Option<String>,
     created_by: Option<UserId>,
     created_by_name: Option<String>,
+    mentions: sqlx::types::Json<Vec<Mention>>,
     scheduled_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -214,6 +227,7 @@ impl From<Row> for Message {
             sentiment: row.sentiment,
             created_by: row.created_by,
             created_by_name: row.created_by_name,
+            mentions: row.mentions.0,
             scheduled_at: row.scheduled_at,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -239,7 +253,8 @@ pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<
                   m.message_type, m.status, m.provider, m.provider_sid, m.error_code, m.error_message, m.segments,
                   m.price::text as price, m.sentiment, m.created_by, u.name as "created_by_name?", m.scheduled_at,
                   m.created_at, m.updated_at, m.idempotency_key as client_ref,
-                  media_of(m.workspace_id, m.id, m.message_type) as "media!: sqlx::types::Json<Vec<Media>>"
+                  media_of(m.workspace_id, m.id, m.message_type) as "media!: sqlx::types::Json<Vec<Media>>",
+                  mentions_of(m.workspace_id, m.id, m.direction) as "mentions!: sqlx::types::Json<Vec<Mention>>"
              from messages m
              left join users u on u.id = m.created_by
             where ($1::uuid is null or m.conversation_id = $1)
@@ -315,7 +330,8 @@ async fn by_ids(
                   m.message_type, m.status, m.provider, m.provider_sid, m.error_code, m.error_message, m.segments,
                   m.price::text as price, m.sentiment, m.created_by, u.name as "created_by_name?", m.scheduled_at,
                   m.created_at, m.updated_at, m.idempotency_key as client_ref,
-                  media_of(m.workspace_id, m.id, m.message_type) as "media!: sqlx::types::Json<Vec<Media>>"
+                  media_of(m.workspace_id, m.id, m.message_type) as "media!: sqlx::types::Json<Vec<Media>>",
+                  mentions_of(m.workspace_id, m.id, m.direction) as "mentions!: sqlx::types::Json<Vec<Mention>>"
              from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, id)
              join messages m on m.workspace_id = k.workspace_id and m.id = k.id
              left join users u on u.id = m.created_by"#,

@@ -427,6 +427,31 @@ pub async fn members(tx: &mut WorkspaceTx, _: &Admin, number: NumberId) -> Resul
     .await?)
 }
 
+/// Everybody of the workspace, and whether they see this number's conversations.
+pub async fn audience(tx: &mut WorkspaceTx, number: NumberId) -> Result<Vec<Onlooker>> {
+    Ok(sqlx::query_as!(
+        Onlooker,
+        r#"select m.user_id, u.name,
+                  m.role = 'admin'
+                  or exists (select from number_members a
+                              where a.workspace_id = m.workspace_id and a.number_id = $1 and a.user_id = m.user_id) as "sees!"
+             from workspace_members m
+             join users u on u.id = m.user_id
+            order by lower(u.name), m.user_id"#,
+        number as _,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// A colleague, and whether they see a certain number.
+#[derive(Clone, Debug)]
+pub struct Onlooker {
+    pub user_id: UserId,
+    pub name: String,
+    pub sees: bool,
+}
+
 /// The number a new conversation starts from: the one asked for, or the member's own default, or the workspace's, or the
 /// oldest that can send.
 pub async fn to_send_from(

@@ -44,7 +44,14 @@ pub mod workspaces;
             and in any common notation in requests (without a leading + they are read in the workspace's default region).\n\n\
             Lists come as `{\"data\": […], \"next_cursor\": \"…\" or null}`; `?limit=` is 1 to 200 (default 50), `?cursor=` continues.\n\n\
             Everything that goes wrong is `application/problem+json` (RFC 9457) with a `code` for programs and a `detail` for people.\n\n\
-            Send `Authorization: Bearer <access_token>`. A browser's cookie does as well; then unsafe methods must come from our own pages.",
+            Send `Authorization: Bearer <access_token>`. A browser's cookie does as well; then unsafe methods must come from our own pages.\n\n\
+            `GET /ws`, with the same token, is a WebSocket of JSON text frames. Send `{\"type\": \"join_workspace\", \"workspace_id\"}` and hear \
+            `new_message`, `message_status`, `conversation_updated`, `conversation_event` (a line of `…/events`), `mentioned` and `mentions_seen` \
+            (you alone), `contact_updated`, `number_updated`, `typing` and `presence` of the conversations that you see; `resync` means that some \
+            were lost: fetch again. A frame may come twice.\n\n\
+            `{\"type\": \"viewing\", \"workspace_id\", \"conversation_id\"}` says that you look at a conversation (`null`: at none). Say it again every \
+            half a minute: after 75 seconds without, and when the socket closes, it is over. The others hear `presence {user_id, conversation_id, \
+            viewing}`, one person once in however many windows; whoever joins is told who is there.",
         license(name = "MIT", identifier = "MIT")
     ),
     components(schemas(Problem)),

@@ -33,8 +33,8 @@ const SHEETS: &[(&str, &[&str])] = &[
         "app.css",
         &[
             "tokens", "base", "icon", "button", "field", "avatar", "badge", "card", "menu",
-            "dialog", "palette", "progress", "app", "rail", "live", "list", "row", "thread",
-            "message", "composer", "offers", "outbox", "lightbox", "details", "empty", "tag",
+            "dialog", "palette", "progress", "toast", "app", "rail", "live", "list", "row",
+            "thread", "message", "composer", "offers", "outbox", "lightbox", "details", "empty", "tag",
         ],
     ),
     (

@@ -3,6 +3,7 @@
 mod commands;
 mod frames;
 mod hub;
+mod presence;
 mod rooms;
 pub mod socket;
 

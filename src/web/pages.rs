@@ -74,6 +74,7 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             post(inbox::reply).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
         )
         .route("/w/{slug}/inbox/{conversation_id}/read", post(inbox::read))
+        .route("/w/{slug}/inbox/{conversation_id}/notes", post(inbox::note))
         .route(
             "/w/{slug}/inbox/{conversation_id}/status",
             post(inbox::status),
@@ -82,6 +83,11 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             "/w/{slug}/inbox/{conversation_id}/assign",
             post(inbox::assign),
         )
+        .route(
+            "/w/{slug}/inbox/{conversation_id}/snooze",
+            post(inbox::snooze),
+        )
+        .route("/w/{slug}/inbox/{conversation_id}/undo", post(inbox::undo))
         .route(
             "/w/{slug}/inbox/{conversation_id}/contact",
             get(inbox::contact).post(inbox::change_contact),

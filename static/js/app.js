@@ -9,11 +9,14 @@ import Hotkeys from "controllers/hotkeys"
 import List from "controllers/list"
 import Live from "controllers/live"
 import LocalTime from "controllers/local-time"
+import Note from "controllers/note"
 import Notify from "controllers/notify"
 import Outbox from "controllers/outbox"
+import Presence from "controllers/presence"
 import Search from "controllers/search"
 import Segments from "controllers/segments"
 import Slash from "controllers/slash"
+import Snooze from "controllers/snooze"
 import Thread from "controllers/thread"
 import Title from "controllers/title"
 import Unwrap from "controllers/unwrap"
@@ -22,7 +25,8 @@ import When from "controllers/when"
 export const application = Application.start()
 const controllers = {
   attach: Attach, composer: Composer, dialog: Dialog, hotkeys: Hotkeys, list: List, live: Live, "local-time": LocalTime,
-  notify: Notify, outbox: Outbox, search: Search, segments: Segments, slash: Slash, thread: Thread, title: Title, unwrap: Unwrap, when: When,
+  note: Note, notify: Notify, outbox: Outbox, presence: Presence, search: Search, segments: Segments, slash: Slash, snooze: Snooze, thread: Thread, title: Title,
+  unwrap: Unwrap, when: When,
 }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)
 

@@ -1,4 +1,5 @@
 import { mark } from "marks"
+import { paint } from "presence"
 
 // The list pane: where a conversation's row belongs, or that it does not. All state is in the DOM.
 
@@ -11,7 +12,7 @@ export function place(rows, row) {
   if (rows.dataset.q) return // what was found stays as it was
 
   const focused = old?.contains(document.activeElement)
-  const before = belongs(rows, row) ? spot(rows, row, old) : undefined
+  const before = belongs(rows, row, old) ? spot(rows, row, old) : undefined
   if (before === undefined) return leave(old, focused)
 
   row.href = `${rows.dataset.base}/${row.id.slice("row-".length)}${rows.dataset.query}`
@@ -19,6 +20,7 @@ export function place(rows, row) {
   mark(row, old)
   old?.remove()
   rows.insertBefore(row, before)
+  paint(row.id.slice("row-".length))
   if (focused) row.focus({ preventScroll: true })
 }
 
@@ -33,10 +35,18 @@ export function settle(rows, fresh, complete) {
   fresh.forEach((row) => place(rows, row))
 }
 
-function belongs(rows, { dataset: { status, assignee } }) {
-  switch (rows.dataset.tab) {
-    case "mine": return status === "open" && assignee === document.body.dataset.user
-    default: return status === rows.dataset.tab
+function belongs(rows, { dataset: { status, assignee, number, unread } }, old) {
+  const wanted = rows.dataset
+  const me = document.body.dataset.user
+  if (wanted.number && number !== wanted.number) return false
+  if (wanted.assignee && assignee !== { me, none: "" }[wanted.assignee] && assignee !== wanted.assignee) return false
+  // What is open stays, though it is being read.
+  if (wanted.unread && unread === "0" && !old?.hasAttribute("aria-current")) return false
+  switch (wanted.tab) {
+    case "mine": return status === "open" && assignee === me
+    // Whether a note calls whoever looks, the row does not know.
+    case "mentions": return Boolean(old)
+    default: return status === wanted.tab
   }
 }
 

@@ -1,7 +1,9 @@
 // Turbo Stream actions of our own. Each may come twice or late, and then changes nothing.
 import { t } from "words"
 import { StreamActions, visit } from "@hotwired/turbo"
-import { place, settle } from "rows"
+import { place as placeRow, settle } from "rows"
+import { note } from "presence"
+import { toast } from "toasts"
 
 // Turbo's own way gives the focus back to what had it a moment before, even where the person has moved on meanwhile.
 export function show(html) {
@@ -28,7 +30,7 @@ StreamActions.row = function () {
   if (!rows || !row) return
   const unread = Number(document.getElementById(row.id)?.dataset.unread ?? 0)
   if (Number(row.dataset.unread) > unread) rows.dispatchEvent(new CustomEvent("rows:news", { bubbles: true, detail: { row: row.cloneNode(true) } }))
-  place(rows, row)
+  placeRow(rows, row)
 }
 
 // The first page of the list, fetched again.
@@ -43,23 +45,36 @@ StreamActions.message = function () {
   if (!thread) return
   const gap = thread.querySelector(":scope > .newer")
   if (this.hasAttribute("page") && !gap && gapped(thread, this.templateContent)) return visit(location.href, { action: "replace" })
-  for (const message of this.templateContent.querySelectorAll(".message")) {
+  for (const message of this.templateContent.querySelectorAll(".message, .happened")) {
     const old = document.getElementById(message.id)
+    const isLine = message.matches(".happened")
+    if (old && isLine) continue
     if (old && Number(old.dataset.version) >= Number(message.dataset.version)) continue
     if (old) {
       message.classList.toggle("joined", old.classList.contains("joined"))
       old.replaceWith(message)
     } else if (gap && !document.getElementById(`pending-${message.dataset.ref}`)) {
       // What lies between is not there yet: it is told, and comes when one gets there.
-      if (!this.hasAttribute("page")) thread.dispatchEvent(new CustomEvent("thread:beyond", { bubbles: true, detail: { message } }))
+      if (!this.hasAttribute("page") && !isLine) thread.dispatchEvent(new CustomEvent("thread:beyond", { bubbles: true, detail: { message } }))
     } else {
-      const later = [...thread.querySelectorAll(":scope > .message")].find((other) => other.id.startsWith("message-") && other.id > message.id)
-      message.classList.add("arriving")
-      // Whoever was writing has written.
-      document.getElementById(thread.id.replace("thread-", "typing-"))?.replaceChildren()
+      const later = [...thread.querySelectorAll(":scope > [id^=message-], :scope > [id^=event-]")].find((other) => place(other) > place(message))
+      // Above what is loaded it will come with what is loaded there.
+      if (isLine && later && thread.querySelector(":scope > turbo-frame") && !document.getElementById(message.id) && later === first(thread)) continue
+      if (!isLine) {
+        message.classList.add("arriving")
+        // Whoever was writing has written.
+        document.getElementById(thread.id.replace("thread-", "typing-"))?.replaceChildren()
+      }
       thread.insertBefore(message, later ?? null)
+      if (isLine) refetch(thread.id.slice("thread-".length))
     }
   }
+}
+
+// Somebody looks at a conversation, or no longer does.
+StreamActions.presence = function () {
+  const who = this.hasAttribute("here") && { name: this.getAttribute("name"), face: this.templateContent.firstElementChild.cloneNode(true) }
+  note(this.getAttribute("target"), this.getAttribute("user"), who)
 }
 
 // A colleague is writing. It fades by itself.
@@ -73,6 +88,38 @@ StreamActions.typing = function () {
     element.fading = setTimeout(() => element.replaceChildren(), 5000)
   }
 }
+
+// A note calls whoever looks: the counts are others now, and the open conversation has been looked at.
+StreamActions.mentioned = function () {
+  document.getElementById("rows")?.dispatchEvent(new CustomEvent("counts:stale", { bubbles: true }))
+  const message = this.getAttribute("message")
+  if (!message) return
+  const id = this.getAttribute("target")
+  const thread = document.getElementById(`thread-${id}`)
+  const detail = { message, text: this.templateContent.textContent.trim(), conversation: id }
+  document.getElementById("rows")?.dispatchEvent(new CustomEvent("mentions:news", { bubbles: true, detail }))
+  if (thread) thread.dispatchEvent(new CustomEvent("thread:called", { bubbles: true }))
+  else toast(this.templateContent, { id: `mention-${message}`, href: `${document.getElementById("rows")?.dataset.base}/${id}` })
+}
+
+// What was done, with a way back; or that it was not done, and why.
+StreamActions.toast = function () {
+  toast(this.templateContent)
+}
+
+// The details' list of what happened, once for all that happened together.
+let refetching
+function refetch(conversation) {
+  clearTimeout(refetching)
+  refetching = setTimeout(() => {
+    const frame = document.getElementById(`activity-${conversation}`)
+    if (frame) frame.src = `${document.getElementById("rows").dataset.base}/${conversation}?at=${Date.now()}`
+  }, 300)
+}
+
+// Texts and what happened between them lie in the order of the ids behind their names.
+const place = ({ id }) => id.slice(id.indexOf("-") + 1)
+const first = (thread) => thread.querySelector(":scope > [id^=message-], :scope > [id^=event-]")
 
 // So much was missed that the newest page does not reach down to what is shown.
 function gapped(thread, page) {

@@ -26,6 +26,13 @@ export function list(at, now = new Date()) {
   return days < 7 ? weekdayFormat.format(at) : dateFormat.format(at)
 }
 
+// What is still to come: today the time, within a week the weekday and the time, else the date.
+export function ahead(at, now = new Date()) {
+  const days = -daysBetween(at, now)
+  if (days <= 0) return clock(at)
+  return days < 7 ? `${weekdayFormat.format(at)} ${clock(at)}` : `${dateFormat.format(at)} ${clock(at)}`
+}
+
 export function day(at, now = new Date()) {
   const days = daysBetween(at, now)
   if (days <= 1 && days >= 0) return capitalize(relative.format(-days, "day"))

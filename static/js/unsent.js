@@ -16,6 +16,15 @@ export function dirtyDrafts() {
   return all("draft").filter(([, { dirty }]) => dirty).map(([key, entry]) => ({ conversation: key, ...entry }))
 }
 
+// A note for colleagues that is being written.
+export function note(conversation) {
+  return read(name("note", conversation)) ?? ""
+}
+
+export function keepNote(conversation, text) {
+  write(name("note", conversation), text.trim() === "" ? undefined : text)
+}
+
 // Texts on their way, in the order in which they were written.
 export function unsent(conversation) {
   return everyUnsent().filter((entry) => entry.conversation === conversation)

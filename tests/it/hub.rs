@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use crate::emulator::Emulator;
 use crate::emulator::telnyx::Telnyx;
 pub use database::empty_database;
-pub use people::{Answer, Person};
+pub use people::{Answer, Frames, Person};
 pub use post::Post;
 
 pub const PASSWORD: &str = "correct horse battery";
@@ -378,6 +378,26 @@ impl Workspace<'_> {
     pub async fn message(&self, id: &Value) -> Value {
         let path = self.path(&format!("/messages/{}", id.as_str().unwrap()));
         self.admin.get(&path).await.is(200)
+    }
+
+    /// A note of the admin's; the message.
+    pub async fn notes(&self, conversation: &Value, content: &str) -> Value {
+        let id = conversation["id"].as_str().unwrap();
+        let path = self.path(&format!("/conversations/{id}/notes"));
+        let note = self.admin.post(&path, json!({"content": content})).await;
+        note.is(201)
+    }
+
+    /// What became of a conversation, oldest first.
+    pub async fn activity(&self, conversation: &Value) -> Vec<Value> {
+        let id = conversation["id"].as_str().unwrap();
+        let path = self.path(&format!("/conversations/{id}/events?limit=200"));
+        let mut lines = self.admin.get(&path).await.is(200)["data"]
+            .as_array()
+            .unwrap()
+            .clone();
+        lines.reverse();
+        lines
     }
 
     /// An answer, queued; the message.

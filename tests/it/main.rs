@@ -12,6 +12,8 @@ mod numbers;
 mod process;
 
 mod accounts;
+mod activity;
+mod agents;
 mod audit;
 mod browser;
 mod catch_up;
@@ -34,6 +36,7 @@ mod lost_answers;
 mod mail;
 mod main_job;
 mod media;
+mod notes;
 mod openapi;
 mod opt_outs;
 mod pace;

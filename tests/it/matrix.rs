@@ -133,6 +133,7 @@ fn known(route: &str) -> (Who, Value) {
         "GET ~/contacts/{contact_id}"
         | "GET ~/conversations/{conversation_id}"
         | "GET ~/conversations/{conversation_id}/messages"
+        | "GET ~/conversations/{conversation_id}/events"
         | "GET ~/messages/{message_id}"
         | "GET ~/media/{media_id}"
         | "GET ~/contacts/{contact_id}/removal"
@@ -157,6 +158,9 @@ fn known(route: &str) -> (Who, Value) {
         "PATCH ~/conversations/{conversation_id}" => (WithNumber, json!({"status": "done"})),
         "POST ~/conversations/{conversation_id}/near-stop" => {
             (WithNumber, json!({"opt_out": false}))
+        }
+        "POST ~/conversations/{conversation_id}/notes" => {
+            (WithNumber, json!({"content": "Mine now"}))
         }
         "POST ~/conversations/{conversation_id}/read" => (WithNumber, json!({})),
         "POST ~/messages" => (

@@ -170,6 +170,7 @@ async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>,
     assert_eq!(answer.status(), 200);
     let conversation = harbor.conversation_with(MAYA).await;
     harbor.answers(&agent, &conversation, "How nice").await;
+    harbor.notes(&conversation, "@Sam, can you?").await;
     hub.twilio.refuses(21610, 400); // so that somebody has opted out
     hub.sends().await;
     harbor

@@ -21,6 +21,18 @@ pub enum Staff {
 }
 use Staff::*;
 
+impl Staff {
+    pub const ALL: [Self; 3] = [Jo, Sam, Lin];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Jo => "Jo Park",
+            Sam => "Sam Ortiz",
+            Lin => "Dr. Lin",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
     FrontDesk,

@@ -4,12 +4,15 @@ use chrono::{DateTime, Days, Duration, Local, NaiveTime, SubsecRound, TimeZone, 
 use serde::Serialize;
 
 use super::Office;
-use super::cast::{self, By, Fate, Text, Thread, When};
+use super::cast::{self, By, Fate, Staff, Text, Thread, When};
 use crate::db::SystemTx;
 use crate::domain::conversations;
+use crate::domain::conversations::activity::{Cause, Kind as Deed};
 use crate::domain::messages::{self, Direction, Kind, Status, segments};
 use crate::error::Result;
-use crate::ids::{ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId, UserId};
+use crate::ids::{
+    ActivityId, ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId, UserId,
+};
 use crate::providers;
 
 /// Writes every thread of the cast, a statement for each table.
@@ -73,6 +76,26 @@ pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Res
     .execute(tx.conn())
     .await?;
     sqlx::query!(
+        "insert into mentions (workspace_id, message_id, conversation_id, number_id, user_id, name, created_at)
+         select $1, message_id, conversation_id, number_id, user_id, name, created_at
+           from jsonb_populate_recordset(null::mentions, $2)",
+        workspace as _,
+        json(&rows.mentions),
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "insert into conversation_events (workspace_id, id, conversation_id, number_id, kind, cause, actor_id, actor_name,
+                                          assignee_id, assignee_name, until, created_at)
+         select $1, id, conversation_id, number_id, kind, cause, actor_id, actor_name,
+                assignee_id, assignee_name, until, created_at
+           from jsonb_populate_recordset(null::conversation_events, $2)",
+        workspace as _,
+        json(&rows.activity),
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
         "update numbers n
             set last_inbound_at = (select max(m.created_at) from messages m
                                     where m.workspace_id = n.workspace_id and m.number_id = n.id and m.direction = 'inbound')
@@ -95,6 +118,33 @@ struct Rows {
     messages: Vec<MessageRow>,
     media: Vec<MediaRow>,
     opt_outs: Vec<OptOutRow>,
+    mentions: Vec<MentionRow>,
+    activity: Vec<ActivityRow>,
+}
+
+#[derive(Serialize)]
+struct MentionRow {
+    message_id: MessageId,
+    conversation_id: ConversationId,
+    number_id: NumberId,
+    user_id: UserId,
+    name: &'static str,
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+struct ActivityRow {
+    id: ActivityId,
+    conversation_id: ConversationId,
+    number_id: NumberId,
+    kind: Deed,
+    cause: Option<Cause>,
+    actor_id: Option<UserId>,
+    actor_name: &'static str,
+    assignee_id: Option<UserId>,
+    assignee_name: Option<&'static str>,
+    until: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
 }
 
 #[derive(Serialize)]
@@ -183,7 +233,10 @@ impl Rows {
         for ((text, _), row) in written.iter().zip(&rows) {
             self.media.extend(picture(text, row));
             self.opt_outs.extend(opt_out(row));
+            self.mentions.extend(mentions(row, office));
         }
+        self.activity
+            .extend(activity(thread, &written, place, office, now));
         let last = rows.iter().rfind(|row| row.direction != Direction::Note);
         let last = last.expect("a thread has a text");
         let shown = if last.message_type == Kind::Media {
@@ -305,6 +358,94 @@ fn opt_out(row: &MessageRow) -> Option<OptOutRow> {
         proof,
         created_at: row.created_at,
     })
+}
+
+fn mentions<'a>(row: &'a MessageRow, office: &'a Office) -> impl Iterator<Item = MentionRow> + 'a {
+    let is_called = |staff: &Staff| {
+        row.direction == Direction::Note && row.content.contains(&format!("@{}", staff.name()))
+    };
+    Staff::ALL
+        .into_iter()
+        .filter(is_called)
+        .map(|staff| MentionRow {
+            message_id: row.id,
+            conversation_id: row.conversation_id,
+            number_id: row.number_id,
+            user_id: office.user(staff),
+            name: staff.name(),
+            created_at: row.created_at,
+        })
+}
+
+/// What was done with it, as its texts let one guess: finished, reopened when they wrote again, taken by whoever has it.
+fn activity(
+    thread: &Thread,
+    written: &[(&Text, DateTime<Utc>)],
+    place: Place,
+    office: &Office,
+    now: DateTime<Utc>,
+) -> Vec<ActivityRow> {
+    let line = |kind, at, by: Option<Staff>| ActivityRow {
+        id: ActivityId::at(at),
+        conversation_id: place.conversation,
+        number_id: place.number,
+        kind,
+        cause: by.is_none().then_some(Cause::Text),
+        actor_id: by.map(|staff| office.user(staff)),
+        actor_name: by.map_or("", Staff::name),
+        assignee_id: None,
+        assignee_name: None,
+        until: None,
+        created_at: at,
+    };
+    let author = |text: &Text| match text.by {
+        By::Us(staff) | By::Note(staff) => Some(staff),
+        By::Them => None,
+    };
+    let mut lines = Vec::new();
+    let mut finisher = None;
+    let mut taken = None;
+    for (i, (text, at)) in written.iter().enumerate() {
+        let before = i.checked_sub(1).map(|i| written[i].1);
+        let paused = before.is_none_or(|before| *at - before > Duration::hours(12));
+        if let (true, Some(before), Some(by)) = (paused, before, finisher)
+            && text.by == By::Them
+        {
+            lines.push(line(Deed::Done, before + Duration::minutes(2), Some(by)));
+            lines.push(line(Deed::Reopened, *at + Duration::seconds(1), None));
+        }
+        if paused {
+            taken = None;
+        }
+        if thread.assignee.is_some() && taken.is_none() && author(text) == thread.assignee {
+            taken = Some(*at - Duration::seconds(5));
+        }
+        finisher = author(text).or(finisher);
+        if text.by == By::Them && text.words == "STOP" {
+            lines.push(line(Deed::OptedOut, *at + Duration::seconds(1), None));
+        }
+    }
+    let end = written.last().map_or(now, |(_, at)| *at);
+    if let (Some(at), Some(staff)) = (taken, thread.assignee) {
+        lines.push(ActivityRow {
+            assignee_id: Some(office.user(staff)),
+            assignee_name: Some(staff.name()),
+            ..line(Deed::Assigned, at, Some(staff))
+        });
+    }
+    let by = finisher.or(thread.assignee).unwrap_or(Staff::Jo);
+    let at = end + Duration::minutes(1);
+    match thread.status {
+        conversations::Status::Open => {}
+        conversations::Status::Pending => lines.push(line(Deed::Pending, at, Some(by))),
+        conversations::Status::Done => lines.push(line(Deed::Done, at, Some(by))),
+        conversations::Status::Snoozed => lines.push(ActivityRow {
+            until: Some(clock(now, -5, 9, 0)),
+            ..line(Deed::Snoozed, at, Some(by))
+        }),
+    }
+    lines.retain(|line| line.created_at <= now);
+    lines
 }
 
 fn times(texts: &[Text], now: DateTime<Utc>) -> Vec<DateTime<Utc>> {

@@ -1,6 +1,7 @@
 //! Queueing a text for its provider. The sender picks it up after commit.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
@@ -135,8 +136,8 @@ async fn write(
     if !place.usable {
         return Err(Error::IntegrationNotConfigured);
     }
-    if place.moved {
-        return Err(Error::ConversationMoved);
+    if let Some((by, since)) = place.moved {
+        return Err(Error::ConversationMoved { by, since });
     }
     let media = match earlier {
         Some(earlier) => uploads::again(tx, earlier).await?,
@@ -333,7 +334,8 @@ struct Place {
     usable: bool,
     mms: bool,
     opted_out: bool,
-    moved: bool,
+    /// Who else answered since the writer looked, and how long ago.
+    moved: Option<(String, Duration)>,
     /// The sender's own.
     signature: String,
     low_credits_at: i32,
@@ -353,8 +355,8 @@ async fn find_place(
         r#"select v.number_id, v.contact_id, n.integration_id, i.provider, c.phone_number,
                   n.status = 'active' and i.is_active as "usable!", n.mms,
                   is_opted_out(v.workspace_id, v.contact_id, v.number_id) as "opted_out!",
-                  exists (select from messages m where m.workspace_id = v.workspace_id and m.conversation_id = v.id
-                             and m.id > $2 and m.direction = 'outbound' and m.created_by <> $3) as "moved!",
+                  m.id is not null as "moved!", coalesce(u.name, 'Somebody') as "moved_by!",
+                  extract(epoch from now() - m.created_at)::double precision as moved_since,
                   k.id as "first?: MessageId", k.request_hash as "request?",
                   coalesce(s.signature, '') as "signature!", w.low_credits_at, w.text_validity_minutes
              from conversations v
@@ -364,6 +366,12 @@ async fn find_place(
              join numbers n on n.workspace_id = v.workspace_id and n.id = v.number_id
              join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
              left join messages k on k.workspace_id = v.workspace_id and k.created_by = $3 and k.idempotency_key = $4
+             left join lateral (select m.id, m.created_by, m.created_at from messages m
+                                 where m.workspace_id = v.workspace_id and m.conversation_id = v.id and m.id > $2
+                                   and m.direction = 'outbound' and m.created_by <> $3
+                                 order by m.id desc
+                                 limit 1) m on true
+             left join users u on u.id = m.created_by
             where v.id = $1"#,
         conversation as _,
         seen as _,
@@ -382,7 +390,10 @@ async fn find_place(
         usable: row.usable,
         mms: row.mms,
         opted_out: row.opted_out,
-        moved: row.moved,
+        moved: row.moved.then(|| {
+            let since = row.moved_since.unwrap_or_default().max(0.0);
+            (row.moved_by, Duration::from_secs_f64(since))
+        }),
         signature: row.signature,
         low_credits_at: row.low_credits_at,
         text_validity_minutes: row.text_validity_minutes,
@@ -505,6 +516,7 @@ async fn queue(
         sentiment: None,
         created_by: Some(member.user()),
         created_by_name: Some(member.name.clone()),
+        mentions: Vec::new(),
         scheduled_at: at,
         created_at: now,
         updated_at: now,

@@ -1,18 +1,21 @@
 //! What passes between one contact and one number.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::domain::conversations::activity::{self, Activity};
 use crate::domain::conversations::{self, Assignee, Change, Conversation, Filter, Status};
 use crate::domain::members::Member;
+use crate::domain::messages::note::{self, Draft};
 use crate::domain::messages::{self, Message};
 use crate::domain::opt_outs;
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, ConversationId, NumberId, TagId, WorkspaceId};
 use crate::listing::{Page, Span};
+use crate::web::api::messages::idempotency_key;
 use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
 
@@ -29,6 +32,8 @@ pub struct Wanted {
     unread: Option<bool>,
     /// Only with contacts who have this tag.
     tag: Option<TagId>,
+    /// `true`: only those with notes that call you.
+    mentioned: Option<bool>,
     /// Any part of the contact's name or number.
     q: Option<String>,
     /// How many at the most: 1 to 200, default 50.
@@ -56,6 +61,7 @@ impl Wanted {
             },
             unread: self.unread == Some(true),
             tag: self.tag,
+            mentioned: self.mentioned == Some(true),
             q: self.q.clone().filter(|q| !q.trim().is_empty()),
         })
     }
@@ -98,10 +104,13 @@ pub async fn show(
     Ok(Redirect::permanent(&path).into_response())
 }
 
-/// Changes what is given and keeps the rest.
+/// Changes what is given and keeps the rest. It can be assigned to whoever sees its number.
+///
+/// With `expected_assignee_id` taking it is safe: 409 `conversation_taken` if somebody else was faster, with who and when in
+/// `detail`. Every change stands in `GET …/events`.
 #[utoipa::path(patch, path = "/conversations/{conversation_id}", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)), request_body = Change,
-    responses((status = 200, body = Conversation), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Conversation), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
     State(app): State<App>,
     member: Member,
@@ -114,7 +123,7 @@ pub async fn update(
     Ok(Json(conversation))
 }
 
-/// Everything up to now has been seen: the unread count is 0.
+/// Everything up to now has been seen: the unread count is 0, and notes that call you have been looked at.
 #[utoipa::path(post, path = "/conversations/{conversation_id}/read", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -171,4 +180,45 @@ pub async fn messages(
         ..Default::default()
     };
     Ok(Json(messages::list(&mut tx, &filter, &span).await?))
+}
+
+/// Writes an internal note: it is never sent, counts as unread for nobody, and leaves the conversation where it is in the list.
+///
+/// `@Name` in it calls a colleague who sees this number: they hear it at once (`mentioned` on the socket) and find it under
+/// `GET …/conversations?mentioned=true` until they have read the conversation (`POST …/read`). Calling somebody who does not see
+/// this number, or a name that several have, is refused and nothing is written. A repeated `Idempotency-Key` is answered
+/// with the first note. For whoever sees the number.
+#[utoipa::path(post, path = "/conversations/{conversation_id}/notes", tag = "Conversations",
+    params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path),
+           ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; yours alone.")),
+    request_body = Draft,
+    responses((status = 201, body = Message), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn note(
+    State(app): State<App>,
+    member: Member,
+    Path((_, id)): Path<(WorkspaceId, ConversationId)>,
+    headers: HeaderMap,
+    Json(draft): Json<Draft>,
+) -> Result<(StatusCode, Json<Message>), Problem> {
+    let key = idempotency_key(&headers)?;
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let note = note::add(&mut tx, &member, id, draft, key).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(note)))
+}
+
+/// What became of it: who assigned, finished, snoozed or reopened it, and when they opted out or in. Newest first; nothing
+/// of it ever changes. For whoever sees the number.
+#[utoipa::path(get, path = "/conversations/{conversation_id}/events", tag = "Conversations",
+    params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path), Span),
+    responses((status = 200, body = Page<Activity>), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn events(
+    State(app): State<App>,
+    member: Member,
+    Path((_, id)): Path<(WorkspaceId, ConversationId)>,
+    Query(span): Query<Span>,
+) -> Result<Json<Page<Activity>>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    conversations::find(&mut tx, id).await?;
+    Ok(Json(activity::list(&mut tx, id, &span).await?))
 }

@@ -39,7 +39,7 @@ pub async fn create(
     Ok((StatusCode::ACCEPTED, Json(sent)))
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
     headers
         .get("idempotency-key")
         .map(|key| {

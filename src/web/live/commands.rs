@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::ws::Utf8Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::presence::Look;
 use super::rooms::Connection;
 use crate::db::Db;
 use crate::domain::conversations;
@@ -42,6 +43,12 @@ enum Command {
     Typing {
         workspace_id: WorkspaceId,
         conversation_id: ConversationId,
+    },
+    /// Where this window looks, said again every half a minute; `null`: nowhere.
+    Viewing {
+        workspace_id: WorkspaceId,
+        #[serde(default)]
+        conversation_id: Option<ConversationId>,
     },
 }
 
@@ -111,6 +118,7 @@ async fn obey(
             if !doors.hub.join(db, connection, workspace_id).await? {
                 return Err(Error::NotAMember);
             }
+            doors.hub.tell_present(connection, workspace_id);
             Ok(Some(told(&Answer::WorkspaceJoined { workspace_id })))
         }
         Command::LeaveWorkspace { workspace_id } => {
@@ -161,7 +169,48 @@ async fn obey(
             tx.commit().await?;
             Ok(None)
         }
+        Command::Viewing {
+            workspace_id,
+            conversation_id,
+        } => {
+            view(doors, connection, workspace_id, conversation_id).await?;
+            Ok(None)
+        }
     }
+}
+
+/// Only whoever sits in the room looks, and only at what they see. A look that goes on costs nothing.
+async fn view(
+    doors: &Doors,
+    connection: &Arc<Connection>,
+    workspace: WorkspaceId,
+    conversation: Option<ConversationId>,
+) -> Result<()> {
+    let Some(conversation) = conversation else {
+        doors.hub.look_away(connection);
+        return Ok(());
+    };
+    if doors
+        .hub
+        .goes_on_looking(connection, workspace, conversation)
+    {
+        return Ok(());
+    }
+    let member = members::admit(&doors.app.db, connection.session, Place::Id(workspace)).await?;
+    let mut tx = doors.app.db.workspace(member.seat()).await?;
+    let number = conversations::find(&mut tx, conversation).await?.number_id;
+    let look = Look {
+        workspace,
+        conversation,
+        number,
+    };
+    if !doors.hub.joined_by(connection).contains(&workspace) {
+        return Err(Error::field("workspace_id", "join this workspace first"));
+    }
+    doors.hub.look(connection, look);
+    // Access may have been taken away in between.
+    doors.hub.look_again_at(connection);
+    Ok(())
 }
 
 /// The same verb as the API's and the page's; `client_ref` is the idempotency key.

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::domain::contacts::Contact;
 use crate::domain::conversations::Conversation;
+use crate::domain::conversations::activity::Activity;
 use crate::domain::messages::{self, Message};
 use crate::domain::numbers::Number;
 use crate::ids::{ContactId, ConversationId, MessageId, UserId, WorkspaceId};
@@ -27,6 +28,23 @@ pub enum Frame<'a> {
         error_code: Option<&'a str>,
     },
     ConversationUpdated(&'a Conversation),
+    /// What became of a conversation: a line in its thread. It may come twice; its id says so.
+    ConversationEvent {
+        workspace_id: WorkspaceId,
+        event: &'a Activity,
+    },
+    /// A note calls `user_id`, and they alone hear it here.
+    Mentioned {
+        workspace_id: WorkspaceId,
+        user_id: UserId,
+        message: &'a Message,
+        conversation: &'a Conversation,
+    },
+    /// They have looked, perhaps in another window.
+    MentionsSeen {
+        workspace_id: WorkspaceId,
+        user_id: UserId,
+    },
     ContactUpdated(&'a Contact),
     /// Gone, or another one's now; or out of sight with its last conversation.
     ContactRemoved {
@@ -51,6 +69,13 @@ pub enum Frame<'a> {
         workspace_id: WorkspaceId,
         conversation_id: ConversationId,
         user_id: UserId,
+    },
+    /// Somebody looks at a conversation, or no longer does.
+    Presence {
+        workspace_id: WorkspaceId,
+        conversation_id: ConversationId,
+        user_id: UserId,
+        viewing: bool,
     },
 }
 

@@ -13,6 +13,7 @@ use super::frames::Frame;
 use super::rooms::{Connection, Dialect, Rooms, Seat};
 use crate::db::Db;
 use crate::domain::contacts::{self, fields};
+use crate::domain::conversations::activity::{self, Activity};
 use crate::domain::conversations::{self, Conversation};
 use crate::domain::credits;
 use crate::domain::messages::{self, Message};
@@ -72,7 +73,7 @@ impl Hub {
         }
     }
 
-    /// Two round trips for a batch, however many events and listeners; none when nobody is in their rooms.
+    /// Three round trips for a batch, however many events and listeners; none when nobody is in their rooms.
     async fn tell(&self, events: Vec<Event>) -> Result<()> {
         let mut wanted_messages = Vec::new();
         let mut wanted_conversations = Vec::new();
@@ -89,6 +90,9 @@ impl Hub {
                 }
                 | Event::MessageChanged {
                     workspace, message, ..
+                }
+                | Event::Mentioned {
+                    workspace, message, ..
                 } if self.is_heard(*workspace) => {
                     wanted_messages.push((*workspace, *message));
                 }
@@ -102,12 +106,45 @@ impl Hub {
                 _ => {}
             }
         }
+        let mut moved = wanted_conversations.clone();
         let (messages, conversations) =
             self.look_up(&wanted_messages, wanted_conversations).await?;
+        // A text of theirs may have reopened it.
+        let heard = messages
+            .values()
+            .filter(|text| text.direction == messages::Direction::Inbound);
+        moved.extend(heard.map(|text| (text.workspace_id, text.conversation_id)));
+        moved.sort_unstable();
+        moved.dedup();
+        let happened = activity::fresh(&self.db, &moved).await?;
         for event in events {
             self.tell_one(event, &messages, &conversations).await?;
         }
+        self.tell_activity(&happened, &conversations);
         Ok(())
+    }
+
+    /// What has just become of conversations, each at its place in the thread.
+    fn tell_activity(
+        &self,
+        happened: &[Activity],
+        conversations: &HashMap<ConversationId, Conversation>,
+    ) {
+        for one in happened {
+            let Some(conversation) = conversations.get(&one.conversation_id) else {
+                continue;
+            };
+            let frame = Frame::ConversationEvent {
+                workspace_id: conversation.workspace_id,
+                event: one,
+            };
+            self.show(
+                conversation.workspace_id,
+                conversation.number_id,
+                &frame,
+                || fragments::happened(one),
+            );
+        }
     }
 
     async fn look_up(
@@ -196,6 +233,34 @@ impl Hub {
                         fragments::conversation_changed(conversation)
                     });
                 }
+            }
+            Event::Mentioned {
+                workspace,
+                message,
+                number,
+                user,
+            } => {
+                if let Some((message, conversation)) = both(message, messages, conversations) {
+                    let frame = Frame::Mentioned {
+                        workspace_id: workspace,
+                        user_id: user,
+                        message,
+                        conversation,
+                    };
+                    let seats = self.seats(workspace, |seat| {
+                        seat.connection.user == user && seat.sees(number)
+                    });
+                    push(&seats, &frame, || {
+                        fragments::mentioned(message, conversation)
+                    });
+                }
+            }
+            Event::MentionsSeen { workspace, user } => {
+                let frame = Frame::MentionsSeen {
+                    workspace_id: workspace,
+                    user_id: user,
+                };
+                push(&self.of(workspace, user), &frame, fragments::mentions_seen);
             }
             Event::ContactChanged { workspace, contact } if self.is_heard(workspace) => {
                 self.tell_contact(workspace, contact).await?
@@ -315,7 +380,11 @@ fn both<'a>(
 }
 
 /// Each dialect is made once, in each language that is spoken here, and only if somebody listens.
-fn push(to: &[Arc<Connection>], frame: &Frame<'_>, html: impl Fn() -> askama::Result<String>) {
+pub(super) fn push(
+    to: &[Arc<Connection>],
+    frame: &Frame<'_>,
+    html: impl Fn() -> askama::Result<String>,
+) {
     let in_dialect = |dialect| to.iter().filter(move |to| to.dialect == dialect);
     if in_dialect(Dialect::Json).next().is_some() {
         let text = frame.text();

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuar
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{Notify, mpsc};
 
+use super::presence::Looks;
 use crate::db::Db;
 use crate::domain::numbers::{self, Visible};
 use crate::error::Result;
@@ -15,7 +16,7 @@ use crate::language::Language;
 
 /// Frames that may wait for one connection.
 const QUEUE: usize = 64;
-const UNHARMED: &str = "nobody panics while holding it";
+pub(super) const UNHARMED: &str = "nobody panics while holding it";
 
 /// How a connection wants its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +28,10 @@ pub enum Dialect {
 
 /// One socket.
 pub struct Connection {
-    id: u64,
+    pub(super) id: u64,
     pub user: UserId,
+    /// As they were called when they connected.
+    pub name: String,
     pub session: SessionId,
     pub dialect: Dialect,
     frames: mpsc::Sender<Utf8Bytes>,
@@ -96,6 +99,7 @@ type Room = HashMap<u64, Arc<Seat>>;
 pub struct Rooms {
     rooms: RwLock<HashMap<WorkspaceId, Room>>,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    pub(super) looks: Looks,
     next: AtomicU64,
 }
 
@@ -103,6 +107,7 @@ impl Rooms {
     pub fn connect(
         &self,
         user: UserId,
+        name: String,
         session: SessionId,
         dialect: Dialect,
     ) -> (Arc<Connection>, mpsc::Receiver<Utf8Bytes>) {
@@ -110,6 +115,7 @@ impl Rooms {
         let connection = Arc::new(Connection {
             id: self.next.fetch_add(1, Ordering::Relaxed),
             user,
+            name,
             session,
             dialect,
             frames,
@@ -125,6 +131,7 @@ impl Rooms {
 
     pub fn disconnect(&self, connection: &Connection) {
         self.connections().remove(&connection.id);
+        self.look_away(connection);
         let joined = std::mem::take(&mut *connection.joined.lock().expect(UNHARMED));
         for workspace in joined {
             self.leave(connection, workspace);
@@ -162,7 +169,17 @@ impl Rooms {
         looked
     }
 
+    /// Where this connection sits, which must be told again who is there.
+    pub fn joined_by(&self, connection: &Connection) -> Vec<WorkspaceId> {
+        connection.joined.lock().expect(UNHARMED).clone()
+    }
+
     pub fn leave(&self, connection: &Connection, workspace: WorkspaceId) {
+        self.get_up(connection, workspace);
+        self.look_again_at(connection);
+    }
+
+    fn get_up(&self, connection: &Connection, workspace: WorkspaceId) {
         let mut rooms = self.rooms_mut();
         if let Some(room) = rooms.get_mut(&workspace) {
             room.remove(&connection.id);
@@ -184,7 +201,10 @@ impl Rooms {
             .collect();
         for seat in seats {
             match seat.look(db).await {
-                Ok(true) => seat.connection.resync(),
+                Ok(true) => {
+                    self.look_again_at(&seat.connection);
+                    seat.connection.resync();
+                }
                 Ok(false) => {
                     self.leave(&seat.connection, workspace);
                     seat.connection.ended.notify_one();

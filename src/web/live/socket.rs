@@ -60,7 +60,7 @@ pub async fn open(
     } else {
         Dialect::Json
     };
-    let (connection, queue) = doors.hub.connect(user.id, session, dialect);
+    let (connection, queue) = doors.hub.connect(user.id, user.name, session, dialect);
     let leave = Leave(doors.clone(), Arc::clone(&connection));
     // Whoever signed out before the hub knew of this socket is noticed here, and later by the hub.
     accounts::of_session(&doors.app.db, session).await?;
@@ -96,8 +96,14 @@ async fn converse(
                 if !frame.is_empty() && !say(&mut socket, Message::Text(frame)).await {
                     return;
                 }
-                if queue.is_empty() && connection.caught_up() && !say(&mut socket, Message::Text(RESYNC.into())).await {
-                    return;
+                if queue.is_empty() && connection.caught_up() {
+                    if !say(&mut socket, Message::Text(RESYNC.into())).await {
+                        return;
+                    }
+                    // Who is there stands in no page that could be fetched.
+                    for workspace in doors.hub.joined_by(connection) {
+                        doors.hub.tell_present(connection, workspace);
+                    }
                 }
             }
             message = socket.recv() => {
@@ -124,6 +130,7 @@ async fn converse(
             () = connection.ended.notified() => return close(socket, close_code::POLICY, "signed out, or no member any more").await,
             () = doors.stopping.cancelled() => return close(socket, close_code::RESTART, "the server restarts").await,
             _ = ping.tick() => {
+                doors.hub.look_again_at(connection);
                 if heard.elapsed() > SILENT_FOR || !say(&mut socket, Message::Ping(Default::default())).await {
                     return;
                 }

@@ -9,6 +9,7 @@ use askama::{Error, Template};
 use crate::domain::contacts::Contact;
 use crate::domain::contacts::fields::Field;
 use crate::domain::conversations::Conversation;
+use crate::domain::conversations::activity::Activity;
 use crate::domain::credits::Balance;
 use crate::domain::messages::Message;
 use crate::domain::numbers::Number;
@@ -17,7 +18,7 @@ use crate::web::language::filters;
 use crate::web::pages;
 use crate::web::pages::admin::integrations::NumberRow;
 use crate::web::pages::contacts::{ContactCard, FewTags, Tags};
-use crate::web::pages::inbox::{Blocked, Bubble, Consent, Place, Row, StatusControl};
+use crate::web::pages::inbox::{Blocked, Bubble, Consent, Happened, Place, Row, StatusControl};
 
 pub fn message_added(message: &Message, conversation: &Conversation) -> Result<String, Error> {
     Ok(bubble(message)? + &row(conversation)?)
@@ -102,6 +103,31 @@ pub fn typing(conversation: ConversationId, user: UserId) -> Result<String, Erro
     ))
 }
 
+/// What was done, or was not.
+pub fn toast(said: &impl Template) -> Result<String, Error> {
+    Ok(format!(
+        r#"<turbo-stream action="toast"><template>{}</template></turbo-stream>"#,
+        said.render()?
+    ))
+}
+
+/// Somebody looks at a conversation, or no longer does.
+pub fn presence(
+    conversation: ConversationId,
+    user: UserId,
+    name: &str,
+    is_here: bool,
+) -> Result<String, Error> {
+    let here = if is_here { " here" } else { "" };
+    let (face, name) = (
+        pages::face(&user, name).0.render()?,
+        Escaped { text: name }.render()?,
+    );
+    Ok(format!(
+        r#"<turbo-stream action="presence" target="{conversation}" user="{user}" name="{name}"{here}><template>{face}</template></turbo-stream>"#
+    ))
+}
+
 /// The newest page of the list, for a page that was cut off; `complete` when there is nothing below it.
 pub fn rows(newest: &[Conversation], complete: bool) -> Result<String, Error> {
     let mut html = String::new();
@@ -114,9 +140,47 @@ pub fn rows(newest: &[Conversation], complete: bool) -> Result<String, Error> {
     ))
 }
 
-/// The newest page of a thread, for a page that was cut off.
-pub fn thread(newest_first: &[Message], conversation: &Conversation) -> Result<String, Error> {
+/// A line of what became of a conversation, at its place in the thread.
+pub fn happened(one: &Activity) -> Result<String, Error> {
+    Ok(format!(
+        r#"<turbo-stream action="message" target="thread-{}"><template>{}</template></turbo-stream>"#,
+        one.conversation_id,
+        Happened { one }.render()?
+    ))
+}
+
+/// A note calls whoever hears this.
+pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<String, Error> {
+    let by = message.created_by_name.as_deref().unwrap_or("Somebody");
+    let (id, by, whom) = (
+        conversation.id,
+        Escaped { text: by }.render()?,
+        Escaped {
+            text: &conversation.title(),
+        }
+        .render()?,
+    );
+    Ok(format!(
+        r#"<turbo-stream action="mentioned" target="{id}" message="{}"><template><b>{by}</b> mentioned you: {whom}</template></turbo-stream>"#,
+        message.id
+    ))
+}
+
+/// They have looked: the counts are others now.
+pub fn mentions_seen() -> Result<String, Error> {
+    Ok(r#"<turbo-stream action="mentioned"><template></template></turbo-stream>"#.into())
+}
+
+/// The newest page of a thread and what happened meanwhile, for a page that was cut off.
+pub fn thread(
+    newest_first: &[Message],
+    happened: &[Activity],
+    conversation: &Conversation,
+) -> Result<String, Error> {
     let mut html = String::new();
+    for one in happened {
+        html.push_str(&Happened { one }.render()?);
+    }
     for message in newest_first.iter().rev() {
         html.push_str(
             &Bubble {
@@ -276,6 +340,7 @@ mod tests {
             sentiment: None,
             created_by: Some(UserId::new()),
             created_by_name: Some("Jo".into()),
+            mentions: Vec::new(),
             scheduled_at: None,
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,

@@ -3,6 +3,9 @@
 //! One address serves the whole page, a part of it (a Turbo Frame), and what a page that was cut off has missed (Turbo
 //! Streams): the same partials each time.
 
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
@@ -14,14 +17,14 @@ use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Assignee, Conversation, Counts, Filter, Status};
 use crate::domain::drafts;
-use crate::domain::members::Member;
-use crate::domain::numbers;
+use crate::domain::members::{self, Colleague, Member};
+use crate::domain::numbers::{self, Number};
 use crate::domain::search::Kind;
 use crate::domain::settings::{self, Notifications};
 use crate::error::{Error, Result};
-use crate::ids::ConversationId;
+use crate::ids::{ConversationId, NumberId, UserId};
 use crate::language::{put, t};
-use crate::listing::Span;
+use crate::listing::{Span, unless_empty};
 use crate::web::language::filters;
 use crate::web::pages::contacts::few_tags;
 use crate::web::pages::fragments;
@@ -31,16 +34,18 @@ use crate::web::{assets, pages};
 mod changes;
 mod contact;
 mod found;
+mod note;
 mod planned;
 mod reply;
 mod texts;
 mod thread;
 
-pub use changes::{assign, read, status};
+pub use changes::{assign, read, snooze, status, undo};
 pub use contact::{change as change_contact, change_consent, judge_stop, show as contact};
+pub use note::note;
 pub use planned::{Planned, mendable, reason, replan};
 pub use reply::{Reply, reply, switch};
-pub use texts::{Bubble, Planner, Texts};
+pub use texts::{Bubble, Happened, Planner, Texts};
 pub use thread::{Blocked, Consent, StatusControl, balance, can_send, show};
 
 /// Rows that one page of the list holds.
@@ -60,7 +65,47 @@ pub struct Narrowing {
     /// Of what a search finds only these; nothing where it is none of the words.
     #[serde(default, deserialize_with = "known")]
     kind: Option<Kind>,
+    #[serde(default, deserialize_with = "unless_empty")]
+    number: Option<NumberId>,
+    /// `me`, `none` or a user's id.
+    #[serde(default, deserialize_with = "unless_empty")]
+    assignee: Option<Who>,
+    #[serde(default, deserialize_with = "unless_empty")]
+    unread: Option<bool>,
     cursor: Option<String>,
+}
+
+/// Whom a list of conversations is narrowed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Me,
+    Nobody,
+    User(UserId),
+}
+
+impl FromStr for Who {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        match text {
+            "me" => Ok(Self::Me),
+            "none" => Ok(Self::Nobody),
+            id => id
+                .parse()
+                .map(Self::User)
+                .map_err(|_| "me, none or a user's id"),
+        }
+    }
+}
+
+impl Display for Who {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Me => f.write_str("me"),
+            Self::Nobody => f.write_str("none"),
+            Self::User(user) => user.fmt(f),
+        }
+    }
 }
 
 fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Kind>, D::Error> {
@@ -73,13 +118,23 @@ enum Tab {
     Mine,
     Pending,
     Done,
+    Snoozed,
+    /// Where notes call whoever looks.
+    Mentions,
     #[default]
     #[serde(other)]
     Open,
 }
 
 impl Tab {
-    const ALL: [Self; 4] = [Self::Open, Self::Mine, Self::Pending, Self::Done];
+    const ALL: [Self; 6] = [
+        Self::Open,
+        Self::Mine,
+        Self::Pending,
+        Self::Done,
+        Self::Snoozed,
+        Self::Mentions,
+    ];
 
     fn word(self) -> &'static str {
         match self {
@@ -87,6 +142,8 @@ impl Tab {
             Self::Mine => "mine",
             Self::Pending => "pending",
             Self::Done => "done",
+            Self::Snoozed => "snoozed",
+            Self::Mentions => "mentions",
         }
     }
 
@@ -96,6 +153,17 @@ impl Tab {
             Self::Mine => "Mine",
             Self::Pending => "Pending",
             Self::Done => "Done",
+            Self::Snoozed => "Snoozed",
+            Self::Mentions => "Mentions",
+        }
+    }
+
+    /// What stands for it where there is little room.
+    fn icon(self) -> Option<&'static str> {
+        match self {
+            Self::Snoozed => Some("alarm-clock"),
+            Self::Mentions => Some("at-sign"),
+            _ => None,
         }
     }
 }
@@ -106,14 +174,41 @@ impl Narrowing {
     }
 
     fn filter(&self, member: &Member) -> Filter {
+        let who = match self.tab {
+            Tab::Mine => Some(Who::Me),
+            _ => self.assignee,
+        };
         Filter {
-            status: Some(match self.tab {
-                Tab::Open | Tab::Mine => Status::Open,
-                Tab::Pending => Status::Pending,
-                Tab::Done => Status::Done,
+            status: match self.tab {
+                Tab::Open | Tab::Mine => Some(Status::Open),
+                Tab::Pending => Some(Status::Pending),
+                Tab::Done => Some(Status::Done),
+                Tab::Snoozed => Some(Status::Snoozed),
+                Tab::Mentions => None,
+            },
+            assignee: who.map(|who| match who {
+                Who::Me => Assignee::User(member.user()),
+                Who::Nobody => Assignee::Nobody,
+                Who::User(user) => Assignee::User(user),
             }),
-            assignee: (self.tab == Tab::Mine).then(|| Assignee::User(member.user())),
+            number: self.number,
+            unread: self.unread == Some(true),
+            mentioned: self.tab == Tab::Mentions,
             ..Filter::default()
+        }
+    }
+
+    /// Whether it is narrowed further than to its tab and search.
+    fn is_narrowed(&self) -> bool {
+        self.number.is_some() || self.assignee.is_some() || self.unread == Some(true)
+    }
+
+    /// The same with nothing but its tab and search.
+    fn widened(&self) -> Self {
+        Self {
+            tab: self.tab,
+            q: self.q.clone(),
+            ..Self::default()
         }
     }
 
@@ -132,6 +227,15 @@ impl Narrowing {
         }
         if !self.q().is_empty() {
             query.append_pair("q", self.q());
+        }
+        if let Some(number) = self.number {
+            query.append_pair("number", &number.to_string());
+        }
+        if let Some(who) = self.assignee {
+            query.append_pair("assignee", &who.to_string());
+        }
+        if self.unread == Some(true) {
+            query.append_pair("unread", "true");
         }
         if let Some(kind) = self.kind {
             query.append_pair("kind", kind.word());
@@ -182,10 +286,24 @@ struct Index {
 struct List {
     tab: Tab,
     q: String,
+    number: String,
+    assignee: String,
+    unread: bool,
+    filters: Filters,
     place: Place,
     tabs: Partial,
     page: Partial,
     empty: Option<Empty>,
+}
+
+impl List {
+    fn groups(&self) -> [(&'static str, &[Choice]); 3] {
+        [
+            ("Number", &self.filters.numbers),
+            ("Assigned to", &self.filters.people),
+            ("Read", &self.filters.unread),
+        ]
+    }
 }
 
 struct Empty {
@@ -193,6 +311,99 @@ struct Empty {
     title: String,
     text: &'static str,
     action: Option<(String, &'static str)>,
+}
+
+/// What the list can be narrowed to, as links; and what it is narrowed to, in words.
+struct Filters {
+    numbers: Vec<Choice>,
+    people: Vec<Choice>,
+    unread: Vec<Choice>,
+    /// Such as `Front desk · Unread`.
+    said: String,
+    /// The way to the whole list.
+    clear: Option<String>,
+}
+
+struct Choice {
+    label: String,
+    href: String,
+    current: bool,
+}
+
+impl Filters {
+    fn new(
+        base: &str,
+        narrowing: &Narrowing,
+        numbers: &[Number],
+        colleagues: &[Colleague],
+        me: UserId,
+    ) -> Self {
+        let choice = |label: &str, to: Narrowing, current: bool| Choice {
+            label: label.into(),
+            href: format!("{base}{}", to.query(to.tab, None)),
+            current,
+        };
+        let from = |number| choice_of(narrowing, |to| to.number = number);
+        let of = |assignee| choice_of(narrowing, |to| to.assignee = assignee);
+        let mut lines = vec![choice(
+            "All numbers",
+            from(None),
+            narrowing.number.is_none(),
+        )];
+        lines.extend(numbers.iter().map(|number| {
+            let id = Some(number.id);
+            choice(&number.title(), from(id), narrowing.number == id)
+        }));
+        let mut people = vec![choice("Anyone", of(None), narrowing.assignee.is_none())];
+        for (label, who) in [("Me", Who::Me), ("Nobody", Who::Nobody)] {
+            people.push(choice(
+                label,
+                of(Some(who)),
+                narrowing.assignee == Some(who),
+            ));
+        }
+        people.extend(
+            colleagues
+                .iter()
+                .filter(|one| one.user_id != me)
+                .map(|one| {
+                    let who = Some(Who::User(one.user_id));
+                    choice(&one.name, of(who), narrowing.assignee == who)
+                }),
+        );
+        let is_unread = narrowing.unread == Some(true);
+        let unread = [("Read or not", None), ("Unread only", Some(true))].map(|(label, unread)| {
+            let to = choice_of(narrowing, |to| to.unread = unread);
+            choice(label, to, is_unread == unread.is_some())
+        });
+        let mut filters = Self {
+            numbers: lines,
+            people,
+            unread: unread.into(),
+            said: String::new(),
+            clear: narrowing.is_narrowed().then(|| {
+                let to = narrowing.widened();
+                format!("{base}{}", to.query(to.tab, None))
+            }),
+        };
+        let groups = [&filters.numbers, &filters.people, &filters.unread];
+        let said: Vec<_> = groups
+            .into_iter()
+            .filter_map(|group| group.iter().skip(1).find(|choice| choice.current))
+            .map(|choice| choice.label.as_str())
+            .collect();
+        filters.said = said.join(" · ");
+        filters
+    }
+}
+
+fn choice_of(narrowing: &Narrowing, change: impl FnOnce(&mut Narrowing)) -> Narrowing {
+    let mut to = Narrowing {
+        cursor: None,
+        ..narrowing.clone()
+    };
+    change(&mut to);
+    to
 }
 
 #[derive(Template)]
@@ -205,6 +416,7 @@ struct Tabs {
 struct TabLink {
     href: String,
     label: &'static str,
+    icon: Option<&'static str>,
     count: Option<String>,
     current: bool,
 }
@@ -318,15 +530,28 @@ async fn pane(
 ) -> Result<(Shell, List, bool)> {
     let counts = conversations::counts(tx).await?;
     let (page, is_empty) = rows(tx, member, narrowing, current).await?;
-    let connected = !numbers::list(tx).await?.is_empty();
+    let numbers = numbers::list(tx).await?;
+    let connected = !numbers.is_empty();
+    let colleagues = members::list(tx).await?;
+    let place = Place::new(member, narrowing);
     let list = List {
         tab: narrowing.tab,
         q: narrowing.q().to_owned(),
-        place: Place::new(member, narrowing),
+        number: narrowing
+            .number
+            .map(|number| number.to_string())
+            .unwrap_or_default(),
+        assignee: narrowing
+            .assignee
+            .map(|who| who.to_string())
+            .unwrap_or_default(),
+        unread: narrowing.unread == Some(true),
+        filters: Filters::new(&place.base, narrowing, &numbers, &colleagues, member.user()),
+        place,
         tabs: partial(&tabs(member, narrowing, &counts))?,
         page,
         // It stays in the page: the style sheet hides it as long as there is a row.
-        empty: Some(empty(narrowing, is_empty, connected)),
+        empty: Some(empty(narrowing, is_empty, connected, member)),
     };
     Ok((Shell::new(member, &counts, "inbox"), list, connected))
 }
@@ -386,14 +611,20 @@ fn frame_id(narrowing: &Narrowing) -> String {
 }
 
 fn tabs(member: &Member, narrowing: &Narrowing, counts: &Counts) -> Tabs {
+    // Whoever searches, and then wants a tab, has found what they searched for.
+    let kept = Narrowing {
+        number: narrowing.number,
+        assignee: narrowing.assignee,
+        unread: narrowing.unread,
+        ..Narrowing::default()
+    };
     let link = |tab: Tab| TabLink {
-        href: format!(
-            "/w/{}/inbox{}",
-            member.slug,
-            Narrowing::default().query(tab, None)
-        ),
+        href: format!("/w/{}/inbox{}", member.slug, kept.query(tab, None)),
         label: tab.label(),
+        icon: tab.icon(),
         count: match tab {
+            Tab::Snoozed => shown(counts.snoozed),
+            Tab::Mentions => shown(counts.mentions),
             Tab::Open => shown(counts.open),
             Tab::Mine => shown(counts.mine),
             Tab::Pending => shown(counts.pending),
@@ -417,7 +648,7 @@ fn shown(count: i64) -> Option<String> {
     }
 }
 
-fn empty(narrowing: &Narrowing, is_empty: bool, connected: bool) -> Empty {
+fn empty(narrowing: &Narrowing, is_empty: bool, connected: bool, member: &Member) -> Empty {
     let say = |icon, title: &str, text| Empty {
         icon,
         title: title.to_owned(),
@@ -438,7 +669,29 @@ fn empty(narrowing: &Narrowing, is_empty: bool, connected: bool) -> Empty {
             "Once a number is connected, texts to it land here.",
         );
     }
+    if is_empty && narrowing.is_narrowed() {
+        let all = narrowing.widened();
+        let href = format!("/w/{}/inbox{}", member.slug, all.query(all.tab, None));
+        return Empty {
+            action: Some((href, "Show all")),
+            ..say(
+                "list-filter",
+                "Nothing like that here",
+                "No conversation of this tab fits what the list is narrowed to.",
+            )
+        };
+    }
     match narrowing.tab {
+        Tab::Snoozed => say(
+            "alarm-clock",
+            "Nothing is snoozed",
+            "A snoozed conversation waits here and comes back at its time, or with a new text.",
+        ),
+        Tab::Mentions => say(
+            "at-sign",
+            "Nobody has mentioned you",
+            "When a colleague writes @ and your name in a note, the conversation is found here.",
+        ),
         Tab::Open => say(
             "check-check",
             "All done",
@@ -489,11 +742,16 @@ mod tests {
         let narrowing = Narrowing {
             tab: Tab::Pending,
             q: " Maya & co ".into(),
-            kind: None,
-            cursor: None,
+            assignee: Some(Who::Nobody),
+            unread: Some(true),
+            ..Narrowing::default()
         };
         assert_eq!(
             narrowing.query(Tab::Pending, None),
+            "?tab=pending&q=Maya+%26+co&assignee=none&unread=true"
+        );
+        assert_eq!(
+            narrowing.widened().query(Tab::Pending, None),
             "?tab=pending&q=Maya+%26+co"
         );
         assert_eq!(Narrowing::default().query(Tab::Open, None), "");

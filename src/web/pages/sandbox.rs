@@ -93,7 +93,7 @@ async fn handset(app: &App, member: &Member, number: Number, from: &Phone) -> Re
         from: from.display(&Region::US),
         error: None,
         conversation: found.map(|conversation| conversation.id),
-        texts: partial(&Texts::new(&messages, 0, None)?)?,
+        texts: partial(&Texts::new(&messages, &[], 0, None)?)?,
         number,
     })
 }
@@ -113,7 +113,7 @@ fn mend(
         from: typed,
         error: Some(wrong),
         conversation: None,
-        texts: partial(&Texts::new(&[], 0, None)?)?,
+        texts: partial(&Texts::new(&[], &[], 0, None)?)?,
         number,
     };
     Ok((StatusCode::UNPROCESSABLE_ENTITY, page(&handset)?).into_response())

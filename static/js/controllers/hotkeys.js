@@ -9,6 +9,8 @@ export default class extends Controller {
     }
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return
     if (document.querySelector("dialog[open]")) return
+    const menu = document.querySelector(".menu:popover-open")
+    if (menu) return this.#walkIn(menu, event)
     if (isTyping(event.target)) return
     const acted = event.key === "j" ? this.#walk(1) : event.key === "k" ? this.#walk(-1) : this.#use(event.key)
     if (acted) event.preventDefault()
@@ -32,6 +34,15 @@ export default class extends Controller {
     if (control.matches("input, textarea")) control.focus()
     else control.click()
     return true
+  }
+
+  // In a menu the arrows go from one to the next, and no key does anything behind it.
+  #walkIn(menu, event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+    if (!step || isTyping(event.target)) return
+    const items = [...menu.querySelectorAll(".menu-item")].filter((item) => item.checkVisibility())
+    items[(items.indexOf(document.activeElement) + step + items.length) % items.length]?.focus()
+    event.preventDefault()
   }
 
   #walk(step) {

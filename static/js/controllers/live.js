@@ -1,4 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
+import { forget } from "presence"
 import { show } from "streams"
 import { t } from "words"
 
@@ -93,6 +94,7 @@ export default class extends Controller {
   }
 
   #obey({ type }) {
+    if (type === "workspace_joined" || type === "resync") forget()
     if (type === "workspace_joined") {
       this.#tries = 0
       this.#become("live")

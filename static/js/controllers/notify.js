@@ -42,6 +42,21 @@ export default class extends Controller {
     if (this.desktopValue && globalThis.Notification?.permission === "granted") this.#show(row)
   }
 
+  // A note calls whoever looks elsewhere.
+  async called({ detail: { message, text, conversation } }) {
+    if (document.hasFocus() || this.#told.has(message)) return
+    this.#told.set(message, "")
+    await this.leave()
+    if (!(await isMine(message))) return
+    if (this.soundValue) chime()
+    if (!this.desktopValue || globalThis.Notification?.permission !== "granted") return
+    const notification = new Notification(text, { tag: message })
+    notification.onclick = () => {
+      focus()
+      visit(`${document.getElementById("rows").dataset.base}/${conversation}`)
+    }
+  }
+
   #show(row) {
     const href = `${document.getElementById("rows").dataset.base}/${row.id.slice("row-".length)}`
     const body = row.querySelector(".preview").textContent.trim()

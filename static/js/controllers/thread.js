@@ -41,6 +41,12 @@ export default class extends Controller {
     if (this.#opened) this.#arrangeSoon()
   }
 
+  // A note calls whoever looks.
+  called() {
+    this.unreadValue += 1
+    this.read()
+  }
+
   // Below what is shown there was more; once it is all here, it is an open conversation like any other.
   gapTargetDisconnected() {
     if (!this.#opened || this.hasGapTarget || !this.hasNewestTarget) return
@@ -154,6 +160,7 @@ export default class extends Controller {
       }
       const by = message.querySelector(".by")
       if (by?.dataset.user === document.body.dataset.user) by.textContent = t("You")
+      for (const called of message.querySelectorAll(".mention")) called.classList.toggle("me", called.dataset.user === document.body.dataset.user)
       message.previousElementSibling?.classList.contains("message") && joins(all[i - 1], message)
       if (message.nextElementSibling?.classList.contains("message") !== true) message.classList.remove("joined")
     })

@@ -89,6 +89,25 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".message.failed", "Not delivered").await;
     jo.is_usable_by_all("conversation").await;
+    jo.clicks("Note").await;
+    jo.types("@").await;
+    jo.is_usable_by_all("conversation, a note being written")
+        .await;
+    jo.clicks("Text").await;
+    jo.clicks("Take").await;
+    jo.sees_in(".toast", "Assigned to Jo Park").await;
+    jo.is_usable_by_all("conversation, just taken").await;
+    jo.clicks("Snooze").await;
+    jo.is_usable_by_all("conversation, a menu open").await;
+    harbor.notes(&maya, "Just a note").await;
+    for tab in ["snoozed", "mentions", "open&assignee=none&unread=true"] {
+        jo.opens(&format!("{}?tab={tab}", harbor.inbox(None))).await;
+        jo.is_usable_by_all(tab).await;
+    }
+    jo.clicks("Narrow the list").await;
+    jo.is_usable_by_all("inbox, being narrowed").await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".happened", "Jo Park took this").await;
     jo.types("?").await;
     jo.measures("dispatchEvent(new CustomEvent('help:open', { cancelable: true }))")
         .await;

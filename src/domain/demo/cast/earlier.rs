@@ -135,7 +135,7 @@ pub const THREADS: &[Thread] = &[
         texts: &[
             note(Sam, day(5, 10, 50), "Called in, wants texts from now on. Gave this number."),
             sam(then(2), "Hello Mr. Pruitt, this is Harbor Dental. You will get our reminders here from now on.").but(Fate::Undelivered(LANDLINE)),
-            note(Sam, then(5), "It is his landline. Ask for a mobile number at the next visit."),
+            note(Sam, then(5), "It is his landline. @Jo Park, please ask him for a mobile number at the next visit."),
         ],
         ..FRONT_DESK
     },

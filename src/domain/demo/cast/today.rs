@@ -82,7 +82,7 @@ pub const THREADS: &[Thread] = &[
         unread: 1,
         texts: &[
             them(ago(66), "مرحبا، انكسر التاج المؤقت هذا الصباح. هل يمكنني الحضور اليوم؟"),
-            note(Jo, then(2), "Temporary crown on 14, Dr. Lin squeezes her in at 4:15."),
+            note(Jo, then(2), "Temporary crown on 14. @Dr. Lin squeezes her in at 4:15."),
             jo(then(1), "أهلاً ليلى، نأسف لذلك. لدينا موعد الساعة 4:15 مع د. لين. هل يناسبك؟"),
             them(then(3), "نعم، شكراً جزيلاً 🙏"),
             jo(then(1), "تمام، نراكِ الساعة 4:15."),

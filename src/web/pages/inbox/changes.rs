@@ -1,18 +1,25 @@
-//! What can be done with a conversation besides answering: read, status, assignee.
+//! What can be done with a conversation besides answering: read, status, assignee, snooze, and all that taken back.
 
+use std::fmt;
+use std::str::FromStr;
+
+use askama::Template;
 use axum::extract::{Form as Posted, Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Deserializer};
 
-use super::thread::{Of, internal};
+use super::Narrowing;
+use super::thread::{Answer, Of, Part, internal, whole};
 use crate::app::App;
-use crate::domain::conversations::{self, Change, Status};
+use crate::domain::conversations::{self, Change, Conversation, Standing, Status};
 use crate::domain::members::Member;
 use crate::error::{Error, Result};
-use crate::ids::ConversationId;
+use crate::ids::{ConversationId, UserId};
 use crate::web::pages::{fragments, streams, wants_streams};
 use crate::web::problem::Problem;
+use crate::web::{assets, pages};
 
 pub fn back(member: &Member, conversation: ConversationId) -> Response {
     Redirect::to(&format!("/w/{}/inbox/{conversation}", member.slug)).into_response()
@@ -53,6 +60,8 @@ pub async fn status(
 #[derive(Deserialize)]
 pub struct NewAssignee {
     assignee_id: String,
+    /// Who had it on the page; without it one insists.
+    expected_assignee_id: Option<String>,
 }
 
 /// `POST …/assign`
@@ -61,20 +70,108 @@ pub async fn assign(
     state: State<App>,
     path: Path<Of>,
     headers: HeaderMap,
-    Posted(NewAssignee { assignee_id }): Posted<NewAssignee>,
+    Posted(new): Posted<NewAssignee>,
 ) -> Result<Response, Problem> {
-    let assignee = match assignee_id.as_str() {
-        "" => None,
-        id => Some(
-            id.parse()
-                .map_err(|_| Error::field("assignee_id", "not a member of this workspace"))?,
-        ),
-    };
     let change = Change {
-        assignee_id: Some(assignee),
+        assignee_id: Some(somebody(&new.assignee_id, &member)?),
+        expected_assignee_id: match &new.expected_assignee_id {
+            Some(expected) => Some(somebody(expected, &member)?),
+            None => None,
+        },
         ..Change::default()
     };
     update(member, state, path, headers, change).await
+}
+
+/// `me`, nobody, or a user's id.
+fn somebody(id: &str, member: &Member) -> Result<Option<UserId>> {
+    match id {
+        "" => Ok(None),
+        "me" => Ok(Some(member.user())),
+        id => id
+            .parse()
+            .map(Some)
+            .map_err(|_| Error::field("assignee_id", "not a member of this workspace")),
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Snooze {
+    /// With its zone, as the browser knows it.
+    #[serde(default)]
+    until: String,
+    /// Without scripts nobody knows the zone: it is UTC, and the form says so.
+    #[serde(default)]
+    at: String,
+}
+
+impl Snooze {
+    fn time(&self) -> Result<DateTime<Utc>> {
+        let at = || NaiveDateTime::parse_from_str(&self.at, "%Y-%m-%dT%H:%M").ok();
+        let until = DateTime::parse_from_rfc3339(&self.until).ok();
+        until
+            .map(|until| until.to_utc())
+            .or_else(|| at().map(|at| at.and_utc()))
+            .ok_or_else(|| Error::field("until", "say until when: a date and a time"))
+    }
+}
+
+/// `POST …/snooze`
+pub async fn snooze(
+    member: Member,
+    state: State<App>,
+    path: Path<Of>,
+    headers: HeaderMap,
+    Posted(snooze): Posted<Snooze>,
+) -> Result<Response, Problem> {
+    let until = match snooze.time() {
+        Ok(until) => until,
+        Err(error) => {
+            return refuse(&member, &state.0, path.conversation_id, &headers, error).await;
+        }
+    };
+    let change = Change {
+        status: Some(Status::Snoozed),
+        snoozed_until: Some(until),
+        ..Change::default()
+    };
+    update(member, state, path, headers, change).await
+}
+
+#[derive(Deserialize)]
+pub struct Undoing {
+    is: Mark,
+    was: Mark,
+}
+
+/// `POST …/undo`
+pub async fn undo(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { conversation_id }): Path<Of>,
+    headers: HeaderMap,
+    Posted(Undoing { is, was }): Posted<Undoing>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    match conversations::undo(&mut tx, conversation_id, is.0, was.0).await {
+        Ok(conversation) => {
+            tx.commit().await?;
+            if wants_streams(&headers) {
+                let shown = fragments::conversation_changed(&conversation);
+                let said = fragments::toast(&Toast::saying("Undone"));
+                return Ok(streams(
+                    shown
+                        .and_then(|shown| Ok(shown + &said?))
+                        .map_err(internal)?,
+                ));
+            }
+            Ok(back(&member, conversation_id))
+        }
+        Err(error) => {
+            drop(tx);
+            refuse(&member, &app, conversation_id, &headers, error).await
+        }
+    }
 }
 
 async fn update(
@@ -85,12 +182,226 @@ async fn update(
     change: Change,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
-    let conversation = conversations::update(&mut tx, conversation_id, change).await?;
-    tx.commit().await?;
-    if wants_streams(&headers) {
-        return Ok(streams(
-            fragments::conversation_changed(&conversation).map_err(internal)?,
-        ));
+    let was = conversations::hold(&mut tx, conversation_id).await?;
+    match conversations::update(&mut tx, conversation_id, change).await {
+        Ok(conversation) => {
+            tx.commit().await?;
+            let is = Standing::of(&conversation);
+            if wants_streams(&headers) {
+                let base = format!("/w/{}/inbox", member.slug);
+                let shown = fragments::conversation_changed(&conversation).map_err(internal)?;
+                let said = Undo::new(&conversation, &base, is, was)
+                    .map(|undo| fragments::toast(&undo))
+                    .transpose()
+                    .map_err(internal)?;
+                return Ok(streams(shown + &said.unwrap_or_default()));
+            }
+            Ok(told(&member, conversation_id, is, was))
+        }
+        Err(error) => {
+            drop(tx);
+            refuse(&member, &app, conversation_id, &headers, error).await
+        }
     }
-    Ok(back(&member, conversation_id))
+}
+
+/// Back to the page, which says what was done and how to take it back.
+fn told(member: &Member, conversation: ConversationId, is: Standing, was: Standing) -> Response {
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("is", &Mark(is).to_string())
+        .append_pair("was", &Mark(was).to_string())
+        .finish();
+    Redirect::to(&format!("/w/{}/inbox/{conversation}?{query}", member.slug)).into_response()
+}
+
+/// What was not done, and why; somebody who was faster can be overruled.
+async fn refuse(
+    member: &Member,
+    app: &App,
+    conversation: ConversationId,
+    headers: &HeaderMap,
+    error: Error,
+) -> Result<Response, Problem> {
+    let is_taken = matches!(error, Error::ConversationTaken(_));
+    let problem = Problem::from(error);
+    if !matches!(
+        problem.status,
+        StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY
+    ) {
+        return Err(problem);
+    }
+    let reason = problem
+        .errors
+        .first()
+        .map_or(problem.detail, |wrong| wrong.message.clone());
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let shown = conversations::find(&mut tx, conversation).await?;
+    if wants_streams(headers) {
+        let insist = format!("/w/{}/inbox/{conversation}/assign", member.slug);
+        let toast = Toast {
+            said: &reason,
+            is_bad: true,
+            insist: is_taken.then_some(insist.as_str()),
+        };
+        let html = fragments::conversation_changed(&shown).map_err(internal)?
+            + &fragments::toast(&toast).map_err(internal)?;
+        return Ok((problem.status, streams(html)).into_response());
+    }
+    let answer = Answer {
+        notice: Some(reason),
+        ..Answer::default()
+    };
+    let page = whole(
+        &mut tx,
+        member,
+        shown,
+        &Narrowing::default(),
+        Part::Newest,
+        answer,
+    )
+    .await?;
+    Ok((problem.status, page).into_response())
+}
+
+/// A standing as a form and an address carry it: `snoozed~2026-11-23T09:00:00Z~user`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(pub Standing);
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let until = self
+            .0
+            .snoozed_until
+            .map(|until| until.to_rfc3339_opts(SecondsFormat::Micros, true));
+        let assignee = self.0.assignee.map(|user| user.to_string());
+        write!(
+            f,
+            "{}~{}~{}",
+            self.0.status,
+            until.unwrap_or_default(),
+            assignee.unwrap_or_default()
+        )
+    }
+}
+
+impl FromStr for Mark {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let mut parts = text.split('~');
+            let status = parts.next()?.parse().ok()?;
+            let until = parts.next()?;
+            let assignee = parts.next()?;
+            Some(Self(Standing {
+                status,
+                snoozed_until: match until {
+                    "" => None,
+                    until => Some(DateTime::parse_from_rfc3339(until).ok()?.to_utc()),
+                },
+                assignee: match assignee {
+                    "" => None,
+                    id => Some(id.parse().ok()?),
+                },
+            }))
+        };
+        read().ok_or("not a standing of a conversation")
+    }
+}
+
+impl<'de> Deserialize<'de> for Mark {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// What was done, and the way back.
+#[derive(Template)]
+#[template(path = "inbox/_undo.html")]
+pub struct Undo {
+    said: String,
+    until: Option<DateTime<Utc>>,
+    action: String,
+    is: Mark,
+    was: Mark,
+}
+
+impl Undo {
+    /// `None`, where nothing was changed.
+    pub fn new(
+        conversation: &Conversation,
+        base: &str,
+        is: Standing,
+        was: Standing,
+    ) -> Option<Self> {
+        if is == was {
+            return None;
+        }
+        let said = match is.status {
+            _ if is.assignee != was.assignee => match &conversation.assignee_name {
+                Some(name) => format!("Assigned to {name}"),
+                None => "Assigned to nobody".into(),
+            },
+            Status::Open if was.status == Status::Snoozed => "Woken".into(),
+            Status::Open => "Reopened".into(),
+            Status::Pending => "Pending".into(),
+            Status::Snoozed => "Snoozed until".into(),
+            Status::Done => "Done".into(),
+        };
+        Some(Self {
+            until: is
+                .snoozed_until
+                .filter(|_| is.assignee == was.assignee && is.status == Status::Snoozed),
+            said,
+            action: format!("{base}/{}/undo", conversation.id),
+            is: Mark(is),
+            was: Mark(was),
+        })
+    }
+}
+
+/// What was done or was not, without a way back; where somebody was faster, one may insist.
+#[derive(Template)]
+#[template(path = "inbox/_said.html")]
+pub struct Toast<'a> {
+    said: &'a str,
+    is_bad: bool,
+    insist: Option<&'a str>,
+}
+
+impl<'a> Toast<'a> {
+    fn saying(said: &'a str) -> Self {
+        Self {
+            said,
+            is_bad: false,
+            insist: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standing_comes_back_as_it_went() {
+        let standing = Standing {
+            status: Status::Snoozed,
+            snoozed_until: DateTime::from_timestamp_micros(1_800_000_000_123_456),
+            assignee: Some(UserId::new()),
+        };
+        let open = Standing {
+            status: Status::Open,
+            snoozed_until: None,
+            assignee: None,
+        };
+        for standing in [standing, open] {
+            assert_eq!(Mark(standing).to_string().parse(), Ok(Mark(standing)));
+        }
+        for wrong in ["", "open", "open~~x", "open~x~", "gone~~"] {
+            assert!(wrong.parse::<Mark>().is_err(), "{wrong}");
+        }
+    }
 }

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::fields;
 use crate::domain::contacts::tags::{self, Tag};
+use crate::domain::conversations::activity::{self, Activity};
 use crate::domain::conversations::{self, Conversation, Filter};
 use crate::domain::members::Member;
 use crate::domain::opt_outs::{self, Wish};
@@ -38,6 +39,7 @@ pub struct Details<'a> {
     known_tags: Vec<Tag>,
     form: Partial,
     consents: Partial,
+    activity: Partial,
     /// The same person with other numbers of ours.
     others: Vec<Conversation>,
 }
@@ -76,9 +78,30 @@ impl<'a> Details<'a> {
             consents: partial(
                 &Consents::new(tx, conversation, &place.base, Form::default()).await?,
             )?,
+            activity: partial(&PastActivity::new(tx, conversation.id).await?)?,
             conversation,
             place,
             others,
+        })
+    }
+}
+
+/// Lines that the details show.
+const LINES: i64 = 12;
+
+/// What became of the conversation lately, newest first. A frame of its own, fetched anew when there is more.
+#[derive(Template)]
+#[template(path = "inbox/_activity.html")]
+pub struct PastActivity {
+    conversation: ConversationId,
+    lines: Vec<Activity>,
+}
+
+impl PastActivity {
+    pub async fn new(tx: &mut WorkspaceTx, conversation: ConversationId) -> Result<Self> {
+        Ok(Self {
+            conversation,
+            lines: activity::between(tx, conversation, None, None, LINES).await?,
         })
     }
 }

@@ -226,7 +226,7 @@ async fn refuse(
         draft,
         media,
         notice: Some(reason),
-        told: None,
+        ..Answer::default()
     };
     let shown = whole(
         &mut tx,

@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use askama::Template;
 use askama::filters::{HtmlSafeOutput, escape};
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
-use crate::domain::messages::{self, Message, Status};
+use crate::domain::conversations::activity::Activity;
+use crate::domain::messages::{self, Mention, Message, Status};
 use crate::error::Result;
 use crate::ids::MessageId;
 use crate::language::{self, t};
@@ -24,6 +26,7 @@ pub struct Texts {
     newer: Option<(String, String)>,
 }
 
+/// A text, or a line of what happened between two.
 struct Text {
     /// Its day in UTC, where it begins one; the browser knows better.
     day: Option<String>,
@@ -31,30 +34,60 @@ struct Text {
     bubble: Partial,
 }
 
+/// A line of the thread, by the time that is in its id.
+enum Line<'a> {
+    Text(&'a Message),
+    Happened(&'a Activity),
+}
+
+impl Line<'_> {
+    fn id(&self) -> Uuid {
+        match self {
+            Self::Text(message) => message.id.0,
+            Self::Happened(one) => one.id.0,
+        }
+    }
+
+    fn at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Text(message) => message.created_at,
+            Self::Happened(one) => one.created_at,
+        }
+    }
+}
+
 impl Texts {
     /// `newest_first`, as lists come. Of theirs, the last `unread` have not been seen.
     pub fn new(
         newest_first: &[Message],
+        happened: &[Activity],
         unread: i32,
         older: Option<(String, String)>,
     ) -> Result<Self> {
         let messages: Vec<&Message> = newest_first.iter().rev().collect();
         let first_unread = first_unread(&messages, unread);
+        let mut lines: Vec<_> = newest_first
+            .iter()
+            .map(Line::Text)
+            .chain(happened.iter().map(Line::Happened))
+            .collect();
+        lines.sort_by_key(Line::id);
         let mut day = None;
-        let mut texts = Vec::with_capacity(messages.len());
-        for (i, message) in messages.iter().enumerate() {
-            let begins = day.replace(message.created_at.date_naive())
-                != Some(message.created_at.date_naive());
-            let next = messages
-                .get(i + 1)
-                .filter(|next| first_unread != Some(next.id));
+        let mut texts = Vec::with_capacity(lines.len());
+        for (i, line) in lines.iter().enumerate() {
+            let today = line.at().date_naive();
+            let begins = day.replace(today) != Some(today);
             texts.push(Text {
-                day: begins.then(|| language::day(&message.created_at)),
-                first_unread: first_unread == Some(message.id),
-                bubble: partial(&Bubble {
-                    message,
-                    joined: next.is_some_and(|next| joins(message, next)),
-                })?,
+                day: begins.then(|| language::day(&line.at())),
+                first_unread: matches!(line, Line::Text(message) if first_unread == Some(message.id)),
+                bubble: match (line, lines.get(i + 1)) {
+                    (Line::Happened(one), _) => partial(&Happened { one })?,
+                    (Line::Text(message), next) => partial(&Bubble {
+                        message,
+                        joined: matches!(next, Some(Line::Text(next))
+                            if first_unread != Some(next.id) && joins(message, next)),
+                    })?,
+                },
             });
         }
         Ok(Self {
@@ -87,6 +120,13 @@ fn joins(message: &Message, next: &Message) -> bool {
         && message.direction == next.direction
         && message.created_by == next.created_by
         && minute(message.created_at) == minute(next.created_at)
+}
+
+/// A line between the texts: what somebody did with the conversation.
+#[derive(Template)]
+#[template(path = "inbox/_happened.html")]
+pub struct Happened<'a> {
+    pub one: &'a Activity,
 }
 
 /// One text. The thread includes it in its loop; the live socket sends it alone.
@@ -166,8 +206,22 @@ impl Bubble<'_> {
     }
 
     fn text(&self) -> HtmlSafeOutput<String> {
-        HtmlSafeOutput(linked(self.message.content.trim_end()))
+        let html = linked(self.message.content.trim_end());
+        HtmlSafeOutput(calling(html, &self.message.mentions))
     }
+}
+
+/// The names that a note calls stand out in its HTML.
+fn calling(html: String, mentions: &[Mention]) -> String {
+    mentions.iter().fold(html, |html, called| {
+        let name = format!("@{}", called.name);
+        let name = escape(&name, askama::filters::Html).expect("plain text escapes");
+        let marked = format!(
+            r#"<mark class="mention" data-user="{}">{name}</mark>"#,
+            called.user_id
+        );
+        html.replace(&name.to_string(), &marked)
+    })
 }
 
 /// The text, escaped, with its web addresses as links.

@@ -9,31 +9,36 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::Texts;
-use super::contact::Details;
+use super::changes::{Mark, Undo};
+use super::contact::{Details, PastActivity};
+use super::note::NoteError;
 use super::{Index, IntoHtml, Narrowing, Nothing, Place, missed_rows, pane as list_pane};
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::conversations::{self, Conversation, Status as ConversationStatus};
+use crate::domain::conversations::activity;
+use crate::domain::conversations::{self, Conversation, Standing, Status as ConversationStatus};
 use crate::domain::credits::{self, Balance};
 use crate::domain::drafts;
 use crate::domain::media::uploads;
-use crate::domain::members::{self, Colleague, Member};
+use crate::domain::members::Member;
 use crate::domain::messages::{self, Media};
-use crate::domain::numbers::{self, Number};
+use crate::domain::numbers::{self, Number, Onlooker};
 use crate::domain::settings;
 use crate::domain::templates::{self, Template as Saved};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::listing::{Cursor, Page, Span};
 use crate::phone;
-use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::fragments;
 use crate::web::pages::{Partial, frame, page, partial, streams, wants_only_streams};
 use crate::web::problem::Problem;
+use crate::web::{assets, pages};
 
 /// Texts that one page of a thread holds.
 const TEXTS: i64 = 40;
+/// Lines of what happened between them: there are hardly ever more.
+const LINES: i64 = 200;
 
 /// The conversation and what stands beside it.
 #[derive(Template)]
@@ -42,7 +47,8 @@ pub struct Pane {
     pub conversation: Conversation,
     place: Place,
     me: UserId,
-    colleagues: Vec<Colleague>,
+    /// Who sees this number, and so may have it or be called.
+    colleagues: Vec<Onlooker>,
     status: Partial,
     blocked: Partial,
     /// Our number, or its integration, is switched off.
@@ -65,6 +71,13 @@ pub struct Pane {
     /// Whether the number sends pictures.
     mms: bool,
     notice: Option<String>,
+    undo: Option<Partial>,
+    /// Notes that call whoever looks, not looked at so far.
+    mentions: i64,
+    /// What was being noted, and why it was not kept.
+    note: Noting,
+    note_key: Uuid,
+    note_error: Partial,
     /// What an agent has left; an admin's are not counted.
     credits: Option<Partial>,
     details: Partial,
@@ -78,6 +91,11 @@ impl Pane {
     /// What a browser offers to choose from; what it really is, its bytes say.
     fn accept(&self) -> String {
         uploads::SENDABLE.join(",")
+    }
+
+    /// What makes the page say that it was read.
+    fn unseen(&self) -> i64 {
+        i64::from(self.conversation.unread_count) + self.mentions
     }
 
     fn slug(&self) -> &str {
@@ -130,6 +148,11 @@ pub struct Looking {
     at: Option<String>,
     /// What led here: `switched` from another number.
     from: Option<String>,
+    /// What was just done by somebody without scripts: how it stands now, and stood before.
+    #[serde(default)]
+    is: String,
+    #[serde(default)]
+    was: String,
 }
 
 /// Which texts of a thread are shown.
@@ -144,6 +167,12 @@ pub enum Part {
 }
 
 impl Looking {
+    fn undo(&self, conversation: &Conversation, place: &Place) -> Option<Undo> {
+        let (is, was): (Mark, Mark) = (self.is.parse().ok()?, self.was.parse().ok()?);
+        Undo::new(conversation, &place.base, is.0, was.0)
+            .filter(|_| is.0 == Standing::of(conversation))
+    }
+
     fn answer(&self) -> Answer {
         let switched = self.from.as_deref() == Some("switched");
         Answer {
@@ -196,7 +225,9 @@ pub async fn show(
             cursor: None,
         };
         let newest = messages::list(&mut tx, &of(conversation_id), &span).await?;
-        let thread = fragments::thread(&newest.data, &conversation).map_err(internal)?;
+        let oldest = newest.next_cursor.map(|cursor| cursor.id);
+        let happened = activity::between(&mut tx, conversation_id, oldest, None, LINES).await?;
+        let thread = fragments::thread(&newest.data, &happened, &conversation).map_err(internal)?;
         let credits = match balance(&mut tx, &member).await? {
             Some(balance) => fragments::credits_changed(balance).map_err(internal)?,
             None => String::new(),
@@ -220,8 +251,14 @@ pub async fn show(
             let pane = open(&mut tx, &member, conversation, place, part, answer).await?;
             Ok(page(&pane)?.into_response())
         }
+        Some(id) if id.starts_with("activity-") => {
+            Ok(page(&PastActivity::new(&mut tx, conversation_id).await?)?.into_response())
+        }
         _ => {
-            let answer = looking.answer();
+            let answer = Answer {
+                undo: looking.undo(&conversation, &place),
+                ..looking.answer()
+            };
             whole(&mut tx, &member, conversation, &narrowing, part, answer).await
         }
     }
@@ -233,8 +270,18 @@ pub struct Answer {
     pub draft: String,
     pub media: Vec<Media>,
     pub notice: Option<String>,
+    pub note: Noting,
+    /// What was just done, and the way back.
+    pub undo: Option<Undo>,
     /// Not a refusal.
     pub told: Option<&'static str>,
+}
+
+/// A note as it was typed, and why it was not kept.
+#[derive(Default)]
+pub struct Noting {
+    pub draft: String,
+    pub notice: Option<String>,
 }
 
 impl Answer {
@@ -300,7 +347,9 @@ async fn open(
         has_newer,
     } = texts(tx, &conversation, &place, part).await?;
     let numbers = numbers::list(tx).await?;
-    let colleagues = members::list(tx).await?;
+    let mut colleagues = numbers::audience(tx, conversation.number_id).await?;
+    colleagues.retain(|one| one.sees);
+    let mentions = conversations::unseen_mentions(tx, conversation.id).await?;
     let details = Details::new(tx, &conversation, &place).await?;
     let number = numbers
         .iter()
@@ -341,6 +390,16 @@ async fn open(
         media: answer.media,
         notice: answer.notice,
         told: answer.told,
+        undo: match &answer.undo {
+            Some(undo) => Some(partial(undo)?),
+            None => None,
+        },
+        mentions,
+        note_error: partial(&NoteError {
+            notice: answer.note.notice.as_deref(),
+        })?,
+        note_key: Uuid::now_v7(),
+        note: answer.note,
         credits,
         details: partial(&details)?,
         place,
@@ -425,6 +484,7 @@ async fn texts(
     });
     later.reverse();
     later.append(&mut shown.data);
+    let oldest = shown.next_cursor.map(|cursor| cursor.id);
     let older = shown.next_cursor.map(|cursor| {
         let cursor = cursor.to_string();
         (
@@ -437,8 +497,19 @@ async fn texts(
         Some(_) => conversation.last_message_id,
         None => later.first().map(|message| message.id),
     };
+    // What happened lies between the ends of what is shown; beyond them it comes with the texts there.
+    let from = match part {
+        Part::After(id) => Some(id.0),
+        _ => oldest,
+    };
+    let to = match (&part, &newer) {
+        (_, Some(_)) => later.first().map(|last| last.id.0),
+        (Part::Before(cursor), _) => Cursor::parse(cursor).map(|cursor| cursor.id),
+        _ => None,
+    };
+    let happened = activity::between(tx, conversation.id, from, to, LINES).await?;
     Ok(Shown {
-        texts: partial(&Texts::new(&later, unread, older)?.with_newer(newer))?,
+        texts: partial(&Texts::new(&later, &happened, unread, older)?.with_newer(newer))?,
         newest,
         has_newer: more,
         at: match part {

@@ -1,0 +1,191 @@
+//! What became of a conversation: who did what, and when. The database writes it down itself, in the transaction of the
+//! deed (`tell_of_conversation` in `migrations/0022_conversation.sql`), so no door can forget to.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::db::{Db, WorkspaceTx};
+use crate::domain::words;
+use crate::error::Result;
+use crate::ids::{ActivityId, ConversationId, UserId, WorkspaceId};
+use crate::listing::{Cursor, Page, Span, page};
+
+words!(#[schema(as = ConversationEventKind)]
+Kind {
+    /// To `assignee_id`, from `previous_id` or nobody.
+    Assigned = "assigned",
+    /// From `assignee_id`.
+    Unassigned = "unassigned",
+    Pending = "pending",
+    Done = "done",
+    Reopened = "reopened",
+    Snoozed = "snoozed",
+    /// Back from being snoozed.
+    Woken = "woken",
+    OptedOut = "opted_out",
+    OptedIn = "opted_in",
+});
+
+words!(
+    /// What moved it, where nobody here did.
+    #[schema(as = ConversationEventCause)]
+    Cause {
+        /// A text of theirs.
+        Text = "text",
+        /// Its time came.
+        Time = "time",
+        Provider = "provider",
+        Agent = "agent",
+        Import = "import",
+    }
+);
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = ConversationEvent)]
+pub struct Activity {
+    /// Sorts by time, among the ids of the messages too.
+    pub id: ActivityId,
+    pub conversation_id: ConversationId,
+    pub kind: Kind,
+    pub cause: Option<Cause>,
+    /// `null`: they themselves, the provider, or the clock.
+    pub actor_id: Option<UserId>,
+    /// As they were called then.
+    pub actor_name: String,
+    pub assignee_id: Option<UserId>,
+    pub assignee_name: Option<String>,
+    /// Who had it before.
+    pub previous_id: Option<UserId>,
+    pub previous_name: Option<String>,
+    /// Of `snoozed`: when it comes back.
+    pub until: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+}
+
+impl Activity {
+    /// Whether somebody took it themself.
+    pub fn was_taken(&self) -> bool {
+        self.actor_id.is_some() && self.actor_id == self.assignee_id
+    }
+
+    /// Who has it now, and by whom, without the rest of the sentence.
+    pub(super) fn told_of_it(&self) -> String {
+        let who = self.actor_name.as_str();
+        let whom = self.assignee_name.as_deref().unwrap_or_default();
+        match (self.kind, self.was_taken()) {
+            (Kind::Assigned, true) => format!("{who} took it"),
+            (Kind::Assigned, false) => format!("{who} assigned it to {whom}"),
+            (_, true) => format!("{who} let go of it"),
+            (_, false) => format!("{who} took it from {whom}"),
+        }
+    }
+
+    /// What happened, as people say it; of a snooze the time is missing, which the browser knows better.
+    pub fn told(&self) -> String {
+        let who = match self.actor_name.as_str() {
+            "" => "Somebody who left",
+            name => name,
+        };
+        let whom = self.assignee_name.as_deref().unwrap_or("somebody");
+        match (self.kind, self.cause) {
+            (Kind::Assigned, _) => match (&self.previous_name, self.was_taken()) {
+                (None, true) => format!("{who} took this"),
+                (Some(before), true) => format!("{who} took this over from {before}"),
+                (None, false) => format!("{who} assigned this to {whom}"),
+                (Some(before), false) => format!("{who} reassigned this from {before} to {whom}"),
+            },
+            (Kind::Unassigned, _) if self.was_taken() => format!("{who} let go of this"),
+            (Kind::Unassigned, _) => format!("{who} took this from {whom}: nobody has it"),
+            (Kind::Pending, _) => format!("{who} marked this as pending"),
+            (Kind::Done, _) => format!("{who} marked this as done"),
+            (Kind::Reopened, Some(Cause::Text)) => "Reopened by a new text".into(),
+            (Kind::Reopened, _) => format!("{who} reopened this"),
+            (Kind::Snoozed, _) => format!("{who} snoozed this until"),
+            (Kind::Woken, Some(Cause::Text)) => "Woken by a new text".into(),
+            (Kind::Woken, Some(_)) => "Back from being snoozed".into(),
+            (Kind::Woken, None) => format!("{who} woke this"),
+            (Kind::OptedOut, Some(Cause::Text)) => "They opted out".into(),
+            (Kind::OptedOut, Some(Cause::Provider)) => {
+                "The carrier says that they opted out".into()
+            }
+            (Kind::OptedOut, Some(Cause::Import)) => format!("{who} imported that they opted out"),
+            (Kind::OptedOut, _) => format!("{who} opted them out"),
+            (Kind::OptedIn, Some(Cause::Text)) => "They opted in again".into(),
+            (Kind::OptedIn, Some(Cause::Provider)) => {
+                "The carrier says that they opted in again".into()
+            }
+            (Kind::OptedIn, Some(Cause::Import)) => {
+                format!("{who} imported that they opted in again")
+            }
+            (Kind::OptedIn, _) => format!("{who} opted them in again"),
+        }
+    }
+}
+
+/// Newest first.
+pub async fn list(
+    tx: &mut WorkspaceTx,
+    conversation: ConversationId,
+    span: &Span,
+) -> Result<Page<Activity>> {
+    let (limit, cursor) = (span.limit()?, span.cursor()?);
+    let rows = between(tx, conversation, None, cursor.map(|it| it.id), limit + 1).await?;
+    Ok(page(rows, limit, |one: &Activity| Cursor {
+        at: one.created_at,
+        id: one.id.0,
+    }))
+}
+
+/// What happened after one id and before another, of texts or of its own; newest first.
+pub async fn between(
+    tx: &mut WorkspaceTx,
+    conversation: ConversationId,
+    after: Option<Uuid>,
+    before: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Activity>> {
+    Ok(sqlx::query_as!(
+        Activity,
+        "select id, conversation_id, kind, cause, actor_id, actor_name, assignee_id, assignee_name, previous_id, previous_name,
+                until, created_at
+           from conversation_events
+          where conversation_id = $1
+            and ($2::uuid is null or id > $2)
+            and ($3::uuid is null or id < $3)
+          order by id desc
+          limit $4",
+        conversation as _,
+        after,
+        before,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// For the live hub: what has just happened to these, oldest first, in one round trip. It may be told twice.
+pub async fn fresh(db: &Db, keys: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Activity>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (workspaces, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
+    Ok(sqlx::query_as!(
+        Activity,
+        r#"select e.id as "id: ActivityId", e.conversation_id as "conversation_id: ConversationId", e.kind as "kind: Kind",
+                  e.cause as "cause: Cause", e.actor_id as "actor_id: UserId", e.actor_name,
+                  e.assignee_id as "assignee_id: UserId", e.assignee_name, e.previous_id as "previous_id: UserId",
+                  e.previous_name, e.until, e.created_at
+             from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, id)
+            cross join lateral (select e.* from conversation_events e
+                                 where e.workspace_id = k.workspace_id and e.conversation_id = k.id
+                                 order by e.id desc
+                                 limit 5) e
+            where e.created_at > now() - interval '1 minute'
+            order by e.id"#,
+        &workspaces as _,
+        &ids as _,
+    )
+    .fetch_all(db.system_pool())
+    .await?)
+}

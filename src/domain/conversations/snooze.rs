@@ -1,0 +1,51 @@
+//! Conversations that sleep until their time.
+
+use chrono::{DateTime, Months, Utc};
+
+use crate::db::Db;
+use crate::error::Result;
+use crate::events::Event;
+use crate::ids::{ConversationId, NumberId, WorkspaceId};
+
+/// At most a year ahead: beyond that it is a slip.
+const FARTHEST: Months = Months::new(12);
+
+pub(super) fn can_be_meant(until: DateTime<Utc>) -> bool {
+    let now = Utc::now();
+    until > now
+        && now
+            .checked_add_months(FARTHEST)
+            .is_none_or(|farthest| until <= farthest)
+}
+
+/// Conversations of one round.
+const BATCH: i64 = 100;
+
+/// Brings back what has slept long enough: open, and as unread, for it wants to be looked at again. Of several servers one
+/// takes each. Answers how many those were. One round trip.
+pub async fn wake_due(db: &Db) -> Result<usize> {
+    let mut tx = db.system().await?;
+    let woken = sqlx::query!(
+        r#"update conversations v
+              set status = 'open', snoozed_until = null, unread_count = greatest(v.unread_count, 1), updated_at = now()
+             from (select d.workspace_id, d.id from conversations d
+                    where d.status = 'snoozed' and d.snoozed_until <= now()
+                    order by d.snoozed_until
+                    limit $1
+                      for update skip locked) as d
+            where v.workspace_id = d.workspace_id and v.id = d.id
+           returning v.workspace_id as "workspace: WorkspaceId", v.id as "id: ConversationId", v.number_id as "number: NumberId""#,
+        BATCH,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    for one in &woken {
+        tx.announce(Event::ConversationChanged {
+            workspace: one.workspace,
+            conversation: one.id,
+            number: one.number,
+        });
+    }
+    tx.commit().await?;
+    Ok(woken.len())
+}

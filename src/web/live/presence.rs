@@ -1,0 +1,158 @@
+//! Who looks at which conversation now. One person counts once, in however many windows; a look that is not renewed ends.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::frames::Frame;
+use super::hub::push;
+use super::rooms::{Connection, Rooms, UNHARMED};
+use crate::ids::{ConversationId, NumberId, UserId, WorkspaceId};
+use crate::web::pages::fragments;
+
+/// A window that somebody looks into says so every half a minute. One that was put to sleep does not.
+const LASTS: Duration = Duration::from_secs(75);
+
+/// Where a window looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    pub workspace: WorkspaceId,
+    pub conversation: ConversationId,
+    pub number: NumberId,
+}
+
+struct Window {
+    connection: Arc<Connection>,
+    look: Look,
+    renewed: Instant,
+}
+
+/// By connection.
+#[derive(Default)]
+pub struct Looks(Mutex<HashMap<u64, Window>>);
+
+type Held<'a> = MutexGuard<'a, HashMap<u64, Window>>;
+
+impl Looks {
+    fn hold(&self) -> Held<'_> {
+        self.0.lock().expect(UNHARMED)
+    }
+}
+
+impl Rooms {
+    /// Whether this connection looks there already, and does so for longer now.
+    pub fn goes_on_looking(
+        &self,
+        connection: &Connection,
+        workspace: WorkspaceId,
+        conversation: ConversationId,
+    ) -> bool {
+        match self.looks.hold().get_mut(&connection.id) {
+            Some(window)
+                if (window.look.workspace, window.look.conversation)
+                    == (workspace, conversation) =>
+            {
+                window.renewed = Instant::now();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// From now on this connection looks there, and nowhere else.
+    pub fn look(&self, connection: &Arc<Connection>, look: Look) {
+        // Told while it is held, so that all hear comings and goings in the order in which they are.
+        let mut looks = self.looks.hold();
+        let window = Window {
+            connection: Arc::clone(connection),
+            look,
+            renewed: Instant::now(),
+        };
+        let before = looks.insert(connection.id, window);
+        let is_first = sharing(&looks, connection.user, look) == 1;
+        if let Some(before) = before
+            && before.look != look
+        {
+            self.tell_gone(&looks, connection, before.look);
+        }
+        if is_first {
+            self.tell(look, connection, true);
+        }
+    }
+
+    pub fn look_away(&self, connection: &Connection) {
+        let mut looks = self.looks.hold();
+        if let Some(window) = looks.remove(&connection.id) {
+            self.tell_gone(&looks, connection, window.look);
+        }
+    }
+
+    /// Looked away without a word, or may not look there any more.
+    pub fn look_again_at(&self, connection: &Connection) {
+        let over = match self.looks.hold().get(&connection.id) {
+            Some(window) => {
+                window.renewed.elapsed() > LASTS
+                    || self
+                        .seats(window.look.workspace, |seat| {
+                            seat.connection.id == connection.id && seat.sees(window.look.number)
+                        })
+                        .is_empty()
+            }
+            None => false,
+        };
+        if over {
+            self.look_away(connection);
+        }
+    }
+
+    /// Tells a newcomer who looks where, of what they see.
+    pub fn tell_present(&self, newcomer: &Arc<Connection>, workspace: WorkspaceId) {
+        let looks = self.looks.hold();
+        let mut told = Vec::new();
+        for window in looks.values() {
+            let (look, user) = (window.look, window.connection.user);
+            let sees = || {
+                !self
+                    .seats(workspace, |seat| {
+                        seat.connection.id == newcomer.id && seat.sees(look.number)
+                    })
+                    .is_empty()
+            };
+            if look.workspace == workspace && !told.contains(&(look, user)) && sees() {
+                told.push((look, user));
+                say(&[Arc::clone(newcomer)], look, &window.connection, true);
+            }
+        }
+    }
+
+    fn tell_gone(&self, looks: &Held<'_>, connection: &Connection, look: Look) {
+        if sharing(looks, connection.user, look) == 0 {
+            self.tell(look, connection, false);
+        }
+    }
+
+    fn tell(&self, look: Look, who: &Connection, is_here: bool) {
+        let seats = self.seats(look.workspace, |seat| seat.sees(look.number));
+        say(&seats, look, who, is_here);
+    }
+}
+
+/// How many windows of this person look there.
+fn sharing(looks: &Held<'_>, user: UserId, look: Look) -> usize {
+    looks
+        .values()
+        .filter(|window| window.connection.user == user && window.look == look)
+        .count()
+}
+
+fn say(to: &[Arc<Connection>], look: Look, who: &Connection, is_here: bool) {
+    let frame = Frame::Presence {
+        workspace_id: look.workspace,
+        conversation_id: look.conversation,
+        user_id: who.user,
+        viewing: is_here,
+    };
+    push(to, &frame, || {
+        fragments::presence(look.conversation, who.user, &who.name, is_here)
+    });
+}

@@ -1,0 +1,104 @@
+//! A note from the page: the same verb as the API's.
+
+use askama::Template;
+use axum::extract::{Form as Posted, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::Narrowing;
+use super::changes::back;
+use super::thread::{Answer, Noting, Of, Part, internal, whole};
+use crate::app::App;
+use crate::domain::conversations;
+use crate::domain::members::Member;
+use crate::domain::messages::note::{self, Draft};
+use crate::error::Result;
+use crate::web::assets;
+use crate::web::pages::{fragments, streams, wants_streams};
+use crate::web::problem::Problem;
+
+/// Why a note was not kept, beside what was typed.
+#[derive(Template)]
+#[template(path = "inbox/_note_error.html")]
+pub struct NoteError<'a> {
+    pub notice: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+pub struct Typed {
+    content: String,
+    idempotency_key: String,
+    /// Those chosen from the list, with commas in between.
+    #[serde(default)]
+    mentions: String,
+}
+
+/// `POST …/notes`
+pub async fn note(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { conversation_id }): Path<Of>,
+    headers: HeaderMap,
+    Posted(typed): Posted<Typed>,
+) -> Result<Response, Problem> {
+    let draft = Draft {
+        // A browser ends each line with two characters.
+        content: typed.content.replace("\r\n", "\n"),
+        mentions: typed
+            .mentions
+            .split(',')
+            .filter_map(|id| id.parse().ok())
+            .collect(),
+    };
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let key = Some(typed.idempotency_key.as_str());
+    match note::add(&mut tx, &member, conversation_id, draft, key).await {
+        Ok(note) => {
+            let conversation = conversations::find(&mut tx, conversation_id).await?;
+            tx.commit().await?;
+            if wants_streams(&headers) {
+                return Ok(streams(
+                    fragments::message_added(&note, &conversation).map_err(internal)?,
+                ));
+            }
+            Ok(back(&member, conversation_id))
+        }
+        Err(error) => {
+            let problem = Problem::from(error);
+            if problem.status != StatusCode::UNPROCESSABLE_ENTITY {
+                return Err(problem);
+            }
+            let reason = problem
+                .errors
+                .first()
+                .map_or(problem.detail, |wrong| wrong.message.clone());
+            if wants_streams(&headers) {
+                let error = NoteError {
+                    notice: Some(&reason),
+                };
+                let html = fragments::swap("note-error", &error).map_err(internal)?;
+                return Ok((problem.status, streams(html)).into_response());
+            }
+            let mut tx = app.db.workspace(member.seat()).await?;
+            let conversation = conversations::find(&mut tx, conversation_id).await?;
+            let answer = Answer {
+                note: Noting {
+                    draft: typed.content,
+                    notice: Some(reason),
+                },
+                ..Answer::default()
+            };
+            let shown = whole(
+                &mut tx,
+                &member,
+                conversation,
+                &Narrowing::default(),
+                Part::Newest,
+                answer,
+            )
+            .await?;
+            Ok((problem.status, shown).into_response())
+        }
+    }
+}

@@ -1,0 +1,37 @@
+import { Controller } from "@hotwired/stimulus"
+import { paintAll } from "presence"
+
+const RENEWED = 30_000
+
+// Says which conversation this window looks at, as long as somebody looks at the window.
+export default class extends Controller {
+  #at
+  #timer
+
+  connect() {
+    this.#timer = setInterval(() => this.begin(), RENEWED)
+  }
+
+  disconnect() {
+    clearInterval(this.#timer)
+    this.#say(null)
+  }
+
+  // A new connection knows nothing.
+  begin() {
+    this.#at = undefined
+    this.look()
+  }
+
+  look() {
+    paintAll()
+    const open = document.querySelector(".messages[id^=thread-]")?.id.slice("thread-".length)
+    this.#say((document.visibilityState === "visible" && open) || null)
+  }
+
+  #say(conversation) {
+    if (this.#at === conversation) return
+    this.#at = conversation
+    this.dispatch("says", { prefix: "composer", target: window, detail: { type: "viewing", conversation_id: conversation } })
+  }
+}

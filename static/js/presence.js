@@ -1,0 +1,42 @@
+// Who else looks where, as the socket tells: beside a conversation's name, and small on its row.
+
+const here = new Map()
+
+export function note(conversation, user, who) {
+  if (user === document.body.dataset.user) return
+  const there = here.get(conversation) ?? new Map()
+  if (who) there.set(user, who)
+  else there.delete(user)
+  here.set(conversation, there)
+  paint(conversation)
+}
+
+// A new connection is told anew.
+export function forget() {
+  const all = [...here.keys()]
+  here.clear()
+  all.forEach(paint)
+}
+
+export function paintAll() {
+  for (const conversation of here.keys()) paint(conversation)
+}
+
+export function paint(conversation) {
+  const people = [...(here.get(conversation)?.values() ?? [])]
+  const words = sentence(people.map(({ name }) => name))
+  const head = document.getElementById(`presence-${conversation}`)
+  if (head && head.textContent !== words) head.textContent = words
+  const faces = document.querySelector(`#row-${CSS.escape(conversation)} .faces`)
+  if (!faces) return
+  faces.replaceChildren(...people.slice(0, 2).map(({ face }) => face.cloneNode(true)))
+  faces.title = words
+  if (words) faces.append(Object.assign(document.createElement("span"), { className: "visually-hidden", textContent: words }))
+}
+
+function sentence(names) {
+  if (names.length === 0) return ""
+  if (names.length === 1) return `${names[0]} is looking at this`
+  if (names.length === 2) return `${names[0]} and ${names[1]} are looking at this`
+  return `${names[0]} and ${names.length - 1} others are looking at this`
+}

@@ -1,0 +1,158 @@
+//! What became of a conversation: a line for each thing that somebody did, in the transaction of the deed.
+
+use serde_json::{Value, json};
+
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
+
+async fn changes(who: &Person, harbor: &Workspace<'_>, conversation: &Value, change: Value) {
+    let id = conversation["id"].as_str().unwrap();
+    let path = harbor.path(&format!("/conversations/{id}"));
+    who.patch(&path, change).await.is(200);
+}
+
+/// Kind, cause, actor and assignee of each line.
+fn told(lines: &[Value]) -> Vec<[&str; 4]> {
+    let words = |line| ["kind", "cause", "actor_name", "assignee_name"].map(|key| word(line, key));
+    lines.iter().map(words).collect()
+}
+
+fn word<'a>(line: &'a Value, key: &str) -> &'a str {
+    line[key].as_str().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn every_deed_leaves_a_line_and_nothing_else_does() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    harbor.hears(MAYA, "Again").await;
+    harbor.answers(&sam, &maya, "Hello").await;
+    harbor.notes(&maya, "Nice").await;
+    assert!(harbor.activity(&maya).await.is_empty());
+
+    let jo = &harbor.admin;
+    for (who, change) in [
+        (&sam, json!({"assignee_id": sam.id})),
+        (&sam, json!({"assignee_id": sam.id})),
+        (jo, json!({"assignee_id": jo.id})),
+        (jo, json!({"status": "pending"})),
+        (jo, json!({"assignee_id": sam.id})),
+        (jo, json!({"assignee_id": null})),
+        (jo, json!({"status": "done"})),
+    ] {
+        changes(who, &harbor, &maya, change).await;
+    }
+    harbor.hears(MAYA, "One more thing").await;
+    let later = json!({"status": "snoozed", "snoozed_until": "2027-01-01T09:00:00Z"});
+    for change in [
+        json!({"status": "done"}),
+        json!({"status": "open"}),
+        later.clone(),
+        later,
+    ] {
+        changes(&sam, &harbor, &maya, change).await;
+    }
+    harbor.hears(MAYA, "STOP").await;
+    harbor.hears(MAYA, "START").await;
+    let contact = maya["contact_id"].as_str().unwrap();
+    let path = harbor.path(&format!("/contacts/{contact}/consent"));
+    let said = json!({"number_id": maya["number_id"], "wish": "stop", "reason": "On the phone"});
+    jo.post(&path, said).await.is(200);
+
+    let lines = harbor.activity(&maya).await;
+    assert_eq!(
+        told(&lines),
+        [
+            ["assigned", "", "Sam", "Sam"],
+            ["assigned", "", "Jo Park", "Jo Park"],
+            ["pending", "", "Jo Park", ""],
+            ["assigned", "", "Jo Park", "Sam"],
+            ["unassigned", "", "Jo Park", "Sam"],
+            ["done", "", "Jo Park", ""],
+            ["reopened", "text", "", ""],
+            ["done", "", "Sam", ""],
+            ["reopened", "", "Sam", ""],
+            ["snoozed", "", "Sam", ""],
+            ["woken", "text", "", ""],
+            ["opted_out", "text", "", ""],
+            ["opted_in", "text", "", ""],
+            ["opted_out", "agent", "Jo Park", ""],
+        ]
+    );
+    assert_eq!(
+        (&lines[1]["previous_name"], &lines[9]["until"]),
+        (&json!("Sam"), &json!("2027-01-01T09:00:00Z"))
+    );
+    // The ids sort them in among the texts.
+    let thread = harbor.thread(&maya).await;
+    let said = |content: &str| {
+        let found = thread.iter().find(|text| text["content"] == content);
+        found.unwrap()["id"].as_str().unwrap()
+    };
+    let id = |at: usize| word(&lines[at], "id");
+    assert!(said("Nice") < id(0) && id(5) < said("One more thing") && id(9) < said("STOP"));
+}
+
+#[tokio::test]
+async fn who_sees_the_number_hears_each_line_and_it_comes_in_pages() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let (mut sams, mut lins) = (sam.listens(&harbor).await, lin.listens(&harbor).await);
+
+    changes(&harbor.admin, &harbor, &maya, json!({"status": "done"})).await;
+    let heard = sams.hears("conversation_event").await;
+    assert_eq!(
+        (&heard["event"]["kind"], &heard["workspace_id"]),
+        (&json!("done"), &json!(harbor.id))
+    );
+    hub.twilio.text(MAYA, FRONT_DESK, "Oh").await;
+    while sams.hears("conversation_event").await["event"]["kind"] != "reopened" {}
+    assert!(lins.heard_so_far(&harbor).await.is_empty());
+
+    let id = maya["id"].as_str().unwrap();
+    let path = harbor.path(&format!("/conversations/{id}/events?limit=1"));
+    let newest = sam.get(&path).await.is(200);
+    assert_eq!(newest["data"][0]["kind"], "reopened");
+    let cursor = newest["next_cursor"].as_str().unwrap();
+    let before = sam.get(&format!("{path}&cursor={cursor}")).await.is(200);
+    assert_eq!(
+        (&before["data"][0]["kind"], &before["next_cursor"]),
+        (&json!("done"), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn nobody_can_change_what_was_written_down_and_who_leaves_is_named() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    changes(&sam, &harbor, &maya, json!({"assignee_id": sam.id})).await;
+    for sql in [
+        "update conversation_events set kind = 'done'",
+        "delete from conversation_events",
+        "insert into conversation_events (conversation_id, number_id, kind) select id, number_id, 'done' from conversations",
+    ] {
+        let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
+        let refused = sqlx::query(sql).execute(&mut *tx).await.unwrap_err();
+        assert!(
+            refused.to_string().contains("permission denied"),
+            "{refused}"
+        );
+    }
+    let member = harbor.path(&format!("/members/{}", sam.id));
+    harbor.admin.delete(&member).await.is(204);
+    assert_eq!(
+        told(&harbor.activity(&maya).await),
+        [
+            ["assigned", "", "Sam", "Sam"],
+            ["unassigned", "", "Jo Park", "Sam"]
+        ]
+    );
+}

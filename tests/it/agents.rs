@@ -1,0 +1,284 @@
+//! Several agents at one conversation: they take it, answer it, put it off, and see each other there.
+
+use messagehub::domain::conversations::snooze;
+use serde_json::{Value, json};
+
+use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace, serve};
+
+async fn changes(who: &Person, harbor: &Workspace<'_>, it: &Value, change: Value) -> Answer {
+    let id = it["id"].as_str().unwrap();
+    who.patch(&harbor.path(&format!("/conversations/{id}")), change)
+        .await
+}
+
+#[tokio::test]
+async fn of_two_who_take_it_at_once_one_has_it_and_the_other_is_told_who() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    for agent in [&sam, &lin] {
+        harbor.assigns(FRONT_DESK, agent).await;
+    }
+    let maya = harbor.hears(MAYA, "Hi").await;
+    for round in 0..10 {
+        let free = json!({"assignee_id": null});
+        changes(&harbor.admin, &harbor, &maya, free).await.is(200);
+        let take = |who: &Person| json!({"assignee_id": who.id, "expected_assignee_id": null});
+        let (one, other) = tokio::join!(
+            changes(&sam, &harbor, &maya, take(&sam)),
+            changes(&lin, &harbor, &maya, take(&lin))
+        );
+        let ((winner, name), refused) = match (one.status, other.status) {
+            (200, 409) => ((&sam, "Sam"), other),
+            (409, 200) => ((&lin, "Lin"), one),
+            other => panic!("round {round}: exactly one takes it, not {other:?}"),
+        };
+        let problem = refused.refused(409, "conversation_taken");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            detail.starts_with(&format!("{name} took it just now"))
+                || detail.starts_with(&format!("{name} took it 1 s ago")),
+            "{detail}"
+        );
+        let now = harbor.conversation_with(MAYA).await;
+        assert_eq!(now["assignee_id"], winner.id.as_str());
+    }
+    // Whoever has it already takes it again without a word; whoever insists gets it.
+    let has = harbor.conversation_with(MAYA).await["assignee_id"].clone();
+    let (winner, loser) = if has == sam.id.as_str() {
+        (&sam, &lin)
+    } else {
+        (&lin, &sam)
+    };
+    let again = json!({"assignee_id": winner.id, "expected_assignee_id": null});
+    changes(winner, &harbor, &maya, again).await.is(200);
+    let insists = json!({"assignee_id": loser.id});
+    assert_eq!(
+        changes(loser, &harbor, &maya, insists).await.is(200)["assignee_id"],
+        loser.id.as_str()
+    );
+    // What else is asked for beside it is refused with it.
+    let both = json!({"assignee_id": winner.id, "expected_assignee_id": null, "status": "done"});
+    changes(winner, &harbor, &maya, both)
+        .await
+        .refused(409, "conversation_taken");
+    assert_eq!(harbor.conversation_with(MAYA).await["status"], "open");
+}
+
+#[tokio::test]
+async fn it_is_assigned_to_nobody_who_does_not_see_it() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let lin = harbor.agent("Lin").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    for who in [&lin.id, &bay.admin.id] {
+        changes(&harbor.admin, &harbor, &maya, json!({"assignee_id": who}))
+            .await
+            .refused(422, "validation_failed");
+    }
+    harbor.assigns(FRONT_DESK, &lin).await;
+    changes(
+        &harbor.admin,
+        &harbor,
+        &maya,
+        json!({"assignee_id": lin.id}),
+    )
+    .await
+    .is(200);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_after_another_is_held_and_says_whose() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    harbor.answers(&sam, &maya, "Hello Maya").await;
+    let draft = json!({"conversation_id": maya["id"], "content": "Hello!", "seen_message_id": maya["last_message_id"]});
+    let path = harbor.path("/messages");
+    for (age, says) in [
+        ("0 s", "Sam answered just now"),
+        ("20 s", "Sam answered 20 s ago"),
+        ("3 min", "Sam answered 3 min ago"),
+        ("5 h", "Sam answered 5 h ago"),
+        ("2 d", "Sam answered 2 d ago"),
+    ] {
+        sqlx::query("update messages set created_at = now() - $1::text::interval where direction = 'outbound'")
+            .bind(age)
+            .execute(&hub.raw)
+            .await
+            .unwrap();
+        let problem = harbor
+            .admin
+            .post(&path, draft.clone())
+            .await
+            .refused(409, "conversation_moved");
+        assert!(
+            problem["detail"].as_str().unwrap().starts_with(says),
+            "{problem}"
+        );
+    }
+    // Their own answers and notes hold nobody up.
+    sam.post(&path, draft).await.is(202);
+}
+
+#[tokio::test]
+async fn a_snoozed_conversation_comes_back_at_its_time_once() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let id = maya["id"].as_str().unwrap();
+    let read = harbor.path(&format!("/conversations/{id}/read"));
+    harbor.admin.post(&read, json!({})).await.is(204);
+    for until in [
+        json!("2020-01-01T00:00:00Z"),
+        json!("2100-01-01T00:00:00Z"),
+        json!("tomorrow"),
+        json!(null),
+    ] {
+        let change = json!({"status": "snoozed", "snoozed_until": until});
+        changes(&harbor.admin, &harbor, &maya, change)
+            .await
+            .refused(422, "validation_failed");
+    }
+    let until = (chrono::Utc::now() + chrono::Duration::hours(1)).to_rfc3339();
+    let change = json!({"status": "snoozed", "snoozed_until": until});
+    changes(&harbor.admin, &harbor, &maya, change.clone())
+        .await
+        .is(200);
+    let db = &hub.server.app.db;
+    assert_eq!(
+        snooze::wake_due(db).await.unwrap(),
+        0,
+        "not before its time"
+    );
+    let mut live = harbor.admin.listens(&harbor).await;
+
+    // Two servers have clocks.
+    let other = serve(&hub.database, &hub.twilio, &[]).await;
+    hub.meddles("update conversations set snoozed_until = now() - interval '1 second'")
+        .await;
+    let (one, two) = tokio::join!(snooze::wake_due(db), snooze::wake_due(&other.app.db));
+    assert_eq!(one.unwrap() + two.unwrap(), 1);
+    other.stop().await;
+
+    let woken = live.hears("conversation_updated").await;
+    assert_eq!(
+        (
+            &woken["status"],
+            &woken["snoozed_until"],
+            &woken["unread_count"]
+        ),
+        (&json!("open"), &Value::Null, &json!(1)),
+        "it asks to be looked at"
+    );
+    let lines = harbor.activity(&maya).await;
+    assert_eq!(
+        lines.iter().filter(|line| line["kind"] == "woken").count(),
+        1
+    );
+    assert_eq!(
+        {
+            let woken = lines.last().unwrap();
+            (&woken["cause"], &woken["actor_id"])
+        },
+        (&json!("time"), &Value::Null)
+    );
+
+    // A text does not wait for the clock.
+    changes(&harbor.admin, &harbor, &maya, change).await.is(200);
+    let woken = harbor.hears(MAYA, "Still there?").await;
+    assert_eq!(
+        (&woken["status"], &woken["snoozed_until"]),
+        (&json!("open"), &Value::Null)
+    );
+}
+
+/// Who comes and goes, as the next frames say.
+async fn presence(live: &mut crate::hub::Frames, who: &Person) -> bool {
+    let frame = live.hears("presence").await;
+    assert_eq!(frame["user_id"], who.id.as_str(), "{frame}");
+    frame["viewing"].as_bool().unwrap()
+}
+
+#[tokio::test]
+async fn who_looks_is_seen_by_those_who_see_it_and_counts_once() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let tom = harbor.hears("+14155550177", "Hello").await;
+    let viewing = |at: &Value| json!({"type": "viewing", "workspace_id": harbor.id, "conversation_id": at["id"]});
+    let mut jo = harbor.admin.listens(&harbor).await;
+    let mut lins = lin.listens(&harbor).await;
+    let mut first = sam.listens(&harbor).await;
+    let mut second = sam.listens(&harbor).await;
+
+    first.says(viewing(&maya)).await;
+    let frame = jo.hears("presence").await;
+    assert_eq!(
+        (
+            &frame["conversation_id"],
+            &frame["user_id"],
+            &frame["viewing"]
+        ),
+        (&maya["id"], &json!(sam.id), &json!(true))
+    );
+    // A second window, and the same said again, are no news; one of two that goes is none either.
+    second.says(viewing(&maya)).await;
+    let joins = json!({"type": "join_workspace", "workspace_id": harbor.id});
+    second.says(joins).await;
+    second.hears("workspace_joined").await;
+    first.says(viewing(&maya)).await;
+    first.says(viewing(&tom)).await;
+    let frame = jo.hears("presence").await;
+    assert_eq!(
+        (&frame["conversation_id"], &frame["viewing"]),
+        (&tom["id"], &json!(true))
+    );
+    // A newcomer is told how it is.
+    let mut late = harbor.admin.listens(&harbor).await;
+    let mut there = [
+        late.hears("presence").await["conversation_id"].clone(),
+        late.hears("presence").await["conversation_id"].clone(),
+    ];
+    there.sort_by_key(ToString::to_string);
+    let mut both = [maya["id"].clone(), tom["id"].clone()];
+    both.sort_by_key(ToString::to_string);
+    assert_eq!(there, both);
+    // The last one that goes is: by a word, and by closing.
+    first
+        .says(json!({"type": "viewing", "workspace_id": harbor.id, "conversation_id": null}))
+        .await;
+    assert!(!presence(&mut jo, &sam).await);
+    drop(second);
+    let gone = jo.hears("presence").await;
+    assert_eq!(
+        (&gone["conversation_id"], &gone["viewing"]),
+        (&maya["id"], &json!(false))
+    );
+
+    // Lin saw none of it, and may not look there; nor may whoever is in no room.
+    lins.says(viewing(&maya)).await;
+    assert_eq!(lins.hears("error").await["code"], "not_found");
+    assert!(
+        lins.heard_so_far(&harbor)
+            .await
+            .iter()
+            .all(|frame| frame["type"] != "presence")
+    );
+    let mut outside = sam.socket().await;
+    outside.says(viewing(&maya)).await;
+    assert_eq!(outside.hears("error").await["code"], "validation_failed");
+
+    // Who loses the number looks no more.
+    first.says(viewing(&maya)).await;
+    assert!(presence(&mut jo, &sam).await);
+    let number = harbor.number(FRONT_DESK).await;
+    let path = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
+    harbor.admin.delete(&path).await.is(204);
+    assert!(!presence(&mut jo, &sam).await);
+}

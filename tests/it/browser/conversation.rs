@@ -1,0 +1,393 @@
+//! What agents do with a conversation, side by side.
+
+use fantoccini::key::Key;
+
+use super::Browser;
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
+
+/// Jo and Sam, both in the inbox, and Maya who has written.
+async fn side_by_side<'a>(
+    hub: &'a Hub,
+) -> (Workspace<'a>, Person, serde_json::Value, Browser, Browser) {
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let agent = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &agent).await;
+    let (jo, sam) = Browser::pair(&hub.url("")).await;
+    tokio::join!(jo.signs_in(&harbor.admin.email), sam.signs_in(&agent.email));
+    for one in [&jo, &sam] {
+        one.sees_in(".list .live", "Live").await;
+    }
+    (harbor, agent, maya, jo, sam)
+}
+
+async fn both_open(one: &Browser, other: &Browser) {
+    for browser in [one, other] {
+        browser.follows("Maya Okafor").await;
+        browser
+            .sees_in(".message.inbound", "Is 3:30 still free?")
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_note_calls_a_colleague_who_finds_it_at_once() {
+    let hub = Hub::start().await;
+    let (_harbor, _, _, jo, sam) = side_by_side(&hub).await;
+    jo.follows("Maya Okafor").await;
+    jo.sees_in(".message.inbound", "Is 3:30 still free?").await;
+    jo.has_focus_on("Message to Maya Okafor").await;
+    jo.types("Half a sentence").await;
+    jo.presses(Key::Escape).await;
+
+    // By the keyboard alone: n, @, arrows, Enter.
+    jo.types("n").await;
+    jo.has_focus_on("Internal note").await;
+    jo.types("Can you look, @sa").await;
+    jo.sees_in("#note-names [aria-selected=true]", "Sam").await;
+    jo.presses(Key::Enter).await;
+    jo.types("and call her?").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".message.note .bubble", "Can you look, @Sam and call her?")
+        .await;
+    jo.sees_in(".message.note .mention", "@Sam").await;
+    jo.notices(
+        "the text that was begun is still there",
+        "document.activeElement.value === 'Half a sentence'",
+    )
+    .await;
+
+    // Sam is elsewhere, and told.
+    sam.sees_in(".toast", "Jo Park mentioned you: Maya Okafor")
+        .await;
+    sam.sees_in(".tabs", "Mentions 1").await;
+    sam.follows("Mentions").await;
+    sam.sees_in(".rows .row", "Maya Okafor").await;
+    sam.follows("Maya Okafor").await;
+    sam.sees_in(".message.note .mention.me", "@Sam").await;
+    sam.misses(".tabs", "Mentions 1").await;
+
+    // What is refused stays in its field, and says why.
+    jo.presses(Key::Escape).await;
+    jo.foresees("status of 422");
+    jo.types("n").await;
+    jo.types(&"x".repeat(3)).await;
+    jo.presses(Key::Escape).await;
+    jo.has_focus_on("Message to Maya Okafor").await;
+    jo.presses(Key::Escape).await;
+    jo.reloads().await;
+    jo.sees_in(".list .live", "Live").await;
+    jo.clicks("Note").await;
+    jo.notices(
+        "the note that was begun is still there",
+        "document.activeElement.value === 'xxx'",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn of_two_who_take_it_at_once_the_loser_is_told_and_may_insist() {
+    let hub = Hub::start().await;
+    let (_harbor, _, _, jo, sam) = side_by_side(&hub).await;
+    for one in [&jo, &sam] {
+        one.foresees("status of 409");
+    }
+    both_open(&jo, &sam).await;
+    // What the other does is not shown any more: both believe that nobody has it.
+    for one in [&jo, &sam] {
+        one.measures("document.querySelector('form.status').id = 'status-elsewhere'")
+            .await;
+    }
+    tokio::join!(jo.clicks("Take"), sam.clicks("Take"));
+    let lost = "[...document.querySelectorAll('.toast.bad')].some((it) => /^(Jo Park|Sam) took it /.test(it.innerText))";
+    let done =
+        "[...document.querySelectorAll('.toast')].some((it) => /^Assigned to/.test(it.innerText))";
+    for one in [&jo, &sam] {
+        one.notices("it is told what became of it", &format!("{lost} || {done}"))
+            .await;
+    }
+    let (jo_lost, sam_lost) = (jo.measures(lost).await, sam.measures(lost).await);
+    assert_ne!(jo_lost, sam_lost, "exactly one has it");
+    let (winner, loser, name) = if jo_lost == true {
+        (&sam, &jo, "Jo Park")
+    } else {
+        (&jo, &sam, "Sam")
+    };
+    loser.clicks("Take it over").await;
+    for one in [winner, loser] {
+        one.reloads().await;
+    }
+    for one in [winner, loser] {
+        one.sees_in(".thread-head .btn", name).await;
+        one.sees_in(".happened", &format!("{name} took this over from"))
+            .await;
+        one.sees_in(".activity li", &format!("{name} took this over from"))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn the_menu_assigns_by_keyboard_and_what_is_done_can_be_undone() {
+    let hub = Hub::start().await;
+    let (harbor, agent, _, jo, sam) = side_by_side(&hub).await;
+    both_open(&jo, &sam).await;
+    jo.presses(Key::Escape).await;
+    jo.types("a").await;
+    jo.has_focus_on("Me").await;
+    jo.presses(Key::Down).await;
+    jo.has_focus_on("Sam").await;
+    jo.presses(Key::Enter).await;
+    for one in [&jo, &sam] {
+        one.sees_in(".thread-head .btn", "Sam").await;
+        one.sees_in(".happened", "Jo Park assigned this to Sam")
+            .await;
+    }
+    jo.sees_in(".toast", "Assigned to Sam").await;
+    let assigned = harbor.conversation_with(MAYA).await;
+    assert_eq!(assigned["assignee_id"], agent.id.as_str());
+
+    jo.measures("document.activeElement.blur()").await;
+    jo.types("z").await;
+    jo.sees_in(".toast", "Undone").await;
+    sam.sees_in(".happened", "Jo Park took this from Sam").await;
+    assert!(
+        harbor.conversation_with(MAYA).await["assignee_id"].is_null(),
+        "exactly as it was"
+    );
+
+    // Done, undone with the mouse; Pending, and then somebody else was faster.
+    jo.clicks("Done").await;
+    jo.misses(".rows", "Maya Okafor").await;
+    jo.clicks("Undo").await;
+    jo.sees_in(".rows", "Maya Okafor").await;
+    jo.sees_in(".happened", "Jo Park reopened this").await;
+    jo.foresees("status of 409");
+    jo.clicks("Mark as pending").await;
+    jo.sees_in(".toast", "Pending").await;
+    sam.sees_in(".happened", "Jo Park marked this as pending")
+        .await;
+    sam.clicks("Done").await;
+    jo.sees_in(".happened", "Sam marked this as done").await;
+    jo.clicks("Undo").await;
+    jo.sees_in(".toast.bad", "changed this conversation").await;
+    assert_eq!(harbor.conversation_with(MAYA).await["status"], "done");
+}
+
+#[tokio::test]
+async fn a_snoozed_conversation_waits_in_its_place_and_comes_back() {
+    let hub = Hub::start().await;
+    let (harbor, _, _, jo, sam) = side_by_side(&hub).await;
+    both_open(&jo, &sam).await;
+    jo.loses(".row .badge").await;
+    jo.presses(Key::Escape).await;
+    jo.types("s").await;
+    jo.has_focus_on("In 1 hour").await;
+    jo.presses(Key::Up).await;
+    jo.presses(Key::Up).await;
+    jo.has_focus_on("Tomorrow morning").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".toast", "Snoozed until").await;
+    for one in [&jo, &sam] {
+        one.misses(".rows", "Maya Okafor").await;
+        one.sees_in(".happened", "Jo Park snoozed this until").await;
+    }
+    let snoozed = harbor.conversation_with(MAYA).await;
+    let nine = jo
+        .measures(&format!(
+            "new Date({}).getHours()",
+            snoozed["snoozed_until"]
+        ))
+        .await;
+    assert_eq!(
+        nine, 9,
+        "in the viewer's zone: {}",
+        snoozed["snoozed_until"]
+    );
+    sam.follows("Snoozed").await;
+    sam.sees_in(".rows .row", "Maya Okafor").await;
+
+    // Its time comes.
+    hub.meddles("update conversations set snoozed_until = now() + interval '100 milliseconds'")
+        .await;
+    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    let woken = messagehub::domain::conversations::snooze::wake_due(&hub.server.app.db);
+    assert_eq!(woken.await.unwrap(), 1);
+    sam.misses(".rows", "Maya Okafor").await;
+    jo.sees_in(".rows .row", "Maya Okafor").await;
+    jo.sees_in(".happened", "Back from being snoozed").await;
+
+    // Any other time.
+    jo.clicks("Snooze").await;
+    let at = "(() => { const at = document.getElementById('snooze-at'); const to = new Date(Date.now() + 3 * 86400000); \
+        at.value = new Date(to - to.getTimezoneOffset() * 60000).toISOString().slice(0, 16); return new Date(at.value).toISOString() })()";
+    let chosen = jo.measures(at).await;
+    jo.measures("document.querySelector('.pick button').click()")
+        .await;
+    jo.misses(".rows", "Maya Okafor").await;
+    let until = harbor.conversation_with(MAYA).await["snoozed_until"].clone();
+    assert_eq!(
+        until.as_str().unwrap()[..16],
+        chosen.as_str().unwrap()[..16]
+    );
+}
+
+#[tokio::test]
+async fn who_looks_is_seen_and_who_goes_is_gone() {
+    let hub = Hub::start().await;
+    let (harbor, _, _, jo, sam) = side_by_side(&hub).await;
+    sam.follows("Maya Okafor").await;
+    sam.sees_in(".message.inbound", "Is 3:30 still free?").await;
+    // On the row at once, and in the conversation when it is opened.
+    jo.sees_in(".row .faces", "S").await;
+    jo.follows("Maya Okafor").await;
+    jo.sees_in(".presence", "Sam is looking at this").await;
+    sam.sees_in(".presence", "Jo Park is looking at this").await;
+    jo.misses(".presence", "Jo Park").await;
+    // A new text redraws the row, and the face stays.
+    hub.twilio.text(MAYA, FRONT_DESK, "Hello?").await;
+    jo.sees_in(".row", "Hello?").await;
+    jo.sees_in(".row .faces", "S").await;
+
+    sam.opens(&harbor.inbox(None)).await;
+    jo.loses(".presence").await;
+    jo.loses(".row .faces .avatar").await;
+    // The next page knows it as well.
+    sam.sees_in(".row .faces", "JP").await;
+}
+
+#[tokio::test]
+async fn an_answer_to_an_older_thread_is_held_and_may_go_anyway() {
+    let hub = Hub::start().await;
+    let (harbor, agent, maya, jo, sam) = side_by_side(&hub).await;
+    jo.foresees("status of 409");
+    both_open(&jo, &sam).await;
+    jo.fills("Message to", "3:30 is yours").await;
+    // Jo's line is slow: what Sam writes is not there yet.
+    jo.measures("document.querySelector('.messages').id = 'thread-elsewhere'")
+        .await;
+    harbor.answers(&agent, &maya, "Sorry, 3:30 is taken").await;
+    sam.sees_in(".message.outbound", "3:30 is taken").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".message.unsent", "Sam answered").await;
+    jo.measures(&format!(
+        "document.querySelector('.messages').id = 'thread-{}'",
+        maya["id"].as_str().unwrap()
+    ))
+    .await;
+    assert_eq!(
+        hub.count("select count(*) from messages where direction = 'outbound'")
+            .await,
+        1
+    );
+    // What Sam wrote is read, and Jo insists.
+    jo.measures("dispatchEvent(new CustomEvent('live:missed'))")
+        .await;
+    jo.sees_in(".message.outbound", "3:30 is taken").await;
+    jo.clicks("Send anyway").await;
+    jo.loses(".message.unsent").await;
+    jo.notices(
+        "both stand there",
+        "document.querySelectorAll('.message.outbound[id^=message-]').length === 2",
+    )
+    .await;
+    assert_eq!(
+        hub.count("select count(*) from messages where direction = 'outbound'")
+            .await,
+        2
+    );
+}
+
+#[tokio::test]
+async fn the_list_is_narrowed_by_its_address_and_live_rows_keep_to_it() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let tom = harbor.hears("+14155550177", "My crown came off").await;
+    harbor.knows(&tom, "Tom Reyes").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+    jo.clicks("Narrow the list").await;
+    jo.follows("Nobody").await;
+    jo.sees_in(".narrowed", "Nobody").await;
+    jo.is_at("assignee=none").await;
+    jo.sees_in(".rows", "Tom Reyes").await;
+    let change = serde_json::json!({"assignee_id": harbor.admin.id});
+    let path = harbor.path(&format!("/conversations/{}", maya["id"].as_str().unwrap()));
+    harbor.admin.patch(&path, change).await.is(200);
+    jo.misses(".rows", "Maya Okafor").await;
+    jo.sees_in(".rows", "Tom Reyes").await;
+    // It stays so through a reload and in search.
+    jo.reloads().await;
+    jo.sees_in(".rows", "Tom Reyes").await;
+    jo.misses(".rows", "Maya Okafor").await;
+    jo.clicks("Narrow the list").await;
+    jo.follows("Unread only").await;
+    jo.sees_in(".narrowed", "Nobody · Unread only").await;
+    jo.follows("Tom Reyes").await;
+    jo.loses(".row .badge").await;
+    jo.sees_in(".rows", "Tom Reyes").await;
+    jo.reloads().await;
+    jo.sees("Nothing like that here").await;
+    hub.twilio.text("+14155550177", FRONT_DESK, "Ouch").await;
+    jo.sees_in(".rows", "Ouch").await;
+    jo.follows("Show all").await;
+    jo.sees_in(".rows", "Maya Okafor").await;
+    for (tab, says) in [
+        ("Snoozed", "Nothing is snoozed"),
+        ("Mentions", "Nobody has mentioned you"),
+        ("Pending", "Nothing is waiting"),
+    ] {
+        jo.follows(tab).await;
+        jo.sees(says).await;
+    }
+}
+
+#[tokio::test]
+async fn all_of_it_works_without_scripts() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let lin = harbor.agent("Lin").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.has_no_scripts().await;
+    jo.foresees("status of 422").foresees("status of 409");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.follows("Maya Okafor").await;
+
+    jo.fills("Internal note", "Ask @Lin").await;
+    jo.clicks("Add note").await;
+    jo.sees_in(".note-form .error", "Lin does not see this number")
+        .await;
+    harbor.assigns(FRONT_DESK, &lin).await;
+    jo.clicks("Add note").await;
+    jo.sees_in(".message.note .mention", "@Lin").await;
+
+    jo.clicks("Take").await;
+    jo.sees_in(".toast", "Assigned to Jo Park").await;
+    jo.sees_in(".happened", "Jo Park took this").await;
+    jo.sees_in(".activity li", "Jo Park took this").await;
+    jo.clicks("Undo").await;
+    jo.sees_in(".happened", "Jo Park let go of this").await;
+    assert!(harbor.conversation_with(MAYA).await["assignee_id"].is_null());
+
+    // Somebody was faster than the page knows.
+    let path = harbor.path(&format!("/conversations/{}", maya["id"].as_str().unwrap()));
+    let taken = serde_json::json!({"assignee_id": lin.id});
+    lin.patch(&path, taken).await.is(200);
+    jo.clicks("Take").await;
+    jo.sees_in(".notice", "Lin took it").await;
+
+    jo.clicks("Snooze").await;
+    jo.types("\t").await;
+    jo.clicks("Snooze").await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.clicks("Done").await;
+    jo.sees_in(".toast", "Done").await;
+    jo.clicks("Undo").await;
+    jo.sees_in(".happened", "Jo Park reopened this").await;
+    assert_eq!(harbor.conversation_with(MAYA).await["status"], "open");
+}

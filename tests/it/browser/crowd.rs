@@ -1,0 +1,122 @@
+//! Much of it: a thread of thousands of texts, a list of thousands of conversations.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::Browser;
+use crate::hub::{FRONT_DESK, Hub, MAYA};
+
+#[tokio::test]
+async fn a_thread_of_five_thousand_texts_opens_at_once_and_is_read_upwards() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "The first of all").await;
+    hub.meddles(
+        "insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction, content, status,
+                               provider, provider_sid, created_at)
+         select workspace_id, new_id(), conversation_id, contact_id, number_id, integration_id, direction, 'Text ' || nth, status,
+                provider, 'SM' || nth, created_at + nth * interval '1 second'
+           from messages, lateral (select nth, pg_sleep(0.0011) from generate_series(2, 5000) nth) t
+          order by nth",
+    )
+    .await;
+    hub.meddles("update conversations set unread_count = 0")
+        .await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+    let since = Instant::now();
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".message", "Text 5000").await;
+    let opened = since.elapsed();
+    assert!(opened < Duration::from_secs(5), "{opened:?}");
+    let nodes = "document.querySelectorAll('*').length";
+    let first = jo.measures(nodes).await;
+    assert!(first.as_u64() < Some(1500), "{first} elements");
+
+    // Up, page by page; what one reads stays where it is.
+    let oldest = "document.querySelector('.messages > .message')";
+    for page in 1..=10 {
+        let before = jo
+            .measures(&format!(
+                "(() => {{ window.reading = {oldest}; const it = document.querySelector('.scroller'); it.scrollTo(0, -it.scrollHeight); return window.reading.getBoundingClientRect().top }})()"
+            ))
+            .await;
+        jo.notices(
+            "older texts are there",
+            &format!("{oldest} !== window.reading"),
+        )
+        .await;
+        let after = jo
+            .measures("window.reading.getBoundingClientRect().top")
+            .await;
+        let moved = (before.as_f64().unwrap() - after.as_f64().unwrap()).abs();
+        assert!(moved <= 1.0, "page {page}: it moved by {moved}");
+    }
+    let shown = jo
+        .measures("document.querySelectorAll('.messages > .message').length")
+        .await;
+    assert!((400..=480).contains(&shown.as_u64().unwrap()), "{shown}");
+    println!(
+        "5,000 texts: open in {opened:?}, {first} elements at first, {shown} texts after ten pages"
+    );
+}
+
+#[tokio::test]
+async fn a_list_of_ten_thousand_conversations_scrolls() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.hears(MAYA, "Hi").await;
+    hub.meddles(
+        "with people as (
+             insert into contacts (workspace_id, id, phone_number, name)
+             select w.id, new_id(), '+1415' || (2000000 + nth)::text, 'Person ' || nth from workspaces w, generate_series(1, 10000) nth
+             returning workspace_id, id, name
+         )
+         insert into conversations (workspace_id, id, contact_id, number_id, last_message_at, last_message_preview)
+         select p.workspace_id, new_id(), p.id, n.id, now() - replace(p.name, 'Person ', '')::integer * interval '1 minute', 'Hello from ' || p.name
+           from people p, numbers n",
+    )
+    .await;
+    hub.meddles("analyze").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+    jo.sees_in(".tabs", "999+").await;
+    let rows = "document.querySelectorAll('.rows > .row').length";
+    let since = Instant::now();
+    // A thousand rows further down.
+    while jo.measures(rows).await.as_u64() < Some(1000) {
+        jo.measures("(() => { const it = document.querySelector('.rows'); it.scrollTo(0, it.scrollHeight) })()")
+            .await;
+        let shown = jo.measures(rows).await;
+        jo.notices("there are more", &format!("{rows} > {shown}"))
+            .await;
+    }
+    let scrolled = since.elapsed();
+    let order = "[...document.querySelectorAll('.rows > .row')].every((row, i, all) => !i || Number(all[i - 1].dataset.at) >= Number(row.dataset.at))";
+    assert_eq!(jo.measures(order).await, true);
+    // Rows far away cost little: they are not laid out.
+    let layout = "(() => { const list = document.querySelector('.rows'); const since = performance.now(); \
+        for (let i = 0; i < 20; i++) { list.style.setProperty('inline-size', `${280 + i}px`); list.getBoundingClientRect(); list.scrollTop; } \
+        list.style.removeProperty('inline-size'); return (performance.now() - since) / 20 })()";
+    let cost = jo.measures(layout).await.as_f64().unwrap();
+    jo.measures("document.querySelectorAll('.rows > .row').forEach((row) => row.style.setProperty('content-visibility', 'visible'))").await;
+    let whole = jo.measures(layout).await.as_f64().unwrap();
+    jo.measures("document.querySelectorAll('.rows > .row').forEach((row) => row.style.removeProperty('content-visibility'))").await;
+    assert!(cost < whole / 2.0, "{cost} ms a layout, {whole} ms of all");
+    // A row from far below comes to the top.
+    hub.twilio
+        .text("+14152009000", FRONT_DESK, "It is me again")
+        .await;
+    jo.notices(
+        "it stands at the top",
+        "document.querySelector('.rows > .row').innerText.includes('It is me again') || (document.querySelector('.rows').scrollTo(0, 0), false)",
+    )
+    .await;
+    let total: Value = jo.measures("document.querySelectorAll('*').length").await;
+    println!(
+        "10,000 conversations: 1,000 rows in {scrolled:?}, {total} elements, a layout takes {cost:.1} ms instead of {whole:.1}"
+    );
+}

@@ -1,0 +1,195 @@
+//! Internal notes: for colleagues alone, whom they call by name.
+
+use serde_json::{Value, json};
+
+use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
+
+async fn writes(who: &Person, harbor: &Workspace<'_>, to: &Value, note: Value) -> Answer {
+    let id = to["id"].as_str().unwrap();
+    who.post(&harbor.path(&format!("/conversations/{id}/notes")), note)
+        .await
+}
+
+/// Where notes call `who`.
+async fn called(who: &Person, harbor: &Workspace<'_>) -> Vec<Value> {
+    let path = harbor.path("/conversations?mentioned=true");
+    let found = who.get(&path).await.is(200)["data"].clone();
+    found.as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_note_is_for_colleagues_and_changes_nothing_else() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let mut live = harbor.admin.listens(&harbor).await;
+
+    let note = json!({"content": " Ask Dr. Lin.\n\u{0} "});
+    let note = writes(&sam, &harbor, &maya, note).await.is(201);
+
+    assert_eq!(
+        ["direction", "content", "status", "created_by"].map(|field| note[field].clone()),
+        [
+            json!("note"),
+            json!("Ask Dr. Lin."),
+            json!("received"),
+            json!(sam.id)
+        ]
+    );
+    let heard = live.hears("new_message").await;
+    assert_eq!(heard["message"]["id"], note["id"]);
+    let after = harbor.conversation_with(MAYA).await;
+    assert_eq!(
+        after, maya,
+        "unread, preview, place in the list: all as before"
+    );
+    assert_eq!(hub.sends().await, 0);
+    assert_eq!(harbor.thread(&maya).await.last().unwrap()["id"], note["id"]);
+    let credits = harbor.path(&format!("/credits/{}", sam.id));
+    assert_eq!(sam.get(&credits).await.is(200)["balance"], 1000);
+}
+
+#[tokio::test]
+async fn a_repeated_note_is_written_once() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let id = maya["id"].as_str().unwrap();
+    let path = harbor.path(&format!("/conversations/{id}/notes"));
+    let asks = async |content: &str| {
+        let request = harbor.admin.request(reqwest::Method::POST, &path);
+        let request = request.header("idempotency-key", "n-1");
+        harbor
+            .admin
+            .ask(request.json(&json!({"content": content})))
+            .await
+    };
+    let (one, other) = tokio::join!(asks("Once"), asks("Once"));
+    assert_eq!(one.is(201)["id"], other.is(201)["id"]);
+    asks("Something else")
+        .await
+        .refused(422, "idempotency_key_reused");
+    assert_eq!(
+        hub.count("select count(*) from messages where direction = 'note'")
+            .await,
+        1
+    );
+}
+
+#[tokio::test]
+async fn whom_a_note_calls_hears_it_and_finds_it_until_they_have_looked() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    for agent in [&sam, &lin] {
+        harbor.assigns(FRONT_DESK, agent).await;
+    }
+    let maya = harbor.hears(MAYA, "Hi").await;
+    harbor.hears("+14155550177", "Hello").await;
+    let (mut sams, mut lins) = (sam.listens(&harbor).await, lin.listens(&harbor).await);
+
+    let content = format!(
+        "@sam and @[Somebody]({}), please. Not jo@sam.test",
+        harbor.admin.id
+    );
+    let note = writes(&harbor.admin, &harbor, &maya, json!({"content": content}))
+        .await
+        .is(201);
+
+    assert_eq!(
+        note["content"],
+        "@Sam and @Jo Park, please. Not jo@sam.test"
+    );
+    assert_eq!(
+        note["mentions"],
+        json!([{"user_id": sam.id, "name": "Sam"}]),
+        "nobody calls themself"
+    );
+    let heard = sams.hears("mentioned").await;
+    assert_eq!(
+        (&heard["message"]["id"], &heard["user_id"]),
+        (&note["id"], &json!(sam.id))
+    );
+    lins.hears("new_message").await;
+    let others = lins.heard_so_far(&harbor).await;
+    assert!(
+        others.iter().all(|frame| frame["type"] != "mentioned"),
+        "{others:?}"
+    );
+
+    let found = called(&sam, &harbor).await;
+    assert_eq!((found.len(), &found[0]["id"]), (1, &maya["id"]));
+    assert!(called(&lin, &harbor).await.is_empty());
+    assert!(called(&harbor.admin, &harbor).await.is_empty());
+    let unseen = "select count(*) from mentions where seen_at is null";
+    let id = maya["id"].as_str().unwrap();
+    let read = harbor.path(&format!("/conversations/{id}/read"));
+    lin.post(&read, json!({})).await.is(204);
+    assert_eq!(hub.count(unseen).await, 1, "somebody else has looked");
+    sam.post(&read, json!({})).await.is(204);
+    sams.hears("mentions_seen").await;
+    assert_eq!(hub.count(unseen).await, 0);
+    assert_eq!(called(&sam, &harbor).await.len(), 1, "it is found again");
+}
+
+#[tokio::test]
+async fn who_may_not_see_it_and_who_is_not_certain_is_not_called() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let (sam, _lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    harbor.assigns(FRONT_DESK, &sam).await;
+    sam.patch("/api/auth/me", json!({"name": "Sam Reed"}))
+        .await
+        .is(200);
+    let second = harbor.agent("Kim").await;
+    harbor.assigns(FRONT_DESK, &second).await;
+    second
+        .patch("/api/auth/me", json!({"name": "Sam Stone"}))
+        .await
+        .is(200);
+    let bay = hub.workspace("Bay Optics").await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    for (note, says) in [
+        (
+            json!({"content": "@Lin, please"}),
+            "Lin does not see this number",
+        ),
+        (json!({"content": "@Sam"}), "more than one is called Sam"),
+        (
+            json!({"content": "x", "mentions": [bay.admin.id]}),
+            "not a member",
+        ),
+        (
+            json!({"content": format!("@[Jo]({})", bay.admin.id)}),
+            "nobody here",
+        ),
+        (json!({"content": ""}), "1 to 5,000"),
+        (json!({"content": "\u{0} "}), "1 to 5,000"),
+        (json!({"content": "x".repeat(5001)}), "1 to 5,000"),
+        (json!({"content": "x", "mentions": ["nobody"]}), "mentions"),
+        (json!({"content": "x", "to": MAYA}), "to"),
+        (json!({}), "content"),
+    ] {
+        let problem = writes(&harbor.admin, &harbor, &maya, note.clone())
+            .await
+            .refused(422, "validation_failed");
+        assert!(problem.to_string().contains(says), "{note}: {problem}");
+    }
+    assert_eq!(
+        hub.count("select count(*) from messages where direction = 'note'")
+            .await,
+        0
+    );
+    assert_eq!(hub.count("select count(*) from mentions").await, 0);
+
+    // Of two, the list says which. Who loses the number loses what they were called to.
+    let note = json!({"content": "@Sam?", "mentions": [sam.id]});
+    writes(&harbor.admin, &harbor, &maya, note).await.is(201);
+    assert_eq!(called(&sam, &harbor).await.len(), 1);
+    let number = harbor.number(FRONT_DESK).await;
+    let path = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
+    harbor.admin.delete(&path).await.is(204);
+    assert!(called(&sam, &harbor).await.is_empty());
+}
