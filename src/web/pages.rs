@@ -275,6 +275,11 @@ pub fn wants_streams(headers: &HeaderMap) -> bool {
     accepts(headers, "text/vnd.turbo-stream.html")
 }
 
+/// A page that was cut off asks what it missed. A form that is sent on to this page asks for streams, too, but wants the page.
+pub fn catches_up(headers: &HeaderMap) -> bool {
+    wants_streams(headers) && !accepts(headers, "text/html")
+}
+
 fn accepts(headers: &HeaderMap, kind: &str) -> bool {
     headers
         .get(header::ACCEPT)

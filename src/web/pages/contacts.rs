@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::{Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams};
+use super::{Form, Notice, Partial, Said, Shell, catches_up, fragments, page, partial, streams};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::export;
@@ -134,7 +134,7 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     let table = found(&mut tx, &member, asked.clone()).await?;
-    if wants_streams(&headers) {
+    if catches_up(&headers) {
         return Ok(streams(fragments::swap("contact-list", &table)?));
     }
     let counts = conversations::counts(&mut tx).await?;

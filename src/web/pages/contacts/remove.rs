@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::ids::ContactId;
 use crate::web::assets;
 use crate::web::pages::table::figure;
-use crate::web::pages::{Notice, Shell, page, streams, wants_streams};
+use crate::web::pages::{Notice, Shell, catches_up, page, streams};
 use crate::web::problem::Problem;
 
 #[derive(Template)]
@@ -38,7 +38,7 @@ pub async fn show(
     Path(Of { contact_id }): Path<Of>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if wants_streams(&headers) {
+    if catches_up(&headers) {
         return Ok(streams(String::new())); // nothing here is ever missed
     }
     let mut tx = app.db.workspace(member.seat()).await?;

@@ -22,7 +22,8 @@ use crate::error::{Error, Result};
 use crate::ids::{ContactId, NumberId, TagId};
 use crate::listing::Span;
 use crate::web::pages::{
-    Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams,
+    Form, Notice, Partial, Said, Shell, catches_up, fragments, page, partial, streams,
+    wants_streams,
 };
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -80,7 +81,7 @@ pub async fn show(
         Err(Error::NotFound(what)) => return moved(&mut tx, &member, contact_id, what).await,
         found => found?,
     };
-    if wants_streams(&headers) {
+    if catches_up(&headers) {
         let fields = fields::list(&mut tx).await?;
         return Ok(streams(fragments::contact_changed(&contact, &fields)?));
     }
