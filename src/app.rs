@@ -7,6 +7,7 @@ use crate::db::Db;
 use crate::keys::{MasterKeys, Tokens};
 use crate::mail::Mailer;
 use crate::providers::Providers;
+use crate::push::Pushing;
 use crate::storage::Storage;
 
 #[derive(Clone)]
@@ -18,4 +19,5 @@ pub struct App {
     pub providers: Providers,
     pub mail: Mailer,
     pub storage: Storage,
+    pub push: Pushing,
 }

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
-use crate::{keys, mail, storage};
+use crate::{keys, mail, push, storage};
 
 /// What a variable is called, what it is without being set, and what it means. `--help` and `.env.example` say the same.
 pub struct Variable {
@@ -44,6 +44,10 @@ variables! {
     JWT_SECRET = "";
     /// Seal stored credentials: id:base64key[,id:base64key…], keys of 32 bytes, the first one seals. Made in DATA_DIR on the first start.
     MASTER_KEYS = "";
+    /// The key by which push services know this server, for browsers that are told of texts while no page is open: a private key of the curve P-256, 32 bytes in base64url. Made in DATA_DIR on the first start; another one ends all subscriptions.
+    VAPID_PRIVATE_KEY = "";
+    /// Hosts of push services that may lie in our own network or be asked without https, with commas in between: for tests and closed networks.
+    PUSH_INSIDE = "";
     /// Where pictures and files lie: file:///directory, or s3://bucket/prefix in any S3-compatible store, whose keys, region and endpoint are read from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT and so on. By default the directory media in DATA_DIR.
     MEDIA_URL = "";
     /// Who may sign up: open, invite or closed. By default open until the first workspace exists, then invite.
@@ -73,6 +77,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub jwt_secret: Option<SecretString>,
     pub master_keys: Option<std::sync::Arc<keys::MasterKeys>>,
+    pub vapid_key: Option<SecretString>,
+    pub push_inside: Vec<String>,
     pub media: storage::Place,
     pub signups: Option<Signups>,
     pub twilio_api: Url,
@@ -136,7 +142,14 @@ impl Settings {
 /// Secrets, and whatever else may carry a password, are not repeated in an error.
 fn masked(name: &str, value: &str) -> String {
     // In a URL of a bucket nobody needs an @, except for secrets.
-    if ["JWT_SECRET", "MASTER_KEYS", "DATABASE_URL", "SMTP_URL"].contains(&name)
+    if [
+        "JWT_SECRET",
+        "MASTER_KEYS",
+        "VAPID_PRIVATE_KEY",
+        "DATABASE_URL",
+        "SMTP_URL",
+    ]
+    .contains(&name)
         || (name == "MEDIA_URL" && value.contains('@'))
     {
         "***".into()
@@ -225,6 +238,13 @@ impl Config {
             jwt_secret: settings.parse("JWT_SECRET", |value| {
                 (value.len() >= 32).then(|| SecretString::from(value)).ok_or("at least 32 characters: `openssl rand -base64 32` makes one")
             })?,
+            vapid_key: settings.parse("VAPID_PRIVATE_KEY", |value| {
+                push::VapidKey::parse(value).map(|_| SecretString::from(value))
+            })?,
+            push_inside: settings
+                .get("PUSH_INSIDE")
+                .map(|value| value.split(',').map(|host| host.trim().to_owned()).collect())
+                .unwrap_or_default(),
             master_keys: settings.parse("MASTER_KEYS", keys::MasterKeys::parse)?.map(Into::into),
             signups: settings.parse("SIGNUPS", |value| match value {
                 "open" => Ok(Signups::Open),

@@ -1,5 +1,5 @@
 //! Nouns and verbs of the trade. What stands above may be used by what stands below, never the other way round:
-//! audit ← accounts ← workspaces ← members ← invitations, credits, numbers, contacts ← settings ← conversations ← messages.
+//! audit ← accounts ← workspaces ← members ← invitations, credits, numbers, contacts ← settings ← conversations ← templates ← messages ← drafts, search.
 
 pub mod accounts;
 pub mod audit;
@@ -7,6 +7,7 @@ pub mod contacts;
 pub mod conversations;
 pub mod credits;
 pub mod demo;
+pub mod drafts;
 pub mod integrations;
 pub mod invitations;
 pub mod keys;
@@ -15,8 +16,11 @@ pub mod members;
 pub mod messages;
 pub mod numbers;
 pub mod opt_outs;
+pub mod pushes;
 pub mod quarantine;
+pub mod search;
 pub mod settings;
+pub mod templates;
 pub mod usage;
 pub mod webhooks;
 pub mod workspaces;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::language::english;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, Error)]
@@ -16,6 +18,8 @@ pub enum Error {
     NotAMember,
     #[error("only an admin of this workspace can do this")]
     AdminOnly,
+    #[error("it is shared: only who made it and admins can change it")]
+    NotTheMaker,
     #[error("this number is not assigned to you: an admin can assign it")]
     NumberNotAssigned,
     #[error("{0} was not found in this workspace")]
@@ -36,6 +40,8 @@ pub enum Error {
     ContactOptedOut,
     #[error("someone else answered since you looked: read the newest messages, then send again")]
     ConversationMoved,
+    #[error("this was written on elsewhere: read what is kept now, then keep yours")]
+    DraftMoved,
     #[error("this sender is a short code or a name, which cannot be answered")]
     ContactUnreachable,
     #[error("there is no active number to send from: connect an integration or activate a number")]
@@ -96,7 +102,7 @@ impl From<sqlx::Error> for Error {
 /// `wait` as people say it, never less than there is.
 fn in_words(wait: Duration) -> String {
     match wait.as_secs_f64().ceil() {
-        seconds if seconds <= 1.0 => "a second".into(),
+        seconds if seconds <= 1.0 => english("a second").into(),
         seconds if seconds < 120.0 => format!("{seconds} seconds"),
         seconds => format!("{} minutes", (seconds / 60.0).ceil()),
     }

@@ -55,6 +55,8 @@ ids! {
     AuditId,
     WebhookId,
     QuarantineId,
+    PushId,
+    TemplateId,
     TagId,
     FieldId,
     ImportId,

@@ -4,7 +4,7 @@
 
 // ── doors: they translate, they decide nothing ──
 pub mod web; //       every route; JSON, pages, the WebSocket, the providers' webhooks
-pub mod workers; //   what happens by itself: sender, clock, inquirer, keeper, reconciler, notices, housekeeping
+pub mod workers; //   what happens by itself: sender, clock, inquirer, keeper, reconciler, notices, pusher, housekeeping
 
 // ── domain: nouns and verbs of the trade ──
 pub mod domain; //    accounts ← workspaces ← members ← numbers, credits, contacts ← conversations ← messages
@@ -18,12 +18,14 @@ pub mod error; //     what the product refuses
 pub mod events; //    what happened, in ids only
 pub mod ids; //       an id type per noun
 pub mod keys; //      access tokens, sealing
+pub mod language; //  what is said, in the language of whoever reads it
 pub mod listing; //   pages of a list, cursors
 pub mod mail; //      what people get by e-mail
 pub mod phone; //     phone numbers and other addresses
 pub mod pictures; //  what a file is; pictures without their metadata, and small ones
 pub mod power; //     where tests cut it
 pub mod providers; // trait Provider: Twilio, Telnyx, sandbox
+pub mod push; //      what a browser shows while no page is open
 pub mod sheet; //     tables as spreadsheets write them: CSV of any tongue
 pub mod storage; //   where files lie: a directory or a bucket
 
@@ -49,6 +51,7 @@ use crate::events::Bus;
 use crate::keys::{MasterKeys, Tokens};
 use crate::mail::Mailer;
 use crate::providers::{Hosts, Providers};
+use crate::push::{Pushing, VapidKey};
 use crate::storage::Storage;
 use crate::web::Doors;
 use crate::web::live::Hub;
@@ -66,7 +69,7 @@ const LAST_MAILS: Duration = Duration::from_secs(2);
 
 /// Opens everything that `config` names. The schema must be there.
 pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<App> {
-    let (tokens, keys) = secrets(&config)?;
+    let (tokens, keys, vapid) = secrets(&config)?;
     let hosts = Hosts {
         twilio: config.twilio_api.to_string(),
         telnyx: config.telnyx_api.to_string(),
@@ -75,6 +78,11 @@ pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<
         db: Db::open(database, config.database_connections, Bus::new()).await?,
         providers: Providers::new(hosts),
         mail: Mailer::new(config.mail_from.clone(), config.smtp.clone()),
+        push: Pushing::new(
+            vapid,
+            config.base_url.to_string(),
+            config.push_inside.clone(),
+        ),
         storage: Storage::open(&config.media).map_err(anyhow::Error::msg)?,
         config: Arc::new(config),
         tokens,
@@ -83,7 +91,7 @@ pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<
 }
 
 /// The server's own secrets: as configured, or kept in `DATA_DIR` since the first start.
-fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>)> {
+fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>, VapidKey)> {
     let kept = |name: &str, make: fn() -> String| -> anyhow::Result<SecretString> {
         let file = config.data_dir.join(name);
         std::fs::create_dir_all(&config.data_dir)
@@ -109,7 +117,13 @@ fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>)> {
             )
         }
     };
-    Ok((Tokens::new(&jwt), master))
+    let vapid = match &config.vapid_key {
+        Some(key) => key.clone(),
+        None => kept("vapid_key", push::new_key)?,
+    };
+    let vapid = VapidKey::parse(vapid.expose_secret())
+        .map_err(|_| anyhow::anyhow!("the file vapid_key in DATA_DIR was damaged"))?;
+    Ok((Tokens::new(&jwt), master, vapid))
 }
 
 /// A server that runs: its address, and the way to stop it.
@@ -145,6 +159,7 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     background.spawn(app.mail.clone().run(stopping.clone()));
     background.spawn(workers::bookkeeper::run(directory.clone()));
     background.spawn(workers::notices::run(app.clone()));
+    background.spawn(workers::pusher::run(app.clone(), hub.clone()));
     background.spawn(workers::housekeeping::run(app.clone()));
     let doors = Doors {
         app: app.clone(),

@@ -83,6 +83,14 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// A page from here begins with `id` itself.
+    pub fn just_after(id: Uuid) -> Self {
+        Self {
+            at: DateTime::UNIX_EPOCH,
+            id: Uuid::from_u128(id.as_u128().saturating_add(1)),
+        }
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; 24] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         let (micros, id) = bytes.split_first_chunk::<8>()?;

@@ -5,8 +5,8 @@
 //! and an arm in [`Providers::open`].
 
 mod calls;
-mod http;
-mod media;
+pub(crate) mod http;
+pub(crate) mod media;
 mod numbers;
 mod outcome;
 pub mod sandbox;

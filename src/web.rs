@@ -24,6 +24,7 @@ pub mod auth;
 pub mod caller;
 pub mod guard;
 pub mod json;
+pub mod language;
 pub mod listen;
 pub mod live;
 pub mod ops;
@@ -72,6 +73,12 @@ pub fn router(doors: Doors) -> Router {
         .route("/demo/{file}", get(assets::demo))
         .route("/favicon.ico", get(assets::favicon))
         .route("/favicon.svg", get(assets::favicon))
+        .route("/icon-192.png", get(assets::app_icon))
+        .route("/icon-512.png", get(assets::app_icon))
+        .route("/icon-maskable-512.png", get(assets::app_icon))
+        .route("/apple-touch-icon.png", get(assets::app_icon))
+        .route("/service-worker.js", get(assets::service_worker))
+        .route("/offline", get(assets::offline))
         .route("/media/{token}", get(api::media::open))
         .route("/media/out/{token}", get(api::media::hand_over))
         .route("/ws", get(socket::open))
@@ -101,6 +108,7 @@ pub fn router(doors: Doors) -> Router {
         .layer(CatchPanicLayer::custom(problem::panicked))
         // Outside of all that refuses, inside of what compresses.
         .layer(middleware::from_fn(pages::dress))
+        .layer(middleware::from_fn(language::choose))
         .layer(
             CompressionLayer::new().compress_when(
                 DefaultPredicate::new().and(NotForContentType::const_new("text/xml")),
@@ -128,6 +136,8 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(invitations::list))
         .routes(routes!(invitations::withdraw))
         .routes(routes!(settings::show, settings::update))
+        .routes(routes!(pushes::list, pushes::create))
+        .routes(routes!(pushes::remove))
         .routes(routes!(credits::list))
         .routes(routes!(credits::show, credits::update))
         .routes(routes!(credits::ledger))
@@ -153,6 +163,7 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(numbers::members))
         .routes(routes!(numbers::catch_up))
         .routes(routes!(numbers::assign, numbers::unassign))
+        .routes(routes!(search::show))
         .routes(routes!(contacts::list, contacts::create))
         .routes(routes!(contacts::export))
         .routes(routes!(contacts::show, contacts::update, contacts::remove))
@@ -192,6 +203,21 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(messages::show, messages::update))
         .routes(routes!(messages::cancel))
         .routes(routes!(messages::retry))
+        .routes(routes!(messages::send_now))
+        .routes(routes!(messages::scheduled))
+        .routes(routes!(templates::list, templates::create))
+        .routes(routes!(
+            templates::show,
+            templates::update,
+            templates::remove
+        ))
+        .routes(routes!(drafts::list))
+        .routes(routes!(drafts::show, drafts::save, drafts::remove))
+        .routes(routes!(
+            drafts::show_new,
+            drafts::save_new,
+            drafts::remove_new
+        ))
         .routes(routes!(media::create).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)))
         .routes(routes!(media::show))
         .routes(routes!(media::link));

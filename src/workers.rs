@@ -8,5 +8,6 @@ pub mod importer;
 pub mod inquirer;
 pub mod keeper;
 pub mod notices;
+pub mod pusher;
 pub mod reconciler;
 pub mod sender;

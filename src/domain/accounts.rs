@@ -14,6 +14,7 @@ use crate::domain::members::Role;
 use crate::domain::workspaces::{self, Mine};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::ids::{UserId, WorkspaceId};
+use crate::language::Language;
 
 mod letters;
 mod passwords;
@@ -38,6 +39,8 @@ pub struct User {
     pub email: String,
     pub name: String,
     pub email_verified: bool,
+    /// What they chose to be spoken to in; `null`: what their browser asks for.
+    pub language: Option<Language>,
 }
 
 /// What a sign-in gives: tokens, and where they lead.
@@ -355,6 +358,26 @@ async fn note_failure(app: &App, user: Option<UserId>, email: &str, caller: &Cal
     )
     .await?;
     tx.commit().await
+}
+
+/// From now on they are spoken to in `language`; `None`: in what their browser asks for.
+pub async fn speak(db: &Db, user: &User, language: Option<Language>) -> Result<()> {
+    sqlx::query!(
+        "update users set language = $2, updated_at = now() where id = $1",
+        user.id as _,
+        language as _,
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(())
+}
+
+/// What the owner of this address chose to be spoken to in.
+pub(in crate::domain) async fn spoken_by(db: &Db, email: &str) -> Result<Option<Language>> {
+    let found = sqlx::query_scalar!("select language from users where email = $1", email)
+        .fetch_optional(db.system_pool())
+        .await?;
+    Ok(found.flatten())
 }
 
 /// A new name, as colleagues see it.

@@ -240,6 +240,12 @@ pub async fn survivor(tx: &mut WorkspaceTx, id: ContactId) -> Result<Option<Cont
     )
 }
 
+/// Whatever of these I may see, in their order and one round trip.
+pub async fn these(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Contact>> {
+    let workspace = tx.workspace();
+    by_ids(tx.conn(), workspace, ids).await
+}
+
 /// For the live hub: the contact, and the numbers whose members see a conversation with them.
 pub async fn look_up(
     db: &Db,

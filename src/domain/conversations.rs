@@ -264,6 +264,32 @@ pub async fn find(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Conversati
         .ok_or(Error::NotFound("the conversation"))
 }
 
+/// Whatever of these I may see, in one round trip and no order.
+pub async fn these(tx: &mut WorkspaceTx, ids: &[ConversationId]) -> Result<Vec<Conversation>> {
+    let workspaces = vec![tx.workspace(); ids.len()];
+    by_ids(tx.conn(), &workspaces, ids).await
+}
+
+/// The newest conversation with each of these contacts, of those that I may see.
+pub async fn newest_of(
+    tx: &mut WorkspaceTx,
+    contacts: &[ContactId],
+) -> Result<Vec<(ContactId, ConversationId)>> {
+    Ok(sqlx::query!(
+        r#"select distinct on (v.contact_id) v.contact_id, v.id
+             from unnest($2::uuid[]) as k (contact_id)
+             join conversations v on v.workspace_id = $1 and v.contact_id = k.contact_id
+            order by v.contact_id, v.last_message_at desc"#,
+        tx.workspace() as _,
+        contacts as _,
+    )
+    .fetch_all(tx.conn())
+    .await?
+    .into_iter()
+    .map(|row| (row.contact_id, row.id))
+    .collect())
+}
+
 /// Which one a conversation was joined to, when its contact was merged into another.
 pub async fn joined_to(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Option<ConversationId>> {
     Ok(sqlx::query_scalar!(
@@ -450,4 +476,19 @@ pub async fn with(
     .await?
     // Deleted this instant.
     .ok_or(Error::NotFound("the contact"))
+}
+
+/// The conversation of this contact with one of our numbers, if there is one.
+pub async fn between(
+    tx: &mut WorkspaceTx,
+    contact: ContactId,
+    number: NumberId,
+) -> Result<Option<ConversationId>> {
+    Ok(sqlx::query_scalar!(
+        "select id from conversations where contact_id = $1 and number_id = $2",
+        contact as _,
+        number as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?)
 }

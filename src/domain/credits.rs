@@ -15,6 +15,7 @@ use crate::domain::words;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{ConversationId, EntryId, MessageId, UserId, WorkspaceId};
+use crate::language::Language;
 use crate::listing::{Cursor, Page, Span, page};
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -111,12 +112,13 @@ pub struct Low {
     pub left: i64,
     pub workspace_name: String,
     pub slug: String,
+    pub language: Option<Language>,
 }
 
 pub async fn who_to_tell(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Option<Low>> {
     Ok(sqlx::query_as!(
         Low,
-        r#"select u.email, u.name, a.balance as "left", w.name as workspace_name, w.slug
+        r#"select u.email, u.name, a.balance as "left", w.name as workspace_name, w.slug, u.language
              from credit_accounts a
              join workspaces w on w.id = a.workspace_id
              join users u on u.id = a.user_id

@@ -292,6 +292,8 @@ pub struct Failed {
     pub slug: String,
     /// The admins' addresses.
     pub emails: Vec<String>,
+    /// What each of them chose to be spoken to in, in the same order; empty where they did not.
+    pub languages: Vec<String>,
 }
 
 pub async fn who_to_tell(
@@ -303,7 +305,9 @@ pub async fn who_to_tell(
         Failed,
         r#"select i.name, coalesce(i.status_reason, '') as "reason!", w.name as workspace_name, w.slug,
                   array(select u.email from workspace_members m join users u on u.id = m.user_id
-                         where m.workspace_id = w.id and m.role = 'admin' order by u.id) as "emails!"
+                         where m.workspace_id = w.id and m.role = 'admin' order by u.id) as "emails!",
+                  array(select coalesce(u.language, '') from workspace_members m join users u on u.id = m.user_id
+                         where m.workspace_id = w.id and m.role = 'admin' order by u.id) as "languages!: Vec<String>"
              from integrations i
              join workspaces w on w.id = i.workspace_id
             where i.workspace_id = $1 and i.id = $2"#,

@@ -20,6 +20,7 @@ use crate::domain::members::{Admin, Role};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{InvitationId, NumberId, SessionId, UserId, WorkspaceId};
+use crate::language::{self, put, said_in, t};
 use crate::mail::Mail;
 
 const LIVES: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -76,7 +77,10 @@ pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitati
     audit::record(&mut tx, Action::MemberInvited, deed).await?;
     tx.commit().await?;
     let url = app.config.public(&format!("/invitations/{token}"));
-    app.mail.send(letter(admin, &email, &url));
+    let known = accounts::spoken_by(&app.db, &email).await?;
+    let letter = || letter(admin, &email, &url);
+    app.mail
+        .send(said_in(known.unwrap_or_else(language::current), letter));
     invitation.url = Some(url);
     Ok(invitation)
 }
@@ -117,14 +121,21 @@ async fn keep(
     })
 }
 
+/// Whoever has no account yet is spoken to as the admin is.
 fn letter(admin: &Admin, to: &str, url: &str) -> Mail {
+    let text = t(
+        "Hello,\n\n{name} invites you to answer texts together in the workspace {workspace}:\n\n{url}\n\n\
+         The link is good for a week. If you do not know what this is about, you need not do anything.\n",
+    );
+    let text = put(&text, "url", url);
+    let subject = t("Join {workspace} on MessageHub");
     Mail {
         to: to.into(),
-        subject: format!("Join {} on MessageHub", admin.workspace_name),
-        text: format!(
-            "Hello,\n\n{} invites you to answer texts together in the workspace {}:\n\n{url}\n\n\
-             The link is good for a week. If you do not know what this is about, you need not do anything.\n",
-            admin.name, admin.workspace_name
+        subject: put(&subject, "workspace", &admin.workspace_name),
+        text: put(
+            &put(&text, "name", &admin.name),
+            "workspace",
+            &admin.workspace_name,
         ),
     }
 }

@@ -104,6 +104,39 @@ impl Media {
         self.content_type.starts_with("image/")
     }
 
+    /// What browsers play where it stands.
+    pub fn is_film(&self) -> bool {
+        ["video/mp4", "video/webm"].contains(&self.content_type.as_str())
+    }
+
+    pub fn is_sound(&self) -> bool {
+        ["audio/mpeg", "audio/mp4", "audio/ogg"].contains(&self.content_type.as_str())
+    }
+
+    /// As people call such a file.
+    pub fn title(&self) -> &str {
+        match self.content_type.as_str() {
+            "application/pdf" => "PDF document",
+            "text/vcard" | "text/x-vcard" => "Contact card",
+            "video/quicktime" => "QuickTime film",
+            kind if kind.starts_with("video/") => "Film",
+            kind if kind.starts_with("audio/") => "Recording",
+            kind if kind.starts_with("image/") => "Picture",
+            "" | "application/octet-stream" => "File",
+            kind => kind,
+        }
+    }
+
+    /// `1.4 MB`
+    pub fn weight(&self) -> Option<String> {
+        let size = self.size?;
+        Some(match size {
+            ..1_000 => format!("{size} bytes"),
+            1_000..1_000_000 => format!("{} kB", size / 1_000),
+            _ => format!("{}.{} MB", size / 1_000_000, size % 1_000_000 / 100_000),
+        })
+    }
+
     /// What a thread shows of a picture.
     pub fn small_url(&self) -> String {
         if self.url.starts_with("/api/") {
@@ -236,6 +269,33 @@ pub async fn find(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
         .await?
         .pop()
         .ok_or(Error::NotFound("the message"))
+}
+
+/// Whatever of these I may see, in one round trip and no order.
+pub async fn these(tx: &mut WorkspaceTx, ids: &[MessageId]) -> Result<Vec<Message>> {
+    let workspaces = vec![tx.workspace(); ids.len()];
+    by_ids(tx.conn(), &workspaces, ids).await
+}
+
+/// Those of a conversation that came after `id`, the oldest first: as many as `limit`, and one more if there is one. Two
+/// round trips.
+pub async fn after(
+    tx: &mut WorkspaceTx,
+    conversation: ConversationId,
+    id: MessageId,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let ids = sqlx::query_scalar!(
+        "select id from messages where conversation_id = $1 and id > $2 order by id limit $3",
+        conversation as _,
+        id as _,
+        limit + 1,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut messages = these(tx, &ids).await?;
+    messages.sort_unstable_by_key(|message| message.id);
+    Ok(messages)
 }
 
 /// For the live hub: whatever of these exists, in one round trip.

@@ -26,6 +26,8 @@ pub struct Notifications {
     pub sound: bool,
     /// A mail when my credits run low.
     pub mail_when_credits_low: bool,
+    /// Pushes say who wrote and what; otherwise only that something came.
+    pub push_preview: bool,
 }
 
 impl Default for Notifications {
@@ -34,6 +36,7 @@ impl Default for Notifications {
             desktop: false,
             sound: false,
             mail_when_credits_low: true,
+            push_preview: false,
         }
     }
 }
@@ -41,7 +44,7 @@ impl Default for Notifications {
 /// Mine.
 pub async fn of(tx: &mut WorkspaceTx, member: &Member) -> Result<Settings> {
     let row = sqlx::query!(
-        "select default_number_id, signature, desktop_notifications, sound, mail_when_credits_low
+        "select default_number_id, signature, desktop_notifications, sound, mail_when_credits_low, push_preview
            from member_settings where user_id = $1",
         member.user() as _,
     )
@@ -54,6 +57,7 @@ pub async fn of(tx: &mut WorkspaceTx, member: &Member) -> Result<Settings> {
             desktop: row.desktop_notifications,
             sound: row.sound,
             mail_when_credits_low: row.mail_when_credits_low,
+            push_preview: row.push_preview,
         },
     }))
 }
@@ -77,6 +81,7 @@ pub struct ChangeNotifications {
     pub desktop: Option<bool>,
     pub sound: Option<bool>,
     pub mail_when_credits_low: Option<bool>,
+    pub push_preview: Option<bool>,
 }
 
 /// Tells `null` from nothing.
@@ -101,12 +106,13 @@ pub async fn update(tx: &mut WorkspaceTx, member: &Member, change: Change) -> Re
     }
     let notifications = change.notifications.unwrap_or_default();
     sqlx::query!(
-        "insert into member_settings as s (user_id, default_number_id, signature, desktop_notifications, sound, mail_when_credits_low)
-         values ($1, $3, coalesce($4, ''), coalesce($5, false), coalesce($6, false), coalesce($7, true))
+        "insert into member_settings as s (user_id, default_number_id, signature, desktop_notifications, sound, mail_when_credits_low, push_preview)
+         values ($1, $3, coalesce($4, ''), coalesce($5, false), coalesce($6, false), coalesce($7, true), coalesce($8, false))
          on conflict (workspace_id, user_id) do update
             set default_number_id = case when $2 then $3 else s.default_number_id end,
                 signature = coalesce($4, s.signature), desktop_notifications = coalesce($5, s.desktop_notifications),
                 sound = coalesce($6, s.sound), mail_when_credits_low = coalesce($7, s.mail_when_credits_low),
+                push_preview = coalesce($8, s.push_preview),
                 updated_at = now()",
         member.user() as _,
         change.default_number_id.is_some(),
@@ -115,6 +121,7 @@ pub async fn update(tx: &mut WorkspaceTx, member: &Member, change: Change) -> Re
         notifications.desktop,
         notifications.sound,
         notifications.mail_when_credits_low,
+        notifications.push_preview,
     )
     .execute(tx.conn())
     .await?;

@@ -10,6 +10,7 @@ use crate::domain::words;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{UserId, WorkspaceId};
+use crate::language::english;
 use crate::phone::Region;
 
 words!(OptOutScope { Number = "number", Workspace = "workspace" });
@@ -243,7 +244,7 @@ async fn delete_at_once(db: &Db, admin: &Admin, name: &str) -> Result<()> {
     Ok(())
 }
 
-pub const NAME_RULE: &str = "1 to 80 characters";
+pub const NAME_RULE: &str = english("1 to 80 characters");
 
 pub fn is_name(name: &str) -> bool {
     (1..=80).contains(&name.trim().chars().count()) && !name.contains('\0')

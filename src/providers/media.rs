@@ -32,6 +32,11 @@ pub(super) fn client(patience: Duration, hosts: &Hosts) -> Client {
     })
 }
 
+/// Whatever a name means at this moment, it connects to no address of our own network, beside those of `except`.
+pub fn outside(patience: Duration, except: Vec<String>) -> Client {
+    http::client_with(patience, |client| client.dns_resolver(Outside { except }))
+}
+
 /// Finds addresses as the system does, and keeps back those of our own network.
 struct Outside {
     except: Vec<String>,

@@ -1,19 +1,25 @@
 //! What the browser fetches beside the pages. Each file's address carries a hash of its content, so it may be kept for ever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::sync::LazyLock;
+use std::io::Write as _;
+use std::sync::{LazyLock, OnceLock};
 
+use askama::Template;
 use askama::filters::HtmlSafeOutput;
 use axum::body::Body;
-use axum::extract::Path;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{OriginalUri, Path};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
+
+use crate::language::{self, Language};
+use crate::web::assets;
+use crate::web::language::filters;
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
@@ -27,14 +33,14 @@ const SHEETS: &[(&str, &[&str])] = &[
         "app.css",
         &[
             "tokens", "base", "icon", "button", "field", "avatar", "badge", "card", "menu",
-            "dialog", "progress", "app", "rail", "live", "list", "row", "thread", "message",
-            "composer", "details", "empty", "tag",
+            "dialog", "palette", "progress", "app", "rail", "live", "list", "row", "thread",
+            "message", "composer", "offers", "outbox", "lightbox", "details", "empty", "tag",
         ],
     ),
     (
         "pages.css",
         &[
-            "doorway", "table", "matrix", "admin", "contacts", "handset", "docs",
+            "doorway", "table", "matrix", "admin", "contacts", "handset", "docs", "writing",
         ],
     ),
 ];
@@ -48,6 +54,28 @@ const MODULES: &[(&str, &str)] = &[
 struct Asset {
     bytes: Bytes,
     mime: String,
+    pressed: OnceLock<Bytes>,
+}
+
+impl Asset {
+    /// As small as brotli makes it: a sixth less than what the middleware, which must hurry, makes of it on the way.
+    /// Some 0.2 s for the largest, once.
+    fn pressed(&self) -> Bytes {
+        let press = || {
+            let mut pressed = Vec::new();
+            let mut writer = brotli::CompressorWriter::new(&mut pressed, 4096, 11, 22);
+            writer.write_all(&self.bytes).expect("memory takes it");
+            drop(writer);
+            pressed.into()
+        };
+        self.pressed.get_or_init(press).clone()
+    }
+
+    fn is_text(&self) -> bool {
+        ["text/", "image/svg", "application/manifest"]
+            .iter()
+            .any(|kind| self.mime.starts_with(kind))
+    }
 }
 
 struct Assets {
@@ -55,7 +83,13 @@ struct Assets {
     by_url: BTreeMap<String, Asset>,
     /// `app.css` → `/assets/app-1a2b3c4d.css`
     urls: BTreeMap<String, String>,
-    importmap: String,
+    imports: HashMap<Language, Imports>,
+}
+
+/// Where a page finds its modules. `words` is another one in each language.
+#[derive(Default)]
+struct Imports {
+    map: String,
     preloads: String,
 }
 
@@ -63,8 +97,7 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     let mut assets = Assets {
         by_url: BTreeMap::new(),
         urls: BTreeMap::new(),
-        importmap: String::new(),
-        preloads: String::new(),
+        imports: HashMap::new(),
     };
     for name in Static::iter() {
         let file = Static::get(&name).expect("the embedded folder lists what it holds");
@@ -73,20 +106,16 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     for (name, parts) in SHEETS {
         assets.add(name, laid(parts).into());
     }
-    assets.map_imports();
+    for language in Language::ALL {
+        let imports = assets.imports(language);
+        assets.imports.insert(language, imports);
+    }
     assets
 });
 
 impl Assets {
     fn add(&mut self, name: &str, bytes: Bytes) {
-        let hash: String =
-            Sha256::digest(&bytes)
-                .iter()
-                .take(6)
-                .fold(String::new(), |mut hex, byte| {
-                    let _ = write!(hex, "{byte:02x}");
-                    hex
-                });
+        let hash = hex(&Sha256::digest(&bytes));
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
         let url = format!("/assets/{stem}-{hash}.{extension}");
         let mime = match extension {
@@ -97,12 +126,18 @@ impl Assets {
                 .first_or_octet_stream()
                 .to_string(),
         };
-        self.by_url.insert(url.clone(), Asset { bytes, mime });
+        let asset = Asset {
+            bytes,
+            mime,
+            pressed: OnceLock::new(),
+        };
+        self.by_url.insert(url.clone(), asset);
         self.urls.insert(name.to_owned(), url);
     }
 
     /// `js/controllers/list.js` is imported as `controllers/list`.
-    fn map_imports(&mut self) {
+    fn imports(&mut self, language: Language) -> Imports {
+        let words = self.words(language);
         let ours = self.urls.iter().filter_map(|(name, url)| {
             let module = name.strip_prefix("js/")?.strip_suffix(".js")?;
             Some((module.to_owned(), url.clone()))
@@ -110,17 +145,42 @@ impl Assets {
         let vendored = MODULES
             .iter()
             .map(|(module, file)| ((*module).to_owned(), self.urls[*file].clone()));
-        let imports: BTreeMap<String, String> = vendored.chain(ours).collect();
+        let mut imports: BTreeMap<String, String> = vendored.chain(ours).collect();
+        imports.insert("words".into(), words);
+        let mut preloads = String::new();
         for (_, url) in imports.iter().filter(|(module, _)| !is_extra(module)) {
-            let _ = write!(self.preloads, r#"<link rel="modulepreload" href="{url}">"#);
+            let _ = write!(preloads, r#"<link rel="modulepreload" href="{url}">"#);
         }
-        self.importmap = serde_json::json!({ "imports": imports }).to_string();
+        Imports {
+            map: serde_json::json!({ "imports": imports }).to_string(),
+            preloads,
+        }
+    }
+
+    /// The address of what scripts say in this language.
+    fn words(&mut self, language: Language) -> String {
+        let english = &self.by_url[&self.urls["js/words.js"]].bytes;
+        let words = language::script(&String::from_utf8_lossy(english), language);
+        let name = format!("words/{}.js", language.tag());
+        self.add(&name, words.into());
+        self.urls[&name].clone()
     }
 }
 
-/// `js/pages.js` and what only it imports: the inbox does without.
+/// The beginning of a digest, enough to tell one content from another.
+fn hex(digest: &[u8]) -> String {
+    digest.iter().take(6).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// `js/pages.js` and what only it imports: the inbox does without. And what a page fetches once somebody wants it.
 fn is_extra(module: &str) -> bool {
-    module == "pages" || module.starts_with("pages/")
+    module == "theme"
+        || module == "pages"
+        || module.starts_with("pages/")
+        || module.starts_with("later/")
 }
 
 fn laid(parts: &[&str]) -> String {
@@ -153,35 +213,60 @@ pub fn icon(name: &str) -> HtmlSafeOutput<String> {
 
 /// The one inline element of a page; the policy names its hash.
 pub fn importmap() -> HtmlSafeOutput<&'static str> {
-    HtmlSafeOutput(ASSETS.importmap.as_str())
+    HtmlSafeOutput(&ASSETS.imports[&language::current()].map)
 }
 
 pub fn preloads() -> HtmlSafeOutput<&'static str> {
-    HtmlSafeOutput(ASSETS.preloads.as_str())
+    HtmlSafeOutput(&ASSETS.imports[&language::current()].preloads)
 }
 
-/// What pages may load and run: our own files, and the import map by its hash.
+/// What pages may load and run: our own files, and the import map of each language by its hash.
 pub fn csp() -> &'static str {
     static CSP: LazyLock<String> = LazyLock::new(|| {
+        let mut maps = String::new();
+        for language in Language::ALL {
+            let hash = Sha256::digest(ASSETS.imports[&language].map.as_bytes());
+            let _ = write!(maps, " 'sha256-{}'", STANDARD.encode(hash));
+        }
         format!(
-            "default-src 'none'; script-src 'self' 'sha256-{}'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
-             font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'",
-            STANDARD.encode(Sha256::digest(ASSETS.importmap.as_bytes()))
+            "default-src 'none'; script-src 'self'{maps}; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
+             media-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'; worker-src 'self'"
         )
     });
     &CSP
 }
 
 /// `GET /assets/{*file}`
-pub async fn show(Path(file): Path<String>) -> Response {
+pub async fn show(Path(file): Path<String>, headers: HeaderMap) -> Response {
     let Some(asset) = ASSETS.by_url.get(&format!("/assets/{file}")) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let headers = [
+    let kept = [
         (header::CONTENT_TYPE, asset.mime.as_str()),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
-    (headers, Body::from(asset.bytes.clone())).into_response()
+    if asset.is_text() && takes_brotli(&headers) {
+        let pressed = tokio::task::spawn_blocking(|| asset.pressed()).await;
+        if let Ok(pressed) = pressed {
+            let how = [
+                (header::CONTENT_ENCODING, "br"),
+                (header::VARY, "accept-encoding"),
+            ];
+            return (kept, how, Body::from(pressed)).into_response();
+        }
+    }
+    (kept, Body::from(asset.bytes.clone())).into_response()
+}
+
+fn takes_brotli(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let mut codings = accepted
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|coding| coding.split_once(';').unwrap_or((coding, "")));
+    codings.any(|(name, weight)| {
+        name.trim().eq_ignore_ascii_case("br") && !matches!(weight.trim(), "q=0" | "q=0.0")
+    })
 }
 
 /// `GET /favicon.ico` and `/favicon.svg`: browsers ask for them by these names.
@@ -192,6 +277,66 @@ pub async fn favicon() -> Response {
         (header::CACHE_CONTROL, "public, max-age=86400"),
     ];
     (headers, Body::from(asset.bytes.clone())).into_response()
+}
+
+/// `GET /icon-192.png` and the like: systems keep these addresses with the installed app.
+pub async fn app_icon(OriginalUri(uri): OriginalUri) -> Response {
+    let Some(asset) = ASSETS.by_url.get(url(uri.path().trim_start_matches('/'))) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "image/png"),
+        (header::CACHE_CONTROL, "public, max-age=86400"),
+    ];
+    (headers, Body::from(asset.bytes.clone())).into_response()
+}
+
+/// `GET /service-worker.js`: at the root, so that it may serve every page. It knows the files of this very build: any change of
+/// them makes it another one.
+pub async fn service_worker() -> Response {
+    static WORKER: LazyLock<String> = LazyLock::new(|| {
+        let left_out = [
+            "css/",
+            "demo/",
+            "vendor/",
+            "service-worker.js",
+            "manifest.webmanifest",
+            "icon-",
+            "apple-touch-icon.png",
+        ];
+        let vendored = MODULES.iter().map(|(_, file)| *file);
+        let ours = ASSETS.urls.keys().map(String::as_str);
+        let files: Vec<_> = ours
+            .filter(|name| !left_out.iter().any(|other| name.starts_with(other)))
+            .chain(vendored)
+            .map(url)
+            .collect();
+        let code = Static::get("service-worker.js").expect("the embedded folder has it");
+        let code = String::from_utf8_lossy(&code.data);
+        let files = serde_json::json!(files).to_string();
+        let version = Sha256::digest(format!("{files}{code}{}", offline_page()));
+        let version = hex(&version);
+        format!("const VERSION = \"{version}\"\nconst FILES = {files}\n\n{code}")
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    let allowed = [("service-worker-allowed", "/")];
+    (headers, allowed, WORKER.as_str()).into_response()
+}
+
+#[derive(Template)]
+#[template(path = "offline.html")]
+struct Offline;
+
+fn offline_page() -> String {
+    Offline.render().unwrap_or_default()
+}
+
+/// `GET /offline`: what the service worker shows without a network. Nobody's data is on it.
+pub async fn offline() -> Html<String> {
+    Html(offline_page())
 }
 
 /// `GET /demo/{file}`: the demo's pictures, at addresses that stay the same, as messages name them.
@@ -217,13 +362,50 @@ mod tests {
             css.starts_with("/assets/app-") && css.ends_with(".css"),
             "{css}"
         );
-        assert!(ASSETS.importmap.contains("\"controllers/list\""));
+        assert!(importmap().0.contains("\"controllers/list\""));
+    }
+
+    #[test]
+    fn scripts_find_the_words_of_the_page() {
+        let english = importmap().0;
+        let spanish = language::said_in(Language::Spanish, || importmap().0);
+        assert!(
+            english.contains(r#""words":"/assets/words/en-"#),
+            "{english}"
+        );
+        assert!(
+            spanish.contains(r#""words":"/assets/words/es-"#),
+            "{spanish}"
+        );
+        for map in [english, spanish] {
+            let hash = STANDARD.encode(Sha256::digest(map.as_bytes()));
+            assert!(csp().contains(&hash));
+        }
     }
 
     #[test]
     fn the_policy_allows_the_import_map_and_no_other_inline_script() {
         assert!(csp().contains("'sha256-"));
         assert!(!csp().contains("unsafe"));
+    }
+
+    #[tokio::test]
+    async fn whoever_takes_brotli_gets_it_as_small_as_it_goes() {
+        let file = || Path(url("vendor/turbo.min.js").replace("/assets/", ""));
+        let asking = |accepted: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, accepted.parse().expect("a value"));
+            headers
+        };
+        let size = async |response: Response| {
+            let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+            body.expect("a body").len()
+        };
+        let plain = show(file(), asking("gzip, br;q=0")).await;
+        assert!(!plain.headers().contains_key(header::CONTENT_ENCODING));
+        let pressed = show(file(), asking("gzip, deflate, BR;q=0.9")).await;
+        assert_eq!(pressed.headers()[header::CONTENT_ENCODING], "br");
+        assert!(size(pressed).await * 4 < size(plain).await);
     }
 
     #[test]

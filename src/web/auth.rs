@@ -17,9 +17,14 @@ use crate::domain::members::{self, Admin, Member, Place};
 use crate::error::{Error, Result};
 use crate::ids::SessionId;
 use crate::keys::ACCESS_LIVES;
+use crate::language::Language;
 
 pub const ACCESS_COOKIE: &str = "messagehub_access";
 pub const REFRESH_COOKIE: &str = "messagehub_refresh";
+/// What somebody chose, by its tag. Without it the browser's own languages count.
+pub const LANGUAGE_COOKIE: &str = "messagehub_language";
+
+const LANGUAGE_LASTS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Which session a request claims, by a token of ours that has not expired. The database says whether it still lives.
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +129,7 @@ where
 
 /// The browser's cookies for a sign-in.
 pub fn cookies(config: &Config, signed_in: &SignedIn) -> Cookies {
-    AppendHeaders([
+    let mut cookies = vec![
         cookie(config, ACCESS_COOKIE, &signed_in.access_token, ACCESS_LIVES),
         cookie(
             config,
@@ -132,18 +137,32 @@ pub fn cookies(config: &Config, signed_in: &SignedIn) -> Cookies {
             &signed_in.refresh_token,
             accounts::SESSION_LIVES,
         ),
-    ])
+    ];
+    // Whoever chose none keeps what was chosen at the sign-in.
+    if signed_in.user.language.is_some() {
+        cookies.push(spoken(config, signed_in.user.language));
+    }
+    AppendHeaders(cookies)
+}
+
+/// What the browser's pages are to be said in; `None`: in what it asks for itself.
+pub fn spoken(config: &Config, language: Option<Language>) -> (HeaderName, String) {
+    match language {
+        Some(language) => cookie(config, LANGUAGE_COOKIE, language.tag(), LANGUAGE_LASTS),
+        None => cookie(config, LANGUAGE_COOKIE, "", Duration::ZERO),
+    }
 }
 
 /// Takes the cookies away.
 pub fn no_cookies(config: &Config) -> Cookies {
-    AppendHeaders([
+    AppendHeaders(vec![
         cookie(config, ACCESS_COOKIE, "", Duration::ZERO),
         cookie(config, REFRESH_COOKIE, "", Duration::ZERO),
+        spoken(config, None),
     ])
 }
 
-pub type Cookies = AppendHeaders<[(HeaderName, String); 2]>;
+pub type Cookies = AppendHeaders<Vec<(HeaderName, String)>>;
 
 /// Tokens are base64url and dots: nothing in them needs quoting.
 fn cookie(config: &Config, name: &str, value: &str, lives: Duration) -> (HeaderName, String) {

@@ -105,6 +105,9 @@ const NO_DEVICES: &str =
     "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
 
 pub async fn headers(State(doors): State<Doors>, request: Request, next: Next) -> Response {
+    // Scripts and style sheets are no pages: what is said of pages would be most of what a small one weighs.
+    let path = request.uri().path();
+    let is_part = path.starts_with("/assets/") && (path.ends_with(".js") || path.ends_with(".css"));
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let mut set = |name: &'static str, value: &str| {
@@ -112,13 +115,15 @@ pub async fn headers(State(doors): State<Doors>, request: Request, next: Next) -
             headers.entry(name).or_insert(value);
         }
     };
-    set("content-security-policy", assets::csp());
     set("x-content-type-options", "nosniff");
-    set("referrer-policy", "same-origin");
-    set("x-frame-options", "DENY");
-    set("cross-origin-opener-policy", "same-origin");
     set("cross-origin-resource-policy", "same-origin");
-    set("permissions-policy", NO_DEVICES);
+    if !is_part {
+        set("content-security-policy", assets::csp());
+        set("referrer-policy", "same-origin");
+        set("x-frame-options", "DENY");
+        set("cross-origin-opener-policy", "same-origin");
+        set("permissions-policy", NO_DEVICES);
+    }
     // Assets say otherwise for themselves.
     set("cache-control", "no-store");
     if doors.app.config.is_https() {

@@ -2,6 +2,8 @@
 //!
 //! Templates choose and loop; whatever is computed is a method here. A partial does not know who looks.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
 use axum::Router;
@@ -12,7 +14,7 @@ use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum_extra::extract::CookieJar;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use uuid::Uuid;
 
 use super::assets;
@@ -26,6 +28,7 @@ use crate::domain::conversations::Counts;
 use crate::domain::members::{Member, Role};
 use crate::error::{Error, Result};
 use crate::ids::{UserId, WorkspaceId};
+use crate::language::{self, english, t};
 
 pub mod account;
 pub mod accounts;
@@ -39,8 +42,11 @@ pub mod inbox;
 mod notice;
 pub mod problem;
 pub mod sandbox;
+pub mod scheduled;
+pub mod send;
 pub mod settings;
 mod table;
+pub mod templates;
 pub mod workspaces;
 
 pub use form::Form;
@@ -89,8 +95,21 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             post(inbox::judge_stop),
         )
         .route(
+            "/w/{slug}/inbox/{conversation_id}/messages/{message_id}",
+            post(inbox::replan),
+        )
+        .route(
+            "/w/{slug}/inbox/{conversation_id}/from",
+            post(inbox::switch).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
+        )
+        .merge(writing_routes())
+        .route(
             "/w/{slug}/settings",
             get(settings::show).post(settings::update),
+        )
+        .route(
+            "/w/{slug}/settings/pushes/{id}/remove",
+            post(settings::forget_device),
         )
         .route("/w/{slug}/leave", post(settings::leave))
         .merge(contact_routes())
@@ -103,6 +122,34 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
         .merge(docs::route(&openapi))
         .layer(middleware::from_fn_with_state(doors.clone(), renew))
         .layer(middleware::from_fn(dress))
+}
+
+/// What belongs to writing, beside the inbox.
+fn writing_routes() -> Router<Doors> {
+    Router::new()
+        .route(
+            "/w/{slug}/send",
+            get(send::show)
+                .post(send::send)
+                .layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
+        )
+        .route("/w/{slug}/send/people", get(send::people))
+        .route("/w/{slug}/scheduled", get(scheduled::list))
+        .route("/w/{slug}/scheduled/{message_id}", post(scheduled::change))
+        .route(
+            "/w/{slug}/templates",
+            get(templates::list).post(templates::create),
+        )
+        .route("/w/{slug}/templates/new", get(templates::begin))
+        .route("/w/{slug}/templates/offer", get(templates::offer))
+        .route(
+            "/w/{slug}/templates/{template_id}",
+            get(templates::show).post(templates::update),
+        )
+        .route(
+            "/w/{slug}/templates/{template_id}/remove",
+            post(templates::remove),
+        )
 }
 
 fn contact_routes() -> Router<Doors> {
@@ -226,6 +273,8 @@ fn account_routes() -> Router<Doors> {
             get(invitations::show).post(invitations::accept),
         )
         .route("/account", get(account::show).post(account::rename))
+        .route("/account/language", post(account::speak))
+        .route("/language", post(accounts::speak))
         .route("/account/verify", post(account::ask_to_verify))
         .route("/account/password", post(account::change_password))
         .route("/account/two-factor", post(two_factor::begin))
@@ -275,8 +324,8 @@ pub fn wants_streams(headers: &HeaderMap) -> bool {
     accepts(headers, "text/vnd.turbo-stream.html")
 }
 
-/// A page that was cut off asks what it missed. A form that is sent on to this page asks for streams, too, but wants the page.
-pub fn catches_up(headers: &HeaderMap) -> bool {
+/// For a page that was cut off. A form that was taken leads on to a page, and asks for either.
+pub fn wants_only_streams(headers: &HeaderMap) -> bool {
     wants_streams(headers) && !accepts(headers, "text/html")
 }
 
@@ -371,17 +420,17 @@ pub struct Shell {
 
 /// The admin pages, by the last part of their addresses.
 const SECTIONS: [(&str, &str); 11] = [
-    ("members", "Members"),
-    ("access", "Access"),
-    ("numbers", "Numbers"),
-    ("credits", "Credits"),
-    ("integrations", "Integrations"),
-    ("fields", "Tags and fields"),
-    ("opt-outs", "Opt-outs"),
-    ("usage", "Usage"),
-    ("webhooks", "Webhooks"),
-    ("workspace", "Workspace"),
-    ("audit", "Audit"),
+    ("members", english("Members")),
+    ("access", english("Access")),
+    ("numbers", english("Numbers")),
+    ("credits", english("Credits")),
+    ("integrations", english("Integrations")),
+    ("fields", english("Tags and fields")),
+    ("opt-outs", english("Opt-outs")),
+    ("usage", english("Usage")),
+    ("webhooks", english("Webhooks")),
+    ("workspace", english("Workspace")),
+    ("audit", english("Audit")),
 ];
 
 impl Shell {
@@ -410,10 +459,10 @@ impl Shell {
     }
 
     /// Counting stops at 100.
-    fn quarantined_shown(&self) -> String {
+    fn quarantined_shown(&self) -> Cow<'static, str> {
         match self.quarantined {
-            count @ ..100 => count.to_string(),
-            _ => "100 or more".into(),
+            count @ ..100 => count.to_string().into(),
+            _ => t("100 or more"),
         }
     }
 
@@ -433,11 +482,11 @@ pub fn initial(name: &str) -> String {
         .map_or_else(|| "M".into(), |c| c.to_uppercase().to_string())
 }
 
-pub fn role(role: &Role) -> &'static str {
-    match role {
-        Role::Admin => "Admin",
-        Role::Agent => "Agent",
-    }
+pub fn role(role: &Role) -> Cow<'static, str> {
+    t(match role {
+        Role::Admin => english("Admin"),
+        Role::Agent => english("Agent"),
+    })
 }
 
 #[derive(Template)]
@@ -450,14 +499,19 @@ pub struct Time {
 impl Time {
     /// What stands there until the browser knows the viewer's zone.
     fn fallback(&self) -> String {
-        let format = match self.style {
-            "clock" => "%H:%M UTC",
-            "date" => "%B %Y",
-            "day" | "on" => "%-d %b %Y",
-            "long" => "%-d %B %Y, %H:%M UTC",
-            _ => "%-d %b, %H:%M UTC",
+        let form = match self.style {
+            "clock" => english("{clock} UTC"),
+            "date" => english("{month} {year}"),
+            "day" | "on" => english("{day} {short_month} {year}"),
+            "long" => english("{day} {month} {year}, {clock} UTC"),
+            _ => english("{day} {short_month}, {clock} UTC"),
         };
-        self.at.format(format).to_string()
+        t(form)
+            .replace("{clock}", &self.at.format("%H:%M").to_string())
+            .replace("{day}", &self.at.day().to_string())
+            .replace("{month}", &language::month(self.at.month0()))
+            .replace("{short_month}", &language::short_month(self.at.month0()))
+            .replace("{year}", &self.at.year().to_string())
     }
 }
 

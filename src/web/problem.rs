@@ -44,7 +44,7 @@ fn told(error: &Error) -> (StatusCode, &'static str) {
             (StatusCode::UNAUTHORIZED, "unauthenticated")
         }
         Error::NotAMember => (StatusCode::FORBIDDEN, "not_a_member"),
-        Error::AdminOnly => (StatusCode::FORBIDDEN, "admin_only"),
+        Error::AdminOnly | Error::NotTheMaker => (StatusCode::FORBIDDEN, "admin_only"),
         Error::NumberNotAssigned => (StatusCode::FORBIDDEN, "number_not_assigned"),
         Error::SignupsClosed => (StatusCode::FORBIDDEN, "signups_closed"),
         Error::TwoFactorRequired => (StatusCode::FORBIDDEN, "two_factor_required"),
@@ -66,6 +66,7 @@ fn told(error: &Error) -> (StatusCode, &'static str) {
         Error::StorageUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
         Error::ContactOptedOut => (StatusCode::CONFLICT, "contact_opted_out"),
         Error::ConversationMoved => (StatusCode::CONFLICT, "conversation_moved"),
+        Error::DraftMoved => (StatusCode::CONFLICT, "draft_moved"),
         Error::ContactUnreachable => (StatusCode::CONFLICT, "contact_unreachable"),
         Error::IntegrationNotConfigured => (StatusCode::CONFLICT, "integration_not_configured"),
         Error::IntegrationOff => (StatusCode::CONFLICT, "integration_off"),

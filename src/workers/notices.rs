@@ -9,6 +9,7 @@ use crate::domain::credits::{self, Low};
 use crate::domain::integrations::{self, Failed};
 use crate::error::Result;
 use crate::events::Event;
+use crate::language::{Language, count, put, said_in, t};
 use crate::mail::Mail;
 
 /// As long as the server runs.
@@ -36,7 +37,9 @@ async fn tell(app: &App, event: Event) -> Result<()> {
             low: true,
         } => {
             if let Some(agent) = credits::who_to_tell(&app.db, workspace, user).await? {
-                app.mail.send(credits_run_low(app, &agent));
+                let language = agent.language.unwrap_or_default();
+                app.mail
+                    .send(said_in(language, || credits_run_low(app, &agent)));
             }
         }
         Event::IntegrationFailed {
@@ -45,8 +48,10 @@ async fn tell(app: &App, event: Event) -> Result<()> {
         } => {
             if let Some(failed) = integrations::who_to_tell(&app.db, workspace, integration).await?
             {
-                for email in &failed.emails {
-                    app.mail.send(texts_wait(app, &failed, email));
+                for (email, language) in failed.emails.iter().zip(&failed.languages) {
+                    let language = Language::of_tag(language).unwrap_or_default();
+                    app.mail
+                        .send(said_in(language, || texts_wait(app, &failed, email)));
                 }
             }
         }
@@ -57,13 +62,22 @@ async fn tell(app: &App, event: Event) -> Result<()> {
 
 fn credits_run_low(app: &App, agent: &Low) -> Mail {
     let settings = app.config.public(&format!("/w/{}/settings", agent.slug));
+    let text = count(
+        agent.left,
+        "Hello {name},\n\nyou have {n} credit left in {workspace}: each text that you send takes one. \
+         An admin of the workspace can top them up.\n\nNot to get this mail: {settings}\n",
+        "Hello {name},\n\nyou have {n} credits left in {workspace}: each text that you send takes one. \
+         An admin of the workspace can top them up.\n\nNot to get this mail: {settings}\n",
+    );
+    let text = put(&text, "settings", settings);
+    let subject = t("Your credits in {workspace} run low");
     Mail {
         to: agent.email.clone(),
-        subject: format!("Your credits in {} run low", agent.workspace_name),
-        text: format!(
-            "Hello {},\n\nyou have {} credits left in {}: each text that you send takes one. \
-             An admin of the workspace can top them up.\n\nNot to get this mail: {settings}\n",
-            agent.name, agent.left, agent.workspace_name
+        subject: put(&subject, "workspace", &agent.workspace_name),
+        text: put(
+            &put(&text, "name", &agent.name),
+            "workspace",
+            &agent.workspace_name,
         ),
     }
 }
@@ -72,16 +86,19 @@ fn texts_wait(app: &App, failed: &Failed, to: &str) -> Mail {
     let page = app
         .config
         .public(&format!("/w/{}/admin/integrations", failed.slug));
+    let text = t(
+        "Hello,\n\n{integration} does not take our texts any more: {reason}\n\nNothing is lost: they wait until it does. \
+         Mend it and press “Check now” here:\n\n{page}\n",
+    );
+    let text = put(&put(&text, "page", page), "reason", t(&failed.reason));
+    let subject = put(
+        &t("Texts of {workspace} wait: {integration} needs attention"),
+        "workspace",
+        &failed.workspace_name,
+    );
     Mail {
         to: to.into(),
-        subject: format!(
-            "Texts of {} wait: {} needs attention",
-            failed.workspace_name, failed.name
-        ),
-        text: format!(
-            "Hello,\n\n{} does not take our texts any more: {}\n\nNothing is lost: they wait until it does. \
-             Mend it and press “Check now” here:\n\n{page}\n",
-            failed.name, failed.reason
-        ),
+        subject: put(&subject, "integration", &failed.name),
+        text: put(&text, "integration", &failed.name),
     }
 }

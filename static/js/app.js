@@ -10,16 +10,19 @@ import List from "controllers/list"
 import Live from "controllers/live"
 import LocalTime from "controllers/local-time"
 import Notify from "controllers/notify"
+import Outbox from "controllers/outbox"
 import Search from "controllers/search"
 import Segments from "controllers/segments"
+import Slash from "controllers/slash"
 import Thread from "controllers/thread"
 import Title from "controllers/title"
 import Unwrap from "controllers/unwrap"
+import When from "controllers/when"
 
 export const application = Application.start()
 const controllers = {
   attach: Attach, composer: Composer, dialog: Dialog, hotkeys: Hotkeys, list: List, live: Live, "local-time": LocalTime,
-  notify: Notify, search: Search, segments: Segments, thread: Thread, title: Title, unwrap: Unwrap,
+  notify: Notify, outbox: Outbox, search: Search, segments: Segments, slash: Slash, thread: Thread, title: Title, unwrap: Unwrap, when: When,
 }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)
 
@@ -35,6 +38,19 @@ addEventListener("turbo:submit-end", ({ target, detail }) => {
 addEventListener("turbo:before-morph-element", (event) => {
   const { target, detail: { newElement } } = event
   if (target.matches("[data-live-target=state]") || (target.matches("time") && target.dateTime === newElement?.dateTime)) event.preventDefault()
+})
+
+// Files and a page for when there is no network; and whoever is away is told. Where it is not allowed, all else works.
+navigator.serviceWorker?.register("/service-worker.js").catch(() => {})
+
+// Whoever signs out leaves nothing of what was done here.
+addEventListener("submit", ({ target }) => {
+  if (new URL(target.action, location).pathname !== "/logout") return
+  navigator.serviceWorker?.controller?.postMessage("signed-out")
+  navigator.clearAppBadge?.().catch(() => {})
+  try {
+    localStorage.removeItem("palette:recent")
+  } catch { /* nothing was kept */ }
 })
 
 // A page without the frame that was asked for (signed out, not found) is shown whole.

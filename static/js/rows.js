@@ -1,3 +1,5 @@
+import { mark } from "marks"
+
 // The list pane: where a conversation's row belongs, or that it does not. All state is in the DOM.
 
 // Shows `row` in its place, or takes it away when the list is narrowed to something else.
@@ -6,12 +8,15 @@ export function place(rows, row) {
   if (old && Number(old.dataset.version) > Number(row.dataset.version)) return
   if (!old || countsDiffer(old, row)) rows.dispatchEvent(new CustomEvent("counts:stale", { bubbles: true }))
 
+  if (rows.dataset.q) return // what was found stays as it was
+
   const focused = old?.contains(document.activeElement)
-  const before = belongs(rows, row, old) ? spot(rows, row, old) : undefined
+  const before = belongs(rows, row) ? spot(rows, row, old) : undefined
   if (before === undefined) return leave(old, focused)
 
   row.href = `${rows.dataset.base}/${row.id.slice("row-".length)}${rows.dataset.query}`
   if (old?.hasAttribute("aria-current") || row.pathname === location.pathname) row.setAttribute("aria-current", "true")
+  mark(row, old)
   old?.remove()
   rows.insertBefore(row, before)
   if (focused) row.focus({ preventScroll: true })
@@ -19,6 +24,7 @@ export function place(rows, row) {
 
 // The newest page as the server has it now: what it does not name any more has gone elsewhere.
 export function settle(rows, fresh, complete) {
+  if (rows.dataset.q) return
   const named = new Set(fresh.map((row) => row.id))
   const oldest = complete ? -Infinity : Math.min(...fresh.map((row) => Number(row.dataset.at)))
   for (const row of rows.querySelectorAll(".row")) {
@@ -27,8 +33,7 @@ export function settle(rows, fresh, complete) {
   fresh.forEach((row) => place(rows, row))
 }
 
-function belongs(rows, { dataset: { status, assignee } }, old) {
-  if (rows.dataset.q && !old) return false
+function belongs(rows, { dataset: { status, assignee } }) {
   switch (rows.dataset.tab) {
     case "mine": return status === "open" && assignee === document.body.dataset.user
     default: return status === rows.dataset.tab

@@ -1,5 +1,6 @@
 // How many pieces a text travels in, and the character that made them so many.
 // src/domain/messages/segments.rs is the same rule on the server; tests/vectors/segments.json holds both.
+import { t } from "words"
 
 const GSM_BASIC = new Set(
   "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
@@ -20,7 +21,21 @@ export function segments(text) {
   const units = widths.reduce((sum, width) => sum + width, 0)
   const [single, each] = ROOM[encoding]
   const { count, remaining } = units <= single ? { count: 1, remaining: single - units } : packed(widths, each)
-  return { encoding, units, segments: count, culprit, remaining, summary: summary(count, remaining, culprit) }
+  return { encoding, units, segments: count, culprit, remaining, summary: summary(count, remaining) }
+}
+
+// The longest text that providers take, in UTF-16 units.
+export const LONGEST = 1600
+
+const PLAIN = Object.entries({
+  "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2022", "'": "\u2018\u2019\u201a\u2039\u203a\u2032`\u00b4", '"': "\u201c\u201d\u201e\u00ab\u00bb\u2033", "...": "\u2026",
+  " ": "\t\u00a0\u2002\u2003\u2007\u2009\u200a\u202f", "": "\u200b\u200c\u2060\ufeff", "x": "\u00d7",
+}).flatMap(([plain, all]) => [...all].map((character) => [character, plain]))
+const MENDS = new Map(PLAIN)
+
+// The same with plain characters for those that word processors and phones put in by themselves.
+export function mended(text) {
+  return [...text].map((character) => MENDS.get(character) ?? character).join("")
 }
 
 // Nothing is cut by a border, so the end of a segment may stay empty.
@@ -57,15 +72,8 @@ function ucs2Widths(piece) {
   return piece.length <= ROOM["UCS-2"][1] ? [piece.length] : [...piece].map((character) => character.length)
 }
 
-function summary(count, remaining, culprit) {
-  const parts = [`${remaining} left`]
-  if (count > 1) parts.unshift(`${count} parts`)
-  if (culprit !== null) parts.push(`${visible(culprit)} makes parts shorter`)
+function summary(count, remaining) {
+  const parts = [t("{n} left", { n: remaining })]
+  if (count > 1) parts.unshift(t("{n} parts", { n: count }))
   return parts.join(" · ")
-}
-
-const NAMES = { "\t": "a tab", "\u00a0": "a no-break space", "\u200b": "an invisible space" }
-
-function visible(culprit) {
-  return NAMES[culprit] ?? `“${culprit}”`
 }

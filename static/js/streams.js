@@ -1,4 +1,5 @@
 // Turbo Stream actions of our own. Each may come twice or late, and then changes nothing.
+import { t } from "words"
 import { StreamActions, visit } from "@hotwired/turbo"
 import { place, settle } from "rows"
 
@@ -40,13 +41,17 @@ StreamActions.rows = function () {
 StreamActions.message = function () {
   const thread = document.getElementById(this.getAttribute("target"))
   if (!thread) return
-  if (this.hasAttribute("page") && gapped(thread, this.templateContent)) return visit(location.href, { action: "replace" })
+  const gap = thread.querySelector(":scope > .newer")
+  if (this.hasAttribute("page") && !gap && gapped(thread, this.templateContent)) return visit(location.href, { action: "replace" })
   for (const message of this.templateContent.querySelectorAll(".message")) {
     const old = document.getElementById(message.id)
     if (old && Number(old.dataset.version) >= Number(message.dataset.version)) continue
     if (old) {
       message.classList.toggle("joined", old.classList.contains("joined"))
       old.replaceWith(message)
+    } else if (gap && !document.getElementById(`pending-${message.dataset.ref}`)) {
+      // What lies between is not there yet: it is told, and comes when one gets there.
+      if (!this.hasAttribute("page")) thread.dispatchEvent(new CustomEvent("thread:beyond", { bubbles: true, detail: { message } }))
     } else {
       const later = [...thread.querySelectorAll(":scope > .message")].find((other) => other.id.startsWith("message-") && other.id > message.id)
       message.classList.add("arriving")
@@ -57,19 +62,13 @@ StreamActions.message = function () {
   }
 }
 
-// A text that the server refused: its bubble says why, and keeps what was typed.
-StreamActions.refused = function () {
-  const detail = { code: this.getAttribute("code"), reason: this.templateContent.textContent.trim() }
-  document.getElementById(this.getAttribute("target"))?.dispatchEvent(new CustomEvent("composer:refused", { bubbles: true, detail }))
-}
-
 // A colleague is writing. It fades by itself.
 StreamActions.typing = function () {
   const user = this.getAttribute("user")
   if (user === document.body.dataset.user) return
-  const name = document.querySelector(`[data-member="${CSS.escape(user)}"]`)?.dataset.name ?? "Someone"
+  const name = document.querySelector(`[data-member="${CSS.escape(user)}"]`)?.dataset.name ?? t("Someone")
   for (const element of this.targetElements) {
-    element.textContent = `${name} is writing…`
+    element.textContent = t("{name} is writing…", { name })
     clearTimeout(element.fading)
     element.fading = setTimeout(() => element.replaceChildren(), 5000)
   }

@@ -1,12 +1,17 @@
-// Times as the viewer reads them: in their zone and their language.
+// Times as the viewer reads them: in their zone, and as their region writes them in the page's language.
 
-const clockFormat = new Intl.DateTimeFormat(undefined, { timeStyle: "short" })
-const weekdayFormat = new Intl.DateTimeFormat(undefined, { weekday: "short" })
-const dateFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "short" })
-const longFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" })
-const onFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" })
-const stampFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" })
+const page = document.documentElement.lang
+const own = (tag) => tag.split("-")[0] === page
+// A browser of the same language keeps its own ways, such as a clock of 24 hours.
+const locale = own(navigator.language) ? undefined : (navigator.languages.find(own) ?? page)
+
+const clockFormat = new Intl.DateTimeFormat(locale, { timeStyle: "short" })
+const weekdayFormat = new Intl.DateTimeFormat(locale, { weekday: "short" })
+const dateFormat = new Intl.DateTimeFormat(locale, { dateStyle: "short" })
+const longFormat = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" })
+const onFormat = new Intl.DateTimeFormat(locale, { dateStyle: "medium" })
+const stampFormat = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" })
+const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" })
 const DAY = 86_400_000
 
 export const clock = (at) => clockFormat.format(at)
@@ -25,12 +30,12 @@ export function day(at, now = new Date()) {
   const days = daysBetween(at, now)
   if (days <= 1 && days >= 0) return capitalize(relative.format(-days, "day"))
   const sameYear = at.getFullYear() === now.getFullYear()
-  return new Intl.DateTimeFormat(undefined, {
+  return new Intl.DateTimeFormat(locale, {
     weekday: days < 7 ? "long" : "short", month: "long", day: "numeric", year: sameYear ? undefined : "numeric",
   }).format(at)
 }
 
-export const date = (at) => new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric" }).format(at)
+export const date = (at) => new Intl.DateTimeFormat(locale, { month: "long", year: "numeric" }).format(at)
 
 function daysBetween(at, now) {
   return Math.round((midnight(now) - midnight(at)) / DAY)

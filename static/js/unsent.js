@@ -1,44 +1,69 @@
-// What was typed and not yet taken by the server, and what is being typed: kept per conversation, also through a reload.
+// What was typed and not yet taken by the server, and what is being typed: kept for each writer and conversation, also
+// through a reload. Each in a place of its own, so that two tabs do not write over each other.
 
-const key = (kind, conversation) => `${kind}:${conversation}`
+const name = (...parts) => [parts[0], document.body.dataset.user, ...parts.slice(1)].join(":")
 
+// { text, media, at, base, dirty, url }: `base` is what the server had when this was begun, `dirty` what it has not seen.
 export function draft(conversation) {
-  return read(key("draft", conversation)) ?? ""
+  return read(name("draft", conversation)) ?? undefined
 }
 
-export function keepDraft(conversation, text) {
-  write(key("draft", conversation), text.trim() === "" ? null : text)
+export function keepDraft(conversation, entry) {
+  write(name("draft", conversation), entry)
 }
 
+export function dirtyDrafts() {
+  return all("draft").filter(([, { dirty }]) => dirty).map(([key, entry]) => ({ conversation: key, ...entry }))
+}
+
+// Texts on their way, in the order in which they were written.
 export function unsent(conversation) {
-  return read(key("unsent", conversation)) ?? []
+  return everyUnsent().filter((entry) => entry.conversation === conversation)
 }
 
-export function keep(conversation, entry) {
-  const others = unsent(conversation).filter(({ ref }) => ref !== entry.ref)
-  write(key("unsent", conversation), [...others, entry])
+export function everyUnsent() {
+  return all("unsent").map(([, entry]) => entry).sort((a, b) => a.at - b.at)
 }
 
-export function forget(conversation, ref) {
-  const others = unsent(conversation).filter((entry) => entry.ref !== ref)
-  write(key("unsent", conversation), others.length ? others : null)
+export function find(ref) {
+  return read(name("unsent", ref)) ?? undefined
+}
+
+export function keep(entry) {
+  write(name("unsent", entry.ref), entry)
+}
+
+export function forget(ref) {
+  write(name("unsent", ref), undefined)
 }
 
 // Storage may be full or forbidden: then it lasts as long as the page.
 const memory = new Map()
 
-function read(name) {
+function all(kind) {
+  const start = name(kind, "")
+  const keys = new Set(memory.keys())
   try {
-    return JSON.parse(localStorage.getItem(name)) ?? memory.get(name)
+    for (const key of Object.keys(localStorage)) keys.add(key)
+  } catch { /* what is remembered must do */ }
+  return [...keys].filter((key) => key.startsWith(start)).map((key) => [key.slice(start.length), read(key)]).filter(([, value]) => value)
+}
+
+function read(key) {
+  try {
+    return JSON.parse(localStorage.getItem(key)) ?? memory.get(key)
   } catch {
-    return memory.get(name)
+    return memory.get(key)
   }
 }
 
-function write(name, value) {
-  memory.set(name, value ?? undefined)
+function write(key, value) {
   try {
-    if (value === null) localStorage.removeItem(name)
-    else localStorage.setItem(name, JSON.stringify(value))
-  } catch { /* kept in memory */ }
+    if (value === undefined) localStorage.removeItem(key)
+    else localStorage.setItem(key, JSON.stringify(value))
+    memory.delete(key)
+  } catch {
+    if (value === undefined) memory.delete(key)
+    else memory.set(key, value)
+  }
 }

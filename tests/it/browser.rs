@@ -5,22 +5,28 @@ mod driver;
 mod person;
 
 mod access;
+mod away;
 mod contacts;
 mod credits;
 mod every_page;
 mod first_day;
 mod keyboard;
+mod language;
 mod media;
 mod members;
 mod notices;
 mod offline;
+mod outbox;
 mod phone;
 mod plain;
 mod sandbox;
+mod search;
 mod second_factor;
 mod thread;
 mod together;
 mod workspaces;
+mod writing;
+mod zoom;
 
 use serde_json::{Value, json};
 

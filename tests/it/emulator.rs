@@ -5,6 +5,7 @@ mod api;
 pub mod media;
 mod messages;
 mod numbers;
+pub mod push;
 pub mod s3;
 pub mod telnyx;
 mod usage;

@@ -172,6 +172,12 @@ async fn an_agent_gets_what_their_numbers_give_and_an_admin_everything() {
                     with.body
                 );
             }
+            Who::Own => {
+                without.refused(404, "not_found");
+                assert!(with.status < 300, "{name}: {}", with.body);
+                admin.refused(404, "not_found");
+                continue;
+            }
             Who::AdminOfSeen => {
                 tells_nothing(&with, &route, "an agent where an admin is needed");
                 assert_eq!(without.status, 404, "{name}: {}", without.body);

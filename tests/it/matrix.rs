@@ -13,6 +13,8 @@ pub enum Who {
     Member,
     /// A member who may see the number that it is about.
     WithNumber,
+    /// Whose it is: here Sam.
+    Own,
     Admin,
     /// An admin; whoever does not even see it hears that there is no such thing.
     AdminOfSeen,
@@ -101,13 +103,32 @@ fn known(route: &str) -> (Who, Value) {
         | "GET ~/tags"
         | "GET ~/contact-fields"
         | "GET ~/conversations"
-        | "GET ~/messages" => (Member, nothing),
+        | "GET ~/messages"
+        | "GET ~/search"
+        | "GET ~/pushes"
+        | "GET ~/scheduled"
+        | "GET ~/drafts"
+        | "GET ~/drafts/new"
+        | "DELETE ~/drafts/new"
+        | "GET ~/templates"
+        | "GET ~/templates/{template_id}" => (Member, nothing),
+        "POST ~/pushes" => (
+            Member,
+            json!({"endpoint": "https://push.invalid/1", "keys": {"p256dh": "", "auth": ""}}),
+        ),
+        "PUT ~/drafts/new" => (Member, json!({"to": "Tom", "content": "Mine now"})),
+        "POST ~/templates" => (
+            Member,
+            json!({"name": "Mine now", "content": "Hi {{name}}", "shared": true}),
+        ),
         "PATCH ~/settings" => (Member, json!({"signature": ""})),
         "POST ~/tags" => (Member, json!({"name": "VIP"})),
         "POST ~/contacts" => (
             Member,
             json!({"phone_number": "+14155550111", "name": "Tom"}),
         ),
+
+        "DELETE ~/pushes/{push_id}" => (Own, nothing),
 
         "GET ~/contacts/{contact_id}"
         | "GET ~/conversations/{conversation_id}"
@@ -127,6 +148,11 @@ fn known(route: &str) -> (Who, Value) {
             WithNumber,
             json!({"number_id": "{number_id}", "wish": "stop", "reason": "Said so on the phone"}),
         ),
+        "GET ~/conversations/{conversation_id}/draft"
+        | "DELETE ~/conversations/{conversation_id}/draft" => (WithNumber, nothing),
+        "PUT ~/conversations/{conversation_id}/draft" => {
+            (WithNumber, json!({"content": "Mine now"}))
+        }
         "PATCH ~/messages/{message_id}" => (WithNumber, json!({"content": "Mine now"})),
         "PATCH ~/conversations/{conversation_id}" => (WithNumber, json!({"status": "done"})),
         "POST ~/conversations/{conversation_id}/near-stop" => {
@@ -140,6 +166,7 @@ fn known(route: &str) -> (Who, Value) {
         // A file in a form: see `asked_by`.
         "POST ~/media" => (Member, nothing),
         "POST ~/media/{media_id}/link"
+        | "POST ~/messages/{message_id}/send-now"
         | "POST ~/messages/{message_id}/retry"
         | "POST ~/messages/{message_id}/cancel" => (WithNumber, json!({})),
 
@@ -172,6 +199,9 @@ fn known(route: &str) -> (Who, Value) {
         | "POST ~/quarantine/discard" => (Admin, json!({})),
         // Of somebody else's: one's own every member may see.
         "GET ~/credits/{user_id}" | "GET ~/credits/{user_id}/ledger" => (Admin, nothing),
+        // Shared by an admin: an agent is neither its maker nor an admin.
+        "PATCH ~/templates/{template_id}" => (Admin, json!({"name": "Mine now"})),
+        "DELETE ~/templates/{template_id}" => (Admin, nothing),
         "PATCH ~" => (Admin, json!({"name": "Harbor Dental"})),
         "DELETE ~" => (Admin, json!({"name": "not its name"})),
         "POST ~/members" => (Admin, json!({"email": "eve@harbor.test", "role": "admin"})),
@@ -219,6 +249,7 @@ impl Route {
     /// What the other routes are about: asked last.
     fn takes_away(&self) -> bool {
         let last = [
+            "/templates/{template_id}",
             "{workspace_id}/tags/{tag_id}",
             "/contact-fields/{field_id}",
             "/contacts/{contact_id}",
@@ -289,6 +320,7 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
         )
         .await
         .is(201);
+    let push = sam.post(&workspace.path("/pushes"), a_browser()).await;
     let integration = workspace
         .admin
         .get(&workspace.path("/integrations"))
@@ -299,6 +331,9 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
     assert_eq!(answer.status(), 403);
     let quarantine = workspace.path("/quarantine");
     let quarantine = workspace.admin.get(&quarantine).await.is(200);
+    let template = json!({"name": "Reminder", "content": "See you at {{time}}", "shared": true});
+    let templates = workspace.path("/templates");
+    let template = workspace.admin.post(&templates, template).await.is(201);
     let tag = workspace.tag("Recall").await;
     let field = json!({"name": "Gate", "kind": "text"});
     let field = workspace
@@ -324,8 +359,10 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
         ("message_id", text(&conversation["last_message_id"])),
         ("user_id", workspace.admin.id.clone()),
         ("invitation_id", text(&invitation["invitation"]["id"])),
+        ("push_id", text(&push.is(201)["id"])),
         ("media_id", picture),
         ("session_id", uuid::Uuid::now_v7().to_string()),
+        ("template_id", text(&template["id"])),
         ("token", "made-up".into()),
     ];
     Office {
@@ -334,6 +371,17 @@ pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
         lin,
         ids,
     }
+}
+
+/// A browser whose push service nobody ever reaches.
+pub fn a_browser() -> Value {
+    json!({
+        "endpoint": "https://push.invalid/1",
+        "keys": {
+            "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+            "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+        },
+    })
 }
 
 /// Everything in the database that belongs to a workspace, as one number.

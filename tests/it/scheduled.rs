@@ -211,3 +211,47 @@ async fn times_that_nobody_can_mean_are_refused() {
         0
     );
 }
+
+#[tokio::test]
+async fn what_waits_is_listed_by_time_and_by_rights_and_can_go_at_once() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let at = |days| (Utc::now() + Duration::days(days)).to_rfc3339();
+    let later = schedules(&sam, &harbor, &maya, &at(3)).await.is(202)["message"]["id"].clone();
+    let sooner = schedules(&harbor.admin, &harbor, &maya, &at(2))
+        .await
+        .is(202)["message"]["id"]
+        .clone();
+    let waiting = async |who: &Person, query: &str| -> Vec<Value> {
+        let found = who
+            .get(&harbor.path(&format!("/scheduled{query}")))
+            .await
+            .is(200);
+        let found = found["data"].as_array().unwrap().clone();
+        found
+            .iter()
+            .map(|text| text["message"]["id"].clone())
+            .collect()
+    };
+    assert_eq!(waiting(&sam, "").await, [sooner.clone(), later.clone()]);
+    let mine = vec![later.clone()];
+    assert_eq!(waiting(&sam, "?mine=true").await, mine);
+    assert!(waiting(&lin, "").await.is_empty());
+    let first = sam.get(&harbor.path("/scheduled?limit=1")).await.is(200);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    assert_eq!(
+        waiting(&sam, &format!("?limit=1&cursor={cursor}")).await,
+        mine
+    );
+
+    let path = harbor.path(&format!("/messages/{}/send-now", later.as_str().unwrap()));
+    lin.post(&path, json!({})).await.refused(404, "not_found");
+    sam.post(&path, json!({})).await.is(200);
+    assert_eq!(schedule::release_due(&hub.server.app.db).await.unwrap(), 1);
+    assert_eq!(hub.sends().await, 1);
+    sam.post(&path, json!({})).await.refused(409, "too_late");
+    assert_eq!(waiting(&sam, "").await, [sooner]);
+}

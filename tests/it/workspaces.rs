@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
+use reqwest::Method;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
@@ -176,6 +177,21 @@ async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>,
         .await;
     agent
         .patch(&harbor.path("/settings"), json!({"signature": "Sam"}))
+        .await
+        .is(200);
+    agent
+        .post(&harbor.path("/pushes"), crate::matrix::a_browser())
+        .await
+        .is(201);
+    let template = json!({"name": "Greeting", "content": "Hi {{first_name}}", "shared": true});
+    agent
+        .post(&harbor.path("/templates"), template)
+        .await
+        .is(201);
+    let draft = harbor.path("/drafts/new");
+    let draft = agent.request(Method::PUT, &draft);
+    agent
+        .ask(draft.json(&json!({"content": "Hi"})))
         .await
         .is(200);
     let forged = hub.twilio.texting(MAYA, number, "Forged");

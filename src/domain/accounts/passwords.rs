@@ -18,6 +18,7 @@ use crate::domain::audit::{self, Action};
 use crate::domain::words;
 use crate::error::{Check, Error, Result};
 use crate::ids::{SessionId, UserId};
+use crate::language::english;
 
 words!(Purpose { Verify = "verify", Reset = "reset" });
 
@@ -30,7 +31,7 @@ impl Purpose {
     }
 }
 
-pub const PASSWORD_RULE: &str = "10 to 200 characters";
+pub const PASSWORD_RULE: &str = english("10 to 200 characters");
 
 pub fn is_password(password: &SecretString) -> bool {
     (10..=200).contains(&password.expose_secret().chars().count())

@@ -107,7 +107,7 @@ async fn signed_in(
 pub async fn of_session(db: &Db, session: SessionId) -> Result<User> {
     sqlx::query_as!(
         User,
-        r#"select u.id, u.email, u.name, u.email_verified_at is not null as "email_verified!"
+        r#"select u.id, u.email, u.name, u.email_verified_at is not null as "email_verified!", u.language
              from sessions s
              join users u on u.id = s.user_id
             where s.id = $1 and s.revoked_at is null and s.expires_at > now()"#,

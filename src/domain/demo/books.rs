@@ -7,7 +7,7 @@ use super::Office;
 use crate::db::SystemTx;
 use crate::domain::accounts::{fingerprint, random_token};
 use crate::error::Result;
-use crate::ids::UserId;
+use crate::ids::{TemplateId, UserId};
 
 /// Sam has plenty left, Lin hardly any.
 const GRANTS: [(&str, i64); 2] = [("November", 250), ("", 7)];
@@ -17,6 +17,7 @@ pub async fn keep(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Res
         credit(tx, office, agent, reason, left, now - Duration::days(30)).await?;
     }
     invite(tx, office, now).await?;
+    templates(tx, office, now).await?;
     log(tx, office, now).await
 }
 
@@ -50,6 +51,46 @@ async fn credit(
     )
     .execute(tx.conn())
     .await?;
+    Ok(())
+}
+
+/// What they say every day. The last one is Jo's own.
+const TEMPLATES: [(&str, &str); 4] = [
+    (
+        "Reminder",
+        "Hi {{first_name|there}}, {{doctor}} sees you on {{day}} at {{time}}. Reply C to confirm. {{workspace}}",
+    ),
+    (
+        "Parking",
+        "Parking is on the left side this week: level 1, and the lift takes you up to us.",
+    ),
+    (
+        "Opening hours",
+        "We are here Monday to Friday from 8 to 6. In an emergency call {{number}}, day and night.",
+    ),
+    (
+        "Recall",
+        "Hi {{first_name|there}}, it is time for your checkup. Which days suit you? {{agent}}",
+    ),
+];
+
+async fn templates(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Result<()> {
+    for (nth, (name, content)) in (0..).zip(TEMPLATES) {
+        let at = now - Duration::days(90) + Duration::hours(nth);
+        sqlx::query!(
+            "insert into templates (workspace_id, id, name, content, owner_id, created_by, created_at, updated_at)
+             values ($1, $2, $3, $4, case when $5 then $6::uuid end, $6, $7, $7)",
+            office.workspace as _,
+            TemplateId::at(at) as _,
+            name,
+            content,
+            name == "Recall",
+            office.jo as _,
+            at,
+        )
+        .execute(tx.conn())
+        .await?;
+    }
     Ok(())
 }
 

@@ -52,10 +52,12 @@ async fn due(db: &Db, most: i64) -> Result<Vec<String>> {
     .await?)
 }
 
-/// Uploads that nobody sent.
+/// Uploads that nobody sent, and nobody is about to: a draft keeps its files.
 pub async fn forget_unused(db: &Db) -> Result<()> {
     sqlx::query!(
-        "delete from message_media where message_id is null and created_at < now() - interval '1 day'"
+        "delete from message_media d
+          where d.message_id is null and d.created_at < now() - interval '1 day'
+            and not exists (select from drafts t where t.workspace_id = d.workspace_id and t.user_id = d.uploaded_by and d.id = any (t.media_ids))"
     )
     .execute(db.system_pool())
     .await?;

@@ -254,6 +254,30 @@ pub async fn waiting(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attach
     uploaded(tx, ids).await
 }
 
+/// The same without a word about those that do not wait any more.
+pub async fn still_waiting(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachment>> {
+    let rows = sqlx::query!(
+        r#"select d.id as "id: MediaId", d.content_type, d.size
+             from unnest($1::uuid[]) with ordinality as u (id, place)
+             join message_media d on d.id = u.id
+            where d.message_id is null and d.uploaded_by = current_user_id() and d.stored_at is not null
+            order by u.place"#,
+        ids as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let file = |id, content_type, size| Attachment {
+        id,
+        content_type,
+        size,
+        origin: Origin::Upload,
+    };
+    Ok(rows
+        .into_iter()
+        .map(|row| file(row.id, row.content_type, row.size))
+        .collect())
+}
+
 /// The files of an earlier text, for one more.
 pub async fn again(tx: &mut WorkspaceTx, of: MessageId) -> Result<Vec<Attachment>> {
     let rows = sqlx::query!(

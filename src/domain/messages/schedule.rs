@@ -1,14 +1,15 @@
 //! Texts that wait for their time, and what is asked once more when it comes.
 
 use chrono::{DateTime, Months, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Message, find, segments};
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::credits;
 use crate::error::{Check, Error, Result};
 use crate::events::Event;
-use crate::ids::{MessageId, NumberId, WorkspaceId};
+use crate::ids::{MessageId, NumberId, UserId, WorkspaceId};
+use crate::listing::{Cursor, Page, Span, page};
 
 /// At most a year ahead: beyond that it is a slip.
 const FARTHEST: Months = Months::new(12);
@@ -77,6 +78,90 @@ pub async fn change(tx: &mut WorkspaceTx, id: MessageId, change: Change) -> Resu
         number: changed.number,
     });
     Ok(message)
+}
+
+/// A text that waits for its time goes with the next tick, after the same questions as at its time.
+pub async fn send_now(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
+    let hurried = sqlx::query!(
+        r#"update messages set scheduled_at = now(), due_at = now(), updated_at = now()
+            where id = $1 and status = 'scheduled'
+            returning number_id as "number: NumberId""#,
+        id as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let message = find(tx, id).await?;
+    let hurried = hurried.ok_or(Error::TooLate)?;
+    let workspace = tx.workspace();
+    tx.announce(Event::MessageChanged {
+        workspace,
+        message: id,
+        number: hurried.number,
+    });
+    Ok(message)
+}
+
+/// A text that waits, and where it goes.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Waiting {
+    pub message: Message,
+    pub contact_name: Option<String>,
+    pub contact_phone: String,
+    /// Our number as people call it.
+    pub number_name: String,
+    pub number_phone: String,
+}
+
+/// All that waits for its time, the next one first. `cursor` is the time and id of the last row before. Two round trips.
+pub async fn waiting(
+    tx: &mut WorkspaceTx,
+    of: Option<UserId>,
+    span: &Span,
+) -> Result<Page<Waiting>> {
+    let (limit, cursor) = (span.limit()?, span.cursor()?);
+    let rows = sqlx::query!(
+        r#"select m.id as "id: MessageId", m.scheduled_at as "at!", c.name as "contact_name?", c.phone_number as contact_phone,
+                  n.friendly_name, n.phone_number
+             from (select w.workspace_id, w.id, w.scheduled_at, w.contact_id, w.number_id
+                     from messages w
+                    where w.status = 'scheduled'
+                      and ($1::uuid is null or w.created_by = $1)
+                      and ($2::timestamptz is null or (w.scheduled_at, w.id) > ($2, $3::uuid))
+                    order by w.scheduled_at, w.id
+                    limit $4) m
+             join contacts c on c.workspace_id = m.workspace_id and c.id = m.contact_id
+             join numbers n on n.workspace_id = m.workspace_id and n.id = m.number_id
+            order by m.scheduled_at, m.id"#,
+        of as _,
+        cursor.map(|cursor| cursor.at),
+        cursor.map(|cursor| cursor.id),
+        limit + 1,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let rows = page(rows, limit, |row| Cursor {
+        at: row.at,
+        id: row.id.0,
+    });
+    let ids: Vec<_> = rows.data.iter().map(|row| row.id).collect();
+    let workspaces = vec![tx.workspace(); ids.len()];
+    let mut messages = super::by_ids(tx.conn(), &workspaces, &ids).await?;
+    let mut data = Vec::with_capacity(rows.data.len());
+    for row in rows.data {
+        if let Some(at) = messages.iter().position(|message| message.id == row.id) {
+            data.push(Waiting {
+                message: messages.swap_remove(at),
+                contact_name: row.contact_name,
+                contact_phone: row.contact_phone,
+                number_name: row.friendly_name,
+                number_phone: row.phone_number,
+            });
+        }
+    }
+    Ok(Page {
+        data,
+        next_cursor: rows.next_cursor,
+    })
 }
 
 /// Texts of one round.

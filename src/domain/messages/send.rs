@@ -1,5 +1,7 @@
 //! Queueing a text for its provider. The sender picks it up after commit.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -13,9 +15,12 @@ use crate::domain::media::uploads::{self, Attachment};
 use crate::domain::members::Member;
 use crate::domain::numbers;
 use crate::domain::opt_outs;
+use crate::domain::templates;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
-use crate::ids::{ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId};
+use crate::ids::{
+    ContactId, ConversationId, IntegrationId, MediaId, MessageId, NumberId, TemplateId,
+};
 use crate::phone;
 use crate::providers;
 
@@ -31,6 +36,13 @@ pub struct Draft {
     /// 1 to 1,600 characters, with the sender's signature (see `settings`), which is added below. May be empty beside files.
     #[serde(default)]
     pub content: String,
+    /// Writes it for you, instead of `content`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template_id: Option<TemplateId>,
+    /// What stands for the template's variables, by name. `name`, `first_name`, `agent`, `workspace` and `number` are known
+    /// unless they are given here. One that is missing: 422, and it is named.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
     /// Uploads of yours (`POST …/media`) that were in no text yet. At most 10 files, 5 MB together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media_ids: Vec<MediaId>,
@@ -64,7 +76,7 @@ pub struct Sent {
 }
 
 /// Round trips: 1 to find where it goes and what forbids it, 1 to queue and pay it (and begin and commit around them); with
-/// files 2 more.
+/// files 2 more, with a template 1.
 /// With a key that was used before it answers with that first message.
 pub async fn send(
     tx: &mut WorkspaceTx,
@@ -141,9 +153,15 @@ async fn write(
             "this number sends words only: leave the files out, or write from a number with MMS",
         ));
     }
+    let words = match draft.template_id {
+        Some(template) => {
+            templates::written(tx, member, template, conversation, &draft.variables).await?
+        }
+        None => draft.content,
+    };
     let content = match earlier {
-        Some(_) => draft.content,
-        None => signed(&draft.content, &place.signature)?,
+        Some(_) => words,
+        None => signed(&words, &place.signature)?,
     };
     let text = Text {
         content: &content,
@@ -201,22 +219,31 @@ fn signed(content: &str, signature: &str) -> Result<String> {
         || content.trim().is_empty()
         || content.ends_with(&format!("\n{signature}"))
     {
-        return Ok(content);
+        return fitting(
+            content,
+            "at most 1,600 characters; an emoji counts as two or more",
+        );
     }
     let content = format!("{}\n{signature}", content.trim_end());
+    fitting(
+        content,
+        "at most 1,600 characters together with your signature",
+    )
+}
+
+fn fitting(content: String, most: &str) -> Result<String> {
     Check::default()
-        .that(
-            segments::fits(&content),
-            "content",
-            "at most 1,600 characters together with your signature",
-        )
+        .that(segments::fits(content.trim()), "content", most)
         .done()?;
     Ok(content)
 }
 
 fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
     uploads::check(&draft.media_ids, &draft.media_urls)?;
-    let alone = !is_repeat && draft.media_ids.is_empty() && draft.media_urls.is_empty();
+    let alone = !is_repeat
+        && draft.media_ids.is_empty()
+        && draft.media_urls.is_empty()
+        && draft.template_id.is_none();
     let targets = [
         draft.conversation_id.is_some(),
         draft.contact_id.is_some(),
@@ -233,6 +260,16 @@ fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
             !draft.spread || (draft.number_id.is_none() && draft.conversation_id.is_none()),
             "spread",
             "the server can choose the number only where neither number_id nor conversation_id names it",
+        )
+        .that(
+            draft.template_id.is_none() || content.is_empty(),
+            "content",
+            "the template writes it: leave out one of content and template_id",
+        )
+        .that(
+            draft.template_id.is_some() || draft.variables.is_empty(),
+            "variables",
+            "they stand in a template: name it in template_id",
         )
         .that(
             !alone || !content.replace('\0', "").is_empty(),

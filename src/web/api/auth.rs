@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::domain::accounts::two_factor::{self, Enrolment, State as TwoFactor};
 use crate::domain::accounts::{self, Caller, Login, Session, SignUp, SignedIn, User};
+use crate::domain::settings::given;
 use crate::domain::workspaces::{self, Mine};
 use crate::error::Error;
 use crate::ids::SessionId;
+use crate::language::Language;
 use crate::listing::Page;
 use crate::web::auth::{Claimed, Cookies, REFRESH_COOKIE, cookies, no_cookies};
 use crate::web::json::{Json, Path};
@@ -98,21 +100,30 @@ pub async fn me(State(app): State<App>, Claimed(session): Claimed) -> Result<Jso
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Rename {
+pub struct ChangeMe {
     /// 1 to 120 characters.
-    pub name: String,
+    pub name: Option<String>,
+    /// In which language pages and mails speak to me; `null`: in what my browser asks for. Answers of the API are English.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Language>)]
+    pub language: Option<Option<Language>>,
 }
 
-/// Changes my name, as colleagues see it.
-#[utoipa::path(patch, path = "/api/auth/me", tag = "Accounts", request_body = Rename,
+/// Changes my name, as colleagues see it, and my language.
+#[utoipa::path(patch, path = "/api/auth/me", tag = "Accounts", request_body = ChangeMe,
     responses((status = 200, body = Me), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub async fn rename(
     state: State<App>,
     claimed: Claimed,
-    Json(form): Json<Rename>,
+    Json(form): Json<ChangeMe>,
 ) -> Result<Json<Me>, Problem> {
     let user = accounts::of_session(&state.db, claimed.0).await?;
-    accounts::rename(&state.db, &user, &form.name).await?;
+    if let Some(name) = form.name {
+        accounts::rename(&state.db, &user, &name).await?;
+    }
+    if let Some(language) = form.language {
+        accounts::speak(&state.db, &user, language).await?;
+    }
     me(state, claimed).await
 }
 

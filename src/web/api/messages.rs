@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::domain::members::Member;
-use crate::domain::messages::schedule::{self, Change};
+use crate::domain::messages::schedule::{self, Change, Waiting};
 use crate::domain::messages::send::{self, Draft, Sent};
 use crate::domain::messages::{self, Direction, Filter, Message, Status};
 use crate::domain::messages::{cancel, retry};
@@ -20,7 +20,8 @@ use crate::web::problem::Problem;
 ///
 /// 409 `contact_opted_out`: they texted STOP to this number. 409 `conversation_moved`: someone else answered after
 /// `seen_message_id`. 409 `contact_unreachable`: a short code or sender name. 409 `integration_not_configured`: no number to
-/// send from. 422 `idempotency_key_reused`: same key, other body.
+/// send from. 422 `idempotency_key_reused`: same key, other body. 422 `validation_failed` on `variables`: the template asks for
+/// what is named there.
 #[utoipa::path(post, path = "/messages", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; yours alone.")),
     request_body = Draft,
@@ -142,4 +143,49 @@ pub async fn update(
     let message = schedule::change(&mut tx, id, change).await?;
     tx.commit().await?;
     Ok(Json(message))
+}
+
+/// Sends a text that waits for its time (`scheduled`) at once, after the same questions as at its time. Any other: 409
+/// `too_late`.
+#[utoipa::path(post, path = "/messages/{message_id}/send-now", tag = "Messages",
+    params(("workspace_id" = WorkspaceId, Path), ("message_id" = MessageId, Path)),
+    responses((status = 200, body = Message), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn send_now(
+    State(app): State<App>,
+    member: Member,
+    Path((_, id)): Path<(WorkspaceId, MessageId)>,
+) -> Result<Json<Message>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let message = schedule::send_now(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Json(message))
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ToCome {
+    /// `true`: only what I wrote.
+    #[serde(default)]
+    mine: bool,
+    /// How many at the most: 1 to 200, default 50.
+    limit: Option<i64>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// What waits for its time from numbers that I may see, the next one first.
+#[utoipa::path(get, path = "/scheduled", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), ToCome),
+    responses((status = 200, body = Page<Waiting>), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn scheduled(
+    State(app): State<App>,
+    member: Member,
+    Query(wanted): Query<ToCome>,
+) -> Result<Json<Page<Waiting>>, Problem> {
+    let span = Span {
+        limit: wanted.limit,
+        cursor: wanted.cursor,
+    };
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let of = wanted.mine.then_some(member.user());
+    Ok(Json(schedule::waiting(&mut tx, of, &span).await?))
 }

@@ -20,6 +20,7 @@ use crate::domain::numbers;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, WorkspaceId};
+use crate::language::{Language, said_in};
 use crate::web::pages::fragments;
 
 /// Events that are looked up together.
@@ -297,7 +298,7 @@ impl Hub {
         workspace: WorkspaceId,
         number: NumberId,
         frame: &Frame<'_>,
-        html: impl FnOnce() -> askama::Result<String>,
+        html: impl Fn() -> askama::Result<String>,
     ) {
         let seats = self.seats(workspace, |seat: &Seat| seat.sees(number));
         push(&seats, frame, html);
@@ -313,27 +314,26 @@ fn both<'a>(
     Some((message, conversations.get(&message.conversation_id)?))
 }
 
-/// Each dialect is made once, and only if somebody speaks it.
-fn push(to: &[Arc<Connection>], frame: &Frame<'_>, html: impl FnOnce() -> askama::Result<String>) {
-    let (json, fragments): (Vec<_>, Vec<_>) = to
-        .iter()
-        .partition(|connection| connection.dialect == Dialect::Json);
-    if !json.is_empty() {
+/// Each dialect is made once, in each language that is spoken here, and only if somebody listens.
+fn push(to: &[Arc<Connection>], frame: &Frame<'_>, html: impl Fn() -> askama::Result<String>) {
+    let in_dialect = |dialect| to.iter().filter(move |to| to.dialect == dialect);
+    if in_dialect(Dialect::Json).next().is_some() {
         let text = frame.text();
-        json.iter()
-            .for_each(|connection| connection.push(text.clone()));
+        in_dialect(Dialect::Json).for_each(|to| to.push(text.clone()));
     }
-    if !fragments.is_empty() {
-        match html() {
+    for language in Language::ALL {
+        let listening = || in_dialect(Dialect::Fragments(language));
+        if listening().next().is_none() {
+            continue;
+        }
+        match said_in(language, &html) {
             Ok(html) => {
                 let text = Utf8Bytes::from(html);
-                fragments
-                    .iter()
-                    .for_each(|connection| connection.push(text.clone()));
+                listening().for_each(|to| to.push(text.clone()));
             }
             Err(error) => {
                 tracing::error!(%error, "a fragment could not be rendered");
-                fragments.iter().for_each(|connection| connection.resync());
+                listening().for_each(|to| to.resync());
             }
         }
     }

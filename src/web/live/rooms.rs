@@ -11,6 +11,7 @@ use crate::db::Db;
 use crate::domain::numbers::{self, Visible};
 use crate::error::Result;
 use crate::ids::{NumberId, SessionId, UserId, WorkspaceId};
+use crate::language::Language;
 
 /// Frames that may wait for one connection.
 const QUEUE: usize = 64;
@@ -20,8 +21,8 @@ const UNHARMED: &str = "nobody panics while holding it";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Json,
-    /// Turbo Streams of the page's own partials.
-    Fragments,
+    /// Turbo Streams of the page's own partials, in the page's language.
+    Fragments(Language),
 }
 
 /// One socket.

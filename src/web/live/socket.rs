@@ -14,6 +14,7 @@ use super::frames::RESYNC;
 use super::rooms::{Connection, Dialect};
 use crate::domain::accounts;
 use crate::error::Error;
+use crate::language;
 use crate::web::Doors;
 use crate::web::auth::{Claimed, Door};
 use crate::web::guard;
@@ -55,7 +56,7 @@ pub async fn open(
         .max_frame_size(LARGEST_FRAME)
         .protocols([FRAGMENTS]);
     let dialect = if upgrade.selected_protocol().is_some() {
-        Dialect::Fragments
+        Dialect::Fragments(language::current())
     } else {
         Dialect::Json
     };

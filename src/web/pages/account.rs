@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -11,7 +11,9 @@ use crate::app::App;
 use crate::domain::accounts::{self, Caller, Session, User};
 use crate::error::{Error, Result};
 use crate::ids::SessionId;
-use crate::web::auth::{Claimed, no_cookies};
+use crate::language::Language;
+use crate::web::auth::{Claimed, no_cookies, spoken};
+use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
@@ -112,6 +114,24 @@ pub async fn rename(
             Ok((status, shown).into_response())
         }
     }
+}
+
+#[derive(Deserialize)]
+pub struct Spoken {
+    language: String,
+}
+
+/// `POST /account/language`: a tag, or nothing for the browser's own.
+pub async fn speak(
+    State(app): State<App>,
+    Claimed(session): Claimed,
+    Posted(Spoken { language }): Posted<Spoken>,
+) -> Result<Response, Problem> {
+    let user = accounts::of_session(&app.db, session).await?;
+    let language = Language::of_tag(&language);
+    accounts::speak(&app.db, &user, language).await?;
+    let cookie = AppendHeaders([spoken(&app.config, language)]);
+    Ok((cookie, Notice::Saved.at("/account")).into_response())
 }
 
 /// `POST /account/verify`

@@ -2,18 +2,21 @@
 
 use askama::Template;
 use axum::extract::{Form as Posted, Query, State};
-use axum::http::HeaderName;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use secrecy::SecretString;
 use serde::Deserialize;
+use url::Url;
 
 use super::{Form, Notice, Said, page};
 use crate::app::App;
 use crate::domain::accounts::{self, Caller, Login, SignUp, SignedIn};
 use crate::domain::workspaces;
 use crate::error::Error;
+use crate::language::Language;
 use crate::web::assets;
-use crate::web::auth::{Claimed, cookies, no_cookies};
+use crate::web::auth::{Claimed, cookies, no_cookies, spoken};
+use crate::web::language::filters;
 use crate::web::problem::Problem;
 
 pub mod invitations;
@@ -235,6 +238,25 @@ pub async fn second_step(
             Ok((form.status(), page(&SecondStep { form })?).into_response())
         }
     }
+}
+
+#[derive(Deserialize)]
+pub struct Spoken {
+    language: String,
+}
+
+/// `POST /language`: before one is signed in. Back to the page that was open.
+pub async fn speak(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Posted(Spoken { language }): Posted<Spoken>,
+) -> Response {
+    let came_from = headers
+        .get(header::REFERER)
+        .and_then(|page| Url::parse(page.to_str().ok()?).ok());
+    let back = came_from.as_ref().map_or("/login", Url::path);
+    let cookie = AppendHeaders([spoken(&app.config, Language::of_tag(&language))]);
+    (cookie, Redirect::to(inside(back))).into_response()
 }
 
 fn enter(app: &App, signed_in: &SignedIn, next: &str) -> Response {

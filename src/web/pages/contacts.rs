@@ -6,7 +6,9 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::{Form, Notice, Partial, Said, Shell, catches_up, fragments, page, partial, streams};
+use super::{
+    Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_only_streams,
+};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::export;
@@ -19,6 +21,7 @@ use crate::error::Result;
 use crate::ids::TagId;
 use crate::listing::Span;
 use crate::web::api::contacts::table;
+use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
@@ -134,7 +137,7 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     let table = found(&mut tx, &member, asked.clone()).await?;
-    if catches_up(&headers) {
+    if wants_only_streams(&headers) {
         return Ok(streams(fragments::swap("contact-list", &table)?));
     }
     let counts = conversations::counts(&mut tx).await?;

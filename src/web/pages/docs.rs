@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{Partial, partial};
 use crate::error::Result;
+use crate::web::language::filters;
 use crate::web::{Doors, assets};
 
 #[derive(Template)]

@@ -7,7 +7,9 @@ use askama::filters::HtmlSafeOutput;
 use axum::http::StatusCode;
 
 use crate::error::{Error, Field, Result};
+use crate::language::t;
 use crate::web::assets;
+use crate::web::language::filters;
 
 /// A form as it was typed, and what is wrong with it.
 #[derive(Default)]
@@ -40,7 +42,7 @@ impl Form {
             | Error::ContactChanged { .. }
             | Error::IntegrationOff
             | Error::IntegrationNotConfigured => {
-                self.notice = Some(capitalized(&error.to_string()))
+                self.notice = Some(capitalized(&t(&error.to_string())))
             }
             other => return Err(other),
         }
@@ -62,7 +64,7 @@ impl Form {
             .partition(|error| known.contains(&error.field));
         self.errors = beside;
         if let Some(error) = above.into_iter().next() {
-            self.notice.get_or_insert(capitalized(&error.message));
+            self.notice.get_or_insert(capitalized(&t(&error.message)));
         }
         self
     }
@@ -75,7 +77,7 @@ impl Form {
         self.errors
             .iter()
             .find(|error| error.field == name)
-            .map(|error| capitalized(&error.message))
+            .map(|error| capitalized(&t(&error.message)))
     }
 
     pub fn field<'a>(
@@ -174,7 +176,7 @@ pub struct Input<'a> {
     is_numeric: bool,
 }
 
-fn capitalized(text: &str) -> String {
+pub(super) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(chars).collect()

@@ -13,6 +13,7 @@ use crate::domain::credits::Balance;
 use crate::domain::messages::Message;
 use crate::domain::numbers::Number;
 use crate::ids::{ContactId, ConversationId, UserId};
+use crate::web::language::filters;
 use crate::web::pages;
 use crate::web::pages::admin::integrations::NumberRow;
 use crate::web::pages::contacts::{ContactCard, FewTags, Tags};
@@ -175,6 +176,7 @@ fn bare_row(conversation: &Conversation) -> Result<String, Error> {
         conversation,
         place: &Place::default(),
         current: false,
+        draft: "",
     }
     .render()
 }

@@ -9,16 +9,20 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::{Partial, Shell, frame, page, partial, streams, wants_streams};
+use super::{Partial, Shell, frame, page, partial, streams, wants_only_streams};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Assignee, Conversation, Counts, Filter, Status};
+use crate::domain::drafts;
 use crate::domain::members::Member;
 use crate::domain::numbers;
+use crate::domain::search::Kind;
 use crate::domain::settings::{self, Notifications};
 use crate::error::{Error, Result};
 use crate::ids::ConversationId;
+use crate::language::{put, t};
 use crate::listing::Span;
+use crate::web::language::filters;
 use crate::web::pages::contacts::few_tags;
 use crate::web::pages::fragments;
 use crate::web::problem::Problem;
@@ -26,15 +30,18 @@ use crate::web::{assets, pages};
 
 mod changes;
 mod contact;
+mod found;
+mod planned;
 mod reply;
 mod texts;
 mod thread;
 
 pub use changes::{assign, read, status};
 pub use contact::{change as change_contact, change_consent, judge_stop, show as contact};
-pub use reply::reply;
-pub use texts::{Bubble, Texts};
-pub use thread::{Blocked, Consent, StatusControl, show};
+pub use planned::{Planned, mendable, reason, replan};
+pub use reply::{Reply, reply, switch};
+pub use texts::{Bubble, Planner, Texts};
+pub use thread::{Blocked, Consent, StatusControl, balance, can_send, show};
 
 /// Rows that one page of the list holds.
 const ROWS: i64 = 40;
@@ -50,7 +57,14 @@ pub struct Narrowing {
     tab: Tab,
     #[serde(default)]
     q: String,
+    /// Of what a search finds only these; nothing where it is none of the words.
+    #[serde(default, deserialize_with = "known")]
+    kind: Option<Kind>,
     cursor: Option<String>,
+}
+
+fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Kind>, D::Error> {
+    Ok(String::deserialize(deserializer)?.parse().ok())
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -99,7 +113,6 @@ impl Narrowing {
                 Tab::Done => Status::Done,
             }),
             assignee: (self.tab == Tab::Mine).then(|| Assignee::User(member.user())),
-            q: Some(self.q().to_owned()).filter(|q| !q.is_empty()),
             ..Filter::default()
         }
     }
@@ -120,6 +133,9 @@ impl Narrowing {
         if !self.q().is_empty() {
             query.append_pair("q", self.q());
         }
+        if let Some(kind) = self.kind {
+            query.append_pair("kind", kind.word());
+        }
         if let Some(cursor) = cursor {
             query.append_pair("cursor", cursor);
         }
@@ -138,11 +154,16 @@ pub struct Place {
 }
 
 impl Place {
-    fn new(member: &Member, narrowing: &Narrowing) -> Self {
+    pub fn new(member: &Member, narrowing: &Narrowing) -> Self {
         Self {
             base: format!("/w/{}/inbox", member.slug),
             query: narrowing.query(narrowing.tab, None),
         }
+    }
+
+    /// The pages of people, beside the inbox.
+    fn contacts(&self) -> String {
+        format!("{}contacts", self.base.trim_end_matches("inbox"))
     }
 }
 
@@ -203,6 +224,8 @@ pub struct Row<'a> {
     pub conversation: &'a Conversation,
     pub place: &'a Place,
     pub current: bool,
+    /// What the viewer is writing there. Live nobody's: the page knows its own.
+    pub draft: &'a str,
 }
 
 impl Row<'_> {
@@ -240,7 +263,7 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     let wanted = frame(&headers);
-    if wants_streams(&headers) {
+    if wants_only_streams(&headers) {
         return Ok(streams(missed_rows(&mut tx, &member, &narrowing).await?));
     }
     match wanted {
@@ -314,14 +337,21 @@ async fn rows(
     narrowing: &Narrowing,
     current: Option<ConversationId>,
 ) -> Result<(Partial, bool)> {
+    if !narrowing.q().is_empty() {
+        return found::found(tx, member, narrowing).await;
+    }
     let found = conversations::list(tx, &narrowing.filter(member), &narrowing.span()).await?;
     let place = Place::new(member, narrowing);
+    let ids: Vec<_> = found.data.iter().map(|row| row.id).collect();
+    let drafts = drafts::beginnings(tx, &ids).await?;
     let row = |conversation: &Conversation| {
         let current = current == Some(conversation.id);
+        let draft = drafts.iter().find(|(of, _)| *of == conversation.id);
         partial(&Row {
             conversation,
             place: &place,
             current,
+            draft: draft.map_or("", |(_, draft)| draft.as_str()),
         })
     };
     let older = found.next_cursor.map(|cursor| {
@@ -357,7 +387,11 @@ fn frame_id(narrowing: &Narrowing) -> String {
 
 fn tabs(member: &Member, narrowing: &Narrowing, counts: &Counts) -> Tabs {
     let link = |tab: Tab| TabLink {
-        href: format!("/w/{}/inbox{}", member.slug, narrowing.query(tab, None)),
+        href: format!(
+            "/w/{}/inbox{}",
+            member.slug,
+            Narrowing::default().query(tab, None)
+        ),
         label: tab.label(),
         count: match tab {
             Tab::Open => shown(counts.open),
@@ -365,7 +399,8 @@ fn tabs(member: &Member, narrowing: &Narrowing, counts: &Counts) -> Tabs {
             Tab::Pending => shown(counts.pending),
             Tab::Done => None,
         },
-        current: tab == narrowing.tab,
+        // What is found stands under no tab.
+        current: tab == narrowing.tab && narrowing.q().is_empty(),
     };
     Tabs {
         tabs: Tab::ALL.map(link).into(),
@@ -392,8 +427,8 @@ fn empty(narrowing: &Narrowing, is_empty: bool, connected: bool) -> Empty {
     if is_empty && !narrowing.q().is_empty() {
         return say(
             "search",
-            &format!("Nothing found for “{}”", narrowing.q()),
-            "Search finds any part of a name or a number, in the tab that is open.",
+            &put(&t("Nothing found for “{q}”"), "q", narrowing.q()),
+            "Searched were any part of a name or number, and the words of all texts and notes that you may see.",
         );
     }
     if !connected {
@@ -433,6 +468,9 @@ async fn missed_rows(
     member: &Member,
     narrowing: &Narrowing,
 ) -> Result<String> {
+    if !narrowing.q().is_empty() {
+        return Ok(String::new()); // what was found stays as it was
+    }
     let newest = Narrowing {
         cursor: None,
         ..narrowing.clone()
@@ -451,6 +489,7 @@ mod tests {
         let narrowing = Narrowing {
             tab: Tab::Pending,
             q: " Maya & co ".into(),
+            kind: None,
             cursor: None,
         };
         assert_eq!(

@@ -31,6 +31,10 @@ pub enum Notice {
     EmailVerified,
     Released,
     Discarded,
+    TemplateRemoved,
+    Rescheduled,
+    SentNow,
+    CalledOff,
     Merged,
     ContactDeleted,
     TagDeleted,
@@ -38,7 +42,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 33] = [
         Self::Saved,
         Self::Invited,
         Self::InvitationWithdrawn,
@@ -64,6 +68,10 @@ impl Notice {
         Self::EmailVerified,
         Self::Released,
         Self::Discarded,
+        Self::TemplateRemoved,
+        Self::Rescheduled,
+        Self::SentNow,
+        Self::CalledOff,
         Self::Merged,
         Self::ContactDeleted,
         Self::TagDeleted,
@@ -120,6 +128,10 @@ impl Notice {
             Self::EmailVerified => ("verified", "Your address is verified"),
             Self::Released => ("let-in", "Released: it is where it belongs now"),
             Self::Discarded => ("discarded", "Discarded"),
+            Self::TemplateRemoved => ("template-removed", "The template is deleted"),
+            Self::Rescheduled => ("rescheduled", "Saved. It goes at its time"),
+            Self::SentNow => ("sent-now", "It is on its way"),
+            Self::CalledOff => ("called-off", "Called off: it is not sent"),
             Self::Merged => ("merged", "Merged. The other number leads here, too"),
             Self::ContactDeleted => ("contact-deleted", "The contact is gone, with what was said"),
             Self::TagDeleted => ("tag-deleted", "The tag is gone"),

@@ -3,7 +3,10 @@
 use askama::Template;
 use axum::http::StatusCode;
 
+use super::form::capitalized;
+use crate::language::{english, t};
 use crate::web::assets;
+use crate::web::language::filters;
 
 #[derive(Template)]
 #[template(path = "problem.html")]
@@ -19,37 +22,37 @@ struct Page<'a> {
 
 pub fn page(status: StatusCode, code: &str, detail: &str) -> String {
     let locked_out = code == "two_factor_required";
-    let capital: String = detail
-        .chars()
-        .take(1)
-        .flat_map(char::to_uppercase)
-        .chain(detail.chars().skip(1))
-        .collect();
+    let capital = capitalized(&t(detail));
     let (title, detail) = match status {
         StatusCode::NOT_FOUND => (
-            "There is nothing here",
-            "The address may be mistyped, or what it led to is gone.",
+            english("There is nothing here"),
+            english("The address may be mistyped, or what it led to is gone."),
         ),
-        StatusCode::FORBIDDEN if locked_out => ("One more step to come in", capital.as_str()),
-        StatusCode::FORBIDDEN => ("This is not yours to see", capital.as_str()),
+        StatusCode::FORBIDDEN if locked_out => {
+            (english("One more step to come in"), capital.as_str())
+        }
+        StatusCode::FORBIDDEN => (english("This is not yours to see"), capital.as_str()),
         StatusCode::SERVICE_UNAVAILABLE => (
-            "The database is away",
-            "It usually is back within moments. What you have written is kept in this browser.",
+            english("The database is away"),
+            english(
+                "It usually is back within moments. What you have written is kept in this browser.",
+            ),
         ),
         status if status.is_server_error() => (
-            "Something went wrong here",
-            "It has been logged, and nothing was lost. Try once more.",
+            english("Something went wrong here"),
+            english("It has been logged, and nothing was lost. Try once more."),
         ),
-        _ => ("That did not work", capital.as_str()),
+        _ => (english("That did not work"), capital.as_str()),
     };
+    let (title, detail) = (t(title), t(detail));
     let page = Page {
         status: status.as_u16(),
-        title,
-        detail,
+        title: &title,
+        detail: &detail,
         retry: status.is_server_error(),
         locked_out,
     };
-    page.render().unwrap_or_else(|_| title.to_owned())
+    page.render().unwrap_or_else(|_| title.into_owned())
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use crate::phone::{Phone, Region};
 use crate::providers::{Inbound, Kind};
 use crate::web::assets;
 use crate::web::auth::Claimed;
+use crate::web::language::filters;
 use crate::web::problem::Problem;
 
 /// Whose phone it is until somebody says otherwise: a number kept for fiction.

@@ -1,7 +1,7 @@
 //! How I like it in this workspace.
 
 use askama::Template;
-use axum::extract::{Form as Posted, Query, State};
+use axum::extract::{Form as Posted, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
@@ -11,9 +11,12 @@ use crate::db::WorkspaceTx;
 use crate::domain::conversations;
 use crate::domain::members::{self, Member};
 use crate::domain::numbers::{self, Number};
+use crate::domain::pushes::{self, Device};
 use crate::domain::settings::{self, Change, ChangeNotifications, Settings};
-use crate::web::assets;
+use crate::ids::PushId;
+use crate::web::language::filters;
 use crate::web::problem::Problem;
+use crate::web::{assets, pages};
 
 #[derive(Template)]
 #[template(path = "settings.html")]
@@ -21,6 +24,13 @@ struct Page {
     shell: Shell,
     form: Form,
     numbers: Vec<Number>,
+    push: Push,
+}
+
+/// The browsers of mine that are told while I am away.
+struct Push {
+    key: String,
+    devices: Vec<Device>,
 }
 
 /// `GET /w/{slug}/settings`
@@ -31,7 +41,7 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     let form = filled(settings::of(&mut tx, &member).await?);
-    whole(&mut tx, &member, form, said.done).await
+    whole(&app, &mut tx, &member, form, said.done).await
 }
 
 fn filled(settings: Settings) -> Form {
@@ -43,18 +53,25 @@ fn filled(settings: Settings) -> Form {
         .with("desktop", on(settings.notifications.desktop))
         .with("sound", on(settings.notifications.sound))
         .with("mail", on(settings.notifications.mail_when_credits_low))
+        .with("preview", on(settings.notifications.push_preview))
 }
 
 async fn whole(
+    app: &App,
     tx: &mut WorkspaceTx,
     member: &Member,
     form: Form,
     notice: Option<Notice>,
 ) -> Result<Response, Problem> {
     let counts = conversations::counts(tx).await?;
+    let key = app.push.public_key();
     Ok(page(&Page {
         shell: Shell::new(member, &counts, "settings").saying(notice),
         numbers: numbers::list(tx).await?,
+        push: Push {
+            key,
+            devices: pushes::list(tx, member).await?,
+        },
         form,
     })?
     .into_response())
@@ -71,6 +88,8 @@ pub struct Typed {
     sound: String,
     #[serde(default)]
     mail: String,
+    #[serde(default)]
+    preview: String,
 }
 
 /// `POST /w/{slug}/settings`
@@ -86,7 +105,8 @@ pub async fn update(
         .with("signature", &signature)
         .with("desktop", &typed.desktop)
         .with("sound", &typed.sound)
-        .with("mail", &typed.mail);
+        .with("mail", &typed.mail)
+        .with("preview", &typed.preview);
     let change = Change {
         default_number_id: Some(typed.default_number_id.parse().ok()),
         signature: Some(signature),
@@ -94,6 +114,7 @@ pub async fn update(
             desktop: Some(typed.desktop == "on"),
             sound: Some(typed.sound == "on"),
             mail_when_credits_low: Some(typed.mail == "on"),
+            push_preview: Some(typed.preview == "on"),
         }),
     };
     let mut tx = app.db.workspace(member.seat()).await?;
@@ -105,7 +126,7 @@ pub async fn update(
         Err(error) => {
             let form = form.refused(error)?.gather(&["signature"]);
             let status = form.status();
-            let shown = whole(&mut tx, &member, form, None).await?;
+            let shown = whole(&app, &mut tx, &member, form, None).await?;
             Ok((status, shown).into_response())
         }
     }
@@ -126,8 +147,25 @@ pub async fn leave(member: Member, State(app): State<App>) -> Result<Response, P
             let status = refused.status();
             let mut form = filled(settings::of(&mut tx, &member).await?);
             form.notice = refused.notice;
-            let shown = whole(&mut tx, &member, form, None).await?;
+            let shown = whole(&app, &mut tx, &member, form, None).await?;
             Ok((status, shown).into_response())
         }
     }
+}
+
+#[derive(Deserialize)]
+pub struct Of {
+    id: PushId,
+}
+
+/// `POST /w/{slug}/settings/pushes/{id}/remove`
+pub async fn forget_device(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { id }): Path<Of>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    pushes::remove(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Notice::Saved.at(&format!("/w/{}/settings", member.slug)))
 }

@@ -3,7 +3,9 @@
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
 
+use crate::language;
 use crate::web::assets;
+use crate::web::language::filters;
 
 /// By which column a table is sorted: `name`, or `-name` for the other way round.
 pub struct Sort {
@@ -96,15 +98,7 @@ pub struct Heading<'a> {
 
 /// `1,234`
 pub fn figure(number: &i64) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::from(if *number < 0 { "−" } else { "" });
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    language::figure(*number)
 }
 
 #[cfg(test)]
@@ -140,11 +134,5 @@ mod tests {
     fn an_order_that_there_is_not_is_the_first() {
         let sort = Sort::new("/credits", &[], "-password", &COLUMNS);
         assert_eq!((sort.column(), sort.word().as_str()), ("name", "name"));
-    }
-
-    #[test]
-    fn figures_are_grouped_as_people_read_them() {
-        assert_eq!(figure(&1_234_567), "1,234,567");
-        assert_eq!(figure(&-100), "−100");
     }
 }

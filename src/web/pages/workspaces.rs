@@ -12,6 +12,7 @@ use crate::domain::accounts::{self, Caller, User};
 use crate::domain::members::Role;
 use crate::domain::workspaces::{self, Mine};
 use crate::web::auth::Claimed;
+use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 

@@ -1,4 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
+import { t } from "words"
 
 // Files beside a text: chosen, pasted or dropped. Each is uploaded at once, shown, and can be taken away again.
 export default class extends Controller {
@@ -21,15 +22,16 @@ export default class extends Controller {
   over(event) {
     if (!event.dataTransfer.types.includes("Files")) return
     event.preventDefault()
-    this.element.classList.add("dropping")
+    this.#zone.classList.add("dropping")
   }
 
-  leave() {
-    this.element.classList.remove("dropping")
+  // From one element to the next is not out.
+  leave({ relatedTarget }) {
+    if (!relatedTarget) this.#zone.classList.remove("dropping")
   }
 
   drop(event) {
-    this.leave()
+    this.#zone.classList.remove("dropping")
     if (event.dataTransfer.files.length === 0) return
     event.preventDefault()
     this.#take(event.dataTransfer.files)
@@ -39,7 +41,26 @@ export default class extends Controller {
     const item = target.closest(".attachment")
     item.request?.abort()
     item.remove()
+    this.#changed()
     this.textTarget.focus()
+  }
+
+  retry({ target }) {
+    const item = target.closest(".attachment")
+    item.classList.remove("bad")
+    item.querySelector(".why").textContent = ""
+    item.querySelector(".retry").hidden = true
+    this.#upload(item, item.file)
+    this.textTarget.focus()
+  }
+
+  get #zone() {
+    return this.element.closest("[data-drop]") ?? this.element
+  }
+
+  // They belong to what is being written.
+  #changed() {
+    this.textTarget.dispatchEvent(new Event("input", { bubbles: true }))
   }
 
   // A text that was not sent is written anew, with what was beside it.
@@ -49,9 +70,9 @@ export default class extends Controller {
 
   #take(files) {
     for (const file of files) {
-      if (this.listTarget.children.length >= 10) return this.#refuse(this.#add(file.name), "At most 10 files go with one text.")
+      if (this.listTarget.children.length >= 10) return this.#refuse(this.#add(file.name), t("At most 10 files go with one text."))
       const item = this.#add(file.name)
-      if (file.size > 5 * 1024 * 1024) this.#refuse(item, "Larger than 5 MB, which is the most that one text carries.")
+      if (file.size > 5 * 1024 * 1024) this.#refuse(item, t("Larger than 5 MB, which is the most that one text carries."))
       else this.#upload(item, file)
     }
     this.textTarget.focus()
@@ -60,7 +81,7 @@ export default class extends Controller {
   #add(name) {
     const item = this.itemTarget.content.cloneNode(true).firstElementChild
     item.querySelector(".name").textContent = name
-    item.querySelector(".remove .visually-hidden").textContent = `Remove ${name}`
+    item.querySelector(".remove .visually-hidden").textContent = t("Remove {name}", { name })
     this.listTarget.append(item)
     return item
   }
@@ -68,12 +89,13 @@ export default class extends Controller {
   // Only this old way of asking tells how far it has come.
   #upload(item, file) {
     const request = (item.request = new XMLHttpRequest())
+    item.file = file
     const body = new FormData()
     body.set("file", file)
     item.classList.add("uploading")
     request.upload.addEventListener("progress", ({ loaded, total }) => (item.querySelector("progress").value = loaded / total))
     request.addEventListener("load", () => this.#answered(item, file.name, request))
-    request.addEventListener("error", () => this.#refuse(item, "No connection. Remove it and try again."))
+    request.addEventListener("error", () => this.#refuse(item, t("No connection."), true))
     request.open("POST", this.urlValue)
     request.setRequestHeader("Accept", "application/json")
     request.send(body)
@@ -87,13 +109,15 @@ export default class extends Controller {
       answer = {}
     }
     if (status === 201) this.#uploaded(item, { ...answer, name })
-    else this.#refuse(item, sentence(answer.errors?.[0]?.message ?? answer.detail ?? "It could not be uploaded. Try again."))
+    else this.#refuse(item, sentence(answer.errors?.[0]?.message ?? answer.detail ?? t("It could not be uploaded")), status >= 500 || status === 429 || status === 401)
   }
 
   #uploaded(item, { id, content_type, url, name }) {
     item.classList.remove("uploading")
     Object.assign(item.dataset, { id, kind: content_type, url, name })
+    item.querySelector("input").disabled = false
     item.querySelector("input").value = id
+    this.#changed()
     if (!content_type.startsWith("image/")) return
     const picture = new Image()
     picture.src = `${url}?size=thumb`
@@ -101,11 +125,12 @@ export default class extends Controller {
     item.querySelector(".icon").replaceWith(picture)
   }
 
-  #refuse(item, reason) {
+  #refuse(item, reason, again = false) {
     item.classList.remove("uploading")
     item.classList.add("bad")
     item.querySelector(".why").textContent = reason
-    item.querySelector("input").remove()
+    item.querySelector(".retry").hidden = !again
+    item.querySelector("input").disabled = true
   }
 }
 

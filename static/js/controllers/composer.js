@@ -1,22 +1,27 @@
 import { Controller } from "@hotwired/stimulus"
-import { show } from "streams"
+import * as drafts from "drafts"
+import { markOne } from "marks"
+import * as outbox from "outbox"
 import * as store from "unsent"
+import { t } from "words"
 
-// Writing and sending. A text shows at once and settles or fails in place; a repeat carries the same key, so nothing is sent twice.
+// Writing and sending. A text shows at once and settles or fails in place; what is not sent yet is kept.
 export default class extends Controller {
-  static targets = ["form", "text", "grow", "list", "pending", "unsent", "files"]
-  static values = { conversation: String }
-  #sending = Promise.resolve()
+  static targets = ["form", "text", "grow", "list", "pending", "unsent", "files", "other", "otherText"]
+  static values = { conversation: String, draftUrl: String, draftAt: String }
   #typedAt = 0
+  #other
 
   connect() {
     if (!this.hasFormTarget) return
-    if (this.textTarget.value === "") this.textTarget.value = store.draft(this.conversationValue)
-    this.textTarget.dispatchEvent(new Event("input", { bubbles: true }))
-    for (const entry of store.unsent(this.conversationValue)) {
-      if (document.querySelector(`[data-ref="${CSS.escape(entry.ref)}"]`)) store.forget(this.conversationValue, entry.ref)
-      else this.#fail(this.#show(entry), "")
-    }
+    // What is inside of this is connected after it.
+    requestAnimationFrame(() => this.element.isConnected && this.#restore())
+    for (const entry of store.unsent(this.conversationValue)) this.#shown(entry)
+  }
+
+  disconnect() {
+    if (this.hasFormTarget) drafts.save(this.conversationValue)
+    markOne(this.conversationValue)
   }
 
   // Opened from the list: one goes on writing. Not on a phone, where a keyboard would cover what is to be read.
@@ -31,7 +36,11 @@ export default class extends Controller {
 
   write() {
     this.growTarget.dataset.text = this.textTarget.value
-    store.keepDraft(this.conversationValue, this.textTarget.value)
+    if (this.#isReady) drafts.write(this.conversationValue, this.draftUrlValue, { text: this.textTarget.value, media: this.#files })
+  }
+
+  leave() {
+    if (document.visibilityState === "hidden") drafts.save(this.conversationValue)
   }
 
   typing() {
@@ -48,47 +57,126 @@ export default class extends Controller {
   }
 
   submit(event) {
+    const { submitter } = event
+    // To another number: what is written goes along, and is nothing of this one's any more.
+    if (submitter?.hasAttribute("formaction")) return store.keepDraft(this.conversationValue, undefined)
     event.preventDefault()
     const content = this.textTarget.value
     // What is still on its way up, or was refused, is for the person to wait for or take away.
     if (this.hasFilesTarget && this.filesTarget.querySelector(".uploading, .bad")) return this.focus()
     const media = this.#files
     if (content.trim() === "" && media.length === 0) return this.focus()
-    const entry = { ref: crypto.randomUUID?.() ?? randomRef(), content, media, seen: this.#newest, at: Date.now() }
-    store.keep(this.conversationValue, entry)
-    if (this.hasFilesTarget) this.filesTarget.replaceChildren()
-    this.textTarget.value = ""
-    this.textTarget.dispatchEvent(new Event("input", { bubbles: true }))
-    this.#send(entry, this.#show(entry))
+    const scheduled = submitter?.name === "later" ? this.formTarget.elements.scheduled_at.value : undefined
+    const entry = {
+      ref: crypto.randomUUID?.() ?? randomRef(), conversation: this.conversationValue, url: this.formTarget.action, content, media,
+      seen: this.#newest, at: Date.now(), scheduled,
+    }
+    store.keep(entry)
+    this.#clear()
+    this.#show(entry)
+    outbox.send()
     this.focus()
   }
 
   retry({ target }) {
-    const bubble = target.closest(".message")
-    const entry = this.#entryOf(bubble)
+    const { ref } = this.#entryOf(target)
+    const { code, reason, ...entry } = store.find(ref)
     // "Send anyway": whoever answered meanwhile has been seen now.
-    if (bubble.dataset.code === "conversation_moved") entry.seen = this.#newest
-    this.#send(entry, bubble)
+    if (code === "conversation_moved") entry.seen = this.#newest
+    store.keep(entry)
+    outbox.send()
   }
 
-  // The connection is back: what it did not take is offered again, under the same keys.
-  retryAll() {
-    for (const bubble of this.element.querySelectorAll(".message.unsent[data-code='']")) this.#send(this.#entryOf(bubble), bubble)
-  }
-
-  edit({ target }) {
-    const bubble = target.closest(".message")
-    const { ref, content, media } = this.#entryOf(bubble)
-    store.forget(this.conversationValue, ref)
-    bubble.remove()
-    this.textTarget.value = [this.textTarget.value, content].filter(Boolean).join("\n")
-    this.textTarget.dispatchEvent(new Event("input", { bubbles: true }))
-    if (media?.length) this.dispatch("files", { target: this.formTarget, detail: media })
+  // Not while it is under way: what the server has taken cannot be written anew.
+  async edit({ target }) {
+    const { ref } = this.#entryOf(target)
+    const entry = await outbox.alone(() => {
+      const entry = store.find(ref)
+      store.forget(ref)
+      return entry
+    })
+    if (!entry) return
+    target.closest(".message").remove()
+    this.textTarget.value = [this.textTarget.value, entry.content].filter(Boolean).join("\n")
+    this.#changed()
+    if (entry.media?.length) this.dispatch("files", { target: this.formTarget, detail: entry.media })
     this.focus()
   }
 
-  refused({ target, detail: { code, reason } }) {
-    this.#fail(target, code, reason)
+  // How far a text has come.
+  told({ detail: { ref, state } }) {
+    const bubble = document.getElementById(`pending-${ref}`)
+    if (!bubble) return
+    const { code, reason } = store.find(ref) ?? {}
+    if (state === "taken") bubble.remove()
+    else if (state === "sending") this.#sending(bubble)
+    else this.#fail(bubble, code, reason)
+  }
+
+  // Another tab has written it, or sent it.
+  stored({ key, newValue }) {
+    if (!key?.startsWith("unsent:") || !this.hasFormTarget) return
+    const entry = newValue && JSON.parse(newValue)
+    if (entry?.conversation === this.conversationValue && !document.getElementById(`pending-${entry.ref}`)) this.#shown(entry)
+  }
+
+  // It was written on elsewhere while it was open here.
+  async moved({ detail: { conversation } }) {
+    if (conversation !== this.conversationValue) return
+    const response = await fetch(this.draftUrlValue, { headers: { Accept: "application/json" } }).catch(() => undefined)
+    if (!response?.ok) return
+    const { content, media, updated_at } = await response.json()
+    this.#settle({ text: content, media: media.map((file) => ({ ...file, name: "File" })), base: updated_at ?? "" })
+  }
+
+  // The one that was written elsewhere, in place of this one.
+  swap() {
+    const mine = { text: this.textTarget.value, media: this.#files }
+    this.#fill(this.#other)
+    this.#offer(mine)
+    this.focus()
+  }
+
+  #restore() {
+    const shown = { text: this.textTarget.value, media: this.#files, base: this.draftAtValue }
+    this.#settle(shown, shown)
+    this.formTarget.dataset.ready = ""
+  }
+
+  #settle(server, shown) {
+    const [kept, other] = drafts.settle(this.conversationValue, this.draftUrlValue, server)
+    if (kept !== shown) this.#fill(kept)
+    else this.#changed()
+    this.#offer(other)
+  }
+
+  get #isReady() {
+    return "ready" in this.formTarget.dataset
+  }
+
+  #fill({ text, media = [] }) {
+    this.textTarget.value = text
+    if (this.hasFilesTarget) this.filesTarget.replaceChildren()
+    if (media.length) this.dispatch("files", { target: this.formTarget, detail: media })
+    this.#changed()
+  }
+
+  #offer(other) {
+    this.#other = other
+    this.otherTarget.hidden = !other || other.text.trim() === ""
+    if (other) this.otherTextTarget.textContent = other.text
+  }
+
+  #clear() {
+    if (this.hasFilesTarget) this.filesTarget.replaceChildren()
+    this.textTarget.value = ""
+    this.#changed()
+    this.#offer()
+    drafts.save(this.conversationValue)
+  }
+
+  #changed() {
+    this.textTarget.dispatchEvent(new Event("input", { bubbles: true }))
   }
 
   get #newest() {
@@ -97,30 +185,19 @@ export default class extends Controller {
 
   get #files() {
     if (!this.hasFilesTarget) return []
-    return [...this.filesTarget.children].map(({ dataset: { id, kind, url, name } }) => ({ id, content_type: kind, url, name }))
+    const files = [...this.filesTarget.children].filter(({ dataset }) => dataset.id)
+    return files.map(({ dataset: { id, kind, url, name } }) => ({ id, content_type: kind, url, name }))
   }
 
-  #entryOf({ id }) {
-    return store.unsent(this.conversationValue).find(({ ref }) => `pending-${ref}` === id)
+  #entryOf(element) {
+    return { ref: element.closest(".message").id.slice("pending-".length) }
   }
 
-  // One after the other, so that they arrive in the order in which they were written.
-  #send(entry, bubble) {
-    bubble.classList.remove("unsent", "failed")
-    bubble.querySelector(".meta").replaceChildren("Sending…")
-    this.#sending = this.#sending.then(() => this.#deliver(entry, bubble))
-  }
-
-  async #deliver({ ref, content, media = [], seen }, bubble) {
-    const body = new URLSearchParams({ content, idempotency_key: ref, seen_message_id: seen, media_ids: media.map(({ id }) => id).join() })
-    try {
-      const response = await fetch(this.formTarget.action, { method: "POST", body, headers: { Accept: "text/vnd.turbo-stream.html" } })
-      if (response.status >= 500 || !response.headers.get("content-type")?.startsWith("text/vnd.turbo-stream")) throw new Error(response.status)
-      show(await response.text())
-      if (response.ok) store.forget(this.conversationValue, ref)
-    } catch {
-      this.#fail(bubble, "")
-    }
+  // Also what is in the thread already, because the answer to its sending was lost.
+  #shown(entry) {
+    if (document.querySelector(`[data-ref="${CSS.escape(entry.ref)}"]`)) return store.forget(entry.ref)
+    const bubble = this.#show(entry)
+    if (entry.code !== undefined) this.#fail(bubble, entry.code, entry.reason)
   }
 
   #show({ ref, content, media = [], at }) {
@@ -135,8 +212,12 @@ export default class extends Controller {
     return bubble
   }
 
-  #fail(bubble, code, reason = "") {
-    bubble.dataset.code = code ?? ""
+  #sending(bubble) {
+    bubble.classList.remove("unsent", "failed")
+    bubble.querySelector(".meta").replaceChildren("Sending…")
+  }
+
+  #fail(bubble, code, reason) {
     bubble.classList.add("unsent", "failed")
     const line = this.unsentTarget.content.cloneNode(true)
     if (reason) line.querySelector(".reason").textContent = reason
@@ -148,7 +229,7 @@ export default class extends Controller {
 
 function picture({ content_type, url, name }) {
   if (!content_type.startsWith("image/")) return Object.assign(document.createElement("span"), { className: "file", textContent: name })
-  return Object.assign(new Image(), { className: "photo", src: `${url}?size=thumb`, alt: "Picture" })
+  return Object.assign(new Image(), { className: "photo", src: `${url}?size=thumb`, alt: t("Picture") })
 }
 
 // Outside https and localhost a browser has no randomUUID.

@@ -3,6 +3,10 @@ import { Controller } from "@hotwired/stimulus"
 // One key does what the control with that data-hotkey does. j and k walk through the rows.
 export default class extends Controller {
   press(event) {
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k") {
+      event.preventDefault()
+      return this.palette()
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return
     if (document.querySelector("dialog[open]")) return
     if (isTyping(event.target)) return
@@ -13,6 +17,13 @@ export default class extends Controller {
   help() {
     document.querySelector("[popover]:popover-open")?.hidePopover()
     dispatchEvent(new CustomEvent("help:open", { cancelable: true }))
+  }
+
+  // It comes with the first wish for it.
+  async palette() {
+    document.querySelector("[popover]:popover-open")?.hidePopover()
+    const { open } = await import("later/palette")
+    open()
   }
 
   #use(key) {

@@ -24,6 +24,9 @@ export default class extends Controller {
     const rows = document.getElementById("rows")
     history.replaceState(history.state, "", location.pathname + rows.dataset.query)
     rows.scrollTop = 0
+    // A tab leaves the search.
+    const field = document.forms.search?.elements.q
+    if (field && field !== document.activeElement) field.value = rows.dataset.q
     this.follow()
   }
 

@@ -1,10 +1,11 @@
 import { Controller } from "@hotwired/stimulus"
 import { show } from "streams"
+import { t } from "words"
 
-const WORDS = { connecting: "Connecting…", live: "Live", reconnecting: "Reconnecting…", offline: "Offline" }
+const WORDS = { connecting: t("Connecting…"), live: t("Live"), reconnecting: t("Reconnecting…"), offline: t("Offline") }
 const SENTENCES = {
-  connecting: "", live: "", reconnecting: "Reconnecting… New texts show up as soon as that is done.",
-  offline: "Offline. What you send is kept here, and goes out once you are back.",
+  connecting: "", live: "", reconnecting: t("Reconnecting… New texts show up as soon as that is done."),
+  offline: t("Offline. What you send is kept here, and goes out once you are back."),
 }
 const REMEMBERED = 10_000
 

@@ -1,16 +1,62 @@
 import { Controller } from "@hotwired/stimulus"
-import { segments } from "segments"
+import { LONGEST, mended, segments } from "segments"
+import { t } from "words"
 
-// How many texts the carrier will charge for, and what made it more.
+// How many texts the carrier will charge for, the signature counted; what made it more, and how to mend that.
 export default class extends Controller {
-  static targets = ["text", "count"]
+  static targets = ["text", "count", "mend", "culprit", "instead"]
+  static values = { signature: String, price: String }
 
   connect() {
     this.count()
   }
 
   count() {
-    const text = this.textTarget.value
-    this.countTarget.textContent = text.trim() === "" ? "" : segments(text).summary
+    const typed = this.textTarget.value
+    const whole = signed(typed, this.signatureValue)
+    const over = whole.length - LONGEST
+    const { culprit, summary, segments: parts } = segments(whole)
+    const better = mended(typed)
+    const left = segments(signed(better, this.signatureValue))
+    // What cannot be mended is named; where nothing of the kind stays, a click mends it all.
+    const mends = culprit !== null && left.culprit === null
+    this.countTarget.classList.toggle("bad", over > 0)
+    this.countTarget.textContent = typed.trim() === "" ? "" : over > 0 ? t("{n} too many", { n: over }) : [summary, this.priceValue].filter(Boolean).join(" · ")
+    this.mendTarget.hidden = culprit === null || (parts < 2 && !mends)
+    if (this.mendTarget.hidden) return
+    const named = mends ? culprit : left.culprit
+    this.culpritTarget.textContent = t("{character} is not in the alphabet of texts: a part holds 70 characters instead of 160.", { character: visible(named) })
+    this.insteadTarget.hidden = !mends
+    if (mends) this.insteadTarget.textContent = mended(culprit) === "" ? t("Take it out") : mended(culprit) === " " ? t("Use a space") : t("Use “{character}”", { character: mended(culprit) })
   }
+
+  mend() {
+    const better = mended(this.textTarget.value)
+    this.textTarget.focus()
+    this.textTarget.select()
+    // As if it had been typed, so that it can be undone.
+    if (!document.execCommand("insertText", false, better)) {
+      this.textTarget.value = better
+      this.textTarget.dispatchEvent(new Event("input", { bubbles: true }))
+    }
+  }
+
+  hold(event) {
+    if (event.submitter?.hasAttribute("formaction") || signed(this.textTarget.value, this.signatureValue).length <= LONGEST) return
+    event.preventDefault()
+    event.stopImmediatePropagation()
+    this.textTarget.focus()
+  }
+}
+
+// As the server does it.
+function signed(text, signature) {
+  if (signature === "" || text.trim() === "" || text.endsWith(`\n${signature}`)) return text
+  return `${text.trimEnd()}\n${signature}`
+}
+
+const NAMES = { "\t": t("A tab"), "\u00a0": t("A no-break space"), "\u200b": t("An invisible space") }
+
+function visible(culprit) {
+  return NAMES[culprit] ?? `“${culprit}”`
 }

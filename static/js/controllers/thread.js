@@ -1,18 +1,25 @@
 import { Controller } from "@hotwired/stimulus"
 import { day } from "time"
+import { count, t } from "words"
 
 // One conversation's texts: runs and days, where one reads, and that one has read.
 export default class extends Controller {
-  static targets = ["message", "scroller", "list", "mark", "news", "newsCount", "day"]
-  static values = { readUrl: String, unread: Number, who: String }
+  static targets = ["message", "scroller", "list", "mark", "news", "newsCount", "day", "gap", "newest", "newestCount"]
+  static values = { readUrl: String, unread: Number, who: String, at: String }
   #opened = false
   #arranging = false
   #news = 0
   #reading
+  #held
 
   connect() {
     this.#arrange()
     if (this.hasMarkTarget) this.markTarget.scrollIntoView({ block: "start" })
+    const sought = this.atValue && document.getElementById(this.atValue)
+    if (sought) {
+      sought.classList.add("sought")
+      sought.scrollIntoView({ block: "center" })
+    }
     this.listTarget.dataset.ready = ""
     this.#opened = true
     this.read()
@@ -34,8 +41,44 @@ export default class extends Controller {
     if (this.#opened) this.#arrangeSoon()
   }
 
+  // Below what is shown there was more; once it is all here, it is an open conversation like any other.
+  gapTargetDisconnected() {
+    if (!this.#opened || this.hasGapTarget || !this.hasNewestTarget) return
+    this.newestTarget.hidden = true
+    this.read()
+  }
+
+  beyond({ detail: { message } }) {
+    if (!this.hasNewestTarget) return
+    this.#count(message)
+    this.newestCountTarget.textContent = this.#said
+  }
+
+  // Newer texts come in below what one reads, which then stays where it is.
+  hold({ target }) {
+    if (!target.matches(".newer")) return
+    const last = this.messageTargets.filter((message) => message.compareDocumentPosition(target) & Node.DOCUMENT_POSITION_FOLLOWING).at(-1)
+    this.#held = last && { last, top: last.getBoundingClientRect().top }
+  }
+
+  release() {
+    if (!this.#held) return
+    const { last, top } = this.#held
+    this.#held = undefined
+    requestAnimationFrame(() => (this.scrollerTarget.scrollTop += last.getBoundingClientRect().top - top))
+  }
+
   toNewest() {
     this.scrollerTarget.scrollTo({ top: 0, behavior: "smooth" })
+  }
+
+  // A picture is looked at here; without script it opens in a tab of its own.
+  async look(event) {
+    const link = event.target.closest(".media a:has(.photo)")
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return
+    event.preventDefault()
+    const { open } = await import("later/lightbox")
+    open(link, [...this.listTarget.querySelectorAll(".media a:has(.photo)")])
   }
 
   scrolled() {
@@ -48,7 +91,7 @@ export default class extends Controller {
 
   // Seen is what stands in a window that someone looks at.
   read() {
-    if (!this.unreadValue || document.visibilityState !== "visible" || !this.readUrlValue) return
+    if (this.hasGapTarget || !this.unreadValue || document.visibilityState !== "visible" || !this.readUrlValue) return
     clearTimeout(this.#reading)
     this.#reading = setTimeout(async () => {
       this.unreadValue = 0
@@ -62,15 +105,30 @@ export default class extends Controller {
 
   #arrived(message) {
     const theirs = message.dataset.direction === "inbound"
-    if (theirs) {
-      this.unreadValue += 1
-      announce(`${this.whoValue}: ${message.querySelector(".bubble")?.textContent ?? "Photo"}`)
+    if (this.#atBottom) {
+      if (theirs) this.#hear(message)
+      return this.read()
     }
-    if (this.#atBottom) return this.read()
     if (!theirs) return
-    this.#news += 1
-    this.newsCountTarget.textContent = this.#news === 1 ? "1 new message" : `${this.#news} new messages`
+    this.#count(message)
+    this.newsCountTarget.textContent = this.#said
     this.newsTarget.hidden = false
+  }
+
+  #count(message) {
+    if (message.dataset.direction !== "inbound") return
+    this.#hear(message)
+    this.#news += 1
+  }
+
+  #hear(message) {
+    this.unreadValue += 1
+    announce(`${this.whoValue}: ${message.querySelector(".bubble")?.textContent ?? t("Photo")}`)
+  }
+
+  get #said() {
+    if (!this.#news) return t("To the newest")
+    return count(this.#news, "{n} new message", "{n} new messages")
   }
 
   #arrangeSoon() {
@@ -95,7 +153,7 @@ export default class extends Controller {
         ;(mark ?? message).before(separator)
       }
       const by = message.querySelector(".by")
-      if (by?.dataset.user === document.body.dataset.user) by.textContent = "You"
+      if (by?.dataset.user === document.body.dataset.user) by.textContent = t("You")
       message.previousElementSibling?.classList.contains("message") && joins(all[i - 1], message)
       if (message.nextElementSibling?.classList.contains("message") !== true) message.classList.remove("joined")
     })

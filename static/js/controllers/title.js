@@ -1,4 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
+import { t } from "words"
 
 // "(3) Maya Okafor · Harbor Dental" in the browser's tab, and a dot at the rail's inbox.
 export default class extends Controller {
@@ -10,9 +11,10 @@ export default class extends Controller {
 
   show() {
     const who = document.querySelector("[data-title]")?.dataset.title
-    const place = [who ?? "Inbox", document.body.dataset.workspaceName].join(" · ")
+    const place = [who ?? t("Inbox"), document.body.dataset.workspaceName].join(" · ")
     const unread = this.unreadValue > 99 ? "99+" : this.unreadValue
     document.title = unread ? `(${unread}) ${place}` : place
+    navigator.setAppBadge?.(this.unreadValue).catch(() => {})
     for (const dot of document.querySelectorAll("[data-unread-dot]")) dot.hidden = !unread
   }
 }

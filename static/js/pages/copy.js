@@ -1,4 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
+import { t } from "words"
 
 export default class extends Controller {
   static targets = ["text", "label"]
@@ -6,7 +7,7 @@ export default class extends Controller {
   async copy() {
     await navigator.clipboard.writeText(this.textTarget.textContent.trim())
     const label = this.labelTarget.textContent
-    this.labelTarget.textContent = "Copied"
+    this.labelTarget.textContent = t("Copied")
     setTimeout(() => (this.labelTarget.textContent = label), 1600)
   }
 }

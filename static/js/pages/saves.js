@@ -1,4 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
+import { t } from "words"
 
 // What is ticked or chosen is saved at once, one after the other. What could not be saved is as it was again, and says so.
 export default class extends Controller {
@@ -20,7 +21,7 @@ export default class extends Controller {
     field.parentElement.classList.toggle("unsaved", !response?.ok)
     if (response?.ok) keep(field, wanted)
     else if (value(field) === wanted) restore(field)
-    document.getElementById("announcer").textContent = response?.ok ? "Saved" : "Not saved. Try again"
+    document.getElementById("announcer").textContent = response?.ok ? t("Saved") : t("Not saved. Try again")
   }
 }
 

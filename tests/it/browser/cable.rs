@@ -1,13 +1,15 @@
-//! The line between a browser and the server, that can be plugged in elsewhere.
+//! The line between a browser and the server, that can be plugged in elsewhere, and can lose what comes back.
 
 use std::net::SocketAddr;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 pub struct Cable {
     pub url: String,
     end: watch::Sender<SocketAddr>,
+    loses: watch::Sender<bool>,
 }
 
 impl Cable {
@@ -15,27 +17,54 @@ impl Cable {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (end, plugged) = watch::channel(server);
+        let (loses, losing) = watch::channel(false);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(carry(near, plugged.clone()));
+                tokio::spawn(carry(near, plugged.clone(), losing.clone()));
             }
         });
-        Self { url, end }
+        Self { url, end, loses }
     }
 
     /// What is under way on the old line is cut off.
     pub fn leads_to(&self, server: SocketAddr) {
         self.end.send_replace(server);
     }
+
+    /// The server hears everything, but where its answer should come the line breaks.
+    pub fn loses_answers(&self, loses: bool) {
+        self.loses.send_replace(loses);
+    }
 }
 
-async fn carry(mut near: TcpStream, mut plugged: watch::Receiver<SocketAddr>) {
+async fn carry(
+    near: TcpStream,
+    mut plugged: watch::Receiver<SocketAddr>,
+    losing: watch::Receiver<bool>,
+) {
     let server = *plugged.borrow_and_update();
-    let Ok(mut far) = TcpStream::connect(server).await else {
+    let Ok(far) = TcpStream::connect(server).await else {
         return;
     };
+    let (mut near_in, mut near_out) = near.into_split();
+    let (mut far_in, mut far_out) = far.into_split();
+    let there = async {
+        let _ = tokio::io::copy(&mut near_in, &mut far_out).await;
+        let _ = far_out.shutdown().await;
+        // The answer is still to come.
+        std::future::pending::<()>().await;
+    };
+    let back = async {
+        let mut bytes = vec![0; 16 * 1024];
+        while let Ok(count @ 1..) = far_in.read(&mut bytes).await {
+            if *losing.borrow() || near_out.write_all(&bytes[..count]).await.is_err() {
+                break;
+            }
+        }
+    };
     tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+        () = there => {}
+        () = back => {}
         _ = plugged.changed() => {}
     }
 }

@@ -68,6 +68,21 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
     jo.is_usable_by_all("inbox").await;
     jo.opens(&format!("{}?q=zzz", harbor.inbox(None))).await;
     jo.is_usable_by_all("inbox, nothing found").await;
+    jo.opens(&format!("{}?q=free", harbor.inbox(None))).await;
+    jo.sees_in(".found mark", "free").await;
+    jo.is_usable_by_all("inbox, found").await;
+    jo.follows("Maya Okafor").await;
+    jo.finds(".message.sought").await;
+    jo.is_usable_by_all("a text in its place").await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+    jo.chord(fantoccini::key::Key::Control, 'k').await;
+    jo.types("ma").await;
+    jo.sees_in("#palette [aria-label=People]", "Maya Okafor")
+        .await;
+    jo.is_usable_by_all("palette").await;
+    jo.opens("/offline").await;
+    jo.is_usable_by_all("offline").await;
     jo.opens(&harbor.inbox(Some(&stopped))).await;
     jo.sees("They opted out (STOP)").await;
     jo.is_usable_by_all("conversation, opted out").await;
@@ -101,6 +116,28 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
     jo.opens("/nothing/here").await;
     jo.sees("Go to my inbox").await;
     jo.is_usable_by_all("404").await;
+}
+
+#[tokio::test]
+async fn so_it_is_in_spanish() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens("/account").await;
+    jo.chooses("Pages and mails speak", "Español").await;
+    jo.measures("document.querySelector('[action=\"/account/language\"]').requestSubmit()")
+        .await;
+    jo.sees("Mi cuenta").await;
+    jo.is_usable_by_all("account, in Spanish").await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "En vivo").await;
+    jo.is_usable_by_all("conversation, in Spanish").await;
+    for page in ["members", "numbers", "integrations", "workspace", "credits"] {
+        jo.opens(&harbor.admin_page(page)).await;
+        jo.is_usable_by_all(&format!("{page}, in Spanish")).await;
+    }
 }
 
 #[tokio::test]
@@ -307,6 +344,82 @@ impl Browser {
         );
         self.has_a_screen_of(1440, 844).await;
     }
+}
+
+#[tokio::test]
+async fn so_it_is_with_what_helps_to_write() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.foresees("status of 422");
+    jo.signs_in(&harbor.admin.email).await;
+    let page = |name: &str| format!("/w/{}/{name}", harbor.slug);
+    for name in ["send", "templates", "scheduled"] {
+        jo.opens(&page(name)).await;
+        jo.is_usable_by_all(&format!("{name}, empty")).await;
+    }
+    harbor.connects_twilio(FRONT_DESK).await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    for (name, content, shared) in [
+        (
+            "Reminder",
+            "Hi {{first_name}}, {{doctor}} sees you at {{time}}",
+            true,
+        ),
+        (&"x".repeat(80), "Parking is on the left", false),
+    ] {
+        let template = json!({"name": name, "content": content, "shared": shared});
+        harbor
+            .admin
+            .post(&harbor.path("/templates"), template)
+            .await
+            .is(201);
+    }
+    let later = (chrono::Utc::now() + chrono::Duration::days(2)).to_rfc3339();
+    let draft =
+        json!({"conversation_id": maya["id"], "content": "x".repeat(300), "scheduled_at": later});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202);
+    jo.opens(&page("templates")).await;
+    jo.is_usable_by_all("templates").await;
+    jo.follows("Reminder").await;
+    jo.sees("Edit template").await;
+    jo.is_usable_by_all("template").await;
+    jo.opens(&page("templates/new")).await;
+    jo.clicks("Save").await;
+    jo.is_usable_by_all("template, new").await;
+    jo.opens(&page("scheduled")).await;
+    jo.clicks("Change or call off").await;
+    jo.is_usable_by_all("scheduled").await;
+    jo.opens(&page("send")).await;
+    jo.sees_in("#people [role=option]", "Maya Okafor").await;
+    jo.is_usable_by_all("new text, people offered").await;
+    jo.fills("To", "12").await;
+    jo.fills("Text", "Hello – you").await;
+    jo.clicks("Send").await;
+    jo.finds("#to-error").await;
+    jo.is_usable_by_all("new text, refused").await;
+
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+    jo.clicks("Change or call off").await;
+    jo.fills("Message to", "/").await;
+    jo.sees_in(".offers [role=option]", "Reminder").await;
+    jo.is_usable_by_all("composer, templates offered").await;
+    jo.fills("Message to", "/rem").await;
+    jo.presses(fantoccini::key::Key::Enter).await;
+    jo.sees_in(".fill", "doctor").await;
+    jo.presses(fantoccini::key::Key::Enter).await;
+    jo.types("–").await;
+    jo.sees_in(".mend", "is not in the alphabet").await;
+    jo.is_usable_by_all("composer, something to fill in and to mend")
+        .await;
+    jo.clicks("Send later").await;
+    jo.is_usable_by_all("composer, send later").await;
 }
 
 /// What the first look at the inbox may weigh.

@@ -3,7 +3,60 @@
 use fantoccini::key::Key;
 
 use super::Browser;
-use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD};
+use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, TOKEN};
+
+const ACCOUNT: &str = "AC0000000000000000000000000000f1d1";
+
+#[tokio::test]
+async fn the_main_job_needs_no_mouse_from_the_first_start_to_delivered() {
+    let hub = Hub::start().await;
+    let harbor = hub.twilio.account(ACCOUNT, TOKEN);
+    harbor.number(FRONT_DESK);
+    let jo = Browser::start(&hub.url("")).await;
+
+    jo.opens("/").await;
+    jo.is_at("/setup").await;
+    for (field, typed) in [
+        ("Workspace", "Harbor Dental"),
+        ("Your name", "Jo Park"),
+        ("E-mail", "jo@harbor.test"),
+        ("Password", PASSWORD),
+    ] {
+        jo.tabs_to(field).await;
+        jo.types(typed).await;
+    }
+    jo.presses(Key::Enter).await;
+
+    jo.is_at("/w/harbor-dental/inbox").await;
+    jo.sees_in(".live", "Live").await;
+    jo.tabs_to("Connect a provider").await;
+    jo.presses(Key::Enter).await;
+    jo.is_at("/admin/integrations").await;
+    jo.tabs_to("Account SID").await;
+    jo.types(ACCOUNT).await;
+    jo.tabs_to("Auth Token").await;
+    jo.types(TOKEN).await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".number", "Webhook set").await;
+
+    jo.tabs_to("Inbox").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".live", "Live").await;
+    hub.twilio
+        .text(MAYA, FRONT_DESK, "Is 3:30 still free?")
+        .await;
+    jo.sees_in(".row.unread", "Is 3:30 still free?").await;
+    jo.types("j").await;
+    jo.presses(Key::Enter).await;
+    jo.has_focus_on("Message to").await;
+    jo.types("Yes, it is yours").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".message.outbound .state", "Queued").await;
+    assert_eq!(hub.sends().await, 1);
+    let sent = hub.twilio.sent("Yes, it is yours");
+    hub.twilio.delivers(&sent[0].sid).await;
+    jo.sees_in(".message.outbound .state", "Delivered").await;
+}
 
 #[tokio::test]
 async fn the_keyboard_is_enough() {
@@ -29,7 +82,7 @@ async fn the_keyboard_is_enough() {
     jo.sees_in(".live", "Live").await;
 
     jo.types("/").await;
-    jo.has_focus_on("Search people").await;
+    jo.has_focus_on("Search people and messages").await;
     jo.types("okaf").await;
     jo.misses(".rows", "My crown came off").await;
     jo.sees_in(".rows", "Maya Okafor").await;

@@ -227,6 +227,17 @@ impl Browser {
         self.client.perform_actions(keys).await.unwrap();
     }
 
+    /// Both at once.
+    pub async fn chord(&self, hold: Key, value: char) {
+        let hold = char::from(hold);
+        let keys = KeyActions::new("keyboard".into())
+            .then(KeyAction::Down { value: hold })
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value })
+            .then(KeyAction::Up { value: hold });
+        self.client.perform_actions(keys).await.unwrap();
+    }
+
     pub async fn presses(&self, key: Key) {
         self.types(&char::from(key).to_string()).await;
     }

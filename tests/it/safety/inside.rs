@@ -166,7 +166,7 @@ async fn logs_name_neither_what_people_write_nor_any_secret() {
         log.contains("DEBUG") && log.contains("answered"),
         "it is the log of all this: {log}"
     );
-    let keys = ["jwt_secret", "master_keys"]
+    let keys = ["jwt_secret", "master_keys", "vapid_key"]
         .map(|name| std::fs::read_to_string(place.data().join(name)).unwrap());
     let master = keys[1].trim().split_once(':').unwrap().1.to_owned();
     let (access, refresh) = (secret("access_token"), secret("refresh_token"));
@@ -184,6 +184,7 @@ async fn logs_name_neither_what_people_write_nor_any_secret() {
         &refresh,
         keys[0].trim(),
         &master,
+        keys[2].trim(),
     ] {
         let line = log.lines().find(|line| line.contains(hidden));
         assert!(

@@ -1,5 +1,7 @@
 //! What a session was begun with, in words, from what the program says of itself.
 
+use crate::language::{put, t};
+
 /// `Chrome on Windows`. The more special name comes first, for each browser also names those before it.
 pub fn words(agent: &str) -> String {
     let first = |names: &[(&str, &'static str)]| {
@@ -29,9 +31,13 @@ pub fn words(agent: &str) -> String {
         ("Linux", "Linux"),
     ]);
     match (browser, system) {
-        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(browser), Some(system)) => put(
+            &put(&t("{browser} on {system}"), "browser", browser),
+            "system",
+            system,
+        ),
         (Some(one), None) | (None, Some(one)) => one.into(),
-        (None, None) if agent.is_empty() => "Unknown program".into(),
+        (None, None) if agent.is_empty() => t("Unknown program").into(),
         (None, None) => agent.chars().take(40).collect(),
     }
 }
@@ -63,6 +69,6 @@ mod tests {
         );
         assert_eq!(of("curl/8.9.1"), ("curl".into(), false));
         assert_eq!(of("reqwest/0.13"), ("reqwest/0.13".into(), false));
-        assert_eq!(of(""), ("Unknown program".into(), false));
+        assert_eq!(of(""), (t("Unknown program").into(), false));
     }
 }

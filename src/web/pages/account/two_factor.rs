@@ -12,8 +12,10 @@ use crate::app::App;
 use crate::domain::accounts::two_factor::{self, Enrolment};
 use crate::domain::accounts::{self, Caller};
 use crate::error::{Error, Result};
+use crate::language::t;
 use crate::web::assets;
 use crate::web::auth::Claimed;
+use crate::web::language::filters;
 use crate::web::pages::{Form, Notice, page};
 use crate::web::problem::Problem;
 
@@ -49,7 +51,8 @@ impl Codes {
     /// For a link that saves them as a file.
     fn file(&self) -> String {
         let text = format!(
-            "Recovery codes for MessageHub. Each is good once.\n\n{}\n",
+            "{}\n\n{}\n",
+            t("Recovery codes for MessageHub. Each is good once."),
             self.codes.join("\n")
         );
         let text = percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC);

@@ -12,6 +12,7 @@ use crate::domain::accounts::{self, Caller};
 use crate::domain::invitations::{self, Accept, Offer};
 use crate::error::Error;
 use crate::web::auth::{Claimed, cookies};
+use crate::web::language::filters;
 use crate::web::pages::{Form, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};

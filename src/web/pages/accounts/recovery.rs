@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::domain::accounts::{self, Caller};
 use crate::web::assets;
+use crate::web::language::filters;
 use crate::web::pages::{Form, Notice, page};
 use crate::web::problem::Problem;
 

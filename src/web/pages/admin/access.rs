@@ -16,6 +16,7 @@ use crate::domain::numbers::{self, Number};
 use crate::domain::settings;
 use crate::error::Result;
 use crate::ids::{NumberId, UserId};
+use crate::web::language::filters;
 use crate::web::pages::{Notice, Said, Shell, page, wants_streams};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};

@@ -13,8 +13,10 @@ use crate::domain::audit::{self, Action, Entry, Filter};
 use crate::domain::members::{self, Admin, Colleague};
 use crate::error::Result;
 use crate::ids::UserId;
+use crate::language::t;
 use crate::listing::Span;
 use crate::phone;
+use crate::web::language::filters;
 use crate::web::pages::{Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -120,6 +122,9 @@ const ACTIONS: &[(&str, &[(Action, &str)])] = &[
             (Action::TagChanged, "Tag changed"),
             (Action::ContactFieldChanged, "Contact field changed"),
             (Action::OptOutsImported, "Opt-outs imported"),
+            (Action::TemplateShared, "Template shared"),
+            (Action::TemplateChanged, "Template changed"),
+            (Action::TemplateRemoved, "Template taken away"),
             (Action::OptOutsExported, "Opt-outs exported"),
         ],
     ),
@@ -180,6 +185,41 @@ fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Changed> {
         .collect()
 }
 
+/// What `words` makes of the keys that are written down.
+const _: &[&str] = &[
+    "Account",
+    "Added",
+    "Already",
+    "Auth token",
+    "Balance",
+    "Calls",
+    "Default number",
+    "Default region",
+    "Failover",
+    "Friendly name",
+    "Imported",
+    "Is active",
+    "Is default",
+    "Low credits at",
+    "Messages per second",
+    "Name",
+    "Number",
+    "Numbers",
+    "Opt out for all",
+    "Phone number",
+    "Provider",
+    "Reason",
+    "Refused",
+    "Removed",
+    "Require two factor",
+    "Role",
+    "Starting credits",
+    "Status",
+    "Text validity minutes",
+    "Updated",
+    "Webhook",
+];
+
 /// `low_credits_at` → `Low credits at`
 fn words(key: &str) -> String {
     let mut text = key.replace('_', " ");
@@ -192,8 +232,8 @@ fn words(key: &str) -> String {
 fn told(value: &Value) -> Option<String> {
     Some(match value {
         Value::Null => return None,
-        Value::Bool(true) => "yes".into(),
-        Value::Bool(false) => "no".into(),
+        Value::Bool(true) => t("yes").into(),
+        Value::Bool(false) => t("no").into(),
         Value::String(text) if text.is_empty() => return None,
         Value::String(text) if text.starts_with('+') => phone::display(text),
         Value::String(text) => text.clone(),

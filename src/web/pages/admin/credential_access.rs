@@ -11,6 +11,7 @@ use crate::domain::integrations::{self, Integration};
 use crate::domain::members::Admin;
 use crate::ids::IntegrationId;
 use crate::listing::Span;
+use crate::web::language::filters;
 use crate::web::pages::{Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};

@@ -14,6 +14,7 @@ use crate::domain::workspaces;
 use crate::error::Result;
 use crate::ids::UserId;
 use crate::listing::Span;
+use crate::web::language::filters;
 use crate::web::pages::table::{Sort, figure};
 use crate::web::pages::{Form, Notice, Said, Shell, page};
 use crate::web::problem::Problem;

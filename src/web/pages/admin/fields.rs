@@ -14,6 +14,7 @@ use crate::domain::members::Admin;
 use crate::error::{Error, Result};
 use crate::ids::{FieldId, TagId};
 use crate::web::assets;
+use crate::web::language::filters;
 use crate::web::pages::{Form, Notice, Said, Shell, page};
 use crate::web::problem::Problem;
 

@@ -14,7 +14,9 @@ use crate::domain::members::Admin;
 use crate::domain::numbers::{self, Number, Status, WebhookState};
 use crate::error::{Error, Result};
 use crate::ids::IntegrationId;
+use crate::language::{count, put, t};
 use crate::providers;
+use crate::web::language::filters;
 use crate::web::pages::fragments;
 use crate::web::pages::{
     Form, Notice, Partial, Said, Shell, page, partial, streams, wants_streams,
@@ -131,19 +133,26 @@ pub struct Counts {
 
 impl Counts {
     pub fn sentence(&self) -> Option<String> {
-        let counts = [
-            (self.added?, "added"),
-            (self.updated?, "updated"),
-            (self.removed?, "gone from the account"),
-        ];
-        let told: Vec<String> = counts
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
-            .collect();
+        let (added, updated, removed) = (self.added?, self.updated?, self.removed?);
+        let told: Vec<String> = [
+            (added, count(added.into(), "{n} added", "{n} added")),
+            (updated, count(updated.into(), "{n} updated", "{n} updated")),
+            (
+                removed,
+                count(
+                    removed.into(),
+                    "{n} gone from the account",
+                    "{n} gone from the account",
+                ),
+            ),
+        ]
+        .into_iter()
+        .filter(|(some, _)| *some > 0)
+        .map(|(_, told)| told)
+        .collect();
         Some(match told.is_empty() {
-            true => "Synced: everything was in step already.".into(),
-            false => format!("Synced: {}.", told.join(", ")),
+            true => t("Synced: everything was in step already.").into(),
+            false => put(&t("Synced: {what}."), "what", told.join(", ")),
         })
     }
 }

@@ -17,6 +17,7 @@ use crate::domain::numbers::{self, Number};
 use crate::domain::{settings, workspaces};
 use crate::error::{Error, Result};
 use crate::ids::{InvitationId, NumberId, UserId};
+use crate::web::language::filters;
 use crate::web::pages::table::Sort;
 use crate::web::pages::{
     Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams,

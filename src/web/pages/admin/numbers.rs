@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, NumberId};
 use crate::phone;
 use crate::providers::Offer;
+use crate::web::language::filters;
 use crate::web::pages::{
     Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams,
 };

@@ -16,6 +16,7 @@ use crate::domain::opt_outs::listed::{self, OptOut};
 use crate::error::{Error, Result};
 use crate::listing::Span;
 use crate::web::api;
+use crate::web::language::filters;
 use crate::web::pages::{Form, Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};

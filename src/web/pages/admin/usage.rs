@@ -3,13 +3,16 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
+use chrono::Datelike;
 
 use super::shell;
 use crate::app::App;
 use crate::domain::members::Admin;
 use crate::domain::usage::{self, IntegrationCharges, Money, Month, NumberUsage, Usage};
+use crate::language::{self, english, t};
 use crate::providers::Item;
 use crate::web::api::usage::Asked;
+use crate::web::language::filters;
 use crate::web::pages::table::figure;
 use crate::web::pages::{Shell, page};
 use crate::web::problem::Problem;
@@ -25,7 +28,10 @@ struct Page {
 
 impl Page {
     fn title(&self) -> String {
-        self.month.first_day().format("%B %Y").to_string()
+        let first = self.month.first_day();
+        t(english("{month} {year}"))
+            .replace("{month}", &language::month(first.month0()))
+            .replace("{year}", &first.year().to_string())
     }
 
     fn has_next(&self) -> bool {
@@ -76,7 +82,7 @@ fn money(money: &Money) -> String {
     let whole = whole
         .parse()
         .map_or_else(|_| whole.to_owned(), |n| figure(&n));
-    let amount = format!("{whole}.{rest:0<2}");
+    let amount = format!("{whole}{}{rest:0<2}", language::current().point());
     match money.currency.as_str() {
         "USD" => format!("${amount}"),
         currency => format!("{amount} {currency}"),

@@ -15,6 +15,7 @@ use crate::ids::{NumberId, QuarantineId};
 use crate::listing::Span;
 use crate::phone;
 use crate::web::Doors;
+use crate::web::language::filters;
 use crate::web::pages::{Notice, Said, Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};

@@ -10,6 +10,7 @@ use crate::domain::contacts::Contact;
 use crate::domain::contacts::fields::{Field, Values};
 use crate::error::{Error, Result};
 use crate::web::assets;
+use crate::web::language::filters;
 use crate::web::pages::{Form, Partial};
 
 /// Number, e-mail, the workspace's own fields, notes.

@@ -17,9 +17,12 @@ use crate::error::{Error, Result};
 use crate::ids::ImportId;
 use crate::listing::Span;
 use crate::web::api::imports::{Sent, refused_rows};
+use crate::web::language::filters;
 use crate::web::pages::countries;
 use crate::web::pages::table::figure;
-use crate::web::pages::{Form, Partial, Shell, catches_up, fragments, page, partial, streams};
+use crate::web::pages::{
+    Form, Partial, Shell, fragments, page, partial, streams, wants_only_streams,
+};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
@@ -190,7 +193,7 @@ pub async fn show(
         refused: import::refused(&mut tx, &admin, import_id, 20).await?,
         import: import.clone(),
     };
-    if catches_up(&headers) {
+    if wants_only_streams(&headers) {
         return Ok(streams(fragments::swap("import", &progress)?));
     }
     let counts = conversations::counts(&mut tx).await?;

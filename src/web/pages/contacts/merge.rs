@@ -17,7 +17,8 @@ use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::ids::ContactId;
 use crate::listing::Span;
-use crate::web::pages::{Notice, Shell, catches_up, page, streams};
+use crate::web::language::filters;
+use crate::web::pages::{Notice, Shell, page, streams, wants_only_streams};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
@@ -72,7 +73,7 @@ pub async fn show(
     Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if catches_up(&headers) {
+    if wants_only_streams(&headers) {
         return Ok(streams(String::new())); // nothing here is ever missed
     }
     let mut tx = app.db.workspace(member.seat()).await?;

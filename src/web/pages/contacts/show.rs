@@ -21,8 +21,9 @@ use crate::domain::opt_outs::{self, Consent, Wish};
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, NumberId, TagId};
 use crate::listing::Span;
+use crate::web::language::filters;
 use crate::web::pages::{
-    Form, Notice, Partial, Said, Shell, catches_up, fragments, page, partial, streams,
+    Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_only_streams,
     wants_streams,
 };
 use crate::web::problem::Problem;
@@ -81,7 +82,7 @@ pub async fn show(
         Err(Error::NotFound(what)) => return moved(&mut tx, &member, contact_id, what).await,
         found => found?,
     };
-    if catches_up(&headers) {
+    if wants_only_streams(&headers) {
         let fields = fields::list(&mut tx).await?;
         return Ok(streams(fragments::contact_changed(&contact, &fields)?));
     }

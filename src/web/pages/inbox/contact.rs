@@ -19,6 +19,7 @@ use crate::domain::opt_outs::{self, Wish};
 use crate::error::Result;
 use crate::ids::ConversationId;
 use crate::listing::Span;
+use crate::web::language::filters;
 use crate::web::pages::contacts::show::{alone, save};
 use crate::web::pages::contacts::{Card, ContactCard, ContactForm, Tags};
 use crate::web::pages::fragments;

@@ -1,36 +1,59 @@
 //! Answering from the page: the third door to `messages::send`.
 
 use axum::extract::{Form as Posted, FromRequest, Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Redirect, Response};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::Narrowing;
 use super::changes::back;
-use super::thread::{Answer, Of, internal, whole};
+use super::planned::{mendable, moment, reason};
+use super::thread::{Answer, Of, Part, internal, whole};
 use crate::app::App;
+use crate::db::WorkspaceTx;
 use crate::domain::conversations;
+use crate::domain::drafts::{self, Writing};
 use crate::domain::media::uploads;
 use crate::domain::members::Member;
 use crate::domain::messages::Media;
 use crate::domain::messages::send::{self, Draft};
+use crate::domain::numbers;
 use crate::error::{Error, Result};
-use crate::ids::{ConversationId, MediaId};
+use crate::ids::{ConversationId, MediaId, TemplateId};
 use crate::web::json::Parts;
+use crate::web::pages::templates::{For, begun};
 use crate::web::pages::{fragments, streams, wants_streams};
 use crate::web::problem::Problem;
 
 /// What was written, and the files beside it: uploaded before, or here and now where there are no scripts.
 #[derive(Deserialize)]
 pub struct Reply {
-    content: String,
-    idempotency_key: String,
+    pub content: String,
+    pub idempotency_key: String,
     #[serde(default)]
     seen_message_id: String,
     /// With commas in between.
     #[serde(default)]
     media_ids: String,
+    /// Pressed where it is to go later: then `at` counts, which the browser leaves in its own field otherwise.
+    #[serde(default)]
+    pub later: String,
+    #[serde(default)]
+    pub at: String,
+    #[serde(default)]
+    scheduled_at: String,
+    /// Chosen where there are no scripts.
+    #[serde(default)]
+    template_id: String,
+    #[serde(default)]
+    pub number_id: String,
+    /// To whom, of a text to somebody new: what was typed, or who was chosen.
+    #[serde(default)]
+    pub to: String,
+    #[serde(default)]
+    pub contact_id: String,
     #[serde(skip)]
     files: Vec<Bytes>,
 }
@@ -59,12 +82,77 @@ impl<S: Send + Sync> FromRequest<S> for Reply {
             idempotency_key: all("idempotency_key"),
             seen_message_id: all("seen_message_id"),
             media_ids: all("media_ids"),
+            later: all("later"),
+            at: all("at"),
+            scheduled_at: all("scheduled_at"),
+            template_id: all("template_id"),
+            number_id: all("number_id"),
+            to: all("to"),
+            contact_id: all("contact_id"),
             files: form.files,
         })
     }
 }
 
 impl Reply {
+    /// What is asked of `messages::send`, but for where it goes.
+    pub async fn draft(&mut self, app: &App, member: &Member) -> Result<Draft> {
+        // A browser ends each line with two characters; the phone needs one.
+        self.content = self.content.replace("\r\n", "\n");
+        let media_ids = self.media(app, member).await?;
+        Ok(Draft {
+            template_id: self.template(),
+            content: self.content.clone(),
+            media_ids,
+            seen_message_id: self.seen_message_id.parse().ok(),
+            scheduled_at: self.when()?,
+            ..Draft::default()
+        })
+    }
+
+    /// Whoever wrote something has done without it.
+    fn template(&self) -> Option<TemplateId> {
+        let id = self.template_id.parse().ok();
+        id.filter(|_| self.content.trim().is_empty())
+    }
+
+    fn when(&self) -> Result<Option<DateTime<Utc>>> {
+        // A script says the moment and no more.
+        if self.later.is_empty() && !self.at.is_empty() {
+            return Ok(None);
+        }
+        let at = moment(&self.scheduled_at, &self.at)?;
+        if at.is_none() && !self.later.is_empty() {
+            return Err(Error::field(
+                "scheduled_at",
+                "choose a day and a time to come",
+            ));
+        }
+        Ok(at)
+    }
+
+    /// To be shown again. A template that asks for more stands there with what is known, to be finished by hand.
+    pub async fn shown(
+        &self,
+        tx: &mut WorkspaceTx,
+        member: &Member,
+        wanted: &For,
+    ) -> Result<(String, Vec<Media>)> {
+        let ids: Vec<MediaId> = self
+            .media_ids
+            .split(',')
+            .filter_map(|id| id.parse().ok())
+            .collect();
+        // What was refused for its files comes back without them.
+        let files = uploads::still_waiting(tx, &ids).await?;
+        let media = files.iter().map(|file| Media::of(file, member.workspace()));
+        let content = match self.template() {
+            Some(id) => begun(tx, member, id, wanted).await?,
+            None => self.content.clone(),
+        };
+        Ok((content, media.collect()))
+    }
+
     /// The ids of its files; those that it brings along are taken now.
     async fn media(&mut self, app: &App, member: &Member) -> Result<Vec<MediaId>> {
         for file in std::mem::take(&mut self.files) {
@@ -88,28 +176,26 @@ pub async fn reply(
     headers: HeaderMap,
     mut reply: Reply,
 ) -> Result<Response, Problem> {
-    let media_ids = match reply.media(&app, &member).await {
-        Ok(media_ids) => media_ids,
+    let draft = match reply.draft(&app, &member).await {
+        Ok(draft) => Draft {
+            conversation_id: Some(conversation_id),
+            ..draft
+        },
         Err(error) => return refuse(&app, &member, conversation_id, &headers, reply, error).await,
-    };
-    let draft = Draft {
-        conversation_id: Some(conversation_id),
-        // A browser ends each line with two characters; the phone needs one.
-        content: reply.content.replace("\r\n", "\n"),
-        media_ids,
-        seen_message_id: reply.seen_message_id.parse().ok(),
-        ..Draft::default()
     };
     let mut tx = app.db.workspace(member.seat()).await?;
     match send::send(&mut tx, &member, draft, Some(&reply.idempotency_key)).await {
         Ok(sent) => {
-            let conversation = conversations::find(&mut tx, conversation_id).await?;
-            tx.commit().await?;
             if wants_streams(&headers) {
+                let conversation = conversations::find(&mut tx, conversation_id).await?;
+                tx.commit().await?;
                 return Ok(streams(
                     fragments::message_added(&sent.message, &conversation).map_err(internal)?,
                 ));
             }
+            // A page with scripts takes care of what it goes on writing by itself.
+            drafts::remove(&mut tx, Some(conversation_id)).await?;
+            tx.commit().await?;
             Ok(back(&member, conversation_id))
         }
         Err(error) => refuse(&app, &member, conversation_id, &headers, reply, error).await,
@@ -125,17 +211,8 @@ async fn refuse(
     reply: Reply,
     error: Error,
 ) -> Result<Response, Problem> {
-    let problem = Problem::from(error);
-    let mendable = problem.status.is_client_error()
-        && problem.status != StatusCode::UNAUTHORIZED
-        && problem.status != StatusCode::NOT_FOUND;
-    if !mendable {
-        return Err(problem);
-    }
-    let reason = problem
-        .errors
-        .first()
-        .map_or(problem.detail, |wrong| wrong.message.clone());
+    let problem = mendable(error)?;
+    let reason = reason(&problem);
     if wants_streams(headers) {
         let html =
             fragments::refused(&reply.idempotency_key, problem.code, &reason).map_err(internal)?;
@@ -143,29 +220,71 @@ async fn refuse(
     }
     let mut tx = app.db.workspace(member.seat()).await?;
     let conversation = conversations::find(&mut tx, conversation).await?;
-    let ids: Vec<MediaId> = reply
-        .media_ids
-        .split(',')
-        .filter_map(|id| id.parse().ok())
-        .collect();
-    // What was refused for its files comes back without them.
-    let files = uploads::waiting(&mut tx, &ids).await.unwrap_or_default();
+    let wanted = For::conversation(conversation.id);
+    let (draft, media) = reply.shown(&mut tx, member, &wanted).await?;
     let answer = Answer {
-        media: files
-            .iter()
-            .map(|file| Media::of(file, member.workspace()))
-            .collect(),
-        draft: reply.content,
+        draft,
+        media,
         notice: Some(reason),
+        told: None,
     };
     let shown = whole(
         &mut tx,
         member,
         conversation,
         &Narrowing::default(),
-        None,
+        Part::Newest,
         answer,
     )
     .await?;
     Ok((problem.status, shown).into_response())
+}
+
+/// `POST …/from`: what is written goes on from another number, in the conversation of that pair.
+pub async fn switch(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { conversation_id }): Path<Of>,
+    mut reply: Reply,
+) -> Result<Response, Problem> {
+    let draft = reply.draft(&app, &member).await?;
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let conversation = conversations::find(&mut tx, conversation_id).await?;
+    let number = reply.number_id.parse();
+    let number = number.map_err(|_| Error::field("number_id", "choose one of your numbers"))?;
+    let number = numbers::find(&mut tx, number).await?;
+    let target = conversations::between(&mut tx, conversation.contact_id, number.id).await?;
+    let Some(target) = target else {
+        // None yet: it begins with its first text.
+        let media: Vec<_> = draft.media_ids.iter().map(ToString::to_string).collect();
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("contact_id", &conversation.contact_id.to_string())
+            .append_pair("number_id", &number.id.to_string())
+            .append_pair("content", &draft.content)
+            .append_pair("media_ids", &media.join(","))
+            .finish();
+        drafts::remove(&mut tx, Some(conversation_id)).await?;
+        tx.commit().await?;
+        return Ok(Redirect::to(&format!("/w/{}/send?{query}", member.slug)).into_response());
+    };
+    // What was begun there is not written over.
+    let there = drafts::find(&mut tx, Some(target)).await?;
+    let both = [there.content, draft.content];
+    let both: Vec<_> = both
+        .into_iter()
+        .filter(|text| !text.trim().is_empty())
+        .collect();
+    let mut media_ids: Vec<_> = there.media.iter().map(|file| file.id).collect();
+    media_ids.extend(draft.media_ids);
+    media_ids.truncate(uploads::MOST);
+    let writing = Writing {
+        content: both.join("\n"),
+        media_ids,
+        ..Writing::default()
+    };
+    drafts::remove(&mut tx, Some(conversation_id)).await?;
+    drafts::save(&mut tx, Some(target), writing).await?;
+    tx.commit().await?;
+    let there = format!("/w/{}/inbox/{target}?from=switched", member.slug);
+    Ok(Redirect::to(&there).into_response())
 }

@@ -1,5 +1,6 @@
 //! The texts of a thread: which belong together, and how each one looks.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use askama::Template;
@@ -9,6 +10,8 @@ use chrono::{DateTime, Utc};
 use crate::domain::messages::{self, Message, Status};
 use crate::error::Result;
 use crate::ids::MessageId;
+use crate::language::{self, t};
+use crate::web::language::filters;
 use crate::web::pages::{Partial, partial};
 use crate::web::{assets, pages};
 
@@ -18,6 +21,7 @@ use crate::web::{assets, pages};
 pub struct Texts {
     older: Option<(String, String)>,
     texts: Vec<Text>,
+    newer: Option<(String, String)>,
 }
 
 struct Text {
@@ -45,7 +49,7 @@ impl Texts {
                 .get(i + 1)
                 .filter(|next| first_unread != Some(next.id));
             texts.push(Text {
-                day: begins.then(|| message.created_at.format("%A, %-d %B").to_string()),
+                day: begins.then(|| language::day(&message.created_at)),
                 first_unread: first_unread == Some(message.id),
                 bubble: partial(&Bubble {
                     message,
@@ -53,7 +57,16 @@ impl Texts {
                 })?,
             });
         }
-        Ok(Self { older, texts })
+        Ok(Self {
+            older,
+            texts,
+            newer: None,
+        })
+    }
+
+    /// The way to those below.
+    pub fn with_newer(self, newer: Option<(String, String)>) -> Self {
+        Self { newer, ..self }
     }
 }
 
@@ -91,7 +104,32 @@ struct State_<'a> {
     message: &'a Message,
 }
 
+/// What can still be done about a text that waits for its time.
+#[derive(Template)]
+#[template(path = "inbox/_planned.html")]
+pub struct Planner<'a> {
+    pub message: &'a Message,
+    pub action: String,
+}
+
 impl Bubble<'_> {
+    fn is_scheduled(&self) -> bool {
+        self.message.status == Status::Scheduled
+    }
+
+    /// Its address is relative to the conversation's own.
+    fn planner(&self) -> HtmlSafeOutput<Planner<'_>> {
+        let Message {
+            conversation_id,
+            id,
+            ..
+        } = self.message;
+        HtmlSafeOutput(Planner {
+            message: self.message,
+            action: format!("{conversation_id}/messages/{id}"),
+        })
+    }
+
     fn state(&self) -> HtmlSafeOutput<State_<'_>> {
         HtmlSafeOutput(State_ {
             message: self.message,
@@ -100,24 +138,21 @@ impl Bubble<'_> {
 
     /// On its way: not yet with the carrier.
     fn waiting(&self) -> bool {
-        matches!(
-            self.message.status,
-            Status::Scheduled | Status::Queued | Status::Sending
-        )
+        matches!(self.message.status, Status::Queued | Status::Sending)
     }
 
     /// Its state is said even in the middle of a run.
     fn loud(&self) -> bool {
-        self.message.failed() || self.message.status == Status::Unconfirmed
+        self.message.failed()
+            || matches!(self.message.status, Status::Unconfirmed | Status::Scheduled)
     }
 
-    fn by(&self) -> &str {
-        let nobody = if self.message.is_note() {
-            "MessageHub"
-        } else {
-            "We"
-        };
-        self.message.created_by_name.as_deref().unwrap_or(nobody)
+    fn by(&self) -> Cow<'_, str> {
+        match &self.message.created_by_name {
+            Some(name) => name.into(),
+            None if self.message.is_note() => "MessageHub".into(),
+            None => t("We"),
+        }
     }
 
     /// A few emoji and nothing else are shown large.

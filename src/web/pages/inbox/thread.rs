@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -14,18 +15,21 @@ use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Conversation, Status as ConversationStatus};
 use crate::domain::credits::{self, Balance};
+use crate::domain::drafts;
 use crate::domain::media::uploads;
 use crate::domain::members::{self, Colleague, Member};
 use crate::domain::messages::{self, Media};
 use crate::domain::numbers::{self, Number};
 use crate::domain::settings;
+use crate::domain::templates::{self, Template as Saved};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
-use crate::listing::Span;
+use crate::listing::{Cursor, Page, Span};
 use crate::phone;
 use crate::web::assets;
+use crate::web::language::filters;
 use crate::web::pages::fragments;
-use crate::web::pages::{Partial, frame, page, partial, streams, wants_streams};
+use crate::web::pages::{Partial, frame, page, partial, streams, wants_only_streams};
 use crate::web::problem::Problem;
 
 /// Texts that one page of a thread holds.
@@ -47,20 +51,49 @@ pub struct Pane {
     newest: Option<MessageId>,
     key: Uuid,
     draft: String,
+    /// When it was kept, if it was.
+    draft_at: Option<DateTime<Utc>>,
     /// Uploaded for it already.
     media: Vec<Media>,
+    /// Said below every text of mine, and counted with it.
+    signature: String,
+    /// From which else the contact can be written to.
+    others: Vec<Number>,
+    /// Offered without a script.
+    templates: Vec<Saved>,
+    told: Option<&'static str>,
     /// Whether the number sends pictures.
     mms: bool,
     notice: Option<String>,
     /// What an agent has left; an admin's are not counted.
     credits: Option<Partial>,
     details: Partial,
+    /// It was opened at this text.
+    at: Option<MessageId>,
+    /// There are newer ones than those that it shows.
+    has_newer: bool,
 }
 
 impl Pane {
     /// What a browser offers to choose from; what it really is, its bytes say.
     fn accept(&self) -> String {
         uploads::SENDABLE.join(",")
+    }
+
+    fn slug(&self) -> &str {
+        let path = self.place.base.strip_prefix("/w/").unwrap_or_default();
+        path.strip_suffix("/inbox").unwrap_or_default()
+    }
+
+    fn mms(&self) -> bool {
+        self.mms
+    }
+
+    fn draft_at(&self) -> String {
+        let at = self.draft_at;
+        at.map_or_else(String::new, |at| {
+            at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+        })
     }
 
     fn number_phone(&self) -> String {
@@ -91,6 +124,44 @@ pub struct Consent<'a> {
 #[derive(Debug, Default, Deserialize)]
 pub struct Looking {
     before: Option<String>,
+    /// Those after this one; ids sort by time.
+    after: Option<String>,
+    /// Around this one, which was looked for.
+    at: Option<String>,
+    /// What led here: `switched` from another number.
+    from: Option<String>,
+}
+
+/// Which texts of a thread are shown.
+#[derive(Clone, Debug, Default)]
+pub enum Part {
+    #[default]
+    Newest,
+    Before(String),
+    After(MessageId),
+    /// Half a page above, and half a page below.
+    Around(MessageId),
+}
+
+impl Looking {
+    fn answer(&self) -> Answer {
+        let switched = self.from.as_deref() == Some("switched");
+        Answer {
+            told: switched.then_some("You write from another number now. What passes between it and them is a conversation of its own."),
+            ..Answer::default()
+        }
+    }
+
+    /// What nobody could have got from us is not looked for.
+    fn part(&self) -> Part {
+        let id = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
+        match (&self.before, id(&self.after), id(&self.at)) {
+            (Some(before), ..) => Part::Before(before.clone()),
+            (_, Some(after), _) => Part::After(after),
+            (.., Some(at)) => Part::Around(at),
+            _ => Part::Newest,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -118,7 +189,7 @@ pub async fn show(
         }
         found => found?,
     };
-    if wants_streams(&headers) {
+    if wants_only_streams(&headers) {
         let rows = missed_rows(&mut tx, &member, &narrowing).await?;
         let span = Span {
             limit: Some(TEXTS),
@@ -133,34 +204,25 @@ pub async fn show(
         return Ok(streams(rows + &thread + &credits));
     }
     let place = Place::new(&member, &narrowing);
+    let part = looking.part();
     match frame(&headers) {
         Some(id) if id.starts_with("texts-") => {
-            let (texts, _) = texts(&mut tx, &conversation, &place, looking.before.clone()).await?;
-            let id = frame_id(looking.before.as_deref().unwrap_or_default());
+            let id = match &part {
+                Part::After(id) => frame_id(&format!("after-{id}")),
+                Part::Before(cursor) => frame_id(cursor),
+                Part::Newest | Part::Around(_) => frame_id(""),
+            };
+            let texts = texts(&mut tx, &conversation, &place, part).await?.texts;
             Ok(format!(r#"<turbo-frame id="{id}">{texts}</turbo-frame>"#).into_html())
         }
         Some("conversation") => {
-            let pane = open(
-                &mut tx,
-                &member,
-                conversation,
-                place,
-                looking.before,
-                Answer::default(),
-            )
-            .await?;
+            let answer = looking.answer();
+            let pane = open(&mut tx, &member, conversation, place, part, answer).await?;
             Ok(page(&pane)?.into_response())
         }
         _ => {
-            whole(
-                &mut tx,
-                &member,
-                conversation,
-                &narrowing,
-                looking.before,
-                Answer::default(),
-            )
-            .await
+            let answer = looking.answer();
+            whole(&mut tx, &member, conversation, &narrowing, part, answer).await
         }
     }
 }
@@ -171,6 +233,28 @@ pub struct Answer {
     pub draft: String,
     pub media: Vec<Media>,
     pub notice: Option<String>,
+    /// Not a refusal.
+    pub told: Option<&'static str>,
+}
+
+impl Answer {
+    /// Where nothing was refused, one goes on with what one was writing.
+    async fn or_draft(
+        self,
+        tx: &mut WorkspaceTx,
+        of: ConversationId,
+    ) -> Result<(Self, Option<DateTime<Utc>>)> {
+        if self.notice.is_some() {
+            return Ok((self, None));
+        }
+        let draft = drafts::find(tx, Some(of)).await?;
+        let answer = Self {
+            draft: draft.content,
+            media: draft.media,
+            ..self
+        };
+        Ok((answer, draft.updated_at))
+    }
 }
 
 pub async fn whole(
@@ -178,7 +262,7 @@ pub async fn whole(
     member: &Member,
     conversation: Conversation,
     narrowing: &Narrowing,
-    before: Option<String>,
+    part: Part,
     answer: Answer,
 ) -> Result<Response, Problem> {
     let (shell, list, _) = list_pane(tx, member, narrowing, Some(conversation.id)).await?;
@@ -187,7 +271,7 @@ pub async fn whole(
         member,
         conversation,
         Place::new(member, narrowing),
-        before,
+        part,
         answer,
     )
     .await?;
@@ -206,16 +290,29 @@ async fn open(
     member: &Member,
     conversation: Conversation,
     place: Place,
-    before: Option<String>,
+    part: Part,
     answer: Answer,
 ) -> Result<Pane> {
-    let (texts, newest) = texts(tx, &conversation, &place, before).await?;
+    let Shown {
+        texts,
+        newest,
+        at,
+        has_newer,
+    } = texts(tx, &conversation, &place, part).await?;
     let numbers = numbers::list(tx).await?;
     let colleagues = members::list(tx).await?;
     let details = Details::new(tx, &conversation, &place).await?;
     let number = numbers
         .iter()
         .find(|number| number.id == conversation.number_id);
+    let others = numbers
+        .iter()
+        .filter(|number| number.id != conversation.number_id && can_send(number));
+    let (answer, draft_at) = answer.or_draft(tx, conversation.id).await?;
+    let span = Span {
+        limit: Some(200),
+        cursor: None,
+    };
     let credits = match balance(tx, member).await? {
         Some(balance) => Some(partial(&fragments::Credits { balance })?),
         None => None,
@@ -233,10 +330,17 @@ async fn open(
         mms: number.is_some_and(|number| number.capabilities.mms),
         texts,
         newest,
+        at,
+        has_newer,
         key: Uuid::now_v7(),
+        others: others.cloned().collect(),
+        signature: settings::of(tx, member).await?.signature,
+        templates: templates::list(tx, None, &span).await?.data,
         draft: answer.draft,
+        draft_at,
         media: answer.media,
         notice: answer.notice,
+        told: answer.told,
         credits,
         details: partial(&details)?,
         place,
@@ -244,7 +348,7 @@ async fn open(
     })
 }
 
-async fn balance(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<Balance>> {
+pub async fn balance(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<Balance>> {
     let account = credits::of(tx, member, member.user()).await?;
     Ok((!account.unlimited).then_some(Balance {
         left: account.balance,
@@ -252,7 +356,7 @@ async fn balance(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<Balance
     }))
 }
 
-fn can_send(number: &Number) -> bool {
+pub fn can_send(number: &Number) -> bool {
     number.status == numbers::Status::Active && number.capabilities.sms
 }
 
@@ -263,34 +367,92 @@ fn of(conversation: ConversationId) -> messages::Filter {
     }
 }
 
+struct Shown {
+    texts: Partial,
+    /// The conversation's newest text, of those that this page could know.
+    newest: Option<MessageId>,
+    at: Option<MessageId>,
+    has_newer: bool,
+}
+
 async fn texts(
     tx: &mut WorkspaceTx,
     conversation: &Conversation,
     place: &Place,
-    before: Option<String>,
-) -> Result<(Partial, Option<MessageId>)> {
-    let unread = if before.is_none() {
-        conversation.unread_count
-    } else {
-        0
+    part: Part,
+) -> Result<Shown> {
+    let part = match part {
+        // One that has gone, or was never here, is no place to begin at.
+        Part::Around(id) if !is_of(tx, conversation, id).await? => Part::Newest,
+        part => part,
     };
-    let span = Span {
-        limit: Some(TEXTS),
-        cursor: before,
+    let unread = match part {
+        Part::Newest => conversation.unread_count,
+        _ => 0,
     };
-    let found = messages::list(tx, &of(conversation.id), &span).await?;
-    let older = found.next_cursor.map(|cursor| {
+    let (before, limit, after) = match &part {
+        Part::Newest => (None, TEXTS, None),
+        Part::Before(cursor) => (Some(cursor.clone()), TEXTS, None),
+        Part::Around(id) => (
+            Some(Cursor::just_after(id.0).to_string()),
+            TEXTS / 2,
+            Some(*id),
+        ),
+        Part::After(id) => (None, 0, Some(*id)),
+    };
+    let mut shown = match limit {
+        0 => Page {
+            data: Vec::new(),
+            next_cursor: None,
+        },
+        limit => {
+            let span = Span {
+                limit: Some(limit),
+                cursor: before,
+            };
+            messages::list(tx, &of(conversation.id), &span).await?
+        }
+    };
+    let mut later = match after {
+        None => Vec::new(),
+        Some(id) => messages::after(tx, conversation.id, id, TEXTS / 2).await?,
+    };
+    let more = later.len() > TEXTS as usize / 2;
+    later.truncate(TEXTS as usize / 2);
+    let newer = later.last().filter(|_| more).map(|last| {
+        let href = format!("{}/{}?after={}", place.base, conversation.id, last.id);
+        (frame_id(&format!("after-{}", last.id)), href)
+    });
+    later.reverse();
+    later.append(&mut shown.data);
+    let older = shown.next_cursor.map(|cursor| {
         let cursor = cursor.to_string();
         (
             frame_id(&cursor),
             format!("{}/{}?before={cursor}", place.base, conversation.id),
         )
     });
-    let texts = Texts::new(&found.data, unread, older)?;
-    Ok((
-        partial(&texts)?,
-        found.data.first().map(|message| message.id),
-    ))
+    // A draft is written against what its writer has seen; where that is not the end, the newest stands in the list.
+    let newest = match newer {
+        Some(_) => conversation.last_message_id,
+        None => later.first().map(|message| message.id),
+    };
+    Ok(Shown {
+        texts: partial(&Texts::new(&later, unread, older)?.with_newer(newer))?,
+        newest,
+        has_newer: more,
+        at: match part {
+            Part::Around(id) => Some(id),
+            _ => None,
+        },
+    })
+}
+
+async fn is_of(tx: &mut WorkspaceTx, conversation: &Conversation, id: MessageId) -> Result<bool> {
+    let found = messages::these(tx, &[id]).await?;
+    Ok(found
+        .first()
+        .is_some_and(|message| message.conversation_id == conversation.id))
 }
 
 fn frame_id(cursor: &str) -> String {

@@ -1,0 +1,242 @@
+//! The browsers of a member that are told of texts while they are away.
+//!
+//! A subscription belongs to the sign-in that made it: when that ends, so does it. Whether its owner may see the text is asked
+//! when it is told, never remembered.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::app::App;
+use crate::db::{Db, WorkspaceTx};
+use crate::domain::contacts;
+use crate::domain::members::Member;
+use crate::error::{Check, Error, Result};
+use crate::ids::{ConversationId, MessageId, PushId, UserId, WorkspaceId};
+use crate::push::{self, Address};
+
+/// More browsers than anybody has.
+const MOST: i64 = 20;
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = PushSubscription)]
+pub struct Device {
+    pub id: PushId,
+    /// The browser, as its owner knows it.
+    pub name: String,
+    /// The host of its push service; the address itself is a secret.
+    pub service: String,
+    /// It belongs to the sign-in that asks.
+    pub is_this_session: bool,
+    pub last_used_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PushDraft)]
+pub struct Draft {
+    /// As the browser's `PushSubscription` has it: https, outside of our own network.
+    pub endpoint: String,
+    pub keys: Keys,
+    /// At most 80 characters.
+    #[serde(default)]
+    pub name: String,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = PushKeys)]
+pub struct Keys {
+    /// The browser's public key, in base64url.
+    pub p256dh: String,
+    /// 16 bytes, in base64url.
+    pub auth: String,
+}
+
+/// Mine, the newest first.
+pub async fn list(tx: &mut WorkspaceTx, member: &Member) -> Result<Vec<Device>> {
+    let rows = sqlx::query!(
+        "select id, name, endpoint, session_id, last_used_at, created_at from push_subscriptions
+          where user_id = $1 order by created_at desc, id desc",
+        member.user() as _,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Device {
+            id: row.id,
+            name: row.name,
+            service: Url::parse(&row.endpoint)
+                .ok()
+                .and_then(|url| url.host_str().map(str::to_owned))
+                .unwrap_or_default(),
+            is_this_session: row.session_id == member.session,
+            last_used_at: row.last_used_at,
+            created_at: row.created_at,
+        })
+        .collect())
+}
+
+/// This browser is told from now on. One that is told already stays as it is, under its newest sign-in.
+pub async fn subscribe(
+    app: &App,
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    draft: Draft,
+) -> Result<Device> {
+    let endpoint = Url::parse(draft.endpoint.trim()).ok();
+    let (p256dh, auth) = (
+        push::decode(&draft.keys.p256dh),
+        push::decode(&draft.keys.auth),
+    );
+    let name = draft.name.trim();
+    Check::default()
+        .that(
+            draft.endpoint.len() <= 1000
+                && endpoint.as_ref().is_some_and(|url| app.push.may_reach(url)),
+            "endpoint",
+            "the https address of a push service, as the browser gives it",
+        )
+        .that(
+            p256dh.as_ref().is_some_and(|key| push::is_key(key)),
+            "keys.p256dh",
+            "a public key of the curve P-256 in base64url: 65 bytes",
+        )
+        .that(
+            auth.as_ref().is_some_and(|auth| auth.len() == 16),
+            "keys.auth",
+            "16 bytes in base64url",
+        )
+        .that(
+            name.chars().count() <= 80 && !name.contains('\0'),
+            "name",
+            "at most 80 characters",
+        )
+        .done()?;
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from push_subscriptions where user_id = $1 and endpoint <> $2"#,
+        member.user() as _,
+        draft.endpoint.trim(),
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    if count >= MOST {
+        return Err(Error::field(
+            "endpoint",
+            format!("{MOST} browsers are told already: remove one first"),
+        ));
+    }
+    let id = sqlx::query_scalar!(
+        "insert into push_subscriptions (id, user_id, session_id, endpoint, p256dh, auth, name) values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict (workspace_id, user_id, endpoint) do update
+            set session_id = excluded.session_id, p256dh = excluded.p256dh, auth = excluded.auth, name = excluded.name
+         returning id",
+        PushId::new() as _,
+        member.user() as _,
+        member.session as _,
+        draft.endpoint.trim(),
+        p256dh,
+        auth,
+        name,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    let mut mine = list(tx, member).await?.into_iter();
+    mine.find(|device| device.id == id)
+        .ok_or(Error::NotFound("the subscription"))
+}
+
+pub async fn remove(tx: &mut WorkspaceTx, id: PushId) -> Result<()> {
+    let gone = sqlx::query!("delete from push_subscriptions where id = $1", id as _)
+        .execute(tx.conn())
+        .await?;
+    match gone.rows_affected() {
+        0 => Err(Error::NotFound("the subscription")),
+        _ => Ok(()),
+    }
+}
+
+/// One browser that is to be told of one text.
+#[derive(Debug)]
+pub struct Due {
+    pub id: PushId,
+    pub workspace: WorkspaceId,
+    pub user: UserId,
+    pub address: Address,
+    pub conversation: ConversationId,
+    pub workspace_name: String,
+    pub slug: String,
+    /// Who wrote and what, where their owner wants it on the screen.
+    pub preview: Option<(String, String)>,
+}
+
+/// Who is told of this text: whom its conversation is assigned to, or everybody who may see it while it is nobody's; in browsers
+/// whose sign-in still lives. What is no text of theirs is told nobody. One round trip.
+pub async fn due(db: &Db, workspace: WorkspaceId, message: MessageId) -> Result<Vec<Due>> {
+    let rows = sqlx::query!(
+        r#"select s.id, s.workspace_id, s.user_id, s.endpoint, s.p256dh, s.auth, m.conversation_id, w.name as workspace_name, w.slug,
+                  coalesce(p.push_preview, false) as "preview!", c.name as contact_name, c.phone_number, v.last_message_preview
+             from messages m
+             join conversations v on v.workspace_id = m.workspace_id and v.id = m.conversation_id
+             join contacts c on c.workspace_id = m.workspace_id and c.id = m.contact_id
+             join workspaces w on w.id = m.workspace_id
+             join push_subscriptions s on s.workspace_id = m.workspace_id
+             join workspace_members b on b.workspace_id = s.workspace_id and b.user_id = s.user_id
+             join sessions e on e.id = s.session_id and e.user_id = s.user_id and e.revoked_at is null and e.expires_at > now()
+             left join member_settings p on p.workspace_id = s.workspace_id and p.user_id = s.user_id
+            where m.workspace_id = $1 and m.id = $2 and m.direction = 'inbound'
+              and (v.assignee_id is null or v.assignee_id = s.user_id)
+              and (b.role = 'admin' or exists (select from number_members n
+                                                where n.workspace_id = m.workspace_id and n.number_id = m.number_id
+                                                  and n.user_id = s.user_id))"#,
+        workspace as _,
+        message as _,
+    )
+    .fetch_all(db.system_pool())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| {
+            let title = contacts::title(row.contact_name.as_deref(), &row.phone_number);
+            Some(Due {
+                id: row.id,
+                workspace: row.workspace_id,
+                user: row.user_id,
+                address: Address {
+                    endpoint: Url::parse(&row.endpoint).ok()?,
+                    p256dh: row.p256dh,
+                    auth: row.auth,
+                },
+                conversation: row.conversation_id,
+                workspace_name: row.workspace_name,
+                slug: row.slug,
+                preview: row.preview.then_some((title, row.last_message_preview)),
+            })
+        })
+        .collect())
+}
+
+/// It took a push just now.
+pub async fn used(db: &Db, due: &Due) -> Result<()> {
+    sqlx::query!(
+        "update push_subscriptions set last_used_at = now() where workspace_id = $1 and id = $2",
+        due.workspace as _,
+        due.id as _,
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(())
+}
+
+/// Nobody listens there any more.
+pub async fn forget(db: &Db, due: &Due) -> Result<()> {
+    sqlx::query!(
+        "delete from push_subscriptions where workspace_id = $1 and id = $2",
+        due.workspace as _,
+        due.id as _,
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,257 @@
+//! Finding things: people and conversations by any part of a name or number, texts and notes by their words.
+//!
+//! The database's own functions find ids among what whoever asks may see (see `0025_search.sql`); what they are is then read
+//! with that person's rights, like everything else.
+
+use serde::Serialize;
+
+use crate::db::WorkspaceTx;
+use crate::domain::contacts::{self, Contact};
+use crate::domain::conversations::{self, Conversation};
+use crate::domain::messages::{self, Message};
+use crate::domain::words;
+use crate::error::{Check, Error, Result};
+use crate::ids::{ContactId, ConversationId, MessageId};
+use crate::listing::{Cursor, Page, Span, page};
+
+pub use marks::Piece;
+
+mod marks;
+
+words!(#[schema(as = SearchKind)]
+Kind { People = "people", Conversations = "conversations", Messages = "messages" });
+
+/// The most that anybody means to look for.
+const LONGEST: usize = 200;
+
+/// What was typed, and can be looked for.
+#[derive(Clone, Debug)]
+pub struct Query(String);
+
+impl Query {
+    pub fn parse(text: &str) -> Result<Self> {
+        let text = text.trim();
+        Check::default()
+            .that(
+                !text.is_empty(),
+                "q",
+                "say what to look for: part of a name or number, or words of a text",
+            )
+            .that(
+                text.chars().count() <= LONGEST,
+                "q",
+                format!("at most {LONGEST} characters"),
+            )
+            .that(!text.contains('\0'), "q", "no NUL characters")
+            .done()?;
+        Ok(Self(text.to_owned()))
+    }
+
+    /// A number is looked for by its digits, however it is written.
+    fn of_people(&self) -> String {
+        let is_number = self.0.chars().any(|c| c.is_ascii_digit())
+            && self
+                .0
+                .chars()
+                .all(|c| c.is_ascii_digit() || "+()-./ ".contains(c));
+        if is_number {
+            self.0.chars().filter(char::is_ascii_digit).collect()
+        } else {
+            self.0.clone()
+        }
+    }
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = SearchResults)]
+pub struct Found {
+    /// Contacts, the newest first.
+    pub people: Page<FoundPerson>,
+    /// With those people, of every status; the one that moved last first.
+    pub conversations: Page<FoundConversation>,
+    /// Texts and internal notes, the newest first.
+    pub messages: Page<FoundMessage>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct FoundPerson {
+    pub contact: Contact,
+    /// Their newest conversation that I may see.
+    pub conversation_id: Option<ConversationId>,
+    #[serde(skip)]
+    pub title: Vec<Piece>,
+    #[serde(skip)]
+    pub number: Vec<Piece>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct FoundConversation {
+    pub conversation: Conversation,
+    #[serde(skip)]
+    pub title: Vec<Piece>,
+    #[serde(skip)]
+    pub number: Vec<Piece>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct FoundMessage {
+    pub message: Message,
+    pub conversation: Conversation,
+    /// The text around what was found, in order.
+    pub excerpt: Vec<Piece>,
+}
+
+/// One page of `kind`, or the first of each. Each kind takes two or three round trips.
+pub async fn search(
+    tx: &mut WorkspaceTx,
+    query: &Query,
+    kind: Option<Kind>,
+    span: &Span,
+) -> Result<Found> {
+    if kind.is_none() && span.cursor()?.is_some() {
+        return Err(Error::field(
+            "kind",
+            "say what the cursor continues: people, conversations or messages",
+        ));
+    }
+    let wanted = |this| kind.is_none_or(|kind| kind == this);
+    Ok(Found {
+        people: match wanted(Kind::People) {
+            true => people(tx, query, span).await?,
+            false => nothing(),
+        },
+        conversations: match wanted(Kind::Conversations) {
+            true => conversations(tx, query, span).await?,
+            false => nothing(),
+        },
+        messages: match wanted(Kind::Messages) {
+            true => messages(tx, query, span).await?,
+            false => nothing(),
+        },
+    })
+}
+
+fn nothing<T>() -> Page<T> {
+    Page {
+        data: Vec::new(),
+        next_cursor: None,
+    }
+}
+
+async fn people(tx: &mut WorkspaceTx, query: &Query, span: &Span) -> Result<Page<FoundPerson>> {
+    let (limit, cursor) = (span.limit()?, span.cursor()?);
+    let sought = query.of_people();
+    let ids = sqlx::query_scalar!(
+        r#"select id as "id!: ContactId" from find_contacts($1, $2, $3) as id"#,
+        sought,
+        cursor.map(|cursor| cursor.id),
+        many(limit),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut found = Vec::with_capacity(ids.len());
+    let talks = conversations::newest_of(tx, &ids).await?;
+    for contact in in_order(contacts::these(tx, &ids).await?, &ids, |contact| contact.id) {
+        let (title, number) = marked(&contact, &sought);
+        let talk = talks.iter().find(|(with, _)| *with == contact.id);
+        found.push(FoundPerson {
+            conversation_id: talk.map(|(_, conversation)| *conversation),
+            contact,
+            title,
+            number,
+        });
+    }
+    Ok(page(found, limit, |person| Cursor {
+        at: person.contact.created_at,
+        id: person.contact.id.0,
+    }))
+}
+
+async fn conversations(
+    tx: &mut WorkspaceTx,
+    query: &Query,
+    span: &Span,
+) -> Result<Page<FoundConversation>> {
+    let (limit, cursor) = (span.limit()?, span.cursor()?);
+    let sought = query.of_people();
+    let ids = sqlx::query_scalar!(
+        r#"select id as "id!: ConversationId" from find_conversations($1, $2, $3, $4) as id"#,
+        sought,
+        cursor.map(|cursor| cursor.at),
+        cursor.map(|cursor| cursor.id),
+        many(limit),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let found = conversations::these(tx, &ids).await?;
+    let found = in_order(found, &ids, |conversation| conversation.id)
+        .map(|conversation| {
+            let (title, number) = marked(&conversation.contact, &sought);
+            FoundConversation {
+                conversation,
+                title,
+                number,
+            }
+        })
+        .collect();
+    Ok(page(found, limit, |found| Cursor {
+        at: found.conversation.last_message_at,
+        id: found.conversation.id.0,
+    }))
+}
+
+async fn messages(tx: &mut WorkspaceTx, query: &Query, span: &Span) -> Result<Page<FoundMessage>> {
+    let (limit, cursor) = (span.limit()?, span.cursor()?);
+    let ids = sqlx::query_scalar!(
+        r#"select id as "id!: MessageId" from find_messages($1, $2, $3) as id"#,
+        query.0,
+        cursor.map(|cursor| cursor.id),
+        many(limit),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let texts = messages::these(tx, &ids).await?;
+    let mut of: Vec<_> = texts.iter().map(|text| text.conversation_id).collect();
+    of.sort_unstable();
+    of.dedup();
+    let talks = conversations::these(tx, &of).await?;
+    let found = in_order(texts, &ids, |text| text.id)
+        .filter_map(|message| {
+            let conversation = talks
+                .iter()
+                .find(|talk| talk.id == message.conversation_id)?;
+            Some(FoundMessage {
+                conversation: conversation.clone(),
+                excerpt: marks::excerpt(&message.content, &query.0),
+                message,
+            })
+        })
+        .collect();
+    Ok(page(found, limit, |found| Cursor {
+        at: found.message.created_at,
+        id: found.message.id.0,
+    }))
+}
+
+/// One more than the page holds, to know whether another follows.
+fn many(limit: i64) -> i32 {
+    i32::try_from(limit).unwrap_or(200) + 1
+}
+
+/// As they were found; a look-up by ids answers in no order.
+fn in_order<T, I: PartialEq>(
+    mut rows: Vec<T>,
+    ids: &[I],
+    id: impl Fn(&T) -> I,
+) -> impl Iterator<Item = T> {
+    rows.sort_by_cached_key(|row| ids.iter().position(|found| *found == id(row)));
+    rows.into_iter()
+}
+
+/// A person's name and number, with what was looked for.
+fn marked(contact: &Contact, sought: &str) -> (Vec<Piece>, Vec<Piece>) {
+    (
+        marks::anywhere(contact.name.as_deref().unwrap_or_default(), sought),
+        marks::digits(&contact.formatted_number(), sought),
+    )
+}

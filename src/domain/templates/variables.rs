@@ -1,0 +1,161 @@
+//! What stands between {{ and }} in a text.
+//!
+//! `static/js/variables.js` is the same rule while one types; both are held against `tests/vectors/variables.json`.
+
+use std::collections::BTreeMap;
+
+enum Piece<'a> {
+    Words(&'a str),
+    Variable {
+        /// As it stands there.
+        whole: &'a str,
+        name: String,
+        /// After a bar: said where there is no value.
+        otherwise: Option<&'a str>,
+    },
+}
+
+/// ` First name ` is `first_name`. `None`: no name at all.
+pub fn named(text: &str) -> Option<String> {
+    let name = text.trim().to_lowercase().replace([' ', '-'], "_");
+    let fits = (1..=40).contains(&name.chars().count());
+    (fits && name.chars().all(|c| c.is_alphanumeric() || c == '_')).then_some(name)
+}
+
+fn pieces(mut text: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    while let Some(begin) = text.find("{{") {
+        // Of more braces the innermost count.
+        let begin = begin
+            + text[begin..]
+                .bytes()
+                .take_while(|byte| *byte == b'{')
+                .count()
+            - 2;
+        let Some(end) = text[begin + 2..].find("}}").map(|end| begin + 2 + end) else {
+            break;
+        };
+        let (name, otherwise) = match text[begin + 2..end].split_once('|') {
+            Some((name, otherwise)) => (name, Some(otherwise.trim())),
+            None => (&text[begin + 2..end], None),
+        };
+        let stop =
+            match named(name).filter(|_| otherwise.is_none_or(|text| !text.contains(['{', '}']))) {
+                Some(name) => {
+                    pieces.push(Piece::Words(&text[..begin]));
+                    let whole = &text[begin..end + 2];
+                    pieces.push(Piece::Variable {
+                        whole,
+                        name,
+                        otherwise,
+                    });
+                    end + 2
+                }
+                // No variable: its braces are only braces.
+                None => {
+                    pieces.push(Piece::Words(&text[..begin + 2]));
+                    begin + 2
+                }
+            };
+        text = &text[stop..];
+    }
+    pieces.push(Piece::Words(text));
+    pieces
+}
+
+/// Their names, each once, in order.
+pub fn variables(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for piece in pieces(text) {
+        if let Piece::Variable { name, .. } = piece
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The text with every value in its place; else the names of those that there are no values for.
+pub fn filled(text: &str, values: &BTreeMap<String, String>) -> Result<String, Vec<String>> {
+    let missing: Vec<_> = missing(text, values);
+    if !missing.is_empty() {
+        return Err(missing);
+    }
+    Ok(filled_so_far(text, values))
+}
+
+/// Names without a value, each once, in order.
+pub fn missing(text: &str, values: &BTreeMap<String, String>) -> Vec<String> {
+    let mut names = Vec::new();
+    for piece in pieces(text) {
+        if let Piece::Variable {
+            name,
+            otherwise: None,
+            ..
+        } = piece
+            && !values.contains_key(&name)
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The text with those values in their places that there are.
+pub fn filled_so_far(text: &str, values: &BTreeMap<String, String>) -> String {
+    let said = |piece| match piece {
+        Piece::Words(words) => words.to_owned(),
+        Piece::Variable {
+            whole,
+            name,
+            otherwise,
+        } => values
+            .get(&name)
+            .map(String::as_str)
+            .or(otherwise)
+            .unwrap_or(whole)
+            .to_owned(),
+    };
+    pieces(text).into_iter().map(said).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Vector {
+        text: String,
+        values: BTreeMap<String, String>,
+        filled: String,
+        missing: Vec<String>,
+    }
+
+    #[test]
+    fn every_vector_holds() {
+        let json = include_str!("../../../tests/vectors/variables.json");
+        for vector in serde_json::from_str::<Vec<Vector>>(json).expect("the vectors are JSON") {
+            let Vector { text, values, .. } = &vector;
+            assert_eq!(filled_so_far(text, values), vector.filled, "{text}");
+            assert_eq!(missing(text, values), vector.missing, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_stays_as_it_is_where_there_are_no_values(text in "[a-z{}| ]{0,40}") {
+            let nothing = BTreeMap::new();
+            let names = missing(&text, &nothing);
+            if variables(&text).is_empty() {
+                prop_assert_eq!(filled_so_far(&text, &nothing), text);
+            } else {
+                prop_assert_eq!(filled(&text, &nothing).is_err(), !names.is_empty());
+            }
+        }
+    }
+}

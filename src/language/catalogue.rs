@@ -1,0 +1,180 @@
+//! Reads the files of `locales/` once.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use polib::catalog::Catalog;
+use polib::po_file;
+
+use super::Language;
+
+/// Every sentence, and where it stands.
+const TEMPLATE: &str = include_str!("../../locales/messagehub.pot");
+const SPANISH: &str = include_str!("../../locales/es.po");
+
+/// A language's sentences, by the English ones.
+pub struct Catalogue {
+    /// One form, or one for each way of counting.
+    forms: HashMap<String, Vec<String>>,
+    /// Sentences with something in them that is known only when they are said; those that say the most come first.
+    patterns: Vec<Pattern>,
+}
+
+struct Pattern {
+    english: String,
+    /// What stands between the places.
+    fixed: Vec<String>,
+    places: Vec<String>,
+}
+
+/// `None` for English, which needs none.
+pub fn catalogue(language: Language) -> Option<&'static Catalogue> {
+    static SPANISH: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::read(Language::Spanish));
+    match language {
+        Language::English => None,
+        Language::Spanish => Some(&SPANISH),
+    }
+}
+
+fn file(language: Language) -> &'static str {
+    match language {
+        Language::English => TEMPLATE,
+        Language::Spanish => SPANISH,
+    }
+}
+
+pub(super) fn parse(file: &str) -> Catalog {
+    po_file::parse_from_reader(file.as_bytes()).expect("a test reads every file of locales/")
+}
+
+impl Catalogue {
+    fn read(language: Language) -> Self {
+        let mut forms = HashMap::new();
+        let mut patterns = Vec::new();
+        for message in parse(file(language)).messages() {
+            if !message.is_translated() {
+                continue;
+            }
+            let english = match message.msgctxt() {
+                Some(meant) => meaning(message.msgid(), meant),
+                None => message.msgid().to_owned(),
+            };
+            let said = match message.msgstr_plural() {
+                Ok(said) if message.is_plural() => said.clone(),
+                _ => vec![message.msgstr().unwrap_or_default().to_owned()],
+            };
+            patterns.extend(Pattern::of(&english));
+            forms.insert(english, said);
+        }
+        patterns.sort_by_key(|pattern: &Pattern| {
+            let said: usize = pattern.fixed.iter().map(String::len).sum();
+            (std::cmp::Reverse(said), pattern.english.clone())
+        });
+        Self { forms, patterns }
+    }
+
+    pub fn say<'a>(&'a self, text: &'a str) -> Cow<'a, str> {
+        if let Some(said) = self.forms.get(text) {
+            return Cow::Borrowed(&said[0]);
+        }
+        let found = self.patterns.iter().find_map(|pattern| {
+            let values = pattern.values(text)?;
+            Some((pattern, values))
+        });
+        let Some((pattern, values)) = found else {
+            return Cow::Borrowed(text);
+        };
+        let mut said = self.forms[&pattern.english][0].clone();
+        for (place, value) in pattern.places.iter().zip(values) {
+            said = said.replace(place, &self.say(value));
+        }
+        Cow::Owned(said)
+    }
+
+    pub fn say_as<'a>(&'a self, text: &'a str, meant: &str) -> Cow<'a, str> {
+        match self.forms.get(&meaning(text, meant)) {
+            Some(said) => Cow::Borrowed(&said[0]),
+            None => Cow::Borrowed(text),
+        }
+    }
+
+    pub fn counted(&self, one: &str, form: usize) -> Option<&str> {
+        let forms = self.forms.get(one)?;
+        forms.get(form).or(forms.last()).map(String::as_str)
+    }
+}
+
+/// How gettext writes both in one key.
+fn meaning(text: &str, meant: &str) -> String {
+    format!("{meant}\u{4}{text}")
+}
+
+impl Pattern {
+    /// A sentence that is nothing but places would be any sentence.
+    fn of(english: &str) -> Option<Self> {
+        let (mut fixed, mut places) = (vec![String::new()], Vec::new());
+        let mut rest = english;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (place, after) = after.split_once('}')?;
+            fixed.last_mut()?.push_str(before);
+            fixed.push(String::new());
+            places.push(format!("{{{place}}}"));
+            rest = after;
+        }
+        fixed.last_mut()?.push_str(rest);
+        let says = |text: &String| text.chars().any(char::is_alphabetic);
+        (!places.is_empty() && fixed.iter().any(says)).then(|| Self {
+            english: english.to_owned(),
+            fixed,
+            places,
+        })
+    }
+
+    /// What stands in the places, if `text` is this sentence.
+    fn values<'a>(&self, text: &'a str) -> Option<Vec<&'a str>> {
+        let (first, others) = self.fixed.split_first()?;
+        let (last, between) = others.split_last()?;
+        let mut rest = text
+            .strip_prefix(first.as_str())?
+            .strip_suffix(last.as_str())?;
+        let mut values = Vec::with_capacity(self.places.len());
+        for fixed in between {
+            let (value, after) = rest.split_once(fixed.as_str())?;
+            values.push(value);
+            rest = after;
+        }
+        values.push(rest);
+        values
+            .iter()
+            .all(|value| !value.is_empty())
+            .then_some(values)
+    }
+}
+
+/// `static/js/words.js` with the sentences that scripts say in it. English ones are in the scripts.
+pub fn script(english: &str, language: Language) -> String {
+    let Some(catalogue) = catalogue(language) else {
+        return english.to_owned();
+    };
+    let template = parse(TEMPLATE);
+    let words: serde_json::Map<_, _> = template
+        .messages()
+        .filter(|message| message.source().contains("static/js/"))
+        .filter_map(|message| {
+            let forms = catalogue.forms.get(message.msgid())?;
+            let said = match message.is_plural() {
+                true => serde_json::json!(forms),
+                false => serde_json::json!(forms[0]),
+            };
+            Some((message.msgid().to_owned(), said))
+        })
+        .collect();
+    let rule = parse(file(language)).metadata.plural_rules.expr;
+    english
+        .replace(
+            "{ /* words */ }",
+            &serde_json::Value::Object(words).to_string(),
+        )
+        .replace("n !== 1 /* rule */", &rule)
+}

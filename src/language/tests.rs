@@ -1,0 +1,91 @@
+use super::*;
+
+const ES: Language = Language::Spanish;
+
+#[test]
+fn english_is_spoken_where_nobody_says_otherwise() {
+    assert_eq!(current(), Language::English);
+    assert_eq!(t("Saved"), "Saved");
+    assert_eq!(said_in(ES, || t("Saved")), "Guardado");
+    assert_eq!(current(), Language::English);
+}
+
+#[test]
+fn what_has_no_translation_is_said_in_english() {
+    assert_eq!(
+        said_in(ES, || t("Colourless green ideas")),
+        "Colourless green ideas"
+    );
+}
+
+#[test]
+fn a_sentence_made_at_run_time_is_recognised_by_what_is_fixed_in_it() {
+    let said = said_in(ES, || t("the number was not found in this workspace"));
+    assert_eq!(
+        said,
+        "no se ha encontrado el número en este espacio de trabajo"
+    );
+    let said = said_in(ES, || t("Mr {x} was not found in this workspace"));
+    assert!(said.contains("Mr {x}"), "what is unknown stays: {said}");
+}
+
+#[test]
+fn one_is_counted_otherwise_than_none_or_many() {
+    let left = |n| count(n, "{n} credit left", "{n} credits left");
+    assert_eq!(
+        [left(0), left(1), left(2500)],
+        ["0 credits left", "1 credit left", "2,500 credits left"]
+    );
+    assert_eq!(said_in(ES, || left(0)), "Quedan 0 créditos");
+    assert_eq!(said_in(ES, || left(1)), "Queda 1 crédito");
+    assert_eq!(said_in(ES, || left(25_000)), "Quedan 25.000 créditos");
+    let untold = |n| count(n, "{n} sheep", "{n} sheep");
+    assert_eq!(said_in(ES, || untold(1)), "1 sheep");
+}
+
+#[test]
+fn figures_are_grouped_as_people_read_them() {
+    assert_eq!(figure(1_234_567), "1,234,567");
+    assert_eq!(figure(-100), "−100");
+    assert_eq!(
+        said_in(ES, || [1234, 12_345].map(figure)),
+        ["1234", "12.345"]
+    );
+}
+
+#[test]
+fn tags_are_read_as_they_are_written() {
+    for language in Language::ALL {
+        assert_eq!(Language::of_tag(language.tag()), Some(language));
+    }
+    assert_eq!(Language::of_tag("ES"), Some(ES));
+    assert_eq!(Language::of_tag("tlh"), None);
+}
+
+#[tokio::test]
+async fn two_requests_at_once_each_speak_their_own() {
+    let asked = |language| {
+        speaking(language, async {
+            tokio::task::yield_now().await;
+            t("Saved").into_owned()
+        })
+    };
+    let (english, spanish) = tokio::join!(asked(Language::English), asked(ES));
+    assert_eq!([english, spanish], ["Saved", "Guardado"]);
+}
+
+#[test]
+fn scripts_get_their_sentences_and_the_rule() {
+    let source = include_str!("../../static/js/words.js");
+    assert_eq!(script(source, Language::English), source);
+    let spanish = script(source, ES);
+    assert!(spanish.contains(r#""Saved":"Guardado""#), "{spanish}");
+    assert!(
+        spanish.contains("Number(n != 1)") && !spanish.contains("/* "),
+        "{spanish}"
+    );
+    assert!(
+        !spanish.contains("Forgot your password"),
+        "only what scripts say"
+    );
+}

@@ -1,0 +1,516 @@
+//! Holds the files of `locales/` against the sentences that are said. With `WORDS=write` (`bin/words`) it brings them up to
+//! date: the template whole; in a language's file what is new comes in empty, and what nobody says any more goes.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use polib::catalog::Catalog;
+use polib::message::{Message, MessageView};
+use polib::metadata::CatalogMetadata;
+use polib::po_file;
+use regex::Regex;
+
+use super::Language;
+use super::catalogue::parse;
+
+/// A literal, without its quotes.
+const LITERAL: &str = r#""((?:[^"\\]|\\(?s:.))*)""#;
+
+/// `count(n, "one", "many")`, and no `.count()`.
+const COUNTED: &str = r#"(?:^|[^.\w])count\(\s*(?:[^"(),]|\([^()"]*\))+,\s*LITERAL\s*,\s*LITERAL"#;
+
+/// Calls that take a refusal's or a finding's words, which are shown to people as they come.
+const TELLING: &[&str] = &[
+    "Error::field",
+    "Self::field",
+    r"\.that",
+    "Error::NotFound",
+    "Error::InvalidCredentials",
+    "Error::ProviderRefused",
+    "Error::ProviderUnavailable",
+    "Problem::new",
+];
+
+/// Below the pages, where whole sentences are made that people read: findings, causes, why a text was not delivered.
+const SAYING: &[&str] = &[
+    "src/domain/integrations/delivery.rs",
+    "src/domain/integrations/doctor.rs",
+    "src/domain/media/keep.rs",
+    "src/domain/messages/failover.rs",
+    "src/domain/quarantine.rs",
+    "src/error.rs",
+    "src/providers",
+    "src/workers/sender.rs",
+];
+
+/// Where each variant of an enum has its words.
+const NAMING: &[&str] = &[
+    "src/domain/audit.rs",
+    "src/domain/integrations/uses.rs",
+    "src/domain/opt_outs.rs",
+];
+
+/// Pages' files whose literals are names, or the API's.
+const NOT_SAYING: &[&str] = &[
+    "src/web/pages/account/device.rs",
+    "src/web/pages/countries.rs",
+    "src/web/pages/docs.rs",
+];
+
+#[derive(Default)]
+struct Used {
+    plural: Option<String>,
+    files: BTreeSet<String>,
+}
+
+/// Sentences by their English, the singular where there are two, and by what is meant where that is said.
+type Sentences = BTreeMap<(String, Option<String>), Used>;
+
+fn root() -> PathBuf {
+    env!("CARGO_MANIFEST_DIR").into()
+}
+
+fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
+    let (mut open, mut found) = (vec![root().join(folder)], Vec::new());
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).expect("readable");
+            open.extend(entries.map(|entry| entry.expect("readable").path()));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            let text = fs::read_to_string(&path).expect("readable");
+            let name = path.strip_prefix(root()).expect("inside");
+            found.push((name.display().to_string(), text));
+        }
+    }
+    found.sort();
+    found
+}
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(&text.replace("LITERAL", LITERAL)).expect("a pattern of ours")
+}
+
+/// Every sentence that templates, Rust and scripts say.
+fn used() -> Sentences {
+    let mut sentences = Sentences::new();
+    let mut say = |file: &str, said: Said<'_>| {
+        let key = (said.one.to_owned(), said.meant.map(str::to_owned));
+        let used = sentences.entry(key).or_default();
+        used.files.insert(file.to_owned());
+        if let Some(many) = said.many {
+            used.plural = Some(many.to_owned());
+        }
+    };
+    in_templates(&mut say);
+    in_rust(&mut say);
+    in_scripts(&mut say);
+    sentences
+}
+
+struct Said<'a> {
+    one: &'a str,
+    many: Option<&'a str>,
+    meant: Option<&'a str>,
+}
+
+impl<'a> From<&'a String> for Said<'a> {
+    fn from(one: &'a String) -> Self {
+        Self {
+            one,
+            many: None,
+            meant: None,
+        }
+    }
+}
+
+type Say<'a> = dyn FnMut(&str, Said<'_>) + 'a;
+
+/// What `pattern` finds: a sentence, then its plural.
+fn counted(file: &str, text: &str, pattern: &Regex, say: &mut Say<'_>) {
+    for found in pattern.captures_iter(text) {
+        let (one, many) = (read(&found[1]), read(&found[2]));
+        let said = Said {
+            many: Some(&many),
+            ..Said::from(&one)
+        };
+        say(file, said);
+    }
+}
+
+/// What `pattern` finds: a sentence, and perhaps what is meant by it.
+fn single(file: &str, text: &str, pattern: &Regex, say: &mut Say<'_>) {
+    for found in pattern.captures_iter(text) {
+        let one = read(&found[1]);
+        let said = Said {
+            meant: found.get(2).map(|meant| meant.as_str()),
+            ..Said::from(&one)
+        };
+        say(file, said);
+    }
+}
+
+fn in_templates(say: &mut Say<'_>) {
+    let one = pattern(r#"LITERAL\s*\|\s*(?:t|rich)\b(?:\("(\w+)"\))?"#);
+    let many = pattern(r"\|\s*count\(\s*LITERAL\s*,\s*LITERAL\s*\)");
+    // Labels and hints of fields, headings of columns.
+    let labelled = Regex::new(
+        r#"\.(?:field|optional|wide|wide_optional|figure|heading|figures)\((?:[^()"]|"(?:[^"\\]|\\.)*")*\)"#,
+    )
+    .expect("a pattern of ours");
+    for (file, text) in files("templates", "html") {
+        single(&file, &text, &one, say);
+        counted(&file, &text, &many, say);
+        for call in labelled.find_iter(&text) {
+            literals(call.as_str())
+                .filter(|literal| literal.starts_with(char::is_uppercase))
+                .for_each(|literal| say(&file, (&literal).into()));
+        }
+    }
+}
+
+fn in_rust(say: &mut Say<'_>) {
+    let one = pattern(r"\b(?:t|english|rich)\(\s*LITERAL");
+    let meant = pattern(r#"\bt_as\(\s*LITERAL\s*,\s*"(\w+)""#);
+    let many = pattern(COUNTED);
+    let refusal = pattern(r"#\[error\(\s*LITERAL");
+    let named = pattern(r"=> LITERAL");
+    let telling = Regex::new(&format!(r"(?:{})\(", TELLING.join("|"))).expect("a pattern of ours");
+    for (file, text) in files("src", "rs") {
+        if file.ends_with("tests.rs") || file.ends_with("used.rs") {
+            continue;
+        }
+        let text = without_comments_and_tests(&text);
+        single(&file, &text, &one, say);
+        single(&file, &text, &meant, say);
+        counted(&file, &text, &many, say);
+        let mut sentences = Vec::new();
+        if file == "src/error.rs" {
+            let refusals = refusal.captures_iter(&text);
+            sentences.extend(refusals.map(|found| numbered(&read(&found[1]))));
+            sentences.retain(|sentence| sentence.contains(' '));
+        }
+        for call in telling.find_iter(&text) {
+            sentences.extend(told(arguments(&text[call.end()..])));
+        }
+        if file.starts_with("src/web/pages") && !NOT_SAYING.contains(&file.as_str()) {
+            let said = literals(&text).filter(|said| begins(said) && is_prose(said));
+            sentences.extend(said.map(|said| numbered(&said)));
+        }
+        if SAYING.iter().any(|saying| file.starts_with(saying)) {
+            let said = literals(&text).filter(|said| said.contains(' ') && is_prose(said));
+            let said = said.filter(|said| begins(said) || said.starts_with('{'));
+            sentences.extend(said.map(|said| numbered(&said)));
+        }
+        if NAMING.contains(&file.as_str()) {
+            sentences.extend(named.captures_iter(&text).map(|found| read(&found[1])));
+        }
+        for sentence in sentences {
+            say(&file, (&sentence).into());
+        }
+    }
+}
+
+fn in_scripts(say: &mut Say<'_>) {
+    let one = pattern(r"\bt\(\s*LITERAL");
+    let many = pattern(COUNTED);
+    for (file, text) in files("static/js", "js") {
+        let text = without_comments_and_tests(&text);
+        single(&file, &text, &one, say);
+        counted(&file, &text, &many, say);
+    }
+}
+
+/// Nor what only the log hears.
+fn without_comments_and_tests(text: &str) -> String {
+    let tests = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+    let text: String = text[..tests]
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let aside = pattern(
+        r#"'"'|\bexpect\(LITERAL\)|\b(?:error|warn|info|debug)!\((?:[^()"]|LITERAL|\([^()]*\))*\)"#,
+    );
+    aside.replace_all(&text, "").into_owned()
+}
+
+/// Up to the bracket that closes.
+fn arguments(text: &str) -> &str {
+    let (mut depth, mut inside, mut escaped) = (1, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if inside => escaped = true,
+            '"' => inside = !inside,
+            '(' if !inside => depth += 1,
+            ')' if !inside => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return &text[..at];
+        }
+    }
+    text
+}
+
+fn begins(literal: &str) -> bool {
+    literal.starts_with(|c: char| c.is_uppercase() || c == '“')
+}
+
+/// Not a name of the machine's, nor a format.
+fn is_prose(literal: &str) -> bool {
+    let word = Regex::new(r"\b\p{Alphabetic}?[a-z]{2}").expect("a pattern of ours");
+    word.is_match(literal) && !literal.contains("::")
+}
+
+fn literals(text: &str) -> impl Iterator<Item = String> {
+    let literal = Regex::new(LITERAL).expect("a pattern of ours");
+    let found: Vec<_> = literal
+        .captures_iter(text)
+        .map(|found| read(&found[1]))
+        .collect();
+    found.into_iter()
+}
+
+/// Of a call's literals those that are sentences; fields and codes are single words.
+fn told(arguments: &str) -> Vec<String> {
+    literals(arguments)
+        .filter(|literal| literal.trim().contains(' '))
+        .map(|literal| numbered(&literal))
+        .collect()
+}
+
+/// As the literal says it: without the breaks of a long line.
+fn read(literal: &str) -> String {
+    let folded = Regex::new(r"\\\n\s*").expect("a pattern of ours");
+    let coded = Regex::new(r"\\u\{(\w+)\}").expect("a pattern of ours");
+    let text = folded.replace_all(literal, "");
+    let text = coded.replace_all(&text, |found: &regex::Captures<'_>| {
+        let code = u32::from_str_radix(&found[1], 16).expect("hexadecimal");
+        char::from_u32(code).expect("a character").to_string()
+    });
+    text.replace("\\n", "\n").replace("\\\"", "\"")
+}
+
+/// Places of `format!` that have no name get a number: `{}` is `{0}`.
+fn numbered(text: &str) -> String {
+    let place = Regex::new(r"\{(\w*)(?::[^}]*)?\}").expect("a pattern of ours");
+    let mut next = 0..;
+    let named = place.replace_all(text, |found: &regex::Captures<'_>| match &found[1] {
+        "" => format!("{{{}}}", next.next().unwrap_or_default()),
+        name => format!("{{{name}}}"),
+    });
+    named.into_owned()
+}
+
+fn template(sentences: &Sentences) -> Catalog {
+    let metadata = CatalogMetadata::parse(
+        "Project-Id-Version: MessageHub\nMIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\n\
+         Content-Transfer-Encoding: 8bit\nLanguage: en\nPlural-Forms: nplurals=2; plural=n != 1;\n",
+    );
+    let mut template = Catalog::new(metadata.expect("a constant"));
+    for (key, used) in sentences {
+        let files: Vec<_> = used.files.iter().cloned().collect();
+        let untold = vec![String::new(); 2];
+        template.append_or_update(message(key, used, untold, &files.join("\n")));
+    }
+    template
+}
+
+fn message(
+    (one, meant): &(String, Option<String>),
+    used: &Used,
+    mut said: Vec<String>,
+    source: &str,
+) -> Message {
+    let mut message = match &used.plural {
+        Some(_) => Message::build_plural(),
+        None => Message::build_singular(),
+    };
+    message.with_msgid(one.clone()).with_source(source.into());
+    if let Some(meant) = meant {
+        message.with_msgctxt(meant.clone());
+    }
+    match &used.plural {
+        Some(many) => message
+            .with_msgid_plural(many.clone())
+            .with_msgstr_plural(said),
+        None => message.with_msgstr(said.swap_remove(0)),
+    };
+    message.done()
+}
+
+/// The language's file with exactly the sentences that are said.
+fn brought_up_to_date(old: &Catalog, sentences: &Sentences) -> Catalog {
+    let mut fresh = Catalog::new(old.metadata.clone());
+    fresh.preheader.clone_from(&old.preheader);
+    for (key, used) in sentences {
+        let mut said = forms(old, key, used);
+        said.resize(old.metadata.plural_rules.nplurals, String::new());
+        fresh.append_or_update(message(key, used, said, ""));
+    }
+    fresh
+}
+
+fn forms(catalog: &Catalog, (one, meant): &(String, Option<String>), used: &Used) -> Vec<String> {
+    let found = catalog.find_message(meant.as_deref(), one, used.plural.as_deref());
+    match found.filter(|message| message.is_plural() == used.plural.is_some()) {
+        Some(message) if message.is_plural() => {
+            message.msgstr_plural().cloned().unwrap_or_default()
+        }
+        Some(message) => vec![message.msgstr().unwrap_or_default().into()],
+        None => Vec::new(),
+    }
+}
+
+fn written(catalog: &Catalog) -> String {
+    let mut writer = BufWriter::new(Vec::new());
+    let by_sentence = |a: &&dyn MessageView, b: &&dyn MessageView| -> Ordering {
+        (a.msgid(), a.msgctxt()).cmp(&(b.msgid(), b.msgctxt()))
+    };
+    po_file::write_sort_by(catalog, &mut writer, Box::new(by_sentence)).expect("into memory");
+    String::from_utf8(writer.into_inner().expect("flushed")).expect("UTF-8")
+}
+
+fn file(language: Language) -> PathBuf {
+    let tag = match language {
+        Language::English => "messagehub.pot".to_owned(),
+        language => format!("{}.po", language.tag()),
+    };
+    root().join("locales").join(tag)
+}
+
+fn keep(path: &Path, text: &str) {
+    if std::env::var("WORDS").as_deref() == Ok("write") {
+        fs::write(path, text).expect("writable");
+    }
+    let is = fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        is == text,
+        "{} is not what is said: run bin/words",
+        path.display()
+    );
+}
+
+fn translations() -> impl Iterator<Item = (Language, Catalog)> {
+    let others = Language::ALL.into_iter().skip(1);
+    others.map(|language| {
+        let text = fs::read_to_string(file(language)).expect("every language has its file");
+        (language, parse(&text))
+    })
+}
+
+#[test]
+fn the_catalogue_is_what_is_said() {
+    let sentences = used();
+    keep(&file(Language::English), &written(&template(&sentences)));
+    for (language, catalog) in translations() {
+        let fresh = brought_up_to_date(&catalog, &sentences);
+        keep(&file(language), &written(&fresh));
+    }
+}
+
+#[test]
+fn every_sentence_is_translated() {
+    for (language, catalog) in translations() {
+        let missing: Vec<_> = catalog
+            .messages()
+            .filter(|message| message.is_fuzzy() || !is_whole(*message))
+            .map(|message| message.msgid())
+            .collect();
+        assert!(missing.is_empty(), "{}: {missing:#?}", language.tag());
+    }
+}
+
+fn is_whole(message: &dyn MessageView) -> bool {
+    match message.is_plural() {
+        true => message
+            .msgstr_plural()
+            .is_ok_and(|forms| !forms.is_empty() && !forms.iter().any(String::is_empty)),
+        false => message.is_translated(),
+    }
+}
+
+/// What a sentence brings along: its places and its markup.
+fn parts(sentence: &str) -> Vec<String> {
+    let part = Regex::new(r"\{\w+\}|</?\w[^>]*>").expect("a pattern of ours");
+    let mut parts: Vec<_> = part
+        .find_iter(sentence)
+        .map(|found| found.as_str().to_owned())
+        .collect();
+    parts.sort();
+    parts
+}
+
+#[test]
+fn a_translation_has_the_places_and_the_markup_of_its_sentence() {
+    for (language, catalog) in translations() {
+        for message in catalog.messages() {
+            let said = match message.is_plural() {
+                true => message.msgstr_plural().expect("plural").clone(),
+                false => vec![message.msgstr().expect("singular").to_owned()],
+            };
+            let many = message.msgid_plural().unwrap_or(message.msgid());
+            for sentence in said.iter().filter(|sentence| !sentence.is_empty()) {
+                let has = parts(sentence);
+                assert!(
+                    has == parts(many) || has == parts(message.msgid()),
+                    "{}: “{sentence}” for “{many}”",
+                    language.tag()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_says_the_plural_rule_that_the_server_goes_by() {
+    for (language, catalog) in translations() {
+        let rules = &catalog.metadata.plural_rules;
+        let used: BTreeSet<_> = (0..1000).map(|n| language.form(n)).collect();
+        assert_eq!(used.len(), rules.nplurals, "{}", language.tag());
+        assert_eq!(catalog.metadata.language, language.tag());
+    }
+}
+
+/// Names that are the same in every language.
+const NAMES: &[&str] = &["MessageHub", "UTC", "openapi.json"];
+
+/// What a page would say in English whatever language is spoken.
+fn bare(template: &str) -> Vec<String> {
+    let computed =
+        Regex::new(r"(?s)\{% block shape %\}.*?\{% endblock %\}|\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}")
+            .expect("a pattern of ours");
+    let typed = Regex::new(r"(?s)<(?:kbd|code)\b.*?</(?:kbd|code)>").expect("a pattern of ours");
+    let tag = Regex::new(r#"<[^<>"]*(?:"[^"]*"[^<>"]*)*>"#).expect("a pattern of ours");
+    let spoken =
+        Regex::new(r#"\s(?:aria-label|title|placeholder|alt|data-label|data-drop)="([^"]*)""#)
+            .expect("a pattern of ours");
+    let template = computed.replace_all(template, "");
+    let template = typed.replace_all(&template, "");
+    let said = tag
+        .find_iter(&template)
+        .flat_map(|tag| spoken.captures_iter(tag.as_str()))
+        .map(|found| found[1].to_owned());
+    let text = tag.replace_all(&template, "\n");
+    let lines = text.lines().map(|line| line.trim().to_owned());
+    said.chain(lines)
+        .map(|said| NAMES.iter().fold(said, |said, name| said.replace(name, "")))
+        .filter(|said| said.chars().filter(|c| c.is_alphabetic()).count() > 1)
+        .collect()
+}
+
+#[test]
+fn no_template_says_anything_in_english_alone() {
+    assert_eq!(
+        bare(r#"<p title="Old">New {{ "x"|t }}</p>"#),
+        ["Old", "New"]
+    );
+    for (file, text) in files("templates", "html") {
+        let bare = bare(&text);
+        assert!(bare.is_empty(), "{file} says {bare:#?}: mark it by |t");
+    }
+}

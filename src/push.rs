@@ -1,0 +1,311 @@
+//! Web push: what a browser shows although no page of ours is open. RFC 8030 (delivery), 8291 (sealing), 8292 (who we are).
+//!
+//! The push service between us and the browser learns that something came, never what.
+
+use std::time::Duration;
+
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use chrono::Utc;
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::{Client, StatusCode};
+use serde_json::json;
+use sha2::Sha256;
+use url::Url;
+
+use crate::providers::http::retry_after;
+use crate::providers::media::{is_internal, outside};
+
+/// A push service is asked once at a time, and not for long.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What nobody saw for so long stands in the inbox anyway.
+const KEPT_FOR: Duration = Duration::from_secs(4 * 60 * 60);
+/// How long our word of who we are counts; a day is the most that services take.
+const WORD_LIVES: i64 = 12 * 60 * 60;
+const RECORD: u32 = 4096;
+/// A record's room without its header, its end mark and its seal.
+const LONGEST: usize = 3_900;
+
+/// The server's own key pair, by which push services know it.
+pub struct VapidKey {
+    pair: EcdsaKeyPair,
+    public: Vec<u8>,
+}
+
+impl VapidKey {
+    /// 32 bytes, in base64 of either alphabet.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        const WANTED: &str = "a private key of the curve P-256: 32 bytes in base64url";
+        let secret = decode(text)
+            .filter(|bytes| bytes.len() == 32)
+            .ok_or(WANTED)?;
+        let key = PrivateKey::from_private_key(&ECDH_P256, &secret).map_err(|_| WANTED)?;
+        let public = key
+            .compute_public_key()
+            .map_err(|_| WANTED)?
+            .as_ref()
+            .to_vec();
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            &secret,
+            &public,
+        )
+        .map_err(|_| WANTED)?;
+        Ok(Self { pair, public })
+    }
+
+    /// What browsers subscribe with.
+    pub fn public(&self) -> String {
+        URL_SAFE_NO_PAD.encode(&self.public)
+    }
+
+    /// Our word for one push service: who we are, and until when it counts.
+    fn word(&self, audience: &str, contact: &str) -> Option<String> {
+        let claims =
+            json!({"aud": audience, "exp": Utc::now().timestamp() + WORD_LIVES, "sub": contact});
+        let said = [json!({"typ": "JWT", "alg": "ES256"}), claims]
+            .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
+            .join(".");
+        let signature = self.pair.sign(&SystemRandom::new(), said.as_bytes()).ok()?;
+        let signature = URL_SAFE_NO_PAD.encode(signature);
+        Some(format!("vapid t={said}.{signature}, k={}", self.public()))
+    }
+}
+
+/// Where a browser listens, and how it wants to be written to.
+#[derive(Clone, Debug)]
+pub struct Address {
+    pub endpoint: Url,
+    /// The browser's public key, as a point of 65 bytes.
+    pub p256dh: Vec<u8>,
+    pub auth: Vec<u8>,
+}
+
+/// Base64 of either alphabet, with or without its end.
+pub fn decode(text: &str) -> Option<Vec<u8>> {
+    let plain = text.trim().trim_end_matches('=');
+    let plain = plain.replace('+', "-").replace('/', "_");
+    URL_SAFE_NO_PAD.decode(plain).ok()
+}
+
+/// Whether this is a key that can be sealed for.
+pub fn is_key(point: &[u8]) -> bool {
+    let Ok(ours) = PrivateKey::generate(&ECDH_P256) else {
+        return false;
+    };
+    agree(&ours, UnparsedPublicKey::new(&ECDH_P256, point), (), |_| {
+        Ok(())
+    })
+    .is_ok()
+}
+
+/// What became of a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Taken,
+    /// Nobody listens there any more.
+    Gone,
+    /// Later perhaps, and not before.
+    Busy(Option<Duration>),
+    Refused,
+}
+
+/// Calls push services: by https, and nowhere in our own network, whatever a name means at this moment.
+#[derive(Clone)]
+pub struct Pushing {
+    http: Client,
+    key: std::sync::Arc<VapidKey>,
+    contact: String,
+    inside: Vec<String>,
+}
+
+impl Pushing {
+    /// `inside`: hosts that may be in our own network, and need no https.
+    pub fn new(key: VapidKey, contact: String, inside: Vec<String>) -> Self {
+        Self {
+            http: outside(PATIENCE, inside.clone()),
+            key: std::sync::Arc::new(key),
+            contact,
+            inside,
+        }
+    }
+
+    pub fn public_key(&self) -> String {
+        self.key.public()
+    }
+
+    /// Whether we would ever write there.
+    pub fn may_reach(&self, endpoint: &Url) -> bool {
+        let host = endpoint.host_str().unwrap_or_default();
+        self.inside.iter().any(|known| known == host)
+            || (endpoint.scheme() == "https" && !is_internal(endpoint))
+    }
+
+    /// One try. A later push of the same topic takes the place of one that still waits at the service.
+    pub async fn push(&self, to: &Address, topic: &str, payload: &[u8]) -> Outcome {
+        if !self.may_reach(&to.endpoint) {
+            return Outcome::Refused;
+        }
+        let sealed = seal(to, payload);
+        let word = self
+            .key
+            .word(&to.endpoint.origin().ascii_serialization(), &self.contact);
+        let (Some(sealed), Some(word)) = (sealed, word) else {
+            return Outcome::Refused;
+        };
+        let answer = self
+            .http
+            .post(to.endpoint.clone())
+            .header("authorization", word)
+            .header("content-encoding", "aes128gcm")
+            .header("content-type", "application/octet-stream")
+            .header("ttl", KEPT_FOR.as_secs())
+            .header("urgency", "high")
+            .header("topic", topic)
+            .body(sealed)
+            .send()
+            .await;
+        match answer {
+            Err(_) => Outcome::Busy(None),
+            Ok(answer) => match answer.status() {
+                status if status.is_success() => Outcome::Taken,
+                StatusCode::NOT_FOUND | StatusCode::GONE => Outcome::Gone,
+                status if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => {
+                    Outcome::Busy(retry_after(&answer))
+                }
+                _ => Outcome::Refused,
+            },
+        }
+    }
+}
+
+fn seal(to: &Address, payload: &[u8]) -> Option<Vec<u8>> {
+    seal_with(
+        to,
+        payload,
+        &PrivateKey::generate(&ECDH_P256).ok()?,
+        rand::random(),
+    )
+}
+
+/// RFC 8291: one record, sealed with a key that only the browser and this call know.
+fn seal_with(to: &Address, payload: &[u8], ours: &PrivateKey, salt: [u8; 16]) -> Option<Vec<u8>> {
+    let public = ours.compute_public_key().ok()?;
+    let public = public.as_ref();
+    let theirs = UnparsedPublicKey::new(&ECDH_P256, &to.p256dh);
+    let secret = agree(ours, theirs, (), |shared| {
+        let info = [b"WebPush: info\0", to.p256dh.as_slice(), public].concat();
+        Ok(expand(&hmac(&to.auth, &[shared]), &info))
+    })
+    .ok()?;
+    let mixed = hmac(&salt, &[&secret]);
+    let key = &expand(&mixed, b"Content-Encoding: aes128gcm\0")[..16];
+    let nonce = &expand(&mixed, b"Content-Encoding: nonce\0")[..12];
+    let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key).ok()?);
+    let mut text = payload[..payload.len().min(LONGEST)].to_vec();
+    text.push(2); // the last record
+    key.seal_in_place_append_tag(
+        Nonce::try_assume_unique_for_key(nonce).ok()?,
+        Aad::empty(),
+        &mut text,
+    )
+    .ok()?;
+    let length = u8::try_from(public.len()).ok()?;
+    Some([&salt[..], &RECORD.to_be_bytes(), &[length], public, &text].concat())
+}
+
+fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length will do");
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
+}
+
+/// HKDF's second half, as long as one block is enough.
+fn expand(key: &[u8; 32], info: &[u8]) -> [u8; 32] {
+    hmac(key, &[info, &[1]])
+}
+
+/// A new private key, as it is kept in a file.
+pub fn new_key() -> String {
+    PrivateKey::generate(&ECDH_P256)
+        .ok()
+        .and_then(|key| {
+            use aws_lc_rs::encoding::{AsBigEndian, EcPrivateKeyBin};
+            let bytes: EcPrivateKeyBin<'_> = key.as_be_bytes().ok()?;
+            Some(STANDARD.encode(bytes.as_ref()))
+        })
+        .unwrap_or_else(crate::keys::random)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of RFC 8291, appendix A.
+    #[test]
+    fn what_is_sealed_is_what_the_standard_says() {
+        let bytes = |text: &str| decode(text).expect("base64url");
+        let to = Address {
+            endpoint: "https://push.example.net/".parse().expect("a URL"),
+            p256dh: bytes(
+                "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+            ),
+            auth: bytes("BTBZMqHH6r4Tts7J_aSIgg"),
+        };
+        let ours = bytes("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw");
+        let ours = PrivateKey::from_private_key(&ECDH_P256, &ours).expect("a key");
+        let salt = bytes("DGv6ra1nlYgDCS1FRnbzlw")
+            .try_into()
+            .expect("16 bytes");
+        let sealed = seal_with(
+            &to,
+            b"When I grow up, I want to be a watermelon",
+            &ours,
+            salt,
+        );
+        assert_eq!(
+            sealed
+                .map(|sealed| URL_SAFE_NO_PAD.encode(sealed))
+                .as_deref(),
+            Some(
+                "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN"
+            )
+        );
+    }
+
+    #[test]
+    fn a_key_is_32_bytes_of_its_curve() {
+        assert!(VapidKey::parse(&new_key()).is_ok());
+        let public =
+            VapidKey::parse("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw").map(|key| key.public());
+        let known = "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8";
+        assert_eq!(public.as_deref(), Ok(known));
+        for wrong in ["", "short", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+            assert!(VapidKey::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn pushes_go_to_https_and_out_of_our_own_network() {
+        let key = VapidKey::parse(&new_key()).expect("a key");
+        let pushing = Pushing::new(key, "https://hub.test".into(), vec!["emulator.test".into()]);
+        let may = |url: &str| pushing.may_reach(&url.parse().expect(url));
+        assert!(may("https://fcm.googleapis.com/fcm/send/x") && may("http://emulator.test:9/x"));
+        for refused in [
+            "http://fcm.googleapis.com/x",
+            "https://127.0.0.1/x",
+            "https://localhost/x",
+            "https://10.1.2.3/x",
+            "https://[::1]/x",
+            "https://169.254.169.254/latest",
+            "https://2130706433/x",
+            "ftp://push.test/x",
+        ] {
+            assert!(!may(refused), "{refused}");
+        }
+    }
+}

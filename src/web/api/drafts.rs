@@ -1,0 +1,117 @@
+//! What I am writing, wherever I write it.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::conversations;
+use crate::domain::drafts::{self, Draft, Of, Writing};
+use crate::domain::members::Member;
+use crate::ids::{ConversationId, WorkspaceId};
+use crate::listing::{Page, Span};
+use crate::web::json::{Json, Path, Query};
+use crate::web::problem::Problem;
+
+/// All of mine, newest first; that to somebody new has no `conversation_id`. Nobody else sees them, admins neither.
+#[utoipa::path(get, path = "/drafts", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), Span),
+    responses((status = 200, body = Page<Draft>), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn list(
+    State(app): State<App>,
+    member: Member,
+    Query(span): Query<Span>,
+) -> Result<Json<Page<Draft>>, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    Ok(Json(drafts::list(&mut tx, &span).await?))
+}
+
+/// Mine in this conversation; an empty one where there is none.
+#[utoipa::path(get, path = "/conversations/{conversation_id}/draft", tag = "Conversations",
+    params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)),
+    responses((status = 200, body = Draft), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn show(
+    State(app): State<App>,
+    member: Member,
+    Path((_, id)): Path<(WorkspaceId, ConversationId)>,
+) -> Result<Json<Draft>, Problem> {
+    open(app, member, Some(id)).await
+}
+
+/// Keeps it instead of the one before. The files are kept with it, longer than other uploads. With nothing in it there is none
+/// any more.
+#[utoipa::path(put, path = "/conversations/{conversation_id}/draft", tag = "Conversations",
+    params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)), request_body = Writing,
+    responses((status = 200, body = Draft), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn save(
+    State(app): State<App>,
+    member: Member,
+    Path((_, id)): Path<(WorkspaceId, ConversationId)>,
+    Json(writing): Json<Writing>,
+) -> Result<Json<Draft>, Problem> {
+    keep(app, member, Some(id), writing).await
+}
+
+/// 204 also where there was none.
+#[utoipa::path(delete, path = "/conversations/{conversation_id}/draft", tag = "Conversations",
+    params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)),
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn remove(
+    State(app): State<App>,
+    member: Member,
+    Path((_, id)): Path<(WorkspaceId, ConversationId)>,
+) -> Result<StatusCode, Problem> {
+    forget(app, member, Some(id)).await
+}
+
+/// My text to somebody new; an empty one where there is none.
+#[utoipa::path(get, path = "/drafts/new", tag = "Messages", params(("workspace_id" = WorkspaceId, Path)),
+    responses((status = 200, body = Draft), (status = 403, body = Problem)))]
+pub async fn show_new(State(app): State<App>, member: Member) -> Result<Json<Draft>, Problem> {
+    open(app, member, None).await
+}
+
+/// Keeps it instead of the one before. With nothing in it there is none any more.
+#[utoipa::path(put, path = "/drafts/new", tag = "Messages", params(("workspace_id" = WorkspaceId, Path)), request_body = Writing,
+    responses((status = 200, body = Draft), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn save_new(
+    State(app): State<App>,
+    member: Member,
+    Json(writing): Json<Writing>,
+) -> Result<Json<Draft>, Problem> {
+    keep(app, member, None, writing).await
+}
+
+/// 204 also where there was none.
+#[utoipa::path(delete, path = "/drafts/new", tag = "Messages", params(("workspace_id" = WorkspaceId, Path)),
+    responses((status = 204), (status = 403, body = Problem)))]
+pub async fn remove_new(State(app): State<App>, member: Member) -> Result<StatusCode, Problem> {
+    forget(app, member, None).await
+}
+
+async fn open(app: App, member: Member, of: Of) -> Result<Json<Draft>, Problem> {
+    let mut tx = seen(&app, &member, of).await?;
+    Ok(Json(drafts::find(&mut tx, of).await?))
+}
+
+async fn keep(app: App, member: Member, of: Of, writing: Writing) -> Result<Json<Draft>, Problem> {
+    let mut tx = seen(&app, &member, of).await?;
+    let draft = drafts::save(&mut tx, of, writing).await?;
+    tx.commit().await?;
+    Ok(Json(draft))
+}
+
+async fn forget(app: App, member: Member, of: Of) -> Result<StatusCode, Problem> {
+    let mut tx = seen(&app, &member, of).await?;
+    drafts::remove(&mut tx, of).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// In a conversation that one may see at this moment.
+async fn seen(app: &App, member: &Member, of: Of) -> Result<WorkspaceTx, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    if let Some(conversation) = of {
+        conversations::find(&mut tx, conversation).await?;
+    }
+    Ok(tx)
+}

@@ -1,0 +1,172 @@
+//! In which language a page answers, and how templates say things in it.
+//!
+//! ```text
+//! {{ "Pick a conversation"|t }}
+//! {{ "Open"|t("tab") }}
+//! {{ "Assigned to {name}"|t|put("name", name) }}
+//! {{ left|count("{n} credit left", "{n} credits left") }}
+//! {{ "If <b>{email}</b> has an account, a link is on its way."|rich|put("email", email) }}
+//! ```
+//!
+//! What `put` brings is escaped like any other value. Only a sentence that has markup of ours in it is `rich`; what is
+//! markup itself, such as a time, comes into one by `put_markup`.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use axum_extra::extract::CookieJar;
+
+use super::auth::LANGUAGE_COOKIE;
+use crate::language::{Language, speaking};
+
+/// Around every request.
+pub async fn choose(request: Request, next: Next) -> Response {
+    speaking(wanted(request.headers()), next.run(request)).await
+}
+
+/// What was chosen, else what the browser asks for, else English.
+pub fn wanted(headers: &HeaderMap) -> Language {
+    let jar = CookieJar::from_headers(headers);
+    let chosen = jar
+        .get(LANGUAGE_COOKIE)
+        .and_then(|cookie| Language::of_tag(cookie.value()));
+    let accepted = || {
+        let accept = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
+        accepted(accept)
+    };
+    chosen.or_else(accepted).unwrap_or_default()
+}
+
+/// The language of ours that `Accept-Language` likes best (RFC 9110, 12.5.4). A region makes no difference: `es-MX` is `es`.
+/// What cannot be read is passed over.
+fn accepted(accept: &str) -> Option<Language> {
+    let mut best: Option<(Language, u16)> = None;
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let tag = parts.next().unwrap_or_default();
+        let Some(weight) = weight(parts.next()) else {
+            continue;
+        };
+        let primary = tag.split('-').next().unwrap_or_default();
+        let language = match primary {
+            "*" => Some(Language::default()),
+            _ => Language::of_tag(primary),
+        };
+        // The first of two that are liked alike.
+        if let Some(language) = language
+            && weight > best.map_or(0, |(_, best)| best)
+        {
+            best = Some((language, weight));
+        }
+    }
+    best.map(|(language, _)| language)
+}
+
+/// Thousandths, of `q=0.8`; all of them where nothing is said.
+fn weight(parameter: Option<&str>) -> Option<u16> {
+    let Some(parameter) = parameter else {
+        return Some(1000);
+    };
+    let (name, value) = parameter.split_once('=')?;
+    let value: f32 = value.trim().parse().ok()?;
+    let is_weight = name.trim().eq_ignore_ascii_case("q") && (0.0..=1.0).contains(&value);
+    is_weight.then_some((value * 1000.0).round() as u16)
+}
+
+/// Of templates: `use crate::web::language::filters`.
+pub mod filters {
+    use std::fmt::Display;
+
+    use askama::filters::{HtmlSafe, HtmlSafeOutput};
+    use askama::{Result, Values};
+
+    use crate::language;
+
+    /// A sentence in the viewer's language. Where English has two meanings for a word, `meant` tells them apart.
+    #[askama::filter_fn]
+    pub fn t(text: &str, _: &dyn Values, #[optional("")] meant: &str) -> Result<String> {
+        Ok(match meant {
+            "" => language::t(text).into_owned(),
+            meant => language::t_as(text, meant).into_owned(),
+        })
+    }
+
+    /// The same for a sentence with markup in it.
+    #[askama::filter_fn]
+    pub fn rich(text: &str, _: &dyn Values) -> Result<HtmlSafeOutput<String>> {
+        Ok(HtmlSafeOutput(language::t(text).into_owned()))
+    }
+
+    /// The sentence for so many.
+    #[askama::filter_fn]
+    pub fn count<N: Number>(n: N, _: &dyn Values, one: &str, many: &str) -> Result<String> {
+        Ok(language::count(n.number(), one, many))
+    }
+
+    /// Puts a value in its place.
+    #[askama::filter_fn]
+    pub fn put<S: Sentence, V: Display>(
+        sentence: S,
+        _: &dyn Values,
+        name: &str,
+        value: V,
+    ) -> Result<S> {
+        sentence.with(name, &value)
+    }
+
+    /// Puts markup in its place in a rich sentence.
+    #[askama::filter_fn]
+    pub fn put_markup<V: HtmlSafe>(
+        sentence: HtmlSafeOutput<String>,
+        _: &dyn Values,
+        name: &str,
+        value: V,
+    ) -> Result<HtmlSafeOutput<String>> {
+        Ok(HtmlSafeOutput(language::put(&sentence.0, name, value)))
+    }
+
+    pub trait Sentence: Sized {
+        fn with(&self, name: &str, value: &dyn Display) -> Result<Self>;
+    }
+
+    /// Escaped as a whole, where it is shown.
+    impl Sentence for String {
+        fn with(&self, name: &str, value: &dyn Display) -> Result<Self> {
+            Ok(language::put(self, name, value))
+        }
+    }
+
+    /// What comes into markup must not be any.
+    impl Sentence for HtmlSafeOutput<String> {
+        fn with(&self, name: &str, value: &dyn Display) -> Result<Self> {
+            let value = value.to_string();
+            let value = askama::filters::escape(&value, askama::filters::Html)?;
+            Ok(Self(language::put(&self.0, name, value)))
+        }
+    }
+
+    pub trait Number {
+        fn number(&self) -> i64;
+    }
+
+    impl<N: Number> Number for &N {
+        fn number(&self) -> i64 {
+            (*self).number()
+        }
+    }
+
+    macro_rules! number {
+        ($($kind:ty),*) => {$(
+            impl Number for $kind {
+                fn number(&self) -> i64 {
+                    i64::try_from(*self).unwrap_or(i64::MAX)
+                }
+            }
+        )*};
+    }
+    number!(i16, u16, i32, u32, i64, u64, usize);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+use askama::Template;
+use axum::http::HeaderValue;
+use proptest::prelude::*;
+
+use super::*;
+use crate::language::said_in;
+
+const EN: Option<Language> = Some(Language::English);
+const ES: Option<Language> = Some(Language::Spanish);
+
+#[test]
+fn the_language_that_is_liked_best_is_taken() {
+    for (accept, expected) in [
+        ("es", ES),
+        ("es-MX,es;q=0.9,en;q=0.8", ES),
+        ("en-GB,en;q=0.9,es;q=0.8", EN),
+        ("de-DE,de;q=0.9,es;q=0.5,en;q=0.3", ES),
+        ("en;q=0.2, ES;q=0.7", ES),
+        ("es;q=0.5,en;q=0.5", ES),
+        ("en;q=0.5,es;q=0.5", EN),
+        ("es;q=0,en;q=0.1", EN),
+        ("es;q=0", None),
+        ("fr,*;q=0.1", EN),
+        ("es;q=abc,en", EN),
+        ("es;q=7,en;q=0.1", EN),
+        ("est,en-", EN),
+        ("de,fr", None),
+        ("", None),
+        (";;,,q=1", None),
+    ] {
+        assert_eq!(accepted(accept), expected, "{accept}");
+    }
+}
+
+#[test]
+fn what_was_chosen_outweighs_what_the_browser_asks_for() {
+    let mut headers = HeaderMap::new();
+    assert_eq!(wanted(&headers), Language::English);
+    headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static("es"));
+    assert_eq!(wanted(&headers), Language::Spanish);
+    headers.insert(
+        header::COOKIE,
+        HeaderValue::from_static("messagehub_language=en"),
+    );
+    assert_eq!(wanted(&headers), Language::English);
+    headers.insert(
+        header::COOKIE,
+        HeaderValue::from_static("messagehub_language=tlh"),
+    );
+    assert_eq!(wanted(&headers), Language::Spanish);
+}
+
+proptest! {
+    #[test]
+    fn any_header_is_read(accept in "\\PC*") {
+        accepted(&accept);
+    }
+
+    #[test]
+    fn a_language_that_is_liked_less_never_wins(a in 1u16..=1000, b in 1u16..=1000) {
+        let q = |n: u16| format!("{:.3}", f32::from(n) / 1000.0);
+        let expected = if b > a { ES } else { EN };
+        prop_assert_eq!(accepted(&format!("en;q={},es;q={}", q(a), q(b))), expected);
+    }
+}
+
+#[derive(Template)]
+#[template(
+    source = r#"{{ "{month} {year}"|t|put("month", name) }}|{{ "You are signed in as <b>{email}</b>."|rich|put("email", name) }}|{{ n|count("{n} credit left", "{n} credits left") }}"#,
+    ext = "html"
+)]
+struct Sentences<'a> {
+    name: &'a str,
+    n: i64,
+}
+
+#[test]
+fn values_are_escaped_in_every_sentence_and_the_markup_is_ours() {
+    let page = Sentences {
+        name: "<i>{n}",
+        n: 1,
+    };
+    let english = page.render().expect("renders");
+    assert_eq!(
+        english,
+        "&#60;i&#62;{n} {year}|You are signed in as <b>&#60;i&#62;{n}</b>.|1 credit left"
+    );
+    let spanish = said_in(Language::Spanish, || page.render()).expect("renders");
+    assert!(spanish.contains("<b>&#60;i&#62;{n}</b>"), "{spanish}");
+    assert!(spanish.ends_with("Queda 1 crédito"), "{spanish}");
+}

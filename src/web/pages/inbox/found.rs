@@ -1,0 +1,171 @@
+//! What the inbox's search field finds: people, conversations and texts, in place of the list.
+
+use askama::Template;
+use askama::filters::HtmlSafeOutput;
+
+use super::{Narrowing, Place, ROWS};
+use crate::db::WorkspaceTx;
+use crate::domain::members::Member;
+use crate::domain::search::{
+    self, FoundConversation, FoundMessage, FoundPerson, Kind, Piece, Query,
+};
+use crate::error::Result;
+use crate::listing::{Page, Span};
+use crate::web::language::filters;
+use crate::web::pages::{self, Partial, partial};
+
+/// People and conversations that are shown above the texts; the rest is a click away.
+const FIRST: i64 = 4;
+
+#[derive(Template)]
+#[template(path = "inbox/_found.html")]
+struct Found {
+    sections: Vec<Section>,
+}
+
+struct Section {
+    kind: Kind,
+    hits: Partial,
+    /// To all of them.
+    all: Option<String>,
+}
+
+/// Results of one kind, and the way to those below.
+#[derive(Template)]
+#[template(path = "inbox/_hits.html")]
+struct Hits<'a> {
+    place: &'a Place,
+    found: search::Found,
+    older: Option<(String, String)>,
+}
+
+/// A text with what was looked for, as a row shows it.
+#[derive(Template)]
+#[template(path = "inbox/_marked.html")]
+struct Marked<'a> {
+    pieces: &'a [Piece],
+}
+
+impl Hits<'_> {
+    fn marked<'p>(&self, pieces: &'p [Piece]) -> HtmlSafeOutput<Marked<'p>> {
+        HtmlSafeOutput(Marked { pieces })
+    }
+
+    /// Where a person is found: in their conversation, or on their card as long as nobody has texted.
+    fn person(&self, person: &FoundPerson) -> String {
+        match person.conversation_id {
+            Some(conversation) => format!("{}/{conversation}{}", self.place.base, self.place.query),
+            None => format!("{}/{}", self.place.contacts(), person.contact.id),
+        }
+    }
+
+    fn conversation(&self, found: &FoundConversation) -> String {
+        let id = found.conversation.id;
+        format!("{}/{id}{}", self.place.base, self.place.query)
+    }
+
+    /// In its place among the others.
+    fn message(&self, found: &FoundMessage) -> String {
+        let (id, of) = (found.message.id, found.message.conversation_id);
+        let query = &self.place.query;
+        format!("{}/{of}{query}&at={id}#message-{id}", self.place.base)
+    }
+}
+
+/// The page that `narrowing` asks for: the first of each kind, or one kind's. Whether nothing was found.
+pub async fn found(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    narrowing: &Narrowing,
+) -> Result<(Partial, bool)> {
+    let place = Place::new(member, narrowing);
+    let Ok(query) = Query::parse(narrowing.q()) else {
+        return Ok((
+            partial(&Found {
+                sections: Vec::new(),
+            })?,
+            true,
+        ));
+    };
+    if let Some(kind) = narrowing.kind {
+        let span = narrowing.span();
+        let found = search::search(tx, &query, Some(kind), &span).await?;
+        let hits = hits(&place, narrowing, kind, found)?;
+        if span.cursor.is_some() {
+            return Ok((hits.0, false));
+        }
+        let nothing = hits.1;
+        let sections = vec![Section {
+            kind,
+            hits: hits.0,
+            all: None,
+        }];
+        return Ok((
+            partial(&Found {
+                sections: if nothing { Vec::new() } else { sections },
+            })?,
+            nothing,
+        ));
+    }
+    let mut sections = Vec::new();
+    for (kind, limit) in [
+        (Kind::People, FIRST),
+        (Kind::Conversations, FIRST),
+        (Kind::Messages, ROWS),
+    ] {
+        let span = Span {
+            limit: Some(limit),
+            cursor: None,
+        };
+        let mut found = search::search(tx, &query, Some(kind), &span).await?;
+        let more = match kind {
+            Kind::People => found.people.next_cursor.take().is_some(),
+            Kind::Conversations => found.conversations.next_cursor.take().is_some(),
+            Kind::Messages => false,
+        };
+        let (hits, nothing) = hits(&place, narrowing, kind, found)?;
+        if nothing {
+            continue;
+        }
+        let all = more.then(|| format!("{}{}", place.base, of(narrowing, kind, None)));
+        sections.push(Section { kind, hits, all });
+    }
+    let nothing = sections.is_empty();
+    Ok((partial(&Found { sections })?, nothing))
+}
+
+fn of(narrowing: &Narrowing, kind: Kind, cursor: Option<&str>) -> String {
+    Narrowing {
+        kind: Some(kind),
+        ..narrowing.clone()
+    }
+    .query(narrowing.tab, cursor)
+}
+
+fn hits(
+    place: &Place,
+    narrowing: &Narrowing,
+    kind: Kind,
+    found: search::Found,
+) -> Result<(Partial, bool)> {
+    fn end<T>(page: &Page<T>) -> (bool, Option<String>) {
+        (page.data.is_empty(), page.next_cursor.clone())
+    }
+    let (nothing, cursor) = match kind {
+        Kind::People => end(&found.people),
+        Kind::Conversations => end(&found.conversations),
+        Kind::Messages => end(&found.messages),
+    };
+    let older = cursor.map(|cursor| {
+        let href = format!("{}{}", place.base, of(narrowing, kind, Some(&cursor)));
+        (format!("rows-{cursor}"), href)
+    });
+    Ok((
+        partial(&Hits {
+            place,
+            found,
+            older,
+        })?,
+        nothing,
+    ))
+}

@@ -1,0 +1,179 @@
+//! A text that waits for its time: its words, its time, at once, or not at all.
+
+use axum::extract::{Form as Posted, Path, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::Deserialize;
+
+use super::Narrowing;
+use super::changes::back;
+use super::thread::{Answer, Part, internal, whole};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::conversations;
+use crate::domain::members::Member;
+use crate::domain::messages::schedule::{self, Change};
+use crate::domain::messages::{Message, cancel};
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, MessageId};
+use crate::language::t;
+use crate::web::pages::{Notice, fragments, streams, wants_streams};
+use crate::web::problem::Problem;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Do {
+    Save,
+    SendNow,
+    Cancel,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Planned {
+    #[serde(rename = "do")]
+    pub what: Do,
+    #[serde(default)]
+    pub content: String,
+    /// As the field has it: without a script in UTC, for it cannot know better.
+    #[serde(default)]
+    at: String,
+    /// By the script: in UTC whatever the viewer's zone is.
+    #[serde(default)]
+    scheduled_at: String,
+}
+
+/// The moment that a form names, if it names one.
+pub fn moment(scheduled_at: &str, at: &str) -> Result<Option<DateTime<Utc>>> {
+    let wrong = || Error::field("scheduled_at", "choose a day and a time to come");
+    if !scheduled_at.is_empty() {
+        let at = DateTime::parse_from_rfc3339(scheduled_at).map_err(|_| wrong())?;
+        return Ok(Some(at.to_utc()));
+    }
+    if at.is_empty() {
+        return Ok(None);
+    }
+    let read = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(at, form).ok());
+    Ok(Some(read.ok_or_else(wrong)?.and_utc()))
+}
+
+impl Planned {
+    pub async fn done(
+        &self,
+        tx: &mut WorkspaceTx,
+        message: MessageId,
+    ) -> Result<(Message, Notice)> {
+        Ok(match self.what {
+            Do::SendNow => (schedule::send_now(tx, message).await?, Notice::SentNow),
+            Do::Cancel => (cancel::cancel(tx, message).await?, Notice::CalledOff),
+            Do::Save => {
+                let at = moment(&self.scheduled_at, &self.at)?;
+                let before = crate::domain::messages::find(tx, message).await?;
+                // To the minute is what the field says: who did not touch it did not mean to change the seconds.
+                let is_same = |at: &DateTime<Utc>| {
+                    before.scheduled_at.is_some_and(|before| {
+                        before.timestamp().div_euclid(60) == at.timestamp().div_euclid(60)
+                    })
+                };
+                let content = self.content.replace("\r\n", "\n");
+                let change = Change {
+                    // A picture alone has no words, and needs none.
+                    content: (content != before.content).then_some(content),
+                    scheduled_at: at.filter(|at| !is_same(at)),
+                };
+                (
+                    schedule::change(tx, message, change).await?,
+                    Notice::Rescheduled,
+                )
+            }
+        })
+    }
+}
+
+#[derive(Deserialize)]
+pub struct OfMessage {
+    conversation_id: ConversationId,
+    message_id: MessageId,
+}
+
+/// `POST …/messages/{message_id}`
+pub async fn replan(
+    member: Member,
+    State(app): State<App>,
+    Path(OfMessage {
+        conversation_id,
+        message_id,
+    }): Path<OfMessage>,
+    headers: HeaderMap,
+    Posted(planned): Posted<Planned>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let conversation = conversations::find(&mut tx, conversation_id).await?;
+    match planned.done(&mut tx, message_id).await {
+        Ok((message, _)) => {
+            tx.commit().await?;
+            if wants_streams(&headers) {
+                return Ok(streams(
+                    fragments::message_changed(&message, &conversation).map_err(internal)?,
+                ));
+            }
+            Ok(back(&member, conversation_id))
+        }
+        Err(error) => {
+            drop(tx);
+            let problem = mendable(error)?;
+            let answer = Answer {
+                notice: Some(reason(&problem)),
+                ..Answer::default()
+            };
+            let mut tx = app.db.workspace(member.seat()).await?;
+            let none = Narrowing::default();
+            let shown = whole(&mut tx, &member, conversation, &none, Part::Newest, answer).await?;
+            Ok((problem.status, shown).into_response())
+        }
+    }
+}
+
+/// What the person can do something about; anything else is handed on.
+pub fn mendable(error: Error) -> Result<Problem, Problem> {
+    let problem = Problem::from(error);
+    let status = problem.status.as_u16();
+    if (400..500).contains(&status) && ![401, 404].contains(&status) {
+        Ok(problem)
+    } else {
+        Err(problem)
+    }
+}
+
+/// In one sentence.
+pub fn reason(problem: &Problem) -> String {
+    let first = problem.errors.first();
+    t(first.map_or(&problem.detail, |wrong| &wrong.message)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::moment;
+
+    #[test]
+    fn the_script_knows_the_zone_and_the_bare_field_means_utc() {
+        let read = |scheduled_at, at| {
+            moment(scheduled_at, at)
+                .ok()
+                .flatten()
+                .map(|at| at.to_rfc3339())
+        };
+        assert_eq!(
+            read("2026-11-23T09:00:00-08:00", "2026-11-23T09:00").as_deref(),
+            Some("2026-11-23T17:00:00+00:00")
+        );
+        assert_eq!(
+            read("", "2026-11-23T09:00").as_deref(),
+            Some("2026-11-23T09:00:00+00:00")
+        );
+        assert_eq!(read("", ""), None);
+        assert!(moment("", "tomorrow").is_err() && moment("tomorrow", "").is_err());
+    }
+}

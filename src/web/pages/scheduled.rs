@@ -1,0 +1,153 @@
+//! All that waits for its time, from the numbers that one sees.
+
+use askama::Template;
+use axum::extract::{Form as Posted, Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::inbox::{Planned, Planner, mendable, reason};
+use super::{Notice, Said, Shell, page};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::contacts;
+use crate::domain::conversations;
+use crate::domain::members::Member;
+use crate::domain::messages::Message;
+use crate::domain::messages::schedule::{self, Waiting};
+use crate::ids::MessageId;
+use crate::listing::Span;
+use crate::phone;
+use crate::web::language::filters;
+use crate::web::problem::Problem;
+use crate::web::{assets, pages};
+
+/// Texts on one page.
+const ROWS: i64 = 40;
+
+#[derive(Template)]
+#[template(path = "scheduled/list.html")]
+struct List {
+    shell: Shell,
+    mine: bool,
+    rows: Vec<Row>,
+    later: Option<String>,
+    is_first: bool,
+    refusal: Option<String>,
+}
+
+struct Row {
+    text: Waiting,
+    href: String,
+    action: String,
+}
+
+impl Row {
+    fn to(&self) -> String {
+        contacts::title(self.text.contact_name.as_deref(), &self.text.contact_phone)
+    }
+
+    fn from(&self) -> String {
+        match self.text.number_name.as_str() {
+            "" => phone::display(&self.text.number_phone),
+            name => name.to_owned(),
+        }
+    }
+
+    fn message(&self) -> &Message {
+        &self.text.message
+    }
+
+    fn planner(&self) -> askama::filters::HtmlSafeOutput<Planner<'_>> {
+        askama::filters::HtmlSafeOutput(Planner {
+            message: &self.text.message,
+            action: self.action.clone(),
+        })
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    of: String,
+    cursor: Option<String>,
+}
+
+/// `GET /w/{slug}/scheduled`
+pub async fn list(
+    member: Member,
+    State(app): State<App>,
+    Query(asked): Query<Asked>,
+    Query(said): Query<Said>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    whole(&mut tx, &member, asked, said.done, None).await
+}
+
+async fn whole(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    asked: Asked,
+    notice: Option<Notice>,
+    refusal: Option<String>,
+) -> Result<Response, Problem> {
+    let mine = asked.of == "me";
+    let span = Span {
+        limit: Some(ROWS),
+        cursor: asked.cursor.clone(),
+    };
+    let found = schedule::waiting(tx, mine.then_some(member.user()), &span).await?;
+    let counts = conversations::counts(tx).await?;
+    let base = format!("/w/{}/scheduled", member.slug);
+    let row = |text: Waiting| Row {
+        href: format!("/w/{}/inbox/{}", member.slug, text.message.conversation_id),
+        action: format!("{base}/{}", text.message.id),
+        text,
+    };
+    Ok(page(&List {
+        shell: Shell::new(member, &counts, "scheduled").saying(notice),
+        mine,
+        rows: found.data.into_iter().map(row).collect(),
+        later: found
+            .next_cursor
+            .map(|cursor| format!("{base}?of={}&cursor={cursor}", asked.of_known())),
+        is_first: asked.cursor.is_none(),
+        refusal,
+    })?
+    .into_response())
+}
+
+impl Asked {
+    /// A word of ours, whatever the address says.
+    fn of_known(&self) -> &'static str {
+        if self.of == "me" { "me" } else { "all" }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Of {
+    message_id: MessageId,
+}
+
+/// `POST /w/{slug}/scheduled/{message_id}`
+pub async fn change(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { message_id }): Path<Of>,
+    Posted(planned): Posted<Planned>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    match planned.done(&mut tx, message_id).await {
+        Ok((_, notice)) => {
+            tx.commit().await?;
+            Ok(notice.at(&format!("/w/{}/scheduled", member.slug)))
+        }
+        Err(error) => {
+            drop(tx);
+            let problem = mendable(error)?;
+            let mut tx = app.db.workspace(member.seat()).await?;
+            let refusal = Some(reason(&problem));
+            let shown = whole(&mut tx, &member, Asked::default(), None, refusal).await?;
+            Ok((problem.status, shown).into_response())
+        }
+    }
+}

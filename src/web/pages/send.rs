@@ -1,0 +1,414 @@
+//! A text to somebody new, or to anybody: to whom, from which number, what, and when.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::inbox::{Reply, balance, can_send, mendable};
+use super::templates::For;
+use super::{Form, Partial, Shell, fragments, page, partial};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::contacts::list::{self, Sort, list};
+use crate::domain::contacts::{self, Contact};
+use crate::domain::conversations::{self, Filter};
+use crate::domain::drafts;
+use crate::domain::media::uploads;
+use crate::domain::members::Member;
+use crate::domain::messages::Media;
+use crate::domain::messages::send::{self as sending, Draft};
+use crate::domain::numbers::{self, Number};
+use crate::domain::settings;
+use crate::domain::templates::{self, Template as Saved};
+use crate::error::{Error, Result};
+use crate::ids::{ContactId, MediaId, NumberId, WorkspaceId};
+use crate::listing::Span;
+use crate::web::language::filters;
+use crate::web::problem::Problem;
+use crate::web::{assets, pages};
+
+/// People that are offered at once.
+const PEOPLE: i64 = 8;
+
+#[derive(Template)]
+#[template(path = "send/show.html")]
+struct Page {
+    shell: Shell,
+    workspace: WorkspaceId,
+    form: Form,
+    /// Those that can send.
+    numbers: Vec<Number>,
+    contact: Option<Contact>,
+    /// Several have the name that was typed.
+    choices: Vec<Contact>,
+    content: String,
+    media: Vec<Media>,
+    key: Uuid,
+    credits: Option<Partial>,
+    signature: String,
+    templates: Vec<Saved>,
+    /// Whether what is typed is kept: not where somebody came with a text of their own.
+    keeps: bool,
+}
+
+impl Page {
+    fn accept(&self) -> String {
+        uploads::SENDABLE.join(",")
+    }
+
+    fn slug(&self) -> &str {
+        &self.shell.slug
+    }
+
+    fn contact_id(&self) -> String {
+        self.contact
+            .as_ref()
+            .map_or_else(String::new, |contact| contact.id.to_string())
+    }
+
+    fn is_from(&self, number: &NumberId) -> bool {
+        self.form.value("number_id") == number.to_string()
+    }
+
+    fn mms(&self) -> bool {
+        self.numbers.iter().any(|number| number.capabilities.mms)
+    }
+}
+
+/// What the page begins with.
+#[derive(Debug, Default, Deserialize)]
+pub struct Begun {
+    contact_id: Option<ContactId>,
+    #[serde(default, deserialize_with = "crate::listing::unless_empty")]
+    number_id: Option<NumberId>,
+    #[serde(default)]
+    content: String,
+    #[serde(default)]
+    media_ids: String,
+    #[serde(default)]
+    to: String,
+}
+
+/// `GET /w/{slug}/send`
+pub async fn show(
+    member: Member,
+    State(app): State<App>,
+    Query(begun): Query<Begun>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let came_with = begun.contact_id.is_some() || !begun.to.is_empty() || !begun.content.is_empty();
+    let mut written = Written {
+        number: begun.number_id,
+        ..Written::default()
+    };
+    if came_with {
+        written.contact = match begun.contact_id {
+            Some(id) => Some(contacts::find(&mut tx, id).await?),
+            None => None,
+        };
+        written.to = begun.to;
+        written.content = begun.content;
+        let ids: Vec<MediaId> = begun
+            .media_ids
+            .split(',')
+            .filter_map(|id| id.parse().ok())
+            .collect();
+        let files = uploads::still_waiting(&mut tx, &ids).await?;
+        written.media = files
+            .iter()
+            .map(|file| Media::of(file, member.workspace()))
+            .collect();
+    } else {
+        let draft = drafts::find(&mut tx, None).await?;
+        written = Written {
+            to: draft.to,
+            number: begun.number_id.or(draft.number_id),
+            content: draft.content,
+            media: draft.media,
+            ..written
+        };
+    }
+    written.keeps = !came_with;
+    whole(&mut tx, &member, written, Form::default()).await
+}
+
+#[derive(Default)]
+struct Written {
+    to: String,
+    contact: Option<Contact>,
+    choices: Vec<Contact>,
+    number: Option<NumberId>,
+    content: String,
+    media: Vec<Media>,
+    keeps: bool,
+    at: String,
+}
+
+async fn whole(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    written: Written,
+    form: Form,
+) -> Result<Response, Problem> {
+    let counts = conversations::counts(tx).await?;
+    let numbers: Vec<_> = numbers::list(tx)
+        .await?
+        .into_iter()
+        .filter(can_send)
+        .collect();
+    let usual = numbers::to_send_from(tx, member, None).await.ok();
+    let number = written
+        .number
+        .filter(|wanted| numbers.iter().any(|number| number.id == *wanted))
+        .or(usual);
+    let to = match &written.contact {
+        Some(contact) => contact.title(),
+        None => written.to,
+    };
+    let span = Span {
+        limit: Some(200),
+        cursor: None,
+    };
+    let credits = match balance(tx, member).await? {
+        Some(balance) => Some(partial(&fragments::Credits { balance })?),
+        None => None,
+    };
+    Ok(page(&Page {
+        shell: Shell::new(member, &counts, "send"),
+        workspace: member.workspace(),
+        form: form
+            .with("to", to)
+            .with(
+                "number_id",
+                number.map_or_else(String::new, |id| id.to_string()),
+            )
+            .with("at", written.at),
+        numbers,
+        contact: written.contact,
+        choices: written.choices,
+        content: written.content,
+        media: written.media,
+        key: Uuid::now_v7(),
+        credits,
+        signature: settings::of(tx, member).await?.signature,
+        templates: templates::list(tx, None, &span).await?.data,
+        keeps: written.keeps,
+    })?
+    .into_response())
+}
+
+/// Who is meant.
+enum Whom {
+    Contact(ContactId),
+    Number(String),
+    /// One of these.
+    Several(Vec<Contact>),
+}
+
+async fn whom(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Whom> {
+    if let Ok(id) = reply
+        .contact_id
+        .split(',')
+        .next_back()
+        .unwrap_or_default()
+        .parse()
+    {
+        return Ok(Whom::Contact(contacts::find(tx, id).await?.id));
+    }
+    let to = reply.to.trim();
+    if to.is_empty() {
+        return Err(Error::field("to", "say to whom: a name or a number"));
+    }
+    let wrong = match contacts::parse_phone(tx, to).await {
+        Ok(_) => return Ok(Whom::Number(to.to_owned())),
+        Err(Error::Invalid(wrong)) => wrong[0].message.clone(),
+        Err(error) => return Err(error),
+    };
+    // Half a number is meant to be a whole one.
+    if !to.chars().any(char::is_alphabetic) {
+        return Err(Error::field("to", wrong));
+    }
+    let has_name = |contact: &Contact| {
+        contact
+            .name
+            .as_deref()
+            .is_some_and(|name| name.eq_ignore_ascii_case(to))
+    };
+    let found = find_people(tx, member, to).await?;
+    let exactly: Vec<_> = found
+        .iter()
+        .filter(|contact| has_name(contact))
+        .cloned()
+        .collect();
+    match (exactly.as_slice(), found.as_slice()) {
+        ([one], _) | ([], [one]) => Ok(Whom::Contact(one.id)),
+        ([], []) => Err(Error::field(
+            "to",
+            format!("nobody here is called “{to}”: write their number"),
+        )),
+        ([], _) => Ok(Whom::Several(found)),
+        _ => Ok(Whom::Several(exactly)),
+    }
+}
+
+/// Those that can be answered.
+async fn find_people(tx: &mut WorkspaceTx, member: &Member, q: &str) -> Result<Vec<Contact>> {
+    let span = Span {
+        limit: Some(PEOPLE),
+        cursor: None,
+    };
+    let filter = list::Filter {
+        q: Some(q.to_owned()),
+        ..list::Filter::default()
+    };
+    let found = list(tx, member, &filter, Sort::Added, &span).await?.data;
+    let contacts = found.into_iter().map(|listed| listed.contact);
+    Ok(contacts.filter(Contact::can_be_answered).collect())
+}
+
+/// `POST /w/{slug}/send`
+pub async fn send(
+    member: Member,
+    State(app): State<App>,
+    mut reply: Reply,
+) -> Result<Response, Problem> {
+    let number: Option<NumberId> = reply.number_id.parse().ok();
+    let draft = match reply.draft(&app, &member).await {
+        Ok(draft) => draft,
+        Err(error) => return refuse(&app, &member, reply, error).await,
+    };
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let draft = match whom(&mut tx, &member, &reply).await {
+        Ok(Whom::Contact(id)) => Draft {
+            contact_id: Some(id),
+            number_id: number,
+            ..draft
+        },
+        Ok(Whom::Number(to)) => Draft {
+            to: Some(to),
+            number_id: number,
+            ..draft
+        },
+        Ok(Whom::Several(_)) => {
+            let error = Error::field("to", "several people are meant by this: choose one");
+            return refuse(&app, &member, reply, error).await;
+        }
+        Err(error) => return refuse(&app, &member, reply, error).await,
+    };
+    match sending::send(&mut tx, &member, draft, Some(&reply.idempotency_key)).await {
+        Ok(sent) => {
+            drafts::remove(&mut tx, None).await?;
+            tx.commit().await?;
+            let conversation = sent.message.conversation_id;
+            Ok(Redirect::to(&format!("/w/{}/inbox/{conversation}", member.slug)).into_response())
+        }
+        Err(error) => {
+            drop(tx);
+            refuse(&app, &member, reply, error).await
+        }
+    }
+}
+
+const FIELDS: [&str; 5] = ["to", "number_id", "content", "media_ids", "scheduled_at"];
+
+async fn refuse(
+    app: &App,
+    member: &Member,
+    reply: Reply,
+    error: Error,
+) -> Result<Response, Problem> {
+    let problem = mendable(error)?;
+    let mut form = Form::default();
+    if problem.errors.is_empty() {
+        form.notice = Some(capitalized(&problem.detail));
+    } else {
+        form = form
+            .refused(Error::Invalid(problem.errors))?
+            .gather(&FIELDS);
+    }
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let contact_id: Option<ContactId> = reply.contact_id.parse().ok();
+    let contact = match contact_id {
+        Some(id) => contacts::find(&mut tx, id).await.ok(),
+        None => None,
+    };
+    let number: Option<NumberId> = reply.number_id.parse().ok();
+    let wanted = For {
+        contact_id: contact.as_ref().map(|contact| contact.id),
+        number_id: number,
+        ..For::default()
+    };
+    let (content, media) = reply.shown(&mut tx, member, &wanted).await?;
+    let choices = match (&contact, whom(&mut tx, member, &reply).await) {
+        (None, Ok(Whom::Several(all))) => all,
+        _ => Vec::new(),
+    };
+    let written = Written {
+        to: reply.to,
+        contact,
+        choices,
+        number,
+        content,
+        media,
+        keeps: false,
+        at: reply.at,
+    };
+    let shown = whole(&mut tx, member, written, form).await?;
+    Ok((problem.status, shown).into_response())
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
+
+/// Whom the field offers while one types: without a word those who wrote last.
+#[derive(Template)]
+#[template(path = "send/_people.html")]
+struct People {
+    people: Vec<Contact>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Typed {
+    #[serde(default)]
+    q: String,
+}
+
+/// `GET /w/{slug}/send/people`: for the field's script.
+pub async fn people(
+    member: Member,
+    State(app): State<App>,
+    Query(typed): Query<Typed>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let people = if typed.q.trim().is_empty() {
+        recent(&mut tx).await?
+    } else {
+        find_people(&mut tx, &member, &typed.q).await?
+    };
+    Ok(page(&People { people })?.into_response())
+}
+
+async fn recent(tx: &mut WorkspaceTx) -> Result<Vec<Contact>> {
+    let span = Span {
+        limit: Some(2 * PEOPLE),
+        cursor: None,
+    };
+    let found = conversations::list(tx, &Filter::default(), &span)
+        .await?
+        .data;
+    let mut people: Vec<Contact> = Vec::new();
+    for conversation in found {
+        let contact = conversation.contact;
+        if contact.can_be_answered() && people.iter().all(|other| other.id != contact.id) {
+            people.push(contact);
+        }
+    }
+    people.truncate(usize::try_from(PEOPLE).unwrap_or(usize::MAX));
+    Ok(people)
+}

@@ -1,0 +1,373 @@
+//! Texts that are sent again and again: the list, one of them, and what the composer offers.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::{Form as Posted, Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::{Form, Notice, Said, Shell, page};
+use crate::app::App;
+use crate::db::WorkspaceTx;
+use crate::domain::members::Member;
+use crate::domain::messages::preview;
+use crate::domain::templates::variables::{filled_so_far, missing};
+use crate::domain::templates::{self, Change, Draft, KNOWN, Known, Template as Saved};
+use crate::domain::{contacts, conversations, numbers};
+use crate::error::{Error, Result};
+use crate::ids::{ContactId, ConversationId, NumberId, TemplateId};
+use crate::listing::Span;
+use crate::web::assets;
+use crate::web::language::filters;
+use crate::web::problem::Problem;
+
+/// Templates on one page of the list.
+const ROWS: i64 = 50;
+
+#[derive(Template)]
+#[template(path = "templates/list.html")]
+struct List {
+    shell: Shell,
+    q: String,
+    rows: Vec<Row>,
+    older: Option<String>,
+    is_first: bool,
+}
+
+struct Row {
+    template: Saved,
+    begins: String,
+    /// Whether I may change it.
+    mine: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    q: String,
+    cursor: Option<String>,
+}
+
+/// `GET /w/{slug}/templates`
+pub async fn list(
+    member: Member,
+    State(app): State<App>,
+    Query(asked): Query<Asked>,
+    Query(said): Query<Said>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let span = Span {
+        limit: Some(ROWS),
+        cursor: asked.cursor.clone(),
+    };
+    let found = templates::list(&mut tx, Some(&asked.q), &span).await?;
+    let older = found.next_cursor.map(|cursor| {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("q", &asked.q)
+            .append_pair("cursor", &cursor.to_string())
+            .finish();
+        format!("/w/{}/templates?{query}", member.slug)
+    });
+    let row = |template: Saved| Row {
+        begins: preview(&template.content, &[]),
+        mine: template.is_in_hands_of(&member),
+        template,
+    };
+    Ok(page(&List {
+        shell: shell(&mut tx, &member, said.done).await?,
+        rows: found.data.into_iter().map(row).collect(),
+        q: asked.q,
+        older,
+        is_first: asked.cursor.is_none(),
+    })?
+    .into_response())
+}
+
+async fn shell(tx: &mut WorkspaceTx, member: &Member, notice: Option<Notice>) -> Result<Shell> {
+    let counts = conversations::counts(tx).await?;
+    Ok(Shell::new(member, &counts, "templates").saying(notice))
+}
+
+/// One template, new or not.
+#[derive(Template)]
+#[template(path = "templates/show.html")]
+struct Show {
+    shell: Shell,
+    form: Form,
+    /// `None`: it is being made.
+    template: Option<Saved>,
+    /// Whether it can be shared, or taken back.
+    is_maker: bool,
+    mine: bool,
+    sample: BTreeMap<String, String>,
+}
+
+impl Show {
+    fn known(&self) -> [&'static str; 5] {
+        KNOWN
+    }
+
+    fn sample(&self) -> String {
+        serde_json::to_string(&self.sample).unwrap_or_default()
+    }
+
+    fn previewed(&self) -> String {
+        filled_so_far(self.form.value("content"), &self.sample)
+    }
+}
+
+async fn whole(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    template: Option<Saved>,
+    form: Form,
+) -> Result<Response, Problem> {
+    let number = numbers::list(tx).await?.into_iter().next();
+    let number = number.map_or_else(
+        || "(628) 555-0100".into(),
+        |number| number.formatted_number(),
+    );
+    let sample = Known::new(
+        Some("Maya Okafor"),
+        &member.name,
+        &member.workspace_name,
+        &number,
+    );
+    Ok(page(&Show {
+        shell: shell(tx, member, None).await?,
+        form,
+        is_maker: template
+            .as_ref()
+            .is_none_or(|template| template.is_made_by(&member.user())),
+        mine: template
+            .as_ref()
+            .is_none_or(|template| template.is_in_hands_of(member)),
+        template,
+        sample: sample.0,
+    })?
+    .into_response())
+}
+
+/// `GET /w/{slug}/templates/new`
+pub async fn begin(member: Member, State(app): State<App>) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    whole(&mut tx, &member, None, Form::default()).await
+}
+
+#[derive(Deserialize)]
+pub struct Of {
+    template_id: TemplateId,
+}
+
+/// `GET /w/{slug}/templates/{template_id}`
+pub async fn show(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { template_id }): Path<Of>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let template = templates::find(&mut tx, template_id).await?;
+    let form = Form::default()
+        .with("name", &template.name)
+        .with("content", &template.content)
+        .with("shared", if template.shared { "on" } else { "" });
+    whole(&mut tx, &member, Some(template), form).await
+}
+
+#[derive(Deserialize)]
+pub struct Typed {
+    name: String,
+    content: String,
+    #[serde(default)]
+    shared: String,
+}
+
+impl Typed {
+    fn form(&self) -> Form {
+        Form::default()
+            .with("name", &self.name)
+            .with("content", &self.content)
+            .with("shared", &self.shared)
+    }
+
+    /// A browser ends each line with two characters; the phone needs one.
+    fn content(&self) -> String {
+        self.content.replace("\r\n", "\n")
+    }
+}
+
+const FIELDS: [&str; 2] = ["name", "content"];
+
+/// `POST /w/{slug}/templates`
+pub async fn create(
+    member: Member,
+    State(app): State<App>,
+    Posted(typed): Posted<Typed>,
+) -> Result<Response, Problem> {
+    let draft = Draft {
+        name: typed.name.clone(),
+        content: typed.content(),
+        shared: typed.shared == "on",
+    };
+    let mut tx = app.db.workspace(member.seat()).await?;
+    match templates::create(&mut tx, draft).await {
+        Ok(_) => {
+            tx.commit().await?;
+            Ok(Notice::Saved.at(&home(&member)))
+        }
+        Err(error) => refuse(&app, &member, None, typed, error).await,
+    }
+}
+
+/// `POST /w/{slug}/templates/{template_id}`
+pub async fn update(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { template_id }): Path<Of>,
+    Posted(typed): Posted<Typed>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let template = templates::find(&mut tx, template_id).await?;
+    let change = Change {
+        name: Some(typed.name.clone()),
+        content: Some(typed.content()),
+        // The form of an admin who did not make it has no such box.
+        shared: template
+            .is_made_by(&member.user())
+            .then_some(typed.shared == "on"),
+    };
+    match templates::update(&mut tx, &member, template_id, change).await {
+        Ok(_) => {
+            tx.commit().await?;
+            Ok(Notice::Saved.at(&home(&member)))
+        }
+        Err(error) => refuse(&app, &member, Some(template), typed, error).await,
+    }
+}
+
+async fn refuse(
+    app: &App,
+    member: &Member,
+    template: Option<Saved>,
+    typed: Typed,
+    error: Error,
+) -> Result<Response, Problem> {
+    let form = typed.form().refused(error)?.gather(&FIELDS);
+    let status = form.status();
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let shown = whole(&mut tx, member, template, form).await?;
+    Ok((status, shown).into_response())
+}
+
+/// `POST /w/{slug}/templates/{template_id}/remove`
+pub async fn remove(
+    member: Member,
+    State(app): State<App>,
+    Path(Of { template_id }): Path<Of>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    templates::remove(&mut tx, &member, template_id).await?;
+    tx.commit().await?;
+    Ok(Notice::TemplateRemoved.at(&home(&member)))
+}
+
+fn home(member: &Member) -> String {
+    format!("/w/{}/templates", member.slug)
+}
+
+/// What the composer offers after a slash, filled in for whom the text is to.
+#[derive(Template)]
+#[template(path = "templates/_offer.html")]
+struct Offer {
+    offers: Vec<Offered>,
+}
+
+struct Offered {
+    template: Saved,
+    text: String,
+    missing: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct For {
+    pub conversation_id: Option<ConversationId>,
+    pub contact_id: Option<ContactId>,
+    pub number_id: Option<NumberId>,
+}
+
+impl For {
+    pub fn conversation(id: ConversationId) -> Self {
+        Self {
+            conversation_id: Some(id),
+            ..Self::default()
+        }
+    }
+}
+
+/// The text of a template with what is known in its place.
+pub async fn begun(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    id: TemplateId,
+    wanted: &For,
+) -> Result<String> {
+    let known = known(tx, member, wanted).await?;
+    Ok(filled_so_far(
+        &templates::find(tx, id).await?.content,
+        &known.0,
+    ))
+}
+
+/// `GET /w/{slug}/templates/offer`: for the composer's script.
+pub async fn offer(
+    member: Member,
+    State(app): State<App>,
+    Query(wanted): Query<For>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let known = known(&mut tx, &member, &wanted).await?;
+    Ok(page(&Offer {
+        offers: offered(&mut tx, &known).await?,
+    })?
+    .into_response())
+}
+
+async fn known(tx: &mut WorkspaceTx, member: &Member, wanted: &For) -> Result<Known> {
+    let (mut contact, mut number) = (None, String::new());
+    if let Some(conversation) = wanted.conversation_id {
+        let conversation = conversations::find(tx, conversation).await?;
+        contact = conversation.contact.name;
+        number = crate::phone::display(&conversation.number_phone);
+    } else {
+        if let Some(id) = wanted.contact_id {
+            contact = contacts::find(tx, id).await?.name;
+        }
+        if let Some(id) = wanted.number_id {
+            number = numbers::find(tx, id).await?.formatted_number();
+        }
+    }
+    Ok(Known::new(
+        contact.as_deref(),
+        &member.name,
+        &member.workspace_name,
+        &number,
+    ))
+}
+
+async fn offered(tx: &mut WorkspaceTx, known: &Known) -> Result<Vec<Offered>> {
+    let span = Span {
+        limit: Some(200),
+        cursor: None,
+    };
+    let mut all = templates::list(tx, None, &span).await?.data;
+    all.sort_by_key(|template| template.name.to_lowercase());
+    Ok(all
+        .into_iter()
+        .map(|template| Offered {
+            text: filled_so_far(&template.content, &known.0),
+            missing: missing(&template.content, &known.0).join(" "),
+            template,
+        })
+        .collect())
+}

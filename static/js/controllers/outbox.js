@@ -1,0 +1,71 @@
+import { Controller } from "@hotwired/stimulus"
+import * as drafts from "drafts"
+import { markAll, markOne } from "marks"
+import { alone, send, waiting } from "outbox"
+import * as store from "unsent"
+import { count, t } from "words"
+
+const EVERY = 10_000
+
+// On every page: what could not go out goes as soon as the line carries, and until then it says so.
+export default class extends Controller {
+  static targets = ["bar", "words", "link"]
+  #timer
+  #failed = false
+
+  connect() {
+    this.#failed = !navigator.onLine
+    this.#tell()
+    this.go()
+  }
+
+  disconnect() {
+    clearTimeout(this.#timer)
+  }
+
+  go() {
+    clearTimeout(this.#timer)
+    drafts.saveAll()
+    if (waiting().length) send().then(() => this.#settled())
+    else this.#tell()
+  }
+
+  told({ detail: { ref, state } }) {
+    if (state === "waiting") this.#failed = true
+    else if (state === "taken") this.#failed = false
+    markOne(store.find(ref)?.conversation)
+    this.#tell()
+    if (state === "taken") markAll()
+  }
+
+  // Another tab wrote or sent something.
+  stored({ key }) {
+    if (key?.startsWith("unsent:")) this.#tell()
+    if (/^(unsent|draft):/.test(key ?? "")) markAll()
+  }
+
+  marked() {
+    markAll()
+  }
+
+  async forget() {
+    await alone(() => store.everyUnsent().filter(({ code }) => code !== undefined).forEach(({ ref }) => store.forget(ref)))
+  }
+
+  #settled() {
+    this.#tell()
+    if (waiting().length) this.#timer = setTimeout(() => this.go(), EVERY)
+  }
+
+  #tell() {
+    const all = waiting()
+    // The open thread says it at the text itself.
+    const refused = store.everyUnsent().find(({ code, conversation }) => code !== undefined && !document.getElementById(`thread-${conversation}`))
+    const waits = all.length > 0 && (this.#failed || !navigator.onLine)
+    const words = waits ? count(all.length, "{n} text waits for the connection", "{n} texts wait for the connection") : refused ? t("A text could not be sent") : ""
+    if (this.wordsTarget.textContent !== words) this.wordsTarget.textContent = words
+    this.barTarget.hidden = words === ""
+    this.linkTarget.hidden = waits || !refused
+    if (refused) this.linkTarget.href = refused.url.replace(/\/messages$/, "")
+  }
+}

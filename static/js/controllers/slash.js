@@ -1,0 +1,166 @@
+import { Controller } from "@hotwired/stimulus"
+import { missing, named } from "variables"
+
+const FRESH = 30_000
+
+// Templates behind a slash: what follows it narrows them, the arrows and Enter choose. What nobody but the writer knows is
+// left in its braces, and has to be filled in before the text goes.
+export default class extends Controller {
+  static targets = ["text", "menu", "list", "none", "fill", "names"]
+  static values = { url: String }
+  #from
+  #current
+  #asked = new Set()
+  #fetched = 0
+  #all = []
+  #awaits = false
+  #fetching
+
+  async write() {
+    this.#remind()
+    const { value, selectionStart } = this.textTarget
+    const typed = /(?:^|\s)\/([^\s/]*)$/.exec(value.slice(0, selectionStart))
+    if (!typed) return this.close()
+    this.#from = selectionStart - typed[1].length - 1
+    this.#awaits = true
+    const fetched = await this.#fetch()
+    this.#awaits = false
+    if (!fetched || this.#from === undefined) return
+    // Somebody typed on meanwhile: that key narrows it.
+    if (this.textTarget.selectionStart !== selectionStart) return
+    this.#narrow(typed[1].toLowerCase())
+  }
+
+  // By the button: as if a slash had been typed.
+  open() {
+    if (!this.menuTarget.hidden) return this.close()
+    const { value, selectionStart } = this.textTarget
+    this.textTarget.focus()
+    insert(/(^|\s)$/.test(value.slice(0, selectionStart)) ? "/" : " /")
+  }
+
+  press(event) {
+    // Whoever is faster than the line means the template, not the slash.
+    if (this.#awaits && event.key === "Enter") {
+      event.preventDefault()
+      return event.stopImmediatePropagation()
+    }
+    if (this.menuTarget.hidden) return
+    const options = this.#options
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+    if (step && options.length) this.#mark(options[(options.indexOf(this.#current) + step + options.length) % options.length])
+    else if (["Enter", "Tab"].includes(event.key) && !event.isComposing && this.#current) this.#put(this.#current)
+    else if (event.key === "Escape") this.close()
+    else return
+    event.preventDefault()
+    event.stopImmediatePropagation()
+  }
+
+  // Before the field loses the focus.
+  pick(event) {
+    event.preventDefault()
+    const option = event.target.closest("[role=option]")
+    if (option) this.#put(option)
+  }
+
+  close() {
+    this.#from = this.#current = undefined
+    this.menuTarget.hidden = true
+    this.textTarget.removeAttribute("aria-activedescendant")
+  }
+
+  hold(event) {
+    const [first] = this.#unfilled
+    if (!first || event.submitter?.hasAttribute("formaction")) return
+    event.preventDefault()
+    event.stopImmediatePropagation()
+    this.fillTarget.classList.add("asked")
+    this.#select(first)
+  }
+
+  goTo({ params: { name } }) {
+    this.#select(name)
+  }
+
+  get #options() {
+    return [...this.listTarget.children].filter(({ hidden }) => !hidden)
+  }
+
+  #fetch() {
+    if (Date.now() - this.#fetched < FRESH) return true
+    return (this.#fetching ??= this.#ask().finally(() => (this.#fetching = undefined)))
+  }
+
+  async #ask() {
+    const url = new URL(this.urlValue, location)
+    const form = new FormData(this.textTarget.form)
+    for (const name of ["contact_id", "number_id"]) if (form.get(name)) url.searchParams.set(name, form.get(name))
+    const response = await fetch(url, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(3000) }).catch(() => undefined)
+    if (!response?.ok || response.redirected) return false
+    this.listTarget.innerHTML = await response.text()
+    this.#all = [...this.listTarget.children]
+    this.#fetched = Date.now()
+    return true
+  }
+
+  #narrow(q) {
+    const rank = (option) => (option.firstElementChild.textContent.toLowerCase().startsWith(q) ? 0 : 1)
+    for (const option of this.#all) option.hidden = !option.textContent.toLowerCase().includes(q)
+    this.listTarget.replaceChildren(...[...this.#all].sort((a, b) => rank(a) - rank(b)))
+    const options = this.#options
+    // A fraction, a path: whoever means something else is not held up.
+    if (options.length === 0 && q !== "") return this.close()
+    this.noneTarget.hidden = options.length > 0
+    this.menuTarget.hidden = false
+    if (options.length) this.#mark(options[0])
+  }
+
+  #mark(option) {
+    this.#current?.setAttribute("aria-selected", "false")
+    this.#current = option
+    option.setAttribute("aria-selected", "true")
+    option.scrollIntoView({ block: "nearest" })
+    this.textTarget.setAttribute("aria-activedescendant", option.id)
+  }
+
+  #put({ dataset }) {
+    const from = this.#from
+    this.close()
+    this.textTarget.focus()
+    this.textTarget.setSelectionRange(from, this.textTarget.selectionStart)
+    for (const name of dataset.missing.split(" ").filter(Boolean)) this.#asked.add(name)
+    insert(dataset.text)
+    const [first] = this.#unfilled
+    if (first) this.#select(first)
+  }
+
+  get #unfilled() {
+    return missing(this.textTarget.value, {}).filter((name) => this.#asked.has(name))
+  }
+
+  #remind() {
+    const names = this.#unfilled
+    this.fillTarget.hidden = names.length === 0
+    if (names.length === 0) this.fillTarget.classList.remove("asked")
+    this.namesTarget.replaceChildren(...names.map((name) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: name.replaceAll("_", " ") })
+      Object.assign(button.dataset, { action: "slash#goTo", slashNameParam: name })
+      return button
+    }))
+  }
+
+  #select(name) {
+    const found = [...this.textTarget.value.matchAll(/\{\{([^{}|]*)\}\}/g)].find(([, inside]) => named(inside) === name)
+    if (!found) return
+    this.textTarget.focus()
+    this.textTarget.setSelectionRange(found.index, found.index + found[0].length)
+  }
+}
+
+// As if it had been typed, so that it can be undone.
+function insert(text) {
+  const field = document.activeElement
+  if (document.execCommand("insertText", false, text)) return
+  field.setRangeText(text, field.selectionStart, field.selectionEnd, "end")
+  field.dispatchEvent(new Event("input", { bubbles: true }))
+}

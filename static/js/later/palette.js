@@ -1,0 +1,236 @@
+// The command palette: what is on the page, where one can go, and who can be found, in one list.
+import { visit } from "@hotwired/turbo"
+
+const RECENT = "palette:recent"
+const KEPT = 6
+
+let palette
+
+export function open() {
+  if (!palette?.dialog.isConnected) palette = new Palette(document.getElementById("palette-template").content.cloneNode(true))
+  palette.open()
+}
+
+class Palette {
+  #places
+  #options = []
+  #at = 0
+  #workspaces = []
+  #found = []
+  #timer
+  #asked = 0
+
+  constructor(content) {
+    this.dialog = content.querySelector("dialog")
+    this.field = content.querySelector("input")
+    this.list = content.querySelector("[role=listbox]")
+    this.status = content.querySelector("[role=status]")
+    this.#places = content.querySelector("nav")
+    document.body.append(this.dialog)
+    this.field.addEventListener("input", () => this.#typed())
+    this.field.addEventListener("keydown", (event) => this.#press(event))
+    this.list.addEventListener("click", ({ target }) => this.#choose(this.#optionOf(target)))
+    this.list.addEventListener("pointermove", ({ target }) => this.#mark(this.#optionOf(target)))
+    this.dialog.querySelector("[data-close]").addEventListener("click", () => this.dialog.close())
+    this.dialog.addEventListener("click", ({ target }) => target === this.dialog && this.dialog.close())
+  }
+
+  open() {
+    if (this.dialog.open) return this.field.select()
+    if (document.querySelector("dialog[open]")) return
+    this.field.value = ""
+    this.#found = []
+    this.dialog.showModal()
+    this.field.focus()
+    this.#show()
+    this.#loadWorkspaces()
+  }
+
+  #typed() {
+    clearTimeout(this.#timer)
+    this.#asked += 1
+    this.#found = []
+    this.#show()
+    if (this.#q.length > 1) this.#timer = setTimeout(() => this.#search(this.#asked), 150)
+  }
+
+  #press(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key]
+    if (step) this.#mark((this.#at + step + this.#options.length) % this.#options.length)
+    else if (event.key === "Enter" && !event.isComposing) this.#choose(this.#at)
+    else return
+    event.preventDefault()
+  }
+
+  get #q() {
+    return this.field.value.trim()
+  }
+
+  // What needs no network is there at once; what is found comes below when it comes.
+  #show() {
+    const words = fold(this.#q).split(/\s+/).filter(Boolean)
+    const fits = ({ label, hint = "" }) => words.every((word) => fold(`${label} ${hint}`).includes(word))
+    const here = this.#commands().filter(fits)
+    const places = this.#links().filter(fits)
+    const more = this.#deeds().filter(fits)
+    const known = [...here, ...places, ...this.#workspaces, ...more]
+    const recent = recents().map((kept) => known.find(({ key }) => key === kept.key) ?? (kept.href && { ...kept, group: "recent" }))
+    const groups = {
+      recent: this.#q ? [] : recent.filter(Boolean),
+      here, pages: places, people: this.#found.filter(({ group }) => group === "people"),
+      messages: this.#found.filter(({ group }) => group === "messages"),
+      workspaces: this.#workspaces.filter(fits), more,
+    }
+    this.#render(groups)
+  }
+
+  #render(groups) {
+    const seen = new Set()
+    this.#options = []
+    this.list.replaceChildren(...Object.entries(groups).flatMap(([name, items]) => {
+      const fresh = items.filter(({ key }) => !seen.has(key) && seen.add(key))
+      if (!fresh.length) return []
+      const group = element("div", { role: "group" })
+      group.setAttribute("aria-label", this.list.dataset[name])
+      group.append(element("p", { className: "group", ariaHidden: "true", textContent: this.list.dataset[name] }))
+      for (const item of fresh) {
+        const option = element("div", { role: "option", id: `palette-${this.#options.length}`, className: "option" })
+        option.append(element("span", { className: "label", dir: "auto", textContent: item.label }))
+        if (item.hint) option.append(element("span", { className: "hint", dir: "auto", textContent: item.hint }))
+        if (item.hotkey) option.append(element("kbd", { textContent: item.hotkey }))
+        this.#options.push({ ...item, option })
+        group.append(option)
+      }
+      return [group]
+    }))
+    this.#tell()
+    this.#mark(Math.min(this.#at, Math.max(0, this.#options.length - 1)))
+  }
+
+  #tell(slow = false) {
+    const { none, slow: searching } = this.status.dataset
+    this.status.textContent = slow ? searching : this.#options.length ? "" : none
+  }
+
+  #mark(at) {
+    if (at < 0 || !this.#options[at]) return this.field.removeAttribute("aria-activedescendant")
+    this.#at = at
+    this.#options.forEach(({ option }, i) => option.setAttribute("aria-selected", String(i === at)))
+    this.field.setAttribute("aria-activedescendant", this.#options[at].option.id)
+    this.#options[at].option.scrollIntoView({ block: "nearest" })
+  }
+
+  #optionOf(target) {
+    return this.#options.findIndex(({ option }) => option.contains(target))
+  }
+
+  #choose(at) {
+    const chosen = this.#options[at]
+    if (!chosen) return
+    remember(chosen)
+    this.#at = 0
+    this.dialog.close()
+    chosen.act ? chosen.act() : chosen.whole ? location.assign(chosen.href) : visit(chosen.href)
+  }
+
+  // Whatever on the page says how it is called; the first of each name.
+  #commands() {
+    const controls = [...document.querySelectorAll("[data-command], [data-hotkey]:not([data-hotkey='?'])")].filter((control) => !control.disabled && !control.closest("template"))
+    return controls.map((control) => {
+      const label = control.dataset.command ?? control.getAttribute("aria-label") ?? control.textContent.trim()
+      return { key: `here:${label}`, label, hotkey: control.dataset.hotkey, act: () => use(control) }
+    })
+  }
+
+  #links() {
+    return [...this.#places.querySelectorAll("a")].map((link) => ({
+      key: link.pathname + link.search, href: link.href, label: link.textContent, whole: link.dataset.turbo === "false",
+    }))
+  }
+
+  #deeds() {
+    return [...this.#places.querySelectorAll("button")].map((button) => ({
+      key: `${button.dataset.do}:${button.value}`, label: button.textContent, act: () => deeds[button.dataset.do](button.value),
+    }))
+  }
+
+  async #loadWorkspaces() {
+    const { slug } = this.#places.dataset
+    const html = await fetch(`/workspaces/menu?at=${slug}`, { headers: { "Turbo-Frame": "workspaces" } }).then((answer) => (answer.ok ? answer.text() : ""), () => "")
+    const links = [...new DOMParser().parseFromString(html, "text/html").querySelectorAll("a[href^='/w/']")]
+    this.#workspaces = links.map((link) => {
+      const name = link.cloneNode(true)
+      name.querySelectorAll("[aria-hidden], .mark, svg").forEach((extra) => extra.remove())
+      return { key: link.getAttribute("href"), href: link.href, label: name.textContent.trim() }
+    })
+    this.#show()
+  }
+
+  async #search(asked) {
+    const { workspace, slug } = this.#places.dataset
+    this.#tell(true)
+    const query = new URLSearchParams({ q: this.#q, limit: 5 })
+    const found = await fetch(`/api/workspaces/${workspace}/search?${query}`).then((answer) => (answer.ok ? answer.json() : undefined), () => undefined)
+    if (asked !== this.#asked) return
+    const inbox = `/w/${slug}/inbox`
+    const people = (found?.people.data ?? []).map(({ contact, conversation_id: talk }) => ({
+      key: `contact:${contact.id}`, group: "people", label: contact.name ?? contact.phone_number, hint: contact.name ? contact.phone_number : "",
+      href: talk ? `${inbox}/${talk}` : `/w/${slug}/contacts/${contact.id}`,
+    }))
+    const texts = (found?.messages.data ?? []).map(({ message, conversation, excerpt }) => ({
+      key: `message:${message.id}`, group: "messages", label: conversation.contact.name ?? conversation.contact.phone_number,
+      hint: excerpt.map(({ text }) => text).join(""), href: `${inbox}/${conversation.id}?at=${message.id}`,
+    }))
+    this.#found = [...people, ...texts]
+    this.#show()
+  }
+}
+
+const deeds = {
+  help: () => dispatchEvent(new CustomEvent("help:open", { cancelable: true })),
+  signOut: () => document.querySelector("form[action='/logout']")?.requestSubmit(),
+  theme: (theme) => {
+    if (theme) localStorage.setItem("theme", theme)
+    else localStorage.removeItem("theme")
+    document.documentElement.dataset.theme = theme
+  },
+}
+
+function use(control) {
+  if (control.matches("input, textarea, select")) return control.focus()
+  control.click()
+  // What it opened may need to be scrolled to, such as a form in a section that was closed.
+  if (control.matches("summary")) {
+    if (!control.checkVisibility()) control.closest("[popover]")?.showPopover()
+    control.parentElement.open = true
+    control.parentElement.querySelector("input:not([type=hidden]), textarea, button")?.focus()
+  }
+}
+
+function element(tag, properties) {
+  const { role, ...others } = properties
+  const made = Object.assign(document.createElement(tag), others)
+  if (role) made.setAttribute("role", role)
+  return made
+}
+
+function fold(text) {
+  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase()
+}
+
+function recents() {
+  try {
+    return JSON.parse(localStorage.getItem(RECENT)) ?? []
+  } catch {
+    return []
+  }
+}
+
+// Texts that were found once are not looked for again; the others come first the next time.
+function remember({ key, label, hint, href, group }) {
+  if (group === "messages") return
+  const kept = [{ key, label, hint, href }, ...recents().filter((other) => other.key !== key)].slice(0, KEPT)
+  try {
+    localStorage.setItem(RECENT, JSON.stringify(kept))
+  } catch { /* the next time it stands where it always stands */ }
+}

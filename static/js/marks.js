@@ -1,0 +1,29 @@
+// What only this browser knows of a row: that a text there waits for the line or was refused, and what is being written.
+import * as store from "unsent"
+import { t } from "words"
+
+export function mark(row, before) {
+  const conversation = row.id.slice("row-".length)
+  const last = store.unsent(conversation).at(-1)
+  const draft = store.draft(conversation)?.text ?? row.dataset.draft ?? before?.dataset.draft ?? ""
+  row.dataset.draft = draft
+  row.querySelector(".own")?.remove()
+  const words = last ? [last.code === undefined ? t("Waits:") : t("Not sent:"), last.content] : draft.trim() ? [t("Draft:"), draft] : undefined
+  if (!words) return
+  const own = document.createElement("span")
+  own.className = `preview own ${last ? "waits" : "draft"}`
+  const [what, text] = words.map((word) => Object.assign(document.createElement("span"), { textContent: word }))
+  text.className = "text truncate"
+  text.dir = "auto"
+  own.append(what, text)
+  row.querySelector(".preview").before(own)
+}
+
+export function markAll() {
+  for (const row of document.querySelectorAll(".rows .row")) mark(row)
+}
+
+export function markOne(conversation) {
+  const row = document.getElementById(`row-${conversation}`)
+  if (row) mark(row)
+}

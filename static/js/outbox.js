@@ -1,0 +1,91 @@
+// Sends what was written, from whatever page is open, in order. A text goes again under the same key until the server has
+// said something about it, so that it arrives exactly once. Of several tabs one sends at a time.
+import { show } from "streams"
+import * as store from "unsent"
+
+const PATIENCE = 30_000
+
+let running
+let again = false
+
+// Whatever waits, as far as the line carries.
+export function send() {
+  again = true
+  running ??= run().finally(() => (running = undefined))
+  return running
+}
+
+// Nobody sends meanwhile, in no tab.
+export function alone(work) {
+  // Outside https and localhost a browser has no locks; then the keys alone keep a text from going twice.
+  return navigator.locks ? navigator.locks.request(`outbox:${document.body.dataset.user}`, work) : work()
+}
+
+export const waiting = () => store.everyUnsent().filter(({ code }) => code === undefined)
+
+async function run() {
+  while (again) {
+    again = false
+    await alone(deliverAll)
+  }
+}
+
+async function deliverAll() {
+  const stuck = new Set()
+  for (let entry; (entry = waiting().find(({ conversation, ref }) => !stuck.has(conversation) && !stuck.has(ref))); ) {
+    tell(entry, "sending")
+    const line = await deliver(entry)
+    if (line === "down") return waiting().forEach((other) => tell(other, "waiting"))
+    if (line === "stuck") stuck.add(entry.conversation)
+  }
+  for (const entry of waiting()) tell(entry, "waiting")
+}
+
+async function deliver(entry) {
+  const { ref, url, content, media = [], seen, scheduled } = entry
+  const body = new URLSearchParams({ content, idempotency_key: ref, seen_message_id: seen, media_ids: media.map(({ id }) => id).join() })
+  if (scheduled) body.set("scheduled_at", scheduled)
+  let response, html
+  try {
+    response = await fetch(url, { method: "POST", body, headers: { Accept: "text/vnd.turbo-stream.html" }, signal: AbortSignal.timeout(PATIENCE) })
+    html = await response.text()
+  } catch {
+    return "down"
+  }
+  const streams = response.headers.get("content-type")?.startsWith("text/vnd.turbo-stream")
+  if (response.ok && streams) {
+    store.forget(ref)
+    show(html)
+    tell(entry, "taken")
+    return "up"
+  }
+  // Signed out, too much at once, or a server in trouble: it stays, and goes later.
+  if (response.ok || response.status >= 500 || [401, 408, 429].includes(response.status)) return response.status === 401 || response.ok ? "down" : "stuck"
+  refuse(entry, streams ? said(html) : told(html))
+  return "up"
+}
+
+function refuse(entry, { code, reason }) {
+  store.keep({ ...entry, code, reason })
+  tell(entry, "refused")
+}
+
+function said(html) {
+  const template = document.createElement("template")
+  template.innerHTML = html
+  const stream = template.content.querySelector("turbo-stream[action=refused]")
+  return { code: stream?.getAttribute("code") ?? "refused", reason: stream?.firstElementChild.content.textContent.trim() }
+}
+
+function told(json) {
+  try {
+    const { code, detail } = JSON.parse(json)
+    return { code, reason: detail }
+  } catch {
+    return { code: "refused" }
+  }
+}
+
+function tell({ ref }, state) {
+  dispatchEvent(new CustomEvent("outbox:told", { detail: { ref, state } }))
+}

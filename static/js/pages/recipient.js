@@ -1,0 +1,123 @@
+import { Controller } from "@hotwired/stimulus"
+
+const PAUSE = 800
+
+// A text to somebody new: whom one means, found while one types; and what is written, kept on the server.
+export default class extends Controller {
+  static targets = ["to", "contact", "menu", "list", "text", "files", "cut"]
+  static values = { people: String, draftUrl: String }
+  #current
+  #timer
+  #asked = 0
+
+  // The focus may have been here before this was.
+  connect() {
+    if (document.activeElement === this.toTarget || this.toTarget.autofocus) this.toTarget.focus()
+    if (document.activeElement === this.toTarget) this.offer()
+  }
+
+  disconnect() {
+    clearTimeout(this.#timer)
+  }
+
+  async offer() {
+    const mine = ++this.#asked
+    const url = new URL(this.peopleValue, location)
+    url.searchParams.set("q", this.toTarget.value.trim())
+    const response = await fetch(url, { headers: { Accept: "text/html" } }).catch(() => undefined)
+    if (!response?.ok || response.redirected) return
+    const html = await response.text()
+    if (mine !== this.#asked || document.activeElement !== this.toTarget) return
+    this.listTarget.innerHTML = html
+    const first = this.listTarget.firstElementChild
+    this.menuTarget.hidden = !first
+    this.toTarget.setAttribute("aria-expanded", String(Boolean(first)))
+    this.#mark(undefined)
+  }
+
+  write() {
+    this.contactTarget.value = ""
+    this.keep()
+    this.offer()
+  }
+
+  press(event) {
+    if (this.menuTarget.hidden) return
+    const options = [...this.listTarget.children]
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+    if (step) {
+      const from = this.#current ? options.indexOf(this.#current) : step > 0 ? -1 : 0
+      this.#mark(options[(from + step + options.length) % options.length])
+    } else if (event.key === "Enter" && this.#current) this.#put(this.#current)
+    else if (event.key === "Escape") this.close()
+    else return
+    event.preventDefault()
+  }
+
+  // Before the field loses the focus.
+  pick(event) {
+    event.preventDefault()
+    const option = event.target.closest("[role=option]")
+    if (option) this.#put(option)
+  }
+
+  close() {
+    this.#asked++
+    this.menuTarget.hidden = true
+    this.toTarget.setAttribute("aria-expanded", "false")
+    this.#mark(undefined)
+  }
+
+  send(event) {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return
+    event.preventDefault()
+    this.element.requestSubmit()
+  }
+
+  // What is still on its way up, or was refused, is for the person to wait for or take away.
+  hold(event) {
+    if (this.hasFilesTarget && this.filesTarget.querySelector(".uploading, .bad")) event.preventDefault()
+    else clearTimeout(this.#timer)
+  }
+
+  begun() {
+    this.cutTarget.hidden = true
+  }
+
+  // The same form goes again under the same key: whatever the server had of it, it is sent once.
+  cutOff() {
+    this.cutTarget.hidden = false
+  }
+
+  keep() {
+    if (!this.draftUrlValue) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#save(), PAUSE)
+  }
+
+  #save() {
+    const form = new FormData(this.element)
+    const body = JSON.stringify({
+      to: String(form.get("to")).slice(0, 200), number_id: form.get("number_id") || null, content: this.textTarget.value.slice(0, 5000),
+      media_ids: form.getAll("media_ids").filter(Boolean),
+    })
+    fetch(this.draftUrlValue, { method: "PUT", body, headers: { "Content-Type": "application/json" }, keepalive: true }).catch(() => undefined)
+  }
+
+  #mark(option) {
+    this.#current?.setAttribute("aria-selected", "false")
+    this.#current = option
+    option?.setAttribute("aria-selected", "true")
+    option?.scrollIntoView({ block: "nearest" })
+    if (option) this.toTarget.setAttribute("aria-activedescendant", option.id)
+    else this.toTarget.removeAttribute("aria-activedescendant")
+  }
+
+  #put({ dataset: { contact, name } }) {
+    this.toTarget.value = name
+    this.contactTarget.value = contact
+    this.close()
+    this.keep()
+    this.textTarget.focus()
+  }
+}

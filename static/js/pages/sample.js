@@ -1,0 +1,27 @@
+import { Controller } from "@hotwired/stimulus"
+import { segments } from "segments"
+import { filled } from "variables"
+
+// A template as it reads with somebody's name in it, while one writes it.
+export default class extends Controller {
+  static targets = ["text", "shown", "count"]
+  static values = { values: Object }
+
+  connect() {
+    this.show()
+  }
+
+  show() {
+    if (!this.hasTextTarget) return
+    const text = filled(this.textTarget.value, this.valuesValue)
+    this.shownTarget.textContent = text
+    this.countTarget.textContent = text.trim() === "" ? "" : segments(text).summary
+  }
+
+  insert({ params: { name } }) {
+    const { selectionStart, selectionEnd } = this.textTarget
+    this.textTarget.setRangeText(`{{${name}}}`, selectionStart, selectionEnd, "end")
+    this.textTarget.focus()
+    this.show()
+  }
+}

@@ -1,0 +1,214 @@
+//! Looking for things: what is found, and the place where it stands.
+
+use fantoccini::key::Key;
+use serde_json::Value;
+
+use super::Browser;
+use crate::hub::{FRONT_DESK, Hub, MAYA};
+
+const TOM: &str = "+14155550177";
+
+#[tokio::test]
+async fn a_text_is_found_and_shown_in_its_place() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let text = async |body: &str| {
+        let answer = hub.twilio.text(MAYA, FRONT_DESK, body).await;
+        assert_eq!(answer.status(), 200);
+    };
+    for nth in 1..=90 {
+        match nth {
+            25 => text("The <b>gate</b> code is 4711").await,
+            _ => text(&format!("Text number {nth}.")).await,
+        }
+    }
+    let maya = harbor.conversation_with(MAYA).await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let read = harbor.path(&format!(
+        "/conversations/{}/read",
+        maya["id"].as_str().unwrap()
+    ));
+    harbor.admin.post(&read, Value::Null).await;
+    hub.twilio.text(TOM, FRONT_DESK, "Is the gate open?").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+
+    jo.types("/").await;
+    jo.types("gat").await;
+    jo.sees_in(".found mark", "gat").await;
+    jo.sees_in(".found", "The <b>gate</b> code is 4711").await;
+    jo.sees_in(".found", "Is the gate open?").await;
+    jo.notices("only texts are found", "[...document.querySelectorAll('.found h2')].map((it) => it.innerText).join() === 'Messages'").await;
+    // What comes in meanwhile does not push itself between what was found.
+    hub.twilio
+        .text("+14155550166", FRONT_DESK, "I am new here")
+        .await;
+    jo.reads_title("(2) Inbox · Harbor Dental").await;
+    jo.misses(".rows", "I am new here").await;
+
+    jo.follows("Maya Okafor").await;
+    jo.sees_in(".message.sought", "gate").await;
+    let reading = "const scroller = document.querySelector('.scroller').getBoundingClientRect();
+        const box = (text) => [...document.querySelectorAll('.message')].find((it) => it.innerText.includes(text))?.getBoundingClientRect();
+        const shown = (text) => box(text) && box(text).top >= scroller.top && box(text).bottom <= scroller.bottom";
+    let shown = |text: &str| format!("(() => {{ {reading}; return shown('{text}') }})()");
+    let height_of =
+        |text: &str| format!("(() => {{ {reading}; return Math.round(box('{text}').top) }})()");
+    jo.notices("it is in view", &shown("code is 4711")).await;
+    jo.sees_in(".message", "Text number 24.").await;
+    jo.sees_in(".message", "Text number 26.").await;
+    jo.sees_in("a.news", "To the newest").await;
+    let here = "[...document.querySelectorAll('.message')].some((it) => it.innerText.includes('Text number 90.'))";
+    assert_eq!(
+        jo.measures(here).await,
+        false,
+        "what lies far below is not loaded"
+    );
+
+    // A text that comes in now is told, and does not land in the gap.
+    text("Hello from now").await;
+    jo.sees_in("a.news", "1 new message").await;
+    assert_eq!(
+        jo.measures("document.querySelector('.messages').innerText.includes('Hello from now')")
+            .await,
+        false
+    );
+
+    // Newer ones come in below what one reads, which stays where it is.
+    let bottom = "document.querySelector('.scroller').scrollTo(0, 0)";
+    jo.notices(
+        "the gap ends below",
+        "document.querySelector('.messages > .newer')",
+    )
+    .await;
+    jo.measures("document.querySelector('.scroller').scrollTo(0, -30)")
+        .await;
+    let anchor = "Text number 44.";
+    let before = jo.measures(&height_of(anchor)).await;
+    jo.notices("newer ones are loaded", "[...document.querySelectorAll('.message')].some((it) => it.innerText.includes('Text number 50.'))").await;
+    jo.notices(
+        "what one reads stays",
+        &format!("Math.abs(({}) - ({before})) <= 2", height_of(anchor)),
+    )
+    .await;
+    for _ in 0..4 {
+        jo.measures(bottom).await;
+        jo.measures("new Promise((done) => setTimeout(done, 400))")
+            .await;
+    }
+    jo.sees_in(".message", "Hello from now").await;
+    jo.loses("a.news").await;
+    let twice = "new Set([...document.querySelectorAll('.message')].map((it) => it.id)).size === document.querySelectorAll('.message').length";
+    jo.notices("each is there once", twice).await;
+    // From here on it is like any other.
+    text("And another").await;
+    jo.sees_in(".message", "And another").await;
+    // Older ones come in above.
+    jo.measures("document.querySelector('.scroller').scrollTo(0, -100000)")
+        .await;
+    jo.sees_in(".message", "Text number 1.").await;
+
+    // To the newest at once, from the middle.
+    jo.fills("Search people and messages", "4711").await;
+    jo.misses(".found", "Is the gate open?").await;
+    jo.follows("Maya Okafor").await;
+    jo.follows("To the newest").await;
+    jo.sees_in(".message", "And another").await;
+    jo.loses("a.news").await;
+}
+
+#[tokio::test]
+async fn what_is_found_nowhere_is_told() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.has_no_scripts().await;
+    jo.signs_in(&harbor.admin.email).await;
+
+    // Without scripts as well.
+    jo.fills("Search people and messages", "0192").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".found h2", "People").await;
+    jo.sees_in(".found h2", "Conversations").await;
+    jo.sees_in(".found", "Maya Okafor").await;
+    jo.fills("Search people and messages", "free").await;
+    jo.presses(Key::Enter).await;
+    jo.follows("Maya Okafor").await;
+    jo.is_at("#message-").await;
+    jo.sees_in(".message:target", "Is 3:30 still free?").await;
+    jo.fills("Search people and messages", "zebra").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".list", "Nothing found for “zebra”").await;
+    jo.sees_in(".list", "words of all texts and notes").await;
+}
+
+#[tokio::test]
+async fn the_palette_goes_everywhere_by_keyboard() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.agent("Sam").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+    let palette = async || {
+        jo.chord(Key::Control, 'k').await;
+        jo.has_focus_on("Go to, find or do").await;
+    };
+
+    palette().await;
+    jo.types("okaf").await;
+    jo.sees_in("#palette [role=group][aria-label=People]", "Maya Okafor")
+        .await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".thread h1", "Maya Okafor").await;
+    // What the open conversation offers.
+    palette().await;
+    jo.types("assign sam").await;
+    jo.sees_in("#palette [aria-selected=true]", "Assign to Sam")
+        .await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".thread-head", "Sam").await;
+    palette().await;
+    jo.sees_in("#palette [aria-label=Recent]", "Assign to Sam")
+        .await;
+    jo.types("mark as done").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".thread-head", "Reopen").await;
+    // A word of a text.
+    palette().await;
+    jo.types("still free").await;
+    jo.sees_in("#palette [aria-label=Messages]", "Is 3:30 still free?")
+        .await;
+    jo.presses(Key::Escape).await;
+    jo.loses("#palette").await;
+    // Pages, by arrows.
+    palette().await;
+    jo.types("members").await;
+    jo.presses(Key::Down).await;
+    jo.presses(Key::Up).await;
+    jo.sees_in("#palette [aria-selected=true]", "Members").await;
+    jo.presses(Key::Enter).await;
+    jo.is_at("/admin/members").await;
+    palette().await;
+    jo.types("dark").await;
+    jo.presses(Key::Enter).await;
+    jo.notices(
+        "it is dark",
+        "getComputedStyle(document.documentElement).colorScheme === 'dark'",
+    )
+    .await;
+    jo.reloads().await;
+    jo.notices(
+        "it stays dark",
+        "getComputedStyle(document.documentElement).colorScheme === 'dark'",
+    )
+    .await;
+    palette().await;
+    jo.types("zzzz").await;
+    jo.sees_in("#palette [role=status]", "Nothing found").await;
+}

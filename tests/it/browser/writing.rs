@@ -1,0 +1,633 @@
+//! What helps with writing: templates, drafts, the count of parts, other numbers, later times.
+
+use fantoccini::key::Key;
+use serde_json::{Value, json};
+
+use super::Browser;
+use crate::hub::{FRONT_DESK, Hub, MAYA, PNG, TOKEN, Workspace};
+
+const RECALL: &str = "+16285550101";
+
+async fn makes(harbor: &Workspace<'_>, name: &str, content: &str) {
+    let template = json!({"name": name, "content": content, "shared": true});
+    harbor
+        .admin
+        .post(&harbor.path("/templates"), template)
+        .await
+        .is(201);
+}
+
+fn holds(text: &str) -> String {
+    format!(
+        "document.querySelector('textarea[name=content]').value === {}",
+        Value::from(text)
+    )
+}
+
+#[tokio::test]
+async fn a_slash_puts_a_template_in_and_what_is_missing_is_filled_in_before_it_goes() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    makes(
+        &harbor,
+        "Parking",
+        "Parking is on the left, {{first_name}}.",
+    )
+    .await;
+    makes(
+        &harbor,
+        "Reminder",
+        "Hi {{first_name|there}}, {{doctor}} sees you at {{time}}.",
+    )
+    .await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+
+    // By keyboard alone. What is no template's name is left alone.
+    jo.fills("Message to", "1/2 and /").await;
+    jo.sees_in(".offers [aria-selected=true]", "Parking").await;
+    jo.types("xyz").await;
+    jo.loses(".offers").await;
+    jo.fills("Message to", "/rem").await;
+    jo.sees_in(".offers [aria-selected=true]", "Reminder").await;
+    jo.misses(".offers", "Parking").await;
+    jo.presses(Key::Escape).await;
+    jo.loses(".offers").await;
+    jo.fills("Message to", "/").await;
+    jo.presses(Key::Down).await;
+    jo.sees_in(".offers [aria-selected=true]", "Reminder").await;
+    jo.notices(
+        "a reader hears which one it is",
+        "document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))?.textContent.includes('Reminder')",
+    )
+    .await;
+    jo.presses(Key::Enter).await;
+    jo.notices(
+        "it stands there",
+        &holds("Hi Maya, {{doctor}} sees you at {{time}}."),
+    )
+    .await;
+
+    jo.types("Dr. Lin").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".fill.asked", "time").await;
+    jo.types("3:30").await;
+    jo.loses(".fill").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(
+        ".message.outbound[id^=message-]",
+        "Hi Maya, Dr. Lin sees you at 3:30.",
+    )
+    .await;
+    assert_eq!(hub.sends().await, 1);
+
+    // By pointer, in the middle of a text.
+    jo.fills("Message to", "Hello!").await;
+    jo.clicks("Templates").await;
+    jo.sees_in(".offers [role=option]", "Parking").await;
+    jo.measures("document.querySelector('.offers [role=option]').dispatchEvent(new MouseEvent('mousedown', { bubbles: true, cancelable: true }))").await;
+    jo.notices(
+        "both stand there",
+        &holds("Hello! Parking is on the left, Maya."),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn templates_are_made_found_changed_shared_and_deleted() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    let (jo, sams) = Browser::pair(&hub.url("")).await;
+    jo.foresees("status of 422");
+    let page = format!("/w/{}/templates", harbor.slug);
+    jo.signs_in(&harbor.admin.email).await;
+    jo.follows("Templates").await;
+    jo.sees("No templates yet").await;
+    jo.follows("Write the first one").await;
+    jo.fills("Name", "Parking").await;
+    jo.fills("Text", "Hi {{first_name}}, park on the left.")
+        .await;
+    jo.sees_in(".preview .bubble", "Hi Maya, park on the left.")
+        .await;
+    jo.fills("Name", &"x".repeat(81)).await;
+    jo.clicks("Save").await;
+    jo.sees_in(".error", "1 to 80 characters").await;
+    jo.notices(
+        "what was typed is kept",
+        &holds("Hi {{first_name}}, park on the left."),
+    )
+    .await;
+    jo.fills("Name", "Parking").await;
+    jo.clicks("Save").await;
+    jo.sees_in(".toast", "Saved").await;
+    jo.sees_in(".templates", "Only you").await;
+    sams.signs_in(&sam.email).await;
+    sams.opens(&page).await;
+    sams.sees("No templates yet").await;
+
+    jo.follows("Parking").await;
+    jo.clicks("Share it with everybody").await;
+    jo.clicks("Save").await;
+    jo.sees_in(".templates", "Shared").await;
+    sams.reloads().await;
+    sams.follows("Parking").await;
+    sams.sees("Only who made it and admins can change it").await;
+    sams.loses("form button.primary").await;
+    jo.fills("Find by name", "zzz").await;
+    jo.sees("Nothing has “zzz” in it").await;
+    jo.fills("Find by name", "LEFT").await;
+    jo.follows("Parking").await;
+    jo.clicks("Delete…").await;
+    jo.clicks("Delete “Parking”").await;
+    jo.sees_in(".toast", "The template is deleted").await;
+    jo.sees("No templates yet").await;
+}
+
+/// Waits until the server has this draft.
+async fn kept(hub: &Hub, content: &str) {
+    for _ in 0..1000 {
+        let found: i64 = sqlx::query_scalar("select count(*) from drafts where content = $1")
+            .bind(content)
+            .fetch_one(&hub.raw)
+            .await
+            .unwrap();
+        if found == 1 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("nobody kept “{content}”");
+}
+
+#[tokio::test]
+async fn a_draft_is_there_wherever_one_goes_on_writing() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let tom = harbor.hears("+14155550177", "Hello").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.knows(&tom, "Tom").await;
+    let (desk, phone) = Browser::pair(&hub.url("")).await;
+    for it in [&desk, &phone] {
+        it.signs_in(&harbor.admin.email).await;
+    }
+    desk.foresees("net::ERR_").foresees("WebSocket");
+    desk.follows("Maya Okafor").await;
+    desk.sees_in(".live", "Live").await;
+    desk.fills("Message to", "Let me look").await;
+    desk.follows("Tom").await;
+    desk.sees_in(".row .own.draft", "Draft: Let me look").await;
+
+    kept(&hub, "Let me look").await;
+    phone.opens(&harbor.inbox(None)).await;
+    phone.sees_in(".row", "Draft: Let me look").await;
+    phone.follows("Maya Okafor").await;
+    phone
+        .notices("it goes on there", &holds("Let me look"))
+        .await;
+    phone.fills("Message to", "Let me look it up").await;
+    phone.follows("Tom").await;
+    kept(&hub, "Let me look it up").await;
+    desk.follows("Maya Okafor").await;
+    desk.notices("the newest counts", &holds("Let me look it up"))
+        .await;
+
+    // Both went on without the other: the newer stands there, the other one is offered.
+    desk.is_offline(true).await;
+    desk.fills("Message to", "Written without a line").await;
+    phone.follows("Maya Okafor").await;
+    phone
+        .notices("it is there", &holds("Let me look it up"))
+        .await;
+    phone.fills("Message to", "Written on the phone").await;
+    phone.follows("Tom").await;
+    kept(&hub, "Written on the phone").await;
+    phone.opens(&harbor.inbox(Some(&tom))).await;
+    phone.sees_in(".row", "Draft: Written on the phone").await;
+    desk.is_offline(false).await;
+    desk.opens(&harbor.inbox(Some(&maya))).await;
+    desk.notices(
+        "neither is lost",
+        "[document.querySelector('textarea[name=content]').value, document.querySelector('.other-draft q').textContent].sort().join('|') === 'Written on the phone|Written without a line'",
+    )
+    .await;
+    desk.clicks("Use that one").await;
+
+    // Sent: it is a draft no more, nowhere.
+    desk.fills("Message to", "See you").await;
+    desk.presses(Key::Enter).await;
+    desk.sees_in(".message.outbound[id^=message-]", "See you")
+        .await;
+    desk.notices("the field is empty", &holds("")).await;
+    for _ in 0..500 {
+        if hub.count("select count(*) from drafts").await == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(hub.count("select count(*) from drafts").await, 0);
+    phone.opens(&harbor.inbox(Some(&maya))).await;
+    phone.notices("it is empty there, too", &holds("")).await;
+    phone.loses(".row .own").await;
+}
+
+#[tokio::test]
+async fn the_count_agrees_with_the_server_and_mends_what_can_be_mended() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    sam.patch(&harbor.path("/settings"), json!({"signature": "Sam"}))
+        .await
+        .is(200);
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&sam.email).await;
+
+    // Word for word the same rules.
+    let vectors: Value = serde_json::from_str(include_str!("../../vectors/segments.json")).unwrap();
+    let wrong = jo.measures(&format!("import('segments').then(({{ segments }}) => {vectors}.filter(({{ text, ...expected }}) => {{
+        const found = segments(text.map(([piece, times]) => piece.repeat(times)).join(''))
+        return ['encoding', 'units', 'segments', 'culprit'].some((key) => found[key] !== expected[key])
+    }}))")).await;
+    assert_eq!(wrong, json!([]));
+    let vectors: Value =
+        serde_json::from_str(include_str!("../../vectors/variables.json")).unwrap();
+    let wrong = jo.measures(&format!("import('variables').then(({{ filled, missing }}) => {vectors}.filter((it) =>
+        filled(it.text, it.values) !== it.filled || missing(it.text, it.values).join() !== it.missing.join()))")).await;
+    assert_eq!(wrong, json!([]));
+
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+    jo.fills("Message to", "See you").await;
+    // The signature is counted: "See you", a break, "Sam".
+    jo.sees_in(".composer .count", "149 left · 1 credit").await;
+    jo.fills("Message to", "See you – “soon”…").await;
+    jo.sees_in(".mend", "“–” is not in the alphabet of texts")
+        .await;
+    jo.clicks("Use “-”").await;
+    jo.notices("it is mended", &holds("See you - \"soon\"..."))
+        .await;
+    jo.loses(".mend").await;
+    jo.measures("document.execCommand('undo')").await;
+    jo.notices("and can be undone", &holds("See you – “soon”…"))
+        .await;
+    jo.fills("Message to", &format!("{} 🎉 – ", "x".repeat(70)))
+        .await;
+    jo.sees_in(".mend", "“🎉” is not in the alphabet").await;
+    jo.loses(".mend button").await;
+
+    // Too long is said, kept, and not sent.
+    jo.measures("(() => { const it = document.querySelector('.composer textarea'); it.value = 'x'.repeat(1600); it.dispatchEvent(new Event('input', { bubbles: true })) })()").await;
+    jo.sees_in(".composer .count.bad", "4 too many").await;
+    jo.clicks("Send").await;
+    jo.notices(
+        "it stays",
+        "document.querySelector('.composer textarea').value.length === 1600",
+    )
+    .await;
+    assert_eq!(
+        hub.count("select count(*) from messages where direction = 'outbound'")
+            .await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn another_number_takes_what_is_written_along() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    hub.twilio
+        .account(&harbor.account, TOKEN)
+        .number(FRONT_DESK)
+        .number(RECALL);
+    harbor.connects_with(TOKEN).await.is(201);
+    let maya = harbor.hears(MAYA, "Hi").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+
+    // They have nothing with each other yet: that begins with its first text.
+    jo.fills("Message to", "From the other one").await;
+    jo.clicks("from (628) 555-0100").await;
+    jo.clicks("(628) 555-0101").await;
+    jo.is_at("/send?contact_id=").await;
+    jo.sees_in("h1", "New text").await;
+    jo.notices("it came along", &holds("From the other one"))
+        .await;
+    assert_eq!(
+        hub.count("select count(*) from conversations").await,
+        1,
+        "nothing is begun yet"
+    );
+    jo.clicks("Send").await;
+    jo.sees_in(".message.outbound[id^=message-]", "From the other one")
+        .await;
+    jo.sees_in(".thread-head", "to (628) 555-0101").await;
+
+    // Now they do.
+    jo.fills("Message to", "And back").await;
+    jo.clicks("from (628) 555-0101").await;
+    jo.clicks("(628) 555-0100").await;
+    jo.is_at(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".notice", "You write from another number now")
+        .await;
+    jo.notices("it came along", &holds("And back")).await;
+    assert_eq!(hub.count("select count(*) from drafts").await, 1);
+}
+
+#[tokio::test]
+async fn a_text_is_sent_later_and_changed_sent_at_once_or_called_off_until_then() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.foresees("status of 422");
+    jo.tells(
+        "Emulation.setTimezoneOverride",
+        json!({"timezoneId": "America/Los_Angeles"}),
+    )
+    .await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+    let page = format!("/w/{}/scheduled", harbor.slug);
+
+    jo.fills("Message to", "Tomorrow then").await;
+    jo.clicks("Send later").await;
+    jo.sees_in("#later", "Day and time (PT)").await;
+    jo.clicks("Tomorrow morning").await;
+    jo.sees_in(".message.outbound .state", "Scheduled for")
+        .await;
+    jo.sees_in(".message.outbound .state", "9:00 AM").await;
+    let nine: bool = sqlx::query_scalar("select extract(hour from scheduled_at at time zone 'America/Los_Angeles') = 9 from messages where status = 'scheduled'")
+        .fetch_one(&hub.raw)
+        .await
+        .unwrap();
+    assert!(nine, "nine where they are");
+    assert_eq!(hub.sends().await, 0);
+
+    // A time that is over is none.
+    jo.fills("Message to", "Yesterday").await;
+    jo.clicks("Send later").await;
+    jo.measures("(() => { const it = document.querySelector('#later input'); it.value = '2020-01-01T09:00'; it.dispatchEvent(new Event('change', { bubbles: true })) })()").await;
+    jo.clicks("Send at this time").await;
+    jo.sees_in("#later .error", "Choose a day and a time to come")
+        .await;
+    jo.presses(Key::Escape).await;
+    jo.fills("Message to", "").await;
+
+    // In the thread: other words.
+    jo.clicks("Change or call off").await;
+    jo.fills("Text", "Tomorrow at nine").await;
+    jo.clicks("Save").await;
+    jo.sees_in(".message.outbound .bubble", "Tomorrow at nine")
+        .await;
+
+    // On its page: called off; another one goes at once.
+    jo.opens(&page).await;
+    jo.sees_in(".plans", "Tomorrow at nine").await;
+    jo.sees_in(".plans", "to Maya Okafor from (628) 555-0100")
+        .await;
+    jo.clicks("Change or call off").await;
+    jo.clicks("Call off").await;
+    jo.sees_in(".toast", "Called off").await;
+    jo.sees("Nothing waits for its time").await;
+    let later = (chrono::Utc::now() + chrono::Duration::days(2)).to_rfc3339();
+    let draft =
+        json!({"conversation_id": maya["id"], "content": "Right now", "scheduled_at": later});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202);
+    jo.follows("Mine").await;
+    jo.clicks("Change or call off").await;
+    jo.clicks("Send now").await;
+    jo.sees_in(".toast", "It is on its way").await;
+    messagehub::domain::messages::schedule::release_due(&hub.server.app.db)
+        .await
+        .unwrap();
+    while hub.sends().await > 0 {}
+    assert_eq!(hub.twilio.sent("Right now").len(), 1);
+    assert_eq!(hub.twilio.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn a_new_text_goes_to_a_name_or_a_number_and_leads_to_its_conversation() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.foresees("status of 422").foresees("status of 409");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+    jo.types("c").await;
+    jo.is_at("/send").await;
+
+    // Those who wrote last are offered without a word.
+    jo.sees_in("#people [role=option]", "Maya Okafor").await;
+    jo.types("12").await;
+    jo.fills("Text", "Welcome").await;
+    jo.clicks("Send").await;
+    jo.finds("#to[aria-invalid=true]").await;
+    jo.finds("#to-error").await;
+    jo.notices("what was typed is kept", &holds("Welcome"))
+        .await;
+    jo.fills("To", "Nobody").await;
+    jo.clicks("Send").await;
+    jo.sees_in("#to-error", "Nobody here is called “Nobody”")
+        .await;
+    jo.fills("To", "(415) 555-0133").await;
+    jo.clicks("Send").await;
+    jo.sees_in(".message.outbound[id^=message-]", "Welcome")
+        .await;
+    jo.sees_in(".thread-head", "(415) 555-0133").await;
+
+    // By keyboard, to somebody known; what was begun is kept until it is sent.
+    jo.opens(&format!("/w/{}/send", harbor.slug)).await;
+    jo.fills("To", "oka").await;
+    jo.sees_in("#people [role=option]", "Maya Okafor").await;
+    jo.presses(Key::Down).await;
+    jo.presses(Key::Enter).await;
+    jo.notices(
+        "she is chosen",
+        "document.querySelector('#to').value === 'Maya Okafor'",
+    )
+    .await;
+    jo.types("Hello Maya").await;
+    kept(&hub, "Hello Maya").await;
+    jo.reloads().await;
+    jo.notices("it is still there", &holds("Hello Maya")).await;
+    jo.clicks("Send").await;
+    jo.is_at(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".message.outbound[id^=message-]", "Hello Maya")
+        .await;
+    assert_eq!(hub.count("select count(*) from drafts").await, 0);
+    assert_eq!(hub.sends().await, 2);
+}
+
+#[tokio::test]
+async fn without_scripts_one_writes_to_somebody_new_later_and_from_a_template() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let tom = harbor.hears("+14155550177", "Hi").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    harbor.knows(&tom, "Maya Fischer").await;
+    makes(
+        &harbor,
+        "Reminder",
+        "Hi {{first_name}}, see you at {{time}}",
+    )
+    .await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.foresees("status of 422");
+    jo.has_no_scripts().await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.follows("New text").await;
+    jo.fills("To", "Maya").await;
+    jo.fills("Text", "Hello").await;
+    jo.clicks("Send").await;
+    jo.sees("Several people are meant by this").await;
+    jo.clicks("Maya Okafor").await;
+    jo.clicks("Send").await;
+    jo.is_at(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".message.outbound .bubble", "Hello").await;
+
+    // What a template asks for is filled in by hand.
+    jo.chooses("Or a template", "Reminder").await;
+    jo.clicks("Send").await;
+    jo.sees_in(".composer-notice", "say what stands for time")
+        .await;
+    jo.notices("it stands there", &holds("Hi Maya, see you at {{time}}"))
+        .await;
+    jo.fills("Message to", "Hi Maya, see you at 9").await;
+
+    // Later, in the one zone that a server without scripts can know.
+    jo.clicks("Send later").await;
+    jo.sees_in("#later", "Day and time (UTC)").await;
+    jo.measures(
+        "document.querySelector('#later input[type=datetime-local]').value = '2027-02-03T09:00'",
+    )
+    .await;
+    jo.clicks("Send at this time").await;
+    jo.sees_in(".message.outbound .state", "Scheduled for 3 Feb, 09:00 UTC")
+        .await;
+    jo.opens(&format!("/w/{}/scheduled", harbor.slug)).await;
+    jo.clicks("Change or call off").await;
+    jo.clicks("Call off").await;
+    jo.sees("Nothing waits for its time").await;
+
+    // A template is made.
+    jo.opens(&format!("/w/{}/templates/new", harbor.slug)).await;
+    jo.fills("Name", "Parking").await;
+    jo.fills("Text", "On the left").await;
+    jo.clicks("Save").await;
+    jo.sees("Parking").await;
+}
+
+#[tokio::test]
+async fn pictures_are_looked_at_in_the_thread_and_films_play_there() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let film: &[u8] = b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41\0\0\0\x08free";
+    let mut ids = Vec::new();
+    for bytes in [PNG, PNG, film, b"%PDF-1.4\n%%EOF"] {
+        let upload = harbor
+            .admin
+            .uploads_to(&harbor.path("/media"), bytes)
+            .await
+            .is(201);
+        ids.push(upload["id"].clone());
+    }
+    let draft = json!({"conversation_id": maya["id"], "content": "Look", "media_ids": ids});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202);
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+    jo.sees_in(".message .file", "PDF document 14 bytes").await;
+    jo.notices(
+        "the film can be played and sought in",
+        "(() => { const film = document.querySelector('video.film'); return film.controls && film.src.includes('/media/') })()",
+    )
+    .await;
+    jo.notices(
+        "a picture is there",
+        "document.querySelector('.media a .photo').complete",
+    )
+    .await;
+    jo.measures("document.querySelector('.media a .photo').click()")
+        .await;
+    jo.sees_in("dialog.lightbox", "1 of 2").await;
+    jo.presses(Key::Right).await;
+    jo.sees_in("dialog.lightbox", "2 of 2").await;
+    jo.is_usable_by_all("lightbox").await;
+    jo.presses(Key::Right).await;
+    jo.sees_in("dialog.lightbox", "1 of 2").await;
+    jo.notices(
+        "it can be downloaded",
+        "document.querySelector('.lightbox [download]').href.includes('/media/')",
+    )
+    .await;
+    jo.presses(Key::Escape).await;
+    jo.loses("dialog.lightbox").await;
+    jo.notices(
+        "the focus is back",
+        "document.activeElement.matches('.media a')",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_upload_that_failed_is_tried_again_and_a_drop_is_shown_over_the_thread() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.foresees("net::ERR_").foresees("WebSocket");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+    let drag = |kind: &str| {
+        format!("(() => {{
+            const data = new DataTransfer()
+            data.items.add(new File([Uint8Array.from(atob('{}'), (c) => c.charCodeAt(0))], 'dot.png', {{ type: 'image/png' }}))
+            document.querySelector('.scroller').dispatchEvent(new DragEvent('{kind}', {{ dataTransfer: data, bubbles: true, cancelable: true }}))
+        }})()", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, PNG))
+    };
+    jo.measures(&drag("dragover")).await;
+    jo.notices(
+        "the thread says what happens",
+        "getComputedStyle(document.querySelector('.thread.dropping'), '::after').content.includes('Drop it here')",
+    )
+    .await;
+    jo.is_offline(true).await;
+    jo.measures(&drag("drop")).await;
+    jo.loses(".dropping").await;
+    jo.sees_in(".attachment.bad", "No connection.").await;
+    jo.is_offline(false).await;
+    jo.clicks("Try again").await;
+    jo.finds(".attachment img").await;
+    jo.clicks("Send").await;
+    jo.notices(
+        "it was sent",
+        "document.querySelectorAll('.message.outbound[id^=message-] img.photo').length === 1",
+    )
+    .await;
+}

@@ -1,0 +1,75 @@
+//! For whoever sees little, or is made dizzy.
+
+use serde_json::json;
+
+use super::Browser;
+use crate::hub::{Hub, MAYA};
+
+#[tokio::test]
+async fn at_twice_the_size_everything_is_there_and_nothing_is_cut_off() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    // A screen of 1280 × 800 at 200 %.
+    jo.tells(
+        "Emulation.setDeviceMetricsOverride",
+        json!({"width": 640, "height": 400, "deviceScaleFactor": 2, "mobile": false}),
+    )
+    .await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".message.inbound", "Is 3:30 still free?").await;
+    let inside = |selector: &str| {
+        format!(
+            "(({{ top, bottom, left, right, width, height }}) => width > 0 && height > 0 && top >= 0 && left >= 0 \
+             && bottom <= innerHeight && right <= innerWidth)(document.querySelector('{selector}').getBoundingClientRect())"
+        )
+    };
+    for selector in [
+        ".thread-head h1",
+        ".message.inbound .bubble",
+        ".composer textarea",
+        ".composer .send",
+        ".rail",
+    ] {
+        jo.notices(&format!("{selector} is on the screen"), &inside(selector))
+            .await;
+    }
+    jo.notices(
+        "nothing is scrolled sideways",
+        "document.documentElement.scrollWidth <= innerWidth",
+    )
+    .await;
+    jo.fills("Message to", "Yes, it is yours").await;
+    jo.clicks("Send").await;
+    jo.sees_in(".message.outbound .state", "Queued").await;
+}
+
+#[tokio::test]
+async fn nothing_moves_for_whoever_wants_it_still() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    let moving = "document.getAnimations().filter(({ effect }) => effect.getComputedTiming().duration > 1).length \
+        + [...document.querySelectorAll('*')].filter((it) => getComputedStyle(it).transitionDuration.split(',').some((time) => parseFloat(time) > 0.01)).length";
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+    assert_ne!(
+        jo.measures(moving).await,
+        0,
+        "else there is nothing to stop"
+    );
+    jo.tells(
+        "Emulation.setEmulatedMedia",
+        json!({"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}),
+    )
+    .await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+    harbor.hears(MAYA, "Or at four?").await;
+    jo.sees_in(".message.inbound", "Or at four?").await;
+    assert_eq!(jo.measures(moving).await, 0);
+}

@@ -1,0 +1,182 @@
+//! A push service and the browsers behind it: takes what is sealed for them, checks who sent it, and opens it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey as Signer};
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tokio::sync::Notify;
+
+#[derive(Clone)]
+pub struct PushService {
+    origin: String,
+    state: Arc<Inside>,
+}
+
+#[derive(Default)]
+struct Inside {
+    browsers: Mutex<Vec<Browser>>,
+    /// What the next pushes are answered instead of 201.
+    answers: Mutex<VecDeque<u16>>,
+    pushes: Mutex<Vec<Push>>,
+    came: Notify,
+}
+
+struct Browser {
+    key: PrivateKey,
+    public: Vec<u8>,
+    auth: [u8; 16],
+}
+
+/// One push, opened.
+#[derive(Clone, Debug)]
+pub struct Push {
+    pub browser: usize,
+    pub told: Value,
+    pub topic: String,
+    pub answered: u16,
+}
+
+impl PushService {
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let service = Self {
+            origin,
+            state: Arc::default(),
+        };
+        let app = axum::Router::new()
+            .route("/push/{browser}", post(take))
+            .with_state(service.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        service
+    }
+
+    /// A new browser's subscription, as the browser gives it to its page.
+    pub fn subscribes(&self, name: &str) -> Value {
+        let key = PrivateKey::generate(&ECDH_P256).unwrap();
+        let public = key.compute_public_key().unwrap().as_ref().to_vec();
+        let auth: [u8; 16] = rand::random();
+        let mut browsers = self.state.browsers.lock().unwrap();
+        browsers.push(Browser {
+            key,
+            public: public.clone(),
+            auth,
+        });
+        json!({
+            "endpoint": format!("{}/push/{}", self.origin, browsers.len() - 1),
+            "keys": {"p256dh": BASE64.encode(public), "auth": BASE64.encode(auth)},
+            "name": name,
+        })
+    }
+
+    pub fn answers(&self, codes: &[u16]) {
+        self.state.answers.lock().unwrap().extend(codes);
+    }
+
+    /// All that came so far, those refused as well.
+    pub fn pushes(&self) -> Vec<Push> {
+        self.state.pushes.lock().unwrap().clone()
+    }
+
+    /// Waits until there were so many.
+    pub async fn heard(&self, count: usize) -> Vec<Push> {
+        let enough = async {
+            loop {
+                let came = self.state.came.notified();
+                if self.pushes().len() >= count {
+                    return self.pushes();
+                }
+                came.await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), enough)
+            .await
+            .unwrap_or_else(|_| panic!("{count} pushes in time, but {:?}", self.pushes()))
+    }
+}
+
+async fn take(
+    State(service): State<PushService>,
+    Path(browser): Path<usize>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
+    let text = |name: &str| headers[name].to_str().unwrap().to_owned();
+    assert_eq!(text("content-encoding"), "aes128gcm");
+    assert!(text("ttl").parse::<u32>().unwrap() > 0);
+    assert!(text("topic").len() <= 32);
+    let vouched = vouched(&text("authorization"), &service.origin);
+    let told = open(&service.state.browsers.lock().unwrap()[browser], &body);
+    let answered = match service.state.answers.lock().unwrap().pop_front() {
+        _ if !vouched => 403,
+        Some(code) => code,
+        None => 201,
+    };
+    let push = Push {
+        browser,
+        told,
+        topic: text("topic"),
+        answered,
+    };
+    service.state.pushes.lock().unwrap().push(push);
+    service.state.came.notify_waiters();
+    StatusCode::from_u16(answered).unwrap()
+}
+
+/// RFC 8292: who sends, signed for us and not for long.
+fn vouched(authorization: &str, origin: &str) -> bool {
+    let (token, key) = authorization
+        .strip_prefix("vapid t=")
+        .and_then(|rest| rest.split_once(", k="))
+        .unwrap();
+    let (said, signature) = token.rsplit_once('.').unwrap();
+    let key = BASE64.decode(key).unwrap();
+    let signature = BASE64.decode(signature).unwrap();
+    Signer::new(&ECDSA_P256_SHA256_FIXED, key)
+        .verify(said.as_bytes(), &signature)
+        .unwrap();
+    let claims = BASE64.decode(said.split_once('.').unwrap().1).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    let left = claims["exp"].as_i64().unwrap() - chrono::Utc::now().timestamp();
+    claims["aud"] == origin && (1..=86_400).contains(&left) && claims["sub"].is_string()
+}
+
+/// RFC 8291, from the browser's side.
+fn open(browser: &Browser, sealed: &[u8]) -> Value {
+    let (salt, rest) = sealed.split_at(16);
+    let (theirs, text) = rest[5..].split_at(usize::from(rest[4]));
+    let mac = |key: &[u8], text: &[u8]| -> Vec<u8> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+        mac.update(text);
+        mac.finalize().into_bytes().to_vec()
+    };
+    let shared = agree(
+        &browser.key,
+        UnparsedPublicKey::new(&ECDH_P256, theirs),
+        (),
+        |shared| Ok(shared.to_vec()),
+    )
+    .unwrap();
+    let info = [b"WebPush: info\0", &browser.public[..], theirs, &[1]].concat();
+    let secret = mac(&mac(&browser.auth, &shared), &info);
+    let mixed = mac(salt, &secret);
+    let key = mac(&mixed, b"Content-Encoding: aes128gcm\0\x01");
+    let nonce = mac(&mixed, b"Content-Encoding: nonce\0\x01");
+    let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key[..16]).unwrap());
+    let nonce = Nonce::try_assume_unique_for_key(&nonce[..12]).unwrap();
+    let mut text = text.to_vec();
+    let plain = key.open_in_place(nonce, Aad::empty(), &mut text).unwrap();
+    serde_json::from_slice(plain.strip_suffix(&[2]).unwrap()).unwrap()
+}

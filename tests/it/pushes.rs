@@ -1,0 +1,271 @@
+//! Whoever is away is told, in their own browsers, of what they may see; and nobody else.
+
+use serde_json::{Value, json};
+
+use crate::emulator::push::PushService;
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace, empty_database};
+
+async fn start() -> (Hub, PushService) {
+    let inside = [("PUSH_INSIDE", "127.0.0.1")];
+    let hub = Hub::start_with(empty_database().await, &inside).await;
+    (hub, PushService::start().await)
+}
+
+impl Workspace<'_> {
+    /// One more browser of theirs is told from now on; its number at the push service is the order of these calls.
+    async fn is_told(&self, who: &Person, service: &PushService, name: &str) -> Value {
+        let path = self.path("/pushes");
+        who.post(&path, service.subscribes(name)).await.is(201)
+    }
+
+    /// A text that an admin without any browser marks: whatever was to be told before it has been told.
+    async fn nothing_more(&self, service: &PushService, before: usize) {
+        let witness = self.agent("Witness").await;
+        self.assigns(FRONT_DESK, &witness).await;
+        let device = self.is_told(&witness, service, "Witness").await;
+        self.hears("+14155550199", "Witnessed").await;
+        let heard = service.heard(before + 1).await;
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        assert_eq!(service.pushes().len(), before + 1, "{heard:?}");
+        let device = self.path(&format!("/pushes/{}", device["id"].as_str().unwrap()));
+        witness.delete(&device).await.is(204);
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_away_is_told_that_a_text_came_and_not_what_it_says() {
+    let (hub, service) = start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let phone = harbor.is_told(&sam, &service, "Chrome on Android").await;
+    harbor.is_told(&lin, &service, "Lin's").await;
+    assert_eq!(
+        (&phone["name"], &phone["is_this_session"], &phone["service"]),
+        (
+            &json!("Chrome on Android"),
+            &json!(true),
+            &json!("127.0.0.1")
+        )
+    );
+    assert!(
+        !phone.to_string().contains("/push/0"),
+        "the address is a secret: {phone}"
+    );
+
+    let maya = harbor.hears(MAYA, "The gate code is 4711").await;
+    let told = &service.heard(1).await[0];
+    let id = maya["id"].as_str().unwrap();
+    assert_eq!(told.browser, 0, "Lin may not see the number");
+    assert_eq!(
+        told.told,
+        json!({"title": "New text", "body": "Harbor Dental", "tag": id, "url": format!("/w/{}/inbox/{id}", harbor.slug)})
+    );
+    assert_eq!(
+        told.topic,
+        id.replace('-', ""),
+        "a later one takes its place"
+    );
+
+    // Who wants to know more says so.
+    sam.patch(
+        &harbor.path("/settings"),
+        json!({"notifications": {"push_preview": true}}),
+    )
+    .await
+    .is(200);
+    let answer = hub
+        .twilio
+        .texting(MAYA, FRONT_DESK, "It is 4712")
+        .sid("SM4712");
+    assert_eq!(answer.send().await.status(), 200);
+    let told = &service.heard(2).await[1];
+    assert_eq!(
+        (&told.told["title"], &told.told["body"]),
+        (&json!("(415) 555-0192"), &json!("It is 4712"))
+    );
+    // A repeat tells nobody again.
+    let answer = hub
+        .twilio
+        .texting(MAYA, FRONT_DESK, "It is 4712")
+        .sid("SM4712");
+    assert_eq!(answer.send().await.status(), 200);
+    // Nor do our own texts.
+    harbor.answers(&harbor.admin, &maya, "Thank you").await;
+
+    // Whose conversation it is, is told alone.
+    let jo = harbor.admin.clone();
+    harbor.is_told(&jo, &service, "Jo's").await;
+    let conversation = harbor.path(&format!("/conversations/{id}"));
+    jo.patch(&conversation, json!({"assignee_id": jo.id}))
+        .await
+        .is(200);
+    harbor.hears(MAYA, "And now?").await;
+    let heard = service.heard(3).await;
+    assert_eq!(heard[2].browser, 2, "Jo alone: {heard:?}");
+    let used = sam.get(&harbor.path("/pushes")).await.is(200);
+    assert!(used["data"][0]["last_used_at"].is_string(), "{used}");
+    jo.patch(&conversation, json!({"assignee_id": null}))
+        .await
+        .is(200);
+
+    // Who has the inbox open is told there.
+    let mut sams = sam.listens(&harbor).await;
+    harbor.hears(MAYA, "Hello?").await;
+    sams.hears("new_message").await;
+    let heard = service.heard(4).await;
+    assert_eq!(heard[3].browser, 2, "Sam sees it already: {heard:?}");
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert_eq!(service.pushes().len(), 4);
+}
+
+#[tokio::test]
+async fn what_is_taken_away_ends_pushes_at_once() {
+    let (hub, service) = start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.is_told(&sam, &service, "Old phone").await;
+    harbor.hears(MAYA, "One").await;
+    service.heard(1).await;
+
+    // The number.
+    let number = harbor.number(FRONT_DESK).await;
+    harbor
+        .admin
+        .delete(&harbor.path(&format!("/numbers/{number}/members/{}", sam.id)))
+        .await
+        .is(204);
+    harbor.hears(MAYA, "Two").await;
+    harbor.nothing_more(&service, 1).await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.hears(MAYA, "Three").await;
+    service.heard(3).await;
+
+    // That sign-in, and no other one.
+    let again = Person::signs_in(&hub, &sam.email).await;
+    let phone = harbor.is_told(&again, &service, "New phone").await;
+    assert_eq!(
+        again.get(&harbor.path("/pushes")).await.is(200)["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    sam.post("/api/auth/logout", json!({})).await.is(204);
+    harbor.hears(MAYA, "Four").await;
+    let heard = service.heard(4).await;
+    assert_eq!(heard[3].browser, 2, "the new phone alone: {heard:?}");
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert_eq!(service.pushes().len(), 4);
+
+    // The browser itself; nobody takes away another one's.
+    let path = harbor.path(&format!("/pushes/{}", phone["id"].as_str().unwrap()));
+    harbor.admin.delete(&path).await.refused(404, "not_found");
+    again.delete(&path).await.is(204);
+    again.delete(&path).await.refused(404, "not_found");
+
+    // The membership.
+    harbor.is_told(&again, &service, "Once more").await;
+    harbor
+        .admin
+        .delete(&harbor.path(&format!("/members/{}", sam.id)))
+        .await
+        .is(204);
+    let left = hub.count("select count(*) from push_subscriptions s join users u on u.id = s.user_id where u.name = 'Sam'").await;
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_push_that_fails_is_tried_again_and_one_that_nobody_hears_is_forgotten() {
+    let (hub, service) = start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.is_told(&harbor.admin, &service, "Laptop").await;
+
+    service.answers(&[503, 429]);
+    harbor.hears(MAYA, "One").await;
+    let heard = service.heard(2).await;
+    assert_eq!(heard[0].answered, 503);
+    assert_eq!(heard[1].told, heard[0].told, "the same again");
+
+    service.answers(&[410]);
+    harbor.hears("+14155550177", "Two").await;
+    let since = std::time::Instant::now();
+    while hub.count("select count(*) from push_subscriptions").await > 0 {
+        assert!(since.elapsed().as_secs() < 15, "it is forgotten");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_browser_is_told_only_by_a_service_outside_and_with_keys_of_its_own() {
+    let (hub, service) = start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let path = harbor.path("/pushes");
+    let good = service.subscribes("Laptop");
+    let wrong = async |change: Value, field: &str| {
+        let mut draft = good.clone();
+        for (name, value) in change.as_object().unwrap() {
+            draft[name] = value.clone();
+        }
+        let problem = harbor.admin.post(&path, draft).await.is(422);
+        assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+    };
+    for endpoint in [
+        "",
+        "push",
+        "http://push.example.com/1",
+        "https://localhost/1",
+        "https://10.0.0.1/1",
+        "https://[::1]/1",
+        "https://169.254.169.254/latest",
+        "ftp://push.example.com/1",
+        &format!("https://push.example.com/{}", "x".repeat(1000)),
+    ] {
+        wrong(json!({"endpoint": endpoint}), "endpoint").await;
+    }
+    let auth = &good["keys"]["auth"];
+    let key = &good["keys"]["p256dh"];
+    wrong(
+        json!({"keys": {"p256dh": "AAAA", "auth": auth}}),
+        "keys.p256dh",
+    )
+    .await;
+    wrong(
+        json!({"keys": {"p256dh": "B".repeat(87), "auth": auth}}),
+        "keys.p256dh",
+    )
+    .await;
+    wrong(
+        json!({"keys": {"p256dh": key, "auth": "AAAA"}}),
+        "keys.auth",
+    )
+    .await;
+    wrong(json!({"name": "x".repeat(81)}), "name").await;
+    assert_eq!(harbor.admin.get(&path).await.is(200)["data"], json!([]));
+
+    let first = harbor.admin.post(&path, good.clone()).await.is(201);
+    let mut renamed = good.clone();
+    renamed["name"] = json!("My laptop");
+    let second = harbor.admin.post(&path, renamed).await.is(201);
+    assert_eq!(
+        (&first["id"], &second["name"]),
+        (&second["id"], &json!("My laptop"))
+    );
+    let mine = harbor.admin.get(&path).await.is(200);
+    assert_eq!(mine["data"].as_array().unwrap().len(), 1);
+    assert_eq!(mine["public_key"].as_str().unwrap().len(), 87);
+    for nth in 1..20 {
+        harbor
+            .admin
+            .post(&path, service.subscribes(&nth.to_string()))
+            .await
+            .is(201);
+    }
+    let problem = harbor
+        .admin
+        .post(&path, service.subscribes("Too many"))
+        .await
+        .is(422);
+    assert_eq!(problem["errors"][0]["field"], "endpoint");
+}
