@@ -131,6 +131,7 @@ grant select on joined_conversations to messagehub_people;
 grant select, insert, update, delete on joined_conversations to messagehub_system;
 
 grant select, insert, update, delete on contacts, conversations, opt_outs, consents to messagehub_system;
+grant update on drafts to messagehub_system;
 
 -- What is asked of others' rows, or must be fast where row-level security would have every row looked at.
 grant create on schema public to messagehub_system;
@@ -382,6 +383,16 @@ begin
         end if;
         update messages m set conversation_id = s.id, contact_id = survivor
          where m.workspace_id = workspace and m.conversation_id = g.id;
+        -- What somebody was writing goes along, too; whoever had begun something in both finds the one below the other.
+        update drafts d
+           set content = left(concat_ws(E'\n', nullif(d.content, ''), nullif(o.content, '')), 5000),
+               media_ids = (d.media_ids || o.media_ids)[1:10], updated_at = clock_timestamp()
+          from drafts o
+         where d.workspace_id = workspace and d.conversation_id = s.id
+           and o.workspace_id = workspace and o.conversation_id = g.id and o.user_id = d.user_id;
+        update drafts o set conversation_id = s.id
+         where o.workspace_id = workspace and o.conversation_id = g.id
+           and not exists (select from drafts d where d.workspace_id = workspace and d.conversation_id = s.id and d.user_id = o.user_id);
         update conversations v
            set unread_count = s.unread_count + g.unread_count,
                -- Whichever wants more attention.

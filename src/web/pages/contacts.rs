@@ -6,7 +6,9 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::{Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams};
+use super::{
+    Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_only_streams,
+};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::export;
@@ -135,7 +137,7 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     let table = found(&mut tx, &member, asked.clone()).await?;
-    if wants_streams(&headers) {
+    if wants_only_streams(&headers) {
         return Ok(streams(fragments::swap("contact-list", &table)?));
     }
     let counts = conversations::counts(&mut tx).await?;

@@ -133,12 +133,7 @@ async fn what_is_no_list_changes_nothing() {
     imports(&sam, &harbor, "a.csv", b"phone_number\n+14155550193\n")
         .await
         .refused(403, "admin_only");
-    for file in [
-        &b""[..],
-        b"+14155550193\n",
-        b"phone_number\n\xff\xfe\n",
-        b"PK\x03\x04\x00",
-    ] {
+    for file in [&b""[..], b"+14155550193\n", b"PK\x03\x04\x00"] {
         let refused = imports(&harbor.admin, &harbor, "a.csv", file).await;
         let problem = refused.refused(422, "validation_failed");
         assert_eq!(problem["errors"][0]["field"], "file");

@@ -20,7 +20,9 @@ use crate::web::api::imports::{Sent, refused_rows};
 use crate::web::language::filters;
 use crate::web::pages::countries;
 use crate::web::pages::table::figure;
-use crate::web::pages::{Form, Partial, Shell, fragments, page, partial, streams, wants_streams};
+use crate::web::pages::{
+    Form, Partial, Shell, fragments, page, partial, streams, wants_only_streams,
+};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
@@ -191,7 +193,7 @@ pub async fn show(
         refused: import::refused(&mut tx, &admin, import_id, 20).await?,
         import: import.clone(),
     };
-    if wants_streams(&headers) {
+    if wants_only_streams(&headers) {
         return Ok(streams(fragments::swap("import", &progress)?));
     }
     let counts = conversations::counts(&mut tx).await?;

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::ids::ContactId;
 use crate::listing::Span;
 use crate::web::language::filters;
-use crate::web::pages::{Notice, Shell, page, streams, wants_streams};
+use crate::web::pages::{Notice, Shell, page, streams, wants_only_streams};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
@@ -73,7 +73,7 @@ pub async fn show(
     Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if wants_streams(&headers) {
+    if wants_only_streams(&headers) {
         return Ok(streams(String::new())); // nothing here is ever missed
     }
     let mut tx = app.db.workspace(member.seat()).await?;

@@ -16,7 +16,7 @@ use crate::ids::ContactId;
 use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::table::figure;
-use crate::web::pages::{Notice, Shell, page, streams, wants_streams};
+use crate::web::pages::{Notice, Shell, page, streams, wants_only_streams};
 use crate::web::problem::Problem;
 
 #[derive(Template)]
@@ -39,7 +39,7 @@ pub async fn show(
     Path(Of { contact_id }): Path<Of>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if wants_streams(&headers) {
+    if wants_only_streams(&headers) {
         return Ok(streams(String::new())); // nothing here is ever missed
     }
     let mut tx = app.db.workspace(member.seat()).await?;

@@ -23,7 +23,8 @@ use crate::ids::{ContactId, NumberId, TagId};
 use crate::listing::Span;
 use crate::web::language::filters;
 use crate::web::pages::{
-    Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams,
+    Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_only_streams,
+    wants_streams,
 };
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -81,7 +82,7 @@ pub async fn show(
         Err(Error::NotFound(what)) => return moved(&mut tx, &member, contact_id, what).await,
         found => found?,
     };
-    if wants_streams(&headers) {
+    if wants_only_streams(&headers) {
         let fields = fields::list(&mut tx).await?;
         return Ok(streams(fragments::contact_changed(&contact, &fields)?));
     }
