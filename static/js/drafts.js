@@ -9,7 +9,7 @@ const timers = new Map()
 export function write(conversation, url, { text, media }) {
   const before = store.draft(conversation)
   if (same(before ?? {}, { text, media })) return
-  store.keepDraft(conversation, { url, text, media, at: Date.now(), base: before?.base ?? "", dirty: true })
+  store.keepDraft(conversation, { url, text, media, at: Date.now(), base: before?.base ?? "", dirty: true, other: before?.other })
   soon(conversation)
 }
 
@@ -44,26 +44,41 @@ async function put(conversation) {
   if (!now) return
   // What was typed meanwhile is saved next.
   const more = !same(now, entry)
-  store.keepDraft(conversation, more || base ? { ...now, base, dirty: more } : undefined)
+  store.keepDraft(conversation, more || base || now.other ? { ...now, base, dirty: more } : undefined)
   if (more) soon(conversation)
 }
 
 // Of what the server has and what this browser has: which one stands in the field, and which other one was lost to it.
+// That one is kept as well, until it was used or something was sent.
 export function settle(conversation, url, server) {
   const local = store.draft(conversation)
+  let { other } = local ?? {}
+  const fresh = () => ({ url, text: server.text, media: server.media, base: server.base, at: Date.now(), dirty: false, other })
   if (local?.dirty && local.base !== server.base && !same(local, server) && server.base !== "") {
+    // What goes on from there has lost nothing.
+    if (server.text !== "" && local.text.startsWith(server.text)) {
+      store.keepDraft(conversation, { ...local, base: server.base })
+      soon(conversation)
+      return [local, other]
+    }
     const newer = local.at > Date.parse(server.base)
-    const [kept, other] = newer ? [local, server] : [server, local]
-    store.keepDraft(conversation, newer ? { ...local, base: server.base } : { url, ...server, at: Date.now(), dirty: false })
+    const { text, media } = newer ? server : local
+    if (text.trim() !== "") other = { text, media }
+    store.keepDraft(conversation, newer ? { ...local, base: server.base, other } : fresh())
     if (newer) soon(conversation)
-    return [kept, other.text.trim() === "" ? undefined : other]
+    return [newer ? local : server, other]
   }
   if (local?.dirty) {
     soon(conversation)
-    return [local, undefined]
+    return [local, other]
   }
-  store.keepDraft(conversation, server.base === "" ? undefined : { url, ...server, at: Date.now(), dirty: false })
-  return [server, undefined]
+  store.keepDraft(conversation, server.base === "" && !other ? undefined : fresh())
+  return [server, other]
+}
+
+export function offer(conversation, other) {
+  const entry = store.draft(conversation)
+  if (entry) store.keepDraft(conversation, { ...entry, other })
 }
 
 function same(a, b) {

@@ -145,7 +145,8 @@ export default class extends Controller {
 
   #settle(server, shown) {
     const [kept, other] = drafts.settle(this.conversationValue, this.draftUrlValue, server)
-    if (kept !== shown) this.#fill(kept)
+    // Whoever is writing goes on where they were.
+    if (kept.text !== this.textTarget.value || (shown && kept !== shown)) this.#fill(kept)
     else this.#changed()
     this.#offer(other)
   }
@@ -163,6 +164,7 @@ export default class extends Controller {
 
   #offer(other) {
     this.#other = other
+    drafts.offer(this.conversationValue, other)
     this.otherTarget.hidden = !other || other.text.trim() === ""
     if (other) this.otherTextTarget.textContent = other.text
   }
