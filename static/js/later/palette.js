@@ -7,7 +7,7 @@ const KEPT = 6
 let palette
 
 export function open() {
-  if (!palette?.dialog.isConnected) palette = new Palette(document.getElementById("palette-template").content.cloneNode(true))
+  if (!palette?.dialog.isConnected) palette = new Palette(document.importNode(document.getElementById("palette-template").content, true))
   palette.open()
 }
 
