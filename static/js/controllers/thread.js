@@ -11,6 +11,7 @@ export default class extends Controller {
   #news = 0
   #reading
   #held
+  #beyond = new Set()
 
   connect() {
     this.#arrange()
@@ -55,7 +56,10 @@ export default class extends Controller {
   }
 
   beyond({ detail: { message } }) {
-    if (!this.hasNewestTarget) return
+    // What was there when this was opened is no news, however often it is told.
+    const seen = this.element.querySelector("[name=seen_message_id]")?.value
+    if (!this.hasNewestTarget || message.id <= `message-${seen}` || this.#beyond.has(message.id)) return
+    this.#beyond.add(message.id)
     this.#count(message)
     this.newestCountTarget.textContent = this.#said
   }

@@ -7,7 +7,7 @@ const KEPT = 6
 let palette
 
 export function open() {
-  if (!palette?.dialog.isConnected) palette = new Palette(document.getElementById("palette-template").content.cloneNode(true))
+  if (!palette?.dialog.isConnected) palette = new Palette(document.importNode(document.getElementById("palette-template").content, true))
   palette.open()
 }
 
@@ -40,6 +40,8 @@ class Palette {
     if (document.querySelector("dialog[open]")) return
     this.field.value = ""
     this.#found = []
+    this.#asked += 1
+    clearTimeout(this.#timer)
     this.dialog.showModal()
     this.field.focus()
     this.#show()
@@ -167,6 +169,7 @@ class Palette {
   }
 
   async #search(asked) {
+    if (asked !== this.#asked || !this.dialog.open) return
     const { workspace, slug } = this.#places.dataset
     this.#tell(true)
     const query = new URLSearchParams({ q: this.#q, limit: 5 })

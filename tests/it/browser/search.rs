@@ -112,6 +112,7 @@ async fn a_text_is_found_and_shown_in_its_place() {
     // To the newest at once, from the middle.
     jo.fills("Search people and messages", "4711").await;
     jo.misses(".found", "Is the gate open?").await;
+    jo.sees_in(".found mark", "4711").await;
     jo.follows("Maya Okafor").await;
     jo.follows("To the newest").await;
     jo.sees_in(".message", "And another").await;
@@ -153,6 +154,8 @@ async fn the_palette_goes_everywhere_by_keyboard() {
     harbor.knows(&maya, "Maya Okafor").await;
     harbor.agent("Sam").await;
     let jo = Browser::start(&hub.url("")).await;
+    // A page that one leaves while it still loads.
+    jo.foresees("signal is aborted");
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
     let palette = async || {
