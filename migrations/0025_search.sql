@@ -7,32 +7,47 @@
 -- Each word stands in the index under whom it belongs to (the last digits of a number's id, before the word itself). So a
 -- search walks through nothing but what its person may see: neither what it finds nor how long it takes tells of the rest.
 
--- The words of a text: without case, accents and punctuation.
-create function words_of(content text) returns text[]
+-- A text as its words with spaces in between: without case, accents and punctuation. Most texts are plain, and go through in
+-- single expressions, which cost a text's way in the least.
+create function spaced(content text) returns text
     language plpgsql immutable strict parallel safe
 as $$
 declare
-    folded text := content;
-    pairs text[] := '{}';
+    folded text;
+    pairs text := '';
     -- Thai, Lao, Burmese, Khmer, Japanese, Chinese; and signs and emoji, which stick to words.
     unspaced constant text := '[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\u2600-\u27bf\U0001f000-\U0001faff\U00020000-\U000323af]';
 begin
-    -- Most texts are plain, and spared the rest.
-    if octet_length(content) > length(content) then
-        folded := normalize(regexp_replace(normalize(content, nfkd), '[\u0300-\u036f\u200d\ufe00-\ufe0f]', '', 'g'), nfkc);
-        if folded ~ unspaced then
-            pairs := array(select distinct substr(run[1], at, 2)
-                             from regexp_matches(folded, '(' || unspaced || '+)', 'g') as run, generate_series(1, length(run[1])) as at);
-            folded := regexp_replace(folded, unspaced, ' ', 'g');
-        end if;
-        folded := regexp_replace(folded, '[\u0080-\u00bf\u00d7\u00f7\u2000-\u2bff\u3000-\u303f\ufe30-\ufe4f\uff00-\uff0f\uff1a-\uff20\uffe0-\uffff]', ' ', 'g');
-        folded := replace(translate(lower(folded), 'øłđı', 'oldi'), 'ß', 'ss');
+    if octet_length(content) = length(content) then
+        return translate(lower(content), E' \n\t\r.,!?\'-":;/()&@#*_+=%$<>[]{}|~`^\\', '                                   ');
     end if;
-    folded := translate(lower(folded),
-        E'!"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f',
-        repeat(' ', 64));
-    -- A word is told by its first 40 characters; what is longer is an address that nobody types.
-    return array(select distinct left(word, 40) from string_to_table(folded, ' ') as word where word <> '') || pairs;
+    folded := normalize(regexp_replace(normalize(content, nfkd), '[\u0300-\u036f\u200d\ufe00-\ufe0f]', '', 'g'), nfkc);
+    if folded ~ unspaced then
+        pairs := (select coalesce(string_agg(' ' || substr(run[1], at, 2), ''), '')
+                    from regexp_matches(folded, '(' || unspaced || '+)', 'g') as run, generate_series(1, length(run[1])) as at);
+        folded := regexp_replace(folded, unspaced, ' ', 'g');
+    end if;
+    folded := regexp_replace(lower(folded), '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u00d7\u00f7\u2000-\u2bff\u3000-\u303f\ufe30-\ufe4f\uff00-\uff0f\uff1a-\uff20\uffe0-\uffff]', ' ', 'g');
+    return replace(translate(folded, 'øłđı', 'oldi'), 'ß', 'ss') || pairs;
+end $$;
+
+create function words_of(content text) returns text[]
+    language plpgsql immutable strict parallel safe
+as $$ begin
+    return array_remove(string_to_array(spaced(content), ' '), '');
+end $$;
+
+-- They stand in the index with whom they belong to in front. A word longer than anybody looks for is cut.
+create function scoped_words_of(scope text, content text) returns tsvector
+    language plpgsql immutable strict parallel safe
+as $$
+declare
+    spaced constant text := spaced(content);
+begin
+    if octet_length(spaced) > 1500 then
+        return array_to_tsvector(array(select scope || left(word, 200) from string_to_table(spaced, ' ') as word where word <> ''));
+    end if;
+    return array_to_tsvector(array_remove(string_to_array(scope || replace(spaced, ' ', ' ' || scope), ' '), scope));
 end $$;
 
 -- In PL/pgSQL, which plans once per connection what SQL would plan in every statement.
@@ -71,7 +86,7 @@ as $$ begin
     return array(select distinct substr(word, at) from unnest(words) as word, generate_series(1, greatest(length(word) - 1, 1)) as at);
 end $$;
 
-grant execute on function words_of(text), scope_of(uuid), scoped(text[], text[]), asks_for(text[], text[]), narrowest(text[]),
+grant execute on function spaced(text), words_of(text), scoped_words_of(text, text), scope_of(uuid), scoped(text[], text[]), asks_for(text[], text[]), narrowest(text[]),
     ends_of(text[]) to messagehub_people, messagehub_system;
 
 create table message_words (
@@ -90,7 +105,7 @@ create table contact_words (
     foreign key (workspace_id, id) references contacts on delete cascade
 );
 -- A short list of what is new keeps a text's way in cheap (it is merged by the hundred), and is read by every search.
-create index message_words_found on message_words using gin (words) with (gin_pending_list_limit = 512);
+create index message_words_found on message_words using gin (words) with (gin_pending_list_limit = 1024);
 create index contact_words_found on contact_words using gin (words) with (gin_pending_list_limit = 256);
 -- What is written once is read for ever: without this the lists would wait long for their first vacuum.
 alter table message_words set (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_insert_threshold = 5000);
@@ -104,9 +119,10 @@ create function learn_messages() returns trigger
     language plpgsql security definer set search_path = public, pg_temp
 as $$ begin
     insert into message_words (workspace_id, id, number_id, words)
-    select t.workspace_id, t.id, t.number_id, scoped(array[scope_of(t.number_id)], t.words)
-      from (select a.workspace_id, a.id, a.number_id, words_of(a.content) as words from added a where a.content <> '') t
-     where t.words <> '{}'
+    select t.workspace_id, t.id, t.number_id, t.words
+      from (select a.workspace_id, a.id, a.number_id, scoped_words_of(right(a.number_id::text, 8), a.content) as words
+              from added a where a.content <> '') t
+     where t.words <> ''
         on conflict do nothing;
     return null;
 end $$;
@@ -119,8 +135,8 @@ create function relearn_message() returns trigger
 as $$ begin
     delete from message_words w where w.workspace_id = new.workspace_id and w.id = new.id;
     insert into message_words (workspace_id, id, number_id, words)
-    select new.workspace_id, new.id, new.number_id, scoped(array[scope_of(new.number_id)], words_of(new.content))
-     where words_of(new.content) <> '{}';
+    select new.workspace_id, new.id, new.number_id, scoped_words_of(scope_of(new.number_id), new.content)
+     where scoped_words_of(scope_of(new.number_id), new.content) <> '';
     return null;
 end $$;
 create trigger relearn_message after update of content, number_id on messages
@@ -197,7 +213,7 @@ declare
     workspace constant uuid := my_workspace();
     numbers constant uuid[] := my_numbers();
     scopes constant text[] := array(select scope_of(number) from unnest(numbers) as number);
-    terms constant text[] := (words_of(q))[:12];
+    terms constant text[] := array(select distinct word from unnest((words_of(q))[:12]) as word);
     asked tsquery;
     narrow constant text[] := narrowest(terms);
     top constant uuid := coalesce(before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
@@ -245,7 +261,7 @@ as $$
 declare
     workspace constant uuid := my_workspace();
     scopes constant text[] := my_scopes();
-    terms constant text[] := (words_of(q))[:12];
+    terms constant text[] := array(select distinct word from unnest((words_of(q))[:12]) as word);
     asked tsquery;
     narrow tsquery;
     top constant uuid := coalesce(before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
@@ -291,7 +307,7 @@ declare
     workspace constant uuid := my_workspace();
     numbers constant uuid[] := my_numbers();
     scopes constant text[] := my_scopes();
-    terms constant text[] := (words_of(q))[:12];
+    terms constant text[] := array(select distinct word from unnest((words_of(q))[:12]) as word);
     asked tsquery;
     narrow tsquery;
     top_at constant timestamptz := coalesce(before_at, 'infinity');
@@ -377,7 +393,8 @@ alter table member_settings add column push_preview boolean not null default fal
 
 -- What is there already.
 insert into message_words (workspace_id, id, number_id, words)
-select t.workspace_id, t.id, t.number_id, scoped(array[scope_of(t.number_id)], t.words)
-  from (select m.workspace_id, m.id, m.number_id, words_of(m.content) as words from messages m where m.content <> '') t
- where t.words <> '{}';
+select t.workspace_id, t.id, t.number_id, t.words
+  from (select m.workspace_id, m.id, m.number_id, scoped_words_of(scope_of(m.number_id), m.content) as words
+          from messages m where m.content <> '') t
+ where t.words <> '';
 select learn_contact(c.workspace_id, c.id) from contacts c;

@@ -40,6 +40,8 @@ pub enum Error {
     ContactOptedOut,
     #[error("someone else answered since you looked: read the newest messages, then send again")]
     ConversationMoved,
+    #[error("this was written on elsewhere: read what is kept now, then keep yours")]
+    DraftMoved,
     #[error("this sender is a short code or a name, which cannot be answered")]
     ContactUnreachable,
     #[error("there is no active number to send from: connect an integration or activate a number")]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::db::WorkspaceTx;
 use crate::domain::media::uploads;
 use crate::domain::messages::Media;
-use crate::error::{Check, Result};
+use crate::error::{Check, Error, Result};
 use crate::ids::{ConversationId, MediaId, NumberId};
 use crate::listing::{Cursor, Page, Span, page};
 
@@ -54,6 +54,18 @@ pub struct Writing {
     pub to: String,
     /// Only for a text to somebody new.
     pub number_id: Option<NumberId>,
+    /// The `updated_at` of what you began from, or `null` for nothing. If something else is kept by now, this is not: 409
+    /// `draft_moved`. Left out, it replaces whatever is kept.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    pub seen_at: Option<Option<DateTime<Utc>>>,
+}
+
+/// Tells `null` from nothing.
+fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<DateTime<Utc>>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 impl Writing {
@@ -122,6 +134,11 @@ pub async fn save(tx: &mut WorkspaceTx, of: Of, writing: Writing) -> Result<Draf
         )
         .done()?;
     uploads::check(&writing.media_ids, &[])?;
+    let at = kept_at(tx, of, writing.seen_at.is_some()).await?;
+    // What was sent or thought better of elsewhere is nothing to lose.
+    if at.is_some() && writing.seen_at.is_some_and(|seen| seen != at) {
+        return Err(Error::DraftMoved);
+    }
     if writing.is_empty() {
         remove(tx, of).await?;
         return Ok(Draft::none(of));
@@ -150,6 +167,19 @@ pub async fn save(tx: &mut WorkspaceTx, of: Of, writing: Writing) -> Result<Draf
     .execute(tx.conn())
     .await?;
     find(tx, of).await
+}
+
+/// When what is kept was kept; nobody else keeps anything until this transaction is over. Asked only where it matters.
+async fn kept_at(tx: &mut WorkspaceTx, of: Of, matters: bool) -> Result<Option<DateTime<Utc>>> {
+    if !matters {
+        return Ok(None);
+    }
+    Ok(sqlx::query_scalar!(
+        "select updated_at from drafts where user_id = current_user_id() and conversation_id is not distinct from $1 for update",
+        of as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?)
 }
 
 /// It was sent, or thought better of.

@@ -334,12 +334,10 @@ pub async fn written(
         &number,
     );
     variables::filled(&row.content, &known.with(given).0).map_err(|missing| {
+        let names = missing.join(", ");
         Error::field(
             "variables",
-            format!(
-                "say what stands for {}: the template asks for it",
-                missing.join(", ")
-            ),
+            format!("say what stands for {names}: the template asks for it"),
         )
     })
 }

@@ -295,17 +295,19 @@ pub async fn app_icon(OriginalUri(uri): OriginalUri) -> Response {
 /// them makes it another one.
 pub async fn service_worker() -> Response {
     static WORKER: LazyLock<String> = LazyLock::new(|| {
-        let kept = [
+        let left_out = [
             "css/",
             "demo/",
             "vendor/",
             "service-worker.js",
             "manifest.webmanifest",
+            "icon-",
+            "apple-touch-icon.png",
         ];
         let vendored = MODULES.iter().map(|(_, file)| *file);
         let ours = ASSETS.urls.keys().map(String::as_str);
         let files: Vec<_> = ours
-            .filter(|name| !kept.iter().any(|other| name.starts_with(other)))
+            .filter(|name| !left_out.iter().any(|other| name.starts_with(other)))
             .chain(vendored)
             .map(url)
             .collect();

@@ -324,6 +324,11 @@ pub fn wants_streams(headers: &HeaderMap) -> bool {
     accepts(headers, "text/vnd.turbo-stream.html")
 }
 
+/// For a page that was cut off. A form that was taken leads on to a page, and asks for either.
+pub fn wants_only_streams(headers: &HeaderMap) -> bool {
+    wants_streams(headers) && !accepts(headers, "text/html")
+}
+
 fn accepts(headers: &HeaderMap, kind: &str) -> bool {
     headers
         .get(header::ACCEPT)

@@ -66,6 +66,7 @@ fn told(error: &Error) -> (StatusCode, &'static str) {
         Error::StorageUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
         Error::ContactOptedOut => (StatusCode::CONFLICT, "contact_opted_out"),
         Error::ConversationMoved => (StatusCode::CONFLICT, "conversation_moved"),
+        Error::DraftMoved => (StatusCode::CONFLICT, "draft_moved"),
         Error::ContactUnreachable => (StatusCode::CONFLICT, "contact_unreachable"),
         Error::IntegrationNotConfigured => (StatusCode::CONFLICT, "integration_not_configured"),
         Error::IntegrationOff => (StatusCode::CONFLICT, "integration_off"),

@@ -33,30 +33,35 @@ export function saveAll() {
 async function put(conversation) {
   const entry = store.draft(conversation)
   if (!entry?.dirty) return
-  const body = JSON.stringify({ content: entry.text.slice(0, 5000), media_ids: entry.media.map(({ id }) => id) })
+  const body = JSON.stringify({ content: entry.text.slice(0, 5000), media_ids: entry.media.map(({ id }) => id), seen_at: entry.base || null })
   const headers = { "Content-Type": "application/json", Accept: "application/json" }
   const response = await fetch(entry.url, { method: "PUT", body, headers, keepalive: true }).catch(() => undefined)
+  // Written on elsewhere: both are kept, until whoever opens it has seen both.
+  if (response?.status === 409) return dispatchEvent(new CustomEvent("drafts:moved", { detail: { conversation } }))
   if (!response?.ok && ![404, 422].includes(response?.status)) return
   const base = response.ok ? ((await response.json().catch(() => ({}))).updated_at ?? "") : entry.base
   const now = store.draft(conversation)
   if (!now) return
   // What was typed meanwhile is saved next.
-  store.keepDraft(conversation, { ...now, base, dirty: !same(now, entry) })
-  if (!same(now, entry)) soon(conversation)
+  const more = !same(now, entry)
+  store.keepDraft(conversation, more || base ? { ...now, base, dirty: more } : undefined)
+  if (more) soon(conversation)
 }
 
 // Of what the server has and what this browser has: which one stands in the field, and which other one was lost to it.
 export function settle(conversation, url, server) {
   const local = store.draft(conversation)
-  const mine = () => [local, undefined]
   if (local?.dirty && local.base !== server.base && !same(local, server) && server.base !== "") {
     const newer = local.at > Date.parse(server.base)
     const [kept, other] = newer ? [local, server] : [server, local]
-    if (newer) store.keepDraft(conversation, { ...local, base: server.base })
-    else store.keepDraft(conversation, { url, ...server, at: Date.now(), dirty: false })
+    store.keepDraft(conversation, newer ? { ...local, base: server.base } : { url, ...server, at: Date.now(), dirty: false })
+    if (newer) soon(conversation)
     return [kept, other.text.trim() === "" ? undefined : other]
   }
-  if (local?.dirty) return mine()
+  if (local?.dirty) {
+    soon(conversation)
+    return [local, undefined]
+  }
   store.keepDraft(conversation, server.base === "" ? undefined : { url, ...server, at: Date.now(), dirty: false })
   return [server, undefined]
 }

@@ -307,6 +307,18 @@ async fn a_draft_follows_its_writer_and_nobody_else_sees_it() {
         .collect();
     assert_eq!(all, [json!("Hello"), json!("Let me look")]);
 
+    // Nobody writes over what they have not seen.
+    let moved = json!({"content": "Older", "seen_at": null});
+    keeps(&sam, &harbor, &of, moved)
+        .await
+        .refused(409, "draft_moved");
+    let moved = json!({"content": "", "seen_at": "2026-01-01T00:00:00Z"});
+    keeps(&sam, &harbor, &of, moved)
+        .await
+        .refused(409, "draft_moved");
+    let same = json!({"content": "Let me look", "media_ids": [upload["id"]], "seen_at": kept["updated_at"]});
+    keeps(&sam, &harbor, &of, same).await.is(200);
+
     // An admin sees everything, but not this; the database itself says so.
     assert_eq!(
         harbor.admin.get(&harbor.path(&of)).await.is(200)["content"],

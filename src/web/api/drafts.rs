@@ -41,7 +41,7 @@ pub async fn show(
 /// any more.
 #[utoipa::path(put, path = "/conversations/{conversation_id}/draft", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)), request_body = Writing,
-    responses((status = 200, body = Draft), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Draft), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn save(
     State(app): State<App>,
     member: Member,
@@ -72,7 +72,7 @@ pub async fn show_new(State(app): State<App>, member: Member) -> Result<Json<Dra
 
 /// Keeps it instead of the one before. With nothing in it there is none any more.
 #[utoipa::path(put, path = "/drafts/new", tag = "Messages", params(("workspace_id" = WorkspaceId, Path)), request_body = Writing,
-    responses((status = 200, body = Draft), (status = 403, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Draft), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn save_new(
     State(app): State<App>,
     member: Member,

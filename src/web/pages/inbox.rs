@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::{Partial, Shell, frame, page, partial, streams, wants_streams};
+use super::{Partial, Shell, frame, page, partial, streams, wants_only_streams};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Assignee, Conversation, Counts, Filter, Status};
@@ -263,7 +263,7 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
     let wanted = frame(&headers);
-    if wants_streams(&headers) {
+    if wants_only_streams(&headers) {
         return Ok(streams(missed_rows(&mut tx, &member, &narrowing).await?));
     }
     match wanted {

@@ -120,6 +120,15 @@ export default class extends Controller {
     if (entry?.conversation === this.conversationValue && !document.getElementById(`pending-${entry.ref}`)) this.#shown(entry)
   }
 
+  // It was written on elsewhere while it was open here.
+  async moved({ detail: { conversation } }) {
+    if (conversation !== this.conversationValue) return
+    const response = await fetch(this.draftUrlValue, { headers: { Accept: "application/json" } }).catch(() => undefined)
+    if (!response?.ok) return
+    const { content, media, updated_at } = await response.json()
+    this.#settle({ text: content, media: media.map((file) => ({ ...file, name: "File" })), base: updated_at ?? "" })
+  }
+
   // The one that was written elsewhere, in place of this one.
   swap() {
     const mine = { text: this.textTarget.value, media: this.#files }
@@ -129,12 +138,16 @@ export default class extends Controller {
   }
 
   #restore() {
-    const server = { text: this.textTarget.value, media: this.#files, base: this.draftAtValue }
+    const shown = { text: this.textTarget.value, media: this.#files, base: this.draftAtValue }
+    this.#settle(shown, shown)
+    this.formTarget.dataset.ready = ""
+  }
+
+  #settle(server, shown) {
     const [kept, other] = drafts.settle(this.conversationValue, this.draftUrlValue, server)
-    if (kept !== server) this.#fill(kept)
+    if (kept !== shown) this.#fill(kept)
     else this.#changed()
     this.#offer(other)
-    this.formTarget.dataset.ready = ""
   }
 
   get #isReady() {

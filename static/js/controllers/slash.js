@@ -12,6 +12,9 @@ export default class extends Controller {
   #current
   #asked = new Set()
   #fetched = 0
+  #all = []
+  #awaits = false
+  #fetching
 
   async write() {
     this.#remind()
@@ -19,7 +22,12 @@ export default class extends Controller {
     const typed = /(?:^|\s)\/([^\s/]*)$/.exec(value.slice(0, selectionStart))
     if (!typed) return this.close()
     this.#from = selectionStart - typed[1].length - 1
-    if (!(await this.#fetch()) || this.#from === undefined) return
+    this.#awaits = true
+    const fetched = await this.#fetch()
+    this.#awaits = false
+    if (!fetched || this.#from === undefined) return
+    // Somebody typed on meanwhile: that key narrows it.
+    if (this.textTarget.selectionStart !== selectionStart) return
     this.#narrow(typed[1].toLowerCase())
   }
 
@@ -32,6 +40,11 @@ export default class extends Controller {
   }
 
   press(event) {
+    // Whoever is faster than the line means the template, not the slash.
+    if (this.#awaits && event.key === "Enter") {
+      event.preventDefault()
+      return event.stopImmediatePropagation()
+    }
     if (this.menuTarget.hidden) return
     const options = this.#options
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
@@ -73,23 +86,28 @@ export default class extends Controller {
     return [...this.listTarget.children].filter(({ hidden }) => !hidden)
   }
 
-  async #fetch() {
+  #fetch() {
     if (Date.now() - this.#fetched < FRESH) return true
+    return (this.#fetching ??= this.#ask().finally(() => (this.#fetching = undefined)))
+  }
+
+  async #ask() {
     const url = new URL(this.urlValue, location)
     const form = new FormData(this.textTarget.form)
     for (const name of ["contact_id", "number_id"]) if (form.get(name)) url.searchParams.set(name, form.get(name))
-    const response = await fetch(url, { headers: { Accept: "text/html" } }).catch(() => undefined)
+    const response = await fetch(url, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(3000) }).catch(() => undefined)
     if (!response?.ok || response.redirected) return false
     this.listTarget.innerHTML = await response.text()
+    this.#all = [...this.listTarget.children]
     this.#fetched = Date.now()
     return true
   }
 
   #narrow(q) {
     const rank = (option) => (option.firstElementChild.textContent.toLowerCase().startsWith(q) ? 0 : 1)
-    for (const option of this.listTarget.children) option.hidden = !option.textContent.toLowerCase().includes(q)
-    const options = this.#options.sort((a, b) => rank(a) - rank(b))
-    this.listTarget.prepend(...options)
+    for (const option of this.#all) option.hidden = !option.textContent.toLowerCase().includes(q)
+    this.listTarget.replaceChildren(...[...this.#all].sort((a, b) => rank(a) - rank(b)))
+    const options = this.#options
     // A fraction, a path: whoever means something else is not held up.
     if (options.length === 0 && q !== "") return this.close()
     this.noneTarget.hidden = options.length > 0

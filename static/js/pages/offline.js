@@ -33,8 +33,7 @@ export default class extends Controller {
 
 function waiting() {
   try {
-    const kept = Object.keys(localStorage).filter((key) => key.startsWith("unsent:"))
-    return kept.reduce((sum, key) => sum + (JSON.parse(localStorage.getItem(key))?.length ?? 0), 0)
+    return Object.keys(localStorage).filter((key) => key.startsWith("unsent:")).length
   } catch {
     return 0
   }

@@ -10,6 +10,12 @@ export default class extends Controller {
   #timer
   #asked = 0
 
+  // The focus may have been here before this was.
+  connect() {
+    if (document.activeElement === this.toTarget || this.toTarget.autofocus) this.toTarget.focus()
+    if (document.activeElement === this.toTarget) this.offer()
+  }
+
   disconnect() {
     clearTimeout(this.#timer)
   }

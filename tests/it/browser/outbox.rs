@@ -35,7 +35,9 @@ async fn at_the_thread<'a>(hub: &'a Hub, cable: &Cable) -> (Workspace<'a>, Brows
     let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let jo = Browser::start(&cable.url).await;
-    jo.foresees("net::ERR_").foresees("WebSocket connection to");
+    jo.foresees("net::ERR_")
+        .foresees("WebSocket connection to")
+        .foresees("Failed to fetch");
     jo.signs_in(&harbor.admin.email).await;
     let path = harbor.inbox(Some(&maya));
     jo.opens(&path).await;

@@ -89,7 +89,7 @@ async fn a_slash_puts_a_template_in_and_what_is_missing_is_filled_in_before_it_g
     jo.fills("Message to", "Hello!").await;
     jo.clicks("Templates").await;
     jo.sees_in(".offers [role=option]", "Parking").await;
-    jo.measures("document.querySelector('.offers [role=option]').dispatchEvent(new PointerEvent('pointerdown', { bubbles: true, cancelable: true }))").await;
+    jo.measures("document.querySelector('.offers [role=option]').dispatchEvent(new MouseEvent('mousedown', { bubbles: true, cancelable: true }))").await;
     jo.notices(
         "both stand there",
         &holds("Hello! Parking is on the left, Maya."),
@@ -148,6 +148,22 @@ async fn templates_are_made_found_changed_shared_and_deleted() {
     jo.sees("No templates yet").await;
 }
 
+/// Waits until the server has this draft.
+async fn kept(hub: &Hub, content: &str) {
+    for _ in 0..1000 {
+        let found: i64 = sqlx::query_scalar("select count(*) from drafts where content = $1")
+            .bind(content)
+            .fetch_one(&hub.raw)
+            .await
+            .unwrap();
+        if found == 1 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("nobody kept “{content}”");
+}
+
 #[tokio::test]
 async fn a_draft_is_there_wherever_one_goes_on_writing() {
     let hub = Hub::start().await;
@@ -167,6 +183,7 @@ async fn a_draft_is_there_wherever_one_goes_on_writing() {
     desk.follows("Tom").await;
     desk.sees_in(".row .own.draft", "Draft: Let me look").await;
 
+    kept(&hub, "Let me look").await;
     phone.opens(&harbor.inbox(None)).await;
     phone.sees_in(".row", "Draft: Let me look").await;
     phone.follows("Maya Okafor").await;
@@ -175,6 +192,7 @@ async fn a_draft_is_there_wherever_one_goes_on_writing() {
         .await;
     phone.fills("Message to", "Let me look it up").await;
     phone.follows("Tom").await;
+    kept(&hub, "Let me look it up").await;
     desk.follows("Maya Okafor").await;
     desk.notices("the newest counts", &holds("Let me look it up"))
         .await;
@@ -188,7 +206,7 @@ async fn a_draft_is_there_wherever_one_goes_on_writing() {
         .await;
     phone.fills("Message to", "Written on the phone").await;
     phone.follows("Tom").await;
-    phone.sees_in(".row", "Draft: Written on the phone").await;
+    kept(&hub, "Written on the phone").await;
     phone.opens(&harbor.inbox(Some(&tom))).await;
     phone.sees_in(".row", "Draft: Written on the phone").await;
     desk.is_offline(false).await;
@@ -301,6 +319,7 @@ async fn another_number_takes_what_is_written_along() {
     jo.clicks("from (628) 555-0100").await;
     jo.clicks("(628) 555-0101").await;
     jo.is_at("/send?contact_id=").await;
+    jo.sees_in("h1", "New text").await;
     jo.notices("it came along", &holds("From the other one"))
         .await;
     assert_eq!(
@@ -446,16 +465,7 @@ async fn a_new_text_goes_to_a_name_or_a_number_and_leads_to_its_conversation() {
     )
     .await;
     jo.types("Hello Maya").await;
-    for _ in 0..500 {
-        if hub
-            .count("select count(*) from drafts where content = 'Hello Maya'")
-            .await
-            == 1
-        {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    kept(&hub, "Hello Maya").await;
     jo.reloads().await;
     jo.notices("it is still there", &holds("Hello Maya")).await;
     jo.clicks("Send").await;

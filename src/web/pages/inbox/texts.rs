@@ -138,10 +138,7 @@ impl Bubble<'_> {
 
     /// On its way: not yet with the carrier.
     fn waiting(&self) -> bool {
-        matches!(
-            self.message.status,
-            Status::Scheduled | Status::Queued | Status::Sending
-        )
+        matches!(self.message.status, Status::Queued | Status::Sending)
     }
 
     /// Its state is said even in the middle of a run.

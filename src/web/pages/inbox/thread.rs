@@ -29,7 +29,7 @@ use crate::phone;
 use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::fragments;
-use crate::web::pages::{Partial, frame, page, partial, streams, wants_streams};
+use crate::web::pages::{Partial, frame, page, partial, streams, wants_only_streams};
 use crate::web::problem::Problem;
 
 /// Texts that one page of a thread holds.
@@ -189,7 +189,7 @@ pub async fn show(
         }
         found => found?,
     };
-    if wants_streams(&headers) {
+    if wants_only_streams(&headers) {
         let rows = missed_rows(&mut tx, &member, &narrowing).await?;
         let span = Span {
             limit: Some(TEXTS),
