@@ -383,6 +383,8 @@ begin
         end if;
         update messages m set conversation_id = s.id, contact_id = survivor
          where m.workspace_id = workspace and m.conversation_id = g.id;
+        update conversation_events e set conversation_id = s.id where e.workspace_id = workspace and e.conversation_id = g.id;
+        update mentions m set conversation_id = s.id where m.workspace_id = workspace and m.conversation_id = g.id;
         -- What somebody was writing goes along, too; whoever had begun something in both finds the one below the other.
         update drafts d
            set content = left(concat_ws(E'\n', nullif(d.content, ''), nullif(o.content, '')), 5000),

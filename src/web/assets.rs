@@ -34,7 +34,8 @@ const SHEETS: &[(&str, &[&str])] = &[
         &[
             "tokens", "base", "icon", "button", "field", "avatar", "badge", "card", "menu",
             "dialog", "palette", "progress", "toast", "app", "rail", "live", "list", "row",
-            "thread", "message", "composer", "offers", "outbox", "lightbox", "details", "empty", "tag",
+            "thread", "message", "composer", "offers", "outbox", "lightbox", "details", "empty",
+            "tag",
         ],
     ),
     (

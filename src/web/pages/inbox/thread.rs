@@ -225,7 +225,8 @@ pub async fn show(
             cursor: None,
         };
         let newest = messages::list(&mut tx, &of(conversation_id), &span).await?;
-        let oldest = newest.next_cursor.map(|cursor| cursor.id);
+        let oldest = newest.next_cursor.as_ref().and(newest.data.last());
+        let oldest = oldest.map(|message| message.id.0);
         let happened = activity::between(&mut tx, conversation_id, oldest, None, LINES).await?;
         let thread = fragments::thread(&newest.data, &happened, &conversation).map_err(internal)?;
         let credits = match balance(&mut tx, &member).await? {
@@ -484,9 +485,9 @@ async fn texts(
     });
     later.reverse();
     later.append(&mut shown.data);
-    let oldest = shown.next_cursor.map(|cursor| cursor.id);
+    let oldest = shown.next_cursor.as_ref().and(later.last());
+    let oldest = oldest.map(|message| message.id.0);
     let older = shown.next_cursor.map(|cursor| {
-        let cursor = cursor.to_string();
         (
             frame_id(&cursor),
             format!("{}/{}?before={cursor}", place.base, conversation.id),
