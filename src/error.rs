@@ -115,7 +115,7 @@ fn in_words(wait: Duration) -> String {
 /// How long ago, as people say it.
 pub fn ago(since: Duration) -> String {
     match since.as_secs() {
-        0 => "just now".into(),
+        0 => english("just now").into(),
         seconds @ 1..60 => format!("{seconds} s ago"),
         seconds @ 60..3_600 => format!("{} min ago", seconds / 60),
         seconds @ 3_600..86_400 => format!("{} h ago", seconds / 3_600),

@@ -14,6 +14,7 @@ use crate::domain::{messages, words};
 use crate::error::{Error, Result, ago};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, TagId, UserId, WorkspaceId};
+use crate::language::{english, put};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
 
@@ -490,11 +491,11 @@ async fn taken(tx: &mut WorkspaceTx, conversation: &Conversation) -> Result<Erro
         .find(|one| matches!(one.kind, Kind::Assigned | Kind::Unassigned))
         .map(|one| {
             let since = (Utc::now() - one.created_at).to_std().unwrap_or_default();
-            format!("{} {}", one.told_of_it(), ago(since))
+            one.told_of_it(&ago(since))
         });
     let has = || match &conversation.assignee_name {
-        Some(name) => format!("{name} has it now"),
-        None => "nobody has it now".into(),
+        Some(name) => put(english("{name} has it now"), "name", name),
+        None => english("nobody has it now").into(),
     };
     Ok(Error::ConversationTaken(told.unwrap_or_else(has)))
 }

@@ -1,5 +1,7 @@
 // Who else looks where, as the socket tells: beside a conversation's name, and small on its row.
 
+import { count, t } from "words"
+
 const here = new Map()
 
 export function note(conversation, user, who) {
@@ -36,7 +38,7 @@ export function paint(conversation) {
 
 function sentence(names) {
   if (names.length === 0) return ""
-  if (names.length === 1) return `${names[0]} is looking at this`
-  if (names.length === 2) return `${names[0]} and ${names[1]} are looking at this`
-  return `${names[0]} and ${names.length - 1} others are looking at this`
+  if (names.length === 1) return t("{name} is looking at this", { name: names[0] })
+  if (names.length === 2) return t("{name} and {other} are looking at this", { name: names[0], other: names[1] })
+  return count(names.length - 1, "{name} and {n} other are looking at this", "{name} and {n} others are looking at this", { name: names[0] })
 }

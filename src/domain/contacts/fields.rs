@@ -13,6 +13,7 @@ use crate::domain::members::Admin;
 use crate::domain::words;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::ids::{FieldId, WorkspaceId};
+use crate::language::{english, put};
 
 words!(#[schema(as = ContactFieldKind)]
 Kind {
@@ -29,10 +30,10 @@ impl Kind {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Text => "Text",
-            Self::Number => "Number",
-            Self::Date => "Date",
-            Self::Choice => "One of a list",
+            Self::Text => english("Text"),
+            Self::Number => english("Number"),
+            Self::Date => english("Date"),
+            Self::Choice => english("One of a list"),
         }
     }
 }
@@ -279,15 +280,20 @@ impl Field {
             return Ok(None);
         }
         let read = match self.kind {
-            Kind::Text if text.chars().count() > LONGEST => Err("at most 500 characters".into()),
-            Kind::Text if text.contains('\0') => Err("no NUL characters".into()),
+            Kind::Text if text.chars().count() > LONGEST => {
+                Err(english("at most 500 characters").into())
+            }
+            Kind::Text if text.contains('\0') => Err(english("no NUL characters").into()),
             Kind::Text => Ok(text.to_owned()),
-            Kind::Number => number(text).ok_or_else(|| "a number, such as 12 or 3.5".into()),
-            Kind::Date => date(text).ok_or_else(|| "a day, such as 2026-11-23".into()),
+            Kind::Number => {
+                number(text).ok_or_else(|| english("a number, such as 12 or 3.5").into())
+            }
+            Kind::Date => date(text).ok_or_else(|| english("a day, such as 2026-11-23").into()),
             Kind::Choice => {
                 let is_it = |choice: &&String| choice.to_lowercase() == text.to_lowercase();
                 let found = self.choices.iter().find(is_it).cloned();
-                found.ok_or_else(|| format!("one of: {}", self.choices.join(", ")))
+                let choices = || self.choices.join(", ");
+                found.ok_or_else(|| put(english("one of: {choices}"), "choices", choices()))
             }
         };
         read.map(Some)

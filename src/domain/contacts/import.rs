@@ -17,6 +17,7 @@ use crate::domain::members::Admin;
 use crate::domain::{words, workspaces};
 use crate::error::{Check, Error, Result};
 use crate::ids::{ImportId, TagId, UserId, WorkspaceId};
+use crate::language::english;
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone::Region;
 use crate::sheet::{self, Sheet};
@@ -53,9 +54,9 @@ impl Duplicates {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Fill => "Fill in what is empty",
-            Self::Update => "Replace what is there",
-            Self::Skip => "Leave them as they are",
+            Self::Fill => english("Fill in what is empty"),
+            Self::Update => english("Replace what is there"),
+            Self::Skip => english("Leave them as they are"),
         }
     }
 }
@@ -309,13 +310,13 @@ const KNOWN: &[(&str, &[&str])] = &[
 /// What a column can be, with its label.
 pub fn targets(fields: &[Field]) -> Vec<(String, String)> {
     let fixed = [
-        ("phone_number", "Phone number"),
-        ("name", "Name"),
-        ("first_name", "First name"),
-        ("last_name", "Last name"),
-        ("email", "E-mail"),
-        ("notes", "Notes"),
-        ("tags", "Tags"),
+        ("phone_number", english("Phone number")),
+        ("name", english("Name")),
+        ("first_name", english("First name")),
+        ("last_name", english("Last name")),
+        ("email", english("E-mail")),
+        ("notes", english("Notes")),
+        ("tags", english("Tags")),
     ];
     let own = fields
         .iter()

@@ -11,6 +11,7 @@ use crate::domain::{contacts, words};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, TagId};
+use crate::language::english;
 
 words!(#[schema(as = TagColor)]
 Color {
@@ -40,15 +41,15 @@ impl Color {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Gray => "Gray",
-            Self::Red => "Red",
-            Self::Orange => "Orange",
-            Self::Yellow => "Yellow",
-            Self::Green => "Green",
-            Self::Teal => "Teal",
-            Self::Blue => "Blue",
-            Self::Purple => "Purple",
-            Self::Pink => "Pink",
+            Self::Gray => english("Gray"),
+            Self::Red => english("Red"),
+            Self::Orange => english("Orange"),
+            Self::Yellow => english("Yellow"),
+            Self::Green => english("Green"),
+            Self::Teal => english("Teal"),
+            Self::Blue => english("Blue"),
+            Self::Purple => english("Purple"),
+            Self::Pink => english("Pink"),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::db::{Db, WorkspaceTx};
 use crate::domain::words;
 use crate::error::Result;
 use crate::ids::{ActivityId, ConversationId, UserId, WorkspaceId};
+use crate::language::{english, put, t};
 use crate::listing::{Cursor, Page, Span, page};
 
 words!(#[schema(as = ConversationEventKind)]
@@ -69,57 +70,66 @@ impl Activity {
         self.actor_id.is_some() && self.actor_id == self.assignee_id
     }
 
-    /// Who has it now, and by whom, without the rest of the sentence.
-    pub(super) fn told_of_it(&self) -> String {
-        let who = self.actor_name.as_str();
-        let whom = self.assignee_name.as_deref().unwrap_or_default();
-        match (self.kind, self.was_taken()) {
-            (Kind::Assigned, true) => format!("{who} took it"),
-            (Kind::Assigned, false) => format!("{who} assigned it to {whom}"),
-            (_, true) => format!("{who} let go of it"),
-            (_, false) => format!("{who} took it from {whom}"),
-        }
+    /// Who has it now, by whom and since when, without the rest of the sentence. In English: it is part of a refusal, which is
+    /// translated where it is shown. With a second name before the time nobody could tell where the name ends.
+    pub(super) fn told_of_it(&self, ago: &str) -> String {
+        let said = match (self.kind, self.was_taken()) {
+            (Kind::Assigned, true) => english("{who} took it {ago}"),
+            (Kind::Assigned, false) => "{who} assigned it to {whom} {ago}",
+            (_, true) => english("{who} let go of it {ago}"),
+            (_, false) => "{who} took it from {whom} {ago}",
+        };
+        let said = put(said, "ago", ago);
+        let said = put(&said, "who", &self.actor_name);
+        put(
+            &said,
+            "whom",
+            self.assignee_name.as_deref().unwrap_or_default(),
+        )
     }
 
-    /// What happened, as people say it; of a snooze the time is missing, which the browser knows better.
+    /// What happened, as people say it, in their language; of a snooze the time is missing, which the browser knows better.
     pub fn told(&self) -> String {
         let who = match self.actor_name.as_str() {
-            "" => "Somebody who left",
-            name => name,
+            "" => t("Somebody who left"),
+            name => name.into(),
         };
-        let whom = self.assignee_name.as_deref().unwrap_or("somebody");
-        match (self.kind, self.cause) {
-            (Kind::Assigned, _) => match (&self.previous_name, self.was_taken()) {
-                (None, true) => format!("{who} took this"),
-                (Some(before), true) => format!("{who} took this over from {before}"),
-                (None, false) => format!("{who} assigned this to {whom}"),
-                (Some(before), false) => format!("{who} reassigned this from {before} to {whom}"),
+        let whom = match &self.assignee_name {
+            Some(name) => name.into(),
+            None => t("somebody"),
+        };
+        let before = self.previous_name.as_deref();
+        let said = match (self.kind, self.cause) {
+            (Kind::Assigned, _) => match (before, self.was_taken()) {
+                (None, true) => t("{who} took this"),
+                (Some(_), true) => t("{who} took this over from {before}"),
+                (None, false) => t("{who} assigned this to {whom}"),
+                (Some(_), false) => t("{who} reassigned this from {before} to {whom}"),
             },
-            (Kind::Unassigned, _) if self.was_taken() => format!("{who} let go of this"),
-            (Kind::Unassigned, _) => format!("{who} took this from {whom}: nobody has it"),
-            (Kind::Pending, _) => format!("{who} marked this as pending"),
-            (Kind::Done, _) => format!("{who} marked this as done"),
-            (Kind::Reopened, Some(Cause::Text)) => "Reopened by a new text".into(),
-            (Kind::Reopened, _) => format!("{who} reopened this"),
-            (Kind::Snoozed, _) => format!("{who} snoozed this until"),
-            (Kind::Woken, Some(Cause::Text)) => "Woken by a new text".into(),
-            (Kind::Woken, Some(_)) => "Back from being snoozed".into(),
-            (Kind::Woken, None) => format!("{who} woke this"),
-            (Kind::OptedOut, Some(Cause::Text)) => "They opted out".into(),
-            (Kind::OptedOut, Some(Cause::Provider)) => {
-                "The carrier says that they opted out".into()
-            }
-            (Kind::OptedOut, Some(Cause::Import)) => format!("{who} imported that they opted out"),
-            (Kind::OptedOut, _) => format!("{who} opted them out"),
-            (Kind::OptedIn, Some(Cause::Text)) => "They opted in again".into(),
+            (Kind::Unassigned, _) if self.was_taken() => t("{who} let go of this"),
+            (Kind::Unassigned, _) => t("{who} took this from {whom}: nobody has it"),
+            (Kind::Pending, _) => t("{who} marked this as pending"),
+            (Kind::Done, _) => t("{who} marked this as done"),
+            (Kind::Reopened, Some(Cause::Text)) => t("Reopened by a new text"),
+            (Kind::Reopened, _) => t("{who} reopened this"),
+            (Kind::Snoozed, _) => t("{who} snoozed this until"),
+            (Kind::Woken, Some(Cause::Text)) => t("Woken by a new text"),
+            (Kind::Woken, Some(_)) => t("Back from being snoozed"),
+            (Kind::Woken, None) => t("{who} woke this"),
+            (Kind::OptedOut, Some(Cause::Text)) => t("They opted out"),
+            (Kind::OptedOut, Some(Cause::Provider)) => t("The carrier says that they opted out"),
+            (Kind::OptedOut, Some(Cause::Import)) => t("{who} imported that they opted out"),
+            (Kind::OptedOut, _) => t("{who} opted them out"),
+            (Kind::OptedIn, Some(Cause::Text)) => t("They opted in again"),
             (Kind::OptedIn, Some(Cause::Provider)) => {
-                "The carrier says that they opted in again".into()
+                t("The carrier says that they opted in again")
             }
-            (Kind::OptedIn, Some(Cause::Import)) => {
-                format!("{who} imported that they opted in again")
-            }
-            (Kind::OptedIn, _) => format!("{who} opted them in again"),
-        }
+            (Kind::OptedIn, Some(Cause::Import)) => t("{who} imported that they opted in again"),
+            (Kind::OptedIn, _) => t("{who} opted them in again"),
+        };
+        let said = put(&said, "who", who);
+        let said = put(&said, "whom", whom);
+        put(&said, "before", before.unwrap_or_default())
     }
 }
 

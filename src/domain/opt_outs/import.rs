@@ -10,6 +10,7 @@ use crate::domain::members::Admin;
 use crate::domain::{numbers, workspaces};
 use crate::error::{Error, Result};
 use crate::ids::NumberId;
+use crate::language::english;
 use crate::phone::{Phone, Region};
 use crate::sheet::{self, short_name, unguarded};
 
@@ -164,15 +165,16 @@ fn read(
                 number == text || phone.as_ref().is_some_and(|phone| phone.as_str() == number)
             };
             let found = ours.iter().find(|(_, number)| is_it(number));
-            let missing = || "none of your numbers: leave it empty for all of them".to_owned();
+            let missing =
+                || english("none of your numbers: leave it empty for all of them").to_owned();
             vec![found.ok_or_else(|| ("number", missing()))?.0]
         }
     };
     if numbers.is_empty() {
-        return Err(("number", "connect a number first".into()));
+        return Err(("number", english("connect a number first").into()));
     }
     if line.reason.contains('\0') || line.reason.chars().count() > 200 {
-        return Err(("reason", "at most 200 characters".into()));
+        return Err(("reason", english("at most 200 characters").into()));
     }
     let proof = match unguarded(&line.reason) {
         "" => proof.to_owned(),
@@ -203,7 +205,8 @@ fn since(text: &str) -> Result<Option<DateTime<Utc>>, (&'static str, String)> {
         .filter(|at| past.contains(at))
         .map(Some)
         .ok_or_else(|| {
-            let message = "a moment of the past, such as 2026-11-01 or 2026-11-01T09:30:00Z";
+            let message =
+                english("a moment of the past, such as 2026-11-01 or 2026-11-01T09:30:00Z");
             ("at", message.into())
         })
 }

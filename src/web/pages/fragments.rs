@@ -14,6 +14,7 @@ use crate::domain::credits::Balance;
 use crate::domain::messages::Message;
 use crate::domain::numbers::Number;
 use crate::ids::{ContactId, ConversationId, UserId};
+use crate::language::{put, t};
 use crate::web::language::filters;
 use crate::web::pages;
 use crate::web::pages::admin::integrations::NumberRow;
@@ -151,7 +152,8 @@ pub fn happened(one: &Activity) -> Result<String, Error> {
 
 /// A note calls whoever hears this.
 pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<String, Error> {
-    let by = message.created_by_name.as_deref().unwrap_or("Somebody");
+    let somebody = t("Somebody");
+    let by = message.created_by_name.as_deref().unwrap_or(&somebody);
     let (id, by, whom) = (
         conversation.id,
         Escaped { text: by }.render()?,
@@ -160,8 +162,10 @@ pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<Strin
         }
         .render()?,
     );
+    let said = put(&t("<b>{by}</b> mentioned you: {whom}"), "by", by);
+    let said = put(&said, "whom", whom);
     Ok(format!(
-        r#"<turbo-stream action="mentioned" target="{id}" message="{}"><template><b>{by}</b> mentioned you: {whom}</template></turbo-stream>"#,
+        r#"<turbo-stream action="mentioned" target="{id}" message="{}"><template>{said}</template></turbo-stream>"#,
         message.id
     ))
 }

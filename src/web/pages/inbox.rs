@@ -346,7 +346,7 @@ impl Filters {
         let from = |number| choice_of(narrowing, |to| to.number = number);
         let of = |assignee| choice_of(narrowing, |to| to.assignee = assignee);
         let mut lines = vec![choice(
-            "All numbers",
+            &t("All numbers"),
             from(None),
             narrowing.number.is_none(),
         )];
@@ -354,10 +354,10 @@ impl Filters {
             let id = Some(number.id);
             choice(&number.title(), from(id), narrowing.number == id)
         }));
-        let mut people = vec![choice("Anyone", of(None), narrowing.assignee.is_none())];
+        let mut people = vec![choice(&t("Anyone"), of(None), narrowing.assignee.is_none())];
         for (label, who) in [("Me", Who::Me), ("Nobody", Who::Nobody)] {
             people.push(choice(
-                label,
+                &t(label),
                 of(Some(who)),
                 narrowing.assignee == Some(who),
             ));
@@ -374,7 +374,7 @@ impl Filters {
         let is_unread = narrowing.unread == Some(true);
         let unread = [("Read or not", None), ("Unread only", Some(true))].map(|(label, unread)| {
             let to = choice_of(narrowing, |to| to.unread = unread);
-            choice(label, to, is_unread == unread.is_some())
+            choice(&t(label), to, is_unread == unread.is_some())
         });
         let mut filters = Self {
             numbers: lines,

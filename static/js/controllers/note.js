@@ -1,6 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { show } from "streams"
 import * as store from "unsent"
+import { t } from "words"
 
 // A note for colleagues, in place of a text: it keeps what is typed, and completes the names of those who see this number.
 export default class extends Controller {
@@ -78,7 +79,7 @@ export default class extends Controller {
       this.write()
       this.off()
     } catch {
-      this.#say("Not kept: no connection. What you have written stays here.")
+      this.#say(t("Not kept: no connection. What you have written stays here."))
     }
   }
 

@@ -12,6 +12,7 @@ use crate::domain::contacts::{is_email, tags};
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ImportId, TagId, UserId, WorkspaceId};
+use crate::language::{english, put};
 use crate::phone::{Phone, Region};
 use crate::sheet;
 
@@ -146,7 +147,7 @@ fn read(
         sheet::unguarded(cell).trim()
     };
     let phone = Phone::parse(cell("phone_number"), region)
-        .map_err(|wrong| format!("phone number: {wrong}"))?;
+        .map_err(|wrong| put(english("phone number: {wrong}"), "wrong", wrong))?;
     let name = match cell("name") {
         "" => format!("{} {}", cell("first_name"), cell("last_name")),
         name => name.to_owned(),
@@ -154,13 +155,13 @@ fn read(
     let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
     let (email, notes) = (cell("email"), cell("notes"));
     if name.chars().count() > 120 {
-        return Err("name: at most 120 characters".into());
+        return Err(english("name: at most 120 characters").into());
     }
     if !email.is_empty() && !is_email(email) {
-        return Err("e-mail: an address such as maya@example.com".into());
+        return Err(english("e-mail: an address such as maya@example.com").into());
     }
     if notes.chars().count() > 5000 {
-        return Err("notes: at most 5,000 characters".into());
+        return Err(english("notes: at most 5,000 characters").into());
     }
     let mut values = BTreeMap::new();
     for field in fields {
@@ -181,7 +182,7 @@ fn read(
         .iter()
         .any(|tag| tag.chars().count() > 40 || tag.contains(|c: char| c.is_control()))
     {
-        return Err("tags: at most 40 characters each".into());
+        return Err(english("tags: at most 40 characters each").into());
     }
     Ok(Row {
         phone,

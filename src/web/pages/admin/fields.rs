@@ -1,5 +1,7 @@
 //! What sorts and describes contacts here: tags, and fields of the workspace's own.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +15,7 @@ use crate::domain::contacts::tags::{self, Color, Tag};
 use crate::domain::members::Admin;
 use crate::error::{Error, Result};
 use crate::ids::{FieldId, TagId};
+use crate::language::{count, t, t_as};
 use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::{Form, Notice, Said, Shell, page};
@@ -36,13 +39,20 @@ impl Page {
     }
 }
 
+/// `Text` is a message elsewhere.
+fn kind(kind: &Kind) -> Cow<'static, str> {
+    match kind {
+        Kind::Text => t_as("Text", "field"),
+        kind => t(kind.label()),
+    }
+}
+
 /// Counting stops at 1,000.
-fn counted(count: i64) -> String {
-    match count {
-        0 => "Nobody".into(),
-        1 => "1 contact".into(),
-        2..1_000 => format!("{count} contacts"),
-        _ => "1,000 contacts or more".into(),
+fn counted(uses: i64) -> String {
+    match uses {
+        0 => t("Nobody").into_owned(),
+        1..1_000 => count(uses, "{n} contact", "{n} contacts"),
+        _ => t("1,000 contacts or more").into_owned(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Contacts from a table: choose a file, say what its columns are, watch it go, fetch what was refused.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::extract::multipart::{Multipart, MultipartRejection};
 use axum::extract::{Path, Query, RawForm, State};
@@ -15,6 +17,7 @@ use crate::domain::conversations;
 use crate::domain::members::Admin;
 use crate::error::{Error, Result};
 use crate::ids::ImportId;
+use crate::language::{t, t_as};
 use crate::listing::Span;
 use crate::web::api::imports::{Sent, refused_rows};
 use crate::web::language::filters;
@@ -86,12 +89,12 @@ fn count(rows: &i32) -> String {
 }
 
 /// How an import stands, in a word.
-fn stage(import: &Import) -> &'static str {
+fn stage(import: &Import) -> Cow<'static, str> {
     match import.state {
-        Stage::Mapping => "Not started",
-        Stage::Running => "Running",
-        Stage::Done => "Done",
-        Stage::Failed => "Ended early",
+        Stage::Mapping => t("Not started"),
+        Stage::Running => t("Running"),
+        Stage::Done => t_as("Done", "import"),
+        Stage::Failed => t("Ended early"),
     }
 }
 

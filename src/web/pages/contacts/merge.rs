@@ -16,6 +16,7 @@ use crate::domain::conversations;
 use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::ids::ContactId;
+use crate::language::t;
 use crate::listing::Span;
 use crate::web::language::filters;
 use crate::web::pages::{Notice, Shell, page, streams, wants_only_streams};
@@ -130,10 +131,10 @@ async fn choose(
         }
     };
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    choice("name", "Name", &text(&contact.name), &text(&other.name));
+    choice("name", &t("Name"), &text(&contact.name), &text(&other.name));
     choice(
         "email",
-        "E-mail",
+        &t("E-mail"),
         &text(&contact.email),
         &text(&other.email),
     );
@@ -201,8 +202,8 @@ pub async fn merge(
             let why = problem
                 .errors
                 .first()
-                .map_or(problem.detail.clone(), |field| {
-                    format!("{}: {}", field.field, field.message)
+                .map_or(t(&problem.detail).into_owned(), |field| {
+                    format!("{}: {}", field.field, t(&field.message))
                 });
             let mut tx = app.db.workspace(member.seat()).await?;
             let contact = contacts::find(&mut tx, contact_id).await?;

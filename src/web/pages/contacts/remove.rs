@@ -13,9 +13,9 @@ use crate::domain::conversations;
 use crate::domain::members::Member;
 use crate::error::Result;
 use crate::ids::ContactId;
+use crate::language::{count, t};
 use crate::web::assets;
 use crate::web::language::filters;
-use crate::web::pages::table::figure;
 use crate::web::pages::{Notice, Shell, page, streams, wants_only_streams};
 use crate::web::problem::Problem;
 
@@ -25,6 +25,14 @@ struct Page {
     shell: Shell,
     contact: Contact,
     preview: Preview,
+}
+
+/// Counting stops at 10,000.
+fn texts(n: &i64) -> String {
+    match *n {
+        10_000 => t("10,000 or more texts").into_owned(),
+        n => count(n, "{n} text", "{n} texts"),
+    }
 }
 
 #[derive(Deserialize)]

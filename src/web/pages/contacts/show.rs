@@ -1,5 +1,6 @@
 //! One contact: what is known of them, what was said, what they want.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use askama::Template;
@@ -20,6 +21,7 @@ use crate::domain::numbers::{self, Number};
 use crate::domain::opt_outs::{self, Consent, Wish};
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, NumberId, TagId};
+use crate::language::{t, t_as};
 use crate::listing::Span;
 use crate::web::language::filters;
 use crate::web::pages::{
@@ -55,12 +57,12 @@ struct Consents {
 }
 
 /// How a conversation stands, in a word.
-fn status(conversation: &Conversation) -> &'static str {
+fn status(conversation: &Conversation) -> Cow<'static, str> {
     match conversation.status {
-        conversations::Status::Open => "Open",
-        conversations::Status::Pending => "Pending",
-        conversations::Status::Snoozed => "Snoozed",
-        conversations::Status::Done => "Done",
+        conversations::Status::Open => t_as("Open", "conversation"),
+        conversations::Status::Pending => t_as("Pending", "conversation"),
+        conversations::Status::Snoozed => t("Snoozed"),
+        conversations::Status::Done => t_as("Done", "conversation"),
     }
 }
 

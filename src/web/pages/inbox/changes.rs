@@ -10,13 +10,15 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer};
 
-use super::Narrowing;
 use super::thread::{Answer, Of, Part, internal, whole};
+use super::{Narrowing, reason};
 use crate::app::App;
 use crate::domain::conversations::{self, Change, Conversation, Standing, Status};
 use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
+use crate::language::{put, t, t_as};
+use crate::web::language::filters;
 use crate::web::pages::{fragments, streams, wants_streams};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -158,7 +160,7 @@ pub async fn undo(
             tx.commit().await?;
             if wants_streams(&headers) {
                 let shown = fragments::conversation_changed(&conversation);
-                let said = fragments::toast(&Toast::saying("Undone"));
+                let said = fragments::toast(&Toast::saying(&t("Undone")));
                 return Ok(streams(
                     shown
                         .and_then(|shown| Ok(shown + &said?))
@@ -230,10 +232,7 @@ async fn refuse(
     ) {
         return Err(problem);
     }
-    let reason = problem
-        .errors
-        .first()
-        .map_or(problem.detail, |wrong| wrong.message.clone());
+    let reason = reason(&problem);
     let mut tx = app.db.workspace(member.seat()).await?;
     let shown = conversations::find(&mut tx, conversation).await?;
     if wants_streams(headers) {
@@ -341,20 +340,20 @@ impl Undo {
         }
         let said = match is.status {
             _ if is.assignee != was.assignee => match &conversation.assignee_name {
-                Some(name) => format!("Assigned to {name}"),
-                None => "Assigned to nobody".into(),
+                Some(name) => put(&t("Assigned to {name}"), "name", name).into(),
+                None => t("Assigned to nobody"),
             },
-            Status::Open if was.status == Status::Snoozed => "Woken".into(),
-            Status::Open => "Reopened".into(),
-            Status::Pending => "Pending".into(),
-            Status::Snoozed => "Snoozed until".into(),
-            Status::Done => "Done".into(),
+            Status::Open if was.status == Status::Snoozed => t("Woken"),
+            Status::Open => t("Reopened"),
+            Status::Pending => t_as("Pending", "conversation"),
+            Status::Snoozed => t("Snoozed until"),
+            Status::Done => t_as("Done", "conversation"),
         };
         Some(Self {
             until: is
                 .snoozed_until
                 .filter(|_| is.assignee == was.assignee && is.status == Status::Snoozed),
-            said,
+            said: said.into_owned(),
             action: format!("{base}/{}/undo", conversation.id),
             is: Mark(is),
             was: Mark(was),

@@ -6,9 +6,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::Narrowing;
 use super::changes::back;
 use super::thread::{Answer, Noting, Of, Part, internal, whole};
+use super::{Narrowing, reason};
 use crate::app::App;
 use crate::domain::conversations;
 use crate::domain::members::Member;
@@ -69,10 +69,7 @@ pub async fn note(
             if problem.status != StatusCode::UNPROCESSABLE_ENTITY {
                 return Err(problem);
             }
-            let reason = problem
-                .errors
-                .first()
-                .map_or(problem.detail, |wrong| wrong.message.clone());
+            let reason = reason(&problem);
             if wants_streams(&headers) {
                 let error = NoteError {
                     notice: Some(&reason),
