@@ -132,6 +132,7 @@ grant select, insert, update, delete on joined_conversations to messagehub_syste
 
 grant select, insert, update, delete on contacts, conversations, opt_outs, consents to messagehub_system;
 grant update on drafts to messagehub_system;
+grant update (conversation_id) on conversation_events, mentions to messagehub_system;
 
 -- What is asked of others' rows, or must be fast where row-level security would have every row looked at.
 grant create on schema public to messagehub_system;

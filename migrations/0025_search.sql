@@ -95,7 +95,7 @@ create table message_words (
     number_id    uuid not null,
     words        tsvector not null,
     primary key (workspace_id, id),                  -- the newest first, and below a cursor
-    foreign key (workspace_id, id) references messages on delete cascade
+    foreign key (workspace_id, id) references messages on update cascade on delete cascade
 );
 create table contact_words (
     workspace_id uuid not null default current_workspace(),

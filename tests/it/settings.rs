@@ -48,7 +48,7 @@ async fn each_member_has_settings_of_their_own_in_each_workspace() {
         .is(200);
     let untouched = json!({
         "default_number_id": null, "signature": "",
-        "notifications": {"desktop": false, "sound": false, "mail_when_credits_low": true},
+        "notifications": {"desktop": false, "sound": false, "push_preview": false, "mail_when_credits_low": true},
     });
     assert_eq!(sam.get(&harbor.path("/settings")).await.is(200), untouched);
 

@@ -73,13 +73,19 @@ impl Batched for Arrival {
     }
 }
 
+/// How often a text is stored whose contact is being deleted, before the provider is asked to come again.
+const TRIES: usize = 5;
+
 /// One round trip, one transaction; one more for texts of a contact that was deleted this very instant.
 async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
-    let mut stored = try_to_store(db, arrivals).await?;
-    let left: Vec<_> = (0..arrivals.len())
-        .filter(|place| stored[*place].is_none())
-        .collect();
-    if !left.is_empty() {
+    let mut stored = vec![None; arrivals.len()];
+    for _ in 0..TRIES {
+        let left: Vec<_> = (0..arrivals.len())
+            .filter(|place| stored[*place].is_none())
+            .collect();
+        if left.is_empty() {
+            break;
+        }
         let again: Vec<_> = left.iter().map(|place| arrivals[*place]).collect();
         for (place, done) in left.into_iter().zip(try_to_store(db, &again).await?) {
             stored[place] = done;
@@ -89,7 +95,7 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
     stored.ok_or_else(|| Error::Internal("a contact vanished while its text was stored".into()))
 }
 
-/// Announces what was new, after the commit. `None`: its contact was deleted between two steps of the statement.
+/// Announces what was new, after the commit. `None`: a contact was deleted between two steps of the statement.
 async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Stored>>> {
     let each = || arrivals.iter();
     let told_at: Vec<_> = each().map(|arrival| told_at(&arrival.text)).collect();
@@ -139,9 +145,12 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
         &each().map(|arrival| arrival.via).collect::<Vec<_>>() as _,
     )
     .fetch_all(db.system_pool())
-    .await
-    .map_err(gone)?;
+    .await;
     let mut stored = vec![None; arrivals.len()];
+    let rows = match rows {
+        Err(error) if lost_its_conversation(&error) => return Ok(stored),
+        rows => rows.map_err(gone)?,
+    };
     let mut woken = HashSet::new();
     for row in rows {
         let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);
@@ -178,6 +187,13 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
         db.bus().publish(Event::NumberHeard { workspace, number });
     }
     Ok(stored)
+}
+
+/// Its conversation went with its contact, after it was found and before the text stood there. Nothing of the batch is stored.
+fn lost_its_conversation(error: &sqlx::Error) -> bool {
+    let broken = error.as_database_error();
+    broken.and_then(|broken| broken.constraint())
+        == Some("messages_workspace_id_conversation_id_contact_id_number_id_fkey")
 }
 
 /// Its workspace was deleted a moment ago: there is no such number any more.

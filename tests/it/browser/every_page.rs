@@ -461,6 +461,9 @@ async fn the_first_inbox_weighs_less_than_a_picture_and_comes_from_one_place() {
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.tells("Network.enable", json!({})).await;
+    // What its worker keeps would weigh nothing.
+    jo.tells("Network.setBypassServiceWorker", json!({"bypass": true}))
+        .await;
     jo.tells("Network.setCacheDisabled", json!({"cacheDisabled": true}))
         .await;
     for path in [harbor.inbox(None), harbor.inbox(Some(&maya))] {

@@ -152,7 +152,8 @@ async fn the_palette_goes_everywhere_by_keyboard() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
-    harbor.agent("Sam").await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
     let jo = Browser::start(&hub.url("")).await;
     // A page that one leaves while it still loads.
     jo.foresees("signal is aborted");

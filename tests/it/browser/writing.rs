@@ -177,6 +177,8 @@ async fn a_draft_is_there_wherever_one_goes_on_writing() {
         it.signs_in(&harbor.admin.email).await;
     }
     desk.foresees("net::ERR_").foresees("WebSocket");
+    // The older of two drafts is not taken.
+    desk.foresees("status of 409");
     desk.follows("Maya Okafor").await;
     desk.sees_in(".live", "Live").await;
     desk.fills("Message to", "Let me look").await;
