@@ -102,7 +102,10 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     };
     for name in Static::iter() {
         let file = Static::get(&name).expect("the embedded folder lists what it holds");
-        assets.add(&name, file.data.into_owned().into());
+        match name.starts_with("js/") {
+            true => assets.add(&name, told(&file.data).into()),
+            false => assets.add(&name, file.data.into_owned().into()),
+        }
     }
     for (name, parts) in SHEETS {
         assets.add(name, laid(parts).into());
@@ -184,13 +187,24 @@ fn is_extra(module: &str) -> bool {
         || module.starts_with("later/")
 }
 
+/// Without the lines that are for whoever reads the source.
+fn told(source: &[u8]) -> String {
+    let source = String::from_utf8_lossy(source);
+    let is_comment = |line: &str| {
+        let line = line.trim();
+        line.starts_with("//") || (line.starts_with("/*") && line.ends_with("*/"))
+    };
+    let lines = source.lines().filter(|line| !is_comment(line));
+    lines.flat_map(|line| [line.trim_start(), "\n"]).collect()
+}
+
 fn laid(parts: &[&str]) -> String {
     parts.iter().fold(
         "@layer tokens, base, components, pages;\n".to_owned(),
         |mut sheet, name| {
             let file = Static::get(&format!("css/{name}.css"))
                 .unwrap_or_else(|| panic!("static/css/{name}.css is missing"));
-            sheet.push_str(&String::from_utf8_lossy(&file.data));
+            sheet.push_str(&told(&file.data));
             sheet
         },
     )

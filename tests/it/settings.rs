@@ -66,7 +66,7 @@ async fn each_member_has_settings_of_their_own_in_each_workspace() {
         after,
         json!({
             "default_number_id": recall, "signature": "Sam",
-            "notifications": {"desktop": false, "sound": true, "mail_when_credits_low": false},
+            "notifications": {"desktop": false, "sound": true, "push_preview": false, "mail_when_credits_low": false},
         })
     );
     assert_eq!(

@@ -15,7 +15,7 @@ export default class extends Controller {
   connect() {
     if (!this.hasFormTarget) return
     // What is inside of this is connected after it.
-    requestAnimationFrame(() => this.element.isConnected && this.#restore())
+    queueMicrotask(() => this.element.isConnected && this.#restore())
     for (const entry of store.unsent(this.conversationValue)) this.#shown(entry)
   }
 

@@ -93,6 +93,7 @@ async fn tags_are_given_by_keyboard_and_show_at_once_wherever_they_stand() {
     .await;
     sam.fills("Add a tag", "vip").await;
     sam.clicks("Add").await;
+    sam.sees_in(".tagging .tag", "VIP").await;
     sam.fills("Add a tag", "Recall").await;
     sam.clicks("Add").await;
     sam.sees_in(".tagging .tag", "Recall").await;

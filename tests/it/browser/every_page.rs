@@ -77,6 +77,7 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
     jo.chord(fantoccini::key::Key::Control, 'k').await;
+    jo.has_focus_on("Go to, find or do").await;
     jo.types("ma").await;
     jo.sees_in("#palette [aria-label=People]", "Maya Okafor")
         .await;
