@@ -24,8 +24,10 @@ export default class extends Controller {
     markOne(this.conversationValue)
   }
 
-  // Opened from the list: one goes on writing. Not on a phone, where a keyboard would cover what is to be read.
+  // Opened from the list: one goes on writing. Not on a phone, where a keyboard would cover what is to be read; and whoever
+  // is in there already is left where they are.
   opened({ target }) {
+    if (this.hasTextTarget && document.activeElement === this.textTarget) return
     if (target === this.element.parentElement && matchMedia("(hover: hover)").matches && this.hasFormTarget) this.focus()
   }
 
