@@ -39,7 +39,27 @@ pub struct Leased {
 /// Takes what is due and within its number's rate, people's texts before bulk, never a text whose conversation has an earlier
 /// one under way. One round trip. The statement is a transaction of its own: nothing is held while the provider is called.
 pub async fn lease(db: &Db, most: i32) -> Result<Vec<Leased>> {
-    Ok(sqlx::query_as!(
+    for _ in 0..TRIES {
+        match try_to_lease(db, most).await {
+            Err(error) if lost_its_number(&error) => {}
+            leased => return Ok(leased?),
+        }
+    }
+    Ok(try_to_lease(db, most).await?)
+}
+
+/// How often it is looked again when a number is deleted with its workspace, or on its own, during the look.
+const TRIES: usize = 3;
+
+/// The pace of a number that has just gone has nothing to refer to. The next look does not find its texts any more.
+fn lost_its_number(error: &sqlx::Error) -> bool {
+    let broken = error.as_database_error();
+    let constraint = broken.and_then(|broken| broken.constraint());
+    constraint.is_some_and(|name| name.starts_with("number_pace_"))
+}
+
+async fn try_to_lease(db: &Db, most: i32) -> sqlx::Result<Vec<Leased>> {
+    sqlx::query_as!(
         Leased,
         r#"update messages m
               set status = 'sending', attempts = m.attempts + 1, inquiries = 0, updated_at = now(),
@@ -60,7 +80,7 @@ pub async fn lease(db: &Db, most: i32) -> Result<Vec<Leased>> {
         LEASE.as_secs_f64(),
     )
     .fetch_all(db.system_pool())
-    .await?)
+    .await
 }
 
 /// When there may be something to send that there is not now; `None` when nothing waits for its time or its turn.

@@ -23,16 +23,20 @@ export default class extends Controller {
   async offer() {
     const mine = ++this.#asked
     const url = new URL(this.peopleValue, location)
-    url.searchParams.set("q", this.toTarget.value.trim())
+    const q = this.toTarget.value.trim()
+    url.searchParams.set("q", q)
     const response = await fetch(url, { headers: { Accept: "text/html" } }).catch(() => undefined)
     if (!response?.ok || response.redirected) return
     const html = await response.text()
     if (mine !== this.#asked || document.activeElement !== this.toTarget) return
+    const marked = this.#current?.dataset.contact
     this.listTarget.innerHTML = html
+    this.listTarget.dataset.q = q
     const first = this.listTarget.firstElementChild
     this.menuTarget.hidden = !first
     this.toTarget.setAttribute("aria-expanded", String(Boolean(first)))
-    this.#mark(undefined)
+    // Whoever was marked already stays it.
+    this.#mark([...this.listTarget.children].find(({ dataset }) => marked && dataset.contact === marked))
   }
 
   write() {

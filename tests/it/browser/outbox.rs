@@ -105,6 +105,8 @@ async fn two_tabs_do_not_fight_over_what_waits() {
     let hub = Hub::start().await;
     let cable = Cable::to(hub.server.address).await;
     let (_harbor, jo, path) = at_the_thread(&hub, &cable).await;
+    // Of what both write at once, one draft is refused.
+    jo.foresees("status of 409");
     jo.measures(&format!("void open('{path}')")).await;
     jo.turns_to_window(1).await;
     jo.sees_in(".list .live", "Live").await;

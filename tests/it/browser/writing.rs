@@ -458,8 +458,10 @@ async fn a_new_text_goes_to_a_name_or_a_number_and_leads_to_its_conversation() {
     // By keyboard, to somebody known; what was begun is kept until it is sent.
     jo.opens(&format!("/w/{}/send", harbor.slug)).await;
     jo.fills("To", "oka").await;
-    jo.sees_in("#people [role=option]", "Maya Okafor").await;
+    jo.sees_in("#people[data-q=oka] [role=option]", "Maya Okafor")
+        .await;
     jo.presses(Key::Down).await;
+    jo.finds("#people [aria-selected=true]").await;
     jo.presses(Key::Enter).await;
     jo.notices(
         "she is chosen",
