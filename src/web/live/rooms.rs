@@ -199,12 +199,10 @@ impl Rooms {
             .flat_map(HashMap::values)
             .cloned()
             .collect();
+        let mut staying = Vec::new();
         for seat in seats {
             match seat.look(db).await {
-                Ok(true) => {
-                    self.look_again_at(&seat.connection);
-                    seat.connection.resync();
-                }
+                Ok(true) => staying.push(Arc::clone(&seat.connection)),
                 Ok(false) => {
                     self.leave(&seat.connection, workspace);
                     seat.connection.ended.notify_one();
@@ -215,6 +213,13 @@ impl Rooms {
                     seat.connection.ended.notify_one();
                 }
             }
+        }
+        // Who looks no more is told before anybody has to fetch again: from then on frames are left out.
+        for connection in &staying {
+            self.look_again_at(connection);
+        }
+        for connection in &staying {
+            connection.resync();
         }
     }
 
