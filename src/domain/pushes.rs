@@ -172,7 +172,8 @@ pub struct Due {
 }
 
 /// Who is told of this text: whom its conversation is assigned to, or everybody who may see it while it is nobody's; in browsers
-/// whose sign-in still lives. What is no text of theirs is told nobody. One round trip.
+/// whose sign-in still lives. Who may see it is asked as `numbers::visible` asks it. What is no text of theirs is told nobody.
+/// One round trip.
 pub async fn due(db: &Db, workspace: WorkspaceId, message: MessageId) -> Result<Vec<Due>> {
     let rows = sqlx::query!(
         r#"select s.id, s.workspace_id, s.user_id, s.endpoint, s.p256dh, s.auth, m.conversation_id, w.name as workspace_name, w.slug,
@@ -183,10 +184,12 @@ pub async fn due(db: &Db, workspace: WorkspaceId, message: MessageId) -> Result<
              join workspaces w on w.id = m.workspace_id
              join push_subscriptions s on s.workspace_id = m.workspace_id
              join workspace_members b on b.workspace_id = s.workspace_id and b.user_id = s.user_id
+             join users u on u.id = s.user_id
              join sessions e on e.id = s.session_id and e.user_id = s.user_id and e.revoked_at is null and e.expires_at > now()
              left join member_settings p on p.workspace_id = s.workspace_id and p.user_id = s.user_id
             where m.workspace_id = $1 and m.id = $2 and m.direction = 'inbound'
               and (v.assignee_id is null or v.assignee_id = s.user_id)
+              and (not w.require_two_factor or u.two_factor_at is not null)
               and (b.role = 'admin' or exists (select from number_members n
                                                 where n.workspace_id = m.workspace_id and n.number_id = m.number_id
                                                   and n.user_id = s.user_id))"#,

@@ -142,6 +142,16 @@ async fn what_is_taken_away_ends_pushes_at_once() {
     harbor.hears(MAYA, "Three").await;
     service.heard(3).await;
 
+    // The second factor that the workspace wants, and Sam has not.
+    hub.meddles("update workspaces set require_two_factor = true")
+        .await;
+    let answer = hub.twilio.text(MAYA, FRONT_DESK, "Locked").await;
+    assert_eq!(answer.status(), 200);
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(service.pushes().len(), 3);
+    hub.meddles("update workspaces set require_two_factor = false")
+        .await;
+
     // That sign-in, and no other one.
     let again = Person::signs_in(&hub, &sam.email).await;
     let phone = harbor.is_told(&again, &service, "New phone").await;

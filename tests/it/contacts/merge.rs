@@ -1,5 +1,6 @@
 //! Two who turned out to be one.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::TOM;
@@ -98,6 +99,56 @@ async fn all_that_was_said_with_one_was_said_with_the_other() {
         .await
         .is(200);
     assert_eq!(audit["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_colleagues_wrote_and_did_goes_along() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let (jo, sam) = (&harbor.admin, harbor.agent("Sam").await);
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let other = harbor.hears(TOM, "Hi").await;
+    let of = |conversation: &Value, what: &str| {
+        let id = conversation["id"].as_str().unwrap();
+        harbor.path(&format!("/conversations/{id}{what}"))
+    };
+    jo.patch(&of(&other, ""), json!({"assignee_id": sam.id}))
+        .await
+        .is(200);
+    jo.post(&of(&other, "/notes"), json!({"content": "@Sam it is Maya"}))
+        .await
+        .is(201);
+    for (who, at, content) in [
+        (jo, &maya, "See you"),
+        (jo, &other, "on Thursday"),
+        (&sam, &other, "Only there"),
+    ] {
+        let draft = who.request(Method::PUT, &of(at, "/draft"));
+        who.ask(draft.json(&json!({"content": content})))
+            .await
+            .is(200);
+    }
+
+    merges(jo, &harbor, &maya, &other).await;
+
+    let events = jo.get(&of(&maya, "/events")).await.is(200);
+    let assigned = events["data"].as_array().unwrap().iter();
+    let assigned = assigned.filter(|event| event["kind"] == "assigned");
+    assert_eq!(
+        assigned.count(),
+        2,
+        "where it was done, and where it was taken over: {events}"
+    );
+    let called = sam
+        .get(&harbor.path("/conversations?mentioned=true"))
+        .await
+        .is(200);
+    assert_eq!(called["data"][0]["id"], maya["id"], "{called}");
+    let draft = jo.get(&of(&maya, "/draft")).await.is(200);
+    assert_eq!(draft["content"], "See you\non Thursday");
+    let draft = sam.get(&of(&maya, "/draft")).await.is(200);
+    assert_eq!(draft["content"], "Only there");
 }
 
 #[tokio::test]
