@@ -140,7 +140,10 @@ class Palette {
     const controls = [...document.querySelectorAll("[data-command], [data-hotkey]:not([data-hotkey='?'])")].filter((control) => !control.disabled && !control.closest("template"))
     return controls.map((control) => {
       const label = control.dataset.command ?? control.getAttribute("aria-label") ?? control.textContent.trim()
-      return { key: `here:${label}`, label, hotkey: control.dataset.hotkey, act: () => use(control) }
+      const key = `here:${label}`
+      // The page may have been drawn anew since the list was: the one that stands there now.
+      const act = () => control.isConnected ? use(control) : this.#commands().find((now) => now.key === key)?.act()
+      return { key, label, hotkey: control.dataset.hotkey, act }
     })
   }
 

@@ -357,7 +357,7 @@ async fn whatever_happens_at_once_the_books_balance() {
     );
     let (sent, took) = (sent.into_inner(), took.into_inner());
     assert!(
-        sent > 200 && took > 40,
+        sent > 100 && took > 20,
         "hardly anything happened: {sent} texts, {took} taken"
     );
 }
