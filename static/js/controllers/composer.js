@@ -71,7 +71,7 @@ export default class extends Controller {
     if (content.trim() === "" && media.length === 0) return this.focus()
     const scheduled = submitter?.name === "later" ? this.formTarget.elements.scheduled_at.value : undefined
     const entry = {
-      ref: crypto.randomUUID?.() ?? randomRef(), conversation: this.conversationValue, url: this.formTarget.action, content, media,
+      ref: store.newRef(), conversation: this.conversationValue, url: this.formTarget.action, content, media,
       seen: this.#newest, at: Date.now(), scheduled,
     }
     store.keep(entry)
@@ -250,9 +250,4 @@ export default class extends Controller {
 function picture({ content_type, url, name }) {
   if (!content_type.startsWith("image/")) return Object.assign(document.createElement("span"), { className: "file", textContent: name })
   return Object.assign(new Image(), { className: "photo", src: `${url}?size=thumb`, alt: t("Picture") })
-}
-
-// Outside https and localhost a browser has no randomUUID.
-function randomRef() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("")
 }

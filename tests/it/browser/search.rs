@@ -191,6 +191,8 @@ async fn a_text_stays_in_view_while_pictures_load_around_it() {
 async fn the_palette_goes_everywhere_by_keyboard() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let tom = harbor.hears("+14155550177", "Hello").await;
+    harbor.knows(&tom, "Tom Reyes").await;
     let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let sam = harbor.agent("Sam").await;
@@ -221,9 +223,55 @@ async fn the_palette_goes_everywhere_by_keyboard() {
     palette().await;
     jo.sees_in("#palette [aria-label=Recent]", "Assign to Sam")
         .await;
+    for command in [
+        "Snooze for 1 hour",
+        "Snooze until next week",
+        "Snooze…",
+        "Write a note",
+        "Send later…",
+        "Insert a template",
+        "Assign to nobody",
+        "Mark as pending",
+        "Add a tag",
+        "Edit contact",
+        "Opt out…",
+        "Next conversation",
+    ] {
+        jo.sees_in("#palette [role=group]", command).await;
+    }
+    jo.types("next week").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".thread-head", "Wake").await;
+    palette().await;
+    jo.types("wake").await;
+    jo.presses(Key::Enter).await;
+    jo.loses(".thread-head [data-command=Wake]").await;
+    palette().await;
+    jo.types("write a note").await;
+    jo.presses(Key::Enter).await;
+    jo.has_focus_on("Internal note about Maya Okafor").await;
+    palette().await;
+    jo.types("add a tag").await;
+    jo.presses(Key::Enter).await;
+    jo.has_focus_on("Add a tag").await;
+    // The one below it in the list, and back.
+    palette().await;
+    jo.types("next conversation").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".thread h1", "Tom Reyes").await;
+    palette().await;
+    jo.types("previous").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".thread h1", "Maya Okafor").await;
+    palette().await;
     jo.types("mark as done").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".thread-head", "Reopen").await;
+    palette().await;
+    jo.types("snooze").await;
+    jo.sees_in("#palette [role=status]", "Nothing found").await;
+    jo.presses(Key::Escape).await;
+    jo.loses("#palette").await;
     // A word of a text.
     palette().await;
     jo.types("still free").await;
@@ -239,6 +287,22 @@ async fn the_palette_goes_everywhere_by_keyboard() {
     jo.sees_in("#palette [aria-selected=true]", "Members").await;
     jo.presses(Key::Enter).await;
     jo.is_at("/admin/members").await;
+    // What a page is for, on each page.
+    palette().await;
+    jo.types("invite").await;
+    jo.presses(Key::Enter).await;
+    jo.notices("one types", "document.activeElement.name === 'email'")
+        .await;
+    jo.opens(&format!("/w/{}/contacts", harbor.slug)).await;
+    jo.sees("Everybody whom this workspace knows").await;
+    palette().await;
+    for command in ["New contact", "Import", "Export"] {
+        jo.sees_in("#palette [aria-label='On this page']", command)
+            .await;
+    }
+    jo.types("new contact").await;
+    jo.presses(Key::Enter).await;
+    jo.is_at("/contacts/new").await;
     palette().await;
     jo.types("dark").await;
     jo.presses(Key::Enter).await;

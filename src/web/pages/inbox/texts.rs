@@ -158,16 +158,16 @@ impl Bubble<'_> {
         self.message.status == Status::Scheduled
     }
 
-    /// Its address is relative to the conversation's own.
     fn planner(&self) -> HtmlSafeOutput<Planner<'_>> {
         let Message {
+            workspace_id,
             conversation_id,
             id,
             ..
         } = self.message;
         HtmlSafeOutput(Planner {
             message: self.message,
-            action: format!("{conversation_id}/messages/{id}"),
+            action: format!("/w/{workspace_id}/inbox/{conversation_id}/messages/{id}"),
         })
     }
 
