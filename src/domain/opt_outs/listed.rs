@@ -79,7 +79,7 @@ pub async fn list(
 }
 
 /// A pair has no id of its own; one made of both tells two of the same moment apart. Contacts' and those that are remembered,
-/// each from its own index.
+/// each from its own index, which the time alone enters.
 async fn newest(
     tx: &mut WorkspaceTx,
     q: Option<&str>,
@@ -95,7 +95,8 @@ async fn newest(
                            md5(o.contact_id::text || o.number_id::text)::uuid as key
                       from opt_outs o
                       join contacts c on c.workspace_id = o.workspace_id and c.id = o.contact_id
-                     where ($1::timestamptz is null
+                     where ($1::timestamptz is null or o.created_at <= $1)
+                       and ($1::timestamptz is null
                             or (o.created_at, md5(o.contact_id::text || o.number_id::text)::uuid) < ($1, $2::uuid))
                        and ($4::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $4 || '%')
                      order by o.created_at desc, key desc
@@ -104,7 +105,8 @@ async fn newest(
                    (select r.workspace_id, null, null, r.address, r.number_id, r.source, r.proof, r.created_at,
                            md5(r.address || r.number_id::text)::uuid as key
                       from remembered_opt_outs r
-                     where ($1::timestamptz is null
+                     where ($1::timestamptz is null or r.created_at <= $1)
+                       and ($1::timestamptz is null
                             or (r.created_at, md5(r.address || r.number_id::text)::uuid) < ($1, $2::uuid))
                        and ($4::text is null or r.address ilike '%' || $4 || '%')
                      order by r.created_at desc, key desc

@@ -28,7 +28,7 @@ pub async fn moved(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Result<Vec<
     )
     .fetch_all(db.system_pool())
     .await?;
-    let mut told = Vec::with_capacity(rows.len());
+    let (mut told, mut standing) = (Vec::with_capacity(rows.len()), Vec::new());
     let (mut shown, mut paid) = (HashSet::new(), HashSet::new());
     for row in rows {
         let (workspace, number) = (row.workspace, row.number);
@@ -50,12 +50,13 @@ pub async fn moved(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Result<Vec<
             });
         }
         if shown.insert(row.conversation) {
-            told.push(Event::ConversationChanged {
+            standing.push(Event::ConversationChanged {
                 workspace,
                 conversation: row.conversation,
                 number,
             });
         }
     }
+    told.append(&mut standing);
     Ok(told)
 }
