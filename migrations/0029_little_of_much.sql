@@ -5,8 +5,10 @@ create index conversations_of_number on conversations (workspace_id, number_id, 
 create index conversations_unread on conversations (workspace_id, number_id, status, last_message_at desc, id desc)
     where unread_count > 0;                                                                        -- "Unread", and its count
 drop index conversations_of_assignee;
-create index conversations_of_assignee on conversations (workspace_id, assignee_id, number_id, status, last_message_at desc, id desc);
-                                                                                                   -- "Mine", its count, and nobody's
+create index conversations_of_assignee on conversations (workspace_id, assignee_id, number_id, status, last_message_at desc, id desc)
+    where assignee_id is not null;                                                                 -- "Mine", and its count
+create index conversations_of_nobody on conversations (workspace_id, number_id, status, last_message_at desc, id desc)
+    where assignee_id is null;
 
 drop index messages_to_come;
 create index messages_to_come on messages (workspace_id, number_id, scheduled_at, id) where status = 'scheduled'; -- what waits, by time
