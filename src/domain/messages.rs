@@ -79,6 +79,9 @@ pub struct Message {
     /// What the page that sent it called it, so that it can recognise its own.
     #[serde(skip)]
     pub client_ref: Option<String>,
+    /// The text as which it was sent once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retried_as: Option<MessageId>,
 }
 
 /// A colleague whom a note calls.
@@ -219,6 +222,7 @@ struct Row {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     client_ref: Option<String>,
+    retried_as: Option<MessageId>,
 }
 
 impl From<Row> for Message {
@@ -248,6 +252,7 @@ impl From<Row> for Message {
             created_at: row.created_at,
             updated_at: row.updated_at,
             client_ref: row.client_ref,
+            retried_as: row.retried_as,
         }
     }
 }
@@ -268,7 +273,7 @@ pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<
         r#"select m.id, m.workspace_id, m.conversation_id, m.contact_id, m.number_id, m.direction, m.content,
                   m.message_type, m.status, m.provider, m.provider_sid, m.error_code, m.error_message, m.segments,
                   m.price::text as price, m.sentiment, m.created_by, u.name as "created_by_name?", m.scheduled_at,
-                  m.created_at, m.updated_at, m.idempotency_key as client_ref,
+                  m.created_at, m.updated_at, m.idempotency_key as client_ref, m.retried_as,
                   media_of(m.workspace_id, m.id, m.message_type) as "media!: sqlx::types::Json<Vec<Media>>",
                   mentions_of(m.workspace_id, m.id, m.direction) as "mentions!: sqlx::types::Json<Vec<Mention>>"
              from messages m
@@ -345,7 +350,7 @@ async fn by_ids(
         r#"select m.id, m.workspace_id, m.conversation_id, m.contact_id, m.number_id, m.direction, m.content,
                   m.message_type, m.status, m.provider, m.provider_sid, m.error_code, m.error_message, m.segments,
                   m.price::text as price, m.sentiment, m.created_by, u.name as "created_by_name?", m.scheduled_at,
-                  m.created_at, m.updated_at, m.idempotency_key as client_ref,
+                  m.created_at, m.updated_at, m.idempotency_key as client_ref, m.retried_as,
                   media_of(m.workspace_id, m.id, m.message_type) as "media!: sqlx::types::Json<Vec<Media>>",
                   mentions_of(m.workspace_id, m.id, m.direction) as "mentions!: sqlx::types::Json<Vec<Mention>>"
              from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, id)

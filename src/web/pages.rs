@@ -105,6 +105,10 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             post(inbox::replan),
         )
         .route(
+            "/w/{slug}/inbox/{conversation_id}/messages/{message_id}/retry",
+            post(inbox::again),
+        )
+        .route(
             "/w/{slug}/inbox/{conversation_id}/from",
             post(inbox::switch).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
         )

@@ -17,7 +17,9 @@ StreamActions.swap = function () {
   for (const element of this.targetElements) {
     const inside = element.contains(document.activeElement)
     const fresh = this.templateContent.firstElementChild
+    const consented = element.id.startsWith("consent-") && element.textContent !== fresh.textContent
     element.replaceWith(fresh)
+    if (consented) proof(element.id.slice("consent-".length))
     const next = fresh.querySelector("[aria-invalid=true]") ?? fresh.querySelector("button:not([popovertarget]), a, input:not([type=hidden])")
     if (inside) next?.focus({ preventScroll: true })
   }
@@ -108,6 +110,25 @@ StreamActions.mentioned = function () {
 // What was done, with a way back; or that it was not done, and why.
 StreamActions.toast = function () {
   toast(this.templateContent)
+}
+
+// The conversation is there no more: its contact was deleted, or is one with another, to whom its address leads.
+StreamActions.gone = async function () {
+  if (!document.getElementById(this.getAttribute("target"))) return
+  const inbox = document.getElementById("rows")?.dataset.base ?? location.href
+  const { ok } = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => ({ ok: true }))
+  if (!ok) addEventListener("turbo:load", () => toast(document.createTextNode(t("This conversation was deleted."))), { once: true })
+  visit(ok ? location.href : inbox)
+}
+
+// How they said it, beside what is said of it now.
+async function proof(conversation) {
+  const old = document.getElementById(`consents-${conversation}`)
+  if (!old || old.contains(document.activeElement)) return
+  const { base } = document.getElementById("rows").dataset
+  const html = await fetch(`${base}/${conversation}`, { headers: { "Turbo-Frame": "conversation" } }).then((answer) => (answer.ok ? answer.text() : ""), () => "")
+  const fresh = new DOMParser().parseFromString(html, "text/html").getElementById(old.id)
+  if (fresh) old.replaceWith(fresh)
 }
 
 // The details' list of what happened, once for all that happened together.

@@ -491,8 +491,11 @@ async fn around_what_was_found_stands_what_happened_there_and_every_window_joins
         let at = text["id"].as_str().unwrap();
         let first = Window::of(&harbor.admin, &format!("{base}?at={at}"), "conversation").await;
         let here = all.iter().position(|id| id.ends_with(at)).unwrap();
-        for near in here.saturating_sub(3)..(here + 4).min(all.len()) {
-            assert!(first.ids.contains(&all[near]), "{sought}: {near} of {here}");
+        for near in &all[here.saturating_sub(3)..(here + 4).min(all.len())] {
+            assert!(
+                first.ids.contains(near),
+                "{sought}: {near} is not around it"
+            );
         }
         let mut seen = first.ids;
         let mut older = first.older;

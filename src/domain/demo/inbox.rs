@@ -76,6 +76,13 @@ pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Res
     .execute(tx.conn())
     .await?;
     sqlx::query!(
+        "insert into consents (workspace_id, contact_id, number_id, wish, source, proof, actor_id, created_at)
+         select workspace_id, contact_id, number_id, 'stop', source, proof, null, created_at from opt_outs where workspace_id = $1",
+        workspace as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
         "insert into mentions (workspace_id, message_id, conversation_id, number_id, user_id, name, created_at)
          select $1, message_id, conversation_id, number_id, user_id, name, created_at
            from jsonb_populate_recordset(null::mentions, $2)",

@@ -31,12 +31,18 @@ pub async fn retry(tx: &mut WorkspaceTx, member: &Member, id: MessageId) -> Resu
     };
     let sent = send_again(tx, member, draft, id).await?;
     sqlx::query!(
-        "update messages set retried_as = $2 where id = $1",
+        "update messages set retried_as = $2, updated_at = now() where id = $1",
         id as _,
         sent.message.id as _,
     )
     .execute(tx.conn())
     .await?;
+    let workspace = tx.workspace();
+    tx.announce(Event::MessageChanged {
+        workspace,
+        message: id,
+        number: message.number_id,
+    });
     Ok(sent)
 }
 
@@ -67,11 +73,5 @@ async fn give_up(tx: &mut WorkspaceTx, message: &Message) -> Result<()> {
     )
     .execute(tx.conn())
     .await?;
-    let workspace = tx.workspace();
-    tx.announce(Event::MessageChanged {
-        workspace,
-        message: message.id,
-        number: message.number_id,
-    });
     Ok(())
 }

@@ -521,6 +521,7 @@ async fn queue(
         created_at: now,
         updated_at: now,
         client_ref: key.map(str::to_owned),
+        retried_as: None,
     };
     Ok(Some(Sent {
         message,

@@ -67,9 +67,11 @@ pub fn contact_removed(contact: ContactId) -> String {
     format!(r#"<turbo-stream action="remove" target="contact-row-{contact}"></turbo-stream>"#)
 }
 
-/// Its row goes.
+/// Its row goes, and whoever has it open is told.
 pub fn conversation_removed(conversation: ConversationId) -> String {
-    format!(r#"<turbo-stream action="remove" target="row-{conversation}"></turbo-stream>"#)
+    format!(
+        r#"<turbo-stream action="remove" target="row-{conversation}"></turbo-stream><turbo-stream action="gone" target="thread-{conversation}"></turbo-stream>"#
+    )
 }
 
 pub fn number_changed(number: &Number) -> Result<String, Error> {
@@ -349,6 +351,7 @@ mod tests {
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,
             client_ref: Some("\"><img src=x>".into()),
+            retried_as: None,
         }
     }
 

@@ -43,7 +43,7 @@ mod thread;
 pub use changes::{assign, read, snooze, status, undo};
 pub use contact::{change as change_contact, change_consent, judge_stop, show as contact};
 pub use note::note;
-pub use planned::{Planned, mendable, reason, replan};
+pub use planned::{Planned, again, mendable, reason, replan};
 pub use reply::{Reply, reply, switch};
 pub use texts::{Bubble, Happened, Planner, Texts};
 pub use thread::{Blocked, Consent, StatusControl, balance, can_send, internal, show};

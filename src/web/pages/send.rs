@@ -244,7 +244,7 @@ async fn whom(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Wh
         .cloned()
         .collect();
     match (exactly.as_slice(), found.as_slice()) {
-        ([one], _) | ([], [one]) => Ok(Whom::Contact(one.id)),
+        ([one], _) => Ok(Whom::Contact(one.id)),
         ([], []) => Err(Error::field(
             "to",
             format!("nobody here is called “{to}”: write their number"),
@@ -294,7 +294,7 @@ pub async fn send(
             ..draft
         },
         Ok(Whom::Several(_)) => {
-            let error = Error::field("to", "several people are meant by this: choose one");
+            let error = Error::field("to", "choose who is meant: a part of a name is not enough");
             return refuse(&app, &member, &headers, reply, error).await;
         }
         Err(error) => return refuse(&app, &member, &headers, reply, error).await,

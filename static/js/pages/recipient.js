@@ -38,16 +38,33 @@ export default class extends Controller {
   }
 
   press(event) {
+    if (event.key === "Enter" && !event.isComposing && !(event.ctrlKey || event.metaKey)) {
+      event.preventDefault()
+      return this.#next()
+    }
     if (this.menuTarget.hidden) return
     const options = [...this.listTarget.children]
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
     if (step) {
       const from = this.#current ? options.indexOf(this.#current) : step > 0 ? -1 : 0
       this.#mark(options[(from + step + options.length) % options.length])
-    } else if (event.key === "Enter" && this.#current) this.#put(this.#current)
-    else if (event.key === "Escape") this.close()
+    } else if (event.key === "Escape") this.close()
     else return
     event.preventDefault()
+  }
+
+  // From whom to what: a part of a name means the first who has it, and shows who that is. Nothing is sent from here.
+  async #next() {
+    const typed = this.toTarget.value.trim()
+    if (this.#current) return this.#put(this.#current)
+    if (/\p{L}/u.test(typed) && this.contactTarget.value === "") {
+      if (this.listTarget.dataset.q !== typed) await this.offer()
+      const first = this.listTarget.firstElementChild
+      if (first && this.listTarget.dataset.q === typed) return this.#put(first)
+      return
+    }
+    this.close()
+    this.textTarget.focus()
   }
 
   // Before the field loses the focus.

@@ -93,7 +93,7 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
     jo.opens("/offline").await;
     jo.is_usable_by_all("offline").await;
     jo.opens(&harbor.inbox(Some(&stopped))).await;
-    jo.sees("They opted out (STOP)").await;
+    jo.sees("They opted out.").await;
     jo.is_usable_by_all("conversation, opted out").await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".message.failed", "Not delivered").await;

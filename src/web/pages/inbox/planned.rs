@@ -11,10 +11,10 @@ use super::changes::back;
 use super::thread::{Answer, Part, internal, whole};
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::conversations;
+use crate::domain::conversations::{self, Conversation};
 use crate::domain::members::Member;
 use crate::domain::messages::schedule::{self, Change};
-use crate::domain::messages::{Message, cancel};
+use crate::domain::messages::{self, Message, cancel, retry};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId};
 use crate::language::t;
@@ -123,17 +123,57 @@ pub async fn replan(
         }
         Err(error) => {
             drop(tx);
-            let problem = mendable(error)?;
-            let answer = Answer {
-                notice: Some(reason(&problem)),
-                ..Answer::default()
-            };
-            let mut tx = app.db.workspace(member.seat()).await?;
-            let none = Narrowing::default();
-            let shown = whole(&mut tx, &member, conversation, &none, Part::Newest, answer).await?;
-            Ok((problem.status, shown).into_response())
+            refused(&app, &member, conversation, error).await
         }
     }
+}
+
+/// `POST …/messages/{message_id}/retry`: what did not arrive is sent once more.
+pub async fn again(
+    member: Member,
+    State(app): State<App>,
+    Path(OfMessage {
+        conversation_id,
+        message_id,
+    }): Path<OfMessage>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let conversation = conversations::find(&mut tx, conversation_id).await?;
+    match retry::retry(&mut tx, &member, message_id).await {
+        Ok(sent) => {
+            let before = messages::find(&mut tx, message_id).await?;
+            tx.commit().await?;
+            if wants_streams(&headers) {
+                let before = fragments::message_changed(&before, &conversation);
+                let now = fragments::message_added(&sent.message, &conversation);
+                return Ok(streams(before.map_err(internal)? + &now.map_err(internal)?));
+            }
+            Ok(back(&member, conversation_id))
+        }
+        Err(error) => {
+            drop(tx);
+            refused(&app, &member, conversation, error).await
+        }
+    }
+}
+
+/// The page again, with the reason.
+async fn refused(
+    app: &App,
+    member: &Member,
+    conversation: Conversation,
+    error: Error,
+) -> Result<Response, Problem> {
+    let problem = mendable(error)?;
+    let answer = Answer {
+        notice: Some(reason(&problem)),
+        ..Answer::default()
+    };
+    let mut tx = app.db.workspace(member.seat()).await?;
+    let none = Narrowing::default();
+    let shown = whole(&mut tx, member, conversation, &none, Part::Newest, answer).await?;
+    Ok((problem.status, shown).into_response())
 }
 
 /// What the person can do something about; anything else is handed on.

@@ -110,7 +110,10 @@ fn first_unread(messages: &[&Message], unread: i32) -> Option<MessageId> {
         .rev()
         .filter(|message| message.direction == messages::Direction::Inbound);
     // Where some of them lie further up, the first is not here.
-    theirs.skip(unread.checked_sub(1)?).map(|message| message.id).next()
+    theirs
+        .skip(unread.checked_sub(1)?)
+        .map(|message| message.id)
+        .next()
 }
 
 /// The same person within the same minute is one run, and one line below it says when.
@@ -169,6 +172,12 @@ impl Bubble<'_> {
             message: self.message,
             action: format!("/w/{workspace_id}/inbox/{conversation_id}/messages/{id}"),
         })
+    }
+
+    /// What did not arrive, or nobody knows whether it did: a person decides.
+    fn may_go_again(&self) -> bool {
+        let undecided = self.message.failed() || self.message.status == Status::Unconfirmed;
+        undecided && self.message.is_ours() && self.message.retried_as.is_none()
     }
 
     fn state(&self) -> HtmlSafeOutput<State_<'_>> {
