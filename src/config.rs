@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use lettre::message::Mailbox;
@@ -48,6 +49,8 @@ variables! {
     VAPID_PRIVATE_KEY = "";
     /// Hosts of push services that may lie in our own network or be asked without https, with commas in between: for tests and closed networks.
     PUSH_INSIDE = "";
+    /// For how many seconds nobody has looked at any window of a member before the browsers that they chose are told of texts. An open page says every 30 seconds that somebody looks at it.
+    AWAY_AFTER = "75";
     /// Where pictures and files lie: file:///directory, or s3://bucket/prefix in any S3-compatible store, whose keys, region and endpoint are read from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT and so on. By default the directory media in DATA_DIR.
     MEDIA_URL = "";
     /// Who may sign up: open, invite or closed. By default open until the first workspace exists, then invite.
@@ -79,6 +82,7 @@ pub struct Config {
     pub master_keys: Option<std::sync::Arc<keys::MasterKeys>>,
     pub vapid_key: Option<SecretString>,
     pub push_inside: Vec<String>,
+    pub away_after: Duration,
     pub media: storage::Place,
     pub signups: Option<Signups>,
     pub twilio_api: Url,
@@ -245,6 +249,12 @@ impl Config {
                 .get("PUSH_INSIDE")
                 .map(|value| value.split(',').map(|host| host.trim().to_owned()).collect())
                 .unwrap_or_default(),
+            away_after: settings
+                .parse("AWAY_AFTER", |value| match value.parse() {
+                    Ok(seconds @ 1..=86_400) => Ok(Duration::from_secs(seconds)),
+                    _ => Err("1 to 86400 seconds"),
+                })?
+                .unwrap_or(Duration::from_secs(75)),
             master_keys: settings.parse("MASTER_KEYS", keys::MasterKeys::parse)?.map(Into::into),
             signups: settings.parse("SIGNUPS", |value| match value {
                 "open" => Ok(Signups::Open),

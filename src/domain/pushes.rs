@@ -13,6 +13,7 @@ use crate::domain::contacts;
 use crate::domain::members::Member;
 use crate::error::{Check, Error, Result};
 use crate::ids::{ConversationId, MessageId, PushId, UserId, WorkspaceId};
+use crate::language::{self, Language};
 use crate::push::{self, Address};
 
 /// More browsers than anybody has.
@@ -128,9 +129,9 @@ pub async fn subscribe(
         ));
     }
     let id = sqlx::query_scalar!(
-        "insert into push_subscriptions (id, user_id, session_id, endpoint, p256dh, auth, name) values ($1, $2, $3, $4, $5, $6, $7)
+        "insert into push_subscriptions (id, user_id, session_id, endpoint, p256dh, auth, name, language) values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (workspace_id, user_id, endpoint) do update
-            set session_id = excluded.session_id, p256dh = excluded.p256dh, auth = excluded.auth, name = excluded.name
+            set session_id = excluded.session_id, p256dh = excluded.p256dh, auth = excluded.auth, name = excluded.name, language = excluded.language
          returning id",
         PushId::new() as _,
         member.user() as _,
@@ -139,6 +140,7 @@ pub async fn subscribe(
         p256dh,
         auth,
         name,
+        language::current() as _,
     )
     .fetch_one(tx.conn())
     .await?;
@@ -167,6 +169,8 @@ pub struct Due {
     pub conversation: ConversationId,
     pub workspace_name: String,
     pub slug: String,
+    /// What their owner chose, else what the browser asked for.
+    pub language: Language,
     /// Who wrote and what, where their owner wants it on the screen.
     pub preview: Option<(String, String)>,
 }
@@ -177,7 +181,7 @@ pub struct Due {
 pub async fn due(db: &Db, workspace: WorkspaceId, message: MessageId) -> Result<Vec<Due>> {
     let rows = sqlx::query!(
         r#"select s.id, s.workspace_id, s.user_id, s.endpoint, s.p256dh, s.auth, m.conversation_id, w.name as workspace_name, w.slug,
-                  coalesce(p.push_preview, false) as "preview!", c.name as contact_name, c.phone_number, v.last_message_preview
+                  coalesce(u.language, s.language) as "language?: Language", coalesce(p.push_preview, false) as "preview!", c.name as contact_name, c.phone_number, v.last_message_preview
              from messages m
              join conversations v on v.workspace_id = m.workspace_id and v.id = m.conversation_id
              join contacts c on c.workspace_id = m.workspace_id and c.id = m.contact_id
@@ -214,6 +218,7 @@ pub async fn due(db: &Db, workspace: WorkspaceId, message: MessageId) -> Result<
                 conversation: row.conversation_id,
                 workspace_name: row.workspace_name,
                 slug: row.slug,
+                language: row.language.unwrap_or_default(),
                 preview: row.preview.then_some((title, row.last_message_preview)),
             })
         })

@@ -51,7 +51,10 @@ pub mod workspaces;
             were lost: fetch again. A frame may come twice.\n\n\
             `{\"type\": \"viewing\", \"workspace_id\", \"conversation_id\"}` says that you look at a conversation (`null`: at none). Say it again every \
             half a minute: after 75 seconds without, and when the socket closes, it is over. The others hear `presence {user_id, conversation_id, \
-            viewing}`, one person once in however many windows; whoever joins is told who is there.",
+            viewing}`, one person once in however many windows; whoever joins is told who is there.\n\n\
+            `{\"type\": \"watching\", \"watching\": true}` says that somebody looks at the window, `false` that nobody does. Say `true` again every \
+            half a minute: whoever has looked at none of their windows for a while (75 seconds, unless the server is set up otherwise) is away, and \
+            told of texts by push. A client that never says it counts as looked at for as long as it is connected.",
         license(name = "MIT", identifier = "MIT")
     ),
     components(schemas(Problem)),

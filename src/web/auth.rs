@@ -85,7 +85,8 @@ where
     }
 }
 
-/// The membership middleware: `{workspace_id}` or `{slug}` of the path, with the session, is a `Member` or the end.
+/// The membership middleware: `{workspace_id}` or `{slug}` of the path, with the session, is a `Member` or the end. Pages say
+/// slugs; what is rendered once for a whole room says the id instead.
 impl<S: Send + Sync> FromRequestParts<S> for Member
 where
     App: FromRef<S>,
@@ -106,7 +107,7 @@ where
         };
         let place = match (named("workspace_id"), named("slug")) {
             (Some(id), _) => id.parse().map(Place::Id).ok(),
-            (None, Some(slug)) => Some(Place::Slug(slug)),
+            (None, Some(slug)) => Some(slug.parse().map_or(Place::Slug(slug), Place::Id)),
             (None, None) => None,
         };
         let place = place.unwrap_or(Place::Slug("")); // no workspace has this slug

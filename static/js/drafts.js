@@ -6,10 +6,11 @@ const PAUSE = 800
 let saving = Promise.resolve()
 const timers = new Map()
 
-export function write(conversation, url, { text, media }) {
+// Without an address it stays in this browser.
+export function write(conversation, url, written) {
   const before = store.draft(conversation)
-  if (same(before ?? {}, { text, media })) return
-  store.keepDraft(conversation, { url, text, media, at: Date.now(), base: before?.base ?? "", dirty: true, other: before?.other })
+  if (same(before ?? {}, written)) return
+  store.keepDraft(conversation, { url, ...written, at: Date.now(), base: before?.base ?? "", dirty: Boolean(url), other: before?.other })
   soon(conversation)
 }
 
@@ -33,7 +34,10 @@ export function saveAll() {
 async function put(conversation) {
   const entry = store.draft(conversation)
   if (!entry?.dirty) return
-  const body = JSON.stringify({ content: entry.text.slice(0, 5000), media_ids: entry.media.map(({ id }) => id), seen_at: entry.base || null })
+  const { text, media, base: seen, to, number } = entry
+  // To somebody new whatever was written last counts.
+  const rest = to === undefined ? { seen_at: seen || null } : { to: to.slice(0, 200), number_id: number || null }
+  const body = JSON.stringify({ content: text.slice(0, 5000), media_ids: media.map(({ id }) => id), ...rest })
   const headers = { "Content-Type": "application/json", Accept: "application/json" }
   const response = await fetch(entry.url, { method: "PUT", body, headers, keepalive: true }).catch(() => undefined)
   // Written on elsewhere: both are kept, until whoever opens it has seen both.
@@ -83,5 +87,5 @@ export function offer(conversation, other) {
 
 function same(a, b) {
   const ids = ({ media = [] }) => media.map(({ id }) => id).join()
-  return (a.text ?? "") === (b.text ?? "") && ids(a) === ids(b)
+  return ["text", "to", "number"].every((field) => (a[field] ?? "") === (b[field] ?? "")) && ids(a) === ids(b)
 }

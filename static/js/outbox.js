@@ -42,8 +42,8 @@ async function deliverAll() {
 }
 
 async function deliver(entry) {
-  const { ref, url, content, media = [], seen, scheduled } = entry
-  const body = new URLSearchParams({ content, idempotency_key: ref, seen_message_id: seen, media_ids: media.map(({ id }) => id).join() })
+  const { ref, url, content, media = [], seen = "", scheduled, who } = entry
+  const body = new URLSearchParams({ ...who, content, idempotency_key: ref, seen_message_id: seen, media_ids: media.map(({ id }) => id).join() })
   if (scheduled) body.set("scheduled_at", scheduled)
   let response, html
   try {
@@ -56,7 +56,7 @@ async function deliver(entry) {
   if (response.ok && streams) {
     store.forget(ref)
     show(html)
-    tell(entry, "taken")
+    tell(entry, "taken", response.headers.get("location"))
     return "up"
   }
   // Signed out, too much at once, or a server in trouble: it stays, and goes later.
@@ -86,6 +86,7 @@ function told(json) {
   }
 }
 
-function tell({ ref }, state) {
-  dispatchEvent(new CustomEvent("outbox:told", { detail: { ref, state } }))
+// `href`: where a text to somebody new has begun a conversation.
+function tell({ ref }, state, href) {
+  dispatchEvent(new CustomEvent("outbox:told", { detail: { ref, state, href } }))
 }

@@ -6,6 +6,7 @@ import Copy from "pages/copy"
 import Filter from "pages/filter"
 import Grid from "pages/grid"
 import Handset from "pages/handset"
+import NewText from "pages/new-text"
 import Offline from "pages/offline"
 import Permission from "pages/permission"
 import Preview from "pages/preview"
@@ -16,5 +17,5 @@ import Sample from "pages/sample"
 import Saves from "pages/saves"
 import Toast from "pages/toast"
 
-const controllers = { awaits: Awaits, copy: Copy, filter: Filter, grid: Grid, handset: Handset, offline: Offline, permission: Permission, preview: Preview, push: Push, recipient: Recipient, reveal: Reveal, sample: Sample, saves: Saves, toast: Toast }
+const controllers = { awaits: Awaits, copy: Copy, filter: Filter, grid: Grid, handset: Handset, "new-text": NewText, offline: Offline, permission: Permission, preview: Preview, push: Push, recipient: Recipient, reveal: Reveal, sample: Sample, saves: Saves, toast: Toast }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)

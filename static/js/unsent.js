@@ -3,13 +3,16 @@
 
 const name = (...parts) => [parts[0], document.body.dataset.user, ...parts.slice(1)].join(":")
 
-// { text, media, at, base, dirty, url }: `base` is what the server had when this was begun, `dirty` what it has not seen.
+// { text, media, at, base, dirty, url }: `base` is what the server had when this was begun, `dirty` what it has not seen. Of a
+// text to somebody new also to whom, from which number, and the key of its form.
 export function draft(conversation) {
-  return read(name("draft", conversation)) ?? undefined
+  return read(draftKey(conversation)) ?? undefined
 }
 
+export const draftKey = (conversation) => name("draft", conversation)
+
 export function keepDraft(conversation, entry) {
-  write(name("draft", conversation), entry)
+  write(draftKey(conversation), entry)
 }
 
 export function dirtyDrafts() {
@@ -44,6 +47,11 @@ export function keep(entry) {
 
 export function forget(ref) {
   write(name("unsent", ref), undefined)
+}
+
+// Outside https and localhost a browser has no randomUUID.
+export function newRef() {
+  return crypto.randomUUID?.() ?? [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("")
 }
 
 // Storage may be full or forbidden: then it lasts as long as the page.

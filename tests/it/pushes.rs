@@ -1,12 +1,13 @@
 //! Whoever is away is told, in their own browsers, of what they may see; and nobody else.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::emulator::push::PushService;
-use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace, empty_database};
+use crate::hub::{FRONT_DESK, Frames, Hub, MAYA, Person, Workspace, empty_database};
 
 async fn start() -> (Hub, PushService) {
-    let inside = [("PUSH_INSIDE", "127.0.0.1")];
+    let inside = [("PUSH_INSIDE", "127.0.0.1"), ("AWAY_AFTER", "3")];
     let hub = Hub::start_with(empty_database().await, &inside).await;
     (hub, PushService::start().await)
 }
@@ -117,6 +118,109 @@ async fn whoever_is_away_is_told_that_a_text_came_and_not_what_it_says() {
     assert_eq!(heard[3].browser, 2, "Sam sees it already: {heard:?}");
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert_eq!(service.pushes().len(), 4);
+}
+
+/// A window that says so.
+async fn says_it_is_watched(window: &mut Frames, watching: bool) {
+    window
+        .says(json!({"type": "watching", "watching": watching}))
+        .await;
+    // What is answered comes after what is not.
+    window.says_text("?").await;
+    window.hears("error").await;
+}
+
+#[tokio::test]
+async fn whoever_has_windows_open_but_looks_at_none_is_away_after_a_while() {
+    let (hub, service) = start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let jo = harbor.admin.clone();
+    harbor.is_told(&jo, &service, "Phone").await;
+    let a_while = std::time::Duration::from_millis(3200);
+
+    // Whoever looks is told there, and for a while after that.
+    let mut desk = jo.listens(&harbor).await;
+    let mut tab = jo.listens(&harbor).await;
+    says_it_is_watched(&mut tab, false).await;
+    says_it_is_watched(&mut desk, true).await;
+    harbor.hears(MAYA, "To a window").await;
+    desk.hears("new_message").await;
+    says_it_is_watched(&mut desk, false).await;
+    harbor.hears(MAYA, "Just looked away").await;
+    desk.hears("new_message").await;
+    tokio::time::sleep(a_while).await;
+    assert!(service.pushes().is_empty(), "{:?}", service.pushes());
+
+    harbor.hears(MAYA, "Nobody looks").await;
+    desk.hears("new_message").await;
+    service.heard(1).await;
+
+    // Back again; and a window that was put to sleep says nothing more.
+    says_it_is_watched(&mut tab, true).await;
+    harbor.hears(MAYA, "Somebody looks").await;
+    desk.hears("new_message").await;
+    tokio::time::sleep(a_while).await;
+    assert_eq!(service.pushes().len(), 1);
+    harbor.hears(MAYA, "It sleeps").await;
+    service.heard(2).await;
+
+    // A client that never says it is looked at as long as it is connected.
+    let mut program = jo.listens(&harbor).await;
+    harbor.hears(MAYA, "To a program").await;
+    program.hears("new_message").await;
+    // Whoever would tell them has looked by then, too.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    program
+        .says(json!({"type": "leave_workspace", "workspace_id": harbor.id}))
+        .await;
+    program.hears("workspace_left").await;
+    harbor.hears("+14155550177", "To nobody").await;
+    service.heard(3).await;
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert_eq!(service.pushes().len(), 3);
+}
+
+#[tokio::test]
+async fn a_push_speaks_the_language_of_its_member_or_else_of_the_browser() {
+    let (hub, service) = start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let jo = harbor.admin.clone();
+    let in_spanish = jo
+        .request(Method::POST, &harbor.path("/pushes"))
+        .header("accept-language", "es-MX")
+        .json(&service.subscribes("Teléfono"));
+    assert_eq!(in_spanish.send().await.unwrap().status(), 201);
+    harbor.hears(MAYA, "One").await;
+    assert_eq!(service.heard(1).await[0].told["title"], "Nuevo mensaje");
+    // What was chosen counts more.
+    jo.patch("/api/auth/me", json!({"language": "en"}))
+        .await
+        .is(200);
+    harbor.hears(MAYA, "Two").await;
+    assert_eq!(service.heard(2).await[1].told["title"], "New text");
+}
+
+#[tokio::test]
+async fn a_push_service_that_hangs_keeps_no_other_waiting() {
+    let (hub, service) = start().await;
+    let slow = PushService::start().await;
+    slow.hangs();
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let jo = harbor.admin.clone();
+    for nth in 0..19 {
+        harbor.is_told(&jo, &slow, &nth.to_string()).await;
+    }
+    for nth in 0..5 {
+        harbor.hears(&format!("+1415555017{nth}"), "Hello").await;
+    }
+    // Ninety-five wait there; of them as many are asked at once as one service may be.
+    slow.heard(16).await;
+    harbor.is_told(&jo, &service, "Phone").await;
+    let since = std::time::Instant::now();
+    harbor.hears(MAYA, "Is anybody there?").await;
+    service.heard(1).await;
+    assert!(since.elapsed().as_secs() < 5, "at once");
+    assert_eq!(slow.pushes().len(), 16);
 }
 
 #[tokio::test]

@@ -50,6 +50,10 @@ enum Command {
         #[serde(default)]
         conversation_id: Option<ConversationId>,
     },
+    /// Whether anybody looks at this window, said again every half a minute while somebody does.
+    Watching {
+        watching: bool,
+    },
 }
 
 #[derive(Serialize)]
@@ -174,6 +178,10 @@ async fn obey(
             conversation_id,
         } => {
             view(doors, connection, workspace_id, conversation_id).await?;
+            Ok(None)
+        }
+        Command::Watching { watching } => {
+            connection.watch(watching);
             Ok(None)
         }
     }

@@ -1,4 +1,5 @@
-//! Who looks at which conversation now. One person counts once, in however many windows; a look that is not renewed ends.
+//! Who looks at which conversation now, and whether at anything. One person counts once, in however many windows; a look that
+//! is not renewed ends.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -30,6 +31,47 @@ struct Window {
 /// By connection.
 #[derive(Default)]
 pub struct Looks(Mutex<HashMap<u64, Window>>);
+
+/// Whether anybody looks at a window, as it tells itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Watched {
+    /// By a client that never says so: somebody does, as long as it is connected.
+    #[default]
+    Untold,
+    Told {
+        now: bool,
+        last: Option<Instant>,
+    },
+}
+
+impl Connection {
+    pub fn watch(&self, now: bool) {
+        let mut watched = self.watched.lock().expect(UNHARMED);
+        let last = match *watched {
+            _ if now => Some(Instant::now()),
+            Watched::Told { now: true, .. } => Some(Instant::now()),
+            Watched::Told { last, .. } => last,
+            Watched::Untold => None,
+        };
+        *watched = Watched::Told { now, last };
+    }
+
+    fn is_watched(&self, away_after: Duration) -> bool {
+        match *self.watched.lock().expect(UNHARMED) {
+            Watched::Untold => true,
+            Watched::Told { last, .. } => last.is_some_and(|last| last.elapsed() < away_after),
+        }
+    }
+}
+
+impl Rooms {
+    /// The one rule of who is there, and not told elsewhere: one of their windows is looked at, or was a moment ago. A page
+    /// says so while it is on the screen, and again every half a minute; a background tab and a locked laptop do not.
+    pub fn is_there(&self, workspace: WorkspaceId, user: UserId, away_after: Duration) -> bool {
+        let windows = self.of(workspace, user);
+        windows.iter().any(|window| window.is_watched(away_after))
+    }
+}
 
 type Held<'a> = MutexGuard<'a, HashMap<u64, Window>>;
 

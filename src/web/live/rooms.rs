@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuar
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{Notify, mpsc};
 
-use super::presence::Looks;
+use super::presence::{Looks, Watched};
 use crate::db::Db;
 use crate::domain::numbers::{self, Visible};
 use crate::error::Result;
@@ -36,6 +36,7 @@ pub struct Connection {
     pub dialect: Dialect,
     frames: mpsc::Sender<Utf8Bytes>,
     behind: AtomicBool,
+    pub(super) watched: Mutex<Watched>,
     joined: Mutex<Vec<WorkspaceId>>,
     /// Its session or its membership ended: it must close.
     pub ended: Notify,
@@ -120,6 +121,7 @@ impl Rooms {
             dialect,
             frames,
             behind: AtomicBool::new(false),
+            watched: Mutex::default(),
             joined: Mutex::default(),
             ended: Notify::new(),
         });

@@ -46,7 +46,7 @@ pub use note::note;
 pub use planned::{Planned, mendable, reason, replan};
 pub use reply::{Reply, reply, switch};
 pub use texts::{Bubble, Happened, Planner, Texts};
-pub use thread::{Blocked, Consent, StatusControl, balance, can_send, show};
+pub use thread::{Blocked, Consent, StatusControl, balance, can_send, internal, show};
 
 /// Rows that one page of the list holds.
 const ROWS: i64 = 40;

@@ -2,13 +2,14 @@
 
 use askama::Template;
 use axum::extract::{Query, State};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::inbox::{Reply, balance, can_send, mendable};
+use super::inbox::{Reply, balance, can_send, internal, mendable, reason};
 use super::templates::For;
-use super::{Form, Partial, Shell, fragments, page, partial};
+use super::{Form, Partial, Shell, fragments, page, partial, streams, wants_only_streams};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::list::{self, Sort, list};
@@ -24,6 +25,7 @@ use crate::domain::settings;
 use crate::domain::templates::{self, Template as Saved};
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, MediaId, NumberId, WorkspaceId};
+use crate::language::{english, t};
 use crate::listing::Span;
 use crate::web::language::filters;
 use crate::web::problem::Problem;
@@ -49,8 +51,8 @@ struct Page {
     credits: Option<Partial>,
     signature: String,
     templates: Vec<Saved>,
-    /// Whether what is typed is kept: not where somebody came with a text of their own.
-    keeps: bool,
+    /// What was sent stands here again.
+    refused: bool,
 }
 
 impl Page {
@@ -130,7 +132,6 @@ pub async fn show(
             ..written
         };
     }
-    written.keeps = !came_with;
     whole(&mut tx, &member, written, Form::default()).await
 }
 
@@ -142,7 +143,7 @@ struct Written {
     number: Option<NumberId>,
     content: String,
     media: Vec<Media>,
-    keeps: bool,
+    refused: bool,
     at: String,
 }
 
@@ -194,7 +195,7 @@ async fn whole(
         credits,
         signature: settings::of(tx, member).await?.signature,
         templates: templates::list(tx, None, &span).await?.data,
-        keeps: written.keeps,
+        refused: written.refused,
     })?
     .into_response())
 }
@@ -272,12 +273,13 @@ async fn find_people(tx: &mut WorkspaceTx, member: &Member, q: &str) -> Result<V
 pub async fn send(
     member: Member,
     State(app): State<App>,
+    headers: HeaderMap,
     mut reply: Reply,
 ) -> Result<Response, Problem> {
     let number: Option<NumberId> = reply.number_id.parse().ok();
     let draft = match reply.draft(&app, &member).await {
         Ok(draft) => draft,
-        Err(error) => return refuse(&app, &member, reply, error).await,
+        Err(error) => return refuse(&app, &member, &headers, reply, error).await,
     };
     let mut tx = app.db.workspace(member.seat()).await?;
     let draft = match whom(&mut tx, &member, &reply).await {
@@ -293,36 +295,58 @@ pub async fn send(
         },
         Ok(Whom::Several(_)) => {
             let error = Error::field("to", "several people are meant by this: choose one");
-            return refuse(&app, &member, reply, error).await;
+            return refuse(&app, &member, &headers, reply, error).await;
         }
-        Err(error) => return refuse(&app, &member, reply, error).await,
+        Err(error) => return refuse(&app, &member, &headers, reply, error).await,
     };
     match sending::send(&mut tx, &member, draft, Some(&reply.idempotency_key)).await {
         Ok(sent) => {
+            let conversation = sent.message.conversation_id;
+            let there = format!("/w/{}/inbox/{conversation}", member.slug);
+            // What had to wait was taken out of the page before: something else may be written there by now.
+            if wants_only_streams(&headers) {
+                tx.commit().await?;
+                let location = [(header::LOCATION, there)];
+                return Ok((location, streams(String::new())).into_response());
+            }
             drafts::remove(&mut tx, None).await?;
             tx.commit().await?;
-            let conversation = sent.message.conversation_id;
-            Ok(Redirect::to(&format!("/w/{}/inbox/{conversation}", member.slug)).into_response())
+            Ok(Redirect::to(&there).into_response())
         }
         Err(error) => {
             drop(tx);
-            refuse(&app, &member, reply, error).await
+            refuse(&app, &member, &headers, reply, error).await
         }
     }
 }
+
+/// It waited for the line and was taken back, but the server had it already.
+const ALREADY_SENT: &str = english(
+    "this text went out as it was before you changed it: send it again if this one is to go as well",
+);
 
 const FIELDS: [&str; 5] = ["to", "number_id", "content", "media_ids", "scheduled_at"];
 
 async fn refuse(
     app: &App,
     member: &Member,
+    headers: &HeaderMap,
     reply: Reply,
     error: Error,
 ) -> Result<Response, Problem> {
-    let problem = mendable(error)?;
+    let mut problem = mendable(error)?;
+    if problem.code == "idempotency_key_reused" {
+        problem.detail = ALREADY_SENT.into();
+    }
+    if wants_only_streams(headers) {
+        let reason = reason(&problem);
+        let html =
+            fragments::refused(&reply.idempotency_key, problem.code, &reason).map_err(internal)?;
+        return Ok((problem.status, streams(html)).into_response());
+    }
     let mut form = Form::default();
     if problem.errors.is_empty() {
-        form.notice = Some(capitalized(&problem.detail));
+        form.notice = Some(capitalized(&t(&problem.detail)));
     } else {
         form = form
             .refused(Error::Invalid(problem.errors))?
@@ -352,7 +376,7 @@ async fn refuse(
         number,
         content,
         media,
-        keeps: false,
+        refused: true,
         at: reply.at,
     };
     let shown = whole(&mut tx, member, written, form).await?;

@@ -9,6 +9,7 @@ const SENTENCES = {
   offline: t("Offline. What you send is kept here, and goes out once you are back."),
 }
 const REMEMBERED = 10_000
+const RENEWED = 30_000
 
 // The socket that brings the page's own partials as they change. After every join it fetches what may have been missed.
 export default class extends Controller {
@@ -17,14 +18,17 @@ export default class extends Controller {
   #socket
   #tries = 0
   #timer
+  #renewal
   #recent = []
   #state = "connecting"
 
   connect() {
     this.#open()
+    this.#renewal = setInterval(() => document.visibilityState === "visible" && this.look(), RENEWED)
   }
 
   disconnect() {
+    clearInterval(this.#renewal)
     clearTimeout(this.#timer)
     const socket = this.#socket
     this.#socket = undefined
@@ -49,6 +53,11 @@ export default class extends Controller {
   // { type: "typing", conversation_id } and the like, from whoever has something to say.
   send({ detail }) {
     if (this.#state === "live") this.#socket.send(JSON.stringify({ workspace_id: this.workspaceValue, ...detail }))
+  }
+
+  // Whoever looks at no window of theirs is told elsewhere.
+  look() {
+    this.send({ detail: { type: "watching", watching: document.visibilityState === "visible" } })
   }
 
   // A frame was fetched while texts came in: those it cannot know yet are shown again.
@@ -98,6 +107,7 @@ export default class extends Controller {
     if (type === "workspace_joined") {
       this.#tries = 0
       this.#become("live")
+      this.look()
       this.dispatch("joined", { target: window })
     }
     if (type === "workspace_joined" || type === "resync") this.catchUp()

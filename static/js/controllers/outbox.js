@@ -26,12 +26,12 @@ export default class extends Controller {
   go() {
     clearTimeout(this.#timer)
     drafts.saveAll()
-    if (waiting().length) send().then(() => this.#settled())
+    if (waiting().length) send()
     else this.#tell()
   }
 
   told({ detail: { ref, state } }) {
-    if (state === "waiting") this.#failed = true
+    if (state === "waiting") this.#again()
     else if (state === "taken") this.#failed = false
     markOne(store.find(ref)?.conversation)
     this.#tell()
@@ -52,9 +52,11 @@ export default class extends Controller {
     await alone(() => store.everyUnsent().filter(({ code }) => code !== undefined).forEach(({ ref }) => store.forget(ref)))
   }
 
-  #settled() {
-    this.#tell()
-    if (waiting().length) this.#timer = setTimeout(() => this.go(), EVERY)
+  // A line may be lost and carry again without the browser's saying so.
+  #again() {
+    this.#failed = true
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.go(), EVERY)
   }
 
   #tell() {

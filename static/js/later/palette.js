@@ -3,6 +3,8 @@ import { visit } from "@hotwired/turbo"
 
 const RECENT = "palette:recent"
 const KEPT = 6
+const COMMANDS = "[data-command], [data-hotkey]:not([data-hotkey='?']), main .head .btn"
+const FIELD = "input:not([type=hidden]), select, textarea, button"
 
 let palette
 
@@ -72,7 +74,7 @@ class Palette {
   #show() {
     const words = fold(this.#q).split(/\s+/).filter(Boolean)
     const fits = ({ label, hint = "" }) => words.every((word) => fold(`${label} ${hint}`).includes(word))
-    const here = this.#commands().filter(fits)
+    const here = [...this.#commands(), ...this.#neighbours()].filter(fits)
     const places = this.#links().filter(fits)
     const more = this.#deeds().filter(fits)
     const known = [...here, ...places, ...this.#workspaces, ...more]
@@ -135,9 +137,9 @@ class Palette {
     chosen.act ? chosen.act() : chosen.whole ? location.assign(chosen.href) : visit(chosen.href)
   }
 
-  // Whatever on the page says how it is called; the first of each name.
+  // Whatever on the page says how it is called, and what stands at its head; the first of each name.
   #commands() {
-    const controls = [...document.querySelectorAll("[data-command], [data-hotkey]:not([data-hotkey='?'])")].filter((control) => !control.disabled && !control.closest("template"))
+    const controls = [...document.querySelectorAll(COMMANDS)].filter((control) => !control.disabled && !control.hidden && isOffered(control))
     return controls.map((control) => {
       const label = control.dataset.command ?? control.getAttribute("aria-label") ?? control.textContent.trim()
       const key = `here:${label}`
@@ -145,6 +147,15 @@ class Palette {
       const act = () => control.isConnected ? use(control) : this.#commands().find((now) => now.key === key)?.act()
       return { key, label, hotkey: control.dataset.hotkey, act }
     })
+  }
+
+  // From the open conversation to those beside it in the list.
+  #neighbours() {
+    const rows = () => [...document.querySelectorAll(".rows .row")]
+    const beside = (step) => rows()[rows().findIndex((row) => row.hasAttribute("aria-current")) + step]
+    const { next, previous } = this.list.dataset
+    const both = [{ key: "here:next", label: next, step: 1 }, { key: "here:previous", label: previous, step: -1 }]
+    return both.filter(({ step }) => beside(step)).map((one) => ({ ...one, act: () => beside(one.step)?.click() }))
   }
 
   #links() {
@@ -202,14 +213,23 @@ const deeds = {
   },
 }
 
+// A menu is, where something opens it.
+function isOffered(control) {
+  const menu = control.closest(".menu[popover]")
+  return !menu || Boolean(document.querySelector(`[popovertarget="${menu.id}"]`))
+}
+
 function use(control) {
+  // A menu fills in what it offers when it opens; a panel that is closed shows what is done in there.
+  if (!control.checkVisibility()) control.closest("[popover]:not(:popover-open)")?.showPopover()
+  if (control.hidden) return
   if (control.matches("input, textarea, select")) return control.focus()
+  if (control.matches("form")) return [...control.querySelectorAll(FIELD)].find((field) => field.checkVisibility())?.focus()
   control.click()
   // What it opened may need to be scrolled to, such as a form in a section that was closed.
   if (control.matches("summary")) {
-    if (!control.checkVisibility()) control.closest("[popover]")?.showPopover()
     control.parentElement.open = true
-    control.parentElement.querySelector("input:not([type=hidden]), textarea, button")?.focus()
+    control.parentElement.querySelector(FIELD)?.focus()
   }
 }
 

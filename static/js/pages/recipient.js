@@ -1,23 +1,16 @@
 import { Controller } from "@hotwired/stimulus"
 
-const PAUSE = 800
-
-// A text to somebody new: whom one means, found while one types; and what is written, kept on the server.
+// A text to somebody new: whom one means, found while one types.
 export default class extends Controller {
-  static targets = ["to", "contact", "menu", "list", "text", "files", "cut"]
-  static values = { people: String, draftUrl: String }
+  static targets = ["to", "contact", "menu", "list", "text"]
+  static values = { people: String }
   #current
-  #timer
   #asked = 0
 
   // The focus may have been here before this was.
   connect() {
     if (document.activeElement === this.toTarget || this.toTarget.autofocus) this.toTarget.focus()
     if (document.activeElement === this.toTarget) this.offer()
-  }
-
-  disconnect() {
-    clearTimeout(this.#timer)
   }
 
   async offer() {
@@ -41,7 +34,6 @@ export default class extends Controller {
 
   write() {
     this.contactTarget.value = ""
-    this.keep()
     this.offer()
   }
 
@@ -78,36 +70,6 @@ export default class extends Controller {
     this.element.requestSubmit()
   }
 
-  // What is still on its way up, or was refused, is for the person to wait for or take away.
-  hold(event) {
-    if (this.hasFilesTarget && this.filesTarget.querySelector(".uploading, .bad")) event.preventDefault()
-    else clearTimeout(this.#timer)
-  }
-
-  begun() {
-    this.cutTarget.hidden = true
-  }
-
-  // The same form goes again under the same key: whatever the server had of it, it is sent once.
-  cutOff() {
-    this.cutTarget.hidden = false
-  }
-
-  keep() {
-    if (!this.draftUrlValue) return
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#save(), PAUSE)
-  }
-
-  #save() {
-    const form = new FormData(this.element)
-    const body = JSON.stringify({
-      to: String(form.get("to")).slice(0, 200), number_id: form.get("number_id") || null, content: this.textTarget.value.slice(0, 5000),
-      media_ids: form.getAll("media_ids").filter(Boolean),
-    })
-    fetch(this.draftUrlValue, { method: "PUT", body, headers: { "Content-Type": "application/json" }, keepalive: true }).catch(() => undefined)
-  }
-
   #mark(option) {
     this.#current?.setAttribute("aria-selected", "false")
     this.#current = option
@@ -121,7 +83,7 @@ export default class extends Controller {
     this.toTarget.value = name
     this.contactTarget.value = contact
     this.close()
-    this.keep()
+    this.toTarget.dispatchEvent(new Event("change", { bubbles: true }))
     this.textTarget.focus()
   }
 }

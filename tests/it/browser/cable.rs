@@ -1,4 +1,5 @@
-//! The line between a browser and the server, that can be plugged in elsewhere, and can lose what comes back.
+//! The line between a browser and the server, that can be plugged in elsewhere, and can lose what comes back or what
+//! is sent.
 
 use std::net::SocketAddr;
 
@@ -9,7 +10,14 @@ use tokio::sync::watch;
 pub struct Cable {
     pub url: String,
     end: watch::Sender<SocketAddr>,
-    loses: watch::Sender<bool>,
+    loses: watch::Sender<Lost>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    Nothing,
+    Answers,
+    Writes,
 }
 
 impl Cable {
@@ -17,7 +25,7 @@ impl Cable {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (end, plugged) = watch::channel(server);
-        let (loses, losing) = watch::channel(false);
+        let (loses, losing) = watch::channel(Lost::Nothing);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 tokio::spawn(carry(near, plugged.clone(), losing.clone()));
@@ -33,14 +41,20 @@ impl Cable {
 
     /// The server hears everything, but where its answer should come the line breaks.
     pub fn loses_answers(&self, loses: bool) {
-        self.loses.send_replace(loses);
+        self.loses
+            .send_replace(if loses { Lost::Answers } else { Lost::Nothing });
+    }
+
+    /// Pages come, but nothing that is posted or put gets there.
+    pub fn loses_writes(&self) {
+        self.loses.send_replace(Lost::Writes);
     }
 }
 
 async fn carry(
     near: TcpStream,
     mut plugged: watch::Receiver<SocketAddr>,
-    losing: watch::Receiver<bool>,
+    losing: watch::Receiver<Lost>,
 ) {
     let server = *plugged.borrow_and_update();
     let Ok(far) = TcpStream::connect(server).await else {
@@ -49,7 +63,16 @@ async fn carry(
     let (mut near_in, mut near_out) = near.into_split();
     let (mut far_in, mut far_out) = far.into_split();
     let there = async {
-        let _ = tokio::io::copy(&mut near_in, &mut far_out).await;
+        let mut bytes = vec![0; 16 * 1024];
+        while let Ok(count @ 1..) = near_in.read(&mut bytes).await {
+            let is_write = bytes.starts_with(b"POST ") || bytes.starts_with(b"PUT ");
+            if is_write && *losing.borrow() == Lost::Writes {
+                return;
+            }
+            if far_out.write_all(&bytes[..count]).await.is_err() {
+                break;
+            }
+        }
         let _ = far_out.shutdown().await;
         // The answer is still to come.
         std::future::pending::<()>().await;
@@ -57,7 +80,9 @@ async fn carry(
     let back = async {
         let mut bytes = vec![0; 16 * 1024];
         while let Ok(count @ 1..) = far_in.read(&mut bytes).await {
-            if *losing.borrow() || near_out.write_all(&bytes[..count]).await.is_err() {
+            if *losing.borrow() == Lost::Answers
+                || near_out.write_all(&bytes[..count]).await.is_err()
+            {
                 break;
             }
         }

@@ -164,3 +164,184 @@ async fn what_is_refused_on_another_page_says_where_and_can_be_written_anew() {
         .await;
     assert_eq!(handed_over(&hub).await, ["See you"]);
 }
+
+/// Jo, about to write to somebody new.
+async fn at_a_new_text<'a>(hub: &'a Hub, cable: &Cable) -> (Workspace<'a>, Browser, String) {
+    let (harbor, jo, _) = at_the_thread(hub, cable).await;
+    let page = format!("/w/{}/send", harbor.slug);
+    jo.opens(&page).await;
+    jo.finds("form.new-text[data-ready]").await;
+    (harbor, jo, page)
+}
+
+async fn begins(jo: &Browser, to: &str, text: &str) {
+    jo.fills("To", to).await;
+    jo.fills("Text", text).await;
+}
+
+const NOTHING_WAITS: &str = "!Object.keys(localStorage).some((key) => key.startsWith('unsent:') || key.startsWith('draft:'))";
+
+#[tokio::test]
+async fn a_new_text_waits_for_the_line_through_a_reload_and_goes_once_from_another_page() {
+    let hub = Hub::start().await;
+    let cable = Cable::to(hub.server.address).await;
+    let (harbor, jo, page) = at_a_new_text(&hub, &cable).await;
+    cable.loses_answers(true);
+    begins(&jo, "(415) 555-0133", "Welcome").await;
+    jo.clicks("Send").await;
+    jo.sees_in(".unsent-texts", "Waits for the connection")
+        .await;
+    jo.sees_in(".unsent-texts", "(415) 555-0133 Welcome").await;
+    jo.sees_in(".outbox-bar", "1 text waits for the connection")
+        .await;
+    jo.notices(
+        "the field is free",
+        "document.querySelector('#content').value === ''",
+    )
+    .await;
+    // The server took it, and could not say so.
+    taken(&hub, 1).await;
+    cable.loses_writes();
+    jo.reloads().await;
+    jo.sees_in(".unsent-texts", "Welcome").await;
+    jo.notices(
+        "the field is free",
+        "document.querySelector('#content').value === ''",
+    )
+    .await;
+
+    cable.loses_answers(false);
+    jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
+    jo.loses(".outbox-bar").await;
+    jo.notices("nothing waits any more", NOTHING_WAITS).await;
+    assert_eq!(handed_over(&hub).await, ["Welcome"]);
+    jo.opens(&page).await;
+    jo.finds("form.new-text[data-ready]").await;
+    jo.loses(".unsent-texts").await;
+    assert_eq!(hub.count("select count(*) from drafts").await, 0);
+}
+
+#[tokio::test]
+async fn a_new_text_that_waited_leads_to_its_conversation_and_can_be_taken_back_until_then() {
+    let hub = Hub::start().await;
+    let cable = Cable::to(hub.server.address).await;
+    let (_harbor, jo, _) = at_a_new_text(&hub, &cable).await;
+    jo.is_offline(true).await;
+    begins(&jo, "(415) 555-0133", "Welcome").await;
+    jo.clicks("Send").await;
+    jo.sees_in(".unsent-texts", "Welcome").await;
+    jo.clicks("Change it").await;
+    jo.loses(".unsent-texts").await;
+    jo.loses(".outbox-bar").await;
+    jo.notices(
+        "to whom stands there too",
+        "document.querySelector('#to').value === '(415) 555-0133'",
+    )
+    .await;
+    jo.fills("Text", "Welcome back").await;
+    jo.clicks("Send").await;
+    jo.sees_in(".unsent-texts", "Welcome back").await;
+    jo.is_offline(false).await;
+    jo.sees_in(".message.outbound[id^=message-]", "Welcome back")
+        .await;
+    jo.sees_in(".thread-head", "(415) 555-0133").await;
+    jo.notices("nothing waits any more", NOTHING_WAITS).await;
+    assert_eq!(handed_over(&hub).await, ["Welcome back"]);
+}
+
+#[tokio::test]
+async fn what_was_taken_back_although_the_server_had_it_says_so_before_it_goes_again() {
+    let hub = Hub::start().await;
+    let cable = Cable::to(hub.server.address).await;
+    let (_harbor, jo, _) = at_a_new_text(&hub, &cable).await;
+    jo.foresees("status of 422");
+    cable.loses_answers(true);
+    begins(&jo, "(415) 555-0133", "Welcome").await;
+    jo.clicks("Send").await;
+    taken(&hub, 1).await;
+    jo.sees_in(".unsent-texts", "Welcome").await;
+    jo.clicks("Change it").await;
+    jo.fills("Text", "Welcome back").await;
+    cable.loses_answers(false);
+    jo.clicks("Send").await;
+    jo.sees_in(
+        ".notice",
+        "This text went out as it was before you changed it",
+    )
+    .await;
+    jo.notices(
+        "what was typed stands there",
+        "document.querySelector('#content').value === 'Welcome back'",
+    )
+    .await;
+    assert_eq!(handed_over(&hub).await, ["Welcome"]);
+}
+
+#[tokio::test]
+async fn a_new_text_that_is_refused_later_stands_there_again_with_the_reason() {
+    let hub = Hub::start().await;
+    let cable = Cable::to(hub.server.address).await;
+    let (harbor, jo, page) = at_a_new_text(&hub, &cable).await;
+    jo.foresees("status of 409");
+    cable.loses_writes();
+    begins(&jo, "Maya Okafor", "See you").await;
+    jo.clicks("Send").await;
+    jo.sees_in(".outbox-bar", "1 text waits for the connection")
+        .await;
+    harbor.hears(MAYA, "STOP").await;
+    jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
+    jo.sees_in(".outbox-bar", "1 text waits for the connection")
+        .await;
+    // Nothing says that the line carries again: it is tried.
+    cable.loses_answers(false);
+    jo.sees_in(".outbox-bar", "A text could not be sent").await;
+    jo.follows("Look at it").await;
+    jo.is_at(&page).await;
+    jo.sees_in(".notice", "opted out").await;
+    jo.loses(".outbox-bar").await;
+    harbor.hears(MAYA, "START").await;
+    // It is a draft like any other now.
+    jo.opens(&page).await;
+    jo.notices(
+        "what was typed stands there",
+        "document.querySelector('#content').value === 'See you' && document.querySelector('#to').value === 'Maya Okafor'",
+    )
+    .await;
+    jo.clicks("Send").await;
+    jo.sees_in(".message.outbound[id^=message-]", "See you")
+        .await;
+    assert_eq!(handed_over(&hub).await, ["See you"]);
+}
+
+#[tokio::test]
+async fn what_is_typed_to_somebody_new_without_a_line_outlives_the_page() {
+    let hub = Hub::start().await;
+    let cable = Cable::to(hub.server.address).await;
+    let (harbor, jo, page) = at_a_new_text(&hub, &cable).await;
+    let stands = |what: &str| {
+        format!(
+            "document.querySelector('#to').value === '(415) 555-0133' && document.querySelector('#content').value === '{what}'"
+        )
+    };
+    let kept = "select count(*) from drafts where content = 'Good morning' and recipient = '(415) 555-0133'";
+    for query in ["", "?to=%2B14155550199"] {
+        let page = format!("{page}{query}");
+        jo.opens(&page).await;
+        jo.finds("form.new-text[data-ready]").await;
+        cable.loses_writes();
+        begins(&jo, "(415) 555-0133", "Good morning").await;
+        jo.reloads().await;
+        jo.notices("it is still there", &stands("Good morning"))
+            .await;
+        cable.loses_answers(false);
+    }
+    // From any page the server has it once the line carries.
+    jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
+    for _ in 0..500 {
+        if hub.count(kept).await == 1 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("the server never had it");
+}

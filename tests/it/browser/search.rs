@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Browser;
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
+use crate::media::photo;
 
 const TOM: &str = "+14155550177";
 
@@ -171,9 +172,51 @@ async fn what_is_found_nowhere_is_told() {
 }
 
 #[tokio::test]
+async fn a_text_stays_in_view_while_pictures_load_around_it() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Where is the gate?").await;
+    let photo = photo();
+    for _ in 0..4 {
+        let path = harbor.path("/media");
+        let uploaded = harbor.admin.uploads_to(&path, &photo).await;
+        let id = uploaded.is(201)["id"].clone();
+        let draft = json!({"conversation_id": maya["id"], "media_ids": [id]});
+        let sent = harbor.admin.post(&harbor.path("/messages"), draft).await;
+        let sent = sent.is(202);
+        assert_eq!(sent["message"]["media"][0]["height"], 854);
+    }
+    let text = harbor.thread(&maya).await[0]["id"].clone();
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    let place = format!(
+        "{}?at={}",
+        harbor.inbox(Some(&maya)),
+        text.as_str().unwrap()
+    );
+    let free = "[...document.querySelectorAll('.photo')].filter((it) => it.getBoundingClientRect().height > 100).length === 4";
+    let in_view = "(() => {
+        const scroller = document.querySelector('.scroller').getBoundingClientRect(), box = document.querySelector('.sought')?.getBoundingClientRect()
+        return box?.top >= scroller.top && box.bottom <= scroller.bottom })()";
+
+    jo.opens(&place).await;
+    jo.notices("their places are kept free", free).await;
+    jo.notices("it is in view", in_view).await;
+
+    // Those of which nobody knows how large they are.
+    hub.meddles("update message_media set width = null, height = null")
+        .await;
+    jo.reloads().await;
+    jo.notices("they are as large as they are", free).await;
+    jo.notices("it is in view again", in_view).await;
+}
+
+#[tokio::test]
 async fn the_palette_goes_everywhere_by_keyboard() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let tom = harbor.hears("+14155550177", "Hello").await;
+    harbor.knows(&tom, "Tom Reyes").await;
     let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let sam = harbor.agent("Sam").await;
@@ -204,9 +247,55 @@ async fn the_palette_goes_everywhere_by_keyboard() {
     palette().await;
     jo.sees_in("#palette [aria-label=Recent]", "Assign to Sam")
         .await;
+    for command in [
+        "Snooze for 1 hour",
+        "Snooze until next week",
+        "Snooze…",
+        "Write a note",
+        "Send later…",
+        "Insert a template",
+        "Assign to nobody",
+        "Mark as pending",
+        "Add a tag",
+        "Edit contact",
+        "Opt out…",
+        "Next conversation",
+    ] {
+        jo.sees_in("#palette [role=group]", command).await;
+    }
+    jo.types("next week").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".thread-head", "Wake").await;
+    palette().await;
+    jo.types("wake").await;
+    jo.presses(Key::Enter).await;
+    jo.loses(".thread-head [data-command=Wake]").await;
+    palette().await;
+    jo.types("write a note").await;
+    jo.presses(Key::Enter).await;
+    jo.has_focus_on("Internal note about Maya Okafor").await;
+    palette().await;
+    jo.types("add a tag").await;
+    jo.presses(Key::Enter).await;
+    jo.has_focus_on("Add a tag").await;
+    // The one below it in the list, and back.
+    palette().await;
+    jo.types("next conversation").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".thread h1", "Tom Reyes").await;
+    palette().await;
+    jo.types("previous").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".thread h1", "Maya Okafor").await;
+    palette().await;
     jo.types("mark as done").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".thread-head", "Reopen").await;
+    palette().await;
+    jo.types("snooze").await;
+    jo.sees_in("#palette [role=status]", "Nothing found").await;
+    jo.presses(Key::Escape).await;
+    jo.loses("#palette").await;
     // A word of a text.
     palette().await;
     jo.types("still free").await;
@@ -222,6 +311,22 @@ async fn the_palette_goes_everywhere_by_keyboard() {
     jo.sees_in("#palette [aria-selected=true]", "Members").await;
     jo.presses(Key::Enter).await;
     jo.is_at("/admin/members").await;
+    // What a page is for, on each page.
+    palette().await;
+    jo.types("invite").await;
+    jo.presses(Key::Enter).await;
+    jo.notices("one types", "document.activeElement.name === 'email'")
+        .await;
+    jo.opens(&format!("/w/{}/contacts", harbor.slug)).await;
+    jo.sees("Everybody whom this workspace knows").await;
+    palette().await;
+    for command in ["New contact", "Import", "Export"] {
+        jo.sees_in("#palette [aria-label='On this page']", command)
+            .await;
+    }
+    jo.types("new contact").await;
+    jo.presses(Key::Enter).await;
+    jo.is_at("/contacts/new").await;
     palette().await;
     jo.types("dark").await;
     jo.presses(Key::Enter).await;

@@ -1,6 +1,7 @@
 //! A push service and the browsers behind it: takes what is sealed for them, checks who sent it, and opens it.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ struct Inside {
     browsers: Mutex<Vec<Browser>>,
     /// What the next pushes are answered instead of 201.
     answers: Mutex<VecDeque<u16>>,
+    hangs: AtomicBool,
     pushes: Mutex<Vec<Push>>,
     came: Notify,
 }
@@ -85,6 +87,11 @@ impl PushService {
         self.state.answers.lock().unwrap().extend(codes);
     }
 
+    /// What comes from now on is never answered.
+    pub fn hangs(&self) {
+        self.state.hangs.store(true, Ordering::Relaxed);
+    }
+
     /// All that came so far, those refused as well.
     pub fn pushes(&self) -> Vec<Push> {
         self.state.pushes.lock().unwrap().clone()
@@ -132,6 +139,9 @@ async fn take(
     };
     service.state.pushes.lock().unwrap().push(push);
     service.state.came.notify_waiters();
+    if service.state.hangs.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
     StatusCode::from_u16(answered).unwrap()
 }
 

@@ -109,7 +109,11 @@ fn first_unread(messages: &[&Message], unread: i32) -> Option<MessageId> {
         .iter()
         .rev()
         .filter(|message| message.direction == messages::Direction::Inbound);
-    theirs.take(unread).last().map(|message| message.id)
+    // Where some of them lie further up, the first is not here.
+    theirs
+        .skip(unread.checked_sub(1)?)
+        .map(|message| message.id)
+        .next()
 }
 
 /// The same person within the same minute is one run, and one line below it says when.
@@ -157,16 +161,16 @@ impl Bubble<'_> {
         self.message.status == Status::Scheduled
     }
 
-    /// Its address is relative to the conversation's own.
     fn planner(&self) -> HtmlSafeOutput<Planner<'_>> {
         let Message {
+            workspace_id,
             conversation_id,
             id,
             ..
         } = self.message;
         HtmlSafeOutput(Planner {
             message: self.message,
-            action: format!("{conversation_id}/messages/{id}"),
+            action: format!("/w/{workspace_id}/inbox/{conversation_id}/messages/{id}"),
         })
     }
 
