@@ -154,3 +154,36 @@ async fn on_a_phone_the_list_is_cards() {
     jo.fills("Find by name", "nobody").await;
     jo.sees("Nobody found").await;
 }
+
+#[tokio::test]
+async fn a_heading_sorts_either_way_and_the_next_search_keeps_the_order() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    for (phone, name) in [
+        (MAYA, "Maya Okafor"),
+        (TOM, "Tom Fox"),
+        ("+14155550194", "Ann Lee"),
+    ] {
+        harbor.adds(&harbor.admin, phone, name).await;
+    }
+    let first = |name: &str| format!("document.querySelector('tbody b').innerText === '{name}'");
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&format!("/w/{}/contacts", harbor.slug)).await;
+    jo.sees_in("th[aria-sort=ascending]", "Name").await;
+    jo.notices("from A", &first("Ann Lee")).await;
+    jo.follows("Name").await;
+    jo.sees_in("th[aria-sort=descending]", "Name").await;
+    jo.notices("from Z", &first("Tom Fox")).await;
+
+    jo.fills("Find by name, number or e-mail", "o").await;
+    jo.misses("tbody", "Ann Lee").await;
+    jo.notices("still from Z", &first("Tom Fox")).await;
+    jo.sees_in("tbody", "Maya Okafor").await;
+    jo.has_no_scripts().await;
+    jo.opens(&format!("/w/{}/contacts?sort=added", harbor.slug))
+        .await;
+    jo.follows("Added").await;
+    jo.sees_in("th[aria-sort=ascending]", "Added").await;
+    jo.sees_in("tbody tr:first-child", "Maya Okafor").await;
+}
