@@ -177,6 +177,25 @@ pub fn thumbnail(bytes: &[u8]) -> Option<Bytes> {
     (out.len() < bytes.len()).then(|| out.into())
 }
 
+/// Width and height in pixels, the right way up; `None` for what is no picture that we unpack. Reads the header only.
+pub fn measured(bytes: &[u8]) -> Option<(u32, u32)> {
+    let reader = ImageReader::new(Cursor::new(bytes));
+    let mut decoder = reader.with_guessed_format().ok()?.into_decoder().ok()?;
+    let (width, height) = decoder.dimensions();
+    let lies = matches!(
+        decoder.orientation().unwrap_or(Orientation::NoTransforms),
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    );
+    (width > 0 && height > 0).then_some(if lies {
+        (height, width)
+    } else {
+        (width, height)
+    })
+}
+
 fn unpacked(bytes: &[u8]) -> Option<DynamicImage> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(LARGEST_SIDE);

@@ -19,6 +19,7 @@ mod books;
 mod cards;
 mod cast;
 mod inbox;
+mod later;
 
 use cast::{Line, Staff};
 
@@ -71,6 +72,7 @@ pub async fn seed(app: &App) -> Result<Option<Demo>> {
     let now = Utc::now();
     inbox::fill(&mut tx, &office, now).await?;
     cards::fill(&mut tx, &office).await?;
+    later::write(&mut tx, &office, now).await?;
     books::keep(&mut tx, &office, now).await?;
     tx.commit().await?;
     Ok(Some(Demo::with(password)))

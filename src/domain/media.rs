@@ -54,6 +54,8 @@ struct Prepared {
     bytes: Bytes,
     content_type: &'static str,
     thumbnail: Option<Bytes>,
+    /// Width and height of a picture.
+    pixels: Option<(i32, i32)>,
 }
 
 /// Unpacking a picture takes memory: not for many at once.
@@ -71,6 +73,9 @@ async fn prepare(bytes: Bytes, size: Size) -> Prepared {
                 Size::Whole => None,
                 Size::Thumb => pictures::thumbnail(&bytes),
             },
+            pixels: pictures::measured(&bytes).and_then(|(width, height)| {
+                Some((width.try_into().ok()?, height.try_into().ok()?))
+            }),
             bytes,
         })
     });
@@ -78,6 +83,7 @@ async fn prepare(bytes: Bytes, size: Size) -> Prepared {
         bytes: raw,
         content_type: pictures::UNKNOWN,
         thumbnail: None,
+        pixels: None,
     })
 }
 

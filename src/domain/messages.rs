@@ -95,6 +95,11 @@ pub struct Media {
     pub content_type: String,
     /// Bytes, once known.
     pub size: Option<i64>,
+    /// Pixels of a picture, once known.
+    #[serde(default)]
+    pub width: Option<i32>,
+    #[serde(default)]
+    pub height: Option<i32>,
     pub url: String,
     /// Why it could not be fetched from the provider, in words.
     #[serde(default)]
@@ -107,6 +112,8 @@ impl Media {
             id: file.id,
             content_type: file.content_type.clone(),
             size: file.size,
+            width: file.width,
+            height: file.height,
             url: file.url(workspace),
             error: None,
         }
@@ -147,6 +154,15 @@ impl Media {
             1_000..1_000_000 => format!("{} kB", size / 1_000),
             _ => format!("{}.{} MB", size / 1_000_000, size % 1_000_000 / 100_000),
         })
+    }
+
+    /// Width and height of the place that a thread keeps free for it: no higher than this, never larger than it is.
+    pub fn place(&self) -> Option<(i32, i32)> {
+        const HIGHEST: i32 = 320;
+        let (width, height) = (self.width?, self.height?);
+        let shown = height.min(HIGHEST);
+        let narrowed = i64::from(width) * i64::from(shown) / i64::from(height);
+        Some((i32::try_from(narrowed.max(1)).ok()?, shown))
     }
 
     /// What a thread shows of a picture.

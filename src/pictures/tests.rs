@@ -53,7 +53,9 @@ fn a_photo_loses_its_place_and_keeps_its_colours_and_which_way_up_it_is() {
         says_where(&photo) && before.dimensions() == (40, 60),
         "turned"
     );
+    assert_eq!(measured(&photo), Some((40, 60)));
     let clean = stripped(photo).unwrap();
+    assert_eq!(measured(&clean), Some((40, 60)));
     assert!(!says_where(&clean));
     assert_eq!(unpacked(&clean).unwrap(), before);
     let parts = Jpeg::from_bytes(clean.clone()).unwrap();
@@ -191,6 +193,7 @@ proptest! {
         let bytes = Bytes::from(bytes);
         let _ = kind(&bytes);
         let _ = unpacked(&bytes);
+        let _ = measured(&bytes);
         if let Ok(clean) = stripped(bytes.clone()) {
             prop_assert!(clean.len() <= bytes.len() + 64);
         }

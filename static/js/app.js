@@ -1,6 +1,8 @@
 import "@hotwired/turbo"
 import { Application } from "@hotwired/stimulus"
 import "streams"
+import { toast } from "toasts"
+import { t } from "words"
 
 import Attach from "controllers/attach"
 import Composer from "controllers/composer"
@@ -33,9 +35,17 @@ for (const [name, controller] of Object.entries(controllers)) application.regist
 // A form that was taken closes what it was opened in.
 addEventListener("turbo:submit-end", ({ target, detail }) => {
   if (!detail.success) return
-  target.closest("[popover]:popover-open")?.hidePopover()
+  const menu = target.closest("[popover]:popover-open")
+  menu?.hidePopover()
+  // The button that opened it may have been drawn anew meanwhile.
+  if (menu && document.activeElement === document.body) document.querySelector(`[popovertarget="${menu.id}"]`)?.focus()
   target.closest("dialog")?.close()
   if (target.matches("[data-clears]")) target.reset()
+})
+
+// What could not be asked of the server is not done, and says so; a text that one writes is kept and has its own words.
+addEventListener("turbo:fetch-request-error", ({ target }) => {
+  if (target.matches("form:not(.new-text)")) toast(document.createTextNode(t("No connection: this was not done.")), { bad: true })
 })
 
 // What the browser has finished (a time in the viewer's zone, how the connection is) stays so when a page is shown anew.

@@ -18,7 +18,7 @@ StreamActions.swap = function () {
     const inside = element.contains(document.activeElement)
     const fresh = this.templateContent.firstElementChild
     element.replaceWith(fresh)
-    const next = fresh.querySelector("[aria-invalid=true]") ?? fresh.querySelector("button:not([popovertarget]), a, input")
+    const next = fresh.querySelector("[aria-invalid=true]") ?? fresh.querySelector("button:not([popovertarget]), a, input:not([type=hidden])")
     if (inside) next?.focus({ preventScroll: true })
   }
 }
@@ -91,15 +91,18 @@ StreamActions.typing = function () {
 
 // A note calls whoever looks: the counts are others now, and the open conversation has been looked at.
 StreamActions.mentioned = function () {
-  document.getElementById("rows")?.dispatchEvent(new CustomEvent("counts:stale", { bubbles: true }))
+  const rows = document.getElementById("rows")
+  rows?.dispatchEvent(new CustomEvent("counts:stale", { bubbles: true }))
+  // Whether a row belongs among the mentions, only the server knows.
+  if (rows?.dataset.tab === "mentions") rows.closest("turbo-frame").src = new URL(rows.dataset.base + rows.dataset.query, location).href
   const message = this.getAttribute("message")
   if (!message) return
   const id = this.getAttribute("target")
   const thread = document.getElementById(`thread-${id}`)
   const detail = { message, text: this.templateContent.textContent.trim(), conversation: id }
-  document.getElementById("rows")?.dispatchEvent(new CustomEvent("mentions:news", { bubbles: true, detail }))
+  rows?.dispatchEvent(new CustomEvent("mentions:news", { bubbles: true, detail }))
   if (thread) thread.dispatchEvent(new CustomEvent("thread:called", { bubbles: true }))
-  else toast(this.templateContent, { id: `mention-${message}`, href: `${document.getElementById("rows")?.dataset.base}/${id}` })
+  else toast(this.templateContent, { id: `mention-${message}`, href: `${rows?.dataset.base}/${id}` })
 }
 
 // What was done, with a way back; or that it was not done, and why.

@@ -1,17 +1,19 @@
+import { t } from "words"
+
 // Says once what was done or has happened. It goes by itself, unless one points at it or has the keyboard in it.
 const LASTS = 8000
 let timer
 
-export function toast(content, { id = "toast", href } = {}) {
+export function toast(content, { id = "toast", href, bad = false } = {}) {
   if (id !== "toast" && document.getElementById(id)) return
   for (const old of document.querySelectorAll(".toast")) old.remove()
   let said = content.querySelector?.(".toast")?.cloneNode(true)
   if (!said) {
     said = document.createElement("p")
     said.append(content.cloneNode(true))
-    if (href) said.append(Object.assign(document.createElement("a"), { href, textContent: "Open" }))
+    if (href) said.append(Object.assign(document.createElement("a"), { href, textContent: t("Open") }))
   }
-  said.className = `toast ${said.classList.contains("bad") ? "bad" : ""}`
+  said.className = `toast ${bad || said.classList.contains("bad") ? "bad" : ""}`
   said.id = id
   document.body.append(said)
   const region = document.getElementById("announcer")

@@ -6,11 +6,13 @@ const name = (...parts) => [parts[0], document.body.dataset.user, ...parts.slice
 // { text, media, at, base, dirty, url }: `base` is what the server had when this was begun, `dirty` what it has not seen. Of a
 // text to somebody new also to whom, from which number, and the key of its form.
 export function draft(conversation) {
-  return read(name("draft", conversation)) ?? undefined
+  return read(draftKey(conversation)) ?? undefined
 }
 
+export const draftKey = (conversation) => name("draft", conversation)
+
 export function keepDraft(conversation, entry) {
-  write(name("draft", conversation), entry)
+  write(draftKey(conversation), entry)
 }
 
 export function dirtyDrafts() {

@@ -94,6 +94,10 @@ async fn an_empty_database_becomes_a_believable_inbox() {
             "select count(*) from messages where direction = 'note'",
         ),
         (
+            "a text for later",
+            "select count(*) from messages where status = 'scheduled'",
+        ),
+        (
             "every status",
             "select count(distinct status) - 3 from conversations",
         ),
@@ -115,7 +119,7 @@ async fn what_the_rows_say_of_each_other_is_true() {
         (
             "the newest text is another one",
             "select count(*) from conversations v
-               join lateral (select * from messages m where m.conversation_id = v.id and m.direction <> 'note'
+               join lateral (select * from messages m where m.conversation_id = v.id and m.direction <> 'note' and m.status <> 'scheduled'
                               order by m.id desc limit 1) l on true
               where (v.last_message_id, v.last_message_at, v.last_message_status, v.last_message_direction)
                     is distinct from (l.id, l.created_at, l.status, l.direction)
@@ -128,7 +132,7 @@ async fn what_the_rows_say_of_each_other_is_true() {
               where v.unread_count > (select count(*) from messages m
                      where m.conversation_id = v.id and m.direction = 'inbound'
                        and m.id > coalesce((select max(o.id::text)::uuid from messages o
-                                             where o.conversation_id = v.id and o.direction = 'outbound'), '00000000-0000-0000-0000-000000000000'))",
+                                             where o.conversation_id = v.id and o.direction = 'outbound' and o.status <> 'scheduled'), '00000000-0000-0000-0000-000000000000'))",
         ),
         (
             "a STOP without its opt-out",
@@ -143,8 +147,10 @@ async fn what_the_rows_say_of_each_other_is_true() {
                                    and o.proof in (m.content, m.error_code))",
         ),
         (
-            "a text that waits to be sent",
-            "select count(*) from messages where status in ('scheduled', 'queued', 'sending') or due_at is not null or lease_until is not null",
+            "a text that waits to be sent, or one whose time has come",
+            "select count(*) from messages
+              where status in ('queued', 'sending') or lease_until is not null
+                 or case when status = 'scheduled' then due_at <= now() or due_at <> scheduled_at or expires_at is not null else due_at is not null end",
         ),
         (
             "a failure without its reason, or a reason without failure",

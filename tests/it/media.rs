@@ -90,6 +90,8 @@ async fn a_photo_is_kept_without_its_place_and_shown_small_and_whole_without_the
     let asked = hub.twilio.calls(&["/Media/"]);
     let kept = newest(&harbor).await;
     assert_eq!(kept["media"][0]["content_type"], "image/jpeg");
+    let pixels = (&kept["media"][0]["width"], &kept["media"][0]["height"]);
+    assert_eq!(pixels, (&json!(1280), &json!(854)));
     assert_ne!(
         kept["updated_at"], text["updated_at"],
         "whoever looks sees it"

@@ -58,8 +58,8 @@ pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Res
     .execute(tx.conn())
     .await?;
     sqlx::query!(
-        "insert into message_media (workspace_id, id, message_id, content_type, size, source_url, fetch_at, created_at)
-         select $1, id, message_id, content_type, size, source_url, null, created_at
+        "insert into message_media (workspace_id, id, message_id, content_type, size, width, height, source_url, fetch_at, created_at)
+         select $1, id, message_id, content_type, size, width, height, source_url, null, created_at
            from jsonb_populate_recordset(null::message_media, $2)",
         workspace as _,
         json(&rows.media),
@@ -201,6 +201,8 @@ struct MediaRow {
     message_id: MessageId,
     content_type: &'static str,
     size: usize,
+    width: i32,
+    height: i32,
     source_url: &'static str,
     created_at: DateTime<Utc>,
 }
@@ -339,6 +341,8 @@ fn picture(text: &Text, row: &MessageRow) -> Option<MediaRow> {
         message_id: row.id,
         content_type: "image/jpeg",
         size: picture.size,
+        width: 900,
+        height: 675,
         source_url: picture.url,
         created_at: row.created_at,
     })
@@ -464,7 +468,7 @@ fn times(texts: &[Text], now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
 }
 
 /// A time of the day where the server stands, so many days ago.
-fn clock(now: DateTime<Utc>, days_ago: i64, hour: u32, minute: u32) -> DateTime<Utc> {
+pub(super) fn clock(now: DateTime<Utc>, days_ago: i64, hour: u32, minute: u32) -> DateTime<Utc> {
     let today = now.with_timezone(&Local).date_naive();
     let days = Days::new(days_ago.unsigned_abs());
     let day = if days_ago < 0 {

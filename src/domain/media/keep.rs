@@ -124,6 +124,8 @@ pub(super) struct Stored {
     pub content_type: &'static str,
     pub size: i64,
     pub thumbnail: bool,
+    pub width: Option<i32>,
+    pub height: Option<i32>,
 }
 
 pub(super) async fn store(
@@ -136,12 +138,15 @@ pub(super) async fn store(
         bytes,
         content_type,
         thumbnail,
+        pixels,
     } = prepare(bytes, Size::Thumb).await;
     let name = name(workspace, id);
     let stored = Stored {
         content_type,
         size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
         thumbnail: thumbnail.is_some(),
+        width: pixels.map(|(width, _)| width),
+        height: pixels.map(|(_, height)| height),
     };
     let put = async {
         app.storage.put(&name, bytes).await?;
@@ -165,7 +170,8 @@ async fn settle(db: &Db, due: &Due, stored: &Stored) -> Result<bool> {
     let shown = sqlx::query!(
         "with kept as (
              update message_media
-                set content_type = $3, size = $4, thumbnail = $5, stored_at = now(), fetch_at = null, failure = null
+                set content_type = $3, size = $4, thumbnail = $5, width = $6, height = $7, stored_at = now(), fetch_at = null,
+                    failure = null
               where workspace_id = $1 and id = $2
              returning workspace_id, message_id
          )
@@ -178,6 +184,8 @@ async fn settle(db: &Db, due: &Due, stored: &Stored) -> Result<bool> {
         stored.content_type,
         stored.size,
         stored.thumbnail,
+        stored.width,
+        stored.height,
     )
     .fetch_optional(tx.conn())
     .await?;

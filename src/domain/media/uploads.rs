@@ -102,12 +102,14 @@ async fn announce(app: &App, seat: Seat, id: MediaId) -> Result<()> {
 async fn keep(app: &App, seat: Seat, id: MediaId, stored: &Stored) -> Result<()> {
     let mut tx = app.db.workspace(seat).await?;
     sqlx::query!(
-        "update message_media set content_type = $2, size = $3, thumbnail = $4, stored_at = now(), fetch_at = null
+        "update message_media set content_type = $2, size = $3, thumbnail = $4, width = $5, height = $6, stored_at = now(), fetch_at = null
           where id = $1",
         id as _,
         stored.content_type,
         stored.size,
         stored.thumbnail,
+        stored.width,
+        stored.height,
     )
     .execute(tx.conn())
     .await?;
@@ -129,6 +131,8 @@ pub struct Attachment {
     pub id: MediaId,
     pub content_type: String,
     pub size: Option<i64>,
+    pub width: Option<i32>,
+    pub height: Option<i32>,
     origin: Origin,
 }
 
@@ -195,6 +199,8 @@ pub async fn named(
         id: MediaId::new(),
         content_type: claimed(url),
         size: None,
+        width: None,
+        height: None,
         origin: Origin::Address(url.clone()),
     }));
     Ok(files)
@@ -210,7 +216,7 @@ fn claimed(url: &str) -> String {
 
 async fn uploaded(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachment>> {
     let rows = sqlx::query!(
-        r#"select d.id as "id: MediaId", d.content_type, d.size
+        r#"select d.id as "id: MediaId", d.content_type, d.size, d.width, d.height
              from message_media d
             where d.id = any ($1) and d.message_id is null and d.uploaded_by = current_user_id() and d.stored_at is not null"#,
         ids as _,
@@ -225,6 +231,8 @@ async fn uploaded(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachmen
                 id: *id,
                 content_type: row.content_type.clone(),
                 size: row.size,
+                width: row.width,
+                height: row.height,
                 origin: Origin::Upload,
             }),
             None => {
@@ -257,7 +265,7 @@ pub async fn waiting(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attach
 /// The same without a word about those that do not wait any more.
 pub async fn still_waiting(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachment>> {
     let rows = sqlx::query!(
-        r#"select d.id as "id: MediaId", d.content_type, d.size
+        r#"select d.id as "id: MediaId", d.content_type, d.size, d.width, d.height
              from unnest($1::uuid[]) with ordinality as u (id, place)
              join message_media d on d.id = u.id
             where d.message_id is null and d.uploaded_by = current_user_id() and d.stored_at is not null
@@ -266,22 +274,23 @@ pub async fn still_waiting(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<
     )
     .fetch_all(tx.conn())
     .await?;
-    let file = |id, content_type, size| Attachment {
-        id,
-        content_type,
-        size,
-        origin: Origin::Upload,
-    };
     Ok(rows
         .into_iter()
-        .map(|row| file(row.id, row.content_type, row.size))
+        .map(|row| Attachment {
+            id: row.id,
+            content_type: row.content_type,
+            size: row.size,
+            width: row.width,
+            height: row.height,
+            origin: Origin::Upload,
+        })
         .collect())
 }
 
 /// The files of an earlier text, for one more.
 pub async fn again(tx: &mut WorkspaceTx, of: MessageId) -> Result<Vec<Attachment>> {
     let rows = sqlx::query!(
-        r#"select id as "id: MediaId", content_type, size, source_url from message_media where message_id = $1 order by position"#,
+        r#"select id as "id: MediaId", content_type, size, width, height, source_url from message_media where message_id = $1 order by position"#,
         of as _,
     )
     .fetch_all(tx.conn())
@@ -292,6 +301,8 @@ pub async fn again(tx: &mut WorkspaceTx, of: MessageId) -> Result<Vec<Attachment
             id: MediaId::new(),
             content_type: row.content_type,
             size: row.size,
+            width: row.width,
+            height: row.height,
             origin: row.source_url.map_or(Origin::Copy(row.id), Origin::Address),
         })
         .collect())
@@ -354,9 +365,9 @@ pub async fn attach(tx: &mut WorkspaceTx, message: MessageId, files: &[Attachmen
     }
     if !copies.0.is_empty() {
         sqlx::query!(
-            "insert into message_media (id, message_id, position, copy_of, content_type, size, uploaded_by,
+            "insert into message_media (id, message_id, position, copy_of, content_type, size, width, height, uploaded_by,
                                         stored_at, thumbnail, fetch_at)
-             select u.id, $1, u.position, coalesce(d.copy_of, d.id), d.content_type, d.size, current_user_id(),
+             select u.id, $1, u.position, coalesce(d.copy_of, d.id), d.content_type, d.size, d.width, d.height, current_user_id(),
                     d.stored_at, d.thumbnail, null
                from unnest($2::uuid[], $3::smallint[], $4::uuid[]) as u (id, position, of)
                join message_media d on d.id = u.of",

@@ -64,6 +64,7 @@ export default class extends Controller {
     if (submitter?.hasAttribute("formaction")) return store.keepDraft(this.conversationValue, undefined)
     event.preventDefault()
     const content = this.textTarget.value
+    if (this.element.querySelector(".credits.none")) return this.focus()
     // What is still on its way up, or was refused, is for the person to wait for or take away.
     if (this.hasFilesTarget && this.filesTarget.querySelector(".uploading, .bad")) return this.focus()
     const media = this.#files
@@ -116,8 +117,10 @@ export default class extends Controller {
   }
 
   // Another tab has written it, or sent it.
-  stored({ key, newValue }) {
-    if (!key?.startsWith("unsent:") || !this.hasFormTarget) return
+  stored({ key, oldValue, newValue }) {
+    if (!this.hasFormTarget) return
+    if (key === store.draftKey(this.conversationValue)) return this.#follow(JSON.parse(oldValue) ?? { text: "" }, JSON.parse(newValue) ?? { text: "" })
+    if (!key?.startsWith("unsent:")) return
     const entry = newValue && JSON.parse(newValue)
     if (entry?.conversation === this.conversationValue && !document.getElementById(`pending-${entry.ref}`)) this.#shown(entry)
   }
@@ -136,6 +139,19 @@ export default class extends Controller {
     const mine = { text: this.textTarget.value, media: this.#files }
     this.#fill(this.#other)
     this.#offer(mine)
+    this.focus()
+  }
+
+  // Of two tabs the one where nobody writes shows what is written in the other.
+  #follow(before, now) {
+    if (this.textTarget.value === before.text && now.text !== before.text) this.#fill(now)
+  }
+
+  // A text that did not arrive, to be said in other words.
+  rewrite({ target }) {
+    const said = target.closest(".message").querySelector(".bubble")?.innerText.trim() ?? ""
+    this.textTarget.value = [this.textTarget.value, said].filter(Boolean).join("\n")
+    this.#changed()
     this.focus()
   }
 
@@ -218,7 +234,7 @@ export default class extends Controller {
 
   #sending(bubble) {
     bubble.classList.remove("unsent", "failed")
-    bubble.querySelector(".meta").replaceChildren("Sending…")
+    bubble.querySelector(".meta").replaceChildren(t("Sending…"))
   }
 
   #fail(bubble, code, reason) {

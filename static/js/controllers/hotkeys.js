@@ -1,5 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 
+const OF_A_CONVERSATION = new Set(["a", "e", "n", "s"])
+
 // One key does what the control with that data-hotkey does. j and k walk through the rows.
 export default class extends Controller {
   press(event) {
@@ -29,10 +31,19 @@ export default class extends Controller {
   }
 
   #use(key) {
+    const row = OF_A_CONVERSATION.has(key) && document.activeElement.closest?.(".row:not([aria-current])")
+    if (row) return this.#open(row, () => this.#use(key))
     const control = key.length === 1 && document.querySelector(`[data-hotkey="${CSS.escape(key)}"]`)
-    if (!control) return false
+    if (!control || control.closest("[inert]")) return false
     if (control.matches("input, textarea")) control.focus()
     else control.click()
+    return true
+  }
+
+  // What one points at is meant, not what happens to be open.
+  #open(row, then) {
+    document.getElementById("conversation").addEventListener("turbo:frame-load", then, { once: true })
+    row.click()
     return true
   }
 

@@ -21,7 +21,7 @@ export default class extends Controller {
     // What cannot be mended is named; where nothing of the kind stays, a click mends it all.
     const mends = culprit !== null && left.culprit === null
     this.countTarget.classList.toggle("bad", over > 0)
-    this.countTarget.textContent = typed.trim() === "" ? "" : over > 0 ? t("{n} too many", { n: over }) : [summary, this.priceValue].filter(Boolean).join(" · ")
+    this.countTarget.textContent = typed.trim() === "" ? "" : over > 0 ? t("{n} too many", { n: over }) : [summary, this.signatureValue && t("with your signature"), this.priceValue].filter(Boolean).join(" · ")
     this.mendTarget.hidden = culprit === null || (parts < 2 && !mends)
     if (this.mendTarget.hidden) return
     const named = mends ? culprit : left.culprit

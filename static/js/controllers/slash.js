@@ -1,12 +1,13 @@
 import { Controller } from "@hotwired/stimulus"
 import { missing, named } from "variables"
+import { t } from "words"
 
 const FRESH = 30_000
 
 // Templates behind a slash: what follows it narrows them, the arrows and Enter choose. What nobody but the writer knows is
 // left in its braces, and has to be filled in before the text goes.
 export default class extends Controller {
-  static targets = ["text", "menu", "list", "none", "fill", "names"]
+  static targets = ["text", "menu", "list", "none", "nothing", "fill", "names"]
   static values = { url: String }
   #from
   #current
@@ -51,7 +52,7 @@ export default class extends Controller {
     if (step && options.length) this.#mark(options[(options.indexOf(this.#current) + step + options.length) % options.length])
     else if (["Enter", "Tab"].includes(event.key) && !event.isComposing && this.#current) this.#put(this.#current)
     else if (event.key === "Escape") this.close()
-    else return
+    else if (event.key !== "Enter" || this.nothingTarget.hidden) return
     event.preventDefault()
     event.stopImmediatePropagation()
   }
@@ -108,9 +109,13 @@ export default class extends Controller {
     for (const option of this.#all) option.hidden = !option.textContent.toLowerCase().includes(q)
     this.listTarget.replaceChildren(...[...this.#all].sort((a, b) => rank(a) - rank(b)))
     const options = this.#options
-    // A fraction, a path: whoever means something else is not held up.
-    if (options.length === 0 && q !== "") return this.close()
-    this.noneTarget.hidden = options.length > 0
+    // A fraction, a path: whoever means something else is not held up. A slash and one word alone mean a template.
+    const misspelt = options.length === 0 && q !== ""
+    if (misspelt && this.textTarget.value.trim().toLowerCase() !== `/${q}`) return this.close()
+    if (misspelt) this.#current = undefined
+    this.noneTarget.hidden = options.length > 0 || misspelt
+    this.nothingTarget.hidden = !misspelt
+    this.nothingTarget.textContent = misspelt ? t("No template has “{words}” in it.", { words: q }) : ""
     this.menuTarget.hidden = false
     if (options.length) this.#mark(options[0])
   }

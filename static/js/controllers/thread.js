@@ -11,15 +11,16 @@ export default class extends Controller {
   #news = 0
   #reading
   #held
+  #shown
   #beyond = new Set()
 
   connect() {
     this.#arrange()
-    if (this.hasMarkTarget) this.markTarget.scrollIntoView({ block: "start" })
+    if (this.hasMarkTarget) this.#show(this.markTarget, "start")
     const sought = this.atValue && document.getElementById(this.atValue)
     if (sought) {
       sought.classList.add("sought")
-      sought.scrollIntoView({ block: "center" })
+      this.#show(sought, "center")
     }
     this.listTarget.dataset.ready = ""
     this.#opened = true
@@ -40,6 +41,20 @@ export default class extends Controller {
 
   messageTargetDisconnected() {
     if (this.#opened) this.#arrangeSoon()
+  }
+
+  #show(element, block) {
+    this.#shown = () => element.scrollIntoView({ block })
+    this.#shown()
+  }
+
+  // What is loaded afterwards may push it away; it is brought back until somebody moves the thread.
+  settle() {
+    this.#shown?.()
+  }
+
+  free() {
+    this.#shown = undefined
   }
 
   // A note calls whoever looks.

@@ -1,10 +1,11 @@
 //! Looking for things: what is found, and the place where it stands.
 
 use fantoccini::key::Key;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Browser;
 use crate::hub::{FRONT_DESK, Hub, MAYA};
+use crate::media::photo;
 
 const TOM: &str = "+14155550177";
 
@@ -144,6 +145,46 @@ async fn what_is_found_nowhere_is_told() {
     jo.presses(Key::Enter).await;
     jo.sees_in(".list", "Nothing found for “zebra”").await;
     jo.sees_in(".list", "words of all texts and notes").await;
+}
+
+#[tokio::test]
+async fn a_text_stays_in_view_while_pictures_load_around_it() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Where is the gate?").await;
+    let photo = photo();
+    for _ in 0..4 {
+        let path = harbor.path("/media");
+        let uploaded = harbor.admin.uploads_to(&path, &photo).await;
+        let id = uploaded.is(201)["id"].clone();
+        let draft = json!({"conversation_id": maya["id"], "media_ids": [id]});
+        let sent = harbor.admin.post(&harbor.path("/messages"), draft).await;
+        let sent = sent.is(202);
+        assert_eq!(sent["message"]["media"][0]["height"], 854);
+    }
+    let text = harbor.thread(&maya).await[0]["id"].clone();
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    let place = format!(
+        "{}?at={}",
+        harbor.inbox(Some(&maya)),
+        text.as_str().unwrap()
+    );
+    let free = "[...document.querySelectorAll('.photo')].filter((it) => it.getBoundingClientRect().height > 100).length === 4";
+    let in_view = "(() => {
+        const scroller = document.querySelector('.scroller').getBoundingClientRect(), box = document.querySelector('.sought')?.getBoundingClientRect()
+        return box?.top >= scroller.top && box.bottom <= scroller.bottom })()";
+
+    jo.opens(&place).await;
+    jo.notices("their places are kept free", free).await;
+    jo.notices("it is in view", in_view).await;
+
+    // Those of which nobody knows how large they are.
+    hub.meddles("update message_media set width = null, height = null")
+        .await;
+    jo.reloads().await;
+    jo.notices("they are as large as they are", free).await;
+    jo.notices("it is in view again", in_view).await;
 }
 
 #[tokio::test]

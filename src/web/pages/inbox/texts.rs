@@ -109,7 +109,8 @@ fn first_unread(messages: &[&Message], unread: i32) -> Option<MessageId> {
         .iter()
         .rev()
         .filter(|message| message.direction == messages::Direction::Inbound);
-    theirs.take(unread).last().map(|message| message.id)
+    // Where some of them lie further up, the first is not here.
+    theirs.skip(unread.checked_sub(1)?).map(|message| message.id).next()
 }
 
 /// The same person within the same minute is one run, and one line below it says when.

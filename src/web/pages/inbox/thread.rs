@@ -37,6 +37,7 @@ use crate::web::{assets, pages};
 
 /// Texts that one page of a thread holds.
 const TEXTS: i64 = 40;
+const MOST_TEXTS: i64 = 200;
 /// Lines of what happened between them: there are hardly ever more.
 const LINES: i64 = 200;
 
@@ -451,7 +452,8 @@ async fn texts(
         _ => 0,
     };
     let (before, limit, after) = match &part {
-        Part::Newest => (None, TEXTS, None),
+        // All that is unread, to open at the first of them.
+        Part::Newest => (None, (i64::from(unread) + 8).clamp(TEXTS, MOST_TEXTS), None),
         Part::Before(cursor) => (Some(cursor.clone()), TEXTS, None),
         Part::Around(id) => (
             Some(Cursor::just_after(id.0).to_string()),
