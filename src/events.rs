@@ -23,6 +23,12 @@ pub enum Event {
         conversation: ConversationId,
         number: NumberId,
     },
+    /// Whom this conversation is with opted out or in, from its number or from all: what waited for them may have been called
+    /// off, and each conversation with them may stand otherwise.
+    ConsentChanged {
+        workspace: WorkspaceId,
+        conversation: ConversationId,
+    },
     ContactChanged {
         workspace: WorkspaceId,
         contact: ContactId,

@@ -188,6 +188,7 @@ fn api() -> OpenApiRouter<Doors> {
         .routes(routes!(contacts::consent, contacts::change_consent))
         .routes(routes!(opt_outs::list))
         .routes(routes!(opt_outs::export))
+        .routes(routes!(opt_outs::lift))
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(opt_outs::import))

@@ -123,6 +123,15 @@ impl Load {
         self.statuses.len()
     }
 
+    /// Seconds, of the one in the middle.
+    pub fn middle(&self) -> f64 {
+        table::median(self.times.iter().map(Duration::as_secs_f64))
+    }
+
+    pub fn times(&self) -> String {
+        table::spread(self.times.clone())
+    }
+
     pub fn told(rounds: &[Self]) -> String {
         let rate = table::median(rounds.iter().map(Self::rate));
         let times = rounds.iter().flat_map(|round| &round.times);

@@ -1,7 +1,8 @@
 //! `bin/bench`: what the release build does on this machine, beside what its PostgreSQL does alone.
 //!
 //! The server is a process of its own with a private, fully durable cluster on a real disk. Rounds take turns, so that
-//! whatever else the machine does meets all of them alike. `--quick` only shows that everything still runs.
+//! whatever else the machine does meets all of them alike. `--quick` only shows that everything still runs; `search` runs
+//! nothing but what is asked of a million texts.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +15,7 @@ mod it {
     pub mod emulator;
 }
 
+mod archive;
 mod load;
 mod pgbench;
 mod server;
@@ -22,6 +24,7 @@ mod table;
 
 use std::time::Duration;
 
+use archive::Archive;
 use load::Load;
 use pgbench::PgBench;
 use server::Server;
@@ -35,6 +38,9 @@ struct Plan {
     live: usize,
     live_texts: usize,
     reports: usize,
+    /// Of how many people: one in twenty.
+    archived_texts: i32,
+    look: Duration,
 }
 
 const FULL: Plan = Plan {
@@ -44,6 +50,8 @@ const FULL: Plan = Plan {
     live: 1_000,
     live_texts: 50,
     reports: 10_000,
+    archived_texts: 1_000_000,
+    look: Duration::from_secs(1),
 };
 
 const QUICK: Plan = Plan {
@@ -53,6 +61,8 @@ const QUICK: Plan = Plan {
     live: 100,
     live_texts: 5,
     reports: 1_000,
+    archived_texts: 20_000,
+    look: Duration::from_millis(200),
 };
 
 /// Requests under way at once.
@@ -60,18 +70,27 @@ const IN_FLIGHT: usize = 32;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let plan = match std::env::args().any(|argument| argument == "--quick") {
+    let asked = |word: &str| std::env::args().any(|argument| argument == word);
+    let plan = match asked("--quick") {
         true => QUICK,
         false => FULL,
     };
     let mut table = Table::begin();
-    let server = start_up(&mut table).await;
+    if !asked("search") {
+        business(&plan, &mut table).await;
+    }
+    search(&plan, &mut table).await;
+}
+
+/// A day of a busy hub.
+async fn business(plan: &Plan, table: &mut Table) {
+    let server = start_up(table).await;
     let hub = server.open_for_business().await;
     table.line("database", &hub.postgres_version().await);
-    memory(&plan, &server, &hub, &mut table).await;
-    take_turns(&plan, &hub, &mut table).await;
-    flood(&plan, &hub, &mut table).await;
-    live(&plan, &hub, &mut table).await;
+    memory(plan, &server, &hub, table).await;
+    take_turns(plan, &hub, table).await;
+    flood(plan, &hub, table).await;
+    live(plan, &hub, table).await;
     table.line("server's memory after all that", &server.memory());
     server.stop().await;
 }
@@ -189,4 +208,17 @@ async fn live(plan: &Plan, hub: &server::Hub, table: &mut Table) {
         &table::spread(middle),
     );
     table.line(&format!("{sockets}, the last one"), &table::spread(last));
+}
+
+/// What is looked for and leafed through in years of texts, by an admin and by an agent with one number of ten; and what it
+/// costs a text on its way in that it will be found.
+async fn search(plan: &Plan, table: &mut Table) {
+    let server = Server::start().await;
+    let others: Vec<_> = (1..10).map(|line| format!("+1415555013{line}")).collect();
+    let hub = server.open(&others).await;
+    let mut archive = Archive::fill(&hub, plan.archived_texts, table).await;
+    archive.is_looked_through(plan.look, table).await;
+    archive.is_searched(plan.look, table).await;
+    archive.costs(plan.rounds, plan.round / 2, table).await;
+    server.stop().await;
 }

@@ -22,6 +22,8 @@ use crate::table;
 /// Contacts that have written before. Every fiftieth text is from somebody new.
 const PEOPLE: i64 = 10_000;
 const OUR_NUMBER: &str = "+14155550123";
+pub const JO: &str = "jo@harbor.example";
+pub const PASSWORD: &str = "a long password for Jo";
 const TEXT: &str = "Could I move my cleaning to Thursday afternoon instead? Thanks!";
 
 /// A running server. What it keeps is gone with it.
@@ -128,12 +130,26 @@ impl Server {
 
     /// Signs up, connects Twilio and the sandbox, and has everybody write once.
     pub async fn open_for_business(&self) -> Hub {
+        let mut hub = self.open(&[]).await;
+        let sandbox =
+            json!({"provider": "sandbox", "credentials": {"phone_number": "+14155550199"}});
+        let integrations = format!("/api/workspaces/{}/integrations", hub.workspace);
+        let sandbox = hub.api.post(&integrations, &hub.token, &sandbox).await;
+        hub.seed(id(&sandbox["numbers"][0]["id"])).await;
+        hub
+    }
+
+    /// Signs up, and connects Twilio with our number and `others`.
+    pub async fn open(&self, others: &[String]) -> Hub {
         let (account, token) = (
             "ACb0000000000000000000000000000000",
             "0123456789abcdef0123456789abcdef",
         );
         let customer = self.twilio.account(account, token);
         customer.number(OUR_NUMBER);
+        for other in others {
+            customer.number(other);
+        }
         let api = Api {
             http: reqwest::Client::new(),
             origin: format!("http://{}", self.address),
@@ -144,7 +160,7 @@ impl Server {
                 "",
                 &json!({
                     "workspace_name": "Harbor Dental", "name": "Jo",
-                    "email": "jo@harbor.example", "password": "a long password for Jo",
+                    "email": JO, "password": PASSWORD,
                 }),
             )
             .await;
@@ -153,37 +169,40 @@ impl Server {
         let integrations = format!("/api/workspaces/{workspace}/integrations");
         let twilio = json!({"provider": "twilio", "credentials": {"account_sid": account, "auth_token": token}});
         let twilio = api.post(&integrations, &token_of_jo, &twilio).await;
-        let sandbox =
-            json!({"provider": "sandbox", "credentials": {"phone_number": "+14155550199"}});
-        let sandbox = api.post(&integrations, &token_of_jo, &sandbox).await;
+        let mut numbers = twilio["numbers"].as_array().unwrap().iter();
+        let ours = numbers.find(|number| number["phone_number"] == OUR_NUMBER);
         let cluster = self.home.cluster();
         let password =
             std::fs::read_to_string(self.home.0.path().join("postgres.password")).unwrap();
-        let options = PgConnectOptions::new_without_pgpass()
+        let superuser = PgConnectOptions::new_without_pgpass()
             .socket(&cluster)
-            .username("messagehub")
+            .username("postgres")
             .password(&password)
-            .database("messagehub")
+            .database("messagehub");
+        let options = superuser
+            .clone()
+            .username("messagehub")
             .options([("role", "messagehub_system")]);
-        let mut hub = Hub {
+        Hub {
             address: self.address,
             workspace,
-            number: id(&twilio["numbers"][0]["id"]),
+            slug: text(&session["workspaces"][0]["slug"]),
+            number: id(&ours.unwrap()["id"]),
             integration: id(&twilio["integration"]["id"]),
             token: token_of_jo,
             twilio: self.twilio.clone(),
             customer,
+            api,
             database: PgPoolOptions::new()
                 .max_connections(1)
                 .connect_with(options)
                 .await
                 .unwrap(),
+            superuser,
             cluster,
             password,
             conversations: Vec::new(),
-        };
-        hub.seed(id(&sandbox["numbers"][0]["id"])).await;
-        hub
+        }
     }
 }
 
@@ -197,27 +216,36 @@ async fn is_ready(address: SocketAddr) -> bool {
         == 200
 }
 
-struct Api {
+pub struct Api {
     http: reqwest::Client,
     origin: String,
 }
 
 impl Api {
-    async fn post(&self, path: &str, token: &str, body: &Value) -> Value {
-        let request = self.http.post(format!("{}{path}", self.origin)).json(body);
-        let answer = request.bearer_auth(token).send().await.unwrap();
-        let status = answer.status();
-        let body = answer.text().await.unwrap();
-        assert!(status.is_success(), "{path}: {status} {body}");
-        serde_json::from_str(&body).unwrap()
+    pub async fn get(&self, path: &str, token: &str) -> Value {
+        let request = self.http.get(format!("{}{path}", self.origin));
+        told(path, request.bearer_auth(token)).await
     }
+
+    pub async fn post(&self, path: &str, token: &str, body: &Value) -> Value {
+        let request = self.http.post(format!("{}{path}", self.origin)).json(body);
+        told(path, request.bearer_auth(token)).await
+    }
+}
+
+async fn told(path: &str, request: reqwest::RequestBuilder) -> Value {
+    let answer = request.send().await.unwrap();
+    let status = answer.status();
+    let body = answer.text().await.unwrap();
+    assert!(status.is_success(), "{path}: {status} {body}");
+    serde_json::from_str(&body).unwrap_or_default()
 }
 
 fn id(value: &Value) -> Uuid {
     text(value).parse().unwrap()
 }
 
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
@@ -225,8 +253,12 @@ fn text(value: &Value) -> String {
 pub struct Hub {
     pub address: SocketAddr,
     pub workspace: Uuid,
+    pub slug: String,
     pub token: String,
-    number: Uuid,
+    pub number: Uuid,
+    pub api: Api,
+    /// Past every role and policy.
+    pub superuser: PgConnectOptions,
     integration: Uuid,
     twilio: Emulator,
     customer: Customer,
@@ -260,18 +292,31 @@ impl Hub {
         .execute(&self.database)
         .await
         .unwrap();
-        let begin = "insert into conversations (workspace_id, id, contact_id, number_id)
+        self.begin(self.number, PEOPLE).await;
+        self.conversations = self.begin(sandbox, 1_000).await;
+    }
+
+    /// Everybody who is going to write again has a conversation with our number already.
+    pub async fn meet(&self) {
+        self.begin(self.number, PEOPLE).await;
+    }
+
+    async fn begin(&self, number: Uuid, most: i64) -> Vec<Uuid> {
+        sqlx::query_scalar(
+            "insert into conversations (workspace_id, id, contact_id, number_id)
              select $1, gen_random_uuid(), id, $2 from contacts
               where workspace_id = $1 and phone_number not like '%000_' -- the sandbox fails some of these
+              order by phone_number
               limit $3
-             returning id";
-        for (number, most) in [(self.number, PEOPLE), (sandbox, 1_000)] {
-            let begun = sqlx::query_scalar(begin)
-                .bind(self.workspace)
-                .bind(number)
-                .bind(most);
-            self.conversations = begun.fetch_all(&self.database).await.unwrap();
-        }
+                 on conflict do nothing
+             returning id",
+        )
+        .bind(self.workspace)
+        .bind(number)
+        .bind(most)
+        .fetch_all(&self.database)
+        .await
+        .unwrap()
     }
 
     pub async fn postgres_version(&self) -> String {

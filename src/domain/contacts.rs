@@ -24,7 +24,7 @@ use crate::domain::audit::{self, Action, Deed};
 use crate::domain::workspaces;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
-use crate::ids::{ContactId, NumberId, WorkspaceId};
+use crate::ids::{ContactId, ConversationId, NumberId, WorkspaceId};
 use crate::phone::{self, Phone, Region};
 use tags::Tag;
 
@@ -311,9 +311,33 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: Change) -> Resu
             after: Some(json!({"phone_number": phone})),
         };
         audit::record(tx, Action::ContactNumberChanged, deed).await?;
+        // Whose number this was before may have opted out.
+        consent_changed(tx, id).await?;
     }
     announce(tx, id);
     Ok(contact)
+}
+
+/// They opted out or in: whoever looks on is told. Who sees a contact with whom somebody texted sees one of their
+/// conversations, and the others are found by it. One round trip.
+pub(in crate::domain) async fn consent_changed(
+    tx: &mut WorkspaceTx,
+    contact: ContactId,
+) -> Result<()> {
+    let conversation = sqlx::query_scalar!(
+        r#"select id as "id: ConversationId" from conversations where contact_id = $1 limit 1"#,
+        contact as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let workspace = tx.workspace();
+    if let Some(conversation) = conversation {
+        tx.announce(Event::ConsentChanged {
+            workspace,
+            conversation,
+        });
+    }
+    Ok(())
 }
 
 /// Nobody else changes it until the end of the transaction. Answers its number. Refuses when it is another than at `seen`.

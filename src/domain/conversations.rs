@@ -188,8 +188,8 @@ pub struct Filter {
     pub q: Option<String>,
 }
 
-/// Newest first. The page is found first, by a short scan of `conversations_newest` for each status; only its own rows
-/// are then joined. (Joined at once, the planner takes row-level security for a sieve that leaves one row, and reads all.)
+/// Newest first. The page is found first, by short scans of the index that fits what is asked (`list_conversations` in
+/// `migrations/0029_little_of_much.sql`); only its own rows are then joined. One round trip; two with a tag or part of a name.
 pub async fn list(
     tx: &mut WorkspaceTx,
     filter: &Filter,
@@ -199,38 +199,16 @@ pub async fn list(
         return mentioning(tx, filter, span).await;
     }
     let (limit, cursor) = (span.limit()?, span.cursor()?);
-    // A tag that few contacts have is not looked for in all conversations. One round trip more, where there is a tag.
-    let tagged = match filter.tag {
-        Some(tag) => contacts::list::few(tx, None, Some(tag), false).await?,
-        None => None,
+    let pattern = filter.q.as_deref().map(contacts::like);
+    // Few contacts are not looked for in all conversations.
+    let with = match (filter.contact, filter.tag, &pattern) {
+        (Some(contact), ..) => Some(vec![contact.0]),
+        (None, None, None) => None,
+        (None, tag, pattern) => contacts::list::few(tx, pattern.as_deref(), tag, false).await?,
     };
     let rows = sqlx::query_as!(
         Row,
-        r#"with page as materialized (
-               select v.*
-                 from unnest(case when $1::text is null then array['open', 'pending', 'snoozed', 'done'] else array[$1] end)
-                      as s (status)
-                cross join lateral (
-                    select v.* from conversations v
-                     where v.status = s.status
-                       and ($2::uuid is null or v.number_id = $2)
-                       and (not $3 or v.assignee_id is null)
-                       and ($4::uuid is null or v.assignee_id = $4)
-                       and ($5::uuid is null or v.contact_id = $5)
-                       and (not $6 or v.unread_count > 0)
-                       and ($11::uuid is null or has_tag(v.workspace_id, v.contact_id, $11))
-                       and ($12::uuid[] is null or v.contact_id = any ($12))
-                       and ($7::text is null
-                            or exists (select from contacts c
-                                        where c.workspace_id = v.workspace_id and c.id = v.contact_id
-                                          and coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $7 || '%'))
-                       and ($8::timestamptz is null or (v.last_message_at, v.id) < ($8, $9::uuid))
-                     order by v.last_message_at desc, v.id desc
-                     limit $10) v
-                order by v.last_message_at desc, v.id desc
-                limit $10
-           )
-           select v.id as "id!: ConversationId", v.workspace_id as "workspace_id!: WorkspaceId",
+        r#"select v.id as "id!: ConversationId", v.workspace_id as "workspace_id!: WorkspaceId",
                   v.contact_id as "contact_id!: ContactId", c.name as contact_name, c.phone_number as contact_phone,
                   c.email as contact_email, c.notes as contact_notes, c.created_at as contact_created_at,
                   c.updated_at as contact_updated_at, c.custom_fields as "contact_fields: _",
@@ -246,22 +224,22 @@ pub async fn list(
                   v.updated_at as "updated_at!",
                   v.near_stop_id as "near_stop_id: MessageId",
                   is_opted_out(v.workspace_id, v.contact_id, v.number_id) as "opted_out!"
-             from page v
+             from list_conversations($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) p
+             join conversations v on v.workspace_id = current_workspace() and v.id = p.id
              join contacts c on c.workspace_id = v.workspace_id and c.id = v.contact_id
              join numbers n on n.workspace_id = v.workspace_id and n.id = v.number_id
-            order by v.last_message_at desc, v.id desc"#,
+            order by p.place"#,
         filter.status as _,
         filter.number as _,
         filter.assignee == Some(Assignee::Nobody),
         filter.assignee.and_then(Assignee::user) as _,
-        filter.contact as _,
+        with as _,
         filter.unread,
-        filter.q.as_deref().map(contacts::like),
+        filter.tag as _,
+        pattern,
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
-        limit + 1,
-        filter.tag as _,
-        tagged as _,
+        i32::try_from(limit).unwrap_or(200) + 1,
     )
     .fetch_all(tx.conn())
     .await?;

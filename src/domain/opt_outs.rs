@@ -5,6 +5,7 @@
 
 pub mod import;
 pub mod listed;
+pub mod moved;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,6 @@ use crate::db::WorkspaceTx;
 use crate::domain::members::Member;
 use crate::domain::{contacts, numbers, words};
 use crate::error::{Check, Error, Result};
-use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, NumberId, UserId};
 use crate::phone;
 use crate::providers::{self, Inbound};
@@ -195,7 +195,18 @@ pub async fn change(
     contact: ContactId,
     change: Change,
 ) -> Result<()> {
-    let reason = change.reason.trim();
+    let reason = read_reason(&change.reason)?;
+    contacts::find(tx, contact).await?;
+    numbers::find(tx, change.number_id).await?;
+    settle_near_stop(tx, contact, change.number_id).await?;
+    if write(tx, member, contact, &change, reason).await? {
+        contacts::consent_changed(tx, contact).await?;
+    }
+    Ok(())
+}
+
+fn read_reason(reason: &str) -> Result<&str> {
+    let reason = reason.trim();
     Check::default()
         .that(
             (1..=200).contains(&reason.chars().count()) && !reason.contains('\0'),
@@ -203,13 +214,7 @@ pub async fn change(
             "say how they told you: 1 to 200 characters",
         )
         .done()?;
-    contacts::find(tx, contact).await?;
-    numbers::find(tx, change.number_id).await?;
-    settle_near_stop(tx, contact, change.number_id).await?;
-    if write(tx, member, contact, &change, reason).await? {
-        announce(tx, contact).await?;
-    }
-    Ok(())
+    Ok(reason)
 }
 
 /// A text of theirs only sounds like STOP, and somebody has judged it: they are opted out by their own words, or it meant
@@ -243,7 +248,7 @@ pub async fn judge(
         return change(tx, member, row.contact, said).await;
     }
     settle_near_stop(tx, row.contact, row.number).await?;
-    announce(tx, row.contact).await
+    contacts::consent_changed(tx, row.contact).await
 }
 
 async fn settle_near_stop(
@@ -304,25 +309,6 @@ async fn write(
         }
     };
     Ok(changed > 0)
-}
-
-/// A wish to one number may hold for all: each conversation with them is shown anew.
-async fn announce(tx: &mut WorkspaceTx, contact: ContactId) -> Result<()> {
-    let conversations = sqlx::query!(
-        r#"select id as "id: ConversationId", number_id as "number: NumberId" from conversations where contact_id = $1"#,
-        contact as _,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    let workspace = tx.workspace();
-    for conversation in conversations {
-        tx.announce(Event::ConversationChanged {
-            workspace,
-            conversation: conversation.id,
-            number: conversation.number,
-        });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

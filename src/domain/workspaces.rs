@@ -143,6 +143,11 @@ pub async fn update(tx: &mut WorkspaceTx, admin: &Admin, change: Change) -> Resu
         let workspace = tx.workspace();
         tx.announce(Event::AccessChanged { workspace });
     }
+    // Any conversation may be opted out now, or no more, and what waited in it called off.
+    if after.opt_out_scope != before.opt_out_scope {
+        let workspace = tx.workspace();
+        tx.announce(Event::Missed { workspace });
+    }
     Ok(after)
 }
 

@@ -53,10 +53,13 @@ const NAMING: &[&str] = &[
     "src/domain/opt_outs.rs",
 ];
 
+/// Whose names are said as names of countries: some are people's, too.
+const COUNTRIES: &str = "src/web/pages/countries.rs";
+
 /// Pages' files whose literals are names, or the API's.
 const NOT_SAYING: &[&str] = &[
     "src/web/pages/account/device.rs",
-    "src/web/pages/countries.rs",
+    COUNTRIES,
     "src/web/pages/docs.rs",
 ];
 
@@ -177,6 +180,7 @@ fn in_rust(say: &mut Say<'_>) {
     let many = pattern(COUNTED);
     let refusal = pattern(r"#\[error\(\s*LITERAL");
     let named = pattern(r"=> LITERAL");
+    let country = pattern(r#"\("[A-Z]{2}", LITERAL\)"#);
     let telling = Regex::new(&format!(r"(?:{})\(", TELLING.join("|"))).expect("a pattern of ours");
     for (file, text) in files("src", "rs") {
         if file.ends_with("tests.rs") || file.ends_with("used.rs") {
@@ -203,6 +207,16 @@ fn in_rust(say: &mut Say<'_>) {
             let said = literals(&text).filter(|said| said.contains(' ') && is_prose(said));
             let said = said.filter(|said| begins(said) || said.starts_with('{'));
             sentences.extend(said.map(|said| numbered(&said)));
+        }
+        if file == COUNTRIES {
+            for found in country.captures_iter(&text) {
+                let name = read(&found[1]);
+                let said = Said {
+                    meant: Some("country"),
+                    ..Said::from(&name)
+                };
+                say(&file, said);
+            }
         }
         if NAMING.contains(&file.as_str()) {
             sentences.extend(named.captures_iter(&text).map(|found| read(&found[1])));

@@ -244,6 +244,7 @@ fn admin_routes() -> Router<Doors> {
         .route("/fields/{id}/remove", post(fields::remove_field))
         .route("/opt-outs", get(opt_outs::list))
         .route("/opt-outs/export.csv", get(opt_outs::export))
+        .route("/opt-outs/lift", post(opt_outs::lift))
         .route(
             "/opt-outs/import",
             post(opt_outs::import).layer(DefaultBodyLimit::max(2 * super::api::opt_outs::LARGEST)),

@@ -4,6 +4,8 @@ mod import;
 mod merge;
 mod remove;
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
@@ -71,6 +73,19 @@ async fn contacts_are_found_by_any_part_and_sorted_three_ways() {
         [TOM, MAYA, "Ann Lee", "zoe Adams"],
         "the newest first"
     );
+    // The other way round; whom nobody has texted stays last.
+    assert_eq!(
+        harbor.listed(jo, "sort=name&reverse=true").await,
+        [TOM, MAYA, "zoe Adams", "Ann Lee"]
+    );
+    assert_eq!(
+        harbor.listed(jo, "sort=last_text&reverse=true").await,
+        [MAYA, TOM, "zoe Adams", "Ann Lee"]
+    );
+    assert_eq!(
+        harbor.listed(jo, "reverse=true").await,
+        ["zoe Adams", "Ann Lee", MAYA, TOM],
+    );
     for (q, found) in [
         ("LEE-fam", "Ann Lee"),
         ("ee", "Ann Lee"),
@@ -104,22 +119,35 @@ async fn every_order_goes_on_where_its_page_ended() {
         harbor.hears(&format!("+1415555012{n}"), "Hi").await;
     }
     for sort in ["name", "last_text", "added"] {
-        let mut seen = Vec::new();
-        let mut cursor = String::new();
-        loop {
-            let path = harbor.path(&format!("/contacts?limit=3&sort={sort}&cursor={cursor}"));
-            let page = jo.get(&path).await.is(200);
-            let ids = page["data"].as_array().unwrap().iter();
-            seen.extend(ids.map(|contact| contact["id"].as_str().unwrap().to_owned()));
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = next.to_owned(),
-                None => break,
+        let walked = async |order: &str| {
+            let mut seen = Vec::new();
+            let mut cursor = String::new();
+            loop {
+                let path = harbor.path(&format!("/contacts?limit=3&{order}&cursor={cursor}"));
+                let page = jo.get(&path).await.is(200);
+                let ids = page["data"].as_array().unwrap().iter();
+                seen.extend(ids.map(|contact| contact["id"].as_str().unwrap().to_owned()));
+                match page["next_cursor"].as_str() {
+                    Some(next) => cursor = next.to_owned(),
+                    None => return seen,
+                }
             }
-        }
+        };
+        let seen = walked(&format!("sort={sort}")).await;
         assert_eq!(seen.len(), 8, "{sort}");
-        seen.sort_unstable();
-        seen.dedup();
-        assert_eq!(seen.len(), 8, "{sort}: nobody twice");
+        assert_eq!(
+            seen.iter().collect::<HashSet<_>>().len(),
+            8,
+            "{sort}: nobody twice"
+        );
+        let mut back = walked(&format!("sort={sort}&reverse=true")).await;
+        if sort == "last_text" {
+            back[..4].reverse();
+            back[4..].reverse();
+        } else {
+            back.reverse();
+        }
+        assert_eq!(back, seen, "{sort}: the same, the other way round");
         jo.get(&harbor.path(&format!("/contacts?sort={sort}&cursor=made-up")))
             .await
             .refused(422, "validation_failed");

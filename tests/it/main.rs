@@ -42,6 +42,7 @@ mod openapi;
 mod opt_outs;
 mod pace;
 mod people;
+mod plans;
 mod power;
 mod pushes;
 mod quarantine;

@@ -195,6 +195,11 @@ fn known(route: &str) -> (Who, Value) {
         "POST ~/contact-fields" => (Admin, json!({"name": "Insurance", "kind": "text"})),
         "PATCH ~/contact-fields/{field_id}" => (Admin, json!({"name": "Mine now"})),
         "POST ~/contacts/imports/{import_id}/start" => (Admin, json!({})),
+        // Somebody's who is still a contact: nothing is remembered for their number.
+        "POST ~/opt-outs/lift" => (
+            Admin,
+            json!({"phone_number": MAYA, "number_id": "{number_id}", "reason": "Mine now"}),
+        ),
         // Without a file: for whoever may, that is what is wrong with it.
         "POST ~/opt-outs/import" | "POST ~/contacts/import" => (Admin, json!({})),
         "POST ~/quarantine/{quarantine_id}/release"

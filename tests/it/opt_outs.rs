@@ -1,6 +1,8 @@
 //! Opted out means not texted; START means texted again; and every change of mind has its proof.
 
 mod import;
+mod remembered;
+mod told;
 mod wide;
 
 use futures_util::future::join_all;

@@ -3,8 +3,8 @@
 //! A page is found first as ids, by a walk along the index of its order (`contacts_by_name`, `contacts_pkey` for the newest,
 //! `conversations_newest` by the last text); only its own rows are then looked up. A search or filter that few contacts meet
 //! is answered by the index of what it asks for, and those few are sorted. The figures are of `explain analyze` on a million
-//! contacts and 300,000 conversations. An agent's walk passes over those whom their numbers do not show: it is longer, the
-//! rarer theirs are.
+//! contacts and 300,000 conversations. An agent's walk passes over those whom their numbers do not show; where those that
+//! they do show are few, these are sorted instead.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,24 @@ words!(
         Added = "added",
     }
 );
+
+/// Either way round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    pub sort: Sort,
+    /// From Z, from the oldest, from whom we have not texted with for longest. Whom we never texted with comes last all the
+    /// same: a list that was imported would hide everybody else.
+    pub is_reversed: bool,
+}
+
+impl From<Sort> for Order {
+    fn from(sort: Sort) -> Self {
+        Self {
+            sort,
+            is_reversed: false,
+        }
+    }
+}
 
 /// Which contacts: all that is left out is not asked for.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -77,17 +95,18 @@ pub struct LastText {
     pub is_ours: bool,
 }
 
-/// Three round trips; one more where something is searched for.
+/// Three round trips; one more where something is searched for, and for an agent.
 pub async fn list(
     tx: &mut WorkspaceTx,
     member: &Member,
     filter: &Filter,
-    sort: Sort,
+    order: impl Into<Order>,
     span: &Span,
 ) -> Result<Page<Listed>> {
+    let order = order.into();
     let pattern = filter.pattern();
     let opted_out = filter.opted_out == Some(true);
-    let few = match filter.is_narrow() {
+    let few = match filter.is_narrow() || !member.is_admin() {
         true => few(tx, pattern.as_deref(), filter.tag, opted_out).await?,
         false => None,
     };
@@ -98,9 +117,10 @@ pub async fn list(
         tag: filter.tag,
         opted_out,
         only_of: (!member.is_admin()).then(|| member.user()),
+        is_reversed: order.is_reversed,
         limit: span.limit()?,
     };
-    let ids = match sort {
+    let ids = match order.sort {
         Sort::Added => newest(tx, &asked, span).await?,
         Sort::Name => by_name(tx, &asked, span).await?,
         Sort::LastText => by_last_text(tx, &asked, span).await?,
@@ -118,6 +138,7 @@ struct Asked {
     opted_out: bool,
     /// An agent sees nobody else's of whom nobody has texted with.
     only_of: Option<UserId>,
+    is_reversed: bool,
     limit: i64,
 }
 
@@ -138,71 +159,99 @@ pub(in crate::domain) async fn few(
     .await?)
 }
 
-/// A million contacts: 0.2 ms for an admin (`contacts_pkey`, backwards).
-async fn newest(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page<ContactId>> {
-    let after = span.cursor()?;
-    let rows = sqlx::query!(
-        r#"select c.id, c.created_at
-             from contacts c
-            where ($1::uuid[] is null or c.id = any ($1))
-              and ($2::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $2 || '%'
-                   or c.email ilike '%' || $2 || '%'
-                   or $1 is not null and exists (select from unnest(addresses_of(c.workspace_id, c.id)) a where a like '%' || $2 || '%'))
-              and ($3::uuid is null or has_tag(c.workspace_id, c.id, $3))
-              and (not $4 or exists (select from opt_outs o where o.workspace_id = c.workspace_id and o.contact_id = c.id))
-              and ($5::uuid is null or c.id < $5)
-            order by c.id desc
-            limit $6"#,
-        asked.few.as_deref(),
-        asked.pattern,
-        asked.tag as _,
-        asked.opted_out,
-        after.map(|cursor| cursor.id),
-        asked.limit + 1,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    let rows = page(rows, asked.limit, |row| Cursor {
-        at: row.created_at,
-        id: row.id.0,
-    });
-    Ok(only_ids(rows, |row| row.id))
+/// Who of `contacts c` is asked for. An index is walked one way or the other, and no parameter can say which: each order is a
+/// statement of its own, and all of them ask the same.
+macro_rules! who_is_asked_for {
+    ($tx:ident, $asked:ident, $columns:literal, $beyond:literal, $order:literal, $($more:tt)*) => {
+        sqlx::query!(
+            "select " + $columns + r#"
+               from contacts c
+              where ($1::uuid[] is null or c.id = any ($1))
+                and ($2::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $2 || '%'
+                     or c.email ilike '%' || $2 || '%'
+                     or $1 is not null
+                        and exists (select from unnest(addresses_of(c.workspace_id, c.id)) a where a like '%' || $2 || '%'))
+                and ($3::uuid is null or has_tag(c.workspace_id, c.id, $3))
+                and (not $4 or exists (select from opt_outs o where o.workspace_id = c.workspace_id and o.contact_id = c.id))
+                and "# + $beyond + " order by " + $order + " limit $5",
+            $asked.few.as_deref(),
+            $asked.pattern,
+            $asked.tag as _,
+            $asked.opted_out,
+            $($more)*
+        )
+        .fetch_all($tx.conn())
+        .await?
+    };
 }
 
-/// A million contacts: 0.4 ms for an admin, wherever the page lies (`contacts_by_name`).
+/// A million contacts: 0.2 ms for an admin (`contacts_pkey`, backwards; or forwards for the oldest).
+async fn newest(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page<ContactId>> {
+    let after = span.cursor()?.map(|cursor| cursor.id);
+    macro_rules! walk {
+        ($beyond:literal, $order:literal) => {
+            who_is_asked_for!(
+                tx,
+                asked,
+                "c.id, c.created_at",
+                $beyond,
+                $order,
+                asked.limit + 1,
+                after
+            )
+            .into_iter()
+            .map(|row| (row.id, row.created_at))
+            .collect::<Vec<_>>()
+        };
+    }
+    let rows = match asked.is_reversed {
+        false => walk!("($6::uuid is null or c.id < $6)", "c.id desc"),
+        true => walk!("($6::uuid is null or c.id > $6)", "c.id"),
+    };
+    let rows = page(rows, asked.limit, |(id, at)| Cursor { at: *at, id: id.0 });
+    Ok(only_ids(rows, |(id, _)| id))
+}
+
+/// A million contacts: 0.4 ms for an admin, wherever the page lies (`contacts_by_name`, either way).
 async fn by_name(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page<ContactId>> {
     let after = span.bookmark()?;
-    let rows = sqlx::query!(
-        r#"select c.id, c.name_key as "key!"
-             from contacts c
-            where ($1::uuid[] is null or c.id = any ($1))
-              and ($2::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $2 || '%'
-                   or c.email ilike '%' || $2 || '%'
-                   or $1 is not null and exists (select from unnest(addresses_of(c.workspace_id, c.id)) a where a like '%' || $2 || '%'))
-              and ($3::uuid is null or has_tag(c.workspace_id, c.id, $3))
-              and (not $4 or exists (select from opt_outs o where o.workspace_id = c.workspace_id and o.contact_id = c.id))
-              and ($5::text is null or (c.name_key, c.id) > ($5, $6::uuid))
-            order by c.name_key, c.id
-            limit $7"#,
-        asked.few.as_deref(),
-        asked.pattern,
-        asked.tag as _,
-        asked.opted_out,
-        after.as_ref().map(|bookmark| bookmark.key.as_str()),
-        after.as_ref().map(|bookmark| bookmark.id),
-        asked.limit + 1,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    let rows = page(rows, asked.limit, |row| Bookmark {
-        key: row.key.clone(),
-        id: row.id.0,
+    let (name, id) = after.map(|it| (it.key, it.id)).unzip();
+    macro_rules! walk {
+        ($beyond:literal, $order:literal) => {
+            who_is_asked_for!(
+                tx,
+                asked,
+                "c.id, c.name_key as \"key!\"",
+                $beyond,
+                $order,
+                asked.limit + 1,
+                name,
+                id
+            )
+            .into_iter()
+            .map(|row| (row.id, row.key))
+            .collect::<Vec<_>>()
+        };
+    }
+    let rows = match asked.is_reversed {
+        false => walk!(
+            "($6::text is null or (c.name_key, c.id) > ($6, $7::uuid))",
+            "c.name_key, c.id"
+        ),
+        true => walk!(
+            "($6::text is null or (c.name_key, c.id) < ($6, $7::uuid))",
+            "c.name_key desc, c.id desc"
+        ),
+    };
+    let rows = page(rows, asked.limit, |(id, key)| Bookmark {
+        key: key.clone(),
+        id: id.0,
     });
-    Ok(only_ids(rows, |row| row.id))
+    Ok(only_ids(rows, |(id, _)| id))
 }
 
 /// First along the conversations, of each contact the newest, then those without any. A million contacts: 0.6 ms for an admin
-/// (`conversations_newest` for each status, then `contacts_untexted`).
+/// (`conversations_newest` for each status, then `contacts_untexted`, both either way).
 async fn by_last_text(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page<ContactId>> {
     // `@` and a time: among those texted with; `#`: among the others.
     let after = span.bookmark()?;
@@ -214,30 +263,7 @@ async fn by_last_text(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Resul
     let missing = asked.limit + 1 - i64::try_from(rows.len()).unwrap_or(i64::MAX);
     if missing > 0 {
         let after = after.filter(|bookmark| !is_texted(&bookmark));
-        let untexted = sqlx::query_scalar!(
-            r#"select c.id as "id: ContactId"
-                 from contacts c
-                where not c.texted and c.merged_into is null
-                  and ($1::uuid[] is null or c.id = any ($1))
-                  and ($2::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $2 || '%'
-                       or c.email ilike '%' || $2 || '%'
-                       or $1 is not null and exists (select from unnest(addresses_of(c.workspace_id, c.id)) a where a like '%' || $2 || '%'))
-                  and ($3::uuid is null or has_tag(c.workspace_id, c.id, $3))
-                  and (not $4 or exists (select from opt_outs o where o.workspace_id = c.workspace_id and o.contact_id = c.id))
-                  and ($5::uuid is null or c.id < $5)
-                  and ($7::uuid is null or c.created_by = $7)
-                order by c.id desc
-                limit $6"#,
-            asked.few.as_deref(),
-            asked.pattern,
-            asked.tag as _,
-            asked.opted_out,
-            after.map(|bookmark| bookmark.id),
-            missing,
-            asked.only_of as _,
-        )
-        .fetch_all(tx.conn())
-        .await?;
+        let untexted = untexted(tx, asked, after.map(|bookmark| bookmark.id), missing).await?;
         rows.extend(untexted.into_iter().map(|id| {
             let key = "#".to_owned();
             (Bookmark { key, id: id.0 }, id)
@@ -245,6 +271,41 @@ async fn by_last_text(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Resul
     }
     let rows = page(rows, asked.limit, |(bookmark, _)| bookmark.clone());
     Ok(only_ids(rows, |(_, id)| id))
+}
+
+async fn untexted(
+    tx: &mut WorkspaceTx,
+    asked: &Asked,
+    after: Option<Uuid>,
+    most: i64,
+) -> Result<Vec<ContactId>> {
+    macro_rules! walk {
+        ($beyond:literal, $order:literal) => {
+            who_is_asked_for!(
+                tx,
+                asked,
+                "c.id",
+                $beyond,
+                $order,
+                most,
+                after,
+                asked.only_of as _
+            )
+            .into_iter()
+            .map(|row| row.id)
+            .collect()
+        };
+    }
+    Ok(match asked.is_reversed {
+        false => walk!(
+            "not c.texted and c.merged_into is null and ($6::uuid is null or c.id < $6) and ($7::uuid is null or c.created_by = $7)",
+            "c.id desc"
+        ),
+        true => walk!(
+            "not c.texted and c.merged_into is null and ($6::uuid is null or c.id > $6) and ($7::uuid is null or c.created_by = $7)",
+            "c.id"
+        ),
+    })
 }
 
 async fn texted(
@@ -255,48 +316,59 @@ async fn texted(
     let at = after
         .and_then(|bookmark| bookmark.key[1..].parse::<i64>().ok())
         .and_then(DateTime::from_timestamp_micros);
-    let rows = sqlx::query!(
-        r#"select v.id as "id!: ConversationId", v.contact_id as "contact!: ContactId", v.last_message_at as "at!"
-             from unnest(array['open', 'pending', 'snoozed', 'done']) as s (status)
-            cross join lateral (
-                select v.* from conversations v
-                 where v.status = s.status
-                   and not exists (select from conversations n
-                                    where n.workspace_id = v.workspace_id and n.contact_id = v.contact_id
-                                      and (n.last_message_at, n.id) > (v.last_message_at, v.id))
-                   and ($1::uuid[] is null or v.contact_id = any ($1))
-                   and ($2::text is null
-                        or exists (select from contacts c
-                                    where c.workspace_id = v.workspace_id and c.id = v.contact_id
-                                      and (coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $2 || '%'
-                                           or c.email ilike '%' || $2 || '%'
-                                           or $1 is not null and exists (select from unnest(addresses_of(c.workspace_id, c.id)) a where a like '%' || $2 || '%'))))
-                   and ($3::uuid is null or has_tag(v.workspace_id, v.contact_id, $3))
-                   and (not $4 or exists (select from opt_outs o
-                                           where o.workspace_id = v.workspace_id and o.contact_id = v.contact_id))
-                   and ($5::timestamptz is null or (v.last_message_at, v.id) < ($5, $6::uuid))
-                 order by v.last_message_at desc, v.id desc
-                 limit $7) v
-            order by v.last_message_at desc, v.id desc
-            limit $7"#,
-        asked.few.as_deref(),
-        asked.pattern,
-        asked.tag as _,
-        asked.opted_out,
-        at,
-        after.map(|bookmark| bookmark.id),
-        asked.limit + 1,
-    )
-    .fetch_all(tx.conn())
-    .await?;
     let row = |at: DateTime<Utc>, id: Uuid, contact| {
         let key = format!("@{}", at.timestamp_micros());
         (Bookmark { key, id }, contact)
     };
-    Ok(rows
-        .into_iter()
-        .map(|found| row(found.at, found.id.0, found.contact))
-        .collect())
+    macro_rules! walk {
+        ($beyond:literal, $order:literal) => {
+            sqlx::query!(
+                r#"select v.id as "id!: ConversationId", v.contact_id as "contact!: ContactId", v.last_message_at as "at!"
+                     from unnest(array['open', 'pending', 'snoozed', 'done']) as s (status)
+                    cross join lateral (
+                        select v.* from conversations v
+                         where v.status = s.status
+                           and not exists (select from conversations n
+                                            where n.workspace_id = v.workspace_id and n.contact_id = v.contact_id
+                                              and (n.last_message_at, n.id) > (v.last_message_at, v.id))
+                           and ($1::uuid[] is null or v.contact_id = any ($1))
+                           and ($2::text is null
+                                or exists (select from contacts c
+                                            where c.workspace_id = v.workspace_id and c.id = v.contact_id
+                                              and (coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $2 || '%'
+                                                   or c.email ilike '%' || $2 || '%'
+                                                   or $1 is not null
+                                                      and exists (select from unnest(addresses_of(c.workspace_id, c.id)) a
+                                                                   where a like '%' || $2 || '%'))))
+                           and ($3::uuid is null or has_tag(v.workspace_id, v.contact_id, $3))
+                           and (not $4 or exists (select from opt_outs o
+                                                   where o.workspace_id = v.workspace_id and o.contact_id = v.contact_id))
+                           and ($5::timestamptz is null or "# + $beyond + ") order by " + $order + " limit $7) v order by " + $order + " limit $7",
+                asked.few.as_deref(),
+                asked.pattern,
+                asked.tag as _,
+                asked.opted_out,
+                at,
+                after.map(|bookmark| bookmark.id),
+                asked.limit + 1,
+            )
+            .fetch_all(tx.conn())
+            .await?
+            .into_iter()
+            .map(|found| row(found.at, found.id.0, found.contact))
+            .collect()
+        };
+    }
+    Ok(match asked.is_reversed {
+        false => walk!(
+            "(v.last_message_at, v.id) < ($5, $6::uuid)",
+            "v.last_message_at desc, v.id desc"
+        ),
+        true => walk!(
+            "(v.last_message_at, v.id) > ($5, $6::uuid)",
+            "v.last_message_at, v.id"
+        ),
+    })
 }
 
 fn only_ids<T>(found: Page<T>, id: impl Fn(T) -> ContactId) -> Page<ContactId> {

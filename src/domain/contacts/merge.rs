@@ -229,11 +229,11 @@ async fn announce(
         });
     }
     super::announce(tx, survivor);
-    for (conversation, number) in conversations_of(tx, survivor).await? {
-        tx.announce(Event::ConversationChanged {
+    // Opted out wins: with how each conversation stands now it is told what was called off.
+    if let Some((conversation, _)) = conversations_of(tx, survivor).await?.first() {
+        tx.announce(Event::ConsentChanged {
             workspace,
-            conversation,
-            number,
+            conversation: *conversation,
         });
     }
     tx.announce(Event::Queued);

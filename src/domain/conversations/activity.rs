@@ -71,13 +71,13 @@ impl Activity {
     }
 
     /// Who has it now, by whom and since when, without the rest of the sentence. In English: it is part of a refusal, which is
-    /// translated where it is shown. With a second name before the time nobody could tell where the name ends.
+    /// translated where it is shown. Between two places stand words, or nobody could tell where a name ends.
     pub(super) fn told_of_it(&self, ago: &str) -> String {
         let said = match (self.kind, self.was_taken()) {
             (Kind::Assigned, true) => english("{who} took it {ago}"),
-            (Kind::Assigned, false) => "{who} assigned it to {whom} {ago}",
+            (Kind::Assigned, false) => english("{ago}, {who} assigned it to {whom}"),
             (_, true) => english("{who} let go of it {ago}"),
-            (_, false) => "{who} took it from {whom} {ago}",
+            (_, false) => english("{ago}, {who} took it from {whom}"),
         };
         let said = put(said, "ago", ago);
         let said = put(&said, "who", &self.actor_name);

@@ -175,7 +175,13 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
             message: stored.message,
             number: arrival.number,
         });
-        if wish_of(&arrival.text).is_some() || sounds_like_stop(&arrival.text) {
+        // What it moved is for the listeners to find out: the provider waits for our answer.
+        if wish_of(&arrival.text).is_some() {
+            db.bus().publish(Event::ConsentChanged {
+                workspace: arrival.workspace,
+                conversation: stored.conversation,
+            });
+        } else if sounds_like_stop(&arrival.text) {
             db.bus().publish(Event::ConversationChanged {
                 workspace: arrival.workspace,
                 conversation: stored.conversation,

@@ -112,7 +112,7 @@ pub struct Waiting {
     pub number_phone: String,
 }
 
-/// All that waits for its time, the next one first. `cursor` is the time and id of the last row before. Two round trips.
+/// All that waits for its time, the next one first: of each number a scan as long as the page. `cursor` is the time and id of the last row before. Two round trips.
 pub async fn waiting(
     tx: &mut WorkspaceTx,
     of: Option<UserId>,
@@ -122,16 +122,19 @@ pub async fn waiting(
     let rows = sqlx::query!(
         r#"select m.id as "id: MessageId", m.scheduled_at as "at!", c.name as "contact_name?", c.phone_number as contact_phone,
                   n.friendly_name, n.phone_number
-             from (select w.workspace_id, w.id, w.scheduled_at, w.contact_id, w.number_id
-                     from messages w
-                    where w.status = 'scheduled'
-                      and ($1::uuid is null or w.created_by = $1)
-                      and ($2::timestamptz is null or (w.scheduled_at, w.id) > ($2, $3::uuid))
-                    order by w.scheduled_at, w.id
-                    limit $4) m
+             from unnest(my_numbers()) as k (number_id)
+            cross join lateral (
+                  select w.workspace_id, w.id, w.scheduled_at, w.contact_id, w.number_id
+                    from messages w
+                   where w.number_id = k.number_id and w.status = 'scheduled'
+                     and ($1::uuid is null or w.created_by = $1)
+                     and ($2::timestamptz is null or (w.scheduled_at, w.id) > ($2, $3::uuid))
+                   order by w.scheduled_at, w.id
+                   limit $4) m
              join contacts c on c.workspace_id = m.workspace_id and c.id = m.contact_id
              join numbers n on n.workspace_id = m.workspace_id and n.id = m.number_id
-            order by m.scheduled_at, m.id"#,
+            order by m.scheduled_at, m.id
+            limit $4"#,
         of as _,
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),

@@ -139,10 +139,9 @@ async fn take(db: &Db, reports: &[&Report]) -> Result<Vec<bool>> {
             tx.announce(returned);
         }
         if row.opted_out {
-            tx.announce(Event::ConversationChanged {
+            tx.announce(Event::ConsentChanged {
                 workspace,
                 conversation,
-                number,
             });
         }
         if row.changed {
@@ -176,8 +175,8 @@ pub(super) async fn record_opt_out(
     message: MessageId,
     code: &str,
 ) -> Result<()> {
-    let told = sqlx::query!(
-        "select m.conversation_id, m.number_id
+    let told = sqlx::query_scalar!(
+        "select m.conversation_id
            from messages m
           where m.workspace_id = $1 and m.id = $2 and hear_wish($1, $2, 'stop', 'provider', $3)",
         workspace as _,
@@ -186,11 +185,10 @@ pub(super) async fn record_opt_out(
     )
     .fetch_optional(tx.conn())
     .await?;
-    if let Some(row) = told {
-        tx.announce(Event::ConversationChanged {
+    if let Some(conversation) = told {
+        tx.announce(Event::ConsentChanged {
             workspace,
-            conversation: row.conversation_id,
-            number: row.number_id,
+            conversation,
         });
     }
     Ok(())

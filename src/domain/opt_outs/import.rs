@@ -9,7 +9,8 @@ use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::Admin;
 use crate::domain::{numbers, workspaces};
 use crate::error::{Error, Result};
-use crate::ids::NumberId;
+use crate::events::Event;
+use crate::ids::{ContactId, ConversationId, NumberId};
 use crate::language::english;
 use crate::phone::{Phone, Region};
 use crate::sheet::{self, short_name, unguarded};
@@ -62,7 +63,7 @@ struct Wish {
     since: Option<DateTime<Utc>>,
 }
 
-/// Opts out whomever the file names. Four round trips, whatever its size.
+/// Opts out whomever the file names. Six round trips, whatever its size.
 pub async fn import(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -90,7 +91,7 @@ pub async fn import(
             Err((field, message)) => told.refuse(line.at, field, message),
         }
     }
-    write(tx, admin, &wishes, &mut told).await?;
+    let opted_out = write(tx, admin, &wishes, &mut told).await?;
     told.errors.sort_by_key(|refused| refused.line);
     told.errors.truncate(TOLD);
     if told.imported > 0 {
@@ -102,8 +103,38 @@ pub async fn import(
             ..Deed::default()
         };
         audit::record(tx, Action::OptOutsImported, deed).await?;
+        announce(tx, &opted_out).await?;
     }
     Ok(told)
+}
+
+/// Of so many conversations each is told by itself; a longer list has everybody fetch again.
+const SINGLY: usize = 100;
+
+/// One round trip.
+async fn announce(tx: &mut WorkspaceTx, opted_out: &[ContactId]) -> Result<()> {
+    let conversations = sqlx::query_scalar!(
+        r#"select distinct on (contact_id) id as "id: ConversationId"
+             from conversations where contact_id = any ($1)
+            order by contact_id, id
+            limit $2"#,
+        opted_out as _,
+        SINGLY as i64 + 1,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let workspace = tx.workspace();
+    if conversations.len() > SINGLY {
+        tx.announce(Event::Missed { workspace });
+        return Ok(());
+    }
+    for conversation in conversations {
+        tx.announce(Event::ConsentChanged {
+            workspace,
+            conversation,
+        });
+    }
+    Ok(())
 }
 
 impl Imported {
@@ -211,12 +242,13 @@ fn since(text: &str) -> Result<Option<DateTime<Utc>>, (&'static str, String)> {
         })
 }
 
+/// Answers whom it opted out.
 async fn write(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     wishes: &[Wish],
     told: &mut Imported,
-) -> Result<()> {
+) -> Result<Vec<ContactId>> {
     let phones: Vec<_> = wishes.iter().map(|wish| wish.phone.as_str()).collect();
     // In the order of the numbers, so that two files at once wait for each other, never crosswise.
     sqlx::query!(
@@ -262,10 +294,10 @@ async fn write(
                  join added a on a.contact_id = g.contact and a.number_id = g.number
                 group by g.contact, g.number
            )
-           select g.place as "place!", bool_or(g.place in (select place from firsts)) as "added!",
+           select g.place as "place!", g.contact as "contact!: ContactId", bool_or(g.place in (select place from firsts)) as "added!",
                   bool_or(g.overtaken) as "overtaken!"
              from given g
-            group by g.place"#,
+            group by g.place, g.contact"#,
         &each()
             .map(|(place, ..)| i32::try_from(place).unwrap_or(i32::MAX))
             .collect::<Vec<_>>(),
@@ -281,10 +313,14 @@ async fn write(
     )
     .fetch_all(tx.conn())
     .await?;
+    let mut opted_out = Vec::new();
     for row in rows {
         let line = wishes.get(usize::try_from(row.place).unwrap_or(usize::MAX));
         match (row.added, row.overtaken, line) {
-            (true, _, _) => told.imported += 1,
+            (true, _, _) => {
+                told.imported += 1;
+                opted_out.push(row.contact);
+            }
             (false, true, Some(wish)) => {
                 let message = "they have changed their mind since, by a text or an agent";
                 told.refuse(wish.line, "at", message.into());
@@ -292,7 +328,7 @@ async fn write(
             (false, ..) => told.already += 1,
         }
     }
-    Ok(())
+    Ok(opted_out)
 }
 
 #[cfg(test)]

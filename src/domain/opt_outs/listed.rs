@@ -1,7 +1,8 @@
 //! Everybody who opted out, for people to look through and to take elsewhere.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::Source;
@@ -18,7 +19,8 @@ use crate::sheet::guarded;
 /// Who may not be texted from which number, and how we know.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct OptOut {
-    pub contact_id: ContactId,
+    /// `null`: there is no contact with this number any more. The STOP is remembered for it, and holds for whoever has it next.
+    pub contact_id: Option<ContactId>,
     pub contact_name: Option<String>,
     pub phone_number: String,
     pub number_id: NumberId,
@@ -29,7 +31,7 @@ pub struct OptOut {
     pub proof: String,
     pub created_at: DateTime<Utc>,
     #[serde(skip)]
-    key: Uuid,
+    pub key: Uuid,
 }
 
 impl OptOut {
@@ -45,6 +47,11 @@ impl OptOut {
         phone::display(&self.number)
     }
 
+    /// Where an admin lifts it on this page: nobody's card says it.
+    pub fn is_remembered(&self) -> bool {
+        self.contact_id.is_none()
+    }
+
     /// How we know, as people say it.
     pub fn told(&self) -> &'static str {
         match self.source {
@@ -56,7 +63,7 @@ impl OptOut {
     }
 }
 
-/// The newest first; `q` finds any part of a contact's name or number.
+/// The newest first; `q` finds any part of a name or number.
 pub async fn list(
     tx: &mut WorkspaceTx,
     _: &Admin,
@@ -71,7 +78,8 @@ pub async fn list(
     }))
 }
 
-/// A pair has no id of its own; one made of both tells two of the same moment apart.
+/// A pair has no id of its own; one made of both tells two of the same moment apart. Contacts' and those that are remembered,
+/// each from its own index, which the time alone enters.
 async fn newest(
     tx: &mut WorkspaceTx,
     q: Option<&str>,
@@ -80,16 +88,31 @@ async fn newest(
 ) -> Result<Vec<OptOut>> {
     Ok(sqlx::query_as!(
         OptOut,
-        r#"select o.contact_id as "contact_id: ContactId", c.name as contact_name, c.phone_number,
-                  o.number_id as "number_id: NumberId", n.phone_number as number, o.source as "source: Source", o.proof,
-                  o.created_at, md5(o.contact_id::text || o.number_id::text)::uuid as "key!"
-             from opt_outs o
-             join contacts c on c.workspace_id = o.workspace_id and c.id = o.contact_id
+        r#"select o.contact_id as "contact_id: ContactId", o.name as contact_name, o.phone_number as "phone_number!",
+                  o.number_id as "number_id!: NumberId", n.phone_number as number, o.source as "source!: Source",
+                  o.proof as "proof!", o.created_at as "created_at!", o.key as "key!"
+             from ((select o.workspace_id, o.contact_id, c.name, c.phone_number, o.number_id, o.source, o.proof, o.created_at,
+                           md5(o.contact_id::text || o.number_id::text)::uuid as key
+                      from opt_outs o
+                      join contacts c on c.workspace_id = o.workspace_id and c.id = o.contact_id
+                     where ($1::timestamptz is null or o.created_at <= $1)
+                       and ($1::timestamptz is null
+                            or (o.created_at, md5(o.contact_id::text || o.number_id::text)::uuid) < ($1, $2::uuid))
+                       and ($4::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $4 || '%')
+                     order by o.created_at desc, key desc
+                     limit $3)
+                    union all
+                   (select r.workspace_id, null, null, r.address, r.number_id, r.source, r.proof, r.created_at,
+                           md5(r.address || r.number_id::text)::uuid as key
+                      from remembered_opt_outs r
+                     where ($1::timestamptz is null or r.created_at <= $1)
+                       and ($1::timestamptz is null
+                            or (r.created_at, md5(r.address || r.number_id::text)::uuid) < ($1, $2::uuid))
+                       and ($4::text is null or r.address ilike '%' || $4 || '%')
+                     order by r.created_at desc, key desc
+                     limit $3)) o
              join numbers n on n.workspace_id = o.workspace_id and n.id = o.number_id
-            where ($1::timestamptz is null
-                   or (o.created_at, md5(o.contact_id::text || o.number_id::text)::uuid) < ($1, $2::uuid))
-              and ($4::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $4 || '%')
-            order by o.created_at desc, md5(o.contact_id::text || o.number_id::text)::uuid desc
+            order by o.created_at desc, o.key desc
             limit $3"#,
         after.map(|cursor| cursor.at),
         after.map(|cursor| cursor.id),
@@ -98,6 +121,43 @@ async fn newest(
     )
     .fetch_all(tx.conn())
     .await?)
+}
+
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = OptOutLift)]
+pub struct Lift {
+    /// As the list says it.
+    pub phone_number: String,
+    /// Ours.
+    pub number_id: NumberId,
+    /// How they said so, for the proof: 1 to 200 characters.
+    pub reason: String,
+}
+
+/// Whoever has this number next may be texted again: an admin knows that it is somebody else's now, or that they changed
+/// their mind. Where a STOP holds for all numbers, so does this.
+pub async fn lift(tx: &mut WorkspaceTx, _: &Admin, lift: Lift) -> Result<()> {
+    let reason = super::read_reason(&lift.reason)?;
+    let phone_number = lift.phone_number.trim();
+    let lifted = sqlx::query_scalar!(
+        r#"select lift_remembered($1, $2) as "lifted!""#,
+        phone_number,
+        lift.number_id as _,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    if lifted == 0 {
+        return Err(Error::NotFound(
+            "an opt-out that is remembered for this number",
+        ));
+    }
+    let deed = Deed {
+        subject: &phone::display(phone_number),
+        after: Some(json!({"reason": reason, "lifted": lifted})),
+        ..Deed::default()
+    };
+    audit::record(tx, Action::OptOutLifted, deed).await
 }
 
 /// All of them as a table that [`import`](super::import) reads again.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::domain::contacts::export::{self, Export};
-use crate::domain::contacts::list::{self as listed, Filter, Listed, Sort};
+use crate::domain::contacts::list::{self as listed, Filter, Listed, Order, Sort};
 use crate::domain::contacts::merge::{self, Merge};
 use crate::domain::contacts::remove;
 use crate::domain::contacts::{self, Change, Contact, Draft};
@@ -26,6 +26,9 @@ use crate::web::problem::Problem;
 pub struct Sorted {
     /// Left out: `added`. A cursor belongs to the order that it came with.
     sort: Option<Sort>,
+    /// `true`: the other way round. Whom we never texted with comes last either way.
+    #[serde(default)]
+    reverse: bool,
 }
 
 /// Whom I may see: admins everybody; agents whoever wrote with one of their numbers, and whom they made themselves as long as
@@ -36,13 +39,16 @@ pub async fn list(
     State(app): State<App>,
     member: Member,
     Query(filter): Query<Filter>,
-    Query(Sorted { sort }): Query<Sorted>,
+    Query(Sorted { sort, reverse }): Query<Sorted>,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<Listed>>, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
-    let sort = sort.unwrap_or(Sort::Added);
+    let order = Order {
+        sort: sort.unwrap_or(Sort::Added),
+        is_reversed: reverse,
+    };
     Ok(Json(
-        listed::list(&mut tx, &member, &filter, sort, &span).await?,
+        listed::list(&mut tx, &member, &filter, order, &span).await?,
     ))
 }
 

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::domain::members::Admin;
 pub use crate::domain::opt_outs::import::LARGEST;
 use crate::domain::opt_outs::import::{self, Imported};
-use crate::domain::opt_outs::listed::{self, OptOut};
+use crate::domain::opt_outs::listed::{self, Lift, OptOut};
 use crate::error::Error;
 use crate::ids::WorkspaceId;
 use crate::listing::{Page, Span};
@@ -25,7 +25,8 @@ pub struct Searched {
     q: Option<String>,
 }
 
-/// Everybody who opted out, of which number, since when and how we know, the newest first. Admins only.
+/// Everybody who opted out, of which number, since when and how we know, the newest first. A STOP outlives its contact: it is
+/// remembered by the number, and listed here without a `contact_id`. Admins only.
 #[utoipa::path(get, path = "/opt-outs", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path), Searched, Span),
     responses((status = 200, body = Page<OptOut>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
@@ -38,6 +39,22 @@ pub async fn list(
     Ok(Json(
         listed::list(&mut tx, &admin, q.as_deref(), &span).await?,
     ))
+}
+
+/// Lifts an opt-out that is remembered for a number without a contact; one of a contact is lifted by `POST
+/// /contacts/{contact_id}/consent`. Where a STOP holds for all numbers, so does this. 404 when none is remembered. Admins only,
+/// audited.
+#[utoipa::path(post, path = "/opt-outs/lift", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)), request_body = Lift,
+    responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn lift(
+    State(app): State<App>,
+    admin: Admin,
+    Json(lift): Json<Lift>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    listed::lift(&mut tx, &admin, lift).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// All of them as CSV, with the columns that the import reads. Cells that a spreadsheet would take for a formula begin with an

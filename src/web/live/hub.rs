@@ -18,6 +18,7 @@ use crate::domain::conversations::{self, Conversation};
 use crate::domain::credits;
 use crate::domain::messages::{self, Message};
 use crate::domain::numbers;
+use crate::domain::opt_outs::moved::moved;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, WorkspaceId};
@@ -73,8 +74,20 @@ impl Hub {
         }
     }
 
-    /// Three round trips for a batch, however many events and listeners; none when nobody is in their rooms.
-    async fn tell(&self, events: Vec<Event>) -> Result<()> {
+    /// Three round trips for a batch, however many events and listeners; one more when somebody changed their mind; none when
+    /// nobody is in their rooms.
+    async fn tell(&self, mut events: Vec<Event>) -> Result<()> {
+        let changed_their_mind: Vec<_> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::ConsentChanged {
+                    workspace,
+                    conversation,
+                } if self.is_heard(*workspace) => Some((*workspace, *conversation)),
+                _ => None,
+            })
+            .collect();
+        events.extend(moved(&self.db, &changed_their_mind).await?);
         let mut wanted_messages = Vec::new();
         let mut wanted_conversations = Vec::new();
         for event in &events {

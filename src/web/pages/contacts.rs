@@ -1,24 +1,27 @@
 //! Everybody outside whom a member may see: the list, and the way to add one.
 
 use askama::Template;
+use askama::filters::HtmlSafeOutput;
 use axum::extract::{Query, RawForm, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::table::Heading;
 use super::{
     Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_only_streams,
 };
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::export;
-use crate::domain::contacts::list::{self, Filter, Listed, Sort};
+use crate::domain::contacts::list::{self, Filter, Listed, Order, Sort};
 use crate::domain::contacts::tags::{self, Tag};
 use crate::domain::contacts::{self, fields};
 use crate::domain::conversations;
 use crate::domain::members::Member;
 use crate::error::Result;
 use crate::ids::TagId;
+use crate::language::{t, t_as};
 use crate::listing::Span;
 use crate::web::api::contacts::table;
 use crate::web::language::filters;
@@ -73,8 +76,16 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn sort(&self) -> Sort {
-        self.sort.parse().unwrap_or(Sort::Name)
+    /// `name`, or `-name` for the other way round.
+    fn order(&self) -> Order {
+        let (is_reversed, sort) = match self.sort.strip_prefix('-') {
+            Some(sort) => (true, sort),
+            None => (false, self.sort.as_str()),
+        };
+        match sort.parse() {
+            Ok(sort) => Order { sort, is_reversed },
+            Err(_) => Sort::Name.into(),
+        }
     }
 
     fn filter(&self) -> Filter {
@@ -101,17 +112,15 @@ impl Asked {
         query.finish()
     }
 
-    /// Under the same filters.
-    fn sorted_by(&self, sort: &str) -> String {
-        self.query(sort, None)
-    }
-
     fn again(&self) -> String {
         self.query(&self.sort, None)
     }
 
+    /// `sort` as the address says it.
     fn is_sorted_by(&self, sort: &str) -> bool {
-        self.sort().word() == sort
+        let order = self.order();
+        let turned = if order.is_reversed { "-" } else { "" };
+        format!("{turned}{}", order.sort.word()) == sort
     }
 
     fn is_tag(&self, tag: &TagId) -> bool {
@@ -124,6 +133,31 @@ impl Asked {
 
     fn is_opted_out(&self) -> bool {
         self.opted_out == "true"
+    }
+}
+
+impl Table {
+    /// Sorts by its column under the same filters, and the other way round the second time.
+    fn heading(&self, sort: Sort) -> HtmlSafeOutput<Heading> {
+        let label = match sort {
+            Sort::Name => t("Name"),
+            Sort::LastText => t("Last text"),
+            Sort::Added => t_as("Added", "date"),
+        };
+        let order = self.asked.order();
+        let is_current = order.sort == sort;
+        let turned = if is_current && !order.is_reversed {
+            "-"
+        } else {
+            ""
+        };
+        let query = self.asked.query(&format!("{turned}{sort}"), None);
+        let is_upwards = (sort == Sort::Name) != order.is_reversed;
+        HtmlSafeOutput(Heading::new(
+            label.into_owned(),
+            format!("/w/{}/contacts?{query}", self.slug),
+            is_current.then_some(is_upwards),
+        ))
     }
 }
 
@@ -155,7 +189,7 @@ async fn found(tx: &mut WorkspaceTx, member: &Member, asked: Asked) -> Result<Ta
         limit: Some(ROWS),
         cursor: Some(asked.cursor.clone()),
     };
-    let found = list::list(tx, member, &asked.filter(), asked.sort(), &span).await?;
+    let found = list::list(tx, member, &asked.filter(), asked.order(), &span).await?;
     Ok(Table {
         slug: member.slug.clone(),
         next: found

@@ -1,6 +1,36 @@
-//! The countries whose way of writing phone numbers we can read, by their English names.
+//! The countries whose way of writing phone numbers we can read.
 
-pub const COUNTRIES: &[(&str, &str)] = &[
+use std::borrow::Cow;
+
+use crate::language::t_as;
+
+/// As they are called in the language that is spoken, in its order.
+pub fn countries() -> Vec<(&'static str, Cow<'static, str>)> {
+    let called = |(code, name): &(&'static str, &'static str)| (*code, t_as(name, "country"));
+    let mut countries: Vec<_> = COUNTRIES.iter().map(called).collect();
+    countries.sort_by_cached_key(|(_, name)| name.chars().map(plain).collect::<String>());
+    countries
+}
+
+/// A letter without its accent, as names are sorted.
+fn plain(c: char) -> char {
+    match c {
+        'Á' | 'Å' => 'A',
+        'É' => 'E',
+        'Í' => 'I',
+        'Ó' => 'O',
+        'Ú' => 'U',
+        'á' | 'ã' => 'a',
+        'é' => 'e',
+        'í' => 'i',
+        'ó' | 'ô' => 'o',
+        'ú' | 'ü' => 'u',
+        c => c,
+    }
+}
+
+/// By their English names, which are translated like any other sentence.
+const COUNTRIES: &[(&str, &str)] = &[
     ("AF", "Afghanistan"),
     ("AX", "Åland Islands"),
     ("AL", "Albania"),

@@ -39,10 +39,11 @@ pub enum Notice {
     ContactDeleted,
     TagDeleted,
     FieldDeleted,
+    OptOutLifted,
 }
 
 impl Notice {
-    const ALL: [Self; 33] = [
+    const ALL: [Self; 34] = [
         Self::Saved,
         Self::Invited,
         Self::InvitationWithdrawn,
@@ -76,6 +77,7 @@ impl Notice {
         Self::ContactDeleted,
         Self::TagDeleted,
         Self::FieldDeleted,
+        Self::OptOutLifted,
     ];
 
     fn told(self) -> (&'static str, &'static str) {
@@ -136,6 +138,10 @@ impl Notice {
             Self::ContactDeleted => ("contact-deleted", "The contact is gone, with what was said"),
             Self::TagDeleted => ("tag-deleted", "The tag is gone"),
             Self::FieldDeleted => ("field-deleted", "The field is gone, with what was in it"),
+            Self::OptOutLifted => (
+                "opt-out-lifted",
+                "Lifted. Whoever has this number may be texted again",
+            ),
         }
     }
 

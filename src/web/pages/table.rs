@@ -5,7 +5,6 @@ use askama::filters::HtmlSafeOutput;
 
 use crate::language;
 use crate::web::assets;
-use crate::web::language::filters;
 
 /// By which column a table is sorted: `name`, or `-name` for the other way round.
 pub struct Sort {
@@ -54,16 +53,19 @@ impl Sort {
         format!("{}{}", if self.descending { "-" } else { "" }, self.column)
     }
 
-    pub fn heading<'a>(&self, column: &str, label: &'a str) -> HtmlSafeOutput<Heading<'a>> {
-        self.cell(column, label, false)
+    pub fn heading(&self, column: &str, label: &str) -> HtmlSafeOutput<Heading> {
+        HtmlSafeOutput(self.cell(column, label))
     }
 
     /// Over numbers, which stand at the right.
-    pub fn figures<'a>(&self, column: &str, label: &'a str) -> HtmlSafeOutput<Heading<'a>> {
-        self.cell(column, label, true)
+    pub fn figures(&self, column: &str, label: &str) -> HtmlSafeOutput<Heading> {
+        HtmlSafeOutput(Heading {
+            figures: true,
+            ..self.cell(column, label)
+        })
     }
 
-    fn cell<'a>(&self, column: &str, label: &'a str, figures: bool) -> HtmlSafeOutput<Heading<'a>> {
+    fn cell(&self, column: &str, label: &str) -> Heading {
         let is_current = column == self.column;
         let turned = if is_current && !self.descending {
             "-"
@@ -74,26 +76,36 @@ impl Sort {
             .extend_pairs(&self.query)
             .append_pair("sort", &format!("{turned}{column}"))
             .finish();
-        HtmlSafeOutput(Heading {
-            label,
-            figures,
-            href: format!("{}?{query}", self.path),
-            state: match (is_current, self.descending) {
-                (false, _) => None,
-                (true, false) => Some("ascending"),
-                (true, true) => Some("descending"),
-            },
-        })
+        Heading::new(
+            language::t(label).into_owned(),
+            format!("{}?{query}", self.path),
+            is_current.then_some(!self.descending),
+        )
     }
 }
 
 #[derive(Template)]
 #[template(path = "_heading.html")]
-pub struct Heading<'a> {
-    label: &'a str,
+pub struct Heading {
+    label: String,
     figures: bool,
     href: String,
     state: Option<&'static str>,
+}
+
+impl Heading {
+    /// `upwards`: whether its column is sorted from the lowest; `None`: by another.
+    pub fn new(label: String, href: String, upwards: Option<bool>) -> Self {
+        Self {
+            label,
+            figures: false,
+            href,
+            state: upwards.map(|upwards| match upwards {
+                true => "ascending",
+                false => "descending",
+            }),
+        }
+    }
 }
 
 /// `1,234`

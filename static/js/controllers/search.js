@@ -13,6 +13,13 @@ export default class extends Controller {
     this.#timer = setTimeout(() => this.element.requestSubmit(), 200)
   }
 
+  // A heading was followed meanwhile: what is searched next stays in its order.
+  sorted({ target }) {
+    const { sort } = this.element.elements
+    const order = target.src && new URL(target.src).searchParams.get("sort")
+    if (sort && order) sort.value = order
+  }
+
   leave({ target }) {
     if (target.value) {
       target.value = ""

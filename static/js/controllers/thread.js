@@ -165,23 +165,32 @@ export default class extends Controller {
     })
   }
 
+  // Only what is not right yet is touched: hundreds of texts may be here.
   #arrange() {
     const template = this.listTarget.querySelector("template.day-template")
-    this.dayTargets.forEach((separator) => separator.remove())
+    const stale = new Set(this.dayTargets)
     let today
-    this.messageTargets.forEach((message, i, all) => {
+    for (const message of this.messageTargets) {
       const label = day(new Date(Number(message.dataset.at)))
-      if (label !== today) {
+      if (label === today) continue
+      today = label
+      const above = message.previousElementSibling
+      const first = (stale.has(above) ? above.previousElementSibling : above)?.closest(".unread-mark") ?? message
+      const there = first.previousElementSibling
+      if (stale.has(there) && there.textContent === label) stale.delete(there)
+      else {
         const separator = template.content.cloneNode(true)
-        separator.firstElementChild.textContent = today = label
-        const mark = message.previousElementSibling?.closest(".unread-mark")
-        ;(mark ?? message).before(separator)
+        separator.firstElementChild.textContent = label
+        first.before(separator)
       }
+    }
+    stale.forEach((separator) => separator.remove())
+    this.messageTargets.forEach((message, i, all) => {
       const by = message.querySelector(".by")
-      if (by?.dataset.user === document.body.dataset.user) by.textContent = t("You")
+      if (by?.dataset.user === document.body.dataset.user && by.textContent !== t("You")) by.textContent = t("You")
       for (const called of message.querySelectorAll(".mention")) called.classList.toggle("me", called.dataset.user === document.body.dataset.user)
       message.previousElementSibling?.classList.contains("message") && joins(all[i - 1], message)
-      if (message.nextElementSibling?.classList.contains("message") !== true) message.classList.remove("joined")
+      if (message.nextElementSibling?.classList.contains("message") !== true) message.classList.toggle("joined", false)
     })
   }
 }

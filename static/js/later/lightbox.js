@@ -1,3 +1,5 @@
+import { t } from "words"
+
 // Pictures of a thread, one at a time over everything else. The arrows go from one to the next, Esc goes back to the thread.
 
 export function open(link, links) {
@@ -12,7 +14,7 @@ export function open(link, links) {
     picture.alt = photo.alt
     picture.src = links[at].href
     part("picture").replaceChildren(picture)
-    part("place").textContent = links.length > 1 ? `${at + 1} of ${links.length}` : ""
+    part("place").textContent = links.length > 1 ? t("{n} of {all}", { n: at + 1, all: links.length }) : ""
     part("download").href = links[at].href
   }
 

@@ -16,11 +16,13 @@ async fn a_thread_of_five_thousand_texts_opens_at_once_and_is_read_upwards() {
         "insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction, content, status,
                                provider, provider_sid, created_at)
          select workspace_id, new_id(), conversation_id, contact_id, number_id, integration_id, direction, 'Text ' || nth, status,
-                provider, 'SM' || nth, created_at + nth * interval '1 second'
+                provider, 'SM' || nth, created_at - (5000 - nth) * interval '3 hours'
            from messages, lateral (select nth, pg_sleep(0.0011) from generate_series(2, 5000) nth) t
           order by nth",
     )
     .await;
+    hub.meddles("update messages set created_at = created_at - interval '15000 hours' where content = 'The first of all'")
+        .await;
     hub.meddles("update conversations set unread_count = 0")
         .await;
     let jo = Browser::start(&hub.url("")).await;
@@ -58,8 +60,34 @@ async fn a_thread_of_five_thousand_texts_opens_at_once_and_is_read_upwards() {
         .measures("document.querySelectorAll('.messages > .message').length")
         .await;
     assert!((400..=480).contains(&shown.as_u64().unwrap()), "{shown}");
+    let all = jo.measures(nodes).await.as_u64().unwrap();
+    let each = (all - first.as_u64().unwrap()) / (shown.as_u64().unwrap() - 40);
+    assert!(each < 20, "{each} elements for each text");
+
+    // A text comes in at the bottom: what is read up here stays, and nothing else is made anew.
+    let before = jo
+        .measures(&format!(
+            "(() => {{ {COUNTING}; count('.messages'); return window.reading.getBoundingClientRect().top }})()"
+        ))
+        .await;
+    hub.twilio.text(MAYA, FRONT_DESK, "Are you there?").await;
+    jo.notices(
+        "it is there",
+        "[...document.querySelectorAll('.messages > .message')].at(-1).textContent.includes('Are you there?')",
+    )
+    .await;
+    jo.sees("1 new message").await;
+    let after = jo
+        .measures("window.reading.getBoundingClientRect().top")
+        .await;
+    let moved = (before.as_f64().unwrap() - after.as_f64().unwrap()).abs();
+    assert!(moved <= 1.0, "a new text moved what is read by {moved}");
+    let touched = jo.measures("window.touched").await.as_u64().unwrap();
+    assert!(touched <= 12, "{touched} nodes for one text");
+    let frame = frames(&jo, ".scroller").await;
     println!(
-        "5,000 texts: open in {opened:?}, {first} elements at first, {shown} texts after ten pages"
+        "5,000 texts: open in {opened:?}, {first} elements at first, {shown} texts and {all} elements after ten pages; \
+         a new one touches {touched} nodes; a frame while scrolling takes {frame:.0} ms"
     );
 }
 
@@ -106,17 +134,63 @@ async fn a_list_of_ten_thousand_conversations_scrolls() {
     let whole = jo.measures(layout).await.as_f64().unwrap();
     jo.measures("document.querySelectorAll('.rows > .row').forEach((row) => row.style.removeProperty('content-visibility'))").await;
     assert!(cost < whole / 2.0, "{cost} ms a layout, {whole} ms of all");
-    // A row from far below comes to the top.
+    // A row from far below comes to the top, and what one looks at stays where it is.
+    let before = jo
+        .measures(&format!(
+            "(() => {{ {COUNTING}; count('.rows'); const list = document.querySelector('.rows'), top = list.getBoundingClientRect().top; \
+             window.reading = [...list.querySelectorAll('.row')].find((row) => row.getBoundingClientRect().top > top + 60); \
+             return window.reading.getBoundingClientRect().top }})()"
+        ))
+        .await;
     hub.twilio
         .text("+14152009000", FRONT_DESK, "It is me again")
         .await;
     jo.notices(
         "it stands at the top",
-        "document.querySelector('.rows > .row').innerText.includes('It is me again') || (document.querySelector('.rows').scrollTo(0, 0), false)",
+        "document.querySelector('.rows > .row').textContent.includes('It is me again')",
     )
     .await;
+    let after = jo
+        .measures("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(window.reading.getBoundingClientRect().top))))")
+        .await;
+    let moved = (before.as_f64().unwrap() - after.as_f64().unwrap()).abs();
+    assert!(
+        moved <= 1.0,
+        "a row at the top moved what is looked at by {moved}"
+    );
+    let touched = jo.measures("window.touched").await.as_u64().unwrap();
+    assert!(touched <= 12, "{touched} nodes for one row");
+    let frame = frames(&jo, ".rows").await;
     let total: Value = jo.measures("document.querySelectorAll('*').length").await;
     println!(
-        "10,000 conversations: 1,000 rows in {scrolled:?}, {total} elements, a layout takes {cost:.1} ms instead of {whole:.1}"
+        "10,000 conversations: 1,000 rows in {scrolled:?}, {total} elements, a layout takes {cost:.1} ms instead of {whole:.1}; \
+         a text touches {touched} nodes; a frame while scrolling takes {frame:.0} ms"
     );
+}
+
+/// `count(selector)` begins to count the nodes in there that come, go or change their words.
+const COUNTING: &str = "const count = (selector) => { window.touched = 0; new MutationObserver((all) => \
+    all.forEach((it) => (window.touched += it.type === 'childList' ? it.addedNodes.length + it.removedNodes.length : 1))) \
+    .observe(document.querySelector(selector), { childList: true, characterData: true, subtree: true }) }";
+
+/// What a frame takes while one scrolls, in milliseconds: of sixty the one in the middle. Hardly more than where nothing moves,
+/// whatever else the machine does.
+async fn frames(jo: &Browser, scroller: &str) -> f64 {
+    let mut took = [0.0; 2];
+    for (by, took) in [0, 120].into_iter().zip(&mut took) {
+        let frame = jo
+            .measures(&format!(
+                "new Promise((done) => {{ const it = document.querySelector('{scroller}'), times = []; let last = performance.now(); \
+                 const step = (now) => {{ times.push(now - last); last = now; it.scrollBy(0, times.length < 30 ? {by} : -{by}); \
+                 times.length < 60 ? requestAnimationFrame(step) : done(times.sort((a, b) => a - b)[30]) }}; requestAnimationFrame(step) }})"
+            ))
+            .await;
+        *took = frame.as_f64().unwrap();
+    }
+    let [still, scrolling] = took;
+    assert!(
+        scrolling < still * 2.0 + 34.0,
+        "{scrolling} ms a frame, {still} ms where nothing moves"
+    );
+    scrolling
 }

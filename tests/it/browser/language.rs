@@ -1,6 +1,9 @@
 //! The pages in another language: chosen by the browser, by its person, and each agent's own in the same room.
 
+use std::collections::BTreeSet;
+
 use fantoccini::key::Key;
+use regex::Regex;
 use serde_json::json;
 
 use super::Browser;
@@ -191,4 +194,246 @@ async fn times_are_those_of_the_viewers_zone_and_region() {
     jo.sees("Mi cuenta").await;
     let spanish = reads("Asia/Kolkata", "es").await;
     assert!(!spanish.contains('M'), "24 hours: {spanish}");
+}
+
+/// English sentences of the catalogue that are others in Spanish; what stands in a place of one is anything.
+struct English {
+    whole: BTreeSet<String>,
+    with_places: Vec<Regex>,
+}
+
+impl English {
+    fn read() -> Self {
+        let file = include_str!("../../../locales/es.po");
+        let catalogue = polib::po_file::parse_from_reader(file.as_bytes()).unwrap();
+        let place = Regex::new(r"\{\w+\}").unwrap();
+        let (mut whole, mut with_places) = (BTreeSet::new(), Vec::new());
+        for message in catalogue.messages() {
+            let plural = message.msgid_plural().ok();
+            let said = match message.msgstr_plural() {
+                Ok(forms) if message.is_plural() => forms.clone(),
+                _ => vec![message.msgstr().unwrap().to_owned()],
+            };
+            for english in [Some(message.msgid()), plural].into_iter().flatten() {
+                if said.iter().any(|said| said == english) || english.contains('<') {
+                    continue;
+                }
+                let both = [english.to_owned(), capitalized(english)];
+                if !place.is_match(english) {
+                    whole.extend(both);
+                    continue;
+                }
+                // What is hardly more than its places would be found in anything.
+                let fixed = place.replace_all(english, "");
+                if fixed.chars().filter(|c| c.is_alphabetic()).count() >= 6 {
+                    with_places.extend(both.map(|english| {
+                        let fixed = place.split(&english).map(regex::escape);
+                        let pattern = fixed.collect::<Vec<_>>().join(".+");
+                        Regex::new(&format!("^{pattern}$")).unwrap()
+                    }));
+                }
+            }
+        }
+        assert!(whole.len() > 1000 && with_places.len() > 100);
+        Self { whole, with_places }
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.whole.contains(text) || self.with_places.iter().any(|one| one.is_match(text))
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .chain(chars)
+        .collect()
+}
+
+/// Every text of the page, shown or waiting in a menu, a dialog or a template, and what is said to screen readers.
+const SAID: &str = "(() => { const said = new Set([document.title]);
+    const walk = (root) => { for (const it of root.querySelectorAll('*')) {
+        if (it.matches('script, style, code, kbd, [lang]:not(html), [data-words=own]')) continue;
+        if (it.content instanceof DocumentFragment) walk(it.content);
+        for (const node of it.childNodes) if (node.nodeType === Node.TEXT_NODE) said.add(node.data.replace(/\\s+/g, ' ').trim());
+        for (const name of ['aria-label', 'title', 'placeholder', 'alt', 'data-label', 'data-command', 'data-drop', 'data-title'])
+            if (it.hasAttribute(name)) said.add(it.getAttribute(name).trim()) } };
+    walk(document);
+    return [...said].filter(Boolean) })()";
+
+#[tokio::test]
+async fn no_page_says_in_english_what_the_catalogue_has_in_spanish() {
+    let english = English::read();
+    assert!(english.has("Sign in") && english.has("Jo Park took it 5 s ago"));
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Puerto Dental").await.with_front_desk().await;
+    let sandbox = json!({"provider": "sandbox", "credentials": {}});
+    let path = harbor.path("/integrations");
+    let sandbox = harbor.admin.post(&path, sandbox).await.is(201);
+    let handset = sandbox["numbers"][0]["id"].clone();
+    let maya = harbor.hears(MAYA, "Hola").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let agent = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &agent).await;
+    harbor.answers(&agent, &maya, "Claro que sí").await;
+    hub.sends().await;
+    hub.twilio
+        .reports_failure(&hub.twilio.messages()[0].sid, "undelivered", 30003)
+        .await;
+    harbor.answers(&agent, &maya, "Otra vez").await;
+    harbor.notes(&maya, "@Sam, mira").await;
+    let of = |path: &str| {
+        harbor.path(&format!(
+            "/conversations/{}{path}",
+            maya["id"].as_str().unwrap()
+        ))
+    };
+    for change in [
+        json!({"assignee_id": agent.id}),
+        json!({"assignee_id": null}),
+        json!({"status": "pending"}),
+        json!({"status": "done"}),
+        json!({"status": "snoozed", "snoozed_until": "2027-01-01T09:00:00Z"}),
+    ] {
+        harbor.admin.patch(&of(""), change).await.is(200);
+    }
+    harbor.hears(MAYA, "Gracias").await;
+    let stopped = harbor.hears("+14155550177", "STOP").await;
+    harbor.hears("+14155550178", "please stop texting me").await;
+    let later = chrono::Utc::now() + chrono::TimeDelta::hours(3);
+    let later = json!({"conversation_id": maya["id"], "content": "Hasta mañana", "scheduled_at": later.to_rfc3339()});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), later)
+        .await
+        .is(202);
+    let field = json!({"name": "Nacimiento", "kind": "date"});
+    harbor
+        .admin
+        .post(&harbor.path("/contact-fields"), field)
+        .await
+        .is(201);
+    harbor.tag("Urgente").await;
+    let template = json!({"name": "Saludo", "content": "Hola {{first_name}}", "shared": true});
+    let path = harbor.path("/templates");
+    let template = harbor.admin.post(&path, template).await.is(201)["id"].clone();
+    let table = "name,phone_number,Nacimiento\nTomás,+14155550193,mañana\nNadie,none,\n";
+    let import = harbor.uploads_contacts(table, "false").await.is(202)["id"].clone();
+    let waiting = harbor.uploads_contacts(table, "true").await.is(202)["id"].clone();
+    hub.imports().await;
+    let gone = harbor.hears("+14155550179", "STOP").await;
+    let gone = harbor.path(&format!(
+        "/contacts/{}",
+        gone["contact_id"].as_str().unwrap()
+    ));
+    harbor.admin.delete(&gone).await.is(204);
+    let forged = hub.twilio.texting(MAYA, FRONT_DESK, "Falso");
+    forged.signed_with("not the token").send().await;
+    harbor.invites("kim@puerto.test", "agent").await;
+    hub.server.accountant.run_once().await.unwrap();
+
+    let jo = Browser::start(&hub.url("")).await;
+    jo.foresees("status of 404").foresees("status of 422");
+    let mut found = BTreeSet::new();
+    let mut reads = async |page: &str| {
+        for text in jo.measures(SAID).await.as_array().unwrap() {
+            let text = text.as_str().unwrap();
+            if english.has(text) {
+                found.insert(format!("{page}: {text}"));
+            }
+        }
+    };
+    jo.opens("/login").await;
+    jo.clicks("Español").await;
+    jo.sees("¿Has olvidado tu contraseña?").await;
+    for path in [
+        "/login",
+        "/signup",
+        "/forgot-password",
+        "/reset-password/none",
+        "/invitations/none",
+        "/offline",
+        "/api/docs",
+    ] {
+        jo.opens(path).await;
+        reads(path).await;
+    }
+    jo.opens("/login").await;
+    jo.fills("Correo electrónico", &harbor.admin.email).await;
+    jo.fills("Contraseña", PASSWORD).await;
+    jo.clicks("Iniciar sesión").await;
+    jo.sees_in(".live", "En vivo").await;
+
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let (number, contact) = (harbor.number(FRONT_DESK).await, text(&maya["contact_id"]));
+    let inbox = harbor.inbox(None);
+    let mut paths = vec![
+        inbox.clone(),
+        format!("{inbox}?q=zzz"),
+        format!("{inbox}?q=hola"),
+        format!("{inbox}?tab=snoozed"),
+        format!("{inbox}?tab=mentions"),
+        harbor.inbox(Some(&maya)),
+        harbor.inbox(Some(&stopped)),
+        format!("{}/contact", harbor.inbox(Some(&maya))),
+        format!("/sandbox/{}", text(&handset)),
+        "/account".into(),
+        "/workspaces".into(),
+        "/nothing/here".into(),
+    ];
+    let here = [
+        "send",
+        "scheduled",
+        "settings",
+        "templates",
+        "templates/new",
+        "templates?q=zzz",
+        "contacts",
+        "contacts?q=zzz",
+        "contacts/new",
+        "contacts/import",
+        "admin/members",
+        "admin/members?q=zzz",
+        "admin/access",
+        "admin/credits",
+        "admin/credits?only=low",
+        "admin/numbers",
+        "admin/numbers?q=zzz",
+        "admin/integrations",
+        "admin/integrations/access",
+        "admin/fields",
+        "admin/opt-outs",
+        "admin/opt-outs?q=zzz",
+        "admin/usage",
+        "admin/webhooks",
+        "admin/workspace",
+        "admin/audit",
+        "admin/audit?action=member_left",
+    ];
+    let of_one = [
+        format!("templates/{}", text(&template)),
+        format!("contacts/{contact}"),
+        format!("contacts/{contact}/edit"),
+        format!("contacts/{contact}/merge"),
+        format!(
+            "contacts/{contact}/merge?with={}",
+            text(&stopped["contact_id"])
+        ),
+        format!("contacts/{contact}/remove"),
+        format!("contacts/imports/{}", text(&import)),
+        format!("contacts/imports/{}", text(&waiting)),
+        format!("admin/access/{number}"),
+        format!("admin/numbers/{number}"),
+        format!("admin/credits/{}", agent.id),
+    ];
+    let here = here.map(str::to_owned).into_iter().chain(of_one);
+    paths.extend(here.map(|path| format!("/w/{}/{path}", harbor.slug)));
+    for path in &paths {
+        jo.opens(path).await;
+        reads(path).await;
+    }
+    assert!(found.is_empty(), "{found:#?}");
 }

@@ -4,10 +4,17 @@ use fantoccini::key::Key;
 use serde_json::{Value, json};
 
 use super::Browser;
-use crate::hub::{FRONT_DESK, Hub, MAYA};
+use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 use crate::media::photo;
 
 const TOM: &str = "+14155550177";
+
+async fn stands(harbor: &Workspace<'_>, conversation: &Value, status: &str) {
+    let id = conversation["id"].as_str().unwrap();
+    let path = harbor.path(&format!("/conversations/{id}"));
+    let change = json!({"status": status});
+    harbor.admin.patch(&path, change).await.is(200);
+}
 
 #[tokio::test]
 async fn a_text_is_found_and_shown_in_its_place() {
@@ -19,7 +26,12 @@ async fn a_text_is_found_and_shown_in_its_place() {
     };
     for nth in 1..=90 {
         match nth {
-            25 => text("The <b>gate</b> code is 4711").await,
+            25 => {
+                text("The <b>gate</b> code is 4711").await;
+                let maya = harbor.conversation_with(MAYA).await;
+                harbor.notes(&maya, "Changed on Monday").await;
+                stands(&harbor, &maya, "pending").await;
+            }
             _ => text(&format!("Text number {nth}.")).await,
         }
     }
@@ -67,6 +79,13 @@ async fn a_text_is_found_and_shown_in_its_place() {
         "what lies far below is not loaded"
     );
 
+    // So are what was noted there and what happened, and nothing of what did elsewhere.
+    jo.sees_in(".message.note", "Changed on Monday").await;
+    jo.sees_in(".happened", "Jo Park marked this as pending")
+        .await;
+    jo.sees_in(".happened", "Reopened by a new text").await;
+    stands(&harbor, &maya, "done").await;
+
     // A text that comes in now is told, and does not land in the gap.
     text("Hello from now").await;
     jo.sees_in("a.news", "1 new message").await;
@@ -100,8 +119,13 @@ async fn a_text_is_found_and_shown_in_its_place() {
     }
     jo.sees_in(".message", "Hello from now").await;
     jo.loses("a.news").await;
-    let twice = "new Set([...document.querySelectorAll('.message')].map((it) => it.id)).size === document.querySelectorAll('.message').length";
-    jo.notices("each is there once", twice).await;
+    let lines = "[...document.querySelectorAll('.messages > .message, .messages > .happened')].map((it) => it.id)";
+    let once = format!("new Set({lines}).size === {lines}.length");
+    jo.notices("each is there once", &once).await;
+    let bare = "(it) => it.slice(it.indexOf('-'))";
+    let sorted = format!("{lines}.map({bare}).join() === {lines}.map({bare}).sort().join()");
+    jo.notices("each is in its place", &sorted).await;
+    jo.sees_in(".happened", "Jo Park marked this as done").await;
     // From here on it is like any other.
     text("And another").await;
     jo.sees_in(".message", "And another").await;

@@ -1,9 +1,10 @@
 //! Several people at the same conversations.
 
 use fantoccini::key::Key;
+use serde_json::json;
 
 use super::Browser;
-use crate::hub::{FRONT_DESK, Hub, MAYA};
+use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN};
 
 #[tokio::test]
 async fn what_one_agent_does_the_other_sees_at_once() {
@@ -56,4 +57,41 @@ async fn what_one_agent_does_the_other_sees_at_once() {
     hub.twilio.text(MAYA, FRONT_DESK, "One more thing").await;
     jo.sees_in(".rows .row", "One more thing").await;
     sam.misses(".rows", "Maya Okafor").await;
+}
+
+#[tokio::test]
+async fn a_stop_to_another_number_closes_the_open_thread_and_says_what_it_called_off() {
+    const RECALL: &str = "+16285550177";
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    hub.twilio.account(&harbor.account, TOKEN).number(RECALL);
+    let harbor = harbor.with_front_desk().await;
+    let everywhere = json!({"opt_out_scope": "workspace"});
+    harbor
+        .admin
+        .patch(&harbor.path(""), everywhere)
+        .await
+        .is(200);
+    hub.twilio.text(MAYA, RECALL, "Is 3:30 still free?").await;
+    let maya = harbor.conversation_with(MAYA).await;
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    for who in [&sam, &lin] {
+        harbor.assigns(RECALL, who).await;
+    }
+    harbor.answers(&sam, &maya, "Yes, it is yours").await;
+    let browser = Browser::start(&hub.url("")).await;
+    browser.signs_in(&lin.email).await;
+    browser.opens(&harbor.inbox(Some(&maya))).await;
+    browser.sees_in(".list .live", "Live").await;
+    browser.sees_in(".message.outbound .state", "Queued").await;
+    browser.misses(".below", "They opted out").await;
+
+    hub.twilio.text(MAYA, FRONT_DESK, "STOP").await;
+
+    browser
+        .sees_in(".message.outbound .state", "Not delivered")
+        .await;
+    browser.sees_in(".below", "They opted out").await;
+    hub.twilio.text(MAYA, FRONT_DESK, "START").await;
+    browser.misses(".below", "They opted out").await;
 }

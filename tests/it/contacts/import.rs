@@ -76,7 +76,7 @@ async fn each_row_is_added_changes_somebody_or_is_refused_with_a_reason() {
         "{refused}"
     );
     assert!(lines[2].contains(",6,phone number: "), "{refused}");
-    assert!(lines[3].contains("Born: a day"), "{refused}");
+    assert!(lines[3].contains("field “Born”: a day"), "{refused}");
     assert_eq!(
         hub.count("select count(*) from contact_import_rows").await,
         3

@@ -7,7 +7,7 @@ use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
 const TOM: &str = "+14155550193";
 
 /// A form with one file in it, as a browser sends it.
-async fn imports(who: &Person, harbor: &Workspace<'_>, name: &str, file: &[u8]) -> Answer {
+pub async fn imports(who: &Person, harbor: &Workspace<'_>, name: &str, file: &[u8]) -> Answer {
     let head = format!(
         "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: text/csv\r\n\r\n"
     );
@@ -17,7 +17,7 @@ async fn imports(who: &Person, harbor: &Workspace<'_>, name: &str, file: &[u8]) 
     who.ask(request.body(body)).await
 }
 
-async fn listed(harbor: &Workspace<'_>) -> Vec<Value> {
+pub async fn listed(harbor: &Workspace<'_>) -> Vec<Value> {
     let page = harbor.admin.get(&harbor.path("/opt-outs")).await.is(200);
     page["data"].as_array().unwrap().clone()
 }

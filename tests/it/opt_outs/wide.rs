@@ -4,16 +4,16 @@ use serde_json::{Value, json};
 
 use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
 
-const RECALL: &str = "+16285550177";
+pub const RECALL: &str = "+16285550177";
 
-async fn for_all(harbor: &Workspace<'_>, scope: &str) {
+pub async fn for_all(harbor: &Workspace<'_>, scope: &str) {
     let change = json!({"opt_out_scope": scope});
     let changed = harbor.admin.patch(&harbor.path(""), change).await.is(200);
     assert_eq!(changed["opt_out_scope"], scope);
 }
 
 /// With both numbers, of which Sam sees the front desk's.
-async fn office<'a>(hub: &'a Hub) -> (Workspace<'a>, Person) {
+pub async fn office<'a>(hub: &'a Hub) -> (Workspace<'a>, Person) {
     let harbor = hub.workspace("Harbor Dental").await;
     hub.twilio
         .account(&harbor.account, crate::hub::TOKEN)
@@ -24,7 +24,7 @@ async fn office<'a>(hub: &'a Hub) -> (Workspace<'a>, Person) {
     (harbor, sam)
 }
 
-async fn draft(harbor: &Workspace<'_>, number: &str) -> Value {
+pub async fn draft(harbor: &Workspace<'_>, number: &str) -> Value {
     json!({"to": MAYA, "number_id": harbor.number(number).await, "content": "Hello"})
 }
 

@@ -166,9 +166,10 @@ fn read(
     let mut values = BTreeMap::new();
     for field in fields {
         let text = cell(&format!("field:{}", field.key));
-        let value = field
-            .read(text)
-            .map_err(|wrong| format!("{}: {wrong}", field.name))?;
+        let value = field.read(text).map_err(|wrong| {
+            let said = put(english("field “{name}”: {wrong}"), "wrong", wrong);
+            put(&said, "name", &field.name)
+        })?;
         if let Some(value) = value {
             values.insert(field.key.clone(), value);
         }

@@ -122,6 +122,7 @@ const ACTIONS: &[(&str, &[(Action, &str)])] = &[
             (Action::TagChanged, "Tag changed"),
             (Action::ContactFieldChanged, "Contact field changed"),
             (Action::OptOutsImported, "Opt-outs imported"),
+            (Action::OptOutLifted, "Opt-outs lifted"),
             (Action::TemplateShared, "Template shared"),
             (Action::TemplateChanged, "Template changed"),
             (Action::TemplateRemoved, "Template taken away"),

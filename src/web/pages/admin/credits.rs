@@ -102,7 +102,7 @@ pub async fn list(
         &path,
         &[("q", &asked.q), ("only", &asked.only)],
         &asked.sort,
-        &["name", "balance"],
+        &["name", "role", "balance"],
     );
     let mut accounts = credits::list(&mut tx, &admin).await?;
     let sum = Sum::of(&accounts);
@@ -110,8 +110,10 @@ pub async fn list(
         let text = format!("{} {}", account.name, account.email);
         matches(&text, &asked.q) && (asked.only != "low" || account.is_low)
     });
-    if sort.column() == "balance" {
-        accounts.sort_by_key(|account| (account.unlimited, account.balance));
+    match sort.column() {
+        "role" => accounts.sort_by_key(|account| account.role.word()),
+        "balance" => accounts.sort_by_key(|account| (account.unlimited, account.balance)),
+        _ => {} // as they come
     }
     Ok(page(&Balances {
         shell: shell(&mut tx, &admin, "credits", said.done).await?,

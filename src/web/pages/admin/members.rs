@@ -114,7 +114,7 @@ async fn whole(
         &path,
         &[("q", &asked.q)],
         &asked.sort,
-        &["name", "role", "numbers", "joined"],
+        &["name", "role", "numbers", "two_factor", "joined"],
     );
     let mut people = people(tx, admin).await?;
     people.retain(|person| {
@@ -124,6 +124,7 @@ async fn whole(
     match sort.column() {
         "role" => people.sort_by_key(|person| person.colleague.role.word()),
         "numbers" => people.sort_by_key(|person| person.numbers.unwrap_or(usize::MAX)),
+        "two_factor" => people.sort_by_key(|person| !person.colleague.two_factor),
         "joined" => people.sort_by_key(|person| person.colleague.created_at),
         _ => {} // as they come
     }

@@ -10,9 +10,10 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::integrations::{Counts, NumberRow};
-use super::shell;
+use super::{matches, shell};
 use crate::app::App;
 use crate::db::WorkspaceTx;
+use crate::domain::contacts::like;
 use crate::domain::integrations::{
     self, Diagnosis, Directory, Integration, Purchase, Search, State as Verdict, Subject,
 };
@@ -24,6 +25,7 @@ use crate::ids::{IntegrationId, NumberId};
 use crate::phone;
 use crate::providers::Offer;
 use crate::web::language::filters;
+use crate::web::pages::table::Sort;
 use crate::web::pages::{
     Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams,
 };
@@ -38,6 +40,8 @@ struct Page {
     /// What a sync came to, in words.
     synced: Option<String>,
     rows: Vec<Row>,
+    sort: Sort,
+    q: String,
     /// The accounts that are switched on.
     integrations: Vec<Integration>,
     form: Form,
@@ -56,6 +60,21 @@ struct Row {
 impl Row {
     fn is_active(&self) -> bool {
         self.number.status == Status::Active
+    }
+
+    /// By any part of the number too, however it is typed.
+    fn matches(&self, q: &str) -> bool {
+        let number = &self.number;
+        let text = format!(
+            "{} {} {} {}",
+            number.title(),
+            number.formatted_number(),
+            number.phone_number,
+            self.account
+        );
+        let digits = like(q);
+        matches(&text, q)
+            || (digits.chars().any(|c| c.is_ascii_digit()) && number.phone_number.contains(&digits))
     }
 
     fn is_pending(&self) -> bool {
@@ -86,6 +105,11 @@ impl Page {
 /// What somebody looks for, as the address carries it.
 #[derive(Debug, Default, Deserialize)]
 pub struct Asked {
+    /// Among one's own.
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    sort: String,
     integration_id: Option<IntegrationId>,
     #[serde(default)]
     country: String,
@@ -109,6 +133,8 @@ pub async fn list(
     drop(tx);
     let mut told = Told {
         notice: said.done,
+        q: asked.q,
+        sort: asked.sort,
         synced: counts.sentence(),
         form: Form::default()
             .with("area_code", &asked.area_code)
@@ -143,6 +169,9 @@ const FIELDS: &[&str] = &["country", "area_code", "contains"];
 /// What the page says beside its list.
 #[derive(Default)]
 struct Told {
+    /// What the list is narrowed to, and by what it is sorted.
+    q: String,
+    sort: String,
     notice: Option<Notice>,
     synced: Option<String>,
     refusal: Option<String>,
@@ -153,13 +182,29 @@ struct Told {
 async fn show(app: &App, admin: &Admin, told: Told) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.seat()).await?;
     let mut integrations = integrations::list(&mut tx, admin, &app.config).await?;
-    let rows = rows(&mut tx, admin, &integrations).await?;
+    let sort = Sort::new(
+        &here(admin),
+        &[("q", &told.q)],
+        &told.sort,
+        &["number", "account", "agents", "agreed"],
+    );
+    let mut rows = rows(&mut tx, admin, &integrations).await?;
+    rows.retain(|row| row.matches(&told.q));
+    match sort.column() {
+        "account" => rows.sort_by_cached_key(|row| row.account.to_lowercase()),
+        "agents" => rows.sort_by_key(|row| row.agents),
+        "agreed" => rows.sort_by_key(|row| row.number.agreed_at),
+        _ => {} // as they come
+    }
+    let rows = sort.direct(rows);
     integrations.retain(|integration| integration.is_active);
     Ok(page(&Page {
         shell: shell(&mut tx, admin, "numbers", told.notice).await?,
         refusal: told.refusal,
         synced: told.synced,
         rows,
+        sort,
+        q: told.q,
         integrations,
         form: told.form,
         offers: told.offers,

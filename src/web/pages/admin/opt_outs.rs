@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::multipart::{Multipart, MultipartRejection};
-use axum::extract::{Query, State};
+use axum::extract::{Form as Posted, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -12,12 +12,12 @@ use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::members::Admin;
 use crate::domain::opt_outs::import::{self, Imported, LARGEST};
-use crate::domain::opt_outs::listed::{self, OptOut};
+use crate::domain::opt_outs::listed::{self, Lift, OptOut};
 use crate::error::{Error, Result};
 use crate::listing::Span;
 use crate::web::api;
 use crate::web::language::filters;
-use crate::web::pages::{Form, Shell, page};
+use crate::web::pages::{Form, Notice, Said, Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
@@ -30,6 +30,8 @@ struct Page {
     older: Option<String>,
     is_first: bool,
     form: Form,
+    /// Why one was not lifted.
+    lifting: Form,
     /// What became of a file just now.
     report: Option<Imported>,
 }
@@ -46,13 +48,20 @@ pub async fn list(
     State(app): State<App>,
     Query(Asked { q }): Query<Asked>,
     Query(span): Query<Span>,
+    Query(said): Query<Said>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.seat()).await?;
-    let shown = whole(&mut tx, &admin, q, &span).await?;
+    let shown = whole(&mut tx, &admin, q, &span, said.done).await?;
     Ok(page(&shown)?.into_response())
 }
 
-async fn whole(tx: &mut WorkspaceTx, admin: &Admin, q: String, span: &Span) -> Result<Page> {
+async fn whole(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    q: String,
+    span: &Span,
+    notice: Option<Notice>,
+) -> Result<Page> {
     let wanted = Some(q.as_str()).filter(|q| !q.trim().is_empty());
     let found = listed::list(tx, admin, wanted, span).await?;
     let older = |cursor: String| {
@@ -64,11 +73,12 @@ async fn whole(tx: &mut WorkspaceTx, admin: &Admin, q: String, span: &Span) -> R
         format!("/w/{}/admin/opt-outs?{query}", admin.slug)
     };
     Ok(Page {
-        shell: shell(tx, admin, "opt-outs", None).await?,
+        shell: shell(tx, admin, "opt-outs", notice).await?,
         older: found.next_cursor.map(older),
         rows: found.data,
         is_first: span.cursor.is_none(),
         form: Form::default(),
+        lifting: Form::default(),
         report: None,
         q,
     })
@@ -108,11 +118,39 @@ pub async fn import(
         }
     };
     let mut tx = app.db.workspace(admin.seat()).await?;
-    let shown = whole(&mut tx, &admin, String::new(), &Span::default()).await?;
+    let shown = whole(&mut tx, &admin, String::new(), &Span::default(), None).await?;
     let shown = Page {
         form,
         report,
         ..shown
     };
     Ok((status, page(&shown)?).into_response())
+}
+
+/// `POST /w/{slug}/admin/opt-outs/lift`
+pub async fn lift(
+    admin: Admin,
+    State(app): State<App>,
+    Posted(lift): Posted<Lift>,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let phone_number = lift.phone_number.clone();
+    match listed::lift(&mut tx, &admin, lift).await {
+        Ok(()) => {
+            tx.commit().await?;
+            let path = format!("/w/{}/admin/opt-outs", admin.slug);
+            Ok(Notice::OptOutLifted.at(&path))
+        }
+        Err(error) => {
+            let form = Form::default().refused(error)?.gather(&[]);
+            let mut tx = app.db.workspace(admin.seat()).await?;
+            let shown = whole(&mut tx, &admin, phone_number, &Span::default(), None).await?;
+            let status = form.status();
+            let shown = Page {
+                lifting: form,
+                ..shown
+            };
+            Ok((status, page(&shown)?).into_response())
+        }
+    }
 }

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use chrono::Datelike;
+use serde::Deserialize;
 
 use super::shell;
 use crate::app::App;
@@ -13,7 +14,7 @@ use crate::language::{self, english, t};
 use crate::providers::Item;
 use crate::web::api::usage::Asked;
 use crate::web::language::filters;
-use crate::web::pages::table::figure;
+use crate::web::pages::table::{Sort, figure};
 use crate::web::pages::{Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -24,6 +25,7 @@ struct Page {
     shell: Shell,
     month: Month,
     usage: Usage,
+    sort: Sort,
 }
 
 impl Page {
@@ -89,16 +91,38 @@ fn money(money: &Money) -> String {
     }
 }
 
+#[derive(Default, Deserialize)]
+pub struct Sorted {
+    #[serde(default)]
+    sort: String,
+}
+
 /// `GET /w/{slug}/admin/usage`
 pub async fn show(
     admin: Admin,
     State(app): State<App>,
     Query(asked): Query<Asked>,
+    Query(Sorted { sort }): Query<Sorted>,
 ) -> Result<Response, Problem> {
     let month = asked.month()?;
+    let sort = Sort::new(
+        &format!("/w/{}/admin/usage", admin.slug),
+        &[("month", &month.to_string())],
+        &sort,
+        &["number", "sent", "received", "segments"],
+    );
     let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut usage = usage::month(&mut tx, month).await?;
+    match sort.column() {
+        "sent" => usage.numbers.sort_by_key(|number| number.sent),
+        "received" => usage.numbers.sort_by_key(|number| number.received),
+        "segments" => usage.numbers.sort_by_key(|number| number.segments),
+        _ => {} // as they come
+    }
+    usage.numbers = sort.direct(usage.numbers);
     Ok(page(&Page {
-        usage: usage::month(&mut tx, month).await?,
+        usage,
+        sort,
         shell: shell(&mut tx, &admin, "usage", None).await?,
         month,
     })?

@@ -13,7 +13,7 @@ use crate::domain::workspaces::{self, Change, OptOutScope, Workspace};
 use crate::error::{Error, Field};
 use crate::web::assets;
 use crate::web::language::filters;
-use crate::web::pages::countries::COUNTRIES;
+use crate::web::pages::countries::countries;
 use crate::web::pages::{Form, Notice, Said, Shell, page};
 use crate::web::problem::Problem;
 

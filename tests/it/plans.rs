@@ -1,0 +1,434 @@
+//! What big lists cost: PostgreSQL itself says, of every statement behind a page, how many rows it touched and how it came to
+//! them. No page may read a whole table or sort one, whoever looks and however little of it they may see.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::hub::{FRONT_DESK, Hub, Person, TOKEN, empty_database, superuser};
+
+/// Rows of a table that a page may touch: it has 50, of up to four statuses and ten numbers, and looks each of them up.
+const FEW: u64 = 4_000;
+/// A search goes 10,000 rows down from the newest, twice. A tag is looked for at each conversation until there are enough.
+const SEARCHED: u64 = 24_000;
+/// The contacts of an agent who has no more than 5,000 are all looked at, with their conversations. Of those who came last, the
+/// planner of a small table looks at everybody's.
+const OF_AN_AGENT: u64 = 30_000;
+/// Blocks for each row, and at least: they tell of indexes that are walked from end to end.
+const BLOCKS: u64 = 6;
+const FEW_BLOCKS: u64 = 10_000;
+
+/// Where PostgreSQL writes what it did.
+struct Log(PathBuf);
+
+impl Log {
+    /// Has it tell of every statement in this database from now on, once connections are made anew.
+    async fn open(root: &mut PgConnection) -> Self {
+        let database: String = sqlx::query_scalar("select current_database()")
+            .fetch_one(&mut *root)
+            .await
+            .unwrap();
+        for setting in [
+            "session_preload_libraries = 'auto_explain'",
+            "auto_explain.log_min_duration = 0",
+            "auto_explain.log_analyze = on",
+            "auto_explain.log_timing = off",
+            "auto_explain.log_buffers = on",
+            "auto_explain.log_nested_statements = on",
+            "auto_explain.log_format = 'json'",
+        ] {
+            let sql = format!("alter database {database} set {setting}");
+            run(root, &sql).await;
+        }
+        let data: String = sqlx::query_scalar("select current_setting('data_directory')")
+            .fetch_one(root)
+            .await
+            .unwrap();
+        Self(Path::new(&data).with_file_name("postgres.log"))
+    }
+
+    fn end(&self) -> u64 {
+        std::fs::metadata(&self.0).unwrap().len()
+    }
+
+    /// What was done since. A log that grew too long was put aside meanwhile.
+    fn since(&self, end: u64) -> Vec<Statement> {
+        let text = match self.end() < end {
+            true => read(&self.0.with_extension("log.1"), end) + &read(&self.0, 0),
+            false => read(&self.0, end),
+        };
+        let told = text.split("  plan:\n").skip(1);
+        told.filter_map(|after| {
+            let json: String = after
+                .lines()
+                .take_while(|line| line.starts_with('\t'))
+                .collect();
+            serde_json::from_str(&json).ok().map(Statement)
+        })
+        .collect()
+    }
+}
+
+fn read(path: &Path, from: u64) -> String {
+    let mut log = File::open(path).unwrap();
+    log.seek(SeekFrom::Start(from)).unwrap();
+    let mut text = Vec::new();
+    log.read_to_end(&mut text).unwrap();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// A statement, and how it was carried out.
+struct Statement(Value);
+
+#[derive(Default)]
+struct Cost {
+    rows: u64,
+    blocks: u64,
+    /// The most that was sorted at once.
+    sorted: u64,
+    /// The most that was read of a table from end to end.
+    whole: u64,
+}
+
+impl Statement {
+    fn cost(&self) -> Cost {
+        let plan = &self.0["Plan"];
+        let mut cost = Cost {
+            blocks: number(plan, "Shared Hit Blocks") + number(plan, "Shared Read Blocks"),
+            ..Cost::default()
+        };
+        add(plan, &mut cost);
+        cost
+    }
+
+    fn told(&self) -> String {
+        let mut lines = Vec::new();
+        outline(&self.0["Plan"], 0, &mut lines);
+        let text = self.0["Query Text"].as_str().unwrap_or_default();
+        format!("{text}\n{}", lines.join("\n"))
+    }
+}
+
+fn number(node: &Value, name: &str) -> u64 {
+    node[name].as_f64().unwrap_or(0.0) as u64
+}
+
+/// Rows that a node looked at, found good or not.
+fn touched(node: &Value) -> u64 {
+    let rows = number(node, "Actual Rows")
+        + number(node, "Rows Removed by Filter")
+        + number(node, "Rows Removed by Index Recheck");
+    rows * number(node, "Actual Loops")
+}
+
+fn add(node: &Value, cost: &mut Cost) {
+    let kind = node["Node Type"].as_str().unwrap_or_default();
+    if !node["Relation Name"].is_null() || kind == "Bitmap Index Scan" {
+        cost.rows += touched(node);
+    }
+    if kind == "Seq Scan" {
+        cost.whole = cost.whole.max(touched(node));
+    }
+    for child in node["Plans"].as_array().into_iter().flatten() {
+        if kind.ends_with("Sort") {
+            let rows = number(child, "Actual Rows") * number(child, "Actual Loops");
+            cost.sorted = cost.sorted.max(rows);
+        }
+        add(child, cost);
+    }
+}
+
+fn outline(node: &Value, depth: usize, lines: &mut Vec<String>) {
+    let kind = node["Node Type"].as_str().unwrap_or_default();
+    let on = ["Index Name", "Relation Name"].map(|name| node[name].as_str().unwrap_or_default());
+    lines.push(format!(
+        "{:depth$}{kind} {} ({} rows, {} removed, {} times)",
+        "",
+        on.join(" "),
+        node["Actual Rows"],
+        number(node, "Rows Removed by Filter"),
+        node["Actual Loops"]
+    ));
+    for child in node["Plans"].as_array().into_iter().flatten() {
+        outline(child, depth + 2, lines);
+    }
+}
+
+async fn run(root: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(root)
+        .await
+        .unwrap();
+}
+
+/// Who looks.
+struct Onlooker<'a> {
+    called: &'static str,
+    person: &'a Person,
+}
+
+#[tokio::test]
+async fn no_page_reads_more_than_a_page_of_a_big_workspace() {
+    let database = empty_database().await;
+    let mut root = PgConnection::connect_with(&superuser(&database))
+        .await
+        .unwrap();
+    let log = Log::open(&mut root).await;
+    let hub = Hub::start_with(database, &[("DATABASE_CONNECTIONS", "2")]).await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let account = hub.twilio.account(&harbor.account, TOKEN);
+    let account = account.number(FRONT_DESK);
+    for line in 1..10 {
+        account.number(&format!("+1628555020{line}"));
+    }
+    harbor.connects_with(TOKEN).await.is(201);
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.assigns("+16285550209", &lin).await;
+    for sql in [
+        "set session_replication_role = replica",
+        &format!("set archive.workspace = '{}'", harbor.id),
+        "set archive.texts = 60000",
+        "set archive.people = 40000",
+        include_str!("../../benches/hub/archive.sql"),
+        MORE,
+        "vacuum (analyze) conversations",
+        "vacuum (analyze) contacts",
+        "vacuum (analyze) messages",
+        "analyze",
+    ] {
+        run(&mut root, sql).await;
+    }
+
+    let id = |value: &Value| value["id"].as_str().unwrap().to_owned();
+    let mut wrong = Vec::new();
+    for onlooker in [
+        Onlooker {
+            called: "an admin",
+            person: &harbor.admin,
+        },
+        Onlooker {
+            called: "an agent with one number of ten",
+            person: &sam,
+        },
+        Onlooker {
+            called: "an agent with a number that has hardly any texts",
+            person: &lin,
+        },
+    ] {
+        let who = onlooker.person;
+        let newest = who
+            .get(&harbor.path("/conversations?limit=1"))
+            .await
+            .is(200);
+        let newest = &newest["data"][0];
+        let (talk, number) = (id(newest), newest["number_id"].as_str().unwrap().to_owned());
+        // The longest thread that they see: a text in the middle of it.
+        let thread: String = sqlx::query_scalar(
+            "select t.id::text from archive.talks t where $1 or t.number_id = $2::uuid order by t.place limit 1",
+        )
+        .bind(onlooker.called == "an admin")
+        .bind(&number)
+        .fetch_one(&mut root)
+        .await
+        .unwrap();
+        let middle: String = sqlx::query_scalar(
+            "select id::text from messages where conversation_id = $1::uuid
+              order by id offset (select count(*) / 2 from messages where conversation_id = $1::uuid) limit 1",
+        )
+        .bind(&thread)
+        .fetch_one(&mut root)
+        .await
+        .unwrap();
+        let words: Vec<String> = sqlx::query_scalar(
+            "select archive.word(nth) from unnest(array[1, 2, 300, 1000, 40000]) nth",
+        )
+        .fetch_all(&mut root)
+        .await
+        .unwrap();
+        let tag = harbor.admin.get(&harbor.path("/tags")).await.is(200)["data"].clone();
+        let tags: Vec<_> = tag.as_array().unwrap().iter().map(id).collect();
+
+        let mut paths: Vec<(String, u64)> = Vec::new();
+        for filter in [
+            "",
+            "status=open",
+            "status=pending",
+            "status=snoozed",
+            "status=done",
+            "assignee=me",
+            "assignee=none",
+            "unread=true",
+            "status=open&unread=true",
+            "status=open&assignee=me",
+            "status=open&assignee=none",
+            "mentioned=true",
+            "q=00123",
+        ] {
+            paths.push((harbor.path(&format!("/conversations?{filter}")), FEW));
+        }
+        for tag in &tags {
+            paths.push((harbor.path(&format!("/conversations?tag={tag}")), SEARCHED));
+            paths.push((
+                harbor.path(&format!("/contacts?sort=name&tag={tag}")),
+                SEARCHED,
+            ));
+        }
+        let rare = harbor.number("+16285550209").await;
+        paths.push((
+            harbor.path(&format!("/conversations?number_id={number}")),
+            FEW,
+        ));
+        paths.push((
+            harbor.path(&format!("/conversations?number_id={rare}")),
+            FEW,
+        ));
+        paths.push((
+            harbor.path(&format!("/conversations?number_id={rare}&status=open")),
+            FEW,
+        ));
+        for list in [
+            "/conversations?",
+            "/contacts?sort=name",
+            "/contacts?sort=last_text",
+            "/contacts?sort=added",
+        ] {
+            let list = harbor.path(list);
+            let most = match list.contains("contacts") && onlooker.called != "an admin" {
+                true => OF_AN_AGENT,
+                false => FEW,
+            };
+            paths.push((list.clone(), most));
+            // Far down.
+            let mut at = String::new();
+            for _ in 0..15 {
+                let page = who.get(&format!("{list}&limit=200{at}")).await.is(200);
+                match &page["next_cursor"] {
+                    Value::String(cursor) => at = format!("&cursor={cursor}"),
+                    _ => break,
+                }
+            }
+            paths.push((format!("{list}{at}"), most));
+        }
+        for q in ["00123", "zzyzx"] {
+            paths.push((harbor.path(&format!("/contacts?sort=name&q={q}")), FEW));
+        }
+        for path in [
+            format!("/conversations/{thread}/messages"),
+            format!("/conversations/{thread}/events"),
+            format!("/conversations/{talk}/messages"),
+            "/scheduled".into(),
+            "/templates".into(),
+            format!("/credits/{}/ledger", who.id),
+        ] {
+            paths.push((harbor.path(&path), FEW));
+        }
+        // One's own are looked for among all that waits.
+        paths.push((harbor.path("/scheduled?mine=true"), SEARCHED));
+        if onlooker.called == "an admin" {
+            for filter in ["", "action=member_removed", "from=2026-01-01&to=2026-01-02"] {
+                paths.push((harbor.path(&format!("/audit?{filter}")), FEW));
+            }
+            paths.push((harbor.path(&format!("/audit?actor={}", who.id)), FEW));
+        }
+        let inbox = format!("/w/{}/inbox", harbor.slug);
+        for page in [
+            String::new(),
+            format!("/{thread}"),
+            format!("/{thread}?at={middle}"),
+        ] {
+            // With the counts on its tabs, each up to a thousand.
+            paths.push((format!("{inbox}{page}"), FEW + 6_000));
+        }
+        for q in [
+            words[0].clone(),
+            words[3].clone(),
+            words[4].clone(),
+            format!("{}%20{}", words[1], words[2]),
+            words[4][..4].to_owned(),
+            "00123".into(),
+            "zzyzx".into(),
+        ] {
+            paths.push((harbor.path(&format!("/search?q={q}")), SEARCHED));
+        }
+
+        for (path, most) in paths {
+            // What was asked often is asked with a plan that serves whatever it is about.
+            for time in 1..=2 {
+                let end = log.end();
+                let request = who.request(reqwest::Method::GET, &path);
+                let request = match path.starts_with("/api") {
+                    true => request,
+                    false => request.header(
+                        "cookie",
+                        format!("messagehub_access={}", who.token.as_ref().unwrap()),
+                    ),
+                };
+                let answer = who.ask(request).await;
+                let statements = log.since(end);
+                if answer.status != 200 || statements.is_empty() {
+                    let (called, status, told) = (onlooker.called, answer.status, statements.len());
+                    wrong.push(format!("{called}, {path}: {status}, {told} statements"));
+                    break;
+                }
+                let (mut rows, mut blocks) = (0, 0);
+                let mut worst: Option<(u64, &Statement)> = None;
+                for statement in &statements {
+                    let cost = statement.cost();
+                    rows += cost.rows;
+                    // Nested ones are in those around them.
+                    blocks = blocks.max(cost.blocks);
+                    let bad = cost.rows.max(cost.sorted).max(cost.whole * 4);
+                    if worst.as_ref().is_none_or(|(so_far, _)| bad > *so_far) {
+                        worst = Some((bad, statement));
+                    }
+                    if cost.whole > 500 || cost.sorted > most {
+                        rows = rows.max(most + 1);
+                    }
+                }
+                if rows > most || blocks > FEW_BLOCKS.max(rows * BLOCKS) {
+                    let (_, statement) = worst.unwrap();
+                    wrong.push(format!(
+                        "{}, {path}, for the {time}. time: {rows} rows, {blocks} blocks\n{}",
+                        onlooker.called,
+                        statement.told()
+                    ));
+                    break;
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{}\n\n{} pages",
+        wrong.join("\n\n"),
+        wrong.len()
+    );
+}
+
+/// What the other lists are made of, and two tags: one of many, one of few.
+const MORE: &str = "
+    set session_replication_role = replica;
+    insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction, content, status, provider,
+                          scheduled_at, due_at, created_by)
+    select p.workspace, new_id(), t.id, t.contact_id, t.number_id, n.integration_id, 'outbound', 'Later', 'scheduled', 'twilio',
+           now() + interval '1 day' + t.place * interval '1 second', now() + interval '1 day' + t.place * interval '1 second',
+           p.members[1 + t.place % cardinality(p.members)]
+      from archive.plan p, archive.talks t join numbers n on n.id = t.number_id where t.place <= 6000;
+    insert into templates (workspace_id, id, name, content, owner_id, created_by, created_at)
+    select p.workspace, new_id(), 'Template ' || nth, 'Hello {{name}}', case when nth % 2 = 0 then p.members[1] end, p.members[1], now() - nth * interval '1 second'
+      from archive.plan p, generate_series(1, 5000) nth;
+    insert into credit_ledger (workspace_id, user_id, delta, balance, kind)
+    select p.workspace, m, 1, 1, 'granted' from archive.plan p, unnest(p.members) m, generate_series(1, 8000);
+    insert into audit_log (workspace_id, action, actor_id, actor_name, created_at)
+    select p.workspace, case when nth % 5000 = 0 then 'member_removed' else 'number_assigned' end, p.members[1 + nth % 3], 'Jo', p.since + nth * interval '1 minute'
+      from archive.plan p, generate_series(1, 20000) nth;
+    insert into tags (workspace_id, name, color) select p.workspace, name, 'green' from archive.plan p, unnest(array['Many', 'Few']) name;
+    insert into contact_tags (workspace_id, contact_id, tag_id)
+    select c.workspace_id, c.id, t.id from contacts c join tags t on t.workspace_id = c.workspace_id
+     where case t.name when 'Many' then left(right(c.phone_number, 2), 1) = '3' else right(c.phone_number, 4) = '0123' end;
+    set session_replication_role = origin;
+";
