@@ -65,8 +65,9 @@ async function deliver(entry) {
   return "up"
 }
 
+// Its own page may have heard so before, and shows it.
 function refuse(entry, { code, reason }) {
-  store.keep({ ...entry, code, reason })
+  if (store.find(entry.ref)) store.keep({ ...entry, code, reason })
   tell(entry, "refused")
 }
 

@@ -11,6 +11,7 @@ export default class extends Controller {
   static values = { conversation: String, draftUrl: String, draftAt: String }
   #typedAt = 0
   #other
+  #behind
 
   connect() {
     if (!this.hasFormTarget) return
@@ -142,9 +143,14 @@ export default class extends Controller {
     this.focus()
   }
 
-  // Of two tabs the one where nobody writes shows what is written in the other.
+  // Of two tabs the one where nobody writes shows what is written in the other; what is older than what is kept by now would go
+  // back there as news, and take the last letters away.
   #follow(before, now) {
-    if (this.textTarget.value === before.text && now.text !== before.text) this.#fill(now)
+    const shown = this.textTarget.value
+    if (now.text === before.text || (shown !== before.text && shown !== this.#behind)) return
+    const isNewest = now.text === (store.draft(this.conversationValue)?.text ?? "")
+    this.#behind = isNewest ? undefined : shown
+    if (isNewest) this.#fill(now)
   }
 
   // A text that did not arrive, to be said in other words.

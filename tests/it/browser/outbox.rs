@@ -261,6 +261,11 @@ async fn what_was_taken_back_although_the_server_had_it_says_so_before_it_goes_a
     taken(&hub, 1).await;
     jo.sees_in(".unsent-texts", "Welcome").await;
     jo.clicks("Change it").await;
+    jo.notices(
+        "it stands in the field again",
+        "document.querySelector('#content').value === 'Welcome'",
+    )
+    .await;
     jo.fills("Text", "Welcome back").await;
     cable.loses_answers(false);
     jo.clicks("Send").await;
