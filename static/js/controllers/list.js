@@ -18,6 +18,11 @@ export default class extends Controller {
     this.#leave(row)
   }
 
+  // Before anything in it wants the focus.
+  arrived({ target }) {
+    if (target === this.#conversation) target.inert = false
+  }
+
   // The conversation's frame has moved on, by a click or by going back.
   follow(event) {
     const arrived = event?.target === this.#conversation || event?.type === "turbo:load"
