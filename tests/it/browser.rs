@@ -14,6 +14,7 @@ mod every_page;
 mod first_day;
 mod keyboard;
 mod language;
+mod meant;
 mod media;
 mod members;
 mod notices;

@@ -202,7 +202,7 @@ async fn record(tx: &mut WorkspaceTx, before: Option<&Field>, after: Option<&Fie
     audit::record(tx, Action::ContactFieldChanged, deed).await
 }
 
-fn read_name(name: &str) -> Result<String> {
+pub(super) fn read_name(name: &str) -> Result<String> {
     let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
     Check::default()
         .that(

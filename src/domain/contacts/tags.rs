@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::fields::read_name;
 use crate::db::WorkspaceTx;
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::Admin;
@@ -135,24 +136,12 @@ async fn find(tx: &mut WorkspaceTx, id: TagId) -> Result<Tag> {
     .ok_or(Error::NotFound("the tag"))
 }
 
-fn read(name: &str) -> Result<String> {
-    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
-    Check::default()
-        .that(
-            (1..=40).contains(&name.chars().count()) && !name.contains(|c: char| c.is_control()),
-            "name",
-            "1 to 40 characters",
-        )
-        .done()?;
-    Ok(name)
-}
-
 fn taken() -> Error {
     Error::field("name", "there is a tag with this name already")
 }
 
 pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Tag> {
-    let name = read(&draft.name)?;
+    let name = read_name(&draft.name)?;
     refuse_too_many(tx).await?;
     sqlx::query_as!(
         Tag,
@@ -180,7 +169,7 @@ async fn refuse_too_many(tx: &mut WorkspaceTx) -> Result<()> {
 
 /// The tag of this name, made if there is none.
 pub async fn named(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
-    let name = read(name)?;
+    let name = read_name(name)?;
     let found = sqlx::query_as!(
         Tag,
         "select id, name, color from tags where lower(name) = lower($1)",
@@ -286,9 +275,9 @@ mod tests {
 
     #[test]
     fn a_name_is_read_as_people_see_it() {
-        assert_eq!(read("  New   patient ").unwrap(), "New patient");
+        assert_eq!(read_name("  New   patient ").unwrap(), "New patient");
         for wrong in ["", "   ", "a\u{7}b", &"x".repeat(41)] {
-            assert!(read(wrong).is_err(), "{wrong:?}");
+            assert!(read_name(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -40,14 +40,17 @@ pub fn contact_changed(contact: &Contact, fields: &[Field]) -> Result<String, Er
     let letters = pages::avatar(contact).0.letters().0;
     let id = contact.id;
     let email = escaped(contact.email.as_deref().unwrap_or_default())?;
+    let number = escaped(&contact.formatted_number())?;
+    let beside_name = match contact.name {
+        Some(_) => format!("{number} · "),
+        None => String::new(),
+    };
     Ok(everywhere(
         &format!("[data-name-of='{id}']"),
         &escaped(&contact.title())?,
     ) + &everywhere(&format!("[data-email-of='{id}']"), &email)
-        + &everywhere(
-            &format!("[data-number-of='{id}']"),
-            &escaped(&contact.formatted_number())?,
-        )
+        + &everywhere(&format!("[data-number-of='{id}']"), &number)
+        + &everywhere(&format!("[data-numbered='{id}']"), &beside_name)
         + &everywhere(&format!("[data-avatar-of='{id}']"), &letters)
         + &swap(&format!("contact-{id}"), &ContactCard { contact, fields })?
         + &tags_changed(contact)?)

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::form::capitalized;
 use super::inbox::{Reply, balance, can_send, internal, mendable, reason};
 use super::templates::For;
 use super::{Form, Partial, Shell, fragments, page, partial, streams, wants_only_streams};
@@ -381,13 +382,6 @@ async fn refuse(
     };
     let shown = whole(&mut tx, member, written, form).await?;
     Ok((problem.status, shown).into_response())
-}
-
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(chars).collect()
-    })
 }
 
 /// Whom the field offers while one types: without a word those who wrote last.

@@ -29,6 +29,7 @@ export default class extends Controller {
   // is in there already is left where they are.
   opened({ target }) {
     if (this.hasTextTarget && document.activeElement === this.textTarget) return
+    if ("keyed" in target.dataset) return delete target.dataset.keyed
     if (target === this.element.parentElement && matchMedia("(hover: hover)").matches && this.hasFormTarget) this.focus()
   }
 

@@ -42,7 +42,10 @@ export default class extends Controller {
 
   // What one points at is meant, not what happens to be open.
   #open(row, then) {
-    document.getElementById("conversation").addEventListener("turbo:frame-load", then, { once: true })
+    const conversation = document.getElementById("conversation")
+    // The focus stays in the list, for the next one.
+    conversation.dataset.keyed = ""
+    conversation.addEventListener("turbo:frame-load", then, { once: true })
     row.click()
     return true
   }

@@ -115,7 +115,7 @@ async fn without_scripts_a_picture_goes_along_with_the_form() {
     gives(&jo, CHOOSES, "page.png", b"<!DOCTYPE html>").await;
     jo.fills("Message to", "This one").await;
     jo.clicks("Send").await;
-    jo.sees_in(".composer-notice", "phones do not take this kind of file")
+    jo.sees_in(".composer-notice", "hones do not take this kind of file")
         .await;
     jo.notices(
         "the words are kept",

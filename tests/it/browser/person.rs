@@ -318,6 +318,14 @@ impl Browser {
             .await;
     }
 
+    /// Every answer comes so many milliseconds late.
+    pub async fn has_a_slow_line(&self, latency: u32) {
+        let conditions = json!({"offline": false, "latency": latency, "downloadThroughput": -1, "uploadThroughput": -1});
+        self.tells("Network.enable", json!({})).await;
+        self.tells("Network.emulateNetworkConditions", conditions)
+            .await;
+    }
+
     /// Something of the DevTools protocol.
     pub async fn tells(&self, command: &'static str, params: Value) -> Value {
         let body = json!({"cmd": command, "params": params});

@@ -18,6 +18,7 @@ use crate::domain::messages::{self, Message, cancel, retry};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId};
 use crate::language::t;
+use crate::web::pages::form::capitalized;
 use crate::web::pages::{Notice, fragments, streams, wants_streams};
 use crate::web::problem::Problem;
 
@@ -190,7 +191,7 @@ pub fn mendable(error: Error) -> Result<Problem, Problem> {
 /// In one sentence.
 pub fn reason(problem: &Problem) -> String {
     let first = problem.errors.first();
-    t(first.map_or(&problem.detail, |wrong| &wrong.message)).into_owned()
+    capitalized(&t(first.map_or(&problem.detail, |wrong| &wrong.message)))
 }
 
 #[cfg(test)]
