@@ -195,7 +195,7 @@ pub async fn named(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
 
 pub async fn update(tx: &mut WorkspaceTx, _: &Admin, id: TagId, change: Change) -> Result<Tag> {
     let before = find(tx, id).await?;
-    let name = change.name.as_deref().map(read).transpose()?;
+    let name = change.name.as_deref().map(read_name).transpose()?;
     let after = sqlx::query_as!(
         Tag,
         "update tags set name = coalesce($2, name), color = coalesce($3, color) where id = $1 returning id, name, color",

@@ -161,7 +161,8 @@ async fn whoever_has_open_what_a_colleague_deletes_is_told() {
 
     let contact = harbor.contact_path(&maya, "");
     harbor.admin.delete(&contact).await.is(204);
-    desk.sees_in(".toast", "This conversation was deleted.").await;
+    desk.sees_in(".toast", "This conversation was deleted.")
+        .await;
     desk.loses(".composer").await;
 }
 
@@ -190,7 +191,10 @@ async fn however_much_is_unread_one_begins_at_the_first() {
     let read = format!("/conversations/{}/read", maya["id"].as_str().unwrap());
     harbor.admin.post(&harbor.path(&read), json!(null)).await;
     for n in 1..=60 {
-        let answer = hub.twilio.text(MAYA, FRONT_DESK, &format!("Text {n}.")).await;
+        let answer = hub
+            .twilio
+            .text(MAYA, FRONT_DESK, &format!("Text {n}."))
+            .await;
         assert_eq!(answer.status(), 200);
     }
     let jo = Browser::start(&hub.url("")).await;
