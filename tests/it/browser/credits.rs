@@ -24,7 +24,9 @@ async fn credits_run_out_in_the_composer_and_come_back_without_a_reload() {
     sam.presses(Key::Enter).await;
     sam.sees_in(".message.outbound", "Yes, it is yours").await;
     sam.sees_in(".blocked", "You are out of credits").await;
-    sam.loses(".composer").await;
+    // What is being written stays in sight, and goes nowhere.
+    sam.fills("Message to", "Until then").await;
+    sam.presses(Key::Enter).await;
 
     jo.opens(&harbor.admin_page("credits")).await;
     jo.sees_in(".table", "None left").await;
@@ -32,6 +34,11 @@ async fn credits_run_out_in_the_composer_and_come_back_without_a_reload() {
     jo.sees_in(".toast", "The credits are changed").await;
     sam.sees_in(".composer .credits", "100 credits left").await;
     sam.loses(".blocked").await;
+    sam.notices(
+        "it is still there",
+        "document.querySelector('.composer textarea').value === 'Until then' && document.querySelectorAll('.message.outbound').length === 1",
+    )
+    .await;
 
     jo.follows("Sam").await;
     jo.sees_in(".balance", "100").await;

@@ -157,7 +157,7 @@ async fn what_is_refused_on_another_page_says_where_and_can_be_written_anew() {
     harbor.hears(MAYA, "START").await;
     jo.follows("Look at it").await;
     jo.is_at(&path).await;
-    jo.sees_in(".message.unsent", "this contact opted out")
+    jo.sees_in(".message.unsent", "This contact opted out")
         .await;
     jo.clicks("Try again").await;
     jo.sees_in(".message.outbound[id^=message-]", "See you")

@@ -268,7 +268,11 @@ async fn the_count_agrees_with_the_server_and_mends_what_can_be_mended() {
     jo.sees_in(".live", "Live").await;
     jo.fills("Message to", "See you").await;
     // The signature is counted: "See you", a break, "Sam".
-    jo.sees_in(".composer .count", "149 left · 1 credit").await;
+    jo.sees_in(
+        ".composer .count",
+        "149 left · with your signature · 1 credit",
+    )
+    .await;
     jo.fills("Message to", "See you – “soon”…").await;
     jo.sees_in(".mend", "“–” is not in the alphabet of texts")
         .await;
@@ -502,7 +506,7 @@ async fn without_scripts_one_writes_to_somebody_new_later_and_from_a_template() 
     jo.fills("To", "Maya").await;
     jo.fills("Text", "Hello").await;
     jo.clicks("Send").await;
-    jo.sees("Several people are meant by this").await;
+    jo.sees("Choose who is meant").await;
     jo.clicks("Maya Okafor").await;
     jo.clicks("Send").await;
     jo.is_at(&harbor.inbox(Some(&maya))).await;
