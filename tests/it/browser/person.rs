@@ -470,7 +470,11 @@ impl Browser {
         }
         let foreseen = self.foreseen.lock().unwrap().clone();
         let unforeseen = |line: &String| {
-            line.starts_with("SEVERE") && !foreseen.iter().any(|complaint| line.contains(complaint))
+            // Turbo's word for a page that one leaves while it still loads.
+            let left = line.contains("signal is aborted");
+            line.starts_with("SEVERE")
+                && !left
+                && !foreseen.iter().any(|complaint| line.contains(complaint))
         };
         lines.into_iter().filter(unforeseen).collect()
     }

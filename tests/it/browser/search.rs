@@ -222,8 +222,6 @@ async fn the_palette_goes_everywhere_by_keyboard() {
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
     let jo = Browser::start(&hub.url("")).await;
-    // A page that one leaves while it still loads.
-    jo.foresees("signal is aborted");
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
     let palette = async || {

@@ -515,7 +515,7 @@ async fn without_scripts_one_writes_to_somebody_new_later_and_from_a_template() 
     // What a template asks for is filled in by hand.
     jo.chooses("Or a template", "Reminder").await;
     jo.clicks("Send").await;
-    jo.sees_in(".composer-notice", "say what stands for time")
+    jo.sees_in(".composer-notice", "Say what stands for time")
         .await;
     jo.notices("it stands there", &holds("Hi Maya, see you at {{time}}"))
         .await;
