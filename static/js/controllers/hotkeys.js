@@ -45,7 +45,19 @@ export default class extends Controller {
     const conversation = document.getElementById("conversation")
     // The focus stays in the list, for the next one.
     conversation.dataset.keyed = ""
-    conversation.addEventListener("turbo:frame-load", then, { once: true })
+    const over = new AbortController()
+    const { signal } = over
+    // Only to the one that was meant, and only now: not to whatever is opened after all, or later.
+    conversation.addEventListener("turbo:frame-load", ({ target }) => {
+      if (target !== conversation) return
+      over.abort()
+      if (location.pathname === row.pathname) then()
+    }, { signal })
+    conversation.addEventListener("turbo:fetch-request-error", ({ target }) => {
+      if (target !== conversation) return
+      over.abort()
+      delete conversation.dataset.keyed
+    }, { signal })
     row.click()
     return true
   }

@@ -105,6 +105,20 @@ async fn what_the_line_does_not_carry_is_said_and_changes_nothing() {
     jo.sees_in(".list .live", "Live").await;
     jo.clicks("Done").await;
     jo.sees_in(".thread-head", "Reopen").await;
+
+    // A key that the line did not carry is forgotten, and does nothing to what is opened later.
+    jo.presses(Key::Escape).await;
+    jo.measures("[...document.querySelectorAll('.row')].find((it) => it.innerText.includes('Tom')).focus()")
+        .await;
+    jo.is_offline(true).await;
+    jo.types("e").await;
+    jo.sees_in(".toast", "could not be opened").await;
+    jo.is_offline(false).await;
+    jo.sees_in(".list .live", "Live").await;
+    jo.follows("Tom Bello").await;
+    jo.has_focus_on("Message to Tom Bello").await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(harbor.conversation_with(TOM).await["status"], "open");
 }
 
 #[tokio::test]
