@@ -4,6 +4,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::middleware;
 use axum::routing::{any, get};
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
@@ -110,9 +111,12 @@ pub fn router(doors: Doors) -> Router {
         .layer(middleware::from_fn(pages::dress))
         .layer(middleware::from_fn(language::choose))
         .layer(
-            CompressionLayer::new().compress_when(
-                DefaultPredicate::new().and(NotForContentType::const_new("text/xml")),
-            ),
+            // A fifteenth smaller than by default, in the same time.
+            CompressionLayer::new()
+                .quality(CompressionLevel::Precise(5))
+                .compress_when(
+                    DefaultPredicate::new().and(NotForContentType::const_new("text/xml")),
+                ),
         )
         .layer(middleware::from_fn_with_state(
             doors.clone(),

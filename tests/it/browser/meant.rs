@@ -108,8 +108,10 @@ async fn what_the_line_does_not_carry_is_said_and_changes_nothing() {
 
     // A key that the line did not carry is forgotten, and does nothing to what is opened later.
     jo.presses(Key::Escape).await;
-    jo.measures("[...document.querySelectorAll('.row')].find((it) => it.innerText.includes('Tom')).focus()")
-        .await;
+    jo.measures(
+        "[...document.querySelectorAll('.row')].find((it) => it.innerText.includes('Tom')).focus()",
+    )
+    .await;
     jo.is_offline(true).await;
     jo.types("e").await;
     jo.sees_in(".toast", "could not be opened").await;
