@@ -15,24 +15,20 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum_extra::extract::CookieJar;
 use chrono::{DateTime, Datelike, Utc};
-use uuid::Uuid;
 
-use super::assets;
 use super::auth::{Claimed, REFRESH_COOKIE, cookies};
 use super::problem::Problem;
 use super::{Doors, LARGEST_UPLOAD};
 use crate::app::App;
 use crate::domain::accounts as users;
-use crate::domain::contacts::Contact;
-use crate::domain::conversations::Counts;
-use crate::domain::members::{Member, Role};
+use crate::domain::members::Role;
 use crate::error::{Error, Result};
-use crate::ids::{UserId, WorkspaceId};
 use crate::language::{self, english, t};
 
 pub mod account;
 pub mod accounts;
 pub mod admin;
+mod avatar;
 pub mod contacts;
 mod countries;
 pub mod docs;
@@ -45,12 +41,15 @@ pub mod sandbox;
 pub mod scheduled;
 pub mod send;
 pub mod settings;
+mod shell;
 mod table;
 pub mod templates;
 pub mod workspaces;
 
+pub use avatar::{avatar, face};
 pub use form::Form;
 pub use notice::{Notice, Said};
+pub use shell::{Shell, initial};
 
 pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors> {
     use self::accounts as door;
@@ -412,87 +411,6 @@ pub async fn dress(request: Request, next: Next) -> Response {
     Response::from_parts(parts, Body::from(html))
 }
 
-/// What surrounds every page behind the sign-in.
-pub struct Shell {
-    pub user: UserId,
-    pub user_name: String,
-    pub user_email: String,
-    pub workspace: WorkspaceId,
-    pub workspace_name: String,
-    pub slug: String,
-    pub is_admin: bool,
-    pub unread: i64,
-    /// Calls that wait for an admin; nobody else is told.
-    pub quarantined: i64,
-    pub at: &'static str,
-    /// What was just done, said once.
-    pub notice: Option<Notice>,
-}
-
-/// The admin pages, by the last part of their addresses.
-const SECTIONS: [(&str, &str); 11] = [
-    ("members", english("Members")),
-    ("access", english("Access")),
-    ("numbers", english("Numbers")),
-    ("credits", english("Credits")),
-    ("integrations", english("Integrations")),
-    ("fields", english("Tags and fields")),
-    ("opt-outs", english("Opt-outs")),
-    ("usage", english("Usage")),
-    ("webhooks", english("Webhooks")),
-    ("workspace", english("Workspace")),
-    ("audit", english("Audit")),
-];
-
-impl Shell {
-    pub fn new(member: &Member, counts: &Counts, at: &'static str) -> Self {
-        Self {
-            user: member.user(),
-            user_name: member.name.clone(),
-            user_email: member.email.clone(),
-            workspace: member.workspace(),
-            workspace_name: member.workspace_name.clone(),
-            slug: member.slug.clone(),
-            is_admin: member.is_admin(),
-            unread: counts.unread,
-            quarantined: counts.quarantined,
-            at,
-            notice: None,
-        }
-    }
-
-    pub fn saying(self, notice: Option<Notice>) -> Self {
-        Self { notice, ..self }
-    }
-
-    fn sections(&self) -> &'static [(&'static str, &'static str)] {
-        &SECTIONS
-    }
-
-    /// Counting stops at 100.
-    fn quarantined_shown(&self) -> Cow<'static, str> {
-        match self.quarantined {
-            count @ ..100 => count.to_string().into(),
-            _ => t("100 or more"),
-        }
-    }
-
-    fn in_admin(&self) -> bool {
-        SECTIONS.iter().any(|(at, _)| *at == self.at)
-    }
-
-    pub fn initial(&self) -> String {
-        initial(&self.workspace_name)
-    }
-}
-
-/// What stands for a workspace where there is little room.
-pub fn initial(name: &str) -> String {
-    name.chars()
-        .find(|c| c.is_alphanumeric())
-        .map_or_else(|| "M".into(), |c| c.to_uppercase().to_string())
-}
-
 pub fn role(role: &Role) -> Cow<'static, str> {
     t(match role {
         Role::Admin => english("Admin"),
@@ -529,70 +447,4 @@ impl Time {
 /// A moment, finished in the browser: `list`, `clock`, `day`, `on`, `stamp`, `date` or `long`.
 pub fn time(at: &DateTime<Utc>, style: &'static str) -> HtmlSafeOutput<Time> {
     HtmlSafeOutput(Time { at: *at, style })
-}
-
-#[derive(Template)]
-#[template(path = "_avatar.html")]
-pub struct Avatar<'a> {
-    id: Uuid,
-    name: Option<&'a str>,
-}
-
-impl Avatar<'_> {
-    /// The same person has the same colour everywhere. The end of a UUIDv7 is random.
-    fn hue(&self) -> u8 {
-        self.id.as_bytes()[15] % 12
-    }
-
-    /// `Maya Okafor` → `MO`; a figure for a bare number. Initials are letters and digits: nothing in them needs escaping.
-    pub fn letters(&self) -> HtmlSafeOutput<String> {
-        match self.name.and_then(initials) {
-            Some(initials) => HtmlSafeOutput(initials),
-            None => assets::icon("user-round"),
-        }
-    }
-}
-
-fn initials(name: &str) -> Option<String> {
-    let mut firsts = name
-        .split_whitespace()
-        .filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
-    let first = firsts.next()?;
-    let last = firsts.next_back();
-    Some(
-        [Some(first), last]
-            .into_iter()
-            .flatten()
-            .flat_map(char::to_uppercase)
-            .collect(),
-    )
-}
-
-pub fn avatar(contact: &Contact) -> HtmlSafeOutput<Avatar<'_>> {
-    HtmlSafeOutput(Avatar {
-        id: contact.id.0,
-        name: contact.name.as_deref(),
-    })
-}
-
-/// A colleague's.
-pub fn face<'a>(user: &UserId, name: &'a str) -> HtmlSafeOutput<Avatar<'a>> {
-    HtmlSafeOutput(Avatar {
-        id: user.0,
-        name: Some(name),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn initials_are_of_the_first_and_the_last_name() {
-        assert_eq!(initials("Maya Okafor").as_deref(), Some("MO"));
-        assert_eq!(initials("maría del carmen núñez").as_deref(), Some("MN"));
-        assert_eq!(initials("王小明").as_deref(), Some("王"));
-        assert_eq!(initials("(Bob) 🦷").as_deref(), Some("B"));
-        assert_eq!(initials("🦷"), None);
-    }
 }

@@ -13,6 +13,7 @@ pub mod credits;
 pub mod fields;
 pub mod integrations;
 pub mod members;
+pub mod number_row;
 pub mod numbers;
 pub mod opt_outs;
 pub mod usage;

@@ -28,7 +28,7 @@ use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
-mod card;
+pub mod card;
 pub mod import;
 pub mod merge;
 pub mod remove;

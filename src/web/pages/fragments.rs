@@ -17,9 +17,12 @@ use crate::ids::{ContactId, ConversationId, UserId};
 use crate::language::{put, t};
 use crate::web::language::filters;
 use crate::web::pages;
-use crate::web::pages::admin::integrations::NumberRow;
-use crate::web::pages::contacts::{ContactCard, FewTags, Tags};
-use crate::web::pages::inbox::{Blocked, Bubble, Consent, Happened, Place, Row, StatusControl};
+use crate::web::pages::admin::number_row::NumberRow;
+use crate::web::pages::contacts::card::{ContactCard, FewTags, Tags};
+use crate::web::pages::inbox::narrowing::Place;
+use crate::web::pages::inbox::row::Row;
+use crate::web::pages::inbox::standing::{Blocked, Consent, StatusControl};
+use crate::web::pages::inbox::texts::{Bubble, Happened};
 
 pub fn message_added(message: &Message, conversation: &Conversation) -> Result<String, Error> {
     Ok(bubble(message)? + &row(conversation)?)

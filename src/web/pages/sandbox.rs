@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::inbox::Texts;
+use super::inbox::texts::Texts;
 use super::{Partial, page, partial};
 use crate::app::App;
 use crate::domain::accounts;

@@ -6,23 +6,24 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::number_row::NumberRow;
 use super::shell;
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::integrations::{self, Change, Connect, Directory, Health, Integration};
 use crate::domain::members::Admin;
-use crate::domain::numbers::{self, Number, Status, WebhookState};
+use crate::domain::numbers;
 use crate::error::{Error, Result};
 use crate::ids::IntegrationId;
 use crate::language::{count, put, t};
 use crate::providers;
+use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::fragments;
 use crate::web::pages::{
     Form, Notice, Partial, Said, Shell, page, partial, streams, wants_streams,
 };
 use crate::web::problem::Problem;
-use crate::web::{assets, pages};
 
 #[derive(Template)]
 #[template(path = "admin/integrations.html")]
@@ -61,25 +62,6 @@ impl Card<'_> {
 
     fn is_healthy(&self) -> bool {
         self.integration.status == Health::Healthy
-    }
-}
-
-/// One number, also live: its line turns green when a text arrives.
-#[derive(Template)]
-#[template(path = "admin/_number.html")]
-pub struct NumberRow<'a> {
-    pub number: &'a Number,
-    /// Somebody is about to text it, to see that it works.
-    pub is_awaited: bool,
-}
-
-impl NumberRow<'_> {
-    fn is_sandbox(&self) -> bool {
-        self.number.provider == providers::Kind::Sandbox
-    }
-
-    fn is_active(&self) -> bool {
-        self.number.status == Status::Active
     }
 }
 

@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::integrations::{Counts, NumberRow};
+use super::integrations::Counts;
+use super::number_row::NumberRow;
 use super::{matches, shell};
 use crate::app::App;
 use crate::db::WorkspaceTx;

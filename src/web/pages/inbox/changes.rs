@@ -10,8 +10,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer};
 
+use super::narrowing::Narrowing;
+use super::reason;
 use super::thread::{Answer, Of, Part, internal, whole};
-use super::{Narrowing, reason};
 use crate::app::App;
 use crate::domain::conversations::{self, Change, Conversation, Standing, Status};
 use crate::domain::members::Member;

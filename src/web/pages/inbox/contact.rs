@@ -6,9 +6,10 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::Place;
 use super::changes::back;
-use super::thread::{Consent, Of, internal};
+use super::narrowing::Place;
+use super::standing::Consent;
+use super::thread::{Of, internal};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::fields;

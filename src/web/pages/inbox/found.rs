@@ -3,7 +3,7 @@
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
 
-use super::{Narrowing, Place, ROWS};
+use super::narrowing::{Narrowing, Place, ROWS};
 use crate::db::WorkspaceTx;
 use crate::domain::members::Member;
 use crate::domain::search::{

@@ -7,8 +7,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::changes::back;
+use super::narrowing::Narrowing;
+use super::reason;
 use super::thread::{Answer, Noting, Of, Part, internal, whole};
-use super::{Narrowing, reason};
 use crate::app::App;
 use crate::domain::conversations;
 use crate::domain::members::Member;

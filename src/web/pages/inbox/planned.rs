@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Deserialize;
 
-use super::Narrowing;
 use super::changes::back;
+use super::narrowing::Narrowing;
 use super::thread::{Answer, Part, internal, whole};
 use crate::app::App;
 use crate::db::WorkspaceTx;

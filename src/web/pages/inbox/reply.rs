@@ -7,8 +7,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::Narrowing;
 use super::changes::back;
+use super::narrowing::Narrowing;
 use super::planned::{mendable, moment, reason};
 use super::thread::{Answer, Of, Part, internal, whole};
 use crate::app::App;

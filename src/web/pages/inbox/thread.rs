@@ -8,15 +8,17 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::Texts;
 use super::changes::{Mark, Undo};
 use super::contact::{Details, PastActivity};
+use super::narrowing::{Narrowing, Place};
 use super::note::NoteError;
-use super::{Index, IntoHtml, Narrowing, Nothing, Place, missed_rows, pane as list_pane};
+use super::standing::{Blocked, StatusControl};
+use super::texts::Texts;
+use super::{Index, IntoHtml, Nothing, missed_rows, pane as list_pane};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::activity;
-use crate::domain::conversations::{self, Conversation, Standing, Status as ConversationStatus};
+use crate::domain::conversations::{self, Conversation, Standing};
 use crate::domain::credits::{self, Balance};
 use crate::domain::drafts;
 use crate::domain::media::uploads;
@@ -29,11 +31,11 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::listing::{Cursor, Page, Span};
 use crate::phone;
+use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::fragments;
 use crate::web::pages::{Partial, frame, page, partial, streams, wants_only_streams};
 use crate::web::problem::Problem;
-use crate::web::{assets, pages};
 
 /// Texts that one page of a thread holds.
 const TEXTS: i64 = 40;
@@ -118,26 +120,6 @@ impl Pane {
     fn number_phone(&self) -> String {
         phone::display(&self.conversation.number_phone)
     }
-}
-
-/// The buttons that say where the conversation stands. Its addresses are relative to the conversation's own.
-#[derive(Template)]
-#[template(path = "inbox/_status.html")]
-pub struct StatusControl<'a> {
-    pub conversation: &'a Conversation,
-}
-
-/// Why nothing can be sent, if so.
-#[derive(Template)]
-#[template(path = "inbox/_blocked.html")]
-pub struct Blocked<'a> {
-    pub conversation: &'a Conversation,
-}
-
-#[derive(Template)]
-#[template(path = "inbox/_consent.html")]
-pub struct Consent<'a> {
-    pub conversation: &'a Conversation,
 }
 
 #[derive(Debug, Default, Deserialize)]

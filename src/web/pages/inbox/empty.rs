@@ -1,0 +1,79 @@
+//! What stands where a list has no row.
+
+use super::narrowing::{Narrowing, Tab};
+use crate::domain::members::Member;
+use crate::language::{put, t};
+
+pub struct Empty {
+    pub icon: &'static str,
+    pub title: String,
+    pub text: &'static str,
+    pub action: Option<(String, &'static str)>,
+}
+
+pub fn empty(narrowing: &Narrowing, is_empty: bool, connected: bool, member: &Member) -> Empty {
+    let say = |icon, title: &str, text| Empty {
+        icon,
+        title: title.to_owned(),
+        text,
+        action: None,
+    };
+    if is_empty && !narrowing.q().is_empty() {
+        return say(
+            "search",
+            &put(&t("Nothing found for “{q}”"), "q", narrowing.q()),
+            "Searched were any part of a name or number, and the words of all texts and notes that you may see.",
+        );
+    }
+    if !connected {
+        return say(
+            "inbox",
+            "No texts yet",
+            "Once a number is connected, texts to it land here.",
+        );
+    }
+    if is_empty && narrowing.is_narrowed() {
+        let all = narrowing.widened();
+        let href = format!("/w/{}/inbox{}", member.slug, all.query(all.tab, None));
+        return Empty {
+            action: Some((href, "Show all")),
+            ..say(
+                "list-filter",
+                "Nothing like that here",
+                "No conversation of this tab fits what the list is narrowed to.",
+            )
+        };
+    }
+    match narrowing.tab {
+        Tab::Snoozed => say(
+            "alarm-clock",
+            "Nothing is snoozed",
+            "A snoozed conversation waits here and comes back at its time, or with a new text.",
+        ),
+        Tab::Mentions => say(
+            "at-sign",
+            "Nobody has mentioned you",
+            "When a colleague writes @ and your name in a note, the conversation is found here.",
+        ),
+        Tab::Open => say(
+            "check-check",
+            "All done",
+            "New texts land here by themselves.",
+        ),
+        Tab::Mine => say(
+            "user-round",
+            "Nothing assigned to you",
+            "Assign a conversation to yourself to keep it here.",
+        ),
+        Tab::Pending => say(
+            "clock",
+            "Nothing is waiting",
+            "Mark a conversation as pending while you wait for something.",
+        ),
+        Tab::Done => say(
+            "check",
+            "Nothing done yet",
+            "Conversations that you finish are kept here.",
+        ),
+    }
+}

@@ -1,0 +1,257 @@
+//! What the list of conversations is narrowed to: in the address, and in the question to the database.
+
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use crate::domain::conversations::{Assignee, Filter, Status};
+use crate::domain::members::Member;
+use crate::domain::search::Kind;
+use crate::error::Result;
+use crate::ids::{NumberId, UserId};
+use crate::listing::{Span, unless_empty};
+
+/// Rows that one page of the list holds.
+pub const ROWS: i64 = 40;
+
+/// What the list is narrowed to, in the address.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Narrowing {
+    #[serde(default)]
+    pub tab: Tab,
+    #[serde(default)]
+    pub q: String,
+    /// Of what a search finds only these; nothing where it is none of the words.
+    #[serde(default, deserialize_with = "known")]
+    pub kind: Option<Kind>,
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub number: Option<NumberId>,
+    /// `me`, `none` or a user's id.
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub assignee: Option<Who>,
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub unread: Option<bool>,
+    pub cursor: Option<String>,
+}
+
+/// Whom a list of conversations is narrowed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    Me,
+    Nobody,
+    User(UserId),
+}
+
+impl FromStr for Who {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        match text {
+            "me" => Ok(Self::Me),
+            "none" => Ok(Self::Nobody),
+            id => id
+                .parse()
+                .map(Self::User)
+                .map_err(|_| "me, none or a user's id"),
+        }
+    }
+}
+
+impl Display for Who {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Me => f.write_str("me"),
+            Self::Nobody => f.write_str("none"),
+            Self::User(user) => user.fmt(f),
+        }
+    }
+}
+
+fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Kind>, D::Error> {
+    Ok(String::deserialize(deserializer)?.parse().ok())
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tab {
+    Mine,
+    Pending,
+    Done,
+    Snoozed,
+    /// Where notes call whoever looks.
+    Mentions,
+    #[default]
+    #[serde(other)]
+    Open,
+}
+
+impl Tab {
+    pub const ALL: [Self; 6] = [
+        Self::Open,
+        Self::Mine,
+        Self::Pending,
+        Self::Done,
+        Self::Snoozed,
+        Self::Mentions,
+    ];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Mine => "mine",
+            Self::Pending => "pending",
+            Self::Done => "done",
+            Self::Snoozed => "snoozed",
+            Self::Mentions => "mentions",
+        }
+    }
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Open => "Open",
+            Self::Mine => "Mine",
+            Self::Pending => "Pending",
+            Self::Done => "Done",
+            Self::Snoozed => "Snoozed",
+            Self::Mentions => "Mentions",
+        }
+    }
+
+    /// What stands for it where there is little room.
+    pub fn icon(self) -> Option<&'static str> {
+        match self {
+            Self::Snoozed => Some("alarm-clock"),
+            Self::Mentions => Some("at-sign"),
+            _ => None,
+        }
+    }
+}
+
+impl Narrowing {
+    pub fn q(&self) -> &str {
+        self.q.trim()
+    }
+
+    pub fn filter(&self, member: &Member) -> Filter {
+        let who = match self.tab {
+            Tab::Mine => Some(Who::Me),
+            _ => self.assignee,
+        };
+        Filter {
+            status: match self.tab {
+                Tab::Open | Tab::Mine => Some(Status::Open),
+                Tab::Pending => Some(Status::Pending),
+                Tab::Done => Some(Status::Done),
+                Tab::Snoozed => Some(Status::Snoozed),
+                Tab::Mentions => None,
+            },
+            assignee: who.map(|who| match who {
+                Who::Me => Assignee::User(member.user()),
+                Who::Nobody => Assignee::Nobody,
+                Who::User(user) => Assignee::User(user),
+            }),
+            number: self.number,
+            unread: self.unread == Some(true),
+            mentioned: self.tab == Tab::Mentions,
+            ..Filter::default()
+        }
+    }
+
+    /// Whether it is narrowed further than to its tab and search.
+    pub fn is_narrowed(&self) -> bool {
+        self.number.is_some() || self.assignee.is_some() || self.unread == Some(true)
+    }
+
+    /// The same with nothing but its tab and search.
+    pub fn widened(&self) -> Self {
+        Self {
+            tab: self.tab,
+            q: self.q.clone(),
+            ..Self::default()
+        }
+    }
+
+    pub fn span(&self) -> Span {
+        Span {
+            limit: Some(ROWS),
+            cursor: self.cursor.clone(),
+        }
+    }
+
+    /// `?tab=pending&q=maya`, or nothing where it is the whole inbox.
+    pub fn query(&self, tab: Tab, cursor: Option<&str>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if tab != Tab::Open {
+            query.append_pair("tab", tab.word());
+        }
+        if !self.q().is_empty() {
+            query.append_pair("q", self.q());
+        }
+        if let Some(number) = self.number {
+            query.append_pair("number", &number.to_string());
+        }
+        if let Some(who) = self.assignee {
+            query.append_pair("assignee", &who.to_string());
+        }
+        if self.unread == Some(true) {
+            query.append_pair("unread", "true");
+        }
+        if let Some(kind) = self.kind {
+            query.append_pair("kind", kind.word());
+        }
+        if let Some(cursor) = cursor {
+            query.append_pair("cursor", cursor);
+        }
+        match query.finish() {
+            query if query.is_empty() => query,
+            query => format!("?{query}"),
+        }
+    }
+}
+
+/// Where the inbox is, and what of it is shown.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    pub base: String,
+    pub query: String,
+}
+
+impl Place {
+    pub fn new(member: &Member, narrowing: &Narrowing) -> Self {
+        Self {
+            base: format!("/w/{}/inbox", member.slug),
+            query: narrowing.query(narrowing.tab, None),
+        }
+    }
+
+    /// The pages of people, beside the inbox.
+    pub fn contacts(&self) -> String {
+        format!("{}contacts", self.base.trim_end_matches("inbox"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_says_what_the_list_is_narrowed_to() {
+        let narrowing = Narrowing {
+            tab: Tab::Pending,
+            q: " Maya & co ".into(),
+            assignee: Some(Who::Nobody),
+            unread: Some(true),
+            ..Narrowing::default()
+        };
+        assert_eq!(
+            narrowing.query(Tab::Pending, None),
+            "?tab=pending&q=Maya+%26+co&assignee=none&unread=true"
+        );
+        assert_eq!(
+            narrowing.widened().query(Tab::Pending, None),
+            "?tab=pending&q=Maya+%26+co"
+        );
+        assert_eq!(Narrowing::default().query(Tab::Open, None), "");
+    }
+}
