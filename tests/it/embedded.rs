@@ -80,7 +80,7 @@ async fn read(database: &Embedded) -> Vec<String> {
 
 /// Waits for what comes by itself, such as a restart.
 async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, attempt: impl Fn() -> F) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(value) = attempt().await {
             return value;

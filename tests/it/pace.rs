@@ -189,7 +189,7 @@ async fn a_slow_numbers_turn_is_not_slept_through() {
         "two at once, then two each second: {took:?}"
     );
     assert!(
-        took < Duration::from_secs(5),
+        took < Duration::from_secs(12),
         "on time, not at the next look around: {took:?}"
     );
 }

@@ -219,7 +219,7 @@ async fn a_push_service_that_hangs_keeps_no_other_waiting() {
     let since = std::time::Instant::now();
     harbor.hears(MAYA, "Is anybody there?").await;
     service.heard(1).await;
-    assert!(since.elapsed().as_secs() < 5, "at once");
+    assert!(since.elapsed().as_secs() < 8, "at once");
     assert_eq!(slow.pushes().len(), 16);
 }
 

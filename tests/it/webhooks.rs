@@ -159,15 +159,16 @@ async fn after_a_month_it_is_forgotten() {
     harbor.hears(MAYA, "Long ago").await;
     let forged = hub.twilio.texting(MAYA, FRONT_DESK, "Long ago");
     forged.signed_with("another token").send().await;
-    // Ids are made of the time.
+    harbor.hears(MAYA, "Today").await;
+    assert_eq!(journal(&harbor, "").await.len(), 3);
+    // Ids are made of the time. The server may tidy up by itself from now on.
     hub.meddles(
-        "update webhooks set id = overlay(id::text placing '01900000-0000' from 1 for 13)::uuid, created_at = now() - interval '31 days'",
+        "update webhooks set id = overlay(id::text placing '01900000-0000' from 1 for 13)::uuid, created_at = now() - interval '31 days'
+          where id < (select id from webhooks order by id desc limit 1)",
     )
     .await;
     hub.meddles("update quarantine set created_at = now() - interval '31 days'")
         .await;
-    harbor.hears(MAYA, "Today").await;
-    assert_eq!(journal(&harbor, "").await.len(), 3);
 
     messagehub::workers::housekeeping::tidy(&hub.server.app)
         .await

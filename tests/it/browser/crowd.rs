@@ -113,9 +113,9 @@ async fn a_list_of_ten_thousand_conversations_scrolls() {
     let since = Instant::now();
     // A thousand rows further down.
     while jo.measures(rows).await.as_u64() < Some(1000) {
+        let shown = jo.measures(rows).await;
         jo.measures("(() => { const it = document.querySelector('.rows'); it.scrollTo(0, it.scrollHeight) })()")
             .await;
-        let shown = jo.measures(rows).await;
         jo.notices("there are more", &format!("{rows} > {shown}"))
             .await;
     }

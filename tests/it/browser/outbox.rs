@@ -37,7 +37,9 @@ async fn at_the_thread<'a>(hub: &'a Hub, cable: &Cable) -> (Workspace<'a>, Brows
     let jo = Browser::start(&cable.url).await;
     jo.foresees("net::ERR_")
         .foresees("WebSocket connection to")
-        .foresees("Failed to fetch");
+        .foresees("Failed to fetch")
+        // A draft was kept, and the page never heard of it.
+        .foresees("409 (Conflict)");
     jo.signs_in(&harbor.admin.email).await;
     let path = harbor.inbox(Some(&maya));
     jo.opens(&path).await;

@@ -20,7 +20,7 @@ use tokio::sync::SemaphorePermit;
 use super::driver::{driver, room_for};
 use crate::hub::PASSWORD;
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(40);
 const GLANCE: Duration = Duration::from_millis(20);
 
 type Doing<'a, T = ()> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

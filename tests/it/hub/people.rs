@@ -237,7 +237,7 @@ type Socket =
 /// A socket's side of the conversation.
 pub struct Frames(Socket);
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Frames {
     pub async fn says(&mut self, frame: Value) {

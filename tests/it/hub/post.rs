@@ -112,7 +112,7 @@ impl Post {
                 came.await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), taken)
+        tokio::time::timeout(Duration::from_secs(30), taken)
             .await
             .unwrap_or_else(|_| panic!("no mail to {address} in time"))
     }

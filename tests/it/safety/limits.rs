@@ -166,7 +166,7 @@ async fn many_who_say_nothing_keep_nobody_else_out() {
     let began = Instant::now();
     lives(&hub).await;
     assert!(
-        began.elapsed() < Duration::from_secs(2),
+        began.elapsed() < Duration::from_secs(8),
         "{:?}",
         began.elapsed()
     );
@@ -188,7 +188,7 @@ async fn connections_without_a_request_keep_no_server_from_stopping() {
     let began = Instant::now();
     hub.server.stop().await;
     assert!(
-        began.elapsed() < Duration::from_secs(4),
+        began.elapsed() < Duration::from_secs(8),
         "{:?}",
         began.elapsed()
     );
