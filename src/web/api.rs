@@ -16,6 +16,7 @@ pub mod contact_fields;
 pub mod contacts;
 pub mod conversations;
 pub mod credits;
+mod csv_file;
 pub mod drafts;
 pub mod imports;
 pub mod integrations;

@@ -1,11 +1,12 @@
 //! Contacts from a table.
 
 use axum::extract::State;
-use axum::extract::multipart::{Multipart, MultipartError, MultipartRejection};
+use axum::extract::multipart::{Multipart, MultipartRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
+use super::csv_file;
 use crate::app::App;
 pub use crate::domain::contacts::import::LARGEST;
 use crate::domain::contacts::import::{self, Duplicates, Import, Start};
@@ -47,8 +48,9 @@ pub struct Sent {
 
 impl Sent {
     pub async fn read(form: Result<Multipart, MultipartRejection>) -> Result<Self, Problem> {
-        let mut form = form.map_err(|_| no_file())?;
+        let mut form = form.map_err(|_| csv_file::missing())?;
         let mut sent = Self::default();
+        let unreadable = |error| csv_file::unreadable(&error, LARGEST);
         while let Some(field) = form.next_field().await.map_err(unreadable)? {
             let name = field.name().unwrap_or_default().to_owned();
             if name == "file" {
@@ -60,7 +62,7 @@ impl Sent {
             sent.take(&name, text)?;
         }
         if sent.file.as_ref().is_some_and(|file| file.len() > LARGEST) {
-            return Err(too_large());
+            return Err(csv_file::too_large(LARGEST));
         }
         Ok(sent)
     }
@@ -105,7 +107,7 @@ pub async fn create(
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<(StatusCode, Json<Import>), Problem> {
     let sent = Sent::read(form).await?;
-    let file = sent.file.ok_or_else(no_file)?;
+    let file = sent.file.ok_or_else(csv_file::missing)?;
     let mut tx = app.db.workspace(admin.seat()).await?;
     let mut import = import::upload(&mut tx, &admin, &sent.name, &file).await?;
     if !sent.preview {
@@ -182,24 +184,4 @@ pub async fn refused_rows(app: &App, admin: &Admin, id: ImportId) -> Result<Resp
         ),
     ];
     Ok((headers, table).into_response())
-}
-
-pub fn no_file() -> Problem {
-    Error::field(
-        "file",
-        "send a CSV file in the field “file” of a form (multipart/form-data)",
-    )
-    .into()
-}
-
-fn unreadable(error: MultipartError) -> Problem {
-    match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        _ => no_file(),
-    }
-}
-
-fn too_large() -> Problem {
-    let detail = "a file of at most 10 MB: split it";
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
 }

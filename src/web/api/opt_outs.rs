@@ -1,18 +1,18 @@
 //! Who wants no more texts: looked through, brought in and taken elsewhere.
 
 use axum::extract::State;
-use axum::extract::multipart::{Multipart, MultipartError, MultipartRejection};
+use axum::extract::multipart::{Multipart, MultipartRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::csv_file;
 use crate::app::App;
 use crate::domain::members::Admin;
 pub use crate::domain::opt_outs::import::LARGEST;
 use crate::domain::opt_outs::import::{self, Imported};
 use crate::domain::opt_outs::listed::{self, Lift, OptOut};
-use crate::error::Error;
 use crate::ids::WorkspaceId;
 use crate::listing::{Page, Span};
 use crate::web::json::{Json, Query};
@@ -97,7 +97,7 @@ pub async fn import(
 ) -> Result<Json<Imported>, Problem> {
     let (name, file) = sent(form).await?;
     if file.len() > LARGEST {
-        return Err(too_large());
+        return Err(csv_file::too_large(LARGEST));
     }
     let mut tx = app.db.workspace(admin.seat()).await?;
     let imported = import::import(&mut tx, &admin, &name, &file).await?;
@@ -107,34 +107,15 @@ pub async fn import(
 
 /// A file and what it is called.
 pub async fn sent(form: Result<Multipart, MultipartRejection>) -> Result<(String, Bytes), Problem> {
-    let mut form = form.map_err(|_| no_file())?;
+    let unreadable = |error| csv_file::unreadable(&error, LARGEST);
+    let mut form = form.map_err(|_| csv_file::missing())?;
     loop {
         let Some(field) = form.next_field().await.map_err(unreadable)? else {
-            return Err(no_file());
+            return Err(csv_file::missing());
         };
         if field.name() == Some("file") {
             let name = field.file_name().unwrap_or_default().to_owned();
             return Ok((name, field.bytes().await.map_err(unreadable)?));
         }
     }
-}
-
-fn no_file() -> Problem {
-    Error::field(
-        "file",
-        "send a CSV file in the field “file” of a form (multipart/form-data)",
-    )
-    .into()
-}
-
-fn unreadable(error: MultipartError) -> Problem {
-    match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        _ => no_file(),
-    }
-}
-
-fn too_large() -> Problem {
-    let detail = "a file of at most 2 MB: split it";
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
 }

@@ -1,0 +1,28 @@
+//! A CSV file in the field `file` of a form.
+
+use axum::extract::multipart::MultipartError;
+use axum::http::StatusCode;
+
+use crate::error::Error;
+use crate::web::problem::Problem;
+
+pub fn missing() -> Problem {
+    Error::field(
+        "file",
+        "send a CSV file in the field “file” of a form (multipart/form-data)",
+    )
+    .into()
+}
+
+/// The form broke off, or held more than `most` bytes.
+pub fn unreadable(error: &MultipartError, most: usize) -> Problem {
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(most),
+        _ => missing(),
+    }
+}
+
+pub fn too_large(most: usize) -> Problem {
+    let detail = format!("a file of at most {} MB: split it", most / (1024 * 1024));
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+}
