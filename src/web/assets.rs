@@ -17,7 +17,7 @@ use bytes::Bytes;
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
-use crate::language::{self, Language};
+use crate::language::{self, Language, english, t};
 use crate::web::assets;
 use crate::web::language::filters;
 
@@ -84,21 +84,26 @@ struct Assets {
     by_url: BTreeMap<String, Asset>,
     /// `app.css` → `/assets/app-1a2b3c4d.css`
     urls: BTreeMap<String, String>,
-    imports: HashMap<Language, Imports>,
+    spoken: HashMap<Language, Spoken>,
 }
 
-/// Where a page finds its modules. `words` is another one in each language.
+/// What is another one in each language: where a page finds its modules, of which one is `words`; and what the installed app
+/// is called.
 #[derive(Default)]
-struct Imports {
+struct Spoken {
     map: String,
     preloads: String,
+    manifest: String,
 }
+
+/// Where the installed app's icon leads, beside the app.
+const SHORTCUTS: [(&str, &str); 2] = [(english("Inbox"), "/"), (english("My account"), "/account")];
 
 static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     let mut assets = Assets {
         by_url: BTreeMap::new(),
         urls: BTreeMap::new(),
-        imports: HashMap::new(),
+        spoken: HashMap::new(),
     };
     for name in Static::iter() {
         let file = Static::get(&name).expect("the embedded folder lists what it holds");
@@ -111,8 +116,8 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
         assets.add(name, laid(parts).into());
     }
     for language in Language::ALL {
-        let imports = assets.imports(language);
-        assets.imports.insert(language, imports);
+        let spoken = assets.spoken(language);
+        assets.spoken.insert(language, spoken);
     }
     assets
 });
@@ -140,8 +145,9 @@ impl Assets {
     }
 
     /// `js/controllers/list.js` is imported as `controllers/list`.
-    fn imports(&mut self, language: Language) -> Imports {
+    fn spoken(&mut self, language: Language) -> Spoken {
         let words = self.words(language);
+        let manifest = self.manifest(language);
         let ours = self.urls.iter().filter_map(|(name, url)| {
             let module = name.strip_prefix("js/")?.strip_suffix(".js")?;
             Some((module.to_owned(), url.clone()))
@@ -155,9 +161,10 @@ impl Assets {
         for (_, url) in imports.iter().filter(|(module, _)| !is_extra(module)) {
             let _ = write!(preloads, r#"<link rel="modulepreload" href="{url}">"#);
         }
-        Imports {
+        Spoken {
             map: serde_json::json!({ "imports": imports }).to_string(),
             preloads,
+            manifest,
         }
     }
 
@@ -167,6 +174,27 @@ impl Assets {
         let words = language::script(&String::from_utf8_lossy(english), language);
         let name = format!("words/{}.js", language.tag());
         self.add(&name, words.into());
+        self.urls[&name].clone()
+    }
+
+    /// The address of what a system is told when the app is installed from a page in this language.
+    fn manifest(&mut self, language: Language) -> String {
+        let silent = &self.by_url[&self.urls["manifest.webmanifest"]].bytes;
+        let mut manifest: serde_json::Value =
+            serde_json::from_slice(silent).expect("the manifest is JSON");
+        language::said_in(language, || {
+            manifest["lang"] = language.tag().into();
+            manifest["description"] = t("A shared inbox for text messages.").into();
+            manifest["shortcuts"] = SHORTCUTS
+                .iter()
+                .map(|(name, url)| {
+                    let icon = serde_json::json!({"src": "/icon-192.png", "sizes": "192x192", "type": "image/png"});
+                    serde_json::json!({"name": t(name), "url": url, "icons": [icon]})
+                })
+                .collect();
+        });
+        let name = format!("manifest/{}.webmanifest", language.tag());
+        self.add(&name, manifest.to_string().into());
         self.urls[&name].clone()
     }
 }
@@ -228,11 +256,15 @@ pub fn icon(name: &str) -> HtmlSafeOutput<String> {
 
 /// The one inline element of a page; the policy names its hash.
 pub fn importmap() -> HtmlSafeOutput<&'static str> {
-    HtmlSafeOutput(&ASSETS.imports[&language::current()].map)
+    HtmlSafeOutput(&ASSETS.spoken[&language::current()].map)
 }
 
 pub fn preloads() -> HtmlSafeOutput<&'static str> {
-    HtmlSafeOutput(&ASSETS.imports[&language::current()].preloads)
+    HtmlSafeOutput(&ASSETS.spoken[&language::current()].preloads)
+}
+
+pub fn manifest() -> &'static str {
+    &ASSETS.spoken[&language::current()].manifest
 }
 
 /// What pages may load and run: our own files, and the import map of each language by its hash.
@@ -240,7 +272,7 @@ pub fn csp() -> &'static str {
     static CSP: LazyLock<String> = LazyLock::new(|| {
         let mut maps = String::new();
         for language in Language::ALL {
-            let hash = Sha256::digest(ASSETS.imports[&language].map.as_bytes());
+            let hash = Sha256::digest(ASSETS.spoken[&language].map.as_bytes());
             let _ = write!(maps, " 'sha256-{}'", STANDARD.encode(hash));
         }
         format!(
@@ -315,7 +347,7 @@ pub async fn service_worker() -> Response {
             "demo/",
             "vendor/",
             "service-worker.js",
-            "manifest.webmanifest",
+            "manifest",
             "icon-",
             "apple-touch-icon.png",
         ];
@@ -396,6 +428,22 @@ mod tests {
             let hash = STANDARD.encode(Sha256::digest(map.as_bytes()));
             assert!(csp().contains(&hash));
         }
+    }
+
+    #[test]
+    fn an_installed_app_speaks_the_language_of_the_page() {
+        let manifest = |language| {
+            let url = language::said_in(language, manifest);
+            let bytes = &ASSETS.by_url[url].bytes;
+            serde_json::from_slice::<serde_json::Value>(bytes).expect("it is JSON")
+        };
+        let spanish = manifest(Language::Spanish);
+        assert_eq!(spanish["lang"], "es");
+        assert_eq!(spanish["shortcuts"][1]["name"], "Mi cuenta");
+        assert_eq!(
+            manifest(Language::English)["shortcuts"][1]["name"],
+            "My account"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ const timers = new Map()
 export function write(conversation, url, written) {
   const before = store.draft(conversation)
   if (same(before ?? {}, written)) return
-  store.keepDraft(conversation, { url, ...written, at: Date.now(), base: before?.base ?? "", dirty: Boolean(url), other: before?.other })
+  store.keepDraft(conversation, { url, ...written, at: Date.now(), base: before?.base ?? "", dirty: Boolean(url), other: before?.other, sent: before?.sent })
   soon(conversation)
 }
 
@@ -34,22 +34,37 @@ export function saveAll() {
 async function put(conversation) {
   const entry = store.draft(conversation)
   if (!entry?.dirty) return
-  const { text, media, base: seen, to, number } = entry
+  const { text, media, base: seen, to, number, sent = [] } = entry
+  // Should the answer be lost: what the server has then may be this.
+  store.keepDraft(conversation, { ...entry, sent: [...sent, { text, media }].slice(-5) })
   // To somebody new whatever was written last counts.
   const rest = to === undefined ? { seen_at: seen || null } : { to: to.slice(0, 200), number_id: number || null }
   const body = JSON.stringify({ content: text.slice(0, 5000), media_ids: media.map(({ id }) => id), ...rest })
   const headers = { "Content-Type": "application/json", Accept: "application/json" }
   const response = await fetch(entry.url, { method: "PUT", body, headers, keepalive: true }).catch(() => undefined)
-  // Written on elsewhere: both are kept, until whoever opens it has seen both.
-  if (response?.status === 409) return dispatchEvent(new CustomEvent("drafts:moved", { detail: { conversation } }))
+  if (response?.status === 409) {
+    const base = sent.length > 0 && (await ours(entry.url, sent))
+    const now = store.draft(conversation)
+    if (now) store.keepDraft(conversation, { ...now, base: base || now.base, sent: base ? undefined : sent })
+    if (base) return soon(conversation, 0)
+    // Written on elsewhere: both are kept, until whoever opens it has seen both.
+    return dispatchEvent(new CustomEvent("drafts:moved", { detail: { conversation } }))
+  }
   if (!response?.ok && ![404, 422].includes(response?.status)) return
   const base = response.ok ? ((await response.json().catch(() => ({}))).updated_at ?? "") : entry.base
   const now = store.draft(conversation)
   if (!now) return
   // What was typed meanwhile is saved next.
   const more = !same(now, entry)
-  store.keepDraft(conversation, more || base || now.other ? { ...now, base, dirty: more } : undefined)
+  store.keepDraft(conversation, more || base || now.other ? { ...now, base, dirty: more, sent: undefined } : undefined)
   if (more) soon(conversation)
+}
+
+// When the server kept what it has, if that is something that was `sent` from here and never answered.
+async function ours(url, sent) {
+  const response = await fetch(url, { headers: { Accept: "application/json" } }).catch(() => undefined)
+  const { content: text, media, updated_at } = response?.ok ? await response.json() : {}
+  return sent.some((one) => same(one, { text, media })) ? updated_at : undefined
 }
 
 // Of what the server has and what this browser has: which one stands in the field, and which other one was lost to it.
@@ -59,8 +74,8 @@ export function settle(conversation, url, server) {
   let { other } = local ?? {}
   const fresh = () => ({ url, text: server.text, media: server.media, base: server.base, at: Date.now(), dirty: false, other })
   if (local?.dirty && local.base !== server.base && !same(local, server) && server.base !== "") {
-    // What goes on from there has lost nothing.
-    if (server.text !== "" && local.text.startsWith(server.text)) {
+    // What goes on from there, or was one's own, has lost nothing.
+    if ((server.text !== "" && local.text.startsWith(server.text)) || local.sent?.some((one) => same(one, server))) {
       store.keepDraft(conversation, { ...local, base: server.base })
       soon(conversation)
       return [local, other]

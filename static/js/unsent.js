@@ -3,8 +3,9 @@
 
 const name = (...parts) => [parts[0], document.body.dataset.user, ...parts.slice(1)].join(":")
 
-// { text, media, at, base, dirty, url }: `base` is what the server had when this was begun, `dirty` what it has not seen. Of a
-// text to somebody new also to whom, from which number, and the key of its form.
+// { text, media, at, base, dirty, url }: `base` is what the server had when this was begun, `dirty` what it has not seen,
+// `sent` what it was told and has not answered. Of a text to somebody new also to whom, from which number, and the key of its
+// form.
 export function draft(conversation) {
   return read(draftKey(conversation)) ?? undefined
 }

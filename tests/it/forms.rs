@@ -4,7 +4,7 @@
 use reqwest::{Method, Url};
 use serde_json::json;
 
-use crate::hub::{Hub, Person};
+use crate::hub::{Hub, MAYA, Person};
 use crate::matrix::{Office, office};
 
 /// A page as it came, and where it stands.
@@ -248,4 +248,40 @@ async fn a_refused_form_leads_on_from_where_it_was_posted() {
         .await
         .is(200);
     assert_eq!(now["status"], "done");
+}
+
+#[tokio::test]
+async fn a_text_ends_the_draft_that_it_goes_on_from_and_no_other() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let jo = &harbor.admin;
+    let maya = maya["id"].as_str().unwrap();
+    let of_maya = harbor.path(&format!("/conversations/{maya}/draft"));
+    let new = harbor.path("/drafts/new");
+    let content = async |draft: &str| jo.get(draft).await.is(200)["content"].clone();
+    for (draft, said) in [
+        (&of_maya, json!({"content": "To Maya"})),
+        (&new, json!({"to": "Tom", "content": "To Tom"})),
+    ] {
+        let request = jo.request(Method::PUT, draft).json(&said);
+        jo.ask(request).await.is(200);
+    }
+    let sends = async |key: &str, draft_of: &str| {
+        let form =
+            format!("to=%2B14155550177&content=Hello&idempotency_key={key}&draft_of={draft_of}");
+        let page = posts(jo, &format!("/w/{}/send", harbor.slug), &form).await;
+        assert_eq!(page.status, 303, "{}", page.html);
+    };
+
+    // From a contact's page.
+    sends("one", "").await;
+    assert_eq!(content(&of_maya).await, "To Maya");
+    assert_eq!(content(&new).await, "To Tom");
+    // From the conversation with another number.
+    sends("two", maya).await;
+    assert_eq!(content(&of_maya).await, "");
+    assert_eq!(content(&new).await, "To Tom");
+    sends("three", "new").await;
+    assert_eq!(content(&new).await, "");
 }

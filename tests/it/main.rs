@@ -56,6 +56,7 @@ mod settings;
 mod sign_in;
 mod spread;
 mod statuses;
+mod tables;
 mod telnyx;
 mod templates;
 mod twilio;

@@ -67,11 +67,18 @@ fn next_text(hub: &Hub, at: At, failure: Failure) {
 async fn mends(hub: &Hub) {
     hub.meddles("update messages set lease_until = now() where status = 'sending'")
         .await;
-    for _ in 0..8 {
+    for _ in 0..100 {
         hub.meddles("update messages set due_at = now() where status in ('queued', 'unconfirmed')")
             .await;
         hub.sends().await;
         hub.server.inquirer.run_once().await.unwrap();
+        let left =
+            "select count(*) from messages where status in ('queued', 'sending', 'unconfirmed')";
+        if hub.count(left).await == 0 {
+            return;
+        }
+        // What the dead one had locked is free once PostgreSQL notices.
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }
 

@@ -31,6 +31,9 @@ pub fn page(status: StatusCode, code: &str, detail: &str) -> String {
         StatusCode::FORBIDDEN if locked_out => {
             (english("One more step to come in"), capital.as_str())
         }
+        StatusCode::FORBIDDEN if code == "signups_closed" => {
+            (english("Sign-up is closed here"), capital.as_str())
+        }
         StatusCode::FORBIDDEN => (english("This is not yours to see"), capital.as_str()),
         StatusCode::SERVICE_UNAVAILABLE => (
             english("The database is away"),

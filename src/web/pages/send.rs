@@ -25,7 +25,7 @@ use crate::domain::numbers::{self, Number};
 use crate::domain::settings;
 use crate::domain::templates::{self, Template as Saved};
 use crate::error::{Error, Result};
-use crate::ids::{ContactId, MediaId, NumberId, WorkspaceId};
+use crate::ids::{ContactId, ConversationId, NumberId, WorkspaceId};
 use crate::language::{english, t};
 use crate::listing::Span;
 use crate::web::language::filters;
@@ -48,6 +48,8 @@ struct Page {
     choices: Vec<Contact>,
     content: String,
     media: Vec<Media>,
+    /// Which draft it goes on from, see `origin`.
+    draft_of: String,
     key: Uuid,
     credits: Option<Partial>,
     signature: String,
@@ -80,16 +82,26 @@ impl Page {
     }
 }
 
+/// The draft that follows one about, of a text to somebody new.
+const NEW: &str = "new";
+
+/// Of which draft a text is the end: the new one, that of a conversation, or none, where it came with whom it is to.
+fn origin(draft_of: &str) -> Option<drafts::Of> {
+    match draft_of {
+        NEW => Some(None),
+        conversation => conversation.parse().ok().map(Some),
+    }
+}
+
 /// What the page begins with.
 #[derive(Debug, Default, Deserialize)]
 pub struct Begun {
     contact_id: Option<ContactId>,
     #[serde(default, deserialize_with = "crate::listing::unless_empty")]
     number_id: Option<NumberId>,
-    #[serde(default)]
-    content: String,
-    #[serde(default)]
-    media_ids: String,
+    /// What was being written in this conversation comes along.
+    #[serde(default, deserialize_with = "crate::listing::unless_empty")]
+    draft_of: Option<ConversationId>,
     #[serde(default)]
     to: String,
 }
@@ -101,7 +113,7 @@ pub async fn show(
     Query(begun): Query<Begun>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.seat()).await?;
-    let came_with = begun.contact_id.is_some() || !begun.to.is_empty() || !begun.content.is_empty();
+    let came_with = begun.contact_id.is_some() || !begun.to.is_empty();
     let mut written = Written {
         number: begun.number_id,
         ..Written::default()
@@ -112,17 +124,12 @@ pub async fn show(
             None => None,
         };
         written.to = begun.to;
-        written.content = begun.content;
-        let ids: Vec<MediaId> = begun
-            .media_ids
-            .split(',')
-            .filter_map(|id| id.parse().ok())
-            .collect();
-        let files = uploads::still_waiting(&mut tx, &ids).await?;
-        written.media = files
-            .iter()
-            .map(|file| Media::of(file, member.workspace()))
-            .collect();
+        if let Some(conversation) = begun.draft_of {
+            let draft = drafts::find(&mut tx, Some(conversation)).await?;
+            written.content = draft.content;
+            written.media = draft.media;
+            written.draft_of = conversation.to_string();
+        }
     } else {
         let draft = drafts::find(&mut tx, None).await?;
         written = Written {
@@ -130,6 +137,7 @@ pub async fn show(
             number: begun.number_id.or(draft.number_id),
             content: draft.content,
             media: draft.media,
+            draft_of: NEW.into(),
             ..written
         };
     }
@@ -144,6 +152,7 @@ struct Written {
     number: Option<NumberId>,
     content: String,
     media: Vec<Media>,
+    draft_of: String,
     refused: bool,
     at: String,
 }
@@ -192,6 +201,7 @@ async fn whole(
         choices: written.choices,
         content: written.content,
         media: written.media,
+        draft_of: written.draft_of,
         key: Uuid::now_v7(),
         credits,
         signature: settings::of(tx, member).await?.signature,
@@ -310,7 +320,9 @@ pub async fn send(
                 let location = [(header::LOCATION, there)];
                 return Ok((location, streams(String::new())).into_response());
             }
-            drafts::remove(&mut tx, None).await?;
+            if let Some(draft) = origin(&reply.draft_of) {
+                drafts::remove(&mut tx, draft).await?;
+            }
             tx.commit().await?;
             Ok(Redirect::to(&there).into_response())
         }
@@ -377,6 +389,7 @@ async fn refuse(
         number,
         content,
         media,
+        draft_of: reply.draft_of,
         refused: true,
         at: reply.at,
     };

@@ -24,7 +24,7 @@ export default class extends Controller {
 
   connect() {
     // Whoever comes with a text of their own writes beside the one that follows them.
-    this.#keepAt(/[?&](contact_id|to|content)=/.test(location.search) ? location.search : "")
+    this.#keepAt(/[?&](contact_id|to)=/.test(location.search) ? location.search : "")
     // What is inside of this is connected after it.
     queueMicrotask(() => this.element.isConnected && this.#restore())
   }
@@ -129,6 +129,7 @@ export default class extends Controller {
     this.#last = ref
     history.replaceState(history.state, "", location.pathname)
     this.#keepAt("")
+    this.formTarget.elements.draft_of.value = "new"
     this.#fill({ ref: store.newRef() })
     this.#list()
     outbox.send()

@@ -85,6 +85,34 @@ async fn what_the_server_took_and_could_not_say_so_goes_out_once_from_another_pa
 }
 
 #[tokio::test]
+async fn a_draft_whose_answer_was_lost_is_ones_own() {
+    let hub = Hub::start().await;
+    let cable = Cable::to(hub.server.address).await;
+    let (harbor, jo, _path) = at_the_thread(&hub, &cable).await;
+    let drafts = async |content: &str| {
+        for _ in 0..1000 {
+            let kept: Option<String> = sqlx::query_scalar("select content from drafts")
+                .fetch_optional(&hub.raw)
+                .await
+                .unwrap();
+            if kept.unwrap_or_default() == content {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("the server never has “{content}” for a draft");
+    };
+    cable.loses_answers(true);
+    jo.fills("Message to", "Yes").await;
+    drafts("Yes").await;
+    jo.fills("Message to", "No").await;
+    // Whatever page is open next, the server hears the end of it.
+    cable.loses_answers(false);
+    jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
+    drafts("No").await;
+}
+
+#[tokio::test]
 async fn a_reload_in_the_middle_of_a_break_changes_nothing() {
     let hub = Hub::start().await;
     let cable = Cable::to(hub.server.address).await;

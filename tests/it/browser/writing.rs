@@ -328,6 +328,21 @@ async fn another_number_takes_what_is_written_along() {
     jo.sees_in("h1", "New text").await;
     jo.notices("it came along", &holds("From the other one"))
         .await;
+    jo.notices(
+        "no address ever has what people write",
+        "!/other/.test(location.href)",
+    )
+    .await;
+    // Whoever thinks better of it has lost nothing.
+    jo.goes_back().await;
+    jo.sees_in(".thread-head", "to (628) 555-0100").await;
+    jo.notices("it is still here", &holds("From the other one"))
+        .await;
+    jo.clicks("from (628) 555-0100").await;
+    jo.clicks("(628) 555-0101").await;
+    jo.is_at("/send?contact_id=").await;
+    jo.notices("it came along", &holds("From the other one"))
+        .await;
     assert_eq!(
         hub.count("select count(*) from conversations").await,
         1,

@@ -195,7 +195,7 @@ async fn show(app: &App, admin: &Admin, told: Told) -> Result<Response, Problem>
         "account" => rows.sort_by_cached_key(|row| row.account.to_lowercase()),
         "agents" => rows.sort_by_key(|row| row.agents),
         "agreed" => rows.sort_by_key(|row| row.number.agreed_at),
-        _ => {} // as they come
+        _ => rows.sort_by_cached_key(|row| (row.is_gone(), row.number.title().to_lowercase())),
     }
     let rows = sort.direct(rows);
     integrations.retain(|integration| integration.is_active);

@@ -117,7 +117,9 @@ pub async fn show(
         "sent" => usage.numbers.sort_by_key(|number| number.sent),
         "received" => usage.numbers.sort_by_key(|number| number.received),
         "segments" => usage.numbers.sort_by_key(|number| number.segments),
-        _ => {} // as they come
+        _ => usage
+            .numbers
+            .sort_by_cached_key(|number| number.title().to_lowercase()),
     }
     usage.numbers = sort.direct(usage.numbers);
     Ok(page(&Page {

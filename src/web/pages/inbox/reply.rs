@@ -54,6 +54,9 @@ pub struct Reply {
     pub to: String,
     #[serde(default)]
     pub contact_id: String,
+    /// Which draft it goes on from: `new`, or a conversation's id.
+    #[serde(default)]
+    pub draft_of: String,
     #[serde(skip)]
     files: Vec<Bytes>,
 }
@@ -89,6 +92,7 @@ impl<S: Send + Sync> FromRequest<S> for Reply {
             number_id: all("number_id"),
             to: all("to"),
             contact_id: all("contact_id"),
+            draft_of: all("draft_of"),
             files: form.files,
         })
     }
@@ -255,17 +259,23 @@ pub async fn switch(
     let number = numbers::find(&mut tx, number).await?;
     let target = conversations::between(&mut tx, conversation.contact_id, number.id).await?;
     let Some(target) = target else {
-        // None yet: it begins with its first text.
-        let media: Vec<_> = draft.media_ids.iter().map(ToString::to_string).collect();
-        let query = form_urlencoded::Serializer::new(String::new())
-            .append_pair("contact_id", &conversation.contact_id.to_string())
-            .append_pair("number_id", &number.id.to_string())
-            .append_pair("content", &draft.content)
-            .append_pair("media_ids", &media.join(","))
-            .finish();
-        drafts::remove(&mut tx, Some(conversation_id)).await?;
+        // None yet: it begins with its first text, and what is written stays here until then.
+        let writing = Writing {
+            content: draft.content,
+            media_ids: draft.media_ids,
+            ..Writing::default()
+        };
+        drafts::save(&mut tx, Some(conversation_id), writing).await?;
         tx.commit().await?;
-        return Ok(Redirect::to(&format!("/w/{}/send?{query}", member.slug)).into_response());
+        // The moment tells the browser this visit from an earlier one.
+        let there = format!(
+            "/w/{}/send?contact_id={}&number_id={}&draft_of={conversation_id}&at={}",
+            member.slug,
+            conversation.contact_id,
+            number.id,
+            Utc::now().timestamp_millis()
+        );
+        return Ok(Redirect::to(&there).into_response());
     };
     // What was begun there is not written over.
     let there = drafts::find(&mut tx, Some(target)).await?;

@@ -1,0 +1,189 @@
+//! The admins' tables, by each of their columns, either way.
+
+use serde_json::json;
+
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person, TOKEN, Workspace};
+use crate::sign_in::switches_on;
+
+const BILLING: &str = "+16285550101";
+const RECALLS: &str = "+16285550102";
+
+/// `names` in the order in which the table of this page has them.
+async fn order<'a>(who: &Person, path: &str, names: &[&'a str]) -> Vec<&'a str> {
+    let (status, _, html) = who.opens(path, None).await;
+    let html = String::from_utf8(html).unwrap();
+    assert_eq!(status, 200, "{html}");
+    let (_, table) = html.split_once("<tbody").expect("there is a table");
+    let (table, _) = table.split_once("</tbody>").unwrap();
+    let mut found: Vec<_> = names
+        .iter()
+        .filter_map(|name| Some((table.find(&format!("<b>{name}"))?, *name)))
+        .collect();
+    found.sort_unstable();
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+/// Upwards as `wanted` says; and downwards the other way round.
+async fn sorts(harbor: &Workspace<'_>, table: &str, column: &str, wanted: &[&str]) {
+    let names: Vec<_> = wanted.iter().rev().copied().collect();
+    for (turned, wanted) in [("", wanted), ("-", &names)] {
+        let path = format!("/w/{}/admin/{table}?sort={turned}{column}", harbor.slug);
+        assert_eq!(order(&harbor.admin, &path, &names).await, wanted, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn people_stand_by_what_their_heading_says() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let account = hub.twilio.account(&harbor.account, TOKEN);
+    account.number(FRONT_DESK).number(BILLING).number(RECALLS);
+    harbor.connects_with(TOKEN).await.is(201);
+    let cid = harbor.agent("Cid").await;
+    let abe = harbor.agent("abe").await;
+    let bea = harbor.agent("Bea").await;
+    for (agent, balance) in [(&cid, 20), (&abe, 30), (&bea, 10)] {
+        harbor.credits(agent, balance).await;
+    }
+    for (number, agent) in [(BILLING, &bea), (RECALLS, &bea), (BILLING, &cid)] {
+        harbor.assigns(number, agent).await;
+    }
+    switches_on(&hub, &bea).await;
+
+    sorts(
+        &harbor,
+        "members",
+        "name",
+        &["abe", "Bea", "Cid", "Jo Park"],
+    )
+    .await;
+    sorts(
+        &harbor,
+        "members",
+        "numbers",
+        &["abe", "Cid", "Bea", "Jo Park"],
+    )
+    .await;
+    sorts(
+        &harbor,
+        "members",
+        "joined",
+        &["Jo Park", "Cid", "abe", "Bea"],
+    )
+    .await;
+    sorts(&harbor, "members", "role", &["Jo Park", "abe"]).await;
+    sorts(&harbor, "members", "two_factor", &["Bea", "abe"]).await;
+    sorts(
+        &harbor,
+        "credits",
+        "name",
+        &["abe", "Bea", "Cid", "Jo Park"],
+    )
+    .await;
+    sorts(
+        &harbor,
+        "credits",
+        "balance",
+        &["Bea", "Cid", "abe", "Jo Park"],
+    )
+    .await;
+    sorts(&harbor, "credits", "role", &["Jo Park", "abe"]).await;
+}
+
+#[tokio::test]
+async fn numbers_stand_by_what_their_heading_says() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let account = hub.twilio.account(&harbor.account, TOKEN);
+    account.number(FRONT_DESK).number(BILLING).number(RECALLS);
+    harbor.connects_with(TOKEN).await.is(201);
+    let named = [
+        (FRONT_DESK, "Front desk"),
+        (BILLING, "billing"),
+        (RECALLS, "Recalls"),
+    ];
+    for (number, name) in named {
+        let path = harbor.path(&format!("/numbers/{}", harbor.number(number).await));
+        let name = json!({"friendly_name": name});
+        harbor.admin.patch(&path, name).await.is(200);
+    }
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    for (number, agent) in [(FRONT_DESK, &sam), (RECALLS, &sam), (RECALLS, &lin)] {
+        harbor.assigns(number, agent).await;
+    }
+    hub.meddles(
+        "update numbers set agreed_at = now() - case friendly_name when 'Recalls' then interval '3 h' when 'billing' then interval '2 h' else interval '1 h' end",
+    )
+    .await;
+    sorts(
+        &harbor,
+        "numbers",
+        "number",
+        &["billing", "Front desk", "Recalls"],
+    )
+    .await;
+    sorts(
+        &harbor,
+        "numbers",
+        "agents",
+        &["billing", "Front desk", "Recalls"],
+    )
+    .await;
+    sorts(
+        &harbor,
+        "numbers",
+        "agreed",
+        &["Recalls", "billing", "Front desk"],
+    )
+    .await;
+
+    // In: one, two, three. Out: two, none, one. A segment each.
+    for (number, count) in [(FRONT_DESK, 1), (BILLING, 2), (RECALLS, 3)] {
+        for nth in 0..count {
+            hub.twilio.text(MAYA, number, &format!("Hello {nth}")).await;
+        }
+    }
+    for (number, texts) in [(FRONT_DESK, 2), (RECALLS, 1)] {
+        let from = harbor.number(number).await;
+        for nth in 0..texts {
+            let draft = json!({"to": MAYA, "number_id": from, "content": format!("Hello {nth}")});
+            let key = format!("{number}-{nth}");
+            harbor.admin.sends(&harbor, &key, &draft).await.is(202);
+        }
+    }
+    while hub.sends().await > 0 {}
+    for sent in hub.twilio.messages() {
+        hub.twilio.delivers(&sent.sid).await;
+    }
+    hub.meddles("update integrations set usage_due_at = now()")
+        .await;
+    hub.server.accountant.run_once().await.unwrap();
+    sorts(
+        &harbor,
+        "usage",
+        "number",
+        &["billing", "Front desk", "Recalls"],
+    )
+    .await;
+    sorts(
+        &harbor,
+        "usage",
+        "sent",
+        &["billing", "Recalls", "Front desk"],
+    )
+    .await;
+    sorts(
+        &harbor,
+        "usage",
+        "received",
+        &["Front desk", "billing", "Recalls"],
+    )
+    .await;
+    sorts(
+        &harbor,
+        "usage",
+        "segments",
+        &["billing", "Front desk", "Recalls"],
+    )
+    .await;
+}
