@@ -115,10 +115,15 @@ StreamActions.toast = function () {
 // The conversation is there no more: its contact was deleted, or is one with another, to whom its address leads.
 StreamActions.gone = async function () {
   if (!document.getElementById(this.getAttribute("target"))) return
-  const inbox = document.getElementById("rows")?.dataset.base ?? location.href
   const { ok } = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => ({ ok: true }))
-  if (!ok) addEventListener("turbo:load", () => toast(document.createTextNode(t("This conversation was deleted."))), { once: true })
-  visit(ok ? location.href : inbox)
+  if (ok) visit(location.href)
+  else leave(t("This conversation was deleted."))
+}
+
+// To the list, and says there why.
+export function leave(words) {
+  addEventListener("turbo:load", () => toast(document.createTextNode(words)), { once: true })
+  visit(document.getElementById("rows")?.dataset.base ?? location.href)
 }
 
 // How they said it, beside what is said of it now.

@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { forget } from "presence"
-import { show } from "streams"
+import { leave, show } from "streams"
 import { t } from "words"
 
 const WORDS = { connecting: t("Connecting…"), live: t("Live"), reconnecting: t("Reconnecting…"), offline: t("Offline") }
@@ -69,9 +69,9 @@ export default class extends Controller {
 
   async catchUp() {
     const response = await fetch(location.href, { headers: { Accept: "text/vnd.turbo-stream.html" } }).catch(() => undefined)
-    // Signed out, or no member any more: the page itself says so. What one may not see any more is left for the list.
+    // Signed out, or no member any more: the page itself says so. What one may not see any more, or is gone, is left for the list.
     if (response?.redirected || [401, 403].includes(response?.status)) return location.reload()
-    if (response?.status === 404) return location.assign(document.getElementById("rows")?.dataset.base ?? location.href)
+    if (response?.status === 404) return leave(t("You can no longer see this conversation."))
     if (response?.ok && response.headers.get("content-type")?.startsWith("text/vnd.turbo-stream")) {
       show(await response.text())
     }

@@ -39,6 +39,8 @@ async fn a_tick_opens_and_shuts_an_inbox_that_is_open() {
     )
     .await;
     sam.foresees("status of 404").foresees("status of 403");
+    sam.sees_in(".toast", "You can no longer see this conversation")
+        .await;
     sam.sees("No number is yours yet").await;
     sam.misses(".rows", "Maya Okafor").await;
     jo.reloads().await;

@@ -174,6 +174,11 @@ async fn whoever_has_open_what_a_colleague_deletes_is_told() {
     desk.signs_in(&sam.email).await;
     desk.opens(&harbor.inbox(Some(&maya))).await;
     desk.sees_in(".live", "Live").await;
+    desk.notices(
+        "it has asked for what it may have missed",
+        "performance.getEntriesByType('resource').some((it) => it.name === location.href)",
+    )
+    .await;
 
     let contact = harbor.contact_path(&maya, "");
     harbor.admin.delete(&contact).await.is(204);
