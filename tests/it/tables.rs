@@ -8,6 +8,14 @@ use crate::sign_in::switches_on;
 const BILLING: &str = "+16285550101";
 const RECALLS: &str = "+16285550102";
 
+async fn with_three_numbers(hub: &Hub) -> Workspace<'_> {
+    let harbor = hub.workspace("Harbor Dental").await;
+    let account = hub.twilio.account(&harbor.account, TOKEN);
+    account.number(FRONT_DESK).number(BILLING).number(RECALLS);
+    harbor.connects_with(TOKEN).await.is(201);
+    harbor
+}
+
 /// `names` in the order in which the table of this page has them.
 async fn order<'a>(who: &Person, path: &str, names: &[&'a str]) -> Vec<&'a str> {
     let (status, _, html) = who.opens(path, None).await;
@@ -35,10 +43,7 @@ async fn sorts(harbor: &Workspace<'_>, table: &str, column: &str, wanted: &[&str
 #[tokio::test]
 async fn people_stand_by_what_their_heading_says() {
     let hub = Hub::start().await;
-    let harbor = hub.workspace("Harbor Dental").await;
-    let account = hub.twilio.account(&harbor.account, TOKEN);
-    account.number(FRONT_DESK).number(BILLING).number(RECALLS);
-    harbor.connects_with(TOKEN).await.is(201);
+    let harbor = with_three_numbers(&hub).await;
     let cid = harbor.agent("Cid").await;
     let abe = harbor.agent("abe").await;
     let bea = harbor.agent("Bea").await;
@@ -93,10 +98,7 @@ async fn people_stand_by_what_their_heading_says() {
 #[tokio::test]
 async fn numbers_stand_by_what_their_heading_says() {
     let hub = Hub::start().await;
-    let harbor = hub.workspace("Harbor Dental").await;
-    let account = hub.twilio.account(&harbor.account, TOKEN);
-    account.number(FRONT_DESK).number(BILLING).number(RECALLS);
-    harbor.connects_with(TOKEN).await.is(201);
+    let harbor = with_three_numbers(&hub).await;
     let named = [
         (FRONT_DESK, "Front desk"),
         (BILLING, "billing"),

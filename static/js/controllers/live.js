@@ -69,9 +69,11 @@ export default class extends Controller {
 
   async catchUp() {
     const response = await fetch(location.href, { headers: { Accept: "text/vnd.turbo-stream.html" } }).catch(() => undefined)
-    // Signed out, or no member any more: the page itself says so. What one may not see any more, or is gone, is left for the list.
-    if (response?.redirected || [401, 403].includes(response?.status)) return location.reload()
-    if (response?.status === 404) return leave(t("You can no longer see this conversation."))
+    // Signed out, or no member any more: the page itself says so. A conversation that one may not see any more, or that is gone, is
+    // left for the list.
+    const isLost = response?.status === 404
+    if (isLost && document.getElementById("rows")) return leave(t("You can no longer see this conversation."))
+    if (isLost || response?.redirected || [401, 403].includes(response?.status)) return location.reload()
     if (response?.ok && response.headers.get("content-type")?.startsWith("text/vnd.turbo-stream")) {
       show(await response.text())
     }
