@@ -144,7 +144,7 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
         &told_at as _,
         &each().map(|arrival| arrival.via).collect::<Vec<_>>() as _,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.ingest_pool())
     .await;
     let mut stored = vec![None; arrivals.len()];
     let rows = match rows {
