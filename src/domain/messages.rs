@@ -5,7 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::media::uploads::Attachment;
+use crate::domain::media::uploads::{Attachment, weight};
 use crate::domain::words;
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, ConversationId, MediaId, MessageId, NumberId, UserId, WorkspaceId};
@@ -123,8 +123,9 @@ impl Media {
         }
     }
 
+    /// What every browser shows; others are handed over as files.
     pub fn is_image(&self) -> bool {
-        self.content_type.starts_with("image/")
+        ["image/jpeg", "image/png", "image/gif", "image/webp"].contains(&self.content_type.as_str())
     }
 
     /// What browsers play where it stands.
@@ -141,7 +142,15 @@ impl Media {
         match self.content_type.as_str() {
             "application/pdf" => "PDF document",
             "text/vcard" | "text/x-vcard" => "Contact card",
+            "text/calendar" => "Calendar entry",
+            "text/plain" => "Text file",
+            "image/heic" | "image/heif" => "Photo (HEIC)",
+            "image/tiff" => "Picture (TIFF)",
+            "image/bmp" => "Picture (BMP)",
             "video/quicktime" => "QuickTime film",
+            "video/3gpp" | "video/3gpp2" => "Film (3GPP)",
+            "audio/amr" | "audio/amr-wb" => "Recording (AMR)",
+            "audio/3gpp" | "audio/3gpp2" => "Recording (3GPP)",
             kind if kind.starts_with("video/") => "Film",
             kind if kind.starts_with("audio/") => "Recording",
             kind if kind.starts_with("image/") => "Picture",
@@ -152,12 +161,7 @@ impl Media {
 
     /// `1.4 MB`
     pub fn weight(&self) -> Option<String> {
-        let size = self.size?;
-        Some(match size {
-            ..1_000 => format!("{size} bytes"),
-            1_000..1_000_000 => format!("{} kB", size / 1_000),
-            _ => format!("{}.{} MB", size / 1_000_000, size % 1_000_000 / 100_000),
-        })
+        self.size.map(weight)
     }
 
     /// Width and height of the place that a thread keeps free for it: no higher than this, never larger than it is.

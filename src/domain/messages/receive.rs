@@ -226,6 +226,7 @@ fn preview_of(text: &Inbound) -> String {
     let types: Vec<_> = text
         .media
         .iter()
+        .filter(|media| !media.is_layout())
         .map(|media| media.content_type.as_str())
         .collect();
     preview(&text.text, &types)
@@ -244,6 +245,7 @@ fn segments_of(text: &Inbound) -> i16 {
 fn media(text: &Inbound) -> serde_json::Value {
     text.media
         .iter()
+        .filter(|media| !media.is_layout())
         .map(|media| serde_json::json!({"id": MediaId::new(), "url": media.url, "content_type": media.content_type}))
         .collect()
 }
