@@ -744,18 +744,17 @@ async fn what_is_too_heavy_for_the_provider_is_refused_before_it_is_queued() {
     let mut film = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom".to_vec();
     film.resize(600 * 1024, 0);
     let film = id_of_upload(&harbor, &harbor.admin, &film).await;
-    let send = |ids: Value| {
-        let draft = json!({"to": MAYA, "content": "Look", "media_ids": ids});
-        harbor.admin.post(&harbor.path("/messages"), draft)
-    };
-    let refusal = send(json!([film])).await.refused(422, "validation_failed");
+    let messages = harbor.path("/messages");
+    let draft = |id: Value| json!({"to": MAYA, "content": "Look", "media_ids": [id]});
+    let refusal = harbor.admin.post(&messages, draft(film)).await;
+    let refusal = refusal.refused(422, "validation_failed");
     let why = refusal["errors"][0]["message"].as_str().unwrap();
     assert!(
         why.starts_with("Twilio carries 512 kB of such a file"),
         "{why}"
     );
     let photo = id_of_upload(&harbor, &harbor.admin, &photo()).await;
-    send(json!([photo])).await.is(202);
+    harbor.admin.post(&messages, draft(photo)).await.is(202);
 
     let (bay, _) = crate::telnyx::front_desk(&hub).await;
     hub.meddles("update numbers set mms = true").await;
