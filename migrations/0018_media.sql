@@ -11,7 +11,8 @@ alter table message_media
     -- Null: there is nothing more to do.
     add column fetch_at    timestamptz default now(),
     add column attempts    smallint not null default 0,
-    add column failure     text;                                        -- why it is given up, in words
+    add column failure     text,                                        -- why it is given up, in words
+    add column file_name   text check (length(file_name) between 1 and 40); -- uploaded: what receivers see it called
 update message_media set fetch_at = null where source_url like '/%';    -- the demo's pictures are part of the program
 
 create index media_to_fetch on message_media (fetch_at) where fetch_at is not null;     -- the keeper's lease
@@ -78,14 +79,14 @@ as $$ begin
           where d.workspace_id = workspace and d.message_id = message), '[]'::jsonb);
 end $$;
 
--- What a provider is handed with a text, in order: our own files by their id, others by their address.
+-- What a provider is handed with a text, in order: our own files by their id and name, others by their address.
 create function outgoing_media(workspace uuid, message uuid, kind text) returns text[]
     language plpgsql stable
 as $$ begin
     if kind = 'text' then
         return '{}'; -- most are, and cost nothing
     end if;
-    return array(select coalesce(d.source_url, d.id::text) from message_media d
+    return array(select coalesce(d.source_url, d.id || '/' || coalesce(d.file_name, 'file')) from message_media d
                   where d.workspace_id = workspace and d.message_id = message
                   order by d.position);
 end $$;

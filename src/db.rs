@@ -2,6 +2,7 @@
 //! person may see of one workspace and nothing else; work that has no person goes through a `SystemTx`.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
@@ -13,12 +14,42 @@ use crate::ids::{UserId, WorkspaceId};
 
 pub mod embedded;
 pub mod migrate;
+mod shares;
+
+use shares::{Share, Shares};
+
+/// Connections that only the storing of webhooks uses, so that nothing else can keep a provider waiting: one for each writer of
+/// texts and of reports, and one to spare.
+const INGEST_CONNECTIONS: u32 = 4;
 
 #[derive(Clone)]
 pub struct Db {
     people: PgPool,
     system: PgPool,
+    ingest: PgPool,
+    shares: Shares,
     bus: Bus,
+}
+
+/// What a request may cost: how long one of its statements may run, and which part of the pool its workspace may take for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// A page, a form, one row.
+    Short,
+    /// A search, a list over everything, figures: few at a time for each workspace.
+    Heavy,
+    /// As heavy, and as long as the whole workspace is.
+    Export,
+}
+
+impl Load {
+    fn statement_timeout(self) -> Duration {
+        match self {
+            Self::Short => Duration::from_secs(15),
+            Self::Heavy => Duration::from_secs(5),
+            Self::Export => Duration::from_secs(120),
+        }
+    }
 }
 
 /// A person at work in a workspace: whose rights a `WorkspaceTx` has.
@@ -33,11 +64,14 @@ pub struct Seat {
 impl Db {
     /// Opens the pools. Refuses when people's role could see more than the policies show.
     pub async fn open(options: PgConnectOptions, connections: u32, bus: Bus) -> Result<Self> {
-        let people = pool(options.clone(), connections, "set role messagehub_people");
-        let system = pool(options, connections, "set role messagehub_system");
+        let timeout = Load::Short.statement_timeout().as_millis();
+        let people = format!("set role messagehub_people; set statement_timeout = {timeout}");
+        let system = "set role messagehub_system";
         let db = Self {
-            people,
-            system,
+            people: pool(options.clone(), connections, people),
+            system: pool(options.clone(), connections, system.into()),
+            ingest: pool(options, INGEST_CONNECTIONS, system.into()),
+            shares: Shares::of(connections),
             bus,
         };
         db.refuse_a_role_that_bypasses().await?;
@@ -46,6 +80,12 @@ impl Db {
 
     /// A transaction with the rights of `seat`. One round trip opens it.
     pub async fn workspace(&self, seat: Seat) -> Result<WorkspaceTx> {
+        self.workspace_for(seat, Load::Short).await
+    }
+
+    /// The same, for work of that `load`. Waits while the workspace already uses its share of the connections.
+    pub async fn workspace_for(&self, seat: Seat, load: Load) -> Result<WorkspaceTx> {
+        let share = self.shares.take(seat.workspace, load).await?;
         // Two ids and an address of our own types: nothing in the text comes from outside.
         let mut begin = format!(
             "begin; set local app.workspace_id = '{}'; set local app.user_id = '{}'",
@@ -54,10 +94,15 @@ impl Db {
         if let Some(address) = seat.address {
             begin.push_str(&format!("; set local app.address = '{address}'"));
         }
+        if load != Load::Short {
+            let timeout = load.statement_timeout().as_millis();
+            begin.push_str(&format!("; set local statement_timeout = {timeout}"));
+        }
         Ok(WorkspaceTx {
             tx: self.people.begin_with(AssertSqlSafe(begin)).await?,
             seat,
             announced: Announced::new(&self.bus),
+            _share: share,
         })
     }
 
@@ -69,9 +114,22 @@ impl Db {
         })
     }
 
+    /// A transaction that stores what a provider sent, on connections that nothing else uses.
+    pub async fn ingest(&self) -> Result<SystemTx> {
+        Ok(SystemTx {
+            tx: self.ingest.begin().await?,
+            announced: Announced::new(&self.bus),
+        })
+    }
+
     /// For a single statement of the system role, which is a transaction of its own: one round trip.
     pub fn system_pool(&self) -> &PgPool {
         &self.system
+    }
+
+    /// The same, on the connections that store what providers send.
+    pub fn ingest_pool(&self) -> &PgPool {
+        &self.ingest
     }
 
     pub fn bus(&self) -> &Bus {
@@ -83,7 +141,11 @@ impl Db {
     }
 
     pub async fn close(&self) {
-        tokio::join!(self.people.close(), self.system.close());
+        tokio::join!(
+            self.people.close(),
+            self.system.close(),
+            self.ingest.close()
+        );
     }
 
     async fn refuse_a_role_that_bypasses(&self) -> Result<()> {
@@ -106,13 +168,17 @@ impl Db {
     }
 }
 
-fn pool(options: PgConnectOptions, connections: u32, role: &'static str) -> PgPool {
+fn pool(options: PgConnectOptions, connections: u32, settings: String) -> PgPool {
+    let settings: Arc<str> = settings.into();
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(4))
         .after_connect(move |conn, _| {
+            let settings = Arc::clone(&settings);
             Box::pin(async move {
-                sqlx::query(role).execute(&mut *conn).await?;
+                sqlx::raw_sql(AssertSqlSafe(&*settings))
+                    .execute(&mut *conn)
+                    .await?;
                 Ok(())
             })
         })
@@ -155,6 +221,8 @@ pub struct WorkspaceTx {
     tx: Transaction<'static, Postgres>,
     seat: Seat,
     announced: Announced,
+    /// Given back when the transaction ends.
+    _share: Share,
 }
 
 impl WorkspaceTx {

@@ -78,6 +78,10 @@ pub enum Error {
     ContactShared,
     #[error("it is too late: this text is on its way or was sent already")]
     TooLate,
+    #[error("this server is busy with what your workspace asked for: try again shortly")]
+    Busy,
+    #[error("this took too long and was stopped: ask for less at once, or try again shortly")]
+    TookTooLong,
     #[error("the database failed")]
     Database(#[source] sqlx::Error),
     #[error("{0}")]
@@ -97,6 +101,10 @@ impl From<sqlx::Error> for Error {
                     && refused.message().contains("row-level security") =>
             {
                 Self::RightLost
+            }
+            // Stopped by the statement's time-out.
+            sqlx::Error::Database(stopped) if stopped.code().as_deref() == Some("57014") => {
+                Self::TookTooLong
             }
             _ => Self::Database(error),
         }

@@ -19,6 +19,16 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// Where to go on after a page that ended early, because as many rows were looked at as one request may cost.
+    pub fn resume_at(&mut self, id: Option<Uuid>) {
+        if let (None, Some(id)) = (&self.next_cursor, id) {
+            let at = DateTime::UNIX_EPOCH;
+            self.next_cursor = Some(Cursor { at, id }.to_string());
+        }
+    }
+}
+
 /// `?limit=` (default 50, at most 200) and `?cursor=`.
 #[derive(Debug, Default, Clone, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -12,6 +12,7 @@ use img_parts::png::Png;
 use img_parts::riff::{RiffChunk, RiffContent};
 use img_parts::webp::WebP;
 use img_parts::{ImageEXIF, ImageICC};
+use unicode_normalization::UnicodeNormalization;
 
 /// Of what we know nothing, and what no browser is asked to show.
 pub const UNKNOWN: &str = "application/octet-stream";
@@ -27,18 +28,156 @@ const SMALL: usize = 40 * 1024;
 
 /// The type of a file by what its bytes say, never by what anybody claims.
 pub fn kind(bytes: &[u8]) -> &'static str {
+    if let Some(kind) = brand(bytes) {
+        return kind;
+    }
     match infer::get(bytes).map(|kind| kind.mime_type()) {
         Some("audio/m4a") => "audio/mp4",
         Some(
             kind @ ("image/jpeg" | "image/png" | "image/gif" | "image/webp" | "image/bmp"
-            | "image/tiff" | "image/heif" | "video/mp4" | "video/quicktime" | "video/webm"
-            | "audio/mpeg" | "audio/ogg" | "audio/amr" | "audio/aac" | "application/pdf"),
+            | "image/tiff" | "image/heif" | "image/avif" | "video/mp4" | "video/quicktime"
+            | "video/webm" | "audio/mpeg" | "audio/ogg" | "audio/amr" | "audio/aac"
+            | "audio/x-wav" | "application/pdf"),
         ) => kind,
-        _ if bytes.starts_with(b"BEGIN:VCARD\r\n") || bytes.starts_with(b"BEGIN:VCARD\n") => {
-            "text/vcard"
-        }
-        _ => UNKNOWN,
+        _ => document(bytes),
     }
+}
+
+/// The same, and where the bytes say nothing what the provider claims, if that is one of a few kinds that no browser runs.
+pub fn kind_as_claimed(bytes: &[u8], claimed: &str) -> &'static str {
+    let claimed = claimed.split(';').next().unwrap_or_default().trim();
+    let claimed = claimed.to_ascii_lowercase();
+    match (kind(bytes), claimed.as_str()) {
+        // The same container with sound alone.
+        ("video/3gpp", "audio/3gpp") => "audio/3gpp",
+        ("video/3gpp2", "audio/3gpp2") => "audio/3gpp2",
+        (UNKNOWN, "text/plain") if std::str::from_utf8(bytes).is_ok() => "text/plain",
+        (UNKNOWN, claimed) => HANDED_ON
+            .into_iter()
+            .find(|known| *known == claimed)
+            .unwrap_or(UNKNOWN),
+        (known, _) => known,
+    }
+}
+
+/// Kinds that are kept as a provider claims them: they are only ever handed over as files.
+const HANDED_ON: [&str; 10] = [
+    "audio/3gpp",
+    "audio/3gpp2",
+    "audio/amr",
+    "audio/amr-wb",
+    "audio/basic",
+    "video/3gpp",
+    "video/3gpp2",
+    "video/mpeg",
+    "application/smil",
+    "text/calendar",
+];
+
+/// A file of the ISO base media format says in its first box what it is.
+fn brand(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.get(4..8)? != b"ftyp" {
+        return None;
+    }
+    Some(match bytes.get(8..12)? {
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" => "image/heic",
+        b"mif1" | b"msf1" => "image/heif",
+        b"avif" | b"avis" => "image/avif",
+        [b'3', b'g', b'2', _] => "video/3gpp2",
+        [b'3', b'g', b'p' | b'r' | b's' | b'e', _] => "video/3gpp",
+        b"qt  " => "video/quicktime",
+        b"M4A " | b"M4B " => "audio/mp4",
+        b"isom" | b"iso2" | b"iso4" | b"iso5" | b"iso6" | b"mp41" | b"mp42" | b"avc1" | b"dash"
+        | b"M4V " | b"MSNV" => "video/mp4",
+        _ => return None,
+    })
+}
+
+/// Documents that are told by their first words, in any case and behind a byte-order mark.
+fn document(bytes: &[u8]) -> &'static str {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let start = bytes.trim_ascii_start();
+    let begins = |with: &[u8]| {
+        start
+            .get(..with.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(with))
+    };
+    if begins(b"BEGIN:VCARD") {
+        "text/vcard"
+    } else if begins(b"BEGIN:VCALENDAR") {
+        "text/calendar"
+    } else if begins(b"<smil") {
+        "application/smil"
+    } else {
+        UNKNOWN
+    }
+}
+
+/// What a file is called by its kind where nobody named it.
+pub fn extension(kind: &str) -> &'static str {
+    match kind {
+        "image/jpeg" => "jpg",
+        "image/png" => "png",
+        "image/gif" => "gif",
+        "image/webp" => "webp",
+        "image/bmp" => "bmp",
+        "image/tiff" => "tiff",
+        "image/heic" => "heic",
+        "image/heif" => "heif",
+        "image/avif" => "avif",
+        "video/mp4" => "mp4",
+        "video/quicktime" => "mov",
+        "video/webm" => "webm",
+        "video/mpeg" => "mpg",
+        "video/3gpp" | "audio/3gpp" => "3gp",
+        "video/3gpp2" | "audio/3gpp2" => "3g2",
+        "audio/mpeg" => "mp3",
+        "audio/mp4" => "m4a",
+        "audio/ogg" => "ogg",
+        "audio/amr" | "audio/amr-wb" => "amr",
+        "audio/aac" => "aac",
+        "audio/basic" => "au",
+        "audio/x-wav" => "wav",
+        "application/pdf" => "pdf",
+        "application/smil" => "smil",
+        "text/vcard" | "text/x-vcard" => "vcf",
+        "text/calendar" => "ics",
+        "text/plain" => "txt",
+        _ => "bin",
+    }
+}
+
+/// A name that a phone, a provider and a shell can do something with: at most 20 letters, digits, dots and hyphens of ASCII, with
+/// the ending of its kind. Twilio shows no longer one, and none with spaces.
+pub fn file_name(name: &str, kind: &str) -> String {
+    const LONGEST: usize = 20;
+    let extension = extension(kind);
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let mut plain = String::new();
+    for character in stem.nfkd() {
+        match character {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => plain.push(character),
+            _ if unicode_normalization::char::is_combining_mark(character) => {}
+            _ if plain.is_empty() || plain.ends_with('-') => {}
+            _ => plain.push('-'),
+        }
+        if plain.len() + extension.len() + 1 == LONGEST {
+            break;
+        }
+    }
+    let plain = plain.trim_end_matches('-');
+    let stem = match (plain, kind.split('/').next()) {
+        ("", _) if kind.ends_with("vcard") => "contact",
+        ("", Some("image")) => "picture",
+        ("", Some("video")) => "video",
+        ("", Some("audio")) => "recording",
+        ("", Some("text")) => "text",
+        ("", _) if kind == "application/pdf" => "document",
+        ("", _) => "file",
+        (plain, _) => plain,
+    };
+    format!("{stem}.{extension}")
 }
 
 /// The picture cannot be read as what it says it is.

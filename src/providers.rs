@@ -248,6 +248,20 @@ impl Kind {
         }
     }
 
+    /// How heavy the files of one text may be.
+    pub fn media_limits(self) -> MediaLimits {
+        match self {
+            Self::Twilio | Self::Sandbox => MediaLimits {
+                together: 5 * 1024 * 1024,
+                other: 500 * 1024,
+            },
+            Self::Telnyx => MediaLimits {
+                together: 1_000_000,
+                other: 1_000_000,
+            },
+        }
+    }
+
     /// As people write it.
     pub fn name(self) -> &'static str {
         match self {
@@ -256,6 +270,14 @@ impl Kind {
             Self::Sandbox => "Sandbox",
         }
     }
+}
+
+/// In bytes. Above it a provider refuses a text, or carriers drop it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MediaLimits {
+    pub together: i64,
+    /// Each file of a kind that the provider does not make smaller itself, as it does JPEG, PNG and GIF.
+    pub other: i64,
 }
 
 impl fmt::Display for Kind {

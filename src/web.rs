@@ -81,7 +81,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/service-worker.js", get(assets::service_worker))
         .route("/offline", get(assets::offline))
         .route("/media/{token}", get(api::media::open))
-        .route("/media/out/{token}", get(api::media::hand_over))
+        .route("/media/out/{token}/{name}", get(api::media::hand_over))
         .route("/ws", get(socket::open))
         .layer(middleware::from_fn_with_state(
             doors.clone(),

@@ -18,8 +18,10 @@ pub mod uploads;
 
 pub struct File {
     pub bytes: Bytes,
-    /// By what the bytes say, not by what anybody claims.
+    /// By what the bytes say; what they do not say, as the provider claims it.
     pub content_type: String,
+    /// What it is saved as.
+    pub name: String,
 }
 
 impl File {
@@ -62,13 +64,13 @@ struct Prepared {
 static BENCH: Semaphore = Semaphore::const_new(2);
 
 /// What a picture claims to be and is not, is no picture: it is kept as it came, to be downloaded.
-async fn prepare(bytes: Bytes, size: Size) -> Prepared {
+async fn prepare(bytes: Bytes, claimed: String, size: Size) -> Prepared {
     let _place = BENCH.acquire().await.expect("nobody closes it");
     let raw = bytes.clone();
     let work = tokio::task::spawn_blocking(move || {
         let bytes = pictures::stripped(bytes).ok()?;
         Some(Prepared {
-            content_type: pictures::kind(&bytes),
+            content_type: pictures::kind_as_claimed(&bytes, &claimed),
             thumbnail: match size {
                 Size::Whole => None,
                 Size::Thumb => pictures::thumbnail(&bytes),
@@ -101,6 +103,8 @@ struct Place {
     /// The one whose file it shares, or itself.
     file: MediaId,
     content_type: String,
+    /// As its uploader called it.
+    name: Option<String>,
     is_stored: bool,
     thumbnail: bool,
     /// At the provider, with the message that it came with.
@@ -132,10 +136,11 @@ pub async fn open(
         .fetch_media(account.used_for(Purpose::Media), &url, &sid)
         .await
         .map_err(|error| Error::ProviderUnavailable(error.to_string()))?;
-    let prepared = prepare(bytes, Size::Whole).await;
+    let prepared = prepare(bytes, place.content_type, Size::Whole).await;
     Ok(File {
         bytes: prepared.bytes,
         content_type: prepared.content_type.into(),
+        name: pictures::file_name("", prepared.content_type),
     })
 }
 
@@ -159,15 +164,20 @@ async fn stored(
         && place.thumbnail
         && let Some(bytes) = get(&small(&name)).await?
     {
-        let content_type = pictures::kind(&bytes).into();
+        let kind = pictures::kind(&bytes);
         return Ok(Some(File {
             bytes,
-            content_type,
+            content_type: kind.into(),
+            name: pictures::file_name(place.name.as_deref().unwrap_or_default(), kind),
         }));
     }
     Ok(get(&name).await?.map(|bytes| File {
         bytes,
         content_type: place.content_type.clone(),
+        name: place
+            .name
+            .clone()
+            .unwrap_or_else(|| pictures::file_name("", &place.content_type)),
     }))
 }
 
@@ -179,7 +189,7 @@ pub async fn must_see(tx: &mut WorkspaceTx, id: MediaId) -> Result<()> {
 async fn find(tx: &mut WorkspaceTx, id: MediaId) -> Result<Place> {
     let row = sqlx::query!(
         r#"select coalesce(d.copy_of, d.id) as "file!: MediaId", d.content_type as "content_type!", d.stored_at is not null as "is_stored!",
-                  d.thumbnail as "thumbnail!", d.source_url, m.integration_id as "integration?: IntegrationId", m.provider_sid as "provider_sid?"
+                  d.file_name, d.thumbnail as "thumbnail!", d.source_url, m.integration_id as "integration?: IntegrationId", m.provider_sid as "provider_sid?"
              from message_media d
              left join messages m on m.workspace_id = d.workspace_id and m.id = d.message_id and d.uploaded_by is null
             where d.id = $1"#,
@@ -191,6 +201,7 @@ async fn find(tx: &mut WorkspaceTx, id: MediaId) -> Result<Place> {
     Ok(Place {
         file: row.file,
         content_type: row.content_type,
+        name: row.file_name,
         is_stored: row.is_stored,
         thumbnail: row.thumbnail,
         source: row

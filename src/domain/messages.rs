@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::media::uploads::Attachment;
+use crate::domain::media::uploads::{Attachment, weight};
 use crate::domain::words;
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, ConversationId, MediaId, MessageId, NumberId, UserId, WorkspaceId};
@@ -122,8 +123,9 @@ impl Media {
         }
     }
 
+    /// What every browser shows; others are handed over as files.
     pub fn is_image(&self) -> bool {
-        self.content_type.starts_with("image/")
+        ["image/jpeg", "image/png", "image/gif", "image/webp"].contains(&self.content_type.as_str())
     }
 
     /// What browsers play where it stands.
@@ -140,7 +142,15 @@ impl Media {
         match self.content_type.as_str() {
             "application/pdf" => "PDF document",
             "text/vcard" | "text/x-vcard" => "Contact card",
+            "text/calendar" => "Calendar entry",
+            "text/plain" => "Text file",
+            "image/heic" | "image/heif" => "Photo (HEIC)",
+            "image/tiff" => "Picture (TIFF)",
+            "image/bmp" => "Picture (BMP)",
             "video/quicktime" => "QuickTime film",
+            "video/3gpp" | "video/3gpp2" => "Film (3GPP)",
+            "audio/amr" | "audio/amr-wb" => "Recording (AMR)",
+            "audio/3gpp" | "audio/3gpp2" => "Recording (3GPP)",
             kind if kind.starts_with("video/") => "Film",
             kind if kind.starts_with("audio/") => "Recording",
             kind if kind.starts_with("image/") => "Picture",
@@ -151,12 +161,7 @@ impl Media {
 
     /// `1.4 MB`
     pub fn weight(&self) -> Option<String> {
-        let size = self.size?;
-        Some(match size {
-            ..1_000 => format!("{size} bytes"),
-            1_000..1_000_000 => format!("{} kB", size / 1_000),
-            _ => format!("{}.{} MB", size / 1_000_000, size % 1_000_000 / 100_000),
-        })
+        self.size.map(weight)
     }
 
     /// Width and height of the place that a thread keeps free for it: no higher than this, never larger than it is.
@@ -265,38 +270,69 @@ pub struct Filter {
     pub status: Option<Status>,
 }
 
-/// Newest first. In a conversation one scan of `messages_of_conversation`; ids sort by time.
+/// Newest first. Two round trips. In a conversation one scan of `messages_of_conversation`; without one a page may be shorter
+/// than its limit although another follows (`list_messages`).
 pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<Page<Message>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select m.id, m.workspace_id, m.conversation_id, m.contact_id, m.number_id, m.direction, m.content,
-                  m.message_type, m.status, m.provider, m.provider_sid, m.error_code, m.error_message, m.segments,
-                  m.price::text as price, m.sentiment, m.created_by, u.name as "created_by_name?", m.scheduled_at,
-                  m.created_at, m.updated_at, m.idempotency_key as client_ref, m.retried_as,
-                  media_of(m.workspace_id, m.id, m.message_type) as "media!: sqlx::types::Json<Vec<Media>>",
-                  mentions_of(m.workspace_id, m.id, m.direction) as "mentions!: sqlx::types::Json<Vec<Mention>>"
-             from messages m
-             left join users u on u.id = m.created_by
-            where ($1::uuid is null or m.conversation_id = $1)
-              and ($2::text is null or m.direction = $2)
-              and ($3::text is null or m.status = $3)
-              and ($4::uuid is null or m.id < $4)
-            order by m.id desc
-            limit $5"#,
-        filter.conversation as _,
-        filter.direction as _,
-        filter.status as _,
-        cursor.map(|cursor| cursor.id),
-        limit + 1,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    let rows = rows.into_iter().map(Message::from).collect();
-    Ok(page(rows, limit, |message: &Message| Cursor {
+    let before = cursor.map(|cursor| cursor.id);
+    let (ids, resume_at) = match filter.conversation {
+        Some(conversation) => (
+            in_conversation(tx, conversation, filter, before, limit + 1).await?,
+            None,
+        ),
+        None => across_conversations(tx, filter, before, limit + 1).await?,
+    };
+    let mut rows = these(tx, &ids).await?;
+    rows.sort_unstable_by_key(|message| std::cmp::Reverse(message.id));
+    let mut page = page(rows, limit, |message: &Message| Cursor {
         at: message.created_at,
         id: message.id.0,
-    }))
+    });
+    page.resume_at(resume_at);
+    Ok(page)
+}
+
+async fn in_conversation(
+    tx: &mut WorkspaceTx,
+    conversation: ConversationId,
+    filter: &Filter,
+    before: Option<Uuid>,
+    many: i64,
+) -> Result<Vec<MessageId>> {
+    Ok(sqlx::query_scalar!(
+        r#"select m.id as "id: MessageId" from messages m
+            where m.conversation_id = $1
+              and ($2::text is null or m.direction = $2)
+              and ($3::text is null or m.status = $3)
+              and m.id < coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+            order by m.id desc
+            limit $5"#,
+        conversation as _,
+        filter.direction as _,
+        filter.status as _,
+        before,
+        many,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+async fn across_conversations(
+    tx: &mut WorkspaceTx,
+    filter: &Filter,
+    before: Option<Uuid>,
+    many: i64,
+) -> Result<(Vec<MessageId>, Option<Uuid>)> {
+    let found = sqlx::query!(
+        r#"select ids as "ids!: Vec<MessageId>", resume_at from list_messages($1, $2, $3, $4::bigint::integer)"#,
+        filter.direction as _,
+        filter.status as _,
+        before,
+        many,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok((found.ids, found.resume_at))
 }
 
 pub async fn find(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {

@@ -407,7 +407,8 @@ pub struct Settled {
     pub waiting: i64,
 }
 
-/// The oldest first, as they came; as many as one request can do.
+/// The oldest first, as they came; as many as one request can do. Those that could not be taken the last time come after all
+/// others, so that they never stand in the way.
 pub async fn release_all(
     way: &Way<'_>,
     admin: &Admin,
@@ -416,27 +417,41 @@ pub async fn release_all(
     let mut tx = way.app.db.workspace(admin.seat()).await?;
     let mut rows = oldest(&mut tx, number).await?;
     drop(tx);
-    let (mut settled, mut failed) = (0, 0);
+    let mut settled = 0;
+    let mut failed = Vec::new();
     for id in rows.drain(..) {
         match release(way, admin, id).await {
             Ok(_) => settled += 1,
-            Err(Error::NotFound(_)) => failed += 1,
+            Err(Error::NotFound(_)) => failed.push(id),
             Err(error) => return Err(error),
         }
     }
     let mut tx = way.app.db.workspace(admin.seat()).await?;
+    note_refused(&mut tx, &failed).await?;
+    let waiting = waiting(&mut tx, number).await?;
+    tx.commit().await?;
     Ok(Settled {
         settled,
-        failed,
-        waiting: waiting(&mut tx, number).await?,
+        failed: i64::try_from(failed.len()).unwrap_or(i64::MAX),
+        waiting,
     })
+}
+
+async fn note_refused(tx: &mut WorkspaceTx, ids: &[QuarantineId]) -> Result<()> {
+    sqlx::query!(
+        "update quarantine set refused_at = now() where id = any ($1) and state = 'waiting'",
+        ids as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 async fn oldest(tx: &mut WorkspaceTx, number: Option<NumberId>) -> Result<Vec<QuarantineId>> {
     Ok(sqlx::query_scalar!(
         r#"select id from quarantine
             where state = 'waiting' and ($1::uuid is null or number_id = $1)
-            order by id
+            order by refused_at nulls first, id
             limit $2"#,
         number as _,
         AT_ONCE,

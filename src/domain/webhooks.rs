@@ -88,7 +88,8 @@ pub struct Filter {
     pub provider_sid: Option<String>,
 }
 
-/// The newest first. Row-level security shows it to admins alone.
+/// The newest first. Row-level security shows it to admins alone. Two round trips. A page may be shorter than its limit although
+/// another follows (`list_webhooks`).
 pub async fn list(
     tx: &mut WorkspaceTx,
     _: &Admin,
@@ -104,33 +105,37 @@ pub async fn list(
             "the id of one text, at most 64 characters",
         )
         .done()?;
-    let rows = sqlx::query_as!(
-        Webhook,
-        r#"select w.id, w.integration_id, w.number_id, n.phone_number as "phone_number?", w.provider, w.kind, w.via,
-                  w.provider_sid, w.outcome, w.detail, w.message_id, m.conversation_id as "conversation_id?", w.created_at
-             from webhooks w
-             left join numbers n on n.workspace_id = w.workspace_id and n.id = w.number_id
-             left join messages m on m.workspace_id = w.workspace_id and m.id = w.message_id
-            where ($1::uuid is null or w.number_id = $1)
-              and ($2::text is null or w.kind = $2)
-              and ($3::text is null or w.outcome = $3)
-              and ($4::text is null or w.provider_sid = $4)
-              and ($5::uuid is null or w.id < $5)
-            order by w.id desc
-            limit $6::bigint + 1"#,
+    let found = sqlx::query!(
+        r#"select ids as "ids!: Vec<WebhookId>", resume_at
+             from list_webhooks($1, $2, $3, $4, $5, $6::bigint::integer)"#,
         filter.number_id as _,
         filter.kind as _,
         filter.outcome as _,
         sid,
         after.map(|cursor| cursor.id),
-        limit,
+        limit + 1,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    let rows = sqlx::query_as!(
+        Webhook,
+        r#"select w.id, w.integration_id, w.number_id, n.phone_number as "phone_number?", w.provider, w.kind, w.via,
+                  w.provider_sid, w.outcome, w.detail, w.message_id, m.conversation_id as "conversation_id?", w.created_at
+             from unnest($1::uuid[]) with ordinality as k (id, place)
+             join webhooks w on w.id = k.id
+             left join numbers n on n.workspace_id = w.workspace_id and n.id = w.number_id
+             left join messages m on m.workspace_id = w.workspace_id and m.id = w.message_id
+            order by k.place"#,
+        &found.ids as _,
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(page(rows, limit, |webhook| Cursor {
+    let mut page = page(rows, limit, |webhook| Cursor {
         at: webhook.created_at,
         id: webhook.id.0,
-    }))
+    });
+    page.resume_at(found.resume_at);
+    Ok(page)
 }
 
 /// A verified call that could not be read, or that had nothing to say. One round trip.

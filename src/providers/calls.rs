@@ -241,6 +241,12 @@ pub struct RemoteMedia {
 }
 
 impl RemoteMedia {
+    /// How a phone would lay the other parts out (SMIL): nothing that people read.
+    pub fn is_layout(&self) -> bool {
+        let kind = self.content_type.split(';').next().unwrap_or_default();
+        kind.trim().eq_ignore_ascii_case("application/smil")
+    }
+
     /// `None` for what is no address of the web.
     pub fn new(url: String, content_type: Option<String>) -> Option<Self> {
         let is_web_address =

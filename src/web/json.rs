@@ -55,6 +55,8 @@ impl From<JsonRejection> for Problem {
 /// A form with files: its fields `file`, and its other ones.
 pub struct Parts {
     pub files: Vec<Bytes>,
+    /// What each file is called, as the sender says.
+    pub names: Vec<String>,
     pub fields: Vec<(String, String)>,
 }
 
@@ -71,16 +73,19 @@ impl<S: Send + Sync> FromRequest<S> for Parts {
         })?;
         let mut parts = Self {
             files: Vec::new(),
+            names: Vec::new(),
             fields: Vec::new(),
         };
         while let Some(field) = form.next_field().await? {
             let name = field.name().unwrap_or_default().to_owned();
             if name == "file" {
                 // A browser sends an empty one without a name where nothing was chosen.
-                let chosen = field.file_name().is_none_or(|name| !name.is_empty());
+                let file_name = field.file_name().map(str::to_owned);
+                let chosen = file_name.as_ref().is_none_or(|name| !name.is_empty());
                 let bytes = field.bytes().await?;
                 if chosen || !bytes.is_empty() {
                     parts.files.push(bytes);
+                    parts.names.push(file_name.unwrap_or_default());
                 }
             } else {
                 let bytes = field.bytes().await?;

@@ -72,6 +72,7 @@ fn told(error: &Error) -> (StatusCode, &'static str) {
         Error::ContactUnreachable => (StatusCode::CONFLICT, "contact_unreachable"),
         Error::IntegrationNotConfigured => (StatusCode::CONFLICT, "integration_not_configured"),
         Error::IntegrationOff => (StatusCode::CONFLICT, "integration_off"),
+        Error::Busy | Error::TookTooLong => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
         Error::Database(_) if error.is_outage() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         Error::Database(_) | Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }

@@ -288,15 +288,16 @@ pub fn outgoing(app: &App, text: &Leased, account: &Account) -> Option<Outgoing>
     })
 }
 
-/// Where the provider gets a file of a text.
+/// Where the provider gets a file of a text: `media` is our id of it with its name, or an address.
 fn public_address(app: &App, text: &Leased, media: &str) -> String {
-    match media.parse() {
+    let (id, name) = media.split_once('/').unwrap_or((media, ""));
+    match id.parse() {
         Ok(media) => {
             let token = app.tokens.outgoing_link(OutgoingLink {
                 workspace: text.workspace,
                 media,
             });
-            app.config.public(&format!("/media/out/{token}"))
+            app.config.public(&format!("/media/out/{token}/{name}"))
         }
         Err(_) if media.starts_with('/') => app.config.public(media),
         Err(_) => media.to_owned(),

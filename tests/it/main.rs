@@ -27,6 +27,7 @@ mod credits;
 mod demo;
 mod embedded;
 mod failover;
+mod fairness;
 mod forms;
 mod fuzz;
 mod integrations;

@@ -230,7 +230,11 @@ async fn a_file_is_what_its_bytes_say_whatever_is_claimed() {
             let (status, headers, shown) = harbor.admin.opens(&url(&text), None).await;
             assert_eq!((status, shown.as_slice()), (200, bytes));
             assert_eq!(headers["content-type"], "application/octet-stream");
-            assert_eq!(headers["content-disposition"], "attachment");
+            let disposition = headers["content-disposition"].to_str().unwrap();
+            assert!(
+                disposition.starts_with("attachment; filename=\""),
+                "{disposition}"
+            );
             assert_eq!(usize::from(!is_kept), hub.keeps().await);
         }
     }
@@ -396,9 +400,11 @@ async fn a_photo_arrives_at_the_provider_without_its_place() {
     let nobody = Person::nobody(&hub);
     let link = got[0].url.strip_prefix(&hub.url("")).unwrap();
     assert_eq!(nobody.opens(link, None).await.0, 200);
-    let forged = format!("{}x", &link[..link.len() - 1]);
+    let forged = link.replacen("/holiday", "x/holiday", 1);
     nobody.get(&forged).await.refused(404, "not_found");
     let token = link.strip_prefix("/media/out/").unwrap();
+    let (token, name) = token.split_once('/').unwrap();
+    assert_eq!(name, "holiday.jpg", "as its sender called it");
     nobody
         .get(&format!("/media/{token}"))
         .await
@@ -621,4 +627,166 @@ async fn a_server_without_a_public_address_says_so_and_sends_nothing() {
         "the credit came back"
     );
     other.stop().await;
+}
+
+/// What phones send that browsers do not show, as heads of files that say what they are.
+#[tokio::test]
+async fn files_that_browsers_do_not_show_keep_their_kind_and_have_a_name_with_its_ending() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let padded = |head: &[u8]| [head, &[0; 64]].concat();
+    let heic = padded(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic");
+    let film = padded(b"\0\0\0\x18ftyp3gp5\0\0\0\x003gp53gp4");
+    let amr = padded(b"#!AMR\n");
+    let tiff = padded(b"II*\0\x08\0\0\0");
+    let card = b"\xef\xbb\xbfbegin:vcard\r\nVERSION:3.0\r\nEND:VCARD\r\n".to_vec();
+    for (claimed, bytes, kind, ending) in [
+        ("image/heic", heic, "image/heic", ".heic"),
+        ("video/3gpp", film.clone(), "video/3gpp", ".3gp"),
+        ("audio/3gpp", film, "audio/3gpp", ".3gp"),
+        ("audio/amr", amr, "audio/amr", ".amr"),
+        ("image/tiff", tiff, "image/tiff", ".tiff"),
+        ("text/x-vcard", card, "text/vcard", ".vcf"),
+        (
+            "text/html",
+            b"<script>alert(1)</script>".to_vec(),
+            "application/octet-stream",
+            ".bin",
+        ),
+    ] {
+        gets(&harbor, claimed, &bytes, 0).await;
+        assert_eq!(hub.keeps().await, 1);
+        let text = newest(&harbor).await;
+        assert_eq!(text["media"][0]["content_type"], kind, "{claimed}");
+        let (status, headers, got) = harbor.admin.opens(&url(&text), None).await;
+        assert_eq!((status, got.len()), (200, bytes.len()));
+        assert_eq!(headers["content-type"], kind);
+        let disposition = headers["content-disposition"].to_str().unwrap();
+        assert!(
+            disposition.starts_with("attachment; filename="),
+            "{disposition}"
+        );
+        assert!(
+            disposition.ends_with(&format!("{ending}\"")),
+            "{disposition}"
+        );
+        let page = format!(
+            "/w/{}/inbox/{}",
+            harbor.slug,
+            text["conversation_id"].as_str().unwrap()
+        );
+        let request = harbor.admin.request(reqwest::Method::GET, &page).header(
+            "cookie",
+            format!("messagehub_access={}", harbor.admin.token.as_ref().unwrap()),
+        );
+        let page = harbor.admin.ask(request).await.body;
+        let broken = format!("<img class=\"photo\" src=\"{}", url(&text));
+        assert!(!page.contains(&broken), "{kind} as a picture");
+        assert!(page.contains(&url(&text)), "{kind} is on the page");
+    }
+}
+
+#[tokio::test]
+async fn words_in_a_part_of_their_own_are_words_of_the_text_and_layouts_are_left_out() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
+    let account = hub.twilio.account(&harbor.account, TOKEN);
+    let layout = account.late_media(&sid, "application/smil", b"<smil><head/></smil>", 0);
+    let words = account.late_media(
+        &sid,
+        "text/plain",
+        "¿Está abierto el miércoles?\r\n".as_bytes(),
+        0,
+    );
+    let picture = account.late_media(&sid, "image/png", PNG, 0);
+    let text = hub.twilio.texting(MAYA, FRONT_DESK, "");
+    let answer = text
+        .sid(&sid)
+        .media(&[&layout, &words, &picture])
+        .send()
+        .await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(newest(&harbor).await["media"].as_array().unwrap().len(), 2);
+
+    assert_eq!(hub.keeps().await, 2);
+
+    let text = newest(&harbor).await;
+    assert_eq!(text["content"], "¿Está abierto el miércoles?");
+    assert_eq!(text["media"].as_array().unwrap().len(), 1, "the picture");
+    let maya = harbor.conversation_with(MAYA).await;
+    assert_eq!(maya["last_message_preview"], "¿Está abierto el miércoles?");
+    let found = harbor
+        .admin
+        .get(&harbor.path("/search?q=miercoles"))
+        .await
+        .is(200);
+    assert_eq!(found["messages"][0]["id"], text["id"], "{found}");
+    time_passes(&hub).await;
+    hub.keeps().await;
+    assert_eq!(files(hub.media.path()), 1, "no file is kept of the words");
+
+    // A wish to stop is not lost because it came in a part of its own.
+    assert!(maya["near_stop_id"].is_null());
+    let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
+    let stop = account.late_media(&sid, "text/plain; charset=utf-8", b"STOP", 0);
+    let text = hub.twilio.texting(MAYA, FRONT_DESK, "");
+    assert_eq!(text.sid(&sid).media(&[&stop]).send().await.status(), 200);
+    hub.keeps().await;
+    let maya = harbor.conversation_with(MAYA).await;
+    assert_eq!(maya["near_stop_id"], newest(&harbor).await["id"]);
+}
+
+#[tokio::test]
+async fn what_is_too_heavy_for_the_provider_is_refused_before_it_is_queued() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let mut film = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom".to_vec();
+    film.resize(600 * 1024, 0);
+    let film = id_of_upload(&harbor, &harbor.admin, &film).await;
+    let messages = harbor.path("/messages");
+    let draft = |id: Value| json!({"to": MAYA, "content": "Look", "media_ids": [id]});
+    let refusal = harbor.admin.post(&messages, draft(film)).await;
+    let refusal = refusal.refused(422, "validation_failed");
+    let why = refusal["errors"][0]["message"].as_str().unwrap();
+    assert!(
+        why.starts_with("Twilio carries 512 kB of such a file"),
+        "{why}"
+    );
+    let photo = id_of_upload(&harbor, &harbor.admin, &photo()).await;
+    harbor.admin.post(&messages, draft(photo)).await.is(202);
+
+    let (bay, _) = crate::telnyx::front_desk(&hub).await;
+    hub.meddles("update numbers set mms = true").await;
+    let film = {
+        let mut film = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom".to_vec();
+        film.resize(1_100_000, 0);
+        id_of_upload(&bay, &bay.admin, &film).await
+    };
+    let draft = json!({"to": MAYA, "content": "Look", "media_ids": [film]});
+    let refusal = bay.admin.post(&bay.path("/messages"), draft).await;
+    let refusal = refusal.refused(422, "validation_failed");
+    let why = refusal["errors"][0]["message"].as_str().unwrap();
+    assert!(
+        why.starts_with("Telnyx carries 1.0 MB with one text"),
+        "{why}"
+    );
+    assert_eq!(hub.sends().await, 1);
+}
+
+#[tokio::test]
+async fn addresses_of_files_are_written_out_for_the_provider() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let url = "https://files.example/so schön/röntgen bild.jpg";
+    let draft = json!({"to": MAYA, "content": "Look", "media_urls": [url]});
+    let sent = harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202);
+    assert_eq!(
+        sent["message"]["media"][0]["url"],
+        "https://files.example/so%20sch%C3%B6n/r%C3%B6ntgen%20bild.jpg"
+    );
 }

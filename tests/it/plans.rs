@@ -326,6 +326,31 @@ async fn no_page_reads_more_than_a_page_of_a_big_workspace() {
         ] {
             paths.push((harbor.path(&path), FEW));
         }
+        // What has no index of its own is walked a bounded way down, twice.
+        for filter in [
+            "",
+            "?status=failed",
+            "?status=undelivered",
+            "?status=queued",
+            "?status=canceled",
+            "?status=scheduled",
+            "?status=received",
+            "?status=delivered",
+            "?direction=note",
+            "?direction=outbound",
+        ] {
+            paths.push((harbor.path(&format!("/messages{filter}")), SEARCHED));
+        }
+        if onlooker.called == "an admin" {
+            for filter in [
+                format!("?number_id={rare}"),
+                "?kind=status".into(),
+                "?outcome=malformed".into(),
+                "?provider_sid=SM404".into(),
+            ] {
+                paths.push((harbor.path(&format!("/webhooks{filter}")), SEARCHED));
+            }
+        }
         // One's own are looked for among all that waits.
         paths.push((harbor.path("/scheduled?mine=true"), SEARCHED));
         if onlooker.called == "an admin" {
@@ -401,12 +426,93 @@ async fn no_page_reads_more_than_a_page_of_a_big_workspace() {
             }
         }
     }
+    // Pages that end early lead on to everything that there is.
+    let mut found = 0;
+    let mut pages = 0;
+    let mut at = String::new();
+    loop {
+        let path = harbor.path(&format!("/messages?direction=outbound&limit=200{at}"));
+        let page = lin.get(&path).await.is(200);
+        found += page["data"].as_array().unwrap().len();
+        pages += 1;
+        match &page["next_cursor"] {
+            Value::String(cursor) => at = format!("&cursor={cursor}"),
+            _ => break,
+        }
+    }
+    let there: i64 = sqlx::query_scalar(
+        "select count(*) from messages where direction = 'outbound' and number_id = $1::uuid",
+    )
+    .bind(harbor.number("+16285550209").await)
+    .fetch_one(&mut root)
+    .await
+    .unwrap();
+    assert_eq!(found as i64, there, "on {pages} pages");
+    assert!(found > 0 && pages > 2, "{found} on {pages} pages");
     assert!(
         wrong.is_empty(),
         "{}\n\n{} pages",
         wrong.join("\n\n"),
         wrong.len()
     );
+}
+
+#[tokio::test]
+async fn rights_cost_the_same_however_many_numbers_there_are() {
+    let database = empty_database().await;
+    let mut root = PgConnection::connect_with(&superuser(&database))
+        .await
+        .unwrap();
+    let log = Log::open(&mut root).await;
+    let hub = Hub::start_with(database, &[]).await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let account = hub.twilio.account(&harbor.account, TOKEN);
+    let account = account.number(FRONT_DESK);
+    for line in 10..40 {
+        account.number(&format!("+162855502{line}"));
+    }
+    harbor.connects_with(TOKEN).await.is(201);
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let talk = harbor.hears("+14155550142", "Good morning").await;
+    let thread = format!("/w/{}/inbox/{}", harbor.slug, talk["id"].as_str().unwrap());
+    let paths = [
+        format!("/w/{}/inbox", harbor.slug),
+        thread,
+        harbor.path("/conversations"),
+        harbor.path("/search?q=morning"),
+        harbor.path("/contacts"),
+    ];
+
+    let mut asked = Vec::new();
+    for _ in 0..2 {
+        let mut counts = Vec::new();
+        for path in &paths {
+            let end = log.end();
+            let request = sam.request(reqwest::Method::GET, path).header(
+                "cookie",
+                format!("messagehub_access={}", sam.token.as_ref().unwrap()),
+            );
+            let answer = sam.ask(request).await;
+            assert_eq!(answer.status, 200, "{path}");
+            let statements = log.since(end);
+            let roles = statements.iter().filter(|statement| {
+                let text = statement.0["Query Text"].as_str().unwrap_or_default();
+                text.contains("role = 'admin'") && text.contains("current_user_id()")
+            });
+            counts.push(roles.count());
+        }
+        asked.push(counts);
+        run(
+            &mut root,
+            "insert into number_members (workspace_id, number_id, user_id)
+             select n.workspace_id, n.id, m.user_id from numbers n join workspace_members m using (workspace_id)
+              where m.role = 'agent' on conflict do nothing",
+        )
+        .await;
+    }
+    assert!(asked[0].iter().all(|&count| count > 0), "{asked:?}");
+    assert_eq!(asked[0], asked[1], "the role is asked per number");
 }
 
 /// What the other lists are made of, and two tags: one of many, one of few.
@@ -418,6 +524,11 @@ const MORE: &str = "
            now() + interval '1 day' + t.place * interval '1 second', now() + interval '1 day' + t.place * interval '1 second',
            p.members[1 + t.place % cardinality(p.members)]
       from archive.plan p, archive.talks t join numbers n on n.id = t.number_id where t.place <= 6000;
+    update messages m set status = 'failed' from archive.talks t
+     where m.conversation_id = t.id and t.place <= 2 and m.direction = 'outbound' and m.status not in ('scheduled', 'failed');
+    insert into webhooks (workspace_id, integration_id, number_id, provider, kind, via, outcome, provider_sid)
+    select p.workspace, n.integration_id, n.id, 'twilio', 'inbound', 'webhook', 'stored', 'SM' || nth
+      from archive.plan p join numbers n on n.workspace_id = p.workspace and n.phone_number = '+16285550100', generate_series(1, 60000) nth;
     insert into templates (workspace_id, id, name, content, owner_id, created_by, created_at)
     select p.workspace, new_id(), 'Template ' || nth, 'Hello {{name}}', case when nth % 2 = 0 then p.members[1] end, p.members[1], now() - nth * interval '1 second'
       from archive.plan p, generate_series(1, 5000) nth;

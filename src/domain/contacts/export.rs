@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::fields::Field;
 use super::list::{Filter, Listed, Sort, list};
-use crate::db::{Db, WorkspaceTx};
+use crate::db::{Db, Load, WorkspaceTx};
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::Member;
 use crate::error::Result;
@@ -71,7 +71,10 @@ impl Export {
             let own = self.fields.iter().map(|field| field.name.clone());
             rows.push(COLUMNS.map(str::to_owned).into_iter().chain(own).collect());
         }
-        let mut tx = self.db.workspace(self.member.seat()).await?;
+        let mut tx = self
+            .db
+            .workspace_for(self.member.seat(), Load::Export)
+            .await?;
         rows.extend(self.page(&mut tx).await?);
         Ok(Some(sheet::lines(
             rows.iter().map(|row: &Vec<String>| row.as_slice()),

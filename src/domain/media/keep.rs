@@ -9,11 +9,12 @@ use bytes::Bytes;
 
 use super::{Prepared, Size, name, prepare, small};
 use crate::app::App;
-use crate::db::Db;
+use crate::db::{Db, SystemTx};
 use crate::domain::integrations::Directory;
+use crate::domain::{messages, opt_outs};
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::ids::{IntegrationId, MediaId, WorkspaceId};
+use crate::ids::{IntegrationId, MediaId, MessageId, NumberId, WorkspaceId};
 
 /// Longer than fetching and storing can take (`PATIENCE`).
 const LEASE: Duration = Duration::from_secs(180);
@@ -29,6 +30,8 @@ pub struct Due {
     integration: IntegrationId,
     provider_sid: String,
     url: String,
+    /// What the provider says it is.
+    claimed: String,
     /// Counts from 1.
     attempt: i16,
 }
@@ -52,7 +55,7 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Due>> {
               and m.workspace_id = d.workspace_id and m.id = d.message_id
            returning d.workspace_id as "workspace: WorkspaceId", d.id as "id: MediaId",
                      m.integration_id as "integration: IntegrationId", coalesce(m.provider_sid, '') as "provider_sid!",
-                     d.source_url as "url!", d.attempts as attempt"#,
+                     d.source_url as "url!", d.content_type as claimed, d.attempts as attempt"#,
         most,
         LEASE.as_secs_f64(),
     )
@@ -114,7 +117,7 @@ async fn fetch_and_store(app: &App, directory: &Directory, due: &Due) -> Result<
             passes: error.passes,
             ours: false,
         })?;
-    store(app, due.workspace, due.id, bytes)
+    store(app, due.workspace, due.id, bytes, due.claimed.clone())
         .await
         .map_err(|error| Missing::for_now(error.to_string()))
 }
@@ -126,29 +129,40 @@ pub(super) struct Stored {
     pub thumbnail: bool,
     pub width: Option<i32>,
     pub height: Option<i32>,
+    /// What stands in a part that is plain text.
+    pub words: Option<String>,
 }
+
+/// Longer text parts stay files.
+const LONGEST_TEXT_PART: usize = 16 * 1024;
 
 pub(super) async fn store(
     app: &App,
     workspace: WorkspaceId,
     id: MediaId,
     bytes: Bytes,
+    claimed: String,
 ) -> Result<Stored> {
     let Prepared {
         bytes,
         content_type,
         thumbnail,
         pixels,
-    } = prepare(bytes, Size::Thumb).await;
+    } = prepare(bytes, claimed, Size::Thumb).await;
     let name = name(workspace, id);
+    let is_text = content_type == "text/plain" && bytes.len() <= LONGEST_TEXT_PART;
     let stored = Stored {
         content_type,
         size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
         thumbnail: thumbnail.is_some(),
         width: pixels.map(|(width, _)| width),
         height: pixels.map(|(_, height)| height),
+        words: is_text.then(|| words(&bytes)),
     };
     let put = async {
+        if stored.words.is_some() {
+            return Ok(()); // no file is kept of it
+        }
         app.storage.put(&name, bytes).await?;
         match thumbnail {
             Some(thumbnail) => app.storage.put(&small(&name), thumbnail).await,
@@ -164,9 +178,67 @@ pub(super) async fn store(
     }
 }
 
+/// What people read of a text part: as the words of a text are kept.
+fn words(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    text.replace("\r\n", "\n")
+        .replace('\0', "")
+        .trim()
+        .to_owned()
+}
+
+/// Phones send the words beside a picture as a part of its own: they become words of the text, are found by a search, and lead to
+/// the question whether they ask to stop.
+async fn add_words(
+    tx: &mut SystemTx,
+    due: &Due,
+    words: &str,
+) -> Result<Option<(MessageId, NumberId)>> {
+    let changed = sqlx::query!(
+        r#"with part as (
+               delete from message_media where workspace_id = $1 and id = $2 returning workspace_id, message_id
+           ), spoken as (
+               update messages m
+                  set content = case when m.content = '' then $3 else m.content || E'\n' || $3 end, updated_at = now(),
+                      message_type = case when exists (select from message_media d
+                                                        where d.workspace_id = m.workspace_id and d.message_id = m.id and d.id <> $2)
+                                          then m.message_type else 'text' end
+                 from part p
+                where m.workspace_id = p.workspace_id and m.id = p.message_id
+               returning m.workspace_id, m.id, m.conversation_id, m.number_id
+           )
+           update conversations v
+              set last_message_preview = case when v.last_message_id = s.id then $4 else v.last_message_preview end,
+                  near_stop_id = case when $5 then s.id else v.near_stop_id end
+             from spoken s
+            where v.workspace_id = s.workspace_id and v.id = s.conversation_id
+           returning s.id as "message: MessageId", s.number_id as "number: NumberId""#,
+        due.workspace as _,
+        due.id as _,
+        words,
+        messages::preview(words, &[]),
+        opt_outs::may_ask_to_stop(words),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(changed.map(|row| (row.message, row.number)))
+}
+
 /// Written down, and shown. A file whose text was deleted meanwhile is removed again.
 async fn settle(db: &Db, due: &Due, stored: &Stored) -> Result<bool> {
     let mut tx = db.system().await?;
+    if let Some(words) = &stored.words
+        && let Some(message) = add_words(&mut tx, due, words).await?
+    {
+        tx.announce(Event::MessageChanged {
+            workspace: due.workspace,
+            message: message.0,
+            number: message.1,
+        });
+        tx.commit().await?;
+        return Ok(true);
+    }
     let shown = sqlx::query!(
         "with kept as (
              update message_media

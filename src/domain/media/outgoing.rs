@@ -10,7 +10,7 @@ use crate::keys::OutgoingLink;
 /// The file behind a link that is good at this moment.
 pub async fn open(app: &App, link: OutgoingLink) -> Result<File> {
     let row = sqlx::query!(
-        r#"select coalesce(d.copy_of, d.id) as "file!: MediaId", d.content_type
+        r#"select coalesce(d.copy_of, d.id) as "file!: MediaId", d.content_type, d.file_name
              from message_media d
              join messages m on m.workspace_id = d.workspace_id and m.id = d.message_id
             where d.workspace_id = $1 and d.id = $2 and m.direction = 'outbound' and d.stored_at is not null
@@ -25,6 +25,7 @@ pub async fn open(app: &App, link: OutgoingLink) -> Result<File> {
     let place = Place {
         file: row.file,
         content_type: row.content_type,
+        name: row.file_name,
         is_stored: true,
         thumbnail: false,
         source: None,

@@ -10,7 +10,7 @@ use crate::db::{Seat, WorkspaceTx};
 use crate::error::{Check, Error, Result};
 use crate::ids::{MediaId, MessageId};
 use crate::pictures;
-use crate::providers::LARGEST_MEDIA;
+use crate::providers::{Kind, LARGEST_MEDIA};
 
 /// What providers take with one text.
 pub const MOST: usize = 10;
@@ -18,7 +18,7 @@ pub const MOST: usize = 10;
 const MOST_WAITING: i64 = 50;
 
 /// What a provider passes on. Others arrive at some phones and not at others.
-pub const SENDABLE: [&str; 14] = [
+pub const SENDABLE: [&str; 15] = [
     "image/jpeg",
     "image/png",
     "image/gif",
@@ -26,6 +26,7 @@ pub const SENDABLE: [&str; 14] = [
     "video/mp4",
     "video/quicktime",
     "video/webm",
+    "video/3gpp",
     "audio/mpeg",
     "audio/mp4",
     "audio/ogg",
@@ -47,7 +48,7 @@ pub struct Upload {
 
 /// Takes a file. Round trips: 3 to announce it, so that nothing lies in the store that no row knows, and 3 to say that it is
 /// there.
-pub async fn add(app: &App, seat: Seat, bytes: Bytes) -> Result<Upload> {
+pub async fn add(app: &App, seat: Seat, name: &str, bytes: Bytes) -> Result<Upload> {
     if bytes.len() > LARGEST_MEDIA {
         return Err(Error::TooLarge);
     }
@@ -62,7 +63,7 @@ pub async fn add(app: &App, seat: Seat, bytes: Bytes) -> Result<Upload> {
         .done()?;
     let id = MediaId::new();
     announce(app, seat, id).await?;
-    let stored = store(app, seat.workspace, id, bytes).await?;
+    let stored = store(app, seat.workspace, id, bytes, String::new()).await?;
     if stored.content_type == pictures::UNKNOWN {
         forget(app, seat, id).await?;
         return Err(Error::field(
@@ -70,7 +71,8 @@ pub async fn add(app: &App, seat: Seat, bytes: Bytes) -> Result<Upload> {
             "this picture is damaged: open it in a program for pictures and save it anew",
         ));
     }
-    keep(app, seat, id, &stored).await?;
+    let name = pictures::file_name(name, stored.content_type);
+    keep(app, seat, id, &name, &stored).await?;
     Ok(Upload {
         id,
         content_type: stored.content_type.into(),
@@ -99,10 +101,11 @@ async fn announce(app: &App, seat: Seat, id: MediaId) -> Result<()> {
     tx.commit().await
 }
 
-async fn keep(app: &App, seat: Seat, id: MediaId, stored: &Stored) -> Result<()> {
+async fn keep(app: &App, seat: Seat, id: MediaId, name: &str, stored: &Stored) -> Result<()> {
     let mut tx = app.db.workspace(seat).await?;
     sqlx::query!(
-        "update message_media set content_type = $2, size = $3, thumbnail = $4, width = $5, height = $6, stored_at = now(), fetch_at = null
+        "update message_media set content_type = $2, size = $3, thumbnail = $4, width = $5, height = $6, file_name = $7, stored_at = now(),
+                fetch_at = null
           where id = $1",
         id as _,
         stored.content_type,
@@ -110,6 +113,7 @@ async fn keep(app: &App, seat: Seat, id: MediaId, stored: &Stored) -> Result<()>
         stored.thumbnail,
         stored.width,
         stored.height,
+        name,
     )
     .execute(tx.conn())
     .await?;
@@ -175,6 +179,48 @@ pub fn check(ids: &[MediaId], urls: &[String]) -> Result<()> {
         .done()
 }
 
+/// What a provider would refuse, or carriers drop, is refused before it is queued.
+pub fn check_weight(files: &[Attachment], provider: Kind) -> Result<()> {
+    let limits = provider.media_limits();
+    let together: i64 = files.iter().filter_map(|file| file.size).sum();
+    let heavy = files.iter().find(|file| {
+        !["image/jpeg", "image/png", "image/gif"].contains(&file.content_type.as_str())
+            && file.size.is_some_and(|size| size > limits.other)
+    });
+    let name = provider.name();
+    let mut check = Check::default();
+    check.that(
+        together <= limits.together,
+        "media_ids",
+        format!(
+            "{name} carries {} with one text, and these files have {}: send fewer, or smaller ones",
+            weight(limits.together),
+            weight(together)
+        ),
+    );
+    if let Some(size) = heavy.and_then(|file| file.size) {
+        check.that(
+            together > limits.together,
+            "media_ids",
+            format!(
+                "{name} carries {} of such a file, and this one has {}: send a smaller one",
+                weight(limits.other),
+                weight(size)
+            ),
+        );
+    }
+    check.done()
+}
+
+/// `1.4 MB`
+pub fn weight(bytes: i64) -> String {
+    match bytes {
+        ..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+    }
+}
+
 fn is_public(url: &str) -> bool {
     url.len() <= 2_048
         && Url::parse(url).is_ok_and(|url| {
@@ -195,15 +241,24 @@ pub async fn named(
     if !ids.is_empty() {
         files = uploaded(tx, ids).await?;
     }
-    files.extend(urls.iter().map(|url| Attachment {
-        id: MediaId::new(),
-        content_type: claimed(url),
-        size: None,
-        width: None,
-        height: None,
-        origin: Origin::Address(url.clone()),
-    }));
+    files.extend(
+        urls.iter()
+            .filter_map(|url| written_out(url))
+            .map(|url| Attachment {
+                id: MediaId::new(),
+                content_type: claimed(&url),
+                size: None,
+                width: None,
+                height: None,
+                origin: Origin::Address(url),
+            }),
+    );
     Ok(files)
+}
+
+/// With everything encoded that an address may not hold, such as spaces and letters with accents: providers take no other.
+fn written_out(url: &str) -> Option<String> {
+    Url::parse(url).ok().map(String::from)
 }
 
 /// By its ending: nobody here has seen it.
@@ -366,9 +421,9 @@ pub async fn attach(tx: &mut WorkspaceTx, message: MessageId, files: &[Attachmen
     if !copies.0.is_empty() {
         sqlx::query!(
             "insert into message_media (id, message_id, position, copy_of, content_type, size, width, height, uploaded_by,
-                                        stored_at, thumbnail, fetch_at)
+                                        stored_at, thumbnail, file_name, fetch_at)
              select u.id, $1, u.position, coalesce(d.copy_of, d.id), d.content_type, d.size, d.width, d.height, current_user_id(),
-                    d.stored_at, d.thumbnail, null
+                    d.stored_at, d.thumbnail, d.file_name, null
                from unnest($2::uuid[], $3::smallint[], $4::uuid[]) as u (id, position, of)
                join message_media d on d.id = u.of",
             message as _,

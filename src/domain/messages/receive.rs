@@ -144,7 +144,7 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
         &told_at as _,
         &each().map(|arrival| arrival.via).collect::<Vec<_>>() as _,
     )
-    .fetch_all(db.system_pool())
+    .fetch_all(db.ingest_pool())
     .await;
     let mut stored = vec![None; arrivals.len()];
     let rows = match rows {
@@ -226,6 +226,7 @@ fn preview_of(text: &Inbound) -> String {
     let types: Vec<_> = text
         .media
         .iter()
+        .filter(|media| !media.is_layout())
         .map(|media| media.content_type.as_str())
         .collect();
     preview(&text.text, &types)
@@ -244,6 +245,7 @@ fn segments_of(text: &Inbound) -> i16 {
 fn media(text: &Inbound) -> serde_json::Value {
     text.media
         .iter()
+        .filter(|media| !media.is_layout())
         .map(|media| serde_json::json!({"id": MediaId::new(), "url": media.url, "content_type": media.content_type}))
         .collect()
 }

@@ -154,6 +154,7 @@ async fn write(
             "this number sends words only: leave the files out, or write from a number with MMS",
         ));
     }
+    uploads::check_weight(&media, place.provider)?;
     let words = match draft.template_id {
         Some(template) => {
             templates::written(tx, member, template, conversation, &draft.variables).await?

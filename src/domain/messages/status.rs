@@ -80,7 +80,7 @@ async fn take(db: &Db, reports: &[&Report]) -> Result<Vec<bool>> {
     let each = || reports.iter();
     let told = || reports.iter().map(|report| &report.report);
     let refusals = || told().map(|report| report.error.as_ref());
-    let mut tx = db.system().await?;
+    let mut tx = db.ingest().await?;
     let rows = sqlx::query!(
         r#"select place as "place!", message_id as "message: MessageId", number_id as "number: NumberId",
                   conversation_id as "conversation: ConversationId", changed as "changed!", canceled as "canceled!",

@@ -3,6 +3,7 @@
 use axum::extract::State;
 
 use crate::app::App;
+use crate::db::Load;
 use crate::domain::audit::{self, Entry, Filter};
 use crate::domain::members::Admin;
 use crate::ids::WorkspaceId;
@@ -19,6 +20,6 @@ pub async fn list(
     Query(filter): Query<Filter>,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<Entry>>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace_for(admin.seat(), Load::Heavy).await?;
     Ok(Json(audit::list(&mut tx, &filter, &span).await?))
 }

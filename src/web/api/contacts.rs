@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::db::Load;
 use crate::domain::contacts::export::{self, Export};
 use crate::domain::contacts::list::{self as listed, Filter, Listed, Order, Sort};
 use crate::domain::contacts::merge::{self, Merge};
@@ -42,7 +43,7 @@ pub async fn list(
     Query(Sorted { sort, reverse }): Query<Sorted>,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<Listed>>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace_for(member.seat(), Load::Heavy).await?;
     let order = Order {
         sort: sort.unwrap_or(Sort::Added),
         is_reversed: reverse,

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::db::Load;
 use crate::domain::conversations::activity::{self, Activity};
 use crate::domain::conversations::{self, Assignee, Change, Conversation, Filter, Status};
 use crate::domain::members::Member;
@@ -80,7 +81,11 @@ pub async fn list(
         limit: wanted.limit,
         cursor: wanted.cursor,
     };
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let load = match filter.q.is_some() {
+        true => Load::Heavy,
+        false => Load::Short,
+    };
+    let mut tx = app.db.workspace_for(member.seat(), load).await?;
     Ok(Json(conversations::list(&mut tx, &filter, &span).await?))
 }
 

@@ -30,9 +30,9 @@ pub async fn create(
     member: Member,
     form: Parts,
 ) -> Result<(StatusCode, Json<Upload>), Problem> {
-    let file = form.files.into_iter().next();
-    let file = file.ok_or_else(|| Error::field("file", "send the file in this field"))?;
-    let upload = uploads::add(&app, member.seat(), file).await?;
+    let file = form.files.into_iter().zip(form.names).next();
+    let (file, name) = file.ok_or_else(|| Error::field("file", "send the file in this field"))?;
+    let upload = uploads::add(&app, member.seat(), &name, file).await?;
     Ok((StatusCode::CREATED, Json(upload)))
 }
 
@@ -68,7 +68,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let file = media::open(&app, &directory, member.seat(), id, wanted.size).await?;
-    Ok(served(file, &headers))
+    Ok(served(file, NOT_TO_BE_SHOWN, &headers))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -113,30 +113,35 @@ pub async fn open(
         .ok_or(Error::Unauthenticated)?;
     let member = members::admit(&app.db, link.session, Place::Id(link.workspace)).await?;
     let file = media::open(&app, &directory, member.seat(), link.media, wanted.size).await?;
-    Ok(served(file, &headers))
+    Ok(served(file, NOT_TO_BE_SHOWN, &headers))
 }
 
-/// `GET /media/out/{token}`: for the provider.
+/// `GET /media/out/{token}/{name}`: for the provider, which takes the name at the end for the file's, and shows it to some phones.
 pub async fn hand_over(
     State(app): State<App>,
-    Path(token): Path<String>,
+    Path((token, _)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let link = app.tokens.read_outgoing_link(&token);
     let link = link.ok_or(Error::NotFound("the file"))?;
     let file = outgoing::open(&app, link).await?;
-    Ok(served(file, &headers))
+    Ok(served(file, "inline", &headers))
 }
 
-fn served(file: File, asked: &HeaderMap) -> Response {
-    let disposition = if file.is_showable() {
-        "inline"
-    } else {
-        "attachment"
+/// What a browser does with a file that it is not to show in place.
+const NOT_TO_BE_SHOWN: &str = "attachment";
+
+/// `otherwise`: the disposition of what is not shown in place.
+fn served(file: File, otherwise: &str, asked: &HeaderMap) -> Response {
+    let disposition = match file.is_showable() {
+        true => "inline",
+        false => otherwise,
     };
+    // The name is made of letters, digits, dots and hyphens.
+    let disposition = format!("{disposition}; filename=\"{}\"", file.name);
     let headers = [
         (header::CONTENT_TYPE, file.content_type.as_str()),
-        (header::CONTENT_DISPOSITION, disposition),
+        (header::CONTENT_DISPOSITION, disposition.as_str()),
         // Whatever it is, it does nothing in our name.
         (
             header::CONTENT_SECURITY_POLICY,

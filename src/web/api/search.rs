@@ -4,6 +4,7 @@ use axum::extract::State;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::db::Load;
 use crate::domain::members::Member;
 use crate::domain::search::{self, Found, Kind};
 use crate::ids::WorkspaceId;
@@ -41,7 +42,7 @@ pub async fn show(
         limit: asked.limit,
         cursor: asked.cursor,
     };
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace_for(member.seat(), Load::Heavy).await?;
     Ok(Json(
         search::search(&mut tx, &query, asked.kind, &span).await?,
     ))

@@ -4,6 +4,7 @@ use axum::extract::State;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::db::Load;
 use crate::domain::members::Admin;
 use crate::domain::usage::{self, Month, Usage};
 use crate::error::Error;
@@ -38,6 +39,6 @@ pub async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Json<Usage>, Problem> {
     let month = asked.month()?;
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace_for(admin.seat(), Load::Heavy).await?;
     Ok(Json(usage::month(&mut tx, month).await?))
 }

@@ -12,6 +12,7 @@ use super::{
     Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_only_streams,
 };
 use crate::app::App;
+use crate::db::Load;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::export;
 use crate::domain::contacts::list::{self, Filter, Listed, Order, Sort};
@@ -169,7 +170,7 @@ pub async fn list(
     Query(said): Query<Said>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace_for(member.seat(), Load::Heavy).await?;
     let table = found(&mut tx, &member, asked.clone()).await?;
     if wants_only_streams(&headers) {
         return Ok(streams(fragments::swap("contact-list", &table)?));

@@ -138,7 +138,10 @@ pub async fn list(
     Query(narrowing): Query<Narrowing>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app
+        .db
+        .workspace_for(member.seat(), narrowing.load())
+        .await?;
     let wanted = frame(&headers);
     if wants_only_streams(&headers) {
         return Ok(streams(missed_rows(&mut tx, &member, &narrowing).await?));

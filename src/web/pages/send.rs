@@ -12,6 +12,7 @@ use super::inbox::{Reply, balance, can_send, internal, mendable, reason};
 use super::templates::For;
 use super::{Form, Partial, Shell, fragments, page, partial, streams, wants_only_streams};
 use crate::app::App;
+use crate::db::Load;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::list::{self, Sort, list};
 use crate::domain::contacts::{self, Contact};
@@ -416,7 +417,7 @@ pub async fn people(
     State(app): State<App>,
     Query(typed): Query<Typed>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace_for(member.seat(), Load::Heavy).await?;
     let people = if typed.q.trim().is_empty() {
         recent(&mut tx).await?
     } else {

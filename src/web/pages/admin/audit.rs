@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::shell;
 use crate::app::App;
+use crate::db::Load;
 use crate::domain::audit::{self, Action, Entry, Filter};
 use crate::domain::members::{self, Admin, Colleague};
 use crate::error::Result;
@@ -249,7 +250,7 @@ pub async fn list(
     Query(filter): Query<Filter>,
     Query(span): Query<Span>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace_for(admin.seat(), Load::Heavy).await?;
     let found = audit::list(&mut tx, &filter, &span).await?;
     let older = |cursor| {
         let query = query(&filter);

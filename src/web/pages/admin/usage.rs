@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::shell;
 use crate::app::App;
+use crate::db::Load;
 use crate::domain::members::Admin;
 use crate::domain::usage::{self, IntegrationCharges, Money, Month, NumberUsage, Usage};
 use crate::language::{self, english, t};
@@ -111,7 +112,7 @@ pub async fn show(
         &sort,
         &["number", "sent", "received", "segments"],
     );
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace_for(admin.seat(), Load::Heavy).await?;
     let mut usage = usage::month(&mut tx, month).await?;
     match sort.column() {
         "sent" => usage.numbers.sort_by_key(|number| number.sent),

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use crate::db::Load;
 use crate::domain::conversations::{Assignee, Filter, Status};
 use crate::domain::members::Member;
 use crate::domain::search::Kind;
@@ -129,6 +130,14 @@ impl Tab {
 }
 
 impl Narrowing {
+    /// A search costs more than a page of the list.
+    pub fn load(&self) -> Load {
+        match self.q.trim().is_empty() {
+            true => Load::Short,
+            false => Load::Heavy,
+        }
+    }
+
     pub fn q(&self) -> &str {
         self.q.trim()
     }

@@ -58,7 +58,7 @@ pub struct Reply {
     #[serde(default)]
     pub draft_of: String,
     #[serde(skip)]
-    files: Vec<Bytes>,
+    files: Vec<(Bytes, String)>,
 }
 
 impl<S: Send + Sync> FromRequest<S> for Reply {
@@ -93,7 +93,7 @@ impl<S: Send + Sync> FromRequest<S> for Reply {
             to: all("to"),
             contact_id: all("contact_id"),
             draft_of: all("draft_of"),
-            files: form.files,
+            files: form.files.into_iter().zip(form.names).collect(),
         })
     }
 }
@@ -159,8 +159,8 @@ impl Reply {
 
     /// The ids of its files; those that it brings along are taken now.
     async fn media(&mut self, app: &App, member: &Member) -> Result<Vec<MediaId>> {
-        for file in std::mem::take(&mut self.files) {
-            let upload = uploads::add(app, member.seat(), file).await?;
+        for (file, name) in std::mem::take(&mut self.files) {
+            let upload = uploads::add(app, member.seat(), &name, file).await?;
             self.media_ids = format!("{},{}", self.media_ids, upload.id);
         }
         let ids = self.media_ids.split(',').filter(|id| !id.is_empty());

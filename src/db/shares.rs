@@ -1,0 +1,93 @@
+//! How many of the people's connections one workspace may use at once, so that one member's searches cannot keep every other
+//! workspace waiting.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Load;
+use crate::error::{Error, Result};
+use crate::ids::WorkspaceId;
+
+/// How long a request waits for its workspace's share, as long as one waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Above so many workspaces in memory those that nobody uses are dropped.
+const SWEEP_ABOVE: usize = 1_000;
+
+#[derive(Clone)]
+pub struct Shares {
+    /// Of each workspace, for all its requests.
+    requests: usize,
+    /// Of each workspace, for heavy ones.
+    heavy: usize,
+    /// Of all workspaces together, for heavy ones.
+    all_heavy: Arc<Semaphore>,
+    workspaces: Arc<Mutex<HashMap<WorkspaceId, Weak<Limits>>>>,
+}
+
+struct Limits {
+    requests: Arc<Semaphore>,
+    heavy: Arc<Semaphore>,
+}
+
+/// What one transaction holds of its workspace's share.
+pub struct Share {
+    _limits: Arc<Limits>,
+    _permits: Vec<OwnedSemaphorePermit>,
+}
+
+impl Shares {
+    /// Three quarters of the connections for one workspace, a quarter for its heavy requests, half for everybody's heavy ones.
+    pub fn of(connections: u32) -> Self {
+        let connections = usize::try_from(connections).unwrap_or(usize::MAX).max(1);
+        Self {
+            requests: connections - connections / 4,
+            heavy: (connections / 4).max(1),
+            all_heavy: Arc::new(Semaphore::new((connections / 2).max(1))),
+            workspaces: Arc::default(),
+        }
+    }
+
+    /// First come, first served within a workspace; refused as busy after four seconds.
+    pub async fn take(&self, workspace: WorkspaceId, load: Load) -> Result<Share> {
+        let limits = self.limits(workspace);
+        let permits = async {
+            let mut permits = Vec::with_capacity(3);
+            if load != Load::Short {
+                permits.push(Arc::clone(&limits.heavy).acquire_owned().await);
+                permits.push(Arc::clone(&self.all_heavy).acquire_owned().await);
+            }
+            permits.push(Arc::clone(&limits.requests).acquire_owned().await);
+            permits.into_iter().collect::<std::result::Result<_, _>>()
+        };
+        match tokio::time::timeout(PATIENCE, permits).await {
+            Ok(Ok(permits)) => Ok(Share {
+                _limits: limits,
+                _permits: permits,
+            }),
+            _ => Err(Error::Busy),
+        }
+    }
+
+    fn limits(&self, workspace: WorkspaceId) -> Arc<Limits> {
+        let mut workspaces = self
+            .workspaces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(limits) = workspaces.get(&workspace).and_then(Weak::upgrade) {
+            return limits;
+        }
+        if workspaces.len() > SWEEP_ABOVE {
+            workspaces.retain(|_, limits| limits.strong_count() > 0);
+        }
+        let limits = Arc::new(Limits {
+            requests: Arc::new(Semaphore::new(self.requests)),
+            heavy: Arc::new(Semaphore::new(self.heavy)),
+        });
+        workspaces.insert(workspace, Arc::downgrade(&limits));
+        limits
+    }
+}
