@@ -12,6 +12,7 @@ pub mod domain; //    accounts ← workspaces ← members ← numbers, credits, 
 pub mod app; //       the handles that doors, workers and outward verbs hold
 
 // ── ground: knows no tenant's business ──
+pub mod addresses; // which addresses are of this network, or nobody's
 pub mod config; //    every setting, read once
 pub mod db; //        WorkspaceTx, SystemTx; migrations; the embedded PostgreSQL
 pub mod error; //     what the product refuses
