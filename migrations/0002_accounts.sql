@@ -11,32 +11,33 @@ create table users (
     constraint users_email_key unique (email)
 );
 
--- A sign-in. Access tokens name it; ending it ends them. The refresh token is kept as its hash, with the one before,
--- so that a stolen token that is used after its rotation gives itself away.
+-- A sign-in. Access tokens name it; ending it ends them. A refresh token says of which session and of which generation it is,
+-- and is signed: any earlier one that comes again gives a thief away, and only one number is kept here.
 create table sessions (
-    id                    uuid primary key,
-    user_id               uuid not null references users on delete cascade,
-    refresh_hash          bytea not null,
-    previous_refresh_hash bytea,
-    rotated_at            timestamptz not null default now(),
-    expires_at            timestamptz not null,
-    revoked_at            timestamptz,
-    user_agent            text,
-    created_at            timestamptz not null default now()
+    id                 uuid primary key,
+    user_id            uuid not null references users on delete cascade,
+    refresh_generation integer not null default 0,
+    rotated_at         timestamptz not null default now(),
+    expires_at         timestamptz not null,
+    revoked_at         timestamptz,
+    user_agent         text,
+    created_at         timestamptz not null default now()
 );
 create index sessions_of_user on sessions (user_id);
-create unique index sessions_by_refresh on sessions (refresh_hash);
-create index sessions_by_previous_refresh on sessions (previous_refresh_hash) where previous_refresh_hash is not null;
 
 create table workspaces (
     id             uuid primary key,
     name           text not null check (length(name) between 1 and 80),
     slug           text not null check (slug ~ '^[a-z0-9](-?[a-z0-9])*$' and length(slug) <= 60),
     default_region text not null default 'US' check (default_region ~ '^[A-Z]{2}$'), -- how numbers without + are read
+    created_by     uuid references users on delete set null, -- null: the command line
     created_at     timestamptz not null default now(),
     updated_at     timestamptz not null default now(),
-    constraint workspaces_slug_key unique (slug)
+    constraint workspaces_slug_key unique (slug),
+    -- Pages are found by slug or by id: a slug that reads as an id would never be found.
+    constraint workspaces_slug_is_no_id check (slug !~ '^[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}$')
 );
+create index workspaces_made_by on workspaces (created_by) where created_by is not null; -- WORKSPACES_PER_PERSON
 
 create table workspace_members (
     workspace_id uuid not null references workspaces on delete cascade,

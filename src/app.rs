@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use tokio_util::task::TaskTracker;
+
 use crate::config::Config;
 use crate::db::Db;
 use crate::keys::{MasterKeys, Tokens};
 use crate::mail::Mailer;
+use crate::passwords::Passwords;
 use crate::providers::Providers;
 use crate::push::Pushing;
 use crate::storage::Storage;
@@ -20,4 +23,7 @@ pub struct App {
     pub mail: Mailer,
     pub storage: Storage,
     pub push: Pushing,
+    pub passwords: Passwords,
+    /// What a request began and did not wait for. The server ends after it.
+    pub background: TaskTracker,
 }

@@ -53,8 +53,10 @@ variables! {
     AWAY_AFTER = "75";
     /// Where pictures and files lie: file:///directory, or s3://bucket/prefix in any S3-compatible store, whose keys, region and endpoint are read from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT and so on. By default the directory media in DATA_DIR.
     MEDIA_URL = "";
-    /// Who may sign up: open, invite or closed. By default open until the first workspace exists, then invite.
+    /// Who may come in. open: anybody signs up and makes workspaces; invite: new people come by invitation, and only admins of a workspace make further ones; closed: neither, only the command line makes them. By default open until the first workspace exists, then invite.
     SIGNUPS = "";
+    /// How many workspaces one person may make: 1 to 10000. The command line makes more.
+    WORKSPACES_PER_PERSON = "10";
     /// Twilio's API, or another host for tests, proxies and regions.
     TWILIO_API_BASE_URL = "https://api.twilio.com";
     /// Telnyx's API, or another host for tests, proxies and regions.
@@ -85,6 +87,7 @@ pub struct Config {
     pub away_after: Duration,
     pub media: storage::Place,
     pub signups: Option<Signups>,
+    pub workspaces_per_person: u32,
     pub twilio_api: Url,
     pub telnyx_api: Url,
     pub smtp: Option<mail::Relay>,
@@ -262,6 +265,11 @@ impl Config {
                 "closed" => Ok(Signups::Closed),
                 _ => Err("open, invite or closed"),
             })?,
+            workspaces_per_person: settings
+                .parse("WORKSPACES_PER_PERSON", |value| {
+                    value.parse().ok().filter(|n| (1..=10_000).contains(n)).ok_or("a number from 1 to 10000")
+                })?
+                .unwrap_or(10),
             twilio_api: settings
                 .parse("TWILIO_API_BASE_URL", origin)?
                 .unwrap_or_else(|| Url::parse("https://api.twilio.com").expect("a constant")),
@@ -381,6 +389,8 @@ mod tests {
             ("MEDIA_URL", "s3://"),
             ("MEDIA_URL", "s3://key:hunter2@bucket/"),
             ("SIGNUPS", "yes"),
+            ("WORKSPACES_PER_PERSON", "0"),
+            ("WORKSPACES_PER_PERSON", "ten"),
             ("TWILIO_API_BASE_URL", "ftp://twilio"),
             ("TELNYX_API_BASE_URL", "https://api.telnyx.com/v2"),
             ("SMTP_URL", "smtp.example.com"),

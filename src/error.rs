@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::language::english;
+use crate::passwords::Busy;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -56,8 +57,18 @@ pub enum Error {
     IdempotencyKeyReused,
     #[error("sign-up is closed here: ask an admin for an invitation")]
     SignupsClosed,
-    #[error("that were many tries: wait {} and try again", in_words(*wait))]
+    #[error("further workspaces are made by admins here: ask one of yours")]
+    WorkspacesClosed,
+    #[error("you have made {0} workspaces, which is the most here: delete one that nobody needs")]
+    TooManyWorkspaces(u32),
+    #[error(
+        "verify your e-mail address first: open the link in the mail that we sent you, or have it sent again in your account"
+    )]
+    EmailNotVerified,
+    #[error("too many tries: wait {} and try again", in_words(*wait))]
     TooMany { wait: Duration },
+    #[error("many people sign in at this moment: try again in {}", in_words(*wait))]
+    Busy { wait: Duration },
     #[error("enter the code of your authenticator app, or one of your recovery codes")]
     CodeRequired { ticket: String },
     #[error("this code is wrong or was used already")]
@@ -86,6 +97,12 @@ pub enum Error {
     Database(#[source] sqlx::Error),
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<Busy> for Error {
+    fn from(Busy { wait }: Busy) -> Self {
+        Self::Busy { wait }
+    }
 }
 
 impl From<sqlx::Error> for Error {

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use chrono::{DateTime, Utc};
+use hmac::{Hmac, Mac};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 
 use crate::ids::{MediaId, SessionId, UserId, WorkspaceId};
 
@@ -120,9 +122,10 @@ const TICKET_LIVES: Duration = Duration::from_secs(10 * 60);
 
 const MEDIA_LINK_LIVES: Duration = Duration::from_secs(5 * 60);
 
-/// Makes and reads access tokens: JWTs that name a session. Whether that session still lives, the database knows.
+/// Makes and reads access tokens: JWTs that name a session. Whether that session still lives, the database knows. And refresh
+/// tokens, which name a session and a generation.
 #[derive(Clone)]
-pub struct Tokens(Arc<(EncodingKey, DecodingKey)>);
+pub struct Tokens(Arc<(EncodingKey, DecodingKey, Hmac<Sha256>)>);
 
 #[derive(Serialize, Deserialize)]
 struct Claims {
@@ -185,6 +188,7 @@ impl Tokens {
         Self(Arc::new((
             EncodingKey::from_secret(secret),
             DecodingKey::from_secret(secret),
+            Hmac::new_from_slice(secret).expect("a key may have any length"),
         )))
     }
 
@@ -196,6 +200,31 @@ impl Tokens {
         };
         jsonwebtoken::encode(&Header::default(), &claims, &self.0.0)
             .expect("three plain fields serialize and sign")
+    }
+
+    /// The refresh token of a session's generation: both, and our signature over them.
+    pub fn refresh(&self, session: SessionId, generation: u32) -> String {
+        let named = [session.0.as_bytes().as_slice(), &generation.to_be_bytes()].concat();
+        let signature = self.refresh_signature(&named).finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode([named.as_slice(), &signature].concat())
+    }
+
+    /// Which session and generation it is of, if we signed it.
+    pub fn read_refresh(&self, token: &str) -> Option<(SessionId, u32)> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (named, signature) = bytes.split_at_checked(20)?;
+        self.refresh_signature(named).verify_slice(signature).ok()?;
+        let (session, generation) = named.split_at_checked(16)?;
+        let session = SessionId(uuid::Uuid::from_slice(session).ok()?);
+        Some((session, u32::from_be_bytes(generation.try_into().ok()?)))
+    }
+
+    /// JWTs are signed with the same key: what is signed here begins as none of them does.
+    fn refresh_signature(&self, named: &[u8]) -> Hmac<Sha256> {
+        let mut signature = self.0.2.clone();
+        signature.update(b"refresh token ");
+        signature.update(named);
+        signature
     }
 
     /// For whoever has shown the password and still owes the second factor.

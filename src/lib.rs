@@ -12,6 +12,7 @@ pub mod domain; //    accounts ← workspaces ← members ← numbers, credits, 
 pub mod app; //       the handles that doors, workers and outward verbs hold
 
 // ── ground: knows no tenant's business ──
+pub mod addresses; // which addresses are of this network, or nobody's
 pub mod config; //    every setting, read once
 pub mod db; //        WorkspaceTx, SystemTx; migrations; the embedded PostgreSQL
 pub mod error; //     what the product refuses
@@ -21,6 +22,7 @@ pub mod keys; //      access tokens, sealing
 pub mod language; //  what is said, in the language of whoever reads it
 pub mod listing; //   pages of a list, cursors
 pub mod mail; //      what people get by e-mail
+pub mod passwords; // password hashes, a few at a time
 pub mod phone; //     phone numbers and other addresses
 pub mod pictures; //  what a file is; pictures without their metadata, and small ones
 pub mod power; //     where tests cut it
@@ -39,6 +41,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::config::Config;
@@ -50,6 +53,7 @@ use crate::domain::quarantine::Gate;
 use crate::events::Bus;
 use crate::keys::{MasterKeys, Tokens};
 use crate::mail::Mailer;
+use crate::passwords::Passwords;
 use crate::providers::{Hosts, Providers};
 use crate::push::{Pushing, VapidKey};
 use crate::storage::Storage;
@@ -84,6 +88,8 @@ pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<
             config.push_inside.clone(),
         ),
         storage: Storage::open(&config.media).map_err(anyhow::Error::msg)?,
+        passwords: Passwords::default(),
+        background: TaskTracker::new(),
         config: Arc::new(config),
         tokens,
         keys,
@@ -211,6 +217,8 @@ impl Server {
             if let Some(sending) = sending {
                 let _ = sending.await;
             }
+            self.app.background.close();
+            self.app.background.wait().await;
             // The last requests may have queued the last mails.
             let _ = tokio::time::timeout(LAST_MAILS, self.app.mail.all_gone()).await;
         };

@@ -138,11 +138,15 @@ impl Pushing {
         self.key.public()
     }
 
-    /// Whether we would ever write there.
+    /// Whether we would ever write there: to where push services listen, with nothing for whatever else listens somewhere.
     pub fn may_reach(&self, endpoint: &Url) -> bool {
         let host = endpoint.host_str().unwrap_or_default();
-        self.inside.iter().any(|known| known == host)
-            || (endpoint.scheme() == "https" && !is_internal(endpoint))
+        let is_set = self.inside.iter().any(|known| known == host);
+        let is_public = endpoint.scheme() == "https"
+            && endpoint.port_or_known_default() == Some(443)
+            && !is_internal(endpoint);
+        let names_nobody = endpoint.username().is_empty() && endpoint.password().is_none();
+        names_nobody && (is_public || (is_set && matches!(endpoint.scheme(), "http" | "https")))
     }
 
     /// One try. A later push of the same topic takes the place of one that still waits at the service.
@@ -295,6 +299,9 @@ mod tests {
         let pushing = Pushing::new(key, "https://hub.test".into(), vec!["emulator.test".into()]);
         let may = |url: &str| pushing.may_reach(&url.parse().expect(url));
         assert!(may("https://fcm.googleapis.com/fcm/send/x") && may("http://emulator.test:9/x"));
+        assert!(may(
+            "https://updates.push.services.mozilla.com:443/wpush/v2/x"
+        ));
         for refused in [
             "http://fcm.googleapis.com/x",
             "https://127.0.0.1/x",
@@ -304,6 +311,17 @@ mod tests {
             "https://169.254.169.254/latest",
             "https://2130706433/x",
             "ftp://push.test/x",
+            "ftp://emulator.test/x",
+            "https://push.example.net:22/x",
+            "https://push.example.net:8443/x",
+            "https://push.example.net:80/x",
+            "https://user:password@push.example.net/x",
+            "https://user@push.example.net/x",
+            "http://user:password@emulator.test:9/x",
+            "https://localhost./x",
+            "https://198.18.0.1/x",
+            "https://203.0.113.9/x",
+            "https://[64:ff9b::7f00:1]/x",
         ] {
             assert!(!may(refused), "{refused}");
         }

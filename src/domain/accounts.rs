@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::config::Signups;
+use crate::config::{Config, Signups};
 use crate::db::{Db, SystemTx};
 use crate::domain::audit::{self, Action};
 use crate::domain::contacts::is_email;
@@ -15,23 +15,24 @@ use crate::domain::workspaces::{self, Mine};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::ids::{UserId, WorkspaceId};
 use crate::language::Language;
+use crate::passwords::hash_offline;
 
 mod letters;
 mod passwords;
+mod places;
 mod sessions;
 pub mod throttle;
 pub mod two_factor;
 
-use passwords::{NOBODYS_HASH, PASSWORD_RULE, Purpose, is_password};
+use passwords::{PASSWORD_RULE, Purpose, is_password};
 pub use passwords::{
     ask_to_verify, change_password, forget_expired, forgot, new_password, reset, verify_email,
 };
-pub(in crate::domain) use passwords::{hash, verify};
 pub use sessions::{
     SESSION_LIVES, Session, end_all, end_session, log_out, of_session, refresh, sessions,
 };
 pub(in crate::domain) use sessions::{begin, fingerprint, random_token};
-use throttle::{network, pay, pay_back};
+use throttle::{Paid, network, pay};
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct User {
@@ -53,6 +54,10 @@ pub struct SignedIn {
     pub expires_in: u64,
     /// Good for one refresh, which answers with the next one.
     pub refresh_token: String,
+    /// Whether the refresh token is a new one. Of two tabs that refresh at once the second one gets its own back, and must not
+    /// keep it in the place of the newer one.
+    #[serde(skip)]
+    pub is_renewed: bool,
     pub user: User,
     pub workspaces: Vec<Mine>,
 }
@@ -63,12 +68,21 @@ pub struct Caller {
     pub address: IpAddr,
     /// What the browser or program says of itself.
     pub device: Option<String>,
+    /// The random word that a browser of ours keeps, if it does: where it has signed in before, a guesser elsewhere does not
+    /// slow it down.
+    pub browser: Option<String>,
 }
 
 impl Caller {
     /// As people write it.
     pub fn address(&self) -> String {
         self.address.to_canonical().to_string()
+    }
+
+    /// A browser that will be known again: the one that keeps a word, or with a new one to keep.
+    pub fn remembered(mut self) -> Self {
+        self.browser.get_or_insert_with(random_token);
+        self
     }
 }
 
@@ -108,14 +122,19 @@ pub async fn sign_up(app: &App, form: SignUp, caller: &Caller) -> Result<SignedI
         )
         .done()?;
     let from = network(caller.address);
-    pay(
-        &mut *app.db.system_pool().acquire().await?,
-        &throttle::SIGN_UP_FROM,
-        &from,
-    )
-    .await?;
-    let hash = hash(form.password).await?;
+    let paid = Paid::pay(&app.db, &[(&throttle::SIGN_UP_FROM, &from)]).await?;
+    let hash = match app.passwords.hash(&from, form.password).await {
+        Ok(hash) => hash,
+        Err(busy) => {
+            paid.back(&app.db).await?;
+            return Err(busy.into());
+        }
+    };
     let mut tx = app.db.system().await?;
+    if app.config.signups.is_none() {
+        // Of two who are the first at the same moment, one is.
+        workspaces::lock_the_first(&mut tx).await?;
+    }
     let user = match insert_user(&mut tx, &form.name, &form.email, &hash).await {
         Err(error @ Error::Invalid(_)) => {
             drop(tx);
@@ -128,7 +147,6 @@ pub async fn sign_up(app: &App, form: SignUp, caller: &Caller) -> Result<SignedI
         workspaces::found(&mut tx, &form.workspace_name, user, Some(&caller.address())).await?;
     let token = passwords::new_token(&mut tx, &address(&form.email), Purpose::Verify).await?;
     tx.commit().await?;
-    pay_back(&app.db, &throttle::SIGN_UP_FROM, &from).await?;
     if let Some(token) = token {
         app.mail
             .send(letters::verify(&app.config, &address(&form.email), &token));
@@ -184,7 +202,8 @@ pub async fn create(
             workspaces::NAME_RULE,
         )
         .done()?;
-    let hash = hash(password).await?;
+    let hash = tokio::task::spawn_blocking(move || hash_offline(&password)).await;
+    let hash = hash.map_err(|error| Error::Internal(error.to_string()))?;
     let mut tx = db.system().await?;
     let user = insert_user(&mut tx, name, email, &hash)
         .await
@@ -230,7 +249,7 @@ pub(in crate::domain) fn check(name: &str, email: &str, password: &SecretString)
     check
 }
 
-pub(super) async fn insert_user(
+pub(in crate::domain) async fn insert_user(
     tx: &mut SystemTx,
     name: &str,
     email: &str,
@@ -258,8 +277,9 @@ pub(super) async fn insert_user(
 /// Wrong address and wrong password answer alike and take equally long. With a second factor the password alone is
 /// answered with `CodeRequired`, and its ticket lets `second_step` go on without the password.
 pub async fn log_in(app: &App, form: Login, caller: &Caller) -> Result<SignedIn> {
-    let user = prove(app, &form.email, form.password, caller).await?;
-    pass_second_factor(app, &user, form.code.as_deref(), caller).await?;
+    let code = form.code.as_deref();
+    let user = prove(app, &form.email, form.password, code, caller).await?;
+    pass_second_factor(app, &user, code, caller).await?;
     begin(app, user.id, caller).await
 }
 
@@ -269,14 +289,8 @@ pub async fn second_step(app: &App, ticket: &str, code: &str, caller: &Caller) -
         .tokens
         .read_ticket(ticket)
         .ok_or(Error::Unauthenticated)?;
-    let user = sqlx::query_as!(
-        Known,
-        r#"select id, email, password_hash, two_factor_at is not null as "two_factor!" from users where id = $1"#,
-        user as _
-    )
-    .fetch_optional(app.db.system_pool())
-    .await?
-    .ok_or(Error::Unauthenticated)?;
+    let user = look_up(app, Whose::Id(user), caller).await?;
+    let user = user.ok_or(Error::Unauthenticated)?;
     pass_second_factor(app, &user, Some(code), caller).await?;
     begin(app, user.id, caller).await
 }
@@ -286,42 +300,148 @@ pub(in crate::domain) struct Known {
     email: String,
     password_hash: String,
     two_factor: bool,
+    pub email_verified: bool,
+    /// Whether somebody has signed in to it from this network, and in this browser, before.
+    knows_network: bool,
+    knows_browser: bool,
+    /// The code of the second factor came before the password, and was right.
+    has_shown_code: bool,
 }
 
-/// The user with this address and password. Every workspace of theirs takes note of a wrong one.
+enum Whose<'a> {
+    Id(UserId),
+    Email(&'a str),
+}
+
+/// The account, and whether somebody has signed in to it from where `caller` is. One round trip.
+async fn look_up(app: &App, whose: Whose<'_>, caller: &Caller) -> Result<Option<Known>> {
+    let (id, email) = match whose {
+        Whose::Id(id) => (Some(id), None),
+        Whose::Email(email) => (None, Some(email)),
+    };
+    let (network, browser) = places::of(caller);
+    Ok(sqlx::query_as!(
+        Known,
+        r#"select u.id, u.email, u.password_hash, u.two_factor_at is not null as "two_factor!",
+                  u.email_verified_at is not null as "email_verified!",
+                  exists (select from known_places p where p.user_id = u.id and p.place = $3) as "knows_network!",
+                  exists (select from known_places p where p.user_id = u.id and p.place = $4) as "knows_browser!",
+                  false as "has_shown_code!"
+             from users u where u.id = $1 or u.email = $2"#,
+        id as _,
+        email,
+        network,
+        browser,
+    )
+    .fetch_optional(app.db.system_pool())
+    .await?)
+}
+
+impl Known {
+    /// What tries of a password or code are counted by, besides the account: the browser if it has signed in before, else the
+    /// network.
+    fn place(found: Option<&Self>, caller: &Caller) -> String {
+        match &caller.browser {
+            Some(browser) if found.is_some_and(|known| known.knows_browser) => {
+                format!("browser {browser}")
+            }
+            _ => network(caller.address),
+        }
+    }
+
+    fn is_at_a_known_place(&self) -> bool {
+        self.knows_browser || self.knows_network
+    }
+}
+
+/// The user with this address and password. Every workspace of theirs takes note of a wrong one. The code is looked at only
+/// where the password has to wait.
 pub(in crate::domain) async fn prove(
     app: &App,
     email: &str,
     password: SecretString,
+    code: Option<&str>,
     caller: &Caller,
 ) -> Result<Known> {
     let (email, from) = (address(email), network(caller.address));
-    {
-        let mut conn = app.db.system_pool().acquire().await?;
-        pay(&mut conn, &throttle::SIGN_IN_FROM, &from).await?;
-        pay(&mut conn, &throttle::SIGN_IN, &email).await?;
-    }
-    let found = sqlx::query_as!(
-        Known,
-        r#"select id, email, password_hash, two_factor_at is not null as "two_factor!" from users where email = $1"#,
-        email
-    )
-    .fetch_optional(app.db.system_pool())
-    .await?;
-    let hash = found
-        .as_ref()
-        .map_or_else(|| NOBODYS_HASH.clone(), |user| user.password_hash.clone());
-    let right = verify(password, hash).await?;
-    let user = match found {
-        Some(user) if right => user,
-        found => {
-            note_failure(app, found.map(|user| user.id), &email, caller).await?;
-            return Err(Error::WrongPassword);
+    let found = look_up(app, Whose::Email(&email), caller).await?;
+    let (paid, has_shown_code) = match pay_for_a_try(app, &email, found.as_ref(), caller).await {
+        Ok(paid) => (paid, false),
+        Err(refused @ Error::TooMany { .. }) => {
+            if !shows_code(app, &email, found.as_ref(), code, caller).await? {
+                return Err(refused);
+            }
+            (Paid::default(), true)
+        }
+        Err(error) => return Err(error),
+    };
+    let hash = found.as_ref().map(|user| user.password_hash.clone());
+    let right = match app.passwords.verify(&from, password, hash).await {
+        Ok(right) => right,
+        Err(busy) => {
+            paid.back(&app.db).await?;
+            return Err(busy.into());
         }
     };
-    pay_back(&app.db, &throttle::SIGN_IN, &email).await?;
-    pay_back(&app.db, &throttle::SIGN_IN_FROM, &from).await?;
-    Ok(user)
+    match found {
+        Some(user) if right => {
+            paid.back(&app.db).await?;
+            Ok(Known {
+                has_shown_code,
+                ..user
+            })
+        }
+        found => {
+            note_failure(app, found.map(|user| user.id), &email, caller).await?;
+            Err(Error::WrongPassword)
+        }
+    }
+}
+
+/// Before the password is looked at. See `throttle` for which limits hold where.
+async fn pay_for_a_try(
+    app: &App,
+    email: &str,
+    found: Option<&Known>,
+    caller: &Caller,
+) -> Result<Paid> {
+    let from = network(caller.address);
+    let at = format!("{email} {}", Known::place(found, caller));
+    let mut limits = vec![(&throttle::SIGN_IN_AT, at.as_str())];
+    if !found.is_some_and(|user| user.knows_browser) {
+        limits.push((&throttle::SIGN_IN_FROM, &from));
+    }
+    if !found.is_some_and(Known::is_at_a_known_place) {
+        limits.push((&throttle::SIGN_IN, email));
+    }
+    Paid::pay(&app.db, &limits).await
+}
+
+/// Whoever can show the code of the second factor need not wait because others guess the password.
+async fn shows_code(
+    app: &App,
+    email: &str,
+    found: Option<&Known>,
+    code: Option<&str>,
+    caller: &Caller,
+) -> Result<bool> {
+    let Some(code) = code.filter(|code| !code.trim().is_empty()) else {
+        return Ok(false);
+    };
+    let at = format!("{email} {}", Known::place(found, caller));
+    let paid = match Paid::pay(&app.db, &[(&throttle::CODE_FIRST, &at)]).await {
+        Ok(paid) => paid,
+        Err(Error::TooMany { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let Some(user) = found.filter(|user| user.two_factor) else {
+        return Ok(false);
+    };
+    let right = two_factor::is_right(app, user.id, email, code).await?;
+    if right {
+        paid.back(&app.db).await?;
+    }
+    Ok(right)
 }
 
 pub(in crate::domain) async fn pass_second_factor(
@@ -330,14 +450,19 @@ pub(in crate::domain) async fn pass_second_factor(
     code: Option<&str>,
     caller: &Caller,
 ) -> Result<()> {
-    if !user.two_factor {
+    if !user.two_factor || user.has_shown_code {
         return Ok(());
     }
     let Some(code) = code.filter(|code| !code.trim().is_empty()) else {
         let ticket = app.tokens.ticket(user.id);
         return Err(Error::CodeRequired { ticket });
     };
-    let passed = two_factor::check(app, user.id, &user.email, code).await;
+    // Who knows the password and guesses codes keeps nobody out who comes from where the account was signed in to before.
+    let place = match user.is_at_a_known_place() {
+        true => Known::place(Some(user), caller),
+        false => "elsewhere".into(),
+    };
+    let passed = two_factor::check(app, user.id, &user.email, code, &place).await;
     if matches!(passed, Err(Error::WrongCode)) {
         note_failure(app, Some(user.id), &user.email, caller).await?;
     }
@@ -408,14 +533,15 @@ pub(in crate::domain) async fn exists(db: &Db, email: &str) -> Result<bool> {
     .await?)
 }
 
-/// A new account, in no workspace yet.
-pub(in crate::domain) async fn open(
-    tx: &mut SystemTx,
-    name: &str,
-    email: &str,
-    password: SecretString,
-) -> Result<UserId> {
-    check(name, email, &password).done()?;
-    let hash = hash(password).await?;
-    insert_user(tx, name, email, &hash).await
+/// Refuses what an account whose address nobody has proven may not do. Where the server sends no mail, nobody can, and nothing
+/// is asked.
+pub(in crate::domain) fn require_verified(app: &App, email_verified: bool) -> Result<()> {
+    match email_verified || !asks_for_verified(&app.config) {
+        true => Ok(()),
+        false => Err(Error::EmailNotVerified),
+    }
+}
+
+pub fn asks_for_verified(config: &Config) -> bool {
+    config.smtp.is_some()
 }

@@ -18,7 +18,10 @@ use crate::listing::{Cursor, Page, Span, page, unless_empty};
 words!(Action {
     SignedIn = "signed_in",
     SignInFailed = "sign_in_failed",
+    SignedOut = "signed_out",
+    SessionEnded = "session_ended",
     SessionsEnded = "sessions_ended",
+    RefreshTokenReused = "refresh_token_reused",
     PasswordChanged = "password_changed",
     PasswordReset = "password_reset",
     TwoFactorEnabled = "two_factor_enabled",
@@ -35,6 +38,7 @@ words!(Action {
     DefaultNumberChanged = "default_number_changed",
     NumberBought = "number_bought",
     NumberReleased = "number_released",
+    NumberCaughtUp = "number_caught_up",
     IntegrationConnected = "integration_connected",
     IntegrationChecked = "integration_checked",
     IntegrationChanged = "integration_changed",
@@ -47,15 +51,20 @@ words!(Action {
     QuarantineDiscarded = "quarantine_discarded",
     OptOutsImported = "opt_outs_imported",
     OptOutLifted = "opt_out_lifted",
+    ContactOptedOut = "contact_opted_out",
+    ContactOptedIn = "contact_opted_in",
     TemplateShared = "template_shared",
     TemplateChanged = "template_changed",
     TemplateRemoved = "template_removed",
+    ContactCreated = "contact_created",
+    ContactRenamed = "contact_renamed",
     ContactNumberChanged = "contact_number_changed",
     ContactsMerged = "contacts_merged",
     ContactDeleted = "contact_deleted",
     ContactsImported = "contacts_imported",
     ContactsExported = "contacts_exported",
     OptOutsExported = "opt_outs_exported",
+    TagCreated = "tag_created",
     TagChanged = "tag_changed",
     ContactFieldChanged = "contact_field_changed",
     WorkspaceCreated = "workspace_created",
@@ -68,7 +77,12 @@ impl Action {
         match self {
             Self::SignedIn => "signed in",
             Self::SignInFailed => "Sign-in failed for",
+            Self::SignedOut => "signed out",
+            Self::SessionEnded => "ended one of their sessions",
             Self::SessionsEnded => "signed out everywhere",
+            Self::RefreshTokenReused => {
+                "A used refresh token came again, so the server ended a session of"
+            }
             Self::PasswordChanged => "changed the password",
             Self::PasswordReset => "set a new password by mail",
             Self::TwoFactorEnabled => "switched the second factor on",
@@ -85,6 +99,7 @@ impl Action {
             Self::DefaultNumberChanged => "changed the default number of",
             Self::NumberBought => "bought the number",
             Self::NumberReleased => "released the number",
+            Self::NumberCaughtUp => "compared with its provider the number",
             Self::IntegrationConnected => "connected",
             Self::IntegrationChecked => "checked the credentials of",
             Self::IntegrationChanged => "changed the integration",
@@ -95,12 +110,17 @@ impl Action {
             Self::CreditsChanged => "changed the credits of",
             Self::QuarantineReleased => "released from the quarantine",
             Self::QuarantineDiscarded => "discarded from the quarantine",
+            Self::ContactCreated => "added the contact",
+            Self::ContactRenamed => "renamed the contact",
+            Self::ContactOptedOut => "opted out",
+            Self::ContactOptedIn => "opted in",
             Self::ContactNumberChanged => "changed the phone number of",
             Self::ContactsMerged => "merged two contacts into",
             Self::ContactDeleted => "deleted the contact",
             Self::ContactsImported => "imported contacts from",
             Self::ContactsExported => "exported",
             Self::OptOutsExported => "exported the opt-outs",
+            Self::TagCreated => "made the tag",
             Self::TagChanged => "changed the tag",
             Self::ContactFieldChanged => "changed the contact field",
             Self::OptOutsImported => "imported opt-outs from",
@@ -147,7 +167,7 @@ pub async fn record_everywhere(
     address: &str,
 ) -> Result<()> {
     // Only who has proven to be the user is named as the one who did it.
-    let proven = action != Action::SignInFailed;
+    let proven = !matches!(action, Action::SignInFailed | Action::RefreshTokenReused);
     sqlx::query!(
         "insert into audit_log (workspace_id, action, actor_id, actor_name, subject, subject_id, address)
          select m.workspace_id, $2, case when $3 then u.id end, case when $3 then u.name else '' end,

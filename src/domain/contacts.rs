@@ -180,7 +180,14 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
         Error::field("phone_number", "a contact with this number exists already")
     })?;
     announce(tx, id);
-    find(tx, id).await
+    let contact = find(tx, id).await?;
+    let deed = Deed {
+        subject: &contact.title(),
+        subject_id: Some(id.0),
+        ..Deed::default()
+    };
+    audit::record(tx, Action::ContactCreated, deed).await?;
+    Ok(contact)
 }
 
 /// The contact with this number, made if there is none.
@@ -271,7 +278,7 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: Change) -> Resu
         change.notes.as_deref(),
     )?;
     let values = fields::read(tx, change.custom_fields).await?;
-    let before = lock(tx, id, change.updated_at).await?;
+    let (before, old_name) = lock(tx, id, change.updated_at).await?;
     let phone = match &change.phone_number {
         // It may be a sender's name, which nobody could type in as a number.
         Some(text) if text.trim() != before && text.trim() != phone::display(&before) => {
@@ -303,6 +310,15 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: Change) -> Resu
         )
     })?;
     let contact = find(tx, id).await?;
+    if contact.name != old_name {
+        let deed = Deed {
+            subject: &contact.title(),
+            subject_id: Some(id.0),
+            before: Some(json!({"name": old_name})),
+            after: Some(json!({"name": contact.name})),
+        };
+        audit::record(tx, Action::ContactRenamed, deed).await?;
+    }
     if let Some(phone) = phone.filter(|phone| phone.as_str() != before) {
         let deed = Deed {
             subject: &contact.title(),
@@ -340,10 +356,14 @@ pub(in crate::domain) async fn consent_changed(
     Ok(())
 }
 
-/// Nobody else changes it until the end of the transaction. Answers its number. Refuses when it is another than at `seen`.
-async fn lock(tx: &mut WorkspaceTx, id: ContactId, seen: Option<DateTime<Utc>>) -> Result<String> {
+/// Nobody else changes it until the end of the transaction. Answers its number and name. Refuses when it is another than at `seen`.
+async fn lock(
+    tx: &mut WorkspaceTx,
+    id: ContactId,
+    seen: Option<DateTime<Utc>>,
+) -> Result<(String, Option<String>)> {
     let row = sqlx::query!(
-        r#"select c.phone_number, c.updated_at, (select u.name from users u where u.id = c.updated_by) as by
+        r#"select c.phone_number, c.name, c.updated_at, (select u.name from users u where u.id = c.updated_by) as by
              from contacts c where c.id = $1
               for no key update of c"#,
         id as _,
@@ -355,7 +375,7 @@ async fn lock(tx: &mut WorkspaceTx, id: ContactId, seen: Option<DateTime<Utc>>) 
         Some(seen) if seen != row.updated_at => Err(Error::ContactChanged {
             by: row.by.unwrap_or_else(|| "Somebody".into()),
         }),
-        _ => Ok(row.phone_number),
+        _ => Ok((row.phone_number, row.name)),
     }
 }
 

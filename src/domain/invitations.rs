@@ -247,13 +247,22 @@ pub async fn accept(
 ) -> Result<SignedIn> {
     let offer = look(app, token).await?;
     let user = match who(app, &offer, session, &form, caller).await? {
-        Some(user) => user,
+        Some(Account { id, email_verified }) => {
+            // Whoever made the account with this address has perhaps never read its mail: the invitation is not theirs yet.
+            accounts::require_verified(app, email_verified)?;
+            id
+        }
         None => return accept_anew(app, token, &offer, form, caller).await,
     };
     let mut tx = app.db.system().await?;
     join(&mut tx, token, user, caller).await?;
     tx.commit().await?;
     accounts::begin(app, user, caller).await
+}
+
+struct Account {
+    id: UserId,
+    email_verified: bool,
 }
 
 /// The account that is meant; `None`: a new one is wanted.
@@ -263,12 +272,13 @@ async fn who(
     session: Option<SessionId>,
     form: &Accept,
     caller: &Caller,
-) -> Result<Option<UserId>> {
+) -> Result<Option<Account>> {
     if let Some(session) = session
         && let Ok(user) = accounts::of_session(&app.db, session).await
     {
         if user.email == offer.email {
-            return Ok(Some(user.id));
+            let (id, email_verified) = (user.id, user.email_verified);
+            return Ok(Some(Account { id, email_verified }));
         }
         if form.password.is_none() {
             return Err(Error::field(
@@ -301,9 +311,11 @@ async fn who(
             return Ok(None);
         }
     }
-    let user = accounts::prove(app, &offer.email, password, caller).await?;
-    accounts::pass_second_factor(app, &user, form.code.as_deref(), caller).await?;
-    Ok(Some(user.id))
+    let code = form.code.as_deref();
+    let user = accounts::prove(app, &offer.email, password, code, caller).await?;
+    accounts::pass_second_factor(app, &user, code, caller).await?;
+    let (id, email_verified) = (user.id, user.email_verified);
+    Ok(Some(Account { id, email_verified }))
 }
 
 async fn accept_anew(
@@ -317,8 +329,11 @@ async fn accept_anew(
         form.name.unwrap_or_default(),
         form.password.unwrap_or_default(),
     );
+    accounts::check(&name, &offer.email, &password).done()?;
+    let from = throttle::network(caller.address);
+    let hash = app.passwords.hash(&from, password).await?;
     let mut tx = app.db.system().await?;
-    let user = accounts::open(&mut tx, &name, &offer.email, password).await?;
+    let user = accounts::insert_user(&mut tx, &name, &offer.email, &hash).await?;
     join(&mut tx, token, user, caller).await?;
     tx.commit().await?;
     let signed_in = accounts::begin(app, user, caller).await?;

@@ -410,6 +410,46 @@ pub async fn assignments(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<(NumberI
     )
 }
 
+/// Who of `users` sees which of `numbers`, for one page of the matrix.
+pub async fn assignments_among(
+    tx: &mut WorkspaceTx,
+    _: &Admin,
+    numbers: &[NumberId],
+    users: &[UserId],
+) -> Result<Vec<(NumberId, UserId)>> {
+    Ok(sqlx::query!(
+        "select number_id, user_id from number_members where number_id = any ($1) and user_id = any ($2)",
+        numbers as _,
+        users as _,
+    )
+    .fetch_all(tx.conn())
+    .await?
+    .into_iter()
+    .map(|row| (row.number_id, row.user_id))
+    .collect())
+}
+
+/// How many agents see each of `numbers`. One that nobody sees is left out.
+pub async fn audiences(
+    tx: &mut WorkspaceTx,
+    _: &Admin,
+    numbers: &[NumberId],
+) -> Result<Vec<(NumberId, i64)>> {
+    Ok(sqlx::query!(
+        r#"select a.number_id, count(*) as "agents!"
+             from number_members a
+             join workspace_members m on m.workspace_id = a.workspace_id and m.user_id = a.user_id
+            where a.number_id = any ($1) and m.role = 'agent'
+            group by a.number_id"#,
+        numbers as _,
+    )
+    .fetch_all(tx.conn())
+    .await?
+    .into_iter()
+    .map(|row| (row.number_id, row.agents))
+    .collect())
+}
+
 /// The agents whom this number is assigned to.
 pub async fn members(tx: &mut WorkspaceTx, _: &Admin, number: NumberId) -> Result<Vec<Colleague>> {
     find(tx, number).await?;

@@ -9,8 +9,10 @@ pub mod moved;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::db::WorkspaceTx;
+use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::Member;
 use crate::domain::{contacts, numbers, words};
 use crate::error::{Check, Error, Result};
@@ -202,10 +204,22 @@ pub async fn change(
     change: Change,
 ) -> Result<()> {
     let reason = read_reason(&change.reason)?;
-    contacts::find(tx, contact).await?;
-    numbers::find(tx, change.number_id).await?;
+    let person = contacts::find(tx, contact).await?;
+    let number = numbers::find(tx, change.number_id).await?;
     settle_near_stop(tx, contact, change.number_id).await?;
     if write(tx, member, contact, &change, reason).await? {
+        // The reason stands with the consent: it may be a text of theirs.
+        let deed = Deed {
+            subject: &person.title(),
+            subject_id: Some(contact.0),
+            before: None,
+            after: Some(json!({"number": number.phone_number})),
+        };
+        let action = match change.wish {
+            Wish::Stop => Action::ContactOptedOut,
+            Wish::Start => Action::ContactOptedIn,
+        };
+        audit::record(tx, action, deed).await?;
         contacts::consent_changed(tx, contact).await?;
     }
     Ok(())

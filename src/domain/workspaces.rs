@@ -2,8 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::PgConnection;
 
+use crate::app::App;
+use crate::config::{Config, Signups};
 use crate::db::{Db, SystemTx, WorkspaceTx};
+use crate::domain::accounts::{Caller, User};
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::{Admin, Role};
 use crate::domain::words;
@@ -255,7 +259,86 @@ pub fn is_name(name: &str) -> bool {
     (1..=80).contains(&name.trim().chars().count()) && !name.contains('\0')
 }
 
-/// Makes a workspace with `founder`, who comes from `address`, as its first admin.
+/// Makes a workspace for `user`, as far as `SIGNUPS` and `WORKSPACES_PER_PERSON` allow.
+pub async fn create(app: &App, name: &str, user: &User, caller: &Caller) -> Result<Mine> {
+    let mut tx = app.db.system().await?;
+    // Of two at once the second one counts the first one's.
+    sqlx::query!(
+        "select from users where id = $1 for no key update",
+        user.id as _
+    )
+    .execute(tx.conn())
+    .await?;
+    let right = creation(tx.conn(), user.id).await?;
+    right.check(&app.config)?;
+    let mine = found(&mut tx, name, user.id, Some(&caller.address())).await?;
+    tx.commit().await?;
+    Ok(mine)
+}
+
+/// Whether `user` may make a workspace now.
+pub async fn may_create(app: &App, user: &User) -> Result<bool> {
+    let mut conn = app.db.system_pool().acquire().await?;
+    let right = creation(&mut conn, user.id).await?;
+    Ok(right.check(&app.config).is_ok())
+}
+
+/// What the right to make a workspace depends on.
+struct Creation {
+    made: i64,
+    is_admin: bool,
+    any_exists: bool,
+}
+
+async fn creation(conn: &mut PgConnection, user: UserId) -> Result<Creation> {
+    Ok(sqlx::query_as!(
+        Creation,
+        r#"select (select count(*) from workspaces where created_by = $1) as "made!",
+                  exists (select from workspace_members where user_id = $1 and role = 'admin') as "is_admin!",
+                  exists (select from workspaces) as "any_exists!""#,
+        user as _,
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+impl Creation {
+    fn check(&self, config: &Config) -> Result<()> {
+        let signups = config.signups.unwrap_or(match self.any_exists {
+            true => Signups::Invite,
+            false => Signups::Open,
+        });
+        let allowed = match signups {
+            Signups::Open => true,
+            Signups::Invite => self.is_admin,
+            Signups::Closed => false,
+        };
+        if !allowed {
+            return Err(Error::WorkspacesClosed);
+        }
+        let most = config.workspaces_per_person;
+        match self.made < i64::from(most) {
+            true => Ok(()),
+            false => Err(Error::TooManyWorkspaces(most)),
+        }
+    }
+}
+
+/// Of those who sign up while there is no workspace one is the first; the others are refused as soon as it is there.
+pub(in crate::domain) async fn lock_the_first(tx: &mut SystemTx) -> Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtext('the first workspace'))")
+        .execute(tx.conn())
+        .await?;
+    let exists = sqlx::query_scalar!(r#"select exists (select from workspaces) as "exists!""#)
+        .fetch_one(tx.conn())
+        .await?;
+    match exists {
+        true => Err(Error::SignupsClosed),
+        false => Ok(()),
+    }
+}
+
+/// Makes a workspace with `founder`, who comes from `address`, as its first admin. Who may is asked by `create`.
 pub async fn found(
     tx: &mut SystemTx,
     name: &str,
@@ -268,10 +351,12 @@ pub async fn found(
     let id = WorkspaceId::new();
     let slug = free_slug(tx, name).await?;
     sqlx::query!(
-        "insert into workspaces (id, name, slug) values ($1, $2, $3)",
+        "insert into workspaces (id, name, slug, created_by) values ($1, $2, $3, $4)",
         id as _,
         name.trim(),
         slug,
+        // Without an address it was the command line, which is not counted.
+        address.map(|_| founder) as _,
     )
     .execute(tx.conn())
     .await
@@ -325,6 +410,13 @@ pub async fn any_exists(db: &Db) -> Result<bool> {
 /// The first of `harbor-dental`, `harbor-dental-2`, … that nobody has.
 async fn free_slug(tx: &mut SystemTx, name: &str) -> Result<String> {
     let wanted = slug(name);
+    // Of two with one name the second one sees what the first one took.
+    sqlx::query!(
+        "select pg_advisory_xact_lock(hashtext('slug ' || $1))",
+        wanted
+    )
+    .execute(tx.conn())
+    .await?;
     let taken = sqlx::query_scalar!(
         "select slug from workspaces where slug = $1 or slug like $1 || '-%'",
         wanted
@@ -336,8 +428,13 @@ async fn free_slug(tx: &mut SystemTx, name: &str) -> Result<String> {
             1 => wanted.clone(),
             n => format!("{wanted}-{n}"),
         })
-        .find(|slug| !taken.contains(slug))
+        .find(|slug| !taken.contains(slug) && !is_id(slug))
         .expect("fewer than four billion workspaces have one name"))
+}
+
+/// Pages are found by slug or by id, so a slug must not read as an id, in whatever notation.
+fn is_id(slug: &str) -> bool {
+    slug.parse::<WorkspaceId>().is_ok()
 }
 
 /// `Harbor Dental & Co.` → `harbor-dental-co`. Names without a Latin letter or digit become `workspace`.
@@ -356,7 +453,20 @@ fn slug(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::slug;
+    use super::{is_id, slug};
+
+    #[test]
+    fn a_slug_that_reads_as_an_id_is_known() {
+        for id in [
+            "0190a5c6-7b1e-7d3a-9c4f-2b6d8e0f1a3c",
+            "0190a5c67b1e7d3a9c4f2b6d8e0f1a3c",
+            "00000000000000000000000000000000",
+        ] {
+            assert!(is_id(id) && is_id(&slug(id)), "{id}");
+            assert!(!is_id(&format!("{id}-2")), "{id}");
+        }
+        assert!(!is_id("harbor-dental"));
+    }
 
     #[test]
     fn a_slug_is_made_of_the_name() {

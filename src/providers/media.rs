@@ -3,14 +3,17 @@
 //! Only from where the provider keeps it, with its credentials if it wants them; where that host redirects to, without them.
 //! A webhook may name any URL, so nothing else is ever asked.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
 use reqwest::{Client, Response, StatusCode};
-use url::{Host, Url};
+use url::Url;
+
+pub use crate::addresses::is_internal;
+use crate::addresses::is_internal_address;
 
 use super::{Hosts, Provider, Providers, http, telnyx, twilio};
 
@@ -48,7 +51,7 @@ impl Resolve for Outside {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let allowed: Vec<SocketAddr> = found
-                .filter(|address| among_ourselves || !is_inside(address.ip()))
+                .filter(|address| among_ourselves || !is_internal_address(address.ip()))
                 .collect();
             if allowed.is_empty() {
                 return Err(format!("{} leads into our own network", name.as_str()).into());
@@ -125,48 +128,6 @@ async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Respon
     Err(never("the provider sends us in circles"))
 }
 
-/// An address that only this network knows: nobody outside may make us ask there.
-pub fn is_internal(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => is_inside(ip.into()),
-        Some(Host::Ipv6(ip)) => is_inside(ip.into()),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => true,
-    }
-}
-
-fn is_inside(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(ip) => {
-            let [first, second, ..] = ip.octets();
-            ip.is_private()
-                || ip.is_loopback()
-                || ip.is_link_local()
-                || ip.is_multicast()
-                || ip.is_broadcast()
-                || first == 0
-                // Shared between a network and its customers; some clouds keep their own services there.
-                || (first == 100 && (64..128).contains(&second))
-        }
-        IpAddr::V6(ip) => {
-            let inside = ip.is_loopback()
-                || ip.is_unspecified()
-                || ip.is_unique_local()
-                || ip.is_unicast_link_local()
-                || ip.is_multicast();
-            // An address of the old kind, by way of a translator.
-            let [a, b, c, d] = [
-                ip.octets()[12],
-                ip.octets()[13],
-                ip.octets()[14],
-                ip.octets()[15],
-            ];
-            let translated = ip.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0];
-            inside || (translated && is_inside([a, b, c, d].into()))
-        }
-    }
-}
-
 async fn read(mut answer: Response) -> Result<Bytes, Unavailable> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = answer
@@ -193,29 +154,6 @@ fn never(why: &'static str) -> Unavailable {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_of_this_network_are_internal() {
-        for inside in [
-            "http://127.0.0.1:9/x",
-            "https://10.0.0.7/",
-            "https://192.168.1.1",
-            "https://169.254.169.254/latest/meta-data",
-            "https://[::1]/",
-            "https://[::ffff:10.0.0.1]/",
-            "https://[fd00::1]/",
-            "https://localhost/",
-            "https://100.100.100.200/latest/meta-data",
-            "https://0.0.0.1/",
-            "https://[64:ff9b::10.0.0.1]/",
-            "https://[ff02::1]/",
-        ] {
-            assert!(is_internal(&inside.parse().expect(inside)), "{inside}");
-        }
-        for outside in ["https://mms.twiliocdn.com/x", "https://203.0.113.7/"] {
-            assert!(!is_internal(&outside.parse().expect(outside)), "{outside}");
-        }
-    }
 
     #[tokio::test]
     async fn a_name_that_leads_into_this_network_is_followed_only_where_it_was_set() {

@@ -12,7 +12,7 @@ use super::caller::address;
 use super::problem::Problem;
 use crate::app::App;
 use crate::config::Config;
-use crate::domain::accounts::{self, SignedIn};
+use crate::domain::accounts::{self, Caller, SignedIn};
 use crate::domain::members::{self, Admin, Member, Place};
 use crate::error::{Error, Result};
 use crate::ids::SessionId;
@@ -21,10 +21,13 @@ use crate::language::Language;
 
 pub const ACCESS_COOKIE: &str = "messagehub_access";
 pub const REFRESH_COOKIE: &str = "messagehub_refresh";
+/// A random word by which a browser that has signed in is known again. It opens nothing.
+pub const BROWSER_COOKIE: &str = "messagehub_browser";
 /// What somebody chose, by its tag. Without it the browser's own languages count.
 pub const LANGUAGE_COOKIE: &str = "messagehub_language";
 
 const LANGUAGE_LASTS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const BROWSER_LASTS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Which session a request claims, by a token of ours that has not expired. The database says whether it still lives.
 #[derive(Clone, Copy, Debug)]
@@ -37,15 +40,23 @@ pub enum Door {
     Cookie,
 }
 
+/// What follows `Bearer`, even if it is no token of ours. Another scheme is not meant for us but for a proxy in front.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(header::AUTHORIZATION)
+        .iter()
+        .find_map(|value| {
+            let value = value.to_str().ok()?.trim();
+            let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        })
+}
+
 impl Claimed {
+    /// By the bearer token where there is one, and by the cookie only where there is none.
     pub fn of(headers: &HeaderMap, app: &App) -> Option<(Self, Door)> {
-        if let Some(value) = headers.get(header::AUTHORIZATION) {
-            let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-            let session = app
-                .tokens
-                .read(token.trim())
-                .filter(|_| scheme.eq_ignore_ascii_case("bearer"))?;
-            return Some((Self(session), Door::Bearer));
+        if let Some(token) = bearer(headers) {
+            return Some((Self(app.tokens.read(token)?), Door::Bearer));
         }
         let jar = CookieJar::from_headers(headers);
         let session = app.tokens.read(jar.get(ACCESS_COOKIE)?.value())?;
@@ -130,15 +141,13 @@ where
 
 /// The browser's cookies for a sign-in.
 pub fn cookies(config: &Config, signed_in: &SignedIn) -> Cookies {
-    let mut cookies = vec![
-        cookie(config, ACCESS_COOKIE, &signed_in.access_token, ACCESS_LIVES),
-        cookie(
-            config,
-            REFRESH_COOKIE,
-            &signed_in.refresh_token,
-            accounts::SESSION_LIVES,
-        ),
-    ];
+    let access = &signed_in.access_token;
+    let mut cookies = vec![cookie(config, ACCESS_COOKIE, access, ACCESS_LIVES)];
+    if signed_in.is_renewed {
+        let refresh = &signed_in.refresh_token;
+        let lives = accounts::SESSION_LIVES;
+        cookies.push(cookie(config, REFRESH_COOKIE, refresh, lives));
+    }
     // Whoever chose none keeps what was chosen at the sign-in.
     if signed_in.user.language.is_some() {
         cookies.push(spoken(config, signed_in.user.language));
@@ -154,7 +163,13 @@ pub fn spoken(config: &Config, language: Option<Language>) -> (HeaderName, Strin
     }
 }
 
-/// Takes the cookies away.
+/// The word that a browser keeps, so that it is known at the next sign-in.
+pub fn known_browser(config: &Config, caller: &Caller) -> Option<(HeaderName, String)> {
+    let word = caller.browser.as_deref()?;
+    Some(cookie(config, BROWSER_COOKIE, word, BROWSER_LASTS))
+}
+
+/// Takes the cookies away. The browser stays known.
 pub fn no_cookies(config: &Config) -> Cookies {
     AppendHeaders(vec![
         cookie(config, ACCESS_COOKIE, "", Duration::ZERO),

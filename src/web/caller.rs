@@ -5,8 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
+use axum_extra::extract::CookieJar;
 
+use super::auth::BROWSER_COOKIE;
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::accounts::Caller;
@@ -19,19 +21,41 @@ where
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let device = parts.headers.get(header::USER_AGENT);
-        Ok(Self {
-            address: address(parts, &App::from_ref(state).config),
-            device: device.and_then(|agent| Some(agent.to_str().ok()?.to_owned())),
-        })
+        let config = &App::from_ref(state).config;
+        Ok(Self::of(&parts.headers, &parts.extensions, config))
     }
+}
+
+impl Caller {
+    pub fn of(headers: &HeaderMap, extensions: &Extensions, config: &Config) -> Self {
+        let device = headers.get(header::USER_AGENT);
+        Self {
+            address: seen_through_proxies(headers, peer(extensions), config),
+            device: device.and_then(|agent| Some(agent.to_str().ok()?.to_owned())),
+            browser: browser(headers),
+        }
+    }
+}
+
+/// The word that this browser keeps. Only one as we make them: it goes into no query otherwise.
+fn browser(headers: &HeaderMap) -> Option<String> {
+    let jar = CookieJar::from_headers(headers);
+    let word = jar.get(BROWSER_COOKIE)?.value();
+    let is_ours = word.len() == 43
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    is_ours.then(|| word.to_owned())
 }
 
 /// Where a request comes from, seen through the proxies that we trust.
 pub fn address(parts: &Parts, config: &Config) -> IpAddr {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
-    seen_through_proxies(&parts.headers, peer, config)
+    seen_through_proxies(&parts.headers, peer(&parts.extensions), config)
+}
+
+fn peer(extensions: &Extensions) -> IpAddr {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip())
 }
 
 /// Who calls: the peer, or whom the proxies in front of us name. Anybody may send the header, so it counts only as far as it

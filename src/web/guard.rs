@@ -12,9 +12,10 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use tower_http::timeout::TimeoutBody;
 
-use super::auth::{ACCESS_COOKIE, REFRESH_COOKIE};
+use super::auth::{ACCESS_COOKIE, Claimed, Door, REFRESH_COOKIE};
 use super::problem::Problem;
 use super::{Doors, assets};
+use crate::app::App;
 use crate::config::Config;
 
 /// The longest that nothing of a body may come, and the longest for all of a request: slow phones send pictures.
@@ -28,18 +29,20 @@ pub async fn same_origin(State(doors): State<Doors>, request: Request, next: Nex
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    if safe || is_allowed(request.headers(), &doors.app.config) {
+    if safe || is_allowed(request.headers(), &doors.app) {
         return next.run(request).await;
     }
     let detail = "this request came from another site: open MessageHub itself and try there";
     Problem::new(StatusCode::FORBIDDEN, "cross_origin", detail).into_response()
 }
 
-fn is_allowed(headers: &HeaderMap, config: &Config) -> bool {
-    if headers.contains_key(header::AUTHORIZATION) {
-        return true; // a browser never adds one by itself
+fn is_allowed(headers: &HeaderMap, app: &App) -> bool {
+    // A browser adds no bearer token by itself. Only a good one counts, for that is what lets the request in; with any other
+    // header it may be the cookie.
+    if matches!(Claimed::of(headers, app), Some((_, Door::Bearer))) {
+        return true;
     }
-    match comes_from_us(headers, config) {
+    match comes_from_us(headers, &app.config) {
         Some(ours) => ours,
         None => !carries_our_cookie(headers),
     }

@@ -16,11 +16,11 @@ use axum::routing::{get, post};
 use axum_extra::extract::CookieJar;
 use chrono::{DateTime, Datelike, Utc};
 
-use super::auth::{Claimed, REFRESH_COOKIE, cookies};
+use super::auth::{Claimed, REFRESH_COOKIE, bearer, cookies};
 use super::problem::Problem;
 use super::{Doors, LARGEST_UPLOAD};
 use crate::app::App;
-use crate::domain::accounts as users;
+use crate::domain::accounts::{self as users, Caller};
 use crate::domain::members::Role;
 use crate::error::{Error, Result};
 use crate::language::{self, english, t};
@@ -353,7 +353,8 @@ pub fn frame(headers: &HeaderMap) -> Option<&str> {
 
 /// A browser's access token lives for minutes, its session for weeks: the one is renewed by the other on the way in.
 async fn renew(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    if Claimed::of(request.headers(), &app).is_some() {
+    // Whoever shows a token is asked for that one alone, and for no cookie.
+    if bearer(request.headers()).is_some() || Claimed::of(request.headers(), &app).is_some() {
         return next.run(request).await;
     }
     let jar = CookieJar::from_headers(request.headers());
@@ -361,7 +362,8 @@ async fn renew(State(app): State<App>, mut request: Request, next: Next) -> Resp
         return next.run(request).await;
     };
     // Whoever cannot be renewed is a stranger, and the page sends them to the sign-in.
-    let Ok(signed_in) = users::refresh(&app, token.value()).await else {
+    let caller = Caller::of(request.headers(), request.extensions(), &app.config);
+    let Ok(signed_in) = users::refresh(&app, token.value(), &caller).await else {
         return next.run(request).await;
     };
     if let Some(session) = app.tokens.read(&signed_in.access_token) {

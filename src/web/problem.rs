@@ -28,7 +28,7 @@ pub struct Problem {
     /// With `validation_failed`: every field at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Field>,
-    /// With `rate_limited` and `unavailable`: how long to wait, said in `Retry-After` too.
+    /// With `rate_limited`, `busy` and `unavailable`: how long to wait, said in `Retry-After` too.
     #[serde(skip)]
     pub retry_after: Option<Duration>,
 }
@@ -47,6 +47,10 @@ fn told(error: &Error) -> (StatusCode, &'static str) {
         Error::AdminOnly | Error::NotTheMaker => (StatusCode::FORBIDDEN, "admin_only"),
         Error::NumberNotAssigned => (StatusCode::FORBIDDEN, "number_not_assigned"),
         Error::SignupsClosed => (StatusCode::FORBIDDEN, "signups_closed"),
+        Error::WorkspacesClosed => (StatusCode::FORBIDDEN, "workspaces_closed"),
+        Error::TooManyWorkspaces(_) => (StatusCode::FORBIDDEN, "too_many_workspaces"),
+        Error::EmailNotVerified => (StatusCode::FORBIDDEN, "email_not_verified"),
+        Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
         Error::TwoFactorRequired => (StatusCode::FORBIDDEN, "two_factor_required"),
         Error::CodeRequired { .. } => (StatusCode::UNAUTHORIZED, "code_required"),
         Error::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
@@ -111,7 +115,7 @@ impl From<Error> for Problem {
         let mut problem = Self::new(status, code, detail);
         match error {
             Error::Invalid(fields) => problem.errors = fields,
-            Error::TooMany { wait } => problem.retry_after = Some(wait),
+            Error::TooMany { wait } | Error::Busy { wait } => problem.retry_after = Some(wait),
             _ => {}
         }
         problem

@@ -110,6 +110,116 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
         .refused(401, "unauthenticated");
 }
 
+/// A thief who was faster, twice: what they hold is newer than what the owner comes back with.
+#[tokio::test]
+async fn any_earlier_refresh_token_that_comes_again_ends_the_session() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let nobody = Person::nobody(&hub);
+    let refresh = |token: &str| {
+        let nobody = nobody.clone();
+        let form = json!({"refresh_token": token});
+        async move { nobody.post("/api/auth/refresh", form).await }
+    };
+    let text = |session: &serde_json::Value| session["refresh_token"].as_str().unwrap().to_owned();
+    for (generations, reused) in [(2, 0), (3, 1), (5, 0), (5, 3)] {
+        let jo = Person::signs_in(&hub, &harbor.admin.email).await;
+        let mut tokens = vec![jo.refresh_token.clone()];
+        let mut newest = jo.clone();
+        for _ in 0..generations {
+            let session = refresh(&tokens[tokens.len() - 1]).await.is(200);
+            newest = Person::signed_in(&hub, &session);
+            tokens.push(text(&session));
+        }
+        newest.get("/api/auth/me").await.is(200);
+        let mut socket = newest.listens(&harbor).await;
+        // Also within the grace: that is only for the one just before.
+        refresh(&tokens[reused])
+            .await
+            .refused(401, "unauthenticated");
+        assert_eq!(socket.closes().await, 1008);
+        newest
+            .get("/api/auth/me")
+            .await
+            .refused(401, "unauthenticated");
+        refresh(&tokens[generations])
+            .await
+            .refused(401, "unauthenticated");
+    }
+    let list = harbor
+        .admin
+        .get(&harbor.path("/audit?action=refresh_token_reused"))
+        .await
+        .is(200);
+    let entries = list["data"].as_array().unwrap();
+    assert_eq!(entries.len(), 4);
+    for entry in entries {
+        assert_eq!(entry["subject"], harbor.admin.email);
+        assert_eq!(entry["subject_id"], harbor.admin.id);
+        assert!(entry["actor_id"].is_null(), "nobody knows who that was");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_none_of_ours_ends_nothing() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let nobody = Person::nobody(&hub);
+    let good = &harbor.admin.refresh_token;
+    let changed = |at: usize| {
+        let mut bytes = good.clone().into_bytes();
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        String::from_utf8(bytes).unwrap()
+    };
+    for made_up in [
+        String::new(),
+        "A".repeat(good.len()),
+        good[..good.len() - 4].into(),
+        format!("{good}AAAA"),
+        changed(0),
+        changed(25),
+        changed(good.len() - 5),
+        harbor.admin.token.clone().unwrap(),
+    ] {
+        nobody
+            .post("/api/auth/refresh", json!({"refresh_token": made_up}))
+            .await
+            .refused(401, "unauthenticated");
+    }
+    harbor.admin.get("/api/auth/me").await.is(200);
+    nobody
+        .post("/api/auth/refresh", json!({"refresh_token": good}))
+        .await
+        .is(200);
+}
+
+/// The second tab's answer may come last: it must not put the older refresh token in the place of the newer one.
+#[tokio::test]
+async fn a_second_tab_leaves_the_newer_refresh_cookie_in_its_place() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let cookie = format!("messagehub_refresh={}", harbor.admin.refresh_token);
+    let opens = async || {
+        let browser = Person::nobody(&hub);
+        let request = browser.request(reqwest::Method::GET, "/workspaces");
+        let answer = browser.ask(request.header("cookie", &cookie)).await;
+        assert_eq!(answer.status, 200);
+        let set = answer.headers.get_all("set-cookie").iter();
+        set.map(|cookie| {
+            cookie
+                .to_str()
+                .unwrap()
+                .split('=')
+                .next()
+                .unwrap()
+                .to_owned()
+        })
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(opens().await, ["messagehub_access", "messagehub_refresh"]);
+    assert_eq!(opens().await, ["messagehub_access"]);
+}
+
 #[tokio::test]
 async fn two_tabs_that_refresh_at_once_both_stay_signed_in() {
     let hub = Hub::start().await;
@@ -199,6 +309,101 @@ async fn cookies_are_for_our_own_pages() {
         .is(200);
 }
 
+/// Only a good token makes cookies irrelevant: with any other header it is the cookie that lets a request in.
+#[tokio::test]
+async fn no_header_but_a_good_token_stands_in_for_our_own_origin() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let jo = &harbor.admin;
+    let (access, refresh) = (jo.token.clone().unwrap(), &jo.refresh_token);
+    let nobody = Person::nobody(&hub);
+    let expired = {
+        use jsonwebtoken::{EncodingKey, Header, encode};
+        let claims = json!({"sub": jo.id, "sid": uuid::Uuid::now_v7(), "exp": 1_000_000_000});
+        let key = EncodingKey::from_secret(crate::hub::KEYS[0].1.as_bytes());
+        encode(&Header::default(), &claims, &key).unwrap()
+    };
+    let headers = [
+        "Basic am86aHVudGVyMg==".into(),
+        "Bearer".into(),
+        "Bearer ".into(),
+        "Bearer garbage".into(),
+        "bearer a.b.c".into(),
+        format!("Bearer {expired}"),
+        format!("Bearer {refresh}"),
+        format!("Token {access}"),
+        format!("Basic {access}"),
+        access.clone(),
+        String::new(),
+        "Negotiate YII=".into(),
+    ];
+    let cookies = [
+        format!("messagehub_access={access}; messagehub_refresh={refresh}"),
+        format!("messagehub_refresh={refresh}"),
+    ];
+    let ours = hub.url("");
+    for header in &headers {
+        for cookie in &cookies {
+            for from in [
+                None,
+                Some(("origin", "https://evil.example")),
+                Some(("sec-fetch-site", "cross-site")),
+            ] {
+                for (method, path) in [
+                    (reqwest::Method::PATCH, harbor.path("")),
+                    (reqwest::Method::POST, "/account".into()),
+                    (reqwest::Method::POST, "/logout".into()),
+                    (reqwest::Method::POST, "/api/auth/refresh".into()),
+                    (reqwest::Method::DELETE, "/api/auth/sessions".into()),
+                ] {
+                    let mut request = nobody
+                        .request(method, &path)
+                        .header("authorization", header)
+                        .header("cookie", cookie);
+                    if let Some((name, value)) = from {
+                        request = request.header(name, value);
+                    }
+                    nobody.ask(request).await.refused(403, "cross_origin");
+                }
+            }
+        }
+    }
+    let change = |header: &str, origin: &str| {
+        let request = nobody
+            .request(reqwest::Method::PATCH, &harbor.path(""))
+            .header("authorization", header)
+            .header("cookie", &cookies[0])
+            .header("origin", origin)
+            .json(&json!({"name": "Renamed"}));
+        nobody.ask(request)
+    };
+    // From our own pages a proxy's password is no hindrance, and a bad token is a bad token.
+    change(&headers[0], &ours).await.is(200);
+    change("Bearer garbage", &ours)
+        .await
+        .refused(401, "unauthenticated");
+    // A good one counts, wherever it comes from, and it alone: whoever's cookies come along.
+    change(&format!("Bearer {access}"), "https://evil.example")
+        .await
+        .is(200);
+    change(&format!("BEARER  {access}"), "https://evil.example")
+        .await
+        .is(200);
+    let others = bay.admin.token.as_ref().unwrap();
+    change(&format!("Bearer {others}"), "https://evil.example")
+        .await
+        .refused(403, "not_a_member");
+    let request = nobody
+        .request(reqwest::Method::POST, "/api/auth/refresh")
+        .header("authorization", format!("Bearer {others}"))
+        .header("cookie", &cookies[1])
+        .header("origin", "https://evil.example");
+    let answer = nobody.ask(request).await;
+    assert!((400..500).contains(&answer.status), "{answer:?}");
+    jo.get("/api/auth/me").await.is(200);
+}
+
 #[tokio::test]
 async fn sign_up_closes_with_the_first_workspace() {
     let (database, twilio) = (empty_database().await, Emulator::start().await);
@@ -214,4 +419,27 @@ async fn sign_up_closes_with_the_first_workspace() {
     };
     assert_eq!(sign_up("jo@harbor.test").await.unwrap().status(), 201);
     assert_eq!(sign_up("sam@harbor.test").await.unwrap().status(), 403);
+}
+
+#[tokio::test]
+async fn of_many_who_are_the_first_at_once_one_is() {
+    let (database, twilio) = (empty_database().await, Emulator::start().await);
+    let server = serve(&database, &twilio, &[("SIGNUPS", "")]).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answers = join_all((0..8).map(|n| {
+        let form = json!({"workspace_name": format!("Harbor {n}"), "name": "Jo", "email": format!("jo{n}@harbor.test"), "password": PASSWORD});
+        let request = client.post(format!("http://{}/api/auth/signup", server.address));
+        async move { request.json(&form).send().await.unwrap().status().as_u16() }
+    }))
+    .await;
+    assert_eq!(
+        answers.iter().filter(|status| **status == 201).count(),
+        1,
+        "{answers:?}"
+    );
+    assert_eq!(
+        answers.iter().filter(|status| **status == 403).count(),
+        7,
+        "{answers:?}"
+    );
 }

@@ -289,6 +289,7 @@ async fn what_people_do_to_their_accounts_is_written_down_in_each_of_their_works
     let sam = harbor.agent("Sam").await;
     let bay = hub.workspace("Bay Optics").await;
     let link = bay.invites(&sam.email, "agent").await;
+    hub.has_verified(&sam.email).await;
     sam.post(&format!("/api/invitations/{link}/accept"), json!({}))
         .await
         .is(200);
@@ -356,6 +357,187 @@ async fn what_people_do_to_their_accounts_is_written_down_in_each_of_their_works
     .await;
 
     assert_eq!(entries(&bay).await.len() - in_bay, 9, "and there the same");
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_is_written_down_once() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    let other = Person::signs_in(&hub, &jo.email).await;
+    let sessions = jo.get("/api/auth/sessions").await.is(200);
+    let sessions = sessions["data"].as_array().unwrap().iter();
+    let mut others = sessions.filter(|session| session["is_current"] == false);
+    let path = format!(
+        "/api/auth/sessions/{}",
+        others.next().unwrap()["id"].as_str().unwrap()
+    );
+    one(&harbor, "session_ended", jo, jo.delete(&path)).await;
+    none(&harbor, "ended already", jo.delete(&path)).await;
+    none(
+        &harbor,
+        "ended already",
+        other.post("/api/auth/logout", json!({})),
+    )
+    .await;
+
+    let third = Person::signs_in(&hub, &jo.email).await;
+    one(
+        &harbor,
+        "signed_out",
+        jo,
+        third.post("/api/auth/logout", json!({})),
+    )
+    .await;
+    none(
+        &harbor,
+        "signed out already",
+        third.post("/api/auth/logout", json!({})),
+    )
+    .await;
+    let fourth = Person::signs_in(&hub, &jo.email).await;
+    let request = Person::nobody(&hub)
+        .request(Method::POST, "/logout")
+        .header(
+            "cookie",
+            format!("messagehub_access={}", fourth.token.as_ref().unwrap()),
+        )
+        .header("sec-fetch-site", "same-origin");
+    one(&harbor, "signed_out", jo, fourth.ask(request)).await;
+}
+
+#[tokio::test]
+async fn what_members_do_to_contacts_by_hand_is_written_down_once() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let (jo, sam) = (&harbor.admin, harbor.agent("Sam").await);
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let number = harbor.number(FRONT_DESK).await;
+    let draft = json!({"phone_number": "+14155550193", "name": "Tom"});
+    let entry = one(
+        &harbor,
+        "contact_created",
+        jo,
+        jo.post(&harbor.path("/contacts"), draft.clone()),
+    )
+    .await;
+    assert_eq!(told(&entry), (&json!("Tom"), &Value::Null, &Value::Null));
+    let contact = harbor.path(&format!(
+        "/contacts/{}",
+        entry["subject_id"].as_str().unwrap()
+    ));
+    none(
+        &harbor,
+        "known already",
+        jo.post(&harbor.path("/contacts"), draft),
+    )
+    .await;
+    let entry = one(
+        &harbor,
+        "contact_renamed",
+        jo,
+        jo.patch(
+            &contact,
+            json!({"name": "Tom Lee", "notes": "Gate code 4711"}),
+        ),
+    )
+    .await;
+    assert_eq!(
+        told(&entry),
+        (
+            &json!("Tom Lee"),
+            &json!({"name": "Tom"}),
+            &json!({"name": "Tom Lee"})
+        )
+    );
+    none(
+        &harbor,
+        "the same name",
+        jo.patch(
+            &contact,
+            json!({"name": " Tom Lee ", "notes": "Gate code 4712"}),
+        ),
+    )
+    .await;
+
+    let conversation = harbor.hears(MAYA, "Hello").await;
+    let maya = format!(
+        "/contacts/{}/consent",
+        conversation["contact_id"].as_str().unwrap()
+    );
+    let consent = harbor.path(&maya);
+    let wishes = |wish: &str| {
+        let form = json!({"number_id": number, "wish": wish, "reason": "On the phone: 4711"});
+        sam.post(&consent, form)
+    };
+    let entry = one(&harbor, "contact_opted_out", &sam, wishes("stop")).await;
+    assert_eq!(entry["subject_id"], conversation["contact_id"]);
+    assert_eq!(entry["after"], json!({"number": FRONT_DESK}));
+    none(&harbor, "opted out already", wishes("stop")).await;
+    one(&harbor, "contact_opted_in", &sam, wishes("start")).await;
+    none(&harbor, "opted in already", wishes("start")).await;
+    none(&harbor, "by themselves", harbor.hears(MAYA, "STOP")).await;
+
+    let tag = json!({"name": "Recall"});
+    let entry = one(
+        &harbor,
+        "tag_created",
+        &sam,
+        sam.post(&harbor.path("/tags"), tag.clone()),
+    )
+    .await;
+    assert_eq!(entry["subject"], "Recall");
+    none(
+        &harbor,
+        "there already",
+        sam.post(&harbor.path("/tags"), tag),
+    )
+    .await;
+    let typed = |name: &str| {
+        let cookie = format!("messagehub_access={}", jo.token.as_ref().unwrap());
+        let path = contact.replace(&harbor.path(""), &format!("/w/{}", harbor.slug));
+        let request = Person::nobody(&hub).request(Method::POST, &format!("{path}/tags"));
+        let request = request
+            .header("cookie", cookie)
+            .header("sec-fetch-site", "same-origin")
+            .form(&[("tag", name)]);
+        jo.ask(request)
+    };
+    one(&harbor, "tag_created", jo, typed("New patient")).await;
+    none(&harbor, "there already", typed("new patient")).await;
+
+    let catch_up = harbor.path(&format!("/numbers/{number}/catch-up"));
+    let entry = one(
+        &harbor,
+        "number_caught_up",
+        jo,
+        jo.post(&catch_up, json!({})),
+    )
+    .await;
+    assert_eq!(
+        told(&entry),
+        (&json!(FRONT_DESK), &Value::Null, &json!({"brought_in": 0}))
+    );
+}
+
+/// A thousand contacts and forty tags leave the line of their import.
+#[tokio::test]
+async fn an_import_is_written_down_once_however_long() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let mut table = "name,phone_number,tags\n".to_owned();
+    for n in 0..1000 {
+        table.push_str(&format!("Patient {n},+1415556{n:04},Group {}\n", n % 40));
+    }
+    let (left, ()) = left_by(&harbor, async {
+        harbor.uploads_contacts(&table, "false").await.is(202);
+        while hub.count("select count(*) from contacts").await < 1000 {
+            hub.imports().await;
+        }
+    })
+    .await;
+    assert_eq!(left.len(), 1, "{left:#?}");
+    assert_eq!(left[0]["action"], "contacts_imported");
 }
 
 #[tokio::test]

@@ -522,6 +522,7 @@ async fn a_balance_survives_a_promotion_and_back_and_a_removal_too() {
         .await
         .refused(404, "not_found");
     let link = harbor.invites(&sam.email, "agent").await;
+    hub.has_verified(&sam.email).await;
     sam.post(&format!("/api/invitations/{link}/accept"), json!({}))
         .await
         .is(200);

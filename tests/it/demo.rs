@@ -50,6 +50,7 @@ async fn opens(app: &App, email: &str, demo: &Demo) -> bool {
     let caller = Caller {
         address: std::net::Ipv4Addr::LOCALHOST.into(),
         device: None,
+        browser: None,
     };
     accounts::log_in(app, login, &caller).await.is_ok()
 }

@@ -11,6 +11,7 @@ mod matrix;
 mod numbers;
 mod process;
 
+mod access;
 mod accounts;
 mod activity;
 mod agents;

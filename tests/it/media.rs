@@ -494,6 +494,24 @@ async fn only_ones_own_uploads_go_into_a_text_and_only_so_many() {
             "media_urls",
             json!({"media_urls": ["http://169.254.169.254/latest"]}),
         ),
+        (
+            "media_urls",
+            json!({"media_urls": ["http://localhost./x.jpg"]}),
+        ),
+        (
+            "media_urls",
+            json!({"media_urls": ["http://2130706433/x.jpg"]}),
+        ),
+        ("media_urls", json!({"media_urls": ["http://0x7f.1/x.jpg"]})),
+        (
+            "media_urls",
+            json!({"media_urls": ["https://[::ffff:10.0.0.1]/x.jpg"]}),
+        ),
+        ("media_urls", json!({"media_urls": ["https://nas/x.jpg"]})),
+        (
+            "media_urls",
+            json!({"media_urls": ["https://203.0.113.7/x.jpg"]}),
+        ),
         ("media_urls", json!({"media_urls": ["file:///etc/passwd"]})),
         ("content", json!({"media_ids": []})),
     ] {

@@ -118,6 +118,7 @@ async fn an_account_that_exists_joins_by_its_password_and_keeps_its_name() {
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
     let token = harbor.invites(&bay.admin.email, "agent").await;
+    hub.has_verified(&bay.admin.email).await;
     let nobody = Person::nobody(&hub);
 
     let wrong = json!({"name": "Mallory", "password": "not this password"});
@@ -147,6 +148,7 @@ async fn who_is_signed_in_joins_at_once_but_only_with_the_invited_address() {
         hub.workspace("Cove Vets").await,
     );
     let token = harbor.invites(&bay.admin.email, "agent").await;
+    hub.has_verified(&bay.admin.email).await;
 
     let problem = accepts(&cove.admin, &token, json!({}))
         .await
@@ -268,6 +270,7 @@ async fn of_many_who_follow_one_link_at_once_one_joins() {
     );
 
     let token = harbor.invites(&bay.admin.email, "agent").await;
+    hub.has_verified(&bay.admin.email).await;
     let answers = join_all((0..6).map(|_| accepts(&bay.admin, &token, json!({})))).await;
     let joined = answers.iter().filter(|answer| answer.status == 200).count();
     assert_eq!(joined, 1, "{answers:?}");

@@ -43,6 +43,7 @@ async fn each_member_has_settings_of_their_own_in_each_workspace() {
     let (harbor, sam) = two_numbers(&hub).await;
     let bay = hub.workspace("Bay Optics").await;
     let link = bay.invites(&sam.email, "agent").await;
+    hub.has_verified(&sam.email).await;
     sam.post(&format!("/api/invitations/{link}/accept"), json!({}))
         .await
         .is(200);

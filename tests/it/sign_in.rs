@@ -35,7 +35,7 @@ pub async fn a_day_passes(hub: &Hub) {
 }
 
 #[tokio::test]
-async fn ten_wrong_passwords_close_an_account_until_time_has_passed() {
+async fn ten_wrong_passwords_close_an_account_to_their_network_until_time_has_passed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -136,43 +136,273 @@ async fn an_account_that_does_not_exist_closes_like_one_that_does() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_counts_at_whichever_door() {
+async fn a_wrong_password_counts_at_a_sign_in_and_at_an_invitation_alike() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
     let jo = &harbor.admin;
     let link = bay.invites(&jo.email, "agent").await;
     let accept = format!("/api/invitations/{link}/accept");
-    let change = json!({"current_password": WRONG, "new_password": "another good one"});
-    for _ in 0..3 {
+    let joins = |password: &str| Person::nobody(&hub).post(&accept, json!({"password": password}));
+    for _ in 0..5 {
         tries(&hub, &jo.email, WRONG)
             .await
             .refused(401, "unauthenticated");
-        changes_password(jo, change.clone())
-            .await
-            .refused(422, "validation_failed");
-        jo.delete_with("/api/auth/two-factor", json!({"password": WRONG}))
-            .await
-            .refused(422, "validation_failed");
+        joins(WRONG).await.refused(401, "unauthenticated");
     }
-    Person::nobody(&hub)
-        .post(&accept, json!({"password": WRONG}))
-        .await
-        .refused(401, "unauthenticated");
-
     tries(&hub, &jo.email, PASSWORD)
         .await
         .refused(429, "rate_limited");
-    changes_password(jo, change)
+    joins(PASSWORD).await.refused(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn a_wrong_password_counts_against_the_session_that_is_asked_for_it_and_no_other() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    let elsewhere = Person::signs_in(&hub, &jo.email).await;
+    let change = |current: &str| json!({"current_password": current, "new_password": NEW});
+    for _ in 0..5 {
+        changes_password(&elsewhere, change(WRONG))
+            .await
+            .refused(422, "validation_failed");
+        elsewhere
+            .delete_with("/api/auth/two-factor", json!({"password": WRONG}))
+            .await
+            .refused(422, "validation_failed");
+    }
+    let answer = changes_password(&elsewhere, change(PASSWORD)).await;
+    assert!(answer.headers.contains_key("retry-after"));
+    answer.refused(429, "rate_limited");
+    elsewhere
+        .delete_with("/api/auth/two-factor", json!({"password": PASSWORD}))
         .await
         .refused(429, "rate_limited");
-    jo.delete_with("/api/auth/two-factor", json!({"password": PASSWORD}))
+    // Neither does that close the account, nor do wrong passwords at the sign-in close a session.
+    for _ in 0..11 {
+        tries(&hub, &jo.email, WRONG).await;
+    }
+    tries(&hub, &jo.email, PASSWORD)
         .await
         .refused(429, "rate_limited");
-    Person::nobody(&hub)
-        .post(&accept, json!({"password": PASSWORD}))
+    changes_password(jo, change(PASSWORD)).await.is(204);
+}
+
+/// A wrong password from an address of its own, one after the other.
+async fn guesses_from(hub: &Hub, address: &str, email: &str, times: usize) -> Vec<u16> {
+    let guesser = Person::nobody_at(hub, address);
+    let mut answers = Vec::new();
+    for _ in 0..times {
+        let form = json!({"email": email, "password": WRONG});
+        answers.push(guesser.post("/api/auth/login", form).await.status);
+    }
+    answers
+}
+
+fn login(email: &str, password: &str) -> Value {
+    json!({"email": email, "password": password})
+}
+
+#[tokio::test]
+async fn who_guesses_is_kept_out_and_the_owner_is_not() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let email = &harbor.admin.email;
+    let answers = guesses_from(&hub, "198.51.100.7", email, 30).await;
+    assert_eq!(answers[..10], [401; 10]);
+    assert_eq!(answers[10..], [429; 20]);
+    let guesser = Person::nobody_at(&hub, "198.51.100.7");
+    let answer = guesser
+        .post("/api/auth/login", login(email, PASSWORD))
+        .await;
+    let wait: u32 = answer.headers["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=30).contains(&wait), "{wait}");
+    let problem = answer.refused(429, "rate_limited");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(" seconds and try again"), "{detail}");
+
+    // From where they have signed in before, and from anywhere else.
+    tries(&hub, email, PASSWORD).await.is(200);
+    let traveller = Person::nobody_at(&hub, "203.0.113.9");
+    traveller
+        .post("/api/auth/login", login(email, PASSWORD))
+        .await
+        .is(200);
+}
+
+#[tokio::test]
+async fn guessing_from_many_addresses_is_slow_and_closes_only_what_nobody_has_signed_in_from() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let email = &harbor.admin.email;
+    let mut looked_at = 0;
+    for n in 0..12 {
+        let answers = guesses_from(&hub, &format!("198.51.100.{n}"), email, 5).await;
+        looked_at += answers.iter().filter(|status| **status == 401).count();
+    }
+    // While that takes half a minute, one more is looked at.
+    assert!((30..=33).contains(&looked_at), "{looked_at}");
+
+    // A stranger's address is closed, right password or not; where somebody has signed in before is open.
+    let stranger = Person::nobody_at(&hub, "203.0.113.9");
+    let answer = stranger
+        .post("/api/auth/login", login(email, PASSWORD))
+        .await;
+    assert!(answer.headers.contains_key("retry-after"));
+    answer.refused(429, "rate_limited");
+    tries(&hub, email, PASSWORD).await.is(200);
+    // A day of it is a few thousand guesses, whatever the number of addresses.
+    hub.meddles("update throttles set paid_until = paid_until - interval '10 minutes'")
+        .await;
+    let mut looked_at = 0;
+    for n in 100..140 {
+        let answers = guesses_from(&hub, &format!("198.51.100.{n}"), email, 1).await;
+        looked_at += answers.iter().filter(|status| **status == 401).count();
+    }
+    assert!((20..=24).contains(&looked_at), "{looked_at}");
+}
+
+#[tokio::test]
+async fn the_code_of_a_second_factor_goes_past_guessers() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let (app, codes) = switches_on(&hub, &harbor.admin).await;
+    let email = &harbor.admin.email;
+    for n in 0..4 {
+        guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
+        guesses_from(&hub, &format!("198.51.100.{n}"), &bay.admin.email, 10).await;
+    }
+    let traveller = Person::nobody_at(&hub, "203.0.113.9");
+    let signs_in = |email: &str, password: &str, code: &str| {
+        let form = json!({"email": email, "password": password, "code": code});
+        traveller.post("/api/auth/login", form)
+    };
+    signs_in(email, PASSWORD, "")
         .await
         .refused(429, "rate_limited");
+    signs_in(email, PASSWORD, &app.never_shows())
+        .await
+        .refused(429, "rate_limited");
+    // Without a second factor no code helps, and nobody hears which it is.
+    signs_in(&bay.admin.email, PASSWORD, &app.shows(0))
+        .await
+        .refused(429, "rate_limited");
+    signs_in(email, WRONG, &codes[0])
+        .await
+        .refused(401, "unauthenticated");
+    signs_in(email, PASSWORD, &codes[1]).await.is(200);
+    // From there they have signed in now.
+    a_day_passes(&hub).await;
+    tries_with(&hub, email, &app.shows(0)).await.is(200);
+}
+
+#[tokio::test]
+async fn codes_that_come_first_are_few() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let (_, codes) = switches_on(&hub, &harbor.admin).await;
+    let email = &harbor.admin.email;
+    for n in 0..4 {
+        guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
+    }
+    let guesser = Person::nobody_at(&hub, "203.0.113.9");
+    let signs_in = |code: &str| {
+        let form = json!({"email": email, "password": PASSWORD, "code": code});
+        guesser.post("/api/auth/login", form)
+    };
+    for _ in 0..5 {
+        signs_in("wrong").await.refused(429, "rate_limited");
+    }
+    signs_in(&codes[0]).await.refused(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn a_new_password_by_mail_goes_past_guessers() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let email = &harbor.admin.email;
+    hub.post.mail_to(email).await; // to confirm the address
+    for n in 0..4 {
+        guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
+    }
+    // At the same address as one of the guessers.
+    let traveller = Person::nobody_at(&hub, "198.51.100.3");
+    traveller
+        .post("/api/auth/login", login(email, PASSWORD))
+        .await
+        .refused(429, "rate_limited");
+    let link = forgets(&hub, email).await;
+    let reset = json!({"token": link, "password": NEW});
+    traveller
+        .post("/api/auth/reset-password", reset)
+        .await
+        .is(204);
+    traveller
+        .post("/api/auth/login", login(email, NEW))
+        .await
+        .is(200);
+    // From where somebody signed in before that, it may have been somebody else.
+    for n in 10..14 {
+        guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
+    }
+    tries(&hub, email, NEW).await.refused(429, "rate_limited");
+}
+
+/// A browser that has signed in keeps a word, by which it is known also where its network is shared with a guesser.
+#[tokio::test]
+async fn a_browser_that_signed_in_before_is_not_kept_out_by_its_network() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let email = &harbor.admin.email;
+    let signs_in = async |cookies: &str| {
+        let browser = Person::nobody(&hub);
+        let request = browser
+            .request(Method::POST, "/login")
+            .header("cookie", cookies)
+            .header("sec-fetch-site", "same-origin")
+            .form(&[("email", email.as_str()), ("password", PASSWORD)]);
+        browser.ask(request).await
+    };
+    let first = signs_in("").await;
+    assert_eq!(first.status, 303);
+    let kept = first.headers.get_all("set-cookie").iter();
+    let kept: Vec<_> = kept
+        .map(|cookie| cookie.to_str().unwrap().to_owned())
+        .collect();
+    let word = kept
+        .iter()
+        .find(|cookie| cookie.starts_with("messagehub_browser="))
+        .unwrap();
+    assert!(
+        word.contains("HttpOnly") && word.contains("SameSite=Lax"),
+        "{word}"
+    );
+    let word = word.split(';').next().unwrap();
+
+    for n in 0..70 {
+        let form = login(&format!("guess{n}@harbor.test"), WRONG);
+        Person::nobody(&hub).post("/api/auth/login", form).await;
+        tries(&hub, email, WRONG).await;
+    }
+    let page = signs_in("").await;
+    assert_eq!(page.status, 429);
+    assert!(page.headers.contains_key("retry-after"));
+    assert!(page.body.contains("Too many tries: wait"), "{}", page.body);
+    assert!(
+        page.body.contains("Code of your second factor"),
+        "{}",
+        page.body
+    );
+    assert_eq!(signs_in(word).await.status, 303);
+    // Another account is not known to this browser, and a made-up word is known to none.
+    let made_up = format!("messagehub_browser={}", "A".repeat(43));
+    assert_eq!(signs_in(&made_up).await.status, 429);
 }
 
 // ── the second factor ──
@@ -227,7 +457,8 @@ impl Authenticator {
     }
 }
 
-async fn begins(person: &Person) -> Authenticator {
+async fn begins(hub: &Hub, person: &Person) -> Authenticator {
+    hub.has_verified(&person.email).await;
     let enrolment = person.post("/api/auth/two-factor", json!({})).await.is(201);
     Authenticator::scans(&enrolment)
 }
@@ -243,7 +474,7 @@ async fn confirms(person: &Person, code: &str) -> Answer {
 
 /// Switches the second factor on; the app and the recovery codes.
 pub async fn switches_on(hub: &Hub, person: &Person) -> (Authenticator, Vec<String>) {
-    let app = begins(person).await;
+    let app = begins(hub, person).await;
     let answer = confirms(person, &app.shows(0)).await.is(200);
     let codes = answer["recovery_codes"].as_array().unwrap();
     let codes = codes
@@ -279,6 +510,7 @@ async fn a_second_factor_is_asked_for_from_its_first_right_code_on() {
         .await
         .refused(422, "validation_failed");
 
+    hub.has_verified(&jo.email).await;
     let enrolment = jo.post("/api/auth/two-factor", json!({})).await.is(201);
     let secret = enrolment["secret"].as_str().unwrap();
     let url = enrolment["otpauth_url"].as_str().unwrap();
@@ -758,9 +990,40 @@ async fn mails_are_asked_for_three_times_and_then_have_to_wait() {
         }
         asks().await.refused(429, "rate_limited");
     }
+    while !hub.server.app.background.is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
     hub.server.app.mail.all_gone().await;
     assert_eq!(hub.post.unread_of(&harbor.admin.email), 3);
     assert_eq!(hub.post.unread_of("nobody@harbor.test"), 0);
+}
+
+/// Whether there is such an account is looked for after the answer, so its time tells nothing.
+#[tokio::test]
+async fn a_forgotten_password_is_answered_before_anybody_looks_for_the_account() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let email = &harbor.admin.email;
+    hub.post.mail_to(email).await; // to confirm the address
+    let mut busy = hub.raw.begin().await.unwrap();
+    sqlx::query("lock table users in access exclusive mode")
+        .execute(&mut *busy)
+        .await
+        .unwrap();
+    for address in [email.as_str(), "nobody@harbor.test"] {
+        let nobody = Person::nobody(&hub);
+        let asked = nobody.post("/api/auth/forgot-password", json!({"email": address}));
+        let soon = std::time::Duration::from_secs(3);
+        tokio::time::timeout(soon, asked)
+            .await
+            .expect("nobody waits for the account")
+            .is(202);
+    }
+    hub.server.app.mail.all_gone().await;
+    assert_eq!(hub.post.unread_of(email), 0);
+    busy.rollback().await.unwrap();
+    let mail = hub.post.mail_to(email).await;
+    assert_eq!(mail.subject, "Set a new password");
 }
 
 #[tokio::test]
@@ -804,6 +1067,206 @@ async fn an_address_is_confirmed_by_its_link_once() {
     assert_eq!(hub.post.unread_of(&jo.email), 0);
 }
 
+/// Whoever signs up with somebody else's address leaves nothing behind in it.
+#[tokio::test]
+async fn a_new_password_by_mail_takes_away_what_was_made_before_the_address_was_verified() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let (jo, kim) = (&harbor.admin, &bay.admin);
+    for (who, place) in [(jo, &harbor), (kim, &bay)] {
+        hub.post.mail_to(&who.email).await; // to confirm the address
+        switches_on(&hub, who).await;
+        who.post(&place.path("/pushes"), crate::matrix::a_browser())
+            .await
+            .is(201);
+    }
+    // As on a server that sent no mail until yesterday: one switched it on before, the other one after it.
+    let before =
+        "update users set two_factor_at = email_verified_at - interval '1 day' where id = $1";
+    sqlx::query(before)
+        .bind(uuid::Uuid::parse_str(&jo.id).unwrap())
+        .execute(&hub.raw)
+        .await
+        .unwrap();
+    for who in [jo, kim] {
+        let link = forgets(&hub, &who.email).await;
+        resets(&hub, &link, NEW).await.is(204);
+    }
+    assert_eq!(
+        hub.count("select count(*) from push_subscriptions").await,
+        0
+    );
+    a_day_passes(&hub).await;
+    let session = tries(&hub, &jo.email, NEW).await.is(200);
+    let jo = Person::signed_in(&hub, &session);
+    assert_eq!(
+        jo.get("/api/auth/two-factor").await.is(200),
+        json!({"enabled": false, "recovery_codes": 0})
+    );
+    tries(&hub, &kim.email, NEW)
+        .await
+        .refused(401, "code_required");
+}
+
+#[tokio::test]
+async fn a_second_factor_that_was_begun_by_somebody_else_ends_with_a_new_password_by_mail() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let jo = &harbor.admin;
+    hub.post.mail_to(&jo.email).await; // to confirm the address
+    begins(&hub, jo).await;
+    let link = forgets(&hub, &jo.email).await;
+    resets(&hub, &link, NEW).await.is(204);
+    assert_eq!(
+        hub.count("select count(*) from users where totp_secret is not null")
+            .await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_verified_may_do_all_but_lock_its_owner_out() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let jo = &harbor.admin;
+    let mail = hub.post.mail_to(&jo.email).await; // to confirm the address
+    let link = bay.invites(&jo.email, "agent").await;
+    let accept = format!("/api/invitations/{link}/accept");
+    let code = json!({"code": "123456", "password": PASSWORD});
+    jo.post("/api/auth/two-factor", json!({}))
+        .await
+        .refused(403, "email_not_verified");
+    jo.post("/api/auth/two-factor/confirm", code)
+        .await
+        .refused(403, "email_not_verified");
+    jo.post(&accept, json!({}))
+        .await
+        .refused(403, "email_not_verified");
+    let nobody = Person::nobody(&hub);
+    nobody
+        .post(&accept, json!({"password": PASSWORD}))
+        .await
+        .refused(403, "email_not_verified");
+    // Whoever does not know the password does not hear that there is such an account.
+    nobody
+        .post(&accept, json!({"password": WRONG}))
+        .await
+        .refused(401, "unauthenticated");
+    jo.get(&bay.path("")).await.refused(403, "not_a_member");
+    jo.patch(&harbor.path(""), json!({"name": "Harbor"}))
+        .await
+        .is(200);
+    harbor.invites("sam@harbor.test", "agent").await;
+
+    verifies(&nobody, json!({"token": token(&mail.link())}))
+        .await
+        .is(204);
+    jo.post("/api/auth/two-factor", json!({})).await.is(201);
+    jo.post(&accept, json!({})).await.is(200);
+}
+
+/// Where no mail goes out nobody could ever verify anything.
+#[tokio::test]
+async fn a_server_that_sends_no_mail_asks_for_no_verified_address() {
+    let database = crate::hub::empty_database().await;
+    let hub = Hub::start_with(database, &[("SMTP_URL", "")]).await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let bay = hub.workspace("Bay Optics").await;
+    let jo = &harbor.admin;
+    assert_eq!(
+        jo.get("/api/auth/me").await.is(200)["user"]["email_verified"],
+        false
+    );
+    jo.post("/api/auth/two-factor", json!({})).await.is(201);
+    let link = bay.invites(&jo.email, "agent").await;
+    jo.post(&format!("/api/invitations/{link}/accept"), json!({}))
+        .await
+        .is(200);
+}
+
+// ── many at once ──
+
+#[tokio::test]
+async fn links_that_are_made_up_cost_no_hash() {
+    let hub = Hub::start().await;
+    hub.workspace("Harbor Dental").await;
+    let made = hub.server.app.passwords.made();
+    let answers = join_all((0..100).map(|n| {
+        let hub = &hub;
+        async move { resets(hub, &format!("made-up-{n}"), NEW).await }
+    }))
+    .await;
+    for answer in answers {
+        answer.refused(422, "validation_failed");
+    }
+    assert_eq!(hub.server.app.passwords.made(), made);
+}
+
+#[tokio::test]
+async fn three_hundred_sign_ins_at_once_cost_little_memory_and_no_one_else_much_time() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let email = &harbor.admin.email;
+    let flood = async {
+        let answers = (0..300).map(|n| {
+            let guesser = Person::nobody_at(&hub, "198.51.100.7");
+            let form = login(&format!("guess{n}@harbor.test"), WRONG);
+            async move { guesser.post("/api/auth/login", form).await }
+        });
+        join_all(answers).await
+    };
+    let quick = async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        let began = std::time::Instant::now();
+        tries(&hub, email, PASSWORD).await.is(200);
+        began.elapsed()
+    };
+    let made = hub.server.app.passwords.made();
+    let (answers, waited) = tokio::join!(flood, quick);
+    // A second where nothing else runs; tests run beside each other.
+    assert!(waited.as_millis() < 2_000, "{waited:?}");
+    let of = |status: u16| {
+        answers
+            .iter()
+            .filter(|answer| answer.status == status)
+            .count()
+    };
+    assert_eq!(of(401) + of(429) + of(503), 300);
+    assert!(of(401) >= 30, "an office that signs in at nine is let in");
+    for answer in answers.iter().filter(|answer| answer.status != 401) {
+        assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
+    }
+    // Each thread keeps one block of 19 MiB: how many hashes there were says how much it could have been.
+    let made = hub.server.app.passwords.made() - made;
+    assert!(made <= 70, "{made}");
+}
+
+#[tokio::test]
+async fn thirty_sign_ups_at_once_from_one_address_are_served_and_not_without_end() {
+    let hub = Hub::start().await;
+    let sign_up = |n: usize| {
+        let nobody = Person::nobody_at(&hub, "198.51.100.7");
+        let form = json!({"workspace_name": "Harbor", "name": "Jo", "email": format!("new{n}@harbor.test"), "password": PASSWORD});
+        async move { nobody.post("/api/auth/signup", form).await }
+    };
+    for answer in join_all((0..30).map(sign_up)).await {
+        answer.is(201);
+    }
+    let mut later = 30;
+    let refused = loop {
+        let answer = sign_up(later).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        later += 1;
+        assert!(later < 90, "nobody ever says stop");
+    };
+    assert!(refused.headers.contains_key("retry-after"));
+    refused.refused(429, "rate_limited");
+}
+
 // ── past the doors ──
 
 #[tokio::test]
@@ -827,12 +1290,14 @@ async fn people_can_neither_read_nor_write_what_proves_who_one_is() {
         "update users set two_factor_at = null",
         "update users set email = 'eve@harbor.test'",
         "delete from users",
-        "insert into sessions (id, user_id, refresh_hash, expires_at) values (gen_random_uuid(), current_user_id(), 'x', now() + interval '1 day')",
+        "insert into sessions (id, user_id, expires_at) values (gen_random_uuid(), current_user_id(), now() + interval '1 day')",
         "update sessions set revoked_at = null",
         "delete from recovery_codes",
         "insert into mailed_tokens (token_hash, user_id, purpose, email, expires_at) values ('x', current_user_id(), 'reset', 'x@y.test', now() + interval '1 day')",
         "delete from throttles",
         "update throttles set paid_until = now()",
+        "select place from known_places",
+        "delete from known_places",
     ] {
         let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
         let refused = sqlx::query(deed).execute(&mut *tx).await.unwrap_err();
@@ -858,6 +1323,7 @@ async fn no_token_or_secret_lies_in_the_database_as_it_is() {
     let confirm = token(&hub.post.mail_to(&jo.email).await.link());
     let reset = forgets(&hub, &jo.email).await;
     let invitation = harbor.invites("sam@harbor.test", "agent").await;
+    hub.has_verified(&jo.email).await;
     let enrolment = jo.post("/api/auth/two-factor", json!({})).await.is(201);
     let secret = enrolment["secret"].as_str().unwrap().to_owned();
     let codes = confirms(jo, &Authenticator::scans(&enrolment).shows(0))
@@ -902,7 +1368,7 @@ async fn no_token_or_secret_lies_in_the_database_as_it_is() {
 async fn a_second_factor_is_switched_on_with_the_password_alone() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
-    let app = begins(&harbor.admin).await;
+    let app = begins(&hub, &harbor.admin).await;
     let form = json!({"code": app.shows(0), "password": "not this one"});
     let path = "/api/auth/two-factor/confirm";
     let problem = harbor

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
-use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, Person, Workspace};
+use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, PASSWORD, Person, Workspace, empty_database};
 
 const OPTICS: &str = "+16285550177";
 
@@ -290,6 +290,7 @@ async fn of_a_deleted_workspace_nothing_is_left_and_its_neighbour_has_everything
     let (harbor, sam) = lived_in(&hub, "Harbor Dental", FRONT_DESK).await;
     let (bay, lin) = lived_in(&hub, "Bay Optics", OPTICS).await;
     let link = bay.invites(&sam.email, "agent").await;
+    hub.has_verified(&sam.email).await;
     sam.post(&format!("/api/invitations/{link}/accept"), json!({}))
         .await
         .is(200);
@@ -460,4 +461,154 @@ async fn what_was_on_its_way_out_harms_nobody() {
         .post("/api/auth/login", session)
         .await
         .is(200);
+}
+
+async fn makes(who: &Person, name: &str) -> Answer {
+    who.post("/api/workspaces", json!({"name": name})).await
+}
+
+async fn is_offered(hub: &Hub, who: &Person) -> bool {
+    let cookie = format!("messagehub_access={}", who.token.as_ref().unwrap());
+    let nobody = Person::nobody(hub);
+    let request = nobody.request(reqwest::Method::GET, "/workspaces");
+    let page = nobody.ask(request.header("cookie", cookie)).await;
+    assert_eq!(page.status, 200);
+    page.body.contains("action=\"/workspaces\"")
+}
+
+async fn posts_the_form(hub: &Hub, who: &Person, name: &str) -> Answer {
+    let cookie = format!("messagehub_access={}", who.token.as_ref().unwrap());
+    let nobody = Person::nobody(hub);
+    let request = nobody
+        .request(reqwest::Method::POST, "/workspaces")
+        .header("cookie", cookie)
+        .header("sec-fetch-site", "same-origin")
+        .form(&[("name", name)]);
+    nobody.ask(request).await
+}
+
+/// A server on the same database with another `SIGNUPS`; who was signed in still is.
+async fn with_signups(hub: &Hub, signups: &str) -> messagehub::Server {
+    let settings = [
+        ("SIGNUPS", signups),
+        ("WORKSPACES_PER_PERSON", "3"),
+        ("SMTP_URL", hub.post.url()),
+    ];
+    crate::hub::serve(&hub.database, &hub.twilio, &settings).await
+}
+
+#[tokio::test]
+async fn who_may_make_workspaces_is_as_set() {
+    let mut hub = Hub::start().await;
+    let (jo, sam) = {
+        let harbor = hub.workspace("Harbor Dental").await;
+        (harbor.admin.clone(), harbor.agent("Sam").await)
+    };
+    for (signups, admin, agent) in [
+        ("open", 201, 201),
+        ("invite", 201, 403),
+        ("", 201, 403),
+        ("closed", 403, 403),
+    ] {
+        hub.meddles("delete from workspaces where slug like 'more%'")
+            .await;
+        let server = with_signups(&hub, signups).await;
+        let before = std::mem::replace(&mut hub.server, server);
+        before.stop().await;
+        for (who, expected) in [(&jo, admin), (&sam, agent)] {
+            let who = who.on(&hub);
+            assert_eq!(is_offered(&hub, &who).await, expected == 201, "{signups}");
+            let answer = makes(&who, "More").await;
+            assert_eq!(answer.status, expected, "{signups}: {answer:?}");
+            let form = posts_the_form(&hub, &who, "More").await;
+            assert_eq!(
+                form.status,
+                if expected == 201 { 303 } else { 422 },
+                "{signups}"
+            );
+            if expected == 403 {
+                answer.refused(403, "workspaces_closed");
+                assert!(
+                    form.body.contains("Further workspaces are made by admins"),
+                    "{}",
+                    form.body
+                );
+            }
+        }
+        let form = json!({"workspace_name": "More", "name": "Eve", "email": format!("eve{signups}@harbor.test"), "password": PASSWORD});
+        let stranger = Person::nobody(&hub).post("/api/auth/signup", form).await;
+        assert_eq!(
+            stranger.status,
+            if signups == "open" { 201 } else { 403 },
+            "{signups}"
+        );
+        let page = Person::nobody(&hub).get("/signup").await;
+        assert_eq!(
+            page.status,
+            if signups == "open" { 200 } else { 403 },
+            "{signups}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_person_makes_so_many_workspaces_and_no_more() {
+    let settings = [("WORKSPACES_PER_PERSON", "3")];
+    let hub = Hub::start_with(empty_database().await, &settings).await;
+    let harbor = hub.workspace("Harbor Dental").await; // the first of three
+    let jo = &harbor.admin;
+    let answers = join_all((0..6).map(|n| {
+        let name = format!("Practice {n}");
+        async move { makes(jo, &name).await.status }
+    }))
+    .await;
+    assert_eq!(
+        answers.iter().filter(|status| **status == 201).count(),
+        2,
+        "{answers:?}"
+    );
+    makes(jo, "One more")
+        .await
+        .refused(403, "too_many_workspaces");
+    assert!(!is_offered(&hub, jo).await);
+    // Those where one is only a member count for who made them; what is deleted counts no more.
+    let bay = hub.workspace("Bay Optics").await;
+    hub.has_verified(&jo.email).await;
+    let link = bay.invites(&jo.email, "admin").await;
+    jo.post(&format!("/api/invitations/{link}/accept"), json!({}))
+        .await
+        .is(200);
+    makes(&bay.admin, "Bay Two").await.is(201);
+    jo.delete_with(&harbor.path(""), json!({"name": "Harbor Dental"}))
+        .await
+        .is(204);
+    makes(jo, "One more").await.is(201);
+}
+
+/// Pages are found by slug or by id, so no slug reads as an id.
+#[tokio::test]
+async fn a_workspace_that_is_called_like_an_id_is_found_by_its_slug() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let id = uuid::Uuid::now_v7();
+    for name in [
+        id.to_string(),
+        id.simple().to_string(),
+        id.to_string().to_uppercase(),
+        format!("{{{id}}}"),
+        harbor.id.clone(),
+        "0".repeat(32),
+    ] {
+        let mine = makes(&harbor.admin, &name).await.is(201);
+        let slug = mine["slug"].as_str().unwrap();
+        assert!(slug.parse::<uuid::Uuid>().is_err(), "{slug}");
+        let cookie = format!("messagehub_access={}", harbor.admin.token.as_ref().unwrap());
+        let nobody = Person::nobody(&hub);
+        let request = nobody.request(reqwest::Method::GET, &format!("/w/{slug}/inbox"));
+        assert_eq!(
+            nobody.ask(request.header("cookie", cookie)).await.status,
+            200,
+            "{slug}"
+        );
+    }
 }

@@ -1,24 +1,21 @@
 //! Passwords, and the links by mail that stand in for a forgotten one or prove an address.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::sessions::{end_others, fingerprint, random_token};
-use super::throttle::{self, network, pay, pay_back};
-use super::{Caller, User, letters};
+use super::throttle::{self, Paid, network, pay};
+use super::{Caller, User, letters, places, two_factor};
 use crate::app::App;
 use crate::db::{Db, SystemTx};
 use crate::domain::audit::{self, Action};
 use crate::domain::words;
 use crate::error::{Check, Error, Result};
 use crate::ids::{SessionId, UserId};
-use crate::language::english;
+use crate::language::{self, english};
 
 words!(Purpose { Verify = "verify", Reset = "reset" });
 
@@ -37,40 +34,94 @@ pub fn is_password(password: &SecretString) -> bool {
     (10..=200).contains(&password.expose_secret().chars().count())
 }
 
-/// Mails a link to set a new password, if there is such an account. Whether there is, nobody can tell from the answer or
-/// from how long it takes: either way one transaction is written, and mails leave later.
+/// Mails a link to set a new password, if there is such an account. Whether there is, nobody can tell from the answer, nor from
+/// how long it takes: the account is looked for after the answer.
 pub async fn forgot(app: &App, email: &str, caller: &Caller) -> Result<()> {
     let email = email.trim().to_lowercase();
+    let from = network(caller.address);
+    let limits = [
+        (&throttle::MAIL, email.as_str()),
+        (&throttle::MAIL_FROM, &from),
+    ];
+    Paid::pay(&app.db, &limits).await?;
+    let (app, language) = (app.clone(), language::current());
+    let background = app.background.clone();
+    background.spawn(language::speaking(language, async move {
+        if let Err(error) = mail_reset(&app, &email).await {
+            tracing::error!(%error, "a link to a new password could not be made");
+        }
+    }));
+    Ok(())
+}
+
+async fn mail_reset(app: &App, email: &str) -> Result<()> {
     let mut tx = app.db.system().await?;
-    pay(tx.conn(), &throttle::MAIL, &email).await?;
-    pay(tx.conn(), &throttle::MAIL_FROM, &network(caller.address)).await?;
-    let token = new_token(&mut tx, &email, Purpose::Reset).await?;
+    let token = new_token(&mut tx, email, Purpose::Reset).await?;
     tx.commit().await?;
     if let Some(token) = token {
-        app.mail.send(letters::reset(&app.config, &email, &token));
+        app.mail.send(letters::reset(&app.config, email, &token));
     }
     Ok(())
 }
 
-/// Sets a new password with the token of such a link, and ends every session. The link proves the address, too.
+/// Sets a new password with the token of such a link. Whoever follows it reads the address's mail, so the address is proven;
+/// and whoever was here before perhaps does not: every session and push subscription ends, and so does a second factor that
+/// was set up before the address was proven.
 pub async fn reset(app: &App, token: &str, password: SecretString, caller: &Caller) -> Result<()> {
     check(&password, "password")?;
-    let hash = hash(password).await?;
+    let from = network(caller.address);
+    Paid::pay(&app.db, &[(&throttle::RESET_FROM, &from)]).await?;
+    // A made-up token must cost no hash.
+    let user = whose_token(app, token, Purpose::Reset).await?;
+    Paid::pay(&app.db, &[(&throttle::RESET, &user.id.to_string())]).await?;
+    let hash = app.passwords.hash(&from, password).await?;
     let mut tx = app.db.system().await?;
     let user = use_token(&mut tx, token, Purpose::Reset).await?;
-    sqlx::query!(
-        "update users set password_hash = $2, email_verified_at = coalesce(email_verified_at, now()), updated_at = now()
-          where id = $1",
-        user.id as _,
-        hash,
-    )
-    .execute(tx.conn())
-    .await?;
+    set_by_link(&mut tx, user.id, &hash).await?;
     end_others(&mut tx, user.id, None).await?;
+    places::forget(&mut tx, user.id).await?;
+    places::remember(&mut tx, user.id, caller).await?;
+    // Who guessed until now must not keep them waiting for their first sign-in with the new one.
+    let at = format!("{} {from}", user.email);
+    let owed = [
+        (&throttle::SIGN_IN, user.email.as_str()),
+        (&throttle::SIGN_IN_AT, &at),
+    ];
+    throttle::forgive(tx.conn(), &owed).await?;
     audit::record_everywhere(&mut tx, user.id, Action::PasswordReset, &caller.address()).await?;
     tx.commit().await?;
     app.mail
         .send(letters::password_changed(&app.config, &user.email));
+    Ok(())
+}
+
+async fn set_by_link(tx: &mut SystemTx, user: UserId, hash: &str) -> Result<()> {
+    let lost_second_factor = sqlx::query_scalar!(
+        r#"with before as (
+               select id, two_factor_at, two_factor_at is not null
+                          and (email_verified_at is null or two_factor_at < email_verified_at) as unproven
+                 from users where id = $1 for update
+           ), codes as (
+               delete from recovery_codes c using before b where c.user_id = b.id and b.unproven
+           ), pushes as (
+               delete from push_subscriptions where user_id = $1
+           )
+           update users u
+              set password_hash = $2, email_verified_at = coalesce(u.email_verified_at, now()), updated_at = now(),
+                  two_factor_at = case when b.unproven then null else b.two_factor_at end,
+                  -- One that was begun and never confirmed goes as well.
+                  totp_secret = case when b.unproven or b.two_factor_at is null then null else u.totp_secret end
+             from before b
+            where u.id = b.id
+           returning b.unproven as "unproven!""#,
+        user as _,
+        hash,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    if lost_second_factor {
+        two_factor::announce_change(tx, user).await?;
+    }
     Ok(())
 }
 
@@ -84,8 +135,8 @@ pub async fn change_password(
     caller: &Caller,
 ) -> Result<()> {
     check(&new, "new_password")?;
-    confirm(app, user, current, "current_password").await?;
-    let hash = hash(new).await?;
+    confirm(app, user, session, current, caller, "current_password").await?;
+    let hash = app.passwords.hash(&network(caller.address), new).await?;
     let mut tx = app.db.system().await?;
     sqlx::query!(
         "update users set password_hash = $2, updated_at = now() where id = $1",
@@ -115,29 +166,32 @@ fn check(password: &SecretString, field: &'static str) -> Result<()> {
         .done()
 }
 
-/// Whether a signed-in user still knows the password, before something that a thief of the session must not do.
+/// Whether a signed-in user still knows the password, before something that a thief of the session must not do. Counted by
+/// session: whoever guesses elsewhere keeps nobody from it who is signed in.
 pub(super) async fn confirm(
     app: &App,
     user: &User,
+    session: SessionId,
     password: SecretString,
+    caller: &Caller,
     field: &'static str,
 ) -> Result<()> {
-    pay(
-        &mut *app.db.system_pool().acquire().await?,
-        &throttle::SIGN_IN,
-        &user.email,
-    )
-    .await?;
+    let paid = Paid::pay(&app.db, &[(&throttle::CONFIRM, &session.to_string())]).await?;
     let known = sqlx::query_scalar!(
         "select password_hash from users where id = $1",
         user.id as _
     )
     .fetch_one(app.db.system_pool())
     .await?;
-    if !verify(password, known).await? {
-        return Err(Error::field(field, "this is not your current password"));
+    let from = network(caller.address);
+    match app.passwords.verify(&from, password, Some(known)).await {
+        Ok(true) => paid.back(&app.db).await,
+        Ok(false) => Err(Error::field(field, "this is not your current password")),
+        Err(busy) => {
+            paid.back(&app.db).await?;
+            Err(busy.into())
+        }
     }
-    pay_back(&app.db, &throttle::SIGN_IN, &user.email).await
 }
 
 /// Mails the link that proves the address once more.
@@ -195,6 +249,29 @@ struct Proven {
     email: String,
 }
 
+/// Whose token this is. It stays good.
+async fn whose_token(app: &App, token: &str, purpose: Purpose) -> Result<Proven> {
+    sqlx::query_as!(
+        Proven,
+        r#"select u.id as "id: UserId", u.email
+             from mailed_tokens t
+             join users u on u.id = t.user_id and u.email = t.email
+            where t.token_hash = $1 and t.purpose = $2 and t.expires_at > now()"#,
+        fingerprint(token),
+        purpose as _,
+    )
+    .fetch_optional(app.db.system_pool())
+    .await?
+    .ok_or_else(expired)
+}
+
+fn expired() -> Error {
+    Error::field(
+        "token",
+        "this link has expired or was used already: ask for a new one",
+    )
+}
+
 /// Whose token this is. It is good once, and so is every other one of its kind that was mailed before.
 async fn use_token(tx: &mut SystemTx, token: &str, purpose: Purpose) -> Result<Proven> {
     let proven = sqlx::query_as!(
@@ -209,12 +286,7 @@ async fn use_token(tx: &mut SystemTx, token: &str, purpose: Purpose) -> Result<P
     )
     .fetch_optional(tx.conn())
     .await?
-    .ok_or_else(|| {
-        Error::field(
-            "token",
-            "this link has expired or was used already: ask for a new one",
-        )
-    })?;
+    .ok_or_else(expired)?;
     sqlx::query!(
         "delete from mailed_tokens where user_id = $1 and purpose = $2",
         proven.id as _,
@@ -225,7 +297,7 @@ async fn use_token(tx: &mut SystemTx, token: &str, purpose: Purpose) -> Result<P
     Ok(proven)
 }
 
-/// Links that nobody followed in time, and sessions that were over a month ago.
+/// Links that nobody followed in time, sessions that were over a month ago, and places where nobody signs in any more.
 pub async fn forget_expired(db: &Db) -> Result<()> {
     sqlx::query!(
         "with gone as (delete from sessions where least(expires_at, coalesce(revoked_at, expires_at)) < now() - interval '30 days')
@@ -233,41 +305,10 @@ pub async fn forget_expired(db: &Db) -> Result<()> {
     )
         .execute(db.system_pool())
         .await?;
-    Ok(())
+    places::forget_old(db).await
 }
 
 /// For whoever was given none: 120 random bits.
 pub fn new_password() -> SecretString {
     SecretString::from(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 15]>()))
-}
-
-/// The hash of a password that nobody knows, checked where there is no account.
-pub(super) static NOBODYS_HASH: LazyLock<String> = LazyLock::new(|| {
-    hash_now(&SecretString::from(random_token())).expect("the default parameters are valid")
-});
-
-fn hash_now(password: &SecretString) -> argon2::password_hash::Result<String> {
-    let hash: PasswordHash =
-        Argon2::default().hash_password(password.expose_secret().as_bytes())?;
-    Ok(hash.to_string())
-}
-
-/// Argon2id with the crate's defaults (19 MiB, 2 passes), off the threads that serve requests.
-pub(in crate::domain) async fn hash(password: SecretString) -> Result<String> {
-    tokio::task::spawn_blocking(move || hash_now(&password))
-        .await
-        .map_err(|error| Error::Internal(error.to_string()))?
-        .map_err(|error| Error::Internal(error.to_string()))
-}
-
-pub(in crate::domain) async fn verify(password: SecretString, hash: String) -> Result<bool> {
-    tokio::task::spawn_blocking(move || {
-        PasswordHash::new(&hash).is_ok_and(|hash| {
-            Argon2::default()
-                .verify_password(password.expose_secret().as_bytes(), &hash)
-                .is_ok()
-        })
-    })
-    .await
-    .map_err(|error| Error::Internal(error.to_string()))
 }

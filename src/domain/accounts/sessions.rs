@@ -1,8 +1,9 @@
 //! Sign-ins: begun, renewed, listed, ended.
 //!
 //! The access token is a JWT that names its session and lives 15 minutes; whoever presents one is asked whether the
-//! session still lives, so ending it takes effect at once. The refresh token changes at every use: one that was used before
-//! and comes again after the grace gives a thief away, and the session ends.
+//! session still lives, so ending it takes effect at once. The refresh token changes at every use. It names its session and its
+//! generation, so that any earlier one that comes again is known for what it is: somebody has stolen one, and the session ends.
+//! Only the one just before may come again, for a moment.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Caller, SignedIn, User};
+use super::{Caller, SignedIn, User, places};
 use crate::app::App;
 use crate::db::{Db, SystemTx};
 use crate::domain::audit::{self, Action};
@@ -28,14 +29,13 @@ const REFRESH_GRACE: Duration = Duration::from_secs(30);
 
 /// A session for a user who has proven who they are. Every workspace of theirs takes note.
 pub(in crate::domain) async fn begin(app: &App, user: UserId, caller: &Caller) -> Result<SignedIn> {
-    let (session, refresh) = (SessionId::new(), random_token());
+    let session = SessionId::new();
     let mut tx = app.db.system().await?;
     sqlx::query!(
-        "insert into sessions (id, user_id, refresh_hash, expires_at, user_agent, address)
-         values ($1, $2, $3, now() + make_interval(secs => $4), left($5, 300), $6)",
+        "insert into sessions (id, user_id, expires_at, user_agent, address)
+         values ($1, $2, now() + make_interval(secs => $3), left($4, 300), $5)",
         session as _,
         user as _,
-        fingerprint(&refresh),
         SESSION_LIVES.as_secs_f64(),
         caller
             .device
@@ -45,45 +45,56 @@ pub(in crate::domain) async fn begin(app: &App, user: UserId, caller: &Caller) -
     )
     .execute(tx.conn())
     .await?;
+    places::remember(&mut tx, user, caller).await?;
     audit::record_everywhere(&mut tx, user, Action::SignedIn, &caller.address()).await?;
     tx.commit().await?;
-    signed_in(app, user, session, refresh).await
+    signed_in(app, user, session, app.tokens.refresh(session, 0)).await
 }
 
 /// The next pair of tokens for a refresh token.
-pub async fn refresh(app: &App, token: &str) -> Result<SignedIn> {
-    let next = random_token();
+pub async fn refresh(app: &App, token: &str, caller: &Caller) -> Result<SignedIn> {
+    let (session, generation) = app
+        .tokens
+        .read_refresh(token)
+        .ok_or(Error::Unauthenticated)?;
+    let known = i32::try_from(generation).map_err(|_| Error::Unauthenticated)?;
     // The rotation is one statement: of two at once with the same token one rotates, the other falls into the grace.
-    let rotated = sqlx::query!(
-        "update sessions
-            set refresh_hash = $2, previous_refresh_hash = refresh_hash, rotated_at = now(),
-                expires_at = now() + make_interval(secs => $3)
-          where refresh_hash = $1 and revoked_at is null and expires_at > now()
-          returning id, user_id",
-        fingerprint(token),
-        fingerprint(&next),
+    let rotated = sqlx::query_scalar!(
+        r#"update sessions
+              set refresh_generation = refresh_generation + 1, rotated_at = now(),
+                  expires_at = now() + make_interval(secs => $3)
+            where id = $1 and refresh_generation = $2 and revoked_at is null and expires_at > now()
+            returning user_id as "user: UserId""#,
+        session as _,
+        known,
         SESSION_LIVES.as_secs_f64(),
     )
     .fetch_optional(app.db.system_pool())
     .await?;
-    if let Some(session) = rotated {
-        return signed_in(app, session.user_id, session.id, next).await;
+    if let Some(user) = rotated {
+        let next = app.tokens.refresh(session, generation + 1);
+        return signed_in(app, user, session, next).await;
     }
-    let reused = sqlx::query!(
-        r#"select id, user_id, rotated_at > now() - make_interval(secs => $2) as "in_grace!"
-             from sessions where previous_refresh_hash = $1 and revoked_at is null and expires_at > now()"#,
-        fingerprint(token),
+    let living = sqlx::query!(
+        r#"select user_id as "user: UserId", refresh_generation as generation,
+                  rotated_at > now() - make_interval(secs => $2) as "in_grace!"
+             from sessions where id = $1 and revoked_at is null and expires_at > now()"#,
+        session as _,
         REFRESH_GRACE.as_secs_f64(),
     )
     .fetch_optional(app.db.system_pool())
     .await?
     .ok_or(Error::Unauthenticated)?;
-    if reused.in_grace {
+    if living.in_grace && known + 1 == living.generation {
         // The newer refresh token is with the one who rotated; this one goes on with an access token alone.
-        return signed_in(app, reused.user_id, reused.id, token.to_owned()).await;
+        let mut signed_in = signed_in(app, living.user, session, token.to_owned()).await?;
+        signed_in.is_renewed = false;
+        return Ok(signed_in);
     }
-    tracing::warn!(session.id = %reused.id, "a used refresh token came again: the session is ended");
-    log_out(&app.db, reused.id).await?;
+    if known < living.generation {
+        tracing::warn!(session.id = %session, "an earlier refresh token came again: the session is ended");
+        end(&app.db, session, Action::RefreshTokenReused, caller).await?;
+    }
     Err(Error::Unauthenticated)
 }
 
@@ -98,6 +109,7 @@ async fn signed_in(
         token_type: "Bearer",
         expires_in: ACCESS_LIVES.as_secs(),
         refresh_token,
+        is_renewed: true,
         user: of_session(&app.db, session).await?,
         workspaces: workspaces::of_user(&app.db, user).await?,
     })
@@ -118,15 +130,23 @@ pub async fn of_session(db: &Db, session: SessionId) -> Result<User> {
     .ok_or(Error::Unauthenticated)
 }
 
-/// Ends the session: its tokens, cookies and open sockets die with it.
-pub async fn log_out(db: &Db, session: SessionId) -> Result<()> {
+/// Ends the session: its tokens, cookies and open sockets die with it. Every workspace of its user takes note.
+pub async fn log_out(db: &Db, session: SessionId, caller: &Caller) -> Result<()> {
+    end(db, session, Action::SignedOut, caller).await
+}
+
+/// One that is over already stays as it is.
+async fn end(db: &Db, session: SessionId, why: Action, caller: &Caller) -> Result<()> {
     let mut tx = db.system().await?;
-    sqlx::query!(
-        "update sessions set revoked_at = now() where id = $1 and revoked_at is null",
+    let user = sqlx::query_scalar!(
+        r#"update sessions set revoked_at = now() where id = $1 and revoked_at is null returning user_id as "user: UserId""#,
         session as _
     )
-    .execute(tx.conn())
+    .fetch_optional(tx.conn())
     .await?;
+    if let Some(user) = user {
+        audit::record_everywhere(&mut tx, user, why, &caller.address()).await?;
+    }
     tx.announce(Event::SessionEnded { session });
     tx.commit().await
 }
@@ -162,7 +182,7 @@ pub async fn sessions(db: &Db, user: &User, current: SessionId) -> Result<Vec<Se
 }
 
 /// Ends one session of the user's own.
-pub async fn end_session(db: &Db, user: &User, session: SessionId) -> Result<()> {
+pub async fn end_session(db: &Db, user: &User, session: SessionId, caller: &Caller) -> Result<()> {
     let mut tx = db.system().await?;
     let ended = sqlx::query!(
         "update sessions set revoked_at = now() where id = $1 and user_id = $2 and revoked_at is null",
@@ -174,6 +194,7 @@ pub async fn end_session(db: &Db, user: &User, session: SessionId) -> Result<()>
     if ended.rows_affected() == 0 {
         return Err(Error::NotFound("the session"));
     }
+    audit::record_everywhere(&mut tx, user.id, Action::SessionEnded, &caller.address()).await?;
     tx.announce(Event::SessionEnded { session });
     tx.commit().await
 }

@@ -2,6 +2,12 @@
 //!
 //! A try is paid for before it is looked at, so that a hundred at once are no way around; one that turns out right is
 //! paid back. Kept in the database: all servers count together, and a restart forgives nobody.
+//!
+//! **Passwords** are guessed by strangers, who must not keep the owner out. So a wrong one counts against the account *and*
+//! the network that it comes from (`SIGN_IN_AT`), and against that network whatever the account (`SIGN_IN_FROM`). Who guesses
+//! from many networks is slowed down by the account's own count (`SIGN_IN`), which holds only where nobody has signed in to
+//! it before (`places`). A browser that has signed in to the account has a count of its own and shares none of these. Who
+//! has to wait nevertheless may send the code of their second factor along, or set a new password by mail.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -27,14 +33,25 @@ const fn limit(name: &'static str, burst: u32, seconds: u64) -> Limit {
     }
 }
 
-/// Wrong passwords for one account.
-pub const SIGN_IN: Limit = limit("sign-in", 10, 30);
+/// Wrong passwords for one account from one network, or from one browser that has signed in to it before.
+pub const SIGN_IN_AT: Limit = limit("sign-in-at", 10, 30);
+/// Wrong passwords for one account from networks where nobody has signed in to it before, all together.
+pub const SIGN_IN: Limit = limit("sign-in", 30, 30);
 /// Wrong passwords from one address, whatever the accounts: an office shares one.
 pub const SIGN_IN_FROM: Limit = limit("sign-in-from", 60, 5);
-/// Wrong codes for one account whose password is known already.
+/// Wrong passwords in one session that is asked for it once more.
+pub const CONFIRM: Limit = limit("confirm", 10, 30);
+/// Wrong codes for one account whose password is known already: from one place where somebody has signed in to it before, or
+/// from everywhere else.
 pub const SECOND_FACTOR: Limit = limit("second-factor", 5, 60);
-/// Sign-ups that were refused, from one address.
-pub const SIGN_UP_FROM: Limit = limit("sign-up-from", 30, 30);
+/// Wrong codes that came along because the password has to wait, for one account from one network or browser.
+pub const CODE_FIRST: Limit = limit("code-first", 5, 60);
+/// Sign-ups from one address. An office shares one.
+pub const SIGN_UP_FROM: Limit = limit("sign-up-from", 60, 20);
+/// New passwords by link for one account.
+pub const RESET: Limit = limit("reset", 10, 60);
+/// Links to a new password that are looked at, from one address.
+pub const RESET_FROM: Limit = limit("reset-from", 200, 2);
 /// Mails to one address, asked for by anybody.
 pub const MAIL: Limit = limit("mail", 3, 10 * 60);
 /// Invitations to one address, by whomever.
@@ -78,6 +95,57 @@ pub async fn pay(conn: &mut PgConnection, limit: &Limit, who: &str) -> Result<()
     Err(Error::TooMany {
         wait: Duration::from_secs_f64(wait.unwrap_or(0.0).max(1.0)),
     })
+}
+
+/// What one try has paid, in several limits.
+#[derive(Default)]
+pub(super) struct Paid {
+    keys: Vec<Vec<u8>>,
+    prices: Vec<f64>,
+}
+
+impl Paid {
+    /// Pays in each of `limits`. The first that refuses gives back what was paid until then.
+    pub async fn pay(db: &Db, limits: &[(&Limit, &str)]) -> Result<Self> {
+        let mut paid = Self::default();
+        let mut conn = db.system_pool().acquire().await?;
+        for (limit, who) in limits {
+            if let Err(refused) = pay(&mut conn, limit, who).await {
+                drop(conn);
+                paid.back(db).await?;
+                return Err(refused);
+            }
+            paid.keys.push(key(limit, who));
+            paid.prices.push(limit.price.as_secs_f64());
+        }
+        Ok(paid)
+    }
+
+    /// The try was right, or nobody looked at it: it costs nothing. One round trip.
+    pub async fn back(self, db: &Db) -> Result<()> {
+        if self.keys.is_empty() {
+            return Ok(());
+        }
+        sqlx::query!(
+            "update throttles t set paid_until = t.paid_until - make_interval(secs => p.price)
+               from unnest($1::bytea[], $2::float8[]) as p (key, price)
+              where t.key = p.key",
+            &self.keys,
+            &self.prices,
+        )
+        .execute(db.system_pool())
+        .await?;
+        Ok(())
+    }
+}
+
+/// Nothing is owed here any more.
+pub(super) async fn forgive(conn: &mut PgConnection, limits: &[(&Limit, &str)]) -> Result<()> {
+    let keys: Vec<_> = limits.iter().map(|(limit, who)| key(limit, who)).collect();
+    sqlx::query!("delete from throttles where key = any ($1)", &keys)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Writes, and changes nothing.

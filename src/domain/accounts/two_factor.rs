@@ -11,13 +11,13 @@ use totp_rs::{Builder, Secret, Totp};
 use super::passwords::confirm as confirm_password;
 use super::sessions::fingerprint;
 use super::throttle::{self, pay, pay_back};
-use super::{Caller, User};
+use super::{Caller, User, require_verified};
 use crate::app::App;
 use crate::db::SystemTx;
 use crate::domain::audit::{self, Action};
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::ids::{UserId, WorkspaceId};
+use crate::ids::{SessionId, UserId, WorkspaceId};
 
 /// What the authenticator app has to know. Shown until the first code confirms it.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -50,6 +50,7 @@ pub async fn state(app: &App, user: &User) -> Result<State> {
 
 /// A new secret. Nothing changes at sign-in until `confirm` has seen its first code.
 pub async fn begin(app: &App, user: &User) -> Result<Enrolment> {
+    require_verified(app, user.email_verified)?;
     let secret = Secret::from(&rand::random::<[u8; 20]>()[..]).to_base32();
     let sealed = app
         .keys
@@ -81,11 +82,13 @@ pub async fn begin(app: &App, user: &User) -> Result<Enrolment> {
 pub async fn confirm(
     app: &App,
     user: &User,
+    session: SessionId,
     password: SecretString,
     code: &str,
     caller: &Caller,
 ) -> Result<Vec<String>> {
-    confirm_password(app, user, password, "password").await?;
+    require_verified(app, user.email_verified)?;
+    confirm_password(app, user, session, password, caller, "password").await?;
     if !is_right_now(app, user.id, &user.email, code).await? {
         return Err(Error::field(
             "code",
@@ -118,10 +121,11 @@ pub async fn confirm(
 pub async fn disable(
     app: &App,
     user: &User,
+    session: SessionId,
     password: SecretString,
     caller: &Caller,
 ) -> Result<()> {
-    confirm_password(app, user, password, "password").await?;
+    confirm_password(app, user, session, password, caller, "password").await?;
     let mut tx = app.db.system().await?;
     sqlx::query!(
         "with off as (
@@ -139,16 +143,22 @@ pub async fn disable(
         &caller.address(),
     )
     .await?;
+    announce_change(&mut tx, user.id).await?;
+    tx.commit().await
+}
+
+/// Open sockets of every workspace of theirs ask anew whether they may stay.
+pub(super) async fn announce_change(tx: &mut SystemTx, user: UserId) -> Result<()> {
     let memberships = sqlx::query_scalar!(
         r#"select workspace_id as "id: WorkspaceId" from workspace_members where user_id = $1"#,
-        user.id as _,
+        user as _,
     )
     .fetch_all(tx.conn())
     .await?;
     for workspace in memberships {
         tx.announce(Event::AccessChanged { workspace });
     }
-    tx.commit().await
+    Ok(())
 }
 
 /// Seals every secret under the first master key, those that are not yet; answers how many those were.
@@ -177,19 +187,30 @@ pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
     Ok(resealed)
 }
 
-/// Whether `code` is the app's or one of the recovery codes. Either is used up by it.
-pub(super) async fn check(app: &App, user: UserId, email: &str, code: &str) -> Result<()> {
-    let who = user.to_string();
+/// Passes with the app's code or one of the recovery codes. Tries are counted by `place`.
+pub(super) async fn check(
+    app: &App,
+    user: UserId,
+    email: &str,
+    code: &str,
+    place: &str,
+) -> Result<()> {
+    let who = format!("{user} {place}");
     pay(
         &mut *app.db.system_pool().acquire().await?,
         &throttle::SECOND_FACTOR,
         &who,
     )
     .await?;
-    if !is_right_now(app, user, email, code).await? && !is_recovery(app, user, code).await? {
+    if !is_right(app, user, email, code).await? {
         return Err(Error::WrongCode);
     }
     pay_back(&app.db, &throttle::SECOND_FACTOR, &who).await
+}
+
+/// Whether `code` is the app's or one of the recovery codes. Either is used up by it.
+pub(super) async fn is_right(app: &App, user: UserId, email: &str, code: &str) -> Result<bool> {
+    Ok(is_right_now(app, user, email, code).await? || is_recovery(app, user, code).await?)
 }
 
 async fn is_right_now(app: &App, user: UserId, email: &str, code: &str) -> Result<bool> {

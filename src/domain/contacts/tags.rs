@@ -143,7 +143,7 @@ fn taken() -> Error {
 pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Tag> {
     let name = read_name(&draft.name)?;
     refuse_too_many(tx).await?;
-    sqlx::query_as!(
+    let tag = sqlx::query_as!(
         Tag,
         "insert into tags (name, color) values ($1, $2) returning id, name, color",
         name,
@@ -151,7 +151,28 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Tag> {
     )
     .fetch_one(tx.conn())
     .await
-    .on_constraint("tags_name_key", taken)
+    .on_constraint("tags_name_key", taken)?;
+    note_creation(tx, &tag).await?;
+    Ok(tag)
+}
+
+async fn note_creation(tx: &mut WorkspaceTx, tag: &Tag) -> Result<()> {
+    let deed = Deed {
+        subject: &tag.name,
+        subject_id: Some(tag.id.0),
+        ..Deed::default()
+    };
+    audit::record(tx, Action::TagCreated, deed).await
+}
+
+/// The tag of this name for a member who typed it: the audit log takes note if it is a new one.
+pub async fn typed(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
+    let known = list(tx).await?;
+    let tag = named(tx, name).await?;
+    if !known.iter().any(|known| known.id == tag.id) {
+        note_creation(tx, &tag).await?;
+    }
+    Ok(tag)
 }
 
 async fn refuse_too_many(tx: &mut WorkspaceTx) -> Result<()> {
@@ -167,7 +188,7 @@ async fn refuse_too_many(tx: &mut WorkspaceTx) -> Result<()> {
         .done()
 }
 
-/// The tag of this name, made if there is none.
+/// The tag of this name, made if there is none. An import makes many: the audit log takes note of the import alone.
 pub async fn named(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
     let name = read_name(name)?;
     let found = sqlx::query_as!(

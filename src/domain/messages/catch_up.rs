@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
 
 use super::receive::{Arrival, Ingest};
 use crate::app::App;
 use crate::db::{Db, WorkspaceTx};
+use crate::domain::audit::{self, Action, Deed};
 use crate::domain::integrations::{Directory, Purpose};
 use crate::domain::members::Admin;
 use crate::domain::numbers;
@@ -62,11 +64,21 @@ pub async fn now(
     let mut tx = app.db.workspace(admin.seat()).await?;
     let due = take(&mut tx, number).await?;
     tx.commit().await?;
-    number_at(app, directory, ingest, &due)
+    let brought_in = number_at(app, directory, ingest, &due)
         .await?
         .ok_or_else(|| {
             Error::ProviderUnavailable("This provider keeps no list of what it received.".into())
-        })
+        })?;
+    let mut tx = app.db.workspace(admin.seat()).await?;
+    let deed = Deed {
+        subject: &due.phone_number,
+        subject_id: Some(number.0),
+        before: None,
+        after: Some(json!({"brought_in": brought_in})),
+    };
+    audit::record(&mut tx, Action::NumberCaughtUp, deed).await?;
+    tx.commit().await?;
+    Ok(brought_in)
 }
 
 async fn take(tx: &mut WorkspaceTx, number: NumberId) -> Result<Due> {

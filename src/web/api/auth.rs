@@ -1,7 +1,7 @@
 //! Sign up, sign in, stay signed in.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum_extra::extract::CookieJar;
 use secrecy::SecretString;
@@ -20,9 +20,11 @@ use crate::web::auth::{Claimed, Cookies, REFRESH_COOKIE, cookies, no_cookies};
 use crate::web::json::{Json, Path};
 use crate::web::problem::Problem;
 
-/// Makes a user, a workspace and its first admin, and signs them in. Where sign-up is closed: 403 `signups_closed`.
+/// Makes a user, a workspace and its first admin, and signs them in. Where sign-up is closed: 403 `signups_closed`. From one
+/// address 60 at once are served, then one every 20 seconds: 429. While more people sign in than can be looked at: 503 `busy`
+/// with `Retry-After`.
 #[utoipa::path(post, path = "/api/auth/signup", tag = "Accounts", request_body = SignUp,
-    responses((status = 201, body = SignedIn), (status = 403, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)), security(()))]
+    responses((status = 201, body = SignedIn), (status = 403, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)), security(()))]
 pub async fn signup(
     State(app): State<App>,
     caller: Caller,
@@ -37,9 +39,11 @@ pub async fn signup(
 }
 
 /// Wrong address and wrong password are answered alike: 401. With a second factor and no `code`: 401 `code_required`. After
-/// ten wrong ones for an account, or many from one network, 429 `rate_limited` with `Retry-After`.
+/// ten wrong ones for an account from one network, or 60 from one network, or 30 for an account from networks where nobody has
+/// signed in to it before: 429 `rate_limited` with `Retry-After`. Nobody else is kept out by that; a right `code`, sent along,
+/// goes past it, and so does a new password by mail. While more people sign in than can be looked at: 503 `busy`.
 #[utoipa::path(post, path = "/api/auth/login", tag = "Accounts", request_body = Login,
-    responses((status = 200, body = SignedIn), (status = 401, body = Problem), (status = 429, body = Problem)), security(()))]
+    responses((status = 200, body = SignedIn), (status = 401, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)), security(()))]
 pub async fn login(
     State(app): State<App>,
     caller: Caller,
@@ -54,21 +58,27 @@ pub struct Refresh {
     pub refresh_token: String,
 }
 
-/// The next pair of tokens. A refresh token is good for one use; one that comes again later ends the session.
+/// The next pair of tokens. A refresh token is good for one use. Whichever earlier one comes again ends the session, for somebody
+/// must have stolen it; only the one just before may come again within 30 seconds, and is answered with itself.
 #[utoipa::path(post, path = "/api/auth/refresh", tag = "Accounts", request_body = Refresh,
     responses((status = 200, body = SignedIn), (status = 401, body = Problem)), security(()))]
 pub async fn refresh(
     State(app): State<App>,
-    jar: CookieJar,
+    headers: HeaderMap,
+    caller: Caller,
     form: Result<Json<Refresh>, Problem>,
 ) -> Result<(Cookies, Json<SignedIn>), Problem> {
-    // A browser has it in its cookie and sends no body.
-    let token = match (form, jar.get(REFRESH_COOKIE)) {
+    // A browser has it in its cookie and sends no body. Whoever says otherwise who they are is not asked for cookies.
+    let jar = CookieJar::from_headers(&headers);
+    let cookie = jar
+        .get(REFRESH_COOKIE)
+        .filter(|_| !headers.contains_key(header::AUTHORIZATION));
+    let token = match (form, cookie) {
         (Ok(Json(form)), _) => form.refresh_token,
         (Err(_), Some(cookie)) => cookie.value().to_owned(),
         (Err(problem), None) => return Err(problem),
     };
-    let signed_in = accounts::refresh(&app, &token).await?;
+    let signed_in = accounts::refresh(&app, &token, &caller).await?;
     Ok((cookies(&app.config, &signed_in), Json(signed_in)))
 }
 
@@ -78,9 +88,10 @@ pub async fn refresh(
 pub async fn logout(
     State(app): State<App>,
     Claimed(session): Claimed,
+    caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
     accounts::of_session(&app.db, session).await?;
-    accounts::log_out(&app.db, session).await?;
+    accounts::log_out(&app.db, session, &caller).await?;
     Ok((StatusCode::NO_CONTENT, no_cookies(&app.config)))
 }
 
@@ -181,9 +192,11 @@ pub struct Reset {
     pub password: SecretString,
 }
 
-/// Sets a new password with the token of such a link, and ends every session. Sign in with it afterwards.
+/// Sets a new password with the token of such a link. Who follows it reads the address's mail, so it verifies the address, and
+/// ends every session and push subscription, and a second factor that was switched on before the address was verified. Sign in
+/// with it afterwards.
 #[utoipa::path(post, path = "/api/auth/reset-password", tag = "Accounts", request_body = Reset,
-    responses((status = 204), (status = 422, body = Problem)), security(()))]
+    responses((status = 204), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)), security(()))]
 pub async fn reset_password(
     State(app): State<App>,
     caller: Caller,
@@ -249,10 +262,11 @@ pub async fn end_sessions(
 pub async fn end_session(
     State(app): State<App>,
     Claimed(session): Claimed,
+    caller: Caller,
     Path(ended): Path<SessionId>,
 ) -> Result<StatusCode, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
-    accounts::end_session(&app.db, &user, ended).await?;
+    accounts::end_session(&app.db, &user, ended, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -267,8 +281,9 @@ pub async fn two_factor(
 }
 
 /// A secret for an authenticator app (TOTP: SHA-1, six digits, 30 seconds). Nothing changes until its first code is confirmed.
+/// Where the server sends mail, an account whose address is not verified yet has none: 403 `email_not_verified`.
 #[utoipa::path(post, path = "/api/auth/two-factor", tag = "Accounts",
-    responses((status = 201, body = Enrolment), (status = 401, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = Enrolment), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn begin_two_factor(
     State(app): State<App>,
     Claimed(session): Claimed,
@@ -295,7 +310,7 @@ pub struct RecoveryCodes {
 
 /// Switches the second factor on. The password is asked for once more.
 #[utoipa::path(post, path = "/api/auth/two-factor/confirm", tag = "Accounts", request_body = Code,
-    responses((status = 200, body = RecoveryCodes), (status = 401, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = RecoveryCodes), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn confirm_two_factor(
     State(app): State<App>,
     Claimed(session): Claimed,
@@ -304,7 +319,7 @@ pub async fn confirm_two_factor(
 ) -> Result<Json<RecoveryCodes>, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     let recovery_codes =
-        two_factor::confirm(&app, &user, form.password, &form.code, &caller).await?;
+        two_factor::confirm(&app, &user, session, form.password, &form.code, &caller).await?;
     Ok(Json(RecoveryCodes { recovery_codes }))
 }
 
@@ -326,6 +341,6 @@ pub async fn disable_two_factor(
     Json(form): Json<Confirmation>,
 ) -> Result<StatusCode, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
-    two_factor::disable(&app, &user, form.password, &caller).await?;
+    two_factor::disable(&app, &user, session, form.password, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -69,9 +69,10 @@ pub async fn show(
 }
 
 /// Joins. Whoever is signed in with the invited address needs nothing more; whoever has an account there sends its password;
-/// whoever has none sends a name and a new password.
+/// whoever has none sends a name and a new password. Where the server sends mail, an account whose address is not verified yet
+/// does not join: 403 `email_not_verified`.
 #[utoipa::path(post, path = "/api/invitations/{token}/accept", tag = "Members", params(("token" = String, Path)), request_body = Accept,
-    responses((status = 200, body = SignedIn), (status = 401, body = Problem), (status = 404, body = Problem),
+    responses((status = 200, body = SignedIn), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 422, body = Problem), (status = 429, body = Problem)), security((), ("bearer" = []), ("cookie" = [])))]
 pub async fn accept(
     State(app): State<App>,

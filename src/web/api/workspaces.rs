@@ -36,9 +36,10 @@ pub struct Draft {
     pub name: String,
 }
 
-/// Makes a workspace with me as its first admin.
+/// Makes a workspace with me as its first admin. With `SIGNUPS=open` anybody may; with `invite` admins of some workspace; with
+/// `closed` nobody: 403 `workspaces_closed`. More than `WORKSPACES_PER_PERSON`: 403 `too_many_workspaces`.
 #[utoipa::path(post, path = "/api/workspaces", tag = "Workspaces", request_body = Draft,
-    responses((status = 201, body = Mine), (status = 401, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = Mine), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(
     State(app): State<App>,
     Claimed(session): Claimed,
@@ -46,9 +47,7 @@ pub async fn create(
     Json(draft): Json<Draft>,
 ) -> Result<(StatusCode, Json<Mine>), Problem> {
     let user = accounts::of_session(&app.db, session).await?;
-    let mut tx = app.db.system().await?;
-    let mine = workspaces::found(&mut tx, &draft.name, user.id, Some(&caller.address())).await?;
-    tx.commit().await?;
+    let mine = workspaces::create(&app, &draft.name, &user, &caller).await?;
     Ok((StatusCode::CREATED, Json(mine)))
 }
 

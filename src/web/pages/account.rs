@@ -29,6 +29,8 @@ struct Page {
     password: Form,
     off: Form,
     two_factor: accounts::two_factor::State,
+    /// Whether the address has to be verified before anything else.
+    must_verify: bool,
     sessions: Vec<Session>,
     notice: Option<Notice>,
     /// Why something was not done.
@@ -81,6 +83,7 @@ async fn whole(
         password: answer.password,
         off: answer.off,
         two_factor: accounts::two_factor::state(app, &user).await?,
+        must_verify: !user.email_verified && accounts::asks_for_verified(&app.config),
         sessions: accounts::sessions(&app.db, &user, session).await?,
         notice: answer.notice,
         refusal: answer.refusal,
@@ -105,13 +108,13 @@ pub async fn rename(
         Ok(()) => Ok(Notice::Saved.at("/account")),
         Err(error) => {
             let form = Form::default().with("name", name).refused(error)?;
-            let status = form.status();
+            let again = form.answer();
             let answer = Answer {
                 naming: Some(form),
                 ..Answer::default()
             };
             let shown = whole(&app, session, user, answer).await?;
-            Ok((status, shown).into_response())
+            Ok(again.with(shown))
         }
     }
 }
@@ -145,13 +148,13 @@ pub async fn ask_to_verify(
         Ok(()) => Ok(Notice::MailSent.at("/account")),
         Err(error) => {
             let form = Form::default().refused(error)?;
-            let status = form.status();
+            let again = form.answer();
             let answer = Answer {
                 refusal: form.notice,
                 ..Answer::default()
             };
             let shown = whole(&app, session, user, answer).await?;
-            Ok((status, shown).into_response())
+            Ok(again.with(shown))
         }
     }
 }
@@ -175,13 +178,13 @@ pub async fn change_password(
         Ok(()) => Ok(Notice::PasswordChanged.at("/account")),
         Err(error) => {
             let password = Form::default().refused(error)?;
-            let status = password.status();
+            let again = password.answer();
             let answer = Answer {
                 password,
                 ..Answer::default()
             };
             let shown = whole(&app, session, user, answer).await?;
-            Ok((status, shown).into_response())
+            Ok(again.with(shown))
         }
     }
 }
@@ -195,10 +198,11 @@ pub struct Of {
 pub async fn end_session(
     State(app): State<App>,
     Claimed(session): Claimed,
+    caller: Caller,
     Path(Of { id }): Path<Of>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
-    match accounts::end_session(&app.db, &user, id).await {
+    match accounts::end_session(&app.db, &user, id, &caller).await {
         // Gone already is as good.
         Ok(()) | Err(Error::NotFound(_)) => Ok(Notice::SessionEnded.at("/account")),
         Err(error) => Err(error.into()),

@@ -15,7 +15,7 @@ use crate::domain::workspaces;
 use crate::error::Error;
 use crate::language::Language;
 use crate::web::assets;
-use crate::web::auth::{Claimed, cookies, no_cookies, spoken};
+use crate::web::auth::{Claimed, cookies, known_browser, no_cookies, spoken};
 use crate::web::language::filters;
 use crate::web::problem::Problem;
 
@@ -132,11 +132,12 @@ async fn begin(
         email: founder.email,
         password: founder.password,
     };
+    let caller = caller.remembered();
     match accounts::sign_up(&app, asked, &caller).await {
-        Ok(signed_in) => Ok(enter(&app, &signed_in, "")),
+        Ok(signed_in) => Ok(enter(&app, &signed_in, &caller, "")),
         Err(error) => {
             let form = typed.refused(error)?;
-            Ok((form.status(), page(&SignupPage { form, first })?).into_response())
+            Ok(form.answer().with(page(&SignupPage { form, first })?))
         }
     }
 }
@@ -174,6 +175,9 @@ pub async fn login(
 pub struct Credentials {
     email: String,
     password: SecretString,
+    /// Asked for beside the password only where that has to wait.
+    #[serde(default)]
+    code: String,
     #[serde(default)]
     next: String,
 }
@@ -189,10 +193,11 @@ pub async fn log_in(
     let asked = Login {
         email: typed.email,
         password: typed.password,
-        code: None,
+        code: Some(typed.code).filter(|code| !code.trim().is_empty()),
     };
+    let caller = caller.remembered();
     match accounts::log_in(&app, asked, &caller).await {
-        Ok(signed_in) => Ok(enter(&app, &signed_in, &typed.next)),
+        Ok(signed_in) => Ok(enter(&app, &signed_in, &caller, &typed.next)),
         Err(Error::CodeRequired { ticket }) => {
             let form = Form::default()
                 .with("ticket", ticket)
@@ -201,13 +206,13 @@ pub async fn log_in(
         }
         Err(error) => {
             let form = form.refused(error)?;
-            let status = form.status();
+            let again = form.answer();
             let shown = page(&LoginPage {
                 form,
                 signup_open: accounts::may_sign_up(&app).await?,
                 said: None,
             })?;
-            Ok((status, shown).into_response())
+            Ok(again.with(shown))
         }
     }
 }
@@ -226,8 +231,9 @@ pub async fn second_step(
     caller: Caller,
     Posted(typed): Posted<Code>,
 ) -> Result<Response, Problem> {
+    let caller = caller.remembered();
     match accounts::second_step(&app, &typed.ticket, &typed.code, &caller).await {
-        Ok(signed_in) => Ok(enter(&app, &signed_in, &typed.next)),
+        Ok(signed_in) => Ok(enter(&app, &signed_in, &caller, &typed.next)),
         // The ticket is good for minutes: then the password is asked for again.
         Err(Error::Unauthenticated) => Ok(Redirect::to("/login").into_response()),
         Err(error) => {
@@ -235,7 +241,7 @@ pub async fn second_step(
                 .with("ticket", &typed.ticket)
                 .with("next", &typed.next)
                 .refused(error)?;
-            Ok((form.status(), page(&SecondStep { form })?).into_response())
+            Ok(form.answer().with(page(&SecondStep { form })?))
         }
     }
 }
@@ -259,8 +265,10 @@ pub async fn speak(
     (cookie, Redirect::to(inside(back))).into_response()
 }
 
-fn enter(app: &App, signed_in: &SignedIn, next: &str) -> Response {
-    (cookies(&app.config, signed_in), Redirect::to(inside(next))).into_response()
+fn enter(app: &App, signed_in: &SignedIn, caller: &Caller, next: &str) -> Response {
+    let kept = AppendHeaders(known_browser(&app.config, caller));
+    let on = Redirect::to(inside(next));
+    (cookies(&app.config, signed_in), kept, on).into_response()
 }
 
 /// Only an address of ours is gone on to: `//elsewhere` and `/\elsewhere` lead out.
@@ -275,9 +283,10 @@ fn inside(next: &str) -> &str {
 pub async fn log_out(
     State(app): State<App>,
     claimed: Option<Claimed>,
+    caller: Caller,
 ) -> Result<Response, Problem> {
     if let Some(Claimed(session)) = claimed {
-        accounts::log_out(&app.db, session).await?;
+        accounts::log_out(&app.db, session, &caller).await?;
     }
     let forget = [(HeaderName::from_static("clear-site-data"), "\"storage\"")];
     Ok((no_cookies(&app.config), forget, Redirect::to("/login")).into_response())

@@ -1,10 +1,12 @@
 //! A form as it was typed: shown again with what is wrong beside each field.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 
 use crate::error::{Error, Field, Result};
 use crate::language::t;
@@ -17,7 +19,9 @@ pub struct Form {
     values: BTreeMap<&'static str, String>,
     errors: Vec<Field>,
     pub notice: Option<String>,
-    too_many: bool,
+    status: Option<StatusCode>,
+    /// How long to wait before the form is worth sending again.
+    retry_after: Option<Duration>,
 }
 
 impl Form {
@@ -28,7 +32,11 @@ impl Form {
 
     /// Shows a refusal that the person can mend; any other is handed back.
     pub fn refused(mut self, error: Error) -> Result<Self> {
-        self.too_many = matches!(error, Error::TooMany { .. });
+        (self.status, self.retry_after) = match &error {
+            Error::TooMany { wait } => (Some(StatusCode::TOO_MANY_REQUESTS), Some(*wait)),
+            Error::Busy { wait } => (Some(StatusCode::SERVICE_UNAVAILABLE), Some(*wait)),
+            _ => (None, None),
+        };
         match error {
             Error::Invalid(fields) => self.errors = fields,
             Error::WrongPassword
@@ -37,6 +45,10 @@ impl Form {
             | Error::ProviderRefused(_)
             | Error::SignupsClosed
             | Error::TooMany { .. }
+            | Error::Busy { .. }
+            | Error::EmailNotVerified
+            | Error::WorkspacesClosed
+            | Error::TooManyWorkspaces(_)
             | Error::WrongCode
             | Error::LastAdmin
             | Error::ContactChanged { .. }
@@ -51,9 +63,19 @@ impl Form {
 
     /// With which status the form is shown again.
     pub fn status(&self) -> StatusCode {
-        match self.too_many {
-            true => StatusCode::TOO_MANY_REQUESTS,
-            false => StatusCode::UNPROCESSABLE_ENTITY,
+        self.status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY)
+    }
+
+    /// Whether the person has to wait, and nothing that they typed is wrong.
+    pub fn must_wait(&self) -> bool {
+        self.retry_after.is_some()
+    }
+
+    /// How the form is shown again, on the page that holds it.
+    pub fn answer(&self) -> Again {
+        Again {
+            status: self.status(),
+            retry_after: self.retry_after,
         }
     }
 
@@ -158,6 +180,22 @@ impl Form {
             required: false,
             ..input
         })
+    }
+}
+
+/// The status and headers with which a form is shown again.
+pub struct Again {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+}
+
+impl Again {
+    pub fn with(self, page: impl IntoResponse) -> Response {
+        let seconds = self
+            .retry_after
+            .map(|wait| wait.as_secs_f64().ceil().max(1.0));
+        let wait = seconds.map(|seconds| (header::RETRY_AFTER, format!("{seconds:.0}")));
+        (self.status, AppendHeaders(wait), page).into_response()
     }
 }
 

@@ -22,6 +22,7 @@ struct Page {
     name: String,
     workspaces: Vec<Mine>,
     form: Form,
+    may_create: bool,
     notice: Option<Notice>,
 }
 
@@ -51,6 +52,7 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     Ok(page(&Page {
         workspaces: workspaces::of_user(&app.db, user.id).await?,
+        may_create: workspaces::may_create(app, &user).await?,
         name: user.name,
         form,
         notice,
@@ -88,12 +90,8 @@ pub async fn create(
     Posted(typed): Posted<Typed>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
-    let mut tx = app.db.system().await?;
-    match workspaces::found(&mut tx, &typed.name, user.id, Some(&caller.address())).await {
-        Ok(mine) => {
-            tx.commit().await?;
-            Ok(Redirect::to(&format!("/w/{}/inbox", mine.slug)).into_response())
-        }
+    match workspaces::create(&app, &typed.name, &user, &caller).await {
+        Ok(mine) => Ok(Redirect::to(&format!("/w/{}/inbox", mine.slug)).into_response()),
         Err(error) => {
             let form = Form::default()
                 .with("name", &typed.name)

@@ -315,6 +315,8 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
     jo.is_usable_by_all("workspaces").await;
     jo.opens("/account").await;
     jo.is_usable_by_all("account").await;
+    hub.has_verified(&harbor.admin.email).await;
+    jo.opens("/account").await;
     jo.clicks("Set it up").await;
     jo.finds("svg.qr").await;
     jo.is_usable_by_all("second factor, being set up").await;

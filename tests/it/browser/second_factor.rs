@@ -33,6 +33,10 @@ async fn a_stolen_password_alone_opens_nothing() {
     jo.foresees("status of 422");
     jo.signs_in(&harbor.admin.email).await;
     jo.opens("/account").await;
+    jo.sees("Verify your address first").await;
+    jo.is_usable_by_all("account, not verified").await;
+    hub.has_verified(&harbor.admin.email).await;
+    jo.opens("/account").await;
     jo.clicks("Set it up").await;
     jo.finds("svg.qr").await;
     let key = jo

@@ -126,6 +126,7 @@ impl<'a> Office<'a> {
     async fn comes(&self, who: usize) {
         let agent = &self.agents[who];
         let form = json!({"email": agent.email, "role": "agent"});
+        self.harbor.hub.has_verified(&agent.email).await;
         // These five come and go more often than one address may be invited.
         self.harbor.hub.meddles("delete from throttles").await;
         let invited = self

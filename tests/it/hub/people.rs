@@ -19,9 +19,19 @@ pub struct Person {
     pub refresh_token: String,
     pub id: String,
     pub email: String,
+    /// Where they are, as a proxy in front of the server names it; `None`: on this machine.
+    address: Option<String>,
 }
 
 impl Person {
+    /// Somebody nobody knows, at this address.
+    pub fn nobody_at(hub: &Hub, address: &str) -> Self {
+        Self {
+            address: Some(address.into()),
+            ..Self::nobody(hub)
+        }
+    }
+
     pub fn nobody(hub: &Hub) -> Self {
         Self {
             base: hub.url(""),
@@ -34,6 +44,7 @@ impl Person {
             refresh_token: String::new(),
             id: String::new(),
             email: String::new(),
+            address: None,
         }
     }
 
@@ -54,6 +65,14 @@ impl Person {
             .await
             .is(200);
         Self::signed_in(hub, &session)
+    }
+
+    /// The same person at another server on the same database.
+    pub fn on(&self, hub: &Hub) -> Self {
+        Self {
+            base: hub.url(""),
+            ..self.clone()
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -90,7 +109,10 @@ impl Person {
     }
 
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.base));
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(address) = &self.address {
+            request = request.header("x-forwarded-for", address);
+        }
         match &self.token {
             Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
             None => request,

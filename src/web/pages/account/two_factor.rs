@@ -91,13 +91,13 @@ pub async fn begin(State(app): State<App>, Claimed(session): Claimed) -> Result<
         Ok(enrolment) => Ok(page(&shown(enrolment, Form::default())?)?.into_response()),
         Err(error) => {
             let form = Form::default().refused(error)?.gather(&[]);
-            let status = form.status();
+            let again = form.answer();
             let answer = Answer {
                 refusal: form.notice,
                 ..Answer::default()
             };
             let shown = whole(&app, session, user, answer).await?;
-            Ok((status, shown).into_response())
+            Ok(again.with(shown))
         }
     }
 }
@@ -128,7 +128,7 @@ pub async fn confirm(
     Posted(typed): Posted<First>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
-    match two_factor::confirm(&app, &user, typed.password, &typed.code, &caller).await {
+    match two_factor::confirm(&app, &user, session, typed.password, &typed.code, &caller).await {
         Ok(codes) => Ok(page(&Codes {
             codes,
             notice: None,
@@ -136,12 +136,12 @@ pub async fn confirm(
         .into_response()),
         Err(error) => {
             let form = Form::default().refused(error)?;
-            let status = form.status();
+            let again = form.answer();
             let enrolment = Enrolment {
                 secret: typed.secret,
                 otpauth_url: typed.otpauth_url,
             };
-            Ok((status, page(&shown(enrolment, form)?)?).into_response())
+            Ok(again.with(page(&shown(enrolment, form)?)?))
         }
     }
 }
@@ -159,17 +159,17 @@ pub async fn disable(
     Posted(Password { password }): Posted<Password>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
-    match two_factor::disable(&app, &user, password, &caller).await {
+    match two_factor::disable(&app, &user, session, password, &caller).await {
         Ok(()) => Ok(Notice::TwoFactorOff.at("/account")),
         Err(error) => {
             let off = Form::default().refused(error)?;
-            let status = off.status();
+            let again = off.answer();
             let answer = Answer {
                 off,
                 ..Answer::default()
             };
             let shown = whole(&app, session, user, answer).await?;
-            Ok((status, shown).into_response())
+            Ok(again.with(shown))
         }
     }
 }

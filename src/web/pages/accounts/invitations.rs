@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Form as Posted, Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::domain::accounts::{self, Caller};
 use crate::domain::invitations::{self, Accept, Offer};
 use crate::error::Error;
-use crate::web::auth::{Claimed, cookies};
+use crate::web::auth::{Claimed, cookies, known_browser};
 use crate::web::language::filters;
 use crate::web::pages::{Form, page};
 use crate::web::problem::Problem;
@@ -25,6 +25,8 @@ struct Page {
     form: Form,
     /// The address of whoever is signed in in this browser.
     signed_in: Option<String>,
+    /// They have to verify it before they can join.
+    must_verify: bool,
     asks_code: bool,
 }
 
@@ -70,6 +72,8 @@ async fn whole(
         token,
         offer,
         form,
+        must_verify: accounts::asks_for_verified(&app.config)
+            && signed_in.as_ref().is_some_and(|user| !user.email_verified),
         signed_in: signed_in.map(|user| user.email),
         asks_code,
     })?
@@ -114,6 +118,7 @@ pub async fn accept(
         code: Some(typed.code).filter(|code| !code.is_empty()),
     };
     let session = claimed.map(|Claimed(session)| session);
+    let caller = caller.remembered();
     match invitations::accept(&app, &token, session, wanted, &caller).await {
         Ok(signed_in) => {
             // The one joined last.
@@ -121,7 +126,8 @@ pub async fn accept(
                 .workspaces
                 .last()
                 .map_or_else(|| "/".into(), |mine| format!("/w/{}/inbox", mine.slug));
-            Ok((cookies(&app.config, &signed_in), Redirect::to(&to)).into_response())
+            let kept = AppendHeaders(known_browser(&app.config, &caller));
+            Ok((cookies(&app.config, &signed_in), kept, Redirect::to(&to)).into_response())
         }
         Err(Error::NotFound(_)) => Ok((StatusCode::NOT_FOUND, page(&Gone)?).into_response()),
         Err(error) => {
@@ -130,9 +136,9 @@ pub async fn accept(
                 Error::CodeRequired { .. } => form,
                 error => form.refused(error)?.gather(&["name", "password"]),
             };
-            let status = form.status();
+            let again = form.answer();
             let shown = whole(&app, claimed, token, form, asks_code).await?;
-            Ok((status, shown).into_response())
+            Ok(again.with(shown))
         }
     }
 }

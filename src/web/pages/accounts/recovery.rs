@@ -4,13 +4,14 @@
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::domain::accounts::{self, Caller};
 use crate::web::assets;
+use crate::web::auth::known_browser;
 use crate::web::language::filters;
 use crate::web::pages::{Form, Notice, page};
 use crate::web::problem::Problem;
@@ -63,7 +64,7 @@ pub async fn send_link(
         .into_response()),
         Err(error) => {
             let form = form.refused(error)?;
-            Ok((form.status(), page(&Forgot { form, sent: None })?).into_response())
+            Ok(form.answer().with(page(&Forgot { form, sent: None })?))
         }
     }
 }
@@ -86,11 +87,16 @@ pub async fn set_password(
     Path(token): Path<String>,
     Posted(NewPassword { password }): Posted<NewPassword>,
 ) -> Result<Response, Problem> {
+    // Whoever signs in with it in a moment does so in this browser.
+    let caller = caller.remembered();
     match accounts::reset(&app, &token, password, &caller).await {
-        Ok(()) => Ok(Notice::PasswordReset.at("/login")),
+        Ok(()) => {
+            let kept = AppendHeaders(known_browser(&app.config, &caller));
+            Ok((kept, Notice::PasswordReset.at("/login")).into_response())
+        }
         Err(error) => {
             let form = Form::default().refused(error)?.gather(&["password"]);
-            Ok((form.status(), page(&Reset { form, token })?).into_response())
+            Ok(form.answer().with(page(&Reset { form, token })?))
         }
     }
 }
@@ -110,8 +116,8 @@ pub async fn verified(
         Ok(()) => Ok(Notice::EmailVerified.at("/account")),
         Err(error) => {
             let form = Form::default().refused(error)?.gather(&[]);
-            let (status, notice) = (form.status(), form.notice);
-            Ok((status, page(&Verify { token, notice })?).into_response())
+            let (again, notice) = (form.answer(), form.notice);
+            Ok(again.with(page(&Verify { token, notice })?))
         }
     }
 }

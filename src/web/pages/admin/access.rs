@@ -21,27 +21,78 @@ use crate::web::pages::{Notice, Said, Shell, page, wants_streams};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
+/// How much of it one page shows, whatever the size of the workspace.
+const PEOPLE: usize = 50;
+const NUMBERS: usize = 20;
+
 #[derive(Template)]
 #[template(path = "admin/access.html")]
 struct Matrix {
     shell: Shell,
-    q: String,
+    asked: Asked,
     numbers: Vec<Column>,
     people: Vec<Row>,
-    /// Agents in the whole workspace, however the page is narrowed.
+    number_pages: Pages,
+    people_pages: Pages,
+    /// Agents and numbers in the whole workspace, however the page is narrowed.
     agents: usize,
+    has_numbers: bool,
+}
+
+impl Matrix {
+    /// The number that somebody starts from, if it is on another page of numbers.
+    fn default_elsewhere<'a>(&self, row: &'a Row) -> Option<&'a Number> {
+        let default = row.default.as_ref()?;
+        let is_here = |column: &Column| column.number.id == default.id;
+        (!self.numbers.iter().any(is_here)).then_some(default)
+    }
+
+    /// The search and pages that are shown now.
+    fn here(&self) -> String {
+        self.asked
+            .at(self.people_pages.page, self.number_pages.page)
+    }
+
+    fn people_before(&self) -> Option<String> {
+        let page = self.people_pages.before()?;
+        Some(self.asked.at(page, self.number_pages.page))
+    }
+
+    fn people_after(&self) -> Option<String> {
+        let page = self.people_pages.after()?;
+        Some(self.asked.at(page, self.number_pages.page))
+    }
+
+    fn numbers_before(&self) -> Option<String> {
+        let page = self.number_pages.before()?;
+        Some(self.asked.at(self.people_pages.page, page))
+    }
+
+    fn numbers_after(&self) -> Option<String> {
+        let page = self.number_pages.after()?;
+        Some(self.asked.at(self.people_pages.page, page))
+    }
+
+    /// What a row's form changes: the numbers that are on this page, and no others.
+    fn shown(&self) -> String {
+        join(
+            self.numbers
+                .iter()
+                .map(|column| column.number.id.to_string()),
+        )
+    }
 }
 
 struct Column {
     number: Number,
     /// How many agents see it.
-    agents: usize,
+    agents: i64,
 }
 
 struct Row {
     colleague: Colleague,
     sees: HashSet<NumberId>,
-    default: Option<NumberId>,
+    default: Option<Number>,
 }
 
 impl Row {
@@ -54,7 +105,9 @@ impl Row {
     }
 
     fn starts_from(&self, number: &NumberId) -> bool {
-        self.default == Some(*number)
+        self.default
+            .as_ref()
+            .is_some_and(|default| default.id == *number)
     }
 }
 
@@ -62,14 +115,114 @@ impl Row {
 #[template(path = "admin/access_number.html")]
 struct OneNumber {
     shell: Shell,
+    asked: Asked,
     number: Number,
     people: Vec<Row>,
+    people_pages: Pages,
 }
 
+impl OneNumber {
+    fn here(&self) -> String {
+        self.asked.at(self.people_pages.page, 1)
+    }
+
+    fn before(&self) -> Option<String> {
+        Some(self.asked.at(self.people_pages.before()?, 1))
+    }
+
+    fn after(&self) -> Option<String> {
+        Some(self.asked.at(self.people_pages.after()?, 1))
+    }
+
+    /// What the form changes: who is on this page, and nobody else.
+    fn shown(&self) -> String {
+        join(
+            self.people
+                .iter()
+                .map(|row| row.colleague.user_id.to_string()),
+        )
+    }
+}
+
+fn join(ids: impl Iterator<Item = String>) -> String {
+    ids.collect::<Vec<_>>().join(",")
+}
+
+/// Which people and numbers are shown.
 #[derive(Debug, Default, Deserialize)]
 pub struct Asked {
+    /// Words of names and addresses.
     #[serde(default)]
     q: String,
+    /// Words of numbers and their names.
+    #[serde(default)]
+    number: String,
+    #[serde(default)]
+    people_page: String,
+    #[serde(default)]
+    number_page: String,
+}
+
+impl Asked {
+    /// The same search on other pages.
+    fn at(&self, people_page: usize, number_page: usize) -> String {
+        let (people_page, number_page) = (people_page.to_string(), number_page.to_string());
+        let all = [
+            ("q", self.q.as_str(), ""),
+            ("number", &self.number, ""),
+            ("people_page", &people_page, "1"),
+            ("number_page", &number_page, "1"),
+        ];
+        let said = all
+            .into_iter()
+            .filter(|(_, value, default)| value != default);
+        form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(said.map(|(key, value, _)| (key, value)))
+            .finish()
+    }
+}
+
+/// One page of a list that is at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pages {
+    page: usize,
+    last: usize,
+    /// From 1 on; 0 where there is nothing.
+    from: usize,
+    to: usize,
+    all: usize,
+}
+
+impl Pages {
+    /// Cuts `items` down to the page that `asked` names; what names none is the first, and beyond the last is the last.
+    fn cut<T>(mut items: Vec<T>, asked: &str, size: usize) -> (Vec<T>, Self) {
+        let all = items.len();
+        let last = all.div_ceil(size).max(1);
+        let page = asked.parse().unwrap_or(1).clamp(1, last);
+        let begin = (page - 1) * size;
+        items.drain(..begin);
+        items.truncate(size);
+        let pages = Self {
+            page,
+            last,
+            from: begin + usize::from(!items.is_empty()),
+            to: begin + items.len(),
+            all,
+        };
+        (items, pages)
+    }
+
+    fn before(&self) -> Option<usize> {
+        (self.page > 1).then(|| self.page - 1)
+    }
+
+    fn after(&self) -> Option<usize> {
+        (self.page < self.last).then(|| self.page + 1)
+    }
+
+    fn are_several(&self) -> bool {
+        self.last > 1
+    }
 }
 
 /// `GET /w/{slug}/admin/access`
@@ -80,49 +233,77 @@ pub async fn matrix(
     Query(said): Query<Said>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.seat()).await?;
-    let mut people = rows(&mut tx, &admin).await?;
-    let agents: Vec<_> = people.iter().filter(|row| !row.is_admin()).collect();
+    let all = numbers::list(&mut tx).await?;
+    let has_numbers = !all.is_empty();
+    let found = all.iter().filter(|number| is_found(number, &asked.number));
+    let (shown, number_pages) = Pages::cut(found.cloned().collect(), &asked.number_page, NUMBERS);
+    let colleagues = members::list(&mut tx).await?;
+    let agents = colleagues.iter().filter(|who| who.role == Role::Agent);
+    let agents = agents.count();
+    let (people, people_pages) = find(colleagues, &asked);
+    let ids: Vec<_> = shown.iter().map(|number| number.id).collect();
+    let people = rows(&mut tx, &admin, people, &ids, &all).await?;
+    let audiences: HashMap<_, _> = numbers::audiences(&mut tx, &admin, &ids)
+        .await?
+        .into_iter()
+        .collect();
     let column = |number: Number| Column {
-        agents: agents.iter().filter(|row| row.sees(&number.id)).count(),
+        agents: audiences.get(&number.id).copied().unwrap_or_default(),
         number,
     };
-    let numbers = numbers::list(&mut tx).await?.into_iter().map(column);
-    let (numbers, agents) = (numbers.collect(), agents.len());
-    people.retain(|row| {
-        let Colleague { name, email, .. } = &row.colleague;
-        matches(&format!("{name} {email}"), &asked.q)
-    });
     Ok(page(&Matrix {
         shell: shell(&mut tx, &admin, "access", said.done).await?,
-        q: asked.q,
-        numbers,
+        asked,
+        numbers: shown.into_iter().map(column).collect(),
         people,
+        number_pages,
+        people_pages,
         agents,
+        has_numbers,
     })?
     .into_response())
 }
 
-/// Agents first: what admins see is not to be chosen.
-async fn rows(tx: &mut WorkspaceTx, admin: &Admin) -> Result<Vec<Row>> {
+fn is_found(number: &Number, q: &str) -> bool {
+    let (title, formatted) = (number.title(), number.formatted_number());
+    matches(&format!("{title} {formatted} {}", number.phone_number), q)
+}
+
+/// Those who are asked for. Agents first: what admins see is not to be chosen.
+fn find(mut colleagues: Vec<Colleague>, asked: &Asked) -> (Vec<Colleague>, Pages) {
+    colleagues
+        .retain(|Colleague { name, email, .. }| matches(&format!("{name} {email}"), &asked.q));
+    colleagues.sort_by_key(|who| who.role == Role::Admin);
+    Pages::cut(colleagues, &asked.people_page, PEOPLE)
+}
+
+/// What `people` see of `shown`, and where they start from.
+async fn rows(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    people: Vec<Colleague>,
+    shown: &[NumberId],
+    all: &[Number],
+) -> Result<Vec<Row>> {
+    let users: Vec<_> = people.iter().map(|who| who.user_id).collect();
     let mut seen: HashMap<UserId, HashSet<NumberId>> = HashMap::new();
-    for (number, user) in numbers::assignments(tx, admin).await? {
+    for (number, user) in numbers::assignments_among(tx, admin, shown, &users).await? {
         seen.entry(user).or_default().insert(number);
     }
     let defaults: HashMap<_, _> = settings::default_numbers(tx, admin)
         .await?
         .into_iter()
         .collect();
-    let mut rows: Vec<Row> = members::list(tx)
-        .await?
-        .into_iter()
-        .map(|colleague| Row {
-            sees: seen.remove(&colleague.user_id).unwrap_or_default(),
-            default: defaults.get(&colleague.user_id).copied(),
-            colleague,
-        })
-        .collect();
-    rows.sort_by_key(Row::is_admin);
-    Ok(rows)
+    let default = |user: &UserId| {
+        let id = defaults.get(user)?;
+        all.iter().find(|number| number.id == *id).cloned()
+    };
+    let row = |colleague: Colleague| Row {
+        sees: seen.remove(&colleague.user_id).unwrap_or_default(),
+        default: default(&colleague.user_id),
+        colleague,
+    };
+    Ok(people.into_iter().map(row).collect())
 }
 
 #[derive(Deserialize)]
@@ -135,13 +316,18 @@ pub async fn number(
     admin: Admin,
     State(app): State<App>,
     Path(OfNumber { number_id }): Path<OfNumber>,
+    Query(asked): Query<Asked>,
     Query(said): Query<Said>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.seat()).await?;
+    let number = numbers::find(&mut tx, number_id).await?;
+    let (people, people_pages) = find(members::list(&mut tx).await?, &asked);
     Ok(page(&OneNumber {
-        number: numbers::find(&mut tx, number_id).await?,
-        people: rows(&mut tx, &admin).await?,
+        people: rows(&mut tx, &admin, people, &[number_id], &[]).await?,
         shell: shell(&mut tx, &admin, "access", said.done).await?,
+        asked,
+        number,
+        people_pages,
     })?
     .into_response())
 }
@@ -184,25 +370,30 @@ async fn set(
     }
 }
 
-/// `POST /w/{slug}/admin/access/{number_id}`: everybody who sees this number, from a page without script.
+/// `POST /w/{slug}/admin/access/{number_id}`: who of those on the page sees this number, from a page without script.
 pub async fn change_number(
     admin: Admin,
     State(app): State<App>,
     Path(OfNumber { number_id }): Path<OfNumber>,
+    Query(asked): Query<Asked>,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
     let wanted: HashSet<UserId> = ticked(&body, "user_id");
+    let shown: HashSet<UserId> = listed(&body, "shown");
     let mut tx = app.db.workspace(admin.seat()).await?;
-    for row in rows(&mut tx, &admin).await? {
+    let mut people = members::list(&mut tx).await?;
+    people.retain(|who| who.role == Role::Agent && shown.contains(&who.user_id));
+    for row in rows(&mut tx, &admin, people, &[number_id], &[]).await? {
         let user = row.colleague.user_id;
-        let (sees, shall) = (row.sees.contains(&number_id), wanted.contains(&user));
-        if !row.is_admin() && sees != shall {
+        let shall = wanted.contains(&user);
+        if row.sees(&number_id) != shall {
             set(&mut tx, &admin, number_id, user, shall).await?;
         }
     }
     tx.commit().await?;
-    let back = format!("/w/{}/admin/access/{number_id}", admin.slug);
-    Ok(Notice::AccessChanged.at(&back))
+    let query = asked.at(asked.people_page.parse().unwrap_or(1), 1);
+    let back = format!("/w/{}/admin/access/{number_id}?{query}", admin.slug);
+    Ok(Notice::AccessChanged.at(back.trim_end_matches('?')))
 }
 
 #[derive(Deserialize)]
@@ -215,29 +406,50 @@ pub async fn change_person(
     admin: Admin,
     State(app): State<App>,
     Path(OfPerson { user_id }): Path<OfPerson>,
+    Query(asked): Query<Asked>,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
     let wanted: HashSet<NumberId> = ticked(&body, "number_id");
+    let shown: Vec<NumberId> = listed(&body, "shown").into_iter().collect();
     let default = ticked(&body, "default_number_id").into_iter().next();
     let mut tx = app.db.workspace(admin.seat()).await?;
-    let row = rows(&mut tx, &admin)
+    let person = members::find(&mut tx, user_id).await?;
+    let all = numbers::list(&mut tx).await?;
+    let row = rows(&mut tx, &admin, vec![person], &shown, &all)
         .await?
-        .into_iter()
-        .find(|row| row.colleague.user_id == user_id);
-    let row = row.ok_or(crate::error::Error::NotFound("the member"))?;
+        .pop()
+        .ok_or(crate::error::Error::NotFound("the member"))?;
     if !row.is_admin() {
-        for number in numbers::list(&mut tx).await? {
-            let (sees, shall) = (row.sees(&number.id), wanted.contains(&number.id));
-            if sees != shall {
+        for number in all.iter().filter(|number| shown.contains(&number.id)) {
+            let shall = wanted.contains(&number.id);
+            if row.sees(&number.id) != shall {
                 set(&mut tx, &admin, number.id, user_id, shall).await?;
             }
         }
     }
-    if row.default != default {
+    if row.default.map(|number| number.id) != default {
         settings::set_default_number(&mut tx, &admin, user_id, default).await?;
     }
     tx.commit().await?;
-    Ok(Notice::AccessChanged.at(&format!("/w/{}/admin/access", admin.slug)))
+    let pages = [&asked.people_page, &asked.number_page].map(|page| page.parse().unwrap_or(1));
+    let back = format!(
+        "/w/{}/admin/access?{}",
+        admin.slug,
+        asked.at(pages[0], pages[1])
+    );
+    Ok(Notice::AccessChanged.at(back.trim_end_matches('?')))
+}
+
+/// Ids with commas in between.
+fn listed<T: std::str::FromStr + std::hash::Hash + Eq>(body: &[u8], name: &str) -> HashSet<T> {
+    form_urlencoded::parse(body)
+        .filter(|(key, _)| key == name)
+        .flat_map(|(_, value)| {
+            let ids = value.split(',').map(|id| id.parse().ok());
+            ids.collect::<Vec<_>>()
+        })
+        .flatten()
+        .collect()
 }
 
 fn ticked<T: std::str::FromStr + std::hash::Hash + Eq>(body: &[u8], name: &str) -> HashSet<T> {
@@ -267,4 +479,44 @@ pub async fn change_default(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     Ok(Notice::AccessChanged.at(&format!("/w/{}/admin/access", admin.slug)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_cut_out_whatever_is_asked_for() {
+        let cut = |asked: &str| Pages::cut((1..=45).collect(), asked, 20);
+        let (items, pages) = cut("");
+        assert_eq!(
+            (items[0], items.len(), pages.page, pages.last),
+            (1, 20, 1, 3)
+        );
+        assert_eq!((pages.before(), pages.after()), (None, Some(2)));
+        let (items, pages) = cut("3");
+        assert_eq!(items, [41, 42, 43, 44, 45]);
+        assert_eq!((pages.from, pages.to, pages.all), (41, 45, 45));
+        assert_eq!((pages.before(), pages.after()), (Some(2), None));
+        for beyond in ["4", "99999999999999999", "0", "-1", "two"] {
+            let (items, pages) = cut(beyond);
+            assert!(
+                !items.is_empty() && (1..=3).contains(&pages.page),
+                "{beyond}"
+            );
+        }
+        let (none, pages) = Pages::cut(Vec::<u8>::new(), "7", 20);
+        assert!(none.is_empty() && !pages.are_several());
+        assert_eq!((pages.from, pages.to), (0, 0));
+    }
+
+    #[test]
+    fn a_search_goes_along_from_page_to_page() {
+        let asked = Asked {
+            q: "jo & co".into(),
+            ..Asked::default()
+        };
+        assert_eq!(asked.at(1, 1), "q=jo+%26+co");
+        assert_eq!(asked.at(2, 3), "q=jo+%26+co&people_page=2&number_page=3");
+    }
 }

@@ -194,6 +194,7 @@ const _: &[&str] = &[
     "Already",
     "Auth token",
     "Balance",
+    "Brought in",
     "Calls",
     "Default number",
     "Default region",

@@ -323,7 +323,7 @@ pub async fn tag(
     let mut tx = app.db.workspace(member.seat()).await?;
     // Nothing was typed: nothing happens.
     if !tag.trim().is_empty() {
-        let tag = tags::named(&mut tx, &tag).await?;
+        let tag = tags::typed(&mut tx, &tag).await?;
         tags::give(&mut tx, contact_id, tag.id).await?;
     }
     tagged(tx, &member, contact_id, &headers).await

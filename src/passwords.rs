@@ -1,0 +1,402 @@
+//! Password hashes (Argon2id), a few at a time, whoever asks.
+//!
+//! One hash takes 19 MiB of memory and some 30 ms of a core, so a request must not be able to start one at will. A fixed
+//! number of threads makes them, each in memory of its own that it keeps: a burst costs no more memory than one hash per
+//! thread. Who has to wait is queued by network, and the networks take turns: a thousand sign-ins from one network delay
+//! another's by one hash. What does not fit into the queue is refused at once, and may come again.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::oneshot;
+
+/// More would take the cores that requests need.
+const MOST_THREADS: usize = 4;
+/// Hashes that may wait, in all and of one network: some seconds of work. An office that signs in at nine fits.
+const ROOM: usize = 256;
+const ROOM_OF_ONE: usize = 64;
+/// When to come again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Too many wait already.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Busy {
+    pub wait: Duration,
+}
+
+const BUSY: Busy = Busy { wait: PAUSE };
+
+/// Makes and checks password hashes. The threads end with the last handle.
+#[derive(Clone)]
+pub struct Passwords(Arc<Pool>);
+
+struct Pool {
+    queue: Arc<Queue>,
+    made: Arc<AtomicU64>,
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// A hash that is to be made, in the memory of the thread that takes it.
+type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
+
+impl Default for Passwords {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::with_threads(cores.clamp(1, MOST_THREADS))
+    }
+}
+
+impl Passwords {
+    fn with_threads(threads: usize) -> Self {
+        let queue = Arc::new(Queue::default());
+        for n in 0..threads {
+            let queue = Arc::clone(&queue);
+            let started = std::thread::Builder::new()
+                .name(format!("passwords-{n}"))
+                .spawn(move || {
+                    let mut memory = Vec::new();
+                    while let Some(job) = queue.take() {
+                        // A panic must not leave the server with one thread fewer. Whoever waits hears of it as `Busy`.
+                        let _ = catch_unwind(AssertUnwindSafe(|| job(&mut memory)));
+                    }
+                });
+            started.expect("the system gives a starting server a few threads");
+        }
+        Self(Arc::new(Pool {
+            queue,
+            made: Arc::default(),
+        }))
+    }
+
+    /// The hash of `password` as a PHC string, for a request from `network`.
+    pub async fn hash(&self, network: &str, password: SecretString) -> Result<String, Busy> {
+        self.run(network, move |memory| hash(&password, memory))
+            .await
+    }
+
+    /// Whether `password` belongs to `hash`. Without a hash, which is to say without an account, it takes as long and is wrong.
+    pub async fn verify(
+        &self,
+        network: &str,
+        password: SecretString,
+        hash: Option<String>,
+    ) -> Result<bool, Busy> {
+        self.run(network, move |memory| match hash {
+            Some(hash) => is_of(&password, &hash, memory),
+            None => {
+                std::hint::black_box(compute(&Argon2::default(), &password, &[0; 16], memory));
+                false
+            }
+        })
+        .await
+    }
+
+    /// How many hashes were made so far.
+    pub fn made(&self) -> u64 {
+        self.0.made.load(Ordering::Relaxed)
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        network: &str,
+        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let (done, result) = oneshot::channel();
+        let made = Arc::clone(&self.0.made);
+        let job = Box::new(move |memory: &mut Vec<Block>| {
+            // Who asked has gone meanwhile: their hash would only keep others waiting.
+            if !done.is_closed() {
+                made.fetch_add(1, Ordering::Relaxed);
+                let _ = done.send(work(memory));
+            }
+        });
+        if !self.0.queue.add(network, job) {
+            metrics::counter!("messagehub_passwords_busy_total").increment(1);
+            return Err(BUSY);
+        }
+        // It was pushed out of the queue, or its thread panicked.
+        result.await.map_err(|_| BUSY)
+    }
+}
+
+/// What waits, by network. The networks take turns.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    came: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    of: HashMap<String, VecDeque<Job>>,
+    turns: VecDeque<String>,
+    count: usize,
+    closed: bool,
+}
+
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there was room. A full queue takes in a network that has less in it than another: the other's newest goes.
+    fn add(&self, network: &str, job: Job) -> bool {
+        let mut waiting = self.waiting();
+        let own = waiting.of.get(network).map_or(0, VecDeque::len);
+        if own >= ROOM_OF_ONE || (waiting.count >= ROOM && !waiting.push_out(own)) {
+            return false;
+        }
+        if own == 0 {
+            waiting.turns.push_back(network.to_owned());
+        }
+        let jobs = waiting.of.entry(network.to_owned()).or_default();
+        jobs.push_back(job);
+        waiting.count += 1;
+        drop(waiting);
+        self.came.notify_one();
+        true
+    }
+
+    /// The next hash to make; `None` once the queue is closed.
+    fn take(&self) -> Option<Job> {
+        let mut waiting = self.waiting();
+        loop {
+            if let Some(job) = waiting.next() {
+                return Some(job);
+            }
+            if waiting.closed {
+                return None;
+            }
+            waiting = self
+                .came
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn close(&self) {
+        self.waiting().closed = true;
+        self.came.notify_all();
+    }
+}
+
+impl Waiting {
+    fn next(&mut self) -> Option<Job> {
+        let network = self.turns.pop_front()?;
+        let jobs = self.of.get_mut(&network)?;
+        let job = jobs.pop_front();
+        if jobs.is_empty() {
+            self.of.remove(&network);
+        } else {
+            self.turns.push_back(network);
+        }
+        self.count -= usize::from(job.is_some());
+        job
+    }
+
+    /// Makes room for a network that has `own` hashes here, at the cost of the one that has most.
+    fn push_out(&mut self, own: usize) -> bool {
+        let most = self.of.values_mut().max_by_key(|jobs| jobs.len());
+        let Some(jobs) = most.filter(|jobs| jobs.len() > own + 1) else {
+            return false;
+        };
+        jobs.pop_back();
+        self.count -= 1;
+        true
+    }
+}
+
+/// For the command line and the demo workspace, which no request reaches.
+pub fn hash_offline(password: &SecretString) -> String {
+    hash(password, &mut Vec::new())
+}
+
+/// See `hash_offline`.
+pub fn is_of_offline(password: &SecretString, hash: &str) -> bool {
+    is_of(password, hash, &mut Vec::new())
+}
+
+fn hash(password: &SecretString, memory: &mut Vec<Block>) -> String {
+    let (argon, salt) = (Argon2::default(), rand::random::<[u8; 16]>());
+    let hash = PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::default().into()),
+        params: ParamsString::try_from(argon.params()).expect("the defaults are well-formed"),
+        salt: Some(Salt::new(&salt).expect("16 bytes make a salt")),
+        hash: compute(&argon, password, &salt, memory),
+    };
+    hash.to_string()
+}
+
+fn is_of(password: &SecretString, hash: &str, memory: &mut Vec<Block>) -> bool {
+    let mut check = || {
+        let known = PasswordHash::new(hash).ok()?;
+        let argon = Argon2::new(
+            Algorithm::try_from(known.algorithm.as_str()).ok()?,
+            Version::try_from(known.version?).ok()?,
+            Params::try_from(&known).ok()?,
+        );
+        // Outputs are compared in constant time.
+        Some(compute(&argon, password, &known.salt?, memory)? == known.hash?)
+    };
+    check().unwrap_or(false)
+}
+
+fn compute(
+    argon: &Argon2<'_>,
+    password: &SecretString,
+    salt: &[u8],
+    memory: &mut Vec<Block>,
+) -> Option<Output> {
+    let blocks = argon.params().block_count();
+    if memory.len() < blocks {
+        memory.resize(blocks, Block::new());
+    }
+    let length = argon
+        .params()
+        .output_len()
+        .unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let mut bytes = [0; Output::MAX_LENGTH];
+    let bytes = bytes.get_mut(..length)?;
+    argon
+        .hash_password_into_with_memory(
+            password.expose_secret().as_bytes(),
+            salt,
+            bytes,
+            &mut memory[..blocks],
+        )
+        .ok()?;
+    Output::new(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use argon2::{PasswordHasher, PasswordVerifier};
+
+    use super::*;
+
+    fn secret(text: &str) -> SecretString {
+        SecretString::from(text)
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_that_of_the_crate_and_the_other_way_round() {
+        let passwords = Passwords::with_threads(2);
+        let ours = passwords.hash("a", secret("correct horse")).await.unwrap();
+        assert!(
+            ours.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{ours}"
+        );
+        let verified = Argon2::default().verify_password(b"correct horse", ours.as_str());
+        assert!(verified.is_ok());
+        let theirs: PasswordHash = Argon2::default().hash_password(b"battery staple").unwrap();
+        let theirs = theirs.to_string();
+        for (password, hash, right) in [
+            ("correct horse", Some(ours.clone()), true),
+            ("correct horsé", Some(ours), false),
+            ("battery staple", Some(theirs.clone()), true),
+            ("", Some(theirs), false),
+            ("correct horse", Some("no hash".into()), false),
+            ("correct horse", None, false),
+        ] {
+            let found = passwords.verify("a", secret(password), hash.clone()).await;
+            assert_eq!(found, Ok(right), "{password} {hash:?}");
+        }
+        assert_eq!(passwords.made(), 7);
+    }
+
+    /// A queue whose only thread is busy until the sender is dropped.
+    fn held_up() -> (Passwords, mpsc::Sender<()>) {
+        let passwords = Passwords::with_threads(1);
+        let (go_on, held) = mpsc::channel::<()>();
+        let job = Box::new(move |_: &mut Vec<Block>| {
+            let _ = held.recv();
+        });
+        assert!(passwords.0.queue.add("first", job));
+        while passwords.0.queue.waiting().count > 0 {
+            std::thread::yield_now();
+        }
+        (passwords, go_on)
+    }
+
+    #[test]
+    fn networks_take_turns() {
+        let (passwords, go_on) = held_up();
+        let (done, order) = mpsc::channel();
+        let queue = &passwords.0.queue;
+        for (n, network) in ["a", "a", "a", "b", "c", "b"].into_iter().enumerate() {
+            let done = done.clone();
+            let job = Box::new(move |_: &mut Vec<Block>| done.send((network, n)).unwrap());
+            assert!(queue.add(network, job));
+        }
+        drop((done, go_on));
+        let order: Vec<_> = order.iter().collect();
+        assert_eq!(
+            order,
+            [("a", 0), ("b", 3), ("c", 4), ("a", 1), ("b", 5), ("a", 2)]
+        );
+    }
+
+    #[test]
+    fn one_network_fills_no_more_than_its_share_and_gives_way_when_all_is_full() {
+        let (passwords, _go_on) = held_up();
+        let queue = &passwords.0.queue;
+        let nothing = || Box::new(|_: &mut Vec<Block>| {});
+        let fits = |network: &str| {
+            (0..ROOM)
+                .take_while(|_| queue.add(network, nothing()))
+                .count()
+        };
+        for network in ["a", "b", "c", "d"] {
+            assert_eq!(fits(network), ROOM_OF_ONE, "{network}");
+        }
+        assert_eq!(queue.waiting().count, ROOM);
+        // Of four that have 64 each, a fifth gets its part; then all five have about the same.
+        let fifth = fits("e");
+        assert!((ROOM / 5 - 1..=ROOM / 5 + 1).contains(&fifth), "{fifth}");
+        assert_eq!(queue.waiting().count, ROOM);
+        assert!(!queue.add("a", nothing()), "who has most pushes out nobody");
+    }
+
+    #[tokio::test]
+    async fn what_is_pushed_out_or_does_not_fit_is_busy_and_who_has_gone_costs_nothing() {
+        let (passwords, go_on) = held_up();
+        let wants = |network: &'static str| {
+            let passwords = passwords.clone();
+            tokio::spawn(async move { passwords.hash(network, secret("correct horse")).await })
+        };
+        let waiting: Vec<_> = (0..ROOM_OF_ONE).map(|_| wants("a")).collect();
+        while passwords.0.queue.waiting().count < ROOM_OF_ONE {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(wants("a").await.unwrap(), Err(BUSY));
+        for answer in waiting {
+            answer.abort(); // they close their browser
+            assert!(answer.await.unwrap_err().is_cancelled());
+        }
+        drop(go_on);
+        assert!(passwords.hash("b", secret("correct horse")).await.is_ok());
+        assert_eq!(passwords.made(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_one_answer_and_no_thread() {
+        let passwords = Passwords::with_threads(1);
+        let failed: Result<(), _> = passwords.run("a", |_| panic!("on purpose")).await;
+        assert_eq!(failed, Err(BUSY));
+        assert!(passwords.hash("a", secret("correct horse")).await.is_ok());
+    }
+}

@@ -1,0 +1,154 @@
+//! Who sees which number, in a workspace of any size: a page of it at a time.
+
+use reqwest::Method;
+
+use crate::hub::{Answer, FRONT_DESK, Hub, Person, Workspace};
+
+/// 300 agents more, and 1,000 numbers, of which every agent sees every third.
+async fn grows(hub: &Hub, harbor: &Workspace<'_>) {
+    let workspace: uuid::Uuid = harbor.id.parse().unwrap();
+    for sql in [
+        "insert into users (id, name, email, password_hash)
+         select gen_random_uuid(), 'Agent ' || n, 'agent' || n || '@harbor.test', 'none' from generate_series(1, 300) n",
+        "insert into workspace_members (workspace_id, user_id, role)
+         select $1, id, 'agent' from users where email like 'agent%'",
+        "insert into numbers (workspace_id, id, integration_id, provider_number_id, phone_number, friendly_name)
+         select $1, gen_random_uuid(), i.id, 'PN' || n, '+1415557' || to_char(n, 'FM0000'), 'Line ' || n
+           from generate_series(1, 1000) n, integrations i where i.workspace_id = $1",
+        "insert into number_members (workspace_id, number_id, user_id)
+         select $1, n.id, m.user_id
+           from (select id, row_number() over (order by phone_number) as place from numbers where workspace_id = $1) n
+           join workspace_members m on m.workspace_id = $1 and m.role = 'agent'
+          where n.place % 3 = 0",
+    ] {
+        let query = sqlx::query(sql);
+        let query = match sql.contains("$1") {
+            true => query.bind(workspace),
+            false => query,
+        };
+        query.execute(&hub.raw).await.unwrap();
+    }
+}
+
+async fn asks(hub: &Hub, who: &Person, request: reqwest::RequestBuilder) -> Answer {
+    let cookie = format!("messagehub_access={}", who.token.as_ref().unwrap());
+    let request = request
+        .header("cookie", cookie)
+        .header("sec-fetch-site", "same-origin");
+    Person::nobody(hub).ask(request).await
+}
+
+async fn opens(hub: &Hub, harbor: &Workspace<'_>, path: &str) -> String {
+    let path = format!("/w/{}/admin/access{path}", harbor.slug);
+    let request = Person::nobody(hub).request(Method::GET, &path);
+    let answer = asks(hub, &harbor.admin, request).await;
+    assert_eq!(answer.status, 200, "{path}");
+    answer.body
+}
+
+fn ticks(page: &str) -> usize {
+    page.matches("type=\"checkbox\"").count()
+}
+
+#[tokio::test]
+async fn the_matrix_is_shown_a_page_at_a_time_whatever_its_size() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    grows(&hub, &harbor).await;
+    let first = opens(&hub, &harbor, "").await;
+    assert_eq!(ticks(&first), 50 * 20);
+    assert!(first.len() < 1_000_000, "{}", first.len());
+    assert!(first.contains("Numbers 1 to 20 of 1001") && first.contains("People 1 to 50 of 301"));
+    assert!(first.contains("?people_page=2\"") && first.contains("?number_page=2\""));
+
+    let last = opens(&hub, &harbor, "?people_page=7&number_page=51").await;
+    assert!(
+        last.contains("Numbers 1001 to 1001 of 1001") && last.contains("People 301 to 301 of 301")
+    );
+    for beyond in [
+        "?people_page=999",
+        "?number_page=-1",
+        "?people_page=x&number_page=",
+    ] {
+        opens(&hub, &harbor, beyond).await;
+    }
+    let found = opens(&hub, &harbor, "?q=agent123%40&number=Line+77").await;
+    assert!(found.contains("Agent 123") && !found.contains("Agent 12<"));
+    // 77, 177 to 977, and 770 to 779
+    assert_eq!(ticks(&found), 19);
+    let by_digits = opens(&hub, &harbor, "?number=5570042").await;
+    assert!(by_digits.contains("Line 42") && !by_digits.contains("Line 43"));
+    assert!(
+        opens(&hub, &harbor, "?number=nowhere")
+            .await
+            .contains("No number is called")
+    );
+    assert!(
+        opens(&hub, &harbor, "?q=nobody")
+            .await
+            .contains("Nobody has")
+    );
+    let id = harbor.number(FRONT_DESK).await;
+    let one = opens(&hub, &harbor, &format!("/{id}?people_page=2")).await;
+    assert_eq!(ticks(&one), 50);
+    assert!(one.contains("People 51 to 100 of 301"));
+}
+
+/// A page without script sends what is ticked on it: what stands on other pages stays as it is.
+#[tokio::test]
+async fn a_form_changes_only_what_stands_on_its_page() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    grows(&hub, &harbor).await;
+    let sees = async |whose: &str| -> i64 {
+        let sql = "select count(*) from number_members where user_id = $1";
+        let whose: uuid::Uuid = whose.parse().unwrap();
+        sqlx::query_scalar(sql)
+            .bind(whose)
+            .fetch_one(&hub.raw)
+            .await
+            .unwrap()
+    };
+    let before = sees(&sam.id).await;
+    let page = opens(&hub, &harbor, "?q=sam&number=Line+77").await;
+    let shown = page
+        .split("name=\"shown\" value=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    assert_eq!(shown.split(',').count(), 19);
+    let ids: Vec<uuid::Uuid> = shown.split(',').map(|id| id.parse().unwrap()).collect();
+    let sql = "select count(*) from number_members where user_id = $1 and number_id = any ($2)";
+    let ticked: i64 = sqlx::query_scalar(sql)
+        .bind(sam.id.parse::<uuid::Uuid>().unwrap())
+        .bind(ids)
+        .fetch_one(&hub.raw)
+        .await
+        .unwrap();
+    let path = format!(
+        "/w/{}/admin/access/people/{}?q=sam&number=Line+77",
+        harbor.slug, sam.id
+    );
+    let posts = |form: Vec<(&'static str, String)>| {
+        let request = Person::nobody(&hub)
+            .request(Method::POST, &path)
+            .form(&form);
+        asks(&hub, &harbor.admin, request)
+    };
+    let first = shown.split(',').next().unwrap().to_owned();
+    let answer = posts(vec![("shown", shown.into()), ("number_id", first.clone())]).await;
+    assert_eq!(answer.status, 303);
+    let back = answer.headers["location"].to_str().unwrap();
+    assert!(back.contains("?q=sam&number=Line+77&done=access"), "{back}");
+    assert_eq!(sees(&sam.id).await, before - ticked + 1);
+
+    let path = format!("/w/{}/admin/access/{first}", harbor.slug);
+    let request = Person::nobody(&hub)
+        .request(Method::POST, &path)
+        .form(&[("shown", sam.id.as_str())]);
+    assert_eq!(asks(&hub, &harbor.admin, request).await.status, 303);
+    assert_eq!(sees(&sam.id).await, before - ticked);
+}
