@@ -236,7 +236,6 @@ const NAME: &[&str] = &[
     "namefirstlast",
     "lastnamefirstname",
     "lastfirst",
-    "who",
     "recipient",
     "recipientname",
     "person",
