@@ -81,6 +81,13 @@ need_browser() {
   fi
 }
 
+# Exports are opened and saved in it, as people do with theirs. 90 MB to fetch, 276 MB on disk.
+need_libreoffice() {
+  if command -v soffice >/dev/null; then return; fi
+  install "Tests with a spreadsheet" "libreoffice-calc-nogui" "libreoffice-calc" "libreoffice-calc" "--cask libreoffice"
+  command -v soffice >/dev/null || die "LibreOffice was installed, but soffice is not on PATH"
+}
+
 # PostgreSQL refuses to run as root.
 as_postgres() {
   if [ "$(id -u)" = 0 ]; then

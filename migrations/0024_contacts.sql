@@ -528,12 +528,17 @@ end $$;
 create table contact_imports (
     workspace_id uuid not null default current_workspace() references workspaces on delete cascade,
     id           uuid not null default new_id(),
+    kind         text not null default 'contacts' check (kind in ('contacts', 'opt_outs')),
     file_name    text not null,
+    file         bytea,                              -- until it is started: it may be read in another encoding
     state        text not null default 'mapping' check (state in ('mapping', 'running', 'done', 'failed')),
     encoding     text not null,
     delimiter    text not null,
     columns      text[] not null,                    -- the first line of the file
     mapping      text[] not null,                    -- what each column is: '' for nothing
+    forms        jsonb not null default '[]',        -- what the cells of each column have in common
+    problems     jsonb not null default '[]',        -- what is not taken as the file has it
+    left_out     integer not null default 0,         -- cells of it
     duplicates   text not null default 'fill' check (duplicates in ('skip', 'update', 'fill')),
     region       text not null,
     tag_ids      uuid[] not null default '{}',

@@ -3,6 +3,8 @@
 mod import;
 mod merge;
 mod remove;
+mod spreadsheet;
+mod tables;
 
 use std::collections::HashSet;
 
@@ -382,8 +384,15 @@ async fn an_export_is_by_rights_and_no_cell_is_a_formula() {
     assert_eq!(&head[head.len() - 1], "'=Plan");
     let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 230);
+    assert!(
+        whole.body.starts_with('\u{feff}'),
+        "spreadsheets read it as UTF-8"
+    );
     for cell in rows.iter().flatten() {
-        let is_number = cell.starts_with('+') && cell[1..].bytes().all(|b| b.is_ascii_digit());
+        let is_number = cell.starts_with("+1 ")
+            && cell[1..]
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b" -".contains(&b));
         assert!(
             is_number || !cell.starts_with(['=', '+', '-', '@', '\t', '\r']),
             "{cell}"
@@ -398,4 +407,6 @@ async fn an_export_is_by_rights_and_no_cell_is_a_formula() {
         .await
         .is(200);
     assert_eq!(audit["data"].as_array().unwrap().len(), 3);
+    let nul = jo.get(&harbor.path("/contacts/export.csv?q=%00the")).await;
+    assert_eq!((nul.status, nul.body.lines().count()), (200, 47));
 }

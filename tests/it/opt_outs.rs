@@ -1,6 +1,6 @@
 //! Opted out means not texted; START means texted again; and every change of mind has its proof.
 
-mod import;
+pub mod import;
 mod remembered;
 mod told;
 mod wide;

@@ -40,7 +40,9 @@ const COLUMNS: [&str; 10] = [
 pub async fn begin(db: &Db, member: Member, filter: Filter) -> Result<Export> {
     let mut tx = db.workspace(member.seat()).await?;
     let fields = super::fields::list(&mut tx).await?;
-    let narrowed = json!({"q": filter.q, "tag": filter.tag, "opted_out": filter.opted_out});
+    // The database keeps no NUL, and nobody's name has one.
+    let q = filter.q.as_ref().map(|q| q.replace('\0', ""));
+    let narrowed = json!({"q": q, "tag": filter.tag, "opted_out": filter.opted_out});
     let deed = Deed {
         subject: "contacts",
         after: filter.is_narrow().then_some(narrowed),
@@ -66,8 +68,10 @@ impl Export {
             return Ok(None);
         }
         let mut rows = Vec::new();
+        let mut lines = Vec::new();
         if !self.has_begun {
             self.has_begun = true;
+            lines.extend(sheet::MARK);
             let own = self.fields.iter().map(|field| field.name.clone());
             rows.push(COLUMNS.map(str::to_owned).into_iter().chain(own).collect());
         }
@@ -76,9 +80,10 @@ impl Export {
             .workspace_for(self.member.seat(), Load::Export)
             .await?;
         rows.extend(self.page(&mut tx).await?);
-        Ok(Some(sheet::lines(
+        lines.extend(sheet::lines(
             rows.iter().map(|row: &Vec<String>| row.as_slice()),
-        )))
+        ));
+        Ok(Some(lines))
     }
 
     async fn page(&mut self, tx: &mut WorkspaceTx) -> Result<Vec<Vec<String>>> {
@@ -98,10 +103,14 @@ impl Export {
         let at = |at: chrono::DateTime<chrono::Utc>| {
             at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
         };
+        let others = contact
+            .other_numbers
+            .iter()
+            .map(|number| sheet::phone_text(number));
         let mut cells = vec![
             contact.name.clone().unwrap_or_default(),
             contact.phone_number.clone(),
-            contact.other_numbers.join(", "),
+            others.collect::<Vec<_>>().join(", "),
             contact.email.clone().unwrap_or_default(),
             tags.join("; "),
             contact.notes.clone(),

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -14,6 +13,7 @@ use crate::domain::words;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::ids::{FieldId, WorkspaceId};
 use crate::language::{english, put};
+use crate::sheet::dates;
 
 words!(#[schema(as = ContactFieldKind)]
 Kind {
@@ -275,6 +275,11 @@ fn key_of(name: &str, others: &[Field]) -> String {
 impl Field {
     /// What `text` says in this field, as it is kept; `None`: nothing. Or how to write it.
     pub fn read(&self, text: &str) -> Result<Option<String>, String> {
+        self.read_as(text, dates::Order::Unknown)
+    }
+
+    /// The same for a cell of a table, whose column or country may tell the day from the month.
+    pub fn read_as(&self, text: &str, order: dates::Order) -> Result<Option<String>, String> {
         let text = text.trim();
         if text.is_empty() {
             return Ok(None);
@@ -288,7 +293,9 @@ impl Field {
             Kind::Number => {
                 number(text).ok_or_else(|| english("a number, such as 12 or 3.5").into())
             }
-            Kind::Date => date(text).ok_or_else(|| english("a day, such as 2026-11-23").into()),
+            Kind::Date => {
+                date(text, order).ok_or_else(|| english("a day, such as 2026-11-23").into())
+            }
             Kind::Choice => {
                 let is_it = |choice: &&String| choice.to_lowercase() == text.to_lowercase();
                 let found = self.choices.iter().find(is_it).cloned();
@@ -329,11 +336,8 @@ fn number(text: &str) -> Option<String> {
     (is_digits(&whole) && part.as_deref().is_none_or(is_digits)).then_some(text)
 }
 
-fn date(text: &str) -> Option<String> {
-    let day: NaiveDate = text.parse().ok()?;
-    (1..=9999)
-        .contains(&chrono::Datelike::year(&day))
-        .then(|| day.format("%Y-%m-%d").to_string())
+fn date(text: &str, order: dates::Order) -> Option<String> {
+    dates::read(text, order).map(|day| day.format("%Y-%m-%d").to_string())
 }
 
 /// Each value as its field keeps it.
@@ -379,6 +383,14 @@ mod tests {
         assert_eq!(read(Kind::Text, "  "), Ok(None));
         assert_eq!(read(Kind::Number, "-1,234.50"), Ok(Some("-1234.50".into())));
         assert_eq!(read(Kind::Date, "2026-2-3"), Ok(Some("2026-02-03".into())));
+        assert_eq!(
+            read(Kind::Date, "11/23/2026"),
+            Ok(Some("2026-11-23".into()))
+        );
+        assert_eq!(
+            read(Kind::Date, "23.11.2026"),
+            Ok(Some("2026-11-23".into()))
+        );
         assert_eq!(read(Kind::Choice, "delta"), Ok(Some("Delta".into())));
         for (kind, wrong) in [
             (Kind::Number, "twelve"),
@@ -387,6 +399,8 @@ mod tests {
             (Kind::Number, "1e9"),
             (Kind::Date, "2026-02-30"),
             (Kind::Date, "tomorrow"),
+            (Kind::Date, "03/04/2026"),
+            (Kind::Date, "--03-07"),
             (Kind::Choice, "Gamma"),
         ] {
             assert!(read(kind, wrong).is_err(), "{wrong}");

@@ -4,11 +4,19 @@
 //! one transaction, with what became of each row, so that after a crash somebody goes on where it was, and no row is taken
 //! twice. The work is done with the rights of the admin who began it: whoever lost them ends it.
 
+pub mod numbers;
+pub mod problems;
+pub mod row;
 pub mod work;
 
 use chrono::{DateTime, Utc};
+use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::types::Json;
+
+use problems::{Problem, Tally};
+use row::{ColumnForm, Plan};
 
 use super::fields::{self, Field};
 use crate::db::WorkspaceTx;
@@ -20,7 +28,8 @@ use crate::ids::{ImportId, TagId, UserId, WorkspaceId};
 use crate::language::english;
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone::Region;
-use crate::sheet::{self, Sheet};
+use crate::sheet::heads::{self, Head};
+use crate::sheet::{self, Reading, Sheet, decode};
 
 /// As many as one file may have.
 pub const MOST_LINES: usize = 100_000;
@@ -68,13 +77,17 @@ pub struct Import {
     pub id: ImportId,
     pub file_name: String,
     pub state: State,
-    /// As it was recognized, such as `UTF-8`.
+    /// As it was recognized or chosen, such as `UTF-8`.
     pub encoding: String,
+    /// Empty: the file is an address book of vCards.
     pub delimiter: String,
-    /// The first line of the file.
+    /// The line of the file that names its columns. Lines above it are left out.
     pub columns: Vec<String>,
-    /// What each column is: `name`, `first_name`, `last_name`, `phone_number`, `email`, `notes`, `tags`, `field:` and the key of
-    /// a field, or empty for nothing. Guessed from the first line until somebody says otherwise.
+    /// What each column is: `phone_number`, `other_number`, `name`, `first_name`, `middle_name`, `last_name`, `organization`,
+    /// `email`, `notes`, `tags`, `field:` and the key of a field, or empty for nothing. Guessed from the names of the columns
+    /// until somebody says otherwise. Several columns may be `phone_number`: a mobile number is taken first, then the columns in
+    /// their order; the numbers that are left stand in the contact's notes, as those of `other_number` do. Several may be
+    /// `email` (the first address is taken), `tags` and `last_name`, too. `organization` is the name where there is no person.
     pub mapping: Vec<String>,
     pub duplicates: Duplicates,
     /// How numbers without a country are read.
@@ -91,6 +104,11 @@ pub struct Import {
     pub skipped: i32,
     /// Rows that could not be taken: `GET …/refused.csv` has them, each with the reason.
     pub refused: i32,
+    /// Cells that could not be read, as `problems` says. Their rows are taken without them.
+    pub left_out: i32,
+    /// What is not taken as the file has it, counted before the import begins.
+    #[schema(value_type = Vec<Problem>)]
+    pub problems: Json<Vec<Problem>>,
     pub failure: Option<String>,
     pub created_by: Option<UserId>,
     pub created_by_name: String,
@@ -110,6 +128,16 @@ impl Import {
     pub fn is_failed(&self) -> bool {
         self.state == State::Failed
     }
+
+    pub fn is_address_book(&self) -> bool {
+        self.delimiter.is_empty()
+    }
+
+    /// With a sentence for each problem.
+    fn told(mut self) -> Self {
+        self.problems.0 = self.problems.0.into_iter().map(Problem::told).collect();
+        self
+    }
 }
 
 /// How a table is to be taken.
@@ -126,17 +154,103 @@ pub struct Start {
     /// Names of tags for all; those that there are not are made.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// Such as `windows-1250`, if the recognized one is wrong: any name of the Encoding standard. The file is read anew.
+    pub encoding: Option<String>,
 }
 
-/// Keeps a file until somebody says how to take it. Four round trips, and one for each 5,000 rows.
+/// Keeps a file until somebody says how to take it. Five round trips, and one for each 5,000 rows.
 pub async fn upload(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     file_name: &str,
     file: &[u8],
+    encoding: Option<&str>,
 ) -> Result<Import> {
+    let region = workspaces::current(tx).await?.default_region;
+    let fields = fields::list(tx).await?;
+    let Looked {
+        sheet,
+        mapping,
+        checked,
+    } = look_through(
+        file.to_vec(),
+        chosen(encoding)?,
+        region.clone(),
+        fields,
+        None,
+    )
+    .await?;
+    let id = ImportId::new();
+    sqlx::query!(
+        "insert into contact_imports (id, file_name, encoding, delimiter, columns, mapping, region, total, created_by_name,
+                                      file, forms, problems, left_out)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        id as _,
+        sheet::short_name(file_name),
+        sheet.encoding,
+        delimiter(&sheet),
+        &sheet.columns,
+        &mapping,
+        region,
+        total(&sheet),
+        admin.name,
+        file,
+        json!(checked.forms),
+        json!(checked.problems),
+        checked.left_out,
+    )
+    .execute(tx.conn())
+    .await?;
+    keep_rows(tx, id, &sheet).await?;
+    find(tx, admin, id).await
+}
+
+fn delimiter(sheet: &Sheet) -> String {
+    sheet.delimiter.map_or(String::new(), String::from)
+}
+
+fn total(sheet: &Sheet) -> i32 {
+    i32::try_from(sheet.rows.len()).unwrap_or(i32::MAX)
+}
+
+struct Looked {
+    sheet: Sheet,
+    mapping: Vec<String>,
+    checked: Checked,
+}
+
+/// Reads the whole file and tries each row. Of 100,000 rows it takes seconds, so nobody else waits for it.
+async fn look_through(
+    file: Vec<u8>,
+    encoding: Option<&'static Encoding>,
+    region: String,
+    fields: Vec<Field>,
+    mapping: Option<Vec<String>>,
+) -> Result<Looked> {
+    let looked = tokio::task::spawn_blocking(move || {
+        let sheet = read(&file, encoding, &region)?;
+        let mapping = mapping.unwrap_or_else(|| guess(&sheet.columns, &sheet, &fields));
+        let checked = check_rows(&sheet, &mapping, &region, &fields);
+        Ok(Looked {
+            sheet,
+            mapping,
+            checked,
+        })
+    });
+    looked
+        .await
+        .map_err(|error| Error::Internal(error.to_string()))?
+}
+
+/// A file with rows in it.
+fn read(file: &[u8], encoding: Option<&'static Encoding>, region: &str) -> Result<Sheet> {
+    let reading = Reading {
+        most: MOST_LINES,
+        encoding,
+        region: Some(region),
+    };
     let sheet =
-        sheet::read(file, MOST_LINES).map_err(|wrong| Error::field("file", wrong.to_string()))?;
+        sheet::read(file, reading).map_err(|wrong| Error::field("file", wrong.to_string()))?;
     Check::default()
         .that(
             !sheet.rows.is_empty(),
@@ -144,27 +258,62 @@ pub async fn upload(
             "there are no rows below the names of the columns",
         )
         .done()?;
-    let fields = fields::list(tx).await?;
-    let mapping: Vec<String> = guess(&sheet.columns, &fields);
-    let region = workspaces::current(tx).await?.default_region;
-    let id = ImportId::new();
-    sqlx::query!(
-        "insert into contact_imports (id, file_name, encoding, delimiter, columns, mapping, region, total, created_by_name)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        id as _,
-        sheet::short_name(file_name),
-        sheet.encoding,
-        sheet.delimiter.to_string(),
-        &sheet.columns,
-        &mapping,
-        region,
-        i32::try_from(sheet.rows.len()).unwrap_or(i32::MAX),
-        admin.name,
-    )
-    .execute(tx.conn())
-    .await?;
-    keep_rows(tx, id, &sheet).await?;
-    find(tx, admin, id).await
+    Ok(sheet)
+}
+
+/// The encoding of this name; none: it is to be recognized.
+pub fn chosen(name: Option<&str>) -> Result<Option<&'static Encoding>> {
+    let name = name.map(str::trim).filter(|name| !name.is_empty());
+    name.map(|name| {
+        decode::named(name).ok_or_else(|| {
+            Error::field(
+                "encoding",
+                "there is no such encoding: such as UTF-8, windows-1252, macintosh or Shift_JIS",
+            )
+        })
+    })
+    .transpose()
+}
+
+struct Checked {
+    forms: Vec<ColumnForm>,
+    problems: Vec<Problem>,
+    left_out: i32,
+}
+
+/// What will become of the rows. Some microseconds for each.
+fn check_rows(sheet: &Sheet, mapping: &[String], region: &str, fields: &[Field]) -> Checked {
+    let cells = |place: usize| {
+        let rows = sheet.rows.iter();
+        rows.map(move |row| row.cells.get(place).map_or("", String::as_str))
+    };
+    let forms: Vec<ColumnForm> = (0..sheet.columns.len())
+        .map(|place| ColumnForm::of(cells(place)))
+        .collect();
+    let plan = Plan::of(mapping, &sheet.columns, &forms, region, fields);
+    let mut tally = Tally::default();
+    for row in &sheet.rows {
+        let (read, left) = plan.read(&row.cells);
+        match read {
+            Ok(read) => {
+                tally.numbers += read.others.len();
+                for cell in left {
+                    tally.cell(cell.place, row.line, &cell.text, &cell.reason);
+                }
+            }
+            // Nobody knows yet which column it is.
+            Err(_) if !mapping.iter().any(|what| what == "phone_number") => {}
+            Err(reason) => tally.row(row.line, &reason),
+        }
+    }
+    let left_out = tally.left_out();
+    let mut problems = problems::of_sheet(sheet);
+    problems.extend(tally.problems(&sheet.columns));
+    Checked {
+        forms,
+        problems,
+        left_out,
+    }
 }
 
 async fn keep_rows(tx: &mut WorkspaceTx, id: ImportId, sheet: &Sheet) -> Result<()> {
@@ -187,133 +336,149 @@ async fn keep_rows(tx: &mut WorkspaceTx, id: ImportId, sheet: &Sheet) -> Result<
     Ok(())
 }
 
-/// What each column probably is, by its name. Each thing is only once there.
-fn guess(columns: &[String], fields: &[Field]) -> Vec<String> {
-    let mut taken: Vec<String> = Vec::new();
-    let plain = |text: &str| {
-        text.chars()
-            .filter(|c| c.is_alphanumeric())
-            .flat_map(char::to_lowercase)
-            .collect::<String>()
-    };
-    columns
+/// Rows of a list of opt-outs that were not taken, with the reason of each: they are fetched as those of contacts are. One round
+/// trip, and one for each 5,000 rows.
+pub async fn keep_refused(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    file_name: &str,
+    sheet: &Sheet,
+    rows: Vec<(&sheet::Row, String)>,
+) -> Result<ImportId> {
+    let id = ImportId::new();
+    let is_phone = |column: &String| matches!(heads::read(column), Some(Head::Phone(_)));
+    let phones = sheet
+        .columns
         .iter()
-        .map(|column| {
-            let name = plain(column);
+        .map(|column| if is_phone(column) { "phone_number" } else { "" }.to_owned());
+    let refused = i32::try_from(rows.len()).unwrap_or(i32::MAX);
+    sqlx::query!(
+        "insert into contact_imports (id, kind, file_name, encoding, delimiter, columns, mapping, region, total, done, refused,
+                                      created_by_name, state, finished_at, problems)
+         values ($1, 'opt_outs', $2, $3, $4, $5, $6, '', $7, $7, $8, $9, 'done', now(), $10)",
+        id as _,
+        file_name,
+        sheet.encoding,
+        delimiter(sheet),
+        &sheet.columns,
+        &phones.collect::<Vec<_>>(),
+        total(sheet),
+        refused,
+        admin.name,
+        json!(problems::of_sheet(sheet)),
+    )
+    .execute(tx.conn())
+    .await?;
+    for rows in rows.chunks(5_000) {
+        sqlx::query!(
+            "insert into contact_import_rows (import_id, line, cells, outcome, reason)
+             select $1, t.line, t.cells, 'refused', t.reason from unnest($2::int[], $3::jsonb[], $4::text[]) as t (line, cells, reason)",
+            id as _,
+            &rows.iter().map(|(row, _)| i32::try_from(row.line).unwrap_or(i32::MAX)).collect::<Vec<_>>(),
+            &rows.iter().map(|(row, _)| json!(row.cells)).collect::<Vec<_>>(),
+            &rows.iter().map(|(_, reason)| reason.clone()).collect::<Vec<_>>(),
+        )
+        .execute(tx.conn())
+        .await?;
+    }
+    Ok(id)
+}
+
+/// Things that several columns may be.
+const SEVERAL: [&str; 5] = ["phone_number", "other_number", "email", "tags", "last_name"];
+
+/// What each column probably is, by its name. What only one may be is only once there.
+fn guess(columns: &[String], sheet: &Sheet, fields: &[Field]) -> Vec<String> {
+    let mut taken: Vec<String> = Vec::new();
+    let holds_phones = |place: usize| {
+        let cells = sheet
+            .rows
+            .iter()
+            .filter_map(|row| row.cells.get(place))
+            .filter(|cell| !cell.is_empty());
+        let (mut all, mut phones) = (0, 0);
+        for cell in cells.take(200) {
+            all += 1;
+            phones += usize::from(sheet::records::is_phone_like(cell));
+        }
+        phones > 0 && phones * 2 >= all
+    };
+    let mut mapping: Vec<String> = columns
+        .iter()
+        .enumerate()
+        .map(|(place, column)| {
+            let name = heads::plain(column);
             let own = || {
-                let is_it =
-                    |field: &&Field| plain(&field.name) == name || plain(&field.key) == name;
-                let field = fields.iter().find(is_it)?;
+                let is_it = |field: &&Field| {
+                    heads::plain(&field.name) == name || heads::plain(&field.key) == name
+                };
+                let field = fields.iter().find(is_it).filter(|_| !name.is_empty())?;
                 Some(format!("field:{}", field.key))
             };
-            let known = KNOWN
-                .iter()
-                .find(|(_, names)| names.contains(&name.as_str()));
+            let known = match heads::read(column) {
+                // Our own export has them.
+                Some(Head::Phone(_)) if name == "othernumbers" => Some("other_number"),
+                Some(Head::Phone(_)) => Some("phone_number"),
+                Some(Head::Name) => Some("name"),
+                Some(Head::FirstName) => Some("first_name"),
+                Some(Head::MiddleName) => Some("middle_name"),
+                Some(Head::LastName) => Some("last_name"),
+                Some(Head::Organization) => Some("organization"),
+                Some(Head::Email) => Some("email"),
+                Some(Head::Notes) => Some("notes"),
+                Some(Head::Tags) => Some("tags"),
+                None if name == "othernumbers" => Some("other_number"),
+                None => None,
+            };
             let guess = known
-                .map(|(what, _)| (*what).to_owned())
+                .map(str::to_owned)
                 .or_else(own)
-                .filter(|what| !taken.contains(what))
+                .or_else(|| {
+                    let is_one = heads::bare_phone(column).is_some() && holds_phones(place);
+                    is_one.then(|| "phone_number".to_owned())
+                })
+                .filter(|what| SEVERAL.contains(&what.as_str()) || !taken.contains(what))
                 .unwrap_or_default();
             if !guess.is_empty() {
                 taken.push(guess.clone());
             }
             guess
         })
-        .collect()
+        .collect();
+    settle_names(columns, &mut mapping);
+    mapping
 }
 
-/// What people call their columns.
-const KNOWN: &[(&str, &[&str])] = &[
-    (
-        "phone_number",
-        &[
-            "phonenumber",
-            "phone",
-            "mobile",
-            "mobilephone",
-            "mobilenumber",
-            "cell",
-            "cellphone",
-            "tel",
-            "telephone",
-            "number",
-            "phone1value",
-            "handy",
-            "telefono",
-            "movil",
-            "msisdn",
-            "whatsapp",
-            "primaryphone",
-        ],
-    ),
-    (
-        "name",
-        &[
-            "name",
-            "fullname",
-            "contact",
-            "contactname",
-            "displayname",
-            "customer",
-            "customername",
-            "patient",
-            "client",
-            "nombre",
-        ],
-    ),
-    (
-        "first_name",
-        &["firstname", "givenname", "first", "forename", "vorname"],
-    ),
-    (
-        "last_name",
-        &[
-            "lastname",
-            "surname",
-            "familyname",
-            "last",
-            "nachname",
-            "apellido",
-            "apellidos",
-        ],
-    ),
-    (
-        "email",
-        &[
-            "email",
-            "emailaddress",
-            "mail",
-            "email1value",
-            "correo",
-            "emailaddress1",
-        ],
-    ),
-    (
-        "notes",
-        &["notes", "note", "comment", "comments", "remarks", "notas"],
-    ),
-    (
-        "tags",
-        &[
-            "tags",
-            "tag",
-            "labels",
-            "label",
-            "groups",
-            "group",
-            "groupmembership",
-            "etiquetas",
-        ],
-    ),
-];
+/// In many languages one word is *name* or one of its halves, as the other half stands beside it: `Nom` beside `Prénom`, `Nombre`
+/// beside `Apellidos`.
+fn settle_names(columns: &[String], mapping: &mut [String]) {
+    let has = |mapping: &[String], what: &str| mapping.iter().any(|column| column == what);
+    let Some(place) = mapping.iter().position(|what| what == "name") else {
+        return;
+    };
+    let word = heads::plain(&columns[place]);
+    let may_be_half = [
+        "nombre", "nome", "nom", "name", "naam", "navn", "namn", "nume", "jmeno", "имя",
+    ]
+    .contains(&word.as_str());
+    let half = match (has(mapping, "first_name"), has(mapping, "last_name")) {
+        (true, false) if may_be_half => "last_name",
+        (false, true) if may_be_half => "first_name",
+        _ => return,
+    };
+    mapping[place] = half.into();
+}
 
 /// What a column can be, with its label.
 pub fn targets(fields: &[Field]) -> Vec<(String, String)> {
     let fixed = [
         ("phone_number", english("Phone number")),
+        ("other_number", english("Another number, for the notes")),
         ("name", english("Name")),
         ("first_name", english("First name")),
+        ("middle_name", english("Middle name")),
         ("last_name", english("Last name")),
+        ("organization", english("Organization")),
         ("email", english("E-mail")),
         ("notes", english("Notes")),
         ("tags", english("Tags")),
@@ -335,20 +500,9 @@ pub async fn start(
     id: ImportId,
     start: Start,
 ) -> Result<Import> {
-    let import = find(tx, admin, id).await?;
-    if import.state != State::Mapping {
-        return Err(Error::TooLate);
-    }
+    let import = look(tx, admin, id, &start).await?;
     let fields = fields::list(tx).await?;
-    let mapping = start.mapping.unwrap_or(import.mapping);
-    check_mapping(&mapping, import.columns.len(), &fields)?;
-    let region = start
-        .region
-        .filter(|region| !region.is_empty())
-        .unwrap_or(import.region);
-    region
-        .parse::<Region>()
-        .map_err(|_| Error::field("region", "the two letters of a country, such as US"))?;
+    check_mapping(&import.mapping, import.columns.len(), &fields)?;
     let mut tags = Vec::new();
     for name in start.tags.iter().filter(|name| !name.trim().is_empty()) {
         let tag = super::tags::named(tx, name)
@@ -361,12 +515,9 @@ pub async fn start(
     }
     sqlx::query!(
         "update contact_imports
-            set state = 'running', mapping = $2, duplicates = $3, region = $4, tag_ids = $5, created_by = current_user_id(), created_by_name = $6
+            set state = 'running', file = null, tag_ids = $2, created_by = current_user_id(), created_by_name = $3
           where id = $1 and state = 'mapping'",
         id as _,
-        &mapping,
-        start.duplicates.unwrap_or(Duplicates::Fill) as _,
-        region,
         &tags as _,
         admin.name,
     )
@@ -382,13 +533,111 @@ pub async fn start(
     find(tx, admin, id).await
 }
 
+/// Reads the file as `wanted` says, counts again what is lost that way, and keeps that until somebody starts it.
+pub async fn look(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    id: ImportId,
+    wanted: &Start,
+) -> Result<Import> {
+    let import = find(tx, admin, id).await?;
+    if import.state != State::Mapping {
+        return Err(Error::TooLate);
+    }
+    let region = match wanted.region.as_deref() {
+        None | Some("") => import.region.clone(),
+        Some(region) => region.to_owned(),
+    };
+    region
+        .parse::<Region>()
+        .map_err(|_| Error::field("region", "the two letters of a country, such as US"))?;
+    let encoding = chosen(wanted.encoding.as_deref())?
+        .map_or(import.encoding.clone(), |encoding| {
+            encoding.name().to_owned()
+        });
+    let duplicates = wanted.duplicates.unwrap_or(import.duplicates);
+    let mapping = wanted.mapping.as_ref().unwrap_or(&import.mapping);
+    if encoding == import.encoding && region == import.region && *mapping == import.mapping {
+        sqlx::query!(
+            "update contact_imports set duplicates = $2 where id = $1",
+            id as _,
+            duplicates as _
+        )
+        .execute(tx.conn())
+        .await?;
+        return Ok(Import {
+            duplicates,
+            ..import
+        });
+    }
+    let file = sqlx::query_scalar!(
+        r#"select file as "file!" from contact_imports where id = $1 and file is not null for update"#,
+        id as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Error::TooLate)?;
+    let is_same_text = encoding == import.encoding;
+    // Read in another encoding, the columns have other names.
+    let mapping = match wanted.mapping.clone() {
+        None if is_same_text => Some(import.mapping.clone()),
+        Some(mapping) if is_same_text || mapping != import.mapping => Some(mapping),
+        _ => None,
+    };
+    let mapping = mapping.filter(|mapping| is_same_text || mapping.len() == import.columns.len());
+    let fields = fields::list(tx).await?;
+    let Looked {
+        sheet,
+        mapping,
+        checked,
+    } = look_through(
+        file,
+        chosen(Some(&encoding))?,
+        region.clone(),
+        fields,
+        mapping,
+    )
+    .await?;
+    if !is_same_text {
+        sqlx::query!(
+            "delete from contact_import_rows where import_id = $1",
+            id as _
+        )
+        .execute(tx.conn())
+        .await?;
+        keep_rows(tx, id, &sheet).await?;
+    }
+    sqlx::query!(
+        "update contact_imports
+            set encoding = $2, delimiter = $3, columns = $4, mapping = $5, region = $6, duplicates = $7, total = $8,
+                forms = $9, problems = $10, left_out = $11
+          where id = $1",
+        id as _,
+        sheet.encoding,
+        delimiter(&sheet),
+        &sheet.columns,
+        &mapping,
+        region,
+        duplicates as _,
+        total(&sheet),
+        json!(checked.forms),
+        json!(checked.problems),
+        checked.left_out,
+    )
+    .execute(tx.conn())
+    .await?;
+    find(tx, admin, id).await
+}
+
 fn check_mapping(mapping: &[String], columns: usize, fields: &[Field]) -> Result<()> {
     let known = targets(fields);
     let count = |what: &str| mapping.iter().filter(|column| *column == what).count();
     let unknown = mapping
         .iter()
         .find(|what| !what.is_empty() && !known.iter().any(|(known, _)| known == *what));
-    let twice = known.iter().find(|(what, _)| count(what) > 1);
+    let twice = known
+        .iter()
+        .find(|(what, _)| count(what) > 1 && !SEVERAL.contains(&what.as_str()));
     Check::default()
         .that(
             mapping.len() == columns,
@@ -423,12 +672,14 @@ pub async fn find(tx: &mut WorkspaceTx, _: &Admin, id: ImportId) -> Result<Impor
     sqlx::query_as!(
         Import,
         r#"select id, file_name, state, encoding, delimiter, columns, mapping, duplicates, region, tag_ids as "tag_ids: _",
-                  total, done, added, updated, skipped, refused, failure, created_by, created_by_name, created_at, finished_at
+                  total, done, added, updated, skipped, refused, left_out, problems as "problems: _", failure, created_by,
+                  created_by_name, created_at, finished_at
              from contact_imports where id = $1"#,
         id as _,
     )
     .fetch_optional(tx.conn())
     .await?
+    .map(Import::told)
     .ok_or(Error::NotFound("the import"))
 }
 
@@ -438,9 +689,10 @@ pub async fn list(tx: &mut WorkspaceTx, _: &Admin, span: &Span) -> Result<Page<I
     let rows = sqlx::query_as!(
         Import,
         r#"select id, file_name, state, encoding, delimiter, columns, mapping, duplicates, region, tag_ids as "tag_ids: _",
-                  total, done, added, updated, skipped, refused, failure, created_by, created_by_name, created_at, finished_at
+                  total, done, added, updated, skipped, refused, left_out, problems as "problems: _", failure, created_by,
+                  created_by_name, created_at, finished_at
              from contact_imports
-            where $1::uuid is null or id < $1
+            where kind = 'contacts' and ($1::uuid is null or id < $1)
             order by id desc
             limit $2"#,
         after.map(|cursor| cursor.id),
@@ -448,6 +700,7 @@ pub async fn list(tx: &mut WorkspaceTx, _: &Admin, span: &Span) -> Result<Page<I
     )
     .fetch_all(tx.conn())
     .await?;
+    let rows = rows.into_iter().map(Import::told).collect();
     Ok(page(rows, limit, |import| Cursor {
         at: import.created_at,
         id: import.id.0,
@@ -501,16 +754,34 @@ pub async fn refused(
 /// All of that as a table like the one that came, to be mended and brought in again.
 pub async fn refused_table(tx: &mut WorkspaceTx, admin: &Admin, id: ImportId) -> Result<Vec<u8>> {
     let import = find(tx, admin, id).await?;
-    let width = import.columns.len();
+    // Once more refused, a row has the newest line and reason alone.
+    let width = width_without_reasons(&import.columns);
     let own = ["line".to_owned(), "reason".to_owned()];
-    let mut rows = vec![[import.columns.as_slice(), &own].concat()];
+    let mut rows = vec![[&import.columns[..width], &own].concat()];
     for refused in refused(tx, admin, id, i64::MAX).await? {
         let mut cells = refused.cells;
         cells.resize(width, String::new());
+        for (cell, what) in cells.iter_mut().zip(&import.mapping) {
+            if ["phone_number", "other_number"].contains(&what.as_str()) {
+                *cell = sheet::dialled_text(cell);
+            }
+        }
         cells.extend([refused.line.to_string(), refused.reason]);
         rows.push(cells);
     }
-    Ok(sheet::lines(rows.iter().map(Vec::as_slice)))
+    Ok([sheet::MARK, &sheet::lines(rows.iter().map(Vec::as_slice))].concat())
+}
+
+/// How many columns are the file's own: the last two of a `refused.csv` are ours.
+pub fn width_without_reasons(columns: &[String]) -> usize {
+    let mut width = columns.len();
+    while let [.., line, reason] = &columns[..width] {
+        if line != "line" || reason != "reason" {
+            break;
+        }
+        width -= 2;
+    }
+    width
 }
 
 /// What nobody went on with, and the rows of imports long done. Whose import it is may be told for longer.
@@ -546,25 +817,88 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    #[test]
-    fn columns_are_known_by_their_names_each_once() {
-        let guessed = guess(
-            &strings(&["Full Name", "Mobile Phone", "Phone", "E-mail", "Shoe size"]),
-            &[],
-        );
-        assert_eq!(guessed, ["name", "phone_number", "", "email", ""]);
+    fn guessed(file: &str) -> Vec<String> {
+        let sheet = read(file.as_bytes(), None, "US").unwrap();
+        guess(&sheet.columns, &sheet, &[])
     }
 
     #[test]
-    fn a_mapping_names_the_number_once_and_nothing_that_there_is_not() {
-        assert!(check_mapping(&strings(&["name", "phone_number"]), 2, &[]).is_ok());
+    fn columns_are_known_by_their_names() {
+        for (file, mapping) in [
+            (
+                "Full Name,Mobile Phone,Phone,E-mail,Shoe size\nMaya,1,2,3,4\n",
+                &["name", "phone_number", "phone_number", "email", ""][..],
+            ),
+            (
+                "Nom,Prénom,Téléphone portable\nNúñez,José,1\n",
+                &["last_name", "first_name", "phone_number"],
+            ),
+            (
+                "Nombre,Apellidos,Celular\nJosé,Núñez,1\n",
+                &["first_name", "last_name", "phone_number"],
+            ),
+            ("Nombre,Celular\nJosé,1\n", &["name", "phone_number"]),
+            (
+                "Name,Vorname,Handy\nMüller,Jo,1\n",
+                &["last_name", "first_name", "phone_number"],
+            ),
+            (
+                "Imię,Nazwisko,Telefon\nŁucja,Świątek,1\n",
+                &["first_name", "last_name", "phone_number"],
+            ),
+            (
+                "name,phone_number,other_numbers,email\nMaya,1,2,\n",
+                &["name", "phone_number", "other_number", "email"],
+            ),
+            (
+                "First,Last,Home,Mobile,Pager\nMaya,Okafor,415-555-0100,415-555-0142,415-555-0199\n",
+                &[
+                    "first_name",
+                    "last_name",
+                    "phone_number",
+                    "phone_number",
+                    "",
+                ],
+            ),
+            (
+                "Name,Home,Mobile\nMaya,12 Main St,415-555-0142\n",
+                &["name", "", "phone_number"],
+            ),
+        ] {
+            assert_eq!(guessed(file), mapping, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_mapping_has_a_number_and_nothing_that_there_is_not() {
+        for good in [
+            &["name", "phone_number"][..],
+            &["phone_number", "phone_number"],
+            &["phone_number", "email", "email"],
+        ] {
+            assert!(
+                check_mapping(&strings(good), good.len(), &[]).is_ok(),
+                "{good:?}"
+            );
+        }
         for wrong in [
             &["name", ""][..],
-            &["phone_number", "phone_number"],
+            &["name", "name", "phone_number"],
             &["phone_number"],
             &["phone_number", "field:none"],
         ] {
             assert!(check_mapping(&strings(wrong), 2, &[]).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_refused_file_has_our_columns_once() {
+        let width = |columns: &[&str]| width_without_reasons(&strings(columns));
+        assert_eq!(width(&["name", "phone", "line", "reason"]), 2);
+        assert_eq!(
+            width(&["name", "phone", "line", "reason", "line", "reason"]),
+            2
+        );
+        assert_eq!(width(&["name", "reason"]), 2);
     }
 }

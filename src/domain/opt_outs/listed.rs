@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::ids::{ContactId, NumberId};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
-use crate::sheet::guarded;
+use crate::sheet;
 
 /// Who may not be texted from which number, and how we know.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -163,22 +163,21 @@ pub async fn lift(tx: &mut WorkspaceTx, _: &Admin, lift: Lift) -> Result<()> {
 /// All of them as a table that [`import`](super::import) reads again.
 pub async fn export(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<u8>> {
     audit::record(tx, Action::OptOutsExported, Deed::default()).await?;
-    let broken = |error: csv::Error| Error::Internal(error.to_string());
-    let mut table = csv::Writer::from_writer(Vec::new());
     let head = ["phone_number", "number", "reason", "at", "source", "name"];
-    table.write_record(head).map_err(broken)?;
+    let mut table = vec![head.map(str::to_owned)];
     for row in newest(tx, None, None, i64::MAX).await? {
-        let cells = [
-            guarded(&row.phone_number),
-            guarded(&row.number),
-            guarded(&row.proof),
+        table.push([
+            row.phone_number,
+            row.number,
+            row.proof,
             row.created_at.to_rfc3339_opts(SecondsFormat::Micros, true),
             row.source.to_string(),
-            guarded(row.contact_name.as_deref().unwrap_or_default()),
-        ];
-        table.write_record(&cells).map_err(broken)?;
+            row.contact_name.unwrap_or_default(),
+        ]);
     }
-    table
-        .into_inner()
-        .map_err(|error| Error::Internal(error.to_string()))
+    Ok([
+        sheet::MARK,
+        &sheet::lines(table.iter().map(<[String; 6]>::as_slice)),
+    ]
+    .concat())
 }

@@ -21,8 +21,8 @@ use crate::web::problem::Problem;
 #[schema(as = ContactTable)]
 #[allow(dead_code, reason = "it describes the form")]
 pub struct Form {
-    /// CSV, separated by commas, semicolons, tabs or bars, in UTF-8, UTF-16 or Windows-1252: a first line with the names of the
-    /// columns, then at most 100,000 lines, 10 MB.
+    /// CSV, separated by commas, semicolons, tabs or bars, with a line that names the columns, then at most 100,000 lines, 10 MB.
+    /// Or an address book of vCards (`.vcf`).
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
     /// `true`: it is only looked at. The answer says what its columns were taken for; `POST /contacts/imports/{import_id}/start`
@@ -35,6 +35,9 @@ pub struct Form {
     region: Option<String>,
     /// Names of tags for all, separated by commas.
     tags: Option<String>,
+    /// The encoding of the file, such as `UTF-8`, `windows-1252`, `windows-1250`, `macintosh` or `Shift_JIS`: any name of the
+    /// Encoding standard. Left out: it is recognized.
+    encoding: Option<String>,
 }
 
 /// A form as it was sent.
@@ -86,6 +89,7 @@ impl Sent {
                     Some(read.map_err(|wrong: String| Error::field("duplicates", wrong))?);
             }
             "region" => self.start.region = Some(text),
+            "encoding" if !text.trim().is_empty() => self.start.encoding = Some(text),
             "tags" => self.start.tags = text.split(',').map(str::to_owned).collect(),
             _ => {}
         }
@@ -95,7 +99,8 @@ impl Sent {
 
 /// Brings in contacts from a table, in the background: the answer is the import as it begins, and `GET
 /// /contacts/imports/{import_id}` says how far it is. Each row is added, changes a contact who has its number already (as
-/// `duplicates` says), or is refused on its own. It survives a restart of the server, and takes no row twice. A number that opted
+/// `duplicates` says), or is refused on its own. Only what has no phone number that can be read is refused: other cells that cannot
+/// be read are left out, and `problems` counts them before anything is taken. It survives a restart of the server, and takes no row twice. A number that opted
 /// out stays so. Admins only, audited.
 #[utoipa::path(post, path = "/contacts/import", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
     request_body(content = Form, content_type = "multipart/form-data"),
@@ -109,7 +114,14 @@ pub async fn create(
     let sent = Sent::read(form).await?;
     let file = sent.file.ok_or_else(csv_file::missing)?;
     let mut tx = app.db.workspace(admin.seat()).await?;
-    let mut import = import::upload(&mut tx, &admin, &sent.name, &file).await?;
+    let mut import = import::upload(
+        &mut tx,
+        &admin,
+        &sent.name,
+        &file,
+        sent.start.encoding.as_deref(),
+    )
+    .await?;
     if !sent.preview {
         import = import::start(&mut tx, &admin, import.id, sent.start).await?;
     }
@@ -159,8 +171,9 @@ pub async fn start(
     Ok((StatusCode::ACCEPTED, Json(import)))
 }
 
-/// The rows that could not be taken, as they came, with their line and the reason: to be mended and brought in again. Kept for 30
-/// days. Admins only.
+/// The rows that could not be taken, as they came, with their line and the reason: to be mended and brought in again. Phone numbers
+/// are written so that spreadsheets keep them as text. Also those of a list of opt-outs, by its `import_id`. Kept for 30 days. Admins
+/// only.
 #[utoipa::path(get, path = "/contacts/imports/{import_id}/refused.csv", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("import_id" = ImportId, Path)),
     responses((status = 200, body = String, content_type = "text/csv"), (status = 403, body = Problem), (status = 404, body = Problem)))]

@@ -78,13 +78,16 @@ pub async fn export(State(app): State<App>, admin: Admin) -> Result<Response, Pr
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code, reason = "it describes the form")]
 pub struct File {
-    /// CSV in UTF-8, UTF-16 or Windows-1252: a first line with the names of the columns, then at most 10,000 lines, 2 MB.
+    /// CSV with a line that names the columns, then at most 10,000 lines, 2 MB.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
+    /// As for `POST /contacts/import`.
+    encoding: Option<String>,
 }
 
-/// Opts out whomever a table names. Columns: `phone_number`; `number` (one of ours; empty: all of them), `reason` (at most 200
-/// characters) and `at` (when they said so) may be left out. Each line is taken or refused on its own, and `errors` says
+/// Opts out whomever a table names. Columns: `phone_number`, or whatever a program calls its phone columns, such as `Mobile` (all
+/// numbers of a line are opted out); `number` (one of ours; empty: all of them), `reason` (at most 200 characters) and `at` (when
+/// they said so) may be left out. Each line is taken or refused on its own, and `errors` says
 /// which, why, and in which column. The proof of each names the file and who brought it in. Admins only, audited.
 #[utoipa::path(post, path = "/opt-outs/import", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
     request_body(content = File, content_type = "multipart/form-data"),
@@ -95,27 +98,47 @@ pub async fn import(
     admin: Admin,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Json<Imported>, Problem> {
-    let (name, file) = sent(form).await?;
+    let List {
+        name,
+        file,
+        encoding,
+    } = List::read(form).await?;
     if file.len() > LARGEST {
         return Err(csv_file::too_large(LARGEST));
     }
     let mut tx = app.db.workspace(admin.seat()).await?;
-    let imported = import::import(&mut tx, &admin, &name, &file).await?;
+    let imported = import::import(&mut tx, &admin, &name, &file, encoding.as_deref()).await?;
     tx.commit().await?;
     Ok(Json(imported))
 }
 
-/// A file and what it is called.
-pub async fn sent(form: Result<Multipart, MultipartRejection>) -> Result<(String, Bytes), Problem> {
-    let unreadable = |error| csv_file::unreadable(&error, LARGEST);
-    let mut form = form.map_err(|_| csv_file::missing())?;
-    loop {
-        let Some(field) = form.next_field().await.map_err(unreadable)? else {
-            return Err(csv_file::missing());
-        };
-        if field.name() == Some("file") {
-            let name = field.file_name().unwrap_or_default().to_owned();
-            return Ok((name, field.bytes().await.map_err(unreadable)?));
+/// A file as it was sent.
+pub struct List {
+    pub name: String,
+    pub file: Bytes,
+    pub encoding: Option<String>,
+}
+
+impl List {
+    pub async fn read(form: Result<Multipart, MultipartRejection>) -> Result<Self, Problem> {
+        let unreadable = |error| csv_file::unreadable(&error, LARGEST);
+        let mut form = form.map_err(|_| csv_file::missing())?;
+        let (mut sent, mut encoding) = (None, None);
+        while let Some(field) = form.next_field().await.map_err(unreadable)? {
+            match field.name() {
+                Some("file") => {
+                    let name = field.file_name().unwrap_or_default().to_owned();
+                    sent = Some((name, field.bytes().await.map_err(unreadable)?));
+                }
+                Some("encoding") => encoding = Some(field.text().await.map_err(unreadable)?),
+                _ => {}
+            }
         }
+        let (name, file) = sent.ok_or_else(csv_file::missing)?;
+        Ok(Self {
+            name,
+            file,
+            encoding,
+        })
     }
 }

@@ -187,3 +187,47 @@ async fn a_heading_sorts_either_way_and_the_next_search_keeps_the_order() {
     jo.sees_in("th[aria-sort=ascending]", "Added").await;
     jo.sees_in("tbody tr:first-child", "Maya Okafor").await;
 }
+
+/// What a file will lose is counted on the page before it begins, in the encoding that is chosen there, and told after it.
+#[tokio::test]
+async fn an_import_says_what_it_will_lose_and_is_read_in_another_encoding() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let table = "Имя;Телефон;E-mail;Notes\r\nАнна;+14155550142;none;\"old friend\r\nTom;+14155550143;n/a;\r\nMaya;nobody;maya@okafor.test;\r\n";
+    let table = encoding_rs::WINDOWS_1251.encode(table).0.into_owned();
+    let wrong = [("preview", "true"), ("encoding", "windows-1252")];
+    let import = harbor.uploads_contacts_with(&table, &wrong).await.is(202);
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    let id = import["id"].as_str().unwrap();
+    jo.opens(&format!("/w/{}/contacts/imports/{id}", harbor.slug))
+        .await;
+    jo.sees("Line 2 opens a quotation mark that is not closed, and would swallow 3 lines: they are read one by one.")
+        .await;
+    jo.measures("document.querySelector('#encoding').value = 'windows-1251'")
+        .await;
+    jo.clicks("Look again").await;
+    jo.sees_in(".mapping", "Телефон").await;
+    jo.sees("2 cells will be left empty:").await;
+    jo.sees("1 row is refused, the first in line 4: phone number: ")
+        .await;
+    jo.is_usable_by_all("import, with what it loses").await;
+    jo.clicks("Import 3 rows").await;
+    jo.sees("Taking row 0 of 3").await;
+    hub.imports().await;
+    jo.sees("2 cells were left empty:").await;
+    jo.sees("Rows that were refused").await;
+    jo.is_usable_by_all("import, with what it lost").await;
+    let list = harbor
+        .admin
+        .get(&harbor.path("/contacts?sort=name"))
+        .await
+        .is(200);
+    let names: Vec<_> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["name"].clone())
+        .collect();
+    assert_eq!(names, ["Tom", "Анна"]);
+}

@@ -194,13 +194,121 @@ async fn what_was_taken_out_can_be_brought_in_again_and_is_no_formula() {
     assert!(
         lines[1..]
             .iter()
-            .all(|line| line.starts_with("+1415555") && line.contains("'=HYPERLINK"))
+            .all(|line| line.starts_with("+1 415") && line.contains("'=HYPERLINK"))
     );
     let bay = hub.workspace("Bay Optics").await;
     bay.connects_twilio("+16285550177").await;
-    let elsewhere = table.body.replace(FRONT_DESK, "+16285550177");
+    let front_desk = "+1 628 555 0100";
+    assert!(table.body.contains(front_desk), "{FRONT_DESK} as text");
+    let elsewhere = table.body.replace(front_desk, "+16285550177");
     let told = imports(&bay.admin, &bay, "opt-outs.csv", elsewhere.as_bytes())
         .await
         .is(200);
     assert_eq!(told["imported"], 130, "{told}");
+}
+
+/// Whoever is refused can be fetched, mended and brought in again, as often as it takes.
+#[tokio::test]
+async fn refused_lines_are_fetched_mended_and_brought_in_again() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let mut file =
+        "Name;Mobiltelefon;reason\nMaya;(415) 555-0192;Told us\nTom;555;\"a;b\"\n".to_owned();
+    for round in 0..3 {
+        let told = imports(&harbor.admin, &harbor, "list.csv", file.as_bytes())
+            .await
+            .is(200);
+        assert_eq!(told["refused"], 1, "{told}");
+        assert_eq!(told["imported"], i32::from(round == 0));
+        let id = told["import_id"].as_str().unwrap();
+        let path = harbor.path(&format!("/contacts/imports/{id}/refused.csv"));
+        let refused = harbor.admin.get(&path).await;
+        assert_eq!(refused.status, 200, "{}", refused.body);
+        let lines: Vec<_> = refused.body.lines().collect();
+        assert_eq!(lines[0], "\u{feff}Name,Mobiltelefon,reason,line,reason");
+        assert_eq!(lines.len(), 2);
+        let line = if round == 0 { 3 } else { 2 };
+        assert!(
+            lines[1].starts_with(&format!("Tom,555,a;b,{line},phone_number: ")),
+            "{}",
+            lines[1]
+        );
+        file = refused.body;
+    }
+    let mended = file.replace(",555,", ",4155550193,");
+    let told = imports(&harbor.admin, &harbor, "list.csv", mended.as_bytes())
+        .await
+        .is(200);
+    assert_eq!(
+        (&told["imported"], &told["refused"]),
+        (&json!(1), &json!(0))
+    );
+    let proofs: Vec<_> = listed(&harbor)
+        .await
+        .iter()
+        .map(|row| row["proof"].to_string())
+        .collect();
+    assert!(proofs[0].contains("a;b (Imported by"), "{proofs:?}");
+    // They are no imports of contacts.
+    let list = harbor
+        .admin
+        .get(&harbor.path("/contacts/imports"))
+        .await
+        .is(200);
+    assert_eq!(list["data"], json!([]));
+}
+
+#[tokio::test]
+async fn a_list_with_an_open_quotation_mark_or_old_line_ends_misses_nobody() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let open = b"phone_number,reason\n+14155550142,\"said no\n+14155550143,asked\n+14155550144,\n";
+    let told = imports(&harbor.admin, &harbor, "open.csv", open)
+        .await
+        .is(200);
+    assert_eq!(
+        (&told["imported"], &told["refused"]),
+        (&json!(3), &json!(0)),
+        "{told}"
+    );
+    assert_eq!(
+        told["problems"][0]["message"],
+        "line 2 opens a quotation mark that is not closed and would swallow 3 lines: they are read one by one"
+    );
+    let old = b"phone\r+14155550145\r+14155550146\r";
+    let told = imports(&harbor.admin, &harbor, "old.csv", old)
+        .await
+        .is(200);
+    assert_eq!(told["imported"], 2, "{told}");
+    assert_eq!(listed(&harbor).await.len(), 5);
+}
+
+/// `6641234567.0` is no number of ten digits more: a stranger would be opted out, and whoever said STOP would not.
+#[tokio::test]
+async fn a_decimal_point_opts_out_no_stranger() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let region = json!({"default_region": "AT"});
+    harbor.admin.patch(&harbor.path(""), region).await.is(200);
+    let told = imports(
+        &harbor.admin,
+        &harbor,
+        "floats.csv",
+        b"phone\n6641234567.0\n",
+    )
+    .await
+    .is(200);
+    let numbers: Vec<_> = listed(&harbor)
+        .await
+        .iter()
+        .map(|row| row["phone_number"].clone())
+        .collect();
+    assert!(
+        numbers.is_empty() || numbers == ["+436641234567"],
+        "{numbers:?}"
+    );
+    assert_eq!(
+        told["imported"].as_u64().unwrap() + told["refused"].as_u64().unwrap(),
+        1
+    );
 }

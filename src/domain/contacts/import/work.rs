@@ -5,16 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::json;
 use sqlx::types::Json;
 
+use super::row::{Card, ColumnForm, LONGEST_NOTES, Plan, Row};
 use super::{Due, Duplicates, Import, State};
 use crate::db::{Db, Seat, WorkspaceTx};
-use crate::domain::contacts::fields::{self, Field};
-use crate::domain::contacts::{is_email, tags};
+use crate::domain::contacts::{fields, tags};
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ImportId, TagId, UserId, WorkspaceId};
-use crate::language::{english, put};
-use crate::phone::{Phone, Region};
-use crate::sheet;
+use crate::phone;
 
 /// Rows of one transaction.
 const PART: i64 = 500;
@@ -90,7 +88,8 @@ async fn hold(tx: &mut WorkspaceTx, id: ImportId) -> Result<Option<Import>> {
     Ok(sqlx::query_as!(
         Import,
         r#"select id, file_name, state, encoding, delimiter, columns, mapping, duplicates, region, tag_ids as "tag_ids: _",
-                  total, done, added, updated, skipped, refused, failure, created_by, created_by_name, created_at, finished_at
+                  total, done, added, updated, skipped, refused, left_out, problems as "problems: _", failure, created_by,
+                  created_by_name, created_at, finished_at
              from contact_imports where id = $1 for update"#,
         id as _,
     )
@@ -113,88 +112,6 @@ async fn next_rows(tx: &mut WorkspaceTx, id: ImportId) -> Result<Vec<Raw>> {
     )
     .fetch_all(tx.conn())
     .await?)
-}
-
-/// What a row, or a contact, says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Card {
-    name: Option<String>,
-    email: Option<String>,
-    notes: String,
-    values: BTreeMap<String, String>,
-}
-
-/// A row that can be taken.
-#[derive(Debug)]
-struct Row {
-    phone: Phone,
-    card: Card,
-    tags: Vec<String>,
-}
-
-/// What a row says, or why it cannot be taken.
-fn read(
-    cells: &[String],
-    mapping: &[String],
-    region: &Region,
-    fields: &[Field],
-) -> Result<Row, String> {
-    let cell = |what: &str| {
-        let place = mapping.iter().position(|column| column == what);
-        let cell = place
-            .and_then(|place| cells.get(place))
-            .map_or("", |cell| cell.as_str());
-        sheet::unguarded(cell).trim()
-    };
-    let phone = Phone::parse(cell("phone_number"), region)
-        .map_err(|wrong| put(english("phone number: {wrong}"), "wrong", wrong))?;
-    let name = match cell("name") {
-        "" => format!("{} {}", cell("first_name"), cell("last_name")),
-        name => name.to_owned(),
-    };
-    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (email, notes) = (cell("email"), cell("notes"));
-    if name.chars().count() > 120 {
-        return Err(english("name: at most 120 characters").into());
-    }
-    if !email.is_empty() && !is_email(email) {
-        return Err(english("e-mail: an address such as maya@example.com").into());
-    }
-    if notes.chars().count() > 5000 {
-        return Err(english("notes: at most 5,000 characters").into());
-    }
-    let mut values = BTreeMap::new();
-    for field in fields {
-        let text = cell(&format!("field:{}", field.key));
-        let value = field.read(text).map_err(|wrong| {
-            let said = put(english("field “{name}”: {wrong}"), "wrong", wrong);
-            put(&said, "name", &field.name)
-        })?;
-        if let Some(value) = value {
-            values.insert(field.key.clone(), value);
-        }
-    }
-    let tags: Vec<String> = cell("tags")
-        .split([',', ';'])
-        .map(|tag| tag.split_whitespace().collect::<Vec<_>>().join(" "))
-        .filter(|tag| !tag.is_empty())
-        .collect();
-    if tags
-        .iter()
-        .any(|tag| tag.chars().count() > 40 || tag.contains(|c: char| c.is_control()))
-    {
-        return Err(english("tags: at most 40 characters each").into());
-    }
-    Ok(Row {
-        phone,
-        card: Card {
-            name: Some(name).filter(|name| !name.is_empty()),
-            email: Some(email.to_owned()).filter(|email| !email.is_empty()),
-            notes: notes.to_owned(),
-            values,
-        },
-        tags,
-    })
 }
 
 impl Card {
@@ -244,9 +161,12 @@ impl Outcome {
 type Told = Vec<(i32, &'static str, Option<String>)>;
 
 /// Who is to be written, as they are to be.
+#[derive(Default)]
 struct Person {
     /// `None`: there is nobody with this number yet.
     id: Option<ContactId>,
+    /// All of their numbers.
+    numbers: Vec<String>,
     before: Card,
     card: Card,
     tags: Vec<TagId>,
@@ -254,12 +174,20 @@ struct Person {
 }
 
 async fn take(tx: &mut WorkspaceTx, import: &Import, rows: Vec<Raw>) -> Result<Told> {
-    let region = import.region.parse().unwrap_or(Region::US);
     let fields = fields::list(tx).await?;
+    let forms = forms(tx, import.id).await?;
+    let plan = Plan::of(
+        &import.mapping,
+        &import.columns,
+        &forms,
+        &import.region,
+        &fields,
+    );
     let mut told = Told::new();
     let mut good = Vec::new();
     for raw in rows {
-        match read(&raw.cells, &import.mapping, &region, &fields) {
+        // What is left out of a row was counted before the import began.
+        match plan.read(&raw.cells).0 {
             Ok(row) => good.push((raw.line, row)),
             Err(reason) => told.push((raw.line, "refused", Some(reason))),
         }
@@ -267,24 +195,17 @@ async fn take(tx: &mut WorkspaceTx, import: &Import, rows: Vec<Raw>) -> Result<T
     let mut people = known(tx, &good).await?;
     let words = words(tx, &good).await?;
     for (line, row) in &good {
-        let person = people
-            .entry(row.phone.as_str().to_owned())
-            .or_insert_with(|| Person {
-                id: None,
-                before: Card::default(),
-                card: Card::default(),
-                tags: Vec::new(),
-                lines: Vec::new(),
-            });
+        let person = people.entry(row.phone.as_str().to_owned()).or_default();
         let is_new = person.id.is_none() && person.lines.is_empty();
         if !is_new && import.duplicates == Duplicates::Skip {
             person.lines.push((*line, Outcome::Skipped));
             continue;
         }
-        let card = match is_new {
+        let mut card = match is_new {
             true => row.card.clone(),
             false => person.card.with(&row.card, import.duplicates),
         };
+        note_numbers(&mut card, row, &person.numbers);
         let mut tags = import.tag_ids.clone();
         tags.extend(
             row.tags
@@ -310,6 +231,38 @@ async fn take(tx: &mut WorkspaceTx, import: &Import, rows: Vec<Raw>) -> Result<T
     Ok(told)
 }
 
+/// What the cells of each column have in common.
+async fn forms(tx: &mut WorkspaceTx, id: ImportId) -> Result<Vec<ColumnForm>> {
+    let forms = sqlx::query_scalar!(
+        r#"select forms as "forms: Json<Vec<ColumnForm>>" from contact_imports where id = $1"#,
+        id as _,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(forms.0)
+}
+
+/// A contact is texted at one number; what further ones a row has stands in the notes, once.
+fn note_numbers(card: &mut Card, row: &Row, known: &[String]) {
+    for (number, name) in &row.others {
+        let written = phone::display(number.as_str());
+        let is_there = card.notes.contains(&written)
+            || card.notes.contains(number.as_str())
+            || known.iter().any(|known| known == number.as_str());
+        let line = match name.is_empty() {
+            true => written,
+            false => format!("{name}: {written}"),
+        };
+        if is_there || card.notes.chars().count() + line.chars().count() >= LONGEST_NOTES {
+            continue;
+        }
+        if !card.notes.is_empty() {
+            card.notes.push('\n');
+        }
+        card.notes.push_str(&line);
+    }
+}
+
 /// Whoever has one of these numbers already, by the number. They are nobody else's to change until the end.
 async fn known(tx: &mut WorkspaceTx, rows: &[(i32, Row)]) -> Result<HashMap<String, Person>> {
     let mut phones: Vec<_> = rows.iter().map(|(_, row)| row.phone.as_str()).collect();
@@ -317,6 +270,7 @@ async fn known(tx: &mut WorkspaceTx, rows: &[(i32, Row)]) -> Result<HashMap<Stri
     phones.dedup();
     let found = sqlx::query!(
         r#"select k.phone as "phone!", c.id, c.name, c.email, c.notes,
+                  c.phone_number, addresses_of(c.workspace_id, c.id) as "addresses!",
                   c.custom_fields as "values: Json<BTreeMap<String, String>>",
                   array(select o.tag_id from contact_tags o where o.workspace_id = c.workspace_id and o.contact_id = c.id) as "tags!: Vec<TagId>"
              from (select t.phone, contact_at(t.phone) as id from unnest($1::text[]) as t (phone)) k
@@ -338,6 +292,7 @@ async fn known(tx: &mut WorkspaceTx, rows: &[(i32, Row)]) -> Result<HashMap<Stri
             };
             let person = Person {
                 id: Some(row.id),
+                numbers: [row.addresses, vec![row.phone_number]].concat(),
                 before: card.clone(),
                 card,
                 tags: row.tags,
@@ -557,29 +512,6 @@ async fn finish(tx: &mut WorkspaceTx, id: ImportId) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    fn strings(texts: &[&str]) -> Vec<String> {
-        texts.iter().map(|text| (*text).to_owned()).collect()
-    }
-
-    #[test]
-    fn a_row_says_what_its_columns_mean() {
-        let mapping = strings(&["first_name", "last_name", "phone_number", "tags", ""]);
-        let cells = strings(&[
-            " Maya",
-            "Okafor",
-            "'(415) 555-0192",
-            "VIP; new  patient,",
-            "x",
-        ]);
-        let row = read(&cells, &mapping, &Region::US, &[]).unwrap();
-        assert_eq!(row.card.name.as_deref(), Some("Maya Okafor"));
-        assert_eq!(row.phone.as_str(), "+14155550192");
-        assert_eq!(row.tags, ["VIP", "new patient"]);
-        let wrong = read(&cells[..2], &mapping, &Region::US, &[]).unwrap_err();
-        assert!(wrong.starts_with("phone number:"), "{wrong}");
-    }
 
     #[test]
     fn a_duplicate_changes_what_the_rule_lets_it() {
@@ -604,13 +536,32 @@ mod tests {
         );
     }
 
-    proptest! {
-        #[test]
-        fn any_row_is_taken_or_refused_with_a_reason(cells in prop::collection::vec(".{0,40}", 0..6)) {
-            let mapping = strings(&["phone_number", "name", "email", "notes", "tags"]);
-            if let Err(reason) = read(&cells, &mapping, &Region::US, &[]) {
-                prop_assert!(reason.contains(": "), "{}", reason);
-            }
+    #[test]
+    fn further_numbers_are_noted_once() {
+        let others = vec![
+            ("+14155550110".parse().unwrap(), "Work".to_owned()),
+            ("+14155550111".parse().unwrap(), String::new()),
+        ];
+        let row = Row {
+            phone: "+14155550142".parse().unwrap(),
+            card: Card::default(),
+            tags: Vec::new(),
+            others,
+        };
+        let mut card = Card {
+            notes: "Latex".into(),
+            ..Card::default()
+        };
+        for _ in 0..2 {
+            note_numbers(&mut card, &row, &["+14155550142".into()]);
         }
+        assert_eq!(card.notes, "Latex\nWork: (415) 555-0110\n(415) 555-0111");
+        let mut card = Card::default();
+        note_numbers(
+            &mut card,
+            &row,
+            &["+14155550110".into(), "+14155550111".into()],
+        );
+        assert_eq!(card.notes, "", "they are this contact's own");
     }
 }

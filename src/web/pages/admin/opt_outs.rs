@@ -15,7 +15,8 @@ use crate::domain::opt_outs::import::{self, Imported, LARGEST};
 use crate::domain::opt_outs::listed::{self, Lift, OptOut};
 use crate::error::{Error, Result};
 use crate::listing::Span;
-use crate::web::api;
+use crate::sheet::decode;
+use crate::web::api::{self, opt_outs::List};
 use crate::web::language::filters;
 use crate::web::pages::{Form, Notice, Said, Shell, page};
 use crate::web::problem::Problem;
@@ -96,12 +97,15 @@ pub async fn import(
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.seat()).await?;
-    let taken = match api::opt_outs::sent(form).await {
-        Ok((_, file)) if file.is_empty() => Err(Error::field("file", "choose a file")),
-        Ok((_, file)) if file.len() > LARGEST => {
+    let taken = match List::read(form).await {
+        Ok(list) if list.file.is_empty() => Err(Error::field("file", "choose a file")),
+        Ok(list) if list.file.len() > LARGEST => {
             Err(Error::field("file", "a file of at most 2 MB: split it"))
         }
-        Ok((name, file)) => import::import(&mut tx, &admin, &name, &file).await,
+        Ok(list) => {
+            let encoding = list.encoding.as_deref();
+            import::import(&mut tx, &admin, &list.name, &list.file, encoding).await
+        }
         Err(problem) if problem.status == StatusCode::PAYLOAD_TOO_LARGE => {
             Err(Error::field("file", problem.detail))
         }

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::ids::ImportId;
 use crate::language::{t, t_as};
 use crate::listing::Span;
+use crate::sheet::decode;
 use crate::web::api::imports::{Sent, refused_rows};
 use crate::web::language::filters;
 use crate::web::pages::countries;
@@ -62,6 +63,25 @@ impl Mapping {
         self.form.value("region") == code
     }
 
+    fn is_encoding(&self, name: &str) -> bool {
+        self.import.encoding == name
+    }
+
+    fn has_warnings(&self) -> bool {
+        !self.import.problems.is_empty()
+    }
+
+    fn has_sentences(&self) -> bool {
+        has_sentences(&self.import)
+    }
+
+    /// It is none of those that are offered, but was recognized or named by the API.
+    fn has_rare_encoding(&self) -> bool {
+        !decode::CHOICES
+            .iter()
+            .any(|(name, _)| self.is_encoding(name))
+    }
+
     fn is_rule(&self, rule: &Duplicates) -> bool {
         self.form.value("duplicates") == rule.word()
     }
@@ -82,6 +102,16 @@ struct Progress {
     slug: String,
     import: Import,
     refused: Vec<Refused>,
+    /// Rows that are refused are told by themselves.
+    has_warnings: bool,
+    has_sentences: bool,
+}
+
+fn has_sentences(import: &Import) -> bool {
+    import
+        .problems
+        .iter()
+        .any(|problem| !problem.is("cells_left_out"))
 }
 
 fn count(rows: &i32) -> String {
@@ -144,11 +174,14 @@ pub async fn upload(
     let sent = Sent::read(form).await;
     let mut tx = app.db.workspace(admin.seat()).await?;
     let kept = match sent {
-        Ok(Sent { name, file, .. }) => {
+        Ok(Sent {
+            name, file, start, ..
+        }) => {
             let file = file.unwrap_or_default();
+            let encoding = start.encoding.as_deref();
             match file.is_empty() {
                 true => Err(Error::field("file", "choose a file")),
-                false => import::upload(&mut tx, &admin, &name, &file).await,
+                false => import::upload(&mut tx, &admin, &name, &file, encoding).await,
             }
         }
         Err(problem) if problem.status == StatusCode::PAYLOAD_TOO_LARGE => {
@@ -191,7 +224,13 @@ pub async fn show(
             .with("duplicates", import.duplicates.word());
         return map(&mut tx, &admin, import, form).await;
     }
+    let mut import = import;
+    import
+        .problems
+        .retain(|problem| !problem.is("rows_refused"));
     let progress = Progress {
+        has_warnings: !import.problems.is_empty(),
+        has_sentences: has_sentences(&import),
         slug: admin.slug.clone(),
         refused: import::refused(&mut tx, &admin, import_id, 20).await?,
         import: import.clone(),
@@ -245,7 +284,7 @@ async fn map(
     .into_response())
 }
 
-/// `POST /w/{slug}/contacts/imports/{import_id}`: starts it.
+/// `POST /w/{slug}/contacts/imports/{import_id}`: starts it, or with `again` only looks at it as it is wanted now.
 pub async fn start(
     admin: Admin,
     State(app): State<App>,
@@ -255,12 +294,15 @@ pub async fn start(
     let mut tx = app.db.workspace(admin.seat()).await?;
     let mut import = import::find(&mut tx, &admin, import_id).await?;
     let (mut region, mut rule, mut tags) = (String::new(), String::new(), String::new());
+    let (mut encoding, mut is_again) = (None, false);
     for (key, value) in form_urlencoded::parse(&body) {
         let value = value.into_owned();
         match &*key {
             "region" => region = value,
             "duplicates" => rule = value,
             "tags" => tags = value,
+            "encoding" => encoding = Some(value),
+            "again" => is_again = true,
             key => {
                 let place = key
                     .strip_prefix("column-")
@@ -280,9 +322,19 @@ pub async fn start(
         duplicates: rule.parse().ok(),
         region: Some(region),
         tags: tags.split(',').map(str::to_owned).collect(),
+        encoding,
     };
     let path = format!("/w/{}/contacts/imports/{import_id}", admin.slug);
-    match import::start(&mut tx, &admin, import_id, wanted).await {
+    let done = match is_again {
+        true => import::look(&mut tx, &admin, import_id, &wanted).await,
+        false => import::start(&mut tx, &admin, import_id, wanted).await,
+    };
+    match done {
+        Ok(seen) if is_again => {
+            tx.commit().await?;
+            let mut tx = app.db.workspace(admin.seat()).await?;
+            map(&mut tx, &admin, seen, form).await
+        }
         Ok(_) => {
             tx.commit().await?;
             Ok(Redirect::to(&path).into_response())

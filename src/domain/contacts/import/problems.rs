@@ -1,0 +1,294 @@
+//! What an import cannot take, counted before it begins and told after it: nothing is left out without a word.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::words;
+use crate::sheet::Sheet;
+
+words!(#[schema(as = ContactImportProblemKind)]
+Kind {
+    /// A quotation mark that is never closed: the lines that it would have taken are read one by one. `count`: how many.
+    UnclosedQuote = "unclosed_quote",
+    /// Bytes that are no letters in the file's encoding.
+    UnreadableBytes = "unreadable_bytes",
+    /// The first line names no column that we know, and looks like somebody.
+    NoHead = "no_head",
+    /// Lines above the names of the columns.
+    LinesAbove = "lines_above",
+    /// Lines below the table, such as who exported it.
+    LinesBelow = "lines_below",
+    /// Lines that name the columns once more.
+    RepeatedHead = "repeated_head",
+    /// Cells that could not be read: the contact is taken without them.
+    CellsLeftOut = "cells_left_out",
+    /// Rows without a phone number that can be read.
+    RowsRefused = "rows_refused",
+    /// Phone numbers beside the first of a row: they stand in the contact's notes.
+    NumbersKept = "numbers_kept",
+});
+
+/// Something that is not as the file has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ContactImportProblem)]
+pub struct Problem {
+    pub kind: Kind,
+    /// Of lines, cells, rows or letters, as the kind says.
+    pub count: i64,
+    /// Where the first of them is, counted from 1.
+    pub line: Option<i64>,
+    /// The name of the column.
+    pub column: Option<String>,
+    /// How to mend it.
+    pub reason: Option<String>,
+    /// A few of them, as they stand in the file.
+    #[serde(default)]
+    pub examples: Vec<String>,
+    /// All of that as a sentence.
+    #[serde(default, skip_deserializing)]
+    pub message: String,
+}
+
+/// So many quotation marks are told one by one.
+const QUOTES: usize = 20;
+/// As many problems as one can read. What columns there are bounds them in any case.
+const MOST: usize = 200;
+const EXAMPLES: usize = 3;
+
+impl Problem {
+    fn new(kind: Kind, count: impl TryInto<i64>) -> Self {
+        Self {
+            kind,
+            count: count.try_into().unwrap_or(i64::MAX),
+            line: None,
+            column: None,
+            reason: None,
+            examples: Vec::new(),
+            message: String::new(),
+        }
+    }
+
+    pub fn in_line(self, line: impl TryInto<i64>) -> Self {
+        Self {
+            line: line.try_into().ok(),
+            ..self
+        }
+    }
+
+    pub fn is(&self, word: &str) -> bool {
+        self.kind.word() == word
+    }
+
+    pub fn has_reason(&self) -> bool {
+        self.reason.is_some()
+    }
+
+    pub fn shown_column(&self) -> &str {
+        self.column.as_deref().unwrap_or_default()
+    }
+
+    pub fn shown_reason(&self) -> &str {
+        self.reason.as_deref().unwrap_or_default()
+    }
+
+    pub fn shown_line(&self) -> i64 {
+        self.line.unwrap_or_default()
+    }
+
+    pub fn shown_examples(&self) -> String {
+        self.examples.join(", ")
+    }
+
+    /// In English, for the API.
+    pub fn told(mut self) -> Self {
+        let (n, line, reason, column) = (
+            self.count,
+            self.shown_line(),
+            self.shown_reason(),
+            self.shown_column(),
+        );
+        let of = |one: &str, many: &str| match n {
+            1 => format!("1 {one}"),
+            n => format!("{n} {many}"),
+        };
+        self.message = match self.kind {
+            Kind::UnclosedQuote if line == 0 => {
+                format!(
+                    "{} more open a quotation mark that is not closed",
+                    of("line", "lines")
+                )
+            }
+            Kind::UnclosedQuote if n > 1 => format!(
+                "line {line} opens a quotation mark that is not closed and would swallow {n} lines: they are read one by one"
+            ),
+            Kind::UnclosedQuote => format!("line {line} opens a quotation mark that is not closed"),
+            Kind::UnreadableBytes => format!(
+                "{} cannot be read, the first in line {line}: choose another encoding, or mend the file",
+                of("letter", "letters")
+            ),
+            Kind::NoHead => "the first line does not name the columns: it is not imported".into(),
+            Kind::LinesAbove => format!(
+                "{} above the names of the columns left out",
+                of("line", "lines")
+            ),
+            Kind::LinesBelow => format!("{} below the table left out", of("line", "lines")),
+            Kind::RepeatedHead => format!(
+                "{} left out that name the columns once more",
+                of("line", "lines")
+            ),
+            Kind::CellsLeftOut => {
+                format!(
+                    "{column}: {} left empty ({}): {reason}",
+                    of("cell", "cells"),
+                    self.shown_examples()
+                )
+            }
+            Kind::RowsRefused => format!(
+                "{} refused, the first in line {line}: {reason}",
+                of("row", "rows")
+            ),
+            Kind::NumbersKept => format!(
+                "{} kept in the notes",
+                of("further phone number", "further phone numbers")
+            ),
+        };
+        self
+    }
+}
+
+/// What the reader of the file saw.
+pub fn of_sheet(sheet: &Sheet) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let (first, more) = sheet.broken.split_at(sheet.broken.len().min(QUOTES));
+    problems.extend(
+        first
+            .iter()
+            .map(|broken| Problem::new(Kind::UnclosedQuote, broken.lines).in_line(broken.line)),
+    );
+    if !more.is_empty() {
+        problems.push(Problem::new(Kind::UnclosedQuote, more.len()));
+    }
+    if let Some(line) = sheet.bad.first() {
+        problems.push(Problem::new(Kind::UnreadableBytes, sheet.bad_places).in_line(*line));
+    }
+    for (kind, count) in [
+        (Kind::LinesAbove, sheet.above),
+        (Kind::LinesBelow, sheet.below),
+        (Kind::RepeatedHead, sheet.repeated),
+    ] {
+        if count > 0 {
+            problems.push(Problem::new(kind, count));
+        }
+    }
+    if sheet.has_no_head {
+        problems.push(Problem::new(Kind::NoHead, 1));
+    }
+    problems
+}
+
+/// Counts what rows lose.
+#[derive(Debug, Default)]
+pub struct Tally {
+    cells: BTreeMap<(usize, String), Count>,
+    rows: BTreeMap<String, Count>,
+    pub numbers: usize,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    count: usize,
+    line: u64,
+    examples: Vec<String>,
+}
+
+impl Count {
+    fn add(&mut self, line: u64, example: &str) {
+        self.count += 1;
+        if self.count == 1 {
+            self.line = line;
+        }
+        let example = shortened(example);
+        if self.examples.len() < EXAMPLES && !self.examples.contains(&example) {
+            self.examples.push(example);
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(41)
+        .collect();
+    match line.chars().count() {
+        41 => format!("{}…", line.chars().take(40).collect::<String>()),
+        _ => line,
+    }
+}
+
+impl Tally {
+    pub fn cell(&mut self, place: usize, line: u64, text: &str, reason: &str) {
+        self.cells
+            .entry((place, reason.to_owned()))
+            .or_default()
+            .add(line, text);
+    }
+
+    pub fn row(&mut self, line: u64, reason: &str) {
+        self.rows
+            .entry(reason.to_owned())
+            .or_default()
+            .add(line, "");
+    }
+
+    pub fn left_out(&self) -> i32 {
+        let count: usize = self.cells.values().map(|count| count.count).sum();
+        i32::try_from(count).unwrap_or(i32::MAX)
+    }
+
+    pub fn problems(self, columns: &[String]) -> Vec<Problem> {
+        let rows = self.rows.into_iter().map(|(reason, count)| Problem {
+            reason: Some(reason),
+            ..Problem::new(Kind::RowsRefused, count.count).in_line(count.line)
+        });
+        let cells = self
+            .cells
+            .into_iter()
+            .map(|((place, reason), count)| Problem {
+                column: columns.get(place).cloned(),
+                reason: Some(reason),
+                examples: count.examples,
+                ..Problem::new(Kind::CellsLeftOut, count.count).in_line(count.line)
+            });
+        let numbers = (self.numbers > 0).then(|| Problem::new(Kind::NumbersKept, self.numbers));
+        rows.chain(cells).chain(numbers).take(MOST).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_is_counted_by_its_column_and_its_reason() {
+        let mut tally = Tally::default();
+        for (line, text) in [(2, "none"), (3, "n/a"), (4, "none")] {
+            tally.cell(1, line, text, "no e-mail address");
+        }
+        tally.row(9, "phone number: this is none");
+        assert_eq!(tally.left_out(), 3);
+        let problems = tally.problems(&["Name".into(), "E-mail".into()]);
+        let told: Vec<_> = problems
+            .into_iter()
+            .map(|problem| problem.told().message)
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "1 row refused, the first in line 9: phone number: this is none",
+                "E-mail: 3 cells left empty (none, n/a): no e-mail address"
+            ]
+        );
+    }
+}

@@ -1,0 +1,512 @@
+//! What a row of a table says of somebody. A cell that cannot be read is left out, and the person is taken without it; only
+//! without a phone number nobody is.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::numbers::PhoneColumns;
+use crate::domain::contacts::fields::Field;
+use crate::domain::contacts::is_email;
+use crate::language::{english, put};
+use crate::phone::{Phone, Region};
+use crate::sheet::dates::Order;
+use crate::sheet::unguarded;
+
+pub const LONGEST_NAME: usize = 120;
+pub const LONGEST_NOTES: usize = 5_000;
+
+/// What the cells of a column have in common, which one of them alone does not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnForm {
+    /// [`Order::word`]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    dates: String,
+    /// Most are `Last, First`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_reversed: bool,
+}
+
+impl ColumnForm {
+    pub fn of<'a>(cells: impl Iterator<Item = &'a str> + Clone) -> Self {
+        let filled = cells.clone().filter(|cell| !cell.is_empty());
+        let (mut all, mut reversed) = (0, 0);
+        for cell in filled {
+            all += 1;
+            reversed += usize::from(turned(cell).is_some());
+        }
+        Self {
+            dates: Order::of_column(cells).word().into(),
+            is_reversed: reversed > 0 && reversed * 2 >= all,
+        }
+    }
+}
+
+/// How the rows of one import are read.
+pub struct Plan<'a> {
+    phones: PhoneColumns,
+    others: PhoneColumns,
+    name: Option<(usize, bool)>,
+    /// First, middle and last names, in this order.
+    name_parts: Vec<usize>,
+    organization: Option<usize>,
+    emails: Vec<usize>,
+    notes: Option<usize>,
+    tags: Vec<usize>,
+    fields: Vec<(usize, &'a Field, Order)>,
+}
+
+/// What a row, or a contact, says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Card {
+    pub name: Option<String>,
+    pub email: Option<String>,
+    pub notes: String,
+    pub values: BTreeMap<String, String>,
+}
+
+/// A row that can be taken.
+#[derive(Debug)]
+pub struct Row {
+    pub phone: Phone,
+    pub card: Card,
+    pub tags: Vec<String>,
+    /// Further numbers, and what each is called.
+    pub others: Vec<(Phone, String)>,
+}
+
+/// A cell that is not taken as it stands there.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    pub place: usize,
+    pub text: String,
+    pub reason: String,
+}
+
+impl<'a> Plan<'a> {
+    pub fn of(
+        mapping: &[String],
+        columns: &[String],
+        forms: &[ColumnForm],
+        region: &str,
+        fields: &'a [Field],
+    ) -> Self {
+        let is = |what: &str| -> Vec<usize> {
+            let places = mapping.iter().enumerate();
+            places
+                .filter(|(_, column)| *column == what)
+                .map(|(place, _)| place)
+                .collect()
+        };
+        let one = |what: &str| is(what).first().copied();
+        let number_region: Region = region.parse().unwrap_or(Region::US);
+        let order = |place: usize| {
+            let said = forms
+                .get(place)
+                .map_or(Order::Unknown, |form| Order::of_word(&form.dates));
+            said.or(Order::of_region(region))
+        };
+        let is_reversed = |place: usize| forms.get(place).is_some_and(|form| form.is_reversed);
+        Self {
+            phones: PhoneColumns::of(is("phone_number"), columns, number_region),
+            others: PhoneColumns::of(is("other_number"), columns, number_region),
+            name: one("name").map(|place| (place, is_reversed(place))),
+            name_parts: ["first_name", "middle_name", "last_name"]
+                .into_iter()
+                .flat_map(is)
+                .collect(),
+            organization: one("organization"),
+            emails: is("email"),
+            notes: one("notes"),
+            tags: is("tags"),
+            fields: fields
+                .iter()
+                .filter_map(|field| {
+                    let place = one(&format!("field:{}", field.key))?;
+                    Some((place, field, order(place)))
+                })
+                .collect(),
+        }
+    }
+
+    /// What a row says, or why it cannot be taken; and which cells are left out.
+    pub fn read(&self, cells: &[String]) -> (Result<Row, String>, Vec<LeftOut>) {
+        let mut left = Vec::new();
+        let cell = |place: usize| unguarded(cells.get(place).map_or("", String::as_str)).trim();
+        let mut found = self.phones.read(cells);
+        if found.phones.is_empty() {
+            let wrong = match found.wrong.into_iter().next() {
+                Some((.., wrong)) => wrong,
+                None => crate::phone::PhoneError::Empty,
+            };
+            return (
+                Err(put(english("phone number: {wrong}"), "wrong", wrong)),
+                left,
+            );
+        }
+        let others = self.others.read(cells);
+        found.wrong.extend(others.wrong);
+        left.extend(found.wrong.into_iter().map(|(place, text, wrong)| LeftOut {
+            place,
+            text,
+            reason: wrong.to_string(),
+        }));
+        let mut numbers = found.phones.into_iter();
+        let (phone, _) = numbers.next().expect("there is one");
+        let mut rest: Vec<(Phone, String)> = numbers.collect();
+        for (other, name) in others.phones {
+            if other != phone && rest.iter().all(|(known, _)| *known != other) {
+                rest.push((other, name));
+            }
+        }
+        let name = self.name(&cell, &mut left);
+        let email = self.email(&cell, &mut left);
+        let notes = self
+            .notes
+            .map(|place| cut(&text_of(cell(place)), LONGEST_NOTES, place, &mut left));
+        let mut values = BTreeMap::new();
+        for (place, field, order) in &self.fields {
+            match field.read_as(cell(*place), *order) {
+                Ok(Some(value)) => {
+                    values.insert(field.key.clone(), value);
+                }
+                Ok(None) => {}
+                Err(reason) => left.push(LeftOut {
+                    place: *place,
+                    text: cell(*place).to_owned(),
+                    reason,
+                }),
+            }
+        }
+        let tags = self.tags(&cell, &mut left);
+        let row = Row {
+            phone,
+            card: Card {
+                name: Some(name).filter(|name| !name.is_empty()),
+                email,
+                notes: notes.unwrap_or_default(),
+                values,
+            },
+            tags,
+            others: rest,
+        };
+        (Ok(row), left)
+    }
+
+    /// The whole name, or its parts; where there is no person, their organization.
+    fn name<'c>(&self, cell: &impl Fn(usize) -> &'c str, left: &mut Vec<LeftOut>) -> String {
+        if let Some((place, is_reversed)) = self.name {
+            let name = spaced(cell(place));
+            let name = match is_reversed {
+                true => turned(&name).unwrap_or(name),
+                false => name,
+            };
+            if !name.is_empty() {
+                return cut(&name, LONGEST_NAME, place, left);
+            }
+        }
+        let parts: Vec<&str> = self.name_parts.iter().map(|place| cell(*place)).collect();
+        let name = spaced(&parts.join(" "));
+        let organization = || {
+            self.organization
+                .map_or(String::new(), |place| spaced(cell(place)))
+        };
+        let place = self
+            .name_parts
+            .first()
+            .copied()
+            .or(self.organization)
+            .unwrap_or_default();
+        match name.is_empty() {
+            true => cut(&organization(), LONGEST_NAME, place, left),
+            false => cut(&name, LONGEST_NAME, place, left),
+        }
+    }
+
+    /// The first that is one.
+    fn email<'c>(
+        &self,
+        cell: &impl Fn(usize) -> &'c str,
+        left: &mut Vec<LeftOut>,
+    ) -> Option<String> {
+        let mut first = None;
+        for place in &self.emails {
+            let text = cell(*place);
+            if text.is_empty() {
+                continue;
+            }
+            let mut addresses = addresses(text);
+            let reason = match (&first, addresses.is_empty()) {
+                (_, true) => english("this is not an e-mail address"),
+                (None, false) => {
+                    first = Some(addresses.remove(0));
+                    if addresses.is_empty() {
+                        continue;
+                    }
+                    english("a contact has one e-mail address: the first is taken")
+                }
+                (Some(known), false) if addresses.iter().all(|other| other == known) => continue,
+                (Some(_), false) => english("a contact has one e-mail address: the first is taken"),
+            };
+            left.push(LeftOut {
+                place: *place,
+                text: text.to_owned(),
+                reason: reason.into(),
+            });
+        }
+        first
+    }
+
+    fn tags<'c>(&self, cell: &impl Fn(usize) -> &'c str, left: &mut Vec<LeftOut>) -> Vec<String> {
+        let mut tags: Vec<String> = Vec::new();
+        for place in &self.tags {
+            for tag in tag_names(cell(*place)) {
+                if tag.chars().count() > 40 {
+                    left.push(LeftOut {
+                        place: *place,
+                        text: tag,
+                        reason: english("a tag has at most 40 characters").into(),
+                    });
+                } else if tags
+                    .iter()
+                    .all(|other| other.to_lowercase() != tag.to_lowercase())
+                {
+                    tags.push(tag);
+                }
+            }
+        }
+        tags
+    }
+}
+
+/// Words with one space between them, and nothing that nobody sees.
+fn spaced(text: &str) -> String {
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Line ends are those of the database.
+fn text_of(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
+fn cut(text: &str, most: usize, place: usize, left: &mut Vec<LeftOut>) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some((end, _)) => {
+            left.push(LeftOut {
+                place,
+                text: text.to_owned(),
+                reason: put(english("cut after {most} characters"), "most", most),
+            });
+            text[..end].trim_end().to_owned()
+        }
+    }
+}
+
+/// `Okafor, Maya` is `Maya Okafor`. `Okafor, DDS` and `Duarte, Inc.` stay.
+fn turned(name: &str) -> Option<String> {
+    const TITLES: &[&str] = &[
+        "jr", "sr", "ii", "iii", "iv", "md", "dds", "dmd", "phd", "rn", "esq", "cpa", "dvm", "do",
+        "od", "pa", "np", "mba", "inc", "llc", "llp", "ltd", "corp", "co", "gmbh", "ag", "kg",
+        "sa", "sl", "srl", "spa", "bv", "plc", "pc", "pllc",
+    ];
+    let (last, first) = name.split_once(',')?;
+    let (last, first) = (last.trim(), first.trim());
+    let is_name = |part: &str| {
+        !part.is_empty()
+            && part.split(' ').count() <= 4
+            && part.chars().all(|c| {
+                c.is_alphabetic() || matches!(c, ' ' | '-' | '.' | '\'' | '’') || !c.is_ascii()
+            })
+    };
+    let title: String = first
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphabetic())
+        .collect();
+    (is_name(last) && is_name(first) && !TITLES.contains(&title.as_str()))
+        .then(|| format!("{first} {last}"))
+}
+
+/// `Maya <a@b.test>`, `mailto:a@b.test`, `a@b.test; c@d.test`.
+fn addresses(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let words = text.split(|c: char| {
+        c.is_whitespace() || matches!(c, ';' | ',' | '<' | '>' | '"' | '(' | ')' | '[' | ']' | '|')
+    });
+    for word in words {
+        let word = word.trim_matches(['\'', '.', ':', '\u{feff}', '\u{200b}']);
+        let word = match word.get(..7) {
+            Some(start) if start.eq_ignore_ascii_case("mailto:") => &word[7..],
+            _ => word,
+        };
+        let word = word.split('?').next().unwrap_or_default();
+        if is_email(word) && !found.iter().any(|other| other == word) {
+            found.push(word.to_owned());
+        }
+    }
+    found
+}
+
+/// Names of tags in a cell: between commas or semicolons, in quotation marks as Mailchimp writes them, or as Google does, whose own
+/// groups (`* myContacts`) are none.
+fn tag_names(cell: &str) -> Vec<String> {
+    let mut names = vec![String::new()];
+    let mut in_quotes = false;
+    let by_google = cell.contains(":::") || cell.starts_with("* ");
+    let text = cell.replace(":::", "\n");
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        let name = names.last_mut().expect("there is always one");
+        match c {
+            '"' if in_quotes && characters.peek() == Some(&'"') => {
+                characters.next();
+                name.push('"');
+            }
+            '"' if in_quotes || name.trim().is_empty() => in_quotes = !in_quotes,
+            '\n' | '\r' => {
+                in_quotes = false;
+                names.push(String::new());
+            }
+            ',' | ';' if !in_quotes && !by_google => names.push(String::new()),
+            c => name.push(c),
+        }
+    }
+    names
+        .into_iter()
+        .filter(|name| !name.trim_start().starts_with("* "))
+        .map(|name| spaced(&name))
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn strings(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    fn read(mapping: &[&str], cells: &[&str]) -> (Result<Row, String>, Vec<LeftOut>) {
+        let mapping = strings(mapping);
+        let forms: Vec<_> = cells
+            .iter()
+            .map(|cell| ColumnForm::of([*cell].into_iter()))
+            .collect();
+        Plan::of(&mapping, &mapping, &forms, "US", &[]).read(&strings(cells))
+    }
+
+    #[test]
+    fn a_row_says_what_its_columns_mean() {
+        let mapping = ["first_name", "last_name", "phone_number", "tags", ""];
+        let cells = [
+            " Maya",
+            "Okafor",
+            "'(415) 555-0192",
+            "VIP; new  patient,",
+            "x",
+        ];
+        let (row, left) = read(&mapping, &cells);
+        let row = row.unwrap();
+        assert_eq!(row.card.name.as_deref(), Some("Maya Okafor"));
+        assert_eq!(row.phone.as_str(), "+14155550192");
+        assert_eq!(row.tags, ["VIP", "new patient"]);
+        assert!(left.is_empty());
+        let wrong = read(&mapping, &cells[..2]).0.unwrap_err();
+        assert!(wrong.starts_with("phone number:"), "{wrong}");
+    }
+
+    #[test]
+    fn a_cell_that_cannot_be_read_costs_the_cell_and_not_the_person() {
+        for (email, taken, lost) in [
+            ("none", None, 1),
+            ("n/a", None, 1),
+            ("Maya <a@b>", None, 1),
+            (
+                "Maya Okafor <maya@okafor.test>",
+                Some("maya@okafor.test"),
+                0,
+            ),
+            ("mailto:maya@okafor.test", Some("maya@okafor.test"), 0),
+            ("a@b.test; c@d.test", Some("a@b.test"), 1),
+            ("a@b.test ::: c@d.test", Some("a@b.test"), 1),
+            ("", None, 0),
+        ] {
+            let (row, left) = read(&["phone_number", "email"], &["+14155550192", email]);
+            assert_eq!(row.unwrap().card.email.as_deref(), taken, "{email}");
+            assert_eq!(left.len(), lost, "{email}");
+        }
+        let (row, left) = read(
+            &["phone_number", "name", "tags"],
+            &["+14155550192", &"x".repeat(200), &"y".repeat(41)],
+        );
+        assert_eq!(row.unwrap().card.name.unwrap().len(), 120);
+        assert_eq!(left.len(), 2);
+    }
+
+    #[test]
+    fn names_are_put_together() {
+        let name = |mapping: &[&str], cells: &[&str]| read(mapping, cells).0.unwrap().card.name;
+        let parts = [
+            "last_name",
+            "first_name",
+            "middle_name",
+            "organization",
+            "phone_number",
+        ];
+        assert_eq!(
+            name(&parts, &["Haddad", "Noor", "A.", "x", "+14155550192"]).as_deref(),
+            Some("Noor A. Haddad")
+        );
+        assert_eq!(
+            name(&parts, &["", "", "", "Blue Door", "+14155550192"]).as_deref(),
+            Some("Blue Door")
+        );
+        for (written, read) in [
+            ("Okafor, Maya", "Maya Okafor"),
+            ("Duarte, Inc.", "Duarte, Inc."),
+            ("Lee, DDS", "Lee, DDS"),
+        ] {
+            assert_eq!(
+                name(&["name", "phone_number"], &[written, "+14155550192"]).as_deref(),
+                Some(read)
+            );
+        }
+    }
+
+    #[test]
+    fn tags_are_read_as_programs_write_them() {
+        assert_eq!(tag_names("\"VIP\",\"New patient\""), ["VIP", "New patient"]);
+        assert_eq!(
+            tag_names("* myContacts ::: Patients ::: VIP"),
+            ["Patients", "VIP"]
+        );
+        assert_eq!(tag_names("* myContacts"), [""; 0]);
+        assert_eq!(tag_names("a, b; c"), ["a", "b", "c"]);
+        assert_eq!(tag_names("Smith, family ::: * starred"), ["Smith, family"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_row_is_taken_or_refused_with_a_reason(cells in prop::collection::vec(".{0,40}", 0..7)) {
+            let mapping = strings(&["phone_number", "name", "email", "notes", "tags", "other_number"]);
+            let plan = Plan::of(&mapping, &mapping, &[], "US", &[]);
+            for phone in [None, Some("+14155550192".to_owned())] {
+                let mut cells = cells.clone();
+                if let (Some(phone), Some(cell)) = (phone, cells.first_mut()) {
+                    *cell = phone;
+                }
+                match plan.read(&cells).0 {
+                    Ok(row) => prop_assert!(row.card.notes.chars().count() <= LONGEST_NOTES),
+                    Err(reason) => prop_assert!(reason.contains(": "), "{}", reason),
+                }
+            }
+        }
+    }
+}

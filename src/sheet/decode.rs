@@ -1,0 +1,273 @@
+//! Bytes to text: which encoding a file is in, and what of it could not be read.
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{
+    Encoding, MACINTOSH, REPLACEMENT, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252,
+    X_USER_DEFINED,
+};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use super::Wrong;
+use crate::language::english;
+
+/// What people choose from when the letters look wrong, with where each is used.
+pub const CHOICES: [(&str, &str); 24] = [
+    ("UTF-8", english("Unicode")),
+    ("UTF-16LE", english("Unicode, as Excel’s “Unicode text”")),
+    ("UTF-16BE", english("Unicode, big-endian")),
+    ("windows-1252", english("Western Europe, America")),
+    ("macintosh", english("Western Europe, old Mac")),
+    ("windows-1250", english("Central Europe")),
+    ("ISO-8859-2", english("Central Europe, ISO")),
+    ("windows-1251", english("Cyrillic")),
+    ("KOI8-R", english("Russian, KOI8")),
+    ("IBM866", english("Russian, DOS")),
+    ("windows-1253", english("Greek")),
+    ("windows-1254", english("Turkish")),
+    ("windows-1255", english("Hebrew")),
+    ("windows-1256", english("Arabic")),
+    ("windows-1257", english("Baltic")),
+    ("windows-1258", english("Vietnamese")),
+    ("windows-874", english("Thai")),
+    ("Shift_JIS", english("Japanese")),
+    ("EUC-JP", english("Japanese, EUC")),
+    ("ISO-2022-JP", english("Japanese, mail")),
+    ("GBK", english("Chinese, simplified")),
+    ("gb18030", english("Chinese, all")),
+    ("Big5", english("Chinese, traditional")),
+    ("EUC-KR", english("Korean")),
+];
+
+/// Text as it was read. Letters are composed (NFC), as everything else in the database.
+pub struct Decoded {
+    pub text: String,
+    pub encoding: &'static str,
+    /// Lines with bytes that are no letters in this encoding, and how many places that are.
+    pub bad: Vec<u64>,
+    pub bad_places: usize,
+}
+
+/// The encoding with this name, in any of the spellings of the Encoding standard: `shift-jis`, `latin1`, `cp1250`.
+pub fn named(name: &str) -> Option<&'static Encoding> {
+    Encoding::for_label(name.trim().as_bytes())
+        .filter(|encoding| *encoding != REPLACEMENT && *encoding != X_USER_DEFINED)
+}
+
+/// A mark at the beginning says which encoding it is, unless somebody chose one; without both it is recognized. `region` helps
+/// where a file is too short to tell.
+pub fn decode(
+    file: &[u8],
+    chosen: Option<&'static Encoding>,
+    region: Option<&str>,
+) -> Result<Decoded, Wrong> {
+    refuse_other_formats(file)?;
+    let encoding = chosen
+        .or_else(|| Encoding::for_bom(file).map(|(encoding, _)| encoding))
+        .unwrap_or_else(|| guess(file, region));
+    let (text, _) = encoding.decode_with_bom_removal(file);
+    // No table has these: it is a picture, or a program's own format.
+    if text.contains('\0') {
+        return Err(Wrong::NoTable);
+    }
+    let (bad, bad_places) = unreadable(&text, file, encoding);
+    let letters = text.chars().filter(|c| !c.is_whitespace()).count();
+    if bad_places > 20 && bad_places * 4 > letters && chosen.is_none() {
+        return Err(Wrong::NoTable);
+    }
+    Ok(Decoded {
+        text: match is_nfc(&text) {
+            true => text.into_owned(),
+            false => text.nfc().collect(),
+        },
+        encoding: encoding.name(),
+        bad,
+        bad_places,
+    })
+}
+
+fn refuse_other_formats(file: &[u8]) -> Result<(), Wrong> {
+    let is_workbook = file.starts_with(b"PK\x03\x04") || file.starts_with(b"\xd0\xcf\x11\xe0");
+    if is_workbook {
+        return Err(Wrong::Workbook);
+    }
+    let start = file.trim_ascii_start();
+    let is_other = [&b"%PDF"[..], b"<!DOCTYPE", b"<html", b"<?xml", b"{\\rtf"]
+        .iter()
+        .any(|sign| start.len() >= sign.len() && start[..sign.len()].eq_ignore_ascii_case(sign));
+    match is_other {
+        true => Err(Wrong::NoTable),
+        false => Ok(()),
+    }
+}
+
+/// Where the replacement character stands that the file itself does not have.
+fn unreadable(text: &str, file: &[u8], encoding: &'static Encoding) -> (Vec<u64>, usize) {
+    const MARK: char = '\u{fffd}';
+    let own = match encoding == UTF_8 {
+        true => file
+            .windows(3)
+            .filter(|three| three == b"\xef\xbf\xbd")
+            .count(),
+        false => 0,
+    };
+    let places = text.matches(MARK).count().saturating_sub(own);
+    if places == 0 {
+        return (Vec::new(), 0);
+    }
+    let (mut line, mut lines, mut before) = (1, Vec::new(), ' ');
+    for character in text.chars() {
+        match character {
+            '\r' => line += 1,
+            '\n' if before != '\r' => line += 1,
+            MARK if lines.last() != Some(&line) => lines.push(line),
+            _ => {}
+        }
+        before = character;
+    }
+    (lines, places)
+}
+
+fn guess(file: &[u8], region: Option<&str>) -> &'static Encoding {
+    if let Some(wide) = utf16(file) {
+        return wide;
+    }
+    if is_mostly_utf8(file) {
+        return UTF_8;
+    }
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
+    detector.feed(file, true);
+    let guess = detector.guess(None, Utf8Detection::Deny);
+    let domain = region.map(|region| match region.to_ascii_lowercase().as_str() {
+        "gb" => "uk".to_owned(),
+        other => other.to_owned(),
+    });
+    // What is usual in the country only counts where it makes better words: people have foreign names, too.
+    let usual = domain
+        .filter(|domain| domain.bytes().all(|byte| byte.is_ascii_lowercase()))
+        .map_or(guess, |domain| {
+            detector.guess(Some(domain.as_bytes()), Utf8Detection::Deny)
+        });
+    let sample = &file[..file.len().min(SAMPLE)];
+    // A few Japanese letters are too few for the detector.
+    if oddness(guess, sample) > 0 && is_japanese(sample) {
+        return SHIFT_JIS;
+    }
+    match usual != guess && oddness(usual, sample) < oddness(guess, sample) {
+        true => mac_or(usual, sample),
+        false => mac_or(guess, sample),
+    }
+}
+
+/// Bytes that are looked at for how the words in them look.
+const SAMPLE: usize = 262_144;
+
+fn oddness(encoding: &'static Encoding, sample: &[u8]) -> usize {
+    odd_letters(&encoding.decode_without_bom_handling(sample).0)
+}
+
+/// ASCII letters, separators and line ends have a zero byte beside them in UTF-16, and no other text has zeros.
+fn utf16(file: &[u8]) -> Option<&'static Encoding> {
+    let sample = &file[..file.len().min(65_536) & !1];
+    let zeros = |from: usize| {
+        let every_other = sample.iter().skip(from).step_by(2);
+        every_other.filter(|byte| **byte == 0).count()
+    };
+    let (even, odd) = (zeros(0), zeros(1));
+    if sample.len() < 4 || even + odd < sample.len() / 40 + 1 {
+        return None;
+    }
+    let encoding = match odd > even {
+        true => UTF_16LE,
+        false => UTF_16BE,
+    };
+    let (text, is_broken) = encoding.decode_without_bom_handling(sample);
+    let is_cut = sample.len() < file.len(); // in the middle of a pair, perhaps
+    ((!is_broken || is_cut) && !text.contains('\0')).then_some(encoding)
+}
+
+/// Text of another encoding is hardly ever valid UTF-8 by chance, so some letters that are outweigh as many that are not.
+fn is_mostly_utf8(file: &[u8]) -> bool {
+    let (mut good, mut bad, mut rest) = (0_usize, 0_usize, file);
+    loop {
+        let wide = |bytes: &[u8]| bytes.iter().filter(|byte| **byte >= 0xc0).count();
+        match std::str::from_utf8(rest) {
+            Ok(_) if bad == 0 => return true,
+            Ok(text) => {
+                good += wide(text.as_bytes());
+                return good > 0 && good >= bad;
+            }
+            Err(error) => {
+                let (valid, after) = rest.split_at(error.valid_up_to());
+                good += wide(valid);
+                bad += 1;
+                let skipped = error.error_len().unwrap_or(after.len());
+                rest = &after[skipped..];
+            }
+        }
+    }
+}
+
+fn is_japanese(sample: &[u8]) -> bool {
+    let (text, is_broken) = SHIFT_JIS.decode_without_bom_handling(sample);
+    let is_narrow_kana = |c: char| matches!(c, '\u{ff61}'..='\u{ff9f}');
+    !is_broken && !text.contains(is_narrow_kana) && odd_letters(&text) == 0
+}
+
+/// Excel for Mac saves the Mac's old letters, which no browser's detector knows. They are taken where the words look better that
+/// way than in what was guessed.
+fn mac_or(guess: &'static Encoding, sample: &[u8]) -> &'static Encoding {
+    let high = sample.iter().filter(|byte| **byte >= 0x80).count();
+    let runs = sample
+        .windows(2)
+        .filter(|two| two[0] >= 0x80 && two[1] >= 0x80)
+        .count();
+    if high == 0 || runs * 5 > high {
+        return guess; // Western words have single letters with accents; other scripts have nothing else
+    }
+    let (mac, guessed) = (oddness(MACINTOSH, sample), oddness(guess, sample));
+    let has_mac_line_ends = sample.contains(&b'\r') && !sample.contains(&b'\n');
+    match mac * 10 <= high && (mac < guessed || (has_mac_line_ends && mac <= guessed)) {
+        true => MACINTOSH,
+        false if guessed * 2 > high && oddness(WINDOWS_1252, sample) == 0 => WINDOWS_1252,
+        false => guess,
+    }
+}
+
+/// Letters that stand where no word has them: capitals after small ones, signs inside words, two scripts in one word.
+fn odd_letters(text: &str) -> usize {
+    let characters: Vec<char> = text.chars().collect();
+    let at = |place: Option<usize>| {
+        place
+            .and_then(|place| characters.get(place))
+            .copied()
+            .unwrap_or(' ')
+    };
+    let mut odd = 0;
+    for (place, &c) in characters.iter().enumerate() {
+        if c.is_ascii() {
+            continue;
+        }
+        let (before, after) = (at(place.checked_sub(1)), at(place.checked_add(1)));
+        // Within one word; other scripts have letters beside other ones.
+        let is_western = |c: char| c.is_ascii_alphabetic() || matches!(c, '\u{c0}'..='\u{24f}');
+        let beside_letter = is_western(before) || is_western(after);
+        let is_latin =
+            matches!(c, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}') && c.is_alphabetic();
+        let is_mark = matches!(
+            c,
+            '’' | '‘' | '“' | '”' | '«' | '»' | '\u{a0}' | '…' | '·' | '•'
+        );
+        let is_dash = matches!(c, '–' | '—');
+        odd += usize::from(match c {
+            _ if c.is_control() || c == '\u{fffd}' => true,
+            _ if is_mark => false,
+            _ if is_dash => is_western(before) && is_western(after),
+            _ if is_latin && c.is_uppercase() => {
+                before.is_lowercase() || (before.is_alphabetic() && after.is_lowercase())
+            }
+            _ if is_latin => false,
+            _ => beside_letter,
+        });
+    }
+    odd
+}
