@@ -88,6 +88,16 @@ need_libreoffice() {
   command -v soffice >/dev/null || die "LibreOffice was installed, but soffice is not on PATH"
 }
 
+# For the unit tests of the pages' scripts; nothing is fetched from npm.
+need_node() {
+  if ! command -v node >/dev/null; then install "Tests of the pages' scripts" nodejs nodejs nodejs node; fi
+}
+
+# What a printed page says.
+need_pdftotext() {
+  if ! command -v pdftotext >/dev/null; then install "Tests of printed pages" poppler-utils poppler-utils poppler-utils poppler; fi
+}
+
 # PostgreSQL refuses to run as root.
 as_postgres() {
   if [ "$(id -u)" = 0 ]; then

@@ -54,9 +54,11 @@ addEventListener("notificationclick", (event) => {
 
 // In a window that is open, if there is one.
 async function show(url) {
-  const [open] = await clients.matchAll({ type: "window" })
+  const windows = await clients.matchAll({ type: "window" })
+  const open = windows.find((window) => window.url === url) ?? windows[0]
   if (!open) return clients.openWindow(url)
   await open.focus()
+  if (open.url === url) return
   return open.navigate(url).catch(() => clients.openWindow(url))
 }
 

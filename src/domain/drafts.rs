@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::db::WorkspaceTx;
 use crate::domain::media::uploads;
 use crate::domain::messages::Media;
+use crate::domain::messages::segments::composed;
 use crate::error::{Check, Error, Result};
 use crate::ids::{ConversationId, MediaId, NumberId};
 use crate::listing::{Cursor, Page, Span, page};
@@ -115,7 +116,8 @@ async fn files(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Media>> {
 
 /// Keeps what was written, instead of what was kept before. Nothing written: then nothing is kept. The caller has seen the
 /// conversation.
-pub async fn save(tx: &mut WorkspaceTx, of: Of, writing: Writing) -> Result<Draft> {
+pub async fn save(tx: &mut WorkspaceTx, of: Of, mut writing: Writing) -> Result<Draft> {
+    writing.content = composed(&writing.content).into_owned();
     Check::default()
         .that(
             writing.content.chars().count() <= 5_000,

@@ -26,6 +26,8 @@ pub struct Member {
     pub workspace_name: String,
     pub slug: String,
     pub has_two_factor: bool,
+    /// Their setting: single keys do something on the pages.
+    pub single_key_shortcuts: bool,
 }
 
 impl Member {
@@ -90,11 +92,13 @@ pub async fn admit(db: &Db, session: SessionId, place: Place<'_>) -> Result<Memb
         r#"select u.id as "user!: UserId", u.name as "name!", u.email as "email!",
                   w.id as "workspace?: WorkspaceId", w.name as "workspace_name?", w.slug as "slug?",
                   m.role as "role?: Role", u.two_factor_at is not null as "has_two_factor!",
-                  w.require_two_factor and u.two_factor_at is null as "must_set_up?"
+                  w.require_two_factor and u.two_factor_at is null as "must_set_up?",
+                  coalesce(p.single_key_shortcuts, true) as "single_key_shortcuts!"
              from sessions s
              join users u on u.id = s.user_id
              left join workspaces w on w.id = $2 or w.slug = $3
              left join workspace_members m on m.workspace_id = w.id and m.user_id = u.id
+             left join member_settings p on p.workspace_id = m.workspace_id and p.user_id = m.user_id
             where s.id = $1 and s.revoked_at is null and s.expires_at > now()"#,
         session as _,
         id as _,
@@ -128,6 +132,7 @@ pub async fn admit(db: &Db, session: SessionId, place: Place<'_>) -> Result<Memb
         workspace_name,
         slug,
         has_two_factor: row.has_two_factor,
+        single_key_shortcuts: row.single_key_shortcuts,
     })
 }
 
@@ -271,5 +276,6 @@ pub async fn first_admin(db: &Db, workspace: &str) -> Result<Admin> {
         workspace_name: row.workspace_name,
         slug: row.slug,
         has_two_factor: row.has_two_factor,
+        single_key_shortcuts: true,
     })
 }

@@ -6,17 +6,31 @@ use serde_json::json;
 use crate::db::WorkspaceTx;
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::{self, Admin, Member};
+use crate::domain::messages::segments::composed;
 use crate::domain::numbers;
 use crate::error::{Check, Error, Result};
 use crate::ids::{NumberId, UserId};
 
-#[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Settings {
     /// The number that a new conversation of mine starts from, as long as I may see it.
     pub default_number_id: Option<NumberId>,
     /// Added below every text that I send.
     pub signature: String,
     pub notifications: Notifications,
+    /// Whether single keys such as `e` and `j` do something on the pages. Off for whoever dictates: Ctrl-K and Ctrl-Enter stay.
+    pub single_key_shortcuts: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            default_number_id: None,
+            signature: String::new(),
+            notifications: Notifications::default(),
+            single_key_shortcuts: true,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
@@ -44,7 +58,8 @@ impl Default for Notifications {
 /// Mine.
 pub async fn of(tx: &mut WorkspaceTx, member: &Member) -> Result<Settings> {
     let row = sqlx::query!(
-        "select default_number_id, signature, desktop_notifications, sound, mail_when_credits_low, push_preview
+        "select default_number_id, signature, desktop_notifications, sound, mail_when_credits_low, push_preview,
+                single_key_shortcuts
            from member_settings where user_id = $1",
         member.user() as _,
     )
@@ -59,6 +74,7 @@ pub async fn of(tx: &mut WorkspaceTx, member: &Member) -> Result<Settings> {
             mail_when_credits_low: row.mail_when_credits_low,
             push_preview: row.push_preview,
         },
+        single_key_shortcuts: row.single_key_shortcuts,
     }))
 }
 
@@ -73,6 +89,7 @@ pub struct Change {
     /// At most 160 characters; empty for none.
     pub signature: Option<String>,
     pub notifications: Option<ChangeNotifications>,
+    pub single_key_shortcuts: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -93,7 +110,8 @@ pub fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
 
 /// Changes what is given and keeps the rest.
 pub async fn update(tx: &mut WorkspaceTx, member: &Member, change: Change) -> Result<Settings> {
-    let signature = change.signature.as_deref().map(str::trim_end);
+    let signature = change.signature.as_deref().map(composed);
+    let signature = signature.as_deref().map(str::trim_end);
     Check::default()
         .that(
             signature.is_none_or(|text| text.chars().count() <= 160 && !text.contains('\0')),
@@ -106,13 +124,13 @@ pub async fn update(tx: &mut WorkspaceTx, member: &Member, change: Change) -> Re
     }
     let notifications = change.notifications.unwrap_or_default();
     sqlx::query!(
-        "insert into member_settings as s (user_id, default_number_id, signature, desktop_notifications, sound, mail_when_credits_low, push_preview)
-         values ($1, $3, coalesce($4, ''), coalesce($5, false), coalesce($6, false), coalesce($7, true), coalesce($8, false))
+        "insert into member_settings as s (user_id, default_number_id, signature, desktop_notifications, sound, mail_when_credits_low, push_preview, single_key_shortcuts)
+         values ($1, $3, coalesce($4, ''), coalesce($5, false), coalesce($6, false), coalesce($7, true), coalesce($8, false), coalesce($9, true))
          on conflict (workspace_id, user_id) do update
             set default_number_id = case when $2 then $3 else s.default_number_id end,
                 signature = coalesce($4, s.signature), desktop_notifications = coalesce($5, s.desktop_notifications),
                 sound = coalesce($6, s.sound), mail_when_credits_low = coalesce($7, s.mail_when_credits_low),
-                push_preview = coalesce($8, s.push_preview),
+                push_preview = coalesce($8, s.push_preview), single_key_shortcuts = coalesce($9, s.single_key_shortcuts),
                 updated_at = now()",
         member.user() as _,
         change.default_number_id.is_some(),
@@ -122,6 +140,7 @@ pub async fn update(tx: &mut WorkspaceTx, member: &Member, change: Change) -> Re
         notifications.sound,
         notifications.mail_when_credits_low,
         notifications.push_preview,
+        change.single_key_shortcuts,
     )
     .execute(tx.conn())
     .await?;

@@ -10,6 +10,7 @@ use crate::db::WorkspaceTx;
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::contacts::like;
 use crate::domain::members::Member;
+use crate::domain::messages::segments::composed;
 use crate::error::{Check, Error, Result};
 use crate::ids::{ConversationId, TemplateId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
@@ -166,7 +167,9 @@ pub async fn find(tx: &mut WorkspaceTx, id: TemplateId) -> Result<Template> {
     .ok_or(Error::NotFound("the template"))
 }
 
-pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Template> {
+pub async fn create(tx: &mut WorkspaceTx, mut draft: Draft) -> Result<Template> {
+    draft.name = composed(&draft.name).into_owned();
+    draft.content = composed(&draft.content).into_owned();
     check(Some(&draft.name), Some(&draft.content))?;
     let id = TemplateId::new();
     sqlx::query!(
@@ -191,8 +194,11 @@ pub async fn update(
     tx: &mut WorkspaceTx,
     member: &Member,
     id: TemplateId,
-    change: Change,
+    mut change: Change,
 ) -> Result<Template> {
+    let compose = |text: String| composed(&text).into_owned();
+    change.name = change.name.map(compose);
+    change.content = change.content.map(compose);
     check(change.name.as_deref(), change.content.as_deref())?;
     let before = held(tx, member, id).await?;
     Check::default()

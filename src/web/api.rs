@@ -50,6 +50,8 @@ pub mod workspaces;
             `new_message`, `message_status`, `conversation_updated`, `conversation_event` (a line of `…/events`), `mentioned` and `mentions_seen` \
             (you alone), `contact_updated`, `number_updated`, `typing` and `presence` of the conversations that you see; `resync` means that some \
             were lost: fetch again. A frame may come twice.\n\n\
+            `{\"type\": \"ping\"}` is answered with `{\"type\": \"pong\"}` at any time, also before a workspace is joined. A connection that has brought \
+            nothing for 45 seconds, not even that answer, is dead, whatever it says itself: open another one.\n\n\
             `{\"type\": \"viewing\", \"workspace_id\", \"conversation_id\"}` says that you look at a conversation (`null`: at none). Say it again every \
             half a minute: after 75 seconds without, and when the socket closes, it is over. The others hear `presence {user_id, conversation_id, \
             viewing}`, one person once in however many windows; whoever joins is told who is there.\n\n\

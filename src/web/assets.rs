@@ -35,7 +35,7 @@ const SHEETS: &[(&str, &[&str])] = &[
             "tokens", "base", "icon", "button", "field", "avatar", "badge", "card", "menu",
             "dialog", "palette", "progress", "toast", "app", "rail", "live", "list", "row",
             "thread", "message", "composer", "offers", "outbox", "lightbox", "details", "empty",
-            "tag",
+            "tag", "print",
         ],
     ),
     (
@@ -228,7 +228,7 @@ fn told(source: &[u8]) -> String {
 
 fn laid(parts: &[&str]) -> String {
     parts.iter().fold(
-        "@layer tokens, base, components, pages;\n".to_owned(),
+        "@layer tokens, base, components, pages, print;\n".to_owned(),
         |mut sheet, name| {
             let file = Static::get(&format!("css/{name}.css"))
                 .unwrap_or_else(|| panic!("static/css/{name}.css is missing"));

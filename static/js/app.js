@@ -57,14 +57,13 @@ addEventListener("turbo:before-morph-element", (event) => {
 // Files and a page for when there is no network; and whoever is away is told. Where it is not allowed, all else works.
 navigator.serviceWorker?.register("/service-worker.js").catch(() => {})
 
-// Whoever signs out leaves nothing of what was done here.
-addEventListener("submit", ({ target }) => {
-  if (new URL(target.action, location).pathname !== "/logout") return
-  navigator.serviceWorker?.controller?.postMessage("signed-out")
-  navigator.clearAppBadge?.().catch(() => {})
-  try {
-    localStorage.removeItem("palette:recent")
-  } catch { /* nothing was kept */ }
+// What was written here and has not been sent is told of before it is removed with the sign-in. Should that fail, the server has
+// the browser clear everything.
+addEventListener("submit", (event) => {
+  if (new URL(event.target.action, location).pathname !== "/logout") return
+  event.preventDefault()
+  const form = event.target
+  import("later/sign-out").then(({ signOut }) => signOut(form)).catch(() => form.submit())
 })
 
 // A page without the frame that was asked for (signed out, not found) is shown whole.

@@ -1,4 +1,5 @@
 // What is being written goes to the server a moment after the last key, and comes from there wherever one goes on writing.
+import { composed } from "segments"
 import * as store from "unsent"
 
 const PAUSE = 800
@@ -7,7 +8,9 @@ let saving = Promise.resolve()
 const timers = new Map()
 
 // Without an address it stays in this browser.
-export function write(conversation, url, written) {
+export function write(conversation, url, typed) {
+  // As the server keeps it.
+  const written = { ...typed, text: composed(typed.text) }
   const before = store.draft(conversation)
   if (same(before ?? {}, written)) return
   store.keepDraft(conversation, { url, ...written, at: Date.now(), base: before?.base ?? "", dirty: Boolean(url), other: before?.other, sent: before?.sent })
@@ -28,7 +31,7 @@ export function save(conversation) {
 
 // What an earlier page, or an hour without a line, has left.
 export function saveAll() {
-  for (const { conversation } of store.dirtyDrafts()) save(conversation)
+  return Promise.all(store.dirtyDrafts().map(({ conversation }) => save(conversation)))
 }
 
 async function put(conversation) {

@@ -15,6 +15,7 @@ export function mark(row, before) {
   const [what, text] = words.map((word) => Object.assign(document.createElement("span"), { textContent: word }))
   text.className = "text truncate"
   text.dir = "auto"
+  text.translate = false
   own.append(what, text)
   row.querySelector(".preview").before(own)
 }

@@ -13,6 +13,9 @@ const ROOM = { "GSM-7": [160, 153], "UCS-2": [70, 67] }
 
 const segmenter = globalThis.Intl?.Segmenter && new Intl.Segmenter(undefined, { granularity: "grapheme" })
 
+// As the server composes it before it counts, keeps and sends it: an é of two characters is no letter of GSM-7.
+export const composed = (text) => text.normalize("NFC")
+
 export function segments(text) {
   const pieces = graphemes(text)
   const culprit = pieces.find((piece) => !isGsm(piece)) ?? null

@@ -1,6 +1,9 @@
 // What was typed and not yet taken by the server, and what is being typed: kept for each writer and conversation, also
 // through a reload. Each in a place of its own, so that two tabs do not write over each other.
 
+const KINDS = ["draft", "note", "unsent"]
+const KEPT_FOR_OTHERS = 7 * 86_400_000
+
 const name = (...parts) => [parts[0], document.body.dataset.user, ...parts.slice(1)].join(":")
 
 // { text, media, at, base, dirty, url }: `base` is what the server had when this was begun, `dirty` what it has not seen,
@@ -22,11 +25,11 @@ export function dirtyDrafts() {
 
 // A note for colleagues that is being written.
 export function note(conversation) {
-  return read(name("note", conversation)) ?? ""
+  return read(name("note", conversation))?.text ?? ""
 }
 
 export function keepNote(conversation, text) {
-  write(name("note", conversation), text.trim() === "" ? undefined : text)
+  write(name("note", conversation), text.trim() === "" ? undefined : { text, at: Date.now() })
 }
 
 // Texts on their way, in the order in which they were written.
@@ -48,6 +51,29 @@ export function keep(entry) {
 
 export function forget(ref) {
   write(name("unsent", ref), undefined)
+}
+
+// How much of it is nowhere else: texts that the server has not taken, and drafts and notes that it does not have.
+export function onlyHere() {
+  const says = ({ text = "", media = [], to = "" }) => Boolean(text.trim() || media.length || to.trim())
+  const drafts = all("draft").filter(([, draft]) => (draft.dirty || !draft.url) ? says(draft) : draft.other && says(draft.other))
+  return { texts: everyUnsent().length, drafts: drafts.length + all("note").length }
+}
+
+// All of this writer's.
+export function forgetAll() {
+  for (const kind of KINDS) for (const [key] of all(kind)) write(name(kind, key), undefined)
+}
+
+// What somebody else has left on a computer that several use waits for them, but not for ever.
+export function forgetStrangers(now = Date.now()) {
+  try {
+    for (const key of Object.keys(localStorage)) {
+      const [kind, user] = key.split(":")
+      if (!KINDS.includes(kind) || user === document.body.dataset.user) continue
+      if (!(read(key)?.at > now - KEPT_FOR_OTHERS)) localStorage.removeItem(key)
+    }
+  } catch { /* nothing is kept */ }
 }
 
 // Outside https and localhost a browser has no randomUUID.

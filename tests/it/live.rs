@@ -230,3 +230,23 @@ async fn a_browser_gets_the_same_events_as_fragments_of_its_page() {
         "what customers write is no markup: {html}"
     );
 }
+
+#[tokio::test]
+async fn a_ping_is_answered_in_any_room_or_none_and_in_either_protocol() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    for protocol in [None, Some("messagehub.fragments")] {
+        let mut live = harbor.admin.try_socket(protocol).await.unwrap();
+        for _ in 0..200 {
+            live.says(json!({"type": "ping"})).await;
+        }
+        for _ in 0..200 {
+            assert_eq!(live.next().await, json!({"type": "pong"}));
+        }
+        live.says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
+            .await;
+        live.hears("workspace_joined").await;
+        live.says(json!({"type": "ping"})).await;
+        live.hears("pong").await;
+    }
+}

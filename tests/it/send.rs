@@ -427,3 +427,72 @@ async fn a_text_to_a_new_number_makes_its_contact() {
         MAYA
     );
 }
+
+#[tokio::test]
+async fn accents_are_joined_to_their_letters_before_a_text_is_counted_kept_and_sent() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let conversation = harbor.hears(MAYA, "Hola").await;
+    let jo = &harbor.admin;
+    let (composed, decomposed) = ("é".repeat(70), "e\u{301}".repeat(70));
+    let sends = async |draft: Value| {
+        jo.post(&harbor.path("/messages"), draft).await.is(202)["message"].clone()
+    };
+    let to = |content: &str| json!({"conversation_id": conversation["id"], "content": content});
+    for content in [&composed, &decomposed] {
+        let message = sends(to(content)).await;
+        assert_eq!(
+            (&message["content"], &message["segments"]),
+            (&json!(composed), &json!(1))
+        );
+        hub.sends().await;
+        assert_eq!(hub.twilio.messages().last().unwrap().body, composed);
+    }
+    // 1,600 letters of two characters each fit.
+    sends(to(&"e\u{301}".repeat(1600))).await;
+
+    // The signature, a template and what is put into it.
+    let settings = json!({"signature": "Rene\u{301}"});
+    assert_eq!(
+        jo.patch(&harbor.path("/settings"), settings).await.is(200)["signature"],
+        "René"
+    );
+    let template = json!({"name": "Cafe\u{301}", "content": "Hola {{quien}}: cafe\u{301}"});
+    let template = jo.post(&harbor.path("/templates"), template).await.is(201);
+    assert_eq!(
+        (&template["name"], &template["content"]),
+        (&json!("Café"), &json!("Hola {{quien}}: café"))
+    );
+    let draft = json!({"conversation_id": conversation["id"], "template_id": template["id"], "variables": {"quien": "Jose\u{301}"}});
+    assert_eq!(sends(draft).await["content"], "Hola José: café\nRené");
+
+    // A text that waits, a draft and a note.
+    let mut later = to("Sí");
+    later["scheduled_at"] = json!(chrono::Utc::now() + chrono::Duration::days(1));
+    let planned = sends(later).await;
+    let path = harbor.path(&format!("/messages/{}", planned["id"].as_str().unwrap()));
+    let changed = jo
+        .patch(&path, json!({"content": decomposed}))
+        .await
+        .is(200);
+    assert_eq!(
+        (&changed["content"], &changed["segments"]),
+        (&json!(composed), &json!(1))
+    );
+    let path = harbor.path(&format!(
+        "/conversations/{}/draft",
+        conversation["id"].as_str().unwrap()
+    ));
+    let kept = jo
+        .ask(
+            jo.request(reqwest::Method::PUT, &path)
+                .json(&json!({"content": decomposed})),
+        )
+        .await
+        .is(200);
+    assert_eq!(kept["content"], composed);
+    assert_eq!(
+        harbor.notes(&conversation, "cafe\u{301}").await["content"],
+        "café"
+    );
+}

@@ -50,6 +50,7 @@ async fn each_member_has_settings_of_their_own_in_each_workspace() {
     let untouched = json!({
         "default_number_id": null, "signature": "",
         "notifications": {"desktop": false, "sound": false, "push_preview": false, "mail_when_credits_low": true},
+        "single_key_shortcuts": true,
     });
     assert_eq!(sam.get(&harbor.path("/settings")).await.is(200), untouched);
 
@@ -57,6 +58,7 @@ async fn each_member_has_settings_of_their_own_in_each_workspace() {
     sets(&sam, &harbor, json!({"signature": "Sam\n"})).await;
     sets(&sam, &harbor, json!({"notifications": {"sound": true}})).await;
     sets(&sam, &harbor, json!({"default_number_id": recall})).await;
+    sets(&sam, &harbor, json!({"single_key_shortcuts": false})).await;
     let after = sets(
         &sam,
         &harbor,
@@ -68,6 +70,7 @@ async fn each_member_has_settings_of_their_own_in_each_workspace() {
         json!({
             "default_number_id": recall, "signature": "Sam",
             "notifications": {"desktop": false, "sound": true, "push_preview": false, "mail_when_credits_low": false},
+            "single_key_shortcuts": false,
         })
     );
     assert_eq!(
@@ -106,6 +109,7 @@ async fn values_that_are_none_are_refused_and_change_nothing() {
             json!({"default_number_id": "01890000-0000-7000-8000-000000000000"}),
             "default_number_id",
         ),
+        (json!({"single_key_shortcuts": "off"}), "body"),
         (json!({"notifications": true}), "body"),
         (json!({"notifications": {"sound": "loud"}}), "body"),
         (json!({"notifications": {"mail": true}}), "body"),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::segments::composed;
 use super::{Mention, Message, find};
 use crate::db::WorkspaceTx;
 use crate::domain::members::Member;
@@ -32,9 +33,11 @@ pub async fn add(
     tx: &mut WorkspaceTx,
     member: &Member,
     conversation: ConversationId,
-    draft: Draft,
+    mut draft: Draft,
     key: Option<&str>,
 ) -> Result<Message> {
+    // A name is found in it however its accents were typed.
+    draft.content = composed(&draft.content).into_owned();
     check(&draft, key)?;
     let asked = Sha256::digest(serde_json::to_vec(&draft).expect("a draft is plain data")).to_vec();
     let place = sqlx::query!(

@@ -38,7 +38,9 @@ pub struct Change {
 
 /// Changes a text that still waits for its time.
 pub async fn change(tx: &mut WorkspaceTx, id: MessageId, change: Change) -> Result<Message> {
-    let content = change.content.map(|content| content.replace('\0', ""));
+    let content = change
+        .content
+        .map(|content| segments::composed(&content.replace('\0', "")).into_owned());
     Check::default()
         .that(
             content

@@ -3,6 +3,10 @@
 //! `static/js/segments.js` is the same rule while one types; both are held against
 //! `tests/vectors/segments.json`.
 
+use std::borrow::Cow;
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::is_nfc;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// The longest text that providers take, in UTF-16 units. That is the stricter way to count.
@@ -36,6 +40,16 @@ impl Encoding {
             Self::Gsm7 => (160, 153),
             Self::Ucs2 => (70, 67),
         }
+    }
+}
+
+/// The text in Unicode's composed form (NFC), as it is counted, kept and sent. It looks the same; but an `é` made of a
+/// letter and an accent is no letter of GSM-7, and makes three segments of one.
+pub fn composed(text: &str) -> Cow<'_, str> {
+    if is_nfc(text) {
+        text.into()
+    } else {
+        text.nfc().collect::<String>().into()
     }
 }
 
@@ -145,6 +159,25 @@ mod tests {
             };
             assert_eq!(segments(&text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn accents_are_joined_to_their_letters_before_anything_is_counted() {
+        let decomposed = "e\u{301}".repeat(70);
+        assert_eq!(segments(&decomposed).segments, 3);
+        let text = composed(&decomposed);
+        assert_eq!(text, "é".repeat(70));
+        assert_eq!(segments(&text).encoding, Encoding::Gsm7);
+        assert_eq!(segments(&text).segments, 1);
+        // Other scripts and signs that have a composed form; what has none stays as it is.
+        assert_eq!(
+            composed("A\u{30a} \u{212b} \u{2126} \u{1112}\u{1161}\u{11ab}"),
+            "Å Å Ω 한"
+        );
+        assert_eq!(
+            composed("\u{e01}\u{e33} x\u{301} 👩‍👧"),
+            "\u{e01}\u{e33} x\u{301} 👩‍👧"
+        );
     }
 
     #[test]

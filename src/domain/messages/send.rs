@@ -7,7 +7,8 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Direction, Kind, Media, Message, Status, find, preview, schedule, segments};
+use super::segments::{self, composed};
+use super::{Direction, Kind, Media, Message, Status, find, preview, schedule};
 use crate::db::WorkspaceTx;
 use crate::domain::contacts;
 use crate::domain::conversations;
@@ -101,10 +102,11 @@ pub(super) async fn send_again(
 async fn write(
     tx: &mut WorkspaceTx,
     member: &Member,
-    draft: Draft,
+    mut draft: Draft,
     key: Option<&str>,
     earlier: Option<MessageId>,
 ) -> Result<Sent> {
+    draft.content = composed(&draft.content).into_owned();
     check(&draft, key, earlier.is_some())?;
     if let Some(at) = draft.scheduled_at {
         schedule::check(at)?;
@@ -161,9 +163,11 @@ async fn write(
         }
         None => draft.content,
     };
+    // What was put into a template, such as a name, has not been composed yet.
+    let words = composed(&words);
     let content = match earlier {
-        Some(_) => words,
-        None => signed(&words, &place.signature)?,
+        Some(_) => words.into_owned(),
+        None => signed(&words, &composed(&place.signature))?,
     };
     let text = Text {
         content: &content,

@@ -20,6 +20,8 @@ use crate::web::problem::Problem;
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Command {
+    /// A browser hides the protocol's own pings from its scripts: by this a page finds out that its connection is dead.
+    Ping,
     JoinWorkspace {
         workspace_id: WorkspaceId,
     },
@@ -59,6 +61,7 @@ enum Command {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Answer<'a> {
+    Pong,
     WorkspaceJoined {
         workspace_id: WorkspaceId,
     },
@@ -118,6 +121,7 @@ async fn obey(
 ) -> Result<Option<Utf8Bytes>> {
     let db = &doors.app.db;
     match command {
+        Command::Ping => Ok(Some(told(&Answer::Pong))),
         Command::JoinWorkspace { workspace_id } => {
             if !doors.hub.join(db, connection, workspace_id).await? {
                 return Err(Error::NotAMember);

@@ -1,6 +1,7 @@
 //! First start, sign-up, sign-in with one step or two, sign-out.
 
 use askama::Template;
+use axum::extract::rejection::FormRejection;
 use axum::extract::{Form as Posted, Query, State};
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
@@ -279,16 +280,27 @@ fn inside(next: &str) -> &str {
     if leads_out { "/" } else { next }
 }
 
-/// Whoever leaves takes along what this browser kept of the inbox.
+#[derive(Deserialize)]
+pub struct Leaving {
+    /// The page's script has removed what this browser kept for this user.
+    #[serde(default)]
+    removed: bool,
+}
+
+/// Without a script's word that it has removed this user's data, the browser is to clear whatever it keeps for this server.
+/// That would also take what waits here to be sent by somebody else who uses this browser.
 pub async fn log_out(
     State(app): State<App>,
     claimed: Option<Claimed>,
     caller: Caller,
+    leaving: Result<Posted<Leaving>, FormRejection>,
 ) -> Result<Response, Problem> {
+    let removed = leaving.is_ok_and(|Posted(leaving)| leaving.removed);
     if let Some(Claimed(session)) = claimed {
         accounts::log_out(&app.db, session, &caller).await?;
     }
-    let forget = [(HeaderName::from_static("clear-site-data"), "\"storage\"")];
+    let forget =
+        (!removed).then_some([(HeaderName::from_static("clear-site-data"), "\"storage\"")]);
     Ok((no_cookies(&app.config), forget, Redirect::to("/login")).into_response())
 }
 

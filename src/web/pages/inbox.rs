@@ -33,6 +33,7 @@ mod choices;
 mod contact;
 mod empty;
 mod found;
+mod links;
 pub mod narrowing;
 mod note;
 mod planned;

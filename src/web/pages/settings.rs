@@ -54,6 +54,7 @@ fn filled(settings: Settings) -> Form {
         .with("sound", on(settings.notifications.sound))
         .with("mail", on(settings.notifications.mail_when_credits_low))
         .with("preview", on(settings.notifications.push_preview))
+        .with("shortcuts", on(settings.single_key_shortcuts))
 }
 
 async fn whole(
@@ -90,6 +91,8 @@ pub struct Typed {
     mail: String,
     #[serde(default)]
     preview: String,
+    #[serde(default)]
+    shortcuts: String,
 }
 
 /// `POST /w/{slug}/settings`
@@ -106,7 +109,8 @@ pub async fn update(
         .with("desktop", &typed.desktop)
         .with("sound", &typed.sound)
         .with("mail", &typed.mail)
-        .with("preview", &typed.preview);
+        .with("preview", &typed.preview)
+        .with("shortcuts", &typed.shortcuts);
     let change = Change {
         default_number_id: Some(typed.default_number_id.parse().ok()),
         signature: Some(signature),
@@ -116,6 +120,7 @@ pub async fn update(
             mail_when_credits_low: Some(typed.mail == "on"),
             push_preview: Some(typed.preview == "on"),
         }),
+        single_key_shortcuts: Some(typed.shortcuts == "on"),
     };
     let mut tx = app.db.workspace(member.seat()).await?;
     match settings::update(&mut tx, &member, change).await {

@@ -17,6 +17,7 @@ pub struct Shell {
     pub workspace_name: String,
     pub slug: String,
     pub is_admin: bool,
+    pub single_key_shortcuts: bool,
     pub unread: i64,
     /// Calls that wait for an admin; nobody else is told.
     pub quarantined: i64,
@@ -50,6 +51,7 @@ impl Shell {
             workspace_name: member.workspace_name.clone(),
             slug: member.slug.clone(),
             is_admin: member.is_admin(),
+            single_key_shortcuts: member.single_key_shortcuts,
             unread: counts.unread,
             quarantined: counts.quarantined,
             at,
@@ -75,6 +77,10 @@ impl Shell {
 
     pub fn in_admin(&self) -> bool {
         SECTIONS.iter().any(|(at, _)| *at == self.at)
+    }
+
+    pub fn settings_path(&self) -> String {
+        format!("/w/{}/settings", self.slug)
     }
 
     pub fn initial(&self) -> String {

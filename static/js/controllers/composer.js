@@ -1,7 +1,9 @@
 import { Controller } from "@hotwired/stimulus"
 import * as drafts from "drafts"
+import { isComposing } from "keys"
 import { markOne } from "marks"
 import * as outbox from "outbox"
+import { composed } from "segments"
 import * as store from "unsent"
 import { t } from "words"
 
@@ -54,8 +56,9 @@ export default class extends Controller {
   }
 
   press(event) {
+    if (isComposing(event)) return
     if (event.key === "Escape") return document.querySelector(".row[aria-current]")?.focus() ?? event.target.blur()
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || matchMedia("(pointer: coarse)").matches) return
+    if (event.key !== "Enter" || event.shiftKey || matchMedia("(pointer: coarse)").matches) return
     event.preventDefault()
     this.formTarget.requestSubmit()
   }
@@ -65,7 +68,7 @@ export default class extends Controller {
     // To another number: what is written goes along, and is nothing of this one's any more.
     if (submitter?.hasAttribute("formaction")) return store.keepDraft(this.conversationValue, undefined)
     event.preventDefault()
-    const content = this.textTarget.value
+    const content = composed(this.textTarget.value)
     if (this.element.querySelector(".credits.none")) return this.focus()
     // What is still on its way up, or was refused, is for the person to wait for or take away.
     if (this.hasFilesTarget && this.filesTarget.querySelector(".uploading, .bad")) return this.focus()
@@ -138,7 +141,7 @@ export default class extends Controller {
 
   // The one that was written elsewhere, in place of this one.
   swap() {
-    const mine = { text: this.textTarget.value, media: this.#files }
+    const mine = { text: composed(this.textTarget.value), media: this.#files }
     this.#fill(this.#other)
     this.#offer(mine)
     this.focus()
@@ -147,7 +150,7 @@ export default class extends Controller {
   // Of two tabs the one where nobody writes shows what is written in the other; what is older than what is kept by now would go
   // back there as news, and take the last letters away.
   #follow(before, now) {
-    const shown = this.textTarget.value
+    const shown = composed(this.textTarget.value)
     if (now.text === before.text || (shown !== before.text && shown !== this.#behind)) return
     const isNewest = now.text === (store.draft(this.conversationValue)?.text ?? "")
     this.#behind = isNewest ? undefined : shown
@@ -156,14 +159,14 @@ export default class extends Controller {
 
   // A text that did not arrive, to be said in other words.
   rewrite({ target }) {
-    const said = target.closest(".message").querySelector(".bubble")?.innerText.trim() ?? ""
-    this.textTarget.value = [this.textTarget.value, said].filter(Boolean).join("\n")
+    // Not what the bubble shows, which a browser may have translated.
+    this.textTarget.value = [this.textTarget.value, target.value.trim()].filter(Boolean).join("\n")
     this.#changed()
     this.focus()
   }
 
   #restore() {
-    const shown = { text: this.textTarget.value, media: this.#files, base: this.draftAtValue }
+    const shown = { text: composed(this.textTarget.value), media: this.#files, base: this.draftAtValue }
     this.#settle(shown, shown)
     this.formTarget.dataset.ready = ""
   }

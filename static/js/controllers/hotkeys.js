@@ -1,19 +1,44 @@
 import { Controller } from "@hotwired/stimulus"
+import { isComposing } from "keys"
 
+const SHORTCUTS = "shortcuts"
 const OF_A_CONVERSATION = new Set(["a", "e", "n", "s"])
 
 // One key does what the control with that data-hotkey does. j and k walk through the rows.
 export default class extends Controller {
+  connect() {
+    this.remember()
+  }
+
+  // What the member has set goes to pages that are open already, and to those that are shown to anybody.
+  remember() {
+    const { shortcuts } = document.body.dataset
+    try {
+      if (shortcuts) localStorage.setItem(SHORTCUTS, `${this.#member} ${shortcuts}`)
+      else document.body.dataset.shortcuts = localStorage.getItem(SHORTCUTS)?.split(" ").at(-1) ?? "on"
+    } catch { /* this page knows it */ }
+  }
+
+  stored({ key, newValue }) {
+    const [member, shortcuts] = key === SHORTCUTS && newValue ? newValue.split(" ") : []
+    if (member === this.#member) document.body.dataset.shortcuts = shortcuts
+  }
+
+  get #member() {
+    return `${document.body.dataset.user}@${this.element.dataset.liveWorkspaceValue}`
+  }
+
   press(event) {
+    if (isComposing(event)) return
     if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k") {
       event.preventDefault()
       return this.palette()
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return
+    if (event.ctrlKey || event.metaKey || event.altKey) return
     if (document.querySelector("dialog[open]")) return
     const menu = document.querySelector(".menu:popover-open")
     if (menu) return this.#walkIn(menu, event)
-    if (isTyping(event.target)) return
+    if (isTyping(event.target) || document.body.dataset.shortcuts === "off") return
     const acted = event.key === "j" ? this.#walk(1) : event.key === "k" ? this.#walk(-1) : this.#use(event.key)
     if (acted) event.preventDefault()
   }

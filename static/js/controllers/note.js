@@ -1,4 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
+import { isComposing } from "keys"
 import { show } from "streams"
 import * as store from "unsent"
 import { t } from "words"
@@ -33,6 +34,7 @@ export default class extends Controller {
   }
 
   press(event) {
+    if (isComposing(event)) return
     const options = this.#options
     if (options.length && ["ArrowDown", "ArrowUp", "Enter", "Tab", "Escape"].includes(event.key)) {
       event.preventDefault()
@@ -42,7 +44,7 @@ export default class extends Controller {
       return this.#select(options[(at + (event.key === "ArrowDown" ? 1 : options.length - 1)) % options.length])
     }
     if (event.key === "Escape") return this.off()
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || matchMedia("(pointer: coarse)").matches) return
+    if (event.key !== "Enter" || event.shiftKey || matchMedia("(pointer: coarse)").matches) return
     event.preventDefault()
     this.formTarget.requestSubmit()
   }

@@ -36,51 +36,71 @@ export default class extends Controller {
   async tell({ detail: { row } }) {
     if (document.hasFocus() || this.#told.get(row.id) === row.dataset.version) return
     this.#told.set(row.id, row.dataset.version)
-    await this.leave()
-    if (!(await isMine(`${row.id} ${row.dataset.version}`))) return
-    if (this.soundValue) chime()
-    if (this.desktopValue && globalThis.Notification?.permission === "granted") this.#show(row)
+    const title = row.querySelector(".name").textContent
+    const body = row.querySelector(".preview:not(.own)").textContent.trim()
+    await this.#tell(`${row.id} ${row.dataset.version}`, title, { body, tag: row.id }, row.id.slice("row-".length))
   }
 
   // A note calls whoever looks elsewhere.
   async called({ detail: { message, text, conversation } }) {
     if (document.hasFocus() || this.#told.has(message)) return
     this.#told.set(message, "")
-    await this.leave()
-    if (!(await isMine(message))) return
-    if (this.soundValue) chime()
-    if (!this.desktopValue || globalThis.Notification?.permission !== "granted") return
-    const notification = new Notification(text, { tag: message })
-    notification.onclick = () => {
-      focus()
-      visit(`${document.getElementById("rows").dataset.base}/${conversation}`)
-    }
+    await this.#tell(message, text, { tag: message }, conversation)
   }
 
-  #show(row) {
-    const href = `${document.getElementById("rows").dataset.base}/${row.id.slice("row-".length)}`
-    const body = row.querySelector(".preview").textContent.trim()
-    const notification = new Notification(row.querySelector(".name").textContent, { body, tag: row.id })
+  async #tell(key, title, options, conversation) {
+    await this.leave()
+    const href = `${document.getElementById("rows").dataset.base}/${conversation}`
+    await once(key, async () => {
+      const wanted = this.desktopValue && globalThis.Notification?.permission === "granted"
+      const shown = !wanted || (await show(title, options, href))
+      if (this.soundValue) chime()
+      return shown
+    })
+  }
+}
+
+// Does `tell` unless another tab has done so or is looked at. The other tabs know of it once it has been shown. Without locks (no
+// https) each tab tells for itself.
+async function once(key, tell) {
+  if (!navigator.locks) return tell()
+  const { held } = await navigator.locks.query()
+  if (held.some(({ name }) => name === LOOKING)) return
+  await navigator.locks.request(TOLD, async () => {
+    if (told().includes(key) || !(await tell())) return
+    try {
+      localStorage.setItem(TOLD, JSON.stringify([...told(), key].slice(-50)))
+    } catch { /* told twice rather than never */ }
+  })
+}
+
+function told() {
+  try {
+    return JSON.parse(localStorage.getItem(TOLD)) ?? []
+  } catch {
+    return []
+  }
+}
+
+// On a phone only the service worker may show one; a click on that opens `href` in a window of its own choice. Whether it was shown.
+async function show(title, options, href) {
+  try {
+    const worker = await navigator.serviceWorker?.getRegistration()
+    if (worker?.active) {
+      await worker.showNotification(title, { ...options, renotify: true, data: { url: href }, icon: "/icon-192.png", badge: "/icon-192.png" })
+      return true
+    }
+  } catch { /* the page itself may still be allowed to */ }
+  try {
+    const notification = new Notification(title, options)
     notification.onclick = () => {
       focus()
       visit(href)
     }
-  }
-}
-
-// Whether no other tab has told of this, nor is looked at. Without locks (no https) each tab tells for itself.
-async function isMine(text) {
-  if (!navigator.locks) return true
-  const { held } = await navigator.locks.query()
-  if (held.some(({ name }) => name === LOOKING)) return false
-  return navigator.locks.request(TOLD, () => {
-    try {
-      const told = JSON.parse(localStorage.getItem(TOLD)) ?? []
-      if (told.includes(text)) return false
-      localStorage.setItem(TOLD, JSON.stringify([...told, text].slice(-50)))
-    } catch { /* told twice rather than never */ }
     return true
-  })
+  } catch {
+    return false
+  }
 }
 
 // Two soft notes. A page that was never touched may not sound, and then stays silent.

@@ -15,6 +15,7 @@ export default class extends Controller {
 
   connect() {
     this.#failed = !navigator.onLine
+    store.forgetStrangers()
     this.#tell()
     this.go()
   }

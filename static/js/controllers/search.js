@@ -1,4 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
+import { isComposing } from "keys"
 
 // Searches while one types, a moment after the last key.
 export default class extends Controller {
@@ -20,7 +21,10 @@ export default class extends Controller {
     if (sort && order) sort.value = order
   }
 
-  leave({ target }) {
+  leave(event) {
+    const { target } = event
+    // Then Escape takes back what is being composed.
+    if (isComposing(event)) return
     if (target.value) {
       target.value = ""
       this.soon()

@@ -1,5 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
-import { LONGEST, mended, segments } from "segments"
+import { LONGEST, composed, mended, segments } from "segments"
 import { t } from "words"
 
 // How many texts the carrier will charge for, the signature counted; what made it more, and how to mend that.
@@ -12,12 +12,13 @@ export default class extends Controller {
   }
 
   count() {
-    const typed = this.textTarget.value
-    const whole = signed(typed, this.signatureValue)
+    const typed = composed(this.textTarget.value)
+    const signature = composed(this.signatureValue)
+    const whole = signed(typed, signature)
     const over = whole.length - LONGEST
     const { culprit, summary, segments: parts } = segments(whole)
     const better = mended(typed)
-    const left = segments(signed(better, this.signatureValue))
+    const left = segments(signed(better, signature))
     // What cannot be mended is named; where nothing of the kind stays, a click mends it all.
     const mends = culprit !== null && left.culprit === null
     this.countTarget.classList.toggle("bad", over > 0)
@@ -31,7 +32,7 @@ export default class extends Controller {
   }
 
   mend() {
-    const better = mended(this.textTarget.value)
+    const better = mended(composed(this.textTarget.value))
     this.textTarget.focus()
     this.textTarget.select()
     // As if it had been typed, so that it can be undone.
@@ -42,7 +43,7 @@ export default class extends Controller {
   }
 
   hold(event) {
-    if (event.submitter?.hasAttribute("formaction") || signed(this.textTarget.value, this.signatureValue).length <= LONGEST) return
+    if (event.submitter?.hasAttribute("formaction") || signed(composed(this.textTarget.value), composed(this.signatureValue)).length <= LONGEST) return
     event.preventDefault()
     event.stopImmediatePropagation()
     this.textTarget.focus()

@@ -1,4 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
+import { isComposing } from "keys"
 import { missing, named } from "variables"
 import { t } from "words"
 
@@ -41,6 +42,7 @@ export default class extends Controller {
   }
 
   press(event) {
+    if (isComposing(event)) return
     // Whoever is faster than the line means the template, not the slash.
     if (this.#awaits && event.key === "Enter") {
       event.preventDefault()
@@ -50,7 +52,7 @@ export default class extends Controller {
     const options = this.#options
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
     if (step && options.length) this.#mark(options[(options.indexOf(this.#current) + step + options.length) % options.length])
-    else if (["Enter", "Tab"].includes(event.key) && !event.isComposing && this.#current) this.#put(this.#current)
+    else if (["Enter", "Tab"].includes(event.key) && this.#current) this.#put(this.#current)
     else if (event.key === "Escape") this.close()
     else if (event.key !== "Enter" || this.nothingTarget.hidden) return
     event.preventDefault()

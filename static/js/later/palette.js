@@ -1,5 +1,6 @@
 // The command palette: what is on the page, where one can go, and who can be found, in one list.
 import { visit } from "@hotwired/turbo"
+import { isComposing } from "keys"
 
 const RECENT = "palette:recent"
 const KEPT = 6
@@ -59,9 +60,10 @@ class Palette {
   }
 
   #press(event) {
+    if (isComposing(event)) return
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key]
     if (step) this.#mark((this.#at + step + this.#options.length) % this.#options.length)
-    else if (event.key === "Enter" && !event.isComposing) this.#choose(this.#at)
+    else if (event.key === "Enter") this.#choose(this.#at)
     else return
     event.preventDefault()
   }
@@ -98,10 +100,11 @@ class Palette {
       group.setAttribute("aria-label", this.list.dataset[name])
       group.append(element("p", { className: "group", ariaHidden: "true", textContent: this.list.dataset[name] }))
       for (const item of fresh) {
+        const isOwn = /^(contact|message):|^\/w\/[^/]+\/inbox$/.test(item.key)
         const option = element("div", { role: "option", id: `palette-${this.#options.length}`, className: "option" })
-        option.append(element("span", { className: "label", dir: "auto", textContent: item.label }))
-        if (item.hint) option.append(element("span", { className: "hint", dir: "auto", textContent: item.hint }))
-        if (item.hotkey) option.append(element("kbd", { textContent: item.hotkey }))
+        option.append(element("span", { className: "label", dir: "auto", translate: !isOwn, textContent: item.label }))
+        if (item.hint) option.append(element("span", { className: "hint", dir: "auto", translate: !isOwn, textContent: item.hint }))
+        if (item.hotkey && document.body.dataset.shortcuts !== "off") option.append(element("kbd", { textContent: item.hotkey }))
         this.#options.push({ ...item, option })
         group.append(option)
       }

@@ -1,5 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { visit } from "@hotwired/turbo"
+import { isComposing } from "keys"
 
 // The simulated handset: remembers whose it is, sends with Enter, and asks for the answers.
 export default class extends Controller {
@@ -15,7 +16,7 @@ export default class extends Controller {
   }
 
   press(event) {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return
+    if (event.key !== "Enter" || event.shiftKey || isComposing(event)) return
     event.preventDefault()
     this.formTarget.requestSubmit()
   }

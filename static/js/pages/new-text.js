@@ -2,6 +2,7 @@ import { Controller } from "@hotwired/stimulus"
 import { visit } from "@hotwired/turbo"
 import * as drafts from "drafts"
 import * as outbox from "outbox"
+import { composed } from "segments"
 import * as store from "unsent"
 import { t } from "words"
 
@@ -189,7 +190,7 @@ export default class extends Controller {
 
   get #written() {
     const form = new FormData(this.formTarget)
-    return { to: form.get("to"), contact: form.getAll("contact_id").at(-1) ?? "", number: form.get("number_id"), text: this.textTarget.value, media: this.#files, ref: this.keyTarget.value }
+    return { to: form.get("to"), contact: form.getAll("contact_id").at(-1) ?? "", number: form.get("number_id"), text: composed(this.textTarget.value), media: this.#files, ref: this.keyTarget.value }
   }
 
   get #files() {

@@ -1,4 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
+import { isComposing } from "keys"
 
 // A text to somebody new: whom one means, found while one types.
 export default class extends Controller {
@@ -38,7 +39,8 @@ export default class extends Controller {
   }
 
   press(event) {
-    if (event.key === "Enter" && !event.isComposing && !(event.ctrlKey || event.metaKey)) {
+    if (isComposing(event)) return
+    if (event.key === "Enter" && !(event.ctrlKey || event.metaKey)) {
       event.preventDefault()
       return this.#next()
     }
@@ -82,6 +84,7 @@ export default class extends Controller {
   }
 
   send(event) {
+    if (isComposing(event)) return
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return
     event.preventDefault()
     this.element.requestSubmit()

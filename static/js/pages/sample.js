@@ -1,5 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
-import { segments } from "segments"
+import { composed, segments } from "segments"
 import { filled } from "variables"
 
 // A template as it reads with somebody's name in it, while one writes it.
@@ -15,7 +15,7 @@ export default class extends Controller {
     if (!this.hasTextTarget) return
     const text = filled(this.textTarget.value, this.valuesValue)
     this.shownTarget.textContent = text
-    this.countTarget.textContent = text.trim() === "" ? "" : segments(text).summary
+    this.countTarget.textContent = text.trim() === "" ? "" : segments(composed(text)).summary
   }
 
   insert({ params: { name } }) {

@@ -1,6 +1,7 @@
 //! Without a mouse.
 
 use fantoccini::key::Key;
+use serde_json::json;
 
 use super::Browser;
 use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, TOKEN};
@@ -145,4 +146,72 @@ async fn everything_that_tab_reaches_shows_that_it_has_the_focus() {
         names.dedup();
         assert!(names.len() > 8, "{path} lets Tab through: {names:?}");
     }
+}
+
+#[tokio::test]
+async fn single_keys_can_be_switched_off_for_whoever_dictates() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".list .live", "Live").await;
+    let at_the_row = "void document.querySelector('.row').focus()";
+    jo.measures(at_the_row).await;
+    jo.types("s").await;
+    jo.finds("#snooze-menu").await;
+    jo.presses(Key::Escape).await;
+    jo.loses("#snooze-menu").await;
+    jo.finds(".search kbd").await;
+
+    // In another tab they are switched off: at once on this page, too.
+    jo.measures("void open(location.href)").await;
+    jo.turns_to_window(1).await;
+    jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
+    jo.clicks("Single-key shortcuts").await;
+    jo.clicks("Save").await;
+    jo.sees_in(".toast", "Saved").await;
+    for window in [1, 0] {
+        jo.turns_to_window(window).await;
+        if window == 1 {
+            jo.opens(&harbor.inbox(Some(&maya))).await;
+            jo.sees_in(".list .live", "Live").await;
+        }
+        jo.notices("they are off", "document.body.dataset.shortcuts === 'off'")
+            .await;
+        jo.loses(".search kbd").await;
+        jo.measures(at_the_row).await;
+        jo.types("please snooze?").await;
+        let nothing = "!document.querySelector(':popover-open, dialog[open]') && document.activeElement.matches('.row')";
+        assert_eq!(jo.measures(nothing).await, true);
+        jo.chord(Key::Control, 'k').await;
+        jo.sees_in("#palette", "Keyboard shortcuts").await;
+        jo.types("Keyboard short").await;
+        jo.presses(Key::Enter).await;
+        jo.sees_in("dialog[open]", "Single keys are switched off")
+            .await;
+        jo.misses("dialog[open]", "Snooze").await;
+        jo.presses(Key::Escape).await;
+    }
+    let conversation = harbor.conversation_with(MAYA).await;
+    assert_eq!(
+        (&conversation["status"], &conversation["assignee_id"]),
+        (&json!("open"), &json!(null))
+    );
+
+    harbor
+        .admin
+        .patch(
+            &harbor.path("/settings"),
+            json!({"single_key_shortcuts": true}),
+        )
+        .await
+        .is(200);
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".list .live", "Live").await;
+    jo.measures(at_the_row).await;
+    jo.types("?").await;
+    jo.sees_in("dialog[open]", "Single keys can be switched off")
+        .await;
 }

@@ -1,5 +1,7 @@
 //! Whoever looks elsewhere is told of a text, if they want to be.
 
+use serde_json::json;
+
 use super::Browser;
 use crate::hub::{FRONT_DESK, Hub, MAYA};
 
@@ -42,4 +44,55 @@ async fn a_text_is_told_to_whoever_looks_elsewhere_and_wants_it() {
         "told.join() === '(415) 555-0192: Or 4:15?'",
     )
     .await;
+}
+
+/// As on Android: a page may not show one itself.
+const ANDROID: &str = "(() => {
+    document.hasFocus = () => false
+    window.Notification = class {
+        static permission = 'granted'
+        constructor() { throw new TypeError('Illegal constructor. Use ServiceWorkerRegistration.showNotification() instead.') }
+    }
+})()";
+const SHOWN: &str = "navigator.serviceWorker.ready.then((worker) => worker.getNotifications()).then((all) => all.map(({ title, body, data }) => `${title}: ${body} ${data.url}`).join())";
+const MARKED: &str = "(JSON.parse(localStorage.getItem('notify:told')) ?? []).length";
+
+#[tokio::test]
+async fn where_only_the_service_worker_may_it_shows_a_text_and_only_what_was_shown_counts_as_told()
+{
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor
+        .admin
+        .patch(
+            &harbor.path("/settings"),
+            json!({"notifications": {"desktop": true}}),
+        )
+        .await
+        .is(200);
+    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let jo = Browser::start(&hub.url("")).await;
+    let allowed = json!({"origin": hub.url(""), "permissions": ["notifications"]});
+    jo.tells("Browser.grantPermissions", allowed).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+    jo.notices("the worker is there", "navigator.serviceWorker.controller")
+        .await;
+    jo.measures(ANDROID).await;
+
+    // Nobody may show it: no other tab takes it for told.
+    let may_not = "(() => { const { prototype } = ServiceWorkerRegistration; window.show = prototype.showNotification; prototype.showNotification = () => { window.tried = true; return Promise.reject(new TypeError('no')) } })()";
+    jo.measures(may_not).await;
+    harbor.hears(MAYA, "Or 4:15?").await;
+    jo.notices("it was tried", "window.tried").await;
+    assert_eq!(jo.measures(MARKED).await, 0);
+
+    jo.measures("void (ServiceWorkerRegistration.prototype.showNotification = window.show)")
+        .await;
+    harbor.hears(MAYA, "Or Thursday?").await;
+    jo.notices("it is marked", &format!("{MARKED} === 1")).await;
+    assert_eq!(
+        jo.measures(SHOWN).await,
+        format!("(415) 555-0192: Or Thursday? {}", harbor.inbox(Some(&maya)))
+    );
 }

@@ -29,7 +29,7 @@ async fn after_a_break_everything_missed_is_shown_and_everything_typed_is_there(
 
     // The server stops, a text comes in, and another server takes its place.
     first.stop().await;
-    jo.sees_in(".list .live", "Reconnecting…").await;
+    jo.sees_in(".list .live", "Reconnecting").await;
     text("Or Thursday?").await;
     let second = serve(&hub.database, &hub.twilio, &[]).await;
     cable.leads_to(second.address);

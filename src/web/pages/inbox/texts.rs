@@ -8,6 +8,7 @@ use askama::filters::{HtmlSafeOutput, escape};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::links::{self, Piece};
 use crate::domain::conversations::activity::Activity;
 use crate::domain::messages::{self, Mention, Message, Status};
 use crate::error::Result;
@@ -216,89 +217,110 @@ impl Bubble<'_> {
     }
 
     fn text(&self) -> HtmlSafeOutput<String> {
-        let html = linked(self.message.content.trim_end());
-        HtmlSafeOutput(calling(html, &self.message.mentions))
+        let text = self.message.content.trim_end();
+        HtmlSafeOutput(marked_up(text, &self.message.mentions))
     }
 }
 
-/// The names that a note calls stand out in its HTML.
-fn calling(html: String, mentions: &[Mention]) -> String {
-    mentions.iter().fold(html, |html, called| {
-        let name = format!("@{}", called.name);
-        let name = escape(&name, askama::filters::Html).expect("plain text escapes");
-        let marked = format!(
-            r#"<mark class="mention" data-user="{}">{name}</mark>"#,
-            called.user_id
-        );
-        html.replace(&name.to_string(), &marked)
-    })
-}
-
-/// The text, escaped, with its web addresses as links.
-fn linked(text: &str) -> String {
+/// The text as HTML: escaped, with its web addresses as links and the names that a note calls standing out.
+fn marked_up(text: &str, mentions: &[Mention]) -> String {
     let mut html = String::with_capacity(text.len() + 16);
-    let escaped = |text| escape(text, askama::filters::Html).expect("plain text escapes");
-    for piece in text.split_inclusive(char::is_whitespace) {
-        let word = piece.trim_end();
-        let is_address = ["https://", "http://", "www."].iter().any(|start| {
-            word.len() > start.len()
-                && word
-                    .get(..start.len())
-                    .is_some_and(|found| found.eq_ignore_ascii_case(start))
-        });
-        if !is_address {
-            let _ = write!(html, "{}", escaped(piece));
-            continue;
+    for piece in links::pieces(text) {
+        match piece {
+            Piece::Words(words) => html += &calling(words, mentions),
+            Piece::Address { shown, scheme } => {
+                let shown = escaped(shown);
+                let _ = write!(
+                    html,
+                    r#"<a href="{scheme}{shown}" target="_blank" rel="noopener noreferrer nofollow">{shown}</a>"#
+                );
+            }
         }
-        // A full stop after an address belongs to the sentence; so does a bracket that was not opened in it.
-        let mut address =
-            word.trim_end_matches(['.', ',', ';', ':', '!', '?', '"', '\'', '…', '”', '’']);
-        if address.ends_with(')') && !address.contains('(') {
-            address = address.trim_end_matches([')', '.', ',']);
-        }
-        let scheme = if address.to_ascii_lowercase().starts_with("www.") {
-            "https://"
-        } else {
-            ""
-        };
-        let rest = &piece[address.len()..];
-        let _ = write!(
-            html,
-            r#"<a href="{scheme}{0}" target="_blank" rel="noopener noreferrer nofollow">{0}</a>{1}"#,
-            escaped(address),
-            escaped(rest)
-        );
     }
     html
 }
 
+fn calling(words: &str, mentions: &[Mention]) -> String {
+    mentions.iter().fold(escaped(words), |html, called| {
+        let name = escaped(&format!("@{}", called.name));
+        let marked = format!(
+            r#"<mark class="mention" data-user="{}">{name}</mark>"#,
+            called.user_id
+        );
+        html.replace(&name, &marked)
+    })
+}
+
+fn escaped(text: &str) -> String {
+    escape(text, askama::filters::Html)
+        .expect("plain text escapes")
+        .to_string()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::linked;
+    use super::{Mention, marked_up};
+    use crate::ids::UserId;
 
     #[test]
-    fn links_are_links_and_nothing_else_is() {
+    fn a_link_is_escaped_and_opens_elsewhere() {
         let link = |address: &str, shown: &str| {
             format!(
                 r#"<a href="{address}" target="_blank" rel="noopener noreferrer nofollow">{shown}</a>"#
             )
         };
+        let html = |text| marked_up(text, &[]);
         assert_eq!(
-            linked("See https://a.test/b?c=1."),
+            html("See https://a.test/b?c=1&d=2."),
             format!(
                 "See {}.",
-                link("https://a.test/b?c=1", "https://a.test/b?c=1")
+                link(
+                    "https://a.test/b?c=1&#38;d=2",
+                    "https://a.test/b?c=1&#38;d=2"
+                )
             )
         );
-        assert_eq!(linked("(www.a.test)\nok"), "(www.a.test)\nok");
         assert_eq!(
-            linked("www.a.test)\nok"),
+            html("www.a.test)\nok"),
             format!("{})\nok", link("https://www.a.test", "www.a.test"))
         );
         assert_eq!(
-            linked("javascript:alert(1) <b>"),
+            html("javascript:alert(1) <b>"),
             "javascript:alert(1) &#60;b&#62;"
         );
-        assert!(!linked("https://a.test/\"onclick=\"x").contains("\"onclick"));
+        for text in [
+            "https://a.test/\"onclick=\"x",
+            "https://a.test/'onclick='x",
+            "https://a.test/<script>alert(1)</script>",
+            "https://javascript:alert(1)",
+        ] {
+            let html = html(text);
+            assert!(
+                !html.contains("\"onclick") && !html.contains("'onclick"),
+                "{html}"
+            );
+            assert!(
+                !html.contains("<script") && !html.contains("href=\"javascript"),
+                "{html}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_called_stands_out_but_never_inside_an_address() {
+        let jo = Mention {
+            user_id: UserId::new(),
+            name: "Jo".into(),
+        };
+        let mark = format!(
+            r#"<mark class="mention" data-user="{}">@Jo</mark>"#,
+            jo.user_id
+        );
+        let html = marked_up("@Jo see https://a.test/@Jo", std::slice::from_ref(&jo));
+        assert!(
+            html.starts_with(&format!("{mark} see <a href=\"https://a.test/@Jo\"")),
+            "{html}"
+        );
+        assert_eq!(html.matches("<mark").count(), 1, "{html}");
     }
 }

@@ -1,0 +1,69 @@
+// Signing out. What could not be sent so far is offered to the network once more; what then is still only in this browser is
+// named, and goes with everything else that this browser keeps for the user. What others have written here stays theirs.
+import * as drafts from "drafts"
+import * as outbox from "outbox"
+import * as store from "unsent"
+import { count, t } from "words"
+
+const PATIENCE = 3000
+const OF_A_PERSON = ["palette:recent", "notify:told", "handset", "shortcuts"]
+
+let asking = false
+
+export async function signOut(form) {
+  if (asking) return
+  asking = true
+  try {
+    if (!(await mayGo())) return
+  } finally {
+    asking = false
+  }
+  if (document.body.dataset.user) {
+    store.forgetAll()
+    form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "removed", value: "true" }))
+  }
+  try {
+    for (const key of OF_A_PERSON) localStorage.removeItem(key)
+  } catch { /* nothing was kept */ }
+  navigator.serviceWorker?.controller?.postMessage("signed-out")
+  navigator.clearAppBadge?.().catch(() => {})
+  form.submit()
+}
+
+async function mayGo() {
+  if (!document.body.dataset.user || nothing(store.onlyHere())) return true
+  await Promise.race([Promise.all([drafts.saveAll(), outbox.send()]), new Promise((late) => setTimeout(late, PATIENCE))])
+  const left = store.onlyHere()
+  return nothing(left) || ask(left)
+}
+
+const nothing = ({ texts, drafts }) => texts + drafts === 0
+
+function ask({ texts, drafts }) {
+  const sentences = [
+    texts && count(texts, "{n} text has not been sent yet.", "{n} texts have not been sent yet."),
+    drafts && count(drafts, "{n} draft or note is kept in this browser only.", "{n} drafts or notes are kept in this browser only."),
+    t("Signing out removes what you have written from this browser."),
+  ]
+  const title = element("h2", { id: "sign-out-title", textContent: t("Sign out anyway?") })
+  const header = element("header", {}, title)
+  const stay = element("button", { className: "btn primary", value: "", autofocus: true, textContent: t("Stay signed in") })
+  const go = element("button", { className: "btn bad", value: "go", textContent: t("Sign out and remove it") })
+  const words = sentences.filter(Boolean).map((textContent) => element("p", { textContent }))
+  const form = element("form", { method: "dialog", className: "said" }, ...words, element("footer", {}, go, stay))
+  const dialog = element("dialog", { className: "dialog" }, header, form)
+  dialog.setAttribute("aria-labelledby", title.id)
+  document.querySelector("[popover]:popover-open")?.hidePopover()
+  document.body.append(dialog)
+  dialog.showModal()
+  return new Promise((done) => dialog.addEventListener("close", () => {
+    dialog.remove()
+    done(dialog.returnValue === "go")
+  }))
+}
+
+function element(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties)
+  made.append(...children)
+  return made
+}
