@@ -21,6 +21,7 @@ mod catch_up;
 mod chaos;
 mod circuit;
 mod cli;
+mod connection_shares;
 mod contacts;
 mod crash;
 mod credential_access;
@@ -28,7 +29,7 @@ mod credits;
 mod demo;
 mod embedded;
 mod failover;
-mod fairness;
+
 mod forms;
 mod fuzz;
 mod integrations;
