@@ -90,7 +90,7 @@ pub enum Error {
     #[error("it is too late: this text is on its way or was sent already")]
     TooLate,
     #[error("this server is busy with what your workspace asked for: try again shortly")]
-    Busy,
+    WorkspaceBusy,
     #[error("this took too long and was stopped: ask for less at once, or try again shortly")]
     TookTooLong,
     #[error("the database failed")]

@@ -68,7 +68,7 @@ impl Shares {
                 _limits: limits,
                 _permits: permits,
             }),
-            _ => Err(Error::Busy),
+            _ => Err(Error::WorkspaceBusy),
         }
     }
 

@@ -50,7 +50,9 @@ fn told(error: &Error) -> (StatusCode, &'static str) {
         Error::WorkspacesClosed => (StatusCode::FORBIDDEN, "workspaces_closed"),
         Error::TooManyWorkspaces(_) => (StatusCode::FORBIDDEN, "too_many_workspaces"),
         Error::EmailNotVerified => (StatusCode::FORBIDDEN, "email_not_verified"),
-        Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+        Error::Busy { .. } | Error::WorkspaceBusy | Error::TookTooLong => {
+            (StatusCode::SERVICE_UNAVAILABLE, "busy")
+        }
         Error::TwoFactorRequired => (StatusCode::FORBIDDEN, "two_factor_required"),
         Error::CodeRequired { .. } => (StatusCode::UNAUTHORIZED, "code_required"),
         Error::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
@@ -76,7 +78,6 @@ fn told(error: &Error) -> (StatusCode, &'static str) {
         Error::ContactUnreachable => (StatusCode::CONFLICT, "contact_unreachable"),
         Error::IntegrationNotConfigured => (StatusCode::CONFLICT, "integration_not_configured"),
         Error::IntegrationOff => (StatusCode::CONFLICT, "integration_off"),
-        Error::Busy | Error::TookTooLong => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
         Error::Database(_) if error.is_outage() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         Error::Database(_) | Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
