@@ -68,8 +68,8 @@ pub fn router(doors: Doors) -> Router {
     let openapi = api::finish(openapi, &doors.app.config);
     Router::new()
         .merge(api)
-        .merge(api::description(openapi.clone()))
-        .merge(pages::routes(&doors, openapi))
+        .merge(api::describe(&openapi))
+        .merge(pages::routes(&doors, &openapi))
         .route("/assets/{*file}", get(assets::show))
         .route("/demo/{file}", get(assets::demo))
         .route("/favicon.ico", get(assets::favicon))
