@@ -29,6 +29,7 @@ mod embedded;
 mod failover;
 mod forms;
 mod fuzz;
+mod http;
 mod integrations;
 mod isolation;
 mod late;
