@@ -16,6 +16,7 @@ pub mod config; //    every setting, read once
 pub mod db; //        WorkspaceTx, SystemTx; migrations; the embedded PostgreSQL
 pub mod error; //     what the product refuses
 pub mod events; //    what happened, in ids only
+pub mod files; //     how many may be open, and for what
 pub mod ids; //       an id type per noun
 pub mod keys; //      access tokens, sealing
 pub mod language; //  what is said, in the language of whoever reads it
@@ -48,12 +49,14 @@ use crate::domain::messages::receive::Ingest;
 use crate::domain::messages::status::Reports;
 use crate::domain::quarantine::Gate;
 use crate::events::Bus;
+use crate::files::Shares;
 use crate::keys::{MasterKeys, Tokens};
 use crate::mail::Mailer;
 use crate::providers::{Hosts, Providers};
 use crate::push::{Pushing, VapidKey};
 use crate::storage::Storage;
 use crate::web::Doors;
+use crate::web::listen::Patience;
 use crate::web::live::Hub;
 use crate::workers::accountant::Accountant;
 use crate::workers::inquirer::Inquirer;
@@ -150,6 +153,7 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     let directory = Directory::new(app.clone());
     let (ingest, writer) = Ingest::new(app.db.clone());
     let (reports, report_writer) = Reports::new(app.db.clone());
+    let files = Shares::of(files::limit(), app.config.database_connections);
     let hub = Hub::new(app.db.clone());
     let mut background = JoinSet::new();
     background.spawn(writer.run());
@@ -170,7 +174,13 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
         hub,
         stopping: stopping.clone(),
     };
-    let http = web::listen::serve(listener, web::router(doors), stopping.clone());
+    let http = web::listen::serve(
+        listener,
+        web::router(doors),
+        stopping.clone(),
+        files.connections,
+        Patience::default(),
+    );
     Ok(Server {
         sender: Sender::new(app.clone(), directory.clone()),
         inquirer: Inquirer::new(app.clone(), directory.clone()),
