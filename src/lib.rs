@@ -57,7 +57,7 @@ use crate::push::{Pushing, VapidKey};
 use crate::storage::Storage;
 use crate::web::Doors;
 use crate::web::listen::Patience;
-use crate::web::live::Hub;
+use crate::web::live::{Caps, Hub};
 use crate::workers::accountant::Accountant;
 use crate::workers::inquirer::Inquirer;
 use crate::workers::keeper::Keeper;
@@ -154,7 +154,14 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     let (ingest, writer) = Ingest::new(app.db.clone());
     let (reports, report_writer) = Reports::new(app.db.clone());
     let files = Shares::of(files::limit(), app.config.database_connections);
-    let hub = Hub::new(app.db.clone());
+    let hub = Hub::new(
+        app.db.clone(),
+        Caps {
+            per_member: app.config.sockets_per_member,
+            per_address: app.config.sockets_per_address,
+            in_all: files.sockets,
+        },
+    );
     let mut background = JoinSet::new();
     background.spawn(writer.run());
     background.spawn(report_writer.run());

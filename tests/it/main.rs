@@ -55,6 +55,7 @@ mod search;
 mod send;
 mod settings;
 mod sign_in;
+mod sockets;
 mod spread;
 mod statuses;
 mod tables;
