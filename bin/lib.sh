@@ -98,6 +98,18 @@ need_pdftotext() {
   if ! command -v pdftotext >/dev/null; then install "Tests of printed pages" poppler-utils poppler-utils poppler-utils poppler; fi
 }
 
+# The programs by which tests/it/openapi.rs lints the API's description and makes a client of it: once, and again when their
+# versions change.
+need_openapi_tools() {
+  local tools=tests/openapi
+  if cmp -s "$tools/package-lock.json" "$tools/node_modules/.installed"; then return; fi
+  if ! command -v npm >/dev/null; then
+    install "Tests of the API's description" "nodejs npm" "nodejs npm" "nodejs npm" "node"
+  fi
+  npm ci --prefix "$tools" --silent
+  cp "$tools/package-lock.json" "$tools/node_modules/.installed"
+}
+
 # PostgreSQL refuses to run as root.
 as_postgres() {
   if [ "$(id -u)" = 0 ]; then

@@ -11,6 +11,7 @@ use messagehub::db::migrate;
 use messagehub::domain::integrations::{self, Imported};
 use messagehub::domain::members::Role;
 use messagehub::domain::{accounts, demo, keys};
+use messagehub::files;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
@@ -139,6 +140,7 @@ async fn serve(config: Config, database: PgConnectOptions, options: &Serve) -> a
     // Signals are heard from the first moment, so that a stop during the start is a clean one too.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    files::raise_limit();
     let bind_addr = config.bind_addr;
     let listener = TcpListener::bind(bind_addr)
         .await

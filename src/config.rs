@@ -67,6 +67,10 @@ variables! {
     MAIL_FROM = "";
     /// Proxies in front of this server, as addresses or prefixes with commas in between: whom they name in X-Forwarded-For is believed.
     TRUSTED_PROXIES = "127.0.0.0/8,::1";
+    /// WebSockets that one member may have open at once: 1 to 1000000. One more is closed with code 1013.
+    SOCKETS_PER_MEMBER = "500";
+    /// WebSockets that may be open at once from one address: 1 to 1000000. One more is closed with code 1013.
+    SOCKETS_PER_ADDRESS = "5000";
     /// What is logged, such as info or messagehub=debug.
     RUST_LOG = "info";
     /// text for people, json for machines.
@@ -93,6 +97,8 @@ pub struct Config {
     pub smtp: Option<mail::Relay>,
     pub mail_from: Mailbox,
     pub trusted_proxies: Vec<IpNet>,
+    pub sockets_per_member: usize,
+    pub sockets_per_address: usize,
     pub log: String,
     pub log_format: LogFormat,
 }
@@ -281,6 +287,8 @@ impl Config {
             trusted_proxies: settings
                 .parse("TRUSTED_PROXIES", prefixes)?
                 .unwrap_or_else(|| prefixes("127.0.0.0/8,::1").expect("a constant")),
+            sockets_per_member: settings.parse("SOCKETS_PER_MEMBER", sockets)?.unwrap_or(500),
+            sockets_per_address: settings.parse("SOCKETS_PER_ADDRESS", sockets)?.unwrap_or(5_000),
             log: settings
                 .parse("RUST_LOG", |value| {
                     value
@@ -320,6 +328,13 @@ fn origin(value: &str) -> Result<Url, &'static str> {
         && url.username().is_empty()
         && url.password().is_none();
     plain.then_some(url).ok_or(ACCEPTED)
+}
+
+fn sockets(value: &str) -> Result<usize, &'static str> {
+    let number = value.parse().ok();
+    number
+        .filter(|sockets| (1..=1_000_000).contains(sockets))
+        .ok_or("a number from 1 to 1000000")
 }
 
 /// Addresses and prefixes; an address is the prefix of itself.
@@ -402,6 +417,10 @@ mod tests {
             ("TRUSTED_PROXIES", "proxy.example.com"),
             ("TRUSTED_PROXIES", "10.0.0.0/8,"),
             ("TRUSTED_PROXIES", "10.0.0.0/33"),
+            ("SOCKETS_PER_MEMBER", "0"),
+            ("SOCKETS_PER_MEMBER", "many"),
+            ("SOCKETS_PER_ADDRESS", "-1"),
+            ("SOCKETS_PER_ADDRESS", "1000001"),
             ("RUST_LOG", "messagehub=loud"),
             ("LOG_FORMAT", "xml"),
         ] {

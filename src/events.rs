@@ -104,6 +104,32 @@ pub enum Event {
     Queued,
 }
 
+impl Event {
+    /// Where it happened; `None`: nowhere, or everywhere.
+    pub fn workspace(&self) -> Option<WorkspaceId> {
+        match self {
+            Self::MessageAdded { workspace, .. }
+            | Self::MessageChanged { workspace, .. }
+            | Self::ConversationChanged { workspace, .. }
+            | Self::ConsentChanged { workspace, .. }
+            | Self::ContactChanged { workspace, .. }
+            | Self::ContactRemoved { workspace, .. }
+            | Self::ConversationRemoved { workspace, .. }
+            | Self::NumberChanged { workspace, .. }
+            | Self::NumberHeard { workspace, .. }
+            | Self::IntegrationChanged { workspace }
+            | Self::IntegrationFailed { workspace, .. }
+            | Self::AccessChanged { workspace }
+            | Self::CreditsChanged { workspace, .. }
+            | Self::Mentioned { workspace, .. }
+            | Self::MentionsSeen { workspace, .. }
+            | Self::Typing { workspace, .. }
+            | Self::Missed { workspace } => Some(*workspace),
+            Self::SessionEnded { .. } | Self::Queued => None,
+        }
+    }
+}
+
 /// Carries events from whoever commits to whoever listens, within this process.
 #[derive(Clone, Debug)]
 pub struct Bus(broadcast::Sender<Event>);

@@ -17,6 +17,7 @@ pub mod config; //    every setting, read once
 pub mod db; //        WorkspaceTx, SystemTx; migrations; the embedded PostgreSQL
 pub mod error; //     what the product refuses
 pub mod events; //    what happened, in ids only
+pub mod files; //     how many may be open, and for what
 pub mod ids; //       an id type per noun
 pub mod keys; //      access tokens, sealing
 pub mod language; //  what is said, in the language of whoever reads it
@@ -51,6 +52,7 @@ use crate::domain::messages::receive::Ingest;
 use crate::domain::messages::status::Reports;
 use crate::domain::quarantine::Gate;
 use crate::events::Bus;
+use crate::files::Shares;
 use crate::keys::{MasterKeys, Tokens};
 use crate::mail::Mailer;
 use crate::passwords::Passwords;
@@ -58,7 +60,8 @@ use crate::providers::{Hosts, Providers};
 use crate::push::{Pushing, VapidKey};
 use crate::storage::Storage;
 use crate::web::Doors;
-use crate::web::live::Hub;
+use crate::web::listen::Patience;
+use crate::web::live::{Caps, Hub};
 use crate::workers::accountant::Accountant;
 use crate::workers::inquirer::Inquirer;
 use crate::workers::keeper::Keeper;
@@ -156,7 +159,15 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     let directory = Directory::new(app.clone());
     let (ingest, writer) = Ingest::new(app.db.clone());
     let (reports, report_writer) = Reports::new(app.db.clone());
-    let hub = Hub::new(app.db.clone());
+    let files = Shares::of(files::limit(), app.config.database_connections);
+    let hub = Hub::new(
+        app.db.clone(),
+        Caps {
+            per_member: app.config.sockets_per_member,
+            per_address: app.config.sockets_per_address,
+            in_all: files.sockets,
+        },
+    );
     let mut background = JoinSet::new();
     background.spawn(writer.run());
     background.spawn(report_writer.run());
@@ -176,7 +187,13 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
         hub,
         stopping: stopping.clone(),
     };
-    let http = web::listen::serve(listener, web::router(doors), stopping.clone());
+    let http = web::listen::serve(
+        listener,
+        web::router(doors),
+        stopping.clone(),
+        files.connections,
+        Patience::default(),
+    );
     Ok(Server {
         sender: Sender::new(app.clone(), directory.clone()),
         inquirer: Inquirer::new(app.clone(), directory.clone()),

@@ -2,8 +2,9 @@
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::middleware;
-use axum::routing::{any, get};
+use axum::routing::get;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -68,8 +69,8 @@ pub fn router(doors: Doors) -> Router {
     let openapi = api::finish(openapi, &doors.app.config);
     Router::new()
         .merge(api)
-        .merge(api::description(openapi.clone()))
-        .merge(pages::routes(&doors, openapi))
+        .merge(api::describe(&openapi))
+        .merge(pages::routes(&doors, &openapi))
         .route("/assets/{*file}", get(assets::show))
         .route("/demo/{file}", get(assets::demo))
         .route("/favicon.ico", get(assets::favicon))
@@ -88,15 +89,21 @@ pub fn router(doors: Doors) -> Router {
             guard::same_origin,
         ))
         // Providers come from elsewhere by their nature: their signature is what is checked.
-        .route("/twilio/webhook", any(webhooks::twilio_inbound))
-        .route("/twilio/status", any(webhooks::twilio_status))
+        .route(
+            "/twilio/webhook",
+            get(webhooks::twilio_inbound).post(webhooks::twilio_inbound),
+        )
+        .route(
+            "/twilio/status",
+            get(webhooks::twilio_status).post(webhooks::twilio_status),
+        )
         .route(
             "/webhooks/{provider}/{integration_id}/inbound",
-            any(webhooks::inbound),
+            get(webhooks::inbound).post(webhooks::inbound),
         )
         .route(
             "/webhooks/{provider}/{integration_id}/status",
-            any(webhooks::status),
+            get(webhooks::status).post(webhooks::status),
         )
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
@@ -115,9 +122,18 @@ pub fn router(doors: Doors) -> Router {
             CompressionLayer::new()
                 .quality(CompressionLevel::Precise(5))
                 .compress_when(
-                    DefaultPredicate::new().and(NotForContentType::const_new("text/xml")),
+                    DefaultPredicate::new()
+                        .and(NotForContentType::const_new("text/xml"))
+                        // An entity tag names the very bytes, of which parts may follow.
+                        .and(
+                            |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| {
+                                !headers.contains_key(header::ETAG)
+                            },
+                        ),
                 ),
         )
+        .layer(middleware::from_fn(guard::encoding))
+        .layer(middleware::from_fn(guard::host))
         .layer(middleware::from_fn_with_state(
             doors.clone(),
             guard::headers,

@@ -76,6 +76,9 @@ impl Server {
             .env("BIND_ADDR", address.to_string())
             .env("DATA_DIR", home.0.path())
             .env("SIGNUPS", "open")
+            // All sockets are of one member, from one address.
+            .env("SOCKETS_PER_MEMBER", "20000")
+            .env("SOCKETS_PER_ADDRESS", "20000")
             .env("TWILIO_API_BASE_URL", twilio.url())
             .env("RUST_LOG", "warn")
             .current_dir(home.0.path())

@@ -1,5 +1,7 @@
 //! Phone numbers of an integration, and the unit of access: an agent sees the conversations of the numbers assigned to them.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -101,25 +103,35 @@ impl Visible {
     }
 }
 
-/// What `user` may see in `workspace` now; `None` when they are no member (any more).
-pub async fn visible(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Option<Visible>> {
-    let row = sqlx::query!(
-        r#"select m.role, array(select a.number_id from number_members a
-                                 where a.workspace_id = m.workspace_id and a.user_id = m.user_id) as "numbers!: Vec<NumberId>"
-             from workspace_members m
+/// What each of these users may see in the workspace beside them now; whoever is no member (any more) is left out. One
+/// statement, however many they are.
+pub async fn visible(
+    db: &Db,
+    of: &[(WorkspaceId, UserId)],
+) -> Result<HashMap<(WorkspaceId, UserId), Visible>> {
+    let (workspaces, users): (Vec<_>, Vec<_>) = of.iter().copied().unzip();
+    let rows = sqlx::query!(
+        r#"select m.workspace_id as "workspace: WorkspaceId", m.user_id as "user: UserId", m.role,
+                  array(select a.number_id from number_members a
+                         where a.workspace_id = m.workspace_id and a.user_id = m.user_id) as "numbers!: Vec<NumberId>"
+             from unnest($1::uuid[], $2::uuid[]) as asked (workspace_id, user_id)
+             join workspace_members m using (workspace_id, user_id)
              join workspaces w on w.id = m.workspace_id
              join users u on u.id = m.user_id
-            where m.workspace_id = $1 and m.user_id = $2
-              and (not w.require_two_factor or u.two_factor_at is not null)"#,
-        workspace as _,
-        user as _,
+            where not w.require_two_factor or u.two_factor_at is not null"#,
+        &workspaces as _,
+        &users as _,
     )
-    .fetch_optional(db.system_pool())
+    .fetch_all(db.system_pool())
     .await?;
-    Ok(row.map(|row| match row.role {
-        Role::Admin => Visible::All,
-        Role::Agent => Visible::Only(row.numbers.into_iter().collect()),
-    }))
+    let visible = rows.into_iter().map(|row| {
+        let visible = match row.role {
+            Role::Admin => Visible::All,
+            Role::Agent => Visible::Only(row.numbers.into_iter().collect()),
+        };
+        ((row.workspace, row.user), visible)
+    });
+    Ok(visible.collect())
 }
 
 struct Row {

@@ -1,16 +1,17 @@
-//! What every request and answer goes through: same-origin, time limits, and the headers that keep a browser safe.
+//! What every request and answer goes through: its `Host`, same-origin, time limits, and the headers that keep a browser safe.
 
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
-use tower_http::timeout::TimeoutBody;
+use tower_http::timeout::{TimeoutBody, TimeoutError};
 
 use super::auth::{ACCESS_COOKIE, Claimed, Door, REFRESH_COOKIE};
 use super::problem::Problem;
@@ -21,6 +22,153 @@ use crate::config::Config;
 /// The longest that nothing of a body may come, and the longest for all of a request: slow phones send pictures.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 const SLOWEST_ANSWER: Duration = Duration::from_secs(60);
+
+/// RFC 9112, 3.2: a request of HTTP/1.1 has exactly one `Host`, and none has a wrong one.
+pub async fn host(request: Request, next: Next) -> Response {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let is_right = match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(host), None) => is_host(host.as_bytes()),
+        (Some(_), Some(_)) => false,
+    };
+    if is_right {
+        return next.run(request).await;
+    }
+    let detail =
+        "a request has exactly one Host header, such as inbox.example.com or 192.0.2.7:3000";
+    Problem::new(StatusCode::BAD_REQUEST, "malformed", detail).into_response()
+}
+
+/// `uri-host [ ":" port ]` of RFC 3986.
+fn is_host(value: &[u8]) -> bool {
+    let Ok(value) = std::str::from_utf8(value) else {
+        return false;
+    };
+    let (is_name, rest) = match value.strip_prefix('[') {
+        Some(literal) => match literal.split_once(']') {
+            Some((address, rest)) => (address.parse::<Ipv6Addr>().is_ok(), rest),
+            None => return false,
+        },
+        None => {
+            let (name, rest) = value.split_at(value.find(':').unwrap_or(value.len()));
+            (is_registered_name(name.as_bytes()), rest)
+        }
+    };
+    let is_port = match rest.strip_prefix(':') {
+        Some(port) => {
+            port.is_empty()
+                || port.bytes().all(|digit| digit.is_ascii_digit()) && port.parse::<u16>().is_ok()
+        }
+        None => rest.is_empty(),
+    };
+    is_name && is_port
+}
+
+fn is_registered_name(name: &[u8]) -> bool {
+    let mut rest = name;
+    while let [first, others @ ..] = rest {
+        rest = match (first, others) {
+            (b'%', [high, low, others @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                others
+            }
+            (letter, _)
+                if letter.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(letter) =>
+            {
+                others
+            }
+            _ => return false,
+        };
+    }
+    !name.is_empty()
+}
+
+/// What a client takes of `br`, `gzip` and nothing at all, best first. Said to all that is inside as the one that is chosen, so
+/// that whoever compresses agrees. A client that takes nothing of it gets 406, before anything happens; an answer to an unsafe
+/// request matters more than its coding.
+pub async fn encoding(mut request: Request, next: Next) -> Response {
+    if !request.headers().contains_key(header::ACCEPT_ENCODING) {
+        return next.run(request).await;
+    }
+    let chosen = match chosen_encoding(request.headers()) {
+        Some(chosen) => chosen,
+        None if request.method().is_safe() => {
+            let detail =
+                "answers come as br, gzip or identity: Accept-Encoding refuses all of them";
+            let problem = Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail);
+            let mut answer = problem.into_response();
+            vary(&mut answer, &header::ACCEPT_ENCODING);
+            return answer;
+        }
+        None => "identity",
+    };
+    request
+        .headers_mut()
+        .insert(header::ACCEPT_ENCODING, HeaderValue::from_static(chosen));
+    next.run(request).await
+}
+
+/// RFC 9110, 12.5.3. What cannot be read is passed over.
+fn chosen_encoding(headers: &HeaderMap) -> Option<&'static str> {
+    let (mut br, mut gzip, mut identity, mut others) = (None, None, None, None);
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter();
+    for coding in values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+    {
+        let (name, parameter) = coding.split_once(';').unwrap_or((coding, ""));
+        let Some(weight) = weight(parameter) else {
+            continue;
+        };
+        match name.trim().to_ascii_lowercase().as_str() {
+            "br" => br = Some(weight),
+            "gzip" | "x-gzip" => gzip = Some(weight),
+            "identity" => identity = Some(weight),
+            "*" => others = Some(weight),
+            _ => {}
+        }
+    }
+    // What is not named is not wanted, except for identity: it is always taken, but last.
+    let weight = |named: Option<f32>| named.or(others).unwrap_or(0.0);
+    let identity = identity.or(others).unwrap_or(0.0001);
+    [
+        ("br", weight(br)),
+        ("gzip", weight(gzip)),
+        ("identity", identity),
+    ]
+    .into_iter()
+    .rev()
+    .filter(|(_, weight)| *weight > 0.0)
+    .max_by(|(_, a), (_, b)| a.total_cmp(b))
+    .map(|(name, _)| name)
+}
+
+fn weight(parameter: &str) -> Option<f32> {
+    if parameter.trim().is_empty() {
+        return Some(1.0);
+    }
+    let (name, value) = parameter.split_once('=')?;
+    let value: f32 = value.trim().parse().ok()?;
+    let is_weight = name.trim().eq_ignore_ascii_case("q") && (0.0..=1.0).contains(&value);
+    is_weight.then_some(value)
+}
+
+/// The answer would be another one for another `header`.
+pub fn vary(answer: &mut Response, header: &HeaderName) {
+    let mut said = answer.headers().get_all(header::VARY).iter();
+    let is_said = said.any(|value| {
+        let names = value.to_str().unwrap_or_default().split(',');
+        names
+            .map(str::trim)
+            .any(|name| name == "*" || name.eq_ignore_ascii_case(header.as_str()))
+    });
+    if !is_said {
+        answer
+            .headers_mut()
+            .append(header::VARY, header.clone().into());
+    }
+}
 
 /// An unsafe request that a browser sends with our cookies must come from our own pages; and none may come from a page
 /// of somebody else, with cookies or without (nobody is signed in to a stranger's account by a link).
@@ -85,8 +233,9 @@ async fn within(silence: Duration, all: Duration, request: Request, next: Next) 
     let noted = Arc::clone(&silent);
     let request = request.map(|body| {
         let body = TimeoutBody::new(silence, body);
+        // A body that breaks off or cannot be decoded is no matter of time.
         Body::new(body.map_err(move |error| {
-            noted.store(true, Ordering::Relaxed);
+            noted.fetch_or(error.is::<TimeoutError>(), Ordering::Relaxed);
             error
         }))
     });

@@ -1,19 +1,21 @@
 //! Bodies, queries and paths become types at the door; what cannot be read is answered with what is wrong.
 
 use axum::extract::multipart::{Multipart, MultipartError};
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::StatusCode;
+use axum::http::request::Parts as Head;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 use crate::error::Error;
 
-/// A JSON body, in or out.
-#[derive(FromRequest)]
-#[from_request(via(axum::Json), rejection(Problem))]
+pub mod objects;
+
+/// A JSON body, in or out. What comes in is an object.
 pub struct Json<T>(pub T);
 
 impl<T: Serialize> IntoResponse for Json<T> {
@@ -22,32 +24,79 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-#[derive(FromRequestParts)]
-#[from_request(via(axum::extract::Query), rejection(Problem))]
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "send JSON with Content-Type: application/json",
+            ));
+        }
+        let body = Bytes::from_request(request, state).await?;
+        objects::from_slice(&body).map(Self).map_err(Problem::from)
+    }
+}
+
+/// `application/json`, or a format made of it such as `application/merge-patch+json`.
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let kind = kind.to_ascii_lowercase();
+    kind.strip_prefix("application/")
+        .is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
+}
+
+/// A query. A parameter that is empty is not given, everywhere: forms send all their fields.
 pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(head: &mut Head, _: &S) -> Result<Self, Problem> {
+        let query = head.uri.query().unwrap_or_default();
+        let mut given = form_urlencoded::Serializer::for_suffix(String::from("/?"), 2);
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if !value.trim().is_empty() {
+                given.append_pair(&name, &value);
+            }
+        }
+        let given: Uri = given
+            .finish()
+            .parse()
+            .map_err(|_| Error::field("query", "this is longer than an address may be"))?;
+        let query = axum::extract::Query::try_from_uri(&given)?;
+        Ok(Self(query.0))
+    }
+}
 
 #[derive(FromRequestParts)]
 #[from_request(via(axum::extract::Path), rejection(Problem))]
 pub struct Path<T>(pub T);
 
-impl From<JsonRejection> for Problem {
-    fn from(rejection: JsonRejection) -> Self {
-        match rejection {
-            JsonRejection::JsonDataError(wrong) => Error::field("body", wrong.body_text()).into(),
-            JsonRejection::JsonSyntaxError(wrong) => {
-                Problem::new(StatusCode::BAD_REQUEST, "malformed", wrong.body_text())
-            }
-            JsonRejection::MissingJsonContentType(_) => Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "send JSON with Content-Type: application/json",
-            ),
-            other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+impl From<objects::Wrong> for Problem {
+    fn from(wrong: objects::Wrong) -> Self {
+        if wrong.is_json {
+            let detail = format!("the JSON is not of the form that is taken here: {wrong}");
+            return Error::field("body", detail).into();
+        }
+        let detail = format!("the body is no JSON: {wrong}");
+        Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "payload_too_large",
                 "at most 256 kB are taken here",
             ),
-            other => Problem::new(StatusCode::BAD_REQUEST, "malformed", other.body_text()),
+            _ => Self::new(StatusCode::BAD_REQUEST, "malformed", rejection.body_text()),
         }
     }
 }

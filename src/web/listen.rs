@@ -1,52 +1,114 @@
-//! Takes connections and speaks HTTP on them. `axum::serve` does the same, but waits for ever for the head of a request and
-//! reads heads of any length.
+//! Takes connections and speaks HTTP on them. `axum::serve` does the same, but waits for ever for the head of a request, for a
+//! client that does not read its answer, and for a free file once clients hold all of them.
 
+use std::collections::HashMap;
 use std::pin::pin;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
+use axum::http::StatusCode;
 use axum::serve::Listener;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-/// From the connection, or the answer before, to the end of a request's head. So long a connection may also stay idle.
-const SLOWEST_HEAD: Duration = Duration::from_secs(20);
+mod stream;
+
+use stream::Stream;
+
 /// Cookies and the longest address are a few kilobytes.
 const LARGEST_HEAD: usize = 64 * 1024;
+/// A request that is being answered is cut off only when it has been so long, and nothing else can be.
+const LONG_REQUEST: Duration = Duration::from_secs(10);
+const UNHARMED: &str = "nobody panics while holding it";
 
-/// Serves until `stopping`, then finishes the requests under way. WebSockets go their own ways.
-pub async fn serve(mut listener: TcpListener, router: Router, stopping: CancellationToken) {
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// From the connection, or the answer before, to the end of a request's head. So long a connection may also stay idle.
+    pub head: Duration,
+    /// For each [`stream::ENOUGH`] bytes of an answer.
+    pub read: Duration,
+    /// While there are too many connections, one that has waited for its client so long gives way to a new one.
+    pub crowded: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(20),
+            read: Duration::from_secs(20),
+            crowded: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Serves until `stopping`, then finishes the requests under way. WebSockets go their own ways. At most `most` connections are
+/// open at once: beyond it those give way that wait for their clients, the longest first, and never a WebSocket.
+pub async fn serve(
+    mut listener: TcpListener,
+    router: Router,
+    stopping: CancellationToken,
+    most: usize,
+    patience: Patience,
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(SLOWEST_HEAD)
+        .header_read_timeout(patience.head)
         .max_header_size(LARGEST_HEAD);
+    let open = Arc::new(Open::default());
     let connections = TaskTracker::new();
     loop {
-        let (stream, peer) = tokio::select! {
+        let accepted = async {
+            open.room(most, patience.crowded).await;
             // Ours tries again when the system is out of files.
-            accepted = Listener::accept(&mut listener) => accepted,
+            Listener::accept(&mut listener).await
+        };
+        let (stream, peer) = tokio::select! {
+            accepted = accepted => accepted,
             () = stopping.cancelled() => break,
         };
         let router = router.clone();
+        let entry = open.enter();
+        let link = Arc::clone(&entry.link);
         let answer = service_fn(move |request: hyper::Request<Incoming>| {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request)
+            request.extensions_mut().insert(Arc::clone(&link));
+            let (link, router) = (Arc::clone(&link), router.clone());
+            async move {
+                link.is_busy.store(true, Ordering::Relaxed);
+                link.moved();
+                let answer = router.oneshot(request).await;
+                link.is_busy.store(false, Ordering::Relaxed);
+                link.moved();
+                if let Ok(answer) = &answer
+                    && answer.status() == StatusCode::SWITCHING_PROTOCOLS
+                {
+                    link.is_socket.store(true, Ordering::Relaxed);
+                }
+                answer
+            }
         });
+        let link = Arc::clone(&entry.link);
+        let stream = Stream::new(stream, entry, patience.read);
         let connection = http.serve_connection(TokioIo::new(stream), answer);
         let stopping = stopping.clone();
         connections.spawn(async move {
             let mut connection = pin!(connection.with_upgrades());
             tokio::select! {
                 _ = connection.as_mut() => return,
+                () = link.cut.notified() => return,
                 () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
             }
             let _ = connection.await;
@@ -56,3 +118,128 @@ pub async fn serve(mut listener: TcpListener, router: Router, stopping: Cancella
     connections.close();
     connections.wait().await;
 }
+
+/// What is known of a connection.
+pub struct Link {
+    began: Instant,
+    /// Milliseconds after `began`: when it last took something of an answer, or a request began or ended.
+    moved_at: AtomicU64,
+    /// A request is being answered.
+    is_busy: AtomicBool,
+    is_socket: AtomicBool,
+    lingers: AtomicBool,
+    cut: Notify,
+}
+
+impl Link {
+    fn moved(&self) {
+        let now = self.began.elapsed().as_millis();
+        let now = u64::try_from(now).unwrap_or(u64::MAX);
+        self.moved_at.store(now, Ordering::Relaxed);
+    }
+
+    fn idle_for(&self) -> Duration {
+        let moved_at = Duration::from_millis(self.moved_at.load(Ordering::Relaxed));
+        self.began.elapsed().saturating_sub(moved_at)
+    }
+
+    /// What was said last is to arrive although the client may still be sending: closing would throw it away.
+    pub fn linger(&self) {
+        self.lingers.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The connections that are open.
+#[derive(Default)]
+struct Open {
+    links: Mutex<HashMap<u64, Arc<Link>>>,
+    next: AtomicU64,
+    left: Notify,
+}
+
+impl Open {
+    fn links(&self) -> MutexGuard<'_, HashMap<u64, Arc<Link>>> {
+        self.links.lock().expect(UNHARMED)
+    }
+
+    fn enter(self: &Arc<Self>) -> Entry {
+        let link = Arc::new(Link {
+            began: Instant::now(),
+            moved_at: AtomicU64::new(0),
+            is_busy: AtomicBool::new(false),
+            is_socket: AtomicBool::new(false),
+            lingers: AtomicBool::new(false),
+            cut: Notify::new(),
+        });
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.links().insert(id, Arc::clone(&link));
+        Entry {
+            open: Arc::clone(self),
+            id,
+            link,
+        }
+    }
+
+    /// Returns once one more may be open.
+    async fn room(&self, most: usize, idle: Duration) {
+        loop {
+            let left = self.left.notified();
+            if self.links().len() < most {
+                return;
+            }
+            self.make_room(idle);
+            let _ = tokio::time::timeout(Duration::from_millis(100), left).await;
+        }
+    }
+
+    /// Cuts some connections, a sixteenth at most, so that not every new one has to look through all of them.
+    fn make_room(&self, idle: Duration) {
+        let links = self.links();
+        let waiting = |is_busy: bool, at_least: Duration| {
+            let mut waiting: Vec<_> = links
+                .values()
+                .filter(|link| {
+                    !link.is_socket.load(Ordering::Relaxed)
+                        && link.is_busy.load(Ordering::Relaxed) == is_busy
+                })
+                .map(|link| (link.idle_for(), link))
+                .filter(|(idle_for, _)| *idle_for >= at_least)
+                .collect();
+            waiting.sort_unstable_by_key(|(idle_for, _)| std::cmp::Reverse(*idle_for));
+            waiting
+        };
+        let mut cut = waiting(false, idle);
+        if cut.is_empty() {
+            cut = waiting(true, LONG_REQUEST);
+        }
+        cut.truncate(links.len() / 16 + 1);
+        if !cut.is_empty() {
+            metrics::counter!("messagehub_connections_cut_total").increment(cut.len() as u64);
+            tracing::warn!(
+                open = links.len(),
+                cut = cut.len(),
+                "too many connections: those that waited longest for their clients are closed"
+            );
+        }
+        for (_, link) in cut {
+            link.cut.notify_one();
+        }
+    }
+}
+
+/// A connection's place among those that are open, as long as its file is.
+struct Entry {
+    open: Arc<Open>,
+    id: u64,
+    link: Arc<Link>,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.open.links().remove(&self.id);
+        self.open.left.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests;

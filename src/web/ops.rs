@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -62,6 +62,22 @@ pub async fn metrics() -> String {
     PROMETHEUS.render()
 }
 
+/// A method as a label. Anybody may invent one, and a label is kept for ever: those that are not of HTTP are one.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
+        _ => "_OTHER",
+    }
+}
+
 /// Each request has an id: a caller's own (`X-Request-Id`) or a new one. It is in every log line and in the answer.
 pub async fn trace(request: Request, next: Next) -> Response {
     let given = request
@@ -82,14 +98,14 @@ pub async fn trace(request: Request, next: Next) -> Response {
         .get::<MatchedPath>()
         .map_or("none", MatchedPath::as_str)
         .to_owned();
-    let method = request.method().clone();
-    let span = tracing::info_span!("request", id = %id, %method, route);
+    let method = known(request.method());
+    let span = tracing::info_span!("request", id = %id, method, route);
     let began = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
     let (status, seconds) = (response.status(), began.elapsed().as_secs_f64());
     span.in_scope(|| tracing::debug!(status = status.as_u16(), seconds, "answered"));
     let labels = [
-        ("method", method.to_string()),
+        ("method", method.to_owned()),
         ("route", route),
         ("status", status.as_u16().to_string()),
     ];

@@ -18,7 +18,7 @@ use chrono::{DateTime, Datelike, Utc};
 
 use super::auth::{Claimed, REFRESH_COOKIE, bearer, cookies};
 use super::problem::Problem;
-use super::{Doors, LARGEST_UPLOAD};
+use super::{Doors, LARGEST_UPLOAD, guard};
 use crate::app::App;
 use crate::domain::accounts::{self as users, Caller};
 use crate::domain::members::Role;
@@ -51,7 +51,7 @@ pub use form::Form;
 pub use notice::{Notice, Said};
 pub use shell::{Shell, initial};
 
-pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors> {
+pub fn routes(doors: &Doors, openapi: &serde_json::Value) -> Router<Doors> {
     use self::accounts as door;
     Router::new()
         .route("/", get(door::home))
@@ -128,7 +128,7 @@ pub fn routes(doors: &Doors, openapi: utoipa::openapi::OpenApi) -> Router<Doors>
             "/sandbox/{number_id}",
             get(sandbox::show).post(sandbox::text),
         )
-        .merge(docs::route(&openapi))
+        .merge(docs::route(openapi))
         .layer(middleware::from_fn_with_state(doors.clone(), renew))
         .layer(middleware::from_fn(dress))
 }
@@ -378,20 +378,32 @@ async fn renew(State(app): State<App>, mut request: Request, next: Next) -> Resp
 
 /// A problem becomes a page for people; who is not signed in is sent to the sign-in and comes back afterwards.
 pub async fn dress(request: Request, next: Next) -> Response {
-    let asked =
-        accepts(request.headers(), "text/html") && !request.uri().path().starts_with("/api/");
+    // The API answers everybody alike.
+    if request.uri().path().starts_with("/api/") {
+        return next.run(request).await;
+    }
+    let asked = accepts(request.headers(), "text/html");
     let back = match *request.method() {
         Method::GET => request.uri().path_and_query().map(ToString::to_string),
         _ => None,
     };
     let response = next.run(request).await;
-    let is_problem = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind == "application/problem+json");
-    if !is_problem || !asked {
-        return response;
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let kind = kind.map_or(&b""[..], |kind| kind.as_bytes());
+    let is_problem = kind == b"application/problem+json";
+    let is_page = kind.starts_with(b"text/html") || kind.starts_with(b"text/vnd.turbo-stream");
+    let mut response = match is_problem && asked {
+        true => dressed(response, back).await,
+        false => response,
+    };
+    if is_problem || is_page {
+        guard::vary(&mut response, &header::ACCEPT);
+        guard::vary(&mut response, &header::ACCEPT_LANGUAGE);
     }
+    response
+}
+
+async fn dressed(response: Response, back: Option<String>) -> Response {
     if response.status() == StatusCode::UNAUTHORIZED {
         let next: String =
             form_urlencoded::byte_serialize(back.as_deref().unwrap_or("/").as_bytes()).collect();

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -165,17 +165,21 @@ pub async fn say(answer: Response) -> Response {
     Problem::new(answer.status(), code, detail).into_response()
 }
 
-pub async fn nothing_here(method: Method, uri: Uri) -> Response {
-    let detail = format!("there is nothing at {method} {}: see /api/docs", uri.path());
-    Problem::new(StatusCode::NOT_FOUND, "not_found", detail).into_response()
+pub async fn nothing_here() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "there is nothing at this address: see /api/docs",
+    )
 }
 
-pub async fn method_not_allowed(method: Method, uri: Uri) -> Response {
-    let detail = format!(
-        "{} cannot be asked for with {method}: see /api/docs",
-        uri.path()
-    );
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response()
+/// `Allow` says what is served. Nothing of the request is repeated: a method may be of any length and mean anything.
+pub async fn method_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "this address is not for this method: see Allow, and /api/docs",
+    )
 }
 
 /// The last net: whatever a handler did, the connection gets an answer and the log the cause.

@@ -41,29 +41,29 @@ impl axum::extract::FromRequest<Doors> for Call {
             .map_or_else(|| request.uri().clone(), |uri| uri.0.clone());
         let path = original.path_and_query().map_or("/", |path| path.as_str());
         let (parts, body) = request.into_parts();
-        if !matches!(parts.method, Method::POST | Method::GET) {
-            return Err(Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "providers POST here, or GET where they are set to",
-            ));
-        }
         let body = axum::body::to_bytes(body, super::LARGEST_BODY)
             .await
-            .map_err(|_| {
-                Problem::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "payload_too_large",
-                    "a webhook is at most 256 kB",
-                )
-            })?;
+            .map_err(unreadable)?;
         Ok(Self {
             url: doors.app.config.public(path),
-            method: parts.method,
+            // A HEAD is a GET whose answer has no body.
+            method: match parts.method {
+                Method::HEAD => Method::GET,
+                method => method,
+            },
             headers: parts.headers,
             body,
         })
     }
+}
+
+fn unreadable(error: axum::Error) -> Problem {
+    if error.into_inner().is::<http_body_util::LengthLimitError>() {
+        let detail = "a webhook is at most 256 kB";
+        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail);
+    }
+    let detail = "the body breaks off, or its chunks cannot be read";
+    Problem::new(StatusCode::BAD_REQUEST, "malformed", detail)
 }
 
 impl Call {

@@ -32,6 +32,7 @@ mod failover;
 
 mod forms;
 mod fuzz;
+mod http;
 mod integrations;
 mod isolation;
 mod late;
@@ -57,6 +58,7 @@ mod search;
 mod send;
 mod settings;
 mod sign_in;
+mod sockets;
 mod spread;
 mod statuses;
 mod tables;

@@ -111,12 +111,34 @@ impl Process {
         std::fs::read_to_string(self.log.as_ref().unwrap()).unwrap()
     }
 
+    /// One that may have only so many files open.
+    pub fn start_limited(files: u32, data: &Path, settings: &[(&str, &str)]) -> Self {
+        let server = command(data, settings);
+        let mut limited = Command::new("sh");
+        limited
+            .args(["-c", &format!("ulimit -n {files} && exec \"$0\"")])
+            .arg(server.get_program())
+            .env_clear()
+            .envs(
+                server
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .current_dir(data.parent().unwrap())
+            .stdin(Stdio::null());
+        Self::spawn(limited, &free_address(), Stdio::inherit())
+    }
+
     pub fn start_at(address: &str, data: &Path, settings: &[(&str, &str)]) -> Self {
         Self::start_with(address, data, settings, Stdio::inherit())
     }
 
     fn start_with(address: &str, data: &Path, settings: &[(&str, &str)], log: Stdio) -> Self {
-        let mut child = command(data, settings)
+        Self::spawn(command(data, settings), address, log)
+    }
+
+    fn spawn(mut command: Command, address: &str, log: Stdio) -> Self {
+        let mut child = command
             .env("BIND_ADDR", address)
             .stdout(Stdio::piped())
             .stderr(log)

@@ -310,7 +310,7 @@ pub struct RecoveryCodes {
 
 /// Switches the second factor on. The password is asked for once more.
 #[utoipa::path(post, path = "/api/auth/two-factor/confirm", tag = "Accounts", request_body = Code,
-    responses((status = 200, body = RecoveryCodes), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = RecoveryCodes), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn confirm_two_factor(
     State(app): State<App>,
     Claimed(session): Claimed,

@@ -101,6 +101,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(contact)))
 }
 
+/// One contact.
 #[utoipa::path(get, path = "/contacts/{contact_id}", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path)),
     responses((status = 200, body = Contact), (status = 308, description = "It was merged into the one at `Location`"),

@@ -68,7 +68,7 @@ impl Wanted {
     }
 }
 
-/// Newest first.
+/// The conversations that I may see, newest first.
 #[utoipa::path(get, path = "/conversations", tag = "Conversations", params(("workspace_id" = WorkspaceId, Path), Wanted),
     responses((status = 200, body = Page<Conversation>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
@@ -89,6 +89,7 @@ pub async fn list(
     Ok(Json(conversations::list(&mut tx, &filter, &span).await?))
 }
 
+/// One conversation.
 #[utoipa::path(get, path = "/conversations/{conversation_id}", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)),
     responses((status = 200, body = Conversation), (status = 308, description = "It was joined to the one at `Location`"),
@@ -168,7 +169,7 @@ pub async fn judge_stop(
     Ok(Json(conversation))
 }
 
-/// Newest first.
+/// The texts and notes of a conversation, newest first.
 #[utoipa::path(get, path = "/conversations/{conversation_id}/messages", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path), Span),
     responses((status = 200, body = Page<Message>), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]

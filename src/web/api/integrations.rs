@@ -14,6 +14,7 @@ use crate::listing::{Page, Span};
 use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
 
+/// The accounts at providers, with what is wrong with them. Admins only.
 #[utoipa::path(get, path = "/integrations", tag = "Integrations", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Integration>), (status = 403, body = Problem)))]
 pub async fn list(
@@ -44,7 +45,8 @@ pub async fn create(
 /// Asks the provider whether the stored credentials are good. If so an unhealthy integration is healthy again and its queue goes on.
 #[utoipa::path(post, path = "/integrations/{integration_id}/test", tag = "Integrations",
     params(("workspace_id" = WorkspaceId, Path), ("integration_id" = IntegrationId, Path)),
-    responses((status = 200, body = Integration), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Integration), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+              (status = 503, body = Problem)))]
 pub async fn test(
     State(app): State<App>,
     State(directory): State<Directory>,

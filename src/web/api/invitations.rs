@@ -22,7 +22,7 @@ pub struct Invited {
 /// Invites somebody: the link goes by mail, and is shown here this once. It is good for a week. Whoever was invited before
 /// gets a new link, and the old one is void. Admins only.
 #[utoipa::path(post, path = "/members", tag = "Members", params(("workspace_id" = WorkspaceId, Path)), request_body = Invite,
-    responses((status = 201, body = Invited), (status = 403, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = Invited), (status = 403, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn create(
     State(app): State<App>,
     admin: Admin,
@@ -68,7 +68,7 @@ pub async fn show(
     Ok(Json(invitations::look(&app, &token).await?))
 }
 
-/// Joins. Whoever is signed in with the invited address needs nothing more; whoever has an account there sends its password;
+/// Accepts an invitation. Whoever is signed in with the invited address needs nothing more; whoever has an account there sends its password;
 /// whoever has none sends a name and a new password. Where the server sends mail, an account whose address is not verified yet
 /// does not join: 403 `email_not_verified`.
 #[utoipa::path(post, path = "/api/invitations/{token}/accept", tag = "Members", params(("token" = String, Path)), request_body = Accept,

@@ -2,11 +2,13 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum_extra::headers::{ContentRange, HeaderMapExt, Range};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::app::App;
 use crate::domain::integrations::Directory;
@@ -18,6 +20,10 @@ use crate::ids::{MediaId, WorkspaceId};
 use crate::keys::MediaLink;
 use crate::web::json::{Json, Parts, Path, Query};
 use crate::web::problem::Problem;
+
+mod conditions;
+
+use conditions::Wanted;
 
 /// Takes a file to be sent, as `multipart/form-data` in the field `file`: at most 5 MB (else 413 `payload_too_large`), of a kind
 /// that phones take, by its bytes. It is mine alone until a text names it in `media_ids`; one that none does is removed after a
@@ -47,28 +53,30 @@ struct File_ {
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Wanted {
+pub struct InSize {
     /// `thumb`: a small one, if it is a picture.
     #[serde(default)]
     size: Size,
 }
 
 /// The file itself, for whoever may see its conversation; an upload that was not sent yet, for its uploader. Metadata of
-/// pictures (place, time, camera) is taken out. `Range` is answered. What is not stored yet is fetched from the provider; when
-/// that fails: 503 `provider_unavailable`, or `storage_unavailable` when the store does not answer.
+/// pictures (place, time, camera) is taken out. `Range`, `If-Range` and `If-None-Match` are answered. What is not stored yet is
+/// fetched from the provider; when that fails: 503 `provider_unavailable`, or `storage_unavailable` when the store does not answer.
 #[utoipa::path(get, path = "/media/{media_id}", tag = "Messages",
-    params(("workspace_id" = WorkspaceId, Path), ("media_id" = MediaId, Path), Wanted),
-    responses((status = 200, content_type = "application/octet-stream"), (status = 206, content_type = "application/octet-stream"), (status = 403, body = Problem), (status = 404, body = Problem), (status = 416, body = Problem), (status = 503, body = Problem)))]
+    params(("workspace_id" = WorkspaceId, Path), ("media_id" = MediaId, Path), InSize),
+    responses((status = 200, content_type = "*/*"), (status = 206, content_type = "*/*"), (status = 304), (status = 403, body = Problem),
+              (status = 404, body = Problem), (status = 412, body = Problem), (status = 416, body = Problem), (status = 503, body = Problem)))]
 pub async fn show(
     State(app): State<App>,
     State(directory): State<Directory>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, MediaId)>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<InSize>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let file = media::open(&app, &directory, member.seat(), id, wanted.size).await?;
-    Ok(served(file, NOT_TO_BE_SHOWN, &headers))
+    Ok(served(file, NOT_TO_BE_SHOWN, &method, &headers))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -104,7 +112,8 @@ pub async fn open(
     State(app): State<App>,
     State(directory): State<Directory>,
     Path(token): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<InSize>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let link = app
@@ -113,26 +122,32 @@ pub async fn open(
         .ok_or(Error::Unauthenticated)?;
     let member = members::admit(&app.db, link.session, Place::Id(link.workspace)).await?;
     let file = media::open(&app, &directory, member.seat(), link.media, wanted.size).await?;
-    Ok(served(file, NOT_TO_BE_SHOWN, &headers))
+    Ok(served(file, NOT_TO_BE_SHOWN, &method, &headers))
 }
 
 /// `GET /media/out/{token}/{name}`: for the provider, which takes the name at the end for the file's, and shows it to some phones.
 pub async fn hand_over(
     State(app): State<App>,
     Path((token, _)): Path<(String, String)>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let link = app.tokens.read_outgoing_link(&token);
     let link = link.ok_or(Error::NotFound("the file"))?;
     let file = outgoing::open(&app, link).await?;
-    Ok(served(file, "inline", &headers))
+    Ok(served(file, "inline", &method, &headers))
 }
 
 /// What a browser does with a file that it is not to show in place.
 const NOT_TO_BE_SHOWN: &str = "attachment";
 
-/// `otherwise`: the disposition of what is not shown in place.
-fn served(file: File, otherwise: &str, asked: &HeaderMap) -> Response {
+/// The file, the part of it that is asked for, or that it is still the same. Whoever kept it asks each time whether they may
+/// still see it. `otherwise`: the disposition of what is not shown in place.
+fn served(file: File, otherwise: &str, method: &Method, asked: &HeaderMap) -> Response {
+    let tag = format!(
+        "\"{}\"",
+        URL_SAFE_NO_PAD.encode(Sha256::digest(&file.bytes))
+    );
     let disposition = match file.is_showable() {
         true => "inline",
         false => otherwise,
@@ -147,67 +162,31 @@ fn served(file: File, otherwise: &str, asked: &HeaderMap) -> Response {
             header::CONTENT_SECURITY_POLICY,
             "sandbox; default-src 'none'",
         ),
-        (header::CACHE_CONTROL, "private, no-store"),
+        (header::CACHE_CONTROL, "private, no-cache"),
         (header::ACCEPT_RANGES, "bytes"),
+        (header::ETAG, tag.as_str()),
     ];
-    match part(&file, asked) {
-        Part::Whole => (headers, Body::from(file.bytes)).into_response(),
-        Part::Bytes(first, last) => {
-            let whole = file.bytes.len() as u64;
-            let mut answer = (
-                StatusCode::PARTIAL_CONTENT,
-                headers,
-                Body::from(file.bytes.slice(first..=last)),
-            )
-                .into_response();
-            if let Ok(range) = ContentRange::bytes(first as u64..=last as u64, whole) {
-                answer.headers_mut().typed_insert(range);
-            }
-            answer
+    let size = file.bytes.len();
+    match conditions::wanted(method, asked, size, &tag) {
+        Wanted::Whole => (headers, Body::from(file.bytes)).into_response(),
+        Wanted::Part(part) => {
+            let said = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+            let said = [(header::CONTENT_RANGE, said)];
+            let bytes = Body::from(file.bytes.slice(part));
+            (StatusCode::PARTIAL_CONTENT, headers, said, bytes).into_response()
         }
-        Part::Beyond => {
-            let mut answer = Problem::new(
-                StatusCode::RANGE_NOT_SATISFIABLE,
-                "range_not_satisfiable",
-                format!("the file has {} bytes", file.bytes.len()),
-            )
-            .into_response();
-            answer
-                .headers_mut()
-                .typed_insert(ContentRange::unsatisfied_bytes(file.bytes.len() as u64));
-            answer
+        Wanted::NotModified => (StatusCode::NOT_MODIFIED, headers).into_response(),
+        Wanted::Beyond => {
+            let said = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
+            let detail = format!("the file has {size} bytes");
+            let status = StatusCode::RANGE_NOT_SATISFIABLE;
+            (said, Problem::new(status, "range_not_satisfiable", detail)).into_response()
         }
-    }
-}
-
-enum Part {
-    Whole,
-    Bytes(usize, usize),
-    Beyond,
-}
-
-/// Players of films ask for one part after the other. Several at once are answered with the whole, as anybody may.
-fn part(file: &File, asked: &HeaderMap) -> Part {
-    use std::ops::Bound;
-    let whole = file.bytes.len();
-    let Some(range) = asked.typed_get::<Range>() else {
-        return Part::Whole;
-    };
-    let mut parts = range.satisfiable_ranges(whole as u64);
-    match (parts.next(), parts.next()) {
-        (None, _) => Part::Beyond,
-        (Some((Bound::Included(first), end)), None) => {
-            let first = usize::try_from(first).unwrap_or(usize::MAX);
-            let last = match end {
-                Bound::Included(last) => usize::try_from(last).unwrap_or(usize::MAX).min(whole - 1),
-                _ => whole - 1,
-            };
-            if first <= last {
-                Part::Bytes(first, last)
-            } else {
-                Part::Beyond
-            }
-        }
-        _ => Part::Whole,
+        Wanted::PreconditionFailed => Problem::new(
+            StatusCode::PRECONDITION_FAILED,
+            "precondition_failed",
+            "the file is not the one that If-Match names",
+        )
+        .into_response(),
     }
 }

@@ -12,6 +12,7 @@ use crate::listing::Page;
 use crate::web::json::{Json, Path};
 use crate::web::problem::Problem;
 
+/// Who works in the workspace.
 #[utoipa::path(get, path = "/members", tag = "Members", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Colleague>), (status = 403, body = Problem)))]
 pub async fn list(

@@ -25,7 +25,7 @@ use crate::web::problem::Problem;
 #[utoipa::path(post, path = "/messages", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; yours alone.")),
     request_body = Draft,
-    responses((status = 202, body = Sent), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 202, body = Sent), (status = 402, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(
     State(app): State<App>,
     member: Member,
@@ -64,7 +64,7 @@ pub struct Wanted {
     cursor: Option<String>,
 }
 
-/// Newest first.
+/// The texts that I may see, newest first.
 #[utoipa::path(get, path = "/messages", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), Wanted),
     responses((status = 200, body = Page<Message>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
@@ -85,6 +85,7 @@ pub async fn list(
     Ok(Json(messages::list(&mut tx, &filter, &span).await?))
 }
 
+/// One text, with what became of it.
 #[utoipa::path(get, path = "/messages/{message_id}", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("message_id" = MessageId, Path)),
     responses((status = 200, body = Message), (status = 403, body = Problem), (status = 404, body = Problem)))]

@@ -29,7 +29,7 @@ pub async fn list(
     ))
 }
 
-/// Admins only.
+/// One of these calls. Admins only.
 #[utoipa::path(get, path = "/quarantine/{quarantine_id}", tag = "Webhooks",
     params(("workspace_id" = WorkspaceId, Path), ("quarantine_id" = QuarantineId, Path)),
     responses((status = 200, body = Kept), (status = 403, body = Problem), (status = 404, body = Problem)))]

@@ -51,6 +51,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(mine)))
 }
 
+/// The workspace and its settings.
 #[utoipa::path(get, path = "", tag = "Workspaces", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Workspace), (status = 403, body = Problem)))]
 pub async fn show(State(app): State<App>, member: Member) -> Result<Json<Workspace>, Problem> {

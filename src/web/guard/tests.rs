@@ -41,3 +41,97 @@ async fn nobody_waits_for_ever() {
     let endless = count(trickle(10_000, soon)).await;
     assert_eq!(endless, StatusCode::SERVICE_UNAVAILABLE);
 }
+
+/// A body that breaks off on the way is not one that is late.
+#[tokio::test]
+async fn a_broken_body_is_no_matter_of_time() {
+    let broken = stream::iter([Ok("x"), Err(std::io::Error::other("broken"))]);
+    let status = answer(Method::POST, "/count", Body::from_stream(broken)).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[test]
+fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+    for right in [
+        "inbox.example.com",
+        "localhost:3000",
+        "192.0.2.7",
+        "192.0.2.7:80",
+        "[::1]",
+        "[2001:db8::7]:3000",
+        "a_b",
+        "xn--bro-hoa.example",
+        "h:",
+        "b%C3%BCro",
+        "UPPER.example",
+    ] {
+        assert!(is_host(right.as_bytes()), "{right}");
+    }
+    for wrong in [
+        "",
+        " ",
+        "a b",
+        "a/b",
+        "a?b",
+        "a#b",
+        "user@host",
+        "user:pw@host",
+        "host:port",
+        "host:65536",
+        "host:-1",
+        "host:+1",
+        "host:80:80",
+        "[::1",
+        "::1",
+        "[::1]x",
+        "[1.2.3.4]",
+        "a,b c",
+        "http://host",
+        "a%2",
+        "a%zz",
+        "bü",
+        ":80",
+        "a\\b",
+        "a\"b",
+        "<a>",
+        "a\tb",
+    ] {
+        assert!(!is_host(wrong.as_bytes()), "{wrong}");
+    }
+}
+
+#[test]
+fn the_encoding_is_the_best_of_those_that_are_taken() {
+    let chosen = |accepted: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_str(accepted).expect("a value"),
+        );
+        chosen_encoding(&headers)
+    };
+    for (accepted, best) in [
+        ("gzip, deflate, br, zstd", Some("br")),
+        ("gzip", Some("gzip")),
+        ("x-gzip", Some("gzip")),
+        ("BR;Q=0.5, gzip;q=0.9", Some("gzip")),
+        ("br;q=0.5, gzip;q=0.5", Some("br")),
+        ("deflate", Some("identity")),
+        ("", Some("identity")),
+        ("br;q=0", Some("identity")),
+        ("br ; q=0.000, gzip;q=0", Some("identity")),
+        ("*", Some("br")),
+        ("*;q=0", None),
+        ("*;q=0, identity", Some("identity")),
+        ("*;q=0, gzip", Some("gzip")),
+        ("identity;q=0", None),
+        ("identity;q=0, br;q=0", None),
+        ("identity;q=0, *", Some("br")),
+        ("identity;q=0, deflate", None),
+        ("identity, gzip;q=0.1", Some("identity")),
+        ("br;q=many", Some("identity")),
+        ("br;q=2", Some("identity")),
+    ] {
+        assert_eq!(chosen(accepted), best, "{accepted}");
+    }
+}

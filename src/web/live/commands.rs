@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MediaId, WorkspaceId};
 use crate::web::Doors;
+use crate::web::json::objects;
 use crate::web::problem::Problem;
 
 #[derive(Deserialize)]
@@ -56,6 +57,13 @@ enum Command {
     Watching {
         watching: bool,
     },
+}
+
+impl Command {
+    /// Costs nothing, and is not counted.
+    fn is_free(&self) -> bool {
+        false
+    }
 }
 
 #[derive(Serialize)]
@@ -101,7 +109,11 @@ pub fn error(code: &str, detail: &str) -> Utf8Bytes {
 
 /// What a command is answered with; `None`: nothing.
 pub async fn answer(doors: &Doors, connection: &Arc<Connection>, text: &str) -> Option<Utf8Bytes> {
-    let command = match serde_json::from_str(text) {
+    let command: Result<Command, _> = objects::from_slice(text.as_bytes());
+    if !command.as_ref().is_ok_and(Command::is_free) && !connection.may_ask() {
+        return Some(too_many(command.ok()));
+    }
+    let command = match command {
         Ok(command) => command,
         Err(wrong) => return Some(error("malformed", &wrong.to_string())),
     };
@@ -111,6 +123,22 @@ pub async fn answer(doors: &Doors, connection: &Arc<Connection>, text: &str) -> 
             let problem = Problem::from(refusal);
             Some(error(problem.code, &problem.detail))
         }
+    }
+}
+
+/// More than a client may ask for at once. Nothing of it was done.
+fn too_many(command: Option<Command>) -> Utf8Bytes {
+    const CODE: &str = "rate_limited";
+    const DETAIL: &str = "these are too many commands at once: wait a second and go on more slowly";
+    match command {
+        Some(Command::SendMessage { client_ref, .. }) => told(&Answer::MessageError {
+            client_ref: &client_ref,
+            error: Refusal {
+                code: CODE,
+                detail: DETAIL,
+            },
+        }),
+        _ => error(CODE, DETAIL),
     }
 }
 

@@ -2,15 +2,16 @@
 //!
 //! Queues are bounded everywhere: a connection that falls behind loses frames and is told to fetch again.
 
-use std::collections::HashMap;
+use std::collections::hash_map::{Entry, HashMap};
 use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::task::{Id, JoinSet};
 
 use super::frames::Frame;
-use super::rooms::{Connection, Dialect, Rooms, Seat};
+use super::rooms::{Caps, Connection, Dialect, Rooms, Seat};
 use crate::db::Db;
 use crate::domain::contacts::{self, fields};
 use crate::domain::conversations::activity::{self, Activity};
@@ -27,6 +28,8 @@ use crate::web::pages::fragments;
 
 /// Events that are looked up together.
 const BATCH: usize = 256;
+/// Events of one workspace that wait while its access is looked at; beyond it everybody there fetches again.
+const MOST_HELD: usize = 4_096;
 
 #[derive(Clone)]
 pub struct Hub {
@@ -42,10 +45,10 @@ impl Deref for Hub {
 }
 
 impl Hub {
-    pub fn new(db: Db) -> Self {
+    pub fn new(db: Db, caps: Caps) -> Self {
         Self {
             db,
-            rooms: Arc::default(),
+            rooms: Arc::new(Rooms::new(caps)),
         }
     }
 
@@ -53,25 +56,52 @@ impl Hub {
     pub async fn run(self) {
         let mut events = self.db.bus().listen();
         let mut batch = Vec::with_capacity(BATCH);
+        let mut checks = Checks::default();
         loop {
-            match events.recv().await {
+            let heard = tokio::select! {
+                event = events.recv() => event,
+                Some(done) = checks.running.join_next_with_id() => {
+                    let id = match done {
+                        Ok((id, ())) => id,
+                        Err(failed) => {
+                            tracing::error!(%failed, "access could not be looked at");
+                            self.end_rooms(checks.of.get(&failed.id()).map_or(&[], Vec::as_slice));
+                            failed.id()
+                        }
+                    };
+                    let held = checks.finish(id, &self);
+                    self.tell_all(held).await;
+                    continue;
+                }
+            };
+            match heard {
                 Ok(event) => batch.push(event),
-                Err(RecvError::Lagged(_)) => self.resync_all(),
+                Err(RecvError::Lagged(_)) => self.missed_some(&mut checks),
                 Err(RecvError::Closed) => return,
             }
             while batch.len() < BATCH {
                 match events.try_recv() {
                     Ok(event) => batch.push(event),
-                    Err(TryRecvError::Lagged(_)) => self.resync_all(),
+                    Err(TryRecvError::Lagged(_)) => self.missed_some(&mut checks),
                     Err(_) => break,
                 }
             }
-            let heard = std::mem::take(&mut batch);
-            if let Err(error) = self.tell(heard).await {
-                tracing::warn!(%error, "events could not be looked up: everyone fetches again");
-                self.resync_all();
-            }
+            let heard = checks.hold_back(std::mem::take(&mut batch), &self);
+            self.tell_all(heard).await;
         }
+    }
+
+    async fn tell_all(&self, events: Vec<Event>) {
+        if let Err(error) = self.tell(events).await {
+            tracing::warn!(%error, "events could not be looked up: everyone fetches again");
+            self.resync_all();
+        }
+    }
+
+    /// Somebody's access may have changed among what was missed.
+    fn missed_some(&self, checks: &mut Checks) {
+        self.resync_all();
+        checks.begin(self.heard(), self);
     }
 
     /// Three round trips for a batch, however many events and listeners; one more when somebody changed their mind; none when
@@ -93,11 +123,7 @@ impl Hub {
         for event in &events {
             match event {
                 Event::SessionEnded { session } => self.end(*session),
-                Event::AccessChanged { workspace } => self.look_again(&self.db, *workspace).await,
-                Event::Missed { workspace } => self
-                    .seats(*workspace, |_| true)
-                    .iter()
-                    .for_each(|connection| connection.resync()),
+                Event::Missed { workspace } => self.resync_room(*workspace),
                 Event::MessageAdded {
                     workspace, message, ..
                 }
@@ -380,6 +406,103 @@ impl Hub {
     ) {
         let seats = self.seats(workspace, |seat: &Seat| seat.sees(number));
         push(&seats, frame, html);
+    }
+}
+
+/// Workspaces whose access is looked at, beside the loop: others do not wait for it. What happens there meanwhile is told
+/// afterwards, in its order, and by then to nobody who may not hear it.
+#[derive(Default)]
+struct Checks {
+    running: JoinSet<()>,
+    of: HashMap<Id, Vec<WorkspaceId>>,
+    held: HashMap<WorkspaceId, Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    events: Vec<Event>,
+    /// Access changed once more: what is being read may be older.
+    again: bool,
+    is_cut: bool,
+}
+
+impl Checks {
+    /// Begins what these events ask for; answers those that need not wait.
+    fn hold_back(&mut self, events: Vec<Event>, hub: &Hub) -> Vec<Event> {
+        let changed = events.iter().filter_map(|event| match event {
+            Event::AccessChanged { workspace } if hub.is_heard(*workspace) => Some(*workspace),
+            _ => None,
+        });
+        self.begin(changed.collect(), hub);
+        if self.held.is_empty() {
+            return events;
+        }
+        let mut others = Vec::with_capacity(events.len());
+        for event in events {
+            let held = event
+                .workspace()
+                .and_then(|workspace| self.held.get_mut(&workspace));
+            match held {
+                Some(held) if held.events.len() < MOST_HELD => held.events.push(event),
+                Some(held) => held.is_cut = true,
+                None => others.push(event),
+            }
+        }
+        others
+    }
+
+    fn begin(&mut self, workspaces: Vec<WorkspaceId>, hub: &Hub) {
+        let mut new = Vec::new();
+        for workspace in workspaces {
+            match self.held.entry(workspace) {
+                Entry::Occupied(mut running) => running.get_mut().again = true,
+                Entry::Vacant(free) => {
+                    free.insert(Held::default());
+                    new.push(workspace);
+                }
+            }
+        }
+        // One that came twice in this batch is looked at once.
+        for workspace in &new {
+            if let Some(held) = self.held.get_mut(workspace) {
+                held.again = false;
+            }
+        }
+        self.look(new, hub);
+    }
+
+    fn look(&mut self, workspaces: Vec<WorkspaceId>, hub: &Hub) {
+        if workspaces.is_empty() {
+            return;
+        }
+        hub.pause(&workspaces);
+        let (hub, looked_at) = (hub.clone(), workspaces.clone());
+        let task = self.running.spawn(async move {
+            hub.rooms.look_again(&hub.db, &looked_at).await;
+        });
+        self.of.insert(task.id(), workspaces);
+    }
+
+    /// What may be told now.
+    fn finish(&mut self, id: Id, hub: &Hub) -> Vec<Event> {
+        let looked_at = self.of.remove(&id).unwrap_or_default();
+        let (again, done): (Vec<_>, Vec<_>) = looked_at
+            .into_iter()
+            .partition(|workspace| self.held.get(workspace).is_some_and(|held| held.again));
+        for workspace in &again {
+            if let Some(held) = self.held.get_mut(workspace) {
+                held.again = false;
+            }
+        }
+        self.look(again, hub);
+        // Everybody there fetches again, so that what was cut off is not missed.
+        hub.go_on(&done);
+        let held = done
+            .iter()
+            .filter_map(|workspace| self.held.remove(workspace));
+        held.filter(|held| !held.is_cut)
+            .flat_map(|held| held.events)
+            .collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who looks at which conversation now, and whether at anything. One person counts once, in however many windows; a look that
 //! is not renewed ends.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::web::pages::fragments;
 const LASTS: Duration = Duration::from_secs(75);
 
 /// Where a window looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Look {
     pub workspace: WorkspaceId,
     pub conversation: ConversationId,
@@ -133,12 +133,9 @@ impl Rooms {
     pub fn look_again_at(&self, connection: &Connection) {
         let over = match self.looks.hold().get(&connection.id) {
             Some(window) => {
+                let seat = self.seat(window.look.workspace, connection);
                 window.renewed.elapsed() > LASTS
-                    || self
-                        .seats(window.look.workspace, |seat| {
-                            seat.connection.id == connection.id && seat.sees(window.look.number)
-                        })
-                        .is_empty()
+                    || seat.is_none_or(|seat| !seat.may_see(window.look.number))
             }
             None => false,
         };
@@ -150,18 +147,13 @@ impl Rooms {
     /// Tells a newcomer who looks where, of what they see.
     pub fn tell_present(&self, newcomer: &Arc<Connection>, workspace: WorkspaceId) {
         let looks = self.looks.hold();
-        let mut told = Vec::new();
+        let Some(seat) = self.seat(workspace, newcomer) else {
+            return;
+        };
+        let mut told = HashSet::new();
         for window in looks.values() {
             let (look, user) = (window.look, window.connection.user);
-            let sees = || {
-                !self
-                    .seats(workspace, |seat| {
-                        seat.connection.id == newcomer.id && seat.sees(look.number)
-                    })
-                    .is_empty()
-            };
-            if look.workspace == workspace && !told.contains(&(look, user)) && sees() {
-                told.push((look, user));
+            if look.workspace == workspace && seat.sees(look.number) && told.insert((look, user)) {
                 say(&[Arc::clone(newcomer)], look, &window.connection, true);
             }
         }

@@ -1,14 +1,19 @@
 //! Who is connected, where they sit, and what they may see from there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
 
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{Notify, mpsc};
 
+use super::allowance::Allowance;
 use super::presence::{Looks, Watched};
 use crate::db::Db;
+use crate::domain::accounts::throttle::network;
 use crate::domain::numbers::{self, Visible};
 use crate::error::Result;
 use crate::ids::{NumberId, SessionId, UserId, WorkspaceId};
@@ -37,6 +42,10 @@ pub struct Connection {
     frames: mpsc::Sender<Utf8Bytes>,
     behind: AtomicBool,
     pub(super) watched: Mutex<Watched>,
+    /// What it may still ask for at once.
+    pub(super) allowance: Mutex<Allowance>,
+    /// Whose sockets it counts among, by address.
+    network: String,
     joined: Mutex<Vec<WorkspaceId>>,
     /// Its session or its membership ended: it must close.
     pub ended: Notify,
@@ -51,6 +60,11 @@ impl Connection {
         if self.frames.try_send(frame).is_err() {
             self.behind.store(true, Ordering::Release);
         }
+    }
+
+    /// Whether its client may ask for one thing more now.
+    pub fn may_ask(&self) -> bool {
+        self.allowance.lock().expect(UNHARMED).take(Instant::now())
     }
 
     pub fn resync(&self) {
@@ -68,50 +82,134 @@ impl Connection {
 /// A connection's place in a room.
 pub struct Seat {
     pub connection: Arc<Connection>,
-    workspace: WorkspaceId,
-    visible: RwLock<Visible>,
-    /// One look at a time, so that an older answer of the database never replaces a newer one.
-    looking: tokio::sync::Mutex<()>,
+    pub(super) workspace: WorkspaceId,
+    access: RwLock<Access>,
+    /// Its access is being looked at: until then it is told nothing.
+    is_paused: AtomicBool,
+}
+
+/// What a seat's person may see, as it was when the question of this number was asked.
+#[derive(Default)]
+struct Access {
+    question: u64,
+    is_member: bool,
+    visible: Visible,
 }
 
 impl Seat {
     pub fn sees(&self, number: NumberId) -> bool {
-        self.visible.read().expect(UNHARMED).includes(number)
+        !self.is_paused.load(Ordering::Acquire) && self.may_see(number)
+    }
+
+    /// As far as is known, also while that is being looked at.
+    pub fn may_see(&self, number: NumberId) -> bool {
+        let access = self.access.read().expect(UNHARMED);
+        access.visible.includes(number)
     }
 
     pub fn sees_any(&self, numbers: &[NumberId]) -> bool {
-        let visible = self.visible.read().expect(UNHARMED);
+        if self.is_paused.load(Ordering::Acquire) {
+            return false;
+        }
+        let visible = &self.access.read().expect(UNHARMED).visible;
         *visible == Visible::All || numbers.iter().any(|number| visible.includes(*number))
     }
 
-    /// Asks what its person may see now; answers whether they are a member at all.
-    async fn look(&self, db: &Db) -> Result<bool> {
-        let _one_at_a_time = self.looking.lock().await;
-        let visible = numbers::visible(db, self.workspace, self.connection.user).await?;
-        let member = visible.is_some();
-        *self.visible.write().expect(UNHARMED) = visible.unwrap_or_default();
-        Ok(member)
+    /// Takes an answer of the database, unless it has one to a later question already; says whether its person is a member.
+    fn learn(&self, question: u64, visible: Option<&Visible>) -> bool {
+        let mut access = self.access.write().expect(UNHARMED);
+        if question > access.question {
+            *access = Access {
+                question,
+                is_member: visible.is_some(),
+                visible: visible.cloned().unwrap_or_default(),
+            };
+        }
+        access.is_member
     }
 }
 
 type Room = HashMap<u64, Arc<Seat>>;
 
+/// How many sockets may be open at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Caps {
+    pub per_member: usize,
+    pub per_address: usize,
+    pub in_all: usize,
+}
+
 #[derive(Default)]
+struct Connections {
+    by_id: HashMap<u64, Arc<Connection>>,
+    of_user: HashMap<UserId, usize>,
+    of_network: HashMap<String, usize>,
+}
+
+impl Connections {
+    fn add(&mut self, connection: &Arc<Connection>) {
+        self.by_id.insert(connection.id, Arc::clone(connection));
+        *self.of_user.entry(connection.user).or_default() += 1;
+        let network = connection.network.clone();
+        *self.of_network.entry(network).or_default() += 1;
+    }
+
+    fn remove(&mut self, connection: &Connection) {
+        if self.by_id.remove(&connection.id).is_none() {
+            return;
+        }
+        one_less(&mut self.of_user, &connection.user);
+        one_less(&mut self.of_network, &connection.network);
+    }
+}
+
+fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, of: &K) {
+    match counts.get_mut(of) {
+        Some(count) if *count > 1 => *count -= 1,
+        _ => drop(counts.remove(of)),
+    }
+}
+
 pub struct Rooms {
+    caps: Caps,
     rooms: RwLock<HashMap<WorkspaceId, Room>>,
-    connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    connections: Mutex<Connections>,
     pub(super) looks: Looks,
     next: AtomicU64,
+    questions: AtomicU64,
 }
 
 impl Rooms {
+    pub fn new(caps: Caps) -> Self {
+        Self {
+            caps,
+            rooms: RwLock::default(),
+            connections: Mutex::default(),
+            looks: Looks::default(),
+            next: AtomicU64::default(),
+            questions: AtomicU64::default(),
+        }
+    }
+
+    /// `None`: there are as many sockets as may be, of this member, from this address or at all.
     pub fn connect(
         &self,
         user: UserId,
         name: String,
         session: SessionId,
+        address: IpAddr,
         dialect: Dialect,
-    ) -> (Arc<Connection>, mpsc::Receiver<Utf8Bytes>) {
+    ) -> Option<(Arc<Connection>, mpsc::Receiver<Utf8Bytes>)> {
+        let network = network(address);
+        let mut connections = self.connections();
+        let many = |count: Option<&usize>, most: usize| count.is_some_and(|count| *count >= most);
+        if connections.by_id.len() >= self.caps.in_all
+            || many(connections.of_user.get(&user), self.caps.per_member)
+            || many(connections.of_network.get(&network), self.caps.per_address)
+        {
+            metrics::counter!("messagehub_sockets_refused_total").increment(1);
+            return None;
+        }
         let (frames, queue) = mpsc::channel(QUEUE);
         let connection = Arc::new(Connection {
             id: self.next.fetch_add(1, Ordering::Relaxed),
@@ -122,17 +220,18 @@ impl Rooms {
             frames,
             behind: AtomicBool::new(false),
             watched: Mutex::default(),
+            allowance: Mutex::default(),
+            network,
             joined: Mutex::default(),
             ended: Notify::new(),
         });
-        self.connections()
-            .insert(connection.id, Arc::clone(&connection));
+        connections.add(&connection);
         metrics::gauge!("messagehub_sockets").increment(1.0);
-        (connection, queue)
+        Some((connection, queue))
     }
 
     pub fn disconnect(&self, connection: &Connection) {
-        self.connections().remove(&connection.id);
+        self.connections().remove(connection);
         self.look_away(connection);
         let joined = std::mem::take(&mut *connection.joined.lock().expect(UNHARMED));
         for workspace in joined {
@@ -152,14 +251,18 @@ impl Rooms {
         let seat = Arc::new(Seat {
             connection: Arc::clone(connection),
             workspace,
-            visible: RwLock::default(),
-            looking: tokio::sync::Mutex::default(),
+            access: RwLock::default(),
+            is_paused: AtomicBool::new(false),
         });
         self.rooms_mut()
             .entry(workspace)
             .or_default()
             .insert(connection.id, Arc::clone(&seat));
-        let looked = seat.look(db).await;
+        let question = self.next_question();
+        let of = [(workspace, connection.user)];
+        let looked = numbers::visible(db, &of)
+            .await
+            .map(|visible| seat.learn(question, visible.get(&of[0])));
         if matches!(looked, Ok(true)) {
             let mut joined = connection.joined.lock().expect(UNHARMED);
             if !joined.contains(&workspace) {
@@ -191,38 +294,82 @@ impl Rooms {
         }
     }
 
-    /// Access in this workspace changed: everyone's place is looked at again, and who is no member any more has none, nor a
-    /// socket.
-    pub async fn look_again(&self, db: &Db, workspace: WorkspaceId) {
-        let seats: Vec<_> = self
-            .rooms()
-            .get(&workspace)
-            .into_iter()
-            .flat_map(HashMap::values)
-            .cloned()
+    fn next_question(&self) -> u64 {
+        self.questions.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Access in these workspaces changed: nobody there is told anything until it has been looked at.
+    pub fn pause(&self, workspaces: &[WorkspaceId]) {
+        for seat in self.seats_in(workspaces) {
+            seat.is_paused.store(true, Ordering::Release);
+        }
+    }
+
+    fn seats_in(&self, workspaces: &[WorkspaceId]) -> Vec<Arc<Seat>> {
+        let rooms = self.rooms();
+        let rooms = workspaces.iter().filter_map(|one| rooms.get(one));
+        rooms.flat_map(HashMap::values).cloned().collect()
+    }
+
+    /// Looks at everyone's access in these workspaces, in one statement. Who is no member any more has no place, nor a socket.
+    pub async fn look_again(&self, db: &Db, workspaces: &[WorkspaceId]) {
+        let seats = self.seats_in(workspaces);
+        let question = self.next_question();
+        let people: HashSet<_> = seats
+            .iter()
+            .map(|seat| (seat.workspace, seat.connection.user))
             .collect();
-        let mut staying = Vec::new();
+        let people: Vec<_> = people.into_iter().collect();
+        let visible = match numbers::visible(db, &people).await {
+            Ok(visible) => visible,
+            Err(error) => {
+                tracing::warn!(%error, "access could not be looked up: sockets are closed");
+                return self.end_rooms(workspaces);
+            }
+        };
         for seat in seats {
-            match seat.look(db).await {
-                Ok(true) => staying.push(Arc::clone(&seat.connection)),
-                Ok(false) => {
-                    self.leave(&seat.connection, workspace);
-                    seat.connection.ended.notify_one();
-                }
-                // Nobody goes on hearing with rights that could not be looked at.
-                Err(error) => {
-                    tracing::warn!(%error, workspace.id = %workspace, "access could not be looked up: a socket is closed");
-                    seat.connection.ended.notify_one();
-                }
+            if !seat.learn(
+                question,
+                visible.get(&(seat.workspace, seat.connection.user)),
+            ) {
+                self.leave(&seat.connection, seat.workspace);
+                seat.connection.ended.notify_one();
             }
         }
+    }
+
+    /// Nobody goes on hearing with rights that could not be looked at.
+    pub fn end_rooms(&self, workspaces: &[WorkspaceId]) {
+        for seat in self.seats_in(workspaces) {
+            self.get_up(&seat.connection, seat.workspace);
+            seat.connection.ended.notify_one();
+        }
+    }
+
+    /// After a pause: what was not told meanwhile is fetched.
+    pub fn go_on(&self, workspaces: &[WorkspaceId]) {
+        let seats = self.seats_in(workspaces);
+        for seat in &seats {
+            seat.is_paused.store(false, Ordering::Release);
+        }
         // Who looks no more is told before anybody has to fetch again: from then on frames are left out.
-        for connection in &staying {
-            self.look_again_at(connection);
+        for seat in &seats {
+            self.look_again_at(&seat.connection);
         }
-        for connection in &staying {
-            connection.resync();
+        for seat in &seats {
+            seat.connection.resync();
         }
+    }
+
+    /// Workspaces in whose rooms somebody sits.
+    pub fn heard(&self) -> Vec<WorkspaceId> {
+        self.rooms().keys().copied().collect()
+    }
+
+    /// This connection's place in a room.
+    pub fn seat(&self, workspace: WorkspaceId, connection: &Connection) -> Option<Arc<Seat>> {
+        let rooms = self.rooms();
+        rooms.get(&workspace)?.get(&connection.id).cloned()
     }
 
     /// Those in the room whose seat may see it.
@@ -250,20 +397,27 @@ impl Rooms {
     }
 
     pub fn end(&self, session: SessionId) {
-        for connection in self.connections().values() {
+        for connection in self.connections().by_id.values() {
             if connection.session == session {
                 connection.ended.notify_one();
             }
         }
     }
 
-    pub fn resync_all(&self) {
-        for connection in self.connections().values() {
+    /// Everybody in this room fetches again.
+    pub fn resync_room(&self, workspace: WorkspaceId) {
+        for connection in self.seats(workspace, |_| true) {
             connection.resync();
         }
     }
 
-    fn connections(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
+    pub fn resync_all(&self) {
+        for connection in self.connections().by_id.values() {
+            connection.resync();
+        }
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Connections> {
         self.connections.lock().expect(UNHARMED)
     }
 

@@ -3,21 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::sync::mpsc;
+use tungstenite::error::{CapacityError, Error as Broken, ProtocolError};
 
 use super::commands;
 use super::frames::RESYNC;
 use super::rooms::{Connection, Dialect};
-use crate::domain::accounts;
+use crate::domain::accounts::{self, Caller};
 use crate::error::Error;
 use crate::language;
 use crate::web::Doors;
 use crate::web::auth::{Claimed, Door};
 use crate::web::guard;
+use crate::web::listen::Link;
 use crate::web::problem::Problem;
 
 /// What a browser asks for to get Turbo Streams instead of JSON.
@@ -31,11 +36,16 @@ const SILENT_FOR: Duration = Duration::from_secs(60);
 /// The longest that a peer may take a frame.
 const SLOWEST_WRITE: Duration = Duration::from_secs(10);
 
+/// The longest that a peer may take to say goodbye.
+const SLOWEST_GOODBYE: Duration = Duration::from_secs(1);
+
 /// Bearer header or cookie, else 401 before the upgrade. With a cookie only from our own pages.
 pub async fn open(
     State(doors): State<Doors>,
+    caller: Caller,
+    link: Option<Extension<Arc<Link>>>,
     headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let (Claimed(session), door) =
         Claimed::of(&headers, &doors.app).ok_or(Error::Unauthenticated)?;
@@ -47,8 +57,15 @@ pub async fn open(
         ));
     }
     let user = accounts::of_session(&doors.app.db, session).await?;
+    if is_of_another_version(&headers) {
+        return Ok(version_required());
+    }
     let upgrade = upgrade
         .map_err(|wrong| Problem::new(StatusCode::BAD_REQUEST, "malformed", wrong.to_string()))?;
+    if !has_a_key(&headers) {
+        let detail = "Sec-WebSocket-Key is 16 bytes in base64, once";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "malformed", detail));
+    }
     let upgrade = upgrade
         .read_buffer_size(1024)
         .write_buffer_size(0)
@@ -60,16 +77,58 @@ pub async fn open(
     } else {
         Dialect::Json
     };
-    let (connection, queue) = doors.hub.connect(user.id, user.name, session, dialect);
+    let connected = doors
+        .hub
+        .connect(user.id, user.name, session, caller.address, dialect);
+    let Some((connection, queue)) = connected else {
+        return Ok(upgrade.on_upgrade(|mut socket| async move {
+            close(&mut socket, close_code::AGAIN, "too many sockets are open").await;
+        }));
+    };
     let leave = Leave(doors.clone(), Arc::clone(&connection));
     // Whoever signed out before the hub knew of this socket is noticed here, and later by the hub.
     accounts::of_session(&doors.app.db, session).await?;
-    Ok(upgrade
-        .on_upgrade(move |socket| async move {
-            let leave = leave;
-            converse(&leave.0, socket, &leave.1, queue).await;
-        })
-        .into_response())
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        let leave = leave;
+        let mut socket = socket;
+        let end = converse(&leave.0, &mut socket, &leave.1, queue).await;
+        drop(leave);
+        if let Some(Extension(link)) = link {
+            link.linger();
+        }
+        say_goodbye(&mut socket, end).await;
+    }))
+}
+
+fn is_of_another_version(headers: &HeaderMap) -> bool {
+    let upgrade = headers.get(header::UPGRADE);
+    let is_websocket = upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let version = headers.get(header::SEC_WEBSOCKET_VERSION);
+    is_websocket && version.is_none_or(|version| version.as_bytes() != b"13")
+}
+
+/// RFC 6455, 4.4.
+fn version_required() -> Response {
+    let detail = "WebSockets are spoken in version 13 here";
+    let status = StatusCode::UPGRADE_REQUIRED;
+    let headers = [
+        (
+            header::SEC_WEBSOCKET_VERSION,
+            HeaderValue::from_static("13"),
+        ),
+        (header::UPGRADE, HeaderValue::from_static("websocket")),
+        (header::CONNECTION, HeaderValue::from_static("upgrade")),
+    ];
+    let problem = Problem::new(status, "version_not_supported", detail);
+    (headers, problem).into_response()
+}
+
+fn has_a_key(headers: &HeaderMap) -> bool {
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
+    match (keys.next(), keys.next()) {
+        (Some(key), None) => STANDARD.decode(key).is_ok_and(|key| key.len() == 16),
+        _ => false,
+    }
 }
 
 /// However a connection ends, also before its upgrade or by a panic, the hub forgets it.
@@ -81,24 +140,34 @@ impl Drop for Leave {
     }
 }
 
+/// How a conversation ended.
+enum End {
+    /// The peer closed: it is answered.
+    Closed,
+    /// There is nobody to say anything to.
+    Gone,
+    /// We close, and say why.
+    Because(u16, &'static str),
+}
+
 async fn converse(
     doors: &Doors,
-    mut socket: WebSocket,
+    socket: &mut WebSocket,
     connection: &Arc<Connection>,
     mut queue: mpsc::Receiver<Utf8Bytes>,
-) {
+) -> End {
     let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + PING_EVERY, PING_EVERY);
     let mut heard = tokio::time::Instant::now();
     loop {
         tokio::select! {
             frame = queue.recv() => {
-                let Some(frame) = frame else { return };
-                if !frame.is_empty() && !say(&mut socket, Message::Text(frame)).await {
-                    return;
+                let Some(frame) = frame else { return End::Gone };
+                if !frame.is_empty() && !say(socket, Message::Text(frame)).await {
+                    return End::Gone;
                 }
                 if queue.is_empty() && connection.caught_up() {
-                    if !say(&mut socket, Message::Text(RESYNC.into())).await {
-                        return;
+                    if !say(socket, Message::Text(RESYNC.into())).await {
+                        return End::Gone;
                     }
                     // Who is there stands in no page that could be fetched.
                     for workspace in doors.hub.joined_by(connection) {
@@ -112,31 +181,70 @@ async fn converse(
                     Some(Ok(Message::Text(text))) => {
                         // Boxed: an idle socket must not hold the room that the largest command needs.
                         if let Some(answer) = Box::pin(commands::answer(doors, connection, &text)).await
-                            && !say(&mut socket, Message::Text(answer)).await
+                            && !say(socket, Message::Text(answer)).await
                         {
-                            return;
+                            return End::Gone;
                         }
                     }
                     Some(Ok(Message::Binary(_))) => {
                         let refusal = commands::error("malformed", "send JSON in text frames");
-                        if !say(&mut socket, Message::Text(refusal)).await {
-                            return;
+                        if !say(socket, Message::Text(refusal)).await {
+                            return End::Gone;
                         }
                     }
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                    Some(Ok(Message::Close(_))) => return End::Closed,
                     Some(Ok(_)) => {}
+                    Some(Err(error)) => return broken(error),
+                    None => return End::Gone,
                 }
             }
-            () = connection.ended.notified() => return close(socket, close_code::POLICY, "signed out, or no member any more").await,
-            () = doors.stopping.cancelled() => return close(socket, close_code::RESTART, "the server restarts").await,
+            () = connection.ended.notified() => return End::Because(close_code::POLICY, "signed out, or no member any more"),
+            () = doors.stopping.cancelled() => return End::Because(close_code::RESTART, "the server restarts"),
             _ = ping.tick() => {
                 doors.hub.look_again_at(connection);
-                if heard.elapsed() > SILENT_FOR || !say(&mut socket, Message::Ping(Default::default())).await {
-                    return;
+                if heard.elapsed() > SILENT_FOR || !say(socket, Message::Ping(Default::default())).await {
+                    return End::Gone;
                 }
             }
         }
     }
+}
+
+/// What is said to a peer that does not keep to RFC 6455.
+fn broken(error: axum::Error) -> End {
+    match error.into_inner().downcast_ref::<Broken>() {
+        Some(Broken::Capacity(CapacityError::MessageTooLong { .. })) => {
+            End::Because(close_code::SIZE, "a frame is at most 32 kB")
+        }
+        Some(Broken::Utf8(_)) => End::Because(close_code::INVALID, "text frames are UTF-8"),
+        Some(Broken::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => End::Gone,
+        Some(Broken::Protocol(_)) => End::Because(close_code::PROTOCOL, "this is not RFC 6455"),
+        _ => End::Gone,
+    }
+}
+
+/// The closing handshake: reading on flushes the answer to a peer's close, and awaits the one to ours.
+async fn say_goodbye(socket: &mut WebSocket, end: End) {
+    match end {
+        End::Gone => {}
+        End::Closed => finish(socket).await,
+        End::Because(code, reason) => close(socket, code, reason).await,
+    }
+}
+
+async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
+    let goodbye = CloseFrame {
+        code,
+        reason: reason.into(),
+    };
+    if say(socket, Message::Close(Some(goodbye))).await {
+        finish(socket).await;
+    }
+}
+
+async fn finish(socket: &mut WebSocket) {
+    let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
+    let _ = tokio::time::timeout(SLOWEST_GOODBYE, rest).await;
 }
 
 async fn say(socket: &mut WebSocket, message: Message) -> bool {
@@ -144,12 +252,4 @@ async fn say(socket: &mut WebSocket, message: Message) -> bool {
         tokio::time::timeout(SLOWEST_WRITE, socket.send(message)).await,
         Ok(Ok(()))
     )
-}
-
-async fn close(mut socket: WebSocket, code: u16, reason: &'static str) {
-    let goodbye = CloseFrame {
-        code,
-        reason: reason.into(),
-    };
-    say(&mut socket, Message::Close(Some(goodbye))).await;
 }

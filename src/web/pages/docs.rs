@@ -69,9 +69,8 @@ struct FieldRow {
     description: String,
 }
 
-pub fn route(openapi: &utoipa::openapi::OpenApi) -> Router<Doors> {
-    let openapi = serde_json::to_value(openapi).expect("the description is plain data");
-    let html = render(&openapi).expect("the page has nothing that could fail");
+pub fn route(openapi: &Value) -> Router<Doors> {
+    let html = render(openapi).expect("the page has nothing that could fail");
     Router::new().route("/api/docs", get(move || async move { Html(html) }))
 }
 
@@ -119,14 +118,7 @@ fn tags(openapi: &Value) -> Result<Vec<Tag>> {
 
 fn operation(verb: &str, path: &str, described: &Value) -> Result<Operation> {
     let description = plain(&described["description"]);
-    // A doc comment of one paragraph comes as the summary; of several, its first one does.
-    let told = plain(&described["summary"]);
-    let description = [told.as_str(), &description]
-        .into_iter()
-        .filter(|text| !text.is_empty())
-        .collect::<Vec<_>>()
-        .join("\n\n");
-    let summary = first_sentence(&description);
+    let summary = plain(&described["summary"]);
     let parameters: Vec<FieldRow> = list(&described["parameters"]).map(parameter).collect();
     let body = match content(&described["requestBody"]) {
         Some(schema) => Some(partial(&shape(schema))?),
@@ -135,10 +127,7 @@ fn operation(verb: &str, path: &str, described: &Value) -> Result<Operation> {
     let answers = entries(&described["responses"])
         .map(|(status, answer)| Answer {
             status: status.clone(),
-            description: match plain(&answer["description"]) {
-                told if told.is_empty() => meaning(status).into(),
-                told => told,
-            },
+            description: plain(&answer["description"]),
             kind: content(answer).map(kind),
         })
         .collect();
@@ -266,30 +255,12 @@ fn content(described: &Value) -> Option<&Value> {
         .get("schema")
 }
 
-fn meaning(status: &str) -> &'static str {
-    status
-        .parse()
-        .ok()
-        .and_then(|status: u16| axum::http::StatusCode::from_u16(status).ok())
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or_default()
-}
-
 fn short(path: &str) -> &str {
     let ours = path.strip_prefix("/api").unwrap_or(path);
     match ours.strip_prefix("/workspaces/{workspace_id}") {
         Some("") | None => ours,
         Some(rest) => rest,
     }
-}
-
-fn first_sentence(description: &str) -> String {
-    description
-        .split_inclusive(['.', ':', '\n'])
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches(['.', ':', '\n'])
-        .to_owned()
 }
 
 /// Descriptions are written with a little Markdown; backticks are all that shows in plain text.
@@ -334,7 +305,7 @@ mod tests {
     fn the_page_has_every_operation_and_escapes_what_it_says() {
         let page = render(&json!({
             "info": { "title": "T", "version": "1" },
-            "paths": { "/a/{id}": { "get": { "tags": ["Things"], "description": "Shows <one>. More.", "responses": { "200": {} } } } }
+            "paths": { "/a/{id}": { "get": { "tags": ["Things"], "summary": "Shows <one>", "description": "Shows <one>. More.", "responses": { "200": {} } } } }
         }))
         .expect("renders");
         assert!(

@@ -7,6 +7,7 @@ use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, http};
 
 use super::{Hub, PASSWORD, Workspace};
@@ -55,6 +56,14 @@ impl Person {
             id: session["user"]["id"].as_str().unwrap().into(),
             email: session["user"]["email"].as_str().unwrap().into(),
             ..Self::nobody(hub)
+        }
+    }
+
+    /// The same person at another server.
+    pub fn at(&self, base: &str) -> Self {
+        Self {
+            base: base.to_owned(),
+            ..self.clone()
         }
     }
 
@@ -299,6 +308,11 @@ impl Frames {
                 _ => {}
             }
         }
+    }
+
+    /// Begins the closing handshake.
+    pub async fn closes_with(&mut self, close: CloseFrame) {
+        self.0.send(Message::Close(Some(close))).await.unwrap();
     }
 
     /// The code with which the server closes.

@@ -1,0 +1,71 @@
+//! How many files this process may have open at once. Every connection is one, and so is every connection to the database.
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// What is tried where the hard limit is no number that the system takes, as on macOS.
+const USUAL: u64 = 10_240;
+
+/// The limit that holds now.
+pub fn limit() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(USUAL, |(soft, _)| soft)
+}
+
+/// Raises the soft limit to the hard one, which needs no rights. Many systems start programs with 1,024.
+pub fn raise_limit() {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return;
+    };
+    for wanted in [hard, USUAL.min(hard)] {
+        if wanted > soft && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() {
+            tracing::info!(
+                from = soft,
+                to = wanted,
+                "raised the limit of open files (RLIMIT_NOFILE)"
+            );
+            return;
+        }
+    }
+    tracing::info!(
+        limit = soft,
+        "the limit of open files (RLIMIT_NOFILE) is as high as it may be"
+    );
+}
+
+/// How the files are shared out, so that none of the uses starves the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Connections of clients, WebSockets among them. The rest is ours: the database, providers, pictures, logs.
+    pub connections: usize,
+    /// WebSockets. The connections that these leave are for requests: webhooks, sign-in, pages.
+    pub sockets: usize,
+}
+
+impl Shares {
+    /// Of `limit` files on a server with two pools of so many connections to its database.
+    pub fn of(limit: u64, database_connections: u32) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let database = usize::try_from(database_connections).unwrap_or_default();
+        let ours = (2 * database + 64).min(limit / 2);
+        let connections = (limit - ours).max(2);
+        Self {
+            connections,
+            sockets: connections / 4 * 3,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_and_the_database_have_files_of_their_own() {
+        let usual = Shares::of(1_024, 12);
+        assert_eq!(usual.connections, 1_024 - 24 - 64);
+        assert_eq!(usual.sockets, 702);
+        for limit in [0, 1, 16, 64, 256, 1_024, 1_048_576, u64::MAX] {
+            let shares = Shares::of(limit, 100);
+            assert!(shares.connections >= 2 && shares.sockets < shares.connections);
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! What the OpenAPI text says of every operation is derived here, once: names that are unique, and the answers that it shares
+//! with others. A handler's annotation says only what is its own.
+
+use serde_json::{Map, Value, json};
+
+use crate::config::Config;
+
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// Completes the text that the annotations make.
+pub fn complete(mut openapi: Value, config: &Config) -> Value {
+    openapi["info"]["contact"] = json!({ "name": "MessageHub", "url": config.public("") });
+    name_items(&mut openapi);
+    if let Some(paths) = openapi["paths"].as_object_mut() {
+        for (path, item) in paths {
+            for method in METHODS {
+                if let Some(operation) = item.get_mut(method) {
+                    complete_operation(operation, method, path);
+                }
+            }
+        }
+    }
+    remove_unused(&mut openapi);
+    openapi
+}
+
+/// The items of a page are the schema of that name, not a copy of it.
+fn name_items(openapi: &mut Value) {
+    let Some(schemas) = openapi["components"]["schemas"].as_object_mut() else {
+        return;
+    };
+    let pages = schemas.keys().filter_map(|name| name.strip_prefix("Page_"));
+    for name in pages.map(str::to_owned).collect::<Vec<_>>() {
+        let named = json!({ "$ref": format!("#/components/schemas/{name}") });
+        let items = &mut schemas[&format!("Page_{name}")]["properties"]["data"]["items"];
+        let item = std::mem::replace(items, named);
+        if item.get("$ref").is_none() {
+            schemas.entry(name).or_insert(item);
+        }
+    }
+}
+
+fn complete_operation(operation: &mut Value, method: &str, path: &str) {
+    let handler = text(&operation["operationId"]).to_owned();
+    operation["operationId"] = operation_id(path, &handler).into();
+    let told = [&operation["summary"], &operation["description"]];
+    let told: Vec<_> = told.into_iter().map(paragraphs).collect();
+    let told = told.concat().join("\n\n");
+    operation["summary"] = first_sentence(&told).into();
+    operation["description"] = told.into();
+    let mut shared = Vec::new();
+    if operation["security"] != json!([{}]) {
+        shared.push(401);
+    }
+    // A member of the workspace; or, by cookie, a page of ours.
+    if path.contains("{workspace_id}") || method != "get" {
+        shared.push(403);
+    }
+    if path.replace("{workspace_id}", "").contains('{') {
+        shared.push(404);
+    }
+    if operation["requestBody"].is_object() {
+        shared.extend([400, 408, 413, 415, 422]);
+    }
+    let parameters = operation["parameters"].as_array();
+    if parameters.is_some_and(|all| all.iter().any(|one| one["in"] == "query")) {
+        shared.push(422);
+    }
+    shared.push(503);
+    let responses = &mut operation["responses"];
+    for status in shared {
+        let status = status.to_string();
+        if responses[&status].is_null() {
+            responses[status] = json!({});
+        }
+    }
+    for (status, response) in responses.as_object_mut().into_iter().flatten() {
+        complete_response(response, status);
+    }
+}
+
+/// `contacts_list`, `contacts_tags_give`, `auth_login`: the path's own words and the handler's name, neither of them twice.
+fn operation_id(path: &str, handler: &str) -> String {
+    let own = path.strip_prefix("/api/").unwrap_or(path);
+    let own = match own.strip_prefix("workspaces/{workspace_id}/") {
+        Some(of_a_workspace) => of_a_workspace,
+        None => own,
+    };
+    let mut words: Vec<String> = own
+        .split('/')
+        .filter(|part| !part.is_empty() && !part.starts_with('{'))
+        .map(|part| part.replace(['-', '.'], "_"))
+        .collect();
+    let says_it = |last: &String| last.starts_with(handler) || handler.ends_with(last.as_str());
+    if words.last().is_some_and(says_it) {
+        words.pop();
+    }
+    words.push(handler.to_owned());
+    words.join("_")
+}
+
+fn complete_response(response: &mut Value, status: &str) {
+    if text(&response["description"]).is_empty() {
+        response["description"] = meaning(status).into();
+    }
+    let mut header = |name: &str, description: &str, kind: &str| {
+        response["headers"][name] =
+            json!({ "description": description, "schema": { "type": kind } });
+    };
+    match status {
+        "308" => header("Location", "Where it is now.", "string"),
+        "401" => header("WWW-Authenticate", "Always `Bearer`.", "string"),
+        "429" | "503" => header("Retry-After", "How many seconds to wait.", "integer"),
+        _ => {}
+    }
+    if status >= "400" {
+        response["content"] = json!({
+            "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } }
+        });
+    }
+    for (_, content) in response["content"].as_object_mut().into_iter().flatten() {
+        if content["schema"].is_null() {
+            content["schema"] = json!({ "type": "string", "format": "binary" });
+        }
+    }
+    // Looking made an entry of what is not there.
+    if let Some(response) = response.as_object_mut() {
+        response.retain(|_, value| !value.is_null());
+    }
+}
+
+/// What an answer means unless its annotation says more.
+fn meaning(status: &str) -> &'static str {
+    match status {
+        "200" => "What was asked for, or what it is now.",
+        "201" => "It was made.",
+        "202" => "It was taken, and happens from now on.",
+        "204" => "Done. There is nothing to say.",
+        "206" => "The part that was asked for.",
+        "304" => "It is still the one that the client has.",
+        "308" => "It is another one now.",
+        "400" => "`malformed`: the request cannot be read.",
+        "401" => "`unauthenticated`: no, a wrong, an expired or a revoked token.",
+        "402" => "`insufficient_credits`: nothing was sent, nothing was taken.",
+        "403" => {
+            "`not_a_member` of this workspace, whether or not it exists; `admin_only`; `number_not_assigned`; \
+             `two_factor_required`; `cross_origin`: sent with a cookie by a page of another site."
+        }
+        "404" => "`not_found`: there is none, or it is not for you to see.",
+        "408" => "`timed_out`: the rest of the request did not come.",
+        "409" => "It does not fit how things stand now: `code` says how.",
+        "412" => "`precondition_failed`: it is not the one that `If-Match` names.",
+        "413" => "`payload_too_large`.",
+        "415" => "`unsupported_media_type`: `Content-Type` is not one that is taken here.",
+        "416" => "`range_not_satisfiable`: it has no such part.",
+        "422" => {
+            "`validation_failed`: `errors` names each field at fault and why. Or another `code`, where one is named above."
+        }
+        "429" => "`rate_limited`: too many of these.",
+        "503" => {
+            "`unavailable`, `timed_out` or a provider's `provider_unavailable`: try again in a moment."
+        }
+        _ => "See `code`.",
+    }
+}
+
+/// Doc comments are broken into lines where the source is.
+fn paragraphs(value: &Value) -> Vec<String> {
+    let paragraphs = text(value).split("\n\n");
+    paragraphs
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|paragraph| !paragraph.is_empty())
+        .collect()
+}
+
+/// Without its full stop: a heading.
+fn first_sentence(told: &str) -> &str {
+    let first = told.lines().next().unwrap_or_default();
+    let end = first
+        .match_indices([' '])
+        .find(|(blank, _)| first[..*blank].ends_with(['.', ':', ';']))
+        .map_or(first.len(), |(blank, _)| blank);
+    first[..end].trim_end_matches(['.', ':', ';'])
+}
+
+/// Schemas that nothing leads to, and whatever only they lead to.
+fn remove_unused(openapi: &mut Value) {
+    let schemas = openapi["components"]["schemas"].take();
+    let Value::Object(mut schemas) = schemas else {
+        return;
+    };
+    let mut used = Map::new();
+    let mut open = vec![openapi["paths"].clone()];
+    while let Some(value) = open.pop() {
+        for name in references(&value) {
+            if let Some(schema) = schemas.remove(&name) {
+                open.push(schema.clone());
+                used.insert(name, schema);
+            }
+        }
+    }
+    openapi["components"]["schemas"] = used.into();
+}
+
+fn references(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(key, value)| match (key.as_str(), value) {
+                ("$ref", Value::String(path)) => {
+                    let name = path.rsplit('/').next().unwrap_or_default();
+                    vec![name.to_owned()]
+                }
+                (_, value) => references(value),
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_is_called_by_its_path_and_its_handler() {
+        for (path, handler, id) in [
+            ("/api/workspaces", "list", "workspaces_list"),
+            ("/api/workspaces/{workspace_id}", "show", "workspaces_show"),
+            (
+                "/api/workspaces/{workspace_id}/contacts",
+                "list",
+                "contacts_list",
+            ),
+            (
+                "/api/workspaces/{workspace_id}/contacts/export.csv",
+                "export",
+                "contacts_export",
+            ),
+            (
+                "/api/workspaces/{workspace_id}/contacts/{contact_id}/merge",
+                "merge",
+                "contacts_merge",
+            ),
+            (
+                "/api/workspaces/{workspace_id}/contacts/{contact_id}/consent",
+                "change_consent",
+                "contacts_change_consent",
+            ),
+            (
+                "/api/workspaces/{workspace_id}/messages/{message_id}/send-now",
+                "send_now",
+                "messages_send_now",
+            ),
+            (
+                "/api/workspaces/{workspace_id}/scheduled",
+                "scheduled",
+                "scheduled",
+            ),
+            ("/api/auth/login", "login", "auth_login"),
+        ] {
+            assert_eq!(operation_id(path, handler), id);
+        }
+    }
+
+    #[test]
+    fn a_heading_is_the_first_sentence() {
+        for (told, heading) in [
+            ("Newest first.", "Newest first"),
+            ("Proves my address: 204. Without", "Proves my address"),
+            (
+                "As in 2026-11.23 or export.csv. More",
+                "As in 2026-11.23 or export.csv",
+            ),
+            ("One\n\nTwo.", "One"),
+            ("", ""),
+        ] {
+            assert_eq!(first_sentence(told), heading);
+        }
+    }
+
+    #[test]
+    fn only_what_is_used_stays() {
+        let config = Config::read(Default::default()).expect("defaults");
+        let described = json!({
+            "paths": { "/api/things/{id}": { "get": {
+                "operationId": "show", "description": "Shows\none.",
+                "responses": { "200": { "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Page_Thing" } } } } }
+            } } },
+            "components": { "schemas": {
+                "Page_Thing": { "properties": { "data": { "items": { "type": "object", "properties": { "of": { "$ref": "#/components/schemas/Part" } } } } } },
+                "Part": {}, "Problem": {}, "Lost": { "$ref": "#/components/schemas/Deep" }, "Deep": {}
+            } }
+        });
+        let complete = complete(described, &config);
+        let schemas = complete["components"]["schemas"]
+            .as_object()
+            .expect("schemas");
+        let names: Vec<_> = schemas.keys().map(String::as_str).collect();
+        assert_eq!(names, ["Page_Thing", "Part", "Problem", "Thing"]);
+        let operation = &complete["paths"]["/api/things/{id}"]["get"];
+        assert_eq!(
+            (text(&operation["summary"]), text(&operation["description"])),
+            ("Shows one", "Shows one.")
+        );
+        let statuses: Vec<_> = operation["responses"]
+            .as_object()
+            .expect("responses")
+            .keys()
+            .collect();
+        assert_eq!(statuses, ["200", "401", "404", "503"]);
+    }
+}

@@ -1,0 +1,152 @@
+//! A client's connection, which gives up on a client that does not read.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use super::Entry;
+
+/// What a client takes of an answer while it is patient with us: less is taken for nothing, so that a byte now and then does
+/// not hold a connection for ever.
+pub(super) const ENOUGH: usize = 4 * 1024;
+/// How long, and how much, is read of a client that was told to go.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: u64 = 1024 * 1024;
+
+pub struct Stream {
+    /// Gone only in `drop`.
+    stream: Option<TcpStream>,
+    entry: Option<Entry>,
+    patience: Duration,
+    /// Set while the client does not take what there is.
+    deadline: Option<Pin<Box<Sleep>>>,
+    taken: usize,
+}
+
+impl Stream {
+    pub fn new(stream: TcpStream, entry: Entry, patience: Duration) -> Self {
+        Self {
+            stream: Some(stream),
+            entry: Some(entry),
+            patience,
+            deadline: None,
+            taken: 0,
+        }
+    }
+
+    fn stream(&mut self) -> Pin<&mut TcpStream> {
+        Pin::new(self.stream.as_mut().expect("it is there until the end"))
+    }
+
+    fn written(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(bytes)) => {
+                if let Some(entry) = &self.entry {
+                    entry.link.moved();
+                }
+                self.taken += bytes;
+                if self.taken >= ENOUGH {
+                    self.caught_up();
+                }
+                Poll::Ready(Ok(bytes))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                let patience = self.patience;
+                let deadline = self
+                    .deadline
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+                ready!(deadline.as_mut().poll(context));
+                metrics::counter!("messagehub_slow_readers_total").increment(1);
+                tracing::debug!("a client does not read its answer: its connection is closed");
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+
+    fn caught_up(&mut self) {
+        self.deadline = None;
+        self.taken = 0;
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.stream().poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.stream().poll_write(context, bytes);
+        self.written(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.stream().poll_write_vectored(context, slices);
+        self.written(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream
+            .as_ref()
+            .is_some_and(AsyncWrite::is_write_vectored)
+    }
+
+    /// Whoever writes here flushes when all is written: the client has taken it.
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.caught_up();
+        self.stream().poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_shutdown(context)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let (Some(mut stream), Some(entry)) = (self.stream.take(), self.entry.take()) else {
+            return;
+        };
+        let lingers = entry
+            .link
+            .lingers
+            .load(std::sync::atomic::Ordering::Relaxed);
+        if !lingers {
+            return;
+        }
+        // Closing while bytes of the client's are unread makes the system throw away what it was sent last.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let _entry = entry;
+                let _ = stream.shutdown().await;
+                let mut rest = stream.take(LINGER_BYTES);
+                let mut nowhere = tokio::io::sink();
+                let gone = tokio::io::copy(&mut rest, &mut nowhere);
+                let _ = tokio::time::timeout(LINGER, gone).await;
+            });
+        }
+    }
+}

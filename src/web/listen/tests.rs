@@ -1,0 +1,142 @@
+use std::net::SocketAddr;
+
+use axum::routing::get;
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::*;
+
+/// A server of one short and one endless answer, for at most `most` connections.
+async fn server(most: usize, patience: Patience) -> SocketAddr {
+    let endless = || async {
+        let piece = Bytes::from_static(&[b'x'; 4_096]);
+        Body::from_stream(stream::repeat_with(move || {
+            Ok::<_, std::io::Error>(piece.clone())
+        }))
+    };
+    let router = Router::new()
+        .route("/short", get(async || "short"))
+        .route("/endless", get(endless));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(serve(
+        listener,
+        router,
+        CancellationToken::new(),
+        most,
+        patience,
+    ));
+    address
+}
+
+const SHORT: Duration = Duration::from_millis(300);
+const LONG: Duration = Duration::from_secs(60);
+
+/// A connection whose receiver holds little, which has asked for something.
+async fn asking(server: SocketAddr, path: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    let mut stream = socket.connect(server).await.expect("a connection");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n");
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("it is sent");
+    stream
+}
+
+/// Whether a short answer comes.
+async fn is_answered(server: SocketAddr) -> bool {
+    let answered = async {
+        let mut stream = asking(server, "/short").await;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await.is_ok() && head == *b"HTTP/1.1 200"
+    };
+    tokio::time::timeout(Duration::from_secs(10), answered)
+        .await
+        .unwrap_or(false)
+}
+
+/// Reads what is there until the connection is over.
+async fn is_over(stream: &mut TcpStream, within: Duration) -> bool {
+    let read = async { while !matches!(stream.read(&mut [0; 65_536]).await, Ok(0) | Err(_)) {} };
+    tokio::time::timeout(within, read).await.is_ok()
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_dropped_and_who_reads_is_not() {
+    let patience = Patience {
+        read: SHORT,
+        ..Patience::default()
+    };
+    let server = server(100, patience).await;
+    let (mut idle, mut dripping) = (
+        asking(server, "/endless").await,
+        asking(server, "/endless").await,
+    );
+    let mut reading = asking(server, "/endless").await;
+    let until = Instant::now() + 10 * SHORT;
+    let drip = async {
+        while Instant::now() < until {
+            let _ = dripping.read(&mut [0; 1]).await;
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    };
+    let read = async {
+        while Instant::now() < until {
+            let bytes = reading.read(&mut [0; 65_536]).await;
+            assert!(bytes.expect("it goes on") > 0);
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    };
+    tokio::join!(drip, read);
+    assert!(is_over(&mut idle, LONG).await, "it never read");
+    assert!(
+        is_over(&mut dripping, LONG).await,
+        "it read a byte at a time"
+    );
+    assert!(!is_over(&mut reading, SHORT).await, "it read all the time");
+}
+
+#[tokio::test]
+async fn connections_that_wait_for_their_clients_give_way() {
+    let patience = Patience {
+        head: LONG,
+        read: LONG,
+        crowded: SHORT,
+    };
+    let server = server(20, patience).await;
+    let mut held = Vec::new();
+    for nth in 0..60 {
+        held.push(match nth % 3 {
+            // Does not read its answer, says nothing, or half of a request.
+            0 => asking(server, "/endless").await,
+            1 => TcpStream::connect(server).await.expect("a connection"),
+            _ => {
+                let mut half = TcpStream::connect(server).await.expect("a connection");
+                half.write_all(b"GET /short HT").await.expect("it is sent");
+                half
+            }
+        });
+    }
+    assert!(is_answered(server).await);
+}
+
+/// Without the rule above the same crowd keeps everybody out: the test before shows something.
+#[tokio::test]
+async fn a_crowd_would_keep_others_out() {
+    let patience = Patience {
+        head: LONG,
+        read: LONG,
+        crowded: LONG,
+    };
+    let server = server(20, patience).await;
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        held.push(asking(server, "/endless").await);
+    }
+    let answered = tokio::time::timeout(4 * SHORT, is_answered(server)).await;
+    assert!(!answered.unwrap_or(false));
+}
