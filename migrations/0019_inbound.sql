@@ -47,7 +47,6 @@ create table quarantine (
     times          integer not null default 1,
     state          text not null default 'waiting' check (state in ('waiting', 'released', 'discarded')),
     settled_at     timestamptz,
-    refused_at     timestamptz,                      -- when it could not be taken although an admin released it
     created_at     timestamptz not null default clock_timestamp(),
     primary key (workspace_id, id),
     constraint quarantine_once unique (workspace_id, fingerprint),
@@ -56,7 +55,7 @@ create table quarantine (
 );
 create index quarantine_waiting on quarantine (workspace_id, integration_id, number_id, id) where state = 'waiting';
 select confine_to_workspace('quarantine', readers => '(select i_am_admin())', writers => '(select i_am_admin())');
-grant select, update (state, settled_at, refused_at, body) on quarantine to messagehub_people;
+grant select, update (state, settled_at, body) on quarantine to messagehub_people;
 grant select, insert, update, delete on quarantine to messagehub_system;
 
 -- STOP to one number can hold for all of them.

@@ -18,21 +18,6 @@ create index number_usage_of_month on number_usage (workspace_id, day);
 create index number_usage_counted_anew on number_usage (day);
 create index number_usage_counted on number_usage (counted_at desc);
 
--- The same of texts that were deleted with their contact: what they cost does not depend on when somebody looks.
-create table deleted_usage (
-    workspace_id uuid not null default current_workspace() references workspaces on delete cascade,
-    number_id    uuid not null,
-    day          date not null,
-    direction    text not null check (direction in ('inbound', 'outbound')),
-    currency     text not null,
-    texts        integer not null check (texts > 0),
-    segments     integer not null,
-    price        numeric not null,
-    primary key (workspace_id, number_id, day, direction, currency),
-    foreign key (workspace_id, number_id) references numbers on delete cascade
-);
-create index deleted_usage_of_day on deleted_usage (day);
-
 create table provider_charges (
     workspace_id   uuid not null default current_workspace() references workspaces on delete cascade,
     integration_id uuid not null,
@@ -58,7 +43,6 @@ create index integrations_usage_due on integrations (usage_due_at) where is_acti
 grant select (usage_until, usage_error) on integrations to messagehub_people;
 
 select confine_to_workspace('number_usage', readers => '(select i_am_admin())', writers => 'false');
-select confine_to_workspace('deleted_usage', readers => 'false', writers => 'false');
 select confine_to_workspace('provider_charges', readers => '(select i_am_admin())', writers => 'false');
 grant select on number_usage, provider_charges to messagehub_people;
-grant select, insert, update, delete on number_usage, deleted_usage, provider_charges to messagehub_system;
+grant select, insert, update, delete on number_usage, provider_charges to messagehub_system;

@@ -470,16 +470,6 @@ begin
      where v.workspace_id = workspace and v.contact_id = contact and m.direction = 'inbound'
        and m.created_at > now() - interval '30 days'
         on conflict do nothing;
-    insert into deleted_usage as d (workspace_id, number_id, day, direction, currency, texts, segments, price)
-    select m.workspace_id, m.number_id, (coalesce(m.scheduled_at, m.created_at) at time zone 'UTC')::date, m.direction,
-           case when m.price is null then '' else coalesce(m.price_unit, 'USD') end,
-           count(*), coalesce(sum(m.segments), 0), coalesce(sum(m.price), 0)
-      from conversations v
-      join messages m on m.workspace_id = v.workspace_id and m.conversation_id = v.id
-     where v.workspace_id = workspace and v.contact_id = contact and m.direction <> 'note' and m.provider_sid is not null
-     group by 1, 2, 3, 4, 5
-        on conflict (workspace_id, number_id, day, direction, currency) do update
-           set texts = d.texts + excluded.texts, segments = d.segments + excluded.segments, price = d.price + excluded.price;
     insert into remembered_opt_outs (workspace_id, address, number_id, source, proof, created_at)
     select o.workspace_id, c.phone_number, o.number_id, o.source, o.proof, o.created_at
       from contacts c

@@ -407,8 +407,7 @@ pub struct Settled {
     pub waiting: i64,
 }
 
-/// The oldest first, as they came; as many as one request can do. Those that could not be taken the last time come after all
-/// others, so that they never stand in the way.
+/// The oldest first, as they came; as many as one request can do.
 pub async fn release_all(
     way: &Way<'_>,
     admin: &Admin,
@@ -417,41 +416,27 @@ pub async fn release_all(
     let mut tx = way.app.db.workspace(admin.seat()).await?;
     let mut rows = oldest(&mut tx, number).await?;
     drop(tx);
-    let mut settled = 0;
-    let mut failed = Vec::new();
+    let (mut settled, mut failed) = (0, 0);
     for id in rows.drain(..) {
         match release(way, admin, id).await {
             Ok(_) => settled += 1,
-            Err(Error::NotFound(_)) => failed.push(id),
+            Err(Error::NotFound(_)) => failed += 1,
             Err(error) => return Err(error),
         }
     }
     let mut tx = way.app.db.workspace(admin.seat()).await?;
-    note_refused(&mut tx, &failed).await?;
-    let waiting = waiting(&mut tx, number).await?;
-    tx.commit().await?;
     Ok(Settled {
         settled,
-        failed: i64::try_from(failed.len()).unwrap_or(i64::MAX),
-        waiting,
+        failed,
+        waiting: waiting(&mut tx, number).await?,
     })
-}
-
-async fn note_refused(tx: &mut WorkspaceTx, ids: &[QuarantineId]) -> Result<()> {
-    sqlx::query!(
-        "update quarantine set refused_at = now() where id = any ($1) and state = 'waiting'",
-        ids as _,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
 }
 
 async fn oldest(tx: &mut WorkspaceTx, number: Option<NumberId>) -> Result<Vec<QuarantineId>> {
     Ok(sqlx::query_scalar!(
         r#"select id from quarantine
             where state = 'waiting' and ($1::uuid is null or number_id = $1)
-            order by refused_at nulls first, id
+            order by id
             limit $2"#,
         number as _,
         AT_ONCE,

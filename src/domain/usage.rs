@@ -258,10 +258,10 @@ pub async fn count(db: &Db) -> Result<()> {
         .execute(tx.conn())
         .await?;
     sqlx::query!(
-        "with counted as (
-         select m.workspace_id, m.number_id, (coalesce(m.scheduled_at, m.created_at) at time zone 'UTC')::date as day, m.direction,
-                case when m.price is null then '' else coalesce(m.price_unit, 'USD') end as currency,
-                count(*)::integer as texts, coalesce(sum(m.segments), 0)::integer as segments, coalesce(sum(m.price), 0) as price
+        "insert into number_usage (workspace_id, number_id, day, direction, currency, texts, segments, price)
+         select m.workspace_id, m.number_id, (coalesce(m.scheduled_at, m.created_at) at time zone 'UTC')::date, m.direction,
+                case when m.price is null then '' else coalesce(m.price_unit, 'USD') end,
+                count(*), coalesce(sum(m.segments), 0), coalesce(sum(m.price), 0)
            from workspaces w
           cross join lateral (
                 -- Ids sort by time; but a scheduled text has that of the moment it was written.
@@ -269,17 +269,9 @@ pub async fn count(db: &Db) -> Result<()> {
                 union all
                 select * from messages t where t.workspace_id = w.id and t.scheduled_at >= $1) m
           where m.direction <> 'note' and m.provider_sid is not null
-          group by 1, 2, 3, 4, 5
-          union all
-         -- What was deleted with its contact was paid all the same.
-         select workspace_id, number_id, day, direction, currency, texts, segments, price from deleted_usage where day >= $3)
-         insert into number_usage (workspace_id, number_id, day, direction, currency, texts, segments, price)
-         select workspace_id, number_id, day, direction, currency, sum(texts), sum(segments), sum(price)
-           from counted
           group by 1, 2, 3, 4, 5",
         begins,
         first_id(begins),
-        since,
     )
     .execute(tx.conn())
     .await?;

@@ -78,22 +78,6 @@ impl Catalogue {
         if let Some(said) = self.forms.get(text) {
             return Cow::Borrowed(&said[0]);
         }
-        self.say_pattern(text)
-    }
-
-    /// What stands in `place` of a sentence: the words of people and providers stay as they are, and so does whatever could be a
-    /// name, for "May" and "Open" are names too.
-    fn say_value<'a>(&'a self, place: &str, value: &'a str) -> Cow<'a, str> {
-        if is_own_words(place) {
-            return Cow::Borrowed(value);
-        }
-        match value.starts_with(char::is_uppercase) {
-            true => self.say_pattern(value),
-            false => self.say(value),
-        }
-    }
-
-    fn say_pattern<'a>(&'a self, text: &'a str) -> Cow<'a, str> {
         let found = self.patterns.iter().find_map(|pattern| {
             let values = pattern.values(text)?;
             Some((pattern, values))
@@ -103,7 +87,7 @@ impl Catalogue {
         };
         let mut said = self.forms[&pattern.english][0].clone();
         for (place, value) in pattern.places.iter().zip(values) {
-            said = said.replace(place, &self.say_value(place, value));
+            said = said.replace(place, &self.say(value));
         }
         Cow::Owned(said)
     }
@@ -119,33 +103,6 @@ impl Catalogue {
         let forms = self.forms.get(one)?;
         forms.get(form).or(forms.last()).map(String::as_str)
     }
-}
-
-/// Whether a place is for a name, an address, a number or a provider's words.
-fn is_own_words(place: &str) -> bool {
-    const OWN_WORDS: [&str; 20] = [
-        "account",
-        "browser",
-        "by",
-        "character",
-        "code",
-        "column",
-        "email",
-        "file",
-        "from",
-        "id",
-        "instead",
-        "integration",
-        "name",
-        "number",
-        "q",
-        "sender",
-        "who",
-        "whom",
-        "words",
-        "workspace",
-    ];
-    OWN_WORDS.contains(&place.trim_matches(['{', '}']))
 }
 
 /// How gettext writes both in one key.

@@ -30,32 +30,6 @@ fn a_sentence_made_at_run_time_is_recognised_by_what_is_fixed_in_it() {
 }
 
 #[test]
-fn names_are_never_translated() {
-    for name in ["May", "Open", "Done", "Nobody"] {
-        assert_ne!(said_in(ES, || t(name)), name, "a word of the catalogue");
-        let error = crate::error::Error::ConversationMoved {
-            by: name.into(),
-            since: std::time::Duration::from_secs(20),
-        };
-        let said = said_in(ES, || t(&error.to_string()).into_owned());
-        assert!(said.contains(name), "{said}");
-        assert!(said.contains("hace 20 s"), "{said}");
-        let said = said_in(ES, || {
-            t(&format!(
-                "this invitation is for {name}: sign in with that address"
-            ))
-            .into_owned()
-        });
-        assert!(said.contains(name), "{said}");
-        let said = said_in(ES, || t(&format!("Assigned to {name}")).into_owned());
-        assert!(
-            said.ends_with(name) && !said.starts_with("Assigned"),
-            "{said}"
-        );
-    }
-}
-
-#[test]
 fn one_is_counted_otherwise_than_none_or_many() {
     let left = |n| count(n, "{n} credit left", "{n} credits left");
     assert_eq!(

@@ -134,38 +134,6 @@ async fn a_wrong_base_url_is_found_out() {
 }
 
 #[tokio::test]
-async fn calls_that_cannot_be_released_do_not_keep_newer_ones_waiting() {
-    let hub = Hub::start().await;
-    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let text = hub
-        .twilio
-        .texting(MAYA, FRONT_DESK, "To a number that is gone");
-    text.signed_with("the token before").send().await;
-    // As many as one request takes, all to a number that the account no longer has, and older than the one after them.
-    hub.meddles(
-        "insert into quarantine (workspace_id, integration_id, number_id, provider, kind, provider_sid, sender, method, url,
-                                 content_type, body, cause, fingerprint)
-         select q.workspace_id, q.integration_id, q.number_id, q.provider, q.kind, 'SM' || nth, q.sender, q.method, q.url,
-                q.content_type, convert_to(replace(convert_from(q.body, 'UTF8'), '6285550100', '6285550999'), 'UTF8'), q.cause,
-                sha256(nth::text::bytea)
-           from quarantine q, generate_series(1, 200) nth",
-    )
-    .await;
-    hub.meddles("delete from quarantine where provider_sid not like 'SM_' and provider_sid not like 'SM__' and provider_sid not like 'SM___'")
-        .await;
-    let text = hub.twilio.texting(MAYA, FRONT_DESK, "The newest");
-    text.signed_with("the token before").send().await;
-
-    let release = harbor.path("/quarantine/release");
-    let first = harbor.admin.post(&release, json!({})).await.is(200);
-    assert_eq!(first, json!({"settled": 0, "failed": 200, "waiting": 201}));
-    let second = harbor.admin.post(&release, json!({})).await.is(200);
-    assert_eq!(second, json!({"settled": 1, "failed": 199, "waiting": 200}));
-    let maya = harbor.conversation_with(MAYA).await;
-    assert_eq!(maya["last_message_preview"], "The newest");
-}
-
-#[tokio::test]
 async fn all_that_waits_is_released_as_it_came_or_discarded() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;

@@ -195,21 +195,3 @@ async fn only_admins_see_it_and_a_month_is_a_month() {
         (&json!("2025-02"), &json!([]))
     );
 }
-
-#[tokio::test]
-async fn what_was_deleted_with_its_contact_was_paid_all_the_same() {
-    let hub = Hub::start().await;
-    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    with_texts(&harbor).await;
-    books(&hub).await;
-    let before = usage(&harbor).await["numbers"].clone();
-    assert_eq!(before[0]["sent"], 3);
-
-    let maya = harbor.conversation_with(MAYA).await;
-    let contact = format!("/contacts/{}", maya["contact_id"].as_str().unwrap());
-    harbor.admin.delete(&harbor.path(&contact)).await.is(204);
-    assert_eq!(hub.count("select count(*) from messages").await, 0);
-    books(&hub).await;
-
-    assert_eq!(usage(&harbor).await["numbers"], before);
-}
