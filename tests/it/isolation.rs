@@ -35,6 +35,31 @@ fn hides_all(answer: &Answer, route: &Route, who: &str) {
     }
 }
 
+/// What keeps a member, who may, from it: the body says nothing, or the office is not in the state for it. Everything else is
+/// done. (The admin asks last: what an agent has done before cannot always be done twice.)
+fn refusal_of(route: &Route, by_admin: bool) -> Option<u16> {
+    let route = format!(
+        "{} {}",
+        route.method,
+        route.path.replace("/api/workspaces/{workspace_id}", "~")
+    );
+    REFUSALS
+        .iter()
+        .find(|(refused, _, _)| *refused == route)
+        .and_then(|(_, agent, admin)| if by_admin { *admin } else { *agent })
+}
+
+/// Route, what agents are answered, what the admin is.
+const REFUSALS: &[(&str, Option<u16>, Option<u16>)] = &[];
+
+/// Whether the answer is the one that is right for who may.
+fn is_right(answer: &Answer, refusal: Option<u16>) -> bool {
+    match refusal {
+        Some(status) => answer.status == status,
+        None => answer.status < 300,
+    }
+}
+
 fn ends_the_session(route: &Route) -> bool {
     route.path == "/api/auth/logout"
         || (route.path.starts_with("/api/auth/sessions") && route.method == "DELETE")
@@ -144,6 +169,7 @@ async fn an_agent_gets_what_their_numbers_give_and_an_admin_everything() {
         lin,
         ids,
     } = office(&hub, "Harbor Dental").await;
+    let mut wrong = Vec::new();
     for route in matrix::routes(&hub).await {
         if ends_the_session(&route) {
             continue;
@@ -157,20 +183,19 @@ async fn an_agent_gets_what_their_numbers_give_and_an_admin_everything() {
             Who::Anyone | Who::SignedIn => {}
             Who::Member => {
                 for answer in [without, with] {
-                    // The second one who adds Tom hears that he is there.
-                    let done = answer.status < 300 || answer.status == 422;
-                    assert!(done, "{name}: {}", answer.body);
+                    if !is_right(&answer, refusal_of(&route, false)) {
+                        wrong.push(format!(
+                            "{name} by an agent: {} {}",
+                            answer.status, answer.body
+                        ));
+                    }
                 }
             }
             Who::WithNumber => {
                 assert_eq!(without.status, 404, "{name}: {}", without.body);
-                assert!(
-                    with.status < 300
-                        || with.status == 409
-                        || (with.status == 422 && route.path.ends_with("/merge")),
-                    "{name}: {}",
-                    with.body
-                );
+                if !is_right(&with, refusal_of(&route, false)) {
+                    wrong.push(format!("{name} by an agent: {} {}", with.status, with.body));
+                }
             }
             Who::Own => {
                 without.refused(404, "not_found");
@@ -190,10 +215,15 @@ async fn an_agent_gets_what_their_numbers_give_and_an_admin_everything() {
             }
         }
         if route.is_of_a_workspace() {
-            let done = admin.status < 300 || [409, 422].contains(&admin.status);
-            assert!(done, "{name} by an admin: {} {}", admin.status, admin.body);
+            if !is_right(&admin, refusal_of(&route, true)) {
+                wrong.push(format!(
+                    "{name} by an admin: {} {}",
+                    admin.status, admin.body
+                ));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// Token, link and socket die with the session, the membership and the assignment.
