@@ -28,18 +28,6 @@ pub struct Language {
     pub signatures: &'static [&'static str],
 }
 
-impl Language {
-    const NONE: Self = Self {
-        classes: &[],
-        asks: &[],
-        unless: &[],
-        alone: &[],
-        whole: &[],
-        fillers: &[],
-        signatures: &[],
-    };
-}
-
 pub const LANGUAGES: &[Language] = &[
     english::RULES,
     spanish::RULES,
