@@ -47,6 +47,7 @@ create table quarantine (
     times          integer not null default 1,
     state          text not null default 'waiting' check (state in ('waiting', 'released', 'discarded')),
     settled_at     timestamptz,
+    tried_at       timestamptz,                      -- when it could not be released; those go to the end of the queue
     created_at     timestamptz not null default clock_timestamp(),
     primary key (workspace_id, id),
     constraint quarantine_once unique (workspace_id, fingerprint),
@@ -55,7 +56,7 @@ create table quarantine (
 );
 create index quarantine_waiting on quarantine (workspace_id, integration_id, number_id, id) where state = 'waiting';
 select confine_to_workspace('quarantine', readers => '(select i_am_admin())', writers => '(select i_am_admin())');
-grant select, update (state, settled_at, body) on quarantine to messagehub_people;
+grant select, update (state, settled_at, tried_at, body) on quarantine to messagehub_people;
 grant select, insert, update, delete on quarantine to messagehub_system;
 
 -- STOP to one number can hold for all of them.
@@ -152,7 +153,8 @@ alter function lift_opt_outs(uuid, uuid, text, text) owner to messagehub_system;
 alter function call_off_queued() owner to messagehub_system;
 revoke create on schema public from messagehub_system;
 
--- As before; a START holds as far as a STOP does, and either settles what only sounded like one.
+-- As before; a START holds as far as a STOP does, and either settles what only sounded like one. `yes` lifts only what they
+-- texted or the provider told of: people answer other questions with it, too.
 create or replace function hear_wish(workspace uuid, message uuid, wish text, origin text default 'text', evidence text default null)
     returns boolean
     language plpgsql
@@ -178,14 +180,18 @@ begin
              where o.workspace_id = workspace and o.contact_id = m.contact_id
                and (o.number_id = m.number_id
                     or (select w.opt_out_scope from workspaces w where w.id = workspace) = 'workspace')
+               and (wish = 'start' or o.source in ('text', 'provider'))
             returning number_id
         )
         select array_agg(number_id) into numbers from lifted;
+        if wish = 'yes' and numbers is null then
+            return false; -- an answer to something else
+        end if;
     end if;
     update conversations v set near_stop_id = null
      where v.workspace_id = workspace and v.id = m.conversation_id and v.near_stop_id is not null;
     insert into consents (workspace_id, contact_id, number_id, wish, source, proof, message_id)
-    select workspace, m.contact_id, n, wish, origin, proof, message from unnest(numbers) as n;
+    select workspace, m.contact_id, n, case wish when 'stop' then 'stop' else 'start' end, origin, proof, message from unnest(numbers) as n;
     return found;
 end $$;
 
@@ -196,7 +202,7 @@ create function receive_texts(
     workspaces uuid[], integrations uuid[], numbers uuid[], providers text[], provider_sids text[],
     senders text[], contents text[], previews text[], segments smallint[], media jsonb[],
     message_ids uuid[], conversation_ids uuid[], contact_ids uuid[], wishes text[], near_stops boolean[], told_at timestamptz[],
-    vias text[])
+    vias text[], reactions boolean[])
     returns table (place bigint, added boolean, message_id uuid, conversation_id uuid, woken boolean)
     language plpgsql
     -- Planned once per connection, not per call: planning costs more than storing a text. Such a plan is kept, and must not
@@ -232,11 +238,11 @@ begin
 
     with arrived as (
         select t.place, t.workspace, t.integration, t.number, t.provider, t.provider_sid, t.content, t.preview,
-               t.segments, t.media, t.message, t.near_stop, t.told_at, coalesce(t.told_at, now()) as at, c.id as contact, v.id as conversation
+               t.segments, t.media, t.message, t.near_stop, t.reaction, t.told_at, coalesce(t.told_at, now()) as at, c.id as contact, v.id as conversation
           from unnest(workspaces, integrations, numbers, providers, provider_sids, senders, contents, previews,
-                      segments, media, message_ids, near_stops, told_at)
+                      segments, media, message_ids, near_stops, reactions, told_at)
                with ordinality as t (workspace, integration, number, provider, provider_sid, sender, content, preview,
-                                     segments, media, message, near_stop, told_at, place)
+                                     segments, media, message, near_stop, reaction, told_at, place)
           join contacts c on c.workspace_id = t.workspace and c.phone_number = t.sender
           join conversations v on v.workspace_id = t.workspace and v.contact_id = c.id and v.number_id = t.number
     ), added as (
@@ -256,7 +262,7 @@ begin
           join added n on n.workspace_id = a.workspace and n.id = a.message
          cross join jsonb_array_elements(a.media) with ordinality as m (value, position)
     ), grown as (
-        select a.workspace, a.conversation, count(*)::integer as texts,
+        select a.workspace, a.conversation, (count(*) filter (where not a.reaction))::integer as news,
                (array_agg(a.place order by a.at desc, a.place desc))[1] as last,
                (array_agg(a.message order by a.at desc, a.place desc) filter (where a.near_stop))[1] as near_stop
           from arrived a
@@ -264,8 +270,10 @@ begin
          group by a.workspace, a.conversation
     ), touched as (
         update conversations v
-           set unread_count = v.unread_count + l.texts,
-               status = 'open', snoozed_until = null,
+           -- A reaction alone leaves the conversation as it is: done, snoozed, read.
+           set unread_count = v.unread_count + l.news,
+               status = case when l.news > 0 then 'open' else v.status end,
+               snoozed_until = case when l.news > 0 then null else v.snoozed_until end,
                -- One that comes late is not the newest.
                last_message_at = case when l.told_at is null or v.last_message_id is null or l.at >= v.last_message_at
                                       then l.at else v.last_message_at end,
@@ -280,7 +288,7 @@ begin
                near_stop_id = coalesce(l.near_stop, v.near_stop_id),
                updated_at = now()
           -- In key order, row by row as the nested loop finds them: two batches wait for each other, never crosswise.
-          from (select g.workspace, g.conversation, g.texts, g.near_stop, l.preview, l.message, l.told_at, l.at
+          from (select g.workspace, g.conversation, g.news, g.near_stop, l.preview, l.message, l.told_at, l.at
                   from grown g
                   join arrived l on l.workspace = g.workspace and l.conversation = g.conversation and l.place = g.last
                  order by g.workspace, g.conversation) as l
@@ -340,7 +348,7 @@ begin
     select t.place, t.added, t.message, t.conversation, coalesce(t.number = any (woken), false) from told t;
 end $$;
 grant execute on function receive_texts(uuid[], uuid[], uuid[], text[], text[], text[], text[], text[], smallint[], jsonb[], uuid[],
-                                        uuid[], uuid[], text[], boolean[], timestamptz[], text[]) to messagehub_system;
+                                        uuid[], uuid[], text[], boolean[], timestamptz[], text[], boolean[]) to messagehub_system;
 
 -- What providers say of texts on their way, in the order in which it came: one call, one transaction. A status only moves
 -- forward, the first error stays, and a repeat changes nothing.

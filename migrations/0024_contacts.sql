@@ -476,6 +476,16 @@ begin
       join opt_outs o on o.workspace_id = c.workspace_id and o.contact_id = contact
      where c.workspace_id = workspace and (c.id = contact or c.merged_into = contact)
         on conflict do nothing;
+    -- Which texts count, and on which day, as `usage::count` has it. What is older than it counts anew stands already.
+    insert into deleted_usage (workspace_id, number_id, day, direction, currency, texts, segments, price)
+    select m.workspace_id, m.number_id, (coalesce(m.scheduled_at, m.created_at) at time zone 'UTC')::date, m.direction,
+           case when m.price is null then '' else coalesce(m.price_unit, 'USD') end,
+           count(*), coalesce(sum(m.segments), 0), coalesce(sum(m.price), 0)
+      from conversations v
+      join messages m on m.workspace_id = v.workspace_id and m.conversation_id = v.id
+     where v.workspace_id = workspace and v.contact_id = contact and m.direction <> 'note' and m.provider_sid is not null
+       and coalesce(m.scheduled_at, m.created_at) > now() - interval '70 days'
+     group by 1, 2, 3, 4, 5;
     -- Accounts are locked last.
     return query select r.account, r.balance from unnest(waiting) as w (id) cross join lateral return_credit(workspace, w.id) r;
     delete from contacts c where c.workspace_id = workspace and c.merged_into = contact;

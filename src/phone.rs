@@ -145,6 +145,14 @@ pub fn is_answerable(stored: &str) -> bool {
         .is_ok_and(|address| address.is_answerable())
 }
 
+/// Whether a stored address is one of the free numbers of North America, whose blocks the network keeps.
+pub fn is_toll_free(stored: &str) -> bool {
+    const AREAS: [&str; 7] = ["800", "833", "844", "855", "866", "877", "888"];
+    stored
+        .strip_prefix("+1")
+        .is_some_and(|national| AREAS.iter().any(|area| national.starts_with(area)))
+}
+
 /// Where a text comes from or goes to: a phone number, a short code (`262966`), or a sender's name
 /// (`ACME Dental`). Only a phone number can be answered.
 #[derive(

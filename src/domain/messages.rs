@@ -19,6 +19,7 @@ pub mod failover;
 pub mod inquiries;
 pub mod note;
 pub mod outbox;
+pub mod reaction;
 pub mod receive;
 pub mod retry;
 pub mod schedule;
@@ -191,6 +192,11 @@ impl Media {
 impl Message {
     pub fn is_ours(&self) -> bool {
         self.direction == Direction::Outbound
+    }
+
+    /// A reaction to a text of ours, which came as a text.
+    pub fn is_reaction(&self) -> bool {
+        self.direction == Direction::Inbound && reaction::is_reaction(&self.content)
     }
 
     pub fn is_note(&self) -> bool {
@@ -400,7 +406,7 @@ async fn by_ids(
     Ok(rows.into_iter().map(Message::from).collect())
 }
 
-/// What a list row shows of a text.
+/// What a list row shows of a text. `preview_of` in the migrations is the same for what the database moves on its own.
 pub fn preview(content: &str, media: &[&str]) -> String {
     let mut words = content.split_whitespace().collect::<Vec<_>>().join(" ");
     if words.is_empty() {

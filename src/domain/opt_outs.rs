@@ -6,6 +6,7 @@
 pub mod import;
 pub mod listed;
 pub mod moved;
+mod recognize;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -45,31 +46,50 @@ const STOP: &[&str] = &[
     "OPTOUT",
     "OPT OUT",
 ];
-const START: &[&str] = &["START", "UNSTOP", "YES"];
+const START: &[&str] = &["START", "UNSTOP"];
+/// Twilio's long codes lift their block for it as well; Telnyx and toll-free numbers do not. It is also how people answer any
+/// question, so it lifts only what they texted themself.
+const YES: &str = "YES";
 
-/// What a text wishes: as the provider understood it, or by its exact word.
-pub fn wish_of(text: &Inbound) -> Option<Wish> {
+words!(Keyword {
+    Stop = "stop",
+    /// Lifts whatever stands: it is their own and their newest word.
+    Start = "start",
+    /// Lifts a STOP that they texted or that the provider told of, never one that an agent wrote down or a list brought.
+    Yes = "yes",
+});
+
+/// What a text to a number at `provider` does by itself: as the provider understood it, or by its exact word.
+pub fn keyword_of(text: &Inbound, provider: providers::Kind) -> Option<Keyword> {
     match text.opt_out {
-        Some(providers::OptOut::Stop) => Some(Wish::Stop),
-        Some(providers::OptOut::Start) => Some(Wish::Start),
+        Some(providers::OptOut::Stop) => Some(Keyword::Stop),
+        Some(providers::OptOut::Start) => Some(Keyword::Start),
         Some(providers::OptOut::Help) => None,
-        None => wish_in(&text.text),
+        None => keyword_in(&text.text).filter(|keyword| {
+            *keyword != Keyword::Yes
+                || (provider != providers::Kind::Telnyx && !phone::is_toll_free(text.to.as_str()))
+        }),
     }
 }
 
-fn wish_in(text: &str) -> Option<Wish> {
-    let word = text.trim().to_ascii_uppercase();
+fn keyword_in(text: &str) -> Option<Keyword> {
+    let word = text.trim();
+    // The longest has thirteen letters: a long text is not copied.
+    if word.len() > 20 {
+        return None;
+    }
+    let word = word.to_ascii_uppercase();
     if STOP.contains(&word.as_str()) {
-        Some(Wish::Stop)
+        Some(Keyword::Stop)
     } else if START.contains(&word.as_str()) {
-        Some(Wish::Start)
+        Some(Keyword::Start)
     } else {
-        None
+        (word == YES).then_some(Keyword::Yes)
     }
 }
 
-/// Whether a person should ask themself if this means STOP: it does not act by itself. What the provider has understood and
-/// answered needs no guess.
+/// Whether an agent should be asked if this means STOP: it does not act by itself. What the provider has understood and
+/// answered needs no question, nor does an exact word.
 pub fn sounds_like_stop(text: &Inbound) -> bool {
     text.opt_out.is_none() && is_near_stop(&text.text)
 }
@@ -81,32 +101,7 @@ pub fn may_ask_to_stop(text: &str) -> bool {
 }
 
 fn is_near_stop(text: &str) -> bool {
-    const PHRASES: &[&str] = &[
-        "stop text",
-        "stop messag",
-        "stop send",
-        "stop contact",
-        "please stop",
-        "unsubscribe",
-        "opt out",
-        "opt-out",
-        "take me off",
-        "remove me",
-        "leave me alone",
-        "do not text",
-        "don't text",
-        "dont text",
-        "don’t text",
-        "no more texts",
-        "no more messages",
-        "wrong number",
-    ];
-    if wish_in(text).is_some() || text.chars().count() > 200 {
-        return false; // a wish is short, and an exact one has been heard
-    }
-    let text = text.to_lowercase();
-    let alone = text.trim_matches(|c: char| !c.is_alphanumeric());
-    alone == "stop" || PHRASES.iter().any(|phrase| text.contains(phrase))
+    keyword_in(text).is_none() && recognize::asks_for_no_more(text)
 }
 
 /// A change of mind, with its proof.
@@ -346,11 +341,12 @@ mod tests {
             "unsubscribe",
             "Opt Out",
         ] {
-            assert_eq!(wish_in(stop), Some(Wish::Stop), "{stop}");
+            assert_eq!(keyword_in(stop), Some(Keyword::Stop), "{stop}");
         }
-        for start in ["START", "unstop", "yes"] {
-            assert_eq!(wish_in(start), Some(Wish::Start), "{start}");
+        for start in ["START", "unstop"] {
+            assert_eq!(keyword_in(start), Some(Keyword::Start), "{start}");
         }
+        assert_eq!(keyword_in("Yes"), Some(Keyword::Yes));
         for neither in [
             "",
             "STOP.",
@@ -361,7 +357,7 @@ mod tests {
             "ＳＴＯＰ",
             "info",
         ] {
-            assert_eq!(wish_in(neither), None, "{neither}");
+            assert_eq!(keyword_in(neither), None, "{neither}");
         }
     }
 
@@ -370,10 +366,15 @@ mod tests {
         for near in [
             "STOP.",
             "stop!!",
+            "ＳＴＯＰ",
+            "ST OP",
+            "s.t.o.p",
+            "STOP\n\nSent from my iPhone",
             "Please stop texting me",
             "Take me off this list",
             "I don’t text, call me",
             "Wrong number",
+            "“STOP”",
         ] {
             assert!(is_near_stop(near), "{near}");
         }
@@ -388,11 +389,54 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_long_text_is_read_to_its_end() {
+        let complaint = format!(
+            "{}Please stop texting me.",
+            "I was there on Monday. ".repeat(60)
+        );
+        assert!(complaint.len() > 1_300 && is_near_stop(&complaint));
+    }
+
+    /// The slowest are runs of words that begin many phrases. A debug build takes some milliseconds.
+    #[test]
+    fn however_long_a_text_is_reading_it_takes_no_time() {
+        for words in [
+            "stop ",
+            "no me ",
+            "don't want to ",
+            "别发 ",
+            "a",
+            "é",
+            "'",
+            "🛑",
+            "ne m'",
+        ] {
+            for length in [1_600, 100_000] {
+                let text = words.repeat(length / words.len());
+                let began = std::time::Instant::now();
+                is_near_stop(&text);
+                let took = began.elapsed();
+                assert!(
+                    took.as_secs() < 5,
+                    "{length} bytes of {words:?} took {took:?}"
+                );
+            }
+        }
+    }
+
     proptest! {
         #[test]
-        fn any_text_has_a_wish_or_none(text in ".{0,300}") {
-            let (wish, near) = (wish_in(&text), is_near_stop(&text));
-            prop_assert!(wish.is_none() || !near);
+        fn any_text_has_a_keyword_or_none(text in ".{0,1600}") {
+            let (keyword, near) = (keyword_in(&text), is_near_stop(&text));
+            prop_assert!(keyword.is_none() || !near);
+        }
+
+        /// Words of the phrases in any order come deeper than any characters do.
+        #[test]
+        fn any_order_of_words_is_read(words in prop::collection::vec(
+            prop::sample::select(vec!["stop", "don't", "want", "no", "me", "mandes", "mensajes", "de", "texts", "remove", ".", "ne", "plus", "别", "发", "\n", "'"]), 0..300)) {
+            is_near_stop(&words.join(" "));
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::contacts;
 use crate::domain::members::Member;
+use crate::domain::messages::reaction;
 use crate::error::{Check, Error, Result};
 use crate::ids::{ConversationId, MessageId, PushId, UserId, WorkspaceId};
 use crate::language::{self, Language};
@@ -181,7 +182,7 @@ pub struct Due {
 pub async fn due(db: &Db, workspace: WorkspaceId, message: MessageId) -> Result<Vec<Due>> {
     let rows = sqlx::query!(
         r#"select s.id, s.workspace_id, s.user_id, s.endpoint, s.p256dh, s.auth, m.conversation_id, w.name as workspace_name, w.slug,
-                  coalesce(u.language, s.language) as "language?: Language", coalesce(p.push_preview, false) as "preview!", c.name as contact_name, c.phone_number, v.last_message_preview
+                  coalesce(u.language, s.language) as "language?: Language", coalesce(p.push_preview, false) as "preview!", c.name as contact_name, c.phone_number, v.last_message_preview, m.content
              from messages m
              join conversations v on v.workspace_id = m.workspace_id and v.id = m.conversation_id
              join contacts c on c.workspace_id = m.workspace_id and c.id = m.contact_id
@@ -204,6 +205,8 @@ pub async fn due(db: &Db, workspace: WorkspaceId, message: MessageId) -> Result<
     .await?;
     Ok(rows
         .into_iter()
+        // A reaction is no news.
+        .filter(|row| !reaction::is_reaction(&row.content))
         .filter_map(|row| {
             let title = contacts::title(row.contact_name.as_deref(), &row.phone_number);
             Some(Due {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Serialize;
@@ -407,42 +408,93 @@ pub struct Settled {
     pub waiting: i64,
 }
 
-/// The oldest first, as they came; as many as one request can do.
+/// The oldest first, as they came; as many as one request can do. Those that cannot be released go to the end of the queue, so
+/// that the next request gets to what came after them. Four round trips, and those of storing the texts, which go together.
 pub async fn release_all(
     way: &Way<'_>,
     admin: &Admin,
     number: Option<NumberId>,
 ) -> Result<Settled> {
     let mut tx = way.app.db.workspace(admin.seat()).await?;
-    let mut rows = oldest(&mut tx, number).await?;
+    let rows = oldest(&mut tx, number).await?;
     drop(tx);
-    let (mut settled, mut failed) = (0, 0);
-    for id in rows.drain(..) {
-        match release(way, admin, id).await {
-            Ok(_) => settled += 1,
-            Err(Error::NotFound(_)) => failed += 1,
-            Err(error) => return Err(error),
+    // In the order in which they are asked to: the writers keep it.
+    let outcomes = join_all(rows.iter().map(|row| take(way, row))).await;
+    let (mut taken, mut left, mut broken) = (Vec::new(), Vec::new(), None);
+    for (row, outcome) in rows.iter().zip(outcomes) {
+        match outcome {
+            Ok(()) => taken.push(row.id),
+            Err(Error::NotFound(_)) => left.push(row.id),
+            Err(error) => broken = Some(error),
         }
     }
     let mut tx = way.app.db.workspace(admin.seat()).await?;
-    Ok(Settled {
-        settled,
-        failed,
-        waiting: waiting(&mut tx, number).await?,
-    })
+    cross_off(&mut tx, &taken).await?;
+    put_last(&mut tx, &left).await?;
+    let waiting = waiting(&mut tx, number).await?;
+    tx.commit().await?;
+    match broken {
+        Some(error) => Err(error),
+        None => Ok(Settled {
+            settled: count_of(&taken),
+            failed: count_of(&left),
+            waiting,
+        }),
+    }
 }
 
-async fn oldest(tx: &mut WorkspaceTx, number: Option<NumberId>) -> Result<Vec<QuarantineId>> {
-    Ok(sqlx::query_scalar!(
-        r#"select id from quarantine
-            where state = 'waiting' and ($1::uuid is null or number_id = $1)
-            order by id
+fn count_of(calls: &[QuarantineId]) -> i64 {
+    i64::try_from(calls.len()).unwrap_or(i64::MAX)
+}
+
+async fn oldest(tx: &mut WorkspaceTx, number: Option<NumberId>) -> Result<Vec<Row>> {
+    Ok(sqlx::query_as!(
+        Row,
+        r#"select q.id, q.integration_id, q.number_id, n.phone_number as "phone_number?", q.provider, q.kind, q.provider_sid,
+                  q.sender, q.method, q.url, q.content_type, q.body, q.cause, q.times, q.state, q.settled_at, q.created_at
+             from quarantine q
+             left join numbers n on n.workspace_id = q.workspace_id and n.id = q.number_id
+            where q.state = 'waiting' and ($1::uuid is null or q.number_id = $1)
+            order by q.tried_at nulls first, q.id
             limit $2"#,
         number as _,
         AT_ONCE,
     )
     .fetch_all(tx.conn())
     .await?)
+}
+
+/// What `settle` does, for many calls that were taken.
+async fn cross_off(tx: &mut WorkspaceTx, taken: &[QuarantineId]) -> Result<()> {
+    sqlx::query!(
+        "with released as (
+             update quarantine set state = 'released', settled_at = now(), body = ''
+              where id = any ($1) and state = 'waiting'
+             returning workspace_id, id, number_id, kind, provider_sid, sender
+         )
+         insert into audit_log (action, actor_name, subject, subject_id, after)
+         select $2, u.name, r.provider_sid, r.id,
+                jsonb_build_object('kind', r.kind, 'phone_number', n.phone_number, 'sender', r.sender)
+           from released r
+           join users u on u.id = current_user_id()
+           left join numbers n on n.workspace_id = r.workspace_id and n.id = r.number_id
+          order by r.id",
+        taken as _,
+        Action::QuarantineReleased as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+async fn put_last(tx: &mut WorkspaceTx, left: &[QuarantineId]) -> Result<()> {
+    sqlx::query!(
+        "update quarantine set tried_at = clock_timestamp() where id = any ($1) and state = 'waiting'",
+        left as _,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 async fn waiting(tx: &mut WorkspaceTx, number: Option<NumberId>) -> Result<i64> {

@@ -259,19 +259,27 @@ pub async fn count(db: &Db) -> Result<()> {
         .await?;
     sqlx::query!(
         "insert into number_usage (workspace_id, number_id, day, direction, currency, texts, segments, price)
-         select m.workspace_id, m.number_id, (coalesce(m.scheduled_at, m.created_at) at time zone 'UTC')::date, m.direction,
-                case when m.price is null then '' else coalesce(m.price_unit, 'USD') end,
-                count(*), coalesce(sum(m.segments), 0), coalesce(sum(m.price), 0)
-           from workspaces w
-          cross join lateral (
-                -- Ids sort by time; but a scheduled text has that of the moment it was written.
-                select * from messages t where t.workspace_id = w.id and t.id >= $2 and t.scheduled_at is null and t.created_at >= $1
-                union all
-                select * from messages t where t.workspace_id = w.id and t.scheduled_at >= $1) m
-          where m.direction <> 'note' and m.provider_sid is not null
+         select u.workspace_id, u.number_id, u.day, u.direction, u.currency, sum(u.texts), sum(u.segments), sum(u.price)
+           from (select m.workspace_id, m.number_id, (coalesce(m.scheduled_at, m.created_at) at time zone 'UTC')::date as day,
+                        m.direction, case when m.price is null then '' else coalesce(m.price_unit, 'USD') end as currency,
+                        count(*) as texts, coalesce(sum(m.segments), 0) as segments, coalesce(sum(m.price), 0) as price
+                   from workspaces w
+                  cross join lateral (
+                        -- Ids sort by time; but a scheduled text has that of the moment it was written.
+                        select * from messages t
+                         where t.workspace_id = w.id and t.id >= $2 and t.scheduled_at is null and t.created_at >= $1
+                        union all
+                        select * from messages t where t.workspace_id = w.id and t.scheduled_at >= $1) m
+                  where m.direction <> 'note' and m.provider_sid is not null
+                  group by 1, 2, 3, 4, 5
+                 union all
+                 -- Deleted with their contact, billed all the same.
+                 select d.workspace_id, d.number_id, d.day, d.direction, d.currency, d.texts, d.segments, d.price
+                   from deleted_usage d where d.day >= $3) u
           group by 1, 2, 3, 4, 5",
         begins,
         first_id(begins),
+        since,
     )
     .execute(tx.conn())
     .await?;

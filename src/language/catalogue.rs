@@ -13,6 +13,36 @@ use super::Language;
 const TEMPLATE: &str = include_str!("../../locales/messagehub.pot");
 const SPANISH: &str = include_str!("../../locales/es.po");
 
+/// The places in which words of our own stand, a sentence or a noun: by what is fixed in the sentence, and which place it is.
+/// What stands in any other place is somebody's (a name, a file, what a provider says) and is shown as it is.
+const OF_OURS: &[(&str, usize)] = &[
+    ("{0} was not found in this workspace", 0),
+    ("{0}: nothing was changed", 0),
+    ("{by} answered {0}: read it, then send again", 1),
+    ("that were many tries: wait {0} and try again", 0),
+    ("only one column can be {0}", 0),
+    ("{0} Mend it, then press “Check now” under Integrations.", 0),
+    ("{sentence} Most often: {reason}", 0),
+    ("{sentence} Most often: {reason}", 1),
+    ("field “{name}”: {wrong}", 1),
+    ("{0}: {wrong}", 1),
+    ("phone number: {wrong}", 0),
+    (
+        "Sent from {instead} because {why}: “{words}”. It was written for {from}.",
+        1,
+    ),
+    ("This file cannot be shown: {why}.", 0),
+    ("Where its texts go is not known now: {error}", 0),
+    ("{provider} could not be asked the last time: {error}", 1),
+    (": does the provider take our texts by {name}", 0),
+    ("{who} took it {ago}", 1),
+    ("{who} let go of it {ago}", 1),
+    ("{ago}, {who} assigned it to {whom}", 0),
+    ("{ago}, {who} took it from {whom}", 0),
+    ("{weekday}, {day} {month}", 0),
+    ("{weekday}, {day} {month}", 2),
+];
+
 /// A language's sentences, by the English ones.
 pub struct Catalogue {
     /// One form, or one for each way of counting.
@@ -25,7 +55,14 @@ struct Pattern {
     english: String,
     /// What stands between the places.
     fixed: Vec<String>,
-    places: Vec<String>,
+    places: Vec<Place>,
+}
+
+struct Place {
+    /// As it stands in the sentence, `{name}`.
+    mark: String,
+    /// What stands there is a sentence or a noun of ours.
+    is_ours: bool,
 }
 
 /// `None` for English, which needs none.
@@ -85,11 +122,11 @@ impl Catalogue {
         let Some((pattern, values)) = found else {
             return Cow::Borrowed(text);
         };
-        let mut said = self.forms[&pattern.english][0].clone();
-        for (place, value) in pattern.places.iter().zip(values) {
-            said = said.replace(place, &self.say(value));
-        }
-        Cow::Owned(said)
+        Cow::Owned(
+            pattern.fill(&self.forms[&pattern.english][0], &values, |value| {
+                self.say(value)
+            }),
+        )
     }
 
     pub fn say_as<'a>(&'a self, text: &'a str, meant: &str) -> Cow<'a, str> {
@@ -119,7 +156,12 @@ impl Pattern {
             let (place, after) = after.split_once('}')?;
             fixed.last_mut()?.push_str(before);
             fixed.push(String::new());
-            places.push(format!("{{{place}}}"));
+            places.push(Place {
+                mark: format!("{{{place}}}"),
+                is_ours: OF_OURS
+                    .iter()
+                    .any(|(sentence, nth)| *sentence == english && *nth == places.len()),
+            });
             rest = after;
         }
         fixed.last_mut()?.push_str(rest);
@@ -129,6 +171,38 @@ impl Pattern {
             fixed,
             places,
         })
+    }
+
+    /// The translated sentence with the values in their places, in one pass: a name may look like a place.
+    fn fill<'a>(
+        &self,
+        translated: &str,
+        values: &[&'a str],
+        say: impl Fn(&'a str) -> Cow<'a, str>,
+    ) -> String {
+        let mut said = String::with_capacity(translated.len());
+        let mut rest = translated;
+        while let Some((before, from)) = rest.find('{').map(|at| rest.split_at(at)) {
+            said.push_str(before);
+            let place = self.places.iter().zip(values.iter().copied());
+            let mut here = place.filter(|(place, _)| from.starts_with(&place.mark));
+            match here.next() {
+                Some((place, value)) => {
+                    if place.is_ours {
+                        said.push_str(&say(value));
+                    } else {
+                        said.push_str(value);
+                    }
+                    rest = &from[place.mark.len()..];
+                }
+                None => {
+                    said.push('{');
+                    rest = &from[1..];
+                }
+            }
+        }
+        said.push_str(rest);
+        said
     }
 
     /// What stands in the places, if `text` is this sentence.

@@ -29,6 +29,31 @@ fn a_sentence_made_at_run_time_is_recognised_by_what_is_fixed_in_it() {
     assert!(said.contains("Mr {x}"), "what is unknown stays: {said}");
 }
 
+/// Each is a word of the pages as well.
+#[test]
+fn what_somebody_is_called_is_no_word_of_ours() {
+    for name in [
+        "May", "Open", "Done", "Nobody", "Admin", "Saved", "{by}", "{0}",
+    ] {
+        let moved = format!("{name} answered just now: read it, then send again");
+        let said = said_in(ES, || t(&moved).into_owned());
+        assert!(said.contains(name), "{said}");
+        assert!(
+            !said.contains("just now"),
+            "what is ours is translated: {said}"
+        );
+        let taken = format!("{name} has it now: nothing was changed");
+        let said = said_in(ES, || t(&taken).into_owned());
+        assert!(
+            said.contains(name) && !said.contains("has it now"),
+            "{said}"
+        );
+        let provider = format!("Twilio says: {name}");
+        let said = said_in(ES, || t(&provider).into_owned());
+        assert!(said.ends_with(name) && said != provider, "{said}");
+    }
+}
+
 #[test]
 fn one_is_counted_otherwise_than_none_or_many() {
     let left = |n| count(n, "{n} credit left", "{n} credits left");

@@ -56,7 +56,7 @@ async fn a_suspended_account_waits_until_it_is_mended() {
     let account = hub.twilio.console(&harbor.account);
     account.is("suspended");
     hub.sends().await;
-    is_told(&harbor, "").await;
+    is_told(&harbor, "Twilio has suspended this account").await;
     for _ in 0..3 {
         time_passes(&hub).await;
         assert_eq!(hub.sends().await, 0, "the queue waits");
@@ -90,7 +90,7 @@ async fn one_refusal_of_an_account_that_is_well_may_be_a_hiccup_two_are_not() {
         time_passes(&hub).await;
         assert_eq!(hub.sends().await, 1);
     }
-    is_told(&harbor, "").await;
+    is_told(&harbor, "does not accept the Account SID and Auth Token").await;
     time_passes(&hub).await;
     assert_eq!(hub.sends().await, 0, "the queue waits");
     assert_eq!(tests(&harbor).await.is(200)["status"], "healthy");
@@ -107,7 +107,7 @@ async fn an_empty_purse_stops_the_queue_though_the_key_is_good() {
     harbor.answers(&harbor.admin, &maya, "Hello").await;
     hub.telnyx.refuses(20100, 402);
     assert_eq!(hub.sends().await, 1);
-    is_told(&harbor, "").await;
+    is_told(&harbor, "The balance at Telnyx is used up").await;
     time_passes(&hub).await;
     assert_eq!(hub.sends().await, 0, "the queue waits");
     assert_eq!(tests(&harbor).await.is(200)["status"], "healthy");

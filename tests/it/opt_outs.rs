@@ -349,3 +349,41 @@ async fn an_agent_writes_down_what_was_said_on_the_phone() {
     texts(&sam, &harbor, &maya).await.is(202);
     assert_eq!(history(&harbor, &maya).await.len(), 2);
 }
+
+/// `Yes` answers whatever was asked last; it lifts what they texted, and nothing that others wrote down.
+#[tokio::test]
+async fn yes_lifts_what_they_texted_and_nothing_that_others_wrote_down() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "STOP").await;
+    let opted_out = async |text: &str| harbor.hears(MAYA, text).await["opted_out"].clone();
+    assert_eq!(
+        opted_out("Yes").await,
+        false,
+        "Twilio lifts its block as well"
+    );
+
+    let stop =
+        json!({"number_id": maya["number_id"], "wish": "stop", "reason": "Said so on the phone"});
+    for lifting in ["START", "unstop"] {
+        harbor
+            .admin
+            .post(&consent(&harbor, &maya), stop.clone())
+            .await
+            .is(200);
+        let before = history(&harbor, &maya).await.len();
+        assert_eq!(opted_out("Yes").await, true, "an agent wrote it down");
+        assert_eq!(
+            history(&harbor, &maya).await.len(),
+            before,
+            "nothing changed"
+        );
+        assert_eq!(opted_out(lifting).await, false, "their own outright word");
+    }
+
+    hub.meddles("insert into opt_outs (workspace_id, contact_id, number_id, source, proof)
+                 select workspace_id, contact_id, number_id, 'import', 'old list' from conversations")
+        .await;
+    assert_eq!(opted_out("yes").await, true, "a list brought it");
+    assert_eq!(opted_out("START").await, false);
+}

@@ -304,3 +304,42 @@ async fn telnyx_is_told_apart_from_a_wrong_clock_and_from_strangers() {
     );
     assert_eq!(texts(&harbor).await, 1);
 }
+
+/// What cannot be released, because its number is gone, stands in nobody's way.
+#[tokio::test]
+async fn calls_that_cannot_be_released_do_not_block_those_behind_them() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let forged = hub.twilio.texting("+14155550170", FRONT_DESK, "Old");
+    assert_eq!(
+        forged.signed_with("the token before").send().await.status(),
+        403
+    );
+    // 250 for a number that nobody has any more.
+    hub.meddles("insert into quarantine (workspace_id, integration_id, provider, kind, provider_sid, sender, method, url, content_type, body, cause, fingerprint)
+                 select q.workspace_id, q.integration_id, q.provider, q.kind, 'SM' || n, q.sender, q.method, q.url, q.content_type,
+                        replace(convert_from(q.body, 'UTF8'), '6285550100', '6285550999')::bytea, q.cause, decode(md5(n::text), 'hex')
+                   from quarantine q, generate_series(1, 250) n")
+        .await;
+    hub.meddles("delete from quarantine where number_id is not null")
+        .await;
+    let newest = hub.twilio.texting(MAYA, FRONT_DESK, "New");
+    assert_eq!(
+        newest.signed_with("the token before").send().await.status(),
+        403
+    );
+
+    let release = harbor.path("/quarantine/release");
+    let first = harbor.admin.post(&release, json!({})).await.is(200);
+    assert_eq!(first, json!({"settled": 0, "failed": 200, "waiting": 251}));
+    let second = harbor.admin.post(&release, json!({})).await.is(200);
+    assert_eq!(second, json!({"settled": 1, "failed": 199, "waiting": 250}));
+    assert_eq!(
+        harbor.conversation_with(MAYA).await["last_message_preview"],
+        "New"
+    );
+    let audit = harbor.path("/audit?action=quarantine_released");
+    let audit = harbor.admin.get(&audit).await.is(200);
+    assert_eq!(audit["data"].as_array().unwrap().len(), 1);
+    assert_eq!(audit["data"][0]["after"]["sender"], MAYA);
+}

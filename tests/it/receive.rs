@@ -323,3 +323,49 @@ async fn other_methods_and_content_types_get_a_clear_answer() {
         .unwrap();
     assert_eq!(answer.status(), 413);
 }
+
+#[tokio::test]
+async fn a_reaction_is_shown_and_is_no_news() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let path = harbor.path(&format!("/conversations/{}", maya["id"].as_str().unwrap()));
+    harbor.admin.post(&format!("{path}/read"), json!({})).await;
+    let until = "2099-01-01T09:00:00Z";
+    for (status, change) in [
+        ("open", json!({"status": "open"})),
+        ("done", json!({"status": "done"})),
+        (
+            "snoozed",
+            json!({"status": "snoozed", "snoozed_until": until}),
+        ),
+    ] {
+        harbor.admin.patch(&path, change).await.is(200);
+        for reaction in [
+            "Liked “Harbor Dental: see you Tue 9:00. Reply STOP to opt out.”",
+            "Le gustó “Responda STOP”",
+            "\u{200b}👍\u{200b} to “\u{200a}Reply STOP to opt out.\u{200a}”",
+        ] {
+            let maya = harbor.hears(MAYA, reaction).await;
+            assert_eq!(maya["status"], status, "{reaction}");
+            assert_eq!(maya["unread_count"], 0, "{reaction}");
+            assert_eq!(maya["near_stop_id"], json!(null), "{reaction}");
+            assert_eq!(maya["opted_out"], false);
+            assert_eq!(
+                harbor.thread(&maya).await.last().unwrap()["content"],
+                reaction
+            );
+        }
+    }
+    assert_eq!(harbor.conversation_with(MAYA).await["status"], "snoozed");
+
+    // What is no reaction still opens it, is counted, and asks.
+    let maya = harbor
+        .hears(MAYA, "Loved the visit, but please stop texting me")
+        .await;
+    assert_eq!(
+        (&maya["status"], &maya["unread_count"]),
+        (&json!("open"), &json!(1))
+    );
+    assert_eq!(maya["near_stop_id"], maya["last_message_id"]);
+}

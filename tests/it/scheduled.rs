@@ -255,3 +255,61 @@ async fn what_waits_is_listed_by_time_and_by_rights_and_can_go_at_once() {
     sam.post(&path, json!({})).await.refused(409, "too_late");
     assert_eq!(waiting(&sam, "").await, [sooner]);
 }
+
+/// The database and Rust say the same of every text: a row shows one thing, whatever made its text the newest.
+#[tokio::test]
+async fn one_preview() {
+    use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
+
+    let hub = Hub::start().await;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let content = prop_oneof![
+        ".{0,400}".prop_map(|text| text.replace('\0', "")),
+        "[ \\t\\r\\n\u{85}\u{a0}\u{1680}\u{2003}\u{2028}\u{202f}\u{205f}\u{3000}\u{200b}ab🦷]{0,300}",
+    ];
+    let media = prop::option::of(prop::sample::select(vec![
+        "image/png",
+        "video/mp4",
+        "audio/amr",
+        "application/pdf",
+        "images",
+        "",
+    ]));
+    let (mut contents, mut types, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..2_000 {
+        let (content, kind) = (&content, &media).new_tree(&mut runner).unwrap().current();
+        let kinds: Vec<_> = kind.into_iter().collect();
+        expected.push(messagehub::domain::messages::preview(&content, &kinds));
+        contents.push(content);
+        types.push(kind);
+    }
+    let shown: Vec<String> = sqlx::query_scalar(
+        "select preview_text(content, kind) from unnest($1::text[], $2::text[]) with ordinality as t (content, kind, place) order by place",
+    )
+    .bind(&contents)
+    .bind(&types)
+    .fetch_all(&hub.raw)
+    .await
+    .unwrap();
+    for ((content, shown), expected) in contents.iter().zip(shown).zip(expected) {
+        assert_eq!(shown, expected, "{content:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_scheduled_text_shows_in_its_row_as_any_other() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.hears(MAYA, "Hi").await;
+    let draft = json!({"conversation_id": maya["id"], "content": format!("See  you\n\n{}", "x".repeat(200)), "scheduled_at": tomorrow()});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202);
+    assert_eq!(time_comes(&hub).await, 1);
+    let shown = harbor.conversation_with(MAYA).await;
+    let expected = format!("See you {}", "x".repeat(152));
+    assert_eq!(shown["last_message_preview"], expected);
+}

@@ -257,3 +257,13 @@ async fn pictures_are_listed_with_the_text_and_fetched_from_where_they_lie() {
     assert_eq!(text["media"].as_array().unwrap().len(), 2);
     assert_eq!(text["media"][1]["content_type"], "image/jpeg");
 }
+
+/// Telnyx lifts its block for START and UNSTOP alone.
+#[tokio::test]
+async fn yes_lifts_nothing_at_telnyx() {
+    let hub = Hub::start().await;
+    let (harbor, _) = front_desk(&hub).await;
+    assert_eq!(hears(&harbor, "STOP").await["opted_out"], true);
+    assert_eq!(hears(&harbor, "Yes").await["opted_out"], true);
+    assert_eq!(hears(&harbor, "UNSTOP").await["opted_out"], false);
+}

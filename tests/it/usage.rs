@@ -195,3 +195,32 @@ async fn only_admins_see_it_and_a_month_is_a_month() {
         (&json!("2025-02"), &json!([]))
     );
 }
+
+#[tokio::test]
+async fn what_was_billed_is_counted_also_when_its_contact_is_deleted() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    with_texts(&harbor).await;
+    books(&hub).await;
+    let of = |usage: Value| {
+        let number = usage["numbers"][0].clone();
+        ["sent", "received", "segments", "costs", "without_price"]
+            .map(|field| number[field].clone())
+    };
+    let before = of(usage(&harbor).await);
+    assert_eq!(before[0], 3);
+    let maya = harbor.conversation_with(MAYA).await;
+    let path = harbor.path(&format!(
+        "/contacts/{}",
+        maya["contact_id"].as_str().unwrap()
+    ));
+    harbor.admin.delete(&path).await.is(204);
+    for _ in 0..2 {
+        books(&hub).await;
+        assert_eq!(of(usage(&harbor).await), before);
+    }
+    // With those of a new contact of the same day.
+    harbor.hears(MAYA, "It is me again").await;
+    books(&hub).await;
+    assert_eq!(of(usage(&harbor).await)[1], 3);
+}

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::{Direction, preview};
+use super::Direction;
 use crate::db::{Db, SystemTx};
 use crate::domain::audit::{self, Action, Deed};
 use crate::error::Result;
@@ -22,7 +22,8 @@ struct Stranded {
     id: MessageId,
     contact: ContactId,
     recipient: String,
-    content: String,
+    /// What a list row shows of it.
+    preview: String,
     conversation: ConversationId,
     number: NumberId,
     integration: IntegrationId,
@@ -56,7 +57,7 @@ async fn stranded(tx: &mut SystemTx) -> Result<Vec<Stranded>> {
     Ok(sqlx::query_as!(
         Stranded,
         r#"select m.workspace_id as "workspace: _", m.id as "id: _", m.contact_id as "contact: _", coalesce(m.address, c.phone_number) as "recipient!",
-                  m.content, m.conversation_id as "conversation: _", m.number_id as "number: _",
+                  preview_of(m.workspace_id, m.id, m.content) as "preview!", m.conversation_id as "conversation: _", m.number_id as "number: _",
                   m.integration_id as "integration: _", m.provider as "provider: _", n.phone_number as "from",
                   case when n.status = 'active' then i.name else '' end as "why!",
                   t.id as "to_number: _", t.integration_id as "to_integration: _", t.provider as "to_provider: _",
@@ -136,13 +137,13 @@ async fn move_over(tx: &mut SystemTx, text: &Stranded) -> Result<ConversationId>
         text.workspace as _,
         conversation as _,
         text.id as _,
-        preview(&text.content, &[]),
+        text.preview,
     )
     .execute(tx.conn())
     .await?;
     sqlx::query!(
         "update conversations v
-            set last_message_id = m.id, last_message_preview = left(coalesce(m.content, ''), 160),
+            set last_message_id = m.id, last_message_preview = coalesce(preview_of($1, m.id, m.content), ''),
                 last_message_direction = coalesce(m.direction, 'outbound'), last_message_status = coalesce(m.status, 'received'),
                 updated_at = now()
            from (select 1) one
@@ -167,7 +168,7 @@ async fn tell(tx: &mut SystemTx, text: &Stranded, conversation: ConversationId) 
         "" => format!("{from} is switched off"),
         account => format!("{account} was down"),
     };
-    let words = preview(&text.content, &[]);
+    let words = &text.preview;
     let here = (
         text.conversation,
         text.number,

@@ -9,9 +9,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::batch::{Batched, Entrance, Writer};
-use super::{preview, segments};
+use super::{preview, reaction, segments};
 use crate::db::Db;
-use crate::domain::opt_outs::{sounds_like_stop, wish_of};
+use crate::domain::opt_outs::{Keyword, keyword_of, sounds_like_stop};
 use crate::domain::webhooks::Via;
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -73,6 +73,30 @@ impl Batched for Arrival {
     }
 }
 
+/// What a text is beside its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Meaning {
+    /// What it does by itself.
+    keyword: Option<Keyword>,
+    /// An agent is asked whether it means STOP.
+    near_stop: bool,
+    /// A reaction to a text of ours is no news: it reopens nothing and is not counted as unread.
+    reaction: bool,
+}
+
+impl Meaning {
+    fn of(arrival: &Arrival) -> Self {
+        let text = &arrival.text;
+        let reaction = reaction::is_reaction(&text.text);
+        Self {
+            keyword: keyword_of(text, arrival.provider),
+            // The words that it quotes are ours.
+            near_stop: !reaction && sounds_like_stop(text),
+            reaction,
+        }
+    }
+}
+
 /// How often a text is stored whose contact is being deleted, before the provider is asked to come again.
 const TRIES: usize = 5;
 
@@ -105,11 +129,11 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
         .map(|at| at.map_or_else(MessageId::new, MessageId::at))
         .collect();
     let media: Vec<_> = each().map(|arrival| media(&arrival.text)).collect();
-    let wishes: Vec<_> = each().map(|arrival| wish_of(&arrival.text)).collect();
+    let meanings: Vec<_> = each().map(|arrival| Meaning::of(arrival)).collect();
     let rows = sqlx::query!(
         r#"select place as "place!", added as "added!", message_id as "message!: MessageId",
                   conversation_id as "conversation!: ConversationId", woken as "woken!"
-             from receive_texts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"#,
+             from receive_texts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"#,
         &each().map(|arrival| arrival.workspace).collect::<Vec<_>>() as _,
         &each()
             .map(|arrival| arrival.integration)
@@ -137,12 +161,20 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
         &messages as _,
         &each().map(|_| ConversationId::new()).collect::<Vec<_>>() as _,
         &each().map(|_| ContactId::new()).collect::<Vec<_>>() as _,
-        &wishes as _,
-        &each()
-            .map(|arrival| sounds_like_stop(&arrival.text))
+        &meanings
+            .iter()
+            .map(|meaning| meaning.keyword)
+            .collect::<Vec<_>>() as _,
+        &meanings
+            .iter()
+            .map(|meaning| meaning.near_stop)
             .collect::<Vec<_>>(),
         &told_at as _,
         &each().map(|arrival| arrival.via).collect::<Vec<_>>() as _,
+        &meanings
+            .iter()
+            .map(|meaning| meaning.reaction)
+            .collect::<Vec<_>>(),
     )
     .fetch_all(db.ingest_pool())
     .await;
@@ -167,21 +199,22 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
         }
     }
     let added = each()
+        .zip(&meanings)
         .zip(&stored)
-        .filter_map(|(arrival, stored)| Some((arrival, stored.filter(|stored| stored.added)?)));
-    for (arrival, stored) in added {
+        .filter_map(|(text, stored)| Some((text, stored.filter(|stored| stored.added)?)));
+    for ((arrival, meaning), stored) in added {
         db.bus().publish(Event::MessageAdded {
             workspace: arrival.workspace,
             message: stored.message,
             number: arrival.number,
         });
         // What it moved is for the listeners to find out: the provider waits for our answer.
-        if wish_of(&arrival.text).is_some() {
+        if meaning.keyword.is_some() {
             db.bus().publish(Event::ConsentChanged {
                 workspace: arrival.workspace,
                 conversation: stored.conversation,
             });
-        } else if sounds_like_stop(&arrival.text) {
+        } else if meaning.near_stop {
             db.bus().publish(Event::ConversationChanged {
                 workspace: arrival.workspace,
                 conversation: stored.conversation,
@@ -248,4 +281,93 @@ fn media(text: &Inbound) -> serde_json::Value {
         .filter(|media| !media.is_layout())
         .map(|media| serde_json::json!({"id": MediaId::new(), "url": media.url, "content_type": media.content_type}))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Example {
+        text: String,
+        lang: String,
+        asks: bool,
+    }
+
+    fn arrival(text: &str) -> Arrival {
+        Arrival {
+            workspace: WorkspaceId::new(),
+            integration: IntegrationId::new(),
+            number: NumberId::new(),
+            provider: providers::Kind::Twilio,
+            text: Inbound {
+                provider_sid: String::new(),
+                account: String::new(),
+                from: "+14155550142".parse().unwrap(),
+                to: "+14155550100".parse().unwrap(),
+                text: text.into(),
+                media: Vec::new(),
+                segments: None,
+                opt_out: None,
+                at: None,
+            },
+            via: None,
+        }
+    }
+
+    /// Labelled texts, half of which the rules were written with. The goals are those for texts that nobody has seen.
+    #[test]
+    fn whoever_asks_for_no_more_texts_is_recognized_in_every_language() {
+        let examples = include_str!("../../../tests/vectors/opt_out_requests.jsonl");
+        let mut asked: BTreeMap<String, [u32; 3]> = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for line in examples.lines() {
+            let example: Example = serde_json::from_str(line).unwrap();
+            let meaning = Meaning::of(&arrival(&example.text));
+            let heard = meaning.near_stop || meaning.keyword == Some(Keyword::Stop);
+            let [right, missed, invented] = asked.entry(example.lang.clone()).or_default();
+            match (example.asks, heard) {
+                (true, true) => *right += 1,
+                (true, false) => *missed += 1,
+                (false, true) => *invented += 1,
+                (false, false) => continue,
+            }
+            if example.asks != heard {
+                wrong.push(example.text);
+            }
+        }
+        assert!(asked.len() >= 9, "{asked:?}");
+        for (language, [right, missed, invented]) in asked {
+            let of = |all: u32| f64::from(right) / f64::from(all);
+            let (recall, precision) = (of(right + missed), of(right + invented));
+            let goal = if ["en", "es"].contains(&language.as_str()) {
+                0.85
+            } else {
+                0.7
+            };
+            assert!(
+                recall >= goal && precision >= 0.9,
+                "{language}: recall {recall:.2}, precision {precision:.2}; {wrong:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_reaction_asks_for_nothing_however_it_is_quoted() {
+        let liked = Meaning::of(&arrival("Liked “STOP”"));
+        assert_eq!(
+            liked,
+            Meaning {
+                keyword: None,
+                near_stop: false,
+                reaction: true
+            }
+        );
+        for typed in ["“STOP”", "Loved the visit, but please stop texting me"] {
+            let meaning = Meaning::of(&arrival(typed));
+            assert!(meaning.near_stop && !meaning.reaction, "{typed}");
+        }
+    }
 }

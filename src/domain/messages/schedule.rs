@@ -215,7 +215,7 @@ pub async fn release_due(db: &Db) -> Result<usize> {
                returning m.workspace_id, m.id, m.conversation_id, m.number_id, m.content, m.status
            ), shown as (
                update conversations v
-                  set last_message_at = now(), last_message_preview = case r.content when '' then '📎 File' else left(r.content, 200) end, last_message_direction = 'outbound',
+                  set last_message_at = now(), last_message_preview = preview_of(r.workspace_id, r.id, r.content), last_message_direction = 'outbound',
                       last_message_status = r.status, last_message_id = r.id, updated_at = now()
                  from released r
                 where v.workspace_id = r.workspace_id and v.id = r.conversation_id

@@ -106,10 +106,9 @@ impl Texts {
 
 fn first_unread(messages: &[&Message], unread: i32) -> Option<MessageId> {
     let unread = usize::try_from(unread).unwrap_or(0);
-    let theirs = messages
-        .iter()
-        .rev()
-        .filter(|message| message.direction == messages::Direction::Inbound);
+    let theirs = messages.iter().rev().filter(|message| {
+        message.direction == messages::Direction::Inbound && !message.is_reaction()
+    });
     // Where some of them lie further up, the first is not here.
     theirs
         .skip(unread.checked_sub(1)?)

@@ -1,0 +1,118 @@
+//! Whether a text probably asks for no more texts, in other words than the exact ones. It only leads to a question for the
+//! agent and never acts by itself, so a doubtful text is better asked about than overlooked.
+//!
+//! The text becomes plain words (`normalize.rs`), these are compared with phrases (`pattern.rs`), and the phrases of each
+//! language stand in a file of their own (`languages/`). The phrases of all languages are tried: people mix them, and a short
+//! text does not show its language. The work is bounded: only so much of a text is read, and each word is looked up.
+
+mod languages;
+mod normalize;
+mod pattern;
+
+use std::sync::LazyLock;
+
+use languages::LANGUAGES;
+use normalize::Token;
+use pattern::Phrases;
+
+/// All languages' phrases together.
+struct Recognizer {
+    /// Ask wherever they stand.
+    asks: Phrases,
+    /// Take back what the same clause seems to ask.
+    unless: Phrases,
+    /// Ask where nothing else stands in the clause.
+    alone: Phrases,
+    /// Ask where nothing else stands in the whole text.
+    whole: Phrases,
+    /// Politeness, which neither asks nor stands in the way.
+    fillers: Phrases,
+    /// A line that a telephone adds: nothing after it is the person's.
+    signatures: Phrases,
+}
+
+static RECOGNIZER: LazyLock<Recognizer> = LazyLock::new(|| {
+    let mut all = Recognizer {
+        asks: Phrases::default(),
+        unless: Phrases::default(),
+        alone: Phrases::default(),
+        whole: Phrases::default(),
+        fillers: Phrases::default(),
+        signatures: Phrases::default(),
+    };
+    for language in LANGUAGES {
+        let sets = [
+            (&mut all.asks, language.asks),
+            (&mut all.unless, language.unless),
+            (&mut all.alone, language.alone),
+            (&mut all.whole, language.whole),
+            (&mut all.fillers, language.fillers),
+            (&mut all.signatures, language.signatures),
+        ];
+        for (phrases, patterns) in sets {
+            for pattern in patterns {
+                phrases.add(pattern, language.classes);
+            }
+        }
+    }
+    all
+});
+
+/// Whether `text` probably asks for no more texts. What quotes our own words (a reaction) is for the caller to leave out.
+pub fn asks_for_no_more(text: &str) -> bool {
+    RECOGNIZER.hears(&normalize::tokens(text))
+}
+
+impl Recognizer {
+    fn hears(&self, tokens: &[Token]) -> bool {
+        let tokens = self.without_signature(tokens);
+        if self.is_alone(&self.whole, tokens) || in_pieces(tokens) {
+            return true;
+        }
+        let laughs = tokens.iter().any(Token::is_laughter);
+        clauses(tokens).any(|clause| {
+            (!laughs && self.is_alone(&self.alone, clause))
+                || (self.asks.are_in(clause, &self.fillers)
+                    && !self.unless.are_in(clause, &self.fillers))
+        })
+    }
+
+    fn without_signature<'a>(&self, tokens: &'a [Token]) -> &'a [Token] {
+        let end = (1..tokens.len()).find(|at| self.signatures.longest_at(tokens, *at).is_some());
+        &tokens[..end.unwrap_or(tokens.len())]
+    }
+
+    /// Whether there is a keyword, and beside keywords nothing but politeness and figures (`STOP 12345`).
+    fn is_alone(&self, keywords: &Phrases, tokens: &[Token]) -> bool {
+        let (mut at, mut found) = (0, false);
+        while at < tokens.len() {
+            if let Some(length) = keywords.longest_at(tokens, at) {
+                found = true;
+                at += length;
+            } else if let Some(length) = self.fillers.longest_at(tokens, at) {
+                at += length;
+            } else if tokens[at].is_figure() {
+                at += 1;
+            } else {
+                return false;
+            }
+        }
+        found
+    }
+}
+
+fn clauses(tokens: &[Token]) -> impl Iterator<Item = &[Token]> {
+    tokens.chunk_by(|_, next| !next.begins_clause)
+}
+
+/// The exact words with blanks inside: `ST OP`, `un subscribe`.
+fn in_pieces(tokens: &[Token]) -> bool {
+    (2..=4).contains(&tokens.len())
+        && ["stop", "stopall", "unsubscribe", "optout"].contains(
+            &tokens
+                .iter()
+                .map(|token| token.folded.as_str())
+                .collect::<String>()
+                .as_str(),
+        )
+}
