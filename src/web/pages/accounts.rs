@@ -299,8 +299,12 @@ pub async fn log_out(
     if let Some(Claimed(session)) = claimed {
         accounts::log_out(&app.db, session, &caller).await?;
     }
-    let forget =
-        (!removed).then_some([(HeaderName::from_static("clear-site-data"), "\"storage\"")]);
+    // Pictures that were looked at lie in the browser's cache.
+    let forget = match removed {
+        true => "\"cache\"",
+        false => "\"cache\", \"storage\"",
+    };
+    let forget = [(HeaderName::from_static("clear-site-data"), forget)];
     Ok((no_cookies(&app.config), forget, Redirect::to("/login")).into_response())
 }
 
