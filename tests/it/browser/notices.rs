@@ -76,8 +76,9 @@ async fn where_only_the_service_worker_may_it_shows_a_text_and_only_what_was_sho
     jo.tells("Browser.grantPermissions", allowed).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
-    jo.notices("the worker is there", "navigator.serviceWorker.controller")
+    jo.measures("void navigator.serviceWorker.ready.then(() => (window.ready = true))")
         .await;
+    jo.notices("the worker is there", "window.ready").await;
     jo.measures(ANDROID).await;
 
     // Nobody may show it: no other tab takes it for told.
