@@ -34,12 +34,10 @@ create function current_user_id() returns uuid
 
 grant execute on function current_workspace(), current_user_id() to messagehub_people, messagehub_system;
 
--- E.164, a short code, or a sender's name: at most 11 characters of any script that are not all digits.
+-- E.164, a short code, a sender's name, or whatever else a network calls a sender: 1 to 120 characters that can be seen.
 create function is_address(address text) returns boolean
     language sql immutable strict parallel safe
-    return address ~ '^\+[1-9][0-9]{2,14}$'
-        or address ~ '^[0-9]{3,8}$'
-        or (char_length(address) between 1 and 11 and address !~ '^[+0-9]*$' and address !~ '[\x01-\x1f]');
+    return char_length(address) between 1 and 120 and address !~ '[\x01-\x1f\x7f\u0080-\u009f]';
 grant execute on function is_address(text) to messagehub_people, messagehub_system;
 
 -- Row-level security, forced, on a table with a workspace_id. People see and write rows of the workspace they work in,

@@ -3,7 +3,7 @@
 create table contacts (
     workspace_id uuid not null default current_workspace() references workspaces on delete cascade,
     id           uuid not null,
-    phone_number text not null check (is_address(phone_number)), -- E.164, short code or sender name
+    phone_number text not null check (is_address(phone_number)), -- E.164, or what else a text comes from
     name         text check (length(name) between 1 and 120),
     email        text check (length(email) <= 254),
     notes        text not null default '' check (length(notes) <= 5000),

@@ -47,7 +47,9 @@ pub enum Error {
     ConversationChanged,
     #[error("this was written on elsewhere: read what is kept now, then keep yours")]
     DraftMoved,
-    #[error("this sender is a short code or a name, which cannot be answered")]
+    #[error(
+        "this sender cannot be answered: it is a short code, a name, or an address without a country code"
+    )]
     ContactUnreachable,
     #[error("there is no active number to send from: connect an integration or activate a number")]
     IntegrationNotConfigured,

@@ -1,14 +1,20 @@
 //! Phone numbers, and everything else that a text can come from.
 //!
-//! Text becomes a [`Phone`] or an [`Address`] once, at the door; behind it only E.164 is in use.
+//! Text becomes a [`Phone`] or an [`Address`] once, at the door; behind it only E.164 is in use. One phone has one number,
+//! however it is written and whichever of its forms a provider uses: see [`plan`].
+
+mod plan;
+mod reading;
 
 use std::fmt;
 use std::str::FromStr;
 
+use phonenumber::Mode;
 use phonenumber::metadata::DATABASE;
-use phonenumber::{Mode, Type};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use reading::{Other, Written};
 
 /// A phone number in E.164: `+14155550192`.
 #[derive(
@@ -33,56 +39,61 @@ pub enum PhoneError {
     TooLong,
     #[error("no phone number in this country looks like that")]
     Impossible,
+    #[error(
+        "a spreadsheet has shortened this number, and its last digits are gone: format the column as text there, and save it anew"
+    )]
+    Shortened,
+    #[error("this is a figure with decimals, not a phone number")]
+    Fraction,
+    #[error("the end of this may be decimals or digits: write the number without dots")]
+    Ambiguous,
+    #[error("more than one number stands here: write one")]
+    Several,
+    #[error("this may be a number here or abroad: write it with + and its country code")]
+    Abroad,
 }
 
-/// The lengths of a country's numbers are told by kind.
-const KINDS: [Type; 6] = [
-    Type::FixedLine,
-    Type::Mobile,
-    Type::TollFree,
-    Type::SharedCost,
-    Type::PersonalNumber,
-    Type::Voip,
-];
+/// A number of fewer digits, without its country code, is not taken for whole where something else follows it.
+const WHOLE: usize = 6;
 
 impl Phone {
     /// Reads any common notation; one without a country code is taken as dialled in `region`.
     pub fn parse(text: &str, region: &Region) -> Result<Self, PhoneError> {
-        let dialled = dialled_digits(text)?;
-        let international = region.without_exit_code(&dialled).unwrap_or(dialled);
-        // Told the region, the parser takes that region's trunk prefix off foreign numbers too.
-        let assumed = (!international.starts_with('+')).then_some(region.0);
-        let number = phonenumber::parse(assumed, &international).map_err(PhoneError::from)?;
-        Self::checked(number.code().value(), &number.national().to_string())
-    }
-
-    /// Judges by shape and not by what is assigned, or every fictional 555-01xx would be refused.
-    fn checked(country: u16, national: &str) -> Result<Self, PhoneError> {
-        let regions = DATABASE.by_code(&country).unwrap_or_default();
-        if regions.is_empty() {
-            return Err(PhoneError::UnknownCountry);
-        }
-        let kinds = || {
-            let kinds = regions
-                .iter()
-                .flat_map(|region| KINDS.map(|kind| region.descriptors().get(kind)));
-            kinds.flatten()
+        let written = reading::read(text)?;
+        let number = |digits: &str| match digits.strip_prefix('+') {
+            // With the exit code behind the plus.
+            Some(digits) => plan::international(digits.strip_prefix("00").unwrap_or(digits)),
+            None => plan::dialled(digits, *region),
         };
-        let length = u16::try_from(national.len()).unwrap_or(u16::MAX);
-        let lengths = || kinds().flat_map(|kind| kind.possible_length());
-        if lengths().any(|&possible| possible == length)
-            && regions
-                .iter()
-                .any(|region| region.descriptors().general().is_match(national))
-        {
-            return Ok(Self(format!("+{country}{national}")));
+        let Written {
+            digits,
+            other,
+            before_slash,
+        } = written;
+        let is_whole = |before: &String| {
+            number(before).is_ok_and(|number| plan::national_digits(&number) >= WHOLE)
+        };
+        if before_slash.as_ref().is_some_and(is_whole) {
+            return Err(PhoneError::Several);
         }
-        let is_local = kinds().any(|kind| kind.possible_local_length().contains(&length));
-        Err(match lengths().max() {
-            Some(&longest) if length > longest => PhoneError::TooLong,
-            _ if is_local || lengths().all(|&possible| length < possible) => PhoneError::TooShort,
-            _ => PhoneError::Impossible,
-        })
+        let first = number(&digits);
+        match other {
+            Other::None => first,
+            Other::Else(other) => match (first, number(&other)) {
+                (Ok(first), Ok(other))
+                    if plan::is_given_out(&first) || !plan::is_given_out(&other) =>
+                {
+                    Ok(first)
+                }
+                (_, Ok(other)) => Ok(other),
+                (first, _) => first,
+            },
+            Other::Either(other) => match (first, number(&other)) {
+                (Ok(first), Ok(other)) if first != other => Err(PhoneError::Ambiguous),
+                (first, other) => first.or(other),
+            },
+        }
+        .map(Self)
     }
 
     pub fn as_str(&self) -> &str {
@@ -138,6 +149,13 @@ pub fn display(stored: &str) -> String {
     )
 }
 
+/// How the numbers of an area begin: `+4930`, for `30` and `030` alike.
+pub fn begins_with(area_code: &str, region: &Region) -> String {
+    let code = region.calling_code().unwrap_or_default();
+    let area_code = plan::without_trunk_prefix(area_code, *region);
+    format!("+{code}{area_code}")
+}
+
 /// Whether a stored address takes an answer.
 pub fn is_answerable(stored: &str) -> bool {
     stored
@@ -153,8 +171,8 @@ pub fn is_toll_free(stored: &str) -> bool {
         .is_some_and(|national| AREAS.iter().any(|area| national.starts_with(area)))
 }
 
-/// Where a text comes from or goes to: a phone number, a short code (`262966`), or a sender's name
-/// (`ACME Dental`). Only a phone number can be answered.
+/// Where a text comes from or goes to: a phone number, a short code (`262966`), a sender's name (`ACME Dental`), or whatever
+/// else a network puts there. Only a phone number can be answered.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, ToSchema,
 )]
@@ -164,11 +182,46 @@ pub fn is_toll_free(stored: &str) -> bool {
 pub struct Address(String);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("neither a phone number with its country code, nor a short code, nor a sender's name")]
+#[error(
+    "an address has 1 to {} characters, and none that nobody sees",
+    Address::LONGEST
+)]
 pub struct NotAnAddress;
 
 impl Address {
-    const LONGEST_NAME: usize = 11;
+    /// Names have up to 11 characters, but networks deliver longer ones, and e-mail addresses.
+    pub const LONGEST: usize = 120;
+    /// The sender of a text that names none.
+    const NOBODY: &str = "Unknown sender";
+
+    /// Whoever a provider says that a text is from. Never fails: the text is there, and somebody shall read it.
+    ///
+    /// A number has a plus, by the word of all providers. Digits without one are a short code, or a number as it is dialled in
+    /// a country that nobody tells us: they stay as they came, for with a plus they would be a stranger's.
+    pub fn of_sender(text: &str) -> Self {
+        let seen: String = text.chars().filter(|c| !is_unseen(*c)).collect();
+        let seen = seen.split_whitespace().collect::<Vec<_>>().join(" ");
+        if seen.starts_with('+')
+            && let Some(number) = e164_of(&seen)
+        {
+            return Self(plan::canonical(&number));
+        }
+        match seen.chars().count() {
+            0 => Self(Self::NOBODY.into()),
+            1..=Self::LONGEST => Self(seen),
+            _ => Self(seen.chars().take(Self::LONGEST - 1).chain(['…']).collect()),
+        }
+    }
+
+    /// This address in the one form that all forms of it have in common. A number of ours keeps the form in which its provider
+    /// lists it, and may be called by another.
+    pub fn canonical(text: &str) -> String {
+        let digits = text.strip_prefix('+').unwrap_or(text);
+        match is_e164(digits) && digits.len() > 8 {
+            true => plan::canonical(&format!("+{digits}")),
+            false => text.to_owned(),
+        }
+    }
 
     pub fn as_str(&self) -> &str {
         &self.0
@@ -178,9 +231,9 @@ impl Address {
         self.0.parse().ok()
     }
 
-    /// Short codes of other networks and sender names take no answer.
+    /// Short codes of other networks, names and all else take no answer.
     pub fn is_answerable(&self) -> bool {
-        self.0.starts_with('+')
+        self.phone().is_some()
     }
 
     pub fn display(&self, region: &Region) -> String {
@@ -189,29 +242,35 @@ impl Address {
     }
 }
 
+/// As it is stored, or as a provider lists it.
 impl FromStr for Address {
     type Err = NotAnAddress;
 
     fn from_str(text: &str) -> Result<Self, NotAnAddress> {
         let text = text.trim();
-        let digits = text.strip_prefix('+').unwrap_or(text);
-        if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            let short = digits == text && (3..=8).contains(&digits.len());
-            return match short {
-                true => Ok(Self(digits.to_owned())),
-                // Some networks leave out the plus.
-                false if is_e164(digits) => Ok(Self(format!("+{digits}"))),
-                false => Err(NotAnAddress),
-            };
-        }
-        let is_name = text.chars().count() <= Self::LONGEST_NAME
-            && text.chars().any(char::is_alphabetic)
-            && !text.chars().any(char::is_control);
-        match is_name {
-            true => Ok(Self(text.to_owned())),
-            false => Err(NotAnAddress),
-        }
+        let is_address =
+            (1..=Self::LONGEST).contains(&text.chars().count()) && !text.chars().any(is_unseen);
+        is_address
+            .then(|| Self(text.to_owned()))
+            .ok_or(NotAnAddress)
     }
+}
+
+/// Control characters, marks of writing direction, and what has no width.
+fn is_unseen(character: char) -> bool {
+    (character.is_control() && !character.is_whitespace())
+        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200c}' | '\u{200e}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A number with its plus, freed of spaces and hyphens.
+fn e164_of(text: &str) -> Option<String> {
+    let digits: String = text
+        .chars()
+        .skip(1)
+        .filter(|c| !" -".contains(*c))
+        .collect();
+    is_e164(&digits).then(|| format!("+{digits}"))
 }
 
 impl TryFrom<String> for Address {
@@ -250,13 +309,6 @@ impl Region {
             .by_id(self.0.as_ref())
             .map(|region| region.country_code())
     }
-
-    /// `+…` for what begins with the digits that one dials here to call abroad.
-    fn without_exit_code(self, dialled: &str) -> Option<String> {
-        let region = DATABASE.by_id(self.0.as_ref())?;
-        let exit_code = region.international_prefix()?.find(dialled)?;
-        (exit_code.start() == 0).then(|| format!("+{}", &dialled[exit_code.end()..]))
-    }
 }
 
 impl FromStr for Region {
@@ -274,55 +326,11 @@ impl fmt::Display for Region {
     }
 }
 
-impl From<phonenumber::ParseError> for PhoneError {
-    fn from(error: phonenumber::ParseError) -> Self {
-        use phonenumber::ParseError::*;
-        match error {
-            InvalidCountryCode => Self::UnknownCountry,
-            TooShortAfterIdd | TooShortNsn => Self::TooShort,
-            TooLong => Self::TooLong,
-            _ => Self::NotANumber,
-        }
-    }
-}
-
 /// E.164 allows fifteen digits; no country has numbers below three with its code.
 fn is_e164(digits: &str) -> bool {
     (3..=15).contains(&digits.len())
         && !digits.starts_with('0')
         && digits.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// The digits, with a leading plus where there is one, freed of what people put between them.
-fn dialled_digits(text: &str) -> Result<String, PhoneError> {
-    let text = text.trim();
-    let text = text.strip_prefix("tel:").unwrap_or(text);
-    let mut digits = String::new();
-    for character in text.chars() {
-        match character {
-            '+' | '＋' if digits.is_empty() => digits.push('+'),
-            ' ' | '\u{a0}' | '\u{202f}' | '\t' | '-' | '.' | '/' | '(' | ')' | '[' | ']' => {}
-            '\u{2010}'..='\u{2015}' => {}
-            // Marks of writing direction, which come along when a number is pasted.
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' => {}
-            _ => digits.push(ascii_digit(character).ok_or(PhoneError::NotANumber)?),
-        }
-    }
-    match digits.trim_start_matches('+').len() {
-        0 if text.is_empty() => Err(PhoneError::Empty),
-        0 => Err(PhoneError::NotANumber),
-        1..=4 => Err(PhoneError::TooShort),
-        5..=20 => Ok(digits),
-        _ => Err(PhoneError::TooLong),
-    }
-}
-
-/// Also full-width, Arabic, Persian and Devanagari digits, as phones in those scripts paste them.
-fn ascii_digit(character: char) -> Option<char> {
-    let zero = ['0', '０', '٠', '۰', '०'].into_iter().find(|&zero| {
-        (zero..=char::from_u32(zero as u32 + 9).unwrap_or(zero)).contains(&character)
-    })?;
-    char::from_digit(character as u32 - zero as u32, 10)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod calls;
 pub(crate) mod http;
+mod json;
 pub(crate) mod media;
 mod numbers;
 mod outcome;

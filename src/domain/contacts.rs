@@ -33,7 +33,7 @@ pub struct Contact {
     pub id: ContactId,
     pub workspace_id: WorkspaceId,
     pub name: Option<String>,
-    /// E.164, or a short code or sender name, which cannot be answered.
+    /// E.164; or a short code, a sender's name or whatever else a network puts there, which cannot be answered.
     pub phone_number: String,
     /// Of contacts that were merged into this one: texts from there are theirs, answers go to `phone_number`.
     pub other_numbers: Vec<String>,
@@ -85,7 +85,8 @@ pub fn title(name: Option<&str>, phone_number: &str) -> String {
 #[serde(deny_unknown_fields)]
 #[schema(as = ContactDraft)]
 pub struct Draft {
-    /// In any common notation; without a leading + it is read in the workspace's default region.
+    /// In any common notation; without a leading + it is read in the workspace's default region. One phone has one number: old
+    /// forms (`+52 1 …`) become the new one. An extension (`x12`) is left out, for a text goes to the line.
     pub phone_number: String,
     pub name: Option<String>,
     pub email: Option<String>,

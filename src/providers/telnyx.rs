@@ -6,7 +6,6 @@
 mod api;
 mod deliveries;
 mod errors;
-mod json;
 mod market;
 mod messages;
 mod numbers;

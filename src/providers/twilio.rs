@@ -196,7 +196,7 @@ impl Provider for Twilio {
 
     fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<Told, Malformed> {
         match hook {
-            Hook::Inbound => parse_inbound(request).map(Told::Text),
+            Hook::Inbound => webhooks::parse_inbound(request).map(Told::Text),
             Hook::Status => parse_status(request).map(Told::Report),
         }
     }
@@ -210,13 +210,13 @@ impl Provider for Twilio {
     }
 }
 
-pub use webhooks::{parse_inbound, parse_status};
+pub use webhooks::{addressee, parse_status};
 
 /// Deliberately without `Debug`.
 struct Credentials {
     account_sid: String,
     auth_token: SecretString,
-    /// Set where the account signs its webhooks with a key of its own and not with the token.
+    /// Set where the account signs its webhooks with a key of its own, beside the token.
     shared_key: Option<SecretString>,
 }
 
@@ -271,9 +271,13 @@ impl Credentials {
     }
 
     fn webhook_key(&self) -> Key<'_> {
+        let token = self.auth_token.expose_secret();
         match &self.shared_key {
-            Some(key) => Key::SharedKey(key.expose_secret()),
-            None => Key::AuthToken(self.auth_token.expose_secret()),
+            Some(key) => Key::SharedKey {
+                key: key.expose_secret(),
+                token,
+            },
+            None => Key::AuthToken(token),
         }
     }
 }

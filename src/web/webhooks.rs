@@ -79,17 +79,14 @@ impl Call {
 
 /// One URL for every workspace: found by `AccountSid` and `To`.
 pub async fn twilio_inbound(State(doors): State<Doors>, call: Call) -> Result<Response, Problem> {
-    let text = twilio::parse_inbound(&call.signed()).map_err(malformed)?;
-    let accounts = doors
-        .directory
-        .accounts(Kind::Twilio, &text.account)
-        .await?;
+    let (account, to) = twilio::addressee(&call.signed()).map_err(malformed)?;
+    let accounts = doors.directory.accounts(Kind::Twilio, &account).await?;
     let mine: Vec<_> = accounts
         .into_iter()
-        .filter(|account| account.number(text.to.as_str()).is_some())
+        .filter(|account| account.number(to.as_str()).is_some())
         .collect();
     let account = verified(&doors, &call, Hook::Inbound, mine).await?;
-    store(&doors, &account, text).await
+    hand_over(&doors, &account, Hook::Inbound, &call).await
 }
 
 /// One URL for every workspace: found by `AccountSid`, then by our id or `MessageSid`.
@@ -121,7 +118,8 @@ pub async fn inbound(
     call: Call,
 ) -> Result<Response, Problem> {
     let account = of_integration(&doors, provider, id).await?;
-    take(&doors, account, Hook::Inbound, call).await
+    let account = verified(&doors, &call, Hook::Inbound, vec![account]).await?;
+    hand_over(&doors, &account, Hook::Inbound, &call).await
 }
 
 pub async fn status(
@@ -130,31 +128,32 @@ pub async fn status(
     call: Call,
 ) -> Result<Response, Problem> {
     let account = of_integration(&doors, provider, id).await?;
-    take(&doors, account, Hook::Status, call).await
+    let account = verified(&doors, &call, Hook::Status, vec![account]).await?;
+    hand_over(&doors, &account, Hook::Status, &call).await
 }
 
-async fn take(
+/// What a verified call says, and an answer to it.
+async fn hand_over(
     doors: &Doors,
-    account: Arc<Account>,
+    account: &Account,
     hook: Hook,
-    call: Call,
+    call: &Call,
 ) -> Result<Response, Problem> {
-    let account = verified(doors, &call, hook, vec![account]).await?;
     let db = &doors.app.db;
     match account.provider.read(hook, &call.signed()) {
-        Ok(Told::Text(text)) => store(doors, &account, text).await,
-        Ok(Told::Report(report)) => match take_report(doors, &account, &report).await? {
+        Ok(Told::Text(text)) => store(doors, account, text).await,
+        Ok(Told::Report(report)) => match take_report(doors, account, &report).await? {
             true => Ok(StatusCode::NO_CONTENT.into_response()),
             false => Err(Error::NotFound("a message with this id").into()),
         },
         Ok(Told::Nothing) => {
             let told = "an event of a kind that does not concern us";
-            webhooks::note(db, &account, kind(hook), Outcome::Ignored, told).await?;
+            webhooks::note(db, account, kind(hook), Outcome::Ignored, told).await?;
             Ok(StatusCode::OK.into_response())
         }
         Err(wrong) => {
             let told = wrong.to_string();
-            webhooks::note(db, &account, kind(hook), Outcome::Malformed, &told).await?;
+            webhooks::note(db, account, kind(hook), Outcome::Malformed, &told).await?;
             Err(malformed(wrong))
         }
     }

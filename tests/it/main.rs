@@ -14,6 +14,7 @@ mod process;
 mod access;
 mod accounts;
 mod activity;
+mod addresses;
 mod agents;
 mod audit;
 mod browser;

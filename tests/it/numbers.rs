@@ -88,6 +88,43 @@ async fn a_number_is_found_bought_and_texts_come_to_it() {
 }
 
 #[tokio::test]
+async fn outside_north_america_an_area_code_is_the_beginning_of_the_number() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    hub.twilio
+        .sells("DE", "Local", "+493055501420")
+        .sells("DE", "Local", "+493055501999")
+        .sells("DE", "Local", "+494230142000")
+        .sells("DE", "Mobile", "+4915123042000");
+    // More than fit on one page of offers before it.
+    for nth in 0..40 {
+        hub.twilio
+            .sells("GB", "Local", &format!("+44207946{nth:04}"));
+    }
+
+    let found = async |query: &str| -> Vec<String> {
+        let found = offers(&harbor, query).await;
+        let numbers = found
+            .iter()
+            .map(|offer| offer["phone_number"].as_str().unwrap());
+        numbers.map(str::to_owned).collect()
+    };
+    assert_eq!(
+        found("&country=DE&area_code=30&contains=42").await,
+        ["+493055501420"]
+    );
+    assert_eq!(
+        found("&country=DE&area_code=030").await,
+        ["+493055501420", "+493055501999"]
+    );
+    assert_eq!(
+        found("&country=GB&area_code=20&contains=0039").await,
+        ["+442079460039"]
+    );
+    assert!(found("&country=DE&area_code=89").await.is_empty());
+}
+
+#[tokio::test]
 async fn a_lost_answer_buys_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;

@@ -14,6 +14,7 @@ use crate::domain::audit;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId, UserId, WorkspaceId};
+use crate::phone::Address;
 use crate::providers::{Kind, Provider, SignedRequest};
 
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -30,6 +31,8 @@ pub struct Account {
     former: Option<(Box<dyn Provider>, DateTime<Utc>)>,
     uses: Uses,
     numbers: HashMap<String, NumberId>,
+    /// The same numbers by the form that all their forms have in common.
+    canonical: HashMap<String, NumberId>,
 }
 
 impl Account {
@@ -42,8 +45,12 @@ impl Account {
             || self.former.as_ref().is_some_and(by_former)
     }
 
+    /// The number of ours at this address. A provider lists a number in one form, and may call it by another.
     pub fn number(&self, address: &str) -> Option<NumberId> {
-        self.numbers.get(address).copied()
+        let number = self.numbers.get(address);
+        number
+            .or_else(|| self.canonical.get(&Address::canonical(address)))
+            .copied()
     }
 
     /// The provider, asked by the server itself; the use of the credentials is noted.
@@ -203,6 +210,12 @@ impl Directory {
                     provider: sealed(row.credentials).open(&self.app)?,
                     former,
                     uses: self.uses.clone(),
+                    canonical: row
+                        .phones
+                        .iter()
+                        .map(|address| Address::canonical(address))
+                        .zip(row.numbers.iter().copied())
+                        .collect(),
                     numbers: row.phones.into_iter().zip(row.numbers).collect(),
                 }))
             })

@@ -133,7 +133,11 @@ pub async fn buy(
         .parse::<Region>()
         .map_err(|wrong| wrong.to_string())
         .and_then(|region| {
-            Phone::parse(&purchase.phone_number, &region).map_err(|wrong| wrong.to_string())
+            let phone = Phone::parse(&purchase.phone_number, &region);
+            // As it was offered: a number of ours keeps the form in which its provider lists it.
+            phone
+                .map(|phone| purchase.phone_number.parse().unwrap_or(phone))
+                .map_err(|wrong| wrong.to_string())
         })
         .map_err(|wrong| Error::field("phone_number", wrong))?;
     let integration = purchase.integration_id;

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::errors::{self, Problem};
-use super::json::{self, Perhaps};
 use crate::providers::http::retry_after;
+use crate::providers::json::{self, Perhaps, readable};
 use crate::providers::{Error, Refusal, Result};
 
 const PAGE_SIZE: usize = 250;
@@ -26,16 +26,20 @@ pub struct Data<T> {
     pub data: T,
 }
 
+/// One that is not as expected is left out, and not the whole list.
 #[derive(Deserialize)]
-struct Page<T> {
-    data: Vec<T>,
-    meta: Meta,
+#[serde(bound = "T: DeserializeOwned")]
+pub struct Page<T> {
+    pub data: Vec<Perhaps<T>>,
+    #[serde(default)]
+    meta: Perhaps<Meta>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Meta {
-    page_number: usize,
-    total_pages: usize,
+    page_number: Perhaps<usize>,
+    total_pages: Perhaps<usize>,
 }
 
 impl Api {
@@ -93,11 +97,14 @@ impl Api {
             let query = format!("page%5Bnumber%5D={number}&page%5Bsize%5D={PAGE_SIZE}&{filter}");
             let page = self.url(&format!("{path}?{query}"));
             let page: Page<T> = self.ask(self.http.get(page)).await?;
-            if page.meta.page_number != number {
+            let meta = page.meta.0.unwrap_or_default();
+            if meta.page_number.0.is_some_and(|told| told != number) {
                 return Err(not_telnyx());
             }
-            all.extend(page.data);
-            if number >= page.meta.total_pages {
+            let is_full = page.data.len() >= PAGE_SIZE;
+            all.extend(readable(page.data));
+            let is_last = meta.total_pages.0.map_or(!is_full, |pages| number >= pages);
+            if is_last {
                 return Ok(all);
             }
         }
@@ -133,12 +140,13 @@ impl Api {
 
 /// A refusal in Telnyx's own JSON, or else by the HTTP status.
 pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Problems {
-        errors: Vec<Perhaps<Problem>>,
+        errors: Perhaps<Vec<Perhaps<Problem>>>,
     }
-    let problems = json::read::<Problems>(body).map_or_else(|_| Vec::new(), |told| told.errors);
-    let mut problems = problems.into_iter().filter_map(|problem| problem.0);
+    let told = json::read::<Problems>(body).unwrap_or_default();
+    let mut problems = readable(told.errors.0.unwrap_or_default());
     match problems.next() {
         Some(problem) => errors::refusal(&problem, Some(status.as_u16())),
         None => errors::refusal_by_status(status.as_u16()),

@@ -6,10 +6,10 @@ use form_urlencoded::Serializer;
 use serde::Deserialize;
 
 use super::api::Api;
-use super::json::{Perhaps, Text};
 use super::messages::Message;
 use super::webhooks;
 use crate::phone::Address;
+use crate::providers::json::{Perhaps, Text};
 use crate::providers::{Error, Inbound, Result};
 
 #[derive(Default, Deserialize)]
@@ -57,7 +57,7 @@ impl Api {
                 continue;
             }
             if let Some(text) = self.text_of(event, account).await?
-                && text.to == *number
+                && Address::canonical(text.to.as_str()) == Address::canonical(number.as_str())
             {
                 missed.push(text);
             }

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::json::{Perhaps, Text};
 use crate::providers::http::shortened;
+use crate::providers::json::{Perhaps, Text};
 use crate::providers::{ErrorClass, Refusal};
 
 use ErrorClass::*;
@@ -48,7 +48,9 @@ impl Problem {
 
     /// What Telnyx itself wrote: the detail says more.
     fn words(&self) -> &str {
-        let mut words = [&self.detail, &self.title].into_iter().map(Perhaps::as_str);
+        let mut words = [&self.detail, &self.title]
+            .into_iter()
+            .map(|words| words.as_str());
         words.find(|words| !words.trim().is_empty()).unwrap_or("")
     }
 

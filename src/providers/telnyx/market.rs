@@ -12,6 +12,7 @@ use serde_json::json;
 use super::api::Api;
 use super::numbers::{Messaging, Number, Profile, VERSION};
 use crate::phone::Phone;
+use crate::providers::json::{Figure, Perhaps, Text, readable};
 use crate::providers::{
     Bought, Error, NumberCapabilities, Offer, RemoteNumber, Result, Route, Wanted, WebhookUrls,
 };
@@ -25,14 +26,13 @@ const ORDERS_ARE_FRESH_FOR: TimeDelta = TimeDelta::minutes(10);
 /// The profile for numbers that are bought here.
 const OUR_PROFILE: &str = "MessageHub";
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Available {
-    phone_number: String,
-    #[serde(default)]
-    features: Vec<Feature>,
-    cost_information: Option<Cost>,
-    #[serde(default)]
-    region_information: Vec<Region>,
+    phone_number: Perhaps<Text>,
+    features: Perhaps<Vec<Perhaps<Feature>>>,
+    cost_information: Perhaps<Cost>,
+    region_information: Perhaps<Vec<Perhaps<Region>>>,
 }
 
 #[derive(Deserialize)]
@@ -40,10 +40,11 @@ struct Feature {
     name: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Cost {
-    monthly_cost: Option<String>,
-    currency: Option<String>,
+    monthly_cost: Perhaps<Figure>,
+    currency: Perhaps<Text>,
 }
 
 #[derive(Deserialize)]
@@ -55,25 +56,17 @@ struct Region {
 #[derive(Deserialize)]
 struct Order {
     id: String,
-    status: String,
-    created_at: Option<DateTime<Utc>>,
-}
-
-#[derive(Deserialize)]
-struct NamedProfile {
-    id: String,
-    #[serde(flatten)]
-    profile: Profile,
+    #[serde(default)]
+    status: Perhaps<Text>,
+    #[serde(default)]
+    created_at: Perhaps<DateTime<Utc>>,
 }
 
 impl Api {
     pub async fn search(&self, wanted: &Wanted) -> Result<Vec<Offer>> {
         let path = format!("/available_phone_numbers?{}", query(wanted));
-        let found: Vec<Available> = self.get(&path).await?;
-        Ok(found
-            .into_iter()
-            .filter_map(Available::into_offer)
-            .collect())
+        let found: Vec<Perhaps<Available>> = self.get(&path).await?;
+        Ok(readable(found).filter_map(Available::into_offer).collect())
     }
 
     pub async fn buy(&self, number: &Phone, urls: &WebhookUrls) -> Result<Bought> {
@@ -116,8 +109,9 @@ impl Api {
         let counts = |order: &Order| {
             let fresh = order
                 .created_at
+                .0
                 .is_some_and(|at| Utc::now() - at < ORDERS_ARE_FRESH_FOR);
-            order.status == "pending" || (order.status == "success" && fresh)
+            order.is("pending") || (order.is("success") && fresh)
         };
         Ok(orders.into_iter().find(counts))
     }
@@ -125,7 +119,7 @@ impl Api {
     /// Waits for it, though not for long.
     async fn follow(&self, mut order: Order, number: &Phone) -> Result<Bought> {
         for _ in 0..LOOKS {
-            if order.status == "failure" {
+            if order.is("failure") {
                 return Err(Error::Refused {
                     code: None,
                     text: "Telnyx could not get this number. Search again and take another one."
@@ -133,7 +127,7 @@ impl Api {
                 });
             }
             // It is in the list a little later than its order is filled.
-            if order.status == "success"
+            if order.is("success")
                 && let Ok(Some(ours)) = self.owned(number).await
             {
                 return Ok(Bought::Ready(ours));
@@ -164,12 +158,12 @@ impl Api {
 
     /// The profile that delivers to us; made if there is none.
     async fn our_profile(&self, urls: &WebhookUrls) -> Result<String> {
-        let profiles: Vec<NamedProfile> = self.all("/messaging_profiles", "").await?;
-        let mut profiles = profiles.into_iter();
-        let ours = profiles
-            .find(|one| one.profile.shadow().is_none() && one.profile.delivers_to(&urls.inbound));
-        if let Some(ours) = ours {
-            return Ok(ours.id);
+        let profiles: Vec<Profile> = self.all("/messaging_profiles", "").await?;
+        let mut ours = profiles
+            .into_iter()
+            .filter(|one| one.shadow().is_none() && one.delivers_to(&urls.inbound));
+        if let Some(id) = ours.find_map(|one| one.id.into_some()) {
+            return Ok(id);
         }
         let profile = json!({
             "name": OUR_PROFILE,
@@ -178,8 +172,12 @@ impl Api {
             "webhook_url": urls.inbound,
             "webhook_api_version": VERSION,
         });
-        let made: NamedProfile = self.post("/messaging_profiles", &profile).await?;
-        Ok(made.id)
+        let made: Profile = self.post("/messaging_profiles", &profile).await?;
+        made.id.into_some().ok_or_else(|| {
+            Error::Unreachable(
+                "Telnyx did not say which messaging profile it made. Try again in a moment.".into(),
+            )
+        })
     }
 
     pub async fn release(&self, provider_id: &str) -> Result<()> {
@@ -213,13 +211,13 @@ impl Api {
             }));
         };
         let profile: Profile = self.get(&format!("/messaging_profiles/{id}")).await?;
-        let some = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
+        let some = |url: &Perhaps<Text>| url.some().map(str::to_owned);
         Ok(Some(Route {
             inbound: some(&profile.webhook_url),
             is_ours: profile.delivers_to(&urls.inbound),
             overridden_by: profile.shadow(),
             fallback: some(&profile.webhook_failover_url),
-            member_of: Some(format!("the messaging profile “{}”", profile.name)),
+            member_of: Some(format!("the messaging profile “{}”", profile.name())),
         }))
     }
 }
@@ -253,17 +251,25 @@ fn is_unknown(code: &str) -> bool {
     matches!(code, "10005" | "http_404")
 }
 
+impl Order {
+    fn is(&self, status: &str) -> bool {
+        self.status.as_str() == status
+    }
+}
+
 impl Available {
     fn into_offer(self) -> Option<Offer> {
-        let can = |what: &str| self.features.iter().any(|feature| feature.name == what);
+        let features: Vec<_> = readable(self.features.0.unwrap_or_default()).collect();
+        let regions: Vec<_> = readable(self.region_information.0.unwrap_or_default()).collect();
+        let can = |what: &str| features.iter().any(|feature| feature.name == what);
         let capabilities = NumberCapabilities {
             sms: can("sms"),
             mms: can("mms"),
             voice: can("voice"),
         };
         let of = |kinds: &[&str]| {
-            let mut regions = self.region_information.iter();
             regions
+                .iter()
                 .find(|region| kinds.contains(&region.region_type.as_str()))
                 .map(|region| region.region_name.clone())
         };
@@ -271,13 +277,13 @@ impl Available {
             .into_iter()
             .flatten()
             .collect();
-        let cost = self.cost_information.as_ref();
+        let cost = self.cost_information.0.unwrap_or_default();
         Some(Offer {
-            phone_number: self.phone_number.parse().ok()?,
+            phone_number: self.phone_number.as_str().parse().ok()?,
             place: (!place.is_empty()).then(|| place.join(", ")),
             capabilities,
-            monthly_price: cost.and_then(|cost| cost.monthly_cost.clone()),
-            currency: cost.and_then(|cost| cost.currency.clone()),
+            monthly_price: cost.monthly_cost.0.map(|cost| cost.0),
+            currency: cost.currency.into_some(),
         })
     }
 }

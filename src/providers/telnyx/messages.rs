@@ -8,9 +8,9 @@ use tracing::warn;
 
 use super::api::{Api, Data, refusal};
 use super::errors::{self, Problem};
-use super::json::{self, Perhaps, Text};
 use crate::providers::calls::LONGEST_ID;
 use crate::providers::http::retry_after;
+use crate::providers::json::{self, Figure, Perhaps, Text};
 use crate::providers::{
     Error, Outgoing, Price, Refusal, RemoteMessage, Result, SendOutcome, Status,
 };
@@ -50,7 +50,7 @@ pub struct Media {
 
 #[derive(Deserialize)]
 struct Cost {
-    amount: String,
+    amount: Figure,
     currency: String,
 }
 
@@ -190,7 +190,7 @@ impl Message {
 
     pub fn price(&self) -> Option<Price> {
         let Cost { amount, currency } = self.cost.0.as_ref()?;
-        Price::read(amount, currency)
+        Price::read(&amount.0, currency)
     }
 
     /// Why it failed. That a carrier sends no receipts is no failure.

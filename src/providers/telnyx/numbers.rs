@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::api::Api;
+use crate::providers::json::{Perhaps, Text};
 use crate::providers::{
     Error, NumberCapabilities, RemoteNumber, Result, Shadow, Webhook, WebhookUrls,
 };
@@ -17,42 +18,44 @@ pub const NO_PROFILE: &str = "This number has no messaging profile, so its texts
 /// The format in which webhooks are signed with the account's key.
 pub const VERSION: &str = "2";
 
+/// All but the id and the number may be `null`.
 #[derive(Deserialize)]
 pub struct Number {
     pub id: String,
     pub phone_number: String,
     #[serde(default)]
-    status: String,
-    connection_id: Option<String>,
+    status: Perhaps<Text>,
+    #[serde(default)]
+    connection_id: Perhaps<Text>,
 }
 
 #[derive(Deserialize)]
 pub struct Messaging {
-    phone_number: String,
-    messaging_profile_id: Option<String>,
     #[serde(default)]
-    features: Features,
+    phone_number: Perhaps<Text>,
+    #[serde(default)]
+    messaging_profile_id: Perhaps<Text>,
+    #[serde(default)]
+    features: Perhaps<Features>,
 }
 
+/// A feature that a number lacks is `null`.
 #[derive(Default, Deserialize)]
+#[serde(default)]
 pub struct Features {
     sms: Option<IgnoredAny>,
     mms: Option<IgnoredAny>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub struct Profile {
-    #[serde(default)]
-    pub name: String,
-    #[serde(default = "yes")]
-    enabled: bool,
-    pub webhook_url: Option<String>,
-    pub webhook_failover_url: Option<String>,
-    webhook_api_version: Option<String>,
-}
-
-fn yes() -> bool {
-    true
+    pub id: Perhaps<Text>,
+    name: Perhaps<Text>,
+    enabled: Perhaps<bool>,
+    pub webhook_url: Perhaps<Text>,
+    pub webhook_failover_url: Perhaps<Text>,
+    webhook_api_version: Perhaps<Text>,
 }
 
 impl Api {
@@ -62,7 +65,7 @@ impl Api {
         let messaging: Vec<Messaging> = self.all("/phone_numbers/messaging", "").await?;
         let mut messaging: HashMap<String, Messaging> = messaging
             .into_iter()
-            .map(|settings| (settings.phone_number.clone(), settings))
+            .map(|settings| (settings.phone_number.as_str().to_owned(), settings))
             .collect();
         Ok(numbers
             .into_iter()
@@ -107,7 +110,7 @@ impl Api {
             });
         }
         Ok(Webhook::Configured {
-            previous: found.webhook_url.filter(|url| !url.is_empty()),
+            previous: found.webhook_url.into_some(),
         })
     }
 }
@@ -128,7 +131,7 @@ impl Api {
         };
         let profile = format!("/messaging_profiles/{profile}");
         let found: Profile = self.get(&profile).await?;
-        if found.webhook_url.as_deref() == Some(urls.inbound.as_str()) {
+        if found.webhook_url.as_str() == urls.inbound {
             let change = json!({"webhook_url": previous.unwrap_or_default()});
             self.patch(&profile, &change).await?;
         }
@@ -137,15 +140,18 @@ impl Api {
 }
 
 impl Number {
+    /// Lists are asked for with a filter: what says nothing has passed it.
     pub fn is_active(&self) -> bool {
-        self.status == "active"
+        self.status.some().is_none_or(|status| status == "active")
     }
 
     /// `None` for a number that is not in E.164, which no text could name.
     pub fn into_remote(self, settings: Option<Messaging>) -> Option<RemoteNumber> {
         let can = |feature: fn(&Features) -> &Option<IgnoredAny>| {
-            let settings = settings.as_ref();
-            settings.is_some_and(|settings| feature(&settings.features).is_some())
+            let features = settings
+                .as_ref()
+                .and_then(|settings| settings.features.0.as_ref());
+            features.is_some_and(|features| feature(features).is_some())
         };
         let has_profile = settings
             .as_ref()
@@ -157,7 +163,7 @@ impl Number {
             capabilities: NumberCapabilities {
                 sms: can(|features| &features.sms),
                 mms: can(|features| &features.mms),
-                voice: self.connection_id.is_some_and(|id| !id.is_empty()),
+                voice: self.connection_id.some().is_some(),
             },
             shadow: (!has_profile).then(|| Shadow {
                 by: NO_PROFILE.into(),
@@ -169,24 +175,26 @@ impl Number {
 
 impl Messaging {
     pub fn profile(&self) -> Option<&str> {
-        self.messaging_profile_id
-            .as_deref()
-            .filter(|id| !id.is_empty())
+        self.messaging_profile_id.some()
     }
 }
 
 impl Profile {
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
     /// What keeps a webhook of ours from having an effect, or would be broken by it: in words.
     pub fn shadow(&self) -> Option<String> {
-        let name = &self.name;
-        if !self.enabled {
+        let name = self.name();
+        if self.enabled.0 == Some(false) {
             return Some(format!(
                 "The messaging profile “{name}” is switched off. Switch it on in the Telnyx Portal, and connect again."
             ));
         }
-        let other = self.webhook_api_version.as_deref().unwrap_or(VERSION);
-        match self.webhook_url.as_deref() {
-            Some(url) if !url.is_empty() && other != VERSION => Some(format!(
+        let other = self.webhook_api_version.some().unwrap_or(VERSION);
+        match self.webhook_url.some() {
+            Some(url) if other != VERSION => Some(format!(
                 "The messaging profile “{name}” serves another application, {url}, in version {other} of the webhooks. Give \
                  the number a profile of its own in the Telnyx Portal, and connect again."
             )),
@@ -195,7 +203,7 @@ impl Profile {
     }
 
     pub fn delivers_to(&self, url: &str) -> bool {
-        let version = self.webhook_api_version.as_deref();
-        self.webhook_url.as_deref() == Some(url) && version.is_none_or(|version| version == VERSION)
+        let version = self.webhook_api_version.some().unwrap_or(VERSION);
+        self.webhook_url.as_str() == url && version == VERSION
     }
 }

@@ -87,3 +87,49 @@ fn what_it_promises_of_repeats_is_less_than_a_day() {
     let kept = telnyx.capabilities().idempotent_send.unwrap();
     assert!(kept < Duration::from_secs(24 * 3600));
 }
+
+#[test]
+fn no_null_takes_a_whole_list_along() {
+    use super::numbers::{Messaging, Number, Profile};
+    use crate::providers::json::{self, without_each};
+
+    fn reads<T: serde::de::DeserializeOwned>(answer: &Value) -> Vec<T> {
+        let page: api::Page<T> = json::read(answer.to_string().as_bytes()).expect("a page");
+        json::readable(page.data).collect()
+    }
+    let page = |data: Value| json!({"data": [data.clone(), data], "meta": {"page_number": 1, "page_size": 250, "total_pages": 1, "total_results": 2}});
+    let numbers = page(
+        json!({"id": "1", "phone_number": "+16285550100", "status": "active", "connection_id": "7"}),
+    );
+    for (path, answer) in without_each(&numbers, &["data"]) {
+        let numbers = reads::<Number>(&answer)
+            .into_iter()
+            .filter(Number::is_active);
+        let known = numbers.filter_map(|number| number.into_remote(None));
+        assert!(known.count() > 0, "{path}");
+    }
+    let settings = page(
+        json!({"phone_number": "+16285550100", "messaging_profile_id": "p",
+        "features": {"sms": {"domestic_two_way": true}, "mms": null}}),
+    );
+    for (path, answer) in without_each(&settings, &["data"]) {
+        assert!(!reads::<Messaging>(&answer).is_empty(), "{path}");
+    }
+    let profiles = page(
+        json!({"id": "p", "name": "Desk", "enabled": true, "webhook_url": "https://a.example",
+        "webhook_failover_url": null, "webhook_api_version": "2"}),
+    );
+    for (path, answer) in without_each(&profiles, &["data"]) {
+        let profiles = reads::<Profile>(&answer);
+        assert!(
+            profiles.iter().all(|profile| profile.shadow().is_none()),
+            "{path}"
+        );
+        assert!(
+            profiles
+                .iter()
+                .any(|profile| profile.delivers_to("https://a.example")),
+            "{path}"
+        );
+    }
+}

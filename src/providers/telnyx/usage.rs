@@ -2,19 +2,19 @@
 
 use chrono::{Days, NaiveDate};
 use serde::Deserialize;
-use serde_json::Number;
 use url::form_urlencoded::Serializer;
 
 use super::api::Api;
+use crate::providers::json::{Figure, Perhaps, Text};
 use crate::providers::{Charge, Item, Price, Result};
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Row {
-    #[serde(default)]
-    direction: String,
-    count: Option<u64>,
-    cost: Option<Number>,
-    customer_carrier_fee: Option<Number>,
+    direction: Perhaps<Text>,
+    count: Perhaps<Figure>,
+    cost: Perhaps<Figure>,
+    customer_carrier_fee: Perhaps<Figure>,
 }
 
 impl Api {
@@ -34,20 +34,20 @@ impl Api {
 
 fn charges(row: Row) -> impl Iterator<Item = Charge> {
     // Telnyx bills in US dollars.
-    let dollars = |amount: Option<Number>| Price::read(&amount?.to_string(), "USD");
+    let dollars = |amount: &Perhaps<Figure>| Price::read(amount.as_str(), "USD");
     let texts = match row.direction.as_str() {
         "inbound" => Item::TextsReceived,
         _ => Item::TextsSent,
     };
-    let count = row.count.filter(|&count| count > 0);
-    let cost = dollars(row.cost)
+    let count = row.count.parse().filter(|&count| count > 0);
+    let cost = dollars(&row.cost)
         .filter(|cost| count.is_some() || !cost.is_nothing())
         .map(|price| Charge {
             item: texts,
             count,
             price,
         });
-    let fee = dollars(row.customer_carrier_fee)
+    let fee = dollars(&row.customer_carrier_fee)
         .filter(|fee| !fee.is_nothing())
         .map(|price| Charge {
             item: Item::CarrierFees,

@@ -5,10 +5,10 @@
 
 use serde::Deserialize;
 
-use super::json::{self, Perhaps, Text};
 use super::messages::{Media, Message, Party, status};
 use crate::phone::Address;
 use crate::providers::calls::{LONGEST_TEXT, MOST_MEDIA};
+use crate::providers::json::{self, Perhaps, Text};
 use crate::providers::{
     Inbound, Malformed, OptOut, RemoteMedia, SignedRequest, StatusReport, Told,
 };
@@ -51,8 +51,8 @@ pub fn inbound(message: &Message, account: &str) -> Result<Inbound, Malformed> {
     Ok(Inbound {
         provider_sid,
         account: account.into(),
-        from: address("payload.from.phone_number", message.from.0.as_ref())?,
-        to: address("payload.to[].phone_number", ours(message))?,
+        from: sender(message.from.0.as_ref())?,
+        to: number(ours(message))?,
         text: text.chars().take(LONGEST_TEXT).collect(),
         media: media(message),
         opt_out: match message.autoresponse_type.as_str() {
@@ -102,14 +102,23 @@ fn ours(message: &Message) -> Option<&Party> {
         .or_else(|| all().next())
 }
 
-fn address(name: &str, party: Option<&Party>) -> Result<Address, Malformed> {
+/// Whatever it is: a text is not lost for the shape of its sender.
+fn sender(party: Option<&Party>) -> Result<Address, Malformed> {
+    let sender = party.and_then(|party| party.phone_number.0.as_ref());
+    let sender = sender.ok_or_else(|| missing("payload.from.phone_number"))?;
+    Ok(Address::of_sender(&sender.0))
+}
+
+/// One of ours.
+fn number(party: Option<&Party>) -> Result<Address, Malformed> {
+    let name = "payload.to[].phone_number";
     let text = party.map_or("", |party| party.phone_number.as_str());
     if text.trim().is_empty() {
         return Err(missing(name));
     }
     text.parse().map_err(|_| {
         Malformed(format!(
-            "the field {name} must be a number such as +14155550192, a short code or a sender's name"
+            "the field {name} must be a number such as +14155550192 or a short code"
         ))
     })
 }

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::{API, Credentials, errors};
 use crate::providers::http::retry_after;
+use crate::providers::json::{self, Figure, Perhaps, Text};
 use crate::providers::{Account, Error, MediaAccess, Refusal, Result};
 
 /// More pages than any account has numbers for.
@@ -33,30 +34,30 @@ pub trait Page: DeserializeOwned {
 impl Api {
     pub async fn account(&self) -> Result<Account> {
         // The answer has the auth token in it, too: only these fields are read.
-        #[derive(Deserialize)]
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
         struct Answer {
-            sid: String,
-            #[serde(default)]
-            friendly_name: String,
-            status: String,
+            sid: Perhaps<Text>,
+            friendly_name: Perhaps<Text>,
+            status: Perhaps<Text>,
             #[serde(rename = "type")]
-            kind: Option<String>,
+            kind: Perhaps<Text>,
         }
         let answer: Answer = self.get(&self.url(".json")).await?;
-        if answer.status != "active" {
+        // Whoever is not active is told so; these credentials were accepted.
+        let status = answer.status.some().unwrap_or("active");
+        if status != "active" {
             return Err(Error::Refused {
                 code: None,
-                text: format!(
-                    "This Twilio account is {}. See the Twilio Console.",
-                    answer.status
-                ),
+                text: format!("This Twilio account is {status}. See the Twilio Console."),
             });
         }
+        let ours = &self.credentials.account_sid;
         Ok(Account {
-            id: answer.sid,
-            name: answer.friendly_name,
-            status: answer.status,
-            trial: answer.kind.as_deref() == Some("Trial"),
+            id: answer.sid.some().unwrap_or(ours).to_owned(),
+            name: answer.friendly_name.as_str().to_owned(),
+            status: status.to_owned(),
+            trial: answer.kind.as_str() == "Trial",
         })
     }
 
@@ -120,7 +121,7 @@ impl Api {
 
     async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
         let body = self.answered(request).await?;
-        serde_json::from_slice(&body).map_err(|_| not_twilio())
+        json::read(&body).map_err(|_| not_twilio())
     }
 
     /// The body of a good answer.
@@ -153,15 +154,18 @@ impl Api {
 
 /// A refusal in Twilio's own JSON, or else by the HTTP status.
 pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
-    #[derive(Deserialize)]
+    /// The newer hosts call the message the detail.
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Problem {
-        code: u32,
-        #[serde(alias = "detail")]
-        message: Option<String>,
+        code: Perhaps<Figure>,
+        message: Perhaps<Text>,
+        detail: Perhaps<Text>,
     }
-    match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) => errors::refusal(problem.code, problem.message.as_deref()),
-        Err(_) => errors::refusal_by_status(status.as_u16()),
+    let problem = json::read::<Problem>(body).unwrap_or_default();
+    match problem.code.parse() {
+        Some(code) => errors::refusal(code, problem.message.some().or(problem.detail.some())),
+        None => errors::refusal_by_status(status.as_u16()),
     }
 }
 

@@ -3,20 +3,25 @@
 //! Twilio has no key that makes a repeated purchase harmless, and sells a number only once: whatever is not certain is looked up
 //! in the list of our numbers.
 
-use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 
 use super::RETRIES;
 use super::api::Api;
-use super::numbers::{Number, can, same};
+use super::numbers::{Abilities, Number, can, same};
 use crate::phone::Phone;
+use crate::providers::json::{Perhaps, Text, readable};
 use crate::providers::{
     Bought, Error, NumberCapabilities, Offer, RemoteNumber, Result, Route, Wanted, WebhookUrls,
 };
 
 /// As many offers of each kind as anybody reads.
 const OFFERS: usize = 20;
+/// As many as there are to choose from, where the choice is made here.
+const CHOICE: usize = 1000;
+/// How long a pattern of digits may be.
+const PATTERN: RangeInclusive<usize> = 2..=16;
 const NORTH_AMERICA: [&str; 2] = ["US", "CA"];
 const TOLL_FREE: [&str; 7] = ["800", "833", "844", "855", "866", "877", "888"];
 /// Where Twilio keeps its own handlers of texts, drawn by hand.
@@ -24,21 +29,21 @@ const STUDIO: &str = "https://webhooks.twilio.com/";
 
 #[derive(Deserialize)]
 struct Offers {
-    available_phone_numbers: Vec<Available>,
+    available_phone_numbers: Vec<Perhaps<Available>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Available {
-    phone_number: String,
-    locality: Option<String>,
-    region: Option<String>,
-    #[serde(default)]
-    capabilities: HashMap<String, Option<bool>>,
+    phone_number: Perhaps<Text>,
+    locality: Perhaps<Text>,
+    region: Perhaps<Text>,
+    capabilities: Perhaps<Abilities>,
 }
 
 #[derive(Deserialize)]
 struct Owned {
-    incoming_phone_numbers: Vec<Number>,
+    incoming_phone_numbers: Vec<Perhaps<Number>>,
 }
 
 impl Api {
@@ -51,7 +56,7 @@ impl Api {
                 .finish();
             let url = self.url(&format!("{path}?{query}"));
             match self.get::<Offers>(&url).await {
-                Ok(found) => offers.extend(found.available_phone_numbers),
+                Ok(found) => offers.extend(readable(found.available_phone_numbers)),
                 // This country has none of this kind.
                 Err(Error::Refused {
                     code: Some(code), ..
@@ -62,6 +67,8 @@ impl Api {
         Ok(offers
             .into_iter()
             .filter_map(Available::into_offer)
+            .filter(|offer| is_wanted(offer, wanted))
+            .take(OFFERS * kinds(wanted).len())
             .collect())
     }
 
@@ -99,8 +106,8 @@ impl Api {
         let exactly: String = form_urlencoded::byte_serialize(number.as_str().as_bytes()).collect();
         let url = self.url(&format!("/IncomingPhoneNumbers.json?PhoneNumber={exactly}"));
         let found: Owned = self.get(&url).await?;
-        let mut found = found.incoming_phone_numbers.into_iter();
-        let ours = found.find(|one| one.phone_number == number.as_str());
+        let mut found = readable(found.incoming_phone_numbers);
+        let ours = found.find(|one| one.phone_number.as_str() == number.as_str());
         Ok(ours.and_then(|one| one.into_remote(None)))
     }
 
@@ -130,18 +137,16 @@ impl Api {
         };
         let service = self.service_of(&number.sid).await?;
         let inbound = match &service {
-            Some(service) if !service.use_inbound_webhook_on_number => {
-                service.inbound_request_url.clone()
-            }
-            _ => number.sms_url.clone(),
+            Some(service) if !service.defers_to_numbers() => service.inbound_url(),
+            _ => number.sms_url.some(),
         };
-        let inbound = inbound.filter(|url| !url.is_empty());
+        let inbound = inbound.map(str::to_owned);
         let is_ours = inbound
             .as_deref()
             .is_some_and(|url| same(url, &urls.inbound));
         let by_service = service
             .as_ref()
-            .filter(|service| !service.use_inbound_webhook_on_number && !is_ours)
+            .filter(|service| !service.defers_to_numbers() && !is_ours)
             .map(|service| service.shadow().by);
         let by_studio = inbound
             .as_deref()
@@ -155,7 +160,7 @@ impl Api {
                 .or(by_studio),
             is_ours,
             inbound,
-            fallback: number.sms_fallback_url.filter(|url| !url.is_empty()),
+            fallback: number.sms_fallback_url.into_some(),
             member_of: service.map(|service| service.shadow().by),
         }))
     }
@@ -174,29 +179,59 @@ fn is_north_american(wanted: &Wanted) -> bool {
     NORTH_AMERICA.contains(&wanted.country.as_str())
 }
 
+/// What Twilio is asked for. A pattern has 2 to 16 characters; a plus at its beginning stands for the beginning of the number.
+/// What it cannot say, `is_wanted` asks.
 fn filters(wanted: &Wanted) -> Vec<(&'static str, String)> {
-    let mut filters = vec![
-        ("SmsEnabled", "true".to_owned()),
-        ("PageSize", OFFERS.to_string()),
-    ];
-    let (area, contains) = (wanted.area_code.clone(), wanted.contains.clone());
-    match (area, contains) {
-        (Some(area), contains) if is_north_american(wanted) => {
-            filters.push(("AreaCode", area));
-            filters.extend(contains.map(|contains| ("Contains", contains)));
+    let mut filters = vec![("SmsEnabled", "true".to_owned())];
+    let mut size = OFFERS;
+    let contains = wanted
+        .contains
+        .as_ref()
+        .filter(|digits| PATTERN.contains(&digits.len()));
+    match (beginning(wanted), &wanted.area_code) {
+        (None, Some(area)) => {
+            filters.push(("AreaCode", area.clone()));
+            filters.extend(contains.map(|digits| ("Contains", digits.clone())));
         }
-        // Elsewhere area codes are digits like any others, before the rest.
-        (Some(area), Some(contains)) => filters.push(("Contains", format!("{area}%{contains}"))),
-        (one, other) => filters.extend(one.or(other).map(|digits| ("Contains", digits))),
+        (Some(beginning), _) => {
+            filters.push(("Contains", beginning));
+            if wanted.contains.is_some() {
+                size = CHOICE;
+            }
+        }
+        (None, None) => filters.extend(contains.map(|digits| ("Contains", digits.clone()))),
     }
+    if wanted.contains.is_some() && contains.is_none() {
+        size = CHOICE;
+    }
+    filters.push(("PageSize", size.to_string()));
     filters
+}
+
+/// How a number of the area begins: `+4930`. In North America there is a filter of its own for area codes.
+fn beginning(wanted: &Wanted) -> Option<String> {
+    let region = wanted.country.parse().ok()?;
+    let area = wanted
+        .area_code
+        .as_deref()
+        .filter(|_| !is_north_american(wanted))?;
+    Some(crate::phone::begins_with(area, &region))
+}
+
+fn is_wanted(offer: &Offer, wanted: &Wanted) -> bool {
+    let number = offer.phone_number.as_str();
+    let begins = beginning(wanted).is_none_or(|beginning| number.starts_with(&beginning));
+    let contains = wanted.contains.as_ref();
+    begins && contains.is_none_or(|digits| number.contains(digits.as_str()))
 }
 
 impl Available {
     fn into_offer(self) -> Option<Offer> {
-        let place: Vec<String> = [self.locality, self.region].into_iter().flatten().collect();
+        let phone_number = self.phone_number.as_str().parse().ok()?;
+        let place = [self.locality, self.region].into_iter();
+        let place: Vec<String> = place.filter_map(Perhaps::into_some).collect();
         Some(Offer {
-            phone_number: self.phone_number.parse().ok()?,
+            phone_number,
             place: (!place.is_empty()).then(|| place.join(", ")),
             capabilities: NumberCapabilities {
                 sms: can(&self.capabilities, "sms"),
@@ -211,6 +246,8 @@ impl Available {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn wanted(country: &str, area_code: &str, contains: &str) -> Wanted {
@@ -226,8 +263,9 @@ mod tests {
     fn each_country_is_searched_by_its_own_kinds_and_filters() {
         let asked = |country, area, contains| {
             let wanted = wanted(country, area, contains);
-            let filters = filters(&wanted).into_iter().skip(2);
-            let filters: Vec<_> = filters
+            let filters = filters(&wanted);
+            let filters: Vec<_> = filters[1..]
+                .iter()
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
             (kinds(&wanted).join("+"), filters.join("&"))
@@ -235,15 +273,58 @@ mod tests {
         let said = |kinds: &str, filters: &str| (kinds.to_owned(), filters.to_owned());
         assert_eq!(
             asked("US", "510", "42"),
-            said("Local", "AreaCode=510&Contains=42")
+            said("Local", "AreaCode=510&Contains=42&PageSize=20")
         );
-        assert_eq!(asked("US", "888", ""), said("TollFree", "AreaCode=888"));
+        assert_eq!(
+            asked("US", "888", ""),
+            said("TollFree", "AreaCode=888&PageSize=20")
+        );
+        let both = "Local+Mobile";
         assert_eq!(
             asked("DE", "30", "42"),
-            said("Local+Mobile", "Contains=30%42")
+            said(both, "Contains=+4930&PageSize=1000")
         );
-        assert_eq!(asked("GB", "", "42"), said("Local+Mobile", "Contains=42"));
-        assert_eq!(asked("GB", "20", ""), said("Local+Mobile", "Contains=20"));
-        assert_eq!(asked("SE", "", ""), said("Local+Mobile", ""));
+        assert_eq!(
+            asked("DE", "030", ""),
+            said(both, "Contains=+4930&PageSize=20")
+        );
+        assert_eq!(
+            asked("IT", "06", ""),
+            said(both, "Contains=+3906&PageSize=20")
+        );
+        assert_eq!(asked("GB", "", "42"), said(both, "Contains=42&PageSize=20"));
+        assert_eq!(asked("GB", "", "4"), said(both, "PageSize=1000"));
+        assert_eq!(asked("SE", "", ""), said(both, "PageSize=20"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_is_one_that_twilio_takes(
+            country in prop::sample::select(vec!["US", "CA", "DE", "GB", "IT", "MX", "KZ", "FI", "AU"]),
+            area in "([0-9]{1,5})?",
+            contains in "([0-9]{1,16})?",
+        ) {
+            let wanted = wanted(country, &area, &contains);
+            for (_, pattern) in filters(&wanted).iter().filter(|(name, _)| *name == "Contains") {
+                prop_assert!((2..=16).contains(&pattern.len()), "{}", pattern);
+                let digits = pattern.strip_prefix('+').unwrap_or(pattern);
+                prop_assert!(digits.bytes().all(|byte| byte.is_ascii_digit()), "{}", pattern);
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_pattern_says_is_chosen_here() {
+        let offer = |number: &str| Offer {
+            phone_number: number.parse().unwrap(),
+            place: None,
+            capabilities: NumberCapabilities::default(),
+            monthly_price: None,
+            currency: None,
+        };
+        let wanted = wanted("DE", "30", "42");
+        assert!(is_wanted(&offer("+493012342"), &wanted));
+        assert!(!is_wanted(&offer("+493012345"), &wanted), "no 42");
+        assert!(!is_wanted(&offer("+494230123"), &wanted), "another area");
     }
 }

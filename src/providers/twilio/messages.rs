@@ -9,7 +9,9 @@ use tracing::warn;
 use super::api::{Api, Page, refusal};
 use super::{RETRIES, errors};
 use crate::phone::Address;
+use crate::providers::calls::LONGEST_TEXT;
 use crate::providers::http::retry_after;
+use crate::providers::json::{self, Figure, Perhaps, Text, readable};
 use crate::providers::{
     Error, Inbound, Outgoing, Price, Refusal, RemoteMedia, RemoteMessage, Result, SendOutcome,
     Status, Traces,
@@ -18,50 +20,50 @@ use crate::providers::{
 /// Twilio keeps nothing for longer than ten hours.
 const LONGEST_VALIDITY: u64 = 36_000;
 
-#[derive(Deserialize)]
+/// Each of its fields may be `null`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Message {
-    sid: String,
-    status: String,
-    #[serde(default)]
-    body: String,
-    #[serde(default)]
-    direction: String,
-    #[serde(default)]
-    from: Option<String>,
-    #[serde(default)]
-    to: Option<String>,
-    num_segments: Option<String>,
-    num_media: Option<String>,
-    price: Option<String>,
-    price_unit: Option<String>,
-    error_code: Option<u32>,
-    error_message: Option<String>,
-    date_created: Option<String>,
+    pub(super) sid: Perhaps<Text>,
+    status: Perhaps<Text>,
+    body: Perhaps<Text>,
+    direction: Perhaps<Text>,
+    from: Perhaps<Text>,
+    num_segments: Perhaps<Figure>,
+    num_media: Perhaps<Figure>,
+    price: Perhaps<Figure>,
+    price_unit: Perhaps<Text>,
+    error_code: Perhaps<Figure>,
+    error_message: Perhaps<Text>,
+    date_created: Perhaps<Text>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct Listed {
-    messages: Vec<Message>,
-    next_page_uri: Option<String>,
+    messages: Vec<Perhaps<Message>>,
+    #[serde(default)]
+    next_page_uri: Perhaps<Text>,
 }
 
 impl Page for Listed {
     type Item = Message;
     fn into_parts(self) -> (Vec<Message>, Option<String>) {
-        (self.messages, self.next_page_uri)
+        let messages = readable(self.messages).collect();
+        (messages, self.next_page_uri.into_some())
     }
 }
 
 #[derive(Deserialize)]
 struct MediaList {
-    media_list: Vec<MediaEntry>,
+    media_list: Vec<Perhaps<MediaEntry>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct MediaEntry {
-    uri: String,
-    #[serde(default)]
-    content_type: String,
+    sid: Perhaps<Text>,
+    uri: Perhaps<Text>,
+    content_type: Perhaps<Text>,
 }
 
 impl Api {
@@ -87,7 +89,11 @@ impl Api {
         }
         let found = self.get(&self.url(&format!("/Messages/{sid}.json"))).await;
         match found {
-            Ok(message) => Ok(Some(Message::into_remote(message))),
+            Ok(message) => Ok(Message {
+                sid: Perhaps(Some(Text(sid.to_owned()))),
+                ..message
+            }
+            .into_remote()),
             Err(Error::Refused {
                 code: Some(code), ..
             }) if code == "20404" => Ok(None),
@@ -107,13 +113,11 @@ impl Api {
             .await?;
         // Twilio's clock, in whole seconds.
         let earliest = since - TimeDelta::seconds(5);
-        let mut found: Vec<RemoteMessage> = listed
-            .messages
-            .into_iter()
+        let mut found: Vec<RemoteMessage> = readable(listed.messages)
             // Listed newest first, and within one second only the order tells.
             .rev()
             .filter(|message| message.looks_like(text))
-            .map(Message::into_remote)
+            .filter_map(Message::into_remote)
             .filter(|message| message.created_at.is_none_or(|created| created >= earliest))
             .collect();
         found.sort_by_key(|message| message.created_at);
@@ -133,59 +137,51 @@ impl Api {
         let mut received = Vec::new();
         // Listed newest first.
         for message in listed.into_iter().rev() {
-            if let Some(text) = self.inbound(message).await? {
+            if let Some(text) = self.inbound(message, number).await? {
                 received.push(text);
             }
         }
         Ok(received)
     }
 
-    /// As its webhook would have told it; `None` for what is no text to us.
-    async fn inbound(&self, message: Message) -> Result<Option<Inbound>> {
-        let addresses = (
-            message.from.as_deref().unwrap_or_default().parse(),
-            message.to.as_deref().unwrap_or_default().parse(),
-        );
-        let (Ok(from), Ok(to)) = addresses else {
+    /// As its webhook would have told it; `None` for what is no text to `number`.
+    async fn inbound(&self, message: Message, number: &Address) -> Result<Option<Inbound>> {
+        let Some(sid) = message.sid.some() else {
             return Ok(None);
         };
-        if message.direction != "inbound" {
+        if message.direction.as_str() != "inbound" {
             return Ok(None);
         }
-        let has_media = message
-            .num_media
-            .as_deref()
-            .is_some_and(|count| count != "0");
-        let media = match has_media {
-            true => self.media_of(&message.sid).await?,
-            false => Vec::new(),
+        let media = match message.num_media.as_str() {
+            "" | "0" => Vec::new(),
+            _ => self.media_of(sid).await?,
         };
         Ok(Some(Inbound {
-            provider_sid: message.sid,
+            provider_sid: sid.to_owned(),
             account: self.credentials.account_sid.clone(),
-            from,
-            to,
-            text: message.body,
+            from: Address::of_sender(message.from.as_str()),
+            to: number.clone(),
+            text: message.body.as_str().chars().take(LONGEST_TEXT).collect(),
             media,
             opt_out: None,
-            segments: message.num_segments.and_then(|count| count.parse().ok()),
+            segments: message.num_segments.parse(),
             // The end of the second that Twilio tells: what else is here of that second came by itself, and before.
-            at: moment(message.date_created.as_deref())
+            at: moment(message.date_created.as_str())
                 .map(|second| second + TimeDelta::milliseconds(999)),
         }))
     }
 
     async fn media_of(&self, sid: &str) -> Result<Vec<RemoteMedia>> {
-        let list: MediaList = self
-            .get(&self.url(&format!("/Messages/{sid}/Media.json")))
-            .await?;
-        let media = list.media_list.into_iter();
-        Ok(media
-            .map(|entry| RemoteMedia {
-                url: format!("{}{}", self.base, entry.uri.trim_end_matches(".json")),
-                content_type: entry.content_type,
-            })
-            .collect())
+        let folder = self.url(&format!("/Messages/{sid}/Media"));
+        let list: MediaList = self.get(&format!("{folder}.json")).await?;
+        let media = readable(list.media_list).filter_map(|entry| {
+            let url = match entry.uri.some() {
+                Some(uri) => format!("{}{}", self.base, uri.trim_end_matches(".json")),
+                None => format!("{folder}/{}", entry.sid.some()?),
+            };
+            RemoteMedia::new(url, entry.content_type.into_some())
+        });
+        Ok(media.collect())
     }
 }
 
@@ -244,59 +240,54 @@ fn accepted(body: &[u8]) -> SendOutcome {
     if !sid.starts_with("SM") && !sid.starts_with("MM") {
         return SendOutcome::Unknown;
     }
-    let message = serde_json::from_slice::<Message>(body).map(Message::into_remote);
-    match message {
-        Ok(message) => SendOutcome::Accepted {
-            provider_sid: sid,
-            status: message.status.unwrap_or(Status::Queued),
-            segments: message.segments,
-            price: message.price,
-        },
-        Err(_) => SendOutcome::Accepted {
-            provider_sid: sid,
-            status: Status::Queued,
-            segments: None,
-            price: None,
-        },
+    let message = json::read::<Message>(body).unwrap_or_default();
+    SendOutcome::Accepted {
+        provider_sid: sid,
+        status: status(message.status.as_str()).unwrap_or(Status::Queued),
+        segments: message.segments(),
+        price: message.price(),
     }
 }
 
 impl Message {
+    /// What is `null` proves nothing either way, and a text that may be ours is not sent again.
     fn looks_like(&self, text: &Outgoing) -> bool {
-        let media = self
-            .num_media
-            .as_deref()
-            .and_then(|count| count.parse().ok());
-        self.direction == "outbound-api"
-            && media.unwrap_or(0) == text.media.len()
-            && is_text_of(&self.body, &text.text)
+        let body = self.body.0.as_ref();
+        matches!(self.direction.some(), None | Some("outbound-api"))
+            && self.num_media.parse().unwrap_or(0) == text.media.len()
+            && body.is_none_or(|body| is_text_of(&body.0, &text.text))
     }
 
-    pub(super) fn into_remote(self) -> RemoteMessage {
-        RemoteMessage {
-            status: status(&self.status),
+    /// Through a messaging service it is 0 at first, which is to say: not known yet.
+    fn segments(&self) -> Option<u32> {
+        self.num_segments.parse().filter(|&count| count > 0)
+    }
+
+    fn price(&self) -> Option<Price> {
+        price(&self.price, &self.price_unit)
+    }
+
+    pub(super) fn into_remote(self) -> Option<RemoteMessage> {
+        Some(RemoteMessage {
+            provider_sid: self.sid.some()?.to_owned(),
+            status: status(self.status.as_str()),
+            raw_status: self.status.as_str().to_owned(),
             error: self.refusal(),
-            // Through a messaging service it is 0 at first, which is to say: not known yet.
-            segments: self
-                .num_segments
-                .and_then(|count| count.parse().ok())
-                .filter(|&count| count > 0),
-            price: price(self.price, self.price_unit),
-            created_at: moment(self.date_created.as_deref()),
-            provider_sid: self.sid,
-            raw_status: self.status,
-        }
+            segments: self.segments(),
+            price: self.price(),
+            created_at: moment(self.date_created.as_str()),
+        })
     }
 
     fn refusal(&self) -> Option<Refusal> {
-        let code = self.error_code?;
-        Some(errors::refusal(code, self.error_message.as_deref()))
+        let code = self.error_code.parse()?;
+        Some(errors::refusal(code, self.error_message.some()))
     }
 }
 
 /// In whole seconds.
-fn moment(date: Option<&str>) -> Option<DateTime<Utc>> {
-    let date = DateTime::parse_from_rfc2822(date?).ok()?;
+fn moment(date: &str) -> Option<DateTime<Utc>> {
+    let date = DateTime::parse_from_rfc2822(date).ok()?;
     Some(date.to_utc())
 }
 
@@ -308,10 +299,10 @@ fn is_text_of(body: &str, text: &str) -> bool {
 }
 
 /// Twilio books the cost as a negative amount.
-pub(super) fn price(amount: Option<String>, currency: Option<String>) -> Option<Price> {
+pub(super) fn price(amount: &Perhaps<Figure>, currency: &Perhaps<Text>) -> Option<Price> {
     Price::read(
-        amount?.trim_start_matches('-'),
-        currency.as_deref().unwrap_or("USD"),
+        amount.as_str().trim_start_matches('-'),
+        currency.some().unwrap_or("USD"),
     )
 }
 
@@ -419,7 +410,8 @@ mod tests {
 
     #[test]
     fn cost_is_a_positive_decimal() {
-        let cost = price(Some("-0.00750".into()), Some("USD".into())).unwrap();
+        let amount = Perhaps(Some(Figure("-0.00750".into())));
+        let cost = price(&amount, &Perhaps(Some(Text("USD".into())))).unwrap();
         assert_eq!(
             (cost.amount.as_str(), cost.currency.as_str()),
             ("0.00750", "USD")

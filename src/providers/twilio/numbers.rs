@@ -6,42 +6,56 @@ use serde::Deserialize;
 
 use super::RETRIES;
 use super::api::{Api, Page};
+use crate::providers::json::{Perhaps, Text, readable};
 use crate::providers::{
     Error, NumberCapabilities, RemoteNumber, Result, Shadow, Webhook, WebhookUrls,
 };
 
+/// All but the SID may be `null`.
 #[derive(Deserialize)]
 pub struct Number {
     pub sid: String,
-    pub phone_number: String,
-    friendly_name: Option<String>,
     #[serde(default)]
-    capabilities: HashMap<String, Option<bool>>,
-    pub sms_url: Option<String>,
-    pub sms_fallback_url: Option<String>,
-    sms_method: Option<String>,
-    sms_application_sid: Option<String>,
+    pub phone_number: Perhaps<Text>,
+    #[serde(default)]
+    friendly_name: Perhaps<Text>,
+    #[serde(default)]
+    capabilities: Perhaps<Abilities>,
+    #[serde(default)]
+    pub sms_url: Perhaps<Text>,
+    #[serde(default)]
+    pub sms_fallback_url: Perhaps<Text>,
+    #[serde(default)]
+    sms_method: Perhaps<Text>,
+    #[serde(default)]
+    sms_application_sid: Perhaps<Text>,
 }
 
+pub type Abilities = HashMap<String, Perhaps<bool>>;
+
 #[derive(Deserialize)]
-struct NumbersPage {
-    incoming_phone_numbers: Vec<Number>,
-    next_page_uri: Option<String>,
+pub struct NumbersPage {
+    incoming_phone_numbers: Vec<Perhaps<Number>>,
+    #[serde(default)]
+    next_page_uri: Perhaps<Text>,
 }
 
 #[derive(Deserialize)]
 pub struct Service {
     sid: String,
-    friendly_name: Option<String>,
-    pub inbound_request_url: Option<String>,
     #[serde(default)]
-    pub use_inbound_webhook_on_number: bool,
+    friendly_name: Perhaps<Text>,
+    #[serde(default)]
+    inbound_request_url: Perhaps<Text>,
+    #[serde(default)]
+    use_inbound_webhook_on_number: Perhaps<bool>,
 }
 
 #[derive(Deserialize)]
-struct ServicesPage {
-    services: Vec<Service>,
-    meta: Meta,
+pub struct ServicesPage {
+    services: Vec<Perhaps<Service>>,
+    #[serde(default)]
+    meta: Perhaps<Meta>,
 }
 
 #[derive(Deserialize)]
@@ -51,33 +65,42 @@ struct Member {
 
 #[derive(Deserialize)]
 struct MembersPage {
-    phone_numbers: Vec<Member>,
-    meta: Meta,
+    phone_numbers: Vec<Perhaps<Member>>,
+    #[serde(default)]
+    meta: Perhaps<Meta>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Meta {
-    next_page_url: Option<String>,
+    next_page_url: Perhaps<Text>,
+}
+
+impl Perhaps<Meta> {
+    fn next(self) -> Option<String> {
+        self.0.and_then(|meta| meta.next_page_url.into_some())
+    }
 }
 
 impl Page for NumbersPage {
     type Item = Number;
     fn into_parts(self) -> (Vec<Number>, Option<String>) {
-        (self.incoming_phone_numbers, self.next_page_uri)
+        let numbers = readable(self.incoming_phone_numbers).collect();
+        (numbers, self.next_page_uri.into_some())
     }
 }
 
 impl Page for ServicesPage {
     type Item = Service;
     fn into_parts(self) -> (Vec<Service>, Option<String>) {
-        (self.services, self.meta.next_page_url)
+        (readable(self.services).collect(), self.meta.next())
     }
 }
 
 impl Page for MembersPage {
     type Item = Member;
     fn into_parts(self) -> (Vec<Member>, Option<String>) {
-        (self.phone_numbers, self.meta.next_page_url)
+        (readable(self.phone_numbers).collect(), self.meta.next())
     }
 }
 
@@ -100,7 +123,7 @@ impl Api {
     async fn shadows(&self) -> Result<HashMap<String, Shadow>> {
         let mut shadows = HashMap::new();
         for service in self.services().await? {
-            if service.use_inbound_webhook_on_number {
+            if service.defers_to_numbers() {
                 continue;
             }
             for member in self.members(&service).await? {
@@ -179,7 +202,8 @@ impl Api {
         Ok(Webhook::Configured {
             previous: found
                 .sms_url
-                .filter(|url| !url.is_empty() && !same(url, &urls.inbound)),
+                .into_some()
+                .filter(|url| !same(url, &urls.inbound)),
         })
     }
 
@@ -192,8 +216,7 @@ impl Api {
     ) -> Result<()> {
         let resource = self.url(&format!("/IncomingPhoneNumbers/{provider_id}.json"));
         let found: Number = self.get(&resource).await?;
-        let is_ours = found.sms_url.as_deref();
-        if is_ours.is_some_and(|url| same(url, &urls.inbound)) {
+        if same(found.sms_url.as_str(), &urls.inbound) {
             let form = [("SmsUrl", previous.unwrap_or_default())];
             let _: Number = self.post(&resource, &form).await?;
         }
@@ -203,15 +226,12 @@ impl Api {
 
 impl Number {
     fn delivers_to(&self, url: &str) -> bool {
-        let method = self.sms_method.as_deref().unwrap_or("POST");
-        self.sms_url.as_deref() == Some(url) && method.eq_ignore_ascii_case("POST")
+        let method = self.sms_method.some().unwrap_or("POST");
+        self.sms_url.as_str() == url && method.eq_ignore_ascii_case("POST")
     }
 
     pub fn application(&self) -> Option<Shadow> {
-        let sid = self
-            .sms_application_sid
-            .as_deref()
-            .filter(|sid| !sid.is_empty())?;
+        let sid = self.sms_application_sid.some()?;
         Some(Shadow {
             by: format!("the TwiML application {sid}"),
             url: None,
@@ -220,44 +240,47 @@ impl Number {
 
     /// `None` for a number that is not in E.164, which no text could name.
     pub fn into_remote(self, shadow: Option<Shadow>) -> Option<RemoteNumber> {
-        let capabilities = NumberCapabilities {
-            sms: can(&self.capabilities, "sms"),
-            mms: can(&self.capabilities, "mms"),
-            voice: can(&self.capabilities, "voice"),
-        };
-        let name = self.friendly_name.filter(|name| !name.is_empty());
+        let phone_number = self.phone_number.as_str();
         Some(RemoteNumber {
-            phone_number: self.phone_number.parse().ok()?,
-            friendly_name: name.unwrap_or(self.phone_number),
+            phone_number: phone_number.parse().ok()?,
+            friendly_name: self.friendly_name.some().unwrap_or(phone_number).to_owned(),
+            capabilities: NumberCapabilities {
+                sms: can(&self.capabilities, "sms"),
+                mms: can(&self.capabilities, "mms"),
+                voice: can(&self.capabilities, "voice"),
+            },
             provider_id: self.sid,
-            capabilities,
             shadow,
         })
     }
 }
 
 impl Service {
+    /// Whether it leaves its numbers' texts to their own webhooks.
+    pub fn defers_to_numbers(&self) -> bool {
+        self.use_inbound_webhook_on_number.0.unwrap_or(false)
+    }
+
+    pub fn inbound_url(&self) -> Option<&str> {
+        self.inbound_request_url.some()
+    }
+
     pub fn shadow(&self) -> Shadow {
         let sid = &self.sid;
         Shadow {
-            by: match self
-                .friendly_name
-                .as_deref()
-                .filter(|name| !name.is_empty())
-            {
+            by: match self.friendly_name.some() {
                 Some(name) => format!("the messaging service “{name}” ({sid})"),
                 None => format!("the messaging service {sid}"),
             },
-            url: self.inbound_request_url.clone(),
+            url: self.inbound_url().map(str::to_owned),
         }
     }
 }
 
 /// Twilio writes them in capitals here and there.
-pub fn can(capabilities: &HashMap<String, Option<bool>>, what: &str) -> bool {
-    capabilities
-        .iter()
-        .any(|(name, &yes)| name.eq_ignore_ascii_case(what) && yes == Some(true))
+pub fn can(capabilities: &Perhaps<Abilities>, what: &str) -> bool {
+    let mut all = capabilities.0.iter().flatten();
+    all.any(|(name, yes)| name.eq_ignore_ascii_case(what) && yes.0 == Some(true))
 }
 
 /// The same place, however often Twilio is to retry.

@@ -18,12 +18,17 @@ use crate::providers::SignedRequest;
 const HEADER: &str = "x-twilio-signature";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Which of the two ways of signing the account uses. It is the integration's choice: a request that
-/// could choose for itself could choose the key that it knows.
+/// What the account signs with. It is the integration's choice: a request that could choose for itself could choose the key
+/// that it knows.
 #[derive(Clone, Copy)]
 pub enum Key<'a> {
     AuthToken(&'a str),
-    SharedKey(&'a str),
+    /// Beside the token, with which Twilio goes on to sign what it sends without a settings header. The header is not signed and
+    /// says nothing more than which of the two it was, and by which algorithm: each is tried.
+    SharedKey {
+        key: &'a str,
+        token: &'a str,
+    },
 }
 
 pub fn verify(request: &SignedRequest<'_>, key: Key<'_>) -> bool {
@@ -58,7 +63,12 @@ impl Key<'_> {
     fn fits(self, url: &str, fields: &[u8], signature: &[u8]) -> bool {
         match self {
             Key::AuthToken(token) => hmac_fits::<Sha1>(token, url, fields, signature),
-            Key::SharedKey(key) => hmac_fits::<Sha256>(key, url, fields, signature),
+            // All are computed, as above.
+            Key::SharedKey { key, token } => {
+                hmac_fits::<Sha256>(key, url, fields, signature)
+                    | hmac_fits::<Sha1>(key, url, fields, signature)
+                    | hmac_fits::<Sha1>(token, url, fields, signature)
+            }
         }
     }
 }

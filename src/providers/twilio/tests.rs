@@ -55,7 +55,13 @@ fn incomplete_credentials_are_told_by_field() {
 fn an_account_may_sign_with_a_key_of_its_own() {
     let credentials = json!({"account_sid": SID, "auth_token": "t", "shared_key": "k"});
     let twilio = open(credentials.clone()).unwrap();
-    assert!(matches!(twilio.secret().webhook_key(), Key::SharedKey("k")));
+    assert!(matches!(
+        twilio.secret().webhook_key(),
+        Key::SharedKey {
+            key: "k",
+            token: "t"
+        }
+    ));
     let sealed = twilio.credentials();
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(sealed.expose_secret()).unwrap(),
@@ -80,5 +86,71 @@ fn only_twilios_own_media_is_asked_for_with_credentials() {
         "nonsense".into(),
     ] {
         assert!(!opens(&url), "{url}");
+    }
+}
+
+mod nulls {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::super::api::Page;
+    use super::super::messages::Listed;
+    use super::super::numbers::{Number, NumbersPage, ServicesPage};
+    use super::*;
+    use crate::providers::json::{self, without_each};
+
+    fn reads<T: serde::de::DeserializeOwned>(answer: &Value) -> Option<T> {
+        json::read(answer.to_string().as_bytes()).ok()
+    }
+
+    #[test]
+    fn no_null_takes_a_whole_list_along() {
+        let messages = json!({"messages": [
+            {"sid": "SM1", "status": "delivered", "body": "Hi", "direction": "inbound", "from": "+14155550192",
+             "num_segments": "1", "num_media": "0", "price": "-0.0075", "price_unit": "USD", "error_code": 30007,
+             "error_message": "x", "date_created": "Fri, 20 Nov 2026 10:00:00 +0000"},
+            {"sid": "SM2"}], "next_page_uri": "/next"});
+        for (path, answer) in without_each(&messages, &["messages"]) {
+            let (read, _) = reads::<Listed>(&answer).expect(&path).into_parts();
+            assert!(
+                read.iter().any(|message| message.sid.as_str() == "SM2") || path.contains("/1"),
+                "{path}"
+            );
+        }
+        let numbers = json!({"incoming_phone_numbers": [
+            {"sid": "PN1", "phone_number": "+16285550100", "friendly_name": "Desk", "capabilities": {"sms": true, "MMS": true},
+             "sms_url": "https://a.example", "sms_fallback_url": "", "sms_method": "POST", "sms_application_sid": "AP1"},
+            {"sid": "PN2", "phone_number": "+16285550101"}], "next_page_uri": "/next"});
+        for (path, answer) in without_each(&numbers, &["incoming_phone_numbers"]) {
+            let (read, _) = reads::<NumbersPage>(&answer).expect(&path).into_parts();
+            let known = read
+                .into_iter()
+                .filter_map(|number: Number| number.into_remote(None));
+            assert!(known.count() > 0, "{path}");
+        }
+        let services = json!({"services": [
+            {"sid": "MG1", "friendly_name": "Reminders", "inbound_request_url": "https://a.example",
+             "use_inbound_webhook_on_number": true},
+            {"sid": "MG2"}], "meta": {"next_page_url": "https://a.example/2", "key": "services"}});
+        for (path, answer) in without_each(&services, &["services"]) {
+            let (read, _) = reads::<ServicesPage>(&answer).expect(&path).into_parts();
+            assert!(!read.is_empty(), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_error_is_read_in_either_generation(code in 20_000_u32..63_000, text in "[a-z ]{1,40}") {
+            let status = reqwest::StatusCode::BAD_REQUEST;
+            for answer in [
+                json!({"code": code, "message": text, "more_info": null, "status": 400}),
+                json!({"code": code, "detail": text, "message": null}),
+                json!({"code": code.to_string(), "detail": text, "title": "x"}),
+                json!({"code": code, "message": null}),
+            ] {
+                let refusal = api::refusal(status, answer.to_string().as_bytes());
+                prop_assert_eq!(refusal.code, code.to_string());
+            }
+        }
     }
 }

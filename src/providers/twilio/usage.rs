@@ -6,6 +6,7 @@ use url::form_urlencoded::Serializer;
 
 use super::api::{Api, Page};
 use super::messages::{Listed, price};
+use crate::providers::json::{Figure, Perhaps, Text, readable};
 use crate::providers::{Charge, Item, Priced, Result};
 
 /// Those that do not contain each other. New ones appear all the time.
@@ -20,44 +21,28 @@ const CATEGORIES: [(&str, Item); 8] = [
     ("totalprice", Item::Total),
 ];
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Record {
-    category: String,
-    #[serde(default)]
-    count: Option<Decimal>,
-    #[serde(default)]
-    price: Option<Decimal>,
-    #[serde(default)]
-    price_unit: Option<String>,
-}
-
-/// The schema says number, the answers are text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Decimal {
-    Text(String),
-    Number(serde_json::Number),
-}
-
-impl Decimal {
-    fn into_text(self) -> String {
-        match self {
-            Self::Text(text) => text,
-            Self::Number(number) => number.to_string(),
-        }
-    }
+    category: Perhaps<Text>,
+    count: Perhaps<Figure>,
+    /// The schema says number, the answers are text.
+    price: Perhaps<Figure>,
+    price_unit: Perhaps<Text>,
 }
 
 #[derive(Deserialize)]
 struct Records {
-    usage_records: Vec<Record>,
-    next_page_uri: Option<String>,
+    usage_records: Vec<Perhaps<Record>>,
+    #[serde(default)]
+    next_page_uri: Perhaps<Text>,
 }
 
 impl Page for Records {
     type Item = Record;
     fn into_parts(self) -> (Vec<Record>, Option<String>) {
-        (self.usage_records, self.next_page_uri)
+        let records = readable(self.usage_records).collect();
+        (records, self.next_page_uri.into_some())
     }
 }
 
@@ -72,7 +57,7 @@ impl Api {
         let path = format!("/2010-04-01/Accounts/{account}/Messages.json?{query}");
         let listed = self.all::<Listed>(&self.base, path).await?;
         let priced = listed.into_iter().filter_map(|message| {
-            let message = message.into_remote();
+            let message = message.into_remote()?;
             Some(Priced {
                 provider_sid: message.provider_sid,
                 segments: message.segments,
@@ -100,13 +85,10 @@ impl Api {
 fn charge(record: Record) -> Option<Charge> {
     let item = CATEGORIES
         .iter()
-        .find(|(category, _)| *category == record.category)
+        .find(|(category, _)| *category == record.category.as_str())
         .map(|(_, item)| *item)?;
-    let price = price(record.price.map(Decimal::into_text), record.price_unit)?;
-    let count = record
-        .count
-        .and_then(|count| count.into_text().parse().ok())
-        .filter(|&count| count > 0);
+    let price = price(&record.price, &record.price_unit)?;
+    let count = record.count.parse().filter(|&count| count > 0);
     (count.is_some() || !price.is_nothing()).then_some(Charge { item, count, price })
 }
 

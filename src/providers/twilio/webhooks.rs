@@ -12,13 +12,19 @@ use crate::phone::Address;
 use crate::providers::calls::{LONGEST_ID, LONGEST_TEXT, MOST_MEDIA};
 use crate::providers::{Inbound, Malformed, OptOut, RemoteMedia, SignedRequest, StatusReport};
 
+/// Whose text it is, read before its signature is checked: the account, and the number that it came to.
+pub fn addressee(request: &SignedRequest<'_>) -> Result<(String, Address), Malformed> {
+    let fields = Fields::of(request)?;
+    Ok((fields.id(&["AccountSid"])?, fields.number("To")?))
+}
+
 pub fn parse_inbound(request: &SignedRequest<'_>) -> Result<Inbound, Malformed> {
     let fields = Fields::of(request)?;
     Ok(Inbound {
         provider_sid: fields.id(&["MessageSid", "SmsMessageSid"])?,
         account: fields.id(&["AccountSid"])?,
-        from: fields.address("From")?,
-        to: fields.address("To")?,
+        from: fields.sender("From")?,
+        to: fields.number("To")?,
         text: fields.text("Body").chars().take(LONGEST_TEXT).collect(),
         media: fields.media(),
         opt_out: match fields.text("OptOutType").as_str() {
@@ -97,7 +103,14 @@ impl<'a> Fields<'a> {
         Ok(id.to_owned())
     }
 
-    fn address(&self, name: &str) -> Result<Address, Malformed> {
+    /// Whatever it is: a text is not lost for the shape of its sender.
+    fn sender(&self, name: &str) -> Result<Address, Malformed> {
+        let sender = form::text(self.raw, name).ok_or_else(|| missing(name))?;
+        Ok(Address::of_sender(&sender))
+    }
+
+    /// One of ours.
+    fn number(&self, name: &str) -> Result<Address, Malformed> {
         let text = self.text(name);
         if text.trim().is_empty() {
             return Err(missing(name));
@@ -109,7 +122,7 @@ impl<'a> Fields<'a> {
         }
         text.parse().map_err(|_| {
             Malformed(format!(
-                "the field {name} must be a number such as +14155550192, a short code or a sender's name"
+                "the field {name} must be a number such as +14155550192 or a short code"
             ))
         })
     }

@@ -108,14 +108,28 @@ async fn available(
     let kind = file.trim_end_matches(".json");
     let filter = |name: &str| filters.get(name).cloned().unwrap_or_default();
     let (area, contains) = (filter("AreaCode"), filter("Contains"));
+    // 2 to 16 characters; a plus stands at the beginning only, and for the beginning of the number.
+    let pattern = contains.strip_prefix('+').unwrap_or(&contains);
+    let is_pattern = (2..=16).contains(&contains.len())
+        && pattern
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'*');
+    if !contains.is_empty() && !is_pattern {
+        return problem(StatusCode::BAD_REQUEST, 20422);
+    }
+    let size = filter("PageSize").parse().unwrap_or(50);
     let state = emulator.state();
     let offers = state.for_sale.iter().filter(|one| {
         let number = &one.phone_number;
         (one.country, one.kind) == (country.as_str(), kind)
             && number[2..].starts_with(&area)
-            && contains.split('%').all(|part| number.contains(part))
+            && match contains.starts_with('+') {
+                true => number.starts_with(&contains),
+                false => number.contains(&contains),
+            }
     });
     let offers: Vec<_> = offers
+        .take(size)
         .map(|one| {
             json!({
                 "phone_number": one.phone_number,

@@ -25,7 +25,10 @@ impl Vector {
 
     fn key(&self) -> Key<'_> {
         match self.algorithm.as_deref() {
-            Some("sha256") => Key::SharedKey(&self.token),
+            Some("sha256") => Key::SharedKey {
+                key: &self.token,
+                token: "the account's token",
+            },
             _ => Key::AuthToken(&self.token),
         }
     }
@@ -126,7 +129,10 @@ fn no_vector_is_accepted_with_another_token() {
     for vector in vectors() {
         let key = match vector.key() {
             Key::AuthToken(_) => Key::AuthToken("fedcba9876543210fedcba9876543210"),
-            Key::SharedKey(_) => Key::SharedKey("another key"),
+            Key::SharedKey { .. } => Key::SharedKey {
+                key: "another key",
+                token: "another token",
+            },
         };
         assert!(!vector.is_accepted_with(key), "{}", vector.id);
     }
@@ -201,11 +207,18 @@ fn what_twilio_takes_off_before_signing_is_taken_off() {
 }
 
 #[test]
-fn the_integration_chooses_the_algorithm() {
+fn the_integration_chooses_the_keys() {
     let shared = vector("T13");
     assert!(!shared.is_accepted_with(Key::AuthToken(&shared.token)));
     let token = vector("T02");
-    assert!(!token.is_accepted_with(Key::SharedKey(&token.token)));
+    let both = |key, token| Key::SharedKey { key, token };
+    // The official SDKs sign by the shared key in either algorithm, and by the token where no settings header is sent.
+    assert!(shared.is_accepted_with(both(&shared.token, "t")));
+    assert!(token.is_accepted_with(both(&token.token, "t")));
+    assert!(token.is_accepted_with(both("k", &token.token)));
+    // The token never signs by SHA-256.
+    assert!(!shared.is_accepted_with(both("k", &shared.token)));
+    assert!(!token.is_accepted_with(both("k", "t")));
 }
 
 #[test]

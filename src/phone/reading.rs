@@ -1,0 +1,531 @@
+//! What people and their programs write for a phone number, as digits.
+//!
+//! Digits are another person's number as soon as one of them is wrong. So what only looks like digits (the decimals of a
+//! spreadsheet, an extension) is told apart from what is, and what cannot be told apart is refused with its reason.
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::PhoneError;
+
+/// The digits to dial, with a plus in front where there was one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub digits: String,
+    pub other: Other,
+    /// What stands before the only slash.
+    pub before_slash: Option<String>,
+}
+
+/// Another way to read the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Other {
+    None,
+    /// As good as the first: only one of the two may be a number.
+    Either(String),
+    /// If the first is no number.
+    Else(String),
+}
+
+/// Longer texts hold something else than a number.
+const LONGEST: usize = 200;
+const MOST_DIGITS: usize = 20;
+/// Of a phone behind a switchboard.
+const LONGEST_EXTENSION: usize = 6;
+
+/// What phones are called in address books and below e-mails. A word that is not here could be digits: 1-800-FLOWERS.
+const NAMES: &[&str] = &[
+    // English
+    "tel",
+    "telephone",
+    "phone",
+    "phonenumber",
+    "number",
+    "no",
+    "nr",
+    "ph",
+    "mobile",
+    "mob",
+    "mbl",
+    "cell",
+    "cellphone",
+    "cellular",
+    "home",
+    "work",
+    "office",
+    "business",
+    "company",
+    "direct",
+    "main",
+    "other",
+    "personal",
+    "private",
+    "primary",
+    "preferred",
+    "sms",
+    "text",
+    "texts",
+    "call",
+    "landline",
+    "whatsapp",
+    "fax",
+    "iphone",
+    "dial",
+    "ext",
+    "t",
+    "p",
+    "m",
+    "c",
+    "h",
+    "w",
+    "o",
+    "x",
+    // German, Dutch, Scandinavian
+    "telefon",
+    "telefonnummer",
+    "fon",
+    "mobil",
+    "mobiltelefon",
+    "mobilnummer",
+    "handy",
+    "handynummer",
+    "privat",
+    "dienstlich",
+    "geschäftlich",
+    "festnetz",
+    "zentrale",
+    "nummer",
+    "mobiel",
+    "telefoon",
+    "gsm",
+    "thuis",
+    "werk",
+    "tlf",
+    "tfn",
+    "puhelin",
+    // French, Spanish, Portuguese, Italian
+    "téléphone",
+    "telephone",
+    "tél",
+    "téléphones",
+    "portable",
+    "domicile",
+    "bureau",
+    "fixe",
+    "teléfono",
+    "telefono",
+    "móvil",
+    "movil",
+    "celular",
+    "cel",
+    "casa",
+    "trabajo",
+    "oficina",
+    "fijo",
+    "particular",
+    "telefone",
+    "telemóvel",
+    "telemovel",
+    "trabalho",
+    "escritório",
+    "recado",
+    "cellulare",
+    "ufficio",
+    "fisso",
+    "número",
+    "numero",
+    "núm",
+    "num",
+    "principal",
+    // Polish, Czech, Russian, Turkish
+    "komórka",
+    "komórkowy",
+    "kom",
+    "domowy",
+    "praca",
+    "telefón",
+    "тел",
+    "телефон",
+    "моб",
+    "мобильный",
+    "сот",
+    "сотовый",
+    "дом",
+    "домашний",
+    "рабочий",
+    "раб",
+    "cep",
+];
+
+const EXTENSIONS: &[&str] = &[
+    "x",
+    "ext",
+    "extn",
+    "extension",
+    "extensión",
+    "dw",
+    "durchwahl",
+    "poste",
+    "int",
+    "interno",
+    "anexo",
+    "ramal",
+    "toestel",
+    "доб",
+    "wewn",
+    "linka",
+];
+
+pub fn read(text: &str) -> Result<Written, PhoneError> {
+    if text.len() > LONGEST {
+        return Err(PhoneError::NotANumber);
+    }
+    let text = plain(text)?;
+    let text = without_label(unquoted(&text));
+    if text.is_empty() {
+        return Err(PhoneError::Empty);
+    }
+    let (text, word) = without_remark(text)?;
+    if is_scientific(text) {
+        return Err(PhoneError::Shortened);
+    }
+    let text = without_extension(text);
+    let Decimals {
+        digits: text,
+        other,
+    } = without_decimals(text)?;
+    let digits = dialled(text)?;
+    if has_half_a_code(text) {
+        return Err(PhoneError::UnknownCountry);
+    }
+    let with_word = || Some(format!("{digits}{}", on_keypad(word?)));
+    let other = match other
+        .and_then(|other| dialled(other).ok())
+        .or_else(with_word)
+    {
+        Some(other) => Other::Either(other),
+        // A zero in brackets is not dialled from abroad, whatever else is dialled there.
+        None => match dialled(&text.replacen("(0)", "", 1)) {
+            Ok(without_zero) if without_zero != digits => Other::Else(without_zero),
+            _ => Other::None,
+        },
+    };
+    let before_slash = match text.matches('/').count() {
+        1 => text
+            .split_once('/')
+            .and_then(|(before, _)| dialled(before).ok()),
+        _ => None,
+    };
+    Ok(Written {
+        digits,
+        other,
+        before_slash,
+    })
+}
+
+/// One character for all that mean the same, and none for those that nobody sees.
+fn plain(text: &str) -> Result<String, PhoneError> {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.trim().nfc() {
+        plain.push(match character {
+            // Marks of writing direction and of words, which come along when a number is pasted.
+            '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}' => continue,
+            // Telephones.
+            '☎' | '☏' | '✆' | '℡' | '📞' | '📱' | '📲' | '🤳' => ' ',
+            // Between two lines are two numbers.
+            '\n' | '\r' | '\u{2028}' | '\u{2029}' => return Err(PhoneError::Several),
+            character if character.is_control() && character != '\t' => {
+                return Err(PhoneError::NotANumber);
+            }
+            character if character.is_whitespace() => ' ',
+            '\u{2010}'..='\u{2015}'
+            | '\u{2043}'
+            | '\u{2212}'
+            | '\u{fe58}'
+            | '\u{fe63}'
+            | '－'
+            | 'ー' => '-',
+            '·' | '•' | '∙' | '‧' | '・' => ' ',
+            '．' | '。' => '.',
+            '，' | '٫' | '‚' => ',',
+            '／' | '⁄' | '∕' => '/',
+            '（' | '［' | '[' => '(',
+            '）' | '］' | ']' => ')',
+            '＋' | '﹢' | '➕' => '+',
+            '：' => ':',
+            '；' => ';',
+            '＝' => '=',
+            '＃' => '#',
+            '“' | '”' | '„' | '‟' | '«' | '»' | '＂' | '‘' | '’' | '‛' | '′' | '`' | '´' | '\'' => {
+                '"'
+            }
+            character => ascii_digit(character).unwrap_or(character),
+        });
+    }
+    Ok(plain)
+}
+
+/// Also full-width, Arabic, Persian and Devanagari digits, as phones in those scripts paste them.
+fn ascii_digit(character: char) -> Option<char> {
+    let zero = ['0', '０', '٠', '۰', '०'].into_iter().find(|&zero| {
+        (zero..=char::from_u32(zero as u32 + 9).unwrap_or(zero)).contains(&character)
+    })?;
+    char::from_digit(character as u32 - zero as u32, 10)
+}
+
+/// Without what keeps a spreadsheet from taking it for a figure: `="4155550142"`, `'+1…`.
+fn unquoted(text: &str) -> &str {
+    let quotes = |character: char| matches!(character, '"' | '<' | '>' | ' ' | '\t');
+    text.trim_matches(quotes)
+        .trim_start_matches('=')
+        .trim_matches(quotes)
+        .trim_end_matches([',', ';', '.', ' '])
+}
+
+/// `Tel.: …`, `Mobile …`, `(work) …`, `Phone 2: …`, `tel:…`
+fn without_label(text: &str) -> &str {
+    let mut text = text;
+    if let Some((label, number)) = text.split_once(':') {
+        let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+        let is_label =
+            label.chars().any(char::is_alphabetic) && digits(label) <= 2 && !label.contains('+');
+        if is_label && digits(number) > 4 {
+            // `tel://`, and `sip:` has an address behind it that is refused further on.
+            text = number.trim_start_matches(['/', ' ', '\t', '"']);
+        }
+    }
+    let start = match text.strip_prefix('(').and_then(|text| text.find(')')) {
+        Some(end) if is_remark(&text[..end + 2]) => end + 2,
+        _ => {
+            let end = text
+                .find(|c: char| c.is_ascii_digit() || c == '+' || c == '(')
+                .unwrap_or(text.len());
+            match is_remark(&text[..end]) {
+                true => end,
+                false => 0,
+            }
+        }
+    };
+    text[start..].trim_start_matches([' ', '\t', ':', '.', '-', '"'])
+}
+
+/// Without what is said of it behind it: `… (mobile)`, `… cell`. And with the word in capitals that it may be: that is how
+/// letters are written that stand for digits.
+fn without_remark(text: &str) -> Result<(&str, Option<&str>), PhoneError> {
+    let end = text
+        .rfind(|c: char| c.is_ascii_digit())
+        .ok_or(PhoneError::NotANumber)?;
+    let (number, remark) = text.split_at(end + 1);
+    if !remark.chars().any(char::is_alphabetic) {
+        return Ok((text.trim_end_matches(['"', ' ', '\t', ';', ',']), None));
+    }
+    // `(ext. 12)`, `(0)30`: the bracket belongs to the number.
+    let remark = match number.rfind('(') > number.rfind(')') {
+        true => remark.trim_start().strip_prefix(')').unwrap_or(remark),
+        false => remark,
+    };
+    let word = remark.trim_matches([' ', '\t', '-', '.']);
+    let is_on_keypad = word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_uppercase());
+    match is_remark(remark) {
+        true => Ok((number, is_on_keypad.then_some(word))),
+        false => Err(PhoneError::NotANumber),
+    }
+}
+
+fn on_keypad(word: &str) -> String {
+    let key = |letter: u8| match letter {
+        b'A'..=b'C' => '2',
+        b'D'..=b'F' => '3',
+        b'G'..=b'I' => '4',
+        b'J'..=b'L' => '5',
+        b'M'..=b'O' => '6',
+        b'P'..=b'S' => '7',
+        b'T'..=b'V' => '8',
+        _ => '9',
+    };
+    word.bytes().map(key).collect()
+}
+
+/// Words about a number, none of which could be a part of it. In brackets anything may stand that is not in capitals.
+fn is_remark(text: &str) -> bool {
+    let text = text.trim();
+    let is_part = |c: char| c.is_alphabetic() || c.is_whitespace() || ".:-()/&,\"".contains(c);
+    if !text.chars().all(is_part) {
+        return false;
+    }
+    let is_name = |word: &str| NAMES.contains(&word.to_lowercase().as_str());
+    let mut words = text
+        .split(|c: char| !c.is_alphabetic())
+        .filter(|word| !word.is_empty());
+    if words.clone().all(is_name) {
+        return true;
+    }
+    let is_bracketed = text.starts_with('(') && text.ends_with(')');
+    is_bracketed && words.all(|word| is_name(word) || word.chars().any(char::is_lowercase))
+}
+
+/// `4.47911E+11`, where the last digits are gone.
+fn is_scientific(text: &str) -> bool {
+    let text: String = text.chars().filter(|c| !matches!(c, ' ' | '\t')).collect();
+    let Some((figure, power)) = text.split_once(['e', 'E']) else {
+        return false;
+    };
+    let is_number = |text: &str, point: bool| {
+        text.bytes().any(|byte| byte.is_ascii_digit())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (point && matches!(byte, b'.' | b',')))
+    };
+    is_number(figure.trim_start_matches(['+', '-']), true)
+        && is_number(power.trim_start_matches(['+', '-']), false)
+}
+
+/// A text goes to the line and not to a phone behind its switchboard: `x12`, `ext. 12`, `#12`, `;ext=12` are left out.
+fn without_extension(text: &str) -> &str {
+    let body = text.trim_end_matches([')', ' ']);
+    let digits = body.len() - body.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    if !(1..=LONGEST_EXTENSION).contains(&digits) {
+        return text;
+    }
+    let before = body[..body.len() - digits].trim_end_matches([' ', '\t', '.', ':', '=', '-', '(']);
+    let marked = match before
+        .strip_suffix('#')
+        .or_else(|| before.strip_suffix(",,"))
+    {
+        Some(number) => number,
+        None => {
+            let number = before.trim_end_matches(char::is_alphabetic);
+            match EXTENSIONS.contains(&before[number.len()..].to_lowercase().as_str()) {
+                true => number,
+                false => return text,
+            }
+        }
+    };
+    let number = marked.trim_end_matches([' ', '\t', ',', ';', '.', '-', '(', '/']);
+    match number.bytes().any(|byte| byte.is_ascii_digit()) {
+        true => number,
+        false => text,
+    }
+}
+
+/// `+8 (495) …`: no country has the code 8, and 84 was not meant.
+fn has_half_a_code(text: &str) -> bool {
+    let mut behind = text
+        .trim_start()
+        .strip_prefix('+')
+        .unwrap_or_default()
+        .chars();
+    let is_alone = |first: char| matches!(first, '0' | '2'..='6' | '8' | '9');
+    behind.next().is_some_and(is_alone)
+        && behind.next().is_some_and(|second| !second.is_ascii_digit())
+}
+
+struct Decimals<'a> {
+    digits: &'a str,
+    /// Where what looks like decimals may as well be digits.
+    other: Option<&'a str>,
+}
+
+/// `4155550142.0` is the figure 4155550142, and `415.555.0142` is a number with dots in it.
+fn without_decimals(text: &str) -> Result<Decimals<'_>, PhoneError> {
+    let sure = |digits| {
+        Ok(Decimals {
+            digits,
+            other: None,
+        })
+    };
+    let either = |figure| {
+        Ok(Decimals {
+            digits: text,
+            other: Some(figure),
+        })
+    };
+    let is_mark = |c: char| matches!(c, '.' | ',');
+    let Some(at) = text.rfind(is_mark) else {
+        return sure(text);
+    };
+    let (head, tail) = (text[..at].trim_end(), text[at + 1..].trim());
+    let mark = text[at..].chars().next();
+    let is_figure = |text: &str| {
+        let digits = text.trim_start_matches('+');
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let is_whole = !tail.is_empty() && tail.bytes().all(|byte| byte == b'0');
+    let other_marks: Vec<char> = head.chars().filter(|&c| is_mark(c)).collect();
+    if text.contains(',') {
+        let of_one_kind = other_marks.windows(2).all(|two| two[0] == two[1]);
+        return match other_marks.first() {
+            None if is_whole && tail.len() <= 2 => sure(head),
+            // 4,155,550,142.00
+            Some(&other)
+                if of_one_kind
+                    && Some(other) != mark
+                    && is_whole
+                    && tail.len() <= 2
+                    && is_grouped(head, other) =>
+            {
+                sure(head)
+            }
+            // 4,155,550,142
+            Some(',') if of_one_kind && mark == Some(',') && is_grouped(text, ',') => sure(text),
+            _ => Err(PhoneError::NotANumber),
+        };
+    }
+    let is_plain = is_figure(head);
+    // Too short for a number without what stands behind the dot.
+    let is_group = is_plain && head.trim_start_matches('+').len() < 4;
+    match tail.len() {
+        // Nobody writes a last group of one digit behind a dot.
+        1 if is_whole => sure(head),
+        1 | 2 if is_group => sure(text),
+        1 | 2 if is_plain && is_figure(tail) && !is_whole => Err(PhoneError::Fraction),
+        2 if is_whole && (is_plain || last_group(head) > 5) => sure(head),
+        2 if is_whole && last_group(head) > 3 => either(head),
+        3.. if is_plain && is_whole => either(head),
+        _ => sure(text),
+    }
+}
+
+/// Digits in threes, as figures are written.
+fn is_grouped(text: &str, mark: char) -> bool {
+    let mut groups = text.trim_start_matches('+').split(mark);
+    let is_group = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());
+    let first = groups.next().unwrap_or_default();
+    (1..=3).contains(&first.len())
+        && is_group(first)
+        && groups.all(|group| group.len() == 3 && is_group(group))
+}
+
+/// How many digits it ends with. Behind pairs and threes of digits another pair is nothing special.
+fn last_group(text: &str) -> usize {
+    text.len() - text.trim_end_matches(|c: char| c.is_ascii_digit()).len()
+}
+
+/// The digits, freed of what people put between them.
+fn dialled(text: &str) -> Result<String, PhoneError> {
+    let mut digits = String::new();
+    for character in text.chars() {
+        match character {
+            '+' if digits.is_empty() => digits.push('+'),
+            '+' => return Err(PhoneError::Several),
+            '0'..='9' => digits.push(character),
+            ' ' | '\t' | '-' | '.' | '/' | '(' | ')' => {}
+            // Thousands, which were found to be such.
+            ',' => {}
+            _ => return Err(PhoneError::NotANumber),
+        }
+    }
+    match digits.trim_start_matches('+').len() {
+        0 => Err(PhoneError::NotANumber),
+        1..=4 => Err(PhoneError::TooShort),
+        5..=MOST_DIGITS => Ok(digits),
+        _ => Err(PhoneError::TooLong),
+    }
+}

@@ -1,0 +1,311 @@
+//! One phone is one contact, whichever of its numbers is written or comes in; and what comes from no number is kept, too.
+
+use chrono::TimeDelta;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
+use crate::telnyx;
+
+/// Of shapes that are no number with its country code.
+const ODD: [&str; 14] = [
+    "20GENESIS.E.C",
+    "CHARLESSCHWAB",
+    "07700900123",
+    "0800123456",
+    "118 118",
+    "maya@okafor.test",
+    "2125550143",
+    "3103731234",
+    "14155550143",
+    "+12",
+    "+0123456",
+    "👩‍⚕️ Clinic",
+    "'; drop table contacts; --",
+    "<b>Bold</b> & Sons",
+];
+
+async fn in_region(harbor: &Workspace<'_>, region: &str) {
+    let change = json!({"default_region": region});
+    harbor.admin.patch(&harbor.path(""), change).await.is(200);
+}
+
+async fn adds(harbor: &Workspace<'_>, number: &str) -> Value {
+    let draft = json!({"phone_number": number});
+    harbor
+        .admin
+        .post(&harbor.path("/contacts"), draft)
+        .await
+        .is(201)
+}
+
+async fn imports_opt_outs(harbor: &Workspace<'_>, table: &str) -> Value {
+    let body = format!(
+        "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\nContent-Type: text/csv\r\n\r\n{table}\r\n--edge--\r\n"
+    );
+    let request = harbor
+        .admin
+        .request(Method::POST, &harbor.path("/opt-outs/import"));
+    let request = request.header("content-type", "multipart/form-data; boundary=edge");
+    harbor.admin.ask(request.body(body)).await.is(200)
+}
+
+/// What the page of this conversation says.
+async fn page(harbor: &Workspace<'_>, conversation: &Value) -> String {
+    let path = format!(
+        "/w/{}/inbox/{}",
+        harbor.slug,
+        conversation["id"].as_str().unwrap()
+    );
+    let page = harbor.admin.get(&path).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    page.body
+}
+
+async fn is_unanswerable(harbor: &Workspace<'_>, conversation: &Value) {
+    let draft = json!({"conversation_id": conversation["id"], "content": "Who is this?"});
+    let refused = harbor.admin.post(&harbor.path("/messages"), draft).await;
+    refused.refused(409, "contact_unreachable");
+}
+
+#[tokio::test]
+async fn an_old_form_of_a_number_comes_into_the_conversation_of_the_new_one() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    for (added, new, old) in [
+        ("+52 1 55 6200 0001", "+525562000001", "+5215562000001"),
+        ("+54 11 6123-4567", "+5491161234567", "+541161234567"),
+        ("+55 11 8765-4321", "+5511987654321", "+551187654321"),
+        ("+44 07911 123456", "+447911123456", "+4407911123456"),
+    ] {
+        assert_eq!(adds(&harbor, added).await["phone_number"], new);
+        let again = json!({"phone_number": old});
+        let again = harbor.admin.post(&harbor.path("/contacts"), again).await;
+        again.refused(422, "validation_failed");
+        let draft = json!({"to": old, "content": format!("Hello {new}")});
+        harbor
+            .admin
+            .post(&harbor.path("/messages"), draft)
+            .await
+            .is(202);
+        hub.sends().await;
+        let sent = hub.twilio.sent(&format!("Hello {new}"));
+        assert_eq!((sent.len(), sent[0].to.as_str()), (1, new));
+
+        harbor.hub.twilio.text(new, FRONT_DESK, "Hola").await;
+        harbor.hub.twilio.text(old, FRONT_DESK, "Sí, gracias").await;
+        let conversation = harbor.conversation_with(new).await;
+        assert_eq!(harbor.thread(&conversation).await.len(), 3, "{old}");
+
+        harbor.hub.twilio.text(old, FRONT_DESK, "STOP").await;
+        for to in [new, old] {
+            let draft = json!({"to": to, "content": "Still there?"});
+            let refused = harbor.admin.post(&harbor.path("/messages"), draft).await;
+            refused.refused(409, "contact_opted_out");
+        }
+        hub.twilio.text(old, FRONT_DESK, "START").await;
+        assert_eq!(harbor.conversation_with(new).await["opted_out"], false);
+    }
+    assert_eq!(hub.count("select count(*) from contacts").await, 4);
+    assert_eq!(hub.count("select count(*) from conversations").await, 4);
+}
+
+#[tokio::test]
+async fn a_mexican_address_book_is_imported_whole() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    in_region(&harbor, "MX").await;
+    let table = "Nombre,Telefono\nLucía,+52 1 55 6200 0001\nMateo,+52 55 6200 0002\nAna,044 55 6200 0003\nRaúl,55 6200 0004\n";
+    harbor.uploads_contacts(table, "false").await;
+    let kept: Vec<String> =
+        sqlx::query_scalar("select phone_number from contacts order by phone_number")
+            .fetch_all(&hub.raw)
+            .await
+            .unwrap();
+    let expected: Vec<_> = (1..=4).map(|nth| format!("+52556200000{nth}")).collect();
+    assert_eq!(kept, expected);
+}
+
+#[tokio::test]
+async fn decimals_of_a_spreadsheet_are_no_digits() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    in_region(&harbor, "AT").await;
+    let who = harbor
+        .hub
+        .twilio
+        .text("+436641234567", FRONT_DESK, "Hallo")
+        .await;
+    assert_eq!(who.status(), 200);
+
+    let told = imports_opt_outs(&harbor, "phone_number\n6641234567.0\n").await;
+    assert_eq!(
+        (&told["imported"], &told["refused"]),
+        (&json!(1), &json!(0)),
+        "{told}"
+    );
+    let conversation = harbor.conversation_with("+436641234567").await;
+    assert_eq!(conversation["opted_out"], true, "who said STOP");
+
+    for (number, kept) in [
+        ("6769876543.0", "+436769876543"),
+        ("6769876544,00", "+436769876544"),
+    ] {
+        assert_eq!(adds(&harbor, number).await["phone_number"], kept);
+    }
+    let draft = json!({"to": "6769876543.0", "content": "Grüß Gott"});
+    harbor
+        .admin
+        .post(&harbor.path("/messages"), draft)
+        .await
+        .is(202);
+    hub.sends().await;
+    assert_eq!(hub.twilio.sent("Grüß Gott")[0].to, "+436769876543");
+    for (number, why) in [
+        ("4.47911E+11", "a spreadsheet has shortened"),
+        ("6641234567.5", "decimals"),
+    ] {
+        let draft = json!({"phone_number": number});
+        let refused = harbor.admin.post(&harbor.path("/contacts"), draft).await;
+        let refused = refused.refused(422, "validation_failed");
+        let sentence = refused["errors"][0]["message"].as_str().unwrap();
+        assert!(sentence.contains(why), "{sentence}");
+    }
+    let strangers = "select count(*) from contacts where phone_number = '+4366412345670'";
+    assert_eq!(hub.count(strangers).await, 0);
+}
+
+#[tokio::test]
+async fn a_text_from_no_number_is_kept_and_cannot_be_answered() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    for (nth, sender) in ODD.into_iter().enumerate() {
+        let text = hub.twilio.texting(sender, FRONT_DESK, "Your code is 4821");
+        let shared = hub.url("/twilio/webhook");
+        let answer = match nth % 2 {
+            0 => text.at(&shared).send().await,
+            _ => text.send().await,
+        };
+        assert_eq!(answer.status(), 200, "{sender}");
+        let conversation = harbor.conversation_with(sender).await;
+        assert_eq!(conversation["last_message_preview"], "Your code is 4821");
+        is_unanswerable(&harbor, &conversation).await;
+        assert!(
+            page(&harbor, &conversation)
+                .await
+                .contains("This sender cannot be answered")
+        );
+    }
+    for (sender, kept) in [
+        ("", "Unknown sender"),
+        ("\u{0}\u{7}", "Unknown sender"),
+        ("AC\u{202e}ME\u{0}\r\nDental", "ACME Dental"),
+    ] {
+        let answer = hub.twilio.text(sender, FRONT_DESK, "Hello").await;
+        assert_eq!(answer.status(), 200, "{sender:?}");
+        is_unanswerable(&harbor, &harbor.conversation_with(kept).await).await;
+    }
+    let long = "x".repeat(5_000);
+    assert_eq!(
+        hub.twilio.text(&long, FRONT_DESK, "Hello").await.status(),
+        200
+    );
+    let kept = hub
+        .count("select count(*) from contacts where phone_number like 'xxx%…'")
+        .await;
+    assert_eq!(kept, 1);
+    assert_eq!(hub.sends().await, 0);
+}
+
+#[tokio::test]
+async fn the_signature_is_looked_at_before_the_sender() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    for at in [Some(hub.url("/twilio/webhook")), None] {
+        let text = || {
+            let text = hub
+                .twilio
+                .texting("CHARLESSCHWAB", FRONT_DESK, "Hi")
+                .without("From");
+            match &at {
+                Some(at) => text.at(at),
+                None => text,
+            }
+        };
+        assert_eq!(
+            text().signed_with("another token").send().await.status(),
+            403
+        );
+        assert_eq!(text().send().await.status(), 400);
+    }
+    let journal = harbor.path("/webhooks?outcome=malformed");
+    let journal = harbor.admin.get(&journal).await.is(200);
+    assert_eq!(journal["data"].as_array().unwrap().len(), 2, "{journal}");
+    let odd = hub.twilio.texting("CHARLESSCHWAB", FRONT_DESK, "Your code");
+    assert_eq!(odd.signed_with("another token").send().await.status(), 403);
+    let quarantine = harbor.admin.get(&harbor.path("/quarantine")).await.is(200);
+    assert_eq!(quarantine["data"][0]["sender"], "CHARLESSCHWAB");
+}
+
+#[tokio::test]
+async fn what_was_missed_from_no_number_is_brought_in_all_the_same() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    for sender in ODD.into_iter().chain(["", "+5215562000001"]) {
+        hub.twilio.texting(sender, FRONT_DESK, "Missed").gets_lost();
+    }
+    hub.meddles("update numbers set catch_up_at = now()").await;
+    assert_eq!(hub.server.reconciler.run_once().await.unwrap(), 16);
+    for sender in ODD.into_iter().chain(["Unknown sender", "+525562000001"]) {
+        let conversation = harbor.conversation_with(sender).await;
+        assert_eq!(conversation["last_message_preview"], "Missed", "{sender}");
+    }
+}
+
+#[tokio::test]
+async fn telnyxs_senders_are_taken_as_they_are() {
+    let hub = Hub::start().await;
+    let (harbor, _) = telnyx::front_desk(&hub).await;
+    for sender in ODD {
+        let answer = hub
+            .telnyx
+            .text(sender, FRONT_DESK, "Your code is 4821")
+            .await;
+        assert_eq!(answer.status(), 200, "{sender}");
+        is_unanswerable(&harbor, &harbor.conversation_with(sender).await).await;
+    }
+    hub.telnyx.text("+5215562000001", FRONT_DESK, "Hola").await;
+    harbor.conversation_with("+525562000001").await;
+    hub.telnyx
+        .texting("", FRONT_DESK, "Missed")
+        .gets_lost_ago(TimeDelta::minutes(5));
+    hub.meddles("update numbers set catch_up_at = now()").await;
+    assert_eq!(hub.server.reconciler.run_once().await.unwrap(), 1);
+    harbor.conversation_with("Unknown sender").await;
+}
+
+#[tokio::test]
+async fn a_number_of_ours_is_found_by_each_of_its_forms() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    harbor.connects_twilio("+541152345678").await;
+    for to in ["+541152345678", "+5491152345678"] {
+        let text = hub
+            .twilio
+            .texting(MAYA, "+541152345678", "Hola")
+            .with("To", to);
+        assert_eq!(
+            text.at(&hub.url("/twilio/webhook")).send().await.status(),
+            200,
+            "{to}"
+        );
+    }
+    let conversation = harbor.conversation_with(MAYA).await;
+    harbor.answers(&harbor.admin, &conversation, "Buenas").await;
+    hub.sends().await;
+    assert_eq!(
+        hub.twilio.sent("Buenas")[0].from,
+        "+541152345678",
+        "as Twilio lists it"
+    );
+}
