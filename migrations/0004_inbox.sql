@@ -13,7 +13,6 @@ create table contacts (
     primary key (workspace_id, id),
     constraint contacts_phone_number_key unique (workspace_id, phone_number)
 );
-create index contacts_by_any_part on contacts using gin ((coalesce(name, '') || ' ' || phone_number) gin_trgm_ops); -- search
 
 create table conversations (
     workspace_id  uuid not null default current_workspace() references workspaces on delete cascade,

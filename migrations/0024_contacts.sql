@@ -24,7 +24,6 @@ create index contacts_untexted on contacts (workspace_id, id) where not texted a
 create index contacts_untexted_of on contacts (workspace_id, created_by, id)
     where not texted and merged_into is null;                                                      -- of those an agent's own
 create index contacts_merged on contacts (workspace_id, merged_into) where merged_into is not null; -- a contact's other addresses
-create index contacts_by_email on contacts using gin (email gin_trgm_ops) where email is not null;  -- search
 create index contacts_with_field on contacts (workspace_id) where custom_fields <> '{}';           -- a field that goes
 
 -- Whoever made a contact sees it until somebody texts with it; a merged one is seen as its survivor.
@@ -163,48 +162,6 @@ as $$ begin
                   where c.workspace_id = workspace and c.merged_into = contact
                     and workspace = coalesce(current_workspace(), workspace)
                   order by c.id);
-end $$;
-
--- Whom a search or a filter is about, if they are few: then they are sorted. Null: many, or what is asked narrows nothing; then
--- the list is walked in its order, and soon has a page. The indexes serve whoever no policy makes look at each row; the ids
--- that this answers are looked up with the rights of whoever asks.
-create function few_contacts(pattern text, tag uuid, opted_out boolean) returns uuid[]
-    language plpgsql stable security definer set search_path = public, pg_temp
-as $$
-declare
-    most constant integer := 1000;
-    workspace constant uuid := my_workspace();
-    found uuid[];
-begin
-    if tag is not null then
-        found := array(select o.contact_id from contact_tags o where o.workspace_id = workspace and o.tag_id = tag limit most + 1);
-        if cardinality(found) <= most then
-            return found;
-        end if;
-    end if;
-    if opted_out then
-        found := array(select o.contact_id from opt_outs o where o.workspace_id = workspace limit most + 1);
-        if cardinality(found) <= most then
-            return found;
-        end if;
-    end if;
-    -- Of less than three characters there is no trigram.
-    if length(pattern) >= 3 then
-        found := array(
-            select c.id from contacts c
-             where c.workspace_id = workspace
-               and (coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || pattern || '%' or c.email ilike '%' || pattern || '%')
-             limit most + 1);
-        -- By a number that is another one's now.
-        found := found || array(
-            select c.merged_into from contacts c
-             where c.workspace_id = workspace and c.merged_into is not null and ' ' || c.phone_number ilike '%' || pattern || '%'
-             limit most + 1);
-        if cardinality(found) <= most then
-            return found;
-        end if;
-    end if;
-    return null;
 end $$;
 
 -- Who has become of a contact that was merged away.
@@ -495,7 +452,6 @@ end $$;
 alter function tags_of(uuid, uuid) owner to messagehub_system;
 alter function has_tag(uuid, uuid, uuid) owner to messagehub_system;
 alter function addresses_of(uuid, uuid) owner to messagehub_system;
-alter function few_contacts(text, uuid, boolean) owner to messagehub_system;
 alter function survivor_of(uuid) owner to messagehub_system;
 alter function contact_at(text) owner to messagehub_system;
 alter function begin_conversation() owner to messagehub_system;
@@ -511,7 +467,7 @@ alter function delete_contact(uuid) owner to messagehub_system;
 revoke create on schema public from messagehub_system;
 grant execute on function tags_of(uuid, uuid), has_tag(uuid, uuid, uuid), addresses_of(uuid, uuid)
     to messagehub_people, messagehub_system;
-grant execute on function few_contacts(text, uuid, boolean), survivor_of(uuid), contact_at(text), lock_my_contact(uuid), sees_all_of(uuid[]),
+grant execute on function survivor_of(uuid), contact_at(text), lock_my_contact(uuid), sees_all_of(uuid[]),
     merge_contacts(uuid, uuid), delete_contact(uuid) to messagehub_people;
 
 -- A text from a number that was merged away belongs to the survivor. What else storing a text is stays as it was written last.

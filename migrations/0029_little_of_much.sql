@@ -17,7 +17,8 @@ create index messages_to_come on messages (workspace_id, number_id, scheduled_at
 -- asks itself who asks, and is put together of the conditions that there are: each has its own index, of which one scan for
 -- each number and status is as long as the page. Only an admin who asks for nothing more walks along all numbers at once.
 create function list_conversations(asked_status text, asked_number uuid, nobodys boolean, asked_assignee uuid, with_contacts uuid[],
-                                   only_unread boolean, asked_tag uuid, pattern text, before_at timestamptz, before_id uuid, many integer)
+                                   only_unread boolean, asked_tag uuid, q text, q_numbers text[],
+                                   before_at timestamptz, before_id uuid, many integer)
     returns table (id uuid, place bigint)
     language plpgsql stable security definer set search_path = public, pg_temp
     set jit = off
@@ -48,10 +49,8 @@ begin
     if asked_tag is not null then
         conditions := conditions || ' and has_tag(v.workspace_id, v.contact_id, $6)';
     end if;
-    if pattern is not null then
-        conditions := conditions || ' and exists (select from contacts c
-                                                   where c.workspace_id = v.workspace_id and c.id = v.contact_id
-                                                     and coalesce(c.name, '''') || '' '' || c.phone_number ilike ''%'' || $7 || ''%'')';
+    if q is not null then
+        conditions := conditions || ' and is_sought(v.workspace_id, v.contact_id, $7)';
     end if;
     if before_at is not null then
         conditions := conditions || ' and (v.last_message_at, v.id) < ($8, $9)';
@@ -76,9 +75,9 @@ begin
     return query execute
         'select f.id, row_number() over (order by f.last_message_at desc, f.id desc) as place
            from (' || found || ') as f order by place limit $10'
-        using workspace, numbers, statuses, asked_assignee, with_contacts, asked_tag, pattern, before_at, before_id, many;
+        using workspace, numbers, statuses, asked_assignee, with_contacts, asked_tag, people_query(q, q_numbers), before_at, before_id, many;
 end $$;
-grant execute on function list_conversations(text, uuid, boolean, uuid, uuid[], boolean, uuid, text, timestamptz, uuid, integer)
+grant execute on function list_conversations(text, uuid, boolean, uuid, uuid[], boolean, uuid, text, text[], timestamptz, uuid, integer)
     to messagehub_people;
 
 -- As in `0024_contacts.sql`. That the last condition stands inside keeps the planner from making a table of everybody whom an
@@ -91,10 +90,29 @@ create policy people_see on contacts for select to messagehub_people
                             where c.workspace_id = contacts.workspace_id and c.contact_id = contacts.id and contacts.merged_into is null)
                 or (created_by = (select current_user_id()) and not texted)));
 
--- Whom a list of contacts is about, if they are few. An agent who sees few is asked for those.
-create or replace function few_contacts(pattern text, tag uuid, opted_out boolean) returns uuid[]
+-- What whoever asks looks for in a list of people: any part of a name, number or e-mail address. Null where there is nothing to look
+-- for, and nobody has that.
+create function listed_terms(q text, q_numbers text[]) returns text[]
+    language sql immutable strict parallel safe
+    return array(select case when term ~ '[|-]' then term else term || '|@' || term end from unnest(people_terms(q, q_numbers)) as term);
+create function people_query(q text, q_numbers text[]) returns tsquery
     language plpgsql stable security definer set search_path = public, pg_temp
-    set plan_cache_mode = force_custom_plan -- of a pattern that is not known yet no index of its parts is used
+as $$ begin
+    return asks_for(my_scopes(), listed_terms(q, q_numbers));
+end $$;
+create function is_sought(workspace uuid, contact uuid, asked tsquery) returns boolean
+    language plpgsql stable security definer set search_path = public, pg_temp
+as $$ begin
+    return workspace = current_workspace()
+       and exists (select from contact_words w where w.workspace_id = workspace and w.id = contact and w.words @@ asked);
+end $$;
+
+-- Whom a search or a filter is about, if they are few: then they are sorted. Null: many, or what is asked narrows nothing; then
+-- the list is walked in its order, and soon has a page. Who is answered has all that `q` asks for; a tag and an opt-out are still
+-- asked with the rights of whoever asks. An agent who sees few is asked for those.
+create function few_contacts(q text, q_numbers text[], tag uuid, opted_out boolean) returns uuid[]
+    language plpgsql stable security definer set search_path = public, pg_temp
+    set plan_cache_mode = force_generic_plan
     set enable_seqscan = off
     set jit = off
 as $$
@@ -103,33 +121,36 @@ declare
     -- Of a million contacts that is as long as the way to a page of as many.
     most_seen constant integer := 5000;
     workspace constant uuid := my_workspace();
+    terms constant text[] := listed_terms(q, q_numbers);
+    asked constant tsquery := people_query(q, q_numbers);
     found uuid[];
 begin
+    if q is not null and asked is null then
+        return '{}';
+    end if;
     if tag is not null then
         found := array(select o.contact_id from contact_tags o where o.workspace_id = workspace and o.tag_id = tag limit most + 1);
         if cardinality(found) <= most then
-            return found;
+            return case when q is null then found else array(select f from unnest(found) as f where is_sought(workspace, f, asked)) end;
         end if;
     end if;
     if opted_out then
         found := array(select o.contact_id from opt_outs o where o.workspace_id = workspace limit most + 1);
         if cardinality(found) <= most then
-            return found;
+            return case when q is null then found else array(select f from unnest(found) as f where is_sought(workspace, f, asked)) end;
         end if;
     end if;
-    -- Of less than three characters there is no trigram.
-    if length(pattern) >= 3 then
+    -- By the index, scope by scope, for it is slow where much is joined by "or". Short beginnings are in half of all names.
+    if exists (select from unnest(terms) as term where is_narrow(term)) then
         found := array(
-            select c.id from contacts c
-             where c.workspace_id = workspace
-               and (coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || pattern || '%' or c.email ilike '%' || pattern || '%')
-             limit most + 1);
-        -- By a number that is another one's now.
-        found := found || array(
-            select c.merged_into from contacts c
-             where c.workspace_id = workspace and c.merged_into is not null and ' ' || c.phone_number ilike '%' || pattern || '%'
-             limit most + 1);
-        if cardinality(found) <= most then
+            select distinct h.id
+              from unnest(my_scopes()) as s (scope)
+             cross join lateral (select w.id
+                                   from (select n.workspace_id, n.id from contact_words n
+                                          where n.words @@ asks_for(array[s.scope], terms) offset 0) w
+                                  where w.workspace_id = workspace limit most_seen + 1) h
+             limit most_seen + 1);
+        if cardinality(found) <= most_seen then
             return found;
         end if;
     end if;
@@ -145,17 +166,62 @@ begin
              where c.workspace_id = workspace and c.created_by = current_user_id() and not c.texted and c.merged_into is null
              limit most_seen + 1);
         if cardinality(found) <= most_seen then
-            return found;
+            return case when q is null then found else array(select f from unnest(found) as f where is_sought(workspace, f, asked)) end;
         end if;
     end if;
     return null;
 end $$;
 
--- Two or three steps: down from the newest, first a little, for what is in many texts is soon found there; what is not in that
--- little at all is rare, and left to the index at once; for what is there now and then, further down before the index is asked.
--- Each is bounded: 10,000 rows down, and by the index at most about as many as would not have filled the page. The number is
--- asked before the words, so that what is in others' texts costs the same whatever it says.
-create or replace function find_messages(q text, before uuid, many integer) returns setof uuid
+-- A page of the contacts that an agent sees, by when they were added: those of each number's conversations, and their own whom
+-- nobody has texted with. Along all contacts they would pass over everybody else's first.
+create index conversations_contacts_of_number on conversations (workspace_id, number_id, contact_id);
+create function contacts_seen(beyond uuid, oldest_first boolean, many integer) returns setof uuid
+    language plpgsql stable security definer set search_path = public, pg_temp
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
+    set jit = off
+as $$
+declare
+    workspace constant uuid := my_workspace();
+    maker constant uuid := current_user_id();
+begin
+    if oldest_first then
+        return query
+            select s.id
+              from (select v.contact_id as id from unnest(my_numbers()) as n (number)
+                     cross join lateral (select c.contact_id from conversations c
+                                          where c.workspace_id = workspace and c.number_id = n.number
+                                            and c.contact_id > coalesce(beyond, '00000000-0000-0000-0000-000000000000')
+                                          order by c.contact_id limit many) v
+                    union
+                   (select c.id from contacts c
+                     where c.workspace_id = workspace and c.created_by = maker and not c.texted and c.merged_into is null
+                       and c.id > coalesce(beyond, '00000000-0000-0000-0000-000000000000')
+                     order by c.id limit many)) s
+             order by s.id limit many;
+        return;
+    end if;
+    return query
+        select s.id
+          from (select v.contact_id as id from unnest(my_numbers()) as n (number)
+                 cross join lateral (select c.contact_id from conversations c
+                                      where c.workspace_id = workspace and c.number_id = n.number
+                                        and c.contact_id < coalesce(beyond, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                                      order by c.contact_id desc limit many) v
+                union
+               (select c.id from contacts c
+                 where c.workspace_id = workspace and c.created_by = maker and not c.texted and c.merged_into is null
+                   and c.id < coalesce(beyond, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                 order by c.id desc limit many)) s
+         order by s.id desc limit many;
+end $$;
+
+-- The newest 500 first, for what is in many texts is soon found there. Then part after part of each number's texts, by the index
+-- of words: those that reach farthest up come first, and as soon as there is a page above all that is left, it is the newest. So
+-- a page costs about as many rows as the parts hold that it comes from, however many texts have the words; what is rare or
+-- nowhere costs one look into the index for each part. The number is asked before the words, so that what is in others' texts
+-- costs the same whatever it says.
+create function find_messages(q text, before uuid, many integer) returns setof uuid
     language plpgsql stable security definer set search_path = public, pg_temp
     set plan_cache_mode = force_generic_plan
     set enable_seqscan = off
@@ -164,52 +230,78 @@ as $$
 declare
     workspace constant uuid := my_workspace();
     numbers constant uuid[] := my_numbers();
-    scopes constant text[] := array(select scope_of(number) from unnest(numbers) as number);
-    terms constant text[] := array(select distinct word from unnest((words_of(q))[:12]) as word);
+    terms constant text[] := (sought_words(q))[:12];
+    newest constant integer := 500;
+    -- What is asked for with the scope still to be put in: no word has a `!`.
+    template constant text := asks_for(array['!'], terms)::text;
     asked tsquery;
-    narrow constant text[] := narrowest(terms);
     edge uuid := coalesce(before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
-    step integer;
-    found integer := 0;
-    more integer;
+    scopes text[];
+    reaches uuid[];
+    found uuid[];
+    done integer := 0;
+    step integer := 1;
 begin
     if workspace is null or terms = '{}' or numbers = '{}' then
         return;
     end if;
+    scopes := array(
+        select distinct part_scope(w.number_id, w.part)
+          from (select n.number_id, n.part from message_words n
+                 where n.workspace_id = workspace and n.id < edge
+                 order by n.id desc limit newest) w
+         where w.number_id = any (numbers));
     asked := asks_for(scopes, terms);
-    foreach step in array array[500, 9500] loop
-        return query
-            select w.id from (select n.id, n.number_id, n.words from message_words n
-                               where n.workspace_id = workspace and n.id < edge
-                               order by n.id desc limit step) w
-             where case when w.number_id = any (numbers) then w.words @@ asked end
-             limit many - found;
-        get diagnostics more = row_count;
-        found := found + more;
-        if found >= many then
-            return;
-        end if;
-        edge := (select n.id from message_words n
-                  where n.workspace_id = workspace and n.id < edge
-                  order by n.id desc offset step - 1 limit 1);
-        if edge is null then
-            return;
-        end if;
-        exit when found = 0;
+    found := array(
+        select w.id from (select n.id, n.number_id, n.words from message_words n
+                           where n.workspace_id = workspace and n.id < edge
+                           order by n.id desc limit newest) w
+         where case when w.number_id = any (numbers) then w.words @@ asked end
+         limit many);
+    return query select f from unnest(found) as f;
+    if cardinality(found) >= many then
+        return;
+    end if;
+    many := many - cardinality(found);
+    found := '{}';
+    edge := (select n.id from message_words n
+              where n.workspace_id = workspace and n.id < edge
+              order by n.id desc offset newest - 1 limit 1);
+    if edge is null then
+        return;
+    end if;
+    select array_agg(part_scope(n.number, p.part) order by r.id desc), array_agg(r.id order by r.id desc)
+      into scopes, reaches
+      from unnest(numbers) as n (number)
+     cross join lateral (select w.part from message_words w
+                          where w.workspace_id = workspace and w.number_id = n.number
+                          order by w.part desc limit 1) t
+     cross join lateral generate_series(0, t.part) as p (part)
+     -- In the order of `message_words_parts`, so that no plan made of an empty table goes along all texts instead.
+     cross join lateral (select w.part, w.id from message_words w
+                          where w.workspace_id = workspace and w.number_id = n.number and (w.part, w.id) < (p.part, edge)
+                          order by w.part desc, w.id desc limit 1) r
+     where r.part = p.part;
+    while done < cardinality(scopes) loop
+        found := array(
+            select h.id
+              from (select f from unnest(found) as f
+                    union all
+                    select w.id
+                      from unnest(scopes[done + 1:done + step]) as s (scope)
+                     cross join lateral (select n.workspace_id, n.id, n.number_id from message_words n
+                                          where n.words @@ replace(template, '!', s.scope)::tsquery offset 0) w
+                     where w.workspace_id = workspace and w.number_id = any (numbers) and w.id < edge) h (id)
+             order by h.id desc limit many);
+        done := done + step;
+        exit when found[many] > reaches[done + 1];
+        -- Where there is a page already, the next part may make it all that is needed.
+        step := case when found[many] is null then least(step * 2, 64) else 1 end;
     end loop;
-    return query
-        -- By itself, so that no other index seems good enough; and number by number, for the index is slow where much is
-        -- joined by "or".
-        with held as materialized (select n.workspace_id, n.id, n.number_id, n.words
-                                     from unnest(scopes) as s (scope)
-                                    cross join lateral (select * from message_words n
-                                                         where n.words @@ asks_for(array[s.scope], narrow)) n)
-        select h.id from held h
-         where h.workspace_id = workspace and h.number_id = any (numbers) and h.id < edge and (narrow = terms or h.words @@ asked)
-         order by h.id desc limit many - found;
+    return query select f from unnest(found) as f;
 end $$;
 
-create or replace function find_contacts(q text, before uuid, many integer) returns setof uuid
+create function find_contacts(q text, q_numbers text[], before uuid, many integer) returns setof uuid
     language plpgsql stable security definer set search_path = public, pg_temp
     set plan_cache_mode = force_generic_plan
     set enable_seqscan = off
@@ -218,7 +310,7 @@ as $$
 declare
     workspace constant uuid := my_workspace();
     scopes constant text[] := my_scopes();
-    terms constant text[] := array(select distinct word from unnest((words_of(q))[:12]) as word);
+    terms constant text[] := people_terms(q, q_numbers);
     asked tsquery;
     narrow tsquery;
     edge uuid := coalesce(before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
@@ -252,14 +344,16 @@ begin
         exit when found = 0;
     end loop;
     return query
-        with held as materialized (select n.workspace_id, n.id, n.words from contact_words n where n.words @@ narrow)
-        select h.id from held h
-         where h.workspace_id = workspace and h.id < edge and (narrow = asked or h.words @@ asked)
+        -- By itself, so that no other index seems good enough.
+        select h.id
+          from (select n.workspace_id, n.id from contact_words n
+                 where n.words @@ narrow and (narrow = asked or n.words @@ asked) offset 0) h
+         where h.workspace_id = workspace and h.id < edge
          order by h.id desc limit many - found;
 end $$;
 
 -- By whom they are with, the one that moved last first.
-create or replace function find_conversations(q text, before_at timestamptz, before_id uuid, many integer) returns setof uuid
+create function find_conversations(q text, q_numbers text[], before_at timestamptz, before_id uuid, many integer) returns setof uuid
     language plpgsql stable security definer set search_path = public, pg_temp
     set plan_cache_mode = force_generic_plan
     set enable_seqscan = off
@@ -271,7 +365,7 @@ declare
     is_admin constant boolean := i_am_admin();
     statuses constant text[] := array['open', 'pending', 'snoozed', 'done'];
     scopes constant text[] := my_scopes();
-    terms constant text[] := array(select distinct word from unnest((words_of(q))[:12]) as word);
+    terms constant text[] := people_terms(q, q_numbers);
     asked tsquery;
     narrow tsquery;
     edge_at timestamptz := coalesce(before_at, 'infinity');
@@ -325,15 +419,25 @@ begin
         exit when found = 0;
     end loop;
     return query
-        with held as materialized (select n.workspace_id, n.id, n.words from contact_words n where n.words @@ narrow)
         select v.id
-          from held h
+          from (select n.workspace_id, n.id from contact_words n
+                 where n.words @@ narrow and (narrow = asked or n.words @@ asked) offset 0) h
           join conversations v on v.workspace_id = workspace and v.contact_id = h.id and v.number_id = any (numbers)
-         where h.workspace_id = workspace and (narrow = asked or h.words @@ asked)
+         where h.workspace_id = workspace
            and (v.last_message_at, v.id) < (edge_at, edge_id)
          order by v.last_message_at desc, v.id desc limit many - found;
 end $$;
 
+grant execute on function listed_terms(text, text[]), people_query(text, text[]), is_sought(uuid, uuid, tsquery) to messagehub_people, messagehub_system;
+grant execute on function few_contacts(text, text[], uuid, boolean), contacts_seen(uuid, boolean, integer), find_messages(text, uuid, integer), find_contacts(text, text[], uuid, integer),
+    find_conversations(text, text[], timestamptz, uuid, integer) to messagehub_people;
 grant create on schema public to messagehub_system;
-alter function list_conversations(text, uuid, boolean, uuid, uuid[], boolean, uuid, text, timestamptz, uuid, integer) owner to messagehub_system;
+alter function people_query(text, text[]) owner to messagehub_system;
+alter function is_sought(uuid, uuid, tsquery) owner to messagehub_system;
+alter function few_contacts(text, text[], uuid, boolean) owner to messagehub_system;
+alter function contacts_seen(uuid, boolean, integer) owner to messagehub_system;
+alter function find_messages(text, uuid, integer) owner to messagehub_system;
+alter function find_contacts(text, text[], uuid, integer) owner to messagehub_system;
+alter function find_conversations(text, text[], timestamptz, uuid, integer) owner to messagehub_system;
+alter function list_conversations(text, uuid, boolean, uuid, uuid[], boolean, uuid, text, text[], timestamptz, uuid, integer) owner to messagehub_system;
 revoke create on schema public from messagehub_system;

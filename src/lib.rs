@@ -18,6 +18,7 @@ pub mod db; //        WorkspaceTx, SystemTx; migrations; the embedded PostgreSQL
 pub mod error; //     what the product refuses
 pub mod events; //    what happened, in ids only
 pub mod files; //     how many may be open, and for what
+pub mod fold; //      texts as they are compared: without case and accents
 pub mod ids; //       an id type per noun
 pub mod keys; //      access tokens, sealing
 pub mod language; //  what is said, in the language of whoever reads it

@@ -5,6 +5,7 @@
 
 mod plan;
 mod reading;
+pub mod search;
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,6 +14,7 @@ use phonenumber::Mode;
 use phonenumber::metadata::DATABASE;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
 
 use reading::{Other, Written};
 

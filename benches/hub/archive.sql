@@ -86,9 +86,10 @@ select p.workspace, archive.id(m.at, 'text' || m.nth), t.id, t.contact_id, t.num
   join numbers n on n.workspace_id = current_setting('archive.workspace')::uuid and n.id = t.number_id
   join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id;
 
-insert into message_words (workspace_id, id, number_id, words)
-select m.workspace_id, m.id, m.number_id, scoped_words_of(scope_of(m.number_id), m.content)
-  from archive.plan p join messages m on m.workspace_id = p.workspace
+insert into message_words (workspace_id, id, number_id, nth, words)
+select m.workspace_id, m.id, m.number_id, m.nth, scoped_words_of(part_scope(m.number_id, m.nth / 2048), m.content)
+  from (select m.*, (row_number() over (partition by m.number_id order by m.id))::integer - 1 as nth
+          from archive.plan p join messages m on m.workspace_id = p.workspace) m
  where m.content <> '' and not exists (select from message_words w where w.workspace_id = m.workspace_id and w.id = m.id);
 
 do $$ declare definition text; begin

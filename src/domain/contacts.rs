@@ -25,6 +25,7 @@ use crate::domain::workspaces;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, NumberId, WorkspaceId};
+use crate::phone::search::Typed;
 use crate::phone::{self, Phone, Region};
 use tags::Tag;
 
@@ -395,6 +396,17 @@ pub async fn made_by(tx: &mut WorkspaceTx, id: ContactId) -> Result<Option<Strin
     )
     .fetch_optional(tx.conn())
     .await?)
+}
+
+/// What was typed to find people, a number among it read as it is dialled in the workspace's region. One round trip, none where
+/// there is no digit.
+pub async fn sought(tx: &mut WorkspaceTx, q: &str) -> Result<Typed> {
+    let mut region = Region::US;
+    if q.chars().any(char::is_numeric) {
+        let home = workspaces::current(tx).await?.default_region;
+        region = home.parse().unwrap_or(region);
+    }
+    Ok(phone::search::read(q, &region))
 }
 
 /// What people type, as a pattern: its own wildcards are plain characters, and a number may be written with spaces.

@@ -17,6 +17,7 @@ use crate::ids::{ContactId, ConversationId, MessageId, NumberId, TagId, UserId, 
 use crate::language::{english, put};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
+use crate::phone::search::Typed;
 
 pub mod activity;
 pub mod snooze;
@@ -184,7 +185,7 @@ pub struct Filter {
     pub tag: Option<TagId>,
     /// Only where notes call whoever asks.
     pub mentioned: bool,
-    /// Any part of a name or number.
+    /// Any part of a name, number or e-mail address.
     pub q: Option<String>,
 }
 
@@ -199,13 +200,14 @@ pub async fn list(
         return mentioning(tx, filter, span).await;
     }
     let (limit, cursor) = (span.limit()?, span.cursor()?);
-    let pattern = filter.q.as_deref().map(contacts::like);
+    let typed = typed(tx, filter).await?;
     // Few contacts are not looked for in all conversations.
-    let with = match (filter.contact, filter.tag, &pattern) {
+    let with = match (filter.contact, filter.tag, &typed) {
         (Some(contact), ..) => Some(vec![contact.0]),
         (None, None, None) => None,
-        (None, tag, pattern) => contacts::list::few(tx, pattern.as_deref(), tag, false).await?,
+        (None, tag, typed) => contacts::list::few(tx, typed.as_ref(), tag, false).await?,
     };
+    let are_few = with.is_some();
     let rows = sqlx::query_as!(
         Row,
         r#"select v.id as "id!: ConversationId", v.workspace_id as "workspace_id!: WorkspaceId",
@@ -224,7 +226,7 @@ pub async fn list(
                   v.updated_at as "updated_at!",
                   v.near_stop_id as "near_stop_id: MessageId",
                   is_opted_out(v.workspace_id, v.contact_id, v.number_id) as "opted_out!"
-             from list_conversations($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) p
+             from list_conversations($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) p
              join conversations v on v.workspace_id = current_workspace() and v.id = p.id
              join contacts c on c.workspace_id = v.workspace_id and c.id = v.contact_id
              join numbers n on n.workspace_id = v.workspace_id and n.id = v.number_id
@@ -236,7 +238,12 @@ pub async fn list(
         with as _,
         filter.unread,
         filter.tag as _,
-        pattern,
+        // The few that there are were found by it.
+        typed
+            .as_ref()
+            .filter(|_| filter.contact.is_some() || !are_few)
+            .map(|typed| typed.words.as_str()),
+        &typed.as_ref().map(Typed::terms).unwrap_or_default(),
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
         i32::try_from(limit).unwrap_or(200) + 1,
@@ -245,6 +252,13 @@ pub async fn list(
     .await?;
     let rows = rows.into_iter().map(Conversation::from).collect();
     Ok(page(rows, limit, end))
+}
+
+async fn typed(tx: &mut WorkspaceTx, filter: &Filter) -> Result<Option<Typed>> {
+    Ok(match filter.q.as_deref() {
+        Some(q) if !q.trim().is_empty() => Some(contacts::sought(tx, q).await?),
+        _ => None,
+    })
 }
 
 pub async fn find(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Conversation> {
@@ -583,6 +597,7 @@ async fn mentioning(
     span: &Span,
 ) -> Result<Page<Conversation>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
+    let typed = typed(tx, filter).await?;
     let ids = sqlx::query_scalar!(
         r#"select v.id as "id: ConversationId"
              from (select distinct conversation_id from mentions where user_id = current_user_id()) m
@@ -594,10 +609,7 @@ async fn mentioning(
               and ($4::uuid is null or v.assignee_id = $4)
               and ($5::uuid is null or v.contact_id = $5)
               and (not $6 or v.unread_count > 0)
-              and ($7::text is null
-                   or exists (select from contacts c
-                               where c.workspace_id = v.workspace_id and c.id = v.contact_id
-                                 and coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $7 || '%'))
+              and ($7::text is null or is_sought(v.workspace_id, v.contact_id, (select people_query($7, $11::text[]))))
               and ($8::timestamptz is null or (v.last_message_at, v.id) < ($8, $9::uuid))
             order by v.last_message_at desc, v.id desc
             limit $10"#,
@@ -607,10 +619,11 @@ async fn mentioning(
         filter.assignee.and_then(Assignee::user) as _,
         filter.contact as _,
         filter.unread,
-        filter.q.as_deref().map(contacts::like),
+        typed.as_ref().map(|typed| typed.words.as_str()),
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
         limit + 1,
+        &typed.as_ref().map(Typed::terms).unwrap_or_default(),
     )
     .fetch_all(tx.conn())
     .await?;

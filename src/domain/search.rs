@@ -13,6 +13,8 @@ use crate::domain::words;
 use crate::error::{Check, Error, Result};
 use crate::ids::{ContactId, ConversationId, MessageId};
 use crate::listing::{Cursor, Page, Span, page};
+use crate::phone;
+use crate::phone::search::Typed;
 
 pub use marks::Piece;
 
@@ -45,20 +47,6 @@ impl Query {
             .that(!text.contains('\0'), "q", "no NUL characters")
             .done()?;
         Ok(Self(text.to_owned()))
-    }
-
-    /// A number is looked for by its digits, however it is written.
-    fn of_people(&self) -> String {
-        let is_number = self.0.chars().any(|c| c.is_ascii_digit())
-            && self
-                .0
-                .chars()
-                .all(|c| c.is_ascii_digit() || "+()-./ ".contains(c));
-        if is_number {
-            self.0.chars().filter(char::is_ascii_digit).collect()
-        } else {
-            self.0.clone()
-        }
     }
 }
 
@@ -115,13 +103,17 @@ pub async fn search(
         ));
     }
     let wanted = |this| kind.is_none_or(|kind| kind == this);
+    let typed = match kind {
+        Some(Kind::Messages) => Typed::default(),
+        _ => contacts::sought(tx, &query.0).await?,
+    };
     Ok(Found {
         people: match wanted(Kind::People) {
-            true => people(tx, query, span).await?,
+            true => people(tx, query, &typed, span).await?,
             false => nothing(),
         },
         conversations: match wanted(Kind::Conversations) {
-            true => conversations(tx, query, span).await?,
+            true => conversations(tx, query, &typed, span).await?,
             false => nothing(),
         },
         messages: match wanted(Kind::Messages) {
@@ -138,12 +130,17 @@ fn nothing<T>() -> Page<T> {
     }
 }
 
-async fn people(tx: &mut WorkspaceTx, query: &Query, span: &Span) -> Result<Page<FoundPerson>> {
+async fn people(
+    tx: &mut WorkspaceTx,
+    query: &Query,
+    typed: &Typed,
+    span: &Span,
+) -> Result<Page<FoundPerson>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
-    let sought = query.of_people();
     let ids = sqlx::query_scalar!(
-        r#"select id as "id!: ContactId" from find_contacts($1, $2, $3) as id"#,
-        sought,
+        r#"select id as "id!: ContactId" from find_contacts($1, $2, $3, $4) as id"#,
+        typed.words,
+        &typed.terms(),
         cursor.map(|cursor| cursor.id),
         many(limit),
     )
@@ -152,7 +149,7 @@ async fn people(tx: &mut WorkspaceTx, query: &Query, span: &Span) -> Result<Page
     let mut found = Vec::with_capacity(ids.len());
     let talks = conversations::newest_of(tx, &ids).await?;
     for contact in in_order(contacts::these(tx, &ids).await?, &ids, |contact| contact.id) {
-        let (title, number) = marked(&contact, &sought);
+        let (title, number) = marked(&contact, query, typed);
         let talk = talks.iter().find(|(with, _)| *with == contact.id);
         found.push(FoundPerson {
             conversation_id: talk.map(|(_, conversation)| *conversation),
@@ -170,13 +167,14 @@ async fn people(tx: &mut WorkspaceTx, query: &Query, span: &Span) -> Result<Page
 async fn conversations(
     tx: &mut WorkspaceTx,
     query: &Query,
+    typed: &Typed,
     span: &Span,
 ) -> Result<Page<FoundConversation>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
-    let sought = query.of_people();
     let ids = sqlx::query_scalar!(
-        r#"select id as "id!: ConversationId" from find_conversations($1, $2, $3, $4) as id"#,
-        sought,
+        r#"select id as "id!: ConversationId" from find_conversations($1, $2, $3, $4, $5) as id"#,
+        typed.words,
+        &typed.terms(),
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
         many(limit),
@@ -186,7 +184,7 @@ async fn conversations(
     let found = conversations::these(tx, &ids).await?;
     let found = in_order(found, &ids, |conversation| conversation.id)
         .map(|conversation| {
-            let (title, number) = marked(&conversation.contact, &sought);
+            let (title, number) = marked(&conversation.contact, query, typed);
             FoundConversation {
                 conversation,
                 title,
@@ -248,10 +246,21 @@ fn in_order<T, I: PartialEq>(
     rows.into_iter()
 }
 
-/// A person's name and number, with what was looked for.
-fn marked(contact: &Contact, sought: &str) -> (Vec<Piece>, Vec<Piece>) {
-    (
-        marks::anywhere(contact.name.as_deref().unwrap_or_default(), sought),
-        marks::digits(&contact.formatted_number(), sought),
-    )
+/// A person's name and number, with what was looked for. Another number of theirs follows where it is the one.
+fn marked(contact: &Contact, query: &Query, typed: &Typed) -> (Vec<Piece>, Vec<Piece>) {
+    let name = marks::anywhere(contact.name.as_deref().unwrap_or_default(), &query.0);
+    let marked = |stored: &str| marks::digits(&phone::display(stored), stored, &typed.numbers);
+    let is_hit = |pieces: &[Piece]| pieces.iter().any(|piece| piece.hit);
+    let mut number = marked(&contact.phone_number);
+    if !is_hit(&number) {
+        let mut others = contact.other_numbers.iter().map(|other| marked(other));
+        if let Some(other) = others.find(|other| is_hit(other)) {
+            number.push(Piece {
+                text: ", ".into(),
+                hit: false,
+            });
+            number.extend(other);
+        }
+    }
+    (name, number)
 }

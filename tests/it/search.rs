@@ -1,5 +1,7 @@
 //! What is looked for is found: by whoever may see it, and by nobody else.
 
+mod people;
+
 use std::time::Duration;
 
 use proptest::prelude::*;

@@ -10,13 +10,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Contact, by_ids, like};
+use super::{Contact, by_ids, sought};
 use crate::db::WorkspaceTx;
 use crate::domain::members::Member;
 use crate::domain::words;
 use crate::error::Result;
 use crate::ids::{ContactId, ConversationId, TagId, UserId};
 use crate::listing::{Bookmark, Cursor, Page, Span, page, unless_empty};
+use crate::phone::search::Typed;
 
 words!(
     /// In which order.
@@ -53,7 +54,7 @@ impl From<Sort> for Order {
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Any part of a name, number or e-mail address.
+    /// Any part of a name, number or e-mail address, whatever the case and the accents; a number as it is dialled at home, too.
     #[serde(default, deserialize_with = "unless_empty")]
     pub q: Option<String>,
     /// Who has this tag.
@@ -66,12 +67,11 @@ pub struct Filter {
 
 impl Filter {
     pub fn is_narrow(&self) -> bool {
-        self.pattern().is_some() || self.tag.is_some() || self.opted_out == Some(true)
+        self.typed().is_some() || self.tag.is_some() || self.opted_out == Some(true)
     }
 
-    fn pattern(&self) -> Option<String> {
-        let pattern = like(self.q.as_deref()?);
-        (!pattern.is_empty()).then_some(pattern)
+    fn typed(&self) -> Option<&str> {
+        self.q.as_deref().filter(|q| !q.trim().is_empty())
     }
 }
 
@@ -104,16 +104,23 @@ pub async fn list(
     span: &Span,
 ) -> Result<Page<Listed>> {
     let order = order.into();
-    let pattern = filter.pattern();
+    let typed = match filter.typed() {
+        Some(q) => Some(sought(tx, q).await?),
+        None => None,
+    };
     let opted_out = filter.opted_out == Some(true);
     let few = match filter.is_narrow() || !member.is_admin() {
-        true => few(tx, pattern.as_deref(), filter.tag, opted_out).await?,
+        true => few(tx, typed.as_ref(), filter.tag, opted_out).await?,
         false => None,
     };
     let asked = Asked {
-        // Where the few are known, they were found by all that is searched.
+        // The few that there are were found by it.
+        words: typed
+            .as_ref()
+            .filter(|_| few.is_none())
+            .map(|typed| typed.words.clone()),
+        numbers: typed.map(|typed| typed.terms()).unwrap_or_default(),
         few,
-        pattern,
         tag: filter.tag,
         opted_out,
         only_of: (!member.is_admin()).then(|| member.user()),
@@ -133,7 +140,9 @@ pub async fn list(
 
 struct Asked {
     few: Option<Vec<Uuid>>,
-    pattern: Option<String>,
+    /// `None`: nothing is searched for, or the few have it.
+    words: Option<String>,
+    numbers: Vec<String>,
     tag: Option<TagId>,
     opted_out: bool,
     /// An agent sees nobody else's of whom nobody has texted with.
@@ -142,16 +151,27 @@ struct Asked {
     limit: i64,
 }
 
+impl Asked {
+    fn is_of_an_agent_and_nothing_more(&self) -> bool {
+        self.only_of.is_some()
+            && self.few.is_none()
+            && self.words.is_none()
+            && self.tag.is_none()
+            && !self.opted_out
+    }
+}
+
 /// Whom it is about, if they are few. `None`: they are many, or nothing narrows.
 pub(in crate::domain) async fn few(
     tx: &mut WorkspaceTx,
-    pattern: Option<&str>,
+    typed: Option<&Typed>,
     tag: Option<TagId>,
     opted_out: bool,
 ) -> Result<Option<Vec<Uuid>>> {
     Ok(sqlx::query_scalar!(
-        "select few_contacts($1, $2, $3)",
-        pattern,
+        "select few_contacts($1, $2, $3, $4)",
+        typed.map(|typed| typed.words.as_str()),
+        &typed.map(Typed::terms).unwrap_or_default(),
         tag as _,
         opted_out,
     )
@@ -162,22 +182,21 @@ pub(in crate::domain) async fn few(
 /// Who of `contacts c` is asked for. An index is walked one way or the other, and no parameter can say which: each order is a
 /// statement of its own, and all of them ask the same.
 macro_rules! who_is_asked_for {
-    ($tx:ident, $asked:ident, $columns:literal, $beyond:literal, $order:literal, $($more:tt)*) => {
+    ($tx:ident, $asked:ident, $columns:literal, $beyond:literal, $order:literal, $limit:expr, $($more:tt)*) => {
         sqlx::query!(
             "select " + $columns + r#"
                from contacts c
               where ($1::uuid[] is null or c.id = any ($1))
-                and ($2::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $2 || '%'
-                     or c.email ilike '%' || $2 || '%'
-                     or $1 is not null
-                        and exists (select from unnest(addresses_of(c.workspace_id, c.id)) a where a like '%' || $2 || '%'))
+                and ($2::text is null or is_sought(c.workspace_id, c.id, (select people_query($2, $6::text[]))))
                 and ($3::uuid is null or has_tag(c.workspace_id, c.id, $3))
                 and (not $4 or exists (select from opt_outs o where o.workspace_id = c.workspace_id and o.contact_id = c.id))
                 and "# + $beyond + " order by " + $order + " limit $5",
             $asked.few.as_deref(),
-            $asked.pattern,
+            $asked.words,
             $asked.tag as _,
             $asked.opted_out,
+            $limit,
+            &$asked.numbers,
             $($more)*
         )
         .fetch_all($tx.conn())
@@ -185,9 +204,13 @@ macro_rules! who_is_asked_for {
     };
 }
 
-/// A million contacts: 0.2 ms for an admin (`contacts_pkey`, backwards; or forwards for the oldest).
+/// A million contacts: 0.2 ms for an admin (`contacts_pkey`, backwards; or forwards for the oldest). Whom an agent sees is walked
+/// by what shows them (`contacts_seen`).
 async fn newest(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page<ContactId>> {
     let after = span.cursor()?.map(|cursor| cursor.id);
+    if asked.is_of_an_agent_and_nothing_more() {
+        return seen(tx, asked, after).await;
+    }
     macro_rules! walk {
         ($beyond:literal, $order:literal) => {
             who_is_asked_for!(
@@ -205,10 +228,32 @@ async fn newest(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page
         };
     }
     let rows = match asked.is_reversed {
-        false => walk!("($6::uuid is null or c.id < $6)", "c.id desc"),
-        true => walk!("($6::uuid is null or c.id > $6)", "c.id"),
+        false => walk!("($7::uuid is null or c.id < $7)", "c.id desc"),
+        true => walk!("($7::uuid is null or c.id > $7)", "c.id"),
     };
     let rows = page(rows, asked.limit, |(id, at)| Cursor { at: *at, id: id.0 });
+    Ok(only_ids(rows, |(id, _)| id))
+}
+
+async fn seen(tx: &mut WorkspaceTx, asked: &Asked, after: Option<Uuid>) -> Result<Page<ContactId>> {
+    let rows = sqlx::query!(
+        r#"select c.id, c.created_at
+             from contacts_seen($1, $2, $3) with ordinality as s (id, place)
+             join contacts c on c.workspace_id = current_workspace() and c.id = s.id
+            order by s.place"#,
+        after,
+        asked.is_reversed,
+        i32::try_from(asked.limit).unwrap_or(200) + 1,
+    )
+    .fetch_all(tx.conn())
+    .await?
+    .into_iter()
+    .map(|row| (row.id, row.created_at))
+    .collect();
+    let rows = page(rows, asked.limit, |(id, at): &(ContactId, _)| Cursor {
+        at: *at,
+        id: id.0,
+    });
     Ok(only_ids(rows, |(id, _)| id))
 }
 
@@ -235,11 +280,11 @@ async fn by_name(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Pag
     }
     let rows = match asked.is_reversed {
         false => walk!(
-            "($6::text is null or (c.name_key, c.id) > ($6, $7::uuid))",
+            "($7::text is null or (c.name_key, c.id) > ($7, $8::uuid))",
             "c.name_key, c.id"
         ),
         true => walk!(
-            "($6::text is null or (c.name_key, c.id) < ($6, $7::uuid))",
+            "($7::text is null or (c.name_key, c.id) < ($7, $8::uuid))",
             "c.name_key desc, c.id desc"
         ),
     };
@@ -298,11 +343,11 @@ async fn untexted(
     }
     Ok(match asked.is_reversed {
         false => walk!(
-            "not c.texted and c.merged_into is null and ($6::uuid is null or c.id < $6) and ($7::uuid is null or c.created_by = $7)",
+            "not c.texted and c.merged_into is null and ($7::uuid is null or c.id < $7) and ($8::uuid is null or c.created_by = $8)",
             "c.id desc"
         ),
         true => walk!(
-            "not c.texted and c.merged_into is null and ($6::uuid is null or c.id > $6) and ($7::uuid is null or c.created_by = $7)",
+            "not c.texted and c.merged_into is null and ($7::uuid is null or c.id > $7) and ($8::uuid is null or c.created_by = $8)",
             "c.id"
         ),
     })
@@ -332,25 +377,19 @@ async fn texted(
                                             where n.workspace_id = v.workspace_id and n.contact_id = v.contact_id
                                               and (n.last_message_at, n.id) > (v.last_message_at, v.id))
                            and ($1::uuid[] is null or v.contact_id = any ($1))
-                           and ($2::text is null
-                                or exists (select from contacts c
-                                            where c.workspace_id = v.workspace_id and c.id = v.contact_id
-                                              and (coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $2 || '%'
-                                                   or c.email ilike '%' || $2 || '%'
-                                                   or $1 is not null
-                                                      and exists (select from unnest(addresses_of(c.workspace_id, c.id)) a
-                                                                   where a like '%' || $2 || '%'))))
+                           and ($2::text is null or is_sought(v.workspace_id, v.contact_id, (select people_query($2, $8::text[]))))
                            and ($3::uuid is null or has_tag(v.workspace_id, v.contact_id, $3))
                            and (not $4 or exists (select from opt_outs o
                                                    where o.workspace_id = v.workspace_id and o.contact_id = v.contact_id))
                            and ($5::timestamptz is null or "# + $beyond + ") order by " + $order + " limit $7) v order by " + $order + " limit $7",
                 asked.few.as_deref(),
-                asked.pattern,
+                asked.words,
                 asked.tag as _,
                 asked.opted_out,
                 at,
                 after.map(|bookmark| bookmark.id),
                 asked.limit + 1,
+                &asked.numbers,
             )
             .fetch_all(tx.conn())
             .await?

@@ -15,6 +15,7 @@ use crate::ids::{ContactId, NumberId};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
 use crate::sheet;
+use crate::phone::search::Typed;
 
 /// Who may not be texted from which number, and how we know.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -86,6 +87,10 @@ async fn newest(
     after: Option<Cursor>,
     most: i64,
 ) -> Result<Vec<OptOut>> {
+    let typed = match q.filter(|q| !q.trim().is_empty()) {
+        Some(q) => Some(contacts::sought(tx, q).await?),
+        None => None,
+    };
     Ok(sqlx::query_as!(
         OptOut,
         r#"select o.contact_id as "contact_id: ContactId", o.name as contact_name, o.phone_number as "phone_number!",
@@ -98,7 +103,7 @@ async fn newest(
                      where ($1::timestamptz is null or o.created_at <= $1)
                        and ($1::timestamptz is null
                             or (o.created_at, md5(o.contact_id::text || o.number_id::text)::uuid) < ($1, $2::uuid))
-                       and ($4::text is null or coalesce(c.name, '') || ' ' || c.phone_number ilike '%' || $4 || '%')
+                       and ($4::text is null or is_sought(o.workspace_id, o.contact_id, (select people_query($4, $5::text[]))))
                      order by o.created_at desc, key desc
                      limit $3)
                     union all
@@ -108,7 +113,7 @@ async fn newest(
                      where ($1::timestamptz is null or r.created_at <= $1)
                        and ($1::timestamptz is null
                             or (r.created_at, md5(r.address || r.number_id::text)::uuid) < ($1, $2::uuid))
-                       and ($4::text is null or r.address ilike '%' || $4 || '%')
+                       and ($4::text is null or scoped(array[''], address_words(r.address)) @@ asks_for(array[''], people_terms($4, $5)))
                      order by r.created_at desc, key desc
                      limit $3)) o
              join numbers n on n.workspace_id = o.workspace_id and n.id = o.number_id
@@ -117,7 +122,8 @@ async fn newest(
         after.map(|cursor| cursor.at),
         after.map(|cursor| cursor.id),
         most,
-        q.map(contacts::like),
+        typed.as_ref().map(|typed| typed.words.as_str()),
+        &typed.as_ref().map(Typed::terms).unwrap_or_default(),
     )
     .fetch_all(tx.conn())
     .await?)

@@ -35,7 +35,7 @@ pub struct Wanted {
     tag: Option<TagId>,
     /// `true`: only those with notes that call you.
     mentioned: Option<bool>,
-    /// Any part of the contact's name or number.
+    /// Any part of the contact's name, number or e-mail address, as in `/search`.
     q: Option<String>,
     /// How many at the most: 1 to 200, default 50.
     limit: Option<i64>,

@@ -26,9 +26,9 @@ pub struct Asked {
     cursor: Option<String>,
 }
 
-/// Finds people and their conversations by any part of a name or number, and texts and internal notes by their words. Each word
-/// of `q` has to be there, as the beginning of one; case and accents do not matter; where a language writes no spaces, any part is
-/// found. The newest first, among what I may see: an agent finds what belongs to the numbers that are assigned to them. Without
+/// Finds people and their conversations by any part of a name or number, or the words of an e-mail address; texts and internal notes
+/// by their words. Each word of `q` has to be there, as the beginning of one; case and accents do not matter; where a language writes no
+/// spaces, any part is found. A number is also found as it is dialled in the workspace's region. The newest first, among what I may see: an agent finds what belongs to the numbers that are assigned to them. Without
 /// `kind` the first of each; with it, page by page. 422 says what is wrong with `q`, `kind`, `limit` or `cursor`.
 #[utoipa::path(get, path = "/search", tag = "Search", params(("workspace_id" = WorkspaceId, Path), Asked),
     responses((status = 200, body = Found), (status = 403, body = Problem), (status = 422, body = Problem)))]

@@ -5,6 +5,7 @@ use crate::db::WorkspaceTx;
 use crate::domain::conversations;
 use crate::domain::members::Admin;
 use crate::error::Result;
+use crate::fold;
 
 pub mod access;
 pub mod audit;
@@ -31,10 +32,11 @@ async fn shell(
     Ok(Shell::new(admin, &counts, section).saying(notice))
 }
 
-/// Whether every word of `q` is in `text`.
+/// Whether every word of `q` is in `text`, whatever the case and the accents.
 fn matches(text: &str, q: &str) -> bool {
-    let text = text.to_lowercase();
-    q.to_lowercase()
-        .split_whitespace()
-        .all(|word| text.contains(word))
+    let text = fold::plain(text);
+    let joined = text.replace(fold::JOINER, "");
+    let words = fold::words(q);
+    let is_there = |word: &String| text.contains(word) || joined.contains(word);
+    q.trim().is_empty() || (!words.is_empty() && words.iter().all(is_there))
 }

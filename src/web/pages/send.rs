@@ -26,6 +26,7 @@ use crate::domain::numbers::{self, Number};
 use crate::domain::settings;
 use crate::domain::templates::{self, Template as Saved};
 use crate::error::{Error, Result};
+use crate::fold;
 use crate::ids::{ContactId, ConversationId, NumberId, WorkspaceId};
 use crate::language::{english, t};
 use crate::listing::Span;
@@ -247,7 +248,7 @@ async fn whom(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Wh
         contact
             .name
             .as_deref()
-            .is_some_and(|name| name.eq_ignore_ascii_case(to))
+            .is_some_and(|name| fold::key(name) == fold::key(to))
     };
     let found = find_people(tx, member, to).await?;
     let exactly: Vec<_> = found

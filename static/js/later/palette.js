@@ -243,8 +243,10 @@ function element(tag, properties) {
   return made
 }
 
+// As the server compares what is looked for, as far as names of pages and workspaces need it.
 function fold(text) {
-  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase()
+  const letters = { ß: "ss", æ: "ae", œ: "oe", ø: "o", ł: "l", đ: "d", ı: "i", ς: "σ" }
+  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/[ßæœøłđıς]/g, (letter) => letters[letter])
 }
 
 function recents() {
