@@ -42,7 +42,7 @@ create index messages_expiring on messages (expires_at) where status = 'queued';
 drop index messages_due;
 
 -- The numbers with queued texts, each found by one probe of `messages_of_queue`, with what they may send and when next.
-create function queues() returns table (workspace_id uuid, number_id uuid, rate double precision, next_at timestamptz)
+create function queues() returns table (workspace_id uuid, number_id uuid, integration_id uuid, rate double precision, next_at timestamptz)
     language plpgsql stable
     set plan_cache_mode = force_generic_plan
     set enable_seqscan = off
@@ -66,7 +66,7 @@ begin
                               order by m.workspace_id, m.number_id
                               limit 1) n
     )
-    select q.workspace_id, q.number_id, r.rate,
+    select q.workspace_id, q.number_id, n.integration_id, r.rate,
            -- A slow number's bucket holds one text, whatever its second's worth.
            greatest(coalesce(p.full_at, 'epoch') - make_interval(secs => (greatest(r.rate, 1) - 1) / r.rate),
                     coalesce(p.held_until, '-infinity'), i.held_until)
@@ -81,8 +81,10 @@ begin
 end $$;
 
 -- Chooses and locks what is to be sent now, and takes it from its numbers' buckets: what people write before what goes to
--- many, then the oldest, never a text whose conversation has an earlier one under way.
-create function texts_to_send(most integer) returns table (workspace_id uuid, id uuid)
+-- many, then the oldest, never a text whose conversation has an earlier one under way. Of each integration no more than it has
+-- room for: `rooms` of those that are `busy`, `each` of all others. So one whose provider hangs takes no place of another's.
+create function texts_to_send(most integer, each integer default 1000000, busy uuid[] default '{}', rooms integer[] default '{}')
+    returns table (workspace_id uuid, id uuid)
     language plpgsql rows 10
     set plan_cache_mode = force_generic_plan
     set enable_seqscan = off
@@ -95,25 +97,32 @@ declare
     workspaces uuid[];
     numbers uuid[];
     rates double precision[];
+    integrations uuid[];
+    lefts integer[];
 begin
-    select array_agg(c.workspace_id), array_agg(c.number_id), array_agg(c.rate)
-      into workspaces, numbers, rates
-      from (select q.workspace_id, q.number_id, q.rate
-              from queues() q
-             cross join lateral (select m.bulk, m.due_at, m.id from messages m
-                                  where m.workspace_id = q.workspace_id and m.number_id = q.number_id and m.status = 'queued'
-                                    and m.due_at <= now() and (m.expires_at is null or m.expires_at > now())
-                                    -- Each text asks for itself, along `messages_waiting`: as a join this compared all
-                                    -- that wait with all others.
-                                    and m.id = (select e.id from messages e
-                                                 where e.workspace_id = m.workspace_id and e.conversation_id = m.conversation_id
-                                                   and e.direction = 'outbound' and e.status in ('queued', 'sending')
-                                                 order by e.id
-                                                 limit 1)
-                                  order by m.bulk, m.due_at, m.id
-                                  limit 1) t
-             where q.next_at <= now()
-             order by t.bulk, t.due_at, t.id
+    select array_agg(c.workspace_id), array_agg(c.number_id), array_agg(c.rate), array_agg(c.integration_id), array_agg(c.room)
+      into workspaces, numbers, rates, integrations, lefts
+      from (select w.*
+              from (select q.workspace_id, q.number_id, q.integration_id, q.rate, f.room, t.bulk, t.due_at, t.id,
+                           row_number() over (partition by q.integration_id order by t.bulk, t.due_at, t.id) as nth
+                      from queues() q
+                     cross join lateral (select coalesce((select b.room from unnest(busy, rooms) as b (integration, room)
+                                                           where b.integration = q.integration_id), each) as room) f
+                     cross join lateral (select m.bulk, m.due_at, m.id from messages m
+                                          where m.workspace_id = q.workspace_id and m.number_id = q.number_id and m.status = 'queued'
+                                            and m.due_at <= now() and (m.expires_at is null or m.expires_at > now())
+                                            -- Each text asks for itself, along `messages_waiting`: as a join this compared all
+                                            -- that wait with all others.
+                                            and m.id = (select e.id from messages e
+                                                         where e.workspace_id = m.workspace_id and e.conversation_id = m.conversation_id
+                                                           and e.direction = 'outbound' and e.status in ('queued', 'sending')
+                                                         order by e.id
+                                                         limit 1)
+                                          order by m.bulk, m.due_at, m.id
+                                          limit 1) t
+                     where q.next_at <= now() and f.room > 0) w
+             where w.nth <= w.room
+             order by w.bulk, w.due_at, w.id
              limit most) c;
     if numbers is null then
         return;
@@ -131,14 +140,17 @@ begin
 
     return query
     with room as (
-        select c.workspace, c.number, c.rate,
+        select c.workspace, c.number, c.rate, c.integration, c.place_left,
                floor(greatest(c.rate, 1)
                      - greatest(0, extract(epoch from p.full_at - clock_timestamp())) * c.rate + 0.000001) as texts
-          from unnest(workspaces, numbers, rates) as c (workspace, number, rate)
+          from unnest(workspaces, numbers, rates, integrations, lefts) as c (workspace, number, rate, integration, place_left)
           join number_pace p on p.workspace_id = c.workspace and p.number_id = c.number
          where p.held_until <= now()
     ), taken as materialized (
-        select t.workspace_id, t.id, r.number, r.rate
+        select w.workspace_id, w.id, w.number, w.rate
+          from (
+        select t.workspace_id, t.id, t.bulk, t.due_at, r.number, r.rate, r.place_left,
+               row_number() over (partition by r.integration order by t.bulk, t.due_at, t.id) as nth
           from room r
          cross join lateral (select m.workspace_id, m.id, m.bulk, m.due_at from messages m
                               where m.workspace_id = r.workspace and m.number_id = r.number and m.status = 'queued'
@@ -149,9 +161,10 @@ begin
                                              order by e.id
                                              limit 1)
                               order by m.bulk, m.due_at, m.id
-                              limit least(greatest(r.texts, 0), most)
-                                for update skip locked) t
-         order by t.bulk, t.due_at, t.id
+                              limit least(greatest(r.texts, 0), most, r.place_left)
+                                for update skip locked) t) w
+         where w.nth <= w.place_left
+         order by w.bulk, w.due_at, w.id
          limit most
     ), spent as (
         update number_pace p
@@ -175,4 +188,4 @@ create function next_to_send() returns timestamptz
                                   order by m.due_at
                                   limit 1) t);
 
-grant execute on function queues(), texts_to_send(integer), next_to_send() to messagehub_system;
+grant execute on function queues(), texts_to_send(integer, integer, uuid[], integer[]), next_to_send() to messagehub_system;

@@ -10,12 +10,14 @@ alter table message_media
     -- What comes in is fetched from now on. Whoever works on it moves this ahead, and nobody else takes it until then.
     -- Null: there is nothing more to do.
     add column fetch_at    timestamptz default now(),
+    add column integration_id uuid,                                     -- whose provider has it, where it is to be fetched
     add column attempts    smallint not null default 0,
     add column failure     text,                                        -- why it is given up, in words
     add column file_name   text check (length(file_name) between 1 and 40); -- uploaded: what receivers see it called
 update message_media set fetch_at = null where source_url like '/%';    -- the demo's pictures are part of the program
 
-create index media_to_fetch on message_media (fetch_at) where fetch_at is not null;     -- the keeper's lease
+-- The lease, by account: of one whose provider hangs no more is fetched than it has room for, however long its queue.
+create index media_to_fetch on message_media (integration_id, fetch_at) where fetch_at is not null and integration_id is not null;
 create index media_unused on message_media (created_at) where message_id is null;       -- uploads that nobody sent
 create index media_of_file on message_media (workspace_id, coalesce(copy_of, id));      -- whether a file is still needed
 

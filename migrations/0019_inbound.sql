@@ -256,8 +256,8 @@ begin
             on conflict (workspace_id, integration_id, provider_sid) do nothing
         returning workspace_id, id, conversation_id
     ), pictured as (
-        insert into message_media (workspace_id, id, message_id, position, content_type, source_url)
-        select a.workspace, (m.value ->> 'id')::uuid, n.id, m.position - 1, m.value ->> 'content_type', m.value ->> 'url'
+        insert into message_media (workspace_id, id, message_id, position, content_type, source_url, integration_id)
+        select a.workspace, (m.value ->> 'id')::uuid, n.id, m.position - 1, m.value ->> 'content_type', m.value ->> 'url', a.integration
           from arrived a
           join added n on n.workspace_id = a.workspace and n.id = a.message
          cross join jsonb_array_elements(a.media) with ordinality as m (value, position)
@@ -296,14 +296,24 @@ begin
     )
     select array_agg(n.id), array_agg(n.conversation_id) into stored, stored_in from added n;
 
-    -- To the minute is enough for people, and spares the row that every text of a number would wait for.
+    -- The newest text that the provider itself delivered, and the newest that only a comparison found: the second proves nothing
+    -- about the webhook. To the minute is enough for people, and spares the row that every text of a number would wait for.
     with heard as (
         update numbers n
-           set last_inbound_at = now()
-          from (select distinct t.workspace, t.number from unnest(workspaces, numbers) as t (workspace, number)
+           set last_inbound_at = case when h.delivered_at > coalesce(n.last_inbound_at, '-infinity') + interval '1 minute'
+                                      then h.delivered_at else n.last_inbound_at end,
+               last_missed_at = case when h.missed_at > coalesce(n.last_missed_at, '-infinity') + interval '1 minute'
+                                     then h.missed_at else n.last_missed_at end
+          from (select t.workspace, t.number,
+                       max(coalesce(t.told_at, now())) filter (where t.via is null or t.via = 'webhook') as delivered_at,
+                       max(coalesce(t.told_at, now())) filter (where t.via = 'catch_up') as missed_at
+                  from unnest(workspaces, numbers, message_ids, told_at, vias) as t (workspace, number, message, told_at, via)
+                 where t.message = any (stored)
+                 group by t.workspace, t.number
                  order by t.workspace, t.number) as h
          where n.workspace_id = h.workspace and n.id = h.number
-           and (n.last_inbound_at is null or n.last_inbound_at < now() - interval '1 minute')
+           and (h.delivered_at > coalesce(n.last_inbound_at, '-infinity') + interval '1 minute'
+                or h.missed_at > coalesce(n.last_missed_at, '-infinity') + interval '1 minute')
         returning n.id
     )
     select array_agg(id) into woken from heard;

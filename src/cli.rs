@@ -1,22 +1,22 @@
 //! `messagehub serve | migrate | user create | keys rotate | import-env`. What goes wrong is one line.
 
-use std::io::{IsTerminal, Read};
+use std::io::{IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use messagehub::config::{self, Config, LogFormat};
+use messagehub::config::{self, Config};
 use messagehub::db::embedded::Embedded;
 use messagehub::db::migrate;
 use messagehub::domain::integrations::{self, Imported};
 use messagehub::domain::members::Role;
 use messagehub::domain::{accounts, demo, keys};
 use messagehub::files;
+use messagehub::logging;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 /// A multi-tenant SMS inbox.
 #[derive(Parser)]
@@ -86,7 +86,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("messagehub: {error:#}");
+            let _ = writeln!(std::io::stderr(), "messagehub: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -94,7 +94,7 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
     let config = Config::from_env()?;
-    log(&config);
+    let _log = logging::start(&config.log, config.log_format);
     let (database, embedded) = database(&config).await?;
     let done = match cli.command.unwrap_or(Command::Serve(Serve::default())) {
         Command::Serve(options) => serve(config, database, &options).await,
@@ -112,17 +112,6 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         embedded.stop().await;
     }
     done
-}
-
-fn log(config: &Config) {
-    let filter = EnvFilter::new(&config.log);
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match config.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
 }
 
 /// The database that was configured, or our own.
@@ -155,9 +144,12 @@ async fn serve(config: Config, database: PgConnectOptions, options: &Serve) -> a
     let mut server = messagehub::start(app, listener)?;
     server.send();
     tracing::info!(address = %server.address, "listening");
-    println!("MessageHub is at {}", server.app.config.public("/"));
+    // Nobody may be listening: the server runs all the same.
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "MessageHub is at {}", server.app.config.public("/"));
     if let Some(demo) = demo {
-        println!(
+        let _ = writeln!(
+            out,
             "Sign in as {} with the password {} (the agents {} have it too)",
             demo.email,
             demo.password.expose_secret(),
@@ -189,13 +181,12 @@ async fn create_user(
     app.db.close().await;
     created.map_err(in_words)?;
     match given {
-        Some(_) => println!("{email} was created"),
-        None => println!(
+        Some(_) => say(&format!("{email} was created")),
+        None => say(&format!(
             "{email} was created with the password {}",
             password.expose_secret()
-        ),
+        )),
     }
-    Ok(())
 }
 
 async fn rotate_keys(config: Config, database: PgConnectOptions) -> anyhow::Result<()> {
@@ -207,10 +198,9 @@ async fn rotate_keys(config: Config, database: PgConnectOptions) -> anyhow::Resu
         credentials,
         second_factors,
     } = rotated?;
-    println!(
+    say(&format!(
         "Sealed anew: the credentials of {credentials} integrations, the second factors of {second_factors} users"
-    );
-    Ok(())
+    ))
 }
 
 async fn import_env(
@@ -233,14 +223,18 @@ async fn import_env(
         integrations::import(&app, workspace, &account.0, &account.1, &phone_number).await;
     app.db.close().await;
     match imported.map_err(in_words)? {
-        Imported::New(numbers) => {
-            println!("Connected, with {numbers} numbers; texts start from {phone_number}")
-        }
-        Imported::Known => {
-            println!("This account was connected already; texts start from {phone_number}")
-        }
+        Imported::New(numbers) => say(&format!(
+            "Connected, with {numbers} numbers; texts start from {phone_number}"
+        )),
+        Imported::Known => say(&format!(
+            "This account was connected already; texts start from {phone_number}"
+        )),
     }
-    Ok(())
+}
+
+/// What a command came to. It was done, also where nobody can be told.
+fn say(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("it was done, but standard output is closed")
 }
 
 /// Fields that are wrong, in one line.

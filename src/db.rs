@@ -8,6 +8,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Postgres, Transaction};
 
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::events::{Bus, Event};
 use crate::ids::{UserId, WorkspaceId};
@@ -21,6 +22,15 @@ use shares::{Share, Shares};
 /// Connections that only the storing of webhooks uses, so that nothing else can keep a provider waiting: one for each writer of
 /// texts and of reports, and one to spare.
 const INGEST_CONNECTIONS: u32 = 4;
+
+/// Whether work can be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    Writable,
+    /// A standby, or one that was told to take no changes.
+    ReadOnly,
+    Unreachable,
+}
 
 #[derive(Clone)]
 pub struct Db {
@@ -75,6 +85,7 @@ impl Db {
             bus,
         };
         db.refuse_a_role_that_bypasses().await?;
+        clock::measure(&db.system).await?;
         Ok(db)
     }
 
@@ -136,8 +147,15 @@ impl Db {
         &self.bus
     }
 
-    pub async fn is_ready(&self) -> bool {
-        sqlx::query("select 1").execute(&self.system).await.is_ok()
+    pub async fn readiness(&self) -> Readiness {
+        let is_writable = sqlx::query_scalar::<_, bool>(
+            "select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off'",
+        );
+        match is_writable.fetch_one(&self.system).await {
+            Ok(true) => Readiness::Writable,
+            Ok(false) => Readiness::ReadOnly,
+            Err(_) => Readiness::Unreachable,
+        }
     }
 
     pub async fn close(&self) {

@@ -14,7 +14,7 @@ macro_rules! ids {
         impl $name {
             #[allow(clippy::new_without_default)] // an id is made on purpose
             pub fn new() -> Self {
-                Self(uuid::Uuid::now_v7())
+                Self(crate::clock::id())
             }
 
             /// As if it had been made at `time`.

@@ -13,6 +13,7 @@ pub mod app; //       the handles that doors, workers and outward verbs hold
 
 // ── ground: knows no tenant's business ──
 pub mod addresses; // which addresses are of this network, or nobody's
+pub mod clock; //     what time it is, by the database
 pub mod config; //    every setting, read once
 pub mod db; //        WorkspaceTx, SystemTx; migrations; the embedded PostgreSQL
 pub mod error; //     what the product refuses
@@ -23,6 +24,7 @@ pub mod ids; //       an id type per noun
 pub mod keys; //      access tokens, sealing
 pub mod language; //  what is said, in the language of whoever reads it
 pub mod listing; //   pages of a list, cursors
+pub mod logging; //   lines on standard error; nobody waits for it
 pub mod mail; //      what people get by e-mail
 pub mod passwords; // password hashes, a few at a time
 pub mod phone; //     phone numbers and other addresses
@@ -68,6 +70,7 @@ use crate::workers::inquirer::Inquirer;
 use crate::workers::keeper::Keeper;
 use crate::workers::reconciler::Reconciler;
 use crate::workers::sender::Sender;
+use crate::workers::supervisor::{Health, every, keep_running};
 
 /// How long requests under way may take once the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(8);
@@ -148,7 +151,9 @@ pub struct Server {
     directory: Directory,
     stopping: CancellationToken,
     http: JoinHandle<()>,
-    sending: Option<JoinHandle<()>>,
+    health: Health,
+    /// Workers that hand back what they have taken when the server stops.
+    leasing: JoinSet<()>,
     background: JoinSet<()>,
 }
 
@@ -169,16 +174,63 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
             in_all: files.sockets,
         },
     );
+    let health = Health::default();
     let mut background = JoinSet::new();
-    background.spawn(writer.run());
-    background.spawn(report_writer.run());
-    background.spawn(directory.clone().keep_fresh());
-    background.spawn(hub.clone().run());
-    background.spawn(app.mail.clone().run(stopping.clone()));
-    background.spawn(workers::bookkeeper::run(directory.clone()));
-    background.spawn(workers::notices::run(app.clone()));
-    background.spawn(workers::pusher::run(app.clone(), hub.clone()));
-    background.spawn(workers::housekeeping::run(app.clone()));
+    let (writer, report_writer) = (
+        Arc::new(tokio::sync::Mutex::new(writer)),
+        Arc::new(tokio::sync::Mutex::new(report_writer)),
+    );
+    supervise(&mut background, &health, "ingest", move || {
+        let writer = Arc::clone(&writer);
+        async move { writer.lock().await.run().await }
+    });
+    supervise(&mut background, &health, "reports", move || {
+        let writer = Arc::clone(&report_writer);
+        async move { writer.lock().await.run().await }
+    });
+    let fresh = directory.clone();
+    supervise(&mut background, &health, "directory", move || {
+        fresh.clone().keep_fresh()
+    });
+    let live = hub.clone();
+    supervise(&mut background, &health, "live", move || live.clone().run());
+    let (mail, until) = (app.mail.clone(), stopping.clone());
+    supervise(&mut background, &health, "mail", move || {
+        mail.clone().run(until.clone())
+    });
+    let noticed = app.clone();
+    supervise(&mut background, &health, "notices", move || {
+        workers::notices::run(noticed.clone())
+    });
+    let (pushed, live) = (app.clone(), hub.clone());
+    supervise(&mut background, &health, "pusher", move || {
+        workers::pusher::run(pushed.clone(), live.clone())
+    });
+    let books = directory.clone();
+    background.spawn(every(
+        health.clone(),
+        "bookkeeper",
+        workers::bookkeeper::EVERY,
+        move || {
+            let books = books.clone();
+            async move { books.write_uses_down().await }
+        },
+    ));
+    let db = app.db.clone();
+    background.spawn(every(health.clone(), "time", clock::MEASURED, move || {
+        let db = db.clone();
+        async move { clock::measure(db.system_pool()).await }
+    }));
+    let tidied = app.clone();
+    background.spawn(every(
+        health.clone(),
+        "housekeeping",
+        workers::housekeeping::EVERY,
+        move || {
+            let app = tidied.clone();
+            async move { workers::housekeeping::tidy(&app).await }
+        },
+    ));
     let doors = Doors {
         app: app.clone(),
         directory: directory.clone(),
@@ -187,6 +239,7 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
         gate: Gate::default(),
         hub,
         stopping: stopping.clone(),
+        health: health.clone(),
     };
     let http = web::listen::serve(
         listener,
@@ -206,35 +259,89 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
         address,
         stopping,
         http: tokio::spawn(http),
-        sending: None,
+        health,
+        leasing: JoinSet::new(),
         background,
     })
+}
+
+/// A worker that runs until the server stops.
+fn supervise<Run>(
+    workers: &mut JoinSet<()>,
+    health: &Health,
+    name: &'static str,
+    worker: impl Fn() -> Run + Send + Sync + 'static,
+) where
+    Run: Future<Output = ()> + Send + 'static,
+{
+    let worker = Arc::new(worker);
+    workers.spawn(keep_running(health.clone(), name, move || {
+        let worker = Arc::clone(&worker);
+        async move {
+            worker().await;
+            Ok(())
+        }
+    }));
 }
 
 impl Server {
     /// From now on texts go out by themselves, lost answers are asked for, pictures are fetched, and what was missed is brought
     /// in.
     pub fn send(&mut self) {
-        let sender = self.sender.clone().run(self.stopping.clone());
-        self.sending = Some(tokio::spawn(sender));
-        self.background.spawn(workers::clock::run(self.app.clone()));
+        let stopping = || self.stopping.clone();
+        let (sender, until) = (self.sender.clone(), stopping());
+        supervise(&mut self.leasing, &self.health, "sender", move || {
+            sender.clone().run(until.clone())
+        });
+        let (keeper, until) = (self.keeper.clone(), stopping());
+        self.leasing
+            .spawn(keep_running(self.health.clone(), "keeper", move || {
+                keeper.clone().run(until.clone())
+            }));
+        let (reconciler, until) = (self.reconciler.clone(), stopping());
+        self.leasing
+            .spawn(keep_running(self.health.clone(), "reconciler", move || {
+                reconciler.clone().run(until.clone())
+            }));
+        let (accountant, until) = (self.accountant.clone(), stopping());
+        self.leasing
+            .spawn(keep_running(self.health.clone(), "accountant", move || {
+                accountant.clone().run(until.clone())
+            }));
+        let inquirer = self.inquirer.clone();
         self.background
-            .spawn(workers::importer::run(self.app.clone()));
-        self.background.spawn(self.inquirer.clone().run());
-        self.background.spawn(self.keeper.clone().run());
-        self.background.spawn(self.reconciler.clone().run());
-        self.background.spawn(self.accountant.clone().run());
+            .spawn(keep_running(self.health.clone(), "inquirer", move || {
+                inquirer.clone().run()
+            }));
+        let app = self.app.clone();
+        self.background.spawn(every(
+            self.health.clone(),
+            "clock",
+            workers::clock::TICK,
+            move || {
+                let app = app.clone();
+                async move { workers::clock::run_once(&app).await }
+            },
+        ));
+        let app = self.app.clone();
+        self.background.spawn(every(
+            self.health.clone(),
+            "importer",
+            workers::importer::LOOK_AROUND,
+            move || {
+                let app = app.clone();
+                async move { workers::importer::run_once(&app).await.map(drop) }
+            },
+        ));
     }
 
     /// Stops accepting, finishes requests and sends under way, closes sockets, lets go of the database.
     pub async fn stop(mut self) {
         self.stopping.cancel();
-        let sending = self.sending.take();
+        let leasing = &mut self.leasing;
         let last = async {
             let _ = (&mut self.http).await;
-            if let Some(sending) = sending {
-                let _ = sending.await;
-            }
+            while leasing.join_next().await.is_some() {}
             self.app.background.close();
             self.app.background.wait().await;
             // The last requests may have queued the last mails.
@@ -244,6 +351,7 @@ impl Server {
             tracing::warn!("some requests were still under way and are cut off");
         }
         self.http.abort();
+        self.leasing.shutdown().await;
         self.background.shutdown().await;
         if let Err(error) = self.directory.write_uses_down().await {
             tracing::warn!(%error, "what credentials were used for last is not written down");

@@ -16,7 +16,6 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
-use uuid::Uuid;
 
 /// A relay's address, encryption and password.
 pub type Relay = AsyncSmtpTransportBuilder;
@@ -131,7 +130,7 @@ impl Mailer {
     }
 
     fn write(&self, to: Address, mail: Mail) -> Result<Message, lettre::error::Error> {
-        let id = format!("<{}@{}>", Uuid::now_v7(), self.from.email.domain());
+        let id = format!("<{}@{}>", crate::clock::id(), self.from.email.domain());
         // Who is on holiday does not answer a machine.
         let automatic = HeaderValue::new(
             HeaderName::new_from_ascii_str("Auto-Submitted"),

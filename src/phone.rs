@@ -15,7 +15,6 @@ use phonenumber::metadata::DATABASE;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-
 use reading::{Other, Written};
 
 /// A phone number in E.164: `+14155550192`.

@@ -10,3 +10,32 @@ pub fn may_go(point: &str) {
     #[cfg(not(debug_assertions))]
     let _ = point;
 }
+
+/// The same after a moment, when whatever was just started is in the middle of its work.
+pub async fn may_go_after(point: &str, moment: std::time::Duration) {
+    #[cfg(debug_assertions)]
+    if std::env::var("DIES_AT").is_ok_and(|named| named == point) {
+        tokio::time::sleep(moment).await;
+        may_go(point);
+    }
+    #[cfg(not(debug_assertions))]
+    let _ = (point, moment);
+}
+
+/// Panics if `PANICS_AT` names this point; `sender:2` does it twice, and never again.
+pub fn may_panic(point: &str) {
+    #[cfg(debug_assertions)]
+    if let Ok(named) = std::env::var("PANICS_AT") {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static TIMES: AtomicUsize = AtomicUsize::new(0);
+        let (name, most) = match named.split_once(':') {
+            Some((name, most)) => (name, most.parse().unwrap_or(1)),
+            None => (named.as_str(), usize::MAX),
+        };
+        if name == point && TIMES.fetch_add(1, Ordering::Relaxed) < most {
+            panic!("a test wants this panic at {point}");
+        }
+    }
+    #[cfg(not(debug_assertions))]
+    let _ = point;
+}

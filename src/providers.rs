@@ -29,13 +29,13 @@ use utoipa::ToSchema;
 use crate::phone::{Address, Phone};
 
 pub use calls::{
-    Hook, Inbound, Malformed, Misfit, OptOut, Receipt, RemoteMedia, SignedRequest, StatusReport,
-    Told,
+    Hook, Inbound, ListedText, Malformed, Misfit, OptOut, Receipt, RemoteMedia, SignedRequest,
+    StatusReport, Told,
 };
 pub use media::{LARGEST as LARGEST_MEDIA, MediaAccess, Unavailable, is_internal};
 pub use numbers::{
-    Account, Bought, NumberCapabilities, Offer, RemoteNumber, Route, Shadow, Wanted, Webhook,
-    WebhookUrls,
+    Account, Bought, ListedWebhook, NumberCapabilities, Offer, RemoteNumber, Route, Shadow, Wanted,
+    Webhook, WebhookUrls,
 };
 pub use outcome::{Holds, Outcome, Repeated, outcome, repeated};
 pub use sending::{
@@ -82,7 +82,7 @@ pub trait Provider: Send + Sync {
     /// Has texts to a number delivered where they went before us, if they still come to `urls`.
     fn restore_webhook<'a>(
         &'a self,
-        _provider_id: &'a str,
+        _number: &'a RemoteNumber,
         _urls: &'a WebhookUrls,
         _previous: Option<&'a str>,
     ) -> BoxFuture<'a, Result<()>> {
@@ -127,8 +127,13 @@ pub trait Provider: Send + Sync {
         &'a self,
         _number: &'a Address,
         _since: DateTime<Utc>,
-    ) -> BoxFuture<'a, Result<Option<Vec<Inbound>>>> {
+    ) -> BoxFuture<'a, Result<Option<Vec<ListedText>>>> {
         Box::pin(async { Ok(None) })
+    }
+
+    /// What the list left out of a text that it named; `None`: that is no text to us.
+    fn completed<'a>(&'a self, listed: ListedText) -> BoxFuture<'a, Result<Option<Inbound>>> {
+        Box::pin(async { Ok(listed.text) })
     }
 
     /// What the texts of `day` (UTC) cost, as far as it is known; `None`: it stands on each text, or they cost nothing.

@@ -10,13 +10,13 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use chrono::Utc;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, StatusCode};
 use serde_json::json;
 use sha2::Sha256;
 use url::Url;
 
+use crate::clock;
 use crate::providers::http::retry_after;
 use crate::providers::media::{is_internal, outside};
 
@@ -66,7 +66,7 @@ impl VapidKey {
     /// Our word for one push service: who we are, and until when it counts.
     fn word(&self, audience: &str, contact: &str) -> Option<String> {
         let claims =
-            json!({"aud": audience, "exp": Utc::now().timestamp() + WORD_LIVES, "sub": contact});
+            json!({"aud": audience, "exp": clock::now().timestamp() + WORD_LIVES, "sub": contact});
         let said = [json!({"typ": "JWT", "alg": "ES256"}), claims]
             .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
             .join(".");

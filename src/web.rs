@@ -44,6 +44,7 @@ pub struct Doors {
     pub gate: Gate,
     pub hub: Hub,
     pub stopping: tokio_util::sync::CancellationToken,
+    pub health: crate::workers::supervisor::Health,
 }
 
 impl Doors {

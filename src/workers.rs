@@ -11,3 +11,4 @@ pub mod notices;
 pub mod pusher;
 pub mod reconciler;
 pub mod sender;
+pub mod supervisor;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
 use self::activity::Kind;
+use crate::clock;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::contacts::tags::Tag;
 use crate::domain::contacts::{self, Contact};
@@ -482,7 +483,7 @@ async fn taken(tx: &mut WorkspaceTx, conversation: &Conversation) -> Result<Erro
         .iter()
         .find(|one| matches!(one.kind, Kind::Assigned | Kind::Unassigned))
         .map(|one| {
-            let since = (Utc::now() - one.created_at).to_std().unwrap_or_default();
+            let since = (clock::now() - one.created_at).to_std().unwrap_or_default();
             one.told_of_it(&ago(since))
         });
     let has = || match &conversation.assignee_name {
@@ -534,7 +535,7 @@ pub async fn undo(
         return Err(Error::ConversationChanged);
     }
     let sleeps =
-        was.status == Status::Snoozed && was.snoozed_until.is_some_and(|at| at > Utc::now());
+        was.status == Status::Snoozed && was.snoozed_until.is_some_and(|at| at > clock::now());
     let status = match was.status {
         Status::Snoozed if !sleeps => Status::Open,
         status => status,

@@ -2,11 +2,11 @@
 //!
 //! It is made in one transaction, in a database that holds nobody yet, or not at all.
 
-use chrono::Utc;
 use secrecy::SecretString;
 use url::Host;
 
 use crate::app::App;
+use crate::clock;
 use crate::config::Config;
 use crate::db::SystemTx;
 use crate::domain::members::Role;
@@ -70,7 +70,7 @@ pub async fn seed(app: &App) -> Result<Option<Demo>> {
         return remembered(app, tx).await;
     }
     let office = open_office(&mut tx, app, &hash).await?;
-    let now = Utc::now();
+    let now = clock::now();
     inbox::fill(&mut tx, &office, now).await?;
     cards::fill(&mut tx, &office).await?;
     later::write(&mut tx, &office, now).await?;

@@ -18,6 +18,7 @@ use crate::events::Event;
 use crate::ids::{IntegrationId, WorkspaceId};
 use crate::providers::{self, Provider, WebhookUrls};
 
+pub mod calls;
 mod change;
 mod connect;
 mod delivery;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Db, WorkspaceTx};
@@ -49,7 +49,11 @@ pub struct Number {
     pub webhook_detail: Option<String>,
     /// Since then the provider's account has no such number any more; what was said through it stays.
     pub gone_at: Option<DateTime<Utc>>,
+    /// When the newest text came that the provider delivered by itself.
     pub last_inbound_at: Option<DateTime<Utc>>,
+    /// When the newest text came that no webhook told us of: it was found by comparing with the provider's list.
+    #[serde(skip)]
+    pub last_missed_at: Option<DateTime<Utc>>,
     /// Until then everything that the provider received for this number is here.
     pub agreed_at: Option<DateTime<Utc>>,
     /// How fast it sends; `null`: as usual for its kind.
@@ -150,9 +154,21 @@ struct Row {
     webhook_detail: Option<String>,
     gone_at: Option<DateTime<Utc>>,
     last_inbound_at: Option<DateTime<Utc>>,
+    last_missed_at: Option<DateTime<Utc>>,
     agreed_at: Option<DateTime<Utc>>,
     messages_per_second: Option<f64>,
     usual_messages_per_second: f64,
+}
+
+impl Number {
+    /// When the newest text came, if it reached us only by comparing: the webhook may be dead. Both times are kept to the minute.
+    pub fn is_missing_texts_since(&self) -> Option<DateTime<Utc>> {
+        let is_newer = |missed: &DateTime<Utc>| {
+            self.last_inbound_at
+                .is_none_or(|delivered| *missed > delivered + TimeDelta::minutes(1))
+        };
+        self.last_missed_at.filter(is_newer)
+    }
 }
 
 impl From<Row> for Number {
@@ -175,6 +191,7 @@ impl From<Row> for Number {
             webhook_detail: row.webhook_detail,
             gone_at: row.gone_at,
             last_inbound_at: row.last_inbound_at,
+            last_missed_at: row.last_missed_at,
             agreed_at: row.agreed_at,
             messages_per_second: row.messages_per_second,
             usual_messages_per_second: row.usual_messages_per_second,
@@ -187,7 +204,7 @@ pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Number>> {
     let rows = sqlx::query_as!(
         Row,
         r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.agreed_at,
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.last_missed_at, n.agreed_at,
                 n.messages_per_second, usual_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
@@ -203,7 +220,7 @@ pub async fn look_up(db: &Db, workspace: WorkspaceId, id: NumberId) -> Result<Op
     Ok(sqlx::query_as!(
         Row,
         r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.agreed_at,
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.last_missed_at, n.agreed_at,
                 n.messages_per_second, usual_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
@@ -220,7 +237,7 @@ pub async fn find(tx: &mut WorkspaceTx, id: NumberId) -> Result<Number> {
     sqlx::query_as!(
         Row,
         r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.agreed_at,
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.last_missed_at, n.agreed_at,
                 n.messages_per_second, usual_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id

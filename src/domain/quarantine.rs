@@ -16,6 +16,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
+use crate::clock;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::integrations::{Account, Directory};
@@ -617,7 +618,7 @@ async fn settle(db: &Db, admin: &Admin, row: &Row, state: State) -> Result<()> {
 pub async fn forget_old(db: &Db) -> Result<()> {
     sqlx::query!(
         "delete from quarantine where created_at < $1",
-        Utc::now() - webhooks::KEPT,
+        clock::now() - webhooks::KEPT,
     )
     .execute(db.system_pool())
     .await?;

@@ -6,6 +6,7 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::clock;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::integrations::{Directory, Purpose};
 use crate::error::Result;
@@ -22,7 +23,7 @@ pub struct Month(NaiveDate);
 
 impl Month {
     pub fn now() -> Self {
-        Self::of(Utc::now().date_naive())
+        Self::of(clock::now().date_naive())
     }
 
     fn of(day: NaiveDate) -> Self {
@@ -300,6 +301,26 @@ pub struct Due {
     since: NaiveDate,
 }
 
+/// How many integrations wait to be asked about.
+pub async fn backlog(db: &Db) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        r#"select count(*) as "waiting!" from integrations where is_active and status = 'healthy' and usage_due_at <= now()"#
+    )
+    .fetch_one(db.system_pool())
+    .await?)
+}
+
+/// The server stops before these were asked about: another one may do it at once.
+pub async fn hand_back(db: &Db, integrations: &[IntegrationId]) -> Result<()> {
+    sqlx::query!(
+        "update integrations set usage_due_at = now() where id = any ($1) and usage_due_at > now()",
+        integrations as _,
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(())
+}
+
 /// Takes integrations whose time has come; they are nobody else's for the next hours. One round trip.
 pub async fn due(db: &Db, most: i64) -> Result<Vec<Due>> {
     let rows = sqlx::query!(
@@ -335,7 +356,7 @@ pub async fn ask(db: &Db, directory: &Directory, due: &Due) -> Result<()> {
     let Some(account) = directory.integration(due.integration).await? else {
         return Ok(());
     };
-    let today = Utc::now().date_naive();
+    let today = clock::now().date_naive();
     for day in due.since.iter_days().take_while(|day| *day <= today) {
         let provider = account.used_for(Purpose::Usage);
         let asked = async { Ok((provider.prices(day).await?, provider.usage(day).await?)) };

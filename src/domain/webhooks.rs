@@ -4,6 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
+use crate::clock;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::integrations::Account;
 use crate::domain::members::Admin;
@@ -171,7 +172,7 @@ pub async fn forget_old(db: &Db) -> Result<()> {
         sqlx::query!(
             "delete from webhooks where workspace_id = $1 and id < $2",
             workspace as _,
-            WebhookId::at(Utc::now() - KEPT) as _,
+            WebhookId::at(clock::now() - KEPT) as _,
         )
         .execute(db.system_pool())
         .await?;

@@ -234,6 +234,17 @@ pub struct Inbound {
     pub at: Option<DateTime<Utc>>,
 }
 
+/// A text in a provider's list. What the list leaves out is asked for only where the text is new to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedText {
+    pub provider_sid: String,
+    pub at: Option<DateTime<Utc>>,
+    /// As far as the list tells it; `None`: no more than its id.
+    pub text: Option<Inbound>,
+    /// Whether there is nothing more to ask for.
+    pub is_whole: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteMedia {
     pub url: String,

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{ClientBuilder, Response};
 use url::{Host, Url};
+
+use crate::clock;
 
 /// Redirects are not followed: they would carry the credentials to wherever they point.
 pub fn client(patience: Duration) -> reqwest::Client {
@@ -36,7 +38,7 @@ pub fn retry_after(response: &Response) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let date = DateTime::parse_from_rfc2822(value).ok()?;
-    Some((date.to_utc() - Utc::now()).to_std().unwrap_or_default())
+    Some((date.to_utc() - clock::now()).to_std().unwrap_or_default())
 }
 
 /// A provider's own words, as much of them as somebody reads.

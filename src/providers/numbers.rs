@@ -24,6 +24,17 @@ pub struct RemoteNumber {
     pub capabilities: NumberCapabilities,
     /// What takes this number's texts before its own webhook is asked.
     pub shadow: Option<Shadow>,
+    /// Its own webhook, where the provider's list tells it; `None`: the provider is to be asked.
+    pub listed: Option<ListedWebhook>,
+    /// Numbers with the same value here have one webhook in common.
+    pub shares: Option<String>,
+}
+
+/// A number's webhook as it stood in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedWebhook {
+    pub url: Option<String>,
+    pub is_post: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

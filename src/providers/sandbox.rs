@@ -67,6 +67,8 @@ fn made_up(phone_number: Phone) -> RemoteNumber {
         friendly_name: String::new(),
         capabilities: CAPABILITIES,
         shadow: None,
+        listed: None,
+        shares: None,
     }
 }
 

@@ -26,6 +26,8 @@ use url::Url;
 use super::*;
 use api::Api;
 
+use crate::clock;
+
 /// The published address of the API, where `TELNYX_API_BASE_URL` names no other.
 pub const API: &str = "https://api.telnyx.com";
 
@@ -119,13 +121,11 @@ impl Provider for Telnyx {
 
     fn restore_webhook<'a>(
         &'a self,
-        provider_id: &'a str,
+        number: &'a RemoteNumber,
         urls: &'a WebhookUrls,
         previous: Option<&'a str>,
     ) -> BoxFuture<'a, Result<()>> {
-        self.api
-            .restore_webhook(provider_id, urls, previous)
-            .boxed()
+        self.api.restore_webhook(number, urls, previous).boxed()
     }
 
     fn search_numbers<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Offer>>> {
@@ -170,8 +170,12 @@ impl Provider for Telnyx {
         &'a self,
         number: &'a Address,
         since: DateTime<Utc>,
-    ) -> BoxFuture<'a, Result<Option<Vec<Inbound>>>> {
+    ) -> BoxFuture<'a, Result<Option<Vec<ListedText>>>> {
         self.api.missed(number, since, self.account()).boxed()
+    }
+
+    fn completed<'a>(&'a self, listed: ListedText) -> BoxFuture<'a, Result<Option<Inbound>>> {
+        self.api.completed(listed, self.account()).boxed()
     }
 
     /// Its files lie open, for 30 days, at addresses that it does not promise to keep to.
@@ -187,7 +191,7 @@ impl Provider for Telnyx {
     }
 
     fn verify(&self, request: &SignedRequest<'_>) -> bool {
-        signature::verify(request, &self.public_key.key, Utc::now())
+        signature::verify(request, &self.public_key.key, clock::now())
     }
 
     /// The address is not signed, but the time is.

@@ -106,13 +106,11 @@ impl Provider for Twilio {
 
     fn restore_webhook<'a>(
         &'a self,
-        provider_id: &'a str,
+        number: &'a RemoteNumber,
         urls: &'a WebhookUrls,
         previous: Option<&'a str>,
     ) -> BoxFuture<'a, Result<()>> {
-        self.api
-            .restore_webhook(provider_id, urls, previous)
-            .boxed()
+        self.api.restore_webhook(number, urls, previous).boxed()
     }
 
     fn search_numbers<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Offer>>> {
@@ -159,8 +157,12 @@ impl Provider for Twilio {
         &'a self,
         number: &'a Address,
         since: DateTime<Utc>,
-    ) -> BoxFuture<'a, Result<Option<Vec<Inbound>>>> {
+    ) -> BoxFuture<'a, Result<Option<Vec<ListedText>>>> {
         async move { self.api.received(number, since).await.map(Some) }.boxed()
+    }
+
+    fn completed<'a>(&'a self, listed: ListedText) -> BoxFuture<'a, Result<Option<Inbound>>> {
+        self.api.completed(listed).boxed()
     }
 
     fn prices(&self, day: NaiveDate) -> BoxFuture<'_, Result<Option<Vec<Priced>>>> {

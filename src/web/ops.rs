@@ -3,16 +3,18 @@
 use std::sync::LazyLock;
 use std::time::Instant;
 
+use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use serde_json::json;
 use tracing::Instrument;
-use uuid::Uuid;
 
 use super::Doors;
 use super::problem::Problem;
+use crate::db::Readiness;
 
 /// Seconds, from a cached answer to one that somebody notices.
 const BUCKETS: &[f64] = &[
@@ -36,26 +38,32 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Ready: the database answers. Migrations ran before the server began to listen.
+/// Ready: the database can be written to, and no worker is down for long. Migrations ran before the server began to listen.
 pub async fn readyz(State(doors): State<Doors>) -> Response {
+    let unavailable = |code: &'static str, why: String| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, why).into_response()
+    };
     if doors.stopping.is_cancelled() {
-        return Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "stopping",
-            "the server is stopping",
-        )
-        .into_response();
+        return unavailable("stopping", "the server is stopping".into());
     }
-    if doors.app.db.is_ready().await {
-        "ready\n".into_response()
-    } else {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "the database cannot be reached",
-        )
-        .into_response()
+    match doors.app.db.readiness().await {
+        Readiness::Writable => {}
+        Readiness::ReadOnly => {
+            return unavailable("read_only", "the database takes no changes".into());
+        }
+        Readiness::Unreachable => {
+            return unavailable("unavailable", "the database cannot be reached".into());
+        }
     }
+    let down = doors.health.down_for_long();
+    if !down.is_empty() {
+        let why = format!(
+            "down for more than 30 seconds: {}; see the log",
+            down.join(", ")
+        );
+        return unavailable("worker_down", why);
+    }
+    Json(json!({"status": "ready"})).into_response()
 }
 
 pub async fn metrics() -> String {
@@ -91,7 +99,7 @@ pub async fn trace(request: Request, next: Next) -> Response {
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         })
-        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
+        .map_or_else(|| crate::clock::id().to_string(), str::to_owned);
     // The route's pattern, not the address: addresses carry ids, and queries what people searched for.
     let route = request
         .extensions()

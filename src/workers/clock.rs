@@ -8,26 +8,19 @@ use crate::domain::messages::schedule;
 use crate::error::Result;
 
 /// All happens at most this late.
-const TICK: Duration = Duration::from_secs(1);
+pub const TICK: Duration = Duration::from_secs(1);
 
-/// As long as the server runs. Of several servers one takes each.
-pub async fn run(app: App) {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        while is_more("scheduled texts", schedule::release_due(&app.db).await) {}
-        while is_more("snoozed conversations", snooze::wake_due(&app.db).await) {}
-    }
-}
-
-/// Whether another round may find more that is due.
-fn is_more(what: &'static str, round: Result<usize>) -> bool {
-    match round {
-        Ok(done) => done > 0,
-        Err(error) => {
-            tracing::warn!(%error, what, "these have to wait: trying again");
-            false
-        }
-    }
+/// All that is due. Of several servers one takes each.
+pub async fn run_once(app: &App) -> Result<()> {
+    let scheduled = async {
+        while schedule::release_due(&app.db).await? > 0 {}
+        Ok(())
+    };
+    let snoozed = async {
+        while snooze::wake_due(&app.db).await? > 0 {}
+        Ok(())
+    };
+    // The one does not wait for the other to be well.
+    let (scheduled, snoozed) = (scheduled.await, snoozed.await);
+    scheduled.and(snoozed)
 }

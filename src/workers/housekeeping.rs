@@ -7,19 +7,9 @@ use crate::app::App;
 use crate::domain::{accounts, contacts, integrations, invitations, media, quarantine, webhooks};
 use crate::error::Result;
 
-const EVERY: Duration = Duration::from_secs(60 * 60);
+pub const EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// As long as the server runs. Two servers at once do no harm.
-pub async fn run(app: App) {
-    let mut rounds = tokio::time::interval(EVERY);
-    loop {
-        rounds.tick().await;
-        if let Err(error) = tidy(&app).await {
-            tracing::warn!(%error, "the housekeeping has to wait");
-        }
-    }
-}
-
+/// Two servers at once do no harm.
 pub async fn tidy(app: &App) -> Result<()> {
     accounts::throttle::forget_settled(&app.db).await?;
     accounts::forget_expired(&app.db).await?;

@@ -9,21 +9,9 @@ use crate::domain::contacts::import::work;
 use crate::error::Result;
 use crate::power;
 
-const LOOK_AROUND: Duration = Duration::from_secs(1);
+pub const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// So often a part is tried again that met with somebody else's.
 const TRIES: usize = 4;
-
-/// As long as the server runs.
-pub async fn run(app: App) {
-    let mut rounds = tokio::time::interval(LOOK_AROUND);
-    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        rounds.tick().await;
-        if let Err(error) = run_once(&app).await {
-            tracing::warn!(%error, "an import has to wait: trying again");
-        }
-    }
-}
 
 /// Takes all that there is to take; answers how many parts that were.
 pub async fn run_once(app: &App) -> Result<usize> {

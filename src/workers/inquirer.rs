@@ -2,11 +2,12 @@
 //!
 //! Runs on every server at once; whoever takes a text to ask about keeps the others from it until its next time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
-
 use crate::app::App;
+use crate::clock;
+use crate::domain::integrations::calls::{Calls, Limits};
 use crate::domain::integrations::{Directory, Purpose};
 use crate::domain::messages::inquiries::{self, Open};
 use crate::domain::messages::outbox;
@@ -16,51 +17,90 @@ use crate::providers::{Outcome, Outgoing, Provider, Repeated, Traces, repeated};
 use crate::workers::sender::outgoing;
 
 const LOOK_AROUND: Duration = Duration::from_secs(5);
-/// Questions of one round.
-const AT_ONCE: i64 = 20;
+/// Questions to one integration, and to all.
+const LIMITS: Limits = Limits { all: 32, each: 4 };
 
 #[derive(Clone)]
 pub struct Inquirer {
     app: App,
     directory: Directory,
+    calls: Arc<tokio::sync::Mutex<Calls<usize>>>,
 }
 
 impl Inquirer {
     pub fn new(app: App, directory: Directory) -> Self {
-        Self { app, directory }
+        Self {
+            app,
+            directory,
+            calls: Arc::new(tokio::sync::Mutex::new(Calls::new(LIMITS))),
+        }
     }
 
-    /// As long as the server runs.
-    pub async fn run(self) {
+    /// As long as the server runs. What is being asked about when it stops is due again within a minute.
+    pub async fn run(self) -> Result<()> {
+        let mut calls = self.calls.lock().await;
         let mut rounds = tokio::time::interval(LOOK_AROUND);
         loop {
-            rounds.tick().await;
-            if let Err(error) = self.run_once().await {
-                tracing::warn!(%error, "texts without an answer could not be asked about: trying again");
+            tokio::select! {
+                _ = rounds.tick() => {}
+                Some(_) = calls.next() => {}
+            }
+            while calls.try_next().is_some() {}
+            power::may_panic("inquirer");
+            self.begin(&mut calls).await?;
+        }
+    }
+
+    /// Asks about all that is due; answers how many texts were settled. For tests.
+    pub async fn run_once(&self) -> Result<usize> {
+        let mut settled = 0;
+        let mut calls = Calls::new(LIMITS);
+        loop {
+            self.begin(&mut calls).await?;
+            match calls.next().await {
+                Some(done) => settled += done.unwrap_or(0),
+                None => return Ok(settled),
             }
         }
     }
 
-    /// Asks about all that is due; answers how many texts were settled.
-    pub async fn run_once(&self) -> Result<usize> {
-        let mut settled = 0;
-        for open in inquiries::due(&self.app.db, AT_ONCE).await? {
-            power::may_go("before asking");
-            let heard = self.ask(&open).await?;
-            power::may_go("after asking");
-            match heard {
-                Heard::Settled(outcome) => {
-                    tracing::info!(message.id = %open.text.id, sent = matches!(outcome, Outcome::Sent { .. }), "a lost answer was settled");
-                    outbox::settle(&self.app.db, &open.text, &outcome).await?;
-                    settled += 1;
-                }
-                Heard::Nothing => inquiries::looked(&self.app.db, &open).await?,
-                Heard::NoAnswer => {
-                    tracing::warn!(message.id = %open.text.id, "the provider could not be asked about a text");
-                }
+    /// Takes what is due and there is room for. One round trip.
+    async fn begin(&self, calls: &mut Calls<usize>) -> Result<()> {
+        let room = calls.room();
+        if room.all == 0 {
+            return Ok(());
+        }
+        for open in inquiries::due(&self.app.db, &room).await? {
+            let inquirer = self.clone();
+            calls.spawn(open.text.integration, async move {
+                inquirer.settle(&open).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, message.id = %open.text.id, "a text without an answer could not be asked about: trying again");
+                    0
+                })
+            });
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, open: &Open) -> Result<usize> {
+        power::may_go("before asking");
+        let heard = self.ask(open).await?;
+        power::may_go("after asking");
+        match heard {
+            Heard::Settled(outcome) => {
+                outbox::settle(&self.app.db, &open.text, &outcome).await?;
+                tracing::info!(message.id = %open.text.id, sent = matches!(outcome, Outcome::Sent { .. }), "a lost answer was settled");
+                Ok(1)
+            }
+            Heard::Nothing => {
+                inquiries::looked(&self.app.db, open).await?;
+                Ok(0)
+            }
+            Heard::NoAnswer => {
+                tracing::warn!(message.id = %open.text.id, "the provider could not be asked about a text");
+                Ok(0)
             }
         }
-        Ok(settled)
     }
 
     async fn ask(&self, open: &Open) -> Result<Heard> {
@@ -104,9 +144,9 @@ async fn repeat(
     text: &Outgoing,
     known_for: Duration,
 ) -> Heard {
-    let age = (Utc::now() - open.since).to_std().unwrap_or_default();
+    let age = (clock::now() - open.since).to_std().unwrap_or_default();
     // If it was not taken then it would be now: not when it is too late for it.
-    let is_late = open.text.expires_at.is_some_and(|at| at <= Utc::now());
+    let is_late = open.text.expires_at.is_some_and(|at| at <= clock::now());
     if age >= known_for || is_late {
         return Heard::Nothing;
     }

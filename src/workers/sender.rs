@@ -1,33 +1,42 @@
 //! Sends what is queued: leases, lets go of the database, calls the provider, writes down what came of it.
 //!
-//! Round trips: 2 to lease up to ten texts within their numbers' rates, 3 to write down each answer, and every few seconds 6
-//! to tidy up. Runs on every server at once; leases keep them apart.
+//! Round trips: 2 to lease texts within their numbers' rates and their integrations' room, 3 to write down each answer, and every
+//! few seconds one to see whether there is anything to tidy up. Runs on every server at once; leases keep them apart.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::clock;
+use crate::domain::integrations::calls::{Calls, Limits};
 use crate::domain::integrations::{Account, Directory, Purpose, webhook_urls};
 use crate::domain::messages::failover;
 use crate::domain::messages::outbox::{self, Leased};
 use crate::error::Result;
 use crate::events::Event;
-use crate::ids::IntegrationId;
+use crate::ids::{IntegrationId, MessageId};
 use crate::keys::OutgoingLink;
 use crate::power;
 use crate::providers::{self, ErrorClass, Holds, Outcome, Outgoing, Refusal, outcome};
 
-/// Calls under way at once. Twilio counts them per account and turns away what is too many.
-const IN_FLIGHT: usize = 10;
+/// Calls under way at once: to each integration, for Twilio counts them per account and turns away what is too many, and in all.
+const LIMITS: Limits = Limits { all: 64, each: 8 };
 /// Another server's texts, and leases that ran out, are noticed this soon.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
+/// When all places are taken it is looked again this soon: calls that hang give theirs up.
+const WHILE_FULL: Duration = Duration::from_millis(500);
 /// How long what is in flight may take once the server stops.
-const LAST_CALLS: Duration = Duration::from_secs(8);
+const LAST_CALLS: Duration = Duration::from_secs(7);
+/// And what is known of it then, to be written down.
+const LAST_WORDS: Duration = Duration::from_millis(800);
 /// Whoever was held up for longer than this since they asked for a lease begins nothing: the answer might come after its end.
 const FRESH: Duration = Duration::from_secs(30);
 
@@ -37,7 +46,17 @@ pub struct Sender {
     directory: Directory,
     /// Whose last text was refused for its account, although the account itself is well.
     doubtful: Arc<Mutex<HashSet<IntegrationId>>>,
+    /// What is to be written down of each text that is leased if its call ends here and now.
+    leased: Arc<Mutex<HashMap<MessageId, (Leased, Outcome)>>>,
+    /// Outlives a panic of the worker: what is in flight goes on.
+    calls: Arc<tokio::sync::Mutex<Calls<()>>>,
 }
+
+/// The provider has not been asked: the text goes back to its place, and nothing waits for it.
+const NOT_BEGUN: Outcome = Outcome::Retry {
+    after: Duration::ZERO,
+    holds: Holds::Text,
+};
 
 impl Sender {
     pub fn new(app: App, directory: Directory) -> Self {
@@ -45,26 +64,29 @@ impl Sender {
             app,
             directory,
             doubtful: Arc::default(),
+            leased: Arc::default(),
+            calls: Arc::new(tokio::sync::Mutex::new(Calls::new(LIMITS))),
         }
     }
 
     /// Until `stopping`; then what is in flight is finished, and nothing new is begun.
-    pub async fn run(self, stopping: tokio_util::sync::CancellationToken) {
+    pub async fn run(self, stopping: CancellationToken) {
         let mut events = self.app.db.bus().listen();
-        let mut calls = JoinSet::new();
+        let mut calls = self.calls.lock().await;
         let mut look = Instant::now();
         let mut rounds = tokio::time::interval(LOOK_AROUND);
         while !stopping.is_cancelled() {
             tokio::select! {
                 () = stopping.cancelled() => break,
                 _ = rounds.tick() => {
+                    power::may_panic("sender");
                     if let Err(error) = self.tidy_up().await {
                         tracing::warn!(%error, "the outbox cannot be read: trying again");
                     }
                     continue;
                 }
-                _ = calls.join_next(), if !calls.is_empty() => {}
-                () = tokio::time::sleep_until(look), if calls.len() < IN_FLIGHT => {}
+                Some(_) = calls.next() => {}
+                () = tokio::time::sleep_until(look) => {}
                 event = events.recv() => match event {
                     Ok(Event::Queued) | Err(RecvError::Lagged(_)) => {}
                     Ok(_) => continue,
@@ -72,12 +94,13 @@ impl Sender {
                 },
             }
             // One look answers for all that happened until now; and with every hand full it can wait for a free one.
-            while calls.try_join_next().is_some() {}
+            while calls.try_next().is_some() {}
             while matches!(events.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
-            if calls.len() == IN_FLIGHT {
+            if calls.room().all == 0 {
+                look = Instant::now() + WHILE_FULL;
                 continue;
             }
-            look = match self.begin(&mut calls).await {
+            look = match self.begin(&mut calls, &stopping).await {
                 Ok(next) => next,
                 Err(error) => {
                     tracing::warn!(%error, "the outbox cannot be read: trying again");
@@ -85,117 +108,156 @@ impl Sender {
                 }
             };
         }
-        let _ = tokio::time::timeout(LAST_CALLS, async {
-            while calls.join_next().await.is_some() {}
-        })
-        .await;
-        // What still hangs is aborted; its lease runs out and it is set aside, never sent again blindly.
-        calls.shutdown().await;
+        let _ =
+            tokio::time::timeout(LAST_CALLS, async { while calls.next().await.is_some() {} }).await;
+        calls.abort().await;
+        self.hand_back().await;
+    }
+
+    /// Of what still hangs when the server stops, it is written down at once that nobody knows; the next server asks about it,
+    /// and never sends it again blindly.
+    async fn hand_back(&self) {
+        let left: Vec<_> = self.leased().drain().map(|(_, left)| left).collect();
+        let settled = left
+            .iter()
+            .map(|(text, outcome)| outbox::settle(&self.app.db, text, outcome));
+        // What cannot be written down is found by its lease.
+        let _ = tokio::time::timeout(LAST_WORDS, join_all(settled)).await;
     }
 
     /// Sends all that is due, one batch after the other, and answers how many texts that were. For tests.
     pub async fn run_once(&self) -> usize {
         let mut sent = 0;
         loop {
-            let mut calls = JoinSet::new();
+            let mut calls = Calls::new(LIMITS);
             self.tidy_up().await.expect("the outbox can be written");
-            self.begin(&mut calls)
+            self.begin(&mut calls, &CancellationToken::new())
                 .await
                 .expect("the outbox can be read");
             if calls.is_empty() {
                 return sent;
             }
-            while calls.join_next().await.is_some() {
+            while calls.next().await.is_some() {
                 sent += 1;
             }
         }
     }
 
-    /// What nobody works on any more, and what it is too late for.
+    /// What nobody works on any more, and what it is too late for. One round trip where there is nothing of it.
     async fn tidy_up(&self) -> Result<()> {
-        let orphans = outbox::set_aside_orphans(&self.app.db).await?;
-        if orphans > 0 {
+        let untidy = outbox::untidy(&self.app.db).await?;
+        if untidy.orphans {
+            let orphans = outbox::set_aside_orphans(&self.app.db).await?;
             tracing::warn!(
                 texts = orphans,
                 "texts were in flight when their sender died: set aside until the provider is heard"
             );
         }
-        let moved = failover::hand_over(&self.app.db).await?;
-        if moved > 0 {
-            tracing::warn!(
-                texts = moved,
-                "texts leave from another number, for theirs is down"
-            );
+        if untidy.stranded {
+            let moved = failover::hand_over(&self.app.db).await?;
+            if moved > 0 {
+                tracing::warn!(
+                    texts = moved,
+                    "texts leave from another number, for theirs is down"
+                );
+            }
         }
-        let late = outbox::give_up_on_late(&self.app.db).await?;
-        if late > 0 {
+        if untidy.late {
+            let late = outbox::give_up_on_late(&self.app.db).await?;
             tracing::warn!(texts = late, "texts waited too long and were given up on");
         }
         Ok(())
     }
 
     /// Starts as many calls as may be under way; answers when to look again.
-    async fn begin(&self, calls: &mut JoinSet<()>) -> Result<Instant> {
-        let free = IN_FLIGHT.saturating_sub(calls.len());
-        if free > 0 {
+    async fn begin(&self, calls: &mut Calls<()>, stopping: &CancellationToken) -> Result<Instant> {
+        let room = calls.room();
+        if room.all > 0 {
             let asked = Instant::now();
             power::may_go("before the lease");
-            let texts = outbox::lease(&self.app.db, i32::try_from(free).unwrap_or(1)).await?;
+            let texts = outbox::lease(&self.app.db, &room).await?;
             if !texts.is_empty() {
                 power::may_go("after the lease");
             }
             for text in texts {
-                let sender = self.clone();
-                calls.spawn(async move { sender.deliver(text, asked).await });
+                self.will_be(&text, NOT_BEGUN);
+                let (sender, stopping) = (self.clone(), stopping.clone());
+                calls.spawn(text.integration, async move {
+                    sender.deliver_or_settle(text, asked, &stopping).await;
+                });
             }
         }
-        let wait = outbox::next(&self.app.db)
-            .await?
-            .map(|next| next - chrono::Utc::now());
-        let wait = wait
-            .and_then(|wait| wait.to_std().ok())
-            .unwrap_or(LOOK_AROUND);
-        Ok(Instant::now() + wait.min(LOOK_AROUND))
+        let wait = outbox::until_next(&self.app.db).await?;
+        Ok(Instant::now() + wait.unwrap_or(LOOK_AROUND).min(LOOK_AROUND))
     }
 
-    async fn deliver(&self, text: Leased, asked: Instant) {
+    /// A panic in the middle leaves no text behind that nobody works on.
+    async fn deliver_or_settle(&self, text: Leased, asked: Instant, stopping: &CancellationToken) {
+        let id = text.id;
+        let delivered = AssertUnwindSafe(self.deliver(&text, asked, stopping)).catch_unwind();
+        if delivered.await.is_err() {
+            metrics::counter!("messagehub_worker_panics_total", "worker" => "sender").increment(1);
+            let left = self.leased().get(&id).map(|(_, outcome)| outcome.clone());
+            self.settle(&text, &left.unwrap_or(Outcome::Unconfirmed))
+                .await;
+        }
+        self.leased().remove(&id);
+    }
+
+    async fn deliver(&self, text: &Leased, asked: Instant, stopping: &CancellationToken) {
         if text.is_disconnected {
-            return self.settle(&text, &Outcome::Failed(disconnected())).await;
+            return self.settle(text, &Outcome::Failed(disconnected())).await;
         }
         let account = match self.directory.integration(text.integration).await {
             Ok(Some(account)) => account,
             Ok(None) => {
                 return self
-                    .give_back(&text, "its integration is switched off")
+                    .give_back(text, "its integration is switched off")
                     .await;
             }
-            Err(error) => return self.give_back(&text, &error.to_string()).await,
+            Err(error) => return self.give_back(text, &error.to_string()).await,
         };
-        let Some(outgoing) = outgoing(&self.app, &text, &account) else {
-            return self.give_back(&text, "its addresses cannot be read").await;
+        let Some(outgoing) = outgoing(&self.app, text, &account) else {
+            return self.give_back(text, "its addresses cannot be read").await;
         };
         if let Some(refusal) = out_of_reach(&outgoing, &account) {
-            return self.settle(&text, &Outcome::Failed(refusal)).await;
+            return self.settle(text, &Outcome::Failed(refusal)).await;
         }
         if asked.elapsed() > FRESH {
-            return self.give_back(&text, "its lease is getting old").await;
+            return self.give_back(text, "its lease is getting old").await;
+        }
+        if stopping.is_cancelled() {
+            return self.settle(text, &NOT_BEGUN).await;
         }
         let tries = text.attempt.max(1).unsigned_abs().into();
         power::may_go("before the request");
+        self.will_be(text, Outcome::Unconfirmed);
         let answer = account.used_for(Purpose::Send).send(&outgoing).await;
         power::may_go("after the answer");
         let outcome = outcome(tries, answer, rand::random());
-        tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = told(&outcome), "a text was handed to its provider");
-        metrics::counter!("messagehub_sends_total", "outcome" => told(&outcome)).increment(1);
+        self.will_be(text, outcome.clone());
+        power::may_panic("sending");
         match &outcome {
-            Outcome::Pause(refusal) => self.pause_if_certain(&text, &account, refusal).await,
+            Outcome::Pause(refusal) => self.pause_if_certain(text, &account, refusal).await,
             Outcome::Sent { .. } => {
                 self.doubtful().remove(&text.integration);
             }
             _ => {}
         }
-        self.settle(&text, &outcome).await;
+        self.settle(text, &outcome).await;
         power::may_go("after it is written down");
+        // Only now: nothing stands between an answer and its record.
+        tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = told(&outcome), "a text was handed to its provider");
+        metrics::counter!("messagehub_sends_total", "outcome" => told(&outcome)).increment(1);
+    }
+
+    /// Keeps in mind what is to be written down of it if its call ends here.
+    fn will_be(&self, text: &Leased, outcome: Outcome) {
+        self.leased().insert(text.id, (text.clone(), outcome));
+    }
+
+    fn leased(&self) -> MutexGuard<'_, HashMap<MessageId, (Leased, Outcome)>> {
+        self.leased.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A class that stops a whole queue must be certain. An empty purse is; of credentials the account is asked too, and one
@@ -282,7 +344,7 @@ pub fn outgoing(app: &App, text: &Leased, account: &Account) -> Option<Outgoing>
             .collect(),
         valid_for: text
             .expires_at
-            .map(|at| (at - chrono::Utc::now()).to_std().unwrap_or_default()),
+            .map(|at| (at - clock::now()).to_std().unwrap_or_default()),
         // A provider refuses a text whose reports would go nowhere.
         status_url: provider.reaches(&status).then_some(status),
     })

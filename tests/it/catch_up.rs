@@ -1,5 +1,7 @@
 //! After an outage of ours the inbox holds what the provider holds.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -213,4 +215,157 @@ async fn an_admin_may_ask_for_it_at_any_time_and_nobody_else() {
         .post(&path, json!({}))
         .await
         .refused(503, "provider_unavailable");
+}
+
+async fn doctor_on_inbound(harbor: &Workspace<'_>) -> Value {
+    let path = format!("/numbers/{}/doctor", harbor.number(FRONT_DESK).await);
+    let diagnosis = harbor.admin.get(&harbor.path(&path)).await.is(200);
+    let mut findings = diagnosis["findings"].as_array().unwrap().iter();
+    let inbound = findings.find(|finding| finding["subject"] == "inbound");
+    inbound.unwrap().clone()
+}
+
+#[tokio::test]
+async fn comparing_does_not_make_a_dead_webhook_look_alive() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.hears(MAYA, "By webhook").await;
+    hub.meddles("update numbers set last_inbound_at = last_inbound_at - interval '8 hours'")
+        .await;
+    hub.meddles("update messages set created_at = created_at - interval '8 hours'")
+        .await;
+    let delivered = number(&harbor).await["last_inbound_at"].clone();
+
+    assert_eq!(compares(&hub).await, 0, "it is here already");
+    assert_eq!(number(&harbor).await["last_inbound_at"], delivered);
+    assert_eq!(doctor_on_inbound(&harbor).await["state"], "good");
+
+    hub.twilio.texting(MAYA, FRONT_DESK, "Lost").gets_lost();
+    assert_eq!(compares(&hub).await, 1);
+    assert_eq!(
+        number(&harbor).await["last_inbound_at"],
+        delivered,
+        "no webhook told of it"
+    );
+    let doubtful = doctor_on_inbound(&harbor).await;
+    assert_eq!(doubtful["state"], "attention", "{doubtful}");
+    let page = format!("/w/{}/admin/integrations", harbor.slug);
+    let page = harbor.admin.get(&page).await;
+    assert_eq!(page.status, 200);
+    assert!(
+        page.body.contains("did not come by webhook"),
+        "{}",
+        page.body
+    );
+    assert!(!page.body.contains("Texts arrive."), "{}", page.body);
+
+    harbor.hears(MAYA, "By webhook again").await;
+    let now = number(&harbor).await["last_inbound_at"].clone();
+    let now: chrono::DateTime<chrono::Utc> = now.as_str().unwrap().parse().unwrap();
+    assert!(chrono::Utc::now() - now < chrono::TimeDelta::minutes(1));
+    assert_eq!(doctor_on_inbound(&harbor).await["state"], "good");
+}
+
+#[tokio::test]
+async fn texts_that_are_here_already_cost_no_round_trip_and_no_call() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let console = hub.twilio.console(&harbor.account);
+    let texting = (0..150).map(|nth| {
+        let text = hub.twilio.texting(MAYA, FRONT_DESK, &format!("Text {nth}"));
+        match nth % 10 {
+            0 => {
+                let sid = format!("MM{nth:032x}");
+                let url = console.media(&sid, "image/png", PNG);
+                text.sid(&sid).media(&[&url]).send()
+            }
+            _ => text.send(),
+        }
+    });
+    for answer in join_all(texting).await {
+        assert_eq!(answer.status(), 200);
+    }
+    let lists = || hub.twilio.calls(&["GET", "Messages.json"]);
+    let media = || hub.twilio.calls(&["GET", "Media.json"]);
+
+    // Whoever stored one of them now would fail.
+    hub.meddles("alter function receive_texts rename to receive_no_texts")
+        .await;
+    assert_eq!(compares(&hub).await, 0);
+    hub.meddles("alter function receive_no_texts rename to receive_texts")
+        .await;
+    assert!(number(&harbor).await["agreed_at"].is_string());
+    assert_eq!((lists(), media()), (1, 0));
+
+    // Of what is new, only what has files is asked about once more.
+    for nth in 0..3 {
+        let sid = format!("MMfeed{nth:028x}");
+        let url = console.media(&sid, "image/png", PNG);
+        let text = hub.twilio.texting(MAYA, FRONT_DESK, "Picture");
+        text.sid(&sid).media(&[&url]).gets_lost();
+        hub.twilio
+            .texting(MAYA, FRONT_DESK, &format!("Lost {nth}"))
+            .gets_lost();
+    }
+    assert_eq!(compares(&hub).await, 6);
+    assert_eq!((lists(), media()), (2, 3));
+}
+
+#[tokio::test]
+async fn no_more_pages_are_read_than_it_takes() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.hears(MAYA, "Before").await;
+    for nth in 0..60 {
+        hub.twilio
+            .texting(MAYA, FRONT_DESK, &format!("Old {nth}"))
+            .gets_lost_ago(chrono::TimeDelta::seconds(1000 + nth));
+    }
+    hub.twilio.texting(MAYA, FRONT_DESK, "New").gets_lost();
+    hub.twilio.pages_by(10);
+    // It agreed a moment ago: what is older than the overlap was settled then.
+    hub.meddles("update numbers set agreed_at = now()").await;
+
+    assert_eq!(compares(&hub).await, 1);
+    assert_eq!(texts(&harbor).await, ["Before", "New"]);
+    assert_eq!(hub.twilio.calls(&["GET", "Messages.json"]), 1);
+}
+
+#[tokio::test]
+async fn hundreds_of_numbers_are_compared_within_seconds_and_the_backlog_is_told() {
+    let hub = Hub::start().await;
+    let mut workspaces = Vec::new();
+    for tenant in 0..3 {
+        let workspace = hub.workspace(&format!("Tenant {tenant}")).await;
+        let account = hub.twilio.account(&workspace.account, TOKEN);
+        for nth in 0..110 {
+            account.number(&format!("+1628555{:04}", tenant * 1000 + nth));
+        }
+        workspace.connects_with(TOKEN).await.is(201);
+        workspaces.push(workspace);
+    }
+    for text in ["+16285550005", "+16285551005", "+16285552005"] {
+        hub.twilio.texting(MAYA, text, "Lost").gets_lost();
+    }
+    // As slow as a provider is.
+    hub.twilio.throws(Box::new(|_| {
+        Some(Failure::Slow(Duration::from_millis(200)))
+    }));
+    let began = Instant::now();
+
+    assert_eq!(compares(&hub).await, 3);
+
+    let took = began.elapsed();
+    assert!(
+        took < Duration::from_secs(20),
+        "one after the other: {took:?}"
+    );
+    let behind = "select count(*) from numbers where agreed_at is null";
+    assert_eq!(hub.count(behind).await, 0);
+    assert_eq!(hub.twilio.calls(&["GET", "Messages.json"]), 330);
+    let metrics = workspaces[0].admin.get("/metrics").await.body;
+    assert!(
+        metrics.contains("messagehub_numbers_to_compare "),
+        "{metrics}"
+    );
 }

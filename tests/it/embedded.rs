@@ -516,3 +516,37 @@ async fn a_large_log_is_cut() {
     assert!(size("postgres.log") < 1 << 20);
     assert_eq!(size("postgres.log.1"), 11 << 20);
 }
+
+#[test]
+fn a_server_that_was_killed_during_its_first_start_is_followed_by_one_that_starts() {
+    // First where it hurts: while the programs of the killed one are still at work.
+    for point in ["while the cluster is made", "while PostgreSQL starts"] {
+        let place = crate::process::Place::new();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(crate::process::dies(&place.data(), &[("DIES_AT", point)]));
+        let server = crate::process::Process::start(&place.data(), &[]);
+        let (code, _) = server.terminate();
+        assert_eq!(code, Some(0), "after it was killed {point}");
+        assert_eq!(half_made(&place.data()), 0, "{point}");
+    }
+    // Then anywhere.
+    for after in [60, 250, 500, 900, 1400] {
+        let place = crate::process::Place::new();
+        crate::process::Process::start_and_kill(&place.data(), Duration::from_millis(after));
+        let server = crate::process::Process::start(&place.data(), &[]);
+        let (code, _) = server.terminate();
+        assert_eq!(code, Some(0), "after it was killed within {after} ms");
+    }
+}
+
+/// Directories that a cluster was to be made in.
+fn half_made(data: &Path) -> usize {
+    let entries = fs::read_dir(data).expect("the data directory");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    names
+        .filter(|name| name.to_string_lossy().starts_with("postgres.new"))
+        .count()
+}

@@ -570,3 +570,156 @@ async fn the_page_changes_an_integration_and_lets_it_go() {
         "{told}"
     );
 }
+
+/// As many numbers as a small chain of practices has.
+const MANY: usize = 230;
+
+#[tokio::test]
+async fn what_the_list_says_is_not_asked_for_number_by_number() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let account = hub.twilio.account(&harbor.account, TOKEN);
+    for nth in 0..MANY {
+        account.number(&format!("+1628555{nth:04}"));
+    }
+    account.points("+16285550003", "https://old.example/sms");
+    let lists = || hub.twilio.calls(&["GET", "IncomingPhoneNumbers.json"]);
+    let single = || hub.twilio.calls(&["GET", "IncomingPhoneNumbers/"]);
+    let writes = || hub.twilio.calls(&["POST", "IncomingPhoneNumbers/"]);
+
+    harbor.connects_with(TOKEN).await.is(201);
+    assert_eq!((lists(), single(), writes()), (2, 0, MANY));
+    assert!(account.webhook_of("+16285550229").contains(&hub.url("")));
+
+    // Nothing has changed: nothing is written.
+    assert_eq!(counts(&harbor.syncs().await), [0, 0, 0]);
+    assert_eq!((lists(), single(), writes()), (4, 0, MANY));
+    account.points("+16285550007", "https://else.example/sms");
+    assert_eq!(counts(&harbor.syncs().await), [0, 1, 0]);
+    assert_eq!((lists(), single(), writes()), (6, 0, MANY + 1));
+
+    // What somebody else has set since stays as it is.
+    account.points("+16285550009", "https://theirs.example/sms");
+    let integration = harbor.at_integration("").await;
+    harbor.admin.delete(&integration).await.is(204);
+    assert_eq!((lists(), single(), writes()), (8, 0, 2 * MANY));
+    for (number, url) in [
+        ("+16285550003", "https://old.example/sms"),
+        ("+16285550007", "https://else.example/sms"),
+        ("+16285550009", "https://theirs.example/sms"),
+        ("+16285550229", ""),
+    ] {
+        assert_eq!(account.webhook_of(number), url, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_profile_that_many_numbers_share_is_set_once() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let customer = hub.telnyx.account(TELNYX_KEY);
+    let profile = customer.profile("Everybody");
+    for nth in 0..60 {
+        let number = format!("+1628555{nth:04}");
+        customer.number(&number).moves(&number, &profile);
+    }
+    let single = || {
+        hub.telnyx.calls(&["GET", "/messaging_profiles/"])
+            + hub.telnyx.calls(&["GET", "/phone_numbers/", "/messaging"])
+            - hub.telnyx.calls(&["GET", "/phone_numbers/messaging"])
+    };
+    let credentials = json!({"api_key": TELNYX_KEY, "public_key": customer.public_key()});
+    let form = json!({"provider": "telnyx", "credentials": credentials});
+    let connected = harbor.admin.post(&harbor.path("/integrations"), form).await;
+    let numbers = connected.is(201)["numbers"].as_array().unwrap().clone();
+    assert_eq!(numbers.len(), 60);
+    assert!(
+        numbers
+            .iter()
+            .all(|number| number["webhook"] == "configured")
+    );
+    assert!(single() <= 3, "{}", single());
+    assert_eq!(hub.telnyx.calls(&["PATCH"]), 1);
+
+    harbor.syncs().await;
+    assert!(single() <= 6, "{}", single());
+    let integration = harbor.at_integration("").await;
+    harbor.admin.delete(&integration).await.is(204);
+    assert!(single() <= 9, "{}", single());
+    assert_eq!(hub.telnyx.calls(&["PATCH"]), 2);
+}
+
+#[tokio::test]
+async fn a_change_in_one_workspace_looks_up_no_integration_of_another() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let bright = hub.workspace("Bright Smiles").await;
+    bright.connects_twilio(RECALL).await;
+    harbor.hears(MAYA, "It is known from now on").await;
+    // Whoever looked it up now could not open it.
+    hub.meddles("update integrations set credentials = '\\x00' where name <> '' and workspace_id = (select id from workspaces where name = 'Harbor Dental')")
+        .await;
+
+    let path = bright.at_integration("").await;
+    for name in ["One", "Two", "Three"] {
+        bright
+            .admin
+            .patch(&path, json!({"name": name}))
+            .await
+            .is(200);
+    }
+    let number = bright.number(RECALL).await;
+    let path = bright.path(&format!("/numbers/{number}"));
+    let named = json!({"friendly_name": "Recall"});
+    bright.admin.patch(&path, named).await.is(200);
+    bright.syncs().await;
+    // The changes have been heard of when the changed workspace answers by them.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+
+    harbor.hears(MAYA, "Still known").await;
+    let path = harbor.at_integration("").await;
+    let change = json!({"name": "Renamed"});
+    harbor.admin.patch(&path, change).await.is(200);
+    let mut status = 200;
+    for _ in 0..50 {
+        status = hub
+            .twilio
+            .text(MAYA, FRONT_DESK, "Looked up anew")
+            .await
+            .status()
+            .as_u16();
+        if status != 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_ne!(status, 200, "its own change is noticed");
+}
+
+#[tokio::test]
+async fn many_who_ask_at_once_wait_for_one_look_up() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let mut lock = hub.raw.begin().await.unwrap();
+    sqlx::query("lock table integrations in access exclusive mode")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    let twilio = hub.twilio.clone();
+    let texts = tokio::spawn(async move {
+        let texts = (0..20).map(|_| twilio.text(MAYA, FRONT_DESK, "Hi"));
+        futures_util::future::join_all(texts).await
+    });
+    let waiting = "select count(*) from pg_stat_activity
+                    where datname = current_database() and wait_event_type = 'Lock' and query like '%former_credentials%'";
+    let mut most = 0;
+    for _ in 0..20 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        most = most.max(hub.count(waiting).await);
+    }
+    lock.rollback().await.unwrap();
+    for answer in texts.await.unwrap() {
+        assert_eq!(answer.status(), 200, "{}", harbor.slug);
+    }
+    assert_eq!(most, 1);
+}

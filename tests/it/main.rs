@@ -1,6 +1,10 @@
 //! Every chapter of the contract, from outside: real PostgreSQL, real HTTP, real sockets, a real browser.
 
 #![allow(
+    clippy::disallowed_methods,
+    reason = "tests and the database run on one machine: its clock will do"
+)]
+#![allow(
     clippy::unwrap_used,
     reason = "a helper that cannot go on has failed its test"
 )]
@@ -30,7 +34,7 @@ mod credits;
 mod demo;
 mod embedded;
 mod failover;
-
+mod fairness;
 mod forms;
 mod fuzz;
 mod http;
@@ -68,4 +72,5 @@ mod templates;
 mod twilio;
 mod usage;
 mod webhooks;
+mod workers;
 mod workspaces;

@@ -129,6 +129,36 @@ impl Process {
         Self::spawn(limited, &free_address(), Stdio::inherit())
     }
 
+    /// One whose standard output and error are pipes that nobody reads from: it may not listen yet.
+    pub fn start_unheard(data: &Path, settings: &[(&str, &str)]) -> Self {
+        let address = free_address();
+        let mut child = command(data, settings)
+            .env("BIND_ADDR", &address)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        Self {
+            child,
+            address,
+            log: None,
+        }
+    }
+
+    /// One that is killed so soon after its start.
+    pub fn start_and_kill(data: &Path, after: Duration) {
+        let mut child = command(data, &[])
+            .env("BIND_ADDR", free_address())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(after);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     pub fn start_at(address: &str, data: &Path, settings: &[(&str, &str)]) -> Self {
         Self::start_with(address, data, settings, Stdio::inherit())
     }

@@ -5,10 +5,13 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use nix::unistd::{Uid, User};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
+
+use crate::power;
 
 use super::{DATABASE, Error, LOGIN, Result, postmaster, programs, unusable};
 
@@ -20,6 +23,9 @@ const SOCKET_PATH_MAX: usize = 103;
 
 /// Homes of clusters whose `DATA_DIR` PostgreSQL's account cannot reach.
 const ELSEWHERE: &str = "/var/lib/messagehub";
+
+/// What a cluster's directory is called while it is made, and a number.
+const STAGING: &str = "new";
 
 pub(super) struct Cluster {
     pub dir: PathBuf,
@@ -60,6 +66,7 @@ impl Cluster {
             programs,
             account,
         };
+        cluster.clear_away().await;
         if made_by.is_none() {
             cluster.make().await?;
         }
@@ -101,10 +108,11 @@ impl Cluster {
     async fn make(&self) -> Result<()> {
         tracing::info!(dir = %self.dir.display(), "making a PostgreSQL cluster");
         write_private(&self.password_file, &self.password)?;
-        let staging = self.dir.with_extension("new");
+        // Of its own: the programs of a server that was killed meanwhile may still be at work on theirs.
+        let name = format!("{STAGING}-{:016x}", rand::random::<u64>());
+        let staging = self.dir.with_extension(name);
         // An empty directory may be in the place; anything else in it is not ours to touch.
         if_there(fs::remove_dir(&self.dir)).map_err(unusable(&self.dir))?;
-        if_there(fs::remove_dir_all(&staging)).map_err(unusable(&staging))?;
         self.private_dir(&staging)?;
         let fresh = staging.join("cluster");
 
@@ -121,6 +129,38 @@ impl Cluster {
             .and_then(|()| File::open(parent)?.sync_all())
             .and_then(|()| fs::remove_dir_all(&staging))
             .map_err(unusable(&self.dir))
+    }
+
+    /// What servers left that were killed while they made a cluster. Their programs may write on for a moment: what cannot be
+    /// removed now is left to the next start, and is in nobody's way.
+    async fn clear_away(&self) {
+        for directory in self.half_made() {
+            let mut tries = 0;
+            while let Err(error) = if_there(fs::remove_dir_all(&directory)) {
+                tries += 1;
+                if tries == 10 {
+                    tracing::warn!(%error, dir = %directory.display(), "a half-made cluster cannot be removed yet");
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+
+    fn half_made(&self) -> Vec<PathBuf> {
+        let parent = self.dir.parent().unwrap_or(Path::new("/"));
+        let prefix = self.dir.with_extension(STAGING);
+        let Some(prefix) = prefix.file_name().and_then(|name| name.to_str()) else {
+            return Vec::new();
+        };
+        let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| {
+                let name = entry.file_name();
+                name.to_str().is_some_and(|name| name.starts_with(prefix))
+            })
+            .map(|entry| entry.path())
+            .collect()
     }
 
     async fn initdb(&self, fresh: &Path, password_file: &Path) -> Result<()> {
@@ -276,6 +316,10 @@ async fn run(mut command: Command, name: &str, input: &str) -> Result<()> {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
+        if name == "initdb" {
+            // Long enough to be in the middle of it.
+            power::may_go_after("while the cluster is made", Duration::from_millis(300)).await;
+        }
         if let Some(mut stdin) = child.stdin.take() {
             let _ = stdin.write_all(input.as_bytes()).await; // what does not listen says why below
         }

@@ -14,6 +14,8 @@ use tokio::process::Child;
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::power;
+
 use super::cluster::{Cluster, PORT};
 use super::{Error, Result, unusable};
 
@@ -73,6 +75,8 @@ impl Postmaster {
                 Err(Error::NotStarted { reason, .. })
                     if reason.contains("shared memory block") && Instant::now() < patience =>
                 {
+                    // Or it is one that a killed server had only just started: it did not listen when it was looked for.
+                    stop_orphan(cluster).await;
                     sleep(5 * POLL).await;
                 }
                 outcome => return outcome,
@@ -106,6 +110,7 @@ impl Postmaster {
             .try_clone()
             .and_then(|stdout| postgres.stdout(stdout).stderr(log).spawn())
             .map_err(|error| not_started(error.to_string()))?;
+        power::may_go_after("while PostgreSQL starts", POLL).await;
 
         let mut postmaster = Self(child);
         loop {

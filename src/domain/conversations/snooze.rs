@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Months, Utc};
 
+use crate::clock;
 use crate::db::Db;
 use crate::error::Result;
 use crate::events::Event;
@@ -11,7 +12,7 @@ use crate::ids::{ConversationId, NumberId, WorkspaceId};
 const FARTHEST: Months = Months::new(12);
 
 pub(super) fn can_be_meant(until: DateTime<Utc>) -> bool {
-    let now = Utc::now();
+    let now = clock::now();
     until > now
         && now
             .checked_add_months(FARTHEST)

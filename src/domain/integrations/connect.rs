@@ -1,14 +1,14 @@
 //! Connecting an account: checked at the provider, sealed, its numbers read, its webhooks set.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::delivery::{AT_ONCE, deliver_to_us};
+use super::delivery::deliver_all_to_us;
 use super::{Integration, Purpose, context, find, uses, webhook_urls};
 use crate::app::App;
 use crate::domain::audit::{self, Action, Deed};
@@ -198,7 +198,7 @@ fn named(number: &RemoteNumber) -> String {
     }
 }
 
-/// Sets the webhook of each number that can text, a few at a time, and writes down what came of it.
+/// Sets the webhook of each number that can text, where the list says that it is another, and writes down what came of it.
 async fn configure(
     app: App,
     admin: Admin,
@@ -216,29 +216,27 @@ async fn configure(
     )
     .await?;
     let urls = webhook_urls(&app.config, provider.kind(), id);
-    let calls = remote.into_iter().zip(ids).map(|(number, id)| {
-        let (app, provider, urls) = (&app, provider.as_ref(), &urls);
-        async move { (id, deliver_to_us(app, provider, urls, &number).await) }
-    });
-    let mut settled = stream::iter(calls).buffer_unordered(AT_ONCE);
-    while let Some((number, delivery)) = settled.next().await {
-        let Some(delivery) = delivery else {
-            continue;
-        };
+    let mut settled = pin!(deliver_all_to_us(&app, provider.as_ref(), &urls, &remote));
+    while let Some(group) = settled.next().await {
         let mut tx = app.db.workspace(admin.seat()).await?;
-        sqlx::query!(
-            "update numbers
-                set webhook = $2, webhook_detail = $3, previous_webhook_url = coalesce($4, previous_webhook_url), updated_at = now()
-              where id = $1",
-            number as _,
-            delivery.state as _,
-            delivery.detail,
-            delivery.previous,
-        )
-        .execute(tx.conn())
-        .await?;
-        let workspace = tx.workspace();
-        tx.announce(Event::NumberChanged { workspace, number });
+        for (place, delivery) in group {
+            let (Some(delivery), Some(&number)) = (delivery, ids.get(place)) else {
+                continue;
+            };
+            sqlx::query!(
+                "update numbers
+                    set webhook = $2, webhook_detail = $3, previous_webhook_url = coalesce($4, previous_webhook_url), updated_at = now()
+                  where id = $1",
+                number as _,
+                delivery.state as _,
+                delivery.detail,
+                delivery.previous,
+            )
+            .execute(tx.conn())
+            .await?;
+            let workspace = tx.workspace();
+            tx.announce(Event::NumberChanged { workspace, number });
+        }
         tx.commit().await?;
     }
     Ok(())

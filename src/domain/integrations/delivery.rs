@@ -1,5 +1,9 @@
 //! Having a number's texts delivered to us, and what came of it.
 
+use std::collections::HashMap;
+
+use futures_util::{Stream, StreamExt, stream};
+
 use crate::app::App;
 use crate::domain::numbers::WebhookState;
 use crate::providers::{self, Provider, RemoteNumber, Webhook, WebhookUrls};
@@ -8,6 +12,7 @@ use crate::providers::{self, Provider, RemoteNumber, Webhook, WebhookUrls};
 pub(super) const AT_ONCE: usize = 6;
 
 /// Where a number's texts go, once we have asked for them.
+#[derive(Clone)]
 pub(super) struct Delivery {
     pub state: WebhookState,
     /// Who overrides it, or why it could not be set.
@@ -16,6 +21,52 @@ pub(super) struct Delivery {
     pub previous: Option<String>,
     /// Whether anything at the provider was changed.
     pub written: bool,
+}
+
+/// The same for many numbers, a few calls at a time; of numbers that share a webhook one is asked for. Answers in groups, by
+/// their places in `numbers`.
+pub(super) fn deliver_all_to_us<'a>(
+    app: &'a App,
+    provider: &'a dyn Provider,
+    urls: &'a WebhookUrls,
+    numbers: &'a [RemoteNumber],
+) -> impl Stream<Item = Vec<(usize, Option<Delivery>)>> + 'a {
+    let calls = groups(numbers).into_iter().map(move |group| async move {
+        let mut first: Option<Delivery> = None;
+        let mut delivered = Vec::with_capacity(group.len());
+        for place in group {
+            let delivery = match &first {
+                Some(first) if numbers[place].capabilities.sms => Some(Delivery {
+                    previous: None,
+                    written: false,
+                    ..first.clone()
+                }),
+                Some(_) => None,
+                None => deliver_to_us(app, provider, urls, &numbers[place]).await,
+            };
+            first = first.or_else(|| delivery.clone());
+            delivered.push((place, delivery));
+        }
+        delivered
+    });
+    stream::iter(calls).buffer_unordered(AT_ONCE)
+}
+
+/// The places of numbers that share a webhook, together.
+pub(super) fn groups(numbers: &[RemoteNumber]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut shared: HashMap<&str, usize> = HashMap::new();
+    for (place, number) in numbers.iter().enumerate() {
+        let group = match number.shares.as_deref() {
+            Some(shares) => *shared.entry(shares).or_insert(groups.len()),
+            None => groups.len(),
+        };
+        match groups.get_mut(group) {
+            Some(group) => group.push(place),
+            None => groups.push(vec![place]),
+        }
+    }
+    groups
 }
 
 /// `None` for a number that cannot text.

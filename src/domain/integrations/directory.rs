@@ -2,14 +2,18 @@
 //!
 //! What changes is forgotten at once (`Event`s of this server) and in any case after a minute (another server's change).
 
-use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use moka::future::Cache;
+use tokio::sync::OnceCell;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::{Purpose, Sealed, Uses};
 use crate::app::App;
+use crate::clock;
 use crate::domain::audit;
 use crate::error::Result;
 use crate::events::Event;
@@ -18,8 +22,8 @@ use crate::phone::Address;
 use crate::providers::{Kind, Provider, SignedRequest};
 
 const REMEMBERED: Duration = Duration::from_secs(60);
-/// Beyond this many entries everything is forgotten.
-const MOST: usize = 20_000;
+/// Beyond this many entries those are forgotten that were used least.
+const MOST: u64 = 20_000;
 
 /// An integration with its credentials opened, and its numbers by address.
 pub struct Account {
@@ -39,7 +43,7 @@ impl Account {
     /// Whether the provider made this request, by the signature of now or of a token that was replaced within the last day.
     pub fn verifies(&self, request: &SignedRequest<'_>) -> bool {
         let by_former = |(former, until): &(Box<dyn Provider>, DateTime<Utc>)| {
-            *until > Utc::now() && former.verify(request)
+            *until > clock::now() && former.verify(request)
         };
         self.used_for(Purpose::Verify).verify(request)
             || self.former.as_ref().is_some_and(by_former)
@@ -70,36 +74,31 @@ impl Account {
     }
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
     Integration(IntegrationId),
     Account(Kind, String),
 }
 
-struct Entry {
-    accounts: Vec<Arc<Account>>,
-    until: Instant,
-}
+/// What was found, or is being looked up at this moment: everybody who asks meanwhile waits for the same answer. A slot that is
+/// forgotten before its look-up has ended still serves those who asked before the change, and is found by nobody after it.
+type Slot = Arc<OnceCell<Vec<Arc<Account>>>>;
 
 #[derive(Clone)]
 pub struct Directory {
     app: App,
-    memory: Arc<RwLock<Memory>>,
+    slots: Cache<Key, Slot>,
     uses: Uses,
-}
-
-#[derive(Default)]
-struct Memory {
-    entries: HashMap<Key, Entry>,
-    /// Rises whenever something is forgotten: what was looked up before that may be stale and is not kept.
-    generation: u64,
 }
 
 impl Directory {
     pub fn new(app: App) -> Self {
         Self {
             app,
-            memory: Arc::default(),
+            slots: Cache::builder()
+                .max_capacity(MOST)
+                .time_to_live(REMEMBERED)
+                .build(),
             uses: Uses::default(),
         }
     }
@@ -121,48 +120,96 @@ impl Directory {
     /// Forgets what an event says has changed; runs as long as the server does.
     pub async fn keep_fresh(self) {
         let mut events = self.app.db.bus().listen();
+        // Nobody listened until now.
+        self.slots.invalidate_all();
         loop {
-            match events.recv().await {
-                Ok(Event::IntegrationChanged { .. } | Event::NumberChanged { .. }) => self.forget(),
-                Ok(_) => {}
-                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => self.forget(),
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+            let mut next = match events.recv().await {
+                Err(RecvError::Closed) => return,
+                Err(RecvError::Lagged(_)) => Err(TryRecvError::Lagged(0)),
+                Ok(event) => Ok(event),
+            };
+            // What came at once is forgotten at once: a sync announces each of its numbers.
+            let mut changed = HashSet::new();
+            loop {
+                match next {
+                    Ok(
+                        Event::IntegrationChanged { workspace }
+                        | Event::NumberChanged { workspace, .. },
+                    ) => {
+                        changed.insert(workspace);
+                    }
+                    Ok(_) => {}
+                    Err(TryRecvError::Lagged(_)) => self.slots.invalidate_all(),
+                    Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+                }
+                next = events.try_recv();
+            }
+            if !changed.is_empty() {
+                self.forget_those_of(&changed).await;
             }
         }
     }
 
-    pub(super) fn forget(&self) {
-        let mut memory = self.memory.write().expect("nobody panics while holding it");
-        memory.entries.clear();
-        memory.generation += 1;
+    /// The integrations of these workspaces, by every key under which they may be known. Of other workspaces only those who
+    /// have the very same account at the provider are looked up anew. One round trip.
+    async fn forget_those_of(&self, workspaces: &HashSet<WorkspaceId>) {
+        let ids: Vec<_> = workspaces.iter().copied().collect();
+        let rows = sqlx::query!(
+            r#"select workspace_id, id, provider as "provider: Kind", account from integrations where workspace_id = any ($1)"#,
+            &ids as _,
+        )
+        .fetch_all(self.app.db.system_pool())
+        .await;
+        let Ok(rows) = rows else {
+            return self.slots.invalidate_all();
+        };
+        let mut gone = workspaces.clone();
+        for row in rows {
+            gone.remove(&row.workspace_id);
+            self.slots.invalidate(&Key::Integration(row.id)).await;
+            self.slots
+                .invalidate(&Key::Account(row.provider, row.account))
+                .await;
+        }
+        // Deleted with their workspace: only what was looked up tells whose it was.
+        if !gone.is_empty() {
+            self.forget_where(|accounts| {
+                accounts.is_none_or(|all| all.iter().any(|one| gone.contains(&one.workspace)))
+            })
+            .await;
+        }
+    }
+
+    pub(super) async fn forget(&self, id: IntegrationId) {
+        self.slots.invalidate(&Key::Integration(id)).await;
+        self.forget_where(|accounts| {
+            accounts.is_some_and(|all| all.iter().any(|one| one.integration == id))
+        })
+        .await;
+    }
+
+    /// Told `None` of what is being looked up.
+    async fn forget_where(&self, goes: impl Fn(Option<&Vec<Arc<Account>>>) -> bool) {
+        let going: Vec<_> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| goes(slot.get()))
+            .map(|(key, _)| key)
+            .collect();
+        for key in going {
+            self.slots.invalidate(key.as_ref()).await;
+        }
     }
 
     async fn find(&self, key: Key) -> Result<Vec<Arc<Account>>> {
-        let generation = {
-            let memory = self.memory.read().expect("nobody panics while holding it");
-            if let Some(entry) = memory
-                .entries
-                .get(&key)
-                .filter(|entry| entry.until > Instant::now())
-            {
-                return Ok(entry.accounts.clone());
-            }
-            memory.generation
-        };
-        let accounts = self.look_up(&key).await?;
-        let mut memory = self.memory.write().expect("nobody panics while holding it");
+        let slot = self
+            .slots
+            .get_with_by_ref(&key, async { Slot::default() })
+            .await;
+        let accounts = slot.get_or_try_init(|| self.look_up(&key)).await?.clone();
         // That nobody has an account is not remembered: they may connect it the next moment.
-        if memory.generation == generation && !accounts.is_empty() {
-            if memory.entries.len() >= MOST {
-                memory.entries.clear();
-            }
-            memory.entries.insert(
-                key,
-                Entry {
-                    accounts: accounts.clone(),
-                    until: Instant::now() + REMEMBERED,
-                },
-            );
+        if accounts.is_empty() {
+            self.slots.invalidate(&key).await;
         }
         Ok(accounts)
     }

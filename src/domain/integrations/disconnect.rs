@@ -1,10 +1,12 @@
 //! Letting an account go for good. What was said through it stays; its credentials do not.
 
+use std::collections::HashMap;
+
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::json;
 
-use super::delivery::AT_ONCE;
+use super::delivery::{AT_ONCE, groups};
 use super::sync::lock;
 use super::{Directory, Purpose, Sealed, uses, webhook_urls};
 use crate::app::App;
@@ -61,7 +63,7 @@ async fn let_go(app: &App, admin: &Admin, directory: &Directory, id: Integration
     }
     tx.announce(Event::Queued);
     tx.commit().await?;
-    directory.forget();
+    directory.forget(id).await;
     if let Some(provider) = provider {
         give_back(app, provider.as_ref(), id, ours).await;
     }
@@ -129,33 +131,47 @@ async fn retire(tx: &mut WorkspaceTx, id: IntegrationId) -> Result<Vec<NumberId>
     .await?)
 }
 
-/// Best effort: the account is disconnected whatever comes of it.
+/// Best effort: the account is disconnected whatever comes of it. The list says which webhooks are still ours; beyond it there
+/// is one call for each that is put back.
 async fn give_back(
     app: &App,
     provider: &dyn Provider,
     id: IntegrationId,
     numbers: Vec<Redirected>,
 ) {
+    if numbers.is_empty() {
+        return;
+    }
     let urls = webhook_urls(&app.config, provider.kind(), id);
-    // Where numbers share one address at the provider, the one that knows what was there before goes first.
-    let (known, unknown): (Vec<_>, Vec<_>) = numbers
+    let mut remote = match provider.list_numbers().await {
+        Ok(remote) => remote,
+        Err(error) => {
+            tracing::warn!(%error, integration.id = %id, "the webhooks could not be put back");
+            return;
+        }
+    };
+    let mut previous: HashMap<_, _> = numbers
         .into_iter()
-        .partition(|number| number.previous_webhook_url.is_some());
-    for numbers in [known, unknown] {
-        let calls = numbers.into_iter().map(|number| {
-            let urls = &urls;
-            async move {
-                let previous = number.previous_webhook_url.as_deref();
-                provider
-                    .restore_webhook(&number.provider_number_id, urls, previous)
-                    .await
-            }
-        });
-        let mut answers = stream::iter(calls).buffer_unordered(AT_ONCE);
-        while let Some(answer) = answers.next().await {
-            if let Err(error) = answer {
-                tracing::warn!(%error, integration.id = %id, "a webhook could not be put back");
-            }
+        .map(|number| (number.provider_number_id, number.previous_webhook_url))
+        .collect();
+    remote.retain(|number| previous.contains_key(&number.provider_id));
+    let calls = groups(&remote).into_iter().map(|group| {
+        // Where numbers share one webhook at the provider, one of them may know what was there before.
+        let known = group
+            .iter()
+            .find_map(|&place| previous.get_mut(&remote[place].provider_id)?.take());
+        let (urls, number) = (&urls, &remote[group[0]]);
+        async move {
+            provider
+                .restore_webhook(number, urls, known.as_deref())
+                .await
+        }
+    });
+    let calls: Vec<_> = calls.collect();
+    let mut answers = stream::iter(calls).buffer_unordered(AT_ONCE);
+    while let Some(answer) = answers.next().await {
+        if let Err(error) = answer {
+            tracing::warn!(%error, integration.id = %id, "a webhook could not be put back");
         }
     }
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::delivery::deliver_to_us;
 use super::{Account, Directory, Health, Purpose, account, find, webhook_urls};
 use crate::app::App;
+use crate::clock;
 use crate::db::WorkspaceTx;
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::members::Admin;
@@ -289,7 +290,7 @@ async fn seen(tx: &mut WorkspaceTx, id: NumberId) -> Result<Seen> {
                     group by 1 order by count(*) desc, 1 limit 1) as reason
              from recent"#,
         id as _,
-        first_id(Utc::now() - LATELY),
+        first_id(clock::now() - LATELY),
     )
     .fetch_one(tx.conn())
     .await?)
@@ -297,9 +298,18 @@ async fn seen(tx: &mut WorkspaceTx, id: NumberId) -> Result<Seen> {
 
 impl Seen {
     fn findings(self, number: &Number) -> [Finding; 4] {
-        let inbound = match number.last_inbound_at {
-            Some(at) => dated("The last text came", at, Subject::Inbound),
-            None => said(
+        let inbound = match (number.is_missing_texts_since(), number.last_inbound_at) {
+            (Some(at), _) => Finding {
+                state: State::Attention,
+                ..dated(
+                    "The last text did not come by webhook: it was found by comparing with the provider's list. If this server was \
+                     up at that time, the webhook does not work. Text the number to see.",
+                    at,
+                    Subject::Inbound,
+                )
+            },
+            (None, Some(at)) => dated("The last text came", at, Subject::Inbound),
+            (None, None) => said(
                 Subject::Inbound,
                 State::Attention,
                 "No text has come yet. Text it from your phone to see that it works.",
@@ -416,6 +426,8 @@ async fn point_here(
             by,
             url: route.inbound,
         }),
+        listed: None,
+        shares: None,
     };
     let provider = account.provider.as_ref();
     let urls = webhook_urls(&app.config, provider.kind(), account.integration);

@@ -1,6 +1,6 @@
 //! Bringing our list of an account's numbers in step with the provider's. Whatever leaves, its history stays.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
@@ -8,7 +8,7 @@ use futures_util::stream;
 use serde::Serialize;
 use serde_json::json;
 
-use super::delivery::{AT_ONCE, Delivery, deliver_to_us};
+use super::delivery::{Delivery, deliver_all_to_us};
 use super::{Account, Directory, Purpose, account, find, insert_numbers, webhook_urls};
 use crate::app::App;
 use crate::db::WorkspaceTx;
@@ -101,14 +101,18 @@ pub(super) struct Found {
 async fn deliver_all(app: &App, account: &Account, remote: Vec<RemoteNumber>) -> Vec<Found> {
     let provider = account.provider.as_ref();
     let urls = webhook_urls(&app.config, provider.kind(), account.integration);
-    let calls = remote.into_iter().map(|number| {
-        let urls = &urls;
-        async move {
-            let delivery = deliver_to_us(app, provider, urls, &number).await;
-            Found { number, delivery }
-        }
-    });
-    stream::iter(calls).buffered(AT_ONCE).collect().await
+    let mut deliveries: HashMap<usize, Option<Delivery>> =
+        deliver_all_to_us(app, provider, &urls, &remote)
+            .flat_map(stream::iter)
+            .collect()
+            .await;
+    let found = remote.into_iter().enumerate();
+    found
+        .map(|(place, number)| Found {
+            number,
+            delivery: deliveries.remove(&place).flatten(),
+        })
+        .collect()
 }
 
 /// Of two who change an account's numbers at once, the second one waits here.

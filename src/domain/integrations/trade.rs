@@ -216,6 +216,8 @@ fn ordered(order: String, phone_number: Phone) -> RemoteNumber {
             ..NumberCapabilities::default()
         },
         shadow: None,
+        listed: None,
+        shares: None,
     }
 }
 

@@ -7,6 +7,7 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::clock;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::words;
 use crate::error::Result;
@@ -95,7 +96,7 @@ impl Uses {
         purpose: Purpose,
         actor: Option<UserId>,
     ) {
-        let now = Utc::now();
+        let now = clock::now();
         let used = Use {
             workspace,
             integration,

@@ -11,6 +11,7 @@ use super::{Prepared, Size, name, prepare, small};
 use crate::app::App;
 use crate::db::{Db, SystemTx};
 use crate::domain::integrations::Directory;
+use crate::domain::integrations::calls::Room;
 use crate::domain::{messages, opt_outs};
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -25,9 +26,9 @@ const PAUSES: [i32; 10] = [3, 10, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 14_
 
 /// A file that is ours to fetch.
 pub struct Due {
-    workspace: WorkspaceId,
+    pub workspace: WorkspaceId,
     pub id: MediaId,
-    integration: IntegrationId,
+    pub integration: IntegrationId,
     provider_sid: String,
     url: String,
     /// What the provider says it is.
@@ -36,16 +37,38 @@ pub struct Due {
     attempt: i16,
 }
 
-/// What is due, and nobody else's for a while. One round trip.
-pub async fn due(db: &Db, most: i64) -> Result<Vec<Due>> {
+/// What is due, and nobody else's for a while: of each integration as much as it has room for, the oldest first. One round trip,
+/// and one look into the index for each integration that has something to fetch.
+pub async fn due(db: &Db, room: &Room) -> Result<Vec<Due>> {
     Ok(sqlx::query_as!(
         Due,
-        r#"with due as (
+        r#"with recursive waiting as (
+               (select d.integration_id from message_media d
+                 where d.fetch_at is not null and d.integration_id is not null
+                 order by d.integration_id limit 1)
+               union all
+               select n.integration_id
+                 from waiting w
+                cross join lateral (select d.integration_id from message_media d
+                                     where d.fetch_at is not null and d.integration_id > w.integration_id
+                                     order by d.integration_id limit 1) n
+           ), owing as (
                select d.workspace_id, d.id
-                 from message_media d
-                where d.fetch_at <= now() and d.source_url is not null and d.message_id is not null
+                 from waiting w
+                cross join lateral (select d.workspace_id, d.id, d.fetch_at from message_media d
+                                     where d.integration_id = w.integration_id and d.fetch_at <= now()
+                                       and d.source_url is not null and d.message_id is not null
+                                     order by d.fetch_at
+                                     limit coalesce((select b.room from unnest($4::uuid[], $5::integer[]) as b (integration, room)
+                                                      where b.integration = w.integration_id), $3)) d
                 order by d.fetch_at
                 limit $1
+           ), due as (
+               select d.workspace_id, d.id
+                 from owing o
+                 join message_media d on d.workspace_id = o.workspace_id and d.id = o.id
+                -- Another server may have taken it since.
+                where d.fetch_at <= now()
                   for update of d skip locked
            )
            update message_media d
@@ -56,11 +79,29 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Due>> {
            returning d.workspace_id as "workspace: WorkspaceId", d.id as "id: MediaId",
                      m.integration_id as "integration: IntegrationId", coalesce(m.provider_sid, '') as "provider_sid!",
                      d.source_url as "url!", d.content_type as claimed, d.attempts as attempt"#,
-        most,
+        i64::from(room.all),
         LEASE.as_secs_f64(),
+        room.each,
+        &room.integrations as _,
+        &room.left,
     )
     .fetch_all(db.system_pool())
     .await?)
+}
+
+/// The server stops before these were fetched: another one may have them at once, and the try does not count.
+pub async fn hand_back(db: &Db, files: &[(WorkspaceId, MediaId)]) -> Result<()> {
+    let (workspaces, ids): (Vec<_>, Vec<_>) = files.iter().copied().unzip();
+    sqlx::query!(
+        "update message_media d set fetch_at = now(), attempts = d.attempts - 1
+           from unnest($1::uuid[], $2::uuid[]) as t (workspace, id)
+          where d.workspace_id = t.workspace and d.id = t.id and d.stored_at is null and d.fetch_at > now()",
+        &workspaces as _,
+        &ids as _,
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(())
 }
 
 /// Fetches a file, and writes down what became of it. Whether it is kept now.

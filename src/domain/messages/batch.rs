@@ -68,7 +68,7 @@ pub struct Writer<T: Batched> {
 
 impl<T: Batched> Writer<T> {
     /// Until every `Entrance` is gone.
-    pub async fn run(mut self) {
+    pub async fn run(&mut self) {
         let writers = Arc::new(Semaphore::new(WRITERS));
         let mut batch = Vec::with_capacity(BATCH);
         loop {

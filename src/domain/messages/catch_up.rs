@@ -3,12 +3,15 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 
 use super::receive::{Arrival, Ingest};
 use crate::app::App;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::audit::{self, Action, Deed};
+use crate::domain::integrations::calls::Room;
 use crate::domain::integrations::{Directory, Purpose};
 use crate::domain::members::Admin;
 use crate::domain::numbers;
@@ -17,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId, WorkspaceId};
 use crate::phone::Address;
-use crate::providers::Inbound;
+use crate::providers::{Inbound, ListedText};
 
 /// A number to be compared with its provider's list.
 pub struct Due {
@@ -26,30 +29,82 @@ pub struct Due {
     number: NumberId,
     phone_number: String,
     since: DateTime<Utc>,
+    /// By the database's clock: what the provider had by then is here afterwards.
+    asked_at: DateTime<Utc>,
 }
 
-/// Takes numbers whose time has come; they are nobody else's for the next five minutes. One round trip.
-pub async fn due(db: &Db, most: i64) -> Result<Vec<Due>> {
+/// Takes numbers whose time has come, of each integration as many as it has room for; they are nobody else's for the next five
+/// minutes. One round trip, and one look into the index for each integration.
+pub async fn due(db: &Db, room: &Room) -> Result<Vec<Due>> {
     Ok(sqlx::query_as!(
         Due,
-        r#"with due as (
-               select n.workspace_id, n.id from numbers n
-                 join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
-                where n.status = 'active' and n.sms and n.catch_up_at <= now()
-                  and i.is_active and i.status = 'healthy'
+        r#"with waiting as (
+               select n.workspace_id, n.id
+                 from integrations i
+                cross join lateral (select n.workspace_id, n.id, n.catch_up_at from numbers n
+                                     where n.workspace_id = i.workspace_id and n.integration_id = i.id
+                                       and n.status = 'active' and n.sms and n.catch_up_at <= now()
+                                     order by n.catch_up_at
+                                     limit coalesce((select b.room from unnest($3::uuid[], $4::integer[]) as b (integration, room)
+                                                      where b.integration = i.id), $2)) n
+                where i.is_active and i.status = 'healthy'
                 order by n.catch_up_at
                 limit $1
+           ), due as (
+               select n.workspace_id, n.id
+                 from waiting w
+                 join numbers n on n.workspace_id = w.workspace_id and n.id = w.id
+                -- Another server may have taken it since.
+                where n.catch_up_at <= now()
                   for update of n skip locked
            )
            update numbers n set catch_up_at = now() + interval '5 minutes'
              from due d
             where n.workspace_id = d.workspace_id and n.id = d.id
            returning n.workspace_id as workspace, n.integration_id as integration, n.id as number, n.phone_number,
+                     now() as "asked_at!",
                      -- The list lags behind, and its clock is another.
                      coalesce(n.agreed_at, n.created_at) - interval '15 minutes' as "since!""#,
-        most,
+        i64::from(room.all),
+        room.each,
+        &room.integrations as _,
+        &room.left,
     )
     .fetch_all(db.system_pool())
+    .await?)
+}
+
+/// The server stops before these were compared: another one may do it at once.
+pub async fn hand_back(db: &Db, numbers: &[(WorkspaceId, NumberId)]) -> Result<()> {
+    let (workspaces, ids): (Vec<_>, Vec<_>) = numbers.iter().copied().unzip();
+    sqlx::query!(
+        "update numbers n set catch_up_at = now()
+           from unnest($1::uuid[], $2::uuid[]) as t (workspace, id)
+          where n.workspace_id = t.workspace and n.id = t.id and n.catch_up_at > now()",
+        &workspaces as _,
+        &ids as _,
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(())
+}
+
+/// How many numbers wait to be compared, and how long the first of them has waited.
+pub struct Backlog {
+    pub numbers: i64,
+    pub seconds: f64,
+}
+
+pub async fn backlog(db: &Db) -> Result<Backlog> {
+    Ok(sqlx::query_as!(
+        Backlog,
+        r#"select count(*) as "numbers!",
+                  coalesce(extract(epoch from now() - min(n.catch_up_at)), 0)::double precision as "seconds!"
+             from numbers n
+             join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
+            where n.status = 'active' and n.sms and n.catch_up_at <= now() and i.is_active and i.status = 'healthy'"#
+    )
+    .fetch_one(db.system_pool())
     .await?)
 }
 
@@ -87,6 +142,7 @@ async fn take(tx: &mut WorkspaceTx, number: NumberId) -> Result<Due> {
         Due,
         r#"update numbers set catch_up_at = now() + interval '5 minutes' where id = $1
            returning workspace_id as workspace, integration_id as integration, id as number, phone_number,
+                     now() as "asked_at!",
                      -- Whoever asks by hand misses something: a day is looked through.
                      least(coalesce(agreed_at, created_at) - interval '15 minutes', now() - interval '1 day') as "since!""#,
         number as _,
@@ -95,14 +151,14 @@ async fn take(tx: &mut WorkspaceTx, number: NumberId) -> Result<Due> {
     .await?)
 }
 
-/// How many texts were missing here and are no more; `None`: the provider keeps no list.
+/// How many texts were missing here and are no more; `None`: the provider keeps no list. Texts that are here already cost
+/// nothing but their line in the list: one round trip tells which those are.
 pub async fn number_at(
     app: &App,
     directory: &Directory,
     ingest: &Ingest,
     due: &Due,
 ) -> Result<Option<usize>> {
-    let began = Utc::now();
     let account = directory
         .integration(due.integration)
         .await?
@@ -111,53 +167,96 @@ pub async fn number_at(
         .phone_number
         .parse()
         .map_err(|_| Error::Internal("a number of ours is none".into()))?;
-    let Some(received) = account
-        .used_for(Purpose::CatchUp)
-        .received(&address, due.since)
-        .await?
-    else {
+    let provider = account.used_for(Purpose::CatchUp);
+    let Some(mut received) = provider.received(&address, due.since).await? else {
         return Ok(None);
     };
-    let forgotten = forgotten(&app.db, due, &received).await?;
-    let mut brought_in = 0;
+    received.retain(|text| text.at.is_none_or(|at| at >= due.since));
     let mut last = None;
-    for mut text in received {
-        if forgotten.contains(&text.provider_sid) {
-            continue;
-        }
+    for text in &mut received {
         text.at = text.at.map(|at| after(last, at));
-        last = text.at;
-        let arrival = Arrival {
-            workspace: due.workspace,
-            integration: due.integration,
-            number: due.number,
-            provider: account.provider.kind(),
-            text,
-            via: Some(Via::CatchUp),
-        };
-        // A text that is here already is a no-op, as when a provider repeats it.
-        brought_in += usize::from(ingest.store(arrival).await?.added);
+        last = text.at.or(last);
     }
-    agree(&app.db, due, began).await?;
-    Ok(Some(brought_in))
+    let settled = settled(&app.db, due, &received).await?;
+    received.retain(|text| !settled.contains(&text.provider_sid));
+    let arrival = |text: Inbound| Arrival {
+        workspace: due.workspace,
+        integration: due.integration,
+        number: due.number,
+        provider: account.provider.kind(),
+        text,
+        via: Some(Via::CatchUp),
+    };
+    let (mut brought_in, mut failed) = (0, None);
+    let mut received = received.into_iter().peekable();
+    while received.peek().is_some() {
+        let missing: Vec<_> = received.by_ref().take(AT_ONCE).collect();
+        let completed = stream::iter(missing)
+            .map(|listed| async {
+                let (at, is_id) = (listed.at, listed.text.is_none());
+                let text = provider.completed(listed).await?;
+                Ok::<_, Error>(text.map(|text| match text.at {
+                    Some(told) if is_id => Inbound {
+                        at: Some(told),
+                        ..text
+                    },
+                    _ => Inbound { at, ..text },
+                }))
+            })
+            .buffered(CALLS)
+            .collect::<Vec<_>>()
+            .await;
+        let mut texts = Vec::new();
+        for text in completed {
+            match text {
+                Ok(Some(text)) if text.to == address => texts.push(text),
+                Ok(_) => {}
+                // The others need not wait for it.
+                Err(error) => failed = Some(error),
+            }
+        }
+        // In their order, and many in one transaction. One that came by itself meanwhile is a no-op.
+        let stored = texts.into_iter().map(|text| ingest.store(arrival(text)));
+        for stored in join_all(stored).await {
+            brought_in += usize::from(stored?.added);
+        }
+    }
+    match failed {
+        Some(error) => Err(error),
+        None => {
+            agree(&app.db, due).await?;
+            Ok(Some(brought_in))
+        }
+    }
 }
 
-/// Those that were deleted here with their contact.
-async fn forgotten(db: &Db, due: &Due, received: &[Inbound]) -> Result<HashSet<String>> {
+/// Texts that are completed and stored together.
+const AT_ONCE: usize = 64;
+/// Questions about them to one provider at once.
+const CALLS: usize = 4;
+
+/// Those that are here already, and those that were deleted here with their contact. One round trip.
+async fn settled(db: &Db, due: &Due, received: &[ListedText]) -> Result<HashSet<String>> {
+    if received.is_empty() {
+        return Ok(HashSet::new());
+    }
     let sids: Vec<_> = received
         .iter()
         .map(|text| text.provider_sid.as_str())
         .collect();
-    let forgotten = sqlx::query_scalar!(
-        "select provider_sid from forgotten_texts
-          where workspace_id = $1 and integration_id = $2 and provider_sid = any ($3)",
+    let settled = sqlx::query_scalar!(
+        r#"select t.sid as "sid!" from unnest($3::text[]) as t (sid)
+            where exists (select from messages m
+                           where m.workspace_id = $1 and m.integration_id = $2 and m.provider_sid = t.sid)
+               or exists (select from forgotten_texts f
+                           where f.workspace_id = $1 and f.integration_id = $2 and f.provider_sid = t.sid)"#,
         due.workspace as _,
         due.integration as _,
         &sids as _,
     )
     .fetch_all(db.system_pool())
     .await?;
-    Ok(forgotten.into_iter().collect())
+    Ok(settled.into_iter().collect())
 }
 
 /// Providers tell whole seconds. Of two in one, the list knows which came first, and so does the inbox.
@@ -165,12 +264,12 @@ fn after(last: Option<DateTime<Utc>>, at: DateTime<Utc>) -> DateTime<Utc> {
     last.map_or(at, |last| at.max(last + TimeDelta::milliseconds(1)))
 }
 
-async fn agree(db: &Db, due: &Due, at: DateTime<Utc>) -> Result<()> {
+async fn agree(db: &Db, due: &Due) -> Result<()> {
     sqlx::query!(
         "update numbers set agreed_at = greatest(agreed_at, $3) where workspace_id = $1 and id = $2",
         due.workspace as _,
         due.number as _,
-        at,
+        due.asked_at,
     )
     .execute(db.system_pool())
     .await?;
@@ -182,6 +281,14 @@ async fn agree(db: &Db, due: &Due, at: DateTime<Utc>) -> Result<()> {
 }
 
 impl Due {
+    pub fn workspace(&self) -> WorkspaceId {
+        self.workspace
+    }
+
+    pub fn integration(&self) -> IntegrationId {
+        self.integration
+    }
+
     pub fn number(&self) -> NumberId {
         self.number
     }

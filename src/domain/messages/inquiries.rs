@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::outbox::Leased;
 use crate::db::Db;
+use crate::domain::integrations::calls::Room;
 use crate::error::Result;
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
 use crate::providers::{Holds, Outcome, RemoteMessage};
@@ -39,12 +40,13 @@ impl Open {
     }
 }
 
-/// What is due to be asked about, and is nobody else's to ask about for a minute. Only a look that came to its end counts: of
+/// What is due to be asked about, of each integration as much as it has room for, and is nobody else's to ask about for a minute. Only a look that came to its end counts: of
 /// one who dies over it nothing is known. One round trip.
-pub async fn due(db: &Db, most: i64) -> Result<Vec<Open>> {
+pub async fn due(db: &Db, room: &Room) -> Result<Vec<Open>> {
     let rows = sqlx::query!(
-        r#"with due as (
-               select m.workspace_id, m.id
+        r#"with open as (
+               select m.workspace_id, m.id, m.integration_id,
+                      row_number() over (partition by m.integration_id order by m.id) as nth
                  from messages m
                 where m.status = 'unconfirmed' and m.inquiries < $2
                   and coalesce(m.due_at, m.updated_at + make_interval(secs => $3)) <= now()
@@ -52,6 +54,15 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Open>> {
                   and not exists (select from messages t
                                    where t.workspace_id = m.workspace_id and t.conversation_id = m.conversation_id
                                      and t.status = 'sending')
+           ), due as (
+               select m.workspace_id, m.id
+                 from open o
+                 join messages m on m.workspace_id = o.workspace_id and m.id = o.id
+                where o.nth <= coalesce((select b.room from unnest($5::uuid[], $6::integer[]) as b (integration, room)
+                                          where b.integration = o.integration_id), $4)
+                  -- Another server may have taken it since.
+                  and m.status = 'unconfirmed' and m.inquiries < $2
+                  and coalesce(m.due_at, m.updated_at + make_interval(secs => $3)) <= now()
                 order by m.id
                 limit $1
                   for update of m skip locked
@@ -66,9 +77,12 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Open>> {
                      m.number_id as "number: NumberId", m.integration_id as "integration: IntegrationId", m.attempts as attempt,
                      n.phone_number as "from", coalesce(m.address, c.phone_number) as "to!", m.content, m.expires_at, m.created_at, m.inquiries,
                      outgoing_media(m.workspace_id, m.id, m.message_type) as "media!""#,
-        most,
+        i64::from(room.all),
         MOST_LOOKS,
         PAUSES[0].as_secs_f64(),
+        room.each,
+        &room.integrations as _,
+        &room.left,
     )
     .fetch_all(db.system_pool())
     .await?;

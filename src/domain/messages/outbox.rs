@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::Status;
 use crate::db::{Db, SystemTx};
 use crate::domain::credits;
+use crate::domain::integrations::calls::Room;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
@@ -36,16 +37,16 @@ pub struct Leased {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Takes what is due and within its number's rate, people's texts before bulk, never a text whose conversation has an earlier
-/// one under way. One round trip. The statement is a transaction of its own: nothing is held while the provider is called.
-pub async fn lease(db: &Db, most: i32) -> Result<Vec<Leased>> {
+/// Takes what is due, within its number's rate and its integration's room, people's texts before bulk, never a text whose
+/// conversation has an earlier one under way. One round trip. The statement is a transaction of its own: nothing is held while the provider is called.
+pub async fn lease(db: &Db, room: &Room) -> Result<Vec<Leased>> {
     for _ in 0..TRIES {
-        match try_to_lease(db, most).await {
+        match try_to_lease(db, room).await {
             Err(error) if lost_its_number(&error) => {}
             leased => return Ok(leased?),
         }
     }
-    Ok(try_to_lease(db, most).await?)
+    Ok(try_to_lease(db, room).await?)
 }
 
 /// How often it is looked again when a number is deleted with its workspace, or on its own, during the look.
@@ -58,7 +59,7 @@ fn lost_its_number(error: &sqlx::Error) -> bool {
     constraint.is_some_and(|name| name.starts_with("number_pace_"))
 }
 
-async fn try_to_lease(db: &Db, most: i32) -> sqlx::Result<Vec<Leased>> {
+async fn try_to_lease(db: &Db, room: &Room) -> sqlx::Result<Vec<Leased>> {
     sqlx::query_as!(
         Leased,
         r#"update messages m
@@ -66,7 +67,7 @@ async fn try_to_lease(db: &Db, most: i32) -> sqlx::Result<Vec<Leased>> {
                   lease_until = now() + make_interval(secs => $2),
                   -- Its way is settled now, whatever becomes of the contact.
                   address = coalesce(m.address, c.phone_number)
-             from texts_to_send($1) t, numbers n, contacts c
+             from texts_to_send($1, $3, $4, $5) t, numbers n, contacts c
             where m.workspace_id = t.workspace_id and m.id = t.id
               and n.workspace_id = m.workspace_id and n.id = m.number_id
               and c.workspace_id = m.workspace_id and c.id = m.contact_id
@@ -76,18 +77,49 @@ async fn try_to_lease(db: &Db, most: i32) -> sqlx::Result<Vec<Leased>> {
                      n.gone_at is not null or (select i.disconnected_at is not null from integrations i
                        where i.workspace_id = m.workspace_id and i.id = m.integration_id) as "is_disconnected!",
                      outgoing_media(m.workspace_id, m.id, m.message_type) as "media!""#,
-        most,
+        room.all,
         LEASE.as_secs_f64(),
+        room.each,
+        &room.integrations as _,
+        &room.left,
     )
     .fetch_all(db.system_pool())
     .await
 }
 
-/// When there may be something to send that there is not now; `None` when nothing waits for its time or its turn.
-pub async fn next(db: &Db) -> Result<Option<DateTime<Utc>>> {
-    Ok(sqlx::query_scalar!("select next_to_send()")
-        .fetch_one(db.system_pool())
-        .await?)
+/// How long until there may be something to send that there is not now; `None` when nothing waits for its time or its turn.
+pub async fn until_next(db: &Db) -> Result<Option<Duration>> {
+    let seconds = sqlx::query_scalar!(
+        r#"select extract(epoch from next_to_send() - clock_timestamp())::double precision as "seconds""#
+    )
+    .fetch_one(db.system_pool())
+    .await?;
+    Ok(seconds
+        .map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)))
+}
+
+/// What there is to tidy up.
+pub struct Untidy {
+    pub orphans: bool,
+    pub stranded: bool,
+    pub late: bool,
+}
+
+/// Nearly always nothing. One round trip.
+pub async fn untidy(db: &Db) -> Result<Untidy> {
+    Ok(sqlx::query_as!(
+        Untidy,
+        r#"select exists (select from messages where status = 'sending' and lease_until < now()) as "orphans!",
+                  exists (select from workspaces w
+                            join integrations i on i.workspace_id = w.id
+                            join numbers n on n.workspace_id = i.workspace_id and n.integration_id = i.id
+                           where w.failover and (i.status = 'unhealthy' or not i.is_active or n.status = 'inactive')
+                             and exists (select from messages m where m.workspace_id = n.workspace_id and m.number_id = n.id
+                                            and m.status = 'queued')) as "stranded!",
+                  exists (select from messages where status = 'queued' and expires_at <= now()) as "late!""#
+    )
+    .fetch_one(db.system_pool())
+    .await?)
 }
 
 /// Texts of one round.

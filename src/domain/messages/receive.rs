@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::batch::{Batched, Entrance, Writer};
 use super::{preview, reaction, segments};
+use crate::clock;
 use crate::db::Db;
 use crate::domain::opt_outs::{Keyword, keyword_of, sounds_like_stop};
 use crate::domain::webhooks::Via;
@@ -252,7 +253,8 @@ fn gone(error: sqlx::Error) -> Error {
 /// When the provider got it, where that is told: not in the future, whatever its clock says. (Those who tell whole seconds
 /// may be a second ahead.)
 fn told_at(text: &Inbound) -> Option<DateTime<Utc>> {
-    text.at.map(|at| at.min(Utc::now() + TimeDelta::seconds(1)))
+    text.at
+        .map(|at| at.min(clock::now() + TimeDelta::seconds(1)))
 }
 
 fn preview_of(text: &Inbound) -> String {

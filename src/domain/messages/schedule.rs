@@ -4,6 +4,7 @@ use chrono::{DateTime, Months, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Message, find, segments};
+use crate::clock;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::credits;
 use crate::error::{Check, Error, Result};
@@ -16,7 +17,7 @@ const FARTHEST: Months = Months::new(12);
 
 /// That `at` can be meant.
 pub(super) fn check(at: DateTime<Utc>) -> Result<()> {
-    let now = Utc::now();
+    let now = clock::now();
     let farthest = now.checked_add_months(FARTHEST).unwrap_or(now);
     Check::default()
         .that(

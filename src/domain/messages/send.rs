@@ -431,8 +431,7 @@ async fn queue(
     key: Option<&str>,
     asked: &[u8],
 ) -> Result<Option<Sent>> {
-    // PostgreSQL keeps microseconds: the answer now and a look later say the same.
-    let (id, now) = (MessageId::new(), Utc::now().trunc_subsecs(6));
+    let id = MessageId::new();
     let status = at.map_or(Status::Queued, |_| Status::Scheduled);
     // A text with files is one, however long.
     let segments = match media {
@@ -455,8 +454,9 @@ async fn queue(
                insert into messages (id, conversation_id, contact_id, number_id, integration_id, direction, content, message_type, status,
                                      provider, segments, created_by, idempotency_key, request_hash, scheduled_at, due_at,
                                      created_at, updated_at, bulk, expires_at)
-               values ($1, $2, $3, $4, $5, 'outbound', $6, $18, $15, $7, $8, $9, $10, $11, $14::timestamptz, coalesce($14::timestamptz, $12), $12, $12,
-                       $16, case when $14::timestamptz is null then $12 + make_interval(mins => $17) end)
+               values ($1, $2, $3, $4, $5, 'outbound', $6, $12, $15, $7, $8, $9, $10, $11, $14::timestamptz,
+                       coalesce($14::timestamptz, statement_timestamp()), statement_timestamp(), statement_timestamp(),
+                       $16, case when $14::timestamptz is null then statement_timestamp() + make_interval(mins => $17) end)
                on conflict (workspace_id, created_by, idempotency_key) where idempotency_key is not null do nothing
                returning id, conversation_id, created_at
            ), hurried as (
@@ -472,7 +472,7 @@ async fn queue(
                returning v.id
            )
            -- The conversation first, then the account: everybody locks them in this order.
-           select q.id as "id: MessageId", spend_credit(q.id) as credits_remaining from queued q left join touched on true"#,
+           select q.id as "id: MessageId", q.created_at, spend_credit(q.id) as credits_remaining from queued q left join touched on true"#,
         id as _,
         conversation as _,
         place.contact as _,
@@ -484,13 +484,12 @@ async fn queue(
         member.user() as _,
         key,
         key.map(|_| asked),
-        now,
+        kind as _,
         preview(content, &types),
         at,
         status as _,
         bulk,
         place.text_validity_minutes,
-        kind as _,
     )
     .fetch_optional(tx.conn())
     .await
@@ -523,8 +522,8 @@ async fn queue(
         created_by_name: Some(member.name.clone()),
         mentions: Vec::new(),
         scheduled_at: at,
-        created_at: now,
-        updated_at: now,
+        created_at: queued.created_at,
+        updated_at: queued.created_at,
         client_ref: key.map(str::to_owned),
         retried_as: None,
     };

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::clock;
 use crate::db::WorkspaceTx;
 use crate::domain::audit::{self, Action, Deed};
 use crate::domain::contacts::import::numbers::PhoneColumns;
@@ -322,7 +323,7 @@ fn since(text: &str) -> Result<Option<DateTime<Utc>>, Misread> {
         let day = dates::read(text, Order::Unknown).filter(|_| !text.contains(':'))?;
         Some(day.and_hms_opt(0, 0, 0)?.and_utc())
     };
-    let past = DateTime::UNIX_EPOCH..=Utc::now();
+    let past = DateTime::UNIX_EPOCH..=clock::now();
     moment
         .ok()
         .or_else(day)

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::ids::{ContactId, NumberId};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
-use crate::sheet;
 use crate::phone::search::Typed;
+use crate::sheet;
 
 /// Who may not be texted from which number, and how we know.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]

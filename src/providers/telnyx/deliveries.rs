@@ -1,6 +1,8 @@
 //! What Telnyx could not deliver to us. It lists no messages, but the calls of its own that failed, with what they said: that
 //! is just what we missed.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use form_urlencoded::Serializer;
 use serde::Deserialize;
@@ -10,7 +12,7 @@ use super::messages::Message;
 use super::webhooks;
 use crate::phone::Address;
 use crate::providers::json::{Perhaps, Text};
-use crate::providers::{Error, Inbound, Result};
+use crate::providers::{Error, Inbound, ListedText, Result};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -33,7 +35,7 @@ impl Api {
         number: &Address,
         since: DateTime<Utc>,
         account: &str,
-    ) -> Result<Option<Vec<Inbound>>> {
+    ) -> Result<Option<Vec<ListedText>>> {
         let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
         let filter = Serializer::new(String::new())
             .append_pair("filter[status][eq]", "failed")
@@ -48,45 +50,54 @@ impl Api {
             }
             deliveries => deliveries?,
         };
-        let mut missed: Vec<Inbound> = Vec::new();
-        for event in deliveries.into_iter().filter_map(|one| one.webhook.0) {
+        let mut seen = HashSet::new();
+        let mut missed: Vec<ListedText> = deliveries
+            .into_iter()
+            .filter_map(|one| one.webhook.0)
+            .filter(|event| event.event_type.as_str() == "message.received")
+            .filter_map(|event| listed(event, account))
             // Each of its tries may be listed.
-            let id = event.payload.0.as_ref().and_then(Message::id);
-            let is_known = |text: &Inbound| Some(text.provider_sid.as_str()) == id;
-            if event.event_type.as_str() != "message.received" || missed.iter().any(is_known) {
-                continue;
-            }
-            if let Some(text) = self.text_of(event, account).await?
-                && Address::canonical(text.to.as_str()) == Address::canonical(number.as_str())
-            {
-                missed.push(text);
-            }
-        }
+            .filter(|text| seen.insert(text.provider_sid.clone()))
+            .filter(|listed| {
+                listed.text.as_ref().is_none_or(|text| {
+                    Address::canonical(text.to.as_str()) == Address::canonical(number.as_str())
+                })
+            })
+            .collect();
         missed.sort_by_key(|text| text.at);
         Ok(Some(missed))
     }
 
-    /// As its webhook would have told it; `None` for what is no text to us. Where the list tells an id and no more, the message
-    /// itself is asked for.
-    async fn text_of(&self, event: Event, account: &str) -> Result<Option<Inbound>> {
-        let Some(message) = event.payload.0 else {
+    /// Where the list tells an id and no more, the message itself is asked for.
+    pub async fn completed(&self, listed: ListedText, account: &str) -> Result<Option<Inbound>> {
+        if listed.text.is_some() {
+            return Ok(listed.text);
+        }
+        let Some(message) = self.one(&listed.provider_sid).await? else {
             return Ok(None);
         };
-        let message = match webhooks::inbound(&message, account) {
-            Ok(_) => message,
-            Err(_) => match message.id() {
-                Some(id) => match self.one(id).await? {
-                    Some(message) => message,
-                    None => return Ok(None),
-                },
-                None => return Ok(None),
-            },
-        };
-        let at = message.came_at().or_else(|| {
-            let at = DateTime::parse_from_rfc3339(event.occurred_at.as_str()).ok()?;
-            Some(at.to_utc())
-        });
+        let at = message.came_at().or(listed.at);
         let text = webhooks::inbound(&message, account).ok();
         Ok(text.map(|text| Inbound { at, ..text }))
     }
+}
+
+/// As its webhook would have told it; `None` for what has no id.
+fn listed(event: Event, account: &str) -> Option<ListedText> {
+    let message = event.payload.0?;
+    let at = message.came_at().or_else(|| {
+        let at = DateTime::parse_from_rfc3339(event.occurred_at.as_str()).ok()?;
+        Some(at.to_utc())
+    });
+    let text = webhooks::inbound(&message, account).ok();
+    let provider_sid = match &text {
+        Some(text) => text.provider_sid.clone(),
+        None => message.id()?.to_owned(),
+    };
+    Some(ListedText {
+        provider_sid,
+        at,
+        is_whole: text.is_some(),
+        text: text.map(|text| Inbound { at, ..text }),
+    })
 }

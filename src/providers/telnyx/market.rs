@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::api::Api;
 use super::numbers::{Messaging, Number, Profile, VERSION};
+use crate::clock;
 use crate::phone::Phone;
 use crate::providers::json::{Figure, Perhaps, Text, readable};
 use crate::providers::{
@@ -110,7 +111,7 @@ impl Api {
             let fresh = order
                 .created_at
                 .0
-                .is_some_and(|at| Utc::now() - at < ORDERS_ARE_FRESH_FOR);
+                .is_some_and(|at| clock::now() - at < ORDERS_ARE_FRESH_FOR);
             order.is("pending") || (order.is("success") && fresh)
         };
         Ok(orders.into_iter().find(counts))

@@ -119,12 +119,12 @@ impl Api {
     /// Whatever was set by somebody else since then stays.
     pub async fn restore_webhook(
         &self,
-        provider_id: &str,
+        number: &RemoteNumber,
         urls: &WebhookUrls,
         previous: Option<&str>,
     ) -> Result<()> {
         let settings: Messaging = self
-            .get(&format!("/phone_numbers/{provider_id}/messaging"))
+            .get(&format!("/phone_numbers/{}/messaging", number.provider_id))
             .await?;
         let Some(profile) = settings.profile() else {
             return Ok(());
@@ -153,9 +153,8 @@ impl Number {
                 .and_then(|settings| settings.features.0.as_ref());
             features.is_some_and(|features| feature(features).is_some())
         };
-        let has_profile = settings
-            .as_ref()
-            .is_some_and(|settings| settings.profile().is_some());
+        let profile = settings.as_ref().and_then(Messaging::profile);
+        let (has_profile, shares) = (profile.is_some(), profile.unwrap_or_default().to_owned());
         Some(RemoteNumber {
             phone_number: self.phone_number.parse().ok()?,
             friendly_name: String::new(),
@@ -169,6 +168,9 @@ impl Number {
                 by: NO_PROFILE.into(),
                 url: None,
             }),
+            listed: None,
+            // The profile's; those that have none are all without one.
+            shares: Some(shares),
         })
     }
 }

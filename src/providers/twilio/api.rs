@@ -87,6 +87,16 @@ impl Api {
 
     /// Every page of the list that begins at `path` of `host`.
     pub async fn all<P: Page>(&self, host: &str, path: String) -> Result<Vec<P::Item>> {
+        self.all_until::<P>(host, path, |_| false).await
+    }
+
+    /// The same, up to the first page that `is_enough`.
+    pub async fn all_until<P: Page>(
+        &self,
+        host: &str,
+        path: String,
+        is_enough: impl Fn(&[P::Item]) -> bool,
+    ) -> Result<Vec<P::Item>> {
         let mut all = Vec::new();
         let mut seen = HashSet::new();
         let mut next = Some(path);
@@ -96,8 +106,11 @@ impl Api {
             }
             let page: P = self.get(&format!("{host}{path}")).await?;
             let (items, more) = page.into_parts();
+            next = more
+                .as_deref()
+                .map(path_and_query)
+                .filter(|_| !is_enough(&items));
             all.extend(items);
-            next = more.as_deref().map(path_and_query);
         }
         Ok(all)
     }

@@ -13,8 +13,8 @@ use crate::providers::calls::LONGEST_TEXT;
 use crate::providers::http::retry_after;
 use crate::providers::json::{self, Figure, Perhaps, Text, readable};
 use crate::providers::{
-    Error, Inbound, Outgoing, Price, Refusal, RemoteMedia, RemoteMessage, Result, SendOutcome,
-    Status, Traces,
+    Error, Inbound, ListedText, Outgoing, Price, Refusal, RemoteMedia, RemoteMessage, Result,
+    SendOutcome, Status, Traces,
 };
 
 /// Twilio keeps nothing for longer than ten hours.
@@ -124,8 +124,13 @@ impl Api {
         Ok(Traces::Found(found))
     }
 
-    /// What came to `number`. Twilio's filter knows whole days (GMT), so the day before may come along; it does no harm.
-    pub async fn received(&self, number: &Address, since: DateTime<Utc>) -> Result<Vec<Inbound>> {
+    /// What came to `number`, oldest first. Twilio's filter knows whole days (GMT): of the day before no more pages are asked
+    /// for than it takes to get back to `since`.
+    pub async fn received(
+        &self,
+        number: &Address,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<ListedText>> {
         let query = Serializer::new(String::new())
             .append_pair("To", number.as_str())
             .append_pair("DateSent>", &since.format("%Y-%m-%d").to_string())
@@ -133,42 +138,62 @@ impl Api {
             .finish();
         let account = &self.credentials.account_sid;
         let path = format!("/2010-04-01/Accounts/{account}/Messages.json?{query}");
-        let listed = self.all::<Listed>(&self.base, path).await?;
-        let mut received = Vec::new();
         // Listed newest first.
-        for message in listed.into_iter().rev() {
-            if let Some(text) = self.inbound(message, number).await? {
-                received.push(text);
-            }
-        }
-        Ok(received)
+        let goes_back_far_enough = |page: &[Message]| {
+            let oldest = page.last().and_then(Message::came_at);
+            oldest.is_some_and(|oldest| oldest < since)
+        };
+        let listed = self
+            .all_until::<Listed>(&self.base, path, goes_back_far_enough)
+            .await?;
+        let listed = listed.into_iter().rev();
+        Ok(listed
+            .filter(|message| message.came_at().is_none_or(|at| at >= since))
+            .filter_map(|message| self.listed(message))
+            .collect())
     }
 
-    /// As its webhook would have told it; `None` for what is no text to `number`.
-    async fn inbound(&self, message: Message, number: &Address) -> Result<Option<Inbound>> {
-        let Some(sid) = message.sid.some() else {
-            return Ok(None);
-        };
+    /// As its webhook would have told it, but for the files; `None` for what is no text to us.
+    fn listed(&self, message: Message) -> Option<ListedText> {
+        let sid = message.sid.some()?.to_owned();
+        let to = message.to.as_str().parse().ok()?;
         if message.direction.as_str() != "inbound" {
-            return Ok(None);
+            return None;
         }
-        let media = match message.num_media.as_str() {
-            "" | "0" => Vec::new(),
-            _ => self.media_of(sid).await?,
+        let has_media = !matches!(message.num_media.as_str(), "" | "0");
+        let at = message.came_at();
+        Some(ListedText {
+            provider_sid: sid.clone(),
+            at,
+            text: Some(Inbound {
+                provider_sid: sid,
+                account: self.credentials.account_sid.clone(),
+                from: Address::of_sender(message.from.as_str()),
+                to,
+                text: message.body.as_str().chars().take(LONGEST_TEXT).collect(),
+                media: Vec::new(),
+                opt_out: None,
+                segments: message.num_segments.parse(),
+                at,
+            }),
+            is_whole: !has_media,
+        })
+    }
+
+    /// With its files. One call, where it has any.
+    pub async fn completed(&self, listed: ListedText) -> Result<Option<Inbound>> {
+        let Some(mut text) = listed.text else {
+            return Ok(None);
         };
-        Ok(Some(Inbound {
-            provider_sid: sid.to_owned(),
-            account: self.credentials.account_sid.clone(),
-            from: Address::of_sender(message.from.as_str()),
-            to: number.clone(),
-            text: message.body.as_str().chars().take(LONGEST_TEXT).collect(),
-            media,
-            opt_out: None,
-            segments: message.num_segments.parse(),
-            // The end of the second that Twilio tells: what else is here of that second came by itself, and before.
-            at: moment(message.date_created.as_str())
-                .map(|second| second + TimeDelta::milliseconds(999)),
-        }))
+        if !listed.is_whole {
+            text.media = match self.media_of(&text.provider_sid).await {
+                Ok(media) => media,
+                // They were deleted there: the text is still one.
+                Err(Error::Refused { .. }) => Vec::new(),
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(Some(text))
     }
 
     async fn media_of(&self, sid: &str) -> Result<Vec<RemoteMedia>> {
@@ -250,6 +275,12 @@ fn accepted(body: &[u8]) -> SendOutcome {
 }
 
 impl Message {
+    /// The end of the second that Twilio tells: what else is here of that second came by itself, and before.
+    fn came_at(&self) -> Option<DateTime<Utc>> {
+        let second = moment(self.date_created.as_str())?;
+        Some(second + TimeDelta::milliseconds(999))
+    }
+
     /// What is `null` proves nothing either way, and a text that may be ours is not sent again.
     fn looks_like(&self, text: &Outgoing) -> bool {
         let body = self.body.0.as_ref();

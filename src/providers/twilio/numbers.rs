@@ -8,7 +8,7 @@ use super::RETRIES;
 use super::api::{Api, Page};
 use crate::providers::json::{Perhaps, Text, readable};
 use crate::providers::{
-    Error, NumberCapabilities, RemoteNumber, Result, Shadow, Webhook, WebhookUrls,
+    Error, ListedWebhook, NumberCapabilities, RemoteNumber, Result, Shadow, Webhook, WebhookUrls,
 };
 
 /// All but the SID may be `null`.
@@ -177,22 +177,28 @@ impl Api {
                 },
             );
         }
-        let resource = self.url(&format!(
-            "/IncomingPhoneNumbers/{}.json",
-            number.provider_id
-        ));
+        let resource = self.number_url(&number.provider_id);
         let wanted = format!("{}{RETRIES}", urls.inbound);
-        let found: Number = self.get(&resource).await?;
-        if let Some(application) = found.application() {
-            return Ok(Webhook::Shadowed { by: application.by });
-        }
-        if found.delivers_to(&wanted) {
+        let before = match &number.listed {
+            Some(listed) => listed.clone(),
+            None => {
+                let found: Number = self.get(&resource).await?;
+                if let Some(application) = found.application() {
+                    return Ok(Webhook::Shadowed { by: application.by });
+                }
+                found.listed()
+            }
+        };
+        if before.delivers_to(&wanted) {
             return Ok(Webhook::Unchanged);
         }
         let form = [("SmsUrl", wanted.as_str()), ("SmsMethod", "POST")];
-        let _: Number = self.post(&resource, &form).await?;
-        let written: Number = self.get(&resource).await?;
-        if !written.delivers_to(&wanted) {
+        // The answer is the number as it is now: there is no need to ask again.
+        let written: Number = self.post(&resource, &form).await?;
+        if let Some(application) = written.application() {
+            return Ok(Webhook::Shadowed { by: application.by });
+        }
+        if !written.listed().delivers_to(&wanted) {
             return Err(Error::Refused {
                 code: None,
                 text: "Twilio did not keep the webhook's address. Is BASE_URL a public address?"
@@ -200,34 +206,50 @@ impl Api {
             });
         }
         Ok(Webhook::Configured {
-            previous: found
-                .sms_url
-                .into_some()
-                .filter(|url| !same(url, &urls.inbound)),
+            previous: before
+                .url
+                .filter(|url| !url.is_empty() && !same(url, &urls.inbound)),
         })
     }
 
     /// Whatever was set by somebody else since then stays.
     pub async fn restore_webhook(
         &self,
-        provider_id: &str,
+        number: &RemoteNumber,
         urls: &WebhookUrls,
         previous: Option<&str>,
     ) -> Result<()> {
-        let resource = self.url(&format!("/IncomingPhoneNumbers/{provider_id}.json"));
-        let found: Number = self.get(&resource).await?;
-        if same(found.sms_url.as_str(), &urls.inbound) {
+        let resource = self.number_url(&number.provider_id);
+        let now = match &number.listed {
+            Some(listed) => listed.clone(),
+            None => self.get::<Number>(&resource).await?.listed(),
+        };
+        let is_ours = |url: &str| same(url, &urls.inbound);
+        if now.url.as_deref().is_some_and(is_ours) {
             let form = [("SmsUrl", previous.unwrap_or_default())];
             let _: Number = self.post(&resource, &form).await?;
         }
         Ok(())
     }
+
+    fn number_url(&self, provider_id: &str) -> String {
+        self.url(&format!("/IncomingPhoneNumbers/{provider_id}.json"))
+    }
+}
+
+impl ListedWebhook {
+    fn delivers_to(&self, url: &str) -> bool {
+        self.url.as_deref() == Some(url) && self.is_post
+    }
 }
 
 impl Number {
-    fn delivers_to(&self, url: &str) -> bool {
+    fn listed(&self) -> ListedWebhook {
         let method = self.sms_method.some().unwrap_or("POST");
-        self.sms_url.as_str() == url && method.eq_ignore_ascii_case("POST")
+        ListedWebhook {
+            url: self.sms_url.some().map(str::to_owned),
+            is_post: method.eq_ignore_ascii_case("POST"),
+        }
     }
 
     pub fn application(&self) -> Option<Shadow> {
@@ -241,6 +263,7 @@ impl Number {
     /// `None` for a number that is not in E.164, which no text could name.
     pub fn into_remote(self, shadow: Option<Shadow>) -> Option<RemoteNumber> {
         let phone_number = self.phone_number.as_str();
+        let listed = self.listed();
         Some(RemoteNumber {
             phone_number: phone_number.parse().ok()?,
             friendly_name: self.friendly_name.some().unwrap_or(phone_number).to_owned(),
@@ -251,6 +274,8 @@ impl Number {
             },
             provider_id: self.sid,
             shadow,
+            listed: Some(listed),
+            shares: None,
         })
     }
 }

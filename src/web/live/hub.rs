@@ -55,6 +55,8 @@ impl Hub {
     /// Hears events as long as the server runs.
     pub async fn run(self) {
         let mut events = self.db.bus().listen();
+        // Nobody listened until now.
+        self.resync_all();
         let mut batch = Vec::with_capacity(BATCH);
         let mut checks = Checks::default();
         loop {

@@ -5,7 +5,6 @@ use axum::extract::{Form as Posted, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::inbox::texts::Texts;
 use super::{Partial, page, partial};
@@ -153,7 +152,7 @@ pub async fn text(
                 provider: Kind::Sandbox,
                 via: None,
                 text: Inbound {
-                    provider_sid: format!("SM{}", Uuid::now_v7().simple()),
+                    provider_sid: format!("SM{}", crate::clock::id().simple()),
                     account: account.provider.account().to_owned(),
                     from: from.clone().into(),
                     to: number

@@ -204,7 +204,7 @@ async fn whole(
         content: written.content,
         media: written.media,
         draft_of: written.draft_of,
-        key: Uuid::now_v7(),
+        key: crate::clock::id(),
         credits,
         signature: settings::of(tx, member).await?.signature,
         templates: templates::list(tx, None, &span).await?.data,

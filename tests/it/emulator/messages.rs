@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -118,6 +118,10 @@ struct Filter {
     from: Option<String>,
     #[serde(rename = "DateSent")]
     day: Option<chrono::NaiveDate>,
+    #[serde(rename = "DateSent>")]
+    from_day: Option<chrono::NaiveDate>,
+    #[serde(rename = "DateSent<")]
+    until_day: Option<chrono::NaiveDate>,
 }
 
 async fn messages(
@@ -125,6 +129,7 @@ async fn messages(
     State(emulator): State<Emulator>,
     Query(paging): Query<Paging>,
     Query(filter): Query<Filter>,
+    RawQuery(query): RawQuery,
 ) -> Response {
     let rows = {
         let state = emulator.state();
@@ -147,6 +152,11 @@ async fn messages(
                     .is_none_or(|day| day == message.created_at.date_naive())
             })
             .filter(|message| {
+                let day = message.created_at.date_naive();
+                filter.from_day.is_none_or(|from| day >= from)
+                    && filter.until_day.is_none_or(|until| day <= until)
+            })
+            .filter(|message| {
                 filter
                     .from
                     .as_ref()
@@ -156,6 +166,12 @@ async fn messages(
     };
     let path = format!("/2010-04-01/Accounts/{}/Messages.json", caller.account);
     let (rows, next) = page(&emulator, &paging, rows, &path);
+    // The link keeps what was asked for.
+    let query = query.unwrap_or_default();
+    let filters = query
+        .split('&')
+        .filter(|pair| !pair.starts_with("Page") && !pair.is_empty());
+    let next = next.map(|link| filters.fold(link, |link, pair| format!("{link}&{pair}")));
     Json(json!({"messages": rows, "next_page_uri": next})).into_response()
 }
 

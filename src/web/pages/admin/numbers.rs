@@ -13,6 +13,7 @@ use super::integrations::Counts;
 use super::number_row::NumberRow;
 use super::{matches, shell};
 use crate::app::App;
+use crate::clock;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::like;
 use crate::domain::integrations::{
@@ -411,7 +412,7 @@ impl Doctor {
     }
 
     fn now(&self) -> i64 {
-        Utc::now().timestamp_millis()
+        clock::now().timestamp_millis()
     }
 }
 

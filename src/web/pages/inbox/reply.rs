@@ -12,6 +12,7 @@ use super::narrowing::Narrowing;
 use super::planned::{mendable, moment, reason};
 use super::thread::{Answer, Of, Part, internal, whole};
 use crate::app::App;
+use crate::clock;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations;
 use crate::domain::drafts::{self, Writing};
@@ -273,7 +274,7 @@ pub async fn switch(
             member.slug,
             conversation.contact_id,
             number.id,
-            Utc::now().timestamp_millis()
+            clock::now().timestamp_millis()
         );
         return Ok(Redirect::to(&there).into_response());
     };

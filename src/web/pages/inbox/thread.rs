@@ -365,7 +365,7 @@ async fn open(
         newest,
         at,
         has_newer,
-        key: Uuid::now_v7(),
+        key: crate::clock::id(),
         others: others.cloned().collect(),
         signature: settings::of(tx, member).await?.signature,
         templates: templates::list(tx, None, &span).await?.data,
@@ -382,7 +382,7 @@ async fn open(
         note_error: partial(&NoteError {
             notice: answer.note.notice.as_deref(),
         })?,
-        note_key: Uuid::now_v7(),
+        note_key: crate::clock::id(),
         note: answer.note,
         credits,
         details: partial(&details)?,

@@ -1,0 +1,218 @@
+//! Calls to providers under way: bounded in all and for each integration, so that one whose provider hangs holds up only itself.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+
+use crate::ids::IntegrationId;
+
+/// A call that takes longer than this only waits: it does not count against the limit for all any more,
+const WAITS: Duration = Duration::from_secs(2);
+/// up to so many times that limit.
+const MOST_TIMES: usize = 4;
+/// A call that takes longer than this hangs.
+const HANGS: Duration = Duration::from_secs(10);
+/// While a call to an integration hangs, or the last one did, no more than this is under way to it.
+const WHILE_HANGING: usize = 2;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub all: usize,
+    pub each: usize,
+}
+
+/// What a lease may take now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub all: i32,
+    /// For an integration that is not in `integrations`.
+    pub each: i32,
+    pub integrations: Vec<IntegrationId>,
+    /// For each of those, in their order.
+    pub left: Vec<i32>,
+}
+
+/// Tasks that each call one integration's provider.
+pub struct Calls<T> {
+    limits: Limits,
+    tasks: JoinSet<T>,
+    begun: HashMap<Id, (IntegrationId, Instant)>,
+    hanging: HashSet<IntegrationId>,
+}
+
+impl<T: Send + 'static> Calls<T> {
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            tasks: JoinSet::new(),
+            begun: HashMap::new(),
+            hanging: HashSet::new(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    pub fn spawn(
+        &mut self,
+        integration: IntegrationId,
+        call: impl Future<Output = T> + Send + 'static,
+    ) {
+        let task = self.tasks.spawn(call);
+        self.begun.insert(task.id(), (integration, Instant::now()));
+    }
+
+    pub fn room(&self) -> Room {
+        let mut under_way: HashMap<IntegrationId, usize> = HashMap::new();
+        let mut hanging = self.hanging.clone();
+        let mut waiting = 0;
+        for (integration, begun) in self.begun.values() {
+            *under_way.entry(*integration).or_default() += 1;
+            if begun.elapsed() > HANGS {
+                hanging.insert(*integration);
+            }
+            waiting += usize::from(begun.elapsed() > WAITS);
+        }
+        let fresh = self.begun.len() - waiting;
+        let all = self
+            .limits
+            .all
+            .saturating_sub(fresh)
+            .min((self.limits.all * MOST_TIMES).saturating_sub(self.begun.len()));
+        for integration in &hanging {
+            under_way.entry(*integration).or_default();
+        }
+        let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        let (integrations, left) = under_way
+            .into_iter()
+            .map(|(integration, calls)| {
+                let most = match hanging.contains(&integration) {
+                    true => WHILE_HANGING,
+                    false => self.limits.each,
+                };
+                (integration, count(most.saturating_sub(calls)))
+            })
+            .unzip();
+        Room {
+            all: count(all),
+            each: count(self.limits.each),
+            integrations,
+            left,
+        }
+    }
+
+    /// The next call that ends; `None` when none is under way. Nothing is lost if nobody waits for it to the end.
+    pub async fn next(&mut self) -> Option<Result<T, JoinError>> {
+        let ended = self.tasks.join_next_with_id().await?;
+        Some(self.ended(ended))
+    }
+
+    /// One that has ended already.
+    pub fn try_next(&mut self) -> Option<Result<T, JoinError>> {
+        let ended = self.tasks.try_join_next_with_id()?;
+        Some(self.ended(ended))
+    }
+
+    fn ended(&mut self, ended: Result<(Id, T), JoinError>) -> Result<T, JoinError> {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        if let Some((integration, begun)) = self.begun.remove(&id) {
+            match begun.elapsed() > HANGS {
+                true => self.hanging.insert(integration),
+                false => self.hanging.remove(&integration),
+            };
+        }
+        ended.map(|(_, done)| done)
+    }
+
+    /// Ends those that are still under way, wherever they are.
+    pub async fn abort(&mut self) {
+        self.tasks.shutdown().await;
+        self.begun.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { all: 10, each: 4 };
+
+    fn left(room: &Room, integration: IntegrationId) -> i32 {
+        let mut places = room.integrations.iter().zip(&room.left);
+        let place = places.find(|(one, _)| **one == integration);
+        place.map_or(room.each, |(_, left)| *left)
+    }
+
+    fn long_ago(calls: &mut Calls<()>) {
+        for (_, begun) in calls.begun.values_mut() {
+            *begun = begun
+                .checked_sub(HANGS * 2)
+                .expect("the machine has run for seconds");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_integration_has_its_own_room_and_all_share_one() {
+        let mut calls = Calls::new(LIMITS);
+        let (one, other) = (IntegrationId::new(), IntegrationId::new());
+        for _ in 0..4 {
+            calls.spawn(one, std::future::pending::<()>());
+        }
+        let room = calls.room();
+        assert_eq!((left(&room, one), left(&room, other), room.all), (0, 4, 6));
+        for _ in 0..6 {
+            calls.spawn(IntegrationId::new(), std::future::pending());
+        }
+        assert_eq!(calls.room().all, 0);
+    }
+
+    #[tokio::test]
+    async fn calls_that_hang_leave_room_for_others_up_to_a_bound() {
+        let mut calls = Calls::new(LIMITS);
+        let hanging = IntegrationId::new();
+        for _ in 0..4 {
+            calls.spawn(hanging, std::future::pending::<()>());
+        }
+        for _ in 0..6 {
+            calls.spawn(IntegrationId::new(), std::future::pending());
+        }
+        long_ago(&mut calls);
+        let room = calls.room();
+        assert_eq!((left(&room, hanging), room.all), (0, 10));
+        for _ in 0..30 {
+            calls.spawn(IntegrationId::new(), std::future::pending());
+        }
+        long_ago(&mut calls);
+        assert_eq!(calls.room().all, 0, "40 at most");
+    }
+
+    #[tokio::test]
+    async fn whose_last_call_hung_has_little_room_until_it_answers_in_time() {
+        let mut calls = Calls::new(LIMITS);
+        let slow = IntegrationId::new();
+        calls.spawn(slow, async {});
+        long_ago(&mut calls);
+        calls.next().await.expect("one ends").expect("it is well");
+        assert_eq!(left(&calls.room(), slow), 2);
+        calls.spawn(slow, async {});
+        assert_eq!(left(&calls.room(), slow), 1);
+        calls.next().await.expect("one ends").expect("it is well");
+        assert_eq!(left(&calls.room(), slow), 4);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_gives_its_place_back() {
+        let mut calls: Calls<()> = Calls::new(LIMITS);
+        let one = IntegrationId::new();
+        calls.spawn(one, async { std::panic::resume_unwind(Box::new("broken")) });
+        assert!(calls.next().await.expect("it ends").is_err());
+        assert_eq!(left(&calls.room(), one), 4);
+        assert!(calls.is_empty());
+    }
+}

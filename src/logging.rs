@@ -1,0 +1,209 @@
+//! The log, on standard error. Whoever logs never waits and never fails: lines are written by a thread of their own, and where
+//! standard error is closed, full or too slow they are lost, counted, and nothing else happens.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::config::LogFormat;
+
+/// Lines that wait to be written: a few megabytes at most.
+const WAITING: usize = 8_192;
+/// How long the last lines may take when the program ends.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+enum Line {
+    Text(Vec<u8>),
+    Flush(SyncSender<()>),
+}
+
+/// The way to the thread that writes.
+#[derive(Clone)]
+struct Lines {
+    sender: SyncSender<Line>,
+    lost: Arc<AtomicU64>,
+}
+
+/// Dropped, it waits a moment for the last lines.
+pub struct Logging(Lines);
+
+/// Logs from now on, panics included.
+pub fn start(filter: &str, format: LogFormat) -> Logging {
+    let lines = Lines::to(io::stderr());
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(lines.clone())
+        // It would write its own errors to standard error, and panic where that is closed.
+        .log_internal_errors(false);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let backtrace = std::backtrace::Backtrace::capture();
+        tracing::error!(%panic, %backtrace, "a panic");
+    }));
+    Logging(lines)
+}
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
+}
+
+impl Lines {
+    fn to(writer: impl Write + Send + 'static) -> Self {
+        let (sender, lines) = sync_channel(WAITING);
+        let lost = Arc::new(AtomicU64::new(0));
+        let told = Arc::clone(&lost);
+        std::thread::spawn(move || write_all(writer, &lines, &told));
+        Self { sender, lost }
+    }
+
+    fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("messagehub_log_lines_lost_total").increment(1);
+    }
+
+    fn flush(&self) {
+        let (done, flushed) = sync_channel(1);
+        if self.sender.try_send(Line::Flush(done)).is_ok() {
+            let _ = flushed.recv_timeout(LAST_LINES);
+        }
+    }
+}
+
+fn write_all(mut writer: impl Write, lines: &Receiver<Line>, lost: &AtomicU64) {
+    while let Ok(line) = lines.recv() {
+        match line {
+            Line::Text(text) => {
+                let missing = lost.swap(0, Ordering::Relaxed);
+                let told = match missing {
+                    0 => Ok(()),
+                    missing => writeln!(writer, "{missing} lines of the log were lost here"),
+                };
+                if told.and_then(|()| writer.write_all(&text)).is_err() {
+                    lost.fetch_add(missing + 1, Ordering::Relaxed);
+                }
+            }
+            Line::Flush(done) => {
+                let _ = writer.flush();
+                let _ = done.send(());
+            }
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = &'a Self;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self
+    }
+}
+
+/// One call is one line.
+impl Write for &Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.sender.try_send(Line::Text(line.to_vec())).is_err() {
+            self.lose();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Takes nothing until it is let go.
+    struct Stuck(std::sync::mpsc::Receiver<()>, Shared);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            self.1.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Broken;
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    #[test]
+    fn what_is_flushed_was_written_in_order() {
+        let written = Shared::default();
+        let lines = Lines::to(written.clone());
+        for line in ["one\n", "two\n"] {
+            (&lines).write_all(line.as_bytes()).unwrap();
+        }
+        lines.flush();
+        assert_eq!(*written.0.lock().unwrap(), b"one\ntwo\n");
+    }
+
+    #[test]
+    fn a_log_that_takes_nothing_holds_nobody_up_and_says_what_it_lost() {
+        let (go, gate) = std::sync::mpsc::channel();
+        let written = Shared::default();
+        let lines = Lines::to(Stuck(gate, written.clone()));
+        let began = Instant::now();
+        for _ in 0..2 * WAITING {
+            (&lines).write_all(b"line\n").unwrap();
+        }
+        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(lines.lost.load(Ordering::Relaxed) >= WAITING as u64 - 1);
+        drop(go);
+        lines.flush();
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("lines of the log were lost here\n"));
+    }
+
+    #[test]
+    fn a_closed_log_is_no_error() {
+        let lines = Lines::to(Broken);
+        for _ in 0..10 {
+            (&lines).write_all(b"line\n").unwrap();
+        }
+        lines.flush();
+        assert_eq!(lines.lost.load(Ordering::Relaxed), 10);
+    }
+}

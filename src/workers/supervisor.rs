@@ -1,0 +1,212 @@
+//! Keeps workers running: one that panics or fails is started again, after a pause that grows, and is counted. One that has been
+//! down for long makes `/readyz` say so.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use crate::error::Result;
+use crate::power;
+
+/// Down for longer than this is reported.
+const LONG: Duration = Duration::from_secs(30);
+/// One that has run for so long after a start is well again: longer than it takes to find out that the database is away.
+const SETTLED: Duration = Duration::from_secs(5);
+/// From a failure to the next start.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Which workers are down, and since when.
+#[derive(Clone, Default)]
+pub struct Health(Arc<Mutex<HashMap<&'static str, Instant>>>);
+
+impl Health {
+    /// The names of those that have been down for more than 30 seconds.
+    pub fn down_for_long(&self) -> Vec<&'static str> {
+        self.down_for(LONG)
+    }
+
+    fn down_for(&self, long: Duration) -> Vec<&'static str> {
+        let down = self.down();
+        let down = down.iter().filter(|(_, since)| since.elapsed() > long);
+        let mut names: Vec<_> = down.map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn works(&self, worker: &'static str) {
+        self.down().remove(worker);
+        metrics::gauge!("messagehub_worker_up", "worker" => worker).set(1.0);
+    }
+
+    fn failed(&self, worker: &'static str, failure: &Failure) {
+        self.down().entry(worker).or_insert_with(Instant::now);
+        metrics::gauge!("messagehub_worker_up", "worker" => worker).set(0.0);
+        let cause = match failure {
+            Failure::Panic => "panic",
+            Failure::Error(_) => "error",
+        };
+        metrics::counter!("messagehub_worker_failures_total", "worker" => worker, "cause" => cause)
+            .increment(1);
+        match failure {
+            Failure::Panic => tracing::error!(worker, "a worker panicked: starting it again"),
+            Failure::Error(error) => {
+                tracing::warn!(worker, %error, "a worker failed: trying again")
+            }
+        }
+    }
+
+    fn down(&self) -> MutexGuard<'_, HashMap<&'static str, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Failure {
+    /// What it said is in the log already.
+    Panic,
+    Error(crate::error::Error),
+}
+
+/// Pauses between starts.
+struct Pauses(Duration);
+
+impl Pauses {
+    fn new() -> Self {
+        Self(FIRST_PAUSE)
+    }
+
+    async fn pass(&mut self) {
+        sleep(self.0).await;
+        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Runs `worker` until it ends by itself.
+pub async fn keep_running<Run: Future<Output = Result<()>>>(
+    health: Health,
+    name: &'static str,
+    worker: impl Fn() -> Run,
+) {
+    let mut pauses = Pauses::new();
+    health.works(name);
+    loop {
+        let mut run = Box::pin(attempt(name, &worker));
+        let ended = tokio::select! {
+            ended = &mut run => ended,
+            () = sleep(SETTLED) => {
+                health.works(name);
+                pauses = Pauses::new();
+                run.await
+            }
+        };
+        match ended {
+            Ok(()) => return,
+            Err(failure) => health.failed(name, &failure),
+        }
+        pauses.pass().await;
+    }
+}
+
+/// Does `work` every `period`, for as long as the server runs. What fails is done again after a pause.
+pub async fn every<Run: Future<Output = Result<()>>>(
+    health: Health,
+    name: &'static str,
+    period: Duration,
+    work: impl Fn() -> Run,
+) {
+    let mut rounds = interval(period);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        let mut pauses = Pauses::new();
+        while let Err(failure) = attempt(name, &work).await {
+            health.failed(name, &failure);
+            pauses.pass().await;
+        }
+        health.works(name);
+    }
+}
+
+async fn attempt<Run: Future<Output = Result<()>>>(
+    name: &str,
+    work: impl Fn() -> Run,
+) -> Result<(), Failure> {
+    let work = async {
+        power::may_panic(name);
+        work().await
+    };
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(done) => done.map_err(Failure::Error),
+        Err(_) => Err(Failure::Panic),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn broken() -> Result<()> {
+        std::panic::resume_unwind(Box::new("broken"))
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_panics_or_fails_is_started_again_and_is_down_meanwhile() {
+        let (health, starts) = (Health::default(), Arc::new(AtomicUsize::new(0)));
+        let (again, well) = (Arc::clone(&starts), Arc::new(tokio::sync::Notify::new()));
+        let done = Arc::clone(&well);
+        let running = tokio::spawn(keep_running(health.clone(), "one", move || {
+            let (start, well) = (again.fetch_add(1, Ordering::SeqCst), Arc::clone(&done));
+            async move {
+                match start {
+                    0 => broken(),
+                    1 => Err(crate::error::Error::NotFound("the table")),
+                    _ => {
+                        well.notified().await;
+                        Ok(())
+                    }
+                }
+            }
+        }));
+        let down = || health.down_for(Duration::ZERO);
+        while starts.load(Ordering::SeqCst) < 3 {
+            sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(down(), ["one"], "it has yet to prove itself");
+        assert!(
+            health.down_for_long().is_empty(),
+            "but it is not down for long"
+        );
+        well.notify_one();
+        running.await.expect("it ends when the worker does");
+        assert_eq!(starts.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn work_that_succeeds_again_is_well_at_once() {
+        let (health, rounds) = (Health::default(), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&rounds);
+        let _running = tokio::spawn(every(
+            health.clone(),
+            "clock",
+            Duration::from_millis(10),
+            move || {
+                let round = counted.fetch_add(1, Ordering::SeqCst);
+                async move { if round == 1 { broken() } else { Ok(()) } }
+            },
+        ));
+        let down = || health.down_for(Duration::ZERO);
+        while down().is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        while rounds.load(Ordering::SeqCst) < 4 {
+            sleep(Duration::from_millis(5)).await;
+        }
+        assert!(down().is_empty());
+    }
+}

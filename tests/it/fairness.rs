@@ -1,0 +1,263 @@
+//! One tenant's provider hangs: nobody but that tenant notices.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use crate::emulator::Failure;
+use crate::hub::{FRONT_DESK, Hub, MAYA, PNG, TOKEN, Workspace};
+
+const OTHER_DESK: &str = "+16285550101";
+
+/// A second tenant, with an account and a number of its own.
+async fn bright(hub: &Hub) -> Workspace<'_> {
+    let bright = hub.workspace("Bright Smiles").await;
+    bright.connects_twilio(OTHER_DESK).await;
+    bright
+}
+
+/// From now on this account's calls that contain `part` are never answered.
+fn hangs(hub: &Hub, workspace: &Workspace<'_>, part: &'static str) {
+    let account = workspace.account.clone();
+    hub.twilio.throws(Box::new(move |call| {
+        (call.contains(&account) && call.contains(part)).then_some(Failure::Hang)
+    }));
+}
+
+async fn until<F: Future<Output = bool>>(patience: Duration, what: &str, is: impl Fn() -> F) {
+    let began = Instant::now();
+    while !is().await {
+        assert!(
+            began.elapsed() < patience,
+            "not within {patience:?}: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Texts of as many conversations that wait.
+async fn answers_many(workspace: &Workspace<'_>, number: &str, count: usize) {
+    let people: Vec<_> = (0..count).map(|nth| format!("+1415556{nth:04}")).collect();
+    let twilio = &workspace.hub.twilio;
+    let heard = people.iter().map(|from| twilio.text(from, number, "Hi"));
+    for answer in join_all(heard).await {
+        assert_eq!(answer.status(), 200);
+    }
+    let path = workspace.path("/conversations?limit=200");
+    let conversations = workspace.admin.get(&path).await.is(200);
+    for conversation in conversations["data"].as_array().unwrap() {
+        workspace
+            .answers(&workspace.admin, conversation, "We have 3:30 free")
+            .await;
+    }
+}
+
+async fn hears(workspace: &Workspace<'_>, number: &str, from: &str) -> Value {
+    let answer = workspace.hub.twilio.text(from, number, "Hello").await;
+    assert_eq!(answer.status(), 200);
+    workspace.conversation_with(from).await
+}
+
+#[tokio::test]
+async fn a_text_leaves_within_a_second_while_another_tenants_provider_hangs() {
+    let mut hub = Hub::start().await;
+    hub.server.send();
+    let hub = hub;
+    let (harbor, bright) = (
+        hub.workspace("Harbor Dental").await.with_front_desk().await,
+        bright(&hub).await,
+    );
+    let maya = hears(&bright, OTHER_DESK, MAYA).await;
+    hangs(&hub, &harbor, "Messages.json");
+    answers_many(&harbor, FRONT_DESK, 80).await;
+    let stuck = || {
+        hub.twilio
+            .calls(&["POST", &harbor.account, "Messages.json"])
+    };
+    until(Duration::from_secs(10), "its calls hang", async || {
+        stuck() >= 4
+    })
+    .await;
+
+    bright.answers(&bright.admin, &maya, "Yes, come").await;
+
+    until(
+        Duration::from_secs(1),
+        "the other tenant's text",
+        async || !hub.twilio.sent("Yes, come").is_empty(),
+    )
+    .await;
+    assert!(
+        stuck() <= 8,
+        "of its own it has no more than its share: {}",
+        stuck()
+    );
+}
+
+#[tokio::test]
+async fn a_picture_comes_within_seconds_while_another_tenants_provider_hangs() {
+    let mut hub = Hub::start().await;
+    hub.server.send();
+    let hub = hub;
+    let (harbor, bright) = (
+        hub.workspace("Harbor Dental").await.with_front_desk().await,
+        bright(&hub).await,
+    );
+    hangs(&hub, &harbor, "/Media/");
+    let pictures = |workspace: &Workspace<'_>, to: &'static str, count: usize| {
+        let console = hub.twilio.console(&workspace.account);
+        let texts = (0..count).map(move |nth| {
+            let sid = format!("MM{}{nth:04}", &console.sid[6..]);
+            let url = console.media(&sid, "image/png", PNG);
+            (sid, url, to)
+        });
+        texts.collect::<Vec<_>>()
+    };
+    let send = async |all: Vec<(String, String, &'static str)>| {
+        for (sid, url, to) in all {
+            let text = hub.twilio.texting(MAYA, to, "");
+            let answer = text.sid(&sid).media(&[&url]).send().await;
+            assert_eq!(answer.status(), 200);
+        }
+    };
+    send(pictures(&harbor, FRONT_DESK, 30)).await;
+    let stuck = || hub.twilio.calls(&["GET", &harbor.account, "/Media/"]);
+    until(Duration::from_secs(10), "its calls hang", async || {
+        stuck() >= 4
+    })
+    .await;
+
+    send(pictures(&bright, OTHER_DESK, 3)).await;
+
+    until(
+        Duration::from_secs(5),
+        "the other tenant's pictures",
+        async || {
+            hub.count("select count(*) from message_media where stored_at is not null")
+                .await
+                == 3
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn numbers_are_compared_while_another_tenants_provider_hangs() {
+    let mut hub = Hub::start().await;
+    hub.server.send();
+    let hub = hub;
+    let harbor = hub.workspace("Harbor Dental").await;
+    let account = hub.twilio.account(&harbor.account, TOKEN);
+    for nth in 0..60 {
+        account.number(&format!("+1628555{nth:04}"));
+    }
+    harbor.connects_with(TOKEN).await.is(201);
+    hangs(&hub, &harbor, "Messages.json");
+    hub.meddles("update numbers set agreed_at = null, catch_up_at = now() - interval '1 minute'")
+        .await;
+    let stuck = || hub.twilio.calls(&["GET", &harbor.account, "Messages.json"]);
+    until(Duration::from_secs(15), "its calls hang", async || {
+        stuck() >= 8
+    })
+    .await;
+
+    let bright = bright(&hub).await;
+    until(
+        Duration::from_secs(10),
+        "the other tenant's number",
+        async || {
+            let numbers = bright.admin.get(&bright.path("/numbers")).await.is(200);
+            numbers["data"][0]["agreed_at"].is_string()
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_hangs_when_the_server_stops_is_handed_on_at_once() {
+    let mut hub = Hub::start().await;
+    hub.server.send();
+    let texts = {
+        let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+        hangs(&hub, &harbor, "Messages.json");
+        answers_many(&harbor, FRONT_DESK, 12).await;
+        let stuck = || {
+            hub.twilio
+                .calls(&["POST", &harbor.account, "Messages.json"])
+        };
+        until(Duration::from_secs(10), "its calls hang", async || {
+            stuck() >= 8
+        })
+        .await;
+        let sid = "MM00000000000000000000000000000042";
+        let url = hub
+            .twilio
+            .console(&harbor.account)
+            .media(sid, "image/png", PNG);
+        hub.twilio.throws(Box::new(|call| {
+            (call.contains("Messages.json") || call.contains("/Media/")).then_some(Failure::Hang)
+        }));
+        let text = hub.twilio.texting(MAYA, FRONT_DESK, "").sid(sid);
+        assert_eq!(text.media(&[&url]).send().await.status(), 200);
+        until(Duration::from_secs(5), "its picture hangs", async || {
+            hub.twilio.calls(&["GET", "/Media/"]) >= 1
+        })
+        .await;
+        stuck()
+    };
+    let Hub { server, raw, .. } = hub;
+    let began = Instant::now();
+    server.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(10));
+
+    let count =
+        async |sql: &'static str| -> i64 { sqlx::query_scalar(sql).fetch_one(&raw).await.unwrap() };
+    let unknown = count("select count(*) from messages where status = 'unconfirmed'").await;
+    assert_eq!(
+        unknown,
+        i64::try_from(texts).unwrap(),
+        "they may have been taken"
+    );
+    let leased = "select count(*) from messages where status = 'sending'";
+    assert_eq!(count(leased).await, 0);
+    let waiting = "select count(*) from message_media where fetch_at > now() and stored_at is null";
+    assert_eq!(
+        count(waiting).await,
+        0,
+        "another server may fetch it at once"
+    );
+    let queued = "select count(*) from messages where status = 'queued'";
+    assert_eq!(count(queued).await, 4);
+}
+
+#[tokio::test]
+async fn charges_are_asked_for_while_another_tenants_provider_hangs() {
+    let mut hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let account = harbor.account.clone();
+    drop(harbor);
+    let other = bright(&hub).await.account;
+    // The one that hangs is due first.
+    hub.meddles(
+        "update integrations set usage_due_at = now() - interval '1 day' where account like 'AC%'",
+    )
+    .await;
+    let hanging = account.clone();
+    hub.twilio.throws(Box::new(move |call| {
+        (call.contains(&hanging) && call.contains("Usage")).then_some(Failure::Hang)
+    }));
+    hub.server.send();
+    let hub = hub;
+    let asked = |account: &str| hub.twilio.calls(&["GET", account, "Usage"]);
+    until(Duration::from_secs(10), "its call hangs", async || {
+        asked(&account) > 0
+    })
+    .await;
+    until(
+        Duration::from_secs(10),
+        "the other one is asked",
+        async || asked(&other) > 0,
+    )
+    .await;
+}
