@@ -97,7 +97,7 @@ pub fn sounds_like_stop(text: &Inbound) -> bool {
 /// Whether words that came apart from their text, such as those of a multimedia message, may ask for no more texts. They never
 /// act by themselves: a person is asked.
 pub fn may_ask_to_stop(text: &str) -> bool {
-    wish_in(text) == Some(Wish::Stop) || is_near_stop(text)
+    keyword_in(text) == Some(Keyword::Stop) || is_near_stop(text)
 }
 
 fn is_near_stop(text: &str) -> bool {

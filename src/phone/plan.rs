@@ -147,11 +147,16 @@ fn behind_exit_code(digits: &str, region: Region, home: u16) -> Option<Result<St
     if let Some(Ok(_)) = own {
         return own;
     }
+    without_exit_code(digits, region).map(international)
+}
+
+/// Without the digits that one dials in `region` to call abroad; `None` where they do not begin with them.
+pub fn without_exit_code(digits: &str, region: Region) -> Option<&str> {
     let exit_code = DATABASE
         .by_id(region.0.as_ref())?
         .international_prefix()?
         .find(digits)?;
-    (exit_code.start() == 0).then(|| international(&digits[exit_code.end()..]))
+    (exit_code.start() == 0).then(|| &digits[exit_code.end()..])
 }
 
 /// The trunk prefix of the country with this code, for digits that are no whole number: area codes are written with it.

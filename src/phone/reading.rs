@@ -273,7 +273,7 @@ fn plain(text: &str) -> Result<String, PhoneError> {
 }
 
 /// Also full-width, Arabic, Persian and Devanagari digits, as phones in those scripts paste them.
-fn ascii_digit(character: char) -> Option<char> {
+pub fn ascii_digit(character: char) -> Option<char> {
     let zero = ['0', '０', '٠', '۰', '०'].into_iter().find(|&zero| {
         (zero..=char::from_u32(zero as u32 + 9).unwrap_or(zero)).contains(&character)
     })?;

@@ -3,7 +3,8 @@
 use phonenumber::metadata::DATABASE;
 use unicode_normalization::UnicodeNormalization;
 
-use super::{Phone, Region, ascii_digit};
+use super::reading::ascii_digit;
+use super::{Phone, Region, plan};
 
 /// Countries where mobile numbers carry a digit after the country code, or did: with and without it is the same phone.
 const MOBILE_DIGITS: [(&str, &str); 2] = [("52", "1"), ("54", "9")];
@@ -164,9 +165,9 @@ impl Readings {
         if let Ok(phone) = Phone::parse(digits, region) {
             self.begins_with(&phone.as_str()[1..]);
         }
-        let abroad = region.without_exit_code(digits);
-        let abroad = abroad.as_deref().or_else(|| digits.strip_prefix("00"));
-        if let Some(digits) = abroad.map(|digits| digits.trim_start_matches('+'))
+        let abroad = plan::without_exit_code(digits, *region);
+        let abroad = abroad.or_else(|| digits.strip_prefix("00"));
+        if let Some(digits) = abroad
             && !digits.is_empty()
         {
             self.international(digits);

@@ -149,14 +149,13 @@ impl Api {
         let listed = listed.into_iter().rev();
         Ok(listed
             .filter(|message| message.came_at().is_none_or(|at| at >= since))
-            .filter_map(|message| self.listed(message))
+            .filter_map(|message| self.listed(message, number))
             .collect())
     }
 
     /// As its webhook would have told it, but for the files; `None` for what is no text to us.
-    fn listed(&self, message: Message) -> Option<ListedText> {
+    fn listed(&self, message: Message, number: &Address) -> Option<ListedText> {
         let sid = message.sid.some()?.to_owned();
-        let to = message.to.as_str().parse().ok()?;
         if message.direction.as_str() != "inbound" {
             return None;
         }
@@ -169,7 +168,7 @@ impl Api {
                 provider_sid: sid,
                 account: self.credentials.account_sid.clone(),
                 from: Address::of_sender(message.from.as_str()),
-                to,
+                to: number.clone(),
                 text: message.body.as_str().chars().take(LONGEST_TEXT).collect(),
                 media: Vec::new(),
                 opt_out: None,
