@@ -56,19 +56,14 @@ fn words(name: &str) -> Vec<String> {
         }
     }
     words.retain(|word| !word.is_empty());
-    for (first, second, whole) in [
-        ("e", "mail", "email"),
-        ("e", "mails", "email"),
-        ("e", "posta", "email"),
-        ("whats", "app", "whatsapp"),
-    ] {
-        if let Some(place) = words
-            .windows(2)
-            .position(|pair| pair[0] == first && pair[1] == second)
-        {
-            words[place + 1] = whole.into();
-            words.remove(place);
-        }
+    let is_split = |pair: &[String]| match (pair[0].as_str(), pair[1].as_str()) {
+        ("e", second) => second.starts_with("mail") || second.starts_with("post"),
+        ("whats", second) => second == "app",
+        _ => false,
+    };
+    if let Some(place) = words.windows(2).position(is_split) {
+        let first = words.remove(place);
+        words[place].insert_str(0, &first);
     }
     words
 }
@@ -96,10 +91,13 @@ pub fn read(name: &str) -> Option<Head> {
         .iter()
         .take_while(|word| WHOSE.contains(&word.as_str()))
         .count();
-    if begins > 0
-        && let Some(head) = named(&words[begins..].concat())
-    {
-        return Some(head);
+    if begins > 0 {
+        let rest = &words[begins..];
+        let whole = rest.concat();
+        let number = || phone(rest, &whole).map(Head::Phone);
+        if let Some(head) = named(&whole).or_else(number) {
+            return Some(head);
+        }
     }
     // `Default Address Company`
     let last = words.last().map_or("", String::as_str);
@@ -707,6 +705,7 @@ fn phone(words: &[String], plain: &str) -> Option<PhoneKind> {
         "numbers",
         "contactnumber",
         "contactno",
+        "textnumber",
         "primarynumber",
         "msisdn",
         "numero",
@@ -767,6 +766,7 @@ fn phone(words: &[String], plain: &str) -> Option<PhoneKind> {
     let is_about = words.iter().any(|word| {
         in_list(NO_PHONE, word)
             || word.starts_with("phonetic")
+            || word == "microphone"
             || word.starts_with("assist")
             || (!includes_code && ["code", "country", "prefix", "region"].contains(&word.as_str()))
     });
@@ -809,6 +809,8 @@ fn kind_of(words: &[String], plain: &str) -> PhoneKind {
         "cep",
         "mobiel",
         "mobielnummer",
+        "mobiele",
+        "kom",
         "matkapuhelin",
         "kannykka",
         "didong",
@@ -968,6 +970,7 @@ mod tests {
             ("Mobile Phone Number", Mobile),
             ("Cell #", Mobile),
             ("Tel.", Main),
+            ("Primary Contact Number", Main),
             ("Телефон", Main),
             ("WhatsApp", Mobile),
             ("Phone number with country code", Main),

@@ -80,10 +80,6 @@ impl Problem {
         self.kind.word() == word
     }
 
-    pub fn has_reason(&self) -> bool {
-        self.reason.is_some()
-    }
-
     pub fn shown_column(&self) -> &str {
         self.column.as_deref().unwrap_or_default()
     }
