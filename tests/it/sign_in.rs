@@ -143,7 +143,8 @@ async fn a_wrong_password_counts_at_a_sign_in_and_at_an_invitation_alike() {
     let jo = &harbor.admin;
     let link = bay.invites(&jo.email, "agent").await;
     let accept = format!("/api/invitations/{link}/accept");
-    let joins = |password: &str| Person::nobody(&hub).post(&accept, json!({"password": password}));
+    let nobody = Person::nobody(&hub);
+    let joins = |password: &str| nobody.post(&accept, json!({"password": password}));
     for _ in 0..5 {
         tries(&hub, &jo.email, WRONG)
             .await

@@ -38,6 +38,13 @@ pub fn is_password(password: &SecretString) -> bool {
 /// how long it takes: the account is looked for after the answer.
 pub async fn forgot(app: &App, email: &str, caller: &Caller) -> Result<()> {
     let email = email.trim().to_lowercase();
+    Check::default()
+        .that(
+            !email.contains('\0'),
+            "email",
+            "an e-mail address such as jo@example.com",
+        )
+        .done()?;
     let from = network(caller.address);
     let limits = [
         (&throttle::MAIL, email.as_str()),
