@@ -109,20 +109,15 @@ async fn the_enter_that_takes_letters_does_nothing_else_anywhere() {
     holds("#content", "三時").await;
 
     // The handset.
-    let sandbox = json!({"provider": "sandbox", "name": "Play"});
-    harbor
+    let connected = harbor
         .admin
-        .post(&harbor.path("/integrations"), sandbox)
+        .post(
+            &harbor.path("/integrations"),
+            json!({"provider": "sandbox"}),
+        )
         .await
         .is(201);
-    let number = harbor.admin.get(&harbor.path("/numbers")).await.is(200);
-    let number = number["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|one| one["provider"] == "sandbox")
-        .unwrap()["id"]
-        .clone();
+    let number = &connected["numbers"][0]["id"];
     jo.opens(&format!("/sandbox/{}", number.as_str().unwrap()))
         .await;
     jo.sees_in(".live", "Live").await;

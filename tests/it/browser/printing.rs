@@ -97,7 +97,7 @@ async fn a_printed_conversation_is_all_of_it_dark_on_white_and_nothing_of_anybod
 
     // Every page is white, with something dark on it.
     let pictures = Command::new("pdftoppm")
-        .args(["-png", "-gray", "-r", "40"])
+        .args(["-png", "-gray", "-r", "72"])
         .arg(&file)
         .arg(dir.path().join("page"))
         .status()
