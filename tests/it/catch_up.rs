@@ -357,7 +357,7 @@ async fn hundreds_of_numbers_are_compared_within_seconds_and_the_backlog_is_told
 
     let took = began.elapsed();
     assert!(
-        took < Duration::from_secs(20),
+        took < Duration::from_secs(40),
         "one after the other: {took:?}"
     );
     let behind = "select count(*) from numbers where agreed_at is null";

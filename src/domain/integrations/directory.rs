@@ -150,12 +150,16 @@ impl Directory {
         }
     }
 
-    /// The integrations of these workspaces, by every key under which they may be known. Of other workspaces only those who
-    /// have the very same account at the provider are looked up anew. One round trip.
+    /// What is known of these workspaces goes at once, and what is being looked up at this moment, for nobody knows whose it is.
+    /// Then a look-up that was kept for another workspace with the very same account at a provider. One round trip.
     async fn forget_those_of(&self, workspaces: &HashSet<WorkspaceId>) {
+        self.forget_where(|accounts| {
+            accounts.is_none_or(|all| all.iter().any(|one| workspaces.contains(&one.workspace)))
+        })
+        .await;
         let ids: Vec<_> = workspaces.iter().copied().collect();
         let rows = sqlx::query!(
-            r#"select workspace_id, id, provider as "provider: Kind", account from integrations where workspace_id = any ($1)"#,
+            r#"select provider as "provider: Kind", account from integrations where workspace_id = any ($1)"#,
             &ids as _,
         )
         .fetch_all(self.app.db.system_pool())
@@ -163,20 +167,9 @@ impl Directory {
         let Ok(rows) = rows else {
             return self.slots.invalidate_all();
         };
-        let mut gone = workspaces.clone();
         for row in rows {
-            gone.remove(&row.workspace_id);
-            self.slots.invalidate(&Key::Integration(row.id)).await;
-            self.slots
-                .invalidate(&Key::Account(row.provider, row.account))
-                .await;
-        }
-        // Deleted with their workspace: only what was looked up tells whose it was.
-        if !gone.is_empty() {
-            self.forget_where(|accounts| {
-                accounts.is_none_or(|all| all.iter().any(|one| gone.contains(&one.workspace)))
-            })
-            .await;
+            let key = Key::Account(row.provider, row.account);
+            self.slots.invalidate(&key).await;
         }
     }
 

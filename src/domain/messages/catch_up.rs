@@ -7,6 +7,8 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 
+use tokio::sync::Semaphore;
+
 use super::receive::{Arrival, Ingest};
 use crate::app::App;
 use crate::db::{Db, WorkspaceTx};
@@ -234,6 +236,9 @@ pub async fn number_at(
 const AT_ONCE: usize = 64;
 /// Questions about them to one provider at once.
 const CALLS: usize = 4;
+/// However many numbers are compared at once, most of the time a provider is waited for: so many connections to the database are
+/// enough for them, and the others are left to people and webhooks.
+static CONNECTIONS: Semaphore = Semaphore::const_new(2);
 
 /// Those that are here already, and those that were deleted here with their contact. One round trip.
 async fn settled(db: &Db, due: &Due, received: &[ListedText]) -> Result<HashSet<String>> {
@@ -244,6 +249,7 @@ async fn settled(db: &Db, due: &Due, received: &[ListedText]) -> Result<HashSet<
         .iter()
         .map(|text| text.provider_sid.as_str())
         .collect();
+    let _one = CONNECTIONS.acquire().await;
     let settled = sqlx::query_scalar!(
         r#"select t.sid as "sid!" from unnest($3::text[]) as t (sid)
             where exists (select from messages m
@@ -265,6 +271,7 @@ fn after(last: Option<DateTime<Utc>>, at: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 async fn agree(db: &Db, due: &Due) -> Result<()> {
+    let _one = CONNECTIONS.acquire().await;
     sqlx::query!(
         "update numbers set agreed_at = greatest(agreed_at, $3) where workspace_id = $1 and id = $2",
         due.workspace as _,
