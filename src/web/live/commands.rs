@@ -62,7 +62,7 @@ enum Command {
 impl Command {
     /// Costs nothing, and is not counted.
     fn is_free(&self) -> bool {
-        false
+        matches!(self, Self::Ping)
     }
 }
 
