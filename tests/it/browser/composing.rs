@@ -1,5 +1,6 @@
 //! Letters that are put together of several keys: by an input method, or of a letter and an accent.
 
+use fantoccini::key::Key;
 use serde_json::json;
 
 use super::Browser;
@@ -69,12 +70,16 @@ async fn the_enter_that_takes_letters_does_nothing_else_anywhere() {
     jo.finds(".offers").await;
 
     // A note, and the names behind an @.
+    jo.presses(Key::Escape).await;
+    jo.loses(".offers").await;
     jo.clicks("Note").await;
     let note = ".note-form textarea";
     takes(note, "@Sa").await;
     jo.sees_in("#note-names", "Sam").await;
     takes(note, "m").await;
     holds(note, "@Sam").await;
+    jo.presses(Key::Escape).await;
+    jo.loses("#note-names").await;
     jo.clicks("Text").await;
 
     // The search, where Escape takes back what is being composed, and nothing that stands there.
@@ -87,7 +92,7 @@ async fn the_enter_that_takes_letters_does_nothing_else_anywhere() {
     holds(search, "三時").await;
 
     // The commands.
-    jo.chord(fantoccini::key::Key::Control, 'k').await;
+    jo.chord(Key::Control, 'k').await;
     jo.finds("#palette").await;
     takes("#palette input", "Settings").await;
     holds("#palette input", "Settings").await;
@@ -157,7 +162,7 @@ async fn a_decomposed_accent_counts_as_the_letter_that_it_is() {
     )
     .await;
     pastes("Jose\u{301}, a las 9").await;
-    jo.presses(fantoccini::key::Key::Enter).await;
+    jo.presses(Key::Enter).await;
     jo.sees_in(".message.outbound .state", "Queued").await;
     assert_eq!(hub.sends().await, 1);
     assert_eq!(hub.twilio.messages()[0].body, "José, a las 9");
