@@ -140,12 +140,12 @@ pub fn without_each(
         if let Some(value) = null.pointer_mut(&path) {
             *value = serde_json::Value::Null;
         }
-        answers.push((format!("{path} null"), null));
+        answers.push(([path.as_str(), "null"].join(" "), null));
         let (above, name) = path.rsplit_once('/').unwrap_or_default();
         let mut absent = answer.clone();
         if let Some(serde_json::Value::Object(fields)) = absent.pointer_mut(above) {
             fields.remove(name);
-            answers.push((format!("{path} absent"), absent));
+            answers.push(([path.as_str(), "absent"].join(" "), absent));
         }
     }
     answers

@@ -28,7 +28,7 @@ pub struct Data<T> {
 
 /// One that is not as expected is left out, and not the whole list.
 #[derive(Deserialize)]
-#[serde(bound = "T: DeserializeOwned")]
+#[serde(bound = "T:DeserializeOwned")]
 pub struct Page<T> {
     pub data: Vec<Perhaps<T>>,
     #[serde(default)]

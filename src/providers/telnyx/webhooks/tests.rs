@@ -123,7 +123,6 @@ fn what_is_missing_is_named() {
         ("id", json!("x".repeat(65)), "payload.id"),
         ("id", json!("../balance"), "payload.id"),
         ("from", json!("+14155550192"), "payload.from"),
-        ("from", json!({"phone_number": "+"}), "payload.from"),
         ("to", json!([]), "payload.to[]"),
         ("to", json!("+16285550100"), "payload.to[]"),
         ("type", json!("WHATSAPP"), "WHATSAPP"),

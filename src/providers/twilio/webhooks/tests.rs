@@ -98,16 +98,12 @@ fn senders_need_not_be_numbers() {
     assert_eq!(from("262966"), "262966");
     assert_eq!(from("ACME+Dental"), "ACME Dental");
     assert_eq!(from("%2B14155550192"), "+14155550192");
-    let from_whatsapp = inbound_with("From", "whatsapp%3A%2B14155550192").unwrap_err();
-    assert!(
-        from_whatsapp.0.contains("From is an address of whatsapp"),
-        "{from_whatsapp}"
-    );
-    let unreadable = inbound_with("From", "%2B").unwrap_err();
-    assert!(
-        unreadable.0.contains("From must be a number"),
-        "{unreadable}"
-    );
+    // Whatever else a network puts there is kept as it came.
+    let whatsapp = inbound_with("From", "whatsapp%3A%2B14155550192")
+        .unwrap()
+        .from;
+    assert_eq!(whatsapp.as_str(), "whatsapp:+14155550192");
+    assert!(!whatsapp.is_answerable());
 }
 
 #[test]
