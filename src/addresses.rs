@@ -68,7 +68,7 @@ fn is_internal_name(name: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
     // A name without a dot is completed by the network that asks.
-    !name.contains('.') || INTERNAL_NAMES.iter().any(|ending| is_under(&ending))
+    !name.contains('.') || INTERNAL_NAMES.iter().any(is_under)
 }
 
 pub fn is_internal_address(address: IpAddr) -> bool {

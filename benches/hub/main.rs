@@ -8,6 +8,10 @@
     clippy::unwrap_used,
     reason = "a bench that cannot go on has nothing to print"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the bench and the database run on one machine: its clock will do"
+)]
 
 #[path = "../../tests/it"]
 #[allow(dead_code, unused_imports, reason = "the tests need more of it")]

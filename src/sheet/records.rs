@@ -126,7 +126,8 @@ impl Iterator for Records<'_> {
         };
         let mut scan = scan(self.text, self.at, delimiter, reach);
         let line = self.line;
-        if !(scan.is_closed && scan.lines == 1) && !self.is_plausible(&scan) {
+        let is_one_line = scan.is_closed && scan.lines == 1;
+        if !is_one_line && !self.is_plausible(&scan) {
             let lines = scan.lines;
             if self.closed_by != line {
                 self.broken.push(Broken { line, lines });

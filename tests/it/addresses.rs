@@ -117,6 +117,7 @@ async fn a_mexican_address_book_is_imported_whole() {
     in_region(&harbor, "MX").await;
     let table = "Nombre,Telefono\nLucía,+52 1 55 6200 0001\nMateo,+52 55 6200 0002\nAna,044 55 6200 0003\nRaúl,55 6200 0004\n";
     harbor.uploads_contacts(table, "false").await;
+    hub.imports().await;
     let kept: Vec<String> =
         sqlx::query_scalar("select phone_number from contacts order by phone_number")
             .fetch_all(&hub.raw)

@@ -332,13 +332,13 @@ async fn no_more_pages_are_read_than_it_takes() {
 }
 
 #[tokio::test]
-async fn hundreds_of_numbers_are_compared_within_seconds_and_the_backlog_is_told() {
+async fn many_numbers_are_compared_at_once_and_the_backlog_is_told() {
     let hub = Hub::start().await;
     let mut workspaces = Vec::new();
     for tenant in 0..3 {
         let workspace = hub.workspace(&format!("Tenant {tenant}")).await;
         let account = hub.twilio.account(&workspace.account, TOKEN);
-        for nth in 0..110 {
+        for nth in 0..40 {
             account.number(&format!("+1628555{:04}", tenant * 1000 + nth));
         }
         workspace.connects_with(TOKEN).await.is(201);
@@ -349,7 +349,7 @@ async fn hundreds_of_numbers_are_compared_within_seconds_and_the_backlog_is_told
     }
     // As slow as a provider is.
     hub.twilio.throws(Box::new(|_| {
-        Some(Failure::Slow(Duration::from_millis(200)))
+        Some(Failure::Slow(Duration::from_millis(500)))
     }));
     let began = Instant::now();
 
@@ -357,12 +357,12 @@ async fn hundreds_of_numbers_are_compared_within_seconds_and_the_backlog_is_told
 
     let took = began.elapsed();
     assert!(
-        took < Duration::from_secs(40),
-        "one after the other: {took:?}"
+        took < Duration::from_secs(30),
+        "one after the other takes a minute: {took:?}"
     );
     let behind = "select count(*) from numbers where agreed_at is null";
     assert_eq!(hub.count(behind).await, 0);
-    assert_eq!(hub.twilio.calls(&["GET", "Messages.json"]), 330);
+    assert_eq!(hub.twilio.calls(&["GET", "Messages.json"]), 120);
     let metrics = workspaces[0].admin.get("/metrics").await.body;
     assert!(
         metrics.contains("messagehub_numbers_to_compare "),

@@ -212,13 +212,11 @@ async fn an_agent_gets_what_their_numbers_give_and_an_admin_everything() {
                 with.refused(403, "admin_only");
             }
         }
-        if route.is_of_a_workspace() {
-            if !is_right(&admin, &route, Asker::Admin) {
-                wrong.push(format!(
-                    "{name} by an admin: {} {}",
-                    admin.status, admin.body
-                ));
-            }
+        if route.is_of_a_workspace() && !is_right(&admin, &route, Asker::Admin) {
+            wrong.push(format!(
+                "{name} by an admin: {} {}",
+                admin.status, admin.body
+            ));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -440,7 +440,7 @@ fn quotes_ours(before: &str, quoted: &str) -> bool {
     }
     let mut marks = quoted.char_indices().filter(|(_, c)| is_quote(*c));
     let opening = marks.next();
-    let Some((last, mark)) = marks.last() else {
+    let Some((last, mark)) = marks.next_back() else {
         // Cut off on its way: a verb, and a quotation that never ends.
         return !needs_ending && opening.is_some_and(|(_, mark)| mark != '"' && mark != '\'');
     };

@@ -98,11 +98,8 @@ fn length_of_address(text: &str, host: usize) -> usize {
             match c {
                 '(' | '[' | '{' => open.push((offset, c)),
                 // A bracket that was opened before the address closes it.
-                ')' | ']' | '}' => {
-                    if open.pop().map(|(_, c)| c) != Some(opening(c)) {
-                        break;
-                    }
-                }
+                ')' | ']' | '}' if open.pop().map(|(_, c)| c) != Some(opening(c)) => break,
+                ')' | ']' | '}' => {}
                 c if is_unspaced(c) || is_border(c) => break,
                 _ => {}
             }
