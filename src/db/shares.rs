@@ -11,8 +11,8 @@ use super::Load;
 use crate::error::{Error, Result};
 use crate::ids::WorkspaceId;
 
-/// How long a request waits for its workspace's share, as long as one waits for a connection.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long a request waits for its workspace's share: nobody else waits meanwhile.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Above so many workspaces in memory those that nobody uses are dropped.
 const SWEEP_ABOVE: usize = 1_000;
@@ -51,7 +51,7 @@ impl Shares {
         }
     }
 
-    /// First come, first served within a workspace; refused as busy after four seconds.
+    /// First come, first served within a workspace; refused as busy after ten seconds.
     pub async fn take(&self, workspace: WorkspaceId, load: Load) -> Result<Share> {
         let limits = self.limits(workspace);
         let permits = async {

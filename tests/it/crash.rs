@@ -117,7 +117,7 @@ async fn a_server_killed_while_it_sends_loses_nothing_and_sends_nothing_twice() 
 
     // Each call takes a while, so that some are under way when the power goes.
     for _ in 0..40 {
-        twilio.fails(Failure::Slow(Duration::from_secs(1)));
+        twilio.fails(Failure::Slow(Duration::from_secs(3)));
     }
     let mut acknowledged = Vec::new();
     for n in 0..40 {
@@ -323,7 +323,7 @@ async fn a_server_that_is_asked_to_stop_finishes_what_it_does() {
     let jo = Admin::signs_up(&server).await;
     jo.connects(&twilio).await;
     for n in 0..30 {
-        twilio.fails(Failure::Slow(Duration::from_secs(1)));
+        twilio.fails(Failure::Slow(Duration::from_secs(4)));
         let draft =
             json!({"to": format!("+1415555{:04}", 100 + n), "content": format!("Reminder {n}")});
         jo.post("/messages", &draft).await.unwrap();

@@ -45,7 +45,25 @@ enum Asker {
 
 /// What members who may do it are refused all the same: the body says nothing, or somebody before them has done it. Route, and
 /// what Lin, Sam and the admin are answered; 0: it is done.
-const REFUSALS: &[(&str, [u16; 3])] = &[("POST ~/pushes", [422, 422, 422])];
+const REFUSALS: &[(&str, [u16; 3])] = &[
+    ("DELETE ~", [0, 0, 422]),
+    ("POST ~/contacts", [0, 422, 422]),
+    ("POST ~/contacts/import", [0, 0, 422]),
+    ("POST ~/contacts/{contact_id}/merge", [0, 422, 422]),
+    ("DELETE ~/members/{user_id}", [0, 0, 409]),
+    ("POST ~/messages", [0, 409, 409]),
+    ("PATCH ~/messages/{message_id}", [0, 409, 409]),
+    ("POST ~/messages/{message_id}/cancel", [0, 409, 409]),
+    ("POST ~/messages/{message_id}/retry", [0, 409, 409]),
+    ("POST ~/messages/{message_id}/send-now", [0, 409, 409]),
+    ("POST ~/numbers", [0, 0, 422]),
+    ("GET ~/numbers/available", [0, 0, 422]),
+    ("POST ~/opt-outs/import", [0, 0, 422]),
+    ("POST ~/opt-outs/lift", [0, 0, 422]),
+    ("POST ~/pushes", [422, 422, 422]),
+    ("GET ~/search", [422, 422, 422]),
+    ("POST ~/tags", [0, 422, 422]),
+];
 
 /// Whether `answer` is the one that is right for who may.
 fn is_right(answer: &Answer, route: &Route, asker: Asker) -> bool {

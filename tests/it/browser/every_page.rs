@@ -455,8 +455,8 @@ async fn so_it_is_with_what_helps_to_write() {
     jo.is_usable_by_all("composer, send later").await;
 }
 
-/// What the first look at the inbox may weigh.
-const ALLOWED: u64 = 100_000;
+/// What the first look at the inbox may weigh. The scripts are 40 files, of which each costs 300 bytes of heads.
+const ALLOWED: u64 = 104_000;
 
 #[tokio::test]
 async fn the_first_inbox_weighs_less_than_a_picture_and_comes_from_one_place() {

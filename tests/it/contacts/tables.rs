@@ -299,7 +299,7 @@ async fn an_encoding_is_recognized_or_chosen_and_one_bad_byte_spoils_one_cell() 
         (&done["problems"][0]["count"], &done["problems"][0]["line"]),
         (&json!(1), &json!(3))
     );
-    let nfd = "name,phone\nJose\u{301} Nun\u{303}ez,+1 415 555 0146\n";
+    let nfd = "name,phone\nJose\u{301} Nu\u{301}n\u{303}ez,+1 415 555 0146\n";
     harbor.takes(&hub, nfd).await;
     assert_eq!(
         harbor.people().await,
