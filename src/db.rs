@@ -23,6 +23,10 @@ use shares::{Share, Shares};
 /// texts and of reports, and one to spare.
 const INGEST_CONNECTIONS: u32 = 4;
 
+/// How long a request waits for a connection. A provider gives up within seconds, and comes again.
+const PATIENCE: Duration = Duration::from_secs(10);
+const INGEST_PATIENCE: Duration = Duration::from_secs(4);
+
 /// Whether work can be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
@@ -78,9 +82,9 @@ impl Db {
         let people = format!("set role messagehub_people; set statement_timeout = {timeout}");
         let system = "set role messagehub_system";
         let db = Self {
-            people: pool(options.clone(), connections, people),
-            system: pool(options.clone(), connections, system.into()),
-            ingest: pool(options, INGEST_CONNECTIONS, system.into()),
+            people: pool(options.clone(), connections, PATIENCE, people),
+            system: pool(options.clone(), connections, PATIENCE, system.into()),
+            ingest: pool(options, INGEST_CONNECTIONS, INGEST_PATIENCE, system.into()),
             shares: Shares::of(connections),
             bus,
         };
@@ -186,11 +190,16 @@ impl Db {
     }
 }
 
-fn pool(options: PgConnectOptions, connections: u32, settings: String) -> PgPool {
+fn pool(
+    options: PgConnectOptions,
+    connections: u32,
+    patience: Duration,
+    settings: String,
+) -> PgPool {
     let settings: Arc<str> = settings.into();
     PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(4))
+        .acquire_timeout(patience)
         .after_connect(move |conn, _| {
             let settings = Arc::clone(&settings);
             Box::pin(async move {

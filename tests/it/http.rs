@@ -216,7 +216,7 @@ async fn an_address_says_which_methods_it_serves() {
         "/service-worker.js",
         "/offline",
         "/media/x",
-        "/media/out/x",
+        "/media/out/x/y",
         "/assets/x",
         "/demo/x",
     ] {
