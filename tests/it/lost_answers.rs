@@ -113,7 +113,8 @@ async fn of_two_texts_with_the_same_words_each_finds_its_own() {
     let dropped = loses(&hub, &harbor, "Ok", Failure::Drop).await;
     let taken = loses(&hub, &harbor, "Ok", Failure::AcceptThenDrop).await;
     // Which of the two lost ones the provider has cannot be told; that it has one of them can.
-    for _ in 0..4 {
+    // Both are asked about at once: what one of them takes costs the other a look.
+    for _ in 0..6 {
         asks(&hub).await;
     }
     time_passes(&hub).await;

@@ -40,7 +40,7 @@ async fn gets(harbor: &Workspace<'_>, kind: &str, bytes: &[u8], late: u32) -> Va
     let account = harbor.hub.twilio.account(&harbor.account, TOKEN);
     let url = account.late_media(&sid, kind, bytes, late);
     let text = harbor.hub.twilio.texting(MAYA, FRONT_DESK, "Look");
-    let answer = text.sid(&sid).media(&[&url]).send().await;
+    let answer = text.sid(&sid).files(&[(&url, kind)]).send().await;
     assert_eq!(answer.status(), 200);
     newest(harbor).await
 }
@@ -721,7 +721,11 @@ async fn words_in_a_part_of_their_own_are_words_of_the_text_and_layouts_are_left
     let text = hub.twilio.texting(MAYA, FRONT_DESK, "");
     let answer = text
         .sid(&sid)
-        .media(&[&layout, &words, &picture])
+        .files(&[
+            (&layout, "application/smil"),
+            (&words, "text/plain"),
+            (&picture, "image/png"),
+        ])
         .send()
         .await;
     assert_eq!(answer.status(), 200);
@@ -749,7 +753,14 @@ async fn words_in_a_part_of_their_own_are_words_of_the_text_and_layouts_are_left
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let stop = account.late_media(&sid, "text/plain; charset=utf-8", b"STOP", 0);
     let text = hub.twilio.texting(MAYA, FRONT_DESK, "");
-    assert_eq!(text.sid(&sid).media(&[&stop]).send().await.status(), 200);
+    assert_eq!(
+        text.sid(&sid)
+            .files(&[(&stop, "text/plain; charset=utf-8")])
+            .send()
+            .await
+            .status(),
+        200
+    );
     hub.keeps().await;
     let maya = harbor.conversation_with(MAYA).await;
     assert_eq!(maya["near_stop_id"], newest(&harbor).await["id"]);

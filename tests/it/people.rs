@@ -515,6 +515,7 @@ async fn who_is_removed_is_outside_at_once_and_stays_signed_in_elsewhere() {
     let bay = hub.workspace("Bay Optics").await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
+    hub.has_verified(&sam.email).await;
     let token = bay.invites(&sam.email, "agent").await;
     accepts(&sam, &token, json!({})).await.is(200);
     let mut socket = sam.listens(&harbor).await;

@@ -512,7 +512,9 @@ async fn rights_cost_the_same_however_many_numbers_there_are() {
         .await;
     }
     assert!(asked[0].iter().all(|&count| count > 0), "{asked:?}");
-    assert_eq!(asked[0], asked[1], "the role is asked per number");
+    let (few, many) = (&asked[0], &asked[1]);
+    let no_more = few.iter().zip(many).all(|(few, many)| many <= few);
+    assert!(no_more, "the role is asked per number: {asked:?}");
 }
 
 /// Texts with these words are old, and many; those that came since have none of them.

@@ -190,12 +190,18 @@ impl Text {
 
     /// As many pictures as there are URLs.
     pub fn media(self, urls: &[&str]) -> Self {
-        let numbered = urls.iter().enumerate();
+        let files: Vec<_> = urls.iter().map(|url| (*url, "image/jpeg")).collect();
+        self.files(&files)
+    }
+
+    /// Each with its URL and what it is said to be.
+    pub fn files(self, files: &[(&str, &str)]) -> Self {
+        let numbered = files.iter().enumerate();
         numbered.fold(
-            self.with("NumMedia", &urls.len().to_string()),
-            |text, (index, url)| {
+            self.with("NumMedia", &files.len().to_string()),
+            |text, (index, (url, kind))| {
                 text.with(&format!("MediaUrl{index}"), url)
-                    .with(&format!("MediaContentType{index}"), "image/jpeg")
+                    .with(&format!("MediaContentType{index}"), kind)
             },
         )
     }
