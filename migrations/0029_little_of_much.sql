@@ -58,8 +58,10 @@ begin
     found := case
         -- Of few contacts: those that there are, sorted.
         when with_contacts is not null then
+            -- Each by the index: `offset 0` keeps the planner from reading all conversations instead.
             'select v.id, v.last_message_at from unnest($5) as k (contact)
-               join conversations v on v.workspace_id = $1 and v.contact_id = k.contact
+              cross join lateral (select v.* from conversations v
+                                   where v.workspace_id = $1 and v.contact_id = k.contact offset 0) v
               where v.status = any ($3) and v.number_id = any ($2)' || conditions
         when of_all then
             'select t.id, t.last_message_at from unnest($3) as s (status)

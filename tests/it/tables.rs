@@ -25,7 +25,10 @@ async fn order<'a>(who: &Person, path: &str, names: &[&'a str]) -> Vec<&'a str> 
     let (table, _) = table.split_once("</tbody>").unwrap();
     let mut found: Vec<_> = names
         .iter()
-        .filter_map(|name| Some((table.find(&format!("<b>{name}"))?, *name)))
+        .filter_map(|name| {
+            let at = table.find(&format!("<b translate=\"no\">{name}"));
+            Some((at.or_else(|| table.find(&format!("<b>{name}")))?, *name))
+        })
         .collect();
     found.sort_unstable();
     found.into_iter().map(|(_, name)| name).collect()
