@@ -743,7 +743,10 @@ async fn words_in_a_part_of_their_own_are_words_of_the_text_and_layouts_are_left
         .get(&harbor.path("/search?q=miercoles"))
         .await
         .is(200);
-    assert_eq!(found["messages"][0]["id"], text["id"], "{found}");
+    assert_eq!(
+        found["messages"]["data"][0]["message"]["id"], text["id"],
+        "{found}"
+    );
     time_passes(&hub).await;
     hub.keeps().await;
     assert_eq!(files(hub.media.path()), 1, "no file is kept of the words");

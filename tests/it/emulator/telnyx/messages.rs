@@ -192,6 +192,7 @@ async fn deliveries(
             .filter(|(owner, came, _)| *owner == place && *came >= since)
             .map(|(_, came, event)| {
                 let mut event = event.clone();
+                event["occurred_at"] = json!(came.to_rfc3339());
                 if state.hides_payloads {
                     event["payload"] = json!({"id": event["payload"]["id"]});
                 }
