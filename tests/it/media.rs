@@ -754,6 +754,13 @@ async fn words_in_a_part_of_their_own_are_words_of_the_text_and_layouts_are_left
     // A wish to stop is not lost because it came in a part of its own.
     assert!(maya["near_stop_id"].is_null());
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
+    let blank = account.late_media(&sid, "text/plain", b" \r\n", 0);
+    let text = hub.twilio.texting(MAYA, FRONT_DESK, "See you");
+    let answer = text.sid(&sid).files(&[(&blank, "text/plain")]).send().await;
+    assert_eq!(answer.status(), 200);
+    hub.keeps().await;
+    assert_eq!(newest(&harbor).await["content"], "See you");
+    let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
     let stop = account.late_media(&sid, "text/plain; charset=utf-8", b"STOP", 0);
     let text = hub.twilio.texting(MAYA, FRONT_DESK, "");
     assert_eq!(
@@ -810,7 +817,7 @@ async fn what_is_too_heavy_for_the_provider_is_refused_before_it_is_queued() {
 async fn addresses_of_files_are_written_out_for_the_provider() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let url = "https://files.example/so schön/röntgen bild.jpg";
+    let url = "https://files.example/mi foto/radiografía.jpg";
     let draft = json!({"to": MAYA, "content": "Look", "media_urls": [url]});
     let sent = harbor
         .admin
@@ -819,6 +826,6 @@ async fn addresses_of_files_are_written_out_for_the_provider() {
         .is(202);
     assert_eq!(
         sent["message"]["media"][0]["url"],
-        "https://files.example/so%20sch%C3%B6n/r%C3%B6ntgen%20bild.jpg"
+        "https://files.example/mi%20foto/radiograf%C3%ADa.jpg"
     );
 }

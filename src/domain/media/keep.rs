@@ -198,7 +198,9 @@ pub(super) async fn store(
         thumbnail: thumbnail.is_some(),
         width: pixels.map(|(width, _)| width),
         height: pixels.map(|(_, height)| height),
-        words: is_text.then(|| words(&bytes)),
+        words: is_text
+            .then(|| words(&bytes))
+            .filter(|words| !words.is_empty()),
     };
     let put = async {
         if stored.words.is_some() {
