@@ -144,7 +144,7 @@ grant select, insert, update, delete on contacts, conversations, opt_outs, messa
 grant select, insert, update on messages to messagehub_people;
 grant select, insert, update on contacts, conversations, opt_outs, messages, message_media to messagehub_system;
 
--- A text's pictures and files, in order, as the API shows them. Runs with the rights of whoever asks.
+-- A text's pictures and files, in order, as the API shows them. Runs with the rights of the caller.
 create function media_of(workspace uuid, message uuid, kind text) returns jsonb
     language plpgsql stable
 as $$ begin

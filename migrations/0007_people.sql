@@ -68,7 +68,7 @@ create table member_settings (
     desktop_notifications boolean not null default false,
     sound                 boolean not null default false,
     mail_when_credits_low boolean not null default true,
-    single_key_shortcuts  boolean not null default true, -- whoever dictates switches them off: each spoken letter would be a command
+    single_key_shortcuts  boolean not null default true, -- people who dictate switch them off: each spoken letter would be a command
     updated_at            timestamptz not null default now(),
     primary key (workspace_id, user_id),
     foreign key (workspace_id, user_id) references workspace_members on delete cascade,

@@ -154,7 +154,7 @@ alter function call_off_queued() owner to messagehub_system;
 revoke create on schema public from messagehub_system;
 
 -- As before; a START holds as far as a STOP does, and either settles what only sounded like one. `yes` lifts only what they
--- texted or the provider told of: people answer other questions with it, too.
+-- texted or the provider reported: people answer other questions with it, too.
 create or replace function hear_wish(workspace uuid, message uuid, wish text, origin text default 'text', evidence text default null)
     returns boolean
     language plpgsql

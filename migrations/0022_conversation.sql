@@ -102,7 +102,7 @@ select confine_to_workspace('mentions',
 grant select, insert, update (seen_at) on mentions to messagehub_people;
 grant select, insert on mentions to messagehub_system;
 
--- Whom a note calls, as the API shows it. Runs with the rights of whoever asks.
+-- Whom a note calls, as the API shows it. Runs with the rights of the caller.
 create function mentions_of(workspace uuid, message uuid, direction text) returns jsonb
     language plpgsql stable
 as $$ begin

@@ -223,7 +223,7 @@ grant execute on function lower_case(text), fold_ascii(text), fold_text(text), u
     scoped_words_of(text, text), scope_of(uuid), scoped(text[], text[]), asks_for(text[], text[]), is_narrow(text), narrowest(text[]), ends_of(text[]),
     person_words(text), email_words(text), address_words(text), people_terms(text, text[]) to messagehub_people, messagehub_system;
 
--- Names are stored composed (NFC), whoever writes them: é is one character, and as long as it looks.
+-- Names are stored composed (NFC), by every writer: é is one character, and as long as it looks.
 create function compose_name() returns trigger
     language plpgsql
 as $$ begin
@@ -320,7 +320,7 @@ create trigger relearn_message after update of content, number_id on messages
     execute function relearn_message();
 
 -- A contact belongs to the workspace's admins, to whoever may see a number that they have texted with, and before that to
--- whoever made it. Who was merged into another is found as that one, by both numbers.
+-- whoever made it. A merged contact is found as its survivor, by both numbers.
 create function learn_contact(workspace uuid, contact uuid) returns void
     language plpgsql volatile security definer set search_path = public, pg_temp
 as $$ begin

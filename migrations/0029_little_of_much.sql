@@ -92,7 +92,7 @@ create policy people_see on contacts for select to messagehub_people
                             where c.workspace_id = contacts.workspace_id and c.contact_id = contacts.id and contacts.merged_into is null)
                 or (created_by = (select current_user_id()) and not texted)));
 
--- What whoever asks looks for in a list of people: any part of a name, number or e-mail address. Null where there is nothing to look
+-- What the caller looks for in a list of people: any part of a name, number or e-mail address. Null where there is nothing to look
 -- for, and nobody has that.
 create function listed_terms(q text, q_numbers text[]) returns text[]
     language sql immutable strict parallel safe
@@ -111,7 +111,7 @@ end $$;
 
 -- Whom a search or a filter is about, if they are few: then they are sorted. Null: many, or what is asked narrows nothing; then
 -- the list is walked in its order, and soon has a page. Who is answered has all that `q` asks for; a tag and an opt-out are still
--- asked with the rights of whoever asks. An agent who sees few is asked for those.
+-- asked with the rights of the caller. An agent who sees few is asked for those.
 create function few_contacts(q text, q_numbers text[], tag uuid, opted_out boolean) returns uuid[]
     language plpgsql stable security definer set search_path = public, pg_temp
     set plan_cache_mode = force_generic_plan
