@@ -205,9 +205,9 @@ create function receive_texts(
     vias text[], reactions boolean[])
     returns table (place bigint, added boolean, message_id uuid, conversation_id uuid, woken boolean)
     language plpgsql
-    -- Planned once per connection, not per call: planning costs more than storing a text. Such a plan is kept, and must not
-    -- be one for the small tables of the first day, which are read from end to end: each text looks up its own by index
-    -- (below in scalar sub-queries, for `not exists` becomes a join that may look up by half of its key).
+    -- Planned once per connection, not per call: planning costs more than storing a text. Such a plan is kept, also when it was made
+    -- while the tables were empty. So no join has a say in which index is read: each text looks up its contact and its conversation by
+    -- a whole unique key, in a sub-query of its own.
     set plan_cache_mode = force_generic_plan
     set enable_seqscan = off
     set enable_hashjoin = off
@@ -216,35 +216,52 @@ create function receive_texts(
 as $$
 #variable_conflict use_column
 declare
+    contacts_found uuid[]; -- of each text, or null
+    conversations_found uuid[];
     woken uuid[];
     stored uuid[]; -- the texts that were new
     stored_in uuid[]; -- and their conversations
 begin
-    insert into contacts (workspace_id, id, phone_number)
-    select distinct on (t.workspace, t.sender) t.workspace, t.contact, t.sender
-      from unnest(workspaces, senders, contact_ids) as t (workspace, sender, contact)
-     where (select c.id from contacts c where c.workspace_id = t.workspace and c.phone_number = t.sender) is null
-     order by t.workspace, t.sender
-        on conflict do nothing;
+    -- The second time after a stranger's contact and conversation were added, or somebody else added them at the same time.
+    for attempt in 1 .. 2 loop
+        select array_agg(t.contact order by t.place),
+               array_agg((select v.id from conversations v
+                           where v.workspace_id = t.workspace and v.contact_id = t.contact and v.number_id = t.number)
+                         order by t.place)
+          into contacts_found, conversations_found
+          from (select t.*, (select coalesce(c.merged_into, c.id) from contacts c
+                              where c.workspace_id = t.workspace and c.phone_number = t.sender) as contact
+                  from unnest(workspaces, numbers, senders) with ordinality as t (workspace, number, sender, place)
+                offset 0) as t;
+        exit when attempt = 2 or array_position(conversations_found, null) is null;
 
-    insert into conversations (workspace_id, id, contact_id, number_id)
-    select distinct on (t.workspace, c.id, t.number) t.workspace, t.conversation, c.id, t.number
-      from unnest(workspaces, numbers, senders, conversation_ids) as t (workspace, number, sender, conversation)
-      join contacts c on c.workspace_id = t.workspace and c.phone_number = t.sender
-     where (select v.id from conversations v
-             where v.workspace_id = t.workspace and v.contact_id = c.id and v.number_id = t.number) is null
-     order by t.workspace, c.id, t.number
-        on conflict do nothing;
+        insert into contacts (workspace_id, id, phone_number)
+        select distinct on (t.workspace, t.sender) t.workspace, t.contact, t.sender
+          from unnest(workspaces, senders, contact_ids, contacts_found) as t (workspace, sender, contact, found)
+         where t.found is null
+         order by t.workspace, t.sender
+            on conflict do nothing;
 
-    with arrived as (
-        select t.place, t.workspace, t.integration, t.number, t.provider, t.provider_sid, t.content, t.preview,
-               t.segments, t.media, t.message, t.near_stop, t.reaction, t.told_at, coalesce(t.told_at, now()) as at, c.id as contact, v.id as conversation
-          from unnest(workspaces, integrations, numbers, providers, provider_sids, senders, contents, previews,
-                      segments, media, message_ids, near_stops, reactions, told_at)
-               with ordinality as t (workspace, integration, number, provider, provider_sid, sender, content, preview,
-                                     segments, media, message, near_stop, reaction, told_at, place)
-          join contacts c on c.workspace_id = t.workspace and c.phone_number = t.sender
-          join conversations v on v.workspace_id = t.workspace and v.contact_id = c.id and v.number_id = t.number
+        insert into conversations (workspace_id, id, contact_id, number_id)
+        select distinct on (t.workspace, t.contact, t.number) t.workspace, t.conversation, t.contact, t.number
+          from (select t.*, coalesce(t.found, (select coalesce(c.merged_into, c.id) from contacts c
+                                                where c.workspace_id = t.workspace and c.phone_number = t.sender)) as contact
+                  from unnest(workspaces, numbers, senders, conversation_ids, contacts_found, conversations_found)
+                       as t (workspace, number, sender, conversation, found, conversation_found)
+                 where t.conversation_found is null
+                offset 0) as t
+         where t.contact is not null
+         order by t.workspace, t.contact, t.number
+            on conflict do nothing;
+    end loop;
+
+    with arrived as materialized (
+        select t.*, coalesce(t.told_at, now()) as at
+          from unnest(workspaces, integrations, numbers, providers, provider_sids, contents, previews, segments, media, message_ids,
+                      near_stops, reactions, told_at, contacts_found, conversations_found)
+               with ordinality as t (workspace, integration, number, provider, provider_sid, content, preview, segments, media, message,
+                                     near_stop, reaction, told_at, contact, conversation, place)
+         where t.conversation is not null
     ), added as (
         insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction,
                               content, message_type, status, provider, provider_sid, segments, created_at)
@@ -288,11 +305,13 @@ begin
                near_stop_id = coalesce(l.near_stop, v.near_stop_id),
                updated_at = now()
           -- In key order, row by row as the nested loop finds them: two batches wait for each other, never crosswise.
-          from (select g.workspace, g.conversation, g.news, g.near_stop, l.preview, l.message, l.told_at, l.at
+          from (select g.workspace, g.conversation, l.contact, l.number, g.news, g.near_stop, l.preview, l.message, l.told_at, l.at
                   from grown g
                   join arrived l on l.workspace = g.workspace and l.conversation = g.conversation and l.place = g.last
                  order by g.workspace, g.conversation) as l
          where v.workspace_id = l.workspace and v.id = l.conversation
+           -- To the planner of an empty table each index costs the same. With the pair, also the one by number and contact finds one row.
+           and v.contact_id = l.contact and v.number_id = l.number
     )
     select array_agg(n.id), array_agg(n.conversation_id) into stored, stored_in from added n;
 

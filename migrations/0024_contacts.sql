@@ -470,16 +470,6 @@ grant execute on function tags_of(uuid, uuid), has_tag(uuid, uuid, uuid), addres
 grant execute on function survivor_of(uuid), contact_at(text), lock_my_contact(uuid), sees_all_of(uuid[]),
     merge_contacts(uuid, uuid), delete_contact(uuid) to messagehub_people;
 
--- A text from a number that was merged away belongs to the survivor. What else storing a text is stays as it was written last.
-do $$
-declare
-    source text;
-begin
-    select replace(pg_get_functiondef(p.oid), 'c.id', 'coalesce(c.merged_into, c.id)') into strict source
-      from pg_proc p where p.proname = 'receive_texts';
-    execute source;
-end $$;
-
 -- Lists of contacts from elsewhere. Each row is kept until it has been dealt with, so that a restart goes on where it was.
 create table contact_imports (
     workspace_id uuid not null default current_workspace() references workspaces on delete cascade,
