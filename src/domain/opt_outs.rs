@@ -96,6 +96,10 @@ pub fn sounds_like_stop(text: &Inbound) -> bool {
 
 /// Whether words that came apart from their text, such as those of a multimedia message, may ask for no more texts. They never
 /// act by themselves: a person is asked.
+pub fn is_stop(text: &str) -> bool {
+    keyword_in(text) == Some(Keyword::Stop)
+}
+
 pub fn may_ask_to_stop(text: &str) -> bool {
     keyword_in(text) == Some(Keyword::Stop) || is_near_stop(text)
 }

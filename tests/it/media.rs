@@ -773,7 +773,24 @@ async fn words_in_a_part_of_their_own_are_words_of_the_text_and_layouts_are_left
     );
     hub.keeps().await;
     let maya = harbor.conversation_with(MAYA).await;
+    assert_eq!(maya["opted_out"], true, "STOP is STOP in any part");
+    assert!(maya["near_stop_id"].is_null());
+
+    // Beside other words, and after START: the agent is asked, and what was said later stands.
+    hub.twilio.text(MAYA, FRONT_DESK, "START").await;
+    let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
+    let more = account.late_media(&sid, "text/plain", b"please stop texting me", 0);
+    let text = hub.twilio.texting(MAYA, FRONT_DESK, "No thanks,");
+    let answer = text.sid(&sid).files(&[(&more, "text/plain")]).send().await;
+    assert_eq!(answer.status(), 200);
+    hub.keeps().await;
+    let maya = harbor.conversation_with(MAYA).await;
+    assert_eq!(maya["opted_out"], false);
     assert_eq!(maya["near_stop_id"], newest(&harbor).await["id"]);
+    assert_eq!(
+        maya["last_message_preview"],
+        "No thanks, please stop texting me"
+    );
 }
 
 #[tokio::test]

@@ -231,17 +231,14 @@ fn words(bytes: &[u8]) -> String {
         .to_owned()
 }
 
-/// Phones send the words beside a picture as a part of its own: they become words of the text, are found by a search, and lead to
-/// the question whether they ask to stop.
-async fn add_words(
-    tx: &mut SystemTx,
-    due: &Due,
-    words: &str,
-) -> Result<Option<(MessageId, NumberId)>> {
+/// Phones send the words beside a picture as a part of its own: they become words of the text and are found by a search. A text that
+/// says nothing but STOP opts out; other requests lead to the question for an agent. Returns false if the part is gone. Two round
+/// trips for a request to stop, else one.
+async fn add_words(tx: &mut SystemTx, due: &Due, words: &str) -> Result<bool> {
     let changed = sqlx::query!(
         r#"with part as (
                delete from message_media where workspace_id = $1 and id = $2 returning workspace_id, message_id
-           ), spoken as (
+           ), extended as (
                update messages m
                   set content = case when m.content = '' then $3 else m.content || E'\n' || $3 end, updated_at = now(),
                       message_type = case when exists (select from message_media d
@@ -249,36 +246,45 @@ async fn add_words(
                                           then m.message_type else 'text' end
                  from part p
                 where m.workspace_id = p.workspace_id and m.id = p.message_id
-               returning m.workspace_id, m.id, m.conversation_id, m.number_id
+               returning m.workspace_id, m.id, m.conversation_id, m.number_id, m.content,
+                         (select d.content_type from message_media d
+                           where d.workspace_id = m.workspace_id and d.message_id = m.id and d.id <> $2
+                           order by d.position limit 1) as first_type
            )
            update conversations v
-              set last_message_preview = case when v.last_message_id = s.id then $4 else v.last_message_preview end,
-                  near_stop_id = case when $5 then s.id else v.near_stop_id end
-             from spoken s
-            where v.workspace_id = s.workspace_id and v.id = s.conversation_id
-           returning s.id as "message: MessageId", s.number_id as "number: NumberId""#,
+              set last_message_preview = case when v.last_message_id = e.id then preview_text(e.content, e.first_type)
+                                              else v.last_message_preview end,
+                  near_stop_id = case when $4 then e.id else v.near_stop_id end
+             from extended e
+            where v.workspace_id = e.workspace_id and v.id = e.conversation_id
+           returning e.id as "message: MessageId", e.number_id as "number: NumberId", e.content as "content!""#,
         due.workspace as _,
         due.id as _,
         words,
-        messages::preview(words, &[]),
         opt_outs::may_ask_to_stop(words),
     )
     .fetch_optional(tx.conn())
     .await?;
-    Ok(changed.map(|row| (row.message, row.number)))
+    let Some(changed) = changed else {
+        return Ok(false);
+    };
+    if opt_outs::is_stop(&changed.content) {
+        messages::status::record_late_stop(tx, due.workspace, changed.message).await?;
+    }
+    tx.announce(Event::MessageChanged {
+        workspace: due.workspace,
+        message: changed.message,
+        number: changed.number,
+    });
+    Ok(true)
 }
 
 /// Written down, and shown. A file whose text was deleted meanwhile is removed again.
 async fn settle(db: &Db, due: &Due, stored: &Stored) -> Result<bool> {
     let mut tx = db.system().await?;
     if let Some(words) = &stored.words
-        && let Some(message) = add_words(&mut tx, due, words).await?
+        && add_words(&mut tx, due, words).await?
     {
-        tx.announce(Event::MessageChanged {
-            workspace: due.workspace,
-            message: message.0,
-            number: message.1,
-        });
         tx.commit().await?;
         return Ok(true);
     }

@@ -193,3 +193,31 @@ pub(super) async fn record_opt_out(
     }
     Ok(())
 }
+
+/// The words of this text came later than the text, and say STOP. What its sender said since then stands.
+pub async fn record_late_stop(
+    tx: &mut SystemTx,
+    workspace: WorkspaceId,
+    message: MessageId,
+) -> Result<()> {
+    let conversation = sqlx::query_scalar!(
+        r#"select m.conversation_id as "conversation: ConversationId"
+             from messages m
+            where m.workspace_id = $1 and m.id = $2
+              and not exists (select from consents c
+                               where c.workspace_id = m.workspace_id and c.contact_id = m.contact_id and c.number_id = m.number_id
+                                 and c.created_at > m.created_at)
+              and hear_wish($1, $2, 'stop')"#,
+        workspace as _,
+        message as _,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    if let Some(conversation) = conversation {
+        tx.announce(Event::ConsentChanged {
+            workspace,
+            conversation,
+        });
+    }
+    Ok(())
+}
