@@ -10,7 +10,7 @@ use crate::keys::{MasterKeys, Tokens};
 use crate::mail::Mailer;
 use crate::passwords::Passwords;
 use crate::providers::Providers;
-use crate::push::Pushing;
+use crate::push::PushSender;
 use crate::storage::Storage;
 
 #[derive(Clone)]
@@ -22,7 +22,7 @@ pub struct App {
     pub providers: Providers,
     pub mail: Mailer,
     pub storage: Storage,
-    pub push: Pushing,
+    pub push: PushSender,
     pub passwords: Passwords,
     /// What a request began and did not wait for. The server ends after it.
     pub background: TaskTracker,

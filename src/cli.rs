@@ -179,7 +179,7 @@ async fn create_user(
     let app = messagehub::open(config, database).await?;
     let created = accounts::create(&app.db, email, name, password.clone(), workspace, role).await;
     app.db.close().await;
-    created.map_err(in_words)?;
+    created.map_err(as_text)?;
     match given {
         Some(_) => say(&format!("{email} was created")),
         None => say(&format!(
@@ -222,7 +222,7 @@ async fn import_env(
     let imported =
         integrations::import(&app, workspace, &account.0, &account.1, &phone_number).await;
     app.db.close().await;
-    match imported.map_err(in_words)? {
+    match imported.map_err(as_text)? {
         Imported::New(numbers) => say(&format!(
             "Connected, with {numbers} numbers; texts start from {phone_number}"
         )),
@@ -238,7 +238,7 @@ fn say(line: &str) -> anyhow::Result<()> {
 }
 
 /// Fields that are wrong, in one line.
-fn in_words(error: messagehub::error::Error) -> anyhow::Error {
+fn as_text(error: messagehub::error::Error) -> anyhow::Error {
     match error {
         messagehub::error::Error::Invalid(wrong) => {
             let wrong: Vec<_> = wrong

@@ -19,8 +19,8 @@ const SLACK: TimeDelta = TimeDelta::seconds(1);
 /// What the database said, and when that was heard.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
-    told: DateTime<Utc>,
-    heard: Instant,
+    database_time: DateTime<Utc>,
+    received_at: Instant,
 }
 
 static READING: RwLock<Option<Reading>> = RwLock::new(None);
@@ -46,19 +46,26 @@ pub async fn measure(db: &PgPool) -> Result<()> {
     // Not the time that it takes to get a connection.
     let mut connection = db.acquire().await?;
     let asked = Instant::now();
-    let told: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()")
+    let database_time: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()")
         .fetch_one(&mut *connection)
         .await?;
-    let heard = Instant::now();
+    let received_at = Instant::now();
     let mut reading = READING.write().unwrap_or_else(PoisonError::into_inner);
-    let before = now_by(*reading, heard);
-    let adopted = better(*reading, Reading { told, heard }, heard - asked);
-    if before - adopted.at(heard) > SLACK {
+    let before = now_by(*reading, received_at);
+    let adopted = better(
+        *reading,
+        Reading {
+            database_time,
+            received_at,
+        },
+        received_at - asked,
+    );
+    if before - adopted.at(received_at) > SLACK {
         *CONTEXT.lock().unwrap_or_else(PoisonError::into_inner) = ContextV7::new();
     }
-    if (before - adopted.at(heard)).abs() > SLACK {
+    if (before - adopted.at(received_at)).abs() > SLACK {
         tracing::warn!(
-            seconds = (before - adopted.at(heard)).as_seconds_f64(),
+            seconds = (before - adopted.at(received_at)).as_seconds_f64(),
             "this server's clock was ahead of the database's by so much: the database's counts"
         );
     }
@@ -72,7 +79,7 @@ fn better(current: Option<Reading>, fresh: Reading, round_trip: Duration) -> Rea
     let Some(current) = current else {
         return fresh;
     };
-    let ahead = current.at(fresh.heard) - fresh.told;
+    let ahead = current.at(fresh.received_at) - fresh.database_time;
     let most = TimeDelta::from_std(round_trip).unwrap_or(TimeDelta::MAX);
     if ahead >= TimeDelta::zero() && ahead <= most {
         current
@@ -87,8 +94,8 @@ fn now_by(reading: Option<Reading>, at: Instant) -> DateTime<Utc> {
 
 impl Reading {
     fn at(&self, at: Instant) -> DateTime<Utc> {
-        let since = TimeDelta::from_std(at.saturating_duration_since(self.heard));
-        self.told + since.unwrap_or_default()
+        let since = TimeDelta::from_std(at.saturating_duration_since(self.received_at));
+        self.database_time + since.unwrap_or_default()
     }
 }
 
@@ -111,22 +118,22 @@ fn wall() -> DateTime<Utc> {
 mod tests {
     use super::*;
 
-    fn reading(seconds: i64, heard: Instant) -> Reading {
+    fn reading(seconds: i64, received_at: Instant) -> Reading {
         Reading {
-            told: DateTime::from_timestamp(1_000_000 + seconds, 0).expect("a time"),
-            heard,
+            database_time: DateTime::from_timestamp(1_000_000 + seconds, 0).expect("a time"),
+            received_at,
         }
     }
 
     #[test]
     fn time_goes_on_from_what_the_database_said() {
-        let heard = Instant::now();
-        let told = reading(0, heard);
+        let received_at = Instant::now();
+        let first = reading(0, received_at);
         assert_eq!(
-            told.at(heard + Duration::from_secs(5)),
-            reading(5, heard).told
+            first.at(received_at + Duration::from_secs(5)),
+            reading(5, received_at).database_time
         );
-        assert_eq!(told.at(heard), told.told);
+        assert_eq!(first.at(received_at), first.database_time);
     }
 
     #[test]
@@ -136,10 +143,10 @@ mod tests {
         let current = reading(0, begin);
         // Its answer took two seconds, so it is behind by up to that.
         let slow = better(Some(current), reading(29, later), Duration::from_secs(2));
-        assert_eq!(slow.at(later), reading(30, later).told);
+        assert_eq!(slow.at(later), reading(30, later).database_time);
         // It is ahead of what we counted: ours was slower.
         let fast = better(Some(current), reading(31, later), Duration::from_secs(2));
-        assert_eq!(fast.at(later), reading(31, later).told);
+        assert_eq!(fast.at(later), reading(31, later).database_time);
     }
 
     #[test]
@@ -149,7 +156,7 @@ mod tests {
         for set in [-86_400, 86_400] {
             let fresh = reading(30 + set, later);
             let adopted = better(Some(reading(0, begin)), fresh, Duration::from_millis(3));
-            assert_eq!(adopted.at(later), fresh.told);
+            assert_eq!(adopted.at(later), fresh.database_time);
         }
     }
 

@@ -89,7 +89,7 @@ pub struct Config {
     pub vapid_key: Option<SecretString>,
     pub push_inside: Vec<String>,
     pub away_after: Duration,
-    pub media: storage::Place,
+    pub media: storage::StorageLocation,
     pub signups: Option<Signups>,
     pub workspaces_per_person: u32,
     pub twilio_api: Url,
@@ -221,9 +221,9 @@ impl Config {
                     .iter()
                     .filter(|(name, _)| name.starts_with("AWS_"));
                 let aws = aws.map(|(name, value)| (name.clone(), value.clone()));
-                storage::Place::parse(value, &aws.collect())
+                storage::StorageLocation::parse(value, &aws.collect())
             })?
-            .unwrap_or_else(|| storage::Place::Directory(data_dir.join("media")));
+            .unwrap_or_else(|| storage::StorageLocation::Directory(data_dir.join("media")));
         let mail_from = settings
             .parse("MAIL_FROM", |value| {
                 value

@@ -24,8 +24,8 @@ use shares::{Share, Shares};
 const INGEST_CONNECTIONS: u32 = 4;
 
 /// How long a request waits for a connection. A provider gives up within seconds, and comes again.
-const PATIENCE: Duration = Duration::from_secs(10);
-const INGEST_PATIENCE: Duration = Duration::from_secs(4);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
+const INGEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Whether work can be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Load {
 
 /// A person at work in a workspace: whose rights a `WorkspaceTx` has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seat {
+pub struct TenantContext {
     pub workspace: WorkspaceId,
     pub user: UserId,
     /// Where the person sits, for the audit log.
@@ -82,9 +82,9 @@ impl Db {
         let people = format!("set role messagehub_people; set statement_timeout = {timeout}");
         let system = "set role messagehub_system";
         let db = Self {
-            people: pool(options.clone(), connections, PATIENCE, people),
-            system: pool(options.clone(), connections, PATIENCE, system.into()),
-            ingest: pool(options, INGEST_CONNECTIONS, INGEST_PATIENCE, system.into()),
+            people: pool(options.clone(), connections, WAIT_TIMEOUT, people),
+            system: pool(options.clone(), connections, WAIT_TIMEOUT, system.into()),
+            ingest: pool(options, INGEST_CONNECTIONS, INGEST_TIMEOUT, system.into()),
             shares: Shares::of(connections),
             bus,
         };
@@ -93,20 +93,20 @@ impl Db {
         Ok(db)
     }
 
-    /// A transaction with the rights of `seat`. One round trip opens it.
-    pub async fn workspace(&self, seat: Seat) -> Result<WorkspaceTx> {
-        self.workspace_for(seat, Load::Short).await
+    /// A transaction with the rights of `tenant`. One round trip opens it.
+    pub async fn workspace(&self, tenant: TenantContext) -> Result<WorkspaceTx> {
+        self.workspace_for(tenant, Load::Short).await
     }
 
     /// The same, for work of that `load`. Waits while the workspace already uses its share of the connections.
-    pub async fn workspace_for(&self, seat: Seat, load: Load) -> Result<WorkspaceTx> {
-        let share = self.shares.take(seat.workspace, load).await?;
+    pub async fn workspace_for(&self, tenant: TenantContext, load: Load) -> Result<WorkspaceTx> {
+        let share = self.shares.take(tenant.workspace, load).await?;
         // Two ids and an address of our own types: nothing in the text comes from outside.
         let mut begin = format!(
             "begin; set local app.workspace_id = '{}'; set local app.user_id = '{}'",
-            seat.workspace, seat.user
+            tenant.workspace, tenant.user
         );
-        if let Some(address) = seat.address {
+        if let Some(address) = tenant.address {
             begin.push_str(&format!("; set local app.address = '{address}'"));
         }
         if load != Load::Short {
@@ -115,7 +115,7 @@ impl Db {
         }
         Ok(WorkspaceTx {
             tx: self.people.begin_with(AssertSqlSafe(begin)).await?,
-            seat,
+            tenant,
             announced: Announced::new(&self.bus),
             _share: share,
         })
@@ -246,7 +246,7 @@ impl Announced {
 /// The only way to a tenant's rows for a person. Dropped without `commit`, nothing happened.
 pub struct WorkspaceTx {
     tx: Transaction<'static, Postgres>,
-    seat: Seat,
+    tenant: TenantContext,
     announced: Announced,
     /// Given back when the transaction ends.
     _share: Share,
@@ -258,11 +258,11 @@ impl WorkspaceTx {
     }
 
     pub fn workspace(&self) -> WorkspaceId {
-        self.seat.workspace
+        self.tenant.workspace
     }
 
     pub fn user(&self) -> UserId {
-        self.seat.user
+        self.tenant.user
     }
 
     /// To be heard once this transaction has committed, and only then.

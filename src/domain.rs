@@ -26,8 +26,8 @@ pub mod webhooks;
 pub mod workspaces;
 
 /// An enum that is a word in the database, in JSON and in the pages alike.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+macro_rules! string_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, sqlx::Type, utoipa::ToSchema,
         )]
@@ -37,14 +37,14 @@ macro_rules! words {
         pub enum $name { $($(#[$vdoc])* $variant),+ }
 
         impl $name {
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
             }
         }
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.word())
+                f.write_str(self.as_str())
             }
         }
 
@@ -52,11 +52,11 @@ macro_rules! words {
             type Err = String;
             fn from_str(text: &str) -> Result<Self, String> {
                 match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(format!("expected one of: {}", [$($word),+].join(", "))),
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err(format!("expected one of: {}", [$($text),+].join(", "))),
                 }
             }
         }
     };
 }
-pub(crate) use words;
+pub(crate) use string_enum;

@@ -67,9 +67,9 @@ pub enum Error {
         "verify your e-mail address first: open the link in the mail that we sent you, or have it sent again in your account"
     )]
     EmailNotVerified,
-    #[error("too many tries: wait {} and try again", in_words(*wait))]
+    #[error("too many tries: wait {} and try again", as_text(*wait))]
     TooMany { wait: Duration },
-    #[error("many people sign in at this moment: try again in {}", in_words(*wait))]
+    #[error("many people sign in at this moment: try again in {}", as_text(*wait))]
     Busy { wait: Duration },
     #[error("enter the code of your authenticator app, or one of your recovery codes")]
     CodeRequired { ticket: String },
@@ -131,7 +131,7 @@ impl From<sqlx::Error> for Error {
 }
 
 /// `wait` as people say it, never less than there is.
-fn in_words(wait: Duration) -> String {
+fn as_text(wait: Duration) -> String {
     match wait.as_secs_f64().ceil() {
         seconds if seconds <= 1.0 => english("a second").into(),
         seconds if seconds < 120.0 => format!("{seconds} seconds"),

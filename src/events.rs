@@ -51,7 +51,7 @@ pub enum Event {
         number: NumberId,
     },
     /// A text came in, after a while without one.
-    NumberHeard {
+    NumberReceived {
         workspace: WorkspaceId,
         number: NumberId,
     },
@@ -116,7 +116,7 @@ impl Event {
             | Self::ContactRemoved { workspace, .. }
             | Self::ConversationRemoved { workspace, .. }
             | Self::NumberChanged { workspace, .. }
-            | Self::NumberHeard { workspace, .. }
+            | Self::NumberReceived { workspace, .. }
             | Self::IntegrationChanged { workspace }
             | Self::IntegrationFailed { workspace, .. }
             | Self::AccessChanged { workspace }

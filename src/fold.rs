@@ -46,7 +46,7 @@ pub fn key(text: &str) -> String {
 }
 
 /// The words of a text, and those of its parts that a joiner joins.
-pub fn words(text: &str) -> Vec<String> {
+pub fn tokens(text: &str) -> Vec<String> {
     plain(text)
         .split([SPACE, JOINER])
         .filter(|word| !word.is_empty())
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_people_type_alike_is_alike() {
+    fn equivalent_spellings_fold_alike() {
         for (a, b) in [
             ("José Núñez", "JOSE\u{a0}NUNEZ"),
             ("Jose\u{301}", "josé"),
@@ -157,10 +157,10 @@ mod tests {
     }
 
     #[test]
-    fn a_key_has_neither_spaces_nor_joiners() {
+    fn key_has_no_spaces_or_joiners() {
         assert_eq!(key("Anne-Marie O’Neill "), "annemarieoneill");
         assert_eq!(
-            words("Anne-Marie  O’Neill"),
+            tokens("Anne-Marie  O’Neill"),
             ["anne", "marie", "o", "neill"]
         );
     }

@@ -116,10 +116,10 @@ fn cipher(key: &SecretBox<[u8; 32]>) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(&Key::from(*key.expose_secret()))
 }
 
-pub const ACCESS_LIVES: Duration = Duration::from_secs(15 * 60);
+pub const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// Time to find the phone and type six digits.
-const TICKET_LIVES: Duration = Duration::from_secs(10 * 60);
+const TICKET_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 const MEDIA_LINK_LIVES: Duration = Duration::from_secs(5 * 60);
 
@@ -202,7 +202,7 @@ impl Tokens {
         let claims = Claims {
             sub: user,
             sid: session,
-            exp: clock::now().timestamp() + ACCESS_LIVES.as_secs().cast_signed(),
+            exp: clock::now().timestamp() + ACCESS_TOKEN_LIFETIME.as_secs().cast_signed(),
         };
         jsonwebtoken::encode(&Header::default(), &claims, &self.0.0)
             .expect("three plain fields serialize and sign")
@@ -237,7 +237,7 @@ impl Tokens {
     pub fn ticket(&self, user: UserId) -> String {
         let claims = Ticket {
             second_factor_of: user,
-            exp: clock::now().timestamp() + TICKET_LIVES.as_secs().cast_signed(),
+            exp: clock::now().timestamp() + TICKET_LIFETIME.as_secs().cast_signed(),
         };
         jsonwebtoken::encode(&Header::default(), &claims, &self.0.0)
             .expect("two plain fields serialize and sign")
@@ -285,7 +285,7 @@ impl Tokens {
 }
 
 /// The secret kept in `file`, made on the first start and readable only to its owner.
-pub fn kept_in(file: &Path, make: impl FnOnce() -> String) -> std::io::Result<SecretString> {
+pub fn read_or_create(file: &Path, make: impl FnOnce() -> String) -> std::io::Result<SecretString> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     match std::fs::read_to_string(file) {

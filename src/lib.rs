@@ -18,6 +18,7 @@ pub mod config; //    every setting, read once
 pub mod db; //        WorkspaceTx, SystemTx; migrations; the embedded PostgreSQL
 pub mod error; //     what the product refuses
 pub mod events; //    what happened, in ids only
+pub mod fail_point; //     where tests cut it
 pub mod files; //     how many may be open, and for what
 pub mod fold; //      texts as they are compared: without case and accents
 pub mod ids; //       an id type per noun
@@ -29,7 +30,6 @@ pub mod mail; //      what people get by e-mail
 pub mod passwords; // password hashes, a few at a time
 pub mod phone; //     phone numbers and other addresses
 pub mod pictures; //  what a file is; pictures without their metadata, and small ones
-pub mod power; //     where tests cut it
 pub mod providers; // trait Provider: Twilio, Telnyx, sandbox
 pub mod push; //      what a browser shows while no page is open
 pub mod sheet; //     tables as spreadsheets write them: CSV of any tongue
@@ -53,30 +53,30 @@ use crate::db::Db;
 use crate::domain::integrations::Directory;
 use crate::domain::messages::receive::Ingest;
 use crate::domain::messages::status::Reports;
-use crate::domain::quarantine::Gate;
+use crate::domain::quarantine::RateLimiter;
 use crate::events::Bus;
 use crate::files::Shares;
 use crate::keys::{MasterKeys, Tokens};
 use crate::mail::Mailer;
 use crate::passwords::Passwords;
 use crate::providers::{Hosts, Providers};
-use crate::push::{Pushing, VapidKey};
+use crate::push::{PushSender, VapidKey};
 use crate::storage::Storage;
-use crate::web::Doors;
+use crate::web::AppState;
 use crate::web::listen::Patience;
 use crate::web::live::{Caps, Hub};
-use crate::workers::accountant::Accountant;
-use crate::workers::inquirer::Inquirer;
-use crate::workers::keeper::Keeper;
+use crate::workers::media_fetcher::MediaFetcher;
+use crate::workers::outcome_resolver::OutcomeResolver;
 use crate::workers::reconciler::Reconciler;
 use crate::workers::sender::Sender;
 use crate::workers::supervisor::{Health, every, keep_running};
+use crate::workers::usage_sync::UsageSync;
 
 /// How long requests under way may take once the server stops.
-const LAST_REQUESTS: Duration = Duration::from_secs(8);
+const REQUEST_DRAIN: Duration = Duration::from_secs(8);
 
 /// How long mails that are still here may take then.
-const LAST_MAILS: Duration = Duration::from_secs(2);
+const MAIL_DRAIN: Duration = Duration::from_secs(2);
 
 /// Opens everything that `config` names. The schema must be there.
 pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<App> {
@@ -89,7 +89,7 @@ pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<
         db: Db::open(database, config.database_connections, Bus::new()).await?,
         providers: Providers::new(hosts),
         mail: Mailer::new(config.mail_from.clone(), config.smtp.clone()),
-        push: Pushing::new(
+        push: PushSender::new(
             vapid,
             config.base_url.to_string(),
             config.push_inside.clone(),
@@ -108,7 +108,7 @@ fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>, VapidKey
     let kept = |name: &str, make: fn() -> String| -> anyhow::Result<SecretString> {
         let file = config.data_dir.join(name);
         std::fs::create_dir_all(&config.data_dir)
-            .and_then(|()| keys::kept_in(&file, make))
+            .and_then(|()| keys::read_or_create(&file, make))
             .with_context(|| {
                 format!(
                     "DATA_DIR={} must be a directory that this user can write to",
@@ -144,10 +144,10 @@ pub struct Server {
     pub app: App,
     pub address: SocketAddr,
     pub sender: Sender,
-    pub inquirer: Inquirer,
-    pub keeper: Keeper,
+    pub outcome_resolver: OutcomeResolver,
+    pub media_fetcher: MediaFetcher,
     pub reconciler: Reconciler,
-    pub accountant: Accountant,
+    pub usage_sync: UsageSync,
     directory: Directory,
     stopping: CancellationToken,
     http: JoinHandle<()>,
@@ -199,21 +199,21 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
         mail.clone().run(until.clone())
     });
     let noticed = app.clone();
-    supervise(&mut background, &health, "notices", move || {
-        workers::notices::run(noticed.clone())
+    supervise(&mut background, &health, "email_notifier", move || {
+        workers::email_notifier::run(noticed.clone())
     });
     let (pushed, live) = (app.clone(), hub.clone());
-    supervise(&mut background, &health, "pusher", move || {
-        workers::pusher::run(pushed.clone(), live.clone())
+    supervise(&mut background, &health, "push_notifier", move || {
+        workers::push_notifier::run(pushed.clone(), live.clone())
     });
     let books = directory.clone();
     background.spawn(every(
         health.clone(),
-        "bookkeeper",
-        workers::bookkeeper::EVERY,
+        "credential_use_flusher",
+        workers::credential_use_flusher::INTERVAL,
         move || {
             let books = books.clone();
-            async move { books.write_uses_down().await }
+            async move { books.flush_uses().await }
         },
     ));
     let db = app.db.clone();
@@ -225,35 +225,35 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     background.spawn(every(
         health.clone(),
         "housekeeping",
-        workers::housekeeping::EVERY,
+        workers::housekeeping::INTERVAL,
         move || {
             let app = tidied.clone();
             async move { workers::housekeeping::tidy(&app).await }
         },
     ));
-    let doors = Doors {
+    let app_state = AppState {
         app: app.clone(),
         directory: directory.clone(),
         ingest: ingest.clone(),
         reports,
-        gate: Gate::default(),
+        rate_limiter: RateLimiter::default(),
         hub,
         stopping: stopping.clone(),
         health: health.clone(),
     };
     let http = web::listen::serve(
         listener,
-        web::router(doors),
+        web::router(app_state),
         stopping.clone(),
         files.connections,
         Patience::default(),
     );
     Ok(Server {
         sender: Sender::new(app.clone(), directory.clone()),
-        inquirer: Inquirer::new(app.clone(), directory.clone()),
-        keeper: Keeper::new(app.clone(), directory.clone()),
+        outcome_resolver: OutcomeResolver::new(app.clone(), directory.clone()),
+        media_fetcher: MediaFetcher::new(app.clone(), directory.clone()),
         reconciler: Reconciler::new(app.clone(), directory.clone(), ingest),
-        accountant: Accountant::new(app.clone(), directory.clone()),
+        usage_sync: UsageSync::new(app.clone(), directory.clone()),
         directory,
         app,
         address,
@@ -293,26 +293,28 @@ impl Server {
         supervise(&mut self.leasing, &self.health, "sender", move || {
             sender.clone().run(until.clone())
         });
-        let (keeper, until) = (self.keeper.clone(), stopping());
-        self.leasing
-            .spawn(keep_running(self.health.clone(), "keeper", move || {
-                keeper.clone().run(until.clone())
-            }));
+        let (media_fetcher, until) = (self.media_fetcher.clone(), stopping());
+        self.leasing.spawn(keep_running(
+            self.health.clone(),
+            "media_fetcher",
+            move || media_fetcher.clone().run(until.clone()),
+        ));
         let (reconciler, until) = (self.reconciler.clone(), stopping());
         self.leasing
             .spawn(keep_running(self.health.clone(), "reconciler", move || {
                 reconciler.clone().run(until.clone())
             }));
-        let (accountant, until) = (self.accountant.clone(), stopping());
+        let (usage_sync, until) = (self.usage_sync.clone(), stopping());
         self.leasing
-            .spawn(keep_running(self.health.clone(), "accountant", move || {
-                accountant.clone().run(until.clone())
+            .spawn(keep_running(self.health.clone(), "usage_sync", move || {
+                usage_sync.clone().run(until.clone())
             }));
-        let inquirer = self.inquirer.clone();
-        self.background
-            .spawn(keep_running(self.health.clone(), "inquirer", move || {
-                inquirer.clone().run()
-            }));
+        let outcome_resolver = self.outcome_resolver.clone();
+        self.background.spawn(keep_running(
+            self.health.clone(),
+            "outcome_resolver",
+            move || outcome_resolver.clone().run(),
+        ));
         let app = self.app.clone();
         self.background.spawn(every(
             self.health.clone(),
@@ -345,15 +347,15 @@ impl Server {
             self.app.background.close();
             self.app.background.wait().await;
             // The last requests may have queued the last mails.
-            let _ = tokio::time::timeout(LAST_MAILS, self.app.mail.all_gone()).await;
+            let _ = tokio::time::timeout(MAIL_DRAIN, self.app.mail.all_gone()).await;
         };
-        if tokio::time::timeout(LAST_REQUESTS, last).await.is_err() {
+        if tokio::time::timeout(REQUEST_DRAIN, last).await.is_err() {
             tracing::warn!("some requests were still under way and are cut off");
         }
         self.http.abort();
         self.leasing.shutdown().await;
         self.background.shutdown().await;
-        if let Err(error) = self.directory.write_uses_down().await {
+        if let Err(error) = self.directory.flush_uses().await {
             tracing::warn!(%error, "what credentials were used for last is not written down");
         }
         self.app.db.close().await;

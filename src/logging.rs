@@ -15,7 +15,7 @@ use crate::config::LogFormat;
 /// Lines that wait to be written: a few megabytes at most.
 const WAITING: usize = 8_192;
 /// How long the last lines may take when the program ends.
-const LAST_LINES: Duration = Duration::from_secs(1);
+const LOG_DRAIN: Duration = Duration::from_secs(1);
 
 enum Line {
     Text(Vec<u8>),
@@ -61,8 +61,8 @@ impl Lines {
     fn to(writer: impl Write + Send + 'static) -> Self {
         let (sender, lines) = sync_channel(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
-        let told = Arc::clone(&lost);
-        std::thread::spawn(move || write_all(writer, &lines, &told));
+        let reported = Arc::clone(&lost);
+        std::thread::spawn(move || write_all(writer, &lines, &reported));
         Self { sender, lost }
     }
 
@@ -74,7 +74,7 @@ impl Lines {
     fn flush(&self) {
         let (done, flushed) = sync_channel(1);
         if self.sender.try_send(Line::Flush(done)).is_ok() {
-            let _ = flushed.recv_timeout(LAST_LINES);
+            let _ = flushed.recv_timeout(LOG_DRAIN);
         }
     }
 }
@@ -84,11 +84,11 @@ fn write_all(mut writer: impl Write, lines: &Receiver<Line>, lost: &AtomicU64) {
         match line {
             Line::Text(text) => {
                 let missing = lost.swap(0, Ordering::Relaxed);
-                let told = match missing {
+                let reported = match missing {
                     0 => Ok(()),
                     missing => writeln!(writer, "{missing} lines of the log were lost here"),
                 };
-                if told.and_then(|()| writer.write_all(&text)).is_err() {
+                if reported.and_then(|()| writer.write_all(&text)).is_err() {
                     lost.fetch_add(missing + 1, Ordering::Relaxed);
                 }
             }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_flushed_was_written_in_order() {
+    fn flushed_lines_are_in_order() {
         let written = Shared::default();
         let lines = Lines::to(written.clone());
         for line in ["one\n", "two\n"] {
@@ -181,10 +181,10 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_takes_nothing_holds_nobody_up_and_says_what_it_lost() {
-        let (go, gate) = std::sync::mpsc::channel();
+    fn blocked_log_blocks_nobody_and_reports_lost_lines() {
+        let (go, resume) = std::sync::mpsc::channel();
         let written = Shared::default();
-        let lines = Lines::to(Stuck(gate, written.clone()));
+        let lines = Lines::to(Stuck(resume, written.clone()));
         let began = Instant::now();
         for _ in 0..2 * WAITING {
             (&lines).write_all(b"line\n").unwrap();
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_log_is_no_error() {
+    fn closed_log_is_no_error() {
         let lines = Lines::to(Broken);
         for _ in 0..10 {
             (&lines).write_all(b"line\n").unwrap();

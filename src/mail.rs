@@ -28,12 +28,12 @@ pub const PAUSES: [Duration; 3] = [
     Duration::from_secs(30),
 ];
 /// Mails that are not gone yet, those under way included.
-const ROOM: u32 = 1000;
+const QUEUE_CAPACITY: u32 = 1000;
 /// Relays refuse whom they hear from on too many connections.
 const CONNECTIONS: usize = 4;
 /// The longest that a relay may take for one answer, and for the whole of one try.
-const SLOWEST_ANSWER: Duration = Duration::from_secs(20);
-const SLOWEST_TRY: Duration = Duration::from_secs(60);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub struct Mail {
     pub to: String,
@@ -68,7 +68,7 @@ pub fn relay(url: &str, from: &Mailbox) -> Result<Relay, &'static str> {
         return Err(ACCEPTED);
     }
     let relay = Smtp::from_url(url).map_err(|_| ACCEPTED)?;
-    let relay = relay.timeout(Some(SLOWEST_ANSWER));
+    let relay = relay.timeout(Some(RESPONSE_TIMEOUT));
     Ok(match parsed.path() {
         "" | "/" => relay.hello_name(ClientId::Domain(from.email.domain().into())),
         _ => relay,
@@ -97,7 +97,7 @@ impl Mailer {
             from,
             smtp: relay.map(Relay::build),
             pauses,
-            room: Arc::new(Semaphore::new(ROOM as usize)),
+            room: Arc::new(Semaphore::new(QUEUE_CAPACITY as usize)),
             queue,
             queued: Arc::new(Mutex::new(queued)),
         }
@@ -112,7 +112,10 @@ impl Mailer {
             return log(&mail);
         }
         let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
-            return tracing::error!(room = ROOM, "a mail was dropped: too many are not gone yet");
+            return tracing::error!(
+                room = QUEUE_CAPACITY,
+                "a mail was dropped: too many are not gone yet"
+            );
         };
         match self.write(to.clone(), mail) {
             Ok(message) => {
@@ -169,7 +172,7 @@ impl Mailer {
 
     /// Returns when no mail is left here.
     pub async fn all_gone(&self) {
-        let _ = self.room.acquire_many(ROOM).await;
+        let _ = self.room.acquire_many(QUEUE_CAPACITY).await;
     }
 }
 
@@ -210,7 +213,7 @@ impl Delivery {
     async fn try_once(&self, letter: &Letter) -> Result<(), Failure> {
         let _connection = self.connections.acquire().await;
         let sent = self.smtp.send_raw(&letter.envelope, &letter.message);
-        match tokio::time::timeout(SLOWEST_TRY, sent).await {
+        match tokio::time::timeout(ATTEMPT_TIMEOUT, sent).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(Failure::from(error)),
             Err(_) => Err(Failure {

@@ -17,10 +17,10 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
 /// More would take the cores that requests need.
-const MOST_THREADS: usize = 4;
+const MAX_THREADS: usize = 4;
 /// Hashes that may wait, in all and of one network: some seconds of work. An office that signs in at nine fits.
-const ROOM: usize = 256;
-const ROOM_OF_ONE: usize = 64;
+const QUEUE_CAPACITY: usize = 256;
+const CAPACITY_PER_NETWORK: usize = 64;
 /// When to come again.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -53,7 +53,7 @@ type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
 impl Default for Passwords {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::with_threads(cores.clamp(1, MOST_THREADS))
+        Self::with_threads(cores.clamp(1, MAX_THREADS))
     }
 }
 
@@ -154,7 +154,7 @@ impl Queue {
     fn add(&self, network: &str, job: Job) -> bool {
         let mut waiting = self.waiting();
         let own = waiting.of.get(network).map_or(0, VecDeque::len);
-        if own >= ROOM_OF_ONE || (waiting.count >= ROOM && !waiting.push_out(own)) {
+        if own >= CAPACITY_PER_NETWORK || (waiting.count >= QUEUE_CAPACITY && !waiting.evict(own)) {
             return false;
         }
         if own == 0 {
@@ -206,7 +206,7 @@ impl Waiting {
     }
 
     /// Makes room for a network that has `own` hashes here, at the cost of the one that has most.
-    fn push_out(&mut self, own: usize) -> bool {
+    fn evict(&mut self, own: usize) -> bool {
         let most = self.of.values_mut().max_by_key(|jobs| jobs.len());
         let Some(jobs) = most.filter(|jobs| jobs.len() > own + 1) else {
             return false;
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_is_that_of_the_crate_and_the_other_way_round() {
+    async fn hashes_are_compatible_with_the_crate() {
         let passwords = Passwords::with_threads(2);
         let ours = passwords.hash("a", secret("correct horse")).await.unwrap();
         assert!(
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_take_turns() {
+    fn networks_alternate() {
         let (passwords, go_on) = held_up();
         let (done, order) = mpsc::channel();
         let queue = &passwords.0.queue;
@@ -351,35 +351,38 @@ mod tests {
     }
 
     #[test]
-    fn one_network_fills_no_more_than_its_share_and_gives_way_when_all_is_full() {
+    fn network_has_a_share_and_yields_when_full() {
         let (passwords, _go_on) = held_up();
         let queue = &passwords.0.queue;
         let nothing = || Box::new(|_: &mut Vec<Block>| {});
         let fits = |network: &str| {
-            (0..ROOM)
+            (0..QUEUE_CAPACITY)
                 .take_while(|_| queue.add(network, nothing()))
                 .count()
         };
         for network in ["a", "b", "c", "d"] {
-            assert_eq!(fits(network), ROOM_OF_ONE, "{network}");
+            assert_eq!(fits(network), CAPACITY_PER_NETWORK, "{network}");
         }
-        assert_eq!(queue.waiting().count, ROOM);
+        assert_eq!(queue.waiting().count, QUEUE_CAPACITY);
         // Of four that have 64 each, a fifth gets its part; then all five have about the same.
         let fifth = fits("e");
-        assert!((ROOM / 5 - 1..=ROOM / 5 + 1).contains(&fifth), "{fifth}");
-        assert_eq!(queue.waiting().count, ROOM);
+        assert!(
+            (QUEUE_CAPACITY / 5 - 1..=QUEUE_CAPACITY / 5 + 1).contains(&fifth),
+            "{fifth}"
+        );
+        assert_eq!(queue.waiting().count, QUEUE_CAPACITY);
         assert!(!queue.add("a", nothing()), "who has most pushes out nobody");
     }
 
     #[tokio::test]
-    async fn what_is_pushed_out_or_does_not_fit_is_busy_and_who_has_gone_costs_nothing() {
+    async fn rejected_request_is_busy_and_cancelled_one_is_free() {
         let (passwords, go_on) = held_up();
         let wants = |network: &'static str| {
             let passwords = passwords.clone();
             tokio::spawn(async move { passwords.hash(network, secret("correct horse")).await })
         };
-        let waiting: Vec<_> = (0..ROOM_OF_ONE).map(|_| wants("a")).collect();
-        while passwords.0.queue.waiting().count < ROOM_OF_ONE {
+        let waiting: Vec<_> = (0..CAPACITY_PER_NETWORK).map(|_| wants("a")).collect();
+        while passwords.0.queue.waiting().count < CAPACITY_PER_NETWORK {
             tokio::task::yield_now().await;
         }
         assert_eq!(wants("a").await.unwrap(), Err(BUSY));
@@ -393,7 +396,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_costs_one_answer_and_no_thread() {
+    async fn panic_fails_one_request_only() {
         let passwords = Passwords::with_threads(1);
         let failed: Result<(), _> = passwords.run("a", |_| panic!("on purpose")).await;
         assert_eq!(failed, Err(BUSY));

@@ -185,13 +185,13 @@ pub struct Address(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "an address has 1 to {} characters, and none that nobody sees",
-    Address::LONGEST
+    Address::LENGTH_LIMIT
 )]
 pub struct NotAnAddress;
 
 impl Address {
     /// Names have up to 11 characters, but networks deliver longer ones, and e-mail addresses.
-    pub const LONGEST: usize = 120;
+    pub const LENGTH_LIMIT: usize = 120;
     /// The sender of a text that names none.
     const NOBODY: &str = "Unknown sender";
 
@@ -209,8 +209,13 @@ impl Address {
         }
         match seen.chars().count() {
             0 => Self(Self::NOBODY.into()),
-            1..=Self::LONGEST => Self(seen),
-            _ => Self(seen.chars().take(Self::LONGEST - 1).chain(['…']).collect()),
+            1..=Self::LENGTH_LIMIT => Self(seen),
+            _ => Self(
+                seen.chars()
+                    .take(Self::LENGTH_LIMIT - 1)
+                    .chain(['…'])
+                    .collect(),
+            ),
         }
     }
 
@@ -249,8 +254,8 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, NotAnAddress> {
         let text = text.trim();
-        let is_address =
-            (1..=Self::LONGEST).contains(&text.chars().count()) && !text.chars().any(is_unseen);
+        let is_address = (1..=Self::LENGTH_LIMIT).contains(&text.chars().count())
+            && !text.chars().any(is_unseen);
         is_address
             .then(|| Self(text.to_owned()))
             .ok_or(NotAnAddress)

@@ -18,7 +18,7 @@ use unicode_normalization::UnicodeNormalization;
 pub const UNKNOWN: &str = "application/octet-stream";
 
 /// What a picture may take once it is unpacked: some forty million pixels.
-const MOST_MEMORY: u64 = 128 * 1024 * 1024;
+const MAX_MEMORY: u64 = 128 * 1024 * 1024;
 /// What its longer side may be.
 const LARGEST_SIDE: u32 = 16_384;
 /// The longer side of a small one: twice what a thread shows, for screens that are finer.
@@ -150,7 +150,7 @@ pub fn extension(kind: &str) -> &'static str {
 /// A name that a phone, a provider and a shell can do something with: at most 20 letters, digits, dots and hyphens of ASCII, with
 /// the ending of its kind. Twilio shows no longer one, and none with spaces.
 pub fn file_name(name: &str, kind: &str) -> String {
-    const LONGEST: usize = 20;
+    const LENGTH_LIMIT: usize = 20;
     let extension = extension(kind);
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
@@ -162,7 +162,7 @@ pub fn file_name(name: &str, kind: &str) -> String {
             _ if plain.is_empty() || plain.ends_with('-') => {}
             _ => plain.push('-'),
         }
-        if plain.len() + extension.len() + 1 == LONGEST {
+        if plain.len() + extension.len() + 1 == LENGTH_LIMIT {
             break;
         }
     }
@@ -339,7 +339,7 @@ fn unpacked(bytes: &[u8]) -> Option<DynamicImage> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(LARGEST_SIDE);
     limits.max_image_height = Some(LARGEST_SIDE);
-    limits.max_alloc = Some(MOST_MEMORY);
+    limits.max_alloc = Some(MAX_MEMORY);
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .ok()?;

@@ -29,17 +29,17 @@ use utoipa::ToSchema;
 use crate::phone::{Address, Phone};
 
 pub use calls::{
-    Hook, Inbound, ListedText, Malformed, Misfit, OptOut, Receipt, RemoteMedia, SignedRequest,
-    StatusReport, Told,
+    Hook, Inbound, ListedText, Malformed, OptOut, Receipt, RemoteMedia, SignatureMismatch,
+    SignedRequest, StatusReport, WebhookEvent,
 };
 pub use media::{LARGEST as LARGEST_MEDIA, MediaAccess, Unavailable, is_internal};
 pub use numbers::{
-    Account, Bought, ListedWebhook, NumberCapabilities, Offer, RemoteNumber, Route, Shadow, Wanted,
-    Webhook, WebhookUrls,
+    Account, Bought, ListedWebhook, NumberCapabilities, NumberSearch, Offer, RemoteNumber, Route,
+    Shadow, Webhook, WebhookUrls,
 };
-pub use outcome::{Holds, Outcome, Repeated, outcome, repeated};
+pub use outcome::{Outcome, PauseScope, Repeated, outcome, repeated};
 pub use sending::{
-    ErrorClass, Outgoing, Price, Refusal, RemoteMessage, SendOutcome, Status, Traces,
+    ErrorClass, Outgoing, Price, Refusal, RemoteMessage, SendOutcome, SentLookup, Status,
 };
 pub use usage::{Charge, Item, Priced};
 
@@ -90,7 +90,7 @@ pub trait Provider: Send + Sync {
     }
 
     /// Numbers for sale that can text.
-    fn search_numbers<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Offer>>>;
+    fn search_numbers<'a>(&'a self, wanted: &'a NumberSearch) -> BoxFuture<'a, Result<Vec<Offer>>>;
 
     /// Buys it, with its texts delivered to `urls` where the provider lets us say so in the same breath. However often it is
     /// asked for, and whichever answers are lost, it is bought once.
@@ -120,7 +120,7 @@ pub trait Provider: Send + Sync {
         &'a self,
         text: &'a Outgoing,
         since: DateTime<Utc>,
-    ) -> BoxFuture<'a, Result<Traces>>;
+    ) -> BoxFuture<'a, Result<SentLookup>>;
 
     /// The texts that came to `number` since `since`, oldest first; `None`: the provider keeps no list of them.
     fn received<'a>(
@@ -153,12 +153,12 @@ pub trait Provider: Send + Sync {
     fn verify(&self, request: &SignedRequest<'_>) -> bool;
 
     /// Why [`verify`](Self::verify) probably refused, so that somebody can mend it.
-    fn misfit(&self, _: &SignedRequest<'_>) -> Misfit {
-        Misfit::Stranger
+    fn signature_mismatch(&self, _: &SignedRequest<'_>) -> SignatureMismatch {
+        SignatureMismatch::Stranger
     }
 
     /// What the provider has to say, at whichever of the two addresses it says it.
-    fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<Told, Malformed>;
+    fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<WebhookEvent, Malformed>;
 
     /// What it is answered once a text is stored.
     fn receipt(&self) -> Receipt {

@@ -21,14 +21,14 @@ use crate::providers::http::retry_after;
 use crate::providers::media::{is_internal, outside};
 
 /// A push service is asked once at a time, and not for long.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What nobody saw for so long stands in the inbox anyway.
-const KEPT_FOR: Duration = Duration::from_secs(4 * 60 * 60);
+const PUSH_TTL: Duration = Duration::from_secs(4 * 60 * 60);
 /// How long our word of who we are counts; a day is the most that services take.
-const WORD_LIVES: i64 = 12 * 60 * 60;
+const VAPID_TOKEN_LIFETIME: i64 = 12 * 60 * 60;
 const RECORD: u32 = 4096;
 /// A record's room without its header, its end mark and its seal.
-const LONGEST: usize = 3_900;
+const LENGTH_LIMIT: usize = 3_900;
 
 /// The server's own key pair, by which push services know it.
 pub struct VapidKey {
@@ -65,8 +65,7 @@ impl VapidKey {
 
     /// Our word for one push service: who we are, and until when it counts.
     fn word(&self, audience: &str, contact: &str) -> Option<String> {
-        let claims =
-            json!({"aud": audience, "exp": clock::now().timestamp() + WORD_LIVES, "sub": contact});
+        let claims = json!({"aud": audience, "exp": clock::now().timestamp() + VAPID_TOKEN_LIFETIME, "sub": contact});
         let said = [json!({"typ": "JWT", "alg": "ES256"}), claims]
             .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
             .join(".");
@@ -116,18 +115,18 @@ pub enum Outcome {
 
 /// Calls push services: by https, and nowhere in our own network, whatever a name means at this moment.
 #[derive(Clone)]
-pub struct Pushing {
+pub struct PushSender {
     http: Client,
     key: std::sync::Arc<VapidKey>,
     contact: String,
     inside: Vec<String>,
 }
 
-impl Pushing {
+impl PushSender {
     /// `inside`: hosts that may be in our own network, and need no https.
     pub fn new(key: VapidKey, contact: String, inside: Vec<String>) -> Self {
         Self {
-            http: outside(PATIENCE, inside.clone()),
+            http: outside(WAIT_TIMEOUT, inside.clone()),
             key: std::sync::Arc::new(key),
             contact,
             inside,
@@ -167,7 +166,7 @@ impl Pushing {
             .header("authorization", word)
             .header("content-encoding", "aes128gcm")
             .header("content-type", "application/octet-stream")
-            .header("ttl", KEPT_FOR.as_secs())
+            .header("ttl", PUSH_TTL.as_secs())
             .header("urgency", "high")
             .header("topic", topic)
             .body(sealed)
@@ -210,7 +209,7 @@ fn seal_with(to: &Address, payload: &[u8], ours: &PrivateKey, salt: [u8; 16]) ->
     let key = &expand(&mixed, b"Content-Encoding: aes128gcm\0")[..16];
     let nonce = &expand(&mixed, b"Content-Encoding: nonce\0")[..12];
     let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key).ok()?);
-    let mut text = payload[..payload.len().min(LONGEST)].to_vec();
+    let mut text = payload[..payload.len().min(LENGTH_LIMIT)].to_vec();
     text.push(2); // the last record
     key.seal_in_place_append_tag(
         Nonce::try_assume_unique_for_key(nonce).ok()?,
@@ -296,7 +295,7 @@ mod tests {
     #[test]
     fn pushes_go_to_https_and_out_of_our_own_network() {
         let key = VapidKey::parse(&new_key()).expect("a key");
-        let pushing = Pushing::new(key, "https://hub.test".into(), vec!["emulator.test".into()]);
+        let pushing = PushSender::new(key, "https://hub.test".into(), vec!["emulator.test".into()]);
         let may = |url: &str| pushing.may_reach(&url.parse().expect(url));
         assert!(may("https://fcm.googleapis.com/fcm/send/x") && may("http://emulator.test:9/x"));
         assert!(may(

@@ -19,7 +19,7 @@ pub struct Sheet {
     /// `None`: the file is an address book of vCards.
     pub delimiter: Option<char>,
     pub columns: Vec<String>,
-    pub rows: Vec<Row>,
+    pub rows: Vec<SheetRow>,
     /// Quotation marks that are not closed: their lines were read one by one.
     pub broken: Vec<Broken>,
     /// Lines with bytes that are no letters in this encoding, and how many places that are.
@@ -34,7 +34,7 @@ pub struct Sheet {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct SheetRow {
     /// Where it begins in the file, counted from 1. No two begin on one line.
     pub line: u64,
     pub cells: Vec<String>,
@@ -53,7 +53,7 @@ pub struct Reading<'a> {
 
 /// Why a file is no table, and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
+pub enum SheetError {
     #[error("this is no CSV: export the table as CSV and choose that file")]
     NoTable,
     #[error("this is a spreadsheet: save it as CSV (in Excel “CSV UTF-8”) and choose that file")]
@@ -66,12 +66,12 @@ pub enum Wrong {
     TooWide,
 }
 
-const MOST_COLUMNS: usize = 300;
+const MAX_COLUMNS: usize = 300;
 /// So many lines may stand above the names of the columns.
-const MOST_ABOVE: usize = 15;
+const MAX_LINES_ABOVE: usize = 15;
 
 /// Reads a file. Empty lines are passed over.
-pub fn read(file: &[u8], how: Reading) -> Result<Sheet, Wrong> {
+pub fn read(file: &[u8], how: Reading) -> Result<Sheet, SheetError> {
     let decoded = decode::decode(file, how.encoding, how.region)?;
     let sheet = match vcard::is_one(&decoded.text) {
         true => vcard::read(&decoded.text, decoded.encoding, how.most)?,
@@ -84,24 +84,24 @@ pub fn read(file: &[u8], how: Reading) -> Result<Sheet, Wrong> {
     })
 }
 
-fn table(text: &str, encoding: &'static str, most: usize) -> Result<Sheet, Wrong> {
+fn table(text: &str, encoding: &'static str, most: usize) -> Result<Sheet, SheetError> {
     let mut reader = Records::of(text);
     let mut records: Vec<Record> = Vec::new();
     for mut record in &mut reader {
-        if record.cells.len() > MOST_COLUMNS && records.is_empty() {
-            return Err(Wrong::TooWide);
+        if record.cells.len() > MAX_COLUMNS && records.is_empty() {
+            return Err(SheetError::TooWide);
         }
-        record.cells.truncate(MOST_COLUMNS);
+        record.cells.truncate(MAX_COLUMNS);
         if record.cells.iter().all(String::is_empty) {
             continue;
         }
         records.push(record);
-        if records.len() > most.saturating_add(MOST_ABOVE + 1) {
-            return Err(Wrong::TooLong(grouped(most)));
+        if records.len() > most.saturating_add(MAX_LINES_ABOVE + 1) {
+            return Err(SheetError::TooLong(grouped(most)));
         }
     }
     let width = reader.layout().width;
-    let above = head_among(&records, width).ok_or(Wrong::Empty)?;
+    let above = head_among(&records, width).ok_or(SheetError::Empty)?;
     let mut rows = records.split_off(above + 1);
     let columns = records.pop().map(|record| record.cells).unwrap_or_default();
     let footer = rows_before_footer(&rows, width);
@@ -110,7 +110,7 @@ fn table(text: &str, encoding: &'static str, most: usize) -> Result<Sheet, Wrong
     let before = rows.len();
     rows.retain(|row| row.cells != columns);
     if rows.len() > most {
-        return Err(Wrong::TooLong(grouped(most)));
+        return Err(SheetError::TooLong(grouped(most)));
     }
     Ok(Sheet {
         encoding,
@@ -123,7 +123,7 @@ fn table(text: &str, encoding: &'static str, most: usize) -> Result<Sheet, Wrong
         columns,
         rows: rows
             .into_iter()
-            .map(|record| Row {
+            .map(|record| SheetRow {
                 line: record.line,
                 cells: record.cells,
             })
@@ -136,7 +136,7 @@ fn table(text: &str, encoding: &'static str, most: usize) -> Result<Sheet, Wrong
 
 /// The first record that names columns. Where none does that we know: the first with more than a title in it.
 fn head_among(records: &[Record], width: usize) -> Option<usize> {
-    let first = &records[..records.len().min(MOST_ABOVE)];
+    let first = &records[..records.len().min(MAX_LINES_ABOVE)];
     let has_more = |record: &Record| {
         width < 2 || record.cells.iter().filter(|cell| !cell.is_empty()).count() > 1
     };

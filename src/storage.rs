@@ -18,12 +18,12 @@ const ACCEPTED: &str = "file:///directory or s3://bucket/prefix (its keys and re
 
 /// Where `MEDIA_URL` says that files lie.
 #[derive(Clone)]
-pub enum Place {
+pub enum StorageLocation {
     Directory(PathBuf),
     Bucket { bucket: AmazonS3, prefix: Key },
 }
 
-impl Place {
+impl StorageLocation {
     /// `aws`: the variables AWS_…, as every tool that speaks S3 reads them.
     pub fn parse(value: &str, aws: &HashMap<String, String>) -> Result<Self, String> {
         let url = Url::parse(value).map_err(|_| ACCEPTED)?;
@@ -80,15 +80,15 @@ pub struct Storage(Arc<dyn ObjectStore>);
 
 impl Storage {
     /// A directory is made where there is none. A bucket must be there; whether it answers shows when it is used.
-    pub fn open(place: &Place) -> Result<Self, String> {
+    pub fn open(place: &StorageLocation) -> Result<Self, String> {
         Ok(Self(match place {
-            Place::Directory(path) => Arc::new(directory(path).map_err(|error| {
+            StorageLocation::Directory(path) => Arc::new(directory(path).map_err(|error| {
                 format!(
                     "MEDIA_URL=file://{} must be a directory that this user can write to ({error})",
                     path.display()
                 )
             })?),
-            Place::Bucket { bucket, prefix } => {
+            StorageLocation::Bucket { bucket, prefix } => {
                 Arc::new(PrefixStore::new(bucket.clone(), prefix.clone()))
             }
         }))
@@ -131,20 +131,20 @@ fn directory(path: &Path) -> Result<LocalFileSystem, Box<dyn std::error::Error>>
 mod tests {
     use super::*;
 
-    fn parse(value: &str) -> Result<Place, String> {
-        Place::parse(value, &HashMap::new())
+    fn parse(value: &str) -> Result<StorageLocation, String> {
+        StorageLocation::parse(value, &HashMap::new())
     }
 
     #[test]
-    fn a_place_is_a_directory_or_a_bucket() {
+    fn location_is_a_directory_or_a_bucket() {
         assert!(
-            matches!(parse("file:///var/lib/hub/media"), Ok(Place::Directory(path)) if path == Path::new("/var/lib/hub/media"))
+            matches!(parse("file:///var/lib/hub/media"), Ok(StorageLocation::Directory(path)) if path == Path::new("/var/lib/hub/media"))
         );
         assert!(
-            matches!(parse("s3://harbor/inbox/media"), Ok(Place::Bucket { prefix, .. }) if prefix.as_ref() == "inbox/media")
+            matches!(parse("s3://harbor/inbox/media"), Ok(StorageLocation::Bucket { prefix, .. }) if prefix.as_ref() == "inbox/media")
         );
         assert!(
-            matches!(parse("s3://harbor"), Ok(Place::Bucket { prefix, .. }) if prefix.as_ref().is_empty())
+            matches!(parse("s3://harbor"), Ok(StorageLocation::Bucket { prefix, .. }) if prefix.as_ref().is_empty())
         );
         for wrong in [
             "media",
@@ -160,10 +160,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_is_there_until_it_is_removed() {
+    async fn file_exists_until_removed() {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("made/when/needed");
-        let storage = Storage::open(&Place::Directory(place.clone())).unwrap();
+        let storage = Storage::open(&StorageLocation::Directory(place.clone())).unwrap();
         assert_eq!(storage.get("harbor/1").await.unwrap(), None);
         storage.put("harbor/1", "dot".into()).await.unwrap();
         assert_eq!(storage.get("harbor/1").await.unwrap().unwrap(), "dot");

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::domain::integrations::Directory;
 use crate::domain::messages::receive::Ingest;
 use crate::domain::messages::status::Reports;
-use crate::domain::quarantine::{Gate, Way};
+use crate::domain::quarantine::{RateLimiter, ReleaseContext};
 use live::{Hub, socket};
 
 pub mod api;
@@ -36,21 +36,21 @@ pub mod webhooks;
 
 /// What the doors hold: the app, and what lives as long as the server.
 #[derive(Clone, FromRef)]
-pub struct Doors {
+pub struct AppState {
     pub app: App,
     pub directory: Directory,
     pub ingest: Ingest,
     pub reports: Reports,
-    pub gate: Gate,
+    pub rate_limiter: RateLimiter,
     pub hub: Hub,
     pub stopping: tokio_util::sync::CancellationToken,
     pub health: crate::workers::supervisor::Health,
 }
 
-impl Doors {
+impl AppState {
     /// The way of a call that is released from the quarantine: that of a good one.
-    pub fn release(&self) -> Way<'_> {
-        Way {
+    pub fn release(&self) -> ReleaseContext<'_> {
+        ReleaseContext {
             app: &self.app,
             directory: &self.directory,
             ingest: &self.ingest,
@@ -65,13 +65,13 @@ const LARGEST_BODY: usize = 256 * 1024;
 /// One file of 5 MB, and what a form puts around it; or several that are as large together.
 pub const LARGEST_UPLOAD: usize = 5 * 1024 * 1024 + 64 * 1024;
 
-pub fn router(doors: Doors) -> Router {
+pub fn router(app_state: AppState) -> Router {
     let (api, openapi) = api().split_for_parts();
-    let openapi = api::finish(openapi, &doors.app.config);
+    let openapi = api::finish(openapi, &app_state.app.config);
     Router::new()
         .merge(api)
         .merge(api::describe(&openapi))
-        .merge(pages::routes(&doors, &openapi))
+        .merge(pages::routes(&app_state, &openapi))
         .route("/assets/{*file}", get(assets::show))
         .route("/demo/{file}", get(assets::demo))
         .route("/favicon.ico", get(assets::favicon))
@@ -86,7 +86,7 @@ pub fn router(doors: Doors) -> Router {
         .route("/media/out/{token}/{name}", get(api::media::hand_over))
         .route("/ws", get(socket::open))
         .layer(middleware::from_fn_with_state(
-            doors.clone(),
+            app_state.clone(),
             guard::same_origin,
         ))
         // Providers come from elsewhere by their nature: their signature is what is checked.
@@ -109,14 +109,14 @@ pub fn router(doors: Doors) -> Router {
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
-        .fallback(problem::nothing_here)
+        .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(middleware::map_response(problem::say))
         .layer(middleware::from_fn(guard::in_time))
         .layer(CatchPanicLayer::custom(problem::panicked))
         // Outside of all that refuses, inside of what compresses.
-        .layer(middleware::from_fn(pages::dress))
+        .layer(middleware::from_fn(pages::render_problems))
         .layer(middleware::from_fn(language::choose))
         .layer(
             // A fifteenth smaller than by default, in the same time.
@@ -136,15 +136,15 @@ pub fn router(doors: Doors) -> Router {
         .layer(middleware::from_fn(guard::encoding))
         .layer(middleware::from_fn(guard::host))
         .layer(middleware::from_fn_with_state(
-            doors.clone(),
+            app_state.clone(),
             guard::headers,
         ))
         .layer(middleware::from_fn(ops::trace))
-        .with_state(doors)
+        .with_state(app_state)
 }
 
 /// The JSON API. What is listed here is in the OpenAPI description, and the other way round.
-fn api() -> OpenApiRouter<Doors> {
+fn api() -> OpenApiRouter<AppState> {
     use api::*;
     let workspace = OpenApiRouter::new()
         .routes(routes!(

@@ -1,14 +1,14 @@
 //! What happens by itself.
 
-pub mod accountant;
-pub mod bookkeeper;
 pub mod clock;
+pub mod credential_use_flusher;
+pub mod email_notifier;
 pub mod housekeeping;
 pub mod importer;
-pub mod inquirer;
-pub mod keeper;
-pub mod notices;
-pub mod pusher;
+pub mod media_fetcher;
+pub mod outcome_resolver;
+pub mod push_notifier;
 pub mod reconciler;
 pub mod sender;
 pub mod supervisor;
+pub mod usage_sync;

@@ -38,11 +38,11 @@ async function offline() {
 }
 
 addEventListener("push", (event) => {
-  let told = {}
+  let payload = {}
   try {
-    told = event.data?.json() ?? {}
+    payload = event.data?.json() ?? {}
   } catch { /* shown as what it is: something came */ }
-  const { title = "MessageHub", body = "", tag, url = "/" } = told
+  const { title = "MessageHub", body = "", tag, url = "/" } = payload
   event.waitUntil(registration.showNotification(title, { body, tag, renotify: Boolean(tag), data: { url }, icon: "/icon-192.png", badge: "/icon-192.png" }))
 })
 

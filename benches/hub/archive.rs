@@ -197,12 +197,12 @@ impl<'a> Archive<'a> {
         let agent = self.agent.waits(self.hub, &of_agent, time).await;
         let middle = [admin.middle(), agent.middle()];
         let least = self.least.get_or_insert(middle);
-        let told = |load: &Load, which: usize| {
+        let measured = |load: &Load, which: usize| {
             format!("{} (× {:.1})", load.times(), middle[which] / least[which])
         };
         table.line(
             name,
-            &format!("{}; an agent {}", told(&admin, 0), told(&agent, 1)),
+            &format!("{}; an agent {}", measured(&admin, 0), measured(&agent, 1)),
         );
     }
 

@@ -14,7 +14,7 @@ use crate::table;
 /// A connection that is kept.
 pub struct Wire {
     stream: TcpStream,
-    heard: Vec<u8>,
+    receiver_buffer: Vec<u8>,
 }
 
 impl Wire {
@@ -23,20 +23,24 @@ impl Wire {
         stream.set_nodelay(true).unwrap();
         Self {
             stream,
-            heard: Vec::with_capacity(4096),
+            receiver_buffer: Vec::with_capacity(4096),
         }
     }
 
     /// One request and the status of its answer, whose body is read and forgotten.
     pub async fn ask(&mut self, request: &[u8]) -> u16 {
         self.stream.write_all(request).await.unwrap();
-        self.heard.clear();
+        self.receiver_buffer.clear();
         loop {
-            let more = self.stream.read_buf(&mut self.heard).await.unwrap();
+            let more = self
+                .stream
+                .read_buf(&mut self.receiver_buffer)
+                .await
+                .unwrap();
             assert_ne!(more, 0, "the server hung up");
-            if let Some(end) = whole(&self.heard) {
-                assert_eq!(end, self.heard.len(), "one answer to one request");
-                return std::str::from_utf8(&self.heard[9..12])
+            if let Some(end) = whole(&self.receiver_buffer) {
+                assert_eq!(end, self.receiver_buffer.len(), "one answer to one request");
+                return std::str::from_utf8(&self.receiver_buffer[9..12])
                     .unwrap()
                     .parse()
                     .unwrap();
@@ -51,9 +55,12 @@ impl Wire {
 }
 
 /// Where an answer ends, once it is all there.
-fn whole(heard: &[u8]) -> Option<usize> {
-    let head = heard.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-    let lines = heard[..head].split(|&byte| byte == b'\n');
+fn whole(receiver_buffer: &[u8]) -> Option<usize> {
+    let head = receiver_buffer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")?
+        + 4;
+    let lines = receiver_buffer[..head].split(|&byte| byte == b'\n');
     let length = lines
         .filter_map(|line| line.strip_prefix(b"content-length: "))
         .next()
@@ -61,7 +68,7 @@ fn whole(heard: &[u8]) -> Option<usize> {
             let length = std::str::from_utf8(length).unwrap();
             length.trim().parse::<usize>().unwrap()
         });
-    (heard.len() >= head + length).then_some(head + length)
+    (receiver_buffer.len() >= head + length).then_some(head + length)
 }
 
 /// What became of a round of requests.
@@ -129,12 +136,15 @@ impl Load {
     }
 
     pub fn times(&self) -> String {
-        table::spread(self.times.clone())
+        table::percentiles(self.times.clone())
     }
 
-    pub fn told(rounds: &[Self]) -> String {
+    pub fn summary(rounds: &[Self]) -> String {
         let rate = table::median(rounds.iter().map(Self::rate));
         let times = rounds.iter().flat_map(|round| &round.times);
-        format!("{rate:.0}/s, {}", table::spread(times.copied().collect()))
+        format!(
+            "{rate:.0}/s, {}",
+            table::percentiles(times.copied().collect())
+        )
     }
 }

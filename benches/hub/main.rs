@@ -104,8 +104,8 @@ async fn start_up(table: &mut Table) -> Server {
     let first = cold.took;
     let warm = cold.restart().await;
     let (first, again) = (first.as_millis(), warm.took.as_millis());
-    let told = format!("{first} ms with a new cluster, {again} ms with an old one");
-    table.line("start to /readyz", &told);
+    let startup_times = format!("{first} ms with a new cluster, {again} ms with an old one");
+    table.line("start to /readyz", &startup_times);
     warm
 }
 
@@ -154,7 +154,7 @@ async fn take_turns(plan: &Plan, hub: &server::Hub, table: &mut Table) {
     let theirs = median(alone.iter().copied());
     table.line(
         &format!("signed webhooks, {IN_FLIGHT} in flight"),
-        &Load::told(&webhooks),
+        &Load::summary(&webhooks),
     );
     table.line(
         &format!("pgbench, {} clients, one statement each", pgbench.clients),
@@ -163,7 +163,7 @@ async fn take_turns(plan: &Plan, hub: &server::Hub, table: &mut Table) {
     table.line("webhooks / pgbench", &format!("{:.2}", ours / theirs));
     table.line(
         &format!("sends accepted, {IN_FLIGHT} in flight"),
-        &Load::told(&sends),
+        &Load::summary(&sends),
     );
 }
 
@@ -191,10 +191,13 @@ async fn flood(plan: &Plan, hub: &server::Hub, table: &mut Table) {
     }
     table.line(
         &format!("{} status reports, {IN_FLIGHT} in flight", plan.reports),
-        &Load::told(&[taken]),
+        &Load::summary(&[taken]),
     );
-    table.line("a list of conversations at rest", &Load::told(&[at_rest]));
-    table.line("and during the reports", &Load::told(&[meanwhile]));
+    table.line(
+        "a list of conversations at rest",
+        &Load::summary(&[at_rest]),
+    );
+    table.line("and during the reports", &Load::summary(&[meanwhile]));
 }
 
 async fn live(plan: &Plan, hub: &server::Hub, table: &mut Table) {
@@ -202,16 +205,19 @@ async fn live(plan: &Plan, hub: &server::Hub, table: &mut Table) {
     let texts = hub.texts(plan.live_texts);
     let (mut middle, mut last) = (Vec::new(), Vec::new());
     for text in texts.requests().iter() {
-        let heard = crowd.hears(hub.address, text).await;
-        middle.push(heard.middle);
-        last.push(heard.last);
+        let received = crowd.receives(hub.address, text).await;
+        middle.push(received.middle);
+        last.push(received.last);
     }
     let sockets = format!("webhook to {} sockets", plan.live);
     table.line(
         &format!("{sockets}, the median one"),
-        &table::spread(middle),
+        &table::percentiles(middle),
     );
-    table.line(&format!("{sockets}, the last one"), &table::spread(last));
+    table.line(
+        &format!("{sockets}, the last one"),
+        &table::percentiles(last),
+    );
 }
 
 /// What is looked for and leafed through in years of texts, by an admin and by an agent with one number of ten; and what it

@@ -227,16 +227,16 @@ pub struct Api {
 impl Api {
     pub async fn get(&self, path: &str, token: &str) -> Value {
         let request = self.http.get(format!("{}{path}", self.origin));
-        told(path, request.bearer_auth(token)).await
+        json_answer(path, request.bearer_auth(token)).await
     }
 
     pub async fn post(&self, path: &str, token: &str, body: &Value) -> Value {
         let request = self.http.post(format!("{}{path}", self.origin)).json(body);
-        told(path, request.bearer_auth(token)).await
+        json_answer(path, request.bearer_auth(token)).await
     }
 }
 
-async fn told(path: &str, request: reqwest::RequestBuilder) -> Value {
+async fn json_answer(path: &str, request: reqwest::RequestBuilder) -> Value {
     let answer = request.send().await.unwrap();
     let status = answer.status();
     let body = answer.text().await.unwrap();

@@ -15,45 +15,46 @@ use crate::server::Hub;
 /// Sockets that have joined the workspace, and tell when they hear of a text.
 pub struct Crowd {
     size: usize,
-    heard: mpsc::UnboundedReceiver<Instant>,
+    received: mpsc::UnboundedReceiver<Instant>,
     _members: JoinSet<()>,
 }
 
 /// How long a text took from its webhook to the sockets.
-pub struct Heard {
+pub struct Latencies {
     pub middle: Duration,
     pub last: Duration,
 }
 
 impl Crowd {
     pub async fn gather(hub: &Hub, size: usize) -> Self {
-        let (tell, heard) = mpsc::unbounded_channel();
+        let (sender, received) = mpsc::unbounded_channel();
         let mut members = JoinSet::new();
         let mut joining = futures_util::stream::iter(0..size)
             .map(|_| join(hub))
             .buffer_unordered(32);
         while let Some(socket) = joining.next().await {
-            members.spawn(listen(socket, tell.clone()));
+            members.spawn(listen(socket, sender.clone()));
         }
         Self {
             size,
-            heard,
+            received,
             _members: members,
         }
     }
 
     /// Posts a webhook, and waits until everybody has heard of it.
-    pub async fn hears(&mut self, address: SocketAddr, webhook: &[u8]) -> Heard {
+    pub async fn receives(&mut self, address: SocketAddr, webhook: &[u8]) -> Latencies {
         let mut wire = Wire::connect(address).await;
         let posted = Instant::now();
         assert_eq!(wire.ask(webhook).await, 200);
         let mut times = Vec::with_capacity(self.size);
         while times.len() < self.size {
-            let heard = tokio::time::timeout(Duration::from_secs(10), self.heard.recv()).await;
-            times.push(heard.unwrap().unwrap() - posted);
+            let received =
+                tokio::time::timeout(Duration::from_secs(10), self.received.recv()).await;
+            times.push(received.unwrap().unwrap() - posted);
         }
         times.sort();
-        Heard {
+        Latencies {
             middle: times[self.size / 2],
             last: times[self.size - 1],
         }
@@ -70,7 +71,7 @@ async fn join(hub: &Hub) -> Socket {
     assert_eq!(wire.ask(upgrade.as_bytes()).await, 101);
     let mut socket = Socket {
         stream: wire.into_stream(),
-        heard: Vec::new(),
+        received: Vec::new(),
     };
     let command = format!(
         r#"{{"type":"join_workspace","workspace_id":"{}"}}"#,
@@ -82,11 +83,11 @@ async fn join(hub: &Hub) -> Socket {
     socket
 }
 
-async fn listen(mut socket: Socket, tell: mpsc::UnboundedSender<Instant>) {
+async fn listen(mut socket: Socket, sender: mpsc::UnboundedSender<Instant>) {
     while let Some(frame) = socket.frame().await {
         match frame.kind {
             TEXT if frame.payload.starts_with(br#"{"type":"new_message""#) => {
-                let _ = tell.send(Instant::now());
+                let _ = sender.send(Instant::now());
             }
             PING => socket.say(PONG, &frame.payload).await,
             _ => {}
@@ -105,7 +106,7 @@ struct Frame {
 
 struct Socket {
     stream: TcpStream,
-    heard: Vec<u8>,
+    received: Vec<u8>,
 }
 
 impl Socket {
@@ -124,12 +125,12 @@ impl Socket {
     async fn frame(&mut self) -> Option<Frame> {
         loop {
             if let Some((start, end)) = self.whole() {
-                let kind = self.heard[0] & 0x0f;
-                let payload = self.heard[start..end].to_vec();
-                self.heard.drain(..end);
+                let kind = self.received[0] & 0x0f;
+                let payload = self.received[start..end].to_vec();
+                self.received.drain(..end);
                 return Some(Frame { kind, payload });
             }
-            if self.stream.read_buf(&mut self.heard).await.ok()? == 0 {
+            if self.stream.read_buf(&mut self.received).await.ok()? == 0 {
                 return None;
             }
         }
@@ -137,17 +138,17 @@ impl Socket {
 
     /// Where the first frame's payload lies, once it is all there.
     fn whole(&self) -> Option<(usize, usize)> {
-        let (start, length) = match *self.heard.get(1)? {
+        let (start, length) = match *self.received.get(1)? {
             126 => {
-                let length = self.heard.get(2..4)?.try_into().unwrap();
+                let length = self.received.get(2..4)?.try_into().unwrap();
                 (4, usize::from(u16::from_be_bytes(length)))
             }
             127 => {
-                let length = self.heard.get(2..10)?.try_into().unwrap();
+                let length = self.received.get(2..10)?.try_into().unwrap();
                 (10, u64::from_be_bytes(length) as usize)
             }
             short => (2, usize::from(short)),
         };
-        (self.heard.len() >= start + length).then_some((start, start + length))
+        (self.received.len() >= start + length).then_some((start, start + length))
     }
 }

@@ -12,13 +12,13 @@ impl Table {
         let memory = field("/proc/meminfo", "MemTotal:").unwrap_or_default();
         let model = field("/proc/cpuinfo", "model name").unwrap_or_default();
         let table = Self;
-        let told = format!("{cores} cores ({model}), {}", megabytes(memory_of(&memory)));
-        table.line("machine", &told);
+        let cell = format!("{cores} cores ({model}), {}", megabytes(memory_of(&memory)));
+        table.line("machine", &cell);
         table
     }
 
-    pub fn line(&self, name: &str, told: &str) {
-        println!("{name:<44}{told}");
+    pub fn line(&self, name: &str, cell: &str) {
+        println!("{name:<44}{cell}");
     }
 }
 
@@ -50,7 +50,7 @@ pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
-pub fn spread(mut times: Vec<Duration>) -> String {
+pub fn percentiles(mut times: Vec<Duration>) -> String {
     times.sort();
     let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
     format!("p50 {}, p99 {}", milliseconds(at(50)), milliseconds(at(99)))

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::ids::WorkspaceId;
 
 /// How long a request waits for its workspace's share: nobody else waits meanwhile.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Above so many workspaces in memory those that nobody uses are dropped.
 const SWEEP_ABOVE: usize = 1_000;
@@ -63,7 +63,7 @@ impl Shares {
             permits.push(Arc::clone(&limits.requests).acquire_owned().await);
             permits.into_iter().collect::<std::result::Result<_, _>>()
         };
-        match tokio::time::timeout(PATIENCE, permits).await {
+        match tokio::time::timeout(WAIT_TIMEOUT, permits).await {
             Ok(Ok(permits)) => Ok(Share {
                 _limits: limits,
                 _permits: permits,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::config::{Config, Signups};
 use crate::db::{Db, SystemTx};
-use crate::domain::audit::{self, Action};
+use crate::domain::audit::{self, AuditAction};
 use crate::domain::contacts::is_email;
 use crate::domain::members::Role;
 use crate::domain::workspaces::{self, Mine};
@@ -17,9 +17,9 @@ use crate::ids::{UserId, WorkspaceId};
 use crate::language::Language;
 use crate::passwords::hash_offline;
 
-mod letters;
+mod emails;
+mod known_locations;
 mod passwords;
-mod places;
 mod sessions;
 pub mod throttle;
 pub mod two_factor;
@@ -29,7 +29,7 @@ pub use passwords::{
     ask_to_verify, change_password, forget_expired, forgot, new_password, reset, verify_email,
 };
 pub use sessions::{
-    SESSION_LIVES, Session, end_all, end_session, log_out, of_session, refresh, sessions,
+    SESSION_LIFETIME, Session, end_all, end_session, log_out, of_session, refresh, sessions,
 };
 pub(in crate::domain) use sessions::{begin, fingerprint, random_token};
 use throttle::{Paid, network, pay};
@@ -133,12 +133,12 @@ pub async fn sign_up(app: &App, form: SignUp, caller: &Caller) -> Result<SignedI
     let mut tx = app.db.system().await?;
     if app.config.signups.is_none() {
         // Of two who are the first at the same moment, one is.
-        workspaces::lock_the_first(&mut tx).await?;
+        workspaces::lock_first_workspace(&mut tx).await?;
     }
     let user = match insert_user(&mut tx, &form.name, &form.email, &hash).await {
         Err(error @ Error::Invalid(_)) => {
             drop(tx);
-            tell_the_owner(app, &form.email).await?;
+            mail_account_owner(app, &form.email).await?;
             return Err(error);
         }
         user => user?,
@@ -149,23 +149,23 @@ pub async fn sign_up(app: &App, form: SignUp, caller: &Caller) -> Result<SignedI
     tx.commit().await?;
     if let Some(token) = token {
         app.mail
-            .send(letters::verify(&app.config, &address(&form.email), &token));
+            .send(emails::verify(&app.config, &address(&form.email), &token));
     }
     tracing::info!(user.id = %user, workspace.id = %workspace.id, "someone signed up");
     begin(app, user, caller).await
 }
 
 /// Who signs up with an address that is known learns no more than that it cannot be used; its owner is told the rest.
-async fn tell_the_owner(app: &App, email: &str) -> Result<()> {
+async fn mail_account_owner(app: &App, email: &str) -> Result<()> {
     let email = address(email);
-    let told = pay(
+    let allowed = pay(
         &mut *app.db.system_pool().acquire().await?,
         &throttle::MAIL,
         &email,
     )
     .await;
-    match told {
-        Ok(()) => app.mail.send(letters::known_already(&app.config, &email)),
+    match allowed {
+        Ok(()) => app.mail.send(emails::known_already(&app.config, &email)),
         Err(Error::TooMany { .. }) => {}
         Err(error) => return Err(error),
     }
@@ -319,7 +319,7 @@ async fn look_up(app: &App, whose: Whose<'_>, caller: &Caller) -> Result<Option<
         Whose::Id(id) => (Some(id), None),
         Whose::Email(email) => (None, Some(email)),
     };
-    let (network, browser) = places::of(caller);
+    let (network, browser) = known_locations::of(caller);
     Ok(sqlx::query_as!(
         Known,
         r#"select u.id, u.email, u.password_hash, u.two_factor_at is not null as "two_factor!",
@@ -365,7 +365,7 @@ pub(in crate::domain) async fn prove(
 ) -> Result<Known> {
     let (email, from) = (address(email), network(caller.address));
     let found = look_up(app, Whose::Email(&email), caller).await?;
-    let (paid, has_shown_code) = match pay_for_a_try(app, &email, found.as_ref(), caller).await {
+    let (paid, has_shown_code) = match charge_attempt(app, &email, found.as_ref(), caller).await {
         Ok(paid) => (paid, false),
         Err(refused @ Error::TooMany { .. }) => {
             if !shows_code(app, &email, found.as_ref(), code, caller).await? {
@@ -399,7 +399,7 @@ pub(in crate::domain) async fn prove(
 }
 
 /// Before the password is looked at. See `throttle` for which limits hold where.
-async fn pay_for_a_try(
+async fn charge_attempt(
     app: &App,
     email: &str,
     found: Option<&Known>,
@@ -478,7 +478,7 @@ async fn note_failure(app: &App, user: Option<UserId>, email: &str, caller: &Cal
     audit::record_everywhere(
         &mut tx,
         user.unwrap_or(nobody),
-        Action::SignInFailed,
+        AuditAction::SignInFailed,
         &caller.address(),
     )
     .await?;
@@ -498,7 +498,10 @@ pub async fn speak(db: &Db, user: &User, language: Option<Language>) -> Result<(
 }
 
 /// What the owner of this address chose to be spoken to in.
-pub(in crate::domain) async fn spoken_by(db: &Db, email: &str) -> Result<Option<Language>> {
+pub(in crate::domain) async fn language_of_account(
+    db: &Db,
+    email: &str,
+) -> Result<Option<Language>> {
     let found = sqlx::query_scalar!("select language from users where email = $1", email)
         .fetch_optional(db.system_pool())
         .await?;

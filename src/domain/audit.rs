@@ -10,12 +10,12 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::db::{SystemTx, WorkspaceTx};
-use crate::domain::words;
+use crate::domain::string_enum;
 use crate::error::{Check, Result};
 use crate::ids::{AuditId, IntegrationId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page, unless_empty};
 
-words!(Action {
+string_enum!(AuditAction {
     SignedIn = "signed_in",
     SignInFailed = "sign_in_failed",
     SignedOut = "signed_out",
@@ -71,7 +71,7 @@ words!(Action {
     WorkspaceChanged = "workspace_changed",
 });
 
-impl Action {
+impl AuditAction {
     /// What happened, as a sentence's verb: "Jo Park … Sam Ortiz".
     pub fn sentence(self) -> &'static str {
         match self {
@@ -136,7 +136,7 @@ impl Action {
 
 /// What it was done to, as people call it, and what it was before and is now.
 #[derive(Default)]
-pub struct Deed<'a> {
+pub struct AuditRecord<'a> {
     pub subject: &'a str,
     pub subject_id: Option<Uuid>,
     pub before: Option<Value>,
@@ -144,15 +144,19 @@ pub struct Deed<'a> {
 }
 
 /// Done by the person of this transaction. One round trip.
-pub async fn record(tx: &mut WorkspaceTx, action: Action, deed: Deed<'_>) -> Result<()> {
+pub async fn record(
+    tx: &mut WorkspaceTx,
+    action: AuditAction,
+    audit_record: AuditRecord<'_>,
+) -> Result<()> {
     sqlx::query!(
         "insert into audit_log (action, actor_name, subject, subject_id, before, after)
          select $1, u.name, $2, $3, $4, $5 from users u where u.id = current_user_id()",
         action as _,
-        deed.subject,
-        deed.subject_id,
-        deed.before,
-        deed.after,
+        audit_record.subject,
+        audit_record.subject_id,
+        audit_record.before,
+        audit_record.after,
     )
     .execute(tx.conn())
     .await?;
@@ -163,11 +167,14 @@ pub async fn record(tx: &mut WorkspaceTx, action: Action, deed: Deed<'_>) -> Res
 pub async fn record_everywhere(
     tx: &mut SystemTx,
     user: UserId,
-    action: Action,
+    action: AuditAction,
     address: &str,
 ) -> Result<()> {
     // Only who has proven to be the user is named as the one who did it.
-    let proven = !matches!(action, Action::SignInFailed | Action::RefreshTokenReused);
+    let proven = !matches!(
+        action,
+        AuditAction::SignInFailed | AuditAction::RefreshTokenReused
+    );
     sqlx::query!(
         "insert into audit_log (workspace_id, action, actor_id, actor_name, subject, subject_id, address)
          select m.workspace_id, $2, case when $3 then u.id end, case when $3 then u.name else '' end,
@@ -190,9 +197,9 @@ pub async fn record_in(
     tx: &mut SystemTx,
     workspace: WorkspaceId,
     user: UserId,
-    action: Action,
+    action: AuditAction,
     address: Option<&str>,
-    deed: Deed<'_>,
+    audit_record: AuditRecord<'_>,
 ) -> Result<()> {
     sqlx::query!(
         "insert into audit_log (workspace_id, action, actor_id, actor_name, subject, subject_id, address, before, after)
@@ -200,11 +207,11 @@ pub async fn record_in(
         workspace as _,
         user as _,
         action as _,
-        deed.subject,
-        deed.subject_id,
+        audit_record.subject,
+        audit_record.subject_id,
         address,
-        deed.before,
-        deed.after,
+        audit_record.before,
+        audit_record.after,
     )
     .execute(tx.conn())
     .await?;
@@ -215,17 +222,17 @@ pub async fn record_in(
 pub async fn record_by_itself(
     tx: &mut SystemTx,
     workspace: WorkspaceId,
-    action: Action,
-    deed: Deed<'_>,
+    action: AuditAction,
+    audit_record: AuditRecord<'_>,
 ) -> Result<()> {
     sqlx::query!(
         "insert into audit_log (workspace_id, action, subject, subject_id, before, after) values ($1, $2, $3, $4, $5, $6)",
         workspace as _,
         action as _,
-        deed.subject,
-        deed.subject_id,
-        deed.before,
-        deed.after,
+        audit_record.subject,
+        audit_record.subject_id,
+        audit_record.before,
+        audit_record.after,
     )
     .execute(tx.conn())
     .await?;
@@ -243,7 +250,7 @@ pub async fn credentials_opened(db: &PgPool, integrations: &[IntegrationId]) -> 
             and not exists (select from audit_log a where a.workspace_id = i.workspace_id and a.action = $2
                                and a.subject_id = i.id and a.created_at > now() - interval '1 hour')",
         integrations as _,
-        Action::CredentialsOpened as _,
+        AuditAction::CredentialsOpened as _,
     )
     .execute(db)
     .await?;
@@ -254,7 +261,7 @@ pub async fn credentials_opened(db: &PgPool, integrations: &[IntegrationId]) -> 
 #[schema(as = AuditEntry)]
 pub struct Entry {
     pub id: AuditId,
-    pub action: Action,
+    pub action: AuditAction,
     /// Who did it; `null` for somebody who could not prove who they are, and for the server itself.
     pub actor_id: Option<UserId>,
     /// As they were called then.
@@ -277,7 +284,7 @@ pub struct Filter {
     #[serde(default, deserialize_with = "unless_empty")]
     pub actor: Option<UserId>,
     #[serde(default, deserialize_with = "unless_empty")]
-    pub action: Option<Action>,
+    pub action: Option<AuditAction>,
     /// From the beginning of this day (UTC), such as 2026-11-01.
     #[serde(default, deserialize_with = "unless_empty")]
     pub from: Option<NaiveDate>,

@@ -20,12 +20,12 @@ use serde_json::json;
 use sqlx::types::Json;
 
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::workspaces;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, NumberId, WorkspaceId};
-use crate::phone::search::Typed;
+use crate::phone::search::SearchInput;
 use crate::phone::{self, Phone, Region};
 use tags::Tag;
 
@@ -101,7 +101,7 @@ pub struct Draft {
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ContactChange)]
-pub struct Change {
+pub struct ContactChange {
     /// Empty takes the name away.
     pub name: Option<String>,
     /// A number that no other contact has. Conversations and opt-outs stay; texts that wait go to the new one.
@@ -183,12 +183,12 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
     })?;
     announce(tx, id);
     let contact = find(tx, id).await?;
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &contact.title(),
         subject_id: Some(id.0),
-        ..Deed::default()
+        ..AuditRecord::default()
     };
-    audit::record(tx, Action::ContactCreated, deed).await?;
+    audit::record(tx, AuditAction::ContactCreated, audit_record).await?;
     Ok(contact)
 }
 
@@ -241,7 +241,7 @@ async fn by_ids(
 }
 
 /// Who has become of a contact that was merged into another.
-pub async fn survivor(tx: &mut WorkspaceTx, id: ContactId) -> Result<Option<ContactId>> {
+pub async fn merged_contact(tx: &mut WorkspaceTx, id: ContactId) -> Result<Option<ContactId>> {
     Ok(
         sqlx::query_scalar!(r#"select survivor_of($1) as "id: ContactId""#, id as _)
             .fetch_one(tx.conn())
@@ -273,7 +273,7 @@ pub async fn look_up(
     Ok(contact.map(|contact| (contact, numbers)))
 }
 
-pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: Change) -> Result<Contact> {
+pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) -> Result<Contact> {
     check(
         change.name.as_deref(),
         change.email.as_deref(),
@@ -313,22 +313,22 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: Change) -> Resu
     })?;
     let contact = find(tx, id).await?;
     if contact.name != old_name {
-        let deed = Deed {
+        let audit_record = AuditRecord {
             subject: &contact.title(),
             subject_id: Some(id.0),
             before: Some(json!({"name": old_name})),
             after: Some(json!({"name": contact.name})),
         };
-        audit::record(tx, Action::ContactRenamed, deed).await?;
+        audit::record(tx, AuditAction::ContactRenamed, audit_record).await?;
     }
     if let Some(phone) = phone.filter(|phone| phone.as_str() != before) {
-        let deed = Deed {
+        let audit_record = AuditRecord {
             subject: &contact.title(),
             subject_id: Some(id.0),
             before: Some(json!({"phone_number": before})),
             after: Some(json!({"phone_number": phone})),
         };
-        audit::record(tx, Action::ContactNumberChanged, deed).await?;
+        audit::record(tx, AuditAction::ContactNumberChanged, audit_record).await?;
         // Whose number this was before may have opted out.
         consent_changed(tx, id).await?;
     }
@@ -400,7 +400,7 @@ pub async fn made_by(tx: &mut WorkspaceTx, id: ContactId) -> Result<Option<Strin
 
 /// What was typed to find people, a number among it read as it is dialled in the workspace's region. One round trip, none where
 /// there is no digit.
-pub async fn sought(tx: &mut WorkspaceTx, q: &str) -> Result<Typed> {
+pub async fn sought(tx: &mut WorkspaceTx, q: &str) -> Result<SearchInput> {
     let mut region = Region::US;
     if q.chars().any(char::is_numeric) {
         let home = workspaces::current(tx).await?.default_region;

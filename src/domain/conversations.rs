@@ -11,19 +11,19 @@ use crate::clock;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::contacts::tags::Tag;
 use crate::domain::contacts::{self, Contact};
-use crate::domain::{messages, words};
+use crate::domain::{messages, string_enum};
 use crate::error::{Error, Result, ago};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, TagId, UserId, WorkspaceId};
 use crate::language::{english, put};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
-use crate::phone::search::Typed;
+use crate::phone::search::SearchInput;
 
 pub mod activity;
 pub mod snooze;
 
-words!(#[schema(as = ConversationStatus)]
+string_enum!(#[schema(as = ConversationStatus)]
 Status { Open = "open", Pending = "pending", Snoozed = "snoozed", Done = "done" });
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -76,7 +76,7 @@ impl Conversation {
     }
 
     /// Whether somebody should judge if they meant STOP.
-    pub fn sounds_like_stop(&self) -> bool {
+    pub fn resembles_stop(&self) -> bool {
         self.near_stop_id.is_some() && !self.opted_out
     }
 
@@ -243,8 +243,8 @@ pub async fn list(
         typed
             .as_ref()
             .filter(|_| filter.contact.is_some() || !are_few)
-            .map(|typed| typed.words.as_str()),
-        &typed.as_ref().map(Typed::terms).unwrap_or_default(),
+            .map(|typed| typed.search_text.as_str()),
+        &typed.as_ref().map(SearchInput::terms).unwrap_or_default(),
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
         i32::try_from(limit).unwrap_or(200) + 1,
@@ -255,7 +255,7 @@ pub async fn list(
     Ok(page(rows, limit, end))
 }
 
-async fn typed(tx: &mut WorkspaceTx, filter: &Filter) -> Result<Option<Typed>> {
+async fn typed(tx: &mut WorkspaceTx, filter: &Filter) -> Result<Option<SearchInput>> {
     Ok(match filter.q.as_deref() {
         Some(q) if !q.trim().is_empty() => Some(contacts::sought(tx, q).await?),
         _ => None,
@@ -379,7 +379,7 @@ pub async fn counts(tx: &mut WorkspaceTx) -> Result<Counts> {
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ConversationChange)]
-pub struct Change {
+pub struct ConversationChange {
     pub status: Option<Status>,
     /// A member of the workspace; `null` takes the assignment away.
     #[serde(default, deserialize_with = "present")]
@@ -404,7 +404,7 @@ fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
 pub async fn update(
     tx: &mut WorkspaceTx,
     id: ConversationId,
-    change: Change,
+    change: ConversationChange,
 ) -> Result<Conversation> {
     match (change.status, change.snoozed_until) {
         (Some(Status::Snoozed), None) => {
@@ -479,18 +479,18 @@ fn announce(tx: &mut WorkspaceTx, conversation: &Conversation) {
 /// Who was faster, and when.
 async fn taken(tx: &mut WorkspaceTx, conversation: &Conversation) -> Result<Error> {
     let lines = activity::between(tx, conversation.id, None, None, 20).await?;
-    let told = lines
+    let sentence = lines
         .iter()
         .find(|one| matches!(one.kind, Kind::Assigned | Kind::Unassigned))
         .map(|one| {
             let since = (clock::now() - one.created_at).to_std().unwrap_or_default();
-            one.told_of_it(&ago(since))
+            one.assignment_sentence(&ago(since))
         });
     let has = || match &conversation.assignee_name {
         Some(name) => put(english("{name} has it now"), "name", name),
         None => english("nobody has it now").into(),
     };
-    Ok(Error::ConversationTaken(told.unwrap_or_else(has)))
+    Ok(Error::ConversationTaken(sentence.unwrap_or_else(has)))
 }
 
 /// How a conversation stands, as far as people decide it.
@@ -540,7 +540,7 @@ pub async fn undo(
         Status::Snoozed if !sleeps => Status::Open,
         status => status,
     };
-    let change = Change {
+    let change = ConversationChange {
         status: (status != is.status || sleeps).then_some(status),
         snoozed_until: was.snoozed_until.filter(|_| sleeps),
         assignee_id: (was.assignee != is.assignee).then_some(was.assignee),
@@ -620,11 +620,11 @@ async fn mentioning(
         filter.assignee.and_then(Assignee::user) as _,
         filter.contact as _,
         filter.unread,
-        typed.as_ref().map(|typed| typed.words.as_str()),
+        typed.as_ref().map(|typed| typed.search_text.as_str()),
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
         limit + 1,
-        &typed.as_ref().map(Typed::terms).unwrap_or_default(),
+        &typed.as_ref().map(SearchInput::terms).unwrap_or_default(),
     )
     .fetch_all(tx.conn())
     .await?;

@@ -9,9 +9,9 @@ use serde_json::json;
 use sqlx::PgConnection;
 
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::{Admin, Member, Role};
-use crate::domain::words;
+use crate::domain::string_enum;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{ConversationId, EntryId, MessageId, UserId, WorkspaceId};
@@ -106,7 +106,7 @@ pub async fn look_up(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Op
 }
 
 /// An agent who wants a mail when their credits run low.
-pub struct Low {
+pub struct LowBalance {
     pub email: String,
     pub name: String,
     pub left: i64,
@@ -115,9 +115,13 @@ pub struct Low {
     pub language: Option<Language>,
 }
 
-pub async fn who_to_tell(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Option<Low>> {
+pub async fn low_balance_recipient(
+    db: &Db,
+    workspace: WorkspaceId,
+    user: UserId,
+) -> Result<Option<LowBalance>> {
     Ok(sqlx::query_as!(
-        Low,
+        LowBalance,
         r#"select u.email, u.name, a.balance as "left", w.name as workspace_name, w.slug, u.language
              from credit_accounts a
              join workspaces w on w.id = a.workspace_id
@@ -134,7 +138,7 @@ pub async fn who_to_tell(db: &Db, workspace: WorkspaceId, user: UserId) -> Resul
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = CreditChange)]
-pub struct Change {
+pub struct CreditChange {
     /// Adds so many, or takes them when negative. Either this or `balance`.
     pub delta: Option<i64>,
     /// Sets the balance to so many.
@@ -145,14 +149,14 @@ pub struct Change {
 }
 
 /// Beyond this nobody means it.
-const MOST: u64 = 1_000_000_000;
+const COUNT_LIMIT: u64 = 1_000_000_000;
 
 /// Tops up, takes away, or sets.
 pub async fn change(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     user: UserId,
-    change: Change,
+    change: CreditChange,
 ) -> Result<Account> {
     let amount = change.delta.or(change.balance).unwrap_or_default();
     let field = if change.delta.is_some() {
@@ -168,7 +172,7 @@ pub async fn change(
             "give either delta or balance",
         )
         .that(
-            amount.unsigned_abs() <= MOST,
+            amount.unsigned_abs() <= COUNT_LIMIT,
             field,
             "at most 1,000,000,000 credits",
         )
@@ -192,13 +196,13 @@ pub async fn change(
     .ok_or(Error::NotFound("the member"))?;
     let account = of(tx, admin, user).await?;
     if changed.after != changed.before {
-        let deed = Deed {
+        let audit_record = AuditRecord {
             subject: &account.name,
             subject_id: Some(user.0),
             before: Some(json!({"balance": changed.before})),
             after: Some(json!({"balance": changed.after, "reason": reason})),
         };
-        audit::record(tx, Action::CreditsChanged, deed).await?;
+        audit::record(tx, AuditAction::CreditsChanged, audit_record).await?;
         let workspace = tx.workspace();
         tx.announce(Event::CreditsChanged {
             workspace,
@@ -209,7 +213,7 @@ pub async fn change(
     Ok(account)
 }
 
-words!(#[schema(as = CreditKind)]
+string_enum!(#[schema(as = CreditKind)]
 Kind {
     /// By an admin, or to begin with.
     Granted = "granted",

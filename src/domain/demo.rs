@@ -53,7 +53,7 @@ const KNOWN: &str = "harbor-dental";
 /// as long as the demo's password is the known one; any other database is none of our business.
 pub async fn seed(app: &App) -> Result<Option<Demo>> {
     let mut tx = app.db.system().await?;
-    if anybody_is_here(&mut tx).await? {
+    if has_users(&mut tx).await? {
         return remembered(app, tx).await;
     }
     let password = if is_private(&app.config) {
@@ -66,7 +66,7 @@ pub async fn seed(app: &App) -> Result<Option<Demo>> {
     sqlx::query!("lock table users, workspaces in share row exclusive mode")
         .execute(tx.conn())
         .await?;
-    if anybody_is_here(&mut tx).await? {
+    if has_users(&mut tx).await? {
         return remembered(app, tx).await;
     }
     let office = open_office(&mut tx, app, &hash).await?;
@@ -79,7 +79,7 @@ pub async fn seed(app: &App) -> Result<Option<Demo>> {
     Ok(Some(Demo::with(password)))
 }
 
-async fn anybody_is_here(tx: &mut SystemTx) -> Result<bool> {
+async fn has_users(tx: &mut SystemTx) -> Result<bool> {
     Ok(sqlx::query_scalar!(
         r#"select exists (select from users) or exists (select from workspaces) as "here!""#
     )

@@ -28,7 +28,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    fn none(of: Of) -> Self {
+    fn none(of: DraftKey) -> Self {
         Self {
             conversation_id: of,
             to: String::new(),
@@ -76,10 +76,10 @@ impl Writing {
 }
 
 /// Of which text it is the draft: that in a conversation, or that to somebody new.
-pub type Of = Option<ConversationId>;
+pub type DraftKey = Option<ConversationId>;
 
 /// Mine, or an empty one. One round trip, and one more if there are files.
-pub async fn find(tx: &mut WorkspaceTx, of: Of) -> Result<Draft> {
+pub async fn find(tx: &mut WorkspaceTx, of: DraftKey) -> Result<Draft> {
     let row = sqlx::query!(
         r#"select recipient, number_id, content, media_ids as "media_ids: Vec<MediaId>", updated_at
              from drafts
@@ -116,7 +116,7 @@ async fn files(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Media>> {
 
 /// Keeps what was written, instead of what was kept before. Nothing written: then nothing is kept. The caller has seen the
 /// conversation.
-pub async fn save(tx: &mut WorkspaceTx, of: Of, mut writing: Writing) -> Result<Draft> {
+pub async fn save(tx: &mut WorkspaceTx, of: DraftKey, mut writing: Writing) -> Result<Draft> {
     writing.content = composed(&writing.content).into_owned();
     Check::default()
         .that(
@@ -172,7 +172,11 @@ pub async fn save(tx: &mut WorkspaceTx, of: Of, mut writing: Writing) -> Result<
 }
 
 /// When what is kept was kept; nobody else keeps anything until this transaction is over. Asked only where it matters.
-async fn kept_at(tx: &mut WorkspaceTx, of: Of, matters: bool) -> Result<Option<DateTime<Utc>>> {
+async fn kept_at(
+    tx: &mut WorkspaceTx,
+    of: DraftKey,
+    matters: bool,
+) -> Result<Option<DateTime<Utc>>> {
     if !matters {
         return Ok(None);
     }
@@ -185,7 +189,7 @@ async fn kept_at(tx: &mut WorkspaceTx, of: Of, matters: bool) -> Result<Option<D
 }
 
 /// It was sent, or thought better of.
-pub async fn remove(tx: &mut WorkspaceTx, of: Of) -> Result<()> {
+pub async fn remove(tx: &mut WorkspaceTx, of: DraftKey) -> Result<()> {
     sqlx::query!(
         "delete from drafts where user_id = current_user_id() and conversation_id is not distinct from $1",
         of as _,

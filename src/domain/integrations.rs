@@ -10,9 +10,9 @@ use serde_json::json;
 use crate::app::App;
 use crate::config::Config;
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
-use crate::domain::words;
+use crate::domain::string_enum;
 use crate::error::{Error, Field, Result};
 use crate::events::Event;
 use crate::ids::{IntegrationId, WorkspaceId};
@@ -25,21 +25,21 @@ mod delivery;
 mod directory;
 mod disconnect;
 mod doctor;
+mod number_orders;
 mod sync;
-mod trade;
 pub mod uses;
-pub use change::{Change, forget_former, update};
+pub use change::{IntegrationChange, delete_previous_credentials, update};
 pub use connect::{Connect, Connected, Imported, connect, import};
 pub(in crate::domain) use connect::{insert, insert_numbers};
 pub use directory::{Account, Directory};
 pub use disconnect::disconnect;
-pub use doctor::{Diagnosis, Finding, State, Subject, examine, has_come, set_webhook};
+pub use doctor::{Diagnosis, Finding, State, Subject, examine, has_received_since, set_webhook};
+pub use number_orders::{Purchase, Search, buy, release, search};
 pub use sync::{Synced, sync};
-pub use trade::{Purchase, Search, buy, release, search};
 pub use uses::Purpose;
 use uses::Uses;
 
-words!(Health { Healthy = "healthy", Unhealthy = "unhealthy" });
+string_enum!(Health { Healthy = "healthy", Unhealthy = "unhealthy" });
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Integration {
@@ -124,7 +124,7 @@ pub async fn test(
         Err(providers::Error::Refused { text, .. }) => Some(text),
         Err(error) => return Err(error.into()),
     };
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     sqlx::query!(
         "update integrations
             set status = case when $2::text is null then 'healthy' else 'unhealthy' end, status_reason = $2,
@@ -136,13 +136,13 @@ pub async fn test(
     .execute(tx.conn())
     .await?;
     let integration = find(&mut tx, &app.config, id).await?;
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &integration.name,
         subject_id: Some(id.0),
         before: None,
         after: Some(json!({"status": integration.status})),
     };
-    audit::record(&mut tx, Action::IntegrationChecked, deed).await?;
+    audit::record(&mut tx, AuditAction::IntegrationChecked, audit_record).await?;
     let workspace = tx.workspace();
     tx.announce(Event::IntegrationChanged { workspace });
     tx.announce(Event::Queued);
@@ -161,7 +161,7 @@ async fn account(
     match account.filter(|account| account.workspace == admin.workspace()) {
         Some(account) => Ok(account),
         None => {
-            let mut tx = app.db.workspace(admin.seat()).await?;
+            let mut tx = app.db.workspace(admin.tenant()).await?;
             find(&mut tx, &app.config, id).await?;
             Err(Error::IntegrationOff)
         }
@@ -297,7 +297,7 @@ pub struct Failed {
     pub languages: Vec<String>,
 }
 
-pub async fn who_to_tell(
+pub async fn failure_recipients(
     db: &Db,
     workspace: WorkspaceId,
     id: IntegrationId,

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::config::Signups;
 use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::accounts::{self, Caller, SignedIn, fingerprint, random_token, throttle};
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::contacts::is_email;
 use crate::domain::members::{Admin, Role};
 use crate::error::{Check, Error, OnConstraint, Result};
@@ -63,21 +63,21 @@ pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitati
             "at most 1,000 numbers",
         )
         .done()?;
-    be_patient(app, admin, &email).await?;
+    limit_invitations(app, admin, &email).await?;
     let token = random_token();
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     refuse_a_member(&mut tx, &email).await?;
     let mut invitation = keep(&mut tx, &email, &invite, &token).await?;
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &email,
         subject_id: Some(invitation.id.0),
         before: None,
         after: Some(json!({"role": invite.role})),
     };
-    audit::record(&mut tx, Action::MemberInvited, deed).await?;
+    audit::record(&mut tx, AuditAction::MemberInvited, audit_record).await?;
     tx.commit().await?;
     let url = app.config.public(&format!("/invitations/{token}"));
-    let known = accounts::spoken_by(&app.db, &email).await?;
+    let known = accounts::language_of_account(&app.db, &email).await?;
     let letter = || letter(admin, &email, &url);
     app.mail
         .send(said_in(known.unwrap_or_else(language::current), letter));
@@ -86,7 +86,7 @@ pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitati
 }
 
 /// Nobody's mailbox is filled from here: invitations of one admin, and to one address, take their time.
-async fn be_patient(app: &App, admin: &Admin, email: &str) -> Result<()> {
+async fn limit_invitations(app: &App, admin: &Admin, email: &str) -> Result<()> {
     let mut conn = app.db.system_pool().acquire().await?;
     throttle::pay(&mut conn, &throttle::INVITED, email).await?;
     throttle::pay(&mut conn, &throttle::INVITES, &admin.user().to_string()).await
@@ -190,12 +190,12 @@ pub async fn withdraw(tx: &mut WorkspaceTx, _: &Admin, id: InvitationId) -> Resu
     .fetch_optional(tx.conn())
     .await?
     .ok_or(Error::NotFound("the invitation"))?;
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &email,
         subject_id: Some(id.0),
-        ..Deed::default()
+        ..AuditRecord::default()
     };
-    audit::record(tx, Action::InvitationWithdrawn, deed).await
+    audit::record(tx, AuditAction::InvitationWithdrawn, audit_record).await
 }
 
 /// What the link shows to whoever has it.
@@ -377,18 +377,18 @@ async fn join(tx: &mut SystemTx, token: &str, user: UserId, caller: &Caller) -> 
     )
     .execute(tx.conn())
     .await?;
-    let deed = Deed {
-        subject: invitation.role.word(),
+    let audit_record = AuditRecord {
+        subject: invitation.role.as_str(),
         subject_id: Some(user.0),
-        ..Deed::default()
+        ..AuditRecord::default()
     };
     audit::record_in(
         tx,
         workspace,
         user,
-        Action::MemberJoined,
+        AuditAction::MemberJoined,
         Some(&caller.address()),
-        deed,
+        audit_record,
     )
     .await?;
     tx.announce(Event::AccessChanged { workspace });

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::app::App;
-use crate::db::{Seat, WorkspaceTx};
+use crate::db::{TenantContext, WorkspaceTx};
 use crate::domain::integrations::{Directory, Purpose};
 use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, MediaId, WorkspaceId};
@@ -99,7 +99,7 @@ fn small(name: &str) -> String {
 }
 
 /// Where a file can be had.
-struct Place {
+struct FileLocation {
     /// The one whose file it shares, or itself.
     file: MediaId,
     content_type: String,
@@ -111,25 +111,25 @@ struct Place {
     source: Option<(IntegrationId, String, String)>,
 }
 
-/// The file itself, if `seat` may see its conversation at this moment.
+/// The file itself, if `tenant` may see its conversation at this moment.
 pub async fn open(
     app: &App,
     directory: &Directory,
-    seat: Seat,
+    tenant: TenantContext,
     id: MediaId,
     size: Size,
 ) -> Result<File> {
-    let mut tx = app.db.workspace(seat).await?;
+    let mut tx = app.db.workspace(tenant).await?;
     let place = find(&mut tx, id).await?;
     drop(tx);
-    if let Some(file) = stored(app, seat.workspace, &place, size).await? {
+    if let Some(file) = stored(app, tenant.workspace, &place, size).await? {
         return Ok(file);
     }
     let (integration, sid, url) = place.source.ok_or(Error::NotFound("the file"))?;
     let account = directory
         .integration(integration)
         .await?
-        .filter(|account| account.workspace == seat.workspace)
+        .filter(|account| account.workspace == tenant.workspace)
         .ok_or(Error::NotFound("the file"))?;
     let bytes = app
         .providers
@@ -147,7 +147,7 @@ pub async fn open(
 async fn stored(
     app: &App,
     workspace: WorkspaceId,
-    place: &Place,
+    place: &FileLocation,
     size: Size,
 ) -> Result<Option<File>> {
     if !place.is_stored {
@@ -186,7 +186,7 @@ pub async fn must_see(tx: &mut WorkspaceTx, id: MediaId) -> Result<()> {
     find(tx, id).await.map(drop)
 }
 
-async fn find(tx: &mut WorkspaceTx, id: MediaId) -> Result<Place> {
+async fn find(tx: &mut WorkspaceTx, id: MediaId) -> Result<FileLocation> {
     let row = sqlx::query!(
         r#"select coalesce(d.copy_of, d.id) as "file!: MediaId", d.content_type as "content_type!", d.stored_at is not null as "is_stored!",
                   d.file_name, d.thumbnail as "thumbnail!", d.source_url, m.integration_id as "integration?: IntegrationId", m.provider_sid as "provider_sid?"
@@ -198,7 +198,7 @@ async fn find(tx: &mut WorkspaceTx, id: MediaId) -> Result<Place> {
     .fetch_optional(tx.conn())
     .await?
     .ok_or(Error::NotFound("the file"))?;
-    Ok(Place {
+    Ok(FileLocation {
         file: row.file,
         content_type: row.content_type,
         name: row.file_name,

@@ -6,19 +6,19 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::db::{Db, Seat, WorkspaceTx};
-use crate::domain::audit::{self, Action, Deed};
-use crate::domain::words;
+use crate::db::{Db, TenantContext, WorkspaceTx};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
+use crate::domain::string_enum;
 use crate::error::{Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{SessionId, UserId, WorkspaceId};
 
-words!(Role { Admin = "admin", Agent = "agent" });
+string_enum!(Role { Admin = "admin", Agent = "agent" });
 
 /// A signed-in person in a workspace they belong to.
 #[derive(Clone, Debug)]
 pub struct Member {
-    seat: Seat,
+    tenant: TenantContext,
     pub role: Role,
     pub session: SessionId,
     pub name: String,
@@ -33,20 +33,20 @@ pub struct Member {
 impl Member {
     /// Who sits at `address`: what they do is written down with it.
     pub fn at(mut self, address: IpAddr) -> Self {
-        self.seat.address = Some(address.to_canonical());
+        self.tenant.address = Some(address.to_canonical());
         self
     }
 
-    pub fn seat(&self) -> Seat {
-        self.seat
+    pub fn tenant(&self) -> TenantContext {
+        self.tenant
     }
 
     pub fn workspace(&self) -> WorkspaceId {
-        self.seat.workspace
+        self.tenant.workspace
     }
 
     pub fn user(&self) -> UserId {
-        self.seat.user
+        self.tenant.user
     }
 
     pub fn is_admin(&self) -> bool {
@@ -77,16 +77,16 @@ impl TryFrom<Member> for Admin {
 }
 
 /// How a request names its workspace: by id in the API, by slug in the pages' addresses.
-pub enum Place<'a> {
+pub enum WorkspaceRef<'a> {
     Id(WorkspaceId),
     Slug(&'a str),
 }
 
 /// Who `session` is in `place`. One round trip: the session must live and the membership exist.
-pub async fn admit(db: &Db, session: SessionId, place: Place<'_>) -> Result<Member> {
+pub async fn admit(db: &Db, session: SessionId, place: WorkspaceRef<'_>) -> Result<Member> {
     let (id, slug) = match place {
-        Place::Id(id) => (Some(id), None),
-        Place::Slug(slug) => (None, Some(slug)),
+        WorkspaceRef::Id(id) => (Some(id), None),
+        WorkspaceRef::Slug(slug) => (None, Some(slug)),
     };
     let row = sqlx::query!(
         r#"select u.id as "user!: UserId", u.name as "name!", u.email as "email!",
@@ -120,7 +120,7 @@ pub async fn admit(db: &Db, session: SessionId, place: Place<'_>) -> Result<Memb
         return Err(Error::TwoFactorRequired);
     }
     Ok(Member {
-        seat: Seat {
+        tenant: TenantContext {
             workspace,
             user: row.user,
             address: None,
@@ -187,13 +187,13 @@ pub async fn change_role(
         return Ok(before);
     }
     // Written first: who makes an agent of themself may not write any more afterwards.
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &before.name,
         subject_id: Some(user.0),
         before: Some(json!({"role": before.role})),
         after: Some(json!({"role": role})),
     };
-    audit::record(tx, Action::MemberRoleChanged, deed).await?;
+    audit::record(tx, AuditAction::MemberRoleChanged, audit_record).await?;
     let changed = sqlx::query!(
         "update workspace_members set role = $2 where user_id = $1",
         user as _,
@@ -215,23 +215,23 @@ pub async fn remove(tx: &mut WorkspaceTx, admin: &Admin, user: UserId) -> Result
     if user == admin.user() {
         return leave(tx, admin).await;
     }
-    go(tx, user, Action::MemberRemoved).await
+    go(tx, user, AuditAction::MemberRemoved).await
 }
 
 /// Whoever wants to leave may, but for the last admin.
 pub async fn leave(tx: &mut WorkspaceTx, member: &Member) -> Result<()> {
-    go(tx, member.user(), Action::MemberLeft).await
+    go(tx, member.user(), AuditAction::MemberLeft).await
 }
 
-async fn go(tx: &mut WorkspaceTx, user: UserId, action: Action) -> Result<()> {
+async fn go(tx: &mut WorkspaceTx, user: UserId, action: AuditAction) -> Result<()> {
     let leaver = find(tx, user).await?;
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &leaver.name,
         subject_id: Some(user.0),
         before: Some(json!({"role": leaver.role, "email": leaver.email})),
         after: None,
     };
-    audit::record(tx, action, deed).await?;
+    audit::record(tx, action, audit_record).await?;
     let gone = sqlx::query!(
         "delete from workspace_members where user_id = $1",
         user as _
@@ -264,7 +264,7 @@ pub async fn first_admin(db: &Db, workspace: &str) -> Result<Admin> {
     .await?
     .ok_or_else(|| Error::field("workspace", "there is none with this name or slug"))?;
     Admin::try_from(Member {
-        seat: Seat {
+        tenant: TenantContext {
             workspace: row.workspace,
             user: row.user,
             address: None,

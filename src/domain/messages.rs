@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::media::uploads::{Attachment, weight};
-use crate::domain::words;
+use crate::domain::string_enum;
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, ConversationId, MediaId, MessageId, NumberId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
@@ -16,9 +16,9 @@ pub mod batch;
 pub mod cancel;
 pub mod catch_up;
 pub mod failover;
-pub mod inquiries;
 pub mod note;
 pub mod outbox;
+pub mod outcome_checks;
 pub mod reaction;
 pub mod receive;
 pub mod retry;
@@ -27,10 +27,10 @@ pub mod segments;
 pub mod send;
 pub mod status;
 
-words!(Direction { Inbound = "inbound", Outbound = "outbound", Note = "note" });
-words!(#[schema(as = MessageKind)]
+string_enum!(Direction { Inbound = "inbound", Outbound = "outbound", Note = "note" });
+string_enum!(#[schema(as = MessageKind)]
 Kind { Text = "text", Media = "media" });
-words!(
+string_enum!(
     /// How far a text has come. It only ever moves forward.
     #[schema(as = MessageStatus)]
 Status {

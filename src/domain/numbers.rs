@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 use crate::db::{Db, WorkspaceTx};
 use serde_json::json;
 
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::{self, Admin, Colleague, Member, Role};
-use crate::domain::words;
+use crate::domain::string_enum;
 use crate::error::{Check, Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, IntegrationId, NumberId, UserId, WorkspaceId};
 use crate::phone;
 use crate::providers;
 
-words!(#[schema(as = NumberStatus)]
+string_enum!(#[schema(as = NumberStatus)]
 Status { Active = "active", Pending = "pending", Inactive = "inactive" });
 
-words!(
+string_enum!(
     /// Where the provider sends this number's texts.
     WebhookState {
         /// To us.
@@ -253,7 +253,7 @@ pub async fn find(tx: &mut WorkspaceTx, id: NumberId) -> Result<Number> {
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[schema(as = NumberChange)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
+pub struct NumberChange {
     pub friendly_name: Option<String>,
     /// `true` makes it the workspace's default, in place of the one before.
     pub is_default: Option<bool>,
@@ -276,7 +276,7 @@ pub async fn update(
     tx: &mut WorkspaceTx,
     _: &Admin,
     id: NumberId,
-    change: Change,
+    change: NumberChange,
 ) -> Result<Number> {
     Check::default()
         .that(
@@ -351,18 +351,18 @@ pub async fn update(
         .await?;
     }
     let after = find(tx, id).await?;
-    let told = |number: &Number| json!({"friendly_name": number.friendly_name, "is_default": number.is_default, "status": number.status, "messages_per_second": number.messages_per_second});
-    let (was, is) = (told(&before), told(&after));
+    let audit_json = |number: &Number| json!({"friendly_name": number.friendly_name, "is_default": number.is_default, "status": number.status, "messages_per_second": number.messages_per_second});
+    let (was, is) = (audit_json(&before), audit_json(&after));
     if was == is {
         return Ok(after);
     }
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &after.formatted_number(),
         subject_id: Some(id.0),
         before: Some(was),
         after: Some(is),
     };
-    audit::record(tx, Action::NumberChanged, deed).await?;
+    audit::record(tx, AuditAction::NumberChanged, audit_record).await?;
     let workspace = tx.workspace();
     tx.announce(Event::NumberChanged {
         workspace,
@@ -383,7 +383,7 @@ pub async fn assign(tx: &mut WorkspaceTx, _: &Admin, number: NumberId, user: Use
     .execute(tx.conn())
     .await?;
     if assigned.rows_affected() == 1 {
-        access_changed(tx, Action::NumberAssigned, &number, &member).await?;
+        access_changed(tx, AuditAction::NumberAssigned, &number, &member).await?;
     }
     Ok(())
 }
@@ -404,24 +404,24 @@ pub async fn unassign(
     .execute(tx.conn())
     .await?;
     if taken.rows_affected() == 1 {
-        access_changed(tx, Action::NumberUnassigned, &number, &member).await?;
+        access_changed(tx, AuditAction::NumberUnassigned, &number, &member).await?;
     }
     Ok(())
 }
 
 async fn access_changed(
     tx: &mut WorkspaceTx,
-    action: Action,
+    action: AuditAction,
     number: &Number,
     member: &Colleague,
 ) -> Result<()> {
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &member.name,
         subject_id: Some(member.user_id.0),
         before: None,
         after: Some(json!({"number": number.phone_number, "number_id": number.id})),
     };
-    audit::record(tx, action, deed).await?;
+    audit::record(tx, action, audit_record).await?;
     let workspace = tx.workspace();
     tx.announce(Event::AccessChanged { workspace });
     Ok(())
@@ -497,9 +497,9 @@ pub async fn members(tx: &mut WorkspaceTx, _: &Admin, number: NumberId) -> Resul
 }
 
 /// Everybody of the workspace, and whether they see this number's conversations.
-pub async fn audience(tx: &mut WorkspaceTx, number: NumberId) -> Result<Vec<Onlooker>> {
+pub async fn audience(tx: &mut WorkspaceTx, number: NumberId) -> Result<Vec<Viewer>> {
     Ok(sqlx::query_as!(
-        Onlooker,
+        Viewer,
         r#"select m.user_id, u.name,
                   m.role = 'admin'
                   or exists (select from number_members a
@@ -515,7 +515,7 @@ pub async fn audience(tx: &mut WorkspaceTx, number: NumberId) -> Result<Vec<Onlo
 
 /// A colleague, and whether they see a certain number.
 #[derive(Clone, Debug)]
-pub struct Onlooker {
+pub struct Viewer {
     pub user_id: UserId,
     pub name: String,
     pub sees: bool,

@@ -5,25 +5,25 @@
 
 pub mod import;
 pub mod listed;
-pub mod moved;
 mod recognize;
+pub mod stop_events;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::db::WorkspaceTx;
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Member;
-use crate::domain::{contacts, numbers, words};
+use crate::domain::{contacts, numbers, string_enum};
 use crate::error::{Check, Error, Result};
 use crate::ids::{ContactId, ConversationId, NumberId, UserId};
 use crate::phone;
 use crate::providers::{self, Inbound};
 
-words!(Wish { Stop = "stop", Start = "start" });
+string_enum!(ConsentKind { Stop = "stop", Start = "start" });
 
-words!(Source {
+string_enum!(Source {
     /// They texted it.
     Text = "text",
     /// The provider says so.
@@ -51,7 +51,7 @@ const START: &[&str] = &["START", "UNSTOP"];
 /// question, so it lifts only what they texted themself.
 const YES: &str = "YES";
 
-words!(Keyword {
+string_enum!(Keyword {
     Stop = "stop",
     /// Lifts whatever stands: it is their own and their newest word.
     Start = "start",
@@ -90,7 +90,7 @@ fn keyword_in(text: &str) -> Option<Keyword> {
 
 /// Whether an agent should be asked if this means STOP: it does not act by itself. What the provider has understood and
 /// answered needs no question, nor does an exact word.
-pub fn sounds_like_stop(text: &Inbound) -> bool {
+pub fn resembles_stop(text: &Inbound) -> bool {
     text.opt_out.is_none() && is_near_stop(&text.text)
 }
 
@@ -100,7 +100,7 @@ pub fn is_stop(text: &str) -> bool {
     keyword_in(text) == Some(Keyword::Stop)
 }
 
-pub fn may_ask_to_stop(text: &str) -> bool {
+pub fn may_be_opt_out(text: &str) -> bool {
     keyword_in(text) == Some(Keyword::Stop) || is_near_stop(text)
 }
 
@@ -115,7 +115,7 @@ pub struct Consent {
     pub number_id: NumberId,
     /// Our number.
     pub number: String,
-    pub wish: Wish,
+    pub wish: ConsentKind,
     pub source: Source,
     /// Their words, the provider's code, or the agent's reason.
     pub proof: String,
@@ -127,7 +127,7 @@ pub struct Consent {
 
 impl Consent {
     pub fn is_stop(&self) -> bool {
-        self.wish == Wish::Stop
+        self.wish == ConsentKind::Stop
     }
 
     pub fn formatted_number(&self) -> String {
@@ -135,7 +135,7 @@ impl Consent {
     }
 
     /// How we know, as people say it.
-    pub fn told(&self) -> &'static str {
+    pub fn source_label(&self) -> &'static str {
         match self.source {
             Source::Text => "They texted it",
             Source::Provider => "The provider said so",
@@ -186,10 +186,10 @@ pub async fn history(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<Con
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ConsentChange)]
-pub struct Change {
+pub struct ConsentChange {
     pub number_id: NumberId,
     /// `stop`: nothing more is sent to them from this number. `start`: they may be texted again.
-    pub wish: Wish,
+    pub wish: ConsentKind,
     /// How they said so, for the proof: 1 to 200 characters.
     pub reason: String,
 }
@@ -200,7 +200,7 @@ pub async fn change(
     tx: &mut WorkspaceTx,
     member: &Member,
     contact: ContactId,
-    change: Change,
+    change: ConsentChange,
 ) -> Result<()> {
     let reason = read_reason(&change.reason)?;
     let person = contacts::find(tx, contact).await?;
@@ -208,17 +208,17 @@ pub async fn change(
     settle_near_stop(tx, contact, change.number_id).await?;
     if write(tx, member, contact, &change, reason).await? {
         // The reason stands with the consent: it may be a text of theirs.
-        let deed = Deed {
+        let audit_record = AuditRecord {
             subject: &person.title(),
             subject_id: Some(contact.0),
             before: None,
             after: Some(json!({"number": number.phone_number})),
         };
         let action = match change.wish {
-            Wish::Stop => Action::ContactOptedOut,
-            Wish::Start => Action::ContactOptedIn,
+            ConsentKind::Stop => AuditAction::ContactOptedOut,
+            ConsentKind::Start => AuditAction::ContactOptedIn,
         };
-        audit::record(tx, action, deed).await?;
+        audit::record(tx, action, audit_record).await?;
         contacts::consent_changed(tx, contact).await?;
     }
     Ok(())
@@ -259,9 +259,9 @@ pub async fn judge(
         return Ok(());
     };
     if opt_out {
-        let said = Change {
+        let said = ConsentChange {
             number_id: row.number,
-            wish: Wish::Stop,
+            wish: ConsentKind::Stop,
             reason: content.chars().take(200).collect(),
         };
         return change(tx, member, row.contact, said).await;
@@ -291,11 +291,11 @@ async fn write(
     tx: &mut WorkspaceTx,
     member: &Member,
     contact: ContactId,
-    change: &Change,
+    change: &ConsentChange,
     reason: &str,
 ) -> Result<bool> {
     let changed = match change.wish {
-        Wish::Stop => {
+        ConsentKind::Stop => {
             sqlx::query_scalar!(
                 r#"with added as (
                        insert into opt_outs (contact_id, number_id, source, proof) values ($1, $2, 'agent', $3)
@@ -315,7 +315,7 @@ async fn write(
             .fetch_one(tx.conn())
             .await?
         }
-        Wish::Start => {
+        ConsentKind::Start => {
             sqlx::query_scalar!(
                 r#"select lift_opt_outs($1, $2, $3, $4) as "changed!""#,
                 contact as _,
@@ -336,7 +336,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn exact_words_act_in_any_case_and_nothing_else_does() {
+    fn exact_keywords_match_in_any_case() {
         for stop in [
             "STOP",
             "stop",
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sounds_like_stop_is_for_a_person_to_judge() {
+    fn near_stop_needs_review() {
         for near in [
             "STOP.",
             "stop!!",
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_read_to_its_end() {
+    fn long_text_is_read_to_its_end() {
         let complaint = format!(
             "{}Please stop texting me.",
             "I was there on Monday. ".repeat(60)
@@ -404,7 +404,7 @@ mod tests {
 
     /// The slowest are runs of words that begin many phrases. A debug build takes some milliseconds.
     #[test]
-    fn however_long_a_text_is_reading_it_takes_no_time() {
+    fn recognition_time_is_bounded() {
         for words in [
             "stop ",
             "no me ",
@@ -438,7 +438,7 @@ mod tests {
 
         /// Words of the phrases in any order come deeper than any characters do.
         #[test]
-        fn any_order_of_words_is_read(words in prop::collection::vec(
+        fn any_word_order_is_parsed(words in prop::collection::vec(
             prop::sample::select(vec!["stop", "don't", "want", "no", "me", "mandes", "mensajes", "de", "texts", "remove", ".", "ne", "plus", "别", "发", "\n", "'"]), 0..300)) {
             is_near_stop(&words.join(" "));
         }

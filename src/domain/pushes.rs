@@ -18,7 +18,7 @@ use crate::language::{self, Language};
 use crate::push::{self, Address};
 
 /// More browsers than anybody has.
-const MOST: i64 = 20;
+const COUNT_LIMIT: i64 = 20;
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = PushSubscription)]
@@ -123,10 +123,10 @@ pub async fn subscribe(
     )
     .fetch_one(tx.conn())
     .await?;
-    if count >= MOST {
+    if count >= COUNT_LIMIT {
         return Err(Error::field(
             "endpoint",
-            format!("{MOST} browsers are told already: remove one first"),
+            format!("{COUNT_LIMIT} browsers are told already: remove one first"),
         ));
     }
     let id = sqlx::query_scalar!(

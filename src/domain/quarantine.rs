@@ -18,43 +18,43 @@ use sha2::{Digest, Sha256};
 use crate::app::App;
 use crate::clock;
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::integrations::{Account, Directory};
 use crate::domain::members::Admin;
 use crate::domain::messages::receive::{Arrival, Ingest};
 use crate::domain::messages::status::{Report, Reports};
+use crate::domain::string_enum;
 use crate::domain::webhooks::{self, Via};
-use crate::domain::words;
 use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, NumberId, QuarantineId};
 use crate::listing::{Cursor, Page, Span, page, unless_empty};
 use crate::phone;
-use crate::providers::{self, Hook, Misfit, SignedRequest, Told};
+use crate::providers::{self, Hook, SignatureMismatch, SignedRequest, WebhookEvent};
 
-words!(#[schema(as = QuarantineState)]
+string_enum!(#[schema(as = QuarantineState)]
 State { Waiting = "waiting", Released = "released", Discarded = "discarded" });
 
 /// What waits for one number at the most. What came first stays: a flood must not wash it out.
-const MOST_WAITING: i64 = 1_000;
+const MAX_WAITING: i64 = 1_000;
 /// A text is a tenth of it.
 const LARGEST: usize = 16 * 1024;
 /// For one number in a minute, on this server.
-const A_MINUTE: u32 = 120;
+const CALLS_PER_MINUTE: u32 = 120;
 /// Numbers that the gate remembers; beyond that it begins anew.
-const REMEMBERED: usize = 10_000;
+const TRACKED_KEYS: usize = 10_000;
 /// What one request releases at the most: an admin waits for it.
-const AT_ONCE: i64 = 200;
+const RELEASE_BATCH: i64 = 200;
 
 /// How much was let in of late, so that a flood costs the database nothing.
 #[derive(Clone, Default)]
-pub struct Gate(Arc<Mutex<HashMap<Place, (Instant, u32)>>>);
+pub struct RateLimiter(Arc<Mutex<HashMap<RateKey, (Instant, u32)>>>);
 
-type Place = (IntegrationId, Option<NumberId>);
+type RateKey = (IntegrationId, Option<NumberId>);
 
-impl Gate {
-    fn lets_in(&self, place: Place) -> bool {
+impl RateLimiter {
+    fn allows(&self, place: RateKey) -> bool {
         let mut seen = self.0.lock().expect("nobody panics while holding it");
-        if seen.len() >= REMEMBERED {
+        if seen.len() >= TRACKED_KEYS {
             seen.clear();
         }
         let (since, count) = seen.entry(place).or_insert((Instant::now(), 0));
@@ -62,7 +62,7 @@ impl Gate {
             (*since, *count) = (Instant::now(), 0);
         }
         *count += 1;
-        *count <= A_MINUTE
+        *count <= CALLS_PER_MINUTE
     }
 }
 
@@ -70,30 +70,30 @@ impl Gate {
 /// fit. Answers whether it waits for an admin now. One round trip.
 pub async fn keep(
     db: &Db,
-    gate: &Gate,
+    rate_limiter: &RateLimiter,
     account: &Account,
     hook: Hook,
     request: &SignedRequest<'_>,
 ) -> Result<bool> {
-    let Ok(told) = account.provider.read(hook, request) else {
+    let Ok(event) = account.provider.read(hook, request) else {
         return Ok(false);
     };
-    let (kind, number, sid, sender) = match &told {
-        Told::Text(text) => {
+    let (kind, number, sid, sender) = match &event {
+        WebhookEvent::Text(text) => {
             let Some(number) = account.number(text.to.as_str()) else {
                 return Ok(false);
             };
             let (sid, sender) = (text.provider_sid.as_str(), text.from.to_string());
             (webhooks::Kind::Inbound, Some(number), sid, sender)
         }
-        Told::Report(report) => {
+        WebhookEvent::Report(report) => {
             let sid = report.provider_sid.as_str();
             (webhooks::Kind::Status, None, sid, String::new())
         }
-        Told::Nothing => return Ok(false),
+        WebhookEvent::Nothing => return Ok(false),
     };
     let fits_in = request.body.len() <= LARGEST && request.public_url.len() <= 4_096;
-    if !fits_in || !gate.lets_in((account.integration, number)) {
+    if !fits_in || !rate_limiter.allows((account.integration, number)) {
         metrics::counter!("messagehub_webhooks_not_kept_total").increment(1);
         return Ok(false);
     }
@@ -126,9 +126,9 @@ pub async fn keep(
         request.public_url,
         content_type,
         request.body,
-        cause(account.provider.misfit(request), request, account.provider.kind()),
-        fingerprint(account, &told),
-        MOST_WAITING,
+        cause(account.provider.signature_mismatch(request), request, account.provider.kind()),
+        fingerprint(account, &event),
+        MAX_WAITING,
         Via::Webhook as _,
     )
     .fetch_optional(db.system_pool())
@@ -140,21 +140,25 @@ pub async fn keep(
 }
 
 /// Of what it says, not of its bytes: a provider's second try has another time in it.
-fn fingerprint(account: &Account, told: &Told) -> Vec<u8> {
+fn fingerprint(account: &Account, event: &WebhookEvent) -> Vec<u8> {
     let mut hash = Sha256::new();
     hash.update(account.integration.0.as_bytes());
-    hash.update(format!("{told:?}"));
+    hash.update(format!("{event:?}"));
     hash.finalize().to_vec()
 }
 
 /// What is probably wrong, and how to mend it.
-fn cause(misfit: Misfit, request: &SignedRequest<'_>, provider: providers::Kind) -> String {
+fn cause(
+    signature_mismatch: SignatureMismatch,
+    request: &SignedRequest<'_>,
+    provider: providers::Kind,
+) -> String {
     let provider = provider.name();
-    match misfit {
-        Misfit::Unsigned => format!(
+    match signature_mismatch {
+        SignatureMismatch::Unsigned => format!(
             "It carries no signature. {provider} signs every call: this was probably somebody else, or a proxy takes the header away."
         ),
-        Misfit::OtherUrl(url) => {
+        SignatureMismatch::OtherUrl(url) => {
             let (ours, theirs) = (origin(request.public_url), origin(&url));
             if ours == theirs {
                 return format!(
@@ -165,10 +169,10 @@ fn cause(misfit: Misfit, request: &SignedRequest<'_>, provider: providers::Kind)
                 "The signature fits when {provider} called {theirs}, but BASE_URL says {ours}. Set BASE_URL to {theirs}, then release this."
             )
         }
-        Misfit::OtherTime => format!(
+        SignatureMismatch::OtherTime => format!(
             "The signature is {provider}’s, but it was made more than five minutes before or after it came: this server’s clock is wrong, or something held the call up."
         ),
-        Misfit::Stranger => format!(
+        SignatureMismatch::Stranger => format!(
             "The signature fits none of the usual forms of this address. Either the credentials here are not the current ones (were they rotated at {provider}?), or it was not {provider} who called."
         ),
     }
@@ -379,7 +383,7 @@ async fn read(
 }
 
 /// The handles that a released call needs to go the way of a good one.
-pub struct Way<'a> {
+pub struct ReleaseContext<'a> {
     pub app: &'a App,
     pub directory: &'a Directory,
     pub ingest: &'a Ingest,
@@ -387,8 +391,8 @@ pub struct Way<'a> {
 }
 
 /// Takes it as if its signature had fitted. What was taken before is not taken twice, and one that is settled stays so.
-pub async fn release(way: &Way<'_>, admin: &Admin, id: QuarantineId) -> Result<Kept> {
-    let mut tx = way.app.db.workspace(admin.seat()).await?;
+pub async fn release(way: &ReleaseContext<'_>, admin: &Admin, id: QuarantineId) -> Result<Kept> {
+    let mut tx = way.app.db.workspace(admin.tenant()).await?;
     let row = row(&mut tx, id).await?;
     drop(tx);
     if row.state == State::Waiting {
@@ -396,7 +400,7 @@ pub async fn release(way: &Way<'_>, admin: &Admin, id: QuarantineId) -> Result<K
         take(way, &row).await?;
         settle(&way.app.db, admin, &row, State::Released).await?;
     }
-    let mut tx = way.app.db.workspace(admin.seat()).await?;
+    let mut tx = way.app.db.workspace(admin.tenant()).await?;
     find(&mut tx, admin, id).await
 }
 
@@ -412,11 +416,11 @@ pub struct Settled {
 /// The oldest first, as they came; as many as one request can do. Those that cannot be released go to the end of the queue, so
 /// that the next request gets to what came after them. Four round trips, and those of storing the texts, which go together.
 pub async fn release_all(
-    way: &Way<'_>,
+    way: &ReleaseContext<'_>,
     admin: &Admin,
     number: Option<NumberId>,
 ) -> Result<Settled> {
-    let mut tx = way.app.db.workspace(admin.seat()).await?;
+    let mut tx = way.app.db.workspace(admin.tenant()).await?;
     let rows = oldest(&mut tx, number).await?;
     drop(tx);
     // In the order in which they are asked to: the writers keep it.
@@ -429,8 +433,8 @@ pub async fn release_all(
             Err(error) => broken = Some(error),
         }
     }
-    let mut tx = way.app.db.workspace(admin.seat()).await?;
-    cross_off(&mut tx, &taken).await?;
+    let mut tx = way.app.db.workspace(admin.tenant()).await?;
+    delete_taken(&mut tx, &taken).await?;
     put_last(&mut tx, &left).await?;
     let waiting = waiting(&mut tx, number).await?;
     tx.commit().await?;
@@ -459,14 +463,14 @@ async fn oldest(tx: &mut WorkspaceTx, number: Option<NumberId>) -> Result<Vec<Ro
             order by q.tried_at nulls first, q.id
             limit $2"#,
         number as _,
-        AT_ONCE,
+        RELEASE_BATCH,
     )
     .fetch_all(tx.conn())
     .await?)
 }
 
 /// What `settle` does, for many calls that were taken.
-async fn cross_off(tx: &mut WorkspaceTx, taken: &[QuarantineId]) -> Result<()> {
+async fn delete_taken(tx: &mut WorkspaceTx, taken: &[QuarantineId]) -> Result<()> {
     sqlx::query!(
         "with released as (
              update quarantine set state = 'released', settled_at = now(), body = ''
@@ -481,7 +485,7 @@ async fn cross_off(tx: &mut WorkspaceTx, taken: &[QuarantineId]) -> Result<()> {
            left join numbers n on n.workspace_id = r.workspace_id and n.id = r.number_id
           order by r.id",
         taken as _,
-        Action::QuarantineReleased as _,
+        AuditAction::QuarantineReleased as _,
     )
     .execute(tx.conn())
     .await?;
@@ -508,16 +512,16 @@ async fn waiting(tx: &mut WorkspaceTx, number: Option<NumberId>) -> Result<i64> 
     .await?)
 }
 
-async fn take(way: &Way<'_>, row: &Row) -> Result<()> {
+async fn take(way: &ReleaseContext<'_>, row: &Row) -> Result<()> {
     let account = way
         .directory
         .integration(row.integration_id)
         .await?
         .ok_or(Error::NotFound("its integration"))?;
-    let told = row.with_request(|request| account.provider.read(row.hook(), request));
+    let event = row.with_request(|request| account.provider.read(row.hook(), request));
     let gone = |_| Error::Internal("what was read before cannot be read any more".into());
-    match told.map_err(gone)? {
-        Told::Text(mut text) => {
+    match event.map_err(gone)? {
+        WebhookEvent::Text(mut text) => {
             let number = account
                 .number(text.to.as_str())
                 .ok_or(Error::NotFound("its number"))?;
@@ -532,7 +536,7 @@ async fn take(way: &Way<'_>, row: &Row) -> Result<()> {
             };
             way.ingest.store(arrival).await?;
         }
-        Told::Report(report) => {
+        WebhookEvent::Report(report) => {
             let report = Report {
                 workspace: account.workspace,
                 integration: account.integration,
@@ -543,23 +547,23 @@ async fn take(way: &Way<'_>, row: &Row) -> Result<()> {
             // That there is no such text is in the journal.
             way.reports.take(report).await?;
         }
-        Told::Nothing => {}
+        WebhookEvent::Nothing => {}
     }
     Ok(())
 }
 
 /// It was not the provider, or nobody wants it any more.
 pub async fn discard(db: &Db, admin: &Admin, id: QuarantineId) -> Result<Kept> {
-    let mut tx = db.workspace(admin.seat()).await?;
+    let mut tx = db.workspace(admin.tenant()).await?;
     let row = row(&mut tx, id).await?;
     drop(tx);
     settle(db, admin, &row, State::Discarded).await?;
-    let mut tx = db.workspace(admin.seat()).await?;
+    let mut tx = db.workspace(admin.tenant()).await?;
     find(&mut tx, admin, id).await
 }
 
 pub async fn discard_all(db: &Db, admin: &Admin, number: Option<NumberId>) -> Result<Settled> {
-    let mut tx = db.workspace(admin.seat()).await?;
+    let mut tx = db.workspace(admin.tenant()).await?;
     let discarded = sqlx::query!(
         "update quarantine set state = 'discarded', settled_at = now(), body = ''
           where state = 'waiting' and ($1::uuid is null or number_id = $1)",
@@ -569,12 +573,12 @@ pub async fn discard_all(db: &Db, admin: &Admin, number: Option<NumberId>) -> Re
     .await?
     .rows_affected();
     if discarded > 0 {
-        let deed = Deed {
+        let audit_record = AuditRecord {
             subject: "all that waited",
             after: Some(json!({"calls": discarded})),
-            ..Deed::default()
+            ..AuditRecord::default()
         };
-        audit::record(&mut tx, Action::QuarantineDiscarded, deed).await?;
+        audit::record(&mut tx, AuditAction::QuarantineDiscarded, audit_record).await?;
     }
     let waiting = waiting(&mut tx, number).await?;
     tx.commit().await?;
@@ -587,7 +591,7 @@ pub async fn discard_all(db: &Db, admin: &Admin, number: Option<NumberId>) -> Re
 
 /// Crosses it off, forgets what it said, and writes down who did it.
 async fn settle(db: &Db, admin: &Admin, row: &Row, state: State) -> Result<()> {
-    let mut tx = db.workspace(admin.seat()).await?;
+    let mut tx = db.workspace(admin.tenant()).await?;
     let settled = sqlx::query!(
         "update quarantine set state = $2, settled_at = now(), body = '' where id = $1 and state = 'waiting'",
         row.id as _,
@@ -599,18 +603,18 @@ async fn settle(db: &Db, admin: &Admin, row: &Row, state: State) -> Result<()> {
         return Ok(()); // somebody else did
     }
     let action = match state {
-        State::Discarded => Action::QuarantineDiscarded,
-        State::Waiting | State::Released => Action::QuarantineReleased,
+        State::Discarded => AuditAction::QuarantineDiscarded,
+        State::Waiting | State::Released => AuditAction::QuarantineReleased,
     };
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &row.provider_sid,
         subject_id: Some(row.id.0),
         after: Some(
             json!({"kind": row.kind, "phone_number": row.phone_number, "sender": row.sender}),
         ),
-        ..Deed::default()
+        ..AuditRecord::default()
     };
-    audit::record(&mut tx, action, deed).await?;
+    audit::record(&mut tx, action, audit_record).await?;
     tx.commit().await
 }
 
@@ -618,7 +622,7 @@ async fn settle(db: &Db, admin: &Admin, row: &Row, state: State) -> Result<()> {
 pub async fn forget_old(db: &Db) -> Result<()> {
     sqlx::query!(
         "delete from quarantine where created_at < $1",
-        clock::now() - webhooks::KEPT,
+        clock::now() - webhooks::RETENTION,
     )
     .execute(db.system_pool())
     .await?;
@@ -630,17 +634,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_lets_so_many_in_a_minute_and_no_other_pays_for_it() {
-        let gate = Gate::default();
+    fn rate_is_limited_per_number() {
+        let rate_limiter = RateLimiter::default();
         let (one, other) = (IntegrationId::new(), IntegrationId::new());
-        let let_in = (0..1_000).filter(|_| gate.lets_in((one, None))).count();
-        assert_eq!(let_in, A_MINUTE as usize);
-        assert!(gate.lets_in((other, None)));
-        assert!(gate.lets_in((one, Some(NumberId::new()))));
+        let let_in = (0..1_000)
+            .filter(|_| rate_limiter.allows((one, None)))
+            .count();
+        assert_eq!(let_in, CALLS_PER_MINUTE as usize);
+        assert!(rate_limiter.allows((other, None)));
+        assert!(rate_limiter.allows((one, Some(NumberId::new()))));
     }
 
     #[test]
-    fn the_origin_of_an_address_is_what_base_url_is() {
+    fn origin_matches_base_url() {
         assert_eq!(origin("https://hub.example/in?a=1"), "https://hub.example");
         assert_eq!(origin("http://[::1]:3000/"), "http://[::1]:3000");
         assert_eq!(origin("nonsense"), "nonsense");

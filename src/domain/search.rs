@@ -9,22 +9,22 @@ use crate::db::WorkspaceTx;
 use crate::domain::contacts::{self, Contact};
 use crate::domain::conversations::{self, Conversation};
 use crate::domain::messages::{self, Message};
-use crate::domain::words;
+use crate::domain::string_enum;
 use crate::error::{Check, Error, Result};
 use crate::ids::{ContactId, ConversationId, MessageId};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
-use crate::phone::search::Typed;
+use crate::phone::search::SearchInput;
 
 pub use marks::Piece;
 
 mod marks;
 
-words!(#[schema(as = SearchKind)]
+string_enum!(#[schema(as = SearchKind)]
 Kind { People = "people", Conversations = "conversations", Messages = "messages" });
 
 /// The most that anybody means to look for.
-const LONGEST: usize = 200;
+const LENGTH_LIMIT: usize = 200;
 
 /// What was typed, and can be looked for.
 #[derive(Clone, Debug)]
@@ -40,9 +40,9 @@ impl Query {
                 "say what to look for: part of a name or number, or words of a text",
             )
             .that(
-                text.chars().count() <= LONGEST,
+                text.chars().count() <= LENGTH_LIMIT,
                 "q",
-                format!("at most {LONGEST} characters"),
+                format!("at most {LENGTH_LIMIT} characters"),
             )
             .that(!text.contains('\0'), "q", "no NUL characters")
             .done()?;
@@ -104,7 +104,7 @@ pub async fn search(
     }
     let wanted = |this| kind.is_none_or(|kind| kind == this);
     let typed = match kind {
-        Some(Kind::Messages) => Typed::default(),
+        Some(Kind::Messages) => SearchInput::default(),
         _ => contacts::sought(tx, &query.0).await?,
     };
     Ok(Found {
@@ -133,13 +133,13 @@ fn nothing<T>() -> Page<T> {
 async fn people(
     tx: &mut WorkspaceTx,
     query: &Query,
-    typed: &Typed,
+    typed: &SearchInput,
     span: &Span,
 ) -> Result<Page<FoundPerson>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let ids = sqlx::query_scalar!(
         r#"select id as "id!: ContactId" from find_contacts($1, $2, $3, $4) as id"#,
-        typed.words,
+        typed.search_text,
         &typed.terms(),
         cursor.map(|cursor| cursor.id),
         many(limit),
@@ -167,13 +167,13 @@ async fn people(
 async fn conversations(
     tx: &mut WorkspaceTx,
     query: &Query,
-    typed: &Typed,
+    typed: &SearchInput,
     span: &Span,
 ) -> Result<Page<FoundConversation>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let ids = sqlx::query_scalar!(
         r#"select id as "id!: ConversationId" from find_conversations($1, $2, $3, $4, $5) as id"#,
-        typed.words,
+        typed.search_text,
         &typed.terms(),
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
@@ -247,7 +247,7 @@ fn in_order<T, I: PartialEq>(
 }
 
 /// A person's name and number, with what was looked for. Another number of theirs follows where it is the one.
-fn marked(contact: &Contact, query: &Query, typed: &Typed) -> (Vec<Piece>, Vec<Piece>) {
+fn marked(contact: &Contact, query: &Query, typed: &SearchInput) -> (Vec<Piece>, Vec<Piece>) {
     let name = marks::anywhere(contact.name.as_deref().unwrap_or_default(), &query.0);
     let marked = |stored: &str| marks::digits(&phone::display(stored), stored, &typed.numbers);
     let is_hit = |pieces: &[Piece]| pieces.iter().any(|piece| piece.hit);

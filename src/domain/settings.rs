@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::db::WorkspaceTx;
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::{self, Admin, Member};
 use crate::domain::messages::segments::composed;
 use crate::domain::numbers;
@@ -81,20 +81,20 @@ pub async fn of(tx: &mut WorkspaceTx, member: &Member) -> Result<Settings> {
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SettingsChange)]
-pub struct Change {
+pub struct SettingsChange {
     /// `null` takes it away: then the workspace's default counts.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<NumberId>)]
     pub default_number_id: Option<Option<NumberId>>,
     /// At most 160 characters; empty for none.
     pub signature: Option<String>,
-    pub notifications: Option<ChangeNotifications>,
+    pub notifications: Option<NotificationsChange>,
     pub single_key_shortcuts: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ChangeNotifications {
+pub struct NotificationsChange {
     pub desktop: Option<bool>,
     pub sound: Option<bool>,
     pub mail_when_credits_low: Option<bool>,
@@ -109,7 +109,11 @@ pub fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
 }
 
 /// Changes what is given and keeps the rest.
-pub async fn update(tx: &mut WorkspaceTx, member: &Member, change: Change) -> Result<Settings> {
+pub async fn update(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    change: SettingsChange,
+) -> Result<Settings> {
     let signature = change.signature.as_deref().map(composed);
     let signature = signature.as_deref().map(str::trim_end);
     Check::default()
@@ -188,13 +192,13 @@ pub async fn set_default_number(
     )
     .execute(tx.conn())
     .await?;
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &member.name,
         subject_id: Some(user.0),
         before: Some(json!({"default_number": before})),
         after: Some(json!({"default_number": title})),
     };
-    audit::record(tx, Action::DefaultNumberChanged, deed).await
+    audit::record(tx, AuditAction::DefaultNumberChanged, audit_record).await
 }
 
 /// Everybody's own default number, for the access page.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::db::WorkspaceTx;
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::contacts::like;
 use crate::domain::members::Member;
 use crate::domain::messages::segments::composed;
@@ -96,7 +96,7 @@ pub struct Draft {
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = TemplateChange)]
-pub struct Change {
+pub struct TemplateChange {
     pub name: Option<String>,
     pub content: Option<String>,
     /// Only who made it can take it back for themselves.
@@ -184,7 +184,7 @@ pub async fn create(tx: &mut WorkspaceTx, mut draft: Draft) -> Result<Template> 
     .await?;
     let template = find(tx, id).await?;
     if template.shared {
-        note(tx, Action::TemplateShared, None, Some(&template)).await?;
+        note(tx, AuditAction::TemplateShared, None, Some(&template)).await?;
     }
     Ok(template)
 }
@@ -194,7 +194,7 @@ pub async fn update(
     tx: &mut WorkspaceTx,
     member: &Member,
     id: TemplateId,
-    mut change: Change,
+    mut change: TemplateChange,
 ) -> Result<Template> {
     let compose = |text: String| composed(&text).into_owned();
     change.name = change.name.map(compose);
@@ -221,12 +221,18 @@ pub async fn update(
     .execute(tx.conn())
     .await?;
     let after = find(tx, id).await?;
-    let (was, is) = (told(&before), told(&after));
+    let (was, is) = (audit_json(&before), audit_json(&after));
     match (before.shared, after.shared) {
-        (false, true) => note(tx, Action::TemplateShared, None, Some(&after)).await?,
-        (true, false) => note(tx, Action::TemplateRemoved, Some(&before), None).await?,
+        (false, true) => note(tx, AuditAction::TemplateShared, None, Some(&after)).await?,
+        (true, false) => note(tx, AuditAction::TemplateRemoved, Some(&before), None).await?,
         (true, true) if was != is => {
-            note(tx, Action::TemplateChanged, Some(&before), Some(&after)).await?;
+            note(
+                tx,
+                AuditAction::TemplateChanged,
+                Some(&before),
+                Some(&after),
+            )
+            .await?;
         }
         _ => {} // one's own is nobody else's business
     }
@@ -239,7 +245,7 @@ pub async fn remove(tx: &mut WorkspaceTx, member: &Member, id: TemplateId) -> Re
         .execute(tx.conn())
         .await?;
     if template.shared {
-        note(tx, Action::TemplateRemoved, Some(&template), None).await?;
+        note(tx, AuditAction::TemplateRemoved, Some(&template), None).await?;
     }
     Ok(())
 }
@@ -257,26 +263,26 @@ async fn held(tx: &mut WorkspaceTx, member: &Member, id: TemplateId) -> Result<T
     }
 }
 
-fn told(template: &Template) -> serde_json::Value {
+fn audit_json(template: &Template) -> serde_json::Value {
     json!({"name": template.name, "content": template.content})
 }
 
 async fn note(
     tx: &mut WorkspaceTx,
-    action: Action,
+    action: AuditAction,
     before: Option<&Template>,
     after: Option<&Template>,
 ) -> Result<()> {
     let Some(template) = after.or(before) else {
         return Ok(());
     };
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &template.name,
         subject_id: Some(template.id.0),
-        before: before.map(told),
-        after: after.map(told),
+        before: before.map(audit_json),
+        after: after.map(audit_json),
     };
-    audit::record(tx, action, deed).await
+    audit::record(tx, action, audit_record).await
 }
 
 /// What is known of a text before anybody is asked: to whom, from whom, from where.

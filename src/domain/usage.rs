@@ -15,7 +15,7 @@ use crate::phone;
 use crate::providers::{self, Item, Priced};
 
 /// Prices come late: so many days are counted and asked about anew.
-const SETTLING: Days = Days::new(3);
+const SETTLEMENT_DELAY: Days = Days::new(3);
 
 /// A calendar month, written `2026-11`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -456,5 +456,5 @@ async fn could_not_be_asked(db: &Db, due: &Due, error: &providers::Error) -> Res
 
 /// What was known of `day` and of all before is settled: the prices of later days may still come.
 fn settled(day: NaiveDate) -> NaiveDate {
-    day.checked_sub_days(SETTLING).unwrap_or(day)
+    day.checked_sub_days(SETTLEMENT_DELAY).unwrap_or(day)
 }

@@ -8,16 +8,16 @@ use crate::clock;
 use crate::db::{Db, WorkspaceTx};
 use crate::domain::integrations::Account;
 use crate::domain::members::Admin;
-use crate::domain::words;
+use crate::domain::string_enum;
 use crate::error::{Check, Result};
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WebhookId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page, unless_empty};
 use crate::providers;
 
-words!(#[schema(as = WebhookKind)]
+string_enum!(#[schema(as = WebhookKind)]
 Kind { Inbound = "inbound", Status = "status" });
 
-words!(
+string_enum!(
     /// How it reached us.
     Via {
         /// The provider called.
@@ -29,7 +29,7 @@ words!(
     }
 );
 
-words!(
+string_enum!(
     /// What became of it.
     Outcome {
         /// The text is in the inbox.
@@ -48,7 +48,7 @@ words!(
 );
 
 /// As long as anybody asks.
-pub const KEPT: TimeDelta = TimeDelta::days(30);
+pub const RETENTION: TimeDelta = TimeDelta::days(30);
 
 /// One call of a provider. Its text is in the message.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -172,7 +172,7 @@ pub async fn forget_old(db: &Db) -> Result<()> {
         sqlx::query!(
             "delete from webhooks where workspace_id = $1 and id < $2",
             workspace as _,
-            WebhookId::at(clock::now() - KEPT) as _,
+            WebhookId::at(clock::now() - RETENTION) as _,
         )
         .execute(db.system_pool())
         .await?;

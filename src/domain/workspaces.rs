@@ -8,16 +8,16 @@ use crate::app::App;
 use crate::config::{Config, Signups};
 use crate::db::{Db, SystemTx, WorkspaceTx};
 use crate::domain::accounts::{Caller, User};
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::{Admin, Role};
-use crate::domain::words;
+use crate::domain::string_enum;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{UserId, WorkspaceId};
 use crate::language::english;
 use crate::phone::Region;
 
-words!(OptOutScope { Number = "number", Workspace = "workspace" });
+string_enum!(OptOutScope { Number = "number", Workspace = "workspace" });
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Workspace {
@@ -80,7 +80,7 @@ pub async fn current(tx: &mut WorkspaceTx) -> Result<Workspace> {
 #[derive(Debug, Default, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = WorkspaceChange)]
-pub struct Change {
+pub struct WorkspaceChange {
     pub name: Option<String>,
     /// Two letters (ISO 3166), such as `US`.
     pub default_region: Option<String>,
@@ -102,7 +102,11 @@ pub struct Change {
     pub failover: Option<bool>,
 }
 
-pub async fn update(tx: &mut WorkspaceTx, admin: &Admin, change: Change) -> Result<Workspace> {
+pub async fn update(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    change: WorkspaceChange,
+) -> Result<Workspace> {
     check(&change)?;
     if change.require_two_factor == Some(true) && !admin.has_two_factor {
         return Err(Error::field(
@@ -136,13 +140,13 @@ pub async fn update(tx: &mut WorkspaceTx, admin: &Admin, change: Change) -> Resu
     if was == is {
         return Ok(after);
     }
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &after.name,
         subject_id: Some(after.id.0),
         before: Some(was),
         after: Some(is),
     };
-    audit::record(tx, Action::WorkspaceChanged, deed).await?;
+    audit::record(tx, AuditAction::WorkspaceChanged, audit_record).await?;
     if after.require_two_factor && !before.require_two_factor {
         let workspace = tx.workspace();
         tx.announce(Event::AccessChanged { workspace });
@@ -155,7 +159,7 @@ pub async fn update(tx: &mut WorkspaceTx, admin: &Admin, change: Change) -> Resu
     Ok(after)
 }
 
-fn check(change: &Change) -> Result<()> {
+fn check(change: &WorkspaceChange) -> Result<()> {
     let is_amount =
         |amount: Option<i32>| amount.is_none_or(|amount| (0..=1_000_000).contains(&amount));
     Check::default()
@@ -325,7 +329,7 @@ impl Creation {
 }
 
 /// Of those who sign up while there is no workspace one is the first; the others are refused as soon as it is there.
-pub(in crate::domain) async fn lock_the_first(tx: &mut SystemTx) -> Result<()> {
+pub(in crate::domain) async fn lock_first_workspace(tx: &mut SystemTx) -> Result<()> {
     sqlx::query!("select pg_advisory_xact_lock(hashtext('the first workspace'))")
         .execute(tx.conn())
         .await?;
@@ -368,12 +372,20 @@ pub async fn found(
         )
     })?;
     add_member(tx, id, founder, Role::Admin).await?;
-    let made = Deed {
+    let made = AuditRecord {
         subject: name.trim(),
         subject_id: Some(id.0),
-        ..Deed::default()
+        ..AuditRecord::default()
     };
-    audit::record_in(tx, id, founder, Action::WorkspaceCreated, address, made).await?;
+    audit::record_in(
+        tx,
+        id,
+        founder,
+        AuditAction::WorkspaceCreated,
+        address,
+        made,
+    )
+    .await?;
     Ok(Mine {
         id,
         name: name.trim().into(),

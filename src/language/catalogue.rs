@@ -56,10 +56,10 @@ struct Pattern {
     english: String,
     /// What stands between the places.
     fixed: Vec<String>,
-    places: Vec<Place>,
+    places: Vec<Placeholder>,
 }
 
-struct Place {
+struct Placeholder {
     /// As it stands in the sentence, `{name}`.
     mark: String,
     /// What stands there is a sentence or a noun of ours.
@@ -157,7 +157,7 @@ impl Pattern {
             let (place, after) = after.split_once('}')?;
             fixed.last_mut()?.push_str(before);
             fixed.push(String::new());
-            places.push(Place {
+            places.push(Placeholder {
                 mark: format!("{{{place}}}"),
                 is_ours: OF_OURS
                     .iter()
@@ -227,7 +227,7 @@ impl Pattern {
     }
 }
 
-/// `static/js/words.js` with the sentences that scripts say in it. English ones are in the scripts.
+/// `static/js/i18n.js` with the sentences that scripts say in it. English ones are in the scripts.
 pub fn script(english: &str, language: Language) -> String {
     let Some(catalogue) = catalogue(language) else {
         return english.to_owned();

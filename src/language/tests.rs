@@ -3,7 +3,7 @@ use super::*;
 const ES: Language = Language::Spanish;
 
 #[test]
-fn english_is_spoken_where_nobody_says_otherwise() {
+fn english_is_the_default() {
     assert_eq!(current(), Language::English);
     assert_eq!(t("Saved"), "Saved");
     assert_eq!(said_in(ES, || t("Saved")), "Guardado");
@@ -11,7 +11,7 @@ fn english_is_spoken_where_nobody_says_otherwise() {
 }
 
 #[test]
-fn what_has_no_translation_is_said_in_english() {
+fn missing_translation_falls_back_to_english() {
     assert_eq!(
         said_in(ES, || t("Colourless green ideas")),
         "Colourless green ideas"
@@ -19,7 +19,7 @@ fn what_has_no_translation_is_said_in_english() {
 }
 
 #[test]
-fn a_sentence_made_at_run_time_is_recognised_by_what_is_fixed_in_it() {
+fn formatted_sentence_is_matched_by_its_fixed_parts() {
     let said = said_in(ES, || t("the number was not found in this workspace"));
     assert_eq!(
         said,
@@ -31,7 +31,7 @@ fn a_sentence_made_at_run_time_is_recognised_by_what_is_fixed_in_it() {
 
 /// Each is a word of the pages as well.
 #[test]
-fn what_somebody_is_called_is_no_word_of_ours() {
+fn names_are_not_translated() {
     for name in [
         "May", "Open", "Done", "Nobody", "Admin", "Saved", "{by}", "{0}",
     ] {
@@ -55,7 +55,7 @@ fn what_somebody_is_called_is_no_word_of_ours() {
 }
 
 #[test]
-fn one_is_counted_otherwise_than_none_or_many() {
+fn singular_and_plural_are_distinguished() {
     let left = |n| count(n, "{n} credit left", "{n} credits left");
     assert_eq!(
         [left(0), left(1), left(2500)],
@@ -69,7 +69,7 @@ fn one_is_counted_otherwise_than_none_or_many() {
 }
 
 #[test]
-fn figures_are_grouped_as_people_read_them() {
+fn numbers_are_grouped_by_locale() {
     assert_eq!(figure(1_234_567), "1,234,567");
     assert_eq!(figure(-100), "−100");
     assert_eq!(
@@ -79,7 +79,7 @@ fn figures_are_grouped_as_people_read_them() {
 }
 
 #[test]
-fn tags_are_read_as_they_are_written() {
+fn tags_are_parsed() {
     for language in Language::ALL {
         assert_eq!(Language::of_tag(language.tag()), Some(language));
     }
@@ -88,7 +88,7 @@ fn tags_are_read_as_they_are_written() {
 }
 
 #[tokio::test]
-async fn two_requests_at_once_each_speak_their_own() {
+async fn concurrent_requests_have_their_own_language() {
     let asked = |language| {
         speaking(language, async {
             tokio::task::yield_now().await;
@@ -100,8 +100,8 @@ async fn two_requests_at_once_each_speak_their_own() {
 }
 
 #[test]
-fn scripts_get_their_sentences_and_the_rule() {
-    let source = include_str!("../../static/js/words.js");
+fn scripts_get_translations_and_plural_rule() {
+    let source = include_str!("../../static/js/i18n.js");
     assert_eq!(script(source, Language::English), source);
     let spanish = script(source, ES);
     assert!(spanish.contains(r#""Saved":"Guardado""#), "{spanish}");

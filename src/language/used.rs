@@ -23,7 +23,7 @@ const LITERAL: &str = r#""((?:[^"\\]|\\(?s:.))*)""#;
 const COUNTED: &str = r#"(?:^|[^.\w])count\(\s*(?:[^"(),]|\([^()"]*\))+,\s*LITERAL\s*,\s*LITERAL"#;
 
 /// Calls that take a refusal's or a finding's words, which are shown to people as they come.
-const TELLING: &[&str] = &[
+const MESSAGE_FUNCTIONS: &[&str] = &[
     "Error::field",
     "Self::field",
     r"\.that",
@@ -35,7 +35,7 @@ const TELLING: &[&str] = &[
 ];
 
 /// Below the pages, where whole sentences are made that people read: findings, causes, why a text was not delivered.
-const SAYING: &[&str] = &[
+const MESSAGE_FILES: &[&str] = &[
     "src/domain/integrations/delivery.rs",
     "src/domain/integrations/doctor.rs",
     "src/domain/media/keep.rs",
@@ -47,7 +47,7 @@ const SAYING: &[&str] = &[
 ];
 
 /// Where each variant of an enum has its words.
-const NAMING: &[&str] = &[
+const VARIANT_FILES: &[&str] = &[
     "src/domain/audit.rs",
     "src/domain/integrations/uses.rs",
     "src/domain/opt_outs.rs",
@@ -57,7 +57,7 @@ const NAMING: &[&str] = &[
 const COUNTRIES: &str = "src/web/pages/countries.rs";
 
 /// Pages' files whose literals are names, or the API's.
-const NOT_SAYING: &[&str] = &[
+const NAME_FILES: &[&str] = &[
     "src/web/pages/account/device.rs",
     COUNTRIES,
     "src/web/pages/docs.rs",
@@ -181,7 +181,8 @@ fn in_rust(say: &mut Say<'_>) {
     let refusal = pattern(r"#\[error\(\s*LITERAL");
     let named = pattern(r"=> LITERAL");
     let country = pattern(r#"\("[A-Z]{2}", LITERAL\)"#);
-    let telling = Regex::new(&format!(r"(?:{})\(", TELLING.join("|"))).expect("a pattern of ours");
+    let message_call =
+        Regex::new(&format!(r"(?:{})\(", MESSAGE_FUNCTIONS.join("|"))).expect("a pattern of ours");
     for (file, text) in files("src", "rs") {
         if file.ends_with("tests.rs") || file.ends_with("used.rs") {
             continue;
@@ -196,14 +197,14 @@ fn in_rust(say: &mut Say<'_>) {
             sentences.extend(refusals.map(|found| numbered(&read(&found[1]))));
             sentences.retain(|sentence| sentence.contains(' '));
         }
-        for call in telling.find_iter(&text) {
-            sentences.extend(told(arguments(&text[call.end()..])));
+        for call in message_call.find_iter(&text) {
+            sentences.extend(literals_in(arguments(&text[call.end()..])));
         }
-        if file.starts_with("src/web/pages") && !NOT_SAYING.contains(&file.as_str()) {
+        if file.starts_with("src/web/pages") && !NAME_FILES.contains(&file.as_str()) {
             let said = literals(&text).filter(|said| begins(said) && is_prose(said));
             sentences.extend(said.map(|said| numbered(&said)));
         }
-        if SAYING.iter().any(|saying| file.starts_with(saying)) {
+        if MESSAGE_FILES.iter().any(|prefix| file.starts_with(prefix)) {
             let said = literals(&text).filter(|said| said.contains(' ') && is_prose(said));
             let said = said.filter(|said| begins(said) || said.starts_with('{'));
             sentences.extend(said.map(|said| numbered(&said)));
@@ -218,7 +219,7 @@ fn in_rust(say: &mut Say<'_>) {
                 say(&file, said);
             }
         }
-        if NAMING.contains(&file.as_str()) {
+        if VARIANT_FILES.contains(&file.as_str()) {
             sentences.extend(named.captures_iter(&text).map(|found| read(&found[1])));
         }
         for sentence in sentences {
@@ -290,7 +291,7 @@ fn literals(text: &str) -> impl Iterator<Item = String> {
 }
 
 /// Of a call's literals those that are sentences; fields and codes are single words.
-fn told(arguments: &str) -> Vec<String> {
+fn literals_in(arguments: &str) -> Vec<String> {
     literals(arguments)
         .filter(|literal| literal.trim().contains(' '))
         .map(|literal| numbered(&literal))
@@ -358,7 +359,7 @@ fn message(
 }
 
 /// The language's file with exactly the sentences that are said.
-fn brought_up_to_date(old: &Catalog, sentences: &Sentences) -> Catalog {
+fn updated_catalog(old: &Catalog, sentences: &Sentences) -> Catalog {
     let mut fresh = Catalog::new(old.metadata.clone());
     fresh.preheader.clone_from(&old.preheader);
     for (key, used) in sentences {
@@ -422,7 +423,7 @@ fn the_catalogue_is_what_is_said() {
     let sentences = used();
     keep(&file(Language::English), &written(&template(&sentences)));
     for (language, catalog) in translations() {
-        let fresh = brought_up_to_date(&catalog, &sentences);
+        let fresh = updated_catalog(&catalog, &sentences);
         keep(&file(language), &written(&fresh));
     }
 }
@@ -460,7 +461,7 @@ fn parts(sentence: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_translation_has_the_places_and_the_markup_of_its_sentence() {
+fn translation_keeps_placeholders_and_markup() {
     for (language, catalog) in translations() {
         for message in catalog.messages() {
             let said = match message.is_plural() {
@@ -481,7 +482,7 @@ fn a_translation_has_the_places_and_the_markup_of_its_sentence() {
 }
 
 #[test]
-fn a_file_says_the_plural_rule_that_the_server_goes_by() {
+fn plural_rule_matches_the_server() {
     for (language, catalog) in translations() {
         let rules = &catalog.metadata.plural_rules;
         let used: BTreeSet<_> = (0..1000).map(|n| language.form(n)).collect();
@@ -518,7 +519,7 @@ fn bare(template: &str) -> Vec<String> {
 }
 
 #[test]
-fn no_template_says_anything_in_english_alone() {
+fn templates_contain_no_untranslated_text() {
     assert_eq!(
         bare(r#"<p title="Old">New {{ "x"|t }}</p>"#),
         ["Old", "New"]

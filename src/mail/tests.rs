@@ -48,7 +48,7 @@ fn logged(act: impl FnOnce()) -> String {
 }
 
 #[test]
-fn without_a_relay_a_mail_is_logged_whole_and_none_of_its_lines_passes_for_another_event() {
+fn without_a_relay_mail_is_logged_on_one_line() {
     let mailer = mailer(&[]);
     let log = logged(|| mailer.send(mail("sam@harbor.test", "Come in\nERROR forged")));
     assert!(
@@ -66,13 +66,13 @@ fn without_a_relay_a_mail_is_logged_whole_and_none_of_its_lines_passes_for_anoth
     );
     assert_eq!(
         mailer.room.available_permits(),
-        ROOM as usize,
+        QUEUE_CAPACITY as usize,
         "nothing is queued"
     );
 }
 
 #[test]
-fn a_mail_to_no_address_is_dropped_and_its_content_is_not_logged() {
+fn mail_without_address_is_dropped_and_not_logged() {
     for settings in [&[][..], &[("SMTP_URL", "smtp://localhost:1")]] {
         let mailer = mailer(settings);
         for to in [
@@ -92,14 +92,16 @@ fn a_mail_to_no_address_is_dropped_and_its_content_is_not_logged() {
                 "{log}"
             );
         }
-        assert_eq!(mailer.room.available_permits(), ROOM as usize);
+        assert_eq!(mailer.room.available_permits(), QUEUE_CAPACITY as usize);
     }
 }
 
 #[test]
-fn a_full_room_drops_the_next_mail_and_says_so() {
+fn full_queue_drops_mail_with_a_warning() {
     let mailer = mailer(&[("SMTP_URL", "smtp://localhost:1")]);
-    let log = logged(|| (0..ROOM).for_each(|_| mailer.send(mail("sam@harbor.test", "Come in"))));
+    let log = logged(|| {
+        (0..QUEUE_CAPACITY).for_each(|_| mailer.send(mail("sam@harbor.test", "Come in")))
+    });
     assert_eq!(log, "");
     let log = logged(|| mailer.send(mail("sam@harbor.test", "Come in")));
     assert!(
@@ -109,7 +111,7 @@ fn a_full_room_drops_the_next_mail_and_says_so() {
 }
 
 #[test]
-fn a_subject_cannot_add_headers() {
+fn subject_cannot_inject_headers() {
     let mailer = mailer(&[]);
     let to: Address = "sam@harbor.test".parse().expect("an address");
     for subject in [

@@ -25,7 +25,7 @@ const KINDS: [Type; 6] = [
 ];
 
 /// E.164 allows fifteen digits, the country code included.
-const MOST_DIGITS: usize = 15;
+const MAX_DIGITS: usize = 15;
 
 /// The countries that share a calling code.
 struct Plan {
@@ -214,7 +214,7 @@ impl Plan {
         if self.code == 54 && national.starts_with('9') && !is_argentine(national) {
             return false;
         }
-        self.code.to_string().len() + national.len() <= MOST_DIGITS
+        self.code.to_string().len() + national.len() <= MAX_DIGITS
             && self
                 .countries
                 .iter()

@@ -27,10 +27,10 @@ pub enum Other {
 }
 
 /// Longer texts hold something else than a number.
-const LONGEST: usize = 200;
-const MOST_DIGITS: usize = 20;
+const LENGTH_LIMIT: usize = 200;
+const MAX_DIGITS: usize = 20;
 /// Of a phone behind a switchboard.
-const LONGEST_EXTENSION: usize = 6;
+const MAX_EXTENSION_LENGTH: usize = 6;
 
 /// What phones are called in address books and below e-mails. A word that is not here could be digits: 1-800-FLOWERS.
 const NAMES: &[&str] = &[
@@ -176,7 +176,7 @@ const EXTENSIONS: &[&str] = &[
 ];
 
 pub fn read(text: &str) -> Result<Written, PhoneError> {
-    if text.len() > LONGEST {
+    if text.len() > LENGTH_LIMIT {
         return Err(PhoneError::NotANumber);
     }
     let text = plain(text)?;
@@ -391,7 +391,7 @@ fn is_scientific(text: &str) -> bool {
 fn without_extension(text: &str) -> &str {
     let body = text.trim_end_matches([')', ' ']);
     let digits = body.len() - body.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    if !(1..=LONGEST_EXTENSION).contains(&digits) {
+    if !(1..=MAX_EXTENSION_LENGTH).contains(&digits) {
         return text;
     }
     let before = body[..body.len() - digits].trim_end_matches([' ', '\t', '.', ':', '=', '-', '(']);
@@ -525,7 +525,7 @@ fn dialled(text: &str) -> Result<String, PhoneError> {
     match digits.trim_start_matches('+').len() {
         0 => Err(PhoneError::NotANumber),
         1..=4 => Err(PhoneError::TooShort),
-        5..=MOST_DIGITS => Ok(digits),
+        5..=MAX_DIGITS => Ok(digits),
         _ => Err(PhoneError::TooLong),
     }
 }

@@ -10,29 +10,29 @@ use super::{Phone, Region, plan};
 const MOBILE_DIGITS: [(&str, &str); 2] = [("52", "1"), ("54", "9")];
 
 /// More digits than anybody means.
-const LONGEST: usize = 40;
+const LENGTH_LIMIT: usize = 40;
 
 /// More characters than a name or an address has.
-const MOST: usize = 300;
+const COUNT_LIMIT: usize = 300;
 
 /// What was typed to find people: words, and numbers among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Typed {
-    pub words: String,
+pub struct SearchInput {
+    pub search_text: String,
     /// Each as its readings, see [`readings`].
     pub numbers: Vec<Vec<String>>,
 }
 
 /// Tells numbers from words. What stands between spaces is part of a number when it has nothing but digits and what people put
 /// between them.
-pub fn read(text: &str, region: &Region) -> Typed {
+pub fn read(text: &str, region: &Region) -> SearchInput {
     // Full-width digits and signs, no-break spaces.
     let text: String = text
         .nfkc()
         .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MOST)
+        .take(COUNT_LIMIT)
         .collect();
-    let mut typed = Typed::default();
+    let mut typed = SearchInput::default();
     let mut number = String::new();
     for word in without_scheme(text.trim()).split_whitespace() {
         if is_of_a_number(word) {
@@ -40,14 +40,14 @@ pub fn read(text: &str, region: &Region) -> Typed {
             continue;
         }
         typed.take(&mut number, region);
-        typed.words.push_str(word);
-        typed.words.push(' ');
+        typed.search_text.push_str(word);
+        typed.search_text.push(' ');
     }
     typed.take(&mut number, region);
     typed
 }
 
-impl Typed {
+impl SearchInput {
     /// As the database reads them.
     pub fn terms(&self) -> Vec<String> {
         self.numbers
@@ -100,7 +100,7 @@ fn readings(text: &str, region: &Region) -> Vec<String> {
     let digits_of = |text: &str| -> String {
         text.chars()
             .filter(char::is_ascii_digit)
-            .take(LONGEST)
+            .take(LENGTH_LIMIT)
             .collect()
     };
     let mut found = Readings::default();
@@ -218,11 +218,13 @@ mod tests {
             Some(digits) => stored[1..].starts_with(digits),
             None => stored.contains(reading),
         };
-        typed.words.is_empty() && typed.numbers.len() == 1 && typed.numbers[0].iter().any(is_it)
+        typed.search_text.is_empty()
+            && typed.numbers.len() == 1
+            && typed.numbers[0].iter().any(is_it)
     }
 
     #[test]
-    fn numbers_are_found_as_people_write_them() {
+    fn numbers_are_found_in_common_formats() {
         for (region, stored, all) in [
             (
                 "GB",
@@ -306,11 +308,11 @@ mod tests {
     }
 
     #[test]
-    fn words_and_numbers_are_told_apart() {
+    fn tokens_and_numbers_are_separated() {
         let read = |text| read(text, &Region::US);
         assert_eq!(read("maya okafor").numbers, [[""; 0]; 0]);
         let both = read("maya (415) 555-0192 okafor");
-        assert_eq!(both.words, "maya okafor ");
+        assert_eq!(both.search_text, "maya okafor ");
         assert_eq!(both.numbers.len(), 1);
         assert!(both.numbers[0].contains(&"4155550192".to_owned()));
         assert_eq!(read("maya1990@x").numbers.len(), 0);

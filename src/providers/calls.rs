@@ -66,14 +66,14 @@ impl SignedRequest<'_> {
 
     /// Every name by which this server was called, as the caller and the proxies between say.
     fn hosts(&self) -> impl Iterator<Item = String> {
-        let told = |name: &str| self.header(name).unwrap_or_default().to_owned();
-        let forwarded = told("forwarded");
+        let read_value = |name: &str| self.header(name).unwrap_or_default().to_owned();
+        let forwarded = read_value("forwarded");
         let forwarded = forwarded
             .split([',', ';'])
             .filter_map(|pair| pair.trim().split_once('='))
             .filter(|(name, _)| name.eq_ignore_ascii_case("host"))
             .map(|(_, host)| host.trim_matches('"'));
-        let (by_proxy, by_name) = (told("x-forwarded-host"), told("host"));
+        let (by_proxy, by_name) = (read_value("x-forwarded-host"), read_value("host"));
         let hosts: Vec<_> = forwarded
             .chain(by_proxy.split(','))
             .chain([by_name.as_str()])
@@ -96,13 +96,13 @@ impl SignedRequest<'_> {
             }
             _ => found.extend(
                 form_urlencoded::parse(raw)
-                    .take(MOST_PARAMETERS)
+                    .take(MAX_PARAMETERS)
                     .map(|(name, value)| (name.into_owned(), value.into_owned())),
             ),
         }
         found
             .into_iter()
-            .map(|(name, value)| (legible(&name), legible(&value)))
+            .map(|(name, value)| (readable_url(&name), readable_url(&value)))
             .collect()
     }
 
@@ -132,8 +132,8 @@ fn other_end(path: &str) -> String {
     }
 }
 
-const MOST_PARAMETERS: usize = 200;
-const LONGEST_PARAMETER: usize = 2_000;
+const MAX_PARAMETERS: usize = 200;
+const MAX_PARAMETER_LENGTH: usize = 2_000;
 
 /// `data.payload.to.0.phone_number`, until there are enough. JSON as deep as it is read at all.
 fn flatten(path: String, json: &Value, found: &mut Vec<(String, String)>) {
@@ -142,7 +142,7 @@ fn flatten(path: String, json: &Value, found: &mut Vec<(String, String)>) {
         path => format!("{path}.{key}"),
     };
     match json {
-        _ if found.len() >= MOST_PARAMETERS => {}
+        _ if found.len() >= MAX_PARAMETERS => {}
         Value::Object(fields) => {
             for (key, value) in fields {
                 flatten(below(key), value, found);
@@ -159,16 +159,16 @@ fn flatten(path: String, json: &Value, found: &mut Vec<(String, String)>) {
 }
 
 /// As much of it as anybody reads, without what no page and no database takes.
-fn legible(text: &str) -> String {
+fn readable_url(text: &str) -> String {
     text.chars()
         .filter(|c| *c != '\0')
-        .take(LONGEST_PARAMETER)
+        .take(MAX_PARAMETER_LENGTH)
         .collect()
 }
 
 /// Why a signature probably did not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Misfit {
+pub enum SignatureMismatch {
     /// There is none.
     Unsigned,
     /// It fits where this is the address that was called.
@@ -188,7 +188,7 @@ pub enum Hook {
 
 /// What a provider's call has to say. Some tell everything at one address, others each at its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum WebhookEvent {
     Text(Inbound),
     Report(StatusReport),
     /// Nothing that concerns us.
@@ -211,11 +211,11 @@ impl Receipt {
 }
 
 /// Many times what anybody delivers.
-pub(super) const LONGEST_TEXT: usize = 16_000;
+pub(super) const MAX_TEXT_LENGTH: usize = 16_000;
 /// Longer than any id of theirs; a longer one is nobody's, and must not be cut into somebody else's.
-pub(super) const LONGEST_ID: usize = 64;
-pub(super) const MOST_MEDIA: usize = 10;
-const LONGEST_URL: usize = 2048;
+pub(super) const MAX_ID_LENGTH: usize = 64;
+pub(super) const MAX_MEDIA: usize = 10;
+const MAX_URL_LENGTH: usize = 2048;
 
 /// A text that somebody sent to one of our numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -262,7 +262,7 @@ impl RemoteMedia {
     pub fn new(url: String, content_type: Option<String>) -> Option<Self> {
         let is_web_address =
             Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
-        (url.len() <= LONGEST_URL && is_web_address).then(|| Self {
+        (url.len() <= MAX_URL_LENGTH && is_web_address).then(|| Self {
             url,
             content_type: content_type
                 .filter(|content_type| !content_type.is_empty() && content_type.len() <= 127)
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_forms_of_an_address_are_its_schemes_hosts_and_ends() {
+    fn url_variants_cover_scheme_host_and_slash() {
         let mut headers = HeaderMap::new();
         headers.insert("host", "127.0.0.1:3000".parse().unwrap());
         let forwarded = "for=1.2.3.4;host=\"hub.example\";proto=https";
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_none_is_left_out() {
+    fn invalid_host_is_ignored() {
         let mut headers = HeaderMap::new();
         headers.insert(
             "x-forwarded-host",
@@ -346,12 +346,12 @@ mod tests {
     }
 
     #[test]
-    fn json_is_told_by_its_paths() {
+    fn json_parameters_are_named_by_path() {
         let json = br#"{"data": {"id": "a", "to": [{"phone_number": "+1"}], "parts": 1}}"#;
-        let told = request("http://localhost/", &HeaderMap::new(), json).parameters();
+        let parsed = request("http://localhost/", &HeaderMap::new(), json).parameters();
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(
-            told,
+            parsed,
             [
                 pair("data.id", "a"),
                 pair("data.parts", "1"),
@@ -362,34 +362,34 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_form_is_told_as_it_was_filled_in(
+        fn form_parameters_are_read_unchanged(
             form in prop::collection::vec(("[A-Za-z]{1,12}", "[^\\x00]{0,60}"), 1..20)
         ) {
             let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&form).finish();
-            let told = request("http://localhost/", &HeaderMap::new(), body.as_bytes()).parameters();
-            prop_assert_eq!(told, form);
+            let parsed = request("http://localhost/", &HeaderMap::new(), body.as_bytes()).parameters();
+            prop_assert_eq!(parsed, form);
         }
 
         #[test]
-        fn whatever_comes_is_told_within_bounds(body in prop::collection::vec(any::<u8>(), 0..2_000), host in ".{0,80}") {
+        fn parameters_are_bounded(body in prop::collection::vec(any::<u8>(), 0..2_000), host in ".{0,80}") {
             let mut headers = HeaderMap::new();
             if let Ok(host) = host.parse() {
                 headers.insert("host", host);
             }
             let request = request("http://localhost/", &headers, &body);
-            let told = request.parameters();
-            prop_assert!(told.len() <= MOST_PARAMETERS);
-            prop_assert!(told.iter().all(|(name, value)| !name.contains('\0') && !value.contains('\0')));
+            let parsed = request.parameters();
+            prop_assert!(parsed.len() <= MAX_PARAMETERS);
+            prop_assert!(parsed.iter().all(|(name, value)| !name.contains('\0') && !value.contains('\0')));
             prop_assert!(request.other_urls().len() < 16);
         }
 
         #[test]
-        fn json_of_any_shape_is_told_within_bounds(depth in 1_usize..100, width in 1_usize..400) {
+        fn json_parameters_are_bounded(depth in 1_usize..100, width in 1_usize..400) {
             let deep = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
             let wide = format!("[{}]", vec!["1"; width].join(","));
             for body in [deep, wide] {
-                let told = request("http://localhost/", &HeaderMap::new(), body.as_bytes()).parameters();
-                prop_assert!((1..=MOST_PARAMETERS).contains(&told.len()));
+                let parsed = request("http://localhost/", &HeaderMap::new(), body.as_bytes()).parameters();
+                prop_assert!((1..=MAX_PARAMETERS).contains(&parsed.len()));
             }
         }
     }

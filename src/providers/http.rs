@@ -43,9 +43,9 @@ pub fn retry_after(response: &Response) -> Option<Duration> {
 
 /// A provider's own words, as much of them as somebody reads.
 pub fn shortened(text: &str) -> String {
-    const LONGEST: usize = 300;
+    const LENGTH_LIMIT: usize = 300;
     let clean = text.chars().filter(|character| !character.is_control());
-    clean.take(LONGEST).collect()
+    clean.take(LENGTH_LIMIT).collect()
 }
 
 /// Whether whoever answers at `api` can call `url`: an address of this machine is this machine's alone.

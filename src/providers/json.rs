@@ -9,15 +9,15 @@ use serde_json::value::RawValue;
 
 /// What is not as expected counts as missing.
 #[derive(Debug)]
-pub struct Perhaps<T>(pub Option<T>);
+pub struct Lenient<T>(pub Option<T>);
 
-impl<T> Default for Perhaps<T> {
+impl<T> Default for Lenient<T> {
     fn default() -> Self {
         Self(None)
     }
 }
 
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Perhaps<T> {
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         Ok(Self(serde_json::from_str(raw.get()).ok()))
@@ -52,7 +52,7 @@ impl Visitor<'_> for Bytes {
     }
 }
 
-impl Perhaps<Text> {
+impl Lenient<Text> {
     pub fn as_str(&self) -> &str {
         self.0.as_ref().map_or("", |text| text.0.as_str())
     }
@@ -75,18 +75,18 @@ impl<'de> Deserialize<'de> for Figure {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Told {
+        enum TextOrNumber {
             Text(String),
             Number(serde_json::Number),
         }
-        Ok(Self(match Told::deserialize(deserializer)? {
-            Told::Text(text) => text,
-            Told::Number(number) => number.to_string(),
+        Ok(Self(match TextOrNumber::deserialize(deserializer)? {
+            TextOrNumber::Text(text) => text,
+            TextOrNumber::Number(number) => number.to_string(),
         }))
     }
 }
 
-impl Perhaps<Figure> {
+impl Lenient<Figure> {
     pub fn as_str(&self) -> &str {
         self.0.as_ref().map_or("", |figure| figure.0.as_str())
     }
@@ -97,7 +97,7 @@ impl Perhaps<Figure> {
 }
 
 /// Those of a list that can be read.
-pub fn readable<T>(list: Vec<Perhaps<T>>) -> impl DoubleEndedIterator<Item = T> {
+pub fn readable<T>(list: Vec<Lenient<T>>) -> impl DoubleEndedIterator<Item = T> {
     list.into_iter().filter_map(|one| one.0)
 }
 
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn text_is_mended() {
-        let text = |raw: &[u8]| read::<Perhaps<Text>>(raw).unwrap().as_str().to_owned();
+        let text = |raw: &[u8]| read::<Lenient<Text>>(raw).unwrap().as_str().to_owned();
         assert_eq!(text(br#""Gr\u00fc\u00dfe \ud83d\udc4b""#), "Grüße 👋");
         assert_eq!(text(br#""a\u0000b""#), "ab");
         assert_eq!(text(b"\"a\xffb\""), "a\u{fffd}b");
@@ -171,8 +171,8 @@ mod tests {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Two {
-            parts: Perhaps<u32>,
-            text: Perhaps<Text>,
+            parts: Lenient<u32>,
+            text: Lenient<Text>,
         }
         for parts in ["-1", "\"two\"", "null", "[]", "1e99"] {
             let json = format!(r#"{{"parts": {parts}, "text": "Hi", "new": {{}}}}"#);

@@ -19,7 +19,7 @@ use super::{Hosts, Provider, Providers, http, telnyx, twilio};
 
 /// What providers pass on at the most.
 pub const LARGEST: usize = 5 * 1024 * 1024;
-const MOST_REDIRECTS: usize = 3;
+const MAX_REDIRECTS: usize = 3;
 
 /// A client of its own: whatever a name means at this moment, it connects to no address of our own network. Only a host that
 /// was set for an API may be in there.
@@ -103,7 +103,7 @@ async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Respon
         request = request.header(AUTHORIZATION, header);
     }
     let mut from = first;
-    for _ in 0..=MOST_REDIRECTS {
+    for _ in 0..=MAX_REDIRECTS {
         let answer = request
             .send()
             .await

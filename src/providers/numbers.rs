@@ -73,7 +73,7 @@ pub enum Webhook {
 
 /// Which numbers somebody looks for. All of them can text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct NumberSearch {
     /// Two capital letters.
     pub country: String,
     /// Digits.

@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::{ErrorClass, Price, Refusal, SendOutcome, Status};
 
 /// About an hour of pauses. A text that leaves much later than it was written does harm.
-const MOST_TRIES: u32 = 20;
+const MAX_TRIES: u32 = 20;
 /// Passing faults at the provider pass soon, or are not passing.
-const MOST_TRIES_AFTER_FAULTS: u32 = 4;
+const MAX_TRIES_AFTER_FAULTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const MAX_PAUSE: Duration = Duration::from_secs(300);
 /// Beyond this a `Retry-After` is somebody's mistake.
-const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(3600);
+const MAX_REQUESTED_PAUSE: Duration = Duration::from_secs(3600);
 
 /// What the sender does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Outcome {
     Failed(Refusal),
     Retry {
         after: Duration,
-        holds: Holds,
+        holds: PauseScope,
     },
     /// Perhaps sent: to be looked up, never simply sent again.
     Unconfirmed,
@@ -37,7 +37,7 @@ pub enum Outcome {
 
 /// What else waits until a text is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holds {
+pub enum PauseScope {
     Text,
     /// Everything from its number: the provider's queue for it is full.
     Number,
@@ -60,10 +60,10 @@ pub fn outcome(tries: u32, answer: SendOutcome, jitter: f64) -> Outcome {
             price,
         },
         SendOutcome::Unknown => Outcome::Unconfirmed,
-        SendOutcome::NotSent { .. } if tries >= MOST_TRIES => Outcome::Failed(unreachable()),
+        SendOutcome::NotSent { .. } if tries >= MAX_TRIES => Outcome::Failed(unreachable()),
         SendOutcome::NotSent { retry_after } => Outcome::Retry {
             after: pause(tries, retry_after, jitter),
-            holds: retry_after.map_or(Holds::Text, |_| Holds::Account),
+            holds: retry_after.map_or(PauseScope::Text, |_| PauseScope::Account),
         },
         SendOutcome::Refused(refusal) => refused(tries, refusal, jitter),
     }
@@ -79,7 +79,7 @@ pub enum Repeated {
     NotAsked,
     /// The provider takes the request for a wrong one, as it does when its key was used for another: asking again tells
     /// no more.
-    CannotTell,
+    Undetermined,
 }
 
 /// Only an answer to the text itself settles it.
@@ -88,7 +88,7 @@ pub fn repeated(tries: u32, answer: SendOutcome, jitter: f64) -> Repeated {
         SendOutcome::NotSent { .. } | SendOutcome::Unknown => Repeated::NotAsked,
         SendOutcome::Refused(refusal) => match refusal.class {
             ErrorClass::Auth | ErrorClass::Funds => Repeated::NotAsked,
-            ErrorClass::Request => Repeated::CannotTell,
+            ErrorClass::Request => Repeated::Undetermined,
             _ => Repeated::Settled(outcome(tries, answer, jitter)),
         },
         SendOutcome::Accepted { .. } => Repeated::Settled(outcome(tries, answer, jitter)),
@@ -98,8 +98,8 @@ pub fn repeated(tries: u32, answer: SendOutcome, jitter: f64) -> Repeated {
 fn refused(tries: u32, refusal: Refusal, jitter: f64) -> Outcome {
     let most_tries = match refusal.class {
         ErrorClass::Auth | ErrorClass::Funds => return Outcome::Pause(refusal),
-        ErrorClass::RateLimited => MOST_TRIES,
-        ErrorClass::Retryable => MOST_TRIES_AFTER_FAULTS,
+        ErrorClass::RateLimited => MAX_TRIES,
+        ErrorClass::Retryable => MAX_TRIES_AFTER_FAULTS,
         ErrorClass::Permanent | ErrorClass::OptedOut | ErrorClass::Sender | ErrorClass::Request => {
             0
         }
@@ -108,12 +108,12 @@ fn refused(tries: u32, refusal: Refusal, jitter: f64) -> Outcome {
         return Outcome::Failed(refusal);
     }
     // A full queue empties in minutes, not in seconds.
-    let (pace, holds) = match refusal.class {
-        ErrorClass::RateLimited => (tries + 4, Holds::Number),
-        _ => (tries, Holds::Text),
+    let (retry_pause, holds) = match refusal.class {
+        ErrorClass::RateLimited => (tries + 4, PauseScope::Number),
+        _ => (tries, PauseScope::Text),
     };
     Outcome::Retry {
-        after: pause(pace, None, jitter),
+        after: pause(retry_pause, None, jitter),
         holds,
     }
 }
@@ -133,10 +133,10 @@ fn unreachable() -> Refusal {
 fn pause(tries: u32, asked: Option<Duration>, jitter: f64) -> Duration {
     let jitter = jitter.clamp(0.0, 1.0);
     if let Some(asked) = asked {
-        return asked.min(LONGEST_ASKED_PAUSE) + FIRST_PAUSE.mul_f64(jitter);
+        return asked.min(MAX_REQUESTED_PAUSE) + FIRST_PAUSE.mul_f64(jitter);
     }
     let doubled = FIRST_PAUSE * 2u32.saturating_pow(tries.saturating_sub(1).min(16));
-    doubled.min(LONGEST_PAUSE).mul_f64(1.0 - jitter / 2.0)
+    doubled.min(MAX_PAUSE).mul_f64(1.0 - jitter / 2.0)
 }
 
 #[cfg(test)]
@@ -156,10 +156,10 @@ mod tests {
     }
 
     fn retry(seconds: u64) -> Outcome {
-        holding(Holds::Text, seconds)
+        holding(PauseScope::Text, seconds)
     }
 
-    fn holding(holds: Holds, seconds: u64) -> Outcome {
+    fn holding(holds: PauseScope, seconds: u64) -> Outcome {
         let after = Duration::from_secs(seconds);
         Outcome::Retry { after, holds }
     }
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_accepted_is_sent() {
+    fn accepted_text_is_sent() {
         let accepted = SendOutcome::Accepted {
             provider_sid: "SM1".into(),
             status: Status::Queued,
@@ -188,13 +188,13 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_sent_is_never_sent_again() {
+    fn unknown_outcome_is_never_resent() {
         assert_eq!(outcome(1, SendOutcome::Unknown, 0.5), Outcome::Unconfirmed);
         assert_eq!(outcome(99, SendOutcome::Unknown, 0.5), Outcome::Unconfirmed);
     }
 
     #[test]
-    fn only_an_answer_to_the_text_itself_settles_what_was_uncertain() {
+    fn only_an_answer_to_the_text_settles_it() {
         use ErrorClass::*;
         let after = |answer| repeated(1, answer, 0.0);
         let after_refusal = |class| after(SendOutcome::Refused(refusal(class)));
@@ -205,12 +205,12 @@ mod tests {
         assert_eq!(after_refusal(Retryable), Repeated::Settled(retry(2)));
         assert_eq!(
             after_refusal(RateLimited),
-            Repeated::Settled(holding(Holds::Number, 32))
+            Repeated::Settled(holding(PauseScope::Number, 32))
         );
         for class in [Auth, Funds] {
             assert_eq!(after_refusal(class), Repeated::NotAsked, "{class:?}");
         }
-        assert_eq!(after_refusal(Request), Repeated::CannotTell);
+        assert_eq!(after_refusal(Request), Repeated::Undetermined);
         assert_eq!(after(not_sent(Some(7))), Repeated::NotAsked);
         assert_eq!(after(SendOutcome::Unknown), Repeated::NotAsked);
         let accepted = SendOutcome::Accepted {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn some_refusals_are_final_at_once() {
+    fn some_refusals_are_permanent() {
         use ErrorClass::*;
         for class in [Permanent, OptedOut, Sender, Request] {
             assert_eq!(after_refusal(1, class), Outcome::Failed(refusal(class)));
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_with_the_account_pauses_however_often() {
+    fn account_errors_pause_without_limit() {
         for class in [ErrorClass::Auth, ErrorClass::Funds] {
             assert_eq!(after_refusal(1, class), Outcome::Pause(refusal(class)));
             assert_eq!(after_refusal(99, class), Outcome::Pause(refusal(class)));
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn passing_faults_are_retried_a_few_times() {
+    fn transient_errors_are_retried_with_limit() {
         let class = ErrorClass::Retryable;
         assert_eq!(after_refusal(1, class), retry(2));
         assert_eq!(after_refusal(2, class), retry(4));
@@ -249,40 +249,40 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_is_given_minutes() {
+    fn full_queue_waits_minutes() {
         let class = ErrorClass::RateLimited;
         assert_eq!(
             after_refusal(1, class),
-            holding(Holds::Number, 32),
+            holding(PauseScope::Number, 32),
             "and all else from its number"
         );
-        assert_eq!(after_refusal(9, class), holding(Holds::Number, 300));
+        assert_eq!(after_refusal(9, class), holding(PauseScope::Number, 300));
         assert_eq!(after_refusal(20, class), Outcome::Failed(refusal(class)));
     }
 
     #[test]
-    fn what_never_left_is_retried_for_an_hour_and_then_given_up() {
+    fn unsent_text_is_retried_for_an_hour() {
         assert_eq!(outcome(1, not_sent(None), 0.0), retry(2));
         assert_eq!(outcome(8, not_sent(None), 0.0), retry(256));
         assert_eq!(outcome(9, not_sent(None), 0.0), retry(300));
-        let pauses = (1..MOST_TRIES).map(|tries| pause(tries, None, 0.0));
+        let pauses = (1..MAX_TRIES).map(|tries| pause(tries, None, 0.0));
         assert_eq!(pauses.sum::<Duration>().as_secs() / 60, 63);
         assert_eq!(
-            outcome(MOST_TRIES, not_sent(None), 0.0),
+            outcome(MAX_TRIES, not_sent(None), 0.0),
             Outcome::Failed(unreachable())
         );
     }
 
     #[test]
-    fn a_pause_that_was_asked_for_is_kept() {
-        let all = |seconds| holding(Holds::Account, seconds);
+    fn requested_pause_is_kept() {
+        let all = |seconds| holding(PauseScope::Account, seconds);
         assert_eq!(outcome(1, not_sent(Some(30)), 0.0), all(30));
         assert_eq!(outcome(1, not_sent(Some(30)), 1.0), all(32));
         assert_eq!(outcome(1, not_sent(Some(u64::MAX)), 0.0), all(3600));
     }
 
     #[test]
-    fn jitter_spreads_and_stays_in_bounds() {
+    fn jitter_stays_in_bounds() {
         assert_eq!(outcome(3, not_sent(None), 1.0), retry(4));
         assert_eq!(outcome(3, not_sent(None), 7.0), retry(4));
         assert_eq!(outcome(3, not_sent(None), -7.0), retry(8));

@@ -78,8 +78,8 @@ fn is_fictional(number: &Phone) -> bool {
 }
 
 /// A handful for each search, all over the fictional range.
-fn offers(wanted: &Wanted) -> Vec<Offer> {
-    const MOST: usize = 20;
+fn offers(wanted: &NumberSearch) -> Vec<Offer> {
+    const COUNT_LIMIT: usize = 20;
     let area = wanted.area_code.as_deref();
     let areas = AREA_CODES
         .iter()
@@ -93,7 +93,7 @@ fn offers(wanted: &Wanted) -> Vec<Offer> {
         digits.is_none_or(|digits| number.as_str().contains(digits))
     };
     let found = numbers.filter(fits).filter(|_| wanted.country == "US");
-    let offered = found.take(MOST).map(|phone_number| Offer {
+    let offered = found.take(COUNT_LIMIT).map(|phone_number| Offer {
         phone_number,
         place: None,
         capabilities: CAPABILITIES,
@@ -163,7 +163,7 @@ impl Provider for Sandbox {
         answer(Ok(Webhook::Unchanged))
     }
 
-    fn search_numbers<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Offer>>> {
+    fn search_numbers<'a>(&'a self, wanted: &'a NumberSearch) -> BoxFuture<'a, Result<Vec<Offer>>> {
         answer(Ok(offers(wanted)))
     }
 
@@ -216,8 +216,12 @@ impl Provider for Sandbox {
         answer(Ok(None))
     }
 
-    fn find_sent<'a>(&'a self, _: &'a Outgoing, _: DateTime<Utc>) -> BoxFuture<'a, Result<Traces>> {
-        answer(Ok(Traces::CannotTell))
+    fn find_sent<'a>(
+        &'a self,
+        _: &'a Outgoing,
+        _: DateTime<Utc>,
+    ) -> BoxFuture<'a, Result<SentLookup>> {
+        answer(Ok(SentLookup::Undetermined))
     }
 
     fn media_access(&self, _: &str, _: &str) -> Option<MediaAccess> {
@@ -228,7 +232,7 @@ impl Provider for Sandbox {
         false
     }
 
-    fn read(&self, _: Hook, _: &SignedRequest<'_>) -> Result<Told, Malformed> {
+    fn read(&self, _: Hook, _: &SignedRequest<'_>) -> Result<WebhookEvent, Malformed> {
         Err(Malformed(
             "the sandbox has no webhooks: text from its handset page instead".into(),
         ))

@@ -161,10 +161,10 @@ pub struct RemoteMessage {
 
 /// What a provider remembers of a text whose answer was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Traces {
+pub enum SentLookup {
     /// Everything that looks like it, oldest first. Ours is the first that belongs to no other message,
     /// for people do send the same text twice.
     Found(Vec<RemoteMessage>),
     /// It lists nothing: that nothing is found proves nothing.
-    CannotTell,
+    Undetermined,
 }

@@ -128,7 +128,7 @@ impl Provider for Telnyx {
         self.api.restore_webhook(number, urls, previous).boxed()
     }
 
-    fn search_numbers<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Offer>>> {
+    fn search_numbers<'a>(&'a self, wanted: &'a NumberSearch) -> BoxFuture<'a, Result<Vec<Offer>>> {
         self.api.search(wanted).boxed()
     }
 
@@ -161,8 +161,12 @@ impl Provider for Telnyx {
     }
 
     /// There are detail records, without texts, and not of messages that still wait.
-    fn find_sent<'a>(&'a self, _: &'a Outgoing, _: DateTime<Utc>) -> BoxFuture<'a, Result<Traces>> {
-        ready(Ok(Traces::CannotTell)).boxed()
+    fn find_sent<'a>(
+        &'a self,
+        _: &'a Outgoing,
+        _: DateTime<Utc>,
+    ) -> BoxFuture<'a, Result<SentLookup>> {
+        ready(Ok(SentLookup::Undetermined)).boxed()
     }
 
     /// Of those that reached us it keeps no list that we could read.
@@ -195,16 +199,16 @@ impl Provider for Telnyx {
     }
 
     /// The address is not signed, but the time is.
-    fn misfit(&self, request: &SignedRequest<'_>) -> Misfit {
+    fn signature_mismatch(&self, request: &SignedRequest<'_>) -> SignatureMismatch {
         match signature::made_at(request, &self.public_key.key) {
-            signature::Made::Never => Misfit::Unsigned,
-            signature::Made::AtAnotherTime => Misfit::OtherTime,
-            signature::Made::BySomebodyElse => Misfit::Stranger,
+            signature::SignatureRefusal::Never => SignatureMismatch::Unsigned,
+            signature::SignatureRefusal::AtAnotherTime => SignatureMismatch::OtherTime,
+            signature::SignatureRefusal::BySomebodyElse => SignatureMismatch::Stranger,
         }
     }
 
     /// Both kinds of events come to whichever address Telnyx happens to have; they say themselves what they are.
-    fn read(&self, _: Hook, request: &SignedRequest<'_>) -> Result<Told, Malformed> {
+    fn read(&self, _: Hook, request: &SignedRequest<'_>) -> Result<WebhookEvent, Malformed> {
         webhooks::read(request, self.account())
     }
 }

@@ -113,7 +113,7 @@ impl Provider for Twilio {
         self.api.restore_webhook(number, urls, previous).boxed()
     }
 
-    fn search_numbers<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Offer>>> {
+    fn search_numbers<'a>(&'a self, wanted: &'a NumberSearch) -> BoxFuture<'a, Result<Vec<Offer>>> {
         self.api.search(wanted).boxed()
     }
 
@@ -149,7 +149,7 @@ impl Provider for Twilio {
         &'a self,
         text: &'a Outgoing,
         since: DateTime<Utc>,
-    ) -> BoxFuture<'a, Result<Traces>> {
+    ) -> BoxFuture<'a, Result<SentLookup>> {
         self.api.find_sent(text, since).boxed()
     }
 
@@ -181,9 +181,9 @@ impl Provider for Twilio {
         signature::verify(request, self.secret().webhook_key())
     }
 
-    fn misfit(&self, request: &SignedRequest<'_>) -> Misfit {
+    fn signature_mismatch(&self, request: &SignedRequest<'_>) -> SignatureMismatch {
         if !signature::is_there(request) {
-            return Misfit::Unsigned;
+            return SignatureMismatch::Unsigned;
         }
         let fits = |url: &String| {
             let public_url = url.as_str();
@@ -193,13 +193,13 @@ impl Provider for Twilio {
             })
         };
         let url = request.other_urls().into_iter().find(fits);
-        url.map_or(Misfit::Stranger, Misfit::OtherUrl)
+        url.map_or(SignatureMismatch::Stranger, SignatureMismatch::OtherUrl)
     }
 
-    fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<Told, Malformed> {
+    fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<WebhookEvent, Malformed> {
         match hook {
-            Hook::Inbound => webhooks::parse_inbound(request).map(Told::Text),
-            Hook::Status => parse_status(request).map(Told::Report),
+            Hook::Inbound => webhooks::parse_inbound(request).map(WebhookEvent::Text),
+            Hook::Status => parse_status(request).map(WebhookEvent::Report),
         }
     }
 

@@ -13,7 +13,7 @@ pub enum Order {
 }
 
 impl Order {
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::DayFirst => "day",
             Self::MonthFirst => "month",
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_read_in_whatever_way_it_is_written() {
+    fn dates_are_parsed_in_any_format() {
         for text in [
             "2026-11-23",
             "2026/11/23",
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_either_is_told_by_the_column_or_the_country_or_not_at_all() {
+    fn ambiguous_dates_follow_column_or_country() {
         assert_eq!(day("03/04/2026", Order::Unknown), None);
         assert_eq!(
             day("03/04/2026", Order::MonthFirst).as_deref(),
@@ -267,7 +267,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_a_day_or_none(text in ".{0,40}", figures in "[0-9/.T: -]{0,20}") {
+        fn any_text_is_a_date_or_not(text in ".{0,40}", figures in "[0-9/.T: -]{0,20}") {
             for text in [text, figures] {
                 let _ = read(&text, Order::Unknown);
             }

@@ -7,7 +7,7 @@ use encoding_rs::{
 };
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use super::Wrong;
+use super::SheetError;
 use crate::language::english;
 
 /// What people choose from when the letters look wrong, with where each is used.
@@ -59,7 +59,7 @@ pub fn decode(
     file: &[u8],
     chosen: Option<&'static Encoding>,
     region: Option<&str>,
-) -> Result<Decoded, Wrong> {
+) -> Result<Decoded, SheetError> {
     refuse_other_formats(file)?;
     let encoding = chosen
         .or_else(|| Encoding::for_bom(file).map(|(encoding, _)| encoding))
@@ -67,12 +67,12 @@ pub fn decode(
     let (text, _) = encoding.decode_with_bom_removal(file);
     // No table has these: it is a picture, or a program's own format.
     if text.contains('\0') {
-        return Err(Wrong::NoTable);
+        return Err(SheetError::NoTable);
     }
     let (bad, bad_places) = unreadable(&text, file, encoding);
     let letters = text.chars().filter(|c| !c.is_whitespace()).count();
     if bad_places > 20 && bad_places * 4 > letters && chosen.is_none() {
-        return Err(Wrong::NoTable);
+        return Err(SheetError::NoTable);
     }
     Ok(Decoded {
         text: match is_nfc(&text) {
@@ -85,17 +85,17 @@ pub fn decode(
     })
 }
 
-fn refuse_other_formats(file: &[u8]) -> Result<(), Wrong> {
+fn refuse_other_formats(file: &[u8]) -> Result<(), SheetError> {
     let is_workbook = file.starts_with(b"PK\x03\x04") || file.starts_with(b"\xd0\xcf\x11\xe0");
     if is_workbook {
-        return Err(Wrong::Workbook);
+        return Err(SheetError::Workbook);
     }
     let start = file.trim_ascii_start();
     let is_other = [&b"%PDF"[..], b"<!DOCTYPE", b"<html", b"<?xml", b"{\\rtf"]
         .iter()
         .any(|sign| start.len() >= sign.len() && start[..sign.len()].eq_ignore_ascii_case(sign));
     match is_other {
-        true => Err(Wrong::NoTable),
+        true => Err(SheetError::NoTable),
         false => Ok(()),
     }
 }
@@ -149,10 +149,10 @@ fn guess(file: &[u8], region: Option<&str>) -> &'static Encoding {
         });
     let sample = &file[..file.len().min(SAMPLE)];
     // A few Japanese letters are too few for the detector.
-    if oddness(guess, sample) > 0 && is_japanese(sample) {
+    if implausibility(guess, sample) > 0 && is_japanese(sample) {
         return SHIFT_JIS;
     }
-    match usual != guess && oddness(usual, sample) < oddness(guess, sample) {
+    match usual != guess && implausibility(usual, sample) < implausibility(guess, sample) {
         true => mac_or(usual, sample),
         false => mac_or(guess, sample),
     }
@@ -161,7 +161,7 @@ fn guess(file: &[u8], region: Option<&str>) -> &'static Encoding {
 /// Bytes that are looked at for how the words in them look.
 const SAMPLE: usize = 262_144;
 
-fn oddness(encoding: &'static Encoding, sample: &[u8]) -> usize {
+fn implausibility(encoding: &'static Encoding, sample: &[u8]) -> usize {
     odd_letters(&encoding.decode_without_bom_handling(sample).0)
 }
 
@@ -224,11 +224,14 @@ fn mac_or(guess: &'static Encoding, sample: &[u8]) -> &'static Encoding {
     if high == 0 || runs * 5 > high {
         return guess; // Western words have single letters with accents; other scripts have nothing else
     }
-    let (mac, guessed) = (oddness(MACINTOSH, sample), oddness(guess, sample));
+    let (mac, guessed) = (
+        implausibility(MACINTOSH, sample),
+        implausibility(guess, sample),
+    );
     let has_mac_line_ends = sample.contains(&b'\r') && !sample.contains(&b'\n');
     match mac * 10 <= high && (mac < guessed || (has_mac_line_ends && mac <= guessed)) {
         true => MACINTOSH,
-        false if guessed * 2 > high && oddness(WINDOWS_1252, sample) == 0 => WINDOWS_1252,
+        false if guessed * 2 > high && implausibility(WINDOWS_1252, sample) == 0 => WINDOWS_1252,
         false => guess,
     }
 }

@@ -718,7 +718,7 @@ fn phone(words: &[String], plain: &str) -> Option<PhoneKind> {
         "numerkontaktowy",
         "numerodecontato",
     ];
-    const WORDS: &[&str] = &[
+    const PHONE_WORDS: &[&str] = &[
         "phone",
         "phones",
         "tel",
@@ -778,7 +778,7 @@ fn phone(words: &[String], plain: &str) -> Option<PhoneKind> {
         || in_list(WHOLE, plain)
         || words
             .iter()
-            .any(|word| in_list(WORDS, word) || word.ends_with("phone"))
+            .any(|word| in_list(PHONE_WORDS, word) || word.ends_with("phone"))
         || PARTS.iter().any(|part| plain.contains(part));
     (is_it && words.len() < 8).then_some(kind)
 }
@@ -940,7 +940,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn phone_columns_are_known_in_many_languages_and_the_mobile_one_is_told() {
+    fn phone_columns_are_recognized_in_many_languages_with_mobile() {
         use PhoneKind::*;
         for (name, kind) in [
             ("Phone", Main),
@@ -997,7 +997,7 @@ mod tests {
     }
 
     #[test]
-    fn other_columns_are_known_too() {
+    fn other_columns_are_recognized() {
         for (name, head) in [
             ("E-mail 1 - Value", Head::Email),
             ("Email Address", Head::Email),
@@ -1035,7 +1035,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_stands_beside_its_value() {
+    fn label_column_belongs_to_its_value() {
         let columns = [
             "Phone 1 - Label",
             "Phone 1 - Value",

@@ -5,9 +5,9 @@
 
 /// Characters of one cell that a spreadsheet can hold, each of up to four bytes.
 const LARGEST_CELL: usize = 4 * 32_767;
-const MOST_LINES_OF_CELL: u64 = 1_000;
+const MAX_LINES_PER_CELL: u64 = 1_000;
 /// After so many marks that are never closed, cells over several lines are not looked for any more: each search costs time.
-const MOST_BROKEN: usize = 1_000;
+const MAX_BROKEN: usize = 1_000;
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
 /// A line of the table, which may be several of the file.
@@ -120,7 +120,7 @@ impl Iterator for Records<'_> {
             return None;
         }
         let delimiter = self.layout.delimiter;
-        let reach = match self.in_vain < MOST_BROKEN {
+        let reach = match self.in_vain < MAX_BROKEN {
             true => Reach::Cell,
             false => Reach::Line,
         };
@@ -364,7 +364,7 @@ fn in_quotes(text: &str, begin: usize, delimiter: u8, reach: Reach) -> Result<Qu
                 at = after;
             }
             b'\r' | b'\n' => {
-                if reach == Reach::Line || lines >= MOST_LINES_OF_CELL || at - begin > LARGEST_CELL
+                if reach == Reach::Line || lines >= MAX_LINES_PER_CELL || at - begin > LARGEST_CELL
                 {
                     return Err(lines + u64::from(reach == Reach::Cell));
                 }

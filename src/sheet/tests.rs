@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn sheet(file: impl AsRef<[u8]>) -> Result<Sheet, Wrong> {
+fn sheet(file: impl AsRef<[u8]>) -> Result<Sheet, SheetError> {
     read(
         file.as_ref(),
         Reading {
@@ -37,7 +37,7 @@ fn utf16(text: &str, big: bool, marked: bool) -> Vec<u8> {
 }
 
 #[test]
-fn a_table_is_read_in_whatever_encoding_it_comes() {
+fn tables_are_read_in_any_encoding() {
     let text = "Name;Phone\r\nJosé Núñez;+1 415 555 0192\r\n";
     let windows = WINDOWS_1252.encode(text).0.into_owned();
     for (file, encoding) in [
@@ -61,7 +61,7 @@ fn a_table_is_read_in_whatever_encoding_it_comes() {
 }
 
 #[test]
-fn code_pages_are_recognized() {
+fn code_pages_are_detected() {
     for (text, encoding) in [
         (
             "Name;Phone\r\nŁucja Świątek;+1 415 555 0142\r\n",
@@ -148,7 +148,7 @@ fn code_pages_are_recognized() {
 }
 
 #[test]
-fn a_chosen_encoding_is_the_one_that_is_read() {
+fn chosen_encoding_is_used() {
     let bytes = WINDOWS_1251
         .encode("Имя,Телефон\nАнна,+7 912 345 67 89\n")
         .0;
@@ -169,7 +169,7 @@ fn a_chosen_encoding_is_the_one_that_is_read() {
 }
 
 #[test]
-fn one_bad_byte_spoils_one_cell() {
+fn bad_byte_affects_one_cell() {
     let mut file = "name,phone,notes\nJosé Núñez,+14155550142,ok\nZoë Müller,+14155550143,cut \u{e9}\nAnn,+14155550144,\n".as_bytes().to_vec();
     let place = file
         .windows(2)
@@ -190,7 +190,7 @@ fn one_bad_byte_spoils_one_cell() {
 }
 
 #[test]
-fn the_separator_is_the_one_that_fits() {
+fn separator_is_detected() {
     for (file, delimiter) in [
         ("name,phone\n\"Okafor; Maya\",1\n", ','),
         ("name;phone\nOkafor, Maya;1\n", ';'),
@@ -213,7 +213,7 @@ fn the_separator_is_the_one_that_fits() {
 }
 
 #[test]
-fn a_row_knows_its_line_whatever_ends_it() {
+fn rows_know_their_line() {
     let lines = |file: &str| -> Vec<u64> {
         sheet(file)
             .unwrap()
@@ -239,23 +239,26 @@ fn a_row_knows_its_line_whatever_ends_it() {
 }
 
 #[test]
-fn what_is_no_table_is_refused() {
-    assert_eq!(sheet(""), Err(Wrong::Empty));
-    assert_eq!(sheet("\n ,, \n"), Err(Wrong::Empty));
-    assert_eq!(sheet(b"PK\x03\x04\0\0\x08\xff"), Err(Wrong::Workbook));
-    assert_eq!(sheet(b"\x89PNG\0\0\x08\xff"), Err(Wrong::NoTable));
-    assert_eq!(sheet("<html><table>"), Err(Wrong::NoTable));
+fn non_tables_are_refused() {
+    assert_eq!(sheet(""), Err(SheetError::Empty));
+    assert_eq!(sheet("\n ,, \n"), Err(SheetError::Empty));
+    assert_eq!(sheet(b"PK\x03\x04\0\0\x08\xff"), Err(SheetError::Workbook));
+    assert_eq!(sheet(b"\x89PNG\0\0\x08\xff"), Err(SheetError::NoTable));
+    assert_eq!(sheet("<html><table>"), Err(SheetError::NoTable));
     let few = Reading {
         most: 2,
         ..Reading::default()
     };
-    assert_eq!(read(b"a\n1\n2\n3\n", few), Err(Wrong::TooLong("2".into())));
+    assert_eq!(
+        read(b"a\n1\n2\n3\n", few),
+        Err(SheetError::TooLong("2".into()))
+    );
     assert_eq!(grouped(100_000), "100,000");
-    assert_eq!(sheet(",".repeat(400) + "x"), Err(Wrong::TooWide));
+    assert_eq!(sheet(",".repeat(400) + "x"), Err(SheetError::TooWide));
 }
 
 #[test]
-fn a_quotation_mark_that_is_never_closed_takes_nobody_away() {
+fn unclosed_quote_loses_no_row() {
     for (file, names, broken) in [
         // Closed by chance at the end of another row.
         (
@@ -297,17 +300,17 @@ fn a_quotation_mark_that_is_never_closed_takes_nobody_away() {
         let sheet = sheet(file).unwrap();
         let read: Vec<&str> = sheet.rows.iter().map(|row| row.cells[0].as_str()).collect();
         assert_eq!(read, names, "{file}");
-        let told: Vec<(u64, u64)> = sheet
+        let ranges: Vec<(u64, u64)> = sheet
             .broken
             .iter()
             .map(|broken| (broken.line, broken.lines))
             .collect();
-        assert_eq!(told, broken, "{file}");
+        assert_eq!(ranges, broken, "{file}");
     }
 }
 
 #[test]
-fn cells_over_several_lines_and_marks_inside_words_stay_as_they_are() {
+fn multi_line_cells_and_inner_quotes_are_kept() {
     for file in [
         "name,phone,address\nMaya,+1 415 555 0143,\"12 Main St, Apt 4\nSpringfield, IL, USA\"\nTom,+1 415 555 0144,x\n",
         "name,phone,address\n\"Maya\nOkafor\",+1 415 555 0143,x\nTom,+1 415 555 0144,x\n",
@@ -330,7 +333,7 @@ fn cells_over_several_lines_and_marks_inside_words_stay_as_they_are() {
 }
 
 #[test]
-fn lines_above_and_below_the_table_are_no_rows() {
+fn lines_around_the_table_are_no_rows() {
     let file = "Phone list of Harbor Dental\nExported,2026-01-03\n\nFirst Name,Last Name,Mobile\nMaya,Okafor,+1 415 555 0142\n\
         Tom,Reyes,\nFirst Name,Last Name,Mobile\nCher\n\n\"Confidential Information - Do Not Distribute\"\n\"Copyright (c) 2026\"\nHarbor\n";
     let sheet = sheet(file).unwrap();
@@ -350,7 +353,7 @@ fn lines_above_and_below_the_table_are_no_rows() {
 }
 
 #[test]
-fn a_formula_is_none_any_more_and_a_number_stays_one() {
+fn formulas_are_escaped_and_numbers_kept() {
     for formula in [
         "=1+1",
         "+SUM(A1)",
@@ -390,7 +393,7 @@ fn a_formula_is_none_any_more_and_a_number_stays_one() {
 }
 
 #[test]
-fn a_phone_number_is_written_so_that_it_stays_text() {
+fn phone_number_is_written_as_text() {
     for (phone, written) in [
         ("+447911123456", "+44 7911 123456"),
         ("+14155550142", "+1 415 555 0142"),
@@ -417,7 +420,7 @@ fn a_phone_number_is_written_so_that_it_stays_text() {
 }
 
 #[test]
-fn a_file_is_called_by_its_last_name() {
+fn file_name_is_the_last_path_component() {
     assert_eq!(short_name("C:\\lists\\stop.csv"), "stop.csv");
     assert_eq!(short_name("\0/"), "a file");
     assert_eq!(short_name(&"x".repeat(900)).len(), 60);
@@ -425,7 +428,7 @@ fn a_file_is_called_by_its_last_name() {
 
 /// Every search for the end of a cell costs time, and none of these files may cost much of it.
 #[test]
-fn no_file_takes_long() {
+fn parsing_time_is_bounded() {
     for line in [
         "\"a\n",
         "\"a\"\"\n",
@@ -467,7 +470,7 @@ fn distinct_lines(sheet: &Sheet) -> bool {
 
 proptest! {
     #[test]
-    fn any_bytes_are_a_table_or_none(bytes in prop::collection::vec(any::<u8>(), 0..800)) {
+    fn any_bytes_are_parsed_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..800)) {
         for start in [&b""[..], b"name,phone\n", b"\xff\xfe", b"BEGIN:VCARD\n", b"sep=;\n"] {
             if let Ok(sheet) = sheet([start, bytes.as_slice()].concat()) {
                 prop_assert!(distinct_lines(&sheet));
@@ -476,7 +479,7 @@ proptest! {
     }
 
     #[test]
-    fn marks_separators_and_line_ends_in_any_order_lose_no_line(text in "(\"|,|;|\r|\n|\r\n|\t|a|é|\\+14155550142|name,phone\n| ){0,120}") {
+    fn random_quotes_separators_and_line_ends_lose_no_line(text in "(\"|,|;|\r|\n|\r\n|\t|a|é|\\+14155550142|name,phone\n| ){0,120}") {
         if let Ok(sheet) = sheet(&text) {
             prop_assert!(distinct_lines(&sheet));
             for encoding in [WINDOWS_1252, SHIFT_JIS, MACINTOSH] {
@@ -487,7 +490,7 @@ proptest! {
 
     /// Whoever opens a quotation mark and forgets it: every row is there all the same.
     #[test]
-    fn a_forgotten_mark_anywhere_loses_nobody(count in 2_usize..12, row in 0_usize..12, column in 0_usize..3, closed in 0_usize..12) {
+    fn stray_quote_loses_no_row(count in 2_usize..12, row in 0_usize..12, column in 0_usize..3, closed in 0_usize..12) {
         let mut file = "name,phone,notes\n".to_owned();
         for n in 0..count {
             let mut cells = [format!("Person {n}"), format!("+1415555{:04}", 100 + n), format!("note {n}")];
@@ -509,7 +512,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read_again(rows in prop::collection::vec(prop::collection::vec("[^\\x00]{0,12}", 3), 1..20)) {
+    fn written_table_is_read_back(rows in prop::collection::vec(prop::collection::vec("[^\\x00]{0,12}", 3), 1..20)) {
         let head = ["name".to_owned(), "phone".into(), "notes".into()];
         // A cell that says something, so that no line is empty.
         let rows: Vec<Vec<String>> = rows

@@ -4,7 +4,7 @@ use base64::Engine;
 use encoding_rs::{Encoding, UTF_8};
 
 use super::heads::{self, PhoneKind};
-use super::{Row, Sheet, Wrong};
+use super::{Sheet, SheetError, SheetRow};
 
 /// What stands in a card, as the columns of a table whose names are known.
 const COLUMNS: [&str; 14] = [
@@ -37,8 +37,8 @@ pub fn is_one(text: &str) -> bool {
 }
 
 /// A card is a row. A card that is not ended is one, too; what stands between cards is passed over.
-pub fn read(text: &str, encoding: &'static str, most: usize) -> Result<Sheet, Wrong> {
-    let mut rows: Vec<Row> = Vec::new();
+pub fn read(text: &str, encoding: &'static str, most: usize) -> Result<Sheet, SheetError> {
+    let mut rows: Vec<SheetRow> = Vec::new();
     let mut cards: Vec<(u64, Card)> = Vec::new(); // the last one is open; those before it have another one in them
     for property in properties(text) {
         match property.name.as_str() {
@@ -62,7 +62,7 @@ pub fn read(text: &str, encoding: &'static str, most: usize) -> Result<Sheet, Wr
             }
         }
         if rows.len() > most {
-            return Err(Wrong::TooLong(super::grouped(most)));
+            return Err(SheetError::TooLong(super::grouped(most)));
         }
     }
     rows.extend(cards.into_iter().map(|(line, card)| card.into_row(line)));
@@ -314,7 +314,7 @@ impl Card {
         }
     }
 
-    fn into_row(mut self, line: u64) -> Row {
+    fn into_row(mut self, line: u64) -> SheetRow {
         let numbers = |wanted: PhoneKind| {
             let label = |number: &Number| {
                 let said = self
@@ -363,7 +363,7 @@ impl Card {
             self.notes.join("\n"),
             self.birthday.clone(),
         ];
-        Row { line, cells }
+        SheetRow { line, cells }
     }
 }
 

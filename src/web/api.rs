@@ -7,7 +7,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{SecurityRequirement, ServerBuilder};
 
-use super::Doors;
+use super::AppState;
 use super::problem::Problem;
 use crate::config::Config;
 use crate::domain::contacts::list::Sort;
@@ -111,7 +111,7 @@ pub fn finish(mut openapi: utoipa::openapi::OpenApi, config: &Config) -> Value {
     description::complete(openapi, config)
 }
 
-pub fn describe(openapi: &Value) -> Router<Doors> {
+pub fn describe(openapi: &Value) -> Router<AppState> {
     let text = openapi.to_string();
     let answer = move || async move {
         (

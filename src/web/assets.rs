@@ -41,7 +41,14 @@ const SHEETS: &[(&str, &[&str])] = &[
     (
         "pages.css",
         &[
-            "doorway", "table", "matrix", "admin", "contacts", "handset", "docs", "writing",
+            "auth-page",
+            "table",
+            "matrix",
+            "admin",
+            "contacts",
+            "handset",
+            "docs",
+            "writing",
         ],
     ),
 ];
@@ -55,21 +62,21 @@ const MODULES: &[(&str, &str)] = &[
 struct Asset {
     bytes: Bytes,
     mime: String,
-    pressed: OnceLock<Bytes>,
+    compressed: OnceLock<Bytes>,
 }
 
 impl Asset {
     /// As small as brotli makes it: a sixth less than what the middleware, which must hurry, makes of it on the way.
     /// Some 0.2 s for the largest, once.
-    fn pressed(&self) -> Bytes {
+    fn compressed(&self) -> Bytes {
         let press = || {
-            let mut pressed = Vec::new();
-            let mut writer = brotli::CompressorWriter::new(&mut pressed, 4096, 11, 22);
+            let mut compressed = Vec::new();
+            let mut writer = brotli::CompressorWriter::new(&mut compressed, 4096, 11, 22);
             writer.write_all(&self.bytes).expect("memory takes it");
             drop(writer);
-            pressed.into()
+            compressed.into()
         };
-        self.pressed.get_or_init(press).clone()
+        self.compressed.get_or_init(press).clone()
     }
 
     fn is_text(&self) -> bool {
@@ -87,7 +94,7 @@ struct Assets {
     spoken: HashMap<Language, Spoken>,
 }
 
-/// What is another one in each language: where a page finds its modules, of which one is `words`; and what the installed app
+/// What is another one in each language: where a page finds its modules, of which one is `i18n`; and what the installed app
 /// is called.
 #[derive(Default)]
 struct Spoken {
@@ -108,12 +115,12 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     for name in Static::iter() {
         let file = Static::get(&name).expect("the embedded folder lists what it holds");
         match name.starts_with("js/") {
-            true => assets.add(&name, told(&file.data).into()),
+            true => assets.add(&name, without_comments(&file.data).into()),
             false => assets.add(&name, file.data.into_owned().into()),
         }
     }
     for (name, parts) in SHEETS {
-        assets.add(name, laid(parts).into());
+        assets.add(name, concatenated(parts).into());
     }
     for language in Language::ALL {
         let spoken = assets.spoken(language);
@@ -138,7 +145,7 @@ impl Assets {
         let asset = Asset {
             bytes,
             mime,
-            pressed: OnceLock::new(),
+            compressed: OnceLock::new(),
         };
         self.by_url.insert(url.clone(), asset);
         self.urls.insert(name.to_owned(), url);
@@ -146,7 +153,7 @@ impl Assets {
 
     /// `js/controllers/list.js` is imported as `controllers/list`.
     fn spoken(&mut self, language: Language) -> Spoken {
-        let words = self.words(language);
+        let messages_url = self.messages_url(language);
         let manifest = self.manifest(language);
         let ours = self.urls.iter().filter_map(|(name, url)| {
             let module = name.strip_prefix("js/")?.strip_suffix(".js")?;
@@ -156,7 +163,7 @@ impl Assets {
             .iter()
             .map(|(module, file)| ((*module).to_owned(), self.urls[*file].clone()));
         let mut imports: BTreeMap<String, String> = vendored.chain(ours).collect();
-        imports.insert("words".into(), words);
+        imports.insert("i18n".into(), messages_url);
         let mut preloads = String::new();
         for (_, url) in imports.iter().filter(|(module, _)| !is_extra(module)) {
             let _ = write!(preloads, r#"<link rel="modulepreload" href="{url}">"#);
@@ -169,11 +176,11 @@ impl Assets {
     }
 
     /// The address of what scripts say in this language.
-    fn words(&mut self, language: Language) -> String {
-        let english = &self.by_url[&self.urls["js/words.js"]].bytes;
-        let words = language::script(&String::from_utf8_lossy(english), language);
-        let name = format!("words/{}.js", language.tag());
-        self.add(&name, words.into());
+    fn messages_url(&mut self, language: Language) -> String {
+        let english = &self.by_url[&self.urls["js/i18n.js"]].bytes;
+        let messages_url = language::script(&String::from_utf8_lossy(english), language);
+        let name = format!("i18n/{}.js", language.tag());
+        self.add(&name, messages_url.into());
         self.urls[&name].clone()
     }
 
@@ -216,7 +223,7 @@ fn is_extra(module: &str) -> bool {
 }
 
 /// Without the lines that are for whoever reads the source.
-fn told(source: &[u8]) -> String {
+fn without_comments(source: &[u8]) -> String {
     let source = String::from_utf8_lossy(source);
     let is_comment = |line: &str| {
         let line = line.trim();
@@ -226,13 +233,13 @@ fn told(source: &[u8]) -> String {
     lines.flat_map(|line| [line.trim_start(), "\n"]).collect()
 }
 
-fn laid(parts: &[&str]) -> String {
+fn concatenated(parts: &[&str]) -> String {
     parts.iter().fold(
         "@layer tokens, base, components, pages, print;\n".to_owned(),
         |mut sheet, name| {
             let file = Static::get(&format!("css/{name}.css"))
                 .unwrap_or_else(|| panic!("static/css/{name}.css is missing"));
-            sheet.push_str(&told(&file.data));
+            sheet.push_str(&without_comments(&file.data));
             sheet
         },
     )
@@ -293,13 +300,13 @@ pub async fn show(Path(file): Path<String>, headers: HeaderMap) -> Response {
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
     if asset.is_text() && takes_brotli(&headers) {
-        let pressed = tokio::task::spawn_blocking(|| asset.pressed()).await;
-        if let Ok(pressed) = pressed {
+        let compressed = tokio::task::spawn_blocking(|| asset.compressed()).await;
+        if let Ok(compressed) = compressed {
             let how = [
                 (header::CONTENT_ENCODING, "br"),
                 (header::VARY, "accept-encoding"),
             ];
-            return (kept, how, Body::from(pressed)).into_response();
+            return (kept, how, Body::from(compressed)).into_response();
         }
     }
     (kept, Body::from(asset.bytes.clone())).into_response()
@@ -403,7 +410,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_address_carries_the_hash_of_its_content() {
+    fn asset_urls_contain_the_content_hash() {
         let css = url("app.css");
         assert!(
             css.starts_with("/assets/app-") && css.ends_with(".css"),
@@ -413,17 +420,11 @@ mod tests {
     }
 
     #[test]
-    fn scripts_find_the_words_of_the_page() {
+    fn import_map_has_the_messages_of_the_page_language() {
         let english = importmap().0;
         let spanish = language::said_in(Language::Spanish, || importmap().0);
-        assert!(
-            english.contains(r#""words":"/assets/words/en-"#),
-            "{english}"
-        );
-        assert!(
-            spanish.contains(r#""words":"/assets/words/es-"#),
-            "{spanish}"
-        );
+        assert!(english.contains(r#""i18n":"/assets/i18n/en-"#), "{english}");
+        assert!(spanish.contains(r#""i18n":"/assets/i18n/es-"#), "{spanish}");
         for map in [english, spanish] {
             let hash = STANDARD.encode(Sha256::digest(map.as_bytes()));
             assert!(csp().contains(&hash));
@@ -431,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn an_installed_app_speaks_the_language_of_the_page() {
+    fn web_manifest_is_in_the_page_language() {
         let manifest = |language| {
             let url = language::said_in(language, manifest);
             let bytes = &ASSETS.by_url[url].bytes;
@@ -447,13 +448,13 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_allows_the_import_map_and_no_other_inline_script() {
+    fn policy_allows_the_import_map_only() {
         assert!(csp().contains("'sha256-"));
         assert!(!csp().contains("unsafe"));
     }
 
     #[tokio::test]
-    async fn whoever_takes_brotli_gets_it_as_small_as_it_goes() {
+    async fn brotli_is_served_when_accepted() {
         let file = || Path(url("vendor/turbo.min.js").replace("/assets/", ""));
         let asking = |accepted: &'static str| {
             let mut headers = HeaderMap::new();
@@ -466,13 +467,13 @@ mod tests {
         };
         let plain = show(file(), asking("gzip, br;q=0")).await;
         assert!(!plain.headers().contains_key(header::CONTENT_ENCODING));
-        let pressed = show(file(), asking("gzip, deflate, BR;q=0.9")).await;
-        assert_eq!(pressed.headers()[header::CONTENT_ENCODING], "br");
-        assert!(size(pressed).await * 4 < size(plain).await);
+        let compressed = show(file(), asking("gzip, deflate, BR;q=0.9")).await;
+        assert_eq!(compressed.headers()[header::CONTENT_ENCODING], "br");
+        assert!(size(compressed).await * 4 < size(plain).await);
     }
 
     #[test]
-    fn every_style_sheet_is_laid_in() {
+    fn every_style_sheet_is_bundled() {
         for name in Static::iter().filter(|name| name.starts_with("css/")) {
             let stem = name.trim_start_matches("css/").trim_end_matches(".css");
             let listed = SHEETS.iter().any(|(_, parts)| parts.contains(&stem));
@@ -481,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sprite_has_every_icon_that_a_template_names() {
+    fn sprite_has_every_icon_in_use() {
         let sprite = Static::get("icons.svg").expect("the sprite");
         let sprite = String::from_utf8_lossy(&sprite.data);
         let mut open = vec![std::path::PathBuf::from("templates")];

@@ -13,10 +13,10 @@ use super::problem::Problem;
 use crate::app::App;
 use crate::config::Config;
 use crate::domain::accounts::{self, Caller, SignedIn};
-use crate::domain::members::{self, Admin, Member, Place};
+use crate::domain::members::{self, Admin, Member, WorkspaceRef};
 use crate::error::{Error, Result};
 use crate::ids::SessionId;
-use crate::keys::ACCESS_LIVES;
+use crate::keys::ACCESS_TOKEN_LIFETIME;
 use crate::language::Language;
 
 pub const ACCESS_COOKIE: &str = "messagehub_access";
@@ -27,7 +27,7 @@ pub const BROWSER_COOKIE: &str = "messagehub_browser";
 pub const LANGUAGE_COOKIE: &str = "messagehub_language";
 
 const LANGUAGE_LASTS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-const BROWSER_LASTS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const BROWSER_COOKIE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Which session a request claims, by a token of ours that has not expired. The database says whether it still lives.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ pub struct Claimed(pub SessionId);
 
 /// How a request says who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum TokenSource {
     Bearer,
     Cookie,
 }
@@ -54,13 +54,13 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 impl Claimed {
     /// By the bearer token where there is one, and by the cookie only where there is none.
-    pub fn of(headers: &HeaderMap, app: &App) -> Option<(Self, Door)> {
+    pub fn of(headers: &HeaderMap, app: &App) -> Option<(Self, TokenSource)> {
         if let Some(token) = bearer(headers) {
-            return Some((Self(app.tokens.read(token)?), Door::Bearer));
+            return Some((Self(app.tokens.read(token)?), TokenSource::Bearer));
         }
         let jar = CookieJar::from_headers(headers);
         let session = app.tokens.read(jar.get(ACCESS_COOKIE)?.value())?;
-        Some((Self(session), Door::Cookie))
+        Some((Self(session), TokenSource::Cookie))
     }
 }
 
@@ -117,11 +117,14 @@ where
                 .map(|(_, value)| value)
         };
         let place = match (named("workspace_id"), named("slug")) {
-            (Some(id), _) => id.parse().map(Place::Id).ok(),
-            (None, Some(slug)) => Some(slug.parse().map_or(Place::Slug(slug), Place::Id)),
+            (Some(id), _) => id.parse().map(WorkspaceRef::Id).ok(),
+            (None, Some(slug)) => Some(
+                slug.parse()
+                    .map_or(WorkspaceRef::Slug(slug), WorkspaceRef::Id),
+            ),
             (None, None) => None,
         };
-        let place = place.unwrap_or(Place::Slug("")); // no workspace has this slug
+        let place = place.unwrap_or(WorkspaceRef::Slug("")); // no workspace has this slug
         let member = members::admit(&app.db, session, place).await?;
         Ok(member.at(address(parts, &app.config)))
     }
@@ -142,10 +145,10 @@ where
 /// The browser's cookies for a sign-in.
 pub fn cookies(config: &Config, signed_in: &SignedIn) -> Cookies {
     let access = &signed_in.access_token;
-    let mut cookies = vec![cookie(config, ACCESS_COOKIE, access, ACCESS_LIVES)];
+    let mut cookies = vec![cookie(config, ACCESS_COOKIE, access, ACCESS_TOKEN_LIFETIME)];
     if signed_in.is_renewed {
         let refresh = &signed_in.refresh_token;
-        let lives = accounts::SESSION_LIVES;
+        let lives = accounts::SESSION_LIFETIME;
         cookies.push(cookie(config, REFRESH_COOKIE, refresh, lives));
     }
     // Whoever chose none keeps what was chosen at the sign-in.
@@ -166,7 +169,12 @@ pub fn spoken(config: &Config, language: Option<Language>) -> (HeaderName, Strin
 /// The word that a browser keeps, so that it is known at the next sign-in.
 pub fn known_browser(config: &Config, caller: &Caller) -> Option<(HeaderName, String)> {
     let word = caller.browser.as_deref()?;
-    Some(cookie(config, BROWSER_COOKIE, word, BROWSER_LASTS))
+    Some(cookie(
+        config,
+        BROWSER_COOKIE,
+        word,
+        BROWSER_COOKIE_LIFETIME,
+    ))
 }
 
 /// Takes the cookies away. The browser stays known.

@@ -13,15 +13,15 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use tower_http::timeout::{TimeoutBody, TimeoutError};
 
-use super::auth::{ACCESS_COOKIE, Claimed, Door, REFRESH_COOKIE};
+use super::auth::{ACCESS_COOKIE, Claimed, REFRESH_COOKIE, TokenSource};
 use super::problem::Problem;
-use super::{Doors, assets};
+use super::{AppState, assets};
 use crate::app::App;
 use crate::config::Config;
 
 /// The longest that nothing of a body may come, and the longest for all of a request: slow phones send pictures.
-const LONGEST_SILENCE: Duration = Duration::from_secs(10);
-const SLOWEST_ANSWER: Duration = Duration::from_secs(60);
+const MAX_SILENCE: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// RFC 9112, 3.2: a request of HTTP/1.1 has exactly one `Host`, and none has a wrong one.
 pub async fn host(request: Request, next: Next) -> Response {
@@ -172,12 +172,16 @@ pub fn vary(answer: &mut Response, header: &HeaderName) {
 
 /// An unsafe request that a browser sends with our cookies must come from our own pages; and none may come from a page
 /// of somebody else, with cookies or without (nobody is signed in to a stranger's account by a link).
-pub async fn same_origin(State(doors): State<Doors>, request: Request, next: Next) -> Response {
+pub async fn same_origin(
+    State(app_state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
     let safe = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    if safe || is_allowed(request.headers(), &doors.app) {
+    if safe || is_allowed(request.headers(), &app_state.app) {
         return next.run(request).await;
     }
     let detail = "this request came from another site: open MessageHub itself and try there";
@@ -187,17 +191,17 @@ pub async fn same_origin(State(doors): State<Doors>, request: Request, next: Nex
 fn is_allowed(headers: &HeaderMap, app: &App) -> bool {
     // A browser adds no bearer token by itself. Only a good one counts, for that is what lets the request in; with any other
     // header it may be the cookie.
-    if matches!(Claimed::of(headers, app), Some((_, Door::Bearer))) {
+    if matches!(Claimed::of(headers, app), Some((_, TokenSource::Bearer))) {
         return true;
     }
-    match comes_from_us(headers, &app.config) {
+    match is_same_origin(headers, &app.config) {
         Some(ours) => ours,
-        None => !carries_our_cookie(headers),
+        None => !has_session_cookie(headers),
     }
 }
 
 /// `None`: not sent by a browser, or by a very old one.
-pub fn comes_from_us(headers: &HeaderMap, config: &Config) -> Option<bool> {
+pub fn is_same_origin(headers: &HeaderMap, config: &Config) -> Option<bool> {
     let text = |name| {
         headers
             .get(name)
@@ -213,7 +217,7 @@ pub fn comes_from_us(headers: &HeaderMap, config: &Config) -> Option<bool> {
     Some(origin == ours || Some(origin) == asked.as_deref())
 }
 
-fn carries_our_cookie(headers: &HeaderMap) -> bool {
+fn has_session_cookie(headers: &HeaderMap) -> bool {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -225,7 +229,7 @@ fn carries_our_cookie(headers: &HeaderMap) -> bool {
 
 /// A request has to arrive and to be answered in time, whoever is slow: what waits for ever costs us, not them.
 pub async fn in_time(request: Request, next: Next) -> Response {
-    within(LONGEST_SILENCE, SLOWEST_ANSWER, request, next).await
+    within(MAX_SILENCE, RESPONSE_TIMEOUT, request, next).await
 }
 
 async fn within(silence: Duration, all: Duration, request: Request, next: Next) -> Response {
@@ -256,7 +260,7 @@ async fn within(silence: Duration, all: Duration, request: Request, next: Next) 
 const NO_DEVICES: &str =
     "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
 
-pub async fn headers(State(doors): State<Doors>, request: Request, next: Next) -> Response {
+pub async fn headers(State(app_state): State<AppState>, request: Request, next: Next) -> Response {
     // Scripts and style sheets are no pages: what is said of pages would be most of what a small one weighs.
     let path = request.uri().path();
     let is_part = path.starts_with("/assets/") && (path.ends_with(".js") || path.ends_with(".css"));
@@ -278,7 +282,7 @@ pub async fn headers(State(doors): State<Doors>, request: Request, next: Next) -
     }
     // Assets say otherwise for themselves.
     set("cache-control", "no-store");
-    if doors.app.config.is_https() {
+    if app_state.app.config.is_https() {
         set(
             "strict-transport-security",
             "max-age=31536000; includeSubDomains",

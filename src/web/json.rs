@@ -77,8 +77,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 #[from_request(via(axum::extract::Path), rejection(Problem))]
 pub struct Path<T>(pub T);
 
-impl From<objects::Wrong> for Problem {
-    fn from(wrong: objects::Wrong) -> Self {
+impl From<objects::ObjectError> for Problem {
+    fn from(wrong: objects::ObjectError) -> Self {
         if wrong.is_json {
             let detail = format!("the JSON is not of the form that is taken here: {wrong}");
             return Error::field("body", detail).into();

@@ -30,7 +30,7 @@ use stream::Stream;
 const LARGEST_HEAD: usize = 64 * 1024;
 /// A request that is being answered is cut off only when it has been so long, and nothing else can be.
 const LONG_REQUEST: Duration = Duration::from_secs(10);
-const UNHARMED: &str = "nobody panics while holding it";
+const NOT_POISONED: &str = "nobody panics while holding it";
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -159,7 +159,7 @@ struct Open {
 
 impl Open {
     fn links(&self) -> MutexGuard<'_, HashMap<u64, Arc<Link>>> {
-        self.links.lock().expect(UNHARMED)
+        self.links.lock().expect(NOT_POISONED)
     }
 
     fn enter(self: &Arc<Self>) -> Entry {
@@ -187,13 +187,13 @@ impl Open {
             if self.links().len() < most {
                 return;
             }
-            self.make_room(idle);
+            self.close_idle(idle);
             let _ = tokio::time::timeout(Duration::from_millis(100), left).await;
         }
     }
 
     /// Cuts some connections, a sixteenth at most, so that not every new one has to look through all of them.
-    fn make_room(&self, idle: Duration) {
+    fn close_idle(&self, idle: Duration) {
         let links = self.links();
         let waiting = |is_busy: bool, at_least: Duration| {
             let mut waiting: Vec<_> = links

@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 use tracing::Instrument;
 
-use super::Doors;
+use super::AppState;
 use super::problem::Problem;
 use crate::db::Readiness;
 
@@ -39,14 +39,14 @@ pub async fn healthz() -> &'static str {
 }
 
 /// Ready: the database can be written to, and no worker is down for long. Migrations ran before the server began to listen.
-pub async fn readyz(State(doors): State<Doors>) -> Response {
+pub async fn readyz(State(app_state): State<AppState>) -> Response {
     let unavailable = |code: &'static str, why: String| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, why).into_response()
     };
-    if doors.stopping.is_cancelled() {
+    if app_state.stopping.is_cancelled() {
         return unavailable("stopping", "the server is stopping".into());
     }
-    match doors.app.db.readiness().await {
+    match app_state.app.db.readiness().await {
         Readiness::Writable => {}
         Readiness::ReadOnly => {
             return unavailable("read_only", "the database takes no changes".into());
@@ -55,7 +55,7 @@ pub async fn readyz(State(doors): State<Doors>) -> Response {
             return unavailable("unavailable", "the database cannot be reached".into());
         }
     }
-    let down = doors.health.down_for_long();
+    let down = app_state.health.down_for_long();
     if !down.is_empty() {
         let why = format!(
             "down for more than 30 seconds: {}; see the log",

@@ -18,7 +18,7 @@ use chrono::{DateTime, Datelike, Utc};
 
 use super::auth::{Claimed, REFRESH_COOKIE, bearer, cookies};
 use super::problem::Problem;
-use super::{Doors, LARGEST_UPLOAD, guard};
+use super::{AppState, LARGEST_UPLOAD, guard};
 use crate::app::App;
 use crate::domain::accounts::{self as users, Caller};
 use crate::domain::members::Role;
@@ -48,17 +48,26 @@ pub mod workspaces;
 
 pub use avatar::{avatar, face};
 pub use form::Form;
-pub use notice::{Notice, Said};
+pub use notice::{Notice, NoticeQuery};
 pub use shell::{Shell, initial};
 
-pub fn routes(doors: &Doors, openapi: &serde_json::Value) -> Router<Doors> {
-    use self::accounts as door;
+pub fn routes(app_state: &AppState, openapi: &serde_json::Value) -> Router<AppState> {
+    use self::accounts as accounts_pages;
     Router::new()
-        .route("/", get(door::home))
-        .route("/setup", get(door::setup).post(door::found))
-        .route("/signup", get(door::signup).post(door::sign_up))
-        .route("/login", get(door::login).post(door::log_in))
-        .route("/logout", post(door::log_out))
+        .route("/", get(accounts_pages::home))
+        .route(
+            "/setup",
+            get(accounts_pages::setup).post(accounts_pages::found),
+        )
+        .route(
+            "/signup",
+            get(accounts_pages::signup).post(accounts_pages::sign_up),
+        )
+        .route(
+            "/login",
+            get(accounts_pages::login).post(accounts_pages::log_in),
+        )
+        .route("/logout", post(accounts_pages::log_out))
         .route(
             "/workspaces",
             get(workspaces::list).post(workspaces::create),
@@ -129,12 +138,12 @@ pub fn routes(doors: &Doors, openapi: &serde_json::Value) -> Router<Doors> {
             get(sandbox::show).post(sandbox::text),
         )
         .merge(docs::route(openapi))
-        .layer(middleware::from_fn_with_state(doors.clone(), renew))
-        .layer(middleware::from_fn(dress))
+        .layer(middleware::from_fn_with_state(app_state.clone(), renew))
+        .layer(middleware::from_fn(render_problems))
 }
 
 /// What belongs to writing, beside the inbox.
-fn writing_routes() -> Router<Doors> {
+fn writing_routes() -> Router<AppState> {
     Router::new()
         .route(
             "/w/{slug}/send",
@@ -161,7 +170,7 @@ fn writing_routes() -> Router<Doors> {
         )
 }
 
-fn contact_routes() -> Router<Doors> {
+fn contact_routes() -> Router<AppState> {
     use contacts::{import, merge, remove, show};
     let routes = Router::new()
         .route("/", get(contacts::list).post(contacts::create))
@@ -193,7 +202,7 @@ fn contact_routes() -> Router<Doors> {
     Router::new().nest("/w/{slug}/contacts", routes)
 }
 
-fn admin_routes() -> Router<Doors> {
+fn admin_routes() -> Router<AppState> {
     use admin::{
         access, audit, credential_access, credits, fields, integrations, members, numbers,
         opt_outs, usage, webhooks, workspace,
@@ -261,7 +270,7 @@ fn admin_routes() -> Router<Doors> {
         .route("/audit", get(audit::list))
 }
 
-fn account_routes() -> Router<Doors> {
+fn account_routes() -> Router<AppState> {
     use account::two_factor;
     use accounts::{invitations, recovery};
     Router::new()
@@ -377,7 +386,7 @@ async fn renew(State(app): State<App>, mut request: Request, next: Next) -> Resp
 }
 
 /// A problem becomes a page for people; who is not signed in is sent to the sign-in and comes back afterwards.
-pub async fn dress(request: Request, next: Next) -> Response {
+pub async fn render_problems(request: Request, next: Next) -> Response {
     // The API answers everybody alike.
     if request.uri().path().starts_with("/api/") {
         return next.run(request).await;
@@ -393,7 +402,7 @@ pub async fn dress(request: Request, next: Next) -> Response {
     let is_problem = kind == b"application/problem+json";
     let is_page = kind.starts_with(b"text/html") || kind.starts_with(b"text/vnd.turbo-stream");
     let mut response = match is_problem && asked {
-        true => dressed(response, back).await,
+        true => problem_page(response, back).await,
         false => response,
     };
     if is_problem || is_page {
@@ -403,19 +412,19 @@ pub async fn dress(request: Request, next: Next) -> Response {
     response
 }
 
-async fn dressed(response: Response, back: Option<String>) -> Response {
+async fn problem_page(response: Response, back: Option<String>) -> Response {
     if response.status() == StatusCode::UNAUTHORIZED {
         let next: String =
             form_urlencoded::byte_serialize(back.as_deref().unwrap_or("/").as_bytes()).collect();
         return Redirect::to(&format!("/login?next={next}")).into_response();
     }
     let (mut parts, body) = response.into_parts();
-    let told: serde_json::Value = to_bytes(body, 64 * 1024)
+    let form_data: serde_json::Value = to_bytes(body, 64 * 1024)
         .await
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();
-    let text = |key: &str| told[key].as_str().unwrap_or_default();
+    let text = |key: &str| form_data[key].as_str().unwrap_or_default();
     let html = problem::page(parts.status, text("code"), text("detail"));
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(

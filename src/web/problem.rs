@@ -38,7 +38,7 @@ fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result
 }
 
 /// The table.
-fn told(error: &Error) -> (StatusCode, &'static str) {
+fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
     match error {
         Error::Unauthenticated | Error::WrongPassword | Error::WrongCode => {
             (StatusCode::UNAUTHORIZED, "unauthenticated")
@@ -100,7 +100,7 @@ impl Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        let (status, code) = told(&error);
+        let (status, code) = status_and_code(&error);
         let detail = match code {
             // Nothing of the inside is told; the log has it.
             "internal" => {
@@ -165,7 +165,7 @@ pub async fn say(answer: Response) -> Response {
     Problem::new(answer.status(), code, detail).into_response()
 }
 
-pub async fn nothing_here() -> Problem {
+pub async fn not_found() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "not_found",

@@ -11,7 +11,7 @@ use axum::extract::{OriginalUri, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::Doors;
+use super::AppState;
 use super::json::Path;
 use super::problem::Problem;
 use crate::domain::integrations::Account;
@@ -21,7 +21,7 @@ use crate::domain::quarantine;
 use crate::domain::webhooks::{self, Outcome, Via};
 use crate::error::Error;
 use crate::ids::IntegrationId;
-use crate::providers::{Hook, Inbound, Kind, SignedRequest, StatusReport, Told, twilio};
+use crate::providers::{Hook, Inbound, Kind, SignedRequest, StatusReport, WebhookEvent, twilio};
 
 /// A provider's call as it came: the signature covers its very bytes.
 pub struct Call {
@@ -31,10 +31,10 @@ pub struct Call {
     body: Bytes,
 }
 
-impl axum::extract::FromRequest<Doors> for Call {
+impl axum::extract::FromRequest<AppState> for Call {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, doors: &Doors) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app_state: &AppState) -> Result<Self, Problem> {
         let original = request
             .extensions()
             .get::<OriginalUri>()
@@ -45,7 +45,7 @@ impl axum::extract::FromRequest<Doors> for Call {
             .await
             .map_err(unreadable)?;
         Ok(Self {
-            url: doors.app.config.public(path),
+            url: app_state.app.config.public(path),
             // A HEAD is a GET whose answer has no body.
             method: match parts.method {
                 Method::HEAD => Method::GET,
@@ -78,21 +78,27 @@ impl Call {
 }
 
 /// One URL for every workspace: found by `AccountSid` and `To`.
-pub async fn twilio_inbound(State(doors): State<Doors>, call: Call) -> Result<Response, Problem> {
+pub async fn twilio_inbound(
+    State(app_state): State<AppState>,
+    call: Call,
+) -> Result<Response, Problem> {
     let (account, to) = twilio::addressee(&call.signed()).map_err(malformed)?;
-    let accounts = doors.directory.accounts(Kind::Twilio, &account).await?;
+    let accounts = app_state.directory.accounts(Kind::Twilio, &account).await?;
     let mine: Vec<_> = accounts
         .into_iter()
         .filter(|account| account.number(to.as_str()).is_some())
         .collect();
-    let account = verified(&doors, &call, Hook::Inbound, mine).await?;
-    hand_over(&doors, &account, Hook::Inbound, &call).await
+    let account = verified(&app_state, &call, Hook::Inbound, mine).await?;
+    hand_over(&app_state, &account, Hook::Inbound, &call).await
 }
 
 /// One URL for every workspace: found by `AccountSid`, then by our id or `MessageSid`.
-pub async fn twilio_status(State(doors): State<Doors>, call: Call) -> Result<Response, Problem> {
+pub async fn twilio_status(
+    State(app_state): State<AppState>,
+    call: Call,
+) -> Result<Response, Problem> {
     let report = twilio::parse_status(&call.signed()).map_err(malformed)?;
-    let accounts = doors
+    let accounts = app_state
         .directory
         .accounts(Kind::Twilio, &report.account)
         .await?;
@@ -101,10 +107,10 @@ pub async fn twilio_status(State(doors): State<Doors>, call: Call) -> Result<Res
         .filter(|account| account.verifies(&call.signed()))
         .collect();
     if found.is_empty() {
-        return Err(refused(&doors, &call, Hook::Status, &accounts).await);
+        return Err(refused(&app_state, &call, Hook::Status, &accounts).await);
     }
     for account in found {
-        if take_report(&doors, account, &report).await? {
+        if take_report(&app_state, account, &report).await? {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
     }
@@ -113,47 +119,47 @@ pub async fn twilio_status(State(doors): State<Doors>, call: Call) -> Result<Res
 
 /// An integration's own URL: what number sync configures at the provider.
 pub async fn inbound(
-    State(doors): State<Doors>,
+    State(app_state): State<AppState>,
     Path((provider, id)): Path<(Kind, IntegrationId)>,
     call: Call,
 ) -> Result<Response, Problem> {
-    let account = of_integration(&doors, provider, id).await?;
-    let account = verified(&doors, &call, Hook::Inbound, vec![account]).await?;
-    hand_over(&doors, &account, Hook::Inbound, &call).await
+    let account = of_integration(&app_state, provider, id).await?;
+    let account = verified(&app_state, &call, Hook::Inbound, vec![account]).await?;
+    hand_over(&app_state, &account, Hook::Inbound, &call).await
 }
 
 pub async fn status(
-    State(doors): State<Doors>,
+    State(app_state): State<AppState>,
     Path((provider, id)): Path<(Kind, IntegrationId)>,
     call: Call,
 ) -> Result<Response, Problem> {
-    let account = of_integration(&doors, provider, id).await?;
-    let account = verified(&doors, &call, Hook::Status, vec![account]).await?;
-    hand_over(&doors, &account, Hook::Status, &call).await
+    let account = of_integration(&app_state, provider, id).await?;
+    let account = verified(&app_state, &call, Hook::Status, vec![account]).await?;
+    hand_over(&app_state, &account, Hook::Status, &call).await
 }
 
 /// What a verified call says, and an answer to it.
 async fn hand_over(
-    doors: &Doors,
+    app_state: &AppState,
     account: &Account,
     hook: Hook,
     call: &Call,
 ) -> Result<Response, Problem> {
-    let db = &doors.app.db;
+    let db = &app_state.app.db;
     match account.provider.read(hook, &call.signed()) {
-        Ok(Told::Text(text)) => store(doors, account, text).await,
-        Ok(Told::Report(report)) => match take_report(doors, account, &report).await? {
+        Ok(WebhookEvent::Text(text)) => store(app_state, account, text).await,
+        Ok(WebhookEvent::Report(report)) => match take_report(app_state, account, &report).await? {
             true => Ok(StatusCode::NO_CONTENT.into_response()),
             false => Err(Error::NotFound("a message with this id").into()),
         },
-        Ok(Told::Nothing) => {
-            let told = "an event of a kind that does not concern us";
-            webhooks::note(db, account, kind(hook), Outcome::Ignored, told).await?;
+        Ok(WebhookEvent::Nothing) => {
+            let journal_detail = "an event of a kind that does not concern us";
+            webhooks::note(db, account, kind(hook), Outcome::Ignored, journal_detail).await?;
             Ok(StatusCode::OK.into_response())
         }
         Err(wrong) => {
-            let told = wrong.to_string();
-            webhooks::note(db, account, kind(hook), Outcome::Malformed, &told).await?;
+            let journal_detail = wrong.to_string();
+            webhooks::note(db, account, kind(hook), Outcome::Malformed, &journal_detail).await?;
             Err(malformed(wrong))
         }
     }
@@ -167,11 +173,11 @@ fn kind(hook: Hook) -> webhooks::Kind {
 }
 
 async fn of_integration(
-    doors: &Doors,
+    app_state: &AppState,
     provider: Kind,
     id: IntegrationId,
 ) -> Result<Arc<Account>, Problem> {
-    let account = doors
+    let account = app_state
         .directory
         .integration(id)
         .await?
@@ -181,7 +187,7 @@ async fn of_integration(
 
 /// Whichever of these the signature belongs to: two workspaces may have connected one account.
 async fn verified(
-    doors: &Doors,
+    app_state: &AppState,
     call: &Call,
     hook: Hook,
     accounts: Vec<Arc<Account>>,
@@ -192,16 +198,21 @@ async fn verified(
     let mut ours = accounts.iter();
     match ours.find(|account| account.verifies(&call.signed())) {
         Some(account) => Ok(Arc::clone(account)),
-        None => Err(refused(doors, call, hook, &accounts).await),
+        None => Err(refused(app_state, call, hook, &accounts).await),
     }
 }
 
 /// Not in the inbox, and not lost either: an admin can look at it.
-async fn refused(doors: &Doors, call: &Call, hook: Hook, accounts: &[Arc<Account>]) -> Problem {
+async fn refused(
+    app_state: &AppState,
+    call: &Call,
+    hook: Hook,
+    accounts: &[Arc<Account>],
+) -> Problem {
     metrics::counter!("messagehub_webhooks_refused_total").increment(1);
     for account in accounts {
-        let (db, gate) = (&doors.app.db, &doors.gate);
-        match quarantine::keep(db, gate, account, hook, &call.signed()).await {
+        let (db, rate_limiter) = (&app_state.app.db, &app_state.rate_limiter);
+        match quarantine::keep(db, rate_limiter, account, hook, &call.signed()).await {
             Ok(kept) => {
                 tracing::info!(integration.id = %account.integration, kept, "a webhook’s signature did not fit");
             }
@@ -217,14 +228,18 @@ fn malformed(wrong: crate::providers::Malformed) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "malformed", wrong.to_string())
 }
 
-async fn store(doors: &Doors, account: &Account, text: Inbound) -> Result<Response, Problem> {
+async fn store(
+    app_state: &AppState,
+    account: &Account,
+    text: Inbound,
+) -> Result<Response, Problem> {
     let Some(number) = account.number(text.to.as_str()) else {
-        let told = "a text to a number that is not among this integration’s";
-        let (kind, db) = (webhooks::Kind::Inbound, &doors.app.db);
-        webhooks::note(db, account, kind, Outcome::Ignored, told).await?;
+        let journal_detail = "a text to a number that is not among this integration’s";
+        let (kind, db) = (webhooks::Kind::Inbound, &app_state.app.db);
+        webhooks::note(db, account, kind, Outcome::Ignored, journal_detail).await?;
         return Err(Error::NotFound("a number like this").into());
     };
-    let stored = doors
+    let stored = app_state
         .ingest
         .store(Arrival {
             workspace: account.workspace,
@@ -241,7 +256,7 @@ async fn store(doors: &Doors, account: &Account, text: Inbound) -> Result<Respon
 }
 
 async fn take_report(
-    doors: &Doors,
+    app_state: &AppState,
     account: &Account,
     report: &StatusReport,
 ) -> Result<bool, Problem> {
@@ -259,5 +274,5 @@ async fn take_report(
         via: Via::Webhook,
         report: report.clone(),
     };
-    Ok(doors.reports.take(report).await?)
+    Ok(app_state.reports.take(report).await?)
 }

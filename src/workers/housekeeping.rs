@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::domain::{accounts, contacts, integrations, invitations, media, quarantine, webhooks};
 use crate::error::Result;
 
-pub const EVERY: Duration = Duration::from_secs(60 * 60);
+pub const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// Two servers at once do no harm.
 pub async fn tidy(app: &App) -> Result<()> {
@@ -15,7 +15,7 @@ pub async fn tidy(app: &App) -> Result<()> {
     accounts::forget_expired(&app.db).await?;
     media::removed::forget_unused(&app.db).await?;
     invitations::forget_expired(&app.db).await?;
-    integrations::forget_former(&app.db).await?;
+    integrations::delete_previous_credentials(&app.db).await?;
     integrations::uses::forget_old(&app.db).await?;
     contacts::import::forget_old(&app.db).await?;
     webhooks::forget_old(&app.db).await?;

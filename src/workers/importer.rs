@@ -7,11 +7,11 @@ use std::time::Duration;
 use crate::app::App;
 use crate::domain::contacts::import::work;
 use crate::error::Result;
-use crate::power;
+use crate::fail_point;
 
 pub const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// So often a part is tried again that met with somebody else's.
-const TRIES: usize = 4;
+const MAX_ATTEMPTS: usize = 4;
 
 /// Takes all that there is to take; answers how many parts that were.
 pub async fn run_once(app: &App) -> Result<usize> {
@@ -21,12 +21,12 @@ pub async fn run_once(app: &App) -> Result<usize> {
         loop {
             match work::go_on(&app.db, &due).await {
                 Ok(true) => {
-                    power::may_go("after a part of an import");
+                    fail_point::abort_at("after a part of an import");
                     parts += 1;
                     tries = 1;
                 }
                 Ok(false) => break,
-                Err(error) if error.is_deadlock() && tries < TRIES => tries += 1,
+                Err(error) if error.is_deadlock() && tries < MAX_ATTEMPTS => tries += 1,
                 Err(error) => return Err(error),
             }
         }

@@ -17,18 +17,18 @@ use crate::domain::integrations::calls::{Calls, Limits};
 use crate::domain::messages::catch_up;
 use crate::domain::messages::receive::Ingest;
 use crate::error::Result;
+use crate::fail_point;
 use crate::ids::{NumberId, WorkspaceId};
-use crate::power;
 
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 /// From one look to the next while there is more to do: a look asks about every integration.
-const WHILE_BUSY: Duration = Duration::from_millis(200);
+const POLL_WHILE_BUSY: Duration = Duration::from_millis(200);
 /// Numbers of one integration, and of all: providers count our calls.
 const LIMITS: Limits = Limits { all: 32, each: 8 };
 /// How often the backlog is measured.
 const MEASURED: Duration = Duration::from_secs(30);
 /// How long handing back may take once the server stops.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct Reconciler {
@@ -61,10 +61,10 @@ impl Reconciler {
             tokio::select! {
                 () = stopping.cancelled() => break,
                 _ = rounds.tick() => {}
-                Some(_) = calls.next() => sleep(WHILE_BUSY).await,
+                Some(_) = calls.next() => sleep(POLL_WHILE_BUSY).await,
             }
             while calls.try_next().is_some() {}
-            power::may_panic("reconciler");
+            fail_point::panic_at("reconciler");
             self.begin(&mut calls).await?;
             if measured.is_none_or(|at| at.elapsed() >= MEASURED) {
                 self.measure().await?;
@@ -79,7 +79,7 @@ impl Reconciler {
             .collect();
         if !left.is_empty() {
             let handed_back = catch_up::hand_back(&self.app.db, &left);
-            let _ = tokio::time::timeout(LAST_WORDS, handed_back).await;
+            let _ = tokio::time::timeout(SHUTDOWN_GRACE, handed_back).await;
         }
         Ok(())
     }

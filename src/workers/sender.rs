@@ -22,21 +22,21 @@ use crate::domain::messages::failover;
 use crate::domain::messages::outbox::{self, Leased};
 use crate::error::Result;
 use crate::events::Event;
+use crate::fail_point;
 use crate::ids::{IntegrationId, MessageId};
 use crate::keys::OutgoingLink;
-use crate::power;
-use crate::providers::{self, ErrorClass, Holds, Outcome, Outgoing, Refusal, outcome};
+use crate::providers::{self, ErrorClass, Outcome, Outgoing, PauseScope, Refusal, outcome};
 
 /// Calls under way at once: to each integration, for Twilio counts them per account and turns away what is too many, and in all.
 const LIMITS: Limits = Limits { all: 64, each: 8 };
 /// Another server's texts, and leases that ran out, are noticed this soon.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 /// When all places are taken it is looked again this soon: calls that hang give theirs up.
-const WHILE_FULL: Duration = Duration::from_millis(500);
+const POLL_WHILE_FULL: Duration = Duration::from_millis(500);
 /// How long what is in flight may take once the server stops.
-const LAST_CALLS: Duration = Duration::from_secs(7);
+const CALL_DRAIN: Duration = Duration::from_secs(7);
 /// And what is known of it then, to be written down.
-const LAST_WORDS: Duration = Duration::from_millis(800);
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(800);
 /// Whoever was held up for longer than this since they asked for a lease begins nothing: the answer might come after its end.
 const FRESH: Duration = Duration::from_secs(30);
 
@@ -55,7 +55,7 @@ pub struct Sender {
 /// The provider has not been asked: the text goes back to its place, and nothing waits for it.
 const NOT_BEGUN: Outcome = Outcome::Retry {
     after: Duration::ZERO,
-    holds: Holds::Text,
+    holds: PauseScope::Text,
 };
 
 impl Sender {
@@ -79,7 +79,7 @@ impl Sender {
             tokio::select! {
                 () = stopping.cancelled() => break,
                 _ = rounds.tick() => {
-                    power::may_panic("sender");
+                    fail_point::panic_at("sender");
                     if let Err(error) = self.tidy_up().await {
                         tracing::warn!(%error, "the outbox cannot be read: trying again");
                     }
@@ -97,7 +97,7 @@ impl Sender {
             while calls.try_next().is_some() {}
             while matches!(events.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
             if calls.room().all == 0 {
-                look = Instant::now() + WHILE_FULL;
+                look = Instant::now() + POLL_WHILE_FULL;
                 continue;
             }
             look = match self.begin(&mut calls, &stopping).await {
@@ -109,7 +109,7 @@ impl Sender {
             };
         }
         let _ =
-            tokio::time::timeout(LAST_CALLS, async { while calls.next().await.is_some() {} }).await;
+            tokio::time::timeout(CALL_DRAIN, async { while calls.next().await.is_some() {} }).await;
         calls.abort().await;
         self.hand_back().await;
     }
@@ -122,7 +122,7 @@ impl Sender {
             .iter()
             .map(|(text, outcome)| outbox::settle(&self.app.db, text, outcome));
         // What cannot be written down is found by its lease.
-        let _ = tokio::time::timeout(LAST_WORDS, join_all(settled)).await;
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, join_all(settled)).await;
     }
 
     /// Sends all that is due, one batch after the other, and answers how many texts that were. For tests.
@@ -145,15 +145,15 @@ impl Sender {
 
     /// What nobody works on any more, and what it is too late for. One round trip where there is nothing of it.
     async fn tidy_up(&self) -> Result<()> {
-        let untidy = outbox::untidy(&self.app.db).await?;
-        if untidy.orphans {
+        let stale_work = outbox::stale_work(&self.app.db).await?;
+        if stale_work.orphans {
             let orphans = outbox::set_aside_orphans(&self.app.db).await?;
             tracing::warn!(
                 texts = orphans,
                 "texts were in flight when their sender died: set aside until the provider is heard"
             );
         }
-        if untidy.stranded {
+        if stale_work.stranded {
             let moved = failover::hand_over(&self.app.db).await?;
             if moved > 0 {
                 tracing::warn!(
@@ -162,7 +162,7 @@ impl Sender {
                 );
             }
         }
-        if untidy.late {
+        if stale_work.late {
             let late = outbox::give_up_on_late(&self.app.db).await?;
             tracing::warn!(texts = late, "texts waited too long and were given up on");
         }
@@ -174,10 +174,10 @@ impl Sender {
         let room = calls.room();
         if room.all > 0 {
             let asked = Instant::now();
-            power::may_go("before the lease");
+            fail_point::abort_at("before the lease");
             let texts = outbox::lease(&self.app.db, &room).await?;
             if !texts.is_empty() {
-                power::may_go("after the lease");
+                fail_point::abort_at("after the lease");
             }
             for text in texts {
                 self.will_be(&text, NOT_BEGUN);
@@ -230,13 +230,13 @@ impl Sender {
             return self.settle(text, &NOT_BEGUN).await;
         }
         let tries = text.attempt.max(1).unsigned_abs().into();
-        power::may_go("before the request");
+        fail_point::abort_at("before the request");
         self.will_be(text, Outcome::Unconfirmed);
         let answer = account.used_for(Purpose::Send).send(&outgoing).await;
-        power::may_go("after the answer");
+        fail_point::abort_at("after the answer");
         let outcome = outcome(tries, answer, rand::random());
         self.will_be(text, outcome.clone());
-        power::may_panic("sending");
+        fail_point::panic_at("sending");
         match &outcome {
             Outcome::Pause(refusal) => self.pause_if_certain(text, &account, refusal).await,
             Outcome::Sent { .. } => {
@@ -245,10 +245,11 @@ impl Sender {
             _ => {}
         }
         self.settle(text, &outcome).await;
-        power::may_go("after it is written down");
+        fail_point::abort_at("after it is written down");
         // Only now: nothing stands between an answer and its record.
-        tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = told(&outcome), "a text was handed to its provider");
-        metrics::counter!("messagehub_sends_total", "outcome" => told(&outcome)).increment(1);
+        tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = outcome_label(&outcome), "a text was handed to its provider");
+        metrics::counter!("messagehub_sends_total", "outcome" => outcome_label(&outcome))
+            .increment(1);
     }
 
     /// Keeps in mind what is to be written down of it if its call ends here.
@@ -307,7 +308,7 @@ impl Sender {
             text,
             &Outcome::Retry {
                 after: Duration::from_secs(30),
-                holds: Holds::Text,
+                holds: PauseScope::Text,
             },
         )
         .await
@@ -380,7 +381,7 @@ fn out_of_reach(text: &Outgoing, account: &Account) -> Option<providers::Refusal
     })
 }
 
-fn told(outcome: &Outcome) -> &'static str {
+fn outcome_label(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Sent { .. } => "sent",
         Outcome::Failed(_) => "failed",

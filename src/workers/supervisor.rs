@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::error::Result;
-use crate::power;
+use crate::fail_point;
 
 /// Down for longer than this is reported.
 const LONG: Duration = Duration::from_secs(30);
@@ -18,7 +18,7 @@ const LONG: Duration = Duration::from_secs(30);
 const SETTLED: Duration = Duration::from_secs(5);
 /// From a failure to the next start.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Which workers are down, and since when.
 #[derive(Clone, Default)]
@@ -81,7 +81,7 @@ impl Pauses {
 
     async fn pass(&mut self) {
         sleep(self.0).await;
-        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
+        self.0 = (self.0 * 2).min(MAX_PAUSE);
     }
 }
 
@@ -136,7 +136,7 @@ async fn attempt<Run: Future<Output = Result<()>>>(
     work: impl Fn() -> Run,
 ) -> Result<(), Failure> {
     let work = async {
-        power::may_panic(name);
+        fail_point::panic_at(name);
         work().await
     };
     match AssertUnwindSafe(work).catch_unwind().await {

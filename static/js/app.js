@@ -2,7 +2,7 @@ import "@hotwired/turbo"
 import { Application } from "@hotwired/stimulus"
 import "streams"
 import { toast } from "toasts"
-import { t } from "words"
+import { t } from "i18n"
 
 import Attach from "controllers/attach"
 import Composer from "controllers/composer"

@@ -1,6 +1,6 @@
 // What only this browser knows of a row: that a text there waits for the line or was refused, and what is being written.
 import * as store from "unsent"
-import { t } from "words"
+import { t } from "i18n"
 
 export function mark(row, before) {
   const conversation = row.id.slice("row-".length)

@@ -33,12 +33,12 @@ async function run() {
 async function deliverAll() {
   const stuck = new Set()
   for (let entry; (entry = waiting().find(({ conversation, ref }) => !stuck.has(conversation) && !stuck.has(ref))); ) {
-    tell(entry, "sending")
+    publish(entry, "sending")
     const line = await deliver(entry)
-    if (line === "down") return waiting().forEach((other) => tell(other, "waiting"))
+    if (line === "down") return waiting().forEach((other) => publish(other, "waiting"))
     if (line === "stuck") stuck.add(entry.conversation)
   }
-  for (const entry of waiting()) tell(entry, "waiting")
+  for (const entry of waiting()) publish(entry, "waiting")
 }
 
 async function deliver(entry) {
@@ -56,19 +56,19 @@ async function deliver(entry) {
   if (response.ok && streams) {
     store.forget(ref)
     show(html)
-    tell(entry, "taken", response.headers.get("location"))
+    publish(entry, "taken", response.headers.get("location"))
     return "up"
   }
   // Signed out, too much at once, or a server in trouble: it stays, and goes later.
   if (response.ok || response.status >= 500 || [401, 408, 429].includes(response.status)) return response.status === 401 || response.ok ? "down" : "stuck"
-  refuse(entry, streams ? said(html) : told(html))
+  refuse(entry, streams ? said(html) : problemOf(html))
   return "up"
 }
 
 // Its own page may have heard so before, and shows it.
 function refuse(entry, { code, reason }) {
   if (store.find(entry.ref)) store.keep({ ...entry, code, reason })
-  tell(entry, "refused")
+  publish(entry, "refused")
 }
 
 function said(html) {
@@ -78,7 +78,7 @@ function said(html) {
   return { code: stream?.getAttribute("code") ?? "refused", reason: stream?.firstElementChild.content.textContent.trim() }
 }
 
-function told(json) {
+function problemOf(json) {
   try {
     const { code, detail } = JSON.parse(json)
     return { code, reason: detail }
@@ -88,6 +88,6 @@ function told(json) {
 }
 
 // `href`: where a text to somebody new has begun a conversation.
-function tell({ ref }, state, href) {
-  dispatchEvent(new CustomEvent("outbox:told", { detail: { ref, state, href } }))
+function publish({ ref }, state, href) {
+  dispatchEvent(new CustomEvent("outbox:changed", { detail: { ref, state, href } }))
 }

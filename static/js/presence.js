@@ -1,6 +1,6 @@
 // Who else looks where, as the socket tells: beside a conversation's name, and small on its row.
 
-import { count, t } from "words"
+import { count, t } from "i18n"
 
 const here = new Map()
 

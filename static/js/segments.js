@@ -1,6 +1,6 @@
 // How many pieces a text travels in, and the character that made them so many.
 // src/domain/messages/segments.rs is the same rule on the server; tests/vectors/segments.json holds both.
-import { t } from "words"
+import { t } from "i18n"
 
 const GSM_BASIC = new Set(
   "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +

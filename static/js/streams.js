@@ -1,5 +1,5 @@
 // Turbo Stream actions of our own. Each may come twice or late, and then changes nothing.
-import { t } from "words"
+import { t } from "i18n"
 import { StreamActions, visit } from "@hotwired/turbo"
 import { place as placeRow, settle } from "rows"
 import { note } from "presence"

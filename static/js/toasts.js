@@ -1,4 +1,4 @@
-import { t } from "words"
+import { t } from "i18n"
 
 // Says once what was done or has happened. It goes by itself, unless one points at it or has the keyboard in it.
 const LASTS = 8000

@@ -51,7 +51,7 @@ fn ticks(page: &str) -> usize {
 }
 
 #[tokio::test]
-async fn the_matrix_is_shown_a_page_at_a_time_whatever_its_size() {
+async fn access_matrix_is_paginated() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     grows(&hub, &harbor).await;
@@ -96,7 +96,7 @@ async fn the_matrix_is_shown_a_page_at_a_time_whatever_its_size() {
 
 /// A page without script sends what is ticked on it: what stands on other pages stays as it is.
 #[tokio::test]
-async fn a_form_changes_only_what_stands_on_its_page() {
+async fn form_changes_only_the_cells_on_its_page() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;

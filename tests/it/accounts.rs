@@ -7,7 +7,7 @@ use crate::emulator::Emulator;
 use crate::hub::{Hub, PASSWORD, Person, empty_database, serve};
 
 #[tokio::test]
-async fn signing_up_makes_a_user_a_workspace_and_its_admin() {
+async fn sign_up_creates_user_workspace_and_admin() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let me = harbor.admin.get("/api/auth/me").await.is(200);
@@ -22,7 +22,7 @@ async fn signing_up_makes_a_user_a_workspace_and_its_admin() {
 }
 
 #[tokio::test]
-async fn bad_sign_ups_change_nothing() {
+async fn invalid_sign_ups_change_nothing() {
     let hub = Hub::start().await;
     let good = json!({"workspace_name": "Harbor Dental", "name": "Jo", "email": "jo@harbor.test", "password": PASSWORD});
     let nobody = Person::nobody(&hub);
@@ -58,7 +58,7 @@ async fn bad_sign_ups_change_nothing() {
 }
 
 #[tokio::test]
-async fn unknown_address_and_wrong_password_are_answered_alike() {
+async fn unknown_address_and_wrong_password_get_the_same_answer() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let nobody = Person::nobody(&hub);
@@ -79,7 +79,7 @@ async fn unknown_address_and_wrong_password_are_answered_alike() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
+async fn refresh_token_is_single_use_and_reuse_ends_the_session() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let first = harbor.admin.refresh_token.clone();
@@ -112,7 +112,7 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
 
 /// A thief who was faster, twice: what they hold is newer than what the owner comes back with.
 #[tokio::test]
-async fn any_earlier_refresh_token_that_comes_again_ends_the_session() {
+async fn reuse_of_any_earlier_refresh_token_ends_the_session() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let nobody = Person::nobody(&hub);
@@ -161,7 +161,7 @@ async fn any_earlier_refresh_token_that_comes_again_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_is_none_of_ours_ends_nothing() {
+async fn foreign_refresh_token_ends_no_session() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let nobody = Person::nobody(&hub);
@@ -195,7 +195,7 @@ async fn a_refresh_token_that_is_none_of_ours_ends_nothing() {
 
 /// The second tab's answer may come last: it must not put the older refresh token in the place of the newer one.
 #[tokio::test]
-async fn a_second_tab_leaves_the_newer_refresh_cookie_in_its_place() {
+async fn second_tab_keeps_the_newer_refresh_cookie() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let cookie = format!("messagehub_refresh={}", harbor.admin.refresh_token);
@@ -221,7 +221,7 @@ async fn a_second_tab_leaves_the_newer_refresh_cookie_in_its_place() {
 }
 
 #[tokio::test]
-async fn two_tabs_that_refresh_at_once_both_stay_signed_in() {
+async fn two_tabs_refreshing_at_once_stay_signed_in() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let nobody = Person::nobody(&hub);
@@ -236,7 +236,7 @@ async fn two_tabs_that_refresh_at_once_both_stay_signed_in() {
 }
 
 #[tokio::test]
-async fn signing_out_ends_the_token_at_once() {
+async fn sign_out_revokes_the_token_at_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     harbor
@@ -257,7 +257,7 @@ async fn signing_out_ends_the_token_at_once() {
 }
 
 #[tokio::test]
-async fn cookies_are_for_our_own_pages() {
+async fn cookies_are_same_site_and_http_only() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let login = json!({"email": harbor.admin.email, "password": PASSWORD});
@@ -311,7 +311,7 @@ async fn cookies_are_for_our_own_pages() {
 
 /// Only a good token makes cookies irrelevant: with any other header it is the cookie that lets a request in.
 #[tokio::test]
-async fn no_header_but_a_good_token_stands_in_for_our_own_origin() {
+async fn only_a_valid_token_replaces_the_origin_check() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -405,7 +405,7 @@ async fn no_header_but_a_good_token_stands_in_for_our_own_origin() {
 }
 
 #[tokio::test]
-async fn sign_up_closes_with_the_first_workspace() {
+async fn sign_up_closes_after_the_first_workspace() {
     let (database, twilio) = (empty_database().await, Emulator::start().await);
     let server = serve(&database, &twilio, &[("SIGNUPS", "")]).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -422,7 +422,7 @@ async fn sign_up_closes_with_the_first_workspace() {
 }
 
 #[tokio::test]
-async fn of_many_who_are_the_first_at_once_one_is() {
+async fn concurrent_first_sign_ups_create_one_admin() {
     let (database, twilio) = (empty_database().await, Emulator::start().await);
     let server = serve(&database, &twilio, &[("SIGNUPS", "")]).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

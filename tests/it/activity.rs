@@ -11,7 +11,7 @@ async fn changes(who: &Person, harbor: &Workspace<'_>, conversation: &Value, cha
 }
 
 /// Kind, cause, actor and assignee of each line.
-fn told(lines: &[Value]) -> Vec<[&str; 4]> {
+fn summary(lines: &[Value]) -> Vec<[&str; 4]> {
     let words = |line| ["kind", "cause", "actor_name", "assignee_name"].map(|key| word(line, key));
     lines.iter().map(words).collect()
 }
@@ -21,13 +21,13 @@ fn word<'a>(line: &'a Value, key: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn every_deed_leaves_a_line_and_nothing_else_does() {
+async fn each_action_records_one_activity_entry() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
-    harbor.hears(MAYA, "Again").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    harbor.receives(MAYA, "Again").await;
     harbor.answers(&sam, &maya, "Hello").await;
     harbor.notes(&maya, "Nice").await;
     assert!(harbor.activity(&maya).await.is_empty());
@@ -44,7 +44,7 @@ async fn every_deed_leaves_a_line_and_nothing_else_does() {
     ] {
         changes(who, &harbor, &maya, change).await;
     }
-    harbor.hears(MAYA, "One more thing").await;
+    harbor.receives(MAYA, "One more thing").await;
     let later = json!({"status": "snoozed", "snoozed_until": "2027-01-01T09:00:00Z"});
     for change in [
         json!({"status": "done"}),
@@ -54,8 +54,8 @@ async fn every_deed_leaves_a_line_and_nothing_else_does() {
     ] {
         changes(&sam, &harbor, &maya, change).await;
     }
-    harbor.hears(MAYA, "STOP").await;
-    harbor.hears(MAYA, "START").await;
+    harbor.receives(MAYA, "STOP").await;
+    harbor.receives(MAYA, "START").await;
     let contact = maya["contact_id"].as_str().unwrap();
     let path = harbor.path(&format!("/contacts/{contact}/consent"));
     let said = json!({"number_id": maya["number_id"], "wish": "stop", "reason": "On the phone"});
@@ -63,7 +63,7 @@ async fn every_deed_leaves_a_line_and_nothing_else_does() {
 
     let lines = harbor.activity(&maya).await;
     assert_eq!(
-        told(&lines),
+        summary(&lines),
         [
             ["assigned", "", "Sam", "Sam"],
             ["assigned", "", "Jo Park", "Jo Park"],
@@ -96,23 +96,23 @@ async fn every_deed_leaves_a_line_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn who_sees_the_number_hears_each_line_and_it_comes_in_pages() {
+async fn activity_reaches_viewers_of_the_number_and_is_paginated() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let (mut sams, mut lins) = (sam.listens(&harbor).await, lin.listens(&harbor).await);
 
     changes(&harbor.admin, &harbor, &maya, json!({"status": "done"})).await;
-    let heard = sams.hears("conversation_event").await;
+    let received = sams.receives("conversation_event").await;
     assert_eq!(
-        (&heard["event"]["kind"], &heard["workspace_id"]),
+        (&received["event"]["kind"], &received["workspace_id"]),
         (&json!("done"), &json!(harbor.id))
     );
     hub.twilio.text(MAYA, FRONT_DESK, "Oh").await;
-    while sams.hears("conversation_event").await["event"]["kind"] != "reopened" {}
-    assert!(lins.heard_so_far(&harbor).await.is_empty());
+    while sams.receives("conversation_event").await["event"]["kind"] != "reopened" {}
+    assert!(lins.received_so_far(&harbor).await.is_empty());
 
     let id = maya["id"].as_str().unwrap();
     let path = harbor.path(&format!("/conversations/{id}/events?limit=1"));
@@ -127,12 +127,12 @@ async fn who_sees_the_number_hears_each_line_and_it_comes_in_pages() {
 }
 
 #[tokio::test]
-async fn nobody_can_change_what_was_written_down_and_who_leaves_is_named() {
+async fn activity_is_immutable_and_keeps_names_of_former_members() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     changes(&sam, &harbor, &maya, json!({"assignee_id": sam.id})).await;
     for sql in [
         "update conversation_events set kind = 'done'",
@@ -149,7 +149,7 @@ async fn nobody_can_change_what_was_written_down_and_who_leaves_is_named() {
     let member = harbor.path(&format!("/members/{}", sam.id));
     harbor.admin.delete(&member).await.is(204);
     assert_eq!(
-        told(&harbor.activity(&maya).await),
+        summary(&harbor.activity(&maya).await),
         [
             ["assigned", "", "Sam", "Sam"],
             ["unassigned", "", "Jo Park", "Sam"]

@@ -69,7 +69,7 @@ async fn is_unanswerable(harbor: &Workspace<'_>, conversation: &Value) {
 }
 
 #[tokio::test]
-async fn an_old_form_of_a_number_comes_into_the_conversation_of_the_new_one() {
+async fn old_number_format_joins_the_conversation_of_the_new_one() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for (added, new, old) in [
@@ -111,7 +111,7 @@ async fn an_old_form_of_a_number_comes_into_the_conversation_of_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_mexican_address_book_is_imported_whole() {
+async fn mexican_address_book_is_imported_completely() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     in_region(&harbor, "MX").await;
@@ -128,7 +128,7 @@ async fn a_mexican_address_book_is_imported_whole() {
 }
 
 #[tokio::test]
-async fn decimals_of_a_spreadsheet_are_no_digits() {
+async fn spreadsheet_decimals_are_not_digits() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     in_region(&harbor, "AT").await;
@@ -139,11 +139,11 @@ async fn decimals_of_a_spreadsheet_are_no_digits() {
         .await;
     assert_eq!(who.status(), 200);
 
-    let told = imports_opt_outs(&harbor, "phone_number\n6641234567.0\n").await;
+    let result = imports_opt_outs(&harbor, "phone_number\n6641234567.0\n").await;
     assert_eq!(
-        (&told["imported"], &told["refused"]),
+        (&result["imported"], &result["refused"]),
         (&json!(1), &json!(0)),
-        "{told}"
+        "{result}"
     );
     let conversation = harbor.conversation_with("+436641234567").await;
     assert_eq!(conversation["opted_out"], true, "who said STOP");
@@ -177,7 +177,7 @@ async fn decimals_of_a_spreadsheet_are_no_digits() {
 }
 
 #[tokio::test]
-async fn a_text_from_no_number_is_kept_and_cannot_be_answered() {
+async fn text_from_non_number_is_stored_and_cannot_be_answered() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for (nth, sender) in ODD.into_iter().enumerate() {
@@ -219,7 +219,7 @@ async fn a_text_from_no_number_is_kept_and_cannot_be_answered() {
 }
 
 #[tokio::test]
-async fn the_signature_is_looked_at_before_the_sender() {
+async fn signature_is_verified_before_the_sender_is_parsed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for at in [Some(hub.url("/twilio/webhook")), None] {
@@ -249,13 +249,14 @@ async fn the_signature_is_looked_at_before_the_sender() {
 }
 
 #[tokio::test]
-async fn what_was_missed_from_no_number_is_brought_in_all_the_same() {
+async fn catch_up_stores_texts_from_non_numbers() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for sender in ODD.into_iter().chain(["", "+5215562000001"]) {
         hub.twilio.texting(sender, FRONT_DESK, "Missed").gets_lost();
     }
-    hub.meddles("update numbers set catch_up_at = now()").await;
+    hub.executes_sql("update numbers set catch_up_at = now()")
+        .await;
     assert_eq!(hub.server.reconciler.run_once().await.unwrap(), 16);
     for sender in ODD.into_iter().chain(["Unknown sender", "+525562000001"]) {
         let conversation = harbor.conversation_with(sender).await;
@@ -264,7 +265,7 @@ async fn what_was_missed_from_no_number_is_brought_in_all_the_same() {
 }
 
 #[tokio::test]
-async fn telnyxs_senders_are_taken_as_they_are() {
+async fn telnyx_senders_are_accepted_unchanged() {
     let hub = Hub::start().await;
     let (harbor, _) = telnyx::front_desk(&hub).await;
     for sender in ODD {
@@ -280,13 +281,14 @@ async fn telnyxs_senders_are_taken_as_they_are() {
     hub.telnyx
         .texting("", FRONT_DESK, "Missed")
         .gets_lost_ago(TimeDelta::minutes(5));
-    hub.meddles("update numbers set catch_up_at = now()").await;
+    hub.executes_sql("update numbers set catch_up_at = now()")
+        .await;
     assert_eq!(hub.server.reconciler.run_once().await.unwrap(), 1);
     harbor.conversation_with("Unknown sender").await;
 }
 
 #[tokio::test]
-async fn a_number_of_ours_is_found_by_each_of_its_forms() {
+async fn own_number_is_found_in_each_format() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     harbor.connects_twilio("+541152345678").await;

@@ -12,14 +12,14 @@ async fn changes(who: &Person, harbor: &Workspace<'_>, it: &Value, change: Value
 }
 
 #[tokio::test]
-async fn of_two_who_take_it_at_once_one_has_it_and_the_other_is_told_who() {
+async fn concurrent_assignment_has_one_winner_and_names_them() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     for agent in [&sam, &lin] {
         harbor.assigns(FRONT_DESK, agent).await;
     }
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     for round in 0..10 {
         let free = json!({"assignee_id": null});
         changes(&harbor.admin, &harbor, &maya, free).await.is(200);
@@ -66,12 +66,12 @@ async fn of_two_who_take_it_at_once_one_has_it_and_the_other_is_told_who() {
 }
 
 #[tokio::test]
-async fn it_is_assigned_to_nobody_who_does_not_see_it() {
+async fn conversation_is_not_assigned_to_members_without_access() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let lin = harbor.agent("Lin").await;
     let bay = hub.workspace("Bay Optics").await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     for who in [&lin.id, &bay.admin.id] {
         changes(&harbor.admin, &harbor, &maya, json!({"assignee_id": who}))
             .await
@@ -89,12 +89,12 @@ async fn it_is_assigned_to_nobody_who_does_not_see_it() {
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_after_another_is_held_and_says_whose() {
+async fn stale_reply_is_refused_and_names_the_other_author() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     harbor.answers(&sam, &maya, "Hello Maya").await;
     let draft = json!({"conversation_id": maya["id"], "content": "Hello!", "seen_message_id": maya["last_message_id"]});
     let path = harbor.path("/messages");
@@ -125,10 +125,10 @@ async fn an_answer_that_comes_after_another_is_held_and_says_whose() {
 }
 
 #[tokio::test]
-async fn a_snoozed_conversation_comes_back_at_its_time_once() {
+async fn snoozed_conversation_returns_once_at_its_time() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let id = maya["id"].as_str().unwrap();
     let read = harbor.path(&format!("/conversations/{id}/read"));
     harbor.admin.post(&read, json!({})).await.is(204);
@@ -158,13 +158,13 @@ async fn a_snoozed_conversation_comes_back_at_its_time_once() {
 
     // Two servers have clocks.
     let other = serve(&hub.database, &hub.twilio, &[]).await;
-    hub.meddles("update conversations set snoozed_until = now() - interval '1 second'")
+    hub.executes_sql("update conversations set snoozed_until = now() - interval '1 second'")
         .await;
     let (one, two) = tokio::join!(snooze::wake_due(db), snooze::wake_due(&other.app.db));
     assert_eq!(one.unwrap() + two.unwrap(), 1);
     other.stop().await;
 
-    let woken = live.hears("conversation_updated").await;
+    let woken = live.receives("conversation_updated").await;
     assert_eq!(
         (
             &woken["status"],
@@ -189,7 +189,7 @@ async fn a_snoozed_conversation_comes_back_at_its_time_once() {
 
     // A text does not wait for the clock.
     changes(&harbor.admin, &harbor, &maya, change).await.is(200);
-    let woken = harbor.hears(MAYA, "Still there?").await;
+    let woken = harbor.receives(MAYA, "Still there?").await;
     assert_eq!(
         (&woken["status"], &woken["snoozed_until"]),
         (&json!("open"), &Value::Null)
@@ -198,19 +198,19 @@ async fn a_snoozed_conversation_comes_back_at_its_time_once() {
 
 /// Who comes and goes, as the next frames say.
 async fn presence(live: &mut crate::hub::Frames, who: &Person) -> bool {
-    let frame = live.hears("presence").await;
+    let frame = live.receives("presence").await;
     assert_eq!(frame["user_id"], who.id.as_str(), "{frame}");
     frame["viewing"].as_bool().unwrap()
 }
 
 #[tokio::test]
-async fn who_looks_is_seen_by_those_who_see_it_and_counts_once() {
+async fn presence_is_visible_to_viewers_and_counts_each_user_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
-    let tom = harbor.hears("+14155550177", "Hello").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    let tom = harbor.receives("+14155550177", "Hello").await;
     let viewing = |at: &Value| json!({"type": "viewing", "workspace_id": harbor.id, "conversation_id": at["id"]});
     let mut jo = harbor.admin.listens(&harbor).await;
     let mut lins = lin.listens(&harbor).await;
@@ -218,7 +218,7 @@ async fn who_looks_is_seen_by_those_who_see_it_and_counts_once() {
     let mut second = sam.listens(&harbor).await;
 
     first.says(viewing(&maya)).await;
-    let frame = jo.hears("presence").await;
+    let frame = jo.receives("presence").await;
     assert_eq!(
         (
             &frame["conversation_id"],
@@ -231,10 +231,10 @@ async fn who_looks_is_seen_by_those_who_see_it_and_counts_once() {
     second.says(viewing(&maya)).await;
     let joins = json!({"type": "join_workspace", "workspace_id": harbor.id});
     second.says(joins).await;
-    second.hears("workspace_joined").await;
+    second.receives("workspace_joined").await;
     first.says(viewing(&maya)).await;
     first.says(viewing(&tom)).await;
-    let frame = jo.hears("presence").await;
+    let frame = jo.receives("presence").await;
     assert_eq!(
         (&frame["conversation_id"], &frame["viewing"]),
         (&tom["id"], &json!(true))
@@ -242,8 +242,8 @@ async fn who_looks_is_seen_by_those_who_see_it_and_counts_once() {
     // A newcomer is told how it is.
     let mut late = harbor.admin.listens(&harbor).await;
     let mut there = [
-        late.hears("presence").await["conversation_id"].clone(),
-        late.hears("presence").await["conversation_id"].clone(),
+        late.receives("presence").await["conversation_id"].clone(),
+        late.receives("presence").await["conversation_id"].clone(),
     ];
     there.sort_by_key(ToString::to_string);
     let mut both = [maya["id"].clone(), tom["id"].clone()];
@@ -255,7 +255,7 @@ async fn who_looks_is_seen_by_those_who_see_it_and_counts_once() {
         .await;
     assert!(!presence(&mut jo, &sam).await);
     drop(second);
-    let gone = jo.hears("presence").await;
+    let gone = jo.receives("presence").await;
     assert_eq!(
         (&gone["conversation_id"], &gone["viewing"]),
         (&maya["id"], &json!(false))
@@ -263,16 +263,16 @@ async fn who_looks_is_seen_by_those_who_see_it_and_counts_once() {
 
     // Lin saw none of it, and may not look there; nor may whoever is in no room.
     lins.says(viewing(&maya)).await;
-    assert_eq!(lins.hears("error").await["code"], "not_found");
+    assert_eq!(lins.receives("error").await["code"], "not_found");
     assert!(
-        lins.heard_so_far(&harbor)
+        lins.received_so_far(&harbor)
             .await
             .iter()
             .all(|frame| frame["type"] != "presence")
     );
     let mut outside = sam.socket().await;
     outside.says(viewing(&maya)).await;
-    assert_eq!(outside.hears("error").await["code"], "validation_failed");
+    assert_eq!(outside.receives("error").await["code"], "validation_failed");
 
     // Who loses the number looks no more.
     first.says(viewing(&maya)).await;

@@ -21,8 +21,8 @@ async fn entries(harbor: &Workspace<'_>) -> Vec<Value> {
     entries
 }
 
-/// What `deed` left, the oldest first.
-async fn left_by<T>(harbor: &Workspace<'_>, deed: impl Future<Output = T>) -> (Vec<Value>, T) {
+/// What `operation` left, the oldest first.
+async fn left_by<T>(harbor: &Workspace<'_>, operation: impl Future<Output = T>) -> (Vec<Value>, T) {
     let ids = |entries: &[Value]| -> HashSet<String> {
         entries
             .iter()
@@ -30,21 +30,21 @@ async fn left_by<T>(harbor: &Workspace<'_>, deed: impl Future<Output = T>) -> (V
             .collect()
     };
     let before = ids(&entries(harbor).await);
-    let done = deed.await;
+    let done = operation.await;
     let mut after = entries(harbor).await;
     after.retain(|entry| !before.contains(&entry["id"].to_string()));
     after.reverse();
     (after, done)
 }
 
-/// The one entry that `deed` leaves: by `actor`, from this machine.
+/// The one entry that `operation` leaves: by `actor`, from this machine.
 async fn one<T>(
     harbor: &Workspace<'_>,
     action: &str,
     actor: &Person,
-    deed: impl Future<Output = T>,
+    operation: impl Future<Output = T>,
 ) -> Value {
-    let (left, _) = left_by(harbor, deed).await;
+    let (left, _) = left_by(harbor, operation).await;
     let [entry] = left.as_slice() else {
         panic!("{action}: {left:#?}");
     };
@@ -55,12 +55,12 @@ async fn one<T>(
     entry.clone()
 }
 
-async fn none<T>(harbor: &Workspace<'_>, what: &str, deed: impl Future<Output = T>) {
-    let (left, _) = left_by(harbor, deed).await;
+async fn none<T>(harbor: &Workspace<'_>, what: &str, operation: impl Future<Output = T>) {
+    let (left, _) = left_by(harbor, operation).await;
     assert!(left.is_empty(), "{what}: {left:#?}");
 }
 
-fn told(entry: &Value) -> (&Value, &Value, &Value) {
+fn audit_fields(entry: &Value) -> (&Value, &Value, &Value) {
     (&entry["subject"], &entry["before"], &entry["after"])
 }
 
@@ -72,7 +72,7 @@ async fn invited(harbor: &Workspace<'_>, email: &str) -> (String, String) {
 }
 
 #[tokio::test]
-async fn what_admins_do_to_people_is_written_down_once() {
+async fn member_changes_are_audited_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (jo, sam) = (&harbor.admin, harbor.agent("Sam").await);
@@ -95,7 +95,7 @@ async fn what_admins_do_to_people_is_written_down_once() {
     )
     .await;
     assert_eq!(
-        told(&entry),
+        audit_fields(&entry),
         (
             &json!("kim@harbor.test"),
             &Value::Null,
@@ -136,7 +136,7 @@ async fn what_admins_do_to_people_is_written_down_once() {
     )
     .await;
     assert_eq!(
-        told(&entry),
+        audit_fields(&entry),
         (
             &json!("Sam"),
             &json!({"role": "agent"}),
@@ -160,11 +160,11 @@ async fn what_admins_do_to_people_is_written_down_once() {
     assert_eq!(entry["after"], json!({"role": "agent"}));
 
     let number = harbor.number(FRONT_DESK).await;
-    let seat = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
-    let entry = one(&harbor, "number_assigned", jo, jo.put(&seat)).await;
+    let assignment = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
+    let entry = one(&harbor, "number_assigned", jo, jo.put(&assignment)).await;
     assert_eq!(entry["subject"], "Sam");
     assert_eq!(entry["after"]["number"], FRONT_DESK);
-    none(&harbor, "assigned already", jo.put(&seat)).await;
+    none(&harbor, "assigned already", jo.put(&assignment)).await;
     let entry = one(
         &harbor,
         "default_number_changed",
@@ -174,9 +174,9 @@ async fn what_admins_do_to_people_is_written_down_once() {
     .await;
     assert_eq!(entry["subject"], "Sam");
     assert!(entry["after"]["default_number"].is_string(), "{entry}");
-    let entry = one(&harbor, "number_unassigned", jo, jo.delete(&seat)).await;
+    let entry = one(&harbor, "number_unassigned", jo, jo.delete(&assignment)).await;
     assert_eq!(entry["after"]["number"], FRONT_DESK);
-    none(&harbor, "taken away already", jo.delete(&seat)).await;
+    none(&harbor, "taken away already", jo.delete(&assignment)).await;
 
     let credits = harbor.path(&format!("/credits/{}", sam.id));
     let entry = one(
@@ -187,7 +187,7 @@ async fn what_admins_do_to_people_is_written_down_once() {
     )
     .await;
     assert_eq!(
-        told(&entry),
+        audit_fields(&entry),
         (
             &json!("Sam"),
             &json!({"balance": 1000}),
@@ -203,7 +203,7 @@ async fn what_admins_do_to_people_is_written_down_once() {
 
     let entry = one(&harbor, "member_removed", jo, jo.delete(&member)).await;
     assert_eq!(
-        told(&entry),
+        audit_fields(&entry),
         (
             &json!("Sam"),
             &json!({"role": "agent", "email": sam.email}),
@@ -216,7 +216,7 @@ async fn what_admins_do_to_people_is_written_down_once() {
 }
 
 #[tokio::test]
-async fn what_admins_do_to_the_workspace_is_written_down_once() {
+async fn workspace_changes_are_audited_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -283,7 +283,7 @@ async fn what_admins_do_to_the_workspace_is_written_down_once() {
 }
 
 #[tokio::test]
-async fn what_people_do_to_their_accounts_is_written_down_in_each_of_their_workspaces() {
+async fn account_changes_are_audited_in_each_workspace_of_the_user() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let sam = harbor.agent("Sam").await;
@@ -360,7 +360,7 @@ async fn what_people_do_to_their_accounts_is_written_down_in_each_of_their_works
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_is_written_down_once() {
+async fn session_end_is_audited_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -407,7 +407,7 @@ async fn the_end_of_a_session_is_written_down_once() {
 }
 
 #[tokio::test]
-async fn what_members_do_to_contacts_by_hand_is_written_down_once() {
+async fn manual_contact_changes_are_audited_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (jo, sam) = (&harbor.admin, harbor.agent("Sam").await);
@@ -421,7 +421,10 @@ async fn what_members_do_to_contacts_by_hand_is_written_down_once() {
         jo.post(&harbor.path("/contacts"), draft.clone()),
     )
     .await;
-    assert_eq!(told(&entry), (&json!("Tom"), &Value::Null, &Value::Null));
+    assert_eq!(
+        audit_fields(&entry),
+        (&json!("Tom"), &Value::Null, &Value::Null)
+    );
     let contact = harbor.path(&format!(
         "/contacts/{}",
         entry["subject_id"].as_str().unwrap()
@@ -443,7 +446,7 @@ async fn what_members_do_to_contacts_by_hand_is_written_down_once() {
     )
     .await;
     assert_eq!(
-        told(&entry),
+        audit_fields(&entry),
         (
             &json!("Tom Lee"),
             &json!({"name": "Tom"}),
@@ -460,23 +463,24 @@ async fn what_members_do_to_contacts_by_hand_is_written_down_once() {
     )
     .await;
 
-    let conversation = harbor.hears(MAYA, "Hello").await;
+    let conversation = harbor.receives(MAYA, "Hello").await;
     let maya = format!(
         "/contacts/{}/consent",
         conversation["contact_id"].as_str().unwrap()
     );
     let consent = harbor.path(&maya);
-    let wishes = |wish: &str| {
-        let form = json!({"number_id": number, "wish": wish, "reason": "On the phone: 4711"});
+    let changes_consent = |consent_kind: &str| {
+        let form =
+            json!({"number_id": number, "wish": consent_kind, "reason": "On the phone: 4711"});
         sam.post(&consent, form)
     };
-    let entry = one(&harbor, "contact_opted_out", &sam, wishes("stop")).await;
+    let entry = one(&harbor, "contact_opted_out", &sam, changes_consent("stop")).await;
     assert_eq!(entry["subject_id"], conversation["contact_id"]);
     assert_eq!(entry["after"], json!({"number": FRONT_DESK}));
-    none(&harbor, "opted out already", wishes("stop")).await;
-    one(&harbor, "contact_opted_in", &sam, wishes("start")).await;
-    none(&harbor, "opted in already", wishes("start")).await;
-    none(&harbor, "by themselves", harbor.hears(MAYA, "STOP")).await;
+    none(&harbor, "opted out already", changes_consent("stop")).await;
+    one(&harbor, "contact_opted_in", &sam, changes_consent("start")).await;
+    none(&harbor, "opted in already", changes_consent("start")).await;
+    none(&harbor, "by themselves", harbor.receives(MAYA, "STOP")).await;
 
     let tag = json!({"name": "Recall"});
     let entry = one(
@@ -515,14 +519,14 @@ async fn what_members_do_to_contacts_by_hand_is_written_down_once() {
     )
     .await;
     assert_eq!(
-        told(&entry),
+        audit_fields(&entry),
         (&json!(FRONT_DESK), &Value::Null, &json!({"brought_in": 0}))
     );
 }
 
 /// A thousand contacts and forty tags leave the line of their import.
 #[tokio::test]
-async fn an_import_is_written_down_once_however_long() {
+async fn import_is_audited_once_at_any_length() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let mut table = "name,phone_number,tags\n".to_owned();
@@ -541,7 +545,7 @@ async fn an_import_is_written_down_once_however_long() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_not_written_down_as_done() {
+async fn refused_actions_are_not_audited() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (jo, sam) = (&harbor.admin, harbor.agent("Sam").await);
@@ -553,7 +557,7 @@ async fn what_is_refused_is_not_written_down_as_done() {
     let member = |id: &str| harbor.path(&format!("/members/{id}"));
     let credits = harbor.path(&format!("/credits/{}", sam.id));
     let number_path = harbor.path(&format!("/numbers/{number}"));
-    let seat = |who: &str| harbor.path(&format!("/numbers/{number}/members/{who}"));
+    let assignment = |who: &str| harbor.path(&format!("/numbers/{number}/members/{who}"));
     let invite = |email: &str| json!({"email": email, "role": "agent"});
     for answer in [
         sam.post(&members, invite("kim@harbor.test")).await,
@@ -574,9 +578,9 @@ async fn what_is_refused_is_not_written_down_as_done() {
         jo.delete(&member(&jo.id)).await,
         sam.delete(&member(&jo.id)).await,
         jo.delete(&member(gone)).await,
-        sam.put(&seat(&sam.id)).await,
-        jo.put(&seat(gone)).await,
-        jo.delete(&seat(gone)).await,
+        sam.put(&assignment(&sam.id)).await,
+        jo.put(&assignment(gone)).await,
+        jo.delete(&assignment(gone)).await,
         sam.patch(&credits, json!({"delta": 1})).await,
         jo.patch(&credits, json!({"delta": -1_001})).await,
         jo.patch(&credits, json!({"delta": 1, "balance": 1})).await,
@@ -609,7 +613,7 @@ async fn what_is_refused_is_not_written_down_as_done() {
 }
 
 #[tokio::test]
-async fn of_two_who_do_the_same_at_once_one_did_it() {
+async fn concurrent_duplicates_are_audited_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let path = |id: &str| harbor.path(&format!("/members/{id}"));
@@ -629,7 +633,7 @@ async fn of_two_who_do_the_same_at_once_one_did_it() {
 }
 
 #[tokio::test]
-async fn the_log_is_narrowed_and_paged_and_wrong_filters_are_named() {
+async fn audit_log_filters_paginates_and_names_invalid_filters() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let sam = harbor.agent("Sam").await;
@@ -716,7 +720,7 @@ async fn the_log_is_narrowed_and_paged_and_wrong_filters_are_named() {
 }
 
 #[tokio::test]
-async fn the_log_is_for_admins_and_their_own_workspace() {
+async fn audit_log_is_limited_to_admins_of_the_workspace() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let sam = harbor.agent("Sam").await;
@@ -740,7 +744,7 @@ async fn the_log_is_for_admins_and_their_own_workspace() {
 }
 
 #[tokio::test]
-async fn an_agent_writes_in_no_name_but_their_own_and_reads_nothing() {
+async fn agents_write_audit_entries_only_as_themselves_and_read_none() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let sam = harbor.agent("Sam").await;
@@ -774,26 +778,26 @@ async fn an_agent_writes_in_no_name_but_their_own_and_reads_nothing() {
         .await
         .unwrap();
     assert_eq!(seen, 0);
-    for deed in [
+    for operation in [
         "update audit_log set actor_name = 'x'",
         "delete from audit_log",
         "truncate audit_log",
     ] {
         let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
-        let refused = sqlx::query(deed).execute(&mut *tx).await.unwrap_err();
+        let refused = sqlx::query(operation).execute(&mut *tx).await.unwrap_err();
         assert!(
             refused.to_string().contains("permission denied"),
-            "{deed}: {refused}"
+            "{operation}: {refused}"
         );
     }
 }
 
 #[tokio::test]
-async fn no_entry_holds_a_secret() {
+async fn audit_entries_contain_no_secrets() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = harbor.admin.clone();
-    harbor.hears(MAYA, "Between us: 4711").await;
+    harbor.receives(MAYA, "Between us: 4711").await;
     let link = harbor.invites("kim@harbor.test", "agent").await;
     let confirm = hub.post.mail_to(&jo.email).await.link();
     let reset = forgets(&hub, &jo.email).await;

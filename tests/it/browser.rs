@@ -1,45 +1,45 @@
 //! What people see and do, in a real browser: Chromium, steered by chromedriver.
 
-mod cable;
 mod driver;
-mod person;
+mod proxy;
+mod session;
 
 mod access;
-mod away;
+mod collaboration;
 mod composing;
 mod contacts;
 mod conversation;
 mod credits;
-mod crowd;
-mod dead_line;
+mod dead_connection;
+mod edge_cases;
 mod every_page;
-mod first_day;
 mod keyboard;
 mod language;
-mod leaving;
-mod meant;
+mod large_inbox;
 mod media;
 mod members;
-mod notices;
+mod notifications;
 mod offline;
+mod onboarding;
 mod outbox;
-mod phone;
-mod plain;
+mod page_translation;
 mod printing;
 mod sandbox;
 mod search;
 mod second_factor;
+mod service_worker;
+mod sign_out;
+mod small_screen;
 mod thread;
-mod together;
-mod translated;
+mod without_scripts;
 mod workspaces;
 mod writing;
 mod zoom;
 
 use serde_json::{Value, json};
 
-pub use cable::Cable;
-pub use person::Browser;
+pub use proxy::Proxy;
+pub use session::Browser;
 
 use crate::hub::Workspace;
 

@@ -34,10 +34,10 @@ async fn number(harbor: &Workspace<'_>) -> Value {
 }
 
 #[tokio::test]
-async fn texts_that_came_while_we_were_away_are_brought_in_once_and_in_their_order() {
+async fn missed_texts_are_stored_once_and_in_order() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "Before").await;
+    harbor.receives(MAYA, "Before").await;
     for body in ["One", "Two", "Three"] {
         hub.twilio.texting(MAYA, FRONT_DESK, body).gets_lost();
     }
@@ -60,7 +60,7 @@ async fn texts_that_came_while_we_were_away_are_brought_in_once_and_in_their_ord
 }
 
 #[tokio::test]
-async fn what_comes_late_stands_at_its_place_and_undoes_nothing() {
+async fn late_text_is_placed_by_time_and_undoes_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let ago = chrono::TimeDelta::minutes;
@@ -70,8 +70,8 @@ async fn what_comes_late_stands_at_its_place_and_undoes_nothing() {
     hub.twilio
         .texting(MAYA, FRONT_DESK, "First")
         .gets_lost_ago(ago(10));
-    harbor.hears(MAYA, "STOP").await;
-    let maya = harbor.hears(MAYA, "START").await;
+    harbor.receives(MAYA, "STOP").await;
+    let maya = harbor.receives(MAYA, "START").await;
     harbor.answers(&harbor.admin, &maya, "Welcome back").await;
 
     assert_eq!(compares(&hub).await, 2);
@@ -109,10 +109,10 @@ async fn what_comes_late_stands_at_its_place_and_undoes_nothing() {
 }
 
 #[tokio::test]
-async fn a_text_that_comes_by_webhook_and_by_list_at_once_is_one() {
+async fn text_by_webhook_and_list_at_once_is_stored_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "Before").await;
+    harbor.receives(MAYA, "Before").await;
     for nth in 0..10 {
         let sid = format!("SMcafe{nth:028x}");
         hub.twilio
@@ -132,10 +132,10 @@ async fn a_text_that_comes_by_webhook_and_by_list_at_once_is_one() {
 }
 
 #[tokio::test]
-async fn a_provider_that_cannot_be_asked_is_asked_again_and_nothing_is_agreed_meanwhile() {
+async fn failed_catch_up_is_retried_and_not_marked_complete() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "Before").await;
+    harbor.receives(MAYA, "Before").await;
     hub.twilio.texting(MAYA, FRONT_DESK, "Lost").gets_lost();
     hub.twilio
         .fails(Failure::Status(reqwest::StatusCode::BAD_GATEWAY));
@@ -146,10 +146,10 @@ async fn a_provider_that_cannot_be_asked_is_asked_again_and_nothing_is_agreed_me
 }
 
 #[tokio::test]
-async fn a_lost_stop_is_heard_and_a_lost_picture_shown() {
+async fn catch_up_applies_stop_and_fetches_media() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "Before").await;
+    harbor.receives(MAYA, "Before").await;
     let sid = "MM00000000000000000000000000000042";
     let url = hub
         .twilio
@@ -174,10 +174,10 @@ async fn a_lost_stop_is_heard_and_a_lost_picture_shown() {
 }
 
 #[tokio::test]
-async fn an_admin_may_ask_for_it_at_any_time_and_nobody_else() {
+async fn only_admins_start_a_catch_up() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "Before").await;
+    harbor.receives(MAYA, "Before").await;
     let path = harbor.path(&format!(
         "/numbers/{}/catch-up",
         harbor.number(FRONT_DESK).await
@@ -197,7 +197,7 @@ async fn an_admin_may_ask_for_it_at_any_time_and_nobody_else() {
         .sum();
     assert_eq!(brought, 1);
     assert_eq!(
-        live.hears("new_message").await["message"]["content"],
+        live.receives("new_message").await["message"]["content"],
         "Lost"
     );
     let sandbox = json!({"provider": "sandbox", "credentials": {}});
@@ -226,13 +226,13 @@ async fn doctor_on_inbound(harbor: &Workspace<'_>) -> Value {
 }
 
 #[tokio::test]
-async fn comparing_does_not_make_a_dead_webhook_look_alive() {
+async fn catch_up_does_not_count_as_webhook_activity() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "By webhook").await;
-    hub.meddles("update numbers set last_inbound_at = last_inbound_at - interval '8 hours'")
+    harbor.receives(MAYA, "By webhook").await;
+    hub.executes_sql("update numbers set last_inbound_at = last_inbound_at - interval '8 hours'")
         .await;
-    hub.meddles("update messages set created_at = created_at - interval '8 hours'")
+    hub.executes_sql("update messages set created_at = created_at - interval '8 hours'")
         .await;
     let delivered = number(&harbor).await["last_inbound_at"].clone();
 
@@ -259,7 +259,7 @@ async fn comparing_does_not_make_a_dead_webhook_look_alive() {
     );
     assert!(!page.body.contains("Texts arrive."), "{}", page.body);
 
-    harbor.hears(MAYA, "By webhook again").await;
+    harbor.receives(MAYA, "By webhook again").await;
     let now = number(&harbor).await["last_inbound_at"].clone();
     let now: chrono::DateTime<chrono::Utc> = now.as_str().unwrap().parse().unwrap();
     assert!(chrono::Utc::now() - now < chrono::TimeDelta::minutes(1));
@@ -267,7 +267,7 @@ async fn comparing_does_not_make_a_dead_webhook_look_alive() {
 }
 
 #[tokio::test]
-async fn texts_that_are_here_already_cost_no_round_trip_and_no_call() {
+async fn known_texts_cost_no_round_trip_and_no_call() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let console = hub.twilio.console(&harbor.account);
@@ -289,10 +289,10 @@ async fn texts_that_are_here_already_cost_no_round_trip_and_no_call() {
     let media = || hub.twilio.calls(&["GET", "Media.json"]);
 
     // Whoever stored one of them now would fail.
-    hub.meddles("alter function receive_texts rename to receive_no_texts")
+    hub.executes_sql("alter function receive_texts rename to receive_no_texts")
         .await;
     assert_eq!(compares(&hub).await, 0);
-    hub.meddles("alter function receive_no_texts rename to receive_texts")
+    hub.executes_sql("alter function receive_no_texts rename to receive_texts")
         .await;
     assert!(number(&harbor).await["agreed_at"].is_string());
     assert_eq!((lists(), media()), (1, 0));
@@ -312,10 +312,10 @@ async fn texts_that_are_here_already_cost_no_round_trip_and_no_call() {
 }
 
 #[tokio::test]
-async fn no_more_pages_are_read_than_it_takes() {
+async fn catch_up_reads_only_the_pages_it_needs() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "Before").await;
+    harbor.receives(MAYA, "Before").await;
     for nth in 0..60 {
         hub.twilio
             .texting(MAYA, FRONT_DESK, &format!("Old {nth}"))
@@ -324,7 +324,8 @@ async fn no_more_pages_are_read_than_it_takes() {
     hub.twilio.texting(MAYA, FRONT_DESK, "New").gets_lost();
     hub.twilio.pages_by(10);
     // It agreed a moment ago: what is older than the overlap was settled then.
-    hub.meddles("update numbers set agreed_at = now()").await;
+    hub.executes_sql("update numbers set agreed_at = now()")
+        .await;
 
     assert_eq!(compares(&hub).await, 1);
     assert_eq!(texts(&harbor).await, ["Before", "New"]);
@@ -332,7 +333,7 @@ async fn no_more_pages_are_read_than_it_takes() {
 }
 
 #[tokio::test]
-async fn many_numbers_are_compared_at_once_and_the_backlog_is_told() {
+async fn catch_up_runs_concurrently_and_reports_its_backlog() {
     let hub = Hub::start().await;
     let mut workspaces = Vec::new();
     for tenant in 0..3 {

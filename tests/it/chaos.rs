@@ -17,7 +17,7 @@ use sqlx::ConnectOptions;
 use crate::emulator::telnyx::Telnyx;
 use crate::emulator::{Emulator, Failure};
 use crate::hub::{FRONT_DESK, Hub, KEYS, TOKEN, Workspace, serve};
-use crate::process::{Place, Process};
+use crate::process::{DataDir, Process};
 
 const KEY: &str = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
 const BILLING: &str = "+16285550101";
@@ -139,7 +139,7 @@ fn twilio_reports(twilio: &Emulator, reports: &Arc<Reports>) {
             })
         })
     };
-    twilio.tells(Arc::new(move |sid| reports.begin(sid, Arc::clone(&post))));
+    twilio.on_request(Arc::new(move |sid| reports.begin(sid, Arc::clone(&post))));
 }
 
 fn telnyx_reports(telnyx: &Telnyx, reports: &Arc<Reports>) {
@@ -164,7 +164,7 @@ fn telnyx_reports(telnyx: &Telnyx, reports: &Arc<Reports>) {
             })
         })
     };
-    telnyx.tells(Arc::new(move |id| reports.begin(id, Arc::clone(&post))));
+    telnyx.on_request(Arc::new(move |id| reports.begin(id, Arc::clone(&post))));
 }
 
 /// One of the two servers: it is here, or it is just coming back.
@@ -260,7 +260,7 @@ impl Writer {
         }
     }
 
-    async fn goes_on(
+    async fn resumes(
         self: Arc<Self>,
         name: String,
         from: Vec<String>,
@@ -334,8 +334,8 @@ struct Row {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_dies_and_whatever_fails_every_accepted_text_goes_out_exactly_once() {
-    let (hub, place) = (Hub::start().await, Place::new());
+async fn every_accepted_text_is_sent_exactly_once_under_faults() {
+    let (hub, place) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await;
     let twilio = hub.twilio.account(&harbor.account, TOKEN);
     twilio.number(FRONT_DESK);
@@ -388,7 +388,7 @@ async fn whatever_dies_and_whatever_fails_every_accepted_text_goes_out_exactly_o
     let mut writers = tokio::task::JoinSet::new();
     for n in 0..WRITERS {
         for (name, from) in [("twilio", &at_twilio), ("telnyx", &at_telnyx)] {
-            writers.spawn(Arc::clone(&writer).goes_on(format!("{name}.{n}"), from.clone(), until));
+            writers.spawn(Arc::clone(&writer).resumes(format!("{name}.{n}"), from.clone(), until));
         }
     }
     let killer = tokio::spawn(kills(Arc::clone(&victims), place.data(), settings, until));
@@ -428,15 +428,17 @@ async fn whatever_dies_and_whatever_fails_every_accepted_text_goes_out_exactly_o
     ];
     let last = serve(&hub.database, &hub.twilio, &last).await;
     mended(&harbor).await;
-    hub.meddles("update messages set lease_until = now() where status = 'sending'")
+    hub.executes_sql("update messages set lease_until = now() where status = 'sending'")
         .await;
     for _ in 0..60 {
-        hub.meddles("update messages set due_at = now() where status in ('queued', 'unconfirmed')")
-            .await;
-        hub.meddles("update integrations set held_until = now()")
+        hub.executes_sql(
+            "update messages set due_at = now() where status in ('queued', 'unconfirmed')",
+        )
+        .await;
+        hub.executes_sql("update integrations set held_until = now()")
             .await;
         last.sender.run_once().await;
-        while last.inquirer.run_once().await.unwrap() > 0 {}
+        while last.outcome_resolver.run_once().await.unwrap() > 0 {}
         let open =
             "select count(*) from messages where status in ('queued', 'sending', 'unconfirmed')";
         if hub.count(open).await == 0 {
@@ -526,9 +528,9 @@ fn verdict(
     );
     assert_eq!((doubled, lost, forgotten), (0, 0, 0));
     for row in rows {
-        let told = row.status != "failed" || row.error_code.is_some();
+        let was_reported = row.status != "failed" || row.error_code.is_some();
         assert!(
-            told && !["queued", "sending"].contains(&row.status.as_str()),
+            was_reported && !["queued", "sending"].contains(&row.status.as_str()),
             "{} is {}",
             row.content,
             row.status

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::emulator::Emulator;
 use crate::hub::{FRONT_DESK, PASSWORD, TOKEN};
-use crate::process::{Place, Process, run};
+use crate::process::{DataDir, Process, run};
 
-fn told(output: &Output) -> (Option<i32>, String) {
+fn error_line(output: &Output) -> (Option<i32>, String) {
     (
         output.status.code(),
         String::from_utf8(output.stderr.clone()).unwrap(),
@@ -16,15 +16,15 @@ fn told(output: &Output) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_wrong_setting_stops_the_start_with_one_line() {
-    let place = Place::new();
+fn invalid_setting_stops_the_start_with_one_line() {
+    let place = DataDir::new();
     for (name, value, accepted) in [
         ("BIND_ADDR", "everywhere", "IP address and a port"),
         ("BASE_URL", "inbox", "origin"),
         ("DATABASE_URL", "mysql://root:hunter2@db", "postgres://"),
         ("SIGNUPS", "maybe", "open, invite or closed"),
     ] {
-        let (code, line) = told(&run(&place.data(), &["serve"], &[(name, value)], ""));
+        let (code, line) = error_line(&run(&place.data(), &["serve"], &[(name, value)], ""));
         assert_eq!(code, Some(1));
         assert_eq!(line.lines().count(), 1, "{line}");
         assert!(
@@ -35,8 +35,8 @@ fn a_wrong_setting_stops_the_start_with_one_line() {
 }
 
 #[test]
-fn help_names_every_variable() {
-    let place = Place::new();
+fn help_lists_every_variable() {
+    let place = DataDir::new();
     let help = String::from_utf8(run(&place.data(), &["--help"], &[], "").stdout).unwrap();
     for variable in messagehub::config::VARIABLES {
         assert!(help.contains(variable.name), "{} is missing", variable.name);
@@ -44,8 +44,8 @@ fn help_names_every_variable() {
 }
 
 #[tokio::test]
-async fn users_are_created_with_a_given_or_a_made_password_and_can_sign_in() {
-    let place = Place::new();
+async fn users_are_created_with_given_or_generated_passwords() {
+    let place = DataDir::new();
     let create = |email: &str, role: &str, stdin: &str| {
         let arguments = [
             "user",
@@ -61,7 +61,7 @@ async fn users_are_created_with_a_given_or_a_made_password_and_can_sign_in() {
         ];
         run(&place.data(), &arguments, &[], stdin)
     };
-    let (code, line) = told(&create(
+    let (code, line) = error_line(&create(
         "sam@harbor.test",
         "agent",
         "correct horse battery\n",
@@ -71,7 +71,7 @@ async fn users_are_created_with_a_given_or_a_made_password_and_can_sign_in() {
         "{line}"
     );
     assert_eq!(
-        told(&create(
+        error_line(&create(
             "jo@harbor.test",
             "admin",
             "correct horse battery\n"
@@ -83,7 +83,7 @@ async fn users_are_created_with_a_given_or_a_made_password_and_can_sign_in() {
     assert_eq!(made.status.code(), Some(0));
     let printed = String::from_utf8(made.stdout).unwrap();
     let password = printed.split_whitespace().last().unwrap();
-    let (code, line) = told(&create(
+    let (code, line) = error_line(&create(
         "jo@harbor.test",
         "admin",
         "correct horse battery\n",
@@ -92,9 +92,12 @@ async fn users_are_created_with_a_given_or_a_made_password_and_can_sign_in() {
         code == Some(1) && line.contains("already") && line.lines().count() == 1,
         "{line}"
     );
-    let (code, line) = told(&create("lin@harbor.test", "admin", "short\n"));
+    let (code, line) = error_line(&create("lin@harbor.test", "admin", "short\n"));
     assert!(code == Some(1) && line.contains("10 to 200"), "{line}");
-    assert_eq!(told(&run(&place.data(), &["migrate"], &[], "")).0, Some(0));
+    assert_eq!(
+        error_line(&run(&place.data(), &["migrate"], &[], "")).0,
+        Some(0)
+    );
 
     let server = Process::start(&place.data(), &[]);
     for (email, password, role) in [
@@ -112,7 +115,7 @@ async fn users_are_created_with_a_given_or_a_made_password_and_can_sign_in() {
         assert_eq!(session["workspaces"][0]["role"], role);
         assert_eq!(session["workspaces"][0]["slug"], "harbor-dental");
     }
-    let (code, line) = told(&run(
+    let (code, line) = error_line(&run(
         &place.data(),
         &["serve"],
         &[("BIND_ADDR", "127.0.0.1:0")],
@@ -130,8 +133,8 @@ const K2: &str = "k2:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
 /// A hard-coded account moves in, and then everything that lies sealed moves to another key.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_is_imported_from_the_environment_and_survives_a_new_master_key() {
-    let place = Place::new();
+async fn import_env_account_survives_master_key_rotation() {
+    let place = DataDir::new();
     let twilio = Emulator::start().await;
     let account = "AC00000000000000000000000000000077";
     twilio
@@ -155,7 +158,7 @@ async fn an_account_is_imported_from_the_environment_and_survives_a_new_master_k
             "",
         )
     };
-    let (code, line) = told(&import("+16285550101", "Harbor Dental"));
+    let (code, line) = error_line(&import("+16285550101", "Harbor Dental"));
     assert!(code == Some(1) && line.contains("workspace:"), "{line}");
     let arguments = [
         "user",
@@ -170,21 +173,21 @@ async fn an_account_is_imported_from_the_environment_and_survives_a_new_master_k
     let created = run(&place.data(), &arguments, &settings(K1, ""), PASSWORD);
     assert_eq!(created.status.code(), Some(0));
 
-    let (code, line) = told(&import("", "harbor-dental"));
+    let (code, line) = error_line(&import("", "harbor-dental"));
     assert!(
         code == Some(1) && line.contains("TWILIO_PHONE_NUMBER is not set"),
         "{line}"
     );
     for _ in 0..2 {
-        let (code, line) = told(&import("+16285550101", "harbor-dental"));
+        let (code, line) = error_line(&import("+16285550101", "harbor-dental"));
         assert_eq!(code, Some(0), "{line}");
     }
-    let (code, line) = told(&import("+19995550101", "harbor-dental"));
+    let (code, line) = error_line(&import("+19995550101", "harbor-dental"));
     assert!(code == Some(1) && line.contains("no such number"), "{line}");
 
     let rotate =
         |keys: &'static str| run(&place.data(), &["keys", "rotate"], &settings(keys, ""), "");
-    let (code, line) = told(&rotate(K2));
+    let (code, line) = error_line(&rotate(K2));
     assert!(
         code == Some(1) && line.contains("k1"),
         "the old key is needed once more: {line}"
@@ -195,7 +198,7 @@ async fn an_account_is_imported_from_the_environment_and_survives_a_new_master_k
     assert!(
         rotated.status.success() && printed.contains("1 integrations"),
         "{printed} {}",
-        told(&rotated).1
+        error_line(&rotated).1
     );
     let again = String::from_utf8(rotate(both).stdout).unwrap();
     assert!(

@@ -10,7 +10,7 @@ use crate::hub::{Hub, empty_database, superuser};
 const HOLD_UP: &str = "lock table number_usage in access exclusive mode";
 
 #[tokio::test]
-async fn hanging_requests_of_one_workspace_hold_up_nobody_else() {
+async fn hanging_requests_of_one_workspace_do_not_block_others() {
     let database = empty_database().await;
     let mut root = PgConnection::connect_with(&superuser(&database))
         .await
@@ -40,7 +40,7 @@ async fn hanging_requests_of_one_workspace_hold_up_nobody_else() {
         .get(&harbor.path("/conversations"))
         .await
         .is(200);
-    harbor.hears("+14155550142", "Is anybody there?").await;
+    harbor.receives("+14155550142", "Is anybody there?").await;
     hub.workspace("Signed up meanwhile").await;
     assert!(waiting(&hub).await > 0, "they hung all the while");
 

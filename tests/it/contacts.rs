@@ -49,7 +49,7 @@ fn named(list: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn contacts_are_found_by_any_part_and_sorted_three_ways() {
+async fn contacts_are_searched_by_any_part_and_sorted_three_ways() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
@@ -59,8 +59,8 @@ async fn contacts_are_found_by_any_part_and_sorted_three_ways() {
     jo.patch(&harbor.contact_path(&ann, ""), email)
         .await
         .is(200);
-    harbor.hears(MAYA, "First").await;
-    harbor.hears(TOM, "Second").await;
+    harbor.receives(MAYA, "First").await;
+    harbor.receives(TOM, "Second").await;
 
     assert_eq!(
         harbor.listed(jo, "sort=name").await,
@@ -110,7 +110,7 @@ async fn contacts_are_found_by_any_part_and_sorted_three_ways() {
 }
 
 #[tokio::test]
-async fn every_order_goes_on_where_its_page_ended() {
+async fn pagination_is_stable_in_every_order() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
@@ -118,7 +118,7 @@ async fn every_order_goes_on_where_its_page_ended() {
         harbor
             .adds(jo, &format!("+1415555011{n}"), "Same Name")
             .await;
-        harbor.hears(&format!("+1415555012{n}"), "Hi").await;
+        harbor.receives(&format!("+1415555012{n}"), "Hi").await;
     }
     for sort in ["name", "last_text", "added"] {
         let walked = async |order: &str| {
@@ -157,13 +157,13 @@ async fn every_order_goes_on_where_its_page_ended() {
 }
 
 #[tokio::test]
-async fn an_agent_lists_whom_their_numbers_show_and_whom_they_added() {
+async fn agent_lists_contacts_of_their_numbers_and_their_own() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.hears(MAYA, "Between us: 4711").await;
-    harbor.hears(TOM, "STOP").await;
+    harbor.receives(MAYA, "Between us: 4711").await;
+    harbor.receives(TOM, "STOP").await;
     harbor.adds(&lin, "+14155550101", "Lin's own").await;
     let tag = harbor.tag("VIP").await;
     let maya = harbor.conversation_with(MAYA).await;
@@ -184,13 +184,13 @@ async fn an_agent_lists_whom_their_numbers_show_and_whom_they_added() {
 }
 
 #[tokio::test]
-async fn a_tag_is_given_filtered_by_renamed_and_taken_away_for_all() {
+async fn tag_is_assigned_filtered_renamed_and_removed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
-    harbor.hears(TOM, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    harbor.receives(TOM, "Hi").await;
     let (mut frames, tags) = (sam.listens(&harbor).await, harbor.path("/tags"));
     let vip = json!({"name": " New  patient ", "color": "teal"});
     let vip = sam.post(&tags, vip).await.is(201);
@@ -208,7 +208,10 @@ async fn a_tag_is_given_filtered_by_renamed_and_taken_away_for_all() {
     for _ in 0..2 {
         sam.put(&give).await.is(204);
     }
-    assert_eq!(frames.hears("contact_updated").await["tags"], json!([vip]));
+    assert_eq!(
+        frames.receives("contact_updated").await["tags"],
+        json!([vip])
+    );
     let only = harbor.path(&format!("/conversations?tag={id}"));
     let only = sam.get(&only).await.is(200);
     assert_eq!(only["data"].as_array().unwrap().len(), 1);
@@ -220,7 +223,7 @@ async fn a_tag_is_given_filtered_by_renamed_and_taken_away_for_all() {
         .refused(403, "admin_only");
     let changed = json!({"name": "Patient", "color": "pink"});
     harbor.admin.patch(&one, changed).await.is(200);
-    frames.hears("resync").await;
+    frames.receives("resync").await;
     let shown = sam.get(&harbor.contact_path(&maya, "")).await.is(200);
     assert_eq!(shown["tags"][0]["name"], "Patient");
     sam.delete(&give).await.is(204);
@@ -233,7 +236,7 @@ async fn a_tag_is_given_filtered_by_renamed_and_taken_away_for_all() {
 }
 
 #[tokio::test]
-async fn fields_keep_what_their_kind_allows() {
+async fn custom_fields_validate_by_kind() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let (jo, fields) = (&harbor.admin, harbor.path("/contact-fields"));
@@ -295,12 +298,12 @@ async fn fields_keep_what_their_kind_allows() {
 }
 
 #[tokio::test]
-async fn a_change_that_somebody_overtook_is_not_made() {
+async fn stale_change_is_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let path = harbor.contact_path(&maya, "");
     let seen = sam.get(&path).await.is(200)["updated_at"].clone();
     harbor
@@ -318,12 +321,12 @@ async fn a_change_that_somebody_overtook_is_not_made() {
 }
 
 #[tokio::test]
-async fn a_new_number_takes_what_waits_and_leaves_no_way_around_a_stop() {
+async fn changed_number_keeps_scheduled_texts_and_opt_outs() {
     const NEW: &str = "+14155550177";
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     harbor.adds(jo, TOM, "Tom").await;
     let path = harbor.contact_path(&maya, "");
     for taken in [TOM, "nonsense", ""] {
@@ -362,7 +365,7 @@ async fn a_new_number_takes_what_waits_and_leaves_no_way_around_a_stop() {
 }
 
 #[tokio::test]
-async fn an_export_is_by_rights_and_no_cell_is_a_formula() {
+async fn export_respects_access_and_escapes_formulas() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (jo, sam) = (&harbor.admin, harbor.agent("Sam").await);
@@ -374,7 +377,7 @@ async fn an_export_is_by_rights_and_no_cell_is_a_formula() {
         let evil = ["=1+1", "+SUM(A1)", "-2", "@cmd", "Ann, \"the\" first"][n % 5];
         harbor.adds(jo, &format!("+1415555{n:04}"), evil).await;
     }
-    harbor.hears(MAYA, "4711").await;
+    harbor.receives(MAYA, "4711").await;
     let path = harbor.path("/contacts/export.csv");
     let whole = jo.get(&path).await;
     assert_eq!(whole.headers["content-type"], "text/csv; charset=utf-8");

@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, PgPool};
 
 use crate::emulator::{Emulator, Failure};
 use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, TOKEN, empty_database, superuser};
-use crate::process::{Place, Process};
+use crate::process::{DataDir, Process};
 
 const ACCOUNT: &str = "AC000000000000000000000000000000cc";
 
@@ -98,9 +98,9 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
 }
 
 #[tokio::test]
-async fn a_server_killed_while_it_sends_loses_nothing_and_sends_nothing_twice() {
+async fn killed_server_loses_and_duplicates_nothing() {
     let (place, twilio, database) = (
-        Place::new(),
+        DataDir::new(),
         Emulator::start().await,
         empty_database().await,
     );
@@ -196,8 +196,8 @@ async fn a_server_killed_while_it_sends_loses_nothing_and_sends_nothing_twice() 
 }
 
 #[tokio::test]
-async fn a_killed_postgresql_comes_back_and_what_got_a_200_is_there() {
-    let (place, twilio) = (Place::new(), Emulator::start().await);
+async fn killed_postgresql_keeps_acknowledged_webhooks() {
+    let (place, twilio) = (DataDir::new(), Emulator::start().await);
     let settings = [("TWILIO_API_BASE_URL", twilio.url())];
     let server = Process::start(&place.data(), &settings);
     let jo = Admin::signs_up(&server).await;
@@ -259,13 +259,13 @@ async fn a_killed_postgresql_comes_back_and_what_got_a_200_is_there() {
 }
 
 #[tokio::test]
-async fn while_the_database_is_away_a_webhook_gets_503_and_its_repeat_is_stored_once() {
-    let place = Place::new();
+async fn webhook_during_database_outage_gets_503_and_its_retry_is_stored_once() {
+    let place = DataDir::new();
     let cluster = Embedded::start(&place.data()).await.unwrap();
     migrate::run(&cluster.options()).await.unwrap();
     let hub = Hub::start_on(cluster.options()).await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "Before").await;
+    harbor.receives(MAYA, "Before").await;
     let text = || {
         hub.twilio
             .texting(MAYA, FRONT_DESK, "During")
@@ -307,9 +307,9 @@ async fn while_the_database_is_away_a_webhook_gets_503_and_its_repeat_is_stored_
 }
 
 #[tokio::test]
-async fn a_server_that_is_asked_to_stop_finishes_what_it_does() {
+async fn graceful_stop_finishes_running_work() {
     let (place, twilio, database) = (
-        Place::new(),
+        DataDir::new(),
         Emulator::start().await,
         empty_database().await,
     );
@@ -355,7 +355,7 @@ async fn a_server_that_is_asked_to_stop_finishes_what_it_does() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_closes_its_sockets_with_1012() {
+async fn graceful_stop_closes_sockets_with_1012() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let mut live = harbor.admin.listens(&harbor).await;

@@ -27,12 +27,12 @@ fn times(uses: &[Value], purpose: &str, actor: &Value) -> i64 {
 }
 
 #[tokio::test]
-async fn each_use_is_counted_with_its_purpose_and_who_wanted_it() {
+async fn credential_uses_are_counted_by_purpose_and_actor() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let integrations = harbor.admin.get(&harbor.path("/integrations")).await;
     let integration = integrations.is(200)["data"][0]["id"].clone();
-    let maya = harbor.hears(MAYA, "Hello?").await;
+    let maya = harbor.receives(MAYA, "Hello?").await;
     for answer in ["One", "Two", "Three"] {
         harbor.answers(&harbor.admin, &maya, answer).await;
     }
@@ -77,7 +77,7 @@ async fn each_use_is_counted_with_its_purpose_and_who_wanted_it() {
 }
 
 #[tokio::test]
-async fn the_log_is_the_admins_and_nobody_writes_in_it() {
+async fn credential_access_log_is_admin_only_and_read_only() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;

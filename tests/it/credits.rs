@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::emulator::Failure;
 use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, Person, Workspace};
 
-mod books;
+mod model;
 
 /// A workspace with the front desk and an agent who has it, and so many credits.
 async fn desk<'a>(hub: &'a Hub, credits: i64) -> (Workspace<'a>, Person) {
@@ -89,12 +89,12 @@ async fn the_books_balance(hub: &Hub) {
 // ── spending ──
 
 #[tokio::test]
-async fn of_two_hundred_texts_at_once_the_fifty_that_are_paid_go_out() {
+async fn concurrent_sends_spend_only_available_credits() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 50).await;
     let mut conversations = Vec::new();
     for n in 0..10 {
-        conversations.push(harbor.hears(&format!("+1415555010{n}"), "Hi").await);
+        conversations.push(harbor.receives(&format!("+1415555010{n}"), "Hi").await);
     }
 
     let answers = join_all((0..200).map(|n| {
@@ -136,10 +136,10 @@ async fn of_two_hundred_texts_at_once_the_fifty_that_are_paid_go_out() {
 }
 
 #[tokio::test]
-async fn a_text_that_cannot_be_paid_leaves_nothing_behind() {
+async fn unpaid_text_leaves_no_trace() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 1).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let state = "select coalesce(string_agg(t::text, e'\\n' order by t::text), '') from
         (select c::text as t from conversations c union all select c::text from contacts c union all select m::text from messages m
          union all select l::text from credit_ledger l) as all_of_it";
@@ -166,11 +166,11 @@ async fn a_text_that_cannot_be_paid_leaves_nothing_behind() {
                      "content": "By socket", "client_ref": "ref-1"}))
         .await;
     assert_eq!(
-        live.hears("message_error").await["error"]["code"],
+        live.receives("message_error").await["error"]["code"],
         "insufficient_credits"
     );
     assert_eq!(state().await, paid);
-    assert!(live.heard_so_far(&harbor).await.is_empty());
+    assert!(live.received_so_far(&harbor).await.is_empty());
 
     // The key was not used up by it.
     harbor.credits(&sam, 1).await;
@@ -178,10 +178,10 @@ async fn a_text_that_cannot_be_paid_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_repeated_key_spends_once_however_often_it_comes() {
+async fn repeated_idempotency_key_spends_once() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let draft = json!({"conversation_id": conversation["id"], "content": "Hello Maya"});
 
     let answers = join_all((0..50).map(|_| sam.sends(&harbor, "one-key", &draft))).await;
@@ -206,13 +206,13 @@ async fn a_repeated_key_spends_once_however_often_it_comes() {
 }
 
 #[tokio::test]
-async fn what_is_refused_costs_nothing() {
+async fn refused_text_costs_nothing() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let id = &conversation["id"];
-    let kim = harbor.hears("+14155550155", "STOP").await;
-    let short_code = harbor.hears("72345", "Your code is 4711").await;
+    let kim = harbor.receives("+14155550155", "STOP").await;
+    let short_code = harbor.receives("72345", "Your code is 4711").await;
     let gone = "01890000-0000-7000-8000-000000000000";
     sam.sends(
         &harbor,
@@ -299,10 +299,10 @@ async fn what_is_refused_costs_nothing() {
 }
 
 #[tokio::test]
-async fn an_admin_sends_without_end_and_without_entries() {
+async fn admins_send_without_credits() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     for n in 0..5 {
         let sent = texts(&harbor.admin, &harbor, &conversation, &format!("Text {n}"))
             .await
@@ -324,10 +324,10 @@ async fn an_admin_sends_without_end_and_without_entries() {
 // ── what comes back ──
 
 #[tokio::test]
-async fn a_text_that_no_provider_took_gives_its_credit_back_once() {
+async fn text_refused_by_provider_refunds_once() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let message = texts(&sam, &harbor, &conversation, "Hello").await.is(202)["message"].clone();
     hub.twilio.refuses(21614, 400);
     hub.sends().await;
@@ -348,7 +348,7 @@ async fn a_text_that_no_provider_took_gives_its_credit_back_once() {
         hub.twilio.is_busy(None);
         assert_eq!(hub.sends().await, 1);
         assert_eq!(balance(&harbor, &sam).await, 9);
-        hub.meddles("update messages set due_at = now() where status = 'queued'")
+        hub.executes_sql("update messages set due_at = now() where status = 'queued'")
             .await;
     }
     hub.twilio.is_busy(None);
@@ -359,10 +359,10 @@ async fn a_text_that_no_provider_took_gives_its_credit_back_once() {
 }
 
 #[tokio::test]
-async fn a_text_that_the_provider_took_keeps_its_credit_whatever_becomes_of_it() {
+async fn text_accepted_by_provider_keeps_its_charge() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     for (n, report) in ["failed", "undelivered", "delivered"]
         .into_iter()
         .enumerate()
@@ -381,10 +381,10 @@ async fn a_text_that_the_provider_took_keeps_its_credit_whatever_becomes_of_it()
 }
 
 #[tokio::test]
-async fn a_text_that_may_have_gone_out_stays_paid() {
+async fn unconfirmed_text_keeps_its_charge() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let message = texts(&sam, &harbor, &conversation, "Hello").await.is(202)["message"].clone();
     hub.twilio.fails(Failure::AcceptThenDrop);
     hub.sends().await;
@@ -404,12 +404,12 @@ async fn a_text_that_may_have_gone_out_stays_paid() {
 }
 
 #[tokio::test]
-async fn a_text_that_is_called_off_gives_its_credit_back_once_to_who_paid() {
+async fn canceled_text_refunds_its_sender_once() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
     let lin = harbor.agent("Lin").await;
     harbor.assigns(FRONT_DESK, &lin).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let message = texts(&sam, &harbor, &conversation, "Hello").await.is(202)["message"].clone();
 
     let answers = join_all((0..20).map(|n| {
@@ -447,12 +447,12 @@ async fn a_text_that_is_called_off_gives_its_credit_back_once_to_who_paid() {
 }
 
 #[tokio::test]
-async fn between_calling_off_and_sending_a_text_is_either_sent_and_paid_or_neither() {
+async fn cancel_and_send_race_charges_or_refunds_exactly_once() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 100).await;
     let mut messages = Vec::new();
     for n in 0..40 {
-        let conversation = harbor.hears(&format!("+141555501{n:02}"), "Hi").await;
+        let conversation = harbor.receives(&format!("+141555501{n:02}"), "Hi").await;
         let sent = texts(&sam, &harbor, &conversation, &format!("Text {n}")).await;
         messages.push(sent.is(202)["message"].clone());
     }
@@ -489,10 +489,10 @@ async fn between_calling_off_and_sending_a_text_is_either_sent_and_paid_or_neith
 }
 
 #[tokio::test]
-async fn a_balance_survives_a_promotion_and_back_and_a_removal_too() {
+async fn balance_survives_role_changes_and_removal() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let member = harbor.path(&format!("/members/{}", sam.id));
     let becomes = |role: &str| harbor.admin.patch(&member, json!({"role": role}));
     let paid = texts(&sam, &harbor, &conversation, "Paid").await.is(202)["message"].clone();
@@ -537,7 +537,7 @@ async fn a_balance_survives_a_promotion_and_back_and_a_removal_too() {
 // ── what admins give and take ──
 
 #[tokio::test]
-async fn an_admin_tops_up_takes_away_and_sets() {
+async fn admin_grants_deducts_and_sets_credits() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
     for (change, after, entries) in [
@@ -578,7 +578,7 @@ async fn an_admin_tops_up_takes_away_and_sets() {
 }
 
 #[tokio::test]
-async fn a_change_that_makes_no_sense_changes_nothing() {
+async fn invalid_credit_change_is_refused() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
     let bay = hub.workspace("Bay Optics").await;
@@ -619,10 +619,10 @@ async fn a_change_that_makes_no_sense_changes_nothing() {
 }
 
 #[tokio::test]
-async fn top_ups_and_texts_at_once_lose_no_credit() {
+async fn concurrent_grants_and_sends_lose_no_credit() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 20).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let (topped, sent) = tokio::join!(
         join_all((0..20).map(|_| changes(&harbor, &sam, json!({"delta": 3})))),
         join_all((0..60).map(|_| texts(&sam, &harbor, &conversation, "Hello"))),
@@ -639,7 +639,7 @@ async fn top_ups_and_texts_at_once_lose_no_credit() {
 }
 
 #[tokio::test]
-async fn an_agent_sees_their_own_balance_and_nobody_elses() {
+async fn agents_see_only_their_own_balance() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
     let lin = harbor.agent("Lin").await;
@@ -685,7 +685,7 @@ async fn an_agent_sees_their_own_balance_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn the_ledger_comes_in_pages_the_newest_first() {
+async fn ledger_is_paginated_newest_first() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 0).await;
     let before = harbor.path(&format!("/credits/{}/ledger?limit=200", sam.id));
@@ -720,13 +720,13 @@ async fn the_ledger_comes_in_pages_the_newest_first() {
 // ── who is told ──
 
 #[tokio::test]
-async fn an_agent_is_mailed_once_when_credits_run_low_unless_they_would_rather_not() {
+async fn low_balance_mail_is_sent_once_unless_disabled() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 4).await;
     let lin = harbor.agent("Lin").await;
     harbor.assigns(FRONT_DESK, &lin).await;
     harbor.credits(&lin, 4).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     harbor
         .admin
         .patch(&harbor.path(""), json!({"low_credits_at": 2}))
@@ -758,12 +758,12 @@ async fn an_agent_is_mailed_once_when_credits_run_low_unless_they_would_rather_n
 }
 
 #[tokio::test]
-async fn a_balance_is_heard_at_once_by_its_owner_alone() {
+async fn balance_event_reaches_only_its_owner() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 12).await;
     let lin = harbor.agent("Lin").await;
     harbor.assigns(FRONT_DESK, &lin).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let mut sams = sam.listens(&harbor).await;
     let (mut lins, mut jos) = (
         lin.listens(&harbor).await,
@@ -771,29 +771,29 @@ async fn a_balance_is_heard_at_once_by_its_owner_alone() {
     );
 
     let sent = texts(&sam, &harbor, &conversation, "Hello").await.is(202);
-    let frame = sams.hears("credits").await;
+    let frame = sams.receives("credits").await;
     assert_eq!(
         frame,
         json!({"type": "credits", "workspace_id": harbor.id, "user_id": sam.id, "balance": 11, "is_low": false})
     );
     changes(&harbor, &sam, json!({"balance": 5})).await.is(200);
-    let frame = sams.hears("credits").await;
+    let frame = sams.receives("credits").await;
     assert_eq!(
         (&frame["balance"], &frame["is_low"]),
         (&json!(5), &json!(true))
     );
     cancels(&sam, &harbor, &sent["message"]).await.is(200);
-    assert_eq!(sams.hears("credits").await["balance"], 6);
+    assert_eq!(sams.receives("credits").await["balance"], 6);
 
     // The others heard of the texts, and nothing of the credits.
     changes(&harbor, &lin, json!({"balance": 5})).await.is(200);
-    assert_eq!(lins.hears("credits").await["user_id"], lin.id);
-    let heard = jos.heard_so_far(&harbor).await;
-    assert!(heard.iter().any(|frame| frame["type"] == "new_message"));
-    for heard in [heard, sams.heard_so_far(&harbor).await] {
+    assert_eq!(lins.receives("credits").await["user_id"], lin.id);
+    let received = jos.received_so_far(&harbor).await;
+    assert!(received.iter().any(|frame| frame["type"] == "new_message"));
+    for received in [received, sams.received_so_far(&harbor).await] {
         assert!(
-            heard.iter().all(|frame| frame["type"] != "credits"),
-            "{heard:?}"
+            received.iter().all(|frame| frame["type"] != "credits"),
+            "{received:?}"
         );
     }
 }
@@ -801,10 +801,10 @@ async fn a_balance_is_heard_at_once_by_its_owner_alone() {
 // ── past the doors ──
 
 #[tokio::test]
-async fn the_ledger_and_the_audit_log_cannot_be_changed_by_anybody() {
+async fn ledger_and_audit_log_are_append_only() {
     let hub = Hub::start().await;
     let (_harbor, _sam) = desk(&hub, 10).await;
-    for (deed, done) in [
+    for (statement, done) in [
         ("update credit_ledger set delta = 1000", "append-only"),
         ("update credit_ledger set reason = reason", "append-only"),
         ("delete from credit_ledger", "append-only"),
@@ -821,22 +821,22 @@ async fn the_ledger_and_the_audit_log_cannot_be_changed_by_anybody() {
         ("delete from credit_accounts", "foreign key"),
         ("update credit_accounts set balance = -1", "credits_suffice"),
     ] {
-        let refused = sqlx::query(deed).execute(&hub.raw).await;
-        let refused = refused.expect_err(deed).to_string();
-        assert!(refused.contains(done), "{deed}: {refused}");
+        let refused = sqlx::query(statement).execute(&hub.raw).await;
+        let refused = refused.expect_err(statement).to_string();
+        assert!(refused.contains(done), "{statement}: {refused}");
     }
     assert!(hub.count("select count(*) from credit_ledger").await > 0);
 }
 
 #[tokio::test]
-async fn people_have_no_way_around_the_three_functions() {
+async fn credits_change_only_through_the_three_functions() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let message = texts(&sam, &harbor, &conversation, "Hello").await.is(202)["message"].clone();
     hub.sends().await;
     for who in [&sam, &harbor.admin] {
-        for deed in [
+        for statement in [
             "update credit_accounts set balance = 1000000",
             "delete from credit_accounts",
             "insert into credit_accounts (user_id, balance) values (gen_random_uuid(), 1)",
@@ -846,10 +846,10 @@ async fn people_have_no_way_around_the_three_functions() {
             "truncate credit_ledger",
         ] {
             let mut tx = hub.with_rights_of(who, &harbor).await;
-            let refused = sqlx::query(deed).execute(&mut *tx).await.unwrap_err();
+            let refused = sqlx::query(statement).execute(&mut *tx).await.unwrap_err();
             assert!(
                 refused.to_string().contains("permission denied"),
-                "{deed}: {refused}"
+                "{statement}: {refused}"
             );
         }
     }
@@ -896,25 +896,28 @@ async fn people_have_no_way_around_the_three_functions() {
         .await
         .unwrap();
     assert_eq!(back, 0);
-    for deed in [
+    for statement in [
         "select welcome_agent()",
         "select append_only()",
         "select keep_an_admin()",
     ] {
         let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
-        assert!(sqlx::query(deed).execute(&mut *tx).await.is_err(), "{deed}");
+        assert!(
+            sqlx::query(statement).execute(&mut *tx).await.is_err(),
+            "{statement}"
+        );
     }
 }
 
 /// Also where something is due, strangers neither get it nor hear of it.
 #[tokio::test]
-async fn a_credit_is_given_back_by_its_own_workspace_alone() {
+async fn refund_is_limited_to_its_workspace() {
     let hub = Hub::start().await;
     let (harbor, sam) = desk(&hub, 10).await;
     let bay = hub.workspace("Bay Optics").await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let message = texts(&sam, &harbor, &conversation, "Hello").await.is(202)["message"].clone();
-    hub.meddles("update messages set status = 'canceled' where direction = 'outbound'")
+    hub.executes_sql("update messages set status = 'canceled' where direction = 'outbound'")
         .await;
     let gives_back = async |who: &Person, place: &Workspace<'_>, unset: bool| -> i64 {
         let mut tx = hub.with_rights_of(who, place).await;

@@ -56,7 +56,7 @@ async fn opens(app: &App, email: &str, demo: &Demo) -> bool {
 }
 
 #[tokio::test]
-async fn an_empty_database_becomes_a_believable_inbox() {
+async fn empty_database_gets_the_demo_inbox() {
     let app = fresh().await;
 
     let demo = demo::seed(&app).await.unwrap().expect("a sign-in");
@@ -112,7 +112,7 @@ async fn an_empty_database_becomes_a_believable_inbox() {
 }
 
 #[tokio::test]
-async fn what_the_rows_say_of_each_other_is_true() {
+async fn demo_rows_are_consistent() {
     let app = fresh().await;
     demo::seed(&app).await.unwrap();
 
@@ -200,7 +200,7 @@ async fn what_the_rows_say_of_each_other_is_true() {
 }
 
 #[tokio::test]
-async fn a_second_start_changes_nothing_and_says_again_how_to_sign_in() {
+async fn second_start_changes_nothing_and_prints_the_sign_in() {
     let app = fresh().await;
     let first = demo::seed(&app).await.unwrap().expect("a sign-in");
     const EVERYTHING: &str = "select count(*) + (select count(*) from users) + (select count(*) from messages) from conversations";
@@ -225,7 +225,7 @@ async fn a_second_start_changes_nothing_and_says_again_how_to_sign_in() {
 }
 
 #[tokio::test]
-async fn where_others_can_reach_it_nobody_knows_the_password() {
+async fn demo_password_is_random_where_others_can_connect() {
     let database = empty_database().await;
     let private = app(&database, &[]).await;
     let known = demo::seed(&private).await.unwrap().expect("a sign-in");
@@ -244,7 +244,7 @@ async fn where_others_can_reach_it_nobody_knows_the_password() {
 }
 
 #[tokio::test]
-async fn a_database_with_anybody_in_it_is_left_alone() {
+async fn non_empty_database_is_not_seeded() {
     let app = fresh().await;
     accounts::create(
         &app.db,
@@ -264,7 +264,7 @@ async fn a_database_with_anybody_in_it_is_left_alone() {
 }
 
 #[tokio::test]
-async fn two_servers_that_start_at_once_seed_once() {
+async fn concurrent_starts_seed_once() {
     let database = empty_database().await;
     let (one, other) = (app(&database, &[]).await, app(&database, &[]).await);
 

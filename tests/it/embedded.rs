@@ -15,9 +15,9 @@ use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 /// A data directory in its own temporary one, which PostgreSQL's account may pass through.
-struct Place(TempDir);
+struct ClusterDir(TempDir);
 
-impl Place {
+impl ClusterDir {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o711)).expect("its mode");
@@ -107,8 +107,8 @@ async fn gone(pid: Pid) {
 }
 
 #[tokio::test]
-async fn the_first_start_makes_a_durable_private_cluster() {
-    let place = Place::new();
+async fn first_start_creates_a_durable_private_cluster() {
+    let place = ClusterDir::new();
     let database = Embedded::start(&place.data()).await.expect("a start");
 
     let mut connection = connect(&database).await;
@@ -146,8 +146,8 @@ async fn the_first_start_makes_a_durable_private_cluster() {
 }
 
 #[tokio::test]
-async fn the_login_may_do_what_migrations_need() {
-    let place = Place::new();
+async fn login_role_can_run_migrations() {
+    let place = ClusterDir::new();
     let database = place.start().await;
     let mut connection = connect(&database).await;
     for statement in [
@@ -169,8 +169,8 @@ async fn the_login_may_do_what_migrations_need() {
 }
 
 #[tokio::test]
-async fn the_url_works_for_postgresqls_own_programs() {
-    let place = Place::new();
+async fn url_works_for_postgresql_client_programs() {
+    let place = ClusterDir::new();
     let database = place.start().await;
     let psql = programs().expect("programs").join("psql");
     let output = tokio::process::Command::new(psql)
@@ -193,8 +193,8 @@ async fn the_url_works_for_postgresqls_own_programs() {
 }
 
 #[tokio::test]
-async fn a_stop_and_a_start_keep_what_was_written() {
-    let place = Place::new();
+async fn restart_keeps_data() {
+    let place = ClusterDir::new();
     let database = place.start().await;
     write(&database, "kept").await;
     let postmaster = place.postmaster();
@@ -209,8 +209,8 @@ async fn a_stop_and_a_start_keep_what_was_written() {
 }
 
 #[tokio::test]
-async fn a_killed_postmaster_comes_back_with_what_was_committed() {
-    let place = Place::new();
+async fn killed_postmaster_restarts_with_committed_data() {
+    let place = ClusterDir::new();
     let database = place.start().await;
     for round in 1..=2 {
         write(&database, "committed").await;
@@ -229,8 +229,8 @@ async fn a_killed_postmaster_comes_back_with_what_was_committed() {
 }
 
 #[tokio::test]
-async fn a_restart_waits_for_backends_of_the_killed_postmaster() {
-    let place = Place::new();
+async fn restart_waits_for_backends_of_the_killed_postmaster() {
+    let place = ClusterDir::new();
     let database = place.start().await;
     let mut busy = connect(&database).await;
     let backend: i32 = sqlx::query_scalar("select pg_backend_pid()")
@@ -270,7 +270,7 @@ async fn a_server_to_be_killed() {
     std::future::pending::<()>().await;
 }
 
-fn server_to_be_killed(place: &Place) -> Child {
+fn server_to_be_killed(place: &ClusterDir) -> Child {
     let mut child = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "embedded::a_server_to_be_killed"])
         .args(["--ignored", "--nocapture"])
@@ -287,8 +287,8 @@ fn server_to_be_killed(place: &Place) -> Child {
 }
 
 #[tokio::test]
-async fn a_killed_server_leaves_a_postmaster_that_the_next_one_replaces() {
-    let place = Place::new();
+async fn next_server_replaces_an_orphaned_postmaster() {
+    let place = ClusterDir::new();
     let mut server = server_to_be_killed(&place);
     let orphan = place.postmaster();
     server.kill().expect("killed");
@@ -303,8 +303,8 @@ async fn a_killed_server_leaves_a_postmaster_that_the_next_one_replaces() {
 }
 
 #[tokio::test]
-async fn pid_files_that_name_a_stranger_are_not_believed() {
-    let place = Place::new();
+async fn pid_file_of_another_process_is_ignored() {
+    let place = ClusterDir::new();
     place.start().await.stop().await;
     let cluster = fs::metadata(place.file("postgres")).expect("the cluster");
     let mut sleep = Command::new("sleep");
@@ -332,8 +332,8 @@ async fn pid_files_that_name_a_stranger_are_not_believed() {
 }
 
 #[tokio::test]
-async fn a_second_server_on_the_directory_is_refused() {
-    let place = Place::new();
+async fn second_server_on_the_directory_is_refused() {
+    let place = ClusterDir::new();
     let data_dir = place.data();
     let (first, at_once) = tokio::join!(start(&data_dir), start(&data_dir));
     let first = first.expect("a start");
@@ -354,9 +354,9 @@ async fn a_second_server_on_the_directory_is_refused() {
 }
 
 #[tokio::test]
-async fn a_copy_of_the_directory_does_not_share_its_cluster() {
-    let place = Place::new();
-    let copy = Place::new();
+async fn copied_directory_gets_its_own_cluster() {
+    let place = ClusterDir::new();
+    let copy = ClusterDir::new();
     let first = place.start().await;
     fs::create_dir(copy.data()).expect("a directory");
     std::os::unix::fs::symlink(place.file("postgres"), copy.file("postgres")).expect("a link");
@@ -368,8 +368,8 @@ async fn a_copy_of_the_directory_does_not_share_its_cluster() {
 }
 
 #[tokio::test]
-async fn a_cluster_of_another_major_version_is_refused() {
-    let place = Place::new();
+async fn cluster_of_another_major_version_is_refused() {
+    let place = ClusterDir::new();
     fs::create_dir_all(place.file("postgres")).expect("a directory");
     fs::write(place.file("postgres/PG_VERSION"), "13\n").expect("written");
 
@@ -379,8 +379,8 @@ async fn a_cluster_of_another_major_version_is_refused() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_written_is_refused() {
-    let place = Place::new();
+async fn unwritable_directory_is_refused() {
+    let place = ClusterDir::new();
     fs::write(place.data(), "a file, not a directory").expect("written");
     let refusal = place.refusal().await;
     assert!(matches!(refusal, Error::Unusable { .. }), "{refusal}");
@@ -392,8 +392,8 @@ async fn a_directory_that_cannot_be_written_is_refused() {
 }
 
 #[tokio::test]
-async fn a_strangers_files_in_the_clusters_place_are_left_alone() {
-    let place = Place::new();
+async fn foreign_files_in_the_cluster_directory_are_left_alone() {
+    let place = ClusterDir::new();
     fs::create_dir_all(place.file("postgres")).expect("a directory");
     fs::write(place.file("postgres/thesis.txt"), "years of work").expect("written");
 
@@ -403,8 +403,8 @@ async fn a_strangers_files_in_the_clusters_place_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_half_made_cluster_is_made_anew() {
-    let place = Place::new();
+async fn incomplete_cluster_is_recreated() {
+    let place = ClusterDir::new();
     let half = place.file("postgres.new/cluster");
     fs::create_dir_all(half.join("base")).expect("a directory");
     fs::write(half.join("PG_VERSION"), "15\n").expect("written");
@@ -417,8 +417,8 @@ async fn a_half_made_cluster_is_made_anew() {
 }
 
 #[tokio::test]
-async fn a_lost_password_is_replaced() {
-    let place = Place::new();
+async fn lost_password_is_replaced() {
+    let place = ClusterDir::new();
     let database = place.start().await;
     write(&database, "still mine").await;
     database.stop().await;
@@ -431,8 +431,8 @@ async fn a_lost_password_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_wrong_setting_is_named() {
-    let place = Place::new();
+async fn invalid_setting_is_named() {
+    let place = ClusterDir::new();
     let refusal = Embedded::start_with(
         &place.data(),
         &[("fsync", "off"), ("max_connections", "none")],
@@ -450,8 +450,8 @@ async fn a_wrong_setting_is_named() {
 }
 
 #[tokio::test]
-async fn a_path_longer_than_a_sockets_may_be_works() {
-    let place = Place::new();
+async fn path_longer_than_a_unix_socket_allows_works() {
+    let place = ClusterDir::new();
     let deep = place.0.path().join("d".repeat(120)).join("data, \"mine\"");
     let database = start(&deep).await.expect("a start");
     write(&database, "deep").await;
@@ -463,11 +463,11 @@ async fn a_path_longer_than_a_sockets_may_be_works() {
 }
 
 #[tokio::test]
-async fn root_puts_the_cluster_where_postgresqls_account_can_reach_it() {
+async fn as_root_the_cluster_is_placed_where_the_postgres_user_can_reach_it() {
     if !Uid::effective().is_root() {
         return;
     }
-    let place = Place::new();
+    let place = ClusterDir::new();
     fs::set_permissions(place.0.path(), PermissionsExt::from_mode(0o700)).expect("its mode");
     let database = place.start().await;
     write(&database, "elsewhere").await;
@@ -483,8 +483,8 @@ async fn root_puts_the_cluster_where_postgresqls_account_can_reach_it() {
 }
 
 #[tokio::test]
-async fn a_dropped_server_takes_its_postmaster_along() {
-    let place = Place::new();
+async fn dropped_server_stops_its_postmaster() {
+    let place = ClusterDir::new();
     let database = place.start().await;
     let postmaster = place.postmaster();
     assert!(alive(postmaster));
@@ -493,8 +493,8 @@ async fn a_dropped_server_takes_its_postmaster_along() {
 }
 
 #[tokio::test]
-async fn a_runtime_that_ends_takes_its_postmaster_along() {
-    let place = Place::new();
+async fn ended_runtime_stops_its_postmaster() {
+    let place = ClusterDir::new();
     let server = || {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         std::mem::forget(runtime.block_on(place.start()));
@@ -507,8 +507,8 @@ async fn a_runtime_that_ends_takes_its_postmaster_along() {
 }
 
 #[tokio::test]
-async fn a_large_log_is_cut() {
-    let place = Place::new();
+async fn large_log_is_truncated() {
+    let place = ClusterDir::new();
     fs::create_dir(place.data()).expect("a directory");
     fs::write(place.file("postgres.log"), vec![b'x'; 11 << 20]).expect("written");
     place.start().await.stop().await;
@@ -518,10 +518,10 @@ async fn a_large_log_is_cut() {
 }
 
 #[test]
-fn a_server_that_was_killed_during_its_first_start_is_followed_by_one_that_starts() {
+fn server_starts_after_a_kill_during_its_first_start() {
     // First where it hurts: while the programs of the killed one are still at work.
     for point in ["while the cluster is made", "while PostgreSQL starts"] {
-        let place = crate::process::Place::new();
+        let place = crate::process::DataDir::new();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -530,11 +530,11 @@ fn a_server_that_was_killed_during_its_first_start_is_followed_by_one_that_start
         let server = crate::process::Process::start(&place.data(), &[]);
         let (code, _) = server.terminate();
         assert_eq!(code, Some(0), "after it was killed {point}");
-        assert_eq!(half_made(&place.data()), 0, "{point}");
+        assert_eq!(incomplete_clusters(&place.data()), 0, "{point}");
     }
     // Then anywhere.
     for after in [60, 250, 500, 900, 1400] {
-        let place = crate::process::Place::new();
+        let place = crate::process::DataDir::new();
         crate::process::Process::start_and_kill(&place.data(), Duration::from_millis(after));
         let server = crate::process::Process::start(&place.data(), &[]);
         let (code, _) = server.terminate();
@@ -543,7 +543,7 @@ fn a_server_that_was_killed_during_its_first_start_is_followed_by_one_that_start
 }
 
 /// Directories that a cluster was to be made in.
-fn half_made(data: &Path) -> usize {
+fn incomplete_clusters(data: &Path) -> usize {
     let entries = fs::read_dir(data).expect("the data directory");
     let names = entries.map(|entry| entry.expect("an entry").file_name());
     names

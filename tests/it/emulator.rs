@@ -222,7 +222,7 @@ impl Emulator {
         self
     }
 
-    pub fn tells(&self, on_taken: Taken) -> &Self {
+    pub fn on_request(&self, on_taken: Taken) -> &Self {
         self.state().on_taken = Some(on_taken);
         self
     }

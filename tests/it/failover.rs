@@ -24,7 +24,7 @@ async fn two_providers<'a>(hub: &'a Hub, failover: bool) -> Workspace<'a> {
 
 /// Twilio takes nothing more.
 async fn twilio_is_down(hub: &Hub) {
-    hub.meddles("update integrations set status = 'unhealthy', status_reason = 'Refused' where provider = 'twilio'")
+    hub.executes_sql("update integrations set status = 'unhealthy', status_reason = 'Refused' where provider = 'twilio'")
         .await;
 }
 
@@ -45,10 +45,10 @@ fn contents(thread: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn what_waits_at_a_number_that_is_down_leaves_from_another_and_says_so() {
+async fn queued_texts_of_a_failed_number_use_another_and_record_it() {
     let hub = Hub::start().await;
     let harbor = two_providers(&hub, true).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let sam = agent(&harbor, &[FRONT_DESK, BILLING]).await;
     let first = harbor.answers(&sam, &maya, "We have 3:30 free").await;
     let second = harbor.answers(&sam, &maya, "Or 4:15").await;
@@ -116,10 +116,10 @@ async fn what_waits_at_a_number_that_is_down_leaves_from_another_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_number_that_is_switched_off_hands_over_too() {
+async fn disabled_number_fails_over() {
     let hub = Hub::start().await;
     let harbor = two_providers(&hub, true).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     harbor.answers(&harbor.admin, &maya, "Hello").await;
     let number = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
     let change = json!({"status": "inactive"});
@@ -129,7 +129,7 @@ async fn a_number_that_is_switched_off_hands_over_too() {
 }
 
 #[tokio::test]
-async fn nothing_is_handed_over_where_it_may_not_be() {
+async fn failover_happens_only_where_allowed() {
     // Not allowed by the workspace; not the writer's number; an opt-out there; an opt-out here.
     for reason in [
         "workspace",
@@ -140,7 +140,7 @@ async fn nothing_is_handed_over_where_it_may_not_be() {
     ] {
         let hub = Hub::start().await;
         let harbor = two_providers(&hub, reason != "workspace").await;
-        let maya = harbor.hears(MAYA, "Hi").await;
+        let maya = harbor.receives(MAYA, "Hi").await;
         let numbers: &[&str] = if reason == "writer" {
             &[FRONT_DESK]
         } else {
@@ -150,9 +150,9 @@ async fn nothing_is_handed_over_where_it_may_not_be() {
         let message = harbor.answers(&sam, &maya, "Hello").await;
         let contact = maya["contact_id"].as_str().unwrap();
         let opts_out = async |number: &str| {
-            let wish = json!({"number_id": harbor.number(number).await, "wish": "stop", "reason": "Said so on the phone"});
+            let consent = json!({"number_id": harbor.number(number).await, "wish": "stop", "reason": "Said so on the phone"});
             let path = harbor.path(&format!("/contacts/{contact}/consent"));
-            let answer = harbor.admin.post(&path, wish).await;
+            let answer = harbor.admin.post(&path, consent).await;
             assert!(answer.status < 300, "{}", answer.status);
         };
         match reason {
@@ -160,7 +160,7 @@ async fn nothing_is_handed_over_where_it_may_not_be() {
             "opted out here" => opts_out(FRONT_DESK).await,
             // Nobody would ever get it.
             "sandbox" => {
-                hub.meddles(
+                hub.executes_sql(
                     "update integrations set provider = 'sandbox' where provider = 'telnyx'",
                 )
                 .await
@@ -180,10 +180,10 @@ async fn nothing_is_handed_over_where_it_may_not_be() {
 }
 
 #[tokio::test]
-async fn of_two_servers_one_hands_over() {
+async fn two_servers_fail_over_once() {
     let hub = Hub::start().await;
     let harbor = two_providers(&hub, true).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     for n in 0..6 {
         harbor
             .answers(&harbor.admin, &maya, &format!("Part {n}"))
@@ -204,10 +204,10 @@ async fn of_two_servers_one_hands_over() {
 }
 
 #[tokio::test]
-async fn a_text_whose_time_comes_while_its_number_is_down_leaves_from_another() {
+async fn scheduled_text_of_a_failed_number_uses_another() {
     let hub = Hub::start().await;
     let harbor = two_providers(&hub, true).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let at = (chrono::Utc::now() + chrono::Duration::days(1)).to_rfc3339();
     let draft = json!({"conversation_id": maya["id"], "content": "See you", "scheduled_at": at});
     harbor
@@ -215,9 +215,9 @@ async fn a_text_whose_time_comes_while_its_number_is_down_leaves_from_another() 
         .post(&harbor.path("/messages"), draft)
         .await
         .is(202);
-    hub.meddles("update integrations set is_active = false where provider = 'twilio'")
+    hub.executes_sql("update integrations set is_active = false where provider = 'twilio'")
         .await;
-    hub.meddles("update messages set due_at = now() where status = 'scheduled'")
+    hub.executes_sql("update messages set due_at = now() where status = 'scheduled'")
         .await;
     messagehub::domain::messages::schedule::release_due(&hub.server.app.db)
         .await

@@ -40,8 +40,8 @@ async fn until<F: Future<Output = bool>>(patience: Duration, what: &str, is: imp
 async fn answers_many(workspace: &Workspace<'_>, number: &str, count: usize) {
     let people: Vec<_> = (0..count).map(|nth| format!("+1415556{nth:04}")).collect();
     let twilio = &workspace.hub.twilio;
-    let heard = people.iter().map(|from| twilio.text(from, number, "Hi"));
-    for answer in join_all(heard).await {
+    let received = people.iter().map(|from| twilio.text(from, number, "Hi"));
+    for answer in join_all(received).await {
         assert_eq!(answer.status(), 200);
     }
     let path = workspace.path("/conversations?limit=200");
@@ -53,14 +53,14 @@ async fn answers_many(workspace: &Workspace<'_>, number: &str, count: usize) {
     }
 }
 
-async fn hears(workspace: &Workspace<'_>, number: &str, from: &str) -> Value {
+async fn receives(workspace: &Workspace<'_>, number: &str, from: &str) -> Value {
     let answer = workspace.hub.twilio.text(from, number, "Hello").await;
     assert_eq!(answer.status(), 200);
     workspace.conversation_with(from).await
 }
 
 #[tokio::test]
-async fn a_text_leaves_within_a_second_while_another_tenants_provider_hangs() {
+async fn texts_are_sent_within_a_second_while_another_provider_hangs() {
     let mut hub = Hub::start().await;
     hub.server.send();
     let hub = hub;
@@ -68,7 +68,7 @@ async fn a_text_leaves_within_a_second_while_another_tenants_provider_hangs() {
         hub.workspace("Harbor Dental").await.with_front_desk().await,
         bright(&hub).await,
     );
-    let maya = hears(&bright, OTHER_DESK, MAYA).await;
+    let maya = receives(&bright, OTHER_DESK, MAYA).await;
     hangs(&hub, &harbor, "Messages.json");
     answers_many(&harbor, FRONT_DESK, 80).await;
     let stuck = || {
@@ -96,7 +96,7 @@ async fn a_text_leaves_within_a_second_while_another_tenants_provider_hangs() {
 }
 
 #[tokio::test]
-async fn a_picture_comes_within_seconds_while_another_tenants_provider_hangs() {
+async fn media_is_fetched_within_seconds_while_another_provider_hangs() {
     let mut hub = Hub::start().await;
     hub.server.send();
     let hub = hub;
@@ -143,7 +143,7 @@ async fn a_picture_comes_within_seconds_while_another_tenants_provider_hangs() {
 }
 
 #[tokio::test]
-async fn numbers_are_compared_while_another_tenants_provider_hangs() {
+async fn catch_up_runs_while_another_provider_hangs() {
     let mut hub = Hub::start().await;
     hub.server.send();
     let hub = hub;
@@ -154,8 +154,10 @@ async fn numbers_are_compared_while_another_tenants_provider_hangs() {
     }
     harbor.connects_with(TOKEN).await.is(201);
     hangs(&hub, &harbor, "Messages.json");
-    hub.meddles("update numbers set agreed_at = null, catch_up_at = now() - interval '1 minute'")
-        .await;
+    hub.executes_sql(
+        "update numbers set agreed_at = null, catch_up_at = now() - interval '1 minute'",
+    )
+    .await;
     let stuck = || hub.twilio.calls(&["GET", &harbor.account, "Messages.json"]);
     until(Duration::from_secs(15), "its calls hang", async || {
         stuck() >= 8
@@ -175,7 +177,7 @@ async fn numbers_are_compared_while_another_tenants_provider_hangs() {
 }
 
 #[tokio::test]
-async fn what_hangs_when_the_server_stops_is_handed_on_at_once() {
+async fn hanging_work_is_released_at_shutdown() {
     let mut hub = Hub::start().await;
     hub.server.send();
     let texts = {
@@ -232,14 +234,14 @@ async fn what_hangs_when_the_server_stops_is_handed_on_at_once() {
 }
 
 #[tokio::test]
-async fn charges_are_asked_for_while_another_tenants_provider_hangs() {
+async fn usage_sync_runs_while_another_provider_hangs() {
     let mut hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let account = harbor.account.clone();
     drop(harbor);
     let other = bright(&hub).await.account;
     // The one that hangs is due first.
-    hub.meddles(
+    hub.executes_sql(
         "update integrations set usage_due_at = now() - interval '1 day' where account like 'AC%'",
     )
     .await;

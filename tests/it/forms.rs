@@ -72,7 +72,7 @@ impl Page {
 }
 
 #[tokio::test]
-async fn a_refused_form_leads_on_from_where_it_was_posted() {
+async fn refused_form_keeps_its_links() {
     let hub = Hub::start().await;
     let Office {
         workspace: harbor,
@@ -251,10 +251,10 @@ async fn a_refused_form_leads_on_from_where_it_was_posted() {
 }
 
 #[tokio::test]
-async fn a_text_ends_the_draft_that_it_goes_on_from_and_no_other() {
+async fn sent_text_deletes_only_its_own_draft() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let jo = &harbor.admin;
     let maya = maya["id"].as_str().unwrap();
     let of_maya = harbor.path(&format!("/conversations/{maya}/draft"));

@@ -51,7 +51,7 @@ fn field() -> impl Strategy<Value = String> {
 }
 
 #[tokio::test]
-async fn no_webhook_body_makes_a_5xx() {
+async fn webhook_bodies_never_cause_5xx() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let integration = harbor
@@ -130,7 +130,7 @@ async fn no_webhook_body_makes_a_5xx() {
 }
 
 #[tokio::test]
-async fn no_event_makes_a_5xx() {
+async fn provider_events_never_cause_5xx() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let customer = hub.telnyx.account("KEY0192A3B4C5D6E7F8");
@@ -147,19 +147,22 @@ async fn no_event_makes_a_5xx() {
         "?message=&&=&%",
         "?attempt=99999999999999",
     ];
-    let doors = [inbound.to_owned(), inbound.replace("/inbound", "/status")];
-    let doors = doors
+    let endpoints = [inbound.to_owned(), inbound.replace("/inbound", "/status")];
+    let endpoints = endpoints
         .iter()
-        .flat_map(|door| odd_query.map(|query| format!("{door}{query}")));
-    let doors: Vec<_> = doors.collect();
+        .flat_map(|endpoint| odd_query.map(|query| format!("{endpoint}{query}")));
+    let endpoints: Vec<_> = endpoints.collect();
     let event = || hub.telnyx.texting(MAYA, FRONT_DESK, "Hi");
     // Rubbish: unsigned, and signed by Telnyx itself.
     for body in samples(prop::collection::vec(any::<u8>(), 0..200), 60) {
-        for door in &doors {
-            let unsigned = event().at(door).with_body(&body).with_signature("AA==");
-            assert_eq!(unsigned.send().await.status(), 403, "{door}");
-            let status = event().at(door).with_body(&body).send().await.status();
-            assert!(status.is_client_error(), "{door}: {status} for {body:?}");
+        for endpoint in &endpoints {
+            let unsigned = event().at(endpoint).with_body(&body).with_signature("AA==");
+            assert_eq!(unsigned.send().await.status(), 403, "{endpoint}");
+            let status = event().at(endpoint).with_body(&body).send().await.status();
+            assert!(
+                status.is_client_error(),
+                "{endpoint}: {status} for {body:?}"
+            );
         }
     }
     // Odd values in every place, and events that are ordinary but for one of them: these get through to the database.
@@ -185,17 +188,20 @@ async fn no_event_makes_a_5xx() {
     ]);
     let mut stored = 0;
     for (value, field, kind) in samples((json_value(), field, kind), 150) {
-        for door in &doors[..5] {
-            let bent = event().at(door).of_type(kind).with(field, value.clone());
+        for endpoint in &endpoints[..5] {
+            let bent = event()
+                .at(endpoint)
+                .of_type(kind)
+                .with(field, value.clone());
             let status = bent.send().await.status();
             assert!(
                 !status.is_server_error(),
-                "{door}: {status} for {field} = {value}"
+                "{endpoint}: {status} for {field} = {value}"
             );
             stored += usize::from(status == 200);
         }
         let whole = event()
-            .at(&doors[0])
+            .at(&endpoints[0])
             .with_body(value.to_string().as_bytes());
         let status = whole.send().await.status();
         assert!(!status.is_server_error(), "{status} for {value}");
@@ -204,10 +210,10 @@ async fn no_event_makes_a_5xx() {
 }
 
 #[tokio::test]
-async fn no_json_makes_a_5xx() {
+async fn json_bodies_never_cause_5xx() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let id = |name: &str| conversation[name].as_str().unwrap().to_owned();
     let paths = [
         (Method::POST, "/api/auth/signup".to_owned()),
@@ -262,10 +268,10 @@ async fn no_json_makes_a_5xx() {
 }
 
 #[tokio::test]
-async fn no_query_makes_a_5xx() {
+async fn queries_never_cause_5xx() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "Hi").await;
+    harbor.receives(MAYA, "Hi").await;
     let odd = samples(".{0,30}", 40);
     let fixed = [
         "%",
@@ -307,7 +313,7 @@ async fn no_query_makes_a_5xx() {
 }
 
 #[tokio::test]
-async fn no_path_makes_a_5xx() {
+async fn paths_never_cause_5xx() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let _twilio: &Emulator = &hub.twilio;

@@ -79,7 +79,7 @@ fn bearer(person: &Person) -> String {
 }
 
 #[tokio::test]
-async fn invented_methods_leave_nothing_behind() {
+async fn unknown_methods_add_no_metric_labels() {
     let hub = Hub::start().await;
     let mut stream = TcpStream::connect(hub.server.address).await.unwrap();
     let mut answered = 0;
@@ -117,7 +117,7 @@ async fn invented_methods_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_request_names_one_host_and_a_right_one() {
+async fn request_has_exactly_one_valid_host() {
     let hub = Hub::start().await;
     for (version, hosts, status) in [
         ("1.1", &["Host: here"][..], 200),
@@ -150,7 +150,7 @@ async fn a_request_names_one_host_and_a_right_one() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_malformed_and_not_late() {
+async fn truncated_body_is_malformed_not_a_timeout() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let upload = harbor.path("/media");
@@ -179,7 +179,7 @@ async fn a_body_that_breaks_off_is_malformed_and_not_late() {
 }
 
 #[tokio::test]
-async fn an_address_says_which_methods_it_serves() {
+async fn method_not_allowed_lists_the_methods() {
     let hub = Hub::start().await;
     let office = office(&hub, "Harbor Dental").await;
     let description = Person::nobody(&hub).get("/api/openapi.json").await.is(200);
@@ -241,7 +241,7 @@ async fn an_address_says_which_methods_it_serves() {
 }
 
 #[tokio::test]
-async fn what_is_served_to_get_is_served_to_head_without_a_body() {
+async fn head_matches_get_without_body() {
     let hub = Hub::start().await;
     let office = office(&hub, "Harbor Dental").await;
     let bearer = bearer(&office.workspace.admin);
@@ -279,7 +279,7 @@ async fn what_is_served_to_get_is_served_to_head_without_a_body() {
 }
 
 #[tokio::test]
-async fn a_list_is_no_object() {
+async fn array_is_not_accepted_as_object() {
     let hub = Hub::start().await;
     let office = office(&hub, "Harbor Dental").await;
     let admin = &office.workspace.admin;
@@ -321,7 +321,7 @@ async fn a_list_is_no_object() {
 }
 
 #[tokio::test]
-async fn a_file_comes_whole_in_part_or_not_at_all() {
+async fn media_supports_ranges_and_conditions() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let picture = harbor.gets_a_picture().await;
@@ -413,7 +413,7 @@ async fn a_file_comes_whole_in_part_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn an_empty_filter_is_not_given() {
+async fn empty_filter_is_ignored() {
     let hub = Hub::start().await;
     let office = office(&hub, "Harbor Dental").await;
     let admin = &office.workspace.admin;
@@ -450,7 +450,7 @@ async fn an_empty_filter_is_not_given() {
 }
 
 #[tokio::test]
-async fn an_answer_says_what_it_varies_with_and_comes_in_a_coding_that_is_taken() {
+async fn responses_send_vary_and_accepted_encodings() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let page = Person::nobody(&hub).get("/login").await.body;

@@ -111,7 +111,7 @@ impl Hub {
 
     /// Fetches whatever files are due, and says how many are kept now.
     pub async fn keeps(&self) -> usize {
-        self.server.keeper.run_once().await.unwrap()
+        self.server.media_fetcher.run_once().await.unwrap()
     }
 
     /// Takes whatever rows of contacts wait to be taken.
@@ -151,7 +151,7 @@ impl Hub {
     }
 
     /// Changes rows past every role and policy: time that passes, things that go wrong.
-    pub async fn meddles(&self, sql: &'static str) {
+    pub async fn executes_sql(&self, sql: &'static str) {
         sqlx::query(sql).execute(&self.raw).await.unwrap();
     }
 
@@ -303,7 +303,7 @@ impl Workspace<'_> {
     }
 
     /// A customer texts the front desk; answers the conversation.
-    pub async fn hears(&self, from: &str, body: &str) -> Value {
+    pub async fn receives(&self, from: &str, body: &str) -> Value {
         let answer = self.hub.twilio.text(from, FRONT_DESK, body).await;
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
         self.conversation_with(from).await

@@ -50,13 +50,13 @@ fn counts(synced: &Value) -> [u64; 3] {
 }
 
 #[tokio::test]
-async fn a_sync_adds_changes_and_lets_go() {
+async fn sync_adds_updates_and_removes_numbers() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK).number(RECALL);
     harbor.connects_with(TOKEN).await.is(201);
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     let named = json!({"friendly_name": "Front desk"});
     let number = harbor.number(FRONT_DESK).await;
     let path = harbor.path(&format!("/numbers/{number}"));
@@ -99,9 +99,9 @@ async fn a_sync_adds_changes_and_lets_go() {
         .patch(&path, json!({"status": "active"}))
         .await
         .refused(422, "validation_failed");
-    let told = harbor.says_in_audit("integration_synced").await;
+    let result = harbor.says_in_audit("integration_synced").await;
     assert_eq!(
-        told[0]["after"],
+        result[0]["after"],
         json!({"added": 1, "updated": 1, "removed": 1})
     );
 
@@ -117,7 +117,7 @@ async fn a_sync_adds_changes_and_lets_go() {
 }
 
 #[tokio::test]
-async fn a_sync_sets_a_webhook_that_somebody_changed() {
+async fn sync_restores_a_changed_webhook() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let account = harbor.console();
@@ -137,7 +137,7 @@ async fn a_sync_sets_a_webhook_that_somebody_changed() {
 }
 
 #[tokio::test]
-async fn a_number_that_an_admin_switched_off_stays_off() {
+async fn sync_keeps_numbers_disabled_by_an_admin() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let path = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
@@ -150,7 +150,7 @@ async fn a_number_that_an_admin_switched_off_stays_off() {
 }
 
 #[tokio::test]
-async fn a_provider_that_fails_changes_nothing() {
+async fn failed_sync_changes_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.console().gives_up(FRONT_DESK);
@@ -175,7 +175,7 @@ async fn a_provider_that_fails_changes_nothing() {
 }
 
 #[tokio::test]
-async fn two_syncs_at_once_do_no_harm() {
+async fn concurrent_syncs_are_safe() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.console().number(RECALL).number(NEW_LINE);
@@ -188,7 +188,7 @@ async fn two_syncs_at_once_do_no_harm() {
 }
 
 #[tokio::test]
-async fn the_sandbox_keeps_its_number_through_a_sync() {
+async fn sandbox_keeps_its_number_through_a_sync() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let sandbox = json!({"provider": "sandbox"});
@@ -205,7 +205,7 @@ async fn the_sandbox_keeps_its_number_through_a_sync() {
 }
 
 #[tokio::test]
-async fn the_page_says_what_a_sync_came_to() {
+async fn sync_result_is_shown_on_the_page() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.console().number(RECALL);
@@ -213,9 +213,9 @@ async fn the_page_says_what_a_sync_came_to() {
     let id = harbor.integration().await["id"].clone();
     let form = format!("{page}/{}/sync", id.as_str().unwrap());
 
-    let told = posts(&harbor.admin, &form, &[]).await;
+    let result = posts(&harbor.admin, &form, &[]).await;
 
-    assert!(told.contains("Synced: 1 added."), "{told}");
+    assert!(result.contains("Synced: 1 added."), "{result}");
     hub.twilio.answers(500);
     let request = harbor.admin.request(reqwest::Method::POST, &form);
     let refused = harbor.admin.ask(request).await;
@@ -238,7 +238,7 @@ const TELNYX_KEY: &str = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
 const NEW_TOKEN: &str = "fedcba9876543210fedcba9876543210";
 
 #[tokio::test]
-async fn an_integration_is_renamed() {
+async fn integration_can_be_renamed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let path = harbor.at_integration("").await;
@@ -257,15 +257,15 @@ async fn an_integration_is_renamed() {
             .await
             .refused(422, "validation_failed");
     }
-    let told = harbor.says_in_audit("integration_changed").await;
-    assert_eq!(told[0]["after"]["name"], "Main line");
+    let result = harbor.says_in_audit("integration_changed").await;
+    assert_eq!(result[0]["after"]["name"], "Main line");
 }
 
 #[tokio::test]
-async fn a_rotated_token_replaces_the_old_one_and_the_queue_goes_on() {
+async fn rotated_token_replaces_the_old_one_and_resumes_the_queue() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     let path = harbor.at_integration("").await;
     harbor.console().changes_token(NEW_TOKEN);
     let text = harbor.answers(&harbor.admin, &maya, "Yes").await;
@@ -302,13 +302,13 @@ async fn a_rotated_token_replaces_the_old_one_and_the_queue_goes_on() {
         (&changed["status"], &changed["hint"]),
         (&json!("healthy"), &json!(NEW_TOKEN[28..]))
     );
-    hub.meddles("update messages set due_at = now() where status = 'queued'")
+    hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
     assert_eq!(hub.sends().await, 1);
     assert_eq!(harbor.message(&text["id"]).await["status"], "sent");
-    let told = harbor.says_in_audit("integration_changed").await;
-    assert_eq!(told[0]["after"]["credentials"], "replaced");
-    let shown = format!("{told:?} {changed}");
+    let result = harbor.says_in_audit("integration_changed").await;
+    assert_eq!(result[0]["after"]["credentials"], "replaced");
+    let shown = format!("{result:?} {changed}");
     assert!(!shown.contains(NEW_TOKEN) && !shown.contains(TOKEN));
 }
 
@@ -321,7 +321,7 @@ async fn signed_with(harbor: &Workspace<'_>, token: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn the_old_token_signs_for_a_day_and_is_destroyed_then() {
+async fn previous_token_verifies_for_a_day_and_is_destroyed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let path = harbor.at_integration("").await;
@@ -336,12 +336,12 @@ async fn the_old_token_signs_for_a_day_and_is_destroyed_then() {
     // The same once more does not push the old one out.
     harbor.admin.patch(&path, fresh).await.is(200);
     assert_eq!(signed_with(&harbor, TOKEN).await, 200);
-    hub.meddles("update integrations set former_until = now() + interval '1 minute'")
+    hub.executes_sql("update integrations set former_until = now() + interval '1 minute'")
         .await;
     tidy(&hub.server.app).await.unwrap();
     assert_eq!(hub.count(kept).await, 1, "its day is not over");
 
-    hub.meddles("update integrations set former_until = now() - interval '1 second'")
+    hub.executes_sql("update integrations set former_until = now() - interval '1 second'")
         .await;
     // Whatever changes is looked up anew.
     harbor
@@ -356,11 +356,11 @@ async fn the_old_token_signs_for_a_day_and_is_destroyed_then() {
 }
 
 #[tokio::test]
-async fn check_now_brings_an_account_back_and_its_queue_goes_on() {
+async fn credential_check_resumes_account_and_queue() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
-    let sam = harbor.hears("+14155550193", "And 4:00?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let sam = harbor.receives("+14155550193", "And 4:00?").await;
     harbor.console().is("suspended");
     harbor.answers(&harbor.admin, &maya, "Yes").await;
     hub.twilio.refuses(20005, 401);
@@ -371,30 +371,30 @@ async fn check_now_brings_an_account_back_and_its_queue_goes_on() {
     let id = harbor.integration().await["id"].clone();
     let check = format!("{page}/{}/test", id.as_str().unwrap());
 
-    let told = posts(&harbor.admin, &check, &[]).await;
-    assert!(told.contains("Checked: the provider refuses"), "{told}");
+    let result = posts(&harbor.admin, &check, &[]).await;
+    assert!(result.contains("Checked: the provider refuses"), "{result}");
     assert_eq!(harbor.integration().await["status"], "unhealthy");
     let mut mail = hub.post.mail_to(&harbor.admin.email).await;
     while !mail.subject.contains("needs attention") {
         mail = hub.post.mail_to(&harbor.admin.email).await;
     }
     assert!(mail.text.contains("“Check now”"), "{}", mail.text);
-    assert!(told.contains("Check now"), "the page has what it names");
+    assert!(result.contains("Check now"), "the page has what it names");
 
     harbor.console().is("active");
-    let told = posts(&harbor.admin, &check, &[]).await;
-    assert!(told.contains("Checked: the provider takes"), "{told}");
+    let result = posts(&harbor.admin, &check, &[]).await;
+    assert!(result.contains("Checked: the provider takes"), "{result}");
     assert_eq!(harbor.integration().await["status"], "healthy");
     assert_eq!(hub.sends().await, 1, "what was not refused itself is due");
     assert_eq!(harbor.message(&waits["id"]).await["status"], "sent");
-    hub.meddles("update messages set due_at = now() where status = 'queued'")
+    hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
     assert_eq!(hub.sends().await, 1);
     assert_eq!(hub.twilio.sent("Yes").len(), 1);
 }
 
 #[tokio::test]
-async fn an_account_that_shares_one_webhook_gets_its_own_back() {
+async fn disconnect_restores_the_shared_webhook() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let customer = hub.telnyx.account(TELNYX_KEY);
@@ -426,10 +426,10 @@ async fn an_account_that_shares_one_webhook_gets_its_own_back() {
 }
 
 #[tokio::test]
-async fn what_is_switched_off_waits_until_it_is_on_again() {
+async fn disabled_integration_queues_until_enabled() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     let path = harbor.at_integration("").await;
     let text = harbor.answers(&harbor.admin, &maya, "Yes").await;
 
@@ -465,14 +465,14 @@ async fn what_is_switched_off_waits_until_it_is_on_again() {
 }
 
 #[tokio::test]
-async fn a_disconnected_account_leaves_its_history_and_no_secret() {
+async fn disconnect_keeps_history_and_deletes_secrets() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
     account.number(FRONT_DESK).number(RECALL);
     account.points(FRONT_DESK, "https://old.example/sms");
     harbor.connects_with(TOKEN).await.is(201);
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
     harbor.credits(&sam, 5).await;
@@ -510,8 +510,8 @@ async fn a_disconnected_account_leaves_its_history_and_no_secret() {
     assert_eq!(sam.get(&mine).await.is(200)["balance"], 5);
     assert!(hub.twilio.sent("Yes").is_empty());
     assert_eq!(harbor.thread(&maya).await.len(), 2, "what was said stays");
-    let told = harbor.says_in_audit("integration_disconnected").await;
-    assert_eq!(told[0]["before"]["numbers"], 2);
+    let result = harbor.says_in_audit("integration_disconnected").await;
+    assert_eq!(result[0]["before"]["numbers"], 2);
     harbor.admin.delete(&path).await.refused(404, "not_found");
     harbor
         .admin
@@ -523,7 +523,7 @@ async fn a_disconnected_account_leaves_its_history_and_no_secret() {
 }
 
 #[tokio::test]
-async fn an_account_that_does_not_answer_is_disconnected_all_the_same() {
+async fn unreachable_account_can_be_disconnected() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let path = harbor.at_integration("").await;
@@ -535,7 +535,7 @@ async fn an_account_that_does_not_answer_is_disconnected_all_the_same() {
 }
 
 #[tokio::test]
-async fn the_page_changes_an_integration_and_lets_it_go() {
+async fn integration_page_changes_and_disconnects() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let id = harbor.integration().await["id"].clone();
@@ -545,10 +545,10 @@ async fn the_page_changes_an_integration_and_lets_it_go() {
         id.as_str().unwrap()
     );
 
-    let told = posts(&harbor.admin, &page, &[("name", "Main line")]).await;
-    assert!(told.contains(">Main line</h2>"), "{told}");
-    let told = posts(&harbor.admin, &page, &[("is_active", "false")]).await;
-    assert!(told.contains("Switched off"), "{told}");
+    let result = posts(&harbor.admin, &page, &[("name", "Main line")]).await;
+    assert!(result.contains(">Main line</h2>"), "{result}");
+    let result = posts(&harbor.admin, &page, &[("is_active", "false")]).await;
+    assert!(result.contains("Switched off"), "{result}");
     posts(&harbor.admin, &page, &[("is_active", "true")]).await;
     let request = harbor.admin.request(reqwest::Method::POST, &page);
     let wrong = request.form(&[("secret", NEW_TOKEN)]);
@@ -564,10 +564,10 @@ async fn the_page_changes_an_integration_and_lets_it_go() {
     assert_eq!(refused.status, 422);
     assert!(refused.body.contains("type its name: Main line"));
     let sure = [("typed_name", "Main line")];
-    let told = posts(&harbor.admin, &disconnect, &sure).await;
+    let result = posts(&harbor.admin, &disconnect, &sure).await;
     assert!(
-        told.contains("Disconnected") && !told.contains("Main line"),
-        "{told}"
+        result.contains("Disconnected") && !result.contains("Main line"),
+        "{result}"
     );
 }
 
@@ -575,7 +575,7 @@ async fn the_page_changes_an_integration_and_lets_it_go() {
 const MANY: usize = 230;
 
 #[tokio::test]
-async fn what_the_list_says_is_not_asked_for_number_by_number() {
+async fn sync_makes_no_request_per_number() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
@@ -614,7 +614,7 @@ async fn what_the_list_says_is_not_asked_for_number_by_number() {
 }
 
 #[tokio::test]
-async fn a_profile_that_many_numbers_share_is_set_once() {
+async fn shared_messaging_profile_is_configured_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let customer = hub.telnyx.account(TELNYX_KEY);
@@ -650,14 +650,14 @@ async fn a_profile_that_many_numbers_share_is_set_once() {
 }
 
 #[tokio::test]
-async fn a_change_in_one_workspace_looks_up_no_integration_of_another() {
+async fn change_invalidates_only_the_directory_of_its_workspace() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bright = hub.workspace("Bright Smiles").await;
     bright.connects_twilio(RECALL).await;
-    harbor.hears(MAYA, "It is known from now on").await;
+    harbor.receives(MAYA, "It is known from now on").await;
     // Whoever looked it up now could not open it.
-    hub.meddles("update integrations set credentials = '\\x00' where name <> '' and workspace_id = (select id from workspaces where name = 'Harbor Dental')")
+    hub.executes_sql("update integrations set credentials = '\\x00' where name <> '' and workspace_id = (select id from workspaces where name = 'Harbor Dental')")
         .await;
 
     let path = bright.at_integration("").await;
@@ -676,7 +676,7 @@ async fn a_change_in_one_workspace_looks_up_no_integration_of_another() {
     // The changes have been heard of when the changed workspace answers by them.
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
 
-    harbor.hears(MAYA, "Still known").await;
+    harbor.receives(MAYA, "Still known").await;
     let path = harbor.at_integration("").await;
     let change = json!({"name": "Renamed"});
     harbor.admin.patch(&path, change).await.is(200);
@@ -697,7 +697,7 @@ async fn a_change_in_one_workspace_looks_up_no_integration_of_another() {
 }
 
 #[tokio::test]
-async fn many_who_ask_at_once_wait_for_one_look_up() {
+async fn concurrent_directory_lookups_share_one_query() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let mut lock = hub.raw.begin().await.unwrap();

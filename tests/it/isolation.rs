@@ -10,7 +10,7 @@ use crate::matrix::{self, Ids, Office, Route, SECRETS, Who, everything_of, offic
 
 /// Nothing in `answer` is for members alone, and nothing broke.
 #[track_caller]
-fn tells_nothing(answer: &Answer, route: &Route, who: &str) {
+fn discloses_nothing(answer: &Answer, route: &Route, who: &str) {
     hides_all(answer, route, who);
     assert!(
         answer.status < 500 || answer.status == 503,
@@ -90,7 +90,7 @@ async fn stranger(bay: &Workspace<'_>) -> Person {
 }
 
 #[tokio::test]
-async fn who_is_no_member_gets_nothing_from_any_route() {
+async fn non_members_get_nothing_from_any_route() {
     let hub = Hub::start().await;
     let Office {
         workspace: harbor,
@@ -103,7 +103,7 @@ async fn who_is_no_member_gets_nothing_from_any_route() {
     for route in matrix::routes(&hub).await {
         if route.who != Who::Anyone {
             let answer = route.asked_by(&nobody, &ids).await;
-            tells_nothing(&answer, &route, "nobody");
+            discloses_nothing(&answer, &route, "nobody");
             answer.refused(401, "unauthenticated");
         }
         if !route.is_of_a_workspace() {
@@ -114,7 +114,7 @@ async fn who_is_no_member_gets_nothing_from_any_route() {
             ("another workspace's admin", &bay.admin),
         ] {
             let answer = route.asked_by(person, &ids).await;
-            tells_nothing(&answer, &route, who);
+            discloses_nothing(&answer, &route, who);
             answer.refused(403, "not_a_member");
         }
         // Whether a workspace exists is nobody's business.
@@ -133,7 +133,7 @@ async fn who_is_no_member_gets_nothing_from_any_route() {
 }
 
 #[tokio::test]
-async fn ids_of_others_and_made_up_ones_lead_nowhere() {
+async fn foreign_and_invented_ids_are_not_found() {
     let hub = Hub::start().await;
     let harbor = office(&hub, "Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -152,7 +152,7 @@ async fn ids_of_others_and_made_up_ones_lead_nowhere() {
             let mut ids = ids.clone();
             ids[0].1 = bay.id.clone();
             let answer = route.asked_by(&bay.admin, &ids).await;
-            tells_nothing(&answer, &route, "another workspace's admin, at home");
+            discloses_nothing(&answer, &route, "another workspace's admin, at home");
             assert_eq!(
                 answer.status, 404,
                 "{} {}: {}",
@@ -177,7 +177,7 @@ async fn ids_of_others_and_made_up_ones_lead_nowhere() {
 }
 
 #[tokio::test]
-async fn an_agent_gets_what_their_numbers_give_and_an_admin_everything() {
+async fn agents_get_their_numbers_and_admins_everything() {
     let hub = Hub::start().await;
     let Office {
         workspace: harbor,
@@ -192,7 +192,7 @@ async fn an_agent_gets_what_their_numbers_give_and_an_admin_everything() {
         }
         let name = format!("{} {}", route.method, route.path);
         let without = route.asked_by(&lin, &ids).await;
-        tells_nothing(&without, &route, "an agent without the number");
+        discloses_nothing(&without, &route, "an agent without the number");
         let with = route.asked_by(&sam, &ids).await;
         let admin = route.asked_by(&harbor.admin, &ids).await;
         match route.who {
@@ -220,12 +220,12 @@ async fn an_agent_gets_what_their_numbers_give_and_an_admin_everything() {
                 continue;
             }
             Who::AdminOfSeen => {
-                tells_nothing(&with, &route, "an agent where an admin is needed");
+                discloses_nothing(&with, &route, "an agent where an admin is needed");
                 assert_eq!(without.status, 404, "{name}: {}", without.body);
                 with.refused(403, "admin_only");
             }
             Who::Admin => {
-                tells_nothing(&with, &route, "an agent where an admin is needed");
+                discloses_nothing(&with, &route, "an agent where an admin is needed");
                 without.refused(403, "admin_only");
                 with.refused(403, "admin_only");
             }
@@ -242,7 +242,7 @@ async fn an_agent_gets_what_their_numbers_give_and_an_admin_everything() {
 
 /// Token, link and socket die with the session, the membership and the assignment.
 #[tokio::test]
-async fn what_is_revoked_is_revoked_at_once() {
+async fn revocation_takes_effect_at_once() {
     let hub = Hub::start().await;
     let Office {
         workspace: harbor,
@@ -287,9 +287,9 @@ async fn what_is_revoked_is_revoked_at_once() {
     harbor.admin.delete(&assignment).await.is(204);
     nobody.get(&link).await.refused(404, "not_found");
     sam.get(&thread).await.refused(404, "not_found");
-    socket.hears("resync").await;
+    socket.receives("resync").await;
     hub.twilio.text(MAYA, FRONT_DESK, "Not for Sam").await;
-    assert!(socket.heard_so_far(&harbor).await.is_empty());
+    assert!(socket.received_so_far(&harbor).await.is_empty());
 
     // The membership.
     harbor.admin.put(&assignment).await.is(204);
@@ -384,10 +384,10 @@ async fn the_database_holds_without_the_middleware() {
 }
 
 #[tokio::test]
-async fn an_agent_sees_the_numbers_assigned_to_them_and_nothing_else() {
+async fn agents_see_only_assigned_numbers() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Between us: 4711").await;
+    let conversation = harbor.receives(MAYA, "Between us: 4711").await;
     let sam = harbor.agent("Sam").await;
 
     for path in ["/conversations", "/contacts", "/messages", "/numbers"] {
@@ -414,7 +414,7 @@ async fn an_agent_sees_the_numbers_assigned_to_them_and_nothing_else() {
 
 /// Reads the catalogue, so that no table that comes later is missed.
 #[tokio::test]
-async fn every_tenant_table_is_walled_in() {
+async fn every_tenant_table_has_row_level_security() {
     let hub = Hub::start().await;
     let tables: Vec<(String, bool, bool, bool, bool, bool)> = sqlx::query_as(
         "select c.relname::text, c.relrowsecurity, c.relforcerowsecurity,
@@ -477,10 +477,10 @@ async fn every_tenant_table_is_walled_in() {
 
 /// The database alone, without any of our code, shows a stranger nothing.
 #[tokio::test]
-async fn the_database_alone_shows_a_stranger_nothing() {
+async fn row_level_security_hides_other_workspaces() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "Between us: 4711").await;
+    harbor.receives(MAYA, "Between us: 4711").await;
     let bay = hub.workspace("Bay Optics").await;
     let sam = harbor.agent("Sam").await;
     let mut conn = PgConnection::connect_with(&hub.database).await.unwrap();
@@ -530,7 +530,7 @@ async fn the_database_alone_shows_a_stranger_nothing() {
 }
 
 #[tokio::test]
-async fn people_cannot_read_credentials_sessions_or_passwords() {
+async fn people_role_cannot_read_credentials_sessions_or_passwords() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let mut conn = PgConnection::connect_with(&hub.database).await.unwrap();
@@ -556,7 +556,7 @@ async fn people_cannot_read_credentials_sessions_or_passwords() {
 
 /// People's role owns nothing and passes by nothing; and where it could, the server does not start.
 #[tokio::test]
-async fn the_server_refuses_a_role_that_could_see_past_the_policies() {
+async fn server_refuses_a_role_that_bypasses_row_level_security() {
     let database = empty_database().await;
     let mut owner = PgConnection::connect_with(&superuser(&database))
         .await

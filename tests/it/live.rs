@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::hub::{FRONT_DESK, Hub, MAYA, Person};
 
 #[tokio::test]
-async fn without_a_sign_in_there_is_no_socket() {
+async fn socket_requires_authentication() {
     let hub = Hub::start().await;
     let mut nobody = Person::nobody(&hub);
     for token in [None, Some("rubbish".to_owned()), Some(String::new())] {
@@ -21,15 +21,15 @@ async fn without_a_sign_in_there_is_no_socket() {
 }
 
 #[tokio::test]
-async fn three_doors_one_verb() {
+async fn send_is_the_same_by_api_page_and_socket() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let mut live = harbor.admin.listens(&harbor).await;
     let text = json!({"type": "send_message", "workspace_id": harbor.id, "conversation_id": conversation["id"],
                       "content": "By socket", "client_ref": "ref-1"});
     live.says(text.clone()).await;
-    let sent = live.hears("message_sent").await;
+    let sent = live.receives("message_sent").await;
     assert_eq!(
         (
             sent["client_ref"].as_str(),
@@ -41,7 +41,7 @@ async fn three_doors_one_verb() {
     // The line broke before the answer came: the same again is the same message.
     live.says(text).await;
     assert_eq!(
-        live.hears("message_sent").await["message"]["id"],
+        live.receives("message_sent").await["message"]["id"],
         sent["message"]["id"]
     );
     assert_eq!(hub.sends().await, 1);
@@ -49,7 +49,7 @@ async fn three_doors_one_verb() {
     let empty = json!({"type": "send_message", "workspace_id": harbor.id, "conversation_id": conversation["id"],
                        "content": "", "client_ref": "ref-2"});
     live.says(empty).await;
-    let refused = live.hears("message_error").await;
+    let refused = live.receives("message_error").await;
     assert_eq!(
         (
             refused["client_ref"].as_str(),
@@ -60,30 +60,33 @@ async fn three_doors_one_verb() {
 }
 
 #[tokio::test]
-async fn reading_and_typing_are_heard_by_the_others() {
+async fn read_and_typing_events_reach_other_members() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let (mut jo, mut other) = (
         harbor.admin.listens(&harbor).await,
         sam.listens(&harbor).await,
     );
 
     other.says(json!({"type": "typing", "workspace_id": harbor.id, "conversation_id": conversation["id"]})).await;
-    let typing = jo.hears("typing").await;
+    let typing = jo.receives("typing").await;
     assert_eq!(
         (typing["user_id"].as_str(), &typing["conversation_id"]),
         (Some(sam.id.as_str()), &conversation["id"])
     );
 
     jo.says(json!({"type": "mark_read", "workspace_id": harbor.id, "conversation_id": conversation["id"]})).await;
-    assert_eq!(other.hears("conversation_updated").await["unread_count"], 0);
+    assert_eq!(
+        other.receives("conversation_updated").await["unread_count"],
+        0
+    );
 }
 
 #[tokio::test]
-async fn another_workspaces_admin_is_not_let_in_and_hears_nothing() {
+async fn admin_of_another_workspace_cannot_join() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
@@ -95,15 +98,15 @@ async fn another_workspaces_admin_is_not_let_in_and_hears_nothing() {
         json!({"type": "mark_read", "workspace_id": harbor.id, "conversation_id": harbor.id}),
     ] {
         spy.says(command).await;
-        assert_eq!(spy.hears("error").await["code"], "not_a_member");
+        assert_eq!(spy.receives("error").await["code"], "not_a_member");
     }
     hub.twilio.text(MAYA, FRONT_DESK, "A secret").await;
-    jo.hears("new_message").await;
-    assert!(spy.heard_so_far(&bay).await.is_empty());
+    jo.receives("new_message").await;
+    assert!(spy.received_so_far(&bay).await.is_empty());
 }
 
 #[tokio::test]
-async fn an_agent_hears_the_numbers_assigned_to_them_from_that_moment_on() {
+async fn agent_receives_events_of_numbers_once_assigned() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
@@ -112,16 +115,16 @@ async fn an_agent_hears_the_numbers_assigned_to_them_from_that_moment_on() {
         sam.listens(&harbor).await,
     );
     hub.twilio.text(MAYA, FRONT_DESK, "Before").await;
-    jo.hears("new_message").await;
+    jo.receives("new_message").await;
 
     harbor.assigns(FRONT_DESK, &sam).await;
-    agent.hears("resync").await;
+    agent.receives("resync").await;
     hub.twilio.text(MAYA, FRONT_DESK, "After").await;
     assert_eq!(
-        agent.hears("new_message").await["message"]["content"],
+        agent.receives("new_message").await["message"]["content"],
         "After"
     );
-    jo.hears("new_message").await;
+    jo.receives("new_message").await;
 
     let path = harbor.path(&format!(
         "/numbers/{}/members/{}",
@@ -129,14 +132,14 @@ async fn an_agent_hears_the_numbers_assigned_to_them_from_that_moment_on() {
         sam.id
     ));
     harbor.admin.delete(&path).await.is(204);
-    agent.hears("resync").await;
+    agent.receives("resync").await;
     hub.twilio.text(MAYA, FRONT_DESK, "Taken away").await;
-    jo.hears("new_message").await;
-    assert!(agent.heard_so_far(&harbor).await.is_empty());
+    jo.receives("new_message").await;
+    assert!(agent.received_so_far(&harbor).await.is_empty());
 }
 
 #[tokio::test]
-async fn a_revoked_session_closes_its_sockets() {
+async fn revoked_session_closes_its_sockets() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let elsewhere = Person::signs_in(&hub, &harbor.admin.email).await;
@@ -160,11 +163,11 @@ async fn a_revoked_session_closes_its_sockets() {
     there
         .says(json!({"type": "leave_workspace", "workspace_id": harbor.id}))
         .await;
-    there.hears("workspace_left").await;
+    there.receives("workspace_left").await;
 }
 
 #[tokio::test]
-async fn rubbish_is_answered_and_the_socket_stays() {
+async fn malformed_frame_gets_an_error_and_keeps_the_socket() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let mut live = harbor.admin.listens(&harbor).await;
@@ -178,37 +181,41 @@ async fn rubbish_is_answered_and_the_socket_stays() {
         r#"{"type":"join_workspace","workspace_id":7}"#,
     ] {
         live.says_text(rubbish).await;
-        assert_eq!(live.hears("error").await["code"], "malformed", "{rubbish}");
+        assert_eq!(
+            live.receives("error").await["code"],
+            "malformed",
+            "{rubbish}"
+        );
     }
 }
 
 #[tokio::test]
-async fn who_falls_behind_is_told_to_fetch_again() {
+async fn slow_client_receives_resync() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let mut slow = harbor.admin.slow_socket().await;
     slow.says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
         .await;
-    slow.hears("workspace_joined").await;
+    slow.receives("workspace_joined").await;
     // Eight megabytes of frames: more than the system's buffers and the socket's queue take while nobody reads.
-    let contact = harbor.hears(MAYA, "Hi").await["contact_id"].clone();
+    let contact = harbor.receives(MAYA, "Hi").await["contact_id"].clone();
     let path = harbor.path(&format!("/contacts/{}", contact.as_str().unwrap()));
     let notes = json!({"notes": "👋".repeat(5_000)});
     for _ in 0..8 {
         join_all((0..50).map(|_| harbor.admin.patch(&path, notes.clone()))).await;
     }
-    slow.hears("resync").await;
+    slow.receives("resync").await;
     // And after it everything is heard again.
     hub.twilio.text(MAYA, FRONT_DESK, "Fresh").await;
     loop {
-        if slow.hears("new_message").await["message"]["content"] == "Fresh" {
+        if slow.receives("new_message").await["message"]["content"] == "Fresh" {
             break;
         }
     }
 }
 
 #[tokio::test]
-async fn a_browser_gets_the_same_events_as_fragments_of_its_page() {
+async fn browser_receives_events_as_html_fragments() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let mut browser = harbor
@@ -219,7 +226,7 @@ async fn a_browser_gets_the_same_events_as_fragments_of_its_page() {
     browser
         .says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
         .await;
-    browser.hears("workspace_joined").await;
+    browser.receives("workspace_joined").await;
 
     hub.twilio.text(MAYA, FRONT_DESK, "Tom & <b>Maya</b>").await;
 
@@ -232,7 +239,7 @@ async fn a_browser_gets_the_same_events_as_fragments_of_its_page() {
 }
 
 #[tokio::test]
-async fn a_ping_is_answered_in_any_room_or_none_and_in_either_protocol() {
+async fn ping_is_answered_in_both_protocols_with_or_without_room() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     for protocol in [None, Some("messagehub.fragments")] {
@@ -245,8 +252,8 @@ async fn a_ping_is_answered_in_any_room_or_none_and_in_either_protocol() {
         }
         live.says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
             .await;
-        live.hears("workspace_joined").await;
+        live.receives("workspace_joined").await;
         live.says(json!({"type": "ping"})).await;
-        live.hears("pong").await;
+        live.receives("pong").await;
     }
 }

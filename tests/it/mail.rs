@@ -41,7 +41,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 #[tokio::test]
-async fn a_mail_arrives_as_it_was_written() {
+async fn mail_is_delivered_as_written() {
     let hub = Hub::start().await;
     hub.server.app.mail.send(to("sam@harbor.test"));
     let mail = hub.post.mail_to("sam@harbor.test").await;
@@ -60,7 +60,7 @@ async fn a_mail_arrives_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn what_a_relay_cannot_take_now_is_tried_again_and_what_it_refuses_is_not() {
+async fn temporary_relay_errors_are_retried_and_permanent_ones_are_not() {
     let hub = Hub::start().await;
     for _ in 0..3 {
         hub.post.refuses(451);
@@ -90,9 +90,9 @@ async fn what_a_relay_cannot_take_now_is_tried_again_and_what_it_refuses_is_not(
 }
 
 #[tokio::test]
-async fn a_mail_that_is_stuck_holds_up_no_other() {
+async fn stuck_mail_does_not_block_others() {
     let hub = Hub::start().await;
-    hub.post.is_silent_about("stuck@harbor.test");
+    hub.post.has_no_mail_for("stuck@harbor.test");
     hub.server.app.mail.send(to("stuck@harbor.test"));
     until("the relay was asked", || {
         hub.post.asked_about("stuck@harbor.test") == 1
@@ -107,7 +107,7 @@ async fn a_mail_that_is_stuck_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_relay_that_is_dead_or_deaf_keeps_nobody_waiting() {
+async fn unresponsive_relay_delays_no_request() {
     let hub = Hub::start().await;
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
     // Takes connections and says nothing.
@@ -134,7 +134,7 @@ async fn a_relay_that_is_dead_or_deaf_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_still_delivers_what_it_has() {
+async fn shutdown_delivers_queued_mail() {
     let hub = Hub::start().await;
     hub.post.refuses(451);
     hub.server.app.mail.send(to("sam@harbor.test"));
@@ -149,7 +149,7 @@ async fn a_server_that_stops_still_delivers_what_it_has() {
 }
 
 #[tokio::test]
-async fn without_a_relay_nothing_is_connected_to() {
+async fn without_a_relay_no_connection_is_made() {
     let hub = Hub::start().await;
     let server = serve(&hub.database, &hub.twilio, &[]).await;
     server.app.mail.send(to("sam@harbor.test"));
@@ -161,7 +161,7 @@ async fn without_a_relay_nothing_is_connected_to() {
 }
 
 #[tokio::test]
-async fn a_failure_is_logged_once_and_names_neither_the_person_nor_what_they_were_written() {
+async fn mail_failure_is_logged_once_without_personal_data() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()

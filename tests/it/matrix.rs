@@ -306,7 +306,7 @@ pub const SECRETS: &[&str] = &["4711", MAYA, "Maya Okafor", FRONT_DESK, "Gate co
 
 pub async fn office<'a>(hub: &'a Hub, name: &str) -> Office<'a> {
     let workspace = hub.workspace(name).await.with_front_desk().await;
-    let conversation = workspace.hears(MAYA, "Between us: 4711").await;
+    let conversation = workspace.receives(MAYA, "Between us: 4711").await;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let contact = text(&conversation["contact_id"]);
     let notes = json!({"name": "Maya Okafor", "notes": "Gate code 4711"});

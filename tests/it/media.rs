@@ -56,9 +56,10 @@ fn url(text: &Value) -> String {
 
 /// The pauses between two tries, and leases of whoever is gone.
 async fn time_passes(hub: &Hub) {
-    hub.meddles("update message_media set fetch_at = now() where fetch_at is not null")
+    hub.executes_sql("update message_media set fetch_at = now() where fetch_at is not null")
         .await;
-    hub.meddles("update removed_files set due_at = now()").await;
+    hub.executes_sql("update removed_files set due_at = now()")
+        .await;
 }
 
 fn files(directory: &Path) -> usize {
@@ -72,7 +73,7 @@ fn files(directory: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn a_photo_is_kept_without_its_place_and_shown_small_and_whole_without_the_provider() {
+async fn photo_is_stored_without_location_and_served_with_thumbnail() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let photo = photo();
@@ -138,7 +139,7 @@ async fn a_photo_is_kept_without_its_place_and_shown_small_and_whole_without_the
 }
 
 #[tokio::test]
-async fn a_file_that_comes_after_its_webhook_is_asked_for_again() {
+async fn late_media_is_retried() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     gets(&harbor, "image/png", PNG, 2).await;
@@ -155,7 +156,7 @@ async fn a_file_that_comes_after_its_webhook_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn what_never_comes_is_given_up_with_a_sentence_and_the_text_stays() {
+async fn missing_media_is_given_up_with_a_reason_and_the_text_stays() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     gets(&harbor, "image/png", PNG, 1000).await;
@@ -182,7 +183,7 @@ async fn what_never_comes_is_given_up_with_a_sentence_and_the_text_stays() {
 }
 
 #[tokio::test]
-async fn what_the_provider_does_not_keep_itself_is_never_asked_for() {
+async fn media_host_without_retention_is_not_asked_again() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let elsewhere = format!("{}/cdn/1", hub.twilio.url());
@@ -196,7 +197,7 @@ async fn what_the_provider_does_not_keep_itself_is_never_asked_for() {
 }
 
 #[tokio::test]
-async fn of_several_servers_one_fetches_a_file() {
+async fn media_is_fetched_by_one_of_several_servers() {
     let hub = Hub::start().await;
     let directory = format!("file://{}", hub.media.path().display());
     let other = serve(&hub.database, &hub.twilio, &[("MEDIA_URL", &directory)]).await;
@@ -204,14 +205,14 @@ async fn of_several_servers_one_fetches_a_file() {
     for _ in 0..8 {
         gets(&harbor, "image/png", PNG, 0).await;
     }
-    let (here, there) = tokio::join!(hub.keeps(), other.keeper.run_once());
+    let (here, there) = tokio::join!(hub.keeps(), other.media_fetcher.run_once());
     assert_eq!(here + there.unwrap(), 8);
     assert_eq!(hub.twilio.calls(&["/Media/"]), 8);
     other.stop().await;
 }
 
 #[tokio::test]
-async fn a_file_is_what_its_bytes_say_whatever_is_claimed() {
+async fn content_type_is_detected_from_bytes() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let page = b"<!DOCTYPE html><script>alert(document.domain)</script>";
@@ -241,7 +242,7 @@ async fn a_file_is_what_its_bytes_say_whatever_is_claimed() {
 }
 
 #[tokio::test]
-async fn a_bucket_keeps_files_and_one_that_is_down_loses_none() {
+async fn bucket_storage_works_and_an_outage_loses_nothing() {
     let store = Store::start().await;
     let settings = store.settings("s3://harbor/inbox/media");
     let hub = Hub::start_with(empty_database().await, &settings).await;
@@ -252,7 +253,7 @@ async fn a_bucket_keeps_files_and_one_that_is_down_loses_none() {
     for _ in 0..12 {
         assert_eq!(hub.keeps().await, 0);
         time_passes(&hub).await;
-        hub.meddles("update message_media set attempts = attempts + 1")
+        hub.executes_sql("update message_media set attempts = attempts + 1")
             .await;
     }
     assert_eq!(newest(&harbor).await["media"][0]["error"], Value::Null);
@@ -285,7 +286,7 @@ async fn a_bucket_keeps_files_and_one_that_is_down_loses_none() {
 }
 
 #[tokio::test]
-async fn a_workspace_that_is_deleted_takes_its_files_along_also_when_the_store_is_down() {
+async fn deleted_workspace_removes_its_files_even_after_a_storage_outage() {
     let store = Store::start().await;
     let settings = store.settings("s3://harbor");
     let hub = Hub::start_with(empty_database().await, &settings).await;
@@ -338,12 +339,12 @@ async fn id_of_upload(harbor: &Workspace<'_>, who: &Person, bytes: &[u8]) -> Val
 }
 
 #[tokio::test]
-async fn a_photo_arrives_at_the_provider_without_its_place() {
+async fn sent_photo_has_no_location() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.hears(MAYA, "Which tooth?").await;
+    let maya = harbor.receives(MAYA, "Which tooth?").await;
 
     let upload = uploads(&harbor, &sam, &photo()).await.is(201);
     assert_eq!(upload["content_type"], "image/jpeg");
@@ -409,16 +410,16 @@ async fn a_photo_arrives_at_the_provider_without_its_place() {
         .get(&format!("/media/{token}"))
         .await
         .refused(401, "unauthenticated");
-    hub.meddles("update messages set updated_at = now() - interval '25 hours'")
+    hub.executes_sql("update messages set updated_at = now() - interval '25 hours'")
         .await;
     nobody.get(link).await.refused(404, "not_found");
 }
 
 #[tokio::test]
-async fn telnyx_gets_a_picture_too() {
+async fn telnyx_receives_media_too() {
     let hub = Hub::start().await;
     let (harbor, _) = crate::telnyx::front_desk(&hub).await;
-    hub.meddles("update numbers set mms = true").await;
+    hub.executes_sql("update numbers set mms = true").await;
     let dot = id_of_upload(&harbor, &harbor.admin, PNG).await;
     let draft = json!({"to": MAYA, "content": "A dot", "media_ids": [dot]});
     harbor
@@ -432,7 +433,7 @@ async fn telnyx_gets_a_picture_too() {
 }
 
 #[tokio::test]
-async fn a_file_that_phones_do_not_take_is_refused_with_what_they_do() {
+async fn unsupported_file_type_is_refused_with_the_supported_ones() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let page = b"<!DOCTYPE html><script>alert(1)</script>";
@@ -469,13 +470,13 @@ async fn a_file_that_phones_do_not_take_is_refused_with_what_they_do() {
 }
 
 #[tokio::test]
-async fn only_ones_own_uploads_go_into_a_text_and_only_so_many() {
+async fn only_own_uploads_up_to_the_limit_can_be_attached() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let of_bay = id_of_upload(&bay, &bay.admin, PNG).await;
     let of_jo = id_of_upload(&harbor, &harbor.admin, PNG).await;
     let theirs = gets(&harbor, "image/png", PNG, 0).await["media"][0]["id"].clone();
@@ -526,12 +527,12 @@ async fn only_ones_own_uploads_go_into_a_text_and_only_so_many() {
     assert_eq!(sam.get(&path).await.is(200)["balance"], 1000);
 
     // A number without MMS.
-    hub.meddles("update numbers set mms = false").await;
+    hub.executes_sql("update numbers set mms = false").await;
     let draft = json!({"conversation_id": maya["id"], "content": "Look", "media_ids": [mine]});
     let answer = sam.post(&harbor.path("/messages"), draft.clone()).await;
     let refusal = answer.refused(422, "validation_failed");
     assert_eq!(refusal["errors"][0]["field"], "media_ids");
-    hub.meddles("update numbers set mms = true").await;
+    hub.executes_sql("update numbers set mms = true").await;
 
     // Of two texts at once that name the same file, one gets it.
     let path = harbor.path("/messages");
@@ -543,7 +544,7 @@ async fn only_ones_own_uploads_go_into_a_text_and_only_so_many() {
 }
 
 #[tokio::test]
-async fn uploads_that_nobody_sends_are_gone_after_a_day() {
+async fn unsent_uploads_expire_after_a_day() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let dot = id_of_upload(&harbor, &harbor.admin, PNG).await;
@@ -562,7 +563,7 @@ async fn uploads_that_nobody_sends_are_gone_after_a_day() {
     tidy().await;
     hub.keeps().await;
     assert_eq!(files(hub.media.path()), 2);
-    hub.meddles("update message_media set created_at = now() - interval '25 hours'")
+    hub.executes_sql("update message_media set created_at = now() - interval '25 hours'")
         .await;
     tidy().await;
     hub.keeps().await;
@@ -573,7 +574,7 @@ async fn uploads_that_nobody_sends_are_gone_after_a_day() {
 }
 
 #[tokio::test]
-async fn a_picture_that_did_not_arrive_is_sent_again_as_it_was() {
+async fn failed_media_message_is_resent_unchanged() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let dot = id_of_upload(&harbor, &harbor.admin, PNG).await;
@@ -603,17 +604,17 @@ async fn a_picture_that_did_not_arrive_is_sent_again_as_it_was() {
     assert_eq!(harbor.admin.opens(&url(&again), None).await.2, PNG);
     // One file, and two texts: it goes with the last of them.
     assert_eq!(files(hub.media.path()), 1);
-    hub.meddles("delete from message_media where copy_of is null and source_url is null")
+    hub.executes_sql("delete from message_media where copy_of is null and source_url is null")
         .await;
     hub.keeps().await;
     assert_eq!(files(hub.media.path()), 1);
-    hub.meddles("delete from message_media").await;
+    hub.executes_sql("delete from message_media").await;
     hub.keeps().await;
     assert_eq!(files(hub.media.path()), 0);
 }
 
 #[tokio::test]
-async fn a_server_without_a_public_address_says_so_and_sends_nothing() {
+async fn media_requires_a_public_address() {
     let hub = Hub::start().await;
     // The same machine, by an address that looks as if it were another one.
     let elsewhere = hub.twilio.url().replace("127.0.0.1", "[::ffff:127.0.0.1]");
@@ -626,7 +627,7 @@ async fn a_server_without_a_public_address_says_so_and_sends_nothing() {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let dot = id_of_upload(&harbor, &sam, PNG).await;
     let draft = json!({"conversation_id": maya["id"], "content": "Look", "media_ids": [dot]});
     let text = sam.post(&harbor.path("/messages"), draft).await.is(202)["message"].clone();
@@ -649,7 +650,7 @@ async fn a_server_without_a_public_address_says_so_and_sends_nothing() {
 
 /// What phones send that browsers do not show, as heads of files that say what they are.
 #[tokio::test]
-async fn files_that_browsers_do_not_show_keep_their_kind_and_have_a_name_with_its_ending() {
+async fn downloads_keep_type_and_file_extension() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let padded = |head: &[u8]| [head, &[0; 64]].concat();
@@ -705,7 +706,7 @@ async fn files_that_browsers_do_not_show_keep_their_kind_and_have_a_name_with_it
 }
 
 #[tokio::test]
-async fn words_in_a_part_of_their_own_are_words_of_the_text_and_layouts_are_left_out() {
+async fn text_parts_are_message_text_and_layouts_are_dropped() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sid = format!("MM{}", uuid::Uuid::now_v7().simple());
@@ -794,7 +795,7 @@ async fn words_in_a_part_of_their_own_are_words_of_the_text_and_layouts_are_left
 }
 
 #[tokio::test]
-async fn what_is_too_heavy_for_the_provider_is_refused_before_it_is_queued() {
+async fn media_over_the_provider_limit_is_refused_before_queueing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let mut film = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom".to_vec();
@@ -813,7 +814,7 @@ async fn what_is_too_heavy_for_the_provider_is_refused_before_it_is_queued() {
     harbor.admin.post(&messages, draft(photo)).await.is(202);
 
     let (bay, _) = crate::telnyx::front_desk(&hub).await;
-    hub.meddles("update numbers set mms = true").await;
+    hub.executes_sql("update numbers set mms = true").await;
     let film = {
         let mut film = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom".to_vec();
         film.resize(1_100_000, 0);
@@ -831,7 +832,7 @@ async fn what_is_too_heavy_for_the_provider_is_refused_before_it_is_queued() {
 }
 
 #[tokio::test]
-async fn addresses_of_files_are_written_out_for_the_provider() {
+async fn media_urls_for_the_provider_are_absolute() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let url = "https://files.example/mi foto/radiografía.jpg";

@@ -18,12 +18,12 @@ async fn called(who: &Person, harbor: &Workspace<'_>) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_note_is_for_colleagues_and_changes_nothing_else() {
+async fn note_is_internal_and_changes_nothing_else() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let mut live = harbor.admin.listens(&harbor).await;
 
     let note = json!({"content": " Ask Dr. Lin.\n\u{0} "});
@@ -38,8 +38,8 @@ async fn a_note_is_for_colleagues_and_changes_nothing_else() {
             json!(sam.id)
         ]
     );
-    let heard = live.hears("new_message").await;
-    assert_eq!(heard["message"]["id"], note["id"]);
+    let received = live.receives("new_message").await;
+    assert_eq!(received["message"]["id"], note["id"]);
     let after = harbor.conversation_with(MAYA).await;
     assert_eq!(
         after, maya,
@@ -52,10 +52,10 @@ async fn a_note_is_for_colleagues_and_changes_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_repeated_note_is_written_once() {
+async fn repeated_note_is_stored_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let id = maya["id"].as_str().unwrap();
     let path = harbor.path(&format!("/conversations/{id}/notes"));
     let asks = async |content: &str| {
@@ -79,15 +79,15 @@ async fn a_repeated_note_is_written_once() {
 }
 
 #[tokio::test]
-async fn whom_a_note_calls_hears_it_and_finds_it_until_they_have_looked() {
+async fn mention_notifies_and_is_listed_until_seen() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     for agent in [&sam, &lin] {
         harbor.assigns(FRONT_DESK, agent).await;
     }
-    let maya = harbor.hears(MAYA, "Hi").await;
-    harbor.hears("+14155550177", "Hello").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    harbor.receives("+14155550177", "Hello").await;
     let (mut sams, mut lins) = (sam.listens(&harbor).await, lin.listens(&harbor).await);
 
     let content = format!(
@@ -107,13 +107,13 @@ async fn whom_a_note_calls_hears_it_and_finds_it_until_they_have_looked() {
         json!([{"user_id": sam.id, "name": "Sam"}]),
         "nobody calls themself"
     );
-    let heard = sams.hears("mentioned").await;
+    let received = sams.receives("mentioned").await;
     assert_eq!(
-        (&heard["message"]["id"], &heard["user_id"]),
+        (&received["message"]["id"], &received["user_id"]),
         (&note["id"], &json!(sam.id))
     );
-    lins.hears("new_message").await;
-    let others = lins.heard_so_far(&harbor).await;
+    lins.receives("new_message").await;
+    let others = lins.received_so_far(&harbor).await;
     assert!(
         others.iter().all(|frame| frame["type"] != "mentioned"),
         "{others:?}"
@@ -129,13 +129,13 @@ async fn whom_a_note_calls_hears_it_and_finds_it_until_they_have_looked() {
     lin.post(&read, json!({})).await.is(204);
     assert_eq!(hub.count(unseen).await, 1, "somebody else has looked");
     sam.post(&read, json!({})).await.is(204);
-    sams.hears("mentions_seen").await;
+    sams.receives("mentions_seen").await;
     assert_eq!(hub.count(unseen).await, 0);
     assert_eq!(called(&sam, &harbor).await.len(), 1, "it is found again");
 }
 
 #[tokio::test]
-async fn who_may_not_see_it_and_who_is_not_certain_is_not_called() {
+async fn mention_requires_access_and_a_unique_name() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, _lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
@@ -150,7 +150,7 @@ async fn who_may_not_see_it_and_who_is_not_certain_is_not_called() {
         .await
         .is(200);
     let bay = hub.workspace("Bay Optics").await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     for (note, says) in [
         (
             json!({"content": "@Lin, please"}),

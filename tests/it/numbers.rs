@@ -39,7 +39,7 @@ async fn posts(who: &Person, path: &str, fields: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn a_number_is_found_bought_and_texts_come_to_it() {
+async fn number_is_found_bought_and_receives_texts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     hub.twilio
@@ -83,12 +83,12 @@ async fn a_number_is_found_bought_and_texts_come_to_it() {
         .await
         .refused(422, "validation_failed");
     let audit = harbor.path("/audit?action=number_bought");
-    let told = harbor.admin.get(&audit).await.is(200);
-    assert_eq!(told["data"][0]["subject_id"], bought["id"]);
+    let result = harbor.admin.get(&audit).await.is(200);
+    assert_eq!(result["data"][0]["subject_id"], bought["id"]);
 }
 
 #[tokio::test]
-async fn outside_north_america_an_area_code_is_the_beginning_of_the_number() {
+async fn outside_north_america_area_code_is_a_prefix() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     hub.twilio
@@ -125,7 +125,7 @@ async fn outside_north_america_an_area_code_is_the_beginning_of_the_number() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_buys_once() {
+async fn lost_response_buys_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let path = harbor.path("/numbers");
@@ -182,7 +182,7 @@ async fn a_lost_answer_buys_once() {
 }
 
 #[tokio::test]
-async fn two_who_buy_the_same_number_pay_once() {
+async fn concurrent_purchases_of_one_number_pay_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     hub.twilio.sells("US", "Local", FOR_SALE);
@@ -204,7 +204,7 @@ async fn two_who_buy_the_same_number_pay_once() {
 }
 
 #[tokio::test]
-async fn an_order_is_followed_and_never_placed_twice() {
+async fn order_is_followed_and_not_repeated() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let customer = hub.telnyx.account(KEY);
@@ -267,11 +267,11 @@ async fn an_order_is_followed_and_never_placed_twice() {
 }
 
 #[tokio::test]
-async fn a_released_number_keeps_its_history_and_sends_no_more() {
+async fn released_number_keeps_history_and_sends_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let account = hub.twilio.console(&harbor.account);
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
     harbor.credits(&sam, 5).await;
@@ -307,8 +307,8 @@ async fn a_released_number_keeps_its_history_and_sends_no_more() {
     assert_eq!(harbor.thread(&maya).await.len(), 2, "what was said stays");
     harbor.admin.delete(&path).await.is(204);
     let audit = harbor.path("/audit?action=number_released");
-    let told = harbor.admin.get(&audit).await.is(200);
-    assert_eq!(told["data"].as_array().unwrap().len(), 1);
+    let result = harbor.admin.get(&audit).await.is(200);
+    assert_eq!(result["data"].as_array().unwrap().len(), 1);
 
     // Somebody sells it again, and we are the ones who buy it.
     hub.twilio.sells("US", "Local", FRONT_DESK);
@@ -322,7 +322,7 @@ async fn a_released_number_keeps_its_history_and_sends_no_more() {
 }
 
 #[tokio::test]
-async fn a_wrong_search_says_what_is_wrong() {
+async fn invalid_search_is_refused_with_reason() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let id = integration(&harbor).await["id"].clone();
@@ -349,7 +349,7 @@ async fn a_wrong_search_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn the_sandbox_sells_numbers_of_nobody() {
+async fn sandbox_sells_fictional_numbers() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let form = json!({"provider": "sandbox"});
@@ -376,7 +376,7 @@ async fn the_sandbox_sells_numbers_of_nobody() {
 }
 
 #[tokio::test]
-async fn two_who_choose_a_default_at_once_leave_one() {
+async fn concurrent_defaults_leave_one() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);

@@ -11,7 +11,7 @@ use crate::hub::{Hub, PASSWORD, Person};
 use crate::matrix::routes;
 
 #[tokio::test]
-async fn each_body_is_described_with_the_fields_that_it_has() {
+async fn request_bodies_are_described_completely() {
     let hub = Hub::start().await;
     let description = Person::nobody(&hub).get("/api/openapi.json").await.is(200);
     let mut looked_at = 0;
@@ -72,7 +72,7 @@ fn references(value: &Value, found: &mut BTreeSet<String>) {
 }
 
 #[tokio::test]
-async fn every_operation_has_a_name_of_its_own_and_all_its_answers() {
+async fn every_operation_has_a_unique_id_and_all_responses() {
     let hub = Hub::start().await;
     let description = Person::nobody(&hub).get("/api/openapi.json").await.is(200);
     let declared: BTreeSet<_> = description["tags"]
@@ -141,7 +141,7 @@ async fn every_operation_has_a_name_of_its_own_and_all_its_answers() {
 }
 
 #[tokio::test]
-async fn every_reference_leads_somewhere_and_every_schema_is_led_to() {
+async fn every_reference_resolves_and_every_schema_is_used() {
     let hub = Hub::start().await;
     let description = Person::nobody(&hub).get("/api/openapi.json").await.is(200);
     let mut open = BTreeSet::new();
@@ -189,7 +189,7 @@ fn runs(program: &str, arguments: &[&str]) -> Output {
 /// made of the description, compiles, and works against this very server. Some ten seconds of a processor in all, most of it
 /// for starting four programs.
 #[tokio::test]
-async fn linters_and_a_generated_client_take_it() {
+async fn linters_and_generated_client_accept_the_document() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let description = Person::nobody(&hub).get("/api/openapi.json").await.body;
@@ -204,9 +204,9 @@ async fn linters_and_a_generated_client_take_it() {
         let lint = ["run", "--silent", "lint", "--"];
         runs("npm", &[&lint[..], &[&file]].concat());
         runs("npm", &["run", "--silent", "client", "--", &file]);
-        let told = runs("node", &["generated/client.js", &base, &email, PASSWORD]);
+        let result = runs("node", &["generated/client.js", &base, &email, PASSWORD]);
         assert_eq!(
-            String::from_utf8_lossy(&told.stdout).trim(),
+            String::from_utf8_lossy(&result.stdout).trim(),
             "Maya Okafor, validation_failed"
         );
     })

@@ -1,9 +1,9 @@
 //! Opted out means not texted; START means texted again; and every change of mind has its proof.
 
+mod by_address;
+mod events;
 pub mod import;
-mod remembered;
-mod told;
-mod wide;
+mod workspace_scope;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -32,15 +32,15 @@ async fn history(harbor: &Workspace<'_>, conversation: &Value) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn help_changes_nothing_and_is_the_providers_to_answer() {
+async fn help_changes_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for word in ["HELP", "info", "Help"] {
-        let maya = harbor.hears(MAYA, word).await;
+        let maya = harbor.receives(MAYA, word).await;
         assert_eq!(maya["opted_out"], false, "{word}");
     }
-    harbor.hears(MAYA, "STOP").await;
-    let maya = harbor.hears(MAYA, "HELP").await;
+    harbor.receives(MAYA, "STOP").await;
+    let maya = harbor.receives(MAYA, "HELP").await;
     assert_eq!(maya["opted_out"], true, "nor does it lift a STOP");
     assert_eq!(hub.sends().await, 0);
     assert!(
@@ -51,17 +51,17 @@ async fn help_changes_nothing_and_is_the_providers_to_answer() {
 }
 
 #[tokio::test]
-async fn the_exact_words_stop_and_start_in_whatever_case() {
+async fn stop_and_start_match_exactly_in_any_case() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     for (stop, start) in [
         ("STOP", "START"),
         ("unsubscribe", "unstop"),
         (" Stop all ", "yes"),
     ] {
         texts(&harbor.admin, &harbor, &maya).await.is(202);
-        harbor.hears(MAYA, stop).await;
+        harbor.receives(MAYA, stop).await;
         assert_eq!(
             harbor.conversation_with(MAYA).await["opted_out"],
             true,
@@ -70,7 +70,7 @@ async fn the_exact_words_stop_and_start_in_whatever_case() {
         texts(&harbor.admin, &harbor, &maya)
             .await
             .refused(409, "contact_opted_out");
-        harbor.hears(MAYA, start).await;
+        harbor.receives(MAYA, start).await;
         assert_eq!(
             harbor.conversation_with(MAYA).await["opted_out"],
             false,
@@ -92,24 +92,24 @@ async fn the_exact_words_stop_and_start_in_whatever_case() {
 }
 
 #[tokio::test]
-async fn what_only_sounds_like_stop_does_not_act() {
+async fn similar_words_do_not_opt_out() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Please stop texting me").await;
+    let maya = harbor.receives(MAYA, "Please stop texting me").await;
     assert_eq!(maya["opted_out"], false);
     texts(&harbor.admin, &harbor, &maya).await.is(202);
     assert!(history(&harbor, &maya).await.is_empty());
 }
 
 #[tokio::test]
-async fn what_sounds_like_stop_is_asked_about_until_somebody_judges_it() {
+async fn near_stop_is_flagged_until_reviewed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.hears(MAYA, "Please stop texting me").await;
+    let maya = harbor.receives(MAYA, "Please stop texting me").await;
     assert_eq!(maya["near_stop_id"], maya["last_message_id"]);
-    let maya = harbor.hears(MAYA, "I mean it").await;
+    let maya = harbor.receives(MAYA, "I mean it").await;
     let words = harbor.thread(&maya).await[0]["id"].clone();
     assert_eq!(maya["near_stop_id"], words, "it stays");
     let path = harbor.path(&format!(
@@ -131,7 +131,7 @@ async fn what_sounds_like_stop_is_asked_about_until_somebody_judges_it() {
         "there was nothing to judge any more"
     );
 
-    harbor.hears(MAYA, "take me off this list!!").await;
+    harbor.receives(MAYA, "take me off this list!!").await;
     let judged = sam.post(&path, json!({"opt_out": true})).await.is(200);
     assert_eq!(
         (&judged["near_stop_id"], &judged["opted_out"]),
@@ -144,12 +144,12 @@ async fn what_sounds_like_stop_is_asked_about_until_somebody_judges_it() {
     assert_eq!(history[0]["number"], FRONT_DESK);
 
     // An outright word settles it as well.
-    harbor.hears(MAYA, "START").await;
-    harbor.hears(MAYA, "Stop. Texting.").await;
-    harbor.hears(MAYA, "Please stop").await;
+    harbor.receives(MAYA, "START").await;
+    harbor.receives(MAYA, "Stop. Texting.").await;
+    harbor.receives(MAYA, "Please stop").await;
     assert!(harbor.conversation_with(MAYA).await["near_stop_id"].is_string());
-    harbor.hears(MAYA, "STOP").await;
-    harbor.hears(MAYA, "START").await;
+    harbor.receives(MAYA, "STOP").await;
+    harbor.receives(MAYA, "START").await;
     assert_eq!(
         harbor.conversation_with(MAYA).await["near_stop_id"],
         Value::Null
@@ -157,10 +157,10 @@ async fn what_sounds_like_stop_is_asked_about_until_somebody_judges_it() {
 }
 
 #[tokio::test]
-async fn the_page_asks_about_it_and_writes_down_what_was_said() {
+async fn page_asks_for_review_and_records_the_answer() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Please stop texting me").await;
+    let maya = harbor.receives(MAYA, "Please stop texting me").await;
     let page = format!("/w/{}/inbox/{}", harbor.slug, maya["id"].as_str().unwrap());
     let shown = harbor.admin.get(&page).await;
     assert!(
@@ -207,10 +207,10 @@ async fn the_page_asks_about_it_and_writes_down_what_was_said() {
 }
 
 #[tokio::test]
-async fn what_waits_to_be_sent_is_called_off_and_paid_back() {
+async fn opt_out_cancels_queued_texts_and_refunds() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
     let message = harbor.answers(&sam, &maya, "See you on Thursday").await;
@@ -218,16 +218,16 @@ async fn what_waits_to_be_sent_is_called_off_and_paid_back() {
     // One of them comes back from a provider that is too busy, after the STOP.
     hub.twilio
         .fails(crate::emulator::Failure::Busy { retry_after: None });
-    hub.meddles("update messages set status = 'sending', lease_until = now() + interval '1 minute' where content = 'Or on Friday'")
+    hub.executes_sql("update messages set status = 'sending', lease_until = now() + interval '1 minute' where content = 'Or on Friday'")
         .await;
-    harbor.hears(MAYA, "STOP").await;
+    harbor.receives(MAYA, "STOP").await;
 
     let called_off = harbor.message(&message["id"]).await;
     assert_eq!(
         (&called_off["status"], &called_off["error_code"]),
         (&json!("failed"), &json!("contact_opted_out"))
     );
-    hub.meddles(
+    hub.executes_sql(
         "update messages set status = 'queued', due_at = now() where content = 'Or on Friday'",
     )
     .await;
@@ -239,10 +239,10 @@ async fn what_waits_to_be_sent_is_called_off_and_paid_back() {
 }
 
 #[tokio::test]
-async fn the_providers_own_word_for_it_counts_whatever_the_text_says() {
+async fn provider_keyword_overrides_the_text() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let says = async |body: &str, kind: &str| {
         let text = hub
             .twilio
@@ -261,7 +261,7 @@ async fn the_providers_own_word_for_it_counts_whatever_the_text_says() {
 }
 
 #[tokio::test]
-async fn a_stop_that_comes_fifty_times_is_one_change_of_mind() {
+async fn repeated_stop_is_one_consent_change() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sid = "SM00000000000000000000000000000077";
@@ -270,7 +270,7 @@ async fn a_stop_that_comes_fifty_times_is_one_change_of_mind() {
     assert_eq!(maya["opted_out"], true);
     assert_eq!(history(&harbor, &maya).await.len(), 1);
     // A late repeat of the STOP does not undo the START that followed it.
-    harbor.hears(MAYA, "START").await;
+    harbor.receives(MAYA, "START").await;
     hub.twilio
         .texting(MAYA, FRONT_DESK, "STOP")
         .sid(sid)
@@ -280,7 +280,7 @@ async fn a_stop_that_comes_fifty_times_is_one_change_of_mind() {
 }
 
 #[tokio::test]
-async fn a_stop_holds_for_the_number_that_it_was_sent_to() {
+async fn opt_out_applies_to_the_number_it_was_sent_to() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sandbox = json!({"provider": "sandbox", "credentials": {}});
@@ -289,7 +289,7 @@ async fn a_stop_holds_for_the_number_that_it_was_sent_to() {
         .post(&harbor.path("/integrations"), sandbox)
         .await
         .is(201);
-    harbor.hears(MAYA, "STOP").await;
+    harbor.receives(MAYA, "STOP").await;
     let number = &other["numbers"][0]["id"];
     let draft = json!({"to": MAYA, "number_id": number, "content": "From another number"});
     harbor
@@ -306,14 +306,14 @@ async fn a_stop_holds_for_the_number_that_it_was_sent_to() {
 }
 
 #[tokio::test]
-async fn an_agent_writes_down_what_was_said_on_the_phone() {
+async fn agent_records_a_verbal_opt_out() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     harbor.assigns(FRONT_DESK, &sam).await;
     let path = consent(&harbor, &maya);
-    let says = |wish: &str, reason: &str| json!({"number_id": maya["number_id"], "wish": wish, "reason": reason});
+    let says = |consent_kind: &str, reason: &str| json!({"number_id": maya["number_id"], "wish": consent_kind, "reason": reason});
 
     lin.post(&path, says("stop", "On the phone"))
         .await
@@ -330,9 +330,9 @@ async fn an_agent_writes_down_what_was_said_on_the_phone() {
     }
     texts(&sam, &harbor, &maya).await.is(202);
 
-    let told = sam.post(&path, says("stop", "On the phone")).await.is(200);
-    assert_eq!(told["data"][0]["actor_id"], sam.id);
-    assert_eq!(told["data"][0]["proof"], "On the phone");
+    let result = sam.post(&path, says("stop", "On the phone")).await.is(200);
+    assert_eq!(result["data"][0]["actor_id"], sam.id);
+    assert_eq!(result["data"][0]["proof"], "On the phone");
     texts(&harbor.admin, &harbor, &maya)
         .await
         .refused(409, "contact_opted_out");
@@ -352,11 +352,11 @@ async fn an_agent_writes_down_what_was_said_on_the_phone() {
 
 /// `Yes` answers whatever was asked last; it lifts what they texted, and nothing that others wrote down.
 #[tokio::test]
-async fn yes_lifts_what_they_texted_and_nothing_that_others_wrote_down() {
+async fn yes_lifts_only_opt_outs_by_text() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "STOP").await;
-    let opted_out = async |text: &str| harbor.hears(MAYA, text).await["opted_out"].clone();
+    let maya = harbor.receives(MAYA, "STOP").await;
+    let opted_out = async |text: &str| harbor.receives(MAYA, text).await["opted_out"].clone();
     assert_eq!(
         opted_out("Yes").await,
         false,
@@ -381,7 +381,7 @@ async fn yes_lifts_what_they_texted_and_nothing_that_others_wrote_down() {
         assert_eq!(opted_out(lifting).await, false, "their own outright word");
     }
 
-    hub.meddles("insert into opt_outs (workspace_id, contact_id, number_id, source, proof)
+    hub.executes_sql("insert into opt_outs (workspace_id, contact_id, number_id, source, proof)
                  select workspace_id, contact_id, number_id, 'import', 'old list' from conversations")
         .await;
     assert_eq!(opted_out("yes").await, true, "a list brought it");

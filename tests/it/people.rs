@@ -53,7 +53,7 @@ async fn admins(harbor: &Workspace<'_>) -> usize {
 }
 
 #[tokio::test]
-async fn who_is_invited_sees_the_offer_and_joins_with_a_new_account() {
+async fn invited_person_sees_the_offer_and_joins_with_a_new_account() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let nobody = Person::nobody(&hub);
@@ -113,7 +113,7 @@ async fn who_is_invited_sees_the_offer_and_joins_with_a_new_account() {
 }
 
 #[tokio::test]
-async fn an_account_that_exists_joins_by_its_password_and_keeps_its_name() {
+async fn existing_account_joins_with_its_password_and_keeps_its_name() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -140,7 +140,7 @@ async fn an_account_that_exists_joins_by_its_password_and_keeps_its_name() {
 }
 
 #[tokio::test]
-async fn who_is_signed_in_joins_at_once_but_only_with_the_invited_address() {
+async fn signed_in_user_joins_only_with_the_invited_address() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let (bay, cove) = (
@@ -166,7 +166,7 @@ async fn who_is_signed_in_joins_at_once_but_only_with_the_invited_address() {
 }
 
 #[tokio::test]
-async fn a_link_that_is_used_withdrawn_expired_or_made_up_leads_nowhere() {
+async fn used_withdrawn_expired_or_forged_links_are_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -193,7 +193,7 @@ async fn a_link_that_is_used_withdrawn_expired_or_made_up_leads_nowhere() {
     harbor.admin.delete(&path).await.refused(404, "not_found");
 
     let expired = harbor.invites("kim@harbor.test", "agent").await;
-    hub.meddles("update invitations set expires_at = now() - interval '1 second'")
+    hub.executes_sql("update invitations set expires_at = now() - interval '1 second'")
         .await;
     let list = harbor.admin.get(&harbor.path("/invitations")).await.is(200);
     assert_eq!(list["data"], json!([]));
@@ -222,7 +222,7 @@ async fn a_link_that_is_used_withdrawn_expired_or_made_up_leads_nowhere() {
 }
 
 #[tokio::test]
-async fn inviting_again_voids_the_link_before_and_says_anew_as_what() {
+async fn new_invitation_invalidates_the_previous_and_names_the_role() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let nobody = Person::nobody(&hub);
@@ -248,7 +248,7 @@ async fn inviting_again_voids_the_link_before_and_says_anew_as_what() {
 }
 
 #[tokio::test]
-async fn of_many_who_follow_one_link_at_once_one_joins() {
+async fn concurrent_uses_of_one_link_join_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -278,7 +278,7 @@ async fn of_many_who_follow_one_link_at_once_one_joins() {
 }
 
 #[tokio::test]
-async fn numbers_come_with_the_invitation_and_never_another_workspaces() {
+async fn invitation_assigns_numbers_of_its_workspace_only() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
@@ -317,7 +317,7 @@ async fn numbers_come_with_the_invitation_and_never_another_workspaces() {
 }
 
 #[tokio::test]
-async fn new_agents_begin_with_what_the_workspace_gives_and_admins_with_nothing() {
+async fn default_numbers_are_assigned_to_new_agents_not_admins() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let nobody = Person::nobody(&hub);
@@ -344,7 +344,7 @@ async fn new_agents_begin_with_what_the_workspace_gives_and_admins_with_nothing(
 }
 
 #[tokio::test]
-async fn an_agent_neither_invites_nor_changes_roles_nor_removes() {
+async fn agents_cannot_manage_members() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
@@ -409,7 +409,7 @@ async fn an_agent_neither_invites_nor_changes_roles_nor_removes() {
 }
 
 #[tokio::test]
-async fn a_new_role_counts_from_the_next_request_on_and_on_open_sockets() {
+async fn role_change_applies_to_next_request_and_open_sockets() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
@@ -420,7 +420,7 @@ async fn a_new_role_counts_from_the_next_request_on_and_on_open_sockets() {
     let integrations = harbor.path("/integrations");
     sam.get(&integrations).await.refused(403, "admin_only");
     hub.twilio.text(MAYA, FRONT_DESK, "Before").await;
-    jo.hears("new_message").await;
+    jo.receives("new_message").await;
 
     let member = changes_role(&harbor.admin, &harbor, &sam.id, "admin")
         .await
@@ -434,10 +434,10 @@ async fn a_new_role_counts_from_the_next_request_on_and_on_open_sockets() {
     assert_eq!(agent.next().await["type"], "resync");
     hub.twilio.text(MAYA, FRONT_DESK, "As an admin").await;
     assert_eq!(
-        agent.hears("new_message").await["message"]["content"],
+        agent.receives("new_message").await["message"]["content"],
         "As an admin"
     );
-    jo.hears("new_message").await;
+    jo.receives("new_message").await;
 
     changes_role(&harbor.admin, &harbor, &sam.id, "agent")
         .await
@@ -445,14 +445,14 @@ async fn a_new_role_counts_from_the_next_request_on_and_on_open_sockets() {
     sam.get(&integrations).await.refused(403, "admin_only");
     let conversations = sam.get(&harbor.path("/conversations")).await.is(200);
     assert_eq!(conversations["data"], json!([]));
-    agent.hears("resync").await;
+    agent.receives("resync").await;
     hub.twilio.text(MAYA, FRONT_DESK, "As an agent again").await;
-    jo.hears("new_message").await;
-    assert!(agent.heard_so_far(&harbor).await.is_empty());
+    jo.receives("new_message").await;
+    assert!(agent.received_so_far(&harbor).await.is_empty());
 }
 
 #[tokio::test]
-async fn roles_that_are_none_and_people_who_are_none_are_told_apart() {
+async fn unknown_roles_and_unknown_members_get_distinct_errors() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -509,7 +509,7 @@ async fn routes(harbor: &Workspace<'_>) -> Vec<(reqwest::Method, String)> {
 }
 
 #[tokio::test]
-async fn who_is_removed_is_outside_at_once_and_stays_signed_in_elsewhere() {
+async fn removed_member_loses_access_at_once_and_keeps_the_session() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
@@ -519,9 +519,9 @@ async fn who_is_removed_is_outside_at_once_and_stays_signed_in_elsewhere() {
     let token = bay.invites(&sam.email, "agent").await;
     accepts(&sam, &token, json!({})).await.is(200);
     let mut socket = sam.listens(&harbor).await;
-    harbor.hears(MAYA, "Between us: 4711").await;
+    harbor.receives(MAYA, "Between us: 4711").await;
     assert_eq!(
-        socket.hears("new_message").await["message"]["content"],
+        socket.receives("new_message").await["message"]["content"],
         "Between us: 4711"
     );
 
@@ -543,7 +543,7 @@ async fn who_is_removed_is_outside_at_once_and_stays_signed_in_elsewhere() {
     socket
         .says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
         .await;
-    assert_eq!(socket.hears("error").await["code"], "not_a_member");
+    assert_eq!(socket.receives("error").await["code"], "not_a_member");
     // Their numbers went with them: who comes back begins anew.
     let token = harbor.invites(&sam.email, "agent").await;
     accepts(&sam, &token, json!({})).await.is(200);
@@ -552,7 +552,7 @@ async fn who_is_removed_is_outside_at_once_and_stays_signed_in_elsewhere() {
 }
 
 #[tokio::test]
-async fn an_agent_may_leave_and_an_admin_too_while_another_stays() {
+async fn agents_and_all_but_the_last_admin_can_leave() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let sam = harbor.agent("Sam").await;
@@ -571,7 +571,7 @@ async fn an_agent_may_leave_and_an_admin_too_while_another_stays() {
 }
 
 #[tokio::test]
-async fn the_last_admin_is_neither_demoted_nor_removed_nor_may_leave() {
+async fn last_admin_cannot_be_demoted_removed_or_leave() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     harbor.agent("Sam").await;
@@ -599,7 +599,7 @@ async fn the_last_admin_is_neither_demoted_nor_removed_nor_may_leave() {
 }
 
 #[tokio::test]
-async fn two_admins_who_turn_on_each_other_at_once_leave_one() {
+async fn concurrent_mutual_demotion_leaves_one_admin() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -630,13 +630,13 @@ async fn two_admins_who_turn_on_each_other_at_once_leave_one() {
             );
         }
         assert!(admins(&harbor).await >= 1, "round {round}: {answers:?}");
-        hub.meddles("update workspace_members set role = 'admin'")
+        hub.executes_sql("update workspace_members set role = 'admin'")
             .await;
     }
 }
 
 #[tokio::test]
-async fn two_admins_who_leave_at_once_leave_one() {
+async fn concurrent_departure_leaves_one_admin() {
     let hub = Hub::start().await;
     for round in 0..6 {
         let harbor = hub.workspace("Harbor Dental").await;
@@ -652,21 +652,21 @@ async fn two_admins_who_leave_at_once_leave_one() {
 }
 
 #[tokio::test]
-async fn the_database_itself_keeps_an_admin() {
+async fn database_keeps_at_least_one_admin() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     harbor.agent("Sam").await;
-    for deed in [
+    for statement in [
         "update workspace_members set role = 'agent'",
         "update workspace_members set role = 'agent' where user_id = current_user_id()",
         "delete from workspace_members",
         "delete from workspace_members where user_id = current_user_id()",
     ] {
         let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
-        let refused = sqlx::query(deed).execute(&mut *tx).await.unwrap_err();
+        let refused = sqlx::query(statement).execute(&mut *tx).await.unwrap_err();
         assert!(
             refused.to_string().contains("keeps an admin"),
-            "{deed}: {refused}"
+            "{statement}: {refused}"
         );
     }
     let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
@@ -678,7 +678,7 @@ async fn the_database_itself_keeps_an_admin() {
 }
 
 /// The answer without what differs in every one: the address asked about, and times.
-fn told(answer: &Answer, email: &str) -> (u16, String) {
+fn mail_and_status(answer: &Answer, email: &str) -> (u16, String) {
     let body = answer.body.replace(email, "…");
     let body = match serde_json::from_str::<Value>(&body) {
         Ok(mut body) => {
@@ -693,7 +693,7 @@ fn told(answer: &Answer, email: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn nobody_learns_from_an_answer_whether_an_address_has_an_account() {
+async fn responses_do_not_reveal_whether_an_account_exists() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -748,14 +748,14 @@ async fn nobody_learns_from_an_answer_whether_an_address_has_an_account() {
         for (email, link) in addresses.iter().zip(&links) {
             let form = serde_json::from_str(&form.to_string().replace("EMAIL", email)).unwrap();
             let answer = nobody.post(&path.replace("LINK", link), form).await;
-            answers.push(told(&answer, email));
+            answers.push(mail_and_status(&answer, email));
         }
         assert_eq!(answers[0], answers[1], "{path} {form}");
     }
     let mut offers = Vec::new();
     for (email, link) in addresses.iter().zip(&links) {
         let offer = nobody.get(&format!("/api/invitations/{link}")).await;
-        offers.push(told(&offer, email));
+        offers.push(mail_and_status(&offer, email));
     }
     assert_eq!(offers[0], offers[1]);
     assert_eq!(offers[0].0, 200);
@@ -763,7 +763,7 @@ async fn nobody_learns_from_an_answer_whether_an_address_has_an_account() {
 
 /// Whoever tries an address that is known hears that it cannot be used; only its owner hears why.
 #[tokio::test]
-async fn a_second_sign_up_with_an_address_is_told_to_its_owner() {
+async fn repeated_sign_up_is_mailed_to_the_account_owner() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = harbor.admin.email.as_str();
@@ -782,7 +782,7 @@ async fn a_second_sign_up_with_an_address_is_told_to_its_owner() {
 
 /// Anybody can have three mails sent to an address: that must not keep its owner from joining.
 #[tokio::test]
-async fn mails_that_others_asked_for_keep_nobody_from_joining() {
+async fn mail_limit_by_others_does_not_block_joining() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let nobody = Person::nobody(&hub);

@@ -60,15 +60,16 @@ impl Log {
             true => read(&self.0.with_extension("log.1"), end) + &read(&self.0, 0),
             false => read(&self.0, end),
         };
-        let told = text.split("  plan:\n").skip(1);
-        told.filter_map(|after| {
-            let json: String = after
-                .lines()
-                .take_while(|line| line.starts_with('\t'))
-                .collect();
-            serde_json::from_str(&json).ok().map(Statement)
-        })
-        .collect()
+        let summary = text.split("  plan:\n").skip(1);
+        summary
+            .filter_map(|after| {
+                let json: String = after
+                    .lines()
+                    .take_while(|line| line.starts_with('\t'))
+                    .collect();
+                serde_json::from_str(&json).ok().map(Statement)
+            })
+            .collect()
     }
 }
 
@@ -117,7 +118,7 @@ impl Statement {
         .any(|part| text.contains(part))
     }
 
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         let mut lines = Vec::new();
         outline(&self.0["Plan"], 0, &mut lines);
         let text = self.0["Query Text"].as_str().unwrap_or_default();
@@ -178,13 +179,13 @@ async fn run(root: &mut PgConnection, sql: &str) {
 }
 
 /// Who looks.
-struct Onlooker<'a> {
+struct Viewer<'a> {
     called: &'static str,
     person: &'a Person,
 }
 
 #[tokio::test]
-async fn no_page_reads_more_than_a_page_of_a_big_workspace() {
+async fn no_page_reads_more_rows_than_it_shows() {
     let database = empty_database().await;
     let mut root = PgConnection::connect_with(&superuser(&database))
         .await
@@ -218,21 +219,21 @@ async fn no_page_reads_more_than_a_page_of_a_big_workspace() {
 
     let id = |value: &Value| value["id"].as_str().unwrap().to_owned();
     let mut wrong = Vec::new();
-    for onlooker in [
-        Onlooker {
+    for viewer in [
+        Viewer {
             called: "an admin",
             person: &harbor.admin,
         },
-        Onlooker {
+        Viewer {
             called: "an agent with one number of ten",
             person: &sam,
         },
-        Onlooker {
+        Viewer {
             called: "an agent with a number that has hardly any texts",
             person: &lin,
         },
     ] {
-        let who = onlooker.person;
+        let who = viewer.person;
         let newest = who
             .get(&harbor.path("/conversations?limit=1"))
             .await
@@ -243,7 +244,7 @@ async fn no_page_reads_more_than_a_page_of_a_big_workspace() {
         let thread: String = sqlx::query_scalar(
             "select t.id::text from archive.talks t where $1 or t.number_id = $2::uuid order by t.place limit 1",
         )
-        .bind(onlooker.called == "an admin")
+        .bind(viewer.called == "an admin")
         .bind(&number)
         .fetch_one(&mut root)
         .await
@@ -310,7 +311,7 @@ async fn no_page_reads_more_than_a_page_of_a_big_workspace() {
             "/contacts?sort=added",
         ] {
             let list = harbor.path(list);
-            let most = match list.contains("contacts") && onlooker.called != "an admin" {
+            let most = match list.contains("contacts") && viewer.called != "an admin" {
                 true => OF_AN_AGENT,
                 false => FEW,
             };
@@ -354,7 +355,7 @@ async fn no_page_reads_more_than_a_page_of_a_big_workspace() {
         ] {
             paths.push((harbor.path(&format!("/messages{filter}")), SEARCHED));
         }
-        if onlooker.called == "an admin" {
+        if viewer.called == "an admin" {
             for filter in [
                 format!("?number_id={rare}"),
                 "?kind=status".into(),
@@ -366,7 +367,7 @@ async fn no_page_reads_more_than_a_page_of_a_big_workspace() {
         }
         // One's own are looked for among all that waits.
         paths.push((harbor.path("/scheduled?mine=true"), SEARCHED));
-        if onlooker.called == "an admin" {
+        if viewer.called == "an admin" {
             for filter in ["", "action=member_removed", "from=2026-01-01&to=2026-01-02"] {
                 paths.push((harbor.path(&format!("/audit?{filter}")), FEW));
             }
@@ -408,8 +409,9 @@ async fn no_page_reads_more_than_a_page_of_a_big_workspace() {
                 let answer = who.ask(request).await;
                 let statements = log.since(end);
                 if answer.status != 200 || statements.is_empty() {
-                    let (called, status, told) = (onlooker.called, answer.status, statements.len());
-                    wrong.push(format!("{called}, {path}: {status}, {told} statements"));
+                    let (called, status, summary) =
+                        (viewer.called, answer.status, statements.len());
+                    wrong.push(format!("{called}, {path}: {status}, {summary} statements"));
                     break;
                 }
                 let (mut rows, mut blocks) = (0, 0);
@@ -431,8 +433,8 @@ async fn no_page_reads_more_than_a_page_of_a_big_workspace() {
                     let (_, statement) = worst.unwrap();
                     wrong.push(format!(
                         "{}, {path}, for the {time}. time: {rows} rows, {blocks} blocks\n{}",
-                        onlooker.called,
-                        statement.told()
+                        viewer.called,
+                        statement.summary()
                     ));
                     break;
                 }
@@ -471,7 +473,7 @@ async fn no_page_reads_more_than_a_page_of_a_big_workspace() {
 }
 
 #[tokio::test]
-async fn rights_cost_the_same_however_many_numbers_there_are() {
+async fn access_checks_cost_the_same_for_any_count_of_numbers() {
     let database = empty_database().await;
     let mut root = PgConnection::connect_with(&superuser(&database))
         .await
@@ -487,7 +489,7 @@ async fn rights_cost_the_same_however_many_numbers_there_are() {
     harbor.connects_with(TOKEN).await.is(201);
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let talk = harbor.hears("+14155550142", "Good morning").await;
+    let talk = harbor.receives("+14155550142", "Good morning").await;
     let thread = format!("/w/{}/inbox/{}", harbor.slug, talk["id"].as_str().unwrap());
     let paths = [
         format!("/w/{}/inbox", harbor.slug),
@@ -614,7 +616,7 @@ async fn receiving_a_text_touches_few_rows_whatever_statistics_there_are() {
                 let worst = worst.unwrap();
                 wrong.push(format!(
                     "{state}, {who}: {rows} rows, most of them by\n{}",
-                    worst.told()
+                    worst.summary()
                 ));
             }
         }
@@ -676,7 +678,7 @@ const ZEPPELINS: &str = "
 ";
 
 #[tokio::test]
-async fn a_word_of_many_old_texts_costs_no_more_than_a_page() {
+async fn search_for_a_frequent_old_word_is_bounded() {
     let database = empty_database().await;
     let mut root = PgConnection::connect_with(&superuser(&database))
         .await

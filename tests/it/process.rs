@@ -10,9 +10,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 
 /// A directory that PostgreSQL's own account can get through to.
-pub struct Place(tempfile::TempDir);
+pub struct DataDir(tempfile::TempDir);
 
-impl Place {
+impl DataDir {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o711)).unwrap();
@@ -130,7 +130,7 @@ impl Process {
     }
 
     /// One whose standard output and error are pipes that nobody reads from: it may not listen yet.
-    pub fn start_unheard(data: &Path, settings: &[(&str, &str)]) -> Self {
+    pub fn start_with_closed_output(data: &Path, settings: &[(&str, &str)]) -> Self {
         let address = free_address();
         let mut child = command(data, settings)
             .env("BIND_ADDR", &address)

@@ -14,7 +14,7 @@ async fn start() -> (Hub, PushService) {
 
 impl Workspace<'_> {
     /// One more browser of theirs is told from now on; its number at the push service is the order of these calls.
-    async fn is_told(&self, who: &Person, service: &PushService, name: &str) -> Value {
+    async fn subscribes_to_push(&self, who: &Person, service: &PushService, name: &str) -> Value {
         let path = self.path("/pushes");
         who.post(&path, service.subscribes(name)).await.is(201)
     }
@@ -23,24 +23,26 @@ impl Workspace<'_> {
     async fn nothing_more(&self, service: &PushService, before: usize) {
         let witness = self.agent("Witness").await;
         self.assigns(FRONT_DESK, &witness).await;
-        let device = self.is_told(&witness, service, "Witness").await;
-        self.hears("+14155550199", "Witnessed").await;
-        let heard = service.heard(before + 1).await;
+        let device = self.subscribes_to_push(&witness, service, "Witness").await;
+        self.receives("+14155550199", "Witnessed").await;
+        let received = service.received(before + 1).await;
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        assert_eq!(service.pushes().len(), before + 1, "{heard:?}");
+        assert_eq!(service.pushes().len(), before + 1, "{received:?}");
         let device = self.path(&format!("/pushes/{}", device["id"].as_str().unwrap()));
         witness.delete(&device).await.is(204);
     }
 }
 
 #[tokio::test]
-async fn whoever_is_away_is_told_that_a_text_came_and_not_what_it_says() {
+async fn push_to_absent_member_announces_a_text_without_content() {
     let (hub, service) = start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     harbor.assigns(FRONT_DESK, &sam).await;
-    let phone = harbor.is_told(&sam, &service, "Chrome on Android").await;
-    harbor.is_told(&lin, &service, "Lin's").await;
+    let phone = harbor
+        .subscribes_to_push(&sam, &service, "Chrome on Android")
+        .await;
+    harbor.subscribes_to_push(&lin, &service, "Lin's").await;
     assert_eq!(
         (&phone["name"], &phone["is_this_session"], &phone["service"]),
         (
@@ -54,16 +56,16 @@ async fn whoever_is_away_is_told_that_a_text_came_and_not_what_it_says() {
         "the address is a secret: {phone}"
     );
 
-    let maya = harbor.hears(MAYA, "The gate code is 4711").await;
-    let told = &service.heard(1).await[0];
+    let maya = harbor.receives(MAYA, "The gate code is 4711").await;
+    let received_push = &service.received(1).await[0];
     let id = maya["id"].as_str().unwrap();
-    assert_eq!(told.browser, 0, "Lin may not see the number");
+    assert_eq!(received_push.browser, 0, "Lin may not see the number");
     assert_eq!(
-        told.told,
+        received_push.payload,
         json!({"title": "New text", "body": "Harbor Dental", "tag": id, "url": format!("/w/{}/inbox/{id}", harbor.slug)})
     );
     assert_eq!(
-        told.topic,
+        received_push.topic,
         id.replace('-', ""),
         "a later one takes its place"
     );
@@ -80,9 +82,12 @@ async fn whoever_is_away_is_told_that_a_text_came_and_not_what_it_says() {
         .texting(MAYA, FRONT_DESK, "It is 4712")
         .sid("SM4712");
     assert_eq!(answer.send().await.status(), 200);
-    let told = &service.heard(2).await[1];
+    let received_push = &service.received(2).await[1];
     assert_eq!(
-        (&told.told["title"], &told.told["body"]),
+        (
+            &received_push.payload["title"],
+            &received_push.payload["body"]
+        ),
         (&json!("(415) 555-0192"), &json!("It is 4712"))
     );
     // A repeat tells nobody again.
@@ -96,14 +101,14 @@ async fn whoever_is_away_is_told_that_a_text_came_and_not_what_it_says() {
 
     // Whose conversation it is, is told alone.
     let jo = harbor.admin.clone();
-    harbor.is_told(&jo, &service, "Jo's").await;
+    harbor.subscribes_to_push(&jo, &service, "Jo's").await;
     let conversation = harbor.path(&format!("/conversations/{id}"));
     jo.patch(&conversation, json!({"assignee_id": jo.id}))
         .await
         .is(200);
-    harbor.hears(MAYA, "And now?").await;
-    let heard = service.heard(3).await;
-    assert_eq!(heard[2].browser, 2, "Jo alone: {heard:?}");
+    harbor.receives(MAYA, "And now?").await;
+    let received = service.received(3).await;
+    assert_eq!(received[2].browser, 2, "Jo alone: {received:?}");
     let used = sam.get(&harbor.path("/pushes")).await.is(200);
     assert!(used["data"][0]["last_used_at"].is_string(), "{used}");
     jo.patch(&conversation, json!({"assignee_id": null}))
@@ -112,10 +117,10 @@ async fn whoever_is_away_is_told_that_a_text_came_and_not_what_it_says() {
 
     // Who has the inbox open is told there.
     let mut sams = sam.listens(&harbor).await;
-    harbor.hears(MAYA, "Hello?").await;
-    sams.hears("new_message").await;
-    let heard = service.heard(4).await;
-    assert_eq!(heard[3].browser, 2, "Sam sees it already: {heard:?}");
+    harbor.receives(MAYA, "Hello?").await;
+    sams.receives("new_message").await;
+    let received = service.received(4).await;
+    assert_eq!(received[3].browser, 2, "Sam sees it already: {received:?}");
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert_eq!(service.pushes().len(), 4);
 }
@@ -127,15 +132,15 @@ async fn says_it_is_watched(window: &mut Frames, watching: bool) {
         .await;
     // What is answered comes after what is not.
     window.says_text("?").await;
-    window.hears("error").await;
+    window.receives("error").await;
 }
 
 #[tokio::test]
-async fn whoever_has_windows_open_but_looks_at_none_is_away_after_a_while() {
+async fn member_with_unfocused_windows_is_away_after_a_while() {
     let (hub, service) = start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = harbor.admin.clone();
-    harbor.is_told(&jo, &service, "Phone").await;
+    harbor.subscribes_to_push(&jo, &service, "Phone").await;
     let a_while = std::time::Duration::from_millis(3200);
 
     // Whoever looks is told there, and for a while after that.
@@ -143,45 +148,45 @@ async fn whoever_has_windows_open_but_looks_at_none_is_away_after_a_while() {
     let mut tab = jo.listens(&harbor).await;
     says_it_is_watched(&mut tab, false).await;
     says_it_is_watched(&mut desk, true).await;
-    harbor.hears(MAYA, "To a window").await;
-    desk.hears("new_message").await;
+    harbor.receives(MAYA, "To a window").await;
+    desk.receives("new_message").await;
     says_it_is_watched(&mut desk, false).await;
-    harbor.hears(MAYA, "Just looked away").await;
-    desk.hears("new_message").await;
+    harbor.receives(MAYA, "Just looked away").await;
+    desk.receives("new_message").await;
     tokio::time::sleep(a_while).await;
     assert!(service.pushes().is_empty(), "{:?}", service.pushes());
 
-    harbor.hears(MAYA, "Nobody looks").await;
-    desk.hears("new_message").await;
-    service.heard(1).await;
+    harbor.receives(MAYA, "Nobody looks").await;
+    desk.receives("new_message").await;
+    service.received(1).await;
 
     // Back again; and a window that was put to sleep says nothing more.
     says_it_is_watched(&mut tab, true).await;
-    harbor.hears(MAYA, "Somebody looks").await;
-    desk.hears("new_message").await;
+    harbor.receives(MAYA, "Somebody looks").await;
+    desk.receives("new_message").await;
     tokio::time::sleep(a_while).await;
     assert_eq!(service.pushes().len(), 1);
-    harbor.hears(MAYA, "It sleeps").await;
-    service.heard(2).await;
+    harbor.receives(MAYA, "It sleeps").await;
+    service.received(2).await;
 
     // A client that never says it is looked at as long as it is connected.
     let mut program = jo.listens(&harbor).await;
-    harbor.hears(MAYA, "To a program").await;
-    program.hears("new_message").await;
+    harbor.receives(MAYA, "To a program").await;
+    program.receives("new_message").await;
     // Whoever would tell them has looked by then, too.
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     program
         .says(json!({"type": "leave_workspace", "workspace_id": harbor.id}))
         .await;
-    program.hears("workspace_left").await;
-    harbor.hears("+14155550177", "To nobody").await;
-    service.heard(3).await;
+    program.receives("workspace_left").await;
+    harbor.receives("+14155550177", "To nobody").await;
+    service.received(3).await;
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert_eq!(service.pushes().len(), 3);
 }
 
 #[tokio::test]
-async fn a_push_speaks_the_language_of_its_member_or_else_of_the_browser() {
+async fn push_uses_the_language_of_the_member_or_browser() {
     let (hub, service) = start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = harbor.admin.clone();
@@ -190,48 +195,53 @@ async fn a_push_speaks_the_language_of_its_member_or_else_of_the_browser() {
         .header("accept-language", "es-MX")
         .json(&service.subscribes("Teléfono"));
     assert_eq!(in_spanish.send().await.unwrap().status(), 201);
-    harbor.hears(MAYA, "One").await;
-    assert_eq!(service.heard(1).await[0].told["title"], "Nuevo mensaje");
+    harbor.receives(MAYA, "One").await;
+    assert_eq!(
+        service.received(1).await[0].payload["title"],
+        "Nuevo mensaje"
+    );
     // What was chosen counts more.
     jo.patch("/api/auth/me", json!({"language": "en"}))
         .await
         .is(200);
-    harbor.hears(MAYA, "Two").await;
-    assert_eq!(service.heard(2).await[1].told["title"], "New text");
+    harbor.receives(MAYA, "Two").await;
+    assert_eq!(service.received(2).await[1].payload["title"], "New text");
 }
 
 #[tokio::test]
-async fn a_push_service_that_hangs_keeps_no_other_waiting() {
+async fn hanging_push_service_blocks_no_other() {
     let (hub, service) = start().await;
     let slow = PushService::start().await;
     slow.hangs();
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = harbor.admin.clone();
     for nth in 0..19 {
-        harbor.is_told(&jo, &slow, &nth.to_string()).await;
+        harbor
+            .subscribes_to_push(&jo, &slow, &nth.to_string())
+            .await;
     }
     for nth in 0..5 {
-        harbor.hears(&format!("+1415555017{nth}"), "Hello").await;
+        harbor.receives(&format!("+1415555017{nth}"), "Hello").await;
     }
     // Ninety-five wait there; of them as many are asked at once as one service may be.
-    slow.heard(16).await;
-    harbor.is_told(&jo, &service, "Phone").await;
+    slow.received(16).await;
+    harbor.subscribes_to_push(&jo, &service, "Phone").await;
     let since = std::time::Instant::now();
-    harbor.hears(MAYA, "Is anybody there?").await;
-    service.heard(1).await;
+    harbor.receives(MAYA, "Is anybody there?").await;
+    service.received(1).await;
     assert!(since.elapsed().as_secs() < 8, "at once");
     assert_eq!(slow.pushes().len(), 16);
 }
 
 #[tokio::test]
-async fn what_is_taken_away_ends_pushes_at_once() {
+async fn revoked_access_ends_pushes_at_once() {
     let (hub, service) = start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.is_told(&sam, &service, "Old phone").await;
-    harbor.hears(MAYA, "One").await;
-    service.heard(1).await;
+    harbor.subscribes_to_push(&sam, &service, "Old phone").await;
+    harbor.receives(MAYA, "One").await;
+    service.received(1).await;
 
     // The number.
     let number = harbor.number(FRONT_DESK).await;
@@ -240,25 +250,27 @@ async fn what_is_taken_away_ends_pushes_at_once() {
         .delete(&harbor.path(&format!("/numbers/{number}/members/{}", sam.id)))
         .await
         .is(204);
-    harbor.hears(MAYA, "Two").await;
+    harbor.receives(MAYA, "Two").await;
     harbor.nothing_more(&service, 1).await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    harbor.hears(MAYA, "Three").await;
-    service.heard(3).await;
+    harbor.receives(MAYA, "Three").await;
+    service.received(3).await;
 
     // The second factor that the workspace wants, and Sam has not.
-    hub.meddles("update workspaces set require_two_factor = true")
+    hub.executes_sql("update workspaces set require_two_factor = true")
         .await;
     let answer = hub.twilio.text(MAYA, FRONT_DESK, "Locked").await;
     assert_eq!(answer.status(), 200);
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert_eq!(service.pushes().len(), 3);
-    hub.meddles("update workspaces set require_two_factor = false")
+    hub.executes_sql("update workspaces set require_two_factor = false")
         .await;
 
     // That sign-in, and no other one.
     let again = Person::signs_in(&hub, &sam.email).await;
-    let phone = harbor.is_told(&again, &service, "New phone").await;
+    let phone = harbor
+        .subscribes_to_push(&again, &service, "New phone")
+        .await;
     assert_eq!(
         again.get(&harbor.path("/pushes")).await.is(200)["data"]
             .as_array()
@@ -267,9 +279,9 @@ async fn what_is_taken_away_ends_pushes_at_once() {
         2
     );
     sam.post("/api/auth/logout", json!({})).await.is(204);
-    harbor.hears(MAYA, "Four").await;
-    let heard = service.heard(4).await;
-    assert_eq!(heard[3].browser, 2, "the new phone alone: {heard:?}");
+    harbor.receives(MAYA, "Four").await;
+    let received = service.received(4).await;
+    assert_eq!(received[3].browser, 2, "the new phone alone: {received:?}");
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert_eq!(service.pushes().len(), 4);
 
@@ -280,7 +292,9 @@ async fn what_is_taken_away_ends_pushes_at_once() {
     again.delete(&path).await.refused(404, "not_found");
 
     // The membership.
-    harbor.is_told(&again, &service, "Once more").await;
+    harbor
+        .subscribes_to_push(&again, &service, "Once more")
+        .await;
     harbor
         .admin
         .delete(&harbor.path(&format!("/members/{}", sam.id)))
@@ -291,19 +305,21 @@ async fn what_is_taken_away_ends_pushes_at_once() {
 }
 
 #[tokio::test]
-async fn a_push_that_fails_is_tried_again_and_one_that_nobody_hears_is_forgotten() {
+async fn failed_push_is_retried_and_gone_subscription_is_deleted() {
     let (hub, service) = start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.is_told(&harbor.admin, &service, "Laptop").await;
+    harbor
+        .subscribes_to_push(&harbor.admin, &service, "Laptop")
+        .await;
 
     service.answers(&[503, 429]);
-    harbor.hears(MAYA, "One").await;
-    let heard = service.heard(2).await;
-    assert_eq!(heard[0].answered, 503);
-    assert_eq!(heard[1].told, heard[0].told, "the same again");
+    harbor.receives(MAYA, "One").await;
+    let received = service.received(2).await;
+    assert_eq!(received[0].answered, 503);
+    assert_eq!(received[1].payload, received[0].payload, "the same again");
 
     service.answers(&[410]);
-    harbor.hears("+14155550177", "Two").await;
+    harbor.receives("+14155550177", "Two").await;
     let since = std::time::Instant::now();
     while hub.count("select count(*) from push_subscriptions").await > 0 {
         assert!(since.elapsed().as_secs() < 15, "it is forgotten");
@@ -312,7 +328,7 @@ async fn a_push_that_fails_is_tried_again_and_one_that_nobody_hears_is_forgotten
 }
 
 #[tokio::test]
-async fn a_browser_is_told_only_by_a_service_outside_and_with_keys_of_its_own() {
+async fn push_requires_an_external_https_service_and_valid_keys() {
     let (hub, service) = start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let path = harbor.path("/pushes");

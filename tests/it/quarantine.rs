@@ -33,7 +33,7 @@ async fn texts(harbor: &Workspace<'_>) -> i64 {
 }
 
 #[tokio::test]
-async fn what_could_not_be_verified_waits_and_is_released_once() {
+async fn unverified_call_waits_and_is_released_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let text = || {
@@ -64,8 +64,8 @@ async fn what_could_not_be_verified_waits_and_is_released_once() {
     );
     let cause = call["cause"].as_str().unwrap();
     assert!(cause.contains("rotated"), "{cause}");
-    let told = call["parameters"].as_array().unwrap();
-    assert!(told.contains(&json!({"name": "Body", "value": "Is 3:30 still free?"})));
+    let result = call["parameters"].as_array().unwrap();
+    assert!(result.contains(&json!({"name": "Body", "value": "Is 3:30 still free?"})));
     assert!(!call.to_string().contains(TOKEN));
     let mut live = harbor.admin.listens(&harbor).await;
 
@@ -73,11 +73,11 @@ async fn what_could_not_be_verified_waits_and_is_released_once() {
 
     assert_eq!(released["state"], "released");
     assert_eq!(released["parameters"], json!([]), "it is in the inbox now");
-    let heard = live.hears("new_message").await;
-    assert_eq!(heard["message"]["content"], "Is 3:30 still free?");
+    let received = live.receives("new_message").await;
+    assert_eq!(received["message"]["content"], "Is 3:30 still free?");
     let came = call["created_at"].as_str().unwrap();
     assert_eq!(
-        &heard["message"]["created_at"].as_str().unwrap()[..19],
+        &received["message"]["created_at"].as_str().unwrap()[..19],
         &came[..19]
     );
     // Again, after the provider has got through by itself, and as somebody else discards it.
@@ -97,7 +97,7 @@ async fn what_could_not_be_verified_waits_and_is_released_once() {
 }
 
 #[tokio::test]
-async fn a_wrong_base_url_is_found_out() {
+async fn wrong_base_url_is_diagnosed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let settings = [("BASE_URL", "https://inbox.example")];
@@ -134,10 +134,10 @@ async fn a_wrong_base_url_is_found_out() {
 }
 
 #[tokio::test]
-async fn all_that_waits_is_released_as_it_came_or_discarded() {
+async fn waiting_calls_are_released_unchanged_or_discarded() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "Before").await;
+    harbor.receives(MAYA, "Before").await;
     for body in ["One", "Two", "Three", "STOP"] {
         let text = hub.twilio.texting(MAYA, FRONT_DESK, body);
         text.signed_with("the token before").send().await;
@@ -184,7 +184,7 @@ async fn all_that_waits_is_released_as_it_came_or_discarded() {
 }
 
 #[tokio::test]
-async fn a_stranger_cannot_fill_the_disk() {
+async fn unverified_calls_are_rate_limited() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let forged = |nth: usize, body: &str| {
@@ -205,10 +205,10 @@ async fn a_stranger_cannot_fill_the_disk() {
     let kept = hub.count("select count(*) from quarantine").await;
     assert!((100..=120).contains(&kept), "{kept}");
     // Good ones come through all the while.
-    harbor.hears(MAYA, "I am real").await;
+    harbor.receives(MAYA, "I am real").await;
 
     // And at all: 1,000 a number.
-    hub.meddles(
+    hub.executes_sql(
         "insert into quarantine (workspace_id, integration_id, number_id, provider, kind, provider_sid, method, url, body, cause, fingerprint)
          select q.workspace_id, q.integration_id, q.number_id, q.provider, q.kind, n::text, q.method, q.url, q.body, q.cause, int4send(n)
            from (select * from quarantine limit 1) q, generate_series(1, 1000) n",
@@ -224,10 +224,10 @@ async fn a_stranger_cannot_fill_the_disk() {
 }
 
 #[tokio::test]
-async fn a_report_can_wait_as_well() {
+async fn reports_can_be_quarantined() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let message = harbor.answers(&harbor.admin, &maya, "Hello").await;
     hub.sends().await;
     let sent = hub.twilio.sent("Hello")[0].clone();
@@ -260,7 +260,7 @@ async fn a_report_can_wait_as_well() {
 }
 
 #[tokio::test]
-async fn telnyx_is_told_apart_from_a_wrong_clock_and_from_strangers() {
+async fn telnyx_mismatch_distinguishes_clock_and_stranger() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let key = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
@@ -290,10 +290,10 @@ async fn telnyx_is_told_apart_from_a_wrong_clock_and_from_strangers() {
         cause.contains("fits none") && cause.contains("Telnyx"),
         "{cause}"
     );
-    let told = kept[0]["parameters"].as_array().unwrap();
+    let result = kept[0]["parameters"].as_array().unwrap();
     assert!(
-        told.contains(&json!({"name": "data.payload.text", "value": "Forged"})),
-        "{told:?}"
+        result.contains(&json!({"name": "data.payload.text", "value": "Forged"})),
+        "{result:?}"
     );
 
     settle(&harbor, &kept[0], "discard").await;
@@ -307,7 +307,7 @@ async fn telnyx_is_told_apart_from_a_wrong_clock_and_from_strangers() {
 
 /// What cannot be released, because its number is gone, stands in nobody's way.
 #[tokio::test]
-async fn calls_that_cannot_be_released_do_not_block_those_behind_them() {
+async fn unreleasable_calls_do_not_block_others() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let forged = hub.twilio.texting("+14155550170", FRONT_DESK, "Old");
@@ -316,12 +316,12 @@ async fn calls_that_cannot_be_released_do_not_block_those_behind_them() {
         403
     );
     // 250 for a number that nobody has any more.
-    hub.meddles("insert into quarantine (workspace_id, integration_id, provider, kind, provider_sid, sender, method, url, content_type, body, cause, fingerprint)
+    hub.executes_sql("insert into quarantine (workspace_id, integration_id, provider, kind, provider_sid, sender, method, url, content_type, body, cause, fingerprint)
                  select q.workspace_id, q.integration_id, q.provider, q.kind, 'SM' || n, q.sender, q.method, q.url, q.content_type,
                         replace(convert_from(q.body, 'UTF8'), '6285550100', '6285550999')::bytea, q.cause, decode(md5(n::text), 'hex')
                    from quarantine q, generate_series(1, 250) n")
         .await;
-    hub.meddles("delete from quarantine where number_id is not null")
+    hub.executes_sql("delete from quarantine where number_id is not null")
         .await;
     let newest = hub.twilio.texting(MAYA, FRONT_DESK, "New");
     assert_eq!(

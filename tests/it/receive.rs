@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::hub::{FRONT_DESK, Hub, MAYA, TOKEN};
 
 #[tokio::test]
-async fn fifty_copies_at_once_are_one_text_one_event_and_fifty_times_200() {
+async fn fifty_concurrent_copies_store_one_text_and_get_200() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let mut live = harbor.admin.listens(&harbor).await;
@@ -23,17 +23,17 @@ async fn fifty_copies_at_once_are_one_text_one_event_and_fifty_times_200() {
     assert!(answers.iter().all(|answer| answer.status() == 200));
     assert_eq!(hub.count("select count(*) from messages").await, 1);
     assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 1);
-    live.hears("new_message").await;
+    live.receives("new_message").await;
     // One more text, so that a second event for the first would have been heard before it.
     hub.twilio.text(MAYA, FRONT_DESK, "Anyone there?").await;
     assert_eq!(
-        live.hears("new_message").await["message"]["content"],
+        live.receives("new_message").await["message"]["content"],
         "Anyone there?"
     );
 }
 
 #[tokio::test]
-async fn twenty_first_texts_at_once_make_one_contact_and_one_conversation() {
+async fn concurrent_first_texts_create_one_contact_and_conversation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
 
@@ -62,7 +62,7 @@ async fn twenty_first_texts_at_once_make_one_contact_and_one_conversation() {
 }
 
 #[tokio::test]
-async fn the_answer_is_empty_twiml_and_nothing_that_would_be_texted_back() {
+async fn response_is_empty_twiml() {
     let hub = Hub::start().await;
     let _harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let answer = hub.twilio.text(MAYA, FRONT_DESK, "Hi").await;
@@ -114,7 +114,7 @@ async fn one_url_serves_every_workspace() {
 }
 
 #[tokio::test]
-async fn a_wrong_signature_is_refused_and_an_unknown_number_not_found() {
+async fn wrong_signature_gets_403_and_unknown_number_404() {
     let hub = Hub::start().await;
     let _harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let text = || hub.twilio.texting(MAYA, FRONT_DESK, "Hi");
@@ -155,7 +155,7 @@ async fn a_wrong_signature_is_refused_and_an_unknown_number_not_found() {
 }
 
 #[tokio::test]
-async fn odd_texts_are_kept_as_they_came() {
+async fn unusual_texts_are_stored_unchanged() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let long = "я".repeat(1_600);
@@ -169,14 +169,14 @@ async fn odd_texts_are_kept_as_they_came() {
         (long.as_str(), long.as_str()),
     ];
     for (sent, kept) in cases {
-        let conversation = harbor.hears(MAYA, sent).await;
+        let conversation = harbor.receives(MAYA, sent).await;
         let thread = harbor.thread(&conversation).await;
         assert_eq!(thread.last().unwrap()["content"], kept);
     }
 }
 
 #[tokio::test]
-async fn odd_parameters_do_no_harm() {
+async fn unusual_parameters_are_harmless() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for media in ["-1", "99999999999999999999", "many", ""] {
@@ -192,11 +192,11 @@ async fn odd_parameters_do_no_harm() {
 }
 
 #[tokio::test]
-async fn senders_that_cannot_be_answered_are_kept_and_the_answer_refused() {
+async fn unanswerable_senders_are_stored_and_replies_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for sender in ["262966", "ACME Dental"] {
-        let conversation = harbor.hears(sender, "Your code is 1234").await;
+        let conversation = harbor.receives(sender, "Your code is 1234").await;
         let draft = json!({"conversation_id": conversation["id"], "content": "Thanks"});
         harbor
             .admin
@@ -208,7 +208,7 @@ async fn senders_that_cannot_be_answered_are_kept_and_the_answer_refused() {
 }
 
 #[tokio::test]
-async fn pictures_come_with_their_text_and_are_fetched_through_us() {
+async fn media_arrives_with_its_text_and_is_proxied() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let urls = [
@@ -256,10 +256,10 @@ async fn pictures_come_with_their_text_and_are_fetched_through_us() {
 }
 
 #[tokio::test]
-async fn a_text_reopens_what_was_done() {
+async fn inbound_text_reopens_a_done_conversation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Thanks!").await;
+    let conversation = harbor.receives(MAYA, "Thanks!").await;
     let path = harbor.path(&format!(
         "/conversations/{}",
         conversation["id"].as_str().unwrap()
@@ -273,11 +273,14 @@ async fn a_text_reopens_what_was_done() {
         "done"
     );
 
-    assert_eq!(harbor.hears(MAYA, "One more thing").await["status"], "open");
+    assert_eq!(
+        harbor.receives(MAYA, "One more thing").await["status"],
+        "open"
+    );
 }
 
 #[tokio::test]
-async fn other_methods_and_content_types_get_a_clear_answer() {
+async fn other_methods_and_content_types_get_clear_errors() {
     let hub = Hub::start().await;
     let _harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -325,10 +328,10 @@ async fn other_methods_and_content_types_get_a_clear_answer() {
 }
 
 #[tokio::test]
-async fn a_reaction_is_shown_and_is_no_news() {
+async fn reaction_is_shown_without_notification() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let path = harbor.path(&format!("/conversations/{}", maya["id"].as_str().unwrap()));
     harbor.admin.post(&format!("{path}/read"), json!({})).await;
     let until = (chrono::Utc::now() + chrono::TimeDelta::days(30)).to_rfc3339();
@@ -346,7 +349,7 @@ async fn a_reaction_is_shown_and_is_no_news() {
             "Le gustó “Responda STOP”",
             "\u{200b}👍\u{200b} to “\u{200a}Reply STOP to opt out.\u{200a}”",
         ] {
-            let maya = harbor.hears(MAYA, reaction).await;
+            let maya = harbor.receives(MAYA, reaction).await;
             assert_eq!(maya["status"], status, "{reaction}");
             assert_eq!(maya["unread_count"], 0, "{reaction}");
             assert_eq!(maya["near_stop_id"], json!(null), "{reaction}");
@@ -361,7 +364,7 @@ async fn a_reaction_is_shown_and_is_no_news() {
 
     // What is no reaction still opens it, is counted, and asks.
     let maya = harbor
-        .hears(MAYA, "Loved the visit, but please stop texting me")
+        .receives(MAYA, "Loved the visit, but please stop texting me")
         .await;
     assert_eq!(
         (&maya["status"], &maya["unread_count"]),

@@ -19,7 +19,7 @@ async fn taken(harbor: &Workspace<'_>, texts: usize) -> Vec<String> {
     }
     harbor
         .hub
-        .meddles(
+        .executes_sql(
             "update messages m set status = 'sent', due_at = null, provider_sid = 'SM' || lpad(to_hex(t.nth - 1), 32, '0')
                from (select id, row_number() over (order by id) as nth from messages) t
               where m.id = t.id",
@@ -74,7 +74,7 @@ async fn at(harbor: &Workspace<'_>, sid: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_flood_shares_its_transactions_and_every_text_ends_where_it_belongs() {
+async fn concurrent_reports_share_transactions_and_apply_correctly() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sids = taken(&harbor, 100).await;
@@ -151,7 +151,7 @@ async fn a_flood_shares_its_transactions_and_every_text_ends_where_it_belongs() 
 }
 
 #[tokio::test]
-async fn a_repeat_writes_nothing() {
+async fn repeated_report_writes_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sid = taken(&harbor, 1).await.remove(0);
@@ -182,7 +182,7 @@ async fn a_repeat_writes_nothing() {
 }
 
 #[tokio::test]
-async fn an_opt_out_is_heard_from_a_report_and_from_an_answer_to_a_send() {
+async fn opt_out_is_recorded_from_report_and_send_response() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sid = taken(&harbor, 1).await.remove(0);
@@ -212,7 +212,7 @@ async fn an_opt_out_is_heard_from_a_report_and_from_an_answer_to_a_send() {
 }
 
 #[tokio::test]
-async fn price_and_segments_are_filled_in_when_they_are_told_however_late() {
+async fn price_and_segments_are_filled_in_from_late_reports() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let key = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
@@ -230,20 +230,20 @@ async fn price_and_segments_are_filled_in_when_they_are_told_however_late() {
     let message = harbor.answers(&harbor.admin, &maya, "Hello").await;
     hub.sends().await;
     let id = hub.telnyx.sent("Hello")[0].id.clone();
-    hub.meddles("update messages set price = null, price_unit = null, segments = 1 where direction = 'outbound'")
+    hub.executes_sql("update messages set price = null, price_unit = null, segments = 1 where direction = 'outbound'")
         .await;
 
-    let told = |status: &str, cost: Value, parts: Value| {
+    let result = |status: &str, cost: Value, parts: Value| {
         let report = hub.telnyx.reporting(&id, status, None);
         report.with("cost", cost).with("parts", parts).send()
     };
-    told("delivered", Value::Null, Value::Null).await;
+    result("delivered", Value::Null, Value::Null).await;
     let delivered = harbor.message(&message["id"]).await;
     assert_eq!(
         (&delivered["status"], &delivered["price"]),
         (&json!("delivered"), &Value::Null)
     );
-    told(
+    result(
         "delivered",
         json!({"amount": "0.0080", "currency": "USD"}),
         json!(2),
@@ -253,7 +253,7 @@ async fn price_and_segments_are_filled_in_when_they_are_told_however_late() {
         json!({"amount": "much", "currency": "USD"}),
         json!({"amount": "0.0080", "currency": "USD"}),
     ] {
-        told("sent", odd, json!(0)).await;
+        result("sent", odd, json!(0)).await;
     }
     let settled = harbor.message(&message["id"]).await;
     assert_eq!(settled["status"], "delivered");

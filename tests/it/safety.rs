@@ -1,6 +1,6 @@
 //! What keeps browsers and the server safe from those who mean harm, and secrets out of sight.
 
-mod inside;
+mod disclosure;
 mod limits;
 mod origins;
 mod pages;

@@ -33,10 +33,10 @@ async fn balance(harbor: &Workspace<'_>, agent: &Person) -> Value {
 }
 
 #[tokio::test]
-async fn a_text_leaves_at_its_time_and_not_before() {
+async fn text_is_sent_at_its_time() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let at = tomorrow();
     let message = schedules(&harbor.admin, &harbor, &maya, &at).await.is(202)["message"].clone();
     assert_eq!(message["status"], "scheduled");
@@ -62,7 +62,7 @@ async fn a_text_leaves_at_its_time_and_not_before() {
 
     assert_eq!(time_comes(&hub).await, 1);
 
-    assert_eq!(live.hears("message_status").await["status"], "queued");
+    assert_eq!(live.receives("message_status").await["status"], "queued");
     assert_eq!(hub.sends().await, 1);
     assert_eq!(hub.twilio.sent("See you tomorrow").len(), 1);
     assert_eq!(
@@ -73,10 +73,10 @@ async fn a_text_leaves_at_its_time_and_not_before() {
 }
 
 #[tokio::test]
-async fn it_can_be_changed_and_called_off_until_then() {
+async fn scheduled_text_can_be_changed_and_canceled_before() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     harbor.assigns(FRONT_DESK, &sam).await;
     harbor.credits(&sam, 5).await;
@@ -124,10 +124,10 @@ async fn it_can_be_changed_and_called_off_until_then() {
 }
 
 #[tokio::test]
-async fn whatever_forbids_it_by_then_stops_it_and_the_credit_comes_back() {
+async fn scheduled_text_forbidden_at_its_time_fails_and_refunds() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let number = harbor.number(FRONT_DESK).await;
     let sam = harbor.agent("Sam").await;
     let scheduled = async || {
@@ -148,9 +148,9 @@ async fn whatever_forbids_it_by_then_stops_it_and_the_credit_comes_back() {
     };
 
     let message = scheduled().await;
-    harbor.hears(MAYA, "STOP").await;
+    harbor.receives(MAYA, "STOP").await;
     stopped(&message, "contact_opted_out").await;
-    harbor.hears(MAYA, "START").await;
+    harbor.receives(MAYA, "START").await;
 
     let message = scheduled().await;
     let assignment = harbor.path(&format!("/numbers/{number}/members/{}", sam.id));
@@ -172,7 +172,7 @@ async fn whatever_forbids_it_by_then_stops_it_and_the_credit_comes_back() {
 async fn two_servers_release_each_text_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     for _ in 0..20 {
         schedules(&harbor.admin, &harbor, &maya, &tomorrow())
             .await
@@ -190,10 +190,10 @@ async fn two_servers_release_each_text_once() {
 }
 
 #[tokio::test]
-async fn times_that_nobody_can_mean_are_refused() {
+async fn invalid_times_are_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     for at in [
         "2020-01-01T00:00:00Z",
         "2199-01-01T00:00:00Z",
@@ -213,10 +213,10 @@ async fn times_that_nobody_can_mean_are_refused() {
 }
 
 #[tokio::test]
-async fn what_waits_is_listed_by_time_and_by_rights_and_can_go_at_once() {
+async fn scheduled_texts_are_listed_by_time_and_access_and_can_be_sent_now() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     harbor.assigns(FRONT_DESK, &sam).await;
     let at = |days| (Utc::now() + Duration::days(days)).to_rfc3339();
@@ -258,7 +258,7 @@ async fn what_waits_is_listed_by_time_and_by_rights_and_can_go_at_once() {
 
 /// The database and Rust say the same of every text: a row shows one thing, whatever made its text the newest.
 #[tokio::test]
-async fn one_preview() {
+async fn scheduled_text_has_one_preview() {
     use proptest::prelude::*;
     use proptest::strategy::ValueTree;
 
@@ -298,10 +298,10 @@ async fn one_preview() {
 }
 
 #[tokio::test]
-async fn a_scheduled_text_shows_in_its_row_as_any_other() {
+async fn scheduled_text_appears_in_its_row() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let draft = json!({"conversation_id": maya["id"], "content": format!("See  you\n\n{}", "x".repeat(200)), "scheduled_at": tomorrow()});
     harbor
         .admin

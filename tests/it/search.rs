@@ -38,7 +38,7 @@ fn texts(found: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn texts_are_found_by_their_words() {
+async fn messages_are_found_by_words() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for text in [
@@ -48,9 +48,9 @@ async fn texts_are_found_by_their_words() {
         "Thanks a lot 👍👍 see https://harbor.test/map?a=1",
         "ПРИВЕТ, доктор",
     ] {
-        harbor.hears(MAYA, text).await;
+        harbor.receives(MAYA, text).await;
     }
-    let maya = harbor.hears(TOM, "Thursday is fine, thanks").await;
+    let maya = harbor.receives(TOM, "Thursday is fine, thanks").await;
     harbor
         .answers(&harbor.admin, &maya, "See you Thursday")
         .await;
@@ -96,11 +96,11 @@ async fn texts_are_found_by_their_words() {
 }
 
 #[tokio::test]
-async fn people_are_found_by_any_part_of_a_name_or_number() {
+async fn people_are_found_by_any_part_of_name_or_number() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hello").await;
-    harbor.hears(TOM, "Hello").await;
+    let maya = harbor.receives(MAYA, "Hello").await;
+    harbor.receives(TOM, "Hello").await;
     let card = harbor.path(&format!(
         "/contacts/{}",
         maya["contact_id"].as_str().unwrap()
@@ -170,7 +170,7 @@ async fn people_are_found_by_any_part_of_a_name_or_number() {
 }
 
 #[tokio::test]
-async fn nobody_finds_what_they_may_not_see() {
+async fn search_respects_access() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let other = hub.workspace("Pier Law").await;
@@ -188,7 +188,7 @@ async fn nobody_finds_what_they_may_not_see() {
         .post(&harbor.path(&format!("/integrations/{id}/sync")), json!({}))
         .await
         .is(200);
-    let maya = harbor.hears(MAYA, "The secret is 4711").await;
+    let maya = harbor.receives(MAYA, "The secret is 4711").await;
     harbor.knows_of(&maya, "Maya Okafor").await;
     let answer = hub.twilio.text(TOM, BILLING, "An invoice over 4711").await;
     assert_eq!(answer.status(), 200);
@@ -237,7 +237,7 @@ async fn nobody_finds_what_they_may_not_see() {
     .is(201);
     assert_eq!(all(&lin, "quent").await, [1, 0, 0]);
     assert_eq!(all(&sam, "quent").await, [0, 0, 0]);
-    harbor.hears("+14155550133", "It is me").await;
+    harbor.receives("+14155550133", "It is me").await;
     assert_eq!(all(&lin, "quent").await, [0, 0, 0]);
     assert_eq!(all(&harbor.admin, "quent").await, [1, 1, 0]);
 }
@@ -253,12 +253,12 @@ impl Workspace<'_> {
 }
 
 #[tokio::test]
-async fn results_come_page_by_page() {
+async fn results_are_paginated() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for nth in 1..=7 {
         harbor
-            .hears(
+            .receives(
                 &format!("+1415555020{nth}"),
                 &format!("Number {nth} asks for a visit"),
             )
@@ -324,14 +324,14 @@ async fn results_come_page_by_page() {
 }
 
 #[tokio::test]
-async fn what_is_old_is_found_by_the_index() {
+async fn old_messages_are_found_by_index() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor
-        .hears(MAYA, "The oldest text speaks of a zeppelin")
+        .receives(MAYA, "The oldest text speaks of a zeppelin")
         .await;
     // More than a search walks through from the newest down.
-    hub.meddles(
+    hub.executes_sql(
         "insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction, content, status,
                                provider, provider_sid)
          select m.workspace_id, new_id(), m.conversation_id, m.contact_id, m.number_id, m.integration_id, 'inbound', 'Hello ' || n,
@@ -369,10 +369,10 @@ async fn what_is_old_is_found_by_the_index() {
 }
 
 #[tokio::test]
-async fn any_question_has_an_answer() {
+async fn any_query_gets_an_answer() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "Hello there").await;
+    harbor.receives(MAYA, "Hello there").await;
     let mut runner = TestRunner::deterministic();
     let anything = (
         any::<String>(),
@@ -448,10 +448,10 @@ impl Window {
 }
 
 #[tokio::test]
-async fn around_what_was_found_stands_what_happened_there_and_every_window_joins_the_next() {
+async fn context_pages_around_a_result_join_without_gaps() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Text number 0.").await;
+    let maya = harbor.receives(MAYA, "Text number 0.").await;
     let id = maya["id"].as_str().unwrap();
     let path = harbor.path(&format!("/conversations/{id}"));
     let stands = async |status: &str| {
@@ -462,7 +462,7 @@ async fn around_what_was_found_stands_what_happened_there_and_every_window_joins
             .is(200);
     };
     for nth in 1..130 {
-        harbor.hears(MAYA, &format!("Text number {nth}.")).await;
+        harbor.receives(MAYA, &format!("Text number {nth}.")).await;
         // Between any two, so also where one window ends and the next begins.
         match nth % 3 {
             0 => stands("pending").await,
@@ -471,7 +471,7 @@ async fn around_what_was_found_stands_what_happened_there_and_every_window_joins
             _ => {}
         }
     }
-    harbor.hears(MAYA, "STOP").await;
+    harbor.receives(MAYA, "STOP").await;
     stands("done").await;
     let texts = harbor.thread(&maya).await;
     let lines = harbor.activity(&maya).await;

@@ -8,9 +8,9 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
 /// The queue's pauses are over.
 async fn time_passes(hub: &Hub) {
-    hub.meddles("update messages set due_at = now() where status = 'queued'")
+    hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
-    hub.meddles("update integrations set held_until = now()")
+    hub.executes_sql("update integrations set held_until = now()")
         .await;
 }
 
@@ -32,10 +32,10 @@ async fn status(harbor: &Workspace<'_>, message: &Value) -> String {
 }
 
 #[tokio::test]
-async fn the_same_key_sends_once_however_often_it_comes() {
+async fn repeated_idempotency_key_sends_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let draft = json!({"conversation_id": conversation["id"], "content": "Hello Maya"});
 
     let answers = join_all((0..20).map(|_| harbor.admin.sends(&harbor, "one-key", &draft))).await;
@@ -65,7 +65,7 @@ async fn the_same_key_sends_once_however_often_it_comes() {
 async fn texts_of_a_conversation_keep_their_order() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let texts: Vec<_> = (0..12).map(|n| format!("Part {n}")).collect();
     for text in &texts {
         harbor.answers(&harbor.admin, &conversation, text).await;
@@ -85,10 +85,10 @@ async fn texts_of_a_conversation_keep_their_order() {
 }
 
 #[tokio::test]
-async fn what_was_certainly_not_sent_is_tried_again() {
+async fn certain_failure_to_send_is_retried() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let message = harbor
         .answers(&harbor.admin, &conversation, "See you at 3:30")
         .await;
@@ -104,10 +104,10 @@ async fn what_was_certainly_not_sent_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_the_provider_refuses_for_good_fails_at_once_with_a_reason() {
+async fn permanent_refusal_fails_at_once_with_reason() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
     hub.twilio.refuses(21614, 400);
     assert_eq!(hub.sends().await, 1);
@@ -130,10 +130,10 @@ async fn what_the_provider_refuses_for_good_fails_at_once_with_a_reason() {
 }
 
 #[tokio::test]
-async fn who_opted_out_at_the_provider_is_not_texted_again() {
+async fn contact_opted_out_at_provider_is_not_texted_again() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     harbor.answers(&harbor.admin, &conversation, "Hello").await;
     hub.twilio.refuses(21610, 400);
     hub.sends().await;
@@ -149,10 +149,10 @@ async fn who_opted_out_at_the_provider_is_not_texted_again() {
 
 /// Twilio took the text, and nobody here knows: in each of these ways.
 #[tokio::test]
-async fn an_unknown_outcome_is_never_sent_again_and_settled_by_the_callback() {
+async fn unknown_outcome_is_not_resent_and_settled_by_callback() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let failures = [
         Failure::AcceptThenDrop,
         Failure::AcceptThenGarble,
@@ -187,10 +187,10 @@ async fn an_unknown_outcome_is_never_sent_again_and_settled_by_the_callback() {
 }
 
 #[tokio::test]
-async fn what_was_in_flight_at_a_crash_is_set_aside_and_not_sent_again() {
+async fn in_flight_text_after_a_crash_is_set_aside_not_resent() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let message = harbor
         .answers(&harbor.admin, &conversation, "In flight")
         .await;
@@ -212,10 +212,10 @@ async fn what_was_in_flight_at_a_crash_is_set_aside_and_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_status_never_runs_backwards() {
+async fn status_never_goes_backwards() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
     hub.sends().await;
     let sid = hub.twilio.sent("Hello")[0].sid.clone();
@@ -233,10 +233,10 @@ async fn a_status_never_runs_backwards() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_in_words() {
+async fn failure_has_a_readable_reason() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
     hub.sends().await;
     let sid = hub.twilio.sent("Hello")[0].sid.clone();
@@ -247,16 +247,16 @@ async fn a_failure_is_told_in_words() {
             .status()
             .is_success()
     );
-    let told = harbor.message(&message["id"]).await;
-    assert_eq!(told["error_code"], "30003");
-    assert!(told["error_message"].as_str().unwrap().len() > 20);
+    let result = harbor.message(&message["id"]).await;
+    assert_eq!(result["error_code"], "30003");
+    assert!(result["error_message"].as_str().unwrap().len() > 20);
 }
 
 #[tokio::test]
-async fn bad_credentials_midway_make_the_queue_wait_until_they_are_mended() {
+async fn rejected_credentials_pause_the_queue_until_replaced() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
     // Both the send and the look at the account are refused.
     hub.twilio.refuses(20003, 401).refuses(20003, 401);
@@ -296,12 +296,12 @@ async fn bad_credentials_midway_make_the_queue_wait_until_they_are_mended() {
 }
 
 #[tokio::test]
-async fn an_answer_to_an_older_thread_is_held() {
+async fn stale_reply_is_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let conversation = harbor.hears(MAYA, "Any time today?").await;
+    let conversation = harbor.receives(MAYA, "Any time today?").await;
     let seen = harbor.thread(&conversation).await[0]["id"].clone();
     harbor.answers(&sam, &conversation, "3:30 is free").await;
 
@@ -323,10 +323,10 @@ async fn an_answer_to_an_older_thread_is_held() {
 }
 
 #[tokio::test]
-async fn bad_drafts_are_refused_with_what_is_wrong() {
+async fn invalid_drafts_are_refused_with_reasons() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await["id"].clone();
+    let conversation = harbor.receives(MAYA, "Hi").await["id"].clone();
     let messages = harbor.path("/messages");
     let emoji = "👋".repeat(801);
     let cases = [
@@ -393,7 +393,7 @@ async fn bad_drafts_are_refused_with_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn without_a_number_nothing_can_be_sent() {
+async fn send_requires_a_number() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let draft = json!({"to": MAYA, "content": "Hi"});
@@ -405,7 +405,7 @@ async fn without_a_number_nothing_can_be_sent() {
 }
 
 #[tokio::test]
-async fn a_text_to_a_new_number_makes_its_contact() {
+async fn text_to_a_new_number_creates_its_contact() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let draft = json!({"to": "415.555.0192", "content": "Welcome!"});
@@ -429,10 +429,10 @@ async fn a_text_to_a_new_number_makes_its_contact() {
 }
 
 #[tokio::test]
-async fn accents_are_joined_to_their_letters_before_a_text_is_counted_kept_and_sent() {
+async fn accents_are_composed_before_counting_storing_and_sending() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hola").await;
+    let conversation = harbor.receives(MAYA, "Hola").await;
     let jo = &harbor.admin;
     let (composed, decomposed) = ("é".repeat(70), "e\u{301}".repeat(70));
     let sends = async |draft: Value| {

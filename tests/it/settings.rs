@@ -38,7 +38,7 @@ async fn begins_from(who: &Person, harbor: &Workspace<'_>, draft: Value) -> Stri
 }
 
 #[tokio::test]
-async fn each_member_has_settings_of_their_own_in_each_workspace() {
+async fn settings_are_per_member_and_workspace() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
     let bay = hub.workspace("Bay Optics").await;
@@ -94,7 +94,7 @@ async fn each_member_has_settings_of_their_own_in_each_workspace() {
 }
 
 #[tokio::test]
-async fn values_that_are_none_are_refused_and_change_nothing() {
+async fn invalid_values_are_refused_and_change_nothing() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
     let before = sets(&sam, &harbor, json!({"signature": "x".repeat(160)})).await;
@@ -134,10 +134,10 @@ async fn values_that_are_none_are_refused_and_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_signature_stands_once_below_what_its_owner_sends() {
+async fn signature_is_appended_once() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     sets(&sam, &harbor, json!({"signature": "Sam, front desk"})).await;
     let draft = json!({"conversation_id": conversation["id"], "content": "3:30 is free \n"});
 
@@ -151,7 +151,7 @@ async fn a_signature_stands_once_below_what_its_owner_sends() {
     // Turned away at first, and sent the second time.
     hub.twilio.is_busy(None);
     hub.sends().await;
-    hub.meddles("update messages set due_at = now() where status = 'queued'")
+    hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
     hub.sends().await;
     assert_eq!(hub.twilio.messages().len(), 1);
@@ -164,7 +164,7 @@ async fn a_signature_stands_once_below_what_its_owner_sends() {
     live.says(json!({"type": "send_message", "workspace_id": harbor.id, "conversation_id": conversation["id"],
                      "content": "See you", "client_ref": "ref-1"}))
         .await;
-    let sent = live.hears("message_sent").await;
+    let sent = live.receives("message_sent").await;
     assert_eq!(sent["message"]["content"], "See you\nSam, front desk");
     let message = harbor
         .answers(&harbor.admin, &conversation, "Jo here")
@@ -176,10 +176,10 @@ async fn a_signature_stands_once_below_what_its_owner_sends() {
 }
 
 #[tokio::test]
-async fn a_text_that_is_sent_again_keeps_the_one_signature_it_has() {
+async fn resent_text_keeps_one_signature() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     sets(&sam, &harbor, json!({"signature": "Sam"})).await;
     sets(&harbor.admin, &harbor, json!({"signature": "Jo"})).await;
     let message = harbor.answers(&sam, &conversation, "3:30 is free").await;
@@ -195,10 +195,10 @@ async fn a_text_that_is_sent_again_keeps_the_one_signature_it_has() {
 }
 
 #[tokio::test]
-async fn a_signature_counts_against_the_limit_and_for_the_segments() {
+async fn signature_counts_for_limit_and_segments() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let sends = async |length: usize| {
         let draft = json!({"conversation_id": conversation["id"], "content": "a".repeat(length)});
         sam.post(&harbor.path("/messages"), draft).await
@@ -223,7 +223,7 @@ async fn a_signature_counts_against_the_limit_and_for_the_segments() {
 }
 
 #[tokio::test]
-async fn a_new_conversation_begins_from_ones_own_number_as_long_as_one_has_it() {
+async fn new_conversation_uses_the_members_default_number() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
     let (desk, recall) = (harbor.number(FRONT_DESK).await, harbor.number(RECALL).await);
@@ -241,7 +241,7 @@ async fn a_new_conversation_begins_from_ones_own_number_as_long_as_one_has_it() 
     let mut asked = to(4);
     asked["number_id"] = json!(desk);
     assert_eq!(begins_from(&sam, &harbor, asked).await, desk);
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let answer = harbor.answers(&sam, &conversation, "Hello").await;
     assert_eq!(answer["number_id"], desk);
 
@@ -270,7 +270,7 @@ async fn a_new_conversation_begins_from_ones_own_number_as_long_as_one_has_it() 
 }
 
 #[tokio::test]
-async fn nobody_begins_from_a_number_that_they_do_not_see() {
+async fn default_number_requires_access() {
     let hub = Hub::start().await;
     let (harbor, _) = two_numbers(&hub).await;
     let bay = hub.workspace("Bay Optics").await;
@@ -321,7 +321,7 @@ async fn nobody_begins_from_a_number_that_they_do_not_see() {
 }
 
 #[tokio::test]
-async fn the_database_keeps_colleagues_out_of_each_others_settings() {
+async fn row_level_security_protects_settings() {
     let hub = Hub::start().await;
     let (harbor, sam) = two_numbers(&hub).await;
     let lin = harbor.agent("Lin").await;

@@ -23,19 +23,19 @@ async fn tries_with(hub: &Hub, email: &str, code: &str) -> Answer {
 
 /// Half a minute later.
 async fn half_a_minute_passes(hub: &Hub) {
-    hub.meddles("update throttles set paid_until = paid_until - interval '31 seconds'")
+    hub.executes_sql("update throttles set paid_until = paid_until - interval '31 seconds'")
         .await;
 }
 
 /// So much later that nothing of before counts.
 pub async fn a_day_passes(hub: &Hub) {
-    hub.meddles("update throttles set paid_until = paid_until - interval '1 day'")
+    hub.executes_sql("update throttles set paid_until = paid_until - interval '1 day'")
         .await;
-    hub.meddles("update users set totp_step = 0").await;
+    hub.executes_sql("update users set totp_step = 0").await;
 }
 
 #[tokio::test]
-async fn ten_wrong_passwords_close_an_account_to_their_network_until_time_has_passed() {
+async fn ten_wrong_passwords_lock_the_account_for_their_network() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -71,7 +71,7 @@ async fn ten_wrong_passwords_close_an_account_to_their_network_until_time_has_pa
 }
 
 #[tokio::test]
-async fn of_fifty_wrong_passwords_at_once_ten_are_looked_at() {
+async fn concurrent_wrong_passwords_are_limited_to_ten() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let answers = join_all((0..50).map(|_| tries(&hub, &harbor.admin.email, WRONG))).await;
@@ -82,7 +82,7 @@ async fn of_fifty_wrong_passwords_at_once_ten_are_looked_at() {
 }
 
 #[tokio::test]
-async fn right_passwords_close_nothing_however_many() {
+async fn correct_passwords_never_lock() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     for _ in 0..100 {
@@ -91,7 +91,7 @@ async fn right_passwords_close_nothing_however_many() {
 }
 
 #[tokio::test]
-async fn wrong_passwords_from_one_address_close_it_whatever_the_account() {
+async fn wrong_passwords_from_one_address_lock_it_for_all_accounts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let mut looked_at = 0;
@@ -117,26 +117,26 @@ async fn wrong_passwords_from_one_address_close_it_whatever_the_account() {
 }
 
 #[tokio::test]
-async fn an_account_that_does_not_exist_closes_like_one_that_does() {
+async fn unknown_account_locks_like_a_known_one() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     for round in 0..12 {
-        let mut told = Vec::new();
+        let mut result = Vec::new();
         for email in [harbor.admin.email.as_str(), "nobody@harbor.test"] {
             let answer = tries(&hub, email, WRONG).await;
             // How many seconds are left is not the same in two questions.
-            told.push((
+            result.push((
                 answer.status,
                 answer.body.replace(|c: char| c.is_ascii_digit(), ""),
             ));
         }
-        assert_eq!(told[0], told[1], "try {round}");
-        assert_eq!(told[0].0, if round < 10 { 401 } else { 429 });
+        assert_eq!(result[0], result[1], "try {round}");
+        assert_eq!(result[0].0, if round < 10 { 401 } else { 429 });
     }
 }
 
 #[tokio::test]
-async fn a_wrong_password_counts_at_a_sign_in_and_at_an_invitation_alike() {
+async fn wrong_passwords_count_at_sign_in_and_invitation_together() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -158,7 +158,7 @@ async fn a_wrong_password_counts_at_a_sign_in_and_at_an_invitation_alike() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_counts_against_the_session_that_is_asked_for_it_and_no_other() {
+async fn wrong_password_in_a_session_counts_for_that_session_only() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -192,7 +192,7 @@ async fn a_wrong_password_counts_against_the_session_that_is_asked_for_it_and_no
 
 /// A wrong password from an address of its own, one after the other.
 async fn guesses_from(hub: &Hub, address: &str, email: &str, times: usize) -> Vec<u16> {
-    let guesser = Person::nobody_at(hub, address);
+    let guesser = Person::anonymous_at(hub, address);
     let mut answers = Vec::new();
     for _ in 0..times {
         let form = json!({"email": email, "password": WRONG});
@@ -206,14 +206,14 @@ fn login(email: &str, password: &str) -> Value {
 }
 
 #[tokio::test]
-async fn who_guesses_is_kept_out_and_the_owner_is_not() {
+async fn attacker_is_locked_out_and_owner_is_not() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = &harbor.admin.email;
     let answers = guesses_from(&hub, "198.51.100.7", email, 30).await;
     assert_eq!(answers[..10], [401; 10]);
     assert_eq!(answers[10..], [429; 20]);
-    let guesser = Person::nobody_at(&hub, "198.51.100.7");
+    let guesser = Person::anonymous_at(&hub, "198.51.100.7");
     let answer = guesser
         .post("/api/auth/login", login(email, PASSWORD))
         .await;
@@ -229,7 +229,7 @@ async fn who_guesses_is_kept_out_and_the_owner_is_not() {
 
     // From where they have signed in before, and from anywhere else.
     tries(&hub, email, PASSWORD).await.is(200);
-    let traveller = Person::nobody_at(&hub, "203.0.113.9");
+    let traveller = Person::anonymous_at(&hub, "203.0.113.9");
     traveller
         .post("/api/auth/login", login(email, PASSWORD))
         .await
@@ -237,7 +237,7 @@ async fn who_guesses_is_kept_out_and_the_owner_is_not() {
 }
 
 #[tokio::test]
-async fn guessing_from_many_addresses_is_slow_and_closes_only_what_nobody_has_signed_in_from() {
+async fn distributed_guessing_is_slowed_and_locks_only_unknown_networks() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = &harbor.admin.email;
@@ -250,7 +250,7 @@ async fn guessing_from_many_addresses_is_slow_and_closes_only_what_nobody_has_si
     assert!((30..=33).contains(&looked_at), "{looked_at}");
 
     // A stranger's address is closed, right password or not; where somebody has signed in before is open.
-    let stranger = Person::nobody_at(&hub, "203.0.113.9");
+    let stranger = Person::anonymous_at(&hub, "203.0.113.9");
     let answer = stranger
         .post("/api/auth/login", login(email, PASSWORD))
         .await;
@@ -258,7 +258,7 @@ async fn guessing_from_many_addresses_is_slow_and_closes_only_what_nobody_has_si
     answer.refused(429, "rate_limited");
     tries(&hub, email, PASSWORD).await.is(200);
     // A day of it is a few thousand guesses, whatever the number of addresses.
-    hub.meddles("update throttles set paid_until = paid_until - interval '10 minutes'")
+    hub.executes_sql("update throttles set paid_until = paid_until - interval '10 minutes'")
         .await;
     let mut looked_at = 0;
     for n in 100..140 {
@@ -269,7 +269,7 @@ async fn guessing_from_many_addresses_is_slow_and_closes_only_what_nobody_has_si
 }
 
 #[tokio::test]
-async fn the_code_of_a_second_factor_goes_past_guessers() {
+async fn valid_second_factor_passes_a_locked_network() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -279,7 +279,7 @@ async fn the_code_of_a_second_factor_goes_past_guessers() {
         guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
         guesses_from(&hub, &format!("198.51.100.{n}"), &bay.admin.email, 10).await;
     }
-    let traveller = Person::nobody_at(&hub, "203.0.113.9");
+    let traveller = Person::anonymous_at(&hub, "203.0.113.9");
     let signs_in = |email: &str, password: &str, code: &str| {
         let form = json!({"email": email, "password": password, "code": code});
         traveller.post("/api/auth/login", form)
@@ -304,7 +304,7 @@ async fn the_code_of_a_second_factor_goes_past_guessers() {
 }
 
 #[tokio::test]
-async fn codes_that_come_first_are_few() {
+async fn second_factor_guesses_before_the_password_are_limited() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let (_, codes) = switches_on(&hub, &harbor.admin).await;
@@ -312,7 +312,7 @@ async fn codes_that_come_first_are_few() {
     for n in 0..4 {
         guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
     }
-    let guesser = Person::nobody_at(&hub, "203.0.113.9");
+    let guesser = Person::anonymous_at(&hub, "203.0.113.9");
     let signs_in = |code: &str| {
         let form = json!({"email": email, "password": PASSWORD, "code": code});
         guesser.post("/api/auth/login", form)
@@ -324,7 +324,7 @@ async fn codes_that_come_first_are_few() {
 }
 
 #[tokio::test]
-async fn a_new_password_by_mail_goes_past_guessers() {
+async fn password_reset_by_mail_passes_a_lock() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = &harbor.admin.email;
@@ -333,7 +333,7 @@ async fn a_new_password_by_mail_goes_past_guessers() {
         guesses_from(&hub, &format!("198.51.100.{n}"), email, 10).await;
     }
     // At the same address as one of the guessers.
-    let traveller = Person::nobody_at(&hub, "198.51.100.3");
+    let traveller = Person::anonymous_at(&hub, "198.51.100.3");
     traveller
         .post("/api/auth/login", login(email, PASSWORD))
         .await
@@ -357,7 +357,7 @@ async fn a_new_password_by_mail_goes_past_guessers() {
 
 /// A browser that has signed in keeps a word, by which it is known also where its network is shared with a guesser.
 #[tokio::test]
-async fn a_browser_that_signed_in_before_is_not_kept_out_by_its_network() {
+async fn known_browser_passes_a_lock_of_its_network() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = &harbor.admin.email;
@@ -498,7 +498,7 @@ async fn within_a_step<T>(act: impl AsyncFn() -> T) -> T {
 }
 
 #[tokio::test]
-async fn a_second_factor_is_asked_for_from_its_first_right_code_on() {
+async fn second_factor_is_required_once_confirmed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -555,7 +555,7 @@ async fn a_second_factor_is_asked_for_from_its_first_right_code_on() {
 }
 
 #[tokio::test]
-async fn a_code_is_good_once_and_none_before_it_is_good_after_it() {
+async fn code_is_single_use_and_older_ones_are_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let (app, _) = switches_on(&hub, &harbor.admin).await;
@@ -580,7 +580,7 @@ async fn a_code_is_good_once_and_none_before_it_is_good_after_it() {
 }
 
 #[tokio::test]
-async fn a_clock_may_be_one_step_off_and_no_more() {
+async fn code_is_valid_within_one_time_step() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let (app, _) = switches_on(&hub, &harbor.admin).await;
@@ -598,7 +598,7 @@ async fn a_clock_may_be_one_step_off_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_recovery_code_is_good_once_however_it_is_typed() {
+async fn recovery_code_is_single_use_in_any_format() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -620,7 +620,7 @@ async fn a_recovery_code_is_good_once_however_it_is_typed() {
 }
 
 #[tokio::test]
-async fn the_second_factor_goes_with_the_password_alone_and_its_recovery_codes_with_it() {
+async fn disabling_second_factor_requires_the_password_and_deletes_recovery_codes() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -648,7 +648,7 @@ async fn the_second_factor_goes_with_the_password_alone_and_its_recovery_codes_w
 }
 
 #[tokio::test]
-async fn five_wrong_codes_close_the_second_factor_until_time_has_passed() {
+async fn five_wrong_codes_lock_the_second_factor_for_a_time() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -670,13 +670,13 @@ async fn five_wrong_codes_close_the_second_factor_until_time_has_passed() {
     tries_with(&hub, &bay.admin.email, &other.shows(0))
         .await
         .is(200);
-    hub.meddles("update throttles set paid_until = paid_until - interval '61 seconds'")
+    hub.executes_sql("update throttles set paid_until = paid_until - interval '61 seconds'")
         .await;
     tries_with(&hub, email, &codes[0]).await.is(200);
 }
 
 #[tokio::test]
-async fn a_workspace_may_ask_for_the_second_factor_and_closes_to_who_has_none() {
+async fn workspace_can_require_the_second_factor() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
@@ -714,7 +714,7 @@ async fn a_workspace_may_ask_for_the_second_factor_and_closes_to_who_has_none() 
     agents
         .says(json!({"type": "join_workspace", "workspace_id": harbor.id}))
         .await;
-    agents.hears("error").await;
+    agents.receives("error").await;
 
     switches_on(&hub, &sam).await;
     sam.get(&harbor.path("/conversations")).await.is(200);
@@ -745,7 +745,7 @@ async fn refreshes(hub: &Hub, token: &str) -> Answer {
 const NEW: &str = "another good one";
 
 #[tokio::test]
-async fn a_new_password_ends_every_session_but_the_one_that_set_it() {
+async fn password_change_ends_all_other_sessions() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -785,7 +785,7 @@ async fn a_new_password_ends_every_session_but_the_one_that_set_it() {
     refreshes(&hub, &elsewhere.refresh_token)
         .await
         .refused(401, "unauthenticated");
-    assert_eq!(here.heard_so_far(&harbor).await, Vec::<Value>::new());
+    assert_eq!(here.received_so_far(&harbor).await, Vec::<Value>::new());
     jo.get("/api/auth/me").await.is(200);
     refreshes(&hub, &jo.refresh_token).await.is(200);
     tries(&hub, &jo.email, PASSWORD)
@@ -797,7 +797,7 @@ async fn a_new_password_ends_every_session_but_the_one_that_set_it() {
 }
 
 #[tokio::test]
-async fn sessions_are_listed_and_end_one_by_one_or_all_at_once() {
+async fn sessions_are_listed_and_ended_singly_or_together() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -901,7 +901,7 @@ async fn verifies(who: &Person, form: Value) -> Answer {
 }
 
 #[tokio::test]
-async fn a_forgotten_password_is_set_anew_by_a_link_that_is_good_once() {
+async fn password_reset_link_is_single_use() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -952,7 +952,7 @@ async fn a_forgotten_password_is_set_anew_by_a_link_that_is_good_once() {
 }
 
 #[tokio::test]
-async fn a_link_to_a_new_password_lives_an_hour_and_dies_with_the_password_it_was_for() {
+async fn password_reset_link_expires_after_an_hour_or_a_password_change() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -962,7 +962,7 @@ async fn a_link_to_a_new_password_lives_an_hour_and_dies_with_the_password_it_wa
         hub.count("select extract(epoch from expires_at - created_at)::bigint from mailed_tokens where purpose = 'reset'").await,
         60 * 60
     );
-    hub.meddles("update mailed_tokens set expires_at = now() - interval '1 second'")
+    hub.executes_sql("update mailed_tokens set expires_at = now() - interval '1 second'")
         .await;
     resets(&hub, &late, NEW)
         .await
@@ -978,7 +978,7 @@ async fn a_link_to_a_new_password_lives_an_hour_and_dies_with_the_password_it_wa
 }
 
 #[tokio::test]
-async fn mails_are_asked_for_three_times_and_then_have_to_wait() {
+async fn mails_are_limited_to_three_per_period() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     hub.post.mail_to(&harbor.admin.email).await; // to confirm the address
@@ -1001,7 +1001,7 @@ async fn mails_are_asked_for_three_times_and_then_have_to_wait() {
 
 /// Whether there is such an account is looked for after the answer, so its time tells nothing.
 #[tokio::test]
-async fn a_forgotten_password_is_answered_before_anybody_looks_for_the_account() {
+async fn forgotten_password_response_is_independent_of_the_account() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = &harbor.admin.email;
@@ -1028,7 +1028,7 @@ async fn a_forgotten_password_is_answered_before_anybody_looks_for_the_account()
 }
 
 #[tokio::test]
-async fn an_address_is_confirmed_by_its_link_once() {
+async fn address_confirmation_link_is_single_use() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -1070,7 +1070,7 @@ async fn an_address_is_confirmed_by_its_link_once() {
 
 /// Whoever signs up with somebody else's address leaves nothing behind in it.
 #[tokio::test]
-async fn a_new_password_by_mail_takes_away_what_was_made_before_the_address_was_verified() {
+async fn password_reset_revokes_what_preceded_the_verification() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -1111,7 +1111,7 @@ async fn a_new_password_by_mail_takes_away_what_was_made_before_the_address_was_
 }
 
 #[tokio::test]
-async fn a_second_factor_that_was_begun_by_somebody_else_ends_with_a_new_password_by_mail() {
+async fn password_reset_discards_an_unconfirmed_second_factor() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -1127,7 +1127,7 @@ async fn a_second_factor_that_was_begun_by_somebody_else_ends_with_a_new_passwor
 }
 
 #[tokio::test]
-async fn an_address_that_nobody_verified_may_do_all_but_lock_its_owner_out() {
+async fn unverified_address_may_do_all_but_lock_out_its_owner() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let bay = hub.workspace("Bay Optics").await;
@@ -1170,7 +1170,7 @@ async fn an_address_that_nobody_verified_may_do_all_but_lock_its_owner_out() {
 
 /// Where no mail goes out nobody could ever verify anything.
 #[tokio::test]
-async fn a_server_that_sends_no_mail_asks_for_no_verified_address() {
+async fn server_without_mail_requires_no_verification() {
     let database = crate::hub::empty_database().await;
     let hub = Hub::start_with(database, &[("SMTP_URL", "")]).await;
     let harbor = hub.workspace("Harbor Dental").await;
@@ -1190,7 +1190,7 @@ async fn a_server_that_sends_no_mail_asks_for_no_verified_address() {
 // ── many at once ──
 
 #[tokio::test]
-async fn links_that_are_made_up_cost_no_hash() {
+async fn forged_links_cost_no_hash() {
     let hub = Hub::start().await;
     hub.workspace("Harbor Dental").await;
     let made = hub.server.app.passwords.made();
@@ -1206,13 +1206,13 @@ async fn links_that_are_made_up_cost_no_hash() {
 }
 
 #[tokio::test]
-async fn three_hundred_sign_ins_at_once_cost_little_memory_and_no_one_else_much_time() {
+async fn concurrent_sign_ins_are_bounded_in_memory_and_delay() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = &harbor.admin.email;
     let flood = async {
         let answers = (0..300).map(|n| {
-            let guesser = Person::nobody_at(&hub, "198.51.100.7");
+            let guesser = Person::anonymous_at(&hub, "198.51.100.7");
             let form = login(&format!("guess{n}@harbor.test"), WRONG);
             async move { guesser.post("/api/auth/login", form).await }
         });
@@ -1245,10 +1245,10 @@ async fn three_hundred_sign_ins_at_once_cost_little_memory_and_no_one_else_much_
 }
 
 #[tokio::test]
-async fn thirty_sign_ups_at_once_from_one_address_are_served_and_not_without_end() {
+async fn concurrent_sign_ups_from_one_address_are_limited() {
     let hub = Hub::start().await;
     let sign_up = |n: usize| {
-        let nobody = Person::nobody_at(&hub, "198.51.100.7");
+        let nobody = Person::anonymous_at(&hub, "198.51.100.7");
         let form = json!({"workspace_name": "Harbor", "name": "Jo", "email": format!("new{n}@harbor.test"), "password": PASSWORD});
         async move { nobody.post("/api/auth/signup", form).await }
     };
@@ -1271,12 +1271,12 @@ async fn thirty_sign_ups_at_once_from_one_address_are_served_and_not_without_end
 // ── past the doors ──
 
 #[tokio::test]
-async fn people_can_neither_read_nor_write_what_proves_who_one_is() {
+async fn people_role_cannot_access_authentication_secrets() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     harbor.invites("sam@harbor.test", "agent").await;
     switches_on(&hub, &harbor.admin).await;
-    for deed in [
+    for statement in [
         "select totp_secret from users",
         "select totp_step from users",
         "select password_hash from users",
@@ -1301,10 +1301,10 @@ async fn people_can_neither_read_nor_write_what_proves_who_one_is() {
         "delete from known_places",
     ] {
         let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
-        let refused = sqlx::query(deed).execute(&mut *tx).await.unwrap_err();
+        let refused = sqlx::query(statement).execute(&mut *tx).await.unwrap_err();
         assert!(
             refused.to_string().contains("permission denied"),
-            "{deed}: {refused}"
+            "{statement}: {refused}"
         );
     }
     let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
@@ -1317,7 +1317,7 @@ async fn people_can_neither_read_nor_write_what_proves_who_one_is() {
 
 /// What leaks with a copy of the database opens nothing.
 #[tokio::test]
-async fn no_token_or_secret_lies_in_the_database_as_it_is() {
+async fn tokens_and_secrets_are_stored_hashed_or_sealed() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -1366,7 +1366,7 @@ async fn no_token_or_secret_lies_in_the_database_as_it_is() {
 
 /// A session that was stolen for a moment must not lock its owner out.
 #[tokio::test]
-async fn a_second_factor_is_switched_on_with_the_password_alone() {
+async fn enabling_second_factor_requires_the_password() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let app = begins(&hub, &harbor.admin).await;

@@ -16,10 +16,10 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use crate::hub::{
     FRONT_DESK, Frames, Hub, KEYS, MAYA, PASSWORD, Person, TOKEN, empty_database, superuser,
 };
-use crate::process::{Place, Process};
+use crate::process::{DataDir, Process};
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 async fn shakes_hands(hub: &Hub, person: &Person, lines: &[&str]) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(hub.server.address).await.unwrap();
@@ -107,13 +107,13 @@ async fn closed_with(stream: &mut TcpStream) -> Option<u16> {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, read)
+    tokio::time::timeout(WAIT_TIMEOUT, read)
         .await
         .expect("it closes in time")
 }
 
 #[tokio::test]
-async fn a_close_is_answered_before_the_connection_ends() {
+async fn close_frame_is_answered_before_disconnect() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     for (payload, code) in [
@@ -138,7 +138,7 @@ async fn a_close_is_answered_before_the_connection_ends() {
 }
 
 #[tokio::test]
-async fn who_breaks_the_protocol_is_told_so() {
+async fn protocol_violation_closes_with_its_code() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let large = vec![b'x'; 1_000_000];
@@ -183,7 +183,7 @@ async fn who_breaks_the_protocol_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_handshake_is_that_of_version_13_with_a_right_key() {
+async fn handshake_requires_version_13_and_a_valid_key() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let right = format!("Sec-WebSocket-Key: {KEY}");
@@ -224,7 +224,7 @@ async fn a_handshake_is_that_of_version_13_with_a_right_key() {
 }
 
 #[tokio::test]
-async fn a_member_and_an_address_have_only_so_many_sockets() {
+async fn sockets_are_limited_per_member_and_address() {
     let caps = [("SOCKETS_PER_MEMBER", "3"), ("SOCKETS_PER_ADDRESS", "5")];
     let hub = Hub::start_with(empty_database().await, &caps).await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
@@ -246,7 +246,7 @@ async fn a_member_and_an_address_have_only_so_many_sockets() {
     );
     // Those that are open hear on.
     hub.twilio.text(MAYA, FRONT_DESK, "Hi").await;
-    mine[2].hears("new_message").await;
+    mine[2].receives("new_message").await;
     // One that closes makes room, at once.
     let mut gone = others.pop().unwrap();
     gone.closes_with(CloseFrame {
@@ -259,10 +259,10 @@ async fn a_member_and_an_address_have_only_so_many_sockets() {
 }
 
 #[tokio::test]
-async fn commands_are_limited_and_a_burst_is_not() {
+async fn commands_are_rate_limited_with_burst() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let mut live = harbor.admin.listens(&harbor).await;
     let leave = json!({"type": "leave_workspace", "workspace_id": uuid::Uuid::nil()});
     for _ in 0..100 {
@@ -296,7 +296,7 @@ async fn commands_are_limited_and_a_burst_is_not() {
         live.says(leave.clone()).await;
     }
     live.says(text.clone()).await;
-    let refused = live.hears("message_error").await;
+    let refused = live.receives("message_error").await;
     assert_eq!(
         (
             refused["client_ref"].as_str(),
@@ -308,7 +308,7 @@ async fn commands_are_limited_and_a_burst_is_not() {
     harbor.admin.listens(&harbor).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     live.says(text).await;
-    assert_eq!(live.hears("message_sent").await["client_ref"], "late");
+    assert_eq!(live.receives("message_sent").await["client_ref"], "late");
     assert_eq!(hub.sends().await, 1);
 }
 
@@ -324,7 +324,7 @@ async fn statements(root: &mut PgConnection) -> (std::path::PathBuf, u64) {
 }
 
 #[tokio::test]
-async fn a_change_of_access_asks_once_for_all_sockets() {
+async fn access_change_costs_one_query_for_all_sockets() {
     let database = empty_database().await;
     let mut root = superuser(&database).connect().await.unwrap();
     let name: String = sqlx::query_scalar("select current_database()")
@@ -348,7 +348,7 @@ async fn a_change_of_access_asks_once_for_all_sockets() {
     }
     let (log, began) = statements(&mut root).await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    join_all(sockets.iter_mut().map(|socket| socket.hears("resync"))).await;
+    join_all(sockets.iter_mut().map(|socket| socket.receives("resync"))).await;
     let text = std::fs::read(&log).unwrap();
     let text = String::from_utf8_lossy(&text[began as usize..]).into_owned();
     let asked = text.split("LOG:  ").filter(|entry| {
@@ -357,18 +357,23 @@ async fn a_change_of_access_asks_once_for_all_sockets() {
     assert_eq!(asked.count(), 1, "100 sockets of two people");
     // And each of them hears what it may now.
     hub.twilio.text(MAYA, FRONT_DESK, "Hi").await;
-    join_all(sockets.iter_mut().map(|socket| socket.hears("new_message"))).await;
+    join_all(
+        sockets
+            .iter_mut()
+            .map(|socket| socket.receives("new_message")),
+    )
+    .await;
     root.close().await.unwrap();
 }
 
 #[tokio::test]
-async fn while_access_is_looked_at_others_hear_on_and_the_unsure_hear_nothing() {
+async fn access_recheck_does_not_interrupt_other_subscribers() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let conversation = harbor.hears(MAYA, "Hi").await;
+    let conversation = harbor.receives(MAYA, "Hi").await;
     let (mut jo, mut agent) = (
         harbor.admin.listens(&harbor).await,
         sam.listens(&harbor).await,
@@ -403,7 +408,7 @@ async fn while_access_is_looked_at_others_hear_on_and_the_unsure_hear_nothing() 
         workspace: elsewhere,
         user,
     });
-    tokio::time::timeout(Duration::from_secs(2), other.hears("mentions_seen"))
+    tokio::time::timeout(Duration::from_secs(2), other.receives("mentions_seen"))
         .await
         .expect("others do not wait for it");
     let quiet = tokio::time::timeout(Duration::from_millis(300), jo.next()).await;
@@ -411,19 +416,19 @@ async fn while_access_is_looked_at_others_hear_on_and_the_unsure_hear_nothing() 
     slow.commit().await.unwrap();
     // Whoever stays is told to fetch again what there was meanwhile, and hears what comes from then on; whoever sees the number no
     // more was not told of it, and is not.
-    jo.hears("resync").await;
-    agent.hears("resync").await;
+    jo.receives("resync").await;
+    agent.receives("resync").await;
     hub.twilio.text(MAYA, FRONT_DESK, "A secret").await;
-    jo.hears("new_message").await;
-    assert!(agent.heard_so_far(&harbor).await.is_empty());
+    jo.receives("new_message").await;
+    assert!(agent.received_so_far(&harbor).await.is_empty());
 }
 
 #[tokio::test]
-async fn webhooks_and_sign_in_have_files_left_when_sockets_and_idlers_take_all() {
+async fn file_descriptors_are_reserved_for_webhooks_and_sign_in() {
     messagehub::files::raise_limit();
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let place = Place::new();
+    let place = DataDir::new();
     let database = hub.database.to_url_lossy().to_string();
     let mut settings = vec![
         ("DATABASE_URL", database.as_str()),
@@ -483,5 +488,5 @@ async fn webhooks_and_sign_in_have_files_left_when_sockets_and_idlers_take_all()
     // Sockets that are open stay so.
     let left: Value = json!({"type": "leave_workspace", "workspace_id": harbor.id});
     open[0].says(left).await;
-    open[0].hears("workspace_left").await;
+    open[0].receives("workspace_left").await;
 }

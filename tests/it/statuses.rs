@@ -32,10 +32,10 @@ fn after(now: &str, report: &str) -> String {
 }
 
 #[tokio::test]
-async fn any_sequence_of_reports_moves_a_status_forward_only() {
+async fn reports_only_move_a_status_forward() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let mut sequences: Vec<Vec<&str>> = Vec::new();
     for first in REPORTS {
         sequences.extend(REPORTS.map(|second| vec![first, second]));

@@ -44,7 +44,7 @@ async fn sorts(harbor: &Workspace<'_>, table: &str, column: &str, wanted: &[&str
 }
 
 #[tokio::test]
-async fn people_stand_by_what_their_heading_says() {
+async fn people_are_sorted_by_their_columns() {
     let hub = Hub::start().await;
     let harbor = with_three_numbers(&hub).await;
     let cid = harbor.agent("Cid").await;
@@ -99,7 +99,7 @@ async fn people_stand_by_what_their_heading_says() {
 }
 
 #[tokio::test]
-async fn numbers_stand_by_what_their_heading_says() {
+async fn numbers_are_sorted_by_their_columns() {
     let hub = Hub::start().await;
     let harbor = with_three_numbers(&hub).await;
     let named = [
@@ -116,7 +116,7 @@ async fn numbers_stand_by_what_their_heading_says() {
     for (number, agent) in [(FRONT_DESK, &sam), (RECALLS, &sam), (RECALLS, &lin)] {
         harbor.assigns(number, agent).await;
     }
-    hub.meddles(
+    hub.executes_sql(
         "update numbers set agreed_at = now() - case friendly_name when 'Recalls' then interval '3 h' when 'billing' then interval '2 h' else interval '1 h' end",
     )
     .await;
@@ -160,9 +160,9 @@ async fn numbers_stand_by_what_their_heading_says() {
     for sent in hub.twilio.messages() {
         hub.twilio.delivers(&sent.sid).await;
     }
-    hub.meddles("update integrations set usage_due_at = now()")
+    hub.executes_sql("update integrations set usage_due_at = now()")
         .await;
-    hub.server.accountant.run_once().await.unwrap();
+    hub.server.usage_sync.run_once().await.unwrap();
     sorts(
         &harbor,
         "usage",

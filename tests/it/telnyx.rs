@@ -33,7 +33,7 @@ async fn connects(harbor: &Workspace<'_>, api_key: &str, public_key: &str) -> An
 }
 
 /// Maya texts the front desk; the conversation.
-pub async fn hears(harbor: &Workspace<'_>, text: &str) -> Value {
+pub async fn receives(harbor: &Workspace<'_>, text: &str) -> Value {
     let answer = harbor.hub.telnyx.text(MAYA, FRONT_DESK, text).await;
     assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     harbor.conversation_with(MAYA).await
@@ -45,7 +45,7 @@ async fn status(harbor: &Workspace<'_>, message: &Value) -> String {
 }
 
 #[tokio::test]
-async fn a_text_comes_in_is_seen_answered_and_delivered() {
+async fn text_is_received_answered_and_delivered() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
     let mut live = harbor.admin.listens(&harbor).await;
@@ -58,14 +58,14 @@ async fn a_text_comes_in_is_seen_answered_and_delivered() {
     };
     let answers = join_all((0..50).map(|_| text())).await;
     assert!(answers.iter().all(|answer| answer.status() == 200));
-    let heard = live.hears("new_message").await;
-    assert_eq!(heard["message"]["content"], "Can I come at 3:30? 😬");
-    assert_eq!(heard["message"]["provider"], "telnyx");
+    let received = live.receives("new_message").await;
+    assert_eq!(received["message"]["content"], "Can I come at 3:30? 😬");
+    assert_eq!(received["message"]["provider"], "telnyx");
     assert_eq!(hub.count("select count(*) from messages").await, 1);
     assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 1);
 
     let message = harbor
-        .answers(&harbor.admin, &heard["conversation"], "3:30 works.")
+        .answers(&harbor.admin, &received["conversation"], "3:30 works.")
         .await;
     assert_eq!(hub.sends().await, 1);
     let sent = hub.telnyx.sent("3:30 works.");
@@ -87,7 +87,7 @@ async fn a_text_comes_in_is_seen_answered_and_delivered() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_refused_and_nothing_is_stored() {
+async fn invalid_credentials_are_refused_and_not_stored() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let customer = hub.telnyx.account(KEY);
@@ -125,7 +125,7 @@ async fn wrong_credentials_are_refused_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn every_page_of_numbers_is_read_and_each_webhook_is_set_or_explained() {
+async fn every_page_of_numbers_is_read_and_webhooks_are_set_or_explained() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let customer = hub.telnyx.pages_by(50).account(KEY);
@@ -171,12 +171,12 @@ async fn every_page_of_numbers_is_read_and_each_webhook_is_set_or_explained() {
 }
 
 #[tokio::test]
-async fn two_providers_stand_side_by_side() {
+async fn two_providers_work_side_by_side() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
     harbor.connects_twilio("+16285550177").await;
 
-    hears(&harbor, "To the front desk").await;
+    receives(&harbor, "To the front desk").await;
     let answer = hub
         .twilio
         .text("+14155550193", "+16285550177", "To recall")
@@ -192,10 +192,10 @@ async fn two_providers_stand_side_by_side() {
 }
 
 #[tokio::test]
-async fn a_stop_is_recorded_whoever_tells_of_it() {
+async fn stop_is_recorded_from_any_source() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = hears(&harbor, "Hi").await;
+    let conversation = receives(&harbor, "Hi").await;
     let draft = json!({"conversation_id": conversation["id"], "content": "Hello?"});
     let messages = harbor.path("/messages");
 
@@ -217,8 +217,8 @@ async fn a_stop_is_recorded_whoever_tells_of_it() {
         .refused(409, "contact_opted_out");
 
     // She changes her mind, twice.
-    assert_eq!(hears(&harbor, "START").await["opted_out"], false);
-    assert_eq!(hears(&harbor, "Stop").await["opted_out"], true);
+    assert_eq!(receives(&harbor, "START").await["opted_out"], false);
+    assert_eq!(receives(&harbor, "Stop").await["opted_out"], true);
     harbor
         .admin
         .post(&messages, draft.clone())
@@ -226,7 +226,7 @@ async fn a_stop_is_recorded_whoever_tells_of_it() {
         .refused(409, "contact_opted_out");
 
     // What a report says of it counts as well.
-    hears(&harbor, "start").await;
+    receives(&harbor, "start").await;
     let message = harbor
         .answers(&harbor.admin, &conversation, "Welcome back")
         .await;
@@ -240,7 +240,7 @@ async fn a_stop_is_recorded_whoever_tells_of_it() {
 }
 
 #[tokio::test]
-async fn pictures_are_listed_with_the_text_and_fetched_from_where_they_lie() {
+async fn media_is_listed_with_the_text_and_fetched_from_its_url() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
     let urls = ["https://media.example/1.jpg", "https://media.example/2.jpg"];
@@ -260,10 +260,10 @@ async fn pictures_are_listed_with_the_text_and_fetched_from_where_they_lie() {
 
 /// Telnyx lifts its block for START and UNSTOP alone.
 #[tokio::test]
-async fn yes_lifts_nothing_at_telnyx() {
+async fn yes_does_not_opt_in_at_telnyx() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    assert_eq!(hears(&harbor, "STOP").await["opted_out"], true);
-    assert_eq!(hears(&harbor, "Yes").await["opted_out"], true);
-    assert_eq!(hears(&harbor, "UNSTOP").await["opted_out"], false);
+    assert_eq!(receives(&harbor, "STOP").await["opted_out"], true);
+    assert_eq!(receives(&harbor, "Yes").await["opted_out"], true);
+    assert_eq!(receives(&harbor, "UNSTOP").await["opted_out"], false);
 }

@@ -27,7 +27,7 @@ async fn names(who: &Person, harbor: &Workspace<'_>, query: &str) -> Vec<String>
 }
 
 #[tokio::test]
-async fn ones_own_is_ones_own_and_a_shared_one_is_everybodys_to_use() {
+async fn templates_are_private_or_shared() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
@@ -89,7 +89,7 @@ async fn ones_own_is_ones_own_and_a_shared_one_is_everybodys_to_use() {
 
     // What others saw is written down; what was one's own is not.
     let log = harbor.admin.get(&harbor.path("/audit")).await.is(200);
-    let deeds: Vec<_> = log["data"]
+    let entries: Vec<_> = log["data"]
         .as_array()
         .unwrap()
         .iter()
@@ -97,7 +97,7 @@ async fn ones_own_is_ones_own_and_a_shared_one_is_everybodys_to_use() {
         .filter(|action| action.starts_with("template"))
         .collect();
     assert_eq!(
-        deeds,
+        entries,
         ["template_removed", "template_changed", "template_shared"]
     );
 
@@ -114,7 +114,7 @@ async fn ones_own_is_ones_own_and_a_shared_one_is_everybodys_to_use() {
 }
 
 #[tokio::test]
-async fn it_is_found_by_any_part_and_comes_in_pages() {
+async fn templates_are_searched_and_paginated() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     for (name, content) in [
@@ -179,10 +179,10 @@ async fn sends(
 }
 
 #[tokio::test]
-async fn a_text_from_a_template_has_everything_in_its_place_or_is_not_sent() {
+async fn template_requires_all_variables() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
     let template = makes(&harbor.admin, &harbor, "Hi {{first_name|there}}, {{doctor}} sees you at {{time}}. {{agent}}, {{workspace}}, {{number}}", true).await;
@@ -191,8 +191,8 @@ async fn a_text_from_a_template_has_everything_in_its_place_or_is_not_sent() {
         .await
         .refused(422, "validation_failed");
     assert_eq!(refused["errors"][0]["field"], "variables");
-    let told = refused["errors"][0]["message"].as_str().unwrap();
-    assert!(told.contains("doctor, time"), "{told}");
+    let result = refused["errors"][0]["message"].as_str().unwrap();
+    assert!(result.contains("doctor, time"), "{result}");
     assert_eq!(
         hub.count("select count(*) from messages where direction = 'outbound'")
             .await,
@@ -242,10 +242,10 @@ async fn a_text_from_a_template_has_everything_in_its_place_or_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_repeated_key_sends_a_template_once_though_it_has_changed() {
+async fn repeated_key_sends_once_after_a_template_change() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let template = makes(&harbor.admin, &harbor, "At {{time}}", true).await;
     let draft = json!({"conversation_id": maya["id"], "template_id": template["id"], "variables": {"time": "9"}});
     let first = harbor.admin.sends(&harbor, "once", &draft).await.is(202);
@@ -266,10 +266,10 @@ async fn keeps(who: &Person, harbor: &Workspace<'_>, of: &str, draft: Value) -> 
 }
 
 #[tokio::test]
-async fn a_draft_follows_its_writer_and_nobody_else_sees_it() {
+async fn draft_follows_its_author_and_is_private() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
     let of = format!("/conversations/{}/draft", maya["id"].as_str().unwrap());
@@ -342,7 +342,7 @@ async fn a_draft_follows_its_writer_and_nobody_else_sees_it() {
     drop(tx);
 
     // Its files stay as long as it does.
-    hub.meddles("update message_media set created_at = now() - interval '2 days'")
+    hub.executes_sql("update message_media set created_at = now() - interval '2 days'")
         .await;
     messagehub::domain::media::removed::forget_unused(&hub.server.app.db)
         .await

@@ -77,7 +77,7 @@ async fn configured(client: &dyn Provider) -> Webhook {
 }
 
 #[tokio::test]
-async fn good_credentials_are_the_account_they_belong_to() {
+async fn valid_credentials_return_their_account() {
     let (_, harbor, client) = harbor().await;
     harbor.is_named("Harbor Dental").is_on_trial();
 
@@ -90,7 +90,7 @@ async fn good_credentials_are_the_account_they_belong_to() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_refused_in_words() {
+async fn invalid_credentials_are_refused_with_reason() {
     let (twilio, harbor, right) = harbor().await;
 
     let Error::Refused { code, text } = client(twilio.url(), "wrong").validate().await.unwrap_err()
@@ -106,7 +106,7 @@ async fn wrong_credentials_are_refused_in_words() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_suspended_is_not_good() {
+async fn suspended_account_is_refused() {
     let (_, harbor, client) = harbor().await;
     harbor.is("suspended");
 
@@ -116,7 +116,7 @@ async fn an_account_that_is_suspended_is_not_good() {
 }
 
 #[tokio::test]
-async fn trouble_on_the_way_is_not_taken_for_a_refusal() {
+async fn network_errors_are_not_refusals() {
     let (twilio, _, _) = harbor().await;
     let client = impatient_client(twilio.url());
 

@@ -7,9 +7,9 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 use crate::telnyx;
 
 async fn books(hub: &Hub) {
-    hub.meddles("update integrations set usage_due_at = now()")
+    hub.executes_sql("update integrations set usage_due_at = now()")
         .await;
-    hub.server.accountant.run_once().await.unwrap();
+    hub.server.usage_sync.run_once().await.unwrap();
 }
 
 async fn usage(harbor: &Workspace<'_>) -> Value {
@@ -18,8 +18,8 @@ async fn usage(harbor: &Workspace<'_>) -> Value {
 
 /// Three texts out, of which one is still on its way, and two in.
 async fn with_texts(harbor: &Workspace<'_>) -> Vec<Value> {
-    let maya = harbor.hears(MAYA, "Hello?").await;
-    harbor.hears(MAYA, "Anybody there?").await;
+    let maya = harbor.receives(MAYA, "Hello?").await;
+    harbor.receives(MAYA, "Anybody there?").await;
     let mut texts = Vec::new();
     for answer in ["One", "Two", "Three"] {
         texts.push(harbor.answers(&harbor.admin, &maya, answer).await);
@@ -32,7 +32,7 @@ async fn with_texts(harbor: &Workspace<'_>) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_text_gets_its_price_and_a_number_its_sums() {
+async fn prices_are_recorded_per_text_and_summed_per_number() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let texts = with_texts(&harbor).await;
@@ -91,7 +91,7 @@ async fn a_text_gets_its_price_and_a_number_its_sums() {
 }
 
 #[tokio::test]
-async fn telnyx_names_the_price_with_the_text_and_its_charges_by_the_day() {
+async fn telnyx_prices_come_with_reports_and_charges_by_day() {
     let hub = Hub::start().await;
     let (harbor, _) = telnyx::front_desk(&hub).await;
     let draft = json!({"to": MAYA, "content": "Hello"});
@@ -116,7 +116,7 @@ async fn telnyx_names_the_price_with_the_text_and_its_charges_by_the_day() {
 }
 
 #[tokio::test]
-async fn a_provider_that_cannot_be_asked_is_asked_again_and_the_page_says_so() {
+async fn failed_usage_sync_is_retried_and_shown() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     with_texts(&harbor).await;
@@ -136,15 +136,15 @@ async fn a_provider_that_cannot_be_asked_is_asked_again_and_the_page_says_so() {
 }
 
 #[tokio::test]
-async fn a_text_counts_on_the_day_it_was_sent_and_one_that_never_was_not_at_all() {
+async fn text_counts_on_its_sending_day_and_unsent_ones_not() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hello?").await;
+    let maya = harbor.receives(MAYA, "Hello?").await;
     harbor
         .answers(&harbor.admin, &maya, "Written long ago")
         .await;
     assert_eq!(hub.sends().await, 1);
-    hub.meddles(
+    hub.executes_sql(
         "update messages set scheduled_at = now(), created_at = now() - interval '100 days', id = uuidv7_of_long_ago.id
            from (select '01900000-0000-7000-8000-000000000000'::uuid as id) uuidv7_of_long_ago
           where direction = 'outbound'",
@@ -165,7 +165,7 @@ async fn a_text_counts_on_the_day_it_was_sent_and_one_that_never_was_not_at_all(
 }
 
 #[tokio::test]
-async fn only_admins_see_it_and_a_month_is_a_month() {
+async fn usage_is_admin_only_and_by_utc_month() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
@@ -197,7 +197,7 @@ async fn only_admins_see_it_and_a_month_is_a_month() {
 }
 
 #[tokio::test]
-async fn what_was_billed_is_counted_also_when_its_contact_is_deleted() {
+async fn usage_of_deleted_contacts_is_kept() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     with_texts(&harbor).await;
@@ -220,7 +220,7 @@ async fn what_was_billed_is_counted_also_when_its_contact_is_deleted() {
         assert_eq!(of(usage(&harbor).await), before);
     }
     // With those of a new contact of the same day.
-    harbor.hears(MAYA, "It is me again").await;
+    harbor.receives(MAYA, "It is me again").await;
     books(&hub).await;
     assert_eq!(of(usage(&harbor).await)[1], 3);
 }

@@ -19,7 +19,7 @@ fn outcomes(lines: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn every_call_is_written_down_with_what_became_of_it() {
+async fn every_call_is_journaled_with_its_outcome() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sid = "SM000000000000000000000000000000aa";
@@ -101,7 +101,7 @@ async fn every_call_is_written_down_with_what_became_of_it() {
 }
 
 #[tokio::test]
-async fn a_journal_is_read_page_by_page_and_by_admins_alone() {
+async fn journal_is_paginated_and_admin_only() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     join_all((0..30).map(|n| {
@@ -153,21 +153,21 @@ async fn a_journal_is_read_page_by_page_and_by_admins_alone() {
 }
 
 #[tokio::test]
-async fn after_a_month_it_is_forgotten() {
+async fn journal_entries_expire_after_a_month() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "Long ago").await;
+    harbor.receives(MAYA, "Long ago").await;
     let forged = hub.twilio.texting(MAYA, FRONT_DESK, "Long ago");
     forged.signed_with("another token").send().await;
-    harbor.hears(MAYA, "Today").await;
+    harbor.receives(MAYA, "Today").await;
     assert_eq!(journal(&harbor, "").await.len(), 3);
     // Ids are made of the time. The server may tidy up by itself from now on.
-    hub.meddles(
+    hub.executes_sql(
         "update webhooks set id = overlay(id::text placing '01900000-0000' from 1 for 13)::uuid, created_at = now() - interval '31 days'
           where id < (select id from webhooks order by id desc limit 1)",
     )
     .await;
-    hub.meddles("update quarantine set created_at = now() - interval '31 days'")
+    hub.executes_sql("update quarantine set created_at = now() - interval '31 days'")
         .await;
 
     messagehub::workers::housekeeping::tidy(&hub.server.app)

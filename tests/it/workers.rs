@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::ConnectOptions;
 
 use crate::hub::{Hub, KEYS, MAYA, Workspace};
-use crate::process::{Place, Process};
+use crate::process::{DataDir, Process};
 
 async fn until<F: Future<Output = bool>>(patience: Duration, what: &str, is: impl Fn() -> F) {
     let began = Instant::now();
@@ -48,7 +48,7 @@ impl Settings {
 }
 
 async fn waiting_text(harbor: &Workspace<'_>) -> Value {
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     harbor.answers(&harbor.admin, &maya, "Come at 3:30").await
 }
 
@@ -57,8 +57,8 @@ async fn is_sent(harbor: &Workspace<'_>, text: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn a_worker_that_panics_is_started_again_and_counted() {
-    let (hub, place) = (Hub::start().await, Place::new());
+async fn panicked_worker_restarts_and_is_counted() {
+    let (hub, place) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let text = waiting_text(&harbor).await;
     let settings = Settings::of(&hub);
@@ -78,8 +78,8 @@ async fn a_worker_that_panics_is_started_again_and_counted() {
 }
 
 #[tokio::test]
-async fn a_panic_after_the_answer_does_not_lose_it() {
-    let (hub, place) = (Hub::start().await, Place::new());
+async fn panic_after_the_provider_response_loses_nothing() {
+    let (hub, place) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let text = waiting_text(&harbor).await;
     let settings = Settings::of(&hub);
@@ -93,10 +93,13 @@ async fn a_panic_after_the_answer_does_not_lose_it() {
 }
 
 #[tokio::test]
-async fn a_server_is_not_ready_while_a_worker_stays_down() {
-    let (hub, place) = (Hub::start().await, Place::new());
+async fn readiness_fails_while_a_worker_is_down() {
+    let (hub, place) = (Hub::start().await, DataDir::new());
     let settings = Settings::of(&hub);
-    let server = Process::start(&place.data(), &settings.with(&[("PANICS_AT", "keeper")]));
+    let server = Process::start(
+        &place.data(),
+        &settings.with(&[("PANICS_AT", "media_fetcher")]),
+    );
     let ready = async || reqwest::get(server.url("/readyz")).await.unwrap();
     let began = Instant::now();
 
@@ -110,7 +113,10 @@ async fn a_server_is_not_ready_while_a_worker_stays_down() {
     let problem: Value = ready().await.json().await.unwrap();
     assert_eq!(problem["code"], "worker_down");
     assert!(
-        problem["detail"].as_str().unwrap().contains("keeper"),
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("media_fetcher"),
         "{problem}"
     );
     let healthy = reqwest::get(server.url("/healthz")).await.unwrap();
@@ -118,13 +124,13 @@ async fn a_server_is_not_ready_while_a_worker_stays_down() {
 }
 
 #[tokio::test]
-async fn a_server_that_nobody_hears_works_and_stops_as_any_other() {
-    let (hub, place) = (Hub::start().await, Place::new());
+async fn server_with_closed_output_works_and_stops() {
+    let (hub, place) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let settings = Settings::of(&hub);
     // Every line of the log meets with a pipe that nobody reads from any more.
     let more = [("RUST_LOG", "trace")];
-    let server = Process::start_unheard(&place.data(), &settings.with(&more));
+    let server = Process::start_with_closed_output(&place.data(), &settings.with(&more));
     until(
         Duration::from_secs(20),
         "it is ready",
@@ -147,7 +153,7 @@ async fn a_server_that_nobody_hears_works_and_stops_as_any_other() {
 }
 
 #[tokio::test]
-async fn a_server_is_not_ready_while_the_database_takes_no_changes() {
+async fn readiness_fails_while_the_database_is_read_only() {
     let hub = Hub::start().await;
     let ready = async || reqwest::get(hub.url("/readyz")).await.unwrap();
     let answer = ready().await;
@@ -157,11 +163,11 @@ async fn a_server_is_not_ready_while_the_database_takes_no_changes() {
         json!({"status": "ready"})
     );
 
-    hub.meddles(
+    hub.executes_sql(
         "do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$",
     )
     .await;
-    hub.meddles(
+    hub.executes_sql(
         "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
     )
     .await;
@@ -174,10 +180,10 @@ async fn a_server_is_not_ready_while_the_database_takes_no_changes() {
 }
 
 #[tokio::test]
-async fn a_server_whose_clock_is_a_day_ahead_makes_nothing_newer_than_it_is() {
-    let (hub, place) = (Hub::start().await, Place::new());
+async fn server_with_fast_clock_follows_the_database() {
+    let (hub, place) = (Hub::start().await, DataDir::new());
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Before").await;
+    let maya = harbor.receives(MAYA, "Before").await;
     let settings = Settings::of(&hub);
     // Its sender is kept from sending: that is for the one whose clock is right.
     let more = [("CLOCK_AHEAD_SECONDS", "86400"), ("PANICS_AT", "sender")];
@@ -207,7 +213,7 @@ async fn a_server_whose_clock_is_a_day_ahead_makes_nothing_newer_than_it_is() {
     drop(ahead);
 
     assert_eq!(hub.sends().await, 1, "it is due now");
-    harbor.hears(MAYA, "After").await;
+    harbor.receives(MAYA, "After").await;
     harbor.answers(&harbor.admin, &maya, "And after that").await;
 
     let thread = harbor.thread(&maya).await;

@@ -12,7 +12,7 @@ use crate::hub::{Answer, FRONT_DESK, Hub, MAYA, PASSWORD, Person, Workspace, emp
 const OPTICS: &str = "+16285550177";
 
 #[tokio::test]
-async fn one_person_may_have_several_workspaces() {
+async fn user_can_have_several_workspaces() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
@@ -38,7 +38,7 @@ async fn one_person_may_have_several_workspaces() {
     assert_eq!(ids, [json!(harbor.id), second["id"].clone()]);
 
     // One knows nothing of the other.
-    harbor.hears(MAYA, "Hi").await;
+    harbor.receives(MAYA, "Hi").await;
     let elsewhere = format!(
         "/api/workspaces/{}/conversations",
         second["id"].as_str().unwrap()
@@ -69,7 +69,7 @@ async fn one_person_may_have_several_workspaces() {
 }
 
 #[tokio::test]
-async fn admins_change_what_is_given_and_the_rest_stays() {
+async fn settings_change_only_the_given_fields() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let sam = harbor.agent("Sam").await;
@@ -204,7 +204,7 @@ async fn lived_in<'a>(hub: &'a Hub, name: &str, number: &str) -> (Workspace<'a>,
     let forged = hub.twilio.texting(MAYA, number, "Forged");
     let forged = forged.signed_with("not the token").send().await;
     assert_eq!(forged.status(), 403);
-    hub.server.accountant.run_once().await.unwrap();
+    hub.server.usage_sync.run_once().await.unwrap();
     knows_people(&harbor, number).await;
     for (table, (count, _)) in rows_of(&harbor).await {
         assert!(count > 0, "a new table: put something into {table} here");
@@ -243,7 +243,7 @@ async fn knows_people(harbor: &Workspace<'_>, number: &str) {
 }
 
 #[tokio::test]
-async fn only_its_name_typed_by_an_admin_deletes_a_workspace() {
+async fn deletion_requires_an_admin_and_the_exact_name() {
     let hub = Hub::start().await;
     let (harbor, sam) = lived_in(&hub, "Harbor Dental", FRONT_DESK).await;
     let bay = hub.workspace("Bay Optics").await;
@@ -285,7 +285,7 @@ async fn only_its_name_typed_by_an_admin_deletes_a_workspace() {
 }
 
 #[tokio::test]
-async fn of_a_deleted_workspace_nothing_is_left_and_its_neighbour_has_everything() {
+async fn deletion_removes_everything_of_the_workspace_only() {
     let hub = Hub::start().await;
     let (harbor, sam) = lived_in(&hub, "Harbor Dental", FRONT_DESK).await;
     let (bay, lin) = lived_in(&hub, "Bay Optics", OPTICS).await;
@@ -314,7 +314,7 @@ async fn of_a_deleted_workspace_nothing_is_left_and_its_neighbour_has_everything
     assert_eq!(without_uses(rows_of(&bay).await), without_uses(before));
     assert_eq!(jos.closes().await, 1008);
     assert_eq!(sams.closes().await, 1008);
-    assert!(lins.heard_so_far(&bay).await.is_empty());
+    assert!(lins.received_so_far(&bay).await.is_empty());
     for who in [&harbor.admin, &sam] {
         who.get(&harbor.path("/conversations"))
             .await
@@ -339,14 +339,14 @@ async fn of_a_deleted_workspace_nothing_is_left_and_its_neighbour_has_everything
 }
 
 #[tokio::test]
-async fn texts_to_a_deleted_workspace_are_not_found_and_its_neighbours_arrive() {
+async fn texts_to_a_deleted_workspace_get_404() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
     bay.connects_twilio(OPTICS).await;
     // Half of them have texted before.
     for n in 0..25 {
-        harbor.hears(&stranger(n), "Hi").await;
+        harbor.receives(&stranger(n), "Hi").await;
     }
 
     let (deleted, ours, theirs) = tokio::join!(
@@ -389,10 +389,10 @@ async fn fifty_texts(hub: &Hub, to: &str) -> Vec<u16> {
 
 /// Who stores a text holds its conversation and then asks for the workspace; the deletion comes the other way.
 #[tokio::test]
-async fn a_deletion_that_meets_a_text_halfway_is_done_all_the_same() {
+async fn deletion_succeeds_during_ingest() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "Hi").await;
+    harbor.receives(MAYA, "Hi").await;
     let mut text = hub.raw.begin().await.unwrap();
     sqlx::query("update conversations set unread_count = unread_count + 1")
         .execute(&mut *text)
@@ -416,7 +416,7 @@ async fn a_deletion_that_meets_a_text_halfway_is_done_all_the_same() {
 
 /// A text that is with the provider while its workspace goes.
 #[tokio::test]
-async fn what_was_on_its_way_out_harms_nobody() {
+async fn deletion_during_sending_is_harmless() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
@@ -498,7 +498,7 @@ async fn with_signups(hub: &Hub, signups: &str) -> messagehub::Server {
 }
 
 #[tokio::test]
-async fn who_may_make_workspaces_is_as_set() {
+async fn workspace_creation_follows_the_setting() {
     let mut hub = Hub::start().await;
     let (jo, sam) = {
         let harbor = hub.workspace("Harbor Dental").await;
@@ -510,7 +510,7 @@ async fn who_may_make_workspaces_is_as_set() {
         ("", 201, 403),
         ("closed", 403, 403),
     ] {
-        hub.meddles("delete from workspaces where slug like 'more%'")
+        hub.executes_sql("delete from workspaces where slug like 'more%'")
             .await;
         let server = with_signups(&hub, signups).await;
         let before = std::mem::replace(&mut hub.server, server);
@@ -552,7 +552,7 @@ async fn who_may_make_workspaces_is_as_set() {
 }
 
 #[tokio::test]
-async fn a_person_makes_so_many_workspaces_and_no_more() {
+async fn workspaces_per_user_are_limited() {
     let settings = [("WORKSPACES_PER_PERSON", "3")];
     let hub = Hub::start_with(empty_database().await, &settings).await;
     let harbor = hub.workspace("Harbor Dental").await; // the first of three
@@ -587,7 +587,7 @@ async fn a_person_makes_so_many_workspaces_and_no_more() {
 
 /// Pages are found by slug or by id, so no slug reads as an id.
 #[tokio::test]
-async fn a_workspace_that_is_called_like_an_id_is_found_by_its_slug() {
+async fn workspace_with_an_id_like_name_is_found_by_slug() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let id = uuid::Uuid::now_v7();

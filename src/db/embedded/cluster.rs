@@ -11,7 +11,7 @@ use nix::unistd::{Uid, User};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::power;
+use crate::fail_point;
 
 use super::{DATABASE, Error, LOGIN, Result, postmaster, programs, unusable};
 
@@ -43,7 +43,7 @@ impl Cluster {
     pub async fn open(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let link = data_dir.join("postgres");
         let account = account(&link)?;
-        let made_by = read_if_there(&link.join("PG_VERSION"))?;
+        let made_by = read_optional(&link.join("PG_VERSION"))?;
         let programs = match &made_by {
             Some(version) => programs::programs_for(&link, version.trim())?,
             None => programs::programs()?,
@@ -54,7 +54,7 @@ impl Cluster {
         let cluster = Self {
             socket_dir: socket_dir(&dir, data_dir, account.as_ref())?,
             log: data_dir.join("postgres.log"),
-            password: read_if_there(&password_file)?
+            password: read_optional(&password_file)?
                 .filter(|it| !it.is_empty())
                 .unwrap_or_else(random_password),
             password_file,
@@ -66,7 +66,7 @@ impl Cluster {
             programs,
             account,
         };
-        cluster.clear_away().await;
+        cluster.remove_incomplete().await;
         if made_by.is_none() {
             cluster.make().await?;
         }
@@ -75,7 +75,7 @@ impl Cluster {
 
     /// Gives the cluster a new password when its file is lost, say because a backup left it out.
     pub async fn mend_password(&self) -> Result<()> {
-        if read_if_there(&self.password_file)?.is_some_and(|it| !it.is_empty()) {
+        if read_optional(&self.password_file)?.is_some_and(|it| !it.is_empty()) {
             return Ok(());
         }
         tracing::warn!(file = %self.password_file.display(), "PostgreSQL's password is lost: setting a new one");
@@ -112,7 +112,7 @@ impl Cluster {
         let name = format!("{STAGING}-{:016x}", rand::random::<u64>());
         let staging = self.dir.with_extension(name);
         // An empty directory may be in the place; anything else in it is not ours to touch.
-        if_there(fs::remove_dir(&self.dir)).map_err(unusable(&self.dir))?;
+        ignore_not_found(fs::remove_dir(&self.dir)).map_err(unusable(&self.dir))?;
         self.private_dir(&staging)?;
         let fresh = staging.join("cluster");
 
@@ -133,10 +133,10 @@ impl Cluster {
 
     /// What servers left that were killed while they made a cluster. Their programs may write on for a moment: what cannot be
     /// removed now is left to the next start, and is in nobody's way.
-    async fn clear_away(&self) {
-        for directory in self.half_made() {
+    async fn remove_incomplete(&self) {
+        for directory in self.incomplete_clusters() {
             let mut tries = 0;
-            while let Err(error) = if_there(fs::remove_dir_all(&directory)) {
+            while let Err(error) = ignore_not_found(fs::remove_dir_all(&directory)) {
                 tries += 1;
                 if tries == 10 {
                     tracing::warn!(%error, dir = %directory.display(), "a half-made cluster cannot be removed yet");
@@ -147,7 +147,7 @@ impl Cluster {
         }
     }
 
-    fn half_made(&self) -> Vec<PathBuf> {
+    fn incomplete_clusters(&self) -> Vec<PathBuf> {
         let parent = self.dir.parent().unwrap_or(Path::new("/"));
         let prefix = self.dir.with_extension(STAGING);
         let Some(prefix) = prefix.file_name().and_then(|name| name.to_str()) else {
@@ -318,7 +318,7 @@ async fn run(mut command: Command, name: &str, input: &str) -> Result<()> {
             .spawn()?;
         if name == "initdb" {
             // Long enough to be in the middle of it.
-            power::may_go_after("while the cluster is made", Duration::from_millis(300)).await;
+            fail_point::abort_after("while the cluster is made", Duration::from_millis(300)).await;
         }
         if let Some(mut stdin) = child.stdin.take() {
             let _ = stdin.write_all(input.as_bytes()).await; // what does not listen says why below
@@ -336,11 +336,11 @@ async fn run(mut command: Command, name: &str, input: &str) -> Result<()> {
     Err(failed(reason.unwrap_or("it gave no reason").to_owned()))
 }
 
-fn read_if_there(path: &Path) -> Result<Option<String>> {
-    if_there(fs::read_to_string(path)).map_err(unusable(path))
+fn read_optional(path: &Path) -> Result<Option<String>> {
+    ignore_not_found(fs::read_to_string(path)).map_err(unusable(path))
 }
 
-fn if_there<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+fn ignore_not_found<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
     match outcome {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

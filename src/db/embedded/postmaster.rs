@@ -14,7 +14,7 @@ use tokio::process::Child;
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::power;
+use crate::fail_point;
 
 use super::cluster::{Cluster, PORT};
 use super::{Error, Result, unusable};
@@ -110,7 +110,7 @@ impl Postmaster {
             .try_clone()
             .and_then(|stdout| postgres.stdout(stdout).stderr(log).spawn())
             .map_err(|error| not_started(error.to_string()))?;
-        power::may_go_after("while PostgreSQL starts", POLL).await;
+        fail_point::abort_after("while PostgreSQL starts", POLL).await;
 
         let mut postmaster = Self(child);
         loop {

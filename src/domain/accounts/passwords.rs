@@ -8,16 +8,16 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::sessions::{end_others, fingerprint, random_token};
 use super::throttle::{self, Paid, network, pay};
-use super::{Caller, User, letters, places, two_factor};
+use super::{Caller, User, emails, known_locations, two_factor};
 use crate::app::App;
 use crate::db::{Db, SystemTx};
-use crate::domain::audit::{self, Action};
-use crate::domain::words;
+use crate::domain::audit::{self, AuditAction};
+use crate::domain::string_enum;
 use crate::error::{Check, Error, Result};
 use crate::ids::{SessionId, UserId};
 use crate::language::{self, english};
 
-words!(Purpose { Verify = "verify", Reset = "reset" });
+string_enum!(Purpose { Verify = "verify", Reset = "reset" });
 
 impl Purpose {
     fn lives(self) -> Duration {
@@ -66,7 +66,7 @@ async fn mail_reset(app: &App, email: &str) -> Result<()> {
     let token = new_token(&mut tx, email, Purpose::Reset).await?;
     tx.commit().await?;
     if let Some(token) = token {
-        app.mail.send(letters::reset(&app.config, email, &token));
+        app.mail.send(emails::reset(&app.config, email, &token));
     }
     Ok(())
 }
@@ -79,26 +79,32 @@ pub async fn reset(app: &App, token: &str, password: SecretString, caller: &Call
     let from = network(caller.address);
     Paid::pay(&app.db, &[(&throttle::RESET_FROM, &from)]).await?;
     // A made-up token must cost no hash.
-    let user = whose_token(app, token, Purpose::Reset).await?;
+    let user = verify_token(app, token, Purpose::Reset).await?;
     Paid::pay(&app.db, &[(&throttle::RESET, &user.id.to_string())]).await?;
     let hash = app.passwords.hash(&from, password).await?;
     let mut tx = app.db.system().await?;
     let user = use_token(&mut tx, token, Purpose::Reset).await?;
     set_by_link(&mut tx, user.id, &hash).await?;
     end_others(&mut tx, user.id, None).await?;
-    places::forget(&mut tx, user.id).await?;
-    places::remember(&mut tx, user.id, caller).await?;
+    known_locations::forget(&mut tx, user.id).await?;
+    known_locations::remember(&mut tx, user.id, caller).await?;
     // Who guessed until now must not keep them waiting for their first sign-in with the new one.
     let at = format!("{} {from}", user.email);
     let owed = [
         (&throttle::SIGN_IN, user.email.as_str()),
         (&throttle::SIGN_IN_AT, &at),
     ];
-    throttle::forgive(tx.conn(), &owed).await?;
-    audit::record_everywhere(&mut tx, user.id, Action::PasswordReset, &caller.address()).await?;
+    throttle::reset_limits(tx.conn(), &owed).await?;
+    audit::record_everywhere(
+        &mut tx,
+        user.id,
+        AuditAction::PasswordReset,
+        &caller.address(),
+    )
+    .await?;
     tx.commit().await?;
     app.mail
-        .send(letters::password_changed(&app.config, &user.email));
+        .send(emails::password_changed(&app.config, &user.email));
     Ok(())
 }
 
@@ -160,10 +166,16 @@ pub async fn change_password(
     )
     .execute(tx.conn())
     .await?;
-    audit::record_everywhere(&mut tx, user.id, Action::PasswordChanged, &caller.address()).await?;
+    audit::record_everywhere(
+        &mut tx,
+        user.id,
+        AuditAction::PasswordChanged,
+        &caller.address(),
+    )
+    .await?;
     tx.commit().await?;
     app.mail
-        .send(letters::password_changed(&app.config, &user.email));
+        .send(emails::password_changed(&app.config, &user.email));
     Ok(())
 }
 
@@ -213,7 +225,7 @@ pub async fn ask_to_verify(app: &App, user: &User, caller: &Caller) -> Result<()
     tx.commit().await?;
     if let Some(token) = token {
         app.mail
-            .send(letters::verify(&app.config, &user.email, &token));
+            .send(emails::verify(&app.config, &user.email, &token));
     }
     Ok(())
 }
@@ -257,7 +269,7 @@ struct Proven {
 }
 
 /// Whose token this is. It stays good.
-async fn whose_token(app: &App, token: &str, purpose: Purpose) -> Result<Proven> {
+async fn verify_token(app: &App, token: &str, purpose: Purpose) -> Result<Proven> {
     sqlx::query_as!(
         Proven,
         r#"select u.id as "id: UserId", u.email
@@ -312,7 +324,7 @@ pub async fn forget_expired(db: &Db) -> Result<()> {
     )
         .execute(db.system_pool())
         .await?;
-    places::forget_old(db).await
+    known_locations::forget_old(db).await
 }
 
 /// For whoever was given none: 120 random bits.

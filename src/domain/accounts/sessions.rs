@@ -13,17 +13,17 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Caller, SignedIn, User, places};
+use super::{Caller, SignedIn, User, known_locations};
 use crate::app::App;
 use crate::db::{Db, SystemTx};
-use crate::domain::audit::{self, Action};
+use crate::domain::audit::{self, AuditAction};
 use crate::domain::workspaces;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{SessionId, UserId};
-use crate::keys::ACCESS_LIVES;
+use crate::keys::ACCESS_TOKEN_LIFETIME;
 
-pub const SESSION_LIVES: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Two tabs may refresh at the same moment with the same token: the second one is no thief.
 const REFRESH_GRACE: Duration = Duration::from_secs(30);
 
@@ -36,7 +36,7 @@ pub(in crate::domain) async fn begin(app: &App, user: UserId, caller: &Caller) -
          values ($1, $2, now() + make_interval(secs => $3), left($4, 300), $5)",
         session as _,
         user as _,
-        SESSION_LIVES.as_secs_f64(),
+        SESSION_LIFETIME.as_secs_f64(),
         caller
             .device
             .as_deref()
@@ -45,8 +45,8 @@ pub(in crate::domain) async fn begin(app: &App, user: UserId, caller: &Caller) -
     )
     .execute(tx.conn())
     .await?;
-    places::remember(&mut tx, user, caller).await?;
-    audit::record_everywhere(&mut tx, user, Action::SignedIn, &caller.address()).await?;
+    known_locations::remember(&mut tx, user, caller).await?;
+    audit::record_everywhere(&mut tx, user, AuditAction::SignedIn, &caller.address()).await?;
     tx.commit().await?;
     signed_in(app, user, session, app.tokens.refresh(session, 0)).await
 }
@@ -67,7 +67,7 @@ pub async fn refresh(app: &App, token: &str, caller: &Caller) -> Result<SignedIn
             returning user_id as "user: UserId""#,
         session as _,
         known,
-        SESSION_LIVES.as_secs_f64(),
+        SESSION_LIFETIME.as_secs_f64(),
     )
     .fetch_optional(app.db.system_pool())
     .await?;
@@ -93,7 +93,7 @@ pub async fn refresh(app: &App, token: &str, caller: &Caller) -> Result<SignedIn
     }
     if known < living.generation {
         tracing::warn!(session.id = %session, "an earlier refresh token came again: the session is ended");
-        end(&app.db, session, Action::RefreshTokenReused, caller).await?;
+        end(&app.db, session, AuditAction::RefreshTokenReused, caller).await?;
     }
     Err(Error::Unauthenticated)
 }
@@ -107,7 +107,7 @@ async fn signed_in(
     Ok(SignedIn {
         access_token: app.tokens.issue(user, session),
         token_type: "Bearer",
-        expires_in: ACCESS_LIVES.as_secs(),
+        expires_in: ACCESS_TOKEN_LIFETIME.as_secs(),
         refresh_token,
         is_renewed: true,
         user: of_session(&app.db, session).await?,
@@ -132,11 +132,11 @@ pub async fn of_session(db: &Db, session: SessionId) -> Result<User> {
 
 /// Ends the session: its tokens, cookies and open sockets die with it. Every workspace of its user takes note.
 pub async fn log_out(db: &Db, session: SessionId, caller: &Caller) -> Result<()> {
-    end(db, session, Action::SignedOut, caller).await
+    end(db, session, AuditAction::SignedOut, caller).await
 }
 
 /// One that is over already stays as it is.
-async fn end(db: &Db, session: SessionId, why: Action, caller: &Caller) -> Result<()> {
+async fn end(db: &Db, session: SessionId, why: AuditAction, caller: &Caller) -> Result<()> {
     let mut tx = db.system().await?;
     let user = sqlx::query_scalar!(
         r#"update sessions set revoked_at = now() where id = $1 and revoked_at is null returning user_id as "user: UserId""#,
@@ -194,7 +194,13 @@ pub async fn end_session(db: &Db, user: &User, session: SessionId, caller: &Call
     if ended.rows_affected() == 0 {
         return Err(Error::NotFound("the session"));
     }
-    audit::record_everywhere(&mut tx, user.id, Action::SessionEnded, &caller.address()).await?;
+    audit::record_everywhere(
+        &mut tx,
+        user.id,
+        AuditAction::SessionEnded,
+        &caller.address(),
+    )
+    .await?;
     tx.announce(Event::SessionEnded { session });
     tx.commit().await
 }
@@ -203,7 +209,13 @@ pub async fn end_session(db: &Db, user: &User, session: SessionId, caller: &Call
 pub async fn end_all(db: &Db, user: &User, caller: &Caller) -> Result<()> {
     let mut tx = db.system().await?;
     end_others(&mut tx, user.id, None).await?;
-    audit::record_everywhere(&mut tx, user.id, Action::SessionsEnded, &caller.address()).await?;
+    audit::record_everywhere(
+        &mut tx,
+        user.id,
+        AuditAction::SessionsEnded,
+        &caller.address(),
+    )
+    .await?;
     tx.commit().await
 }
 

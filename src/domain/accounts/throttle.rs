@@ -140,7 +140,7 @@ impl Paid {
 }
 
 /// Nothing is owed here any more.
-pub(super) async fn forgive(conn: &mut PgConnection, limits: &[(&Limit, &str)]) -> Result<()> {
+pub(super) async fn reset_limits(conn: &mut PgConnection, limits: &[(&Limit, &str)]) -> Result<()> {
     let keys: Vec<_> = limits.iter().map(|(limit, who)| key(limit, who)).collect();
     sqlx::query!("delete from throttles where key = any ($1)", &keys)
         .execute(conn)

@@ -14,7 +14,7 @@ use super::throttle::{self, pay, pay_back};
 use super::{Caller, User, require_verified};
 use crate::app::App;
 use crate::db::SystemTx;
-use crate::domain::audit::{self, Action};
+use crate::domain::audit::{self, AuditAction};
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{SessionId, UserId, WorkspaceId};
@@ -109,7 +109,7 @@ pub async fn confirm(
     audit::record_everywhere(
         &mut tx,
         user.id,
-        Action::TwoFactorEnabled,
+        AuditAction::TwoFactorEnabled,
         &caller.address(),
     )
     .await?;
@@ -139,7 +139,7 @@ pub async fn disable(
     audit::record_everywhere(
         &mut tx,
         user.id,
-        Action::TwoFactorDisabled,
+        AuditAction::TwoFactorDisabled,
         &caller.address(),
     )
     .await?;

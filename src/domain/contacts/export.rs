@@ -5,7 +5,7 @@ use serde_json::json;
 use super::fields::Field;
 use super::list::{Filter, Listed, Sort, list};
 use crate::db::{Db, Load, WorkspaceTx};
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Member;
 use crate::error::Result;
 use crate::listing::Span;
@@ -38,17 +38,17 @@ const COLUMNS: [&str; 10] = [
 
 /// Begins, and writes down who took what.
 pub async fn begin(db: &Db, member: Member, filter: Filter) -> Result<Export> {
-    let mut tx = db.workspace(member.seat()).await?;
+    let mut tx = db.workspace(member.tenant()).await?;
     let fields = super::fields::list(&mut tx).await?;
     // The database keeps no NUL, and nobody's name has one.
     let q = filter.q.as_ref().map(|q| q.replace('\0', ""));
     let narrowed = json!({"q": q, "tag": filter.tag, "opted_out": filter.opted_out});
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: "contacts",
         after: filter.is_narrow().then_some(narrowed),
-        ..Deed::default()
+        ..AuditRecord::default()
     };
-    audit::record(&mut tx, Action::ContactsExported, deed).await?;
+    audit::record(&mut tx, AuditAction::ContactsExported, audit_record).await?;
     tx.commit().await?;
     Ok(Export {
         db: db.clone(),
@@ -77,7 +77,7 @@ impl Export {
         }
         let mut tx = self
             .db
-            .workspace_for(self.member.seat(), Load::Export)
+            .workspace_for(self.member.tenant(), Load::Export)
             .await?;
         rows.extend(self.page(&mut tx).await?);
         lines.extend(sheet::lines(

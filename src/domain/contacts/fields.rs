@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
-use crate::domain::words;
+use crate::domain::string_enum;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::ids::{FieldId, WorkspaceId};
 use crate::language::{english, put};
 use crate::sheet::dates;
 
-words!(#[schema(as = ContactFieldKind)]
+string_enum!(#[schema(as = ContactFieldKind)]
 Kind {
     Text = "text",
     Number = "number",
@@ -39,9 +39,9 @@ impl Kind {
 }
 
 /// More than a card has room for.
-const MOST: usize = 30;
+const COUNT_LIMIT: usize = 30;
 /// Characters of a value.
-const LONGEST: usize = 500;
+const LENGTH_LIMIT: usize = 500;
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = ContactField)]
@@ -70,7 +70,7 @@ pub struct Draft {
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ContactFieldChange)]
-pub struct Change {
+pub struct ContactFieldChange {
     pub name: Option<String>,
     /// A value that is none of them any more stays with those who have it until it is changed.
     pub choices: Option<Vec<String>>,
@@ -117,7 +117,7 @@ pub async fn create(tx: &mut WorkspaceTx, _: &Admin, draft: Draft) -> Result<Fie
     let others = list(tx).await?;
     Check::default()
         .that(
-            others.len() < MOST,
+            others.len() < COUNT_LIMIT,
             "name",
             "a workspace has at most 30 fields",
         )
@@ -139,7 +139,12 @@ pub async fn create(tx: &mut WorkspaceTx, _: &Admin, draft: Draft) -> Result<Fie
     Ok(field)
 }
 
-pub async fn update(tx: &mut WorkspaceTx, _: &Admin, id: FieldId, change: Change) -> Result<Field> {
+pub async fn update(
+    tx: &mut WorkspaceTx,
+    _: &Admin,
+    id: FieldId,
+    change: ContactFieldChange,
+) -> Result<Field> {
     let before = find(tx, id).await?;
     let name = change.name.as_deref().map(read_name).transpose()?;
     let choices = match change.choices {
@@ -191,15 +196,15 @@ fn taken() -> Error {
 }
 
 async fn record(tx: &mut WorkspaceTx, before: Option<&Field>, after: Option<&Field>) -> Result<()> {
-    let told =
+    let audit_json =
         |field: &Field| json!({"name": field.name, "kind": field.kind, "choices": field.choices});
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: before.or(after).map_or("", |field| &field.name),
         subject_id: before.or(after).map(|field| field.id.0),
-        before: before.map(told),
-        after: after.map(told),
+        before: before.map(audit_json),
+        after: after.map(audit_json),
     };
-    audit::record(tx, Action::ContactFieldChanged, deed).await
+    audit::record(tx, AuditAction::ContactFieldChanged, audit_record).await
 }
 
 pub(super) fn read_name(name: &str) -> Result<String> {
@@ -285,7 +290,7 @@ impl Field {
             return Ok(None);
         }
         let read = match self.kind {
-            Kind::Text if text.chars().count() > LONGEST => {
+            Kind::Text if text.chars().count() > LENGTH_LIMIT => {
                 Err(english("at most 500 characters").into())
             }
             Kind::Text if text.contains('\0') => Err(english("no NUL characters").into()),
@@ -377,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_kept_as_its_kind_wants_it() {
+    fn value_is_normalized_by_kind() {
         let read = |kind, text: &str| field(kind).read(text);
         assert_eq!(read(Kind::Text, " blue "), Ok(Some("blue".into())));
         assert_eq!(read(Kind::Text, "  "), Ok(None));
@@ -408,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_made_of_the_name_and_is_nobody_elses() {
+    fn key_is_derived_from_the_name_and_unique() {
         assert_eq!(key_of("Insurance plan!", &[]), "insurance_plan");
         assert_eq!(key_of("保険", &[]), "field");
         assert_eq!(key_of("Plan", &[field(Kind::Text)]), "plan_2");
@@ -416,7 +421,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_a_value_or_none(text in ".{0,60}") {
+        fn any_text_is_parsed_or_refused(text in ".{0,60}") {
             for kind in Kind::ALL {
                 if let Ok(Some(kept)) = field(kind).read(&text) {
                     prop_assert_eq!(field(kind).read(&kept), Ok(Some(kept.clone())), "what is kept can be written again");
@@ -425,7 +430,7 @@ mod tests {
         }
 
         #[test]
-        fn every_name_makes_a_key(name in ".{1,40}") {
+        fn every_name_has_a_key(name in ".{1,40}") {
             let key = key_of(&name, &[]);
             prop_assert!((1..=40).contains(&key.len()));
             prop_assert!(key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'));

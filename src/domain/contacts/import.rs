@@ -20,9 +20,9 @@ use row::{ColumnForm, Plan};
 
 use super::fields::{self, Field};
 use crate::db::WorkspaceTx;
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
-use crate::domain::{words, workspaces};
+use crate::domain::{string_enum, workspaces};
 use crate::error::{Check, Error, Result};
 use crate::ids::{ImportId, TagId, UserId, WorkspaceId};
 use crate::language::english;
@@ -32,11 +32,11 @@ use crate::sheet::heads::{self, Head};
 use crate::sheet::{self, Reading, Sheet, decode};
 
 /// As many as one file may have.
-pub const MOST_LINES: usize = 100_000;
+pub const MAX_LINES: usize = 100_000;
 /// Bytes of a file.
 pub const LARGEST: usize = 10 * 1024 * 1024;
 
-words!(#[schema(as = ImportState)]
+string_enum!(#[schema(as = ImportState)]
 State {
     /// Uploaded: somebody says what its columns are, and starts it.
     Mapping = "mapping",
@@ -46,7 +46,7 @@ State {
     Failed = "failed",
 });
 
-words!(
+string_enum!(
     /// What becomes of a row whose number a contact has already, here or further up in the file.
     Duplicates {
         /// The contact stays as it is.
@@ -134,8 +134,13 @@ impl Import {
     }
 
     /// With a sentence for each problem.
-    fn told(mut self) -> Self {
-        self.problems.0 = self.problems.0.into_iter().map(Problem::told).collect();
+    fn with_messages(mut self) -> Self {
+        self.problems.0 = self
+            .problems
+            .0
+            .into_iter()
+            .map(Problem::with_message)
+            .collect();
         self
     }
 }
@@ -172,7 +177,7 @@ pub async fn upload(
         sheet,
         mapping,
         checked,
-    } = look_through(
+    } = preview_import(
         file.to_vec(),
         chosen(encoding)?,
         region.clone(),
@@ -220,7 +225,7 @@ struct Looked {
 }
 
 /// Reads the whole file and tries each row. Of 100,000 rows it takes seconds, so nobody else waits for it.
-async fn look_through(
+async fn preview_import(
     file: Vec<u8>,
     encoding: Option<&'static Encoding>,
     region: String,
@@ -245,7 +250,7 @@ async fn look_through(
 /// A file with rows in it.
 fn read(file: &[u8], encoding: Option<&'static Encoding>, region: &str) -> Result<Sheet> {
     let reading = Reading {
-        most: MOST_LINES,
+        most: MAX_LINES,
         encoding,
         region: Some(region),
     };
@@ -343,7 +348,7 @@ pub async fn keep_refused(
     admin: &Admin,
     file_name: &str,
     sheet: &Sheet,
-    rows: Vec<(&sheet::Row, String)>,
+    rows: Vec<(&sheet::SheetRow, String)>,
 ) -> Result<ImportId> {
     let id = ImportId::new();
     let is_phone = |column: &String| matches!(heads::read(column), Some(Head::Phone(_)));
@@ -523,13 +528,13 @@ pub async fn start(
     )
     .execute(tx.conn())
     .await?;
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &import.file_name,
         subject_id: Some(id.0),
         after: Some(json!({"rows": import.total})),
-        ..Deed::default()
+        ..AuditRecord::default()
     };
-    audit::record(tx, Action::ContactsImported, deed).await?;
+    audit::record(tx, AuditAction::ContactsImported, audit_record).await?;
     find(tx, admin, id).await
 }
 
@@ -590,7 +595,7 @@ pub async fn look(
         sheet,
         mapping,
         checked,
-    } = look_through(
+    } = preview_import(
         file,
         chosen(Some(&encoding))?,
         region.clone(),
@@ -679,7 +684,7 @@ pub async fn find(tx: &mut WorkspaceTx, _: &Admin, id: ImportId) -> Result<Impor
     )
     .fetch_optional(tx.conn())
     .await?
-    .map(Import::told)
+    .map(Import::with_messages)
     .ok_or(Error::NotFound("the import"))
 }
 
@@ -700,7 +705,7 @@ pub async fn list(tx: &mut WorkspaceTx, _: &Admin, span: &Span) -> Result<Page<I
     )
     .fetch_all(tx.conn())
     .await?;
-    let rows = rows.into_iter().map(Import::told).collect();
+    let rows = rows.into_iter().map(Import::with_messages).collect();
     Ok(page(rows, limit, |import| Cursor {
         at: import.created_at,
         id: import.id.0,
@@ -823,7 +828,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_known_by_their_names() {
+    fn columns_are_recognized_by_name() {
         for (file, mapping) in [
             (
                 "Full Name,Mobile Phone,Phone,E-mail,Shoe size\nMaya,1,2,3,4\n",
@@ -870,7 +875,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_has_a_number_and_nothing_that_there_is_not() {
+    fn mapping_requires_a_number_and_known_columns() {
         for good in [
             &["name", "phone_number"][..],
             &["phone_number", "phone_number"],
@@ -892,7 +897,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_file_has_our_columns_once() {
+    fn refused_file_has_its_extra_columns_once() {
         let width = |columns: &[&str]| width_without_reasons(&strings(columns));
         assert_eq!(width(&["name", "phone", "line", "reason"]), 2);
         assert_eq!(

@@ -13,13 +13,13 @@ use uuid::Uuid;
 use super::{Contact, by_ids, sought};
 use crate::db::WorkspaceTx;
 use crate::domain::members::Member;
-use crate::domain::words;
+use crate::domain::string_enum;
 use crate::error::Result;
 use crate::ids::{ContactId, ConversationId, TagId, UserId};
 use crate::listing::{Bookmark, Cursor, Page, Span, page, unless_empty};
-use crate::phone::search::Typed;
+use crate::phone::search::SearchInput;
 
-words!(
+string_enum!(
     /// In which order.
     #[schema(as = ContactSort)]
     Sort {
@@ -113,12 +113,12 @@ pub async fn list(
         true => few(tx, typed.as_ref(), filter.tag, opted_out).await?,
         false => None,
     };
-    let asked = Asked {
+    let asked = ListParameters {
         // The few that there are were found by it.
         words: typed
             .as_ref()
             .filter(|_| few.is_none())
-            .map(|typed| typed.words.clone()),
+            .map(|typed| typed.search_text.clone()),
         numbers: typed.map(|typed| typed.terms()).unwrap_or_default(),
         few,
         tag: filter.tag,
@@ -138,7 +138,7 @@ pub async fn list(
     })
 }
 
-struct Asked {
+struct ListParameters {
     few: Option<Vec<Uuid>>,
     /// `None`: nothing is searched for, or the few have it.
     words: Option<String>,
@@ -151,7 +151,7 @@ struct Asked {
     limit: i64,
 }
 
-impl Asked {
+impl ListParameters {
     fn is_of_an_agent_and_nothing_more(&self) -> bool {
         self.only_of.is_some()
             && self.few.is_none()
@@ -164,14 +164,14 @@ impl Asked {
 /// Whom it is about, if they are few. `None`: they are many, or nothing narrows.
 pub(in crate::domain) async fn few(
     tx: &mut WorkspaceTx,
-    typed: Option<&Typed>,
+    typed: Option<&SearchInput>,
     tag: Option<TagId>,
     opted_out: bool,
 ) -> Result<Option<Vec<Uuid>>> {
     Ok(sqlx::query_scalar!(
         "select few_contacts($1, $2, $3, $4)",
-        typed.map(|typed| typed.words.as_str()),
-        &typed.map(Typed::terms).unwrap_or_default(),
+        typed.map(|typed| typed.search_text.as_str()),
+        &typed.map(SearchInput::terms).unwrap_or_default(),
         tag as _,
         opted_out,
     )
@@ -206,7 +206,11 @@ macro_rules! who_is_asked_for {
 
 /// A million contacts: 0.2 ms for an admin (`contacts_pkey`, backwards; or forwards for the oldest). Whom an agent sees is walked
 /// by what shows them (`contacts_seen`).
-async fn newest(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page<ContactId>> {
+async fn newest(
+    tx: &mut WorkspaceTx,
+    asked: &ListParameters,
+    span: &Span,
+) -> Result<Page<ContactId>> {
     let after = span.cursor()?.map(|cursor| cursor.id);
     if asked.is_of_an_agent_and_nothing_more() {
         return seen(tx, asked, after).await;
@@ -235,7 +239,11 @@ async fn newest(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page
     Ok(only_ids(rows, |(id, _)| id))
 }
 
-async fn seen(tx: &mut WorkspaceTx, asked: &Asked, after: Option<Uuid>) -> Result<Page<ContactId>> {
+async fn seen(
+    tx: &mut WorkspaceTx,
+    asked: &ListParameters,
+    after: Option<Uuid>,
+) -> Result<Page<ContactId>> {
     let rows = sqlx::query!(
         r#"select c.id, c.created_at
              from contacts_seen($1, $2, $3) with ordinality as s (id, place)
@@ -258,7 +266,11 @@ async fn seen(tx: &mut WorkspaceTx, asked: &Asked, after: Option<Uuid>) -> Resul
 }
 
 /// A million contacts: 0.4 ms for an admin, wherever the page lies (`contacts_by_name`, either way).
-async fn by_name(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page<ContactId>> {
+async fn by_name(
+    tx: &mut WorkspaceTx,
+    asked: &ListParameters,
+    span: &Span,
+) -> Result<Page<ContactId>> {
     let after = span.bookmark()?;
     let (name, id) = after.map(|it| (it.key, it.id)).unzip();
     macro_rules! walk {
@@ -297,7 +309,11 @@ async fn by_name(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Pag
 
 /// First along the conversations, of each contact the newest, then those without any. A million contacts: 0.6 ms for an admin
 /// (`conversations_newest` for each status, then `contacts_untexted`, both either way).
-async fn by_last_text(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Result<Page<ContactId>> {
+async fn by_last_text(
+    tx: &mut WorkspaceTx,
+    asked: &ListParameters,
+    span: &Span,
+) -> Result<Page<ContactId>> {
     // `@` and a time: among those texted with; `#`: among the others.
     let after = span.bookmark()?;
     let mut rows: Vec<(Bookmark, ContactId)> = Vec::new();
@@ -320,7 +336,7 @@ async fn by_last_text(tx: &mut WorkspaceTx, asked: &Asked, span: &Span) -> Resul
 
 async fn untexted(
     tx: &mut WorkspaceTx,
-    asked: &Asked,
+    asked: &ListParameters,
     after: Option<Uuid>,
     most: i64,
 ) -> Result<Vec<ContactId>> {
@@ -355,7 +371,7 @@ async fn untexted(
 
 async fn texted(
     tx: &mut WorkspaceTx,
-    asked: &Asked,
+    asked: &ListParameters,
     after: Option<&Bookmark>,
 ) -> Result<Vec<(Bookmark, ContactId)>> {
     let at = after
@@ -421,7 +437,7 @@ fn only_ids<T>(found: Page<T>, id: impl Fn(T) -> ContactId) -> Page<ContactId> {
 pub async fn shown(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Listed>> {
     let workspace = tx.workspace();
     let contacts = by_ids(tx.conn(), workspace, ids).await?;
-    let mut told = sqlx::query!(
+    let mut details = sqlx::query!(
         r#"select k.id as "id!: ContactId", v.id as "conversation?: ConversationId", v.last_message_at as "at?",
                   v.last_message_preview as "preview?", v.last_message_direction = 'outbound' as "is_ours?",
                   exists (select from opt_outs o where o.workspace_id = $2 and o.contact_id = k.id) as "opted_out!"
@@ -439,8 +455,8 @@ pub async fn shown(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Listed
     Ok(contacts
         .into_iter()
         .map(|contact| {
-            let place = told.iter().position(|row| row.id == contact.id);
-            let row = place.map(|place| told.swap_remove(place));
+            let place = details.iter().position(|row| row.id == contact.id);
+            let row = place.map(|place| details.swap_remove(place));
             let opted_out = row.as_ref().is_some_and(|row| row.opted_out);
             let last_text = row.and_then(|row| {
                 Some(LastText {

@@ -12,7 +12,7 @@ use sqlx::types::Json;
 use super::{Contact, fields, find};
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -79,7 +79,7 @@ pub async fn preview(
 }
 
 /// So often it is tried again when it and a text that comes in wait for each other.
-const TRIES: usize = 4;
+const MAX_ATTEMPTS: usize = 4;
 
 /// In one transaction. Texts that come in meanwhile wait for its end, and are the survivor's.
 pub async fn merge(
@@ -91,7 +91,7 @@ pub async fn merge(
     let mut tries = 1;
     loop {
         match once(app, member, survivor, wanted.clone()).await {
-            Err(error) if error.is_deadlock() && tries < TRIES => tries += 1,
+            Err(error) if error.is_deadlock() && tries < MAX_ATTEMPTS => tries += 1,
             done => return done,
         }
     }
@@ -99,7 +99,7 @@ pub async fn merge(
 
 async fn once(app: &App, member: &Member, survivor: ContactId, wanted: Merge) -> Result<Contact> {
     let gone = wanted.contact_id;
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let before = find(&mut tx, survivor).await?;
     if survivor == gone {
         return Err(Error::field(
@@ -134,7 +134,7 @@ async fn once(app: &App, member: &Member, survivor: ContactId, wanted: Merge) ->
         _ => return Err(Error::NotFound("the contact")),
     }
     let after = keep(&mut tx, &before, &other, wanted).await?;
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &after.title(),
         subject_id: Some(survivor.0),
         before: Some(json!({"merged": other.title(), "phone_number": other.phone_number})),
@@ -142,7 +142,7 @@ async fn once(app: &App, member: &Member, survivor: ContactId, wanted: Merge) ->
             json!({"name": after.title(), "phone_number": after.phone_number, "conversations": moved.len()}),
         ),
     };
-    audit::record(&mut tx, Action::ContactsMerged, deed).await?;
+    audit::record(&mut tx, AuditAction::ContactsMerged, audit_record).await?;
     announce(&mut tx, survivor, gone, &moved, &joined).await?;
     tx.commit().await?;
     Ok(after)

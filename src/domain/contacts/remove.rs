@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Contact, find};
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -55,20 +55,20 @@ pub async fn preview(tx: &mut WorkspaceTx, member: &Member, contact: ContactId) 
 }
 
 /// So often it is tried again when it and a text that comes in wait for each other.
-const TRIES: usize = 4;
+const MAX_ATTEMPTS: usize = 4;
 
 pub async fn remove(app: &App, member: &Member, contact: ContactId) -> Result<()> {
     let mut tries = 1;
     loop {
         match once(app, member, contact).await {
-            Err(error) if error.is_deadlock() && tries < TRIES => tries += 1,
+            Err(error) if error.is_deadlock() && tries < MAX_ATTEMPTS => tries += 1,
             done => return done,
         }
     }
 }
 
 async fn once(app: &App, member: &Member, id: ContactId) -> Result<()> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = find(&mut tx, id).await?;
     sqlx::query_scalar!(r#"select lock_my_contact($1) as "locked!""#, id as _,)
         .fetch_one(tx.conn())
@@ -117,7 +117,7 @@ async fn once(app: &App, member: &Member, id: ContactId) -> Result<()> {
 
 /// Who it was stays in the log: by the name, not by the number, which may be the person's reason to go.
 async fn record(tx: &mut WorkspaceTx, contact: &Contact, gone: &Preview) -> Result<()> {
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: contact
             .name
             .as_deref()
@@ -129,5 +129,5 @@ async fn record(tx: &mut WorkspaceTx, contact: &Contact, gone: &Preview) -> Resu
         })),
         after: None,
     };
-    audit::record(tx, Action::ContactDeleted, deed).await
+    audit::record(tx, AuditAction::ContactDeleted, audit_record).await
 }

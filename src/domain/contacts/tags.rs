@@ -6,15 +6,15 @@ use serde_json::json;
 
 use super::fields::read_name;
 use crate::db::WorkspaceTx;
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
-use crate::domain::{contacts, words};
+use crate::domain::{contacts, string_enum};
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, TagId};
 use crate::language::english;
 
-words!(#[schema(as = TagColor)]
+string_enum!(#[schema(as = TagColor)]
 Color {
     Gray = "gray",
     Red = "red",
@@ -71,9 +71,9 @@ pub struct Tag {
 }
 
 /// More than anybody can tell apart.
-const MOST: i64 = 500;
+const COUNT_LIMIT: i64 = 500;
 /// That one contact has.
-const MOST_OF_ONE: i64 = 50;
+const MAX_TAGS_PER_CONTACT: i64 = 50;
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -88,7 +88,7 @@ pub struct Draft {
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = TagChange)]
-pub struct Change {
+pub struct TagChange {
     pub name: Option<String>,
     pub color: Option<Color>,
 }
@@ -157,12 +157,12 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Tag> {
 }
 
 async fn note_creation(tx: &mut WorkspaceTx, tag: &Tag) -> Result<()> {
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &tag.name,
         subject_id: Some(tag.id.0),
-        ..Deed::default()
+        ..AuditRecord::default()
     };
-    audit::record(tx, Action::TagCreated, deed).await
+    audit::record(tx, AuditAction::TagCreated, audit_record).await
 }
 
 /// The tag of this name for a member who typed it: the audit log takes note if it is a new one.
@@ -181,7 +181,7 @@ async fn refuse_too_many(tx: &mut WorkspaceTx) -> Result<()> {
         .await?;
     Check::default()
         .that(
-            count < MOST,
+            count < COUNT_LIMIT,
             "name",
             "a workspace has at most 500 tags: delete one that nobody needs",
         )
@@ -214,7 +214,7 @@ pub async fn named(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
     .await?)
 }
 
-pub async fn update(tx: &mut WorkspaceTx, _: &Admin, id: TagId, change: Change) -> Result<Tag> {
+pub async fn update(tx: &mut WorkspaceTx, _: &Admin, id: TagId, change: TagChange) -> Result<Tag> {
     let before = find(tx, id).await?;
     let name = change.name.as_deref().map(read_name).transpose()?;
     let after = sqlx::query_as!(
@@ -244,14 +244,14 @@ pub async fn remove(tx: &mut WorkspaceTx, _: &Admin, id: TagId) -> Result<()> {
 
 /// It may stand on any page: all are fetched again.
 async fn changed(tx: &mut WorkspaceTx, before: Option<&Tag>, after: Option<&Tag>) -> Result<()> {
-    let told = |tag: &Tag| json!({"name": tag.name, "color": tag.color});
-    let deed = Deed {
+    let audit_json = |tag: &Tag| json!({"name": tag.name, "color": tag.color});
+    let audit_record = AuditRecord {
         subject: before.or(after).map_or("", |tag| &tag.name),
         subject_id: before.or(after).map(|tag| tag.id.0),
-        before: before.map(told),
-        after: after.map(told),
+        before: before.map(audit_json),
+        after: after.map(audit_json),
     };
-    audit::record(tx, Action::TagChanged, deed).await?;
+    audit::record(tx, AuditAction::TagChanged, audit_record).await?;
     tx.announce(Event::Missed {
         workspace: tx.workspace(),
     });
@@ -268,7 +268,7 @@ pub async fn give(tx: &mut WorkspaceTx, contact: ContactId, tag: TagId) -> Resul
              on conflict do nothing",
         contact as _,
         tag as _,
-        MOST_OF_ONE,
+        MAX_TAGS_PER_CONTACT,
     )
     .execute(tx.conn())
     .await?;
@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_read_as_people_see_it() {
+    fn name_is_compared_by_graphemes() {
         assert_eq!(read_name("  New   patient ").unwrap(), "New patient");
         for wrong in ["", "   ", "a\u{7}b", &"x".repeat(41)] {
             assert!(read_name(wrong).is_err(), "{wrong:?}");
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_has_its_colour_in_whatever_case() {
+    fn color_is_parsed_in_any_case() {
         assert_eq!(Color::of("VIP"), Color::of("vip"));
         assert_ne!(Color::of("VIP"), Color::Gray);
     }

@@ -6,13 +6,13 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::words;
+use crate::domain::string_enum;
 use crate::error::Result;
 use crate::ids::{ActivityId, ConversationId, UserId, WorkspaceId};
 use crate::language::{english, put, t};
 use crate::listing::{Cursor, Page, Span, page};
 
-words!(#[schema(as = ConversationEventKind)]
+string_enum!(#[schema(as = ConversationEventKind)]
 Kind {
     /// To `assignee_id`, from `previous_id` or nobody.
     Assigned = "assigned",
@@ -28,7 +28,7 @@ Kind {
     OptedIn = "opted_in",
 });
 
-words!(
+string_enum!(
     /// What moved it, where nobody here did.
     #[schema(as = ConversationEventCause)]
     Cause {
@@ -72,7 +72,7 @@ impl Activity {
 
     /// Who has it now, by whom and since when, without the rest of the sentence. In English: it is part of a refusal, which is
     /// translated where it is shown. Between two places stand words, or nobody could tell where a name ends.
-    pub(super) fn told_of_it(&self, ago: &str) -> String {
+    pub(super) fn assignment_sentence(&self, ago: &str) -> String {
         let said = match (self.kind, self.was_taken()) {
             (Kind::Assigned, true) => english("{who} took it {ago}"),
             (Kind::Assigned, false) => english("{ago}, {who} assigned it to {whom}"),
@@ -89,7 +89,7 @@ impl Activity {
     }
 
     /// What happened, as people say it, in their language; of a snooze the time is missing, which the browser knows better.
-    pub fn told(&self) -> String {
+    pub fn sentence(&self) -> String {
         let who = match self.actor_name.as_str() {
             "" => t("Somebody who left"),
             name => name.into(),

@@ -9,13 +9,13 @@ use crate::events::Event;
 use crate::ids::{ConversationId, NumberId, WorkspaceId};
 
 /// At most a year ahead: beyond that it is a slip.
-const FARTHEST: Months = Months::new(12);
+const MAX_DELAY: Months = Months::new(12);
 
 pub(super) fn can_be_meant(until: DateTime<Utc>) -> bool {
     let now = clock::now();
     until > now
         && now
-            .checked_add_months(FARTHEST)
+            .checked_add_months(MAX_DELAY)
             .is_none_or(|farthest| until <= farthest)
 }
 

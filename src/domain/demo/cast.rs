@@ -102,22 +102,22 @@ impl Person {
 
 #[derive(Clone, Copy)]
 pub struct Text {
-    pub by: By,
-    pub when: When,
+    pub by: Author,
+    pub when: Timing,
     pub words: &'static str,
     pub picture: Option<Picture>,
     pub fate: Fate,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum Author {
     Them,
     Us(Staff),
     Note(Staff),
 }
 
 #[derive(Clone, Copy)]
-pub enum When {
+pub enum Timing {
     /// Days before today, at this time of the day.
     Day(i64, u32, u32),
     /// Minutes before now.
@@ -125,7 +125,7 @@ pub enum When {
     /// Minutes after the text before.
     Then(i64),
 }
-use When::{Ago as ago, Day as day, Then as then};
+use Timing::{Ago as ago, Day as day, Then as then};
 
 /// What became of a text of ours.
 #[derive(Clone, Copy)]
@@ -184,7 +184,7 @@ const INSURANCE_CARD: Picture = picture!("insurance-card.jpg");
 const RETAINER: Picture = picture!("retainer.jpg");
 const X_RAY: Picture = picture!("x-ray.jpg");
 
-const fn text(by: By, when: When, words: &'static str) -> Text {
+const fn text(by: Author, when: Timing, words: &'static str) -> Text {
     Text {
         by,
         when,
@@ -194,24 +194,24 @@ const fn text(by: By, when: When, words: &'static str) -> Text {
     }
 }
 
-const fn them(when: When, words: &'static str) -> Text {
-    text(By::Them, when, words)
+const fn them(when: Timing, words: &'static str) -> Text {
+    text(Author::Them, when, words)
 }
 
-const fn jo(when: When, words: &'static str) -> Text {
-    text(By::Us(Jo), when, words)
+const fn jo(when: Timing, words: &'static str) -> Text {
+    text(Author::Us(Jo), when, words)
 }
 
-const fn sam(when: When, words: &'static str) -> Text {
-    text(By::Us(Sam), when, words)
+const fn sam(when: Timing, words: &'static str) -> Text {
+    text(Author::Us(Sam), when, words)
 }
 
-const fn lin(when: When, words: &'static str) -> Text {
-    text(By::Us(Lin), when, words)
+const fn lin(when: Timing, words: &'static str) -> Text {
+    text(Author::Us(Lin), when, words)
 }
 
-const fn note(by: Staff, when: When, words: &'static str) -> Text {
-    text(By::Note(by), when, words)
+const fn note(by: Staff, when: Timing, words: &'static str) -> Text {
+    text(Author::Note(by), when, words)
 }
 
 impl Text {

@@ -4,10 +4,10 @@ use chrono::{DateTime, Days, Duration, Local, NaiveTime, SubsecRound, TimeZone, 
 use serde::Serialize;
 
 use super::Office;
-use super::cast::{self, By, Fate, Staff, Text, Thread, When};
+use super::cast::{self, Author, Fate, Staff, Text, Thread, Timing};
 use crate::db::SystemTx;
 use crate::domain::conversations;
-use crate::domain::conversations::activity::{Cause, Kind as Deed};
+use crate::domain::conversations::activity::{Cause, Kind as Event};
 use crate::domain::messages::{self, Direction, Kind, Status, segments};
 use crate::error::Result;
 use crate::ids::{
@@ -144,7 +144,7 @@ struct ActivityRow {
     id: ActivityId,
     conversation_id: ConversationId,
     number_id: NumberId,
-    kind: Deed,
+    kind: Event,
     cause: Option<Cause>,
     actor_id: Option<UserId>,
     actor_name: &'static str,
@@ -228,7 +228,7 @@ impl Rows {
         let times = times(thread.texts, now);
         let begun = times[0];
         let desk = office.desk(thread.line);
-        let place = Place {
+        let place = ThreadIds {
             conversation: ConversationId::at(begun),
             contact: self.contact(thread, begun),
             number: desk.number,
@@ -292,19 +292,19 @@ impl Rows {
 }
 
 #[derive(Clone, Copy)]
-struct Place {
+struct ThreadIds {
     conversation: ConversationId,
     contact: ContactId,
     number: NumberId,
     integration: IntegrationId,
 }
 
-fn message(text: &Text, at: DateTime<Utc>, place: Place, office: &Office) -> MessageRow {
+fn message(text: &Text, at: DateTime<Utc>, place: ThreadIds, office: &Office) -> MessageRow {
     let id = MessageId::at(at);
     let (direction, author) = match text.by {
-        By::Them => (Direction::Inbound, None),
-        By::Us(staff) => (Direction::Outbound, Some(staff)),
-        By::Note(staff) => (Direction::Note, Some(staff)),
+        Author::Them => (Direction::Inbound, None),
+        Author::Us(staff) => (Direction::Outbound, Some(staff)),
+        Author::Note(staff) => (Direction::Note, Some(staff)),
     };
     let is_ours = direction == Direction::Outbound;
     let (status, reason) = match text.fate {
@@ -392,7 +392,7 @@ fn mentions<'a>(row: &'a MessageRow, office: &'a Office) -> impl Iterator<Item =
 fn activity(
     thread: &Thread,
     written: &[(&Text, DateTime<Utc>)],
-    place: Place,
+    place: ThreadIds,
     office: &Office,
     now: DateTime<Utc>,
 ) -> Vec<ActivityRow> {
@@ -410,8 +410,8 @@ fn activity(
         created_at: at,
     };
     let author = |text: &Text| match text.by {
-        By::Us(staff) | By::Note(staff) => Some(staff),
-        By::Them => None,
+        Author::Us(staff) | Author::Note(staff) => Some(staff),
+        Author::Them => None,
     };
     let mut lines = Vec::new();
     let mut finisher = None;
@@ -420,10 +420,10 @@ fn activity(
         let before = i.checked_sub(1).map(|i| written[i].1);
         let paused = before.is_none_or(|before| *at - before > Duration::hours(12));
         if let (true, Some(before), Some(by)) = (paused, before, finisher)
-            && text.by == By::Them
+            && text.by == Author::Them
         {
-            lines.push(line(Deed::Done, before + Duration::minutes(2), Some(by)));
-            lines.push(line(Deed::Reopened, *at + Duration::seconds(1), None));
+            lines.push(line(Event::Done, before + Duration::minutes(2), Some(by)));
+            lines.push(line(Event::Reopened, *at + Duration::seconds(1), None));
         }
         if paused {
             taken = None;
@@ -432,8 +432,8 @@ fn activity(
             taken = Some(*at - Duration::seconds(5));
         }
         finisher = author(text).or(finisher);
-        if text.by == By::Them && text.words == "STOP" {
-            lines.push(line(Deed::OptedOut, *at + Duration::seconds(1), None));
+        if text.by == Author::Them && text.words == "STOP" {
+            lines.push(line(Event::OptedOut, *at + Duration::seconds(1), None));
         }
     }
     let end = written.last().map_or(now, |(_, at)| *at);
@@ -441,18 +441,18 @@ fn activity(
         lines.push(ActivityRow {
             assignee_id: Some(office.user(staff)),
             assignee_name: Some(staff.name()),
-            ..line(Deed::Assigned, at, Some(staff))
+            ..line(Event::Assigned, at, Some(staff))
         });
     }
     let by = finisher.or(thread.assignee).unwrap_or(Staff::Jo);
     let at = end + Duration::minutes(1);
     match thread.status {
         conversations::Status::Open => {}
-        conversations::Status::Pending => lines.push(line(Deed::Pending, at, Some(by))),
-        conversations::Status::Done => lines.push(line(Deed::Done, at, Some(by))),
+        conversations::Status::Pending => lines.push(line(Event::Pending, at, Some(by))),
+        conversations::Status::Done => lines.push(line(Event::Done, at, Some(by))),
         conversations::Status::Snoozed => lines.push(ActivityRow {
             until: Some(clock(now, -5, 9, 0)),
-            ..line(Deed::Snoozed, at, Some(by))
+            ..line(Event::Snoozed, at, Some(by))
         }),
     }
     lines.retain(|line| line.created_at <= now);
@@ -464,10 +464,10 @@ fn times(texts: &[Text], now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
     let mut before = now;
     for text in texts {
         before = match text.when {
-            When::Day(days, hour, minute) => clock(now, days, hour, minute),
-            When::Ago(minutes) => now - Duration::minutes(minutes),
+            Timing::Day(days, hour, minute) => clock(now, days, hour, minute),
+            Timing::Ago(minutes) => now - Duration::minutes(minutes),
             // Nobody writes two texts in the same second.
-            When::Then(minutes) => before + Duration::minutes(minutes) + Duration::seconds(11),
+            Timing::Then(minutes) => before + Duration::minutes(minutes) + Duration::seconds(11),
         };
         times.push(before);
     }

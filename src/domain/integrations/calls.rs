@@ -9,13 +9,13 @@ use tokio::time::Instant;
 use crate::ids::IntegrationId;
 
 /// A call that takes longer than this only waits: it does not count against the limit for all any more,
-const WAITS: Duration = Duration::from_secs(2);
+const SLOW_AFTER: Duration = Duration::from_secs(2);
 /// up to so many times that limit.
-const MOST_TIMES: usize = 4;
+const MAX_TIMES: usize = 4;
 /// A call that takes longer than this hangs.
-const HANGS: Duration = Duration::from_secs(10);
+const HANGING_AFTER: Duration = Duration::from_secs(10);
 /// While a call to an integration hangs, or the last one did, no more than this is under way to it.
-const WHILE_HANGING: usize = 2;
+const CAPACITY_WHILE_HANGING: usize = 2;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -25,7 +25,7 @@ pub struct Limits {
 
 /// What a lease may take now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct CallCapacity {
     pub all: i32,
     /// For an integration that is not in `integrations`.
     pub each: i32,
@@ -65,23 +65,23 @@ impl<T: Send + 'static> Calls<T> {
         self.begun.insert(task.id(), (integration, Instant::now()));
     }
 
-    pub fn room(&self) -> Room {
+    pub fn room(&self) -> CallCapacity {
         let mut under_way: HashMap<IntegrationId, usize> = HashMap::new();
         let mut hanging = self.hanging.clone();
         let mut waiting = 0;
         for (integration, begun) in self.begun.values() {
             *under_way.entry(*integration).or_default() += 1;
-            if begun.elapsed() > HANGS {
+            if begun.elapsed() > HANGING_AFTER {
                 hanging.insert(*integration);
             }
-            waiting += usize::from(begun.elapsed() > WAITS);
+            waiting += usize::from(begun.elapsed() > SLOW_AFTER);
         }
         let fresh = self.begun.len() - waiting;
         let all = self
             .limits
             .all
             .saturating_sub(fresh)
-            .min((self.limits.all * MOST_TIMES).saturating_sub(self.begun.len()));
+            .min((self.limits.all * MAX_TIMES).saturating_sub(self.begun.len()));
         for integration in &hanging {
             under_way.entry(*integration).or_default();
         }
@@ -90,13 +90,13 @@ impl<T: Send + 'static> Calls<T> {
             .into_iter()
             .map(|(integration, calls)| {
                 let most = match hanging.contains(&integration) {
-                    true => WHILE_HANGING,
+                    true => CAPACITY_WHILE_HANGING,
                     false => self.limits.each,
                 };
                 (integration, count(most.saturating_sub(calls)))
             })
             .unzip();
-        Room {
+        CallCapacity {
             all: count(all),
             each: count(self.limits.each),
             integrations,
@@ -122,7 +122,7 @@ impl<T: Send + 'static> Calls<T> {
             Err(error) => error.id(),
         };
         if let Some((integration, begun)) = self.begun.remove(&id) {
-            match begun.elapsed() > HANGS {
+            match begun.elapsed() > HANGING_AFTER {
                 true => self.hanging.insert(integration),
                 false => self.hanging.remove(&integration),
             };
@@ -143,7 +143,7 @@ mod tests {
 
     const LIMITS: Limits = Limits { all: 10, each: 4 };
 
-    fn left(room: &Room, integration: IntegrationId) -> i32 {
+    fn left(room: &CallCapacity, integration: IntegrationId) -> i32 {
         let mut places = room.integrations.iter().zip(&room.left);
         let place = places.find(|(one, _)| **one == integration);
         place.map_or(room.each, |(_, left)| *left)
@@ -152,13 +152,13 @@ mod tests {
     fn long_ago(calls: &mut Calls<()>) {
         for (_, begun) in calls.begun.values_mut() {
             *begun = begun
-                .checked_sub(HANGS * 2)
+                .checked_sub(HANGING_AFTER * 2)
                 .expect("the machine has run for seconds");
         }
     }
 
     #[tokio::test]
-    async fn each_integration_has_its_own_room_and_all_share_one() {
+    async fn integrations_have_own_limits_and_share_one() {
         let mut calls = Calls::new(LIMITS);
         let (one, other) = (IntegrationId::new(), IntegrationId::new());
         for _ in 0..4 {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn calls_that_hang_leave_room_for_others_up_to_a_bound() {
+    async fn hanging_calls_are_bounded() {
         let mut calls = Calls::new(LIMITS);
         let hanging = IntegrationId::new();
         for _ in 0..4 {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whose_last_call_hung_has_little_room_until_it_answers_in_time() {
+    async fn integration_with_a_hanging_call_is_limited_until_it_answers() {
         let mut calls = Calls::new(LIMITS);
         let slow = IntegrationId::new();
         calls.spawn(slow, async {});
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_that_panics_gives_its_place_back() {
+    async fn panicked_call_releases_its_permit() {
         let mut calls: Calls<()> = Calls::new(LIMITS);
         let one = IntegrationId::new();
         calls.spawn(one, async { std::panic::resume_unwind(Box::new("broken")) });

@@ -12,7 +12,7 @@ use super::sync::lock;
 use super::{Integration, context, find};
 use crate::app::App;
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
 use crate::error::{Check, Error, OnConstraint, Result};
 use crate::events::Event;
@@ -20,12 +20,12 @@ use crate::ids::{IntegrationId, WorkspaceId};
 use crate::providers::Provider;
 
 /// How long replaced credentials verify webhooks.
-const FORMER_COUNT_FOR: Duration = Duration::from_secs(24 * 3600);
+const PREVIOUS_CREDENTIALS_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[schema(as = IntegrationChange)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
+pub struct IntegrationChange {
     /// 1 to 80 characters.
     pub name: Option<String>,
     /// `false`: nothing is sent or received until it is switched on again. Queued texts wait; texts that came meanwhile are
@@ -42,7 +42,7 @@ pub async fn update(
     app: &App,
     admin: &Admin,
     id: IntegrationId,
-    change: Change,
+    change: IntegrationChange,
 ) -> Result<Integration> {
     let name = change.name.as_deref().map(str::trim);
     Check::default()
@@ -58,7 +58,7 @@ pub async fn update(
         Some(credentials) => Some(checked(app, admin, id, credentials).await?),
         None => None,
     };
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let before = lock(&mut tx, app, id).await?;
     sqlx::query!(
         "update integrations set name = coalesce($2, name), is_active = coalesce($3, is_active), updated_at = now() where id = $1",
@@ -87,18 +87,18 @@ pub async fn update(
         .await?;
     }
     let after = find(&mut tx, &app.config, id).await?;
-    let told = |of: &Integration| json!({"name": of.name, "is_active": of.is_active});
-    let mut now = told(&after);
+    let audit_json = |of: &Integration| json!({"name": of.name, "is_active": of.is_active});
+    let mut now = audit_json(&after);
     if fresh.is_some() {
         now["credentials"] = "replaced".into();
     }
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &after.name,
         subject_id: Some(id.0),
-        before: Some(told(&before)),
+        before: Some(audit_json(&before)),
         after: Some(now),
     };
-    audit::record(&mut tx, Action::IntegrationChanged, deed).await?;
+    audit::record(&mut tx, AuditAction::IntegrationChanged, audit_record).await?;
     let workspace = tx.workspace();
     tx.announce(Event::IntegrationChanged { workspace });
     tx.announce(Event::Queued);
@@ -113,7 +113,7 @@ async fn checked(
     id: IntegrationId,
     credentials: &serde_json::Value,
 ) -> Result<Box<dyn Provider>> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let known = find(&mut tx, &app.config, id).await?;
     drop(tx);
     let provider = app
@@ -154,7 +154,7 @@ async fn replace_credentials(
             "update integrations set former_credentials = $2, former_until = now() + make_interval(secs => $3) where id = $1",
             id as _,
             before,
-            FORMER_COUNT_FOR.as_secs_f64(),
+            PREVIOUS_CREDENTIALS_LIFETIME.as_secs_f64(),
         )
         .execute(tx.conn())
         .await?;
@@ -186,7 +186,7 @@ async fn former(
 }
 
 /// Destroys the replaced credentials whose day is over.
-pub async fn forget_former(db: &Db) -> Result<()> {
+pub async fn delete_previous_credentials(db: &Db) -> Result<()> {
     sqlx::query!(
         "update integrations set former_credentials = null, former_until = null where former_until <= now()"
     )

@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use super::delivery::deliver_all_to_us;
 use super::{Integration, Purpose, context, find, uses, webhook_urls};
 use crate::app::App;
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::{self, Admin};
 use crate::domain::numbers::{self, Number};
 use crate::error::{Check, Error, OnConstraint, Result};
@@ -68,7 +68,7 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
         .filter(|name| !name.trim().is_empty())
         .unwrap_or(account.name);
     let id = IntegrationId::new();
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let workspace = tx.workspace();
     insert(
         tx.conn(),
@@ -80,7 +80,7 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
     )
     .await?;
     let numbers = insert_numbers(tx.conn(), workspace, id, &remote).await?;
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: name.trim(),
         subject_id: Some(id.0),
         before: None,
@@ -88,7 +88,7 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
             json!({"provider": kind, "account": provider.account(), "numbers": numbers.len()}),
         ),
     };
-    audit::record(&mut tx, Action::IntegrationConnected, deed).await?;
+    audit::record(&mut tx, AuditAction::IntegrationConnected, audit_record).await?;
     tx.announce(Event::IntegrationChanged { workspace });
     tx.commit().await?;
     // The provider's side takes a while; whoever asked may go away, and it is done all the same.
@@ -102,7 +102,7 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
     ))
     .await
     .map_err(|error| Error::Internal(error.to_string()))??;
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let numbers = numbers::list(&mut tx).await?;
     Ok(Connected {
         integration: find(&mut tx, &app.config, id).await?,
@@ -218,7 +218,7 @@ async fn configure(
     let urls = webhook_urls(&app.config, provider.kind(), id);
     let mut settled = pin!(deliver_all_to_us(&app, provider.as_ref(), &urls, &remote));
     while let Some(group) = settled.next().await {
-        let mut tx = app.db.workspace(admin.seat()).await?;
+        let mut tx = app.db.workspace(admin.tenant()).await?;
         for (place, delivery) in group {
             let (Some(delivery), Some(&number)) = (delivery, ids.get(place)) else {
                 continue;
@@ -269,7 +269,7 @@ pub async fn import(
     } else {
         Imported::New(connect(app, &admin, form).await?.numbers.len())
     };
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let numbers = numbers::list(&mut tx).await?;
     let number = numbers
         .into_iter()
@@ -280,9 +280,9 @@ pub async fn import(
                 "this account has no such number; write it as +15105550100",
             )
         })?;
-    let default = numbers::Change {
+    let default = numbers::NumberChange {
         is_default: Some(true),
-        ..numbers::Change::default()
+        ..numbers::NumberChange::default()
     };
     numbers::update(&mut tx, &admin, number.id, default).await?;
     tx.commit().await?;
@@ -290,7 +290,7 @@ pub async fn import(
 }
 
 async fn is_connected(app: &App, admin: &Admin, account: &str) -> Result<bool> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     Ok(sqlx::query_scalar!(
         r#"select exists (select from integrations where provider = 'twilio' and account = $1 and is_active) as "is!""#,
         account

@@ -9,7 +9,7 @@ use crate::domain::numbers::WebhookState;
 use crate::providers::{self, Provider, RemoteNumber, Webhook, WebhookUrls};
 
 /// Webhooks that are set at the same time.
-pub(super) const AT_ONCE: usize = 6;
+pub(super) const CONCURRENCY: usize = 6;
 
 /// Where a number's texts go, once we have asked for them.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ pub(super) fn deliver_all_to_us<'a>(
         }
         delivered
     });
-    stream::iter(calls).buffer_unordered(AT_ONCE)
+    stream::iter(calls).buffer_unordered(CONCURRENCY)
 }
 
 /// The places of numbers that share a webhook, together.
@@ -79,7 +79,7 @@ pub(super) async fn deliver_to_us(
     if !number.capabilities.sms {
         return None;
     }
-    let answer = match nobody_reaches_us(app, provider, urls) {
+    let answer = match unreachable_url(app, provider, urls) {
         Some(error) => Err(error),
         None => provider.configure_webhook(number, urls).await,
     };
@@ -98,7 +98,7 @@ pub(super) async fn deliver_to_us(
 }
 
 /// Why a webhook that is set would be called in vain.
-pub(super) fn nobody_reaches_us(
+pub(super) fn unreachable_url(
     app: &App,
     provider: &dyn Provider,
     urls: &WebhookUrls,

@@ -21,9 +21,9 @@ use crate::ids::{IntegrationId, NumberId, UserId, WorkspaceId};
 use crate::phone::Address;
 use crate::providers::{Kind, Provider, SignedRequest};
 
-const REMEMBERED: Duration = Duration::from_secs(60);
+const CACHE_LIFETIME: Duration = Duration::from_secs(60);
 /// Beyond this many entries those are forgotten that were used least.
-const MOST: u64 = 20_000;
+const COUNT_LIMIT: u64 = 20_000;
 
 /// An integration with its credentials opened, and its numbers by address.
 pub struct Account {
@@ -96,15 +96,15 @@ impl Directory {
         Self {
             app,
             slots: Cache::builder()
-                .max_capacity(MOST)
-                .time_to_live(REMEMBERED)
+                .max_capacity(COUNT_LIMIT)
+                .time_to_live(CACHE_LIFETIME)
                 .build(),
             uses: Uses::default(),
         }
     }
 
     /// Writes down what the credentials were used for since the last time.
-    pub async fn write_uses_down(&self) -> Result<()> {
+    pub async fn flush_uses(&self) -> Result<()> {
         self.uses.write_down(&self.app.db).await
     }
 

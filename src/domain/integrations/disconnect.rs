@@ -6,12 +6,12 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::json;
 
-use super::delivery::{AT_ONCE, groups};
+use super::delivery::{CONCURRENCY, groups};
 use super::sync::lock;
 use super::{Directory, Purpose, Sealed, uses, webhook_urls};
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -28,12 +28,17 @@ pub async fn disconnect(
 ) -> Result<()> {
     let (app, admin, directory) = (app.clone(), admin.clone(), directory.clone());
     // Whoever asked may go away: the webhooks are put back all the same.
-    tokio::spawn(async move { let_go(&app, &admin, &directory, id).await })
+    tokio::spawn(async move { disconnect_account(&app, &admin, &directory, id).await })
         .await
         .map_err(|error| Error::Internal(error.to_string()))?
 }
 
-async fn let_go(app: &App, admin: &Admin, directory: &Directory, id: IntegrationId) -> Result<()> {
+async fn disconnect_account(
+    app: &App,
+    admin: &Admin,
+    directory: &Directory,
+    id: IntegrationId,
+) -> Result<()> {
     // The last use of the credentials; without them the account is let go all the same.
     let provider = match open(app, admin, id).await {
         Ok(provider) => provider,
@@ -43,11 +48,11 @@ async fn let_go(app: &App, admin: &Admin, directory: &Directory, id: Integration
             None
         }
     };
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let integration = lock(&mut tx, app, id).await?;
     let ours = redirected(&mut tx, id).await?;
     let numbers = retire(&mut tx, id).await?;
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &integration.name,
         subject_id: Some(id.0),
         before: Some(
@@ -55,7 +60,7 @@ async fn let_go(app: &App, admin: &Admin, directory: &Directory, id: Integration
         ),
         after: None,
     };
-    audit::record(&mut tx, Action::IntegrationDisconnected, deed).await?;
+    audit::record(&mut tx, AuditAction::IntegrationDisconnected, audit_record).await?;
     let workspace = tx.workspace();
     tx.announce(Event::IntegrationChanged { workspace });
     for number in numbers {
@@ -94,14 +99,14 @@ async fn open(app: &App, admin: &Admin, id: IntegrationId) -> Result<Option<Box<
 }
 
 /// A number whose texts we have delivered to us, and where they went before.
-struct Redirected {
+struct RoutedNumber {
     provider_number_id: String,
     previous_webhook_url: Option<String>,
 }
 
-async fn redirected(tx: &mut WorkspaceTx, id: IntegrationId) -> Result<Vec<Redirected>> {
+async fn redirected(tx: &mut WorkspaceTx, id: IntegrationId) -> Result<Vec<RoutedNumber>> {
     Ok(sqlx::query_as!(
-        Redirected,
+        RoutedNumber,
         "select provider_number_id, previous_webhook_url from numbers
           where integration_id = $1 and gone_at is null and webhook = 'configured'",
         id as _,
@@ -137,7 +142,7 @@ async fn give_back(
     app: &App,
     provider: &dyn Provider,
     id: IntegrationId,
-    numbers: Vec<Redirected>,
+    numbers: Vec<RoutedNumber>,
 ) {
     if numbers.is_empty() {
         return;
@@ -168,7 +173,7 @@ async fn give_back(
         }
     });
     let calls: Vec<_> = calls.collect();
-    let mut answers = stream::iter(calls).buffer_unordered(AT_ONCE);
+    let mut answers = stream::iter(calls).buffer_unordered(CONCURRENCY);
     while let Some(answer) = answers.next().await {
         if let Err(error) = answer {
             tracing::warn!(%error, integration.id = %id, "a webhook could not be put back");

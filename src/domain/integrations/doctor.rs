@@ -10,16 +10,16 @@ use super::{Account, Directory, Health, Purpose, account, find, webhook_urls};
 use crate::app::App;
 use crate::clock;
 use crate::db::WorkspaceTx;
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
 use crate::domain::numbers::{self, Number, WebhookState};
-use crate::domain::words;
+use crate::domain::string_enum;
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::NumberId;
 use crate::providers::{self, RemoteNumber, Route, Shadow};
 
-words!(
+string_enum!(
     #[schema(as = FindingState)]
 State {
         Good = "good",
@@ -29,7 +29,7 @@ State {
     }
 );
 
-words!(
+string_enum!(
     Subject {
         /// Whether the account takes our texts.
         Account = "account",
@@ -77,7 +77,7 @@ pub async fn examine(
     directory: &Directory,
     id: NumberId,
 ) -> Result<Diagnosis> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let number = numbers::find(&mut tx, id).await?;
     let seen = seen(&mut tx, id).await?;
     let remote_id = provider_number_id(&mut tx, id).await?;
@@ -241,7 +241,11 @@ fn of_route(asked: providers::Result<Option<Route>>, number: &Number) -> Vec<Fin
 }
 
 /// Whether a text came to the number after `since`. `last_inbound_at` is kept to the minute only.
-pub async fn has_come(tx: &mut WorkspaceTx, id: NumberId, since: DateTime<Utc>) -> Result<bool> {
+pub async fn has_received_since(
+    tx: &mut WorkspaceTx,
+    id: NumberId,
+    since: DateTime<Utc>,
+) -> Result<bool> {
     Ok(sqlx::query_scalar!(
         r#"select exists (select from messages
                            where workspace_id = current_workspace() and id >= $2 and number_id = $1
@@ -260,7 +264,7 @@ fn first_id(at: DateTime<Utc>) -> Uuid {
 }
 
 /// What went through a number in the last seven days.
-struct Seen {
+struct Traffic {
     sent_at: Option<DateTime<Utc>>,
     reported_at: Option<DateTime<Utc>>,
     /// Taken by the provider more than some minutes ago.
@@ -273,9 +277,9 @@ struct Seen {
 /// How far back texts are counted.
 const LATELY: TimeDelta = TimeDelta::days(7);
 
-async fn seen(tx: &mut WorkspaceTx, id: NumberId) -> Result<Seen> {
+async fn seen(tx: &mut WorkspaceTx, id: NumberId) -> Result<Traffic> {
     Ok(sqlx::query_as!(
-        Seen,
+        Traffic,
         r#"with recent as (
                select * from messages
                 where workspace_id = current_workspace() and id >= $2 and number_id = $1 and direction = 'outbound'
@@ -296,7 +300,7 @@ async fn seen(tx: &mut WorkspaceTx, id: NumberId) -> Result<Seen> {
     .await?)
 }
 
-impl Seen {
+impl Traffic {
     fn findings(self, number: &Number) -> [Finding; 4] {
         let inbound = match (number.is_missing_texts_since(), number.last_inbound_at) {
             (Some(at), _) => Finding {
@@ -383,7 +387,7 @@ pub async fn set_webhook(
     directory: &Directory,
     id: NumberId,
 ) -> Result<Number> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let number = numbers::find(&mut tx, id).await?;
     let provider_id = provider_number_id(&mut tx, id).await?;
     drop(tx);
@@ -435,7 +439,7 @@ async fn point_here(
         let mute = "this number cannot text: it has no webhook for texts";
         return Err(Error::field("number_id", mute));
     };
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     sqlx::query!(
         "update numbers
             set webhook = $2, webhook_detail = $3, previous_webhook_url = coalesce($4, previous_webhook_url), updated_at = now()
@@ -447,14 +451,14 @@ async fn point_here(
     )
     .execute(tx.conn())
     .await?;
-    let told = |state: WebhookState| Some(json!({"webhook": state}));
-    let deed = Deed {
+    let audit_json = |state: WebhookState| Some(json!({"webhook": state}));
+    let audit_record = AuditRecord {
         subject: &number.formatted_number(),
         subject_id: Some(number.id.0),
-        before: told(number.webhook),
-        after: told(delivery.state),
+        before: audit_json(number.webhook),
+        after: audit_json(delivery.state),
     };
-    audit::record(&mut tx, Action::NumberChanged, deed).await?;
+    audit::record(&mut tx, AuditAction::NumberChanged, audit_record).await?;
     let workspace = tx.workspace();
     tx.announce(Event::NumberChanged {
         workspace,
@@ -470,7 +474,7 @@ mod tests {
     use super::*;
 
     fn errors(taken: i64, failed: i64) -> State {
-        let seen = Seen {
+        let seen = Traffic {
             sent_at: None,
             reported_at: None,
             taken,

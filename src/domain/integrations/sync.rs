@@ -12,7 +12,7 @@ use super::delivery::{Delivery, deliver_all_to_us};
 use super::{Account, Directory, Purpose, account, find, insert_numbers, webhook_urls};
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::members::Admin;
 use crate::domain::numbers::{self, Number};
 use crate::error::{Error, Result};
@@ -42,12 +42,12 @@ pub async fn sync(
     let account = account(app, admin, directory, id).await?;
     let (app, admin) = (app.clone(), admin.clone());
     // Whoever asked may go away: what was set at the provider is written down all the same.
-    tokio::spawn(async move { bring_in_step(&app, &admin, &account).await })
+    tokio::spawn(async move { apply_sync(&app, &admin, &account).await })
         .await
         .map_err(|error| Error::Internal(error.to_string()))?
 }
 
-async fn bring_in_step(app: &App, admin: &Admin, account: &Account) -> Result<Synced> {
+async fn apply_sync(app: &App, admin: &Admin, account: &Account) -> Result<Synced> {
     let asked_at = sqlx::query_scalar!(r#"select now() as "now!""#)
         .fetch_one(app.db.system_pool())
         .await?;
@@ -60,14 +60,14 @@ async fn bring_in_step(app: &App, admin: &Admin, account: &Account) -> Result<Sy
     remote.retain(|number| seen.insert(number.phone_number.to_string()));
     let found = deliver_all(app, account, remote).await;
 
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let integration = lock(&mut tx, app, account.integration).await?;
     let (added, updated) = keep(&mut tx, account.integration, &found).await?;
     let removed = match account.provider.lists_all_numbers() {
-        true => let_go(&mut tx, account.integration, &seen, asked_at).await?,
+        true => remove_missing(&mut tx, account.integration, &seen, asked_at).await?,
         false => Vec::new(),
     };
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &integration.name,
         subject_id: Some(account.integration.0),
         before: None,
@@ -75,7 +75,7 @@ async fn bring_in_step(app: &App, admin: &Admin, account: &Account) -> Result<Sy
             json!({"added": added.len(), "updated": updated.len(), "removed": removed.len()}),
         ),
     };
-    audit::record(&mut tx, Action::IntegrationSynced, deed).await?;
+    audit::record(&mut tx, AuditAction::IntegrationSynced, audit_record).await?;
     let workspace = tx.workspace();
     for &number in added.iter().chain(&updated).chain(&removed) {
         tx.announce(Event::NumberChanged { workspace, number });
@@ -177,7 +177,7 @@ pub(super) async fn keep(
         &of(|number| number.capabilities.sms),
         &of(|number| number.capabilities.mms),
         &of(|number| number.capabilities.voice),
-        &delivery(|delivery| Some(delivery.state.word().to_owned())) as _,
+        &delivery(|delivery| Some(delivery.state.as_str().to_owned())) as _,
         &delivery(|delivery| delivery.detail.clone()) as _,
         &delivery(|delivery| delivery.previous.clone()) as _,
         &found.iter().map(|found| found.delivery.as_ref().is_some_and(|delivery| delivery.written)).collect::<Vec<_>>(),
@@ -190,7 +190,7 @@ pub(super) async fn keep(
 
 /// What the provider no longer has. A number that came after the provider was asked is left alone, and one that was ordered has a
 /// day to come.
-async fn let_go(
+async fn remove_missing(
     tx: &mut WorkspaceTx,
     integration: IntegrationId,
     seen: &HashSet<String>,

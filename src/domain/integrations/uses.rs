@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::words;
+use crate::domain::string_enum;
 use crate::error::Result;
 use crate::ids::{IntegrationId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page, unless_empty};
 
-words!(
+string_enum!(
     /// What credentials were used for.
     #[schema(as = CredentialPurpose)]
 Purpose {
@@ -69,7 +69,7 @@ impl Purpose {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Use {
+struct UseKey {
     workspace: WorkspaceId,
     integration: IntegrationId,
     purpose: Purpose,
@@ -85,7 +85,7 @@ struct Count {
 
 /// What was used since the last writing.
 #[derive(Clone, Default)]
-pub struct Uses(Arc<Mutex<HashMap<Use, Count>>>);
+pub struct Uses(Arc<Mutex<HashMap<UseKey, Count>>>);
 
 impl Uses {
     /// Used now, by `actor`, or by the server itself.
@@ -97,7 +97,7 @@ impl Uses {
         actor: Option<UserId>,
     ) {
         let now = clock::now();
-        let used = Use {
+        let used = UseKey {
             workspace,
             integration,
             purpose,
@@ -107,7 +107,7 @@ impl Uses {
         self.add(used, Count { uses: 1, last: now });
     }
 
-    fn add(&self, used: Use, count: Count) {
+    fn add(&self, used: UseKey, count: Count) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts
             .entry(used)
@@ -137,8 +137,8 @@ impl Uses {
     }
 }
 
-async fn insert(db: &Db, noted: &[(Use, Count)]) -> Result<()> {
-    fn each<T>(noted: &[(Use, Count)], of: impl Fn(&Use, &Count) -> T) -> Vec<T> {
+async fn insert(db: &Db, noted: &[(UseKey, Count)]) -> Result<()> {
+    fn each<T>(noted: &[(UseKey, Count)], of: impl Fn(&UseKey, &Count) -> T) -> Vec<T> {
         noted.iter().map(|(used, count)| of(used, count)).collect()
     }
     sqlx::query!(
@@ -155,7 +155,7 @@ async fn insert(db: &Db, noted: &[(Use, Count)]) -> Result<()> {
              do update set uses = l.uses + excluded.uses, last_at = greatest(l.last_at, excluded.last_at)",
         &each(noted, |used, _| used.workspace.0) as _,
         &each(noted, |used, _| used.integration.0) as _,
-        &each(noted, |used, _| used.purpose.word().to_owned()) as _,
+        &each(noted, |used, _| used.purpose.as_str().to_owned()) as _,
         &each(noted, |used, _| used.actor.map(|user| user.0)) as _,
         &each(noted, |used, _| used.hour) as _,
         &each(noted, |_, count| count.uses) as _,

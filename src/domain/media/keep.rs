@@ -11,15 +11,15 @@ use super::{Prepared, Size, name, prepare, small};
 use crate::app::App;
 use crate::db::{Db, SystemTx};
 use crate::domain::integrations::Directory;
-use crate::domain::integrations::calls::Room;
+use crate::domain::integrations::calls::CallCapacity;
 use crate::domain::{messages, opt_outs};
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::ids::{IntegrationId, MediaId, MessageId, NumberId, WorkspaceId};
+use crate::ids::{IntegrationId, MediaId, WorkspaceId};
 
-/// Longer than fetching and storing can take (`PATIENCE`).
+/// Longer than fetching and storing can take (`WAIT_TIMEOUT`).
 const LEASE: Duration = Duration::from_secs(180);
-const PATIENCE: Duration = Duration::from_secs(120);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// From each try to the next, in seconds: the webhook can be there before the file, and an outage can take hours.
 const PAUSES: [i32; 10] = [3, 10, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 14_400];
@@ -39,7 +39,7 @@ pub struct Due {
 
 /// What is due, and nobody else's for a while: of each integration as much as it has room for, the oldest first. One round trip,
 /// and one look into the index for each integration that has something to fetch.
-pub async fn due(db: &Db, room: &Room) -> Result<Vec<Due>> {
+pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
     Ok(sqlx::query_as!(
         Due,
         r#"with recursive waiting as (
@@ -106,7 +106,7 @@ pub async fn hand_back(db: &Db, files: &[(WorkspaceId, MediaId)]) -> Result<()> 
 
 /// Fetches a file, and writes down what became of it. Whether it is kept now.
 pub async fn keep(app: &App, directory: &Directory, due: &Due) -> Result<bool> {
-    let kept = tokio::time::timeout(PATIENCE, fetch_and_store(app, directory, due));
+    let kept = tokio::time::timeout(WAIT_TIMEOUT, fetch_and_store(app, directory, due));
     match kept
         .await
         .unwrap_or(Err(Missing::for_now("it takes too long")))
@@ -114,7 +114,7 @@ pub async fn keep(app: &App, directory: &Directory, due: &Due) -> Result<bool> {
         Ok(stored) => settle(&app.db, due, &stored).await,
         Err(missing) => {
             tracing::info!(media.id = %due.id, why = missing.why, attempt = due.attempt, "a file is not here yet");
-            put_off(&app.db, due, &missing).await?;
+            postpone(&app.db, due, &missing).await?;
             Ok(false)
         }
     }
@@ -175,7 +175,7 @@ pub(super) struct Stored {
 }
 
 /// Longer text parts stay files.
-const LONGEST_TEXT_PART: usize = 16 * 1024;
+const MAX_TEXT_PART_LENGTH: usize = 16 * 1024;
 
 pub(super) async fn store(
     app: &App,
@@ -191,7 +191,7 @@ pub(super) async fn store(
         pixels,
     } = prepare(bytes, claimed, Size::Thumb).await;
     let name = name(workspace, id);
-    let is_text = content_type == "text/plain" && bytes.len() <= LONGEST_TEXT_PART;
+    let is_text = content_type == "text/plain" && bytes.len() <= MAX_TEXT_PART_LENGTH;
     let stored = Stored {
         content_type,
         size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
@@ -234,7 +234,7 @@ fn words(bytes: &[u8]) -> String {
 /// Phones send the words beside a picture as a part of its own: they become words of the text and are found by a search. A text that
 /// says nothing but STOP opts out; other requests lead to the question for an agent. Returns false if the part is gone. Two round
 /// trips for a request to stop, else one.
-async fn add_words(tx: &mut SystemTx, due: &Due, words: &str) -> Result<bool> {
+async fn append_text(tx: &mut SystemTx, due: &Due, words: &str) -> Result<bool> {
     let changed = sqlx::query!(
         r#"with part as (
                delete from message_media where workspace_id = $1 and id = $2 returning workspace_id, message_id
@@ -261,7 +261,7 @@ async fn add_words(tx: &mut SystemTx, due: &Due, words: &str) -> Result<bool> {
         due.workspace as _,
         due.id as _,
         words,
-        opt_outs::may_ask_to_stop(words),
+        opt_outs::may_be_opt_out(words),
     )
     .fetch_optional(tx.conn())
     .await?;
@@ -283,7 +283,7 @@ async fn add_words(tx: &mut SystemTx, due: &Due, words: &str) -> Result<bool> {
 async fn settle(db: &Db, due: &Due, stored: &Stored) -> Result<bool> {
     let mut tx = db.system().await?;
     if let Some(words) = &stored.words
-        && add_words(&mut tx, due, words).await?
+        && append_text(&mut tx, due, words).await?
     {
         tx.commit().await?;
         return Ok(true);
@@ -324,7 +324,7 @@ async fn settle(db: &Db, due: &Due, stored: &Stored) -> Result<bool> {
     Ok(true)
 }
 
-async fn put_off(db: &Db, due: &Due, missing: &Missing) -> Result<()> {
+async fn postpone(db: &Db, due: &Due, missing: &Missing) -> Result<()> {
     let tried = usize::try_from(due.attempt).unwrap_or(1).saturating_sub(1);
     let pause = match PAUSES.get(tried) {
         _ if missing.ours => Some(60),

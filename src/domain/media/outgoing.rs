@@ -1,7 +1,7 @@
 //! A file as the provider gets it, without a cookie: under an address that we signed, as long as its text is on its way and for
 //! a day after the last that was heard of it. A text that failed or was called off needs it no more.
 
-use super::{File, Place, Size, stored};
+use super::{File, FileLocation, Size, stored};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ids::MediaId;
@@ -22,7 +22,7 @@ pub async fn open(app: &App, link: OutgoingLink) -> Result<File> {
     .fetch_optional(app.db.system_pool())
     .await?
     .ok_or(Error::NotFound("the file"))?;
-    let place = Place {
+    let place = FileLocation {
         file: row.file,
         content_type: row.content_type,
         name: row.file_name,

@@ -6,16 +6,16 @@ use url::Url;
 
 use super::keep::{Stored, store};
 use crate::app::App;
-use crate::db::{Seat, WorkspaceTx};
+use crate::db::{TenantContext, WorkspaceTx};
 use crate::error::{Check, Error, Result};
 use crate::ids::{MediaId, MessageId};
 use crate::pictures;
 use crate::providers::{Kind, LARGEST_MEDIA};
 
 /// What providers take with one text.
-pub const MOST: usize = 10;
+pub const COUNT_LIMIT: usize = 10;
 /// Uploads of one person that wait to be sent: beyond that it is a mistake.
-const MOST_WAITING: i64 = 50;
+const MAX_WAITING: i64 = 50;
 
 /// What a provider passes on. Others arrive at some phones and not at others.
 pub const SENDABLE: [&str; 15] = [
@@ -48,7 +48,7 @@ pub struct Upload {
 
 /// Takes a file. Round trips: 3 to announce it, so that nothing lies in the store that no row knows, and 3 to say that it is
 /// there.
-pub async fn add(app: &App, seat: Seat, name: &str, bytes: Bytes) -> Result<Upload> {
+pub async fn add(app: &App, tenant: TenantContext, name: &str, bytes: Bytes) -> Result<Upload> {
     if bytes.len() > LARGEST_MEDIA {
         return Err(Error::TooLarge);
     }
@@ -62,33 +62,33 @@ pub async fn add(app: &App, seat: Seat, name: &str, bytes: Bytes) -> Result<Uplo
         )
         .done()?;
     let id = MediaId::new();
-    announce(app, seat, id).await?;
-    let stored = store(app, seat.workspace, id, bytes, String::new()).await?;
+    announce(app, tenant, id).await?;
+    let stored = store(app, tenant.workspace, id, bytes, String::new()).await?;
     if stored.content_type == pictures::UNKNOWN {
-        forget(app, seat, id).await?;
+        forget(app, tenant, id).await?;
         return Err(Error::field(
             "file",
             "this picture is damaged: open it in a program for pictures and save it anew",
         ));
     }
     let name = pictures::file_name(name, stored.content_type);
-    keep(app, seat, id, &name, &stored).await?;
+    keep(app, tenant, id, &name, &stored).await?;
     Ok(Upload {
         id,
         content_type: stored.content_type.into(),
         size: stored.size,
-        url: format!("/api/workspaces/{}/media/{id}", seat.workspace),
+        url: format!("/api/workspaces/{}/media/{id}", tenant.workspace),
     })
 }
 
-async fn announce(app: &App, seat: Seat, id: MediaId) -> Result<()> {
-    let mut tx = app.db.workspace(seat).await?;
+async fn announce(app: &App, tenant: TenantContext, id: MediaId) -> Result<()> {
+    let mut tx = app.db.workspace(tenant).await?;
     let added = sqlx::query!(
         "insert into message_media (id, uploaded_by, fetch_at)
          select $1, current_user_id(), now() + interval '5 minutes'
           where (select count(*) from message_media where message_id is null and uploaded_by = current_user_id()) < $2",
         id as _,
-        MOST_WAITING,
+        MAX_WAITING,
     )
     .execute(tx.conn())
     .await?;
@@ -101,8 +101,14 @@ async fn announce(app: &App, seat: Seat, id: MediaId) -> Result<()> {
     tx.commit().await
 }
 
-async fn keep(app: &App, seat: Seat, id: MediaId, name: &str, stored: &Stored) -> Result<()> {
-    let mut tx = app.db.workspace(seat).await?;
+async fn keep(
+    app: &App,
+    tenant: TenantContext,
+    id: MediaId,
+    name: &str,
+    stored: &Stored,
+) -> Result<()> {
+    let mut tx = app.db.workspace(tenant).await?;
     sqlx::query!(
         "update message_media set content_type = $2, size = $3, thumbnail = $4, width = $5, height = $6, file_name = $7, stored_at = now(),
                 fetch_at = null
@@ -120,8 +126,8 @@ async fn keep(app: &App, seat: Seat, id: MediaId, name: &str, stored: &Stored) -
     tx.commit().await
 }
 
-async fn forget(app: &App, seat: Seat, id: MediaId) -> Result<()> {
-    let mut tx = app.db.workspace(seat).await?;
+async fn forget(app: &App, tenant: TenantContext, id: MediaId) -> Result<()> {
+    let mut tx = app.db.workspace(tenant).await?;
     sqlx::query!("delete from message_media where id = $1", id as _)
         .execute(tx.conn())
         .await?;
@@ -166,7 +172,7 @@ pub fn check(ids: &[MediaId], urls: &[String]) -> Result<()> {
     once.dedup();
     Check::default()
         .that(
-            ids.len() + urls.len() <= MOST,
+            ids.len() + urls.len() <= COUNT_LIMIT,
             if ids.is_empty() { "media_urls" } else { "media_ids" },
             "at most 10 files go with one text",
         )
@@ -291,7 +297,7 @@ async fn uploaded(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachmen
                 origin: Origin::Upload,
             }),
             None => {
-                wrong.that(false, "media_ids", not_yours(*id));
+                wrong.that(false, "media_ids", foreign_upload(*id));
             }
         }
     }
@@ -306,7 +312,7 @@ async fn uploaded(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachmen
     Ok(files)
 }
 
-fn not_yours(id: MediaId) -> String {
+fn foreign_upload(id: MediaId) -> String {
     format!(
         "{id} is no upload of yours that waits to be sent: it was sent or removed, or never was here. Upload the file again"
     )
@@ -401,7 +407,7 @@ pub async fn attach(tx: &mut WorkspaceTx, message: MessageId, files: &[Attachmen
         // Another text took one of them a moment ago.
         if taken.rows_affected() != uploads.0.len() as u64 {
             uploaded(tx, &uploads.0).await?;
-            return Err(Error::field("media_ids", not_yours(uploads.0[0])));
+            return Err(Error::field("media_ids", foreign_upload(uploads.0[0])));
         }
     }
     if !addresses.0.is_empty() {

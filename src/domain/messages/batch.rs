@@ -31,9 +31,9 @@ pub trait Batched: Send + Sync + Sized + 'static {
 }
 
 /// The way to the writer.
-pub struct Entrance<T: Batched>(mpsc::Sender<Waiting<T>>);
+pub struct BatchSender<T: Batched>(mpsc::Sender<Waiting<T>>);
 
-impl<T: Batched> Clone for Entrance<T> {
+impl<T: Batched> Clone for BatchSender<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
@@ -44,7 +44,7 @@ struct Waiting<T: Batched> {
     answer: oneshot::Sender<Result<T::Written>>,
 }
 
-impl<T: Batched> Entrance<T> {
+impl<T: Batched> BatchSender<T> {
     /// The handle, and the writer that somebody must run.
     pub fn new(db: Db) -> (Self, Writer<T>) {
         let (sender, queue) = mpsc::channel(QUEUE);
@@ -67,7 +67,7 @@ pub struct Writer<T: Batched> {
 }
 
 impl<T: Batched> Writer<T> {
-    /// Until every `Entrance` is gone.
+    /// Until every `BatchSender` is gone.
     pub async fn run(&mut self) {
         let writers = Arc::new(Semaphore::new(WRITERS));
         let mut batch = Vec::with_capacity(BATCH);

@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 use super::receive::{Arrival, Ingest};
 use crate::app::App;
 use crate::db::{Db, WorkspaceTx};
-use crate::domain::audit::{self, Action, Deed};
-use crate::domain::integrations::calls::Room;
+use crate::domain::audit::{self, AuditAction, AuditRecord};
+use crate::domain::integrations::calls::CallCapacity;
 use crate::domain::integrations::{Directory, Purpose};
 use crate::domain::members::Admin;
 use crate::domain::numbers;
@@ -37,7 +37,7 @@ pub struct Due {
 
 /// Takes numbers whose time has come, of each integration as many as it has room for; they are nobody else's for the next five
 /// minutes. One round trip, and one look into the index for each integration.
-pub async fn due(db: &Db, room: &Room) -> Result<Vec<Due>> {
+pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
     Ok(sqlx::query_as!(
         Due,
         r#"with waiting as (
@@ -118,7 +118,7 @@ pub async fn now(
     admin: &Admin,
     number: NumberId,
 ) -> Result<usize> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let due = take(&mut tx, number).await?;
     tx.commit().await?;
     let brought_in = number_at(app, directory, ingest, &due)
@@ -126,14 +126,14 @@ pub async fn now(
         .ok_or_else(|| {
             Error::ProviderUnavailable("This provider keeps no list of what it received.".into())
         })?;
-    let mut tx = app.db.workspace(admin.seat()).await?;
-    let deed = Deed {
+    let mut tx = app.db.workspace(admin.tenant()).await?;
+    let audit_record = AuditRecord {
         subject: &due.phone_number,
         subject_id: Some(number.0),
         before: None,
         after: Some(json!({"brought_in": brought_in})),
     };
-    audit::record(&mut tx, Action::NumberCaughtUp, deed).await?;
+    audit::record(&mut tx, AuditAction::NumberCaughtUp, audit_record).await?;
     tx.commit().await?;
     Ok(brought_in)
 }
@@ -192,14 +192,14 @@ pub async fn number_at(
     let (mut brought_in, mut failed) = (0, None);
     let mut received = received.into_iter().peekable();
     while received.peek().is_some() {
-        let missing: Vec<_> = received.by_ref().take(AT_ONCE).collect();
+        let missing: Vec<_> = received.by_ref().take(CONCURRENCY).collect();
         let completed = stream::iter(missing)
             .map(|listed| async {
                 let (at, is_id) = (listed.at, listed.text.is_none());
                 let text = provider.completed(listed).await?;
                 Ok::<_, Error>(text.map(|text| match text.at {
-                    Some(told) if is_id => Inbound {
-                        at: Some(told),
+                    Some(sent_at) if is_id => Inbound {
+                        at: Some(sent_at),
                         ..text
                     },
                     _ => Inbound { at, ..text },
@@ -233,7 +233,7 @@ pub async fn number_at(
 }
 
 /// Texts that are completed and stored together.
-const AT_ONCE: usize = 64;
+const CONCURRENCY: usize = 64;
 /// Questions about them to one provider at once.
 const CALLS: usize = 4;
 /// However many numbers are compared at once, most of the time a provider is waited for: so many connections to the database are
@@ -280,7 +280,7 @@ async fn agree(db: &Db, due: &Due) -> Result<()> {
     )
     .execute(db.system_pool())
     .await?;
-    db.bus().publish(Event::NumberHeard {
+    db.bus().publish(Event::NumberReceived {
         workspace: due.workspace,
         number: due.number,
     });

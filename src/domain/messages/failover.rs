@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Direction;
 use crate::db::{Db, SystemTx};
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
@@ -17,7 +17,7 @@ use crate::providers::Kind;
 /// Texts of one round.
 const BATCH: i64 = 50;
 
-struct Stranded {
+struct StrandedText {
     workspace: WorkspaceId,
     id: MessageId,
     contact: ContactId,
@@ -42,8 +42,8 @@ pub async fn hand_over(db: &Db) -> Result<usize> {
     let mut tx = db.system().await?;
     let stranded = stranded(&mut tx).await?;
     for text in &stranded {
-        let conversation = move_over(&mut tx, text).await?;
-        tell(&mut tx, text, conversation).await?;
+        let conversation = move_conversation(&mut tx, text).await?;
+        record_failover(&mut tx, text, conversation).await?;
     }
     if !stranded.is_empty() {
         tx.announce(Event::Queued);
@@ -53,9 +53,9 @@ pub async fn hand_over(db: &Db) -> Result<usize> {
 }
 
 /// Each with the number that takes over: the one that the contact last wrote with, else the default, else the oldest.
-async fn stranded(tx: &mut SystemTx) -> Result<Vec<Stranded>> {
+async fn stranded(tx: &mut SystemTx) -> Result<Vec<StrandedText>> {
     Ok(sqlx::query_as!(
-        Stranded,
+        StrandedText,
         r#"select m.workspace_id as "workspace: _", m.id as "id: _", m.contact_id as "contact: _", coalesce(m.address, c.phone_number) as "recipient!",
                   preview_of(m.workspace_id, m.id, m.content) as "preview!", m.conversation_id as "conversation: _", m.number_id as "number: _",
                   m.integration_id as "integration: _", m.provider as "provider: _", n.phone_number as "from",
@@ -103,7 +103,7 @@ async fn stranded(tx: &mut SystemTx) -> Result<Vec<Stranded>> {
 }
 
 /// The conversation that it is in now. The one it was in shows what was last said there before.
-async fn move_over(tx: &mut SystemTx, text: &Stranded) -> Result<ConversationId> {
+async fn move_conversation(tx: &mut SystemTx, text: &StrandedText) -> Result<ConversationId> {
     let conversation = sqlx::query_scalar!(
         r#"insert into conversations (workspace_id, id, contact_id, number_id) values ($1, $2, $3, $4)
            on conflict (workspace_id, contact_id, number_id) do update set updated_at = now()
@@ -162,7 +162,11 @@ async fn move_over(tx: &mut SystemTx, text: &Stranded) -> Result<ConversationId>
 }
 
 /// The agents in both conversations, and the admins.
-async fn tell(tx: &mut SystemTx, text: &Stranded, conversation: ConversationId) -> Result<()> {
+async fn record_failover(
+    tx: &mut SystemTx,
+    text: &StrandedText,
+    conversation: ConversationId,
+) -> Result<()> {
     let (from, instead) = (phone::display(&text.from), phone::display(&text.to_from));
     let why = match text.why.as_str() {
         "" => format!("{from} is switched off"),
@@ -230,11 +234,17 @@ async fn tell(tx: &mut SystemTx, text: &Stranded, conversation: ConversationId) 
         message: text.id,
         number: text.to_number,
     });
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &phone::display(&text.recipient),
         subject_id: Some(text.id.0),
         before: Some(json!({"number": text.from})),
         after: Some(json!({"number": text.to_from})),
     };
-    audit::record_by_itself(tx, text.workspace, Action::TextHandedOver, deed).await
+    audit::record_by_itself(
+        tx,
+        text.workspace,
+        AuditAction::TextHandedOver,
+        audit_record,
+    )
+    .await
 }

@@ -7,13 +7,13 @@ use super::segments::composed;
 use super::{Mention, Message, find};
 use crate::db::WorkspaceTx;
 use crate::domain::members::Member;
-use crate::domain::numbers::{self, Onlooker};
+use crate::domain::numbers::{self, Viewer};
 use crate::error::{Check, Error, Result};
 use crate::events::Event;
 use crate::ids::{ConversationId, MessageId, NumberId, UserId};
 
 /// The longest note, in characters.
-const LONGEST: usize = 5000;
+const LENGTH_LIMIT: usize = 5000;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -148,7 +148,7 @@ fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
     let content = draft.content.replace('\0', "");
     Check::default()
         .that(
-            (1..=LONGEST).contains(&content.trim().chars().count()),
+            (1..=LENGTH_LIMIT).contains(&content.trim().chars().count()),
             "content",
             "write something: 1 to 5,000 characters",
         )
@@ -168,13 +168,9 @@ fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
 }
 
 /// The note as it is kept, and whom it calls, each once.
-fn call(
-    content: &str,
-    wanted: &[UserId],
-    colleagues: &[Onlooker],
-) -> Result<(String, Vec<Mention>)> {
+fn call(content: &str, wanted: &[UserId], colleagues: &[Viewer]) -> Result<(String, Vec<Mention>)> {
     let mut called: Vec<Mention> = Vec::new();
-    let mut add = |one: &Onlooker| -> Result<()> {
+    let mut add = |one: &Viewer| -> Result<()> {
         if !one.sees {
             return Err(Error::field(
                 "mentions",
@@ -251,8 +247,8 @@ fn exactly(text: &str) -> Option<(UserId, usize)> {
 fn by_name<'a>(
     text: &str,
     wanted: &[UserId],
-    colleagues: &'a [Onlooker],
-) -> Result<Option<(&'a Onlooker, usize)>> {
+    colleagues: &'a [Viewer],
+) -> Result<Option<(&'a Viewer, usize)>> {
     let whole = colleagues
         .iter()
         .filter_map(|one| Some((one, begins_with(text, &one.name)?)));
@@ -267,7 +263,7 @@ fn by_name<'a>(
             })
             .collect(),
     };
-    let meant = |(one, _): &&(&Onlooker, usize)| wanted.contains(&one.user_id);
+    let meant = |(one, _): &&(&Viewer, usize)| wanted.contains(&one.user_id);
     match candidates.as_slice() {
         [] => Ok(None),
         [one] => Ok(Some(*one)),
@@ -304,7 +300,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn colleagues() -> Vec<Onlooker> {
+    fn colleagues() -> Vec<Viewer> {
         [
             ("Jo Park", true),
             ("Sam Reed", true),
@@ -312,7 +308,7 @@ mod tests {
             ("José Núñez", true),
             ("Lin Chen", false),
         ]
-        .map(|(name, sees)| Onlooker {
+        .map(|(name, sees)| Viewer {
             user_id: UserId::new(),
             name: name.into(),
             sees,
@@ -326,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_found_where_they_stand_as_words() {
+    fn mentions_match_whole_words() {
         for (content, kept, called) in [
             ("@Jo Park look", "@Jo Park look", &["Jo Park"][..]),
             ("see @jo, please", "see @Jo Park, please", &["Jo Park"]),
@@ -343,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stable_form_names_exactly_one() {
+    fn stable_mention_names_exactly_one() {
         let colleagues = colleagues();
         let sam = colleagues[1].user_id;
         let (kept, called) =
@@ -355,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_see_it_and_who_is_not_certain_are_refused() {
+    fn mention_without_access_or_ambiguous_is_refused() {
         let colleagues = colleagues();
         for content in ["@Lin Chen", "@Lin", "@Sam"] {
             assert!(call(content, &[], &colleagues).is_err(), "{content}");
@@ -370,7 +366,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_note_can_be_read(content in "(@|Jo|Sam Reed| |\\[|\\]|\\(|é|🦷|.){0,40}") {
+        fn any_note_is_parsed(content in "(@|Jo|Sam Reed| |\\[|\\]|\\(|é|🦷|.){0,40}") {
             if let Ok((kept, _)) = call(&content, &[], &colleagues()) {
                 prop_assert!(kept.chars().count() >= content.trim().chars().count().min(1));
             }

@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use super::Status;
 use crate::db::{Db, SystemTx};
 use crate::domain::credits;
-use crate::domain::integrations::calls::Room;
+use crate::domain::integrations::calls::CallCapacity;
 use crate::error::Result;
 use crate::events::Event;
+use crate::fail_point;
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
-use crate::power;
-use crate::providers::{ErrorClass, Holds, Outcome, Refusal};
+use crate::providers::{ErrorClass, Outcome, PauseScope, Refusal};
 
 /// Longer than a provider is waited for (20 s), so that a lease runs out only when its holder is gone.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -39,8 +39,8 @@ pub struct Leased {
 
 /// Takes what is due, within its number's rate and its integration's room, people's texts before bulk, never a text whose
 /// conversation has an earlier one under way. One round trip. The statement is a transaction of its own: nothing is held while the provider is called.
-pub async fn lease(db: &Db, room: &Room) -> Result<Vec<Leased>> {
-    for _ in 0..TRIES {
+pub async fn lease(db: &Db, room: &CallCapacity) -> Result<Vec<Leased>> {
+    for _ in 0..MAX_ATTEMPTS {
         match try_to_lease(db, room).await {
             Err(error) if lost_its_number(&error) => {}
             leased => return Ok(leased?),
@@ -50,7 +50,7 @@ pub async fn lease(db: &Db, room: &Room) -> Result<Vec<Leased>> {
 }
 
 /// How often it is looked again when a number is deleted with its workspace, or on its own, during the look.
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 /// The pace of a number that has just gone has nothing to refer to. The next look does not find its texts any more.
 fn lost_its_number(error: &sqlx::Error) -> bool {
@@ -59,7 +59,7 @@ fn lost_its_number(error: &sqlx::Error) -> bool {
     constraint.is_some_and(|name| name.starts_with("number_pace_"))
 }
 
-async fn try_to_lease(db: &Db, room: &Room) -> sqlx::Result<Vec<Leased>> {
+async fn try_to_lease(db: &Db, room: &CallCapacity) -> sqlx::Result<Vec<Leased>> {
     sqlx::query_as!(
         Leased,
         r#"update messages m
@@ -99,16 +99,16 @@ pub async fn until_next(db: &Db) -> Result<Option<Duration>> {
 }
 
 /// What there is to tidy up.
-pub struct Untidy {
+pub struct StaleWork {
     pub orphans: bool,
     pub stranded: bool,
     pub late: bool,
 }
 
 /// Nearly always nothing. One round trip.
-pub async fn untidy(db: &Db) -> Result<Untidy> {
+pub async fn stale_work(db: &Db) -> Result<StaleWork> {
     Ok(sqlx::query_as!(
-        Untidy,
+        StaleWork,
         r#"select exists (select from messages where status = 'sending' and lease_until < now()) as "orphans!",
                   exists (select from workspaces w
                             join integrations i on i.workspace_id = w.id
@@ -155,7 +155,7 @@ pub async fn give_up_on_late(db: &Db) -> Result<usize> {
     .fetch_all(tx.conn())
     .await?;
     if !late.is_empty() {
-        power::may_go("while giving up");
+        fail_point::abort_at("while giving up");
     }
     for text in &late {
         if let Some(returned) = credits::give_back(tx.conn(), text.workspace, text.id).await? {
@@ -186,7 +186,7 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
         } => {
             // Accepted is what we call sent, whatever the provider calls it.
             let status = Status::from(*status).at_least_sent();
-            let sent = Change {
+            let sent = StatusUpdate {
                 status: Some(status),
                 provider_sid: Some(provider_sid),
                 segments: segments
@@ -195,7 +195,7 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
                 price: price
                     .as_ref()
                     .map(|price| (price.amount.as_str(), price.currency.as_str())),
-                ..Change::default()
+                ..StatusUpdate::default()
             };
             change(&mut tx, text, sent).await?;
             tx.announce(Event::Queued); // the conversation's next one may go
@@ -208,10 +208,10 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
             change(
                 &mut tx,
                 text,
-                Change {
+                StatusUpdate {
                     status: Some(Status::Queued),
                     due: Some(*after),
-                    ..Change::default()
+                    ..StatusUpdate::default()
                 },
             )
             .await?;
@@ -221,9 +221,9 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
             change(
                 &mut tx,
                 text,
-                Change {
+                StatusUpdate {
                     status: Some(Status::Unconfirmed),
-                    ..Change::default()
+                    ..StatusUpdate::default()
                 },
             )
             .await?;
@@ -231,24 +231,24 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
         }
         // It keeps its place; it is the integration's queue that waits.
         Outcome::Pause(_) => {
-            let again = Change {
+            let again = StatusUpdate {
                 status: Some(Status::Queued),
                 due: Some(Duration::from_secs(5)),
                 attempts: -1,
-                ..Change::default()
+                ..StatusUpdate::default()
             };
             change(&mut tx, text, again).await?;
         }
     }
-    power::may_go("before it is written down");
+    fail_point::abort_at("before it is written down");
     tx.commit().await
 }
 
 /// The others wait too, and lose no attempt by it. One round trip.
-async fn hold(tx: &mut SystemTx, text: &Leased, holds: Holds, pause: Duration) -> Result<()> {
+async fn hold(tx: &mut SystemTx, text: &Leased, holds: PauseScope, pause: Duration) -> Result<()> {
     match holds {
-        Holds::Text => {}
-        Holds::Number => {
+        PauseScope::Text => {}
+        PauseScope::Number => {
             sqlx::query!(
                 "insert into number_pace as p (workspace_id, number_id, held_until)
                  values ($1, $2, now() + make_interval(secs => $3))
@@ -260,7 +260,7 @@ async fn hold(tx: &mut SystemTx, text: &Leased, holds: Holds, pause: Duration) -
             .execute(tx.conn())
             .await?;
         }
-        Holds::Account => {
+        PauseScope::Account => {
             sqlx::query!(
                 "update integrations set held_until = greatest(held_until, now() + make_interval(secs => $3))
                   where workspace_id = $1 and id = $2",
@@ -279,10 +279,10 @@ async fn fail(tx: &mut SystemTx, text: &Leased, refusal: &Refusal) -> Result<()>
     change(
         tx,
         text,
-        Change {
+        StatusUpdate {
             status: Some(Status::Failed),
             error: Some(refusal),
-            ..Change::default()
+            ..StatusUpdate::default()
         },
     )
     .await?;
@@ -297,7 +297,7 @@ async fn fail(tx: &mut SystemTx, text: &Leased, refusal: &Refusal) -> Result<()>
 
 /// What changes with a message; what is `None` stays.
 #[derive(Default)]
-struct Change<'a> {
+struct StatusUpdate<'a> {
     status: Option<Status>,
     provider_sid: Option<&'a str>,
     segments: Option<i16>,
@@ -307,7 +307,7 @@ struct Change<'a> {
     attempts: i16,
 }
 
-async fn change(tx: &mut SystemTx, text: &Leased, change: Change<'_>) -> Result<()> {
+async fn change(tx: &mut SystemTx, text: &Leased, change: StatusUpdate<'_>) -> Result<()> {
     sqlx::query!(
         "with changed as (
              update messages
@@ -368,7 +368,7 @@ pub async fn set_aside_orphans(db: &Db) -> Result<usize> {
     .fetch_all(tx.conn())
     .await?;
     if !orphans.is_empty() {
-        power::may_go("while setting aside");
+        fail_point::abort_at("while setting aside");
     }
     let count = orphans.len();
     for orphan in orphans {

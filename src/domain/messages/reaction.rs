@@ -345,7 +345,7 @@ const NEEDS_ENDING: &[&str] = &[
 ];
 
 /// What stands for something without words. The verb before it is one of `BEFORE`.
-const WITHOUT_WORDS: &[&str] = &[
+const MEDIA_PHRASES: &[&str] = &[
     "an image",
     "a photo",
     "a picture",
@@ -416,7 +416,7 @@ const WITHOUT_WORDS: &[&str] = &[
 ];
 
 /// A verb is short, with a person's name before it hardly longer; no reaction is looked for behind.
-const LONGEST_BEFORE: usize = 60;
+const MAX_PREFIX_LENGTH: usize = 60;
 
 pub fn is_reaction(text: &str) -> bool {
     let text = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
@@ -426,7 +426,7 @@ pub fn is_reaction(text: &str) -> bool {
 /// Where the quotation may begin: some verbs have quotation marks of their own (`Ha messo “Mi piace” a “…”`).
 fn opening_quotes(text: &str) -> impl Iterator<Item = usize> {
     text.char_indices()
-        .take(LONGEST_BEFORE)
+        .take(MAX_PREFIX_LENGTH)
         .filter(|(_, c)| is_quote(*c))
         .map(|(at, _)| at)
         .take(5)
@@ -456,11 +456,11 @@ fn quotes_ours(before: &str, quoted: &str) -> bool {
 }
 
 fn names_a_picture(text: &str) -> bool {
-    if text.chars().count() > LONGEST_BEFORE + 20 {
+    if text.chars().count() > MAX_PREFIX_LENGTH + 20 {
         return false;
     }
     let text = plain(text);
-    let ends = WITHOUT_WORDS.iter().any(|thing| {
+    let ends = MEDIA_PHRASES.iter().any(|thing| {
         text.strip_suffix(thing)
             .and_then(|before| before.strip_suffix(' '))
             .is_some_and(is_verb)
@@ -537,7 +537,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_verb_and_our_words_in_quotation_marks_are_a_reaction() {
+    fn verb_and_quoted_own_text_is_a_reaction() {
         for reaction in [
             "Liked “Harbor Dental: see you Tue 9:00. Reply STOP to opt out.”",
             "Loved “He said \u{201c}stop\u{201d} and left”",
@@ -576,7 +576,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_their_own_are_none() {
+    fn own_words_are_no_reaction() {
         for text in [
             "“STOP”",
             "\"STOP\"",
@@ -598,12 +598,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_one_or_none(text in ".{0,400}") {
+        fn any_text_is_parsed_or_not(text in ".{0,400}") {
             is_reaction(&text);
         }
 
         #[test]
-        fn what_ends_with_words_of_theirs_is_none(quoted in "[a-z][a-z ]{0,39}", own in "[a-z]{1,20}") {
+        fn text_after_the_quote_is_no_reaction(quoted in "[a-z][a-z ]{0,39}", own in "[a-z]{1,20}") {
             let text = format!("Liked “{quoted}” {own}");
             prop_assert!(!is_reaction(&text));
         }

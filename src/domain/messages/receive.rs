@@ -8,11 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::batch::{Batched, Entrance, Writer};
+use super::batch::{BatchSender, Batched, Writer};
 use super::{preview, reaction, segments};
 use crate::clock;
 use crate::db::Db;
-use crate::domain::opt_outs::{Keyword, keyword_of, sounds_like_stop};
+use crate::domain::opt_outs::{Keyword, keyword_of, resembles_stop};
 use crate::domain::webhooks::Via;
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -44,12 +44,12 @@ pub struct Stored {
 
 /// The way to the writer.
 #[derive(Clone)]
-pub struct Ingest(Entrance<Arrival>);
+pub struct Ingest(BatchSender<Arrival>);
 
 impl Ingest {
     /// The handle, and the writer that somebody must run.
     pub fn new(db: Db) -> (Self, Writer<Arrival>) {
-        let (entrance, writer) = Entrance::new(db);
+        let (entrance, writer) = BatchSender::new(db);
         (Self(entrance), writer)
     }
 
@@ -92,19 +92,19 @@ impl Meaning {
         Self {
             keyword: keyword_of(text, arrival.provider),
             // The words that it quotes are ours.
-            near_stop: !reaction && sounds_like_stop(text),
+            near_stop: !reaction && resembles_stop(text),
             reaction,
         }
     }
 }
 
 /// How often a text is stored whose contact is being deleted, before the provider is asked to come again.
-const TRIES: usize = 5;
+const MAX_ATTEMPTS: usize = 5;
 
 /// One round trip, one transaction; one more for texts of a contact that was deleted this very instant.
 async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
     let mut stored = vec![None; arrivals.len()];
-    for _ in 0..TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         let left: Vec<_> = (0..arrivals.len())
             .filter(|place| stored[*place].is_none())
             .collect();
@@ -123,9 +123,9 @@ async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
 /// Announces what was new, after the commit. `None`: a contact was deleted between two steps of the statement.
 async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Stored>>> {
     let each = || arrivals.iter();
-    let told_at: Vec<_> = each().map(|arrival| told_at(&arrival.text)).collect();
+    let provider_time: Vec<_> = each().map(|arrival| provider_time(&arrival.text)).collect();
     // Ids sort by time: so do texts that come late.
-    let messages: Vec<_> = told_at
+    let messages: Vec<_> = provider_time
         .iter()
         .map(|at| at.map_or_else(MessageId::new, MessageId::at))
         .collect();
@@ -170,7 +170,7 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
             .iter()
             .map(|meaning| meaning.near_stop)
             .collect::<Vec<_>>(),
-        &told_at as _,
+        &provider_time as _,
         &each().map(|arrival| arrival.via).collect::<Vec<_>>() as _,
         &meanings
             .iter()
@@ -224,7 +224,8 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
         }
     }
     for (workspace, number) in woken {
-        db.bus().publish(Event::NumberHeard { workspace, number });
+        db.bus()
+            .publish(Event::NumberReceived { workspace, number });
     }
     Ok(stored)
 }
@@ -252,7 +253,7 @@ fn gone(error: sqlx::Error) -> Error {
 
 /// When the provider got it, where that is told: not in the future, whatever its clock says. (Those who tell whole seconds
 /// may be a second ahead.)
-fn told_at(text: &Inbound) -> Option<DateTime<Utc>> {
+fn provider_time(text: &Inbound) -> Option<DateTime<Utc>> {
     text.at
         .map(|at| at.min(clock::now() + TimeDelta::seconds(1)))
 }
@@ -321,22 +322,22 @@ mod tests {
 
     /// Labelled texts, half of which the rules were written with. The goals are those for texts that nobody has seen.
     #[test]
-    fn whoever_asks_for_no_more_texts_is_recognized_in_every_language() {
+    fn opt_out_requests_are_recognized_in_every_language() {
         let examples = include_str!("../../../tests/vectors/opt_out_requests.jsonl");
         let mut asked: BTreeMap<String, [u32; 3]> = BTreeMap::new();
         let mut wrong = Vec::new();
         for line in examples.lines() {
             let example: Example = serde_json::from_str(line).unwrap();
             let meaning = Meaning::of(&arrival(&example.text));
-            let heard = meaning.near_stop || meaning.keyword == Some(Keyword::Stop);
+            let detected = meaning.near_stop || meaning.keyword == Some(Keyword::Stop);
             let [right, missed, invented] = asked.entry(example.lang.clone()).or_default();
-            match (example.asks, heard) {
+            match (example.asks, detected) {
                 (true, true) => *right += 1,
                 (true, false) => *missed += 1,
                 (false, true) => *invented += 1,
                 (false, false) => continue,
             }
-            if example.asks != heard {
+            if example.asks != detected {
                 wrong.push(example.text);
             }
         }
@@ -357,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reaction_asks_for_nothing_however_it_is_quoted() {
+    fn reaction_is_never_an_opt_out_request() {
         let liked = Meaning::of(&arrival("Liked “STOP”"));
         assert_eq!(
             liked,

@@ -13,12 +13,12 @@ use crate::ids::{MessageId, NumberId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
 
 /// At most a year ahead: beyond that it is a slip.
-const FARTHEST: Months = Months::new(12);
+const MAX_DELAY: Months = Months::new(12);
 
 /// That `at` can be meant.
 pub(super) fn check(at: DateTime<Utc>) -> Result<()> {
     let now = clock::now();
-    let farthest = now.checked_add_months(FARTHEST).unwrap_or(now);
+    let farthest = now.checked_add_months(MAX_DELAY).unwrap_or(now);
     Check::default()
         .that(
             (now..=farthest).contains(&at),
@@ -31,14 +31,14 @@ pub(super) fn check(at: DateTime<Utc>) -> Result<()> {
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = MessageChange)]
-pub struct Change {
+pub struct MessageChange {
     /// 1 to 1,600 characters, the signature included: none is added.
     pub content: Option<String>,
     pub scheduled_at: Option<DateTime<Utc>>,
 }
 
 /// Changes a text that still waits for its time.
-pub async fn change(tx: &mut WorkspaceTx, id: MessageId, change: Change) -> Result<Message> {
+pub async fn change(tx: &mut WorkspaceTx, id: MessageId, change: MessageChange) -> Result<Message> {
     let content = change
         .content
         .map(|content| segments::composed(&content.replace('\0', "")).into_owned());

@@ -10,7 +10,7 @@ use unicode_normalization::is_nfc;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// The longest text that providers take, in UTF-16 units. That is the stricter way to count.
-pub const LONGEST: usize = 1600;
+pub const LENGTH_LIMIT: usize = 1600;
 
 const GSM_BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
                          ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
@@ -54,7 +54,7 @@ pub fn composed(text: &str) -> Cow<'_, str> {
 }
 
 pub fn fits(text: &str) -> bool {
-    text.encode_utf16().count() <= LONGEST
+    text.encode_utf16().count() <= LENGTH_LIMIT
 }
 
 pub fn segments(text: &str) -> Segments {
@@ -188,10 +188,10 @@ mod tests {
 
     #[test]
     fn the_limit_counts_an_emoji_twice() {
-        assert!(fits(&"a".repeat(LONGEST)));
-        assert!(!fits(&"a".repeat(LONGEST + 1)));
-        assert!(fits(&"👋".repeat(LONGEST / 2)));
-        assert!(!fits(&"👋".repeat(LONGEST / 2 + 1)));
+        assert!(fits(&"a".repeat(LENGTH_LIMIT)));
+        assert!(!fits(&"a".repeat(LENGTH_LIMIT + 1)));
+        assert!(fits(&"👋".repeat(LENGTH_LIMIT / 2)));
+        assert!(!fits(&"👋".repeat(LENGTH_LIMIT / 2 + 1)));
     }
 
     proptest! {

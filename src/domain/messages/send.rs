@@ -192,7 +192,7 @@ async fn write(
     }
 }
 
-fn announce(tx: &mut WorkspaceTx, member: &Member, place: &Place, sent: &Sent) {
+fn announce(tx: &mut WorkspaceTx, member: &Member, place: &SendTarget, sent: &Sent) {
     let workspace = tx.workspace();
     tx.announce(Event::MessageAdded {
         workspace,
@@ -330,7 +330,7 @@ async fn begin(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Result<C
 }
 
 /// Where a text goes, and everything that may forbid it.
-struct Place {
+struct SendTarget {
     number: NumberId,
     contact: ContactId,
     integration: IntegrationId,
@@ -355,7 +355,7 @@ async fn find_place(
     conversation: ConversationId,
     seen: Option<MessageId>,
     key: Option<&str>,
-) -> Result<Place> {
+) -> Result<SendTarget> {
     let row = sqlx::query!(
         r#"select v.number_id, v.contact_id, n.integration_id, i.provider, c.phone_number,
                   n.status = 'active' and i.is_active as "usable!", n.mms,
@@ -386,7 +386,7 @@ async fn find_place(
     .fetch_optional(tx.conn())
     .await?
     .ok_or(Error::NotFound("the conversation"))?;
-    Ok(Place {
+    Ok(SendTarget {
         number: row.number_id,
         contact: row.contact_id,
         integration: row.integration_id,
@@ -421,7 +421,7 @@ async fn queue(
     tx: &mut WorkspaceTx,
     member: &Member,
     conversation: ConversationId,
-    place: &Place,
+    place: &SendTarget,
     Text {
         content,
         media,

@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::Status;
-use super::batch::{Batched, Entrance, Writer};
+use super::batch::{BatchSender, Batched, Writer};
 use crate::db::{Db, SystemTx};
 use crate::domain::credits;
 use crate::domain::webhooks::Via;
@@ -51,12 +51,12 @@ pub struct Report {
 
 /// The way to the writer of reports: a flood of them shares its transactions, and one alone goes at once.
 #[derive(Clone)]
-pub struct Reports(Entrance<Report>);
+pub struct Reports(BatchSender<Report>);
 
 impl Reports {
     /// The handle, and the writer that somebody must run.
     pub fn new(db: Db) -> (Self, Writer<Report>) {
-        let (entrance, writer) = Entrance::new(db);
+        let (entrance, writer) = BatchSender::new(db);
         (Self(entrance), writer)
     }
 
@@ -78,8 +78,8 @@ impl Batched for Report {
 /// Three round trips for a batch of whatever size (begin, all reports, commit), and one for each text that was called off.
 async fn take(db: &Db, reports: &[&Report]) -> Result<Vec<bool>> {
     let each = || reports.iter();
-    let told = || reports.iter().map(|report| &report.report);
-    let refusals = || told().map(|report| report.error.as_ref());
+    let each_report = || reports.iter().map(|report| &report.report);
+    let refusals = || each_report().map(|report| report.error.as_ref());
     let mut tx = db.ingest().await?;
     let rows = sqlx::query!(
         r#"select place as "place!", message_id as "message: MessageId", number_id as "number: NumberId",
@@ -91,12 +91,12 @@ async fn take(db: &Db, reports: &[&Report]) -> Result<Vec<bool>> {
         &each()
             .map(|report| report.provider.as_str())
             .collect::<Vec<_>>() as _,
-        &told()
+        &each_report()
             .map(|report| report.provider_sid.as_str())
             .collect::<Vec<_>>() as _,
-        &told().map(|report| report.our_id).collect::<Vec<_>>() as _,
-        &told().map(status).collect::<Vec<_>>() as _,
-        &told()
+        &each_report().map(|report| report.our_id).collect::<Vec<_>>() as _,
+        &each_report().map(status).collect::<Vec<_>>() as _,
+        &each_report()
             .map(|report| report.raw_status.as_str())
             .collect::<Vec<_>>() as _,
         &refusals()
@@ -108,11 +108,11 @@ async fn take(db: &Db, reports: &[&Report]) -> Result<Vec<bool>> {
         &refusals()
             .map(|refusal| refusal.is_some_and(|refusal| refusal.class == ErrorClass::OptedOut))
             .collect::<Vec<_>>(),
-        &told().map(segments).collect::<Vec<_>>() as _,
-        &told()
+        &each_report().map(segments).collect::<Vec<_>>() as _,
+        &each_report()
             .map(|report| report.price.as_ref().map(|price| price.amount.as_str()))
             .collect::<Vec<_>>() as _,
-        &told()
+        &each_report()
             .map(|report| report.price.as_ref().map(|price| price.currency.as_str()))
             .collect::<Vec<_>>() as _,
         &each().map(|report| report.via).collect::<Vec<_>>() as _,
@@ -175,7 +175,7 @@ pub(super) async fn record_opt_out(
     message: MessageId,
     code: &str,
 ) -> Result<()> {
-    let told = sqlx::query_scalar!(
+    let conversation = sqlx::query_scalar!(
         "select m.conversation_id
            from messages m
           where m.workspace_id = $1 and m.id = $2 and hear_wish($1, $2, 'stop', 'provider', $3)",
@@ -185,7 +185,7 @@ pub(super) async fn record_opt_out(
     )
     .fetch_optional(tx.conn())
     .await?;
-    if let Some(conversation) = told {
+    if let Some(conversation) = conversation {
         tx.announce(Event::ConsentChanged {
             workspace,
             conversation,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::clock;
 use crate::db::WorkspaceTx;
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::contacts::import::numbers::PhoneColumns;
 use crate::domain::contacts::import::{self as imports, problems::Problem};
 use crate::domain::members::Admin;
@@ -23,11 +23,11 @@ use crate::sheet::heads::{self, Head};
 use crate::sheet::{self, Reading, Sheet, short_name, unguarded};
 
 /// As many as one file may have.
-pub const MOST_LINES: usize = 10_000;
+pub const MAX_LINES: usize = 10_000;
 /// Bytes of a file: longer lines than any of ours.
 pub const LARGEST: usize = 2 * 1024 * 1024;
 /// So many mistakes are told; whoever has more has the wrong file.
-const TOLD: usize = 500;
+const MAX_REPORTED_ERRORS: usize = 500;
 
 /// What became of a file.
 #[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
@@ -64,7 +64,7 @@ struct Columns {
 }
 
 /// A line that can be taken.
-struct Wish {
+struct ListedOptOut {
     line: u64,
     phone: Phone,
     numbers: Vec<NumberId>,
@@ -83,7 +83,7 @@ pub async fn import(
     let region_code = workspaces::current(tx).await?.default_region;
     let region: Region = region_code.parse().unwrap_or(Region::US);
     let reading = Reading {
-        most: MOST_LINES,
+        most: MAX_LINES,
         encoding: imports::chosen(encoding)?,
         region: Some(&region_code),
     };
@@ -97,46 +97,46 @@ pub async fn import(
         .collect();
     let file_name = short_name(file_name);
     let proof = format!("Imported by {} from {file_name}", admin.name);
-    let mut told = Imported {
+    let mut report = Imported {
         problems: imports::problems::of_sheet(&sheet)
             .into_iter()
-            .map(Problem::told)
+            .map(Problem::with_message)
             .collect(),
         ..Imported::default()
     };
-    let mut wishes = Vec::new();
+    let mut consents = Vec::new();
     for row in &sheet.rows {
-        let (wished, wrong) = columns.read(row, &region, &numbers, &proof);
-        wishes.extend(wished);
+        let (read_consents, wrong) = columns.read(row, &region, &numbers, &proof);
+        consents.extend(read_consents);
         if let Some((field, message)) = wrong {
-            told.refuse(row.line, field, message);
+            report.refuse(row.line, field, message);
         }
     }
-    let opted_out = write(tx, admin, &wishes, &mut told).await?;
-    told.errors.sort_by_key(|refused| refused.line);
-    if told.refused > 0 {
-        told.import_id = Some(
-            imports::keep_refused(tx, admin, &file_name, &sheet, refused_rows(&sheet, &told))
+    let opted_out = write(tx, admin, &consents, &mut report).await?;
+    report.errors.sort_by_key(|refused| refused.line);
+    if report.refused > 0 {
+        report.import_id = Some(
+            imports::keep_refused(tx, admin, &file_name, &sheet, refused_rows(&sheet, &report))
                 .await?,
         );
     }
-    told.errors.truncate(TOLD);
-    if told.imported > 0 {
-        let deed = Deed {
+    report.errors.truncate(MAX_REPORTED_ERRORS);
+    if report.imported > 0 {
+        let audit_record = AuditRecord {
             subject: &file_name,
             after: Some(
-                json!({"imported": told.imported, "already": told.already, "refused": told.refused}),
+                json!({"imported": report.imported, "already": report.already, "refused": report.refused}),
             ),
-            ..Deed::default()
+            ..AuditRecord::default()
         };
-        audit::record(tx, Action::OptOutsImported, deed).await?;
+        audit::record(tx, AuditAction::OptOutsImported, audit_record).await?;
         announce(tx, &opted_out).await?;
     }
-    Ok(told)
+    Ok(report)
 }
 
-fn refused_rows<'s>(sheet: &'s Sheet, told: &Imported) -> Vec<(&'s sheet::Row, String)> {
-    let reasons: HashMap<u64, &Refused> = told
+fn refused_rows<'s>(sheet: &'s Sheet, report: &Imported) -> Vec<(&'s sheet::SheetRow, String)> {
+    let reasons: HashMap<u64, &Refused> = report
         .errors
         .iter()
         .map(|refused| (refused.line, refused))
@@ -240,11 +240,11 @@ impl Columns {
     /// one that cannot opts out the one, and is to be mended for the other.
     fn read(
         &self,
-        row: &sheet::Row,
+        row: &sheet::SheetRow,
         region: &Region,
         ours: &[(NumberId, String)],
         proof: &str,
-    ) -> (Vec<Wish>, Option<Misread>) {
+    ) -> (Vec<ListedOptOut>, Option<ColumnError>) {
         let cell = |place: Option<usize>| {
             let cell = place.and_then(|place| row.cells.get(place));
             unguarded(cell.map_or("", String::as_str)).trim()
@@ -275,26 +275,26 @@ impl Columns {
             "" => proof.to_owned(),
             reason => format!("{reason} ({proof})"),
         };
-        let wish = |(phone, _)| Wish {
+        let consent = |(phone, _)| ListedOptOut {
             line: row.line,
             phone,
             numbers: numbers.clone(),
             proof: proof.clone(),
             since,
         };
-        (found.phones.into_iter().map(wish).collect(), wrong)
+        (found.phones.into_iter().map(consent).collect(), wrong)
     }
 }
 
 /// A column, and how to mend it.
-type Misread = (&'static str, String);
+type ColumnError = (&'static str, String);
 
 /// Which of our numbers a line is about.
 fn numbers_of(
     text: &str,
     region: &Region,
     ours: &[(NumberId, String)],
-) -> Result<Vec<NumberId>, Misread> {
+) -> Result<Vec<NumberId>, ColumnError> {
     let numbers: Vec<NumberId> = match text {
         "" => ours.iter().map(|(id, _)| *id).collect(),
         text => {
@@ -314,7 +314,7 @@ fn numbers_of(
     Ok(numbers)
 }
 
-fn since(text: &str) -> Result<Option<DateTime<Utc>>, Misread> {
+fn since(text: &str) -> Result<Option<DateTime<Utc>>, ColumnError> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -340,10 +340,13 @@ fn since(text: &str) -> Result<Option<DateTime<Utc>>, Misread> {
 async fn write(
     tx: &mut WorkspaceTx,
     admin: &Admin,
-    wishes: &[Wish],
-    told: &mut Imported,
+    consents: &[ListedOptOut],
+    report: &mut Imported,
 ) -> Result<Vec<ContactId>> {
-    let phones: Vec<_> = wishes.iter().map(|wish| wish.phone.as_str()).collect();
+    let phones: Vec<_> = consents
+        .iter()
+        .map(|consent| consent.phone.as_str())
+        .collect();
     // In the order of the numbers, so that two files at once wait for each other, never crosswise.
     sqlx::query!(
         "insert into contacts (id, phone_number, created_by)
@@ -355,11 +358,12 @@ async fn write(
     .execute(tx.conn())
     .await?;
     let each = || {
-        let pairs = wishes.iter().enumerate();
-        pairs.flat_map(|(place, wish)| {
-            wish.numbers
+        let pairs = consents.iter().enumerate();
+        pairs.flat_map(|(place, consent)| {
+            consent
+                .numbers
                 .iter()
-                .map(move |number| (place, wish, *number))
+                .map(move |number| (place, consent, *number))
         })
     };
     let rows = sqlx::query!(
@@ -396,13 +400,13 @@ async fn write(
             .map(|(place, ..)| i32::try_from(place).unwrap_or(i32::MAX))
             .collect::<Vec<_>>(),
         &each()
-            .map(|(_, wish, _)| wish.phone.as_str())
+            .map(|(_, consent, _)| consent.phone.as_str())
             .collect::<Vec<_>>() as _,
         &each().map(|(.., number)| number).collect::<Vec<_>>() as _,
         &each()
-            .map(|(_, wish, _)| wish.proof.as_str())
+            .map(|(_, consent, _)| consent.proof.as_str())
             .collect::<Vec<_>>() as _,
-        &each().map(|(_, wish, _)| wish.since).collect::<Vec<_>>() as _,
+        &each().map(|(_, consent, _)| consent.since).collect::<Vec<_>>() as _,
         admin.name,
     )
     .fetch_all(tx.conn())
@@ -411,9 +415,9 @@ async fn write(
     // A line may have several numbers: it counts once.
     let mut outcomes: BTreeMap<u64, (bool, bool)> = BTreeMap::new();
     for row in rows {
-        let wish = wishes.get(usize::try_from(row.place).unwrap_or(usize::MAX));
-        let Some(wish) = wish else { continue };
-        let (added, overtaken) = outcomes.entry(wish.line).or_default();
+        let consent = consents.get(usize::try_from(row.place).unwrap_or(usize::MAX));
+        let Some(consent) = consent else { continue };
+        let (added, overtaken) = outcomes.entry(consent.line).or_default();
         *added |= row.added;
         *overtaken |= row.overtaken;
         if row.added {
@@ -422,12 +426,12 @@ async fn write(
     }
     for (line, outcome) in outcomes {
         match outcome {
-            (true, _) => told.imported += 1,
+            (true, _) => report.imported += 1,
             (false, true) => {
                 let message = "they have changed their mind since, by a text or an agent";
-                told.refuse(line, "at", message.into());
+                report.refuse(line, "at", message.into());
             }
-            (false, false) => told.already += 1,
+            (false, false) => report.already += 1,
         }
     }
     Ok(opted_out)
@@ -440,7 +444,7 @@ mod tests {
 
     fn parse(file: &[u8]) -> Result<(Sheet, Columns)> {
         let reading = Reading {
-            most: MOST_LINES,
+            most: MAX_LINES,
             ..Reading::default()
         };
         let sheet =
@@ -450,14 +454,14 @@ mod tests {
     }
 
     /// The numbers of each line, and its wrong column.
-    fn wishes(file: &str) -> Vec<(u64, Vec<String>, Option<&'static str>)> {
+    fn consents(file: &str) -> Vec<(u64, Vec<String>, Option<&'static str>)> {
         let (sheet, columns) = parse(file.as_bytes()).unwrap();
         let ours = [(NumberId::new(), "+16285550100".to_owned())];
-        let read = |row: &sheet::Row| {
-            let (wishes, wrong) = columns.read(row, &Region::US, &ours, "Imported");
-            let phones = wishes
+        let read = |row: &sheet::SheetRow| {
+            let (consents, wrong) = columns.read(row, &Region::US, &ours, "Imported");
+            let phones = consents
                 .into_iter()
-                .map(|wish| wish.phone.to_string())
+                .map(|consent| consent.phone.to_string())
                 .collect();
             (row.line, phones, wrong.map(|(field, _)| field))
         };
@@ -465,14 +469,14 @@ mod tests {
     }
 
     #[test]
-    fn columns_may_stand_in_any_order_and_others_beside_them() {
+    fn columns_may_be_in_any_order() {
         let file = "\u{feff}at; Name ;PHONE_NUMBER;reason\r\n2026-11-01;Maya;+1 415 555 0192;\"No; thanks\"\r\n\r\n;;4155550193;\r\n";
         let (sheet, columns) = parse(file.as_bytes()).unwrap();
         let ours = [(NumberId::new(), "+16285550100".to_owned())];
-        let (wish, _) = columns.read(&sheet.rows[0], &Region::US, &ours, "Imported");
-        assert_eq!(wish[0].proof, "No; thanks (Imported)");
+        let (consent, _) = columns.read(&sheet.rows[0], &Region::US, &ours, "Imported");
+        assert_eq!(consent[0].proof, "No; thanks (Imported)");
         assert_eq!(
-            wishes(file),
+            consents(file),
             [
                 (2, vec!["+14155550192".into()], None),
                 (4, vec!["+14155550193".into()], None)
@@ -481,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn any_column_of_phone_numbers_will_do() {
+    fn any_phone_column_is_accepted() {
         for head in [
             "phone",
             "Mobiltelefon",
@@ -492,12 +496,12 @@ mod tests {
         ] {
             let file = format!("Name,{head}\nMaya,4155550192\n");
             assert_eq!(
-                wishes(&file),
+                consents(&file),
                 [(2, vec!["+14155550192".into()], None)],
                 "{head}"
             );
         }
-        let both = wishes(
+        let both = consents(
             "Mobile Phone,Home Phone,number\n4155550192,4155550193,628-555-0100\n4155550194,none,\n4155550195,0 12345,\n",
         );
         let of = |phones: &[&str]| {
@@ -517,16 +521,16 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_a_head_is_refused() {
+    fn file_without_header_is_refused() {
         for file in [&b"+14155550192\n"[..], b"", b"name,email\nMaya,1\n"] {
             assert!(parse(file).is_err());
         }
-        let long = format!("phone_number\n{}", "+14155550192\n".repeat(MOST_LINES + 1));
+        let long = format!("phone_number\n{}", "+14155550192\n".repeat(MAX_LINES + 1));
         assert!(parse(long.as_bytes()).is_err());
     }
 
     #[test]
-    fn a_moment_is_of_the_past() {
+    fn timestamp_must_be_in_the_past() {
         for good in [
             "2026-11-01",
             "2020-02-29T10:00:00+01:00",
@@ -549,15 +553,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_a_file_or_none(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        fn any_bytes_are_parsed_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
             let _ = parse(&bytes);
             let _ = parse(&[b"phone_number,number\n", bytes.as_slice()].concat());
         }
 
         #[test]
-        fn a_line_is_taken_or_refused_by_a_column_that_there_is(phone in ".{0,30}", number in ".{0,20}", at in ".{0,30}") {
+        fn line_needs_an_existing_column(phone in ".{0,30}", number in ".{0,20}", at in ".{0,30}") {
             let (_, columns) = parse(b"phone_number,number,at\n1,2,3\n").unwrap();
-            let row = sheet::Row { line: 2, cells: vec![phone, number, at] };
+            let row = sheet::SheetRow { line: 2, cells: vec![phone, number, at] };
             let ours = [(NumberId::new(), "+16285550100".to_owned())];
             if let (_, Some((field, message))) = columns.read(&row, &Region::US, &ours, "Imported") {
                 prop_assert!(["phone_number", "number", "reason", "at"].contains(&field));

@@ -7,14 +7,14 @@ use uuid::Uuid;
 
 use super::Source;
 use crate::db::WorkspaceTx;
-use crate::domain::audit::{self, Action, Deed};
+use crate::domain::audit::{self, AuditAction, AuditRecord};
 use crate::domain::contacts;
 use crate::domain::members::Admin;
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, NumberId};
 use crate::listing::{Cursor, Page, Span, page};
 use crate::phone;
-use crate::phone::search::Typed;
+use crate::phone::search::SearchInput;
 use crate::sheet;
 
 /// Who may not be texted from which number, and how we know.
@@ -54,7 +54,7 @@ impl OptOut {
     }
 
     /// How we know, as people say it.
-    pub fn told(&self) -> &'static str {
+    pub fn source_label(&self) -> &'static str {
         match self.source {
             Source::Text => "They texted it",
             Source::Provider => "The provider said so",
@@ -122,8 +122,8 @@ async fn newest(
         after.map(|cursor| cursor.at),
         after.map(|cursor| cursor.id),
         most,
-        typed.as_ref().map(|typed| typed.words.as_str()),
-        &typed.as_ref().map(Typed::terms).unwrap_or_default(),
+        typed.as_ref().map(|typed| typed.search_text.as_str()),
+        &typed.as_ref().map(SearchInput::terms).unwrap_or_default(),
     )
     .fetch_all(tx.conn())
     .await?)
@@ -158,17 +158,17 @@ pub async fn lift(tx: &mut WorkspaceTx, _: &Admin, lift: Lift) -> Result<()> {
             "an opt-out that is remembered for this number",
         ));
     }
-    let deed = Deed {
+    let audit_record = AuditRecord {
         subject: &phone::display(phone_number),
         after: Some(json!({"reason": reason, "lifted": lifted})),
-        ..Deed::default()
+        ..AuditRecord::default()
     };
-    audit::record(tx, Action::OptOutLifted, deed).await
+    audit::record(tx, AuditAction::OptOutLifted, audit_record).await
 }
 
 /// All of them as a table that [`import`](super::import) reads again.
 pub async fn export(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<u8>> {
-    audit::record(tx, Action::OptOutsExported, Deed::default()).await?;
+    audit::record(tx, AuditAction::OptOutsExported, AuditRecord::default()).await?;
     let head = ["phone_number", "number", "reason", "at", "source", "name"];
     let mut table = vec![head.map(str::to_owned)];
     for row in newest(tx, None, None, i64::MAX).await? {

@@ -60,11 +60,11 @@ static RECOGNIZER: LazyLock<Recognizer> = LazyLock::new(|| {
 
 /// Whether `text` probably asks for no more texts. What quotes our own words (a reaction) is for the caller to leave out.
 pub fn asks_for_no_more(text: &str) -> bool {
-    RECOGNIZER.hears(&normalize::tokens(text))
+    RECOGNIZER.is_opt_out_request(&normalize::tokens(text))
 }
 
 impl Recognizer {
-    fn hears(&self, tokens: &[Token]) -> bool {
+    fn is_opt_out_request(&self, tokens: &[Token]) -> bool {
         let tokens = self.without_signature(tokens);
         if self.is_alone(&self.whole, tokens) || in_pieces(tokens) {
             return true;

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_found_by_their_beginnings_whatever_their_case_and_accents() {
+    fn words_match_by_prefix_ignoring_case_and_accents() {
         let shown = |text, sought| shown(&excerpt(text, sought));
         assert_eq!(
             shown("Your Invoice, please", "INV"),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_shown_around_what_was_found() {
+    fn excerpt_surrounds_the_match() {
         let text = format!("{} needle {}", "hay ".repeat(100), "straw ".repeat(100));
         let shown = shown(&excerpt(&text, "needle"));
         assert!(shown.starts_with("… hay"), "{shown}");
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn any_part_of_a_name_or_number_is_shown() {
+    fn any_part_of_name_or_number_is_marked() {
         assert_eq!(shown(&anywhere("Maya Okafor", "kaf")), "Maya O[kaf]or");
         let number = |readings: &[&str]| {
             let readings = vec![readings.iter().map(|it| (*it).to_owned()).collect()];
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_marked_as_they_are_found() {
+    fn names_are_marked_like_they_are_found() {
         let shown = |text, sought| shown(&anywhere(text, sought));
         for sought in ["oneill", "o'neill", "O’NEILL"] {
             assert_eq!(shown("Sean O’Neill", sought), "Sean [O’Neill]", "{sought}");
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn in_texts_a_word_goes_through_what_joins_it_and_no_further() {
+    fn word_match_spans_joiners_only() {
         let shown = |text, sought| shown(&excerpt(text, sought));
         assert_eq!(shown("I don't know", "dont"), "I [don't] know");
         assert_eq!(shown("a well known word", "wellknown"), "a well known word");
@@ -289,7 +289,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_of_a_text_is_lost(text in ".{0,80}", sought in ".{0,20}") {
+        fn marking_loses_no_text(text in ".{0,80}", sought in ".{0,20}") {
             let all = |pieces: Vec<Piece>| pieces.into_iter().map(|piece| piece.text).collect::<String>();
             prop_assert_eq!(all(anywhere(&text, &sought)), text.clone());
             prop_assert_eq!(all(digits(&text, &text, &[vec![sought.clone()]])), text.clone());

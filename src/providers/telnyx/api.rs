@@ -7,12 +7,12 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::errors::{self, Problem};
 use crate::providers::http::retry_after;
-use crate::providers::json::{self, Perhaps, readable};
+use crate::providers::json::{self, Lenient, readable};
 use crate::providers::{Error, Refusal, Result};
 
 const PAGE_SIZE: usize = 250;
 /// More pages than any account has numbers for.
-const MOST_PAGES: usize = 1000;
+const MAX_PAGES: usize = 1000;
 
 pub struct Api {
     pub http: reqwest::Client,
@@ -30,16 +30,16 @@ pub struct Data<T> {
 #[derive(Deserialize)]
 #[serde(bound = "T:DeserializeOwned")]
 pub struct Page<T> {
-    pub data: Vec<Perhaps<T>>,
+    pub data: Vec<Lenient<T>>,
     #[serde(default)]
-    meta: Perhaps<Meta>,
+    meta: Lenient<Meta>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Meta {
-    page_number: Perhaps<usize>,
-    total_pages: Perhaps<usize>,
+    page_number: Lenient<usize>,
+    total_pages: Lenient<usize>,
 }
 
 impl Api {
@@ -93,12 +93,16 @@ impl Api {
     /// Every page of the list at `path`, of what `filter` (a part of a query) lets through.
     pub async fn all<T: DeserializeOwned>(&self, path: &str, filter: &str) -> Result<Vec<T>> {
         let mut all = Vec::new();
-        for number in 1..=MOST_PAGES {
+        for number in 1..=MAX_PAGES {
             let query = format!("page%5Bnumber%5D={number}&page%5Bsize%5D={PAGE_SIZE}&{filter}");
             let page = self.url(&format!("{path}?{query}"));
             let page: Page<T> = self.ask(self.http.get(page)).await?;
             let meta = page.meta.0.unwrap_or_default();
-            if meta.page_number.0.is_some_and(|told| told != number) {
+            if meta
+                .page_number
+                .0
+                .is_some_and(|reported| reported != number)
+            {
                 return Err(not_telnyx());
             }
             let is_full = page.data.len() >= PAGE_SIZE;
@@ -143,10 +147,10 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Problems {
-        errors: Perhaps<Vec<Perhaps<Problem>>>,
+        errors: Lenient<Vec<Lenient<Problem>>>,
     }
-    let told = json::read::<Problems>(body).unwrap_or_default();
-    let mut problems = readable(told.errors.0.unwrap_or_default());
+    let reported = json::read::<Problems>(body).unwrap_or_default();
+    let mut problems = readable(reported.errors.0.unwrap_or_default());
     match problems.next() {
         Some(problem) => errors::refusal(&problem, Some(status.as_u16())),
         None => errors::refusal_by_status(status.as_u16()),

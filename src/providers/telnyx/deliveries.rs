@@ -11,21 +11,21 @@ use super::api::Api;
 use super::messages::Message;
 use super::webhooks;
 use crate::phone::Address;
-use crate::providers::json::{Perhaps, Text};
+use crate::providers::json::{Lenient, Text};
 use crate::providers::{Error, Inbound, ListedText, Result};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Delivery {
-    webhook: Perhaps<Event>,
+    webhook: Lenient<Event>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Event {
-    event_type: Perhaps<Text>,
-    occurred_at: Perhaps<Text>,
-    payload: Perhaps<Message>,
+    event_type: Lenient<Text>,
+    occurred_at: Lenient<Text>,
+    payload: Lenient<Message>,
 }
 
 impl Api {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::providers::http::shortened;
-use crate::providers::json::{Perhaps, Text};
+use crate::providers::json::{Lenient, Text};
 use crate::providers::{ErrorClass, Refusal};
 
 use ErrorClass::*;
@@ -29,8 +29,8 @@ const CARRIER_LIMIT: &str = "The carrier allows no more texts right now. Try aga
 #[serde(default)]
 pub struct Problem {
     code: Value,
-    title: Perhaps<Text>,
-    detail: Perhaps<Text>,
+    title: Lenient<Text>,
+    detail: Lenient<Text>,
 }
 
 impl Problem {
@@ -54,7 +54,7 @@ impl Problem {
         words.find(|words| !words.trim().is_empty()).unwrap_or("")
     }
 
-    fn speaks_of_stop(&self) -> bool {
+    fn mentions_stop(&self) -> bool {
         let words = [self.title.as_str(), self.detail.as_str()];
         words
             .iter()
@@ -70,7 +70,7 @@ pub fn refusal(problem: &Problem, status: Option<u16>) -> Refusal {
         return refusal_by_status(status.unwrap_or(200));
     }
     // The same code is seen with other titles, which are not the recipient's word.
-    if code == "40300" && problem.speaks_of_stop() {
+    if code == "40300" && problem.mentions_stop() {
         return Refusal {
             class: OptedOut,
             code,
@@ -277,12 +277,12 @@ mod tests {
 
     use super::*;
 
-    fn told(problem: Value) -> Refusal {
+    fn refusal_of(problem: Value) -> Refusal {
         refusal(&serde_json::from_value(problem).unwrap(), None)
     }
 
     fn class(code: u32) -> ErrorClass {
-        told(json!({"code": code.to_string()})).class
+        refusal_of(json!({"code": code.to_string()})).class
     }
 
     #[test]
@@ -326,7 +326,7 @@ mod tests {
         ] {
             for &code in codes {
                 assert_eq!(class(code), expected, "{code}");
-                let text = told(json!({"code": code.to_string(), "title": "Theirs"})).text;
+                let text = refusal_of(json!({"code": code.to_string(), "title": "Theirs"})).text;
                 assert!(
                     text.contains(' ') && !text.contains("Theirs"),
                     "{code}: {text}"
@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn only_stop_is_an_opt_out() {
         let blocked = |title: &str, detail: &str| {
-            told(json!({"code": "40300", "title": title, "detail": detail})).class
+            refusal_of(json!({"code": "40300", "title": title, "detail": detail})).class
         };
         assert_eq!(blocked("Blocked due to STOP message", ""), OptedOut);
         assert_eq!(blocked("", "The recipient has sent stop."), OptedOut);
@@ -350,7 +350,7 @@ mod tests {
     fn one_country_does_not_stop_the_queue() {
         assert_eq!(class(40309), Permanent);
         assert!(
-            told(json!({"code": "40309"}))
+            refusal_of(json!({"code": "40309"}))
                 .text
                 .contains("Allowed destinations")
         );
@@ -358,27 +358,28 @@ mod tests {
 
     #[test]
     fn unknown_codes_are_final_and_in_telnyxs_own_words() {
-        let unknown =
-            told(json!({"code": "49999", "title": "Moon", "detail": "The moon is\u{0} full"}));
+        let unknown = refusal_of(
+            json!({"code": "49999", "title": "Moon", "detail": "The moon is\u{0} full"}),
+        );
         assert_eq!(unknown.class, Permanent);
         assert_eq!(unknown.text, "Telnyx says: The moon is full");
         assert_eq!(
-            told(json!({"code": "49999", "title": "Moon"})).text,
+            refusal_of(json!({"code": "49999", "title": "Moon"})).text,
             "Telnyx says: Moon"
         );
         assert_eq!(
-            told(json!({"code": 49999})).text,
+            refusal_of(json!({"code": 49999})).text,
             "Telnyx could not deliver this (error 49999)."
         );
         assert!(
-            told(json!({"code": "49999", "title": "x".repeat(5000)}))
+            refusal_of(json!({"code": "49999", "title": "x".repeat(5000)}))
                 .text
                 .len()
                 < 400
         );
         assert_eq!(class(10999), Request);
         assert_eq!(class(20099), Auth);
-        let odd = told(json!({"code": "a\u{0} b".repeat(9)}));
+        let odd = refusal_of(json!({"code": "a\u{0} b".repeat(9)}));
         assert_eq!(odd.code, "abababababababab");
     }
 
@@ -405,7 +406,7 @@ mod tests {
         assert_eq!(refusal_by_status(302).class, Auth);
         assert_eq!(refusal_by_status(400).code, "http_400");
         for nothing in [json!({}), json!({"code": null}), json!({"code": ""})] {
-            assert_eq!(told(nothing).code, "http_200");
+            assert_eq!(refusal_of(nothing).code, "http_200");
         }
     }
 }

@@ -13,9 +13,10 @@ use super::api::Api;
 use super::numbers::{Messaging, Number, Profile, VERSION};
 use crate::clock;
 use crate::phone::Phone;
-use crate::providers::json::{Figure, Perhaps, Text, readable};
+use crate::providers::json::{Figure, Lenient, Text, readable};
 use crate::providers::{
-    Bought, Error, NumberCapabilities, Offer, RemoteNumber, Result, Route, Wanted, WebhookUrls,
+    Bought, Error, NumberCapabilities, NumberSearch, Offer, RemoteNumber, Result, Route,
+    WebhookUrls,
 };
 
 const OFFERS: usize = 20;
@@ -30,10 +31,10 @@ const OUR_PROFILE: &str = "MessageHub";
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Available {
-    phone_number: Perhaps<Text>,
-    features: Perhaps<Vec<Perhaps<Feature>>>,
-    cost_information: Perhaps<Cost>,
-    region_information: Perhaps<Vec<Perhaps<Region>>>,
+    phone_number: Lenient<Text>,
+    features: Lenient<Vec<Lenient<Feature>>>,
+    cost_information: Lenient<Cost>,
+    region_information: Lenient<Vec<Lenient<Region>>>,
 }
 
 #[derive(Deserialize)]
@@ -44,8 +45,8 @@ struct Feature {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Cost {
-    monthly_cost: Perhaps<Figure>,
-    currency: Perhaps<Text>,
+    monthly_cost: Lenient<Figure>,
+    currency: Lenient<Text>,
 }
 
 #[derive(Deserialize)]
@@ -58,15 +59,15 @@ struct Region {
 struct Order {
     id: String,
     #[serde(default)]
-    status: Perhaps<Text>,
+    status: Lenient<Text>,
     #[serde(default)]
-    created_at: Perhaps<DateTime<Utc>>,
+    created_at: Lenient<DateTime<Utc>>,
 }
 
 impl Api {
-    pub async fn search(&self, wanted: &Wanted) -> Result<Vec<Offer>> {
+    pub async fn search(&self, wanted: &NumberSearch) -> Result<Vec<Offer>> {
         let path = format!("/available_phone_numbers?{}", query(wanted));
-        let found: Vec<Perhaps<Available>> = self.get(&path).await?;
+        let found: Vec<Lenient<Available>> = self.get(&path).await?;
         Ok(readable(found).filter_map(Available::into_offer).collect())
     }
 
@@ -212,7 +213,7 @@ impl Api {
             }));
         };
         let profile: Profile = self.get(&format!("/messaging_profiles/{id}")).await?;
-        let some = |url: &Perhaps<Text>| url.some().map(str::to_owned);
+        let some = |url: &Lenient<Text>| url.some().map(str::to_owned);
         Ok(Some(Route {
             inbound: some(&profile.webhook_url),
             is_ours: profile.delivers_to(&urls.inbound),
@@ -223,7 +224,7 @@ impl Api {
     }
 }
 
-fn query(wanted: &Wanted) -> String {
+fn query(wanted: &NumberSearch) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query
         .append_pair("filter[country_code]", &wanted.country)

@@ -8,9 +8,9 @@ use tracing::warn;
 
 use super::api::{Api, Data, refusal};
 use super::errors::{self, Problem};
-use crate::providers::calls::LONGEST_ID;
+use crate::providers::calls::MAX_ID_LENGTH;
 use crate::providers::http::retry_after;
-use crate::providers::json::{self, Figure, Perhaps, Text};
+use crate::providers::json::{self, Figure, Lenient, Text};
 use crate::providers::{
     Error, Outgoing, Price, Refusal, RemoteMessage, Result, SendOutcome, Status,
 };
@@ -19,33 +19,33 @@ use crate::providers::{
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Message {
-    id: Perhaps<Text>,
+    id: Lenient<Text>,
     #[serde(rename = "type")]
-    pub kind: Perhaps<Text>,
-    pub from: Perhaps<Party>,
-    pub to: Perhaps<Vec<Perhaps<Party>>>,
-    pub text: Perhaps<Text>,
-    pub media: Perhaps<Vec<Perhaps<Media>>>,
-    pub autoresponse_type: Perhaps<Text>,
-    parts: Perhaps<u32>,
-    cost: Perhaps<Cost>,
-    errors: Perhaps<Vec<Perhaps<Problem>>>,
-    received_at: Perhaps<Text>,
+    pub kind: Lenient<Text>,
+    pub from: Lenient<Party>,
+    pub to: Lenient<Vec<Lenient<Party>>>,
+    pub text: Lenient<Text>,
+    pub media: Lenient<Vec<Lenient<Media>>>,
+    pub autoresponse_type: Lenient<Text>,
+    parts: Lenient<u32>,
+    cost: Lenient<Cost>,
+    errors: Lenient<Vec<Lenient<Problem>>>,
+    received_at: Lenient<Text>,
 }
 
 /// Either end of a message. Each recipient has a status of its own.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Party {
-    pub phone_number: Perhaps<Text>,
-    pub status: Perhaps<Text>,
+    pub phone_number: Lenient<Text>,
+    pub status: Lenient<Text>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Media {
-    pub url: Perhaps<Text>,
-    pub content_type: Perhaps<Text>,
+    pub url: Lenient<Text>,
+    pub content_type: Lenient<Text>,
 }
 
 #[derive(Deserialize)]
@@ -234,7 +234,7 @@ impl Message {
 
 /// It becomes part of a path.
 fn is_id(id: &str) -> bool {
-    (1..=LONGEST_ID).contains(&id.len())
+    (1..=MAX_ID_LENGTH).contains(&id.len())
         && id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeat_is_the_same_byte_for_byte_under_the_same_key() {
+    fn repeat_is_identical_with_the_same_key() {
         assert_eq!(key(&text()), "00000000-0000-0000-0000-000000000007:2");
         let expected = r#"{"from":"+16285550100","to":"+14155550192","text":"3:30 works","webhook_url":"https://inbox.example/status?message=00000000-0000-0000-0000-000000000007&attempt=2"}"#;
         assert_eq!(String::from_utf8(body(&text())).unwrap(), expected);
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_go_without_a_text_and_without_reports_too() {
+    fn media_without_text_and_reports() {
         let picture = Outgoing {
             text: String::new(),
             media: vec!["https://inbox.example/a".into()],
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_proof_whatever_else_the_answer_says() {
+    fn id_proves_acceptance() {
         let id = |data: &str| match accepted(format!(r#"{{"data":{data}}}"#).as_bytes()) {
             SendOutcome::Accepted {
                 provider_sid,
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_and_cost_are_told_at_once() {
+    fn parts_and_cost_come_with_the_response() {
         let answer = r#"{"data":{"id":"a","parts":2,"cost":{"amount":"0.0040","currency":"USD"},"to":[{"status":"queued"}]}}"#;
         let SendOutcome::Accepted {
             segments, price, ..
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn every_status_of_telnyx_has_one_of_ours() {
+    fn every_telnyx_status_is_mapped() {
         for (theirs, ours) in [
             ("scheduled", Status::Scheduled),
             ("queued", Status::Queued),

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::api::Api;
-use crate::providers::json::{Perhaps, Text};
+use crate::providers::json::{Lenient, Text};
 use crate::providers::{
     Error, NumberCapabilities, RemoteNumber, Result, Shadow, Webhook, WebhookUrls,
 };
@@ -24,19 +24,19 @@ pub struct Number {
     pub id: String,
     pub phone_number: String,
     #[serde(default)]
-    status: Perhaps<Text>,
+    status: Lenient<Text>,
     #[serde(default)]
-    connection_id: Perhaps<Text>,
+    connection_id: Lenient<Text>,
 }
 
 #[derive(Deserialize)]
 pub struct Messaging {
     #[serde(default)]
-    phone_number: Perhaps<Text>,
+    phone_number: Lenient<Text>,
     #[serde(default)]
-    messaging_profile_id: Perhaps<Text>,
+    messaging_profile_id: Lenient<Text>,
     #[serde(default)]
-    features: Perhaps<Features>,
+    features: Lenient<Features>,
 }
 
 /// A feature that a number lacks is `null`.
@@ -50,12 +50,12 @@ pub struct Features {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Profile {
-    pub id: Perhaps<Text>,
-    name: Perhaps<Text>,
-    enabled: Perhaps<bool>,
-    pub webhook_url: Perhaps<Text>,
-    pub webhook_failover_url: Perhaps<Text>,
-    webhook_api_version: Perhaps<Text>,
+    pub id: Lenient<Text>,
+    name: Lenient<Text>,
+    enabled: Lenient<bool>,
+    pub webhook_url: Lenient<Text>,
+    pub webhook_failover_url: Lenient<Text>,
+    webhook_api_version: Lenient<Text>,
 }
 
 impl Api {

@@ -17,19 +17,19 @@ pub fn verify(request: &SignedRequest<'_>, key: &VerifyingKey, now: DateTime<Utc
 }
 
 /// Why a signature was refused.
-pub enum Made {
+pub enum SignatureRefusal {
     Never,
     AtAnotherTime,
     BySomebodyElse,
 }
 
-pub fn made_at(request: &SignedRequest<'_>, key: &VerifyingKey) -> Made {
+pub fn made_at(request: &SignedRequest<'_>, key: &VerifyingKey) -> SignatureRefusal {
     if only(request, SIGNATURE).is_none() || only(request, TIMESTAMP).is_none() {
-        return Made::Never;
+        return SignatureRefusal::Never;
     }
     match fits(request, key) {
-        true => Made::AtAnotherTime,
-        false => Made::BySomebodyElse,
+        true => SignatureRefusal::AtAnotherTime,
+        false => SignatureRefusal::BySomebodyElse,
     }
 }
 

@@ -35,7 +35,7 @@ fn credentials_survive_sealing() {
 }
 
 #[test]
-fn incomplete_credentials_are_told_by_field() {
+fn incomplete_credentials_are_reported_by_field() {
     assert_eq!(fields_at_fault(json!({})), ["api_key", "public_key"]);
     assert_eq!(fields_at_fault(json!(7)), ["api_key", "public_key"]);
     assert_eq!(fields_at_fault(json!({"api_key": KEY})), ["public_key"]);
@@ -60,7 +60,7 @@ fn incomplete_credentials_are_told_by_field() {
 }
 
 #[test]
-fn files_are_fetched_from_the_internet_and_from_nowhere_within() {
+fn media_is_fetched_from_public_hosts_only() {
     let telnyx = open(json!({"api_key": KEY, "public_key": PUBLIC})).unwrap();
     for url in [
         "https://media.telnyx.com/a.jpg",
@@ -82,14 +82,14 @@ fn files_are_fetched_from_the_internet_and_from_nowhere_within() {
 }
 
 #[test]
-fn what_it_promises_of_repeats_is_less_than_a_day() {
+fn repeat_window_is_less_than_a_day() {
     let telnyx = open(json!({"api_key": KEY, "public_key": PUBLIC})).unwrap();
     let kept = telnyx.capabilities().idempotent_send.unwrap();
     assert!(kept < Duration::from_secs(24 * 3600));
 }
 
 #[test]
-fn no_null_takes_a_whole_list_along() {
+fn null_does_not_invalidate_the_list() {
     use super::numbers::{Messaging, Number, Profile};
     use crate::providers::json::{self, without_each};
 

@@ -5,16 +5,16 @@ use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
 use super::api::Api;
-use crate::providers::json::{Figure, Perhaps, Text};
+use crate::providers::json::{Figure, Lenient, Text};
 use crate::providers::{Charge, Item, Price, Result};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Row {
-    direction: Perhaps<Text>,
-    count: Perhaps<Figure>,
-    cost: Perhaps<Figure>,
-    customer_carrier_fee: Perhaps<Figure>,
+    direction: Lenient<Text>,
+    count: Lenient<Figure>,
+    cost: Lenient<Figure>,
+    customer_carrier_fee: Lenient<Figure>,
 }
 
 impl Api {
@@ -34,7 +34,7 @@ impl Api {
 
 fn charges(row: Row) -> impl Iterator<Item = Charge> {
     // Telnyx bills in US dollars.
-    let dollars = |amount: &Perhaps<Figure>| Price::read(amount.as_str(), "USD");
+    let dollars = |amount: &Lenient<Figure>| Price::read(amount.as_str(), "USD");
     let texts = match row.direction.as_str() {
         "inbound" => Item::TextsReceived,
         _ => Item::TextsSent,

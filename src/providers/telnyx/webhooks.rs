@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use super::messages::{Media, Message, Party, status};
 use crate::phone::Address;
-use crate::providers::calls::{LONGEST_TEXT, MOST_MEDIA};
-use crate::providers::json::{self, Perhaps, Text};
+use crate::providers::calls::{MAX_MEDIA, MAX_TEXT_LENGTH};
+use crate::providers::json::{self, Lenient, Text};
 use crate::providers::{
-    Inbound, Malformed, OptOut, RemoteMedia, SignedRequest, StatusReport, Told,
+    Inbound, Malformed, OptOut, RemoteMedia, SignedRequest, StatusReport, WebhookEvent,
 };
 
 #[derive(Deserialize)]
@@ -21,22 +21,22 @@ struct Event {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Happened {
-    event_type: Perhaps<Text>,
-    payload: Perhaps<Message>,
+    event_type: Lenient<Text>,
+    payload: Lenient<Message>,
 }
 
-pub fn read(request: &SignedRequest<'_>, account: &str) -> Result<Told, Malformed> {
+pub fn read(request: &SignedRequest<'_>, account: &str) -> Result<WebhookEvent, Malformed> {
     let Event { data } = json::read(request.body).map_err(|_| {
         Malformed("the body is not an event: Telnyx sends JSON with an object “data” here".into())
     })?;
     let message = data.payload.0.unwrap_or_default();
     match data.event_type.as_str() {
-        "message.received" => inbound(&message, account).map(Told::Text),
+        "message.received" => inbound(&message, account).map(WebhookEvent::Text),
         "message.sent" | "message.finalized" | "message.read" => {
-            report(request, &message, account).map(Told::Report)
+            report(request, &message, account).map(WebhookEvent::Report)
         }
         "" => Err(missing("event_type")),
-        _ => Ok(Told::Nothing),
+        _ => Ok(WebhookEvent::Nothing),
     }
 }
 
@@ -53,7 +53,7 @@ pub fn inbound(message: &Message, account: &str) -> Result<Inbound, Malformed> {
         account: account.into(),
         from: sender(message.from.0.as_ref())?,
         to: number(ours(message))?,
-        text: text.chars().take(LONGEST_TEXT).collect(),
+        text: text.chars().take(MAX_TEXT_LENGTH).collect(),
         media: media(message),
         opt_out: match message.autoresponse_type.as_str() {
             "STOP" => Some(OptOut::Stop),
@@ -131,7 +131,7 @@ fn media(message: &Message) -> Vec<RemoteMedia> {
             let content_type = Some(content_type.as_str().to_owned());
             RemoteMedia::new(url.as_str().to_owned(), content_type)
         })
-        .take(MOST_MEDIA)
+        .take(MAX_MEDIA)
         .collect()
 }
 

@@ -12,11 +12,11 @@ use url::Url;
 
 use super::{API, Credentials, errors};
 use crate::providers::http::retry_after;
-use crate::providers::json::{self, Figure, Perhaps, Text};
+use crate::providers::json::{self, Figure, Lenient, Text};
 use crate::providers::{Account, Error, MediaAccess, Refusal, Result};
 
 /// More pages than any account has numbers for.
-const MOST_PAGES: usize = 1000;
+const MAX_PAGES: usize = 1000;
 
 pub struct Api {
     pub http: reqwest::Client,
@@ -37,11 +37,11 @@ impl Api {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Answer {
-            sid: Perhaps<Text>,
-            friendly_name: Perhaps<Text>,
-            status: Perhaps<Text>,
+            sid: Lenient<Text>,
+            friendly_name: Lenient<Text>,
+            status: Lenient<Text>,
             #[serde(rename = "type")]
-            kind: Perhaps<Text>,
+            kind: Lenient<Text>,
         }
         let answer: Answer = self.get(&self.url(".json")).await?;
         // Whoever is not active is told so; these credentials were accepted.
@@ -101,7 +101,7 @@ impl Api {
         let mut seen = HashSet::new();
         let mut next = Some(path);
         while let Some(path) = next {
-            if seen.len() == MOST_PAGES || !seen.insert(path.clone()) {
+            if seen.len() == MAX_PAGES || !seen.insert(path.clone()) {
                 return Err(not_twilio());
             }
             let page: P = self.get(&format!("{host}{path}")).await?;
@@ -171,9 +171,9 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Problem {
-        code: Perhaps<Figure>,
-        message: Perhaps<Text>,
-        detail: Perhaps<Text>,
+        code: Lenient<Figure>,
+        message: Lenient<Text>,
+        detail: Lenient<Text>,
     }
     let problem = json::read::<Problem>(body).unwrap_or_default();
     match problem.code.parse() {

@@ -11,9 +11,10 @@ use super::RETRIES;
 use super::api::Api;
 use super::numbers::{Abilities, Number, can, same};
 use crate::phone::Phone;
-use crate::providers::json::{Perhaps, Text, readable};
+use crate::providers::json::{Lenient, Text, readable};
 use crate::providers::{
-    Bought, Error, NumberCapabilities, Offer, RemoteNumber, Result, Route, Wanted, WebhookUrls,
+    Bought, Error, NumberCapabilities, NumberSearch, Offer, RemoteNumber, Result, Route,
+    WebhookUrls,
 };
 
 /// As many offers of each kind as anybody reads.
@@ -29,25 +30,25 @@ const STUDIO: &str = "https://webhooks.twilio.com/";
 
 #[derive(Deserialize)]
 struct Offers {
-    available_phone_numbers: Vec<Perhaps<Available>>,
+    available_phone_numbers: Vec<Lenient<Available>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Available {
-    phone_number: Perhaps<Text>,
-    locality: Perhaps<Text>,
-    region: Perhaps<Text>,
-    capabilities: Perhaps<Abilities>,
+    phone_number: Lenient<Text>,
+    locality: Lenient<Text>,
+    region: Lenient<Text>,
+    capabilities: Lenient<Abilities>,
 }
 
 #[derive(Deserialize)]
 struct Owned {
-    incoming_phone_numbers: Vec<Perhaps<Number>>,
+    incoming_phone_numbers: Vec<Lenient<Number>>,
 }
 
 impl Api {
-    pub async fn search(&self, wanted: &Wanted) -> Result<Vec<Offer>> {
+    pub async fn search(&self, wanted: &NumberSearch) -> Result<Vec<Offer>> {
         let mut offers = Vec::new();
         for kind in kinds(wanted) {
             let path = format!("/AvailablePhoneNumbers/{}/{kind}.json", wanted.country);
@@ -67,7 +68,7 @@ impl Api {
         Ok(offers
             .into_iter()
             .filter_map(Available::into_offer)
-            .filter(|offer| is_wanted(offer, wanted))
+            .filter(|offer| matches_search(offer, wanted))
             .take(OFFERS * kinds(wanted).len())
             .collect())
     }
@@ -167,7 +168,7 @@ impl Api {
 }
 
 /// In many countries only mobile numbers text, and toll-free ones have area codes of their own.
-fn kinds(wanted: &Wanted) -> &'static [&'static str] {
+fn kinds(wanted: &NumberSearch) -> &'static [&'static str] {
     match wanted.area_code.as_deref() {
         Some(area) if is_north_american(wanted) && TOLL_FREE.contains(&area) => &["TollFree"],
         _ if wanted.country == "US" => &["Local"],
@@ -175,13 +176,13 @@ fn kinds(wanted: &Wanted) -> &'static [&'static str] {
     }
 }
 
-fn is_north_american(wanted: &Wanted) -> bool {
+fn is_north_american(wanted: &NumberSearch) -> bool {
     NORTH_AMERICA.contains(&wanted.country.as_str())
 }
 
 /// What Twilio is asked for. A pattern has 2 to 16 characters; a plus at its beginning stands for the beginning of the number.
-/// What it cannot say, `is_wanted` asks.
-fn filters(wanted: &Wanted) -> Vec<(&'static str, String)> {
+/// What it cannot say, `matches_search` asks.
+fn filters(wanted: &NumberSearch) -> Vec<(&'static str, String)> {
     let mut filters = vec![("SmsEnabled", "true".to_owned())];
     let mut size = OFFERS;
     let contains = wanted
@@ -209,7 +210,7 @@ fn filters(wanted: &Wanted) -> Vec<(&'static str, String)> {
 }
 
 /// How a number of the area begins: `+4930`. In North America there is a filter of its own for area codes.
-fn beginning(wanted: &Wanted) -> Option<String> {
+fn beginning(wanted: &NumberSearch) -> Option<String> {
     let region = wanted.country.parse().ok()?;
     let area = wanted
         .area_code
@@ -218,7 +219,7 @@ fn beginning(wanted: &Wanted) -> Option<String> {
     Some(crate::phone::begins_with(area, &region))
 }
 
-fn is_wanted(offer: &Offer, wanted: &Wanted) -> bool {
+fn matches_search(offer: &Offer, wanted: &NumberSearch) -> bool {
     let number = offer.phone_number.as_str();
     let begins = beginning(wanted).is_none_or(|beginning| number.starts_with(&beginning));
     let contains = wanted.contains.as_ref();
@@ -229,7 +230,7 @@ impl Available {
     fn into_offer(self) -> Option<Offer> {
         let phone_number = self.phone_number.as_str().parse().ok()?;
         let place = [self.locality, self.region].into_iter();
-        let place: Vec<String> = place.filter_map(Perhaps::into_some).collect();
+        let place: Vec<String> = place.filter_map(Lenient::into_some).collect();
         Some(Offer {
             phone_number,
             place: (!place.is_empty()).then(|| place.join(", ")),
@@ -250,9 +251,9 @@ mod tests {
 
     use super::*;
 
-    fn wanted(country: &str, area_code: &str, contains: &str) -> Wanted {
+    fn wanted(country: &str, area_code: &str, contains: &str) -> NumberSearch {
         let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        Wanted {
+        NumberSearch {
             country: country.into(),
             area_code: given(area_code),
             contains: given(contains),
@@ -323,8 +324,11 @@ mod tests {
             currency: None,
         };
         let wanted = wanted("DE", "30", "42");
-        assert!(is_wanted(&offer("+493012342"), &wanted));
-        assert!(!is_wanted(&offer("+493012345"), &wanted), "no 42");
-        assert!(!is_wanted(&offer("+494230123"), &wanted), "another area");
+        assert!(matches_search(&offer("+493012342"), &wanted));
+        assert!(!matches_search(&offer("+493012345"), &wanted), "no 42");
+        assert!(
+            !matches_search(&offer("+494230123"), &wanted),
+            "another area"
+        );
     }
 }

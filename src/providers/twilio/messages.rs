@@ -9,40 +9,40 @@ use tracing::warn;
 use super::api::{Api, Page, refusal};
 use super::{RETRIES, errors};
 use crate::phone::Address;
-use crate::providers::calls::LONGEST_TEXT;
+use crate::providers::calls::MAX_TEXT_LENGTH;
 use crate::providers::http::retry_after;
-use crate::providers::json::{self, Figure, Perhaps, Text, readable};
+use crate::providers::json::{self, Figure, Lenient, Text, readable};
 use crate::providers::{
     Error, Inbound, ListedText, Outgoing, Price, Refusal, RemoteMedia, RemoteMessage, Result,
-    SendOutcome, Status, Traces,
+    SendOutcome, SentLookup, Status,
 };
 
 /// Twilio keeps nothing for longer than ten hours.
-const LONGEST_VALIDITY: u64 = 36_000;
+const MAX_VALIDITY: u64 = 36_000;
 
 /// Each of its fields may be `null`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Message {
-    pub(super) sid: Perhaps<Text>,
-    status: Perhaps<Text>,
-    body: Perhaps<Text>,
-    direction: Perhaps<Text>,
-    from: Perhaps<Text>,
-    num_segments: Perhaps<Figure>,
-    num_media: Perhaps<Figure>,
-    price: Perhaps<Figure>,
-    price_unit: Perhaps<Text>,
-    error_code: Perhaps<Figure>,
-    error_message: Perhaps<Text>,
-    date_created: Perhaps<Text>,
+    pub(super) sid: Lenient<Text>,
+    status: Lenient<Text>,
+    body: Lenient<Text>,
+    direction: Lenient<Text>,
+    from: Lenient<Text>,
+    num_segments: Lenient<Figure>,
+    num_media: Lenient<Figure>,
+    price: Lenient<Figure>,
+    price_unit: Lenient<Text>,
+    error_code: Lenient<Figure>,
+    error_message: Lenient<Text>,
+    date_created: Lenient<Text>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct Listed {
-    messages: Vec<Perhaps<Message>>,
+    messages: Vec<Lenient<Message>>,
     #[serde(default)]
-    next_page_uri: Perhaps<Text>,
+    next_page_uri: Lenient<Text>,
 }
 
 impl Page for Listed {
@@ -55,15 +55,15 @@ impl Page for Listed {
 
 #[derive(Deserialize)]
 struct MediaList {
-    media_list: Vec<Perhaps<MediaEntry>>,
+    media_list: Vec<Lenient<MediaEntry>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct MediaEntry {
-    sid: Perhaps<Text>,
-    uri: Perhaps<Text>,
-    content_type: Perhaps<Text>,
+    sid: Lenient<Text>,
+    uri: Lenient<Text>,
+    content_type: Lenient<Text>,
 }
 
 impl Api {
@@ -90,7 +90,7 @@ impl Api {
         let found = self.get(&self.url(&format!("/Messages/{sid}.json"))).await;
         match found {
             Ok(message) => Ok(Message {
-                sid: Perhaps(Some(Text(sid.to_owned()))),
+                sid: Lenient(Some(Text(sid.to_owned()))),
                 ..message
             }
             .into_remote()),
@@ -101,7 +101,7 @@ impl Api {
         }
     }
 
-    pub async fn find_sent(&self, text: &Outgoing, since: DateTime<Utc>) -> Result<Traces> {
+    pub async fn find_sent(&self, text: &Outgoing, since: DateTime<Utc>) -> Result<SentLookup> {
         // Without a date: whether what is not sent yet passes Twilio's date filter is not documented.
         let query = Serializer::new(String::new())
             .append_pair("To", text.to.as_str())
@@ -121,7 +121,7 @@ impl Api {
             .filter(|message| message.created_at.is_none_or(|created| created >= earliest))
             .collect();
         found.sort_by_key(|message| message.created_at);
-        Ok(Traces::Found(found))
+        Ok(SentLookup::Found(found))
     }
 
     /// What came to `number`, oldest first. Twilio's filter knows whole days (GMT): of the day before no more pages are asked
@@ -169,7 +169,12 @@ impl Api {
                 account: self.credentials.account_sid.clone(),
                 from: Address::of_sender(message.from.as_str()),
                 to: number.clone(),
-                text: message.body.as_str().chars().take(LONGEST_TEXT).collect(),
+                text: message
+                    .body
+                    .as_str()
+                    .chars()
+                    .take(MAX_TEXT_LENGTH)
+                    .collect(),
                 media: Vec::new(),
                 opt_out: None,
                 segments: message.num_segments.parse(),
@@ -219,7 +224,7 @@ fn form(text: &Outgoing) -> Vec<(&'static str, String)> {
         form.push(("StatusCallback", url + RETRIES));
     }
     if let Some(valid_for) = text.valid_for {
-        let seconds = valid_for.as_secs().clamp(1, LONGEST_VALIDITY);
+        let seconds = valid_for.as_secs().clamp(1, MAX_VALIDITY);
         form.push(("ValidityPeriod", seconds.to_string()));
     }
     form
@@ -329,7 +334,7 @@ fn is_text_of(body: &str, text: &str) -> bool {
 }
 
 /// Twilio books the cost as a negative amount.
-pub(super) fn price(amount: &Perhaps<Figure>, currency: &Perhaps<Text>) -> Option<Price> {
+pub(super) fn price(amount: &Lenient<Figure>, currency: &Lenient<Text>) -> Option<Price> {
     Price::read(
         amount.as_str().trim_start_matches('-'),
         currency.some().unwrap_or("USD"),
@@ -358,7 +363,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_report_names_our_message_and_its_url_keeps_its_query() {
+    fn report_url_names_the_message_and_keeps_its_query() {
         let mut text = Outgoing {
             our_id: uuid::Uuid::from_u128(7),
             attempt: 2,
@@ -388,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn how_long_it_may_wait_is_told_within_twilios_limits() {
+    fn validity_period_is_within_twilio_limits() {
         let mut text = Outgoing {
             our_id: uuid::Uuid::from_u128(7),
             attempt: 1,
@@ -399,15 +404,15 @@ mod tests {
             valid_for: None,
             status_url: None,
         };
-        for (seconds, told) in [(0, "1"), (14_400, "14400"), (86_400, "36000")] {
+        for (seconds, expected) in [(0, "1"), (14_400, "14400"), (86_400, "36000")] {
             text.valid_for = Some(Duration::from_secs(seconds));
-            let told = ("ValidityPeriod", told.to_owned());
-            assert_eq!(form(&text).last(), Some(&told));
+            let expected = ("ValidityPeriod", expected.to_owned());
+            assert_eq!(form(&text).last(), Some(&expected));
         }
     }
 
     #[test]
-    fn a_sid_is_proof_whatever_else_the_answer_says() {
+    fn sid_proves_acceptance() {
         let sid = |body: &str| match accepted(body.as_bytes()) {
             SendOutcome::Accepted {
                 provider_sid,
@@ -430,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_accounts_sentence_before_the_text_is_allowed_for() {
+    fn trial_prefix_is_accepted() {
         assert!(is_text_of("Sent from your Twilio trial account - ok", "ok"));
         assert!(is_text_of("ok", "ok"));
         assert!(is_text_of("ok", "ok\n"));
@@ -440,8 +445,8 @@ mod tests {
 
     #[test]
     fn cost_is_a_positive_decimal() {
-        let amount = Perhaps(Some(Figure("-0.00750".into())));
-        let cost = price(&amount, &Perhaps(Some(Text("USD".into())))).unwrap();
+        let amount = Lenient(Some(Figure("-0.00750".into())));
+        let cost = price(&amount, &Lenient(Some(Text("USD".into())))).unwrap();
         assert_eq!(
             (cost.amount.as_str(), cost.currency.as_str()),
             ("0.00750", "USD")
@@ -449,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn every_status_of_twilio_has_one_of_ours() {
+    fn every_twilio_status_is_mapped() {
         for (theirs, ours) in [
             ("accepted", Status::Queued),
             ("scheduled", Status::Scheduled),

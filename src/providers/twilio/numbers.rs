@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::RETRIES;
 use super::api::{Api, Page};
-use crate::providers::json::{Perhaps, Text, readable};
+use crate::providers::json::{Lenient, Text, readable};
 use crate::providers::{
     Error, ListedWebhook, NumberCapabilities, RemoteNumber, Result, Shadow, Webhook, WebhookUrls,
 };
@@ -16,46 +16,46 @@ use crate::providers::{
 pub struct Number {
     pub sid: String,
     #[serde(default)]
-    pub phone_number: Perhaps<Text>,
+    pub phone_number: Lenient<Text>,
     #[serde(default)]
-    friendly_name: Perhaps<Text>,
+    friendly_name: Lenient<Text>,
     #[serde(default)]
-    capabilities: Perhaps<Abilities>,
+    capabilities: Lenient<Abilities>,
     #[serde(default)]
-    pub sms_url: Perhaps<Text>,
+    pub sms_url: Lenient<Text>,
     #[serde(default)]
-    pub sms_fallback_url: Perhaps<Text>,
+    pub sms_fallback_url: Lenient<Text>,
     #[serde(default)]
-    sms_method: Perhaps<Text>,
+    sms_method: Lenient<Text>,
     #[serde(default)]
-    sms_application_sid: Perhaps<Text>,
+    sms_application_sid: Lenient<Text>,
 }
 
-pub type Abilities = HashMap<String, Perhaps<bool>>;
+pub type Abilities = HashMap<String, Lenient<bool>>;
 
 #[derive(Deserialize)]
 pub struct NumbersPage {
-    incoming_phone_numbers: Vec<Perhaps<Number>>,
+    incoming_phone_numbers: Vec<Lenient<Number>>,
     #[serde(default)]
-    next_page_uri: Perhaps<Text>,
+    next_page_uri: Lenient<Text>,
 }
 
 #[derive(Deserialize)]
 pub struct Service {
     sid: String,
     #[serde(default)]
-    friendly_name: Perhaps<Text>,
+    friendly_name: Lenient<Text>,
     #[serde(default)]
-    inbound_request_url: Perhaps<Text>,
+    inbound_request_url: Lenient<Text>,
     #[serde(default)]
-    use_inbound_webhook_on_number: Perhaps<bool>,
+    use_inbound_webhook_on_number: Lenient<bool>,
 }
 
 #[derive(Deserialize)]
 pub struct ServicesPage {
-    services: Vec<Perhaps<Service>>,
+    services: Vec<Lenient<Service>>,
     #[serde(default)]
-    meta: Perhaps<Meta>,
+    meta: Lenient<Meta>,
 }
 
 #[derive(Deserialize)]
@@ -65,18 +65,18 @@ struct Member {
 
 #[derive(Deserialize)]
 struct MembersPage {
-    phone_numbers: Vec<Perhaps<Member>>,
+    phone_numbers: Vec<Lenient<Member>>,
     #[serde(default)]
-    meta: Perhaps<Meta>,
+    meta: Lenient<Meta>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Meta {
-    next_page_url: Perhaps<Text>,
+    next_page_url: Lenient<Text>,
 }
 
-impl Perhaps<Meta> {
+impl Lenient<Meta> {
     fn next(self) -> Option<String> {
         self.0.and_then(|meta| meta.next_page_url.into_some())
     }
@@ -303,7 +303,7 @@ impl Service {
 }
 
 /// Twilio writes them in capitals here and there.
-pub fn can(capabilities: &Perhaps<Abilities>, what: &str) -> bool {
+pub fn can(capabilities: &Lenient<Abilities>, what: &str) -> bool {
     let mut all = capabilities.0.iter().flatten();
     all.any(|(name, yes)| name.eq_ignore_ascii_case(what) && yes.0 == Some(true))
 }

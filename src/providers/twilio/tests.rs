@@ -27,7 +27,7 @@ fn credentials_survive_sealing() {
 }
 
 #[test]
-fn incomplete_credentials_are_told_by_field() {
+fn incomplete_credentials_are_reported_by_field() {
     assert_eq!(fields_at_fault(json!({})), ["account_sid", "auth_token"]);
     assert_eq!(fields_at_fault(json!(7)), ["account_sid", "auth_token"]);
     assert_eq!(fields_at_fault(json!({"account_sid": SID})), ["auth_token"]);
@@ -52,7 +52,7 @@ fn incomplete_credentials_are_told_by_field() {
 }
 
 #[test]
-fn an_account_may_sign_with_a_key_of_its_own() {
+fn api_keys_can_authenticate() {
     let credentials = json!({"account_sid": SID, "auth_token": "t", "shared_key": "k"});
     let twilio = open(credentials.clone()).unwrap();
     assert!(matches!(
@@ -70,7 +70,7 @@ fn an_account_may_sign_with_a_key_of_its_own() {
 }
 
 #[test]
-fn only_twilios_own_media_is_asked_for_with_credentials() {
+fn credentials_are_sent_to_twilio_media_only() {
     let twilio = open(json!({"account_sid": SID, "auth_token": "t"})).unwrap();
     let opens = |url: &str| twilio.media_access(url, "MM1").is_some();
     let media = format!("/2010-04-01/Accounts/{SID}/Messages/MM1/Media/ME1");
@@ -104,7 +104,7 @@ mod nulls {
     }
 
     #[test]
-    fn no_null_takes_a_whole_list_along() {
+    fn null_does_not_invalidate_the_list() {
         let messages = json!({"messages": [
             {"sid": "SM1", "status": "delivered", "body": "Hi", "direction": "inbound", "from": "+14155550192",
              "num_segments": "1", "num_media": "0", "price": "-0.0075", "price_unit": "USD", "error_code": 30007,
@@ -140,7 +140,7 @@ mod nulls {
 
     proptest! {
         #[test]
-        fn an_error_is_read_in_either_generation(code in 20_000_u32..63_000, text in "[a-z ]{1,40}") {
+        fn both_error_formats_are_parsed(code in 20_000_u32..63_000, text in "[a-z ]{1,40}") {
             let status = reqwest::StatusCode::BAD_REQUEST;
             for answer in [
                 json!({"code": code, "message": text, "more_info": null, "status": 400}),

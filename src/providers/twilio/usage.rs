@@ -6,7 +6,7 @@ use url::form_urlencoded::Serializer;
 
 use super::api::{Api, Page};
 use super::messages::{Listed, price};
-use crate::providers::json::{Figure, Perhaps, Text, readable};
+use crate::providers::json::{Figure, Lenient, Text, readable};
 use crate::providers::{Charge, Item, Priced, Result};
 
 /// Those that do not contain each other. New ones appear all the time.
@@ -24,18 +24,18 @@ const CATEGORIES: [(&str, Item); 8] = [
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Record {
-    category: Perhaps<Text>,
-    count: Perhaps<Figure>,
+    category: Lenient<Text>,
+    count: Lenient<Figure>,
     /// The schema says number, the answers are text.
-    price: Perhaps<Figure>,
-    price_unit: Perhaps<Text>,
+    price: Lenient<Figure>,
+    price_unit: Lenient<Text>,
 }
 
 #[derive(Deserialize)]
 struct Records {
-    usage_records: Vec<Perhaps<Record>>,
+    usage_records: Vec<Lenient<Record>>,
     #[serde(default)]
-    next_page_uri: Perhaps<Text>,
+    next_page_uri: Lenient<Text>,
 }
 
 impl Page for Records {
@@ -96,17 +96,17 @@ fn charge(record: Record) -> Option<Charge> {
 mod tests {
     use super::*;
 
-    fn told(json: &str) -> Option<Charge> {
+    fn parsed(json: &str) -> Option<Charge> {
         charge(serde_json::from_str(json).expect("a usage record"))
     }
 
     #[test]
     fn records_are_read_whether_their_figures_are_texts_or_numbers() {
-        let text = told(
+        let text = parsed(
             r#"{"category":"sms-outbound","count":"12","price":"0.09480","price_unit":"usd"}"#,
         );
         let number =
-            told(r#"{"category":"sms-outbound","count":12,"price":0.0948,"price_unit":"usd"}"#);
+            parsed(r#"{"category":"sms-outbound","count":12,"price":0.0948,"price_unit":"usd"}"#);
         for (charge, amount) in [(text, "0.09480"), (number, "0.0948")] {
             let charge = charge.expect("it is one of ours");
             assert_eq!((charge.item, charge.count), (Item::TextsSent, Some(12)));
@@ -114,11 +114,11 @@ mod tests {
             assert_eq!(charge.price.currency, "USD");
         }
         assert_eq!(
-            told(r#"{"category":"calls","price":"1","price_unit":"usd"}"#),
+            parsed(r#"{"category":"calls","price":"1","price_unit":"usd"}"#),
             None
         );
         let nothing = r#"{"category":"sms-inbound","count":"0","price":"0","price_unit":"usd"}"#;
-        assert_eq!(told(nothing), None);
-        assert_eq!(told(r#"{"category":"sms-inbound","count":null}"#), None);
+        assert_eq!(parsed(nothing), None);
+        assert_eq!(parsed(r#"{"category":"sms-inbound","count":null}"#), None);
     }
 }

@@ -9,7 +9,7 @@ use super::messages::status;
 use super::signature::is_form;
 use super::{errors, form};
 use crate::phone::Address;
-use crate::providers::calls::{LONGEST_ID, LONGEST_TEXT, MOST_MEDIA};
+use crate::providers::calls::{MAX_ID_LENGTH, MAX_MEDIA, MAX_TEXT_LENGTH};
 use crate::providers::{Inbound, Malformed, OptOut, RemoteMedia, SignedRequest, StatusReport};
 
 /// Whose text it is, read before its signature is checked: the account, and the number that it came to.
@@ -25,7 +25,7 @@ pub fn parse_inbound(request: &SignedRequest<'_>) -> Result<Inbound, Malformed> 
         account: fields.id(&["AccountSid"])?,
         from: fields.sender("From")?,
         to: fields.number("To")?,
-        text: fields.text("Body").chars().take(LONGEST_TEXT).collect(),
+        text: fields.text("Body").chars().take(MAX_TEXT_LENGTH).collect(),
         media: fields.media(),
         opt_out: match fields.text("OptOutType").as_str() {
             "STOP" => Some(OptOut::Stop),
@@ -95,9 +95,9 @@ impl<'a> Fields<'a> {
             return Err(missing(names[0]));
         };
         let id = id.trim();
-        if id.len() > LONGEST_ID || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if id.len() > MAX_ID_LENGTH || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Malformed(format!(
-                "the field {name} is not one of Twilio's: at most {LONGEST_ID} plain characters"
+                "the field {name} is not one of Twilio's: at most {MAX_ID_LENGTH} plain characters"
             )));
         }
         Ok(id.to_owned())
@@ -129,7 +129,7 @@ impl<'a> Fields<'a> {
 
     /// By the URLs that are there. `NumMedia` only repeats their number, and may be wrong.
     fn media(&self) -> Vec<RemoteMedia> {
-        (0..MOST_MEDIA)
+        (0..MAX_MEDIA)
             .map_while(|index| {
                 let url = self.some_text(&format!("MediaUrl{index}"))?;
                 let content_type = self.some_text(&format!("MediaContentType{index}"));

@@ -20,6 +20,6 @@ pub async fn list(
     Query(filter): Query<Filter>,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<Entry>>, Problem> {
-    let mut tx = app.db.workspace_for(admin.seat(), Load::Heavy).await?;
+    let mut tx = app.db.workspace_for(admin.tenant(), Load::Heavy).await?;
     Ok(Json(audit::list(&mut tx, &filter, &span).await?))
 }

@@ -111,7 +111,7 @@ pub async fn me(State(app): State<App>, Claimed(session): Claimed) -> Result<Jso
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ChangeMe {
+pub struct ProfileChange {
     /// 1 to 120 characters.
     pub name: Option<String>,
     /// In which language pages and mails speak to me; `null`: in what my browser asks for. Answers of the API are English.
@@ -121,12 +121,12 @@ pub struct ChangeMe {
 }
 
 /// Changes my name, as colleagues see it, and my language.
-#[utoipa::path(patch, path = "/api/auth/me", tag = "Accounts", request_body = ChangeMe,
+#[utoipa::path(patch, path = "/api/auth/me", tag = "Accounts", request_body = ProfileChange,
     responses((status = 200, body = Me), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub async fn rename(
     state: State<App>,
     claimed: Claimed,
-    Json(form): Json<ChangeMe>,
+    Json(form): Json<ProfileChange>,
 ) -> Result<Json<Me>, Problem> {
     let user = accounts::of_session(&state.db, claimed.0).await?;
     if let Some(name) = form.name {

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::app::App;
-use crate::domain::contacts::fields::{self, Change, Draft, Field};
+use crate::domain::contacts::fields::{self, ContactFieldChange, Draft, Field};
 use crate::domain::members::{Admin, Member};
 use crate::ids::{FieldId, WorkspaceId};
 use crate::listing::Page;
@@ -15,7 +15,7 @@ use crate::web::problem::Problem;
 #[utoipa::path(get, path = "/contact-fields", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Field>), (status = 403, body = Problem)))]
 pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Page<Field>>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(Page {
         data: fields::list(&mut tx).await?,
         next_cursor: None,
@@ -31,7 +31,7 @@ pub async fn create(
     admin: Admin,
     Json(draft): Json<Draft>,
 ) -> Result<(StatusCode, Json<Field>), Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let field = fields::create(&mut tx, &admin, draft).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(field)))
@@ -39,15 +39,15 @@ pub async fn create(
 
 /// Renames it, or says anew what there is to choose from. Admins only, audited.
 #[utoipa::path(patch, path = "/contact-fields/{field_id}", tag = "Contacts",
-    params(("workspace_id" = WorkspaceId, Path), ("field_id" = FieldId, Path)), request_body = Change,
+    params(("workspace_id" = WorkspaceId, Path), ("field_id" = FieldId, Path)), request_body = ContactFieldChange,
     responses((status = 200, body = Field), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
     State(app): State<App>,
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, FieldId)>,
-    Json(change): Json<Change>,
+    Json(change): Json<ContactFieldChange>,
 ) -> Result<Json<Field>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let field = fields::update(&mut tx, &admin, id, change).await?;
     tx.commit().await?;
     Ok(Json(field))
@@ -62,7 +62,7 @@ pub async fn remove(
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, FieldId)>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     fields::remove(&mut tx, &admin, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)

@@ -13,7 +13,7 @@ use crate::domain::contacts::export::{self, Export};
 use crate::domain::contacts::list::{self as listed, Filter, Listed, Order, Sort};
 use crate::domain::contacts::merge::{self, Merge};
 use crate::domain::contacts::remove;
-use crate::domain::contacts::{self, Change, Contact, Draft};
+use crate::domain::contacts::{self, Contact, ContactChange, Draft};
 use crate::domain::members::Member;
 use crate::domain::opt_outs::{self, Consent};
 use crate::error::Error;
@@ -43,7 +43,7 @@ pub async fn list(
     Query(Sorted { sort, reverse }): Query<Sorted>,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<Listed>>, Problem> {
-    let mut tx = app.db.workspace_for(member.seat(), Load::Heavy).await?;
+    let mut tx = app.db.workspace_for(member.tenant(), Load::Heavy).await?;
     let order = Order {
         sort: sort.unwrap_or(Sort::Added),
         is_reversed: reverse,
@@ -95,7 +95,7 @@ pub async fn create(
     member: Member,
     Json(draft): Json<Draft>,
 ) -> Result<(StatusCode, Json<Contact>), Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = contacts::create(&mut tx, draft).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(contact)))
@@ -111,12 +111,12 @@ pub async fn show(
     member: Member,
     Path((workspace, id)): Path<(WorkspaceId, ContactId)>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     match contacts::find(&mut tx, id).await {
         Err(Error::NotFound(_)) => {}
         found => return Ok(Json(found?).into_response()),
     }
-    let survivor = contacts::survivor(&mut tx, id).await?;
+    let survivor = contacts::merged_contact(&mut tx, id).await?;
     let survivor = survivor.ok_or(Error::NotFound("the contact"))?;
     let there = contacts::find(&mut tx, survivor).await?.id;
     let path = format!("/api/workspaces/{workspace}/contacts/{there}");
@@ -129,16 +129,16 @@ pub async fn show(
 /// A new `phone_number` must be free. Conversations and opt-outs stay with the contact; the old number stays opted out, too,
 /// whoever has it next. Texts that wait go to the new number. Audited.
 #[utoipa::path(patch, path = "/contacts/{contact_id}", tag = "Contacts",
-    params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path)), request_body = Change,
+    params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path)), request_body = ContactChange,
     responses((status = 200, body = Contact), (status = 403, body = Problem), (status = 404, body = Problem),
               (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
     State(app): State<App>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, ContactId)>,
-    Json(change): Json<Change>,
+    Json(change): Json<ContactChange>,
 ) -> Result<Json<Contact>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = contacts::update(&mut tx, id, change).await?;
     tx.commit().await?;
     Ok(Json(contact))
@@ -153,7 +153,7 @@ pub async fn consent(
     member: Member,
     Path((_, id)): Path<(WorkspaceId, ContactId)>,
 ) -> Result<Json<Page<Consent>>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(Page {
         data: opt_outs::history(&mut tx, id).await?,
         next_cursor: None,
@@ -163,15 +163,15 @@ pub async fn consent(
 /// Writes down what a contact said in another way than by text. The provider is not told: a block of its own stays until they
 /// text START.
 #[utoipa::path(post, path = "/contacts/{contact_id}/consent", tag = "Contacts",
-    params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path)), request_body = opt_outs::Change,
+    params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path)), request_body = opt_outs::ConsentChange,
     responses((status = 200, body = Page<Consent>), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn change_consent(
     State(app): State<App>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, ContactId)>,
-    Json(change): Json<opt_outs::Change>,
+    Json(change): Json<opt_outs::ConsentChange>,
 ) -> Result<Json<Page<Consent>>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     opt_outs::change(&mut tx, &member, id, change).await?;
     let data = opt_outs::history(&mut tx, id).await?;
     tx.commit().await?;
@@ -190,7 +190,7 @@ pub async fn removal(
     member: Member,
     Path((_, id)): Path<(WorkspaceId, ContactId)>,
 ) -> Result<Json<remove::Preview>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     contacts::find(&mut tx, id).await?;
     Ok(Json(remove::preview(&mut tx, &member, id).await?))
 }
@@ -220,7 +220,7 @@ pub async fn merging(
     member: Member,
     Path((_, id, gone)): Path<(WorkspaceId, ContactId, ContactId)>,
 ) -> Result<Json<merge::Preview>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     contacts::find(&mut tx, id).await?;
     contacts::find(&mut tx, gone).await?;
     Ok(Json(merge::preview(&mut tx, id, gone).await?))

@@ -8,7 +8,9 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::db::Load;
 use crate::domain::conversations::activity::{self, Activity};
-use crate::domain::conversations::{self, Assignee, Change, Conversation, Filter, Status};
+use crate::domain::conversations::{
+    self, Assignee, Conversation, ConversationChange, Filter, Status,
+};
 use crate::domain::members::Member;
 use crate::domain::messages::note::{self, Draft};
 use crate::domain::messages::{self, Message};
@@ -23,7 +25,7 @@ use crate::web::problem::Problem;
 #[derive(Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
-pub struct Wanted {
+pub struct ConversationQuery {
     status: Option<Status>,
     number_id: Option<NumberId>,
     contact_id: Option<ContactId>,
@@ -43,7 +45,7 @@ pub struct Wanted {
     cursor: Option<String>,
 }
 
-impl Wanted {
+impl ConversationQuery {
     fn filter(&self, member: &Member) -> Result<Filter> {
         Ok(Filter {
             status: self.status,
@@ -69,12 +71,12 @@ impl Wanted {
 }
 
 /// The conversations that I may see, newest first.
-#[utoipa::path(get, path = "/conversations", tag = "Conversations", params(("workspace_id" = WorkspaceId, Path), Wanted),
+#[utoipa::path(get, path = "/conversations", tag = "Conversations", params(("workspace_id" = WorkspaceId, Path), ConversationQuery),
     responses((status = 200, body = Page<Conversation>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
     State(app): State<App>,
     member: Member,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<ConversationQuery>,
 ) -> Result<Json<Page<Conversation>>, Problem> {
     let filter = wanted.filter(&member)?;
     let span = Span {
@@ -85,7 +87,7 @@ pub async fn list(
         true => Load::Heavy,
         false => Load::Short,
     };
-    let mut tx = app.db.workspace_for(member.seat(), load).await?;
+    let mut tx = app.db.workspace_for(member.tenant(), load).await?;
     Ok(Json(conversations::list(&mut tx, &filter, &span).await?))
 }
 
@@ -99,7 +101,7 @@ pub async fn show(
     member: Member,
     Path((workspace, id)): Path<(WorkspaceId, ConversationId)>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     match conversations::find(&mut tx, id).await {
         Err(Error::NotFound(_)) => {}
         found => return Ok(Json(found?).into_response()),
@@ -115,15 +117,15 @@ pub async fn show(
 /// With `expected_assignee_id` taking it is safe: 409 `conversation_taken` if somebody else was faster, with who and when in
 /// `detail`. Every change stands in `GET …/events`.
 #[utoipa::path(patch, path = "/conversations/{conversation_id}", tag = "Conversations",
-    params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)), request_body = Change,
+    params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)), request_body = ConversationChange,
     responses((status = 200, body = Conversation), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
     State(app): State<App>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, ConversationId)>,
-    Json(change): Json<Change>,
+    Json(change): Json<ConversationChange>,
 ) -> Result<Json<Conversation>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = conversations::update(&mut tx, id, change).await?;
     tx.commit().await?;
     Ok(Json(conversation))
@@ -138,7 +140,7 @@ pub async fn read(
     member: Member,
     Path((_, id)): Path<(WorkspaceId, ConversationId)>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     conversations::find(&mut tx, id).await?;
     conversations::mark_read(&mut tx, id).await?;
     tx.commit().await?;
@@ -162,7 +164,7 @@ pub async fn judge_stop(
     Path((_, id)): Path<(WorkspaceId, ConversationId)>,
     Json(Judgement { opt_out }): Json<Judgement>,
 ) -> Result<Json<Conversation>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     opt_outs::judge(&mut tx, &member, id, opt_out).await?;
     let conversation = conversations::find(&mut tx, id).await?;
     tx.commit().await?;
@@ -179,7 +181,7 @@ pub async fn messages(
     Path((_, id)): Path<(WorkspaceId, ConversationId)>,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<Message>>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     conversations::find(&mut tx, id).await?;
     let filter = messages::Filter {
         conversation: Some(id),
@@ -207,7 +209,7 @@ pub async fn note(
     Json(draft): Json<Draft>,
 ) -> Result<(StatusCode, Json<Message>), Problem> {
     let key = idempotency_key(&headers)?;
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let note = note::add(&mut tx, &member, id, draft, key).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(note)))
@@ -224,7 +226,7 @@ pub async fn events(
     Path((_, id)): Path<(WorkspaceId, ConversationId)>,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<Activity>>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     conversations::find(&mut tx, id).await?;
     Ok(Json(activity::list(&mut tx, id, &span).await?))
 }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 
 use crate::app::App;
-use crate::domain::credits::{self, Account, Change, Entry};
+use crate::domain::credits::{self, Account, CreditChange, Entry};
 use crate::domain::members::{Admin, Member};
 use crate::ids::{UserId, WorkspaceId};
 use crate::listing::{Page, Span};
@@ -14,7 +14,7 @@ use crate::web::problem::Problem;
 #[utoipa::path(get, path = "/credits", tag = "Credits", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Account>), (status = 403, body = Problem)))]
 pub async fn list(State(app): State<App>, admin: Admin) -> Result<Json<Page<Account>>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     Ok(Json(Page {
         data: credits::list(&mut tx, &admin).await?,
         next_cursor: None,
@@ -30,21 +30,21 @@ pub async fn show(
     member: Member,
     Path((_, user)): Path<(WorkspaceId, UserId)>,
 ) -> Result<Json<Account>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(credits::of(&mut tx, &member, user).await?))
 }
 
 /// Tops up, takes away (a negative `delta`) or sets a balance, which never falls below zero. Admins only.
 #[utoipa::path(patch, path = "/credits/{user_id}", tag = "Credits",
-    params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path)), request_body = Change,
+    params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path)), request_body = CreditChange,
     responses((status = 200, body = Account), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
     State(app): State<App>,
     admin: Admin,
     Path((_, user)): Path<(WorkspaceId, UserId)>,
-    Json(change): Json<Change>,
+    Json(change): Json<CreditChange>,
 ) -> Result<Json<Account>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let account = credits::change(&mut tx, &admin, user, change).await?;
     tx.commit().await?;
     Ok(Json(account))
@@ -61,6 +61,6 @@ pub async fn ledger(
     Path((_, user)): Path<(WorkspaceId, UserId)>,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<Entry>>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(credits::ledger(&mut tx, &member, user, &span).await?))
 }

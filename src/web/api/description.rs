@@ -43,11 +43,11 @@ fn name_items(openapi: &mut Value) {
 fn complete_operation(operation: &mut Value, method: &str, path: &str) {
     let handler = text(&operation["operationId"]).to_owned();
     operation["operationId"] = operation_id(path, &handler).into();
-    let told = [&operation["summary"], &operation["description"]];
-    let told: Vec<_> = told.into_iter().map(paragraphs).collect();
-    let told = told.concat().join("\n\n");
-    operation["summary"] = first_sentence(&told).into();
-    operation["description"] = told.into();
+    let doc_text = [&operation["summary"], &operation["description"]];
+    let doc_text: Vec<_> = doc_text.into_iter().map(paragraphs).collect();
+    let doc_text = doc_text.concat().join("\n\n");
+    operation["summary"] = first_sentence(&doc_text).into();
+    operation["description"] = doc_text.into();
     let mut shared = Vec::new();
     if operation["security"] != json!([{}]) {
         shared.push(401);
@@ -174,8 +174,8 @@ fn paragraphs(value: &Value) -> Vec<String> {
 }
 
 /// Without its full stop: a heading.
-fn first_sentence(told: &str) -> &str {
-    let first = told.lines().next().unwrap_or_default();
+fn first_sentence(doc_text: &str) -> &str {
+    let first = doc_text.lines().next().unwrap_or_default();
     let end = first
         .match_indices([' '])
         .find(|(blank, _)| first[..*blank].ends_with(['.', ':', ';']))
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_heading_is_the_first_sentence() {
-        for (told, heading) in [
+        for (doc_text, heading) in [
             ("Newest first.", "Newest first"),
             ("Proves my address: 204. Without", "Proves my address"),
             (
@@ -280,7 +280,7 @@ mod tests {
             ("One\n\nTwo.", "One"),
             ("", ""),
         ] {
-            assert_eq!(first_sentence(told), heading);
+            assert_eq!(first_sentence(doc_text), heading);
         }
     }
 

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations;
-use crate::domain::drafts::{self, Draft, Of, Writing};
+use crate::domain::drafts::{self, Draft, DraftKey, Writing};
 use crate::domain::members::Member;
 use crate::ids::{ConversationId, WorkspaceId};
 use crate::listing::{Page, Span};
@@ -21,7 +21,7 @@ pub async fn list(
     member: Member,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<Draft>>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(drafts::list(&mut tx, &span).await?))
 }
 
@@ -88,19 +88,24 @@ pub async fn remove_new(State(app): State<App>, member: Member) -> Result<Status
     forget(app, member, None).await
 }
 
-async fn open(app: App, member: Member, of: Of) -> Result<Json<Draft>, Problem> {
+async fn open(app: App, member: Member, of: DraftKey) -> Result<Json<Draft>, Problem> {
     let mut tx = seen(&app, &member, of).await?;
     Ok(Json(drafts::find(&mut tx, of).await?))
 }
 
-async fn keep(app: App, member: Member, of: Of, writing: Writing) -> Result<Json<Draft>, Problem> {
+async fn keep(
+    app: App,
+    member: Member,
+    of: DraftKey,
+    writing: Writing,
+) -> Result<Json<Draft>, Problem> {
     let mut tx = seen(&app, &member, of).await?;
     let draft = drafts::save(&mut tx, of, writing).await?;
     tx.commit().await?;
     Ok(Json(draft))
 }
 
-async fn forget(app: App, member: Member, of: Of) -> Result<StatusCode, Problem> {
+async fn forget(app: App, member: Member, of: DraftKey) -> Result<StatusCode, Problem> {
     let mut tx = seen(&app, &member, of).await?;
     drafts::remove(&mut tx, of).await?;
     tx.commit().await?;
@@ -108,8 +113,8 @@ async fn forget(app: App, member: Member, of: Of) -> Result<StatusCode, Problem>
 }
 
 /// In a conversation that one may see at this moment.
-async fn seen(app: &App, member: &Member, of: Of) -> Result<WorkspaceTx, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+async fn seen(app: &App, member: &Member, of: DraftKey) -> Result<WorkspaceTx, Problem> {
+    let mut tx = app.db.workspace(member.tenant()).await?;
     if let Some(conversation) = of {
         conversations::find(&mut tx, conversation).await?;
     }

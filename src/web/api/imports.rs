@@ -113,7 +113,7 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<Import>), Problem> {
     let sent = Sent::read(form).await?;
     let file = sent.file.ok_or_else(csv_file::missing)?;
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let mut import = import::upload(
         &mut tx,
         &admin,
@@ -137,7 +137,7 @@ pub async fn list(
     admin: Admin,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<Import>>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     Ok(Json(import::list(&mut tx, &admin, &span).await?))
 }
 
@@ -150,7 +150,7 @@ pub async fn show(
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, ImportId)>,
 ) -> Result<Json<Import>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     Ok(Json(import::find(&mut tx, &admin, id).await?))
 }
 
@@ -165,7 +165,7 @@ pub async fn start(
     Path((_, id)): Path<(WorkspaceId, ImportId)>,
     Json(wanted): Json<Start>,
 ) -> Result<(StatusCode, Json<Import>), Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let import = import::start(&mut tx, &admin, id, wanted).await?;
     tx.commit().await?;
     Ok((StatusCode::ACCEPTED, Json(import)))
@@ -187,7 +187,7 @@ pub async fn refused(
 
 /// As a file to be kept.
 pub async fn refused_rows(app: &App, admin: &Admin, id: ImportId) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let table = import::refused_table(&mut tx, admin, id).await?;
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),

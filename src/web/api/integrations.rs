@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use crate::app::App;
 use crate::domain::integrations::uses::{self, Access};
 use crate::domain::integrations::{
-    self, Change, Connect, Connected, Directory, Integration, Synced,
+    self, Connect, Connected, Directory, Integration, IntegrationChange, Synced,
 };
 use crate::domain::members::Admin;
 use crate::ids::{IntegrationId, WorkspaceId};
@@ -21,7 +21,7 @@ pub async fn list(
     State(app): State<App>,
     admin: Admin,
 ) -> Result<Json<Page<Integration>>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let data = integrations::list(&mut tx, &admin, &app.config).await?;
     Ok(Json(Page {
         data,
@@ -78,14 +78,14 @@ pub async fn sync(
 /// Changes what is given and keeps the rest. New credentials are those of the same account; they are checked at the provider and
 /// replace the old ones at once. If the integration was unhealthy, it is healthy again and its queue goes on.
 #[utoipa::path(patch, path = "/integrations/{integration_id}", tag = "Integrations",
-    params(("workspace_id" = WorkspaceId, Path), ("integration_id" = IntegrationId, Path)), request_body = Change,
+    params(("workspace_id" = WorkspaceId, Path), ("integration_id" = IntegrationId, Path)), request_body = IntegrationChange,
     responses((status = 200, body = Integration), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem),
               (status = 503, body = Problem)))]
 pub async fn update(
     State(app): State<App>,
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, IntegrationId)>,
-    Json(change): Json<Change>,
+    Json(change): Json<IntegrationChange>,
 ) -> Result<Json<Integration>, Problem> {
     Ok(Json(integrations::update(&app, &admin, id, change).await?))
 }
@@ -116,6 +116,6 @@ pub async fn credential_access(
     Query(filter): Query<uses::Filter>,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<Access>>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     Ok(Json(uses::list(&mut tx, &filter, &span).await?))
 }

@@ -36,7 +36,7 @@ pub async fn create(
 #[utoipa::path(get, path = "/invitations", tag = "Members", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Invitation>), (status = 403, body = Problem)))]
 pub async fn list(State(app): State<App>, admin: Admin) -> Result<Json<Page<Invitation>>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     Ok(Json(Page {
         data: invitations::list(&mut tx, &admin).await?,
         next_cursor: None,
@@ -52,7 +52,7 @@ pub async fn withdraw(
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, InvitationId)>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     invitations::withdraw(&mut tx, &admin, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::domain::integrations::Directory;
 use crate::domain::media::uploads::{self, Upload};
 use crate::domain::media::{self, File, Size, outgoing};
-use crate::domain::members::{self, Member, Place};
+use crate::domain::members::{self, Member, WorkspaceRef};
 use crate::error::Error;
 use crate::ids::{MediaId, WorkspaceId};
 use crate::keys::MediaLink;
@@ -23,13 +23,13 @@ use crate::web::problem::Problem;
 
 mod conditions;
 
-use conditions::Wanted;
+use conditions::RangeResponse;
 
 /// Takes a file to be sent, as `multipart/form-data` in the field `file`: at most 5 MB (else 413 `payload_too_large`), of a kind
 /// that phones take, by its bytes. It is mine alone until a text names it in `media_ids`; one that none does is removed after a
 /// day. Metadata of pictures (place, time, camera) is taken out.
 #[utoipa::path(post, path = "/media", tag = "Messages", params(("workspace_id" = WorkspaceId, Path)),
-    request_body(content = File_, content_type = "multipart/form-data"),
+    request_body(content = FileUpload, content_type = "multipart/form-data"),
     responses((status = 201, body = Upload), (status = 403, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub async fn create(
     State(app): State<App>,
@@ -38,7 +38,7 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<Upload>), Problem> {
     let file = form.files.into_iter().zip(form.names).next();
     let (file, name) = file.ok_or_else(|| Error::field("file", "send the file in this field"))?;
-    let upload = uploads::add(&app, member.seat(), &name, file).await?;
+    let upload = uploads::add(&app, member.tenant(), &name, file).await?;
     Ok((StatusCode::CREATED, Json(upload)))
 }
 
@@ -46,7 +46,7 @@ pub async fn create(
 #[derive(utoipa::ToSchema)]
 #[schema(as = FileForm)]
 #[allow(dead_code, reason = "the form is read part by part")]
-struct File_ {
+struct FileUpload {
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }
@@ -75,7 +75,7 @@ pub async fn show(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let file = media::open(&app, &directory, member.seat(), id, wanted.size).await?;
+    let file = media::open(&app, &directory, member.tenant(), id, wanted.size).await?;
     Ok(served(file, NOT_TO_BE_SHOWN, &method, &headers))
 }
 
@@ -96,7 +96,7 @@ pub async fn link(
     member: Member,
     Path((workspace, media)): Path<(WorkspaceId, MediaId)>,
 ) -> Result<(StatusCode, Json<Link>), Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     media::must_see(&mut tx, media).await?;
     let (token, expires_at) = app.tokens.media_link(MediaLink {
         session: member.session,
@@ -120,8 +120,8 @@ pub async fn open(
         .tokens
         .read_media_link(&token)
         .ok_or(Error::Unauthenticated)?;
-    let member = members::admit(&app.db, link.session, Place::Id(link.workspace)).await?;
-    let file = media::open(&app, &directory, member.seat(), link.media, wanted.size).await?;
+    let member = members::admit(&app.db, link.session, WorkspaceRef::Id(link.workspace)).await?;
+    let file = media::open(&app, &directory, member.tenant(), link.media, wanted.size).await?;
     Ok(served(file, NOT_TO_BE_SHOWN, &method, &headers))
 }
 
@@ -167,22 +167,22 @@ fn served(file: File, otherwise: &str, method: &Method, asked: &HeaderMap) -> Re
         (header::ETAG, tag.as_str()),
     ];
     let size = file.bytes.len();
-    match conditions::wanted(method, asked, size, &tag) {
-        Wanted::Whole => (headers, Body::from(file.bytes)).into_response(),
-        Wanted::Part(part) => {
+    match conditions::range_response(method, asked, size, &tag) {
+        RangeResponse::Whole => (headers, Body::from(file.bytes)).into_response(),
+        RangeResponse::Part(part) => {
             let said = format!("bytes {}-{}/{size}", part.start, part.end - 1);
             let said = [(header::CONTENT_RANGE, said)];
             let bytes = Body::from(file.bytes.slice(part));
             (StatusCode::PARTIAL_CONTENT, headers, said, bytes).into_response()
         }
-        Wanted::NotModified => (StatusCode::NOT_MODIFIED, headers).into_response(),
-        Wanted::Beyond => {
+        RangeResponse::NotModified => (StatusCode::NOT_MODIFIED, headers).into_response(),
+        RangeResponse::Beyond => {
             let said = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
             let detail = format!("the file has {size} bytes");
             let status = StatusCode::RANGE_NOT_SATISFIABLE;
             (said, Problem::new(status, "range_not_satisfiable", detail)).into_response()
         }
-        Wanted::PreconditionFailed => Problem::new(
+        RangeResponse::PreconditionFailed => Problem::new(
             StatusCode::PRECONDITION_FAILED,
             "precondition_failed",
             "the file is not the one that If-Match names",

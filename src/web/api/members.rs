@@ -19,7 +19,7 @@ pub async fn list(
     State(app): State<App>,
     member: Member,
 ) -> Result<Json<Page<Colleague>>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let data = members::list(&mut tx).await?;
     Ok(Json(Page {
         data,
@@ -30,7 +30,7 @@ pub async fn list(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = MemberChange)]
-pub struct Change {
+pub struct MemberChange {
     pub role: Option<Role>,
     /// The number that the member's new conversations start from; `null`: the workspace's default.
     #[serde(default, deserialize_with = "settings::given")]
@@ -41,16 +41,16 @@ pub struct Change {
 /// Changes a member's role, at once, on open pages and sockets too; or their default number. The last admin stays one: 409
 /// `last_admin`. Admins only.
 #[utoipa::path(patch, path = "/members/{user_id}", tag = "Members",
-    params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path)), request_body = Change,
+    params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path)), request_body = MemberChange,
     responses((status = 200, body = Colleague), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
     State(app): State<App>,
     admin: Admin,
     Path((_, user)): Path<(WorkspaceId, UserId)>,
-    Json(change): Json<Change>,
+    Json(change): Json<MemberChange>,
 ) -> Result<Json<Colleague>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     if let Some(number) = change.default_number_id {
         settings::set_default_number(&mut tx, &admin, user, number).await?;
     }
@@ -72,7 +72,7 @@ pub async fn remove(
     member: Member,
     Path((_, user)): Path<(WorkspaceId, UserId)>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     if user == member.user() {
         members::leave(&mut tx, &member).await?;
     } else {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::domain::members::Member;
-use crate::domain::messages::schedule::{self, Change, Waiting};
+use crate::domain::messages::schedule::{self, MessageChange, Waiting};
 use crate::domain::messages::send::{self, Draft, Sent};
 use crate::domain::messages::{self, Direction, Filter, Message, Status};
 use crate::domain::messages::{cancel, retry};
@@ -33,7 +33,7 @@ pub async fn create(
     Json(draft): Json<Draft>,
 ) -> Result<(StatusCode, Json<Sent>), Problem> {
     let key = idempotency_key(&headers)?;
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let sent = send::send(&mut tx, &member, draft, key).await?;
     tx.commit().await?;
     Ok((StatusCode::ACCEPTED, Json(sent)))
@@ -55,7 +55,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Wanted {
+pub struct MessageQuery {
     direction: Option<Direction>,
     status: Option<Status>,
     /// How many at the most: 1 to 200, default 50.
@@ -65,12 +65,12 @@ pub struct Wanted {
 }
 
 /// The texts that I may see, newest first.
-#[utoipa::path(get, path = "/messages", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), Wanted),
+#[utoipa::path(get, path = "/messages", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), MessageQuery),
     responses((status = 200, body = Page<Message>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
     State(app): State<App>,
     member: Member,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<MessageQuery>,
 ) -> Result<Json<Page<Message>>, Problem> {
     let filter = Filter {
         conversation: None,
@@ -81,7 +81,7 @@ pub async fn list(
         limit: wanted.limit,
         cursor: wanted.cursor,
     };
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(messages::list(&mut tx, &filter, &span).await?))
 }
 
@@ -94,7 +94,7 @@ pub async fn show(
     member: Member,
     Path((_, id)): Path<(WorkspaceId, MessageId)>,
 ) -> Result<Json<Message>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(messages::find(&mut tx, id).await?))
 }
 
@@ -107,7 +107,7 @@ pub async fn cancel(
     member: Member,
     Path((_, id)): Path<(WorkspaceId, MessageId)>,
 ) -> Result<Json<Message>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let message = cancel::cancel(&mut tx, id).await?;
     tx.commit().await?;
     Ok(Json(message))
@@ -124,7 +124,7 @@ pub async fn retry(
     member: Member,
     Path((_, id)): Path<(WorkspaceId, MessageId)>,
 ) -> Result<(StatusCode, Json<Sent>), Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let sent = retry::retry(&mut tx, &member, id).await?;
     tx.commit().await?;
     Ok((StatusCode::ACCEPTED, Json(sent)))
@@ -132,15 +132,15 @@ pub async fn retry(
 
 /// Changes the words or the time of a text that still waits for its time (`scheduled`). Any other: 409 `too_late`.
 #[utoipa::path(patch, path = "/messages/{message_id}", tag = "Messages",
-    params(("workspace_id" = WorkspaceId, Path), ("message_id" = MessageId, Path)), request_body = Change,
+    params(("workspace_id" = WorkspaceId, Path), ("message_id" = MessageId, Path)), request_body = MessageChange,
     responses((status = 200, body = Message), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
     State(app): State<App>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, MessageId)>,
-    Json(change): Json<Change>,
+    Json(change): Json<MessageChange>,
 ) -> Result<Json<Message>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let message = schedule::change(&mut tx, id, change).await?;
     tx.commit().await?;
     Ok(Json(message))
@@ -156,7 +156,7 @@ pub async fn send_now(
     member: Member,
     Path((_, id)): Path<(WorkspaceId, MessageId)>,
 ) -> Result<Json<Message>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let message = schedule::send_now(&mut tx, id).await?;
     tx.commit().await?;
     Ok(Json(message))
@@ -186,7 +186,7 @@ pub async fn scheduled(
         limit: wanted.limit,
         cursor: wanted.cursor,
     };
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let of = wanted.mine.then_some(member.user());
     Ok(Json(schedule::waiting(&mut tx, of, &span).await?))
 }

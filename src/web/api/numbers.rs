@@ -9,7 +9,7 @@ use crate::domain::integrations::{self, Diagnosis, Directory, Purchase, Search};
 use crate::domain::members::{Admin, Colleague, Member};
 use crate::domain::messages::catch_up;
 use crate::domain::messages::receive::Ingest;
-use crate::domain::numbers::{self, Change, Number};
+use crate::domain::numbers::{self, Number, NumberChange};
 use crate::ids::{NumberId, UserId, WorkspaceId};
 use crate::listing::Page;
 use crate::providers::Offer;
@@ -20,7 +20,7 @@ use crate::web::problem::Problem;
 #[utoipa::path(get, path = "/numbers", tag = "Numbers", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Number>), (status = 403, body = Problem)))]
 pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Page<Number>>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let data = numbers::list(&mut tx).await?;
     Ok(Json(Page {
         data,
@@ -111,15 +111,15 @@ pub async fn set_webhook(
 
 /// Changes what is given and keeps the rest. Admins only.
 #[utoipa::path(patch, path = "/numbers/{number_id}", tag = "Numbers",
-    params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)), request_body = Change,
+    params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)), request_body = NumberChange,
     responses((status = 200, body = Number), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
     State(app): State<App>,
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, NumberId)>,
-    Json(change): Json<Change>,
+    Json(change): Json<NumberChange>,
 ) -> Result<Json<Number>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let number = numbers::update(&mut tx, &admin, id, change).await?;
     tx.commit().await?;
     Ok(Json(number))
@@ -134,7 +134,7 @@ pub async fn members(
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, NumberId)>,
 ) -> Result<Json<Page<Colleague>>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let data = numbers::members(&mut tx, &admin, id).await?;
     Ok(Json(Page {
         data,
@@ -151,7 +151,7 @@ pub async fn assign(
     admin: Admin,
     Path((_, number, user)): Path<(WorkspaceId, NumberId, UserId)>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     numbers::assign(&mut tx, &admin, number, user).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
@@ -166,7 +166,7 @@ pub async fn unassign(
     admin: Admin,
     Path((_, number, user)): Path<(WorkspaceId, NumberId, UserId)>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     numbers::unassign(&mut tx, &admin, number, user).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
@@ -192,7 +192,7 @@ pub async fn catch_up(
     Path((_, id)): Path<(WorkspaceId, NumberId)>,
 ) -> Result<Json<CaughtUp>, Problem> {
     let brought_in = catch_up::now(&app, &directory, &ingest, &admin, id).await?;
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let number = numbers::find(&mut tx, id).await?;
     Ok(Json(CaughtUp { brought_in, number }))
 }

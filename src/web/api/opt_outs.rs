@@ -35,7 +35,7 @@ pub async fn list(
     Query(Searched { q }): Query<Searched>,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<OptOut>>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     Ok(Json(
         listed::list(&mut tx, &admin, q.as_deref(), &span).await?,
     ))
@@ -51,7 +51,7 @@ pub async fn lift(
     admin: Admin,
     Json(lift): Json<Lift>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     listed::lift(&mut tx, &admin, lift).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
@@ -62,7 +62,7 @@ pub async fn lift(
 #[utoipa::path(get, path = "/opt-outs/export.csv", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = String, content_type = "text/csv"), (status = 403, body = Problem)))]
 pub async fn export(State(app): State<App>, admin: Admin) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let table = listed::export(&mut tx, &admin).await?;
     tx.commit().await?;
     let headers = [
@@ -106,7 +106,7 @@ pub async fn import(
     if file.len() > LARGEST {
         return Err(csv_file::too_large(LARGEST));
     }
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let imported = import::import(&mut tx, &admin, &name, &file, encoding.as_deref()).await?;
     tx.commit().await?;
     Ok(Json(imported))

@@ -25,7 +25,7 @@ pub struct Pushes {
 #[utoipa::path(get, path = "/pushes", tag = "Settings", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Pushes), (status = 403, body = Problem)))]
 pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Pushes>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(Pushes {
         public_key: app.push.public_key(),
         data: pushes::list(&mut tx, &member).await?,
@@ -43,7 +43,7 @@ pub async fn create(
     member: Member,
     Json(draft): Json<Draft>,
 ) -> Result<(StatusCode, Json<Device>), Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let device = pushes::subscribe(&app, &mut tx, &member, draft).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(device)))
@@ -58,7 +58,7 @@ pub async fn remove(
     member: Member,
     Path((_, id)): Path<(WorkspaceId, PushId)>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     pushes::remove(&mut tx, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)

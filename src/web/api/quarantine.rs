@@ -8,7 +8,7 @@ use crate::domain::members::Admin;
 use crate::domain::quarantine::{self, Filter, Kept, Settled};
 use crate::ids::{NumberId, QuarantineId, WorkspaceId};
 use crate::listing::{Page, Span};
-use crate::web::Doors;
+use crate::web::AppState;
 use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
 
@@ -23,7 +23,7 @@ pub async fn list(
     Query(filter): Query<Filter>,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<Kept>>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     Ok(Json(
         quarantine::list(&mut tx, &admin, &filter, &span).await?,
     ))
@@ -38,7 +38,7 @@ pub async fn show(
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, QuarantineId)>,
 ) -> Result<Json<Kept>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     Ok(Json(quarantine::find(&mut tx, &admin, id).await?))
 }
 
@@ -48,12 +48,12 @@ pub async fn show(
     params(("workspace_id" = WorkspaceId, Path), ("quarantine_id" = QuarantineId, Path)),
     responses((status = 200, body = Kept), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub async fn release(
-    State(doors): State<Doors>,
+    State(app_state): State<AppState>,
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, QuarantineId)>,
 ) -> Result<Json<Kept>, Problem> {
     Ok(Json(
-        quarantine::release(&doors.release(), &admin, id).await?,
+        quarantine::release(&app_state.release(), &admin, id).await?,
     ))
 }
 
@@ -81,12 +81,12 @@ pub struct Which {
     request_body = Which,
     responses((status = 200, body = Settled), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn release_all(
-    State(doors): State<Doors>,
+    State(app_state): State<AppState>,
     admin: Admin,
     Json(which): Json<Which>,
 ) -> Result<Json<Settled>, Problem> {
     Ok(Json(
-        quarantine::release_all(&doors.release(), &admin, which.number_id).await?,
+        quarantine::release_all(&app_state.release(), &admin, which.number_id).await?,
     ))
 }
 

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::app::App;
-use crate::domain::contacts::tags::{self, Change, Draft, Tag};
+use crate::domain::contacts::tags::{self, Draft, Tag, TagChange};
 use crate::domain::members::{Admin, Member};
 use crate::ids::{ContactId, TagId, WorkspaceId};
 use crate::listing::Page;
@@ -15,7 +15,7 @@ use crate::web::problem::Problem;
 #[utoipa::path(get, path = "/tags", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Tag>), (status = 403, body = Problem)))]
 pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Page<Tag>>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(Page {
         data: tags::list(&mut tx).await?,
         next_cursor: None,
@@ -30,7 +30,7 @@ pub async fn create(
     member: Member,
     Json(draft): Json<Draft>,
 ) -> Result<(StatusCode, Json<Tag>), Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let tag = tags::create(&mut tx, draft).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(tag)))
@@ -38,15 +38,15 @@ pub async fn create(
 
 /// Renames it or gives it another colour, for everybody who has it. Admins only, audited.
 #[utoipa::path(patch, path = "/tags/{tag_id}", tag = "Contacts",
-    params(("workspace_id" = WorkspaceId, Path), ("tag_id" = TagId, Path)), request_body = Change,
+    params(("workspace_id" = WorkspaceId, Path), ("tag_id" = TagId, Path)), request_body = TagChange,
     responses((status = 200, body = Tag), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
     State(app): State<App>,
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, TagId)>,
-    Json(change): Json<Change>,
+    Json(change): Json<TagChange>,
 ) -> Result<Json<Tag>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let tag = tags::update(&mut tx, &admin, id, change).await?;
     tx.commit().await?;
     Ok(Json(tag))
@@ -61,7 +61,7 @@ pub async fn remove(
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, TagId)>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     tags::remove(&mut tx, &admin, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
@@ -76,7 +76,7 @@ pub async fn give(
     member: Member,
     Path((_, contact, tag)): Path<(WorkspaceId, ContactId, TagId)>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     tags::give(&mut tx, contact, tag).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
@@ -91,7 +91,7 @@ pub async fn take(
     member: Member,
     Path((_, contact, tag)): Path<(WorkspaceId, ContactId, TagId)>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     tags::take(&mut tx, contact, tag).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)

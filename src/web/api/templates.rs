@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::domain::members::Member;
-use crate::domain::templates::{self, Change, Draft, Template};
+use crate::domain::templates::{self, Draft, Template, TemplateChange};
 use crate::ids::{TemplateId, WorkspaceId};
 use crate::listing::{Page, Span};
 use crate::web::json::{Json, Path, Query};
@@ -15,7 +15,7 @@ use crate::web::problem::Problem;
 #[derive(Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
-pub struct Wanted {
+pub struct TemplateQuery {
     /// Any part of a name or text.
     q: Option<String>,
     /// How many at the most: 1 to 200, default 50.
@@ -25,18 +25,18 @@ pub struct Wanted {
 }
 
 /// Mine and those that are shared with the workspace, newest first.
-#[utoipa::path(get, path = "/templates", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), Wanted),
+#[utoipa::path(get, path = "/templates", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), TemplateQuery),
     responses((status = 200, body = Page<Template>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
     State(app): State<App>,
     member: Member,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<TemplateQuery>,
 ) -> Result<Json<Page<Template>>, Problem> {
     let span = Span {
         limit: wanted.limit,
         cursor: wanted.cursor,
     };
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(
         templates::list(&mut tx, wanted.q.as_deref(), &span).await?,
     ))
@@ -51,7 +51,7 @@ pub async fn create(
     member: Member,
     Json(draft): Json<Draft>,
 ) -> Result<(StatusCode, Json<Template>), Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let template = templates::create(&mut tx, draft).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(template)))
@@ -66,21 +66,21 @@ pub async fn show(
     member: Member,
     Path((_, id)): Path<(WorkspaceId, TemplateId)>,
 ) -> Result<Json<Template>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(templates::find(&mut tx, id).await?))
 }
 
 /// Changes what is given and keeps the rest. A shared one is changed by its maker and by admins; anybody else: 403 `admin_only`.
 #[utoipa::path(patch, path = "/templates/{template_id}", tag = "Messages",
-    params(("workspace_id" = WorkspaceId, Path), ("template_id" = TemplateId, Path)), request_body = Change,
+    params(("workspace_id" = WorkspaceId, Path), ("template_id" = TemplateId, Path)), request_body = TemplateChange,
     responses((status = 200, body = Template), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
     State(app): State<App>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, TemplateId)>,
-    Json(change): Json<Change>,
+    Json(change): Json<TemplateChange>,
 ) -> Result<Json<Template>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let template = templates::update(&mut tx, &member, id, change).await?;
     tx.commit().await?;
     Ok(Json(template))
@@ -96,7 +96,7 @@ pub async fn remove(
     member: Member,
     Path((_, id)): Path<(WorkspaceId, TemplateId)>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     templates::remove(&mut tx, &member, id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)

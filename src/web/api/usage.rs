@@ -14,12 +14,12 @@ use crate::web::problem::Problem;
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Asked {
+pub struct UsageQuery {
     /// Such as 2026-11; without it the current one. Months and days are those of UTC.
     month: Option<String>,
 }
 
-impl Asked {
+impl UsageQuery {
     pub fn month(&self) -> Result<Month, Error> {
         match self.month.as_deref().map(str::trim) {
             None | Some("") => Ok(Month::now()),
@@ -31,14 +31,14 @@ impl Asked {
 /// What went through each number in a month and what stands on these texts, as the provider priced them; and what each provider
 /// says that it charged, which it is asked a few times a day. A text is counted within a quarter of an hour, and its price when the
 /// provider knows it, which can take a day. Texts that were never sent are not counted. Admins only.
-#[utoipa::path(get, path = "/usage", tag = "Usage", params(("workspace_id" = WorkspaceId, Path), Asked),
+#[utoipa::path(get, path = "/usage", tag = "Usage", params(("workspace_id" = WorkspaceId, Path), UsageQuery),
     responses((status = 200, body = Usage), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn show(
     State(app): State<App>,
     admin: Admin,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<UsageQuery>,
 ) -> Result<Json<Usage>, Problem> {
     let month = asked.month()?;
-    let mut tx = app.db.workspace_for(admin.seat(), Load::Heavy).await?;
+    let mut tx = app.db.workspace_for(admin.tenant(), Load::Heavy).await?;
     Ok(Json(usage::month(&mut tx, month).await?))
 }

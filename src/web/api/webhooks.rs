@@ -20,6 +20,6 @@ pub async fn list(
     Query(filter): Query<Filter>,
     Query(span): Query<Span>,
 ) -> Result<Json<Page<Webhook>>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     Ok(Json(webhooks::list(&mut tx, &admin, &filter, &span).await?))
 }

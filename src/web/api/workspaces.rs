@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::app::App;
 use crate::domain::accounts::{self, Caller};
 use crate::domain::members::{Admin, Member};
-use crate::domain::workspaces::{self, Change, Mine, Workspace};
+use crate::domain::workspaces::{self, Mine, Workspace, WorkspaceChange};
 use crate::ids::WorkspaceId;
 use crate::listing::Page;
 use crate::web::auth::Claimed;
@@ -55,19 +55,19 @@ pub async fn create(
 #[utoipa::path(get, path = "", tag = "Workspaces", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Workspace), (status = 403, body = Problem)))]
 pub async fn show(State(app): State<App>, member: Member) -> Result<Json<Workspace>, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(workspaces::current(&mut tx).await?))
 }
 
 /// Changes what is given and keeps the rest. Admins only.
-#[utoipa::path(patch, path = "", tag = "Workspaces", params(("workspace_id" = WorkspaceId, Path)), request_body = Change,
+#[utoipa::path(patch, path = "", tag = "Workspaces", params(("workspace_id" = WorkspaceId, Path)), request_body = WorkspaceChange,
     responses((status = 200, body = Workspace), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
     State(app): State<App>,
     admin: Admin,
-    Json(change): Json<Change>,
+    Json(change): Json<WorkspaceChange>,
 ) -> Result<Json<Workspace>, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let workspace = workspaces::update(&mut tx, &admin, change).await?;
     tx.commit().await?;
     Ok(Json(workspace))

@@ -9,14 +9,14 @@ use super::*;
 /// What becomes of a request to a door that never answers, and to one that reads all of a body.
 async fn answer(method: Method, path: &str, body: Body) -> StatusCode {
     let (silence, all) = (Duration::from_millis(100), Duration::from_millis(600));
-    let doors = Router::new()
+    let router = Router::new()
         .route("/never", get(std::future::pending::<()>))
         .route("/count", post(async |body: Bytes| body.len().to_string()))
         .layer(middleware::from_fn(move |request, next| {
             within(silence, all, request, next)
         }));
     let request = Request::builder().method(method).uri(path).body(body);
-    let asked = doors.oneshot(request.expect("a request"));
+    let asked = router.oneshot(request.expect("a request"));
     asked.await.expect("an answer").status()
 }
 
@@ -30,7 +30,7 @@ fn trickle(times: usize, pause: Duration) -> Body {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_ever() {
+async fn slow_request_times_out() {
     let (soon, late) = (Duration::from_millis(10), Duration::from_millis(300));
     let never = answer(Method::GET, "/never", Body::empty()).await;
     assert_eq!(never, StatusCode::SERVICE_UNAVAILABLE);
@@ -44,14 +44,14 @@ async fn nobody_waits_for_ever() {
 
 /// A body that breaks off on the way is not one that is late.
 #[tokio::test]
-async fn a_broken_body_is_no_matter_of_time() {
+async fn malformed_body_is_no_timeout() {
     let broken = stream::iter([Ok("x"), Err(std::io::Error::other("broken"))]);
     let status = answer(Method::POST, "/count", Body::from_stream(broken)).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
 }
 
 #[test]
-fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+fn host_is_a_name_or_address_with_optional_port() {
     for right in [
         "inbox.example.com",
         "localhost:3000",
@@ -101,7 +101,7 @@ fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
 }
 
 #[test]
-fn the_encoding_is_the_best_of_those_that_are_taken() {
+fn best_accepted_encoding_is_chosen() {
     let chosen = |accepted: &str| {
         let mut headers = HeaderMap::new();
         headers.insert(

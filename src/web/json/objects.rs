@@ -11,15 +11,15 @@ use serde::de::{
 /// What is wrong, and where.
 #[derive(Debug, thiserror::Error)]
 #[error("{said}")]
-pub struct Wrong {
+pub struct ObjectError {
     said: String,
     /// It is JSON, but not of the form that is wanted.
     pub is_json: bool,
 }
 
 /// As `serde_json::from_slice`; and whatever would be read from it, a list is nothing here.
-pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, Wrong> {
-    let wrong = |said: String, error: &serde_json::Error| Wrong {
+pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, ObjectError> {
+    let wrong = |said: String, error: &serde_json::Error| ObjectError {
         said,
         is_json: error.is_data(),
     };
@@ -27,7 +27,7 @@ pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, Wrong> {
         let read = serde_json::from_slice::<IgnoredAny>(text);
         return Err(match read {
             Err(error) => wrong(error.to_string(), &error),
-            Ok(_) => Wrong {
+            Ok(_) => ObjectError {
                 said: "invalid type: sequence, expected an object".into(),
                 is_json: true,
             },
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_meant_is_read() {
+    fn object_is_deserialized() {
         for right in [
             r#"{"name": "a"}"#.to_owned(),
             r#"  {"name": "a", "inner": null, "several": []} "#.to_owned(),
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_no_object_however_deep() {
+    fn array_is_refused_at_any_depth() {
         for (wrong, path) in [
             (r#"["a"]"#.to_owned(), ""),
             (" \n[\"a\", null]".to_owned(), ""),
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_else_is_wrong_is_wrong_as_before() {
+    fn other_errors_are_unchanged() {
         for wrong in [
             "",
             "{",

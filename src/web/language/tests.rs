@@ -9,7 +9,7 @@ const EN: Option<Language> = Some(Language::English);
 const ES: Option<Language> = Some(Language::Spanish);
 
 #[test]
-fn the_language_that_is_liked_best_is_taken() {
+fn preferred_language_is_chosen() {
     for (accept, expected) in [
         ("es", ES),
         ("es-MX,es;q=0.9,en;q=0.8", ES),
@@ -33,7 +33,7 @@ fn the_language_that_is_liked_best_is_taken() {
 }
 
 #[test]
-fn what_was_chosen_outweighs_what_the_browser_asks_for() {
+fn account_language_overrides_the_header() {
     let mut headers = HeaderMap::new();
     assert_eq!(wanted(&headers), Language::English);
     headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static("es"));
@@ -52,12 +52,12 @@ fn what_was_chosen_outweighs_what_the_browser_asks_for() {
 
 proptest! {
     #[test]
-    fn any_header_is_read(accept in "\\PC*") {
+    fn any_header_is_parsed(accept in "\\PC*") {
         accepted(&accept);
     }
 
     #[test]
-    fn a_language_that_is_liked_less_never_wins(a in 1u16..=1000, b in 1u16..=1000) {
+    fn lower_quality_never_wins(a in 1u16..=1000, b in 1u16..=1000) {
         let q = |n: u16| format!("{:.3}", f32::from(n) / 1000.0);
         let expected = if b > a { ES } else { EN };
         prop_assert_eq!(accepted(&format!("en;q={},es;q={}", q(a), q(b))), expected);
@@ -75,7 +75,7 @@ struct Sentences<'a> {
 }
 
 #[test]
-fn values_are_escaped_in_every_sentence_and_the_markup_is_ours() {
+fn values_are_escaped_and_markup_is_kept() {
     let page = Sentences {
         name: "<i>{n}",
         n: 1,

@@ -66,7 +66,7 @@ async fn is_over(stream: &mut TcpStream, within: Duration) -> bool {
 }
 
 #[tokio::test]
-async fn who_does_not_read_is_dropped_and_who_reads_is_not() {
+async fn stalled_reader_is_disconnected_and_active_one_is_kept() {
     let patience = Patience {
         read: SHORT,
         ..Patience::default()
@@ -102,7 +102,7 @@ async fn who_does_not_read_is_dropped_and_who_reads_is_not() {
 }
 
 #[tokio::test]
-async fn connections_that_wait_for_their_clients_give_way() {
+async fn waiting_connections_yield() {
     let patience = Patience {
         head: LONG,
         read: LONG,
@@ -127,7 +127,7 @@ async fn connections_that_wait_for_their_clients_give_way() {
 
 /// Without the rule above the same crowd keeps everybody out: the test before shows something.
 #[tokio::test]
-async fn a_crowd_would_keep_others_out() {
+async fn connection_limit_is_shared() {
     let patience = Patience {
         head: LONG,
         read: LONG,

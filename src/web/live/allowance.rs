@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_and_then_so_many_a_second() {
+    fn burst_then_fixed_rate() {
         let mut allowance = Allowance::default();
         let began = allowance.at;
         let taken = (0..1_000).filter(|_| allowance.take(began)).count();

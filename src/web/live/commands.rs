@@ -9,12 +9,12 @@ use super::presence::Look;
 use super::rooms::Connection;
 use crate::db::Db;
 use crate::domain::conversations;
-use crate::domain::members::{self, Place};
+use crate::domain::members::{self, WorkspaceRef};
 use crate::domain::messages::send::{self, Draft, Sent};
 use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MediaId, WorkspaceId};
-use crate::web::Doors;
+use crate::web::AppState;
 use crate::web::json::objects;
 use crate::web::problem::Problem;
 
@@ -97,18 +97,22 @@ struct Refusal<'a> {
     detail: &'a str,
 }
 
-fn told(answer: &Answer<'_>) -> Utf8Bytes {
+fn encode(answer: &Answer<'_>) -> Utf8Bytes {
     serde_json::to_string(answer)
         .expect("plain data serializes")
         .into()
 }
 
 pub fn error(code: &str, detail: &str) -> Utf8Bytes {
-    told(&Answer::Error { code, detail })
+    encode(&Answer::Error { code, detail })
 }
 
 /// What a command is answered with; `None`: nothing.
-pub async fn answer(doors: &Doors, connection: &Arc<Connection>, text: &str) -> Option<Utf8Bytes> {
+pub async fn answer(
+    app_state: &AppState,
+    connection: &Arc<Connection>,
+    text: &str,
+) -> Option<Utf8Bytes> {
     let command: Result<Command, _> = objects::from_slice(text.as_bytes());
     if !command.as_ref().is_ok_and(Command::is_free) && !connection.may_ask() {
         return Some(too_many(command.ok()));
@@ -117,7 +121,7 @@ pub async fn answer(doors: &Doors, connection: &Arc<Connection>, text: &str) -> 
         Ok(command) => command,
         Err(wrong) => return Some(error("malformed", &wrong.to_string())),
     };
-    match obey(doors, connection, command).await {
+    match execute_command(app_state, connection, command).await {
         Ok(answer) => answer,
         Err(refusal) => {
             let problem = Problem::from(refusal);
@@ -131,7 +135,7 @@ fn too_many(command: Option<Command>) -> Utf8Bytes {
     const CODE: &str = "rate_limited";
     const DETAIL: &str = "these are too many commands at once: wait a second and go on more slowly";
     match command {
-        Some(Command::SendMessage { client_ref, .. }) => told(&Answer::MessageError {
+        Some(Command::SendMessage { client_ref, .. }) => encode(&Answer::MessageError {
             client_ref: &client_ref,
             error: Refusal {
                 code: CODE,
@@ -142,24 +146,24 @@ fn too_many(command: Option<Command>) -> Utf8Bytes {
     }
 }
 
-async fn obey(
-    doors: &Doors,
+async fn execute_command(
+    app_state: &AppState,
     connection: &Arc<Connection>,
     command: Command,
 ) -> Result<Option<Utf8Bytes>> {
-    let db = &doors.app.db;
+    let db = &app_state.app.db;
     match command {
-        Command::Ping => Ok(Some(told(&Answer::Pong))),
+        Command::Ping => Ok(Some(encode(&Answer::Pong))),
         Command::JoinWorkspace { workspace_id } => {
-            if !doors.hub.join(db, connection, workspace_id).await? {
+            if !app_state.hub.join(db, connection, workspace_id).await? {
                 return Err(Error::NotAMember);
             }
-            doors.hub.tell_present(connection, workspace_id);
-            Ok(Some(told(&Answer::WorkspaceJoined { workspace_id })))
+            app_state.hub.send_present(connection, workspace_id);
+            Ok(Some(encode(&Answer::WorkspaceJoined { workspace_id })))
         }
         Command::LeaveWorkspace { workspace_id } => {
-            doors.hub.leave(connection, workspace_id);
-            Ok(Some(told(&Answer::WorkspaceLeft { workspace_id })))
+            app_state.hub.leave(connection, workspace_id);
+            Ok(Some(encode(&Answer::WorkspaceLeft { workspace_id })))
         }
         Command::SendMessage {
             workspace_id,
@@ -183,8 +187,9 @@ async fn obey(
             workspace_id,
             conversation_id,
         } => {
-            let member = members::admit(db, connection.session, Place::Id(workspace_id)).await?;
-            let mut tx = db.workspace(member.seat()).await?;
+            let member =
+                members::admit(db, connection.session, WorkspaceRef::Id(workspace_id)).await?;
+            let mut tx = db.workspace(member.tenant()).await?;
             conversations::mark_read(&mut tx, conversation_id).await?;
             tx.commit().await?;
             Ok(None)
@@ -193,8 +198,9 @@ async fn obey(
             workspace_id,
             conversation_id,
         } => {
-            let member = members::admit(db, connection.session, Place::Id(workspace_id)).await?;
-            let mut tx = db.workspace(member.seat()).await?;
+            let member =
+                members::admit(db, connection.session, WorkspaceRef::Id(workspace_id)).await?;
+            let mut tx = db.workspace(member.tenant()).await?;
             let conversation = conversations::find(&mut tx, conversation_id).await?;
             tx.announce(Event::Typing {
                 workspace: workspace_id,
@@ -209,7 +215,7 @@ async fn obey(
             workspace_id,
             conversation_id,
         } => {
-            view(doors, connection, workspace_id, conversation_id).await?;
+            view(app_state, connection, workspace_id, conversation_id).await?;
             Ok(None)
         }
         Command::Watching { watching } => {
@@ -221,35 +227,40 @@ async fn obey(
 
 /// Only whoever sits in the room looks, and only at what they see. A look that goes on costs nothing.
 async fn view(
-    doors: &Doors,
+    app_state: &AppState,
     connection: &Arc<Connection>,
     workspace: WorkspaceId,
     conversation: Option<ConversationId>,
 ) -> Result<()> {
     let Some(conversation) = conversation else {
-        doors.hub.look_away(connection);
+        app_state.hub.look_away(connection);
         return Ok(());
     };
-    if doors
+    if app_state
         .hub
-        .goes_on_looking(connection, workspace, conversation)
+        .is_still_viewing(connection, workspace, conversation)
     {
         return Ok(());
     }
-    let member = members::admit(&doors.app.db, connection.session, Place::Id(workspace)).await?;
-    let mut tx = doors.app.db.workspace(member.seat()).await?;
+    let member = members::admit(
+        &app_state.app.db,
+        connection.session,
+        WorkspaceRef::Id(workspace),
+    )
+    .await?;
+    let mut tx = app_state.app.db.workspace(member.tenant()).await?;
     let number = conversations::find(&mut tx, conversation).await?.number_id;
     let look = Look {
         workspace,
         conversation,
         number,
     };
-    if !doors.hub.joined_by(connection).contains(&workspace) {
+    if !app_state.hub.joined_by(connection).contains(&workspace) {
         return Err(Error::field("workspace_id", "join this workspace first"));
     }
-    doors.hub.look(connection, look);
+    app_state.hub.look(connection, look);
     // Access may have been taken away in between.
-    doors.hub.look_again_at(connection);
+    app_state.hub.look_again_at(connection);
     Ok(())
 }
 
@@ -261,8 +272,8 @@ async fn send(
     draft: Draft,
     client_ref: &str,
 ) -> Result<Sent> {
-    let member = members::admit(db, connection.session, Place::Id(workspace)).await?;
-    let mut tx = db.workspace(member.seat()).await?;
+    let member = members::admit(db, connection.session, WorkspaceRef::Id(workspace)).await?;
+    let mut tx = db.workspace(member.tenant()).await?;
     let sent = send::send(&mut tx, &member, draft, Some(client_ref)).await?;
     tx.commit().await?;
     Ok(sent)
@@ -270,13 +281,13 @@ async fn send(
 
 fn sent_or_not(client_ref: &str, sent: Result<Sent>) -> Utf8Bytes {
     match sent {
-        Ok(sent) => told(&Answer::MessageSent {
+        Ok(sent) => encode(&Answer::MessageSent {
             client_ref,
             sent: &sent,
         }),
         Err(refusal) => {
             let problem = Problem::from(refusal);
-            told(&Answer::MessageError {
+            encode(&Answer::MessageError {
                 client_ref,
                 error: Refusal {
                     code: problem.code,

@@ -11,7 +11,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::task::{Id, JoinSet};
 
 use super::frames::Frame;
-use super::rooms::{Caps, Connection, Dialect, Rooms, Seat};
+use super::rooms::{Caps, Connection, Dialect, Rooms, Subscription};
 use crate::db::Db;
 use crate::domain::contacts::{self, fields};
 use crate::domain::conversations::activity::{self, Activity};
@@ -19,7 +19,7 @@ use crate::domain::conversations::{self, Conversation};
 use crate::domain::credits;
 use crate::domain::messages::{self, Message};
 use crate::domain::numbers;
-use crate::domain::opt_outs::moved::moved;
+use crate::domain::opt_outs::stop_events::moved;
 use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, WorkspaceId};
@@ -29,7 +29,7 @@ use crate::web::pages::fragments;
 /// Events that are looked up together.
 const BATCH: usize = 256;
 /// Events of one workspace that wait while its access is looked at; beyond it everybody there fetches again.
-const MOST_HELD: usize = 4_096;
+const MAX_HELD: usize = 4_096;
 
 #[derive(Clone)]
 pub struct Hub {
@@ -60,7 +60,7 @@ impl Hub {
         let mut batch = Vec::with_capacity(BATCH);
         let mut checks = Checks::default();
         loop {
-            let heard = tokio::select! {
+            let received = tokio::select! {
                 event = events.recv() => event,
                 Some(done) = checks.running.join_next_with_id() => {
                     let id = match done {
@@ -72,11 +72,11 @@ impl Hub {
                         }
                     };
                     let held = checks.finish(id, &self);
-                    self.tell_all(held).await;
+                    self.deliver_all(held).await;
                     continue;
                 }
             };
-            match heard {
+            match received {
                 Ok(event) => batch.push(event),
                 Err(RecvError::Lagged(_)) => self.missed_some(&mut checks),
                 Err(RecvError::Closed) => return,
@@ -88,13 +88,13 @@ impl Hub {
                     Err(_) => break,
                 }
             }
-            let heard = checks.hold_back(std::mem::take(&mut batch), &self);
-            self.tell_all(heard).await;
+            let received = checks.hold_back(std::mem::take(&mut batch), &self);
+            self.deliver_all(received).await;
         }
     }
 
-    async fn tell_all(&self, events: Vec<Event>) {
-        if let Err(error) = self.tell(events).await {
+    async fn deliver_all(&self, events: Vec<Event>) {
+        if let Err(error) = self.deliver(events).await {
             tracing::warn!(%error, "events could not be looked up: everyone fetches again");
             self.resync_all();
         }
@@ -103,19 +103,19 @@ impl Hub {
     /// Somebody's access may have changed among what was missed.
     fn missed_some(&self, checks: &mut Checks) {
         self.resync_all();
-        checks.begin(self.heard(), self);
+        checks.begin(self.joined_workspaces(), self);
     }
 
     /// Three round trips for a batch, however many events and listeners; one more when somebody changed their mind; none when
     /// nobody is in their rooms.
-    async fn tell(&self, mut events: Vec<Event>) -> Result<()> {
+    async fn deliver(&self, mut events: Vec<Event>) -> Result<()> {
         let changed_their_mind: Vec<_> = events
             .iter()
             .filter_map(|event| match event {
                 Event::ConsentChanged {
                     workspace,
                     conversation,
-                } if self.is_heard(*workspace) => Some((*workspace, *conversation)),
+                } if self.has_subscribers(*workspace) => Some((*workspace, *conversation)),
                 _ => None,
             })
             .collect();
@@ -134,14 +134,14 @@ impl Hub {
                 }
                 | Event::Mentioned {
                     workspace, message, ..
-                } if self.is_heard(*workspace) => {
+                } if self.has_subscribers(*workspace) => {
                     wanted_messages.push((*workspace, *message));
                 }
                 Event::ConversationChanged {
                     workspace,
                     conversation,
                     ..
-                } if self.is_heard(*workspace) => {
+                } if self.has_subscribers(*workspace) => {
                     wanted_conversations.push((*workspace, *conversation));
                 }
                 _ => {}
@@ -151,22 +151,22 @@ impl Hub {
         let (messages, conversations) =
             self.look_up(&wanted_messages, wanted_conversations).await?;
         // A text of theirs may have reopened it.
-        let heard = messages
+        let received = messages
             .values()
             .filter(|text| text.direction == messages::Direction::Inbound);
-        moved.extend(heard.map(|text| (text.workspace_id, text.conversation_id)));
+        moved.extend(received.map(|text| (text.workspace_id, text.conversation_id)));
         moved.sort_unstable();
         moved.dedup();
         let happened = activity::fresh(&self.db, &moved).await?;
         for event in events {
-            self.tell_one(event, &messages, &conversations).await?;
+            self.deliver_event(event, &messages, &conversations).await?;
         }
-        self.tell_activity(&happened, &conversations);
+        self.deliver_activity(&happened, &conversations);
         Ok(())
     }
 
     /// What has just become of conversations, each at its place in the thread.
-    fn tell_activity(
+    fn deliver_activity(
         &self,
         happened: &[Activity],
         conversations: &HashMap<ConversationId, Conversation>,
@@ -221,7 +221,7 @@ impl Hub {
         ))
     }
 
-    async fn tell_one(
+    async fn deliver_event(
         &self,
         event: Event,
         messages: &HashMap<MessageId, Message>,
@@ -288,10 +288,10 @@ impl Hub {
                         message,
                         conversation,
                     };
-                    let seats = self.seats(workspace, |seat| {
-                        seat.connection.user == user && seat.sees(number)
+                    let subscribers = self.subscribers(workspace, |subscription| {
+                        subscription.connection.user == user && subscription.sees(number)
                     });
-                    push(&seats, &frame, || {
+                    push(&subscribers, &frame, || {
                         fragments::mentioned(message, conversation)
                     });
                 }
@@ -303,28 +303,31 @@ impl Hub {
                 };
                 push(&self.of(workspace, user), &frame, fragments::mentions_seen);
             }
-            Event::ContactChanged { workspace, contact } if self.is_heard(workspace) => {
-                self.tell_contact(workspace, contact).await?
+            Event::ContactChanged { workspace, contact } if self.has_subscribers(workspace) => {
+                self.deliver_contact(workspace, contact).await?
             }
             Event::ContactRemoved {
                 workspace,
                 contact,
                 merged_into,
                 numbers,
-            } if self.is_heard(workspace) => {
+            } if self.has_subscribers(workspace) => {
                 let frame = Frame::ContactRemoved {
                     workspace_id: workspace,
                     contact_id: contact,
                     merged_into,
                 };
-                let seats = self.seats(workspace, |seat| seat.sees_any(&numbers));
-                push(&seats, &frame, || Ok(fragments::contact_removed(contact)));
+                let subscribers =
+                    self.subscribers(workspace, |subscription| subscription.sees_any(&numbers));
+                push(&subscribers, &frame, || {
+                    Ok(fragments::contact_removed(contact))
+                });
             }
             Event::ConversationRemoved {
                 workspace,
                 conversation,
                 number,
-            } if self.is_heard(workspace) => {
+            } if self.has_subscribers(workspace) => {
                 let frame = Frame::ConversationRemoved {
                     workspace_id: workspace,
                     conversation_id: conversation,
@@ -334,8 +337,8 @@ impl Hub {
                 });
             }
             Event::NumberChanged { workspace, number }
-            | Event::NumberHeard { workspace, number }
-                if self.is_heard(workspace) =>
+            | Event::NumberReceived { workspace, number }
+                if self.has_subscribers(workspace) =>
             {
                 if let Some(changed) = numbers::look_up(&self.db, workspace, number).await? {
                     self.show(workspace, number, &Frame::NumberUpdated(&changed), || {
@@ -345,13 +348,13 @@ impl Hub {
             }
             Event::CreditsChanged {
                 workspace, user, ..
-            } if self.is_heard(workspace) => self.tell_credits(workspace, user).await?,
+            } if self.has_subscribers(workspace) => self.deliver_credits(workspace, user).await?,
             Event::Typing {
                 workspace,
                 conversation,
                 number,
                 user,
-            } if self.is_heard(workspace) => {
+            } if self.has_subscribers(workspace) => {
                 let frame = Frame::Typing {
                     workspace_id: workspace,
                     conversation_id: conversation,
@@ -367,24 +370,25 @@ impl Hub {
     }
 
     /// A contact is seen by whoever sees a conversation with them.
-    async fn tell_contact(&self, workspace: WorkspaceId, contact: ContactId) -> Result<()> {
+    async fn deliver_contact(&self, workspace: WorkspaceId, contact: ContactId) -> Result<()> {
         let Some((contact, numbers)) = contacts::look_up(&self.db, workspace, contact).await?
         else {
             return Ok(());
         };
         let fields = fields::look_up(&self.db, workspace).await?;
         let frame = Frame::ContactUpdated(&contact);
-        let seats = self.seats(workspace, |seat| seat.sees_any(&numbers));
-        push(&seats, &frame, || {
+        let subscribers =
+            self.subscribers(workspace, |subscription| subscription.sees_any(&numbers));
+        push(&subscribers, &frame, || {
             fragments::contact_changed(&contact, &fields)
         });
         Ok(())
     }
 
     /// A balance is its owner's business alone.
-    async fn tell_credits(&self, workspace: WorkspaceId, user: UserId) -> Result<()> {
-        let seats = self.of(workspace, user);
-        if seats.is_empty() {
+    async fn deliver_credits(&self, workspace: WorkspaceId, user: UserId) -> Result<()> {
+        let subscribers = self.of(workspace, user);
+        if subscribers.is_empty() {
             return Ok(());
         }
         if let Some(balance) = credits::look_up(&self.db, workspace, user).await? {
@@ -394,7 +398,7 @@ impl Hub {
                 balance: balance.left,
                 is_low: balance.is_low,
             };
-            push(&seats, &frame, || fragments::credits_changed(balance));
+            push(&subscribers, &frame, || fragments::credits_changed(balance));
         }
         Ok(())
     }
@@ -406,8 +410,10 @@ impl Hub {
         frame: &Frame<'_>,
         html: impl Fn() -> askama::Result<String>,
     ) {
-        let seats = self.seats(workspace, |seat: &Seat| seat.sees(number));
-        push(&seats, frame, html);
+        let subscribers = self.subscribers(workspace, |subscription: &Subscription| {
+            subscription.sees(number)
+        });
+        push(&subscribers, frame, html);
     }
 }
 
@@ -432,7 +438,9 @@ impl Checks {
     /// Begins what these events ask for; answers those that need not wait.
     fn hold_back(&mut self, events: Vec<Event>, hub: &Hub) -> Vec<Event> {
         let changed = events.iter().filter_map(|event| match event {
-            Event::AccessChanged { workspace } if hub.is_heard(*workspace) => Some(*workspace),
+            Event::AccessChanged { workspace } if hub.has_subscribers(*workspace) => {
+                Some(*workspace)
+            }
             _ => None,
         });
         self.begin(changed.collect(), hub);
@@ -445,7 +453,7 @@ impl Checks {
                 .workspace()
                 .and_then(|workspace| self.held.get_mut(&workspace));
             match held {
-                Some(held) if held.events.len() < MOST_HELD => held.events.push(event),
+                Some(held) if held.events.len() < MAX_HELD => held.events.push(event),
                 Some(held) => held.is_cut = true,
                 None => others.push(event),
             }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::frames::Frame;
 use super::hub::push;
-use super::rooms::{Connection, Rooms, UNHARMED};
+use super::rooms::{Connection, NOT_POISONED, Rooms};
 use crate::ids::{ConversationId, NumberId, UserId, WorkspaceId};
 use crate::web::pages::fragments;
 
 /// A window that somebody looks into says so every half a minute. One that was put to sleep does not.
-const LASTS: Duration = Duration::from_secs(75);
+const PRESENCE_LIFETIME: Duration = Duration::from_secs(75);
 
 /// Where a window looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,11 +34,11 @@ pub struct Looks(Mutex<HashMap<u64, Window>>);
 
 /// Whether anybody looks at a window, as it tells itself.
 #[derive(Clone, Copy, Debug, Default)]
-pub enum Watched {
+pub enum WindowFocus {
     /// By a client that never says so: somebody does, as long as it is connected.
     #[default]
-    Untold,
-    Told {
+    Unreported,
+    Reported {
         now: bool,
         last: Option<Instant>,
     },
@@ -46,20 +46,22 @@ pub enum Watched {
 
 impl Connection {
     pub fn watch(&self, now: bool) {
-        let mut watched = self.watched.lock().expect(UNHARMED);
+        let mut watched = self.watched.lock().expect(NOT_POISONED);
         let last = match *watched {
             _ if now => Some(Instant::now()),
-            Watched::Told { now: true, .. } => Some(Instant::now()),
-            Watched::Told { last, .. } => last,
-            Watched::Untold => None,
+            WindowFocus::Reported { now: true, .. } => Some(Instant::now()),
+            WindowFocus::Reported { last, .. } => last,
+            WindowFocus::Unreported => None,
         };
-        *watched = Watched::Told { now, last };
+        *watched = WindowFocus::Reported { now, last };
     }
 
     fn is_watched(&self, away_after: Duration) -> bool {
-        match *self.watched.lock().expect(UNHARMED) {
-            Watched::Untold => true,
-            Watched::Told { last, .. } => last.is_some_and(|last| last.elapsed() < away_after),
+        match *self.watched.lock().expect(NOT_POISONED) {
+            WindowFocus::Unreported => true,
+            WindowFocus::Reported { last, .. } => {
+                last.is_some_and(|last| last.elapsed() < away_after)
+            }
         }
     }
 }
@@ -77,13 +79,13 @@ type Held<'a> = MutexGuard<'a, HashMap<u64, Window>>;
 
 impl Looks {
     fn hold(&self) -> Held<'_> {
-        self.0.lock().expect(UNHARMED)
+        self.0.lock().expect(NOT_POISONED)
     }
 }
 
 impl Rooms {
     /// Whether this connection looks there already, and does so for longer now.
-    pub fn goes_on_looking(
+    pub fn is_still_viewing(
         &self,
         connection: &Connection,
         workspace: WorkspaceId,
@@ -115,17 +117,17 @@ impl Rooms {
         if let Some(before) = before
             && before.look != look
         {
-            self.tell_gone(&looks, connection, before.look);
+            self.send_gone(&looks, connection, before.look);
         }
         if is_first {
-            self.tell(look, connection, true);
+            self.send_presence(look, connection, true);
         }
     }
 
     pub fn look_away(&self, connection: &Connection) {
         let mut looks = self.looks.hold();
         if let Some(window) = looks.remove(&connection.id) {
-            self.tell_gone(&looks, connection, window.look);
+            self.send_gone(&looks, connection, window.look);
         }
     }
 
@@ -133,9 +135,10 @@ impl Rooms {
     pub fn look_again_at(&self, connection: &Connection) {
         let over = match self.looks.hold().get(&connection.id) {
             Some(window) => {
-                let seat = self.seat(window.look.workspace, connection);
-                window.renewed.elapsed() > LASTS
-                    || seat.is_none_or(|seat| !seat.may_see(window.look.number))
+                let subscription = self.subscription(window.look.workspace, connection);
+                window.renewed.elapsed() > PRESENCE_LIFETIME
+                    || subscription
+                        .is_none_or(|subscription| !subscription.may_see(window.look.number))
             }
             None => false,
         };
@@ -145,29 +148,34 @@ impl Rooms {
     }
 
     /// Tells a newcomer who looks where, of what they see.
-    pub fn tell_present(&self, newcomer: &Arc<Connection>, workspace: WorkspaceId) {
+    pub fn send_present(&self, newcomer: &Arc<Connection>, workspace: WorkspaceId) {
         let looks = self.looks.hold();
-        let Some(seat) = self.seat(workspace, newcomer) else {
+        let Some(subscription) = self.subscription(workspace, newcomer) else {
             return;
         };
-        let mut told = HashSet::new();
+        let mut announced = HashSet::new();
         for window in looks.values() {
             let (look, user) = (window.look, window.connection.user);
-            if look.workspace == workspace && seat.sees(look.number) && told.insert((look, user)) {
+            if look.workspace == workspace
+                && subscription.sees(look.number)
+                && announced.insert((look, user))
+            {
                 say(&[Arc::clone(newcomer)], look, &window.connection, true);
             }
         }
     }
 
-    fn tell_gone(&self, looks: &Held<'_>, connection: &Connection, look: Look) {
+    fn send_gone(&self, looks: &Held<'_>, connection: &Connection, look: Look) {
         if sharing(looks, connection.user, look) == 0 {
-            self.tell(look, connection, false);
+            self.send_presence(look, connection, false);
         }
     }
 
-    fn tell(&self, look: Look, who: &Connection, is_here: bool) {
-        let seats = self.seats(look.workspace, |seat| seat.sees(look.number));
-        say(&seats, look, who, is_here);
+    fn send_presence(&self, look: Look, who: &Connection, is_here: bool) {
+        let subscribers = self.subscribers(look.workspace, |subscription| {
+            subscription.sees(look.number)
+        });
+        say(&subscribers, look, who, is_here);
     }
 }
 

@@ -11,7 +11,7 @@ use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{Notify, mpsc};
 
 use super::allowance::Allowance;
-use super::presence::{Looks, Watched};
+use super::presence::{Looks, WindowFocus};
 use crate::db::Db;
 use crate::domain::accounts::throttle::network;
 use crate::domain::numbers::{self, Visible};
@@ -21,7 +21,7 @@ use crate::language::Language;
 
 /// Frames that may wait for one connection.
 const QUEUE: usize = 64;
-pub(super) const UNHARMED: &str = "nobody panics while holding it";
+pub(super) const NOT_POISONED: &str = "nobody panics while holding it";
 
 /// How a connection wants its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct Connection {
     pub dialect: Dialect,
     frames: mpsc::Sender<Utf8Bytes>,
     behind: AtomicBool,
-    pub(super) watched: Mutex<Watched>,
+    pub(super) watched: Mutex<WindowFocus>,
     /// What it may still ask for at once.
     pub(super) allowance: Mutex<Allowance>,
     /// Whose sockets it counts among, by address.
@@ -64,7 +64,10 @@ impl Connection {
 
     /// Whether its client may ask for one thing more now.
     pub fn may_ask(&self) -> bool {
-        self.allowance.lock().expect(UNHARMED).take(Instant::now())
+        self.allowance
+            .lock()
+            .expect(NOT_POISONED)
+            .take(Instant::now())
     }
 
     pub fn resync(&self) {
@@ -80,7 +83,7 @@ impl Connection {
 }
 
 /// A connection's place in a room.
-pub struct Seat {
+pub struct Subscription {
     pub connection: Arc<Connection>,
     pub(super) workspace: WorkspaceId,
     access: RwLock<Access>,
@@ -91,19 +94,19 @@ pub struct Seat {
 /// What a seat's person may see, as it was when the question of this number was asked.
 #[derive(Default)]
 struct Access {
-    question: u64,
+    access_version: u64,
     is_member: bool,
     visible: Visible,
 }
 
-impl Seat {
+impl Subscription {
     pub fn sees(&self, number: NumberId) -> bool {
         !self.is_paused.load(Ordering::Acquire) && self.may_see(number)
     }
 
     /// As far as is known, also while that is being looked at.
     pub fn may_see(&self, number: NumberId) -> bool {
-        let access = self.access.read().expect(UNHARMED);
+        let access = self.access.read().expect(NOT_POISONED);
         access.visible.includes(number)
     }
 
@@ -111,16 +114,16 @@ impl Seat {
         if self.is_paused.load(Ordering::Acquire) {
             return false;
         }
-        let visible = &self.access.read().expect(UNHARMED).visible;
+        let visible = &self.access.read().expect(NOT_POISONED).visible;
         *visible == Visible::All || numbers.iter().any(|number| visible.includes(*number))
     }
 
     /// Takes an answer of the database, unless it has one to a later question already; says whether its person is a member.
-    fn learn(&self, question: u64, visible: Option<&Visible>) -> bool {
-        let mut access = self.access.write().expect(UNHARMED);
-        if question > access.question {
+    fn update_access(&self, access_version: u64, visible: Option<&Visible>) -> bool {
+        let mut access = self.access.write().expect(NOT_POISONED);
+        if access_version > access.access_version {
             *access = Access {
-                question,
+                access_version,
                 is_member: visible.is_some(),
                 visible: visible.cloned().unwrap_or_default(),
             };
@@ -129,7 +132,7 @@ impl Seat {
     }
 }
 
-type Room = HashMap<u64, Arc<Seat>>;
+type Room = HashMap<u64, Arc<Subscription>>;
 
 /// How many sockets may be open at once.
 #[derive(Clone, Copy, Debug)]
@@ -233,7 +236,7 @@ impl Rooms {
     pub fn disconnect(&self, connection: &Connection) {
         self.connections().remove(connection);
         self.look_away(connection);
-        let joined = std::mem::take(&mut *connection.joined.lock().expect(UNHARMED));
+        let joined = std::mem::take(&mut *connection.joined.lock().expect(NOT_POISONED));
         for workspace in joined {
             self.leave(connection, workspace);
         }
@@ -248,7 +251,7 @@ impl Rooms {
         connection: &Arc<Connection>,
         workspace: WorkspaceId,
     ) -> Result<bool> {
-        let seat = Arc::new(Seat {
+        let subscription = Arc::new(Subscription {
             connection: Arc::clone(connection),
             workspace,
             access: RwLock::default(),
@@ -257,14 +260,14 @@ impl Rooms {
         self.rooms_mut()
             .entry(workspace)
             .or_default()
-            .insert(connection.id, Arc::clone(&seat));
-        let question = self.next_question();
+            .insert(connection.id, Arc::clone(&subscription));
+        let access_version = self.next_access_version();
         let of = [(workspace, connection.user)];
         let looked = numbers::visible(db, &of)
             .await
-            .map(|visible| seat.learn(question, visible.get(&of[0])));
+            .map(|visible| subscription.update_access(access_version, visible.get(&of[0])));
         if matches!(looked, Ok(true)) {
-            let mut joined = connection.joined.lock().expect(UNHARMED);
+            let mut joined = connection.joined.lock().expect(NOT_POISONED);
             if !joined.contains(&workspace) {
                 joined.push(workspace);
             }
@@ -276,15 +279,15 @@ impl Rooms {
 
     /// Where this connection sits, which must be told again who is there.
     pub fn joined_by(&self, connection: &Connection) -> Vec<WorkspaceId> {
-        connection.joined.lock().expect(UNHARMED).clone()
+        connection.joined.lock().expect(NOT_POISONED).clone()
     }
 
     pub fn leave(&self, connection: &Connection, workspace: WorkspaceId) {
-        self.get_up(connection, workspace);
+        self.unsubscribe(connection, workspace);
         self.look_again_at(connection);
     }
 
-    fn get_up(&self, connection: &Connection, workspace: WorkspaceId) {
+    fn unsubscribe(&self, connection: &Connection, workspace: WorkspaceId) {
         let mut rooms = self.rooms_mut();
         if let Some(room) = rooms.get_mut(&workspace) {
             room.remove(&connection.id);
@@ -294,18 +297,18 @@ impl Rooms {
         }
     }
 
-    fn next_question(&self) -> u64 {
+    fn next_access_version(&self) -> u64 {
         self.questions.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Access in these workspaces changed: nobody there is told anything until it has been looked at.
     pub fn pause(&self, workspaces: &[WorkspaceId]) {
-        for seat in self.seats_in(workspaces) {
-            seat.is_paused.store(true, Ordering::Release);
+        for subscription in self.subscriptions_in(workspaces) {
+            subscription.is_paused.store(true, Ordering::Release);
         }
     }
 
-    fn seats_in(&self, workspaces: &[WorkspaceId]) -> Vec<Arc<Seat>> {
+    fn subscriptions_in(&self, workspaces: &[WorkspaceId]) -> Vec<Arc<Subscription>> {
         let rooms = self.rooms();
         let rooms = workspaces.iter().filter_map(|one| rooms.get(one));
         rooms.flat_map(HashMap::values).cloned().collect()
@@ -313,11 +316,11 @@ impl Rooms {
 
     /// Looks at everyone's access in these workspaces, in one statement. Who is no member any more has no place, nor a socket.
     pub async fn look_again(&self, db: &Db, workspaces: &[WorkspaceId]) {
-        let seats = self.seats_in(workspaces);
-        let question = self.next_question();
-        let people: HashSet<_> = seats
+        let subscribers = self.subscriptions_in(workspaces);
+        let access_version = self.next_access_version();
+        let people: HashSet<_> = subscribers
             .iter()
-            .map(|seat| (seat.workspace, seat.connection.user))
+            .map(|subscription| (subscription.workspace, subscription.connection.user))
             .collect();
         let people: Vec<_> = people.into_iter().collect();
         let visible = match numbers::visible(db, &people).await {
@@ -327,72 +330,78 @@ impl Rooms {
                 return self.end_rooms(workspaces);
             }
         };
-        for seat in seats {
-            if !seat.learn(
-                question,
-                visible.get(&(seat.workspace, seat.connection.user)),
+        for subscription in subscribers {
+            if !subscription.update_access(
+                access_version,
+                visible.get(&(subscription.workspace, subscription.connection.user)),
             ) {
-                self.leave(&seat.connection, seat.workspace);
-                seat.connection.ended.notify_one();
+                self.leave(&subscription.connection, subscription.workspace);
+                subscription.connection.ended.notify_one();
             }
         }
     }
 
     /// Nobody goes on hearing with rights that could not be looked at.
     pub fn end_rooms(&self, workspaces: &[WorkspaceId]) {
-        for seat in self.seats_in(workspaces) {
-            self.get_up(&seat.connection, seat.workspace);
-            seat.connection.ended.notify_one();
+        for subscription in self.subscriptions_in(workspaces) {
+            self.unsubscribe(&subscription.connection, subscription.workspace);
+            subscription.connection.ended.notify_one();
         }
     }
 
     /// After a pause: what was not told meanwhile is fetched.
     pub fn go_on(&self, workspaces: &[WorkspaceId]) {
-        let seats = self.seats_in(workspaces);
-        for seat in &seats {
-            seat.is_paused.store(false, Ordering::Release);
+        let subscribers = self.subscriptions_in(workspaces);
+        for subscription in &subscribers {
+            subscription.is_paused.store(false, Ordering::Release);
         }
         // Who looks no more is told before anybody has to fetch again: from then on frames are left out.
-        for seat in &seats {
-            self.look_again_at(&seat.connection);
+        for subscription in &subscribers {
+            self.look_again_at(&subscription.connection);
         }
-        for seat in &seats {
-            seat.connection.resync();
+        for subscription in &subscribers {
+            subscription.connection.resync();
         }
     }
 
     /// Workspaces in whose rooms somebody sits.
-    pub fn heard(&self) -> Vec<WorkspaceId> {
+    pub fn joined_workspaces(&self) -> Vec<WorkspaceId> {
         self.rooms().keys().copied().collect()
     }
 
     /// This connection's place in a room.
-    pub fn seat(&self, workspace: WorkspaceId, connection: &Connection) -> Option<Arc<Seat>> {
+    pub fn subscription(
+        &self,
+        workspace: WorkspaceId,
+        connection: &Connection,
+    ) -> Option<Arc<Subscription>> {
         let rooms = self.rooms();
         rooms.get(&workspace)?.get(&connection.id).cloned()
     }
 
     /// Those in the room whose seat may see it.
-    pub fn seats(
+    pub fn subscribers(
         &self,
         workspace: WorkspaceId,
-        may: impl Fn(&Seat) -> bool,
+        may: impl Fn(&Subscription) -> bool,
     ) -> Vec<Arc<Connection>> {
         self.rooms()
             .get(&workspace)
             .into_iter()
             .flat_map(HashMap::values)
-            .filter(|seat| may(seat))
-            .map(|seat| Arc::clone(&seat.connection))
+            .filter(|subscription| may(subscription))
+            .map(|subscription| Arc::clone(&subscription.connection))
             .collect()
     }
 
     /// The places of one person in a room.
     pub fn of(&self, workspace: WorkspaceId, user: UserId) -> Vec<Arc<Connection>> {
-        self.seats(workspace, |seat| seat.connection.user == user)
+        self.subscribers(workspace, |subscription| {
+            subscription.connection.user == user
+        })
     }
 
-    pub fn is_heard(&self, workspace: WorkspaceId) -> bool {
+    pub fn has_subscribers(&self, workspace: WorkspaceId) -> bool {
         self.rooms().contains_key(&workspace)
     }
 
@@ -406,7 +415,7 @@ impl Rooms {
 
     /// Everybody in this room fetches again.
     pub fn resync_room(&self, workspace: WorkspaceId) {
-        for connection in self.seats(workspace, |_| true) {
+        for connection in self.subscribers(workspace, |_| true) {
             connection.resync();
         }
     }
@@ -418,14 +427,14 @@ impl Rooms {
     }
 
     fn connections(&self) -> MutexGuard<'_, Connections> {
-        self.connections.lock().expect(UNHARMED)
+        self.connections.lock().expect(NOT_POISONED)
     }
 
     fn rooms(&self) -> RwLockReadGuard<'_, HashMap<WorkspaceId, Room>> {
-        self.rooms.read().expect(UNHARMED)
+        self.rooms.read().expect(NOT_POISONED)
     }
 
     fn rooms_mut(&self) -> RwLockWriteGuard<'_, HashMap<WorkspaceId, Room>> {
-        self.rooms.write().expect(UNHARMED)
+        self.rooms.write().expect(NOT_POISONED)
     }
 }

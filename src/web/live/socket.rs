@@ -19,8 +19,8 @@ use super::rooms::{Connection, Dialect};
 use crate::domain::accounts::{self, Caller};
 use crate::error::Error;
 use crate::language;
-use crate::web::Doors;
-use crate::web::auth::{Claimed, Door};
+use crate::web::AppState;
+use crate::web::auth::{Claimed, TokenSource};
 use crate::web::guard;
 use crate::web::listen::Link;
 use crate::web::problem::Problem;
@@ -32,31 +32,33 @@ const LARGEST_FRAME: usize = 32 * 1024;
 /// Proxies close what is silent for a minute.
 const PING_EVERY: Duration = Duration::from_secs(25);
 /// Twice no answer to a ping: nobody is there.
-const SILENT_FOR: Duration = Duration::from_secs(60);
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest that a peer may take a frame.
-const SLOWEST_WRITE: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest that a peer may take to say goodbye.
-const SLOWEST_GOODBYE: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bearer header or cookie, else 401 before the upgrade. With a cookie only from our own pages.
 pub async fn open(
-    State(doors): State<Doors>,
+    State(app_state): State<AppState>,
     caller: Caller,
     link: Option<Extension<Arc<Link>>>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let (Claimed(session), door) =
-        Claimed::of(&headers, &doors.app).ok_or(Error::Unauthenticated)?;
-    if door == Door::Cookie && guard::comes_from_us(&headers, &doors.app.config) == Some(false) {
+    let (Claimed(session), token_source) =
+        Claimed::of(&headers, &app_state.app).ok_or(Error::Unauthenticated)?;
+    if token_source == TokenSource::Cookie
+        && guard::is_same_origin(&headers, &app_state.app.config) == Some(false)
+    {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "cross_origin",
             "this socket was opened by another site",
         ));
     }
-    let user = accounts::of_session(&doors.app.db, session).await?;
+    let user = accounts::of_session(&app_state.app.db, session).await?;
     if is_of_another_version(&headers) {
         return Ok(version_required());
     }
@@ -77,7 +79,7 @@ pub async fn open(
     } else {
         Dialect::Json
     };
-    let connected = doors
+    let connected = app_state
         .hub
         .connect(user.id, user.name, session, caller.address, dialect);
     let Some((connection, queue)) = connected else {
@@ -85,18 +87,18 @@ pub async fn open(
             close(&mut socket, close_code::AGAIN, "too many sockets are open").await;
         }));
     };
-    let leave = Leave(doors.clone(), Arc::clone(&connection));
+    let leave = Leave(app_state.clone(), Arc::clone(&connection));
     // Whoever signed out before the hub knew of this socket is noticed here, and later by the hub.
-    accounts::of_session(&doors.app.db, session).await?;
+    accounts::of_session(&app_state.app.db, session).await?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let leave = leave;
         let mut socket = socket;
-        let end = converse(&leave.0, &mut socket, &leave.1, queue).await;
+        let end = serve_connection(&leave.0, &mut socket, &leave.1, queue).await;
         drop(leave);
         if let Some(Extension(link)) = link {
             link.linger();
         }
-        say_goodbye(&mut socket, end).await;
+        send_close(&mut socket, end).await;
     }))
 }
 
@@ -132,7 +134,7 @@ fn has_a_key(headers: &HeaderMap) -> bool {
 }
 
 /// However a connection ends, also before its upgrade or by a panic, the hub forgets it.
-struct Leave(Doors, Arc<Connection>);
+struct Leave(AppState, Arc<Connection>);
 
 impl Drop for Leave {
     fn drop(&mut self) {
@@ -150,14 +152,14 @@ enum End {
     Because(u16, &'static str),
 }
 
-async fn converse(
-    doors: &Doors,
+async fn serve_connection(
+    app_state: &AppState,
     socket: &mut WebSocket,
     connection: &Arc<Connection>,
     mut queue: mpsc::Receiver<Utf8Bytes>,
 ) -> End {
     let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + PING_EVERY, PING_EVERY);
-    let mut heard = tokio::time::Instant::now();
+    let mut last_received = tokio::time::Instant::now();
     loop {
         tokio::select! {
             frame = queue.recv() => {
@@ -170,17 +172,17 @@ async fn converse(
                         return End::Gone;
                     }
                     // Who is there stands in no page that could be fetched.
-                    for workspace in doors.hub.joined_by(connection) {
-                        doors.hub.tell_present(connection, workspace);
+                    for workspace in app_state.hub.joined_by(connection) {
+                        app_state.hub.send_present(connection, workspace);
                     }
                 }
             }
             message = socket.recv() => {
-                heard = tokio::time::Instant::now();
+                last_received = tokio::time::Instant::now();
                 match message {
                     Some(Ok(Message::Text(text))) => {
                         // Boxed: an idle socket must not hold the room that the largest command needs.
-                        if let Some(answer) = Box::pin(commands::answer(doors, connection, &text)).await
+                        if let Some(answer) = Box::pin(commands::answer(app_state, connection, &text)).await
                             && !say(socket, Message::Text(answer)).await
                         {
                             return End::Gone;
@@ -199,10 +201,10 @@ async fn converse(
                 }
             }
             () = connection.ended.notified() => return End::Because(close_code::POLICY, "signed out, or no member any more"),
-            () = doors.stopping.cancelled() => return End::Because(close_code::RESTART, "the server restarts"),
+            () = app_state.stopping.cancelled() => return End::Because(close_code::RESTART, "the server restarts"),
             _ = ping.tick() => {
-                doors.hub.look_again_at(connection);
-                if heard.elapsed() > SILENT_FOR || !say(socket, Message::Ping(Default::default())).await {
+                app_state.hub.look_again_at(connection);
+                if last_received.elapsed() > SILENCE_TIMEOUT || !say(socket, Message::Ping(Default::default())).await {
                     return End::Gone;
                 }
             }
@@ -224,7 +226,7 @@ fn broken(error: axum::Error) -> End {
 }
 
 /// The closing handshake: reading on flushes the answer to a peer's close, and awaits the one to ours.
-async fn say_goodbye(socket: &mut WebSocket, end: End) {
+async fn send_close(socket: &mut WebSocket, end: End) {
     match end {
         End::Gone => {}
         End::Closed => finish(socket).await,
@@ -244,12 +246,12 @@ async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
 
 async fn finish(socket: &mut WebSocket) {
     let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
-    let _ = tokio::time::timeout(SLOWEST_GOODBYE, rest).await;
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, rest).await;
 }
 
 async fn say(socket: &mut WebSocket, message: Message) -> bool {
     matches!(
-        tokio::time::timeout(SLOWEST_WRITE, socket.send(message)).await,
+        tokio::time::timeout(WRITE_TIMEOUT, socket.send(message)).await,
         Ok(Ok(()))
     )
 }

@@ -6,7 +6,7 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Form, Notice, Said, page};
+use super::{Form, Notice, NoticeQuery, page};
 use crate::app::App;
 use crate::domain::accounts::{self, Caller, Session, User};
 use crate::error::{Error, Result};
@@ -39,7 +39,7 @@ struct Page {
 
 impl Page {
     fn device(&self, session: &Session) -> String {
-        device::words(session.user_agent.as_deref().unwrap_or_default())
+        device::description(session.user_agent.as_deref().unwrap_or_default())
     }
 
     fn is_handheld(&self, session: &Session) -> bool {
@@ -61,7 +61,7 @@ struct Answer {
 pub async fn show(
     State(app): State<App>,
     Claimed(session): Claimed,
-    Query(said): Query<Said>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     let answer = Answer {
@@ -190,7 +190,7 @@ pub async fn change_password(
 }
 
 #[derive(Deserialize)]
-pub struct Of {
+pub struct SessionPath {
     id: SessionId,
 }
 
@@ -199,7 +199,7 @@ pub async fn end_session(
     State(app): State<App>,
     Claimed(session): Claimed,
     caller: Caller,
-    Path(Of { id }): Path<Of>,
+    Path(SessionPath { id }): Path<SessionPath>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     match accounts::end_session(&app.db, &user, id, &caller).await {

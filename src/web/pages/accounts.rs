@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
-use super::{Form, Notice, Said, page};
+use super::{Form, Notice, NoticeQuery, page};
 use crate::app::App;
 use crate::domain::accounts::{self, Caller, Login, SignUp, SignedIn};
 use crate::domain::workspaces;
@@ -153,7 +153,7 @@ pub async fn login(
     State(app): State<App>,
     claimed: Option<Claimed>,
     Query(onward): Query<Onward>,
-    Query(said): Query<Said>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     if let Some(Claimed(session)) = claimed
         && accounts::of_session(&app.db, session).await.is_ok()
@@ -313,7 +313,7 @@ mod tests {
     use super::inside;
 
     #[test]
-    fn the_way_on_stays_inside() {
+    fn redirect_stays_on_this_origin() {
         assert_eq!(
             inside("/w/harbor-dental/inbox?tab=mine"),
             "/w/harbor-dental/inbox?tab=mine"

@@ -36,7 +36,7 @@ async fn shell(
 fn matches(text: &str, q: &str) -> bool {
     let text = fold::plain(text);
     let joined = text.replace(fold::JOINER, "");
-    let words = fold::words(q);
+    let words = fold::tokens(q);
     let is_there = |word: &String| text.contains(word) || joined.contains(word);
     q.trim().is_empty() || (!words.is_empty() && words.iter().all(is_there))
 }

@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use super::table::Heading;
 use super::{
-    Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_only_streams,
+    Form, Notice, NoticeQuery, Partial, Shell, fragments, page, partial, streams,
+    wants_only_streams,
 };
 use crate::app::App;
 use crate::db::Load;
@@ -44,7 +45,7 @@ const ROWS: i64 = 50;
 #[template(path = "contacts/list.html")]
 struct Page {
     shell: Shell,
-    asked: Asked,
+    asked: ListQuery,
     tags: Vec<Tag>,
     table: Partial,
 }
@@ -54,7 +55,7 @@ struct Page {
 #[template(path = "contacts/_table.html")]
 struct Table {
     slug: String,
-    asked: Asked,
+    asked: ListQuery,
     rows: Vec<Listed>,
     next: Option<String>,
     is_first: bool,
@@ -63,7 +64,7 @@ struct Table {
 
 /// What the list is narrowed to, in the address.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct ListQuery {
     #[serde(default)]
     q: String,
     #[serde(default)]
@@ -76,7 +77,7 @@ pub struct Asked {
     cursor: String,
 }
 
-impl Asked {
+impl ListQuery {
     /// `name`, or `-name` for the other way round.
     fn order(&self) -> Order {
         let (is_reversed, sort) = match self.sort.strip_prefix('-') {
@@ -121,7 +122,7 @@ impl Asked {
     fn is_sorted_by(&self, sort: &str) -> bool {
         let order = self.order();
         let turned = if order.is_reversed { "-" } else { "" };
-        format!("{turned}{}", order.sort.word()) == sort
+        format!("{turned}{}", order.sort.as_str()) == sort
     }
 
     fn is_tag(&self, tag: &TagId) -> bool {
@@ -166,11 +167,11 @@ impl Table {
 pub async fn list(
     member: Member,
     State(app): State<App>,
-    Query(asked): Query<Asked>,
-    Query(said): Query<Said>,
+    Query(asked): Query<ListQuery>,
+    Query(said): Query<NoticeQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace_for(member.seat(), Load::Heavy).await?;
+    let mut tx = app.db.workspace_for(member.tenant(), Load::Heavy).await?;
     let table = found(&mut tx, &member, asked.clone()).await?;
     if wants_only_streams(&headers) {
         return Ok(streams(fragments::swap("contact-list", &table)?));
@@ -185,7 +186,7 @@ pub async fn list(
     .into_response())
 }
 
-async fn found(tx: &mut WorkspaceTx, member: &Member, asked: Asked) -> Result<Table> {
+async fn found(tx: &mut WorkspaceTx, member: &Member, asked: ListQuery) -> Result<Table> {
     let span = Span {
         limit: Some(ROWS),
         cursor: Some(asked.cursor.clone()),
@@ -207,7 +208,7 @@ async fn found(tx: &mut WorkspaceTx, member: &Member, asked: Asked) -> Result<Ta
 pub async fn export(
     member: Member,
     State(app): State<App>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     Ok(table(export::begin(&app.db, member, asked.filter()).await?))
 }
@@ -221,7 +222,7 @@ struct New {
 }
 
 #[derive(Default, Deserialize)]
-pub struct Beginning {
+pub struct NewContactQuery {
     #[serde(default)]
     phone_number: String,
 }
@@ -230,9 +231,9 @@ pub struct Beginning {
 pub async fn new(
     member: Member,
     State(app): State<App>,
-    Query(beginning): Query<Beginning>,
+    Query(beginning): Query<NewContactQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let typed = Card::with_number(beginning.phone_number);
     let fields = fields::list(&mut tx).await?;
     let form = ContactForm::new(action(&member), typed, &fields, Form::default());
@@ -263,7 +264,7 @@ pub async fn create(
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
     let typed = Card::read(&body);
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let fields = fields::list(&mut tx).await?;
     let wanted = typed.values(&fields).map(|values| contacts::Draft {
         phone_number: typed.phone_number.clone(),
@@ -286,7 +287,7 @@ pub async fn create(
             let form = Form::default().refused(error)?;
             let status = form.status();
             drop(tx);
-            let mut tx = app.db.workspace(member.seat()).await?;
+            let mut tx = app.db.workspace(member.tenant()).await?;
             let form = ContactForm::new(action(&member), typed, &fields, form);
             let shown = whole(&mut tx, &member, &form).await?;
             Ok((status, shown).into_response())

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Partial, partial};
 use crate::error::Result;
 use crate::web::language::filters;
-use crate::web::{Doors, assets};
+use crate::web::{AppState, assets};
 
 #[derive(Template)]
 #[template(path = "docs/show.html")]
@@ -69,7 +69,7 @@ struct FieldRow {
     description: String,
 }
 
-pub fn route(openapi: &Value) -> Router<Doors> {
+pub fn route(openapi: &Value) -> Router<AppState> {
     let html = render(openapi).expect("the page has nothing that could fail");
     Router::new().route("/api/docs", get(move || async move { Html(html) }))
 }
@@ -286,7 +286,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_schema_is_said_in_a_few_words() {
+    fn schema_is_summarized() {
         assert_eq!(
             kind(&json!({ "type": ["string", "null"], "format": "uuid" })),
             "string (uuid) or null"
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_has_every_operation_and_escapes_what_it_says() {
+    fn page_lists_every_operation_escaped() {
         let page = render(&json!({
             "info": { "title": "T", "version": "1" },
             "paths": { "/a/{id}": { "get": { "tags": ["Things"], "summary": "Shows <one>", "description": "Shows <one>. More.", "responses": { "200": {} } } } }

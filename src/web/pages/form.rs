@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_keeps_what_was_typed_and_says_what_is_wrong_beside_it() {
+    fn form_keeps_input_and_shows_errors_beside_fields() {
         let form = Form::default()
             .with("email", "maya@")
             .refused(Error::field("email", "an address"))
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_field_of_its_own_is_said_above() {
+    fn error_without_field_is_shown_above() {
         let form = Form::default()
             .refused(Error::field("credentials", "connected already"))
             .expect("can be mended")

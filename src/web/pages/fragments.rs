@@ -19,8 +19,8 @@ use crate::web::language::filters;
 use crate::web::pages;
 use crate::web::pages::admin::number_row::NumberRow;
 use crate::web::pages::contacts::card::{ContactCard, FewTags, Tags};
-use crate::web::pages::inbox::narrowing::Place;
-use crate::web::pages::inbox::row::Row;
+use crate::web::pages::inbox::filter::ListLocation;
+use crate::web::pages::inbox::row::ConversationRow;
 use crate::web::pages::inbox::standing::{Blocked, Consent, StatusControl};
 use crate::web::pages::inbox::texts::{Bubble, Happened};
 
@@ -248,9 +248,9 @@ fn row(conversation: &Conversation) -> Result<String, Error> {
 }
 
 fn bare_row(conversation: &Conversation) -> Result<String, Error> {
-    Row {
+    ConversationRow {
         conversation,
-        place: &Place::default(),
+        place: &ListLocation::default(),
         current: false,
         draft: "",
     }
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_wrote_stays_text() {
+    fn user_text_is_escaped() {
         let conversation = conversation();
         let html = message_added(&failed(&conversation), &conversation).expect("renders")
             + &contact_changed(&conversation.contact, &[]).expect("renders")
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_text_says_why_in_words() {
+    fn failed_text_shows_its_reason() {
         let conversation = conversation();
         let html = message_changed(&failed(&conversation), &conversation).expect("renders");
         assert!(
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_says_what_a_list_may_be_narrowed_to() {
+    fn row_has_its_filter_attributes() {
         let html = conversation_changed(&conversation()).expect("renders");
         for said in [
             r#"data-status="open""#,

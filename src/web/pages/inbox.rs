@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use choices::{Choice, Filters};
 use empty::{Empty, empty};
-use narrowing::{Narrowing, Place, Tab};
-use row::Row;
+use filter::{InboxFilter, ListLocation, Tab};
+use row::ConversationRow;
 
 use super::{Partial, Shell, frame, page, partial, streams, wants_only_streams};
 use crate::app::App;
@@ -32,9 +32,9 @@ mod changes;
 mod choices;
 mod contact;
 mod empty;
+pub mod filter;
 mod found;
 mod links;
-pub mod narrowing;
 mod note;
 mod planned;
 mod reply;
@@ -74,7 +74,7 @@ struct List {
     assignee: String,
     unread: bool,
     filters: Filters,
-    place: Place,
+    place: ListLocation,
     tabs: Partial,
     page: Partial,
     empty: Option<Empty>,
@@ -136,37 +136,37 @@ impl Nothing {
 pub async fn list(
     member: Member,
     State(app): State<App>,
-    Query(narrowing): Query<Narrowing>,
+    Query(inbox_filter): Query<InboxFilter>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut tx = app
         .db
-        .workspace_for(member.seat(), narrowing.load())
+        .workspace_for(member.tenant(), inbox_filter.load())
         .await?;
     let wanted = frame(&headers);
     if wants_only_streams(&headers) {
-        return Ok(streams(missed_rows(&mut tx, &member, &narrowing).await?));
+        return Ok(streams(missed_rows(&mut tx, &member, &inbox_filter).await?));
     }
     match wanted {
         Some("counts") => {
             let counts = conversations::counts(&mut tx).await?;
-            return Ok(page(&tabs(&member, &narrowing, &counts))?.into_response());
+            return Ok(page(&tabs(&member, &inbox_filter, &counts))?.into_response());
         }
         Some("conversation") => {
             let connected = !numbers::list(&mut tx).await?.is_empty();
             return Ok(page(&Nothing::new(&member, connected))?.into_response());
         }
         Some(id) if id.starts_with("rows-") => {
-            let rows = rows(&mut tx, &member, &narrowing, None).await?.0;
+            let rows = rows(&mut tx, &member, &inbox_filter, None).await?.0;
             return Ok(format!(
                 r#"<turbo-frame id="{}">{rows}</turbo-frame>"#,
-                frame_id(&narrowing)
+                frame_id(&inbox_filter)
             )
             .into_html());
         }
         _ => {}
     }
-    let (shell, list, connected) = pane(&mut tx, &member, &narrowing, None).await?;
+    let (shell, list, connected) = pane(&mut tx, &member, &inbox_filter, None).await?;
     if wanted == Some("list") {
         return Ok(page(&list)?.into_response());
     }
@@ -194,33 +194,39 @@ impl IntoHtml for String {
 async fn pane(
     tx: &mut WorkspaceTx,
     member: &Member,
-    narrowing: &Narrowing,
+    inbox_filter: &InboxFilter,
     current: Option<ConversationId>,
 ) -> Result<(Shell, List, bool)> {
     let counts = conversations::counts(tx).await?;
-    let (page, is_empty) = rows(tx, member, narrowing, current).await?;
+    let (page, is_empty) = rows(tx, member, inbox_filter, current).await?;
     let numbers = numbers::list(tx).await?;
     let connected = !numbers.is_empty();
     let colleagues = members::list(tx).await?;
-    let place = Place::new(member, narrowing);
+    let place = ListLocation::new(member, inbox_filter);
     let list = List {
-        tab: narrowing.tab,
-        q: narrowing.q().to_owned(),
-        number: narrowing
+        tab: inbox_filter.tab,
+        q: inbox_filter.q().to_owned(),
+        number: inbox_filter
             .number
             .map(|number| number.to_string())
             .unwrap_or_default(),
-        assignee: narrowing
+        assignee: inbox_filter
             .assignee
             .map(|who| who.to_string())
             .unwrap_or_default(),
-        unread: narrowing.unread == Some(true),
-        filters: Filters::new(&place.base, narrowing, &numbers, &colleagues, member.user()),
+        unread: inbox_filter.unread == Some(true),
+        filters: Filters::new(
+            &place.base,
+            inbox_filter,
+            &numbers,
+            &colleagues,
+            member.user(),
+        ),
         place,
-        tabs: partial(&tabs(member, narrowing, &counts))?,
+        tabs: partial(&tabs(member, inbox_filter, &counts))?,
         page,
         // It stays in the page: the style sheet hides it as long as there is a row.
-        empty: Some(empty(narrowing, is_empty, connected, member)),
+        empty: Some(empty(inbox_filter, is_empty, connected, member)),
     };
     Ok((Shell::new(member, &counts, "inbox"), list, connected))
 }
@@ -228,20 +234,20 @@ async fn pane(
 async fn rows(
     tx: &mut WorkspaceTx,
     member: &Member,
-    narrowing: &Narrowing,
+    inbox_filter: &InboxFilter,
     current: Option<ConversationId>,
 ) -> Result<(Partial, bool)> {
-    if !narrowing.q().is_empty() {
-        return found::found(tx, member, narrowing).await;
+    if !inbox_filter.q().is_empty() {
+        return found::found(tx, member, inbox_filter).await;
     }
-    let found = conversations::list(tx, &narrowing.filter(member), &narrowing.span()).await?;
-    let place = Place::new(member, narrowing);
+    let found = conversations::list(tx, &inbox_filter.filter(member), &inbox_filter.span()).await?;
+    let place = ListLocation::new(member, inbox_filter);
     let ids: Vec<_> = found.data.iter().map(|row| row.id).collect();
     let drafts = drafts::beginnings(tx, &ids).await?;
     let row = |conversation: &Conversation| {
         let current = current == Some(conversation.id);
         let draft = drafts.iter().find(|(of, _)| *of == conversation.id);
-        partial(&Row {
+        partial(&ConversationRow {
             conversation,
             place: &place,
             current,
@@ -249,9 +255,9 @@ async fn rows(
         })
     };
     let older = found.next_cursor.map(|cursor| {
-        let next = Narrowing {
+        let next = InboxFilter {
             cursor: Some(cursor.to_string()),
-            ..narrowing.clone()
+            ..inbox_filter.clone()
         };
         let href = format!(
             "{}{}",
@@ -268,8 +274,8 @@ async fn rows(
 }
 
 /// A frame is named by the cursor that it continues from. A cursor of ours has only letters, digits, `-` and `_`.
-fn frame_id(narrowing: &Narrowing) -> String {
-    let cursor = narrowing.cursor.as_deref().unwrap_or_default();
+fn frame_id(inbox_filter: &InboxFilter) -> String {
+    let cursor = inbox_filter.cursor.as_deref().unwrap_or_default();
     format!(
         "rows-{}",
         cursor.replace(
@@ -279,13 +285,13 @@ fn frame_id(narrowing: &Narrowing) -> String {
     )
 }
 
-fn tabs(member: &Member, narrowing: &Narrowing, counts: &Counts) -> Tabs {
+fn tabs(member: &Member, inbox_filter: &InboxFilter, counts: &Counts) -> Tabs {
     // Whoever searches, and then wants a tab, has found what they searched for.
-    let kept = Narrowing {
-        number: narrowing.number,
-        assignee: narrowing.assignee,
-        unread: narrowing.unread,
-        ..Narrowing::default()
+    let kept = InboxFilter {
+        number: inbox_filter.number,
+        assignee: inbox_filter.assignee,
+        unread: inbox_filter.unread,
+        ..InboxFilter::default()
     };
     let link = |tab: Tab| TabLink {
         href: format!("/w/{}/inbox{}", member.slug, kept.query(tab, None)),
@@ -300,7 +306,7 @@ fn tabs(member: &Member, narrowing: &Narrowing, counts: &Counts) -> Tabs {
             Tab::Done => None,
         },
         // What is found stands under no tab.
-        current: tab == narrowing.tab && narrowing.q().is_empty(),
+        current: tab == inbox_filter.tab && inbox_filter.q().is_empty(),
     };
     Tabs {
         tabs: Tab::ALL.map(link).into(),
@@ -321,14 +327,14 @@ fn shown(count: i64) -> Option<String> {
 async fn missed_rows(
     tx: &mut WorkspaceTx,
     member: &Member,
-    narrowing: &Narrowing,
+    inbox_filter: &InboxFilter,
 ) -> Result<String> {
-    if !narrowing.q().is_empty() {
+    if !inbox_filter.q().is_empty() {
         return Ok(String::new()); // what was found stays as it was
     }
-    let newest = Narrowing {
+    let newest = InboxFilter {
         cursor: None,
-        ..narrowing.clone()
+        ..inbox_filter.clone()
     };
     let found = conversations::list(tx, &newest.filter(member), &newest.span()).await?;
     let complete = found.next_cursor.is_none();
@@ -340,11 +346,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_named_by_nothing_but_its_cursor() {
-        let narrowing = Narrowing {
+    fn frame_id_depends_on_the_cursor_only() {
+        let inbox_filter = InboxFilter {
             cursor: Some("a_-Z9\"><script>".into()),
-            ..Narrowing::default()
+            ..InboxFilter::default()
         };
-        assert_eq!(frame_id(&narrowing), "rows-a_-Z9script");
+        assert_eq!(frame_id(&inbox_filter), "rows-a_-Z9script");
     }
 }

@@ -80,7 +80,7 @@ impl Notice {
         Self::OptOutLifted,
     ];
 
-    fn told(self) -> (&'static str, &'static str) {
+    fn code_and_text(self) -> (&'static str, &'static str) {
         match self {
             Self::Saved => ("saved", "Saved"),
             Self::Invited => ("invited", "Invited. The link also went out by mail"),
@@ -146,19 +146,19 @@ impl Notice {
     }
 
     pub fn sentence(self) -> &'static str {
-        self.told().1
+        self.code_and_text().1
     }
 
     /// On to `path`, where it is said.
     pub fn at(self, path: &str) -> Response {
         let joint = if path.contains('?') { '&' } else { '?' };
-        Redirect::to(&format!("{path}{joint}done={}", self.told().0)).into_response()
+        Redirect::to(&format!("{path}{joint}done={}", self.code_and_text().0)).into_response()
     }
 }
 
 /// `?done=…`. A word that is none of ours says nothing.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub struct Said {
+pub struct NoticeQuery {
     #[serde(default, deserialize_with = "known")]
     pub done: Option<Notice>,
 }
@@ -167,7 +167,7 @@ fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Notice>, D::Error>
     let word = String::deserialize(from)?;
     Ok(Notice::ALL
         .into_iter()
-        .find(|notice| notice.told().0 == word))
+        .find(|notice| notice.code_and_text().0 == word))
 }
 
 #[cfg(test)]
@@ -175,10 +175,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_cannot_put_words_into_our_mouth() {
-        let said = |query| serde_json::from_value::<Said>(serde_json::json!({"done": query}));
+    fn unknown_notice_in_the_url_is_ignored() {
+        let said =
+            |query| serde_json::from_value::<NoticeQuery>(serde_json::json!({"done": query}));
         for notice in Notice::ALL {
-            let found = said(notice.told().0).expect("any word is read").done;
+            let found = said(notice.code_and_text().0)
+                .expect("any word is read")
+                .done;
             assert_eq!(found, Some(notice));
         }
         assert_eq!(said("<b>send money").expect("any word is read").done, None);

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_of_ours_tells_nothing_of_the_inside() {
+    fn internal_error_page_discloses_nothing() {
         let page = page(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::domain::accounts;
 use crate::domain::conversations::{self, Conversation};
 use crate::domain::integrations::Directory;
-use crate::domain::members::{self, Member, Place};
+use crate::domain::members::{self, Member, WorkspaceRef};
 use crate::domain::messages;
 use crate::domain::messages::receive::{Arrival, Ingest};
 use crate::domain::numbers::{self, Number};
@@ -62,7 +62,7 @@ pub async fn show(
 }
 
 async fn handset(app: &App, member: &Member, number: Number, from: &Phone) -> Result<Handset> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let filter = conversations::Filter {
         number: Some(number.id),
         q: Some(from.to_string()),
@@ -177,8 +177,8 @@ pub async fn text(
 async fn find(app: &App, Claimed(session): Claimed, id: NumberId) -> Result<(Member, Number)> {
     let user = accounts::of_session(&app.db, session).await?;
     for workspace in workspaces::of_user(&app.db, user.id).await? {
-        let member = members::admit(&app.db, session, Place::Id(workspace.id)).await?;
-        let mut tx = app.db.workspace(member.seat()).await?;
+        let member = members::admit(&app.db, session, WorkspaceRef::Id(workspace.id)).await?;
+        let mut tx = app.db.workspace(member.tenant()).await?;
         match numbers::find(&mut tx, id).await {
             Ok(number) if number.provider == Kind::Sandbox => return Ok((member, number)),
             Ok(_) | Err(Error::NotFound(_)) => {}

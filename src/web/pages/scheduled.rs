@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::inbox::{Planned, Planner, mendable, reason};
-use super::{Notice, Said, Shell, page};
+use super::{Notice, NoticeQuery, Shell, page};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts;
@@ -29,19 +29,19 @@ const ROWS: i64 = 40;
 struct List {
     shell: Shell,
     mine: bool,
-    rows: Vec<Row>,
+    rows: Vec<ScheduledRow>,
     later: Option<String>,
     is_first: bool,
     refusal: Option<String>,
 }
 
-struct Row {
+struct ScheduledRow {
     text: Waiting,
     href: String,
     action: String,
 }
 
-impl Row {
+impl ScheduledRow {
     fn to(&self) -> String {
         contacts::title(self.text.contact_name.as_deref(), &self.text.contact_phone)
     }
@@ -66,7 +66,7 @@ impl Row {
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct ListQuery {
     #[serde(default)]
     of: String,
     cursor: Option<String>,
@@ -76,17 +76,17 @@ pub struct Asked {
 pub async fn list(
     member: Member,
     State(app): State<App>,
-    Query(asked): Query<Asked>,
-    Query(said): Query<Said>,
+    Query(asked): Query<ListQuery>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     whole(&mut tx, &member, asked, said.done, None).await
 }
 
 async fn whole(
     tx: &mut WorkspaceTx,
     member: &Member,
-    asked: Asked,
+    asked: ListQuery,
     notice: Option<Notice>,
     refusal: Option<String>,
 ) -> Result<Response, Problem> {
@@ -98,7 +98,7 @@ async fn whole(
     let found = schedule::waiting(tx, mine.then_some(member.user()), &span).await?;
     let counts = conversations::counts(tx).await?;
     let base = format!("/w/{}/scheduled", member.slug);
-    let row = |text: Waiting| Row {
+    let row = |text: Waiting| ScheduledRow {
         href: format!("/w/{}/inbox/{}", member.slug, text.message.conversation_id),
         action: format!("{base}/{}", text.message.id),
         text,
@@ -116,7 +116,7 @@ async fn whole(
     .into_response())
 }
 
-impl Asked {
+impl ListQuery {
     /// A word of ours, whatever the address says.
     fn of_known(&self) -> &'static str {
         if self.of == "me" { "me" } else { "all" }
@@ -124,7 +124,7 @@ impl Asked {
 }
 
 #[derive(Deserialize)]
-pub struct Of {
+pub struct MessagePath {
     message_id: MessageId,
 }
 
@@ -132,10 +132,10 @@ pub struct Of {
 pub async fn change(
     member: Member,
     State(app): State<App>,
-    Path(Of { message_id }): Path<Of>,
+    Path(MessagePath { message_id }): Path<MessagePath>,
     Posted(planned): Posted<Planned>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     match planned.done(&mut tx, message_id).await {
         Ok((_, notice)) => {
             tx.commit().await?;
@@ -144,9 +144,9 @@ pub async fn change(
         Err(error) => {
             drop(tx);
             let problem = mendable(error)?;
-            let mut tx = app.db.workspace(member.seat()).await?;
+            let mut tx = app.db.workspace(member.tenant()).await?;
             let refusal = Some(reason(&problem));
-            let shown = whole(&mut tx, &member, Asked::default(), None, refusal).await?;
+            let shown = whole(&mut tx, &member, ListQuery::default(), None, refusal).await?;
             Ok((problem.status, shown).into_response())
         }
     }

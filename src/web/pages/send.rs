@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::form::capitalized;
 use super::inbox::{Reply, balance, can_send, internal, mendable, reason};
-use super::templates::For;
+use super::templates::TemplateContext;
 use super::{Form, Partial, Shell, fragments, page, partial, streams, wants_only_streams};
 use crate::app::App;
 use crate::db::Load;
@@ -88,7 +88,7 @@ impl Page {
 const NEW: &str = "new";
 
 /// Of which draft a text is the end: the new one, that of a conversation, or none, where it came with whom it is to.
-fn origin(draft_of: &str) -> Option<drafts::Of> {
+fn origin(draft_of: &str) -> Option<drafts::DraftKey> {
     match draft_of {
         NEW => Some(None),
         conversation => conversation.parse().ok().map(Some),
@@ -97,7 +97,7 @@ fn origin(draft_of: &str) -> Option<drafts::Of> {
 
 /// What the page begins with.
 #[derive(Debug, Default, Deserialize)]
-pub struct Begun {
+pub struct NewTextQuery {
     contact_id: Option<ContactId>,
     #[serde(default, deserialize_with = "crate::listing::unless_empty")]
     number_id: Option<NumberId>,
@@ -112,9 +112,9 @@ pub struct Begun {
 pub async fn show(
     member: Member,
     State(app): State<App>,
-    Query(begun): Query<Begun>,
+    Query(begun): Query<NewTextQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let came_with = begun.contact_id.is_some() || !begun.to.is_empty();
     let mut written = Written {
         number: begun.number_id,
@@ -214,14 +214,14 @@ async fn whole(
 }
 
 /// Who is meant.
-enum Whom {
+enum Recipient {
     Contact(ContactId),
     Number(String),
     /// One of these.
     Several(Vec<Contact>),
 }
 
-async fn whom(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Whom> {
+async fn whom(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Recipient> {
     if let Ok(id) = reply
         .contact_id
         .split(',')
@@ -229,14 +229,14 @@ async fn whom(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Wh
         .unwrap_or_default()
         .parse()
     {
-        return Ok(Whom::Contact(contacts::find(tx, id).await?.id));
+        return Ok(Recipient::Contact(contacts::find(tx, id).await?.id));
     }
     let to = reply.to.trim();
     if to.is_empty() {
         return Err(Error::field("to", "say to whom: a name or a number"));
     }
     let wrong = match contacts::parse_phone(tx, to).await {
-        Ok(_) => return Ok(Whom::Number(to.to_owned())),
+        Ok(_) => return Ok(Recipient::Number(to.to_owned())),
         Err(Error::Invalid(wrong)) => wrong[0].message.clone(),
         Err(error) => return Err(error),
     };
@@ -257,13 +257,13 @@ async fn whom(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Wh
         .cloned()
         .collect();
     match (exactly.as_slice(), found.as_slice()) {
-        ([one], _) => Ok(Whom::Contact(one.id)),
+        ([one], _) => Ok(Recipient::Contact(one.id)),
         ([], []) => Err(Error::field(
             "to",
             format!("nobody here is called “{to}”: write their number"),
         )),
-        ([], _) => Ok(Whom::Several(found)),
-        _ => Ok(Whom::Several(exactly)),
+        ([], _) => Ok(Recipient::Several(found)),
+        _ => Ok(Recipient::Several(exactly)),
     }
 }
 
@@ -294,19 +294,19 @@ pub async fn send(
         Ok(draft) => draft,
         Err(error) => return refuse(&app, &member, &headers, reply, error).await,
     };
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let draft = match whom(&mut tx, &member, &reply).await {
-        Ok(Whom::Contact(id)) => Draft {
+        Ok(Recipient::Contact(id)) => Draft {
             contact_id: Some(id),
             number_id: number,
             ..draft
         },
-        Ok(Whom::Number(to)) => Draft {
+        Ok(Recipient::Number(to)) => Draft {
             to: Some(to),
             number_id: number,
             ..draft
         },
-        Ok(Whom::Several(_)) => {
+        Ok(Recipient::Several(_)) => {
             let error = Error::field("to", "choose who is meant: a part of a name is not enough");
             return refuse(&app, &member, &headers, reply, error).await;
         }
@@ -367,21 +367,21 @@ async fn refuse(
             .refused(Error::Invalid(problem.errors))?
             .gather(&FIELDS);
     }
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let contact_id: Option<ContactId> = reply.contact_id.parse().ok();
     let contact = match contact_id {
         Some(id) => contacts::find(&mut tx, id).await.ok(),
         None => None,
     };
     let number: Option<NumberId> = reply.number_id.parse().ok();
-    let wanted = For {
+    let wanted = TemplateContext {
         contact_id: contact.as_ref().map(|contact| contact.id),
         number_id: number,
-        ..For::default()
+        ..TemplateContext::default()
     };
     let (content, media) = reply.shown(&mut tx, member, &wanted).await?;
     let choices = match (&contact, whom(&mut tx, member, &reply).await) {
-        (None, Ok(Whom::Several(all))) => all,
+        (None, Ok(Recipient::Several(all))) => all,
         _ => Vec::new(),
     };
     let written = Written {
@@ -407,7 +407,7 @@ struct People {
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub struct Typed {
+pub struct PostedForm {
     #[serde(default)]
     q: String,
 }
@@ -416,9 +416,9 @@ pub struct Typed {
 pub async fn people(
     member: Member,
     State(app): State<App>,
-    Query(typed): Query<Typed>,
+    Query(typed): Query<PostedForm>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace_for(member.seat(), Load::Heavy).await?;
+    let mut tx = app.db.workspace_for(member.tenant(), Load::Heavy).await?;
     let people = if typed.q.trim().is_empty() {
         recent(&mut tx).await?
     } else {

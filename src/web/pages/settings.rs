@@ -5,14 +5,14 @@ use axum::extract::{Form as Posted, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::{Form, Notice, Said, Shell, page};
+use super::{Form, Notice, NoticeQuery, Shell, page};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations;
 use crate::domain::members::{self, Member};
 use crate::domain::numbers::{self, Number};
 use crate::domain::pushes::{self, Device};
-use crate::domain::settings::{self, Change, ChangeNotifications, Settings};
+use crate::domain::settings::{self, NotificationsChange, Settings, SettingsChange};
 use crate::ids::PushId;
 use crate::web::language::filters;
 use crate::web::problem::Problem;
@@ -37,9 +37,9 @@ struct Push {
 pub async fn show(
     member: Member,
     State(app): State<App>,
-    Query(said): Query<Said>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let form = filled(settings::of(&mut tx, &member).await?);
     whole(&app, &mut tx, &member, form, said.done).await
 }
@@ -79,7 +79,7 @@ async fn whole(
 }
 
 #[derive(Deserialize)]
-pub struct Typed {
+pub struct PostedForm {
     #[serde(default)]
     default_number_id: String,
     signature: String,
@@ -99,7 +99,7 @@ pub struct Typed {
 pub async fn update(
     member: Member,
     State(app): State<App>,
-    Posted(typed): Posted<Typed>,
+    Posted(typed): Posted<PostedForm>,
 ) -> Result<Response, Problem> {
     // A browser ends each line with two characters; the phone needs one.
     let signature = typed.signature.replace("\r\n", "\n");
@@ -111,10 +111,10 @@ pub async fn update(
         .with("mail", &typed.mail)
         .with("preview", &typed.preview)
         .with("shortcuts", &typed.shortcuts);
-    let change = Change {
+    let change = SettingsChange {
         default_number_id: Some(typed.default_number_id.parse().ok()),
         signature: Some(signature),
-        notifications: Some(ChangeNotifications {
+        notifications: Some(NotificationsChange {
             desktop: Some(typed.desktop == "on"),
             sound: Some(typed.sound == "on"),
             mail_when_credits_low: Some(typed.mail == "on"),
@@ -122,7 +122,7 @@ pub async fn update(
         }),
         single_key_shortcuts: Some(typed.shortcuts == "on"),
     };
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     match settings::update(&mut tx, &member, change).await {
         Ok(_) => {
             tx.commit().await?;
@@ -139,7 +139,7 @@ pub async fn update(
 
 /// `POST /w/{slug}/leave`
 pub async fn leave(member: Member, State(app): State<App>) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     match members::leave(&mut tx, &member).await {
         Ok(()) => {
             tx.commit().await?;
@@ -148,7 +148,7 @@ pub async fn leave(member: Member, State(app): State<App>) -> Result<Response, P
         Err(error) => {
             let refused = Form::default().refused(error)?;
             drop(tx);
-            let mut tx = app.db.workspace(member.seat()).await?;
+            let mut tx = app.db.workspace(member.tenant()).await?;
             let status = refused.status();
             let mut form = filled(settings::of(&mut tx, &member).await?);
             form.notice = refused.notice;
@@ -159,7 +159,7 @@ pub async fn leave(member: Member, State(app): State<App>) -> Result<Response, P
 }
 
 #[derive(Deserialize)]
-pub struct Of {
+pub struct DevicePath {
     id: PushId,
 }
 
@@ -167,9 +167,9 @@ pub struct Of {
 pub async fn forget_device(
     member: Member,
     State(app): State<App>,
-    Path(Of { id }): Path<Of>,
+    Path(DevicePath { id }): Path<DevicePath>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     pushes::remove(&mut tx, id).await?;
     tx.commit().await?;
     Ok(Notice::Saved.at(&format!("/w/{}/settings", member.slug)))

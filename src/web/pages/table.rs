@@ -49,7 +49,7 @@ impl Sort {
     }
 
     /// What a form that keeps the order carries along.
-    pub fn word(&self) -> String {
+    pub fn query_value(&self) -> String {
         format!("{}{}", if self.descending { "-" } else { "" }, self.column)
     }
 
@@ -120,7 +120,7 @@ mod tests {
     const COLUMNS: [&str; 2] = ["name", "balance"];
 
     #[test]
-    fn a_heading_sorts_and_turns_the_order_around_the_second_time() {
+    fn heading_sorts_and_reverses() {
         let sort = Sort::new(
             "/credits",
             &[("q", "a & b"), ("role", "")],
@@ -143,8 +143,11 @@ mod tests {
     }
 
     #[test]
-    fn an_order_that_there_is_not_is_the_first() {
+    fn unknown_order_is_the_default() {
         let sort = Sort::new("/credits", &[], "-password", &COLUMNS);
-        assert_eq!((sort.column(), sort.word().as_str()), ("name", "name"));
+        assert_eq!(
+            (sort.column(), sort.query_value().as_str()),
+            ("name", "name")
+        );
     }
 }

@@ -7,13 +7,13 @@ use axum::extract::{Form as Posted, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::{Form, Notice, Said, Shell, page};
+use super::{Form, Notice, NoticeQuery, Shell, page};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::members::Member;
 use crate::domain::messages::preview;
 use crate::domain::templates::variables::{filled_so_far, missing};
-use crate::domain::templates::{self, Change, Draft, KNOWN, Known, Template as Saved};
+use crate::domain::templates::{self, Draft, KNOWN, Known, Template as Saved, TemplateChange};
 use crate::domain::{contacts, conversations, numbers};
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, ConversationId, NumberId, TemplateId};
@@ -30,12 +30,12 @@ const ROWS: i64 = 50;
 struct List {
     shell: Shell,
     q: String,
-    rows: Vec<Row>,
+    rows: Vec<TemplateRow>,
     older: Option<String>,
     is_first: bool,
 }
 
-struct Row {
+struct TemplateRow {
     template: Saved,
     begins: String,
     /// Whether I may change it.
@@ -43,7 +43,7 @@ struct Row {
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct ListQuery {
     #[serde(default)]
     q: String,
     cursor: Option<String>,
@@ -53,10 +53,10 @@ pub struct Asked {
 pub async fn list(
     member: Member,
     State(app): State<App>,
-    Query(asked): Query<Asked>,
-    Query(said): Query<Said>,
+    Query(asked): Query<ListQuery>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let span = Span {
         limit: Some(ROWS),
         cursor: asked.cursor.clone(),
@@ -69,7 +69,7 @@ pub async fn list(
             .finish();
         format!("/w/{}/templates?{query}", member.slug)
     });
-    let row = |template: Saved| Row {
+    let row = |template: Saved| TemplateRow {
         begins: preview(&template.content, &[]),
         mine: template.is_in_hands_of(&member),
         template,
@@ -151,12 +151,12 @@ async fn whole(
 
 /// `GET /w/{slug}/templates/new`
 pub async fn begin(member: Member, State(app): State<App>) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     whole(&mut tx, &member, None, Form::default()).await
 }
 
 #[derive(Deserialize)]
-pub struct Of {
+pub struct TemplatePath {
     template_id: TemplateId,
 }
 
@@ -164,9 +164,9 @@ pub struct Of {
 pub async fn show(
     member: Member,
     State(app): State<App>,
-    Path(Of { template_id }): Path<Of>,
+    Path(TemplatePath { template_id }): Path<TemplatePath>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let template = templates::find(&mut tx, template_id).await?;
     let form = Form::default()
         .with("name", &template.name)
@@ -176,14 +176,14 @@ pub async fn show(
 }
 
 #[derive(Deserialize)]
-pub struct Typed {
+pub struct PostedForm {
     name: String,
     content: String,
     #[serde(default)]
     shared: String,
 }
 
-impl Typed {
+impl PostedForm {
     fn form(&self) -> Form {
         Form::default()
             .with("name", &self.name)
@@ -203,14 +203,14 @@ const FIELDS: [&str; 2] = ["name", "content"];
 pub async fn create(
     member: Member,
     State(app): State<App>,
-    Posted(typed): Posted<Typed>,
+    Posted(typed): Posted<PostedForm>,
 ) -> Result<Response, Problem> {
     let draft = Draft {
         name: typed.name.clone(),
         content: typed.content(),
         shared: typed.shared == "on",
     };
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     match templates::create(&mut tx, draft).await {
         Ok(_) => {
             tx.commit().await?;
@@ -224,12 +224,12 @@ pub async fn create(
 pub async fn update(
     member: Member,
     State(app): State<App>,
-    Path(Of { template_id }): Path<Of>,
-    Posted(typed): Posted<Typed>,
+    Path(TemplatePath { template_id }): Path<TemplatePath>,
+    Posted(typed): Posted<PostedForm>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let template = templates::find(&mut tx, template_id).await?;
-    let change = Change {
+    let change = TemplateChange {
         name: Some(typed.name.clone()),
         content: Some(typed.content()),
         // The form of an admin who did not make it has no such box.
@@ -250,12 +250,12 @@ async fn refuse(
     app: &App,
     member: &Member,
     template: Option<Saved>,
-    typed: Typed,
+    typed: PostedForm,
     error: Error,
 ) -> Result<Response, Problem> {
     let form = typed.form().refused(error)?.gather(&FIELDS);
     let status = form.status();
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let shown = whole(&mut tx, member, template, form).await?;
     Ok((status, shown).into_response())
 }
@@ -264,9 +264,9 @@ async fn refuse(
 pub async fn remove(
     member: Member,
     State(app): State<App>,
-    Path(Of { template_id }): Path<Of>,
+    Path(TemplatePath { template_id }): Path<TemplatePath>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     templates::remove(&mut tx, &member, template_id).await?;
     tx.commit().await?;
     Ok(Notice::TemplateRemoved.at(&home(&member)))
@@ -290,13 +290,13 @@ struct Offered {
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub struct For {
+pub struct TemplateContext {
     pub conversation_id: Option<ConversationId>,
     pub contact_id: Option<ContactId>,
     pub number_id: Option<NumberId>,
 }
 
-impl For {
+impl TemplateContext {
     pub fn conversation(id: ConversationId) -> Self {
         Self {
             conversation_id: Some(id),
@@ -310,7 +310,7 @@ pub async fn begun(
     tx: &mut WorkspaceTx,
     member: &Member,
     id: TemplateId,
-    wanted: &For,
+    wanted: &TemplateContext,
 ) -> Result<String> {
     let known = known(tx, member, wanted).await?;
     Ok(filled_so_far(
@@ -323,9 +323,9 @@ pub async fn begun(
 pub async fn offer(
     member: Member,
     State(app): State<App>,
-    Query(wanted): Query<For>,
+    Query(wanted): Query<TemplateContext>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let known = known(&mut tx, &member, &wanted).await?;
     Ok(page(&Offer {
         offers: offered(&mut tx, &known).await?,
@@ -333,7 +333,7 @@ pub async fn offer(
     .into_response())
 }
 
-async fn known(tx: &mut WorkspaceTx, member: &Member, wanted: &For) -> Result<Known> {
+async fn known(tx: &mut WorkspaceTx, member: &Member, wanted: &TemplateContext) -> Result<Known> {
     let (mut contact, mut number) = (None, String::new());
     if let Some(conversation) = wanted.conversation_id {
         let conversation = conversations::find(tx, conversation).await?;

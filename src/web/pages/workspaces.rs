@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::{Form, Notice, Said, page};
+use super::{Form, Notice, NoticeQuery, page};
 use crate::app::App;
 use crate::domain::accounts::{self, Caller, User};
 use crate::domain::members::Role;
@@ -38,7 +38,7 @@ struct Menu {
 pub async fn list(
     State(app): State<App>,
     Claimed(session): Claimed,
-    Query(said): Query<Said>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     show(&app, user, Form::default(), said.done).await
@@ -78,7 +78,7 @@ pub async fn menu(
 }
 
 #[derive(Deserialize)]
-pub struct Typed {
+pub struct PostedForm {
     name: String,
 }
 
@@ -87,7 +87,7 @@ pub async fn create(
     State(app): State<App>,
     Claimed(session): Claimed,
     caller: Caller,
-    Posted(typed): Posted<Typed>,
+    Posted(typed): Posted<PostedForm>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     match workspaces::create(&app, &typed.name, &user, &caller).await {

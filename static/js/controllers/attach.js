@@ -1,5 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
-import { t } from "words"
+import { t } from "i18n"
 
 // Files beside a text: chosen, pasted or dropped. Each is uploaded at once, shown, and can be taken away again.
 export default class extends Controller {

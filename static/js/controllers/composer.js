@@ -5,7 +5,7 @@ import { markOne } from "marks"
 import * as outbox from "outbox"
 import { composed } from "segments"
 import * as store from "unsent"
-import { t } from "words"
+import { t } from "i18n"
 
 // Writing and sending. A text shows at once and settles or fails in place; what is not sent yet is kept.
 export default class extends Controller {
@@ -112,7 +112,7 @@ export default class extends Controller {
   }
 
   // How far a text has come.
-  told({ detail: { ref, state } }) {
+  outboxChanged({ detail: { ref, state } }) {
     const bubble = document.getElementById(`pending-${ref}`)
     if (!bubble) return
     const { code, reason } = store.find(ref) ?? {}

@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { toast } from "toasts"
-import { t } from "words"
+import { t } from "i18n"
 
 // The list pane: marks what is open, keeps its address through a reload, and its counts fresh.
 export default class extends Controller {

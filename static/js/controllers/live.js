@@ -2,7 +2,7 @@ import { Controller } from "@hotwired/stimulus"
 import { ask } from "patience"
 import { forget } from "presence"
 import { leave, show } from "streams"
-import { t } from "words"
+import { t } from "i18n"
 
 const WORDS = { connecting: t("Connecting…"), live: t("Live"), reconnecting: t("Reconnecting"), offline: t("Offline") }
 const SENTENCES = {
@@ -50,7 +50,7 @@ export default class extends Controller {
   }
 
   stateTargetConnected(element) {
-    this.#tell(element)
+    this.#render(element)
   }
 
   online() {
@@ -114,7 +114,7 @@ export default class extends Controller {
       socket.send(JSON.stringify({ type: "join_workspace", workspace_id: this.workspaceValue }))
     }
     socket.onmessage = ({ data }) => {
-      this.#hear()
+      this.#resetSilence()
       if (data.startsWith("{")) this.#obey(JSON.parse(data))
       else this.#show(data)
     }
@@ -132,7 +132,7 @@ export default class extends Controller {
   }
 
   // The line is alive: it is asked once it has been silent for a while.
-  #hear() {
+  #resetSilence() {
     clearTimeout(this.#silent)
     this.#silent = setTimeout(() => this.#ask(this.silenceValue / 2), this.silenceValue / 2)
   }
@@ -184,11 +184,11 @@ export default class extends Controller {
 
   #become(state) {
     this.#state = state
-    this.stateTargets.forEach((element) => this.#tell(element))
+    this.stateTargets.forEach((element) => this.#render(element))
   }
 
   // The state stands on a line of its own, and in the thread what it means below it.
-  #tell(element) {
+  #render(element) {
     element.dataset.state = this.#state
     const word = WORDS[this.#state]
     if (!element.matches(".live-bar")) element.textContent = word

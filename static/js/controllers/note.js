@@ -2,7 +2,7 @@ import { Controller } from "@hotwired/stimulus"
 import { isComposing } from "keys"
 import { show } from "streams"
 import * as store from "unsent"
-import { t } from "words"
+import { t } from "i18n"
 
 // A note for colleagues, in place of a text: it keeps what is typed, and completes the names of those who see this number.
 export default class extends Controller {

@@ -2,13 +2,13 @@ import { Controller } from "@hotwired/stimulus"
 import { visit } from "@hotwired/turbo"
 
 const LOOKING = "notify:looking"
-const TOLD = "notify:told"
+const SHOWN = "notify:shown"
 
 // Tells whoever looks elsewhere that a text came in, as they chose in their settings. Each text once, however many tabs are open,
 // and not at all while one of them is looked at.
 export default class extends Controller {
   static values = { desktop: Boolean, sound: Boolean }
-  #told = new Map()
+  #shown = new Map()
   #away
   #looking
 
@@ -33,22 +33,22 @@ export default class extends Controller {
     return this.#looking
   }
 
-  async tell({ detail: { row } }) {
-    if (document.hasFocus() || this.#told.get(row.id) === row.dataset.version) return
-    this.#told.set(row.id, row.dataset.version)
+  async arrived({ detail: { row } }) {
+    if (document.hasFocus() || this.#shown.get(row.id) === row.dataset.version) return
+    this.#shown.set(row.id, row.dataset.version)
     const title = row.querySelector(".name").textContent
     const body = row.querySelector(".preview:not(.own)").textContent.trim()
-    await this.#tell(`${row.id} ${row.dataset.version}`, title, { body, tag: row.id }, row.id.slice("row-".length))
+    await this.#notify(`${row.id} ${row.dataset.version}`, title, { body, tag: row.id }, row.id.slice("row-".length))
   }
 
   // A note calls whoever looks elsewhere.
   async called({ detail: { message, text, conversation } }) {
-    if (document.hasFocus() || this.#told.has(message)) return
-    this.#told.set(message, "")
-    await this.#tell(message, text, { tag: message }, conversation)
+    if (document.hasFocus() || this.#shown.has(message)) return
+    this.#shown.set(message, "")
+    await this.#notify(message, text, { tag: message }, conversation)
   }
 
-  async #tell(key, title, options, conversation) {
+  async #notify(key, title, options, conversation) {
     await this.leave()
     const href = `${document.getElementById("rows").dataset.base}/${conversation}`
     await once(key, async () => {
@@ -60,23 +60,23 @@ export default class extends Controller {
   }
 }
 
-// Does `tell` unless another tab has done so or is looked at. The other tabs know of it once it has been shown. Without locks (no
+// Does `notify` unless another tab has done so or is looked at. The other tabs know of it once it has been shown. Without locks (no
 // https) each tab tells for itself.
-async function once(key, tell) {
-  if (!navigator.locks) return tell()
+async function once(key, notify) {
+  if (!navigator.locks) return notify()
   const { held } = await navigator.locks.query()
   if (held.some(({ name }) => name === LOOKING)) return
-  await navigator.locks.request(TOLD, async () => {
-    if (told().includes(key) || !(await tell())) return
+  await navigator.locks.request(SHOWN, async () => {
+    if (shownKeys().includes(key) || !(await notify())) return
     try {
-      localStorage.setItem(TOLD, JSON.stringify([...told(), key].slice(-50)))
+      localStorage.setItem(SHOWN, JSON.stringify([...shownKeys(), key].slice(-50)))
     } catch { /* told twice rather than never */ }
   })
 }
 
-function told() {
+function shownKeys() {
   try {
-    return JSON.parse(localStorage.getItem(TOLD)) ?? []
+    return JSON.parse(localStorage.getItem(SHOWN)) ?? []
   } catch {
     return []
   }

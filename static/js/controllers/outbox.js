@@ -3,20 +3,20 @@ import * as drafts from "drafts"
 import { markAll, markOne } from "marks"
 import { alone, send, waiting } from "outbox"
 import * as store from "unsent"
-import { count, t } from "words"
+import { count, t } from "i18n"
 
 const EVERY = 10_000
 
 // On every page: what could not go out goes as soon as the line carries, and until then it says so.
 export default class extends Controller {
-  static targets = ["bar", "words", "link"]
+  static targets = ["bar", "message", "link"]
   #timer
   #failed = false
 
   connect() {
     this.#failed = !navigator.onLine
     store.forgetStrangers()
-    this.#tell()
+    this.#render()
     this.go()
   }
 
@@ -28,20 +28,20 @@ export default class extends Controller {
     clearTimeout(this.#timer)
     drafts.saveAll()
     if (waiting().length) send()
-    else this.#tell()
+    else this.#render()
   }
 
-  told({ detail: { ref, state } }) {
+  changed({ detail: { ref, state } }) {
     if (state === "waiting") this.#again()
     else if (state === "taken") this.#failed = false
     markOne(store.find(ref)?.conversation)
-    this.#tell()
+    this.#render()
     if (state === "taken") markAll()
   }
 
   // Another tab wrote or sent something.
   stored({ key }) {
-    if (key?.startsWith("unsent:")) this.#tell()
+    if (key?.startsWith("unsent:")) this.#render()
     if (/^(unsent|draft):/.test(key ?? "")) markAll()
   }
 
@@ -60,13 +60,13 @@ export default class extends Controller {
     this.#timer = setTimeout(() => this.go(), EVERY)
   }
 
-  #tell() {
+  #render() {
     const all = waiting()
     // The open thread says it at the text itself.
     const refused = store.everyUnsent().find(({ code, conversation }) => code !== undefined && !document.getElementById(`thread-${conversation}`))
     const waits = all.length > 0 && (this.#failed || !navigator.onLine)
     const words = waits ? count(all.length, "{n} text waits for the connection", "{n} texts wait for the connection") : refused ? t("A text could not be sent") : ""
-    if (this.wordsTarget.textContent !== words) this.wordsTarget.textContent = words
+    if (this.messageTarget.textContent !== words) this.messageTarget.textContent = words
     this.barTarget.hidden = words === ""
     this.linkTarget.hidden = waits || !refused
     if (refused) this.linkTarget.href = refused.url.replace(/\/messages$/, "")

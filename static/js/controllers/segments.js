@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { LONGEST, composed, mended, segments } from "segments"
-import { t } from "words"
+import { t } from "i18n"
 
 // How many texts the carrier will charge for, the signature counted; what made it more, and how to mend that.
 export default class extends Controller {

@@ -1,7 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { isComposing } from "keys"
 import { missing, named } from "variables"
-import { t } from "words"
+import { t } from "i18n"
 
 const FRESH = 30_000
 

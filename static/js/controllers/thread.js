@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { day } from "time"
-import { count, t } from "words"
+import { count, t } from "i18n"
 
 // One conversation's texts: runs and days, where one reads, and that one has read.
 export default class extends Controller {
@@ -131,7 +131,7 @@ export default class extends Controller {
   #arrived(message) {
     const theirs = message.dataset.direction === "inbound"
     if (this.#atBottom) {
-      if (theirs) this.#hear(message)
+      if (theirs) this.#announce(message)
       return this.read()
     }
     if (!theirs) return
@@ -142,11 +142,11 @@ export default class extends Controller {
 
   #count(message) {
     if (message.dataset.direction !== "inbound") return
-    this.#hear(message)
+    this.#announce(message)
     this.#news += 1
   }
 
-  #hear(message) {
+  #announce(message) {
     this.unreadValue += 1
     announce(`${this.whoValue}: ${message.querySelector(".bubble")?.textContent ?? t("Photo")}`)
   }

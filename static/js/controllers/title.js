@@ -1,5 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
-import { t } from "words"
+import { t } from "i18n"
 
 // "(3) Maya Okafor · Harbor Dental" in the browser's tab, and a dot at the rail's inbox.
 export default class extends Controller {

@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { stamp } from "time"
-import { t } from "words"
+import { t } from "i18n"
 
 // A moment to come, in the viewer's zone; the server gets it in UTC. Without script the field says UTC and means it.
 export default class extends Controller {
@@ -15,7 +15,7 @@ export default class extends Controller {
   set() {
     const at = new Date(this.localTarget.value)
     this.utcTarget.value = isNaN(at) ? "" : at.toISOString()
-    this.#tell("")
+    this.#showStatus("")
   }
 
   // The menu opens: what people mean mostly.
@@ -42,7 +42,7 @@ export default class extends Controller {
     if (at > new Date()) return this.element.querySelector("[popover]:popover-open")?.hidePopover()
     event.preventDefault()
     event.stopImmediatePropagation()
-    this.#tell(t("Choose a day and a time to come."))
+    this.#showStatus(t("Choose a day and a time to come."))
     this.localTarget.focus()
   }
 
@@ -52,7 +52,7 @@ export default class extends Controller {
     this.utcTarget.value = at.toISOString()
   }
 
-  #tell(words) {
+  #showStatus(words) {
     if (this.hasWrongTarget) this.wrongTarget.textContent = words
   }
 }

@@ -1,4 +1,4 @@
-import { t } from "words"
+import { t } from "i18n"
 
 // Pictures of a thread, one at a time over everything else. The arrows go from one to the next, Esc goes back to the thread.
 

@@ -110,11 +110,11 @@ class Palette {
       }
       return [group]
     }))
-    this.#tell()
+    this.#showStatus()
     this.#mark(Math.min(this.#at, Math.max(0, this.#options.length - 1)))
   }
 
-  #tell(slow = false) {
+  #showStatus(slow = false) {
     const { none, slow: searching } = this.status.dataset
     this.status.textContent = slow ? searching : this.#options.length ? "" : none
   }
@@ -188,7 +188,7 @@ class Palette {
   async #search(asked) {
     if (asked !== this.#asked || !this.dialog.open) return
     const { workspace, slug } = this.#places.dataset
-    this.#tell(true)
+    this.#showStatus(true)
     const query = new URLSearchParams({ q: this.#q, limit: 5 })
     const found = await fetch(`/api/workspaces/${workspace}/search?${query}`).then((answer) => (answer.ok ? answer.json() : undefined), () => undefined)
     if (asked !== this.#asked) return

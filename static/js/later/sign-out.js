@@ -3,10 +3,10 @@
 import * as drafts from "drafts"
 import * as outbox from "outbox"
 import * as store from "unsent"
-import { count, t } from "words"
+import { count, t } from "i18n"
 
 const PATIENCE = 3000
-const OF_A_PERSON = ["palette:recent", "notify:told", "handset", "shortcuts"]
+const OF_A_PERSON = ["palette:recent", "notify:shown", "handset", "shortcuts"]
 
 let asking = false
 

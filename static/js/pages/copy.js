@@ -1,5 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
-import { t } from "words"
+import { t } from "i18n"
 
 // The text as it was when it came: a browser may have translated what is shown.
 export default class extends Controller {

@@ -4,7 +4,7 @@ import * as drafts from "drafts"
 import * as outbox from "outbox"
 import { composed } from "segments"
 import * as store from "unsent"
-import { t } from "words"
+import { t } from "i18n"
 
 const PATIENCE = 30_000
 // Said by the server at last: it waits no longer.
@@ -79,7 +79,7 @@ export default class extends Controller {
   }
 
   // How far one of them has come.
-  told({ detail: { ref, state, href } }) {
+  outboxChanged({ detail: { ref, state, href } }) {
     if (state === "taken" && href && ref === this.#last && this.#isEmpty) return visit(href)
     this.#list()
   }
@@ -98,7 +98,7 @@ export default class extends Controller {
       return entry
     })
     if (entry) this.#anew(entry, ref)
-    this.dispatch("told", { prefix: "outbox", target: window, detail: { ref, state: "back" } })
+    this.dispatch("changed", { prefix: "outbox", target: window, detail: { ref, state: "back" } })
   }
 
   #keepAt(search) {

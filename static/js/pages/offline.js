@@ -1,5 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
-import { count as told } from "words"
+import { count as plural } from "i18n"
 
 const EVERY = 10_000
 
@@ -11,7 +11,7 @@ export default class extends Controller {
   connect() {
     const count = waiting()
     this.waitingTarget.hidden = !count
-    this.waitingTarget.textContent = told(count, "{n} text waits here to be sent. It is kept in this browser.", "{n} texts wait here to be sent. They are kept in this browser.")
+    this.waitingTarget.textContent = plural(count, "{n} text waits here to be sent. It is kept in this browser.", "{n} texts wait here to be sent. They are kept in this browser.")
     this.#timer = setInterval(() => navigator.onLine && this.#look(), EVERY)
   }
 

@@ -1,5 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
-import { t } from "words"
+import { t } from "i18n"
 
 // What is ticked or chosen is saved at once, one after the other. What could not be saved is as it was again, and says so.
 export default class extends Controller {

@@ -6,10 +6,10 @@ use super::Browser;
 use crate::hub::{Hub, MAYA};
 
 #[tokio::test]
-async fn a_tick_opens_and_shuts_an_inbox_that_is_open() {
+async fn ticking_a_box_updates_an_open_inbox() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
     let (jo, sam) = Browser::pair(&hub.url("")).await;
@@ -24,7 +24,7 @@ async fn a_tick_opens_and_shuts_an_inbox_that_is_open() {
     sam.follows("Maya Okafor").await;
     sam.sees_in(".message.inbound", "Is 3:30 still free?").await;
     jo.reloads().await;
-    jo.notices(
+    jo.waits_until(
         "it was kept",
         "document.querySelector('.matrix input:checked')",
     )
@@ -33,29 +33,30 @@ async fn a_tick_opens_and_shuts_an_inbox_that_is_open() {
     // By keyboard it goes again.
     jo.tabs_to("Sam sees (628) 555-0100").await;
     jo.presses(Key::Space).await;
-    jo.notices(
+    jo.waits_until(
         "it was saved",
         "document.getElementById('announcer').textContent === 'Saved'",
     )
     .await;
-    sam.foresees("status of 404").foresees("status of 403");
+    sam.expects_console("status of 404")
+        .expects_console("status of 403");
     sam.sees_in(".toast", "You can no longer see this conversation")
         .await;
     sam.sees("No number is yours yet").await;
     sam.misses(".rows", "Maya Okafor").await;
     jo.reloads().await;
-    jo.notices(
+    jo.waits_until(
         "it was kept",
         "!document.querySelector('.matrix input:checked')",
     )
     .await;
 
     // What cannot be saved is as it was, and says so.
-    jo.foresees("ERR_INTERNET_DISCONNECTED");
+    jo.expects_console("ERR_INTERNET_DISCONNECTED");
     jo.is_offline(true).await;
     jo.clicks("Sam sees (628) 555-0100").await;
     jo.finds(".matrix .unsaved").await;
-    jo.notices(
+    jo.waits_until(
         "the tick is gone again",
         "!document.querySelector('.matrix input:checked')",
     )
@@ -64,7 +65,7 @@ async fn a_tick_opens_and_shuts_an_inbox_that_is_open() {
 }
 
 #[tokio::test]
-async fn arrows_walk_from_box_to_box_and_without_scripts_a_row_is_saved() {
+async fn arrow_keys_move_between_boxes_and_rows_save_without_scripts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.agent("Lin").await;
@@ -74,14 +75,14 @@ async fn arrows_walk_from_box_to_box_and_without_scripts_a_row_is_saved() {
     jo.opens(&harbor.admin_page("access")).await;
     jo.tabs_to("Lin sees (628) 555-0100").await;
     jo.presses(Key::Down).await;
-    jo.notices(
+    jo.waits_until(
         "the arrow went on",
         "document.activeElement.closest('tr').innerText.includes('Sam')",
     )
     .await;
     jo.chooses("The number that new conversations of Sam", "(628) 555-0100")
         .await;
-    jo.notices(
+    jo.waits_until(
         "it was saved",
         "document.getElementById('announcer').textContent === 'Saved'",
     )
@@ -89,7 +90,7 @@ async fn arrows_walk_from_box_to_box_and_without_scripts_a_row_is_saved() {
 
     jo.has_no_scripts().await;
     jo.reloads().await;
-    jo.notices(
+    jo.waits_until(
         "the choice was kept",
         "document.querySelector('.matrix [selected]')",
     )

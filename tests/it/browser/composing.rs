@@ -24,12 +24,12 @@ const TAKES: &str = "(() => {
 })()";
 
 #[tokio::test]
-async fn the_enter_that_takes_letters_does_nothing_else_anywhere() {
+async fn enter_during_composition_has_no_other_effect() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let template = json!({"name": "Parking", "content": "Parking is on the left."});
     harbor
@@ -133,10 +133,10 @@ async fn the_enter_that_takes_letters_does_nothing_else_anywhere() {
 }
 
 #[tokio::test]
-async fn a_decomposed_accent_counts_as_the_letter_that_it_is() {
+async fn decomposed_accent_counts_as_one_letter() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hola").await;
+    let maya = harbor.receives(MAYA, "Hola").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
@@ -156,7 +156,7 @@ async fn a_decomposed_accent_counts_as_the_letter_that_it_is() {
     jo.loses(".mend").await;
     // A letter that really is none of the alphabet is named, in one piece.
     pastes("i\u{301}").await;
-    jo.notices(
+    jo.waits_until(
         "it is named",
         "document.querySelector('.composer .count').textContent === '69 left'",
     )

@@ -8,14 +8,14 @@ use crate::hub::{FRONT_DESK, Hub, MAYA};
 const TOM: &str = "+14155550193";
 
 #[tokio::test]
-async fn somebody_is_added_changed_and_changed_by_a_colleague() {
+async fn contact_is_added_and_changed_live_by_a_colleague() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let field = json!({"name": "Born", "kind": "date"});
     let fields = harbor.path("/contact-fields");
     harbor.admin.post(&fields, field).await.is(201);
     let jo = Browser::start(&hub.url("")).await;
-    jo.foresees("status of 422");
+    jo.expects_console("status of 422");
     jo.signs_in(&harbor.admin.email).await;
     jo.follows("Contacts").await;
     jo.sees("Nobody yet").await;
@@ -24,7 +24,7 @@ async fn somebody_is_added_changed_and_changed_by_a_colleague() {
     jo.fills("Phone number", "12").await;
     jo.clicks("Save").await;
     jo.sees_in(".error", "too few digits").await;
-    jo.notices(
+    jo.waits_until(
         "what was typed is kept",
         "document.querySelector('#name').value === 'Maya Okafor'",
     )
@@ -56,10 +56,10 @@ async fn somebody_is_added_changed_and_changed_by_a_colleague() {
 }
 
 #[tokio::test]
-async fn tags_are_given_by_keyboard_and_show_at_once_wherever_they_stand() {
+async fn tags_are_edited_by_keyboard_and_update_everywhere() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let (jo, sam) = Browser::pair(&hub.url("")).await;
     let agent = harbor.agent("Sam").await;
@@ -102,12 +102,12 @@ async fn tags_are_given_by_keyboard_and_show_at_once_wherever_they_stand() {
 }
 
 #[tokio::test]
-async fn two_become_one_and_one_goes_for_good() {
+async fn contacts_are_merged_and_deleted() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     harbor.knows(&maya, "Maya Okafor").await;
-    let other = harbor.hears(TOM, "It is me").await;
+    let other = harbor.receives(TOM, "It is me").await;
     harbor.knows(&other, "Maya O.").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
@@ -136,17 +136,17 @@ async fn two_become_one_and_one_goes_for_good() {
 }
 
 #[tokio::test]
-async fn on_a_phone_the_list_is_cards() {
+async fn contact_list_shows_cards_on_small_screens() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.has_a_screen_of(390, 844).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.follows("Contacts").await;
     jo.sees_in(".table tr", "Is 3:30 still free?").await;
-    jo.notices(
+    jo.waits_until(
         "nothing is wider than the screen",
         "document.documentElement.scrollWidth <= innerWidth",
     )
@@ -156,7 +156,7 @@ async fn on_a_phone_the_list_is_cards() {
 }
 
 #[tokio::test]
-async fn a_heading_sorts_either_way_and_the_next_search_keeps_the_order() {
+async fn column_sort_toggles_and_survives_a_search() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for (phone, name) in [
@@ -171,14 +171,14 @@ async fn a_heading_sorts_either_way_and_the_next_search_keeps_the_order() {
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&format!("/w/{}/contacts", harbor.slug)).await;
     jo.sees_in("th[aria-sort=ascending]", "Name").await;
-    jo.notices("from A", &first("Ann Lee")).await;
+    jo.waits_until("from A", &first("Ann Lee")).await;
     jo.follows("Name").await;
     jo.sees_in("th[aria-sort=descending]", "Name").await;
-    jo.notices("from Z", &first("Tom Fox")).await;
+    jo.waits_until("from Z", &first("Tom Fox")).await;
 
     jo.fills("Find by name, number or e-mail", "o").await;
     jo.misses("tbody", "Ann Lee").await;
-    jo.notices("still from Z", &first("Tom Fox")).await;
+    jo.waits_until("still from Z", &first("Tom Fox")).await;
     jo.sees_in("tbody", "Maya Okafor").await;
     jo.has_no_scripts().await;
     jo.opens(&format!("/w/{}/contacts?sort=added", harbor.slug))
@@ -190,7 +190,7 @@ async fn a_heading_sorts_either_way_and_the_next_search_keeps_the_order() {
 
 /// What a file will lose is counted on the page before it begins, in the encoding that is chosen there, and told after it.
 #[tokio::test]
-async fn an_import_says_what_it_will_lose_and_is_read_in_another_encoding() {
+async fn import_previews_losses_and_can_be_reread_in_another_encoding() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let table = "Имя;Телефон;E-mail;Notes\r\nАнна;+14155550142;none;\"old friend\r\nTom;+14155550143;n/a;\r\nMaya;nobody;maya@okafor.test;\r\n";

@@ -10,7 +10,7 @@ async fn side_by_side<'a>(
     hub: &'a Hub,
 ) -> (Workspace<'a>, Person, serde_json::Value, Browser, Browser) {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &agent).await;
@@ -32,7 +32,7 @@ async fn both_open(one: &Browser, other: &Browser) {
 }
 
 #[tokio::test]
-async fn a_note_calls_a_colleague_who_finds_it_at_once() {
+async fn note_notifies_the_mentioned_colleague_at_once() {
     let hub = Hub::start().await;
     let (_harbor, _, _, jo, sam) = side_by_side(&hub).await;
     jo.follows("Maya Okafor").await;
@@ -52,7 +52,7 @@ async fn a_note_calls_a_colleague_who_finds_it_at_once() {
     jo.sees_in(".message.note .bubble", "Can you look, @Sam and call her?")
         .await;
     jo.sees_in(".message.note .mention", "@Sam").await;
-    jo.notices(
+    jo.waits_until(
         "the text that was begun is still there",
         "document.activeElement.value === 'Half a sentence'",
     )
@@ -70,7 +70,7 @@ async fn a_note_calls_a_colleague_who_finds_it_at_once() {
 
     // What is refused stays in its field, and says why.
     jo.presses(Key::Escape).await;
-    jo.foresees("status of 422");
+    jo.expects_console("status of 422");
     jo.types("n").await;
     jo.types(&"x".repeat(3)).await;
     jo.presses(Key::Escape).await;
@@ -79,7 +79,7 @@ async fn a_note_calls_a_colleague_who_finds_it_at_once() {
     jo.reloads().await;
     jo.sees_in(".list .live", "Live").await;
     jo.clicks("Note").await;
-    jo.notices(
+    jo.waits_until(
         "the note that was begun is still there",
         "document.activeElement.value === 'xxx'",
     )
@@ -87,11 +87,11 @@ async fn a_note_calls_a_colleague_who_finds_it_at_once() {
 }
 
 #[tokio::test]
-async fn of_two_who_take_it_at_once_the_loser_is_told_and_may_insist() {
+async fn concurrent_assignment_loser_is_notified_and_can_override() {
     let hub = Hub::start().await;
     let (_harbor, _, _, jo, sam) = side_by_side(&hub).await;
     for one in [&jo, &sam] {
-        one.foresees("status of 409");
+        one.expects_console("status of 409");
     }
     both_open(&jo, &sam).await;
     // What the other does is not shown any more: both believe that nobody has it.
@@ -104,7 +104,7 @@ async fn of_two_who_take_it_at_once_the_loser_is_told_and_may_insist() {
     let done =
         "[...document.querySelectorAll('.toast')].some((it) => /^Assigned to/.test(it.innerText))";
     for one in [&jo, &sam] {
-        one.notices("it is told what became of it", &format!("{lost} || {done}"))
+        one.waits_until("it is told what became of it", &format!("{lost} || {done}"))
             .await;
     }
     let (jo_lost, sam_lost) = (jo.measures(lost).await, sam.measures(lost).await);
@@ -128,7 +128,7 @@ async fn of_two_who_take_it_at_once_the_loser_is_told_and_may_insist() {
 }
 
 #[tokio::test]
-async fn the_menu_assigns_by_keyboard_and_what_is_done_can_be_undone() {
+async fn assignment_works_by_keyboard_and_can_be_undone() {
     let hub = Hub::start().await;
     let (harbor, agent, _, jo, sam) = side_by_side(&hub).await;
     both_open(&jo, &sam).await;
@@ -162,7 +162,7 @@ async fn the_menu_assigns_by_keyboard_and_what_is_done_can_be_undone() {
     jo.clicks("Undo").await;
     jo.sees_in(".rows", "Maya Okafor").await;
     jo.sees_in(".happened", "Jo Park reopened this").await;
-    jo.foresees("status of 409");
+    jo.expects_console("status of 409");
     jo.clicks("Mark as pending").await;
     jo.sees_in(".toast", "Pending").await;
     sam.sees_in(".happened", "Jo Park marked this as pending")
@@ -175,7 +175,7 @@ async fn the_menu_assigns_by_keyboard_and_what_is_done_can_be_undone() {
 }
 
 #[tokio::test]
-async fn a_snoozed_conversation_waits_in_its_place_and_comes_back() {
+async fn snoozed_conversation_waits_and_returns() {
     let hub = Hub::start().await;
     let (harbor, _, _, jo, sam) = side_by_side(&hub).await;
     both_open(&jo, &sam).await;
@@ -208,8 +208,10 @@ async fn a_snoozed_conversation_waits_in_its_place_and_comes_back() {
     sam.sees_in(".rows .row", "Maya Okafor").await;
 
     // Its time comes.
-    hub.meddles("update conversations set snoozed_until = now() + interval '100 milliseconds'")
-        .await;
+    hub.executes_sql(
+        "update conversations set snoozed_until = now() + interval '100 milliseconds'",
+    )
+    .await;
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     let woken = messagehub::domain::conversations::snooze::wake_due(&hub.server.app.db);
     assert_eq!(woken.await.unwrap(), 1);
@@ -233,7 +235,7 @@ async fn a_snoozed_conversation_waits_in_its_place_and_comes_back() {
 }
 
 #[tokio::test]
-async fn who_looks_is_seen_and_who_goes_is_gone() {
+async fn presence_appears_and_disappears() {
     let hub = Hub::start().await;
     let (harbor, _, _, jo, sam) = side_by_side(&hub).await;
     sam.follows("Maya Okafor").await;
@@ -257,10 +259,10 @@ async fn who_looks_is_seen_and_who_goes_is_gone() {
 }
 
 #[tokio::test]
-async fn an_answer_to_an_older_thread_is_held_and_may_go_anyway() {
+async fn stale_reply_is_held_and_can_be_sent_anyway() {
     let hub = Hub::start().await;
     let (harbor, agent, maya, jo, sam) = side_by_side(&hub).await;
-    jo.foresees("status of 409");
+    jo.expects_console("status of 409");
     both_open(&jo, &sam).await;
     jo.fills("Message to", "3:30 is yours").await;
     // Jo's line is slow: what Sam writes is not there yet.
@@ -286,7 +288,7 @@ async fn an_answer_to_an_older_thread_is_held_and_may_go_anyway() {
     jo.sees_in(".message.outbound", "3:30 is taken").await;
     jo.clicks("Send anyway").await;
     jo.loses(".message.unsent").await;
-    jo.notices(
+    jo.waits_until(
         "both stand there",
         "document.querySelectorAll('.message.outbound[id^=message-]').length === 2",
     )
@@ -299,12 +301,12 @@ async fn an_answer_to_an_older_thread_is_held_and_may_go_anyway() {
 }
 
 #[tokio::test]
-async fn the_list_is_narrowed_by_its_address_and_live_rows_keep_to_it() {
+async fn list_filter_is_in_the_url_and_applies_to_live_rows() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
-    let tom = harbor.hears("+14155550177", "My crown came off").await;
+    let tom = harbor.receives("+14155550177", "My crown came off").await;
     harbor.knows(&tom, "Tom Reyes").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
@@ -346,15 +348,16 @@ async fn the_list_is_narrowed_by_its_address_and_live_rows_keep_to_it() {
 }
 
 #[tokio::test]
-async fn all_of_it_works_without_scripts() {
+async fn conversation_actions_work_without_scripts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let lin = harbor.agent("Lin").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.has_no_scripts().await;
-    jo.foresees("status of 422").foresees("status of 409");
+    jo.expects_console("status of 422")
+        .expects_console("status of 409");
     jo.signs_in(&harbor.admin.email).await;
     jo.follows("Maya Okafor").await;
 

@@ -6,10 +6,10 @@ use super::Browser;
 use crate::hub::{FRONT_DESK, Hub, MAYA};
 
 #[tokio::test]
-async fn credits_run_out_in_the_composer_and_come_back_without_a_reload() {
+async fn composer_follows_the_credit_balance_without_reload() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &agent).await;
@@ -34,7 +34,7 @@ async fn credits_run_out_in_the_composer_and_come_back_without_a_reload() {
     jo.sees_in(".toast", "The credits are changed").await;
     sam.sees_in(".composer .credits", "100 credits left").await;
     sam.loses(".blocked").await;
-    sam.notices(
+    sam.waits_until(
         "it is still there",
         "document.querySelector('.composer textarea').value === 'Until then' && document.querySelectorAll('.message.outbound').length === 1",
     )
@@ -46,11 +46,11 @@ async fn credits_run_out_in_the_composer_and_come_back_without_a_reload() {
     jo.chooses("What", "Take away").await;
     jo.fills("Credits", "1,000").await;
     jo.fills("Reason", "too many").await;
-    jo.foresees("status of 422");
+    jo.expects_console("status of 422");
     jo.clicks("Save").await;
     jo.sees_in(".error", "The balance would fall below zero")
         .await;
-    jo.notices(
+    jo.waits_until(
         "what was typed is kept",
         "amount.value === '1,000' && reason.value === 'too many' && how.value === 'take'",
     )
@@ -64,7 +64,7 @@ async fn credits_run_out_in_the_composer_and_come_back_without_a_reload() {
 
     jo.opens(&harbor.admin_page("audit?action=credits_changed"))
         .await;
-    jo.sees_in(".deed", "Jo Park changed the credits of Sam")
+    jo.sees_in(".audit-entry", "Jo Park changed the credits of Sam")
         .await;
     jo.sees_in(".changes", "Balance 100 is now → 5").await;
 

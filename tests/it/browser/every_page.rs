@@ -8,10 +8,11 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD};
 const AXE: &str = include_str!("../../vendor/axe.min.js");
 
 #[tokio::test]
-async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
+async fn pages_pass_axe_and_fit_a_small_phone() {
     let hub = Hub::start().await;
     let jo = Browser::start(&hub.url("")).await;
-    jo.foresees("status of 404").foresees("status of 422");
+    jo.expects_console("status of 404")
+        .expects_console("status of 422");
 
     jo.opens("/setup").await;
     jo.is_usable_by_all("setup").await;
@@ -41,7 +42,7 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
         )
         .await
         .is(201);
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     for body in ["https://harbor.test/map 👍", "🎉", "שלום", &"x".repeat(300)] {
         hub.twilio.text(MAYA, FRONT_DESK, body).await;
@@ -147,10 +148,10 @@ async fn axe_finds_nothing_and_nothing_is_wider_than_a_small_phone() {
 }
 
 #[tokio::test]
-async fn so_it_is_in_spanish() {
+async fn spanish_pages_pass_axe_and_fit() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens("/account").await;
@@ -169,12 +170,13 @@ async fn so_it_is_in_spanish() {
 }
 
 #[tokio::test]
-async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
+async fn admin_and_account_pages_pass_axe_and_fit() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let welcome = hub.post.mail_to(&harbor.admin.email).await.link();
     let jo = Browser::start(&hub.url("")).await;
-    jo.foresees("status of 404").foresees("status of 422");
+    jo.expects_console("status of 404")
+        .expects_console("status of 422");
     for (page, path) in [
         ("forgotten password", "/forgot-password"),
         ("new password", "/reset-password/none"),
@@ -191,7 +193,7 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
 
     harbor.connects_twilio(FRONT_DESK).await;
     let front_desk = harbor.number(FRONT_DESK).await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
     harbor.answers(&sam, &maya, "Yes, it is yours").await;
@@ -223,7 +225,7 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
     jo.follows("Text me a test").await;
     jo.sees("Waiting for your text.").await;
     jo.is_usable_by_all("number, tested").await;
-    harbor.hears(MAYA, "Testing, testing").await;
+    harbor.receives(MAYA, "Testing, testing").await;
     jo.sees("Texts arrive.").await;
     jo.opens(&harbor.admin_page("members?done=saved")).await;
     jo.clicks("More about Sam").await;
@@ -340,7 +342,7 @@ async fn so_it_is_with_the_pages_of_admins_and_of_each_account() {
 impl Browser {
     /// Light and dark, at a desk and on a phone.
     pub async fn is_usable_by_all(&self, page: &str) {
-        self.tells("Runtime.evaluate", json!({"expression": AXE}))
+        self.runs_command("Runtime.evaluate", json!({"expression": AXE}))
             .await;
         for (width, scheme) in [
             (1440, "light"),
@@ -350,7 +352,7 @@ impl Browser {
         ] {
             self.has_a_screen_of(width, 844).await;
             self.prefers(scheme).await;
-            self.notices(
+            self.waits_until(
                 "its colours have changed",
                 "document.getAnimations().every((it) => !(it instanceof CSSTransition))",
             )
@@ -377,11 +379,11 @@ impl Browser {
 }
 
 #[tokio::test]
-async fn so_it_is_with_what_helps_to_write() {
+async fn writing_aids_pass_axe_and_fit() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = Browser::start(&hub.url("")).await;
-    jo.foresees("status of 422");
+    jo.expects_console("status of 422");
     jo.signs_in(&harbor.admin.email).await;
     let page = |name: &str| format!("/w/{}/{name}", harbor.slug);
     for name in ["send", "templates", "scheduled"] {
@@ -389,7 +391,7 @@ async fn so_it_is_with_what_helps_to_write() {
         jo.is_usable_by_all(&format!("{name}, empty")).await;
     }
     harbor.connects_twilio(FRONT_DESK).await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     for (name, content, shared) in [
         (
@@ -426,7 +428,7 @@ async fn so_it_is_with_what_helps_to_write() {
     jo.clicks("Change or call off").await;
     jo.is_usable_by_all("scheduled").await;
     for n in 0..9 {
-        harbor.hears(&format!("+1415555018{n}"), "Hi").await;
+        harbor.receives(&format!("+1415555018{n}"), "Hi").await;
     }
     jo.opens(&page("send")).await;
     jo.sees_in("#people [role=option]", "555-0188").await;
@@ -459,7 +461,7 @@ async fn so_it_is_with_what_helps_to_write() {
 const ALLOWED: u64 = 104_000;
 
 #[tokio::test]
-async fn the_first_inbox_weighs_less_than_a_picture_and_comes_from_one_place() {
+async fn first_inbox_load_is_small_and_same_origin() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for nth in 100..140 {
@@ -471,20 +473,20 @@ async fn the_first_inbox_weighs_less_than_a_picture_and_comes_from_one_place() {
             )
             .await;
     }
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
-    jo.tells("Network.enable", json!({})).await;
+    jo.runs_command("Network.enable", json!({})).await;
     // What its worker keeps would weigh nothing.
-    jo.tells("Network.setBypassServiceWorker", json!({"bypass": true}))
+    jo.runs_command("Network.setBypassServiceWorker", json!({"bypass": true}))
         .await;
-    jo.tells("Network.setCacheDisabled", json!({"cacheDisabled": true}))
+    jo.runs_command("Network.setCacheDisabled", json!({"cacheDisabled": true}))
         .await;
     for path in [harbor.inbox(None), harbor.inbox(Some(&maya))] {
         jo.opens(&path).await;
         jo.sees_in(".live", "Live").await;
         // The page asks once more, when the socket stands, for what it may have missed.
-        jo.notices(
+        jo.waits_until(
             "all is there",
             "document.readyState === 'complete' && performance.getEntriesByType('resource').some((it) => it.name === location.href && it.transferSize > 0)",
         )

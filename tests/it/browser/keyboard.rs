@@ -9,7 +9,7 @@ use crate::hub::{FRONT_DESK, Hub, MAYA, PASSWORD, TOKEN};
 const ACCOUNT: &str = "AC0000000000000000000000000000f1d1";
 
 #[tokio::test]
-async fn the_main_job_needs_no_mouse_from_the_first_start_to_delivered() {
+async fn onboarding_works_by_keyboard_alone() {
     let hub = Hub::start().await;
     let harbor = hub.twilio.account(ACCOUNT, TOKEN);
     harbor.number(FRONT_DESK);
@@ -60,10 +60,10 @@ async fn the_main_job_needs_no_mouse_from_the_first_start_to_delivered() {
 }
 
 #[tokio::test]
-async fn the_keyboard_is_enough() {
+async fn inbox_works_by_keyboard_alone() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     hub.twilio
         .text("+14155550177", FRONT_DESK, "My crown came off")
@@ -106,7 +106,7 @@ async fn the_keyboard_is_enough() {
     jo.types("Yes, it is yours").await;
     jo.presses(Key::Enter).await;
     jo.sees_in(".message.outbound .state", "Queued").await;
-    jo.notices("the next answer can be written at once", "document.activeElement.matches('.composer textarea') && document.activeElement.value === ''").await;
+    jo.waits_until("the next answer can be written at once", "document.activeElement.matches('.composer textarea') && document.activeElement.value === ''").await;
     jo.presses(Key::Escape).await;
     jo.has_focus_on("Maya Okafor").await;
     jo.types("e").await;
@@ -117,7 +117,7 @@ async fn the_keyboard_is_enough() {
     jo.presses(Key::Escape).await;
     jo.loses("dialog[open]").await;
     jo.types("j").await;
-    jo.notices(
+    jo.waits_until(
         "the keys work again",
         "document.activeElement.matches('.row')",
     )
@@ -125,10 +125,10 @@ async fn the_keyboard_is_enough() {
 }
 
 #[tokio::test]
-async fn everything_that_tab_reaches_shows_that_it_has_the_focus() {
+async fn every_tab_stop_shows_focus() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     for path in [
@@ -149,10 +149,10 @@ async fn everything_that_tab_reaches_shows_that_it_has_the_focus() {
 }
 
 #[tokio::test]
-async fn single_keys_can_be_switched_off_for_whoever_dictates() {
+async fn single_key_shortcuts_can_be_disabled() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
@@ -178,7 +178,7 @@ async fn single_keys_can_be_switched_off_for_whoever_dictates() {
             jo.opens(&harbor.inbox(Some(&maya))).await;
             jo.sees_in(".list .live", "Live").await;
         }
-        jo.notices("they are off", "document.body.dataset.shortcuts === 'off'")
+        jo.waits_until("they are off", "document.body.dataset.shortcuts === 'off'")
             .await;
         jo.loses(".search kbd").await;
         jo.measures(at_the_row).await;

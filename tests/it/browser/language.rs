@@ -45,10 +45,10 @@ async fn reads_no_english(jo: &Browser) {
 }
 
 #[tokio::test]
-async fn from_the_sign_in_to_an_answer_everything_is_said_in_spanish() {
+async fn core_flow_is_fully_in_spanish() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
 
@@ -90,7 +90,7 @@ async fn from_the_sign_in_to_an_answer_everything_is_said_in_spanish() {
         "El teléfono está apagado o sin cobertura",
     )
     .await;
-    jo.foresees("status of 422");
+    jo.expects_console("status of 422");
     jo.opens("/account").await;
     jo.fills("Contraseña actual", "not the one it is").await;
     jo.fills("Nueva contraseña", "short").await;
@@ -99,10 +99,10 @@ async fn from_the_sign_in_to_an_answer_everything_is_said_in_spanish() {
 }
 
 #[tokio::test]
-async fn two_agents_in_one_room_each_read_their_own_language() {
+async fn two_agents_see_one_conversation_each_in_their_language() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &agent).await;
@@ -132,7 +132,7 @@ async fn two_agents_in_one_room_each_read_their_own_language() {
 }
 
 #[tokio::test]
-async fn a_language_is_chosen_in_the_account_and_given_back_to_the_browser() {
+async fn account_language_overrides_the_browser_and_can_be_reset() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = Browser::start(&hub.url("")).await;
@@ -153,10 +153,10 @@ async fn a_language_is_chosen_in_the_account_and_given_back_to_the_browser() {
 }
 
 #[tokio::test]
-async fn times_are_those_of_the_viewers_zone_and_region() {
+async fn times_use_the_zone_and_region_of_the_viewer() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     let shown = |zone: &'static str, region: &'static str| {
@@ -167,12 +167,12 @@ async fn times_are_those_of_the_viewers_zone_and_region() {
         )
     };
     let reads = async |zone: &'static str, region: &'static str| {
-        jo.tells("Emulation.setTimezoneOverride", json!({"timezoneId": zone}))
+        jo.runs_command("Emulation.setTimezoneOverride", json!({"timezoneId": zone}))
             .await;
-        jo.tells("Emulation.setLocaleOverride", json!({"locale": region}))
+        jo.runs_command("Emulation.setLocaleOverride", json!({"locale": region}))
             .await;
         jo.opens(&harbor.inbox(Some(&maya))).await;
-        jo.notices(
+        jo.waits_until(
             "a time in the zone",
             "!document.querySelector('.message .meta time').textContent.includes('UTC')",
         )
@@ -275,7 +275,7 @@ const SAID: &str = "(() => { const said = new Set([document.title]);
     return [...said].filter(Boolean) })()";
 
 #[tokio::test]
-async fn no_page_says_in_english_what_the_catalogue_has_in_spanish() {
+async fn spanish_pages_contain_no_translatable_english() {
     let english = English::read();
     assert!(english.has("Sign in") && english.has("Jo Park took it 5 s ago"));
     let hub = Hub::start().await;
@@ -284,7 +284,7 @@ async fn no_page_says_in_english_what_the_catalogue_has_in_spanish() {
     let path = harbor.path("/integrations");
     let sandbox = harbor.admin.post(&path, sandbox).await.is(201);
     let handset = sandbox["numbers"][0]["id"].clone();
-    let maya = harbor.hears(MAYA, "Hola").await;
+    let maya = harbor.receives(MAYA, "Hola").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let agent = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &agent).await;
@@ -310,9 +310,11 @@ async fn no_page_says_in_english_what_the_catalogue_has_in_spanish() {
     ] {
         harbor.admin.patch(&of(""), change).await.is(200);
     }
-    harbor.hears(MAYA, "Gracias").await;
-    let stopped = harbor.hears("+14155550177", "STOP").await;
-    harbor.hears("+14155550178", "please stop texting me").await;
+    harbor.receives(MAYA, "Gracias").await;
+    let stopped = harbor.receives("+14155550177", "STOP").await;
+    harbor
+        .receives("+14155550178", "please stop texting me")
+        .await;
     let later = chrono::Utc::now() + chrono::TimeDelta::hours(3);
     let later = json!({"conversation_id": maya["id"], "content": "Hasta mañana", "scheduled_at": later.to_rfc3339()});
     harbor
@@ -334,7 +336,7 @@ async fn no_page_says_in_english_what_the_catalogue_has_in_spanish() {
     let import = harbor.uploads_contacts(table, "false").await.is(202)["id"].clone();
     let waiting = harbor.uploads_contacts(table, "true").await.is(202)["id"].clone();
     hub.imports().await;
-    let gone = harbor.hears("+14155550179", "STOP").await;
+    let gone = harbor.receives("+14155550179", "STOP").await;
     let gone = harbor.path(&format!(
         "/contacts/{}",
         gone["contact_id"].as_str().unwrap()
@@ -343,10 +345,11 @@ async fn no_page_says_in_english_what_the_catalogue_has_in_spanish() {
     let forged = hub.twilio.texting(MAYA, FRONT_DESK, "Falso");
     forged.signed_with("not the token").send().await;
     harbor.invites("kim@puerto.test", "agent").await;
-    hub.server.accountant.run_once().await.unwrap();
+    hub.server.usage_sync.run_once().await.unwrap();
 
     let jo = Browser::start(&hub.url("")).await;
-    jo.foresees("status of 404").foresees("status of 422");
+    jo.expects_console("status of 404")
+        .expects_console("status of 422");
     let mut found = BTreeSet::new();
     let mut reads = async |page: &str| {
         for text in jo.measures(SAID).await.as_array().unwrap() {

@@ -33,28 +33,28 @@ fn shown(selector: &str) -> String {
 }
 
 #[tokio::test]
-async fn pictures_are_chosen_pasted_and_dropped_shown_before_and_after_and_sent() {
+async fn images_are_attached_by_file_paste_and_drop_and_sent() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Which tooth?").await;
+    let maya = harbor.receives(MAYA, "Which tooth?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
-    jo.foresees("422");
+    jo.expects_console("422");
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
 
     gives(&jo, CHOOSES, "dot.png", PNG).await;
-    jo.notices("the picture is shown", &shown(".attachment img"))
+    jo.waits_until("the picture is shown", &shown(".attachment img"))
         .await;
     gives(&jo, PASTES, "pasted.png", PNG).await;
-    jo.notices(
+    jo.waits_until(
         "there are two",
         "document.querySelectorAll('.attachment[data-id]').length === 2",
     )
     .await;
     jo.clicks("Remove pasted.png").await;
-    jo.notices(
+    jo.waits_until(
         "there is one again",
         "document.querySelectorAll('.attachment').length === 1",
     )
@@ -77,7 +77,7 @@ async fn pictures_are_chosen_pasted_and_dropped_shown_before_and_after_and_sent(
     jo.clicks("Remove page.png").await;
     jo.clicks("Send").await;
     jo.sees_in(".message.outbound .bubble", "This one").await;
-    jo.notices(
+    jo.waits_until(
         "it is in the thread",
         &shown(".message.outbound[id^=message-] img.photo"),
     )
@@ -86,15 +86,15 @@ async fn pictures_are_chosen_pasted_and_dropped_shown_before_and_after_and_sent(
     assert_eq!(hub.sends().await, 1);
     assert_eq!(hub.twilio.fetched()[0].bytes, PNG);
     jo.reloads().await;
-    jo.notices("it stays there", &shown(".message.outbound img.photo"))
+    jo.waits_until("it stays there", &shown(".message.outbound img.photo"))
         .await;
 
     // A picture alone.
     gives(&jo, DROPS, "dot.png", PNG).await;
-    jo.notices("the picture is shown", &shown(".attachment img"))
+    jo.waits_until("the picture is shown", &shown(".attachment img"))
         .await;
     jo.clicks("Send").await;
-    jo.notices(
+    jo.waits_until(
         "a picture without words was taken",
         "document.querySelectorAll('.message.outbound[id^=message-] img.photo').length === 2",
     )
@@ -102,22 +102,22 @@ async fn pictures_are_chosen_pasted_and_dropped_shown_before_and_after_and_sent(
 }
 
 #[tokio::test]
-async fn without_scripts_a_picture_goes_along_with_the_form() {
+async fn image_is_sent_by_form_without_scripts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Which tooth?").await;
+    let maya = harbor.receives(MAYA, "Which tooth?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.has_no_scripts().await;
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
-    jo.foresees("422");
+    jo.expects_console("422");
 
     gives(&jo, CHOOSES, "page.png", b"<!DOCTYPE html>").await;
     jo.fills("Message to", "This one").await;
     jo.clicks("Send").await;
     jo.sees_in(".composer-notice", "hones do not take this kind of file")
         .await;
-    jo.notices(
+    jo.waits_until(
         "the words are kept",
         "document.querySelector('.composer textarea').value === 'This one'",
     )
@@ -126,7 +126,7 @@ async fn without_scripts_a_picture_goes_along_with_the_form() {
     gives(&jo, CHOOSES, "dot.png", PNG).await;
     jo.clicks("Send").await;
     jo.is_at(&harbor.inbox(Some(&maya))).await;
-    jo.notices("it is in the thread", &shown(".message.outbound img.photo"))
+    jo.waits_until("it is in the thread", &shown(".message.outbound img.photo"))
         .await;
     assert_eq!(hub.sends().await, 1);
     assert_eq!(hub.twilio.fetched()[0].bytes, PNG);
@@ -134,7 +134,7 @@ async fn without_scripts_a_picture_goes_along_with_the_form() {
 }
 
 #[tokio::test]
-async fn the_handset_shows_a_picture() {
+async fn handset_shows_an_image() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let sandbox = json!({"provider": "sandbox", "credentials": {}});
@@ -159,7 +159,7 @@ async fn the_handset_shows_a_picture() {
     jo.signs_in(&harbor.admin.email).await;
     let number = sandbox["numbers"][0]["id"].as_str().unwrap();
     jo.opens(&format!("/sandbox/{number}")).await;
-    jo.notices(
+    jo.waits_until(
         "the picture is shown",
         &shown(".handset .message.outbound img.photo"),
     )

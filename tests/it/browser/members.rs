@@ -4,10 +4,10 @@ use super::Browser;
 use crate::hub::{Hub, MAYA, PASSWORD};
 
 #[tokio::test]
-async fn who_is_invited_joins_and_becomes_an_admin() {
+async fn invited_user_joins_and_becomes_admin() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let (jo, sam) = Browser::pair(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
@@ -32,14 +32,14 @@ async fn who_is_invited_joins_and_becomes_an_admin() {
     jo.sees_in(".fresh", "sam@harbor.test is invited").await;
     let link = hub.post.mail_to("sam@harbor.test").await.link();
 
-    sam.foresees("status of 422");
+    sam.expects_console("status of 422");
     sam.opens(link.strip_prefix(&hub.url("")).unwrap()).await;
     sam.sees("Join Harbor Dental").await;
     sam.fills("Your name", "Sam Ortiz").await;
     sam.fills("Password", "too short").await;
     sam.clicks("Join Harbor Dental").await;
     sam.sees_in(".error", "10 to 200 characters").await;
-    sam.notices(
+    sam.waits_until(
         "what was typed is kept",
         "document.querySelector('#name').value === 'Sam Ortiz'",
     )
@@ -49,7 +49,7 @@ async fn who_is_invited_joins_and_becomes_an_admin() {
     sam.is_at("/w/harbor-dental/inbox").await;
     sam.sees_in(".row", "Maya Okafor").await;
     sam.sees_in(".live", "Live").await;
-    sam.notices(
+    sam.waits_until(
         "agents have no admin pages",
         "!document.querySelector('[title=Admin]')",
     )
@@ -61,7 +61,7 @@ async fn who_is_invited_joins_and_becomes_an_admin() {
     jo.clicks("More about Sam Ortiz").await;
     jo.clicks("Make admin").await;
     jo.sees_in(".toast", "The role is changed").await;
-    jo.notices(
+    jo.waits_until(
         "the address has forgotten it",
         "!location.search.includes('done')",
     )
@@ -75,17 +75,17 @@ async fn who_is_invited_joins_and_becomes_an_admin() {
     jo.clicks("Remove").await;
     jo.clicks("Remove Sam Ortiz").await;
     jo.misses(".table", "Sam Ortiz").await;
-    sam.foresees("status of 403");
+    sam.expects_console("status of 403");
     sam.reloads().await;
     sam.sees("You are not a member of this workspace").await;
 }
 
 #[tokio::test]
-async fn the_last_admin_stays_one() {
+async fn last_admin_cannot_be_demoted() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = Browser::start(&hub.url("")).await;
-    jo.foresees("status of 422");
+    jo.expects_console("status of 422");
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.admin_page("members")).await;
     jo.clicks("More about Jo Park").await;
@@ -100,7 +100,7 @@ async fn the_last_admin_stays_one() {
 }
 
 #[tokio::test]
-async fn without_scripts_one_invites_and_withdraws() {
+async fn invitations_work_without_scripts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = Browser::start(&hub.url("")).await;
@@ -115,7 +115,7 @@ async fn without_scripts_one_invites_and_withdraws() {
     jo.sees_in(".toast", "withdrawn").await;
     jo.misses("body", "sam@harbor.test").await;
     let sam = Browser::start(&hub.url("")).await;
-    sam.foresees("status of 404");
+    sam.expects_console("status of 404");
     sam.opens(link.strip_prefix(&hub.url("")).unwrap()).await;
     sam.sees("This invitation is over").await;
     assert_eq!(hub.count("select count(*) from workspace_members").await, 1);

@@ -2,14 +2,14 @@
 
 use fantoccini::key::Key;
 
-use super::{Browser, Cable};
+use super::{Browser, Proxy};
 use crate::hub::{FRONT_DESK, Hub, MAYA, serve};
 
 #[tokio::test]
-async fn after_a_break_everything_missed_is_shown_and_everything_typed_is_there() {
+async fn reconnect_loads_missed_messages_and_keeps_drafts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let text = async |body: &str| {
         let answer = hub.twilio.text(MAYA, FRONT_DESK, body).await;
@@ -18,9 +18,10 @@ async fn after_a_break_everything_missed_is_shown_and_everything_typed_is_there(
 
     // Jo's own server is another one beside that which the provider calls.
     let first = serve(&hub.database, &hub.twilio, &[]).await;
-    let cable = Cable::to(first.address).await;
-    let jo = Browser::start(&cable.url).await;
-    jo.foresees("WebSocket connection to").foresees("net::ERR_");
+    let proxy = Proxy::to(first.address).await;
+    let jo = Browser::start(&proxy.url).await;
+    jo.expects_console("WebSocket connection to")
+        .expects_console("net::ERR_");
     jo.signs_in(&harbor.admin.email).await;
     jo.follows("Maya Okafor").await;
     jo.sees_in(".message", "Is 3:30 still free?").await;
@@ -32,11 +33,11 @@ async fn after_a_break_everything_missed_is_shown_and_everything_typed_is_there(
     jo.sees_in(".list .live", "Reconnecting").await;
     text("Or Thursday?").await;
     let second = serve(&hub.database, &hub.twilio, &[]).await;
-    cable.leads_to(second.address);
+    proxy.leads_to(second.address);
     jo.sees_in(".list .live", "Live").await;
     jo.sees_in(".message.inbound", "Or Thursday?").await;
     jo.sees_in(".row", "Or Thursday?").await;
-    jo.notices(
+    jo.waits_until(
         "the draft is still there",
         "document.querySelector('.composer textarea').value === 'Let me look'",
     )
@@ -63,7 +64,7 @@ async fn after_a_break_everything_missed_is_shown_and_everything_typed_is_there(
 
     // A draft outlives the page.
     jo.reloads().await;
-    jo.notices(
+    jo.waits_until(
         "the draft is still there",
         "document.querySelector('.composer textarea').value === 'Thursday it is'",
     )

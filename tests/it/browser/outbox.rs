@@ -2,7 +2,7 @@
 
 use fantoccini::key::Key;
 
-use super::{Browser, Cable};
+use super::{Browser, Proxy};
 use crate::hub::{Hub, MAYA, Workspace};
 
 /// What the provider was handed, in order.
@@ -30,16 +30,16 @@ async fn writes(jo: &Browser, text: &str) {
     jo.presses(Key::Enter).await;
 }
 
-async fn at_the_thread<'a>(hub: &'a Hub, cable: &Cable) -> (Workspace<'a>, Browser, String) {
+async fn at_the_thread<'a>(hub: &'a Hub, proxy: &Proxy) -> (Workspace<'a>, Browser, String) {
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
-    let jo = Browser::start(&cable.url).await;
-    jo.foresees("net::ERR_")
-        .foresees("WebSocket connection to")
-        .foresees("Failed to fetch")
+    let jo = Browser::start(&proxy.url).await;
+    jo.expects_console("net::ERR_")
+        .expects_console("WebSocket connection to")
+        .expects_console("Failed to fetch")
         // A draft was kept, and the page never heard of it.
-        .foresees("409 (Conflict)");
+        .expects_console("409 (Conflict)");
     jo.signs_in(&harbor.admin.email).await;
     let path = harbor.inbox(Some(&maya));
     jo.opens(&path).await;
@@ -48,12 +48,12 @@ async fn at_the_thread<'a>(hub: &'a Hub, cable: &Cable) -> (Workspace<'a>, Brows
 }
 
 #[tokio::test]
-async fn what_the_server_took_and_could_not_say_so_goes_out_once_from_another_page() {
+async fn text_without_response_is_sent_once_from_another_page() {
     let hub = Hub::start().await;
-    let cable = Cable::to(hub.server.address).await;
-    let (harbor, jo, path) = at_the_thread(&hub, &cable).await;
+    let proxy = Proxy::to(hub.server.address).await;
+    let (harbor, jo, path) = at_the_thread(&hub, &proxy).await;
 
-    cable.loses_answers(true);
+    proxy.loses_answers(true);
     writes(&jo, "First").await;
     taken(&hub, 1).await;
     jo.sees_in(".message.unsent", "Not sent").await;
@@ -61,18 +61,18 @@ async fn what_the_server_took_and_could_not_say_so_goes_out_once_from_another_pa
     jo.sees_in(".outbox-bar", "2 texts wait for the connection")
         .await;
     // The open row says nothing of itself; the thread does.
-    jo.notices(
+    jo.waits_until(
         "its row knows",
         "document.querySelector('.row .own.waits')?.textContent.includes('Second')",
     )
     .await;
 
     // The page is closed; another one, which shows no thread, sends them.
-    cable.loses_answers(false);
+    proxy.loses_answers(false);
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     taken(&hub, 2).await;
     jo.loses(".outbox-bar").await;
-    jo.notices(
+    jo.waits_until(
         "nothing waits any more",
         "!Object.keys(localStorage).some((key) => key.startsWith('unsent:'))",
     )
@@ -85,10 +85,10 @@ async fn what_the_server_took_and_could_not_say_so_goes_out_once_from_another_pa
 }
 
 #[tokio::test]
-async fn a_draft_whose_answer_was_lost_is_ones_own() {
+async fn draft_with_lost_response_belongs_to_its_author() {
     let hub = Hub::start().await;
-    let cable = Cable::to(hub.server.address).await;
-    let (harbor, jo, _path) = at_the_thread(&hub, &cable).await;
+    let proxy = Proxy::to(hub.server.address).await;
+    let (harbor, jo, _path) = at_the_thread(&hub, &proxy).await;
     let drafts = async |content: &str| {
         for _ in 0..1000 {
             let kept: Option<String> = sqlx::query_scalar("select content from drafts")
@@ -102,26 +102,26 @@ async fn a_draft_whose_answer_was_lost_is_ones_own() {
         }
         panic!("the server never has “{content}” for a draft");
     };
-    cable.loses_answers(true);
+    proxy.loses_answers(true);
     jo.fills("Message to", "Yes").await;
     drafts("Yes").await;
     jo.fills("Message to", "No").await;
     // Whatever page is open next, the server hears the end of it.
-    cable.loses_answers(false);
+    proxy.loses_answers(false);
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     drafts("No").await;
 }
 
 #[tokio::test]
-async fn a_reload_in_the_middle_of_a_break_changes_nothing() {
+async fn reload_during_an_outage_keeps_the_outbox() {
     let hub = Hub::start().await;
-    let cable = Cable::to(hub.server.address).await;
-    let (_harbor, jo, path) = at_the_thread(&hub, &cable).await;
+    let proxy = Proxy::to(hub.server.address).await;
+    let (_harbor, jo, path) = at_the_thread(&hub, &proxy).await;
     for round in ["One", "Two", "Three"] {
-        cable.loses_answers(true);
+        proxy.loses_answers(true);
         writes(&jo, round).await;
         jo.sees_in(".message.unsent", round).await;
-        cable.loses_answers(false);
+        proxy.loses_answers(false);
         jo.opens(&path).await;
         jo.sees_in(".message.outbound[id^=message-]", round).await;
     }
@@ -131,17 +131,17 @@ async fn a_reload_in_the_middle_of_a_break_changes_nothing() {
 }
 
 #[tokio::test]
-async fn two_tabs_do_not_fight_over_what_waits() {
+async fn two_tabs_share_the_outbox_without_conflict() {
     let hub = Hub::start().await;
-    let cable = Cable::to(hub.server.address).await;
-    let (_harbor, jo, path) = at_the_thread(&hub, &cable).await;
+    let proxy = Proxy::to(hub.server.address).await;
+    let (_harbor, jo, path) = at_the_thread(&hub, &proxy).await;
     // Of what both write at once, one draft is refused.
-    jo.foresees("status of 409");
+    jo.expects_console("status of 409");
     jo.measures(&format!("void open('{path}')")).await;
     jo.turns_to_window(1).await;
     jo.sees_in(".list .live", "Live").await;
 
-    cable.loses_answers(true);
+    proxy.loses_answers(true);
     jo.turns_to_window(0).await;
     for text in ["One", "Two", "Three"] {
         writes(&jo, text).await;
@@ -154,14 +154,14 @@ async fn two_tabs_do_not_fight_over_what_waits() {
     jo.sees_in(".outbox-bar", "4 texts wait for the connection")
         .await;
 
-    cable.loses_answers(false);
+    proxy.loses_answers(false);
     for window in [0, 1] {
         jo.turns_to_window(window).await;
         jo.sees_in(".message.outbound[id^=message-]", "Four").await;
         jo.loses(".message.unsent").await;
         jo.loses(".outbox-bar").await;
         let shown = "[...document.querySelectorAll('.message.outbound .bubble')].map((it) => it.innerText).join()";
-        jo.notices(
+        jo.waits_until(
             "each is there once",
             &format!("{shown} === 'One,Two,Three,Four'"),
         )
@@ -171,20 +171,20 @@ async fn two_tabs_do_not_fight_over_what_waits() {
 }
 
 #[tokio::test]
-async fn what_is_refused_on_another_page_says_where_and_can_be_written_anew() {
+async fn refusal_on_another_page_names_the_conversation_and_can_be_edited() {
     let hub = Hub::start().await;
-    let cable = Cable::to(hub.server.address).await;
-    let (harbor, jo, path) = at_the_thread(&hub, &cable).await;
-    jo.foresees("status of 409");
+    let proxy = Proxy::to(hub.server.address).await;
+    let (harbor, jo, path) = at_the_thread(&hub, &proxy).await;
+    jo.expects_console("status of 409");
     jo.is_offline(true).await;
     writes(&jo, "See you").await;
     jo.sees_in(".outbox-bar", "1 text waits for the connection")
         .await;
-    harbor.hears(MAYA, "STOP").await;
+    harbor.receives(MAYA, "STOP").await;
     jo.is_offline(false).await;
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     jo.sees_in(".outbox-bar", "A text could not be sent").await;
-    harbor.hears(MAYA, "START").await;
+    harbor.receives(MAYA, "START").await;
     jo.follows("Look at it").await;
     jo.is_at(&path).await;
     jo.sees_in(".message.unsent", "This contact opted out")
@@ -196,8 +196,8 @@ async fn what_is_refused_on_another_page_says_where_and_can_be_written_anew() {
 }
 
 /// Jo, about to write to somebody new.
-async fn at_a_new_text<'a>(hub: &'a Hub, cable: &Cable) -> (Workspace<'a>, Browser, String) {
-    let (harbor, jo, _) = at_the_thread(hub, cable).await;
+async fn at_a_new_text<'a>(hub: &'a Hub, proxy: &Proxy) -> (Workspace<'a>, Browser, String) {
+    let (harbor, jo, _) = at_the_thread(hub, proxy).await;
     let page = format!("/w/{}/send", harbor.slug);
     jo.opens(&page).await;
     jo.finds("form.new-text[data-ready]").await;
@@ -212,11 +212,11 @@ async fn begins(jo: &Browser, to: &str, text: &str) {
 const NOTHING_WAITS: &str = "!Object.keys(localStorage).some((key) => key.startsWith('unsent:') || key.startsWith('draft:'))";
 
 #[tokio::test]
-async fn a_new_text_waits_for_the_line_through_a_reload_and_goes_once_from_another_page() {
+async fn new_text_queued_offline_survives_reload_and_is_sent_once() {
     let hub = Hub::start().await;
-    let cable = Cable::to(hub.server.address).await;
-    let (harbor, jo, page) = at_a_new_text(&hub, &cable).await;
-    cable.loses_answers(true);
+    let proxy = Proxy::to(hub.server.address).await;
+    let (harbor, jo, page) = at_a_new_text(&hub, &proxy).await;
+    proxy.loses_answers(true);
     begins(&jo, "(415) 555-0133", "Welcome").await;
     jo.clicks("Send").await;
     jo.sees_in(".unsent-texts", "Waits for the connection")
@@ -224,26 +224,27 @@ async fn a_new_text_waits_for_the_line_through_a_reload_and_goes_once_from_anoth
     jo.sees_in(".unsent-texts", "(415) 555-0133 Welcome").await;
     jo.sees_in(".outbox-bar", "1 text waits for the connection")
         .await;
-    jo.notices(
+    jo.waits_until(
         "the field is free",
         "document.querySelector('#content').value === ''",
     )
     .await;
     // The server took it, and could not say so.
     taken(&hub, 1).await;
-    cable.loses_writes();
+    proxy.loses_writes();
     jo.reloads().await;
     jo.sees_in(".unsent-texts", "Welcome").await;
-    jo.notices(
+    jo.waits_until(
         "the field is free",
         "document.querySelector('#content').value === ''",
     )
     .await;
 
-    cable.loses_answers(false);
+    proxy.loses_answers(false);
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     jo.loses(".outbox-bar").await;
-    jo.notices("nothing waits any more", NOTHING_WAITS).await;
+    jo.waits_until("nothing waits any more", NOTHING_WAITS)
+        .await;
     assert_eq!(handed_over(&hub).await, ["Welcome"]);
     jo.opens(&page).await;
     jo.finds("form.new-text[data-ready]").await;
@@ -252,10 +253,10 @@ async fn a_new_text_waits_for_the_line_through_a_reload_and_goes_once_from_anoth
 }
 
 #[tokio::test]
-async fn a_new_text_that_waited_leads_to_its_conversation_and_can_be_taken_back_until_then() {
+async fn queued_new_text_links_to_its_conversation_and_can_be_withdrawn_before() {
     let hub = Hub::start().await;
-    let cable = Cable::to(hub.server.address).await;
-    let (_harbor, jo, _) = at_a_new_text(&hub, &cable).await;
+    let proxy = Proxy::to(hub.server.address).await;
+    let (_harbor, jo, _) = at_a_new_text(&hub, &proxy).await;
     jo.is_offline(true).await;
     begins(&jo, "(415) 555-0133", "Welcome").await;
     jo.clicks("Send").await;
@@ -263,7 +264,7 @@ async fn a_new_text_that_waited_leads_to_its_conversation_and_can_be_taken_back_
     jo.clicks("Change it").await;
     jo.loses(".unsent-texts").await;
     jo.loses(".outbox-bar").await;
-    jo.notices(
+    jo.waits_until(
         "to whom stands there too",
         "document.querySelector('#to').value === '(415) 555-0133'",
     )
@@ -275,36 +276,37 @@ async fn a_new_text_that_waited_leads_to_its_conversation_and_can_be_taken_back_
     jo.sees_in(".message.outbound[id^=message-]", "Welcome back")
         .await;
     jo.sees_in(".thread-head", "(415) 555-0133").await;
-    jo.notices("nothing waits any more", NOTHING_WAITS).await;
+    jo.waits_until("nothing waits any more", NOTHING_WAITS)
+        .await;
     assert_eq!(handed_over(&hub).await, ["Welcome back"]);
 }
 
 #[tokio::test]
-async fn what_was_taken_back_although_the_server_had_it_says_so_before_it_goes_again() {
+async fn withdrawn_text_that_the_server_has_warns_before_resending() {
     let hub = Hub::start().await;
-    let cable = Cable::to(hub.server.address).await;
-    let (_harbor, jo, _) = at_a_new_text(&hub, &cable).await;
-    jo.foresees("status of 422");
-    cable.loses_answers(true);
+    let proxy = Proxy::to(hub.server.address).await;
+    let (_harbor, jo, _) = at_a_new_text(&hub, &proxy).await;
+    jo.expects_console("status of 422");
+    proxy.loses_answers(true);
     begins(&jo, "(415) 555-0133", "Welcome").await;
     jo.clicks("Send").await;
     taken(&hub, 1).await;
     jo.sees_in(".unsent-texts", "Welcome").await;
     jo.clicks("Change it").await;
-    jo.notices(
+    jo.waits_until(
         "it stands in the field again",
         "document.querySelector('#content').value === 'Welcome'",
     )
     .await;
     jo.fills("Text", "Welcome back").await;
-    cable.loses_answers(false);
+    proxy.loses_answers(false);
     jo.clicks("Send").await;
     jo.sees_in(
         ".notice",
         "This text went out as it was before you changed it",
     )
     .await;
-    jo.notices(
+    jo.waits_until(
         "what was typed stands there",
         "document.querySelector('#content').value === 'Welcome back'",
     )
@@ -313,31 +315,31 @@ async fn what_was_taken_back_although_the_server_had_it_says_so_before_it_goes_a
 }
 
 #[tokio::test]
-async fn a_new_text_that_is_refused_later_stands_there_again_with_the_reason() {
+async fn new_text_refused_later_reappears_with_the_reason() {
     let hub = Hub::start().await;
-    let cable = Cable::to(hub.server.address).await;
-    let (harbor, jo, page) = at_a_new_text(&hub, &cable).await;
-    jo.foresees("status of 409");
-    cable.loses_writes();
+    let proxy = Proxy::to(hub.server.address).await;
+    let (harbor, jo, page) = at_a_new_text(&hub, &proxy).await;
+    jo.expects_console("status of 409");
+    proxy.loses_writes();
     begins(&jo, "Maya Okafor", "See you").await;
     jo.clicks("Send").await;
     jo.sees_in(".outbox-bar", "1 text waits for the connection")
         .await;
-    harbor.hears(MAYA, "STOP").await;
+    harbor.receives(MAYA, "STOP").await;
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
     jo.sees_in(".outbox-bar", "1 text waits for the connection")
         .await;
     // Nothing says that the line carries again: it is tried.
-    cable.loses_answers(false);
+    proxy.loses_answers(false);
     jo.sees_in(".outbox-bar", "A text could not be sent").await;
     jo.follows("Look at it").await;
     jo.is_at(&page).await;
     jo.sees_in(".notice", "opted out").await;
     jo.loses(".outbox-bar").await;
-    harbor.hears(MAYA, "START").await;
+    harbor.receives(MAYA, "START").await;
     // It is a draft like any other now.
     jo.opens(&page).await;
-    jo.notices(
+    jo.waits_until(
         "what was typed stands there",
         "document.querySelector('#content').value === 'See you' && document.querySelector('#to').value === 'Maya Okafor'",
     )
@@ -349,10 +351,10 @@ async fn a_new_text_that_is_refused_later_stands_there_again_with_the_reason() {
 }
 
 #[tokio::test]
-async fn what_is_typed_to_somebody_new_without_a_line_outlives_the_page() {
+async fn new_text_typed_offline_survives_the_page() {
     let hub = Hub::start().await;
-    let cable = Cable::to(hub.server.address).await;
-    let (harbor, jo, page) = at_a_new_text(&hub, &cable).await;
+    let proxy = Proxy::to(hub.server.address).await;
+    let (harbor, jo, page) = at_a_new_text(&hub, &proxy).await;
     let stands = |what: &str| {
         format!(
             "document.querySelector('#to').value === '(415) 555-0133' && document.querySelector('#content').value === '{what}'"
@@ -363,12 +365,12 @@ async fn what_is_typed_to_somebody_new_without_a_line_outlives_the_page() {
         let page = format!("{page}{query}");
         jo.opens(&page).await;
         jo.finds("form.new-text[data-ready]").await;
-        cable.loses_writes();
+        proxy.loses_writes();
         begins(&jo, "(415) 555-0133", "Good morning").await;
         jo.reloads().await;
-        jo.notices("it is still there", &stands("Good morning"))
+        jo.waits_until("it is still there", &stands("Good morning"))
             .await;
-        cable.loses_answers(false);
+        proxy.loses_answers(false);
     }
     // From any page the server has it once the line carries.
     jo.opens(&format!("/w/{}/settings", harbor.slug)).await;

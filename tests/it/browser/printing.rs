@@ -10,14 +10,14 @@ use super::Browser;
 use crate::hub::{Hub, MAYA};
 
 #[tokio::test]
-async fn a_printed_conversation_is_all_of_it_dark_on_white_and_nothing_of_anybody_else() {
+async fn print_contains_the_whole_conversation_and_nothing_else() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears("+14155550177", "My crown came off").await;
-    let maya = harbor.hears(MAYA, "The first one").await;
+    harbor.receives("+14155550177", "My crown came off").await;
+    let maya = harbor.receives(MAYA, "The first one").await;
     harbor.knows(&maya, "Maya Okafor").await;
     for n in 0..20 {
-        harbor.hears(MAYA, &format!("Question {n}?")).await;
+        harbor.receives(MAYA, &format!("Question {n}?")).await;
         let answer = format!("Answer {n}. {}", "It takes a while to say. ".repeat(6));
         harbor.answers(&harbor.admin, &maya, &answer).await;
     }
@@ -31,7 +31,7 @@ async fn a_printed_conversation_is_all_of_it_dark_on_white_and_nothing_of_anybod
     jo.fills("Message to", "Not sent yet").await;
     jo.measures("void document.querySelector('.scroller').scrollTo(0, -1e6)")
         .await;
-    jo.notices(
+    jo.waits_until(
         "older texts are loaded",
         "document.querySelectorAll('.message .bubble').length > 40",
     )
@@ -43,7 +43,7 @@ async fn a_printed_conversation_is_all_of_it_dark_on_white_and_nothing_of_anybod
         .await;
 
     let pdf = jo
-        .tells(
+        .runs_command(
             "Page.printToPDF",
             json!({"printBackground": true, "paperWidth": 8.27, "paperHeight": 11.69}),
         )

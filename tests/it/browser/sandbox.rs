@@ -6,7 +6,7 @@ use super::Browser;
 use crate::hub::Hub;
 
 #[tokio::test]
-async fn a_sandbox_number_is_a_click_away_and_its_handset_talks_with_the_inbox() {
+async fn sandbox_number_is_one_click_and_its_handset_exchanges_texts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = Browser::start(&hub.url("")).await;

@@ -17,7 +17,7 @@ async fn stands(harbor: &Workspace<'_>, conversation: &Value, status: &str) {
 }
 
 #[tokio::test]
-async fn a_text_is_found_and_shown_in_its_place() {
+async fn search_result_opens_the_message_in_context() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let text = async |body: &str| {
@@ -52,7 +52,7 @@ async fn a_text_is_found_and_shown_in_its_place() {
     jo.sees_in(".found mark", "gat").await;
     jo.sees_in(".found", "The <b>gate</b> code is 4711").await;
     jo.sees_in(".found", "Is the gate open?").await;
-    jo.notices("only texts are found", "[...document.querySelectorAll('.found h2')].map((it) => it.innerText).join() === 'Messages'").await;
+    jo.waits_until("only texts are found", "[...document.querySelectorAll('.found h2')].map((it) => it.innerText).join() === 'Messages'").await;
     // What comes in meanwhile does not push itself between what was found.
     hub.twilio
         .text("+14155550166", FRONT_DESK, "I am new here")
@@ -68,7 +68,8 @@ async fn a_text_is_found_and_shown_in_its_place() {
     let shown = |text: &str| format!("(() => {{ {reading}; return shown('{text}') }})()");
     let height_of =
         |text: &str| format!("(() => {{ {reading}; return Math.round(box('{text}').top) }})()");
-    jo.notices("it is in view", &shown("code is 4711")).await;
+    jo.waits_until("it is in view", &shown("code is 4711"))
+        .await;
     jo.sees_in(".message", "Text number 24.").await;
     jo.sees_in(".message", "Text number 26.").await;
     jo.sees_in("a.news", "To the newest").await;
@@ -97,7 +98,7 @@ async fn a_text_is_found_and_shown_in_its_place() {
 
     // Newer ones come in below what one reads, which stays where it is.
     let bottom = "document.querySelector('.scroller').scrollTo(0, 0)";
-    jo.notices(
+    jo.waits_until(
         "the gap ends below",
         "document.querySelector('.messages > .newer')",
     )
@@ -106,8 +107,8 @@ async fn a_text_is_found_and_shown_in_its_place() {
         .await;
     let anchor = "Text number 44.";
     let before = jo.measures(&height_of(anchor)).await;
-    jo.notices("newer ones are loaded", "[...document.querySelectorAll('.message')].some((it) => it.innerText.includes('Text number 50.'))").await;
-    jo.notices(
+    jo.waits_until("newer ones are loaded", "[...document.querySelectorAll('.message')].some((it) => it.innerText.includes('Text number 50.'))").await;
+    jo.waits_until(
         "what one reads stays",
         &format!("Math.abs(({}) - ({before})) <= 2", height_of(anchor)),
     )
@@ -121,10 +122,10 @@ async fn a_text_is_found_and_shown_in_its_place() {
     jo.loses("a.news").await;
     let lines = "[...document.querySelectorAll('.messages > .message, .messages > .happened')].map((it) => it.id)";
     let once = format!("new Set({lines}).size === {lines}.length");
-    jo.notices("each is there once", &once).await;
+    jo.waits_until("each is there once", &once).await;
     let bare = "(it) => it.slice(it.indexOf('-'))";
     let sorted = format!("{lines}.map({bare}).join() === {lines}.map({bare}).sort().join()");
-    jo.notices("each is in its place", &sorted).await;
+    jo.waits_until("each is in its place", &sorted).await;
     jo.sees_in(".happened", "Jo Park marked this as done").await;
     // From here on it is like any other.
     text("And another").await;
@@ -145,10 +146,10 @@ async fn a_text_is_found_and_shown_in_its_place() {
 }
 
 #[tokio::test]
-async fn what_is_found_nowhere_is_told() {
+async fn empty_search_result_is_stated() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.has_no_scripts().await;
@@ -172,10 +173,10 @@ async fn what_is_found_nowhere_is_told() {
 }
 
 #[tokio::test]
-async fn a_text_stays_in_view_while_pictures_load_around_it() {
+async fn message_stays_in_view_while_images_load() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Where is the gate?").await;
+    let maya = harbor.receives(MAYA, "Where is the gate?").await;
     let photo = photo();
     for _ in 0..4 {
         let path = harbor.path("/media");
@@ -200,24 +201,24 @@ async fn a_text_stays_in_view_while_pictures_load_around_it() {
         return box?.top >= scroller.top && box.bottom <= scroller.bottom })()";
 
     jo.opens(&place).await;
-    jo.notices("their places are kept free", free).await;
-    jo.notices("it is in view", in_view).await;
+    jo.waits_until("their places are kept free", free).await;
+    jo.waits_until("it is in view", in_view).await;
 
     // Those of which nobody knows how large they are.
-    hub.meddles("update message_media set width = null, height = null")
+    hub.executes_sql("update message_media set width = null, height = null")
         .await;
     jo.reloads().await;
-    jo.notices("they are as large as they are", free).await;
-    jo.notices("it is in view again", in_view).await;
+    jo.waits_until("they are as large as they are", free).await;
+    jo.waits_until("it is in view again", in_view).await;
 }
 
 #[tokio::test]
-async fn the_palette_goes_everywhere_by_keyboard() {
+async fn palette_navigates_by_keyboard() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let tom = harbor.hears("+14155550177", "Hello").await;
+    let tom = harbor.receives("+14155550177", "Hello").await;
     harbor.knows(&tom, "Tom Reyes").await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
@@ -313,7 +314,7 @@ async fn the_palette_goes_everywhere_by_keyboard() {
     palette().await;
     jo.types("invite").await;
     jo.presses(Key::Enter).await;
-    jo.notices("one types", "document.activeElement.name === 'email'")
+    jo.waits_until("one types", "document.activeElement.name === 'email'")
         .await;
     jo.opens(&format!("/w/{}/contacts", harbor.slug)).await;
     jo.sees("Everybody whom this workspace knows").await;
@@ -328,13 +329,13 @@ async fn the_palette_goes_everywhere_by_keyboard() {
     palette().await;
     jo.types("dark").await;
     jo.presses(Key::Enter).await;
-    jo.notices(
+    jo.waits_until(
         "it is dark",
         "getComputedStyle(document.documentElement).colorScheme === 'dark'",
     )
     .await;
     jo.reloads().await;
-    jo.notices(
+    jo.waits_until(
         "it stays dark",
         "getComputedStyle(document.documentElement).colorScheme === 'dark'",
     )

@@ -26,11 +26,11 @@ fn code(key: &str, later: u64) -> String {
 }
 
 #[tokio::test]
-async fn a_stolen_password_alone_opens_nothing() {
+async fn password_alone_does_not_sign_in_with_second_factor() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = Browser::start(&hub.url("")).await;
-    jo.foresees("status of 422");
+    jo.expects_console("status of 422");
     jo.signs_in(&harbor.admin.email).await;
     jo.opens("/account").await;
     jo.sees("Verify your address first").await;
@@ -96,14 +96,14 @@ async fn a_stolen_password_alone_opens_nothing() {
 }
 
 #[tokio::test]
-async fn who_forgot_their_password_comes_back_by_mail() {
+async fn forgotten_password_is_reset_by_mail() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let email = harbor.admin.email.clone();
     let welcome = hub.post.mail_to(&email).await.link();
     let jo = Browser::start(&hub.url("")).await;
     jo.has_no_scripts().await;
-    jo.foresees("status of 422");
+    jo.expects_console("status of 422");
     jo.opens("/login").await;
     jo.follows("Forgot your password?").await;
     jo.fills("E-mail", &email).await;

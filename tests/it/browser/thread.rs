@@ -6,7 +6,7 @@ use super::Browser;
 use crate::hub::{FRONT_DESK, Hub, MAYA};
 
 #[tokio::test]
-async fn a_text_never_moves_what_one_reads() {
+async fn incoming_message_does_not_move_the_reading_position() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let text = async |body: &str| {
@@ -40,10 +40,10 @@ async fn a_text_never_moves_what_one_reads() {
     let height_of = |text: &str| format!("(() => {{ {reading}; return at('{text}').top }})()");
 
     // At the bottom it follows.
-    jo.notices("the newest is shown", &shown("Text number 60"))
+    jo.waits_until("the newest is shown", &shown("Text number 60"))
         .await;
     text("Still there?").await;
-    jo.notices("it follows", &shown("Still there?")).await;
+    jo.waits_until("it follows", &shown("Still there?")).await;
     jo.loses(".news").await;
     jo.loses(".row .badge").await;
 
@@ -59,7 +59,8 @@ async fn a_text_never_moves_what_one_reads() {
     assert!(same(&before, &after), "it moved from {before} to {after}");
     jo.sees_in(".row .badge", "2").await;
     jo.clicks("2 new messages").await;
-    jo.notices("it is at the newest", &shown("Anybody?")).await;
+    jo.waits_until("it is at the newest", &shown("Anybody?"))
+        .await;
     jo.loses(".news").await;
     jo.loses(".row .badge").await;
 
@@ -67,7 +68,7 @@ async fn a_text_never_moves_what_one_reads() {
     jo.misses(".messages", "Text number 1 ").await;
     jo.measures("document.querySelector('.scroller').scrollTo(0, -document.querySelector('.scroller').scrollHeight)").await;
     let oldest = jo.measures(&height_of("Text number 30")).await;
-    jo.notices(
+    jo.waits_until(
         "the first text is loaded",
         "[...document.querySelectorAll('.bubble')].some((it) => it.innerText === 'Text number 1')",
     )
@@ -82,7 +83,7 @@ fn same(one: &Value, other: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn what_customers_write_is_text_and_nothing_else() {
+async fn customer_text_is_never_interpreted_as_markup() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let attacks = [
@@ -92,7 +93,7 @@ async fn what_customers_write_is_text_and_nothing_else() {
         "&lt;b&gt; {{ 7*7 }} &amp;",
     ];
     let name = r#""><svg/onload=window.pwned=1>"#;
-    let maya = harbor.hears(MAYA, attacks[0]).await;
+    let maya = harbor.receives(MAYA, attacks[0]).await;
     harbor.knows(&maya, name).await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
@@ -125,15 +126,15 @@ async fn what_customers_write_is_text_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn every_script_reads_in_its_own_direction_and_long_words_wrap() {
+async fn each_script_has_its_direction_and_long_words_wrap() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "שלום, אפשר לקבוע תור ל-15:30?").await;
+    let maya = harbor.receives(MAYA, "שלום, אפשר לקבוע תור ל-15:30?").await;
     harbor
         .knows(&maya, &"Wolfeschlegelsteinhausenbergerdorff".repeat(2))
         .await;
-    harbor.hears(MAYA, "And in English?").await;
-    harbor.hears(MAYA, &"x".repeat(1500)).await;
+    harbor.receives(MAYA, "And in English?").await;
+    harbor.receives(MAYA, &"x".repeat(1500)).await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     for width in [1440, 360] {
@@ -142,7 +143,7 @@ async fn every_script_reads_in_its_own_direction_and_long_words_wrap() {
         jo.sees_in(".bubble", "And in English?").await;
         let directions = jo.measures("[...document.querySelectorAll('.bubble')].slice(0, 2).map((it) => `${getComputedStyle(it).direction} ${getComputedStyle(it).textAlign}`)").await;
         assert_eq!(directions, json!(["rtl start", "ltr start"]));
-        jo.notices(
+        jo.waits_until(
             "nothing is wider than the screen",
             "[document.documentElement, document.querySelector('.scroller')].every((it) => it.scrollWidth <= it.clientWidth) \
              && [...document.querySelectorAll('.message *')].every((it) => it.getBoundingClientRect().right <= innerWidth)",

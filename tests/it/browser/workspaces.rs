@@ -4,15 +4,15 @@ use super::Browser;
 use crate::hub::Hub;
 
 #[tokio::test]
-async fn one_begins_another_workspace_turns_back_and_deletes_it_by_name() {
+async fn workspace_is_created_switched_and_deleted_by_name() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = Browser::start(&hub.url("")).await;
-    jo.foresees("status of 422");
+    jo.expects_console("status of 422");
     jo.signs_in(&harbor.admin.email).await;
     jo.clicks("Account").await;
     jo.follows("All workspaces, or a new one").await;
-    jo.sees_in(".doors", "Harbor Dental").await;
+    jo.sees_in(".link-list", "Harbor Dental").await;
     jo.fills("Name", "Bay Orthodontics").await;
     jo.clicks("Create workspace").await;
     jo.is_at("/w/bay-orthodontics/inbox").await;
@@ -26,7 +26,7 @@ async fn one_begins_another_workspace_turns_back_and_deletes_it_by_name() {
     jo.fills("Credits to begin with", "many").await;
     jo.clicks("Save").await;
     jo.sees_in(".error", "0 to 1,000,000").await;
-    jo.notices(
+    jo.waits_until(
         "what was typed is kept",
         "default_region.value === 'DE' && starting_credits.value === 'many'",
     )
@@ -44,12 +44,12 @@ async fn one_begins_another_workspace_turns_back_and_deletes_it_by_name() {
         .await;
     jo.clicks("Delete for good").await;
     jo.sees_in(".toast", "The workspace is gone").await;
-    jo.misses(".doors", "Bay Orthodontics").await;
+    jo.misses(".link-list", "Bay Orthodontics").await;
     assert_eq!(hub.count("select count(*) from workspaces").await, 1);
 }
 
 #[tokio::test]
-async fn whoever_leaves_can_begin_anew() {
+async fn user_without_workspace_can_create_one() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let agent = harbor.agent("Sam").await;

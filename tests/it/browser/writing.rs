@@ -25,10 +25,10 @@ fn holds(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_slash_puts_a_template_in_and_what_is_missing_is_filled_in_before_it_goes() {
+async fn slash_inserts_a_template_and_requires_its_variables() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     harbor.knows(&maya, "Maya Okafor").await;
     makes(
         &harbor,
@@ -60,13 +60,13 @@ async fn a_slash_puts_a_template_in_and_what_is_missing_is_filled_in_before_it_g
     jo.fills("Message to", "/").await;
     jo.presses(Key::Down).await;
     jo.sees_in(".offers [aria-selected=true]", "Reminder").await;
-    jo.notices(
+    jo.waits_until(
         "a reader hears which one it is",
         "document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))?.textContent.includes('Reminder')",
     )
     .await;
     jo.presses(Key::Enter).await;
-    jo.notices(
+    jo.waits_until(
         "it stands there",
         &holds("Hi Maya, {{doctor}} sees you at {{time}}."),
     )
@@ -90,7 +90,7 @@ async fn a_slash_puts_a_template_in_and_what_is_missing_is_filled_in_before_it_g
     jo.clicks("Templates").await;
     jo.sees_in(".offers [role=option]", "Parking").await;
     jo.measures("document.querySelector('.offers [role=option]').dispatchEvent(new MouseEvent('mousedown', { bubbles: true, cancelable: true }))").await;
-    jo.notices(
+    jo.waits_until(
         "both stand there",
         &holds("Hello! Parking is on the left, Maya."),
     )
@@ -98,12 +98,12 @@ async fn a_slash_puts_a_template_in_and_what_is_missing_is_filled_in_before_it_g
 }
 
 #[tokio::test]
-async fn templates_are_made_found_changed_shared_and_deleted() {
+async fn templates_are_created_found_changed_shared_and_deleted() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
     let (jo, sams) = Browser::pair(&hub.url("")).await;
-    jo.foresees("status of 422");
+    jo.expects_console("status of 422");
     let page = format!("/w/{}/templates", harbor.slug);
     jo.signs_in(&harbor.admin.email).await;
     jo.follows("Templates").await;
@@ -117,7 +117,7 @@ async fn templates_are_made_found_changed_shared_and_deleted() {
     jo.fills("Name", &"x".repeat(81)).await;
     jo.clicks("Save").await;
     jo.sees_in(".error", "1 to 80 characters").await;
-    jo.notices(
+    jo.waits_until(
         "what was typed is kept",
         &holds("Hi {{first_name}}, park on the left."),
     )
@@ -165,20 +165,21 @@ async fn kept(hub: &Hub, content: &str) {
 }
 
 #[tokio::test]
-async fn a_draft_is_there_wherever_one_goes_on_writing() {
+async fn draft_follows_its_author_between_browsers() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
-    let tom = harbor.hears("+14155550177", "Hello").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    let tom = harbor.receives("+14155550177", "Hello").await;
     harbor.knows(&maya, "Maya Okafor").await;
     harbor.knows(&tom, "Tom").await;
     let (desk, phone) = Browser::pair(&hub.url("")).await;
     for it in [&desk, &phone] {
         it.signs_in(&harbor.admin.email).await;
     }
-    desk.foresees("net::ERR_").foresees("WebSocket");
+    desk.expects_console("net::ERR_")
+        .expects_console("WebSocket");
     // The older of two drafts is not taken.
-    desk.foresees("status of 409");
+    desk.expects_console("status of 409");
     desk.follows("Maya Okafor").await;
     desk.sees_in(".live", "Live").await;
     desk.fills("Message to", "Let me look").await;
@@ -190,13 +191,13 @@ async fn a_draft_is_there_wherever_one_goes_on_writing() {
     phone.sees_in(".row", "Draft: Let me look").await;
     phone.follows("Maya Okafor").await;
     phone
-        .notices("it goes on there", &holds("Let me look"))
+        .waits_until("it goes on there", &holds("Let me look"))
         .await;
     phone.fills("Message to", "Let me look it up").await;
     phone.follows("Tom").await;
     kept(&hub, "Let me look it up").await;
     desk.follows("Maya Okafor").await;
-    desk.notices("the newest counts", &holds("Let me look it up"))
+    desk.waits_until("the newest counts", &holds("Let me look it up"))
         .await;
 
     // Both went on without the other: the newer stands there, the other one is offered.
@@ -204,7 +205,7 @@ async fn a_draft_is_there_wherever_one_goes_on_writing() {
     desk.fills("Message to", "Written without a line").await;
     phone.follows("Maya Okafor").await;
     phone
-        .notices("it is there", &holds("Let me look it up"))
+        .waits_until("it is there", &holds("Let me look it up"))
         .await;
     phone.fills("Message to", "Written on the phone").await;
     phone.follows("Tom").await;
@@ -213,7 +214,7 @@ async fn a_draft_is_there_wherever_one_goes_on_writing() {
     phone.sees_in(".row", "Draft: Written on the phone").await;
     desk.is_offline(false).await;
     desk.opens(&harbor.inbox(Some(&maya))).await;
-    desk.notices(
+    desk.waits_until(
         "neither is lost",
         "[document.querySelector('textarea[name=content]').value, document.querySelector('.other-draft q').textContent].sort().join('|') === 'Written on the phone|Written without a line'",
     )
@@ -225,7 +226,7 @@ async fn a_draft_is_there_wherever_one_goes_on_writing() {
     desk.presses(Key::Enter).await;
     desk.sees_in(".message.outbound[id^=message-]", "See you")
         .await;
-    desk.notices("the field is empty", &holds("")).await;
+    desk.waits_until("the field is empty", &holds("")).await;
     for _ in 0..500 {
         if hub.count("select count(*) from drafts").await == 0 {
             break;
@@ -234,15 +235,17 @@ async fn a_draft_is_there_wherever_one_goes_on_writing() {
     }
     assert_eq!(hub.count("select count(*) from drafts").await, 0);
     phone.opens(&harbor.inbox(Some(&maya))).await;
-    phone.notices("it is empty there, too", &holds("")).await;
+    phone
+        .waits_until("it is empty there, too", &holds(""))
+        .await;
     phone.loses(".row .own").await;
 }
 
 #[tokio::test]
-async fn the_count_agrees_with_the_server_and_mends_what_can_be_mended() {
+async fn segment_count_matches_the_server_and_offers_replacement() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let sam = harbor.agent("Sam").await;
     harbor.assigns(FRONT_DESK, &sam).await;
     sam.patch(&harbor.path("/settings"), json!({"signature": "Sam"}))
@@ -277,11 +280,11 @@ async fn the_count_agrees_with_the_server_and_mends_what_can_be_mended() {
     jo.sees_in(".mend", "“–” is not in the alphabet of texts")
         .await;
     jo.clicks("Use “-”").await;
-    jo.notices("it is mended", &holds("See you - \"soon\"..."))
+    jo.waits_until("it is mended", &holds("See you - \"soon\"..."))
         .await;
     jo.loses(".mend").await;
     jo.measures("document.execCommand('undo')").await;
-    jo.notices("and can be undone", &holds("See you – “soon”…"))
+    jo.waits_until("and can be undone", &holds("See you – “soon”…"))
         .await;
     jo.fills("Message to", &format!("{} 🎉 – ", "x".repeat(70)))
         .await;
@@ -292,7 +295,7 @@ async fn the_count_agrees_with_the_server_and_mends_what_can_be_mended() {
     jo.measures("(() => { const it = document.querySelector('.composer textarea'); it.value = 'x'.repeat(1600); it.dispatchEvent(new Event('input', { bubbles: true })) })()").await;
     jo.sees_in(".composer .count.bad", "4 too many").await;
     jo.clicks("Send").await;
-    jo.notices(
+    jo.waits_until(
         "it stays",
         "document.querySelector('.composer textarea').value.length === 1600",
     )
@@ -305,7 +308,7 @@ async fn the_count_agrees_with_the_server_and_mends_what_can_be_mended() {
 }
 
 #[tokio::test]
-async fn another_number_takes_what_is_written_along() {
+async fn switching_the_number_keeps_the_draft() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     hub.twilio
@@ -313,7 +316,7 @@ async fn another_number_takes_what_is_written_along() {
         .number(FRONT_DESK)
         .number(RECALL);
     harbor.connects_with(TOKEN).await.is(201);
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
@@ -326,9 +329,9 @@ async fn another_number_takes_what_is_written_along() {
     jo.clicks("(628) 555-0101").await;
     jo.is_at("/send?contact_id=").await;
     jo.sees_in("h1", "New text").await;
-    jo.notices("it came along", &holds("From the other one"))
+    jo.waits_until("it came along", &holds("From the other one"))
         .await;
-    jo.notices(
+    jo.waits_until(
         "no address ever has what people write",
         "!/other/.test(location.href)",
     )
@@ -336,12 +339,12 @@ async fn another_number_takes_what_is_written_along() {
     // Whoever thinks better of it has lost nothing.
     jo.goes_back().await;
     jo.sees_in(".thread-head", "to (628) 555-0100").await;
-    jo.notices("it is still here", &holds("From the other one"))
+    jo.waits_until("it is still here", &holds("From the other one"))
         .await;
     jo.clicks("from (628) 555-0100").await;
     jo.clicks("(628) 555-0101").await;
     jo.is_at("/send?contact_id=").await;
-    jo.notices("it came along", &holds("From the other one"))
+    jo.waits_until("it came along", &holds("From the other one"))
         .await;
     assert_eq!(
         hub.count("select count(*) from conversations").await,
@@ -360,19 +363,19 @@ async fn another_number_takes_what_is_written_along() {
     jo.is_at(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".notice", "You write from another number now")
         .await;
-    jo.notices("it came along", &holds("And back")).await;
+    jo.waits_until("it came along", &holds("And back")).await;
     assert_eq!(hub.count("select count(*) from drafts").await, 1);
 }
 
 #[tokio::test]
-async fn a_text_is_sent_later_and_changed_sent_at_once_or_called_off_until_then() {
+async fn scheduled_text_can_be_changed_sent_now_or_canceled() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
-    jo.foresees("status of 422");
-    jo.tells(
+    jo.expects_console("status of 422");
+    jo.runs_command(
         "Emulation.setTimezoneOverride",
         json!({"timezoneId": "America/Los_Angeles"}),
     )
@@ -443,13 +446,14 @@ async fn a_text_is_sent_later_and_changed_sent_at_once_or_called_off_until_then(
 }
 
 #[tokio::test]
-async fn a_new_text_goes_to_a_name_or_a_number_and_leads_to_its_conversation() {
+async fn new_text_by_name_or_number_opens_its_conversation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     harbor.knows(&maya, "Maya Okafor").await;
     let jo = Browser::start(&hub.url("")).await;
-    jo.foresees("status of 422").foresees("status of 409");
+    jo.expects_console("status of 422")
+        .expects_console("status of 409");
     jo.signs_in(&harbor.admin.email).await;
     jo.sees_in(".live", "Live").await;
     jo.types("c").await;
@@ -462,7 +466,7 @@ async fn a_new_text_goes_to_a_name_or_a_number_and_leads_to_its_conversation() {
     jo.clicks("Send").await;
     jo.finds("#to[aria-invalid=true]").await;
     jo.finds("#to-error").await;
-    jo.notices("what was typed is kept", &holds("Welcome"))
+    jo.waits_until("what was typed is kept", &holds("Welcome"))
         .await;
     jo.fills("To", "Nobody").await;
     jo.clicks("Send").await;
@@ -482,7 +486,7 @@ async fn a_new_text_goes_to_a_name_or_a_number_and_leads_to_its_conversation() {
     jo.presses(Key::Down).await;
     jo.finds("#people [aria-selected=true]").await;
     jo.presses(Key::Enter).await;
-    jo.notices(
+    jo.waits_until(
         "she is chosen",
         "document.querySelector('#to').value === 'Maya Okafor'",
     )
@@ -490,7 +494,8 @@ async fn a_new_text_goes_to_a_name_or_a_number_and_leads_to_its_conversation() {
     jo.types("Hello Maya").await;
     kept(&hub, "Hello Maya").await;
     jo.reloads().await;
-    jo.notices("it is still there", &holds("Hello Maya")).await;
+    jo.waits_until("it is still there", &holds("Hello Maya"))
+        .await;
     jo.clicks("Send").await;
     jo.is_at(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".message.outbound[id^=message-]", "Hello Maya")
@@ -500,11 +505,11 @@ async fn a_new_text_goes_to_a_name_or_a_number_and_leads_to_its_conversation() {
 }
 
 #[tokio::test]
-async fn without_scripts_one_writes_to_somebody_new_later_and_from_a_template() {
+async fn new_text_schedule_and_template_work_without_scripts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
-    let tom = harbor.hears("+14155550177", "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    let tom = harbor.receives("+14155550177", "Hi").await;
     harbor.knows(&maya, "Maya Okafor").await;
     harbor.knows(&tom, "Maya Fischer").await;
     makes(
@@ -514,7 +519,7 @@ async fn without_scripts_one_writes_to_somebody_new_later_and_from_a_template() 
     )
     .await;
     let jo = Browser::start(&hub.url("")).await;
-    jo.foresees("status of 422");
+    jo.expects_console("status of 422");
     jo.has_no_scripts().await;
     jo.signs_in(&harbor.admin.email).await;
     jo.follows("New text").await;
@@ -532,7 +537,7 @@ async fn without_scripts_one_writes_to_somebody_new_later_and_from_a_template() 
     jo.clicks("Send").await;
     jo.sees_in(".composer-notice", "Say what stands for time")
         .await;
-    jo.notices("it stands there", &holds("Hi Maya, see you at {{time}}"))
+    jo.waits_until("it stands there", &holds("Hi Maya, see you at {{time}}"))
         .await;
     jo.fills("Message to", "Hi Maya, see you at 9").await;
 
@@ -560,10 +565,10 @@ async fn without_scripts_one_writes_to_somebody_new_later_and_from_a_template() 
 }
 
 #[tokio::test]
-async fn pictures_are_looked_at_in_the_thread_and_films_play_there() {
+async fn images_open_in_the_thread_and_videos_play() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let film: &[u8] = b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41\0\0\0\x08free";
     let mut ids = Vec::new();
     for bytes in [PNG, PNG, film, b"%PDF-1.4\n%%EOF"] {
@@ -585,12 +590,12 @@ async fn pictures_are_looked_at_in_the_thread_and_films_play_there() {
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
     jo.sees_in(".message .file", "PDF document 14 bytes").await;
-    jo.notices(
+    jo.waits_until(
         "the film can be played and sought in",
         "(() => { const film = document.querySelector('video.film'); return film.controls && film.src.includes('/media/') })()",
     )
     .await;
-    jo.notices(
+    jo.waits_until(
         "a picture is there",
         "document.querySelector('.media a .photo').complete",
     )
@@ -603,14 +608,14 @@ async fn pictures_are_looked_at_in_the_thread_and_films_play_there() {
     jo.is_usable_by_all("lightbox").await;
     jo.presses(Key::Right).await;
     jo.sees_in("dialog.lightbox", "1 of 2").await;
-    jo.notices(
+    jo.waits_until(
         "it can be downloaded",
         "document.querySelector('.lightbox [download]').href.includes('/media/')",
     )
     .await;
     jo.presses(Key::Escape).await;
     jo.loses("dialog.lightbox").await;
-    jo.notices(
+    jo.waits_until(
         "the focus is back",
         "document.activeElement.matches('.media a')",
     )
@@ -618,12 +623,12 @@ async fn pictures_are_looked_at_in_the_thread_and_films_play_there() {
 }
 
 #[tokio::test]
-async fn an_upload_that_failed_is_tried_again_and_a_drop_is_shown_over_the_thread() {
+async fn failed_upload_is_retried_and_drop_target_is_shown() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let jo = Browser::start(&hub.url("")).await;
-    jo.foresees("net::ERR_").foresees("WebSocket");
+    jo.expects_console("net::ERR_").expects_console("WebSocket");
     jo.signs_in(&harbor.admin.email).await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
@@ -635,7 +640,7 @@ async fn an_upload_that_failed_is_tried_again_and_a_drop_is_shown_over_the_threa
         }})()", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, PNG))
     };
     jo.measures(&drag("dragover")).await;
-    jo.notices(
+    jo.waits_until(
         "the thread says what happens",
         "getComputedStyle(document.querySelector('.thread.dropping'), '::after').content.includes('Drop it here')",
     )
@@ -648,7 +653,7 @@ async fn an_upload_that_failed_is_tried_again_and_a_drop_is_shown_over_the_threa
     jo.clicks("Try again").await;
     jo.finds(".attachment img").await;
     jo.clicks("Send").await;
-    jo.notices(
+    jo.waits_until(
         "it was sent",
         "document.querySelectorAll('.message.outbound[id^=message-] img.photo').length === 1",
     )

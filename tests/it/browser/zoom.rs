@@ -6,14 +6,14 @@ use super::Browser;
 use crate::hub::{Hub, MAYA};
 
 #[tokio::test]
-async fn at_twice_the_size_everything_is_there_and_nothing_is_cut_off() {
+async fn layout_is_complete_at_200_percent_zoom() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     // A screen of 1280 × 800 at 200 %.
-    jo.tells(
+    jo.runs_command(
         "Emulation.setDeviceMetricsOverride",
         json!({"width": 640, "height": 400, "deviceScaleFactor": 2, "mobile": false}),
     )
@@ -33,10 +33,10 @@ async fn at_twice_the_size_everything_is_there_and_nothing_is_cut_off() {
         ".composer .send",
         ".rail",
     ] {
-        jo.notices(&format!("{selector} is on the screen"), &inside(selector))
+        jo.waits_until(&format!("{selector} is on the screen"), &inside(selector))
             .await;
     }
-    jo.notices(
+    jo.waits_until(
         "nothing is scrolled sideways",
         "document.documentElement.scrollWidth <= innerWidth",
     )
@@ -47,10 +47,10 @@ async fn at_twice_the_size_everything_is_there_and_nothing_is_cut_off() {
 }
 
 #[tokio::test]
-async fn nothing_moves_for_whoever_wants_it_still() {
+async fn reduced_motion_disables_animation() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     let jo = Browser::start(&hub.url("")).await;
     jo.signs_in(&harbor.admin.email).await;
     let moving = "document.getAnimations().filter(({ effect }) => effect.getComputedTiming().duration > 1).length \
@@ -62,14 +62,14 @@ async fn nothing_moves_for_whoever_wants_it_still() {
         0,
         "else there is nothing to stop"
     );
-    jo.tells(
+    jo.runs_command(
         "Emulation.setEmulatedMedia",
         json!({"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}),
     )
     .await;
     jo.opens(&harbor.inbox(Some(&maya))).await;
     jo.sees_in(".live", "Live").await;
-    harbor.hears(MAYA, "Or at four?").await;
+    harbor.receives(MAYA, "Or at four?").await;
     jo.sees_in(".message.inbound", "Or at four?").await;
     assert_eq!(jo.measures(moving).await, 0);
 }

@@ -11,7 +11,7 @@ async fn import(harbor: &Workspace<'_>, id: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn each_row_is_added_changes_somebody_or_is_refused_with_a_reason() {
+async fn each_row_is_added_updated_or_refused_with_reason() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -124,7 +124,7 @@ async fn each_row_is_added_changes_somebody_or_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_file_is_looked_at_before_it_is_taken() {
+async fn file_is_previewed_before_import() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let jo = &harbor.admin;
@@ -177,7 +177,7 @@ async fn a_file_is_looked_at_before_it_is_taken() {
 
 /// Whoever worked on it is gone in the middle: somebody else goes on, no row is lost, and none is taken twice.
 #[tokio::test]
-async fn an_import_goes_on_after_a_crash() {
+async fn import_resumes_after_a_crash() {
     use messagehub::domain::contacts::import::work;
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
@@ -198,7 +198,7 @@ async fn an_import_goes_on_after_a_crash() {
     hub.imports().await;
     assert_eq!(import(&harbor, &begun["id"]).await["done"], 500);
 
-    hub.meddles("update contact_imports set lease_until = now() - interval '1 second'")
+    hub.executes_sql("update contact_imports set lease_until = now() - interval '1 second'")
         .await;
     hub.imports().await;
     let done = import(&harbor, &begun["id"]).await;
@@ -210,14 +210,14 @@ async fn an_import_goes_on_after_a_crash() {
 }
 
 #[tokio::test]
-async fn who_is_no_admin_any_more_imports_nothing_more() {
+async fn import_stops_when_its_admin_loses_the_role() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let begun = harbor
         .uploads_contacts(format!("phone_number\n{TOM}\n"), "false")
         .await
         .is(202);
-    hub.meddles("update workspace_members set role = 'admin' where role = 'agent'")
+    hub.executes_sql("update workspace_members set role = 'admin' where role = 'agent'")
         .await;
     let sam = harbor.agent("Sam").await;
     let promoted = harbor.path(&format!("/members/{}", sam.id));

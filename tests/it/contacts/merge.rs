@@ -16,14 +16,14 @@ async fn merges(who: &Person, harbor: &Workspace<'_>, kept: &Value, gone: &Value
 }
 
 #[tokio::test]
-async fn all_that_was_said_with_one_was_said_with_the_other() {
+async fn merge_moves_all_messages() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
-    let maya = harbor.hears(MAYA, "One").await;
-    let other = harbor.hears(TOM, "Two").await;
-    harbor.hears(MAYA, "Three").await;
-    harbor.hears(TOM, "Four").await;
+    let maya = harbor.receives(MAYA, "One").await;
+    let other = harbor.receives(TOM, "Two").await;
+    harbor.receives(MAYA, "Three").await;
+    harbor.receives(TOM, "Four").await;
     let tag = harbor.tag("VIP").await;
     jo.put(&harbor.contact_path(&other, &format!("/tags/{tag}")))
         .await
@@ -57,9 +57,9 @@ async fn all_that_was_said_with_one_was_said_with_the_other() {
     assert_eq!(kept["notes"], "Tall\n\nLatex");
     assert_eq!(kept["other_numbers"], json!([TOM]));
     assert_eq!(kept["tags"][0]["name"], "VIP");
-    let removed = frames.hears("contact_removed").await;
+    let removed = frames.receives("contact_removed").await;
     assert_eq!(removed["merged_into"], maya["contact_id"]);
-    let removed = frames.hears("conversation_removed").await;
+    let removed = frames.receives("conversation_removed").await;
     assert_eq!(removed["conversation_id"], other["id"]);
     let said: Vec<_> = harbor.thread(&maya).await;
     let said: Vec<_> = said.iter().map(|text| text["content"].clone()).collect();
@@ -102,13 +102,13 @@ async fn all_that_was_said_with_one_was_said_with_the_other() {
 }
 
 #[tokio::test]
-async fn what_colleagues_wrote_and_did_goes_along() {
+async fn merge_moves_notes_and_assignments() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (jo, sam) = (&harbor.admin, harbor.agent("Sam").await);
     harbor.assigns(FRONT_DESK, &sam).await;
-    let maya = harbor.hears(MAYA, "Hi").await;
-    let other = harbor.hears(TOM, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    let other = harbor.receives(TOM, "Hi").await;
     let of = |conversation: &Value, what: &str| {
         let id = conversation["id"].as_str().unwrap();
         harbor.path(&format!("/conversations/{id}{what}"))
@@ -152,7 +152,7 @@ async fn what_colleagues_wrote_and_did_goes_along() {
 }
 
 #[tokio::test]
-async fn what_waits_and_what_was_wished_goes_along() {
+async fn merge_moves_scheduled_texts_and_consents() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     hub.twilio
@@ -168,8 +168,8 @@ async fn what_waits_and_what_was_wished_goes_along() {
     let sync = harbor.path(&format!("/integrations/{integration}/sync"));
     harbor.admin.post(&sync, json!({})).await.is(200);
     let jo = &harbor.admin;
-    let maya = harbor.hears(MAYA, "Hi").await;
-    let other = harbor.hears(TOM, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    let other = harbor.receives(TOM, "Hi").await;
     assert_eq!(hub.twilio.text(TOM, RECALL, "STOP").await.status(), 200);
     harbor.answers(jo, &other, "It waits").await;
     let at = (chrono::Utc::now() + chrono::TimeDelta::hours(1)).to_rfc3339();
@@ -178,7 +178,7 @@ async fn what_waits_and_what_was_wished_goes_along() {
 
     merges(jo, &harbor, &maya, &other).await;
 
-    hub.meddles(
+    hub.executes_sql(
         "update messages set due_at = now(), scheduled_at = now() where status = 'scheduled'",
     )
     .await;
@@ -201,7 +201,7 @@ async fn what_waits_and_what_was_wished_goes_along() {
 }
 
 #[tokio::test]
-async fn who_does_not_see_all_of_both_does_not_merge() {
+async fn merge_requires_access_to_all_conversations_of_both() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let bay = hub.workspace("Bay Optics").await;
@@ -213,8 +213,8 @@ async fn who_does_not_see_all_of_both_does_not_merge() {
         .post(&harbor.path("/integrations"), sandbox)
         .await
         .is(201);
-    let maya = harbor.hears(MAYA, "Hi").await;
-    let other = harbor.hears(TOM, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    let other = harbor.receives(TOM, "Hi").await;
     let hidden = json!({"contact_id": other["contact_id"], "number_id": sandbox["numbers"][0]["id"], "content": "Hi"});
     harbor
         .admin
@@ -259,16 +259,16 @@ async fn who_does_not_see_all_of_both_does_not_merge() {
 
 /// Texts come in from both numbers while the two become one: each is stored once, with whoever is left.
 #[tokio::test]
-async fn texts_that_come_in_meanwhile_lose_nothing() {
+async fn texts_received_during_a_merge_are_kept() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
     for round in 0..6 {
         let (a, b) = (format!("+1415555{round}010"), format!("+1415555{round}020"));
-        let maya = harbor.hears(&a, "Hi").await;
+        let maya = harbor.receives(&a, "Hi").await;
         // Half of them have never texted: their conversation begins in the middle of it.
         let other = match round % 2 {
-            0 => harbor.hears(&b, "Hi").await["contact_id"].clone(),
+            0 => harbor.receives(&b, "Hi").await["contact_id"].clone(),
             _ => harbor.adds(jo, &b, "Tom").await["id"].clone(),
         };
         let texts = async {
@@ -300,20 +300,20 @@ async fn texts_that_come_in_meanwhile_lose_nothing() {
 
 /// A text is with the provider when its contact goes: asked about later, it is asked about by the number that it went to.
 #[tokio::test]
-async fn a_text_on_its_way_is_not_sent_twice() {
+async fn text_in_flight_during_a_merge_is_sent_once() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
-    let maya = harbor.hears(MAYA, "Hi").await;
-    let other = harbor.hears(TOM, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    let other = harbor.receives(TOM, "Hi").await;
     harbor.answers(jo, &other, "Only once").await;
     hub.twilio.fails(Failure::AcceptThenDrop);
     hub.sends().await;
     merges(jo, &harbor, &maya, &other).await;
-    hub.meddles("update messages set due_at = now(), updated_at = now() - interval '1 minute' where status = 'unconfirmed'")
+    hub.executes_sql("update messages set due_at = now(), updated_at = now() - interval '1 minute' where status = 'unconfirmed'")
         .await;
     assert_eq!(
-        hub.server.inquirer.run_once().await.unwrap(),
+        hub.server.outcome_resolver.run_once().await.unwrap(),
         1,
         "it was found"
     );

@@ -6,7 +6,7 @@ use super::TOM;
 use crate::hub::{FRONT_DESK, Hub, MAYA};
 
 #[tokio::test]
-async fn everything_goes_but_the_stop() {
+async fn deletion_removes_everything_but_the_opt_out() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let (jo, sam) = (&harbor.admin, harbor.agent("Sam").await);
@@ -14,11 +14,11 @@ async fn everything_goes_but_the_stop() {
     harbor.gets_a_picture().await;
     assert_eq!(hub.keeps().await, 1);
     let maya = harbor.conversation_with(MAYA).await;
-    harbor.hears(TOM, "I stay").await;
+    harbor.receives(TOM, "I stay").await;
     let at = (chrono::Utc::now() + chrono::TimeDelta::hours(1)).to_rfc3339();
     let later = json!({"conversation_id": maya["id"], "content": "Later", "scheduled_at": at});
     sam.post(&harbor.path("/messages"), later).await.is(202);
-    harbor.hears(MAYA, "STOP").await;
+    harbor.receives(MAYA, "STOP").await;
     let path = harbor.contact_path(&maya, "");
     let going = jo
         .get(&harbor.contact_path(&maya, "/removal"))
@@ -39,9 +39,9 @@ async fn everything_goes_but_the_stop() {
     jo.delete(&path).await.is(204);
     jo.delete(&path).await.refused(404, "not_found");
 
-    let gone = frames.hears("conversation_removed").await;
+    let gone = frames.receives("conversation_removed").await;
     assert_eq!(gone["conversation_id"], maya["id"]);
-    frames.hears("contact_removed").await;
+    frames.receives("contact_removed").await;
     assert_eq!(hub.count("select count(*) from messages").await, 1);
     assert_eq!(hub.count("select count(*) from message_media").await, 0);
     hub.keeps().await;
@@ -73,7 +73,7 @@ async fn everything_goes_but_the_stop() {
     jo.post(&harbor.path("/messages"), draft.clone())
         .await
         .refused(409, "contact_opted_out");
-    harbor.hears(MAYA, "START").await;
+    harbor.receives(MAYA, "START").await;
     jo.post(&harbor.path("/messages"), draft).await.is(202);
 }
 
@@ -90,7 +90,7 @@ fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
 }
 
 #[tokio::test]
-async fn agents_delete_whom_they_added_until_somebody_texts() {
+async fn agents_delete_own_contacts_until_first_text() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
@@ -98,17 +98,17 @@ async fn agents_delete_whom_they_added_until_somebody_texts() {
     let mine = harbor.adds(&sam, MAYA, "Maya").await;
     sam.delete(&harbor.contact_path(&mine, "")).await.is(204);
     let mine = harbor.adds(&sam, MAYA, "Maya").await;
-    harbor.hears(MAYA, "Hi").await;
+    harbor.receives(MAYA, "Hi").await;
     sam.delete(&harbor.contact_path(&mine, ""))
         .await
         .refused(403, "admin_only");
 }
 
 #[tokio::test]
-async fn a_providers_list_brings_nothing_back() {
+async fn catch_up_does_not_restore_deleted_texts() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Forget me").await;
+    let maya = harbor.receives(MAYA, "Forget me").await;
     let lost = hub.twilio.texting(MAYA, FRONT_DESK, "Nobody noticed this");
     lost.gets_lost();
     let number = harbor.number(FRONT_DESK).await;
@@ -127,13 +127,13 @@ async fn a_providers_list_brings_nothing_back() {
 
 /// Whoever deletes meets the text that comes in halfway: it is stored, with the contact or with a new one.
 #[tokio::test]
-async fn a_text_that_comes_in_meanwhile_is_taken() {
+async fn text_received_during_a_deletion_is_stored() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     for round in 0..8 {
         let phone = format!("+1415555{round}030");
         let contact = match round % 2 {
-            0 => harbor.hears(&phone, "Hi").await,
+            0 => harbor.receives(&phone, "Hi").await,
             _ => harbor.adds(&harbor.admin, &phone, "Tom").await,
         };
         let path = harbor.contact_path(&contact, "");

@@ -68,7 +68,7 @@ async fn people(workspace: &Workspace<'_>) -> Vec<(String, String, String)> {
 }
 
 #[tokio::test]
-async fn contacts_come_back_from_a_spreadsheet_as_the_same_people() {
+async fn contacts_survive_a_spreadsheet_round_trip() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let field = json!({"name": "Born", "kind": "date"});
@@ -109,17 +109,17 @@ async fn contacts_come_back_from_a_spreadsheet_as_the_same_people() {
 }
 
 #[tokio::test]
-async fn opt_outs_and_refused_rows_come_back_from_a_spreadsheet() {
+async fn opt_outs_and_refused_rows_survive_a_spreadsheet_round_trip() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let mut file = "phone_number;reason;at\n".to_owned();
     for (phone, name) in PEOPLE {
         file += &format!("{phone};{name};2026-01-02T10:20:30Z\n").replace('"', "");
     }
-    let told = imports(&harbor.admin, &harbor, "list.csv", file.as_bytes())
+    let report = imports(&harbor.admin, &harbor, "list.csv", file.as_bytes())
         .await
         .is(200);
-    assert_eq!(told["imported"], PEOPLE.len(), "{told}");
+    assert_eq!(report["imported"], PEOPLE.len(), "{report}");
     let table = harbor
         .admin
         .get(&harbor.path("/opt-outs/export.csv"))
@@ -131,13 +131,13 @@ async fn opt_outs_and_refused_rows_come_back_from_a_spreadsheet() {
     let saved = String::from_utf8(saved)
         .unwrap()
         .replace("+1 628 555 0100", "+1 628 555 0188");
-    let told = imports(&elsewhere.admin, &elsewhere, "list.csv", saved.as_bytes())
+    let report = imports(&elsewhere.admin, &elsewhere, "list.csv", saved.as_bytes())
         .await
         .is(200);
     assert_eq!(
-        (&told["imported"], &told["refused"]),
+        (&report["imported"], &report["refused"]),
         (&json!(PEOPLE.len()), &json!(0)),
-        "{FRONT_DESK}: {told}"
+        "{FRONT_DESK}: {report}"
     );
     let rows = async |workspace: &Workspace<'_>| {
         let rows = listed(workspace).await.into_iter();
@@ -192,7 +192,7 @@ async fn opt_outs_and_refused_rows_come_back_from_a_spreadsheet() {
 
 /// Excel shortens a number to `4.47911E+11`: its digits are gone, and the reason says so.
 #[tokio::test]
-async fn a_number_that_a_spreadsheet_has_shortened_is_refused_with_that_reason() {
+async fn number_shortened_by_a_spreadsheet_is_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     for file in [

@@ -65,7 +65,7 @@ fn counts(import: &Value) -> [i64; 3] {
 }
 
 #[tokio::test]
-async fn google_outlook_and_others_come_in_as_they_are() {
+async fn exports_of_google_outlook_and_others_are_imported() {
     let hub = Hub::start().await;
     for (program, file, expected) in [
         (
@@ -190,7 +190,7 @@ async fn google_outlook_and_others_come_in_as_they_are() {
 }
 
 #[tokio::test]
-async fn two_columns_may_be_the_number() {
+async fn second_phone_column_is_a_fallback() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let file = b"Who,A,B\nMaya,,(415) 555-0142\nTom,(415) 555-0143,(415) 555-0144\n";
@@ -208,7 +208,7 @@ async fn two_columns_may_be_the_number() {
 }
 
 #[tokio::test]
-async fn an_open_quotation_mark_swallows_nobody_and_is_told_before_it_begins() {
+async fn unclosed_quote_is_reported_before_import_and_loses_no_row() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let file = "name,phone,notes\n\"Doc Brown,+1 415 555 0142,old friend\nMaya Okafor,+1 415 555 0143,\nTom Reyes,+1 415 555 0144,\"likes \"\"tea\"\"\"\nInes Duarte,+1 415 555 0145,\n";
@@ -232,7 +232,7 @@ async fn an_open_quotation_mark_swallows_nobody_and_is_told_before_it_begins() {
 }
 
 #[tokio::test]
-async fn line_ends_of_every_kind_are_line_ends() {
+async fn all_line_endings_are_accepted() {
     let hub = Hub::start().await;
     for (name, file) in [
         ("Old Mac", "name,phone\rA,+14155550142\rB,+14155550143\r"),
@@ -252,7 +252,7 @@ async fn line_ends_of_every_kind_are_line_ends() {
 }
 
 #[tokio::test]
-async fn an_encoding_is_recognized_or_chosen_and_one_bad_byte_spoils_one_cell() {
+async fn encoding_is_detected_or_chosen_and_a_bad_byte_affects_one_cell() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let sjis = encoding_rs::SHIFT_JIS
@@ -321,7 +321,7 @@ async fn an_encoding_is_recognized_or_chosen_and_one_bad_byte_spoils_one_cell() 
 }
 
 #[tokio::test]
-async fn days_are_read_by_their_column_or_by_the_country_or_left_out() {
+async fn dates_are_parsed_by_column_or_country_or_left_out() {
     let hub = Hub::start().await;
     for (workspace, region, file, days, left_out) in [
         (
@@ -380,7 +380,7 @@ async fn days_are_read_by_their_column_or_by_the_country_or_left_out() {
 }
 
 #[tokio::test]
-async fn what_was_refused_goes_round_without_growing() {
+async fn refused_rows_can_be_imported_again_without_growing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let mut file = "name,phone\n'=1+1,555\nTom,07911\n".to_owned();
@@ -412,7 +412,7 @@ async fn what_was_refused_goes_round_without_growing() {
 
 /// Any bytes are an answer: taken, or refused with a reason.
 #[tokio::test]
-async fn no_file_is_an_error_of_ours() {
+async fn no_file_causes_a_server_error() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;

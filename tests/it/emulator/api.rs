@@ -25,11 +25,14 @@ pub fn router(emulator: Emulator) -> Router {
         .nest("/2010-04-01/Accounts", accounts)
         .nest("/v1/Services", numbers::services_router())
         .route("/cdn/{media}", get(media::bytes))
-        .layer(middleware::from_fn_with_state(emulator.clone(), misbehave))
+        .layer(middleware::from_fn_with_state(
+            emulator.clone(),
+            inject_faults,
+        ))
         .with_state(emulator)
 }
 
-async fn misbehave(State(emulator): State<Emulator>, request: Request, next: Next) -> Response {
+async fn inject_faults(State(emulator): State<Emulator>, request: Request, next: Next) -> Response {
     let failure = {
         let mut state = emulator.state();
         let call = format!("{} {}", request.method(), request.uri());

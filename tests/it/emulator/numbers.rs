@@ -77,9 +77,9 @@ async fn buy(caller: Caller, State(emulator): State<Emulator>, body: Bytes) -> R
         mms: true,
         ..Number::default()
     };
-    let told = number.json();
+    let number_json = number.json();
     state.numbers.push(number);
-    (StatusCode::CREATED, Json(told)).into_response()
+    (StatusCode::CREATED, Json(number_json)).into_response()
 }
 
 async fn release(

@@ -45,7 +45,7 @@ struct Browser {
 #[derive(Clone, Debug)]
 pub struct Push {
     pub browser: usize,
-    pub told: Value,
+    pub payload: Value,
     pub topic: String,
     pub answered: u16,
 }
@@ -98,7 +98,7 @@ impl PushService {
     }
 
     /// Waits until there were so many.
-    pub async fn heard(&self, count: usize) -> Vec<Push> {
+    pub async fn received(&self, count: usize) -> Vec<Push> {
         let enough = async {
             loop {
                 let came = self.state.came.notified();
@@ -124,16 +124,16 @@ async fn take(
     assert_eq!(text("content-encoding"), "aes128gcm");
     assert!(text("ttl").parse::<u32>().unwrap() > 0);
     assert!(text("topic").len() <= 32);
-    let vouched = vouched(&text("authorization"), &service.origin);
-    let told = open(&service.state.browsers.lock().unwrap()[browser], &body);
+    let has_valid_vapid = has_valid_vapid(&text("authorization"), &service.origin);
+    let payload = open(&service.state.browsers.lock().unwrap()[browser], &body);
     let answered = match service.state.answers.lock().unwrap().pop_front() {
-        _ if !vouched => 403,
+        _ if !has_valid_vapid => 403,
         Some(code) => code,
         None => 201,
     };
     let push = Push {
         browser,
-        told,
+        payload,
         topic: text("topic"),
         answered,
     };
@@ -146,7 +146,7 @@ async fn take(
 }
 
 /// RFC 8292: who sends, signed for us and not for long.
-fn vouched(authorization: &str, origin: &str) -> bool {
+fn has_valid_vapid(authorization: &str, origin: &str) -> bool {
     let (token, key) = authorization
         .strip_prefix("vapid t=")
         .and_then(|rest| rest.split_once(", k="))

@@ -190,7 +190,7 @@ impl Telnyx {
         self
     }
 
-    pub fn tells(&self, on_taken: Taken) -> &Self {
+    pub fn on_request(&self, on_taken: Taken) -> &Self {
         self.state().on_taken = Some(on_taken);
         self
     }

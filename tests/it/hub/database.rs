@@ -41,7 +41,7 @@ static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
             watch(&dir);
             let template = create(&cluster.options(), "template", "template1").await;
             migrate::run(&template).await.unwrap();
-            hurry(&template).await;
+            raise_default_rate(&template).await;
             ready.send(cluster.options()).unwrap();
             std::future::pending::<()>().await;
         });
@@ -50,7 +50,7 @@ static CLUSTER: LazyLock<PgConnectOptions> = LazyLock::new(|| {
 });
 
 /// A number's usual rate is for people: tests that do not ask for it have numbers that send as fast as they can.
-async fn hurry(template: &PgConnectOptions) {
+async fn raise_default_rate(template: &PgConnectOptions) {
     let mut owner = template.connect().await.unwrap();
     let sql = "alter table numbers alter column messages_per_second set default 1000";
     sqlx::query(sql).execute(&mut owner).await.unwrap();

@@ -26,7 +26,7 @@ pub struct Person {
 
 impl Person {
     /// Somebody nobody knows, at this address.
-    pub fn nobody_at(hub: &Hub, address: &str) -> Self {
+    pub fn anonymous_at(hub: &Hub, address: &str) -> Self {
         Self {
             address: Some(address.into()),
             ..Self::nobody(hub)
@@ -216,7 +216,7 @@ impl Person {
             .says(json!({"type": "join_workspace", "workspace_id": workspace.id}))
             .await;
         assert_eq!(
-            frames.hears("workspace_joined").await["workspace_id"],
+            frames.receives("workspace_joined").await["workspace_id"],
             workspace.id
         );
         frames
@@ -268,7 +268,7 @@ type Socket =
 /// A socket's side of the conversation.
 pub struct Frames(Socket);
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Frames {
     pub async fn says(&mut self, frame: Value) {
@@ -280,7 +280,7 @@ impl Frames {
     }
 
     /// The next frame of this type; others are passed over.
-    pub async fn hears(&mut self, kind: &str) -> Value {
+    pub async fn receives(&mut self, kind: &str) -> Value {
         loop {
             let frame: Value = serde_json::from_str(&self.next_text().await).unwrap();
             if frame["type"] == kind {
@@ -296,7 +296,7 @@ impl Frames {
 
     pub async fn next_text(&mut self) -> String {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.0.next())
+            let message = tokio::time::timeout(WAIT_TIMEOUT, self.0.next())
                 .await
                 .expect("a frame in time");
             match message
@@ -318,7 +318,7 @@ impl Frames {
     /// The code with which the server closes.
     pub async fn closes(&mut self) -> u16 {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.0.next())
+            let message = tokio::time::timeout(WAIT_TIMEOUT, self.0.next())
                 .await
                 .expect("a close in time");
             match message {
@@ -330,16 +330,16 @@ impl Frames {
     }
 
     /// Everything that has arrived once a question that is asked now has been answered.
-    pub async fn heard_so_far(&mut self, workspace: &Workspace<'_>) -> Vec<Value> {
+    pub async fn received_so_far(&mut self, workspace: &Workspace<'_>) -> Vec<Value> {
         self.says(json!({"type": "leave_workspace", "workspace_id": workspace.id}))
             .await;
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         loop {
             let frame = self.next().await;
             if frame["type"] == "workspace_left" {
-                return heard;
+                return received;
             }
-            heard.push(frame);
+            received.push(frame);
         }
     }
 }

@@ -64,7 +64,7 @@ impl Post {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 state.with(|letterbox| letterbox.connections += 1);
-                tokio::spawn(converse(stream, Arc::clone(&state)));
+                tokio::spawn(serve_connection(stream, Arc::clone(&state)));
             }
         });
         post
@@ -81,7 +81,7 @@ impl Post {
     }
 
     /// Whoever writes to this address waits for an answer that never comes.
-    pub fn is_silent_about(&self, address: &str) {
+    pub fn has_no_mail_for(&self, address: &str) {
         self.state
             .with(|letterbox| letterbox.silent.push(address.into()));
     }
@@ -142,7 +142,7 @@ impl State {
     }
 }
 
-async fn converse(stream: TcpStream, state: Arc<State>) -> Option<()> {
+async fn serve_connection(stream: TcpStream, state: Arc<State>) -> Option<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     let mut to = String::new();
@@ -152,7 +152,7 @@ async fn converse(stream: TcpStream, state: Arc<State>) -> Option<()> {
         let answer = match verb.to_ascii_uppercase().as_str() {
             "EHLO" | "HELO" => "250-post.test\r\n250 8BITMIME".into(),
             "RCPT" => {
-                to = angled(&line);
+                to = address_in_brackets(&line);
                 state.about(&to).await
             }
             "MAIL" | "RSET" | "NOOP" => "250 fine".into(),
@@ -201,7 +201,7 @@ impl State {
     }
 }
 
-fn angled(line: &str) -> String {
+fn address_in_brackets(line: &str) -> String {
     let address = line
         .split_once('<')
         .and_then(|(_, rest)| rest.split_once('>'));
@@ -232,13 +232,13 @@ fn read_mail(to: &str, text: &str) -> Mail {
     Mail {
         to: to.into(),
         from: header("From"),
-        subject: unworded(&header("Subject")),
+        subject: decode_header_words(&header("Subject")),
         text: String::from_utf8(bytes).unwrap().replace("\r\n", "\n"),
     }
 }
 
 /// RFC 2047: `=?utf-8?b?…?=` between plain words. Blanks between two encoded words mean nothing.
-fn unworded(header: &str) -> String {
+fn decode_header_words(header: &str) -> String {
     let mut text = String::new();
     let mut was_encoded = false;
     for word in header.split(' ') {

@@ -30,7 +30,7 @@ fn says(diagnosis: &Value, subject: &str, state: &str, words: &str) {
 }
 
 #[tokio::test]
-async fn the_doctor_says_what_is_wrong_and_mends_it() {
+async fn doctor_reports_and_repairs_the_webhook() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let account = hub.twilio.console(&harbor.account);
@@ -46,7 +46,7 @@ async fn the_doctor_says_what_is_wrong_and_mends_it() {
     says(&fresh, "errors", "good", "No text failed");
     assert_eq!(fresh["state"], "attention");
 
-    let maya = harbor.hears(MAYA, "Is 3:30 still free?").await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
     harbor.answers(&harbor.admin, &maya, "Yes").await;
     hub.sends().await;
     let sid = hub.twilio.sent("Yes")[0].sid.clone();
@@ -94,7 +94,7 @@ async fn the_doctor_says_what_is_wrong_and_mends_it() {
 }
 
 #[tokio::test]
-async fn a_messaging_service_is_told_apart_from_one_that_takes_the_texts() {
+async fn messaging_service_that_takes_texts_is_distinguished() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let account = hub.twilio.account(&harbor.account, TOKEN);
@@ -110,10 +110,10 @@ async fn a_messaging_service_is_told_apart_from_one_that_takes_the_texts() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_asked_is_said_and_the_rest_is_told() {
+async fn unreachable_checks_are_reported_beside_the_others() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "Hi").await;
+    harbor.receives(MAYA, "Hi").await;
 
     hub.twilio.answers(500);
     let unknown = harbor.examined().await;
@@ -130,10 +130,10 @@ async fn what_cannot_be_asked_is_said_and_the_rest_is_told() {
 }
 
 #[tokio::test]
-async fn failures_are_counted_with_their_most_frequent_reason() {
+async fn failures_are_counted_with_the_most_frequent_reason() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     for text in ["One", "Two", "Three", "Four", "Five"] {
         harbor.answers(&harbor.admin, &maya, text).await;
         hub.twilio.refuses(21614, 400);
@@ -144,7 +144,7 @@ async fn failures_are_counted_with_their_most_frequent_reason() {
     let seen = harbor.examined().await;
     says(&seen, "errors", "broken", "5 texts failed");
     says(&seen, "errors", "broken", "landline");
-    hub.meddles("update messages set created_at = created_at - interval '1 hour'")
+    hub.executes_sql("update messages set created_at = created_at - interval '1 hour'")
         .await;
     says(
         &harbor.examined().await,
@@ -155,7 +155,7 @@ async fn failures_are_counted_with_their_most_frequent_reason() {
 }
 
 #[tokio::test]
-async fn the_page_shows_findings_sets_the_webhook_and_waits_for_a_test() {
+async fn page_shows_findings_repairs_the_webhook_and_awaits_a_test() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let account = hub.twilio.console(&harbor.account);
@@ -173,7 +173,7 @@ async fn the_page_shows_findings_sets_the_webhook_and_waits_for_a_test() {
     assert!(mended.contains("Its texts come here now"), "{mended}");
     assert!(mended.contains("Its texts are sent to us."));
 
-    harbor.hears(MAYA, "Before the test").await;
+    harbor.receives(MAYA, "Before the test").await;
     let since = chrono::Utc::now().timestamp_millis();
     let test = format!("{page}?since={since}");
     let waiting = harbor.admin.get(&test).await;
@@ -183,7 +183,7 @@ async fn the_page_shows_findings_sets_the_webhook_and_waits_for_a_test() {
         waiting.body
     );
     assert!(!waiting.body.contains("Your text has arrived"));
-    harbor.hears(MAYA, "The test").await;
+    harbor.receives(MAYA, "The test").await;
     let passed = harbor.admin.get(&test).await;
     assert!(
         passed.body.contains("Your text has arrived"),
@@ -196,7 +196,7 @@ async fn the_page_shows_findings_sets_the_webhook_and_waits_for_a_test() {
 }
 
 #[tokio::test]
-async fn the_page_of_numbers_searches_buys_changes_and_releases() {
+async fn numbers_page_searches_buys_changes_and_releases() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     hub.twilio.sells("US", "Local", FOR_SALE);

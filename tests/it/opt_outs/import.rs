@@ -23,10 +23,10 @@ pub async fn listed(harbor: &Workspace<'_>) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn each_line_is_taken_or_refused_on_its_own() {
+async fn each_line_is_accepted_or_refused_alone() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    let maya = harbor.hears(MAYA, "Hi").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
     let file = "phone_number,number,reason,at\n\
         (415) 555-0192,,Told the office,2026-01-02\n\
         +14155550193,+16285550100,,\n\
@@ -35,7 +35,7 @@ async fn each_line_is_taken_or_refused_on_its_own() {
         +14155550194,+16285550999,,\n\
         +14155550195,,,tomorrow\n";
 
-    let told = imports(
+    let report = imports(
         &harbor.admin,
         &harbor,
         "C:\\\\old list.csv",
@@ -45,11 +45,11 @@ async fn each_line_is_taken_or_refused_on_its_own() {
     .is(200);
 
     assert_eq!(
-        (&told["imported"], &told["already"], &told["refused"]),
+        (&report["imported"], &report["already"], &report["refused"]),
         (&json!(2), &json!(1), &json!(3)),
-        "{told}"
+        "{report}"
     );
-    let wrong: Vec<_> = told["errors"]
+    let wrong: Vec<_> = report["errors"]
         .as_array()
         .unwrap()
         .iter()
@@ -91,42 +91,42 @@ async fn each_line_is_taken_or_refused_on_its_own() {
     assert_eq!(audit["data"][0]["subject"], "old list.csv");
 
     // The same file again changes nothing.
-    let told = imports(&harbor.admin, &harbor, "again.csv", file.as_bytes())
+    let report = imports(&harbor.admin, &harbor, "again.csv", file.as_bytes())
         .await
         .is(200);
     assert_eq!(
-        (&told["imported"], &told["already"]),
+        (&report["imported"], &report["already"]),
         (&json!(0), &json!(3))
     );
     assert_eq!(listed(&harbor).await.len(), 2);
 }
 
 #[tokio::test]
-async fn an_old_list_does_not_undo_what_they_said_since() {
+async fn old_list_does_not_override_later_consent() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
-    harbor.hears(MAYA, "STOP").await;
-    harbor.hears(MAYA, "START").await;
+    harbor.receives(MAYA, "STOP").await;
+    harbor.receives(MAYA, "START").await;
     let old = format!("phone_number;at\n{MAYA};2026-01-02\n");
-    let told = imports(&harbor.admin, &harbor, "old.csv", old.as_bytes())
+    let report = imports(&harbor.admin, &harbor, "old.csv", old.as_bytes())
         .await
         .is(200);
     assert_eq!(
-        (&told["imported"], &told["refused"]),
+        (&report["imported"], &report["refused"]),
         (&json!(0), &json!(1))
     );
     assert_eq!(harbor.conversation_with(MAYA).await["opted_out"], false);
     // Without a day it is of today.
     let new = format!("phone_number\n{MAYA}\n");
-    let told = imports(&harbor.admin, &harbor, "new.csv", new.as_bytes())
+    let report = imports(&harbor.admin, &harbor, "new.csv", new.as_bytes())
         .await
         .is(200);
-    assert_eq!(told["imported"], 1);
+    assert_eq!(report["imported"], 1);
     assert_eq!(harbor.conversation_with(MAYA).await["opted_out"], true);
 }
 
 #[tokio::test]
-async fn what_is_no_list_changes_nothing() {
+async fn invalid_list_changes_nothing() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let sam = harbor.agent("Sam").await;
@@ -157,17 +157,17 @@ async fn what_is_no_list_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_was_taken_out_can_be_brought_in_again_and_is_no_formula() {
+async fn exported_list_can_be_imported_again_and_has_no_formulas() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let mut file = "phone_number,reason\n".to_owned();
     for n in 0..130 {
         file += &format!("+1415555{n:04},\"=HYPERLINK(\"\"http://evil.example/{n}\"\")\"\n");
     }
-    let told = imports(&harbor.admin, &harbor, "formulas.csv", file.as_bytes())
+    let report = imports(&harbor.admin, &harbor, "formulas.csv", file.as_bytes())
         .await
         .is(200);
-    assert_eq!(told["imported"], 130, "{told}");
+    assert_eq!(report["imported"], 130, "{report}");
     // All of one moment, and each on one page.
     let mut seen = Vec::new();
     let mut cursor = String::new();
@@ -201,26 +201,26 @@ async fn what_was_taken_out_can_be_brought_in_again_and_is_no_formula() {
     let front_desk = "+1 628 555 0100";
     assert!(table.body.contains(front_desk), "{FRONT_DESK} as text");
     let elsewhere = table.body.replace(front_desk, "+16285550177");
-    let told = imports(&bay.admin, &bay, "opt-outs.csv", elsewhere.as_bytes())
+    let report = imports(&bay.admin, &bay, "opt-outs.csv", elsewhere.as_bytes())
         .await
         .is(200);
-    assert_eq!(told["imported"], 130, "{told}");
+    assert_eq!(report["imported"], 130, "{report}");
 }
 
 /// Whoever is refused can be fetched, mended and brought in again, as often as it takes.
 #[tokio::test]
-async fn refused_lines_are_fetched_mended_and_brought_in_again() {
+async fn refused_lines_can_be_downloaded_fixed_and_imported() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let mut file =
         "Name;Mobiltelefon;reason\nMaya;(415) 555-0192;Told us\nTom;555;\"a;b\"\n".to_owned();
     for round in 0..3 {
-        let told = imports(&harbor.admin, &harbor, "list.csv", file.as_bytes())
+        let report = imports(&harbor.admin, &harbor, "list.csv", file.as_bytes())
             .await
             .is(200);
-        assert_eq!(told["refused"], 1, "{told}");
-        assert_eq!(told["imported"], i32::from(round == 0));
-        let id = told["import_id"].as_str().unwrap();
+        assert_eq!(report["refused"], 1, "{report}");
+        assert_eq!(report["imported"], i32::from(round == 0));
+        let id = report["import_id"].as_str().unwrap();
         let path = harbor.path(&format!("/contacts/imports/{id}/refused.csv"));
         let refused = harbor.admin.get(&path).await;
         assert_eq!(refused.status, 200, "{}", refused.body);
@@ -236,11 +236,11 @@ async fn refused_lines_are_fetched_mended_and_brought_in_again() {
         file = refused.body;
     }
     let mended = file.replace(",555,", ",4155550193,");
-    let told = imports(&harbor.admin, &harbor, "list.csv", mended.as_bytes())
+    let report = imports(&harbor.admin, &harbor, "list.csv", mended.as_bytes())
         .await
         .is(200);
     assert_eq!(
-        (&told["imported"], &told["refused"]),
+        (&report["imported"], &report["refused"]),
         (&json!(1), &json!(0))
     );
     let proofs: Vec<_> = listed(&harbor)
@@ -259,38 +259,38 @@ async fn refused_lines_are_fetched_mended_and_brought_in_again() {
 }
 
 #[tokio::test]
-async fn a_list_with_an_open_quotation_mark_or_old_line_ends_misses_nobody() {
+async fn unclosed_quote_and_old_line_endings_lose_no_opt_out() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let open = b"phone_number,reason\n+14155550142,\"said no\n+14155550143,asked\n+14155550144,\n";
-    let told = imports(&harbor.admin, &harbor, "open.csv", open)
+    let report = imports(&harbor.admin, &harbor, "open.csv", open)
         .await
         .is(200);
     assert_eq!(
-        (&told["imported"], &told["refused"]),
+        (&report["imported"], &report["refused"]),
         (&json!(3), &json!(0)),
-        "{told}"
+        "{report}"
     );
     assert_eq!(
-        told["problems"][0]["message"],
+        report["problems"][0]["message"],
         "line 2 opens a quotation mark that is not closed and would swallow 3 lines: they are read one by one"
     );
     let old = b"phone\r+14155550145\r+14155550146\r";
-    let told = imports(&harbor.admin, &harbor, "old.csv", old)
+    let report = imports(&harbor.admin, &harbor, "old.csv", old)
         .await
         .is(200);
-    assert_eq!(told["imported"], 2, "{told}");
+    assert_eq!(report["imported"], 2, "{report}");
     assert_eq!(listed(&harbor).await.len(), 5);
 }
 
 /// `6641234567.0` is no number of ten digits more: a stranger would be opted out, and whoever said STOP would not.
 #[tokio::test]
-async fn a_decimal_point_opts_out_no_stranger() {
+async fn decimal_point_opts_out_no_other_number() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let region = json!({"default_region": "AT"});
     harbor.admin.patch(&harbor.path(""), region).await.is(200);
-    let told = imports(
+    let report = imports(
         &harbor.admin,
         &harbor,
         "floats.csv",
@@ -308,7 +308,7 @@ async fn a_decimal_point_opts_out_no_stranger() {
         "{numbers:?}"
     );
     assert_eq!(
-        told["imported"].as_u64().unwrap() + told["refused"].as_u64().unwrap(),
+        report["imported"].as_u64().unwrap() + report["refused"].as_u64().unwrap(),
         1
     );
 }

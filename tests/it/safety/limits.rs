@@ -16,11 +16,11 @@ async fn says(hub: &Hub, text: &[u8]) -> (String, Duration) {
     let mut stream = TcpStream::connect(hub.server.address).await.unwrap();
     // Whoever is refused in the middle of what they say may be cut off there.
     let _ = stream.write_all(text).await;
-    let mut heard = Vec::new();
-    let closed = tokio::time::timeout(Duration::from_secs(40), stream.read_to_end(&mut heard));
+    let mut received = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(40), stream.read_to_end(&mut received));
     let _ = closed.await.expect("the connection is closed in time");
     (
-        String::from_utf8_lossy(&heard).into_owned(),
+        String::from_utf8_lossy(&received).into_owned(),
         began.elapsed(),
     )
 }
@@ -30,7 +30,7 @@ async fn lives(hub: &Hub) {
 }
 
 #[tokio::test]
-async fn a_body_over_256_kilobytes_is_refused_at_every_door() {
+async fn body_over_256_kilobytes_is_refused_by_every_route() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let large = "x".repeat(257 * 1024);
@@ -72,7 +72,7 @@ async fn a_body_over_256_kilobytes_is_refused_at_every_door() {
 }
 
 #[tokio::test]
-async fn a_body_of_no_declared_length_is_measured_all_the_same() {
+async fn chunked_body_is_limited_too() {
     let hub = Hub::start().await;
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
     let head = "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -85,7 +85,7 @@ async fn a_body_of_no_declared_length_is_measured_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_large_is_refused_and_the_server_lives() {
+async fn oversized_header_is_refused_and_the_server_survives() {
     let hub = Hub::start().await;
     let head = |headers: &str| {
         format!("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n")
@@ -116,7 +116,7 @@ async fn a_head_that_is_too_large_is_refused_and_the_server_lives() {
 }
 
 #[tokio::test]
-async fn who_stops_in_the_middle_is_cut_off() {
+async fn stalled_request_is_disconnected() {
     let hub = Hub::start().await;
     let post = |path: &str| {
         format!(
@@ -152,7 +152,7 @@ async fn who_stops_in_the_middle_is_cut_off() {
 }
 
 #[tokio::test]
-async fn many_who_say_nothing_keep_nobody_else_out() {
+async fn many_idle_connections_block_nobody() {
     let hub = Hub::start().await;
     let mut silent = Vec::new();
     for _ in 0..300 {
@@ -173,7 +173,7 @@ async fn many_who_say_nothing_keep_nobody_else_out() {
 }
 
 #[tokio::test]
-async fn connections_without_a_request_keep_no_server_from_stopping() {
+async fn idle_connections_do_not_delay_shutdown() {
     let hub = Hub::start().await;
     let mut idle = Vec::new();
     for n in 0..20 {

@@ -17,7 +17,7 @@ pub async fn cookies(hub: &Hub, email: &str) -> String {
 }
 
 /// Every unsafe way in for a browser: JSON, forms, signing out.
-fn doors(harbor: &Workspace<'_>) -> Vec<(Method, String)> {
+fn endpoints(harbor: &Workspace<'_>) -> Vec<(Method, String)> {
     let page = |path: &str| format!("/w/{}{path}", harbor.slug);
     let some = "01890000-0000-7000-8000-000000000000";
     vec![
@@ -41,7 +41,7 @@ fn doors(harbor: &Workspace<'_>) -> Vec<(Method, String)> {
 }
 
 #[tokio::test]
-async fn no_unsafe_request_by_cookie_is_taken_from_another_site() {
+async fn cross_site_unsafe_requests_by_cookie_are_refused() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let cookies = cookies(&hub, &harbor.admin.email).await;
@@ -62,7 +62,7 @@ async fn no_unsafe_request_by_cookie_is_taken_from_another_site() {
         ("sec-fetch-site", "rubbish"),
         ("x-neither", "as a very old browser or a program would"),
     ];
-    for (method, path) in doors(&harbor) {
+    for (method, path) in endpoints(&harbor) {
         for (name, value) in foreign {
             let answer = ask(&method, &path, name, value).await;
             assert_eq!(answer.status, 403, "{method} {path} with {name}: {value}");
@@ -70,7 +70,7 @@ async fn no_unsafe_request_by_cookie_is_taken_from_another_site() {
         }
     }
     // From our own page the same requests get to their doors.
-    for (method, path) in doors(&harbor)
+    for (method, path) in endpoints(&harbor)
         .into_iter()
         .filter(|(_, path)| !path.ends_with("logout"))
     {
@@ -89,7 +89,7 @@ async fn no_unsafe_request_by_cookie_is_taken_from_another_site() {
 }
 
 #[tokio::test]
-async fn nobody_is_signed_in_by_a_strangers_form_and_people_are_told_so_on_a_page() {
+async fn cross_site_sign_in_is_refused_with_a_page() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let nobody = crate::hub::Person::nobody(&hub);
@@ -118,7 +118,7 @@ async fn nobody_is_signed_in_by_a_strangers_form_and_people_are_told_so_on_a_pag
 }
 
 #[tokio::test]
-async fn a_socket_by_cookie_is_opened_by_our_own_pages_only() {
+async fn cookie_socket_requires_same_origin() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let cookies = cookies(&hub, &harbor.admin.email).await;

@@ -28,7 +28,7 @@ async fn every_page(harbor: &Workspace<'_>) -> Vec<String> {
         .await
         .is(201);
     let maya = harbor
-        .hears(MAYA, "Is \"3:30\" still free? <script>alert(1)</script>")
+        .receives(MAYA, "Is \"3:30\" still free? <script>alert(1)</script>")
         .await;
     harbor.answers(&harbor.admin, &maya, "It is").await;
     let here = |path: &str| format!("/w/{}{path}", harbor.slug);
@@ -96,7 +96,7 @@ fn attributes(tag: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_policy_allows_nothing_inline_and_no_page_needs_it() {
+async fn content_security_policy_allows_nothing_inline() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let cookies = cookies(&hub, &harbor.admin.email).await;
@@ -145,7 +145,7 @@ async fn the_policy_allows_nothing_inline_and_no_page_needs_it() {
 }
 
 #[tokio::test]
-async fn every_answer_says_what_browsers_may_do_with_it() {
+async fn every_response_has_security_headers() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let cookies = cookies(&hub, &harbor.admin.email).await;
@@ -184,7 +184,7 @@ async fn every_answer_says_what_browsers_may_do_with_it() {
 }
 
 #[tokio::test]
-async fn on_https_browsers_stay_there_and_cookies_too() {
+async fn https_enables_hsts_and_secure_cookies() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await;
     let settings = [("BASE_URL", "https://inbox.example.com")];
@@ -227,12 +227,12 @@ async fn on_https_browsers_stay_there_and_cookies_too() {
 }
 
 #[tokio::test]
-async fn customers_texts_are_no_markup() {
+async fn customer_text_is_escaped_everywhere() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let cookies = cookies(&hub, &harbor.admin.email).await;
     let text = r#"<img src=x onerror=alert(1)>"' onclick="alert(1)"#;
-    let maya = harbor.hears(MAYA, text).await;
+    let maya = harbor.receives(MAYA, text).await;
     let contact = harbor.path(&format!(
         "/contacts/{}",
         maya["contact_id"].as_str().unwrap()

@@ -19,7 +19,7 @@ impl Workspace<'_> {
         let mut known = Known::new();
         for (phone, name) in people {
             let contact = self.adds(&self.admin, phone, name).await;
-            self.hears(phone, "Hello").await;
+            self.receives(phone, "Hello").await;
             known.push((
                 (*name).to_owned(),
                 contact["id"].as_str().unwrap().to_owned(),
@@ -90,7 +90,7 @@ impl Workspace<'_> {
 }
 
 #[tokio::test]
-async fn a_name_is_found_however_it_is_typed() {
+async fn name_is_found_in_any_spelling() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let known = harbor
@@ -159,7 +159,7 @@ async fn a_name_is_found_however_it_is_typed() {
 }
 
 #[tokio::test]
-async fn names_are_stored_composed() {
+async fn names_are_stored_in_nfc() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
@@ -183,7 +183,7 @@ async fn names_are_stored_composed() {
     }
     let list = jo.get(&harbor.path("/contacts?q=muller")).await.is(200);
     assert_eq!(list["data"][0]["name"], "Zoë Müller");
-    let jose = harbor.hears("+14155550144", "Hi").await;
+    let jose = harbor.receives("+14155550144", "Hi").await;
     jo.patch(
         &harbor.contact_path(&jose, ""),
         json!({"name": "José Núñez"}),
@@ -204,7 +204,7 @@ async fn names_are_stored_composed() {
 }
 
 #[tokio::test]
-async fn a_number_is_found_as_people_of_that_country_write_it() {
+async fn number_is_found_in_national_format() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let known = harbor
@@ -267,7 +267,7 @@ async fn a_number_is_found_as_people_of_that_country_write_it() {
 }
 
 #[tokio::test]
-async fn who_was_merged_into_another_is_found_as_that_one() {
+async fn merged_contact_is_found_by_either_identity() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     let jo = &harbor.admin;
@@ -279,7 +279,7 @@ async fn who_was_merged_into_another_is_found_as_that_one() {
         .map(|(phone, name)| (phone.as_str(), name.as_str()))
         .collect();
     let known = harbor.knows_all(&people).await;
-    let other = harbor.hears("+16285550777", "It is me").await;
+    let other = harbor.receives("+16285550777", "It is me").await;
     let gone = json!({"contact_id": other["contact_id"]});
     let kept = harbor.path(&format!("/contacts/{}", known[0].1));
     jo.post(&format!("{kept}/merge"), gone).await.is(200);
@@ -310,7 +310,7 @@ async fn who_was_merged_into_another_is_found_as_that_one() {
 }
 
 #[tokio::test]
-async fn no_odd_byte_breaks_a_search() {
+async fn invalid_bytes_do_not_break_search() {
     let hub = Hub::start().await;
     let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
     harbor.knows_all(&[("+14155550201", "José Núñez")]).await;
@@ -363,7 +363,7 @@ async fn no_odd_byte_breaks_a_search() {
 
 /// What the database indexes and what the page highlights are folded alike.
 #[tokio::test]
-async fn texts_are_folded_alike_everywhere() {
+async fn folding_is_the_same_in_rust_and_sql() {
     let database = empty_database().await;
     let mut root = PgConnection::connect_with(&superuser(&database))
         .await
@@ -411,7 +411,7 @@ async fn texts_are_folded_alike_everywhere() {
 
 /// Text that is ASCII alone takes a shorter way to the same words.
 #[tokio::test]
-async fn ascii_is_cut_into_words_like_all_else() {
+async fn ascii_is_tokenized_like_other_text() {
     let database = empty_database().await;
     let mut root = PgConnection::connect_with(&superuser(&database))
         .await

@@ -52,7 +52,7 @@ fn shadow(webhook: Webhook) -> String {
 }
 
 #[tokio::test]
-async fn a_good_key_is_good_even_if_it_may_not_see_the_money() {
+async fn valid_key_without_balance_permission_is_accepted() {
     let (telnyx, harbor, client) = harbor().await;
     let account = client.validate().await.unwrap();
     assert_eq!(
@@ -66,7 +66,7 @@ async fn a_good_key_is_good_even_if_it_may_not_see_the_money() {
 }
 
 #[tokio::test]
-async fn a_bad_key_is_refused_in_words() {
+async fn invalid_key_is_refused_with_reason() {
     let (_, harbor, client) = harbor().await;
     for (status, code, word) in [
         (401, 20002, "revoked"),
@@ -77,10 +77,14 @@ async fn a_bad_key_is_refused_in_words() {
     ] {
         harbor.is_refused(Some((status, code)));
         let error = client.validate().await.unwrap_err();
-        let Error::Refused { code: told, text } = error else {
+        let Error::Refused {
+            code: code_seen,
+            text,
+        } = error
+        else {
             panic!("not refused: {error}");
         };
-        assert_eq!(told, Some(code.to_string()));
+        assert_eq!(code_seen, Some(code.to_string()));
         assert!(text.contains(word), "{text}");
     }
     harbor.is_refused(None);
@@ -93,7 +97,7 @@ async fn a_bad_key_is_refused_in_words() {
 }
 
 #[tokio::test]
-async fn trouble_on_the_way_is_not_taken_for_a_refusal() {
+async fn network_errors_are_not_refusals() {
     let (telnyx, harbor, _) = harbor().await;
     let client = patient_client(
         telnyx.url(),
@@ -122,7 +126,7 @@ async fn trouble_on_the_way_is_not_taken_for_a_refusal() {
 }
 
 #[tokio::test]
-async fn all_pages_of_numbers_are_read_with_what_they_can_do() {
+async fn all_pages_of_numbers_are_read_with_capabilities() {
     let (telnyx, harbor, client) = harbor().await;
     for line in 0..129 {
         harbor.number(&format!("+1415555{line:04}"));
@@ -145,7 +149,7 @@ async fn all_pages_of_numbers_are_read_with_what_they_can_do() {
 }
 
 #[tokio::test]
-async fn pages_that_go_round_in_circles_end() {
+async fn circular_pagination_ends() {
     let (telnyx, _, client) = harbor().await;
     telnyx.repeats_pages();
     let error = client.list_numbers().await.unwrap_err();
@@ -154,7 +158,7 @@ async fn pages_that_go_round_in_circles_end() {
 }
 
 #[tokio::test]
-async fn a_webhook_is_written_once_and_the_old_one_kept() {
+async fn webhook_is_written_once_and_the_previous_kept() {
     let (telnyx, harbor, client) = harbor().await;
     harbor.points(FRONT_DESK, "https://old.example.com/sms", "2");
 
@@ -174,7 +178,7 @@ async fn a_webhook_is_written_once_and_the_old_one_kept() {
 }
 
 #[tokio::test]
-async fn what_stands_in_between_is_named_and_left_alone() {
+async fn overriding_profile_is_reported_and_left_alone() {
     let (telnyx, harbor, client) = harbor().await;
     let before = only_number(&*client).await;
     harbor.points(FRONT_DESK, "https://else.example.com", "2010-04-01");

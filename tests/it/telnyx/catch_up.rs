@@ -3,13 +3,14 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::{front_desk, hears};
+use super::{front_desk, receives};
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
 const AGO: fn(i64) -> TimeDelta = TimeDelta::minutes;
 
 async fn compares(hub: &Hub) -> usize {
-    hub.meddles("update numbers set catch_up_at = now()").await;
+    hub.executes_sql("update numbers set catch_up_at = now()")
+        .await;
     hub.server.reconciler.run_once().await.unwrap()
 }
 
@@ -26,7 +27,7 @@ async fn agreed_at(harbor: &Workspace<'_>) -> Value {
 }
 
 #[tokio::test]
-async fn what_telnyx_could_not_deliver_is_brought_in_at_its_place() {
+async fn undelivered_telnyx_texts_are_stored_in_order() {
     let hub = Hub::start().await;
     let (harbor, customer) = front_desk(&hub).await;
     customer.number("+16285550177");
@@ -48,7 +49,7 @@ async fn what_telnyx_could_not_deliver_is_brought_in_at_its_place() {
         .of_type("message.read")
         .gets_lost_ago(AGO(3));
     text("Long settled").gets_lost_ago(AGO(60 * 24));
-    hears(&harbor, "Last").await;
+    receives(&harbor, "Last").await;
     assert_eq!(agreed_at(&harbor).await, Value::Null);
 
     assert_eq!(compares(&hub).await, 3);
@@ -64,10 +65,10 @@ async fn what_telnyx_could_not_deliver_is_brought_in_at_its_place() {
 }
 
 #[tokio::test]
-async fn where_the_list_tells_ids_alone_the_messages_are_asked_for() {
+async fn messages_are_fetched_where_the_list_has_ids_only() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    hears(&harbor, "Before").await;
+    receives(&harbor, "Before").await;
     hub.telnyx.hides_payloads();
     let lost = hub.telnyx.texting(MAYA, FRONT_DESK, "Lost");
     lost.gets_lost_ago(AGO(5));
@@ -76,7 +77,7 @@ async fn where_the_list_tells_ids_alone_the_messages_are_asked_for() {
 }
 
 #[tokio::test]
-async fn an_admin_hears_that_a_key_may_not_look_and_nothing_is_said_to_agree() {
+async fn missing_permission_is_reported_and_not_marked_complete() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
     hub.telnyx.hides_deliveries();

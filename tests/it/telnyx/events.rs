@@ -2,7 +2,7 @@
 
 use super::*;
 
-async fn doors(harbor: &Workspace<'_>) -> [String; 2] {
+async fn endpoints(harbor: &Workspace<'_>) -> [String; 2] {
     let integrations = harbor
         .admin
         .get(&harbor.path("/integrations"))
@@ -13,30 +13,34 @@ async fn doors(harbor: &Workspace<'_>) -> [String; 2] {
 }
 
 #[tokio::test]
-async fn what_telnyx_did_not_sign_is_refused() {
+async fn unsigned_telnyx_events_are_refused() {
     let hub = Hub::start().await;
     let (harbor, customer) = front_desk(&hub).await;
     customer.number("+16285550177");
     let text = || hub.telnyx.texting(MAYA, FRONT_DESK, "Hi");
-    for door in doors(&harbor).await {
-        let forged = text().at(&door).signed_by_somebody_else().send().await;
+    for endpoint in endpoints(&harbor).await {
+        let forged = text().at(&endpoint).signed_by_somebody_else().send().await;
         assert_eq!(forged.status(), 403);
         let problem: Value = forged.json().await.unwrap();
         assert_eq!(problem["code"], "bad_signature");
         for signature in ["", "bm9uc2Vuc2U=", "!"] {
-            let answer = text().at(&door).with_signature(signature).send().await;
+            let answer = text().at(&endpoint).with_signature(signature).send().await;
             assert_eq!(answer.status(), 403, "{signature}");
         }
         for seconds in [310, -310, 86_400] {
-            let stale = text().at(&door).signed_seconds_ago(seconds).send().await;
+            let stale = text()
+                .at(&endpoint)
+                .signed_seconds_ago(seconds)
+                .send()
+                .await;
             assert_eq!(stale.status(), 403, "{seconds} seconds ago");
         }
         for body in [&b"{"[..], b"", b"\xff\xfe", b"[]", b"MessageSid=SM1"] {
-            let answer = text().at(&door).with_body(body).send().await;
+            let answer = text().at(&endpoint).with_body(body).send().await;
             assert_eq!(answer.status(), 400, "{body:?}");
         }
         let elsewhere = text()
-            .at(&door)
+            .at(&endpoint)
             .with("to", json!([{"phone_number": "+16285550999"}]));
         assert_eq!(elsewhere.send().await.status(), 404);
     }
@@ -44,7 +48,7 @@ async fn what_telnyx_did_not_sign_is_refused() {
     let stranger = hub.telnyx.account("KEY_of_somebody_else");
     stranger.number("+12125550100");
     let theirs = hub.telnyx.texting(MAYA, "+12125550100", "Hi");
-    let theirs = theirs.at(&doors(&harbor).await[0]);
+    let theirs = theirs.at(&endpoints(&harbor).await[0]);
     assert_eq!(theirs.send().await.status(), 403);
     assert_eq!(hub.count("select count(*) from messages").await, 0);
 
@@ -62,35 +66,35 @@ async fn what_telnyx_did_not_sign_is_refused() {
 }
 
 #[tokio::test]
-async fn either_door_takes_both_kinds_and_lets_the_unknown_pass() {
+async fn both_endpoints_accept_both_kinds_and_ignore_unknown_ones() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let doors = doors(&harbor).await;
-    for door in &doors {
-        let text = hub.telnyx.texting(MAYA, FRONT_DESK, "Hi").at(door);
+    let endpoints = endpoints(&harbor).await;
+    for endpoint in &endpoints {
+        let text = hub.telnyx.texting(MAYA, FRONT_DESK, "Hi").at(endpoint);
         assert_eq!(text.send().await.status(), 200);
-        let unknown = hub.telnyx.texting(MAYA, FRONT_DESK, "Hi").at(door);
+        let unknown = hub.telnyx.texting(MAYA, FRONT_DESK, "Hi").at(endpoint);
         let unknown = unknown.of_type("message.waltzed").send().await;
         assert_eq!(unknown.status(), 200);
     }
     let conversation = harbor.conversation_with(MAYA).await;
     assert_eq!(conversation["unread_count"], 2);
-    for (n, door) in doors.iter().enumerate() {
+    for (n, endpoint) in endpoints.iter().enumerate() {
         let text = format!("Answer {n}");
         let message = harbor.answers(&harbor.admin, &conversation, &text).await;
         hub.sends().await;
         let id = hub.telnyx.sent(&text)[0].id.clone();
-        let report = hub.telnyx.reporting(&id, "delivered", None).at(door);
+        let report = hub.telnyx.reporting(&id, "delivered", None).at(endpoint);
         assert!(report.send().await.status().is_success());
         assert_eq!(status(&harbor, &message).await, "delivered");
     }
 }
 
 #[tokio::test]
-async fn a_status_only_moves_forward() {
+async fn status_only_moves_forward() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = hears(&harbor, "Hi").await;
+    let conversation = receives(&harbor, "Hi").await;
     let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
     hub.sends().await;
     let id = hub.telnyx.sent("Hello")[0].id.clone();
@@ -112,10 +116,10 @@ async fn a_status_only_moves_forward() {
 }
 
 #[tokio::test]
-async fn reports_may_come_before_the_answer_shuffled_twice_and_of_nothing_we_know() {
+async fn early_duplicate_and_unknown_reports_are_handled() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = hears(&harbor, "Hi").await;
+    let conversation = receives(&harbor, "Hi").await;
     hub.telnyx.reports_before_it_answers();
     let message = harbor.answers(&harbor.admin, &conversation, "Early").await;
     assert_eq!(hub.sends().await, 1);
@@ -129,33 +133,33 @@ async fn reports_may_come_before_the_answer_shuffled_twice_and_of_nothing_we_kno
     assert!(answers.iter().all(|answer| answer.status().is_success()));
     assert_eq!(status(&harbor, &message).await, "delivered");
 
-    let [_, door] = doors(&harbor).await;
-    let stranger = hub.telnyx.reporting(&id, "delivered", None).at(&door);
+    let [_, endpoint] = endpoints(&harbor).await;
+    let stranger = hub.telnyx.reporting(&id, "delivered", None).at(&endpoint);
     let stranger = stranger.id("0b7a5e52-0000-4000-8000-00000000dead");
     assert_eq!(stranger.send().await.status(), 404);
 }
 
 #[tokio::test]
-async fn a_failure_is_told_in_words() {
+async fn failure_has_a_readable_reason() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = hears(&harbor, "Hi").await;
+    let conversation = receives(&harbor, "Hi").await;
     let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
     hub.sends().await;
     let id = hub.telnyx.sent("Hello")[0].id.clone();
     hub.telnyx
         .reports_failure(&id, "delivery_failed", 40003)
         .await;
-    let told = harbor.message(&message["id"]).await;
-    assert_eq!(told["error_code"], "40003");
-    assert!(told["error_message"].as_str().unwrap().contains("spam"));
+    let result = harbor.message(&message["id"]).await;
+    assert_eq!(result["error_code"], "40003");
+    assert!(result["error_message"].as_str().unwrap().contains("spam"));
 }
 
 #[tokio::test]
-async fn the_answer_is_quick_and_empty() {
+async fn response_is_fast_and_empty() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    hears(&harbor, "Hi").await;
+    receives(&harbor, "Hi").await;
     let began = std::time::Instant::now();
     let answer = hub.telnyx.text(MAYA, FRONT_DESK, "Hi again").await;
     assert!(

@@ -22,14 +22,14 @@ fn text(body: &str) -> Outgoing {
 
 /// The queue's pauses are over.
 async fn time_passes(hub: &Hub) {
-    hub.meddles("update messages set due_at = now() where status = 'queued'")
+    hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
-    hub.meddles("update integrations set held_until = now()")
+    hub.executes_sql("update integrations set held_until = now()")
         .await;
 }
 
 #[tokio::test]
-async fn a_text_arrives_at_telnyx_as_it_was_written() {
+async fn text_is_sent_to_telnyx_unchanged() {
     let (telnyx, _, client) = harbor().await;
     let mut text = text("Grüße 👋 \"& = %\r\n“done”");
     text.media = vec!["https://a.example/1".into(), "https://a.example/2".into()];
@@ -55,12 +55,12 @@ async fn a_text_arrives_at_telnyx_as_it_was_written() {
     assert_eq!(client.lookup("../balance").await, Ok(None));
     assert_eq!(
         client.find_sent(&text, Utc::now()).await,
-        Ok(Traces::CannotTell)
+        Ok(SentLookup::Undetermined)
     );
 }
 
 #[tokio::test]
-async fn what_telnyx_refuses_is_refused_with_its_class() {
+async fn telnyx_refusals_have_their_class() {
     let (telnyx, harbor, client) = harbor().await;
     let refused = async |text: Outgoing| match client.send(&text).await {
         SendOutcome::Refused(refusal) => (refusal.code, refusal.class),
@@ -117,7 +117,7 @@ async fn what_telnyx_refuses_is_refused_with_its_class() {
 }
 
 #[tokio::test]
-async fn what_was_turned_away_or_never_left_was_not_sent() {
+async fn unsent_requests_count_as_not_sent() {
     let (telnyx, harbor, client) = harbor().await;
     let not_sent = |seconds: Option<u64>| SendOutcome::NotSent {
         retry_after: seconds.map(Duration::from_secs),
@@ -137,7 +137,7 @@ async fn what_was_turned_away_or_never_left_was_not_sent() {
 }
 
 #[tokio::test]
-async fn what_may_have_been_sent_is_unknown_and_its_repeat_is_known_as_one() {
+async fn unknown_outcome_is_resolved_by_its_repeat() {
     let (telnyx, harbor, _) = harbor().await;
     let client = patient_client(
         telnyx.url(),
@@ -180,7 +180,7 @@ async fn what_may_have_been_sent_is_unknown_and_its_repeat_is_known_as_one() {
 }
 
 #[tokio::test]
-async fn while_the_first_is_being_taken_a_repeat_learns_nothing() {
+async fn repeat_during_the_first_request_is_inconclusive() {
     let (telnyx, harbor, _) = harbor().await;
     let client = patient_client(
         telnyx.url(),
@@ -222,8 +222,8 @@ async fn while_the_first_is_being_taken_a_repeat_learns_nothing() {
         panic!("not refused");
     };
     assert_eq!(refusal.class, ErrorClass::Request);
-    let told = repeated(1, SendOutcome::Refused(refusal), 0.0);
-    assert_eq!(told, Repeated::CannotTell);
+    let result = repeated(1, SendOutcome::Refused(refusal), 0.0);
+    assert_eq!(result, Repeated::Undetermined);
 }
 
 /// A text whose fate is not known, for this reason.
@@ -238,16 +238,16 @@ async fn loses(harbor: &Workspace<'_>, text: &str, failure: Failure) -> Value {
 
 /// The time for the next question has come: how many texts it settles.
 async fn asks(hub: &Hub) -> usize {
-    hub.meddles("update messages set due_at = now() where status = 'unconfirmed'")
+    hub.executes_sql("update messages set due_at = now() where status = 'unconfirmed'")
         .await;
-    hub.server.inquirer.run_once().await.unwrap()
+    hub.server.outcome_resolver.run_once().await.unwrap()
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_again_and_the_text_goes_out_once() {
+async fn lost_response_is_repeated_and_text_is_sent_once() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    hears(&harbor, "Hi").await;
+    receives(&harbor, "Hi").await;
     let failures = [
         Failure::AcceptThenDrop,
         Failure::AcceptThenGarble,
@@ -260,7 +260,7 @@ async fn a_lost_answer_is_asked_for_again_and_the_text_goes_out_once() {
         let text = format!("Text {n}");
         let message = loses(&harbor, &text, failure).await;
         assert_eq!(
-            hub.server.inquirer.run_once().await.unwrap(),
+            hub.server.outcome_resolver.run_once().await.unwrap(),
             0,
             "a report has 15 seconds to come first"
         );
@@ -284,22 +284,22 @@ async fn a_lost_answer_is_asked_for_again_and_the_text_goes_out_once() {
 }
 
 #[tokio::test]
-async fn what_was_in_flight_at_a_crash_goes_out_once_too() {
+async fn in_flight_text_after_a_crash_is_sent_once() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = hears(&harbor, "Hi").await;
+    let conversation = receives(&harbor, "Hi").await;
     let message = harbor
         .answers(&harbor.admin, &conversation, "In flight")
         .await;
     // The state that a `kill -9` before the call leaves behind; after it, it is the same but for Telnyx.
-    hub.meddles("update messages set status = 'sending', attempts = 1, lease_until = now() - interval '1 second' where content = 'In flight'")
+    hub.executes_sql("update messages set status = 'sending', attempts = 1, lease_until = now() - interval '1 second' where content = 'In flight'")
         .await;
     assert_eq!(hub.sends().await, 0);
     assert_eq!(status(&harbor, &message).await, "unconfirmed");
     assert_eq!(asks(&hub).await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
 
-    hub.meddles("update messages set status = 'sending', provider_sid = null, lease_until = now() - interval '1 second' where content = 'In flight'")
+    hub.executes_sql("update messages set status = 'sending', provider_sid = null, lease_until = now() - interval '1 second' where content = 'In flight'")
         .await;
     assert_eq!(hub.sends().await, 0);
     assert_eq!(asks(&hub).await, 1);
@@ -310,10 +310,10 @@ async fn what_was_in_flight_at_a_crash_goes_out_once_too() {
 }
 
 #[tokio::test]
-async fn who_was_not_let_in_has_not_asked() {
+async fn rejected_authentication_is_not_an_answer() {
     let hub = Hub::start().await;
     let (harbor, customer) = front_desk(&hub).await;
-    hears(&harbor, "Hi").await;
+    receives(&harbor, "Hi").await;
     let message = loses(&harbor, "3:30 works.", Failure::AcceptThenDrop).await;
     customer.is_refused(Some((401, 20002)));
     for _ in 0..3 {
@@ -336,10 +336,10 @@ async fn who_was_not_let_in_has_not_asked() {
 }
 
 #[tokio::test]
-async fn a_repeat_that_is_refused_for_what_it_is_settles_it() {
+async fn permanent_refusal_of_a_repeat_settles_the_text() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    hears(&harbor, "Hi").await;
+    receives(&harbor, "Hi").await;
     let message = loses(&harbor, "Hello", Failure::Drop).await;
     hub.telnyx.refuses(40001, 400);
     assert_eq!(asks(&hub).await, 1);
@@ -351,17 +351,17 @@ async fn a_repeat_that_is_refused_for_what_it_is_settles_it() {
 }
 
 #[tokio::test]
-async fn after_a_day_or_under_a_key_used_otherwise_nothing_is_repeated_and_a_report_settles_it() {
+async fn expired_or_reused_key_is_not_repeated_and_a_report_settles_it() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    hears(&harbor, "Hi").await;
+    receives(&harbor, "Hi").await;
     let old = loses(&harbor, "Old", Failure::AcceptThenDrop).await;
-    hub.meddles(
+    hub.executes_sql(
         "update messages set created_at = now() - interval '23 hours' where content = 'Old'",
     )
     .await;
     let other = loses(&harbor, "Other", Failure::AcceptThenDrop).await;
-    hub.meddles("update messages set content = 'Another' where content = 'Other'")
+    hub.executes_sql("update messages set content = 'Another' where content = 'Other'")
         .await;
     let calls = || hub.telnyx.calls(&["POST /v2/messages"]);
     let before = calls();
@@ -393,10 +393,10 @@ async fn after_a_day_or_under_a_key_used_otherwise_nothing_is_repeated_and_a_rep
 }
 
 #[tokio::test]
-async fn what_was_certainly_not_sent_is_another_attempt_under_another_key() {
+async fn certain_failure_is_retried_under_another_key() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = hears(&harbor, "Hi").await;
+    let conversation = receives(&harbor, "Hi").await;
     let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
     hub.telnyx.fails(Failure::Busy {
         retry_after: Some(5),
@@ -412,10 +412,10 @@ async fn what_was_certainly_not_sent_is_another_attempt_under_another_key() {
 }
 
 #[tokio::test]
-async fn a_refusal_fails_at_once_with_a_reason() {
+async fn refusal_fails_at_once_with_reason() {
     let hub = Hub::start().await;
     let (harbor, _) = front_desk(&hub).await;
-    let conversation = hears(&harbor, "Hi").await;
+    let conversation = receives(&harbor, "Hi").await;
     for (code, word) in [
         (40001, "landline"),
         (40010, "10DLC"),
@@ -438,10 +438,10 @@ async fn a_refusal_fails_at_once_with_a_reason() {
 }
 
 #[tokio::test]
-async fn bad_credentials_midway_make_the_queue_wait_until_they_are_mended() {
+async fn rejected_credentials_pause_the_queue_until_replaced() {
     let hub = Hub::start().await;
     let (harbor, customer) = front_desk(&hub).await;
-    let conversation = hears(&harbor, "Hi").await;
+    let conversation = receives(&harbor, "Hi").await;
     let message = harbor.answers(&harbor.admin, &conversation, "Hello").await;
     customer.is_refused(Some((401, 20002)));
     hub.sends().await;

@@ -28,7 +28,7 @@ async fn all_pages_of_numbers_are_read() {
 }
 
 #[tokio::test]
-async fn pages_that_go_round_in_circles_end() {
+async fn circular_pagination_ends() {
     let (twilio, _, client) = harbor().await;
     twilio.repeats_pages();
 
@@ -39,7 +39,7 @@ async fn pages_that_go_round_in_circles_end() {
 }
 
 #[tokio::test]
-async fn a_webhook_is_written_once_and_the_old_one_kept() {
+async fn webhook_is_written_once_and_the_previous_kept() {
     let (twilio, harbor, client) = harbor().await;
     harbor.points(FRONT_DESK, "https://old.example.com/sms");
 
@@ -55,7 +55,7 @@ async fn a_webhook_is_written_once_and_the_old_one_kept() {
 }
 
 #[tokio::test]
-async fn our_own_older_url_is_not_taken_for_the_customers() {
+async fn own_older_url_is_not_kept_as_previous() {
     let (_, harbor, client) = harbor().await;
     harbor.points(FRONT_DESK, &urls().inbound);
 
@@ -64,7 +64,7 @@ async fn our_own_older_url_is_not_taken_for_the_customers() {
 }
 
 #[tokio::test]
-async fn a_number_in_a_messaging_service_is_left_alone() {
+async fn number_in_a_messaging_service_is_left_alone() {
     let (twilio, harbor, client) = harbor().await;
     let service = harbor.service("Reminders", Some("https://else.example.com"), &[FRONT_DESK]);
 
@@ -74,7 +74,7 @@ async fn a_number_in_a_messaging_service_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_service_that_drops_texts_shadows_too() {
+async fn service_that_drops_texts_overrides_too() {
     let (_, harbor, client) = harbor().await;
     harbor.service("Reminders", None, &[FRONT_DESK]);
 
@@ -85,7 +85,7 @@ async fn a_service_that_drops_texts_shadows_too() {
 }
 
 #[tokio::test]
-async fn a_service_that_defers_or_points_here_is_no_obstacle() {
+async fn service_that_defers_or_points_here_is_accepted() {
     let (_, harbor, client) = harbor().await;
     harbor.deferring_service("Reminders", &[FRONT_DESK]);
     assert!(matches!(
@@ -99,7 +99,7 @@ async fn a_service_that_defers_or_points_here_is_no_obstacle() {
 }
 
 #[tokio::test]
-async fn a_number_with_an_application_is_left_alone() {
+async fn number_with_an_application_is_left_alone() {
     let (_, harbor, client) = harbor().await;
     let before = only_number(&*client).await;
     harbor.gives_to_application(FRONT_DESK, "AP1");
@@ -118,7 +118,7 @@ async fn a_number_with_an_application_is_left_alone() {
 }
 
 #[tokio::test]
-async fn without_messaging_services_the_numbers_are_all_there_is() {
+async fn numbers_are_listed_without_messaging_services() {
     let (twilio, _, client) = harbor().await;
     twilio
         .fails(Failure::Slow(Duration::ZERO))

@@ -6,7 +6,7 @@ use chrono::{TimeDelta, Utc};
 use super::*;
 
 #[tokio::test]
-async fn a_text_arrives_at_twilio_as_it_was_written() {
+async fn text_is_sent_to_twilio_unchanged() {
     let (twilio, _, client) = harbor().await;
     let mut text = text("Grüße 👋 + & = %\r\n“done”");
     text.media = vec!["https://a.example/1".into(), "https://a.example/2".into()];
@@ -32,7 +32,7 @@ async fn a_text_arrives_at_twilio_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn what_twilio_refuses_is_refused_with_its_class() {
+async fn twilio_refusals_have_their_class() {
     let (twilio, harbor, client) = harbor().await;
     let refused = async |text: Outgoing| match client.send(&text).await {
         SendOutcome::Refused(refusal) => (refusal.code, refusal.class),
@@ -98,7 +98,7 @@ async fn what_twilio_refuses_is_refused_with_its_class() {
 }
 
 #[tokio::test]
-async fn what_was_turned_away_unread_was_not_sent() {
+async fn rejected_request_counts_as_not_sent() {
     let (twilio, _, client) = harbor().await;
     let not_sent = |seconds: Option<u64>| SendOutcome::NotSent {
         retry_after: seconds.map(Duration::from_secs),
@@ -112,7 +112,7 @@ async fn what_was_turned_away_unread_was_not_sent() {
 }
 
 #[tokio::test]
-async fn what_never_left_was_not_sent() {
+async fn unsent_request_counts_as_not_sent() {
     let (twilio, _, _) = harbor().await;
     let without_tls = twilio.url().replace("http://", "https://");
     for url in [
@@ -127,7 +127,7 @@ async fn what_never_left_was_not_sent() {
 }
 
 #[tokio::test]
-async fn what_may_have_been_sent_is_unknown() {
+async fn lost_response_has_unknown_outcome() {
     let (twilio, _, _) = harbor().await;
     let client = impatient_client(twilio.url());
     for (failure, taken) in [
@@ -159,7 +159,7 @@ async fn what_may_have_been_sent_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_is_an_answer() {
+async fn slow_response_is_accepted() {
     let (twilio, _, client) = harbor().await;
     twilio.fails(Failure::Slow(Duration::from_millis(100)));
 
@@ -172,7 +172,7 @@ async fn a_slow_answer_is_an_answer() {
 }
 
 #[tokio::test]
-async fn what_came_out_uncertain_can_be_found() {
+async fn text_with_unknown_outcome_can_be_found() {
     let (twilio, _, client) = harbor().await;
     let since = Utc::now();
     let lost = text("We have 3:30 free");
@@ -187,7 +187,7 @@ async fn what_came_out_uncertain_can_be_found() {
         .await;
 
     let found = async |since| -> Vec<String> {
-        let Traces::Found(found) = client.find_sent(&lost, since).await.unwrap() else {
+        let SentLookup::Found(found) = client.find_sent(&lost, since).await.unwrap() else {
             panic!("Twilio has a list");
         };
         found
@@ -217,7 +217,7 @@ async fn what_came_out_uncertain_can_be_found() {
 }
 
 #[tokio::test]
-async fn a_message_can_be_looked_up() {
+async fn message_can_be_looked_up() {
     let (twilio, _, client) = harbor().await;
     let silent = Outgoing {
         status_url: None,

@@ -10,25 +10,25 @@ use super::*;
 
 /// A web server that only writes down what it is asked.
 #[derive(Clone, Default)]
-struct Door {
+struct WebhookServer {
     calls: Arc<Mutex<Vec<(Uri, HeaderMap, Bytes)>>>,
     url: String,
 }
 
-impl Door {
+impl WebhookServer {
     async fn open() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let door = Self {
+        let server = Self {
             url: format!("http://{}", listener.local_addr().unwrap()),
             ..Self::default()
         };
-        let calls = door.calls.clone();
+        let calls = server.calls.clone();
         let note = async move |uri: Uri, headers: HeaderMap, body: Bytes| {
             calls.lock().unwrap().push((uri, headers, body));
         };
         let router = axum::Router::new().fallback(note);
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        door
+        server
     }
 
     /// The last call, as the web server hands it to `read`.
@@ -45,11 +45,11 @@ impl Door {
 }
 
 #[tokio::test]
-async fn a_text_is_delivered_where_the_webhook_points_and_signed() {
+async fn emulator_delivers_signed_texts_to_the_webhook() {
     let (twilio, _, client) = harbor().await;
-    let door = Door::open().await;
+    let server = WebhookServer::open().await;
     let urls = WebhookUrls {
-        inbound: format!("{}/in?x=1", door.url),
+        inbound: format!("{}/in?x=1", server.url),
         status: String::new(),
     };
     let number = only_number(&*client).await;
@@ -64,9 +64,9 @@ async fn a_text_is_delivered_where_the_webhook_points_and_signed() {
         .await;
 
     assert!(answer.status().is_success());
-    assert!(door.last(|request| client.verify(request)));
-    let told = door.last(|request| client.read(Hook::Inbound, request));
-    let Told::Text(text) = told.unwrap() else {
+    assert!(server.last(|request| client.verify(request)));
+    let event = server.last(|request| client.read(Hook::Inbound, request));
+    let WebhookEvent::Text(text) = event.unwrap() else {
         panic!("no text");
     };
     assert_eq!(
@@ -79,32 +79,32 @@ async fn a_text_is_delivered_where_the_webhook_points_and_signed() {
 }
 
 #[tokio::test]
-async fn a_text_that_somebody_else_signed_is_not_twilios() {
+async fn foreign_signature_is_refused() {
     let (twilio, _, client) = harbor().await;
-    let door = Door::open().await;
-    let url = format!("{}/in", door.url);
+    let server = WebhookServer::open().await;
+    let url = format!("{}/in", server.url);
     let texting = || twilio.texting(MAYA, FRONT_DESK, "hi").at(&url);
 
     texting().send().await;
-    assert!(door.last(|request| client.verify(request)));
+    assert!(server.last(|request| client.verify(request)));
     texting().signed_with("another token").send().await;
-    assert!(!door.last(|request| client.verify(request)));
+    assert!(!server.last(|request| client.verify(request)));
     texting().with_signature("bm9uc2Vuc2U=").send().await;
-    assert!(!door.last(|request| client.verify(request)));
+    assert!(!server.last(|request| client.verify(request)));
     texting().without("From").send().await;
-    assert!(door.last(|request| client.verify(request)));
-    let malformed = door
+    assert!(server.last(|request| client.verify(request)));
+    let malformed = server
         .last(|request| client.read(Hook::Inbound, request))
         .unwrap_err();
     assert!(malformed.to_string().contains("From"), "{malformed}");
 }
 
 #[tokio::test]
-async fn reports_come_to_the_url_that_names_our_message() {
+async fn reports_go_to_the_url_with_our_message_id() {
     let (twilio, _, client) = harbor().await;
-    let door = Door::open().await;
+    let server = WebhookServer::open().await;
     let text = Outgoing {
-        status_url: Some(format!("{}/status", door.url)),
+        status_url: Some(format!("{}/status", server.url)),
         ..text("hi")
     };
     client.send(&text).await;
@@ -112,9 +112,9 @@ async fn reports_come_to_the_url_that_names_our_message() {
 
     twilio.reports_failure(sid, "undelivered", 30003).await;
 
-    assert!(door.last(|request| client.verify(request)));
-    let told = door.last(|request| client.read(Hook::Status, request));
-    let Told::Report(report) = told.unwrap() else {
+    assert!(server.last(|request| client.verify(request)));
+    let event = server.last(|request| client.read(Hook::Status, request));
+    let WebhookEvent::Report(report) = event.unwrap() else {
         panic!("no report");
     };
     assert_eq!(report.our_id, Some(text.our_id));
@@ -127,33 +127,33 @@ async fn reports_come_to_the_url_that_names_our_message() {
 }
 
 #[tokio::test]
-async fn twilio_delivers_by_itself_when_told_to() {
+async fn emulator_delivers_by_itself_when_configured() {
     let (twilio, _, client) = harbor().await;
-    let door = Door::open().await;
+    let server = WebhookServer::open().await;
     twilio.delivers_by_itself();
     let text = Outgoing {
-        status_url: Some(format!("{}/status", door.url)),
+        status_url: Some(format!("{}/status", server.url)),
         ..text("hi")
     };
     client.send(&text).await;
 
     tokio::time::timeout(Duration::from_secs(5), async {
-        while door.calls.lock().unwrap().len() < 2 {
+        while server.calls.lock().unwrap().len() < 2 {
             tokio::task::yield_now().await;
         }
     })
     .await
     .unwrap();
 
-    let report = door.last(twilio::parse_status).unwrap();
+    let report = server.last(twilio::parse_status).unwrap();
     assert_eq!(report.status, Some(Status::Delivered));
 }
 
 #[tokio::test]
-async fn twilio_refuses_to_text_those_who_texted_stop() {
+async fn emulator_refuses_texts_after_stop() {
     let (twilio, harbor, client) = harbor().await;
-    let door = Door::open().await;
-    harbor.points(FRONT_DESK, &door.url);
+    let server = WebhookServer::open().await;
+    harbor.points(FRONT_DESK, &server.url);
     let refused = async || match client.send(&text("hi")).await {
         SendOutcome::Refused(refusal) => Some(refusal.class),
         _ => None,
@@ -167,7 +167,7 @@ async fn twilio_refuses_to_text_those_who_texted_stop() {
 }
 
 #[tokio::test]
-async fn a_picture_is_behind_credentials_and_a_redirect() {
+async fn media_requires_credentials_and_redirects() {
     let (twilio, harbor, client) = harbor().await;
     let url = harbor.late_media("MM1", "image/png", b"pixels", 1);
     let http = reqwest::Client::builder()

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mobile_number_comes_first_then_the_next_one_that_there_is() {
+    fn mobile_number_precedes_others() {
         let outlook = [
             "Business Phone",
             "Home Phone",
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn two_numbers_in_one_cell_are_two() {
+    fn two_numbers_in_one_cell_are_split() {
         for cell in [
             "+1 415-555-0142 ::: +1 415-555-0143",
             "(415) 555-0142; (415) 555-0143",
@@ -233,7 +233,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_cell_is_numbers_or_none(cell in ".{0,60}", figures in "[0-9 ,;/|:.+orE-]{0,40}") {
+        fn any_cell_is_parsed_or_empty(cell in ".{0,60}", figures in "[0-9 ,;/|:.+orE-]{0,40}") {
             for cell in [cell, figures] {
                 let columns = names(&["Phone"]);
                 let found = PhoneColumns::of([0], &columns, Region::US).read(&[cell]);

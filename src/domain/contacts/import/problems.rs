@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::words;
+use crate::domain::string_enum;
 use crate::sheet::Sheet;
 
-words!(#[schema(as = ContactImportProblemKind)]
+string_enum!(#[schema(as = ContactImportProblemKind)]
 Kind {
     /// A quotation mark that is never closed: the lines that it would have taken are read one by one. `count`: how many.
     UnclosedQuote = "unclosed_quote",
@@ -53,7 +53,7 @@ pub struct Problem {
 /// So many quotation marks are told one by one.
 const QUOTES: usize = 20;
 /// As many problems as one can read. What columns there are bounds them in any case.
-const MOST: usize = 200;
+const COUNT_LIMIT: usize = 200;
 const EXAMPLES: usize = 3;
 
 impl Problem {
@@ -77,7 +77,7 @@ impl Problem {
     }
 
     pub fn is(&self, word: &str) -> bool {
-        self.kind.word() == word
+        self.kind.as_str() == word
     }
 
     pub fn shown_column(&self) -> &str {
@@ -97,7 +97,7 @@ impl Problem {
     }
 
     /// In English, for the API.
-    pub fn told(mut self) -> Self {
+    pub fn with_message(mut self) -> Self {
         let (n, line, reason, column) = (
             self.count,
             self.shown_line(),
@@ -258,7 +258,7 @@ impl Tally {
                 ..Problem::new(Kind::CellsLeftOut, count.count).in_line(count.line)
             });
         let numbers = (self.numbers > 0).then(|| Problem::new(Kind::NumbersKept, self.numbers));
-        rows.chain(cells).chain(numbers).take(MOST).collect()
+        rows.chain(cells).chain(numbers).take(COUNT_LIMIT).collect()
     }
 }
 
@@ -267,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_lost_is_counted_by_its_column_and_its_reason() {
+    fn losses_are_counted_by_column_and_reason() {
         let mut tally = Tally::default();
         for (line, text) in [(2, "none"), (3, "n/a"), (4, "none")] {
             tally.cell(1, line, text, "no e-mail address");
@@ -275,12 +275,12 @@ mod tests {
         tally.row(9, "phone number: this is none");
         assert_eq!(tally.left_out(), 3);
         let problems = tally.problems(&["Name".into(), "E-mail".into()]);
-        let told: Vec<_> = problems
+        let messages: Vec<_> = problems
             .into_iter()
-            .map(|problem| problem.told().message)
+            .map(|problem| problem.with_message().message)
             .collect();
         assert_eq!(
-            told,
+            messages,
             [
                 "1 row refused, the first in line 9: phone number: this is none",
                 "E-mail: 3 cells left empty (none, n/a): no e-mail address"

@@ -13,13 +13,13 @@ use crate::phone::{Phone, Region};
 use crate::sheet::dates::Order;
 use crate::sheet::unguarded;
 
-pub const LONGEST_NAME: usize = 120;
-pub const LONGEST_NOTES: usize = 5_000;
+pub const MAX_NAME_LENGTH: usize = 120;
+pub const MAX_NOTES_LENGTH: usize = 5_000;
 
 /// What the cells of a column have in common, which one of them alone does not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnForm {
-    /// [`Order::word`]
+    /// [`Order::as_str`]
     #[serde(default, skip_serializing_if = "String::is_empty")]
     dates: String,
     /// Most are `Last, First`.
@@ -36,7 +36,7 @@ impl ColumnForm {
             reversed += usize::from(turned(cell).is_some());
         }
         Self {
-            dates: Order::of_column(cells).word().into(),
+            dates: Order::of_column(cells).as_str().into(),
             is_reversed: reversed > 0 && reversed * 2 >= all,
         }
     }
@@ -67,7 +67,7 @@ pub struct Card {
 
 /// A row that can be taken.
 #[derive(Debug)]
-pub struct Row {
+pub struct ContactRow {
     pub phone: Phone,
     pub card: Card,
     pub tags: Vec<String>,
@@ -77,7 +77,7 @@ pub struct Row {
 
 /// A cell that is not taken as it stands there.
 #[derive(Debug, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct SkippedCell {
     pub place: usize,
     pub text: String,
     pub reason: String,
@@ -130,7 +130,7 @@ impl<'a> Plan<'a> {
     }
 
     /// What a row says, or why it cannot be taken; and which cells are left out.
-    pub fn read(&self, cells: &[String]) -> (Result<Row, String>, Vec<LeftOut>) {
+    pub fn read(&self, cells: &[String]) -> (Result<ContactRow, String>, Vec<SkippedCell>) {
         let mut left = Vec::new();
         let cell = |place: usize| unguarded(cells.get(place).map_or("", String::as_str)).trim();
         let mut found = self.phones.read(cells);
@@ -146,11 +146,16 @@ impl<'a> Plan<'a> {
         }
         let others = self.others.read(cells);
         found.wrong.extend(others.wrong);
-        left.extend(found.wrong.into_iter().map(|(place, text, wrong)| LeftOut {
-            place,
-            text,
-            reason: wrong.to_string(),
-        }));
+        left.extend(
+            found
+                .wrong
+                .into_iter()
+                .map(|(place, text, wrong)| SkippedCell {
+                    place,
+                    text,
+                    reason: wrong.to_string(),
+                }),
+        );
         let mut numbers = found.phones.into_iter();
         let (phone, _) = numbers.next().expect("there is one");
         let mut rest: Vec<(Phone, String)> = numbers.collect();
@@ -163,7 +168,7 @@ impl<'a> Plan<'a> {
         let email = self.email(&cell, &mut left);
         let notes = self
             .notes
-            .map(|place| cut(&text_of(cell(place)), LONGEST_NOTES, place, &mut left));
+            .map(|place| cut(&text_of(cell(place)), MAX_NOTES_LENGTH, place, &mut left));
         let mut values = BTreeMap::new();
         for (place, field, order) in &self.fields {
             match field.read_as(cell(*place), *order) {
@@ -171,7 +176,7 @@ impl<'a> Plan<'a> {
                     values.insert(field.key.clone(), value);
                 }
                 Ok(None) => {}
-                Err(reason) => left.push(LeftOut {
+                Err(reason) => left.push(SkippedCell {
                     place: *place,
                     text: cell(*place).to_owned(),
                     reason,
@@ -179,7 +184,7 @@ impl<'a> Plan<'a> {
             }
         }
         let tags = self.tags(&cell, &mut left);
-        let row = Row {
+        let row = ContactRow {
             phone,
             card: Card {
                 name: Some(name).filter(|name| !name.is_empty()),
@@ -194,7 +199,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The whole name, or its parts; where there is no person, their organization.
-    fn name<'c>(&self, cell: &impl Fn(usize) -> &'c str, left: &mut Vec<LeftOut>) -> String {
+    fn name<'c>(&self, cell: &impl Fn(usize) -> &'c str, left: &mut Vec<SkippedCell>) -> String {
         if let Some((place, is_reversed)) = self.name {
             let name = spaced(cell(place));
             let name = match is_reversed {
@@ -202,7 +207,7 @@ impl<'a> Plan<'a> {
                 false => name,
             };
             if !name.is_empty() {
-                return cut(&name, LONGEST_NAME, place, left);
+                return cut(&name, MAX_NAME_LENGTH, place, left);
             }
         }
         let parts: Vec<&str> = self.name_parts.iter().map(|place| cell(*place)).collect();
@@ -218,8 +223,8 @@ impl<'a> Plan<'a> {
             .or(self.organization)
             .unwrap_or_default();
         match name.is_empty() {
-            true => cut(&organization(), LONGEST_NAME, place, left),
-            false => cut(&name, LONGEST_NAME, place, left),
+            true => cut(&organization(), MAX_NAME_LENGTH, place, left),
+            false => cut(&name, MAX_NAME_LENGTH, place, left),
         }
     }
 
@@ -227,7 +232,7 @@ impl<'a> Plan<'a> {
     fn email<'c>(
         &self,
         cell: &impl Fn(usize) -> &'c str,
-        left: &mut Vec<LeftOut>,
+        left: &mut Vec<SkippedCell>,
     ) -> Option<String> {
         let mut first = None;
         for place in &self.emails {
@@ -248,7 +253,7 @@ impl<'a> Plan<'a> {
                 (Some(known), false) if addresses.iter().all(|other| other == known) => continue,
                 (Some(_), false) => english("a contact has one e-mail address: the first is taken"),
             };
-            left.push(LeftOut {
+            left.push(SkippedCell {
                 place: *place,
                 text: text.to_owned(),
                 reason: reason.into(),
@@ -257,12 +262,16 @@ impl<'a> Plan<'a> {
         first
     }
 
-    fn tags<'c>(&self, cell: &impl Fn(usize) -> &'c str, left: &mut Vec<LeftOut>) -> Vec<String> {
+    fn tags<'c>(
+        &self,
+        cell: &impl Fn(usize) -> &'c str,
+        left: &mut Vec<SkippedCell>,
+    ) -> Vec<String> {
         let mut tags: Vec<String> = Vec::new();
         for place in &self.tags {
             for tag in tag_names(cell(*place)) {
                 if tag.chars().count() > 40 {
-                    left.push(LeftOut {
+                    left.push(SkippedCell {
                         place: *place,
                         text: tag,
                         reason: english("a tag has at most 40 characters").into(),
@@ -293,11 +302,11 @@ fn text_of(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
-fn cut(text: &str, most: usize, place: usize, left: &mut Vec<LeftOut>) -> String {
+fn cut(text: &str, most: usize, place: usize, left: &mut Vec<SkippedCell>) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),
         Some((end, _)) => {
-            left.push(LeftOut {
+            left.push(SkippedCell {
                 place,
                 text: text.to_owned(),
                 reason: put(english("cut after {most} characters"), "most", most),
@@ -393,7 +402,7 @@ mod tests {
         texts.iter().map(|text| (*text).to_owned()).collect()
     }
 
-    fn read(mapping: &[&str], cells: &[&str]) -> (Result<Row, String>, Vec<LeftOut>) {
+    fn read(mapping: &[&str], cells: &[&str]) -> (Result<ContactRow, String>, Vec<SkippedCell>) {
         let mapping = strings(mapping);
         let forms: Vec<_> = cells
             .iter()
@@ -403,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_says_what_its_columns_mean() {
+    fn row_is_parsed_by_its_columns() {
         let mapping = ["first_name", "last_name", "phone_number", "tags", ""];
         let cells = [
             " Maya",
@@ -423,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_that_cannot_be_read_costs_the_cell_and_not_the_person() {
+    fn unreadable_cell_is_dropped_and_the_contact_kept() {
         for (email, taken, lost) in [
             ("none", None, 1),
             ("n/a", None, 1),
@@ -451,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_put_together() {
+    fn name_parts_are_joined() {
         let name = |mapping: &[&str], cells: &[&str]| read(mapping, cells).0.unwrap().card.name;
         let parts = [
             "last_name",
@@ -481,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_read_as_programs_write_them() {
+    fn tags_are_parsed_in_common_formats() {
         assert_eq!(tag_names("\"VIP\",\"New patient\""), ["VIP", "New patient"]);
         assert_eq!(
             tag_names("* myContacts ::: Patients ::: VIP"),
@@ -494,7 +503,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_row_is_taken_or_refused_with_a_reason(cells in prop::collection::vec(".{0,40}", 0..7)) {
+        fn any_row_is_accepted_or_refused_with_reason(cells in prop::collection::vec(".{0,40}", 0..7)) {
             let mapping = strings(&["phone_number", "name", "email", "notes", "tags", "other_number"]);
             let plan = Plan::of(&mapping, &mapping, &[], "US", &[]);
             for phone in [None, Some("+14155550192".to_owned())] {
@@ -503,7 +512,7 @@ mod tests {
                     *cell = phone;
                 }
                 match plan.read(&cells).0 {
-                    Ok(row) => prop_assert!(row.card.notes.chars().count() <= LONGEST_NOTES),
+                    Ok(row) => prop_assert!(row.card.notes.chars().count() <= MAX_NOTES_LENGTH),
                     Err(reason) => prop_assert!(reason.contains(": "), "{}", reason),
                 }
             }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::json;
 use sqlx::types::Json;
 
-use super::row::{Card, ColumnForm, LONGEST_NOTES, Plan, Row};
+use super::row::{Card, ColumnForm, ContactRow, MAX_NOTES_LENGTH, Plan};
 use super::{Due, Duplicates, Import, State};
-use crate::db::{Db, Seat, WorkspaceTx};
+use crate::db::{Db, TenantContext, WorkspaceTx};
 use crate::domain::contacts::{fields, tags};
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -46,7 +46,7 @@ pub async fn go_on(db: &Db, due: &Due) -> Result<bool> {
         return end_without_rights(db, due).await;
     };
     let mut tx = db
-        .workspace(Seat {
+        .workspace(TenantContext {
             workspace: due.workspace,
             user,
             address: None,
@@ -64,8 +64,8 @@ pub async fn go_on(db: &Db, due: &Due) -> Result<bool> {
         tx.commit().await?;
         return Ok(false);
     }
-    let told = take(&mut tx, &import, rows).await?;
-    write_down(&mut tx, due.id, told).await?;
+    let row_outcomes = take(&mut tx, &import, rows).await?;
+    write_down(&mut tx, due.id, row_outcomes).await?;
     tx.commit().await?;
     Ok(true)
 }
@@ -97,14 +97,14 @@ async fn hold(tx: &mut WorkspaceTx, id: ImportId) -> Result<Option<Import>> {
     .await?)
 }
 
-struct Raw {
+struct RawRow {
     line: i32,
     cells: Json<Vec<String>>,
 }
 
-async fn next_rows(tx: &mut WorkspaceTx, id: ImportId) -> Result<Vec<Raw>> {
+async fn next_rows(tx: &mut WorkspaceTx, id: ImportId) -> Result<Vec<RawRow>> {
     Ok(sqlx::query_as!(
-        Raw,
+        RawRow,
         r#"select line, cells as "cells: _" from contact_import_rows
             where import_id = $1 and outcome is null order by line limit $2"#,
         id as _,
@@ -148,7 +148,7 @@ enum Outcome {
 }
 
 impl Outcome {
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Added => "added",
             Self::Updated => "updated",
@@ -158,7 +158,7 @@ impl Outcome {
 }
 
 /// What became of a line.
-type Told = Vec<(i32, &'static str, Option<String>)>;
+type RowOutcomes = Vec<(i32, &'static str, Option<String>)>;
 
 /// Who is to be written, as they are to be.
 #[derive(Default)]
@@ -173,7 +173,7 @@ struct Person {
     lines: Vec<(i32, Outcome)>,
 }
 
-async fn take(tx: &mut WorkspaceTx, import: &Import, rows: Vec<Raw>) -> Result<Told> {
+async fn take(tx: &mut WorkspaceTx, import: &Import, rows: Vec<RawRow>) -> Result<RowOutcomes> {
     let fields = fields::list(tx).await?;
     let forms = forms(tx, import.id).await?;
     let plan = Plan::of(
@@ -183,13 +183,13 @@ async fn take(tx: &mut WorkspaceTx, import: &Import, rows: Vec<Raw>) -> Result<T
         &import.region,
         &fields,
     );
-    let mut told = Told::new();
+    let mut row_outcomes = RowOutcomes::new();
     let mut good = Vec::new();
     for raw in rows {
         // What is left out of a row was counted before the import began.
         match plan.read(&raw.cells).0 {
             Ok(row) => good.push((raw.line, row)),
-            Err(reason) => told.push((raw.line, "refused", Some(reason))),
+            Err(reason) => row_outcomes.push((raw.line, "refused", Some(reason))),
         }
     }
     let mut people = known(tx, &good).await?;
@@ -223,12 +223,12 @@ async fn take(tx: &mut WorkspaceTx, import: &Import, rows: Vec<Raw>) -> Result<T
         person.lines.push((*line, outcome));
     }
     let written = write(tx, people).await?;
-    told.extend(
+    row_outcomes.extend(
         written
             .into_iter()
-            .map(|(line, outcome)| (line, outcome.word(), None)),
+            .map(|(line, outcome)| (line, outcome.as_str(), None)),
     );
-    Ok(told)
+    Ok(row_outcomes)
 }
 
 /// What the cells of each column have in common.
@@ -243,7 +243,7 @@ async fn forms(tx: &mut WorkspaceTx, id: ImportId) -> Result<Vec<ColumnForm>> {
 }
 
 /// A contact is texted at one number; what further ones a row has stands in the notes, once.
-fn note_numbers(card: &mut Card, row: &Row, known: &[String]) {
+fn note_numbers(card: &mut Card, row: &ContactRow, known: &[String]) {
     for (number, name) in &row.others {
         let written = phone::display(number.as_str());
         let is_there = card.notes.contains(&written)
@@ -253,7 +253,7 @@ fn note_numbers(card: &mut Card, row: &Row, known: &[String]) {
             true => written,
             false => format!("{name}: {written}"),
         };
-        if is_there || card.notes.chars().count() + line.chars().count() >= LONGEST_NOTES {
+        if is_there || card.notes.chars().count() + line.chars().count() >= MAX_NOTES_LENGTH {
             continue;
         }
         if !card.notes.is_empty() {
@@ -264,7 +264,10 @@ fn note_numbers(card: &mut Card, row: &Row, known: &[String]) {
 }
 
 /// Whoever has one of these numbers already, by the number. They are nobody else's to change until the end.
-async fn known(tx: &mut WorkspaceTx, rows: &[(i32, Row)]) -> Result<HashMap<String, Person>> {
+async fn known(
+    tx: &mut WorkspaceTx,
+    rows: &[(i32, ContactRow)],
+) -> Result<HashMap<String, Person>> {
     let mut phones: Vec<_> = rows.iter().map(|(_, row)| row.phone.as_str()).collect();
     phones.sort_unstable();
     phones.dedup();
@@ -304,7 +307,7 @@ async fn known(tx: &mut WorkspaceTx, rows: &[(i32, Row)]) -> Result<HashMap<Stri
 }
 
 /// The tags that rows name, by their names in small letters. Those that there are not are made, as long as there is room.
-async fn words(tx: &mut WorkspaceTx, rows: &[(i32, Row)]) -> Result<HashMap<String, TagId>> {
+async fn words(tx: &mut WorkspaceTx, rows: &[(i32, ContactRow)]) -> Result<HashMap<String, TagId>> {
     let mut words: HashMap<String, TagId> = HashMap::new();
     if rows.iter().all(|(_, row)| row.tags.is_empty()) {
         return Ok(words);
@@ -453,9 +456,9 @@ async fn give_tags(tx: &mut WorkspaceTx, people: &[(String, Person)]) -> Result<
     Ok(())
 }
 
-async fn write_down(tx: &mut WorkspaceTx, id: ImportId, told: Told) -> Result<()> {
+async fn write_down(tx: &mut WorkspaceTx, id: ImportId, row_outcomes: RowOutcomes) -> Result<()> {
     let (mut lines, mut outcomes, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
-    for (line, outcome, reason) in told {
+    for (line, outcome, reason) in row_outcomes {
         lines.push(line);
         outcomes.push(outcome);
         reasons.push(reason);
@@ -514,7 +517,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duplicate_changes_what_the_rule_lets_it() {
+    fn duplicate_rule_decides_what_is_updated() {
         let card = |name: Option<&str>, email: Option<&str>, notes: &str| Card {
             name: name.map(Into::into),
             email: email.map(Into::into),
@@ -542,7 +545,7 @@ mod tests {
             ("+14155550110".parse().unwrap(), "Work".to_owned()),
             ("+14155550111".parse().unwrap(), String::new()),
         ];
-        let row = Row {
+        let row = ContactRow {
             phone: "+14155550142".parse().unwrap(),
             card: Card::default(),
             tags: Vec::new(),

@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// Characters that are read. A text that asks is short; an SMS has at most 1,600, the rest is somebody's book.
-const LONGEST: usize = 6_000;
+const LENGTH_LIMIT: usize = 6_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
@@ -42,7 +42,7 @@ impl Token {
 pub fn tokens(text: &str) -> Vec<Token> {
     let text: String = text
         .chars()
-        .take(LONGEST)
+        .take(LENGTH_LIMIT)
         // Compatibility forms would become a blank and an accent.
         .map(|c| if c == '\u{b4}' { '\'' } else { c })
         .nfkc()

@@ -8,7 +8,7 @@ use super::*;
 use crate::providers::telnyx::signature;
 use crate::providers::{ErrorClass, Status};
 
-fn post(query: &str, body: &[u8]) -> Result<Told, Malformed> {
+fn post(query: &str, body: &[u8]) -> Result<WebhookEvent, Malformed> {
     let request = SignedRequest {
         public_url: &format!("https://inbox.example.com/webhooks/telnyx/1/status{query}"),
         method: &Method::POST,
@@ -29,15 +29,15 @@ fn received() -> Value {
 }
 
 /// The ordinary text with one field of its payload changed.
-fn with(field: &str, value: Value) -> Result<Told, Malformed> {
+fn with(field: &str, value: Value) -> Result<WebhookEvent, Malformed> {
     let mut event = received();
     event["data"]["payload"][field] = value;
     post("", event.to_string().as_bytes())
 }
 
-fn text(told: Result<Told, Malformed>) -> Inbound {
-    match told.unwrap() {
-        Told::Text(text) => text,
+fn text(parsed: Result<WebhookEvent, Malformed>) -> Inbound {
+    match parsed.unwrap() {
+        WebhookEvent::Text(text) => text,
         other => panic!("{other:?} is no text"),
     }
 }
@@ -45,7 +45,7 @@ fn text(told: Result<Told, Malformed>) -> Inbound {
 fn report(query: &str, event_type: &str, payload: Value) -> StatusReport {
     let event = json!({"data": {"event_type": event_type, "payload": payload}});
     match post(query, event.to_string().as_bytes()).unwrap() {
-        Told::Report(report) => report,
+        WebhookEvent::Report(report) => report,
         other => panic!("{other:?} is no report"),
     }
 }
@@ -79,7 +79,7 @@ fn any_body_is_taken() {
     assert_eq!(body(json!(7)), "");
     assert_eq!(body(json!("Grüße 👋 — 你好")), "Grüße 👋 — 你好");
     assert_eq!(body(json!("a\u{0}b")), "ab");
-    assert_eq!(body(json!("a".repeat(100_000))).len(), LONGEST_TEXT);
+    assert_eq!(body(json!("a".repeat(100_000))).len(), MAX_TEXT_LENGTH);
     let cut = received().to_string().replace("Hello", r"cut \ud83d");
     assert!(
         text(post("", cut.as_bytes()))
@@ -173,7 +173,7 @@ fn media_is_read_with_or_without_what_else_is_said_of_it() {
     let many: Vec<_> = (0..11)
         .map(|n| json!({"url": format!("https://a.example/{n}")}))
         .collect();
-    assert_eq!(text(with("media", json!(many))).media.len(), MOST_MEDIA);
+    assert_eq!(text(with("media", json!(many))).media.len(), MAX_MEDIA);
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn events_of_other_kinds_do_not_concern_us() {
         let event = json!({"data": {"event_type": other, "payload": {"id": 7}}});
         assert_eq!(
             post("", event.to_string().as_bytes()),
-            Ok(Told::Nothing),
+            Ok(WebhookEvent::Nothing),
             "{other}"
         );
     }
@@ -323,7 +323,7 @@ proptest! {
     ) {
         let event = json!({"data": {"event_type": event_type, "payload": payload}});
         for event in [event, all] {
-            if let Ok(Told::Text(text)) = post("", event.to_string().as_bytes()) {
+            if let Ok(WebhookEvent::Text(text)) = post("", event.to_string().as_bytes()) {
                 prop_assert!(!text.text.contains('\0') && !text.provider_sid.is_empty());
             }
         }

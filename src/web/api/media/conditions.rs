@@ -5,7 +5,7 @@ use std::ops::Range;
 use axum::http::{HeaderMap, Method, header};
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum RangeResponse {
     Whole,
     Part(Range<usize>),
     /// None of the parts lies within the file.
@@ -17,24 +17,29 @@ pub enum Wanted {
 }
 
 /// What is wanted of a file of `size` bytes whose strong entity tag is `tag`.
-pub fn wanted(method: &Method, headers: &HeaderMap, size: usize, tag: &str) -> Wanted {
+pub fn range_response(
+    method: &Method,
+    headers: &HeaderMap,
+    size: usize,
+    tag: &str,
+) -> RangeResponse {
     if headers.contains_key(header::IF_MATCH) && !names(headers, header::IF_MATCH, tag, false) {
-        return Wanted::PreconditionFailed;
+        return RangeResponse::PreconditionFailed;
     }
     if names(headers, header::IF_NONE_MATCH, tag, true) {
-        return Wanted::NotModified;
+        return RangeResponse::NotModified;
     }
     // `Range` means something with GET alone.
     if method != Method::GET || !is_of_this(headers, tag) {
-        return Wanted::Whole;
+        return RangeResponse::Whole;
     }
     let mut ranges = headers.get_all(header::RANGE).iter();
     match (
         ranges.next().and_then(|range| range.to_str().ok()),
         ranges.next(),
     ) {
-        (Some(range), None) => part(range, size).unwrap_or(Wanted::Whole),
-        _ => Wanted::Whole,
+        (Some(range), None) => part(range, size).unwrap_or(RangeResponse::Whole),
+        _ => RangeResponse::Whole,
     }
 }
 
@@ -62,7 +67,7 @@ fn is_of_this(headers: &HeaderMap, tag: &str) -> bool {
 }
 
 /// `None`: the header cannot be read, or asks for several parts at once; it is passed over, as anybody may.
-fn part(range: &str, size: usize) -> Option<Wanted> {
+fn part(range: &str, size: usize) -> Option<RangeResponse> {
     let (unit, list) = range.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return None;
@@ -75,8 +80,8 @@ fn part(range: &str, size: usize) -> Option<Wanted> {
         parts.extend(within(number(first)?, number(last)?, size)?);
     }
     match parts.as_slice() {
-        [] if is_any && size > 0 => Some(Wanted::Beyond),
-        [one] => Some(Wanted::Part(one.clone())),
+        [] if is_any && size > 0 => Some(RangeResponse::Beyond),
+        [one] => Some(RangeResponse::Part(one.clone())),
         _ => None,
     }
 }
@@ -114,17 +119,17 @@ mod tests {
 
     const TAG: &str = "\"abc\"";
 
-    fn ask(method: &Method, size: usize, asked: &[(HeaderName, &str)]) -> Wanted {
+    fn ask(method: &Method, size: usize, asked: &[(HeaderName, &str)]) -> RangeResponse {
         let mut headers = HeaderMap::new();
         for (name, value) in asked {
             headers.append(name, HeaderValue::from_str(value).expect("a value"));
         }
-        wanted(method, &headers, size, TAG)
+        range_response(method, &headers, size, TAG)
     }
 
     #[test]
     fn a_part_is_what_the_range_has_in_common_with_the_file() {
-        use Wanted::{Beyond, Part, Whole};
+        use RangeResponse::{Beyond, Part, Whole};
         for (range, wanted) in [
             ("bytes=0-9", Part(0..10)),
             ("bytes=0-0", Part(0..1)),
@@ -170,7 +175,7 @@ mod tests {
 
     #[test]
     fn conditions_come_before_the_range() {
-        use Wanted::{NotModified, Part, PreconditionFailed, Whole};
+        use RangeResponse::{NotModified, Part, PreconditionFailed, Whole};
         let range = (header::RANGE, "bytes=0-9");
         for (name, value, wanted) in [
             (header::IF_RANGE, TAG, Part(0..10)),

@@ -3,7 +3,7 @@
 use crate::language::{put, t};
 
 /// `Chrome on Windows`. The more special name comes first, for each browser also names those before it.
-pub fn words(agent: &str) -> String {
+pub fn description(agent: &str) -> String {
     let first = |names: &[(&str, &'static str)]| {
         names
             .iter()
@@ -53,8 +53,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_is_told_by_what_it_says_of_itself() {
-        let of = |agent: &str| (words(agent), is_handheld(agent));
+    fn device_is_described_by_its_user_agent() {
+        let of = |agent: &str| (description(agent), is_handheld(agent));
         assert_eq!(
             of(
                 "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0"

@@ -81,7 +81,7 @@ async fn whole(
 }
 
 #[derive(Deserialize)]
-pub struct Typed {
+pub struct PostedForm {
     /// `new` or `known`.
     #[serde(default)]
     who: String,
@@ -98,7 +98,7 @@ pub async fn accept(
     claimed: Option<Claimed>,
     caller: Caller,
     Path(token): Path<String>,
-    Posted(typed): Posted<Typed>,
+    Posted(typed): Posted<PostedForm>,
 ) -> Result<Response, Problem> {
     let is_new = typed.who == "new";
     let form = Form::default()

@@ -45,7 +45,7 @@ pub async fn forgot() -> Result<Response, Problem> {
 }
 
 #[derive(Deserialize)]
-pub struct Whose {
+pub struct TokenQuery {
     email: String,
 }
 
@@ -53,7 +53,7 @@ pub struct Whose {
 pub async fn send_link(
     State(app): State<App>,
     caller: Caller,
-    Posted(Whose { email }): Posted<Whose>,
+    Posted(TokenQuery { email }): Posted<TokenQuery>,
 ) -> Result<Response, Problem> {
     let form = Form::default().with("email", &email);
     match accounts::forgot(&app, &email, &caller).await {

@@ -17,7 +17,7 @@ use crate::domain::settings;
 use crate::error::Result;
 use crate::ids::{NumberId, UserId};
 use crate::web::language::filters;
-use crate::web::pages::{Notice, Said, Shell, page, wants_streams};
+use crate::web::pages::{Notice, NoticeQuery, Shell, page, wants_streams};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
@@ -29,9 +29,9 @@ const NUMBERS: usize = 20;
 #[template(path = "admin/access.html")]
 struct Matrix {
     shell: Shell,
-    asked: Asked,
+    asked: ListQuery,
     numbers: Vec<Column>,
-    people: Vec<Row>,
+    people: Vec<AccessRow>,
     number_pages: Pages,
     people_pages: Pages,
     /// Agents and numbers in the whole workspace, however the page is narrowed.
@@ -41,7 +41,7 @@ struct Matrix {
 
 impl Matrix {
     /// The number that somebody starts from, if it is on another page of numbers.
-    fn default_elsewhere<'a>(&self, row: &'a Row) -> Option<&'a Number> {
+    fn default_elsewhere<'a>(&self, row: &'a AccessRow) -> Option<&'a Number> {
         let default = row.default.as_ref()?;
         let is_here = |column: &Column| column.number.id == default.id;
         (!self.numbers.iter().any(is_here)).then_some(default)
@@ -89,13 +89,13 @@ struct Column {
     agents: i64,
 }
 
-struct Row {
+struct AccessRow {
     colleague: Colleague,
     sees: HashSet<NumberId>,
     default: Option<Number>,
 }
 
-impl Row {
+impl AccessRow {
     fn is_admin(&self) -> bool {
         self.colleague.role == Role::Admin
     }
@@ -115,9 +115,9 @@ impl Row {
 #[template(path = "admin/access_number.html")]
 struct OneNumber {
     shell: Shell,
-    asked: Asked,
+    asked: ListQuery,
     number: Number,
-    people: Vec<Row>,
+    people: Vec<AccessRow>,
     people_pages: Pages,
 }
 
@@ -150,7 +150,7 @@ fn join(ids: impl Iterator<Item = String>) -> String {
 
 /// Which people and numbers are shown.
 #[derive(Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct ListQuery {
     /// Words of names and addresses.
     #[serde(default)]
     q: String,
@@ -163,7 +163,7 @@ pub struct Asked {
     number_page: String,
 }
 
-impl Asked {
+impl ListQuery {
     /// The same search on other pages.
     fn at(&self, people_page: usize, number_page: usize) -> String {
         let (people_page, number_page) = (people_page.to_string(), number_page.to_string());
@@ -229,10 +229,10 @@ impl Pages {
 pub async fn matrix(
     admin: Admin,
     State(app): State<App>,
-    Query(asked): Query<Asked>,
-    Query(said): Query<Said>,
+    Query(asked): Query<ListQuery>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let all = numbers::list(&mut tx).await?;
     let has_numbers = !all.is_empty();
     let found = all.iter().filter(|number| is_found(number, &asked.number));
@@ -270,7 +270,7 @@ fn is_found(number: &Number, q: &str) -> bool {
 }
 
 /// Those who are asked for. Agents first: what admins see is not to be chosen.
-fn find(mut colleagues: Vec<Colleague>, asked: &Asked) -> (Vec<Colleague>, Pages) {
+fn find(mut colleagues: Vec<Colleague>, asked: &ListQuery) -> (Vec<Colleague>, Pages) {
     colleagues
         .retain(|Colleague { name, email, .. }| matches(&format!("{name} {email}"), &asked.q));
     colleagues.sort_by_key(|who| who.role == Role::Admin);
@@ -284,7 +284,7 @@ async fn rows(
     people: Vec<Colleague>,
     shown: &[NumberId],
     all: &[Number],
-) -> Result<Vec<Row>> {
+) -> Result<Vec<AccessRow>> {
     let users: Vec<_> = people.iter().map(|who| who.user_id).collect();
     let mut seen: HashMap<UserId, HashSet<NumberId>> = HashMap::new();
     for (number, user) in numbers::assignments_among(tx, admin, shown, &users).await? {
@@ -298,7 +298,7 @@ async fn rows(
         let id = defaults.get(user)?;
         all.iter().find(|number| number.id == *id).cloned()
     };
-    let row = |colleague: Colleague| Row {
+    let row = |colleague: Colleague| AccessRow {
         sees: seen.remove(&colleague.user_id).unwrap_or_default(),
         default: default(&colleague.user_id),
         colleague,
@@ -307,7 +307,7 @@ async fn rows(
 }
 
 #[derive(Deserialize)]
-pub struct OfNumber {
+pub struct NumberPath {
     number_id: NumberId,
 }
 
@@ -315,11 +315,11 @@ pub struct OfNumber {
 pub async fn number(
     admin: Admin,
     State(app): State<App>,
-    Path(OfNumber { number_id }): Path<OfNumber>,
-    Query(asked): Query<Asked>,
-    Query(said): Query<Said>,
+    Path(NumberPath { number_id }): Path<NumberPath>,
+    Query(asked): Query<ListQuery>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let number = numbers::find(&mut tx, number_id).await?;
     let (people, people_pages) = find(members::list(&mut tx).await?, &asked);
     Ok(page(&OneNumber {
@@ -333,7 +333,7 @@ pub async fn number(
 }
 
 #[derive(Deserialize)]
-pub struct OfCell {
+pub struct CellPath {
     number_id: NumberId,
     user_id: UserId,
 }
@@ -347,10 +347,10 @@ pub struct Tick {
 pub async fn change_one(
     admin: Admin,
     State(app): State<App>,
-    Path(OfCell { number_id, user_id }): Path<OfCell>,
+    Path(CellPath { number_id, user_id }): Path<CellPath>,
     Posted(Tick { value }): Posted<Tick>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     set(&mut tx, &admin, number_id, user_id, value).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
@@ -374,13 +374,13 @@ async fn set(
 pub async fn change_number(
     admin: Admin,
     State(app): State<App>,
-    Path(OfNumber { number_id }): Path<OfNumber>,
-    Query(asked): Query<Asked>,
+    Path(NumberPath { number_id }): Path<NumberPath>,
+    Query(asked): Query<ListQuery>,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
     let wanted: HashSet<UserId> = ticked(&body, "user_id");
     let shown: HashSet<UserId> = listed(&body, "shown");
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let mut people = members::list(&mut tx).await?;
     people.retain(|who| who.role == Role::Agent && shown.contains(&who.user_id));
     for row in rows(&mut tx, &admin, people, &[number_id], &[]).await? {
@@ -397,7 +397,7 @@ pub async fn change_number(
 }
 
 #[derive(Deserialize)]
-pub struct OfPerson {
+pub struct PersonPath {
     user_id: UserId,
 }
 
@@ -405,14 +405,14 @@ pub struct OfPerson {
 pub async fn change_person(
     admin: Admin,
     State(app): State<App>,
-    Path(OfPerson { user_id }): Path<OfPerson>,
-    Query(asked): Query<Asked>,
+    Path(PersonPath { user_id }): Path<PersonPath>,
+    Query(asked): Query<ListQuery>,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
     let wanted: HashSet<NumberId> = ticked(&body, "number_id");
     let shown: Vec<NumberId> = listed(&body, "shown").into_iter().collect();
     let default = ticked(&body, "default_number_id").into_iter().next();
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let person = members::find(&mut tx, user_id).await?;
     let all = numbers::list(&mut tx).await?;
     let row = rows(&mut tx, &admin, vec![person], &shown, &all)
@@ -468,11 +468,11 @@ pub struct Choice {
 pub async fn change_default(
     admin: Admin,
     State(app): State<App>,
-    Path(OfPerson { user_id }): Path<OfPerson>,
+    Path(PersonPath { user_id }): Path<PersonPath>,
     headers: HeaderMap,
     Posted(Choice { value }): Posted<Choice>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     settings::set_default_number(&mut tx, &admin, user_id, value.parse().ok()).await?;
     tx.commit().await?;
     if wants_streams(&headers) {
@@ -486,7 +486,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_cut_out_whatever_is_asked_for() {
+    fn page_is_clamped_to_the_matrix() {
         let cut = |asked: &str| Pages::cut((1..=45).collect(), asked, 20);
         let (items, pages) = cut("");
         assert_eq!(
@@ -511,10 +511,10 @@ mod tests {
     }
 
     #[test]
-    fn a_search_goes_along_from_page_to_page() {
-        let asked = Asked {
+    fn search_is_kept_between_pages() {
+        let asked = ListQuery {
             q: "jo & co".into(),
-            ..Asked::default()
+            ..ListQuery::default()
         };
         assert_eq!(asked.at(1, 1), "q=jo+%26+co");
         assert_eq!(asked.at(2, 3), "q=jo+%26+co&people_page=2&number_page=3");

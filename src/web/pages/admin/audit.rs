@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::shell;
 use crate::app::App;
 use crate::db::Load;
-use crate::domain::audit::{self, Action, Entry, Filter};
+use crate::domain::audit::{self, AuditAction, Entry, Filter};
 use crate::domain::members::{self, Admin, Colleague};
 use crate::error::Result;
 use crate::ids::UserId;
@@ -38,7 +38,7 @@ impl Page {
         self.filter.actor == Some(*user)
     }
 
-    fn is_action(&self, action: &Action) -> bool {
+    fn is_action(&self, action: &AuditAction) -> bool {
         self.filter.action == Some(*action)
     }
 
@@ -60,74 +60,80 @@ impl Page {
 }
 
 /// What one may look for, in groups.
-const ACTIONS: &[(&str, &[(Action, &str)])] = &[
+const ACTIONS: &[(&str, &[(AuditAction, &str)])] = &[
     (
         "Signing in",
         &[
-            (Action::SignedIn, "Signed in"),
-            (Action::SignInFailed, "Sign-in failed"),
-            (Action::SessionsEnded, "Signed out everywhere"),
-            (Action::PasswordChanged, "Password changed"),
-            (Action::PasswordReset, "Password reset"),
-            (Action::TwoFactorEnabled, "Second factor on"),
-            (Action::TwoFactorDisabled, "Second factor off"),
+            (AuditAction::SignedIn, "Signed in"),
+            (AuditAction::SignInFailed, "Sign-in failed"),
+            (AuditAction::SessionsEnded, "Signed out everywhere"),
+            (AuditAction::PasswordChanged, "Password changed"),
+            (AuditAction::PasswordReset, "Password reset"),
+            (AuditAction::TwoFactorEnabled, "Second factor on"),
+            (AuditAction::TwoFactorDisabled, "Second factor off"),
         ],
     ),
     (
         "People",
         &[
-            (Action::MemberInvited, "Invited"),
-            (Action::InvitationWithdrawn, "Invitation withdrawn"),
-            (Action::MemberJoined, "Joined"),
-            (Action::MemberRoleChanged, "Role changed"),
-            (Action::MemberRemoved, "Removed"),
-            (Action::MemberLeft, "Left"),
+            (AuditAction::MemberInvited, "Invited"),
+            (AuditAction::InvitationWithdrawn, "Invitation withdrawn"),
+            (AuditAction::MemberJoined, "Joined"),
+            (AuditAction::MemberRoleChanged, "Role changed"),
+            (AuditAction::MemberRemoved, "Removed"),
+            (AuditAction::MemberLeft, "Left"),
         ],
     ),
     (
         "Access and credits",
         &[
-            (Action::NumberAssigned, "Access given"),
-            (Action::NumberUnassigned, "Access taken"),
-            (Action::DefaultNumberChanged, "Default number changed"),
-            (Action::CreditsChanged, "Credits changed"),
+            (AuditAction::NumberAssigned, "Access given"),
+            (AuditAction::NumberUnassigned, "Access taken"),
+            (AuditAction::DefaultNumberChanged, "Default number changed"),
+            (AuditAction::CreditsChanged, "Credits changed"),
         ],
     ),
     (
         "Workspace",
         &[
-            (Action::WorkspaceCreated, "Workspace created"),
-            (Action::WorkspaceChanged, "Workspace changed"),
-            (Action::NumberChanged, "Number changed"),
-            (Action::NumberBought, "Number bought"),
-            (Action::NumberReleased, "Number released"),
-            (Action::IntegrationConnected, "Integration connected"),
-            (Action::IntegrationChecked, "Credentials checked"),
-            (Action::IntegrationChanged, "Integration changed"),
-            (Action::IntegrationDisconnected, "Integration disconnected"),
-            (Action::IntegrationSynced, "Numbers synced"),
-            (Action::CredentialsOpened, "Credentials used"),
-            (Action::TextHandedOver, "Another number used"),
-            (Action::QuarantineReleased, "Released from quarantine"),
-            (Action::QuarantineDiscarded, "Discarded from quarantine"),
+            (AuditAction::WorkspaceCreated, "Workspace created"),
+            (AuditAction::WorkspaceChanged, "Workspace changed"),
+            (AuditAction::NumberChanged, "Number changed"),
+            (AuditAction::NumberBought, "Number bought"),
+            (AuditAction::NumberReleased, "Number released"),
+            (AuditAction::IntegrationConnected, "Integration connected"),
+            (AuditAction::IntegrationChecked, "Credentials checked"),
+            (AuditAction::IntegrationChanged, "Integration changed"),
+            (
+                AuditAction::IntegrationDisconnected,
+                "Integration disconnected",
+            ),
+            (AuditAction::IntegrationSynced, "Numbers synced"),
+            (AuditAction::CredentialsOpened, "Credentials used"),
+            (AuditAction::TextHandedOver, "Another number used"),
+            (AuditAction::QuarantineReleased, "Released from quarantine"),
+            (
+                AuditAction::QuarantineDiscarded,
+                "Discarded from quarantine",
+            ),
         ],
     ),
     (
         "Contacts",
         &[
-            (Action::ContactNumberChanged, "Phone number changed"),
-            (Action::ContactsMerged, "Contacts merged"),
-            (Action::ContactDeleted, "Contact deleted"),
-            (Action::ContactsImported, "Contacts imported"),
-            (Action::ContactsExported, "Contacts exported"),
-            (Action::TagChanged, "Tag changed"),
-            (Action::ContactFieldChanged, "Contact field changed"),
-            (Action::OptOutsImported, "Opt-outs imported"),
-            (Action::OptOutLifted, "Opt-outs lifted"),
-            (Action::TemplateShared, "Template shared"),
-            (Action::TemplateChanged, "Template changed"),
-            (Action::TemplateRemoved, "Template taken away"),
-            (Action::OptOutsExported, "Opt-outs exported"),
+            (AuditAction::ContactNumberChanged, "Phone number changed"),
+            (AuditAction::ContactsMerged, "Contacts merged"),
+            (AuditAction::ContactDeleted, "Contact deleted"),
+            (AuditAction::ContactsImported, "Contacts imported"),
+            (AuditAction::ContactsExported, "Contacts exported"),
+            (AuditAction::TagChanged, "Tag changed"),
+            (AuditAction::ContactFieldChanged, "Contact field changed"),
+            (AuditAction::OptOutsImported, "Opt-outs imported"),
+            (AuditAction::OptOutLifted, "Opt-outs lifted"),
+            (AuditAction::TemplateShared, "Template shared"),
+            (AuditAction::TemplateChanged, "Template changed"),
+            (AuditAction::TemplateRemoved, "Template taken away"),
+            (AuditAction::OptOutsExported, "Opt-outs exported"),
         ],
     ),
 ];
@@ -158,10 +164,10 @@ impl Line {
         !self.entry.actor_name.is_empty()
     }
 
-    fn is_alarming(&self) -> bool {
+    fn is_warning(&self) -> bool {
         matches!(
             self.entry.action,
-            Action::SignInFailed | Action::TwoFactorDisabled | Action::MemberRemoved
+            AuditAction::SignInFailed | AuditAction::TwoFactorDisabled | AuditAction::MemberRemoved
         )
     }
 }
@@ -175,7 +181,9 @@ fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Changed> {
             .unwrap_or_default()
     };
     let all: BTreeSet<String> = keys(before).union(&keys(after)).cloned().collect();
-    let of = |side: Option<&Value>, key: &str| side.and_then(|value| value.get(key)).and_then(told);
+    let of = |side: Option<&Value>, key: &str| {
+        side.and_then(|value| value.get(key)).and_then(shown_value)
+    };
     all.into_iter()
         .filter(|key| !key.ends_with("_id"))
         .map(|key| Changed {
@@ -232,7 +240,7 @@ fn words(key: &str) -> String {
     text
 }
 
-fn told(value: &Value) -> Option<String> {
+fn shown_value(value: &Value) -> Option<String> {
     Some(match value {
         Value::Null => return None,
         Value::Bool(true) => t("yes").into(),
@@ -251,7 +259,7 @@ pub async fn list(
     Query(filter): Query<Filter>,
     Query(span): Query<Span>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace_for(admin.seat(), Load::Heavy).await?;
+    let mut tx = app.db.workspace_for(admin.tenant(), Load::Heavy).await?;
     let found = audit::list(&mut tx, &filter, &span).await?;
     let older = |cursor| {
         let query = query(&filter);
@@ -289,7 +297,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn only_what_is_different_is_told_and_in_words() {
+    fn only_differences_are_shown() {
         let before = json!({"low_credits_at": 10, "name": "Harbor", "require_two_factor": false});
         let after = json!({"low_credits_at": 20, "name": "Harbor", "require_two_factor": true, "number_id": "x"});
         let changed = |what: &str, before: &str, after: &str| Changed {

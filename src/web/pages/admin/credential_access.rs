@@ -56,7 +56,7 @@ pub async fn list(
     Query(filter): Query<Filter>,
     Query(span): Query<Span>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let found = uses::list(&mut tx, &filter, &span).await?;
     let older = |cursor| {
         let mut query = String::new();

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{matches, shell};
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::credits::{self, Account, Change, Entry, Kind};
+use crate::domain::credits::{self, Account, CreditChange, Entry, Kind};
 use crate::domain::members::Admin;
 use crate::domain::workspaces;
 use crate::error::Result;
@@ -16,7 +16,7 @@ use crate::ids::UserId;
 use crate::listing::Span;
 use crate::web::language::filters;
 use crate::web::pages::table::{Sort, figure};
-use crate::web::pages::{Form, Notice, Said, Shell, page};
+use crate::web::pages::{Form, Notice, NoticeQuery, Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
@@ -24,7 +24,7 @@ use crate::web::{assets, pages};
 #[template(path = "admin/credits.html")]
 struct Balances {
     shell: Shell,
-    asked: Asked,
+    asked: ListQuery,
     sort: Sort,
     accounts: Vec<Account>,
     /// Of the whole workspace, however the page is narrowed.
@@ -79,7 +79,7 @@ fn signed(number: &i64) -> String {
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct ListQuery {
     #[serde(default)]
     q: String,
     #[serde(default)]
@@ -93,10 +93,10 @@ pub struct Asked {
 pub async fn list(
     admin: Admin,
     State(app): State<App>,
-    Query(asked): Query<Asked>,
-    Query(said): Query<Said>,
+    Query(asked): Query<ListQuery>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let path = format!("/w/{}/admin/credits", admin.slug);
     let sort = Sort::new(
         &path,
@@ -111,7 +111,7 @@ pub async fn list(
         matches(&text, &asked.q) && (asked.only != "low" || account.is_low)
     });
     match sort.column() {
-        "role" => accounts.sort_by_key(|account| account.role.word()),
+        "role" => accounts.sort_by_key(|account| account.role.as_str()),
         "balance" => accounts.sort_by_key(|account| (account.unlimited, account.balance)),
         _ => {} // as they come
     }
@@ -127,7 +127,7 @@ pub async fn list(
 }
 
 #[derive(Deserialize)]
-pub struct Of {
+pub struct LedgerPath {
     user_id: UserId,
 }
 
@@ -135,11 +135,11 @@ pub struct Of {
 pub async fn show(
     admin: Admin,
     State(app): State<App>,
-    Path(Of { user_id }): Path<Of>,
+    Path(LedgerPath { user_id }): Path<LedgerPath>,
     Query(span): Query<Span>,
-    Query(said): Query<Said>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let form = Form::default().with("how", "add");
     whole(&mut tx, &admin, user_id, span, form, said.done).await
 }
@@ -166,7 +166,7 @@ async fn whole(
 }
 
 #[derive(Deserialize)]
-pub struct Typed {
+pub struct PostedForm {
     /// `add`, `take` or `set`.
     how: String,
     amount: String,
@@ -181,14 +181,14 @@ pub struct Typed {
 pub async fn change(
     admin: Admin,
     State(app): State<App>,
-    Path(Of { user_id }): Path<Of>,
-    Posted(typed): Posted<Typed>,
+    Path(LedgerPath { user_id }): Path<LedgerPath>,
+    Posted(typed): Posted<PostedForm>,
 ) -> Result<Response, Problem> {
     let form = Form::default()
         .with("how", &typed.how)
         .with("amount", &typed.amount)
         .with("reason", &typed.reason);
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     match give(&mut tx, &admin, user_id, &typed).await {
         Ok(()) => {
             tx.commit().await?;
@@ -201,7 +201,7 @@ pub async fn change(
         Err(error) => {
             let form = form.refused(error)?.gather(&["amount", "reason"]);
             drop(tx);
-            let mut tx = app.db.workspace(admin.seat()).await?;
+            let mut tx = app.db.workspace(admin.tenant()).await?;
             let status = form.status();
             let shown = whole(&mut tx, &admin, user_id, Span::default(), form, None).await?;
             Ok((status, shown).into_response())
@@ -209,7 +209,7 @@ pub async fn change(
     }
 }
 
-async fn give(tx: &mut WorkspaceTx, admin: &Admin, user: UserId, typed: &Typed) -> Result<()> {
+async fn give(tx: &mut WorkspaceTx, admin: &Admin, user: UserId, typed: &PostedForm) -> Result<()> {
     use crate::error::Error;
     let amount: i64 = typed
         .amount
@@ -223,7 +223,7 @@ async fn give(tx: &mut WorkspaceTx, admin: &Admin, user: UserId, typed: &Typed) 
         "take" => (Some(-amount), None),
         _ => (Some(amount), None),
     };
-    let change = Change {
+    let change = CreditChange {
         delta,
         balance,
         reason: typed.reason.clone(),

@@ -18,7 +18,7 @@ use crate::ids::{FieldId, TagId};
 use crate::language::{count, t, t_as};
 use crate::web::assets;
 use crate::web::language::filters;
-use crate::web::pages::{Form, Notice, Said, Shell, page};
+use crate::web::pages::{Form, Notice, NoticeQuery, Shell, page};
 use crate::web::problem::Problem;
 
 #[derive(Template)]
@@ -35,7 +35,7 @@ struct Page {
 
 impl Page {
     fn is_kind(&self, kind: &Kind) -> bool {
-        self.field_form.value("kind") == kind.word()
+        self.field_form.value("kind") == kind.as_str()
     }
 }
 
@@ -60,9 +60,9 @@ fn counted(uses: i64) -> String {
 pub async fn show(
     admin: Admin,
     State(app): State<App>,
-    Query(said): Query<Said>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let shown = whole(&mut tx, &admin, said.done).await?;
     Ok(page(&shown)?.into_response())
 }
@@ -82,32 +82,37 @@ async fn whole(tx: &mut WorkspaceTx, admin: &Admin, notice: Option<Notice>) -> R
             .collect(),
         fields: known,
         tag_form: Form::default(),
-        field_form: Form::default().with("kind", Kind::Text.word()),
+        field_form: Form::default().with("kind", Kind::Text.as_str()),
         refusal: None,
     })
 }
 
 /// Which form something was typed into.
-enum At {
+enum FormTarget {
     NewTag(Form),
     NewField(Form),
     /// One of those that there are.
     Existing,
 }
 
-async fn refuse(app: &App, admin: &Admin, error: Error, at: At) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+async fn refuse(
+    app: &App,
+    admin: &Admin,
+    error: Error,
+    at: FormTarget,
+) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let mut shown = whole(&mut tx, admin, None).await?;
     let status = match at {
-        At::NewTag(form) => {
+        FormTarget::NewTag(form) => {
             shown.tag_form = form.refused(error)?.gather(&["name"]);
             shown.tag_form.status()
         }
-        At::NewField(form) => {
+        FormTarget::NewField(form) => {
             shown.field_form = form.refused(error)?.gather(&["name", "choices"]);
             shown.field_form.status()
         }
-        At::Existing => {
+        FormTarget::Existing => {
             let form = Form::default().refused(error)?.gather(&[]);
             let status = form.status();
             shown.refusal = form.notice;
@@ -135,7 +140,7 @@ pub async fn add_tag(
     State(app): State<App>,
     Posted(typed): Posted<TypedTag>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let draft = tags::Draft {
         name: typed.name.clone(),
         color: typed.color.parse().ok(),
@@ -147,13 +152,13 @@ pub async fn add_tag(
         }
         Err(error) => {
             let form = Form::default().with("name", typed.name);
-            refuse(&app, &admin, error, At::NewTag(form)).await
+            refuse(&app, &admin, error, FormTarget::NewTag(form)).await
         }
     }
 }
 
 #[derive(Deserialize)]
-pub struct OfTag {
+pub struct TagPath {
     id: TagId,
 }
 
@@ -161,11 +166,11 @@ pub struct OfTag {
 pub async fn change_tag(
     admin: Admin,
     State(app): State<App>,
-    Path(OfTag { id }): Path<OfTag>,
+    Path(TagPath { id }): Path<TagPath>,
     Posted(typed): Posted<TypedTag>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
-    let change = tags::Change {
+    let mut tx = app.db.workspace(admin.tenant()).await?;
+    let change = tags::TagChange {
         name: Some(typed.name),
         color: typed.color.parse().ok(),
     };
@@ -174,7 +179,7 @@ pub async fn change_tag(
             tx.commit().await?;
             Ok(done(&admin, Notice::Saved))
         }
-        Err(error) => refuse(&app, &admin, error, At::Existing).await,
+        Err(error) => refuse(&app, &admin, error, FormTarget::Existing).await,
     }
 }
 
@@ -182,9 +187,9 @@ pub async fn change_tag(
 pub async fn remove_tag(
     admin: Admin,
     State(app): State<App>,
-    Path(OfTag { id }): Path<OfTag>,
+    Path(TagPath { id }): Path<TagPath>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     tags::remove(&mut tx, &admin, id).await?;
     tx.commit().await?;
     Ok(done(&admin, Notice::TagDeleted))
@@ -213,7 +218,7 @@ pub async fn add_field(
     State(app): State<App>,
     Posted(typed): Posted<TypedField>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let kind = typed.kind.parse().unwrap_or(Kind::Text);
     let draft = fields::Draft {
         name: typed.name.clone(),
@@ -234,13 +239,13 @@ pub async fn add_field(
                 .with("name", typed.name)
                 .with("kind", typed.kind)
                 .with("choices", typed.choices);
-            refuse(&app, &admin, error, At::NewField(form)).await
+            refuse(&app, &admin, error, FormTarget::NewField(form)).await
         }
     }
 }
 
 #[derive(Deserialize)]
-pub struct OfField {
+pub struct FieldPath {
     id: FieldId,
 }
 
@@ -248,12 +253,12 @@ pub struct OfField {
 pub async fn change_field(
     admin: Admin,
     State(app): State<App>,
-    Path(OfField { id }): Path<OfField>,
+    Path(FieldPath { id }): Path<FieldPath>,
     Posted(typed): Posted<TypedField>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let choices = typed.choices();
-    let change = fields::Change {
+    let change = fields::ContactFieldChange {
         name: Some(typed.name),
         choices: (!choices.is_empty()).then_some(choices),
     };
@@ -262,7 +267,7 @@ pub async fn change_field(
             tx.commit().await?;
             Ok(done(&admin, Notice::Saved))
         }
-        Err(error) => refuse(&app, &admin, error, At::Existing).await,
+        Err(error) => refuse(&app, &admin, error, FormTarget::Existing).await,
     }
 }
 
@@ -270,9 +275,9 @@ pub async fn change_field(
 pub async fn remove_field(
     admin: Admin,
     State(app): State<App>,
-    Path(OfField { id }): Path<OfField>,
+    Path(FieldPath { id }): Path<FieldPath>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     fields::remove(&mut tx, &admin, id).await?;
     tx.commit().await?;
     Ok(done(&admin, Notice::FieldDeleted))

@@ -10,7 +10,9 @@ use super::number_row::NumberRow;
 use super::shell;
 use crate::app::App;
 use crate::db::WorkspaceTx;
-use crate::domain::integrations::{self, Change, Connect, Directory, Health, Integration};
+use crate::domain::integrations::{
+    self, Connect, Directory, Health, Integration, IntegrationChange,
+};
 use crate::domain::members::Admin;
 use crate::domain::numbers;
 use crate::error::{Error, Result};
@@ -21,7 +23,7 @@ use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::fragments;
 use crate::web::pages::{
-    Form, Notice, Partial, Said, Shell, page, partial, streams, wants_streams,
+    Form, Notice, NoticeQuery, Partial, Shell, page, partial, streams, wants_streams,
 };
 use crate::web::problem::Problem;
 
@@ -79,26 +81,26 @@ pub async fn list(
     State(app): State<App>,
     headers: HeaderMap,
     Query(counts): Query<Counts>,
-    Query(said): Query<Said>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     if wants_streams(&headers) {
         let list = all(&mut tx, &admin, &app).await?;
         let html = fragments::swap("integrations", &list)
             .map_err(|error| crate::error::Error::Internal(error.to_string()))?;
         return Ok(streams(html));
     }
-    let told = Told {
+    let feedback = Feedback {
         notice: said.done,
         synced: counts.sentence(),
-        ..Told::default()
+        ..Feedback::default()
     };
-    show(&mut tx, &admin, &app, told).await
+    show(&mut tx, &admin, &app, feedback).await
 }
 
 /// What the page says beside its list.
 #[derive(Default)]
-struct Told {
+struct Feedback {
     notice: Option<Notice>,
     synced: Option<String>,
     refusal: Option<String>,
@@ -116,7 +118,7 @@ pub struct Counts {
 impl Counts {
     pub fn sentence(&self) -> Option<String> {
         let (added, updated, removed) = (self.added?, self.updated?, self.removed?);
-        let told: Vec<String> = [
+        let feedback: Vec<String> = [
             (added, count(added.into(), "{n} added", "{n} added")),
             (updated, count(updated.into(), "{n} updated", "{n} updated")),
             (
@@ -130,11 +132,11 @@ impl Counts {
         ]
         .into_iter()
         .filter(|(some, _)| *some > 0)
-        .map(|(_, told)| told)
+        .map(|(_, feedback)| feedback)
         .collect();
-        Some(match told.is_empty() {
+        Some(match feedback.is_empty() {
             true => t("Synced: everything was in step already.").into(),
-            false => put(&t("Synced: {what}."), "what", told.join(", ")),
+            false => put(&t("Synced: {what}."), "what", feedback.join(", ")),
         })
     }
 }
@@ -143,16 +145,16 @@ async fn show(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     app: &App,
-    told: Told,
+    feedback: Feedback,
 ) -> Result<Response, Problem> {
     let list = all(tx, admin, app).await?;
     Ok(page(&Page {
-        shell: shell(tx, admin, "integrations", told.notice).await?,
-        synced: told.synced,
-        refusal: told.refusal,
+        shell: shell(tx, admin, "integrations", feedback.notice).await?,
+        synced: feedback.synced,
+        refusal: feedback.refusal,
         connect: ConnectForm {
             slug: admin.slug.clone(),
-            form: told.form,
+            form: feedback.form,
             first: list.integrations.is_empty(),
         },
         list,
@@ -186,7 +188,7 @@ async fn all(tx: &mut WorkspaceTx, admin: &Admin, app: &App) -> Result<Integrati
 }
 
 #[derive(Deserialize)]
-pub struct Typed {
+pub struct PostedForm {
     provider: String,
     #[serde(default)]
     name: String,
@@ -204,7 +206,7 @@ pub struct Typed {
 pub async fn connect(
     admin: Admin,
     State(app): State<App>,
-    Posted(typed): Posted<Typed>,
+    Posted(typed): Posted<PostedForm>,
 ) -> Result<Response, Problem> {
     let form = Form::default()
         .with("provider", &typed.provider)
@@ -232,19 +234,19 @@ pub async fn connect(
                 "api_key",
                 "public_key",
             ]);
-            let mut tx = app.db.workspace(admin.seat()).await?;
-            let told = Told {
+            let mut tx = app.db.workspace(admin.tenant()).await?;
+            let feedback = Feedback {
                 form,
-                ..Told::default()
+                ..Feedback::default()
             };
-            let shown = show(&mut tx, &admin, &app, told).await?;
+            let shown = show(&mut tx, &admin, &app, feedback).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response())
         }
     }
 }
 
 #[derive(Deserialize)]
-pub struct Of {
+pub struct IntegrationPath {
     id: IntegrationId,
 }
 
@@ -253,7 +255,7 @@ pub async fn sync(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Path(Of { id }): Path<Of>,
+    Path(IntegrationPath { id }): Path<IntegrationPath>,
 ) -> Result<Response, Problem> {
     match integrations::sync(&app, &admin, &directory, id).await {
         Ok(synced) => Ok(Redirect::to(&format!(
@@ -295,13 +297,13 @@ pub struct Edited {
 pub async fn update(
     admin: Admin,
     State(app): State<App>,
-    Path(Of { id }): Path<Of>,
+    Path(IntegrationPath { id }): Path<IntegrationPath>,
     Posted(edited): Posted<Edited>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let known = integrations::find(&mut tx, &app.config, id).await?;
     drop(tx);
-    let change = Change {
+    let change = IntegrationChange {
         name: edited.name,
         is_active: edited.is_active,
         credentials: edited.secret.and_then(|typed| with_secret(&known, &typed)),
@@ -313,7 +315,7 @@ pub async fn update(
 }
 
 #[derive(Deserialize)]
-pub struct Farewell {
+pub struct DisconnectForm {
     typed_name: String,
 }
 
@@ -322,10 +324,10 @@ pub async fn disconnect(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Path(Of { id }): Path<Of>,
-    Posted(Farewell { typed_name }): Posted<Farewell>,
+    Path(IntegrationPath { id }): Path<IntegrationPath>,
+    Posted(DisconnectForm { typed_name }): Posted<DisconnectForm>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let known = integrations::find(&mut tx, &app.config, id).await?;
     drop(tx);
     if typed_name.trim() != known.name {
@@ -341,7 +343,7 @@ pub async fn check(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Path(Of { id }): Path<Of>,
+    Path(IntegrationPath { id }): Path<IntegrationPath>,
 ) -> Result<Response, Problem> {
     match integrations::test(&app, &admin, &directory, id).await {
         // What is wrong stands on its card.
@@ -358,12 +360,12 @@ pub async fn check(
 async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
     let form = Form::default().refused(error)?.gather(&[]);
     let status = form.status();
-    let told = Told {
+    let feedback = Feedback {
         refusal: form.notice,
-        ..Told::default()
+        ..Feedback::default()
     };
-    let mut tx = app.db.workspace(admin.seat()).await?;
-    let shown = show(&mut tx, admin, app, told).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
+    let shown = show(&mut tx, admin, app, feedback).await?;
     Ok((status, shown).into_response())
 }
 
@@ -372,8 +374,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sync_is_told_in_one_sentence() {
-        let told = |added, updated, removed| {
+    fn sync_result_is_one_sentence() {
+        let feedback = |added, updated, removed| {
             let counts = Counts {
                 added: Some(added),
                 updated: Some(updated),
@@ -381,8 +383,11 @@ mod tests {
             };
             counts.sentence().expect("it has counts")
         };
-        assert_eq!(told(0, 0, 0), "Synced: everything was in step already.");
-        assert_eq!(told(1, 0, 2), "Synced: 1 added, 2 gone from the account.");
+        assert_eq!(feedback(0, 0, 0), "Synced: everything was in step already.");
+        assert_eq!(
+            feedback(1, 0, 2),
+            "Synced: 1 added, 2 gone from the account."
+        );
         assert_eq!(Counts::default().sentence(), None);
     }
 }

@@ -20,7 +20,7 @@ use crate::ids::{InvitationId, NumberId, UserId};
 use crate::web::language::filters;
 use crate::web::pages::table::Sort;
 use crate::web::pages::{
-    Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams,
+    Form, Notice, NoticeQuery, Partial, Shell, fragments, page, partial, streams, wants_streams,
 };
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -82,7 +82,7 @@ impl Inviting {
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct ListQuery {
     #[serde(default)]
     q: String,
     #[serde(default)]
@@ -93,10 +93,10 @@ pub struct Asked {
 pub async fn list(
     admin: Admin,
     State(app): State<App>,
-    Query(asked): Query<Asked>,
-    Query(said): Query<Said>,
+    Query(asked): Query<ListQuery>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let inviting = inviting(&mut tx, &admin).await?;
     whole(&mut tx, &admin, asked, inviting, said.done, None).await
 }
@@ -104,7 +104,7 @@ pub async fn list(
 async fn whole(
     tx: &mut WorkspaceTx,
     admin: &Admin,
-    asked: Asked,
+    asked: ListQuery,
     inviting: Inviting,
     notice: Option<Notice>,
     refusal: Option<String>,
@@ -122,7 +122,7 @@ async fn whole(
         matches(&format!("{name} {email}"), &asked.q)
     });
     match sort.column() {
-        "role" => people.sort_by_key(|person| person.colleague.role.word()),
+        "role" => people.sort_by_key(|person| person.colleague.role.as_str()),
         "numbers" => people.sort_by_key(|person| person.numbers.unwrap_or(usize::MAX)),
         "two_factor" => people.sort_by_key(|person| !person.colleague.two_factor),
         "joined" => people.sort_by_key(|person| person.colleague.created_at),
@@ -168,7 +168,7 @@ async fn people(tx: &mut WorkspaceTx, admin: &Admin) -> Result<Vec<Person>> {
 async fn inviting(tx: &mut WorkspaceTx, admin: &Admin) -> Result<Inviting> {
     Ok(Inviting {
         slug: admin.slug.clone(),
-        form: Form::default().with("role", Role::Agent.word()),
+        form: Form::default().with("role", Role::Agent.as_str()),
         numbers: numbers::list(tx).await?,
         chosen: Vec::new(),
         starting_credits: workspaces::current(tx).await?.starting_credits,
@@ -196,14 +196,14 @@ pub async fn invite(
     }
     let form = Form::default()
         .with("email", &email)
-        .with("role", role.word());
+        .with("role", role.as_str());
     let wanted = Invite {
         email,
         role,
         number_ids: chosen.iter().filter_map(|id| id.parse().ok()).collect(),
     };
     let answer = invitations::invite(&app, &admin, wanted).await;
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let shown = inviting(&mut tx, &admin).await?;
     let (status, shown) = match answer {
         Ok(invitation) => (
@@ -230,12 +230,12 @@ pub async fn invite(
             .map_err(|error| Error::Internal(error.to_string()))?;
         return Ok((status, streams(html)).into_response());
     }
-    let shown = whole(&mut tx, &admin, Asked::default(), shown, None, None).await?;
+    let shown = whole(&mut tx, &admin, ListQuery::default(), shown, None, None).await?;
     Ok((status, shown).into_response())
 }
 
 #[derive(Deserialize)]
-pub struct OfInvitation {
+pub struct InvitationPath {
     id: InvitationId,
 }
 
@@ -243,16 +243,16 @@ pub struct OfInvitation {
 pub async fn withdraw(
     admin: Admin,
     State(app): State<App>,
-    Path(OfInvitation { id }): Path<OfInvitation>,
+    Path(InvitationPath { id }): Path<InvitationPath>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     invitations::withdraw(&mut tx, &admin, id).await?;
     tx.commit().await?;
     Ok(Notice::InvitationWithdrawn.at(&format!("/w/{}/admin/members", admin.slug)))
 }
 
 #[derive(Deserialize)]
-pub struct OfMember {
+pub struct MemberPath {
     user_id: UserId,
 }
 
@@ -265,10 +265,10 @@ pub struct NewRole {
 pub async fn change_role(
     admin: Admin,
     State(app): State<App>,
-    Path(OfMember { user_id }): Path<OfMember>,
+    Path(MemberPath { user_id }): Path<MemberPath>,
     Posted(NewRole { role }): Posted<NewRole>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     match members::change_role(&mut tx, &admin, user_id, role).await {
         Ok(_) => {
             tx.commit().await?;
@@ -289,9 +289,9 @@ pub async fn change_role(
 pub async fn remove(
     admin: Admin,
     State(app): State<App>,
-    Path(OfMember { user_id }): Path<OfMember>,
+    Path(MemberPath { user_id }): Path<MemberPath>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     match members::remove(&mut tx, &admin, user_id).await {
         Ok(()) => {
             tx.commit().await?;
@@ -308,12 +308,12 @@ pub async fn remove(
 async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
     let form = Form::default().refused(error)?;
     let status = form.status();
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let inviting = inviting(&mut tx, admin).await?;
     let shown = whole(
         &mut tx,
         admin,
-        Asked::default(),
+        ListQuery::default(),
         inviting,
         None,
         form.notice,

@@ -20,7 +20,7 @@ use crate::domain::integrations::{
     self, Diagnosis, Directory, Integration, Purchase, Search, State as Verdict, Subject,
 };
 use crate::domain::members::Admin;
-use crate::domain::numbers::{self, Change, Number, Status, WebhookState};
+use crate::domain::numbers::{self, Number, NumberChange, Status, WebhookState};
 use crate::domain::workspaces;
 use crate::error::{Error, Result};
 use crate::ids::{IntegrationId, NumberId};
@@ -29,7 +29,7 @@ use crate::providers::Offer;
 use crate::web::language::filters;
 use crate::web::pages::table::Sort;
 use crate::web::pages::{
-    Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_streams,
+    Form, Notice, NoticeQuery, Partial, Shell, fragments, page, partial, streams, wants_streams,
 };
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -41,7 +41,7 @@ struct Page {
     refusal: Option<String>,
     /// What a sync came to, in words.
     synced: Option<String>,
-    rows: Vec<Row>,
+    rows: Vec<NumberLine>,
     sort: Sort,
     q: String,
     /// The accounts that are switched on.
@@ -51,7 +51,7 @@ struct Page {
     offers: Option<Vec<Offer>>,
 }
 
-struct Row {
+struct NumberLine {
     number: Number,
     /// Its account, as people call it.
     account: String,
@@ -59,7 +59,7 @@ struct Row {
     agents: usize,
 }
 
-impl Row {
+impl NumberLine {
     fn is_active(&self) -> bool {
         self.number.status == Status::Active
     }
@@ -88,7 +88,7 @@ impl Row {
     }
 
     /// Set up, able to text, and its texts go elsewhere.
-    fn is_astray(&self) -> bool {
+    fn is_misrouted(&self) -> bool {
         let arrives = self.number.webhook == WebhookState::Configured;
         self.is_active() && self.number.capabilities.sms && !arrives
     }
@@ -106,7 +106,7 @@ impl Page {
 
 /// What somebody looks for, as the address carries it.
 #[derive(Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct ListQuery {
     /// Among one's own.
     #[serde(default)]
     q: String,
@@ -126,14 +126,14 @@ pub async fn list(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<ListQuery>,
     Query(counts): Query<Counts>,
-    Query(said): Query<Said>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let home = workspaces::current(&mut tx).await?.default_region;
     drop(tx);
-    let mut told = Told {
+    let mut feedback = Feedback {
         notice: said.done,
         q: asked.q,
         sort: asked.sort,
@@ -148,10 +148,12 @@ pub async fn list(
                     false => &asked.country,
                 },
             ),
-        ..Told::default()
+        ..Feedback::default()
     };
     if let Some(integration_id) = asked.integration_id {
-        told.form = told.form.with("integration_id", integration_id.to_string());
+        feedback.form = feedback
+            .form
+            .with("integration_id", integration_id.to_string());
         let search = Search {
             integration_id,
             country: Some(asked.country),
@@ -159,18 +161,18 @@ pub async fn list(
             contains: Some(asked.contains),
         };
         match integrations::search(&app, &admin, &directory, search).await {
-            Ok(offers) => told.offers = Some(offers),
-            Err(error) => told.form = told.form.refused(error)?.gather(FIELDS),
+            Ok(offers) => feedback.offers = Some(offers),
+            Err(error) => feedback.form = feedback.form.refused(error)?.gather(FIELDS),
         }
     }
-    show(&app, &admin, told).await
+    show(&app, &admin, feedback).await
 }
 
 const FIELDS: &[&str] = &["country", "area_code", "contains"];
 
 /// What the page says beside its list.
 #[derive(Default)]
-struct Told {
+struct Feedback {
     /// What the list is narrowed to, and by what it is sorted.
     q: String,
     sort: String,
@@ -181,17 +183,17 @@ struct Told {
     offers: Option<Vec<Offer>>,
 }
 
-async fn show(app: &App, admin: &Admin, told: Told) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+async fn show(app: &App, admin: &Admin, feedback: Feedback) -> Result<Response, Problem> {
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let mut integrations = integrations::list(&mut tx, admin, &app.config).await?;
     let sort = Sort::new(
         &here(admin),
-        &[("q", &told.q)],
-        &told.sort,
+        &[("q", &feedback.q)],
+        &feedback.sort,
         &["number", "account", "agents", "agreed"],
     );
     let mut rows = rows(&mut tx, admin, &integrations).await?;
-    rows.retain(|row| row.matches(&told.q));
+    rows.retain(|row| row.matches(&feedback.q));
     match sort.column() {
         "account" => rows.sort_by_cached_key(|row| row.account.to_lowercase()),
         "agents" => rows.sort_by_key(|row| row.agents),
@@ -201,15 +203,15 @@ async fn show(app: &App, admin: &Admin, told: Told) -> Result<Response, Problem>
     let rows = sort.direct(rows);
     integrations.retain(|integration| integration.is_active);
     Ok(page(&Page {
-        shell: shell(&mut tx, admin, "numbers", told.notice).await?,
-        refusal: told.refusal,
-        synced: told.synced,
+        shell: shell(&mut tx, admin, "numbers", feedback.notice).await?,
+        refusal: feedback.refusal,
+        synced: feedback.synced,
         rows,
         sort,
-        q: told.q,
+        q: feedback.q,
         integrations,
-        form: told.form,
-        offers: told.offers,
+        form: feedback.form,
+        offers: feedback.offers,
     })?
     .into_response())
 }
@@ -219,7 +221,7 @@ async fn rows(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     integrations: &[Integration],
-) -> Result<Vec<Row>> {
+) -> Result<Vec<NumberLine>> {
     let mut agents: HashMap<NumberId, usize> = HashMap::new();
     for (number, _) in numbers::assignments(tx, admin).await? {
         *agents.entry(number).or_default() += 1;
@@ -227,7 +229,7 @@ async fn rows(
     let row = |number: Number| {
         let mut integrations = integrations.iter();
         let known = integrations.find(|integration| integration.id == number.integration_id);
-        Row {
+        NumberLine {
             account: known.map_or_else(
                 || number.provider.name().to_owned(),
                 |integration| integration.name.clone(),
@@ -237,7 +239,7 @@ async fn rows(
         }
     };
     let mut rows: Vec<_> = numbers::list(tx).await?.into_iter().map(row).collect();
-    rows.sort_by_key(Row::is_gone);
+    rows.sort_by_key(NumberLine::is_gone);
     Ok(rows)
 }
 
@@ -245,11 +247,11 @@ async fn rows(
 async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
     let form = Form::default().refused(error)?.gather(&[]);
     let status = form.status();
-    let told = Told {
+    let feedback = Feedback {
         refusal: form.notice,
-        ..Told::default()
+        ..Feedback::default()
     };
-    Ok((status, show(app, admin, told).await?).into_response())
+    Ok((status, show(app, admin, feedback).await?).into_response())
 }
 
 fn here(admin: &Admin) -> String {
@@ -299,7 +301,7 @@ pub async fn sync(
 }
 
 #[derive(Deserialize)]
-pub struct Of {
+pub struct NumberPath {
     id: NumberId,
 }
 
@@ -321,16 +323,16 @@ fn rate(typed: &str) -> Option<f64> {
 pub async fn update(
     admin: Admin,
     State(app): State<App>,
-    Path(Of { id }): Path<Of>,
+    Path(NumberPath { id }): Path<NumberPath>,
     Posted(edited): Posted<Edited>,
 ) -> Result<Response, Problem> {
-    let change = Change {
+    let change = NumberChange {
         friendly_name: edited.friendly_name,
         is_default: edited.is_default,
         status: edited.status,
         messages_per_second: edited.messages_per_second.as_deref().map(rate),
     };
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     match numbers::update(&mut tx, &admin, id, change).await {
         Ok(_) => {
             tx.commit().await?;
@@ -344,7 +346,7 @@ pub async fn update(
 }
 
 #[derive(Deserialize)]
-pub struct Farewell {
+pub struct ReleaseForm {
     typed_number: String,
 }
 
@@ -353,10 +355,10 @@ pub async fn release(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Path(Of { id }): Path<Of>,
-    Posted(Farewell { typed_number }): Posted<Farewell>,
+    Path(NumberPath { id }): Path<NumberPath>,
+    Posted(ReleaseForm { typed_number }): Posted<ReleaseForm>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let number = numbers::find(&mut tx, id).await?;
     drop(tx);
     let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
@@ -386,12 +388,12 @@ struct Doctor {
     diagnosis: Diagnosis,
     /// The number's line, also live.
     row: Partial,
-    test: Test,
+    test: WebhookTest,
 }
 
 /// A text that an admin sends to the number from their own phone.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Test {
+enum WebhookTest {
     Offered,
     Awaited,
     Passed,
@@ -433,7 +435,7 @@ fn label(subject: &Subject) -> &'static str {
 }
 
 #[derive(Deserialize)]
-pub struct Since {
+pub struct TestQuery {
     /// When a test began, in milliseconds: it is passed by a text that came after that.
     since: Option<i64>,
 }
@@ -443,10 +445,10 @@ pub async fn doctor(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Path(Of { id }): Path<Of>,
+    Path(NumberPath { id }): Path<NumberPath>,
     headers: HeaderMap,
-    Query(Since { since }): Query<Since>,
-    Query(said): Query<Said>,
+    Query(TestQuery { since }): Query<TestQuery>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let since = since.and_then(DateTime::from_timestamp_millis);
     if let Some(since) = since.filter(|_| wants_streams(&headers)) {
@@ -462,10 +464,10 @@ async fn awaited(
     id: NumberId,
     since: DateTime<Utc>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let row = NumberRow {
         number: &numbers::find(&mut tx, id).await?,
-        is_awaited: !integrations::has_come(&mut tx, id, since).await?,
+        is_awaited: !integrations::has_received_since(&mut tx, id, since).await?,
     };
     let html = fragments::swap(&format!("number-{id}"), &row)
         .map_err(|error| Error::Internal(error.to_string()))?;
@@ -483,15 +485,17 @@ async fn diagnosed(
 ) -> Result<Response, Problem> {
     let diagnosis = integrations::examine(app, admin, directory, id).await?;
     let number = &diagnosis.number;
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let test = match since {
-        None => Test::Offered,
-        Some(since) if integrations::has_come(&mut tx, id, since).await? => Test::Passed,
-        Some(_) => Test::Awaited,
+        None => WebhookTest::Offered,
+        Some(since) if integrations::has_received_since(&mut tx, id, since).await? => {
+            WebhookTest::Passed
+        }
+        Some(_) => WebhookTest::Awaited,
     };
     let row = partial(&NumberRow {
         number,
-        is_awaited: test == Test::Awaited,
+        is_awaited: test == WebhookTest::Awaited,
     })?;
     Ok(page(&Doctor {
         shell: shell(&mut tx, admin, "numbers", notice).await?,
@@ -508,7 +512,7 @@ pub async fn set_webhook(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Path(Of { id }): Path<Of>,
+    Path(NumberPath { id }): Path<NumberPath>,
 ) -> Result<Response, Problem> {
     match integrations::set_webhook(&app, &admin, &directory, id).await {
         Ok(number) => Ok(match number.webhook {

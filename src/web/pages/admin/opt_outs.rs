@@ -18,7 +18,7 @@ use crate::listing::Span;
 use crate::sheet::decode;
 use crate::web::api::{self, opt_outs::List};
 use crate::web::language::filters;
-use crate::web::pages::{Form, Notice, Said, Shell, page};
+use crate::web::pages::{Form, Notice, NoticeQuery, Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
@@ -38,7 +38,7 @@ struct Page {
 }
 
 #[derive(Default, Deserialize)]
-pub struct Asked {
+pub struct ListQuery {
     #[serde(default)]
     q: String,
 }
@@ -47,11 +47,11 @@ pub struct Asked {
 pub async fn list(
     admin: Admin,
     State(app): State<App>,
-    Query(Asked { q }): Query<Asked>,
+    Query(ListQuery { q }): Query<ListQuery>,
     Query(span): Query<Span>,
-    Query(said): Query<Said>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let shown = whole(&mut tx, &admin, q, &span, said.done).await?;
     Ok(page(&shown)?.into_response())
 }
@@ -96,7 +96,7 @@ pub async fn import(
     State(app): State<App>,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let taken = match List::read(form).await {
         Ok(list) if list.file.is_empty() => Err(Error::field("file", "choose a file")),
         Ok(list) if list.file.len() > LARGEST => {
@@ -121,7 +121,7 @@ pub async fn import(
             (form.status(), form, None)
         }
     };
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let shown = whole(&mut tx, &admin, String::new(), &Span::default(), None).await?;
     let shown = Page {
         form,
@@ -137,7 +137,7 @@ pub async fn lift(
     State(app): State<App>,
     Posted(lift): Posted<Lift>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let phone_number = lift.phone_number.clone();
     match listed::lift(&mut tx, &admin, lift).await {
         Ok(()) => {
@@ -147,7 +147,7 @@ pub async fn lift(
         }
         Err(error) => {
             let form = Form::default().refused(error)?.gather(&[]);
-            let mut tx = app.db.workspace(admin.seat()).await?;
+            let mut tx = app.db.workspace(admin.tenant()).await?;
             let shown = whole(&mut tx, &admin, phone_number, &Span::default(), None).await?;
             let status = form.status();
             let shown = Page {

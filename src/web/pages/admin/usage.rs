@@ -13,7 +13,7 @@ use crate::domain::members::Admin;
 use crate::domain::usage::{self, IntegrationCharges, Money, Month, NumberUsage, Usage};
 use crate::language::{self, english, t};
 use crate::providers::Item;
-use crate::web::api::usage::Asked;
+use crate::web::api::usage::UsageQuery;
 use crate::web::language::filters;
 use crate::web::pages::table::{Sort, figure};
 use crate::web::pages::{Shell, page};
@@ -102,7 +102,7 @@ pub struct Sorted {
 pub async fn show(
     admin: Admin,
     State(app): State<App>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<UsageQuery>,
     Query(Sorted { sort }): Query<Sorted>,
 ) -> Result<Response, Problem> {
     let month = asked.month()?;
@@ -112,7 +112,7 @@ pub async fn show(
         &sort,
         &["number", "sent", "received", "segments"],
     );
-    let mut tx = app.db.workspace_for(admin.seat(), Load::Heavy).await?;
+    let mut tx = app.db.workspace_for(admin.tenant(), Load::Heavy).await?;
     let mut usage = usage::month(&mut tx, month).await?;
     match sort.column() {
         "sent" => usage.numbers.sort_by_key(|number| number.sent),

@@ -14,9 +14,9 @@ use crate::domain::webhooks::{self, Filter, Kind, Outcome, Via, Webhook};
 use crate::ids::{NumberId, QuarantineId};
 use crate::listing::Span;
 use crate::phone;
-use crate::web::Doors;
+use crate::web::AppState;
 use crate::web::language::filters;
-use crate::web::pages::{Notice, Said, Shell, page};
+use crate::web::pages::{Notice, NoticeQuery, Shell, page};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
@@ -93,9 +93,9 @@ pub async fn list(
     State(app): State<App>,
     Query(filter): Query<Filter>,
     Query(span): Query<Span>,
-    Query(said): Query<Said>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let found = webhooks::list(&mut tx, &admin, &filter, &span).await?;
     let waiting = quarantine::Filter::default();
     let kept = quarantine::list(&mut tx, &admin, &waiting, &Span::default()).await?;
@@ -122,10 +122,10 @@ fn query(filter: &Filter) -> String {
         query.append_pair("number_id", &number.to_string());
     }
     if let Some(kind) = filter.kind {
-        query.append_pair("kind", kind.word());
+        query.append_pair("kind", kind.as_str());
     }
     if let Some(outcome) = filter.outcome {
-        query.append_pair("outcome", outcome.word());
+        query.append_pair("outcome", outcome.as_str());
     }
     if let Some(sid) = &filter.provider_sid {
         query.append_pair("provider_sid", sid);
@@ -137,17 +137,17 @@ fn query(filter: &Filter) -> String {
 }
 
 #[derive(Deserialize)]
-pub struct Of {
+pub struct QuarantinePath {
     quarantine_id: QuarantineId,
 }
 
 /// `POST /w/{slug}/admin/webhooks/{id}/release`
 pub async fn release(
     admin: Admin,
-    State(doors): State<Doors>,
-    Path(Of { quarantine_id }): Path<Of>,
+    State(app_state): State<AppState>,
+    Path(QuarantinePath { quarantine_id }): Path<QuarantinePath>,
 ) -> Result<Response, Problem> {
-    quarantine::release(&doors.release(), &admin, quarantine_id).await?;
+    quarantine::release(&app_state.release(), &admin, quarantine_id).await?;
     Ok(back(&admin, Notice::Released))
 }
 
@@ -155,15 +155,18 @@ pub async fn release(
 pub async fn discard(
     admin: Admin,
     State(app): State<App>,
-    Path(Of { quarantine_id }): Path<Of>,
+    Path(QuarantinePath { quarantine_id }): Path<QuarantinePath>,
 ) -> Result<Response, Problem> {
     quarantine::discard(&app.db, &admin, quarantine_id).await?;
     Ok(back(&admin, Notice::Discarded))
 }
 
 /// `POST /w/{slug}/admin/webhooks/release`
-pub async fn release_all(admin: Admin, State(doors): State<Doors>) -> Result<Response, Problem> {
-    quarantine::release_all(&doors.release(), &admin, None).await?;
+pub async fn release_all(
+    admin: Admin,
+    State(app_state): State<AppState>,
+) -> Result<Response, Problem> {
+    quarantine::release_all(&app_state.release(), &admin, None).await?;
     Ok(back(&admin, Notice::Released))
 }
 

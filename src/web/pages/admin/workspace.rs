@@ -9,12 +9,12 @@ use super::shell;
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::members::Admin;
-use crate::domain::workspaces::{self, Change, OptOutScope, Workspace};
+use crate::domain::workspaces::{self, OptOutScope, Workspace, WorkspaceChange};
 use crate::error::{Error, Field};
 use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::countries::countries;
-use crate::web::pages::{Form, Notice, Said, Shell, page};
+use crate::web::pages::{Form, Notice, NoticeQuery, Shell, page};
 use crate::web::problem::Problem;
 
 #[derive(Template)]
@@ -31,9 +31,9 @@ struct Page {
 pub async fn show(
     admin: Admin,
     State(app): State<App>,
-    Query(said): Query<Said>,
+    Query(said): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let form = filled(workspaces::current(&mut tx).await?);
     whole(&mut tx, &admin, form, Form::default(), said.done).await
 }
@@ -78,7 +78,7 @@ async fn whole(
 }
 
 #[derive(Deserialize)]
-pub struct Typed {
+pub struct PostedForm {
     name: String,
     default_region: String,
     starting_credits: String,
@@ -96,7 +96,7 @@ pub struct Typed {
 pub async fn update(
     admin: Admin,
     State(app): State<App>,
-    Posted(typed): Posted<Typed>,
+    Posted(typed): Posted<PostedForm>,
 ) -> Result<Response, Problem> {
     let form = Form::default()
         .with("name", &typed.name)
@@ -109,7 +109,7 @@ pub async fn update(
         .with("opt_out_for_all", &typed.opt_out_for_all);
     // What is no number is out of range.
     let amount = |text: &str| Some(text.trim().parse().unwrap_or(-1));
-    let change = Change {
+    let change = WorkspaceChange {
         starting_credits: amount(&typed.starting_credits),
         low_credits_at: amount(&typed.low_credits_at),
         text_validity_minutes: amount(&typed.text_validity_minutes),
@@ -122,7 +122,7 @@ pub async fn update(
         name: Some(typed.name),
         default_region: Some(typed.default_region),
     };
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     match workspaces::update(&mut tx, &admin, change).await {
         Ok(_) => {
             tx.commit().await?;
@@ -145,7 +145,7 @@ pub async fn update(
 }
 
 #[derive(Deserialize)]
-pub struct Farewell {
+pub struct DeleteForm {
     typed_name: String,
 }
 
@@ -153,19 +153,19 @@ pub struct Farewell {
 pub async fn delete(
     admin: Admin,
     State(app): State<App>,
-    Posted(Farewell { typed_name }): Posted<Farewell>,
+    Posted(DeleteForm { typed_name }): Posted<DeleteForm>,
 ) -> Result<Response, Problem> {
     match workspaces::delete(&app.db, &admin, &typed_name).await {
         Ok(()) => Ok(Notice::WorkspaceDeleted.at("/workspaces")),
         Err(Error::Invalid(fields)) => {
-            let told = fields.into_iter().map(|field| Field {
+            let renamed_fields = fields.into_iter().map(|field| Field {
                 field: "typed_name",
                 ..field
             });
             let farewell = Form::default()
                 .with("typed_name", typed_name)
-                .refused(Error::Invalid(told.collect()))?;
-            let mut tx = app.db.workspace(admin.seat()).await?;
+                .refused(Error::Invalid(renamed_fields.collect()))?;
+            let mut tx = app.db.workspace(admin.tenant()).await?;
             let form = filled(workspaces::current(&mut tx).await?);
             let status = farewell.status();
             let shown = whole(&mut tx, &admin, form, farewell, None).await?;

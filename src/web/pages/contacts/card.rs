@@ -37,10 +37,10 @@ pub struct FewTags<'a> {
 }
 
 impl FewTags<'_> {
-    const MOST: usize = 2;
+    const COUNT_LIMIT: usize = 2;
 
     fn more(&self) -> usize {
-        self.contact.tags.len().saturating_sub(Self::MOST)
+        self.contact.tags.len().saturating_sub(Self::COUNT_LIMIT)
     }
 }
 

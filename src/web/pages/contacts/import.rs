@@ -83,7 +83,7 @@ impl Mapping {
     }
 
     fn is_rule(&self, rule: &Duplicates) -> bool {
-        self.form.value("duplicates") == rule.word()
+        self.form.value("duplicates") == rule.as_str()
     }
 }
 
@@ -143,7 +143,7 @@ pub async fn new(
     State(app): State<App>,
     Query(span): Query<Span>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     whole(&mut tx, &admin, Form::default(), &span).await
 }
 
@@ -172,7 +172,7 @@ pub async fn upload(
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, Problem> {
     let sent = Sent::read(form).await;
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let kept = match sent {
         Ok(Sent {
             name, file, start, ..
@@ -205,7 +205,7 @@ pub async fn upload(
 }
 
 #[derive(Deserialize)]
-pub struct Of {
+pub struct ImportPath {
     import_id: ImportId,
 }
 
@@ -213,15 +213,15 @@ pub struct Of {
 pub async fn show(
     admin: Admin,
     State(app): State<App>,
-    Path(Of { import_id }): Path<Of>,
+    Path(ImportPath { import_id }): Path<ImportPath>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let import = import::find(&mut tx, &admin, import_id).await?;
     if import.is_mapping() {
         let form = Form::default()
             .with("region", &import.region)
-            .with("duplicates", import.duplicates.word());
+            .with("duplicates", import.duplicates.as_str());
         return map(&mut tx, &admin, import, form).await;
     }
     let mut import = import;
@@ -288,10 +288,10 @@ async fn map(
 pub async fn start(
     admin: Admin,
     State(app): State<App>,
-    Path(Of { import_id }): Path<Of>,
+    Path(ImportPath { import_id }): Path<ImportPath>,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(admin.seat()).await?;
+    let mut tx = app.db.workspace(admin.tenant()).await?;
     let mut import = import::find(&mut tx, &admin, import_id).await?;
     let (mut region, mut rule, mut tags) = (String::new(), String::new(), String::new());
     let (mut encoding, mut is_again) = (None, false);
@@ -332,7 +332,7 @@ pub async fn start(
     match done {
         Ok(seen) if is_again => {
             tx.commit().await?;
-            let mut tx = app.db.workspace(admin.seat()).await?;
+            let mut tx = app.db.workspace(admin.tenant()).await?;
             map(&mut tx, &admin, seen, form).await
         }
         Ok(_) => {
@@ -345,7 +345,7 @@ pub async fn start(
             let form = form.refused(error)?;
             let status = form.status();
             drop(tx);
-            let mut tx = app.db.workspace(admin.seat()).await?;
+            let mut tx = app.db.workspace(admin.tenant()).await?;
             let shown = map(&mut tx, &admin, import, form).await?;
             Ok((status, shown).into_response())
         }
@@ -356,7 +356,7 @@ pub async fn start(
 pub async fn refused(
     admin: Admin,
     State(app): State<App>,
-    Path(Of { import_id }): Path<Of>,
+    Path(ImportPath { import_id }): Path<ImportPath>,
 ) -> Result<Response, Problem> {
     refused_rows(&app, &admin, import_id).await
 }

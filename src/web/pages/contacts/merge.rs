@@ -54,12 +54,12 @@ struct Choice {
 }
 
 #[derive(Deserialize)]
-pub struct Of {
+pub struct ContactPath {
     contact_id: ContactId,
 }
 
 #[derive(Default, Deserialize)]
-pub struct Asked {
+pub struct ListQuery {
     #[serde(default)]
     q: String,
     #[serde(default)]
@@ -70,14 +70,14 @@ pub struct Asked {
 pub async fn show(
     member: Member,
     State(app): State<App>,
-    Path(Of { contact_id }): Path<Of>,
-    Query(asked): Query<Asked>,
+    Path(ContactPath { contact_id }): Path<ContactPath>,
+    Query(asked): Query<ListQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if wants_only_streams(&headers) {
         return Ok(streams(String::new())); // nothing here is ever missed
     }
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = contacts::find(&mut tx, contact_id).await?;
     if let Ok(other) = asked.with.parse::<ContactId>()
         && other != contact_id
@@ -165,7 +165,7 @@ async fn choose(
 pub async fn merge(
     member: Member,
     State(app): State<App>,
-    Path(Of { contact_id }): Path<Of>,
+    Path(ContactPath { contact_id }): Path<ContactPath>,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
     let mut wanted = Merge {
@@ -205,7 +205,7 @@ pub async fn merge(
                 .map_or(t(&problem.detail).into_owned(), |field| {
                     format!("{}: {}", field.field, t(&field.message))
                 });
-            let mut tx = app.db.workspace(member.seat()).await?;
+            let mut tx = app.db.workspace(member.tenant()).await?;
             let contact = contacts::find(&mut tx, contact_id).await?;
             let shown = choose(&mut tx, &member, contact, other, Some(why)).await?;
             Ok((problem.status, shown).into_response())

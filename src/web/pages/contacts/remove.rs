@@ -36,7 +36,7 @@ fn texts(n: &i64) -> String {
 }
 
 #[derive(Deserialize)]
-pub struct Of {
+pub struct ContactPath {
     contact_id: ContactId,
 }
 
@@ -44,13 +44,13 @@ pub struct Of {
 pub async fn show(
     member: Member,
     State(app): State<App>,
-    Path(Of { contact_id }): Path<Of>,
+    Path(ContactPath { contact_id }): Path<ContactPath>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if wants_only_streams(&headers) {
         return Ok(streams(String::new())); // nothing here is ever missed
     }
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = contacts::find(&mut tx, contact_id).await?;
     let preview = remove::preview(&mut tx, &member, contact_id).await?;
     let counts = conversations::counts(&mut tx).await?;
@@ -66,7 +66,7 @@ pub async fn show(
 pub async fn remove(
     member: Member,
     State(app): State<App>,
-    Path(Of { contact_id }): Path<Of>,
+    Path(ContactPath { contact_id }): Path<ContactPath>,
 ) -> Result<Response, Problem> {
     remove::remove(&app, &member, contact_id).await?;
     Ok(Notice::ContactDeleted.at(&format!("/w/{}/contacts", member.slug)))

@@ -14,19 +14,19 @@ use super::card::{Card, ContactCard, ContactForm, Tags};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::tags::{self, Tag};
-use crate::domain::contacts::{self, Change, Contact, fields};
+use crate::domain::contacts::{self, Contact, ContactChange, fields};
 use crate::domain::conversations::{self, Conversation, Filter};
 use crate::domain::members::Member;
 use crate::domain::numbers::{self, Number};
-use crate::domain::opt_outs::{self, Consent, Wish};
+use crate::domain::opt_outs::{self, Consent, ConsentKind};
 use crate::error::{Error, Result};
 use crate::ids::{ContactId, NumberId, TagId};
 use crate::language::{t, t_as};
 use crate::listing::Span;
 use crate::web::language::filters;
 use crate::web::pages::{
-    Form, Notice, Partial, Said, Shell, fragments, page, partial, streams, wants_only_streams,
-    wants_streams,
+    Form, Notice, NoticeQuery, Partial, Shell, fragments, page, partial, streams,
+    wants_only_streams, wants_streams,
 };
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -67,7 +67,7 @@ fn status(conversation: &Conversation) -> Cow<'static, str> {
 }
 
 #[derive(Deserialize)]
-pub struct Of {
+pub struct ContactPath {
     contact_id: ContactId,
 }
 
@@ -75,11 +75,11 @@ pub struct Of {
 pub async fn show(
     member: Member,
     State(app): State<App>,
-    Path(Of { contact_id }): Path<Of>,
-    Query(said): Query<Said>,
+    Path(ContactPath { contact_id }): Path<ContactPath>,
+    Query(said): Query<NoticeQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = match contacts::find(&mut tx, contact_id).await {
         Err(Error::NotFound(what)) => return moved(&mut tx, &member, contact_id, what).await,
         found => found?,
@@ -98,7 +98,7 @@ async fn moved(
     id: ContactId,
     what: &'static str,
 ) -> Result<Response, Problem> {
-    let survivor = contacts::survivor(tx, id).await?;
+    let survivor = contacts::merged_contact(tx, id).await?;
     let survivor = survivor.ok_or(Error::NotFound(what))?;
     let there = format!("/w/{}/contacts/{survivor}", member.slug);
     Ok(Redirect::permanent(&there).into_response())
@@ -200,9 +200,9 @@ struct Edit {
 pub async fn edit(
     member: Member,
     State(app): State<App>,
-    Path(Of { contact_id }): Path<Of>,
+    Path(ContactPath { contact_id }): Path<ContactPath>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = contacts::find(&mut tx, contact_id).await?;
     let fields = fields::list(&mut tx).await?;
     let path = action(&member, contact_id);
@@ -237,7 +237,7 @@ pub async fn alone(
 pub async fn change(
     member: Member,
     State(app): State<App>,
-    Path(Of { contact_id }): Path<Of>,
+    Path(ContactPath { contact_id }): Path<ContactPath>,
     headers: HeaderMap,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
@@ -257,9 +257,9 @@ pub async fn save(
     way_back: &str,
 ) -> Result<Option<Response>, Problem> {
     let mut typed = Card::read(body);
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let fields = fields::list(&mut tx).await?;
-    let wanted = typed.values(&fields).map(|values| Change {
+    let wanted = typed.values(&fields).map(|values| ContactChange {
         name: Some(typed.name.clone()),
         phone_number: Some(typed.phone_number.clone()),
         email: Some(typed.email.clone()),
@@ -290,7 +290,7 @@ pub async fn save(
     let form = Form::default().refused(error)?;
     let status = form.status();
     drop(tx);
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let now = contacts::find(&mut tx, contact).await?;
     if is_overtaken {
         // Whoever has read that somebody else was faster, and saves again, means it.
@@ -316,11 +316,11 @@ pub struct Tagging {
 pub async fn tag(
     member: Member,
     State(app): State<App>,
-    Path(Of { contact_id }): Path<Of>,
+    Path(ContactPath { contact_id }): Path<ContactPath>,
     headers: HeaderMap,
     Posted(Tagging { tag }): Posted<Tagging>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     // Nothing was typed: nothing happens.
     if !tag.trim().is_empty() {
         let tag = tags::typed(&mut tx, &tag).await?;
@@ -330,7 +330,7 @@ pub async fn tag(
 }
 
 #[derive(Deserialize)]
-pub struct OfTag {
+pub struct TagPath {
     contact_id: ContactId,
     tag_id: TagId,
 }
@@ -339,10 +339,10 @@ pub struct OfTag {
 pub async fn untag(
     member: Member,
     State(app): State<App>,
-    Path(OfTag { contact_id, tag_id }): Path<OfTag>,
+    Path(TagPath { contact_id, tag_id }): Path<TagPath>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     tags::take(&mut tx, contact_id, tag_id).await?;
     tagged(tx, &member, contact_id, &headers).await
 }
@@ -362,9 +362,9 @@ async fn tagged(
 }
 
 #[derive(Deserialize)]
-pub struct Told {
+pub struct ConsentForm {
     number_id: NumberId,
-    wish: Wish,
+    wish: ConsentKind,
     #[serde(default)]
     reason: String,
 }
@@ -373,17 +373,17 @@ pub struct Told {
 pub async fn change_consent(
     member: Member,
     State(app): State<App>,
-    Path(Of { contact_id }): Path<Of>,
-    Posted(told): Posted<Told>,
+    Path(ContactPath { contact_id }): Path<ContactPath>,
+    Posted(posted): Posted<ConsentForm>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let form = Form::default()
-        .with("reason", &told.reason)
-        .with("number_id", told.number_id.to_string());
-    let change = opt_outs::Change {
-        number_id: told.number_id,
-        wish: told.wish,
-        reason: told.reason,
+        .with("reason", &posted.reason)
+        .with("number_id", posted.number_id.to_string());
+    let change = opt_outs::ConsentChange {
+        number_id: posted.number_id,
+        wish: posted.wish,
+        reason: posted.reason,
     };
     match opt_outs::change(&mut tx, &member, contact_id, change).await {
         Ok(()) => {

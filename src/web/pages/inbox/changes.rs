@@ -10,11 +10,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer};
 
-use super::narrowing::Narrowing;
+use super::filter::InboxFilter;
 use super::reason;
-use super::thread::{Answer, Of, Part, internal, whole};
+use super::thread::{Answer, ConversationPath, ThreadPart, internal, whole};
 use crate::app::App;
-use crate::domain::conversations::{self, Change, Conversation, Standing, Status};
+use crate::domain::conversations::{self, Conversation, ConversationChange, Standing, Status};
 use crate::domain::members::Member;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
@@ -32,9 +32,9 @@ pub fn back(member: &Member, conversation: ConversationId) -> Response {
 pub async fn read(
     member: Member,
     State(app): State<App>,
-    Path(Of { conversation_id }): Path<Of>,
+    Path(ConversationPath { conversation_id }): Path<ConversationPath>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     conversations::mark_read(&mut tx, conversation_id).await?;
     tx.commit().await?;
     Ok(back(&member, conversation_id))
@@ -49,13 +49,13 @@ pub struct NewStatus {
 pub async fn status(
     member: Member,
     state: State<App>,
-    path: Path<Of>,
+    path: Path<ConversationPath>,
     headers: HeaderMap,
     Posted(NewStatus { status }): Posted<NewStatus>,
 ) -> Result<Response, Problem> {
-    let change = Change {
+    let change = ConversationChange {
         status: Some(status),
-        ..Change::default()
+        ..ConversationChange::default()
     };
     update(member, state, path, headers, change).await
 }
@@ -71,17 +71,17 @@ pub struct NewAssignee {
 pub async fn assign(
     member: Member,
     state: State<App>,
-    path: Path<Of>,
+    path: Path<ConversationPath>,
     headers: HeaderMap,
     Posted(new): Posted<NewAssignee>,
 ) -> Result<Response, Problem> {
-    let change = Change {
+    let change = ConversationChange {
         assignee_id: Some(somebody(&new.assignee_id, &member)?),
         expected_assignee_id: match &new.expected_assignee_id {
             Some(expected) => Some(somebody(expected, &member)?),
             None => None,
         },
-        ..Change::default()
+        ..ConversationChange::default()
     };
     update(member, state, path, headers, change).await
 }
@@ -123,7 +123,7 @@ impl Snooze {
 pub async fn snooze(
     member: Member,
     state: State<App>,
-    path: Path<Of>,
+    path: Path<ConversationPath>,
     headers: HeaderMap,
     Posted(snooze): Posted<Snooze>,
 ) -> Result<Response, Problem> {
@@ -133,16 +133,16 @@ pub async fn snooze(
             return refuse(&member, &state.0, path.conversation_id, &headers, error).await;
         }
     };
-    let change = Change {
+    let change = ConversationChange {
         status: Some(Status::Snoozed),
         snoozed_until: Some(until),
-        ..Change::default()
+        ..ConversationChange::default()
     };
     update(member, state, path, headers, change).await
 }
 
 #[derive(Deserialize)]
-pub struct Undoing {
+pub struct UndoForm {
     is: Mark,
     was: Mark,
 }
@@ -151,11 +151,11 @@ pub struct Undoing {
 pub async fn undo(
     member: Member,
     State(app): State<App>,
-    Path(Of { conversation_id }): Path<Of>,
+    Path(ConversationPath { conversation_id }): Path<ConversationPath>,
     headers: HeaderMap,
-    Posted(Undoing { is, was }): Posted<Undoing>,
+    Posted(UndoForm { is, was }): Posted<UndoForm>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     match conversations::undo(&mut tx, conversation_id, is.0, was.0).await {
         Ok(conversation) => {
             tx.commit().await?;
@@ -180,11 +180,11 @@ pub async fn undo(
 async fn update(
     member: Member,
     State(app): State<App>,
-    Path(Of { conversation_id }): Path<Of>,
+    Path(ConversationPath { conversation_id }): Path<ConversationPath>,
     headers: HeaderMap,
-    change: Change,
+    change: ConversationChange,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let was = conversations::hold(&mut tx, conversation_id).await?;
     match conversations::update(&mut tx, conversation_id, change).await {
         Ok(conversation) => {
@@ -199,7 +199,7 @@ async fn update(
                     .map_err(internal)?;
                 return Ok(streams(shown + &said.unwrap_or_default()));
             }
-            Ok(told(&member, conversation_id, is, was))
+            Ok(toast_response(&member, conversation_id, is, was))
         }
         Err(error) => {
             drop(tx);
@@ -209,7 +209,12 @@ async fn update(
 }
 
 /// Back to the page, which says what was done and how to take it back.
-fn told(member: &Member, conversation: ConversationId, is: Standing, was: Standing) -> Response {
+fn toast_response(
+    member: &Member,
+    conversation: ConversationId,
+    is: Standing,
+    was: Standing,
+) -> Response {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("is", &Mark(is).to_string())
         .append_pair("was", &Mark(was).to_string())
@@ -234,7 +239,7 @@ async fn refuse(
         return Err(problem);
     }
     let reason = reason(&problem);
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let shown = conversations::find(&mut tx, conversation).await?;
     if wants_streams(headers) {
         let insist = format!("/w/{}/inbox/{conversation}/assign", member.slug);
@@ -255,8 +260,8 @@ async fn refuse(
         &mut tx,
         member,
         shown,
-        &Narrowing::default(),
-        Part::Newest,
+        &InboxFilter::default(),
+        ThreadPart::Newest,
         answer,
     )
     .await?;
@@ -386,7 +391,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_standing_comes_back_as_it_went() {
+    fn standing_round_trips() {
         let standing = Standing {
             status: Status::Snoozed,
             snoozed_until: DateTime::from_timestamp_micros(1_800_000_000_123_456),

@@ -1,6 +1,6 @@
 //! What the list can be narrowed to.
 
-use super::narrowing::{Narrowing, Who};
+use super::filter::{AssigneeFilter, InboxFilter};
 use crate::domain::members::Colleague;
 use crate::domain::numbers::Number;
 use crate::ids::UserId;
@@ -26,33 +26,40 @@ pub struct Choice {
 impl Filters {
     pub fn new(
         base: &str,
-        narrowing: &Narrowing,
+        inbox_filter: &InboxFilter,
         numbers: &[Number],
         colleagues: &[Colleague],
         me: UserId,
     ) -> Self {
-        let choice = |label: &str, to: Narrowing, current: bool| Choice {
+        let choice = |label: &str, to: InboxFilter, current: bool| Choice {
             label: label.into(),
             href: format!("{base}{}", to.query(to.tab, None)),
             current,
         };
-        let from = |number| choice_of(narrowing, |to| to.number = number);
-        let of = |assignee| choice_of(narrowing, |to| to.assignee = assignee);
+        let from = |number| choice_of(inbox_filter, |to| to.number = number);
+        let of = |assignee| choice_of(inbox_filter, |to| to.assignee = assignee);
         let mut lines = vec![choice(
             &t("All numbers"),
             from(None),
-            narrowing.number.is_none(),
+            inbox_filter.number.is_none(),
         )];
         lines.extend(numbers.iter().map(|number| {
             let id = Some(number.id);
-            choice(&number.title(), from(id), narrowing.number == id)
+            choice(&number.title(), from(id), inbox_filter.number == id)
         }));
-        let mut people = vec![choice(&t("Anyone"), of(None), narrowing.assignee.is_none())];
-        for (label, who) in [("Me", Who::Me), ("Nobody", Who::Nobody)] {
+        let mut people = vec![choice(
+            &t("Anyone"),
+            of(None),
+            inbox_filter.assignee.is_none(),
+        )];
+        for (label, who) in [
+            ("Me", AssigneeFilter::Me),
+            ("Nobody", AssigneeFilter::Nobody),
+        ] {
             people.push(choice(
                 &t(label),
                 of(Some(who)),
-                narrowing.assignee == Some(who),
+                inbox_filter.assignee == Some(who),
             ));
         }
         people.extend(
@@ -60,13 +67,13 @@ impl Filters {
                 .iter()
                 .filter(|one| one.user_id != me)
                 .map(|one| {
-                    let who = Some(Who::User(one.user_id));
-                    choice(&one.name, of(who), narrowing.assignee == who)
+                    let who = Some(AssigneeFilter::User(one.user_id));
+                    choice(&one.name, of(who), inbox_filter.assignee == who)
                 }),
         );
-        let is_unread = narrowing.unread == Some(true);
+        let is_unread = inbox_filter.unread == Some(true);
         let unread = [("Read or not", None), ("Unread only", Some(true))].map(|(label, unread)| {
-            let to = choice_of(narrowing, |to| to.unread = unread);
+            let to = choice_of(inbox_filter, |to| to.unread = unread);
             choice(&t(label), to, is_unread == unread.is_some())
         });
         let mut filters = Self {
@@ -74,8 +81,8 @@ impl Filters {
             people,
             unread: unread.into(),
             said: String::new(),
-            clear: narrowing.is_narrowed().then(|| {
-                let to = narrowing.widened();
+            clear: inbox_filter.is_narrowed().then(|| {
+                let to = inbox_filter.widened();
                 format!("{base}{}", to.query(to.tab, None))
             }),
         };
@@ -90,10 +97,10 @@ impl Filters {
     }
 }
 
-fn choice_of(narrowing: &Narrowing, change: impl FnOnce(&mut Narrowing)) -> Narrowing {
-    let mut to = Narrowing {
+fn choice_of(inbox_filter: &InboxFilter, change: impl FnOnce(&mut InboxFilter)) -> InboxFilter {
+    let mut to = InboxFilter {
         cursor: None,
-        ..narrowing.clone()
+        ..inbox_filter.clone()
     };
     change(&mut to);
     to

@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::changes::back;
-use super::narrowing::Place;
+use super::filter::ListLocation;
 use super::standing::Consent;
-use super::thread::{Of, internal};
+use super::thread::{ConversationPath, internal};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::contacts::fields;
@@ -17,7 +17,7 @@ use crate::domain::contacts::tags::{self, Tag};
 use crate::domain::conversations::activity::{self, Activity};
 use crate::domain::conversations::{self, Conversation, Filter};
 use crate::domain::members::Member;
-use crate::domain::opt_outs::{self, Wish};
+use crate::domain::opt_outs::{self, ConsentKind};
 use crate::error::Result;
 use crate::ids::ConversationId;
 use crate::listing::Span;
@@ -33,7 +33,7 @@ use crate::web::{assets, pages};
 #[template(path = "inbox/_details.html")]
 pub struct Details<'a> {
     conversation: &'a Conversation,
-    place: &'a Place,
+    place: &'a ListLocation,
     consent: Partial,
     card: Partial,
     tags: Partial,
@@ -49,7 +49,7 @@ impl<'a> Details<'a> {
     pub async fn new(
         tx: &mut WorkspaceTx,
         conversation: &'a Conversation,
-        place: &'a Place,
+        place: &'a ListLocation,
     ) -> Result<Self> {
         let filter = Filter {
             contact: Some(conversation.contact_id),
@@ -143,8 +143,8 @@ struct ConsentPage {
 }
 
 #[derive(Deserialize)]
-pub struct Said {
-    wish: Wish,
+pub struct ConsentForm {
+    wish: ConsentKind,
     #[serde(default)]
     reason: String,
 }
@@ -153,14 +153,14 @@ pub struct Said {
 pub async fn change_consent(
     member: Member,
     State(app): State<App>,
-    Path(Of { conversation_id }): Path<Of>,
+    Path(ConversationPath { conversation_id }): Path<ConversationPath>,
     headers: HeaderMap,
-    Posted(said): Posted<Said>,
+    Posted(said): Posted<ConsentForm>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = conversations::find(&mut tx, conversation_id).await?;
     let form = Form::default().with("reason", &said.reason);
-    let change = opt_outs::Change {
+    let change = opt_outs::ConsentChange {
         number_id: conversation.number_id,
         wish: said.wish,
         reason: said.reason,
@@ -217,11 +217,11 @@ pub struct Judgement {
 pub async fn judge_stop(
     member: Member,
     State(app): State<App>,
-    Path(Of { conversation_id }): Path<Of>,
+    Path(ConversationPath { conversation_id }): Path<ConversationPath>,
     headers: HeaderMap,
     Posted(Judgement { opt_out }): Posted<Judgement>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     opt_outs::judge(&mut tx, &member, conversation_id, opt_out).await?;
     judged(tx, &member, conversation_id, &headers).await
 }
@@ -230,9 +230,9 @@ pub async fn judge_stop(
 pub async fn show(
     member: Member,
     State(app): State<App>,
-    Path(Of { conversation_id }): Path<Of>,
+    Path(ConversationPath { conversation_id }): Path<ConversationPath>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = conversations::find(&mut tx, conversation_id).await?;
     let fields = fields::list(&mut tx).await?;
     let back = format!("/w/{}/inbox/{conversation_id}", member.slug);
@@ -249,11 +249,11 @@ pub async fn show(
 pub async fn change(
     member: Member,
     State(app): State<App>,
-    Path(Of { conversation_id }): Path<Of>,
+    Path(ConversationPath { conversation_id }): Path<ConversationPath>,
     headers: HeaderMap,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = conversations::find(&mut tx, conversation_id)
         .await?
         .contact_id;

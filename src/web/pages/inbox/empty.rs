@@ -1,6 +1,6 @@
 //! What stands where a list has no row.
 
-use super::narrowing::{Narrowing, Tab};
+use super::filter::{InboxFilter, Tab};
 use crate::domain::members::Member;
 use crate::language::{put, t};
 
@@ -11,17 +11,22 @@ pub struct Empty {
     pub action: Option<(String, &'static str)>,
 }
 
-pub fn empty(narrowing: &Narrowing, is_empty: bool, connected: bool, member: &Member) -> Empty {
+pub fn empty(
+    inbox_filter: &InboxFilter,
+    is_empty: bool,
+    connected: bool,
+    member: &Member,
+) -> Empty {
     let say = |icon, title: &str, text| Empty {
         icon,
         title: title.to_owned(),
         text,
         action: None,
     };
-    if is_empty && !narrowing.q().is_empty() {
+    if is_empty && !inbox_filter.q().is_empty() {
         return say(
             "search",
-            &put(&t("Nothing found for “{q}”"), "q", narrowing.q()),
+            &put(&t("Nothing found for “{q}”"), "q", inbox_filter.q()),
             "Searched were any part of a name or number, and the words of all texts and notes that you may see.",
         );
     }
@@ -32,8 +37,8 @@ pub fn empty(narrowing: &Narrowing, is_empty: bool, connected: bool, member: &Me
             "Once a number is connected, texts to it land here.",
         );
     }
-    if is_empty && narrowing.is_narrowed() {
-        let all = narrowing.widened();
+    if is_empty && inbox_filter.is_narrowed() {
+        let all = inbox_filter.widened();
         let href = format!("/w/{}/inbox{}", member.slug, all.query(all.tab, None));
         return Empty {
             action: Some((href, "Show all")),
@@ -44,7 +49,7 @@ pub fn empty(narrowing: &Narrowing, is_empty: bool, connected: bool, member: &Me
             )
         };
     }
-    match narrowing.tab {
+    match inbox_filter.tab {
         Tab::Snoozed => say(
             "alarm-clock",
             "Nothing is snoozed",

@@ -3,7 +3,7 @@
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
 
-use super::narrowing::{Narrowing, Place, ROWS};
+use super::filter::{InboxFilter, ListLocation, ROWS};
 use crate::db::WorkspaceTx;
 use crate::domain::members::Member;
 use crate::domain::search::{
@@ -34,7 +34,7 @@ struct Section {
 #[derive(Template)]
 #[template(path = "inbox/_hits.html")]
 struct Hits<'a> {
-    place: &'a Place,
+    place: &'a ListLocation,
     found: search::Found,
     older: Option<(String, String)>,
 }
@@ -72,14 +72,14 @@ impl Hits<'_> {
     }
 }
 
-/// The page that `narrowing` asks for: the first of each kind, or one kind's. Whether nothing was found.
+/// The page that `inbox_filter` asks for: the first of each kind, or one kind's. Whether nothing was found.
 pub async fn found(
     tx: &mut WorkspaceTx,
     member: &Member,
-    narrowing: &Narrowing,
+    inbox_filter: &InboxFilter,
 ) -> Result<(Partial, bool)> {
-    let place = Place::new(member, narrowing);
-    let Ok(query) = Query::parse(narrowing.q()) else {
+    let place = ListLocation::new(member, inbox_filter);
+    let Ok(query) = Query::parse(inbox_filter.q()) else {
         return Ok((
             partial(&Found {
                 sections: Vec::new(),
@@ -87,10 +87,10 @@ pub async fn found(
             true,
         ));
     };
-    if let Some(kind) = narrowing.kind {
-        let span = narrowing.span();
+    if let Some(kind) = inbox_filter.kind {
+        let span = inbox_filter.span();
         let found = search::search(tx, &query, Some(kind), &span).await?;
-        let hits = hits(&place, narrowing, kind, found)?;
+        let hits = hits(&place, inbox_filter, kind, found)?;
         if span.cursor.is_some() {
             return Ok((hits.0, false));
         }
@@ -123,28 +123,28 @@ pub async fn found(
             Kind::Conversations => found.conversations.next_cursor.take().is_some(),
             Kind::Messages => false,
         };
-        let (hits, nothing) = hits(&place, narrowing, kind, found)?;
+        let (hits, nothing) = hits(&place, inbox_filter, kind, found)?;
         if nothing {
             continue;
         }
-        let all = more.then(|| format!("{}{}", place.base, of(narrowing, kind, None)));
+        let all = more.then(|| format!("{}{}", place.base, of(inbox_filter, kind, None)));
         sections.push(Section { kind, hits, all });
     }
     let nothing = sections.is_empty();
     Ok((partial(&Found { sections })?, nothing))
 }
 
-fn of(narrowing: &Narrowing, kind: Kind, cursor: Option<&str>) -> String {
-    Narrowing {
+fn of(inbox_filter: &InboxFilter, kind: Kind, cursor: Option<&str>) -> String {
+    InboxFilter {
         kind: Some(kind),
-        ..narrowing.clone()
+        ..inbox_filter.clone()
     }
-    .query(narrowing.tab, cursor)
+    .query(inbox_filter.tab, cursor)
 }
 
 fn hits(
-    place: &Place,
-    narrowing: &Narrowing,
+    place: &ListLocation,
+    inbox_filter: &InboxFilter,
     kind: Kind,
     found: search::Found,
 ) -> Result<(Partial, bool)> {
@@ -157,7 +157,7 @@ fn hits(
         Kind::Messages => end(&found.messages),
     };
     let older = cursor.map(|cursor| {
-        let href = format!("{}{}", place.base, of(narrowing, kind, Some(&cursor)));
+        let href = format!("{}{}", place.base, of(inbox_filter, kind, Some(&cursor)));
         (format!("rows-{cursor}"), href)
     });
     Ok((

@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::changes::back;
-use super::narrowing::Narrowing;
+use super::filter::InboxFilter;
 use super::reason;
-use super::thread::{Answer, Noting, Of, Part, internal, whole};
+use super::thread::{Answer, ConversationPath, NoteForm, ThreadPart, internal, whole};
 use crate::app::App;
 use crate::domain::conversations;
 use crate::domain::members::Member;
@@ -27,7 +27,7 @@ pub struct NoteError<'a> {
 }
 
 #[derive(Deserialize)]
-pub struct Typed {
+pub struct PostedForm {
     content: String,
     idempotency_key: String,
     /// Those chosen from the list, with commas in between.
@@ -39,9 +39,9 @@ pub struct Typed {
 pub async fn note(
     member: Member,
     State(app): State<App>,
-    Path(Of { conversation_id }): Path<Of>,
+    Path(ConversationPath { conversation_id }): Path<ConversationPath>,
     headers: HeaderMap,
-    Posted(typed): Posted<Typed>,
+    Posted(typed): Posted<PostedForm>,
 ) -> Result<Response, Problem> {
     let draft = Draft {
         // A browser ends each line with two characters.
@@ -52,7 +52,7 @@ pub async fn note(
             .filter_map(|id| id.parse().ok())
             .collect(),
     };
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let key = Some(typed.idempotency_key.as_str());
     match note::add(&mut tx, &member, conversation_id, draft, key).await {
         Ok(note) => {
@@ -78,10 +78,10 @@ pub async fn note(
                 let html = fragments::swap("note-error", &error).map_err(internal)?;
                 return Ok((problem.status, streams(html)).into_response());
             }
-            let mut tx = app.db.workspace(member.seat()).await?;
+            let mut tx = app.db.workspace(member.tenant()).await?;
             let conversation = conversations::find(&mut tx, conversation_id).await?;
             let answer = Answer {
-                note: Noting {
+                note: NoteForm {
                     draft: typed.content,
                     notice: Some(reason),
                 },
@@ -91,8 +91,8 @@ pub async fn note(
                 &mut tx,
                 &member,
                 conversation,
-                &Narrowing::default(),
-                Part::Newest,
+                &InboxFilter::default(),
+                ThreadPart::Newest,
                 answer,
             )
             .await?;

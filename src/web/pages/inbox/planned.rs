@@ -7,13 +7,13 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Deserialize;
 
 use super::changes::back;
-use super::narrowing::Narrowing;
-use super::thread::{Answer, Part, internal, whole};
+use super::filter::InboxFilter;
+use super::thread::{Answer, ThreadPart, internal, whole};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Conversation};
 use crate::domain::members::Member;
-use crate::domain::messages::schedule::{self, Change};
+use crate::domain::messages::schedule::{self, MessageChange};
 use crate::domain::messages::{self, Message, cancel, retry};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId};
@@ -24,7 +24,7 @@ use crate::web::problem::Problem;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Do {
+pub enum ScheduledAction {
     Save,
     SendNow,
     Cancel,
@@ -33,7 +33,7 @@ pub enum Do {
 #[derive(Debug, Deserialize)]
 pub struct Planned {
     #[serde(rename = "do")]
-    pub what: Do,
+    pub what: ScheduledAction,
     #[serde(default)]
     pub content: String,
     /// As the field has it: without a script in UTC, for it cannot know better.
@@ -67,9 +67,9 @@ impl Planned {
         message: MessageId,
     ) -> Result<(Message, Notice)> {
         Ok(match self.what {
-            Do::SendNow => (schedule::send_now(tx, message).await?, Notice::SentNow),
-            Do::Cancel => (cancel::cancel(tx, message).await?, Notice::CalledOff),
-            Do::Save => {
+            ScheduledAction::SendNow => (schedule::send_now(tx, message).await?, Notice::SentNow),
+            ScheduledAction::Cancel => (cancel::cancel(tx, message).await?, Notice::CalledOff),
+            ScheduledAction::Save => {
                 let at = moment(&self.scheduled_at, &self.at)?;
                 let before = crate::domain::messages::find(tx, message).await?;
                 // To the minute is what the field says: who did not touch it did not mean to change the seconds.
@@ -79,7 +79,7 @@ impl Planned {
                     })
                 };
                 let content = self.content.replace("\r\n", "\n");
-                let change = Change {
+                let change = MessageChange {
                     // A picture alone has no words, and needs none.
                     content: (content != before.content).then_some(content),
                     scheduled_at: at.filter(|at| !is_same(at)),
@@ -94,7 +94,7 @@ impl Planned {
 }
 
 #[derive(Deserialize)]
-pub struct OfMessage {
+pub struct MessagePath {
     conversation_id: ConversationId,
     message_id: MessageId,
 }
@@ -103,14 +103,14 @@ pub struct OfMessage {
 pub async fn replan(
     member: Member,
     State(app): State<App>,
-    Path(OfMessage {
+    Path(MessagePath {
         conversation_id,
         message_id,
-    }): Path<OfMessage>,
+    }): Path<MessagePath>,
     headers: HeaderMap,
     Posted(planned): Posted<Planned>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = conversations::find(&mut tx, conversation_id).await?;
     match planned.done(&mut tx, message_id).await {
         Ok((message, _)) => {
@@ -133,13 +133,13 @@ pub async fn replan(
 pub async fn again(
     member: Member,
     State(app): State<App>,
-    Path(OfMessage {
+    Path(MessagePath {
         conversation_id,
         message_id,
-    }): Path<OfMessage>,
+    }): Path<MessagePath>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = conversations::find(&mut tx, conversation_id).await?;
     match retry::retry(&mut tx, &member, message_id).await {
         Ok(sent) => {
@@ -171,9 +171,17 @@ async fn refused(
         notice: Some(reason(&problem)),
         ..Answer::default()
     };
-    let mut tx = app.db.workspace(member.seat()).await?;
-    let none = Narrowing::default();
-    let shown = whole(&mut tx, member, conversation, &none, Part::Newest, answer).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
+    let none = InboxFilter::default();
+    let shown = whole(
+        &mut tx,
+        member,
+        conversation,
+        &none,
+        ThreadPart::Newest,
+        answer,
+    )
+    .await?;
     Ok((problem.status, shown).into_response())
 }
 

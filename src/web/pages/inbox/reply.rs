@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::changes::back;
-use super::narrowing::Narrowing;
+use super::filter::InboxFilter;
 use super::planned::{mendable, moment, reason};
-use super::thread::{Answer, Of, Part, internal, whole};
+use super::thread::{Answer, ConversationPath, ThreadPart, internal, whole};
 use crate::app::App;
 use crate::clock;
 use crate::db::WorkspaceTx;
@@ -24,7 +24,7 @@ use crate::domain::numbers;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MediaId, TemplateId};
 use crate::web::json::Parts;
-use crate::web::pages::templates::{For, begun};
+use crate::web::pages::templates::{TemplateContext, begun};
 use crate::web::pages::{fragments, streams, wants_streams};
 use crate::web::problem::Problem;
 
@@ -141,7 +141,7 @@ impl Reply {
         &self,
         tx: &mut WorkspaceTx,
         member: &Member,
-        wanted: &For,
+        wanted: &TemplateContext,
     ) -> Result<(String, Vec<Media>)> {
         let ids: Vec<MediaId> = self
             .media_ids
@@ -161,7 +161,7 @@ impl Reply {
     /// The ids of its files; those that it brings along are taken now.
     async fn media(&mut self, app: &App, member: &Member) -> Result<Vec<MediaId>> {
         for (file, name) in std::mem::take(&mut self.files) {
-            let upload = uploads::add(app, member.seat(), &name, file).await?;
+            let upload = uploads::add(app, member.tenant(), &name, file).await?;
             self.media_ids = format!("{},{}", self.media_ids, upload.id);
         }
         let ids = self.media_ids.split(',').filter(|id| !id.is_empty());
@@ -177,7 +177,7 @@ impl Reply {
 pub async fn reply(
     member: Member,
     State(app): State<App>,
-    Path(Of { conversation_id }): Path<Of>,
+    Path(ConversationPath { conversation_id }): Path<ConversationPath>,
     headers: HeaderMap,
     mut reply: Reply,
 ) -> Result<Response, Problem> {
@@ -188,7 +188,7 @@ pub async fn reply(
         },
         Err(error) => return refuse(&app, &member, conversation_id, &headers, reply, error).await,
     };
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     match send::send(&mut tx, &member, draft, Some(&reply.idempotency_key)).await {
         Ok(sent) => {
             if wants_streams(&headers) {
@@ -223,9 +223,9 @@ async fn refuse(
             fragments::refused(&reply.idempotency_key, problem.code, &reason).map_err(internal)?;
         return Ok((problem.status, streams(html)).into_response());
     }
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = conversations::find(&mut tx, conversation).await?;
-    let wanted = For::conversation(conversation.id);
+    let wanted = TemplateContext::conversation(conversation.id);
     let (draft, media) = reply.shown(&mut tx, member, &wanted).await?;
     let answer = Answer {
         draft,
@@ -237,8 +237,8 @@ async fn refuse(
         &mut tx,
         member,
         conversation,
-        &Narrowing::default(),
-        Part::Newest,
+        &InboxFilter::default(),
+        ThreadPart::Newest,
         answer,
     )
     .await?;
@@ -249,11 +249,11 @@ async fn refuse(
 pub async fn switch(
     member: Member,
     State(app): State<App>,
-    Path(Of { conversation_id }): Path<Of>,
+    Path(ConversationPath { conversation_id }): Path<ConversationPath>,
     mut reply: Reply,
 ) -> Result<Response, Problem> {
     let draft = reply.draft(&app, &member).await?;
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = conversations::find(&mut tx, conversation_id).await?;
     let number = reply.number_id.parse();
     let number = number.map_err(|_| Error::field("number_id", "choose one of your numbers"))?;
@@ -287,7 +287,7 @@ pub async fn switch(
         .collect();
     let mut media_ids: Vec<_> = there.media.iter().map(|file| file.id).collect();
     media_ids.extend(draft.media_ids);
-    media_ids.truncate(uploads::MOST);
+    media_ids.truncate(uploads::COUNT_LIMIT);
     let writing = Writing {
         content: both.join("\n"),
         media_ids,

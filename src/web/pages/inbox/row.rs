@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::narrowing::Place;
+use super::filter::ListLocation;
 use crate::domain::conversations::Conversation;
 use crate::web::language::filters;
 use crate::web::pages::Partial;
@@ -12,15 +12,15 @@ use crate::web::{assets, pages};
 /// One conversation in the list. Live it comes without a place: the page that shows it knows its own.
 #[derive(Template)]
 #[template(path = "inbox/_row.html")]
-pub struct Row<'a> {
+pub struct ConversationRow<'a> {
     pub conversation: &'a Conversation,
-    pub place: &'a Place,
+    pub place: &'a ListLocation,
     pub current: bool,
     /// What the viewer is writing there. Live nobody's: the page knows its own.
     pub draft: &'a str,
 }
 
-impl Row<'_> {
+impl ConversationRow<'_> {
     /// Where there are any: hardly any row has one, and none is rendered for nothing.
     fn tags(&self) -> Partial {
         few_tags(&self.conversation.contact)

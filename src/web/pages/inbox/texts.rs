@@ -144,7 +144,7 @@ pub struct Bubble<'a> {
 
 #[derive(Template)]
 #[template(path = "inbox/_state.html")]
-struct State_<'a> {
+struct StatusLine<'a> {
     message: &'a Message,
 }
 
@@ -180,8 +180,8 @@ impl Bubble<'_> {
         undecided && self.message.is_ours() && self.message.retried_as.is_none()
     }
 
-    fn state(&self) -> HtmlSafeOutput<State_<'_>> {
-        HtmlSafeOutput(State_ {
+    fn state(&self) -> HtmlSafeOutput<StatusLine<'_>> {
+        HtmlSafeOutput(StatusLine {
             message: self.message,
         })
     }
@@ -206,7 +206,7 @@ impl Bubble<'_> {
     }
 
     /// A few emoji and nothing else are shown large.
-    fn jumbo(&self) -> bool {
+    fn is_emoji_only(&self) -> bool {
         let text = self.message.content.trim();
         let is_emoji = |c: char| matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}' | '\u{fe0f}' | '\u{200d}');
         !self.message.is_note()

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::changes::{Mark, Undo};
 use super::contact::{Details, PastActivity};
-use super::narrowing::{Narrowing, Place};
+use super::filter::{InboxFilter, ListLocation};
 use super::note::NoteError;
 use super::standing::{Blocked, StatusControl};
 use super::texts::Texts;
@@ -24,7 +24,7 @@ use crate::domain::drafts;
 use crate::domain::media::uploads;
 use crate::domain::members::Member;
 use crate::domain::messages::{self, Media};
-use crate::domain::numbers::{self, Number, Onlooker};
+use crate::domain::numbers::{self, Number, Viewer};
 use crate::domain::settings;
 use crate::domain::templates::{self, Template as Saved};
 use crate::error::{Error, Result};
@@ -39,7 +39,7 @@ use crate::web::problem::Problem;
 
 /// Texts that one page of a thread holds.
 const TEXTS: i64 = 40;
-const MOST_TEXTS: i64 = 200;
+const MAX_TEXTS: i64 = 200;
 /// Lines of what happened between them: there are hardly ever more.
 const LINES: i64 = 200;
 
@@ -48,10 +48,10 @@ const LINES: i64 = 200;
 #[template(path = "inbox/_pane.html")]
 pub struct Pane {
     pub conversation: Conversation,
-    place: Place,
+    place: ListLocation,
     me: UserId,
     /// Who sees this number, and so may have it or be called.
-    colleagues: Vec<Onlooker>,
+    colleagues: Vec<Viewer>,
     status: Partial,
     blocked: Partial,
     /// Our number, or its integration, is switched off.
@@ -70,7 +70,7 @@ pub struct Pane {
     others: Vec<Number>,
     /// Offered without a script.
     templates: Vec<Saved>,
-    told: Option<&'static str>,
+    announcement: Option<&'static str>,
     /// Whether the number sends pictures.
     mms: bool,
     notice: Option<String>,
@@ -78,7 +78,7 @@ pub struct Pane {
     /// Notes that call whoever looks, not looked at so far.
     mentions: i64,
     /// What was being noted, and why it was not kept.
-    note: Noting,
+    note: NoteForm,
     note_key: Uuid,
     note_error: Partial,
     /// What an agent has left; an admin's are not counted.
@@ -140,7 +140,7 @@ pub struct Looking {
 
 /// Which texts of a thread are shown.
 #[derive(Clone, Debug, Default)]
-pub enum Part {
+pub enum ThreadPart {
     #[default]
     Newest,
     Before(String),
@@ -150,7 +150,7 @@ pub enum Part {
 }
 
 impl Looking {
-    fn undo(&self, conversation: &Conversation, place: &Place) -> Option<Undo> {
+    fn undo(&self, conversation: &Conversation, place: &ListLocation) -> Option<Undo> {
         let (is, was): (Mark, Mark) = (self.is.parse().ok()?, self.was.parse().ok()?);
         Undo::new(conversation, &place.base, is.0, was.0)
             .filter(|_| is.0 == Standing::of(conversation))
@@ -159,25 +159,25 @@ impl Looking {
     fn answer(&self) -> Answer {
         let switched = self.from.as_deref() == Some("switched");
         Answer {
-            told: switched.then_some("You write from another number now. What passes between it and them is a conversation of its own."),
+            announcement: switched.then_some("You write from another number now. What passes between it and them is a conversation of its own."),
             ..Answer::default()
         }
     }
 
     /// What nobody could have got from us is not looked for.
-    fn part(&self) -> Part {
+    fn part(&self) -> ThreadPart {
         let id = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
         match (&self.before, id(&self.after), id(&self.at)) {
-            (Some(before), ..) => Part::Before(before.clone()),
-            (_, Some(after), _) => Part::After(after),
-            (.., Some(at)) => Part::Around(at),
-            _ => Part::Newest,
+            (Some(before), ..) => ThreadPart::Before(before.clone()),
+            (_, Some(after), _) => ThreadPart::After(after),
+            (.., Some(at)) => ThreadPart::Around(at),
+            _ => ThreadPart::Newest,
         }
     }
 }
 
 #[derive(Deserialize)]
-pub struct Of {
+pub struct ConversationPath {
     pub conversation_id: ConversationId,
 }
 
@@ -185,12 +185,12 @@ pub struct Of {
 pub async fn show(
     member: Member,
     State(app): State<App>,
-    Path(Of { conversation_id }): Path<Of>,
-    Query(narrowing): Query<Narrowing>,
+    Path(ConversationPath { conversation_id }): Path<ConversationPath>,
+    Query(inbox_filter): Query<InboxFilter>,
     Query(looking): Query<Looking>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut tx = app.db.workspace(member.seat()).await?;
+    let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = match conversations::find(&mut tx, conversation_id).await {
         // Its contact was merged into another: old links lead to where its texts are.
         Err(Error::NotFound(what)) => {
@@ -202,7 +202,7 @@ pub async fn show(
         found => found?,
     };
     if wants_only_streams(&headers) {
-        let rows = missed_rows(&mut tx, &member, &narrowing).await?;
+        let rows = missed_rows(&mut tx, &member, &inbox_filter).await?;
         let span = Span {
             limit: Some(TEXTS),
             cursor: None,
@@ -218,14 +218,14 @@ pub async fn show(
         };
         return Ok(streams(rows + &thread + &credits));
     }
-    let place = Place::new(&member, &narrowing);
+    let place = ListLocation::new(&member, &inbox_filter);
     let part = looking.part();
     match frame(&headers) {
         Some(id) if id.starts_with("texts-") => {
             let id = match &part {
-                Part::After(id) => frame_id(&format!("after-{id}")),
-                Part::Before(cursor) => frame_id(cursor),
-                Part::Newest | Part::Around(_) => frame_id(""),
+                ThreadPart::After(id) => frame_id(&format!("after-{id}")),
+                ThreadPart::Before(cursor) => frame_id(cursor),
+                ThreadPart::Newest | ThreadPart::Around(_) => frame_id(""),
             };
             let texts = texts(&mut tx, &conversation, &place, part).await?.texts;
             Ok(format!(r#"<turbo-frame id="{id}">{texts}</turbo-frame>"#).into_html())
@@ -243,7 +243,7 @@ pub async fn show(
                 undo: looking.undo(&conversation, &place),
                 ..looking.answer()
             };
-            whole(&mut tx, &member, conversation, &narrowing, part, answer).await
+            whole(&mut tx, &member, conversation, &inbox_filter, part, answer).await
         }
     }
 }
@@ -254,16 +254,16 @@ pub struct Answer {
     pub draft: String,
     pub media: Vec<Media>,
     pub notice: Option<String>,
-    pub note: Noting,
+    pub note: NoteForm,
     /// What was just done, and the way back.
     pub undo: Option<Undo>,
     /// Not a refusal.
-    pub told: Option<&'static str>,
+    pub announcement: Option<&'static str>,
 }
 
 /// A note as it was typed, and why it was not kept.
 #[derive(Default)]
-pub struct Noting {
+pub struct NoteForm {
     pub draft: String,
     pub notice: Option<String>,
 }
@@ -292,16 +292,16 @@ pub async fn whole(
     tx: &mut WorkspaceTx,
     member: &Member,
     conversation: Conversation,
-    narrowing: &Narrowing,
-    part: Part,
+    inbox_filter: &InboxFilter,
+    part: ThreadPart,
     answer: Answer,
 ) -> Result<Response, Problem> {
-    let (shell, list, _) = list_pane(tx, member, narrowing, Some(conversation.id)).await?;
+    let (shell, list, _) = list_pane(tx, member, inbox_filter, Some(conversation.id)).await?;
     let pane = open(
         tx,
         member,
         conversation,
-        Place::new(member, narrowing),
+        ListLocation::new(member, inbox_filter),
         part,
         answer,
     )
@@ -320,11 +320,11 @@ async fn open(
     tx: &mut WorkspaceTx,
     member: &Member,
     conversation: Conversation,
-    place: Place,
-    part: Part,
+    place: ListLocation,
+    part: ThreadPart,
     answer: Answer,
 ) -> Result<Pane> {
-    let Shown {
+    let ShownThread {
         texts,
         newest,
         at,
@@ -373,7 +373,7 @@ async fn open(
         draft_at,
         media: answer.media,
         notice: answer.notice,
-        told: answer.told,
+        announcement: answer.announcement,
         undo: match &answer.undo {
             Some(undo) => Some(partial(undo)?),
             None => None,
@@ -410,7 +410,7 @@ fn of(conversation: ConversationId) -> messages::Filter {
     }
 }
 
-struct Shown {
+struct ShownThread {
     texts: Partial,
     /// The conversation's newest text, of those that this page could know.
     newest: Option<MessageId>,
@@ -421,28 +421,28 @@ struct Shown {
 async fn texts(
     tx: &mut WorkspaceTx,
     conversation: &Conversation,
-    place: &Place,
-    part: Part,
-) -> Result<Shown> {
+    place: &ListLocation,
+    part: ThreadPart,
+) -> Result<ShownThread> {
     let part = match part {
         // One that has gone, or was never here, is no place to begin at.
-        Part::Around(id) if !is_of(tx, conversation, id).await? => Part::Newest,
+        ThreadPart::Around(id) if !is_of(tx, conversation, id).await? => ThreadPart::Newest,
         part => part,
     };
     let unread = match part {
-        Part::Newest => conversation.unread_count,
+        ThreadPart::Newest => conversation.unread_count,
         _ => 0,
     };
     let (before, limit, after) = match &part {
         // All that is unread, to open at the first of them.
-        Part::Newest => (None, (i64::from(unread) + 8).clamp(TEXTS, MOST_TEXTS), None),
-        Part::Before(cursor) => (Some(cursor.clone()), TEXTS, None),
-        Part::Around(id) => (
+        ThreadPart::Newest => (None, (i64::from(unread) + 8).clamp(TEXTS, MAX_TEXTS), None),
+        ThreadPart::Before(cursor) => (Some(cursor.clone()), TEXTS, None),
+        ThreadPart::Around(id) => (
             Some(Cursor::just_after(id.0).to_string()),
             TEXTS / 2,
             Some(*id),
         ),
-        Part::After(id) => (None, 0, Some(*id)),
+        ThreadPart::After(id) => (None, 0, Some(*id)),
     };
     let mut shown = match limit {
         0 => Page {
@@ -484,21 +484,21 @@ async fn texts(
     };
     // What happened lies between the ends of what is shown; beyond them it comes with the texts there.
     let from = match part {
-        Part::After(id) => Some(id.0),
+        ThreadPart::After(id) => Some(id.0),
         _ => oldest,
     };
     let to = match (&part, &newer) {
         (_, Some(_)) => later.first().map(|last| last.id.0),
-        (Part::Before(cursor), _) => Cursor::parse(cursor).map(|cursor| cursor.id),
+        (ThreadPart::Before(cursor), _) => Cursor::parse(cursor).map(|cursor| cursor.id),
         _ => None,
     };
     let happened = activity::between(tx, conversation.id, from, to, LINES).await?;
-    Ok(Shown {
+    Ok(ShownThread {
         texts: partial(&Texts::new(&later, &happened, unread, older)?.with_newer(newer))?,
         newest,
         has_newer: more,
         at: match part {
-            Part::Around(id) => Some(id),
+            ThreadPart::Around(id) => Some(id),
             _ => None,
         },
     })

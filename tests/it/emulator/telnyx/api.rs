@@ -19,11 +19,14 @@ pub fn router(telnyx: Telnyx) -> Router {
         .merge(usage::router());
     Router::new()
         .nest("/v2", api)
-        .layer(middleware::from_fn_with_state(telnyx.clone(), misbehave))
+        .layer(middleware::from_fn_with_state(
+            telnyx.clone(),
+            inject_faults,
+        ))
         .with_state(telnyx)
 }
 
-async fn misbehave(State(telnyx): State<Telnyx>, request: Request, next: Next) -> Response {
+async fn inject_faults(State(telnyx): State<Telnyx>, request: Request, next: Next) -> Response {
     let failure = {
         let mut state = telnyx.state();
         let call = format!("{} {}", request.method(), request.uri());

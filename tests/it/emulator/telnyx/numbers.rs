@@ -117,9 +117,9 @@ async fn place_order(
         status: "pending",
         looks: state.orders_take,
     };
-    let told = order.json();
+    let order_json = order.json();
     state.orders.push(order);
-    Json(json!({"data": told})).into_response()
+    Json(json!({"data": order_json})).into_response()
 }
 
 async fn orders(
@@ -154,7 +154,7 @@ async fn order(
     if is_filled {
         order.status = "success";
     }
-    let (told, phone_number) = (order.json(), order.phone_number.clone());
+    let (order_json, phone_number) = (order.json(), order.phone_number.clone());
     let profile = order.profile.clone();
     if is_filled {
         let id = state.new_id();
@@ -166,7 +166,7 @@ async fn order(
             profile,
         });
     }
-    Json(json!({"data": told})).into_response()
+    Json(json!({"data": order_json})).into_response()
 }
 
 async fn new_profile(
@@ -187,9 +187,9 @@ async fn new_profile(
         webhook_url: text("webhook_url"),
         version: text("webhook_api_version"),
     };
-    let told = profile.json();
+    let order_json = profile.json();
     state.profiles.push(profile);
-    Json(json!({"data": told})).into_response()
+    Json(json!({"data": order_json})).into_response()
 }
 
 async fn all_messaging(

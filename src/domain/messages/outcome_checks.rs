@@ -1,0 +1,170 @@
+//! Texts whose answer was lost, and the questions to the provider that settle them.
+//!
+//! A callback that names a text settles it at any time. Until then the provider is asked, at growing intervals; only when its
+//! list has been without the text for ten minutes is it certain that it was never taken, and it is sent again.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::outbox::Leased;
+use crate::db::Db;
+use crate::domain::integrations::calls::CallCapacity;
+use crate::error::Result;
+use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
+use crate::providers::{Outcome, PauseScope, RemoteMessage};
+
+/// From losing the answer to the first look, and from each look to the next: at 15 seconds, one, three and ten minutes.
+const PAUSES: [Duration; 4] = [
+    Duration::from_secs(15),
+    Duration::from_secs(45),
+    Duration::from_secs(120),
+    Duration::from_secs(420),
+];
+
+const MAX_CHECKS: i16 = PAUSES.len() as i16;
+
+/// A text to be asked about.
+pub struct Open {
+    pub text: Leased,
+    /// When it was written: no provider had it earlier.
+    pub since: DateTime<Utc>,
+    /// How often the provider has been asked, this time included.
+    pub check_number: i16,
+}
+
+impl Open {
+    /// Whether the provider's list has been without it for long enough.
+    pub fn is_last(&self) -> bool {
+        self.check_number >= MAX_CHECKS
+    }
+}
+
+/// What is due to be asked about, of each integration as much as it has room for, and is nobody else's to ask about for a minute. Only a look that came to its end counts: of
+/// one who dies over it nothing is known. One round trip.
+pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Open>> {
+    let rows = sqlx::query!(
+        r#"with open as (
+               select m.workspace_id, m.id, m.integration_id,
+                      row_number() over (partition by m.integration_id order by m.id) as nth
+                 from messages m
+                where m.status = 'unconfirmed' and m.inquiries < $2
+                  and coalesce(m.due_at, m.updated_at + make_interval(secs => $3)) <= now()
+                  -- A twin that is being sent now would be taken for it.
+                  and not exists (select from messages t
+                                   where t.workspace_id = m.workspace_id and t.conversation_id = m.conversation_id
+                                     and t.status = 'sending')
+           ), due as (
+               select m.workspace_id, m.id
+                 from open o
+                 join messages m on m.workspace_id = o.workspace_id and m.id = o.id
+                where o.nth <= coalesce((select b.room from unnest($5::uuid[], $6::integer[]) as b (integration, room)
+                                          where b.integration = o.integration_id), $4)
+                  -- Another server may have taken it since.
+                  and m.status = 'unconfirmed' and m.inquiries < $2
+                  and coalesce(m.due_at, m.updated_at + make_interval(secs => $3)) <= now()
+                order by m.id
+                limit $1
+                  for update of m skip locked
+           )
+           update messages m
+              set due_at = now() + interval '1 minute'
+             from due d, numbers n, contacts c
+            where m.workspace_id = d.workspace_id and m.id = d.id
+              and n.workspace_id = m.workspace_id and n.id = m.number_id
+              and c.workspace_id = m.workspace_id and c.id = m.contact_id
+           returning m.workspace_id as "workspace: WorkspaceId", m.id as "id: MessageId", m.conversation_id as "conversation: ConversationId",
+                     m.number_id as "number: NumberId", m.integration_id as "integration: IntegrationId", m.attempts as attempt,
+                     n.phone_number as "from", coalesce(m.address, c.phone_number) as "to!", m.content, m.expires_at, m.created_at, m.inquiries,
+                     outgoing_media(m.workspace_id, m.id, m.message_type) as "media!""#,
+        i64::from(room.all),
+        MAX_CHECKS,
+        PAUSES[0].as_secs_f64(),
+        room.each,
+        &room.integrations as _,
+        &room.left,
+    )
+    .fetch_all(db.system_pool())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Open {
+            text: Leased {
+                workspace: row.workspace,
+                id: row.id,
+                conversation: row.conversation,
+                number: row.number,
+                integration: row.integration,
+                attempt: row.attempt,
+                from: row.from,
+                to: row.to,
+                content: row.content,
+                media: row.media,
+                is_disconnected: false,
+                expires_at: row.expires_at,
+            },
+            since: row.created_at,
+            check_number: row.inquiries + 1,
+        })
+        .collect())
+}
+
+/// The provider was asked and did not settle it: once more later, or never again. One round trip.
+pub async fn looked(db: &Db, open: &Open) -> Result<()> {
+    let next = usize::try_from(open.check_number).unwrap_or_default();
+    let pause = PAUSES.get(next).copied().unwrap_or_default();
+    sqlx::query!(
+        "update messages set inquiries = $3, due_at = now() + make_interval(secs => $4)
+          where workspace_id = $1 and id = $2 and status = 'unconfirmed'",
+        open.text.workspace as _,
+        open.text.id as _,
+        open.check_number,
+        pause.as_secs_f64(),
+    )
+    .execute(db.system_pool())
+    .await?;
+    Ok(())
+}
+
+/// What the provider's answer means for the text; `None`: ask again later.
+pub async fn settled(db: &Db, open: &Open, found: Vec<RemoteMessage>) -> Result<Option<Outcome>> {
+    let sids: Vec<_> = found
+        .iter()
+        .map(|remote| remote.provider_sid.clone())
+        .collect();
+    let taken = known(db, open.text.workspace, open.text.integration, &sids).await?;
+    // People do send the same text twice: the oldest one that is no other message's is this one.
+    let ours = found
+        .into_iter()
+        .find(|remote| !taken.contains(&remote.provider_sid));
+    Ok(match ours {
+        Some(remote) => Some(Outcome::Sent {
+            status: remote.status.unwrap_or(crate::providers::Status::Sent),
+            provider_sid: remote.provider_sid,
+            segments: remote.segments,
+            price: remote.price,
+        }),
+        None if open.is_last() => Some(Outcome::Retry {
+            after: Duration::ZERO,
+            holds: PauseScope::Text,
+        }),
+        None => None,
+    })
+}
+
+async fn known(
+    db: &Db,
+    workspace: WorkspaceId,
+    integration: IntegrationId,
+    sids: &[String],
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"select provider_sid as "sid!" from messages
+            where workspace_id = $1 and integration_id = $2 and provider_sid = any ($3)"#,
+        workspace as _,
+        integration as _,
+        sids,
+    )
+    .fetch_all(db.system_pool())
+    .await?)
+}

@@ -1,0 +1,62 @@
+//! What a change of mind moved, for whoever looks on: how each conversation with them stands, and the texts that it called off.
+
+use std::collections::HashSet;
+
+use crate::db::Db;
+use crate::error::Result;
+use crate::events::Event;
+use crate::ids::{ConversationId, MessageId, NumberId, UserId, WorkspaceId};
+
+/// For the live hub: with whom these conversations are changed their mind just now. One round trip; none for nobody. It may be
+/// told twice. A wish may hold for every number, so all conversations with them are told of, each to those who see it.
+pub async fn moved(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Event>> {
+    if by.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (workspaces, conversations): (Vec<_>, Vec<_>) = by.iter().copied().unzip();
+    let rows = sqlx::query!(
+        r#"select v.workspace_id as "workspace: WorkspaceId", v.id as "conversation: ConversationId",
+                  v.number_id as "number: NumberId", m.id as "called_off?: MessageId", m.created_by as "writer?: UserId"
+             from (select distinct t.workspace_id, t.contact_id
+                     from unnest($1::uuid[], $2::uuid[]) as k (workspace_id, id)
+                     join conversations t on t.workspace_id = k.workspace_id and t.id = k.id) c
+             join conversations v on v.workspace_id = c.workspace_id and v.contact_id = c.contact_id
+             left join messages m on m.workspace_id = v.workspace_id and m.conversation_id = v.id
+                                 and m.error_code = 'contact_opted_out' and m.updated_at > now() - interval '1 minute'"#,
+        &workspaces as _,
+        &conversations as _,
+    )
+    .fetch_all(db.system_pool())
+    .await?;
+    let (mut announcements, mut standing) = (Vec::with_capacity(rows.len()), Vec::new());
+    let (mut shown, mut paid) = (HashSet::new(), HashSet::new());
+    for row in rows {
+        let (workspace, number) = (row.workspace, row.number);
+        if let Some(message) = row.called_off {
+            announcements.push(Event::MessageChanged {
+                workspace,
+                message,
+                number,
+            });
+        }
+        // Its credit came back.
+        if let Some(user) = row.writer
+            && paid.insert((workspace, user))
+        {
+            announcements.push(Event::CreditsChanged {
+                workspace,
+                user,
+                low: false,
+            });
+        }
+        if shown.insert(row.conversation) {
+            standing.push(Event::ConversationChanged {
+                workspace,
+                conversation: row.conversation,
+                number,
+            });
+        }
+    }
+    announcements.append(&mut standing);
+    Ok(announcements)
+}

@@ -1,0 +1,41 @@
+//! Where the power may go, so that tests can prove that nothing is lost or doubled by it. In debug builds only: a release has
+//! none of this.
+
+/// Ends this process at once if `DIES_AT` names this point: nothing is finished, nothing is cleaned up.
+pub fn abort_at(point: &str) {
+    #[cfg(debug_assertions)]
+    if std::env::var("DIES_AT").is_ok_and(|named| named == point) {
+        std::process::abort();
+    }
+    #[cfg(not(debug_assertions))]
+    let _ = point;
+}
+
+/// The same after a moment, when whatever was just started is in the middle of its work.
+pub async fn abort_after(point: &str, moment: std::time::Duration) {
+    #[cfg(debug_assertions)]
+    if std::env::var("DIES_AT").is_ok_and(|named| named == point) {
+        tokio::time::sleep(moment).await;
+        abort_at(point);
+    }
+    #[cfg(not(debug_assertions))]
+    let _ = (point, moment);
+}
+
+/// Panics if `PANICS_AT` names this point; `sender:2` does it twice, and never again.
+pub fn panic_at(point: &str) {
+    #[cfg(debug_assertions)]
+    if let Ok(named) = std::env::var("PANICS_AT") {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static TIMES: AtomicUsize = AtomicUsize::new(0);
+        let (name, most) = match named.split_once(':') {
+            Some((name, most)) => (name, most.parse().unwrap_or(1)),
+            None => (named.as_str(), usize::MAX),
+        };
+        if name == point && TIMES.fetch_add(1, Ordering::Relaxed) < most {
+            panic!("a test wants this panic at {point}");
+        }
+    }
+    #[cfg(not(debug_assertions))]
+    let _ = point;
+}

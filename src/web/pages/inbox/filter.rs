@@ -1,0 +1,266 @@
+//! What the list of conversations is narrowed to: in the address, and in the question to the database.
+
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use crate::db::Load;
+use crate::domain::conversations::{Assignee, Filter, Status};
+use crate::domain::members::Member;
+use crate::domain::search::Kind;
+use crate::error::Result;
+use crate::ids::{NumberId, UserId};
+use crate::listing::{Span, unless_empty};
+
+/// Rows that one page of the list holds.
+pub const ROWS: i64 = 40;
+
+/// What the list is narrowed to, in the address.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct InboxFilter {
+    #[serde(default)]
+    pub tab: Tab,
+    #[serde(default)]
+    pub q: String,
+    /// Of what a search finds only these; nothing where it is none of the words.
+    #[serde(default, deserialize_with = "known")]
+    pub kind: Option<Kind>,
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub number: Option<NumberId>,
+    /// `me`, `none` or a user's id.
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub assignee: Option<AssigneeFilter>,
+    #[serde(default, deserialize_with = "unless_empty")]
+    pub unread: Option<bool>,
+    pub cursor: Option<String>,
+}
+
+/// Whom a list of conversations is narrowed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssigneeFilter {
+    Me,
+    Nobody,
+    User(UserId),
+}
+
+impl FromStr for AssigneeFilter {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        match text {
+            "me" => Ok(Self::Me),
+            "none" => Ok(Self::Nobody),
+            id => id
+                .parse()
+                .map(Self::User)
+                .map_err(|_| "me, none or a user's id"),
+        }
+    }
+}
+
+impl Display for AssigneeFilter {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Me => f.write_str("me"),
+            Self::Nobody => f.write_str("none"),
+            Self::User(user) => user.fmt(f),
+        }
+    }
+}
+
+fn known<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Kind>, D::Error> {
+    Ok(String::deserialize(deserializer)?.parse().ok())
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tab {
+    Mine,
+    Pending,
+    Done,
+    Snoozed,
+    /// Where notes call whoever looks.
+    Mentions,
+    #[default]
+    #[serde(other)]
+    Open,
+}
+
+impl Tab {
+    pub const ALL: [Self; 6] = [
+        Self::Open,
+        Self::Mine,
+        Self::Pending,
+        Self::Done,
+        Self::Snoozed,
+        Self::Mentions,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Mine => "mine",
+            Self::Pending => "pending",
+            Self::Done => "done",
+            Self::Snoozed => "snoozed",
+            Self::Mentions => "mentions",
+        }
+    }
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Open => "Open",
+            Self::Mine => "Mine",
+            Self::Pending => "Pending",
+            Self::Done => "Done",
+            Self::Snoozed => "Snoozed",
+            Self::Mentions => "Mentions",
+        }
+    }
+
+    /// What stands for it where there is little room.
+    pub fn icon(self) -> Option<&'static str> {
+        match self {
+            Self::Snoozed => Some("alarm-clock"),
+            Self::Mentions => Some("at-sign"),
+            _ => None,
+        }
+    }
+}
+
+impl InboxFilter {
+    /// A search costs more than a page of the list.
+    pub fn load(&self) -> Load {
+        match self.q.trim().is_empty() {
+            true => Load::Short,
+            false => Load::Heavy,
+        }
+    }
+
+    pub fn q(&self) -> &str {
+        self.q.trim()
+    }
+
+    pub fn filter(&self, member: &Member) -> Filter {
+        let who = match self.tab {
+            Tab::Mine => Some(AssigneeFilter::Me),
+            _ => self.assignee,
+        };
+        Filter {
+            status: match self.tab {
+                Tab::Open | Tab::Mine => Some(Status::Open),
+                Tab::Pending => Some(Status::Pending),
+                Tab::Done => Some(Status::Done),
+                Tab::Snoozed => Some(Status::Snoozed),
+                Tab::Mentions => None,
+            },
+            assignee: who.map(|who| match who {
+                AssigneeFilter::Me => Assignee::User(member.user()),
+                AssigneeFilter::Nobody => Assignee::Nobody,
+                AssigneeFilter::User(user) => Assignee::User(user),
+            }),
+            number: self.number,
+            unread: self.unread == Some(true),
+            mentioned: self.tab == Tab::Mentions,
+            ..Filter::default()
+        }
+    }
+
+    /// Whether it is narrowed further than to its tab and search.
+    pub fn is_narrowed(&self) -> bool {
+        self.number.is_some() || self.assignee.is_some() || self.unread == Some(true)
+    }
+
+    /// The same with nothing but its tab and search.
+    pub fn widened(&self) -> Self {
+        Self {
+            tab: self.tab,
+            q: self.q.clone(),
+            ..Self::default()
+        }
+    }
+
+    pub fn span(&self) -> Span {
+        Span {
+            limit: Some(ROWS),
+            cursor: self.cursor.clone(),
+        }
+    }
+
+    /// `?tab=pending&q=maya`, or nothing where it is the whole inbox.
+    pub fn query(&self, tab: Tab, cursor: Option<&str>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if tab != Tab::Open {
+            query.append_pair("tab", tab.as_str());
+        }
+        if !self.q().is_empty() {
+            query.append_pair("q", self.q());
+        }
+        if let Some(number) = self.number {
+            query.append_pair("number", &number.to_string());
+        }
+        if let Some(who) = self.assignee {
+            query.append_pair("assignee", &who.to_string());
+        }
+        if self.unread == Some(true) {
+            query.append_pair("unread", "true");
+        }
+        if let Some(kind) = self.kind {
+            query.append_pair("kind", kind.as_str());
+        }
+        if let Some(cursor) = cursor {
+            query.append_pair("cursor", cursor);
+        }
+        match query.finish() {
+            query if query.is_empty() => query,
+            query => format!("?{query}"),
+        }
+    }
+}
+
+/// Where the inbox is, and what of it is shown.
+#[derive(Clone, Debug, Default)]
+pub struct ListLocation {
+    pub base: String,
+    pub query: String,
+}
+
+impl ListLocation {
+    pub fn new(member: &Member, inbox_filter: &InboxFilter) -> Self {
+        Self {
+            base: format!("/w/{}/inbox", member.slug),
+            query: inbox_filter.query(inbox_filter.tab, None),
+        }
+    }
+
+    /// The pages of people, beside the inbox.
+    pub fn contacts(&self) -> String {
+        format!("{}contacts", self.base.trim_end_matches("inbox"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_round_trips_the_filter() {
+        let inbox_filter = InboxFilter {
+            tab: Tab::Pending,
+            q: " Maya & co ".into(),
+            assignee: Some(AssigneeFilter::Nobody),
+            unread: Some(true),
+            ..InboxFilter::default()
+        };
+        assert_eq!(
+            inbox_filter.query(Tab::Pending, None),
+            "?tab=pending&q=Maya+%26+co&assignee=none&unread=true"
+        );
+        assert_eq!(
+            inbox_filter.widened().query(Tab::Pending, None),
+            "?tab=pending&q=Maya+%26+co"
+        );
+        assert_eq!(InboxFilter::default().query(Tab::Open, None), "");
+    }
+}

@@ -1,0 +1,105 @@
+//! Mails about what happened while nobody looked: credits that run low, a provider that takes no more texts.
+//!
+//! Only the server on which it happened hears of it, so everybody is told once.
+
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::app::App;
+use crate::domain::credits::{self, LowBalance};
+use crate::domain::integrations::{self, Failed};
+use crate::error::Result;
+use crate::events::Event;
+use crate::language::{Language, count, put, said_in, t};
+use crate::mail::Mail;
+
+/// As long as the server runs.
+pub async fn run(app: App) {
+    let mut events = app.db.bus().listen();
+    loop {
+        match events.recv().await {
+            Ok(event) => {
+                if let Err(error) = send_mail(&app, event).await {
+                    tracing::warn!(%error, "somebody should have been told by mail");
+                }
+            }
+            // It stands on the page all the same.
+            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "events were missed"),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+async fn send_mail(app: &App, event: Event) -> Result<()> {
+    match event {
+        Event::CreditsChanged {
+            workspace,
+            user,
+            low: true,
+        } => {
+            if let Some(agent) = credits::low_balance_recipient(&app.db, workspace, user).await? {
+                let language = agent.language.unwrap_or_default();
+                app.mail
+                    .send(said_in(language, || credits_run_low(app, &agent)));
+            }
+        }
+        Event::IntegrationFailed {
+            workspace,
+            integration,
+        } => {
+            if let Some(failed) =
+                integrations::failure_recipients(&app.db, workspace, integration).await?
+            {
+                for (email, language) in failed.emails.iter().zip(&failed.languages) {
+                    let language = Language::of_tag(language).unwrap_or_default();
+                    app.mail
+                        .send(said_in(language, || texts_wait(app, &failed, email)));
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn credits_run_low(app: &App, agent: &LowBalance) -> Mail {
+    let settings = app.config.public(&format!("/w/{}/settings", agent.slug));
+    let text = count(
+        agent.left,
+        "Hello {name},\n\nyou have {n} credit left in {workspace}: each text that you send takes one. \
+         An admin of the workspace can top them up.\n\nNot to get this mail: {settings}\n",
+        "Hello {name},\n\nyou have {n} credits left in {workspace}: each text that you send takes one. \
+         An admin of the workspace can top them up.\n\nNot to get this mail: {settings}\n",
+    );
+    let text = put(&text, "settings", settings);
+    let subject = t("Your credits in {workspace} run low");
+    Mail {
+        to: agent.email.clone(),
+        subject: put(&subject, "workspace", &agent.workspace_name),
+        text: put(
+            &put(&text, "name", &agent.name),
+            "workspace",
+            &agent.workspace_name,
+        ),
+    }
+}
+
+fn texts_wait(app: &App, failed: &Failed, to: &str) -> Mail {
+    let page = app
+        .config
+        .public(&format!("/w/{}/admin/integrations", failed.slug));
+    let text = t(
+        "Hello,\n\n{integration} does not take our texts any more: {reason}\n\nNothing is lost: they wait until it does. \
+         Mend it and press “Check now” here:\n\n{page}\n",
+    );
+    let text = put(&put(&text, "page", page), "reason", t(&failed.reason));
+    let subject = put(
+        &t("Texts of {workspace} wait: {integration} needs attention"),
+        "workspace",
+        &failed.workspace_name,
+    );
+    Mail {
+        to: to.into(),
+        subject: put(&subject, "integration", &failed.name),
+        text: put(&text, "integration", &failed.name),
+    }
+}

@@ -1,0 +1,118 @@
+//! Fetches what came with texts into the store, and takes out of it what is not needed any more.
+//!
+//! Runs on every server at once; whoever takes a file keeps the others from it for a while.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::domain::integrations::Directory;
+use crate::domain::integrations::calls::{Calls, Limits};
+use crate::domain::media::{keep, removed};
+use crate::error::Result;
+use crate::fail_point;
+use crate::ids::{MediaId, WorkspaceId};
+
+const LOOK_AROUND: Duration = Duration::from_secs(1);
+/// Files of one integration, and of all: those that arrive are in memory.
+const LIMITS: Limits = Limits { all: 16, each: 4 };
+const REMOVED_AT_ONCE: i64 = 50;
+/// How long handing back may take once the server stops.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+
+#[derive(Clone)]
+pub struct MediaFetcher {
+    app: App,
+    directory: Directory,
+    /// Taken, and not settled yet.
+    leased: Arc<Mutex<HashMap<MediaId, WorkspaceId>>>,
+    calls: Arc<tokio::sync::Mutex<Calls<bool>>>,
+}
+
+impl MediaFetcher {
+    pub fn new(app: App, directory: Directory) -> Self {
+        Self {
+            app,
+            directory,
+            leased: Arc::default(),
+            calls: Arc::new(tokio::sync::Mutex::new(Calls::new(LIMITS))),
+        }
+    }
+
+    /// Until `stopping`: then what is not fetched yet is another server's. Fetches again as soon as there is room.
+    pub async fn run(self, stopping: CancellationToken) -> Result<()> {
+        let mut calls = self.calls.lock().await;
+        let mut rounds = interval(LOOK_AROUND);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut cleaned = Instant::now();
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => break,
+                _ = rounds.tick() => {}
+                Some(_) = calls.next() => {}
+            }
+            while calls.try_next().is_some() {}
+            fail_point::panic_at("media_fetcher");
+            self.begin(&mut calls).await?;
+            if cleaned.elapsed() >= LOOK_AROUND {
+                removed::take_out(&self.app, REMOVED_AT_ONCE).await?;
+                cleaned = Instant::now();
+            }
+        }
+        calls.abort().await;
+        let left: Vec<_> = self.leased().drain().collect();
+        let left: Vec<_> = left
+            .into_iter()
+            .map(|(id, workspace)| (workspace, id))
+            .collect();
+        if !left.is_empty() {
+            let handed_back = keep::hand_back(&self.app.db, &left);
+            let _ = tokio::time::timeout(SHUTDOWN_GRACE, handed_back).await;
+        }
+        Ok(())
+    }
+
+    /// Fetches and removes what is due; answers how many files were kept. For tests.
+    pub async fn run_once(&self) -> Result<usize> {
+        let mut kept = 0;
+        let mut calls = Calls::new(LIMITS);
+        loop {
+            self.begin(&mut calls).await?;
+            match calls.next().await {
+                Some(done) => kept += usize::from(done.unwrap_or(false)),
+                None => break,
+            }
+        }
+        while removed::take_out(&self.app, REMOVED_AT_ONCE).await? > 0 {}
+        Ok(kept)
+    }
+
+    /// Takes what is due and there is room for. One round trip.
+    async fn begin(&self, calls: &mut Calls<bool>) -> Result<()> {
+        let room = calls.room();
+        if room.all == 0 {
+            return Ok(());
+        }
+        for file in keep::due(&self.app.db, &room).await? {
+            self.leased().insert(file.id, file.workspace);
+            let media_fetcher = self.clone();
+            calls.spawn(file.integration, async move {
+                let kept = keep::keep(&media_fetcher.app, &media_fetcher.directory, &file).await;
+                media_fetcher.leased().remove(&file.id);
+                kept.unwrap_or_else(|error| {
+                    tracing::warn!(%error, media.id = %file.id, "a file could not be kept: trying again");
+                    false
+                })
+            });
+        }
+        Ok(())
+    }
+
+    fn leased(&self) -> MutexGuard<'_, HashMap<MediaId, WorkspaceId>> {
+        self.leased.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

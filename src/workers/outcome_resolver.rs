@@ -1,0 +1,163 @@
+//! Asks providers what became of texts whose answer was lost.
+//!
+//! Runs on every server at once; whoever takes a text to ask about keeps the others from it until its next time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::App;
+use crate::clock;
+use crate::domain::integrations::calls::{Calls, Limits};
+use crate::domain::integrations::{Directory, Purpose};
+use crate::domain::messages::outbox;
+use crate::domain::messages::outcome_checks::{self, Open};
+use crate::error::Result;
+use crate::fail_point;
+use crate::providers::{Outcome, Outgoing, Provider, Repeated, SentLookup, repeated};
+use crate::workers::sender::outgoing;
+
+const LOOK_AROUND: Duration = Duration::from_secs(5);
+/// Questions to one integration, and to all.
+const LIMITS: Limits = Limits { all: 32, each: 4 };
+
+#[derive(Clone)]
+pub struct OutcomeResolver {
+    app: App,
+    directory: Directory,
+    calls: Arc<tokio::sync::Mutex<Calls<usize>>>,
+}
+
+impl OutcomeResolver {
+    pub fn new(app: App, directory: Directory) -> Self {
+        Self {
+            app,
+            directory,
+            calls: Arc::new(tokio::sync::Mutex::new(Calls::new(LIMITS))),
+        }
+    }
+
+    /// As long as the server runs. What is being asked about when it stops is due again within a minute.
+    pub async fn run(self) -> Result<()> {
+        let mut calls = self.calls.lock().await;
+        let mut rounds = tokio::time::interval(LOOK_AROUND);
+        loop {
+            tokio::select! {
+                _ = rounds.tick() => {}
+                Some(_) = calls.next() => {}
+            }
+            while calls.try_next().is_some() {}
+            fail_point::panic_at("outcome_resolver");
+            self.begin(&mut calls).await?;
+        }
+    }
+
+    /// Asks about all that is due; answers how many texts were settled. For tests.
+    pub async fn run_once(&self) -> Result<usize> {
+        let mut settled = 0;
+        let mut calls = Calls::new(LIMITS);
+        loop {
+            self.begin(&mut calls).await?;
+            match calls.next().await {
+                Some(done) => settled += done.unwrap_or(0),
+                None => return Ok(settled),
+            }
+        }
+    }
+
+    /// Takes what is due and there is room for. One round trip.
+    async fn begin(&self, calls: &mut Calls<usize>) -> Result<()> {
+        let room = calls.room();
+        if room.all == 0 {
+            return Ok(());
+        }
+        for open in outcome_checks::due(&self.app.db, &room).await? {
+            let outcome_resolver = self.clone();
+            calls.spawn(open.text.integration, async move {
+                outcome_resolver.settle(&open).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, message.id = %open.text.id, "a text without an answer could not be asked about: trying again");
+                    0
+                })
+            });
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, open: &Open) -> Result<usize> {
+        fail_point::abort_at("before asking");
+        let lookup = self.ask(open).await?;
+        fail_point::abort_at("after asking");
+        match lookup {
+            LookupResult::Settled(outcome) => {
+                outbox::settle(&self.app.db, &open.text, &outcome).await?;
+                tracing::info!(message.id = %open.text.id, sent = matches!(outcome, Outcome::Sent { .. }), "a lost answer was settled");
+                Ok(1)
+            }
+            LookupResult::Nothing => {
+                outcome_checks::looked(&self.app.db, open).await?;
+                Ok(0)
+            }
+            LookupResult::NoAnswer => {
+                tracing::warn!(message.id = %open.text.id, "the provider could not be asked about a text");
+                Ok(0)
+            }
+        }
+    }
+
+    async fn ask(&self, open: &Open) -> Result<LookupResult> {
+        let Some(account) = self.directory.integration(open.text.integration).await? else {
+            return Ok(LookupResult::NoAnswer);
+        };
+        let Some(text) = outgoing(&self.app, &open.text, &account) else {
+            return Ok(LookupResult::Nothing);
+        };
+        let provider = account.used_for(Purpose::LookUp);
+        match provider.capabilities().idempotent_send {
+            Some(known_for) => Ok(repeat(open, provider, &text, known_for).await),
+            None => self.look(open, provider, &text).await,
+        }
+    }
+
+    async fn look(
+        &self,
+        open: &Open,
+        provider: &dyn Provider,
+        text: &Outgoing,
+    ) -> Result<LookupResult> {
+        match provider.find_sent(text, open.since).await {
+            Ok(SentLookup::Found(found)) => Ok(outcome_checks::settled(&self.app.db, open, found)
+                .await?
+                .map_or(LookupResult::Nothing, LookupResult::Settled)),
+            Ok(SentLookup::Undetermined) => Ok(LookupResult::Nothing),
+            Err(_) => Ok(LookupResult::NoAnswer),
+        }
+    }
+}
+
+/// What a question to the provider brought.
+enum LookupResult {
+    Settled(Outcome),
+    /// It cannot tell, or may not list it yet.
+    Nothing,
+    /// That was no look.
+    NoAnswer,
+}
+
+/// Makes the very request once more: a provider that took it answers as it did then, and one that did not takes it now.
+async fn repeat(
+    open: &Open,
+    provider: &dyn Provider,
+    text: &Outgoing,
+    known_for: Duration,
+) -> LookupResult {
+    let age = (clock::now() - open.since).to_std().unwrap_or_default();
+    // If it was not taken then it would be now: not when it is too late for it.
+    let is_late = open.text.expires_at.is_some_and(|at| at <= clock::now());
+    if age >= known_for || is_late {
+        return LookupResult::Nothing;
+    }
+    match repeated(text.attempt, provider.send(text).await, rand::random()) {
+        Repeated::Settled(outcome) => LookupResult::Settled(outcome),
+        Repeated::Undetermined => LookupResult::Nothing,
+        Repeated::NotAsked => LookupResult::NoAnswer,
+    }
+}

@@ -1,0 +1,169 @@
+//! Tells browsers of texts while nobody looks at the inbox.
+//!
+//! Who is away is said in one place: `web/live/presence.rs`.
+//!
+//! Only the server on which a text came in hears of it, so each browser is told once; what a crash swallows stands in the inbox.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::domain::pushes::{self, Due};
+use crate::error::Result;
+use crate::events::Event;
+use crate::ids::{MessageId, WorkspaceId};
+use crate::language::{english, said_in, t};
+use crate::push::{Address, Outcome};
+use crate::web::live::Hub;
+
+/// Calls to one push service at once. Each service has its own: one that hangs keeps nobody waiting but its own browsers, and
+/// holds so many sockets of ours and no more. One that answers takes some 100 ms, so these are a hundred pushes a second.
+const CONCURRENCY: usize = 16;
+/// Pushes that wait for one service, pauses between tries among them. Beyond that the newest are left out: some megabytes of
+/// ours for a service that does not answer, and what they tell stands in the inbox.
+const MAX_WAITING: usize = 1_000;
+/// After a longer wait it is asked again who is to be told.
+const RECHECK_AFTER: Duration = Duration::from_secs(1);
+/// Waits before the second, third and fourth try, unless the service says how long.
+const PAUSES: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+];
+/// Who must wait longer than this hears of nothing new.
+const MAX_PAUSE: Duration = Duration::from_secs(300);
+
+/// The calls under way to each push service, by host and port.
+#[derive(Default)]
+struct Services(HashMap<String, Arc<Semaphore>>);
+
+impl Services {
+    /// Room at the service of this browser; none where too many wait for it already.
+    fn of(&mut self, address: &Address) -> Option<Arc<Semaphore>> {
+        // Held by whatever waits there.
+        self.0.retain(|_, calls| Arc::strong_count(calls) > 1);
+        let origin = address.endpoint.origin().ascii_serialization();
+        let calls = self
+            .0
+            .entry(origin)
+            .or_insert_with(|| Arc::new(Semaphore::new(CONCURRENCY)));
+        (Arc::strong_count(calls) <= MAX_WAITING).then(|| Arc::clone(calls))
+    }
+}
+
+/// As long as the server runs. Nothing in here waits for a push service, or events would be missed.
+pub async fn run(app: App, hub: Hub) {
+    let mut events = app.db.bus().listen();
+    let mut services = Services::default();
+    let mut under_way = JoinSet::new();
+    loop {
+        while under_way.try_join_next().is_some() {}
+        match events.recv().await {
+            Ok(Event::MessageAdded {
+                workspace, message, ..
+            }) => match away(&app, &hub, workspace, message).await {
+                Ok(all) => {
+                    for due in all {
+                        match services.of(&due.address) {
+                            Some(calls) => {
+                                under_way.spawn(push_message(
+                                    app.clone(),
+                                    hub.clone(),
+                                    calls,
+                                    due,
+                                    message,
+                                ));
+                            }
+                            None => {
+                                tracing::warn!(push.id = %due.id, "a push service is too slow: a push is left out")
+                            }
+                        }
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "somebody should have been told of a text"),
+            },
+            Ok(_) => {}
+            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "events were missed"),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Whoever looks at the inbox is told there.
+async fn away(
+    app: &App,
+    hub: &Hub,
+    workspace: WorkspaceId,
+    message: MessageId,
+) -> Result<Vec<Due>> {
+    let mut due = pushes::due(&app.db, workspace, message).await?;
+    due.retain(|due| !hub.is_there(workspace, due.user, app.config.away_after));
+    Ok(due)
+}
+
+async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due, message: MessageId) {
+    let topic = due.conversation.0.simple().to_string();
+    let payload = said_in(due.language, || payload(&due)).to_string();
+    let mut pauses = PAUSES.into_iter();
+    let mut began = Some(Instant::now());
+    loop {
+        let Ok(call) = calls.acquire().await else {
+            return;
+        };
+        if began.is_none_or(|began| began.elapsed() > RECHECK_AFTER) {
+            // Meanwhile they may have signed out, lost the number, or come back.
+            match away(&app, &hub, due.workspace, message).await {
+                Ok(still) if still.iter().any(|other| other.id == due.id) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    return tracing::warn!(%error, "somebody should have been told of a text");
+                }
+            }
+        }
+        let outcome = app
+            .push
+            .push(&due.address, &topic, payload.as_bytes())
+            .await;
+        // Whoever waits for the next try keeps nobody from theirs.
+        drop(call);
+        let saved = match outcome {
+            Outcome::Taken => pushes::used(&app.db, &due).await,
+            Outcome::Gone => pushes::forget(&app.db, &due).await,
+            Outcome::Refused => {
+                tracing::warn!(push.id = %due.id, "a push service refused what we sent");
+                Ok(())
+            }
+            Outcome::Busy(wait) => {
+                let Some(pause) = pauses.next() else { return };
+                tokio::time::sleep(wait.unwrap_or(pause).min(MAX_PAUSE)).await;
+                began = None;
+                continue;
+            }
+        };
+        if let Err(error) = saved {
+            tracing::warn!(%error, "what became of a push is not written down");
+        }
+        return;
+    }
+}
+
+/// What the service worker shows. Without a preview nothing of the text, nor who wrote it.
+fn payload(due: &Due) -> serde_json::Value {
+    let (title, body) = match &due.preview {
+        Some((title, body)) => (Cow::Borrowed(title.as_str()), body.as_str()),
+        None => (t(english("New text")), due.workspace_name.as_str()),
+    };
+    json!({
+        "title": title,
+        "body": body,
+        "tag": due.conversation,
+        "url": format!("/w/{}/inbox/{}", due.slug, due.conversation),
+    })
+}

@@ -1,0 +1,109 @@
+//! Keeps the books of what texts cost: counts what went through each number, and asks providers what they charged.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::domain::integrations::Directory;
+use crate::domain::integrations::calls::{Calls, Limits};
+use crate::domain::usage;
+use crate::error::Result;
+use crate::fail_point;
+use crate::ids::IntegrationId;
+
+const LOOK_AROUND: Duration = Duration::from_secs(30);
+const COUNTED: Duration = Duration::from_secs(15 * 60);
+/// Each integration is asked about one day after the other.
+const LIMITS: Limits = Limits { all: 16, each: 1 };
+/// How long handing back may take once the server stops.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+
+#[derive(Clone)]
+pub struct UsageSync {
+    app: App,
+    directory: Directory,
+    /// Taken, and not asked about to the end.
+    leased: Arc<Mutex<HashSet<IntegrationId>>>,
+    calls: Arc<tokio::sync::Mutex<Calls<()>>>,
+}
+
+impl UsageSync {
+    pub fn new(app: App, directory: Directory) -> Self {
+        Self {
+            app,
+            directory,
+            leased: Arc::default(),
+            calls: Arc::new(tokio::sync::Mutex::new(Calls::new(LIMITS))),
+        }
+    }
+
+    /// Until `stopping`; several servers share the work. A provider that hangs keeps neither the others nor the counting.
+    pub async fn run(self, stopping: CancellationToken) -> Result<()> {
+        let mut calls = self.calls.lock().await;
+        let mut rounds = interval(LOOK_AROUND);
+        let mut counted: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => break,
+                _ = rounds.tick() => {}
+                Some(_) = calls.next() => {}
+            }
+            while calls.try_next().is_some() {}
+            fail_point::panic_at("usage_sync");
+            self.begin(&mut calls).await?;
+            if counted.is_none_or(|at| at.elapsed() >= COUNTED) {
+                usage::count(&self.app.db).await?;
+                counted = Some(Instant::now());
+            }
+        }
+        calls.abort().await;
+        let left: Vec<_> = self.leased().drain().collect();
+        if !left.is_empty() {
+            let handed_back = usage::hand_back(&self.app.db, &left);
+            let _ = tokio::time::timeout(SHUTDOWN_GRACE, handed_back).await;
+        }
+        Ok(())
+    }
+
+    /// Asks about all that is due, and counts. For tests.
+    pub async fn run_once(&self) -> Result<()> {
+        let mut calls = Calls::new(LIMITS);
+        loop {
+            self.begin(&mut calls).await?;
+            if calls.next().await.is_none() {
+                break;
+            }
+        }
+        usage::count(&self.app.db).await
+    }
+
+    /// Takes what is due and there is room for. Two round trips.
+    async fn begin(&self, calls: &mut Calls<()>) -> Result<()> {
+        let room = calls.room();
+        if room.all == 0 {
+            return Ok(());
+        }
+        for due in usage::due(&self.app.db, i64::from(room.all)).await? {
+            self.leased().insert(due.integration);
+            let usage_sync = self.clone();
+            calls.spawn(due.integration, async move {
+                let asked = usage::ask(&usage_sync.app.db, &usage_sync.directory, &due).await;
+                usage_sync.leased().remove(&due.integration);
+                if let Err(error) = asked {
+                    tracing::warn!(%error, integration.id = %due.integration, "what a provider charged is not written down");
+                }
+            });
+        }
+        let waiting = usage::backlog(&self.app.db).await?;
+        metrics::gauge!("messagehub_usage_to_sync").set(waiting as f64);
+        Ok(())
+    }
+
+    fn leased(&self) -> MutexGuard<'_, HashSet<IntegrationId>> {
+        self.leased.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

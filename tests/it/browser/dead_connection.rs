@@ -1,0 +1,74 @@
+//! A line that has died without a word: the browser still takes it for open.
+
+use super::{Browser, Proxy};
+use crate::hub::{Hub, MAYA};
+
+/// Writes down every state that the page shows.
+const WATCHES: &str = "(() => {
+    const state = document.querySelector('.list .live')
+    window.states = []
+    new MutationObserver(() => states.push(state.textContent)).observe(state, { childList: true })
+})()";
+
+#[tokio::test]
+async fn dead_connection_is_detected_and_missed_messages_are_loaded() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let proxy = Proxy::to(hub.server.address).await;
+    let jo = Browser::start(&proxy.url).await;
+    jo.expects_console("WebSocket connection to")
+        .expects_console("net::ERR_");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.waits_until(
+        "its state stands alone on a line",
+        "document.body.innerText.split('\\n').some((line) => line.trim() === 'Live')",
+    )
+    .await;
+    jo.measures(WATCHES).await;
+
+    // By its silence, of some seconds here. The frame of a text begins to count them.
+    let patience = |silence: u32| {
+        format!(
+            "document.querySelector('[data-controller~=live]').dataset.liveSilenceValue = {silence}"
+        )
+    };
+    jo.measures(&patience(3000)).await;
+    harbor.receives(MAYA, "Or Thursday?").await;
+    jo.sees_in(".message.inbound", "Or Thursday?").await;
+    proxy.stalls_connections();
+    harbor.receives(MAYA, "Thursday at 5?").await;
+    jo.sees_in(".message.inbound", "Thursday at 5?").await;
+    jo.sees_in(".row", "Thursday at 5?").await;
+    jo.sees_in(".list .live", "Live").await;
+    let states = jo.measures("states.splice(0).join()").await;
+    assert_eq!(states, "Reconnecting,Live");
+
+    // At once, where a computer wakes: by the clock that has jumped, or by the page's coming to the front.
+    jo.measures(&patience(27_000)).await;
+    for (text, wakes) in [
+        (
+            "Or Friday?",
+            "document.dispatchEvent(new Event('visibilitychange'))",
+        ),
+        (
+            "Friday at 5?",
+            "(() => { const now = Date.now; Date.now = () => now() + 3_600_000 })()",
+        ),
+    ] {
+        harbor.receives(MAYA, &format!("{text} Hello?")).await;
+        jo.sees_in(".message.inbound", &format!("{text} Hello?"))
+            .await;
+        proxy.stalls_connections();
+        harbor.receives(MAYA, text).await;
+        jo.measures(wakes).await;
+        jo.waits_until(
+            "what was missed is here",
+            &format!("[...document.querySelectorAll('.message.inbound .bubble')].some((it) => it.innerText === '{text}')"),
+        )
+        .await;
+        let states = jo.measures("states.splice(0).join()").await;
+        assert_eq!(states, "Reconnecting,Live");
+    }
+}

@@ -1,0 +1,259 @@
+//! Who is meant is who gets it: on a slow line, without one, by keys, and when somebody else was faster.
+
+use fantoccini::key::Key;
+use serde_json::json;
+
+use super::Browser;
+use crate::hub::{FRONT_DESK, Hub, MAYA};
+
+const TOM: &str = "+14155550177";
+const ANN: &str = "+14155550178";
+
+#[tokio::test]
+async fn actions_on_a_slow_connection_apply_to_the_right_conversation() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let tom = harbor.receives(TOM, "Is my crown ready?").await;
+    harbor.knows(&tom, "Tom Bello").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+    jo.follows("Maya Okafor").await;
+    jo.sees_in(".message", "Is 3:30 still free?").await;
+    jo.has_focus_on("Message to Maya Okafor").await;
+
+    jo.has_a_slow_line(1500).await;
+    jo.follows("Tom Bello").await;
+    jo.waits_until(
+        "the other name is there, and nothing else can be touched",
+        "document.getElementById('conversation').inert && document.querySelector('.thread-head h1').textContent === 'Tom Bello'",
+    )
+    .await;
+    jo.types("e, n").await;
+    jo.sees_in(".message", "Is my crown ready?").await;
+    jo.has_focus_on("Message to Tom Bello").await;
+    jo.has_a_slow_line(0).await;
+    jo.types("It is").await;
+    jo.presses(Key::Enter).await;
+    jo.sees_in(".message.outbound", "It is").await;
+    jo.sees_in(".message.outbound .state", "Queued").await;
+
+    let thread = harbor.thread(&maya).await;
+    assert_eq!(thread.len(), 1, "nothing went to Maya: {thread:?}");
+    let maya = harbor.conversation_with(MAYA).await;
+    assert_eq!(maya["status"], "open");
+    assert_eq!(harbor.thread(&tom).await.len(), 2);
+}
+
+#[tokio::test]
+async fn shortcut_applies_to_the_focused_row() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    for (number, body) in [(ANN, "One"), (TOM, "Two"), (MAYA, "Three")] {
+        harbor.receives(number, body).await;
+    }
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+    jo.follows("(415) 555-0192").await;
+    jo.sees_in(".message", "Three").await;
+    jo.has_focus_on("Message to (415) 555-0192").await;
+    jo.presses(Key::Escape).await;
+
+    jo.types("j").await;
+    jo.types("e").await;
+    jo.misses(".rows", "Two").await;
+    jo.types("e").await;
+    jo.misses(".rows", "One").await;
+    jo.sees_in(".rows", "Three").await;
+    for (number, status) in [(ANN, "done"), (TOM, "done"), (MAYA, "open")] {
+        assert_eq!(harbor.conversation_with(number).await["status"], status);
+    }
+}
+
+#[tokio::test]
+async fn failed_request_is_reported_and_changes_nothing() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let tom = harbor.receives(TOM, "Is my crown ready?").await;
+    harbor.knows(&tom, "Tom Bello").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.expects_console("net::ERR_")
+        .expects_console("Failed to fetch")
+        .expects_console("WebSocket connection to");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+    jo.follows("Maya Okafor").await;
+    jo.sees_in(".message", "Is 3:30 still free?").await;
+
+    jo.is_offline(true).await;
+    jo.follows("Tom Bello").await;
+    jo.sees_in(".toast", "could not be opened").await;
+    jo.waits_until(
+        "Maya is still the open one",
+        "!document.getElementById('conversation').inert && document.querySelector('.thread-head h1').textContent === 'Maya Okafor'
+            && document.querySelector('.row[aria-current] .name').textContent === 'Maya Okafor'",
+    )
+    .await;
+    jo.clicks("Done").await;
+    jo.sees_in(".toast", "this was not done").await;
+    jo.is_offline(false).await;
+    jo.sees_in(".list .live", "Live").await;
+    jo.clicks("Done").await;
+    jo.sees_in(".thread-head", "Reopen").await;
+
+    // A key that the line did not carry is forgotten, and does nothing to what is opened later.
+    jo.presses(Key::Escape).await;
+    jo.measures(
+        "[...document.querySelectorAll('.row')].find((it) => it.innerText.includes('Tom')).focus()",
+    )
+    .await;
+    jo.is_offline(true).await;
+    jo.types("e").await;
+    jo.sees_in(".toast", "could not be opened").await;
+    jo.is_offline(false).await;
+    jo.sees_in(".list .live", "Live").await;
+    jo.follows("Tom Bello").await;
+    jo.has_focus_on("Message to Tom Bello").await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(harbor.conversation_with(TOM).await["status"], "open");
+}
+
+#[tokio::test]
+async fn undelivered_text_can_be_retried_or_edited() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let fails = async |body: &str| {
+        harbor.answers(&harbor.admin, &maya, body).await;
+        hub.sends().await;
+        let sid = hub.twilio.sent(body).pop().unwrap().sid;
+        hub.twilio.reports_failure(&sid, "undelivered", 30003).await;
+    };
+    fails("Yes, it is yours").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.sees_in(".live", "Live").await;
+    jo.sees_in(".message.failed", "Not delivered").await;
+    jo.clicks("Reword").await;
+    jo.waits_until(
+        "the words are there again",
+        "document.querySelector('.composer textarea').value === 'Yes, it is yours'",
+    )
+    .await;
+    jo.fills("Message to", "").await;
+    jo.clicks("Try again").await;
+    jo.sees_in(".message.outbound .state", "Queued").await;
+    jo.loses(".once-more").await;
+    hub.sends().await;
+    assert_eq!(hub.twilio.sent("Yes, it is yours").len(), 2);
+
+    fails("Are you there?").await;
+    jo.has_no_scripts().await;
+    jo.reloads().await;
+    jo.clicks("Try again").await;
+    jo.sees_in(".message.outbound .state", "Queued").await;
+    hub.sends().await;
+    assert_eq!(hub.twilio.sent("Are you there?").len(), 2);
+}
+
+#[tokio::test]
+async fn open_thread_reports_deletion_by_a_colleague() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let desk = Browser::start(&hub.url("")).await;
+    desk.expects_console("status of 404");
+    desk.signs_in(&sam.email).await;
+    desk.opens(&harbor.inbox(Some(&maya))).await;
+    desk.sees_in(".live", "Live").await;
+    desk.waits_until(
+        "it has asked for what it may have missed",
+        "performance.getEntriesByType('resource').some((it) => it.name === location.href)",
+    )
+    .await;
+
+    let contact = harbor.contact_path(&maya, "");
+    harbor.admin.delete(&contact).await.is(204);
+    desk.sees_in(".toast", "This conversation was deleted.")
+        .await;
+    desk.loses(".composer").await;
+}
+
+#[tokio::test]
+async fn new_mention_appears_in_the_open_mentions_list() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let desk = Browser::start(&hub.url("")).await;
+    desk.signs_in(&sam.email).await;
+    desk.opens(&format!("{}?tab=mentions", harbor.inbox(None)))
+        .await;
+    desk.sees_in(".live", "Live").await;
+    desk.misses(".rows", "555-0192").await;
+    harbor.notes(&maya, "@Sam can you look?").await;
+    desk.sees_in(".rows", "555-0192").await;
+}
+
+#[tokio::test]
+async fn thread_opens_at_the_first_unread_message() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receives(MAYA, "Seen").await;
+    let read = format!("/conversations/{}/read", maya["id"].as_str().unwrap());
+    harbor.admin.post(&harbor.path(&read), json!(null)).await;
+    for n in 1..=60 {
+        let answer = hub
+            .twilio
+            .text(MAYA, FRONT_DESK, &format!("Text {n}."))
+            .await;
+        assert_eq!(answer.status(), 200);
+    }
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&harbor.inbox(Some(&maya))).await;
+    jo.waits_until(
+        "the line is above the first of them",
+        "(() => { let next = document.querySelector('.unread-mark'); while (next && !next.matches('.message')) next = next.nextElementSibling; return next?.innerText.includes('Text 1.') })()",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn partial_recipient_name_is_resolved_before_sending() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    harbor.knows(&maya, "Maya Okafor").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.expects_console("status of 422");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&format!("/w/{}/send", harbor.slug)).await;
+    jo.fills("Text", "See you").await;
+    jo.fills("To", "oka").await;
+    jo.presses(Key::Enter).await;
+    jo.waits_until(
+        "it says who is meant, and one goes on with the text",
+        "document.getElementById('to').value === 'Maya Okafor' && document.activeElement.id === 'content'",
+    )
+    .await;
+    assert_eq!(harbor.thread(&maya).await.len(), 1);
+
+    // Without the script the server asks.
+    jo.has_no_scripts().await;
+    jo.reloads().await;
+    jo.fills("To", "oka").await;
+    jo.fills("Text", "See you").await;
+    jo.clicks("Send").await;
+    jo.sees("Who is meant?").await;
+    assert_eq!(harbor.thread(&maya).await.len(), 1);
+}

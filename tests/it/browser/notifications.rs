@@ -1,0 +1,99 @@
+//! Whoever looks elsewhere is told of a text, if they want to be.
+
+use serde_json::json;
+
+use super::Browser;
+use crate::hub::{FRONT_DESK, Hub, MAYA};
+
+/// A browser that allows notifications and keeps what they said.
+const ALLOWS: &str = "(() => {
+    window.shown = []
+    window.Notification = class {
+        static permission = 'granted'
+        static async requestPermission() { return 'granted' }
+        constructor(title, { body }) { shown.push(`${title}: ${body}`) }
+    }
+})()";
+
+#[tokio::test]
+async fn text_in_background_shows_a_desktop_notification() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.follows("Settings").await;
+    jo.measures(ALLOWS).await;
+    jo.clicks("Desktop notification for new texts").await;
+    jo.clicks("Save").await;
+    jo.sees_in(".toast", "Saved").await;
+    jo.waits_until("it was kept", "desktop.checked && !sound.checked")
+        .await;
+
+    jo.opens(&harbor.inbox(None)).await;
+    jo.measures(ALLOWS).await;
+    jo.sees_in(".live", "Live").await;
+    hub.twilio
+        .text(MAYA, FRONT_DESK, "Is 3:30 still free?")
+        .await;
+    jo.sees_in(".row", "Is 3:30 still free?").await;
+    assert_eq!(jo.measures("shown.length").await, 0, "they look at it");
+    jo.measures("document.hasFocus = () => false").await;
+    hub.twilio.text(MAYA, FRONT_DESK, "Or 4:15?").await;
+    jo.waits_until(
+        "they were told",
+        "shown.join() === '(415) 555-0192: Or 4:15?'",
+    )
+    .await;
+}
+
+/// As on Android: a page may not show one itself.
+const ANDROID: &str = "(() => {
+    document.hasFocus = () => false
+    window.Notification = class {
+        static permission = 'granted'
+        constructor() { throw new TypeError('Illegal constructor. Use ServiceWorkerRegistration.showNotification() instead.') }
+    }
+})()";
+const SHOWN: &str = "navigator.serviceWorker.ready.then((worker) => worker.getNotifications()).then((all) => all.map(({ title, body, data }) => `${title}: ${body} ${data.url}`).join())";
+const MARKED: &str = "(JSON.parse(localStorage.getItem('notify:shown')) ?? []).length";
+
+#[tokio::test]
+async fn service_worker_shows_notification_and_only_shown_ones_are_marked() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor
+        .admin
+        .patch(
+            &harbor.path("/settings"),
+            json!({"notifications": {"desktop": true}}),
+        )
+        .await
+        .is(200);
+    let maya = harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let jo = Browser::start(&hub.url("")).await;
+    let allowed = json!({"origin": hub.url(""), "permissions": ["notifications"]});
+    jo.runs_command("Browser.grantPermissions", allowed).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+    jo.measures("void navigator.serviceWorker.ready.then(() => (window.ready = true))")
+        .await;
+    jo.waits_until("the worker is there", "window.ready").await;
+    jo.measures(ANDROID).await;
+
+    // Nobody may show it: no other tab takes it for told.
+    let may_not = "(() => { const { prototype } = ServiceWorkerRegistration; window.show = prototype.showNotification; prototype.showNotification = () => { window.tried = true; return Promise.reject(new TypeError('no')) } })()";
+    jo.measures(may_not).await;
+    harbor.receives(MAYA, "Or 4:15?").await;
+    jo.waits_until("it was tried", "window.tried").await;
+    assert_eq!(jo.measures(MARKED).await, 0);
+
+    jo.measures("void (ServiceWorkerRegistration.prototype.showNotification = window.show)")
+        .await;
+    harbor.receives(MAYA, "Or Thursday?").await;
+    jo.waits_until("it is marked", &format!("{MARKED} === 1"))
+        .await;
+    assert_eq!(
+        jo.measures(SHOWN).await,
+        format!("(415) 555-0192: Or Thursday? {}", harbor.inbox(Some(&maya)))
+    );
+}

@@ -1,0 +1,103 @@
+//! Without a network, and without a page that is open.
+
+use super::{Browser, Proxy};
+use crate::hub::{Hub, MAYA};
+
+#[tokio::test]
+async fn offline_page_appears_and_recovers_by_itself() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let proxy = Proxy::to(hub.server.address).await;
+    let jo = Browser::start(&proxy.url).await;
+    jo.expects_console("WebSocket connection to")
+        .expects_console("net::ERR_");
+    jo.signs_in(&harbor.admin.email).await;
+    jo.waits_until(
+        "the service worker serves this page",
+        "navigator.serviceWorker.controller",
+    )
+    .await;
+    let kept = "caches.keys().then((names) => Promise.all(names.map((name) => caches.open(name).then((cache) => cache.keys())))).then((all) => all.flat().map(({ url }) => new URL(url).pathname).filter((path) => !path.startsWith('/assets/')))";
+    assert_eq!(
+        jo.measures(kept).await,
+        serde_json::json!(["/offline"]),
+        "files and the offline page, nobody's data"
+    );
+
+    jo.measures("localStorage.setItem('unsent:1', JSON.stringify({ref: 'a', text: 'Hi'}))")
+        .await;
+    proxy.leads_to(([127, 0, 0, 1], 1).into());
+    jo.reloads().await;
+    jo.sees("You are offline").await;
+    jo.sees("1 text waits here to be sent").await;
+    jo.is_at("/inbox").await;
+    jo.measures("localStorage.removeItem('unsent:1')").await;
+    proxy.leads_to(hub.server.address);
+    jo.sees_in(".list", "Is 3:30 still free?").await;
+}
+
+#[tokio::test]
+async fn push_permission_is_requested_only_on_click_and_errors_are_shown() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor
+        .admin
+        .post(&harbor.path("/pushes"), crate::matrix::a_browser())
+        .await
+        .is(201);
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.opens(&format!("/w/{}/settings", harbor.slug)).await;
+    jo.sees_in("#away", "A browser").await;
+    jo.waits_until("nobody was asked", "Notification.permission !== 'granted'")
+        .await;
+    jo.clicks("Tell this browser").await;
+    jo.sees_in("#away [role=alert]", "This browser does not allow it")
+        .await;
+    jo.clicks("Remove").await;
+    jo.sees_in("#away", "None yet.").await;
+}
+
+#[tokio::test]
+async fn one_tab_notifies_for_all_tabs() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor
+        .admin
+        .patch(
+            &harbor.path("/settings"),
+            serde_json::json!({"notifications": {"desktop": true}}),
+        )
+        .await
+        .is(200);
+    harbor.receives(MAYA, "Is 3:30 still free?").await;
+    let jo = Browser::start(&hub.url("")).await;
+    jo.signs_in(&harbor.admin.email).await;
+    jo.sees_in(".live", "Live").await;
+    // Nobody looks, and what is shown is written down: first here, then in a second tab.
+    let away = "(() => {
+        document.hasFocus = () => false
+        dispatchEvent(new Event('blur'))
+        globalThis.Notification = class { static permission = 'granted'; constructor(title) {
+            localStorage.setItem('shown', [localStorage.getItem('shown'), title].filter(Boolean).join()) } }
+    })()";
+    jo.measures(away).await;
+    jo.measures("void open(location.href)").await;
+    jo.turns_to_window(1).await;
+    jo.sees_in(".live", "Live").await;
+    jo.measures(away).await;
+    harbor.receives("+14155550177", "My crown came off").await;
+    jo.sees_in(".rows", "My crown came off").await;
+    jo.waits_until("it was told", "localStorage.getItem('shown')")
+        .await;
+    jo.turns_to_window(0).await;
+    jo.sees_in(".rows", "My crown came off").await;
+    jo.measures("new Promise((done) => setTimeout(done, 300))")
+        .await;
+    assert_eq!(
+        jo.measures("localStorage.getItem('shown')").await,
+        "(415) 555-0177",
+        "once"
+    );
+}

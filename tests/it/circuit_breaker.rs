@@ -1,0 +1,142 @@
+//! An account that takes no more texts: its queue waits, admins are told, and a test brings it back.
+
+use serde_json::{Value, json};
+
+use crate::emulator::Failure;
+use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
+use crate::telnyx;
+
+async fn integration(harbor: &Workspace<'_>) -> Value {
+    let path = harbor.path("/integrations");
+    harbor.admin.get(&path).await.is(200)["data"][0].clone()
+}
+
+/// What every admin finds on the page and in the mail.
+async fn needs_attention(harbor: &Workspace<'_>, reason: &str) {
+    let integration = integration(harbor).await;
+    assert_eq!(integration["status"], "unhealthy");
+    let result = integration["status_reason"].as_str().unwrap();
+    assert!(result.contains(reason), "{result}");
+    let page = format!("/w/{}/admin/integrations", harbor.slug);
+    let page = harbor.admin.request(reqwest::Method::GET, &page);
+    let page = page.send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("Needs attention"), "{page}");
+    let post = &harbor.hub.post;
+    let mut mail = post.mail_to(&harbor.admin.email).await;
+    if !mail.subject.contains("wait") {
+        mail = post.mail_to(&harbor.admin.email).await; // the first one welcomed them
+    }
+    assert!(mail.subject.contains("needs attention"), "{}", mail.subject);
+    assert!(mail.text.contains("Nothing is lost"), "{}", mail.text);
+    assert_eq!(post.unread_of(&harbor.admin.email), 0, "told once");
+}
+
+async fn tests(harbor: &Workspace<'_>) -> crate::hub::Answer {
+    let id = integration(harbor).await["id"].as_str().unwrap().to_owned();
+    let path = harbor.path(&format!("/integrations/{id}/test"));
+    harbor.admin.post(&path, json!({})).await
+}
+
+async fn time_passes(hub: &Hub) {
+    hub.executes_sql("update messages set due_at = now() where status = 'queued'")
+        .await;
+}
+
+#[tokio::test]
+async fn suspended_account_pauses_the_queue_until_restored() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    for text in ["One", "Two"] {
+        harbor.answers(&harbor.admin, &maya, text).await;
+    }
+    let draft = json!({"to": "+14155550177", "content": "Three"});
+    let path = harbor.path("/messages");
+    harbor.admin.post(&path, draft).await.is(202);
+    let account = hub.twilio.console(&harbor.account);
+    account.is("suspended");
+    hub.sends().await;
+    needs_attention(&harbor, "Twilio has suspended this account").await;
+    for _ in 0..3 {
+        time_passes(&hub).await;
+        assert_eq!(hub.sends().await, 0, "the queue waits");
+    }
+    assert_eq!(tests(&harbor).await.is(200)["status"], "unhealthy");
+    account.is("active");
+    assert_eq!(tests(&harbor).await.is(200)["status"], "healthy");
+    assert_eq!(hub.sends().await, 3);
+    let order: Vec<_> = hub.twilio.messages().into_iter().map(|m| m.body).collect();
+    let at = |text: &str| order.iter().position(|body| body == text).unwrap();
+    assert!(at("One") < at("Two"), "{order:?}");
+}
+
+#[tokio::test]
+async fn two_account_refusals_open_the_circuit_one_does_not() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    harbor.answers(&harbor.admin, &maya, "Hello").await;
+    hub.twilio.refuses(20003, 401);
+    hub.sends().await;
+    assert_eq!(integration(&harbor).await["status"], "healthy");
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.twilio.sent("Hello").len(), 1);
+
+    harbor.answers(&harbor.admin, &maya, "Again").await;
+    for _ in 0..2 {
+        assert_eq!(integration(&harbor).await["status"], "healthy");
+        hub.twilio.refuses(20003, 401);
+        time_passes(&hub).await;
+        assert_eq!(hub.sends().await, 1);
+    }
+    needs_attention(&harbor, "does not accept the Account SID and Auth Token").await;
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 0, "the queue waits");
+    assert_eq!(tests(&harbor).await.is(200)["status"], "healthy");
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.twilio.sent("Again").len(), 1);
+}
+
+#[tokio::test]
+async fn exhausted_provider_balance_pauses_the_queue() {
+    let hub = Hub::start().await;
+    let (harbor, _) = telnyx::front_desk(&hub).await;
+    let maya = telnyx::receives(&harbor, "Hi").await;
+    harbor.answers(&harbor.admin, &maya, "Hello").await;
+    hub.telnyx.refuses(20100, 402);
+    assert_eq!(hub.sends().await, 1);
+    needs_attention(&harbor, "The balance at Telnyx is used up").await;
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 0, "the queue waits");
+    assert_eq!(tests(&harbor).await.is(200)["status"], "healthy");
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.telnyx.sent("Hello").len(), 1);
+}
+
+#[tokio::test]
+async fn disabled_number_or_account_sends_nothing() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    let number = harbor.path(&format!("/numbers/{}", harbor.number(FRONT_DESK).await));
+    harbor.answers(&harbor.admin, &maya, "Hello").await;
+    let switch = async |status: &str| {
+        let change = json!({"status": status});
+        harbor.admin.patch(&number, change).await.is(200);
+    };
+    switch("inactive").await;
+    assert_eq!(hub.sends().await, 0);
+    switch("active").await;
+    hub.executes_sql("update integrations set is_active = false")
+        .await;
+    assert_eq!(hub.sends().await, 0);
+    hub.executes_sql("update integrations set is_active = true")
+        .await;
+    hub.twilio.fails(Failure::Busy { retry_after: None });
+    assert_eq!(hub.sends().await, 1);
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 1);
+}

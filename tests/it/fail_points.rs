@@ -1,0 +1,221 @@
+//! The power goes at every step of the sender in turn. Afterwards each text went out exactly once, and says so.
+
+use serde_json::Value;
+use sqlx::ConnectOptions;
+
+use crate::emulator::Failure;
+use crate::hub::{FRONT_DESK, Hub, KEYS, MAYA, Workspace};
+use crate::process::{DataDir, Process, dies};
+use crate::telnyx;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum At {
+    Twilio,
+    Telnyx,
+}
+
+const BOTH: [At; 2] = [At::Twilio, At::Telnyx];
+/// The same one twice, for a repeat must find its own.
+const TEXTS: [&str; 3] = ["We have 3:30 free", "Ok", "Ok"];
+
+/// Texts of one conversation that wait, and a server that is up but sends nothing.
+async fn waiting(hub: &Hub, at: At) -> (Workspace<'_>, Vec<Value>) {
+    let harbor = match at {
+        At::Twilio => hub.workspace("Harbor Dental").await.with_front_desk().await,
+        At::Telnyx => telnyx::front_desk(hub).await.0,
+    };
+    let maya = match at {
+        At::Twilio => harbor.receives(MAYA, "Hi").await,
+        At::Telnyx => telnyx::receives(&harbor, "Hi").await,
+    };
+    let mut queued = Vec::new();
+    for text in TEXTS {
+        queued.push(harbor.answers(&harbor.admin, &maya, text).await);
+    }
+    (harbor, queued)
+}
+
+fn settings<'a>(hub: &'a Hub, url: &'a str, base: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut settings = vec![
+        ("DATABASE_URL", url),
+        ("BASE_URL", base),
+        ("TWILIO_API_BASE_URL", hub.twilio.url()),
+        ("TELNYX_API_BASE_URL", hub.telnyx.url()),
+    ];
+    settings.extend(KEYS);
+    settings
+}
+
+fn taken(hub: &Hub, at: At, text: &str) -> Vec<String> {
+    match at {
+        At::Twilio => hub.twilio.sent(text).into_iter().map(|m| m.sid).collect(),
+        At::Telnyx => hub.telnyx.sent(text).into_iter().map(|m| m.id).collect(),
+    }
+}
+
+/// The next text meets with this; what else is asked does not.
+fn next_text(hub: &Hub, at: At, failure: Failure) {
+    let mut failure = Some(failure);
+    let dice = Box::new(move |call: &str| failure.take_if(|_| call.starts_with("POST")));
+    match at {
+        At::Twilio => _ = hub.twilio.throws(dice),
+        At::Telnyx => _ = hub.telnyx.throws(dice),
+    }
+}
+
+/// A server that comes after it finishes what was begun; nobody helps but time.
+async fn mends(hub: &Hub) {
+    hub.executes_sql("update messages set lease_until = now() where status = 'sending'")
+        .await;
+    for _ in 0..100 {
+        hub.executes_sql(
+            "update messages set due_at = now() where status in ('queued', 'unconfirmed')",
+        )
+        .await;
+        hub.sends().await;
+        hub.server.outcome_resolver.run_once().await.unwrap();
+        let left =
+            "select count(*) from messages where status in ('queued', 'sending', 'unconfirmed')";
+        if hub.count(left).await == 0 {
+            return;
+        }
+        // What the dead one had locked is free once PostgreSQL notices.
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+async fn each_went_out_once(
+    hub: &Hub,
+    at: At,
+    harbor: &Workspace<'_>,
+    queued: &[Value],
+    point: &str,
+) {
+    for text in ["We have 3:30 free", "Ok"] {
+        let wanted = TEXTS.iter().filter(|one| **one == text).count();
+        let sids = taken(hub, at, text);
+        assert_eq!(sids.len(), wanted, "{text:?} at {at:?}, died {point}");
+        for sid in sids {
+            match at {
+                At::Twilio => hub.twilio.delivers(&sid).await,
+                At::Telnyx => hub.telnyx.delivers(&sid).await,
+            }
+        }
+    }
+    let mut known = std::collections::HashSet::new();
+    for message in queued {
+        let now = harbor.message(&message["id"]).await;
+        assert_eq!(now["status"], "delivered", "at {at:?}, died {point}: {now}");
+        assert!(
+            known.insert(now["provider_sid"].to_string()),
+            "each is one of its own"
+        );
+    }
+}
+
+/// `before` is what happened until the server came that dies.
+async fn survives(at: At, point: &str, before: impl AsyncFnOnce(&Hub)) {
+    let (hub, place) = (Hub::start().await, DataDir::new());
+    let (harbor, queued) = waiting(&hub, at).await;
+    before(&hub).await;
+    let (url, base) = (hub.database.to_url_lossy().to_string(), hub.url(""));
+    let mut doomed = settings(&hub, &url, &base);
+    doomed.push(("DIES_AT", point));
+    dies(&place.data(), &doomed).await;
+    mends(&hub).await;
+    each_went_out_once(&hub, at, &harbor, &queued, point).await;
+}
+
+#[tokio::test]
+async fn sender_abort_at_any_point_sends_once() {
+    for at in BOTH {
+        for point in [
+            "before the lease",
+            "after the lease",
+            "before the request",
+            "after the answer",
+            "before it is written down",
+            "after it is written down",
+        ] {
+            survives(at, point, async |_| {}).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn outcome_resolver_abort_at_any_point_sends_once() {
+    for at in BOTH {
+        for point in ["before asking", "after asking"] {
+            for lost in [Failure::AcceptThenDrop, Failure::Drop] {
+                survives(at, point, async |hub| {
+                    next_text(hub, at, lost.clone());
+                    assert_eq!(hub.sends().await, 3);
+                    // It dies while it asks for the last time: what is found out then must not be lost with it.
+                    hub.executes_sql("update messages set due_at = now(), inquiries = 3 where status = 'unconfirmed'")
+                        .await;
+                })
+                .await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn orphan_recovery_survives_an_abort() {
+    for at in BOTH {
+        survives(at, "while setting aside", async |hub| {
+            hub.executes_sql("update messages set status = 'sending', attempts = 1, lease_until = now() where content like 'We have%'")
+                .await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn expired_text_is_refunded_once_despite_an_abort() {
+    let (hub, place) = (Hub::start().await, DataDir::new());
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.credits(&sam, 5).await;
+    let text = harbor.answers(&sam, &maya, "We open at 8").await;
+    hub.executes_sql("update messages set expires_at = now() where status = 'queued'")
+        .await;
+    let (url, base) = (hub.database.to_url_lossy().to_string(), hub.url(""));
+    let mut doomed = settings(&hub, &url, &base);
+    doomed.push(("DIES_AT", "while giving up"));
+    dies(&place.data(), &doomed).await;
+    assert_eq!(harbor.message(&text["id"]).await["status"], "queued");
+    hub.sends().await;
+    hub.sends().await;
+    assert_eq!(harbor.message(&text["id"]).await["error_code"], "expired");
+    let path = harbor.path(&format!("/credits/{}", sam.id));
+    assert_eq!(harbor.admin.get(&path).await.is(200)["balance"], 5);
+    assert!(hub.twilio.messages().is_empty());
+}
+
+#[tokio::test]
+async fn kill_during_the_provider_request_sends_once() {
+    for at in BOTH {
+        for (failure, is_taken) in [(Failure::AcceptThenHang, true), (Failure::Hang, false)] {
+            let (hub, place) = (Hub::start().await, DataDir::new());
+            let (harbor, queued) = waiting(&hub, at).await;
+            next_text(&hub, at, failure);
+            let (url, base) = (hub.database.to_url_lossy().to_string(), hub.url(""));
+            let calls = || match at {
+                At::Twilio => hub.twilio.calls(&["POST", "Messages"]),
+                At::Telnyx => hub.telnyx.calls(&["POST", "messages"]),
+            };
+            let server = Process::start(&place.data(), &settings(&hub, &url, &base));
+            while calls() == 0 || (is_taken && taken(&hub, at, TEXTS[0]).is_empty()) {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            server.kill();
+            let sending = "select count(*) from messages where status = 'sending'";
+            assert_eq!(hub.count(sending).await, 1, "it was under way");
+            mends(&hub).await;
+            each_went_out_once(&hub, at, &harbor, &queued, "while asked").await;
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A text whose answer was lost is asked about until it is certain, and sent again only then; or by a person.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::emulator::Failure;
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
+
+/// The time for the next question has come.
+async fn time_passes(hub: &Hub) {
+    sqlx::query("update messages set due_at = now(), updated_at = now() - interval '1 minute' where status in ('queued', 'unconfirmed')")
+        .execute(&hub.raw)
+        .await
+        .unwrap();
+}
+
+async fn asks(hub: &Hub) -> usize {
+    time_passes(hub).await;
+    hub.server.outcome_resolver.run_once().await.unwrap()
+}
+
+async fn is(harbor: &Workspace<'_>, message: &Value) -> String {
+    harbor.message(&message["id"]).await["status"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// A text that is `unconfirmed`, for this reason.
+async fn loses(hub: &Hub, harbor: &Workspace<'_>, text: &str, failure: Failure) -> Value {
+    let maya = harbor.conversation_with(MAYA).await;
+    let message = harbor.answers(&harbor.admin, &maya, text).await;
+    hub.twilio.fails(failure);
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(is(harbor, &message).await, "unconfirmed");
+    message
+}
+
+#[tokio::test]
+async fn unconfirmed_text_is_resolved_by_asking_the_provider() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.receives(MAYA, "Hi").await;
+    assert_eq!(
+        hub.server.outcome_resolver.run_once().await.unwrap(),
+        0,
+        "nothing to ask about"
+    );
+    let message = loses(&hub, &harbor, "Hello", Failure::AcceptThenDrop).await;
+    assert_eq!(
+        hub.server.outcome_resolver.run_once().await.unwrap(),
+        0,
+        "a callback has 15 seconds to come first"
+    );
+
+    assert_eq!(asks(&hub).await, 1);
+
+    let settled = harbor.message(&message["id"]).await;
+    assert_eq!(settled["status"], "sent");
+    assert_eq!(settled["provider_sid"], hub.twilio.sent("Hello")[0].sid);
+    time_passes(&hub).await;
+    assert_eq!(hub.sends().await, 0);
+    assert_eq!(hub.twilio.sent("Hello").len(), 1, "exactly one text");
+}
+
+#[tokio::test]
+async fn unaccepted_text_is_resent_only_after_the_last_check() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.receives(MAYA, "Hi").await;
+    let message = loses(&hub, &harbor, "Hello", Failure::Drop).await;
+    for look in 1..=3 {
+        assert_eq!(asks(&hub).await, 0, "look {look}");
+        assert_eq!(is(&harbor, &message).await, "unconfirmed");
+        time_passes(&hub).await;
+        assert_eq!(hub.sends().await, 0);
+    }
+    assert_eq!(asks(&hub).await, 1, "the last look");
+    assert_eq!(is(&harbor, &message).await, "queued");
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(is(&harbor, &message).await, "sent");
+    assert_eq!(hub.twilio.sent("Hello").len(), 1, "exactly one text");
+}
+
+#[tokio::test]
+async fn unavailable_provider_does_not_count_as_not_sent() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.receives(MAYA, "Hi").await;
+    let message = loses(&hub, &harbor, "Hello", Failure::AcceptThenDrop).await;
+    for _ in 0..8 {
+        hub.twilio
+            .fails(Failure::Status(reqwest::StatusCode::BAD_GATEWAY));
+        assert_eq!(asks(&hub).await, 0);
+    }
+    assert_eq!(
+        is(&harbor, &message).await,
+        "unconfirmed",
+        "however often it could not be asked"
+    );
+    assert_eq!(asks(&hub).await, 1);
+    assert_eq!(is(&harbor, &message).await, "sent");
+    assert_eq!(hub.twilio.sent("Hello").len(), 1);
+}
+
+#[tokio::test]
+async fn texts_with_equal_content_are_matched_individually() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    harbor.answers(&harbor.admin, &maya, "Ok").await;
+    assert_eq!(hub.sends().await, 1, "the first one is known");
+    let dropped = loses(&hub, &harbor, "Ok", Failure::Drop).await;
+    let taken = loses(&hub, &harbor, "Ok", Failure::AcceptThenDrop).await;
+    // Which of the two lost ones the provider has cannot be told; that it has one of them can.
+    // Both are asked about at once: what one of them takes costs the other a look.
+    for _ in 0..6 {
+        asks(&hub).await;
+    }
+    time_passes(&hub).await;
+    hub.sends().await;
+    assert_eq!(
+        (is(&harbor, &dropped).await, is(&harbor, &taken).await),
+        ("sent".into(), "sent".into())
+    );
+    assert_eq!(
+        hub.twilio.sent("Ok").len(),
+        3,
+        "three texts were written, and three went out"
+    );
+}
+
+async fn retries(who: &Person, harbor: &Workspace<'_>, message: &Value) -> crate::hub::Answer {
+    let path = harbor.path(&format!(
+        "/messages/{}/retry",
+        message["id"].as_str().unwrap()
+    ));
+    who.post(&path, json!({})).await
+}
+
+#[tokio::test]
+async fn failed_text_is_retried_once_however_often_requested() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
+    harbor.assigns(FRONT_DESK, &sam).await;
+    harbor.credits(&sam, 2).await;
+    let signature = json!({"signature": "Sam"});
+    sam.patch(&harbor.path("/settings"), signature)
+        .await
+        .is(200);
+    let message = harbor.answers(&sam, &maya, "Hello").await;
+    retries(&sam, &harbor, &message)
+        .await
+        .refused(409, "too_late");
+    hub.twilio.refuses(21614, 400);
+    hub.sends().await;
+    assert_eq!(is(&harbor, &message).await, "failed");
+
+    retries(&lin, &harbor, &message)
+        .await
+        .refused(404, "not_found");
+    let answers = join_all((0..10).map(|_| retries(&sam, &harbor, &message))).await;
+    let again: Vec<_> = answers
+        .into_iter()
+        .map(|answer| answer.is(202)["message"]["id"].clone())
+        .collect();
+    assert!(again.iter().all(|id| *id == again[0]), "{again:?}");
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(hub.twilio.sent("Hello\nSam").len(), 1, "with one signature");
+    assert_eq!(
+        is(&harbor, &message).await,
+        "failed",
+        "what happened to the first one stays as it was"
+    );
+    let balance = sam
+        .get(&harbor.path(&format!("/credits/{}", sam.id)))
+        .await
+        .is(200);
+    assert_eq!(balance["balance"], 1);
+}
+
+#[tokio::test]
+async fn user_can_give_up_on_an_unconfirmed_text() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.receives(MAYA, "Hi").await;
+    let message = loses(&hub, &harbor, "Hello", Failure::Drop).await;
+    retries(&harbor.admin, &harbor, &message).await.is(202);
+    assert_eq!(hub.sends().await, 1);
+    assert_eq!(
+        harbor.message(&message["id"]).await["error_code"],
+        "given_up"
+    );
+    assert_eq!(asks(&hub).await, 0, "nobody asks about it any more");
+    assert_eq!(hub.twilio.sent("Hello").len(), 1);
+    let maya = harbor.conversation_with(MAYA).await;
+    let received = &harbor.thread(&maya).await[0];
+    retries(&harbor.admin, &harbor, received)
+        .await
+        .refused(409, "too_late");
+}

@@ -1,0 +1,174 @@
+//! A STOP outlives its contact: it is listed with the others, taken out with them, and an admin may lift it.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::import::{imports, listed};
+use super::workspace_scope::{RECALL, for_all, office};
+use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
+
+/// Maya opts out, and is deleted.
+async fn gone(harbor: &Workspace<'_>) {
+    let maya = harbor.receives(MAYA, "STOP").await;
+    deletes(harbor, &maya["contact_id"]).await;
+}
+
+async fn deletes(harbor: &Workspace<'_>, contact: &Value) {
+    let path = harbor.path(&format!("/contacts/{}", contact.as_str().unwrap()));
+    harbor.admin.delete(&path).await.is(204);
+}
+
+async fn lift(harbor: &Workspace<'_>, number: &str, reason: &str) -> Value {
+    let number = harbor.number(number).await;
+    json!({"phone_number": MAYA, "number_id": number, "reason": reason})
+}
+
+#[tokio::test]
+async fn opt_outs_of_deleted_contacts_are_listed_found_exported_and_lifted() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    harbor.receives("+14155550193", "STOP").await;
+    gone(&harbor).await;
+
+    let rows = listed(&harbor).await;
+    assert_eq!(rows.len(), 2);
+    assert_eq!(
+        (
+            &rows[0]["contact_id"],
+            &rows[0]["phone_number"],
+            &rows[0]["number"]
+        ),
+        (&Value::Null, &json!(MAYA), &json!(FRONT_DESK))
+    );
+    assert_eq!(
+        (&rows[0]["source"], &rows[0]["proof"]),
+        (&json!("text"), &json!("STOP"))
+    );
+    assert!(rows[1]["contact_id"].is_string());
+    let found = harbor.path("/opt-outs?q=555-0192");
+    let found = harbor.admin.get(&found).await.is(200);
+    assert_eq!(found["data"], json!([rows[0]]));
+    let table = harbor.admin.get(&harbor.path("/opt-outs/export.csv")).await;
+    assert_eq!(table.body.lines().count(), 3, "{}", table.body);
+    assert!(
+        table
+            .body
+            .contains("\n+1 415 555 0192,+1 628 555 0100,STOP,"),
+        "{}",
+        table.body
+    );
+
+    let path = harbor.path("/opt-outs/lift");
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    let said = lift(&harbor, FRONT_DESK, "It is Tom's number now").await;
+    sam.post(&path, said.clone())
+        .await
+        .refused(403, "admin_only");
+    let silent = lift(&harbor, FRONT_DESK, " ").await;
+    let refused = harbor.admin.post(&path, silent).await;
+    let refused = refused.refused(422, "validation_failed");
+    assert_eq!(refused["errors"][0]["field"], "reason");
+    let other =
+        json!({"phone_number": "+14155550193", "number_id": said["number_id"], "reason": "Hm"});
+    harbor
+        .admin
+        .post(&path, other)
+        .await
+        .refused(404, "not_found");
+    assert_eq!(listed(&harbor).await.len(), 2);
+
+    harbor.admin.post(&path, said.clone()).await.is(204);
+
+    assert_eq!(listed(&harbor).await.len(), 1);
+    harbor
+        .admin
+        .post(&path, said)
+        .await
+        .refused(404, "not_found");
+    let maya = harbor.receives(MAYA, "Hi, this is Tom").await;
+    assert_eq!(maya["opted_out"], false);
+    let audit = harbor.path("/audit?action=opt_out_lifted");
+    let audit = harbor.admin.get(&audit).await.is(200);
+    assert_eq!(
+        audit["data"][0]["after"],
+        json!({"reason": "It is Tom's number now", "lifted": 1})
+    );
+}
+
+#[tokio::test]
+async fn opt_outs_of_equal_time_are_paginated() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    let mut file = "phone_number,at\n".to_owned();
+    for n in 0..30 {
+        file += &format!("+1415555{n:04},2026-01-02\n");
+    }
+    let report = imports(&harbor.admin, &harbor, "old.csv", file.as_bytes()).await;
+    assert_eq!(report.is(200)["imported"], 30);
+    for row in listed(&harbor).await.iter().step_by(2) {
+        deletes(&harbor, &row["contact_id"]).await;
+    }
+    let mut seen = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let path = harbor.path(&format!("/opt-outs?limit=7&cursor={cursor}"));
+        let page = harbor.admin.get(&path).await.is(200);
+        let rows = page["data"].as_array().unwrap();
+        seen.extend(rows.iter().map(|row| row["phone_number"].to_string()));
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = next.into(),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 30);
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 30);
+}
+
+#[tokio::test]
+async fn workspace_scope_lifts_all_opt_outs_of_the_address() {
+    let hub = Hub::start().await;
+    let (harbor, _) = office(&hub).await;
+    hub.twilio.text(MAYA, RECALL, "STOP").await;
+    gone(&harbor).await;
+    assert_eq!(listed(&harbor).await.len(), 2);
+    for_all(&harbor, "workspace").await;
+    let said = lift(&harbor, RECALL, "They called").await;
+    let path = harbor.path("/opt-outs/lift");
+    harbor.admin.post(&path, said).await.is(204);
+    assert!(listed(&harbor).await.is_empty());
+}
+
+#[tokio::test]
+async fn page_lists_and_lifts_opt_outs() {
+    let hub = Hub::start().await;
+    let harbor = hub.workspace("Harbor Dental").await.with_front_desk().await;
+    gone(&harbor).await;
+    let page = format!("/w/{}/admin/opt-outs", harbor.slug);
+    let shown = harbor.admin.get(&page).await.body;
+    assert!(
+        shown.contains("(415) 555-0192") && shown.contains("No contact"),
+        "{shown}"
+    );
+    let number = harbor.number(FRONT_DESK).await;
+    let lifts = async |reason: &str| {
+        let form = [
+            ("phone_number", MAYA),
+            ("number_id", &number),
+            ("reason", reason),
+        ];
+        let request = harbor
+            .admin
+            .request(Method::POST, &format!("{page}/lift"))
+            .form(&form);
+        harbor.admin.ask(request).await
+    };
+    let refused = lifts(" ").await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("Say how they told you"));
+    let lifted = lifts("They called").await;
+    assert!(lifted.status < 400, "{}", lifted.body);
+    assert!(listed(&harbor).await.is_empty());
+}

@@ -1,0 +1,117 @@
+//! Where a workspace says so, a STOP to one number holds for all of them, and so does a START.
+
+use serde_json::{Value, json};
+
+use crate::hub::{FRONT_DESK, Hub, MAYA, Person, Workspace};
+
+pub const RECALL: &str = "+16285550177";
+
+pub async fn for_all(harbor: &Workspace<'_>, scope: &str) {
+    let change = json!({"opt_out_scope": scope});
+    let changed = harbor.admin.patch(&harbor.path(""), change).await.is(200);
+    assert_eq!(changed["opt_out_scope"], scope);
+}
+
+/// With both numbers, of which Sam sees the front desk's.
+pub async fn office<'a>(hub: &'a Hub) -> (Workspace<'a>, Person) {
+    let harbor = hub.workspace("Harbor Dental").await;
+    hub.twilio
+        .account(&harbor.account, crate::hub::TOKEN)
+        .number(RECALL);
+    let harbor = harbor.with_front_desk().await;
+    let sam = harbor.agent("Sam").await;
+    harbor.assigns(FRONT_DESK, &sam).await;
+    (harbor, sam)
+}
+
+pub async fn draft(harbor: &Workspace<'_>, number: &str) -> Value {
+    json!({"to": MAYA, "number_id": harbor.number(number).await, "content": "Hello"})
+}
+
+#[tokio::test]
+async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
+    let hub = Hub::start().await;
+    let (harbor, sam) = office(&hub).await;
+    harbor.receives(MAYA, "Hi").await;
+    let (messages, front_desk) = (harbor.path("/messages"), draft(&harbor, FRONT_DESK).await);
+    hub.twilio.text(MAYA, RECALL, "STOP").await;
+    sam.post(&messages, front_desk.clone()).await.is(202);
+    let at = chrono::Utc::now() + chrono::TimeDelta::hours(1);
+    let mut scheduled = front_desk.clone();
+    scheduled["scheduled_at"] = at.to_rfc3339().into();
+    let scheduled = sam.post(&messages, scheduled).await.is(202)["message"].clone();
+
+    for_all(&harbor, "workspace").await;
+
+    // Sam does not see what was written to the other number, and is told all the same.
+    sam.post(&messages, front_desk.clone())
+        .await
+        .refused(409, "contact_opted_out");
+    let mut conversations = sam.get(&harbor.path("/conversations")).await.is(200);
+    assert_eq!(
+        conversations["data"].as_array_mut().unwrap()[0]["opted_out"],
+        true
+    );
+    hub.executes_sql("update messages set due_at = now() where status = 'scheduled'")
+        .await;
+    messagehub::domain::messages::schedule::release_due(&hub.server.app.db)
+        .await
+        .unwrap();
+    let refused = harbor.message(&scheduled["id"]).await;
+    assert_eq!(
+        (&refused["status"], &refused["error_code"]),
+        (&json!("failed"), &json!("contact_opted_out"))
+    );
+
+    // START to whichever number.
+    hub.twilio.text(MAYA, FRONT_DESK, "START").await;
+    sam.post(&messages, front_desk.clone()).await.is(202);
+    let recall = draft(&harbor, RECALL).await;
+    harbor.admin.post(&messages, recall.clone()).await.is(202);
+
+    // Back to one by one.
+    hub.twilio.text(MAYA, RECALL, "STOP").await;
+    sam.post(&messages, front_desk.clone())
+        .await
+        .refused(409, "contact_opted_out");
+    for_all(&harbor, "number").await;
+    sam.post(&messages, front_desk).await.is(202);
+    harbor
+        .admin
+        .post(&messages, recall)
+        .await
+        .refused(409, "contact_opted_out");
+}
+
+#[tokio::test]
+async fn agent_lifts_opt_outs_beyond_their_numbers_and_it_is_audited() {
+    let hub = Hub::start().await;
+    let (harbor, sam) = office(&hub).await;
+    for_all(&harbor, "workspace").await;
+    let maya = harbor.receives(MAYA, "Hi").await;
+    hub.twilio.text(MAYA, RECALL, "STOP").await;
+    let path = harbor.path(&format!(
+        "/contacts/{}/consent",
+        maya["contact_id"].as_str().unwrap()
+    ));
+    let said = json!({"number_id": maya["number_id"], "wish": "start", "reason": "They called"});
+
+    sam.post(&path, said).await.is(200);
+
+    sam.post(&harbor.path("/messages"), draft(&harbor, FRONT_DESK).await)
+        .await
+        .is(202);
+    let history = harbor.admin.get(&path).await.is(200);
+    let newest = &history["data"][0];
+    assert_eq!(
+        (&newest["wish"], &newest["number"]),
+        (&json!("start"), &json!(RECALL))
+    );
+    assert_eq!(newest["actor_id"], sam.id);
+    let change = json!({"opt_out_scope": "all"});
+    harbor
+        .admin
+        .patch(&harbor.path(""), change)
+        .await
+        .refused(422, "validation_failed");
+}
