@@ -320,7 +320,7 @@ mod tests {
         }
     }
 
-    /// Labelled texts, half of which the rules were written with. The goals are those for texts that nobody has seen.
+    /// Labelled texts that the rules were written or mended with: on texts that nobody has seen they are right less often.
     #[test]
     fn opt_out_requests_are_recognized_in_every_language() {
         let examples = include_str!("../../../tests/vectors/opt_out_requests.jsonl");
@@ -341,17 +341,12 @@ mod tests {
                 wrong.push(example.text);
             }
         }
-        assert!(asked.len() >= 9, "{asked:?}");
+        assert!(asked.len() >= 18, "{asked:?}");
         for (language, [right, missed, invented]) in asked {
             let of = |all: u32| f64::from(right) / f64::from(all);
             let (recall, precision) = (of(right + missed), of(right + invented));
-            let goal = if ["en", "es"].contains(&language.as_str()) {
-                0.85
-            } else {
-                0.7
-            };
             assert!(
-                recall >= goal && precision >= 0.9,
+                recall >= 0.95 && precision >= 0.95,
                 "{language}: recall {recall:.2}, precision {precision:.2}; {wrong:?}"
             );
         }

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 use languages::LANGUAGES;
 use normalize::Token;
-use pattern::Phrases;
+use pattern::{Clause, Phrases};
 
 /// All languages' phrases together.
 struct Recognizer {
@@ -21,6 +21,10 @@ struct Recognizer {
     asks: Phrases,
     /// Take back what the same clause seems to ask.
     unless: Phrases,
+    /// Show, wherever they stand, that texts are welcome: only the way, the time or the sort of them is in question.
+    keeps: Phrases,
+    /// Ask even then.
+    surely: Phrases,
     /// Ask where nothing else stands in the clause.
     alone: Phrases,
     /// Ask where nothing else stands in the whole text.
@@ -35,6 +39,8 @@ static RECOGNIZER: LazyLock<Recognizer> = LazyLock::new(|| {
     let mut all = Recognizer {
         asks: Phrases::default(),
         unless: Phrases::default(),
+        keeps: Phrases::default(),
+        surely: Phrases::default(),
         alone: Phrases::default(),
         whole: Phrases::default(),
         fillers: Phrases::default(),
@@ -44,6 +50,8 @@ static RECOGNIZER: LazyLock<Recognizer> = LazyLock::new(|| {
         let sets = [
             (&mut all.asks, language.asks),
             (&mut all.unless, language.unless),
+            (&mut all.keeps, language.keeps),
+            (&mut all.surely, language.surely),
             (&mut all.alone, language.alone),
             (&mut all.whole, language.whole),
             (&mut all.fillers, language.fillers),
@@ -66,14 +74,22 @@ pub fn asks_for_no_more(text: &str) -> bool {
 impl Recognizer {
     fn is_opt_out_request(&self, tokens: &[Token]) -> bool {
         let tokens = self.without_signature(tokens);
-        if self.is_alone(&self.whole, tokens) || in_pieces(tokens) {
+        let laughs = tokens.iter().any(Token::is_laughter);
+        if !laughs && (self.is_alone(&self.whole, tokens) || in_pieces(tokens)) {
             return true;
         }
-        let laughs = tokens.iter().any(Token::is_laughter);
-        clauses(tokens).any(|clause| {
-            (!laughs && self.is_alone(&self.alone, clause))
-                || (self.asks.are_in(clause, &self.fillers)
-                    && !self.unless.are_in(clause, &self.fillers))
+        let clauses: Vec<_> = tokens
+            .chunk_by(|_, next| !next.begins_clause)
+            .map(|tokens| Clause::new(tokens, &self.fillers))
+            .collect();
+        let keeps = clauses.iter().any(|clause| self.keeps.are_in(clause));
+        clauses.iter().any(|clause| {
+            let asks = if keeps {
+                self.surely.are_in(clause)
+            } else {
+                (!laughs && self.is_alone(&self.alone, clause.tokens())) || self.asks.are_in(clause)
+            };
+            asks && !self.unless.are_in(clause)
         })
     }
 
@@ -99,10 +115,6 @@ impl Recognizer {
         }
         found
     }
-}
-
-fn clauses(tokens: &[Token]) -> impl Iterator<Item = &[Token]> {
-    tokens.chunk_by(|_, next| !next.begins_clause)
 }
 
 /// The exact words with blanks inside: `ST OP`, `un subscribe`.

@@ -1,19 +1,24 @@
 //! How people ask for no more texts, language by language. How patterns are written stands in `pattern.rs`.
 //!
 //! A pattern names a way of asking (a verb and what it is about), not a sentence. Where an everyday sentence contains one,
-//! `unless` names what tells them apart.
+//! `unless` names what tells them apart: what the verb is about (paper bills, a class), who does it, when and where. What the
+//! other clauses say matters as well (`keeps`): who writes "not at work, text my cell" wants texts.
 
+mod arabic;
 mod asian;
 mod dutch;
 mod english;
 mod french;
 mod german;
+mod hindi;
 mod italian;
 mod polish;
 mod portuguese;
 mod russian;
 mod spanish;
 mod tagalog;
+mod turkish;
+mod ukrainian;
 mod vietnamese;
 
 use super::pattern::Classes;
@@ -22,6 +27,8 @@ pub struct Language {
     pub classes: Classes,
     pub asks: &'static [&'static str],
     pub unless: &'static [&'static str],
+    pub keeps: &'static [&'static str],
+    pub surely: &'static [&'static str],
     pub alone: &'static [&'static str],
     pub whole: &'static [&'static str],
     pub fillers: &'static [&'static str],
@@ -38,6 +45,10 @@ pub const LANGUAGES: &[Language] = &[
     dutch::RULES,
     polish::RULES,
     russian::RULES,
+    ukrainian::RULES,
+    turkish::RULES,
+    arabic::RULES,
+    hindi::RULES,
     vietnamese::RULES,
     tagalog::RULES,
     asian::CHINESE,

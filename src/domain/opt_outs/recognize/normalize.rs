@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// Characters that are read. A text that asks is short; an SMS has at most 1,600, the rest is somebody's book.
-const LENGTH_LIMIT: usize = 6_000;
+const LENGTH_LIMIT: usize = 3_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
@@ -31,11 +31,12 @@ impl Token {
 
     pub fn is_laughter(&self) -> bool {
         const LAUGHTER: &[&str] = &[
-            "haha", "jaja", "hehe", "jeje", "lol", "lmao", "rofl", "ahah",
+            "haha", "jaja", "hehe", "jeje", "hihi", "jiji", "lol", "lmao", "rofl", "ahah", "rsrs",
+            "kkk", "хаха", "ㅋㅋ", "哈",
         ];
         LAUGHTER
             .iter()
-            .any(|laughter| self.folded.starts_with(laughter))
+            .any(|laughter| self.folded.starts_with(laughter) || self.exact.starts_with(laughter))
     }
 }
 
@@ -64,12 +65,21 @@ pub fn tokens(text: &str) -> Vec<Token> {
                     found.end_word();
                 }
             }
+            '#' if !text.get(at + 1).is_some_and(|next| next.is_alphanumeric()) => {
+                found.whole_word("number");
+            }
             '🛑' => found.whole_word("stop"),
             '😂' | '🤣' | '😆' | '😹' | '😄' => found.whole_word("haha"),
             '-' if before.is_none_or(char::is_whitespace)
                 || text.get(at + 1).is_none_or(|next| next.is_whitespace()) =>
             {
                 found.end_clause();
+            }
+            // `no.more.texts`
+            '.' if before.is_some_and(char::is_alphabetic)
+                && text.get(at + 1).is_some_and(|next| next.is_alphabetic()) =>
+            {
+                found.end_word();
             }
             '.' | ',' | '!' | '?' | ';' | ':' | '\n' | '\r' | '(' | ')' | '|' | '。' | '、'
             | '¡' | '¿' | '\u{2014}' | '\u{2013}' | '،' | '؟' | '؛' => found.end_clause(),
@@ -193,7 +203,7 @@ fn repaired(word: String) -> String {
     const STOP: &[&str] = &[
         "stpo", "sotp", "tsop", "sttop", "sstop", "stopo", "stiop", "stoip", "stpop", "dtop",
         "srop", "syop", "stip", "stpp", "stob", "stio", "stoppp", "stopt", "stopl", "atsop",
-        "stop3", "sto0p",
+        "stop3", "sto0p", "stahp", "stawp",
     ];
     if STOP.contains(&word.as_str()) {
         return "stop".into();

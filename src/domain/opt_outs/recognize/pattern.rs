@@ -10,8 +10,9 @@
 //! | `opt_out` | these words one after the other (ideographs need no `_`) |
 //! | `text\|sms\|<message>` | one of these; `<message>` is a class of the language |
 //! | `please?` | may be missing |
+//! | `!again` | here is none of these words; takes none itself |
 //! | `*3` | up to three words, whatever they are |
-//! | `^`, `$` | the clause begins or ends here; politeness does not count |
+//! | `^`, `$` | the clause begins or ends here; politeness does not count; `$` may be one of several (`me\|$`) and then allows no gap before |
 
 use std::collections::HashMap;
 
@@ -25,9 +26,12 @@ enum Item {
     Start,
     End,
     Gap(usize),
+    None(Vec<Vec<Word>>),
     Words {
         alternatives: Vec<Vec<Word>>,
         optional: bool,
+        /// Or the end of the clause.
+        or_end: bool,
     },
 }
 
@@ -76,6 +80,7 @@ impl Phrases {
             Item::Words {
                 alternatives,
                 optional: false,
+                or_end: false,
             } => {
                 for words in alternatives {
                     let (index, key) = match &words[0] {
@@ -112,18 +117,18 @@ impl Phrases {
     }
 
     /// Whether any of these is found in `clause`.
-    pub fn are_in(&self, clause: &[Token], fillers: &Phrases) -> bool {
-        let start = skip(clause, 0, fillers);
+    pub fn are_in(&self, clause: &Clause) -> bool {
+        let start = clause.behind_politeness[0];
         let at_start = self
             .at_start
             .iter()
             .map(|place| &self.patterns[*place][1..]);
         at_start
             .into_iter()
-            .any(|items| matches(items, clause, start, fillers))
-            || (0..clause.len()).any(|at| {
-                self.beginning_with(&clause[at])
-                    .any(|items| matches(items, clause, at, fillers))
+            .any(|items| matches(items, clause, start))
+            || (0..clause.tokens.len()).any(|at| {
+                self.beginning_with(&clause.tokens[at])
+                    .any(|items| matches(items, clause, at))
             })
     }
 
@@ -156,34 +161,70 @@ fn behind(words: &[Word], tokens: &[Token], at: usize) -> Option<usize> {
         .then_some(at + words.len())
 }
 
-/// Behind the politeness that stands at `at`.
-fn skip(clause: &[Token], mut at: usize, fillers: &Phrases) -> usize {
-    while at < clause.len() {
-        match fillers.longest_at(clause, at) {
-            Some(length) => at += length,
-            None => break,
-        }
-    }
-    at
+/// What stands between two full stops, commas or the like.
+pub struct Clause<'a> {
+    tokens: &'a [Token],
+    /// For each place, the one behind the politeness that stands there.
+    behind_politeness: Vec<usize>,
 }
 
-fn matches(items: &[Item], clause: &[Token], at: usize, fillers: &Phrases) -> bool {
+impl<'a> Clause<'a> {
+    pub fn new(tokens: &'a [Token], fillers: &Phrases) -> Self {
+        let mut behind_politeness: Vec<_> = (0..=tokens.len()).collect();
+        for at in (0..tokens.len()).rev() {
+            if let Some(length) = fillers.longest_at(tokens, at) {
+                behind_politeness[at] = behind_politeness[at + length];
+            }
+        }
+        Self {
+            tokens,
+            behind_politeness,
+        }
+    }
+
+    pub fn tokens(&self) -> &'a [Token] {
+        self.tokens
+    }
+
+    fn ends_at(&self, at: usize) -> bool {
+        self.behind_politeness[at] == self.tokens.len()
+    }
+}
+
+fn matches(items: &[Item], clause: &Clause, at: usize) -> bool {
+    match_behind(items, clause, at, false)
+}
+
+/// `skipped`: a gap has taken words just before.
+fn match_behind(items: &[Item], clause: &Clause, at: usize, skipped: bool) -> bool {
     let Some((item, rest)) = items.split_first() else {
         return true;
     };
+    let tokens = clause.tokens;
     match item {
-        Item::Start => at == 0 && matches(rest, clause, at, fillers),
-        Item::End => skip(clause, at, fillers) == clause.len(),
+        Item::Start => at == 0 && matches(rest, clause, at),
+        Item::End => clause.ends_at(at),
         Item::Gap(most) => {
-            (at..=(at + most).min(clause.len())).any(|at| matches(rest, clause, at, fillers))
+            let mut ends = at..=(at + most).min(tokens.len());
+            ends.any(|end| match_behind(rest, clause, end, end > at))
+        }
+        Item::None(alternatives) => {
+            let is_there = |words: &Vec<Word>| behind(words, tokens, at).is_some();
+            !alternatives.iter().any(is_there) && matches(rest, clause, at)
         }
         Item::Words {
             alternatives,
             optional,
+            or_end,
         } => {
-            alternatives.iter().any(|words| {
-                behind(words, clause, at).is_some_and(|at| matches(rest, clause, at, fillers))
-            }) || (*optional && matches(rest, clause, at, fillers))
+            alternatives
+                .iter()
+                .any(|words| behind(words, tokens, at).is_some_and(|at| matches(rest, clause, at)))
+                || (*optional && matches(rest, clause, at))
+                || (*or_end
+                    && !skipped
+                    && clause.ends_at(at)
+                    && matches(rest, clause, tokens.len()))
         }
     }
 }
@@ -200,10 +241,26 @@ fn read(item: &str, classes: Classes) -> Item {
     {
         return Item::Gap(most);
     }
+    if let Some(item) = item.strip_prefix('!') {
+        return Item::None(alternatives_of(item, classes));
+    }
     let (item, optional) = match item.strip_suffix('?') {
         Some(item) => (item, true),
         None => (item, false),
     };
+    let (item, or_end) = match item.strip_suffix("|$") {
+        Some(item) => (item, true),
+        None => (item, false),
+    };
+    Item::Words {
+        alternatives: alternatives_of(item, classes),
+        optional,
+        or_end,
+    }
+}
+
+fn alternatives_of(item: &str, classes: Classes) -> Vec<Vec<Word>> {
+    assert!(!item.contains('$'), "`$` is the last alternative: {item}");
     let mut alternatives = Vec::new();
     for alternative in item.split('|') {
         let class = alternative
@@ -218,10 +275,7 @@ fn read(item: &str, classes: Classes) -> Item {
             None => alternatives.push(words_of(alternative)),
         }
     }
-    Item::Words {
-        alternatives,
-        optional,
-    }
+    alternatives
 }
 
 /// Ideographs are words of their own, here as in texts.
@@ -235,4 +289,32 @@ fn words_of(alternative: &str) -> Vec<Word> {
         }
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::normalize::tokens;
+    use super::*;
+
+    fn finds(pattern: &str, text: &str) -> bool {
+        let mut phrases = Phrases::default();
+        phrases.add(pattern, &[]);
+        phrases.are_in(&Clause::new(&tokens(text), &Phrases::default()))
+    }
+
+    #[test]
+    fn an_item_may_exclude_what_follows() {
+        assert!(finds("text me !again", "text me"));
+        assert!(finds("text me !again", "text me later"));
+        assert!(!finds("text me !again", "text me again"));
+    }
+
+    #[test]
+    fn the_end_as_an_alternative_stands_directly_behind() {
+        for found in ["stop", "please stop", "stop all these texts"] {
+            assert!(finds("stop *2 texts|$", found), "{found}");
+        }
+        assert!(!finds("stop *2 texts|$", "stop the leak"));
+        assert!(finds("stop *2 $", "stop the leak"));
+    }
 }

@@ -29,6 +29,9 @@ pub const RULES: Language = Language {
         ),
     ],
     asks: &[
+        "<voglio> *0 non *1 ricevere|essere",
+        "puo|puoi|potete|potreste|potrebbe *1 togliere|cancellare|rimuovere|eliminare|togliermi|cancellarmi *1 il|questo|mi? *1 mio|dalla|$",
+        "fine|stop|basta *0 ai|con_i|con_le|alle *1 <messaggi>",
         "<smettete> *1 di|con|la? *2 <scrivere>|<mandare>|chiamar*|scrivermi|<messaggi>|mandarmi|inviarmi",
         "<smettete> *1 con *2 <messaggi>",
         "basta|stop|fine|niente|nessun|nessuna|mai_piu *1 con|di|ai|agli|alle|a|altri|altre|questi|queste|i|gli|piu? *1 <messaggi>",
@@ -66,6 +69,14 @@ pub const RULES: Language = Language {
         "stanc*|stuf* *2 dei|di|delle *2 <messaggi>",
     ],
     unless: &[
+        "non *0 voglio|vorrei *0 cancellar*|annullar*|disdir*|uscire",
+        "basta *0 cosi *0 grazie|per_oggi|e",
+        "basta *0 un|una|due|solo|poco|che",
+        "non *2 <mandare>|mandatemi|inviatemi|mandarmi|inviarmi *3 fattura|fatture|bolletta*|carta|pacco|lettera|posta",
+        "non *2 <scrivere>|scrivetemi|<mandare>|mandatemi *3 al_lavoro|in_ufficio|dopo_le|prima_delle|fino|stasera|oggi|ancora",
+        "non *1 ricevo|ricevono|ricevuto|arriva|arrivano|arrivato|arrivati",
+        "perche *2 non",
+        "non *0 cancell*|elimin*|togli*|annull*",
         "non *1 smett*|fermat*|basta|finisc*",
         "scus*|spiace|perdon* *4 disturb*",
         "non *1 voglio|vorrei *1 disturb*|perder*",
@@ -78,8 +89,17 @@ pub const RULES: Language = Language {
         "non *1 chiam* *2 prima|dopo|ora",
         "non *1 <mandare> *2 ancora|fattura|foto",
     ],
+    keeps: &[
+        "^ scrivetemi|scrivimi|scrivete|mandatemi|mandami|mi_scriva|mi_mandi|inviatemi *0 pure? *0 un|un_messaggio|un_sms|per_sms|qui|$",
+        "preferisco *0 i|gli|un|per? *0 <messaggi>",
+        "meglio *0 un|per|via? *0 sms|messaggio|messaggi",
+        "voglio|vorrei *0 ancora|continuare|sempre *2 <messaggi>|ricever*",
+        "cambiato *0 il? *0 numero",
+        "nuovo *0 numero",
+    ],
+    surely: &["<smettete> *0 di *0 scrivermi|mandarmi|inviarmi"],
     alone: &[
-        "basta|basta_cosi|smettetela|smettila|smettere|finitela|piantatela|cancellami|cancellatemi|disiscrivi|disiscrivimi|disiscrivetemi|disiscrizione|cancella_iscrizione|rimuovimi|rimuovetemi|toglietemi|toglimi|fermatevi|non_mi_interessa|non_scrivetemi|non_contattatemi|non_disturbate|non_disturbare|niente_messaggi|niente_sms|niente_pubblicita|lasciatemi_in_pace|lasciami_in_pace|numero_sbagliato|persona_sbagliata|stop_sms|mai_piu|non_voglio|non_voglio_piu",
+        "basta|smettetela|smettila|smettere|finitela|piantatela|cancellami|cancellatemi|disiscrivi|disiscrivimi|disiscrivetemi|disiscrizione|cancella_iscrizione|rimuovimi|rimuovetemi|toglietemi|toglimi|fermatevi|non_mi_interessa|non_scrivetemi|non_contattatemi|non_disturbate|non_disturbare|niente_messaggi|niente_sms|niente_pubblicita|lasciatemi_in_pace|lasciami_in_pace|numero_sbagliato|persona_sbagliata|stop_sms|mai_piu|non_voglio|non_voglio_piu",
     ],
     whole: &[
         "annulla|cancella|cancellare|annullare|rimuovi|rimuovere|elimina|disattiva|disdetta|uscire|esci|ferma|fermare|fermo|revoca",

@@ -12,6 +12,8 @@ pub const RULES: Language = Language {
         ),
     ],
     asks: &[
+        "sie *0 wypisac|wyrejestrowac|wypisze",
+        "prosze|moge|mozecie|mozna *1 o? *0 usuniecie|wypisanie|wykreslenie *2 numer*|mnie|listy|bazy",
         "nie *1 chce|chcemy|zycze|zyczymy|zgadzam|wyrazam|potrzebuje|chcialbym|chcialabym *3 <wiadomosc>|otrzymywac|dostawac|kontakt*|zgody_na|<pisac>",
         "nie *1 <pisac> *2 wiecej|juz|do_mnie|mi|tu|nigdy|do_nas|ze_mna",
         "nie *1 <pisac> $",
@@ -35,6 +37,12 @@ pub const RULES: Language = Language {
         "to_spam|nekanie|rodo",
     ],
     unless: &[
+        "nie *0 dostaje|dostajemy|przychodza|przychodzi|otrzymuje|mam",
+        "nie *2 <pisac> *3 faktur*|papier*|rachun*|paczk*|list|katalog*|kurier*",
+        "nie *0 dzwon* *1 tylko|prosze|lepiej",
+        "dlaczego *3 nie",
+        "nie *2 <pisac> *3 po_|przed|w_pracy|do_jutra|jeszcze",
+        "nie *0 przestaw*|rezygnuj*|rezygnowac",
         "nie *1 przesta*|wypisuj*|usuwaj*",
         "nie *1 dostal*|otrzymal*|przyszl*|mam *2 <wiadomosc>",
         "przepraszam *4 <pisac>|przeszkadz*",
@@ -42,6 +50,13 @@ pub const RULES: Language = Language {
         "odwol*|anuluj*|usun*|wypisz* *4 wizyt*|rezerwacj*|zamowieni*|termin*|recept*|zab|plomb*|zajec",
         "odpisz|wyslij *1 stop",
     ],
+    keeps: &[
+        "tylko|lepiej|prosze *0 pisac|pisz|piszcie|sms|smsa",
+        "^ pisz|piszcie|napisz|napiszcie *0 do_mnie|mi|sms*",
+        "wole *0 sms*|pisac",
+        "nowy *0 numer",
+    ],
+    surely: &[],
     alone: &[
         "rezygnuje|wypisz|wypisz_mnie|wypisac|wypis|przestancie|przestan|dosc|nie_chce|usun_mnie|zly_numer|pomylka|koniec_smsow|nie_pisz|nie_piszcie|rezygnacja",
     ],

@@ -22,6 +22,7 @@ pub const RULES: Language = Language {
         ),
     ],
     asks: &[
+        "<dung> *1 goi|nhan *1 hay|hoac|va *1 nhan_tin|goi|gui",
         "<dung> *1 <gui> *2 <tin>|cho|<toi>|nua|vao|den|toi|$",
         "<dung> *1 lam_phien|quay_ray|spam|lien_lac|lien_he|quay_nhieu",
         "<dung> *2 <gui> *4 nua",
@@ -29,7 +30,7 @@ pub const RULES: Language = Language {
         "<dung> *2 <tin>",
         "khong|ko|k|chang|hong|khg|kg *1 muon|can|thich|dong_y|co_nhu_cau|yeu_cau|dang_ky|ham *2 nhan|<tin>|bi|duoc|nghe|lien *3",
         "khong|ko|k|chang *1 <gui> *3 nua",
-        "khong|ko|k *1 muon|can|nhan *3 nua",
+        "khong|ko|k *1 muon|can|nhan nhan? <tin>? nua",
         "khong|ko *1 quan_tam *2 <tin>|nua|den",
         "khong|chua *1 he|bao_gio? *1 dang_ky",
         "xoa|bo|go|loai|rut|huy|xoa_bo|lay *1 so|ten|sdt|so_dien_thoai|thong_tin|lien_he *1 cua? *1 <toi>|nay",
@@ -48,6 +49,12 @@ pub const RULES: Language = Language {
         "tin_rac|lam_phien_qua|spam_qua",
     ],
     unless: &[
+        "=đừng|dung *0 ngung|=dừng|=ngừng|huy|quen",
+        "=dừng|ngung|=ngừng *0 uong|xe|lai_o|o",
+        "<dung> *1 <gui> *3 hoa_don|giay|buu_kien|hang|do|nguoi|don",
+        "<dung> *1 <gui>|goi *4 luc|sau|truoc|ban_dem|cho_den|o_cho_lam",
+        "khong|ko|chua *0 nhan *0 duoc",
+        "<dung> *1 goi *0 =nhắn|nhan_tin",
         "khong|ko *1 ngung|=dừng|=ngừng",
         "xin_loi *3 lam_phien|phien|tre",
         "dung *1 quen|lo|ngai",
@@ -60,6 +67,13 @@ pub const RULES: Language = Language {
         "neu *2 stop|huy|ngung",
         "=đúng",
     ],
+    keeps: &[
+        "^ =nhắn|nhan_tin *0 tin? *0 cho|qua",
+        "nen|=hãy|cu *0 =nhắn|nhan_tin",
+        "so *0 moi",
+        "van|muon *1 tiep_tuc|con *1 nhan",
+    ],
+    surely: &[],
     alone: &[
         "=dừng|=ngừng|ngung|=dừng_lại|=ngừng_lại|dung_lai|ngung_lai|huy_dang_ky|huy_nhan_tin|=đừng_nhắn|=đừng_gửi|=đừng_nhắn_tin|khong_nhan_tin|khong_muon_nhan|nham_so|sai_so|lon_so|tu_choi|=đừng_làm_phiền|dung_lam_phien|khong_nhan",
     ],
