@@ -494,4 +494,38 @@ mod tests {
             );
         }
     }
+
+    /// `WRITE=docs` writes the table anew.
+    #[test]
+    fn the_deployment_page_lists_every_variable() {
+        const BEGIN: &str = "<!-- settings: begin -->\n";
+        const END: &str = "<!-- settings: end -->";
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/DEPLOY.md");
+        let page = std::fs::read_to_string(file).expect("readable");
+        let (before, rest) = page.split_once(BEGIN).expect("the first marker");
+        let (_, after) = rest.split_once(END).expect("the second marker");
+        let mut table = String::from("| variable | default | meaning |\n| --- | --- | --- |\n");
+        for Variable {
+            name,
+            default,
+            meaning,
+        } in VARIABLES
+        {
+            let default = match *default {
+                "" => String::new(),
+                default => format!("`{default}`"),
+            };
+            let meaning = meaning.trim().replace('|', "\\|").replace('<', "\\<");
+            table.push_str(&format!("| `{name}` | {default} | {meaning} |\n"));
+        }
+        let fresh = format!("{before}{BEGIN}{table}{END}{after}");
+        if std::env::var("WRITE").as_deref() == Ok("docs") {
+            std::fs::write(file, &fresh).expect("writable");
+        }
+        let page = std::fs::read_to_string(file).expect("readable");
+        assert!(
+            page == fresh,
+            "the settings in docs/DEPLOY.md are not those of the code: run `WRITE=docs cargo test --lib config`"
+        );
+    }
 }

@@ -32,6 +32,7 @@ mod crash;
 mod credential_access;
 mod credits;
 mod demo;
+mod docs;
 mod embedded;
 mod end_to_end;
 mod fail_points;
