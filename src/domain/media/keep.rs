@@ -15,7 +15,7 @@ use crate::domain::integrations::calls::CallCapacity;
 use crate::domain::{messages, opt_outs};
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::ids::{IntegrationId, MediaId, WorkspaceId};
+use crate::ids::{IntegrationId, MediaId, MessageId, NumberId, WorkspaceId};
 
 /// Longer than fetching and storing can take (`WAIT_TIMEOUT`).
 const LEASE: Duration = Duration::from_secs(180);
