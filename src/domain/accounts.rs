@@ -32,7 +32,7 @@ pub use sessions::{
     SESSION_LIFETIME, Session, end_all, end_session, log_out, of_session, refresh, sessions,
 };
 pub(in crate::domain) use sessions::{begin, fingerprint, random_token};
-use throttle::{Paid, network, pay};
+use throttle::{Charge, charge, network};
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct User {
@@ -40,11 +40,11 @@ pub struct User {
     pub email: String,
     pub name: String,
     pub email_verified: bool,
-    /// What they chose to be spoken to in; `null`: what their browser asks for.
+    /// The language that the user chose; `null`: the browser's language.
     pub language: Option<Language>,
 }
 
-/// What a sign-in gives: tokens, and where they lead.
+/// The result of a sign-in: tokens, the user and their workspaces.
 #[derive(Clone, Serialize, utoipa::ToSchema)]
 pub struct SignedIn {
     pub access_token: String,
@@ -52,34 +52,31 @@ pub struct SignedIn {
     pub token_type: &'static str,
     /// Seconds until the access token expires.
     pub expires_in: u64,
-    /// Good for one refresh, which answers with the next one.
+    /// Valid for one refresh, which returns the next refresh token.
     pub refresh_token: String,
-    /// Whether the refresh token is a new one. Of two tabs that refresh at once the second one gets its own back, and must not
-    /// keep it in the place of the newer one.
+    /// `false` for the second of two concurrent refreshes: its token must not replace the newer one.
     #[serde(skip)]
     pub is_renewed: bool,
     pub user: User,
     pub workspaces: Vec<Mine>,
 }
 
-/// Who knocks, and from where.
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub address: IpAddr,
-    /// What the browser or program says of itself.
+    /// The client's `User-Agent`.
     pub device: Option<String>,
-    /// The random word that a browser of ours keeps, if it does: where it has signed in before, a guesser elsewhere does not
-    /// slow it down.
+    /// The random token in our cookie. A browser that has signed in before is not throttled by guesses made elsewhere.
     pub browser: Option<String>,
 }
 
 impl Caller {
-    /// As people write it.
+    /// In canonical form: an IPv4-mapped IPv6 address is written as IPv4.
     pub fn address(&self) -> String {
         self.address.to_canonical().to_string()
     }
 
-    /// A browser that will be known again: the one that keeps a word, or with a new one to keep.
+    /// Adds a new random token if the browser has none, so that it is recognized next time.
     pub fn remembered(mut self) -> Self {
         self.browser.get_or_insert_with(random_token);
         self
@@ -109,7 +106,7 @@ pub struct Login {
     pub code: Option<String>,
 }
 
-/// Makes a user, their workspace and its first admin in one go, and signs them in.
+/// Creates a user, their workspace and its first admin in one transaction, and signs them in.
 pub async fn sign_up(app: &App, form: SignUp, caller: &Caller) -> Result<SignedIn> {
     if !may_sign_up(app).await? {
         return Err(Error::SignupsClosed);
@@ -122,17 +119,17 @@ pub async fn sign_up(app: &App, form: SignUp, caller: &Caller) -> Result<SignedI
         )
         .done()?;
     let from = network(caller.address);
-    let paid = Paid::pay(&app.db, &[(&throttle::SIGN_UP_FROM, &from)]).await?;
+    let charge = Charge::apply(&app.db, &[(&throttle::SIGN_UP_FROM, &from)]).await?;
     let hash = match app.passwords.hash(&from, form.password).await {
         Ok(hash) => hash,
         Err(busy) => {
-            paid.back(&app.db).await?;
+            charge.refund(&app.db).await?;
             return Err(busy.into());
         }
     };
     let mut tx = app.db.system().await?;
     if app.config.signups.is_none() {
-        // Of two who are the first at the same moment, one is.
+        // Of two concurrent first sign-ups, only one creates the first workspace.
         workspaces::lock_first_workspace(&mut tx).await?;
     }
     let user = match insert_user(&mut tx, &form.name, &form.email, &hash).await {
@@ -151,14 +148,14 @@ pub async fn sign_up(app: &App, form: SignUp, caller: &Caller) -> Result<SignedI
         app.mail
             .send(emails::verify(&app.config, &address(&form.email), &token));
     }
-    tracing::info!(user.id = %user, workspace.id = %workspace.id, "someone signed up");
+    tracing::info!(user.id = %user, workspace.id = %workspace.id, "user signed up");
     begin(app, user, caller).await
 }
 
-/// Who signs up with an address that is known learns no more than that it cannot be used; its owner is told the rest.
+/// The sign-up response only says that the address cannot be used. The details are mailed to the address's owner.
 async fn mail_account_owner(app: &App, email: &str) -> Result<()> {
     let email = address(email);
-    let allowed = pay(
+    let allowed = charge(
         &mut *app.db.system_pool().acquire().await?,
         &throttle::MAIL,
         &email,
@@ -172,12 +169,12 @@ async fn mail_account_owner(app: &App, email: &str) -> Result<()> {
     Ok(())
 }
 
-/// An e-mail address as it is kept and compared.
+/// Normalizes an e-mail address for storage and comparison.
 pub(in crate::domain) fn address(typed: &str) -> String {
     typed.trim().to_lowercase()
 }
 
-/// Open until the first workspace exists, if nothing else was set.
+/// Without a setting, sign-up is open until the first workspace exists.
 pub async fn may_sign_up(app: &App) -> Result<bool> {
     match app.config.signups {
         Some(Signups::Open) => Ok(true),
@@ -186,7 +183,7 @@ pub async fn may_sign_up(app: &App) -> Result<bool> {
     }
 }
 
-/// For whoever runs the server: a user in a workspace that exists already or is made.
+/// For the command line: creates a user in an existing or a new workspace.
 pub async fn create(
     db: &Db,
     email: &str,
@@ -208,7 +205,7 @@ pub async fn create(
     let user = insert_user(&mut tx, name, email, &hash)
         .await
         .map_err(|error| match error {
-            // Whoever runs the server may know.
+            // The operator, unlike a visitor, may see that the account exists.
             Error::Invalid(_) => {
                 Error::field("email", "there is an account with this address already")
             }
@@ -274,8 +271,8 @@ pub(in crate::domain) async fn insert_user(
     Ok(id)
 }
 
-/// Wrong address and wrong password answer alike and take equally long. With a second factor the password alone is
-/// answered with `CodeRequired`, and its ticket lets `second_step` go on without the password.
+/// A wrong address and a wrong password get the same response after the same time. If a code is missing, the error
+/// `CodeRequired` carries a ticket, with which `second_step` continues without the password.
 pub async fn log_in(app: &App, form: Login, caller: &Caller) -> Result<SignedIn> {
     let code = form.code.as_deref();
     let user = prove(app, &form.email, form.password, code, caller).await?;
@@ -283,13 +280,13 @@ pub async fn log_in(app: &App, form: Login, caller: &Caller) -> Result<SignedIn>
     begin(app, user.id, caller).await
 }
 
-/// The code for whoever has shown the password a moment ago.
+/// Completes a sign-in with the second-factor code, after the password was verified.
 pub async fn second_step(app: &App, ticket: &str, code: &str, caller: &Caller) -> Result<SignedIn> {
     let user = app
         .tokens
         .read_ticket(ticket)
         .ok_or(Error::Unauthenticated)?;
-    let user = look_up(app, Whose::Id(user), caller).await?;
+    let user = look_up(app, AccountRef::Id(user), caller).await?;
     let user = user.ok_or(Error::Unauthenticated)?;
     pass_second_factor(app, &user, Some(code), caller).await?;
     begin(app, user.id, caller).await
@@ -301,23 +298,23 @@ pub(in crate::domain) struct Known {
     password_hash: String,
     two_factor: bool,
     pub email_verified: bool,
-    /// Whether somebody has signed in to it from this network, and in this browser, before.
+    /// Whether the account was signed in to before from this network, and from this browser.
     knows_network: bool,
     knows_browser: bool,
-    /// The code of the second factor came before the password, and was right.
+    /// A valid second-factor code was shown already, because the password was throttled.
     has_shown_code: bool,
 }
 
-enum Whose<'a> {
+enum AccountRef<'a> {
     Id(UserId),
     Email(&'a str),
 }
 
-/// The account, and whether somebody has signed in to it from where `caller` is. One round trip.
-async fn look_up(app: &App, whose: Whose<'_>, caller: &Caller) -> Result<Option<Known>> {
-    let (id, email) = match whose {
-        Whose::Id(id) => (Some(id), None),
-        Whose::Email(email) => (None, Some(email)),
+/// The account, and whether it was signed in to before from the caller's network or browser. One round trip.
+async fn look_up(app: &App, account: AccountRef<'_>, caller: &Caller) -> Result<Option<Known>> {
+    let (id, email) = match account {
+        AccountRef::Id(id) => (Some(id), None),
+        AccountRef::Email(email) => (None, Some(email)),
     };
     let (network, browser) = known_locations::of(caller);
     Ok(sqlx::query_as!(
@@ -338,9 +335,8 @@ async fn look_up(app: &App, whose: Whose<'_>, caller: &Caller) -> Result<Option<
 }
 
 impl Known {
-    /// What tries of a password or code are counted by, besides the account: the browser if it has signed in before, else the
-    /// network.
-    fn place(found: Option<&Self>, caller: &Caller) -> String {
+    /// Attempts are counted per account and per this key: the browser if it has signed in before, else the network.
+    fn location(found: Option<&Self>, caller: &Caller) -> String {
         match &caller.browser {
             Some(browser) if found.is_some_and(|known| known.knows_browser) => {
                 format!("browser {browser}")
@@ -349,13 +345,12 @@ impl Known {
         }
     }
 
-    fn is_at_a_known_place(&self) -> bool {
+    fn is_at_known_location(&self) -> bool {
         self.knows_browser || self.knows_network
     }
 }
 
-/// The user with this address and password. Every workspace of theirs takes note of a wrong one. The code is looked at only
-/// where the password has to wait.
+/// The user with this address and password. A failure is audited. `code` is only checked if the password is throttled.
 pub(in crate::domain) async fn prove(
     app: &App,
     email: &str,
@@ -364,14 +359,14 @@ pub(in crate::domain) async fn prove(
     caller: &Caller,
 ) -> Result<Known> {
     let (email, from) = (address(email), network(caller.address));
-    let found = look_up(app, Whose::Email(&email), caller).await?;
-    let (paid, has_shown_code) = match charge_attempt(app, &email, found.as_ref(), caller).await {
-        Ok(paid) => (paid, false),
+    let found = look_up(app, AccountRef::Email(&email), caller).await?;
+    let (charge, has_shown_code) = match charge_attempt(app, &email, found.as_ref(), caller).await {
+        Ok(charge) => (charge, false),
         Err(refused @ Error::TooMany { .. }) => {
             if !shows_code(app, &email, found.as_ref(), code, caller).await? {
                 return Err(refused);
             }
-            (Paid::default(), true)
+            (Charge::default(), true)
         }
         Err(error) => return Err(error),
     };
@@ -379,45 +374,45 @@ pub(in crate::domain) async fn prove(
     let right = match app.passwords.verify(&from, password, hash).await {
         Ok(right) => right,
         Err(busy) => {
-            paid.back(&app.db).await?;
+            charge.refund(&app.db).await?;
             return Err(busy.into());
         }
     };
     match found {
         Some(user) if right => {
-            paid.back(&app.db).await?;
+            charge.refund(&app.db).await?;
             Ok(Known {
                 has_shown_code,
                 ..user
             })
         }
         found => {
-            note_failure(app, found.map(|user| user.id), &email, caller).await?;
+            record_failure(app, found.map(|user| user.id), &email, caller).await?;
             Err(Error::WrongPassword)
         }
     }
 }
 
-/// Before the password is looked at. See `throttle` for which limits hold where.
+/// Charges the attempt before the password is verified. `throttle` says which limits apply where.
 async fn charge_attempt(
     app: &App,
     email: &str,
     found: Option<&Known>,
     caller: &Caller,
-) -> Result<Paid> {
+) -> Result<Charge> {
     let from = network(caller.address);
-    let at = format!("{email} {}", Known::place(found, caller));
+    let at = format!("{email} {}", Known::location(found, caller));
     let mut limits = vec![(&throttle::SIGN_IN_AT, at.as_str())];
     if !found.is_some_and(|user| user.knows_browser) {
         limits.push((&throttle::SIGN_IN_FROM, &from));
     }
-    if !found.is_some_and(Known::is_at_a_known_place) {
+    if !found.is_some_and(Known::is_at_known_location) {
         limits.push((&throttle::SIGN_IN, email));
     }
-    Paid::pay(&app.db, &limits).await
+    Charge::apply(&app.db, &limits).await
 }
 
-/// Whoever can show the code of the second factor need not wait because others guess the password.
+/// A valid second-factor code bypasses the throttling that is caused by other clients' guesses.
 async fn shows_code(
     app: &App,
     email: &str,
@@ -428,9 +423,9 @@ async fn shows_code(
     let Some(code) = code.filter(|code| !code.trim().is_empty()) else {
         return Ok(false);
     };
-    let at = format!("{email} {}", Known::place(found, caller));
-    let paid = match Paid::pay(&app.db, &[(&throttle::CODE_FIRST, &at)]).await {
-        Ok(paid) => paid,
+    let at = format!("{email} {}", Known::location(found, caller));
+    let charge = match Charge::apply(&app.db, &[(&throttle::CODE_FIRST, &at)]).await {
+        Ok(charge) => charge,
         Err(Error::TooMany { .. }) => return Ok(false),
         Err(error) => return Err(error),
     };
@@ -439,7 +434,7 @@ async fn shows_code(
     };
     let right = two_factor::is_right(app, user.id, email, code).await?;
     if right {
-        paid.back(&app.db).await?;
+        charge.refund(&app.db).await?;
     }
     Ok(right)
 }
@@ -457,20 +452,25 @@ pub(in crate::domain) async fn pass_second_factor(
         let ticket = app.tokens.ticket(user.id);
         return Err(Error::CodeRequired { ticket });
     };
-    // Who knows the password and guesses codes keeps nobody out who comes from where the account was signed in to before.
-    let place = match user.is_at_a_known_place() {
-        true => Known::place(Some(user), caller),
+    // An attacker who knows the password and guesses codes does not lock out known networks and browsers.
+    let location = match user.is_at_known_location() {
+        true => Known::location(Some(user), caller),
         false => "elsewhere".into(),
     };
-    let passed = two_factor::check(app, user.id, &user.email, code, &place).await;
+    let passed = two_factor::check(app, user.id, &user.email, code, &location).await;
     if matches!(passed, Err(Error::WrongCode)) {
-        note_failure(app, Some(user.id), &user.email, caller).await?;
+        record_failure(app, Some(user.id), &user.email, caller).await?;
     }
     passed
 }
 
-/// One transaction that writes whether or not there is such a user, so that time tells nothing.
-async fn note_failure(app: &App, user: Option<UserId>, email: &str, caller: &Caller) -> Result<()> {
+/// Writes one transaction whether or not the user exists, so that the response time does not reveal it.
+async fn record_failure(
+    app: &App,
+    user: Option<UserId>,
+    email: &str,
+    caller: &Caller,
+) -> Result<()> {
     metrics::counter!("messagehub_sign_ins_refused_total").increment(1);
     let mut tx = app.db.system().await?;
     throttle::touch(tx.conn(), &throttle::SIGN_IN, email).await?;
@@ -485,7 +485,7 @@ async fn note_failure(app: &App, user: Option<UserId>, email: &str, caller: &Cal
     tx.commit().await
 }
 
-/// From now on they are spoken to in `language`; `None`: in what their browser asks for.
+/// Sets the user's language; `None`: the browser's language.
 pub async fn speak(db: &Db, user: &User, language: Option<Language>) -> Result<()> {
     sqlx::query!(
         "update users set language = $2, updated_at = now() where id = $1",
@@ -497,7 +497,6 @@ pub async fn speak(db: &Db, user: &User, language: Option<Language>) -> Result<(
     Ok(())
 }
 
-/// What the owner of this address chose to be spoken to in.
 pub(in crate::domain) async fn language_of_account(
     db: &Db,
     email: &str,
@@ -508,7 +507,6 @@ pub(in crate::domain) async fn language_of_account(
     Ok(found.flatten())
 }
 
-/// A new name, as colleagues see it.
 pub async fn rename(db: &Db, user: &User, name: &str) -> Result<()> {
     Check::default()
         .that(is_name(name), "name", "1 to 120 characters")
@@ -536,8 +534,7 @@ pub(in crate::domain) async fn exists(db: &Db, email: &str) -> Result<bool> {
     .await?)
 }
 
-/// Refuses what an account whose address nobody has proven may not do. Where the server sends no mail, nobody can, and nothing
-/// is asked.
+/// Refuses an account with an unverified address. Without SMTP no address can be verified, and all are accepted.
 pub(in crate::domain) fn require_verified(app: &App, email_verified: bool) -> Result<()> {
     match email_verified || !asks_for_verified(&app.config) {
         true => Ok(()),

@@ -1,5 +1,5 @@
-//! Who did what, when, from where. An entry is written in the transaction of the deed itself, and never changed: the
-//! database refuses.
+//! The audit log: who did what, when, from where. An entry is written in the transaction of its action, and is never
+//! changed: the database refuses.
 //!
 //! `before` and `after` hold what changed, never a secret.
 
@@ -72,7 +72,7 @@ string_enum!(AuditAction {
 });
 
 impl AuditAction {
-    /// What happened, as a sentence's verb: "Jo Park … Sam Ortiz".
+    /// The verb of the entry's sentence: "Jo Park … Sam Ortiz".
     pub fn sentence(self) -> &'static str {
         match self {
             Self::SignedIn => "signed in",
@@ -134,7 +134,7 @@ impl AuditAction {
     }
 }
 
-/// What it was done to, as people call it, and what it was before and is now.
+/// The object of an action, by its display name, before and after.
 #[derive(Default)]
 pub struct AuditRecord<'a> {
     pub subject: &'a str,
@@ -143,7 +143,7 @@ pub struct AuditRecord<'a> {
     pub after: Option<Value>,
 }
 
-/// Done by the person of this transaction. One round trip.
+/// An action of the transaction's user. One round trip.
 pub async fn record(
     tx: &mut WorkspaceTx,
     action: AuditAction,
@@ -163,14 +163,14 @@ pub async fn record(
     Ok(())
 }
 
-/// Done by a user outside of any workspace: each one that they belong to takes note.
+/// An action of a user outside of a workspace: adds an entry in each of their workspaces.
 pub async fn record_everywhere(
     tx: &mut SystemTx,
     user: UserId,
     action: AuditAction,
     address: &str,
 ) -> Result<()> {
-    // Only who has proven to be the user is named as the one who did it.
+    // Only an authenticated user is recorded as the actor.
     let proven = !matches!(
         action,
         AuditAction::SignInFailed | AuditAction::RefreshTokenReused
@@ -192,7 +192,7 @@ pub async fn record_everywhere(
     Ok(())
 }
 
-/// Done by a user who is not at work in the workspace yet, such as by joining it.
+/// An action of a user who has no access to the workspace yet, such as joining it.
 pub async fn record_in(
     tx: &mut SystemTx,
     workspace: WorkspaceId,
@@ -218,7 +218,7 @@ pub async fn record_in(
     Ok(())
 }
 
-/// Done by the server itself.
+/// An action of the server itself.
 pub async fn record_by_itself(
     tx: &mut SystemTx,
     workspace: WorkspaceId,
@@ -239,8 +239,8 @@ pub async fn record_by_itself(
     Ok(())
 }
 
-/// The server opened these integrations' credentials, to send or to verify. Noted once an hour for each: it does so
-/// whenever it has forgotten them.
+/// The server decrypted these integrations' credentials, to send or to verify. It does so whenever its cache has
+/// expired, so at most one entry per integration and hour is added.
 pub async fn credentials_opened(db: &PgPool, integrations: &[IntegrationId]) -> Result<()> {
     sqlx::query!(
         "insert into audit_log (workspace_id, action, subject, subject_id)
@@ -262,25 +262,25 @@ pub async fn credentials_opened(db: &PgPool, integrations: &[IntegrationId]) -> 
 pub struct Entry {
     pub id: AuditId,
     pub action: AuditAction,
-    /// Who did it; `null` for somebody who could not prove who they are, and for the server itself.
+    /// Who did it; `null` for a failed authentication and for the server itself.
     pub actor_id: Option<UserId>,
-    /// As they were called then.
+    /// The actor's name at that time.
     pub actor_name: String,
-    /// What it was done to, as people call it.
+    /// The display name of the object of the action.
     pub subject: String,
     pub subject_id: Option<Uuid>,
-    /// The address of the network that the request came from.
+    /// The network address of the request.
     pub address: Option<String>,
     pub before: Option<Value>,
     pub after: Option<Value>,
     pub created_at: DateTime<Utc>,
 }
 
-/// Which entries: all that is left out is not asked for.
+/// Filters of audit entries. All are optional.
 #[derive(Debug, Default, Clone, serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Only what this user did.
+    /// Only actions of this user.
     #[serde(default, deserialize_with = "unless_empty")]
     pub actor: Option<UserId>,
     #[serde(default, deserialize_with = "unless_empty")]
@@ -293,10 +293,10 @@ pub struct Filter {
     pub to: Option<NaiveDate>,
 }
 
-/// The newest first. One index scan per page, whichever filter is set. Row-level security shows it to admins alone.
+/// Newest first. One index scan per page with any filter. Row-level security shows entries to admins only.
 pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<Page<Entry>> {
     let (limit, after) = (span.limit()?, span.cursor()?);
-    // Chrono knows days that PostgreSQL does not.
+    // Chrono accepts years that PostgreSQL does not.
     let is_day = |day: Option<NaiveDate>| day.is_none_or(|day| (1..=9999).contains(&day.year()));
     Check::default()
         .that(is_day(filter.from), "from", "a day such as 2026-11-01")

@@ -1,7 +1,7 @@
-//! What agents spend to send: one credit for each text. Admins' are not counted.
+//! Credits: an agent spends one for each text. Admins spend none.
 //!
-//! The three functions of `migrations/0008_credits.sql` are the only ones that write: a credit is taken in the statement
-//! that queues its text, and comes back if the text never went out. Balance and ledger change together or not at all.
+//! Only the three functions of `migrations/0008_credits.sql` write them: a credit is taken in the statement that queues
+//! the text, and is returned if the text is never sent. Balance and ledger change together or not at all.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -26,13 +26,12 @@ pub struct Account {
     pub email: String,
     pub role: Role,
     pub balance: i64,
-    /// An admin's balance is kept, but not spent.
+    /// `true` for an admin, whose balance is kept but not spent.
     pub unlimited: bool,
     /// At or below the workspace's `low_credits_at`.
     pub is_low: bool,
 }
 
-/// Every member's balance.
 pub async fn list(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<Account>> {
     Ok(sqlx::query_as!(
         Account,
@@ -48,7 +47,7 @@ pub async fn list(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<Account>> {
     .await?)
 }
 
-/// One member's: one's own, or for an admin anybody's.
+/// A member's own account, or any account for an admin.
 pub async fn of(tx: &mut WorkspaceTx, member: &Member, user: UserId) -> Result<Account> {
     may_see(member, user)?;
     sqlx::query_as!(
@@ -75,13 +74,12 @@ fn may_see(member: &Member, user: UserId) -> Result<()> {
     }
 }
 
-/// What is left to whoever asks; `None` is unlimited.
+/// The member's balance; `None` is unlimited.
 pub async fn remaining(tx: &mut WorkspaceTx, member: &Member) -> Result<Option<i64>> {
     let account = of(tx, member, member.user()).await?;
     Ok((!account.unlimited).then_some(account.balance))
 }
 
-/// What an agent has left.
 #[derive(Clone, Copy, Debug)]
 pub struct Balance {
     pub left: i64,
@@ -89,7 +87,7 @@ pub struct Balance {
     pub is_low: bool,
 }
 
-/// For the live hub; `None`: an admin's are not counted.
+/// For the live hub. `None` for an admin, who has no limit.
 pub async fn look_up(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Option<Balance>> {
     Ok(sqlx::query_as!(
         Balance,
@@ -105,7 +103,7 @@ pub async fn look_up(db: &Db, workspace: WorkspaceId, user: UserId) -> Result<Op
     .await?)
 }
 
-/// An agent who wants a mail when their credits run low.
+/// An agent who wants an e-mail when their credits run low.
 pub struct LowBalance {
     pub email: String,
     pub name: String,
@@ -139,19 +137,18 @@ pub async fn low_balance_recipient(
 #[serde(deny_unknown_fields)]
 #[schema(as = CreditChange)]
 pub struct CreditChange {
-    /// Adds so many, or takes them when negative. Either this or `balance`.
+    /// Adds this many credits, or takes them if negative. Give either this or `balance`.
     pub delta: Option<i64>,
-    /// Sets the balance to so many.
+    /// Sets the balance to this many credits.
     pub balance: Option<i64>,
-    /// Why: at most 200 characters, for the ledger.
+    /// The reason, for the ledger: at most 200 characters.
     #[serde(default)]
     pub reason: String,
 }
 
-/// Beyond this nobody means it.
-const COUNT_LIMIT: u64 = 1_000_000_000;
+/// A larger amount is a typing error.
+const MAX_CREDITS: u64 = 1_000_000_000;
 
-/// Tops up, takes away, or sets.
 pub async fn change(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -172,7 +169,7 @@ pub async fn change(
             "give either delta or balance",
         )
         .that(
-            amount.unsigned_abs() <= COUNT_LIMIT,
+            amount.unsigned_abs() <= MAX_CREDITS,
             field,
             "at most 1,000,000,000 credits",
         )
@@ -215,11 +212,11 @@ pub async fn change(
 
 string_enum!(#[schema(as = CreditKind)]
 Kind {
-    /// By an admin, or to begin with.
+    /// By an admin, or as starting credits.
     Granted = "granted",
-    /// For a text that was queued.
+    /// For a queued text.
     Spent = "spent",
-    /// The text never went out.
+    /// The text was never sent.
     Returned = "returned",
 });
 
@@ -228,20 +225,19 @@ Kind {
 pub struct Entry {
     pub id: EntryId,
     pub delta: i64,
-    /// After this entry.
+    /// The balance after this entry.
     pub balance: i64,
     pub kind: Kind,
     pub reason: String,
     pub message_id: Option<MessageId>,
-    /// The message's, as long as it exists and whoever asks may see it.
+    /// The conversation of the message, if it still exists and the caller may see it.
     pub conversation_id: Option<ConversationId>,
-    /// Which admin; `null`: the server itself.
+    /// The admin who changed the balance; `null` for the server itself.
     pub actor_id: Option<UserId>,
     pub actor_name: String,
     pub created_at: DateTime<Utc>,
 }
 
-/// Everything that ever happened to a member's balance, the newest first.
 pub async fn ledger(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -274,8 +270,8 @@ pub async fn ledger(
     }))
 }
 
-/// Gives back what a text holds that never went out; a text that did keeps it. Whoever calls twice gives back once. The
-/// event is to be announced.
+/// Returns the credit of a text that was not sent; a sent text keeps it. A second call returns nothing. The caller
+/// announces the event.
 pub(in crate::domain) async fn give_back(
     conn: &mut PgConnection,
     workspace: WorkspaceId,

@@ -1,6 +1,6 @@
-//! The demo workspace: a dental practice in the middle of its day, on the sandbox.
+//! The demo workspace: a dental practice with numbers of the sandbox.
 //!
-//! It is made in one transaction, in a database that holds nobody yet, or not at all.
+//! It is created in one transaction, in an empty database.
 
 use secrecy::SecretString;
 use url::Host;
@@ -24,11 +24,10 @@ mod later;
 
 use cast::{Line, Staff};
 
-/// How to sign in to what was seeded.
 #[derive(Clone, Debug)]
 pub struct Demo {
     pub email: &'static str,
-    /// The agents' too.
+    /// The same for the agents.
     pub password: SecretString,
     pub agents: [&'static str; 2],
 }
@@ -46,35 +45,35 @@ impl Demo {
 const JO: &str = "jo@harbor.test";
 const SAM: &str = "sam@harbor.test";
 const LIN: &str = "lin@harbor.test";
-/// Known to everyone, so it opens the demo only where nobody else can reach it.
-const KNOWN: &str = "harbor-dental";
+/// Publicly known, so it is only used where nobody else can reach the server.
+const KNOWN_PASSWORD: &str = "harbor-dental";
 
-/// Fills an empty database, and says how to sign in. One that holds the demo already is left as it is, and only says so
-/// as long as the demo's password is the known one; any other database is none of our business.
+/// Fills an empty database and returns how to sign in. An existing demo stays as it is, and is only returned while it
+/// has the known password. Any other database is left alone.
 pub async fn seed(app: &App) -> Result<Option<Demo>> {
     let mut tx = app.db.system().await?;
     if has_users(&mut tx).await? {
-        return remembered(app, tx).await;
+        return existing_demo(app, tx).await;
     }
     let password = if is_private(&app.config) {
-        KNOWN.into()
+        KNOWN_PASSWORD.into()
     } else {
         accounts::new_password()
     };
     let hash = hash_offline(&password);
-    // Whoever signs up or seeds at this moment comes before or after us, never in between.
+    // Concurrent sign-ups and seeds happen before or after this, never in between.
     sqlx::query!("lock table users, workspaces in share row exclusive mode")
         .execute(tx.conn())
         .await?;
     if has_users(&mut tx).await? {
-        return remembered(app, tx).await;
+        return existing_demo(app, tx).await;
     }
     let office = open_office(&mut tx, app, &hash).await?;
     let now = clock::now();
     inbox::fill(&mut tx, &office, now).await?;
     cards::fill(&mut tx, &office).await?;
     later::write(&mut tx, &office, now).await?;
-    books::keep(&mut tx, &office, now).await?;
+    books::fill(&mut tx, &office, now).await?;
     tx.commit().await?;
     Ok(Some(Demo::with(password)))
 }
@@ -87,7 +86,7 @@ async fn has_users(tx: &mut SystemTx) -> Result<bool> {
     .await?)
 }
 
-/// Whether only this machine reaches the server.
+/// Whether only this machine can reach the server.
 fn is_private(config: &Config) -> bool {
     let host_is_ours = match config.base_url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -98,9 +97,8 @@ fn is_private(config: &Config) -> bool {
     config.bind_addr.ip().is_loopback() && host_is_ours
 }
 
-/// The demo's accounts that the known password still opens. Once others can reach the server it is taken from them, for
-/// a new one.
-async fn remembered(app: &App, mut tx: SystemTx) -> Result<Option<Demo>> {
+/// The accounts of the demo that have the known password. If others can reach the server, they get a new one.
+async fn existing_demo(app: &App, mut tx: SystemTx) -> Result<Option<Demo>> {
     let emails = [JO, SAM, LIN].map(str::to_owned);
     let accounts = sqlx::query!(
         "select id, email, password_hash from users where email = any ($1) for update",
@@ -110,13 +108,13 @@ async fn remembered(app: &App, mut tx: SystemTx) -> Result<Option<Demo>> {
     .await?;
     let mut opened = Vec::new();
     for account in accounts {
-        if is_of_offline(&KNOWN.into(), &account.password_hash) {
+        if is_of_offline(&KNOWN_PASSWORD.into(), &account.password_hash) {
             opened.push((account.id, account.email));
         }
     }
     let jo_is_open = opened.iter().any(|(_, email)| email == JO);
     if opened.is_empty() || is_private(&app.config) {
-        return Ok(jo_is_open.then(|| Demo::with(KNOWN.into())));
+        return Ok(jo_is_open.then(|| Demo::with(KNOWN_PASSWORD.into())));
     }
     let password = accounts::new_password();
     let ids: Vec<UserId> = opened.into_iter().map(|(id, _)| id).collect();
@@ -131,7 +129,7 @@ async fn remembered(app: &App, mut tx: SystemTx) -> Result<Option<Demo>> {
     Ok(jo_is_open.then(|| Demo::with(password)))
 }
 
-/// The practice before its first text: who works there, and on which numbers.
+/// The practice before its first text: its staff and its numbers.
 struct Office {
     workspace: WorkspaceId,
     jo: UserId,
@@ -192,7 +190,7 @@ async fn open_office(tx: &mut SystemTx, app: &App, hash: &str) -> Result<Office>
     Ok(office)
 }
 
-/// What `integrations::connect` does, for a number of the sandbox, inside `tx`: there is nobody outside to ask.
+/// Does what `integrations::connect` does, inside `tx`: the sandbox needs no calls.
 async fn connect(
     tx: &mut SystemTx,
     app: &App,

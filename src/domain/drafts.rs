@@ -1,4 +1,4 @@
-//! What somebody is writing: it follows them to whatever they write it on, and is nobody else's business.
+//! Drafts of texts: each is shared between the devices of its author and hidden from everyone else.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -14,23 +14,23 @@ use crate::listing::{Cursor, Page, Span, page};
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = SavedDraft)]
 pub struct Draft {
-    /// `null`: a text to somebody new.
+    /// `null`: a text to a new recipient.
     pub conversation_id: Option<ConversationId>,
-    /// To whom, as it was typed. Only of a text to somebody new.
+    /// The recipient, as typed. Only for a text to a new recipient.
     pub to: String,
-    /// From which number. Only of a text to somebody new.
+    /// The number to send from. Only for a text to a new recipient.
     pub number_id: Option<NumberId>,
     pub content: String,
-    /// Uploads that are to go with it. They are kept as long as the draft is.
+    /// Uploads that are to be sent with it. They are kept as long as the draft.
     pub media: Vec<Media>,
-    /// When it was kept; `null` where nothing is.
+    /// When the draft was saved; `null` if there is none.
     pub updated_at: Option<DateTime<Utc>>,
 }
 
 impl Draft {
-    fn none(of: DraftKey) -> Self {
+    fn none(key: DraftKey) -> Self {
         Self {
-            conversation_id: of,
+            conversation_id: key,
             to: String::new(),
             number_id: None,
             content: String::new(),
@@ -44,25 +44,25 @@ impl Draft {
 #[serde(deny_unknown_fields)]
 #[schema(as = DraftChange)]
 pub struct Writing {
-    /// At most 5,000 characters: more than one text carries, for it is not finished.
+    /// At most 5,000 characters. A draft may be longer than a text.
     #[serde(default)]
     pub content: String,
-    /// Uploads of yours that were in no text yet, at most 10.
+    /// Uploads of yours that are in no text yet, at most 10.
     #[serde(default)]
     pub media_ids: Vec<MediaId>,
-    /// As typed: a name or a number, at most 200 characters. Only for a text to somebody new.
+    /// A name or a number, as typed: at most 200 characters. Only for a text to a new recipient.
     #[serde(default)]
     pub to: String,
-    /// Only for a text to somebody new.
+    /// Only for a text to a new recipient.
     pub number_id: Option<NumberId>,
-    /// The `updated_at` of what you began from, or `null` for nothing. If something else is kept by now, this is not: 409
-    /// `draft_moved`. Left out, it replaces whatever is kept.
+    /// The `updated_at` of the draft that this one is based on, or `null` if there was none. If another draft has been
+    /// saved since then, this one is refused with 409 `draft_moved`. Without this field, the saved draft is replaced.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<DateTime<Utc>>)]
     pub seen_at: Option<Option<DateTime<Utc>>>,
 }
 
-/// Tells `null` from nothing.
+/// Distinguishes `null` from a missing field.
 fn present<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<DateTime<Utc>>>, D::Error> {
@@ -75,24 +75,24 @@ impl Writing {
     }
 }
 
-/// Of which text it is the draft: that in a conversation, or that to somebody new.
+/// Identifies a draft: that of a conversation, or that of a text to a new recipient.
 pub type DraftKey = Option<ConversationId>;
 
-/// Mine, or an empty one. One round trip, and one more if there are files.
-pub async fn find(tx: &mut WorkspaceTx, of: DraftKey) -> Result<Draft> {
+/// The member's draft, or an empty one. One round trip; two with files.
+pub async fn find(tx: &mut WorkspaceTx, key: DraftKey) -> Result<Draft> {
     let row = sqlx::query!(
         r#"select recipient, number_id, content, media_ids as "media_ids: Vec<MediaId>", updated_at
              from drafts
             where user_id = current_user_id() and conversation_id is not distinct from $1"#,
-        of as _,
+        key as _,
     )
     .fetch_optional(tx.conn())
     .await?;
     let Some(row) = row else {
-        return Ok(Draft::none(of));
+        return Ok(Draft::none(key));
     };
     Ok(Draft {
-        conversation_id: of,
+        conversation_id: key,
         to: row.recipient,
         number_id: row.number_id,
         content: row.content,
@@ -101,7 +101,6 @@ pub async fn find(tx: &mut WorkspaceTx, of: DraftKey) -> Result<Draft> {
     })
 }
 
-/// Those that are still there.
 async fn files(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Media>> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -114,9 +113,8 @@ async fn files(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Media>> {
         .collect())
 }
 
-/// Keeps what was written, instead of what was kept before. Nothing written: then nothing is kept. The caller has seen the
-/// conversation.
-pub async fn save(tx: &mut WorkspaceTx, of: DraftKey, mut writing: Writing) -> Result<Draft> {
+/// Replaces the saved draft; an empty draft is deleted. The caller has checked access to the conversation.
+pub async fn save(tx: &mut WorkspaceTx, key: DraftKey, mut writing: Writing) -> Result<Draft> {
     writing.content = composed(&writing.content).into_owned();
     Check::default()
         .that(
@@ -130,25 +128,25 @@ pub async fn save(tx: &mut WorkspaceTx, of: DraftKey, mut writing: Writing) -> R
             "at most 200 characters",
         )
         .that(
-            of.is_none() || (writing.to.is_empty() && writing.number_id.is_none()),
+            key.is_none() || (writing.to.is_empty() && writing.number_id.is_none()),
             "to",
             "the conversation says to whom and from which number: leave `to` and `number_id` out",
         )
         .done()?;
     uploads::check(&writing.media_ids, &[])?;
-    let at = kept_at(tx, of, writing.seen_at.is_some()).await?;
-    // What was sent or thought better of elsewhere is nothing to lose.
+    let at = lock_saved_at(tx, key, writing.seen_at.is_some()).await?;
+    // No conflict if the draft was sent or deleted elsewhere: nothing is lost.
     if at.is_some() && writing.seen_at.is_some_and(|seen| seen != at) {
         return Err(Error::DraftMoved);
     }
     if writing.is_empty() {
-        remove(tx, of).await?;
-        return Ok(Draft::none(of));
+        remove(tx, key).await?;
+        return Ok(Draft::none(key));
     }
-    let there = files(tx, &writing.media_ids).await?;
+    let existing = files(tx, &writing.media_ids).await?;
     Check::default()
         .that(
-            there.len() == writing.media_ids.len(),
+            existing.len() == writing.media_ids.len(),
             "media_ids",
             "one of these is no upload of yours that waits to be sent: upload the file again",
         )
@@ -160,7 +158,7 @@ pub async fn save(tx: &mut WorkspaceTx, of: DraftKey, mut writing: Writing) -> R
              on conflict (workspace_id, user_id, coalesce(conversation_id, '00000000-0000-0000-0000-000000000000'))
              do update set recipient = excluded.recipient, number_id = excluded.number_id, content = excluded.content,
                            media_ids = excluded.media_ids, updated_at = clock_timestamp()",
-        of as _,
+        key as _,
         clean(&writing.to),
         writing.number_id as _,
         clean(&writing.content),
@@ -168,13 +166,13 @@ pub async fn save(tx: &mut WorkspaceTx, of: DraftKey, mut writing: Writing) -> R
     )
     .execute(tx.conn())
     .await?;
-    find(tx, of).await
+    find(tx, key).await
 }
 
-/// When what is kept was kept; nobody else keeps anything until this transaction is over. Asked only where it matters.
-async fn kept_at(
+/// When the draft was saved. Locks it until the end of the transaction. Skipped unless it `matters`.
+async fn lock_saved_at(
     tx: &mut WorkspaceTx,
-    of: DraftKey,
+    key: DraftKey,
     matters: bool,
 ) -> Result<Option<DateTime<Utc>>> {
     if !matters {
@@ -182,24 +180,23 @@ async fn kept_at(
     }
     Ok(sqlx::query_scalar!(
         "select updated_at from drafts where user_id = current_user_id() and conversation_id is not distinct from $1 for update",
-        of as _,
+        key as _,
     )
     .fetch_optional(tx.conn())
     .await?)
 }
 
-/// It was sent, or thought better of.
-pub async fn remove(tx: &mut WorkspaceTx, of: DraftKey) -> Result<()> {
+pub async fn remove(tx: &mut WorkspaceTx, key: DraftKey) -> Result<()> {
     sqlx::query!(
         "delete from drafts where user_id = current_user_id() and conversation_id is not distinct from $1",
-        of as _,
+        key as _,
     )
     .execute(tx.conn())
     .await?;
     Ok(())
 }
 
-struct Row {
+struct DraftRow {
     id: uuid::Uuid,
     conversation_id: Option<ConversationId>,
     recipient: String,
@@ -209,11 +206,11 @@ struct Row {
     updated_at: DateTime<Utc>,
 }
 
-/// Mine, newest first, as long as I may see their conversations. One round trip, and one more if there are files.
+/// The member's drafts in conversations that they may see, newest first. One round trip; two with files.
 pub async fn list(tx: &mut WorkspaceTx, span: &Span) -> Result<Page<Draft>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let rows = sqlx::query_as!(
-        Row,
+        DraftRow,
         r#"select d.id, d.conversation_id, d.recipient, d.number_id, d.content, d.media_ids as "media_ids: Vec<MediaId>", d.updated_at
              from drafts d
             where (d.conversation_id is null
@@ -236,12 +233,12 @@ pub async fn list(tx: &mut WorkspaceTx, span: &Span) -> Result<Page<Draft>> {
         .iter()
         .flat_map(|row| row.media_ids.clone())
         .collect();
-    let there = files(tx, &ids).await?;
-    let draft = |row: Row| Draft {
+    let existing = files(tx, &ids).await?;
+    let draft = |row: DraftRow| Draft {
         media: row
             .media_ids
             .iter()
-            .filter_map(|id| there.iter().find(|file| file.id == *id).cloned())
+            .filter_map(|id| existing.iter().find(|file| file.id == *id).cloned())
             .collect(),
         conversation_id: row.conversation_id,
         to: row.recipient,
@@ -255,26 +252,26 @@ pub async fn list(tx: &mut WorkspaceTx, span: &Span) -> Result<Page<Draft>> {
     })
 }
 
-/// What my rows in a list say instead of their newest text. One round trip.
+/// The beginnings of the member's drafts, which conversation lists show in place of the newest text. One round trip.
 pub async fn beginnings(
     tx: &mut WorkspaceTx,
-    of: &[ConversationId],
+    conversations: &[ConversationId],
 ) -> Result<Vec<(ConversationId, String)>> {
-    if of.is_empty() {
+    if conversations.is_empty() {
         return Ok(Vec::new());
     }
     let rows = sqlx::query!(
         r#"select conversation_id as "conversation!: ConversationId", left(content, 200) as "content!"
              from drafts where user_id = current_user_id() and conversation_id = any ($1)"#,
-        of as _,
+        conversations as _,
     )
     .fetch_all(tx.conn())
     .await?;
     Ok(rows
         .into_iter()
         .map(|row| {
-            let words = row.content.split_whitespace().collect::<Vec<_>>().join(" ");
-            (row.conversation, words)
+            let preview = row.content.split_whitespace().collect::<Vec<_>>().join(" ");
+            (row.conversation, preview)
         })
         .collect())
 }

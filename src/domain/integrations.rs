@@ -47,12 +47,12 @@ pub struct Integration {
     pub workspace_id: WorkspaceId,
     pub provider: providers::Kind,
     pub name: String,
-    /// The provider's public name for the account, such as Twilio's `AC…` or Telnyx's public key.
+    /// The provider's public id of the account, such as Twilio's `AC…` or Telnyx's public key.
     pub account: String,
-    /// The secret's last four characters: all that is ever shown of it.
+    /// The last four characters of the secret. No more of it is ever shown.
     pub hint: String,
     pub status: Health,
-    /// Why it is unhealthy, in words.
+    /// Why it is unhealthy.
     pub status_reason: Option<String>,
     pub is_active: bool,
     /// Where the provider posts inbound texts for this integration.
@@ -91,7 +91,7 @@ impl Row {
     }
 }
 
-/// The addresses that number sync configures at the provider: one pair per integration.
+/// The URLs that are configured at the provider, one pair per integration.
 pub fn webhook_urls(config: &Config, provider: providers::Kind, id: IntegrationId) -> WebhookUrls {
     WebhookUrls {
         inbound: config.public(&format!("/webhooks/{provider}/{id}/inbound")),
@@ -99,7 +99,7 @@ pub fn webhook_urls(config: &Config, provider: providers::Kind, id: IntegrationI
     }
 }
 
-/// Binds sealed credentials to their row.
+/// Binds encrypted credentials to their row.
 fn context(workspace: WorkspaceId, id: IntegrationId) -> [u8; 32] {
     let mut context = [0; 32];
     context[..16].copy_from_slice(workspace.0.as_bytes());
@@ -107,7 +107,7 @@ fn context(workspace: WorkspaceId, id: IntegrationId) -> [u8; 32] {
     context
 }
 
-/// Asks the provider once more. Good credentials bring an unhealthy integration back, and its queue with it.
+/// Checks the credentials at the provider. If valid, an unhealthy integration becomes healthy and its queue is sent.
 pub async fn test(
     app: &App,
     admin: &Admin,
@@ -150,7 +150,7 @@ pub async fn test(
     Ok(integration)
 }
 
-/// The workspace's own account, with its credentials opened.
+/// The workspace's own account, with decrypted credentials.
 async fn account(
     app: &App,
     admin: &Admin,
@@ -221,7 +221,6 @@ impl From<providers::InvalidCredentials> for Error {
     }
 }
 
-/// Credentials as they lie in the database.
 struct Sealed {
     workspace: WorkspaceId,
     id: IntegrationId,
@@ -240,7 +239,7 @@ impl Sealed {
     }
 }
 
-/// Seals every integration's credentials under the first master key, those that are not yet; answers how many those were.
+/// Encrypts the credentials that are not yet under the first master key. Returns how many integrations there were.
 pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
     let rows = sqlx::query!(
         r#"select workspace_id, id, credentials as "credentials!", former_credentials as former from integrations
@@ -251,7 +250,7 @@ pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
     let mut resealed = 0;
     for row in rows {
         let context = context(row.workspace_id, row.id);
-        let anew = |sealed: &[u8]| -> Result<Vec<u8>> {
+        let reencrypt = |sealed: &[u8]| -> Result<Vec<u8>> {
             if app.keys.is_current(sealed) {
                 return Ok(sealed.to_vec());
             }
@@ -261,13 +260,13 @@ pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
             Ok(app.keys.seal(&secret, &context))
         };
         let (credentials, former) = (
-            anew(&row.credentials)?,
-            row.former.as_deref().map(anew).transpose()?,
+            reencrypt(&row.credentials)?,
+            row.former.as_deref().map(reencrypt).transpose()?,
         );
         if credentials == row.credentials && former == row.former {
             continue;
         }
-        // Whoever changed them meanwhile has sealed them under the newest key.
+        // Credentials that were changed meanwhile are under the newest key already.
         let done = sqlx::query!(
             "update integrations set credentials = $3, former_credentials = $4
               where workspace_id = $1 and id = $2 and credentials = $5 and former_credentials is not distinct from $6",
@@ -285,15 +284,14 @@ pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
     Ok(resealed)
 }
 
-/// What admins are told of an integration whose queue waits.
+/// A notification to the admins: the integration is unhealthy and its queue waits.
 pub struct Failed {
     pub name: String,
     pub reason: String,
     pub workspace_name: String,
     pub slug: String,
-    /// The admins' addresses.
     pub emails: Vec<String>,
-    /// What each of them chose to be spoken to in, in the same order; empty where they did not.
+    /// The languages of the admins, in the same order; empty where none was chosen.
     pub languages: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
-//! Who is asked to join, and how they do.
+//! Invitations to a workspace.
 //!
-//! The link alone lets nobody into an account that exists: whoever follows it signs in, or makes an account. What the link
-//! shows is the same either way, so it tells nobody who has an account here.
+//! The link alone gives no access to an existing account: its reader signs in or creates an account. The link's page is
+//! the same in both cases, so that it does not reveal whether the account exists.
 
 use std::time::Duration;
 
@@ -23,14 +23,14 @@ use crate::ids::{InvitationId, NumberId, SessionId, UserId, WorkspaceId};
 use crate::language::{self, put, said_in, t};
 use crate::mail::Mail;
 
-const LIVES: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const INVITATION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Invite {
     pub email: String,
     pub role: Role,
-    /// Numbers that an agent gets on arrival.
+    /// Numbers that are assigned to an agent on joining.
     #[serde(default)]
     pub number_ids: Vec<NumberId>,
 }
@@ -40,7 +40,7 @@ pub struct Invitation {
     pub id: InvitationId,
     pub email: String,
     pub role: Role,
-    /// The link that was mailed. It is shown this once.
+    /// The link that was mailed. It is shown only once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     pub invited_by_name: Option<String>,
@@ -48,7 +48,7 @@ pub struct Invitation {
     pub created_at: DateTime<Utc>,
 }
 
-/// Invites somebody by mail. Whoever was invited before gets a new link, and the old one is void.
+/// Invites a user by e-mail. An earlier invitation gets a new link, and the old link becomes invalid.
 pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitation> {
     let email = accounts::address(&invite.email);
     Check::default()
@@ -78,21 +78,21 @@ pub async fn invite(app: &App, admin: &Admin, invite: Invite) -> Result<Invitati
     tx.commit().await?;
     let url = app.config.public(&format!("/invitations/{token}"));
     let known = accounts::language_of_account(&app.db, &email).await?;
-    let letter = || letter(admin, &email, &url);
+    let mail = || invitation_mail(admin, &email, &url);
     app.mail
-        .send(said_in(known.unwrap_or_else(language::current), letter));
+        .send(said_in(known.unwrap_or_else(language::current), mail));
     invitation.url = Some(url);
     Ok(invitation)
 }
 
-/// Nobody's mailbox is filled from here: invitations of one admin, and to one address, take their time.
+/// Limits invitations per recipient and per admin, so that they cannot flood a mailbox.
 async fn limit_invitations(app: &App, admin: &Admin, email: &str) -> Result<()> {
     let mut conn = app.db.system_pool().acquire().await?;
-    throttle::pay(&mut conn, &throttle::INVITED, email).await?;
-    throttle::pay(&mut conn, &throttle::INVITES, &admin.user().to_string()).await
+    throttle::charge(&mut conn, &throttle::INVITED, email).await?;
+    throttle::charge(&mut conn, &throttle::INVITES, &admin.user().to_string()).await
 }
 
-/// Stores the invitation, in place of an earlier one for the same address.
+/// Stores the invitation in place of an earlier one for the same address.
 async fn keep(
     tx: &mut WorkspaceTx,
     email: &str,
@@ -112,7 +112,7 @@ async fn keep(
         invite.role as _,
         &invite.number_ids as _,
         fingerprint(token),
-        LIVES.as_secs_f64(),
+        INVITATION_LIFETIME.as_secs_f64(),
     )
     .fetch_one(tx.conn())
     .await
@@ -121,8 +121,8 @@ async fn keep(
     })
 }
 
-/// Whoever has no account yet is spoken to as the admin is.
-fn letter(admin: &Admin, to: &str, url: &str) -> Mail {
+/// In the language of the recipient's account; without an account in that of the admin.
+fn invitation_mail(admin: &Admin, to: &str, url: &str) -> Mail {
     let text = t(
         "Hello,\n\n{name} invites you to answer texts together in the workspace {workspace}:\n\n{url}\n\n\
          The link is good for a week. If you do not know what this is about, you need not do anything.\n",
@@ -152,7 +152,6 @@ async fn refuse_a_member(tx: &mut WorkspaceTx, email: &str) -> Result<()> {
         .done()
 }
 
-/// Those that can still be accepted, the newest first.
 pub async fn list(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<Invitation>> {
     Ok(sqlx::query_as!(
         Invitation,
@@ -167,7 +166,7 @@ pub async fn list(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<Invitation>> {
     .await?)
 }
 
-/// Which numbers wait for whom, so that a new link brings the same ones.
+/// The numbers of each open invitation, so that a new link keeps them.
 pub async fn numbers(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<(InvitationId, NumberId)>> {
     Ok(sqlx::query!(
         r#"select i.id as "id!: InvitationId", n.number as "number!: NumberId"
@@ -181,7 +180,6 @@ pub async fn numbers(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<(InvitationI
     .collect())
 }
 
-/// Makes the link void.
 pub async fn withdraw(tx: &mut WorkspaceTx, _: &Admin, id: InvitationId) -> Result<()> {
     let email = sqlx::query_scalar!(
         "delete from invitations where id = $1 returning email",
@@ -198,7 +196,7 @@ pub async fn withdraw(tx: &mut WorkspaceTx, _: &Admin, id: InvitationId) -> Resu
     audit::record(tx, AuditAction::InvitationWithdrawn, audit_record).await
 }
 
-/// What the link shows to whoever has it.
+/// What the link shows to its reader.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = InvitationOffer)]
 pub struct Offer {
@@ -229,15 +227,15 @@ pub async fn look(app: &App, token: &str) -> Result<Offer> {
 pub struct Accept {
     /// For a new account: 1 to 120 characters.
     pub name: Option<String>,
-    /// For a new account a new one, 10 to 200 characters; for an account that exists, its password. Not needed by whoever
-    /// is signed in with the invited address.
+    /// For a new account, a new password of 10 to 200 characters; for an existing account, its password. Not needed
+    /// when signed in with the invited address.
     #[schema(value_type = Option<String>, format = Password)]
     pub password: Option<SecretString>,
     /// With a second factor: the authenticator app's code, or a recovery code.
     pub code: Option<String>,
 }
 
-/// Joins: as the account that is signed in, by signing in, or with a new account.
+/// Joins as the signed-in account, by signing in, or with a new account.
 pub async fn accept(
     app: &App,
     token: &str,
@@ -246,13 +244,13 @@ pub async fn accept(
     caller: &Caller,
 ) -> Result<SignedIn> {
     let offer = look(app, token).await?;
-    let user = match who(app, &offer, session, &form, caller).await? {
+    let user = match resolve_account(app, &offer, session, &form, caller).await? {
         Some(Account { id, email_verified }) => {
-            // Whoever made the account with this address has perhaps never read its mail: the invitation is not theirs yet.
+            // The creator of an account with an unverified address may not be the invited user.
             accounts::require_verified(app, email_verified)?;
             id
         }
-        None => return accept_anew(app, token, &offer, form, caller).await,
+        None => return accept_with_new_account(app, token, &offer, form, caller).await,
     };
     let mut tx = app.db.system().await?;
     join(&mut tx, token, user, caller).await?;
@@ -265,8 +263,8 @@ struct Account {
     email_verified: bool,
 }
 
-/// The account that is meant; `None`: a new one is wanted.
-async fn who(
+/// The account that accepts; `None`: a new one has to be created.
+async fn resolve_account(
     app: &App,
     offer: &Offer,
     session: Option<SessionId>,
@@ -296,12 +294,12 @@ async fn who(
             "choose one for a new account, or enter that of your account",
         ));
     };
-    let wants_new = form
+    let creates_account = form
         .name
         .as_deref()
         .is_some_and(|name| !name.trim().is_empty());
-    if wants_new {
-        // Before anybody asks whether there is an account: a bad form must not be answered differently where there is none.
+    if creates_account {
+        // Validated before the account is looked up: an invalid form gets the same response whether or not it exists.
         let name = form.name.as_deref().unwrap_or_default();
         if app.config.signups == Some(Signups::Closed) {
             return Err(Error::SignupsClosed);
@@ -318,7 +316,7 @@ async fn who(
     Ok(Some(Account { id, email_verified }))
 }
 
-async fn accept_anew(
+async fn accept_with_new_account(
     app: &App,
     token: &str,
     offer: &Offer,
@@ -338,14 +336,14 @@ async fn accept_anew(
     tx.commit().await?;
     let signed_in = accounts::begin(app, user, caller).await?;
     match accounts::ask_to_verify(app, &signed_in.user, caller).await {
-        // They have joined, and the link is used up; that mail can be asked for later.
+        // The user has joined and the link is used up. The verification mail can be requested later.
         Err(Error::TooMany { .. }) => {}
         asked => asked?,
     }
     Ok(signed_in)
 }
 
-/// Uses the invitation up. Of two who come with the same link at the same moment, one joins.
+/// Uses up the invitation. Of two concurrent requests with the same link, one joins.
 async fn join(tx: &mut SystemTx, token: &str, user: UserId, caller: &Caller) -> Result<()> {
     let invitation = sqlx::query!(
         r#"delete from invitations where token_hash = $1 and expires_at > now()
@@ -365,7 +363,7 @@ async fn join(tx: &mut SystemTx, token: &str, user: UserId, caller: &Caller) -> 
     .execute(tx.conn())
     .await?;
     if joined.rows_affected() == 0 {
-        return Ok(()); // a member already, in the role they have
+        return Ok(()); // already a member: the role stays
     }
     sqlx::query!(
         "insert into number_members (workspace_id, number_id, user_id)
@@ -395,7 +393,6 @@ async fn join(tx: &mut SystemTx, token: &str, user: UserId, caller: &Caller) -> 
     Ok(())
 }
 
-/// Invitations that nobody followed in time.
 pub async fn forget_expired(db: &Db) -> Result<()> {
     sqlx::query!("delete from invitations where expires_at < now()")
         .execute(db.system_pool())

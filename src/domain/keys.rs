@@ -1,14 +1,13 @@
-//! Giving everything that lies sealed in the database a new master key.
+//! Re-encrypts everything that is encrypted in the database under a new master key.
 //!
-//! The servers must know both keys before, and the new one must come first in `MASTER_KEYS`; the old one can go afterwards.
-//! Row by row, each in a transaction of its own: whoever reads meanwhile opens either, and a run that was broken off goes on.
+//! All servers must have both keys first, the new one first in `MASTER_KEYS`; the old one can be removed afterwards.
+//! Each row has a transaction of its own: readers decrypt with either key, and an interrupted run can be resumed.
 
 use crate::app::App;
 use crate::domain::accounts::two_factor;
 use crate::domain::integrations;
 use crate::error::Result;
 
-/// How many were sealed anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rotated {
     pub credentials: usize,

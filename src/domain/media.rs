@@ -1,5 +1,5 @@
-//! Pictures and files of texts: kept in the store, seen by whoever may see their conversation. One that is not stored yet is
-//! fetched from the provider for whoever asks.
+//! Pictures and files of texts. They are stored, and visible to the members who may see the conversation. A file that
+//! is not stored yet is fetched from the provider on request.
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -18,14 +18,14 @@ pub mod uploads;
 
 pub struct File {
     pub bytes: Bytes,
-    /// By what the bytes say; what they do not say, as the provider claims it.
+    /// Detected from the bytes; if that fails, as claimed by the provider.
     pub content_type: String,
-    /// What it is saved as.
+    /// The file name for a download.
     pub name: String,
 }
 
 impl File {
-    /// Whether a browser may show it in place. Everything else is only handed over.
+    /// Whether a browser may show it inline. All other files are downloads.
     pub fn is_showable(&self) -> bool {
         matches!(
             self.content_type.as_str(),
@@ -47,25 +47,24 @@ impl File {
 pub enum Size {
     #[default]
     Whole,
-    /// A picture of at most 640 × 640 points. What has none comes whole.
+    /// A picture of at most 640 × 640 pixels. The original, if there is no such picture.
     Thumb,
 }
 
-/// A file as we hand it out: without what a camera wrote into it, and a small one if that is worth while.
+/// A file as served: without camera metadata, and with a thumbnail if that is worth it.
 struct Prepared {
     bytes: Bytes,
     content_type: &'static str,
     thumbnail: Option<Bytes>,
-    /// Width and height of a picture.
     pixels: Option<(i32, i32)>,
 }
 
-/// Unpacking a picture takes memory: not for many at once.
-static BENCH: Semaphore = Semaphore::const_new(2);
+/// Limits memory: decoding a picture takes a lot.
+static DECODE_PERMITS: Semaphore = Semaphore::const_new(2);
 
-/// What a picture claims to be and is not, is no picture: it is kept as it came, to be downloaded.
+/// A file that is not the picture it claims to be is kept as it is, for download.
 async fn prepare(bytes: Bytes, claimed: String, size: Size) -> Prepared {
-    let _place = BENCH.acquire().await.expect("nobody closes it");
+    let _permit = DECODE_PERMITS.acquire().await.expect("never closed");
     let raw = bytes.clone();
     let work = tokio::task::spawn_blocking(move || {
         let bytes = pictures::stripped(bytes).ok()?;
@@ -89,29 +88,27 @@ async fn prepare(bytes: Bytes, claimed: String, size: Size) -> Prepared {
     })
 }
 
-/// As the store calls a file, and its small one.
-fn name(workspace: WorkspaceId, file: MediaId) -> String {
+fn storage_key(workspace: WorkspaceId, file: MediaId) -> String {
     format!("{workspace}/{file}")
 }
 
-fn small(name: &str) -> String {
-    format!("{name}.thumb")
+fn thumbnail_key(key: &str) -> String {
+    format!("{key}.thumb")
 }
 
-/// Where a file can be had.
 struct FileLocation {
-    /// The one whose file it shares, or itself.
+    /// The file whose bytes it shares, or itself.
     file: MediaId,
     content_type: String,
-    /// As its uploader called it.
+    /// The file name at its upload.
     name: Option<String>,
     is_stored: bool,
     thumbnail: bool,
-    /// At the provider, with the message that it came with.
+    /// At the provider: the integration, the message's id and the URL.
     source: Option<(IntegrationId, String, String)>,
 }
 
-/// The file itself, if `tenant` may see its conversation at this moment.
+/// The file, if `tenant` may see its conversation now.
 pub async fn open(
     app: &App,
     directory: &Directory,
@@ -120,12 +117,12 @@ pub async fn open(
     size: Size,
 ) -> Result<File> {
     let mut tx = app.db.workspace(tenant).await?;
-    let place = find(&mut tx, id).await?;
+    let location = find(&mut tx, id).await?;
     drop(tx);
-    if let Some(file) = stored(app, tenant.workspace, &place, size).await? {
+    if let Some(file) = stored(app, tenant.workspace, &location, size).await? {
         return Ok(file);
     }
-    let (integration, sid, url) = place.source.ok_or(Error::NotFound("the file"))?;
+    let (integration, sid, url) = location.source.ok_or(Error::NotFound("the file"))?;
     let account = directory
         .integration(integration)
         .await?
@@ -136,7 +133,7 @@ pub async fn open(
         .fetch_media(account.used_for(Purpose::Media), &url, &sid)
         .await
         .map_err(|error| Error::ProviderUnavailable(error.to_string()))?;
-    let prepared = prepare(bytes, place.content_type, Size::Whole).await;
+    let prepared = prepare(bytes, location.content_type, Size::Whole).await;
     Ok(File {
         bytes: prepared.bytes,
         content_type: prepared.content_type.into(),
@@ -147,41 +144,40 @@ pub async fn open(
 async fn stored(
     app: &App,
     workspace: WorkspaceId,
-    place: &FileLocation,
+    location: &FileLocation,
     size: Size,
 ) -> Result<Option<File>> {
-    if !place.is_stored {
+    if !location.is_stored {
         return Ok(None);
     }
-    let name = name(workspace, place.file);
-    let get = async |name: &str| {
-        app.storage.get(name).await.map_err(|error| {
-            tracing::warn!(%error, "the store does not answer");
+    let key = storage_key(workspace, location.file);
+    let get = async |key: &str| {
+        app.storage.get(key).await.map_err(|error| {
+            tracing::warn!(%error, "could not read a file from storage");
             Error::StorageUnavailable
         })
     };
     if size == Size::Thumb
-        && place.thumbnail
-        && let Some(bytes) = get(&small(&name)).await?
+        && location.thumbnail
+        && let Some(bytes) = get(&thumbnail_key(&key)).await?
     {
         let kind = pictures::kind(&bytes);
         return Ok(Some(File {
             bytes,
             content_type: kind.into(),
-            name: pictures::file_name(place.name.as_deref().unwrap_or_default(), kind),
+            name: pictures::file_name(location.name.as_deref().unwrap_or_default(), kind),
         }));
     }
-    Ok(get(&name).await?.map(|bytes| File {
+    Ok(get(&key).await?.map(|bytes| File {
         bytes,
-        content_type: place.content_type.clone(),
-        name: place
+        content_type: location.content_type.clone(),
+        name: location
             .name
             .clone()
-            .unwrap_or_else(|| pictures::file_name("", &place.content_type)),
+            .unwrap_or_else(|| pictures::file_name("", &location.content_type)),
     }))
 }
 
-/// That `id` may be seen.
 pub async fn must_see(tx: &mut WorkspaceTx, id: MediaId) -> Result<()> {
     find(tx, id).await.map(drop)
 }

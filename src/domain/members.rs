@@ -1,4 +1,4 @@
-//! Who works in a workspace, and as what. `Member` and `Admin` are rights: they are made here and nowhere else.
+//! Members of a workspace and their roles. `Member` and `Admin` prove a right: only this module creates them.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ use crate::ids::{SessionId, UserId, WorkspaceId};
 
 string_enum!(Role { Admin = "admin", Agent = "agent" });
 
-/// A signed-in person in a workspace they belong to.
+/// A signed-in user in one of their workspaces.
 #[derive(Clone, Debug)]
 pub struct Member {
     tenant: TenantContext,
@@ -26,12 +26,12 @@ pub struct Member {
     pub workspace_name: String,
     pub slug: String,
     pub has_two_factor: bool,
-    /// Their setting: single keys do something on the pages.
+    /// The member's setting: whether single keys are shortcuts on the pages.
     pub single_key_shortcuts: bool,
 }
 
 impl Member {
-    /// Who sits at `address`: what they do is written down with it.
+    /// Adds the caller's address, which audit entries record.
     pub fn at(mut self, address: IpAddr) -> Self {
         self.tenant.address = Some(address.to_canonical());
         self
@@ -54,7 +54,7 @@ impl Member {
     }
 }
 
-/// A member who may change the workspace itself. A verb for admins takes this.
+/// A member who may change the workspace itself. Functions for admins take this.
 #[derive(Clone, Debug)]
 pub struct Admin(Member);
 
@@ -76,13 +76,13 @@ impl TryFrom<Member> for Admin {
     }
 }
 
-/// How a request names its workspace: by id in the API, by slug in the pages' addresses.
+/// How a request names its workspace: by id in the API, by slug in the pages' URLs.
 pub enum WorkspaceRef<'a> {
     Id(WorkspaceId),
     Slug(&'a str),
 }
 
-/// Who `session` is in `place`. One round trip: the session must live and the membership exist.
+/// The member of `place` that `session` belongs to. Requires an active session and a membership. One round trip.
 pub async fn admit(db: &Db, session: SessionId, place: WorkspaceRef<'_>) -> Result<Member> {
     let (id, slug) = match place {
         WorkspaceRef::Id(id) => (Some(id), None),
@@ -107,7 +107,7 @@ pub async fn admit(db: &Db, session: SessionId, place: WorkspaceRef<'_>) -> Resu
     .fetch_optional(db.system_pool())
     .await?
     .ok_or(Error::Unauthenticated)?;
-    // A test build goes without this wall, to see that the next one holds alone.
+    // A test build skips this check, to show that row-level security holds without it.
     let role = row
         .role
         .or(cfg!(feature = "no-membership-check").then_some(Role::Admin));
@@ -136,14 +136,14 @@ pub async fn admit(db: &Db, session: SessionId, place: WorkspaceRef<'_>) -> Resu
     })
 }
 
-/// A member as others see them.
+/// A member as seen by other members.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Colleague {
     pub user_id: UserId,
     pub name: String,
     pub email: String,
     pub role: Role,
-    /// Whether they have switched the second factor on.
+    /// Whether the second factor is enabled.
     pub two_factor: bool,
     pub created_at: DateTime<Utc>,
 }
@@ -174,8 +174,7 @@ pub async fn find(tx: &mut WorkspaceTx, user: UserId) -> Result<Colleague> {
     .ok_or(Error::NotFound("the member"))
 }
 
-/// Makes an agent an admin or the other way round, at once, on open pages and sockets too. Never the last admin: the
-/// database refuses.
+/// Changes a member's role, with effect on open pages and sockets. The database refuses to demote the last admin.
 pub async fn change_role(
     tx: &mut WorkspaceTx,
     _: &Admin,
@@ -186,7 +185,7 @@ pub async fn change_role(
     if before.role == role {
         return Ok(before);
     }
-    // Written first: who makes an agent of themself may not write any more afterwards.
+    // Recorded first: an admin who demotes themselves may not write the entry afterwards.
     let audit_record = AuditRecord {
         subject: &before.name,
         subject_id: Some(user.0),
@@ -203,32 +202,32 @@ pub async fn change_role(
     .await
     .on_constraint("workspace_keeps_an_admin", || Error::LastAdmin)?;
     if changed.rows_affected() == 0 {
-        return Err(Error::RightLost); // another admin was faster: whoever asks is none any more, or the member has gone
+        return Err(Error::RightLost); // a concurrent change: the caller is no admin any more, or the member has left
     }
     let workspace = tx.workspace();
     tx.announce(Event::AccessChanged { workspace });
     Ok(Colleague { role, ..before })
 }
 
-/// Takes somebody out of the workspace: they see nothing of it from this moment on.
+/// Removes a member, who loses access at once.
 pub async fn remove(tx: &mut WorkspaceTx, admin: &Admin, user: UserId) -> Result<()> {
     if user == admin.user() {
         return leave(tx, admin).await;
     }
-    go(tx, user, AuditAction::MemberRemoved).await
+    end_membership(tx, user, AuditAction::MemberRemoved).await
 }
 
-/// Whoever wants to leave may, but for the last admin.
+/// Refused for the last admin.
 pub async fn leave(tx: &mut WorkspaceTx, member: &Member) -> Result<()> {
-    go(tx, member.user(), AuditAction::MemberLeft).await
+    end_membership(tx, member.user(), AuditAction::MemberLeft).await
 }
 
-async fn go(tx: &mut WorkspaceTx, user: UserId, action: AuditAction) -> Result<()> {
-    let leaver = find(tx, user).await?;
+async fn end_membership(tx: &mut WorkspaceTx, user: UserId, action: AuditAction) -> Result<()> {
+    let member = find(tx, user).await?;
     let audit_record = AuditRecord {
-        subject: &leaver.name,
+        subject: &member.name,
         subject_id: Some(user.0),
-        before: Some(json!({"role": leaver.role, "email": leaver.email})),
+        before: Some(json!({"role": member.role, "email": member.email})),
         after: None,
     };
     audit::record(tx, action, audit_record).await?;
@@ -240,14 +239,14 @@ async fn go(tx: &mut WorkspaceTx, user: UserId, action: AuditAction) -> Result<(
     .await
     .on_constraint("workspace_keeps_an_admin", || Error::LastAdmin)?;
     if gone.rows_affected() == 0 {
-        return Err(Error::RightLost); // as above
+        return Err(Error::RightLost); // as in `change_role`
     }
     let workspace = tx.workspace();
     tx.announce(Event::AccessChanged { workspace });
     Ok(())
 }
 
-/// For whoever runs the server, who acts for a workspace's first admin: by its slug or name.
+/// For the command line, which acts as the first admin of a workspace. Finds the workspace by slug or name.
 pub async fn first_admin(db: &Db, workspace: &str) -> Result<Admin> {
     let row = sqlx::query!(
         r#"select w.id as "workspace: WorkspaceId", w.name as workspace_name, w.slug, u.id as "user: UserId", u.name, u.email,

@@ -1,4 +1,4 @@
-//! Phone numbers of an integration, and the unit of access: an agent sees the conversations of the numbers assigned to them.
+//! Phone numbers, the unit of access: an agent sees the conversations of the numbers that are assigned to them.
 
 use std::collections::HashMap;
 
@@ -21,11 +21,11 @@ string_enum!(#[schema(as = NumberStatus)]
 Status { Active = "active", Pending = "pending", Inactive = "inactive" });
 
 string_enum!(
-    /// Where the provider sends this number's texts.
+    /// Where the provider delivers this number's texts.
     WebhookState {
-        /// To us.
+        /// To this server.
         Configured = "configured",
-        /// Something at the provider overrides the number's own setting; `webhook_detail` says what.
+        /// A setting at the provider overrides the number's own; `webhook_detail` says which one.
         Shadowed = "shadowed",
         /// The provider refused the change; `webhook_detail` says why.
         Failed = "failed",
@@ -47,18 +47,18 @@ pub struct Number {
     pub status: Status,
     pub webhook: WebhookState,
     pub webhook_detail: Option<String>,
-    /// Since then the provider's account has no such number any more; what was said through it stays.
+    /// When the number was removed from the provider's account. Its history stays.
     pub gone_at: Option<DateTime<Utc>>,
-    /// When the newest text came that the provider delivered by itself.
+    /// When the newest text arrived by webhook.
     pub last_inbound_at: Option<DateTime<Utc>>,
-    /// When the newest text came that no webhook told us of: it was found by comparing with the provider's list.
+    /// When the newest text arrived that only a comparison with the provider's list found.
     #[serde(skip)]
     pub last_missed_at: Option<DateTime<Utc>>,
-    /// Until then everything that the provider received for this number is here.
+    /// Up to this time, every text that the provider received for this number is here.
     pub agreed_at: Option<DateTime<Utc>>,
-    /// How fast it sends; `null`: as usual for its kind.
+    /// The sending rate; `null`: the usual rate of its kind.
     pub messages_per_second: Option<f64>,
-    /// What that is: 1 for a long code, 3 toll-free, 100 for a short code.
+    /// The usual rate: 1 for a long code, 3 for a toll-free number, 100 for a short code.
     pub usual_messages_per_second: f64,
 }
 
@@ -70,7 +70,7 @@ pub struct Capabilities {
 }
 
 impl Number {
-    /// What people call it: its name, or the number as people write it.
+    /// The display name: the number's name, or the formatted number.
     pub fn title(&self) -> String {
         if self.friendly_name.is_empty() {
             self.formatted_number()
@@ -84,7 +84,7 @@ impl Number {
     }
 }
 
-/// Which numbers a member may see; the live hub asks it for each event, lists ask the database.
+/// Which numbers a member may see. The live hub checks it for each event; lists check it in the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Visible {
     All,
@@ -92,7 +92,6 @@ pub enum Visible {
 }
 
 impl Default for Visible {
-    /// Nothing.
     fn default() -> Self {
         Self::Only(Default::default())
     }
@@ -107,8 +106,7 @@ impl Visible {
     }
 }
 
-/// What each of these users may see in the workspace beside them now; whoever is no member (any more) is left out. One
-/// statement, however many they are.
+/// What each user may see in the workspace beside them. Users who are no members are left out. One statement for all.
 pub async fn visible(
     db: &Db,
     of: &[(WorkspaceId, UserId)],
@@ -161,7 +159,7 @@ struct Row {
 }
 
 impl Number {
-    /// When the newest text came, if it reached us only by comparing: the webhook may be dead. Both times are kept to the minute.
+    /// When the newest text arrived, if no webhook delivered it. Both times are kept to the minute.
     pub fn is_missing_texts_since(&self) -> Option<DateTime<Utc>> {
         let is_newer = |missed: &DateTime<Utc>| {
             self.last_inbound_at
@@ -199,7 +197,7 @@ impl From<Row> for Number {
     }
 }
 
-/// The numbers that this member may see, the default first.
+/// The numbers that the member may see, the default first.
 pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Number>> {
     let rows = sqlx::query_as!(
         Row,
@@ -215,7 +213,7 @@ pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Number>> {
     Ok(rows.into_iter().map(Number::from).collect())
 }
 
-/// For the live hub, which shows it to those who may see it.
+/// For the live hub, which shows it to the members who may see it.
 pub async fn look_up(db: &Db, workspace: WorkspaceId, id: NumberId) -> Result<Option<Number>> {
     Ok(sqlx::query_as!(
         Row,
@@ -255,17 +253,17 @@ pub async fn find(tx: &mut WorkspaceTx, id: NumberId) -> Result<Number> {
 #[serde(deny_unknown_fields)]
 pub struct NumberChange {
     pub friendly_name: Option<String>,
-    /// `true` makes it the workspace's default, in place of the one before.
+    /// `true` makes it the workspace's default, in place of the current one.
     pub is_default: Option<bool>,
     pub status: Option<Status>,
-    /// 0.01 to 1,000: as fast as the provider lets it send. `null`: as usual for its kind, which is 1 for a long code, 3
-    /// toll-free, 100 for a short code.
+    /// 0.01 to 1,000: as fast as the provider lets it send. `null`: the usual rate of its kind, which is 1 for a long
+    /// code, 3 for a toll-free number, 100 for a short code.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<f64>)]
     pub messages_per_second: Option<Option<f64>>,
 }
 
-/// Tells a field that is `null` from one that is not there.
+/// Distinguishes `null` from a missing field.
 fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
@@ -302,16 +300,16 @@ pub async fn update(
         )
         .done()?;
     if change.is_default == Some(true) {
-        // Of two who choose a default at once, the second one waits here and sees what the first one did.
+        // Locks all numbers: a concurrent change of the default waits here and sees this one.
         sqlx::query!("select id from numbers order by id for update")
             .fetch_all(tx.conn())
             .await?;
     }
     let before = find(tx, id).await?;
-    let wants_it_back = change.status == Some(Status::Active) || change.is_default == Some(true);
+    let activates = change.status == Some(Status::Active) || change.is_default == Some(true);
     Check::default()
         .that(
-            before.gone_at.is_none() || !wants_it_back,
+            before.gone_at.is_none() || !activates,
             "status",
             "the account at the provider has no such number any more",
         )
@@ -342,7 +340,7 @@ pub async fn update(
     .execute(tx.conn())
     .await?;
     if change.messages_per_second.is_some() {
-        // What it owes at the old rate may be minutes at the new one.
+        // A delay that was computed at the old rate may be too long at the new one.
         sqlx::query!(
             "update number_pace set full_at = least(full_at, now()) where number_id = $1",
             id as _
@@ -368,7 +366,7 @@ pub async fn update(
         workspace,
         number: id,
     });
-    tx.announce(Event::Queued); // what waited for it to be active, or faster
+    tx.announce(Event::Queued); // texts may have waited for an active or a faster number
     Ok(after)
 }
 
@@ -388,7 +386,6 @@ pub async fn assign(tx: &mut WorkspaceTx, _: &Admin, number: NumberId, user: Use
     Ok(())
 }
 
-/// Takes it away again.
 pub async fn unassign(
     tx: &mut WorkspaceTx,
     _: &Admin,
@@ -427,7 +424,6 @@ async fn access_changed(
     Ok(())
 }
 
-/// Who sees which number: every assignment of the workspace, for the matrix.
 pub async fn assignments(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<(NumberId, UserId)>> {
     Ok(
         sqlx::query!("select number_id, user_id from number_members")
@@ -439,7 +435,6 @@ pub async fn assignments(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<(NumberI
     )
 }
 
-/// Who of `users` sees which of `numbers`, for one page of the matrix.
 pub async fn assignments_among(
     tx: &mut WorkspaceTx,
     _: &Admin,
@@ -458,7 +453,7 @@ pub async fn assignments_among(
     .collect())
 }
 
-/// How many agents see each of `numbers`. One that nobody sees is left out.
+/// How many agents see each of `numbers`. Numbers without agents are left out.
 pub async fn audiences(
     tx: &mut WorkspaceTx,
     _: &Admin,
@@ -479,7 +474,6 @@ pub async fn audiences(
     .collect())
 }
 
-/// The agents whom this number is assigned to.
 pub async fn members(tx: &mut WorkspaceTx, _: &Admin, number: NumberId) -> Result<Vec<Colleague>> {
     find(tx, number).await?;
     Ok(sqlx::query_as!(
@@ -496,7 +490,7 @@ pub async fn members(tx: &mut WorkspaceTx, _: &Admin, number: NumberId) -> Resul
     .await?)
 }
 
-/// Everybody of the workspace, and whether they see this number's conversations.
+/// All members of the workspace, and whether they see this number's conversations.
 pub async fn audience(tx: &mut WorkspaceTx, number: NumberId) -> Result<Vec<Viewer>> {
     Ok(sqlx::query_as!(
         Viewer,
@@ -513,7 +507,6 @@ pub async fn audience(tx: &mut WorkspaceTx, number: NumberId) -> Result<Vec<View
     .await?)
 }
 
-/// A colleague, and whether they see a certain number.
 #[derive(Clone, Debug)]
 pub struct Viewer {
     pub user_id: UserId,
@@ -521,8 +514,8 @@ pub struct Viewer {
     pub sees: bool,
 }
 
-/// The number a new conversation starts from: the one asked for, or the member's own default, or the workspace's, or the
-/// oldest that can send.
+/// The number of a new conversation: the requested one, else the member's default, else the workspace's default, else
+/// the oldest one that can send.
 pub async fn to_send_from(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -544,15 +537,15 @@ pub async fn to_send_from(
     match row {
         Some(row) if row.usable => Ok(row.id),
         Some(_) => Err(Error::IntegrationNotConfigured),
-        // Row-level security hides both; the difference is only told to those who may know it.
+        // Row-level security hides both cases; only an admin may know which one it is.
         None if wanted.is_some() && !member.is_admin() => Err(Error::NumberNotAssigned),
         None if wanted.is_some() => Err(Error::NotFound("the number")),
         None => Err(Error::IntegrationNotConfigured),
     }
 }
 
-/// Of the numbers that the member may send from: the one that `contact` last wrote with, else the one with the least to send for
-/// its rate, and of equals the one that has rested longest. Nobody real is written to from a sandbox while there is another.
+/// Picks a number to send from: that of the latest conversation with `contact`, else the one with the shortest queue
+/// for its rate, else the one that was idle longest. A sandbox number is used only if there is no other.
 pub async fn least_busy(
     tx: &mut WorkspaceTx,
     contact: ContactId,

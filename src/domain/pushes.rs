@@ -1,7 +1,7 @@
-//! The browsers of a member that are told of texts while they are away.
+//! Push subscriptions: the browsers that notify a member of texts while they are away.
 //!
-//! A subscription belongs to the sign-in that made it: when that ends, so does it. Whether its owner may see the text is asked
-//! when it is told, never remembered.
+//! A subscription belongs to a session and ends with it. Whether its owner may see a text is checked when the text is
+//! pushed.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -17,18 +17,17 @@ use crate::ids::{ConversationId, MessageId, PushId, UserId, WorkspaceId};
 use crate::language::{self, Language};
 use crate::push::{self, Address};
 
-/// More browsers than anybody has.
 const COUNT_LIMIT: i64 = 20;
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = PushSubscription)]
 pub struct Device {
     pub id: PushId,
-    /// The browser, as its owner knows it.
+    /// The browser's name, given by its owner.
     pub name: String,
-    /// The host of its push service; the address itself is a secret.
+    /// The host of its push service. The full address is secret.
     pub service: String,
-    /// It belongs to the sign-in that asks.
+    /// Whether it belongs to the session of the request.
     pub is_this_session: bool,
     pub last_used_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
@@ -38,7 +37,7 @@ pub struct Device {
 #[serde(deny_unknown_fields)]
 #[schema(as = PushDraft)]
 pub struct Draft {
-    /// As the browser's `PushSubscription` has it: https, outside of our own network.
+    /// As in the browser's `PushSubscription`: https, outside of our own network.
     pub endpoint: String,
     pub keys: Keys,
     /// At most 80 characters.
@@ -55,7 +54,6 @@ pub struct Keys {
     pub auth: String,
 }
 
-/// Mine, the newest first.
 pub async fn list(tx: &mut WorkspaceTx, member: &Member) -> Result<Vec<Device>> {
     let rows = sqlx::query!(
         "select id, name, endpoint, session_id, last_used_at, created_at from push_subscriptions
@@ -80,7 +78,7 @@ pub async fn list(tx: &mut WorkspaceTx, member: &Member) -> Result<Vec<Device>> 
         .collect())
 }
 
-/// This browser is told from now on. One that is told already stays as it is, under its newest sign-in.
+/// Subscribes this browser. An existing subscription is kept and moves to the newest session.
 pub async fn subscribe(
     app: &App,
     tx: &mut WorkspaceTx,
@@ -160,7 +158,7 @@ pub async fn remove(tx: &mut WorkspaceTx, id: PushId) -> Result<()> {
     }
 }
 
-/// One browser that is to be told of one text.
+/// A push to send: one browser, one text.
 #[derive(Debug)]
 pub struct Due {
     pub id: PushId,
@@ -170,15 +168,15 @@ pub struct Due {
     pub conversation: ConversationId,
     pub workspace_name: String,
     pub slug: String,
-    /// What their owner chose, else what the browser asked for.
+    /// The owner's language, else the browser's.
     pub language: Language,
-    /// Who wrote and what, where their owner wants it on the screen.
+    /// The sender and the text, if the owner wants a preview.
     pub preview: Option<(String, String)>,
 }
 
-/// Who is told of this text: whom its conversation is assigned to, or everybody who may see it while it is nobody's; in browsers
-/// whose sign-in still lives. Who may see it is asked as `numbers::visible` asks it. What is no text of theirs is told nobody.
-/// One round trip.
+/// The browsers to notify of an inbound text: those of the conversation's assignee or, without one, of all members who
+/// may see it (the rule of `numbers::visible`), with an active session. An outbound text notifies nobody. One round
+/// trip.
 pub async fn due(db: &Db, workspace: WorkspaceId, message: MessageId) -> Result<Vec<Due>> {
     let rows = sqlx::query!(
         r#"select s.id, s.workspace_id, s.user_id, s.endpoint, s.p256dh, s.auth, m.conversation_id, w.name as workspace_name, w.slug,
@@ -205,7 +203,7 @@ pub async fn due(db: &Db, workspace: WorkspaceId, message: MessageId) -> Result<
     .await?;
     Ok(rows
         .into_iter()
-        // A reaction is no news.
+        // Reactions are not pushed.
         .filter(|row| !reaction::is_reaction(&row.content))
         .filter_map(|row| {
             let title = contacts::title(row.contact_name.as_deref(), &row.phone_number);
@@ -228,7 +226,7 @@ pub async fn due(db: &Db, workspace: WorkspaceId, message: MessageId) -> Result<
         .collect())
 }
 
-/// It took a push just now.
+/// Records a push that the service accepted.
 pub async fn used(db: &Db, due: &Due) -> Result<()> {
     sqlx::query!(
         "update push_subscriptions set last_used_at = now() where workspace_id = $1 and id = $2",
@@ -240,7 +238,7 @@ pub async fn used(db: &Db, due: &Due) -> Result<()> {
     Ok(())
 }
 
-/// Nobody listens there any more.
+/// Deletes a subscription that no longer exists at its push service.
 pub async fn forget(db: &Db, due: &Due) -> Result<()> {
     sqlx::query!(
         "delete from push_subscriptions where workspace_id = $1 and id = $2",

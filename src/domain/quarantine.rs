@@ -1,7 +1,7 @@
-//! What called about a number of ours with a signature that did not fit. It is not lost: it waits for an admin, who knows
-//! whether that was the provider and our settings were wrong, or somebody else.
+//! Calls about our numbers whose signature did not match. An admin decides: the provider called and our settings were
+//! wrong, or the call is forged.
 //!
-//! A stranger can write here as well, so there is an end to it: in a minute, for a number, and in size.
+//! Anyone can send such calls, so they are limited per minute, per number and in size.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -34,30 +34,30 @@ use crate::providers::{self, Hook, SignatureMismatch, SignedRequest, WebhookEven
 string_enum!(#[schema(as = QuarantineState)]
 State { Waiting = "waiting", Released = "released", Discarded = "discarded" });
 
-/// What waits for one number at the most. What came first stays: a flood must not wash it out.
+/// The most that wait for one number. The oldest calls stay, so that a flood cannot displace them.
 const MAX_WAITING: i64 = 1_000;
-/// A text is a tenth of it.
-const LARGEST: usize = 16 * 1024;
-/// For one number in a minute, on this server.
+/// The body of a text is about a tenth of this.
+const MAX_BODY_SIZE: usize = 16 * 1024;
+/// For one number, on this server.
 const CALLS_PER_MINUTE: u32 = 120;
-/// Numbers that the gate remembers; beyond that it begins anew.
+/// When the rate limiter tracks this many numbers, it starts over.
 const TRACKED_KEYS: usize = 10_000;
-/// What one request releases at the most: an admin waits for it.
+/// The most that one request releases, because the admin waits for it.
 const RELEASE_BATCH: i64 = 200;
 
-/// How much was let in of late, so that a flood costs the database nothing.
+/// Counts recent calls in memory, so that a flood does not reach the database.
 #[derive(Clone, Default)]
 pub struct RateLimiter(Arc<Mutex<HashMap<RateKey, (Instant, u32)>>>);
 
 type RateKey = (IntegrationId, Option<NumberId>);
 
 impl RateLimiter {
-    fn allows(&self, place: RateKey) -> bool {
-        let mut seen = self.0.lock().expect("nobody panics while holding it");
-        if seen.len() >= TRACKED_KEYS {
-            seen.clear();
+    fn allows(&self, key: RateKey) -> bool {
+        let mut counts = self.0.lock().expect("the lock is not poisoned");
+        if counts.len() >= TRACKED_KEYS {
+            counts.clear();
         }
-        let (since, count) = seen.entry(place).or_insert((Instant::now(), 0));
+        let (since, count) = counts.entry(key).or_insert((Instant::now(), 0));
         if since.elapsed() > Duration::from_secs(60) {
             (*since, *count) = (Instant::now(), 0);
         }
@@ -66,8 +66,8 @@ impl RateLimiter {
     }
 }
 
-/// Keeps what `account` could not verify, if it is about a number or a text of it, and says in words why it probably did not
-/// fit. Answers whether it waits for an admin now. One round trip.
+/// Stores a call that `account` could not verify, with the probable cause, if it is about one of its numbers or texts.
+/// Returns whether the call waits for an admin. One round trip.
 pub async fn keep(
     db: &Db,
     rate_limiter: &RateLimiter,
@@ -92,7 +92,7 @@ pub async fn keep(
         }
         WebhookEvent::Nothing => return Ok(false),
     };
-    let fits_in = request.body.len() <= LARGEST && request.public_url.len() <= 4_096;
+    let fits_in = request.body.len() <= MAX_BODY_SIZE && request.public_url.len() <= 4_096;
     if !fits_in || !rate_limiter.allows((account.integration, number)) {
         metrics::counter!("messagehub_webhooks_not_kept_total").increment(1);
         return Ok(false);
@@ -139,7 +139,7 @@ pub async fn keep(
     Ok(kept.is_some())
 }
 
-/// Of what it says, not of its bytes: a provider's second try has another time in it.
+/// A hash of the content, not of the bytes: a provider's retry has a different time.
 fn fingerprint(account: &Account, event: &WebhookEvent) -> Vec<u8> {
     let mut hash = Sha256::new();
     hash.update(account.integration.0.as_bytes());
@@ -147,7 +147,7 @@ fn fingerprint(account: &Account, event: &WebhookEvent) -> Vec<u8> {
     hash.finalize().to_vec()
 }
 
-/// What is probably wrong, and how to mend it.
+/// The probable cause of the mismatch, and how to fix it.
 fn cause(
     signature_mismatch: SignatureMismatch,
     request: &SignedRequest<'_>,
@@ -185,7 +185,7 @@ fn origin(url: &str) -> &str {
     end.map_or(url, |end| &url[..end])
 }
 
-/// A call that waits for an admin, or did.
+/// A call that waits for an admin, or was settled by one.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Kept {
     pub id: QuarantineId,
@@ -196,18 +196,18 @@ pub struct Kept {
     pub provider: providers::Kind,
     pub kind: webhooks::Kind,
     pub provider_sid: String,
-    /// Who it says the text is from.
+    /// The sender of the text, as the call claims.
     pub sender: String,
-    /// The address that the signature was checked against.
+    /// The URL that the signature was checked against.
     pub url: String,
-    /// Why it probably did not fit, and what to do about it.
+    /// Why the signature probably did not match, and what to do about it.
     pub cause: String,
-    /// How often the very same came.
+    /// How often the same call was received.
     pub times: i32,
     pub state: State,
     pub settled_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
-    /// What it says, field by field; forgotten once it is released or discarded.
+    /// The parameters of the call. They are deleted when it is released or discarded.
     pub parameters: Vec<Parameter>,
 }
 
@@ -311,19 +311,19 @@ impl From<Row> for Kept {
     }
 }
 
-/// Which calls: all that is left out is not asked for, but for `state`.
+/// Filters of calls. All are optional.
 #[derive(Debug, Default, Clone, serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Only those about this number.
+    /// Only calls about this number.
     #[serde(default, deserialize_with = "unless_empty")]
     pub number_id: Option<NumberId>,
-    /// `waiting` unless given.
+    /// The default is `waiting`.
     #[serde(default, deserialize_with = "unless_empty")]
     pub state: Option<State>,
 }
 
-/// The newest first. Row-level security shows it to admins alone.
+/// Newest first. Row-level security shows calls to admins only.
 pub async fn list(
     tx: &mut WorkspaceTx,
     _: &Admin,
@@ -382,7 +382,7 @@ async fn read(
     .await?)
 }
 
-/// The handles that a released call needs to go the way of a good one.
+/// The handles for processing a released call.
 pub struct ReleaseContext<'a> {
     pub app: &'a App,
     pub directory: &'a Directory,
@@ -390,17 +390,21 @@ pub struct ReleaseContext<'a> {
     pub reports: &'a Reports,
 }
 
-/// Takes it as if its signature had fitted. What was taken before is not taken twice, and one that is settled stays so.
-pub async fn release(way: &ReleaseContext<'_>, admin: &Admin, id: QuarantineId) -> Result<Kept> {
-    let mut tx = way.app.db.workspace(admin.tenant()).await?;
+/// Processes the call as if its signature had matched. Idempotent: a second release changes nothing.
+pub async fn release(
+    context: &ReleaseContext<'_>,
+    admin: &Admin,
+    id: QuarantineId,
+) -> Result<Kept> {
+    let mut tx = context.app.db.workspace(admin.tenant()).await?;
     let row = row(&mut tx, id).await?;
     drop(tx);
     if row.state == State::Waiting {
-        // First taken, then crossed off: after a crash in between, the second release is a repeat.
-        take(way, &row).await?;
-        settle(&way.app.db, admin, &row, State::Released).await?;
+        // Processed before it is settled: after a crash in between, the second release is a repeat.
+        process(context, &row).await?;
+        settle(&context.app.db, admin, &row, State::Released).await?;
     }
-    let mut tx = way.app.db.workspace(admin.tenant()).await?;
+    let mut tx = context.app.db.workspace(admin.tenant()).await?;
     find(&mut tx, admin, id).await
 }
 
@@ -408,41 +412,41 @@ pub async fn release(way: &ReleaseContext<'_>, admin: &Admin, id: QuarantineId) 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Settled {
     pub settled: i64,
-    /// Those that could not be taken: their number is gone.
+    /// Calls that could not be processed, because their number is gone.
     pub failed: i64,
     pub waiting: i64,
 }
 
-/// The oldest first, as they came; as many as one request can do. Those that cannot be released go to the end of the queue, so
-/// that the next request gets to what came after them. Four round trips, and those of storing the texts, which go together.
+/// Releases the oldest calls in order, as many as one request can process. Calls that fail move to the end of the
+/// queue, so that the next request continues after them. Four round trips, plus those of storing the texts in batches.
 pub async fn release_all(
-    way: &ReleaseContext<'_>,
+    context: &ReleaseContext<'_>,
     admin: &Admin,
     number: Option<NumberId>,
 ) -> Result<Settled> {
-    let mut tx = way.app.db.workspace(admin.tenant()).await?;
+    let mut tx = context.app.db.workspace(admin.tenant()).await?;
     let rows = oldest(&mut tx, number).await?;
     drop(tx);
-    // In the order in which they are asked to: the writers keep it.
-    let outcomes = join_all(rows.iter().map(|row| take(way, row))).await;
-    let (mut taken, mut left, mut broken) = (Vec::new(), Vec::new(), None);
+    // The batch writers keep the order in which these futures are first polled.
+    let outcomes = join_all(rows.iter().map(|row| process(context, row))).await;
+    let (mut taken, mut failed, mut broken) = (Vec::new(), Vec::new(), None);
     for (row, outcome) in rows.iter().zip(outcomes) {
         match outcome {
             Ok(()) => taken.push(row.id),
-            Err(Error::NotFound(_)) => left.push(row.id),
+            Err(Error::NotFound(_)) => failed.push(row.id),
             Err(error) => broken = Some(error),
         }
     }
-    let mut tx = way.app.db.workspace(admin.tenant()).await?;
+    let mut tx = context.app.db.workspace(admin.tenant()).await?;
     delete_taken(&mut tx, &taken).await?;
-    put_last(&mut tx, &left).await?;
-    let waiting = waiting(&mut tx, number).await?;
+    requeue(&mut tx, &failed).await?;
+    let waiting = count_waiting(&mut tx, number).await?;
     tx.commit().await?;
     match broken {
         Some(error) => Err(error),
         None => Ok(Settled {
             settled: count_of(&taken),
-            failed: count_of(&left),
+            failed: count_of(&failed),
             waiting,
         }),
     }
@@ -469,7 +473,7 @@ async fn oldest(tx: &mut WorkspaceTx, number: Option<NumberId>) -> Result<Vec<Ro
     .await?)
 }
 
-/// What `settle` does, for many calls that were taken.
+/// Like `settle`, for many processed calls.
 async fn delete_taken(tx: &mut WorkspaceTx, taken: &[QuarantineId]) -> Result<()> {
     sqlx::query!(
         "with released as (
@@ -492,17 +496,17 @@ async fn delete_taken(tx: &mut WorkspaceTx, taken: &[QuarantineId]) -> Result<()
     Ok(())
 }
 
-async fn put_last(tx: &mut WorkspaceTx, left: &[QuarantineId]) -> Result<()> {
+async fn requeue(tx: &mut WorkspaceTx, failed: &[QuarantineId]) -> Result<()> {
     sqlx::query!(
         "update quarantine set tried_at = clock_timestamp() where id = any ($1) and state = 'waiting'",
-        left as _,
+        failed as _,
     )
     .execute(tx.conn())
     .await?;
     Ok(())
 }
 
-async fn waiting(tx: &mut WorkspaceTx, number: Option<NumberId>) -> Result<i64> {
+async fn count_waiting(tx: &mut WorkspaceTx, number: Option<NumberId>) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         r#"select count(*) as "waiting!" from quarantine
             where state = 'waiting' and ($1::uuid is null or number_id = $1)"#,
@@ -512,14 +516,14 @@ async fn waiting(tx: &mut WorkspaceTx, number: Option<NumberId>) -> Result<i64> 
     .await?)
 }
 
-async fn take(way: &ReleaseContext<'_>, row: &Row) -> Result<()> {
-    let account = way
+async fn process(context: &ReleaseContext<'_>, row: &Row) -> Result<()> {
+    let account = context
         .directory
         .integration(row.integration_id)
         .await?
         .ok_or(Error::NotFound("its integration"))?;
     let event = row.with_request(|request| account.provider.read(row.hook(), request));
-    let gone = |_| Error::Internal("what was read before cannot be read any more".into());
+    let gone = |_| Error::Internal("the stored call can no longer be parsed".into());
     match event.map_err(gone)? {
         WebhookEvent::Text(mut text) => {
             let number = account
@@ -534,7 +538,7 @@ async fn take(way: &ReleaseContext<'_>, row: &Row) -> Result<()> {
                 text,
                 via: Some(Via::Release),
             };
-            way.ingest.store(arrival).await?;
+            context.ingest.store(arrival).await?;
         }
         WebhookEvent::Report(report) => {
             let report = Report {
@@ -544,15 +548,14 @@ async fn take(way: &ReleaseContext<'_>, row: &Row) -> Result<()> {
                 via: Via::Release,
                 report,
             };
-            // That there is no such text is in the journal.
-            way.reports.take(report).await?;
+            // A report of an unknown text is recorded in the journal.
+            context.reports.take(report).await?;
         }
         WebhookEvent::Nothing => {}
     }
     Ok(())
 }
 
-/// It was not the provider, or nobody wants it any more.
 pub async fn discard(db: &Db, admin: &Admin, id: QuarantineId) -> Result<Kept> {
     let mut tx = db.workspace(admin.tenant()).await?;
     let row = row(&mut tx, id).await?;
@@ -580,7 +583,7 @@ pub async fn discard_all(db: &Db, admin: &Admin, number: Option<NumberId>) -> Re
         };
         audit::record(&mut tx, AuditAction::QuarantineDiscarded, audit_record).await?;
     }
-    let waiting = waiting(&mut tx, number).await?;
+    let waiting = count_waiting(&mut tx, number).await?;
     tx.commit().await?;
     Ok(Settled {
         settled: i64::try_from(discarded).unwrap_or(i64::MAX),
@@ -589,7 +592,7 @@ pub async fn discard_all(db: &Db, admin: &Admin, number: Option<NumberId>) -> Re
     })
 }
 
-/// Crosses it off, forgets what it said, and writes down who did it.
+/// Marks the call as settled, deletes its body and writes the audit entry.
 async fn settle(db: &Db, admin: &Admin, row: &Row, state: State) -> Result<()> {
     let mut tx = db.workspace(admin.tenant()).await?;
     let settled = sqlx::query!(
@@ -600,7 +603,7 @@ async fn settle(db: &Db, admin: &Admin, row: &Row, state: State) -> Result<()> {
     .execute(tx.conn())
     .await?;
     if settled.rows_affected() == 0 {
-        return Ok(()); // somebody else did
+        return Ok(()); // settled by a concurrent request
     }
     let action = match state {
         State::Discarded => AuditAction::QuarantineDiscarded,
@@ -618,7 +621,6 @@ async fn settle(db: &Db, admin: &Admin, row: &Row, state: State) -> Result<()> {
     tx.commit().await
 }
 
-/// What nobody has looked at for a month goes, and what was settled then.
 pub async fn forget_old(db: &Db) -> Result<()> {
     sqlx::query!(
         "delete from quarantine where created_at < $1",
@@ -637,10 +639,10 @@ mod tests {
     fn rate_is_limited_per_number() {
         let rate_limiter = RateLimiter::default();
         let (one, other) = (IntegrationId::new(), IntegrationId::new());
-        let let_in = (0..1_000)
+        let allowed = (0..1_000)
             .filter(|_| rate_limiter.allows((one, None)))
             .count();
-        assert_eq!(let_in, CALLS_PER_MINUTE as usize);
+        assert_eq!(allowed, CALLS_PER_MINUTE as usize);
         assert!(rate_limiter.allows((other, None)));
         assert!(rate_limiter.allows((one, Some(NumberId::new()))));
     }

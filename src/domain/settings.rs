@@ -1,4 +1,4 @@
-//! How each member likes it in this workspace.
+//! The settings of a member in a workspace.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,12 +13,13 @@ use crate::ids::{NumberId, UserId};
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Settings {
-    /// The number that a new conversation of mine starts from, as long as I may see it.
+    /// The number that new conversations of the member start from, as long as the member may see it.
     pub default_number_id: Option<NumberId>,
-    /// Added below every text that I send.
+    /// Added below every text that the member sends.
     pub signature: String,
     pub notifications: Notifications,
-    /// Whether single keys such as `e` and `j` do something on the pages. Off for whoever dictates: Ctrl-K and Ctrl-Enter stay.
+    /// Whether single keys such as `e` and `j` are shortcuts on the pages. Off for members who dictate; Ctrl-K and
+    /// Ctrl-Enter stay.
     pub single_key_shortcuts: bool,
 }
 
@@ -35,12 +36,12 @@ impl Default for Settings {
 
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 pub struct Notifications {
-    /// Of the browser, when a text comes in.
+    /// Browser notifications of inbound texts.
     pub desktop: bool,
     pub sound: bool,
-    /// A mail when my credits run low.
+    /// An e-mail when the member's credits run low.
     pub mail_when_credits_low: bool,
-    /// Pushes say who wrote and what; otherwise only that something came.
+    /// Whether pushes show the sender and the text.
     pub push_preview: bool,
 }
 
@@ -55,7 +56,6 @@ impl Default for Notifications {
     }
 }
 
-/// Mine.
 pub async fn of(tx: &mut WorkspaceTx, member: &Member) -> Result<Settings> {
     let row = sqlx::query!(
         "select default_number_id, signature, desktop_notifications, sound, mail_when_credits_low, push_preview,
@@ -82,7 +82,7 @@ pub async fn of(tx: &mut WorkspaceTx, member: &Member) -> Result<Settings> {
 #[serde(deny_unknown_fields)]
 #[schema(as = SettingsChange)]
 pub struct SettingsChange {
-    /// `null` takes it away: then the workspace's default counts.
+    /// `null` removes it: then the workspace's default applies.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<NumberId>)]
     pub default_number_id: Option<Option<NumberId>>,
@@ -101,14 +101,14 @@ pub struct NotificationsChange {
     pub push_preview: Option<bool>,
 }
 
-/// Tells `null` from nothing.
+/// Distinguishes `null` from a missing field.
 pub fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// Changes what is given and keeps the rest.
+/// Changes the given fields and keeps the rest.
 pub async fn update(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -201,7 +201,6 @@ pub async fn set_default_number(
     audit::record(tx, AuditAction::DefaultNumberChanged, audit_record).await
 }
 
-/// Everybody's own default number, for the access page.
 pub async fn default_numbers(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<(UserId, NumberId)>> {
     Ok(sqlx::query!(
         r#"select user_id, default_number_id as "number!: NumberId" from member_settings where default_number_id is not null"#

@@ -1,6 +1,6 @@
-//! What texts cost: summed up by number and month, beside what the provider says that it charged.
+//! What texts cost: totals per number and month, and what the provider says it charged.
 //!
-//! Days and months are those of UTC, as providers count.
+//! Days and months are in UTC, as at the providers.
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Utc};
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::ids::{IntegrationId, NumberId, WorkspaceId};
 use crate::phone;
 use crate::providers::{self, Item, Priced};
 
-/// Prices come late: so many days are counted and asked about anew.
+/// Prices arrive late: this many days are counted and fetched again.
 const SETTLEMENT_DELAY: Days = Days::new(3);
 
 /// A calendar month, written `2026-11`.
@@ -72,33 +72,33 @@ pub struct Money {
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Usage {
-    /// Such as `2026-11`, of UTC.
+    /// Such as `2026-11`, in UTC.
     pub month: String,
-    /// When texts were last counted; `null`: there were none.
+    /// When texts were last counted; `null` if there are none.
     pub counted_at: Option<DateTime<Utc>>,
     pub numbers: Vec<NumberUsage>,
     pub charges: Vec<IntegrationCharges>,
 }
 
-/// What went through one number, and what stands on these texts.
+/// The texts of one number, and the prices recorded with them.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct NumberUsage {
     pub number_id: NumberId,
     pub phone_number: String,
     pub friendly_name: String,
-    /// Texts that the provider took.
+    /// Texts that the provider accepted.
     pub sent: i64,
     pub received: i64,
-    /// Of all of them, as far as they are known.
+    /// The segments of all these texts, as far as they are known.
     pub segments: i64,
-    /// One for each currency. Carriers' fees are in the charges only.
+    /// One per currency. Carrier fees are only in the charges.
     pub costs: Vec<Money>,
-    /// Texts whose price is not known (yet).
+    /// Texts whose price is not known, or not yet.
     pub without_price: i64,
 }
 
 impl NumberUsage {
-    /// What people call it: its name, or the number as people write it.
+    /// The display name: the number's name, or the formatted number.
     pub fn title(&self) -> String {
         match self.friendly_name.as_str() {
             "" => self.formatted_number(),
@@ -111,28 +111,28 @@ impl NumberUsage {
     }
 }
 
-/// What the provider says that it charged the account, for other programs that use it, too.
+/// What the provider says it charged the account, including its use by other programs.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct IntegrationCharges {
     pub integration_id: IntegrationId,
     pub name: String,
     pub provider: providers::Kind,
     pub items: Vec<Charged>,
-    /// The last day that the provider was asked about.
+    /// The last day whose charges were fetched.
     pub until: Option<NaiveDate>,
-    /// Why it could not be asked the last time, in words.
+    /// Why the last fetch failed.
     pub error: Option<String>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Charged {
     pub item: Item,
-    /// How many, where the provider counts them.
+    /// The quantity, if the provider counts it.
     pub count: Option<i64>,
     pub cost: Money,
 }
 
-/// A month of the workspace: a few rows for each number and day. Two round trips. Row-level security shows it to admins alone.
+/// Two round trips; a few rows per number and day. Row-level security shows usage to admins only.
 pub async fn month(tx: &mut WorkspaceTx, month: Month) -> Result<Usage> {
     let (from, to) = (month.first_day(), month.after().first_day());
     let rows = sqlx::query!(
@@ -236,11 +236,11 @@ async fn charges(
     Ok(charges)
 }
 
-/// Counts the texts of the last days anew, in every workspace; the first time those of two months. Five round trips and the
-/// counting, which reads these days' texts by their primary key.
+/// Recounts the texts of the last days in all workspaces; the first time, of two months. Five round trips and the
+/// count, which reads these days' texts by primary key.
 pub async fn count(db: &Db) -> Result<()> {
     let mut tx = db.system().await?;
-    // Another server may be counting: once is enough.
+    // Another server is counting: one is enough.
     let mine = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock(7206001) as "mine!""#)
         .fetch_one(tx.conn())
         .await?;
@@ -287,21 +287,18 @@ pub async fn count(db: &Db) -> Result<()> {
     tx.commit().await
 }
 
-/// The least id of this moment.
+/// The smallest id of this time.
 fn first_id(at: DateTime<Utc>) -> Uuid {
     let millis = u64::try_from(at.timestamp_millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }
 
-/// An integration whose provider is to be asked.
 pub struct Due {
     pub workspace: WorkspaceId,
     pub integration: IntegrationId,
-    /// The first day to ask about.
     since: NaiveDate,
 }
 
-/// How many integrations wait to be asked about.
 pub async fn backlog(db: &Db) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         r#"select count(*) as "waiting!" from integrations where is_active and status = 'healthy' and usage_due_at <= now()"#
@@ -310,7 +307,7 @@ pub async fn backlog(db: &Db) -> Result<i64> {
     .await?)
 }
 
-/// The server stops before these were asked about: another one may do it at once.
+/// At shutdown: another server may lease these at once.
 pub async fn hand_back(db: &Db, integrations: &[IntegrationId]) -> Result<()> {
     sqlx::query!(
         "update integrations set usage_due_at = now() where id = any ($1) and usage_due_at > now()",
@@ -321,7 +318,7 @@ pub async fn hand_back(db: &Db, integrations: &[IntegrationId]) -> Result<()> {
     Ok(())
 }
 
-/// Takes integrations whose time has come; they are nobody else's for the next hours. One round trip.
+/// Leases due integrations for six hours. One round trip.
 pub async fn due(db: &Db, most: i64) -> Result<Vec<Due>> {
     let rows = sqlx::query!(
         "with due as (
@@ -350,8 +347,8 @@ pub async fn due(db: &Db, most: i64) -> Result<Vec<Due>> {
         .collect())
 }
 
-/// Asks the provider about each day since the last time, and writes it down day by day, so that nothing is asked twice for what
-/// fails later.
+/// Fetches the charges of each day since the last time. Each day is stored by itself, so that a later failure does not
+/// repeat earlier calls.
 pub async fn ask(db: &Db, directory: &Directory, due: &Due) -> Result<()> {
     let Some(account) = directory.integration(due.integration).await? else {
         return Ok(());
@@ -359,23 +356,24 @@ pub async fn ask(db: &Db, directory: &Directory, due: &Due) -> Result<()> {
     let today = clock::now().date_naive();
     for day in due.since.iter_days().take_while(|day| *day <= today) {
         let provider = account.used_for(Purpose::Usage);
-        let asked = async { Ok((provider.prices(day).await?, provider.usage(day).await?)) };
-        match asked.await {
+        let fetched = async { Ok((provider.prices(day).await?, provider.usage(day).await?)) };
+        match fetched.await {
             Ok((prices, charges)) => {
-                price(db, due, &prices.unwrap_or_default()).await?;
-                keep(db, due, day, &charges).await?;
+                store_prices(db, due, &prices.unwrap_or_default()).await?;
+                store_charges(db, due, day, &charges).await?;
             }
-            Err(error) => return could_not_be_asked(db, due, &error).await,
+            Err(error) => return record_failure(db, due, &error).await,
         }
     }
     Ok(())
 }
 
-/// Prices that the provider only knew later.
-async fn price(db: &Db, due: &Due, prices: &[Priced]) -> Result<()> {
-    for some in prices.chunks(1000) {
-        let each = |of: fn(&Priced) -> String| -> Vec<String> { some.iter().map(of).collect() };
-        let segments: Vec<Option<i16>> = some
+/// Stores the prices that the provider set after a text was sent.
+async fn store_prices(db: &Db, due: &Due, prices: &[Priced]) -> Result<()> {
+    for chunk in prices.chunks(1000) {
+        let each =
+            |field: fn(&Priced) -> String| -> Vec<String> { chunk.iter().map(field).collect() };
+        let segments: Vec<Option<i16>> = chunk
             .iter()
             .map(|priced| priced.segments.and_then(|count| count.try_into().ok()))
             .collect();
@@ -397,8 +395,12 @@ async fn price(db: &Db, due: &Due, prices: &[Priced]) -> Result<()> {
     Ok(())
 }
 
-/// What was charged for `day`, in the place of what was said before.
-async fn keep(db: &Db, due: &Due, day: NaiveDate, charges: &[providers::Charge]) -> Result<()> {
+async fn store_charges(
+    db: &Db,
+    due: &Due,
+    day: NaiveDate,
+    charges: &[providers::Charge],
+) -> Result<()> {
     let mut tx = db.system().await?;
     sqlx::query!(
         "delete from provider_charges where workspace_id = $1 and integration_id = $2 and day = $3",
@@ -409,8 +411,9 @@ async fn keep(db: &Db, due: &Due, day: NaiveDate, charges: &[providers::Charge])
     .execute(tx.conn())
     .await?;
     let items: Vec<Item> = charges.iter().map(|charge| charge.item).collect();
-    let each =
-        |of: fn(&providers::Charge) -> String| -> Vec<String> { charges.iter().map(of).collect() };
+    let each = |field: fn(&providers::Charge) -> String| -> Vec<String> {
+        charges.iter().map(field).collect()
+    };
     let counts: Vec<Option<i64>> = charges
         .iter()
         .map(|charge| charge.count.and_then(|count| count.try_into().ok()))
@@ -441,8 +444,8 @@ async fn keep(db: &Db, due: &Due, day: NaiveDate, charges: &[providers::Charge])
     tx.commit().await
 }
 
-async fn could_not_be_asked(db: &Db, due: &Due, error: &providers::Error) -> Result<()> {
-    tracing::warn!(%error, integration.id = %due.integration, "a provider could not be asked what it charged");
+async fn record_failure(db: &Db, due: &Due, error: &providers::Error) -> Result<()> {
+    tracing::warn!(%error, integration.id = %due.integration, "could not fetch charges from the provider");
     sqlx::query!(
         "update integrations set usage_error = $3, usage_due_at = now() + interval '1 hour' where workspace_id = $1 and id = $2",
         due.workspace as _,
@@ -454,7 +457,7 @@ async fn could_not_be_asked(db: &Db, due: &Due, error: &providers::Error) -> Res
     Ok(())
 }
 
-/// What was known of `day` and of all before is settled: the prices of later days may still come.
+/// Prices before this day are final. From this day on, they are fetched again.
 fn settled(day: NaiveDate) -> NaiveDate {
     day.checked_sub_days(SETTLEMENT_DELAY).unwrap_or(day)
 }

@@ -1,5 +1,5 @@
-//! The journal of what providers told us and what became of it, for whoever asks where a text has gone. Texts and reports
-//! write their own lines, in the statements that store them; only what is out of the ordinary is noted from here.
+//! The journal of provider callbacks and their outcomes, to trace texts. Texts and reports are recorded by the
+//! statements that store them; other calls are recorded from here.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -18,11 +18,11 @@ string_enum!(#[schema(as = WebhookKind)]
 Kind { Inbound = "inbound", Status = "status" });
 
 string_enum!(
-    /// How it reached us.
+    /// How the call reached us.
     Via {
-        /// The provider called.
+        /// The provider called our webhook.
         Webhook = "webhook",
-        /// It was on the provider’s list, and had not reached us.
+        /// It was in the provider’s list, but had not been delivered.
         CatchUp = "catch_up",
         /// An admin released it from the quarantine.
         Release = "release",
@@ -30,34 +30,33 @@ string_enum!(
 );
 
 string_enum!(
-    /// What became of it.
+    /// The outcome of the call.
     Outcome {
         /// The text is in the inbox.
         Stored = "stored",
-        /// It had been here before: nothing was changed.
+        /// It was received before. Nothing changed.
         Repeat = "repeat",
-        /// The report was written down.
+        /// The report was stored.
         Applied = "applied",
-        /// It concerns nothing that is here.
+        /// It concerns no message here.
         Ignored = "ignored",
-        /// The provider’s own call could not be read; `detail` says why.
+        /// The provider’s call could not be parsed; `detail` says why.
         Malformed = "malformed",
-        /// Its signature did not fit.
+        /// Its signature did not match.
         Quarantined = "quarantined",
     }
 );
 
-/// As long as anybody asks.
 pub const RETENTION: TimeDelta = TimeDelta::days(30);
 
-/// One call of a provider. Its text is in the message.
+/// A call of a provider. Its text is in the message.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Webhook {
     pub id: WebhookId,
     pub integration_id: IntegrationId,
     /// `null`: a report of an unknown message, or a call whose number could not be read.
     pub number_id: Option<NumberId>,
-    /// Our number that it is about.
+    /// Our number that the call is about.
     pub phone_number: Option<String>,
     pub provider: providers::Kind,
     pub kind: Kind,
@@ -65,32 +64,32 @@ pub struct Webhook {
     /// The provider’s id of the text.
     pub provider_sid: String,
     pub outcome: Outcome,
-    /// The status that was reported, or what was wrong.
+    /// The reported status, or the error.
     pub detail: String,
-    /// The message that it became, or is about.
+    /// The message that was stored, or that the call is about.
     pub message_id: Option<MessageId>,
     pub conversation_id: Option<ConversationId>,
     pub created_at: DateTime<Utc>,
 }
 
-/// Which calls: all that is left out is not asked for.
+/// Filters of calls. All are optional.
 #[derive(Debug, Default, Clone, serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Only those about this number.
+    /// Only calls about this number.
     #[serde(default, deserialize_with = "unless_empty")]
     pub number_id: Option<NumberId>,
     #[serde(default, deserialize_with = "unless_empty")]
     pub kind: Option<Kind>,
     #[serde(default, deserialize_with = "unless_empty")]
     pub outcome: Option<Outcome>,
-    /// The provider’s id of a text, such as Twilio’s `MessageSid`: all of it.
+    /// The provider’s full id of a text, such as Twilio’s `MessageSid`.
     #[serde(default, deserialize_with = "unless_empty")]
     pub provider_sid: Option<String>,
 }
 
-/// The newest first. Row-level security shows it to admins alone. Two round trips. A page may be shorter than its limit although
-/// another follows (`list_webhooks`).
+/// Newest first. Row-level security shows calls to admins only. Two round trips. A page may be shorter than its limit
+/// although another one follows (`list_webhooks`).
 pub async fn list(
     tx: &mut WorkspaceTx,
     _: &Admin,
@@ -139,7 +138,7 @@ pub async fn list(
     Ok(page)
 }
 
-/// A verified call that could not be read, or that had nothing to say. One round trip.
+/// Records a verified call that could not be parsed, or that had no content. One round trip.
 pub async fn note(
     db: &Db,
     account: &Account,
@@ -163,7 +162,7 @@ pub async fn note(
     Ok(())
 }
 
-/// What nobody asks about any more goes. Ids sort by time, so this reads no more of the journal than it takes away.
+/// Deletes expired calls. Ids sort by time, so only the deleted part is read.
 pub async fn forget_old(db: &Db) -> Result<()> {
     let workspaces = sqlx::query_scalar!(r#"select id as "id: WorkspaceId" from workspaces"#)
         .fetch_all(db.system_pool())

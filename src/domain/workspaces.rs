@@ -1,4 +1,4 @@
-//! The tenant: everything else belongs to exactly one.
+//! Workspaces, the tenants. Everything else belongs to exactly one.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -24,25 +24,25 @@ pub struct Workspace {
     pub id: WorkspaceId,
     pub name: String,
     pub slug: String,
-    /// Two letters (ISO 3166): how phone numbers without a leading + are read.
+    /// Two letters (ISO 3166): the region of phone numbers without a leading +.
     pub default_region: String,
-    /// Whether members need a second factor to come in.
+    /// Whether members need a second factor to use the workspace.
     pub require_two_factor: bool,
-    /// What each new agent begins with.
+    /// The credits of each new agent.
     pub starting_credits: i32,
-    /// An agent is told when their balance falls to this.
+    /// An agent is notified when their balance falls to this.
     pub low_credits_at: i32,
-    /// For which of our numbers a STOP holds: the one that it was sent to, or all.
+    /// Whether a STOP applies to the number that it was sent to, or to all numbers of the workspace.
     pub opt_out_scope: OptOutScope,
-    /// How long a text may wait to be sent before it is given up on.
+    /// How long a text may wait to be sent before it fails.
     pub text_validity_minutes: i32,
-    /// Whether a text that waits at a number that cannot send leaves from another one.
+    /// Whether a waiting text is sent from another number if its own cannot send.
     pub failover: bool,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
-/// A workspace as one of its members finds it in their list.
+/// A workspace in the list of one of its members.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Mine {
     pub id: WorkspaceId,
@@ -84,21 +84,22 @@ pub struct WorkspaceChange {
     pub name: Option<String>,
     /// Two letters (ISO 3166), such as `US`.
     pub default_region: Option<String>,
-    /// `true` closes the workspace to members without a second factor, at once; only an admin who has one can ask for it.
+    /// `true` closes the workspace to members without a second factor, at once. Only an admin who has one can set it.
     pub require_two_factor: Option<bool>,
     /// 0 to 1,000,000 credits for each agent who joins from now on.
     pub starting_credits: Option<i32>,
     /// 0 to 1,000,000.
     pub low_credits_at: Option<i32>,
-    /// `workspace`: who texts STOP to one number is texted from none, and START to one lifts it for all.
+    /// `workspace`: a STOP to one number applies to all numbers, and so does a START.
     pub opt_out_scope: Option<OptOutScope>,
-    /// 5 to 1,440 (a day); 240 (four hours) to begin with. A text that could not be sent for so long, because a provider was
-    /// down or many others were before it, fails instead of arriving late, and its credit comes back. A scheduled text
-    /// counts from its time. Counts for texts that are queued from now on.
+    /// 5 to 1,440 minutes (a day); the default is 240 (four hours). A text that cannot be sent for so long, because its
+    /// provider is down or its queue is long, fails instead of arriving late, and its credit is returned. A scheduled
+    /// text counts from its time. Applies to texts that are queued from now on.
     pub text_validity_minutes: Option<i32>,
-    /// `false` to begin with. `true`: a queued text whose number is inactive, or whose account at its provider needs
-    /// attention, is handed over to another active number of an account that is well, one that its writer may use and that
-    /// the contact has not opted out of. It goes on in the conversation of that number; notes in both say why.
+    /// The default is `false`. `true`: a queued text whose number is inactive, or whose account at its provider needs
+    /// attention, is sent from another active number of a healthy account. Its author must have access to that number,
+    /// and the contact must not have opted out of it. The text moves to the conversation of that number; notes in both
+    /// conversations say why.
     pub failover: Option<bool>,
 }
 
@@ -151,7 +152,7 @@ pub async fn update(
         let workspace = tx.workspace();
         tx.announce(Event::AccessChanged { workspace });
     }
-    // Any conversation may be opted out now, or no more, and what waited in it called off.
+    // Any conversation may be opted out or in now, and texts that wait in it canceled.
     if after.opt_out_scope != before.opt_out_scope {
         let workspace = tx.workspace();
         tx.announce(Event::Missed { workspace });
@@ -198,7 +199,6 @@ fn check(change: &WorkspaceChange) -> Result<()> {
         .done()
 }
 
-/// What can be changed, for the audit log.
 fn settings(workspace: &Workspace) -> serde_json::Value {
     serde_json::json!({
         "name": workspace.name,
@@ -212,28 +212,27 @@ fn settings(workspace: &Workspace) -> serde_json::Value {
     })
 }
 
-/// Deletes the workspace with everything in it, for an admin who types its name. Nothing of it is left but the users, who
-/// may belong to others; nothing of another is touched.
+/// Deletes the workspace with all its data, but not its users: they may belong to other workspaces.
 pub async fn delete(db: &Db, admin: &Admin, name: &str) -> Result<()> {
-    for _ in 0..MEETINGS {
-        match delete_at_once(db, admin, name).await {
+    for _ in 0..DEADLOCK_RETRIES {
+        match try_delete(db, admin, name).await {
             Err(error) if error.is_deadlock() => {
-                tracing::info!(%error, "a deletion met a text halfway: once more")
+                tracing::info!(%error, "workspace deletion deadlocked: retrying")
             }
             done => return done,
         }
     }
-    delete_at_once(db, admin, name).await
+    try_delete(db, admin, name).await
 }
 
-/// Texts lock their conversation before the workspace, a deletion the other way round: of two that meet, the database ends one.
-/// More often than this, they hardly meet in a row.
-const MEETINGS: usize = 5;
+/// A send locks its conversation before the workspace, a deletion the other way round: PostgreSQL aborts one of the
+/// two. It hardly happens more often than this in a row.
+const DEADLOCK_RETRIES: usize = 5;
 
-async fn delete_at_once(db: &Db, admin: &Admin, name: &str) -> Result<()> {
+async fn try_delete(db: &Db, admin: &Admin, name: &str) -> Result<()> {
     let mut tx = db.system().await?;
     let deleted = sqlx::query!(
-        // The role that deletes sees every tenant: the right is asked for once more, where it is used.
+        // The system role sees every tenant, so the statement itself checks the right.
         "delete from workspaces w
           where w.id = $1 and w.name = $2
             and exists (select from workspace_members m where m.workspace_id = w.id and m.user_id = $3 and m.role = 'admin')",
@@ -253,7 +252,7 @@ async fn delete_at_once(db: &Db, admin: &Admin, name: &str) -> Result<()> {
     tx.announce(Event::AccessChanged { workspace });
     tx.announce(Event::IntegrationChanged { workspace });
     tx.commit().await?;
-    tracing::warn!(workspace.id = %workspace, user.id = %admin.user(), "a workspace was deleted");
+    tracing::warn!(workspace.id = %workspace, user.id = %admin.user(), "workspace deleted");
     Ok(())
 }
 
@@ -263,10 +262,10 @@ pub fn is_name(name: &str) -> bool {
     (1..=80).contains(&name.trim().chars().count()) && !name.contains('\0')
 }
 
-/// Makes a workspace for `user`, as far as `SIGNUPS` and `WORKSPACES_PER_PERSON` allow.
+/// Creates a workspace for `user` if `SIGNUPS` and `WORKSPACES_PER_PERSON` allow it.
 pub async fn create(app: &App, name: &str, user: &User, caller: &Caller) -> Result<Mine> {
     let mut tx = app.db.system().await?;
-    // Of two at once the second one counts the first one's.
+    // Locks the user: a concurrent request counts this workspace.
     sqlx::query!(
         "select from users where id = $1 for no key update",
         user.id as _
@@ -280,14 +279,12 @@ pub async fn create(app: &App, name: &str, user: &User, caller: &Caller) -> Resu
     Ok(mine)
 }
 
-/// Whether `user` may make a workspace now.
 pub async fn may_create(app: &App, user: &User) -> Result<bool> {
     let mut conn = app.db.system_pool().acquire().await?;
     let right = creation(&mut conn, user.id).await?;
     Ok(right.check(&app.config).is_ok())
 }
 
-/// What the right to make a workspace depends on.
 struct Creation {
     made: i64,
     is_admin: bool,
@@ -328,7 +325,7 @@ impl Creation {
     }
 }
 
-/// Of those who sign up while there is no workspace one is the first; the others are refused as soon as it is there.
+/// Serializes sign-ups while there is no workspace: one creates the first, the others are refused.
 pub(in crate::domain) async fn lock_first_workspace(tx: &mut SystemTx) -> Result<()> {
     sqlx::query!("select pg_advisory_xact_lock(hashtext('the first workspace'))")
         .execute(tx.conn())
@@ -342,7 +339,7 @@ pub(in crate::domain) async fn lock_first_workspace(tx: &mut SystemTx) -> Result
     }
 }
 
-/// Makes a workspace with `founder`, who comes from `address`, as its first admin. Who may is asked by `create`.
+/// Creates a workspace with `founder` as its first admin. The right is checked by `create`.
 pub async fn found(
     tx: &mut SystemTx,
     name: &str,
@@ -359,12 +356,12 @@ pub async fn found(
         id as _,
         name.trim(),
         slug,
-        // Without an address it was the command line, which is not counted.
+        // Without an address it is the command line, whose workspaces are not counted.
         address.map(|_| founder) as _,
     )
     .execute(tx.conn())
     .await
-    // Another sign-up took the address between the look and the insert.
+    // A concurrent sign-up took the slug after the lookup.
     .on_constraint("workspaces_slug_key", || {
         Error::field(
             "workspace_name",
@@ -419,44 +416,44 @@ pub async fn any_exists(db: &Db) -> Result<bool> {
     )
 }
 
-/// The first of `harbor-dental`, `harbor-dental-2`, … that nobody has.
+/// The first of `harbor-dental`, `harbor-dental-2`, … that is free.
 async fn free_slug(tx: &mut SystemTx, name: &str) -> Result<String> {
-    let wanted = slug(name);
-    // Of two with one name the second one sees what the first one took.
+    let base = slug(name);
+    // Locks the name: a concurrent request sees the slug that this one takes.
     sqlx::query!(
         "select pg_advisory_xact_lock(hashtext('slug ' || $1))",
-        wanted
+        base
     )
     .execute(tx.conn())
     .await?;
     let taken = sqlx::query_scalar!(
         "select slug from workspaces where slug = $1 or slug like $1 || '-%'",
-        wanted
+        base
     )
     .fetch_all(tx.conn())
     .await?;
     Ok((1_u32..)
         .map(|n| match n {
-            1 => wanted.clone(),
-            n => format!("{wanted}-{n}"),
+            1 => base.clone(),
+            n => format!("{base}-{n}"),
         })
         .find(|slug| !taken.contains(slug) && !is_id(slug))
-        .expect("fewer than four billion workspaces have one name"))
+        .expect("fewer than four billion workspaces share a name"))
 }
 
-/// Pages are found by slug or by id, so a slug must not read as an id, in whatever notation.
+/// Pages are found by slug or id, so a slug must not parse as an id, in any notation.
 fn is_id(slug: &str) -> bool {
     slug.parse::<WorkspaceId>().is_ok()
 }
 
-/// `Harbor Dental & Co.` → `harbor-dental-co`. Names without a Latin letter or digit become `workspace`.
+/// `Harbor Dental & Co.` → `harbor-dental-co`. A name without a Latin letter or digit becomes `workspace`.
 fn slug(name: &str) -> String {
-    let words: String = name
+    let spaced: String = name
         .to_lowercase()
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' })
         .collect();
-    let slug: String = words.split_whitespace().collect::<Vec<_>>().join("-");
+    let slug: String = spaced.split_whitespace().collect::<Vec<_>>().join("-");
     match slug.get(..40).unwrap_or(&slug).trim_end_matches('-') {
         "" => "workspace".into(),
         slug => slug.into(),
@@ -468,7 +465,7 @@ mod tests {
     use super::{is_id, slug};
 
     #[test]
-    fn a_slug_that_reads_as_an_id_is_known() {
+    fn slug_that_parses_as_an_id_is_detected() {
         for id in [
             "0190a5c6-7b1e-7d3a-9c4f-2b6d8e0f1a3c",
             "0190a5c67b1e7d3a9c4f2b6d8e0f1a3c",
@@ -481,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slug_is_made_of_the_name() {
+    fn slug_is_derived_from_the_name() {
         assert_eq!(slug("Harbor Dental & Co."), "harbor-dental-co");
         assert_eq!(slug("  歯医者 "), "workspace");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The mails that accounts cause, in the language of whoever asks for them.
+//! E-mails about accounts, in the language of the request.
 
 use crate::config::Config;
 use crate::language::{put, t};
@@ -30,7 +30,7 @@ pub fn reset(config: &Config, to: &str, token: &str) -> Mail {
     }
 }
 
-/// To the owner of an address that somebody tried to sign up with again.
+/// To the owner of an account, after a sign-up attempt with its address.
 pub fn known_already(config: &Config, to: &str) -> Mail {
     let (sign_in, forgot) = (config.public("/login"), config.public("/forgot-password"));
     let text = t(

@@ -1,6 +1,6 @@
-//! From where an account was signed in to before: networks, and browsers, which keep a random word in a cookie.
+//! Networks and browsers from which an account was signed in to before. A browser has a random token in a cookie.
 //!
-//! They prove nothing. A guesser elsewhere only shares no throttle with them.
+//! They prove no identity: they only exempt the owner from throttling that is caused by guesses elsewhere.
 
 use std::time::Duration;
 
@@ -12,23 +12,21 @@ use crate::db::{Db, SystemTx};
 use crate::error::Result;
 use crate::ids::UserId;
 
-/// How long a place is remembered after the last sign-in from there.
 const LOCATION_RETENTION: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
-/// What is kept of the network, and of the browser if it has signed in to any account.
+/// Hashes of the caller's network and, if it has a token, of its browser.
 pub(super) fn of(caller: &Caller) -> (Vec<u8>, Option<Vec<u8>>) {
     let browser = caller.browser.as_deref();
     (
         fingerprint("network", &network(caller.address)),
-        browser.map(|word| fingerprint("browser", word)),
+        browser.map(|token| fingerprint("browser", token)),
     )
 }
 
-fn fingerprint(kind: &str, what: &str) -> Vec<u8> {
-    Sha256::digest(format!("{kind} {what}")).to_vec()
+fn fingerprint(kind: &str, value: &str) -> Vec<u8> {
+    Sha256::digest(format!("{kind} {value}")).to_vec()
 }
 
-/// `user` has signed in from where `caller` is.
 pub(super) async fn remember(tx: &mut SystemTx, user: UserId, caller: &Caller) -> Result<()> {
     let (network, browser) = of(caller);
     let places: Vec<_> = [Some(network), browser].into_iter().flatten().collect();
@@ -43,7 +41,7 @@ pub(super) async fn remember(tx: &mut SystemTx, user: UserId, caller: &Caller) -
     Ok(())
 }
 
-/// Whoever signed in until now may have been somebody else.
+/// After a password reset: earlier sign-ins may have been an attacker's.
 pub(super) async fn forget(tx: &mut SystemTx, user: UserId) -> Result<()> {
     sqlx::query!("delete from known_places where user_id = $1", user as _)
         .execute(tx.conn())

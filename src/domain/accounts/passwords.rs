@@ -1,4 +1,4 @@
-//! Passwords, and the links by mail that stand in for a forgotten one or prove an address.
+//! Passwords, and the mailed links that reset a password or verify an address.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::sessions::{end_others, fingerprint, random_token};
-use super::throttle::{self, Paid, network, pay};
+use super::throttle::{self, Charge, charge, network};
 use super::{Caller, User, emails, known_locations, two_factor};
 use crate::app::App;
 use crate::db::{Db, SystemTx};
@@ -20,7 +20,7 @@ use crate::language::{self, english};
 string_enum!(Purpose { Verify = "verify", Reset = "reset" });
 
 impl Purpose {
-    fn lives(self) -> Duration {
+    fn lifetime(self) -> Duration {
         match self {
             Self::Verify => Duration::from_secs(7 * 24 * 60 * 60),
             Self::Reset => Duration::from_secs(60 * 60),
@@ -34,8 +34,7 @@ pub fn is_password(password: &SecretString) -> bool {
     (10..=200).contains(&password.expose_secret().chars().count())
 }
 
-/// Mails a link to set a new password, if there is such an account. Whether there is, nobody can tell from the answer, nor from
-/// how long it takes: the account is looked for after the answer.
+/// Mails a reset link. The account is looked up in the background, so that the response does not reveal if it exists.
 pub async fn forgot(app: &App, email: &str, caller: &Caller) -> Result<()> {
     let email = email.trim().to_lowercase();
     Check::default()
@@ -50,12 +49,12 @@ pub async fn forgot(app: &App, email: &str, caller: &Caller) -> Result<()> {
         (&throttle::MAIL, email.as_str()),
         (&throttle::MAIL_FROM, &from),
     ];
-    Paid::pay(&app.db, &limits).await?;
+    Charge::apply(&app.db, &limits).await?;
     let (app, language) = (app.clone(), language::current());
     let background = app.background.clone();
     background.spawn(language::speaking(language, async move {
         if let Err(error) = mail_reset(&app, &email).await {
-            tracing::error!(%error, "a link to a new password could not be made");
+            tracing::error!(%error, "could not create a password reset link");
         }
     }));
     Ok(())
@@ -71,16 +70,15 @@ async fn mail_reset(app: &App, email: &str) -> Result<()> {
     Ok(())
 }
 
-/// Sets a new password with the token of such a link. Whoever follows it reads the address's mail, so the address is proven;
-/// and whoever was here before perhaps does not: every session and push subscription ends, and so does a second factor that
-/// was set up before the address was proven.
+/// Sets a new password with a reset token. The link proves the address. Earlier sessions may be an attacker's: every
+/// session and push subscription ends, and so does a second factor from before the address was verified.
 pub async fn reset(app: &App, token: &str, password: SecretString, caller: &Caller) -> Result<()> {
     check(&password, "password")?;
     let from = network(caller.address);
-    Paid::pay(&app.db, &[(&throttle::RESET_FROM, &from)]).await?;
-    // A made-up token must cost no hash.
+    Charge::apply(&app.db, &[(&throttle::RESET_FROM, &from)]).await?;
+    // Checked first: an invalid token must not cost a password hash.
     let user = verify_token(app, token, Purpose::Reset).await?;
-    Paid::pay(&app.db, &[(&throttle::RESET, &user.id.to_string())]).await?;
+    Charge::apply(&app.db, &[(&throttle::RESET, &user.id.to_string())]).await?;
     let hash = app.passwords.hash(&from, password).await?;
     let mut tx = app.db.system().await?;
     let user = use_token(&mut tx, token, Purpose::Reset).await?;
@@ -88,13 +86,13 @@ pub async fn reset(app: &App, token: &str, password: SecretString, caller: &Call
     end_others(&mut tx, user.id, None).await?;
     known_locations::forget(&mut tx, user.id).await?;
     known_locations::remember(&mut tx, user.id, caller).await?;
-    // Who guessed until now must not keep them waiting for their first sign-in with the new one.
+    // Earlier guesses must not delay the first sign-in with the new password.
     let at = format!("{} {from}", user.email);
-    let owed = [
+    let limits = [
         (&throttle::SIGN_IN, user.email.as_str()),
         (&throttle::SIGN_IN_AT, &at),
     ];
-    throttle::reset_limits(tx.conn(), &owed).await?;
+    throttle::reset_limits(tx.conn(), &limits).await?;
     audit::record_everywhere(
         &mut tx,
         user.id,
@@ -138,7 +136,7 @@ async fn set_by_link(tx: &mut SystemTx, user: UserId, hash: &str) -> Result<()> 
     Ok(())
 }
 
-/// Sets a new password for whoever knows the current one. Every other session ends.
+/// Sets a new password after verifying the current one. Every other session ends.
 pub async fn change_password(
     app: &App,
     user: &User,
@@ -159,7 +157,7 @@ pub async fn change_password(
     .execute(tx.conn())
     .await?;
     end_others(&mut tx, user.id, Some(session)).await?;
-    // A link that was mailed before must not undo it.
+    // An older reset link must not undo the change.
     sqlx::query!(
         "delete from mailed_tokens where user_id = $1 and purpose = 'reset'",
         user.id as _
@@ -185,8 +183,8 @@ fn check(password: &SecretString, field: &'static str) -> Result<()> {
         .done()
 }
 
-/// Whether a signed-in user still knows the password, before something that a thief of the session must not do. Counted by
-/// session: whoever guesses elsewhere keeps nobody from it who is signed in.
+/// Verifies the password before a sensitive action. Counted per session, so that guesses elsewhere do not block the
+/// user.
 pub(super) async fn confirm(
     app: &App,
     user: &User,
@@ -195,7 +193,7 @@ pub(super) async fn confirm(
     caller: &Caller,
     field: &'static str,
 ) -> Result<()> {
-    let paid = Paid::pay(&app.db, &[(&throttle::CONFIRM, &session.to_string())]).await?;
+    let charge = Charge::apply(&app.db, &[(&throttle::CONFIRM, &session.to_string())]).await?;
     let known = sqlx::query_scalar!(
         "select password_hash from users where id = $1",
         user.id as _
@@ -204,23 +202,22 @@ pub(super) async fn confirm(
     .await?;
     let from = network(caller.address);
     match app.passwords.verify(&from, password, Some(known)).await {
-        Ok(true) => paid.back(&app.db).await,
+        Ok(true) => charge.refund(&app.db).await,
         Ok(false) => Err(Error::field(field, "this is not your current password")),
         Err(busy) => {
-            paid.back(&app.db).await?;
+            charge.refund(&app.db).await?;
             Err(busy.into())
         }
     }
 }
 
-/// Mails the link that proves the address once more.
 pub async fn ask_to_verify(app: &App, user: &User, caller: &Caller) -> Result<()> {
     if user.email_verified {
         return Ok(());
     }
     let mut tx = app.db.system().await?;
-    pay(tx.conn(), &throttle::MAIL, &user.email).await?;
-    pay(tx.conn(), &throttle::MAIL_FROM, &network(caller.address)).await?;
+    charge(tx.conn(), &throttle::MAIL, &user.email).await?;
+    charge(tx.conn(), &throttle::MAIL_FROM, &network(caller.address)).await?;
     let token = new_token(&mut tx, &user.email, Purpose::Verify).await?;
     tx.commit().await?;
     if let Some(token) = token {
@@ -230,7 +227,6 @@ pub async fn ask_to_verify(app: &App, user: &User, caller: &Caller) -> Result<()
     Ok(())
 }
 
-/// The address has a reader who followed the link.
 pub async fn verify_email(app: &App, token: &str) -> Result<()> {
     let mut tx = app.db.system().await?;
     let user = use_token(&mut tx, token, Purpose::Verify).await?;
@@ -243,7 +239,7 @@ pub async fn verify_email(app: &App, token: &str) -> Result<()> {
     tx.commit().await
 }
 
-/// A token for the account with this address; `None` when there is none.
+/// Creates a token for the account with this address; `None` if there is none.
 pub(super) async fn new_token(
     tx: &mut SystemTx,
     email: &str,
@@ -256,22 +252,22 @@ pub(super) async fn new_token(
         fingerprint(&token),
         email,
         purpose as _,
-        purpose.lives().as_secs_f64(),
+        purpose.lifetime().as_secs_f64(),
     )
     .execute(tx.conn())
     .await?;
     Ok((made.rows_affected() == 1).then_some(token))
 }
 
-struct Proven {
+struct TokenOwner {
     id: UserId,
     email: String,
 }
 
-/// Whose token this is. It stays good.
-async fn verify_token(app: &App, token: &str, purpose: Purpose) -> Result<Proven> {
+/// The owner of the token, which stays valid.
+async fn verify_token(app: &App, token: &str, purpose: Purpose) -> Result<TokenOwner> {
     sqlx::query_as!(
-        Proven,
+        TokenOwner,
         r#"select u.id as "id: UserId", u.email
              from mailed_tokens t
              join users u on u.id = t.user_id and u.email = t.email
@@ -291,10 +287,10 @@ fn expired() -> Error {
     )
 }
 
-/// Whose token this is. It is good once, and so is every other one of its kind that was mailed before.
-async fn use_token(tx: &mut SystemTx, token: &str, purpose: Purpose) -> Result<Proven> {
-    let proven = sqlx::query_as!(
-        Proven,
+/// The owner of the token. Uses up this token and all others with the same purpose.
+async fn use_token(tx: &mut SystemTx, token: &str, purpose: Purpose) -> Result<TokenOwner> {
+    let owner = sqlx::query_as!(
+        TokenOwner,
         r#"delete from mailed_tokens t
             using users u
             where t.token_hash = $1 and t.purpose = $2 and t.expires_at > now()
@@ -308,15 +304,15 @@ async fn use_token(tx: &mut SystemTx, token: &str, purpose: Purpose) -> Result<P
     .ok_or_else(expired)?;
     sqlx::query!(
         "delete from mailed_tokens where user_id = $1 and purpose = $2",
-        proven.id as _,
+        owner.id as _,
         purpose as _,
     )
     .execute(tx.conn())
     .await?;
-    Ok(proven)
+    Ok(owner)
 }
 
-/// Links that nobody followed in time, sessions that were over a month ago, and places where nobody signs in any more.
+/// Deletes expired links, sessions that ended more than 30 days ago, and old locations.
 pub async fn forget_expired(db: &Db) -> Result<()> {
     sqlx::query!(
         "with gone as (delete from sessions where least(expires_at, coalesce(revoked_at, expires_at)) < now() - interval '30 days')
@@ -327,7 +323,7 @@ pub async fn forget_expired(db: &Db) -> Result<()> {
     known_locations::forget_old(db).await
 }
 
-/// For whoever was given none: 120 random bits.
+/// 120 random bits.
 pub fn new_password() -> SecretString {
     SecretString::from(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 15]>()))
 }

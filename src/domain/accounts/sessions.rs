@@ -1,9 +1,8 @@
-//! Sign-ins: begun, renewed, listed, ended.
+//! Sessions: started, refreshed, listed, ended.
 //!
-//! The access token is a JWT that names its session and lives 15 minutes; whoever presents one is asked whether the
-//! session still lives, so ending it takes effect at once. The refresh token changes at every use. It names its session and its
-//! generation, so that any earlier one that comes again is known for what it is: somebody has stolen one, and the session ends.
-//! Only the one just before may come again, for a moment.
+//! An access token names its session, and each request checks that the session is active. Each refresh replaces the
+//! refresh token, which names its session and generation. Reuse of an earlier generation means that a token was stolen,
+//! and ends the session; only the previous generation is accepted for a short grace period.
 
 use std::time::Duration;
 
@@ -24,10 +23,10 @@ use crate::ids::{SessionId, UserId};
 use crate::keys::ACCESS_TOKEN_LIFETIME;
 
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// Two tabs may refresh at the same moment with the same token: the second one is no thief.
+/// Two tabs may refresh concurrently with the same token: the second one is no reuse.
 const REFRESH_GRACE: Duration = Duration::from_secs(30);
 
-/// A session for a user who has proven who they are. Every workspace of theirs takes note.
+/// Starts a session for an authenticated user. Adds an audit entry in each of their workspaces.
 pub(in crate::domain) async fn begin(app: &App, user: UserId, caller: &Caller) -> Result<SignedIn> {
     let session = SessionId::new();
     let mut tx = app.db.system().await?;
@@ -51,14 +50,14 @@ pub(in crate::domain) async fn begin(app: &App, user: UserId, caller: &Caller) -
     signed_in(app, user, session, app.tokens.refresh(session, 0)).await
 }
 
-/// The next pair of tokens for a refresh token.
+/// Exchanges a refresh token for the next pair of tokens.
 pub async fn refresh(app: &App, token: &str, caller: &Caller) -> Result<SignedIn> {
     let (session, generation) = app
         .tokens
         .read_refresh(token)
         .ok_or(Error::Unauthenticated)?;
     let known = i32::try_from(generation).map_err(|_| Error::Unauthenticated)?;
-    // The rotation is one statement: of two at once with the same token one rotates, the other falls into the grace.
+    // The rotation is one statement: of two concurrent refreshes one rotates, the other falls into the grace period.
     let rotated = sqlx::query_scalar!(
         r#"update sessions
               set refresh_generation = refresh_generation + 1, rotated_at = now(),
@@ -75,7 +74,7 @@ pub async fn refresh(app: &App, token: &str, caller: &Caller) -> Result<SignedIn
         let next = app.tokens.refresh(session, generation + 1);
         return signed_in(app, user, session, next).await;
     }
-    let living = sqlx::query!(
+    let active = sqlx::query!(
         r#"select user_id as "user: UserId", refresh_generation as generation,
                   rotated_at > now() - make_interval(secs => $2) as "in_grace!"
              from sessions where id = $1 and revoked_at is null and expires_at > now()"#,
@@ -85,14 +84,14 @@ pub async fn refresh(app: &App, token: &str, caller: &Caller) -> Result<SignedIn
     .fetch_optional(app.db.system_pool())
     .await?
     .ok_or(Error::Unauthenticated)?;
-    if living.in_grace && known + 1 == living.generation {
-        // The newer refresh token is with the one who rotated; this one goes on with an access token alone.
-        let mut signed_in = signed_in(app, living.user, session, token.to_owned()).await?;
+    if active.in_grace && known + 1 == active.generation {
+        // The newer refresh token went to the client that rotated. This client only gets an access token.
+        let mut signed_in = signed_in(app, active.user, session, token.to_owned()).await?;
         signed_in.is_renewed = false;
         return Ok(signed_in);
     }
-    if known < living.generation {
-        tracing::warn!(session.id = %session, "an earlier refresh token came again: the session is ended");
+    if known < active.generation {
+        tracing::warn!(session.id = %session, "refresh token reused: ending the session");
         end(&app.db, session, AuditAction::RefreshTokenReused, caller).await?;
     }
     Err(Error::Unauthenticated)
@@ -115,7 +114,7 @@ async fn signed_in(
     })
 }
 
-/// Who is signed in, as long as the session lives.
+/// The user of an active session.
 pub async fn of_session(db: &Db, session: SessionId) -> Result<User> {
     sqlx::query_as!(
         User,
@@ -130,12 +129,12 @@ pub async fn of_session(db: &Db, session: SessionId) -> Result<User> {
     .ok_or(Error::Unauthenticated)
 }
 
-/// Ends the session: its tokens, cookies and open sockets die with it. Every workspace of its user takes note.
+/// Ends the session with its tokens, cookies and open sockets. Adds an audit entry in each of the user's workspaces.
 pub async fn log_out(db: &Db, session: SessionId, caller: &Caller) -> Result<()> {
     end(db, session, AuditAction::SignedOut, caller).await
 }
 
-/// One that is over already stays as it is.
+/// A session that has already ended stays as it is.
 async fn end(db: &Db, session: SessionId, why: AuditAction, caller: &Caller) -> Result<()> {
     let mut tx = db.system().await?;
     let user = sqlx::query_scalar!(
@@ -154,18 +153,18 @@ async fn end(db: &Db, session: SessionId, why: AuditAction, caller: &Caller) -> 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Session {
     pub id: SessionId,
-    /// What the browser or program said of itself.
+    /// The client's `User-Agent` at sign-in.
     pub user_agent: Option<String>,
-    /// Where it was begun from.
+    /// The network address at sign-in.
     pub address: Option<String>,
     pub created_at: DateTime<Utc>,
-    /// When its tokens were last renewed; they are every 15 minutes of use.
+    /// When its tokens were last refreshed, which happens every 15 minutes of use.
     pub last_used_at: DateTime<Utc>,
-    /// The one that asks.
+    /// Whether the request belongs to this session.
     pub is_current: bool,
 }
 
-/// The user's living sessions, the one used last first.
+/// The user's active sessions: the current one, then the most recently used.
 pub async fn sessions(db: &Db, user: &User, current: SessionId) -> Result<Vec<Session>> {
     Ok(sqlx::query_as!(
         Session,
@@ -181,7 +180,6 @@ pub async fn sessions(db: &Db, user: &User, current: SessionId) -> Result<Vec<Se
     .await?)
 }
 
-/// Ends one session of the user's own.
 pub async fn end_session(db: &Db, user: &User, session: SessionId, caller: &Caller) -> Result<()> {
     let mut tx = db.system().await?;
     let ended = sqlx::query!(
@@ -205,7 +203,6 @@ pub async fn end_session(db: &Db, user: &User, session: SessionId, caller: &Call
     tx.commit().await
 }
 
-/// Signs the user out everywhere, here too.
 pub async fn end_all(db: &Db, user: &User, caller: &Caller) -> Result<()> {
     let mut tx = db.system().await?;
     end_others(&mut tx, user.id, None).await?;
@@ -219,7 +216,6 @@ pub async fn end_all(db: &Db, user: &User, caller: &Caller) -> Result<()> {
     tx.commit().await
 }
 
-/// Ends every session of `user` but `kept`.
 pub(super) async fn end_others(
     tx: &mut SystemTx,
     user: UserId,
@@ -245,7 +241,7 @@ pub(in crate::domain) fn random_token() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
-/// A token is 256 random bits, so a plain hash is enough: there is nothing to guess.
+/// A plain hash is enough, because the token has 256 random bits.
 pub(in crate::domain) fn fingerprint(token: &str) -> Vec<u8> {
     Sha256::digest(token).to_vec()
 }

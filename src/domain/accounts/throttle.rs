@@ -1,13 +1,12 @@
-//! Patience with whoever guesses: every try has a price in time, and whoever owes too much waits.
+//! Rate limits of attempts: each attempt has a price in time, and a key that owes too much has to wait.
 //!
-//! A try is paid for before it is looked at, so that a hundred at once are no way around; one that turns out right is
-//! paid back. Kept in the database: all servers count together, and a restart forgives nobody.
+//! An attempt is charged before it is checked, so that concurrent attempts count, and refunded if it succeeds. The
+//! state is in the database: all servers share it, and it survives a restart.
 //!
-//! **Passwords** are guessed by strangers, who must not keep the owner out. So a wrong one counts against the account *and*
-//! the network that it comes from (`SIGN_IN_AT`), and against that network whatever the account (`SIGN_IN_FROM`). Who guesses
-//! from many networks is slowed down by the account's own count (`SIGN_IN`), which holds only where nobody has signed in to
-//! it before (`places`). A browser that has signed in to the account has a count of its own and shares none of these. Who
-//! has to wait nevertheless may send the code of their second factor along, or set a new password by mail.
+//! Strangers who guess passwords must not lock out the owner. Failures count per account and network (`SIGN_IN_AT`),
+//! per network (`SIGN_IN_FROM`) and, only at unknown locations, per account (`SIGN_IN`). A browser that has signed in
+//! to the account has a count of its own. A throttled user can send a second-factor code along, or reset the password
+//! by e-mail.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use sqlx::PgConnection;
 use crate::db::Db;
 use crate::error::{Error, Result};
 
-/// `burst` tries at once, then one each `price`.
+/// Allows `burst` attempts at once, then one per `price`.
 pub struct Limit {
     name: &'static str,
     burst: u32,
@@ -33,41 +32,39 @@ const fn limit(name: &'static str, burst: u32, seconds: u64) -> Limit {
     }
 }
 
-/// Wrong passwords for one account from one network, or from one browser that has signed in to it before.
+/// Wrong passwords per account and network, or per account and known browser.
 pub const SIGN_IN_AT: Limit = limit("sign-in-at", 10, 30);
-/// Wrong passwords for one account from networks where nobody has signed in to it before, all together.
+/// Wrong passwords per account, from all unknown networks together.
 pub const SIGN_IN: Limit = limit("sign-in", 30, 30);
-/// Wrong passwords from one address, whatever the accounts: an office shares one.
+/// Wrong passwords per network, for all accounts. An office shares one network.
 pub const SIGN_IN_FROM: Limit = limit("sign-in-from", 60, 5);
-/// Wrong passwords in one session that is asked for it once more.
+/// Wrong passwords per session, where the password has to be confirmed.
 pub const CONFIRM: Limit = limit("confirm", 10, 30);
-/// Wrong codes for one account whose password is known already: from one place where somebody has signed in to it before, or
-/// from everywhere else.
+/// Wrong codes after a correct password, per account and known location. All unknown locations share one count.
 pub const SECOND_FACTOR: Limit = limit("second-factor", 5, 60);
-/// Wrong codes that came along because the password has to wait, for one account from one network or browser.
+/// Wrong codes that were sent because the password was throttled, per account and network or browser.
 pub const CODE_FIRST: Limit = limit("code-first", 5, 60);
-/// Sign-ups from one address. An office shares one.
+/// Sign-ups per network. An office shares one network.
 pub const SIGN_UP_FROM: Limit = limit("sign-up-from", 60, 20);
-/// New passwords by link for one account.
 pub const RESET: Limit = limit("reset", 10, 60);
-/// Links to a new password that are looked at, from one address.
+/// Checks of reset tokens per network.
 pub const RESET_FROM: Limit = limit("reset-from", 200, 2);
-/// Mails to one address, asked for by anybody.
+/// E-mails per recipient.
 pub const MAIL: Limit = limit("mail", 3, 10 * 60);
-/// Invitations to one address, by whomever.
+/// Invitations per recipient.
 pub const INVITED: Limit = limit("invited", 10, 10 * 60);
-/// Invitations by one admin.
+/// Invitations per admin.
 pub const INVITES: Limit = limit("invites", 100, 60);
-/// Mails asked for from one address.
+/// E-mails per requesting network.
 pub const MAIL_FROM: Limit = limit("mail-from", 20, 60);
 
-/// Pays for a try, or refuses it and says how long to wait. One round trip.
-pub async fn pay(conn: &mut PgConnection, limit: &Limit, who: &str) -> Result<()> {
+/// Charges an attempt, or refuses it with the time to wait. One round trip; two if it is refused.
+pub async fn charge(conn: &mut PgConnection, limit: &Limit, who: &str) -> Result<()> {
     let (price, most) = (
         limit.price.as_secs_f64(),
         (limit.price * limit.burst).as_secs_f64(),
     );
-    let paid = sqlx::query_scalar!(
+    let charged = sqlx::query_scalar!(
         "insert into throttles as t (key, paid_until) values ($1, clock_timestamp() + make_interval(secs => $2))
          on conflict (key) do update
             set paid_until = greatest(t.paid_until, clock_timestamp()) + make_interval(secs => $2)
@@ -79,7 +76,7 @@ pub async fn pay(conn: &mut PgConnection, limit: &Limit, who: &str) -> Result<()
     )
     .fetch_optional(&mut *conn)
     .await?;
-    if paid.is_some() {
+    if charged.is_some() {
         return Ok(());
     }
     let wait = sqlx::query_scalar!(
@@ -97,32 +94,31 @@ pub async fn pay(conn: &mut PgConnection, limit: &Limit, who: &str) -> Result<()
     })
 }
 
-/// What one try has paid, in several limits.
 #[derive(Default)]
-pub(super) struct Paid {
+pub(super) struct Charge {
     keys: Vec<Vec<u8>>,
     prices: Vec<f64>,
 }
 
-impl Paid {
-    /// Pays in each of `limits`. The first that refuses gives back what was paid until then.
-    pub async fn pay(db: &Db, limits: &[(&Limit, &str)]) -> Result<Self> {
-        let mut paid = Self::default();
+impl Charge {
+    /// Charges each of `limits`. If one of them refuses, the earlier ones are refunded.
+    pub async fn apply(db: &Db, limits: &[(&Limit, &str)]) -> Result<Self> {
+        let mut charged = Self::default();
         let mut conn = db.system_pool().acquire().await?;
         for (limit, who) in limits {
-            if let Err(refused) = pay(&mut conn, limit, who).await {
+            if let Err(refused) = charge(&mut conn, limit, who).await {
                 drop(conn);
-                paid.back(db).await?;
+                charged.refund(db).await?;
                 return Err(refused);
             }
-            paid.keys.push(key(limit, who));
-            paid.prices.push(limit.price.as_secs_f64());
+            charged.keys.push(key(limit, who));
+            charged.prices.push(limit.price.as_secs_f64());
         }
-        Ok(paid)
+        Ok(charged)
     }
 
-    /// The try was right, or nobody looked at it: it costs nothing. One round trip.
-    pub async fn back(self, db: &Db) -> Result<()> {
+    /// Refunds an attempt that succeeded or was not checked. One round trip.
+    pub async fn refund(self, db: &Db) -> Result<()> {
         if self.keys.is_empty() {
             return Ok(());
         }
@@ -139,7 +135,6 @@ impl Paid {
     }
 }
 
-/// Nothing is owed here any more.
 pub(super) async fn reset_limits(conn: &mut PgConnection, limits: &[(&Limit, &str)]) -> Result<()> {
     let keys: Vec<_> = limits.iter().map(|(limit, who)| key(limit, who)).collect();
     sqlx::query!("delete from throttles where key = any ($1)", &keys)
@@ -148,7 +143,7 @@ pub(super) async fn reset_limits(conn: &mut PgConnection, limits: &[(&Limit, &st
     Ok(())
 }
 
-/// Writes, and changes nothing.
+/// Writes without a change, so that a failure takes the same time for unknown users.
 pub(super) async fn touch(conn: &mut PgConnection, limit: &Limit, who: &str) -> Result<()> {
     sqlx::query!(
         "update throttles set paid_until = paid_until where key = $1",
@@ -159,8 +154,7 @@ pub(super) async fn touch(conn: &mut PgConnection, limit: &Limit, who: &str) -> 
     Ok(())
 }
 
-/// The try was right: it costs nothing.
-pub async fn pay_back(db: &Db, limit: &Limit, who: &str) -> Result<()> {
+pub async fn refund(db: &Db, limit: &Limit, who: &str) -> Result<()> {
     sqlx::query!(
         "update throttles set paid_until = paid_until - make_interval(secs => $2) where key = $1",
         key(limit, who),
@@ -171,7 +165,7 @@ pub async fn pay_back(db: &Db, limit: &Limit, who: &str) -> Result<()> {
     Ok(())
 }
 
-/// A household gets one address in IPv4 and a whole network in IPv6.
+/// One household has one IPv4 address, or one IPv6 /64 network.
 pub fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
@@ -182,12 +176,12 @@ pub fn network(address: IpAddr) -> String {
     }
 }
 
-/// A hash: nothing of who tried what is kept.
+/// A hash, so that the table does not reveal who attempted what.
 fn key(limit: &Limit, who: &str) -> Vec<u8> {
     Sha256::digest(format!("{} {who}", limit.name)).to_vec()
 }
 
-/// What is settled says nothing any more.
+/// Deletes the keys that owe nothing any more.
 pub async fn forget_settled(db: &Db) -> Result<()> {
     sqlx::query!("delete from throttles where paid_until < now()")
         .execute(db.system_pool())
@@ -200,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_is_what_one_household_has() {
+    fn network_is_an_ipv4_address_or_an_ipv6_64() {
         let of = |text: &str| network(text.parse().expect("an address"));
         assert_eq!(of("203.0.113.7"), "203.0.113.7");
         assert_eq!(of("::ffff:203.0.113.7"), "203.0.113.7");

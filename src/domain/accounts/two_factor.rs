@@ -1,7 +1,6 @@
-//! The second factor: a code that changes every 30 seconds (RFC 6238), and ten recovery codes for the day when the phone is
-//! gone.
+//! The second factor: a TOTP code that changes every 30 seconds (RFC 6238), and ten recovery codes as a backup.
 //!
-//! The secret lies sealed in the database. A code is good once: its time step is kept, and only a later one counts.
+//! The secret is stored encrypted. A code is valid once: its time step is stored, and only a later one is accepted.
 
 use rand::RngExt;
 use secrecy::{ExposeSecret, SecretString};
@@ -10,7 +9,7 @@ use totp_rs::{Builder, Secret, Totp};
 
 use super::passwords::confirm as confirm_password;
 use super::sessions::fingerprint;
-use super::throttle::{self, pay, pay_back};
+use super::throttle::{self, charge, refund};
 use super::{Caller, User, require_verified};
 use crate::app::App;
 use crate::db::SystemTx;
@@ -19,10 +18,10 @@ use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{SessionId, UserId, WorkspaceId};
 
-/// What the authenticator app has to know. Shown until the first code confirms it.
+/// What the authenticator app needs. It is shown until the first code confirms it.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Enrolment {
-    /// Base32, to be typed.
+    /// In base32, for typing.
     pub secret: String,
     /// The same as a URL, for a QR code.
     pub otpauth_url: String,
@@ -32,7 +31,7 @@ pub struct Enrolment {
 #[schema(as = TwoFactorState)]
 pub struct State {
     pub enabled: bool,
-    /// How many recovery codes are left.
+    /// The number of unused recovery codes.
     pub recovery_codes: i64,
 }
 
@@ -48,7 +47,7 @@ pub async fn state(app: &App, user: &User) -> Result<State> {
     .await?)
 }
 
-/// A new secret. Nothing changes at sign-in until `confirm` has seen its first code.
+/// Creates a new secret. Sign-in does not change until `confirm` verifies the first code.
 pub async fn begin(app: &App, user: &User) -> Result<Enrolment> {
     require_verified(app, user.email_verified)?;
     let secret = Secret::from(&rand::random::<[u8; 20]>()[..]).to_base32();
@@ -77,8 +76,8 @@ pub async fn begin(app: &App, user: &User) -> Result<Enrolment> {
     })
 }
 
-/// Switches it on with the first code, and answers with the recovery codes: the only time that they are shown. The password is
-/// asked for, because whoever steals a session must not lock its owner out with a phone of their own.
+/// Enables the second factor with its first code. Returns the recovery codes, which are shown only this once. The
+/// password is required, so that a thief of the session cannot lock out the owner with a second factor of their own.
 pub async fn confirm(
     app: &App,
     user: &User,
@@ -117,7 +116,7 @@ pub async fn confirm(
     Ok(codes)
 }
 
-/// Switches it off. Workspaces that ask for it close to the user at once.
+/// Disables the second factor. Workspaces that require one close to the user at once.
 pub async fn disable(
     app: &App,
     user: &User,
@@ -147,7 +146,7 @@ pub async fn disable(
     tx.commit().await
 }
 
-/// Open sockets of every workspace of theirs ask anew whether they may stay.
+/// Makes the open sockets in all of the user's workspaces check their access again.
 pub(super) async fn announce_change(tx: &mut SystemTx, user: UserId) -> Result<()> {
     let memberships = sqlx::query_scalar!(
         r#"select workspace_id as "id: WorkspaceId" from workspace_members where user_id = $1"#,
@@ -161,7 +160,7 @@ pub(super) async fn announce_change(tx: &mut SystemTx, user: UserId) -> Result<(
     Ok(())
 }
 
-/// Seals every secret under the first master key, those that are not yet; answers how many those were.
+/// Encrypts the secrets that are not yet under the first master key. Returns how many there were.
 pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
     let rows = sqlx::query!(
         r#"select id, totp_secret as "secret!" from users where totp_secret is not null order by id"#
@@ -187,16 +186,16 @@ pub(in crate::domain) async fn reseal(app: &App) -> Result<usize> {
     Ok(resealed)
 }
 
-/// Passes with the app's code or one of the recovery codes. Tries are counted by `place`.
+/// Accepts the app's code or a recovery code. Attempts are counted per `location`.
 pub(super) async fn check(
     app: &App,
     user: UserId,
     email: &str,
     code: &str,
-    place: &str,
+    location: &str,
 ) -> Result<()> {
-    let who = format!("{user} {place}");
-    pay(
+    let who = format!("{user} {location}");
+    charge(
         &mut *app.db.system_pool().acquire().await?,
         &throttle::SECOND_FACTOR,
         &who,
@@ -205,10 +204,10 @@ pub(super) async fn check(
     if !is_right(app, user, email, code).await? {
         return Err(Error::WrongCode);
     }
-    pay_back(&app.db, &throttle::SECOND_FACTOR, &who).await
+    refund(&app.db, &throttle::SECOND_FACTOR, &who).await
 }
 
-/// Whether `code` is the app's or one of the recovery codes. Either is used up by it.
+/// Whether `code` is the app's current code or a recovery code. Either is used up.
 pub(super) async fn is_right(app: &App, user: UserId, email: &str, code: &str) -> Result<bool> {
     Ok(is_right_now(app, user, email, code).await? || is_recovery(app, user, code).await?)
 }
@@ -250,10 +249,10 @@ async fn is_recovery(app: &App, user: UserId, code: &str) -> Result<bool> {
 }
 
 const RECOVERY_CODES: usize = 10;
-/// Without what looks alike.
+/// Without characters that look alike.
 const ALPHABET: &[u8; 31] = b"abcdefghjkmnpqrstuvwxyz23456789";
 
-/// `k7mw-3fqa-9xtz`: 59 random bits, as people copy them.
+/// Codes such as `k7mw-3fqa-9xtz`, of 59 random bits each.
 async fn new_recovery_codes(tx: &mut SystemTx, user: UserId) -> Result<Vec<String>> {
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
     let hashes: Vec<_> = codes.iter().map(|code| fingerprint(&plain(code))).collect();
@@ -281,20 +280,20 @@ fn plain(code: &str) -> String {
         .collect()
 }
 
-/// Six digits, 30 seconds, SHA-1: what every authenticator app knows. One step early or late is taken.
+/// Six digits, 30 seconds, SHA-1: what all authenticator apps support. One step early or late is accepted.
 fn totp(secret: &str, email: &str) -> Result<Totp> {
     let broken = |error: &dyn std::fmt::Display| Error::Internal(error.to_string());
     let secret = Secret::try_from_base32(secret).map_err(|error| broken(&error))?;
     Builder::new()
         .with_secret(secret)
-        // The name must not hold a colon, which an address may in quotes.
+        // The account name must not contain a colon, which a quoted address may.
         .with_account_name(email.replace(':', ""))
         .with_issuer(Some("MessageHub"))
         .build()
         .map_err(|error| broken(&error))
 }
 
-/// Binds the sealed secret to its user.
+/// Binds the encrypted secret to its user.
 fn context(user: UserId) -> Vec<u8> {
     [b"totp/", user.0.as_bytes().as_slice()].concat()
 }
@@ -304,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_is_that_of_every_other_implementation() {
+    fn totp_matches_rfc_6238() {
         // RFC 6238, appendix B, SHA-1: the last six of the eight digits.
         let secret = Secret::from("12345678901234567890".as_bytes()).to_base32();
         let totp = totp(&secret, "jo@harbor.test").expect("well-formed");
@@ -320,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn recovery_codes_are_read_however_they_are_typed() {
+    fn recovery_code_input_is_normalized() {
         let code = recovery_code();
         assert_eq!((code.len(), plain(&code).len()), (14, 12), "{code}");
         assert_eq!(plain(&code.to_uppercase().replace('-', " ")), plain(&code));

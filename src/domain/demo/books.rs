@@ -1,4 +1,4 @@
-//! What the practice's papers say: who got which credits and spent them, who is invited, who did what.
+//! The credits, templates, invitations and audit entries of the demo.
 
 use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
@@ -9,10 +9,10 @@ use crate::domain::accounts::{fingerprint, random_token};
 use crate::error::Result;
 use crate::ids::{TemplateId, UserId};
 
-/// Sam has plenty left, Lin hardly any.
+/// Sam has many credits left, Lin has few.
 const GRANTS: [(&str, i64); 2] = [("November", 250), ("", 7)];
 
-pub async fn keep(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Result<()> {
+pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Result<()> {
     for (agent, (reason, left)) in [office.sam, office.lin].into_iter().zip(GRANTS) {
         credit(tx, office, agent, reason, left, now - Duration::days(30)).await?;
     }
@@ -54,7 +54,7 @@ async fn credit(
     Ok(())
 }
 
-/// What they say every day. The last one is Jo's own.
+/// The last one is Jo's own.
 const TEMPLATES: [(&str, &str); 4] = [
     (
         "Reminder",

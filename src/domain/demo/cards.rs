@@ -1,4 +1,4 @@
-//! What Harbor Dental keeps of its patients beside their texts: tags, and fields of its own.
+//! The tags and custom fields of the demo's contacts.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,6 @@ const TAGS: [(&str, &str); 6] = [
     ("Prefers mornings", "teal"),
 ];
 
-/// Who has which tags, is insured with whom, was born when, and comes how often.
 struct Card {
     phone: &'static str,
     tags: &'static [&'static str],
@@ -97,7 +96,6 @@ const CARDS: &[Card] = &[
     ),
 ];
 
-/// A statement for each table.
 pub async fn fill(tx: &mut SystemTx, office: &Office) -> Result<()> {
     let workspace = office.workspace;
     let (names, colors): (Vec<_>, Vec<_>) = TAGS.into_iter().unzip();

@@ -1,4 +1,4 @@
-//! Who works at Harbor Dental, who writes to it, and what they said: a literal table and the words to write it in.
+//! The staff, the contacts and the conversations of the demo, as constants.
 
 use crate::domain::conversations::Status;
 
@@ -45,7 +45,7 @@ pub struct Thread {
     pub line: Line,
     pub status: Status,
     pub assignee: Option<Staff>,
-    /// How many of their newest texts nobody has opened.
+    /// How many of the newest inbound texts are unread.
     pub unread: i32,
     pub texts: &'static [Text],
 }
@@ -118,29 +118,27 @@ pub enum Author {
 
 #[derive(Clone, Copy)]
 pub enum Timing {
-    /// Days before today, at this time of the day.
+    /// Days before today, hour, minute.
     Day(i64, u32, u32),
     /// Minutes before now.
     Ago(i64),
-    /// Minutes after the text before.
+    /// Minutes after the previous text.
     Then(i64),
 }
 use Timing::{Ago as ago, Day as day, Then as then};
 
-/// What became of a text of ours.
 #[derive(Clone, Copy)]
 pub enum Fate {
     Delivered,
     Sent,
     Unconfirmed,
     Canceled,
-    /// The provider took it, the carrier did not.
+    /// Accepted by the provider, but not by the carrier.
     Undelivered(Reason),
-    /// The provider refused it.
+    /// Refused by the provider.
     Failed(Reason),
 }
 
-/// A provider's code, and what it means.
 #[derive(Clone, Copy)]
 pub struct Reason(pub &'static str, pub &'static str);
 

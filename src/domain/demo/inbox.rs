@@ -1,4 +1,4 @@
-//! The cast's texts as rows, reckoned from now.
+//! The rows of the demo's texts, with times relative to now.
 
 use chrono::{DateTime, Days, Duration, Local, NaiveTime, SubsecRound, TimeZone, Utc};
 use serde::Serialize;
@@ -15,7 +15,6 @@ use crate::ids::{
 };
 use crate::providers;
 
-/// Writes every thread of the cast, a statement for each table.
 pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Result<()> {
     let mut rows = Rows::default();
     for thread in cast::threads() {
@@ -272,7 +271,7 @@ impl Rows {
         self.messages.extend(rows);
     }
 
-    /// One person writes to both numbers.
+    /// A contact may write to both numbers.
     fn contact(&mut self, thread: &Thread, begun: DateTime<Utc>) -> ContactId {
         let known = |row: &&ContactRow| row.phone_number == thread.with.phone;
         if let Some(row) = self.contacts.iter().find(known) {
@@ -355,7 +354,7 @@ fn picture(text: &Text, row: &MessageRow) -> Option<MediaRow> {
     })
 }
 
-/// Their STOP, or the provider's word for it.
+/// For a STOP of the contact, or an opt-out that the provider reports.
 fn opt_out(row: &MessageRow) -> Option<OptOutRow> {
     let (source, proof) = match row.direction {
         Direction::Inbound if row.content == "STOP" => ("text", row.content),
@@ -388,7 +387,7 @@ fn mentions<'a>(row: &'a MessageRow, office: &'a Office) -> impl Iterator<Item =
         })
 }
 
-/// What was done with it, as its texts let one guess: finished, reopened when they wrote again, taken by whoever has it.
+/// Invents plausible activity: done after a pause, reopened by the next text, assigned when the assignee writes.
 fn activity(
     thread: &Thread,
     written: &[(&Text, DateTime<Utc>)],
@@ -466,7 +465,7 @@ fn times(texts: &[Text], now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
         before = match text.when {
             Timing::Day(days, hour, minute) => clock(now, days, hour, minute),
             Timing::Ago(minutes) => now - Duration::minutes(minutes),
-            // Nobody writes two texts in the same second.
+            // No two texts have the same time.
             Timing::Then(minutes) => before + Duration::minutes(minutes) + Duration::seconds(11),
         };
         times.push(before);
@@ -474,7 +473,7 @@ fn times(texts: &[Text], now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
     times
 }
 
-/// A time of the day where the server stands, so many days ago.
+/// A time of day in the server's time zone.
 pub(super) fn clock(now: DateTime<Utc>, days_ago: i64, hour: u32, minute: u32) -> DateTime<Utc> {
     let today = now.with_timezone(&Local).date_naive();
     let days = Days::new(days_ago.unsigned_abs());
@@ -484,7 +483,7 @@ pub(super) fn clock(now: DateTime<Utc>, days_ago: i64, hour: u32, minute: u32) -
         today - days
     };
     let time = NaiveTime::from_hms_opt(hour, minute, 0).unwrap_or_default();
-    // Where the clocks skip that time, the same one in UTC will do.
+    // A time that daylight saving skips is taken as UTC.
     Local
         .from_local_datetime(&day.and_time(time))
         .earliest()

@@ -1,4 +1,4 @@
-//! What Harbor Dental has written already and sends at its time.
+//! The scheduled texts of the demo.
 
 use chrono::{DateTime, Utc};
 

@@ -1,4 +1,4 @@
-//! Calls to providers under way: bounded in all and for each integration, so that one whose provider hangs holds up only itself.
+//! Calls to providers, limited in total and per integration: a hanging provider delays only its own integrations.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -8,13 +8,13 @@ use tokio::time::Instant;
 
 use crate::ids::IntegrationId;
 
-/// A call that takes longer than this only waits: it does not count against the limit for all any more,
+/// A call that takes longer than this does not count against the total limit.
 const SLOW_AFTER: Duration = Duration::from_secs(2);
-/// up to so many times that limit.
+/// All calls, slow ones included, are at most this many times the total limit.
 const MAX_TIMES: usize = 4;
-/// A call that takes longer than this hangs.
+/// A call that takes longer than this is hanging.
 const HANGING_AFTER: Duration = Duration::from_secs(10);
-/// While a call to an integration hangs, or the last one did, no more than this is under way to it.
+/// The limit of an integration while one of its calls hangs, or after its last call did.
 const CAPACITY_WHILE_HANGING: usize = 2;
 
 #[derive(Clone, Copy, Debug)]
@@ -23,14 +23,13 @@ pub struct Limits {
     pub each: usize,
 }
 
-/// What a lease may take now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallCapacity {
     pub all: i32,
     /// For an integration that is not in `integrations`.
     pub each: i32,
     pub integrations: Vec<IntegrationId>,
-    /// For each of those, in their order.
+    /// For each of `integrations`, in the same order.
     pub left: Vec<i32>,
 }
 
@@ -38,7 +37,7 @@ pub struct CallCapacity {
 pub struct Calls<T> {
     limits: Limits,
     tasks: JoinSet<T>,
-    begun: HashMap<Id, (IntegrationId, Instant)>,
+    started: HashMap<Id, (IntegrationId, Instant)>,
     hanging: HashSet<IntegrationId>,
 }
 
@@ -47,7 +46,7 @@ impl<T: Send + 'static> Calls<T> {
         Self {
             limits,
             tasks: JoinSet::new(),
-            begun: HashMap::new(),
+            started: HashMap::new(),
             hanging: HashSet::new(),
         }
     }
@@ -62,26 +61,27 @@ impl<T: Send + 'static> Calls<T> {
         call: impl Future<Output = T> + Send + 'static,
     ) {
         let task = self.tasks.spawn(call);
-        self.begun.insert(task.id(), (integration, Instant::now()));
+        self.started
+            .insert(task.id(), (integration, Instant::now()));
     }
 
     pub fn room(&self) -> CallCapacity {
         let mut under_way: HashMap<IntegrationId, usize> = HashMap::new();
         let mut hanging = self.hanging.clone();
-        let mut waiting = 0;
-        for (integration, begun) in self.begun.values() {
+        let mut slow = 0;
+        for (integration, started) in self.started.values() {
             *under_way.entry(*integration).or_default() += 1;
-            if begun.elapsed() > HANGING_AFTER {
+            if started.elapsed() > HANGING_AFTER {
                 hanging.insert(*integration);
             }
-            waiting += usize::from(begun.elapsed() > SLOW_AFTER);
+            slow += usize::from(started.elapsed() > SLOW_AFTER);
         }
-        let fresh = self.begun.len() - waiting;
+        let fresh = self.started.len() - slow;
         let all = self
             .limits
             .all
             .saturating_sub(fresh)
-            .min((self.limits.all * MAX_TIMES).saturating_sub(self.begun.len()));
+            .min((self.limits.all * MAX_TIMES).saturating_sub(self.started.len()));
         for integration in &hanging {
             under_way.entry(*integration).or_default();
         }
@@ -104,13 +104,12 @@ impl<T: Send + 'static> Calls<T> {
         }
     }
 
-    /// The next call that ends; `None` when none is under way. Nothing is lost if nobody waits for it to the end.
+    /// The next call that ends; `None` if none is running. Cancel-safe.
     pub async fn next(&mut self) -> Option<Result<T, JoinError>> {
         let ended = self.tasks.join_next_with_id().await?;
         Some(self.ended(ended))
     }
 
-    /// One that has ended already.
     pub fn try_next(&mut self) -> Option<Result<T, JoinError>> {
         let ended = self.tasks.try_join_next_with_id()?;
         Some(self.ended(ended))
@@ -121,8 +120,8 @@ impl<T: Send + 'static> Calls<T> {
             Ok((id, _)) => *id,
             Err(error) => error.id(),
         };
-        if let Some((integration, begun)) = self.begun.remove(&id) {
-            match begun.elapsed() > HANGING_AFTER {
+        if let Some((integration, started)) = self.started.remove(&id) {
+            match started.elapsed() > HANGING_AFTER {
                 true => self.hanging.insert(integration),
                 false => self.hanging.remove(&integration),
             };
@@ -130,10 +129,9 @@ impl<T: Send + 'static> Calls<T> {
         ended.map(|(_, done)| done)
     }
 
-    /// Ends those that are still under way, wherever they are.
     pub async fn abort(&mut self) {
         self.tasks.shutdown().await;
-        self.begun.clear();
+        self.started.clear();
     }
 }
 
@@ -144,16 +142,16 @@ mod tests {
     const LIMITS: Limits = Limits { all: 10, each: 4 };
 
     fn left(room: &CallCapacity, integration: IntegrationId) -> i32 {
-        let mut places = room.integrations.iter().zip(&room.left);
-        let place = places.find(|(one, _)| **one == integration);
-        place.map_or(room.each, |(_, left)| *left)
+        let mut entries = room.integrations.iter().zip(&room.left);
+        let entry = entries.find(|(one, _)| **one == integration);
+        entry.map_or(room.each, |(_, left)| *left)
     }
 
     fn long_ago(calls: &mut Calls<()>) {
-        for (_, begun) in calls.begun.values_mut() {
-            *begun = begun
+        for (_, started) in calls.started.values_mut() {
+            *started = started
                 .checked_sub(HANGING_AFTER * 2)
-                .expect("the machine has run for seconds");
+                .expect("the machine has been up for seconds");
         }
     }
 
@@ -198,11 +196,19 @@ mod tests {
         let slow = IntegrationId::new();
         calls.spawn(slow, async {});
         long_ago(&mut calls);
-        calls.next().await.expect("one ends").expect("it is well");
+        calls
+            .next()
+            .await
+            .expect("a call ends")
+            .expect("it does not panic");
         assert_eq!(left(&calls.room(), slow), 2);
         calls.spawn(slow, async {});
         assert_eq!(left(&calls.room(), slow), 1);
-        calls.next().await.expect("one ends").expect("it is well");
+        calls
+            .next()
+            .await
+            .expect("a call ends")
+            .expect("it does not panic");
         assert_eq!(left(&calls.room(), slow), 4);
     }
 
@@ -211,7 +217,7 @@ mod tests {
         let mut calls: Calls<()> = Calls::new(LIMITS);
         let one = IntegrationId::new();
         calls.spawn(one, async { std::panic::resume_unwind(Box::new("broken")) });
-        assert!(calls.next().await.expect("it ends").is_err());
+        assert!(calls.next().await.expect("a call ends").is_err());
         assert_eq!(left(&calls.room(), one), 4);
         assert!(calls.is_empty());
     }

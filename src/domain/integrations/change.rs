@@ -1,6 +1,6 @@
-//! Renaming an account, switching it off and on, replacing its credentials.
+//! Renames an integration, switches it on and off, replaces its credentials.
 //!
-//! A provider may sign with the token before for a while: it goes on verifying webhooks for a day, and then it is destroyed.
+//! A provider may sign with the previous token for a while: it verifies webhooks for one more day, and is then deleted.
 
 use std::time::Duration;
 
@@ -28,16 +28,16 @@ const PREVIOUS_CREDENTIALS_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 pub struct IntegrationChange {
     /// 1 to 80 characters.
     pub name: Option<String>,
-    /// `false`: nothing is sent or received until it is switched on again. Queued texts wait; texts that came meanwhile are
-    /// brought in then.
+    /// `false`: nothing is sent or received until it is switched on again. Queued texts wait; texts that arrive
+    /// meanwhile are fetched then.
     pub is_active: Option<bool>,
-    /// New ones of the same account, such as after the token was rotated. Checked at the provider before they replace the old
-    /// ones, which verify webhooks for 24 hours more. Write-only.
+    /// New credentials of the same account, for example after a token rotation. They are checked at the provider before
+    /// they replace the old ones, which verify webhooks for 24 more hours. Write-only.
     #[schema(value_type = Option<Object>)]
     pub credentials: Option<serde_json::Value>,
 }
 
-/// Changes what is given and keeps the rest. Good credentials bring an unhealthy integration back, and its queue with it.
+/// Changes the given fields. With valid credentials, an unhealthy integration becomes healthy and its queue is sent.
 pub async fn update(
     app: &App,
     admin: &Admin,
@@ -78,7 +78,7 @@ pub async fn update(
         replace_credentials(&mut tx, app, id, provider.as_ref()).await?;
     }
     if change.is_active == Some(true) && !before.is_active {
-        // What came meanwhile is brought in at once.
+        // Fetches at once the texts that arrived meanwhile.
         sqlx::query!(
             "update numbers set catch_up_at = now() where integration_id = $1",
             id as _
@@ -87,7 +87,7 @@ pub async fn update(
         .await?;
     }
     let after = find(&mut tx, &app.config, id).await?;
-    let audit_json = |of: &Integration| json!({"name": of.name, "is_active": of.is_active});
+    let audit_json = |integration: &Integration| json!({"name": integration.name, "is_active": integration.is_active});
     let mut now = audit_json(&after);
     if fresh.is_some() {
         now["credentials"] = "replaced".into();
@@ -106,7 +106,7 @@ pub async fn update(
     Ok(after)
 }
 
-/// The account under its new credentials, if the provider accepts them.
+/// The account with its new credentials, if the provider accepts them.
 async fn checked(
     app: &App,
     admin: &Admin,
@@ -135,7 +135,7 @@ async fn replace_credentials(
     id: IntegrationId,
     provider: &dyn Provider,
 ) -> Result<()> {
-    let before = former(tx.workspace(), app, id, provider).await?;
+    let before = previous_credentials(tx.workspace(), app, id, provider).await?;
     let sealed = app
         .keys
         .seal(&provider.credentials(), &context(tx.workspace(), id));
@@ -162,9 +162,9 @@ async fn replace_credentials(
     Ok(())
 }
 
-/// What is replaced, sealed as it lies; `None` if the same is given once more. Whoever holds the row's lock reads the last word,
-/// though from outside of their transaction: people's role cannot read credentials.
-async fn former(
+/// The current credentials, still encrypted; `None` if the new ones are the same. The caller holds the row's lock. The
+/// query runs as the system role, because the members' role cannot read credentials.
+async fn previous_credentials(
     workspace: WorkspaceId,
     app: &App,
     id: IntegrationId,
@@ -185,7 +185,7 @@ async fn former(
     Ok(sealed.filter(|sealed| !is_same(sealed)))
 }
 
-/// Destroys the replaced credentials whose day is over.
+/// Deletes replaced credentials when their time is over.
 pub async fn delete_previous_credentials(db: &Db) -> Result<()> {
     sqlx::query!(
         "update integrations set former_credentials = null, former_until = null where former_until <= now()"

@@ -1,4 +1,4 @@
-//! Connecting an account: checked at the provider, sealed, its numbers read, its webhooks set.
+//! Connects an account: checks its credentials, stores them encrypted, imports its numbers, sets their webhooks.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::providers::{self, Provider, RemoteNumber};
 pub struct Connect {
     /// `twilio`, `telnyx`, or `sandbox`, which needs no account.
     pub provider: String,
-    /// What admins call it: 1 to 80 characters. Without it the account's name at the provider.
+    /// Its name for admins: 1 to 80 characters. The default is the account's name at the provider.
     pub name: Option<String>,
     /// For `twilio`: `{"account_sid": "AC…", "auth_token": "…"}`; for `telnyx`: `{"api_key": "KEY…", "public_key": "…"}`;
     /// for `sandbox`: `{}`. Write-only.
@@ -40,8 +40,8 @@ pub struct Connected {
     pub numbers: Vec<Number>,
 }
 
-/// Checks the credentials at the provider, stores them sealed with all numbers, and has their texts delivered to us.
-/// Credentials that the provider refuses change nothing here.
+/// Checks the credentials at the provider, stores them encrypted with all numbers, and sets the webhooks. If the
+/// provider refuses them, nothing changes.
 pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connected> {
     let kind: providers::Kind = form
         .provider
@@ -91,7 +91,7 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
     audit::record(&mut tx, AuditAction::IntegrationConnected, audit_record).await?;
     tx.announce(Event::IntegrationChanged { workspace });
     tx.commit().await?;
-    // The provider's side takes a while; whoever asked may go away, and it is done all the same.
+    // Setting the webhooks takes a while. The task completes even if the client disconnects.
     tokio::spawn(configure(
         app.clone(),
         admin.clone(),
@@ -113,7 +113,6 @@ pub async fn connect(app: &App, admin: &Admin, form: Connect) -> Result<Connecte
     })
 }
 
-/// Stores the account with its credentials sealed.
 pub(in crate::domain) async fn insert(
     conn: &mut PgConnection,
     keys: &MasterKeys,
@@ -150,7 +149,7 @@ pub(in crate::domain) async fn insert(
     Ok(())
 }
 
-/// Stores every number of the account; the first one of a workspace that can text becomes its default.
+/// Stores all numbers of the account. The first one that can text becomes the default of a workspace without one.
 pub(in crate::domain) async fn insert_numbers(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
@@ -170,7 +169,7 @@ pub(in crate::domain) async fn insert_numbers(
         &ids as _,
         &remote.iter().map(|number| number.provider_id.clone()).collect::<Vec<_>>(),
         &remote.iter().map(|number| number.phone_number.to_string()).collect::<Vec<_>>(),
-        &remote.iter().map(named).collect::<Vec<_>>(),
+        &remote.iter().map(friendly_name).collect::<Vec<_>>(),
         &remote.iter().map(|number| number.capabilities.sms).collect::<Vec<_>>(),
         &remote.iter().map(|number| number.capabilities.mms).collect::<Vec<_>>(),
         &remote.iter().map(|number| number.capabilities.voice).collect::<Vec<_>>(),
@@ -180,8 +179,8 @@ pub(in crate::domain) async fn insert_numbers(
     Ok(ids)
 }
 
-/// A provider's own default for the name is the number once more: then it has none.
-fn named(number: &RemoteNumber) -> String {
+/// Empty if the provider's name only repeats the number, as its default does.
+fn friendly_name(number: &RemoteNumber) -> String {
     let digits = |text: &str| {
         text.chars()
             .filter(char::is_ascii_digit)
@@ -198,7 +197,7 @@ fn named(number: &RemoteNumber) -> String {
     }
 }
 
-/// Sets the webhook of each number that can text, where the list says that it is another, and writes down what came of it.
+/// Sets the webhook of each number that can text and has another one, and stores the results.
 async fn configure(
     app: App,
     admin: Admin,
@@ -216,11 +215,11 @@ async fn configure(
     )
     .await?;
     let urls = webhook_urls(&app.config, provider.kind(), id);
-    let mut settled = pin!(deliver_all_to_us(&app, provider.as_ref(), &urls, &remote));
-    while let Some(group) = settled.next().await {
+    let mut results = pin!(deliver_all_to_us(&app, provider.as_ref(), &urls, &remote));
+    while let Some(group) = results.next().await {
         let mut tx = app.db.workspace(admin.tenant()).await?;
-        for (place, delivery) in group {
-            let (Some(delivery), Some(&number)) = (delivery, ids.get(place)) else {
+        for (index, delivery) in group {
+            let (Some(delivery), Some(&number)) = (delivery, ids.get(index)) else {
                 continue;
             };
             sqlx::query!(
@@ -242,15 +241,14 @@ async fn configure(
     Ok(())
 }
 
-/// What importing came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Imported {
-    /// Connected now, with so many numbers.
+    /// Connected now, with this many numbers.
     New(usize),
     Known,
 }
 
-/// Moves an account at Twilio that a program had in its environment into a workspace, with `phone_number` as its default.
+/// Imports a Twilio account into a workspace, with `phone_number` as the default.
 pub async fn import(
     app: &App,
     workspace: &str,

@@ -1,4 +1,4 @@
-//! Having a number's texts delivered to us, and what came of it.
+//! Sets the webhook of a number at its provider.
 
 use std::collections::HashMap;
 
@@ -8,23 +8,22 @@ use crate::app::App;
 use crate::domain::numbers::WebhookState;
 use crate::providers::{self, Provider, RemoteNumber, Webhook, WebhookUrls};
 
-/// Webhooks that are set at the same time.
 pub(super) const CONCURRENCY: usize = 6;
 
-/// Where a number's texts go, once we have asked for them.
+/// Where a number's texts go after its webhook was set.
 #[derive(Clone)]
 pub(super) struct Delivery {
     pub state: WebhookState,
-    /// Who overrides it, or why it could not be set.
+    /// What overrides it, or why it could not be set.
     pub detail: Option<String>,
-    /// What was there before us.
+    /// The webhook before ours.
     pub previous: Option<String>,
     /// Whether anything at the provider was changed.
     pub written: bool,
 }
 
-/// The same for many numbers, a few calls at a time; of numbers that share a webhook one is asked for. Answers in groups, by
-/// their places in `numbers`.
+/// Sets the webhooks of many numbers, a few at a time. Of numbers that share a webhook, only the first is set. Yields
+/// groups of results with their indices in `numbers`.
 pub(super) fn deliver_all_to_us<'a>(
     app: &'a App,
     provider: &'a dyn Provider,
@@ -34,36 +33,36 @@ pub(super) fn deliver_all_to_us<'a>(
     let calls = groups(numbers).into_iter().map(move |group| async move {
         let mut first: Option<Delivery> = None;
         let mut delivered = Vec::with_capacity(group.len());
-        for place in group {
+        for index in group {
             let delivery = match &first {
-                Some(first) if numbers[place].capabilities.sms => Some(Delivery {
+                Some(first) if numbers[index].capabilities.sms => Some(Delivery {
                     previous: None,
                     written: false,
                     ..first.clone()
                 }),
                 Some(_) => None,
-                None => deliver_to_us(app, provider, urls, &numbers[place]).await,
+                None => deliver_to_us(app, provider, urls, &numbers[index]).await,
             };
             first = first.or_else(|| delivery.clone());
-            delivered.push((place, delivery));
+            delivered.push((index, delivery));
         }
         delivered
     });
     stream::iter(calls).buffer_unordered(CONCURRENCY)
 }
 
-/// The places of numbers that share a webhook, together.
+/// The indices of `numbers`, grouped by shared webhook.
 pub(super) fn groups(numbers: &[RemoteNumber]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut shared: HashMap<&str, usize> = HashMap::new();
-    for (place, number) in numbers.iter().enumerate() {
+    for (index, number) in numbers.iter().enumerate() {
         let group = match number.shares.as_deref() {
             Some(shares) => *shared.entry(shares).or_insert(groups.len()),
             None => groups.len(),
         };
         match groups.get_mut(group) {
-            Some(group) => group.push(place),
-            None => groups.push(vec![place]),
+            Some(group) => group.push(index),
+            None => groups.push(vec![index]),
         }
     }
     groups
@@ -97,7 +96,7 @@ pub(super) async fn deliver_to_us(
     })
 }
 
-/// Why a webhook that is set would be called in vain.
+/// The error of a provider that cannot reach our URLs.
 pub(super) fn unreachable_url(
     app: &App,
     provider: &dyn Provider,

@@ -1,6 +1,6 @@
-//! Numbers, integrations and their opened credentials, in memory: a webhook is verified without asking the database.
+//! A cache of integrations, their numbers and decrypted credentials: webhooks are verified without a database query.
 //!
-//! What changes is forgotten at once (`Event`s of this server) and in any case after a minute (another server's change).
+//! Entries are invalidated by this server's `Event`s, and expire after a minute because of changes on other servers.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,25 +22,25 @@ use crate::phone::Address;
 use crate::providers::{Kind, Provider, SignedRequest};
 
 const CACHE_LIFETIME: Duration = Duration::from_secs(60);
-/// Beyond this many entries those are forgotten that were used least.
+/// Beyond this, the least used entries are evicted.
 const COUNT_LIMIT: u64 = 20_000;
 
-/// An integration with its credentials opened, and its numbers by address.
+/// An integration with its decrypted credentials, and its numbers by address.
 pub struct Account {
     pub workspace: WorkspaceId,
     pub integration: IntegrationId,
-    /// For what needs no credentials; all else goes through [`Account::used_for`].
+    /// For calls that need no credentials. All others go through [`Account::used_for`].
     pub provider: Box<dyn Provider>,
-    /// Under the credentials before these, and until when they still count.
+    /// The provider with the previous credentials, and until when they are valid.
     former: Option<(Box<dyn Provider>, DateTime<Utc>)>,
     uses: Uses,
     numbers: HashMap<String, NumberId>,
-    /// The same numbers by the form that all their forms have in common.
+    /// The same numbers by canonical address.
     canonical: HashMap<String, NumberId>,
 }
 
 impl Account {
-    /// Whether the provider made this request, by the signature of now or of a token that was replaced within the last day.
+    /// Whether the provider signed this request, with the current token or one that was replaced within the last day.
     pub fn verifies(&self, request: &SignedRequest<'_>) -> bool {
         let by_former = |(former, until): &(Box<dyn Provider>, DateTime<Utc>)| {
             *until > clock::now() && former.verify(request)
@@ -49,7 +49,7 @@ impl Account {
             || self.former.as_ref().is_some_and(by_former)
     }
 
-    /// The number of ours at this address. A provider lists a number in one form, and may call it by another.
+    /// The number with this address. A provider may list a number in one form and call it by another.
     pub fn number(&self, address: &str) -> Option<NumberId> {
         let number = self.numbers.get(address);
         number
@@ -57,12 +57,12 @@ impl Account {
             .copied()
     }
 
-    /// The provider, asked by the server itself; the use of the credentials is noted.
+    /// The provider, for the server's own use. The use of the credentials is recorded.
     pub fn used_for(&self, purpose: Purpose) -> &dyn Provider {
         self.used(purpose, None)
     }
 
-    /// The provider, asked because `user` wants it.
+    /// The provider, for a request of `user`. The use of the credentials is recorded.
     pub fn used_by(&self, user: UserId, purpose: Purpose) -> &dyn Provider {
         self.used(purpose, Some(user))
     }
@@ -80,8 +80,8 @@ enum Key {
     Account(Kind, String),
 }
 
-/// What was found, or is being looked up at this moment: everybody who asks meanwhile waits for the same answer. A slot that is
-/// forgotten before its look-up has ended still serves those who asked before the change, and is found by nobody after it.
+/// A cached result, or a lookup in progress that concurrent callers wait for. If it is invalidated before the lookup
+/// ends, it still serves the callers that wait, but no later ones.
 type Slot = Arc<OnceCell<Vec<Arc<Account>>>>;
 
 #[derive(Clone)]
@@ -103,24 +103,23 @@ impl Directory {
         }
     }
 
-    /// Writes down what the credentials were used for since the last time.
     pub async fn flush_uses(&self) -> Result<()> {
-        self.uses.write_down(&self.app.db).await
+        self.uses.flush(&self.app.db).await
     }
 
     pub async fn integration(&self, id: IntegrationId) -> Result<Option<Arc<Account>>> {
         Ok(self.find(Key::Integration(id)).await?.pop())
     }
 
-    /// Whoever has this account of a provider, in whichever workspace.
+    /// All integrations with this account of a provider, in any workspace.
     pub async fn accounts(&self, kind: Kind, account: &str) -> Result<Vec<Arc<Account>>> {
         self.find(Key::Account(kind, account.to_owned())).await
     }
 
-    /// Forgets what an event says has changed; runs as long as the server does.
+    /// Invalidates what events report as changed. Runs until the server stops.
     pub async fn keep_fresh(self) {
         let mut events = self.app.db.bus().listen();
-        // Nobody listened until now.
+        // Events before the subscription were missed.
         self.slots.invalidate_all();
         loop {
             let mut next = match events.recv().await {
@@ -128,7 +127,7 @@ impl Directory {
                 Err(RecvError::Lagged(_)) => Err(TryRecvError::Lagged(0)),
                 Ok(event) => Ok(event),
             };
-            // What came at once is forgotten at once: a sync announces each of its numbers.
+            // Handles bursts at once: a sync announces each of its numbers.
             let mut changed = HashSet::new();
             loop {
                 match next {
@@ -145,15 +144,15 @@ impl Directory {
                 next = events.try_recv();
             }
             if !changed.is_empty() {
-                self.forget_those_of(&changed).await;
+                self.invalidate_workspaces(&changed).await;
             }
         }
     }
 
-    /// What is known of these workspaces goes at once, and what is being looked up at this moment, for nobody knows whose it is.
-    /// Then a look-up that was kept for another workspace with the very same account at a provider. One round trip.
-    async fn forget_those_of(&self, workspaces: &HashSet<WorkspaceId>) {
-        self.forget_where(|accounts| {
+    /// Invalidates the entries of these workspaces, and all lookups in progress, whose workspace is not known yet. Then
+    /// the lookups of the same provider accounts that were cached for other workspaces. One round trip.
+    async fn invalidate_workspaces(&self, workspaces: &HashSet<WorkspaceId>) {
+        self.invalidate_where(|accounts| {
             accounts.is_none_or(|all| all.iter().any(|one| workspaces.contains(&one.workspace)))
         })
         .await;
@@ -173,23 +172,23 @@ impl Directory {
         }
     }
 
-    pub(super) async fn forget(&self, id: IntegrationId) {
+    pub(super) async fn invalidate_integration(&self, id: IntegrationId) {
         self.slots.invalidate(&Key::Integration(id)).await;
-        self.forget_where(|accounts| {
+        self.invalidate_where(|accounts| {
             accounts.is_some_and(|all| all.iter().any(|one| one.integration == id))
         })
         .await;
     }
 
-    /// Told `None` of what is being looked up.
-    async fn forget_where(&self, goes: impl Fn(Option<&Vec<Arc<Account>>>) -> bool) {
-        let going: Vec<_> = self
+    /// Calls `is_stale` with `None` for a lookup in progress.
+    async fn invalidate_where(&self, is_stale: impl Fn(Option<&Vec<Arc<Account>>>) -> bool) {
+        let stale: Vec<_> = self
             .slots
             .iter()
-            .filter(|(_, slot)| goes(slot.get()))
+            .filter(|(_, slot)| is_stale(slot.get()))
             .map(|(key, _)| key)
             .collect();
-        for key in going {
+        for key in stale {
             self.slots.invalidate(key.as_ref()).await;
         }
     }
@@ -200,7 +199,7 @@ impl Directory {
             .get_with_by_ref(&key, async { Slot::default() })
             .await;
         let accounts = slot.get_or_try_init(|| self.look_up(&key)).await?.clone();
-        // That nobody has an account is not remembered: they may connect it the next moment.
+        // An empty result is not cached: the account may be connected the next moment.
         if accounts.is_empty() {
             self.slots.invalidate(&key).await;
         }
@@ -241,7 +240,7 @@ impl Directory {
                     credentials,
                 };
                 let former = row.former.and_then(|former| {
-                    // What cannot be opened any more verifies nothing, and stops nothing.
+                    // Credentials that cannot be decrypted verify nothing, and cause no error.
                     Some((sealed(former).open(&self.app).ok()?, row.former_until?))
                 });
                 Ok(Arc::new(Account {

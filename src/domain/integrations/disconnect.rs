@@ -1,4 +1,4 @@
-//! Letting an account go for good. What was said through it stays; its credentials do not.
+//! Disconnects an account. Its history stays; its credentials are deleted.
 
 use std::collections::HashMap;
 
@@ -18,8 +18,8 @@ use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId};
 use crate::providers::Provider;
 
-/// Destroys the credentials and retires the numbers. Texts that wait are failed by the sender, with their credits returned.
-/// Then the webhooks that were there before us are put back, as far as the provider lets us.
+/// Deletes the credentials and retires the numbers. The sender fails waiting texts and returns their credits. Then the
+/// previous webhooks are restored, as far as the provider allows.
 pub async fn disconnect(
     app: &App,
     admin: &Admin,
@@ -27,7 +27,7 @@ pub async fn disconnect(
     id: IntegrationId,
 ) -> Result<()> {
     let (app, admin, directory) = (app.clone(), admin.clone(), directory.clone());
-    // Whoever asked may go away: the webhooks are put back all the same.
+    // The task completes even if the client disconnects.
     tokio::spawn(async move { disconnect_account(&app, &admin, &directory, id).await })
         .await
         .map_err(|error| Error::Internal(error.to_string()))?
@@ -39,18 +39,18 @@ async fn disconnect_account(
     directory: &Directory,
     id: IntegrationId,
 ) -> Result<()> {
-    // The last use of the credentials; without them the account is let go all the same.
+    // The last use of the credentials. If they cannot be decrypted, the account is disconnected all the same.
     let provider = match open(app, admin, id).await {
         Ok(provider) => provider,
         Err(error) if error.is_outage() => return Err(error),
         Err(error) => {
-            tracing::warn!(%error, integration.id = %id, "the credentials cannot be opened: webhooks stay as they are");
+            tracing::warn!(%error, integration.id = %id, "could not decrypt the credentials: webhooks are not restored");
             None
         }
     };
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let integration = lock(&mut tx, app, id).await?;
-    let ours = redirected(&mut tx, id).await?;
+    let routed = routed_numbers(&mut tx, id).await?;
     let numbers = retire(&mut tx, id).await?;
     let audit_record = AuditRecord {
         subject: &integration.name,
@@ -68,9 +68,9 @@ async fn disconnect_account(
     }
     tx.announce(Event::Queued);
     tx.commit().await?;
-    directory.forget(id).await;
+    directory.invalidate_integration(id).await;
     if let Some(provider) = provider {
-        give_back(app, provider.as_ref(), id, ours).await;
+        restore_webhooks(app, provider.as_ref(), id, routed).await;
     }
     Ok(())
 }
@@ -98,13 +98,13 @@ async fn open(app: &App, admin: &Admin, id: IntegrationId) -> Result<Option<Box<
     sealed.map(|sealed| sealed.open(app)).transpose()
 }
 
-/// A number whose texts we have delivered to us, and where they went before.
+/// A number whose webhook is ours, and the webhook it had before.
 struct RoutedNumber {
     provider_number_id: String,
     previous_webhook_url: Option<String>,
 }
 
-async fn redirected(tx: &mut WorkspaceTx, id: IntegrationId) -> Result<Vec<RoutedNumber>> {
+async fn routed_numbers(tx: &mut WorkspaceTx, id: IntegrationId) -> Result<Vec<RoutedNumber>> {
     Ok(sqlx::query_as!(
         RoutedNumber,
         "select provider_number_id, previous_webhook_url from numbers
@@ -136,9 +136,9 @@ async fn retire(tx: &mut WorkspaceTx, id: IntegrationId) -> Result<Vec<NumberId>
     .await?)
 }
 
-/// Best effort: the account is disconnected whatever comes of it. The list says which webhooks are still ours; beyond it there
-/// is one call for each that is put back.
-async fn give_back(
+/// Best effort: the account is disconnected in any case. The provider's list says which webhooks are still ours; beyond
+/// it, one call for each restored webhook.
+async fn restore_webhooks(
     app: &App,
     provider: &dyn Provider,
     id: IntegrationId,
@@ -151,7 +151,7 @@ async fn give_back(
     let mut remote = match provider.list_numbers().await {
         Ok(remote) => remote,
         Err(error) => {
-            tracing::warn!(%error, integration.id = %id, "the webhooks could not be put back");
+            tracing::warn!(%error, integration.id = %id, "could not list the numbers: webhooks are not restored");
             return;
         }
     };
@@ -161,10 +161,10 @@ async fn give_back(
         .collect();
     remote.retain(|number| previous.contains_key(&number.provider_id));
     let calls = groups(&remote).into_iter().map(|group| {
-        // Where numbers share one webhook at the provider, one of them may know what was there before.
+        // Of numbers that share a webhook, one may have the previous URL.
         let known = group
             .iter()
-            .find_map(|&place| previous.get_mut(&remote[place].provider_id)?.take());
+            .find_map(|&index| previous.get_mut(&remote[index].provider_id)?.take());
         let (urls, number) = (&urls, &remote[group[0]]);
         async move {
             provider
@@ -176,7 +176,7 @@ async fn give_back(
     let mut answers = stream::iter(calls).buffer_unordered(CONCURRENCY);
     while let Some(answer) = answers.next().await {
         if let Err(error) = answer {
-            tracing::warn!(%error, integration.id = %id, "a webhook could not be put back");
+            tracing::warn!(%error, integration.id = %id, "could not restore a webhook");
         }
     }
 }

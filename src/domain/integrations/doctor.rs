@@ -1,4 +1,4 @@
-//! What is wrong with a number: the provider is asked now, what we saw of late is counted, and each finding says how to mend it.
+//! Diagnoses a number: asks its provider, counts its recent texts, and says how to fix each finding.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -23,7 +23,7 @@ string_enum!(
     #[schema(as = FindingState)]
 State {
         Good = "good",
-        /// It works, and something about it should be looked at.
+        /// It works, but should be looked at.
         Attention = "attention",
         Broken = "broken",
     }
@@ -31,21 +31,21 @@ State {
 
 string_enum!(
     Subject {
-        /// Whether the account takes our texts.
+        /// Whether the account accepts our texts.
         Account = "account",
         /// Whether the account has the number.
         Number = "number",
-        /// Whether texts come to us.
+        /// Whether inbound texts are delivered to us.
         Webhook = "webhook",
-        /// What takes them before us.
+        /// What receives them before us.
         Override = "override",
-        /// Where they go when we do not answer.
+        /// Where they go if we do not answer.
         Fallback = "fallback",
         /// The messaging service or profile that the number is in.
         Membership = "membership",
         Inbound = "inbound",
         Outbound = "outbound",
-        /// Whether the provider reports what became of texts.
+        /// Whether the provider reports the status of sent texts.
         Callbacks = "callbacks",
         /// How many texts failed in the last seven days.
         Errors = "errors",
@@ -56,21 +56,21 @@ string_enum!(
 pub struct Finding {
     pub subject: Subject,
     pub state: State,
-    /// What was found, and how to mend it.
+    /// What was found, and how to fix it.
     pub sentence: String,
-    /// When it was last so.
+    /// When it was last observed.
     pub at: Option<DateTime<Utc>>,
 }
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Diagnosis {
     pub number: Number,
-    /// The worst of all findings.
+    /// The worst state of all findings.
     pub state: State,
     pub findings: Vec<Finding>,
 }
 
-/// Two round trips to the database and a few calls of the provider. Changes nothing.
+/// A few round trips to the database and a few calls to the provider. Changes nothing.
 pub async fn examine(
     app: &App,
     admin: &Admin,
@@ -79,11 +79,11 @@ pub async fn examine(
 ) -> Result<Diagnosis> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let number = numbers::find(&mut tx, id).await?;
-    let seen = seen(&mut tx, id).await?;
+    let traffic = load_traffic(&mut tx, id).await?;
     let remote_id = provider_number_id(&mut tx, id).await?;
     let mut findings = Vec::new();
     if number.gone_at.is_some() {
-        findings.push(said(
+        findings.push(finding(
             Subject::Number,
             State::Broken,
             "The account has no such number any more. What was said through it stays. If it is back, sync.",
@@ -93,12 +93,12 @@ pub async fn examine(
         drop(tx);
         let is_well = integration.status == Health::Healthy && integration.is_active;
         findings.push(match (integration.is_active, integration.status_reason) {
-            _ if is_well => said(
+            _ if is_well => finding(
                 Subject::Account,
                 State::Good,
                 "The provider takes our texts.",
             ),
-            (true, reason) => said(
+            (true, reason) => finding(
                 Subject::Account,
                 State::Broken,
                 format!(
@@ -106,7 +106,7 @@ pub async fn examine(
                     reason.unwrap_or_default()
                 ),
             ),
-            (false, _) => said(
+            (false, _) => finding(
                 Subject::Account,
                 State::Broken,
                 "The integration is switched off. Switch it on under Integrations.",
@@ -114,11 +114,11 @@ pub async fn examine(
         });
         if integration.is_active {
             let account = account(app, admin, directory, number.integration_id).await?;
-            let asked = route(app, admin, &account, &remote_id).await;
-            findings.extend(of_route(asked, &number));
+            let answer = route(app, admin, &account, &remote_id).await;
+            findings.extend(route_findings(answer, &number));
         }
     }
-    findings.extend(seen.findings(&number));
+    findings.extend(traffic.findings(&number));
     let worst = [State::Broken, State::Attention]
         .into_iter()
         .find(|state| findings.iter().any(|finding| finding.state == *state));
@@ -149,7 +149,7 @@ async fn provider_number_id(tx: &mut WorkspaceTx, id: NumberId) -> Result<String
     .await?)
 }
 
-fn said(subject: Subject, state: State, sentence: impl Into<String>) -> Finding {
+fn finding(subject: Subject, state: State, sentence: impl Into<String>) -> Finding {
     Finding {
         subject,
         state,
@@ -158,40 +158,40 @@ fn said(subject: Subject, state: State, sentence: impl Into<String>) -> Finding 
     }
 }
 
-/// What the provider says of the way that texts take.
-fn of_route(asked: providers::Result<Option<Route>>, number: &Number) -> Vec<Finding> {
-    let route = match asked {
+/// The provider's settings for inbound texts.
+fn route_findings(answer: providers::Result<Option<Route>>, number: &Number) -> Vec<Finding> {
+    let route = match answer {
         Ok(Some(route)) => route,
         Ok(None) if number.status == numbers::Status::Pending => {
             let waits = "The provider is still setting it up. Sync in a few minutes.";
-            return vec![said(Subject::Number, State::Attention, waits)];
+            return vec![finding(Subject::Number, State::Attention, waits)];
         }
         Ok(None) => {
             let gone =
                 "The account has no such number any more. Sync, so that nobody sends from it.";
-            return vec![said(Subject::Number, State::Broken, gone)];
+            return vec![finding(Subject::Number, State::Broken, gone)];
         }
         Err(error) => {
             let unknown = format!("Where its texts go is not known now: {error}");
-            return vec![said(Subject::Webhook, State::Attention, unknown)];
+            return vec![finding(Subject::Webhook, State::Attention, unknown)];
         }
     };
     let webhook = match (&route.inbound, &route.overridden_by) {
-        // The setting may well be ours, and nobody looks at it.
-        (_, Some(by)) => said(
+        // The number's own setting may be ours, but it has no effect.
+        (_, Some(by)) => finding(
             Subject::Override,
             State::Broken,
             format!(
                 "Texts are taken before they come to us: {by}. Change that in the provider's console, then press “Set the webhook”."
             ),
         ),
-        _ if route.is_ours => said(Subject::Webhook, State::Good, "Its texts are sent to us."),
-        (Some(url), None) => said(
+        _ if route.is_ours => finding(Subject::Webhook, State::Good, "Its texts are sent to us."),
+        (Some(url), None) => finding(
             Subject::Webhook,
             State::Broken,
             format!("Its texts go to {url}. Press “Set the webhook” to have them here."),
         ),
-        (None, None) => said(
+        (None, None) => finding(
             Subject::Webhook,
             State::Broken,
             "Its texts go nowhere. Press “Set the webhook” to have them here.",
@@ -199,14 +199,14 @@ fn of_route(asked: providers::Result<Option<Route>>, number: &Number) -> Vec<Fin
     };
     let mut findings = vec![webhook];
     if route.overridden_by.is_none() {
-        findings.push(said(
+        findings.push(finding(
             Subject::Override,
             State::Good,
             "Nothing takes them on the way.",
         ));
     }
     findings.push(match route.fallback {
-        Some(url) => said(
+        Some(url) => finding(
             Subject::Fallback,
             State::Attention,
             format!(
@@ -214,24 +214,24 @@ fn of_route(asked: providers::Result<Option<Route>>, number: &Number) -> Vec<Fin
                  if nobody should."
             ),
         ),
-        None => said(
+        None => finding(
             Subject::Fallback,
             State::Good,
             "No fallback is set: what we miss is brought in when we are back.",
         ),
     });
     findings.push(match route.member_of {
-        Some(of) if route.overridden_by.is_some() => said(
+        Some(of) if route.overridden_by.is_some() => finding(
             Subject::Membership,
             State::Attention,
             format!("It is in {of}."),
         ),
-        Some(of) => said(
+        Some(of) => finding(
             Subject::Membership,
             State::Good,
             format!("It is in {of}, which sends its texts here."),
         ),
-        None => said(
+        None => finding(
             Subject::Membership,
             State::Good,
             "It is in no messaging service.",
@@ -240,7 +240,7 @@ fn of_route(asked: providers::Result<Option<Route>>, number: &Number) -> Vec<Fin
     findings
 }
 
-/// Whether a text came to the number after `since`. `last_inbound_at` is kept to the minute only.
+/// Whether a text came to the number after `since`. `last_inbound_at` is only kept to the minute.
 pub async fn has_received_since(
     tx: &mut WorkspaceTx,
     id: NumberId,
@@ -257,27 +257,25 @@ pub async fn has_received_since(
     .await?)
 }
 
-/// Ids sort by time: none from `at` on is less than this one.
+/// The smallest id from `at` on: ids sort by time.
 fn first_id(at: DateTime<Utc>) -> Uuid {
     let at = u64::try_from(at.timestamp_millis()).unwrap_or_default();
     Uuid::from_u128(u128::from(at) << 80)
 }
 
-/// What went through a number in the last seven days.
+/// The texts of a number in the last seven days.
 struct Traffic {
     sent_at: Option<DateTime<Utc>>,
     reported_at: Option<DateTime<Utc>>,
-    /// Taken by the provider more than some minutes ago.
+    /// Accepted by the provider more than 10 minutes ago.
     taken: i64,
     failed: i64,
-    /// What most of those failed with.
     reason: Option<String>,
 }
 
-/// How far back texts are counted.
-const LATELY: TimeDelta = TimeDelta::days(7);
+const TRAFFIC_PERIOD: TimeDelta = TimeDelta::days(7);
 
-async fn seen(tx: &mut WorkspaceTx, id: NumberId) -> Result<Traffic> {
+async fn load_traffic(tx: &mut WorkspaceTx, id: NumberId) -> Result<Traffic> {
     Ok(sqlx::query_as!(
         Traffic,
         r#"with recent as (
@@ -294,7 +292,7 @@ async fn seen(tx: &mut WorkspaceTx, id: NumberId) -> Result<Traffic> {
                     group by 1 order by count(*) desc, 1 limit 1) as reason
              from recent"#,
         id as _,
-        first_id(clock::now() - LATELY),
+        first_id(clock::now() - TRAFFIC_PERIOD),
     )
     .fetch_one(tx.conn())
     .await?)
@@ -313,7 +311,7 @@ impl Traffic {
                 )
             },
             (None, Some(at)) => dated("The last text came", at, Subject::Inbound),
-            (None, None) => said(
+            (None, None) => finding(
                 Subject::Inbound,
                 State::Attention,
                 "No text has come yet. Text it from your phone to see that it works.",
@@ -321,7 +319,7 @@ impl Traffic {
         };
         let outbound = match self.sent_at {
             Some(at) => dated("The last text went out", at, Subject::Outbound),
-            None => said(
+            None => finding(
                 Subject::Outbound,
                 State::Good,
                 "No text went out in the last seven days.",
@@ -333,7 +331,7 @@ impl Traffic {
     fn callbacks(&self) -> Finding {
         match self.reported_at {
             Some(at) => dated("The last report of a delivery came", at, Subject::Callbacks),
-            None if self.taken > 0 => said(
+            None if self.taken > 0 => finding(
                 Subject::Callbacks,
                 State::Attention,
                 format!(
@@ -342,13 +340,13 @@ impl Traffic {
                     counted(self.taken)
                 ),
             ),
-            None => said(Subject::Callbacks, State::Good, "No report is waited for."),
+            None => finding(Subject::Callbacks, State::Good, "No report is waited for."),
         }
     }
 
     fn errors(&self) -> Finding {
         let all = self.taken.max(self.failed);
-        // A handful of failures among few texts is nobody's pattern.
+        // A few failures among few texts are no pattern.
         let state = match (self.failed * 100).checked_div(all).unwrap_or_default() {
             _ if self.failed == 0 => State::Good,
             percent if percent >= 20 && self.failed >= 5 => State::Broken,
@@ -362,7 +360,7 @@ impl Traffic {
         if let (State::Attention | State::Broken, Some(reason)) = (state, &self.reason) {
             sentence = format!("{sentence} Most often: {reason}");
         }
-        said(Subject::Errors, state, sentence)
+        finding(Subject::Errors, state, sentence)
     }
 }
 
@@ -376,11 +374,11 @@ fn counted(texts: i64) -> String {
 fn dated(what: &str, at: DateTime<Utc>, subject: Subject) -> Finding {
     Finding {
         at: Some(at),
-        ..said(subject, State::Good, what)
+        ..finding(subject, State::Good, what)
     }
 }
 
-/// Has the number's texts delivered to us, where that has an effect, and writes down what came of it.
+/// Sets the number's webhook, unless it would have no effect, and stores the result.
 pub async fn set_webhook(
     app: &App,
     admin: &Admin,
@@ -397,7 +395,7 @@ pub async fn set_webhook(
     }
     let account = account(app, admin, directory, number.integration_id).await?;
     let (app, admin) = (app.clone(), admin.clone());
-    // Whoever asked may go away: what was set at the provider is written down all the same.
+    // The task completes even if the client disconnects.
     tokio::spawn(async move { point_here(&app, &admin, &account, number, provider_id).await })
         .await
         .map_err(|error| Error::Internal(error.to_string()))?
@@ -419,7 +417,7 @@ async fn point_here(
         phone_number: number
             .phone_number
             .parse()
-            .map_err(|_| Error::Internal("a number of ours is none".into()))?,
+            .map_err(|_| Error::Internal("the stored phone number is invalid".into()))?,
         friendly_name: number.friendly_name.clone(),
         capabilities: providers::NumberCapabilities {
             sms: number.capabilities.sms,
@@ -474,14 +472,14 @@ mod tests {
     use super::*;
 
     fn errors(taken: i64, failed: i64) -> State {
-        let seen = Traffic {
+        let traffic = Traffic {
             sent_at: None,
             reported_at: None,
             taken,
             failed,
             reason: None,
         };
-        seen.errors().state
+        traffic.errors().state
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Finding numbers for sale, buying one, giving one back.
+//! Searches for numbers to buy, buys and releases numbers.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -22,7 +22,7 @@ use crate::providers::{self, Bought, NumberCapabilities, NumberSearch, Offer, Re
 #[into_params(parameter_in = Query)]
 pub struct Search {
     pub integration_id: IntegrationId,
-    /// Two letters, such as `US`. Without it the workspace's own country.
+    /// Two letters, such as `US`. The default is the workspace's own region.
     pub country: Option<String>,
     /// One to five digits.
     pub area_code: Option<String>,
@@ -30,7 +30,7 @@ pub struct Search {
     pub contains: Option<String>,
 }
 
-/// What is for sale now. What the workspace has already is left out.
+/// The numbers that are for sale now, without those that the workspace has already.
 pub async fn search(
     app: &App,
     admin: &Admin,
@@ -116,11 +116,11 @@ fn on_keypad(typed: char) -> char {
 #[serde(deny_unknown_fields)]
 pub struct Purchase {
     pub integration_id: IntegrationId,
-    /// One of `GET /numbers/available`.
+    /// A number from `GET /numbers/available`.
     pub phone_number: String,
 }
 
-/// Buys a number, has its texts delivered to us, and stores it. Asked for again, it is not bought again.
+/// Buys a number, sets its webhook and stores it. A repeated request does not buy it again.
 pub async fn buy(
     app: &App,
     admin: &Admin,
@@ -134,7 +134,7 @@ pub async fn buy(
         .map_err(|wrong| wrong.to_string())
         .and_then(|region| {
             let phone = Phone::parse(&purchase.phone_number, &region);
-            // As it was offered: a number of ours keeps the form in which its provider lists it.
+            // Stored in the form in which the provider offers it.
             phone
                 .map(|phone| purchase.phone_number.parse().unwrap_or(phone))
                 .map_err(|wrong| wrong.to_string())
@@ -152,7 +152,7 @@ pub async fn buy(
     }
     let account = account(app, admin, directory, integration).await?;
     let (app, admin) = (app.clone(), admin.clone());
-    // Whoever asked may go away: what was bought is written down all the same.
+    // The task completes even if the client disconnects, so that the purchase is stored.
     tokio::spawn(async move { order_number(&app, &admin, &account, &phone).await })
         .await
         .map_err(|error| Error::Internal(error.to_string()))?
@@ -169,14 +169,14 @@ async fn order_number(
     let provider = account.used_by(admin.user(), Purpose::Numbers);
     let urls = webhook_urls(&app.config, provider.kind(), account.integration);
     let bought = provider.buy_number(phone, &urls).await.map_err(refused)?;
-    tracing::info!(integration.id = %account.integration, "a number was bought");
+    tracing::info!(integration.id = %account.integration, "number bought");
     let (found, is_pending) = match bought {
         Bought::Ready(number) => {
             let delivery = deliver_to_us(app, provider, &urls, &number).await;
             (Found { number, delivery }, false)
         }
         Bought::Pending { order } => {
-            let number = ordered(order, phone.clone());
+            let number = pending_number(order, phone.clone());
             (
                 Found {
                     number,
@@ -189,7 +189,7 @@ async fn order_number(
     let mut tx = app.db.workspace(admin.tenant()).await?;
     lock(&mut tx, app, account.integration).await?;
     if is_pending {
-        await_order(&mut tx, account.integration, &found.number).await?;
+        store_pending(&mut tx, account.integration, &found.number).await?;
     } else {
         keep(&mut tx, account.integration, &[found]).await?;
     }
@@ -210,8 +210,8 @@ async fn order_number(
     Ok(number)
 }
 
-/// What is known of a number that the provider has yet to set up. It can text: nothing else was offered.
-fn ordered(order: String, phone_number: Phone) -> RemoteNumber {
+/// A number that the provider still sets up. It can text, because only such numbers are offered.
+fn pending_number(order: String, phone_number: Phone) -> RemoteNumber {
     RemoteNumber {
         provider_id: order,
         phone_number,
@@ -226,8 +226,8 @@ fn ordered(order: String, phone_number: Phone) -> RemoteNumber {
     }
 }
 
-/// Stores a number that the next sync will find.
-async fn await_order(
+/// Stores a number that a later sync will find.
+async fn store_pending(
     tx: &mut WorkspaceTx,
     integration: IntegrationId,
     number: &RemoteNumber,
@@ -279,7 +279,7 @@ async fn by_phone(
     numbers::find(tx, id).await
 }
 
-/// Gives a number back to its provider. What was said through it stays; texts that wait fail, and their credits come back.
+/// Releases a number at its provider. Its history stays; waiting texts fail, and their credits are returned.
 pub async fn release(app: &App, admin: &Admin, directory: &Directory, id: NumberId) -> Result<()> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let number = numbers::find(&mut tx, id).await?;
@@ -308,13 +308,13 @@ pub async fn release(app: &App, admin: &Admin, directory: &Directory, id: Number
             .release_number(&provider_id)
             .await
             .map_err(refused)?;
-        gone(&app, &admin, number).await
+        store_release(&app, &admin, number).await
     })
     .await
     .map_err(|error| Error::Internal(error.to_string()))?
 }
 
-async fn gone(app: &App, admin: &Admin, number: Number) -> Result<()> {
+async fn store_release(app: &App, admin: &Admin, number: Number) -> Result<()> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let left = sqlx::query!(
         "update numbers
@@ -325,7 +325,7 @@ async fn gone(app: &App, admin: &Admin, number: Number) -> Result<()> {
     )
     .execute(tx.conn())
     .await?;
-    // Of two who release it at once, one did.
+    // A concurrent release was faster.
     if left.rows_affected() == 0 {
         return Ok(());
     }
@@ -345,7 +345,7 @@ async fn gone(app: &App, admin: &Admin, number: Number) -> Result<()> {
     tx.commit().await
 }
 
-/// It is the deed that the provider refuses here, and not the credentials.
+/// Here the provider refuses the action, not the credentials.
 pub(super) fn refused(error: providers::Error) -> Error {
     match error {
         providers::Error::Refused { text, .. } => Error::ProviderRefused(text),
@@ -358,20 +358,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_search_is_read_with_care() {
+    fn search_is_validated() {
         let asked = |country: &str, area: &str, contains: &str| Search {
             integration_id: IntegrationId::new(),
             country: Some(country.into()),
             area_code: Some(area.into()),
             contains: Some(contains.into()),
         };
-        let read = number_search(&asked("us", " 510", "Smile"), "DE".into()).expect("it is right");
+        let read = number_search(&asked("us", " 510", "Smile"), "DE".into()).expect("valid");
         assert_eq!(
             (read.country.as_str(), read.contains.as_deref()),
             ("US", Some("76453"))
         );
         assert_eq!(read.area_code.as_deref(), Some("510"));
-        let home = number_search(&asked("", "", ""), "DE".into()).expect("nothing is asked for");
+        let home = number_search(&asked("", "", ""), "DE".into()).expect("valid");
         assert_eq!(
             (home.country.as_str(), home.area_code, home.contains),
             ("DE", None, None)
@@ -388,7 +388,7 @@ mod tests {
             let Err(Error::Invalid(wrong)) =
                 number_search(&asked(country, area, contains), "US".into())
             else {
-                panic!("{country} {area} {contains} was taken");
+                panic!("{country} {area} {contains} was accepted");
             };
             assert_eq!(wrong[0].field, field);
         }

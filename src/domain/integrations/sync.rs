@@ -1,4 +1,4 @@
-//! Bringing our list of an account's numbers in step with the provider's. Whatever leaves, its history stays.
+//! Synchronizes our list of an account's numbers with the provider's. The history of removed numbers stays.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,19 +20,19 @@ use crate::events::Event;
 use crate::ids::{IntegrationId, NumberId};
 use crate::providers::RemoteNumber;
 
-/// What a sync came to.
+/// The result of a sync.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Synced {
     pub added: usize,
-    /// Their capabilities or their webhooks are others now, or they came back.
+    /// Their capabilities or webhooks changed, or they came back.
     pub updated: usize,
-    /// They are inactive now, and what was said through them stays.
+    /// They are inactive now. Their history stays.
     pub removed: usize,
     /// All numbers of the integration.
     pub numbers: Vec<Number>,
 }
 
-/// Compares the provider's list with ours, and sets the webhooks that differ. If the provider cannot be asked, nothing changes.
+/// Compares the two lists and sets the webhooks that differ. If the provider cannot be reached, nothing changes.
 pub async fn sync(
     app: &App,
     admin: &Admin,
@@ -41,7 +41,7 @@ pub async fn sync(
 ) -> Result<Synced> {
     let account = account(app, admin, directory, id).await?;
     let (app, admin) = (app.clone(), admin.clone());
-    // Whoever asked may go away: what was set at the provider is written down all the same.
+    // The task completes even if the client disconnects, so that changes at the provider are stored.
     tokio::spawn(async move { apply_sync(&app, &admin, &account).await })
         .await
         .map_err(|error| Error::Internal(error.to_string()))?
@@ -92,7 +92,7 @@ async fn apply_sync(app: &App, admin: &Admin, account: &Account) -> Result<Synce
     })
 }
 
-/// A number as the provider has it, with its texts on their way to us.
+/// A number at the provider, and the result of setting its webhook.
 pub(super) struct Found {
     pub number: RemoteNumber,
     pub delivery: Option<Delivery>,
@@ -108,14 +108,14 @@ async fn deliver_all(app: &App, account: &Account, remote: Vec<RemoteNumber>) ->
             .await;
     let found = remote.into_iter().enumerate();
     found
-        .map(|(place, number)| Found {
+        .map(|(index, number)| Found {
             number,
-            delivery: deliveries.remove(&place).flatten(),
+            delivery: deliveries.remove(&index).flatten(),
         })
         .collect()
 }
 
-/// Of two who change an account's numbers at once, the second one waits here.
+/// Locks the integration: concurrent changes of its numbers wait here.
 pub(super) async fn lock(
     tx: &mut WorkspaceTx,
     app: &App,
@@ -130,7 +130,7 @@ pub(super) async fn lock(
     find(tx, &app.config, id).await
 }
 
-/// Writes down what was found; answers which numbers are new and which are others now.
+/// Stores the numbers. Returns which ones are new and which ones changed.
 pub(super) async fn keep(
     tx: &mut WorkspaceTx,
     integration: IntegrationId,
@@ -151,7 +151,7 @@ pub(super) async fn keep(
         .collect();
     let workspace = tx.workspace();
     let added = insert_numbers(tx.conn(), workspace, integration, &fresh).await?;
-    let of = |read: fn(&RemoteNumber) -> bool| -> Vec<bool> {
+    let capability = |read: fn(&RemoteNumber) -> bool| -> Vec<bool> {
         found.iter().map(|found| read(&found.number)).collect()
     };
     let delivery = |read: fn(&Delivery) -> Option<String>| -> Vec<Option<String>> {
@@ -174,9 +174,9 @@ pub(super) async fn keep(
         integration as _,
         &found.iter().map(|found| found.number.phone_number.to_string()).collect::<Vec<_>>(),
         &found.iter().map(|found| found.number.provider_id.clone()).collect::<Vec<_>>(),
-        &of(|number| number.capabilities.sms),
-        &of(|number| number.capabilities.mms),
-        &of(|number| number.capabilities.voice),
+        &capability(|number| number.capabilities.sms),
+        &capability(|number| number.capabilities.mms),
+        &capability(|number| number.capabilities.voice),
         &delivery(|delivery| Some(delivery.state.as_str().to_owned())) as _,
         &delivery(|delivery| delivery.detail.clone()) as _,
         &delivery(|delivery| delivery.previous.clone()) as _,
@@ -188,8 +188,8 @@ pub(super) async fn keep(
     Ok((added, updated))
 }
 
-/// What the provider no longer has. A number that came after the provider was asked is left alone, and one that was ordered has a
-/// day to come.
+/// Retires the numbers that the provider no longer has, but none that was added after the provider was asked. An
+/// ordered number has a day to appear.
 async fn remove_missing(
     tx: &mut WorkspaceTx,
     integration: IntegrationId,

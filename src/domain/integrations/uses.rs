@@ -1,4 +1,4 @@
-//! What credentials are used for, and for whom: counted in memory, off every hot path, and written down every few seconds.
+//! What credentials are used for, and by whom: counted in memory, off the hot paths, and flushed every few seconds.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,11 +20,11 @@ string_enum!(
 Purpose {
         /// To connect the account.
         Connect = "connect",
-        /// To see whether they are still good.
+        /// To check whether they are still valid.
         Check = "check",
         /// To send texts.
         Send = "send",
-        /// To ask what became of texts whose answer was lost.
+        /// To look up the outcome of texts whose response was lost.
         LookUp = "look_up",
         /// To check the signatures of webhooks.
         Verify = "verify",
@@ -52,7 +52,6 @@ impl Purpose {
         Self::Usage,
     ];
 
-    /// As people read it.
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Connect => "Connected the account",
@@ -83,12 +82,11 @@ struct Count {
     last: DateTime<Utc>,
 }
 
-/// What was used since the last writing.
 #[derive(Clone, Default)]
 pub struct Uses(Arc<Mutex<HashMap<UseKey, Count>>>);
 
 impl Uses {
-    /// Used now, by `actor`, or by the server itself.
+    /// Records a use by `actor`, or by the server itself.
     pub fn note(
         &self,
         workspace: WorkspaceId,
@@ -118,8 +116,8 @@ impl Uses {
             .or_insert(count);
     }
 
-    /// Writes down what was noted. One round trip, and none when there is nothing; what cannot be written stays noted.
-    pub async fn write_down(&self, db: &Db) -> Result<()> {
+    /// Stores the recorded uses. One round trip, or none if there are no uses. If it fails, they are kept.
+    pub async fn flush(&self, db: &Db) -> Result<()> {
         let noted: Vec<_> = {
             let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             counts.drain().collect()
@@ -138,8 +136,11 @@ impl Uses {
 }
 
 async fn insert(db: &Db, noted: &[(UseKey, Count)]) -> Result<()> {
-    fn each<T>(noted: &[(UseKey, Count)], of: impl Fn(&UseKey, &Count) -> T) -> Vec<T> {
-        noted.iter().map(|(used, count)| of(used, count)).collect()
+    fn each<T>(noted: &[(UseKey, Count)], field: impl Fn(&UseKey, &Count) -> T) -> Vec<T> {
+        noted
+            .iter()
+            .map(|(used, count)| field(used, count))
+            .collect()
     }
     sqlx::query!(
         "insert into credential_access_log as l (workspace_id, integration_id, purpose, actor_id, actor_name, hour, uses, last_at)
@@ -166,7 +167,6 @@ async fn insert(db: &Db, noted: &[(UseKey, Count)]) -> Result<()> {
     Ok(())
 }
 
-/// Used once, at this moment.
 pub async fn note(
     db: &Db,
     workspace: WorkspaceId,
@@ -176,10 +176,9 @@ pub async fn note(
 ) -> Result<()> {
     let uses = Uses::default();
     uses.note(workspace, integration, purpose, Some(actor));
-    uses.write_down(db).await
+    uses.flush(db).await
 }
 
-/// What is older than a year goes.
 pub async fn forget_old(db: &Db) -> Result<()> {
     sqlx::query!("delete from credential_access_log where hour < now() - interval '1 year'")
         .execute(db.system_pool())
@@ -191,21 +190,21 @@ pub async fn forget_old(db: &Db) -> Result<()> {
 pub struct Access {
     pub id: Uuid,
     pub integration_id: IntegrationId,
-    /// As it is called now.
+    /// The current name of the integration.
     pub integration_name: String,
     pub purpose: Purpose,
-    /// The admin who asked for it; `null` for the server by itself.
+    /// The admin who requested it; `null` for the server itself.
     pub actor_id: Option<UserId>,
-    /// As they were called then.
+    /// The admin's name at that time.
     pub actor_name: String,
-    /// The beginning of the hour in which it happened.
+    /// The beginning of the hour.
     pub hour: DateTime<Utc>,
-    /// How often in that hour.
+    /// The number of uses in this hour.
     pub uses: i64,
     pub last_at: DateTime<Utc>,
 }
 
-/// Which uses: all that is left out is not asked for.
+/// Filters of uses. All are optional.
 #[derive(Debug, Default, Clone, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
@@ -215,7 +214,7 @@ pub struct Filter {
     pub purpose: Option<Purpose>,
 }
 
-/// The newest hour first. Row-level security shows it to admins alone.
+/// Newest hour first. Row-level security shows uses to admins only.
 pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<Page<Access>> {
     let (limit, after) = (span.limit()?, span.cursor()?);
     let rows = sqlx::query_as!(

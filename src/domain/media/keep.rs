@@ -1,13 +1,13 @@
-//! Fetching what came with a text, and keeping it. Never in the way of the text: that is in the inbox already.
+//! Fetches and stores the files of inbound texts, in the background: the text itself is in the inbox already.
 //!
-//! Whoever works on a file has put its `fetch_at` ahead, so that of several servers one does. A file that the provider does not
-//! have yet is asked for again, for most of a day; after that the page says why it is missing.
+//! A server leases a file by moving its `fetch_at` ahead. A file that the provider does not have yet is retried for
+//! about 12 hours; after that the page says why it is missing.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Prepared, Size, name, prepare, small};
+use super::{Prepared, Size, prepare, storage_key, thumbnail_key};
 use crate::app::App;
 use crate::db::{Db, SystemTx};
 use crate::domain::integrations::Directory;
@@ -21,24 +21,23 @@ use crate::ids::{IntegrationId, MediaId, MessageId, NumberId, WorkspaceId};
 const LEASE: Duration = Duration::from_secs(180);
 const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// From each try to the next, in seconds: the webhook can be there before the file, and an outage can take hours.
+/// Between attempts, in seconds: the webhook may arrive before the file, and an outage can take hours.
 const PAUSES: [i32; 10] = [3, 10, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 14_400];
 
-/// A file that is ours to fetch.
 pub struct Due {
     pub workspace: WorkspaceId,
     pub id: MediaId,
     pub integration: IntegrationId,
     provider_sid: String,
     url: String,
-    /// What the provider says it is.
+    /// The content type that the provider claims.
     claimed: String,
     /// Counts from 1.
     attempt: i16,
 }
 
-/// What is due, and nobody else's for a while: of each integration as much as it has room for, the oldest first. One round trip,
-/// and one look into the index for each integration that has something to fetch.
+/// Leases due files: the oldest first, as many per integration as it has capacity for. One round trip, with one index
+/// lookup for each integration that has files to fetch.
 pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
     Ok(sqlx::query_as!(
         Due,
@@ -89,7 +88,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
     .await?)
 }
 
-/// The server stops before these were fetched: another one may have them at once, and the try does not count.
+/// At shutdown: another server may lease these files at once, and the attempt does not count.
 pub async fn hand_back(db: &Db, files: &[(WorkspaceId, MediaId)]) -> Result<()> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = files.iter().copied().unzip();
     sqlx::query!(
@@ -104,36 +103,32 @@ pub async fn hand_back(db: &Db, files: &[(WorkspaceId, MediaId)]) -> Result<()> 
     Ok(())
 }
 
-/// Fetches a file, and writes down what became of it. Whether it is kept now.
+/// Fetches a file and records the result. Returns whether it is stored.
 pub async fn keep(app: &App, directory: &Directory, due: &Due) -> Result<bool> {
     let kept = tokio::time::timeout(WAIT_TIMEOUT, fetch_and_store(app, directory, due));
-    match kept
-        .await
-        .unwrap_or(Err(Missing::for_now("it takes too long")))
-    {
+    match kept.await.unwrap_or(Err(Missing::for_now("timed out"))) {
         Ok(stored) => settle(&app.db, due, &stored).await,
         Err(missing) => {
-            tracing::info!(media.id = %due.id, why = missing.why, attempt = due.attempt, "a file is not here yet");
+            tracing::info!(media.id = %due.id, why = missing.why, attempt = due.attempt, "media file is not available yet");
             postpone(&app.db, due, &missing).await?;
             Ok(false)
         }
     }
 }
 
-/// Why a file is not here.
 struct Missing {
     why: String,
-    passes: bool,
-    /// It is not the file's fault: this try does not count.
-    ours: bool,
+    is_transient: bool,
+    /// The failure is not the file's, so this attempt does not count.
+    is_uncounted: bool,
 }
 
 impl Missing {
     fn for_now(why: impl Into<String>) -> Self {
         Self {
             why: why.into(),
-            passes: true,
-            ours: true,
+            is_transient: true,
+            is_uncounted: true,
         }
     }
 }
@@ -146,8 +141,8 @@ async fn fetch_and_store(app: &App, directory: &Directory, due: &Due) -> Result<
         .filter(|account| account.workspace == due.workspace)
         .ok_or_else(|| Missing {
             why: "This file cannot be shown: its integration is gone.".into(),
-            passes: true,
-            ours: false,
+            is_transient: true,
+            is_uncounted: false,
         })?;
     let bytes = app
         .providers
@@ -155,26 +150,24 @@ async fn fetch_and_store(app: &App, directory: &Directory, due: &Due) -> Result<
         .await
         .map_err(|error| Missing {
             why: error.to_string(),
-            passes: error.passes,
-            ours: false,
+            is_transient: error.passes,
+            is_uncounted: false,
         })?;
     store(app, due.workspace, due.id, bytes, due.claimed.clone())
         .await
         .map_err(|error| Missing::for_now(error.to_string()))
 }
 
-/// What lies in the store now.
 pub(super) struct Stored {
     pub content_type: &'static str,
     pub size: i64,
     pub thumbnail: bool,
     pub width: Option<i32>,
     pub height: Option<i32>,
-    /// What stands in a part that is plain text.
-    pub words: Option<String>,
+    /// The content of a plain text part.
+    pub text: Option<String>,
 }
 
-/// Longer text parts stay files.
 const MAX_TEXT_PART_LENGTH: usize = 16 * 1024;
 
 pub(super) async fn store(
@@ -190,7 +183,7 @@ pub(super) async fn store(
         thumbnail,
         pixels,
     } = prepare(bytes, claimed, Size::Thumb).await;
-    let name = name(workspace, id);
+    let key = storage_key(workspace, id);
     let is_text = content_type == "text/plain" && bytes.len() <= MAX_TEXT_PART_LENGTH;
     let stored = Stored {
         content_type,
@@ -198,31 +191,31 @@ pub(super) async fn store(
         thumbnail: thumbnail.is_some(),
         width: pixels.map(|(width, _)| width),
         height: pixels.map(|(_, height)| height),
-        words: is_text
-            .then(|| words(&bytes))
-            .filter(|words| !words.is_empty()),
+        text: is_text
+            .then(|| decode_text(&bytes))
+            .filter(|text| !text.is_empty()),
     };
     let put = async {
-        if stored.words.is_some() {
-            return Ok(()); // no file is kept of it
+        if stored.text.is_some() {
+            return Ok(()); // its content goes into the message
         }
-        app.storage.put(&name, bytes).await?;
+        app.storage.put(&key, bytes).await?;
         match thumbnail {
-            Some(thumbnail) => app.storage.put(&small(&name), thumbnail).await,
+            Some(thumbnail) => app.storage.put(&thumbnail_key(&key), thumbnail).await,
             None => Ok(()),
         }
     };
     match put.await {
         Ok(()) => Ok(stored),
         Err(error) => {
-            tracing::warn!(%error, "the store takes nothing");
+            tracing::warn!(%error, "could not write a file to storage");
             Err(Error::StorageUnavailable)
         }
     }
 }
 
-/// What people read of a text part: as the words of a text are kept.
-fn words(bytes: &[u8]) -> String {
+/// Decodes a text part and normalizes it like the content of a message.
+fn decode_text(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     text.replace("\r\n", "\n")
@@ -231,10 +224,10 @@ fn words(bytes: &[u8]) -> String {
         .to_owned()
 }
 
-/// Phones send the words beside a picture as a part of its own: they become words of the text and are found by a search. A text that
-/// says nothing but STOP opts out; other requests lead to the question for an agent. Returns false if the part is gone. Two round
-/// trips for a request to stop, else one.
-async fn append_text(tx: &mut SystemTx, due: &Due, words: &str) -> Result<bool> {
+/// Phones send the text beside a picture as a part of its own. It is appended to the content of the message, where
+/// search finds it. A message that is only a STOP opts out; one that may be an opt-out request is flagged for an agent.
+/// Returns false if the part is gone. Two round trips for a STOP, else one.
+async fn append_text(tx: &mut SystemTx, due: &Due, text: &str) -> Result<bool> {
     let changed = sqlx::query!(
         r#"with part as (
                delete from message_media where workspace_id = $1 and id = $2 returning workspace_id, message_id
@@ -260,8 +253,8 @@ async fn append_text(tx: &mut SystemTx, due: &Due, words: &str) -> Result<bool> 
            returning e.id as "message: MessageId", e.number_id as "number: NumberId", e.content as "content!""#,
         due.workspace as _,
         due.id as _,
-        words,
-        opt_outs::may_be_opt_out(words),
+        text,
+        opt_outs::may_be_opt_out(text),
     )
     .fetch_optional(tx.conn())
     .await?;
@@ -279,11 +272,11 @@ async fn append_text(tx: &mut SystemTx, due: &Due, words: &str) -> Result<bool> 
     Ok(true)
 }
 
-/// Written down, and shown. A file whose text was deleted meanwhile is removed again.
+/// Stores the result and announces it. If the message was deleted meanwhile, the file is deleted again.
 async fn settle(db: &Db, due: &Due, stored: &Stored) -> Result<bool> {
     let mut tx = db.system().await?;
-    if let Some(words) = &stored.words
-        && append_text(&mut tx, due, words).await?
+    if let Some(text) = &stored.text
+        && append_text(&mut tx, due, text).await?
     {
         tx.commit().await?;
         return Ok(true);
@@ -311,7 +304,7 @@ async fn settle(db: &Db, due: &Due, stored: &Stored) -> Result<bool> {
     .fetch_optional(tx.conn())
     .await?;
     let Some(shown) = shown else {
-        super::removed::remove(&mut tx, &name(due.workspace, due.id)).await?;
+        super::removed::remove(&mut tx, &storage_key(due.workspace, due.id)).await?;
         tx.commit().await?;
         return Ok(false);
     };
@@ -327,8 +320,8 @@ async fn settle(db: &Db, due: &Due, stored: &Stored) -> Result<bool> {
 async fn postpone(db: &Db, due: &Due, missing: &Missing) -> Result<()> {
     let tried = usize::try_from(due.attempt).unwrap_or(1).saturating_sub(1);
     let pause = match PAUSES.get(tried) {
-        _ if missing.ours => Some(60),
-        Some(pause) if missing.passes => Some(*pause),
+        _ if missing.is_uncounted => Some(60),
+        Some(pause) if missing.is_transient => Some(*pause),
         _ => None,
     };
     let mut tx = db.system().await?;
@@ -347,7 +340,7 @@ async fn postpone(db: &Db, due: &Due, missing: &Missing) -> Result<()> {
         due.workspace as _,
         due.id as _,
         pause,
-        i16::from(missing.ours),
+        i16::from(missing.is_uncounted),
         missing.why,
     )
     .fetch_optional(tx.conn())

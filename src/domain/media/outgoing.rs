@@ -1,5 +1,5 @@
-//! A file as the provider gets it, without a cookie: under an address that we signed, as long as its text is on its way and for
-//! a day after the last that was heard of it. A text that failed or was called off needs it no more.
+//! Serves a file to the provider, without a cookie, under a signed URL: until its text is sent, and for a day after the
+//! text's last update. A text that failed or was canceled needs no files.
 
 use super::{File, FileLocation, Size, stored};
 use crate::app::App;
@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::ids::MediaId;
 use crate::keys::OutgoingLink;
 
-/// The file behind a link that is good at this moment.
 pub async fn open(app: &App, link: OutgoingLink) -> Result<File> {
     let row = sqlx::query!(
         r#"select coalesce(d.copy_of, d.id) as "file!: MediaId", d.content_type, d.file_name
@@ -22,7 +21,7 @@ pub async fn open(app: &App, link: OutgoingLink) -> Result<File> {
     .fetch_optional(app.db.system_pool())
     .await?
     .ok_or(Error::NotFound("the file"))?;
-    let place = FileLocation {
+    let location = FileLocation {
         file: row.file,
         content_type: row.content_type,
         name: row.file_name,
@@ -30,7 +29,7 @@ pub async fn open(app: &App, link: OutgoingLink) -> Result<File> {
         thumbnail: false,
         source: None,
     };
-    stored(app, link.workspace, &place, Size::Whole)
+    stored(app, link.workspace, &location, Size::Whole)
         .await?
         .ok_or(Error::NotFound("the file"))
 }

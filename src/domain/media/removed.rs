@@ -1,12 +1,12 @@
-//! What has no row any more is taken out of the store. The database writes down each file as its row goes, so nothing is
-//! forgotten by a crash, and a store that does not answer is asked again.
+//! Deletes files without a row from storage. The database records each file when its row is deleted, so that a crash
+//! loses none; a deletion that fails is retried.
 
-use super::small;
+use super::thumbnail_key;
 use crate::app::App;
 use crate::db::{Db, SystemTx};
 use crate::error::Result;
 
-/// To be taken out.
+/// Schedules a file for deletion.
 pub(super) async fn remove(tx: &mut SystemTx, file: &str) -> Result<()> {
     sqlx::query!(
         "insert into removed_files (file) values ($1) on conflict do nothing",
@@ -17,18 +17,20 @@ pub(super) async fn remove(tx: &mut SystemTx, file: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes out what is due, and says how many files that were. Twice does no harm: nothing has the same name again.
+/// Deletes due files and returns how many there were. Repeating it is safe: file names are never reused.
 pub async fn take_out(app: &App, most: i64) -> Result<usize> {
     let files = due(&app.db, most).await?;
     let mut gone = Vec::with_capacity(files.len());
     for file in files {
         let removed = async {
             app.storage.remove(&file).await?;
-            app.storage.remove(&small(&file)).await
+            app.storage.remove(&thumbnail_key(&file)).await
         };
         match removed.await {
             Ok(()) => gone.push(file),
-            Err(error) => tracing::warn!(%error, "a file could not be removed: trying again"),
+            Err(error) => {
+                tracing::warn!(%error, "could not delete a file from storage: retrying later")
+            }
         }
     }
     sqlx::query!("delete from removed_files where file = any ($1)", &gone)
@@ -52,7 +54,7 @@ async fn due(db: &Db, most: i64) -> Result<Vec<String>> {
     .await?)
 }
 
-/// Uploads that nobody sent, and nobody is about to: a draft keeps its files.
+/// Deletes uploads that were not sent within a day and are in no draft.
 pub async fn forget_unused(db: &Db) -> Result<()> {
     sqlx::query!(
         "delete from message_media d

@@ -1,4 +1,4 @@
-//! Files that people send: uploaded first, and nobody's but the uploader's until they are in a text.
+//! Uploaded files. Until a file is in a text, only its uploader can see it.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -12,12 +12,12 @@ use crate::ids::{MediaId, MessageId};
 use crate::pictures;
 use crate::providers::{Kind, LARGEST_MEDIA};
 
-/// What providers take with one text.
+/// The most files that providers accept with one text.
 pub const COUNT_LIMIT: usize = 10;
-/// Uploads of one person that wait to be sent: beyond that it is a mistake.
+/// The most unsent uploads of one user.
 const MAX_WAITING: i64 = 50;
 
-/// What a provider passes on. Others arrive at some phones and not at others.
+/// The types that providers pass on. Other types do not arrive at all phones.
 pub const SENDABLE: [&str; 15] = [
     "image/jpeg",
     "image/png",
@@ -39,15 +39,14 @@ pub const SENDABLE: [&str; 15] = [
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Upload {
     pub id: MediaId,
-    /// By what its bytes say.
+    /// Detected from the bytes.
     pub content_type: String,
     pub size: i64,
-    /// For its uploader; once it is sent, for whoever may see the conversation.
+    /// For the uploader; after sending, for the members who may see the conversation.
     pub url: String,
 }
 
-/// Takes a file. Round trips: 3 to announce it, so that nothing lies in the store that no row knows, and 3 to say that it is
-/// there.
+/// Stores an upload. Three round trips before it, so that no file is stored without a row, and three after it.
 pub async fn add(app: &App, tenant: TenantContext, name: &str, bytes: Bytes) -> Result<Upload> {
     if bytes.len() > LARGEST_MEDIA {
         return Err(Error::TooLarge);
@@ -134,10 +133,9 @@ async fn forget(app: &App, tenant: TenantContext, id: MediaId) -> Result<()> {
     tx.commit().await
 }
 
-/// A file that goes with a text.
 #[derive(Clone, Debug)]
 pub struct Attachment {
-    /// As which it will be in the text.
+    /// Its id in the text.
     pub id: MediaId,
     pub content_type: String,
     pub size: Option<i64>,
@@ -149,14 +147,14 @@ pub struct Attachment {
 #[derive(Clone, Debug)]
 enum Origin {
     Upload,
-    /// Somewhere else, where the provider gets it.
+    /// A URL from which the provider fetches the file.
     Address(String),
-    /// In an earlier text.
+    /// A file of an earlier text.
     Copy(MediaId),
 }
 
 impl Attachment {
-    /// Where people see it; `workspace` is its text's.
+    /// The URL for members; `workspace` is that of the text.
     pub fn url(&self, workspace: crate::ids::WorkspaceId) -> String {
         match &self.origin {
             Origin::Address(url) => url.clone(),
@@ -165,18 +163,18 @@ impl Attachment {
     }
 }
 
-/// What can be said of a text's files before the database is asked.
+/// Checks the files of a text as far as possible without the database.
 pub fn check(ids: &[MediaId], urls: &[String]) -> Result<()> {
-    let mut once = ids.to_vec();
-    once.sort_unstable();
-    once.dedup();
+    let mut unique = ids.to_vec();
+    unique.sort_unstable();
+    unique.dedup();
     Check::default()
         .that(
             ids.len() + urls.len() <= COUNT_LIMIT,
             if ids.is_empty() { "media_urls" } else { "media_ids" },
             "at most 10 files go with one text",
         )
-        .that(once.len() == ids.len(), "media_ids", "name each file once")
+        .that(unique.len() == ids.len(), "media_ids", "name each file once")
         .that(
             urls.iter().all(|url| is_public(url)),
             "media_urls",
@@ -185,10 +183,10 @@ pub fn check(ids: &[MediaId], urls: &[String]) -> Result<()> {
         .done()
 }
 
-/// What a provider would refuse, or carriers drop, is refused before it is queued.
+/// Refuses files that the provider would refuse or carriers would drop, before the text is queued.
 pub fn check_weight(files: &[Attachment], provider: Kind) -> Result<()> {
     let limits = provider.media_limits();
-    let together: i64 = files.iter().filter_map(|file| file.size).sum();
+    let total: i64 = files.iter().filter_map(|file| file.size).sum();
     let heavy = files.iter().find(|file| {
         !["image/jpeg", "image/png", "image/gif"].contains(&file.content_type.as_str())
             && file.size.is_some_and(|size| size > limits.other)
@@ -196,17 +194,17 @@ pub fn check_weight(files: &[Attachment], provider: Kind) -> Result<()> {
     let name = provider.name();
     let mut check = Check::default();
     check.that(
-        together <= limits.together,
+        total <= limits.together,
         "media_ids",
         format!(
             "{name} carries {} with one text, and these files have {}: send fewer, or smaller ones",
             weight(limits.together),
-            weight(together)
+            weight(total)
         ),
     );
     if let Some(size) = heavy.and_then(|file| file.size) {
         check.that(
-            together > limits.together,
+            total > limits.together,
             "media_ids",
             format!(
                 "{name} carries {} of such a file, and this one has {}: send a smaller one",
@@ -237,7 +235,7 @@ fn is_public(url: &str) -> bool {
         })
 }
 
-/// The files that a text names. One round trip if there are uploads among them.
+/// The files that a text names. One round trip if there are uploads.
 pub async fn named(
     tx: &mut WorkspaceTx,
     ids: &[MediaId],
@@ -249,7 +247,7 @@ pub async fn named(
     }
     files.extend(
         urls.iter()
-            .filter_map(|url| written_out(url))
+            .filter_map(|url| percent_encoded(url))
             .map(|url| Attachment {
                 id: MediaId::new(),
                 content_type: claimed(&url),
@@ -262,12 +260,12 @@ pub async fn named(
     Ok(files)
 }
 
-/// With everything encoded that an address may not hold, such as spaces and letters with accents: providers take no other.
-fn written_out(url: &str) -> Option<String> {
+/// Percent-encodes what a URL may not contain, such as spaces and letters with accents. Providers require it.
+fn percent_encoded(url: &str) -> Option<String> {
     Url::parse(url).ok().map(String::from)
 }
 
-/// By its ending: nobody here has seen it.
+/// Guessed from the extension, because the file is not fetched.
 fn claimed(url: &str) -> String {
     let path = Url::parse(url).map_or_else(|_| String::new(), |url| url.path().to_owned());
     mime_guess::from_path(path)
@@ -301,10 +299,10 @@ async fn uploaded(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachmen
             }
         }
     }
-    let whole: i64 = files.iter().filter_map(|file| file.size).sum();
+    let total: i64 = files.iter().filter_map(|file| file.size).sum();
     wrong
         .that(
-            usize::try_from(whole).is_ok_and(|whole| whole <= LARGEST_MEDIA),
+            usize::try_from(total).is_ok_and(|total| total <= LARGEST_MEDIA),
             "media_ids",
             "together these files are larger than 5 MB, which is what one text carries",
         )
@@ -318,12 +316,12 @@ fn foreign_upload(id: MediaId) -> String {
     )
 }
 
-/// Those of `ids` that wait to be sent, to be shown once more.
+/// The uploads of `ids`, if all of them are unsent.
 pub async fn waiting(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachment>> {
     uploaded(tx, ids).await
 }
 
-/// The same without a word about those that do not wait any more.
+/// Skips uploads that are not unsent any more.
 pub async fn still_waiting(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<Attachment>> {
     let rows = sqlx::query!(
         r#"select d.id as "id: MediaId", d.content_type, d.size, d.width, d.height
@@ -348,7 +346,7 @@ pub async fn still_waiting(tx: &mut WorkspaceTx, ids: &[MediaId]) -> Result<Vec<
         .collect())
 }
 
-/// The files of an earlier text, for one more.
+/// Copies of the files of an earlier text.
 pub async fn again(tx: &mut WorkspaceTx, of: MessageId) -> Result<Vec<Attachment>> {
     let rows = sqlx::query!(
         r#"select id as "id: MediaId", content_type, size, width, height, source_url from message_media where message_id = $1 order by position"#,
@@ -369,7 +367,7 @@ pub async fn again(tx: &mut WorkspaceTx, of: MessageId) -> Result<Vec<Attachment
         .collect())
 }
 
-/// Puts them into `message`, each upload into one text only. One round trip for each kind that there is.
+/// Attaches the files to `message`. An upload can be in one text only. One round trip for each kind of file.
 pub async fn attach(tx: &mut WorkspaceTx, message: MessageId, files: &[Attachment]) -> Result<()> {
     let mut uploads = (Vec::new(), Vec::new());
     let mut addresses = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -404,7 +402,7 @@ pub async fn attach(tx: &mut WorkspaceTx, message: MessageId, files: &[Attachmen
         )
         .execute(tx.conn())
         .await?;
-        // Another text took one of them a moment ago.
+        // A concurrent text took one of them.
         if taken.rows_affected() != uploads.0.len() as u64 {
             uploaded(tx, &uploads.0).await?;
             return Err(Error::field("media_ids", foreign_upload(uploads.0[0])));

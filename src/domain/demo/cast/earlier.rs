@@ -1,4 +1,4 @@
-//! Yesterday and before, on the front desk's number.
+//! Threads before today, on the front desk's number.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The second number, from which people are called back to their next cleaning.
+//! Threads on the recall number, which reminds patients of their next cleaning.
 
 use super::*;
 

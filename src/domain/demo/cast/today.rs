@@ -1,4 +1,4 @@
-//! What came in and went out today.
+//! Threads with texts of today, on the front desk's number.
 
 use super::*;
 
