@@ -1,8 +1,9 @@
-//! Contacts from a table: looked at first, then taken row by row, each on its own.
+//! Imports contacts from a table: the file is previewed first, then its rows are imported one by one.
 //!
-//! The rows lie in the database until they have been dealt with. Whoever works on an import holds a lease on it; a part of it is
-//! one transaction, with what became of each row, so that after a crash somebody goes on where it was, and no row is taken
-//! twice. The work is done with the rights of the admin who began it: whoever lost them ends it.
+//! The rows are stored in the database until they are processed. A worker holds a lease on an import and processes it
+//! in batches. One transaction holds a batch and the outcome of each row, so after a crash the import resumes and no
+//! row is imported twice. It runs with the rights of the admin who started it and fails once that user is no longer an
+//! admin.
 
 pub mod numbers;
 pub mod problems;
@@ -31,29 +32,27 @@ use crate::phone::Region;
 use crate::sheet::heads::{self, Head};
 use crate::sheet::{self, Reading, Sheet, decode};
 
-/// As many as one file may have.
 pub const MAX_LINES: usize = 100_000;
-/// Bytes of a file.
 pub const LARGEST: usize = 10 * 1024 * 1024;
 
 string_enum!(#[schema(as = ImportState)]
 State {
-    /// Uploaded: somebody says what its columns are, and starts it.
+    /// Uploaded; waits until an admin confirms the columns and starts it.
     Mapping = "mapping",
     Running = "running",
     Done = "done",
-    /// It cannot go on; `failure` says why. What was taken stays.
+    /// The import cannot continue; `failure` says why. Imported contacts stay.
     Failed = "failed",
 });
 
 string_enum!(
-    /// What becomes of a row whose number a contact has already, here or further up in the file.
+    /// What happens to a row whose number a contact has already, in the workspace or further up in the file.
     Duplicates {
-        /// The contact stays as it is.
+        /// The contact does not change.
         Skip = "skip",
-        /// What the row says replaces what the contact says.
+        /// The values of the row replace those of the contact.
         Update = "update",
-        /// Only what the contact does not say yet is taken from the row.
+        /// The row fills in only what is empty in the contact.
         Fill = "fill",
     }
 );
@@ -70,43 +69,44 @@ impl Duplicates {
     }
 }
 
-/// A table on its way in.
+/// An import of contacts from a file.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = ContactImport)]
 pub struct Import {
     pub id: ImportId,
     pub file_name: String,
     pub state: State,
-    /// As it was recognized or chosen, such as `UTF-8`.
+    /// As detected or chosen, such as `UTF-8`.
     pub encoding: String,
-    /// Empty: the file is an address book of vCards.
+    /// Empty if the file is an address book of vCards.
     pub delimiter: String,
-    /// The line of the file that names its columns. Lines above it are left out.
+    /// The names of the columns. Lines above them in the file are skipped.
     pub columns: Vec<String>,
-    /// What each column is: `phone_number`, `other_number`, `name`, `first_name`, `middle_name`, `last_name`, `organization`,
-    /// `email`, `notes`, `tags`, `field:` and the key of a field, or empty for nothing. Guessed from the names of the columns
-    /// until somebody says otherwise. Several columns may be `phone_number`: a mobile number is taken first, then the columns in
-    /// their order; the numbers that are left stand in the contact's notes, as those of `other_number` do. Several may be
-    /// `email` (the first address is taken), `tags` and `last_name`, too. `organization` is the name where there is no person.
+    /// The target of each column: `phone_number`, `other_number`, `name`, `first_name`, `middle_name`, `last_name`,
+    /// `organization`, `email`, `notes`, `tags`, `field:` and the key of a field, or empty to skip it. The default is
+    /// guessed from the column names. Several columns may be `phone_number`: a mobile number comes first, then the
+    /// columns in their order; the remaining numbers are added to the contact's notes, as those of `other_number` are.
+    /// Several columns may also be `email` (the first address is used), `tags` and `last_name`. `organization` is the
+    /// name of a contact without a personal name.
     pub mapping: Vec<String>,
     pub duplicates: Duplicates,
-    /// How numbers without a country are read.
+    /// The region of numbers without a country code.
     pub region: String,
-    /// Given to every contact that is added or updated.
+    /// Tags for every contact that is added or updated.
     pub tag_ids: Vec<TagId>,
     /// Rows of the file.
     pub total: i32,
-    /// Rows that have been dealt with.
+    /// Rows that are processed.
     pub done: i32,
     pub added: i32,
     pub updated: i32,
     /// Rows that changed nothing.
     pub skipped: i32,
-    /// Rows that could not be taken: `GET …/refused.csv` has them, each with the reason.
+    /// Rows that were refused. `GET …/refused.csv` returns them, each with the reason.
     pub refused: i32,
-    /// Cells that could not be read, as `problems` says. Their rows are taken without them.
+    /// Cells that could not be read; `problems` lists them. Their rows are imported without them.
     pub left_out: i32,
-    /// What is not taken as the file has it, counted before the import begins.
+    /// What the import skips or changes, counted before it starts.
     #[schema(value_type = Vec<Problem>)]
     pub problems: Json<Vec<Problem>>,
     pub failure: Option<String>,
@@ -133,7 +133,6 @@ impl Import {
         self.delimiter.is_empty()
     }
 
-    /// With a sentence for each problem.
     fn with_messages(mut self) -> Self {
         self.problems.0 = self
             .problems
@@ -145,25 +144,25 @@ impl Import {
     }
 }
 
-/// How a table is to be taken.
+/// How to import the file.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ContactImportStart)]
 pub struct Start {
-    /// What each column is, in their order; left out: as guessed.
+    /// The target of each column, in order. If left out, the guess is used.
     pub mapping: Option<Vec<String>>,
-    /// Left out: `fill`.
+    /// If left out, `fill`.
     pub duplicates: Option<Duplicates>,
-    /// Two letters, such as US; left out: the workspace's.
+    /// Two letters, such as US. If left out, the workspace's region.
     pub region: Option<String>,
-    /// Names of tags for all; those that there are not are made.
+    /// Names of tags for all contacts. Missing tags are created.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Such as `windows-1250`, if the recognized one is wrong: any name of the Encoding standard. The file is read anew.
+    /// An encoding such as `windows-1250` (any name of the Encoding standard), if the detected one is wrong.
     pub encoding: Option<String>,
 }
 
-/// Keeps a file until somebody says how to take it. Five round trips, and one for each 5,000 rows.
+/// Stores a file until an admin starts the import. Five round trips, and one for each 5,000 rows.
 pub async fn upload(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -224,7 +223,7 @@ struct Looked {
     checked: Checked,
 }
 
-/// Reads the whole file and tries each row. Of 100,000 rows it takes seconds, so nobody else waits for it.
+/// Parses the file and checks each row. 100,000 rows take seconds, so it runs on a blocking thread.
 async fn preview_import(
     file: Vec<u8>,
     encoding: Option<&'static Encoding>,
@@ -247,7 +246,6 @@ async fn preview_import(
         .map_err(|error| Error::Internal(error.to_string()))?
 }
 
-/// A file with rows in it.
 fn read(file: &[u8], encoding: Option<&'static Encoding>, region: &str) -> Result<Sheet> {
     let reading = Reading {
         most: MAX_LINES,
@@ -266,7 +264,7 @@ fn read(file: &[u8], encoding: Option<&'static Encoding>, region: &str) -> Resul
     Ok(sheet)
 }
 
-/// The encoding of this name; none: it is to be recognized.
+/// The encoding of this name; `None`: it is detected.
 pub fn chosen(name: Option<&str>) -> Result<Option<&'static Encoding>> {
     let name = name.map(str::trim).filter(|name| !name.is_empty());
     name.map(|name| {
@@ -286,7 +284,7 @@ struct Checked {
     left_out: i32,
 }
 
-/// What will become of the rows. Some microseconds for each.
+/// Checks every row without importing it. Some microseconds per row.
 fn check_rows(sheet: &Sheet, mapping: &[String], region: &str, fields: &[Field]) -> Checked {
     let cells = |place: usize| {
         let rows = sheet.rows.iter();
@@ -306,7 +304,7 @@ fn check_rows(sheet: &Sheet, mapping: &[String], region: &str, fields: &[Field])
                     tally.cell(cell.place, row.line, &cell.text, &cell.reason);
                 }
             }
-            // Nobody knows yet which column it is.
+            // No column is mapped as the phone number yet.
             Err(_) if !mapping.iter().any(|what| what == "phone_number") => {}
             Err(reason) => tally.row(row.line, &reason),
         }
@@ -341,8 +339,7 @@ async fn keep_rows(tx: &mut WorkspaceTx, id: ImportId, sheet: &Sheet) -> Result<
     Ok(())
 }
 
-/// Rows of a list of opt-outs that were not taken, with the reason of each: they are fetched as those of contacts are. One round
-/// trip, and one for each 5,000 rows.
+/// Stores refused rows of an opt-out list with their reasons. One round trip, and one for each 5,000 rows.
 pub async fn keep_refused(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -389,10 +386,9 @@ pub async fn keep_refused(
     Ok(id)
 }
 
-/// Things that several columns may be.
 const SEVERAL: [&str; 5] = ["phone_number", "other_number", "email", "tags", "last_name"];
 
-/// What each column probably is, by its name. What only one may be is only once there.
+/// Guesses each column's target from its name. Targets outside `REPEATABLE_TARGETS` are assigned once.
 fn guess(columns: &[String], sheet: &Sheet, fields: &[Field]) -> Vec<String> {
     let mut taken: Vec<String> = Vec::new();
     let holds_phones = |place: usize| {
@@ -421,7 +417,7 @@ fn guess(columns: &[String], sheet: &Sheet, fields: &[Field]) -> Vec<String> {
                 Some(format!("field:{}", field.key))
             };
             let known = match heads::read(column) {
-                // Our own export has them.
+                // A column of our own export.
                 Some(Head::Phone(_)) if name == "othernumbers" => Some("other_number"),
                 Some(Head::Phone(_)) => Some("phone_number"),
                 Some(Head::Name) => Some("name"),
@@ -454,8 +450,8 @@ fn guess(columns: &[String], sheet: &Sheet, fields: &[Field]) -> Vec<String> {
     mapping
 }
 
-/// In many languages one word is *name* or one of its halves, as the other half stands beside it: `Nom` beside `Prénom`, `Nombre`
-/// beside `Apellidos`.
+/// In many languages one word means the full name or one part of it, depending on the other columns: `Nom` beside
+/// `Prénom`, `Nombre` beside `Apellidos`.
 fn settle_names(columns: &[String], mapping: &mut [String]) {
     let has = |mapping: &[String], what: &str| mapping.iter().any(|column| column == what);
     let Some(place) = mapping.iter().position(|what| what == "name") else {
@@ -474,7 +470,6 @@ fn settle_names(columns: &[String], mapping: &mut [String]) {
     mapping[place] = half.into();
 }
 
-/// What a column can be, with its label.
 pub fn targets(fields: &[Field]) -> Vec<(String, String)> {
     let fixed = [
         ("phone_number", english("Phone number")),
@@ -498,7 +493,6 @@ pub fn targets(fields: &[Field]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Says how to take it. From now on it goes by itself.
 pub async fn start(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -538,7 +532,7 @@ pub async fn start(
     find(tx, admin, id).await
 }
 
-/// Reads the file as `wanted` says, counts again what is lost that way, and keeps that until somebody starts it.
+/// Applies `wanted` to an import that has not started, checks the rows again and stores the result.
 pub async fn look(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -583,7 +577,7 @@ pub async fn look(
     .await?
     .ok_or(Error::TooLate)?;
     let is_same_text = encoding == import.encoding;
-    // Read in another encoding, the columns have other names.
+    // In another encoding the columns have other names.
     let mapping = match wanted.mapping.clone() {
         None if is_same_text => Some(import.mapping.clone()),
         Some(mapping) if is_same_text || mapping != import.mapping => Some(mapping),
@@ -688,7 +682,6 @@ pub async fn find(tx: &mut WorkspaceTx, _: &Admin, id: ImportId) -> Result<Impor
     .ok_or(Error::NotFound("the import"))
 }
 
-/// The newest first.
 pub async fn list(tx: &mut WorkspaceTx, _: &Admin, span: &Span) -> Result<Page<Import>> {
     let (limit, after) = (span.limit()?, span.cursor()?);
     let rows = sqlx::query_as!(
@@ -712,7 +705,6 @@ pub async fn list(tx: &mut WorkspaceTx, _: &Admin, span: &Span) -> Result<Page<I
     }))
 }
 
-/// The first rows, as they stand in the file.
 pub async fn first_rows(tx: &mut WorkspaceTx, _: &Admin, id: ImportId) -> Result<Vec<Vec<String>>> {
     let rows = sqlx::query_scalar!(
         r#"select cells as "cells: sqlx::types::Json<Vec<String>>" from contact_import_rows where import_id = $1 order by line limit 5"#,
@@ -723,7 +715,6 @@ pub async fn first_rows(tx: &mut WorkspaceTx, _: &Admin, id: ImportId) -> Result
     Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
-/// A row that was not taken, and why.
 #[derive(Clone, Debug)]
 pub struct Refused {
     pub line: i32,
@@ -731,7 +722,6 @@ pub struct Refused {
     pub reason: String,
 }
 
-/// What could not be taken, by line.
 pub async fn refused(
     tx: &mut WorkspaceTx,
     _: &Admin,
@@ -756,10 +746,10 @@ pub async fn refused(
         .collect())
 }
 
-/// All of that as a table like the one that came, to be mended and brought in again.
+/// The refused rows as a table like the uploaded one, to be corrected and imported again.
 pub async fn refused_table(tx: &mut WorkspaceTx, admin: &Admin, id: ImportId) -> Result<Vec<u8>> {
     let import = find(tx, admin, id).await?;
-    // Once more refused, a row has the newest line and reason alone.
+    // A row that is refused again keeps only its newest line and reason.
     let width = width_without_reasons(&import.columns);
     let own = ["line".to_owned(), "reason".to_owned()];
     let mut rows = vec![[&import.columns[..width], &own].concat()];
@@ -777,7 +767,7 @@ pub async fn refused_table(tx: &mut WorkspaceTx, admin: &Admin, id: ImportId) ->
     Ok([sheet::MARK, &sheet::lines(rows.iter().map(Vec::as_slice))].concat())
 }
 
-/// How many columns are the file's own: the last two of a `refused.csv` are ours.
+/// The number of the file's own columns: `refused.csv` appends two.
 pub fn width_without_reasons(columns: &[String]) -> usize {
     let mut width = columns.len();
     while let [.., line, reason] = &columns[..width] {
@@ -789,7 +779,7 @@ pub fn width_without_reasons(columns: &[String]) -> usize {
     width
 }
 
-/// What nobody went on with, and the rows of imports long done. Whose import it is may be told for longer.
+/// Deletes imports that were not started within a day, and rows of imports that finished 30 days ago.
 pub async fn forget_old(db: &crate::db::Db) -> Result<()> {
     sqlx::query!("delete from contact_imports where state = 'mapping' and created_at < now() - interval '1 day'")
         .execute(db.system_pool())
@@ -807,7 +797,6 @@ pub async fn forget_old(db: &crate::db::Db) -> Result<()> {
     Ok(())
 }
 
-/// An import that is ours to work on.
 pub struct Due {
     pub workspace: WorkspaceId,
     pub id: ImportId,

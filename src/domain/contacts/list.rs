@@ -1,10 +1,10 @@
-//! Everybody whom a member may see, found and sorted.
+//! Contacts that a member may see, filtered and sorted.
 //!
-//! A page is found first as ids, by a walk along the index of its order (`contacts_by_name`, `contacts_pkey` for the newest,
-//! `conversations_newest` by the last text); only its own rows are then looked up. A search or filter that few contacts meet
-//! is answered by the index of what it asks for, and those few are sorted. The figures are of `explain analyze` on a million
-//! contacts and 300,000 conversations. An agent's walk passes over those whom their numbers do not show; where those that
-//! they do show are few, these are sorted instead.
+//! A page is first read as ids along the index of its order (`contacts_by_name`, `contacts_pkey` for the newest,
+//! `conversations_newest` by the last text); then only its own rows are loaded. A search or filter with few matches is
+//! answered by its own index, and the matches are sorted. For an agent the scan skips contacts that are not visible to
+//! them; if few are visible, these are sorted instead. Timings are from `explain analyze` with a million contacts and
+//! 300,000 conversations.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -20,24 +20,22 @@ use crate::listing::{Bookmark, Cursor, Page, Span, page, unless_empty};
 use crate::phone::search::SearchInput;
 
 string_enum!(
-    /// In which order.
+    /// The order of the list.
     #[schema(as = ContactSort)]
     Sort {
-        /// By name, from A on; those without one come last.
+        /// By name, ascending; contacts without a name come last.
         Name = "name",
-        /// Whom we texted with last, first; whom we never texted with comes last.
+        /// By the last text, newest first; contacts without texts come last.
         LastText = "last_text",
-        /// The newest first.
+        /// By creation, newest first.
         Added = "added",
     }
 );
 
-/// Either way round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
     pub sort: Sort,
-    /// From Z, from the oldest, from whom we have not texted with for longest. Whom we never texted with comes last all the
-    /// same: a list that was imported would hide everybody else.
+    /// Contacts without texts come last in both directions: an imported list would hide all others.
     pub is_reversed: bool,
 }
 
@@ -50,17 +48,17 @@ impl From<Sort> for Order {
     }
 }
 
-/// Which contacts: all that is left out is not asked for.
+/// Filters of the list. A filter that is left out does not apply.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Any part of a name, number or e-mail address, whatever the case and the accents; a number as it is dialled at home, too.
+    /// Any part of a name, number or e-mail address, ignoring case and accents; also a number in national format.
     #[serde(default, deserialize_with = "unless_empty")]
     pub q: Option<String>,
-    /// Who has this tag.
+    /// Contacts that have this tag.
     #[serde(default, deserialize_with = "unless_empty")]
     pub tag: Option<TagId>,
-    /// `true`: who opted out from any number that I see.
+    /// `true`: contacts that opted out from any number that the caller sees.
     #[serde(default, deserialize_with = "unless_empty")]
     pub opted_out: Option<bool>,
 }
@@ -81,9 +79,9 @@ impl Filter {
 pub struct Listed {
     #[serde(flatten)]
     pub contact: Contact,
-    /// What was said last, in a conversation that I may see.
+    /// The newest text in a conversation that the caller may see.
     pub last_text: Option<LastText>,
-    /// From any number that I see.
+    /// Whether the contact opted out from any number that the caller sees.
     pub opted_out: bool,
 }
 
@@ -95,7 +93,7 @@ pub struct LastText {
     pub is_ours: bool,
 }
 
-/// Three round trips; one more where something is searched for, and for an agent.
+/// Three round trips; one more with a search, and for an agent.
 pub async fn list(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -114,7 +112,7 @@ pub async fn list(
         false => None,
     };
     let asked = ListParameters {
-        // The few that there are were found by it.
+        // If there are few matches, they were found by the search text already.
         words: typed
             .as_ref()
             .filter(|_| few.is_none())
@@ -140,12 +138,12 @@ pub async fn list(
 
 struct ListParameters {
     few: Option<Vec<Uuid>>,
-    /// `None`: nothing is searched for, or the few have it.
+    /// `None`: there is no search, or `few` holds its matches.
     words: Option<String>,
     numbers: Vec<String>,
     tag: Option<TagId>,
     opted_out: bool,
-    /// An agent sees nobody else's of whom nobody has texted with.
+    /// Agents see a contact without texts only if they created it.
     only_of: Option<UserId>,
     is_reversed: bool,
     limit: i64,
@@ -161,7 +159,7 @@ impl ListParameters {
     }
 }
 
-/// Whom it is about, if they are few. `None`: they are many, or nothing narrows.
+/// The matching ids, if there are few. `None`: there are many, or there is no filter.
 pub(in crate::domain) async fn few(
     tx: &mut WorkspaceTx,
     typed: Option<&SearchInput>,
@@ -179,8 +177,8 @@ pub(in crate::domain) async fn few(
     .await?)
 }
 
-/// Who of `contacts c` is asked for. An index is walked one way or the other, and no parameter can say which: each order is a
-/// statement of its own, and all of them ask the same.
+/// Selects contacts by filter. A scan direction cannot be a query parameter, so each order is a statement of its own
+/// with the same conditions.
 macro_rules! who_is_asked_for {
     ($tx:ident, $asked:ident, $columns:literal, $beyond:literal, $order:literal, $limit:expr, $($more:tt)*) => {
         sqlx::query!(
@@ -204,8 +202,7 @@ macro_rules! who_is_asked_for {
     };
 }
 
-/// A million contacts: 0.2 ms for an admin (`contacts_pkey`, backwards; or forwards for the oldest). Whom an agent sees is walked
-/// by what shows them (`contacts_seen`).
+/// A million contacts: 0.2 ms for an admin (`contacts_pkey`, in either direction). Agents use `contacts_seen`.
 async fn newest(
     tx: &mut WorkspaceTx,
     asked: &ListParameters,
@@ -265,7 +262,7 @@ async fn seen(
     Ok(only_ids(rows, |(id, _)| id))
 }
 
-/// A million contacts: 0.4 ms for an admin, wherever the page lies (`contacts_by_name`, either way).
+/// A million contacts: 0.4 ms for an admin, for any page (`contacts_by_name`, in either direction).
 async fn by_name(
     tx: &mut WorkspaceTx,
     asked: &ListParameters,
@@ -307,14 +304,14 @@ async fn by_name(
     Ok(only_ids(rows, |(id, _)| id))
 }
 
-/// First along the conversations, of each contact the newest, then those without any. A million contacts: 0.6 ms for an admin
-/// (`conversations_newest` for each status, then `contacts_untexted`, both either way).
+/// First each contact's newest conversation, then the contacts without any. A million contacts: 0.6 ms for an admin
+/// (`conversations_newest` for each status, then `contacts_untexted`, in either direction).
 async fn by_last_text(
     tx: &mut WorkspaceTx,
     asked: &ListParameters,
     span: &Span,
 ) -> Result<Page<ContactId>> {
-    // `@` and a time: among those texted with; `#`: among the others.
+    // A key is `@` and a time for a contact with texts, `#` for one without.
     let after = span.bookmark()?;
     let mut rows: Vec<(Bookmark, ContactId)> = Vec::new();
     let is_texted = |bookmark: &&Bookmark| bookmark.key.starts_with('@');
@@ -433,7 +430,7 @@ fn only_ids<T>(found: Page<T>, id: impl Fn(T) -> ContactId) -> Page<ContactId> {
     }
 }
 
-/// Whoever of these there is, in their order, with what a list tells of them. Two round trips.
+/// The contacts that exist, in the order of `ids`, with their last text and opt-out. Two round trips.
 pub async fn shown(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Listed>> {
     let workspace = tx.workspace();
     let contacts = by_ids(tx.conn(), workspace, ids).await?;

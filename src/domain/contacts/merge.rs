@@ -1,9 +1,8 @@
-//! Two contacts who turned out to be one person.
+//! Merges two contacts that are the same person.
 //!
-//! All that was said with the one was said with the other: conversations with the same number are joined, texts keep their
-//! order, for their ids sort by time. Opted out wins. The number of the one who goes leads to the survivor when it texts
-//! again; answers go to the survivor's number, and what waits or is on its way goes where it was meant to go. Which number
-//! answers go to is chosen by who survives.
+//! Conversations with the same number are joined; texts keep their order, because their ids sort by time. An opt-out of
+//! either contact holds for both. Inbound texts from the merged contact's number belong to the survivor. Replies go to
+//! the survivor's number; texts that are queued or in flight go to the number that they were written for.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -22,35 +21,35 @@ use crate::ids::{ContactId, ConversationId, NumberId};
 #[serde(deny_unknown_fields)]
 #[schema(as = ContactMerge)]
 pub struct Merge {
-    /// Who goes: another contact of this workspace.
+    /// The contact that is merged into this one and removed.
     pub contact_id: ContactId,
-    /// What the survivor is called from now on; left out: as before, or as the other one where they had no name. The same
-    /// holds for what follows.
+    /// The new name. If left out, it stays, or comes from the other contact if this one has none. The same holds for
+    /// `email` and `custom_fields`.
     pub name: Option<String>,
     pub email: Option<String>,
-    /// Left out: both.
+    /// If left out, the notes of both are joined.
     pub notes: Option<String>,
     #[serde(default)]
     #[schema(value_type = std::collections::BTreeMap<String, Option<String>>)]
     pub custom_fields: fields::Values,
 }
 
-/// What would move.
+/// What would move to the survivor.
 #[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
 #[schema(as = ContactMergePreview)]
 pub struct Preview {
     pub conversations: i64,
-    /// Of those, how many are joined with one of the survivor.
+    /// How many of these are joined with a conversation of the survivor.
     pub joined: i64,
     pub messages: i64,
     /// Texts that wait to be sent.
     pub waiting: i64,
     pub opt_outs: i64,
-    /// Whether I may: I see every conversation of both.
+    /// Whether the caller may merge them: they must see every conversation of both.
     pub may_merge: bool,
 }
 
-/// What would move from `gone` to `survivor`. Counting stops at 10,000 texts.
+/// Counting stops at 10,000 texts.
 pub async fn preview(
     tx: &mut WorkspaceTx,
     survivor: ContactId,
@@ -78,10 +77,10 @@ pub async fn preview(
     .await?)
 }
 
-/// So often it is tried again when it and a text that comes in wait for each other.
+/// Attempts when the merge and an inbound text deadlock.
 const MAX_ATTEMPTS: usize = 4;
 
-/// In one transaction. Texts that come in meanwhile wait for its end, and are the survivor's.
+/// Runs in one transaction. Inbound texts wait for its end and then belong to the survivor.
 pub async fn merge(
     app: &App,
     member: &Member,
@@ -161,7 +160,7 @@ async fn conversations_of(
     Ok(rows.into_iter().map(|row| (row.id, row.number)).collect())
 }
 
-/// What the survivor says from now on: what was chosen, else their own, else the other one's.
+/// Stores the survivor's values: the chosen ones, else its own, else the other contact's.
 async fn keep(
     tx: &mut WorkspaceTx,
     own: &Contact,
@@ -196,7 +195,6 @@ async fn keep(
     find(tx, own.id).await
 }
 
-/// One below the other, as far as they fit.
 pub fn both(own: &str, other: &str) -> String {
     let notes = match (own.trim(), other.trim()) {
         (own, "") => own.to_owned(),
@@ -229,7 +227,7 @@ async fn announce(
         });
     }
     super::announce(tx, survivor);
-    // Opted out wins: with how each conversation stands now it is told what was called off.
+    // The merge may have opted the survivor out: the event carries each conversation's state and what was canceled.
     if let Some((conversation, _)) = conversations_of(tx, survivor).await?.first() {
         tx.announce(Event::ConsentChanged {
             workspace,

@@ -1,10 +1,10 @@
-//! The phone numbers of a row: of several columns, several in one cell, the one to text first.
+//! The phone numbers of a row, from several columns or several in one cell; the one to text comes first.
 
 use crate::phone::{Phone, PhoneError, Region};
 use crate::sheet::heads::{self, Head, PhoneKind};
 use crate::sheet::unguarded;
 
-/// Columns with phone numbers. Mobile numbers come first, then the others by kind, then as the columns stand.
+/// Columns with phone numbers. Mobile numbers come first, then the other kinds, then by column.
 #[derive(Clone, Debug)]
 pub struct PhoneColumns {
     columns: Vec<Column>,
@@ -16,16 +16,15 @@ struct Column {
     place: usize,
     name: String,
     kind: PhoneKind,
-    /// The column that says of each row what its number is.
+    /// The column that holds the label of this one's numbers.
     label: Option<usize>,
 }
 
-/// What a row says.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The one to text first, then the others, each with what it is called. No number twice.
+    /// The number to text first, then the others, each with its label. No duplicates.
     pub phones: Vec<(Phone, String)>,
-    /// What is no number, with its column.
+    /// Values that are not phone numbers, with their column.
     pub wrong: Vec<(usize, String, PhoneError)>,
 }
 
@@ -62,7 +61,7 @@ impl PhoneColumns {
                 "" => Some(column.kind),
                 label => heads::label(label),
             };
-            // A fax hears no text.
+            // A fax cannot receive texts.
             let Some(kind) = kind else { continue };
             let name = match said {
                 "" => &column.name,
@@ -84,10 +83,9 @@ impl PhoneColumns {
     }
 }
 
-/// Digits of the shortest thing that is taken for a number of its own beside another one.
+/// Digits that each part of a cell needs to count as a number of its own.
 const WHOLE: usize = 7;
 
-/// Several numbers in one cell, as address books and people write them.
 fn split(cell: &str) -> Vec<String> {
     let cell = unguarded(cell).replace('\u{feff}', "");
     let digits = |text: &str| text.chars().filter(|c| c.is_numeric()).count();
@@ -97,7 +95,7 @@ fn split(cell: &str) -> Vec<String> {
         .flat_map(|part| part.split(":::"))
     {
         let mut parts = vec![part];
-        // A comma may stand before decimals, and a slash behind an area code.
+        // A comma may be a decimal separator, and a slash may follow an area code.
         let are_whole =
             |parts: &[&str], least: usize| parts.iter().all(|part| digits(part) >= least);
         let by_comma: Vec<&str> = part.split(',').collect();
@@ -126,7 +124,7 @@ fn split(cell: &str) -> Vec<String> {
                 .collect();
         }
         let is_one = parts.len() == 1;
-        // `(415) 555-0142, home`: a word beside a number is none.
+        // In `(415) 555-0142, home` the word is dropped.
         numbers.extend(
             parts
                 .into_iter()

@@ -1,5 +1,4 @@
-//! What a row of a table says of somebody. A cell that cannot be read is left out, and the person is taken without it; only
-//! without a phone number nobody is.
+//! Parses a row into a contact. A cell that cannot be read is skipped; a row without a phone number is refused.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +15,13 @@ use crate::sheet::unguarded;
 pub const MAX_NAME_LENGTH: usize = 120;
 pub const MAX_NOTES_LENGTH: usize = 5_000;
 
-/// What the cells of a column have in common, which one of them alone does not tell.
+/// Properties of a whole column that a single cell does not show.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnForm {
     /// [`Order::as_str`]
     #[serde(default, skip_serializing_if = "String::is_empty")]
     dates: String,
-    /// Most are `Last, First`.
+    /// Most cells have the form `Last, First`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_reversed: bool,
 }
@@ -42,7 +41,6 @@ impl ColumnForm {
     }
 }
 
-/// How the rows of one import are read.
 pub struct Plan<'a> {
     phones: PhoneColumns,
     others: PhoneColumns,
@@ -56,7 +54,6 @@ pub struct Plan<'a> {
     fields: Vec<(usize, &'a Field, Order)>,
 }
 
-/// What a row, or a contact, says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Card {
     pub name: Option<String>,
@@ -65,17 +62,15 @@ pub struct Card {
     pub values: BTreeMap<String, String>,
 }
 
-/// A row that can be taken.
 #[derive(Debug)]
 pub struct ContactRow {
     pub phone: Phone,
     pub card: Card,
     pub tags: Vec<String>,
-    /// Further numbers, and what each is called.
     pub others: Vec<(Phone, String)>,
 }
 
-/// A cell that is not taken as it stands there.
+/// A cell that is skipped or shortened.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SkippedCell {
     pub place: usize,
@@ -129,7 +124,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// What a row says, or why it cannot be taken; and which cells are left out.
+    /// Parses a row, or says why it is refused; also returns the skipped cells.
     pub fn read(&self, cells: &[String]) -> (Result<ContactRow, String>, Vec<SkippedCell>) {
         let mut left = Vec::new();
         let cell = |place: usize| unguarded(cells.get(place).map_or("", String::as_str)).trim();
@@ -198,7 +193,7 @@ impl<'a> Plan<'a> {
         (Ok(row), left)
     }
 
-    /// The whole name, or its parts; where there is no person, their organization.
+    /// The full name, or its parts joined; the organization if both are empty.
     fn name<'c>(&self, cell: &impl Fn(usize) -> &'c str, left: &mut Vec<SkippedCell>) -> String {
         if let Some((place, is_reversed)) = self.name {
             let name = spaced(cell(place));
@@ -228,7 +223,6 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The first that is one.
     fn email<'c>(
         &self,
         cell: &impl Fn(usize) -> &'c str,
@@ -288,7 +282,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Words with one space between them, and nothing that nobody sees.
+/// Collapses whitespace and removes control characters.
 fn spaced(text: &str) -> String {
     let text: String = text
         .chars()
@@ -297,7 +291,6 @@ fn spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Line ends are those of the database.
 fn text_of(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
@@ -316,7 +309,7 @@ fn cut(text: &str, most: usize, place: usize, left: &mut Vec<SkippedCell>) -> St
     }
 }
 
-/// `Okafor, Maya` is `Maya Okafor`. `Okafor, DDS` and `Duarte, Inc.` stay.
+/// Turns `Okafor, Maya` into `Maya Okafor`. `Okafor, DDS` and `Duarte, Inc.` stay.
 fn turned(name: &str) -> Option<String> {
     const TITLES: &[&str] = &[
         "jr", "sr", "ii", "iii", "iv", "md", "dds", "dmd", "phd", "rn", "esq", "cpa", "dvm", "do",
@@ -341,7 +334,7 @@ fn turned(name: &str) -> Option<String> {
         .then(|| format!("{first} {last}"))
 }
 
-/// `Maya <a@b.test>`, `mailto:a@b.test`, `a@b.test; c@d.test`.
+/// Accepts `Maya <a@b.test>`, `mailto:a@b.test` and `a@b.test; c@d.test`.
 fn addresses(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let words = text.split(|c: char| {
@@ -361,8 +354,8 @@ fn addresses(text: &str) -> Vec<String> {
     found
 }
 
-/// Names of tags in a cell: between commas or semicolons, in quotation marks as Mailchimp writes them, or as Google does, whose own
-/// groups (`* myContacts`) are none.
+/// Tag names in a cell: separated by commas or semicolons, in quotation marks (Mailchimp) or by `:::` (Google).
+/// Google's system groups (`* myContacts`) are skipped.
 fn tag_names(cell: &str) -> Vec<String> {
     let mut names = vec![String::new()];
     let mut in_quotes = false;

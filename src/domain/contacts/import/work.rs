@@ -1,4 +1,4 @@
-//! Taking the rows of an import: a part after the other, each in one transaction.
+//! Processes the rows of an import in batches, each in one transaction.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,12 +14,11 @@ use crate::events::Event;
 use crate::ids::{ContactId, ImportId, TagId, UserId, WorkspaceId};
 use crate::phone;
 
-/// Rows of one transaction.
 const PART: i64 = 500;
-/// Longer than a part can take.
+/// Longer than a batch can take.
 const LEASE_SECONDS: f64 = 60.0;
 
-/// An import to go on with, nobody else's for a while. One round trip.
+/// Leases an import that has rows left. One round trip.
 pub async fn due(db: &Db) -> Result<Option<Due>> {
     Ok(sqlx::query_as!(
         Due,
@@ -40,7 +39,7 @@ pub async fn due(db: &Db) -> Result<Option<Due>> {
     .await?)
 }
 
-/// Takes the next part; whether there is more to do. Ten round trips for 500 rows, and two for each word that is a new tag.
+/// Imports the next batch; returns whether there is more to do. Ten round trips for 500 rows, and two for each new tag.
 pub async fn go_on(db: &Db, due: &Due) -> Result<bool> {
     let Some(user) = due.by else {
         return end_without_rights(db, due).await;
@@ -70,7 +69,7 @@ pub async fn go_on(db: &Db, due: &Due) -> Result<bool> {
     Ok(true)
 }
 
-/// Whoever began it is no admin here any more.
+/// The user who started it is no longer an admin here.
 async fn end_without_rights(db: &Db, due: &Due) -> Result<bool> {
     sqlx::query!(
         "update contact_imports set state = 'failed', finished_at = now(),
@@ -115,7 +114,6 @@ async fn next_rows(tx: &mut WorkspaceTx, id: ImportId) -> Result<Vec<RawRow>> {
 }
 
 impl Card {
-    /// What the contact says once a row has been taken.
     fn with(&self, row: &Self, rule: Duplicates) -> Self {
         match rule {
             Duplicates::Skip => self.clone(),
@@ -124,7 +122,7 @@ impl Card {
         }
     }
 
-    /// What `self` does not say, `other` does.
+    /// The values of `self`, and those of `other` where `self` has none.
     fn over(&self, other: &Self) -> Self {
         let mut values = other.values.clone();
         values.extend(self.values.clone());
@@ -157,15 +155,13 @@ impl Outcome {
     }
 }
 
-/// What became of a line.
 type RowOutcomes = Vec<(i32, &'static str, Option<String>)>;
 
-/// Who is to be written, as they are to be.
+/// A contact to write, merged from all rows with its number.
 #[derive(Default)]
 struct Person {
-    /// `None`: there is nobody with this number yet.
+    /// `None`: no contact has this number yet.
     id: Option<ContactId>,
-    /// All of their numbers.
     numbers: Vec<String>,
     before: Card,
     card: Card,
@@ -186,7 +182,7 @@ async fn take(tx: &mut WorkspaceTx, import: &Import, rows: Vec<RawRow>) -> Resul
     let mut row_outcomes = RowOutcomes::new();
     let mut good = Vec::new();
     for raw in rows {
-        // What is left out of a row was counted before the import began.
+        // Skipped cells were counted before the import started.
         match plan.read(&raw.cells).0 {
             Ok(row) => good.push((raw.line, row)),
             Err(reason) => row_outcomes.push((raw.line, "refused", Some(reason))),
@@ -231,7 +227,6 @@ async fn take(tx: &mut WorkspaceTx, import: &Import, rows: Vec<RawRow>) -> Resul
     Ok(row_outcomes)
 }
 
-/// What the cells of each column have in common.
 async fn forms(tx: &mut WorkspaceTx, id: ImportId) -> Result<Vec<ColumnForm>> {
     let forms = sqlx::query_scalar!(
         r#"select forms as "forms: Json<Vec<ColumnForm>>" from contact_imports where id = $1"#,
@@ -242,7 +237,7 @@ async fn forms(tx: &mut WorkspaceTx, id: ImportId) -> Result<Vec<ColumnForm>> {
     Ok(forms.0)
 }
 
-/// A contact is texted at one number; what further ones a row has stands in the notes, once.
+/// A contact is texted at one number; further numbers of a row are added to the notes, once.
 fn note_numbers(card: &mut Card, row: &ContactRow, known: &[String]) {
     for (number, name) in &row.others {
         let written = phone::display(number.as_str());
@@ -263,7 +258,7 @@ fn note_numbers(card: &mut Card, row: &ContactRow, known: &[String]) {
     }
 }
 
-/// Whoever has one of these numbers already, by the number. They are nobody else's to change until the end.
+/// The contacts that have one of these numbers, by number. Locks them until the end of the transaction.
 async fn known(
     tx: &mut WorkspaceTx,
     rows: &[(i32, ContactRow)],
@@ -306,7 +301,7 @@ async fn known(
         .collect())
 }
 
-/// The tags that rows name, by their names in small letters. Those that there are not are made, as long as there is room.
+/// The tags that the rows name, by lower-case name. Missing ones are created while the workspace's limit allows.
 async fn words(tx: &mut WorkspaceTx, rows: &[(i32, ContactRow)]) -> Result<HashMap<String, TagId>> {
     let mut words: HashMap<String, TagId> = HashMap::new();
     if rows.iter().all(|(_, row)| row.tags.is_empty()) {
@@ -323,21 +318,21 @@ async fn words(tx: &mut WorkspaceTx, rows: &[(i32, ContactRow)]) -> Result<HashM
             Ok(tag) => {
                 words.insert(name.to_lowercase(), tag.id);
             }
-            Err(Error::Invalid(_)) => {} // there are too many: the contact is worth more than the tag
+            Err(Error::Invalid(_)) => {} // the workspace has too many tags: the contact is imported without it
             Err(error) => return Err(error),
         }
     }
     Ok(words)
 }
 
-/// Writes them down; answers what became of each line. Whose number somebody else took this instant is left for the next part,
-/// which finds them.
+/// Writes the contacts and returns the outcome of each line. A row whose number another transaction inserted meanwhile
+/// stays for the next batch.
 async fn write(
     tx: &mut WorkspaceTx,
     people: HashMap<String, Person>,
 ) -> Result<Vec<(i32, Outcome)>> {
     let mut people: Vec<_> = people.into_iter().collect();
-    // In the order of the numbers, so that two at once wait for each other, never crosswise.
+    // Sorted by number, so that two imports at once cannot deadlock.
     people.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
     let fresh: Vec<_> = people.iter().filter(|(_, p)| p.id.is_none()).collect();
     let ids: Vec<_> = fresh.iter().map(|_| ContactId::new()).collect();
@@ -388,7 +383,6 @@ async fn write(
         .collect())
 }
 
-/// Those whom there were, and who say something else now.
 async fn change(
     tx: &mut WorkspaceTx,
     people: &[(String, Person)],
@@ -439,7 +433,7 @@ async fn give_tags(tx: &mut WorkspaceTx, people: &[(String, Person)]) -> Result<
     if pairs.is_empty() {
         return Ok(());
     }
-    // A tag that was deleted meanwhile is not given.
+    // A tag that was deleted meanwhile is not added.
     sqlx::query!(
         "insert into contact_tags (contact_id, tag_id)
          select t.contact, t.tag from unnest($1::uuid[], $2::uuid[]) as t (contact, tag)
@@ -491,7 +485,7 @@ async fn write_down(tx: &mut WorkspaceTx, id: ImportId, row_outcomes: RowOutcome
     Ok(())
 }
 
-/// What was taken is not kept twice; what was not is kept for a while, to be mended.
+/// Deletes the imported rows; refused rows stay for a while, to be corrected.
 async fn finish(tx: &mut WorkspaceTx, id: ImportId) -> Result<()> {
     sqlx::query!(
         "update contact_imports set state = 'done', finished_at = now(), lease_until = null where id = $1",
@@ -505,7 +499,7 @@ async fn finish(tx: &mut WorkspaceTx, id: ImportId) -> Result<()> {
     )
     .execute(tx.conn())
     .await?;
-    // Lists are fetched again: a frame for each contact would be too many.
+    // Clients refetch their lists: an event for each contact would be too many.
     tx.announce(Event::Missed {
         workspace: tx.workspace(),
     });
