@@ -1,4 +1,4 @@
-//! Conversations that sleep until their time.
+//! Snoozed conversations and their wake-up.
 
 use chrono::{DateTime, Months, Utc};
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ConversationId, NumberId, WorkspaceId};
 
-/// At most a year ahead: beyond that it is a slip.
+/// A later time is taken for a mistake.
 const MAX_DELAY: Months = Months::new(12);
 
 pub(super) fn can_be_meant(until: DateTime<Utc>) -> bool {
@@ -19,11 +19,10 @@ pub(super) fn can_be_meant(until: DateTime<Utc>) -> bool {
             .is_none_or(|farthest| until <= farthest)
 }
 
-/// Conversations of one round.
 const BATCH: i64 = 100;
 
-/// Brings back what has slept long enough: open, and as unread, for it wants to be looked at again. Of several servers one
-/// takes each. Answers how many those were. One round trip.
+/// Reopens conversations whose snooze is over, as unread; returns their number. Several servers may run it. One round
+/// trip.
 pub async fn wake_due(db: &Db) -> Result<usize> {
     let mut tx = db.system().await?;
     let woken = sqlx::query!(
