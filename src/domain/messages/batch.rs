@@ -1,7 +1,7 @@
-//! Work that arrives one by one and is written many at a time.
+//! Groups single writes into batches.
 //!
-//! The writer takes whatever is waiting and writes it in one transaction: under load many share one commit, and one alone
-//! goes at once, for nothing waits for a timer.
+//! A writer takes everything that is queued and writes it in one transaction. There is no timer: under load many writes
+//! share a commit, and a single one is written at once.
 
 use std::sync::Arc;
 
@@ -11,26 +11,24 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::db::Db;
 use crate::error::{Error, Result};
 
-/// How much may wait before the door makes the providers wait.
+/// Queue length. When it is full, the web layer stops accepting webhooks until there is room.
 const QUEUE: usize = 4_096;
-/// The most that one transaction writes. The flush is shared by then, and the statement's own joins grow with the square.
+/// Items of one transaction. With more, the flush gains nothing and the statement's joins grow quadratically.
 const BATCH: usize = 64;
-/// Two transactions at once: while one waits for the disk, the next one works.
+/// Two transactions at once: while one waits for the disk, the other one works.
 const WRITERS: usize = 2;
 
-/// Something that is written in batches.
 pub trait Batched: Send + Sync + Sized + 'static {
-    /// What is known of it once it is committed.
     type Written: Send;
 
-    /// All of them in one transaction; answers in their order.
+    /// Writes all items in one transaction; results are in the order of the items.
     fn write<'a>(db: &'a Db, batch: &'a [&'a Self]) -> BoxFuture<'a, Result<Vec<Self::Written>>>;
 
-    /// It may have been committed and only the answer been lost.
+    /// Called after an error: the commit may have succeeded although its response was lost.
     fn may_have_happened(&self, _: &Db) {}
 }
 
-/// The way to the writer.
+/// The handle of the writer.
 pub struct BatchSender<T: Batched>(mpsc::Sender<Waiting<T>>);
 
 impl<T: Batched> Clone for BatchSender<T> {
@@ -45,13 +43,13 @@ struct Waiting<T: Batched> {
 }
 
 impl<T: Batched> BatchSender<T> {
-    /// The handle, and the writer that somebody must run.
+    /// Returns the handle, and the writer, which the caller must run.
     pub fn new(db: Db) -> (Self, Writer<T>) {
         let (sender, queue) = mpsc::channel(QUEUE);
         (Self(sender), Writer { db, queue })
     }
 
-    /// Answers after the commit.
+    /// Returns after the commit.
     pub async fn write(&self, work: T) -> Result<T::Written> {
         let (answer, answered) = oneshot::channel();
         let stopped = || Error::Database(sqlx::Error::PoolClosed);
@@ -67,7 +65,6 @@ pub struct Writer<T: Batched> {
 }
 
 impl<T: Batched> Writer<T> {
-    /// Until every `BatchSender` is gone.
     pub async fn run(&mut self) {
         let writers = Arc::new(Semaphore::new(WRITERS));
         let mut batch = Vec::with_capacity(BATCH);
@@ -101,7 +98,7 @@ async fn write<T: Batched>(db: &Db, batch: Vec<Waiting<T>>) {
     match written {
         Ok(written) => {
             for (waiting, written) in batch.into_iter().zip(written) {
-                // Whoever asked may have gone; it is written all the same.
+                // The caller may be gone; the item is written all the same.
                 let _ = waiting.answer.send(Ok(written));
             }
         }
@@ -114,7 +111,7 @@ async fn write<T: Batched>(db: &Db, batch: Vec<Waiting<T>>) {
                 let _ = waiting.answer.send(Err(error));
             }
         }
-        // One that the database refuses, or a deadlock with another server, must not take the others down.
+        // One item that the database refuses, or a deadlock with another server, must not fail the others.
         Err(error) => {
             tracing::warn!(%error, size = batch.len(), "a batch failed: writing it one by one");
             for waiting in batch {

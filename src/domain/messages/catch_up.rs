@@ -1,4 +1,4 @@
-//! Bringing in what the provider has and we have not: texts that came while we were away.
+//! Fetches texts that the provider received while the server was unreachable.
 
 use std::collections::HashSet;
 
@@ -24,19 +24,19 @@ use crate::ids::{IntegrationId, NumberId, WorkspaceId};
 use crate::phone::Address;
 use crate::providers::{Inbound, ListedText};
 
-/// A number to be compared with its provider's list.
+/// A number to compare with its provider's message list.
 pub struct Due {
     workspace: WorkspaceId,
     integration: IntegrationId,
     number: NumberId,
     phone_number: String,
     since: DateTime<Utc>,
-    /// By the database's clock: what the provider had by then is here afterwards.
+    /// By the database's clock. After the comparison, every text received before it is stored.
     asked_at: DateTime<Utc>,
 }
 
-/// Takes numbers whose time has come, of each integration as many as it has room for; they are nobody else's for the next five
-/// minutes. One round trip, and one look into the index for each integration.
+/// Leases numbers that are due for five minutes, within the call capacity of each integration. One round trip, and one
+/// index scan for each integration.
 pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
     Ok(sqlx::query_as!(
         Due,
@@ -76,7 +76,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
     .await?)
 }
 
-/// The server stops before these were compared: another one may do it at once.
+/// Releases numbers that a stopping server did not compare, so that another one can do it at once.
 pub async fn hand_back(db: &Db, numbers: &[(WorkspaceId, NumberId)]) -> Result<()> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = numbers.iter().copied().unzip();
     sqlx::query!(
@@ -91,7 +91,6 @@ pub async fn hand_back(db: &Db, numbers: &[(WorkspaceId, NumberId)]) -> Result<(
     Ok(())
 }
 
-/// How many numbers wait to be compared, and how long the first of them has waited.
 pub struct Backlog {
     pub numbers: i64,
     pub seconds: f64,
@@ -110,7 +109,7 @@ pub async fn backlog(db: &Db) -> Result<Backlog> {
     .await?)
 }
 
-/// Compares now, because an admin asks for it. Answers how many texts were brought in.
+/// Compares a number at an admin's request. Returns how many texts were added.
 pub async fn now(
     app: &App,
     directory: &Directory,
@@ -153,8 +152,8 @@ async fn take(tx: &mut WorkspaceTx, number: NumberId) -> Result<Due> {
     .await?)
 }
 
-/// How many texts were missing here and are no more; `None`: the provider keeps no list. Texts that are here already cost
-/// nothing but their line in the list: one round trip tells which those are.
+/// Compares a number; returns how many texts were added, or `None` if the provider keeps no list. One round trip finds
+/// the texts that are stored already; they cost nothing else.
 pub async fn number_at(
     app: &App,
     directory: &Directory,
@@ -213,11 +212,11 @@ pub async fn number_at(
             match text {
                 Ok(Some(text)) if text.to == address => texts.push(text),
                 Ok(_) => {}
-                // The others need not wait for it.
+                // The other texts do not wait for it.
                 Err(error) => failed = Some(error),
             }
         }
-        // In their order, and many in one transaction. One that came by itself meanwhile is a no-op.
+        // In order, and many in one transaction. A text that arrived by webhook meanwhile is a no-op.
         let stored = texts.into_iter().map(|text| ingest.store(arrival(text)));
         for stored in join_all(stored).await {
             brought_in += usize::from(stored?.added);
@@ -232,15 +231,14 @@ pub async fn number_at(
     }
 }
 
-/// Texts that are completed and stored together.
 const CONCURRENCY: usize = 64;
-/// Questions about them to one provider at once.
+/// Concurrent calls to one provider for missing details.
 const CALLS: usize = 4;
-/// However many numbers are compared at once, most of the time a provider is waited for: so many connections to the database are
-/// enough for them, and the others are left to people and webhooks.
+/// Database connections for all comparisons. Most of their time is spent waiting for the provider, so two are enough;
+/// the other connections are left to requests and webhooks.
 static CONNECTIONS: Semaphore = Semaphore::const_new(2);
 
-/// Those that are here already, and those that were deleted here with their contact. One round trip.
+/// Texts that are stored already, or were deleted with their contact. One round trip.
 async fn settled(db: &Db, due: &Due, received: &[ListedText]) -> Result<HashSet<String>> {
     if received.is_empty() {
         return Ok(HashSet::new());
@@ -265,7 +263,7 @@ async fn settled(db: &Db, due: &Due, received: &[ListedText]) -> Result<HashSet<
     Ok(settled.into_iter().collect())
 }
 
-/// Providers tell whole seconds. Of two in one, the list knows which came first, and so does the inbox.
+/// Providers give whole seconds. Texts of the same second keep the list's order, a millisecond apart.
 fn after(last: Option<DateTime<Utc>>, at: DateTime<Utc>) -> DateTime<Utc> {
     last.map_or(at, |last| at.max(last + TimeDelta::milliseconds(1)))
 }

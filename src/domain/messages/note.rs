@@ -1,4 +1,4 @@
-//! Internal notes: never sent, never counted, and they call colleagues by name.
+//! Internal notes. They are never sent or charged, and may mention members.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -12,23 +12,22 @@ use crate::error::{Check, Error, Result};
 use crate::events::Event;
 use crate::ids::{ConversationId, MessageId, NumberId, UserId};
 
-/// The longest note, in characters.
 const LENGTH_LIMIT: usize = 5000;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NoteDraft)]
 pub struct Draft {
-    /// 1 to 5,000 characters. `@Name` calls a colleague, by the whole name or by the first one where only one is called so;
-    /// `@[Name](user_id)` calls exactly that one, and is kept as `@Name`.
+    /// 1 to 5,000 characters. `@Name` mentions a member by full name, or by first name if only one member has it.
+    /// `@[Name](user_id)` mentions exactly this member and is stored as `@Name`.
     pub content: String,
-    /// Further colleagues to call, or which one of several that have the same name.
+    /// Further members to mention, or the one meant among several of the same name.
     #[serde(default)]
     pub mentions: Vec<UserId>,
 }
 
-/// Writes a note into the conversation, and calls whom it names. It changes nothing else there: not what is unread, nor the
-/// place in the list. Round trips: 1 to find the place, 1 to write, 1 to read it back; 1 more if it calls somebody.
+/// Adds a note to the conversation and notifies the members it mentions. The unread count and the place in the list do
+/// not change. Round trips: 1 for the conversation, 1 to write, 1 to read it back; 1 more with mentions.
 pub async fn add(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -36,7 +35,7 @@ pub async fn add(
     mut draft: Draft,
     key: Option<&str>,
 ) -> Result<Message> {
-    // A name is found in it however its accents were typed.
+    // A name matches however its accents were typed.
     draft.content = composed(&draft.content).into_owned();
     check(&draft, key)?;
     let asked = Sha256::digest(serde_json::to_vec(&draft).expect("a draft is plain data")).to_vec();
@@ -63,7 +62,7 @@ pub async fn add(
     } else {
         (content.to_owned(), Vec::new())
     };
-    // Nobody has to be told of what they write themself.
+    // Authors get no notification of their own notes.
     let others: Vec<_> = called
         .into_iter()
         .filter(|called| called.user_id != member.user())
@@ -103,7 +102,7 @@ pub async fn add(
     .fetch_optional(tx.conn())
     .await?;
     if written.is_none() {
-        // The same request, a moment earlier: its transaction has committed while ours waited for the key.
+        // A concurrent request with this key has committed first.
         let first = sqlx::query!(
             r#"select id as "id: MessageId", request_hash from messages where created_by = $1 and idempotency_key = $2"#,
             member.user() as _,
@@ -167,7 +166,7 @@ fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
         .done()
 }
 
-/// The note as it is kept, and whom it calls, each once.
+/// The note as it is stored, and the members it mentions, each once.
 fn call(content: &str, wanted: &[UserId], colleagues: &[Viewer]) -> Result<(String, Vec<Mention>)> {
     let mut called: Vec<Mention> = Vec::new();
     let mut add = |one: &Viewer| -> Result<()> {
@@ -197,7 +196,7 @@ fn call(content: &str, wanted: &[UserId], colleagues: &[Viewer]) -> Result<(Stri
     while let Some(at) = rest.find('@') {
         let (before, from) = rest.split_at(at);
         kept.push_str(before);
-        // An e-mail address calls nobody.
+        // An e-mail address mentions nobody.
         let begins = !kept.ends_with(|c: char| c.is_alphanumeric());
         let found = match exactly(from) {
             Some((user, length)) => {
@@ -232,7 +231,7 @@ fn call(content: &str, wanted: &[UserId], colleagues: &[Viewer]) -> Result<(Stri
     Ok((kept, called))
 }
 
-/// `@[Name](user_id)` at the start of `text`: who, and how long it is.
+/// Parses `@[Name](user_id)` at the start of `text`: the user, and the length of the match.
 fn exactly(text: &str) -> Option<(UserId, usize)> {
     let (name, rest) = text.strip_prefix("@[")?.split_once("](")?;
     let (id, _) = rest.split_once(')')?;
@@ -243,7 +242,7 @@ fn exactly(text: &str) -> Option<(UserId, usize)> {
     Some((id.parse().ok()?, length))
 }
 
-/// Whose name `text` begins with, and how much of it that is: the longest name, or else a first name that only one has.
+/// The member whose name `text` starts with, and its length: the longest full name, else an unambiguous first name.
 fn by_name<'a>(
     text: &str,
     wanted: &[UserId],
@@ -280,7 +279,7 @@ fn by_name<'a>(
     }
 }
 
-/// How much of `text` is `name`, in any case, if a word ends there.
+/// The length of `name` at the start of `text`, in any case, if a word ends there.
 fn begins_with(text: &str, name: &str) -> Option<usize> {
     let mut rest = text.char_indices();
     for wanted in name.chars() {
@@ -346,7 +345,7 @@ mod tests {
             call(&format!("Hi @[S.]({sam})!"), &[], &colleagues).expect("he sees it");
         assert_eq!((kept.as_str(), called[0].user_id), ("Hi @Sam Reed!", sam));
         assert!(call(&format!("@[X]({})", UserId::new()), &[], &colleagues).is_err());
-        // Something else in brackets is text.
+        // Other text in brackets is not a mention.
         assert_eq!(names("@[x](y) @[").0, "@[x](y) @[");
     }
 
@@ -356,7 +355,7 @@ mod tests {
         for content in ["@Lin Chen", "@Lin", "@Sam"] {
             assert!(call(content, &[], &colleagues).is_err(), "{content}");
         }
-        // Of two, the list says which.
+        // `mentions` resolves the ambiguity.
         let sam = colleagues[1].user_id;
         let (_, called) = call("@Sam", &[sam], &colleagues).expect("it is certain");
         assert_eq!(called.len(), 1);

@@ -1,12 +1,13 @@
-//! Reactions of iPhones and of Google Messages, which come as texts: `Liked “See you at nine”`, `👍 to “See you at nine”`.
+//! Detects reactions of iPhones and of Google Messages, which arrive as texts: `Liked “See you at nine”`, `👍 to “See
+//! you at nine”`.
 //!
-//! There is no mark for them, only how they are written: a verb of a list, then our text in quotation marks to the very end
-//! (or what stands for a picture). Words behind the quotation are a person's: then it is a text like any other.
+//! They are recognized by form only: a verb of a list, then our text in quotation marks up to the end (or a phrase for
+//! a file). With words after the quotation it is an ordinary text.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// What stands before the quotation, without accents, capitals and punctuation. `☺` is any emoji.
+/// The words before the quotation, without accents, capitals and punctuation. `☺` stands for any emoji.
 const BEFORE: &[&str] = &[
     // English
     "liked",
@@ -254,7 +255,7 @@ const BEFORE: &[&str] = &[
     "da tha ☺ vao",
     "da tha tim",
     "☺ voi",
-    // Chinese, Japanese: what matters stands behind.
+    // Chinese, Japanese: the verb follows the quotation.
     "给",
     "对",
     "已对",
@@ -279,7 +280,7 @@ const BEFORE: &[&str] = &[
     "☺ 回应",
 ];
 
-/// What may stand behind the quotation, for the languages that end with the verb. It counts from its beginning.
+/// Words after the quotation, in languages whose verb comes last. They match as a prefix.
 const BEHIND: &[&str] = &[
     "点了",
     "点赞",
@@ -328,7 +329,7 @@ const BEHIND: &[&str] = &[
     "to ☺",
 ];
 
-/// Prefixes that are no verb of their own: they need an ending of `BEHIND`.
+/// Prefixes that are not verbs: they need an ending of `BEHIND`.
 const NEEDS_ENDING: &[&str] = &[
     "给",
     "对",
@@ -344,7 +345,7 @@ const NEEDS_ENDING: &[&str] = &[
     "",
 ];
 
-/// What stands for something without words. The verb before it is one of `BEFORE`.
+/// Phrases for a file instead of a quotation. They follow a verb of `BEFORE`.
 const MEDIA_PHRASES: &[&str] = &[
     "an image",
     "a photo",
@@ -415,7 +416,7 @@ const MEDIA_PHRASES: &[&str] = &[
     "een video",
 ];
 
-/// A verb is short, with a person's name before it hardly longer; no reaction is looked for behind.
+/// Characters that may precede the quotation: a verb, perhaps with a name.
 const MAX_PREFIX_LENGTH: usize = 60;
 
 pub fn is_reaction(text: &str) -> bool {
@@ -423,7 +424,7 @@ pub fn is_reaction(text: &str) -> bool {
     opening_quotes(text).any(|at| quotes_ours(&text[..at], &text[at..])) || names_a_picture(text)
 }
 
-/// Where the quotation may begin: some verbs have quotation marks of their own (`Ha messo “Mi piace” a “…”`).
+/// Positions of opening quotation marks: some verbs contain quotation marks (`Ha messo “Mi piace” a “…”`).
 fn opening_quotes(text: &str) -> impl Iterator<Item = usize> {
     text.char_indices()
         .take(MAX_PREFIX_LENGTH)
@@ -441,15 +442,15 @@ fn quotes_ours(before: &str, quoted: &str) -> bool {
     let mut marks = quoted.char_indices().filter(|(_, c)| is_quote(*c));
     let opening = marks.next();
     let Some((last, mark)) = marks.next_back() else {
-        // Cut off on its way: a verb, and a quotation that never ends.
+        // A verb and an unclosed quotation: the carrier cut the text.
         return !needs_ending && opening.is_some_and(|(_, mark)| mark != '"' && mark != '\'');
     };
     let behind = plain(&quoted[last + mark.len_utf8()..]);
     if behind.is_empty() {
-        // `gefällt mir` may itself be the last that is quoted.
+        // The last quotation may be the verb itself, such as `gefällt mir`.
         return !needs_ending;
     }
-    // Where a verb of a list stands before, what comes behind is a person's.
+    // After a verb and a quotation, further words are the sender's own.
     (needs_ending || before.starts_with("hat"))
         && BEHIND.iter().any(|ending| behind.starts_with(ending))
         && behind.chars().count() <= 40
@@ -483,12 +484,12 @@ fn names_a_picture(text: &str) -> bool {
     })
 }
 
-/// `👍 a photo` is no verb and no preposition.
+/// `👍 a photo` has no verb.
 fn is_verb(before: &str) -> bool {
     before != "☺" && !NEEDS_ENDING.contains(&before) && BEFORE.contains(&before)
 }
 
-/// Small letters without accents, words parted by one blank, each run of emoji as `☺`, no punctuation.
+/// Lower case without accents and punctuation, single spaces, each run of emoji as `☺`.
 fn plain(text: &str) -> String {
     let mut plain = String::new();
     let letters = text
@@ -526,7 +527,7 @@ fn is_emoji(c: char) -> bool {
     matches!(c, '\u{203c}' | '\u{2049}' | '\u{2190}'..='\u{21ff}' | '\u{2300}'..='\u{27bf}' | '\u{2b00}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}')
 }
 
-/// Google Messages writes them around the emoji and inside the quotation marks; some emoji are joined by them.
+/// Google Messages puts them around the emoji and inside the quotation marks; some join emoji.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200a}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0000}'..='\u{e007f}')
 }

@@ -1,4 +1,4 @@
-//! Queueing a text for its provider. The sender picks it up after commit.
+//! Queues a text for its provider. The sender picks it up after commit.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,46 +26,47 @@ use crate::ids::{
 use crate::phone;
 use crate::providers;
 
-/// A text as someone asks for it. Exactly one of `conversation_id`, `contact_id` and `to` says where it goes.
+/// A text to send. Exactly one of `conversation_id`, `contact_id` and `to` names the recipient.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = MessageDraft)]
 pub struct Draft {
     pub conversation_id: Option<ConversationId>,
     pub contact_id: Option<ContactId>,
-    /// A phone number in any common notation; a contact is made if there is none.
+    /// A phone number in any common notation. A contact is created if there is none.
     pub to: Option<String>,
-    /// 1 to 1,600 characters, with the sender's signature (see `settings`), which is added below. May be empty beside files.
+    /// 1 to 1,600 characters including the sender's signature (see `settings`), which is appended. May be empty with
+    /// files.
     #[serde(default)]
     pub content: String,
-    /// Writes it for you, instead of `content`.
+    /// A template that supplies the text, instead of `content`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template_id: Option<TemplateId>,
-    /// What stands for the template's variables, by name. `name`, `first_name`, `agent`, `workspace` and `number` are known
-    /// unless they are given here. One that is missing: 422, and it is named.
+    /// Values of the template's variables, by name. `name`, `first_name`, `agent`, `workspace` and `number` have
+    /// defaults. A missing value is refused with 422, and the message names it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
-    /// Uploads of yours (`POST …/media`) that were in no text yet. At most 10 files, 5 MB together.
+    /// Your uploads (`POST …/media`) that no text contains yet. At most 10 files, 5 MB together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media_ids: Vec<MediaId>,
-    /// Public addresses where the provider gets further files.
+    /// Public URLs from which the provider fetches further files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media_urls: Vec<String>,
-    /// Which of our numbers it comes from; by default the conversation's, or the workspace's default.
+    /// Which of our numbers sends it. By default the conversation's number, or the workspace's default number.
     pub number_id: Option<NumberId>,
-    /// When to send it, at most a year ahead; its credit is taken now. Asked again then: whether the contact may be texted,
-    /// the writer sees the number, and the number can send.
+    /// When to send it, at most a year ahead. Its credit is taken now. At that time the server checks again that the
+    /// contact may be texted, that the author may use the number, and that the number can send.
     pub scheduled_at: Option<DateTime<Utc>>,
-    /// The newest message that the writer saw: if someone else answered since, nothing is sent.
+    /// The newest message that the author has seen. If someone else has answered since, nothing is sent.
     pub seen_message_id: Option<MessageId>,
-    /// One of many, such as a reminder: it waits while texts without this are queued at its number, but for earlier ones of
-    /// its own conversation, whose order is kept.
-    // Keys that were used before there was this still know their request.
+    /// One of many texts, such as a reminder. It waits while texts without this flag are queued at its number, but keeps
+    /// its place before later texts of its own conversation.
+    // Skipped when false: the request hash of an older idempotency key stays valid.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bulk: bool,
-    /// Has the server choose the number, to spread load: the one that this contact last wrote with, else the one of those you may
-    /// send from that has the least to send for its rate. Only for `contact_id` and `to`, and not for a contact who opted out
-    /// from any number.
+    /// Lets the server choose the number, to spread load: the one that this contact last wrote with, else the one of
+    /// your numbers whose queue is shortest for its rate. Only for `contact_id` and `to`, and not for a contact that
+    /// opted out from any number.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub spread: bool,
 }
@@ -73,13 +74,12 @@ pub struct Draft {
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Sent {
     pub message: Message,
-    /// What this sends leaves of the sender's credits; `null` is unlimited.
+    /// The sender's remaining credits; `null` is unlimited.
     pub credits_remaining: Option<i64>,
 }
 
-/// Round trips: 1 to find where it goes and what forbids it, 1 to queue and pay it (and begin and commit around them); with
-/// files 2 more, with a template 1.
-/// With a key that was used before it answers with that first message.
+/// Sends `draft`. A repeated `key` returns the first message. Round trips: 1 to find the target and its checks, 1 to
+/// queue and charge it (plus begin and commit); 2 more with files, 1 more with a template.
 pub async fn send(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -89,7 +89,7 @@ pub async fn send(
     write(tx, member, draft, key, None).await
 }
 
-/// The words and files of the text `earlier`, which has the signature of whoever wrote it.
+/// Sends the content and files of the text `earlier`, which contains its author's signature already.
 pub(super) async fn send_again(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -163,7 +163,7 @@ async fn write(
         }
         None => draft.content,
     };
-    // What was put into a template, such as a name, has not been composed yet.
+    // Values that were filled into a template are not composed yet.
     let words = composed(&words);
     let content = match earlier {
         Some(_) => words.into_owned(),
@@ -181,7 +181,7 @@ async fn write(
             announce(tx, member, &place, &sent);
             Ok(sent)
         }
-        // The same request, a moment earlier: its transaction has committed while ours waited for the key.
+        // A concurrent request with this key has committed first.
         None => {
             let place = find_place(tx, member, conversation, None, key).await?;
             match place.answered {
@@ -209,7 +209,7 @@ fn announce(tx: &mut WorkspaceTx, member: &Member, place: &SendTarget, sent: &Se
     }
 }
 
-/// A repeated request: nothing is sent and nothing spent.
+/// The answer to a repeated request: nothing is sent or charged.
 async fn sent_before(tx: &mut WorkspaceTx, member: &Member, first: MessageId) -> Result<Sent> {
     Ok(Sent {
         message: find(tx, first).await?,
@@ -217,10 +217,9 @@ async fn sent_before(tx: &mut WorkspaceTx, member: &Member, first: MessageId) ->
     })
 }
 
-/// The text with the sender's signature below it.
 fn signed(content: &str, signature: &str) -> Result<String> {
     let content = content.replace('\0', "");
-    // Whoever typed it need not have it twice; a picture alone has nobody's name below it.
+    // No second signature if the author typed it, and none below a file without a text.
     if signature.is_empty()
         || content.trim().is_empty()
         || content.ends_with(&format!("\n{signature}"))
@@ -297,7 +296,7 @@ fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
         .done()
 }
 
-/// The conversation with a contact or number, from the number asked for.
+/// Finds or creates the conversation with the recipient, from the requested number.
 async fn begin(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Result<ConversationId> {
     let named = match draft.spread {
         true => None,
@@ -329,7 +328,7 @@ async fn begin(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Result<C
     conversations::with(tx, contact, number).await
 }
 
-/// Where a text goes, and everything that may forbid it.
+/// The target of a text, and everything that may forbid it.
 struct SendTarget {
     number: NumberId,
     contact: ContactId,
@@ -339,13 +338,12 @@ struct SendTarget {
     usable: bool,
     mms: bool,
     opted_out: bool,
-    /// Who else answered since the writer looked, and how long ago.
+    /// Another member who answered since `seen_message_id`, and how long ago.
     moved: Option<(String, Duration)>,
-    /// The sender's own.
     signature: String,
     low_credits_at: i32,
     text_validity_minutes: i32,
-    /// What this key was used for before.
+    /// The message and request hash that used this key before.
     answered: Option<(MessageId, Vec<u8>)>,
 }
 
@@ -406,7 +404,7 @@ async fn find_place(
     })
 }
 
-/// What is sent, and when; `None`: now.
+/// `at`: `None` sends it now.
 #[derive(Clone, Copy)]
 struct Text<'a> {
     content: &'a str,
@@ -415,8 +413,8 @@ struct Text<'a> {
     at: Option<DateTime<Utc>>,
 }
 
-/// Writes the message, takes its credit, and brings its conversation to the top, read: who answers has seen it. `None`: the
-/// key was taken. One that waits for its time leaves the conversation where it is.
+/// Stores the message, charges it, and moves its conversation to the top, marked as read. A scheduled text does not
+/// move the conversation. `None`: the key is taken.
 async fn queue(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -433,7 +431,7 @@ async fn queue(
 ) -> Result<Option<Sent>> {
     let id = MessageId::new();
     let status = at.map_or(Status::Queued, |_| Status::Scheduled);
-    // A text with files is one, however long.
+    // A text with files counts as one segment.
     let segments = match media {
         [] => i16::try_from(segments::segments(content).segments)
             .unwrap_or(i16::MAX)
