@@ -1,9 +1,9 @@
-//! Whether a text probably asks for no more texts, in other words than the exact ones. It only leads to a question for the
-//! agent and never acts by itself, so a doubtful text is better asked about than overlooked.
+//! Recognizes texts that probably ask for no more texts, in other words than the keywords. The result only leads to a
+//! question for the agent, so a false positive is better than a miss.
 //!
-//! The text becomes plain words (`normalize.rs`), these are compared with phrases (`pattern.rs`), and the phrases of each
-//! language stand in a file of their own (`languages/`). The phrases of all languages are tried: people mix them, and a short
-//! text does not show its language. The work is bounded: only so much of a text is read, and each word is looked up.
+//! The text becomes tokens (`normalize.rs`), which are matched with phrases (`pattern.rs`) of all languages
+//! (`languages/`): users mix them, and a short text does not show its language. The time is bounded: only the start of
+//! a text is read, and phrases are indexed by their first word.
 
 mod languages;
 mod normalize;
@@ -15,23 +15,22 @@ use languages::LANGUAGES;
 use normalize::Token;
 use pattern::{Clause, Phrases};
 
-/// All languages' phrases together.
 struct Recognizer {
-    /// Ask wherever they stand.
+    /// Requests, anywhere in a clause.
     asks: Phrases,
-    /// Take back what the same clause seems to ask.
+    /// Cancel a request in the same clause.
     unless: Phrases,
-    /// Show, wherever they stand, that texts are welcome: only the way, the time or the sort of them is in question.
+    /// Show that texts are welcome, anywhere in the text: only their kind, time or channel is in question.
     keeps: Phrases,
-    /// Ask even then.
+    /// Requests that count in spite of `keeps`.
     surely: Phrases,
-    /// Ask where nothing else stands in the clause.
+    /// Requests that must fill their clause.
     alone: Phrases,
-    /// Ask where nothing else stands in the whole text.
+    /// Requests that must fill the whole text.
     whole: Phrases,
-    /// Politeness, which neither asks nor stands in the way.
+    /// Politeness, which is ignored.
     fillers: Phrases,
-    /// A line that a telephone adds: nothing after it is the person's.
+    /// A line that a phone appends; the text ends before it.
     signatures: Phrases,
 }
 
@@ -66,7 +65,7 @@ static RECOGNIZER: LazyLock<Recognizer> = LazyLock::new(|| {
     all
 });
 
-/// Whether `text` probably asks for no more texts. What quotes our own words (a reaction) is for the caller to leave out.
+/// Whether `text` probably asks for no more texts. The caller excludes reactions, which quote our own words.
 pub fn asks_for_no_more(text: &str) -> bool {
     RECOGNIZER.is_opt_out_request(&normalize::tokens(text))
 }
@@ -98,7 +97,7 @@ impl Recognizer {
         &tokens[..end.unwrap_or(tokens.len())]
     }
 
-    /// Whether there is a keyword, and beside keywords nothing but politeness and figures (`STOP 12345`).
+    /// Whether the tokens are keywords, politeness and figures only, with at least one keyword (`STOP 12345`).
     fn is_alone(&self, keywords: &Phrases, tokens: &[Token]) -> bool {
         let (mut at, mut found) = (0, false);
         while at < tokens.len() {
@@ -117,7 +116,7 @@ impl Recognizer {
     }
 }
 
-/// The exact words with blanks inside: `ST OP`, `un subscribe`.
+/// Keywords with spaces inside: `ST OP`, `un subscribe`.
 fn in_pieces(tokens: &[Token]) -> bool {
     (2..=4).contains(&tokens.len())
         && ["stop", "stopall", "unsubscribe", "optout"].contains(

@@ -1,4 +1,4 @@
-//! What a change of mind moved, for whoever looks on: how each conversation with them stands, and the texts that it called off.
+//! Events of an opt-out or opt-in: the changed conversations and the texts that it canceled.
 
 use std::collections::HashSet;
 
@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ConversationId, MessageId, NumberId, UserId, WorkspaceId};
 
-/// For the live hub: with whom these conversations are changed their mind just now. One round trip; none for nobody. It may be
-/// told twice. A wish may hold for every number, so all conversations with them are told of, each to those who see it.
+/// For the live hub: the contacts of these conversations have just opted out or in. An opt-out may hold for every
+/// number, so each conversation of a contact gets an event. Events may repeat. One round trip, none for an empty list.
 pub async fn moved(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Event>> {
     if by.is_empty() {
         return Ok(Vec::new());
@@ -39,7 +39,7 @@ pub async fn moved(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Result<Vec<
                 number,
             });
         }
-        // Its credit came back.
+        // The credit of the text was returned.
         if let Some(user) = row.writer
             && paid.insert((workspace, user))
         {

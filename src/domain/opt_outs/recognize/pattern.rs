@@ -1,24 +1,24 @@
-//! How phrases are written and found.
+//! The syntax of phrases, and their matcher.
 //!
-//! A pattern is a row of items, parted by blanks:
+//! A pattern is a list of items separated by spaces:
 //!
-//! | item | means |
+//! | item | matches |
 //! | --- | --- |
-//! | `stop` | this word; accents and case do not matter |
+//! | `stop` | this word, ignoring accents and case |
 //! | `=đừng` | this word with exactly these accents |
-//! | `messag*` | a word that begins like this |
-//! | `opt_out` | these words one after the other (ideographs need no `_`) |
+//! | `messag*` | a word with this prefix |
+//! | `opt_out` | these words in sequence (ideographs need no `_`) |
 //! | `text\|sms\|<message>` | one of these; `<message>` is a class of the language |
-//! | `please?` | may be missing |
-//! | `!again` | here is none of these words; takes none itself |
-//! | `*3` | up to three words, whatever they are |
-//! | `^`, `$` | the clause begins or ends here; politeness does not count; `$` may be one of several (`me\|$`) and then allows no gap before |
+//! | `please?` | the word or nothing |
+//! | `!again` | none of these words at this position; consumes nothing |
+//! | `*3` | up to three words of any kind |
+//! | `^`, `$` | the start and end of the clause, ignoring politeness; `$` as an alternative (`me\|$`) allows no gap before it |
 
 use std::collections::HashMap;
 
 use super::normalize::{Token, fold, is_ideograph};
 
-/// Named alternatives, for patterns: (name, `one|another`).
+/// Named alternatives for patterns: (name, `one|another`).
 pub type Classes = &'static [(&'static str, &'static str)];
 
 #[derive(Debug)]
@@ -30,7 +30,7 @@ enum Item {
     Words {
         alternatives: Vec<Vec<Word>>,
         optional: bool,
-        /// Or the end of the clause.
+        /// The end of the clause matches as well.
         or_end: bool,
     },
 }
@@ -62,7 +62,7 @@ impl Word {
     }
 }
 
-/// Many patterns, found by their first word.
+/// A set of patterns, indexed by first word.
 #[derive(Default)]
 pub struct Phrases {
     patterns: Vec<Vec<Item>>,
@@ -99,7 +99,6 @@ impl Phrases {
         self.patterns.push(items);
     }
 
-    /// The patterns that may begin with this word.
     fn beginning_with<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a [Item]> {
         let word = token.folded.as_str();
         let beginnings = word
@@ -116,7 +115,6 @@ impl Phrases {
         places.map(|place| self.patterns[*place].as_slice())
     }
 
-    /// Whether any of these is found in `clause`.
     pub fn are_in(&self, clause: &Clause) -> bool {
         let start = clause.behind_politeness[0];
         let at_start = self
@@ -132,7 +130,7 @@ impl Phrases {
             })
     }
 
-    /// How many words the longest of these takes that stands at `at`. For phrases of fixed words.
+    /// The length in words of the longest pattern at `at`; only for patterns of fixed words.
     pub fn longest_at(&self, tokens: &[Token], at: usize) -> Option<usize> {
         let found = self.beginning_with(&tokens[at]).filter_map(|items| {
             let mut end = at;
@@ -151,7 +149,7 @@ impl Phrases {
     }
 }
 
-/// Where `words` end, if they stand at `at`.
+/// The position after `words`, if they are at `at`.
 fn behind(words: &[Word], tokens: &[Token], at: usize) -> Option<usize> {
     let there = tokens.get(at..at + words.len())?;
     words
@@ -161,10 +159,10 @@ fn behind(words: &[Word], tokens: &[Token], at: usize) -> Option<usize> {
         .then_some(at + words.len())
 }
 
-/// What stands between two full stops, commas or the like.
+/// The tokens between two clause boundaries.
 pub struct Clause<'a> {
     tokens: &'a [Token],
-    /// For each place, the one behind the politeness that stands there.
+    /// For each position, the next one that is not politeness.
     behind_politeness: Vec<usize>,
 }
 
@@ -195,7 +193,7 @@ fn matches(items: &[Item], clause: &Clause, at: usize) -> bool {
     match_behind(items, clause, at, false)
 }
 
-/// `skipped`: a gap has taken words just before.
+/// `skipped`: the gap just before consumed words.
 fn match_behind(items: &[Item], clause: &Clause, at: usize, skipped: bool) -> bool {
     let Some((item, rest)) = items.split_first() else {
         return true;
@@ -278,7 +276,7 @@ fn alternatives_of(item: &str, classes: Classes) -> Vec<Vec<Word>> {
     alternatives
 }
 
-/// Ideographs are words of their own, here as in texts.
+/// Ideographs are separate words, as in texts.
 fn words_of(alternative: &str) -> Vec<Word> {
     let mut words = Vec::new();
     for word in alternative.split('_') {

@@ -1,6 +1,6 @@
 use super::Language;
 
-/// Written without the small signs; the forms of alif and the like are read as one letter.
+/// Without diacritics; the forms of alif and similar letters are read as one letter.
 pub const RULES: Language = Language {
     classes: &[
         (

@@ -1,4 +1,4 @@
-//! Chinese, simplified (traditional characters are read as these), Japanese and Korean.
+//! Chinese (simplified; traditional characters are converted), Japanese and Korean.
 
 use super::Language;
 

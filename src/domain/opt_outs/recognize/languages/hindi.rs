@@ -1,6 +1,6 @@
 use super::Language;
 
-/// Hindi in its own letters and in Latin ones, as people text it.
+/// Hindi in Devanagari and in Latin letters.
 pub const RULES: Language = Language {
     classes: &[
         (

@@ -8,7 +8,7 @@ pub const RULES: Language = Language {
         ),
         ("nos", "me|nos|le|les|te|lo|la"),
         ("me", "me|nos|m"),
-        // What comes on paper or by car is no text.
+        // Objects on paper or by delivery.
         (
             "cosas",
             "factura*|recibo*|carta*|papel*|paquete*|pedido*|estado_de_cuenta|estados_de_cuenta|catalogo*|repartidor*|plomero*|comida|cuenta|cuentas|cobro*|dinero|nadie|tecnico*|revista*|orden|ordenes|tarea*|correo_postal|por_correo|postal",
@@ -22,7 +22,7 @@ pub const RULES: Language = Language {
             "quiero|quisiera|queremos|quisieramos|deseo|deseamos|necesito|necesitamos|acepto|acepte|aceptamos|autorizo|consiento|solicite|pedi|pedimos|me_interesa|me_interesan|nos_interesa|nos_interesan|interesa|interesan|interesad*|gustaria|kiero|requiero",
         ),
         (
-            // What they shall not do: as an order, or behind "dejen de".
+            // The action that should end: as an imperative, or after "dejen de".
             "escriban",
             "escrib*|contact*|molest*|texte*|mensajee*|joda|jodan|chinguen|chingue|frieguen|mensajear*|msje*|moleste*|fastidi*|acos*|hostig*|hablen|hables|busquen|busques|spame*|incomod*",
         ),
@@ -171,7 +171,7 @@ pub const RULES: Language = Language {
         "esto|eso *1 es *0 spam|acoso|hostigamiento",
         "puro|es|son *0 spam|acoso|hostigamiento|basura $",
         "^ acoso|hostigamiento",
-        // Another's number.
+        // Wrong number.
         "numero|persona|telefono|num *1 equivocad*|incorrect*|erroneo|erronea",
         "esta|estan|anda|andan *0 equivocad* *2",
         "quiero|quisiera|deseo|como *1 salir|salirme|salgo|salirnos *1 de *2 <lista0>|$",
@@ -198,11 +198,11 @@ pub const RULES: Language = Language {
         "<no>|<dejen> *3 mand*|envi* *3 <cosas>",
         "<dejen> *1 de *1 ignor*|cobr*|perder*|borrar*|bloque*|leer|revisar|cancel*",
         "<no> *1 <nos>? *1 <escriban>|<manden> *4 al_trabajo|a_mi_trabajo|en_el_trabajo|despues_de|antes_de|hasta_el|hasta_las|hasta_que|hasta_manana|de_noche|en_la_noche|por_la_noche|tan_tarde|tan_temprano|tarde|temprano|los_domingos|hoy|todavia|aun|mientras|durante|cuando_este",
-        // Not the imperative but what was or is: the accent is often left out.
+        // Past and present tense instead of the imperative: the accent is often missing.
         "^ =dejé|deje|dejo|dejaron|dejamos|deja *0 de *0 recibir|llegar*",
         "por_que|porque *2 dejo|deje|dejaron|dejamos *0 de",
         "dejaron|dejado *0 de",
-        // Another list than the one that texts are sent to.
+        // Lists other than those for texts.
         "lista *0 de|del !<mensajes>|contact*|contat*|mensag*|transmissao|divulgacao|difusion|correo*|distribucion|envio*|cliente*|paciente*|sms|ustedes|telefono*|numero*|suscriptor*|usuario*|mensajeria|miembros|votantes|donantes",
         "no *1 <nos> *1 pase*|pasa|pases *1 nada|la|el",
         "si|cuando|que_pasa *1 respondo|contesto|escribo|envio|mando|texteo|cancelo|responder",

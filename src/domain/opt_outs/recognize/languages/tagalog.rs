@@ -1,6 +1,6 @@
 use super::Language;
 
-/// Tagalog as people text it, English words within.
+/// Tagalog as it is texted, with English words.
 pub const RULES: Language = Language {
     classes: &[
         (

@@ -1,7 +1,7 @@
 use super::Language;
 
-/// Many words differ by an accent alone, and many people write none: where the word without accents is another common word
-/// (`đúng`, right), the accents are asked for.
+/// Many words differ only by an accent, and many senders omit accents: where the word without accents is another common
+/// word (`đúng`, right), the pattern requires the accents.
 pub const RULES: Language = Language {
     classes: &[
         (
