@@ -1,7 +1,7 @@
-//! Finding things: people and conversations by any part of a name or number, texts and notes by their words.
+//! Search: contacts and conversations by any part of a name or number, messages and notes by word prefix.
 //!
-//! The database's own functions find ids among what whoever asks may see (see `0025_search.sql`); what they are is then read
-//! with that person's rights, like everything else.
+//! SQL functions find the ids among the rows that the member may see; the rows themselves are then read with the
+//! member's rights.
 
 use serde::Serialize;
 
@@ -23,10 +23,8 @@ mod marks;
 string_enum!(#[schema(as = SearchKind)]
 Kind { People = "people", Conversations = "conversations", Messages = "messages" });
 
-/// The most that anybody means to look for.
 const LENGTH_LIMIT: usize = 200;
 
-/// What was typed, and can be looked for.
 #[derive(Clone, Debug)]
 pub struct Query(String);
 
@@ -53,18 +51,18 @@ impl Query {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = SearchResults)]
 pub struct Found {
-    /// Contacts, the newest first.
+    /// Contacts, newest first.
     pub people: Page<FoundPerson>,
-    /// With those people, of every status; the one that moved last first.
+    /// Conversations with these contacts in any status, by last message.
     pub conversations: Page<FoundConversation>,
-    /// Texts and internal notes, the newest first.
+    /// Texts and internal notes, newest first.
     pub messages: Page<FoundMessage>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct FoundPerson {
     pub contact: Contact,
-    /// Their newest conversation that I may see.
+    /// Their newest conversation that the caller may see.
     pub conversation_id: Option<ConversationId>,
     #[serde(skip)]
     pub title: Vec<Piece>,
@@ -85,11 +83,11 @@ pub struct FoundConversation {
 pub struct FoundMessage {
     pub message: Message,
     pub conversation: Conversation,
-    /// The text around what was found, in order.
+    /// The text around the matches, in order.
     pub excerpt: Vec<Piece>,
 }
 
-/// One page of `kind`, or the first of each. Each kind takes two or three round trips.
+/// One page of `kind`, or the first page of each. Each kind takes two or three round trips.
 pub async fn search(
     tx: &mut WorkspaceTx,
     query: &Query,
@@ -231,12 +229,12 @@ async fn messages(tx: &mut WorkspaceTx, query: &Query, span: &Span) -> Result<Pa
     }))
 }
 
-/// One more than the page holds, to know whether another follows.
+/// One more than the page holds, to know whether another page follows.
 fn many(limit: i64) -> i32 {
     i32::try_from(limit).unwrap_or(200) + 1
 }
 
-/// As they were found; a look-up by ids answers in no order.
+/// Sorts rows by `ids`: a look-up by ids returns them in no order.
 fn in_order<T, I: PartialEq>(
     mut rows: Vec<T>,
     ids: &[I],
@@ -246,7 +244,7 @@ fn in_order<T, I: PartialEq>(
     rows.into_iter()
 }
 
-/// A person's name and number, with what was looked for. Another number of theirs follows where it is the one.
+/// The contact's name and number with marked matches. If only another number of theirs matches, it is appended.
 fn marked(contact: &Contact, query: &Query, typed: &SearchInput) -> (Vec<Piece>, Vec<Piece>) {
     let name = marks::anywhere(contact.name.as_deref().unwrap_or_default(), &query.0);
     let marked = |stored: &str| marks::digits(&phone::display(stored), stored, &typed.numbers);

@@ -1,29 +1,28 @@
-//! Where in a text stands what was looked for: by the rules by which the database finds it (`migrations/0025_search.sql`).
+//! Marks matches in a text, by the rules of the search functions in the database.
 
 use serde::Serialize;
 
 use crate::fold::{JOINER, SPACE, folded, is_unspaced};
 
-/// What a result shows before what was found, and altogether.
+/// Characters of an excerpt before the first match, and in all.
 const BEFORE: usize = 40;
 const SHOWN: usize = 180;
 
-/// A part of a text: found, or around it.
+/// A part of a text, either a match or its surroundings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = SearchPiece)]
 pub struct Piece {
     pub text: String,
-    /// Whether this is what was looked for.
+    /// Whether this is a match.
     pub hit: bool,
 }
 
-/// The text around the first word that begins as one that was asked for.
+/// The text around the first match of a word prefix.
 pub fn excerpt(text: &str, sought: &str) -> Vec<Piece> {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let hits = hits(&line, &terms(sought), Within::Text);
     let first = hits.first().map_or(0, |hit| hit.0);
     let before = line[..first].char_indices().rev().nth(BEFORE);
-    // Whole words, as far as there are any.
     let start = before.map_or(0, |(at, _)| {
         line[at..first].find(' ').map_or(at, |space| at + space + 1)
     });
@@ -46,13 +45,13 @@ pub fn excerpt(text: &str, sought: &str) -> Vec<Piece> {
     pieces
 }
 
-/// Any part of a name, and from the beginning of a word on as if nothing stood between the words.
+/// Marks any part of a name. A match that starts at a word may span the gaps between words.
 pub fn anywhere(text: &str, sought: &str) -> Vec<Piece> {
     cut(text, &hits(text, &terms(sought), Within::Name))
 }
 
-/// The digits of a number that one of the readings of each of `numbers` means, however it is written: `shown` is `stored` as
-/// people write it, perhaps without its country code.
+/// Marks the digits of `shown` that match one reading of each of `numbers`. `shown` is `stored` formatted, perhaps
+/// without its country code.
 pub fn digits(shown: &str, stored: &str, numbers: &[Vec<String>]) -> Vec<Piece> {
     let places: Vec<usize> = shown
         .char_indices()
@@ -111,7 +110,7 @@ fn cut(text: &str, hits: &[(usize, usize)]) -> Vec<Piece> {
     pieces
 }
 
-/// One that was asked for: several words that a joiner joins mean these, and the one that they make together.
+/// A search term: words joined by a joiner match one by one and as one word.
 type Term = Vec<Vec<char>>;
 
 fn terms(sought: &str) -> Vec<Term> {
@@ -135,13 +134,12 @@ fn terms(sought: &str) -> Vec<Term> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Within {
-    /// Words are found by their beginnings, and through what joins them.
+    /// A word matches by prefix, and across joiners.
     Text,
-    /// Words are found by any part, and from a beginning on through all that stands between them.
+    /// A word matches by any part; from a word start, across everything between words.
     Name,
 }
 
-/// The parts of `text` that are one of `terms`.
 fn hits(text: &str, terms: &[Term], within: Within) -> Vec<(usize, usize)> {
     let folded = folded(text);
     let mut found = Vec::new();
@@ -156,7 +154,8 @@ fn hits(text: &str, terms: &[Term], within: Within) -> Vec<(usize, usize)> {
                     .max();
             }
             if let Some(last) = last {
-                // Up to what is compared next: whatever is folded into this one, and marks that follow, belong to it.
+                // The match ends where the next folded character starts: it includes combining marks and whatever folds
+                // into its last character.
                 let from = folded[at].1;
                 let last_at = folded[last].1;
                 let end = folded[last..].iter().find(|(_, at)| *at > last_at);
@@ -168,7 +167,7 @@ fn hits(text: &str, terms: &[Term], within: Within) -> Vec<(usize, usize)> {
     merged(found)
 }
 
-/// The last place of `word` where it stands from `at` on.
+/// The last position of `word` if it matches at `at`.
 fn matched(folded: &[(char, usize)], at: usize, word: &[char], within: Within) -> Option<usize> {
     let before = at.checked_sub(1).map(|before| folded[before].0);
     let unspaced = is_unspaced(*word.first()?);
@@ -194,7 +193,7 @@ fn matched(folded: &[(char, usize)], at: usize, word: &[char], within: Within) -
     place.checked_sub(1)
 }
 
-/// None inside of another.
+/// Merges overlapping ranges.
 fn merged(hits: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
     let mut merged: Vec<(usize, usize)> = Vec::with_capacity(hits.len());
     for (from, to) in hits {
