@@ -1,4 +1,4 @@
-//! Texts that are sent again and again. What stands between {{ and }} is filled in for each one.
+//! Templates for texts. Variables between {{ and }} are filled in for each text.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub mod variables;
 
 use variables::{named, variables};
 
-/// What the server knows by itself. Any other variable is asked for.
+/// Variables with default values; any other one must be given.
 pub const KNOWN: [&str; 5] = ["name", "first_name", "agent", "workspace", "number"];
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -28,20 +28,20 @@ pub struct Template {
     pub id: TemplateId,
     pub workspace_id: WorkspaceId,
     pub name: String,
-    /// With variables, such as `Hi {{first_name|there}}, see you at {{time}}`: what stands after a bar is said where there is none.
+    /// With variables, such as `Hi {{first_name|there}}, see you at {{time}}`. The text after a bar is used if there is
+    /// no value.
     pub content: String,
-    /// Everybody in the workspace uses it; otherwise it is mine alone.
+    /// Shared with the whole workspace; otherwise only its creator sees it.
     pub shared: bool,
     pub created_by: Option<UserId>,
     pub created_by_name: Option<String>,
-    /// What stands in it, in order. `name`, `first_name`, `agent`, `workspace` and `number` are filled in by themselves.
+    /// The names of its variables, in order. `name`, `first_name`, `agent`, `workspace` and `number` have defaults.
     pub variables: Vec<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
 impl Template {
-    /// Whether `member` may change it.
     pub fn is_in_hands_of(&self, member: &Member) -> bool {
         self.created_by == Some(member.user()) || (self.shared && member.is_admin())
     }
@@ -88,7 +88,7 @@ pub struct Draft {
     pub name: String,
     /// 1 to 1,600 characters.
     pub content: String,
-    /// For everybody in the workspace; otherwise for me alone.
+    /// Shares it with the whole workspace; otherwise only you see it.
     #[serde(default)]
     pub shared: bool,
 }
@@ -99,7 +99,7 @@ pub struct Draft {
 pub struct TemplateChange {
     pub name: Option<String>,
     pub content: Option<String>,
-    /// Only who made it can take it back for themselves.
+    /// Only its creator may set this to `false`.
     pub shared: Option<bool>,
 }
 
@@ -124,7 +124,7 @@ fn check(name: Option<&str>, content: Option<&str>) -> Result<()> {
         .done()
 }
 
-/// Newest first; `q` finds any part of a name or text.
+/// Newest first; `q` matches any part of a name or text.
 pub async fn list(tx: &mut WorkspaceTx, q: Option<&str>, span: &Span) -> Result<Page<Template>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let rows = sqlx::query_as!(
@@ -189,7 +189,6 @@ pub async fn create(tx: &mut WorkspaceTx, mut draft: Draft) -> Result<Template> 
     Ok(template)
 }
 
-/// Changes what is given and keeps the rest.
 pub async fn update(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -234,7 +233,7 @@ pub async fn update(
             )
             .await?;
         }
-        _ => {} // one's own is nobody else's business
+        _ => {} // changes of a private template are not audited
     }
     Ok(after)
 }
@@ -250,7 +249,7 @@ pub async fn remove(tx: &mut WorkspaceTx, member: &Member, id: TemplateId) -> Re
     Ok(())
 }
 
-/// The template, if `member` may change it; nobody else does until this transaction is over.
+/// The template, locked until the end of the transaction, if `member` may change it.
 async fn held(tx: &mut WorkspaceTx, member: &Member, id: TemplateId) -> Result<Template> {
     sqlx::query!("select id from templates where id = $1 for update", id as _)
         .fetch_optional(tx.conn())
@@ -285,7 +284,7 @@ async fn note(
     audit::record(tx, action, audit_record).await
 }
 
-/// What is known of a text before anybody is asked: to whom, from whom, from where.
+/// Default values of variables: from the contact, the agent, the workspace and the number.
 #[derive(Clone, Debug, Default)]
 pub struct Known(pub BTreeMap<String, String>);
 
@@ -307,7 +306,7 @@ impl Known {
         )
     }
 
-    /// With what a person gave, which counts more.
+    /// Adds the given values, which override the defaults.
     fn with(mut self, given: &BTreeMap<String, String>) -> Self {
         for (name, value) in given {
             let name = named(name).unwrap_or_else(|| name.clone());
@@ -317,7 +316,7 @@ impl Known {
     }
 }
 
-/// The text of `template` in `conversation`. What nobody gave is named. One round trip.
+/// The text of `template` for `conversation`. The error names the missing variables. One round trip.
 pub async fn written(
     tx: &mut WorkspaceTx,
     member: &Member,

@@ -1,21 +1,20 @@
-//! What stands between {{ and }} in a text.
+//! Parses variables between {{ and }} and fills them in.
 //!
-//! `static/js/variables.js` is the same rule while one types; both are held against `tests/vectors/variables.json`.
+//! `static/js/variables.js` does the same in the browser; `tests/vectors/variables.json` tests both.
 
 use std::collections::BTreeMap;
 
 enum Piece<'a> {
     Words(&'a str),
     Variable {
-        /// As it stands there.
         whole: &'a str,
         name: String,
-        /// After a bar: said where there is no value.
+        /// The text after a bar, used if there is no value.
         otherwise: Option<&'a str>,
     },
 }
 
-/// ` First name ` is `first_name`. `None`: no name at all.
+/// Normalizes a name: ` First name ` becomes `first_name`. `None` if it is not a valid name.
 pub fn named(text: &str) -> Option<String> {
     let name = text.trim().to_lowercase().replace([' ', '-'], "_");
     let fits = (1..=40).contains(&name.chars().count());
@@ -25,7 +24,7 @@ pub fn named(text: &str) -> Option<String> {
 fn pieces(mut text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     while let Some(begin) = text.find("{{") {
-        // Of more braces the innermost count.
+        // Of more than two braces, the innermost count.
         let begin = begin
             + text[begin..]
                 .bytes()
@@ -51,7 +50,7 @@ fn pieces(mut text: &str) -> Vec<Piece<'_>> {
                     });
                     end + 2
                 }
-                // No variable: its braces are only braces.
+                // Not a variable: the braces are plain text.
                 None => {
                     pieces.push(Piece::Words(&text[..begin + 2]));
                     begin + 2
@@ -63,7 +62,6 @@ fn pieces(mut text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// Their names, each once, in order.
 pub fn variables(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     for piece in pieces(text) {
@@ -76,7 +74,7 @@ pub fn variables(text: &str) -> Vec<String> {
     names
 }
 
-/// The text with every value in its place; else the names of those that there are no values for.
+/// Fills in the values; if some are missing, the error lists their names.
 pub fn filled(text: &str, values: &BTreeMap<String, String>) -> Result<String, Vec<String>> {
     let missing: Vec<_> = missing(text, values);
     if !missing.is_empty() {
@@ -103,7 +101,6 @@ pub fn missing(text: &str, values: &BTreeMap<String, String>) -> Vec<String> {
     names
 }
 
-/// The text with those values in their places that there are.
 pub fn filled_so_far(text: &str, values: &BTreeMap<String, String>) -> String {
     let said = |piece| match piece {
         Piece::Words(words) => words.to_owned(),
