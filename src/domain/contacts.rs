@@ -192,7 +192,7 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
 }
 
 /// Finds the contact with this number, or creates it.
-pub async fn meet(tx: &mut WorkspaceTx, phone: &Phone) -> Result<ContactId> {
+pub async fn find_or_create(tx: &mut WorkspaceTx, phone: &Phone) -> Result<ContactId> {
     sqlx::query_scalar!(
         r#"select meet_contact($1, $2) as "id: ContactId""#,
         ContactId::new() as _,
@@ -249,7 +249,7 @@ pub async fn merged_contact(tx: &mut WorkspaceTx, id: ContactId) -> Result<Optio
 }
 
 /// The contacts among `ids` that the member may see, in this order. One round trip.
-pub async fn these(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Contact>> {
+pub async fn find_many(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Contact>> {
     let workspace = tx.workspace();
     by_ids(tx.conn(), workspace, ids).await
 }
@@ -397,11 +397,11 @@ pub async fn made_by(tx: &mut WorkspaceTx, id: ContactId) -> Result<Option<Strin
 }
 
 /// Parses a search for contacts. A number in it is read in the workspace's region: one round trip, none without digits.
-pub async fn sought(tx: &mut WorkspaceTx, q: &str) -> Result<SearchInput> {
+pub async fn search_input(tx: &mut WorkspaceTx, q: &str) -> Result<SearchInput> {
     let mut region = Region::US;
     if q.chars().any(char::is_numeric) {
-        let home = workspaces::current(tx).await?.default_region;
-        region = home.parse().unwrap_or(region);
+        let region_code = workspaces::current(tx).await?.default_region;
+        region = region_code.parse().unwrap_or(region);
     }
     Ok(phone::search::read(q, &region))
 }

@@ -40,10 +40,10 @@ pub async fn begin(db: &Db, member: Member, filter: Filter) -> Result<Export> {
     let fields = super::fields::list(&mut tx).await?;
     // PostgreSQL text cannot contain NUL, and no name has one.
     let q = filter.q.as_ref().map(|q| q.replace('\0', ""));
-    let narrowed = json!({"q": q, "tag": filter.tag, "opted_out": filter.opted_out});
+    let filters = json!({"q": q, "tag": filter.tag, "opted_out": filter.opted_out});
     let audit_record = AuditRecord {
         subject: "contacts",
-        after: filter.is_narrow().then_some(narrowed),
+        after: filter.is_narrow().then_some(filters),
         ..AuditRecord::default()
     };
     audit::record(&mut tx, AuditAction::ContactsExported, audit_record).await?;

@@ -130,7 +130,7 @@ pub async fn create(tx: &mut WorkspaceTx, _: &Admin, draft: Draft) -> Result<Fie
     )
     .fetch_one(tx.conn())
     .await
-    .on_constraint("contact_fields_name_key", taken)?;
+    .on_constraint("contact_fields_name_key", name_taken)?;
     record(tx, None, Some(&field)).await?;
     Ok(field)
 }
@@ -157,7 +157,7 @@ pub async fn update(
     )
     .fetch_one(tx.conn())
     .await
-    .on_constraint("contact_fields_name_key", taken)?;
+    .on_constraint("contact_fields_name_key", name_taken)?;
     record(tx, Some(&before), Some(&after)).await?;
     Ok(after)
 }
@@ -186,7 +186,7 @@ pub async fn uses(tx: &mut WorkspaceTx, field: &Field) -> Result<i64> {
     .await?)
 }
 
-fn taken() -> Error {
+fn name_taken() -> Error {
     Error::field("name", "there is a field with this name already")
 }
 
@@ -297,8 +297,8 @@ impl Field {
                 date(text, order).ok_or_else(|| english("a day, such as 2026-11-23").into())
             }
             Kind::Choice => {
-                let is_it = |choice: &&String| choice.to_lowercase() == text.to_lowercase();
-                let found = self.choices.iter().find(is_it).cloned();
+                let is_match = |choice: &&String| choice.to_lowercase() == text.to_lowercase();
+                let found = self.choices.iter().find(is_match).cloned();
                 let choices = || self.choices.join(", ");
                 found.ok_or_else(|| put(english("one of: {choices}"), "choices", choices()))
             }
@@ -325,14 +325,14 @@ impl Field {
 /// Accepts separators: `1,234.50` is `1234.50`.
 fn number(text: &str) -> Option<String> {
     let text = text.replace([',', ' '], "");
-    let (whole, part) = match text.strip_prefix('-').unwrap_or(&text).split_once('.') {
-        Some((whole, part)) => (whole.to_owned(), Some(part.to_owned())),
+    let (integer, fraction) = match text.strip_prefix('-').unwrap_or(&text).split_once('.') {
+        Some((integer, fraction)) => (integer.to_owned(), Some(fraction.to_owned())),
         None => (text.strip_prefix('-').unwrap_or(&text).to_owned(), None),
     };
     let is_digits = |digits: &str| {
         (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
     };
-    (is_digits(&whole) && part.as_deref().is_none_or(is_digits)).then_some(text)
+    (is_digits(&integer) && fraction.as_deref().is_none_or(is_digits)).then_some(text)
 }
 
 fn date(text: &str, order: dates::Order) -> Option<String> {

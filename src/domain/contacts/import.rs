@@ -172,7 +172,7 @@ pub async fn upload(
 ) -> Result<Import> {
     let region = workspaces::current(tx).await?.default_region;
     let fields = fields::list(tx).await?;
-    let Looked {
+    let ImportPreview {
         sheet,
         mapping,
         checked,
@@ -217,7 +217,7 @@ fn total(sheet: &Sheet) -> i32 {
     i32::try_from(sheet.rows.len()).unwrap_or(i32::MAX)
 }
 
-struct Looked {
+struct ImportPreview {
     sheet: Sheet,
     mapping: Vec<String>,
     checked: Checked,
@@ -230,18 +230,18 @@ async fn preview_import(
     region: String,
     fields: Vec<Field>,
     mapping: Option<Vec<String>>,
-) -> Result<Looked> {
-    let looked = tokio::task::spawn_blocking(move || {
+) -> Result<ImportPreview> {
+    let preview = tokio::task::spawn_blocking(move || {
         let sheet = read(&file, encoding, &region)?;
         let mapping = mapping.unwrap_or_else(|| guess(&sheet.columns, &sheet, &fields));
         let checked = check_rows(&sheet, &mapping, &region, &fields);
-        Ok(Looked {
+        Ok(ImportPreview {
             sheet,
             mapping,
             checked,
         })
     });
-    looked
+    preview
         .await
         .map_err(|error| Error::Internal(error.to_string()))?
 }
@@ -286,22 +286,22 @@ struct Checked {
 
 /// Checks every row without importing it. Some microseconds per row.
 fn check_rows(sheet: &Sheet, mapping: &[String], region: &str, fields: &[Field]) -> Checked {
-    let cells = |place: usize| {
+    let cells = |index: usize| {
         let rows = sheet.rows.iter();
-        rows.map(move |row| row.cells.get(place).map_or("", String::as_str))
+        rows.map(move |row| row.cells.get(index).map_or("", String::as_str))
     };
     let forms: Vec<ColumnForm> = (0..sheet.columns.len())
-        .map(|place| ColumnForm::of(cells(place)))
+        .map(|index| ColumnForm::of(cells(index)))
         .collect();
     let plan = Plan::of(mapping, &sheet.columns, &forms, region, fields);
     let mut tally = Tally::default();
     for row in &sheet.rows {
-        let (read, left) = plan.read(&row.cells);
+        let (read, skipped) = plan.read(&row.cells);
         match read {
             Ok(read) => {
                 tally.numbers += read.others.len();
-                for cell in left {
-                    tally.cell(cell.place, row.line, &cell.text, &cell.reason);
+                for cell in skipped {
+                    tally.cell(cell.index, row.line, &cell.text, &cell.reason);
                 }
             }
             // No column is mapped as the phone number yet.
@@ -386,16 +386,17 @@ pub async fn keep_refused(
     Ok(id)
 }
 
-const SEVERAL: [&str; 5] = ["phone_number", "other_number", "email", "tags", "last_name"];
+const REPEATABLE_TARGETS: [&str; 5] =
+    ["phone_number", "other_number", "email", "tags", "last_name"];
 
 /// Guesses each column's target from its name. Targets outside `REPEATABLE_TARGETS` are assigned once.
 fn guess(columns: &[String], sheet: &Sheet, fields: &[Field]) -> Vec<String> {
     let mut taken: Vec<String> = Vec::new();
-    let holds_phones = |place: usize| {
+    let holds_phones = |index: usize| {
         let cells = sheet
             .rows
             .iter()
-            .filter_map(|row| row.cells.get(place))
+            .filter_map(|row| row.cells.get(index))
             .filter(|cell| !cell.is_empty());
         let (mut all, mut phones) = (0, 0);
         for cell in cells.take(200) {
@@ -407,7 +408,7 @@ fn guess(columns: &[String], sheet: &Sheet, fields: &[Field]) -> Vec<String> {
     let mut mapping: Vec<String> = columns
         .iter()
         .enumerate()
-        .map(|(place, column)| {
+        .map(|(index, column)| {
             let name = heads::plain(column);
             let own = || {
                 let is_it = |field: &&Field| {
@@ -435,10 +436,10 @@ fn guess(columns: &[String], sheet: &Sheet, fields: &[Field]) -> Vec<String> {
                 .map(str::to_owned)
                 .or_else(own)
                 .or_else(|| {
-                    let is_one = heads::bare_phone(column).is_some() && holds_phones(place);
+                    let is_one = heads::bare_phone(column).is_some() && holds_phones(index);
                     is_one.then(|| "phone_number".to_owned())
                 })
-                .filter(|what| SEVERAL.contains(&what.as_str()) || !taken.contains(what))
+                .filter(|what| REPEATABLE_TARGETS.contains(&what.as_str()) || !taken.contains(what))
                 .unwrap_or_default();
             if !guess.is_empty() {
                 taken.push(guess.clone());
@@ -446,18 +447,18 @@ fn guess(columns: &[String], sheet: &Sheet, fields: &[Field]) -> Vec<String> {
             guess
         })
         .collect();
-    settle_names(columns, &mut mapping);
+    resolve_name_columns(columns, &mut mapping);
     mapping
 }
 
 /// In many languages one word means the full name or one part of it, depending on the other columns: `Nom` beside
 /// `Prénom`, `Nombre` beside `Apellidos`.
-fn settle_names(columns: &[String], mapping: &mut [String]) {
+fn resolve_name_columns(columns: &[String], mapping: &mut [String]) {
     let has = |mapping: &[String], what: &str| mapping.iter().any(|column| column == what);
-    let Some(place) = mapping.iter().position(|what| what == "name") else {
+    let Some(index) = mapping.iter().position(|what| what == "name") else {
         return;
     };
-    let word = heads::plain(&columns[place]);
+    let word = heads::plain(&columns[index]);
     let may_be_half = [
         "nombre", "nome", "nom", "name", "naam", "navn", "namn", "nume", "jmeno", "имя",
     ]
@@ -467,7 +468,7 @@ fn settle_names(columns: &[String], mapping: &mut [String]) {
         (false, true) if may_be_half => "first_name",
         _ => return,
     };
-    mapping[place] = half.into();
+    mapping[index] = half.into();
 }
 
 pub fn targets(fields: &[Field]) -> Vec<(String, String)> {
@@ -585,7 +586,7 @@ pub async fn look(
     };
     let mapping = mapping.filter(|mapping| is_same_text || mapping.len() == import.columns.len());
     let fields = fields::list(tx).await?;
-    let Looked {
+    let ImportPreview {
         sheet,
         mapping,
         checked,
@@ -636,7 +637,7 @@ fn check_mapping(mapping: &[String], columns: usize, fields: &[Field]) -> Result
         .find(|what| !what.is_empty() && !known.iter().any(|(known, _)| known == *what));
     let twice = known
         .iter()
-        .find(|(what, _)| count(what) > 1 && !SEVERAL.contains(&what.as_str()));
+        .find(|(what, _)| count(what) > 1 && !REPEATABLE_TARGETS.contains(&what.as_str()));
     Check::default()
         .that(
             mapping.len() == columns,

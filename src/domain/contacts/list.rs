@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Contact, by_ids, sought};
+use super::{Contact, by_ids, search_input};
 use crate::db::WorkspaceTx;
 use crate::domain::members::Member;
 use crate::domain::string_enum;
@@ -65,10 +65,10 @@ pub struct Filter {
 
 impl Filter {
     pub fn is_narrow(&self) -> bool {
-        self.typed().is_some() || self.tag.is_some() || self.opted_out == Some(true)
+        self.query().is_some() || self.tag.is_some() || self.opted_out == Some(true)
     }
 
-    fn typed(&self) -> Option<&str> {
+    fn query(&self) -> Option<&str> {
         self.q.as_deref().filter(|q| !q.trim().is_empty())
     }
 }
@@ -102,33 +102,33 @@ pub async fn list(
     span: &Span,
 ) -> Result<Page<Listed>> {
     let order = order.into();
-    let typed = match filter.typed() {
-        Some(q) => Some(sought(tx, q).await?),
+    let query = match filter.query() {
+        Some(q) => Some(search_input(tx, q).await?),
         None => None,
     };
     let opted_out = filter.opted_out == Some(true);
-    let few = match filter.is_narrow() || !member.is_admin() {
-        true => few(tx, typed.as_ref(), filter.tag, opted_out).await?,
+    let few_matches = match filter.is_narrow() || !member.is_admin() {
+        true => few_matches(tx, query.as_ref(), filter.tag, opted_out).await?,
         false => None,
     };
-    let asked = ListParameters {
+    let parameters = ListParameters {
         // If there are few matches, they were found by the search text already.
-        words: typed
+        search_text: query
             .as_ref()
-            .filter(|_| few.is_none())
-            .map(|typed| typed.search_text.clone()),
-        numbers: typed.map(|typed| typed.terms()).unwrap_or_default(),
-        few,
+            .filter(|_| few_matches.is_none())
+            .map(|query| query.search_text.clone()),
+        numbers: query.map(|query| query.terms()).unwrap_or_default(),
+        few_matches,
         tag: filter.tag,
         opted_out,
-        only_of: (!member.is_admin()).then(|| member.user()),
+        only_created_by: (!member.is_admin()).then(|| member.user()),
         is_reversed: order.is_reversed,
         limit: span.limit()?,
     };
     let ids = match order.sort {
-        Sort::Added => newest(tx, &asked, span).await?,
-        Sort::Name => by_name(tx, &asked, span).await?,
-        Sort::LastText => by_last_text(tx, &asked, span).await?,
+        Sort::Added => newest(tx, &parameters, span).await?,
+        Sort::Name => by_name(tx, &parameters, span).await?,
+        Sort::LastText => by_last_text(tx, &parameters, span).await?,
     };
     Ok(Page {
         data: shown(tx, &ids.data).await?,
@@ -137,39 +137,39 @@ pub async fn list(
 }
 
 struct ListParameters {
-    few: Option<Vec<Uuid>>,
-    /// `None`: there is no search, or `few` holds its matches.
-    words: Option<String>,
+    few_matches: Option<Vec<Uuid>>,
+    /// `None`: there is no search, or `few_matches` holds its matches.
+    search_text: Option<String>,
     numbers: Vec<String>,
     tag: Option<TagId>,
     opted_out: bool,
     /// Agents see a contact without texts only if they created it.
-    only_of: Option<UserId>,
+    only_created_by: Option<UserId>,
     is_reversed: bool,
     limit: i64,
 }
 
 impl ListParameters {
-    fn is_of_an_agent_and_nothing_more(&self) -> bool {
-        self.only_of.is_some()
-            && self.few.is_none()
-            && self.words.is_none()
+    fn is_unfiltered_for_agent(&self) -> bool {
+        self.only_created_by.is_some()
+            && self.few_matches.is_none()
+            && self.search_text.is_none()
             && self.tag.is_none()
             && !self.opted_out
     }
 }
 
 /// The matching ids, if there are few. `None`: there are many, or there is no filter.
-pub(in crate::domain) async fn few(
+pub(in crate::domain) async fn few_matches(
     tx: &mut WorkspaceTx,
-    typed: Option<&SearchInput>,
+    query: Option<&SearchInput>,
     tag: Option<TagId>,
     opted_out: bool,
 ) -> Result<Option<Vec<Uuid>>> {
     Ok(sqlx::query_scalar!(
         "select few_contacts($1, $2, $3, $4)",
-        typed.map(|typed| typed.search_text.as_str()),
-        &typed.map(SearchInput::terms).unwrap_or_default(),
+        query.map(|query| query.search_text.as_str()),
+        &query.map(SearchInput::terms).unwrap_or_default(),
         tag as _,
         opted_out,
     )
@@ -179,8 +179,8 @@ pub(in crate::domain) async fn few(
 
 /// Selects contacts by filter. A scan direction cannot be a query parameter, so each order is a statement of its own
 /// with the same conditions.
-macro_rules! who_is_asked_for {
-    ($tx:ident, $asked:ident, $columns:literal, $beyond:literal, $order:literal, $limit:expr, $($more:tt)*) => {
+macro_rules! select_matching {
+    ($tx:ident, $parameters:ident, $columns:literal, $cursor_condition:literal, $order:literal, $limit:expr, $($more:tt)*) => {
         sqlx::query!(
             "select " + $columns + r#"
                from contacts c
@@ -188,13 +188,13 @@ macro_rules! who_is_asked_for {
                 and ($2::text is null or is_sought(c.workspace_id, c.id, (select people_query($2, $6::text[]))))
                 and ($3::uuid is null or has_tag(c.workspace_id, c.id, $3))
                 and (not $4 or exists (select from opt_outs o where o.workspace_id = c.workspace_id and o.contact_id = c.id))
-                and "# + $beyond + " order by " + $order + " limit $5",
-            $asked.few.as_deref(),
-            $asked.words,
-            $asked.tag as _,
-            $asked.opted_out,
+                and "# + $cursor_condition + " order by " + $order + " limit $5",
+            $parameters.few_matches.as_deref(),
+            $parameters.search_text,
+            $parameters.tag as _,
+            $parameters.opted_out,
             $limit,
-            &$asked.numbers,
+            &$parameters.numbers,
             $($more)*
         )
         .fetch_all($tx.conn())
@@ -205,22 +205,22 @@ macro_rules! who_is_asked_for {
 /// A million contacts: 0.2 ms for an admin (`contacts_pkey`, in either direction). Agents use `contacts_seen`.
 async fn newest(
     tx: &mut WorkspaceTx,
-    asked: &ListParameters,
+    parameters: &ListParameters,
     span: &Span,
 ) -> Result<Page<ContactId>> {
     let after = span.cursor()?.map(|cursor| cursor.id);
-    if asked.is_of_an_agent_and_nothing_more() {
-        return seen(tx, asked, after).await;
+    if parameters.is_unfiltered_for_agent() {
+        return visible_to_agent(tx, parameters, after).await;
     }
-    macro_rules! walk {
-        ($beyond:literal, $order:literal) => {
-            who_is_asked_for!(
+    macro_rules! scan {
+        ($cursor_condition:literal, $order:literal) => {
+            select_matching!(
                 tx,
-                asked,
+                parameters,
                 "c.id, c.created_at",
-                $beyond,
+                $cursor_condition,
                 $order,
-                asked.limit + 1,
+                parameters.limit + 1,
                 after
             )
             .into_iter()
@@ -228,17 +228,20 @@ async fn newest(
             .collect::<Vec<_>>()
         };
     }
-    let rows = match asked.is_reversed {
-        false => walk!("($7::uuid is null or c.id < $7)", "c.id desc"),
-        true => walk!("($7::uuid is null or c.id > $7)", "c.id"),
+    let rows = match parameters.is_reversed {
+        false => scan!("($7::uuid is null or c.id < $7)", "c.id desc"),
+        true => scan!("($7::uuid is null or c.id > $7)", "c.id"),
     };
-    let rows = page(rows, asked.limit, |(id, at)| Cursor { at: *at, id: id.0 });
+    let rows = page(rows, parameters.limit, |(id, at)| Cursor {
+        at: *at,
+        id: id.0,
+    });
     Ok(only_ids(rows, |(id, _)| id))
 }
 
-async fn seen(
+async fn visible_to_agent(
     tx: &mut WorkspaceTx,
-    asked: &ListParameters,
+    parameters: &ListParameters,
     after: Option<Uuid>,
 ) -> Result<Page<ContactId>> {
     let rows = sqlx::query!(
@@ -247,15 +250,15 @@ async fn seen(
              join contacts c on c.workspace_id = current_workspace() and c.id = s.id
             order by s.place"#,
         after,
-        asked.is_reversed,
-        i32::try_from(asked.limit).unwrap_or(200) + 1,
+        parameters.is_reversed,
+        i32::try_from(parameters.limit).unwrap_or(200) + 1,
     )
     .fetch_all(tx.conn())
     .await?
     .into_iter()
     .map(|row| (row.id, row.created_at))
     .collect();
-    let rows = page(rows, asked.limit, |(id, at): &(ContactId, _)| Cursor {
+    let rows = page(rows, parameters.limit, |(id, at): &(ContactId, _)| Cursor {
         at: *at,
         id: id.0,
     });
@@ -265,20 +268,20 @@ async fn seen(
 /// A million contacts: 0.4 ms for an admin, for any page (`contacts_by_name`, in either direction).
 async fn by_name(
     tx: &mut WorkspaceTx,
-    asked: &ListParameters,
+    parameters: &ListParameters,
     span: &Span,
 ) -> Result<Page<ContactId>> {
     let after = span.bookmark()?;
     let (name, id) = after.map(|it| (it.key, it.id)).unzip();
-    macro_rules! walk {
-        ($beyond:literal, $order:literal) => {
-            who_is_asked_for!(
+    macro_rules! scan {
+        ($cursor_condition:literal, $order:literal) => {
+            select_matching!(
                 tx,
-                asked,
+                parameters,
                 "c.id, c.name_key as \"key!\"",
-                $beyond,
+                $cursor_condition,
                 $order,
-                asked.limit + 1,
+                parameters.limit + 1,
                 name,
                 id
             )
@@ -287,17 +290,17 @@ async fn by_name(
             .collect::<Vec<_>>()
         };
     }
-    let rows = match asked.is_reversed {
-        false => walk!(
+    let rows = match parameters.is_reversed {
+        false => scan!(
             "($7::text is null or (c.name_key, c.id) > ($7, $8::uuid))",
             "c.name_key, c.id"
         ),
-        true => walk!(
+        true => scan!(
             "($7::text is null or (c.name_key, c.id) < ($7, $8::uuid))",
             "c.name_key desc, c.id desc"
         ),
     };
-    let rows = page(rows, asked.limit, |(id, key)| Bookmark {
+    let rows = page(rows, parameters.limit, |(id, key)| Bookmark {
         key: key.clone(),
         id: id.0,
     });
@@ -308,7 +311,7 @@ async fn by_name(
 /// (`conversations_newest` for each status, then `contacts_untexted`, in either direction).
 async fn by_last_text(
     tx: &mut WorkspaceTx,
-    asked: &ListParameters,
+    parameters: &ListParameters,
     span: &Span,
 ) -> Result<Page<ContactId>> {
     // A key is `@` and a time for a contact with texts, `#` for one without.
@@ -316,50 +319,50 @@ async fn by_last_text(
     let mut rows: Vec<(Bookmark, ContactId)> = Vec::new();
     let is_texted = |bookmark: &&Bookmark| bookmark.key.starts_with('@');
     if after.as_ref().is_none_or(|bookmark| is_texted(&bookmark)) {
-        rows = texted(tx, asked, after.as_ref()).await?;
+        rows = texted(tx, parameters, after.as_ref()).await?;
     }
-    let missing = asked.limit + 1 - i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let missing = parameters.limit + 1 - i64::try_from(rows.len()).unwrap_or(i64::MAX);
     if missing > 0 {
         let after = after.filter(|bookmark| !is_texted(&bookmark));
-        let untexted = untexted(tx, asked, after.map(|bookmark| bookmark.id), missing).await?;
+        let untexted = untexted(tx, parameters, after.map(|bookmark| bookmark.id), missing).await?;
         rows.extend(untexted.into_iter().map(|id| {
             let key = "#".to_owned();
             (Bookmark { key, id: id.0 }, id)
         }));
     }
-    let rows = page(rows, asked.limit, |(bookmark, _)| bookmark.clone());
+    let rows = page(rows, parameters.limit, |(bookmark, _)| bookmark.clone());
     Ok(only_ids(rows, |(_, id)| id))
 }
 
 async fn untexted(
     tx: &mut WorkspaceTx,
-    asked: &ListParameters,
+    parameters: &ListParameters,
     after: Option<Uuid>,
-    most: i64,
+    limit: i64,
 ) -> Result<Vec<ContactId>> {
-    macro_rules! walk {
-        ($beyond:literal, $order:literal) => {
-            who_is_asked_for!(
+    macro_rules! scan {
+        ($cursor_condition:literal, $order:literal) => {
+            select_matching!(
                 tx,
-                asked,
+                parameters,
                 "c.id",
-                $beyond,
+                $cursor_condition,
                 $order,
-                most,
+                limit,
                 after,
-                asked.only_of as _
+                parameters.only_created_by as _
             )
             .into_iter()
             .map(|row| row.id)
             .collect()
         };
     }
-    Ok(match asked.is_reversed {
-        false => walk!(
+    Ok(match parameters.is_reversed {
+        false => scan!(
             "not c.texted and c.merged_into is null and ($7::uuid is null or c.id < $7) and ($8::uuid is null or c.created_by = $8)",
             "c.id desc"
         ),
-        true => walk!(
+        true => scan!(
             "not c.texted and c.merged_into is null and ($7::uuid is null or c.id > $7) and ($8::uuid is null or c.created_by = $8)",
             "c.id"
         ),
@@ -368,7 +371,7 @@ async fn untexted(
 
 async fn texted(
     tx: &mut WorkspaceTx,
-    asked: &ListParameters,
+    parameters: &ListParameters,
     after: Option<&Bookmark>,
 ) -> Result<Vec<(Bookmark, ContactId)>> {
     let at = after
@@ -378,8 +381,8 @@ async fn texted(
         let key = format!("@{}", at.timestamp_micros());
         (Bookmark { key, id }, contact)
     };
-    macro_rules! walk {
-        ($beyond:literal, $order:literal) => {
+    macro_rules! scan {
+        ($cursor_condition:literal, $order:literal) => {
             sqlx::query!(
                 r#"select v.id as "id!: ConversationId", v.contact_id as "contact!: ContactId", v.last_message_at as "at!"
                      from unnest(array['open', 'pending', 'snoozed', 'done']) as s (status)
@@ -394,15 +397,15 @@ async fn texted(
                            and ($3::uuid is null or has_tag(v.workspace_id, v.contact_id, $3))
                            and (not $4 or exists (select from opt_outs o
                                                    where o.workspace_id = v.workspace_id and o.contact_id = v.contact_id))
-                           and ($5::timestamptz is null or "# + $beyond + ") order by " + $order + " limit $7) v order by " + $order + " limit $7",
-                asked.few.as_deref(),
-                asked.words,
-                asked.tag as _,
-                asked.opted_out,
+                           and ($5::timestamptz is null or "# + $cursor_condition + ") order by " + $order + " limit $7) v order by " + $order + " limit $7",
+                parameters.few_matches.as_deref(),
+                parameters.search_text,
+                parameters.tag as _,
+                parameters.opted_out,
                 at,
                 after.map(|bookmark| bookmark.id),
-                asked.limit + 1,
-                &asked.numbers,
+                parameters.limit + 1,
+                &parameters.numbers,
             )
             .fetch_all(tx.conn())
             .await?
@@ -411,12 +414,12 @@ async fn texted(
             .collect()
         };
     }
-    Ok(match asked.is_reversed {
-        false => walk!(
+    Ok(match parameters.is_reversed {
+        false => scan!(
             "(v.last_message_at, v.id) < ($5, $6::uuid)",
             "v.last_message_at desc, v.id desc"
         ),
-        true => walk!(
+        true => scan!(
             "(v.last_message_at, v.id) > ($5, $6::uuid)",
             "v.last_message_at, v.id"
         ),

@@ -53,7 +53,7 @@ pub struct Preview {
 pub async fn preview(
     tx: &mut WorkspaceTx,
     survivor: ContactId,
-    gone: ContactId,
+    merged: ContactId,
 ) -> Result<Preview> {
     Ok(sqlx::query_as!(
         Preview,
@@ -71,7 +71,7 @@ pub async fn preview(
                   (select count(*) from opt_outs where contact_id = $2) as "opt_outs!",
                   sees_all_of(array[$1::uuid, $2::uuid]) as "may_merge!""#,
         survivor as _,
-        gone as _,
+        merged as _,
     )
     .fetch_one(tx.conn())
     .await?)
@@ -85,32 +85,37 @@ pub async fn merge(
     app: &App,
     member: &Member,
     survivor: ContactId,
-    wanted: Merge,
+    request: Merge,
 ) -> Result<Contact> {
-    let mut tries = 1;
+    let mut attempt = 1;
     loop {
-        match once(app, member, survivor, wanted.clone()).await {
-            Err(error) if error.is_deadlock() && tries < MAX_ATTEMPTS => tries += 1,
+        match try_merge(app, member, survivor, request.clone()).await {
+            Err(error) if error.is_deadlock() && attempt < MAX_ATTEMPTS => attempt += 1,
             done => return done,
         }
     }
 }
 
-async fn once(app: &App, member: &Member, survivor: ContactId, wanted: Merge) -> Result<Contact> {
-    let gone = wanted.contact_id;
+async fn try_merge(
+    app: &App,
+    member: &Member,
+    survivor: ContactId,
+    request: Merge,
+) -> Result<Contact> {
+    let merged = request.contact_id;
     let mut tx = app.db.workspace(member.tenant()).await?;
     let before = find(&mut tx, survivor).await?;
-    if survivor == gone {
+    if survivor == merged {
         return Err(Error::field(
             "contact_id",
             "another contact: one cannot be merged with itself",
         ));
     }
-    let other = find(&mut tx, gone).await.map_err(|error| match error {
+    let other = find(&mut tx, merged).await.map_err(|error| match error {
         Error::NotFound(_) => Error::NotFound("the contact who is to go"),
         error => error,
     })?;
-    let moved = conversations_of(&mut tx, gone).await?;
+    let moved = conversations_of(&mut tx, merged).await?;
     let joined: Vec<_> = {
         let kept = conversations_of(&mut tx, survivor).await?;
         let is_kept = |number| kept.iter().any(|(_, other)| *other == number);
@@ -123,7 +128,7 @@ async fn once(app: &App, member: &Member, survivor: ContactId, wanted: Merge) ->
     let outcome = sqlx::query_scalar!(
         r#"select merge_contacts($1, $2) as "outcome!""#,
         survivor as _,
-        gone as _,
+        merged as _,
     )
     .fetch_one(tx.conn())
     .await?;
@@ -132,7 +137,7 @@ async fn once(app: &App, member: &Member, survivor: ContactId, wanted: Merge) ->
         "hidden" => return Err(Error::ContactShared),
         _ => return Err(Error::NotFound("the contact")),
     }
-    let after = keep(&mut tx, &before, &other, wanted).await?;
+    let after = update_survivor(&mut tx, &before, &other, request).await?;
     let audit_record = AuditRecord {
         subject: &after.title(),
         subject_id: Some(survivor.0),
@@ -142,7 +147,7 @@ async fn once(app: &App, member: &Member, survivor: ContactId, wanted: Merge) ->
         ),
     };
     audit::record(&mut tx, AuditAction::ContactsMerged, audit_record).await?;
-    announce(&mut tx, survivor, gone, &moved, &joined).await?;
+    announce(&mut tx, survivor, merged, &moved, &joined).await?;
     tx.commit().await?;
     Ok(after)
 }
@@ -161,19 +166,19 @@ async fn conversations_of(
 }
 
 /// Stores the survivor's values: the chosen ones, else its own, else the other contact's.
-async fn keep(
+async fn update_survivor(
     tx: &mut WorkspaceTx,
     own: &Contact,
     other: &Contact,
-    wanted: Merge,
+    request: Merge,
 ) -> Result<Contact> {
-    let name = wanted.name.or(own.name.clone()).or(other.name.clone());
-    let email = wanted.email.or(own.email.clone()).or(other.email.clone());
-    let notes = wanted
+    let name = request.name.or(own.name.clone()).or(other.name.clone());
+    let email = request.email.or(own.email.clone()).or(other.email.clone());
+    let notes = request
         .notes
         .unwrap_or_else(|| both(&own.notes, &other.notes));
     super::check(name.as_deref(), email.as_deref(), Some(&notes))?;
-    let mut values = fields::read(tx, wanted.custom_fields).await?;
+    let mut values = fields::read(tx, request.custom_fields).await?;
     for (key, value) in own.custom_fields.iter().chain(other.custom_fields.iter()) {
         values
             .entry(key.clone())
@@ -208,14 +213,14 @@ pub fn both(own: &str, other: &str) -> String {
 async fn announce(
     tx: &mut WorkspaceTx,
     survivor: ContactId,
-    gone: ContactId,
+    merged: ContactId,
     moved: &[(ConversationId, NumberId)],
     joined: &[(ConversationId, NumberId)],
 ) -> Result<()> {
     let workspace = tx.workspace();
     tx.announce(Event::ContactRemoved {
         workspace,
-        contact: gone,
+        contact: merged,
         merged_into: Some(survivor),
         numbers: moved.iter().map(|(_, number)| *number).collect(),
     });

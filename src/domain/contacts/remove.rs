@@ -59,23 +59,23 @@ pub async fn preview(tx: &mut WorkspaceTx, member: &Member, contact: ContactId) 
 const MAX_ATTEMPTS: usize = 4;
 
 pub async fn remove(app: &App, member: &Member, contact: ContactId) -> Result<()> {
-    let mut tries = 1;
+    let mut attempt = 1;
     loop {
-        match once(app, member, contact).await {
-            Err(error) if error.is_deadlock() && tries < MAX_ATTEMPTS => tries += 1,
+        match try_remove(app, member, contact).await {
+            Err(error) if error.is_deadlock() && attempt < MAX_ATTEMPTS => attempt += 1,
             done => return done,
         }
     }
 }
 
-async fn once(app: &App, member: &Member, id: ContactId) -> Result<()> {
+async fn try_remove(app: &App, member: &Member, id: ContactId) -> Result<()> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = find(&mut tx, id).await?;
     sqlx::query_scalar!(r#"select lock_my_contact($1) as "locked!""#, id as _,)
         .fetch_one(tx.conn())
         .await?;
-    let going = preview(&mut tx, member, id).await?;
-    if !going.may_remove {
+    let removal = preview(&mut tx, member, id).await?;
+    if !removal.may_remove {
         return Err(Error::AdminOnly);
     }
     let conversations = sqlx::query!(
@@ -90,7 +90,7 @@ async fn once(app: &App, member: &Member, id: ContactId) -> Result<()> {
     )
     .fetch_all(tx.conn())
     .await?;
-    record(&mut tx, &contact, &going).await?;
+    record(&mut tx, &contact, &removal).await?;
     let workspace = tx.workspace();
     for row in returned {
         tx.announce(Event::CreditsChanged {
@@ -117,7 +117,7 @@ async fn once(app: &App, member: &Member, id: ContactId) -> Result<()> {
 }
 
 /// The audit entry holds the name but not the number: the contact may have asked for its deletion.
-async fn record(tx: &mut WorkspaceTx, contact: &Contact, gone: &Preview) -> Result<()> {
+async fn record(tx: &mut WorkspaceTx, contact: &Contact, removal: &Preview) -> Result<()> {
     let audit_record = AuditRecord {
         subject: contact
             .name
@@ -125,8 +125,8 @@ async fn record(tx: &mut WorkspaceTx, contact: &Contact, gone: &Preview) -> Resu
             .unwrap_or("a contact without a name"),
         subject_id: Some(contact.id.0),
         before: Some(json!({
-            "conversations": gone.conversations, "messages": gone.messages, "media": gone.media,
-            "called_off": gone.waiting, "opt_outs_kept": gone.opt_outs,
+            "conversations": removal.conversations, "messages": removal.messages, "media": removal.media,
+            "called_off": removal.waiting, "opt_outs_kept": removal.opt_outs,
         })),
         after: None,
     };

@@ -55,7 +55,7 @@ impl Color {
     }
 
     /// The default colour of a name is the same everywhere. Gray is never a default.
-    fn of(name: &str) -> Self {
+    fn default_for(name: &str) -> Self {
         let sum = name.to_lowercase().bytes().fold(7_usize, |sum, byte| {
             sum.wrapping_mul(31).wrapping_add(byte.into())
         });
@@ -133,7 +133,7 @@ async fn find(tx: &mut WorkspaceTx, id: TagId) -> Result<Tag> {
     .ok_or(Error::NotFound("the tag"))
 }
 
-fn taken() -> Error {
+fn name_taken() -> Error {
     Error::field("name", "there is a tag with this name already")
 }
 
@@ -144,16 +144,16 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Tag> {
         Tag,
         "insert into tags (name, color) values ($1, $2) returning id, name, color",
         name,
-        draft.color.unwrap_or_else(|| Color::of(&name)) as _,
+        draft.color.unwrap_or_else(|| Color::default_for(&name)) as _,
     )
     .fetch_one(tx.conn())
     .await
-    .on_constraint("tags_name_key", taken)?;
-    note_creation(tx, &tag).await?;
+    .on_constraint("tags_name_key", name_taken)?;
+    record_creation(tx, &tag).await?;
     Ok(tag)
 }
 
-async fn note_creation(tx: &mut WorkspaceTx, tag: &Tag) -> Result<()> {
+async fn record_creation(tx: &mut WorkspaceTx, tag: &Tag) -> Result<()> {
     let audit_record = AuditRecord {
         subject: &tag.name,
         subject_id: Some(tag.id.0),
@@ -167,7 +167,7 @@ pub async fn typed(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
     let known = list(tx).await?;
     let tag = named(tx, name).await?;
     if !known.iter().any(|known| known.id == tag.id) {
-        note_creation(tx, &tag).await?;
+        record_creation(tx, &tag).await?;
     }
     Ok(tag)
 }
@@ -205,7 +205,7 @@ pub async fn named(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
              on conflict (workspace_id, lower(name)) do update set name = tags.name
          returning id, name, color",
         name,
-        Color::of(&name) as _,
+        Color::default_for(&name) as _,
     )
     .fetch_one(tx.conn())
     .await?)
@@ -223,9 +223,9 @@ pub async fn update(tx: &mut WorkspaceTx, _: &Admin, id: TagId, change: TagChang
     )
     .fetch_one(tx.conn())
     .await
-    .on_constraint("tags_name_key", taken)?;
+    .on_constraint("tags_name_key", name_taken)?;
     if before != after {
-        changed(tx, Some(&before), Some(&after)).await?;
+        record_change(tx, Some(&before), Some(&after)).await?;
     }
     Ok(after)
 }
@@ -235,11 +235,15 @@ pub async fn remove(tx: &mut WorkspaceTx, _: &Admin, id: TagId) -> Result<()> {
     sqlx::query!("delete from tags where id = $1", id as _)
         .execute(tx.conn())
         .await?;
-    changed(tx, Some(&before), None).await
+    record_change(tx, Some(&before), None).await
 }
 
 /// Any page may show the tag, so all clients refetch.
-async fn changed(tx: &mut WorkspaceTx, before: Option<&Tag>, after: Option<&Tag>) -> Result<()> {
+async fn record_change(
+    tx: &mut WorkspaceTx,
+    before: Option<&Tag>,
+    after: Option<&Tag>,
+) -> Result<()> {
     let audit_json = |tag: &Tag| json!({"name": tag.name, "color": tag.color});
     let audit_record = AuditRecord {
         subject: before.or(after).map_or("", |tag| &tag.name),
@@ -300,7 +304,7 @@ mod tests {
 
     #[test]
     fn color_is_parsed_in_any_case() {
-        assert_eq!(Color::of("VIP"), Color::of("vip"));
-        assert_ne!(Color::of("VIP"), Color::Gray);
+        assert_eq!(Color::default_for("VIP"), Color::default_for("vip"));
+        assert_ne!(Color::default_for("VIP"), Color::Gray);
     }
 }

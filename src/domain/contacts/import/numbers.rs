@@ -13,7 +13,7 @@ pub struct PhoneColumns {
 
 #[derive(Clone, Debug)]
 struct Column {
-    place: usize,
+    index: usize,
     name: String,
     kind: PhoneKind,
     /// The column that holds the label of this one's numbers.
@@ -30,14 +30,14 @@ pub struct Found {
 
 impl PhoneColumns {
     pub fn of(places: impl IntoIterator<Item = usize>, names: &[String], region: Region) -> Self {
-        let column = |place: usize| {
-            let name = names.get(place).cloned().unwrap_or_default();
+        let column = |index: usize| {
+            let name = names.get(index).cloned().unwrap_or_default();
             let kind = match heads::read(&name) {
                 Some(Head::Phone(kind)) => kind,
                 _ => heads::bare_phone(&name).unwrap_or(PhoneKind::Main),
             };
             Column {
-                place,
+                index,
                 kind,
                 label: heads::label_of(&name, names),
                 name,
@@ -53,30 +53,30 @@ impl PhoneColumns {
     }
 
     pub fn read(&self, cells: &[String]) -> Found {
-        let cell = |place: usize| cells.get(place).map_or("", String::as_str);
-        let mut written = Vec::new();
+        let cell = |index: usize| cells.get(index).map_or("", String::as_str);
+        let mut entries = Vec::new();
         for column in &self.columns {
-            let said = column.label.map_or("", cell).trim_start_matches(['*', ' ']);
-            let kind = match said {
+            let label = column.label.map_or("", cell).trim_start_matches(['*', ' ']);
+            let kind = match label {
                 "" => Some(column.kind),
                 label => heads::label(label),
             };
             // A fax cannot receive texts.
             let Some(kind) = kind else { continue };
-            let name = match said {
+            let name = match label {
                 "" => &column.name,
-                said => said,
+                label => label,
             };
-            let numbers = split(cell(column.place)).into_iter();
-            written.extend(numbers.map(|number| (kind, column.place, name, number)));
+            let numbers = split(cell(column.index)).into_iter();
+            entries.extend(numbers.map(|number| (kind, column.index, name, number)));
         }
-        written.sort_by_key(|(kind, ..)| *kind);
+        entries.sort_by_key(|(kind, ..)| *kind);
         let mut found = Found::default();
-        for (_, place, name, number) in written {
+        for (_, index, name, number) in entries {
             match Phone::parse(&number, &self.region) {
                 Ok(phone) if found.phones.iter().any(|(other, _)| *other == phone) => {}
                 Ok(phone) => found.phones.push((phone, name.to_owned())),
-                Err(wrong) => found.wrong.push((place, number, wrong)),
+                Err(wrong) => found.wrong.push((index, number, wrong)),
             }
         }
         found
@@ -84,7 +84,7 @@ impl PhoneColumns {
 }
 
 /// Digits that each part of a cell needs to count as a number of its own.
-const WHOLE: usize = 7;
+const MIN_DIGITS: usize = 7;
 
 fn split(cell: &str) -> Vec<String> {
     let cell = unguarded(cell).replace('\u{feff}', "");
@@ -96,27 +96,27 @@ fn split(cell: &str) -> Vec<String> {
     {
         let mut parts = vec![part];
         // A comma may be a decimal separator, and a slash may follow an area code.
-        let are_whole =
+        let are_numbers =
             |parts: &[&str], least: usize| parts.iter().all(|part| digits(part) >= least);
         let by_comma: Vec<&str> = part.split(',').collect();
         if by_comma
             .iter()
-            .all(|part| digits(part) >= WHOLE || digits(part) == 0)
+            .all(|part| digits(part) >= MIN_DIGITS || digits(part) == 0)
         {
             parts = by_comma;
         }
-        for between in [
+        for separator in [
             " / ", " or ", " oder ", " ou ", " o ", " y ", " e ", " und ", " and ", " & ", "/",
         ] {
-            let least = match between {
-                "/" => WHOLE + 2,
-                _ => WHOLE,
+            let least = match separator {
+                "/" => MIN_DIGITS + 2,
+                _ => MIN_DIGITS,
             };
             parts = parts
                 .into_iter()
                 .flat_map(|part| {
-                    let smaller: Vec<&str> = part.split(between).collect();
-                    match smaller.len() > 1 && are_whole(&smaller, least) {
+                    let smaller: Vec<&str> = part.split(separator).collect();
+                    match smaller.len() > 1 && are_numbers(&smaller, least) {
                         true => smaller,
                         false => vec![part],
                     }

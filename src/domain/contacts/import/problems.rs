@@ -51,9 +51,9 @@ pub struct Problem {
     pub message: String,
 }
 
-const QUOTES: usize = 20;
+const MAX_QUOTE_PROBLEMS: usize = 20;
 const COUNT_LIMIT: usize = 200;
-const EXAMPLES: usize = 3;
+const MAX_EXAMPLES: usize = 3;
 
 impl Problem {
     fn new(kind: Kind, count: impl TryInto<i64>) -> Self {
@@ -102,7 +102,7 @@ impl Problem {
             self.shown_reason(),
             self.shown_column(),
         );
-        let of = |one: &str, many: &str| match n {
+        let counted = |one: &str, many: &str| match n {
             1 => format!("1 {one}"),
             n => format!("{n} {many}"),
         };
@@ -110,7 +110,7 @@ impl Problem {
             Kind::UnclosedQuote if line == 0 => {
                 format!(
                     "{} more open a quotation mark that is not closed",
-                    of("line", "lines")
+                    counted("line", "lines")
                 )
             }
             Kind::UnclosedQuote if n > 1 => format!(
@@ -119,32 +119,32 @@ impl Problem {
             Kind::UnclosedQuote => format!("line {line} opens a quotation mark that is not closed"),
             Kind::UnreadableBytes => format!(
                 "{} cannot be read, the first in line {line}: choose another encoding, or mend the file",
-                of("letter", "letters")
+                counted("letter", "letters")
             ),
             Kind::NoHead => "the first line does not name the columns: it is not imported".into(),
             Kind::LinesAbove => format!(
                 "{} above the names of the columns left out",
-                of("line", "lines")
+                counted("line", "lines")
             ),
-            Kind::LinesBelow => format!("{} below the table left out", of("line", "lines")),
+            Kind::LinesBelow => format!("{} below the table left out", counted("line", "lines")),
             Kind::RepeatedHead => format!(
                 "{} left out that name the columns once more",
-                of("line", "lines")
+                counted("line", "lines")
             ),
             Kind::CellsLeftOut => {
                 format!(
                     "{column}: {} left empty ({}): {reason}",
-                    of("cell", "cells"),
+                    counted("cell", "cells"),
                     self.shown_examples()
                 )
             }
             Kind::RowsRefused => format!(
                 "{} refused, the first in line {line}: {reason}",
-                of("row", "rows")
+                counted("row", "rows")
             ),
             Kind::NumbersKept => format!(
                 "{} kept in the notes",
-                of("further phone number", "further phone numbers")
+                counted("further phone number", "further phone numbers")
             ),
         };
         self
@@ -153,7 +153,9 @@ impl Problem {
 
 pub fn of_sheet(sheet: &Sheet) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let (first, more) = sheet.broken.split_at(sheet.broken.len().min(QUOTES));
+    let (first, more) = sheet
+        .broken
+        .split_at(sheet.broken.len().min(MAX_QUOTE_PROBLEMS));
     problems.extend(
         first
             .iter()
@@ -201,7 +203,7 @@ impl Count {
             self.line = line;
         }
         let example = shortened(example);
-        if self.examples.len() < EXAMPLES && !self.examples.contains(&example) {
+        if self.examples.len() < MAX_EXAMPLES && !self.examples.contains(&example) {
             self.examples.push(example);
         }
     }
@@ -220,9 +222,9 @@ fn shortened(text: &str) -> String {
 }
 
 impl Tally {
-    pub fn cell(&mut self, place: usize, line: u64, text: &str, reason: &str) {
+    pub fn cell(&mut self, index: usize, line: u64, text: &str, reason: &str) {
         self.cells
-            .entry((place, reason.to_owned()))
+            .entry((index, reason.to_owned()))
             .or_default()
             .add(line, text);
     }
@@ -247,8 +249,8 @@ impl Tally {
         let cells = self
             .cells
             .into_iter()
-            .map(|((place, reason), count)| Problem {
-                column: columns.get(place).cloned(),
+            .map(|((index, reason), count)| Problem {
+                column: columns.get(index).cloned(),
                 reason: Some(reason),
                 examples: count.examples,
                 ..Problem::new(Kind::CellsLeftOut, count.count).in_line(count.line)
