@@ -194,17 +194,17 @@ pub async fn list(
     span: &Span,
 ) -> Result<Page<Conversation>> {
     if filter.mentioned {
-        return mentioning(tx, filter, span).await;
+        return list_mentioning(tx, filter, span).await;
     }
     let (limit, cursor) = (span.limit()?, span.cursor()?);
-    let typed = typed(tx, filter).await?;
+    let search = search(tx, filter).await?;
     // With few matching contacts, only their conversations are scanned.
-    let with = match (filter.contact, filter.tag, &typed) {
+    let contact_ids = match (filter.contact, filter.tag, &search) {
         (Some(contact), ..) => Some(vec![contact.0]),
         (None, None, None) => None,
-        (None, tag, typed) => contacts::list::few(tx, typed.as_ref(), tag, false).await?,
+        (None, tag, search) => contacts::list::few_matches(tx, search.as_ref(), tag, false).await?,
     };
-    let are_few = with.is_some();
+    let are_few = contact_ids.is_some();
     let rows = sqlx::query_as!(
         Row,
         r#"select v.id as "id!: ConversationId", v.workspace_id as "workspace_id!: WorkspaceId",
@@ -232,15 +232,15 @@ pub async fn list(
         filter.number as _,
         filter.assignee == Some(Assignee::Nobody),
         filter.assignee.and_then(Assignee::user) as _,
-        with as _,
+        contact_ids as _,
         filter.unread,
         filter.tag as _,
         // If there are few matches, they were found by the search text already.
-        typed
+        search
             .as_ref()
             .filter(|_| filter.contact.is_some() || !are_few)
-            .map(|typed| typed.search_text.as_str()),
-        &typed.as_ref().map(SearchInput::terms).unwrap_or_default(),
+            .map(|search| search.search_text.as_str()),
+        &search.as_ref().map(SearchInput::terms).unwrap_or_default(),
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
         i32::try_from(limit).unwrap_or(200) + 1,
@@ -248,12 +248,12 @@ pub async fn list(
     .fetch_all(tx.conn())
     .await?;
     let rows = rows.into_iter().map(Conversation::from).collect();
-    Ok(page(rows, limit, end))
+    Ok(page(rows, limit, cursor_of))
 }
 
-async fn typed(tx: &mut WorkspaceTx, filter: &Filter) -> Result<Option<SearchInput>> {
+async fn search(tx: &mut WorkspaceTx, filter: &Filter) -> Result<Option<SearchInput>> {
     Ok(match filter.q.as_deref() {
-        Some(q) if !q.trim().is_empty() => Some(contacts::sought(tx, q).await?),
+        Some(q) if !q.trim().is_empty() => Some(contacts::search_input(tx, q).await?),
         _ => None,
     })
 }
@@ -267,7 +267,7 @@ pub async fn find(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Conversati
 }
 
 /// The conversations among `ids` that the member may see, unordered. One round trip.
-pub async fn these(tx: &mut WorkspaceTx, ids: &[ConversationId]) -> Result<Vec<Conversation>> {
+pub async fn find_many(tx: &mut WorkspaceTx, ids: &[ConversationId]) -> Result<Vec<Conversation>> {
     let workspaces = vec![tx.workspace(); ids.len()];
     by_ids(tx.conn(), &workspaces, ids).await
 }
@@ -377,12 +377,12 @@ pub async fn counts(tx: &mut WorkspaceTx) -> Result<Counts> {
 pub struct ConversationChange {
     pub status: Option<Status>,
     /// A member of the workspace; `null` removes the assignment.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<UserId>)]
     pub assignee_id: Option<Option<UserId>>,
     /// The assignee as the client knows it, `null` for nobody. If someone else is assigned by now, nothing changes and
     /// the answer is 409 `conversation_taken` with their name. Leave it out to override.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<UserId>)]
     pub expected_assignee_id: Option<Option<UserId>>,
     /// When the snooze ends, at most a year ahead; needs `status: "snoozed"`. An inbound text ends it at once.
@@ -390,7 +390,7 @@ pub struct ConversationChange {
 }
 
 /// Distinguishes a `null` field from a missing one.
-fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+fn double_option<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
@@ -414,7 +414,7 @@ pub async fn update(
                 "goes only with status \"snoozed\"",
             ));
         }
-        (_, Some(until)) if !snooze::can_be_meant(until) => {
+        (_, Some(until)) if !snooze::is_valid_time(until) => {
             return Err(Error::field(
                 "snoozed_until",
                 "a time in the future, at most a year ahead",
@@ -451,7 +451,7 @@ pub async fn update(
     if changed.rows_affected() == 0 {
         let expected = change.expected_assignee_id;
         if expected.is_some_and(|expected| expected != conversation.assignee_id) {
-            return Err(taken(tx, &conversation).await?);
+            return Err(taken_error(tx, &conversation).await?);
         }
         return Err(Error::field(
             "assignee_id",
@@ -472,7 +472,7 @@ fn announce(tx: &mut WorkspaceTx, conversation: &Conversation) {
 }
 
 /// The refusal that says who changed the assignment, and when.
-async fn taken(tx: &mut WorkspaceTx, conversation: &Conversation) -> Result<Error> {
+async fn taken_error(tx: &mut WorkspaceTx, conversation: &Conversation) -> Result<Error> {
     let lines = activity::between(tx, conversation.id, None, None, 20).await?;
     let sentence = lines
         .iter()
@@ -481,11 +481,13 @@ async fn taken(tx: &mut WorkspaceTx, conversation: &Conversation) -> Result<Erro
             let since = (clock::now() - one.created_at).to_std().unwrap_or_default();
             one.assignment_sentence(&ago(since))
         });
-    let has = || match &conversation.assignee_name {
+    let current_assignee = || match &conversation.assignee_name {
         Some(name) => put(english("{name} has it now"), "name", name),
         None => english("nobody has it now").into(),
     };
-    Ok(Error::ConversationTaken(sentence.unwrap_or_else(has)))
+    Ok(Error::ConversationTaken(
+        sentence.unwrap_or_else(current_assignee),
+    ))
 }
 
 /// The parts of a conversation that members change.
@@ -518,26 +520,26 @@ pub async fn hold(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Standing> 
     .ok_or(Error::NotFound("the conversation"))
 }
 
-/// Undoes a change: restores `was` if the conversation still equals `is`. A snooze whose time has passed becomes open.
+/// Restores `previous` if the conversation still equals `expected`. A snooze whose time has passed becomes open.
 pub async fn undo(
     tx: &mut WorkspaceTx,
     id: ConversationId,
-    is: Standing,
-    was: Standing,
+    expected: Standing,
+    previous: Standing,
 ) -> Result<Conversation> {
-    if hold(tx, id).await? != is {
+    if hold(tx, id).await? != expected {
         return Err(Error::ConversationChanged);
     }
-    let sleeps =
-        was.status == Status::Snoozed && was.snoozed_until.is_some_and(|at| at > clock::now());
-    let status = match was.status {
-        Status::Snoozed if !sleeps => Status::Open,
+    let is_snoozed = previous.status == Status::Snoozed
+        && previous.snoozed_until.is_some_and(|at| at > clock::now());
+    let status = match previous.status {
+        Status::Snoozed if !is_snoozed => Status::Open,
         status => status,
     };
     let change = ConversationChange {
-        status: (status != is.status || sleeps).then_some(status),
-        snoozed_until: was.snoozed_until.filter(|_| sleeps),
-        assignee_id: (was.assignee != is.assignee).then_some(was.assignee),
+        status: (status != expected.status || is_snoozed).then_some(status),
+        snoozed_until: previous.snoozed_until.filter(|_| is_snoozed),
+        assignee_id: (previous.assignee != expected.assignee).then_some(previous.assignee),
         expected_assignee_id: None,
     };
     update(tx, id, change).await
@@ -584,13 +586,13 @@ pub async fn unseen_mentions(tx: &mut WorkspaceTx, id: ConversationId) -> Result
 }
 
 /// Conversations with mentions of the member. The cost grows with their number, not with the inbox. Two round trips.
-async fn mentioning(
+async fn list_mentioning(
     tx: &mut WorkspaceTx,
     filter: &Filter,
     span: &Span,
 ) -> Result<Page<Conversation>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
-    let typed = typed(tx, filter).await?;
+    let search = search(tx, filter).await?;
     let ids = sqlx::query_scalar!(
         r#"select v.id as "id: ConversationId"
              from (select distinct conversation_id from mentions where user_id = current_user_id()) m
@@ -612,21 +614,21 @@ async fn mentioning(
         filter.assignee.and_then(Assignee::user) as _,
         filter.contact as _,
         filter.unread,
-        typed.as_ref().map(|typed| typed.search_text.as_str()),
+        search.as_ref().map(|search| search.search_text.as_str()),
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
         limit + 1,
-        &typed.as_ref().map(SearchInput::terms).unwrap_or_default(),
+        &search.as_ref().map(SearchInput::terms).unwrap_or_default(),
     )
     .fetch_all(tx.conn())
     .await?;
     let workspaces = vec![tx.workspace(); ids.len()];
     let mut found = by_ids(tx.conn(), &workspaces, &ids).await?;
     found.sort_unstable_by_key(|one| std::cmp::Reverse((one.last_message_at, one.id)));
-    Ok(page(found, limit, end))
+    Ok(page(found, limit, cursor_of))
 }
 
-fn end(conversation: &Conversation) -> Cursor {
+fn cursor_of(conversation: &Conversation) -> Cursor {
     Cursor {
         at: conversation.last_message_at,
         id: conversation.id.0,
@@ -634,7 +636,7 @@ fn end(conversation: &Conversation) -> Cursor {
 }
 
 /// Finds the conversation of a contact with one of our numbers, or creates it.
-pub async fn with(
+pub async fn find_or_create(
     tx: &mut WorkspaceTx,
     contact: ContactId,
     number: NumberId,

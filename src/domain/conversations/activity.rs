@@ -73,16 +73,16 @@ impl Activity {
     /// Who changed the assignment, and when, for a refusal. In English, because the refusal is translated where it is
     /// shown. Words separate the placeholders, or the translation could not tell where a name ends.
     pub(super) fn assignment_sentence(&self, ago: &str) -> String {
-        let said = match (self.kind, self.was_taken()) {
+        let sentence = match (self.kind, self.was_taken()) {
             (Kind::Assigned, true) => english("{who} took it {ago}"),
             (Kind::Assigned, false) => english("{ago}, {who} assigned it to {whom}"),
             (_, true) => english("{who} let go of it {ago}"),
             (_, false) => english("{ago}, {who} took it from {whom}"),
         };
-        let said = put(said, "ago", ago);
-        let said = put(&said, "who", &self.actor_name);
+        let sentence = put(sentence, "ago", ago);
+        let sentence = put(&sentence, "who", &self.actor_name);
         put(
-            &said,
+            &sentence,
             "whom",
             self.assignee_name.as_deref().unwrap_or_default(),
         )
@@ -99,7 +99,7 @@ impl Activity {
             None => t("somebody"),
         };
         let before = self.previous_name.as_deref();
-        let said = match (self.kind, self.cause) {
+        let sentence = match (self.kind, self.cause) {
             (Kind::Assigned, _) => match (before, self.was_taken()) {
                 (None, true) => t("{who} took this"),
                 (Some(_), true) => t("{who} took this over from {before}"),
@@ -127,9 +127,9 @@ impl Activity {
             (Kind::OptedIn, Some(Cause::Import)) => t("{who} imported that they opted in again"),
             (Kind::OptedIn, _) => t("{who} opted them in again"),
         };
-        let said = put(&said, "who", who);
-        let said = put(&said, "whom", whom);
-        put(&said, "before", before.unwrap_or_default())
+        let sentence = put(&sentence, "who", who);
+        let sentence = put(&sentence, "whom", whom);
+        put(&sentence, "before", before.unwrap_or_default())
     }
 }
 

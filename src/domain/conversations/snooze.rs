@@ -11,12 +11,12 @@ use crate::ids::{ConversationId, NumberId, WorkspaceId};
 /// A later time is taken for a mistake.
 const MAX_DELAY: Months = Months::new(12);
 
-pub(super) fn can_be_meant(until: DateTime<Utc>) -> bool {
+pub(super) fn is_valid_time(until: DateTime<Utc>) -> bool {
     let now = clock::now();
     until > now
         && now
             .checked_add_months(MAX_DELAY)
-            .is_none_or(|farthest| until <= farthest)
+            .is_none_or(|latest| until <= latest)
 }
 
 const BATCH: i64 = 100;
@@ -39,11 +39,11 @@ pub async fn wake_due(db: &Db) -> Result<usize> {
     )
     .fetch_all(tx.conn())
     .await?;
-    for one in &woken {
+    for row in &woken {
         tx.announce(Event::ConversationChanged {
-            workspace: one.workspace,
-            conversation: one.id,
-            number: one.number,
+            workspace: row.workspace,
+            conversation: row.id,
+            number: row.number,
         });
     }
     tx.commit().await?;
