@@ -165,11 +165,11 @@ impl Media {
 
     /// Width and height that the thread reserves for it: at most 320 pixels high, never larger than the picture.
     pub fn place(&self) -> Option<(i32, i32)> {
-        const HIGHEST: i32 = 320;
+        const MAX_HEIGHT: i32 = 320;
         let (width, height) = (self.width?, self.height?);
-        let shown = height.min(HIGHEST);
-        let narrowed = i64::from(width) * i64::from(shown) / i64::from(height);
-        Some((i32::try_from(narrowed.max(1)).ok()?, shown))
+        let shown_height = height.min(MAX_HEIGHT);
+        let scaled_width = i64::from(width) * i64::from(shown_height) / i64::from(height);
+        Some((i32::try_from(scaled_width.max(1)).ok()?, shown_height))
     }
 
     pub fn small_url(&self) -> String {
@@ -284,7 +284,7 @@ pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<
         ),
         None => across_conversations(tx, filter, before, limit + 1).await?,
     };
-    let mut rows = these(tx, &ids).await?;
+    let mut rows = find_many(tx, &ids).await?;
     rows.sort_unstable_by_key(|message| std::cmp::Reverse(message.id));
     let mut page = page(rows, limit, |message: &Message| Cursor {
         at: message.created_at,
@@ -299,7 +299,7 @@ async fn in_conversation(
     conversation: ConversationId,
     filter: &Filter,
     before: Option<Uuid>,
-    many: i64,
+    limit: i64,
 ) -> Result<Vec<MessageId>> {
     Ok(sqlx::query_scalar!(
         r#"select m.id as "id: MessageId" from messages m
@@ -313,7 +313,7 @@ async fn in_conversation(
         filter.direction as _,
         filter.status as _,
         before,
-        many,
+        limit,
     )
     .fetch_all(tx.conn())
     .await?)
@@ -323,14 +323,14 @@ async fn across_conversations(
     tx: &mut WorkspaceTx,
     filter: &Filter,
     before: Option<Uuid>,
-    many: i64,
+    limit: i64,
 ) -> Result<(Vec<MessageId>, Option<Uuid>)> {
     let found = sqlx::query!(
         r#"select ids as "ids!: Vec<MessageId>", resume_at from list_messages($1, $2, $3, $4::bigint::integer)"#,
         filter.direction as _,
         filter.status as _,
         before,
-        many,
+        limit,
     )
     .fetch_one(tx.conn())
     .await?;
@@ -346,7 +346,7 @@ pub async fn find(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
 }
 
 /// The messages among `ids` that the member may see, unordered. One round trip.
-pub async fn these(tx: &mut WorkspaceTx, ids: &[MessageId]) -> Result<Vec<Message>> {
+pub async fn find_many(tx: &mut WorkspaceTx, ids: &[MessageId]) -> Result<Vec<Message>> {
     let workspaces = vec![tx.workspace(); ids.len()];
     by_ids(tx.conn(), &workspaces, ids).await
 }
@@ -366,7 +366,7 @@ pub async fn after(
     )
     .fetch_all(tx.conn())
     .await?;
-    let mut messages = these(tx, &ids).await?;
+    let mut messages = find_many(tx, &ids).await?;
     messages.sort_unstable_by_key(|message| message.id);
     Ok(messages)
 }
@@ -403,8 +403,8 @@ async fn by_ids(
 
 /// The preview of a text in the inbox list. `preview_of` in the database follows the same rule.
 pub fn preview(content: &str, media: &[&str]) -> String {
-    let mut words = content.split_whitespace().collect::<Vec<_>>().join(" ");
-    if words.is_empty() {
+    let mut line = content.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.is_empty() {
         return match media {
             [] => String::new(),
             [first, ..] if first.starts_with("image/") => "📷 Photo".into(),
@@ -413,10 +413,10 @@ pub fn preview(content: &str, media: &[&str]) -> String {
             _ => "📎 File".into(),
         };
     }
-    if let Some((end, _)) = words.char_indices().nth(160) {
-        words.truncate(end);
+    if let Some((end, _)) = line.char_indices().nth(160) {
+        line.truncate(end);
     }
-    words
+    line
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ pub async fn now(
     number: NumberId,
 ) -> Result<usize> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let due = take(&mut tx, number).await?;
+    let due = lease_one(&mut tx, number).await?;
     tx.commit().await?;
     let brought_in = number_at(app, directory, ingest, &due)
         .await?
@@ -137,7 +137,7 @@ pub async fn now(
     Ok(brought_in)
 }
 
-async fn take(tx: &mut WorkspaceTx, number: NumberId) -> Result<Due> {
+async fn lease_one(tx: &mut WorkspaceTx, number: NumberId) -> Result<Due> {
     numbers::find(tx, number).await?;
     Ok(sqlx::query_as!(
         Due,
@@ -167,7 +167,7 @@ pub async fn number_at(
     let address: Address = due
         .phone_number
         .parse()
-        .map_err(|_| Error::Internal("a number of ours is none".into()))?;
+        .map_err(|_| Error::Internal("a stored number is not a valid address".into()))?;
     let provider = account.used_for(Purpose::CatchUp);
     let Some(mut received) = provider.received(&address, due.since).await? else {
         return Ok(None);
@@ -175,11 +175,11 @@ pub async fn number_at(
     received.retain(|text| text.at.is_none_or(|at| at >= due.since));
     let mut last = None;
     for text in &mut received {
-        text.at = text.at.map(|at| after(last, at));
+        text.at = text.at.map(|at| in_list_order(last, at));
         last = text.at.or(last);
     }
-    let settled = settled(&app.db, due, &received).await?;
-    received.retain(|text| !settled.contains(&text.provider_sid));
+    let stored_or_deleted = stored_or_deleted(&app.db, due, &received).await?;
+    received.retain(|text| !stored_or_deleted.contains(&text.provider_sid));
     let arrival = |text: Inbound| Arrival {
         workspace: due.workspace,
         integration: due.integration,
@@ -191,20 +191,20 @@ pub async fn number_at(
     let (mut brought_in, mut failed) = (0, None);
     let mut received = received.into_iter().peekable();
     while received.peek().is_some() {
-        let missing: Vec<_> = received.by_ref().take(CONCURRENCY).collect();
+        let missing: Vec<_> = received.by_ref().take(CHUNK_SIZE).collect();
         let completed = stream::iter(missing)
             .map(|listed| async {
-                let (at, is_id) = (listed.at, listed.text.is_none());
+                let (at, is_incomplete) = (listed.at, listed.text.is_none());
                 let text = provider.completed(listed).await?;
                 Ok::<_, Error>(text.map(|text| match text.at {
-                    Some(sent_at) if is_id => Inbound {
+                    Some(sent_at) if is_incomplete => Inbound {
                         at: Some(sent_at),
                         ..text
                     },
                     _ => Inbound { at, ..text },
                 }))
             })
-            .buffered(CALLS)
+            .buffered(MAX_CONCURRENT_CALLS)
             .collect::<Vec<_>>()
             .await;
         let mut texts = Vec::new();
@@ -225,21 +225,21 @@ pub async fn number_at(
     match failed {
         Some(error) => Err(error),
         None => {
-            agree(&app.db, due).await?;
+            record_agreement(&app.db, due).await?;
             Ok(Some(brought_in))
         }
     }
 }
 
-const CONCURRENCY: usize = 64;
+const CHUNK_SIZE: usize = 64;
 /// Concurrent calls to one provider for missing details.
-const CALLS: usize = 4;
+const MAX_CONCURRENT_CALLS: usize = 4;
 /// Database connections for all comparisons. Most of their time is spent waiting for the provider, so two are enough;
 /// the other connections are left to requests and webhooks.
 static CONNECTIONS: Semaphore = Semaphore::const_new(2);
 
 /// Texts that are stored already, or were deleted with their contact. One round trip.
-async fn settled(db: &Db, due: &Due, received: &[ListedText]) -> Result<HashSet<String>> {
+async fn stored_or_deleted(db: &Db, due: &Due, received: &[ListedText]) -> Result<HashSet<String>> {
     if received.is_empty() {
         return Ok(HashSet::new());
     }
@@ -247,8 +247,8 @@ async fn settled(db: &Db, due: &Due, received: &[ListedText]) -> Result<HashSet<
         .iter()
         .map(|text| text.provider_sid.as_str())
         .collect();
-    let _one = CONNECTIONS.acquire().await;
-    let settled = sqlx::query_scalar!(
+    let _permit = CONNECTIONS.acquire().await;
+    let stored_or_deleted = sqlx::query_scalar!(
         r#"select t.sid as "sid!" from unnest($3::text[]) as t (sid)
             where exists (select from messages m
                            where m.workspace_id = $1 and m.integration_id = $2 and m.provider_sid = t.sid)
@@ -260,16 +260,16 @@ async fn settled(db: &Db, due: &Due, received: &[ListedText]) -> Result<HashSet<
     )
     .fetch_all(db.system_pool())
     .await?;
-    Ok(settled.into_iter().collect())
+    Ok(stored_or_deleted.into_iter().collect())
 }
 
 /// Providers give whole seconds. Texts of the same second keep the list's order, a millisecond apart.
-fn after(last: Option<DateTime<Utc>>, at: DateTime<Utc>) -> DateTime<Utc> {
+fn in_list_order(last: Option<DateTime<Utc>>, at: DateTime<Utc>) -> DateTime<Utc> {
     last.map_or(at, |last| at.max(last + TimeDelta::milliseconds(1)))
 }
 
-async fn agree(db: &Db, due: &Due) -> Result<()> {
-    let _one = CONNECTIONS.acquire().await;
+async fn record_agreement(db: &Db, due: &Due) -> Result<()> {
+    let _permit = CONNECTIONS.acquire().await;
     sqlx::query!(
         "update numbers set agreed_at = greatest(agreed_at, $3) where workspace_id = $1 and id = $2",
         due.workspace as _,

@@ -171,13 +171,13 @@ async fn record_failover(
         account => format!("{account} was down"),
     };
     let words = &text.preview;
-    let here = (
+    let source = (
         text.conversation,
         text.number,
         text.integration,
         text.provider,
     );
-    let there = (
+    let target = (
         conversation,
         text.to_number,
         text.to_integration,
@@ -185,13 +185,13 @@ async fn record_failover(
     );
     let notes = [
         (
-            here,
+            source,
             format!(
                 "Sent from {instead} instead, because {why}: \u{201c}{words}\u{201d}. It went on in the conversation with that number."
             ),
         ),
         (
-            there,
+            target,
             format!(
                 "Sent from {instead} because {why}: \u{201c}{words}\u{201d}. It was written for {from}."
             ),

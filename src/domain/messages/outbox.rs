@@ -43,7 +43,7 @@ pub struct Leased {
 pub async fn lease(db: &Db, room: &CallCapacity) -> Result<Vec<Leased>> {
     for _ in 0..MAX_ATTEMPTS {
         match try_to_lease(db, room).await {
-            Err(error) if lost_its_number(&error) => {}
+            Err(error) if is_missing_number(&error) => {}
             leased => return Ok(leased?),
         }
     }
@@ -54,9 +54,9 @@ pub async fn lease(db: &Db, room: &CallCapacity) -> Result<Vec<Leased>> {
 const MAX_ATTEMPTS: usize = 3;
 
 /// The number was deleted, so its pace row violates a foreign key. The next attempt does not find its texts any more.
-fn lost_its_number(error: &sqlx::Error) -> bool {
-    let broken = error.as_database_error();
-    let constraint = broken.and_then(|broken| broken.constraint());
+fn is_missing_number(error: &sqlx::Error) -> bool {
+    let database_error = error.as_database_error();
+    let constraint = database_error.and_then(|database_error| database_error.constraint());
     constraint.is_some_and(|name| name.starts_with("number_pace_"))
 }
 
@@ -214,7 +214,7 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
                 },
             )
             .await?;
-            hold(&mut tx, text, *holds, *after).await?;
+            record_pause(&mut tx, text, *holds, *after).await?;
         }
         Outcome::Unconfirmed => {
             change(
@@ -230,13 +230,13 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
         }
         // The text keeps its place; the whole integration is paused.
         Outcome::Pause(_) => {
-            let again = StatusUpdate {
+            let requeued = StatusUpdate {
                 status: Some(Status::Queued),
                 due: Some(Duration::from_secs(5)),
                 attempts: -1,
                 ..StatusUpdate::default()
             };
-            change(&mut tx, text, again).await?;
+            change(&mut tx, text, requeued).await?;
         }
     }
     fail_point::abort_at("before it is written down");
@@ -244,7 +244,12 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
 }
 
 /// Pauses the number or the account; other texts lose no attempt. One round trip.
-async fn hold(tx: &mut SystemTx, text: &Leased, holds: PauseScope, pause: Duration) -> Result<()> {
+async fn record_pause(
+    tx: &mut SystemTx,
+    text: &Leased,
+    holds: PauseScope,
+    pause: Duration,
+) -> Result<()> {
     match holds {
         PauseScope::Text => {}
         PauseScope::Number => {

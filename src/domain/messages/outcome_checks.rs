@@ -131,12 +131,12 @@ pub async fn settled(db: &Db, open: &Open, found: Vec<RemoteMessage>) -> Result<
         .iter()
         .map(|remote| remote.provider_sid.clone())
         .collect();
-    let taken = known(db, open.text.workspace, open.text.integration, &sids).await?;
+    let assigned = assigned_sids(db, open.text.workspace, open.text.integration, &sids).await?;
     // Users may send the same text twice: the oldest one that belongs to no other message is this one.
-    let ours = found
+    let unassigned = found
         .into_iter()
-        .find(|remote| !taken.contains(&remote.provider_sid));
-    Ok(match ours {
+        .find(|remote| !assigned.contains(&remote.provider_sid));
+    Ok(match unassigned {
         Some(remote) => Some(Outcome::Sent {
             status: remote.status.unwrap_or(crate::providers::Status::Sent),
             provider_sid: remote.provider_sid,
@@ -151,7 +151,7 @@ pub async fn settled(db: &Db, open: &Open, found: Vec<RemoteMessage>) -> Result<
     })
 }
 
-async fn known(
+async fn assigned_sids(
     db: &Db,
     workspace: WorkspaceId,
     integration: IntegrationId,

@@ -1,5 +1,5 @@
-//! Detects reactions of iPhones and of Google Messages, which arrive as texts: `Liked “See you at nine”`, `👍 to “See
-//! you at nine”`.
+//! Detects reactions of iPhones and Google Messages, which arrive as texts: `Liked “See you at nine”`,
+//! `👍 to “See you at nine”`.
 //!
 //! They are recognized by form only: a verb of a list, then our text in quotation marks up to the end (or a phrase for
 //! a file). With words after the quotation it is an ordinary text.
@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// The words before the quotation, without accents, capitals and punctuation. `☺` stands for any emoji.
-const BEFORE: &[&str] = &[
+const PREFIXES: &[&str] = &[
     // English
     "liked",
     "loved",
@@ -281,7 +281,7 @@ const BEFORE: &[&str] = &[
 ];
 
 /// Words after the quotation, in languages whose verb comes last. They match as a prefix.
-const BEHIND: &[&str] = &[
+const SUFFIXES: &[&str] = &[
     "点了",
     "点赞",
     "點了",
@@ -329,7 +329,7 @@ const BEHIND: &[&str] = &[
     "to ☺",
 ];
 
-/// Prefixes that are not verbs: they need an ending of `BEHIND`.
+/// Prefixes that are not verbs: they need an ending of `SUFFIXES`.
 const NEEDS_ENDING: &[&str] = &[
     "给",
     "对",
@@ -345,7 +345,7 @@ const NEEDS_ENDING: &[&str] = &[
     "",
 ];
 
-/// Phrases for a file instead of a quotation. They follow a verb of `BEFORE`.
+/// Phrases for a file instead of a quotation. They follow a verb of `PREFIXES`.
 const MEDIA_PHRASES: &[&str] = &[
     "an image",
     "a photo",
@@ -421,7 +421,7 @@ const MAX_PREFIX_LENGTH: usize = 60;
 
 pub fn is_reaction(text: &str) -> bool {
     let text = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
-    opening_quotes(text).any(|at| quotes_ours(&text[..at], &text[at..])) || names_a_picture(text)
+    opening_quotes(text).any(|at| quotes_own_text(&text[..at], &text[at..])) || names_media(text)
 }
 
 /// Positions of opening quotation marks: some verbs contain quotation marks (`Ha messo “Mi piace” a “…”`).
@@ -433,10 +433,10 @@ fn opening_quotes(text: &str) -> impl Iterator<Item = usize> {
         .take(5)
 }
 
-fn quotes_ours(before: &str, quoted: &str) -> bool {
-    let before = plain(before);
-    let needs_ending = NEEDS_ENDING.contains(&before.as_str());
-    if !needs_ending && !BEFORE.contains(&before.as_str()) {
+fn quotes_own_text(prefix: &str, quoted: &str) -> bool {
+    let prefix = normalized(prefix);
+    let needs_ending = NEEDS_ENDING.contains(&prefix.as_str());
+    if !needs_ending && !PREFIXES.contains(&prefix.as_str()) {
         return false;
     }
     let mut marks = quoted.char_indices().filter(|(_, c)| is_quote(*c));
@@ -445,29 +445,29 @@ fn quotes_ours(before: &str, quoted: &str) -> bool {
         // A verb and an unclosed quotation: the carrier cut the text.
         return !needs_ending && opening.is_some_and(|(_, mark)| mark != '"' && mark != '\'');
     };
-    let behind = plain(&quoted[last + mark.len_utf8()..]);
-    if behind.is_empty() {
+    let suffix = normalized(&quoted[last + mark.len_utf8()..]);
+    if suffix.is_empty() {
         // The last quotation may be the verb itself, such as `gefällt mir`.
         return !needs_ending;
     }
     // After a verb and a quotation, further words are the sender's own.
-    (needs_ending || before.starts_with("hat"))
-        && BEHIND.iter().any(|ending| behind.starts_with(ending))
-        && behind.chars().count() <= 40
+    (needs_ending || prefix.starts_with("hat"))
+        && SUFFIXES.iter().any(|ending| suffix.starts_with(ending))
+        && suffix.chars().count() <= 40
 }
 
-fn names_a_picture(text: &str) -> bool {
+fn names_media(text: &str) -> bool {
     if text.chars().count() > MAX_PREFIX_LENGTH + 20 {
         return false;
     }
-    let text = plain(text);
-    let ends = MEDIA_PHRASES.iter().any(|thing| {
-        text.strip_suffix(thing)
-            .and_then(|before| before.strip_suffix(' '))
+    let text = normalized(text);
+    let ends = MEDIA_PHRASES.iter().any(|phrase| {
+        text.strip_suffix(phrase)
+            .and_then(|prefix| prefix.strip_suffix(' '))
             .is_some_and(is_verb)
     });
     // `Liked 3 images`
-    ends || text.rsplit_once(' ').is_some_and(|(rest, thing)| {
+    ends || text.rsplit_once(' ').is_some_and(|(rest, phrase)| {
         [
             "images",
             "photos",
@@ -477,7 +477,7 @@ fn names_a_picture(text: &str) -> bool {
             "fotos",
             "bilder",
         ]
-        .contains(&thing)
+        .contains(&phrase)
             && rest.rsplit_once(' ').is_some_and(|(verb, count)| {
                 count.chars().all(|c| c.is_ascii_digit()) && is_verb(verb)
             })
@@ -485,35 +485,35 @@ fn names_a_picture(text: &str) -> bool {
 }
 
 /// `👍 a photo` has no verb.
-fn is_verb(before: &str) -> bool {
-    before != "☺" && !NEEDS_ENDING.contains(&before) && BEFORE.contains(&before)
+fn is_verb(prefix: &str) -> bool {
+    prefix != "☺" && !NEEDS_ENDING.contains(&prefix) && PREFIXES.contains(&prefix)
 }
 
 /// Lower case without accents and punctuation, single spaces, each run of emoji as `☺`.
-fn plain(text: &str) -> String {
-    let mut plain = String::new();
+fn normalized(text: &str) -> String {
+    let mut normalized = String::new();
     let letters = text
         .nfkd()
         .filter(|c| !is_combining_mark(*c) && !is_invisible(*c));
     for c in letters.nfc().flat_map(char::to_lowercase) {
         if c.is_alphanumeric() {
-            if plain.ends_with('☺') {
-                plain.push(' ');
+            if normalized.ends_with('☺') {
+                normalized.push(' ');
             }
-            plain.push(c);
+            normalized.push(c);
         } else if is_emoji(c) {
-            if !plain.ends_with('☺') {
-                if !plain.is_empty() && !plain.ends_with(' ') {
-                    plain.push(' ');
+            if !normalized.ends_with('☺') {
+                if !normalized.is_empty() && !normalized.ends_with(' ') {
+                    normalized.push(' ');
                 }
-                plain.push('☺');
+                normalized.push('☺');
             }
-        } else if !plain.is_empty() && !plain.ends_with(' ') {
-            plain.push(' ');
+        } else if !normalized.is_empty() && !normalized.ends_with(' ') {
+            normalized.push(' ');
         }
     }
-    plain.truncate(plain.trim_end().len());
-    plain
+    normalized.truncate(normalized.trim_end().len());
+    normalized
 }
 
 fn is_quote(c: char) -> bool {

@@ -48,8 +48,8 @@ pub struct Ingest(BatchSender<Arrival>);
 impl Ingest {
     /// Returns the handle, and the writer, which the caller must run.
     pub fn new(db: Db) -> (Self, Writer<Arrival>) {
-        let (entrance, writer) = BatchSender::new(db);
-        (Self(entrance), writer)
+        let (sender, writer) = BatchSender::new(db);
+        (Self(sender), writer)
     }
 
     /// Returns after the commit.
@@ -66,7 +66,7 @@ impl Batched for Arrival {
     }
 
     /// If the commit succeeded, the provider's retry adds nothing and announces nothing, so clients must refetch.
-    fn may_have_happened(&self, db: &Db) {
+    fn on_uncertain_commit(&self, db: &Db) {
         db.bus().publish(Event::Missed {
             workspace: self.workspace,
         });
@@ -103,19 +103,19 @@ const MAX_ATTEMPTS: usize = 5;
 async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
     let mut stored = vec![None; arrivals.len()];
     for _ in 0..MAX_ATTEMPTS {
-        let left: Vec<_> = (0..arrivals.len())
+        let remaining: Vec<_> = (0..arrivals.len())
             .filter(|place| stored[*place].is_none())
             .collect();
-        if left.is_empty() {
+        if remaining.is_empty() {
             break;
         }
-        let again: Vec<_> = left.iter().map(|place| arrivals[*place]).collect();
-        for (place, done) in left.into_iter().zip(try_to_store(db, &again).await?) {
-            stored[place] = done;
+        let batch: Vec<_> = remaining.iter().map(|place| arrivals[*place]).collect();
+        for (place, result) in remaining.into_iter().zip(try_to_store(db, &batch).await?) {
+            stored[place] = result;
         }
     }
     let stored: Option<Vec<_>> = stored.into_iter().collect();
-    stored.ok_or_else(|| Error::Internal("a contact vanished while its text was stored".into()))
+    stored.ok_or_else(|| Error::Internal("a contact was deleted while its text was stored".into()))
 }
 
 /// Stores the texts and announces new ones after the commit. `None`: the contact was deleted during the statement.
@@ -179,8 +179,8 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
     .await;
     let mut stored = vec![None; arrivals.len()];
     let rows = match rows {
-        Err(error) if lost_its_conversation(&error) => return Ok(stored),
-        rows => rows.map_err(gone)?,
+        Err(error) if is_missing_conversation(&error) => return Ok(stored),
+        rows => rows.map_err(workspace_deleted)?,
     };
     let mut woken = HashSet::new();
     for row in rows {
@@ -229,17 +229,17 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
 }
 
 /// The contact's conversation was deleted during the statement. Nothing of the batch is stored.
-fn lost_its_conversation(error: &sqlx::Error) -> bool {
-    let broken = error.as_database_error();
-    broken.and_then(|broken| broken.constraint())
+fn is_missing_conversation(error: &sqlx::Error) -> bool {
+    let database_error = error.as_database_error();
+    database_error.and_then(|database_error| database_error.constraint())
         == Some("messages_workspace_id_conversation_id_contact_id_number_id_fkey")
 }
 
 /// The workspace was deleted during the statement.
-fn gone(error: sqlx::Error) -> Error {
+fn workspace_deleted(error: sqlx::Error) -> Error {
     match &error {
-        sqlx::Error::Database(broken)
-            if broken
+        sqlx::Error::Database(database_error)
+            if database_error
                 .constraint()
                 .is_some_and(|name| name.ends_with("_workspace_id_fkey")) =>
         {

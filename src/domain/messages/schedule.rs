@@ -17,10 +17,10 @@ const MAX_DELAY: Months = Months::new(12);
 
 pub(super) fn check(at: DateTime<Utc>) -> Result<()> {
     let now = clock::now();
-    let farthest = now.checked_add_months(MAX_DELAY).unwrap_or(now);
+    let latest = now.checked_add_months(MAX_DELAY).unwrap_or(now);
     Check::default()
         .that(
-            (now..=farthest).contains(&at),
+            (now..=latest).contains(&at),
             "scheduled_at",
             "a time in the future, at most a year ahead, such as 2026-11-23T09:00:00Z",
         )
@@ -83,7 +83,7 @@ pub async fn change(tx: &mut WorkspaceTx, id: MessageId, change: MessageChange) 
 
 /// Makes a scheduled text due now; it passes the same checks as at its time.
 pub async fn send_now(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
-    let hurried = sqlx::query!(
+    let changed = sqlx::query!(
         r#"update messages set scheduled_at = now(), due_at = now(), updated_at = now()
             where id = $1 and status = 'scheduled'
             returning number_id as "number: NumberId""#,
@@ -92,12 +92,12 @@ pub async fn send_now(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
     .fetch_optional(tx.conn())
     .await?;
     let message = find(tx, id).await?;
-    let hurried = hurried.ok_or(Error::TooLate)?;
+    let changed = changed.ok_or(Error::TooLate)?;
     let workspace = tx.workspace();
     tx.announce(Event::MessageChanged {
         workspace,
         message: id,
-        number: hurried.number,
+        number: changed.number,
     });
     Ok(message)
 }
@@ -117,7 +117,7 @@ pub struct Waiting {
 /// of the last row. Two round trips.
 pub async fn waiting(
     tx: &mut WorkspaceTx,
-    of: Option<UserId>,
+    created_by: Option<UserId>,
     span: &Span,
 ) -> Result<Page<Waiting>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
@@ -137,7 +137,7 @@ pub async fn waiting(
              join numbers n on n.workspace_id = m.workspace_id and n.id = m.number_id
             order by m.scheduled_at, m.id
             limit $4"#,
-        of as _,
+        created_by as _,
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
         limit + 1,

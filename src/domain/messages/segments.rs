@@ -72,14 +72,14 @@ pub fn segments(text: &str) -> Segments {
         segments: if units <= single {
             1
         } else {
-            packed(&widths, each)
+            count_segments(&widths, each)
         },
         culprit,
     }
 }
 
 /// Characters are never split, so the end of a segment may stay empty.
-fn packed(widths: &[usize], each: usize) -> usize {
+fn count_segments(widths: &[usize], each: usize) -> usize {
     let mut segments = 1;
     let mut used = 0;
     for width in widths {

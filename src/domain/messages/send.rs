@@ -59,8 +59,8 @@ pub struct Draft {
     pub scheduled_at: Option<DateTime<Utc>>,
     /// The newest message that the author has seen. If someone else has answered since, nothing is sent.
     pub seen_message_id: Option<MessageId>,
-    /// One of many texts, such as a reminder. It waits while texts without this flag are queued at its number, but keeps
-    /// its place before later texts of its own conversation.
+    /// One of many texts, such as a reminder. It waits while texts without this flag are queued at its number, but
+    /// keeps its place before later texts of its own conversation.
     // Skipped when false: the request hash of an older idempotency key stays valid.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bulk: bool,
@@ -111,41 +111,45 @@ async fn write(
     if let Some(at) = draft.scheduled_at {
         schedule::check(at)?;
     }
-    let asked = Sha256::digest(serde_json::to_vec(&draft).expect("a draft is plain data")).to_vec();
+    let draft_hash =
+        Sha256::digest(serde_json::to_vec(&draft).expect("a draft serializes to JSON")).to_vec();
     let conversation = match draft.conversation_id {
         Some(conversation) => conversation,
-        None => begin(tx, member, &draft).await?,
+        None => find_or_create_conversation(tx, member, &draft).await?,
     };
-    let place = find_place(tx, member, conversation, draft.seen_message_id, key).await?;
-    if let Some((first, request)) = place.answered {
-        if request != asked {
+    let target = find_target(tx, member, conversation, draft.seen_message_id, key).await?;
+    if let Some((first, request)) = target.answered {
+        if request != draft_hash {
             return Err(Error::IdempotencyKeyReused);
         }
-        return sent_before(tx, member, first).await;
+        return previous_send(tx, member, first).await;
     }
-    if draft.number_id.is_some_and(|number| number != place.number) {
+    if draft
+        .number_id
+        .is_some_and(|number| number != target.number)
+    {
         return Err(Error::field(
             "number_id",
             "this conversation goes through another number: leave it out",
         ));
     }
-    if place.opted_out {
+    if target.opted_out {
         return Err(Error::ContactOptedOut);
     }
-    if !phone::is_answerable(&place.to) {
+    if !phone::is_answerable(&target.to) {
         return Err(Error::ContactUnreachable);
     }
-    if !place.usable {
+    if !target.usable {
         return Err(Error::IntegrationNotConfigured);
     }
-    if let Some((by, since)) = place.moved {
+    if let Some((by, since)) = target.moved {
         return Err(Error::ConversationMoved { by, since });
     }
     let media = match earlier {
         Some(earlier) => uploads::again(tx, earlier).await?,
         None => uploads::named(tx, &draft.media_ids, &draft.media_urls).await?,
     };
-    if !media.is_empty() && !place.mms {
+    if !media.is_empty() && !target.mms {
         let field = if draft.media_ids.is_empty() {
             "media_urls"
         } else {
@@ -156,18 +160,18 @@ async fn write(
             "this number sends words only: leave the files out, or write from a number with MMS",
         ));
     }
-    uploads::check_weight(&media, place.provider)?;
-    let words = match draft.template_id {
+    uploads::check_weight(&media, target.provider)?;
+    let body = match draft.template_id {
         Some(template) => {
             templates::written(tx, member, template, conversation, &draft.variables).await?
         }
         None => draft.content,
     };
     // Values that were filled into a template are not composed yet.
-    let words = composed(&words);
+    let body = composed(&body);
     let content = match earlier {
-        Some(_) => words.into_owned(),
-        None => signed(&words, &composed(&place.signature))?,
+        Some(_) => body.into_owned(),
+        None => with_signature(&body, &composed(&target.signature))?,
     };
     let text = Text {
         content: &content,
@@ -175,68 +179,70 @@ async fn write(
         bulk: draft.bulk,
         at: draft.scheduled_at.map(|at| at.trunc_subsecs(6)),
     };
-    match queue(tx, member, conversation, &place, text, key, &asked).await? {
+    match queue(tx, member, conversation, &target, text, key, &draft_hash).await? {
         Some(sent) => {
             uploads::attach(tx, sent.message.id, &media).await?;
-            announce(tx, member, &place, &sent);
+            announce(tx, member, &target, &sent);
             Ok(sent)
         }
         // A concurrent request with this key has committed first.
         None => {
-            let place = find_place(tx, member, conversation, None, key).await?;
-            match place.answered {
-                Some((first, request)) if request == asked => sent_before(tx, member, first).await,
+            let target = find_target(tx, member, conversation, None, key).await?;
+            match target.answered {
+                Some((first, request)) if request == draft_hash => {
+                    previous_send(tx, member, first).await
+                }
                 _ => Err(Error::IdempotencyKeyReused),
             }
         }
     }
 }
 
-fn announce(tx: &mut WorkspaceTx, member: &Member, place: &SendTarget, sent: &Sent) {
+fn announce(tx: &mut WorkspaceTx, member: &Member, target: &SendTarget, sent: &Sent) {
     let workspace = tx.workspace();
     tx.announce(Event::MessageAdded {
         workspace,
         message: sent.message.id,
-        number: place.number,
+        number: target.number,
     });
     tx.announce(Event::Queued);
     if let Some(left) = sent.credits_remaining {
         tx.announce(Event::CreditsChanged {
             workspace,
             user: member.user(),
-            low: left == i64::from(place.low_credits_at),
+            low: left == i64::from(target.low_credits_at),
         });
     }
 }
 
 /// The answer to a repeated request: nothing is sent or charged.
-async fn sent_before(tx: &mut WorkspaceTx, member: &Member, first: MessageId) -> Result<Sent> {
+async fn previous_send(tx: &mut WorkspaceTx, member: &Member, first: MessageId) -> Result<Sent> {
     Ok(Sent {
         message: find(tx, first).await?,
         credits_remaining: credits::remaining(tx, member).await?,
     })
 }
 
-fn signed(content: &str, signature: &str) -> Result<String> {
+fn with_signature(content: &str, signature: &str) -> Result<String> {
     let content = content.replace('\0', "");
     // No second signature if the author typed it, and none below a file without a text.
     if signature.is_empty()
         || content.trim().is_empty()
         || content.ends_with(&format!("\n{signature}"))
     {
-        return fitting(
+        return check_length(
             content,
             "at most 1,600 characters; an emoji counts as two or more",
         );
     }
     let content = format!("{}\n{signature}", content.trim_end());
-    fitting(
+    check_length(
         content,
         "at most 1,600 characters together with your signature",
     )
 }
 
-fn fitting(content: String, most: &str) -> Result<String> {
+fn check_length(content: String, most: &str) -> Result<String> {
     Check::default()
         .that(segments::fits(content.trim()), "content", most)
         .done()?;
@@ -245,7 +251,7 @@ fn fitting(content: String, most: &str) -> Result<String> {
 
 fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
     uploads::check(&draft.media_ids, &draft.media_urls)?;
-    let alone = !is_repeat
+    let needs_content = !is_repeat
         && draft.media_ids.is_empty()
         && draft.media_urls.is_empty()
         && draft.template_id.is_none();
@@ -277,7 +283,7 @@ fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
             "they stand in a template: name it in template_id",
         )
         .that(
-            !alone || !content.replace('\0', "").is_empty(),
+            !needs_content || !content.replace('\0', "").is_empty(),
             "content",
             "write something: 1 to 1,600 characters",
         )
@@ -297,8 +303,12 @@ fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
 }
 
 /// Finds or creates the conversation with the recipient, from the requested number.
-async fn begin(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Result<ConversationId> {
-    let named = match draft.spread {
+async fn find_or_create_conversation(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    draft: &Draft,
+) -> Result<ConversationId> {
+    let requested = match draft.spread {
         true => None,
         false => Some(numbers::to_send_from(tx, member, draft.number_id).await?),
     };
@@ -311,21 +321,21 @@ async fn begin(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Result<C
                     Error::Invalid(wrong) => Error::field("to", wrong[0].message.clone()),
                     error => error,
                 })?;
-            contacts::meet(tx, &phone).await?
+            contacts::find_or_create(tx, &phone).await?
         }
         (None, None) => return Err(Error::field("conversation_id", "say where it goes")),
     };
-    let number = match named {
+    let number = match requested {
         Some(number) => number,
         None => {
-            if opt_outs::anywhere(tx, contact).await? {
+            if opt_outs::is_opted_out_anywhere(tx, contact).await? {
                 return Err(Error::ContactOptedOut);
             }
             let has_files = !draft.media_ids.is_empty() || !draft.media_urls.is_empty();
             numbers::least_busy(tx, contact, has_files).await?
         }
     };
-    conversations::with(tx, contact, number).await
+    conversations::find_or_create(tx, contact, number).await
 }
 
 /// The target of a text, and everything that may forbid it.
@@ -347,7 +357,7 @@ struct SendTarget {
     answered: Option<(MessageId, Vec<u8>)>,
 }
 
-async fn find_place(
+async fn find_target(
     tx: &mut WorkspaceTx,
     member: &Member,
     conversation: ConversationId,
@@ -419,7 +429,7 @@ async fn queue(
     tx: &mut WorkspaceTx,
     member: &Member,
     conversation: ConversationId,
-    place: &SendTarget,
+    target: &SendTarget,
     Text {
         content,
         media,
@@ -427,7 +437,7 @@ async fn queue(
         at,
     }: Text<'_>,
     key: Option<&str>,
-    asked: &[u8],
+    draft_hash: &[u8],
 ) -> Result<Option<Sent>> {
     let id = MessageId::new();
     let status = at.map_or(Status::Queued, |_| Status::Scheduled);
@@ -473,21 +483,21 @@ async fn queue(
            select q.id as "id: MessageId", q.created_at, spend_credit(q.id) as credits_remaining from queued q left join touched on true"#,
         id as _,
         conversation as _,
-        place.contact as _,
-        place.number as _,
-        place.integration as _,
+        target.contact as _,
+        target.number as _,
+        target.integration as _,
         content,
-        place.provider as _,
+        target.provider as _,
         segments,
         member.user() as _,
         key,
-        key.map(|_| asked),
+        key.map(|_| draft_hash),
         kind as _,
         preview(content, &types),
         at,
         status as _,
         bulk,
-        place.text_validity_minutes,
+        target.text_validity_minutes,
     )
     .fetch_optional(tx.conn())
     .await
@@ -499,8 +509,8 @@ async fn queue(
         id: queued.id,
         workspace_id: member.workspace(),
         conversation_id: conversation,
-        contact_id: place.contact,
-        number_id: place.number,
+        contact_id: target.contact,
+        number_id: target.number,
         direction: Direction::Outbound,
         content: content.to_owned(),
         message_type: kind,
@@ -509,7 +519,7 @@ async fn queue(
             .map(|file| Media::of(file, member.workspace()))
             .collect(),
         status,
-        provider: place.provider,
+        provider: target.provider,
         provider_sid: None,
         error_code: None,
         error_message: None,

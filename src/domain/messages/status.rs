@@ -55,8 +55,8 @@ pub struct Reports(BatchSender<Report>);
 impl Reports {
     /// Returns the handle, and the writer, which the caller must run.
     pub fn new(db: Db) -> (Self, Writer<Report>) {
-        let (entrance, writer) = BatchSender::new(db);
-        (Self(entrance), writer)
+        let (sender, writer) = BatchSender::new(db);
+        (Self(sender), writer)
     }
 
     /// Finds the message by our id in the callback URL, which works before the response to the send has arrived, or by
