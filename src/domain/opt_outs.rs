@@ -106,7 +106,7 @@ pub fn may_be_opt_out(text: &str) -> bool {
 }
 
 fn is_near_stop(text: &str) -> bool {
-    keyword_in(text).is_none() && recognize::asks_for_no_more(text)
+    keyword_in(text).is_none() && recognize::resembles_opt_out(text)
 }
 
 /// An opt-out or opt-in, with its proof.
@@ -146,7 +146,10 @@ impl Consent {
 }
 
 /// Whether `contact` opted out from any number that the member sees.
-pub(in crate::domain) async fn anywhere(tx: &mut WorkspaceTx, contact: ContactId) -> Result<bool> {
+pub(in crate::domain) async fn is_opted_out_anywhere(
+    tx: &mut WorkspaceTx,
+    contact: ContactId,
+) -> Result<bool> {
     Ok(sqlx::query_scalar!(
         r#"select exists (select from opt_outs where contact_id = $1) as "is_so!""#,
         contact as _,
@@ -205,7 +208,7 @@ pub async fn change(
     let reason = read_reason(&change.reason)?;
     let person = contacts::find(tx, contact).await?;
     let number = numbers::find(tx, change.number_id).await?;
-    settle_near_stop(tx, contact, change.number_id).await?;
+    clear_near_stop(tx, contact, change.number_id).await?;
     if write(tx, member, contact, &change, reason).await? {
         // The audit entry omits the reason, which may quote a text of the contact; the consent has it.
         let audit_record = AuditRecord {
@@ -259,22 +262,18 @@ pub async fn judge(
         return Ok(());
     };
     if opt_out {
-        let said = ConsentChange {
+        let consent = ConsentChange {
             number_id: row.number,
             wish: ConsentKind::Stop,
             reason: content.chars().take(200).collect(),
         };
-        return change(tx, member, row.contact, said).await;
+        return change(tx, member, row.contact, consent).await;
     }
-    settle_near_stop(tx, row.contact, row.number).await?;
+    clear_near_stop(tx, row.contact, row.number).await?;
     contacts::consent_changed(tx, row.contact).await
 }
 
-async fn settle_near_stop(
-    tx: &mut WorkspaceTx,
-    contact: ContactId,
-    number: NumberId,
-) -> Result<()> {
+async fn clear_near_stop(tx: &mut WorkspaceTx, contact: ContactId, number: NumberId) -> Result<()> {
     sqlx::query!(
         "update conversations set near_stop_id = null
           where contact_id = $1 and number_id = $2 and near_stop_id is not null",

@@ -146,7 +146,7 @@ fn refused_rows<'s>(sheet: &'s Sheet, report: &Imported) -> Vec<(&'s sheet::Shee
 }
 
 /// Conversations with an event of their own; beyond that, clients refetch.
-const SINGLY: usize = 100;
+const MAX_SINGLE_EVENTS: usize = 100;
 
 async fn announce(tx: &mut WorkspaceTx, opted_out: &[ContactId]) -> Result<()> {
     let conversations = sqlx::query_scalar!(
@@ -155,12 +155,12 @@ async fn announce(tx: &mut WorkspaceTx, opted_out: &[ContactId]) -> Result<()> {
             order by contact_id, id
             limit $2"#,
         opted_out as _,
-        SINGLY as i64 + 1,
+        MAX_SINGLE_EVENTS as i64 + 1,
     )
     .fetch_all(tx.conn())
     .await?;
     let workspace = tx.workspace();
-    if conversations.len() > SINGLY {
+    if conversations.len() > MAX_SINGLE_EVENTS {
         tx.announce(Event::Missed { workspace });
         return Ok(());
     }
@@ -187,8 +187,8 @@ impl Imported {
 impl Columns {
     /// Columns may have any order; unknown ones are ignored.
     fn of(sheet: &Sheet, region: Region) -> Result<Self> {
-        let own = imports::width_without_reasons(&sheet.columns);
-        let columns = &sheet.columns[..own];
+        let width = imports::width_without_reasons(&sheet.columns);
+        let columns = &sheet.columns[..width];
         let named = |name: &str| {
             columns
                 .iter()
@@ -214,8 +214,8 @@ impl Columns {
             (None, false) => others,
             (None, true) => all().collect(),
         };
-        let is_theirs = |place: &usize| phones.contains(place);
-        let number = named("number").filter(|place| !is_theirs(place));
+        let is_contact_phone = |place: &usize| phones.contains(place);
+        let number = named("number").filter(|place| !is_contact_phone(place));
         let phones = PhoneColumns::of(phones, &sheet.columns, region);
         if phones.is_empty() {
             return Err(Error::field(
@@ -246,24 +246,24 @@ impl Columns {
         };
         let found = self.phones.read(&row.cells);
         let is_number = |text: &str| text.chars().filter(|c| c.is_numeric()).count() > 4;
-        let mut misread = found.wrong.iter();
+        let mut invalid = found.wrong.iter();
         let wrong = match found.phones.is_empty() {
             true => Some(
-                misread
+                invalid
                     .next()
                     .map_or(PhoneError::Empty, |(.., wrong)| wrong.clone()),
             ),
             // A value such as `none` beside a valid number is no error.
-            false => misread
+            false => invalid
                 .find(|(_, text, _)| is_number(text))
                 .map(|(.., wrong)| wrong.clone()),
         };
         let wrong = wrong.map(|wrong| ("phone_number", wrong.to_string()));
-        let about = numbers_of(cell(self.number), region, ours)
+        let scope = numbers_of(cell(self.number), region, ours)
             .and_then(|numbers| Ok((numbers, since(cell(self.since))?)));
-        let (numbers, since) = match about {
-            Ok(about) => about,
-            Err(misread) => return (Vec::new(), wrong.or(Some(misread))),
+        let (numbers, since) = match scope {
+            Ok(scope) => scope,
+            Err(invalid) => return (Vec::new(), wrong.or(Some(invalid))),
         };
         let reason: String = cell(self.reason).chars().take(200).collect();
         let proof = match reason.as_str() {

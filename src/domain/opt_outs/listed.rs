@@ -85,10 +85,10 @@ async fn newest(
     tx: &mut WorkspaceTx,
     q: Option<&str>,
     after: Option<Cursor>,
-    most: i64,
+    limit: i64,
 ) -> Result<Vec<OptOut>> {
-    let typed = match q.filter(|q| !q.trim().is_empty()) {
-        Some(q) => Some(contacts::sought(tx, q).await?),
+    let input = match q.filter(|q| !q.trim().is_empty()) {
+        Some(q) => Some(contacts::search_input(tx, q).await?),
         None => None,
     };
     Ok(sqlx::query_as!(
@@ -121,9 +121,9 @@ async fn newest(
             limit $3"#,
         after.map(|cursor| cursor.at),
         after.map(|cursor| cursor.id),
-        most,
-        typed.as_ref().map(|typed| typed.search_text.as_str()),
-        &typed.as_ref().map(SearchInput::terms).unwrap_or_default(),
+        limit,
+        input.as_ref().map(|input| input.search_text.as_str()),
+        &input.as_ref().map(SearchInput::terms).unwrap_or_default(),
     )
     .fetch_all(tx.conn())
     .await?)

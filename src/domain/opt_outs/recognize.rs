@@ -17,17 +17,17 @@ use pattern::{Clause, Phrases};
 
 struct Recognizer {
     /// Requests, anywhere in a clause.
-    asks: Phrases,
+    requests: Phrases,
     /// Cancel a request in the same clause.
-    unless: Phrases,
+    exceptions: Phrases,
     /// Show that texts are welcome, anywhere in the text: only their kind, time or channel is in question.
-    keeps: Phrases,
-    /// Requests that count in spite of `keeps`.
-    surely: Phrases,
+    acceptances: Phrases,
+    /// Requests that count in spite of `acceptances`.
+    overriding_requests: Phrases,
     /// Requests that must fill their clause.
-    alone: Phrases,
+    clause_requests: Phrases,
     /// Requests that must fill the whole text.
-    whole: Phrases,
+    text_requests: Phrases,
     /// Politeness, which is ignored.
     fillers: Phrases,
     /// A line that a phone appends; the text ends before it.
@@ -36,23 +36,23 @@ struct Recognizer {
 
 static RECOGNIZER: LazyLock<Recognizer> = LazyLock::new(|| {
     let mut all = Recognizer {
-        asks: Phrases::default(),
-        unless: Phrases::default(),
-        keeps: Phrases::default(),
-        surely: Phrases::default(),
-        alone: Phrases::default(),
-        whole: Phrases::default(),
+        requests: Phrases::default(),
+        exceptions: Phrases::default(),
+        acceptances: Phrases::default(),
+        overriding_requests: Phrases::default(),
+        clause_requests: Phrases::default(),
+        text_requests: Phrases::default(),
         fillers: Phrases::default(),
         signatures: Phrases::default(),
     };
     for language in LANGUAGES {
         let sets = [
-            (&mut all.asks, language.asks),
-            (&mut all.unless, language.unless),
-            (&mut all.keeps, language.keeps),
-            (&mut all.surely, language.surely),
-            (&mut all.alone, language.alone),
-            (&mut all.whole, language.whole),
+            (&mut all.requests, language.requests),
+            (&mut all.exceptions, language.exceptions),
+            (&mut all.acceptances, language.acceptances),
+            (&mut all.overriding_requests, language.overriding_requests),
+            (&mut all.clause_requests, language.clause_requests),
+            (&mut all.text_requests, language.text_requests),
             (&mut all.fillers, language.fillers),
             (&mut all.signatures, language.signatures),
         ];
@@ -66,29 +66,34 @@ static RECOGNIZER: LazyLock<Recognizer> = LazyLock::new(|| {
 });
 
 /// Whether `text` probably asks for no more texts. The caller excludes reactions, which quote our own words.
-pub fn asks_for_no_more(text: &str) -> bool {
+pub fn resembles_opt_out(text: &str) -> bool {
     RECOGNIZER.is_opt_out_request(&normalize::tokens(text))
 }
 
 impl Recognizer {
     fn is_opt_out_request(&self, tokens: &[Token]) -> bool {
         let tokens = self.without_signature(tokens);
-        let laughs = tokens.iter().any(Token::is_laughter);
-        if !laughs && (self.is_alone(&self.whole, tokens) || in_pieces(tokens)) {
+        let has_laughter = tokens.iter().any(Token::is_laughter);
+        if !has_laughter
+            && (self.is_alone(&self.text_requests, tokens) || is_spaced_keyword(tokens))
+        {
             return true;
         }
         let clauses: Vec<_> = tokens
             .chunk_by(|_, next| !next.begins_clause)
             .map(|tokens| Clause::new(tokens, &self.fillers))
             .collect();
-        let keeps = clauses.iter().any(|clause| self.keeps.are_in(clause));
+        let is_welcome = clauses
+            .iter()
+            .any(|clause| self.acceptances.are_found_in(clause));
         clauses.iter().any(|clause| {
-            let asks = if keeps {
-                self.surely.are_in(clause)
+            let is_request = if is_welcome {
+                self.overriding_requests.are_found_in(clause)
             } else {
-                (!laughs && self.is_alone(&self.alone, clause.tokens())) || self.asks.are_in(clause)
+                (!has_laughter && self.is_alone(&self.clause_requests, clause.tokens()))
+                    || self.requests.are_found_in(clause)
             };
-            asks && !self.unless.are_in(clause)
+            is_request && !self.exceptions.are_found_in(clause)
         })
     }
 
@@ -117,7 +122,7 @@ impl Recognizer {
 }
 
 /// Keywords with spaces inside: `ST OP`, `un subscribe`.
-fn in_pieces(tokens: &[Token]) -> bool {
+fn is_spaced_keyword(tokens: &[Token]) -> bool {
     (2..=4).contains(&tokens.len())
         && ["stop", "stopall", "unsubscribe", "optout"].contains(
             &tokens

@@ -28,8 +28,8 @@ pub async fn moved(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Result<Vec<
     )
     .fetch_all(db.system_pool())
     .await?;
-    let (mut announcements, mut standing) = (Vec::with_capacity(rows.len()), Vec::new());
-    let (mut shown, mut paid) = (HashSet::new(), HashSet::new());
+    let (mut announcements, mut conversation_events) = (Vec::with_capacity(rows.len()), Vec::new());
+    let (mut conversations_seen, mut refunded) = (HashSet::new(), HashSet::new());
     for row in rows {
         let (workspace, number) = (row.workspace, row.number);
         if let Some(message) = row.called_off {
@@ -41,7 +41,7 @@ pub async fn moved(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Result<Vec<
         }
         // The credit of the text was returned.
         if let Some(user) = row.writer
-            && paid.insert((workspace, user))
+            && refunded.insert((workspace, user))
         {
             announcements.push(Event::CreditsChanged {
                 workspace,
@@ -49,14 +49,14 @@ pub async fn moved(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Result<Vec<
                 low: false,
             });
         }
-        if shown.insert(row.conversation) {
-            standing.push(Event::ConversationChanged {
+        if conversations_seen.insert(row.conversation) {
+            conversation_events.push(Event::ConversationChanged {
                 workspace,
                 conversation: row.conversation,
                 number,
             });
         }
     }
-    announcements.append(&mut standing);
+    announcements.append(&mut conversation_events);
     Ok(announcements)
 }

@@ -67,10 +67,10 @@ pub fn tokens(text: &str) -> Vec<Token> {
                 }
             }
             '#' if !text.get(at + 1).is_some_and(|next| next.is_alphanumeric()) => {
-                found.whole_word("number");
+                found.push_word("number");
             }
-            '🛑' => found.whole_word("stop"),
-            '😂' | '🤣' | '😆' | '😹' | '😄' => found.whole_word("haha"),
+            '🛑' => found.push_word("stop"),
+            '😂' | '🤣' | '😆' | '😹' | '😄' => found.push_word("haha"),
             '-' if before.is_none_or(char::is_whitespace)
                 || text.get(at + 1).is_none_or(|next| next.is_whitespace()) =>
             {
@@ -88,7 +88,7 @@ pub fn tokens(text: &str) -> Vec<Token> {
         }
     }
     found.end_word();
-    spelled_out(found.all)
+    join_spelled_letters(found.all)
 }
 
 #[derive(Default)]
@@ -112,7 +112,7 @@ impl Tokens {
         self.begins_clause = true;
     }
 
-    fn whole_word(&mut self, word: &str) {
+    fn push_word(&mut self, word: &str) {
         self.end_word();
         self.word.push_str(word);
         self.end_word();
@@ -136,7 +136,7 @@ pub fn is_ideograph(c: char) -> bool {
 }
 
 /// Joins words that are spelled letter by letter: `S T O P`, `S.T.O.P.`.
-fn spelled_out(tokens: Vec<Token>) -> Vec<Token> {
+fn join_spelled_letters(tokens: Vec<Token>) -> Vec<Token> {
     let mut joined = Vec::with_capacity(tokens.len());
     for run in tokens.chunk_by(|one, next| is_letter(one) && is_letter(next)) {
         if run.len() >= 4 && is_letter(&run[0]) {
@@ -173,33 +173,33 @@ pub fn fold(word: &str) -> String {
             'œ' => folded.extend(['o', 'e']),
             'ı' => folded.push('i'),
             '0' if has_letters => folded.push('o'),
-            c => folded.push(simplified(c)),
+            c => folded.push(to_simplified(c)),
         }
     }
     let mut short = String::with_capacity(folded.len());
     for run in folded.chunk_by(|one, next| one == next) {
-        let kept = if run.len() > 2 && run[0].is_alphabetic() {
+        let length = if run.len() > 2 && run[0].is_alphabetic() {
             1
         } else {
             run.len()
         };
-        short.extend(&run[..kept]);
+        short.extend(&run[..length]);
     }
-    repaired(short)
+    correct_spelling(short)
 }
 
 /// Covers the characters that the phrases use.
-fn simplified(c: char) -> char {
+fn to_simplified(c: char) -> char {
     const TRADITIONAL: &str = "訂發別請資訊號碼刪單電話給個這們煩擾關閉傳報舉詐騙廣錯誤從後繼續無興時間線說過應該隱與絡聯繫";
     const SIMPLIFIED: &str = "订发别请资讯号码删单电话给个这们烦扰关闭传报举诈骗广错误从后继续无兴时间线说过应该隐与络联系";
-    let place = TRADITIONAL.chars().position(|known| known == c);
-    place
-        .and_then(|place| SIMPLIFIED.chars().nth(place))
+    let index = TRADITIONAL.chars().position(|known| known == c);
+    index
+        .and_then(|index| SIMPLIFIED.chars().nth(index))
         .unwrap_or(c)
 }
 
 /// Corrects misspellings of the two most important words, unless they are words of their own.
-fn repaired(word: String) -> String {
+fn correct_spelling(word: String) -> String {
     const STOP: &[&str] = &[
         "stpo", "sotp", "tsop", "sttop", "sstop", "stopo", "stiop", "stoip", "stpop", "dtop",
         "srop", "syop", "stip", "stpp", "stob", "stio", "stoppp", "stopt", "stopl", "atsop",
@@ -209,11 +209,11 @@ fn repaired(word: String) -> String {
         return "stop".into();
     }
     let is_near =
-        |right: &str| word.len().abs_diff(right.len()) <= 2 && distance(&word, right) <= 2;
+        |correct: &str| word.len().abs_diff(correct.len()) <= 2 && distance(&word, correct) <= 2;
     if word.len() >= 8 && word.len() <= 14 && word.is_ascii() && word.starts_with("un") {
-        for right in ["unsubscribe", "unsubscribed", "unsubscribing"] {
-            if is_near(right) {
-                return right.into();
+        for correct in ["unsubscribe", "unsubscribed", "unsubscribing"] {
+            if is_near(correct) {
+                return correct.into();
             }
         }
     }

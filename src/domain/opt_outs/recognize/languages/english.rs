@@ -54,7 +54,7 @@ pub const RULES: Language = Language {
             "number|num|nbr|no|phone|phone_number|cell|cell_number|cellphone|mobile|digits|info|information|name|contact|details|data",
         ),
     ],
-    asks: &[
+    requests: &[
         // Stop, with an action or a message.
         "<stop> <their>? <kind>? <kind>? <message>",
         "part *0 of *0 stop|no",
@@ -246,7 +246,7 @@ pub const RULES: Language = Language {
         "you|u|yall need_to|must|should|have_to|better|gotta|gonna|please *1 stop $",
         "can|could|would|will *0 you|u|yall|someone *1 stop $",
     ],
-    unless: &[
+    exceptions: &[
         // Negations of a request.
         "<dont> *0 agree *0 to_the|to_that|with *0 price|charge|estimate|quote|bill",
         "<dont> *1 want|need *3 to_stop",
@@ -303,7 +303,7 @@ pub const RULES: Language = Language {
         "not|isnt|aint *1 bothering|harassing|annoying",
         "stop *1 <message>|texting *1 him|her|them|my|and *1 text|call *1 me",
     ],
-    keeps: &[
+    acceptances: &[
         "^ meant *0 for|to",
         "wrong *0 chat|thread|conversation|window|group",
         "i *0 meant *0 to|for|my|a",
@@ -332,15 +332,15 @@ pub const RULES: Language = Language {
         "^ is_this|is_it|is_that *0 the|still|dr|doctor|mr|mrs|ms|miss",
         "im|i_am|i_was|were *0 looking_for|trying_to_reach|trying_to_call|trying_to_get",
     ],
-    surely: &["<stop> *1 <texting>|text*|txt* *0 <me>|us|out|your|these|the|$"],
-    alone: &[
+    overriding_requests: &["<stop> *1 <texting>|text*|txt* *0 <me>|us|out|your|these|the|$"],
+    clause_requests: &[
         "stop|stops|stoped|stopped|stopall|stop_all|stop_it|quit_it|knock_it_off|cut_it_out|stop_now|stop_this|stop_that|just_stop|stop_already|stop_texting|stop_messages|stop_sms|full_stop_all",
         "stop_everything|stop_all_messages|stop_all_texts|stop_me|stop_messaging|stop_contact|stop_promotions|stop_promo|stop_spam",
         "unsubscribe|unsubscribe_all|unsubscribe_me|unsub|optout|opt_out|opt_me_out|optout_all|opt_out_all",
         "quit|quit_it|cease|desist|revoke|no_more|nomore|no_mas|remove_me|take_me_off|delete_me|leave_me_alone|wrong_number|wrong_person|spam|scam|go_away|fuck_off|f_off|piss_off|get_lost|enough|enough_already|no_stop|no_more_no_more|texts_stop|stop_no_more|removal|wrong_contact|youre_blocked|you_are_blocked|blocking_now|blocking_you|spammer|spammers|not_the_right_person|beat_it|give_it_a_rest|enough_is_enough",
         "no_texts|no_text|no_messages|no_contact|no_spam|no_sms|no_texting|dnc|do_not_call|do_not_text|do_not_contact",
     ],
-    whole: &[
+    text_requests: &[
         "end|end_it|end_all|end_this|end_now|cancel|cancel_all|cancel_it|cancel_me|cancel_this|cancel_now|quit|revoke|remove|removed|delete|unsubscribed|terminate|out|exit|off|halt|discontinue|td|not_me|remove_all|delete_all|block|blocked",
     ],
     fillers: &[

@@ -48,7 +48,7 @@ pub const RULES: Language = Language {
             "numero|num|nro|telefono|tel|celular|cel|movil|contacto|nombre|datos|info|informacion",
         ),
     ],
-    asks: &[
+    requests: &[
         "<quiten> *4 de su|sus|tu *0 <lista0>",
         "mal *0 el *0 numero",
         "no_me_interesa *0 nada",
@@ -181,7 +181,7 @@ pub const RULES: Language = Language {
         "este|ese *1 no|ya_no *1 es *2 numero|telefono|celular|cel|movil",
         "no *1 conozco *1 a *3 no",
     ],
-    unless: &[
+    exceptions: &[
         "=bloqueé|=cancelé|=quité|=eliminé|=borré|=saqué|=anulé",
         "no *0 <me>? *0 escribi|escribio|escribo|escribimos|=contacté|=molesté|=mandé|=envié",
         "equivocad* *0 en|del|de_la|de_mi|para",
@@ -220,7 +220,7 @@ pub const RULES: Language = Language {
         "baja *0 a|de|del|mi *1 mi|el|la|un|seguro|membresia|curso|clase *0 seguro|hijo|hija|carro|coche|auto|esposa|membresia|medic*|dental|linea|plan|clase|curso|empleado|trabajador",
         "soy *1 yo",
     ],
-    keeps: &[
+    acceptances: &[
         "^ escribame|escribanme|escribeme|texteame|texteeme|texteenme|mensajeame|escriba|escriban *0 mejor|a_mi|al|aqui|por_aqui|por_mensaje|por_texto|por_sms|a_este|al_cel|al_celular !correo|email|mail|e",
         "^ escribame|escribanme|escribeme|texteame|texteeme|texteenme|mensajeame !por_correo|al_correo|a_mi_correo|por_email|al_email|a_mi_email|solo_por_correo",
         "mejor *0 escribame|escribanme|escribeme|texteame|texteeme",
@@ -236,12 +236,12 @@ pub const RULES: Language = Language {
         "cambie|cambiamos *0 de? mi? *0 numero|telefono|celular|cel",
         "mi *0 nuevo|otro *0 numero|telefono|celular|cel",
     ],
-    surely: &[
+    overriding_requests: &[
         "dejen|deje|deja|paren|pare|dejar *1 de *1 mandarme|mandarnos|enviarme|enviarnos|escribirme|escribirnos|molestarme|textearme|contactarme|recibir",
         "ya_no *0 me|nos *0 manden|mande|envien|envie|escriban|escriba *1 mas|nada|<mensajes>|$",
         "no *0 me|nos? *0 manden|mande|envien|envie *0 mas *0 <mensajes>",
     ],
-    alone: &[
+    clause_requests: &[
         "alto|baja|basta|parenle|parale|parele|paren|parar|pare|detener|detengan|detenganse|detente|deten|cesen|cese",
         "dar_de_baja|darme_de_baja|darse_de_baja|dame_de_baja|deme_de_baja|denme_de_baja|de_baja|la_baja|dar_baja",
         "desuscribir|desuscribirme|desuscribirse|desuscribeme|cancelar_suscripcion|cancelar_todo|desinscribir",
@@ -249,7 +249,7 @@ pub const RULES: Language = Language {
         "borrenme|borrame|borreme|eliminenme|eliminame|elimineme|quitenme|quitame|quiteme|saquenme|sacame|saqueme|remuevanme",
         "dejenme_en_paz|dejame_en_paz|dejeme_en_paz|dejen_de_molestar|numero_equivocado|persona_equivocada|equivocado|stop_mensajes|alto_mensajes|no_mensajes|no_sms|no_textos",
     ],
-    whole: &[
+    text_requests: &[
         "ya_no|para|parad|fin|salir|cancelar|cancela|cancele|cancelen|cancelado|terminar|eliminar|elimina|borrar|remover|quitar|dejar|dejen|detenga|fuera|abandonar|finalizar|no_gracias_ya",
     ],
     fillers: &[
