@@ -100,28 +100,28 @@ pub async fn search(
             "say what the cursor continues: people, conversations or messages",
         ));
     }
-    let wanted = |this| kind.is_none_or(|kind| kind == this);
-    let typed = match kind {
+    let includes = |this| kind.is_none_or(|kind| kind == this);
+    let input = match kind {
         Some(Kind::Messages) => SearchInput::default(),
-        _ => contacts::sought(tx, &query.0).await?,
+        _ => contacts::search_input(tx, &query.0).await?,
     };
     Ok(Found {
-        people: match wanted(Kind::People) {
-            true => people(tx, query, &typed, span).await?,
-            false => nothing(),
+        people: match includes(Kind::People) {
+            true => people(tx, query, &input, span).await?,
+            false => empty_page(),
         },
-        conversations: match wanted(Kind::Conversations) {
-            true => conversations(tx, query, &typed, span).await?,
-            false => nothing(),
+        conversations: match includes(Kind::Conversations) {
+            true => conversations(tx, query, &input, span).await?,
+            false => empty_page(),
         },
-        messages: match wanted(Kind::Messages) {
+        messages: match includes(Kind::Messages) {
             true => messages(tx, query, span).await?,
-            false => nothing(),
+            false => empty_page(),
         },
     })
 }
 
-fn nothing<T>() -> Page<T> {
+fn empty_page<T>() -> Page<T> {
     Page {
         data: Vec::new(),
         next_cursor: None,
@@ -131,26 +131,30 @@ fn nothing<T>() -> Page<T> {
 async fn people(
     tx: &mut WorkspaceTx,
     query: &Query,
-    typed: &SearchInput,
+    input: &SearchInput,
     span: &Span,
 ) -> Result<Page<FoundPerson>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let ids = sqlx::query_scalar!(
         r#"select id as "id!: ContactId" from find_contacts($1, $2, $3, $4) as id"#,
-        typed.search_text,
-        &typed.terms(),
+        input.search_text,
+        &input.terms(),
         cursor.map(|cursor| cursor.id),
-        many(limit),
+        fetch_limit(limit),
     )
     .fetch_all(tx.conn())
     .await?;
     let mut found = Vec::with_capacity(ids.len());
-    let talks = conversations::newest_of(tx, &ids).await?;
-    for contact in in_order(contacts::these(tx, &ids).await?, &ids, |contact| contact.id) {
-        let (title, number) = marked(&contact, query, typed);
-        let talk = talks.iter().find(|(with, _)| *with == contact.id);
+    let conversations = conversations::newest_of(tx, &ids).await?;
+    for contact in in_order(contacts::find_many(tx, &ids).await?, &ids, |contact| {
+        contact.id
+    }) {
+        let (title, number) = marked(&contact, query, input);
+        let conversation = conversations
+            .iter()
+            .find(|(contact_id, _)| *contact_id == contact.id);
         found.push(FoundPerson {
-            conversation_id: talk.map(|(_, conversation)| *conversation),
+            conversation_id: conversation.map(|(_, conversation)| *conversation),
             contact,
             title,
             number,
@@ -165,24 +169,24 @@ async fn people(
 async fn conversations(
     tx: &mut WorkspaceTx,
     query: &Query,
-    typed: &SearchInput,
+    input: &SearchInput,
     span: &Span,
 ) -> Result<Page<FoundConversation>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let ids = sqlx::query_scalar!(
         r#"select id as "id!: ConversationId" from find_conversations($1, $2, $3, $4, $5) as id"#,
-        typed.search_text,
-        &typed.terms(),
+        input.search_text,
+        &input.terms(),
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
-        many(limit),
+        fetch_limit(limit),
     )
     .fetch_all(tx.conn())
     .await?;
-    let found = conversations::these(tx, &ids).await?;
+    let found = conversations::find_many(tx, &ids).await?;
     let found = in_order(found, &ids, |conversation| conversation.id)
         .map(|conversation| {
-            let (title, number) = marked(&conversation.contact, query, typed);
+            let (title, number) = marked(&conversation.contact, query, input);
             FoundConversation {
                 conversation,
                 title,
@@ -202,20 +206,20 @@ async fn messages(tx: &mut WorkspaceTx, query: &Query, span: &Span) -> Result<Pa
         r#"select id as "id!: MessageId" from find_messages($1, $2, $3) as id"#,
         query.0,
         cursor.map(|cursor| cursor.id),
-        many(limit),
+        fetch_limit(limit),
     )
     .fetch_all(tx.conn())
     .await?;
-    let texts = messages::these(tx, &ids).await?;
-    let mut of: Vec<_> = texts.iter().map(|text| text.conversation_id).collect();
-    of.sort_unstable();
-    of.dedup();
-    let talks = conversations::these(tx, &of).await?;
+    let texts = messages::find_many(tx, &ids).await?;
+    let mut conversation_ids: Vec<_> = texts.iter().map(|text| text.conversation_id).collect();
+    conversation_ids.sort_unstable();
+    conversation_ids.dedup();
+    let conversations = conversations::find_many(tx, &conversation_ids).await?;
     let found = in_order(texts, &ids, |text| text.id)
         .filter_map(|message| {
-            let conversation = talks
+            let conversation = conversations
                 .iter()
-                .find(|talk| talk.id == message.conversation_id)?;
+                .find(|conversation| conversation.id == message.conversation_id)?;
             Some(FoundMessage {
                 conversation: conversation.clone(),
                 excerpt: marks::excerpt(&message.content, &query.0),
@@ -230,7 +234,7 @@ async fn messages(tx: &mut WorkspaceTx, query: &Query, span: &Span) -> Result<Pa
 }
 
 /// One more than the page holds, to know whether another page follows.
-fn many(limit: i64) -> i32 {
+fn fetch_limit(limit: i64) -> i32 {
     i32::try_from(limit).unwrap_or(200) + 1
 }
 
@@ -245,9 +249,9 @@ fn in_order<T, I: PartialEq>(
 }
 
 /// The contact's name and number with marked matches. If only another number of theirs matches, it is appended.
-fn marked(contact: &Contact, query: &Query, typed: &SearchInput) -> (Vec<Piece>, Vec<Piece>) {
+fn marked(contact: &Contact, query: &Query, input: &SearchInput) -> (Vec<Piece>, Vec<Piece>) {
     let name = marks::anywhere(contact.name.as_deref().unwrap_or_default(), &query.0);
-    let marked = |stored: &str| marks::digits(&phone::display(stored), stored, &typed.numbers);
+    let marked = |stored: &str| marks::digits(&phone::display(stored), stored, &input.numbers);
     let is_hit = |pieces: &[Piece]| pieces.iter().any(|piece| piece.hit);
     let mut number = marked(&contact.phone_number);
     if !is_hit(&number) {
