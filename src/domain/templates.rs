@@ -184,7 +184,7 @@ pub async fn create(tx: &mut WorkspaceTx, mut draft: Draft) -> Result<Template> 
     .await?;
     let template = find(tx, id).await?;
     if template.shared {
-        note(tx, AuditAction::TemplateShared, None, Some(&template)).await?;
+        record(tx, AuditAction::TemplateShared, None, Some(&template)).await?;
     }
     Ok(template)
 }
@@ -199,7 +199,7 @@ pub async fn update(
     change.name = change.name.map(compose);
     change.content = change.content.map(compose);
     check(change.name.as_deref(), change.content.as_deref())?;
-    let before = held(tx, member, id).await?;
+    let before = lock_if_editable(tx, member, id).await?;
     Check::default()
         .that(
             change.shared != Some(false) || before.is_made_by(&member.user()),
@@ -220,12 +220,12 @@ pub async fn update(
     .execute(tx.conn())
     .await?;
     let after = find(tx, id).await?;
-    let (was, is) = (audit_json(&before), audit_json(&after));
+    let (before_json, after_json) = (audit_json(&before), audit_json(&after));
     match (before.shared, after.shared) {
-        (false, true) => note(tx, AuditAction::TemplateShared, None, Some(&after)).await?,
-        (true, false) => note(tx, AuditAction::TemplateRemoved, Some(&before), None).await?,
-        (true, true) if was != is => {
-            note(
+        (false, true) => record(tx, AuditAction::TemplateShared, None, Some(&after)).await?,
+        (true, false) => record(tx, AuditAction::TemplateRemoved, Some(&before), None).await?,
+        (true, true) if before_json != after_json => {
+            record(
                 tx,
                 AuditAction::TemplateChanged,
                 Some(&before),
@@ -239,18 +239,22 @@ pub async fn update(
 }
 
 pub async fn remove(tx: &mut WorkspaceTx, member: &Member, id: TemplateId) -> Result<()> {
-    let template = held(tx, member, id).await?;
+    let template = lock_if_editable(tx, member, id).await?;
     sqlx::query!("delete from templates where id = $1", id as _)
         .execute(tx.conn())
         .await?;
     if template.shared {
-        note(tx, AuditAction::TemplateRemoved, Some(&template), None).await?;
+        record(tx, AuditAction::TemplateRemoved, Some(&template), None).await?;
     }
     Ok(())
 }
 
 /// The template, locked until the end of the transaction, if `member` may change it.
-async fn held(tx: &mut WorkspaceTx, member: &Member, id: TemplateId) -> Result<Template> {
+async fn lock_if_editable(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    id: TemplateId,
+) -> Result<Template> {
     sqlx::query!("select id from templates where id = $1 for update", id as _)
         .fetch_optional(tx.conn())
         .await?;
@@ -266,7 +270,7 @@ fn audit_json(template: &Template) -> serde_json::Value {
     json!({"name": template.name, "content": template.content})
 }
 
-async fn note(
+async fn record(
     tx: &mut WorkspaceTx,
     action: AuditAction,
     before: Option<&Template>,
@@ -299,9 +303,10 @@ impl Known {
             ("workspace", workspace),
             ("number", number),
         ];
-        let said = all.into_iter().filter(|(_, value)| !value.is_empty());
+        let known = all.into_iter().filter(|(_, value)| !value.is_empty());
         Self(
-            said.map(|(name, value)| (name.into(), value.into()))
+            known
+                .map(|(name, value)| (name.into(), value.into()))
                 .collect(),
         )
     }

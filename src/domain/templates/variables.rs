@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 enum Piece<'a> {
-    Words(&'a str),
+    Text(&'a str),
     Variable {
-        whole: &'a str,
+        placeholder: &'a str,
         name: String,
         /// The text after a bar, used if there is no value.
-        otherwise: Option<&'a str>,
+        default: Option<&'a str>,
     },
 }
 
@@ -34,31 +34,31 @@ fn pieces(mut text: &str) -> Vec<Piece<'_>> {
         let Some(end) = text[begin + 2..].find("}}").map(|end| begin + 2 + end) else {
             break;
         };
-        let (name, otherwise) = match text[begin + 2..end].split_once('|') {
-            Some((name, otherwise)) => (name, Some(otherwise.trim())),
+        let (name, default) = match text[begin + 2..end].split_once('|') {
+            Some((name, default)) => (name, Some(default.trim())),
             None => (&text[begin + 2..end], None),
         };
-        let stop =
-            match named(name).filter(|_| otherwise.is_none_or(|text| !text.contains(['{', '}']))) {
+        let next =
+            match named(name).filter(|_| default.is_none_or(|text| !text.contains(['{', '}']))) {
                 Some(name) => {
-                    pieces.push(Piece::Words(&text[..begin]));
-                    let whole = &text[begin..end + 2];
+                    pieces.push(Piece::Text(&text[..begin]));
+                    let placeholder = &text[begin..end + 2];
                     pieces.push(Piece::Variable {
-                        whole,
+                        placeholder,
                         name,
-                        otherwise,
+                        default,
                     });
                     end + 2
                 }
                 // Not a variable: the braces are plain text.
                 None => {
-                    pieces.push(Piece::Words(&text[..begin + 2]));
+                    pieces.push(Piece::Text(&text[..begin + 2]));
                     begin + 2
                 }
             };
-        text = &text[stop..];
+        text = &text[next..];
     }
-    pieces.push(Piece::Words(text));
+    pieces.push(Piece::Text(text));
     pieces
 }
 
@@ -89,7 +89,7 @@ pub fn missing(text: &str, values: &BTreeMap<String, String>) -> Vec<String> {
     for piece in pieces(text) {
         if let Piece::Variable {
             name,
-            otherwise: None,
+            default: None,
             ..
         } = piece
             && !values.contains_key(&name)
@@ -102,20 +102,20 @@ pub fn missing(text: &str, values: &BTreeMap<String, String>) -> Vec<String> {
 }
 
 pub fn filled_so_far(text: &str, values: &BTreeMap<String, String>) -> String {
-    let said = |piece| match piece {
-        Piece::Words(words) => words.to_owned(),
+    let filled_piece = |piece| match piece {
+        Piece::Text(text) => text.to_owned(),
         Piece::Variable {
-            whole,
+            placeholder,
             name,
-            otherwise,
+            default,
         } => values
             .get(&name)
             .map(String::as_str)
-            .or(otherwise)
-            .unwrap_or(whole)
+            .or(default)
+            .unwrap_or(placeholder)
             .to_owned(),
     };
-    pieces(text).into_iter().map(said).collect()
+    pieces(text).into_iter().map(filled_piece).collect()
 }
 
 #[cfg(test)]
