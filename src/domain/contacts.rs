@@ -1,8 +1,8 @@
-//! People outside: one address in a workspace each, and those of whom they turned out to be the same.
+//! Contacts: one address in a workspace each, plus the addresses of the contacts that were merged into them.
 //!
-//! **A contact's number may change**, if nobody else has the new one. What was said stays with the contact. A STOP is the
-//! person's and the address's: it stays with the contact, and whoever has the old number next is not texted either. A text
-//! that is on its way goes where it was sent; one that waits goes to the new number.
+//! **A contact's number may change** to one that no other contact has. The conversations stay with the contact. An
+//! opt-out holds for the contact and for the old address, so the next contact at that address is not texted either. A
+//! text that was already handed to the provider goes to the old number; a queued one goes to the new number.
 
 pub mod export;
 pub mod fields;
@@ -34,15 +34,16 @@ pub struct Contact {
     pub id: ContactId,
     pub workspace_id: WorkspaceId,
     pub name: Option<String>,
-    /// E.164; or a short code, a sender's name or whatever else a network puts there, which cannot be answered.
+    /// E.164; or a short code, a sender name or another address that a network sets, which cannot be answered.
     pub phone_number: String,
-    /// Of contacts that were merged into this one: texts from there are theirs, answers go to `phone_number`.
+    /// Numbers of contacts that were merged into this one. Texts from them belong to this contact; replies go to
+    /// `phone_number`.
     pub other_numbers: Vec<String>,
     pub email: Option<String>,
     pub notes: String,
     #[schema(value_type = Vec<Tag>)]
     pub tags: Json<Vec<Tag>>,
-    /// What is filled in of the workspace's own fields (see `/contact-fields`), by their keys.
+    /// The values of the workspace's own fields (see `/contact-fields`), by key.
     #[schema(value_type = BTreeMap<String, String>)]
     pub custom_fields: Json<BTreeMap<String, String>>,
     pub created_at: DateTime<Utc>,
@@ -50,7 +51,6 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// Their name, or the number as people write it.
     pub fn title(&self) -> String {
         title(self.name.as_deref(), &self.phone_number)
     }
@@ -72,7 +72,6 @@ impl Contact {
         phone::is_answerable(&self.phone_number)
     }
 
-    /// What a field says of them; empty: nothing.
     pub fn field(&self, key: &str) -> &str {
         self.custom_fields.get(key).map_or("", String::as_str)
     }
@@ -86,13 +85,13 @@ pub fn title(name: Option<&str>, phone_number: &str) -> String {
 #[serde(deny_unknown_fields)]
 #[schema(as = ContactDraft)]
 pub struct Draft {
-    /// In any common notation; without a leading + it is read in the workspace's default region. One phone has one number: old
-    /// forms (`+52 1 …`) become the new one. An extension (`x12`) is left out, for a text goes to the line.
+    /// In any common notation. Without a leading + it is read in the workspace's default region. Old forms of a number
+    /// (`+52 1 …`) are stored as the new one. An extension (`x12`) is dropped.
     pub phone_number: String,
     pub name: Option<String>,
     pub email: Option<String>,
     pub notes: Option<String>,
-    /// Of the workspace's own fields, by their keys.
+    /// Values of the workspace's own fields, by key.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, Option<String>>)]
     pub custom_fields: fields::Values,
@@ -102,18 +101,18 @@ pub struct Draft {
 #[serde(deny_unknown_fields)]
 #[schema(as = ContactChange)]
 pub struct ContactChange {
-    /// Empty takes the name away.
+    /// An empty string removes the name.
     pub name: Option<String>,
-    /// A number that no other contact has. Conversations and opt-outs stay; texts that wait go to the new one.
+    /// A number that no other contact has. Conversations and opt-outs stay; queued texts go to the new number.
     pub phone_number: Option<String>,
-    /// Empty takes the address away.
+    /// An empty string removes the address.
     pub email: Option<String>,
     pub notes: Option<String>,
-    /// Those that are given; `null` or empty takes a value away.
+    /// Only the given fields change; `null` or an empty string removes a value.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, Option<String>>)]
     pub custom_fields: fields::Values,
-    /// The contact's `updated_at` as the writer saw it: if somebody changed it since, nothing is changed (409
+    /// The contact's `updated_at` as the client last saw it. If it has changed since, the request is refused (409
     /// `contact_changed`).
     pub updated_at: Option<DateTime<Utc>>,
 }
@@ -143,7 +142,7 @@ pub(in crate::domain) fn check(
         .done()
 }
 
-/// Good enough to catch a slip; only a mail that arrives proves an address.
+/// Catches typing mistakes; only a delivered e-mail proves an address.
 pub fn is_email(text: &str) -> bool {
     let parts = text.split_once('@');
     text.len() <= 254
@@ -192,8 +191,8 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
     Ok(contact)
 }
 
-/// The contact with this number, made if there is none.
-pub async fn meet(tx: &mut WorkspaceTx, phone: &Phone) -> Result<ContactId> {
+/// Finds the contact with this number, or creates it.
+pub async fn find_or_create(tx: &mut WorkspaceTx, phone: &Phone) -> Result<ContactId> {
     sqlx::query_scalar!(
         r#"select meet_contact($1, $2) as "id: ContactId""#,
         ContactId::new() as _,
@@ -204,7 +203,7 @@ pub async fn meet(tx: &mut WorkspaceTx, phone: &Phone) -> Result<ContactId> {
     .ok_or(Error::NotAMember)
 }
 
-/// Reads `text` as a phone number, in the workspace's region where it has no country of its own.
+/// Parses `text` as a phone number; one without a country code is read in the workspace's default region.
 pub async fn parse_phone(tx: &mut WorkspaceTx, text: &str) -> Result<Phone> {
     let region = workspaces::current(tx).await?.default_region;
     let region = region.parse().unwrap_or(Region::US);
@@ -219,7 +218,7 @@ pub async fn find(tx: &mut WorkspaceTx, id: ContactId) -> Result<Contact> {
         .ok_or(Error::NotFound("the contact"))
 }
 
-/// Whoever of these there is, in their order.
+/// The contacts that exist, in the order of `ids`.
 async fn by_ids(
     conn: &mut sqlx::PgConnection,
     workspace: WorkspaceId,
@@ -240,7 +239,7 @@ async fn by_ids(
     .await?)
 }
 
-/// Who has become of a contact that was merged into another.
+/// The contact that this one was merged into.
 pub async fn merged_contact(tx: &mut WorkspaceTx, id: ContactId) -> Result<Option<ContactId>> {
     Ok(
         sqlx::query_scalar!(r#"select survivor_of($1) as "id: ContactId""#, id as _)
@@ -249,13 +248,13 @@ pub async fn merged_contact(tx: &mut WorkspaceTx, id: ContactId) -> Result<Optio
     )
 }
 
-/// Whatever of these I may see, in their order and one round trip.
-pub async fn these(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Contact>> {
+/// The contacts among `ids` that the member may see, in this order. One round trip.
+pub async fn find_many(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Contact>> {
     let workspace = tx.workspace();
     by_ids(tx.conn(), workspace, ids).await
 }
 
-/// For the live hub: the contact, and the numbers whose members see a conversation with them.
+/// For the live hub: the contact, and the numbers of its conversations.
 pub async fn look_up(
     db: &Db,
     workspace: WorkspaceId,
@@ -282,7 +281,7 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) 
     let values = fields::read(tx, change.custom_fields).await?;
     let (before, old_name) = lock(tx, id, change.updated_at).await?;
     let phone = match &change.phone_number {
-        // It may be a sender's name, which nobody could type in as a number.
+        // The stored address may be a sender name, which does not parse as a number.
         Some(text) if text.trim() != before && text.trim() != phone::display(&before) => {
             Some(parse_phone(tx, text).await?)
         }
@@ -329,15 +328,14 @@ pub async fn update(tx: &mut WorkspaceTx, id: ContactId, change: ContactChange) 
             after: Some(json!({"phone_number": phone})),
         };
         audit::record(tx, AuditAction::ContactNumberChanged, audit_record).await?;
-        // Whose number this was before may have opted out.
+        // The previous owner of the new number may have opted out.
         consent_changed(tx, id).await?;
     }
     announce(tx, id);
     Ok(contact)
 }
 
-/// They opted out or in: whoever looks on is told. Who sees a contact with whom somebody texted sees one of their
-/// conversations, and the others are found by it. One round trip.
+/// Announces the change with one conversation of the contact; the hub finds the others. One round trip.
 pub(in crate::domain) async fn consent_changed(
     tx: &mut WorkspaceTx,
     contact: ContactId,
@@ -358,7 +356,7 @@ pub(in crate::domain) async fn consent_changed(
     Ok(())
 }
 
-/// Nobody else changes it until the end of the transaction. Answers its number and name. Refuses when it is another than at `seen`.
+/// Locks the contact and returns its number and name. Refuses if it changed since `seen`.
 async fn lock(
     tx: &mut WorkspaceTx,
     id: ContactId,
@@ -388,7 +386,7 @@ fn announce(tx: &mut WorkspaceTx, contact: ContactId) {
     });
 }
 
-/// Who made a contact; `None`: they wrote first.
+/// The name of the user who created the contact; `None` if it came from an inbound text.
 pub async fn made_by(tx: &mut WorkspaceTx, id: ContactId) -> Result<Option<String>> {
     Ok(sqlx::query_scalar!(
         "select u.name from contacts c join users u on u.id = c.created_by where c.id = $1",
@@ -398,18 +396,17 @@ pub async fn made_by(tx: &mut WorkspaceTx, id: ContactId) -> Result<Option<Strin
     .await?)
 }
 
-/// What was typed to find people, a number among it read as it is dialled in the workspace's region. One round trip, none where
-/// there is no digit.
-pub async fn sought(tx: &mut WorkspaceTx, q: &str) -> Result<SearchInput> {
+/// Parses a search for contacts. A number in it is read in the workspace's region: one round trip, none without digits.
+pub async fn search_input(tx: &mut WorkspaceTx, q: &str) -> Result<SearchInput> {
     let mut region = Region::US;
     if q.chars().any(char::is_numeric) {
-        let home = workspaces::current(tx).await?.default_region;
-        region = home.parse().unwrap_or(region);
+        let region_code = workspaces::current(tx).await?.default_region;
+        region = region_code.parse().unwrap_or(region);
     }
     Ok(phone::search::read(q, &region))
 }
 
-/// What people type, as a pattern: its own wildcards are plain characters, and a number may be written with spaces.
+/// Escapes the input for a `like` pattern. A phone number is reduced to its digits.
 pub fn like(q: &str) -> String {
     let q = q.trim().replace('\0', "");
     let looks_like_a_number = q.chars().any(|c| c.is_ascii_digit())

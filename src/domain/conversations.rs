@@ -1,4 +1,4 @@
-//! What passes between one contact and one number.
+//! Conversations: the messages between one contact and one number.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub struct Conversation {
     pub contact_id: ContactId,
     pub contact: Contact,
     pub number_id: NumberId,
-    /// Our number as people call it.
+    /// The display name of our number.
     pub number_name: String,
     pub number_phone: String,
     pub status: Status,
@@ -46,9 +46,10 @@ pub struct Conversation {
     pub last_message_direction: messages::Direction,
     pub last_message_status: messages::Status,
     pub last_message_id: Option<MessageId>,
-    /// They texted STOP to this number, or to any where one holds for all: nothing can be sent.
+    /// The contact opted out from this number, or from any number of a workspace where one opt-out holds for all.
+    /// Nothing can be sent.
     pub opted_out: bool,
-    /// A text of theirs that only sounds like STOP, until somebody has judged it.
+    /// An inbound text that resembles STOP and waits for an agent's decision.
     pub near_stop_id: Option<MessageId>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -67,7 +68,7 @@ impl Conversation {
         }
     }
 
-    /// Their newest text was ours and did not arrive.
+    /// The last message is a text of ours that failed or was not delivered.
     pub fn failed(&self) -> bool {
         matches!(
             self.last_message_status,
@@ -75,7 +76,6 @@ impl Conversation {
         )
     }
 
-    /// Whether somebody should judge if they meant STOP.
     pub fn resembles_stop(&self) -> bool {
         self.near_stop_id.is_some() && !self.opted_out
     }
@@ -85,7 +85,6 @@ impl Conversation {
     }
 }
 
-/// A row of the query below, flat as SQL gives it.
 struct Row {
     id: ConversationId,
     workspace_id: WorkspaceId,
@@ -158,7 +157,6 @@ impl From<Row> for Conversation {
     }
 }
 
-/// Which assignee a list is narrowed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assignee {
     Nobody,
@@ -174,7 +172,7 @@ impl Assignee {
     }
 }
 
-/// What a list is narrowed to. The door has read `me` and words into it.
+/// Filter of the list. The web layer has resolved `me` to a user.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub status: Option<Status>,
@@ -182,33 +180,31 @@ pub struct Filter {
     pub assignee: Option<Assignee>,
     pub contact: Option<ContactId>,
     pub unread: bool,
-    /// Of contacts who have this tag.
     pub tag: Option<TagId>,
-    /// Only where notes call whoever asks.
+    /// Conversations with notes that mention the member.
     pub mentioned: bool,
-    /// Any part of a name, number or e-mail address.
     pub q: Option<String>,
 }
 
-/// Newest first. The page is found first, by short scans of the index that fits what is asked (`list_conversations` in
-/// `migrations/0029_little_of_much.sql`); only its own rows are then joined. One round trip; two with a tag or part of a name.
+/// Newest first. The page is found by short scans of the index that fits the filter (`list_conversations`); only its
+/// own rows are then joined. One round trip; two with a tag or a search.
 pub async fn list(
     tx: &mut WorkspaceTx,
     filter: &Filter,
     span: &Span,
 ) -> Result<Page<Conversation>> {
     if filter.mentioned {
-        return mentioning(tx, filter, span).await;
+        return list_mentioning(tx, filter, span).await;
     }
     let (limit, cursor) = (span.limit()?, span.cursor()?);
-    let typed = typed(tx, filter).await?;
-    // Few contacts are not looked for in all conversations.
-    let with = match (filter.contact, filter.tag, &typed) {
+    let search = search(tx, filter).await?;
+    // With few matching contacts, only their conversations are scanned.
+    let contact_ids = match (filter.contact, filter.tag, &search) {
         (Some(contact), ..) => Some(vec![contact.0]),
         (None, None, None) => None,
-        (None, tag, typed) => contacts::list::few(tx, typed.as_ref(), tag, false).await?,
+        (None, tag, search) => contacts::list::few_matches(tx, search.as_ref(), tag, false).await?,
     };
-    let are_few = with.is_some();
+    let are_few = contact_ids.is_some();
     let rows = sqlx::query_as!(
         Row,
         r#"select v.id as "id!: ConversationId", v.workspace_id as "workspace_id!: WorkspaceId",
@@ -236,15 +232,15 @@ pub async fn list(
         filter.number as _,
         filter.assignee == Some(Assignee::Nobody),
         filter.assignee.and_then(Assignee::user) as _,
-        with as _,
+        contact_ids as _,
         filter.unread,
         filter.tag as _,
-        // The few that there are were found by it.
-        typed
+        // If there are few matches, they were found by the search text already.
+        search
             .as_ref()
             .filter(|_| filter.contact.is_some() || !are_few)
-            .map(|typed| typed.search_text.as_str()),
-        &typed.as_ref().map(SearchInput::terms).unwrap_or_default(),
+            .map(|search| search.search_text.as_str()),
+        &search.as_ref().map(SearchInput::terms).unwrap_or_default(),
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
         i32::try_from(limit).unwrap_or(200) + 1,
@@ -252,12 +248,12 @@ pub async fn list(
     .fetch_all(tx.conn())
     .await?;
     let rows = rows.into_iter().map(Conversation::from).collect();
-    Ok(page(rows, limit, end))
+    Ok(page(rows, limit, cursor_of))
 }
 
-async fn typed(tx: &mut WorkspaceTx, filter: &Filter) -> Result<Option<SearchInput>> {
+async fn search(tx: &mut WorkspaceTx, filter: &Filter) -> Result<Option<SearchInput>> {
     Ok(match filter.q.as_deref() {
-        Some(q) if !q.trim().is_empty() => Some(contacts::sought(tx, q).await?),
+        Some(q) if !q.trim().is_empty() => Some(contacts::search_input(tx, q).await?),
         _ => None,
     })
 }
@@ -270,13 +266,13 @@ pub async fn find(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Conversati
         .ok_or(Error::NotFound("the conversation"))
 }
 
-/// Whatever of these I may see, in one round trip and no order.
-pub async fn these(tx: &mut WorkspaceTx, ids: &[ConversationId]) -> Result<Vec<Conversation>> {
+/// The conversations among `ids` that the member may see, unordered. One round trip.
+pub async fn find_many(tx: &mut WorkspaceTx, ids: &[ConversationId]) -> Result<Vec<Conversation>> {
     let workspaces = vec![tx.workspace(); ids.len()];
     by_ids(tx.conn(), &workspaces, ids).await
 }
 
-/// The newest conversation with each of these contacts, of those that I may see.
+/// The newest visible conversation of each contact.
 pub async fn newest_of(
     tx: &mut WorkspaceTx,
     contacts: &[ContactId],
@@ -296,7 +292,7 @@ pub async fn newest_of(
     .collect())
 }
 
-/// Which one a conversation was joined to, when its contact was merged into another.
+/// The conversation that this one was joined to when its contact was merged.
 pub async fn joined_to(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Option<ConversationId>> {
     Ok(sqlx::query_scalar!(
         r#"select into_id as "id: ConversationId" from joined_conversations where id = $1"#,
@@ -306,7 +302,7 @@ pub async fn joined_to(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Optio
     .await?)
 }
 
-/// For the live hub: whatever of these exists, in one round trip.
+/// For the live hub: the conversations that exist. One round trip.
 pub async fn look_up(db: &Db, keys: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Conversation>> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
     by_ids(&mut *db.system_pool().acquire().await?, &workspaces, &ids).await
@@ -342,7 +338,6 @@ async fn by_ids(
     Ok(rows.into_iter().map(Conversation::from).collect())
 }
 
-/// How many there are behind each tab of the inbox.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     pub open: i64,
@@ -350,13 +345,13 @@ pub struct Counts {
     pub pending: i64,
     pub snoozed: i64,
     pub unread: i64,
-    /// Conversations with notes that call whoever asks, not looked at.
+    /// Conversations with unseen mentions of the member.
     pub mentions: i64,
-    /// Calls of providers that wait for an admin, counted to 100.
+    /// Quarantined webhook calls that wait for an admin; counting stops at 100.
     pub quarantined: i64,
 }
 
-/// Counting stops at 1,000 ("999+"), so that it stays flat as the inbox grows.
+/// Counting stops at 1,000 ("999+"), so the cost does not grow with the inbox.
 pub async fn counts(tx: &mut WorkspaceTx) -> Result<Counts> {
     Ok(sqlx::query_as!(
         Counts,
@@ -381,21 +376,21 @@ pub async fn counts(tx: &mut WorkspaceTx) -> Result<Counts> {
 #[schema(as = ConversationChange)]
 pub struct ConversationChange {
     pub status: Option<Status>,
-    /// A member of the workspace; `null` takes the assignment away.
-    #[serde(default, deserialize_with = "present")]
+    /// A member of the workspace; `null` removes the assignment.
+    #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<UserId>)]
     pub assignee_id: Option<Option<UserId>>,
-    /// Who has it as you know it, `null` for nobody: if somebody else was faster, nothing is changed, and 409
-    /// `conversation_taken` says who. Leave it out to insist.
-    #[serde(default, deserialize_with = "present")]
+    /// The assignee as the client knows it, `null` for nobody. If someone else is assigned by now, nothing changes and
+    /// the answer is 409 `conversation_taken` with their name. Leave it out to override.
+    #[serde(default, deserialize_with = "double_option")]
     #[schema(value_type = Option<UserId>)]
     pub expected_assignee_id: Option<Option<UserId>>,
-    /// When it comes back, at most a year ahead; needs `status: "snoozed"`. A text of theirs brings it back at once.
+    /// When the snooze ends, at most a year ahead; needs `status: "snoozed"`. An inbound text ends it at once.
     pub snoozed_until: Option<DateTime<Utc>>,
 }
 
-/// Tells a field that is `null` from one that is not there.
-fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+/// Distinguishes a `null` field from a missing one.
+fn double_option<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
@@ -419,7 +414,7 @@ pub async fn update(
                 "goes only with status \"snoozed\"",
             ));
         }
-        (_, Some(until)) if !snooze::can_be_meant(until) => {
+        (_, Some(until)) if !snooze::is_valid_time(until) => {
             return Err(Error::field(
                 "snoozed_until",
                 "a time in the future, at most a year ahead",
@@ -456,7 +451,7 @@ pub async fn update(
     if changed.rows_affected() == 0 {
         let expected = change.expected_assignee_id;
         if expected.is_some_and(|expected| expected != conversation.assignee_id) {
-            return Err(taken(tx, &conversation).await?);
+            return Err(taken_error(tx, &conversation).await?);
         }
         return Err(Error::field(
             "assignee_id",
@@ -476,8 +471,8 @@ fn announce(tx: &mut WorkspaceTx, conversation: &Conversation) {
     });
 }
 
-/// Who was faster, and when.
-async fn taken(tx: &mut WorkspaceTx, conversation: &Conversation) -> Result<Error> {
+/// The refusal that says who changed the assignment, and when.
+async fn taken_error(tx: &mut WorkspaceTx, conversation: &Conversation) -> Result<Error> {
     let lines = activity::between(tx, conversation.id, None, None, 20).await?;
     let sentence = lines
         .iter()
@@ -486,14 +481,16 @@ async fn taken(tx: &mut WorkspaceTx, conversation: &Conversation) -> Result<Erro
             let since = (clock::now() - one.created_at).to_std().unwrap_or_default();
             one.assignment_sentence(&ago(since))
         });
-    let has = || match &conversation.assignee_name {
+    let current_assignee = || match &conversation.assignee_name {
         Some(name) => put(english("{name} has it now"), "name", name),
         None => english("nobody has it now").into(),
     };
-    Ok(Error::ConversationTaken(sentence.unwrap_or_else(has)))
+    Ok(Error::ConversationTaken(
+        sentence.unwrap_or_else(current_assignee),
+    ))
 }
 
-/// How a conversation stands, as far as people decide it.
+/// The parts of a conversation that members change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     pub status: Status,
@@ -511,7 +508,7 @@ impl Standing {
     }
 }
 
-/// How it stands, and stays until this transaction is over.
+/// Reads it and locks the conversation until the end of the transaction.
 pub async fn hold(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Standing> {
     sqlx::query_as!(
         Standing,
@@ -523,33 +520,31 @@ pub async fn hold(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Standing> 
     .ok_or(Error::NotFound("the conversation"))
 }
 
-/// Takes back what somebody has just done: from `is`, if it still is so, to exactly what `was`. A snooze that would be over by
-/// now is open.
+/// Restores `previous` if the conversation still equals `expected`. A snooze whose time has passed becomes open.
 pub async fn undo(
     tx: &mut WorkspaceTx,
     id: ConversationId,
-    is: Standing,
-    was: Standing,
+    expected: Standing,
+    previous: Standing,
 ) -> Result<Conversation> {
-    if hold(tx, id).await? != is {
+    if hold(tx, id).await? != expected {
         return Err(Error::ConversationChanged);
     }
-    let sleeps =
-        was.status == Status::Snoozed && was.snoozed_until.is_some_and(|at| at > clock::now());
-    let status = match was.status {
-        Status::Snoozed if !sleeps => Status::Open,
+    let is_snoozed = previous.status == Status::Snoozed
+        && previous.snoozed_until.is_some_and(|at| at > clock::now());
+    let status = match previous.status {
+        Status::Snoozed if !is_snoozed => Status::Open,
         status => status,
     };
     let change = ConversationChange {
-        status: (status != is.status || sleeps).then_some(status),
-        snoozed_until: was.snoozed_until.filter(|_| sleeps),
-        assignee_id: (was.assignee != is.assignee).then_some(was.assignee),
+        status: (status != expected.status || is_snoozed).then_some(status),
+        snoozed_until: previous.snoozed_until.filter(|_| is_snoozed),
+        assignee_id: (previous.assignee != expected.assignee).then_some(previous.assignee),
         expected_assignee_id: None,
     };
     update(tx, id, change).await
 }
 
-/// Everything up to now has been seen, and where notes call whoever looks.
 pub async fn mark_read(tx: &mut WorkspaceTx, id: ConversationId) -> Result<()> {
     let read = sqlx::query!(
         r#"with seen as (
@@ -580,7 +575,6 @@ pub async fn mark_read(tx: &mut WorkspaceTx, id: ConversationId) -> Result<()> {
     Ok(())
 }
 
-/// How many notes here call whoever asks, and were not looked at.
 pub async fn unseen_mentions(tx: &mut WorkspaceTx, id: ConversationId) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         r#"select count(*) as "count!" from mentions
@@ -591,14 +585,14 @@ pub async fn unseen_mentions(tx: &mut WorkspaceTx, id: ConversationId) -> Result
     .await?)
 }
 
-/// Where notes call whoever asks. It costs what there are of those, not what the inbox holds. Round trips: 2.
-async fn mentioning(
+/// Conversations with mentions of the member. The cost grows with their number, not with the inbox. Two round trips.
+async fn list_mentioning(
     tx: &mut WorkspaceTx,
     filter: &Filter,
     span: &Span,
 ) -> Result<Page<Conversation>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
-    let typed = typed(tx, filter).await?;
+    let search = search(tx, filter).await?;
     let ids = sqlx::query_scalar!(
         r#"select v.id as "id: ConversationId"
              from (select distinct conversation_id from mentions where user_id = current_user_id()) m
@@ -620,29 +614,29 @@ async fn mentioning(
         filter.assignee.and_then(Assignee::user) as _,
         filter.contact as _,
         filter.unread,
-        typed.as_ref().map(|typed| typed.search_text.as_str()),
+        search.as_ref().map(|search| search.search_text.as_str()),
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
         limit + 1,
-        &typed.as_ref().map(SearchInput::terms).unwrap_or_default(),
+        &search.as_ref().map(SearchInput::terms).unwrap_or_default(),
     )
     .fetch_all(tx.conn())
     .await?;
     let workspaces = vec![tx.workspace(); ids.len()];
     let mut found = by_ids(tx.conn(), &workspaces, &ids).await?;
     found.sort_unstable_by_key(|one| std::cmp::Reverse((one.last_message_at, one.id)));
-    Ok(page(found, limit, end))
+    Ok(page(found, limit, cursor_of))
 }
 
-fn end(conversation: &Conversation) -> Cursor {
+fn cursor_of(conversation: &Conversation) -> Cursor {
     Cursor {
         at: conversation.last_message_at,
         id: conversation.id.0,
     }
 }
 
-/// The conversation of this contact with one of our numbers, begun if there is none.
-pub async fn with(
+/// Finds the conversation of a contact with one of our numbers, or creates it.
+pub async fn find_or_create(
     tx: &mut WorkspaceTx,
     contact: ContactId,
     number: NumberId,
@@ -657,11 +651,10 @@ pub async fn with(
     )
     .fetch_optional(tx.conn())
     .await?
-    // Deleted this instant.
+    // The contact was deleted concurrently.
     .ok_or(Error::NotFound("the contact"))
 }
 
-/// The conversation of this contact with one of our numbers, if there is one.
 pub async fn between(
     tx: &mut WorkspaceTx,
     contact: ContactId,

@@ -1,4 +1,4 @@
-//! Texts, in and out, and internal notes: one table.
+//! Inbound and outbound texts and internal notes, in one table.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -31,13 +31,13 @@ string_enum!(Direction { Inbound = "inbound", Outbound = "outbound", Note = "not
 string_enum!(#[schema(as = MessageKind)]
 Kind { Text = "text", Media = "media" });
 string_enum!(
-    /// How far a text has come. It only ever moves forward.
+    /// The status of a text. It only moves forward.
     #[schema(as = MessageStatus)]
 Status {
         Scheduled = "scheduled",
         Queued = "queued",
         Sending = "sending",
-        /// The connection died after the request left: whether the provider took it is being found out.
+        /// The connection broke after the request was sent; it is unknown yet whether the provider accepted it.
         Unconfirmed = "unconfirmed",
         Sent = "sent",
         Delivered = "delivered",
@@ -63,34 +63,34 @@ pub struct Message {
     pub provider: providers::Kind,
     pub provider_sid: Option<String>,
     pub error_code: Option<String>,
-    /// Why it was not sent or delivered, in words.
+    /// Why it was not sent or delivered, as a sentence.
     pub error_message: Option<String>,
-    /// What the provider charges for: a long text is several.
+    /// The units that the provider charges for; a long text has several.
     pub segments: Option<i16>,
     /// A decimal number in the provider's currency, once known.
     pub price: Option<String>,
     pub sentiment: Option<String>,
     pub created_by: Option<UserId>,
     pub created_by_name: Option<String>,
-    /// Whom a note calls.
+    /// The members that a note mentions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<Mention>,
     pub scheduled_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-    /// What the page that sent it called it, so that it can recognise its own.
+    /// The id that the client gave it, by which the page recognizes its own message.
     #[serde(skip)]
     pub client_ref: Option<String>,
-    /// The text as which it was sent once more.
+    /// The message that retried this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retried_as: Option<MessageId>,
 }
 
-/// A colleague whom a note calls.
+/// A member whom a note mentions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Mention {
     pub user_id: UserId,
-    /// As the note calls them: `@` and this.
+    /// The name in the note, after the `@`.
     pub name: String,
 }
 
@@ -106,7 +106,7 @@ pub struct Media {
     #[serde(default)]
     pub height: Option<i32>,
     pub url: String,
-    /// Why it could not be fetched from the provider, in words.
+    /// Why it could not be fetched from the provider, as a sentence.
     #[serde(default)]
     pub error: Option<String>,
 }
@@ -124,12 +124,11 @@ impl Media {
         }
     }
 
-    /// What every browser shows; others are handed over as files.
+    /// Formats that every browser shows; others are offered as downloads.
     pub fn is_image(&self) -> bool {
         ["image/jpeg", "image/png", "image/gif", "image/webp"].contains(&self.content_type.as_str())
     }
 
-    /// What browsers play where it stands.
     pub fn is_film(&self) -> bool {
         ["video/mp4", "video/webm"].contains(&self.content_type.as_str())
     }
@@ -138,7 +137,6 @@ impl Media {
         ["audio/mpeg", "audio/mp4", "audio/ogg"].contains(&self.content_type.as_str())
     }
 
-    /// As people call such a file.
     pub fn title(&self) -> &str {
         match self.content_type.as_str() {
             "application/pdf" => "PDF document",
@@ -165,16 +163,15 @@ impl Media {
         self.size.map(weight)
     }
 
-    /// Width and height of the place that a thread keeps free for it: no higher than this, never larger than it is.
+    /// Width and height that the thread reserves for it: at most 320 pixels high, never larger than the picture.
     pub fn place(&self) -> Option<(i32, i32)> {
-        const HIGHEST: i32 = 320;
+        const MAX_HEIGHT: i32 = 320;
         let (width, height) = (self.width?, self.height?);
-        let shown = height.min(HIGHEST);
-        let narrowed = i64::from(width) * i64::from(shown) / i64::from(height);
-        Some((i32::try_from(narrowed.max(1)).ok()?, shown))
+        let shown_height = height.min(MAX_HEIGHT);
+        let scaled_width = i64::from(width) * i64::from(shown_height) / i64::from(height);
+        Some((i32::try_from(scaled_width.max(1)).ok()?, shown_height))
     }
 
-    /// What a thread shows of a picture.
     pub fn small_url(&self) -> String {
         if self.url.starts_with("/api/") {
             format!("{}?size=thumb", self.url)
@@ -183,7 +180,7 @@ impl Media {
         }
     }
 
-    /// Whether our own origin serves it; the provider's address would need the provider's credentials.
+    /// Whether our own origin serves it. The provider's address would need the provider's credentials.
     pub fn is_ours(&self) -> bool {
         self.url.starts_with('/')
     }
@@ -194,7 +191,7 @@ impl Message {
         self.direction == Direction::Outbound
     }
 
-    /// A reaction to a text of ours, which came as a text.
+    /// A reaction to a text of ours, which arrives as a text.
     pub fn is_reaction(&self) -> bool {
         self.direction == Direction::Inbound && reaction::is_reaction(&self.content)
     }
@@ -268,7 +265,6 @@ impl From<Row> for Message {
     }
 }
 
-/// What a list of messages is narrowed to.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub conversation: Option<ConversationId>,
@@ -276,8 +272,8 @@ pub struct Filter {
     pub status: Option<Status>,
 }
 
-/// Newest first. Two round trips. In a conversation one scan of `messages_of_conversation`; without one a page may be shorter
-/// than its limit although another follows (`list_messages`).
+/// Newest first. Two round trips. Within a conversation it is one scan of `messages_of_conversation`; without one, a
+/// page may be shorter than its limit although another follows (`list_messages`).
 pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<Page<Message>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let before = cursor.map(|cursor| cursor.id);
@@ -288,7 +284,7 @@ pub async fn list(tx: &mut WorkspaceTx, filter: &Filter, span: &Span) -> Result<
         ),
         None => across_conversations(tx, filter, before, limit + 1).await?,
     };
-    let mut rows = these(tx, &ids).await?;
+    let mut rows = find_many(tx, &ids).await?;
     rows.sort_unstable_by_key(|message| std::cmp::Reverse(message.id));
     let mut page = page(rows, limit, |message: &Message| Cursor {
         at: message.created_at,
@@ -303,7 +299,7 @@ async fn in_conversation(
     conversation: ConversationId,
     filter: &Filter,
     before: Option<Uuid>,
-    many: i64,
+    limit: i64,
 ) -> Result<Vec<MessageId>> {
     Ok(sqlx::query_scalar!(
         r#"select m.id as "id: MessageId" from messages m
@@ -317,7 +313,7 @@ async fn in_conversation(
         filter.direction as _,
         filter.status as _,
         before,
-        many,
+        limit,
     )
     .fetch_all(tx.conn())
     .await?)
@@ -327,14 +323,14 @@ async fn across_conversations(
     tx: &mut WorkspaceTx,
     filter: &Filter,
     before: Option<Uuid>,
-    many: i64,
+    limit: i64,
 ) -> Result<(Vec<MessageId>, Option<Uuid>)> {
     let found = sqlx::query!(
         r#"select ids as "ids!: Vec<MessageId>", resume_at from list_messages($1, $2, $3, $4::bigint::integer)"#,
         filter.direction as _,
         filter.status as _,
         before,
-        many,
+        limit,
     )
     .fetch_one(tx.conn())
     .await?;
@@ -349,14 +345,13 @@ pub async fn find(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
         .ok_or(Error::NotFound("the message"))
 }
 
-/// Whatever of these I may see, in one round trip and no order.
-pub async fn these(tx: &mut WorkspaceTx, ids: &[MessageId]) -> Result<Vec<Message>> {
+/// The messages among `ids` that the member may see, unordered. One round trip.
+pub async fn find_many(tx: &mut WorkspaceTx, ids: &[MessageId]) -> Result<Vec<Message>> {
     let workspaces = vec![tx.workspace(); ids.len()];
     by_ids(tx.conn(), &workspaces, ids).await
 }
 
-/// Those of a conversation that came after `id`, the oldest first: as many as `limit`, and one more if there is one. Two
-/// round trips.
+/// Messages of a conversation after `id`, oldest first: up to `limit`, plus one if there are more. Two round trips.
 pub async fn after(
     tx: &mut WorkspaceTx,
     conversation: ConversationId,
@@ -371,12 +366,12 @@ pub async fn after(
     )
     .fetch_all(tx.conn())
     .await?;
-    let mut messages = these(tx, &ids).await?;
+    let mut messages = find_many(tx, &ids).await?;
     messages.sort_unstable_by_key(|message| message.id);
     Ok(messages)
 }
 
-/// For the live hub: whatever of these exists, in one round trip.
+/// For the live hub: the messages that exist. One round trip.
 pub async fn look_up(db: &Db, keys: &[(WorkspaceId, MessageId)]) -> Result<Vec<Message>> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
     by_ids(&mut *db.system_pool().acquire().await?, &workspaces, &ids).await
@@ -406,10 +401,10 @@ async fn by_ids(
     Ok(rows.into_iter().map(Message::from).collect())
 }
 
-/// What a list row shows of a text. `preview_of` in the migrations is the same for what the database moves on its own.
+/// The preview of a text in the inbox list. `preview_of` in the database follows the same rule.
 pub fn preview(content: &str, media: &[&str]) -> String {
-    let mut words = content.split_whitespace().collect::<Vec<_>>().join(" ");
-    if words.is_empty() {
+    let mut line = content.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.is_empty() {
         return match media {
             [] => String::new(),
             [first, ..] if first.starts_with("image/") => "📷 Photo".into(),
@@ -418,10 +413,10 @@ pub fn preview(content: &str, media: &[&str]) -> String {
             _ => "📎 File".into(),
         };
     }
-    if let Some((end, _)) = words.char_indices().nth(160) {
-        words.truncate(end);
+    if let Some((end, _)) = line.char_indices().nth(160) {
+        line.truncate(end);
     }
-    words
+    line
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Who wants no more texts from which number, how we know, and how they change their mind.
+//! Opt-outs of contacts from numbers, with their proof and history.
 //!
-//! The exact words act by themselves, as they do at the providers and carriers, who answer them: we stay silent. What only
-//! sounds like them is for a person to judge.
+//! An exact keyword takes effect by itself, as it does at providers and carriers; they answer it, so we send no reply.
+//! A text that only resembles one is left to an agent's decision.
 
 pub mod import;
 pub mod listed;
@@ -24,16 +24,16 @@ use crate::providers::{self, Inbound};
 string_enum!(ConsentKind { Stop = "stop", Start = "start" });
 
 string_enum!(Source {
-    /// They texted it.
+    /// The contact texted it.
     Text = "text",
-    /// The provider says so.
+    /// The provider reported it.
     Provider = "provider",
-    /// An agent was told in another way.
+    /// An agent recorded it.
     Agent = "agent",
     Import = "import",
 });
 
-/// Whole messages in any case that every provider takes for a wish.
+/// Whole messages, in any case, that every provider treats as an opt-out.
 const STOP: &[&str] = &[
     "STOP",
     "STOPALL",
@@ -47,19 +47,19 @@ const STOP: &[&str] = &[
     "OPT OUT",
 ];
 const START: &[&str] = &["START", "UNSTOP"];
-/// Twilio's long codes lift their block for it as well; Telnyx and toll-free numbers do not. It is also how people answer any
-/// question, so it lifts only what they texted themself.
+/// Twilio's long codes treat it as an opt-in as well; Telnyx and toll-free numbers do not. It is also a common answer,
+/// so it lifts only some opt-outs (see `Keyword::Yes`).
 const YES: &str = "YES";
 
 string_enum!(Keyword {
     Stop = "stop",
-    /// Lifts whatever stands: it is their own and their newest word.
+    /// Lifts any opt-out.
     Start = "start",
-    /// Lifts a STOP that they texted or that the provider told of, never one that an agent wrote down or a list brought.
+    /// Lifts an opt-out that the contact texted or the provider reported, not one that an agent or an import recorded.
     Yes = "yes",
 });
 
-/// What a text to a number at `provider` does by itself: as the provider understood it, or by its exact word.
+/// The keyword of a text to a number at `provider`: as the provider recognized it, or by exact match.
 pub fn keyword_of(text: &Inbound, provider: providers::Kind) -> Option<Keyword> {
     match text.opt_out {
         Some(providers::OptOut::Stop) => Some(Keyword::Stop),
@@ -74,7 +74,7 @@ pub fn keyword_of(text: &Inbound, provider: providers::Kind) -> Option<Keyword> 
 
 fn keyword_in(text: &str) -> Option<Keyword> {
     let word = text.trim();
-    // The longest has thirteen letters: a long text is not copied.
+    // The longest keyword has 11 characters; this avoids copying long texts.
     if word.len() > 20 {
         return None;
     }
@@ -88,27 +88,28 @@ fn keyword_in(text: &str) -> Option<Keyword> {
     }
 }
 
-/// Whether an agent should be asked if this means STOP: it does not act by itself. What the provider has understood and
-/// answered needs no question, nor does an exact word.
+/// Whether an agent is asked if this text is an opt-out; it does not take effect by itself. Not for a keyword, nor for
+/// a text that the provider has recognized.
 pub fn resembles_stop(text: &Inbound) -> bool {
     text.opt_out.is_none() && is_near_stop(&text.text)
 }
 
-/// Whether words that came apart from their text, such as those of a multimedia message, may ask for no more texts. They never
-/// act by themselves: a person is asked.
+/// Whether the text is exactly an opt-out keyword.
 pub fn is_stop(text: &str) -> bool {
     keyword_in(text) == Some(Keyword::Stop)
 }
 
+/// Whether content that arrived apart from its text, such as a part of an MMS, may be an opt-out. It takes no effect by
+/// itself: an agent is asked.
 pub fn may_be_opt_out(text: &str) -> bool {
     keyword_in(text) == Some(Keyword::Stop) || is_near_stop(text)
 }
 
 fn is_near_stop(text: &str) -> bool {
-    keyword_in(text).is_none() && recognize::asks_for_no_more(text)
+    keyword_in(text).is_none() && recognize::resembles_opt_out(text)
 }
 
-/// A change of mind, with its proof.
+/// An opt-out or opt-in, with its proof.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Consent {
     pub contact_id: ContactId,
@@ -117,9 +118,9 @@ pub struct Consent {
     pub number: String,
     pub wish: ConsentKind,
     pub source: Source,
-    /// Their words, the provider's code, or the agent's reason.
+    /// The contact's text, the provider's code, or the agent's reason.
     pub proof: String,
-    /// The agent who wrote it down; `null`: they themselves, or the provider.
+    /// The agent who recorded it; `null` for the contact or the provider.
     pub actor_id: Option<UserId>,
     pub actor_name: String,
     pub created_at: DateTime<Utc>,
@@ -134,7 +135,6 @@ impl Consent {
         phone::display(&self.number)
     }
 
-    /// How we know, as people say it.
     pub fn source_label(&self) -> &'static str {
         match self.source {
             Source::Text => "They texted it",
@@ -146,7 +146,10 @@ impl Consent {
 }
 
 /// Whether `contact` opted out from any number that the member sees.
-pub(in crate::domain) async fn anywhere(tx: &mut WorkspaceTx, contact: ContactId) -> Result<bool> {
+pub(in crate::domain) async fn is_opted_out_anywhere(
+    tx: &mut WorkspaceTx,
+    contact: ContactId,
+) -> Result<bool> {
     Ok(sqlx::query_scalar!(
         r#"select exists (select from opt_outs where contact_id = $1) as "is_so!""#,
         contact as _,
@@ -155,7 +158,7 @@ pub(in crate::domain) async fn anywhere(tx: &mut WorkspaceTx, contact: ContactId
     .await?)
 }
 
-/// From which of the numbers that whoever asks may see a contact opted out.
+/// The numbers visible to the member from which the contact opted out.
 pub async fn of(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<NumberId>> {
     Ok(sqlx::query_scalar!(
         r#"select number_id as "number: NumberId" from opt_outs where contact_id = $1"#,
@@ -165,7 +168,7 @@ pub async fn of(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<NumberId
     .await?)
 }
 
-/// Every change of a contact's mind, for the numbers that whoever asks may see, the newest first.
+/// Opt-outs and opt-ins of a contact for the numbers visible to the member, newest first.
 pub async fn history(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<Consent>> {
     contacts::find(tx, contact).await?;
     Ok(sqlx::query_as!(
@@ -188,14 +191,14 @@ pub async fn history(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<Con
 #[schema(as = ConsentChange)]
 pub struct ConsentChange {
     pub number_id: NumberId,
-    /// `stop`: nothing more is sent to them from this number. `start`: they may be texted again.
+    /// `stop`: this number sends them nothing more. `start`: they may be texted again.
     pub wish: ConsentKind,
-    /// How they said so, for the proof: 1 to 200 characters.
+    /// How the contact said so, as the proof: 1 to 200 characters.
     pub reason: String,
 }
 
-/// An agent writes down what a contact said in another way. The provider knows nothing of it: its own block stays, and only
-/// a START by text lifts it.
+/// Records an agent's note of an opt-out or opt-in. The provider is not informed: its own block stays until the contact
+/// texts START.
 pub async fn change(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -205,9 +208,9 @@ pub async fn change(
     let reason = read_reason(&change.reason)?;
     let person = contacts::find(tx, contact).await?;
     let number = numbers::find(tx, change.number_id).await?;
-    settle_near_stop(tx, contact, change.number_id).await?;
+    clear_near_stop(tx, contact, change.number_id).await?;
     if write(tx, member, contact, &change, reason).await? {
-        // The reason stands with the consent: it may be a text of theirs.
+        // The audit entry omits the reason, which may quote a text of the contact; the consent has it.
         let audit_record = AuditRecord {
             subject: &person.title(),
             subject_id: Some(contact.0),
@@ -236,8 +239,8 @@ fn read_reason(reason: &str) -> Result<&str> {
     Ok(reason)
 }
 
-/// A text of theirs only sounds like STOP, and somebody has judged it: they are opted out by their own words, or it meant
-/// something else.
+/// Records an agent's decision about a text that resembles STOP: it is an opt-out, with the text as its proof, or it is
+/// not.
 pub async fn judge(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -254,27 +257,23 @@ pub async fn judge(
     .fetch_optional(tx.conn())
     .await?
     .ok_or(Error::NotFound("the conversation"))?;
-    // Somebody else was faster, or they have said it outright.
+    // It was decided meanwhile, or the contact has sent a keyword since.
     let Some(content) = row.content else {
         return Ok(());
     };
     if opt_out {
-        let said = ConsentChange {
+        let consent = ConsentChange {
             number_id: row.number,
             wish: ConsentKind::Stop,
             reason: content.chars().take(200).collect(),
         };
-        return change(tx, member, row.contact, said).await;
+        return change(tx, member, row.contact, consent).await;
     }
-    settle_near_stop(tx, row.contact, row.number).await?;
+    clear_near_stop(tx, row.contact, row.number).await?;
     contacts::consent_changed(tx, row.contact).await
 }
 
-async fn settle_near_stop(
-    tx: &mut WorkspaceTx,
-    contact: ContactId,
-    number: NumberId,
-) -> Result<()> {
+async fn clear_near_stop(tx: &mut WorkspaceTx, contact: ContactId, number: NumberId) -> Result<()> {
     sqlx::query!(
         "update conversations set near_stop_id = null
           where contact_id = $1 and number_id = $2 and near_stop_id is not null",
@@ -286,7 +285,7 @@ async fn settle_near_stop(
     Ok(())
 }
 
-/// Whether anything changed. A START holds as far as a STOP does.
+/// Returns whether anything changed. An opt-in covers the same numbers as the opt-out did.
 async fn write(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -402,7 +401,7 @@ mod tests {
         assert!(complaint.len() > 1_300 && is_near_stop(&complaint));
     }
 
-    /// The slowest are runs of words that begin many phrases. A debug build takes some milliseconds.
+    /// Runs of words that start many phrases are slowest. A debug build takes some milliseconds.
     #[test]
     fn recognition_time_is_bounded() {
         for words in [
@@ -436,7 +435,7 @@ mod tests {
             prop_assert!(keyword.is_none() || !near);
         }
 
-        /// Words of the phrases in any order come deeper than any characters do.
+        /// Words of the phrases reach deeper into the matcher than random characters.
         #[test]
         fn any_word_order_is_parsed(words in prop::collection::vec(
             prop::sample::select(vec!["stop", "don't", "want", "no", "me", "mandes", "mensajes", "de", "texts", "remove", ".", "ne", "plus", "别", "发", "\n", "'"]), 0..300)) {

@@ -1,7 +1,7 @@
-//! Finding things: people and conversations by any part of a name or number, texts and notes by their words.
+//! Search: contacts and conversations by any part of a name or number, messages and notes by word prefix.
 //!
-//! The database's own functions find ids among what whoever asks may see (see `0025_search.sql`); what they are is then read
-//! with that person's rights, like everything else.
+//! SQL functions find the ids among the rows that the member may see; the rows themselves are then read with the
+//! member's rights.
 
 use serde::Serialize;
 
@@ -23,10 +23,8 @@ mod marks;
 string_enum!(#[schema(as = SearchKind)]
 Kind { People = "people", Conversations = "conversations", Messages = "messages" });
 
-/// The most that anybody means to look for.
 const LENGTH_LIMIT: usize = 200;
 
-/// What was typed, and can be looked for.
 #[derive(Clone, Debug)]
 pub struct Query(String);
 
@@ -53,18 +51,18 @@ impl Query {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = SearchResults)]
 pub struct Found {
-    /// Contacts, the newest first.
+    /// Contacts, newest first.
     pub people: Page<FoundPerson>,
-    /// With those people, of every status; the one that moved last first.
+    /// Conversations with these contacts in any status, by last message.
     pub conversations: Page<FoundConversation>,
-    /// Texts and internal notes, the newest first.
+    /// Texts and internal notes, newest first.
     pub messages: Page<FoundMessage>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct FoundPerson {
     pub contact: Contact,
-    /// Their newest conversation that I may see.
+    /// Their newest conversation that the caller may see.
     pub conversation_id: Option<ConversationId>,
     #[serde(skip)]
     pub title: Vec<Piece>,
@@ -85,11 +83,11 @@ pub struct FoundConversation {
 pub struct FoundMessage {
     pub message: Message,
     pub conversation: Conversation,
-    /// The text around what was found, in order.
+    /// The text around the matches, in order.
     pub excerpt: Vec<Piece>,
 }
 
-/// One page of `kind`, or the first of each. Each kind takes two or three round trips.
+/// One page of `kind`, or the first page of each. Each kind takes two or three round trips.
 pub async fn search(
     tx: &mut WorkspaceTx,
     query: &Query,
@@ -102,28 +100,28 @@ pub async fn search(
             "say what the cursor continues: people, conversations or messages",
         ));
     }
-    let wanted = |this| kind.is_none_or(|kind| kind == this);
-    let typed = match kind {
+    let includes = |this| kind.is_none_or(|kind| kind == this);
+    let input = match kind {
         Some(Kind::Messages) => SearchInput::default(),
-        _ => contacts::sought(tx, &query.0).await?,
+        _ => contacts::search_input(tx, &query.0).await?,
     };
     Ok(Found {
-        people: match wanted(Kind::People) {
-            true => people(tx, query, &typed, span).await?,
-            false => nothing(),
+        people: match includes(Kind::People) {
+            true => people(tx, query, &input, span).await?,
+            false => empty_page(),
         },
-        conversations: match wanted(Kind::Conversations) {
-            true => conversations(tx, query, &typed, span).await?,
-            false => nothing(),
+        conversations: match includes(Kind::Conversations) {
+            true => conversations(tx, query, &input, span).await?,
+            false => empty_page(),
         },
-        messages: match wanted(Kind::Messages) {
+        messages: match includes(Kind::Messages) {
             true => messages(tx, query, span).await?,
-            false => nothing(),
+            false => empty_page(),
         },
     })
 }
 
-fn nothing<T>() -> Page<T> {
+fn empty_page<T>() -> Page<T> {
     Page {
         data: Vec::new(),
         next_cursor: None,
@@ -133,26 +131,30 @@ fn nothing<T>() -> Page<T> {
 async fn people(
     tx: &mut WorkspaceTx,
     query: &Query,
-    typed: &SearchInput,
+    input: &SearchInput,
     span: &Span,
 ) -> Result<Page<FoundPerson>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let ids = sqlx::query_scalar!(
         r#"select id as "id!: ContactId" from find_contacts($1, $2, $3, $4) as id"#,
-        typed.search_text,
-        &typed.terms(),
+        input.search_text,
+        &input.terms(),
         cursor.map(|cursor| cursor.id),
-        many(limit),
+        fetch_limit(limit),
     )
     .fetch_all(tx.conn())
     .await?;
     let mut found = Vec::with_capacity(ids.len());
-    let talks = conversations::newest_of(tx, &ids).await?;
-    for contact in in_order(contacts::these(tx, &ids).await?, &ids, |contact| contact.id) {
-        let (title, number) = marked(&contact, query, typed);
-        let talk = talks.iter().find(|(with, _)| *with == contact.id);
+    let conversations = conversations::newest_of(tx, &ids).await?;
+    for contact in in_order(contacts::find_many(tx, &ids).await?, &ids, |contact| {
+        contact.id
+    }) {
+        let (title, number) = marked(&contact, query, input);
+        let conversation = conversations
+            .iter()
+            .find(|(contact_id, _)| *contact_id == contact.id);
         found.push(FoundPerson {
-            conversation_id: talk.map(|(_, conversation)| *conversation),
+            conversation_id: conversation.map(|(_, conversation)| *conversation),
             contact,
             title,
             number,
@@ -167,24 +169,24 @@ async fn people(
 async fn conversations(
     tx: &mut WorkspaceTx,
     query: &Query,
-    typed: &SearchInput,
+    input: &SearchInput,
     span: &Span,
 ) -> Result<Page<FoundConversation>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let ids = sqlx::query_scalar!(
         r#"select id as "id!: ConversationId" from find_conversations($1, $2, $3, $4, $5) as id"#,
-        typed.search_text,
-        &typed.terms(),
+        input.search_text,
+        &input.terms(),
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
-        many(limit),
+        fetch_limit(limit),
     )
     .fetch_all(tx.conn())
     .await?;
-    let found = conversations::these(tx, &ids).await?;
+    let found = conversations::find_many(tx, &ids).await?;
     let found = in_order(found, &ids, |conversation| conversation.id)
         .map(|conversation| {
-            let (title, number) = marked(&conversation.contact, query, typed);
+            let (title, number) = marked(&conversation.contact, query, input);
             FoundConversation {
                 conversation,
                 title,
@@ -204,20 +206,20 @@ async fn messages(tx: &mut WorkspaceTx, query: &Query, span: &Span) -> Result<Pa
         r#"select id as "id!: MessageId" from find_messages($1, $2, $3) as id"#,
         query.0,
         cursor.map(|cursor| cursor.id),
-        many(limit),
+        fetch_limit(limit),
     )
     .fetch_all(tx.conn())
     .await?;
-    let texts = messages::these(tx, &ids).await?;
-    let mut of: Vec<_> = texts.iter().map(|text| text.conversation_id).collect();
-    of.sort_unstable();
-    of.dedup();
-    let talks = conversations::these(tx, &of).await?;
+    let texts = messages::find_many(tx, &ids).await?;
+    let mut conversation_ids: Vec<_> = texts.iter().map(|text| text.conversation_id).collect();
+    conversation_ids.sort_unstable();
+    conversation_ids.dedup();
+    let conversations = conversations::find_many(tx, &conversation_ids).await?;
     let found = in_order(texts, &ids, |text| text.id)
         .filter_map(|message| {
-            let conversation = talks
+            let conversation = conversations
                 .iter()
-                .find(|talk| talk.id == message.conversation_id)?;
+                .find(|conversation| conversation.id == message.conversation_id)?;
             Some(FoundMessage {
                 conversation: conversation.clone(),
                 excerpt: marks::excerpt(&message.content, &query.0),
@@ -231,12 +233,12 @@ async fn messages(tx: &mut WorkspaceTx, query: &Query, span: &Span) -> Result<Pa
     }))
 }
 
-/// One more than the page holds, to know whether another follows.
-fn many(limit: i64) -> i32 {
+/// One more than the page holds, to know whether another page follows.
+fn fetch_limit(limit: i64) -> i32 {
     i32::try_from(limit).unwrap_or(200) + 1
 }
 
-/// As they were found; a look-up by ids answers in no order.
+/// Sorts rows by `ids`: a look-up by ids returns them in no order.
 fn in_order<T, I: PartialEq>(
     mut rows: Vec<T>,
     ids: &[I],
@@ -246,10 +248,10 @@ fn in_order<T, I: PartialEq>(
     rows.into_iter()
 }
 
-/// A person's name and number, with what was looked for. Another number of theirs follows where it is the one.
-fn marked(contact: &Contact, query: &Query, typed: &SearchInput) -> (Vec<Piece>, Vec<Piece>) {
+/// The contact's name and number with marked matches. If only another number of theirs matches, it is appended.
+fn marked(contact: &Contact, query: &Query, input: &SearchInput) -> (Vec<Piece>, Vec<Piece>) {
     let name = marks::anywhere(contact.name.as_deref().unwrap_or_default(), &query.0);
-    let marked = |stored: &str| marks::digits(&phone::display(stored), stored, &typed.numbers);
+    let marked = |stored: &str| marks::digits(&phone::display(stored), stored, &input.numbers);
     let is_hit = |pieces: &[Piece]| pieces.iter().any(|piece| piece.hit);
     let mut number = marked(&contact.phone_number);
     if !is_hit(&number) {

@@ -1,4 +1,4 @@
-//! Texts that are sent again and again. What stands between {{ and }} is filled in for each one.
+//! Templates for texts. Variables between {{ and }} are filled in for each text.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub mod variables;
 
 use variables::{named, variables};
 
-/// What the server knows by itself. Any other variable is asked for.
+/// Variables with default values; any other one must be given.
 pub const KNOWN: [&str; 5] = ["name", "first_name", "agent", "workspace", "number"];
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -28,20 +28,20 @@ pub struct Template {
     pub id: TemplateId,
     pub workspace_id: WorkspaceId,
     pub name: String,
-    /// With variables, such as `Hi {{first_name|there}}, see you at {{time}}`: what stands after a bar is said where there is none.
+    /// With variables, such as `Hi {{first_name|there}}, see you at {{time}}`. The text after a bar is used if there is
+    /// no value.
     pub content: String,
-    /// Everybody in the workspace uses it; otherwise it is mine alone.
+    /// Shared with the whole workspace; otherwise only its creator sees it.
     pub shared: bool,
     pub created_by: Option<UserId>,
     pub created_by_name: Option<String>,
-    /// What stands in it, in order. `name`, `first_name`, `agent`, `workspace` and `number` are filled in by themselves.
+    /// The names of its variables, in order. `name`, `first_name`, `agent`, `workspace` and `number` have defaults.
     pub variables: Vec<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
 impl Template {
-    /// Whether `member` may change it.
     pub fn is_in_hands_of(&self, member: &Member) -> bool {
         self.created_by == Some(member.user()) || (self.shared && member.is_admin())
     }
@@ -88,7 +88,7 @@ pub struct Draft {
     pub name: String,
     /// 1 to 1,600 characters.
     pub content: String,
-    /// For everybody in the workspace; otherwise for me alone.
+    /// Shares it with the whole workspace; otherwise only you see it.
     #[serde(default)]
     pub shared: bool,
 }
@@ -99,7 +99,7 @@ pub struct Draft {
 pub struct TemplateChange {
     pub name: Option<String>,
     pub content: Option<String>,
-    /// Only who made it can take it back for themselves.
+    /// Only its creator may set this to `false`.
     pub shared: Option<bool>,
 }
 
@@ -124,7 +124,7 @@ fn check(name: Option<&str>, content: Option<&str>) -> Result<()> {
         .done()
 }
 
-/// Newest first; `q` finds any part of a name or text.
+/// Newest first; `q` matches any part of a name or text.
 pub async fn list(tx: &mut WorkspaceTx, q: Option<&str>, span: &Span) -> Result<Page<Template>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
     let rows = sqlx::query_as!(
@@ -184,12 +184,11 @@ pub async fn create(tx: &mut WorkspaceTx, mut draft: Draft) -> Result<Template> 
     .await?;
     let template = find(tx, id).await?;
     if template.shared {
-        note(tx, AuditAction::TemplateShared, None, Some(&template)).await?;
+        record(tx, AuditAction::TemplateShared, None, Some(&template)).await?;
     }
     Ok(template)
 }
 
-/// Changes what is given and keeps the rest.
 pub async fn update(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -200,7 +199,7 @@ pub async fn update(
     change.name = change.name.map(compose);
     change.content = change.content.map(compose);
     check(change.name.as_deref(), change.content.as_deref())?;
-    let before = held(tx, member, id).await?;
+    let before = lock_if_editable(tx, member, id).await?;
     Check::default()
         .that(
             change.shared != Some(false) || before.is_made_by(&member.user()),
@@ -221,12 +220,12 @@ pub async fn update(
     .execute(tx.conn())
     .await?;
     let after = find(tx, id).await?;
-    let (was, is) = (audit_json(&before), audit_json(&after));
+    let (before_json, after_json) = (audit_json(&before), audit_json(&after));
     match (before.shared, after.shared) {
-        (false, true) => note(tx, AuditAction::TemplateShared, None, Some(&after)).await?,
-        (true, false) => note(tx, AuditAction::TemplateRemoved, Some(&before), None).await?,
-        (true, true) if was != is => {
-            note(
+        (false, true) => record(tx, AuditAction::TemplateShared, None, Some(&after)).await?,
+        (true, false) => record(tx, AuditAction::TemplateRemoved, Some(&before), None).await?,
+        (true, true) if before_json != after_json => {
+            record(
                 tx,
                 AuditAction::TemplateChanged,
                 Some(&before),
@@ -234,24 +233,28 @@ pub async fn update(
             )
             .await?;
         }
-        _ => {} // one's own is nobody else's business
+        _ => {} // changes of a private template are not audited
     }
     Ok(after)
 }
 
 pub async fn remove(tx: &mut WorkspaceTx, member: &Member, id: TemplateId) -> Result<()> {
-    let template = held(tx, member, id).await?;
+    let template = lock_if_editable(tx, member, id).await?;
     sqlx::query!("delete from templates where id = $1", id as _)
         .execute(tx.conn())
         .await?;
     if template.shared {
-        note(tx, AuditAction::TemplateRemoved, Some(&template), None).await?;
+        record(tx, AuditAction::TemplateRemoved, Some(&template), None).await?;
     }
     Ok(())
 }
 
-/// The template, if `member` may change it; nobody else does until this transaction is over.
-async fn held(tx: &mut WorkspaceTx, member: &Member, id: TemplateId) -> Result<Template> {
+/// The template, locked until the end of the transaction, if `member` may change it.
+async fn lock_if_editable(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    id: TemplateId,
+) -> Result<Template> {
     sqlx::query!("select id from templates where id = $1 for update", id as _)
         .fetch_optional(tx.conn())
         .await?;
@@ -267,7 +270,7 @@ fn audit_json(template: &Template) -> serde_json::Value {
     json!({"name": template.name, "content": template.content})
 }
 
-async fn note(
+async fn record(
     tx: &mut WorkspaceTx,
     action: AuditAction,
     before: Option<&Template>,
@@ -285,7 +288,7 @@ async fn note(
     audit::record(tx, action, audit_record).await
 }
 
-/// What is known of a text before anybody is asked: to whom, from whom, from where.
+/// Default values of variables: from the contact, the agent, the workspace and the number.
 #[derive(Clone, Debug, Default)]
 pub struct Known(pub BTreeMap<String, String>);
 
@@ -300,14 +303,15 @@ impl Known {
             ("workspace", workspace),
             ("number", number),
         ];
-        let said = all.into_iter().filter(|(_, value)| !value.is_empty());
+        let known = all.into_iter().filter(|(_, value)| !value.is_empty());
         Self(
-            said.map(|(name, value)| (name.into(), value.into()))
+            known
+                .map(|(name, value)| (name.into(), value.into()))
                 .collect(),
         )
     }
 
-    /// With what a person gave, which counts more.
+    /// Adds the given values, which override the defaults.
     fn with(mut self, given: &BTreeMap<String, String>) -> Self {
         for (name, value) in given {
             let name = named(name).unwrap_or_else(|| name.clone());
@@ -317,7 +321,7 @@ impl Known {
     }
 }
 
-/// The text of `template` in `conversation`. What nobody gave is named. One round trip.
+/// The text of `template` for `conversation`. The error names the missing variables. One round trip.
 pub async fn written(
     tx: &mut WorkspaceTx,
     member: &Member,

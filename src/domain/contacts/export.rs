@@ -1,4 +1,4 @@
-//! Contacts to be taken elsewhere, by rights and filters, a page after the other: however many they are, few are in memory.
+//! Export of contacts, by rights and filters. It reads page by page, so memory use does not grow with the list.
 
 use serde_json::json;
 
@@ -11,13 +11,11 @@ use crate::error::Result;
 use crate::listing::Span;
 use crate::sheet;
 
-/// What is still to be written.
 pub struct Export {
     db: Db,
     member: Member,
     filter: Filter,
     fields: Vec<Field>,
-    /// `None`: the head is the next.
     cursor: Option<String>,
     is_done: bool,
     has_begun: bool,
@@ -36,16 +34,16 @@ const COLUMNS: [&str; 10] = [
     "id",
 ];
 
-/// Begins, and writes down who took what.
+/// Starts an export and audits it.
 pub async fn begin(db: &Db, member: Member, filter: Filter) -> Result<Export> {
     let mut tx = db.workspace(member.tenant()).await?;
     let fields = super::fields::list(&mut tx).await?;
-    // The database keeps no NUL, and nobody's name has one.
+    // PostgreSQL text cannot contain NUL, and no name has one.
     let q = filter.q.as_ref().map(|q| q.replace('\0', ""));
-    let narrowed = json!({"q": q, "tag": filter.tag, "opted_out": filter.opted_out});
+    let filters = json!({"q": q, "tag": filter.tag, "opted_out": filter.opted_out});
     let audit_record = AuditRecord {
         subject: "contacts",
-        after: filter.is_narrow().then_some(narrowed),
+        after: filter.is_narrow().then_some(filters),
         ..AuditRecord::default()
     };
     audit::record(&mut tx, AuditAction::ContactsExported, audit_record).await?;
@@ -62,7 +60,6 @@ pub async fn begin(db: &Db, member: Member, filter: Filter) -> Result<Export> {
 }
 
 impl Export {
-    /// The next lines; `None`: that was all.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         if self.is_done {
             return Ok(None);

@@ -1,5 +1,5 @@
-//! What a workspace wants to know of its contacts beside name, number and e-mail. Values are kept with the contact, by a key
-//! that is made of the field's first name and never changes.
+//! A workspace's custom fields of contacts. Values are stored with the contact by a key, which is derived from the
+//! field's first name and never changes.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ string_enum!(#[schema(as = ContactFieldKind)]
 Kind {
     Text = "text",
     Number = "number",
-    /// As 2026-11-23.
+    /// In the form 2026-11-23.
     Date = "date",
     /// One of `choices`.
     Choice = "choice",
@@ -38,20 +38,18 @@ impl Kind {
     }
 }
 
-/// More than a card has room for.
 const COUNT_LIMIT: usize = 30;
-/// Characters of a value.
 const LENGTH_LIMIT: usize = 500;
 
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = ContactField)]
 pub struct Field {
     pub id: FieldId,
-    /// Under which `custom_fields` has it. Stays when the field is renamed.
+    /// The key in `custom_fields`. It stays when the field is renamed.
     pub key: String,
     pub name: String,
     pub kind: Kind,
-    /// For `choice`: which there are.
+    /// The values of a field of the kind `choice`.
     pub choices: Vec<String>,
 }
 
@@ -62,7 +60,7 @@ pub struct Draft {
     /// 1 to 40 characters.
     pub name: String,
     pub kind: Kind,
-    /// For `choice`: 1 to 50, each of at most 60 characters.
+    /// For the kind `choice`: 1 to 50 values of at most 60 characters each.
     #[serde(default)]
     pub choices: Vec<String>,
 }
@@ -72,14 +70,13 @@ pub struct Draft {
 #[schema(as = ContactFieldChange)]
 pub struct ContactFieldChange {
     pub name: Option<String>,
-    /// A value that is none of them any more stays with those who have it until it is changed.
+    /// The new values of the kind `choice`. A contact keeps a value that is no longer one of them until it is changed.
     pub choices: Option<Vec<String>>,
 }
 
-/// What is to be written, by key; `None` takes a value away.
+/// Values to write, by key; `None` removes a value.
 pub type Values = BTreeMap<String, Option<String>>;
 
-/// In the order in which they were made.
 pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Field>> {
     Ok(sqlx::query_as!(
         Field,
@@ -89,7 +86,6 @@ pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Field>> {
     .await?)
 }
 
-/// For the live hub.
 pub async fn look_up(db: &Db, workspace: WorkspaceId) -> Result<Vec<Field>> {
     Ok(sqlx::query_as!(
         Field,
@@ -134,7 +130,7 @@ pub async fn create(tx: &mut WorkspaceTx, _: &Admin, draft: Draft) -> Result<Fie
     )
     .fetch_one(tx.conn())
     .await
-    .on_constraint("contact_fields_name_key", taken)?;
+    .on_constraint("contact_fields_name_key", name_taken)?;
     record(tx, None, Some(&field)).await?;
     Ok(field)
 }
@@ -161,12 +157,11 @@ pub async fn update(
     )
     .fetch_one(tx.conn())
     .await
-    .on_constraint("contact_fields_name_key", taken)?;
+    .on_constraint("contact_fields_name_key", name_taken)?;
     record(tx, Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
-/// With everything that was written in it.
 pub async fn remove(tx: &mut WorkspaceTx, _: &Admin, id: FieldId) -> Result<()> {
     let before = find(tx, id).await?;
     sqlx::query!("delete from contact_fields where id = $1", id as _)
@@ -181,7 +176,7 @@ pub async fn remove(tx: &mut WorkspaceTx, _: &Admin, id: FieldId) -> Result<()> 
     record(tx, Some(&before), None).await
 }
 
-/// How many contacts have something in it; counting stops at 1,000.
+/// How many contacts have a value; counting stops at 1,000.
 pub async fn uses(tx: &mut WorkspaceTx, field: &Field) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         r#"select count(*) as "uses!" from (select from contacts where custom_fields <> '{}' and custom_fields ? $1 limit 1000) t"#,
@@ -191,7 +186,7 @@ pub async fn uses(tx: &mut WorkspaceTx, field: &Field) -> Result<i64> {
     .await?)
 }
 
-fn taken() -> Error {
+fn name_taken() -> Error {
     Error::field("name", "there is a field with this name already")
 }
 
@@ -253,7 +248,7 @@ fn read_choices(kind: Kind, choices: Vec<String>) -> Result<Vec<String>> {
     Ok(read)
 }
 
-/// `Insurance plan` → `insurance_plan`, and a figure behind it where that is taken.
+/// `Insurance plan` → `insurance_plan`, with a numeric suffix if the key is taken.
 fn key_of(name: &str, others: &[Field]) -> String {
     let mut key = String::new();
     for c in name.to_lowercase().chars() {
@@ -278,12 +273,12 @@ fn key_of(name: &str, others: &[Field]) -> String {
 }
 
 impl Field {
-    /// What `text` says in this field, as it is kept; `None`: nothing. Or how to write it.
+    /// Normalizes `text` for storage; `None` if it is empty. The error says which format is expected.
     pub fn read(&self, text: &str) -> Result<Option<String>, String> {
         self.read_as(text, dates::Order::Unknown)
     }
 
-    /// The same for a cell of a table, whose column or country may tell the day from the month.
+    /// The same for a table cell: the date order comes from the column or the country.
     pub fn read_as(&self, text: &str, order: dates::Order) -> Result<Option<String>, String> {
         let text = text.trim();
         if text.is_empty() {
@@ -302,8 +297,8 @@ impl Field {
                 date(text, order).ok_or_else(|| english("a day, such as 2026-11-23").into())
             }
             Kind::Choice => {
-                let is_it = |choice: &&String| choice.to_lowercase() == text.to_lowercase();
-                let found = self.choices.iter().find(is_it).cloned();
+                let is_match = |choice: &&String| choice.to_lowercase() == text.to_lowercase();
+                let found = self.choices.iter().find(is_match).cloned();
                 let choices = || self.choices.join(", ");
                 found.ok_or_else(|| put(english("one of: {choices}"), "choices", choices()))
             }
@@ -315,7 +310,6 @@ impl Field {
         self.kind == Kind::Choice
     }
 
-    /// The kind of the form's input.
     pub fn input(&self) -> &'static str {
         match self.kind {
             Kind::Date => "date",
@@ -328,24 +322,23 @@ impl Field {
     }
 }
 
-/// As people write it: `1,234.50` is `1234.50`.
+/// Accepts separators: `1,234.50` is `1234.50`.
 fn number(text: &str) -> Option<String> {
     let text = text.replace([',', ' '], "");
-    let (whole, part) = match text.strip_prefix('-').unwrap_or(&text).split_once('.') {
-        Some((whole, part)) => (whole.to_owned(), Some(part.to_owned())),
+    let (integer, fraction) = match text.strip_prefix('-').unwrap_or(&text).split_once('.') {
+        Some((integer, fraction)) => (integer.to_owned(), Some(fraction.to_owned())),
         None => (text.strip_prefix('-').unwrap_or(&text).to_owned(), None),
     };
     let is_digits = |digits: &str| {
         (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
     };
-    (is_digits(&whole) && part.as_deref().is_none_or(is_digits)).then_some(text)
+    (is_digits(&integer) && fraction.as_deref().is_none_or(is_digits)).then_some(text)
 }
 
 fn date(text: &str, order: dates::Order) -> Option<String> {
     dates::read(text, order).map(|day| day.format("%Y-%m-%d").to_string())
 }
 
-/// Each value as its field keeps it.
 pub(super) async fn read(tx: &mut WorkspaceTx, values: Values) -> Result<Values> {
     if values.is_empty() {
         return Ok(values);

@@ -1,8 +1,9 @@
-//! Contacts from a table: looked at first, then taken row by row, each on its own.
+//! Imports contacts from a table: the file is previewed first, then its rows are imported one by one.
 //!
-//! The rows lie in the database until they have been dealt with. Whoever works on an import holds a lease on it; a part of it is
-//! one transaction, with what became of each row, so that after a crash somebody goes on where it was, and no row is taken
-//! twice. The work is done with the rights of the admin who began it: whoever lost them ends it.
+//! The rows are stored in the database until they are processed. A worker holds a lease on an import and processes it
+//! in batches. One transaction holds a batch and the outcome of each row, so after a crash the import resumes and no
+//! row is imported twice. It runs with the rights of the admin who started it and fails once that user is no longer an
+//! admin.
 
 pub mod numbers;
 pub mod problems;
@@ -31,29 +32,27 @@ use crate::phone::Region;
 use crate::sheet::heads::{self, Head};
 use crate::sheet::{self, Reading, Sheet, decode};
 
-/// As many as one file may have.
 pub const MAX_LINES: usize = 100_000;
-/// Bytes of a file.
 pub const LARGEST: usize = 10 * 1024 * 1024;
 
 string_enum!(#[schema(as = ImportState)]
 State {
-    /// Uploaded: somebody says what its columns are, and starts it.
+    /// Uploaded; waits until an admin confirms the columns and starts it.
     Mapping = "mapping",
     Running = "running",
     Done = "done",
-    /// It cannot go on; `failure` says why. What was taken stays.
+    /// The import cannot continue; `failure` says why. Imported contacts stay.
     Failed = "failed",
 });
 
 string_enum!(
-    /// What becomes of a row whose number a contact has already, here or further up in the file.
+    /// What happens to a row whose number a contact has already, in the workspace or further up in the file.
     Duplicates {
-        /// The contact stays as it is.
+        /// The contact does not change.
         Skip = "skip",
-        /// What the row says replaces what the contact says.
+        /// The values of the row replace those of the contact.
         Update = "update",
-        /// Only what the contact does not say yet is taken from the row.
+        /// The row fills in only what is empty in the contact.
         Fill = "fill",
     }
 );
@@ -70,43 +69,44 @@ impl Duplicates {
     }
 }
 
-/// A table on its way in.
+/// An import of contacts from a file.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = ContactImport)]
 pub struct Import {
     pub id: ImportId,
     pub file_name: String,
     pub state: State,
-    /// As it was recognized or chosen, such as `UTF-8`.
+    /// As detected or chosen, such as `UTF-8`.
     pub encoding: String,
-    /// Empty: the file is an address book of vCards.
+    /// Empty if the file is an address book of vCards.
     pub delimiter: String,
-    /// The line of the file that names its columns. Lines above it are left out.
+    /// The names of the columns. Lines above them in the file are skipped.
     pub columns: Vec<String>,
-    /// What each column is: `phone_number`, `other_number`, `name`, `first_name`, `middle_name`, `last_name`, `organization`,
-    /// `email`, `notes`, `tags`, `field:` and the key of a field, or empty for nothing. Guessed from the names of the columns
-    /// until somebody says otherwise. Several columns may be `phone_number`: a mobile number is taken first, then the columns in
-    /// their order; the numbers that are left stand in the contact's notes, as those of `other_number` do. Several may be
-    /// `email` (the first address is taken), `tags` and `last_name`, too. `organization` is the name where there is no person.
+    /// The target of each column: `phone_number`, `other_number`, `name`, `first_name`, `middle_name`, `last_name`,
+    /// `organization`, `email`, `notes`, `tags`, `field:` and the key of a field, or empty to skip it. The default is
+    /// guessed from the column names. Several columns may be `phone_number`: a mobile number comes first, then the
+    /// columns in their order; the remaining numbers are added to the contact's notes, as those of `other_number` are.
+    /// Several columns may also be `email` (the first address is used), `tags` and `last_name`. `organization` is the
+    /// name of a contact without a personal name.
     pub mapping: Vec<String>,
     pub duplicates: Duplicates,
-    /// How numbers without a country are read.
+    /// The region of numbers without a country code.
     pub region: String,
-    /// Given to every contact that is added or updated.
+    /// Tags for every contact that is added or updated.
     pub tag_ids: Vec<TagId>,
     /// Rows of the file.
     pub total: i32,
-    /// Rows that have been dealt with.
+    /// Rows that are processed.
     pub done: i32,
     pub added: i32,
     pub updated: i32,
     /// Rows that changed nothing.
     pub skipped: i32,
-    /// Rows that could not be taken: `GET …/refused.csv` has them, each with the reason.
+    /// Rows that were refused. `GET …/refused.csv` returns them, each with the reason.
     pub refused: i32,
-    /// Cells that could not be read, as `problems` says. Their rows are taken without them.
+    /// Cells that could not be read; `problems` lists them. Their rows are imported without them.
     pub left_out: i32,
-    /// What is not taken as the file has it, counted before the import begins.
+    /// What the import skips or changes, counted before it starts.
     #[schema(value_type = Vec<Problem>)]
     pub problems: Json<Vec<Problem>>,
     pub failure: Option<String>,
@@ -133,7 +133,6 @@ impl Import {
         self.delimiter.is_empty()
     }
 
-    /// With a sentence for each problem.
     fn with_messages(mut self) -> Self {
         self.problems.0 = self
             .problems
@@ -145,25 +144,25 @@ impl Import {
     }
 }
 
-/// How a table is to be taken.
+/// How to import the file.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ContactImportStart)]
 pub struct Start {
-    /// What each column is, in their order; left out: as guessed.
+    /// The target of each column, in order. If left out, the guess is used.
     pub mapping: Option<Vec<String>>,
-    /// Left out: `fill`.
+    /// If left out, `fill`.
     pub duplicates: Option<Duplicates>,
-    /// Two letters, such as US; left out: the workspace's.
+    /// Two letters, such as US. If left out, the workspace's region.
     pub region: Option<String>,
-    /// Names of tags for all; those that there are not are made.
+    /// Names of tags for all contacts. Missing tags are created.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Such as `windows-1250`, if the recognized one is wrong: any name of the Encoding standard. The file is read anew.
+    /// An encoding such as `windows-1250` (any name of the Encoding standard), if the detected one is wrong.
     pub encoding: Option<String>,
 }
 
-/// Keeps a file until somebody says how to take it. Five round trips, and one for each 5,000 rows.
+/// Stores a file until an admin starts the import. Five round trips, and one for each 5,000 rows.
 pub async fn upload(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -173,7 +172,7 @@ pub async fn upload(
 ) -> Result<Import> {
     let region = workspaces::current(tx).await?.default_region;
     let fields = fields::list(tx).await?;
-    let Looked {
+    let ImportPreview {
         sheet,
         mapping,
         checked,
@@ -218,36 +217,35 @@ fn total(sheet: &Sheet) -> i32 {
     i32::try_from(sheet.rows.len()).unwrap_or(i32::MAX)
 }
 
-struct Looked {
+struct ImportPreview {
     sheet: Sheet,
     mapping: Vec<String>,
     checked: Checked,
 }
 
-/// Reads the whole file and tries each row. Of 100,000 rows it takes seconds, so nobody else waits for it.
+/// Parses the file and checks each row. 100,000 rows take seconds, so it runs on a blocking thread.
 async fn preview_import(
     file: Vec<u8>,
     encoding: Option<&'static Encoding>,
     region: String,
     fields: Vec<Field>,
     mapping: Option<Vec<String>>,
-) -> Result<Looked> {
-    let looked = tokio::task::spawn_blocking(move || {
+) -> Result<ImportPreview> {
+    let preview = tokio::task::spawn_blocking(move || {
         let sheet = read(&file, encoding, &region)?;
         let mapping = mapping.unwrap_or_else(|| guess(&sheet.columns, &sheet, &fields));
         let checked = check_rows(&sheet, &mapping, &region, &fields);
-        Ok(Looked {
+        Ok(ImportPreview {
             sheet,
             mapping,
             checked,
         })
     });
-    looked
+    preview
         .await
         .map_err(|error| Error::Internal(error.to_string()))?
 }
 
-/// A file with rows in it.
 fn read(file: &[u8], encoding: Option<&'static Encoding>, region: &str) -> Result<Sheet> {
     let reading = Reading {
         most: MAX_LINES,
@@ -266,7 +264,7 @@ fn read(file: &[u8], encoding: Option<&'static Encoding>, region: &str) -> Resul
     Ok(sheet)
 }
 
-/// The encoding of this name; none: it is to be recognized.
+/// The encoding of this name; `None`: it is detected.
 pub fn chosen(name: Option<&str>) -> Result<Option<&'static Encoding>> {
     let name = name.map(str::trim).filter(|name| !name.is_empty());
     name.map(|name| {
@@ -286,27 +284,27 @@ struct Checked {
     left_out: i32,
 }
 
-/// What will become of the rows. Some microseconds for each.
+/// Checks every row without importing it. Some microseconds per row.
 fn check_rows(sheet: &Sheet, mapping: &[String], region: &str, fields: &[Field]) -> Checked {
-    let cells = |place: usize| {
+    let cells = |index: usize| {
         let rows = sheet.rows.iter();
-        rows.map(move |row| row.cells.get(place).map_or("", String::as_str))
+        rows.map(move |row| row.cells.get(index).map_or("", String::as_str))
     };
     let forms: Vec<ColumnForm> = (0..sheet.columns.len())
-        .map(|place| ColumnForm::of(cells(place)))
+        .map(|index| ColumnForm::of(cells(index)))
         .collect();
     let plan = Plan::of(mapping, &sheet.columns, &forms, region, fields);
     let mut tally = Tally::default();
     for row in &sheet.rows {
-        let (read, left) = plan.read(&row.cells);
+        let (read, skipped) = plan.read(&row.cells);
         match read {
             Ok(read) => {
                 tally.numbers += read.others.len();
-                for cell in left {
-                    tally.cell(cell.place, row.line, &cell.text, &cell.reason);
+                for cell in skipped {
+                    tally.cell(cell.index, row.line, &cell.text, &cell.reason);
                 }
             }
-            // Nobody knows yet which column it is.
+            // No column is mapped as the phone number yet.
             Err(_) if !mapping.iter().any(|what| what == "phone_number") => {}
             Err(reason) => tally.row(row.line, &reason),
         }
@@ -341,8 +339,7 @@ async fn keep_rows(tx: &mut WorkspaceTx, id: ImportId, sheet: &Sheet) -> Result<
     Ok(())
 }
 
-/// Rows of a list of opt-outs that were not taken, with the reason of each: they are fetched as those of contacts are. One round
-/// trip, and one for each 5,000 rows.
+/// Stores refused rows of an opt-out list with their reasons. One round trip, and one for each 5,000 rows.
 pub async fn keep_refused(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -389,17 +386,17 @@ pub async fn keep_refused(
     Ok(id)
 }
 
-/// Things that several columns may be.
-const SEVERAL: [&str; 5] = ["phone_number", "other_number", "email", "tags", "last_name"];
+const REPEATABLE_TARGETS: [&str; 5] =
+    ["phone_number", "other_number", "email", "tags", "last_name"];
 
-/// What each column probably is, by its name. What only one may be is only once there.
+/// Guesses each column's target from its name. Targets outside `REPEATABLE_TARGETS` are assigned once.
 fn guess(columns: &[String], sheet: &Sheet, fields: &[Field]) -> Vec<String> {
     let mut taken: Vec<String> = Vec::new();
-    let holds_phones = |place: usize| {
+    let holds_phones = |index: usize| {
         let cells = sheet
             .rows
             .iter()
-            .filter_map(|row| row.cells.get(place))
+            .filter_map(|row| row.cells.get(index))
             .filter(|cell| !cell.is_empty());
         let (mut all, mut phones) = (0, 0);
         for cell in cells.take(200) {
@@ -411,7 +408,7 @@ fn guess(columns: &[String], sheet: &Sheet, fields: &[Field]) -> Vec<String> {
     let mut mapping: Vec<String> = columns
         .iter()
         .enumerate()
-        .map(|(place, column)| {
+        .map(|(index, column)| {
             let name = heads::plain(column);
             let own = || {
                 let is_it = |field: &&Field| {
@@ -421,7 +418,7 @@ fn guess(columns: &[String], sheet: &Sheet, fields: &[Field]) -> Vec<String> {
                 Some(format!("field:{}", field.key))
             };
             let known = match heads::read(column) {
-                // Our own export has them.
+                // A column of our own export.
                 Some(Head::Phone(_)) if name == "othernumbers" => Some("other_number"),
                 Some(Head::Phone(_)) => Some("phone_number"),
                 Some(Head::Name) => Some("name"),
@@ -439,10 +436,10 @@ fn guess(columns: &[String], sheet: &Sheet, fields: &[Field]) -> Vec<String> {
                 .map(str::to_owned)
                 .or_else(own)
                 .or_else(|| {
-                    let is_one = heads::bare_phone(column).is_some() && holds_phones(place);
+                    let is_one = heads::bare_phone(column).is_some() && holds_phones(index);
                     is_one.then(|| "phone_number".to_owned())
                 })
-                .filter(|what| SEVERAL.contains(&what.as_str()) || !taken.contains(what))
+                .filter(|what| REPEATABLE_TARGETS.contains(&what.as_str()) || !taken.contains(what))
                 .unwrap_or_default();
             if !guess.is_empty() {
                 taken.push(guess.clone());
@@ -450,18 +447,18 @@ fn guess(columns: &[String], sheet: &Sheet, fields: &[Field]) -> Vec<String> {
             guess
         })
         .collect();
-    settle_names(columns, &mut mapping);
+    resolve_name_columns(columns, &mut mapping);
     mapping
 }
 
-/// In many languages one word is *name* or one of its halves, as the other half stands beside it: `Nom` beside `Prénom`, `Nombre`
-/// beside `Apellidos`.
-fn settle_names(columns: &[String], mapping: &mut [String]) {
+/// In many languages one word means the full name or one part of it, depending on the other columns: `Nom` beside
+/// `Prénom`, `Nombre` beside `Apellidos`.
+fn resolve_name_columns(columns: &[String], mapping: &mut [String]) {
     let has = |mapping: &[String], what: &str| mapping.iter().any(|column| column == what);
-    let Some(place) = mapping.iter().position(|what| what == "name") else {
+    let Some(index) = mapping.iter().position(|what| what == "name") else {
         return;
     };
-    let word = heads::plain(&columns[place]);
+    let word = heads::plain(&columns[index]);
     let may_be_half = [
         "nombre", "nome", "nom", "name", "naam", "navn", "namn", "nume", "jmeno", "имя",
     ]
@@ -471,10 +468,9 @@ fn settle_names(columns: &[String], mapping: &mut [String]) {
         (false, true) if may_be_half => "first_name",
         _ => return,
     };
-    mapping[place] = half.into();
+    mapping[index] = half.into();
 }
 
-/// What a column can be, with its label.
 pub fn targets(fields: &[Field]) -> Vec<(String, String)> {
     let fixed = [
         ("phone_number", english("Phone number")),
@@ -498,7 +494,6 @@ pub fn targets(fields: &[Field]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Says how to take it. From now on it goes by itself.
 pub async fn start(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -538,7 +533,7 @@ pub async fn start(
     find(tx, admin, id).await
 }
 
-/// Reads the file as `wanted` says, counts again what is lost that way, and keeps that until somebody starts it.
+/// Applies `wanted` to an import that has not started, checks the rows again and stores the result.
 pub async fn look(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -583,7 +578,7 @@ pub async fn look(
     .await?
     .ok_or(Error::TooLate)?;
     let is_same_text = encoding == import.encoding;
-    // Read in another encoding, the columns have other names.
+    // In another encoding the columns have other names.
     let mapping = match wanted.mapping.clone() {
         None if is_same_text => Some(import.mapping.clone()),
         Some(mapping) if is_same_text || mapping != import.mapping => Some(mapping),
@@ -591,7 +586,7 @@ pub async fn look(
     };
     let mapping = mapping.filter(|mapping| is_same_text || mapping.len() == import.columns.len());
     let fields = fields::list(tx).await?;
-    let Looked {
+    let ImportPreview {
         sheet,
         mapping,
         checked,
@@ -642,7 +637,7 @@ fn check_mapping(mapping: &[String], columns: usize, fields: &[Field]) -> Result
         .find(|what| !what.is_empty() && !known.iter().any(|(known, _)| known == *what));
     let twice = known
         .iter()
-        .find(|(what, _)| count(what) > 1 && !SEVERAL.contains(&what.as_str()));
+        .find(|(what, _)| count(what) > 1 && !REPEATABLE_TARGETS.contains(&what.as_str()));
     Check::default()
         .that(
             mapping.len() == columns,
@@ -688,7 +683,6 @@ pub async fn find(tx: &mut WorkspaceTx, _: &Admin, id: ImportId) -> Result<Impor
     .ok_or(Error::NotFound("the import"))
 }
 
-/// The newest first.
 pub async fn list(tx: &mut WorkspaceTx, _: &Admin, span: &Span) -> Result<Page<Import>> {
     let (limit, after) = (span.limit()?, span.cursor()?);
     let rows = sqlx::query_as!(
@@ -712,7 +706,6 @@ pub async fn list(tx: &mut WorkspaceTx, _: &Admin, span: &Span) -> Result<Page<I
     }))
 }
 
-/// The first rows, as they stand in the file.
 pub async fn first_rows(tx: &mut WorkspaceTx, _: &Admin, id: ImportId) -> Result<Vec<Vec<String>>> {
     let rows = sqlx::query_scalar!(
         r#"select cells as "cells: sqlx::types::Json<Vec<String>>" from contact_import_rows where import_id = $1 order by line limit 5"#,
@@ -723,7 +716,6 @@ pub async fn first_rows(tx: &mut WorkspaceTx, _: &Admin, id: ImportId) -> Result
     Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
-/// A row that was not taken, and why.
 #[derive(Clone, Debug)]
 pub struct Refused {
     pub line: i32,
@@ -731,7 +723,6 @@ pub struct Refused {
     pub reason: String,
 }
 
-/// What could not be taken, by line.
 pub async fn refused(
     tx: &mut WorkspaceTx,
     _: &Admin,
@@ -756,10 +747,10 @@ pub async fn refused(
         .collect())
 }
 
-/// All of that as a table like the one that came, to be mended and brought in again.
+/// The refused rows as a table like the uploaded one, to be corrected and imported again.
 pub async fn refused_table(tx: &mut WorkspaceTx, admin: &Admin, id: ImportId) -> Result<Vec<u8>> {
     let import = find(tx, admin, id).await?;
-    // Once more refused, a row has the newest line and reason alone.
+    // A row that is refused again keeps only its newest line and reason.
     let width = width_without_reasons(&import.columns);
     let own = ["line".to_owned(), "reason".to_owned()];
     let mut rows = vec![[&import.columns[..width], &own].concat()];
@@ -777,7 +768,7 @@ pub async fn refused_table(tx: &mut WorkspaceTx, admin: &Admin, id: ImportId) ->
     Ok([sheet::MARK, &sheet::lines(rows.iter().map(Vec::as_slice))].concat())
 }
 
-/// How many columns are the file's own: the last two of a `refused.csv` are ours.
+/// The number of the file's own columns: `refused.csv` appends two.
 pub fn width_without_reasons(columns: &[String]) -> usize {
     let mut width = columns.len();
     while let [.., line, reason] = &columns[..width] {
@@ -789,7 +780,7 @@ pub fn width_without_reasons(columns: &[String]) -> usize {
     width
 }
 
-/// What nobody went on with, and the rows of imports long done. Whose import it is may be told for longer.
+/// Deletes imports that were not started within a day, and rows of imports that finished 30 days ago.
 pub async fn forget_old(db: &crate::db::Db) -> Result<()> {
     sqlx::query!("delete from contact_imports where state = 'mapping' and created_at < now() - interval '1 day'")
         .execute(db.system_pool())
@@ -807,7 +798,6 @@ pub async fn forget_old(db: &crate::db::Db) -> Result<()> {
     Ok(())
 }
 
-/// An import that is ours to work on.
 pub struct Due {
     pub workspace: WorkspaceId,
     pub id: ImportId,

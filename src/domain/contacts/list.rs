@@ -1,16 +1,16 @@
-//! Everybody whom a member may see, found and sorted.
+//! Contacts that a member may see, filtered and sorted.
 //!
-//! A page is found first as ids, by a walk along the index of its order (`contacts_by_name`, `contacts_pkey` for the newest,
-//! `conversations_newest` by the last text); only its own rows are then looked up. A search or filter that few contacts meet
-//! is answered by the index of what it asks for, and those few are sorted. The figures are of `explain analyze` on a million
-//! contacts and 300,000 conversations. An agent's walk passes over those whom their numbers do not show; where those that
-//! they do show are few, these are sorted instead.
+//! A page is first read as ids along the index of its order (`contacts_by_name`, `contacts_pkey` for the newest,
+//! `conversations_newest` by the last text); then only its own rows are loaded. A search or filter with few matches is
+//! answered by its own index, and the matches are sorted. For an agent the scan skips contacts that are not visible to
+//! them; if few are visible, these are sorted instead. Timings are from `explain analyze` with a million contacts and
+//! 300,000 conversations.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Contact, by_ids, sought};
+use super::{Contact, by_ids, search_input};
 use crate::db::WorkspaceTx;
 use crate::domain::members::Member;
 use crate::domain::string_enum;
@@ -20,24 +20,22 @@ use crate::listing::{Bookmark, Cursor, Page, Span, page, unless_empty};
 use crate::phone::search::SearchInput;
 
 string_enum!(
-    /// In which order.
+    /// The order of the list.
     #[schema(as = ContactSort)]
     Sort {
-        /// By name, from A on; those without one come last.
+        /// By name, ascending; contacts without a name come last.
         Name = "name",
-        /// Whom we texted with last, first; whom we never texted with comes last.
+        /// By the last text, newest first; contacts without texts come last.
         LastText = "last_text",
-        /// The newest first.
+        /// By creation, newest first.
         Added = "added",
     }
 );
 
-/// Either way round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Order {
     pub sort: Sort,
-    /// From Z, from the oldest, from whom we have not texted with for longest. Whom we never texted with comes last all the
-    /// same: a list that was imported would hide everybody else.
+    /// Contacts without texts come last in both directions: an imported list would hide all others.
     pub is_reversed: bool,
 }
 
@@ -50,27 +48,27 @@ impl From<Sort> for Order {
     }
 }
 
-/// Which contacts: all that is left out is not asked for.
+/// Filters of the list. A filter that is left out does not apply.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Any part of a name, number or e-mail address, whatever the case and the accents; a number as it is dialled at home, too.
+    /// Any part of a name, number or e-mail address, ignoring case and accents; also a number in national format.
     #[serde(default, deserialize_with = "unless_empty")]
     pub q: Option<String>,
-    /// Who has this tag.
+    /// Contacts that have this tag.
     #[serde(default, deserialize_with = "unless_empty")]
     pub tag: Option<TagId>,
-    /// `true`: who opted out from any number that I see.
+    /// `true`: contacts that opted out from any number that the caller sees.
     #[serde(default, deserialize_with = "unless_empty")]
     pub opted_out: Option<bool>,
 }
 
 impl Filter {
     pub fn is_narrow(&self) -> bool {
-        self.typed().is_some() || self.tag.is_some() || self.opted_out == Some(true)
+        self.query().is_some() || self.tag.is_some() || self.opted_out == Some(true)
     }
 
-    fn typed(&self) -> Option<&str> {
+    fn query(&self) -> Option<&str> {
         self.q.as_deref().filter(|q| !q.trim().is_empty())
     }
 }
@@ -81,9 +79,9 @@ impl Filter {
 pub struct Listed {
     #[serde(flatten)]
     pub contact: Contact,
-    /// What was said last, in a conversation that I may see.
+    /// The newest text in a conversation that the caller may see.
     pub last_text: Option<LastText>,
-    /// From any number that I see.
+    /// Whether the contact opted out from any number that the caller sees.
     pub opted_out: bool,
 }
 
@@ -95,7 +93,7 @@ pub struct LastText {
     pub is_ours: bool,
 }
 
-/// Three round trips; one more where something is searched for, and for an agent.
+/// Three round trips; one more with a search, and for an agent.
 pub async fn list(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -104,33 +102,33 @@ pub async fn list(
     span: &Span,
 ) -> Result<Page<Listed>> {
     let order = order.into();
-    let typed = match filter.typed() {
-        Some(q) => Some(sought(tx, q).await?),
+    let query = match filter.query() {
+        Some(q) => Some(search_input(tx, q).await?),
         None => None,
     };
     let opted_out = filter.opted_out == Some(true);
-    let few = match filter.is_narrow() || !member.is_admin() {
-        true => few(tx, typed.as_ref(), filter.tag, opted_out).await?,
+    let few_matches = match filter.is_narrow() || !member.is_admin() {
+        true => few_matches(tx, query.as_ref(), filter.tag, opted_out).await?,
         false => None,
     };
-    let asked = ListParameters {
-        // The few that there are were found by it.
-        words: typed
+    let parameters = ListParameters {
+        // If there are few matches, they were found by the search text already.
+        search_text: query
             .as_ref()
-            .filter(|_| few.is_none())
-            .map(|typed| typed.search_text.clone()),
-        numbers: typed.map(|typed| typed.terms()).unwrap_or_default(),
-        few,
+            .filter(|_| few_matches.is_none())
+            .map(|query| query.search_text.clone()),
+        numbers: query.map(|query| query.terms()).unwrap_or_default(),
+        few_matches,
         tag: filter.tag,
         opted_out,
-        only_of: (!member.is_admin()).then(|| member.user()),
+        only_created_by: (!member.is_admin()).then(|| member.user()),
         is_reversed: order.is_reversed,
         limit: span.limit()?,
     };
     let ids = match order.sort {
-        Sort::Added => newest(tx, &asked, span).await?,
-        Sort::Name => by_name(tx, &asked, span).await?,
-        Sort::LastText => by_last_text(tx, &asked, span).await?,
+        Sort::Added => newest(tx, &parameters, span).await?,
+        Sort::Name => by_name(tx, &parameters, span).await?,
+        Sort::LastText => by_last_text(tx, &parameters, span).await?,
     };
     Ok(Page {
         data: shown(tx, &ids.data).await?,
@@ -139,39 +137,39 @@ pub async fn list(
 }
 
 struct ListParameters {
-    few: Option<Vec<Uuid>>,
-    /// `None`: nothing is searched for, or the few have it.
-    words: Option<String>,
+    few_matches: Option<Vec<Uuid>>,
+    /// `None`: there is no search, or `few_matches` holds its matches.
+    search_text: Option<String>,
     numbers: Vec<String>,
     tag: Option<TagId>,
     opted_out: bool,
-    /// An agent sees nobody else's of whom nobody has texted with.
-    only_of: Option<UserId>,
+    /// Agents see a contact without texts only if they created it.
+    only_created_by: Option<UserId>,
     is_reversed: bool,
     limit: i64,
 }
 
 impl ListParameters {
-    fn is_of_an_agent_and_nothing_more(&self) -> bool {
-        self.only_of.is_some()
-            && self.few.is_none()
-            && self.words.is_none()
+    fn is_unfiltered_for_agent(&self) -> bool {
+        self.only_created_by.is_some()
+            && self.few_matches.is_none()
+            && self.search_text.is_none()
             && self.tag.is_none()
             && !self.opted_out
     }
 }
 
-/// Whom it is about, if they are few. `None`: they are many, or nothing narrows.
-pub(in crate::domain) async fn few(
+/// The matching ids, if there are few. `None`: there are many, or there is no filter.
+pub(in crate::domain) async fn few_matches(
     tx: &mut WorkspaceTx,
-    typed: Option<&SearchInput>,
+    query: Option<&SearchInput>,
     tag: Option<TagId>,
     opted_out: bool,
 ) -> Result<Option<Vec<Uuid>>> {
     Ok(sqlx::query_scalar!(
         "select few_contacts($1, $2, $3, $4)",
-        typed.map(|typed| typed.search_text.as_str()),
-        &typed.map(SearchInput::terms).unwrap_or_default(),
+        query.map(|query| query.search_text.as_str()),
+        &query.map(SearchInput::terms).unwrap_or_default(),
         tag as _,
         opted_out,
     )
@@ -179,10 +177,10 @@ pub(in crate::domain) async fn few(
     .await?)
 }
 
-/// Who of `contacts c` is asked for. An index is walked one way or the other, and no parameter can say which: each order is a
-/// statement of its own, and all of them ask the same.
-macro_rules! who_is_asked_for {
-    ($tx:ident, $asked:ident, $columns:literal, $beyond:literal, $order:literal, $limit:expr, $($more:tt)*) => {
+/// Selects contacts by filter. A scan direction cannot be a query parameter, so each order is a statement of its own
+/// with the same conditions.
+macro_rules! select_matching {
+    ($tx:ident, $parameters:ident, $columns:literal, $cursor_condition:literal, $order:literal, $limit:expr, $($more:tt)*) => {
         sqlx::query!(
             "select " + $columns + r#"
                from contacts c
@@ -190,13 +188,13 @@ macro_rules! who_is_asked_for {
                 and ($2::text is null or is_sought(c.workspace_id, c.id, (select people_query($2, $6::text[]))))
                 and ($3::uuid is null or has_tag(c.workspace_id, c.id, $3))
                 and (not $4 or exists (select from opt_outs o where o.workspace_id = c.workspace_id and o.contact_id = c.id))
-                and "# + $beyond + " order by " + $order + " limit $5",
-            $asked.few.as_deref(),
-            $asked.words,
-            $asked.tag as _,
-            $asked.opted_out,
+                and "# + $cursor_condition + " order by " + $order + " limit $5",
+            $parameters.few_matches.as_deref(),
+            $parameters.search_text,
+            $parameters.tag as _,
+            $parameters.opted_out,
             $limit,
-            &$asked.numbers,
+            &$parameters.numbers,
             $($more)*
         )
         .fetch_all($tx.conn())
@@ -204,26 +202,25 @@ macro_rules! who_is_asked_for {
     };
 }
 
-/// A million contacts: 0.2 ms for an admin (`contacts_pkey`, backwards; or forwards for the oldest). Whom an agent sees is walked
-/// by what shows them (`contacts_seen`).
+/// A million contacts: 0.2 ms for an admin (`contacts_pkey`, in either direction). Agents use `contacts_seen`.
 async fn newest(
     tx: &mut WorkspaceTx,
-    asked: &ListParameters,
+    parameters: &ListParameters,
     span: &Span,
 ) -> Result<Page<ContactId>> {
     let after = span.cursor()?.map(|cursor| cursor.id);
-    if asked.is_of_an_agent_and_nothing_more() {
-        return seen(tx, asked, after).await;
+    if parameters.is_unfiltered_for_agent() {
+        return visible_to_agent(tx, parameters, after).await;
     }
-    macro_rules! walk {
-        ($beyond:literal, $order:literal) => {
-            who_is_asked_for!(
+    macro_rules! scan {
+        ($cursor_condition:literal, $order:literal) => {
+            select_matching!(
                 tx,
-                asked,
+                parameters,
                 "c.id, c.created_at",
-                $beyond,
+                $cursor_condition,
                 $order,
-                asked.limit + 1,
+                parameters.limit + 1,
                 after
             )
             .into_iter()
@@ -231,17 +228,20 @@ async fn newest(
             .collect::<Vec<_>>()
         };
     }
-    let rows = match asked.is_reversed {
-        false => walk!("($7::uuid is null or c.id < $7)", "c.id desc"),
-        true => walk!("($7::uuid is null or c.id > $7)", "c.id"),
+    let rows = match parameters.is_reversed {
+        false => scan!("($7::uuid is null or c.id < $7)", "c.id desc"),
+        true => scan!("($7::uuid is null or c.id > $7)", "c.id"),
     };
-    let rows = page(rows, asked.limit, |(id, at)| Cursor { at: *at, id: id.0 });
+    let rows = page(rows, parameters.limit, |(id, at)| Cursor {
+        at: *at,
+        id: id.0,
+    });
     Ok(only_ids(rows, |(id, _)| id))
 }
 
-async fn seen(
+async fn visible_to_agent(
     tx: &mut WorkspaceTx,
-    asked: &ListParameters,
+    parameters: &ListParameters,
     after: Option<Uuid>,
 ) -> Result<Page<ContactId>> {
     let rows = sqlx::query!(
@@ -250,38 +250,38 @@ async fn seen(
              join contacts c on c.workspace_id = current_workspace() and c.id = s.id
             order by s.place"#,
         after,
-        asked.is_reversed,
-        i32::try_from(asked.limit).unwrap_or(200) + 1,
+        parameters.is_reversed,
+        i32::try_from(parameters.limit).unwrap_or(200) + 1,
     )
     .fetch_all(tx.conn())
     .await?
     .into_iter()
     .map(|row| (row.id, row.created_at))
     .collect();
-    let rows = page(rows, asked.limit, |(id, at): &(ContactId, _)| Cursor {
+    let rows = page(rows, parameters.limit, |(id, at): &(ContactId, _)| Cursor {
         at: *at,
         id: id.0,
     });
     Ok(only_ids(rows, |(id, _)| id))
 }
 
-/// A million contacts: 0.4 ms for an admin, wherever the page lies (`contacts_by_name`, either way).
+/// A million contacts: 0.4 ms for an admin, for any page (`contacts_by_name`, in either direction).
 async fn by_name(
     tx: &mut WorkspaceTx,
-    asked: &ListParameters,
+    parameters: &ListParameters,
     span: &Span,
 ) -> Result<Page<ContactId>> {
     let after = span.bookmark()?;
     let (name, id) = after.map(|it| (it.key, it.id)).unzip();
-    macro_rules! walk {
-        ($beyond:literal, $order:literal) => {
-            who_is_asked_for!(
+    macro_rules! scan {
+        ($cursor_condition:literal, $order:literal) => {
+            select_matching!(
                 tx,
-                asked,
+                parameters,
                 "c.id, c.name_key as \"key!\"",
-                $beyond,
+                $cursor_condition,
                 $order,
-                asked.limit + 1,
+                parameters.limit + 1,
                 name,
                 id
             )
@@ -290,79 +290,79 @@ async fn by_name(
             .collect::<Vec<_>>()
         };
     }
-    let rows = match asked.is_reversed {
-        false => walk!(
+    let rows = match parameters.is_reversed {
+        false => scan!(
             "($7::text is null or (c.name_key, c.id) > ($7, $8::uuid))",
             "c.name_key, c.id"
         ),
-        true => walk!(
+        true => scan!(
             "($7::text is null or (c.name_key, c.id) < ($7, $8::uuid))",
             "c.name_key desc, c.id desc"
         ),
     };
-    let rows = page(rows, asked.limit, |(id, key)| Bookmark {
+    let rows = page(rows, parameters.limit, |(id, key)| Bookmark {
         key: key.clone(),
         id: id.0,
     });
     Ok(only_ids(rows, |(id, _)| id))
 }
 
-/// First along the conversations, of each contact the newest, then those without any. A million contacts: 0.6 ms for an admin
-/// (`conversations_newest` for each status, then `contacts_untexted`, both either way).
+/// First each contact's newest conversation, then the contacts without any. A million contacts: 0.6 ms for an admin
+/// (`conversations_newest` for each status, then `contacts_untexted`, in either direction).
 async fn by_last_text(
     tx: &mut WorkspaceTx,
-    asked: &ListParameters,
+    parameters: &ListParameters,
     span: &Span,
 ) -> Result<Page<ContactId>> {
-    // `@` and a time: among those texted with; `#`: among the others.
+    // A key is `@` and a time for a contact with texts, `#` for one without.
     let after = span.bookmark()?;
     let mut rows: Vec<(Bookmark, ContactId)> = Vec::new();
     let is_texted = |bookmark: &&Bookmark| bookmark.key.starts_with('@');
     if after.as_ref().is_none_or(|bookmark| is_texted(&bookmark)) {
-        rows = texted(tx, asked, after.as_ref()).await?;
+        rows = texted(tx, parameters, after.as_ref()).await?;
     }
-    let missing = asked.limit + 1 - i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let missing = parameters.limit + 1 - i64::try_from(rows.len()).unwrap_or(i64::MAX);
     if missing > 0 {
         let after = after.filter(|bookmark| !is_texted(&bookmark));
-        let untexted = untexted(tx, asked, after.map(|bookmark| bookmark.id), missing).await?;
+        let untexted = untexted(tx, parameters, after.map(|bookmark| bookmark.id), missing).await?;
         rows.extend(untexted.into_iter().map(|id| {
             let key = "#".to_owned();
             (Bookmark { key, id: id.0 }, id)
         }));
     }
-    let rows = page(rows, asked.limit, |(bookmark, _)| bookmark.clone());
+    let rows = page(rows, parameters.limit, |(bookmark, _)| bookmark.clone());
     Ok(only_ids(rows, |(_, id)| id))
 }
 
 async fn untexted(
     tx: &mut WorkspaceTx,
-    asked: &ListParameters,
+    parameters: &ListParameters,
     after: Option<Uuid>,
-    most: i64,
+    limit: i64,
 ) -> Result<Vec<ContactId>> {
-    macro_rules! walk {
-        ($beyond:literal, $order:literal) => {
-            who_is_asked_for!(
+    macro_rules! scan {
+        ($cursor_condition:literal, $order:literal) => {
+            select_matching!(
                 tx,
-                asked,
+                parameters,
                 "c.id",
-                $beyond,
+                $cursor_condition,
                 $order,
-                most,
+                limit,
                 after,
-                asked.only_of as _
+                parameters.only_created_by as _
             )
             .into_iter()
             .map(|row| row.id)
             .collect()
         };
     }
-    Ok(match asked.is_reversed {
-        false => walk!(
+    Ok(match parameters.is_reversed {
+        false => scan!(
             "not c.texted and c.merged_into is null and ($7::uuid is null or c.id < $7) and ($8::uuid is null or c.created_by = $8)",
             "c.id desc"
         ),
-        true => walk!(
+        true => scan!(
             "not c.texted and c.merged_into is null and ($7::uuid is null or c.id > $7) and ($8::uuid is null or c.created_by = $8)",
             "c.id"
         ),
@@ -371,7 +371,7 @@ async fn untexted(
 
 async fn texted(
     tx: &mut WorkspaceTx,
-    asked: &ListParameters,
+    parameters: &ListParameters,
     after: Option<&Bookmark>,
 ) -> Result<Vec<(Bookmark, ContactId)>> {
     let at = after
@@ -381,8 +381,8 @@ async fn texted(
         let key = format!("@{}", at.timestamp_micros());
         (Bookmark { key, id }, contact)
     };
-    macro_rules! walk {
-        ($beyond:literal, $order:literal) => {
+    macro_rules! scan {
+        ($cursor_condition:literal, $order:literal) => {
             sqlx::query!(
                 r#"select v.id as "id!: ConversationId", v.contact_id as "contact!: ContactId", v.last_message_at as "at!"
                      from unnest(array['open', 'pending', 'snoozed', 'done']) as s (status)
@@ -397,15 +397,15 @@ async fn texted(
                            and ($3::uuid is null or has_tag(v.workspace_id, v.contact_id, $3))
                            and (not $4 or exists (select from opt_outs o
                                                    where o.workspace_id = v.workspace_id and o.contact_id = v.contact_id))
-                           and ($5::timestamptz is null or "# + $beyond + ") order by " + $order + " limit $7) v order by " + $order + " limit $7",
-                asked.few.as_deref(),
-                asked.words,
-                asked.tag as _,
-                asked.opted_out,
+                           and ($5::timestamptz is null or "# + $cursor_condition + ") order by " + $order + " limit $7) v order by " + $order + " limit $7",
+                parameters.few_matches.as_deref(),
+                parameters.search_text,
+                parameters.tag as _,
+                parameters.opted_out,
                 at,
                 after.map(|bookmark| bookmark.id),
-                asked.limit + 1,
-                &asked.numbers,
+                parameters.limit + 1,
+                &parameters.numbers,
             )
             .fetch_all(tx.conn())
             .await?
@@ -414,12 +414,12 @@ async fn texted(
             .collect()
         };
     }
-    Ok(match asked.is_reversed {
-        false => walk!(
+    Ok(match parameters.is_reversed {
+        false => scan!(
             "(v.last_message_at, v.id) < ($5, $6::uuid)",
             "v.last_message_at desc, v.id desc"
         ),
-        true => walk!(
+        true => scan!(
             "(v.last_message_at, v.id) > ($5, $6::uuid)",
             "v.last_message_at, v.id"
         ),
@@ -433,7 +433,7 @@ fn only_ids<T>(found: Page<T>, id: impl Fn(T) -> ContactId) -> Page<ContactId> {
     }
 }
 
-/// Whoever of these there is, in their order, with what a list tells of them. Two round trips.
+/// The contacts that exist, in the order of `ids`, with their last text and opt-out. Two round trips.
 pub async fn shown(tx: &mut WorkspaceTx, ids: &[ContactId]) -> Result<Vec<Listed>> {
     let workspace = tx.workspace();
     let contacts = by_ids(tx.conn(), workspace, ids).await?;

@@ -1,9 +1,8 @@
-//! Two contacts who turned out to be one person.
+//! Merges two contacts that are the same person.
 //!
-//! All that was said with the one was said with the other: conversations with the same number are joined, texts keep their
-//! order, for their ids sort by time. Opted out wins. The number of the one who goes leads to the survivor when it texts
-//! again; answers go to the survivor's number, and what waits or is on its way goes where it was meant to go. Which number
-//! answers go to is chosen by who survives.
+//! Conversations with the same number are joined; texts keep their order, because their ids sort by time. An opt-out of
+//! either contact holds for both. Inbound texts from the merged contact's number belong to the survivor. Replies go to
+//! the survivor's number; texts that are queued or in flight go to the number that they were written for.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -22,39 +21,39 @@ use crate::ids::{ContactId, ConversationId, NumberId};
 #[serde(deny_unknown_fields)]
 #[schema(as = ContactMerge)]
 pub struct Merge {
-    /// Who goes: another contact of this workspace.
+    /// The contact that is merged into this one and removed.
     pub contact_id: ContactId,
-    /// What the survivor is called from now on; left out: as before, or as the other one where they had no name. The same
-    /// holds for what follows.
+    /// The new name. If left out, it stays, or comes from the other contact if this one has none. The same holds for
+    /// `email` and `custom_fields`.
     pub name: Option<String>,
     pub email: Option<String>,
-    /// Left out: both.
+    /// If left out, the notes of both are joined.
     pub notes: Option<String>,
     #[serde(default)]
     #[schema(value_type = std::collections::BTreeMap<String, Option<String>>)]
     pub custom_fields: fields::Values,
 }
 
-/// What would move.
+/// What would move to the survivor.
 #[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
 #[schema(as = ContactMergePreview)]
 pub struct Preview {
     pub conversations: i64,
-    /// Of those, how many are joined with one of the survivor.
+    /// How many of these are joined with a conversation of the survivor.
     pub joined: i64,
     pub messages: i64,
     /// Texts that wait to be sent.
     pub waiting: i64,
     pub opt_outs: i64,
-    /// Whether I may: I see every conversation of both.
+    /// Whether the caller may merge them: they must see every conversation of both.
     pub may_merge: bool,
 }
 
-/// What would move from `gone` to `survivor`. Counting stops at 10,000 texts.
+/// Counting stops at 10,000 texts.
 pub async fn preview(
     tx: &mut WorkspaceTx,
     survivor: ContactId,
-    gone: ContactId,
+    merged: ContactId,
 ) -> Result<Preview> {
     Ok(sqlx::query_as!(
         Preview,
@@ -72,46 +71,51 @@ pub async fn preview(
                   (select count(*) from opt_outs where contact_id = $2) as "opt_outs!",
                   sees_all_of(array[$1::uuid, $2::uuid]) as "may_merge!""#,
         survivor as _,
-        gone as _,
+        merged as _,
     )
     .fetch_one(tx.conn())
     .await?)
 }
 
-/// So often it is tried again when it and a text that comes in wait for each other.
+/// Attempts when the merge and an inbound text deadlock.
 const MAX_ATTEMPTS: usize = 4;
 
-/// In one transaction. Texts that come in meanwhile wait for its end, and are the survivor's.
+/// Runs in one transaction. Inbound texts wait for its end and then belong to the survivor.
 pub async fn merge(
     app: &App,
     member: &Member,
     survivor: ContactId,
-    wanted: Merge,
+    request: Merge,
 ) -> Result<Contact> {
-    let mut tries = 1;
+    let mut attempt = 1;
     loop {
-        match once(app, member, survivor, wanted.clone()).await {
-            Err(error) if error.is_deadlock() && tries < MAX_ATTEMPTS => tries += 1,
+        match try_merge(app, member, survivor, request.clone()).await {
+            Err(error) if error.is_deadlock() && attempt < MAX_ATTEMPTS => attempt += 1,
             done => return done,
         }
     }
 }
 
-async fn once(app: &App, member: &Member, survivor: ContactId, wanted: Merge) -> Result<Contact> {
-    let gone = wanted.contact_id;
+async fn try_merge(
+    app: &App,
+    member: &Member,
+    survivor: ContactId,
+    request: Merge,
+) -> Result<Contact> {
+    let merged = request.contact_id;
     let mut tx = app.db.workspace(member.tenant()).await?;
     let before = find(&mut tx, survivor).await?;
-    if survivor == gone {
+    if survivor == merged {
         return Err(Error::field(
             "contact_id",
             "another contact: one cannot be merged with itself",
         ));
     }
-    let other = find(&mut tx, gone).await.map_err(|error| match error {
+    let other = find(&mut tx, merged).await.map_err(|error| match error {
         Error::NotFound(_) => Error::NotFound("the contact who is to go"),
         error => error,
     })?;
-    let moved = conversations_of(&mut tx, gone).await?;
+    let moved = conversations_of(&mut tx, merged).await?;
     let joined: Vec<_> = {
         let kept = conversations_of(&mut tx, survivor).await?;
         let is_kept = |number| kept.iter().any(|(_, other)| *other == number);
@@ -124,7 +128,7 @@ async fn once(app: &App, member: &Member, survivor: ContactId, wanted: Merge) ->
     let outcome = sqlx::query_scalar!(
         r#"select merge_contacts($1, $2) as "outcome!""#,
         survivor as _,
-        gone as _,
+        merged as _,
     )
     .fetch_one(tx.conn())
     .await?;
@@ -133,7 +137,7 @@ async fn once(app: &App, member: &Member, survivor: ContactId, wanted: Merge) ->
         "hidden" => return Err(Error::ContactShared),
         _ => return Err(Error::NotFound("the contact")),
     }
-    let after = keep(&mut tx, &before, &other, wanted).await?;
+    let after = update_survivor(&mut tx, &before, &other, request).await?;
     let audit_record = AuditRecord {
         subject: &after.title(),
         subject_id: Some(survivor.0),
@@ -143,7 +147,7 @@ async fn once(app: &App, member: &Member, survivor: ContactId, wanted: Merge) ->
         ),
     };
     audit::record(&mut tx, AuditAction::ContactsMerged, audit_record).await?;
-    announce(&mut tx, survivor, gone, &moved, &joined).await?;
+    announce(&mut tx, survivor, merged, &moved, &joined).await?;
     tx.commit().await?;
     Ok(after)
 }
@@ -161,20 +165,20 @@ async fn conversations_of(
     Ok(rows.into_iter().map(|row| (row.id, row.number)).collect())
 }
 
-/// What the survivor says from now on: what was chosen, else their own, else the other one's.
-async fn keep(
+/// Stores the survivor's values: the chosen ones, else its own, else the other contact's.
+async fn update_survivor(
     tx: &mut WorkspaceTx,
     own: &Contact,
     other: &Contact,
-    wanted: Merge,
+    request: Merge,
 ) -> Result<Contact> {
-    let name = wanted.name.or(own.name.clone()).or(other.name.clone());
-    let email = wanted.email.or(own.email.clone()).or(other.email.clone());
-    let notes = wanted
+    let name = request.name.or(own.name.clone()).or(other.name.clone());
+    let email = request.email.or(own.email.clone()).or(other.email.clone());
+    let notes = request
         .notes
         .unwrap_or_else(|| both(&own.notes, &other.notes));
     super::check(name.as_deref(), email.as_deref(), Some(&notes))?;
-    let mut values = fields::read(tx, wanted.custom_fields).await?;
+    let mut values = fields::read(tx, request.custom_fields).await?;
     for (key, value) in own.custom_fields.iter().chain(other.custom_fields.iter()) {
         values
             .entry(key.clone())
@@ -196,7 +200,6 @@ async fn keep(
     find(tx, own.id).await
 }
 
-/// One below the other, as far as they fit.
 pub fn both(own: &str, other: &str) -> String {
     let notes = match (own.trim(), other.trim()) {
         (own, "") => own.to_owned(),
@@ -210,14 +213,14 @@ pub fn both(own: &str, other: &str) -> String {
 async fn announce(
     tx: &mut WorkspaceTx,
     survivor: ContactId,
-    gone: ContactId,
+    merged: ContactId,
     moved: &[(ConversationId, NumberId)],
     joined: &[(ConversationId, NumberId)],
 ) -> Result<()> {
     let workspace = tx.workspace();
     tx.announce(Event::ContactRemoved {
         workspace,
-        contact: gone,
+        contact: merged,
         merged_into: Some(survivor),
         numbers: moved.iter().map(|(_, number)| *number).collect(),
     });
@@ -229,7 +232,7 @@ async fn announce(
         });
     }
     super::announce(tx, survivor);
-    // Opted out wins: with how each conversation stands now it is told what was called off.
+    // The merge may have opted the survivor out: the event carries each conversation's state and what was canceled.
     if let Some((conversation, _)) = conversations_of(tx, survivor).await?.first() {
         tx.announce(Event::ConsentChanged {
             workspace,

@@ -1,7 +1,8 @@
-//! A contact goes, and all that was said with them.
+//! Deletes a contact with its conversations.
 //!
-//! What waits is called off, and its credits come back. Files are taken out of the store by the keeper. A STOP stays, by the
-//! address alone: whoever has it next is not texted. A provider's list of what it received brings none of it back.
+//! Queued texts are canceled and their credits returned. The media fetcher deletes the files from the store. An opt-out
+//! stays, by address alone, so the next contact at that address is not texted. A provider's message log does not
+//! restore anything.
 
 use serde::Serialize;
 use serde_json::json;
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ContactId, ConversationId, NumberId, UserId};
 
-/// What would go, and what would stay.
+/// What would be deleted, and what would stay.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = ContactRemoval)]
 pub struct Preview {
@@ -23,11 +24,11 @@ pub struct Preview {
     /// Counting stops at 10,000.
     pub messages: i64,
     pub media: i64,
-    /// Texts that wait to be sent: called off, and their credits given back.
+    /// Texts that wait to be sent. They are canceled and their credits are returned.
     pub waiting: i64,
-    /// Opt-outs that are remembered by the address.
+    /// Opt-outs that stay, stored by address.
     pub opt_outs: i64,
-    /// Whether I may: admins may; others a contact of their making with whom nobody texted yet.
+    /// Whether the caller may delete the contact. Admins may; agents only a contact of their own without texts.
     pub may_remove: bool,
 }
 
@@ -54,27 +55,27 @@ pub async fn preview(tx: &mut WorkspaceTx, member: &Member, contact: ContactId) 
     .await?)
 }
 
-/// So often it is tried again when it and a text that comes in wait for each other.
+/// Attempts when the deletion and an inbound text deadlock.
 const MAX_ATTEMPTS: usize = 4;
 
 pub async fn remove(app: &App, member: &Member, contact: ContactId) -> Result<()> {
-    let mut tries = 1;
+    let mut attempt = 1;
     loop {
-        match once(app, member, contact).await {
-            Err(error) if error.is_deadlock() && tries < MAX_ATTEMPTS => tries += 1,
+        match try_remove(app, member, contact).await {
+            Err(error) if error.is_deadlock() && attempt < MAX_ATTEMPTS => attempt += 1,
             done => return done,
         }
     }
 }
 
-async fn once(app: &App, member: &Member, id: ContactId) -> Result<()> {
+async fn try_remove(app: &App, member: &Member, id: ContactId) -> Result<()> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = find(&mut tx, id).await?;
     sqlx::query_scalar!(r#"select lock_my_contact($1) as "locked!""#, id as _,)
         .fetch_one(tx.conn())
         .await?;
-    let going = preview(&mut tx, member, id).await?;
-    if !going.may_remove {
+    let removal = preview(&mut tx, member, id).await?;
+    if !removal.may_remove {
         return Err(Error::AdminOnly);
     }
     let conversations = sqlx::query!(
@@ -89,7 +90,7 @@ async fn once(app: &App, member: &Member, id: ContactId) -> Result<()> {
     )
     .fetch_all(tx.conn())
     .await?;
-    record(&mut tx, &contact, &going).await?;
+    record(&mut tx, &contact, &removal).await?;
     let workspace = tx.workspace();
     for row in returned {
         tx.announce(Event::CreditsChanged {
@@ -115,8 +116,8 @@ async fn once(app: &App, member: &Member, id: ContactId) -> Result<()> {
     tx.commit().await
 }
 
-/// Who it was stays in the log: by the name, not by the number, which may be the person's reason to go.
-async fn record(tx: &mut WorkspaceTx, contact: &Contact, gone: &Preview) -> Result<()> {
+/// The audit entry holds the name but not the number: the contact may have asked for its deletion.
+async fn record(tx: &mut WorkspaceTx, contact: &Contact, removal: &Preview) -> Result<()> {
     let audit_record = AuditRecord {
         subject: contact
             .name
@@ -124,8 +125,8 @@ async fn record(tx: &mut WorkspaceTx, contact: &Contact, gone: &Preview) -> Resu
             .unwrap_or("a contact without a name"),
         subject_id: Some(contact.id.0),
         before: Some(json!({
-            "conversations": gone.conversations, "messages": gone.messages, "media": gone.media,
-            "called_off": gone.waiting, "opt_outs_kept": gone.opt_outs,
+            "conversations": removal.conversations, "messages": removal.messages, "media": removal.media,
+            "called_off": removal.waiting, "opt_outs_kept": removal.opt_outs,
         })),
         after: None,
     };

@@ -1,5 +1,5 @@
-//! Words that sort contacts: a workspace's own, in a few colours. Everybody may make one and give it; only admins rename or
-//! delete one, for that changes it for all.
+//! Tags of contacts: a workspace's own, in a few colours. Every member may create and assign one; only admins rename or
+//! delete one, because that affects all members.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -54,8 +54,8 @@ impl Color {
         }
     }
 
-    /// The same word begins with the same colour everywhere. Gray is for whoever wants it.
-    fn of(name: &str) -> Self {
+    /// The default colour of a name is the same everywhere. Gray is never a default.
+    fn default_for(name: &str) -> Self {
         let sum = name.to_lowercase().bytes().fold(7_usize, |sum, byte| {
             sum.wrapping_mul(31).wrapping_add(byte.into())
         });
@@ -70,18 +70,16 @@ pub struct Tag {
     pub color: Color,
 }
 
-/// More than anybody can tell apart.
 const COUNT_LIMIT: i64 = 500;
-/// That one contact has.
 const MAX_TAGS_PER_CONTACT: i64 = 50;
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = TagDraft)]
 pub struct Draft {
-    /// 1 to 40 characters; no other tag has this name, in whatever case.
+    /// 1 to 40 characters, unique in the workspace regardless of case.
     pub name: String,
-    /// Left out: one is chosen.
+    /// If left out, a colour is chosen.
     pub color: Option<Color>,
 }
 
@@ -93,7 +91,6 @@ pub struct TagChange {
     pub color: Option<Color>,
 }
 
-/// All of them, by name. At most 500.
 pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Tag>> {
     Ok(sqlx::query_as!(
         Tag,
@@ -103,7 +100,7 @@ pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Tag>> {
     .await?)
 }
 
-/// A tag and how many contacts of those that whoever asks may see have it; counting stops at 1,000.
+/// Tags and how many contacts visible to the member have each; counting stops at 1,000.
 pub async fn used(tx: &mut WorkspaceTx) -> Result<Vec<(Tag, i64)>> {
     let rows = sqlx::query!(
         r#"select t.id, t.name, t.color,
@@ -136,7 +133,7 @@ async fn find(tx: &mut WorkspaceTx, id: TagId) -> Result<Tag> {
     .ok_or(Error::NotFound("the tag"))
 }
 
-fn taken() -> Error {
+fn name_taken() -> Error {
     Error::field("name", "there is a tag with this name already")
 }
 
@@ -147,16 +144,16 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Tag> {
         Tag,
         "insert into tags (name, color) values ($1, $2) returning id, name, color",
         name,
-        draft.color.unwrap_or_else(|| Color::of(&name)) as _,
+        draft.color.unwrap_or_else(|| Color::default_for(&name)) as _,
     )
     .fetch_one(tx.conn())
     .await
-    .on_constraint("tags_name_key", taken)?;
-    note_creation(tx, &tag).await?;
+    .on_constraint("tags_name_key", name_taken)?;
+    record_creation(tx, &tag).await?;
     Ok(tag)
 }
 
-async fn note_creation(tx: &mut WorkspaceTx, tag: &Tag) -> Result<()> {
+async fn record_creation(tx: &mut WorkspaceTx, tag: &Tag) -> Result<()> {
     let audit_record = AuditRecord {
         subject: &tag.name,
         subject_id: Some(tag.id.0),
@@ -165,12 +162,12 @@ async fn note_creation(tx: &mut WorkspaceTx, tag: &Tag) -> Result<()> {
     audit::record(tx, AuditAction::TagCreated, audit_record).await
 }
 
-/// The tag of this name for a member who typed it: the audit log takes note if it is a new one.
+/// The tag that a member typed by name. Creating a new one is audited.
 pub async fn typed(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
     let known = list(tx).await?;
     let tag = named(tx, name).await?;
     if !known.iter().any(|known| known.id == tag.id) {
-        note_creation(tx, &tag).await?;
+        record_creation(tx, &tag).await?;
     }
     Ok(tag)
 }
@@ -188,7 +185,7 @@ async fn refuse_too_many(tx: &mut WorkspaceTx) -> Result<()> {
         .done()
 }
 
-/// The tag of this name, made if there is none. An import makes many: the audit log takes note of the import alone.
+/// Finds the tag by name, or creates it. An import may create many, so only the import itself is audited.
 pub async fn named(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
     let name = read_name(name)?;
     let found = sqlx::query_as!(
@@ -208,7 +205,7 @@ pub async fn named(tx: &mut WorkspaceTx, name: &str) -> Result<Tag> {
              on conflict (workspace_id, lower(name)) do update set name = tags.name
          returning id, name, color",
         name,
-        Color::of(&name) as _,
+        Color::default_for(&name) as _,
     )
     .fetch_one(tx.conn())
     .await?)
@@ -226,24 +223,27 @@ pub async fn update(tx: &mut WorkspaceTx, _: &Admin, id: TagId, change: TagChang
     )
     .fetch_one(tx.conn())
     .await
-    .on_constraint("tags_name_key", taken)?;
+    .on_constraint("tags_name_key", name_taken)?;
     if before != after {
-        changed(tx, Some(&before), Some(&after)).await?;
+        record_change(tx, Some(&before), Some(&after)).await?;
     }
     Ok(after)
 }
 
-/// It is taken from everybody who has it.
 pub async fn remove(tx: &mut WorkspaceTx, _: &Admin, id: TagId) -> Result<()> {
     let before = find(tx, id).await?;
     sqlx::query!("delete from tags where id = $1", id as _)
         .execute(tx.conn())
         .await?;
-    changed(tx, Some(&before), None).await
+    record_change(tx, Some(&before), None).await
 }
 
-/// It may stand on any page: all are fetched again.
-async fn changed(tx: &mut WorkspaceTx, before: Option<&Tag>, after: Option<&Tag>) -> Result<()> {
+/// Any page may show the tag, so all clients refetch.
+async fn record_change(
+    tx: &mut WorkspaceTx,
+    before: Option<&Tag>,
+    after: Option<&Tag>,
+) -> Result<()> {
     let audit_json = |tag: &Tag| json!({"name": tag.name, "color": tag.color});
     let audit_record = AuditRecord {
         subject: before.or(after).map_or("", |tag| &tag.name),
@@ -258,7 +258,7 @@ async fn changed(tx: &mut WorkspaceTx, before: Option<&Tag>, after: Option<&Tag>
     Ok(())
 }
 
-/// Gives a tag to a contact, who may have it already.
+/// Adds a tag to a contact; no error if the contact has it already.
 pub async fn give(tx: &mut WorkspaceTx, contact: ContactId, tag: TagId) -> Result<()> {
     contacts::find(tx, contact).await?;
     find(tx, tag).await?;
@@ -276,7 +276,7 @@ pub async fn give(tx: &mut WorkspaceTx, contact: ContactId, tag: TagId) -> Resul
     Ok(())
 }
 
-/// Takes a tag from a contact, who may not have it.
+/// Removes a tag from a contact; no error if the contact does not have it.
 pub async fn take(tx: &mut WorkspaceTx, contact: ContactId, tag: TagId) -> Result<()> {
     contacts::find(tx, contact).await?;
     sqlx::query!(
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn color_is_parsed_in_any_case() {
-        assert_eq!(Color::of("VIP"), Color::of("vip"));
-        assert_ne!(Color::of("VIP"), Color::Gray);
+        assert_eq!(Color::default_for("VIP"), Color::default_for("vip"));
+        assert_ne!(Color::default_for("VIP"), Color::Gray);
     }
 }

@@ -1,5 +1,5 @@
-//! What became of a conversation: who did what, and when. The database writes it down itself, in the transaction of the
-//! deed (`tell_of_conversation` in `migrations/0022_conversation.sql`), so no door can forget to.
+//! Events of a conversation: who did what, and when. A database trigger records them in the transaction of the change,
+//! so no caller can omit one.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -22,19 +22,19 @@ Kind {
     Done = "done",
     Reopened = "reopened",
     Snoozed = "snoozed",
-    /// Back from being snoozed.
+    /// The snooze has ended.
     Woken = "woken",
     OptedOut = "opted_out",
     OptedIn = "opted_in",
 });
 
 string_enum!(
-    /// What moved it, where nobody here did.
+    /// The cause of an event that no member caused.
     #[schema(as = ConversationEventCause)]
     Cause {
-        /// A text of theirs.
+        /// An inbound text.
         Text = "text",
-        /// Its time came.
+        /// The snooze reached its time.
         Time = "time",
         Provider = "provider",
         Agent = "agent",
@@ -45,50 +45,50 @@ string_enum!(
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = ConversationEvent)]
 pub struct Activity {
-    /// Sorts by time, among the ids of the messages too.
+    /// Sorts by time, together with message ids.
     pub id: ActivityId,
     pub conversation_id: ConversationId,
     pub kind: Kind,
     pub cause: Option<Cause>,
-    /// `null`: they themselves, the provider, or the clock.
+    /// `null` for the contact, the provider or the clock.
     pub actor_id: Option<UserId>,
-    /// As they were called then.
+    /// The name at that time.
     pub actor_name: String,
     pub assignee_id: Option<UserId>,
     pub assignee_name: Option<String>,
-    /// Who had it before.
+    /// The assignee before.
     pub previous_id: Option<UserId>,
     pub previous_name: Option<String>,
-    /// Of `snoozed`: when it comes back.
+    /// When a snooze ends.
     pub until: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
 }
 
 impl Activity {
-    /// Whether somebody took it themself.
+    /// Whether the actor is the assignee.
     pub fn was_taken(&self) -> bool {
         self.actor_id.is_some() && self.actor_id == self.assignee_id
     }
 
-    /// Who has it now, by whom and since when, without the rest of the sentence. In English: it is part of a refusal, which is
-    /// translated where it is shown. Between two places stand words, or nobody could tell where a name ends.
+    /// Who changed the assignment, and when, for a refusal. In English, because the refusal is translated where it is
+    /// shown. Words separate the placeholders, or the translation could not tell where a name ends.
     pub(super) fn assignment_sentence(&self, ago: &str) -> String {
-        let said = match (self.kind, self.was_taken()) {
+        let sentence = match (self.kind, self.was_taken()) {
             (Kind::Assigned, true) => english("{who} took it {ago}"),
             (Kind::Assigned, false) => english("{ago}, {who} assigned it to {whom}"),
             (_, true) => english("{who} let go of it {ago}"),
             (_, false) => english("{ago}, {who} took it from {whom}"),
         };
-        let said = put(said, "ago", ago);
-        let said = put(&said, "who", &self.actor_name);
+        let sentence = put(sentence, "ago", ago);
+        let sentence = put(&sentence, "who", &self.actor_name);
         put(
-            &said,
+            &sentence,
             "whom",
             self.assignee_name.as_deref().unwrap_or_default(),
         )
     }
 
-    /// What happened, as people say it, in their language; of a snooze the time is missing, which the browser knows better.
+    /// What happened, in the viewer's language. The time of a snooze is left to the browser.
     pub fn sentence(&self) -> String {
         let who = match self.actor_name.as_str() {
             "" => t("Somebody who left"),
@@ -99,7 +99,7 @@ impl Activity {
             None => t("somebody"),
         };
         let before = self.previous_name.as_deref();
-        let said = match (self.kind, self.cause) {
+        let sentence = match (self.kind, self.cause) {
             (Kind::Assigned, _) => match (before, self.was_taken()) {
                 (None, true) => t("{who} took this"),
                 (Some(_), true) => t("{who} took this over from {before}"),
@@ -127,13 +127,12 @@ impl Activity {
             (Kind::OptedIn, Some(Cause::Import)) => t("{who} imported that they opted in again"),
             (Kind::OptedIn, _) => t("{who} opted them in again"),
         };
-        let said = put(&said, "who", who);
-        let said = put(&said, "whom", whom);
-        put(&said, "before", before.unwrap_or_default())
+        let sentence = put(&sentence, "who", who);
+        let sentence = put(&sentence, "whom", whom);
+        put(&sentence, "before", before.unwrap_or_default())
     }
 }
 
-/// Newest first.
 pub async fn list(
     tx: &mut WorkspaceTx,
     conversation: ConversationId,
@@ -147,7 +146,7 @@ pub async fn list(
     }))
 }
 
-/// What happened after one id and before another, of texts or of its own; newest first.
+/// Events between two ids (of messages or events), newest first.
 pub async fn between(
     tx: &mut WorkspaceTx,
     conversation: ConversationId,
@@ -174,7 +173,8 @@ pub async fn between(
     .await?)
 }
 
-/// For the live hub: what has just happened to these, oldest first, in one round trip. It may be told twice.
+/// For the live hub: events of the last minute in these conversations, oldest first, in one round trip. An event may be
+/// returned twice.
 pub async fn fresh(db: &Db, keys: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Activity>> {
     if keys.is_empty() {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Conversations that sleep until their time.
+//! Snoozed conversations and their wake-up.
 
 use chrono::{DateTime, Months, Utc};
 
@@ -8,22 +8,21 @@ use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ConversationId, NumberId, WorkspaceId};
 
-/// At most a year ahead: beyond that it is a slip.
+/// A later time is taken for a mistake.
 const MAX_DELAY: Months = Months::new(12);
 
-pub(super) fn can_be_meant(until: DateTime<Utc>) -> bool {
+pub(super) fn is_valid_time(until: DateTime<Utc>) -> bool {
     let now = clock::now();
     until > now
         && now
             .checked_add_months(MAX_DELAY)
-            .is_none_or(|farthest| until <= farthest)
+            .is_none_or(|latest| until <= latest)
 }
 
-/// Conversations of one round.
 const BATCH: i64 = 100;
 
-/// Brings back what has slept long enough: open, and as unread, for it wants to be looked at again. Of several servers one
-/// takes each. Answers how many those were. One round trip.
+/// Reopens conversations whose snooze is over, as unread; returns their number. Several servers may run it. One round
+/// trip.
 pub async fn wake_due(db: &Db) -> Result<usize> {
     let mut tx = db.system().await?;
     let woken = sqlx::query!(
@@ -40,11 +39,11 @@ pub async fn wake_due(db: &Db) -> Result<usize> {
     )
     .fetch_all(tx.conn())
     .await?;
-    for one in &woken {
+    for row in &woken {
         tx.announce(Event::ConversationChanged {
-            workspace: one.workspace,
-            conversation: one.id,
-            number: one.number,
+            workspace: row.workspace,
+            conversation: row.id,
+            number: row.number,
         });
     }
     tx.commit().await?;

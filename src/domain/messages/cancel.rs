@@ -1,4 +1,4 @@
-//! Calling off a text that has not left yet.
+//! Cancels texts that were not sent yet.
 
 use super::{Message, find};
 use crate::db::WorkspaceTx;
@@ -7,9 +7,9 @@ use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::{ConversationId, MessageId, NumberId};
 
-/// A text that waits is not sent, and its credit comes back. One that the sender has in hand goes out.
+/// Cancels a scheduled or queued text and returns its credit. A text that a sender has leased is sent.
 pub async fn cancel(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
-    // Of this and the sender's lease one comes first, by the row's lock.
+    // The row lock decides between this and the sender's lease.
     let canceled = sqlx::query!(
         r#"update messages set status = 'canceled', due_at = null, updated_at = now()
             where id = $1 and direction = 'outbound' and status in ('scheduled', 'queued')
@@ -38,6 +38,6 @@ pub async fn cancel(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
         message: id,
         number: canceled.number,
     });
-    tx.announce(Event::Queued); // the conversation's next one may go
+    tx.announce(Event::Queued); // the conversation's next text may be sent now
     find(tx, id).await
 }

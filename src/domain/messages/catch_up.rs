@@ -1,4 +1,4 @@
-//! Bringing in what the provider has and we have not: texts that came while we were away.
+//! Fetches texts that the provider received while the server was unreachable.
 
 use std::collections::HashSet;
 
@@ -24,19 +24,19 @@ use crate::ids::{IntegrationId, NumberId, WorkspaceId};
 use crate::phone::Address;
 use crate::providers::{Inbound, ListedText};
 
-/// A number to be compared with its provider's list.
+/// A number to compare with its provider's message list.
 pub struct Due {
     workspace: WorkspaceId,
     integration: IntegrationId,
     number: NumberId,
     phone_number: String,
     since: DateTime<Utc>,
-    /// By the database's clock: what the provider had by then is here afterwards.
+    /// By the database's clock. After the comparison, every text received before it is stored.
     asked_at: DateTime<Utc>,
 }
 
-/// Takes numbers whose time has come, of each integration as many as it has room for; they are nobody else's for the next five
-/// minutes. One round trip, and one look into the index for each integration.
+/// Leases numbers that are due for five minutes, within the call capacity of each integration. One round trip, and one
+/// index scan for each integration.
 pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
     Ok(sqlx::query_as!(
         Due,
@@ -76,7 +76,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
     .await?)
 }
 
-/// The server stops before these were compared: another one may do it at once.
+/// Releases numbers that a stopping server did not compare, so that another one can do it at once.
 pub async fn hand_back(db: &Db, numbers: &[(WorkspaceId, NumberId)]) -> Result<()> {
     let (workspaces, ids): (Vec<_>, Vec<_>) = numbers.iter().copied().unzip();
     sqlx::query!(
@@ -91,7 +91,6 @@ pub async fn hand_back(db: &Db, numbers: &[(WorkspaceId, NumberId)]) -> Result<(
     Ok(())
 }
 
-/// How many numbers wait to be compared, and how long the first of them has waited.
 pub struct Backlog {
     pub numbers: i64,
     pub seconds: f64,
@@ -110,7 +109,7 @@ pub async fn backlog(db: &Db) -> Result<Backlog> {
     .await?)
 }
 
-/// Compares now, because an admin asks for it. Answers how many texts were brought in.
+/// Compares a number at an admin's request. Returns how many texts were added.
 pub async fn now(
     app: &App,
     directory: &Directory,
@@ -119,7 +118,7 @@ pub async fn now(
     number: NumberId,
 ) -> Result<usize> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let due = take(&mut tx, number).await?;
+    let due = lease_one(&mut tx, number).await?;
     tx.commit().await?;
     let brought_in = number_at(app, directory, ingest, &due)
         .await?
@@ -138,7 +137,7 @@ pub async fn now(
     Ok(brought_in)
 }
 
-async fn take(tx: &mut WorkspaceTx, number: NumberId) -> Result<Due> {
+async fn lease_one(tx: &mut WorkspaceTx, number: NumberId) -> Result<Due> {
     numbers::find(tx, number).await?;
     Ok(sqlx::query_as!(
         Due,
@@ -153,8 +152,8 @@ async fn take(tx: &mut WorkspaceTx, number: NumberId) -> Result<Due> {
     .await?)
 }
 
-/// How many texts were missing here and are no more; `None`: the provider keeps no list. Texts that are here already cost
-/// nothing but their line in the list: one round trip tells which those are.
+/// Compares a number; returns how many texts were added, or `None` if the provider keeps no list. One round trip finds
+/// the texts that are stored already; they cost nothing else.
 pub async fn number_at(
     app: &App,
     directory: &Directory,
@@ -168,7 +167,7 @@ pub async fn number_at(
     let address: Address = due
         .phone_number
         .parse()
-        .map_err(|_| Error::Internal("a number of ours is none".into()))?;
+        .map_err(|_| Error::Internal("a stored number is not a valid address".into()))?;
     let provider = account.used_for(Purpose::CatchUp);
     let Some(mut received) = provider.received(&address, due.since).await? else {
         return Ok(None);
@@ -176,11 +175,11 @@ pub async fn number_at(
     received.retain(|text| text.at.is_none_or(|at| at >= due.since));
     let mut last = None;
     for text in &mut received {
-        text.at = text.at.map(|at| after(last, at));
+        text.at = text.at.map(|at| in_list_order(last, at));
         last = text.at.or(last);
     }
-    let settled = settled(&app.db, due, &received).await?;
-    received.retain(|text| !settled.contains(&text.provider_sid));
+    let stored_or_deleted = stored_or_deleted(&app.db, due, &received).await?;
+    received.retain(|text| !stored_or_deleted.contains(&text.provider_sid));
     let arrival = |text: Inbound| Arrival {
         workspace: due.workspace,
         integration: due.integration,
@@ -192,20 +191,20 @@ pub async fn number_at(
     let (mut brought_in, mut failed) = (0, None);
     let mut received = received.into_iter().peekable();
     while received.peek().is_some() {
-        let missing: Vec<_> = received.by_ref().take(CONCURRENCY).collect();
+        let missing: Vec<_> = received.by_ref().take(CHUNK_SIZE).collect();
         let completed = stream::iter(missing)
             .map(|listed| async {
-                let (at, is_id) = (listed.at, listed.text.is_none());
+                let (at, is_incomplete) = (listed.at, listed.text.is_none());
                 let text = provider.completed(listed).await?;
                 Ok::<_, Error>(text.map(|text| match text.at {
-                    Some(sent_at) if is_id => Inbound {
+                    Some(sent_at) if is_incomplete => Inbound {
                         at: Some(sent_at),
                         ..text
                     },
                     _ => Inbound { at, ..text },
                 }))
             })
-            .buffered(CALLS)
+            .buffered(MAX_CONCURRENT_CALLS)
             .collect::<Vec<_>>()
             .await;
         let mut texts = Vec::new();
@@ -213,11 +212,11 @@ pub async fn number_at(
             match text {
                 Ok(Some(text)) if text.to == address => texts.push(text),
                 Ok(_) => {}
-                // The others need not wait for it.
+                // The other texts do not wait for it.
                 Err(error) => failed = Some(error),
             }
         }
-        // In their order, and many in one transaction. One that came by itself meanwhile is a no-op.
+        // In order, and many in one transaction. A text that arrived by webhook meanwhile is a no-op.
         let stored = texts.into_iter().map(|text| ingest.store(arrival(text)));
         for stored in join_all(stored).await {
             brought_in += usize::from(stored?.added);
@@ -226,22 +225,21 @@ pub async fn number_at(
     match failed {
         Some(error) => Err(error),
         None => {
-            agree(&app.db, due).await?;
+            record_agreement(&app.db, due).await?;
             Ok(Some(brought_in))
         }
     }
 }
 
-/// Texts that are completed and stored together.
-const CONCURRENCY: usize = 64;
-/// Questions about them to one provider at once.
-const CALLS: usize = 4;
-/// However many numbers are compared at once, most of the time a provider is waited for: so many connections to the database are
-/// enough for them, and the others are left to people and webhooks.
+const CHUNK_SIZE: usize = 64;
+/// Concurrent calls to one provider for missing details.
+const MAX_CONCURRENT_CALLS: usize = 4;
+/// Database connections for all comparisons. Most of their time is spent waiting for the provider, so two are enough;
+/// the other connections are left to requests and webhooks.
 static CONNECTIONS: Semaphore = Semaphore::const_new(2);
 
-/// Those that are here already, and those that were deleted here with their contact. One round trip.
-async fn settled(db: &Db, due: &Due, received: &[ListedText]) -> Result<HashSet<String>> {
+/// Texts that are stored already, or were deleted with their contact. One round trip.
+async fn stored_or_deleted(db: &Db, due: &Due, received: &[ListedText]) -> Result<HashSet<String>> {
     if received.is_empty() {
         return Ok(HashSet::new());
     }
@@ -249,8 +247,8 @@ async fn settled(db: &Db, due: &Due, received: &[ListedText]) -> Result<HashSet<
         .iter()
         .map(|text| text.provider_sid.as_str())
         .collect();
-    let _one = CONNECTIONS.acquire().await;
-    let settled = sqlx::query_scalar!(
+    let _permit = CONNECTIONS.acquire().await;
+    let stored_or_deleted = sqlx::query_scalar!(
         r#"select t.sid as "sid!" from unnest($3::text[]) as t (sid)
             where exists (select from messages m
                            where m.workspace_id = $1 and m.integration_id = $2 and m.provider_sid = t.sid)
@@ -262,16 +260,16 @@ async fn settled(db: &Db, due: &Due, received: &[ListedText]) -> Result<HashSet<
     )
     .fetch_all(db.system_pool())
     .await?;
-    Ok(settled.into_iter().collect())
+    Ok(stored_or_deleted.into_iter().collect())
 }
 
-/// Providers tell whole seconds. Of two in one, the list knows which came first, and so does the inbox.
-fn after(last: Option<DateTime<Utc>>, at: DateTime<Utc>) -> DateTime<Utc> {
+/// Providers give whole seconds. Texts of the same second keep the list's order, a millisecond apart.
+fn in_list_order(last: Option<DateTime<Utc>>, at: DateTime<Utc>) -> DateTime<Utc> {
     last.map_or(at, |last| at.max(last + TimeDelta::milliseconds(1)))
 }
 
-async fn agree(db: &Db, due: &Due) -> Result<()> {
-    let _one = CONNECTIONS.acquire().await;
+async fn record_agreement(db: &Db, due: &Due) -> Result<()> {
+    let _permit = CONNECTIONS.acquire().await;
     sqlx::query!(
         "update numbers set agreed_at = greatest(agreed_at, $3) where workspace_id = $1 and id = $2",
         due.workspace as _,

@@ -1,7 +1,7 @@
-//! When a number is down, what waits there leaves from another one, where the workspace allows it.
+//! Failover: queued texts of a number that cannot send move to another number, if the workspace allows it.
 //!
-//! A conversation is what passes between a contact and one number, so the text moves on to the conversation with the other
-//! number. It stays the same text: its id, its credit and its place in time are kept.
+//! A conversation belongs to one number, so the text moves to the contact's conversation with the other number. It
+//! keeps its id, its credit and its place in the queue.
 
 use serde_json::json;
 
@@ -14,7 +14,6 @@ use crate::ids::{ContactId, ConversationId, IntegrationId, MessageId, NumberId, 
 use crate::phone;
 use crate::providers::Kind;
 
-/// Texts of one round.
 const BATCH: i64 = 50;
 
 struct StrandedText {
@@ -22,7 +21,6 @@ struct StrandedText {
     id: MessageId,
     contact: ContactId,
     recipient: String,
-    /// What a list row shows of it.
     preview: String,
     conversation: ConversationId,
     number: NumberId,
@@ -36,8 +34,8 @@ struct StrandedText {
     to_from: String,
 }
 
-/// Moves what waits at numbers that cannot send; answers how many texts that were. Where no other number will do they go on
-/// waiting. One round trip, and seven for each of them.
+/// Moves queued texts of numbers that cannot send, and returns how many there were. Texts without a suitable number
+/// stay queued. One round trip, and seven for each text.
 pub async fn hand_over(db: &Db) -> Result<usize> {
     let mut tx = db.system().await?;
     let stranded = stranded(&mut tx).await?;
@@ -52,7 +50,7 @@ pub async fn hand_over(db: &Db) -> Result<usize> {
     Ok(stranded.len())
 }
 
-/// Each with the number that takes over: the one that the contact last wrote with, else the default, else the oldest.
+/// Stranded texts with their new number: the one that the contact last wrote with, else the default, else the oldest.
 async fn stranded(tx: &mut SystemTx) -> Result<Vec<StrandedText>> {
     Ok(sqlx::query_as!(
         StrandedText,
@@ -102,7 +100,7 @@ async fn stranded(tx: &mut SystemTx) -> Result<Vec<StrandedText>> {
     .await?)
 }
 
-/// The conversation that it is in now. The one it was in shows what was last said there before.
+/// Moves the text and returns its new conversation. The old conversation shows its previous message as the last one.
 async fn move_conversation(tx: &mut SystemTx, text: &StrandedText) -> Result<ConversationId> {
     let conversation = sqlx::query_scalar!(
         r#"insert into conversations (workspace_id, id, contact_id, number_id) values ($1, $2, $3, $4)
@@ -161,7 +159,7 @@ async fn move_conversation(tx: &mut SystemTx, text: &StrandedText) -> Result<Con
     Ok(conversation)
 }
 
-/// The agents in both conversations, and the admins.
+/// Adds a note to both conversations and an audit entry.
 async fn record_failover(
     tx: &mut SystemTx,
     text: &StrandedText,
@@ -173,13 +171,13 @@ async fn record_failover(
         account => format!("{account} was down"),
     };
     let words = &text.preview;
-    let here = (
+    let source = (
         text.conversation,
         text.number,
         text.integration,
         text.provider,
     );
-    let there = (
+    let target = (
         conversation,
         text.to_number,
         text.to_integration,
@@ -187,13 +185,13 @@ async fn record_failover(
     );
     let notes = [
         (
-            here,
+            source,
             format!(
                 "Sent from {instead} instead, because {why}: \u{201c}{words}\u{201d}. It went on in the conversation with that number."
             ),
         ),
         (
-            there,
+            target,
             format!(
                 "Sent from {instead} because {why}: \u{201c}{words}\u{201d}. It was written for {from}."
             ),

@@ -1,4 +1,4 @@
-//! Internal notes: never sent, never counted, and they call colleagues by name.
+//! Internal notes. They are never sent or charged, and may mention members.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -12,23 +12,22 @@ use crate::error::{Check, Error, Result};
 use crate::events::Event;
 use crate::ids::{ConversationId, MessageId, NumberId, UserId};
 
-/// The longest note, in characters.
 const LENGTH_LIMIT: usize = 5000;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NoteDraft)]
 pub struct Draft {
-    /// 1 to 5,000 characters. `@Name` calls a colleague, by the whole name or by the first one where only one is called so;
-    /// `@[Name](user_id)` calls exactly that one, and is kept as `@Name`.
+    /// 1 to 5,000 characters. `@Name` mentions a member by full name, or by first name if only one member has it.
+    /// `@[Name](user_id)` mentions exactly this member and is stored as `@Name`.
     pub content: String,
-    /// Further colleagues to call, or which one of several that have the same name.
+    /// Further members to mention, or the one meant among several of the same name.
     #[serde(default)]
     pub mentions: Vec<UserId>,
 }
 
-/// Writes a note into the conversation, and calls whom it names. It changes nothing else there: not what is unread, nor the
-/// place in the list. Round trips: 1 to find the place, 1 to write, 1 to read it back; 1 more if it calls somebody.
+/// Adds a note to the conversation and notifies the members it mentions. The unread count and the place in the list do
+/// not change. Round trips: 1 for the conversation, 1 to write, 1 to read it back; 1 more with mentions.
 pub async fn add(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -36,11 +35,12 @@ pub async fn add(
     mut draft: Draft,
     key: Option<&str>,
 ) -> Result<Message> {
-    // A name is found in it however its accents were typed.
+    // A name matches however its accents were typed.
     draft.content = composed(&draft.content).into_owned();
     check(&draft, key)?;
-    let asked = Sha256::digest(serde_json::to_vec(&draft).expect("a draft is plain data")).to_vec();
-    let place = sqlx::query!(
+    let draft_hash =
+        Sha256::digest(serde_json::to_vec(&draft).expect("a draft serializes to JSON")).to_vec();
+    let target = sqlx::query!(
         r#"select v.number_id as "number: NumberId", k.id as "first?: MessageId", k.request_hash as "request?"
              from conversations v
              left join messages k on k.workspace_id = v.workspace_id and k.created_by = $2 and k.idempotency_key = $3
@@ -52,25 +52,25 @@ pub async fn add(
     .fetch_optional(tx.conn())
     .await?
     .ok_or(Error::NotFound("the conversation"))?;
-    if let Some((first, request)) = place.first.zip(place.request) {
-        return written_before(tx, first, &request, &asked).await;
+    if let Some((first, request)) = target.first.zip(target.request) {
+        return previous_note(tx, first, &request, &draft_hash).await;
     }
     let content = draft.content.replace('\0', "");
     let content = content.trim();
-    let (content, called) = if content.contains('@') || !draft.mentions.is_empty() {
-        let colleagues = numbers::audience(tx, place.number).await?;
-        call(content, &draft.mentions, &colleagues)?
+    let (content, mentioned) = if content.contains('@') || !draft.mentions.is_empty() {
+        let colleagues = numbers::audience(tx, target.number).await?;
+        parse_mentions(content, &draft.mentions, &colleagues)?
     } else {
         (content.to_owned(), Vec::new())
     };
-    // Nobody has to be told of what they write themself.
-    let others: Vec<_> = called
+    // Authors get no notification of their own notes.
+    let others: Vec<_> = mentioned
         .into_iter()
-        .filter(|called| called.user_id != member.user())
+        .filter(|mentioned| mentioned.user_id != member.user())
         .collect();
     let (users, names): (Vec<_>, Vec<_>) = others
         .iter()
-        .map(|called| (called.user_id, called.name.clone()))
+        .map(|mentioned| (mentioned.user_id, mentioned.name.clone()))
         .unzip();
     let id = MessageId::new();
     let written = sqlx::query_scalar!(
@@ -96,14 +96,14 @@ pub async fn add(
         content,
         member.user() as _,
         key,
-        key.map(|_| asked.as_slice()),
+        key.map(|_| draft_hash.as_slice()),
         &users as _,
         &names,
     )
     .fetch_optional(tx.conn())
     .await?;
     if written.is_none() {
-        // The same request, a moment earlier: its transaction has committed while ours waited for the key.
+        // A concurrent request with this key has committed first.
         let first = sqlx::query!(
             r#"select id as "id: MessageId", request_hash from messages where created_by = $1 and idempotency_key = $2"#,
             member.user() as _,
@@ -113,32 +113,32 @@ pub async fn add(
         .await?
         .ok_or(Error::IdempotencyKeyReused)?;
         let request = first.request_hash.unwrap_or_default();
-        return written_before(tx, first.id, &request, &asked).await;
+        return previous_note(tx, first.id, &request, &draft_hash).await;
     }
     let workspace = tx.workspace();
     tx.announce(Event::MessageAdded {
         workspace,
         message: id,
-        number: place.number,
+        number: target.number,
     });
     for user in users {
         tx.announce(Event::Mentioned {
             workspace,
             message: id,
-            number: place.number,
+            number: target.number,
             user,
         });
     }
     find(tx, id).await
 }
 
-async fn written_before(
+async fn previous_note(
     tx: &mut WorkspaceTx,
     first: MessageId,
     request: &[u8],
-    asked: &[u8],
+    draft_hash: &[u8],
 ) -> Result<Message> {
-    if request != asked {
+    if request != draft_hash {
         return Err(Error::IdempotencyKeyReused);
     }
     find(tx, first).await
@@ -167,73 +167,79 @@ fn check(draft: &Draft, key: Option<&str>) -> Result<()> {
         .done()
 }
 
-/// The note as it is kept, and whom it calls, each once.
-fn call(content: &str, wanted: &[UserId], colleagues: &[Viewer]) -> Result<(String, Vec<Mention>)> {
-    let mut called: Vec<Mention> = Vec::new();
-    let mut add = |one: &Viewer| -> Result<()> {
-        if !one.sees {
+/// The note as it is stored, and the members it mentions, each once.
+fn parse_mentions(
+    content: &str,
+    listed: &[UserId],
+    colleagues: &[Viewer],
+) -> Result<(String, Vec<Mention>)> {
+    let mut mentioned: Vec<Mention> = Vec::new();
+    let mut add = |viewer: &Viewer| -> Result<()> {
+        if !viewer.sees {
             return Err(Error::field(
                 "mentions",
                 format!(
                     "{} does not see this number: leave them out, or have an admin assign it to them",
-                    one.name
+                    viewer.name
                 ),
             ));
         }
-        if called.iter().all(|known| known.user_id != one.user_id) {
-            called.push(Mention {
-                user_id: one.user_id,
-                name: one.name.clone(),
+        if mentioned
+            .iter()
+            .all(|known| known.user_id != viewer.user_id)
+        {
+            mentioned.push(Mention {
+                user_id: viewer.user_id,
+                name: viewer.name.clone(),
             });
         }
         Ok(())
     };
-    for user in wanted {
-        let one = colleagues.iter().find(|one| one.user_id == *user);
-        add(one.ok_or_else(|| Error::field("mentions", "not a member of this workspace"))?)?;
+    for user in listed {
+        let viewer = colleagues.iter().find(|viewer| viewer.user_id == *user);
+        add(viewer.ok_or_else(|| Error::field("mentions", "not a member of this workspace"))?)?;
     }
-    let mut kept = String::with_capacity(content.len());
+    let mut stored = String::with_capacity(content.len());
     let mut rest = content;
     while let Some(at) = rest.find('@') {
         let (before, from) = rest.split_at(at);
-        kept.push_str(before);
-        // An e-mail address calls nobody.
-        let begins = !kept.ends_with(|c: char| c.is_alphanumeric());
-        let found = match exactly(from) {
+        stored.push_str(before);
+        // An e-mail address mentions nobody.
+        let is_word_start = !stored.ends_with(|c: char| c.is_alphanumeric());
+        let found = match parse_stable_mention(from) {
             Some((user, length)) => {
-                let one = colleagues.iter().find(|one| one.user_id == user);
-                let one = one.ok_or_else(|| {
+                let viewer = colleagues.iter().find(|viewer| viewer.user_id == user);
+                let viewer = viewer.ok_or_else(|| {
                     Error::field(
                         "content",
                         "nobody here has the id after this name: take it out",
                     )
                 })?;
-                Some((one, length))
+                Some((viewer, length))
             }
-            None if begins => {
-                by_name(&from[1..], wanted, colleagues)?.map(|(one, length)| (one, length + 1))
-            }
+            None if is_word_start => match_by_name(&from[1..], listed, colleagues)?
+                .map(|(viewer, length)| (viewer, length + 1)),
             None => None,
         };
         match found {
-            Some((one, length)) => {
-                add(one)?;
-                kept.push('@');
-                kept.push_str(&one.name);
+            Some((viewer, length)) => {
+                add(viewer)?;
+                stored.push('@');
+                stored.push_str(&viewer.name);
                 rest = &from[length..];
             }
             None => {
-                kept.push('@');
+                stored.push('@');
                 rest = &from[1..];
             }
         }
     }
-    kept.push_str(rest);
-    Ok((kept, called))
+    stored.push_str(rest);
+    Ok((stored, mentioned))
 }
 
-/// `@[Name](user_id)` at the start of `text`: who, and how long it is.
-fn exactly(text: &str) -> Option<(UserId, usize)> {
+/// Parses `@[Name](user_id)` at the start of `text`: the user, and the length of the match.
+fn parse_stable_mention(text: &str) -> Option<(UserId, usize)> {
     let (name, rest) = text.strip_prefix("@[")?.split_once("](")?;
     let (id, _) = rest.split_once(')')?;
     if name.contains(['[', ']', '\n']) {
@@ -243,32 +249,39 @@ fn exactly(text: &str) -> Option<(UserId, usize)> {
     Some((id.parse().ok()?, length))
 }
 
-/// Whose name `text` begins with, and how much of it that is: the longest name, or else a first name that only one has.
-fn by_name<'a>(
+/// The member whose name `text` starts with, and its length: the longest full name, else an unambiguous first name.
+fn match_by_name<'a>(
     text: &str,
-    wanted: &[UserId],
+    listed: &[UserId],
     colleagues: &'a [Viewer],
 ) -> Result<Option<(&'a Viewer, usize)>> {
-    let whole = colleagues
+    let full_names = colleagues
         .iter()
-        .filter_map(|one| Some((one, begins_with(text, &one.name)?)));
-    let longest = whole.clone().map(|(_, length)| length).max();
+        .filter_map(|viewer| Some((viewer, match_name(text, &viewer.name)?)));
+    let longest = full_names.clone().map(|(_, length)| length).max();
     let candidates: Vec<_> = match longest {
-        Some(longest) => whole.filter(|(_, length)| *length == longest).collect(),
+        Some(longest) => full_names
+            .filter(|(_, length)| *length == longest)
+            .collect(),
         None => colleagues
             .iter()
-            .filter_map(|one| {
-                let first = one.name.split_whitespace().next()?;
-                Some((one, begins_with(text, first)?))
+            .filter_map(|viewer| {
+                let first = viewer.name.split_whitespace().next()?;
+                Some((viewer, match_name(text, first)?))
             })
             .collect(),
     };
-    let meant = |(one, _): &&(&Viewer, usize)| wanted.contains(&one.user_id);
+    let is_listed = |(viewer, _): &&(&Viewer, usize)| listed.contains(&viewer.user_id);
     match candidates.as_slice() {
         [] => Ok(None),
-        [one] => Ok(Some(*one)),
-        several => match several.iter().filter(meant).collect::<Vec<_>>().as_slice() {
-            [one] => Ok(Some(**one)),
+        [viewer] => Ok(Some(*viewer)),
+        several => match several
+            .iter()
+            .filter(is_listed)
+            .collect::<Vec<_>>()
+            .as_slice()
+        {
+            [viewer] => Ok(Some(**viewer)),
             _ => Err(Error::field(
                 "mentions",
                 format!(
@@ -280,12 +293,12 @@ fn by_name<'a>(
     }
 }
 
-/// How much of `text` is `name`, in any case, if a word ends there.
-fn begins_with(text: &str, name: &str) -> Option<usize> {
+/// The length of `name` at the start of `text`, in any case, if a word ends there.
+fn match_name(text: &str, name: &str) -> Option<usize> {
     let mut rest = text.char_indices();
-    for wanted in name.chars() {
+    for expected in name.chars() {
         let (_, found) = rest.next()?;
-        if found != wanted && !found.to_lowercase().eq(wanted.to_lowercase()) {
+        if found != expected && !found.to_lowercase().eq(expected.to_lowercase()) {
             return None;
         }
     }
@@ -317,13 +330,17 @@ mod tests {
     }
 
     fn names(content: &str) -> (String, Vec<String>) {
-        let (kept, called) = call(content, &[], &colleagues()).expect("it may be said");
-        (kept, called.into_iter().map(|one| one.name).collect())
+        let (stored, mentioned) =
+            parse_mentions(content, &[], &colleagues()).expect("the note is valid");
+        (
+            stored,
+            mentioned.into_iter().map(|viewer| viewer.name).collect(),
+        )
     }
 
     #[test]
     fn mentions_match_whole_words() {
-        for (content, kept, called) in [
+        for (content, stored, mentioned) in [
             ("@Jo Park look", "@Jo Park look", &["Jo Park"][..]),
             ("see @jo, please", "see @Jo Park, please", &["Jo Park"]),
             ("@sam reedson!", "@Sam Reedson!", &["Sam Reedson"]),
@@ -333,8 +350,8 @@ mod tests {
             ("jo@jo.test @Joker @ @@", "jo@jo.test @Joker @ @@", &[]),
             ("@Kim is new", "@Kim is new", &[]),
         ] {
-            let called: Vec<_> = called.iter().map(|name| (*name).to_owned()).collect();
-            assert_eq!(names(content), (kept.into(), called), "{content}");
+            let mentioned: Vec<_> = mentioned.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(names(content), (stored.into(), mentioned), "{content}");
         }
     }
 
@@ -342,11 +359,14 @@ mod tests {
     fn stable_mention_names_exactly_one() {
         let colleagues = colleagues();
         let sam = colleagues[1].user_id;
-        let (kept, called) =
-            call(&format!("Hi @[S.]({sam})!"), &[], &colleagues).expect("he sees it");
-        assert_eq!((kept.as_str(), called[0].user_id), ("Hi @Sam Reed!", sam));
-        assert!(call(&format!("@[X]({})", UserId::new()), &[], &colleagues).is_err());
-        // Something else in brackets is text.
+        let (stored, mentioned) = parse_mentions(&format!("Hi @[S.]({sam})!"), &[], &colleagues)
+            .expect("Sam sees the number");
+        assert_eq!(
+            (stored.as_str(), mentioned[0].user_id),
+            ("Hi @Sam Reed!", sam)
+        );
+        assert!(parse_mentions(&format!("@[X]({})", UserId::new()), &[], &colleagues).is_err());
+        // Other text in brackets is not a mention.
         assert_eq!(names("@[x](y) @[").0, "@[x](y) @[");
     }
 
@@ -354,21 +374,25 @@ mod tests {
     fn mention_without_access_or_ambiguous_is_refused() {
         let colleagues = colleagues();
         for content in ["@Lin Chen", "@Lin", "@Sam"] {
-            assert!(call(content, &[], &colleagues).is_err(), "{content}");
+            assert!(
+                parse_mentions(content, &[], &colleagues).is_err(),
+                "{content}"
+            );
         }
-        // Of two, the list says which.
+        // `mentions` resolves the ambiguity.
         let sam = colleagues[1].user_id;
-        let (_, called) = call("@Sam", &[sam], &colleagues).expect("it is certain");
-        assert_eq!(called.len(), 1);
-        assert!(call("x", &[colleagues[4].user_id], &colleagues).is_err());
-        assert!(call("x", &[UserId::new()], &colleagues).is_err());
+        let (_, mentioned) =
+            parse_mentions("@Sam", &[sam], &colleagues).expect("the mention is unambiguous");
+        assert_eq!(mentioned.len(), 1);
+        assert!(parse_mentions("x", &[colleagues[4].user_id], &colleagues).is_err());
+        assert!(parse_mentions("x", &[UserId::new()], &colleagues).is_err());
     }
 
     proptest! {
         #[test]
         fn any_note_is_parsed(content in "(@|Jo|Sam Reed| |\\[|\\]|\\(|é|🦷|.){0,40}") {
-            if let Ok((kept, _)) = call(&content, &[], &colleagues()) {
-                prop_assert!(kept.chars().count() >= content.trim().chars().count().min(1));
+            if let Ok((stored, _)) = parse_mentions(&content, &[], &colleagues()) {
+                prop_assert!(stored.chars().count() >= content.trim().chars().count().min(1));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The messages table is the queue: who works on a text leases it, and writes down what came of it.
+//! The send queue, which is the messages table: a sender leases a text and records the outcome.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::fail_point;
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
 use crate::providers::{ErrorClass, Outcome, PauseScope, Refusal};
 
-/// Longer than a provider is waited for (20 s), so that a lease runs out only when its holder is gone.
+/// Longer than the timeout of a provider call (20 s), so a lease expires only if its holder is gone.
 pub const LEASE: Duration = Duration::from_secs(60);
 
-/// A text that is ours to send until the lease runs out.
+/// A text that the holder may send until the lease expires.
 #[derive(Clone, Debug)]
 pub struct Leased {
     pub workspace: WorkspaceId,
@@ -29,33 +29,34 @@ pub struct Leased {
     pub from: String,
     pub to: String,
     pub content: String,
-    /// Ids of our own files and addresses of others.
+    /// Ids of our own files and URLs of others.
     pub media: Vec<String>,
-    /// Its number was given back, or the account disconnected for good: nobody is left to send it.
+    /// The number was released or its account disconnected for good: the text cannot be sent.
     pub is_disconnected: bool,
-    /// After this it had better not arrive.
+    /// After this time it should not be delivered.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Takes what is due, within its number's rate and its integration's room, people's texts before bulk, never a text whose
-/// conversation has an earlier one under way. One round trip. The statement is a transaction of its own: nothing is held while the provider is called.
+/// Leases due texts within the rate of their number and the call capacity of their integration: single texts before
+/// bulk, and none whose conversation has an earlier text in flight. One round trip. The statement is its own
+/// transaction, so no transaction is open during the provider call.
 pub async fn lease(db: &Db, room: &CallCapacity) -> Result<Vec<Leased>> {
     for _ in 0..MAX_ATTEMPTS {
         match try_to_lease(db, room).await {
-            Err(error) if lost_its_number(&error) => {}
+            Err(error) if is_missing_number(&error) => {}
             leased => return Ok(leased?),
         }
     }
     Ok(try_to_lease(db, room).await?)
 }
 
-/// How often it is looked again when a number is deleted with its workspace, or on its own, during the look.
+/// Attempts while a number is deleted, alone or with its workspace, during the lease.
 const MAX_ATTEMPTS: usize = 3;
 
-/// The pace of a number that has just gone has nothing to refer to. The next look does not find its texts any more.
-fn lost_its_number(error: &sqlx::Error) -> bool {
-    let broken = error.as_database_error();
-    let constraint = broken.and_then(|broken| broken.constraint());
+/// The number was deleted, so its pace row violates a foreign key. The next attempt does not find its texts any more.
+fn is_missing_number(error: &sqlx::Error) -> bool {
+    let database_error = error.as_database_error();
+    let constraint = database_error.and_then(|database_error| database_error.constraint());
     constraint.is_some_and(|name| name.starts_with("number_pace_"))
 }
 
@@ -87,7 +88,7 @@ async fn try_to_lease(db: &Db, room: &CallCapacity) -> sqlx::Result<Vec<Leased>>
     .await
 }
 
-/// How long until there may be something to send that there is not now; `None` when nothing waits for its time or its turn.
+/// Time until the next text is due or may be sent; `None` if nothing waits.
 pub async fn until_next(db: &Db) -> Result<Option<Duration>> {
     let seconds = sqlx::query_scalar!(
         r#"select extract(epoch from next_to_send() - clock_timestamp())::double precision as "seconds""#
@@ -98,14 +99,13 @@ pub async fn until_next(db: &Db) -> Result<Option<Duration>> {
         .map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)))
 }
 
-/// What there is to tidy up.
 pub struct StaleWork {
     pub orphans: bool,
     pub stranded: bool,
     pub late: bool,
 }
 
-/// Nearly always nothing. One round trip.
+/// One round trip.
 pub async fn stale_work(db: &Db) -> Result<StaleWork> {
     Ok(sqlx::query_as!(
         StaleWork,
@@ -122,11 +122,10 @@ pub async fn stale_work(db: &Db) -> Result<StaleWork> {
     .await?)
 }
 
-/// Texts of one round.
 const BATCH: i64 = 100;
 
-/// What waited longer than it may is not sent any more: its words may no longer be true. Answers how many texts that were.
-/// One round trip, and one for each of them.
+/// Fails texts that waited past their deadline, because their content may be outdated. Returns how many there were. One
+/// round trip, and one for each of them.
 pub async fn give_up_on_late(db: &Db) -> Result<usize> {
     let mut tx = db.system().await?;
     let late = sqlx::query!(
@@ -168,13 +167,13 @@ pub async fn give_up_on_late(db: &Db) -> Result<usize> {
         });
     }
     if !late.is_empty() {
-        tx.announce(Event::Queued); // what waited behind them
+        tx.announce(Event::Queued); // later texts of these conversations may be sent now
     }
     tx.commit().await?;
     Ok(late.len())
 }
 
-/// What the provider answered, written down. A callback may have overtaken the answer: the status only moves forward.
+/// Records the provider's response. A status callback may have come first: the status only moves forward.
 pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
     let mut tx = db.system().await?;
     match outcome {
@@ -184,7 +183,7 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
             segments,
             price,
         } => {
-            // Accepted is what we call sent, whatever the provider calls it.
+            // An accepted text counts as sent, whatever status the provider gives it.
             let status = Status::from(*status).at_least_sent();
             let sent = StatusUpdate {
                 status: Some(status),
@@ -198,7 +197,7 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
                 ..StatusUpdate::default()
             };
             change(&mut tx, text, sent).await?;
-            tx.announce(Event::Queued); // the conversation's next one may go
+            tx.announce(Event::Queued); // the conversation's next text may be sent now
         }
         Outcome::Failed(refusal) => {
             fail(&mut tx, text, refusal).await?;
@@ -215,7 +214,7 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
                 },
             )
             .await?;
-            hold(&mut tx, text, *holds, *after).await?;
+            record_pause(&mut tx, text, *holds, *after).await?;
         }
         Outcome::Unconfirmed => {
             change(
@@ -229,23 +228,28 @@ pub async fn settle(db: &Db, text: &Leased, outcome: &Outcome) -> Result<()> {
             .await?;
             tx.announce(Event::Queued);
         }
-        // It keeps its place; it is the integration's queue that waits.
+        // The text keeps its place; the whole integration is paused.
         Outcome::Pause(_) => {
-            let again = StatusUpdate {
+            let requeued = StatusUpdate {
                 status: Some(Status::Queued),
                 due: Some(Duration::from_secs(5)),
                 attempts: -1,
                 ..StatusUpdate::default()
             };
-            change(&mut tx, text, again).await?;
+            change(&mut tx, text, requeued).await?;
         }
     }
     fail_point::abort_at("before it is written down");
     tx.commit().await
 }
 
-/// The others wait too, and lose no attempt by it. One round trip.
-async fn hold(tx: &mut SystemTx, text: &Leased, holds: PauseScope, pause: Duration) -> Result<()> {
+/// Pauses the number or the account; other texts lose no attempt. One round trip.
+async fn record_pause(
+    tx: &mut SystemTx,
+    text: &Leased,
+    holds: PauseScope,
+    pause: Duration,
+) -> Result<()> {
     match holds {
         PauseScope::Text => {}
         PauseScope::Number => {
@@ -295,7 +299,7 @@ async fn fail(tx: &mut SystemTx, text: &Leased, refusal: &Refusal) -> Result<()>
     Ok(())
 }
 
-/// What changes with a message; what is `None` stays.
+/// Changes of a message; `None` leaves a value as it is.
 #[derive(Default)]
 struct StatusUpdate<'a> {
     status: Option<Status>,
@@ -349,8 +353,8 @@ async fn change(tx: &mut SystemTx, text: &Leased, change: StatusUpdate<'_>) -> R
     Ok(())
 }
 
-/// Whoever held these leases is gone. Whether the provider took the texts is not known, so they are set aside and not
-/// sent again: a callback that names one settles it.
+/// Marks texts whose lease expired as unconfirmed. The provider may have accepted them, so they are not sent again
+/// before the outcome is known.
 pub async fn set_aside_orphans(db: &Db) -> Result<usize> {
     let mut tx = db.system().await?;
     let orphans = sqlx::query!(
@@ -382,7 +386,7 @@ pub async fn set_aside_orphans(db: &Db) -> Result<usize> {
     Ok(count)
 }
 
-/// Nothing more goes out through this integration until an admin has mended it.
+/// Pauses the integration until an admin repairs it.
 pub async fn pause(db: &Db, text: &Leased, refusal: &Refusal) -> Result<()> {
     let mut tx = db.system().await?;
     let failed = sqlx::query!(
@@ -397,7 +401,7 @@ pub async fn pause(db: &Db, text: &Leased, refusal: &Refusal) -> Result<()> {
     tx.announce(Event::IntegrationChanged {
         workspace: text.workspace,
     });
-    // Of many texts that are refused together, one tells the admins.
+    // Of several texts that are refused at once, only the first notifies the admins.
     if failed.rows_affected() == 1 {
         tx.announce(Event::IntegrationFailed {
             workspace: text.workspace,

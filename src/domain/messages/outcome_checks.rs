@@ -1,7 +1,7 @@
-//! Texts whose answer was lost, and the questions to the provider that settle them.
+//! Checks of unconfirmed texts: those whose response from the provider was lost.
 //!
-//! A callback that names a text settles it at any time. Until then the provider is asked, at growing intervals; only when its
-//! list has been without the text for ten minutes is it certain that it was never taken, and it is sent again.
+//! A status callback for a text settles it at any time. Until then the provider's message list is read at growing
+//! intervals. If the text is still missing after ten minutes, the provider never accepted it, and it is sent again.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::ids::{ConversationId, IntegrationId, MessageId, NumberId, WorkspaceId};
 use crate::providers::{Outcome, PauseScope, RemoteMessage};
 
-/// From losing the answer to the first look, and from each look to the next: at 15 seconds, one, three and ten minutes.
+/// Pauses before each check: the checks are 15 seconds, one, three and ten minutes after the response was lost.
 const PAUSES: [Duration; 4] = [
     Duration::from_secs(15),
     Duration::from_secs(45),
@@ -24,24 +24,23 @@ const PAUSES: [Duration; 4] = [
 
 const MAX_CHECKS: i16 = PAUSES.len() as i16;
 
-/// A text to be asked about.
+/// An unconfirmed text that is due for a check.
 pub struct Open {
     pub text: Leased,
-    /// When it was written: no provider had it earlier.
+    /// When it was created; the provider cannot have accepted it earlier.
     pub since: DateTime<Utc>,
-    /// How often the provider has been asked, this time included.
     pub check_number: i16,
 }
 
 impl Open {
-    /// Whether the provider's list has been without it for long enough.
+    /// Whether this is the last check: a text that is missing now was never accepted.
     pub fn is_last(&self) -> bool {
         self.check_number >= MAX_CHECKS
     }
 }
 
-/// What is due to be asked about, of each integration as much as it has room for, and is nobody else's to ask about for a minute. Only a look that came to its end counts: of
-/// one who dies over it nothing is known. One round trip.
+/// Leases unconfirmed texts that are due for a check for one minute, within the call capacity of each integration. Only
+/// a completed check is counted: after a crash nothing is known. One round trip.
 pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Open>> {
     let rows = sqlx::query!(
         r#"with open as (
@@ -109,7 +108,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Open>> {
         .collect())
 }
 
-/// The provider was asked and did not settle it: once more later, or never again. One round trip.
+/// Records a check that found nothing, and schedules the next one. One round trip.
 pub async fn looked(db: &Db, open: &Open) -> Result<()> {
     let next = usize::try_from(open.check_number).unwrap_or_default();
     let pause = PAUSES.get(next).copied().unwrap_or_default();
@@ -126,18 +125,18 @@ pub async fn looked(db: &Db, open: &Open) -> Result<()> {
     Ok(())
 }
 
-/// What the provider's answer means for the text; `None`: ask again later.
+/// The outcome that the provider's list implies; `None`: check again later.
 pub async fn settled(db: &Db, open: &Open, found: Vec<RemoteMessage>) -> Result<Option<Outcome>> {
     let sids: Vec<_> = found
         .iter()
         .map(|remote| remote.provider_sid.clone())
         .collect();
-    let taken = known(db, open.text.workspace, open.text.integration, &sids).await?;
-    // People do send the same text twice: the oldest one that is no other message's is this one.
-    let ours = found
+    let assigned = assigned_sids(db, open.text.workspace, open.text.integration, &sids).await?;
+    // Users may send the same text twice: the oldest one that belongs to no other message is this one.
+    let unassigned = found
         .into_iter()
-        .find(|remote| !taken.contains(&remote.provider_sid));
-    Ok(match ours {
+        .find(|remote| !assigned.contains(&remote.provider_sid));
+    Ok(match unassigned {
         Some(remote) => Some(Outcome::Sent {
             status: remote.status.unwrap_or(crate::providers::Status::Sent),
             provider_sid: remote.provider_sid,
@@ -152,7 +151,7 @@ pub async fn settled(db: &Db, open: &Open, found: Vec<RemoteMessage>) -> Result<
     })
 }
 
-async fn known(
+async fn assigned_sids(
     db: &Db,
     workspace: WorkspaceId,
     integration: IntegrationId,

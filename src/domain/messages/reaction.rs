@@ -1,13 +1,14 @@
-//! Reactions of iPhones and of Google Messages, which come as texts: `Liked “See you at nine”`, `👍 to “See you at nine”`.
+//! Detects reactions of iPhones and Google Messages, which arrive as texts: `Liked “See you at nine”`,
+//! `👍 to “See you at nine”`.
 //!
-//! There is no mark for them, only how they are written: a verb of a list, then our text in quotation marks to the very end
-//! (or what stands for a picture). Words behind the quotation are a person's: then it is a text like any other.
+//! They are recognized by form only: a verb of a list, then our text in quotation marks up to the end (or a phrase for
+//! a file). With words after the quotation it is an ordinary text.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// What stands before the quotation, without accents, capitals and punctuation. `☺` is any emoji.
-const BEFORE: &[&str] = &[
+/// The words before the quotation, without accents, capitals and punctuation. `☺` stands for any emoji.
+const PREFIXES: &[&str] = &[
     // English
     "liked",
     "loved",
@@ -254,7 +255,7 @@ const BEFORE: &[&str] = &[
     "da tha ☺ vao",
     "da tha tim",
     "☺ voi",
-    // Chinese, Japanese: what matters stands behind.
+    // Chinese, Japanese: the verb follows the quotation.
     "给",
     "对",
     "已对",
@@ -279,8 +280,8 @@ const BEFORE: &[&str] = &[
     "☺ 回应",
 ];
 
-/// What may stand behind the quotation, for the languages that end with the verb. It counts from its beginning.
-const BEHIND: &[&str] = &[
+/// Words after the quotation, in languages whose verb comes last. They match as a prefix.
+const SUFFIXES: &[&str] = &[
     "点了",
     "点赞",
     "點了",
@@ -328,7 +329,7 @@ const BEHIND: &[&str] = &[
     "to ☺",
 ];
 
-/// Prefixes that are no verb of their own: they need an ending of `BEHIND`.
+/// Prefixes that are not verbs: they need an ending of `SUFFIXES`.
 const NEEDS_ENDING: &[&str] = &[
     "给",
     "对",
@@ -344,7 +345,7 @@ const NEEDS_ENDING: &[&str] = &[
     "",
 ];
 
-/// What stands for something without words. The verb before it is one of `BEFORE`.
+/// Phrases for a file instead of a quotation. They follow a verb of `PREFIXES`.
 const MEDIA_PHRASES: &[&str] = &[
     "an image",
     "a photo",
@@ -415,15 +416,15 @@ const MEDIA_PHRASES: &[&str] = &[
     "een video",
 ];
 
-/// A verb is short, with a person's name before it hardly longer; no reaction is looked for behind.
+/// Characters that may precede the quotation: a verb, perhaps with a name.
 const MAX_PREFIX_LENGTH: usize = 60;
 
 pub fn is_reaction(text: &str) -> bool {
     let text = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
-    opening_quotes(text).any(|at| quotes_ours(&text[..at], &text[at..])) || names_a_picture(text)
+    opening_quotes(text).any(|at| quotes_own_text(&text[..at], &text[at..])) || names_media(text)
 }
 
-/// Where the quotation may begin: some verbs have quotation marks of their own (`Ha messo “Mi piace” a “…”`).
+/// Positions of opening quotation marks: some verbs contain quotation marks (`Ha messo “Mi piace” a “…”`).
 fn opening_quotes(text: &str) -> impl Iterator<Item = usize> {
     text.char_indices()
         .take(MAX_PREFIX_LENGTH)
@@ -432,41 +433,41 @@ fn opening_quotes(text: &str) -> impl Iterator<Item = usize> {
         .take(5)
 }
 
-fn quotes_ours(before: &str, quoted: &str) -> bool {
-    let before = plain(before);
-    let needs_ending = NEEDS_ENDING.contains(&before.as_str());
-    if !needs_ending && !BEFORE.contains(&before.as_str()) {
+fn quotes_own_text(prefix: &str, quoted: &str) -> bool {
+    let prefix = normalized(prefix);
+    let needs_ending = NEEDS_ENDING.contains(&prefix.as_str());
+    if !needs_ending && !PREFIXES.contains(&prefix.as_str()) {
         return false;
     }
     let mut marks = quoted.char_indices().filter(|(_, c)| is_quote(*c));
     let opening = marks.next();
     let Some((last, mark)) = marks.next_back() else {
-        // Cut off on its way: a verb, and a quotation that never ends.
+        // A verb and an unclosed quotation: the carrier cut the text.
         return !needs_ending && opening.is_some_and(|(_, mark)| mark != '"' && mark != '\'');
     };
-    let behind = plain(&quoted[last + mark.len_utf8()..]);
-    if behind.is_empty() {
-        // `gefällt mir` may itself be the last that is quoted.
+    let suffix = normalized(&quoted[last + mark.len_utf8()..]);
+    if suffix.is_empty() {
+        // The last quotation may be the verb itself, such as `gefällt mir`.
         return !needs_ending;
     }
-    // Where a verb of a list stands before, what comes behind is a person's.
-    (needs_ending || before.starts_with("hat"))
-        && BEHIND.iter().any(|ending| behind.starts_with(ending))
-        && behind.chars().count() <= 40
+    // After a verb and a quotation, further words are the sender's own.
+    (needs_ending || prefix.starts_with("hat"))
+        && SUFFIXES.iter().any(|ending| suffix.starts_with(ending))
+        && suffix.chars().count() <= 40
 }
 
-fn names_a_picture(text: &str) -> bool {
+fn names_media(text: &str) -> bool {
     if text.chars().count() > MAX_PREFIX_LENGTH + 20 {
         return false;
     }
-    let text = plain(text);
-    let ends = MEDIA_PHRASES.iter().any(|thing| {
-        text.strip_suffix(thing)
-            .and_then(|before| before.strip_suffix(' '))
+    let text = normalized(text);
+    let ends = MEDIA_PHRASES.iter().any(|phrase| {
+        text.strip_suffix(phrase)
+            .and_then(|prefix| prefix.strip_suffix(' '))
             .is_some_and(is_verb)
     });
     // `Liked 3 images`
-    ends || text.rsplit_once(' ').is_some_and(|(rest, thing)| {
+    ends || text.rsplit_once(' ').is_some_and(|(rest, phrase)| {
         [
             "images",
             "photos",
@@ -476,43 +477,43 @@ fn names_a_picture(text: &str) -> bool {
             "fotos",
             "bilder",
         ]
-        .contains(&thing)
+        .contains(&phrase)
             && rest.rsplit_once(' ').is_some_and(|(verb, count)| {
                 count.chars().all(|c| c.is_ascii_digit()) && is_verb(verb)
             })
     })
 }
 
-/// `👍 a photo` is no verb and no preposition.
-fn is_verb(before: &str) -> bool {
-    before != "☺" && !NEEDS_ENDING.contains(&before) && BEFORE.contains(&before)
+/// `👍 a photo` has no verb.
+fn is_verb(prefix: &str) -> bool {
+    prefix != "☺" && !NEEDS_ENDING.contains(&prefix) && PREFIXES.contains(&prefix)
 }
 
-/// Small letters without accents, words parted by one blank, each run of emoji as `☺`, no punctuation.
-fn plain(text: &str) -> String {
-    let mut plain = String::new();
+/// Lower case without accents and punctuation, single spaces, each run of emoji as `☺`.
+fn normalized(text: &str) -> String {
+    let mut normalized = String::new();
     let letters = text
         .nfkd()
         .filter(|c| !is_combining_mark(*c) && !is_invisible(*c));
     for c in letters.nfc().flat_map(char::to_lowercase) {
         if c.is_alphanumeric() {
-            if plain.ends_with('☺') {
-                plain.push(' ');
+            if normalized.ends_with('☺') {
+                normalized.push(' ');
             }
-            plain.push(c);
+            normalized.push(c);
         } else if is_emoji(c) {
-            if !plain.ends_with('☺') {
-                if !plain.is_empty() && !plain.ends_with(' ') {
-                    plain.push(' ');
+            if !normalized.ends_with('☺') {
+                if !normalized.is_empty() && !normalized.ends_with(' ') {
+                    normalized.push(' ');
                 }
-                plain.push('☺');
+                normalized.push('☺');
             }
-        } else if !plain.is_empty() && !plain.ends_with(' ') {
-            plain.push(' ');
+        } else if !normalized.is_empty() && !normalized.ends_with(' ') {
+            normalized.push(' ');
         }
     }
-    plain.truncate(plain.trim_end().len());
-    plain
+    normalized.truncate(normalized.trim_end().len());
+    normalized
 }
 
 fn is_quote(c: char) -> bool {
@@ -526,7 +527,7 @@ fn is_emoji(c: char) -> bool {
     matches!(c, '\u{203c}' | '\u{2049}' | '\u{2190}'..='\u{21ff}' | '\u{2300}'..='\u{27bf}' | '\u{2b00}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}')
 }
 
-/// Google Messages writes them around the emoji and inside the quotation marks; some emoji are joined by them.
+/// Google Messages puts them around the emoji and inside the quotation marks; some join emoji.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200a}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0000}'..='\u{e007f}')
 }

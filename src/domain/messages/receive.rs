@@ -1,6 +1,7 @@
-//! What comes in. The webhook door hands a verified text to the ingest writer and answers the provider once it is committed.
+//! Inbound texts. The webhook handler gives a verified text to the ingest writer and answers the provider after the
+//! commit.
 //!
-//! One text costs one round trip, a batch as well; its line in the journal is written by the same statement.
+//! A text or a whole batch costs one round trip; the same statement writes the webhook journal.
 
 use std::collections::HashSet;
 
@@ -21,7 +22,6 @@ use crate::ids::{
 };
 use crate::providers::{self, Inbound};
 
-/// A verified text and where it belongs.
 #[derive(Clone, Debug)]
 pub struct Arrival {
     pub workspace: WorkspaceId,
@@ -29,31 +29,30 @@ pub struct Arrival {
     pub number: NumberId,
     pub provider: providers::Kind,
     pub text: Inbound,
-    /// How it reached us, for the journal; `None`: not from a provider at all.
+    /// How it arrived, for the journal; `None` if it does not come from a provider.
     pub via: Option<Via>,
 }
 
-/// Committed: the text is in the inbox, now or since an earlier try of the provider.
+/// A stored text. It may have been stored by an earlier attempt of the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Whether it was new.
+    /// Whether this attempt stored it.
     pub added: bool,
     pub message: MessageId,
     pub conversation: ConversationId,
 }
 
-/// The way to the writer.
 #[derive(Clone)]
 pub struct Ingest(BatchSender<Arrival>);
 
 impl Ingest {
-    /// The handle, and the writer that somebody must run.
+    /// Returns the handle, and the writer, which the caller must run.
     pub fn new(db: Db) -> (Self, Writer<Arrival>) {
-        let (entrance, writer) = BatchSender::new(db);
-        (Self(entrance), writer)
+        let (sender, writer) = BatchSender::new(db);
+        (Self(sender), writer)
     }
 
-    /// Answers after the commit.
+    /// Returns after the commit.
     pub async fn store(&self, arrival: Arrival) -> Result<Stored> {
         self.0.write(arrival).await
     }
@@ -66,22 +65,21 @@ impl Batched for Arrival {
         store(db, batch).boxed()
     }
 
-    /// Then the repeat is no news any more.
-    fn may_have_happened(&self, db: &Db) {
+    /// If the commit succeeded, the provider's retry adds nothing and announces nothing, so clients must refetch.
+    fn on_uncertain_commit(&self, db: &Db) {
         db.bus().publish(Event::Missed {
             workspace: self.workspace,
         });
     }
 }
 
-/// What a text is beside its words.
+/// The effects of a text beside being stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Meaning {
-    /// What it does by itself.
     keyword: Option<Keyword>,
-    /// An agent is asked whether it means STOP.
+    /// Whether an agent is asked if it means STOP.
     near_stop: bool,
-    /// A reaction to a text of ours is no news: it reopens nothing and is not counted as unread.
+    /// A reaction to a text of ours reopens nothing and is not counted as unread.
     reaction: bool,
 }
 
@@ -91,40 +89,40 @@ impl Meaning {
         let reaction = reaction::is_reaction(&text.text);
         Self {
             keyword: keyword_of(text, arrival.provider),
-            // The words that it quotes are ours.
+            // A reaction quotes our own words.
             near_stop: !reaction && resembles_stop(text),
             reaction,
         }
     }
 }
 
-/// How often a text is stored whose contact is being deleted, before the provider is asked to come again.
+/// Attempts while the contact of a text is being deleted, before the provider gets an error and retries.
 const MAX_ATTEMPTS: usize = 5;
 
-/// One round trip, one transaction; one more for texts of a contact that was deleted this very instant.
+/// One round trip, one transaction; one more for texts of a contact that is being deleted.
 async fn store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Stored>> {
     let mut stored = vec![None; arrivals.len()];
     for _ in 0..MAX_ATTEMPTS {
-        let left: Vec<_> = (0..arrivals.len())
+        let remaining: Vec<_> = (0..arrivals.len())
             .filter(|place| stored[*place].is_none())
             .collect();
-        if left.is_empty() {
+        if remaining.is_empty() {
             break;
         }
-        let again: Vec<_> = left.iter().map(|place| arrivals[*place]).collect();
-        for (place, done) in left.into_iter().zip(try_to_store(db, &again).await?) {
-            stored[place] = done;
+        let batch: Vec<_> = remaining.iter().map(|place| arrivals[*place]).collect();
+        for (place, result) in remaining.into_iter().zip(try_to_store(db, &batch).await?) {
+            stored[place] = result;
         }
     }
     let stored: Option<Vec<_>> = stored.into_iter().collect();
-    stored.ok_or_else(|| Error::Internal("a contact vanished while its text was stored".into()))
+    stored.ok_or_else(|| Error::Internal("a contact was deleted while its text was stored".into()))
 }
 
-/// Announces what was new, after the commit. `None`: a contact was deleted between two steps of the statement.
+/// Stores the texts and announces new ones after the commit. `None`: the contact was deleted during the statement.
 async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Stored>>> {
     let each = || arrivals.iter();
     let provider_time: Vec<_> = each().map(|arrival| provider_time(&arrival.text)).collect();
-    // Ids sort by time: so do texts that come late.
+    // Ids sort by time: a late text gets an id of its own time.
     let messages: Vec<_> = provider_time
         .iter()
         .map(|at| at.map_or_else(MessageId::new, MessageId::at))
@@ -181,8 +179,8 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
     .await;
     let mut stored = vec![None; arrivals.len()];
     let rows = match rows {
-        Err(error) if lost_its_conversation(&error) => return Ok(stored),
-        rows => rows.map_err(gone)?,
+        Err(error) if is_missing_conversation(&error) => return Ok(stored),
+        rows => rows.map_err(workspace_deleted)?,
     };
     let mut woken = HashSet::new();
     for row in rows {
@@ -209,7 +207,7 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
             message: stored.message,
             number: arrival.number,
         });
-        // What it moved is for the listeners to find out: the provider waits for our answer.
+        // The live hub finds out what else changed: the provider waits for the response.
         if meaning.keyword.is_some() {
             db.bus().publish(Event::ConsentChanged {
                 workspace: arrival.workspace,
@@ -230,18 +228,18 @@ async fn try_to_store(db: &Db, arrivals: &[&Arrival]) -> Result<Vec<Option<Store
     Ok(stored)
 }
 
-/// Its conversation went with its contact, after it was found and before the text stood there. Nothing of the batch is stored.
-fn lost_its_conversation(error: &sqlx::Error) -> bool {
-    let broken = error.as_database_error();
-    broken.and_then(|broken| broken.constraint())
+/// The contact's conversation was deleted during the statement. Nothing of the batch is stored.
+fn is_missing_conversation(error: &sqlx::Error) -> bool {
+    let database_error = error.as_database_error();
+    database_error.and_then(|database_error| database_error.constraint())
         == Some("messages_workspace_id_conversation_id_contact_id_number_id_fkey")
 }
 
-/// Its workspace was deleted a moment ago: there is no such number any more.
-fn gone(error: sqlx::Error) -> Error {
+/// The workspace was deleted during the statement.
+fn workspace_deleted(error: sqlx::Error) -> Error {
     match &error {
-        sqlx::Error::Database(broken)
-            if broken
+        sqlx::Error::Database(database_error)
+            if database_error
                 .constraint()
                 .is_some_and(|name| name.ends_with("_workspace_id_fkey")) =>
         {
@@ -251,8 +249,8 @@ fn gone(error: sqlx::Error) -> Error {
     }
 }
 
-/// When the provider got it, where that is told: not in the future, whatever its clock says. (Those who tell whole seconds
-/// may be a second ahead.)
+/// The provider's receive time, if given. A wrong clock cannot put it into the future; one second is allowed because
+/// some providers round to whole seconds.
 fn provider_time(text: &Inbound) -> Option<DateTime<Utc>> {
     text.at
         .map(|at| at.min(clock::now() + TimeDelta::seconds(1)))
@@ -320,7 +318,7 @@ mod tests {
         }
     }
 
-    /// Labelled texts that the rules were written or mended with: on texts that nobody has seen they are right less often.
+    /// The rules were developed on these labelled texts: on other texts they are right less often.
     #[test]
     fn opt_out_requests_are_recognized_in_every_language() {
         let examples = include_str!("../../../tests/vectors/opt_out_requests.jsonl");

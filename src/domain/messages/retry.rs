@@ -1,4 +1,4 @@
-//! Sending once more what did not arrive.
+//! Retries texts that were not delivered.
 
 use super::send::{Draft, Sent, send_again};
 use super::{Direction, Message, Status, find};
@@ -9,19 +9,19 @@ use crate::error::{Error, Result};
 use crate::events::Event;
 use crate::ids::MessageId;
 
-/// A new text with the same words, for a status never runs backwards; whatever forbids a text forbids this one. Whoever asks
-/// twice gets the same one.
+/// Queues a new text with the same content, because a status never moves back. The checks of any text apply. A second
+/// retry returns the first one's text.
 pub async fn retry(tx: &mut WorkspaceTx, member: &Member, id: MessageId) -> Result<Sent> {
-    let (message, before) = lock(tx, id).await?;
-    if let Some(before) = before {
+    let (message, existing) = lock(tx, id).await?;
+    if let Some(existing) = existing {
         return Ok(Sent {
-            message: find(tx, before).await?,
+            message: find(tx, existing).await?,
             credits_remaining: credits::remaining(tx, member).await?,
         });
     }
     match message.status {
         Status::Failed | Status::Undelivered | Status::Canceled => {}
-        Status::Unconfirmed => give_up(tx, &message).await?,
+        Status::Unconfirmed => fail_unconfirmed(tx, &message).await?,
         _ => return Err(Error::TooLate),
     }
     let draft = Draft {
@@ -46,9 +46,9 @@ pub async fn retry(tx: &mut WorkspaceTx, member: &Member, id: MessageId) -> Resu
     Ok(sent)
 }
 
-/// The text, and what it was sent again as; of two who retry at once the second one waits here.
+/// The text, and its retry if there is one. The row lock makes a concurrent retry wait.
 async fn lock(tx: &mut WorkspaceTx, id: MessageId) -> Result<(Message, Option<MessageId>)> {
-    let before = sqlx::query_scalar!(
+    let existing = sqlx::query_scalar!(
         r#"select retried_as as "before: MessageId" from messages where id = $1 for update"#,
         id as _,
     )
@@ -59,11 +59,11 @@ async fn lock(tx: &mut WorkspaceTx, id: MessageId) -> Result<(Message, Option<Me
     if message.direction != Direction::Outbound {
         return Err(Error::TooLate);
     }
-    Ok((message, before))
+    Ok((message, existing))
 }
 
-/// Nobody waits for the carrier's word on it any more. It may have gone out, so its credit stays spent.
-async fn give_up(tx: &mut WorkspaceTx, message: &Message) -> Result<()> {
+/// Fails the unconfirmed text. It may have been delivered, so its credit stays spent.
+async fn fail_unconfirmed(tx: &mut WorkspaceTx, message: &Message) -> Result<()> {
     sqlx::query!(
         "update messages
             set status = 'failed', error_code = 'given_up', updated_at = now(),

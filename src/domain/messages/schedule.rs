@@ -1,4 +1,4 @@
-//! Texts that wait for their time, and what is asked once more when it comes.
+//! Scheduled texts, and the checks when they become due.
 
 use chrono::{DateTime, Months, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,16 +12,15 @@ use crate::events::Event;
 use crate::ids::{MessageId, NumberId, UserId, WorkspaceId};
 use crate::listing::{Cursor, Page, Span, page};
 
-/// At most a year ahead: beyond that it is a slip.
+/// A later time is taken for a mistake.
 const MAX_DELAY: Months = Months::new(12);
 
-/// That `at` can be meant.
 pub(super) fn check(at: DateTime<Utc>) -> Result<()> {
     let now = clock::now();
-    let farthest = now.checked_add_months(MAX_DELAY).unwrap_or(now);
+    let latest = now.checked_add_months(MAX_DELAY).unwrap_or(now);
     Check::default()
         .that(
-            (now..=farthest).contains(&at),
+            (now..=latest).contains(&at),
             "scheduled_at",
             "a time in the future, at most a year ahead, such as 2026-11-23T09:00:00Z",
         )
@@ -32,12 +31,11 @@ pub(super) fn check(at: DateTime<Utc>) -> Result<()> {
 #[serde(deny_unknown_fields)]
 #[schema(as = MessageChange)]
 pub struct MessageChange {
-    /// 1 to 1,600 characters, the signature included: none is added.
+    /// 1 to 1,600 characters including the signature: none is appended.
     pub content: Option<String>,
     pub scheduled_at: Option<DateTime<Utc>>,
 }
 
-/// Changes a text that still waits for its time.
 pub async fn change(tx: &mut WorkspaceTx, id: MessageId, change: MessageChange) -> Result<Message> {
     let content = change
         .content
@@ -83,9 +81,9 @@ pub async fn change(tx: &mut WorkspaceTx, id: MessageId, change: MessageChange) 
     Ok(message)
 }
 
-/// A text that waits for its time goes with the next tick, after the same questions as at its time.
+/// Makes a scheduled text due now; it passes the same checks as at its time.
 pub async fn send_now(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
-    let hurried = sqlx::query!(
+    let changed = sqlx::query!(
         r#"update messages set scheduled_at = now(), due_at = now(), updated_at = now()
             where id = $1 and status = 'scheduled'
             returning number_id as "number: NumberId""#,
@@ -94,31 +92,32 @@ pub async fn send_now(tx: &mut WorkspaceTx, id: MessageId) -> Result<Message> {
     .fetch_optional(tx.conn())
     .await?;
     let message = find(tx, id).await?;
-    let hurried = hurried.ok_or(Error::TooLate)?;
+    let changed = changed.ok_or(Error::TooLate)?;
     let workspace = tx.workspace();
     tx.announce(Event::MessageChanged {
         workspace,
         message: id,
-        number: hurried.number,
+        number: changed.number,
     });
     Ok(message)
 }
 
-/// A text that waits, and where it goes.
+/// A scheduled text and its recipient.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Waiting {
     pub message: Message,
     pub contact_name: Option<String>,
     pub contact_phone: String,
-    /// Our number as people call it.
+    /// The display name of our number.
     pub number_name: String,
     pub number_phone: String,
 }
 
-/// All that waits for its time, the next one first: of each number a scan as long as the page. `cursor` is the time and id of the last row before. Two round trips.
+/// All scheduled texts, the next one first. For each number one scan of at most a page. The cursor is the time and id
+/// of the last row. Two round trips.
 pub async fn waiting(
     tx: &mut WorkspaceTx,
-    of: Option<UserId>,
+    created_by: Option<UserId>,
     span: &Span,
 ) -> Result<Page<Waiting>> {
     let (limit, cursor) = (span.limit()?, span.cursor()?);
@@ -138,7 +137,7 @@ pub async fn waiting(
              join numbers n on n.workspace_id = m.workspace_id and n.id = m.number_id
             order by m.scheduled_at, m.id
             limit $4"#,
-        of as _,
+        created_by as _,
         cursor.map(|cursor| cursor.at),
         cursor.map(|cursor| cursor.id),
         limit + 1,
@@ -170,11 +169,10 @@ pub async fn waiting(
     })
 }
 
-/// Texts of one round.
 const BATCH: i64 = 50;
 
-/// Queues what is due, if nothing forbids it by now: the contact's wish, the writer's rights, the number. Answers how many
-/// texts were looked at. One round trip, and one for each text that was refused.
+/// Queues due texts, or fails them if the contact has opted out, the author has no access any more or the number cannot
+/// send. Returns how many were due. One round trip, and one for each failed text.
 pub async fn release_due(db: &Db) -> Result<usize> {
     let mut tx = db.system().await?;
     let released = sqlx::query!(

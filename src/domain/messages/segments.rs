@@ -1,7 +1,6 @@
-//! How many pieces a text travels in, and the character that made them so many.
+//! Counts the segments of a text, and finds the character that requires UCS-2.
 //!
-//! `static/js/segments.js` is the same rule while one types; both are held against
-//! `tests/vectors/segments.json`.
+//! `static/js/segments.js` does the same in the browser; `tests/vectors/segments.json` tests both.
 
 use std::borrow::Cow;
 
@@ -9,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::is_nfc;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// The longest text that providers take, in UTF-16 units. That is the stricter way to count.
+/// The longest text that providers accept, in UTF-16 units (the stricter way to count).
 pub const LENGTH_LIMIT: usize = 1600;
 
 const GSM_BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
@@ -23,7 +22,7 @@ pub struct Segments {
     /// Septets, or UTF-16 units.
     pub units: usize,
     pub segments: usize,
-    /// What does not fit GSM-7 and turned the whole text into UCS-2.
+    /// The first character outside GSM-7; it requires UCS-2 for the whole text.
     pub culprit: Option<String>,
 }
 
@@ -34,7 +33,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The room in a text of one segment, and in each of several, where a header takes its part.
+    /// Units of a single segment, and of each of several, where a header takes space.
     fn room(self) -> (usize, usize) {
         match self {
             Self::Gsm7 => (160, 153),
@@ -43,8 +42,8 @@ impl Encoding {
     }
 }
 
-/// The text in Unicode's composed form (NFC), as it is counted, kept and sent. It looks the same; but an `é` made of a
-/// letter and an accent is no letter of GSM-7, and makes three segments of one.
+/// The text in Unicode's composed form (NFC), as it is counted, stored and sent. It looks the same, but an `é` made of
+/// a letter and an accent is not in GSM-7 and needs three times the segments.
 pub fn composed(text: &str) -> Cow<'_, str> {
     if is_nfc(text) {
         text.into()
@@ -73,14 +72,14 @@ pub fn segments(text: &str) -> Segments {
         segments: if units <= single {
             1
         } else {
-            packed(&widths, each)
+            count_segments(&widths, each)
         },
         culprit,
     }
 }
 
-/// Nothing is cut by a border, so the end of a segment may stay empty.
-fn packed(widths: &[usize], each: usize) -> usize {
+/// Characters are never split, so the end of a segment may stay empty.
+fn count_segments(widths: &[usize], each: usize) -> usize {
     let mut segments = 1;
     let mut used = 0;
     for width in widths {
@@ -117,7 +116,7 @@ fn ucs2_widths(text: &str) -> Vec<usize> {
             if width <= each {
                 return vec![width];
             }
-            // A letter under a heap of accents fits nowhere in one piece.
+            // A character with many combining marks may not fit into one segment.
             grapheme.chars().map(char::len_utf16).collect()
         })
         .collect()
@@ -169,7 +168,7 @@ mod tests {
         assert_eq!(text, "é".repeat(70));
         assert_eq!(segments(&text).encoding, Encoding::Gsm7);
         assert_eq!(segments(&text).segments, 1);
-        // Other scripts and signs that have a composed form; what has none stays as it is.
+        // Other scripts and signs that have a composed form; text without one stays as it is.
         assert_eq!(
             composed("A\u{30a} \u{212b} \u{2126} \u{1112}\u{1161}\u{11ab}"),
             "Å Å Ω 한"

@@ -1,4 +1,4 @@
-//! Queueing a text for its provider. The sender picks it up after commit.
+//! Queues a text for its provider. The sender picks it up after commit.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,46 +26,47 @@ use crate::ids::{
 use crate::phone;
 use crate::providers;
 
-/// A text as someone asks for it. Exactly one of `conversation_id`, `contact_id` and `to` says where it goes.
+/// A text to send. Exactly one of `conversation_id`, `contact_id` and `to` names the recipient.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = MessageDraft)]
 pub struct Draft {
     pub conversation_id: Option<ConversationId>,
     pub contact_id: Option<ContactId>,
-    /// A phone number in any common notation; a contact is made if there is none.
+    /// A phone number in any common notation. A contact is created if there is none.
     pub to: Option<String>,
-    /// 1 to 1,600 characters, with the sender's signature (see `settings`), which is added below. May be empty beside files.
+    /// 1 to 1,600 characters including the sender's signature (see `settings`), which is appended. May be empty with
+    /// files.
     #[serde(default)]
     pub content: String,
-    /// Writes it for you, instead of `content`.
+    /// A template that supplies the text, instead of `content`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template_id: Option<TemplateId>,
-    /// What stands for the template's variables, by name. `name`, `first_name`, `agent`, `workspace` and `number` are known
-    /// unless they are given here. One that is missing: 422, and it is named.
+    /// Values of the template's variables, by name. `name`, `first_name`, `agent`, `workspace` and `number` have
+    /// defaults. A missing value is refused with 422, and the message names it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
-    /// Uploads of yours (`POST …/media`) that were in no text yet. At most 10 files, 5 MB together.
+    /// Your uploads (`POST …/media`) that no text contains yet. At most 10 files, 5 MB together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media_ids: Vec<MediaId>,
-    /// Public addresses where the provider gets further files.
+    /// Public URLs from which the provider fetches further files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media_urls: Vec<String>,
-    /// Which of our numbers it comes from; by default the conversation's, or the workspace's default.
+    /// Which of our numbers sends it. By default the conversation's number, or the workspace's default number.
     pub number_id: Option<NumberId>,
-    /// When to send it, at most a year ahead; its credit is taken now. Asked again then: whether the contact may be texted,
-    /// the writer sees the number, and the number can send.
+    /// When to send it, at most a year ahead. Its credit is taken now. At that time the server checks again that the
+    /// contact may be texted, that the author may use the number, and that the number can send.
     pub scheduled_at: Option<DateTime<Utc>>,
-    /// The newest message that the writer saw: if someone else answered since, nothing is sent.
+    /// The newest message that the author has seen. If someone else has answered since, nothing is sent.
     pub seen_message_id: Option<MessageId>,
-    /// One of many, such as a reminder: it waits while texts without this are queued at its number, but for earlier ones of
-    /// its own conversation, whose order is kept.
-    // Keys that were used before there was this still know their request.
+    /// One of many texts, such as a reminder. It waits while texts without this flag are queued at its number, but
+    /// keeps its place before later texts of its own conversation.
+    // Skipped when false: the request hash of an older idempotency key stays valid.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bulk: bool,
-    /// Has the server choose the number, to spread load: the one that this contact last wrote with, else the one of those you may
-    /// send from that has the least to send for its rate. Only for `contact_id` and `to`, and not for a contact who opted out
-    /// from any number.
+    /// Lets the server choose the number, to spread load: the one that this contact last wrote with, else the one of
+    /// your numbers whose queue is shortest for its rate. Only for `contact_id` and `to`, and not for a contact that
+    /// opted out from any number.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub spread: bool,
 }
@@ -73,13 +74,12 @@ pub struct Draft {
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Sent {
     pub message: Message,
-    /// What this sends leaves of the sender's credits; `null` is unlimited.
+    /// The sender's remaining credits; `null` is unlimited.
     pub credits_remaining: Option<i64>,
 }
 
-/// Round trips: 1 to find where it goes and what forbids it, 1 to queue and pay it (and begin and commit around them); with
-/// files 2 more, with a template 1.
-/// With a key that was used before it answers with that first message.
+/// Sends `draft`. A repeated `key` returns the first message. Round trips: 1 to find the target and its checks, 1 to
+/// queue and charge it (plus begin and commit); 2 more with files, 1 more with a template.
 pub async fn send(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -89,7 +89,7 @@ pub async fn send(
     write(tx, member, draft, key, None).await
 }
 
-/// The words and files of the text `earlier`, which has the signature of whoever wrote it.
+/// Sends the content and files of the text `earlier`, which contains its author's signature already.
 pub(super) async fn send_again(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -111,41 +111,45 @@ async fn write(
     if let Some(at) = draft.scheduled_at {
         schedule::check(at)?;
     }
-    let asked = Sha256::digest(serde_json::to_vec(&draft).expect("a draft is plain data")).to_vec();
+    let draft_hash =
+        Sha256::digest(serde_json::to_vec(&draft).expect("a draft serializes to JSON")).to_vec();
     let conversation = match draft.conversation_id {
         Some(conversation) => conversation,
-        None => begin(tx, member, &draft).await?,
+        None => find_or_create_conversation(tx, member, &draft).await?,
     };
-    let place = find_place(tx, member, conversation, draft.seen_message_id, key).await?;
-    if let Some((first, request)) = place.answered {
-        if request != asked {
+    let target = find_target(tx, member, conversation, draft.seen_message_id, key).await?;
+    if let Some((first, request)) = target.answered {
+        if request != draft_hash {
             return Err(Error::IdempotencyKeyReused);
         }
-        return sent_before(tx, member, first).await;
+        return previous_send(tx, member, first).await;
     }
-    if draft.number_id.is_some_and(|number| number != place.number) {
+    if draft
+        .number_id
+        .is_some_and(|number| number != target.number)
+    {
         return Err(Error::field(
             "number_id",
             "this conversation goes through another number: leave it out",
         ));
     }
-    if place.opted_out {
+    if target.opted_out {
         return Err(Error::ContactOptedOut);
     }
-    if !phone::is_answerable(&place.to) {
+    if !phone::is_answerable(&target.to) {
         return Err(Error::ContactUnreachable);
     }
-    if !place.usable {
+    if !target.usable {
         return Err(Error::IntegrationNotConfigured);
     }
-    if let Some((by, since)) = place.moved {
+    if let Some((by, since)) = target.moved {
         return Err(Error::ConversationMoved { by, since });
     }
     let media = match earlier {
         Some(earlier) => uploads::again(tx, earlier).await?,
         None => uploads::named(tx, &draft.media_ids, &draft.media_urls).await?,
     };
-    if !media.is_empty() && !place.mms {
+    if !media.is_empty() && !target.mms {
         let field = if draft.media_ids.is_empty() {
             "media_urls"
         } else {
@@ -156,18 +160,18 @@ async fn write(
             "this number sends words only: leave the files out, or write from a number with MMS",
         ));
     }
-    uploads::check_weight(&media, place.provider)?;
-    let words = match draft.template_id {
+    uploads::check_weight(&media, target.provider)?;
+    let body = match draft.template_id {
         Some(template) => {
             templates::written(tx, member, template, conversation, &draft.variables).await?
         }
         None => draft.content,
     };
-    // What was put into a template, such as a name, has not been composed yet.
-    let words = composed(&words);
+    // Values that were filled into a template are not composed yet.
+    let body = composed(&body);
     let content = match earlier {
-        Some(_) => words.into_owned(),
-        None => signed(&words, &composed(&place.signature))?,
+        Some(_) => body.into_owned(),
+        None => with_signature(&body, &composed(&target.signature))?,
     };
     let text = Text {
         content: &content,
@@ -175,69 +179,70 @@ async fn write(
         bulk: draft.bulk,
         at: draft.scheduled_at.map(|at| at.trunc_subsecs(6)),
     };
-    match queue(tx, member, conversation, &place, text, key, &asked).await? {
+    match queue(tx, member, conversation, &target, text, key, &draft_hash).await? {
         Some(sent) => {
             uploads::attach(tx, sent.message.id, &media).await?;
-            announce(tx, member, &place, &sent);
+            announce(tx, member, &target, &sent);
             Ok(sent)
         }
-        // The same request, a moment earlier: its transaction has committed while ours waited for the key.
+        // A concurrent request with this key has committed first.
         None => {
-            let place = find_place(tx, member, conversation, None, key).await?;
-            match place.answered {
-                Some((first, request)) if request == asked => sent_before(tx, member, first).await,
+            let target = find_target(tx, member, conversation, None, key).await?;
+            match target.answered {
+                Some((first, request)) if request == draft_hash => {
+                    previous_send(tx, member, first).await
+                }
                 _ => Err(Error::IdempotencyKeyReused),
             }
         }
     }
 }
 
-fn announce(tx: &mut WorkspaceTx, member: &Member, place: &SendTarget, sent: &Sent) {
+fn announce(tx: &mut WorkspaceTx, member: &Member, target: &SendTarget, sent: &Sent) {
     let workspace = tx.workspace();
     tx.announce(Event::MessageAdded {
         workspace,
         message: sent.message.id,
-        number: place.number,
+        number: target.number,
     });
     tx.announce(Event::Queued);
     if let Some(left) = sent.credits_remaining {
         tx.announce(Event::CreditsChanged {
             workspace,
             user: member.user(),
-            low: left == i64::from(place.low_credits_at),
+            low: left == i64::from(target.low_credits_at),
         });
     }
 }
 
-/// A repeated request: nothing is sent and nothing spent.
-async fn sent_before(tx: &mut WorkspaceTx, member: &Member, first: MessageId) -> Result<Sent> {
+/// The answer to a repeated request: nothing is sent or charged.
+async fn previous_send(tx: &mut WorkspaceTx, member: &Member, first: MessageId) -> Result<Sent> {
     Ok(Sent {
         message: find(tx, first).await?,
         credits_remaining: credits::remaining(tx, member).await?,
     })
 }
 
-/// The text with the sender's signature below it.
-fn signed(content: &str, signature: &str) -> Result<String> {
+fn with_signature(content: &str, signature: &str) -> Result<String> {
     let content = content.replace('\0', "");
-    // Whoever typed it need not have it twice; a picture alone has nobody's name below it.
+    // No second signature if the author typed it, and none below a file without a text.
     if signature.is_empty()
         || content.trim().is_empty()
         || content.ends_with(&format!("\n{signature}"))
     {
-        return fitting(
+        return check_length(
             content,
             "at most 1,600 characters; an emoji counts as two or more",
         );
     }
     let content = format!("{}\n{signature}", content.trim_end());
-    fitting(
+    check_length(
         content,
         "at most 1,600 characters together with your signature",
     )
 }
 
-fn fitting(content: String, most: &str) -> Result<String> {
+fn check_length(content: String, most: &str) -> Result<String> {
     Check::default()
         .that(segments::fits(content.trim()), "content", most)
         .done()?;
@@ -246,7 +251,7 @@ fn fitting(content: String, most: &str) -> Result<String> {
 
 fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
     uploads::check(&draft.media_ids, &draft.media_urls)?;
-    let alone = !is_repeat
+    let needs_content = !is_repeat
         && draft.media_ids.is_empty()
         && draft.media_urls.is_empty()
         && draft.template_id.is_none();
@@ -278,7 +283,7 @@ fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
             "they stand in a template: name it in template_id",
         )
         .that(
-            !alone || !content.replace('\0', "").is_empty(),
+            !needs_content || !content.replace('\0', "").is_empty(),
             "content",
             "write something: 1 to 1,600 characters",
         )
@@ -297,9 +302,13 @@ fn check(draft: &Draft, key: Option<&str>, is_repeat: bool) -> Result<()> {
         .done()
 }
 
-/// The conversation with a contact or number, from the number asked for.
-async fn begin(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Result<ConversationId> {
-    let named = match draft.spread {
+/// Finds or creates the conversation with the recipient, from the requested number.
+async fn find_or_create_conversation(
+    tx: &mut WorkspaceTx,
+    member: &Member,
+    draft: &Draft,
+) -> Result<ConversationId> {
+    let requested = match draft.spread {
         true => None,
         false => Some(numbers::to_send_from(tx, member, draft.number_id).await?),
     };
@@ -312,24 +321,24 @@ async fn begin(tx: &mut WorkspaceTx, member: &Member, draft: &Draft) -> Result<C
                     Error::Invalid(wrong) => Error::field("to", wrong[0].message.clone()),
                     error => error,
                 })?;
-            contacts::meet(tx, &phone).await?
+            contacts::find_or_create(tx, &phone).await?
         }
         (None, None) => return Err(Error::field("conversation_id", "say where it goes")),
     };
-    let number = match named {
+    let number = match requested {
         Some(number) => number,
         None => {
-            if opt_outs::anywhere(tx, contact).await? {
+            if opt_outs::is_opted_out_anywhere(tx, contact).await? {
                 return Err(Error::ContactOptedOut);
             }
             let has_files = !draft.media_ids.is_empty() || !draft.media_urls.is_empty();
             numbers::least_busy(tx, contact, has_files).await?
         }
     };
-    conversations::with(tx, contact, number).await
+    conversations::find_or_create(tx, contact, number).await
 }
 
-/// Where a text goes, and everything that may forbid it.
+/// The target of a text, and everything that may forbid it.
 struct SendTarget {
     number: NumberId,
     contact: ContactId,
@@ -339,17 +348,16 @@ struct SendTarget {
     usable: bool,
     mms: bool,
     opted_out: bool,
-    /// Who else answered since the writer looked, and how long ago.
+    /// Another member who answered since `seen_message_id`, and how long ago.
     moved: Option<(String, Duration)>,
-    /// The sender's own.
     signature: String,
     low_credits_at: i32,
     text_validity_minutes: i32,
-    /// What this key was used for before.
+    /// The message and request hash that used this key before.
     answered: Option<(MessageId, Vec<u8>)>,
 }
 
-async fn find_place(
+async fn find_target(
     tx: &mut WorkspaceTx,
     member: &Member,
     conversation: ConversationId,
@@ -406,7 +414,7 @@ async fn find_place(
     })
 }
 
-/// What is sent, and when; `None`: now.
+/// `at`: `None` sends it now.
 #[derive(Clone, Copy)]
 struct Text<'a> {
     content: &'a str,
@@ -415,13 +423,13 @@ struct Text<'a> {
     at: Option<DateTime<Utc>>,
 }
 
-/// Writes the message, takes its credit, and brings its conversation to the top, read: who answers has seen it. `None`: the
-/// key was taken. One that waits for its time leaves the conversation where it is.
+/// Stores the message, charges it, and moves its conversation to the top, marked as read. A scheduled text does not
+/// move the conversation. `None`: the key is taken.
 async fn queue(
     tx: &mut WorkspaceTx,
     member: &Member,
     conversation: ConversationId,
-    place: &SendTarget,
+    target: &SendTarget,
     Text {
         content,
         media,
@@ -429,11 +437,11 @@ async fn queue(
         at,
     }: Text<'_>,
     key: Option<&str>,
-    asked: &[u8],
+    draft_hash: &[u8],
 ) -> Result<Option<Sent>> {
     let id = MessageId::new();
     let status = at.map_or(Status::Queued, |_| Status::Scheduled);
-    // A text with files is one, however long.
+    // A text with files counts as one segment.
     let segments = match media {
         [] => i16::try_from(segments::segments(content).segments)
             .unwrap_or(i16::MAX)
@@ -475,21 +483,21 @@ async fn queue(
            select q.id as "id: MessageId", q.created_at, spend_credit(q.id) as credits_remaining from queued q left join touched on true"#,
         id as _,
         conversation as _,
-        place.contact as _,
-        place.number as _,
-        place.integration as _,
+        target.contact as _,
+        target.number as _,
+        target.integration as _,
         content,
-        place.provider as _,
+        target.provider as _,
         segments,
         member.user() as _,
         key,
-        key.map(|_| asked),
+        key.map(|_| draft_hash),
         kind as _,
         preview(content, &types),
         at,
         status as _,
         bulk,
-        place.text_validity_minutes,
+        target.text_validity_minutes,
     )
     .fetch_optional(tx.conn())
     .await
@@ -501,8 +509,8 @@ async fn queue(
         id: queued.id,
         workspace_id: member.workspace(),
         conversation_id: conversation,
-        contact_id: place.contact,
-        number_id: place.number,
+        contact_id: target.contact,
+        number_id: target.number,
         direction: Direction::Outbound,
         content: content.to_owned(),
         message_type: kind,
@@ -511,7 +519,7 @@ async fn queue(
             .map(|file| Media::of(file, member.workspace()))
             .collect(),
         status,
-        provider: place.provider,
+        provider: target.provider,
         provider_sid: None,
         error_code: None,
         error_message: None,

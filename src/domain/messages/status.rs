@@ -1,4 +1,4 @@
-//! What providers report of texts on their way. A status only moves forward, in whatever order reports arrive.
+//! Status reports of providers. A status only moves forward, in whatever order reports arrive.
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -20,7 +20,7 @@ impl From<providers::Status> for Status {
             providers::Status::Queued => Self::Queued,
             providers::Status::Sending => Self::Sending,
             providers::Status::Sent => Self::Sent,
-            // Who read it got it.
+            // A text that was read was delivered.
             providers::Status::Delivered | providers::Status::Read => Self::Delivered,
             providers::Status::Undelivered => Self::Undelivered,
             providers::Status::Failed => Self::Failed,
@@ -30,7 +30,7 @@ impl From<providers::Status> for Status {
 }
 
 impl Status {
-    /// Whatever the provider says of a text, it has taken it: that alone is our `sent`.
+    /// Any status from the provider means that it accepted the text, which is our `sent`.
     pub fn at_least_sent(self) -> Self {
         match self {
             Self::Scheduled | Self::Queued | Self::Sending | Self::Unconfirmed => Self::Sent,
@@ -39,7 +39,6 @@ impl Status {
     }
 }
 
-/// A verified report and whose it is.
 #[derive(Clone, Debug)]
 pub struct Report {
     pub workspace: WorkspaceId,
@@ -49,19 +48,19 @@ pub struct Report {
     pub report: StatusReport,
 }
 
-/// The way to the writer of reports: a flood of them shares its transactions, and one alone goes at once.
+/// The handle of the writer of reports, which share transactions under load.
 #[derive(Clone)]
 pub struct Reports(BatchSender<Report>);
 
 impl Reports {
-    /// The handle, and the writer that somebody must run.
+    /// Returns the handle, and the writer, which the caller must run.
     pub fn new(db: Db) -> (Self, Writer<Report>) {
-        let (entrance, writer) = BatchSender::new(db);
-        (Self(entrance), writer)
+        let (sender, writer) = BatchSender::new(db);
+        (Self(sender), writer)
     }
 
-    /// Finds the message by our id in the callback's URL, which may come before the answer to the send did, or by the
-    /// provider's id. Answers after the commit whether there is such a message.
+    /// Finds the message by our id in the callback URL, which works before the response to the send has arrived, or by
+    /// the provider's id. Returns after the commit whether the message exists.
     pub async fn take(&self, report: Report) -> Result<bool> {
         self.0.write(report).await
     }
@@ -75,7 +74,7 @@ impl Batched for Report {
     }
 }
 
-/// Three round trips for a batch of whatever size (begin, all reports, commit), and one for each text that was called off.
+/// Three round trips for a batch of any size (begin, all reports, commit), and one for each canceled text.
 async fn take(db: &Db, reports: &[&Report]) -> Result<Vec<bool>> {
     let each = || reports.iter();
     let each_report = || reports.iter().map(|report| &report.report);
@@ -132,7 +131,7 @@ async fn take(db: &Db, reports: &[&Report]) -> Result<Vec<bool>> {
         };
         *found = true;
         let workspace = report.workspace;
-        // One that the provider called off never went out after all.
+        // The provider canceled it, so it was never sent.
         if row.canceled
             && let Some(returned) = credits::give_back(tx.conn(), workspace, message).await?
         {
@@ -157,18 +156,17 @@ async fn take(db: &Db, reports: &[&Report]) -> Result<Vec<bool>> {
     Ok(found)
 }
 
-/// `None`: a word that is not known here.
+/// `None` if the provider's status is unknown.
 fn status(report: &StatusReport) -> Option<Status> {
     Some(Status::from(report.status?).at_least_sent())
 }
 
-/// As many as a message can have.
 fn segments(report: &StatusReport) -> Option<i16> {
     let segments = i16::try_from(report.segments?).ok()?;
     (segments > 0).then_some(segments)
 }
 
-/// The provider says that this text's recipient opted out: nothing more is sent to them from that number.
+/// Records that the recipient opted out according to the provider: that number sends them nothing more.
 pub(super) async fn record_opt_out(
     tx: &mut SystemTx,
     workspace: WorkspaceId,
@@ -194,7 +192,7 @@ pub(super) async fn record_opt_out(
     Ok(())
 }
 
-/// The words of this text came later than the text, and say STOP. What its sender said since then stands.
+/// Records an opt-out from content that was fetched after its text, unless the sender's consent has changed since.
 pub async fn record_late_stop(
     tx: &mut SystemTx,
     workspace: WorkspaceId,

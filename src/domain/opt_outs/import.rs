@@ -1,4 +1,4 @@
-//! Opt-outs from elsewhere, as a table: one contact a line, each line taken or refused on its own.
+//! Imports opt-outs from a table: one contact per line; each line is imported or refused on its own.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,27 +22,25 @@ use crate::sheet::dates::{self, Order};
 use crate::sheet::heads::{self, Head};
 use crate::sheet::{self, Reading, Sheet, short_name, unguarded};
 
-/// As many as one file may have.
 pub const MAX_LINES: usize = 10_000;
-/// Bytes of a file: longer lines than any of ours.
+/// Bytes of a file; more than the longest valid lines need.
 pub const LARGEST: usize = 2 * 1024 * 1024;
-/// So many mistakes are told; whoever has more has the wrong file.
 const MAX_REPORTED_ERRORS: usize = 500;
 
-/// What became of a file.
+/// The result of an import.
 #[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
 pub struct Imported {
-    /// Lines that opted somebody out.
+    /// Lines that opted a contact out.
     pub imported: usize,
     /// Lines whose contact had opted out before.
     pub already: usize,
-    /// Lines that could not be taken.
+    /// Lines that were refused.
     pub refused: usize,
-    /// Why, for the first 500 of them.
+    /// The reasons, for the first 500 of them.
     pub errors: Vec<Refused>,
-    /// Where lines were refused: `GET /contacts/imports/{import_id}/refused.csv` has all of them, for 30 days.
+    /// Set if lines were refused. `GET /contacts/imports/{import_id}/refused.csv` returns all of them for 30 days.
     pub import_id: Option<ImportId>,
-    /// What is not taken as the file has it, such as a quotation mark that is never closed.
+    /// What the import skips or changes, such as a quotation mark that is never closed.
     pub problems: Vec<Problem>,
 }
 
@@ -55,7 +53,6 @@ pub struct Refused {
     pub message: String,
 }
 
-/// Where the columns of a list stand.
 struct Columns {
     phones: PhoneColumns,
     number: Option<usize>,
@@ -63,7 +60,6 @@ struct Columns {
     since: Option<usize>,
 }
 
-/// A line that can be taken.
 struct ListedOptOut {
     line: u64,
     phone: Phone,
@@ -72,7 +68,7 @@ struct ListedOptOut {
     since: Option<DateTime<Utc>>,
 }
 
-/// Opts out whomever the file names. Eight round trips, whatever its size.
+/// Opts out the contacts of a file. Eight round trips for any size.
 pub async fn import(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -149,10 +145,9 @@ fn refused_rows<'s>(sheet: &'s Sheet, report: &Imported) -> Vec<(&'s sheet::Shee
     .collect()
 }
 
-/// Of so many conversations each is told by itself; a longer list has everybody fetch again.
-const SINGLY: usize = 100;
+/// Conversations with an event of their own; beyond that, clients refetch.
+const MAX_SINGLE_EVENTS: usize = 100;
 
-/// One round trip.
 async fn announce(tx: &mut WorkspaceTx, opted_out: &[ContactId]) -> Result<()> {
     let conversations = sqlx::query_scalar!(
         r#"select distinct on (contact_id) id as "id: ConversationId"
@@ -160,12 +155,12 @@ async fn announce(tx: &mut WorkspaceTx, opted_out: &[ContactId]) -> Result<()> {
             order by contact_id, id
             limit $2"#,
         opted_out as _,
-        SINGLY as i64 + 1,
+        MAX_SINGLE_EVENTS as i64 + 1,
     )
     .fetch_all(tx.conn())
     .await?;
     let workspace = tx.workspace();
-    if conversations.len() > SINGLY {
+    if conversations.len() > MAX_SINGLE_EVENTS {
         tx.announce(Event::Missed { workspace });
         return Ok(());
     }
@@ -190,10 +185,10 @@ impl Imported {
 }
 
 impl Columns {
-    /// In any order. What stands in other columns is left alone.
+    /// Columns may have any order; unknown ones are ignored.
     fn of(sheet: &Sheet, region: Region) -> Result<Self> {
-        let own = imports::width_without_reasons(&sheet.columns);
-        let columns = &sheet.columns[..own];
+        let width = imports::width_without_reasons(&sheet.columns);
+        let columns = &sheet.columns[..width];
         let named = |name: &str| {
             columns
                 .iter()
@@ -210,7 +205,7 @@ impl Columns {
                 .filter(|(_, column)| is_phone(column))
                 .map(|(place, _)| place)
         };
-        // Our own `number` is not theirs, unless there is no other.
+        // `number` is our own number, unless there is no other phone column.
         let others: Vec<usize> = all()
             .filter(|place| Some(*place) != named("number"))
             .collect();
@@ -219,8 +214,8 @@ impl Columns {
             (None, false) => others,
             (None, true) => all().collect(),
         };
-        let is_theirs = |place: &usize| phones.contains(place);
-        let number = named("number").filter(|place| !is_theirs(place));
+        let is_contact_phone = |place: &usize| phones.contains(place);
+        let number = named("number").filter(|place| !is_contact_phone(place));
         let phones = PhoneColumns::of(phones, &sheet.columns, region);
         if phones.is_empty() {
             return Err(Error::field(
@@ -236,8 +231,8 @@ impl Columns {
         })
     }
 
-    /// Whom a line opts out, and which of its columns is wrong and how to mend it. A line with one number that can be read and
-    /// one that cannot opts out the one, and is to be mended for the other.
+    /// The opt-outs of a line, and its wrong column with a hint. A line with both a valid and an invalid number opts
+    /// out the valid one and is also refused.
     fn read(
         &self,
         row: &sheet::SheetRow,
@@ -251,24 +246,24 @@ impl Columns {
         };
         let found = self.phones.read(&row.cells);
         let is_number = |text: &str| text.chars().filter(|c| c.is_numeric()).count() > 4;
-        let mut misread = found.wrong.iter();
+        let mut invalid = found.wrong.iter();
         let wrong = match found.phones.is_empty() {
             true => Some(
-                misread
+                invalid
                     .next()
                     .map_or(PhoneError::Empty, |(.., wrong)| wrong.clone()),
             ),
-            // `none` beside a number is none.
-            false => misread
+            // A value such as `none` beside a valid number is no error.
+            false => invalid
                 .find(|(_, text, _)| is_number(text))
                 .map(|(.., wrong)| wrong.clone()),
         };
         let wrong = wrong.map(|wrong| ("phone_number", wrong.to_string()));
-        let about = numbers_of(cell(self.number), region, ours)
+        let scope = numbers_of(cell(self.number), region, ours)
             .and_then(|numbers| Ok((numbers, since(cell(self.since))?)));
-        let (numbers, since) = match about {
-            Ok(about) => about,
-            Err(misread) => return (Vec::new(), wrong.or(Some(misread))),
+        let (numbers, since) = match scope {
+            Ok(scope) => scope,
+            Err(invalid) => return (Vec::new(), wrong.or(Some(invalid))),
         };
         let reason: String = cell(self.reason).chars().take(200).collect();
         let proof = match reason.as_str() {
@@ -286,10 +281,8 @@ impl Columns {
     }
 }
 
-/// A column, and how to mend it.
 type ColumnError = (&'static str, String);
 
-/// Which of our numbers a line is about.
 fn numbers_of(
     text: &str,
     region: &Region,
@@ -336,7 +329,7 @@ fn since(text: &str) -> Result<Option<DateTime<Utc>>, ColumnError> {
         })
 }
 
-/// Answers whom it opted out.
+/// Returns the contacts that are newly opted out.
 async fn write(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -347,7 +340,7 @@ async fn write(
         .iter()
         .map(|consent| consent.phone.as_str())
         .collect();
-    // In the order of the numbers, so that two files at once wait for each other, never crosswise.
+    // Sorted by number, so that two imports at once cannot deadlock.
     sqlx::query!(
         "insert into contacts (id, phone_number, created_by)
          select new_id(), t.phone, current_user_id() from (select distinct unnest($1::text[]) as phone) t
@@ -412,7 +405,7 @@ async fn write(
     .fetch_all(tx.conn())
     .await?;
     let mut opted_out = Vec::new();
-    // A line may have several numbers: it counts once.
+    // A line with several numbers counts once.
     let mut outcomes: BTreeMap<u64, (bool, bool)> = BTreeMap::new();
     for row in rows {
         let consent = consents.get(usize::try_from(row.place).unwrap_or(usize::MAX));
@@ -453,7 +446,6 @@ mod tests {
         Ok((sheet, columns))
     }
 
-    /// The numbers of each line, and its wrong column.
     fn consents(file: &str) -> Vec<(u64, Vec<String>, Option<&'static str>)> {
         let (sheet, columns) = parse(file.as_bytes()).unwrap();
         let ours = [(NumberId::new(), "+16285550100".to_owned())];

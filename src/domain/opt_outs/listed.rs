@@ -1,4 +1,4 @@
-//! Everybody who opted out, for people to look through and to take elsewhere.
+//! The list of opt-outs, and its export.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -17,10 +17,11 @@ use crate::phone;
 use crate::phone::search::SearchInput;
 use crate::sheet;
 
-/// Who may not be texted from which number, and how we know.
+/// An opt-out of an address from a number.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct OptOut {
-    /// `null`: there is no contact with this number any more. The STOP is remembered for it, and holds for whoever has it next.
+    /// `null` if no contact has this number any more. The opt-out stays with the address and holds for its next
+    /// contact.
     pub contact_id: Option<ContactId>,
     pub contact_name: Option<String>,
     pub phone_number: String,
@@ -28,7 +29,7 @@ pub struct OptOut {
     /// Our number.
     pub number: String,
     pub source: Source,
-    /// Their words, the provider's code, the agent's reason, or the file.
+    /// The contact's text, the provider's code, the agent's reason, or the file name.
     pub proof: String,
     pub created_at: DateTime<Utc>,
     #[serde(skip)]
@@ -48,12 +49,11 @@ impl OptOut {
         phone::display(&self.number)
     }
 
-    /// Where an admin lifts it on this page: nobody's card says it.
+    /// Whether it is stored by address only. An admin lifts it in this list, because no contact page shows it.
     pub fn is_remembered(&self) -> bool {
         self.contact_id.is_none()
     }
 
-    /// How we know, as people say it.
     pub fn source_label(&self) -> &'static str {
         match self.source {
             Source::Text => "They texted it",
@@ -64,7 +64,7 @@ impl OptOut {
     }
 }
 
-/// The newest first; `q` finds any part of a name or number.
+/// Newest first; `q` matches any part of a name or number.
 pub async fn list(
     tx: &mut WorkspaceTx,
     _: &Admin,
@@ -79,16 +79,16 @@ pub async fn list(
     }))
 }
 
-/// A pair has no id of its own; one made of both tells two of the same moment apart. Contacts' and those that are remembered,
-/// each from its own index, which the time alone enters.
+/// An opt-out has no id, so a hash of its keys breaks ties of time. Those of contacts and those stored by address are
+/// read from an index each, by time.
 async fn newest(
     tx: &mut WorkspaceTx,
     q: Option<&str>,
     after: Option<Cursor>,
-    most: i64,
+    limit: i64,
 ) -> Result<Vec<OptOut>> {
-    let typed = match q.filter(|q| !q.trim().is_empty()) {
-        Some(q) => Some(contacts::sought(tx, q).await?),
+    let input = match q.filter(|q| !q.trim().is_empty()) {
+        Some(q) => Some(contacts::search_input(tx, q).await?),
         None => None,
     };
     Ok(sqlx::query_as!(
@@ -121,9 +121,9 @@ async fn newest(
             limit $3"#,
         after.map(|cursor| cursor.at),
         after.map(|cursor| cursor.id),
-        most,
-        typed.as_ref().map(|typed| typed.search_text.as_str()),
-        &typed.as_ref().map(SearchInput::terms).unwrap_or_default(),
+        limit,
+        input.as_ref().map(|input| input.search_text.as_str()),
+        &input.as_ref().map(SearchInput::terms).unwrap_or_default(),
     )
     .fetch_all(tx.conn())
     .await?)
@@ -133,16 +133,16 @@ async fn newest(
 #[serde(deny_unknown_fields)]
 #[schema(as = OptOutLift)]
 pub struct Lift {
-    /// As the list says it.
+    /// As in the list.
     pub phone_number: String,
-    /// Ours.
+    /// Our number.
     pub number_id: NumberId,
-    /// How they said so, for the proof: 1 to 200 characters.
+    /// How the contact said so, as the proof: 1 to 200 characters.
     pub reason: String,
 }
 
-/// Whoever has this number next may be texted again: an admin knows that it is somebody else's now, or that they changed
-/// their mind. Where a STOP holds for all numbers, so does this.
+/// Lifts an opt-out that is stored by address: the address has a new owner, or the owner opted in. Where an opt-out
+/// holds for all numbers, so does this.
 pub async fn lift(tx: &mut WorkspaceTx, _: &Admin, lift: Lift) -> Result<()> {
     let reason = super::read_reason(&lift.reason)?;
     let phone_number = lift.phone_number.trim();
@@ -166,7 +166,7 @@ pub async fn lift(tx: &mut WorkspaceTx, _: &Admin, lift: Lift) -> Result<()> {
     audit::record(tx, AuditAction::OptOutLifted, audit_record).await
 }
 
-/// All of them as a table that [`import`](super::import) reads again.
+/// All opt-outs as a table that [`import`](super::import) accepts.
 pub async fn export(tx: &mut WorkspaceTx, _: &Admin) -> Result<Vec<u8>> {
     audit::record(tx, AuditAction::OptOutsExported, AuditRecord::default()).await?;
     let head = ["phone_number", "number", "reason", "at", "source", "name"];

@@ -1,9 +1,9 @@
-//! Whether a text probably asks for no more texts, in other words than the exact ones. It only leads to a question for the
-//! agent and never acts by itself, so a doubtful text is better asked about than overlooked.
+//! Recognizes texts that probably ask for no more texts, in other words than the keywords. The result only leads to a
+//! question for the agent, so a false positive is better than a miss.
 //!
-//! The text becomes plain words (`normalize.rs`), these are compared with phrases (`pattern.rs`), and the phrases of each
-//! language stand in a file of their own (`languages/`). The phrases of all languages are tried: people mix them, and a short
-//! text does not show its language. The work is bounded: only so much of a text is read, and each word is looked up.
+//! The text becomes tokens (`normalize.rs`), which are matched with phrases (`pattern.rs`) of all languages
+//! (`languages/`): users mix them, and a short text does not show its language. The time is bounded: only the start of
+//! a text is read, and phrases are indexed by their first word.
 
 mod languages;
 mod normalize;
@@ -15,45 +15,44 @@ use languages::LANGUAGES;
 use normalize::Token;
 use pattern::{Clause, Phrases};
 
-/// All languages' phrases together.
 struct Recognizer {
-    /// Ask wherever they stand.
-    asks: Phrases,
-    /// Take back what the same clause seems to ask.
-    unless: Phrases,
-    /// Show, wherever they stand, that texts are welcome: only the way, the time or the sort of them is in question.
-    keeps: Phrases,
-    /// Ask even then.
-    surely: Phrases,
-    /// Ask where nothing else stands in the clause.
-    alone: Phrases,
-    /// Ask where nothing else stands in the whole text.
-    whole: Phrases,
-    /// Politeness, which neither asks nor stands in the way.
+    /// Requests, anywhere in a clause.
+    requests: Phrases,
+    /// Cancel a request in the same clause.
+    exceptions: Phrases,
+    /// Show that texts are welcome, anywhere in the text: only their kind, time or channel is in question.
+    acceptances: Phrases,
+    /// Requests that count in spite of `acceptances`.
+    overriding_requests: Phrases,
+    /// Requests that must fill their clause.
+    clause_requests: Phrases,
+    /// Requests that must fill the whole text.
+    text_requests: Phrases,
+    /// Politeness, which is ignored.
     fillers: Phrases,
-    /// A line that a telephone adds: nothing after it is the person's.
+    /// A line that a phone appends; the text ends before it.
     signatures: Phrases,
 }
 
 static RECOGNIZER: LazyLock<Recognizer> = LazyLock::new(|| {
     let mut all = Recognizer {
-        asks: Phrases::default(),
-        unless: Phrases::default(),
-        keeps: Phrases::default(),
-        surely: Phrases::default(),
-        alone: Phrases::default(),
-        whole: Phrases::default(),
+        requests: Phrases::default(),
+        exceptions: Phrases::default(),
+        acceptances: Phrases::default(),
+        overriding_requests: Phrases::default(),
+        clause_requests: Phrases::default(),
+        text_requests: Phrases::default(),
         fillers: Phrases::default(),
         signatures: Phrases::default(),
     };
     for language in LANGUAGES {
         let sets = [
-            (&mut all.asks, language.asks),
-            (&mut all.unless, language.unless),
-            (&mut all.keeps, language.keeps),
-            (&mut all.surely, language.surely),
-            (&mut all.alone, language.alone),
-            (&mut all.whole, language.whole),
+            (&mut all.requests, language.requests),
+            (&mut all.exceptions, language.exceptions),
+            (&mut all.acceptances, language.acceptances),
+            (&mut all.overriding_requests, language.overriding_requests),
+            (&mut all.clause_requests, language.clause_requests),
+            (&mut all.text_requests, language.text_requests),
             (&mut all.fillers, language.fillers),
             (&mut all.signatures, language.signatures),
         ];
@@ -66,30 +65,35 @@ static RECOGNIZER: LazyLock<Recognizer> = LazyLock::new(|| {
     all
 });
 
-/// Whether `text` probably asks for no more texts. What quotes our own words (a reaction) is for the caller to leave out.
-pub fn asks_for_no_more(text: &str) -> bool {
+/// Whether `text` probably asks for no more texts. The caller excludes reactions, which quote our own words.
+pub fn resembles_opt_out(text: &str) -> bool {
     RECOGNIZER.is_opt_out_request(&normalize::tokens(text))
 }
 
 impl Recognizer {
     fn is_opt_out_request(&self, tokens: &[Token]) -> bool {
         let tokens = self.without_signature(tokens);
-        let laughs = tokens.iter().any(Token::is_laughter);
-        if !laughs && (self.is_alone(&self.whole, tokens) || in_pieces(tokens)) {
+        let has_laughter = tokens.iter().any(Token::is_laughter);
+        if !has_laughter
+            && (self.is_alone(&self.text_requests, tokens) || is_spaced_keyword(tokens))
+        {
             return true;
         }
         let clauses: Vec<_> = tokens
             .chunk_by(|_, next| !next.begins_clause)
             .map(|tokens| Clause::new(tokens, &self.fillers))
             .collect();
-        let keeps = clauses.iter().any(|clause| self.keeps.are_in(clause));
+        let is_welcome = clauses
+            .iter()
+            .any(|clause| self.acceptances.are_found_in(clause));
         clauses.iter().any(|clause| {
-            let asks = if keeps {
-                self.surely.are_in(clause)
+            let is_request = if is_welcome {
+                self.overriding_requests.are_found_in(clause)
             } else {
-                (!laughs && self.is_alone(&self.alone, clause.tokens())) || self.asks.are_in(clause)
+                (!has_laughter && self.is_alone(&self.clause_requests, clause.tokens()))
+                    || self.requests.are_found_in(clause)
             };
-            asks && !self.unless.are_in(clause)
+            is_request && !self.exceptions.are_found_in(clause)
         })
     }
 
@@ -98,7 +102,7 @@ impl Recognizer {
         &tokens[..end.unwrap_or(tokens.len())]
     }
 
-    /// Whether there is a keyword, and beside keywords nothing but politeness and figures (`STOP 12345`).
+    /// Whether the tokens are keywords, politeness and figures only, with at least one keyword (`STOP 12345`).
     fn is_alone(&self, keywords: &Phrases, tokens: &[Token]) -> bool {
         let (mut at, mut found) = (0, false);
         while at < tokens.len() {
@@ -117,8 +121,8 @@ impl Recognizer {
     }
 }
 
-/// The exact words with blanks inside: `ST OP`, `un subscribe`.
-fn in_pieces(tokens: &[Token]) -> bool {
+/// Keywords with spaces inside: `ST OP`, `un subscribe`.
+fn is_spaced_keyword(tokens: &[Token]) -> bool {
     (2..=4).contains(&tokens.len())
         && ["stop", "stopall", "unsubscribe", "optout"].contains(
             &tokens

@@ -1,4 +1,4 @@
-//! What a change of mind moved, for whoever looks on: how each conversation with them stands, and the texts that it called off.
+//! Events of an opt-out or opt-in: the changed conversations and the texts that it canceled.
 
 use std::collections::HashSet;
 
@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::events::Event;
 use crate::ids::{ConversationId, MessageId, NumberId, UserId, WorkspaceId};
 
-/// For the live hub: with whom these conversations are changed their mind just now. One round trip; none for nobody. It may be
-/// told twice. A wish may hold for every number, so all conversations with them are told of, each to those who see it.
+/// For the live hub: the contacts of these conversations have just opted out or in. An opt-out may hold for every
+/// number, so each conversation of a contact gets an event. Events may repeat. One round trip, none for an empty list.
 pub async fn moved(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Result<Vec<Event>> {
     if by.is_empty() {
         return Ok(Vec::new());
@@ -28,8 +28,8 @@ pub async fn moved(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Result<Vec<
     )
     .fetch_all(db.system_pool())
     .await?;
-    let (mut announcements, mut standing) = (Vec::with_capacity(rows.len()), Vec::new());
-    let (mut shown, mut paid) = (HashSet::new(), HashSet::new());
+    let (mut announcements, mut conversation_events) = (Vec::with_capacity(rows.len()), Vec::new());
+    let (mut conversations_seen, mut refunded) = (HashSet::new(), HashSet::new());
     for row in rows {
         let (workspace, number) = (row.workspace, row.number);
         if let Some(message) = row.called_off {
@@ -39,9 +39,9 @@ pub async fn moved(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Result<Vec<
                 number,
             });
         }
-        // Its credit came back.
+        // The credit of the text was returned.
         if let Some(user) = row.writer
-            && paid.insert((workspace, user))
+            && refunded.insert((workspace, user))
         {
             announcements.push(Event::CreditsChanged {
                 workspace,
@@ -49,14 +49,14 @@ pub async fn moved(db: &Db, by: &[(WorkspaceId, ConversationId)]) -> Result<Vec<
                 low: false,
             });
         }
-        if shown.insert(row.conversation) {
-            standing.push(Event::ConversationChanged {
+        if conversations_seen.insert(row.conversation) {
+            conversation_events.push(Event::ConversationChanged {
                 workspace,
                 conversation: row.conversation,
                 number,
             });
         }
     }
-    announcements.append(&mut standing);
+    announcements.append(&mut conversation_events);
     Ok(announcements)
 }

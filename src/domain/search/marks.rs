@@ -1,58 +1,57 @@
-//! Where in a text stands what was looked for: by the rules by which the database finds it (`migrations/0025_search.sql`).
+//! Marks matches in a text, by the rules of the search functions in the database.
 
 use serde::Serialize;
 
 use crate::fold::{JOINER, SPACE, folded, is_unspaced};
 
-/// What a result shows before what was found, and altogether.
-const BEFORE: usize = 40;
-const SHOWN: usize = 180;
+/// Characters of an excerpt before the first match, and in all.
+const CONTEXT_LENGTH: usize = 40;
+const MAX_LENGTH: usize = 180;
 
-/// A part of a text: found, or around it.
+/// A part of a text, either a match or its surroundings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = SearchPiece)]
 pub struct Piece {
     pub text: String,
-    /// Whether this is what was looked for.
+    /// Whether this is a match.
     pub hit: bool,
 }
 
-/// The text around the first word that begins as one that was asked for.
-pub fn excerpt(text: &str, sought: &str) -> Vec<Piece> {
+/// The text around the first match of a word prefix.
+pub fn excerpt(text: &str, query: &str) -> Vec<Piece> {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let hits = hits(&line, &terms(sought), Within::Text);
+    let hits = hits(&line, &terms(query), Within::Text);
     let first = hits.first().map_or(0, |hit| hit.0);
-    let before = line[..first].char_indices().rev().nth(BEFORE);
-    // Whole words, as far as there are any.
+    let before = line[..first].char_indices().rev().nth(CONTEXT_LENGTH);
     let start = before.map_or(0, |(at, _)| {
         line[at..first].find(' ').map_or(at, |space| at + space + 1)
     });
     let end = line[start..]
         .char_indices()
-        .nth(SHOWN)
+        .nth(MAX_LENGTH)
         .map_or(line.len(), |(at, _)| start + at);
     let within = hits
         .into_iter()
         .filter(|(from, to)| *from >= start && *to <= end)
         .map(|(from, to)| (from - start, to - start))
         .collect::<Vec<_>>();
-    let mut pieces = cut(&line[start..end], &within);
+    let mut pieces = split_at_hits(&line[start..end], &within);
     if start > 0 {
-        pieces.insert(0, around("… "));
+        pieces.insert(0, plain_piece("… "));
     }
     if end < line.len() {
-        pieces.push(around("…"));
+        pieces.push(plain_piece("…"));
     }
     pieces
 }
 
-/// Any part of a name, and from the beginning of a word on as if nothing stood between the words.
-pub fn anywhere(text: &str, sought: &str) -> Vec<Piece> {
-    cut(text, &hits(text, &terms(sought), Within::Name))
+/// Marks any part of a name. A match that starts at a word may span the gaps between words.
+pub fn anywhere(text: &str, query: &str) -> Vec<Piece> {
+    split_at_hits(text, &hits(text, &terms(query), Within::Name))
 }
 
-/// The digits of a number that one of the readings of each of `numbers` means, however it is written: `shown` is `stored` as
-/// people write it, perhaps without its country code.
+/// Marks the digits of `shown` that match one reading of each of `numbers`. `shown` is `stored` formatted, perhaps
+/// without its country code.
 pub fn digits(shown: &str, stored: &str, numbers: &[Vec<String>]) -> Vec<Piece> {
     let places: Vec<usize> = shown
         .char_indices()
@@ -61,7 +60,7 @@ pub fn digits(shown: &str, stored: &str, numbers: &[Vec<String>]) -> Vec<Piece> 
         .collect();
     let stored = stored.trim_start_matches('+');
     let Some(hidden) = stored.len().checked_sub(places.len()) else {
-        return cut(shown, &[]);
+        return split_at_hits(shown, &[]);
     };
     let mut found = Vec::new();
     for readings in numbers {
@@ -81,17 +80,17 @@ pub fn digits(shown: &str, stored: &str, numbers: &[Vec<String>]) -> Vec<Piece> 
         }
     }
     found.sort_unstable();
-    cut(shown, &merged(found))
+    split_at_hits(shown, &merged(found))
 }
 
-fn around(text: &str) -> Piece {
+fn plain_piece(text: &str) -> Piece {
     Piece {
         text: text.into(),
         hit: false,
     }
 }
 
-fn cut(text: &str, hits: &[(usize, usize)]) -> Vec<Piece> {
+fn split_at_hits(text: &str, hits: &[(usize, usize)]) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut push = |text: &str, hit| {
         if !text.is_empty() {
@@ -111,18 +110,18 @@ fn cut(text: &str, hits: &[(usize, usize)]) -> Vec<Piece> {
     pieces
 }
 
-/// One that was asked for: several words that a joiner joins mean these, and the one that they make together.
+/// A search term: words joined by a joiner match one by one and as one word.
 type Term = Vec<Vec<char>>;
 
-fn terms(sought: &str) -> Vec<Term> {
+fn terms(query: &str) -> Vec<Term> {
     let mut terms: Vec<Term> = Vec::new();
     let mut before = SPACE;
-    for (c, _) in folded(sought) {
-        let goes_on = before != SPACE && is_unspaced(before) == is_unspaced(c);
+    for (c, _) in folded(query) {
+        let continues_word = before != SPACE && is_unspaced(before) == is_unspaced(c);
         match (terms.last_mut(), c) {
             (_, SPACE | JOINER) => {}
             (Some(term), _) if before == JOINER && !is_unspaced(c) => term.push(vec![c]),
-            (Some(term), _) if goes_on => match term.last_mut() {
+            (Some(term), _) if continues_word => match term.last_mut() {
                 Some(word) => word.push(c),
                 None => term.push(vec![c]),
             },
@@ -135,20 +134,19 @@ fn terms(sought: &str) -> Vec<Term> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Within {
-    /// Words are found by their beginnings, and through what joins them.
+    /// A word matches by prefix, and across joiners.
     Text,
-    /// Words are found by any part, and from a beginning on through all that stands between them.
+    /// A word matches by any part; from a word start, across everything between words.
     Name,
 }
 
-/// The parts of `text` that are one of `terms`.
 fn hits(text: &str, terms: &[Term], within: Within) -> Vec<(usize, usize)> {
     let folded = folded(text);
     let mut found = Vec::new();
     for at in 0..folded.len() {
         for term in terms {
-            let whole = term.concat();
-            let mut last = matched(&folded, at, &whole, within);
+            let joined = term.concat();
+            let mut last = matched(&folded, at, &joined, within);
             if last.is_none() && term.len() > 1 {
                 last = term
                     .iter()
@@ -156,7 +154,8 @@ fn hits(text: &str, terms: &[Term], within: Within) -> Vec<(usize, usize)> {
                     .max();
             }
             if let Some(last) = last {
-                // Up to what is compared next: whatever is folded into this one, and marks that follow, belong to it.
+                // The match ends where the next folded character starts: it includes combining marks and whatever folds
+                // into its last character.
                 let from = folded[at].1;
                 let last_at = folded[last].1;
                 let end = folded[last..].iter().find(|(_, at)| *at > last_at);
@@ -168,7 +167,7 @@ fn hits(text: &str, terms: &[Term], within: Within) -> Vec<(usize, usize)> {
     merged(found)
 }
 
-/// The last place of `word` where it stands from `at` on.
+/// The last position of `word` if it matches at `at`.
 fn matched(folded: &[(char, usize)], at: usize, word: &[char], within: Within) -> Option<usize> {
     let before = at.checked_sub(1).map(|before| folded[before].0);
     let unspaced = is_unspaced(*word.first()?);
@@ -182,11 +181,11 @@ fn matched(folded: &[(char, usize)], at: usize, word: &[char], within: Within) -
         Within::Name => matches!(c, SPACE | JOINER) && (begins || unspaced),
     };
     let mut place = at;
-    for (nth, wanted) in word.iter().enumerate() {
-        while nth > 0 && folded.get(place)?.0 != *wanted && may_skip(folded[place].0) {
+    for (nth, expected) in word.iter().enumerate() {
+        while nth > 0 && folded.get(place)?.0 != *expected && may_skip(folded[place].0) {
             place += 1;
         }
-        if folded.get(place)?.0 != *wanted {
+        if folded.get(place)?.0 != *expected {
             return None;
         }
         place += 1;
@@ -194,7 +193,7 @@ fn matched(folded: &[(char, usize)], at: usize, word: &[char], within: Within) -
     place.checked_sub(1)
 }
 
-/// None inside of another.
+/// Merges overlapping ranges.
 fn merged(hits: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
     let mut merged: Vec<(usize, usize)> = Vec::with_capacity(hits.len());
     for (from, to) in hits {
@@ -223,7 +222,7 @@ mod tests {
 
     #[test]
     fn words_match_by_prefix_ignoring_case_and_accents() {
-        let shown = |text, sought| shown(&excerpt(text, sought));
+        let shown = |text, query| shown(&excerpt(text, query));
         assert_eq!(
             shown("Your Invoice, please", "INV"),
             "Your [Inv]oice, please"
@@ -266,9 +265,9 @@ mod tests {
 
     #[test]
     fn names_are_marked_like_they_are_found() {
-        let shown = |text, sought| shown(&anywhere(text, sought));
-        for sought in ["oneill", "o'neill", "O’NEILL"] {
-            assert_eq!(shown("Sean O’Neill", sought), "Sean [O’Neill]", "{sought}");
+        let shown = |text, query| shown(&anywhere(text, query));
+        for query in ["oneill", "o'neill", "O’NEILL"] {
+            assert_eq!(shown("Sean O’Neill", query), "Sean [O’Neill]", "{query}");
         }
         assert_eq!(shown("Anne-Marie Lee", "annemarie"), "[Anne-Marie] Lee");
         assert_eq!(shown("Anne-Marie Lee", "marielee"), "Anne-[Marie Lee]");
@@ -281,7 +280,7 @@ mod tests {
 
     #[test]
     fn word_match_spans_joiners_only() {
-        let shown = |text, sought| shown(&excerpt(text, sought));
+        let shown = |text, query| shown(&excerpt(text, query));
         assert_eq!(shown("I don't know", "dont"), "I [don't] know");
         assert_eq!(shown("a well known word", "wellknown"), "a well known word");
         assert_eq!(shown("Oneill called", "o'neill"), "[Oneill] called");
@@ -289,11 +288,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn marking_loses_no_text(text in ".{0,80}", sought in ".{0,20}") {
+        fn marking_loses_no_text(text in ".{0,80}", query in ".{0,20}") {
             let all = |pieces: Vec<Piece>| pieces.into_iter().map(|piece| piece.text).collect::<String>();
-            prop_assert_eq!(all(anywhere(&text, &sought)), text.clone());
-            prop_assert_eq!(all(digits(&text, &text, &[vec![sought.clone()]])), text.clone());
-            let _ = excerpt(&text, &sought);
+            prop_assert_eq!(all(anywhere(&text, &query)), text.clone());
+            prop_assert_eq!(all(digits(&text, &text, &[vec![query.clone()]])), text.clone());
+            let _ = excerpt(&text, &query);
         }
     }
 }

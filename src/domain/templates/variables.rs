@@ -1,21 +1,20 @@
-//! What stands between {{ and }} in a text.
+//! Parses variables between {{ and }} and fills them in.
 //!
-//! `static/js/variables.js` is the same rule while one types; both are held against `tests/vectors/variables.json`.
+//! `static/js/variables.js` does the same in the browser; `tests/vectors/variables.json` tests both.
 
 use std::collections::BTreeMap;
 
 enum Piece<'a> {
-    Words(&'a str),
+    Text(&'a str),
     Variable {
-        /// As it stands there.
-        whole: &'a str,
+        placeholder: &'a str,
         name: String,
-        /// After a bar: said where there is no value.
-        otherwise: Option<&'a str>,
+        /// The text after a bar, used if there is no value.
+        default: Option<&'a str>,
     },
 }
 
-/// ` First name ` is `first_name`. `None`: no name at all.
+/// Normalizes a name: ` First name ` becomes `first_name`. `None` if it is not a valid name.
 pub fn named(text: &str) -> Option<String> {
     let name = text.trim().to_lowercase().replace([' ', '-'], "_");
     let fits = (1..=40).contains(&name.chars().count());
@@ -25,7 +24,7 @@ pub fn named(text: &str) -> Option<String> {
 fn pieces(mut text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     while let Some(begin) = text.find("{{") {
-        // Of more braces the innermost count.
+        // Of more than two braces, the innermost count.
         let begin = begin
             + text[begin..]
                 .bytes()
@@ -35,35 +34,34 @@ fn pieces(mut text: &str) -> Vec<Piece<'_>> {
         let Some(end) = text[begin + 2..].find("}}").map(|end| begin + 2 + end) else {
             break;
         };
-        let (name, otherwise) = match text[begin + 2..end].split_once('|') {
-            Some((name, otherwise)) => (name, Some(otherwise.trim())),
+        let (name, default) = match text[begin + 2..end].split_once('|') {
+            Some((name, default)) => (name, Some(default.trim())),
             None => (&text[begin + 2..end], None),
         };
-        let stop =
-            match named(name).filter(|_| otherwise.is_none_or(|text| !text.contains(['{', '}']))) {
+        let next =
+            match named(name).filter(|_| default.is_none_or(|text| !text.contains(['{', '}']))) {
                 Some(name) => {
-                    pieces.push(Piece::Words(&text[..begin]));
-                    let whole = &text[begin..end + 2];
+                    pieces.push(Piece::Text(&text[..begin]));
+                    let placeholder = &text[begin..end + 2];
                     pieces.push(Piece::Variable {
-                        whole,
+                        placeholder,
                         name,
-                        otherwise,
+                        default,
                     });
                     end + 2
                 }
-                // No variable: its braces are only braces.
+                // Not a variable: the braces are plain text.
                 None => {
-                    pieces.push(Piece::Words(&text[..begin + 2]));
+                    pieces.push(Piece::Text(&text[..begin + 2]));
                     begin + 2
                 }
             };
-        text = &text[stop..];
+        text = &text[next..];
     }
-    pieces.push(Piece::Words(text));
+    pieces.push(Piece::Text(text));
     pieces
 }
 
-/// Their names, each once, in order.
 pub fn variables(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     for piece in pieces(text) {
@@ -76,7 +74,7 @@ pub fn variables(text: &str) -> Vec<String> {
     names
 }
 
-/// The text with every value in its place; else the names of those that there are no values for.
+/// Fills in the values; if some are missing, the error lists their names.
 pub fn filled(text: &str, values: &BTreeMap<String, String>) -> Result<String, Vec<String>> {
     let missing: Vec<_> = missing(text, values);
     if !missing.is_empty() {
@@ -91,7 +89,7 @@ pub fn missing(text: &str, values: &BTreeMap<String, String>) -> Vec<String> {
     for piece in pieces(text) {
         if let Piece::Variable {
             name,
-            otherwise: None,
+            default: None,
             ..
         } = piece
             && !values.contains_key(&name)
@@ -103,22 +101,21 @@ pub fn missing(text: &str, values: &BTreeMap<String, String>) -> Vec<String> {
     names
 }
 
-/// The text with those values in their places that there are.
 pub fn filled_so_far(text: &str, values: &BTreeMap<String, String>) -> String {
-    let said = |piece| match piece {
-        Piece::Words(words) => words.to_owned(),
+    let filled_piece = |piece| match piece {
+        Piece::Text(text) => text.to_owned(),
         Piece::Variable {
-            whole,
+            placeholder,
             name,
-            otherwise,
+            default,
         } => values
             .get(&name)
             .map(String::as_str)
-            .or(otherwise)
-            .unwrap_or(whole)
+            .or(default)
+            .unwrap_or(placeholder)
             .to_owned(),
     };
-    pieces(text).into_iter().map(said).collect()
+    pieces(text).into_iter().map(filled_piece).collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! The phone numbers of a row: of several columns, several in one cell, the one to text first.
+//! The phone numbers of a row, from several columns or several in one cell; the one to text comes first.
 
 use crate::phone::{Phone, PhoneError, Region};
 use crate::sheet::heads::{self, Head, PhoneKind};
 use crate::sheet::unguarded;
 
-/// Columns with phone numbers. Mobile numbers come first, then the others by kind, then as the columns stand.
+/// Columns with phone numbers. Mobile numbers come first, then the other kinds, then by column.
 #[derive(Clone, Debug)]
 pub struct PhoneColumns {
     columns: Vec<Column>,
@@ -13,32 +13,31 @@ pub struct PhoneColumns {
 
 #[derive(Clone, Debug)]
 struct Column {
-    place: usize,
+    index: usize,
     name: String,
     kind: PhoneKind,
-    /// The column that says of each row what its number is.
+    /// The column that holds the label of this one's numbers.
     label: Option<usize>,
 }
 
-/// What a row says.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The one to text first, then the others, each with what it is called. No number twice.
+    /// The number to text first, then the others, each with its label. No duplicates.
     pub phones: Vec<(Phone, String)>,
-    /// What is no number, with its column.
+    /// Values that are not phone numbers, with their column.
     pub wrong: Vec<(usize, String, PhoneError)>,
 }
 
 impl PhoneColumns {
     pub fn of(places: impl IntoIterator<Item = usize>, names: &[String], region: Region) -> Self {
-        let column = |place: usize| {
-            let name = names.get(place).cloned().unwrap_or_default();
+        let column = |index: usize| {
+            let name = names.get(index).cloned().unwrap_or_default();
             let kind = match heads::read(&name) {
                 Some(Head::Phone(kind)) => kind,
                 _ => heads::bare_phone(&name).unwrap_or(PhoneKind::Main),
             };
             Column {
-                place,
+                index,
                 kind,
                 label: heads::label_of(&name, names),
                 name,
@@ -54,40 +53,39 @@ impl PhoneColumns {
     }
 
     pub fn read(&self, cells: &[String]) -> Found {
-        let cell = |place: usize| cells.get(place).map_or("", String::as_str);
-        let mut written = Vec::new();
+        let cell = |index: usize| cells.get(index).map_or("", String::as_str);
+        let mut entries = Vec::new();
         for column in &self.columns {
-            let said = column.label.map_or("", cell).trim_start_matches(['*', ' ']);
-            let kind = match said {
+            let label = column.label.map_or("", cell).trim_start_matches(['*', ' ']);
+            let kind = match label {
                 "" => Some(column.kind),
                 label => heads::label(label),
             };
-            // A fax hears no text.
+            // A fax cannot receive texts.
             let Some(kind) = kind else { continue };
-            let name = match said {
+            let name = match label {
                 "" => &column.name,
-                said => said,
+                label => label,
             };
-            let numbers = split(cell(column.place)).into_iter();
-            written.extend(numbers.map(|number| (kind, column.place, name, number)));
+            let numbers = split(cell(column.index)).into_iter();
+            entries.extend(numbers.map(|number| (kind, column.index, name, number)));
         }
-        written.sort_by_key(|(kind, ..)| *kind);
+        entries.sort_by_key(|(kind, ..)| *kind);
         let mut found = Found::default();
-        for (_, place, name, number) in written {
+        for (_, index, name, number) in entries {
             match Phone::parse(&number, &self.region) {
                 Ok(phone) if found.phones.iter().any(|(other, _)| *other == phone) => {}
                 Ok(phone) => found.phones.push((phone, name.to_owned())),
-                Err(wrong) => found.wrong.push((place, number, wrong)),
+                Err(wrong) => found.wrong.push((index, number, wrong)),
             }
         }
         found
     }
 }
 
-/// Digits of the shortest thing that is taken for a number of its own beside another one.
-const WHOLE: usize = 7;
+/// Digits that each part of a cell needs to count as a number of its own.
+const MIN_DIGITS: usize = 7;
 
-/// Several numbers in one cell, as address books and people write them.
 fn split(cell: &str) -> Vec<String> {
     let cell = unguarded(cell).replace('\u{feff}', "");
     let digits = |text: &str| text.chars().filter(|c| c.is_numeric()).count();
@@ -97,28 +95,28 @@ fn split(cell: &str) -> Vec<String> {
         .flat_map(|part| part.split(":::"))
     {
         let mut parts = vec![part];
-        // A comma may stand before decimals, and a slash behind an area code.
-        let are_whole =
+        // A comma may be a decimal separator, and a slash may follow an area code.
+        let are_numbers =
             |parts: &[&str], least: usize| parts.iter().all(|part| digits(part) >= least);
         let by_comma: Vec<&str> = part.split(',').collect();
         if by_comma
             .iter()
-            .all(|part| digits(part) >= WHOLE || digits(part) == 0)
+            .all(|part| digits(part) >= MIN_DIGITS || digits(part) == 0)
         {
             parts = by_comma;
         }
-        for between in [
+        for separator in [
             " / ", " or ", " oder ", " ou ", " o ", " y ", " e ", " und ", " and ", " & ", "/",
         ] {
-            let least = match between {
-                "/" => WHOLE + 2,
-                _ => WHOLE,
+            let least = match separator {
+                "/" => MIN_DIGITS + 2,
+                _ => MIN_DIGITS,
             };
             parts = parts
                 .into_iter()
                 .flat_map(|part| {
-                    let smaller: Vec<&str> = part.split(between).collect();
-                    match smaller.len() > 1 && are_whole(&smaller, least) {
+                    let smaller: Vec<&str> = part.split(separator).collect();
+                    match smaller.len() > 1 && are_numbers(&smaller, least) {
                         true => smaller,
                         false => vec![part],
                     }
@@ -126,7 +124,7 @@ fn split(cell: &str) -> Vec<String> {
                 .collect();
         }
         let is_one = parts.len() == 1;
-        // `(415) 555-0142, home`: a word beside a number is none.
+        // In `(415) 555-0142, home` the word is dropped.
         numbers.extend(
             parts
                 .into_iter()

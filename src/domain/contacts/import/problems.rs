@@ -1,4 +1,4 @@
-//! What an import cannot take, counted before it begins and told after it: nothing is left out without a word.
+//! What an import skips or changes. It is counted before the import starts and reported after it.
 
 use std::collections::BTreeMap;
 
@@ -9,52 +9,51 @@ use crate::sheet::Sheet;
 
 string_enum!(#[schema(as = ContactImportProblemKind)]
 Kind {
-    /// A quotation mark that is never closed: the lines that it would have taken are read one by one. `count`: how many.
+    /// A quotation mark that is never closed. The lines that it would have swallowed are read one by one; `count` is
+    /// their number.
     UnclosedQuote = "unclosed_quote",
-    /// Bytes that are no letters in the file's encoding.
+    /// Bytes that are not valid in the file's encoding.
     UnreadableBytes = "unreadable_bytes",
-    /// The first line names no column that we know, and looks like somebody.
+    /// The first line contains no known column name and looks like a contact.
     NoHead = "no_head",
-    /// Lines above the names of the columns.
+    /// Lines above the column names.
     LinesAbove = "lines_above",
-    /// Lines below the table, such as who exported it.
+    /// Lines below the table, such as the name of the exporter.
     LinesBelow = "lines_below",
-    /// Lines that name the columns once more.
+    /// Lines that repeat the column names.
     RepeatedHead = "repeated_head",
-    /// Cells that could not be read: the contact is taken without them.
+    /// Cells that could not be read; the contact is imported without them.
     CellsLeftOut = "cells_left_out",
-    /// Rows without a phone number that can be read.
+    /// Rows without a valid phone number.
     RowsRefused = "rows_refused",
-    /// Phone numbers beside the first of a row: they stand in the contact's notes.
+    /// Further phone numbers of a row; they are added to the contact's notes.
     NumbersKept = "numbers_kept",
 });
 
-/// Something that is not as the file has it.
+/// A difference between the file and what is imported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = ContactImportProblem)]
 pub struct Problem {
     pub kind: Kind,
-    /// Of lines, cells, rows or letters, as the kind says.
+    /// The number of lines, cells, rows or characters, depending on `kind`.
     pub count: i64,
-    /// Where the first of them is, counted from 1.
+    /// The first line concerned, counted from 1.
     pub line: Option<i64>,
     /// The name of the column.
     pub column: Option<String>,
-    /// How to mend it.
+    /// How to correct it.
     pub reason: Option<String>,
-    /// A few of them, as they stand in the file.
+    /// Up to three values as they are in the file.
     #[serde(default)]
     pub examples: Vec<String>,
-    /// All of that as a sentence.
+    /// The problem as an English sentence.
     #[serde(default, skip_deserializing)]
     pub message: String,
 }
 
-/// So many quotation marks are told one by one.
-const QUOTES: usize = 20;
-/// As many problems as one can read. What columns there are bounds them in any case.
+const MAX_QUOTE_PROBLEMS: usize = 20;
 const COUNT_LIMIT: usize = 200;
-const EXAMPLES: usize = 3;
+const MAX_EXAMPLES: usize = 3;
 
 impl Problem {
     fn new(kind: Kind, count: impl TryInto<i64>) -> Self {
@@ -96,7 +95,6 @@ impl Problem {
         self.examples.join(", ")
     }
 
-    /// In English, for the API.
     pub fn with_message(mut self) -> Self {
         let (n, line, reason, column) = (
             self.count,
@@ -104,7 +102,7 @@ impl Problem {
             self.shown_reason(),
             self.shown_column(),
         );
-        let of = |one: &str, many: &str| match n {
+        let counted = |one: &str, many: &str| match n {
             1 => format!("1 {one}"),
             n => format!("{n} {many}"),
         };
@@ -112,7 +110,7 @@ impl Problem {
             Kind::UnclosedQuote if line == 0 => {
                 format!(
                     "{} more open a quotation mark that is not closed",
-                    of("line", "lines")
+                    counted("line", "lines")
                 )
             }
             Kind::UnclosedQuote if n > 1 => format!(
@@ -121,42 +119,43 @@ impl Problem {
             Kind::UnclosedQuote => format!("line {line} opens a quotation mark that is not closed"),
             Kind::UnreadableBytes => format!(
                 "{} cannot be read, the first in line {line}: choose another encoding, or mend the file",
-                of("letter", "letters")
+                counted("letter", "letters")
             ),
             Kind::NoHead => "the first line does not name the columns: it is not imported".into(),
             Kind::LinesAbove => format!(
                 "{} above the names of the columns left out",
-                of("line", "lines")
+                counted("line", "lines")
             ),
-            Kind::LinesBelow => format!("{} below the table left out", of("line", "lines")),
+            Kind::LinesBelow => format!("{} below the table left out", counted("line", "lines")),
             Kind::RepeatedHead => format!(
                 "{} left out that name the columns once more",
-                of("line", "lines")
+                counted("line", "lines")
             ),
             Kind::CellsLeftOut => {
                 format!(
                     "{column}: {} left empty ({}): {reason}",
-                    of("cell", "cells"),
+                    counted("cell", "cells"),
                     self.shown_examples()
                 )
             }
             Kind::RowsRefused => format!(
                 "{} refused, the first in line {line}: {reason}",
-                of("row", "rows")
+                counted("row", "rows")
             ),
             Kind::NumbersKept => format!(
                 "{} kept in the notes",
-                of("further phone number", "further phone numbers")
+                counted("further phone number", "further phone numbers")
             ),
         };
         self
     }
 }
 
-/// What the reader of the file saw.
 pub fn of_sheet(sheet: &Sheet) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let (first, more) = sheet.broken.split_at(sheet.broken.len().min(QUOTES));
+    let (first, more) = sheet
+        .broken
+        .split_at(sheet.broken.len().min(MAX_QUOTE_PROBLEMS));
     problems.extend(
         first
             .iter()
@@ -183,7 +182,6 @@ pub fn of_sheet(sheet: &Sheet) -> Vec<Problem> {
     problems
 }
 
-/// Counts what rows lose.
 #[derive(Debug, Default)]
 pub struct Tally {
     cells: BTreeMap<(usize, String), Count>,
@@ -205,7 +203,7 @@ impl Count {
             self.line = line;
         }
         let example = shortened(example);
-        if self.examples.len() < EXAMPLES && !self.examples.contains(&example) {
+        if self.examples.len() < MAX_EXAMPLES && !self.examples.contains(&example) {
             self.examples.push(example);
         }
     }
@@ -224,9 +222,9 @@ fn shortened(text: &str) -> String {
 }
 
 impl Tally {
-    pub fn cell(&mut self, place: usize, line: u64, text: &str, reason: &str) {
+    pub fn cell(&mut self, index: usize, line: u64, text: &str, reason: &str) {
         self.cells
-            .entry((place, reason.to_owned()))
+            .entry((index, reason.to_owned()))
             .or_default()
             .add(line, text);
     }
@@ -251,8 +249,8 @@ impl Tally {
         let cells = self
             .cells
             .into_iter()
-            .map(|((place, reason), count)| Problem {
-                column: columns.get(place).cloned(),
+            .map(|((index, reason), count)| Problem {
+                column: columns.get(index).cloned(),
                 reason: Some(reason),
                 examples: count.examples,
                 ..Problem::new(Kind::CellsLeftOut, count.count).in_line(count.line)

@@ -1,5 +1,4 @@
-//! What a row of a table says of somebody. A cell that cannot be read is left out, and the person is taken without it; only
-//! without a phone number nobody is.
+//! Parses a row into a contact. A cell that cannot be read is skipped; a row without a phone number is refused.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +15,13 @@ use crate::sheet::unguarded;
 pub const MAX_NAME_LENGTH: usize = 120;
 pub const MAX_NOTES_LENGTH: usize = 5_000;
 
-/// What the cells of a column have in common, which one of them alone does not tell.
+/// Properties of a whole column that a single cell does not show.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnForm {
     /// [`Order::as_str`]
     #[serde(default, skip_serializing_if = "String::is_empty")]
     dates: String,
-    /// Most are `Last, First`.
+    /// Most cells have the form `Last, First`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_reversed: bool,
 }
@@ -33,7 +32,7 @@ impl ColumnForm {
         let (mut all, mut reversed) = (0, 0);
         for cell in filled {
             all += 1;
-            reversed += usize::from(turned(cell).is_some());
+            reversed += usize::from(given_name_first(cell).is_some());
         }
         Self {
             dates: Order::of_column(cells).as_str().into(),
@@ -42,7 +41,6 @@ impl ColumnForm {
     }
 }
 
-/// How the rows of one import are read.
 pub struct Plan<'a> {
     phones: PhoneColumns,
     others: PhoneColumns,
@@ -56,7 +54,6 @@ pub struct Plan<'a> {
     fields: Vec<(usize, &'a Field, Order)>,
 }
 
-/// What a row, or a contact, says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Card {
     pub name: Option<String>,
@@ -65,20 +62,18 @@ pub struct Card {
     pub values: BTreeMap<String, String>,
 }
 
-/// A row that can be taken.
 #[derive(Debug)]
 pub struct ContactRow {
     pub phone: Phone,
     pub card: Card,
     pub tags: Vec<String>,
-    /// Further numbers, and what each is called.
     pub others: Vec<(Phone, String)>,
 }
 
-/// A cell that is not taken as it stands there.
+/// A cell that is skipped or shortened.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SkippedCell {
-    pub place: usize,
+    pub index: usize,
     pub text: String,
     pub reason: String,
 }
@@ -91,48 +86,48 @@ impl<'a> Plan<'a> {
         region: &str,
         fields: &'a [Field],
     ) -> Self {
-        let is = |what: &str| -> Vec<usize> {
+        let columns_of = |what: &str| -> Vec<usize> {
             let places = mapping.iter().enumerate();
             places
                 .filter(|(_, column)| *column == what)
-                .map(|(place, _)| place)
+                .map(|(index, _)| index)
                 .collect()
         };
-        let one = |what: &str| is(what).first().copied();
+        let first_column_of = |what: &str| columns_of(what).first().copied();
         let number_region: Region = region.parse().unwrap_or(Region::US);
-        let order = |place: usize| {
-            let said = forms
-                .get(place)
+        let order = |index: usize| {
+            let column_order = forms
+                .get(index)
                 .map_or(Order::Unknown, |form| Order::of_word(&form.dates));
-            said.or(Order::of_region(region))
+            column_order.or(Order::of_region(region))
         };
-        let is_reversed = |place: usize| forms.get(place).is_some_and(|form| form.is_reversed);
+        let is_reversed = |index: usize| forms.get(index).is_some_and(|form| form.is_reversed);
         Self {
-            phones: PhoneColumns::of(is("phone_number"), columns, number_region),
-            others: PhoneColumns::of(is("other_number"), columns, number_region),
-            name: one("name").map(|place| (place, is_reversed(place))),
+            phones: PhoneColumns::of(columns_of("phone_number"), columns, number_region),
+            others: PhoneColumns::of(columns_of("other_number"), columns, number_region),
+            name: first_column_of("name").map(|index| (index, is_reversed(index))),
             name_parts: ["first_name", "middle_name", "last_name"]
                 .into_iter()
-                .flat_map(is)
+                .flat_map(columns_of)
                 .collect(),
-            organization: one("organization"),
-            emails: is("email"),
-            notes: one("notes"),
-            tags: is("tags"),
+            organization: first_column_of("organization"),
+            emails: columns_of("email"),
+            notes: first_column_of("notes"),
+            tags: columns_of("tags"),
             fields: fields
                 .iter()
                 .filter_map(|field| {
-                    let place = one(&format!("field:{}", field.key))?;
-                    Some((place, field, order(place)))
+                    let index = first_column_of(&format!("field:{}", field.key))?;
+                    Some((index, field, order(index)))
                 })
                 .collect(),
         }
     }
 
-    /// What a row says, or why it cannot be taken; and which cells are left out.
+    /// Parses a row, or says why it is refused; also returns the skipped cells.
     pub fn read(&self, cells: &[String]) -> (Result<ContactRow, String>, Vec<SkippedCell>) {
-        let mut left = Vec::new();
-        let cell = |place: usize| unguarded(cells.get(place).map_or("", String::as_str)).trim();
+        let mut skipped = Vec::new();
+        let cell = |index: usize| unguarded(cells.get(index).map_or("", String::as_str)).trim();
         let mut found = self.phones.read(cells);
         if found.phones.is_empty() {
             let wrong = match found.wrong.into_iter().next() {
@@ -141,49 +136,54 @@ impl<'a> Plan<'a> {
             };
             return (
                 Err(put(english("phone number: {wrong}"), "wrong", wrong)),
-                left,
+                skipped,
             );
         }
         let others = self.others.read(cells);
         found.wrong.extend(others.wrong);
-        left.extend(
+        skipped.extend(
             found
                 .wrong
                 .into_iter()
-                .map(|(place, text, wrong)| SkippedCell {
-                    place,
+                .map(|(index, text, wrong)| SkippedCell {
+                    index,
                     text,
                     reason: wrong.to_string(),
                 }),
         );
         let mut numbers = found.phones.into_iter();
-        let (phone, _) = numbers.next().expect("there is one");
+        let (phone, _) = numbers.next().expect("the row has a phone number");
         let mut rest: Vec<(Phone, String)> = numbers.collect();
         for (other, name) in others.phones {
             if other != phone && rest.iter().all(|(known, _)| *known != other) {
                 rest.push((other, name));
             }
         }
-        let name = self.name(&cell, &mut left);
-        let email = self.email(&cell, &mut left);
-        let notes = self
-            .notes
-            .map(|place| cut(&text_of(cell(place)), MAX_NOTES_LENGTH, place, &mut left));
+        let name = self.name(&cell, &mut skipped);
+        let email = self.email(&cell, &mut skipped);
+        let notes = self.notes.map(|index| {
+            truncate(
+                &normalize_line_ends(cell(index)),
+                MAX_NOTES_LENGTH,
+                index,
+                &mut skipped,
+            )
+        });
         let mut values = BTreeMap::new();
-        for (place, field, order) in &self.fields {
-            match field.read_as(cell(*place), *order) {
+        for (index, field, order) in &self.fields {
+            match field.read_as(cell(*index), *order) {
                 Ok(Some(value)) => {
                     values.insert(field.key.clone(), value);
                 }
                 Ok(None) => {}
-                Err(reason) => left.push(SkippedCell {
-                    place: *place,
-                    text: cell(*place).to_owned(),
+                Err(reason) => skipped.push(SkippedCell {
+                    index: *index,
+                    text: cell(*index).to_owned(),
                     reason,
                 }),
             }
         }
-        let tags = self.tags(&cell, &mut left);
+        let tags = self.tags(&cell, &mut skipped);
         let row = ContactRow {
             phone,
             card: Card {
@@ -195,48 +195,47 @@ impl<'a> Plan<'a> {
             tags,
             others: rest,
         };
-        (Ok(row), left)
+        (Ok(row), skipped)
     }
 
-    /// The whole name, or its parts; where there is no person, their organization.
-    fn name<'c>(&self, cell: &impl Fn(usize) -> &'c str, left: &mut Vec<SkippedCell>) -> String {
-        if let Some((place, is_reversed)) = self.name {
-            let name = spaced(cell(place));
+    /// The full name, or its parts joined; the organization if both are empty.
+    fn name<'c>(&self, cell: &impl Fn(usize) -> &'c str, skipped: &mut Vec<SkippedCell>) -> String {
+        if let Some((index, is_reversed)) = self.name {
+            let name = collapse_whitespace(cell(index));
             let name = match is_reversed {
-                true => turned(&name).unwrap_or(name),
+                true => given_name_first(&name).unwrap_or(name),
                 false => name,
             };
             if !name.is_empty() {
-                return cut(&name, MAX_NAME_LENGTH, place, left);
+                return truncate(&name, MAX_NAME_LENGTH, index, skipped);
             }
         }
-        let parts: Vec<&str> = self.name_parts.iter().map(|place| cell(*place)).collect();
-        let name = spaced(&parts.join(" "));
+        let parts: Vec<&str> = self.name_parts.iter().map(|index| cell(*index)).collect();
+        let name = collapse_whitespace(&parts.join(" "));
         let organization = || {
             self.organization
-                .map_or(String::new(), |place| spaced(cell(place)))
+                .map_or(String::new(), |index| collapse_whitespace(cell(index)))
         };
-        let place = self
+        let index = self
             .name_parts
             .first()
             .copied()
             .or(self.organization)
             .unwrap_or_default();
         match name.is_empty() {
-            true => cut(&organization(), MAX_NAME_LENGTH, place, left),
-            false => cut(&name, MAX_NAME_LENGTH, place, left),
+            true => truncate(&organization(), MAX_NAME_LENGTH, index, skipped),
+            false => truncate(&name, MAX_NAME_LENGTH, index, skipped),
         }
     }
 
-    /// The first that is one.
     fn email<'c>(
         &self,
         cell: &impl Fn(usize) -> &'c str,
-        left: &mut Vec<SkippedCell>,
+        skipped: &mut Vec<SkippedCell>,
     ) -> Option<String> {
         let mut first = None;
-        for place in &self.emails {
-            let text = cell(*place);
+        for index in &self.emails {
+            let text = cell(*index);
             if text.is_empty() {
                 continue;
             }
@@ -253,8 +252,8 @@ impl<'a> Plan<'a> {
                 (Some(known), false) if addresses.iter().all(|other| other == known) => continue,
                 (Some(_), false) => english("a contact has one e-mail address: the first is taken"),
             };
-            left.push(SkippedCell {
-                place: *place,
+            skipped.push(SkippedCell {
+                index: *index,
                 text: text.to_owned(),
                 reason: reason.into(),
             });
@@ -265,14 +264,14 @@ impl<'a> Plan<'a> {
     fn tags<'c>(
         &self,
         cell: &impl Fn(usize) -> &'c str,
-        left: &mut Vec<SkippedCell>,
+        skipped: &mut Vec<SkippedCell>,
     ) -> Vec<String> {
         let mut tags: Vec<String> = Vec::new();
-        for place in &self.tags {
-            for tag in tag_names(cell(*place)) {
+        for index in &self.tags {
+            for tag in tag_names(cell(*index)) {
                 if tag.chars().count() > 40 {
-                    left.push(SkippedCell {
-                        place: *place,
+                    skipped.push(SkippedCell {
+                        index: *index,
                         text: tag,
                         reason: english("a tag has at most 40 characters").into(),
                     });
@@ -288,8 +287,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Words with one space between them, and nothing that nobody sees.
-fn spaced(text: &str) -> String {
+/// Collapses whitespace and removes control characters.
+fn collapse_whitespace(text: &str) -> String {
     let text: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -297,17 +296,16 @@ fn spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Line ends are those of the database.
-fn text_of(text: &str) -> String {
+fn normalize_line_ends(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
-fn cut(text: &str, most: usize, place: usize, left: &mut Vec<SkippedCell>) -> String {
+fn truncate(text: &str, most: usize, index: usize, skipped: &mut Vec<SkippedCell>) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),
         Some((end, _)) => {
-            left.push(SkippedCell {
-                place,
+            skipped.push(SkippedCell {
+                index,
                 text: text.to_owned(),
                 reason: put(english("cut after {most} characters"), "most", most),
             });
@@ -316,8 +314,8 @@ fn cut(text: &str, most: usize, place: usize, left: &mut Vec<SkippedCell>) -> St
     }
 }
 
-/// `Okafor, Maya` is `Maya Okafor`. `Okafor, DDS` and `Duarte, Inc.` stay.
-fn turned(name: &str) -> Option<String> {
+/// Turns `Okafor, Maya` into `Maya Okafor`. `Okafor, DDS` and `Duarte, Inc.` stay.
+fn given_name_first(name: &str) -> Option<String> {
     const TITLES: &[&str] = &[
         "jr", "sr", "ii", "iii", "iv", "md", "dds", "dmd", "phd", "rn", "esq", "cpa", "dvm", "do",
         "od", "pa", "np", "mba", "inc", "llc", "llp", "ltd", "corp", "co", "gmbh", "ag", "kg",
@@ -341,36 +339,36 @@ fn turned(name: &str) -> Option<String> {
         .then(|| format!("{first} {last}"))
 }
 
-/// `Maya <a@b.test>`, `mailto:a@b.test`, `a@b.test; c@d.test`.
+/// Accepts `Maya <a@b.test>`, `mailto:a@b.test` and `a@b.test; c@d.test`.
 fn addresses(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    let words = text.split(|c: char| {
+    let parts = text.split(|c: char| {
         c.is_whitespace() || matches!(c, ';' | ',' | '<' | '>' | '"' | '(' | ')' | '[' | ']' | '|')
     });
-    for word in words {
-        let word = word.trim_matches(['\'', '.', ':', '\u{feff}', '\u{200b}']);
-        let word = match word.get(..7) {
-            Some(start) if start.eq_ignore_ascii_case("mailto:") => &word[7..],
-            _ => word,
+    for part in parts {
+        let part = part.trim_matches(['\'', '.', ':', '\u{feff}', '\u{200b}']);
+        let part = match part.get(..7) {
+            Some(start) if start.eq_ignore_ascii_case("mailto:") => &part[7..],
+            _ => part,
         };
-        let word = word.split('?').next().unwrap_or_default();
-        if is_email(word) && !found.iter().any(|other| other == word) {
-            found.push(word.to_owned());
+        let part = part.split('?').next().unwrap_or_default();
+        if is_email(part) && !found.iter().any(|other| other == part) {
+            found.push(part.to_owned());
         }
     }
     found
 }
 
-/// Names of tags in a cell: between commas or semicolons, in quotation marks as Mailchimp writes them, or as Google does, whose own
-/// groups (`* myContacts`) are none.
+/// Tag names in a cell: separated by commas or semicolons, in quotation marks (Mailchimp) or by `:::` (Google).
+/// Google's system groups (`* myContacts`) are skipped.
 fn tag_names(cell: &str) -> Vec<String> {
     let mut names = vec![String::new()];
     let mut in_quotes = false;
-    let by_google = cell.contains(":::") || cell.starts_with("* ");
+    let is_google = cell.contains(":::") || cell.starts_with("* ");
     let text = cell.replace(":::", "\n");
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {
-        let name = names.last_mut().expect("there is always one");
+        let name = names.last_mut().expect("the list is never empty");
         match c {
             '"' if in_quotes && characters.peek() == Some(&'"') => {
                 characters.next();
@@ -381,14 +379,14 @@ fn tag_names(cell: &str) -> Vec<String> {
                 in_quotes = false;
                 names.push(String::new());
             }
-            ',' | ';' if !in_quotes && !by_google => names.push(String::new()),
+            ',' | ';' if !in_quotes && !is_google => names.push(String::new()),
             c => name.push(c),
         }
     }
     names
         .into_iter()
         .filter(|name| !name.trim_start().starts_with("* "))
-        .map(|name| spaced(&name))
+        .map(|name| collapse_whitespace(&name))
         .filter(|name| !name.is_empty())
         .collect()
 }
@@ -421,12 +419,12 @@ mod tests {
             "VIP; new  patient,",
             "x",
         ];
-        let (row, left) = read(&mapping, &cells);
+        let (row, skipped) = read(&mapping, &cells);
         let row = row.unwrap();
         assert_eq!(row.card.name.as_deref(), Some("Maya Okafor"));
         assert_eq!(row.phone.as_str(), "+14155550192");
         assert_eq!(row.tags, ["VIP", "new patient"]);
-        assert!(left.is_empty());
+        assert!(skipped.is_empty());
         let wrong = read(&mapping, &cells[..2]).0.unwrap_err();
         assert!(wrong.starts_with("phone number:"), "{wrong}");
     }
@@ -447,16 +445,16 @@ mod tests {
             ("a@b.test ::: c@d.test", Some("a@b.test"), 1),
             ("", None, 0),
         ] {
-            let (row, left) = read(&["phone_number", "email"], &["+14155550192", email]);
+            let (row, skipped) = read(&["phone_number", "email"], &["+14155550192", email]);
             assert_eq!(row.unwrap().card.email.as_deref(), taken, "{email}");
-            assert_eq!(left.len(), lost, "{email}");
+            assert_eq!(skipped.len(), lost, "{email}");
         }
-        let (row, left) = read(
+        let (row, skipped) = read(
             &["phone_number", "name", "tags"],
             &["+14155550192", &"x".repeat(200), &"y".repeat(41)],
         );
         assert_eq!(row.unwrap().card.name.unwrap().len(), 120);
-        assert_eq!(left.len(), 2);
+        assert_eq!(skipped.len(), 2);
     }
 
     #[test]

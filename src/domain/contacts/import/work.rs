@@ -1,4 +1,4 @@
-//! Taking the rows of an import: a part after the other, each in one transaction.
+//! Processes the rows of an import in batches, each in one transaction.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,12 +14,11 @@ use crate::events::Event;
 use crate::ids::{ContactId, ImportId, TagId, UserId, WorkspaceId};
 use crate::phone;
 
-/// Rows of one transaction.
-const PART: i64 = 500;
-/// Longer than a part can take.
+const BATCH_SIZE: i64 = 500;
+/// Longer than a batch can take.
 const LEASE_SECONDS: f64 = 60.0;
 
-/// An import to go on with, nobody else's for a while. One round trip.
+/// Leases an import that has rows left. One round trip.
 pub async fn due(db: &Db) -> Result<Option<Due>> {
     Ok(sqlx::query_as!(
         Due,
@@ -40,7 +39,7 @@ pub async fn due(db: &Db) -> Result<Option<Due>> {
     .await?)
 }
 
-/// Takes the next part; whether there is more to do. Ten round trips for 500 rows, and two for each word that is a new tag.
+/// Imports the next batch; returns whether there is more to do. Ten round trips for 500 rows, and two for each new tag.
 pub async fn go_on(db: &Db, due: &Due) -> Result<bool> {
     let Some(user) = due.by else {
         return end_without_rights(db, due).await;
@@ -52,7 +51,7 @@ pub async fn go_on(db: &Db, due: &Due) -> Result<bool> {
             address: None,
         })
         .await?;
-    let Some(import) = hold(&mut tx, due.id).await? else {
+    let Some(import) = lock(&mut tx, due.id).await? else {
         return end_without_rights(db, due).await;
     };
     if import.state != State::Running {
@@ -64,13 +63,13 @@ pub async fn go_on(db: &Db, due: &Due) -> Result<bool> {
         tx.commit().await?;
         return Ok(false);
     }
-    let row_outcomes = take(&mut tx, &import, rows).await?;
-    write_down(&mut tx, due.id, row_outcomes).await?;
+    let row_outcomes = import_rows(&mut tx, &import, rows).await?;
+    record_outcomes(&mut tx, due.id, row_outcomes).await?;
     tx.commit().await?;
     Ok(true)
 }
 
-/// Whoever began it is no admin here any more.
+/// The user who started it is no longer an admin here.
 async fn end_without_rights(db: &Db, due: &Due) -> Result<bool> {
     sqlx::query!(
         "update contact_imports set state = 'failed', finished_at = now(),
@@ -84,7 +83,7 @@ async fn end_without_rights(db: &Db, due: &Due) -> Result<bool> {
     Ok(false)
 }
 
-async fn hold(tx: &mut WorkspaceTx, id: ImportId) -> Result<Option<Import>> {
+async fn lock(tx: &mut WorkspaceTx, id: ImportId) -> Result<Option<Import>> {
     Ok(sqlx::query_as!(
         Import,
         r#"select id, file_name, state, encoding, delimiter, columns, mapping, duplicates, region, tag_ids as "tag_ids: _",
@@ -108,24 +107,23 @@ async fn next_rows(tx: &mut WorkspaceTx, id: ImportId) -> Result<Vec<RawRow>> {
         r#"select line, cells as "cells: _" from contact_import_rows
             where import_id = $1 and outcome is null order by line limit $2"#,
         id as _,
-        PART,
+        BATCH_SIZE,
     )
     .fetch_all(tx.conn())
     .await?)
 }
 
 impl Card {
-    /// What the contact says once a row has been taken.
-    fn with(&self, row: &Self, rule: Duplicates) -> Self {
+    fn updated_by(&self, row: &Self, rule: Duplicates) -> Self {
         match rule {
             Duplicates::Skip => self.clone(),
-            Duplicates::Update => row.over(self),
-            Duplicates::Fill => self.over(row),
+            Duplicates::Update => row.or_values_of(self),
+            Duplicates::Fill => self.or_values_of(row),
         }
     }
 
-    /// What `self` does not say, `other` does.
-    fn over(&self, other: &Self) -> Self {
+    /// The values of `self`, and those of `other` where `self` has none.
+    fn or_values_of(&self, other: &Self) -> Self {
         let mut values = other.values.clone();
         values.extend(self.values.clone());
         Self {
@@ -157,15 +155,13 @@ impl Outcome {
     }
 }
 
-/// What became of a line.
 type RowOutcomes = Vec<(i32, &'static str, Option<String>)>;
 
-/// Who is to be written, as they are to be.
+/// A contact to write, merged from all rows with its number.
 #[derive(Default)]
-struct Person {
-    /// `None`: there is nobody with this number yet.
+struct PendingContact {
+    /// `None`: no contact has this number yet.
     id: Option<ContactId>,
-    /// All of their numbers.
     numbers: Vec<String>,
     before: Card,
     card: Card,
@@ -173,7 +169,11 @@ struct Person {
     lines: Vec<(i32, Outcome)>,
 }
 
-async fn take(tx: &mut WorkspaceTx, import: &Import, rows: Vec<RawRow>) -> Result<RowOutcomes> {
+async fn import_rows(
+    tx: &mut WorkspaceTx,
+    import: &Import,
+    rows: Vec<RawRow>,
+) -> Result<RowOutcomes> {
     let fields = fields::list(tx).await?;
     let forms = forms(tx, import.id).await?;
     let plan = Plan::of(
@@ -186,43 +186,45 @@ async fn take(tx: &mut WorkspaceTx, import: &Import, rows: Vec<RawRow>) -> Resul
     let mut row_outcomes = RowOutcomes::new();
     let mut good = Vec::new();
     for raw in rows {
-        // What is left out of a row was counted before the import began.
+        // Skipped cells were counted before the import started.
         match plan.read(&raw.cells).0 {
             Ok(row) => good.push((raw.line, row)),
             Err(reason) => row_outcomes.push((raw.line, "refused", Some(reason))),
         }
     }
-    let mut people = known(tx, &good).await?;
-    let words = words(tx, &good).await?;
+    let mut contacts_by_number = existing(tx, &good).await?;
+    let tags_by_name = tags_by_name(tx, &good).await?;
     for (line, row) in &good {
-        let person = people.entry(row.phone.as_str().to_owned()).or_default();
-        let is_new = person.id.is_none() && person.lines.is_empty();
+        let contact = contacts_by_number
+            .entry(row.phone.as_str().to_owned())
+            .or_default();
+        let is_new = contact.id.is_none() && contact.lines.is_empty();
         if !is_new && import.duplicates == Duplicates::Skip {
-            person.lines.push((*line, Outcome::Skipped));
+            contact.lines.push((*line, Outcome::Skipped));
             continue;
         }
         let mut card = match is_new {
             true => row.card.clone(),
-            false => person.card.with(&row.card, import.duplicates),
+            false => contact.card.updated_by(&row.card, import.duplicates),
         };
-        note_numbers(&mut card, row, &person.numbers);
+        note_numbers(&mut card, row, &contact.numbers);
         let mut tags = import.tag_ids.clone();
         tags.extend(
             row.tags
                 .iter()
-                .filter_map(|tag| words.get(&tag.to_lowercase()).copied()),
+                .filter_map(|tag| tags_by_name.get(&tag.to_lowercase()).copied()),
         );
-        tags.retain(|tag| !person.tags.contains(tag));
-        let outcome = match (is_new, card != person.card || !tags.is_empty()) {
+        tags.retain(|tag| !contact.tags.contains(tag));
+        let outcome = match (is_new, card != contact.card || !tags.is_empty()) {
             (true, _) => Outcome::Added,
             (false, true) => Outcome::Updated,
             (false, false) => Outcome::Skipped,
         };
-        person.card = card;
-        person.tags.extend(tags);
-        person.lines.push((*line, outcome));
+        contact.card = card;
+        contact.tags.extend(tags);
+        contact.lines.push((*line, outcome));
     }
-    let written = write(tx, people).await?;
+    let written = write(tx, contacts_by_number).await?;
     row_outcomes.extend(
         written
             .into_iter()
@@ -231,7 +233,6 @@ async fn take(tx: &mut WorkspaceTx, import: &Import, rows: Vec<RawRow>) -> Resul
     Ok(row_outcomes)
 }
 
-/// What the cells of each column have in common.
 async fn forms(tx: &mut WorkspaceTx, id: ImportId) -> Result<Vec<ColumnForm>> {
     let forms = sqlx::query_scalar!(
         r#"select forms as "forms: Json<Vec<ColumnForm>>" from contact_imports where id = $1"#,
@@ -242,13 +243,13 @@ async fn forms(tx: &mut WorkspaceTx, id: ImportId) -> Result<Vec<ColumnForm>> {
     Ok(forms.0)
 }
 
-/// A contact is texted at one number; what further ones a row has stands in the notes, once.
-fn note_numbers(card: &mut Card, row: &ContactRow, known: &[String]) {
+/// A contact is texted at one number; further numbers of a row are added to the notes, once.
+fn note_numbers(card: &mut Card, row: &ContactRow, existing: &[String]) {
     for (number, name) in &row.others {
         let written = phone::display(number.as_str());
         let is_there = card.notes.contains(&written)
             || card.notes.contains(number.as_str())
-            || known.iter().any(|known| known == number.as_str());
+            || existing.iter().any(|existing| existing == number.as_str());
         let line = match name.is_empty() {
             true => written,
             false => format!("{name}: {written}"),
@@ -263,11 +264,11 @@ fn note_numbers(card: &mut Card, row: &ContactRow, known: &[String]) {
     }
 }
 
-/// Whoever has one of these numbers already, by the number. They are nobody else's to change until the end.
-async fn known(
+/// The contacts that have one of these numbers, by number. Locks them until the end of the transaction.
+async fn existing(
     tx: &mut WorkspaceTx,
     rows: &[(i32, ContactRow)],
-) -> Result<HashMap<String, Person>> {
+) -> Result<HashMap<String, PendingContact>> {
     let mut phones: Vec<_> = rows.iter().map(|(_, row)| row.phone.as_str()).collect();
     phones.sort_unstable();
     phones.dedup();
@@ -293,7 +294,7 @@ async fn known(
                 notes: row.notes,
                 values: row.values.0,
             };
-            let person = Person {
+            let contact = PendingContact {
                 id: Some(row.id),
                 numbers: [row.addresses, vec![row.phone_number]].concat(),
                 before: card.clone(),
@@ -301,46 +302,52 @@ async fn known(
                 tags: row.tags,
                 lines: Vec::new(),
             };
-            (row.phone, person)
+            (row.phone, contact)
         })
         .collect())
 }
 
-/// The tags that rows name, by their names in small letters. Those that there are not are made, as long as there is room.
-async fn words(tx: &mut WorkspaceTx, rows: &[(i32, ContactRow)]) -> Result<HashMap<String, TagId>> {
-    let mut words: HashMap<String, TagId> = HashMap::new();
+/// The tags that the rows name, by lower-case name. Missing ones are created while the workspace's limit allows.
+async fn tags_by_name(
+    tx: &mut WorkspaceTx,
+    rows: &[(i32, ContactRow)],
+) -> Result<HashMap<String, TagId>> {
+    let mut tags_by_name: HashMap<String, TagId> = HashMap::new();
     if rows.iter().all(|(_, row)| row.tags.is_empty()) {
-        return Ok(words);
+        return Ok(tags_by_name);
     }
     for tag in tags::list(tx).await? {
-        words.insert(tag.name.to_lowercase(), tag.id);
+        tags_by_name.insert(tag.name.to_lowercase(), tag.id);
     }
     for name in rows.iter().flat_map(|(_, row)| &row.tags) {
-        if words.contains_key(&name.to_lowercase()) {
+        if tags_by_name.contains_key(&name.to_lowercase()) {
             continue;
         }
         match tags::named(tx, name).await {
             Ok(tag) => {
-                words.insert(name.to_lowercase(), tag.id);
+                tags_by_name.insert(name.to_lowercase(), tag.id);
             }
-            Err(Error::Invalid(_)) => {} // there are too many: the contact is worth more than the tag
+            Err(Error::Invalid(_)) => {} // the workspace has too many tags: the contact is imported without it
             Err(error) => return Err(error),
         }
     }
-    Ok(words)
+    Ok(tags_by_name)
 }
 
-/// Writes them down; answers what became of each line. Whose number somebody else took this instant is left for the next part,
-/// which finds them.
+/// Writes the contacts and returns the outcome of each line. A row whose number another transaction inserted meanwhile
+/// stays for the next batch.
 async fn write(
     tx: &mut WorkspaceTx,
-    people: HashMap<String, Person>,
+    contacts_by_number: HashMap<String, PendingContact>,
 ) -> Result<Vec<(i32, Outcome)>> {
-    let mut people: Vec<_> = people.into_iter().collect();
-    // In the order of the numbers, so that two at once wait for each other, never crosswise.
-    people.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    let fresh: Vec<_> = people.iter().filter(|(_, p)| p.id.is_none()).collect();
-    let ids: Vec<_> = fresh.iter().map(|_| ContactId::new()).collect();
+    let mut contacts_by_number: Vec<_> = contacts_by_number.into_iter().collect();
+    // Sorted by number, so that two imports at once cannot deadlock.
+    contacts_by_number.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let new_contacts: Vec<_> = contacts_by_number
+        .iter()
+        .filter(|(_, p)| p.id.is_none())
+        .collect();
+    let ids: Vec<_> = new_contacts.iter().map(|_| ContactId::new()).collect();
     let added = sqlx::query!(
         r#"insert into contacts (id, phone_number, name, email, notes, custom_fields, created_by)
            select t.id, t.phone, t.name, t.email, t.notes, t.fields, current_user_id()
@@ -349,23 +356,23 @@ async fn write(
                on conflict (workspace_id, phone_number) do nothing
            returning id, phone_number"#,
         &ids as _,
-        &fresh
+        &new_contacts
             .iter()
             .map(|(phone, _)| phone.as_str())
             .collect::<Vec<_>>() as _,
-        &fresh
+        &new_contacts
             .iter()
             .map(|(_, p)| p.card.name.as_deref())
             .collect::<Vec<_>>() as _,
-        &fresh
+        &new_contacts
             .iter()
             .map(|(_, p)| p.card.email.as_deref())
             .collect::<Vec<_>>() as _,
-        &fresh
+        &new_contacts
             .iter()
             .map(|(_, p)| p.card.notes.as_str())
             .collect::<Vec<_>>() as _,
-        &fresh
+        &new_contacts
             .iter()
             .map(|(_, p)| json!(p.card.values))
             .collect::<Vec<_>>(),
@@ -376,28 +383,27 @@ async fn write(
         .into_iter()
         .map(|row| (row.phone_number, row.id))
         .collect();
-    for (phone, person) in &mut people {
-        person.id = person.id.or_else(|| added.get(phone).copied());
+    for (phone, contact) in &mut contacts_by_number {
+        contact.id = contact.id.or_else(|| added.get(phone).copied());
     }
-    people.retain(|(_, person)| person.id.is_some());
-    change(tx, &people, &added).await?;
-    give_tags(tx, &people).await?;
-    Ok(people
+    contacts_by_number.retain(|(_, contact)| contact.id.is_some());
+    change(tx, &contacts_by_number, &added).await?;
+    give_tags(tx, &contacts_by_number).await?;
+    Ok(contacts_by_number
         .into_iter()
-        .flat_map(|(_, person)| person.lines)
+        .flat_map(|(_, contact)| contact.lines)
         .collect())
 }
 
-/// Those whom there were, and who say something else now.
 async fn change(
     tx: &mut WorkspaceTx,
-    people: &[(String, Person)],
+    contacts_by_number: &[(String, PendingContact)],
     added: &HashMap<String, ContactId>,
 ) -> Result<()> {
-    let changed: Vec<_> = people
+    let changed: Vec<_> = contacts_by_number
         .iter()
-        .filter(|(phone, person)| !added.contains_key(phone) && person.card != person.before)
-        .map(|(_, person)| person)
+        .filter(|(phone, contact)| !added.contains_key(phone) && contact.card != contact.before)
+        .map(|(_, contact)| contact)
         .collect();
     if changed.is_empty() {
         return Ok(());
@@ -431,15 +437,18 @@ async fn change(
     Ok(())
 }
 
-async fn give_tags(tx: &mut WorkspaceTx, people: &[(String, Person)]) -> Result<()> {
-    let pairs: Vec<(Option<ContactId>, TagId)> = people
+async fn give_tags(
+    tx: &mut WorkspaceTx,
+    contacts_by_number: &[(String, PendingContact)],
+) -> Result<()> {
+    let pairs: Vec<(Option<ContactId>, TagId)> = contacts_by_number
         .iter()
-        .flat_map(|(_, person)| person.tags.iter().map(|tag| (person.id, *tag)))
+        .flat_map(|(_, contact)| contact.tags.iter().map(|tag| (contact.id, *tag)))
         .collect();
     if pairs.is_empty() {
         return Ok(());
     }
-    // A tag that was deleted meanwhile is not given.
+    // A tag that was deleted meanwhile is not added.
     sqlx::query!(
         "insert into contact_tags (contact_id, tag_id)
          select t.contact, t.tag from unnest($1::uuid[], $2::uuid[]) as t (contact, tag)
@@ -456,7 +465,11 @@ async fn give_tags(tx: &mut WorkspaceTx, people: &[(String, Person)]) -> Result<
     Ok(())
 }
 
-async fn write_down(tx: &mut WorkspaceTx, id: ImportId, row_outcomes: RowOutcomes) -> Result<()> {
+async fn record_outcomes(
+    tx: &mut WorkspaceTx,
+    id: ImportId,
+    row_outcomes: RowOutcomes,
+) -> Result<()> {
     let (mut lines, mut outcomes, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
     for (line, outcome, reason) in row_outcomes {
         lines.push(line);
@@ -491,7 +504,7 @@ async fn write_down(tx: &mut WorkspaceTx, id: ImportId, row_outcomes: RowOutcome
     Ok(())
 }
 
-/// What was taken is not kept twice; what was not is kept for a while, to be mended.
+/// Deletes the imported rows; refused rows stay for a while, to be corrected.
 async fn finish(tx: &mut WorkspaceTx, id: ImportId) -> Result<()> {
     sqlx::query!(
         "update contact_imports set state = 'done', finished_at = now(), lease_until = null where id = $1",
@@ -505,7 +518,7 @@ async fn finish(tx: &mut WorkspaceTx, id: ImportId) -> Result<()> {
     )
     .execute(tx.conn())
     .await?;
-    // Lists are fetched again: a frame for each contact would be too many.
+    // Clients refetch their lists: an event for each contact would be too many.
     tx.announce(Event::Missed {
         workspace: tx.workspace(),
     });
@@ -528,13 +541,13 @@ mod tests {
             card(Some("Maya"), None, "Latex"),
             card(Some("M. Okafor"), Some("m@x.test"), ""),
         );
-        assert_eq!(here.with(&row, Duplicates::Skip), here);
+        assert_eq!(here.updated_by(&row, Duplicates::Skip), here);
         assert_eq!(
-            here.with(&row, Duplicates::Fill),
+            here.updated_by(&row, Duplicates::Fill),
             card(Some("Maya"), Some("m@x.test"), "Latex")
         );
         assert_eq!(
-            here.with(&row, Duplicates::Update),
+            here.updated_by(&row, Duplicates::Update),
             card(Some("M. Okafor"), Some("m@x.test"), "Latex")
         );
     }

@@ -1,8 +1,8 @@
-//! How people ask for no more texts, language by language. How patterns are written stands in `pattern.rs`.
+//! The phrases of each language. `pattern.rs` documents the pattern syntax.
 //!
-//! A pattern names a way of asking (a verb and what it is about), not a sentence. Where an everyday sentence contains one,
-//! `unless` names what tells them apart: what the verb is about (paper bills, a class), who does it, when and where. What the
-//! other clauses say matters as well (`keeps`): who writes "not at work, text my cell" wants texts.
+//! A pattern is a way of asking (a verb and its object), not a sentence. Where an everyday sentence contains one,
+//! `exceptions` tells them apart: by the object (paper bills, a class), the subject, the place or the time. Other
+//! clauses matter as well (`acceptances`): "not at work, text my cell" asks for texts.
 
 mod arabic;
 mod asian;
@@ -25,12 +25,12 @@ use super::pattern::Classes;
 
 pub struct Language {
     pub classes: Classes,
-    pub asks: &'static [&'static str],
-    pub unless: &'static [&'static str],
-    pub keeps: &'static [&'static str],
-    pub surely: &'static [&'static str],
-    pub alone: &'static [&'static str],
-    pub whole: &'static [&'static str],
+    pub requests: &'static [&'static str],
+    pub exceptions: &'static [&'static str],
+    pub acceptances: &'static [&'static str],
+    pub overriding_requests: &'static [&'static str],
+    pub clause_requests: &'static [&'static str],
+    pub text_requests: &'static [&'static str],
     pub fillers: &'static [&'static str],
     pub signatures: &'static [&'static str],
 }

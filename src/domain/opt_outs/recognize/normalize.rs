@@ -1,18 +1,19 @@
-//! A text as plain words: small letters without accents, one form of every letter, no emoji, and where a clause begins.
+//! Normalizes a text into tokens: lower case, without accents and emoji, one form of every letter, with clause
+//! boundaries.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// Characters that are read. A text that asks is short; an SMS has at most 1,600, the rest is somebody's book.
+/// Characters that are read. A request is short, and an SMS has at most 1,600.
 const LENGTH_LIMIT: usize = 3_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
-    /// Without accents, and each letter at most twice in a row.
+    /// Without accents, and with runs of three or more equal letters reduced to one.
     pub folded: String,
-    /// In small letters, otherwise as it was written: some words differ by an accent alone.
+    /// In lower case with accents: some words differ only by an accent.
     pub exact: String,
-    /// It stands behind a full stop, a comma or the like.
+    /// Follows a full stop, a comma or another clause boundary.
     pub begins_clause: bool,
 }
 
@@ -44,7 +45,7 @@ pub fn tokens(text: &str) -> Vec<Token> {
     let text: String = text
         .chars()
         .take(LENGTH_LIMIT)
-        // Compatibility forms would become a blank and an accent.
+        // NFKC would turn it into a space and a combining accent.
         .map(|c| if c == '\u{b4}' { '\'' } else { c })
         .nfkc()
         .collect();
@@ -66,16 +67,16 @@ pub fn tokens(text: &str) -> Vec<Token> {
                 }
             }
             '#' if !text.get(at + 1).is_some_and(|next| next.is_alphanumeric()) => {
-                found.whole_word("number");
+                found.push_word("number");
             }
-            '🛑' => found.whole_word("stop"),
-            '😂' | '🤣' | '😆' | '😹' | '😄' => found.whole_word("haha"),
+            '🛑' => found.push_word("stop"),
+            '😂' | '🤣' | '😆' | '😹' | '😄' => found.push_word("haha"),
             '-' if before.is_none_or(char::is_whitespace)
                 || text.get(at + 1).is_none_or(|next| next.is_whitespace()) =>
             {
                 found.end_clause();
             }
-            // `no.more.texts`
+            // Separates words, such as `no.more.texts`.
             '.' if before.is_some_and(char::is_alphabetic)
                 && text.get(at + 1).is_some_and(|next| next.is_alphabetic()) =>
             {
@@ -87,7 +88,7 @@ pub fn tokens(text: &str) -> Vec<Token> {
         }
     }
     found.end_word();
-    spelled_out(found.all)
+    join_spelled_letters(found.all)
 }
 
 #[derive(Default)]
@@ -111,14 +112,14 @@ impl Tokens {
         self.begins_clause = true;
     }
 
-    fn whole_word(&mut self, word: &str) {
+    fn push_word(&mut self, word: &str) {
         self.end_word();
         self.word.push_str(word);
         self.end_word();
     }
 }
 
-/// `'t` of don't and the like belongs to its word; elsewhere (`m'envoyer`) an apostrophe parts two.
+/// An English ending (`don't`) belongs to its word; elsewhere an apostrophe separates two (`m'envoyer`).
 fn is_english_ending(after: &[char]) -> bool {
     let letters = after.iter().take_while(|c| c.is_alphanumeric()).count();
     let ending: String = after[..letters.min(3)].iter().collect();
@@ -129,13 +130,13 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }
 
-/// Written without blanks: each is a word of its own, and patterns name them one after the other.
+/// Scripts without spaces: each character is a token, and patterns list them one after the other.
 pub fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{2fa1f}')
 }
 
-/// `S T O P` and `S.T.O.P.` are words, letter by letter.
-fn spelled_out(tokens: Vec<Token>) -> Vec<Token> {
+/// Joins words that are spelled letter by letter: `S T O P`, `S.T.O.P.`.
+fn join_spelled_letters(tokens: Vec<Token>) -> Vec<Token> {
     let mut joined = Vec::with_capacity(tokens.len());
     for run in tokens.chunk_by(|one, next| is_letter(one) && is_letter(next)) {
         if run.len() >= 4 && is_letter(&run[0]) {
@@ -153,8 +154,7 @@ fn is_letter(token: &Token) -> bool {
     matches!((chars.next(), chars.next()), (Some(c), None) if c.is_alphabetic() && !is_ideograph(c))
 }
 
-/// Without accents; with traditional Chinese characters simplified, letters that stand for others read as these, and what is
-/// drawn out (`stoooop`) shortened.
+/// Removes accents, simplifies Chinese characters, maps letters to one form and shortens repeats (`stoooop`).
 pub fn fold(word: &str) -> String {
     let plain: String = word
         .nfkd()
@@ -173,33 +173,33 @@ pub fn fold(word: &str) -> String {
             'œ' => folded.extend(['o', 'e']),
             'ı' => folded.push('i'),
             '0' if has_letters => folded.push('o'),
-            c => folded.push(simplified(c)),
+            c => folded.push(to_simplified(c)),
         }
     }
     let mut short = String::with_capacity(folded.len());
     for run in folded.chunk_by(|one, next| one == next) {
-        let kept = if run.len() > 2 && run[0].is_alphabetic() {
+        let length = if run.len() > 2 && run[0].is_alphabetic() {
             1
         } else {
             run.len()
         };
-        short.extend(&run[..kept]);
+        short.extend(&run[..length]);
     }
-    repaired(short)
+    correct_spelling(short)
 }
 
-/// Of the characters that the phrases use.
-fn simplified(c: char) -> char {
+/// Covers the characters that the phrases use.
+fn to_simplified(c: char) -> char {
     const TRADITIONAL: &str = "訂發別請資訊號碼刪單電話給個這們煩擾關閉傳報舉詐騙廣錯誤從後繼續無興時間線說過應該隱與絡聯繫";
     const SIMPLIFIED: &str = "订发别请资讯号码删单电话给个这们烦扰关闭传报举诈骗广错误从后继续无兴时间线说过应该隐与络联系";
-    let place = TRADITIONAL.chars().position(|known| known == c);
-    place
-        .and_then(|place| SIMPLIFIED.chars().nth(place))
+    let index = TRADITIONAL.chars().position(|known| known == c);
+    index
+        .and_then(|index| SIMPLIFIED.chars().nth(index))
         .unwrap_or(c)
 }
 
-/// The two words that matter most, however they are mistyped, where that is no other word.
-fn repaired(word: String) -> String {
+/// Corrects misspellings of the two most important words, unless they are words of their own.
+fn correct_spelling(word: String) -> String {
     const STOP: &[&str] = &[
         "stpo", "sotp", "tsop", "sttop", "sstop", "stopo", "stiop", "stoip", "stpop", "dtop",
         "srop", "syop", "stip", "stpp", "stob", "stio", "stoppp", "stopt", "stopl", "atsop",
@@ -209,18 +209,18 @@ fn repaired(word: String) -> String {
         return "stop".into();
     }
     let is_near =
-        |right: &str| word.len().abs_diff(right.len()) <= 2 && distance(&word, right) <= 2;
+        |correct: &str| word.len().abs_diff(correct.len()) <= 2 && distance(&word, correct) <= 2;
     if word.len() >= 8 && word.len() <= 14 && word.is_ascii() && word.starts_with("un") {
-        for right in ["unsubscribe", "unsubscribed", "unsubscribing"] {
-            if is_near(right) {
-                return right.into();
+        for correct in ["unsubscribe", "unsubscribed", "unsubscribing"] {
+            if is_near(correct) {
+                return correct.into();
             }
         }
     }
     word
 }
 
-/// Letters to insert, leave out, replace or swap with their neighbour.
+/// The edit distance, with swaps of neighbours.
 fn distance(one: &str, other: &str) -> usize {
     let (one, other): (Vec<_>, Vec<_>) = (one.bytes().collect(), other.bytes().collect());
     let mut rows = vec![vec![0; other.len() + 1]; one.len() + 1];

@@ -1,24 +1,24 @@
-//! How phrases are written and found.
+//! The syntax of phrases, and their matcher.
 //!
-//! A pattern is a row of items, parted by blanks:
+//! A pattern is a list of items separated by spaces:
 //!
-//! | item | means |
+//! | item | matches |
 //! | --- | --- |
-//! | `stop` | this word; accents and case do not matter |
+//! | `stop` | this word, ignoring accents and case |
 //! | `=đừng` | this word with exactly these accents |
-//! | `messag*` | a word that begins like this |
-//! | `opt_out` | these words one after the other (ideographs need no `_`) |
+//! | `messag*` | a word with this prefix |
+//! | `opt_out` | these words in sequence (ideographs need no `_`) |
 //! | `text\|sms\|<message>` | one of these; `<message>` is a class of the language |
-//! | `please?` | may be missing |
-//! | `!again` | here is none of these words; takes none itself |
-//! | `*3` | up to three words, whatever they are |
-//! | `^`, `$` | the clause begins or ends here; politeness does not count; `$` may be one of several (`me\|$`) and then allows no gap before |
+//! | `please?` | the word or nothing |
+//! | `!again` | none of these words at this position; consumes nothing |
+//! | `*3` | up to three words of any kind |
+//! | `^`, `$` | start and end of the clause, ignoring politeness; as an alternative (`me\|$`), `$` allows no gap before it |
 
 use std::collections::HashMap;
 
 use super::normalize::{Token, fold, is_ideograph};
 
-/// Named alternatives, for patterns: (name, `one|another`).
+/// Named alternatives for patterns: (name, `one|another`).
 pub type Classes = &'static [(&'static str, &'static str)];
 
 #[derive(Debug)]
@@ -26,11 +26,11 @@ enum Item {
     Start,
     End,
     Gap(usize),
-    None(Vec<Vec<Word>>),
+    Not(Vec<Vec<Word>>),
     Words {
         alternatives: Vec<Vec<Word>>,
         optional: bool,
-        /// Or the end of the clause.
+        /// The end of the clause matches as well.
         or_end: bool,
     },
 }
@@ -39,44 +39,47 @@ enum Item {
 enum Word {
     Folded(String),
     Exact(String),
-    Beginning(String),
+    Prefix(String),
 }
 
 impl Word {
-    fn read(word: &str) -> Self {
+    fn parse(word: &str) -> Self {
         if let Some(word) = word.strip_prefix('=') {
             Self::Exact(word.to_owned())
-        } else if let Some(beginning) = word.strip_suffix('*') {
-            Self::Beginning(fold(beginning))
+        } else if let Some(prefix) = word.strip_suffix('*') {
+            Self::Prefix(fold(prefix))
         } else {
             Self::Folded(fold(word))
         }
     }
 
-    fn is(&self, token: &Token) -> bool {
+    fn matches(&self, token: &Token) -> bool {
         match self {
             Self::Folded(word) => *word == token.folded,
             Self::Exact(word) => *word == token.exact,
-            Self::Beginning(beginning) => token.folded.starts_with(beginning.as_str()),
+            Self::Prefix(prefix) => token.folded.starts_with(prefix.as_str()),
         }
     }
 }
 
-/// Many patterns, found by their first word.
+/// A set of patterns, indexed by first word.
 #[derive(Default)]
 pub struct Phrases {
     patterns: Vec<Vec<Item>>,
     by_word: HashMap<String, Vec<usize>>,
-    by_beginning: HashMap<String, Vec<usize>>,
+    by_prefix: HashMap<String, Vec<usize>>,
     at_start: Vec<usize>,
 }
 
 impl Phrases {
     pub fn add(&mut self, pattern: &str, classes: Classes) {
-        let items: Vec<_> = pattern.split(' ').map(|item| read(item, classes)).collect();
-        let place = self.patterns.len();
+        let items: Vec<_> = pattern
+            .split(' ')
+            .map(|item| parse(item, classes))
+            .collect();
+        let position = self.patterns.len();
         match &items[0] {
-            Item::Start => self.at_start.push(place),
+            Item::Start => self.at_start.push(position),
             Item::Words {
                 alternatives,
                 optional: false,
@@ -86,55 +89,48 @@ impl Phrases {
                     let (index, key) = match &words[0] {
                         Word::Folded(word) => (&mut self.by_word, word.clone()),
                         Word::Exact(word) => (&mut self.by_word, fold(word)),
-                        Word::Beginning(beginning) => (&mut self.by_beginning, beginning.clone()),
+                        Word::Prefix(prefix) => (&mut self.by_prefix, prefix.clone()),
                     };
-                    let places = index.entry(key).or_default();
-                    if places.last() != Some(&place) {
-                        places.push(place);
+                    let positions = index.entry(key).or_default();
+                    if positions.last() != Some(&position) {
+                        positions.push(position);
                     }
                 }
             }
-            _ => panic!("a pattern begins with a word or the clause: {pattern}"),
+            _ => panic!("a pattern must start with a word or `^`: {pattern}"),
         }
         self.patterns.push(items);
     }
 
-    /// The patterns that may begin with this word.
-    fn beginning_with<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a [Item]> {
+    fn starting_with<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a [Item]> {
         let word = token.folded.as_str();
-        let beginnings = word
+        let prefixes = word
             .char_indices()
             .map(|(at, c)| at + c.len_utf8())
             .take(16)
-            .filter_map(|end| self.by_beginning.get(&word[..end]));
-        let places = self
-            .by_word
-            .get(word)
-            .into_iter()
-            .chain(beginnings)
-            .flatten();
-        places.map(|place| self.patterns[*place].as_slice())
+            .filter_map(|end| self.by_prefix.get(&word[..end]));
+        let positions = self.by_word.get(word).into_iter().chain(prefixes).flatten();
+        positions.map(|position| self.patterns[*position].as_slice())
     }
 
-    /// Whether any of these is found in `clause`.
-    pub fn are_in(&self, clause: &Clause) -> bool {
-        let start = clause.behind_politeness[0];
+    pub fn are_found_in(&self, clause: &Clause) -> bool {
+        let start = clause.after_politeness[0];
         let at_start = self
             .at_start
             .iter()
-            .map(|place| &self.patterns[*place][1..]);
+            .map(|position| &self.patterns[*position][1..]);
         at_start
             .into_iter()
             .any(|items| matches(items, clause, start))
             || (0..clause.tokens.len()).any(|at| {
-                self.beginning_with(&clause.tokens[at])
+                self.starting_with(&clause.tokens[at])
                     .any(|items| matches(items, clause, at))
             })
     }
 
-    /// How many words the longest of these takes that stands at `at`. For phrases of fixed words.
+    /// The length in words of the longest pattern at `at`; only for patterns of fixed words.
     pub fn longest_at(&self, tokens: &[Token], at: usize) -> Option<usize> {
-        let found = self.beginning_with(&tokens[at]).filter_map(|items| {
+        let found = self.starting_with(&tokens[at]).filter_map(|items| {
             let mut end = at;
             for item in items {
                 let Item::Words { alternatives, .. } = item else {
@@ -142,7 +138,7 @@ impl Phrases {
                 };
                 end = alternatives
                     .iter()
-                    .filter_map(|words| behind(words, tokens, end))
+                    .filter_map(|words| end_of(words, tokens, end))
                     .max()?;
             }
             Some(end - at)
@@ -151,34 +147,34 @@ impl Phrases {
     }
 }
 
-/// Where `words` end, if they stand at `at`.
-fn behind(words: &[Word], tokens: &[Token], at: usize) -> Option<usize> {
-    let there = tokens.get(at..at + words.len())?;
+/// The position after `words`, if they are at `at`.
+fn end_of(words: &[Word], tokens: &[Token], at: usize) -> Option<usize> {
+    let candidates = tokens.get(at..at + words.len())?;
     words
         .iter()
-        .zip(there)
-        .all(|(word, token)| word.is(token))
+        .zip(candidates)
+        .all(|(word, token)| word.matches(token))
         .then_some(at + words.len())
 }
 
-/// What stands between two full stops, commas or the like.
+/// The tokens between two clause boundaries.
 pub struct Clause<'a> {
     tokens: &'a [Token],
-    /// For each place, the one behind the politeness that stands there.
-    behind_politeness: Vec<usize>,
+    /// For each position, the next one that is not politeness.
+    after_politeness: Vec<usize>,
 }
 
 impl<'a> Clause<'a> {
     pub fn new(tokens: &'a [Token], fillers: &Phrases) -> Self {
-        let mut behind_politeness: Vec<_> = (0..=tokens.len()).collect();
+        let mut after_politeness: Vec<_> = (0..=tokens.len()).collect();
         for at in (0..tokens.len()).rev() {
             if let Some(length) = fillers.longest_at(tokens, at) {
-                behind_politeness[at] = behind_politeness[at + length];
+                after_politeness[at] = after_politeness[at + length];
             }
         }
         Self {
             tokens,
-            behind_politeness,
+            after_politeness,
         }
     }
 
@@ -187,16 +183,16 @@ impl<'a> Clause<'a> {
     }
 
     fn ends_at(&self, at: usize) -> bool {
-        self.behind_politeness[at] == self.tokens.len()
+        self.after_politeness[at] == self.tokens.len()
     }
 }
 
 fn matches(items: &[Item], clause: &Clause, at: usize) -> bool {
-    match_behind(items, clause, at, false)
+    match_from(items, clause, at, false)
 }
 
-/// `skipped`: a gap has taken words just before.
-fn match_behind(items: &[Item], clause: &Clause, at: usize, skipped: bool) -> bool {
+/// `skipped`: the gap just before consumed words.
+fn match_from(items: &[Item], clause: &Clause, at: usize, skipped: bool) -> bool {
     let Some((item, rest)) = items.split_first() else {
         return true;
     };
@@ -206,11 +202,11 @@ fn match_behind(items: &[Item], clause: &Clause, at: usize, skipped: bool) -> bo
         Item::End => clause.ends_at(at),
         Item::Gap(most) => {
             let mut ends = at..=(at + most).min(tokens.len());
-            ends.any(|end| match_behind(rest, clause, end, end > at))
+            ends.any(|end| match_from(rest, clause, end, end > at))
         }
-        Item::None(alternatives) => {
-            let is_there = |words: &Vec<Word>| behind(words, tokens, at).is_some();
-            !alternatives.iter().any(is_there) && matches(rest, clause, at)
+        Item::Not(alternatives) => {
+            let is_present = |words: &Vec<Word>| end_of(words, tokens, at).is_some();
+            !alternatives.iter().any(is_present) && matches(rest, clause, at)
         }
         Item::Words {
             alternatives,
@@ -219,7 +215,7 @@ fn match_behind(items: &[Item], clause: &Clause, at: usize, skipped: bool) -> bo
         } => {
             alternatives
                 .iter()
-                .any(|words| behind(words, tokens, at).is_some_and(|at| matches(rest, clause, at)))
+                .any(|words| end_of(words, tokens, at).is_some_and(|at| matches(rest, clause, at)))
                 || (*optional && matches(rest, clause, at))
                 || (*or_end
                     && !skipped
@@ -229,7 +225,7 @@ fn match_behind(items: &[Item], clause: &Clause, at: usize, skipped: bool) -> bo
     }
 }
 
-fn read(item: &str, classes: Classes) -> Item {
+fn parse(item: &str, classes: Classes) -> Item {
     if item == "^" {
         return Item::Start;
     }
@@ -242,7 +238,7 @@ fn read(item: &str, classes: Classes) -> Item {
         return Item::Gap(most);
     }
     if let Some(item) = item.strip_prefix('!') {
-        return Item::None(alternatives_of(item, classes));
+        return Item::Not(alternatives_of(item, classes));
     }
     let (item, optional) = match item.strip_suffix('?') {
         Some(item) => (item, true),
@@ -260,7 +256,10 @@ fn read(item: &str, classes: Classes) -> Item {
 }
 
 fn alternatives_of(item: &str, classes: Classes) -> Vec<Vec<Word>> {
-    assert!(!item.contains('$'), "`$` is the last alternative: {item}");
+    assert!(
+        !item.contains('$'),
+        "`$` must be the last alternative: {item}"
+    );
     let mut alternatives = Vec::new();
     for alternative in item.split('|') {
         let class = alternative
@@ -269,7 +268,7 @@ fn alternatives_of(item: &str, classes: Classes) -> Vec<Vec<Word>> {
         match class {
             Some(name) => {
                 let words = classes.iter().find(|(known, _)| *known == name);
-                let (_, words) = words.expect("a class that the language has");
+                let (_, words) = words.expect("the language defines this class");
                 alternatives.extend(words.split('|').map(words_of));
             }
             None => alternatives.push(words_of(alternative)),
@@ -278,14 +277,17 @@ fn alternatives_of(item: &str, classes: Classes) -> Vec<Vec<Word>> {
     alternatives
 }
 
-/// Ideographs are words of their own, here as in texts.
+/// Ideographs are separate words, as in texts.
 fn words_of(alternative: &str) -> Vec<Word> {
     let mut words = Vec::new();
     for word in alternative.split('_') {
         if word.chars().any(is_ideograph) {
-            words.extend(word.chars().map(|c| Word::read(c.encode_utf8(&mut [0; 4]))));
+            words.extend(
+                word.chars()
+                    .map(|c| Word::parse(c.encode_utf8(&mut [0; 4]))),
+            );
         } else {
-            words.push(Word::read(word));
+            words.push(Word::parse(word));
         }
     }
     words
@@ -299,7 +301,7 @@ mod tests {
     fn finds(pattern: &str, text: &str) -> bool {
         let mut phrases = Phrases::default();
         phrases.add(pattern, &[]);
-        phrases.are_in(&Clause::new(&tokens(text), &Phrases::default()))
+        phrases.are_found_in(&Clause::new(&tokens(text), &Phrases::default()))
     }
 
     #[test]

@@ -505,7 +505,7 @@ async fn texts(
 }
 
 async fn is_of(tx: &mut WorkspaceTx, conversation: &Conversation, id: MessageId) -> Result<bool> {
-    let found = messages::these(tx, &[id]).await?;
+    let found = messages::find_many(tx, &[id]).await?;
     Ok(found
         .first()
         .is_some_and(|message| message.conversation_id == conversation.id))

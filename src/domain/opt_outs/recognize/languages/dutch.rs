@@ -11,7 +11,7 @@ pub const RULES: Language = Language {
             "stuur*|sturen|gestuurd|sms*|app|appen|bericht*|schrijf*|schrijven|contact*|benader*|benaderd|bel|bellen|lastig*|val|spam*|mail*|tekst*|lastigvallen",
         ),
     ],
-    asks: &[
+    requests: &[
         "neem|neemt|opnemen *1 geen|niet *2 contact",
         "contact *1 met|opnemen *1 niet|nooit",
         "mijn|dit|deze *0 nummer|telefoonnummer|gegevens *2 verwijder*|wissen|wis|schrappen",
@@ -40,7 +40,7 @@ pub const RULES: Language = Language {
         "genoeg|zat *2 van *2 <bericht>",
         "geen *1 interesse *1 meer? *2 <bericht>|in|meer",
     ],
-    unless: &[
+    exceptions: &[
         "ontvang|krijg|kreeg|ontvangen|gekregen|kregen|heb|hebben *2 geen *2 <bericht>",
         "waarom|hoe_kan *3 geen",
         "<sturen> *4 factuur|facturen|papier*|rekening|brief|pakket|catalogus|post",
@@ -57,17 +57,17 @@ pub const RULES: Language = Language {
         "antwoord|stuur *1 stop",
         "per *1 ongeluk",
     ],
-    keeps: &[
+    acceptances: &[
         "^ stuur|app|sms *0 maar|mij|me|een|gewoon? *1 sms|appje|bericht|berichtje",
         "liever|beter *0 een|per|via? *0 sms|appje|bericht|whatsapp",
         "nieuw *0 nummer",
         "wil *1 nog|wel|graag *1 berichten|herinneringen|sms",
     ],
-    surely: &[],
-    alone: &[
+    overriding_requests: &[],
+    clause_requests: &[
         "afmelden|uitschrijven|stoppen|stopt|ophouden|hou_op|houd_op|geen_sms|geen_berichten|geen_berichten_meer|geen_reclame|verkeerd_nummer|laat_me_met_rust|genoeg|meld_me_af|schrijf_me_uit|niet_meer",
     ],
-    whole: &["einde|annuleren|opzeggen|verwijder|verwijderen|beeindigen|weg"],
+    text_requests: &["einde|annuleren|opzeggen|verwijder|verwijderen|beeindigen|weg"],
     fillers: &[
         "alstublieft|alsjeblieft|aub|svp|graag|bedankt|dank_u|dank_je|dankjewel|hallo|hoi|nu|direct|meteen|berichten|onmiddellijk",
     ],

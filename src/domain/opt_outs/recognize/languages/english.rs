@@ -26,7 +26,7 @@ pub const RULES: Language = Language {
             "list",
             "list|lists|database|databases|system|systems|contacts|texts|text|texting|messages|messaging|sms|subscription|marketing|promotions|promos|directory|distribution|program|phone|everything|all|alerts|notifications|reminders|group|chat|thread|file|files|records|rolodex|mailings|mailing|spam",
         ),
-        // A list of theirs that texts are sent to, whatever they call it, and no list of pupils, guests or waiting people.
+        // A list for texts, under any name, but no list of pupils, guests or people who wait.
         (
             "their",
             "your|ur|yalls|the|this|that|these|those|any|all|whatever|every|it|ya",
@@ -36,7 +36,7 @@ pub const RULES: Language = Language {
             "mailing|text|texting|sms|message|messages|messaging|contact|contacts|call|calling|phone|marketing|promo|promos|promotional|email|reminder|alert|alerts|notification|notifications|campaign|distribution|subscriber|subscription|customer|client|patient|donor|voter|vip|spam|damn|stupid|fucking|freaking|annoying|crappy|group|automated|your|of|ur|the|these|telemarketing|political|sales|recipient|recipients|broadcast|future|further|more|any|upcoming|other|all|school|little|silly|blast|outreach|fundraising|donation|member|membership|service|newsletter|and|or",
         ),
         ("dont", "dont|do_not|donot|dnt|don_t|never|not|doont|dint"),
-        // Between the negation and its verb.
+        // Words between the negation and its verb.
         (
             "ever",
             "ever|you|u|you_ever|you_dare|you_dare_to|even|bother|bother_to|keep|try_to|please|pls|plz|fucking|attempt_to|to|want_you_to|need_you_to|need_to|have_to|ever_again|you_people",
@@ -54,8 +54,8 @@ pub const RULES: Language = Language {
             "number|num|nbr|no|phone|phone_number|cell|cell_number|cellphone|mobile|digits|info|information|name|contact|details|data",
         ),
     ],
-    asks: &[
-        // Stop + what they do, or what comes.
+    requests: &[
+        // Stop, with an action or a message.
         "<stop> <their>? <kind>? <kind>? <message>",
         "part *0 of *0 stop|no",
         "and|just|you_to *0 stop $",
@@ -121,7 +121,7 @@ pub const RULES: Language = Language {
         "not *1 <texting>|calling *3 me|us|my|this|these|any|anymore|again|more|<message>",
         "without *1 <texting> *1 me",
         "no_reason|no_need *1 to|for|you *2 <text>|<texting> !back|a|the|anyone|someone|any",
-        // No wish.
+        // Not wanted.
         "prefer|want|like *0 no *0 <message> $",
         "refuse|decline *0 to *1 get|receive|be",
         "hate|despise *0 these|your|all *1 <message>",
@@ -152,7 +152,7 @@ pub const RULES: Language = Language {
         "never|didnt|did_not|dont *2 sign|signed|subscribe|subscribed|agree|agreed|consent|consented|opt|opted|ask|asked|enroll|enrolled|register|request|requested|authorize|authorized|remember_signing *3 <message>|texted|contacted",
         "never|didnt|did_not *2 give|gave|given *3 permission|consent|authorization",
         "never|didnt|did_not *2 give|gave|given *2 my|this *0 number *0 to_you|to_anyone|$",
-        // Leave a list.
+        // Removal from a list.
         "leave|leaving *0 this|your|the <kind>? group|list|chat|thread",
         "request|requesting|requested|demand|demanding *1 removal",
         "mute|pause|silence *0 these|them|this $",
@@ -196,7 +196,7 @@ pub const RULES: Language = Language {
         "do_not_call|do_not_text|do_not_contact|dnc *1 me|us|$",
         "federal|national|state *1 do_not|dnc",
         "tcpa|47_cfr|can_spam|canspam",
-        // To be left alone, and threats.
+        // To be left alone; threats.
         "leave *0 my *1 alone $",
         "text|message|contact *0 me|us|this_number *0 again|one_more *1 and|or *0 i|ill|im",
         "fcc|ftc",
@@ -223,7 +223,7 @@ pub const RULES: Language = Language {
         "spamming *1 me|us|my|people",
         "unwanted|unsolicited *2 <message>|contact",
         "fuck|f|stupid|damn|freaking|fucking|annoying|goddamn *1 <message>",
-        // Somebody else's number.
+        // Wrong number.
         "im|i_am *0 not *0 who *0 you|u",
         "not|isnt *1 the *0 right|correct *0 person|guy|lady",
         "im|i_am *0 not *0 that_person|that_guy|him|her $",
@@ -246,8 +246,8 @@ pub const RULES: Language = Language {
         "you|u|yall need_to|must|should|have_to|better|gotta|gonna|please *1 stop $",
         "can|could|would|will *0 you|u|yall|someone *1 stop $",
     ],
-    unless: &[
-        // The opposite of it.
+    exceptions: &[
+        // Negations of a request.
         "<dont> *0 agree *0 to_the|to_that|with *0 price|charge|estimate|quote|bill",
         "<dont> *1 want|need *3 to_stop",
         "are|youre|is|were|was *1 not *0 sending|texting|getting",
@@ -269,7 +269,7 @@ pub const RULES: Language = Language {
         "cant|dont|do_not|didnt|wouldnt|not|hate|sorry *2 want|wanna|like|need|mean|to *1 to *1 miss|bother|disturb|lose|be_a_bother|spam|annoy|bug|forget",
         "sorry *4 bother|bothering|spamming|spam|disturb|text|texts|messages|bugging|annoying|late|texting",
         "hope|hopefully *4 bothering|disturbing|annoying",
-        // What the words mean elsewhere.
+        // Other meanings of the words.
         "<stop> *0 ignoring|losing|deleting|blocking|reading|charging|billing|cancelling|canceling",
         "<stop> *0 by|in|over|off|at|for|and_get|and_see|and_pick|along|sign|light|lights|watch|down_to",
         "stop|quit *1 texting_and|texting_while|texting_when",
@@ -278,7 +278,7 @@ pub const RULES: Language = Language {
         "unsubscribe|unsub|opt_out *0 button|buttons|link|links|page|form|box",
         "does|do|will|would|did *1 unsubscribing|opting_out|stopping",
         "<dont> *2 <text>|send|call *4 at_work|at_night|at_home|at_school|at_the_office|after|before|until|untill|till|between|during|while|tonight|today|yet|so_late|so_early|late|early|on_weekends|on_sundays|on_sunday|in_the_morning|past",
-        // What comes on paper or by car is no text.
+        // Objects on paper or by delivery.
         "stop|quit|dont|do_not|not|no *2 send|sending|mailing|delivering *4 paper|bill|bills|invoice|invoices|statement|statements|letter|letters|catalog|catalogs|package|packages|driver|truck|receipt|receipts|kids|kid|order|orders|food|somebody|anyone|anybody|someone|money|mail|postcards|magazines|magazine|payments|brochures",
         "why|when *0 did|have|has|do *0 you|u|they|yall|i|we *0 stop|stopped|quit",
         "did|have *0 you|u|they|yall|i|we *0 stop|stopped|quit",
@@ -303,7 +303,7 @@ pub const RULES: Language = Language {
         "not|isnt|aint *1 bothering|harassing|annoying",
         "stop *1 <message>|texting *1 him|her|them|my|and *1 text|call *1 me",
     ],
-    keeps: &[
+    acceptances: &[
         "^ meant *0 for|to",
         "wrong *0 chat|thread|conversation|window|group",
         "i *0 meant *0 to|for|my|a",
@@ -328,19 +328,19 @@ pub const RULES: Language = Language {
         "and|so|but *0 use *0 this|my|the *1 number|phone|cell|one",
         "^ my *0 new *1 number|cell|phone",
         "changed|switched|change|update|updated|updating *1 my|phone|our? *1 numbers|number|phones",
-        // They wonder whether they reached us.
+        // The sender asks whether they reached us.
         "^ is_this|is_it|is_that *0 the|still|dr|doctor|mr|mrs|ms|miss",
         "im|i_am|i_was|were *0 looking_for|trying_to_reach|trying_to_call|trying_to_get",
     ],
-    surely: &["<stop> *1 <texting>|text*|txt* *0 <me>|us|out|your|these|the|$"],
-    alone: &[
+    overriding_requests: &["<stop> *1 <texting>|text*|txt* *0 <me>|us|out|your|these|the|$"],
+    clause_requests: &[
         "stop|stops|stoped|stopped|stopall|stop_all|stop_it|quit_it|knock_it_off|cut_it_out|stop_now|stop_this|stop_that|just_stop|stop_already|stop_texting|stop_messages|stop_sms|full_stop_all",
         "stop_everything|stop_all_messages|stop_all_texts|stop_me|stop_messaging|stop_contact|stop_promotions|stop_promo|stop_spam",
         "unsubscribe|unsubscribe_all|unsubscribe_me|unsub|optout|opt_out|opt_me_out|optout_all|opt_out_all",
         "quit|quit_it|cease|desist|revoke|no_more|nomore|no_mas|remove_me|take_me_off|delete_me|leave_me_alone|wrong_number|wrong_person|spam|scam|go_away|fuck_off|f_off|piss_off|get_lost|enough|enough_already|no_stop|no_more_no_more|texts_stop|stop_no_more|removal|wrong_contact|youre_blocked|you_are_blocked|blocking_now|blocking_you|spammer|spammers|not_the_right_person|beat_it|give_it_a_rest|enough_is_enough",
         "no_texts|no_text|no_messages|no_contact|no_spam|no_sms|no_texting|dnc|do_not_call|do_not_text|do_not_contact",
     ],
-    whole: &[
+    text_requests: &[
         "end|end_it|end_all|end_this|end_now|cancel|cancel_all|cancel_it|cancel_me|cancel_this|cancel_now|quit|revoke|remove|removed|delete|unsubscribed|terminate|out|exit|off|halt|discontinue|td|not_me|remove_all|delete_all|block|blocked",
     ],
     fillers: &[

@@ -23,7 +23,7 @@ pub const RULES: Language = Language {
             "arretez|arrete|arreter|arretes|cessez|cesse|cesser|stoppez|stopper|stop|finissez|evitez|halte",
         ),
     ],
-    asks: &[
+    requests: &[
         "<ecrire>|recevoir *1 moins|plus_du_tout|plus_rien",
         "pouvez|pourriez|peux|pourrais|voulez *2 retirer|enlever|supprimer|effacer *1 mon|ce *1 numero|nom|contact",
         "se|me *0 desinscrire|desabonner",
@@ -71,7 +71,7 @@ pub const RULES: Language = Language {
         "n *1 est *1 pas|plus *1 le *1 numero",
         "numero *2 n *1 est|appartient *1 pas|plus",
     ],
-    unless: &[
+    exceptions: &[
         "<veux> *1 plus|pas *1 de *0 rendez|rdv",
         "<veux> *1 pas *1 annuler|arreter|me_desinscrire|me_desabonner",
         "ne|n *1 <ecrire>|m_envoy* *4 facture*|courrier|papier|colis|catalogue*",
@@ -91,7 +91,7 @@ pub const RULES: Language = Language {
         "si *1 je|on *2 stop|arret*|desabonn*",
         "ne_quittez|n_oubliez",
     ],
-    keeps: &[
+    acceptances: &[
         "^ envoyez|envoie|ecrivez|ecris *0 moi|un|des *1 sms|texto|message|$",
         "plutot|mieux *0 par|un? *0 sms|texto|message",
         "veux|voudrais|aimerais|souhaite *0 encore|toujours|continuer|garder|bien|quand_meme *2 <message>|recevoir",
@@ -99,15 +99,15 @@ pub const RULES: Language = Language {
         "nouveau *0 numero",
         "change|changer *1 de *0 numero",
     ],
-    surely: &[
+    overriding_requests: &[
         "<arretez> *0 de|d *0 m|me|nous *0 <ecrire>",
         "ne *0 m|me *0 <ecrire> *0 plus",
     ],
-    alone: &[
+    clause_requests: &[
         "arret|arrets|arreter|arretez|arrete|stopper|stoppez|cessez|desabonnement|desabonner|desinscription|desinscrire|desabo",
         "plus_de_sms|plus_de_message|plus_de_messages|plus_de_pub|plus_de_texto|plus_rien|pas_de_pub|pas_de_sms|pas_de_spam|foutez_moi_la_paix|laissez_moi_tranquille|ca_suffit|assez|y_en_a_marre|j_en_ai_marre|mauvais_numero|faux_numero|erreur_de_numero|stop_sms|stop_pub|sms_stop|non_merci_stop",
     ],
-    whole: &[
+    text_requests: &[
         "annuler|annulez|annulation|fin|resilier|supprimer|supprimez|quitter|retirer|terminer|sortir",
     ],
     fillers: &[

@@ -23,7 +23,7 @@ pub const RULES: Language = Language {
             "nicht_mehr|nie_mehr|nie_wieder|niemals_wieder|nicht_langer|nicht_weiter|nicht_wieder|nichts_mehr|keine_weiteren|nichts|nie|nimmer",
         ),
     ],
-    asks: &[
+    requests: &[
         "nummer|handynummer|telefonnummer *0 loschen|entfernen $",
         "bestelle|melde|bestellen|melden *4 <nachricht>|mich *1 ab",
         "schluss|ende|genug|aus *0 mit *2 <nachricht>",
@@ -69,7 +69,7 @@ pub const RULES: Language = Language {
         "widerruf* *3 einwilligung|zustimmung|einverstandnis",
         "das *1 ist *1 spam|belastigung",
     ],
-    unless: &[
+    exceptions: &[
         "<will> *1 nicht *1 kundigen|abmelden|austragen|absagen|stornieren",
         "rechnung*|papier *2 per *0 post",
         "hor|hort|horen|hoer|hoert|hoeren *2 nicht|nie *1 auf",
@@ -95,18 +95,20 @@ pub const RULES: Language = Language {
         "schreib*|schick*|send* *2 mir|uns *2 eine|die|den|das|ihre",
         "lieber|besser|bitte *1 per *1 sms|mail|whatsapp",
     ],
-    keeps: &[
+    acceptances: &[
         "^ schreib*|sms|text* *0 sie? *0 mir !nicht|nie|keine|nichts|mehr",
         "lieber|besser *0 per? *0 sms|schreib*|nachricht",
         "bitte|nur *0 schreiben|texten $",
         "weiter|weiterhin|trotzdem|doch *0 die? *0 sms|nachrichten|erinnerungen? *0 bekommen|erhalten|haben|schicken",
         "neue *0 nummer|handynummer",
     ],
-    surely: &["hor|hort|horen|hoer|hoert|hoeren *2 auf *1 mir|mich|uns *2 <schreiben>"],
-    alone: &[
+    overriding_requests: &[
+        "hor|hort|horen|hoer|hoert|hoeren *2 auf *1 mir|mich|uns *2 <schreiben>",
+    ],
+    clause_requests: &[
         "stopp|stopt|halt_stopp|abmelden|abmeldung|abbestellen|austragen|aufhoren|aufhoeren|schluss|schluss_damit|schluss_jetzt|stoppen|keine_sms|keine_werbung|keine_nachrichten|keine_nachrichten_mehr|bitte_abmelden|es_reicht|reicht_jetzt|genug_jetzt|kein_interesse_mehr|falsche_nummer|unterlassen|horen_sie_auf|hort_auf|hor_auf|hoeren_sie_auf|hoert_auf|hoer_auf",
     ],
-    whole: &[
+    text_requests: &[
         "ende|kundigen|kuendigen|kundigung|kuendigung|loschen|loeschen|beenden|raus|entfernen|ab|nein_stop|lassen|abbrechen|streichen",
     ],
     fillers: &[

@@ -28,7 +28,7 @@ pub const RULES: Language = Language {
             "lista|liste|elenco|elenchi|database|rubrica|mailing|sistema|gruppo|archivio|servizio|newsletter|sms|messaggi|contatti|vostri|vostra|vostro|tua|questa|invii",
         ),
     ],
-    asks: &[
+    requests: &[
         "<voglio> *0 non *1 ricevere|essere",
         "puo|puoi|potete|potreste|potrebbe *1 togliere|cancellare|rimuovere|eliminare|togliermi|cancellarmi *1 il|questo|mi? *1 mio|dalla|$",
         "fine|stop|basta *0 ai|con_i|con_le|alle *1 <messaggi>",
@@ -68,7 +68,7 @@ pub const RULES: Language = Language {
         "questo|e|sono *1 spam|molestia|molestie",
         "stanc*|stuf* *2 dei|di|delle *2 <messaggi>",
     ],
-    unless: &[
+    exceptions: &[
         "non *0 voglio|vorrei *0 cancellar*|annullar*|disdir*|uscire",
         "basta *0 cosi *0 grazie|per_oggi|e",
         "basta *0 un|una|due|solo|poco|che",
@@ -89,7 +89,7 @@ pub const RULES: Language = Language {
         "non *1 chiam* *2 prima|dopo|ora",
         "non *1 <mandare> *2 ancora|fattura|foto",
     ],
-    keeps: &[
+    acceptances: &[
         "^ scrivetemi|scrivimi|scrivete|mandatemi|mandami|mi_scriva|mi_mandi|inviatemi *0 pure? *0 un|un_messaggio|un_sms|per_sms|qui|$",
         "preferisco *0 i|gli|un|per? *0 <messaggi>",
         "meglio *0 un|per|via? *0 sms|messaggio|messaggi",
@@ -97,11 +97,11 @@ pub const RULES: Language = Language {
         "cambiato *0 il? *0 numero",
         "nuovo *0 numero",
     ],
-    surely: &["<smettete> *0 di *0 scrivermi|mandarmi|inviarmi"],
-    alone: &[
+    overriding_requests: &["<smettete> *0 di *0 scrivermi|mandarmi|inviarmi"],
+    clause_requests: &[
         "basta|smettetela|smettila|smettere|finitela|piantatela|cancellami|cancellatemi|disiscrivi|disiscrivimi|disiscrivetemi|disiscrizione|cancella_iscrizione|rimuovimi|rimuovetemi|toglietemi|toglimi|fermatevi|non_mi_interessa|non_scrivetemi|non_contattatemi|non_disturbate|non_disturbare|niente_messaggi|niente_sms|niente_pubblicita|lasciatemi_in_pace|lasciami_in_pace|numero_sbagliato|persona_sbagliata|stop_sms|mai_piu|non_voglio|non_voglio_piu",
     ],
-    whole: &[
+    text_requests: &[
         "annulla|cancella|cancellare|annullare|rimuovi|rimuovere|elimina|disattiva|disdetta|uscire|esci|ferma|fermare|fermo|revoca",
     ],
     fillers: &[

@@ -11,7 +11,7 @@ pub const RULES: Language = Language {
             "pisz*|pisa*|wysyla*|przysyla*|wysla*|nekaj*|nekac|smsuj*|kontaktuj*|kontaktowa*|dzwon*|spam*|zawraca*|wypisywa*|niepoko*|meczy*|meczcie|przesyla*",
         ),
     ],
-    asks: &[
+    requests: &[
         "sie *0 wypisac|wyrejestrowac|wypisze",
         "prosze|moge|mozecie|mozna *1 o? *0 usuniecie|wypisanie|wykreslenie *2 numer*|mnie|listy|bazy",
         "nie *1 chce|chcemy|zycze|zyczymy|zgadzam|wyrazam|potrzebuje|chcialbym|chcialabym *3 <wiadomosc>|otrzymywac|dostawac|kontakt*|zgody_na|<pisac>",
@@ -36,7 +36,7 @@ pub const RULES: Language = Language {
         "moj *1 prawnik|adwokat",
         "to_spam|nekanie|rodo",
     ],
-    unless: &[
+    exceptions: &[
         "nie *0 dostaje|dostajemy|przychodza|przychodzi|otrzymuje|mam",
         "nie *2 <pisac> *3 faktur*|papier*|rachun*|paczk*|list|katalog*|kurier*",
         "nie *0 dzwon* *1 tylko|prosze|lepiej",
@@ -50,17 +50,17 @@ pub const RULES: Language = Language {
         "odwol*|anuluj*|usun*|wypisz* *4 wizyt*|rezerwacj*|zamowieni*|termin*|recept*|zab|plomb*|zajec",
         "odpisz|wyslij *1 stop",
     ],
-    keeps: &[
+    acceptances: &[
         "tylko|lepiej|prosze *0 pisac|pisz|piszcie|sms|smsa",
         "^ pisz|piszcie|napisz|napiszcie *0 do_mnie|mi|sms*",
         "wole *0 sms*|pisac",
         "nowy *0 numer",
     ],
-    surely: &[],
-    alone: &[
+    overriding_requests: &[],
+    clause_requests: &[
         "rezygnuje|wypisz|wypisz_mnie|wypisac|wypis|przestancie|przestan|dosc|nie_chce|usun_mnie|zly_numer|pomylka|koniec_smsow|nie_pisz|nie_piszcie|rezygnacja",
     ],
-    whole: &["koniec|anuluj|usun|zakoncz|odwolaj"],
+    text_requests: &["koniec|anuluj|usun|zakoncz|odwolaj"],
     fillers: &["prosze|dziekuje|dzieki|dzien_dobry|czesc|witam|juz|teraz|natychmiast|wiecej|mi|to"],
     signatures: &["wyslano_z|wyslane_z"],
 };

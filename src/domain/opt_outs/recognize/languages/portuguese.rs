@@ -29,7 +29,7 @@ pub const RULES: Language = Language {
             "numero|num|telefone|tel|celular|cel|contato|nome|cadastro|dados|fone",
         ),
     ],
-    asks: &[
+    requests: &[
         "<nao> *0 me? *1 procur*|contat* *1 mais",
         "podem|pode|poderia|poderiam *1 me? *0 tirar|remover|excluir|apagar *1 meu|esse|este|me|da|dessa",
         "<nao> *0 quero|queria|desejo *1 estar|ficar|fazer_parte *2 <lista>",
@@ -78,7 +78,7 @@ pub const RULES: Language = Language {
         "esquec*|perca|percam *1 o? *1 meu *1 numero",
         "cans*|fart*|saco_cheio *2 de|com|dessas|destas|desses *2 <mensagem>|voces",
     ],
-    unless: &[
+    exceptions: &[
         "<nao> *0 quero|queria|gostaria *0 cancelar|sair|parar|perder|incomodar",
         "<nao> *1 me? *1 <mandar> *3 fatura*|boleto*|carta*|papel|pacote*|pedido|catalogo*|conta|encomenda*",
         "<nao> *1 me? *1 <mandar>|<escrever> *4 no_trabalho|depois_das|antes_das|ate|de_noite|hoje|ainda",
@@ -101,7 +101,7 @@ pub const RULES: Language = Language {
         "discou|disquei|liguei|anotei|mandei *3 errad*",
         "nao *1 estou|tenho *1 conseguindo|recebendo",
     ],
-    keeps: &[
+    acceptances: &[
         "^ mand*|envi*|escrev* *0 me|uma|um|por|pelo *1 mensag*|sms|texto|whats*|zap",
         "^ me *0 mand*|envi* *0 uma|um|por? *0 mensag*|sms|texto|whats*|zap",
         "prefiro *0 por|a|as? *0 mensag*|sms|texto",
@@ -110,11 +110,11 @@ pub const RULES: Language = Language {
         "novo *0 numero",
         "mudei|troquei *0 de|o|meu *0 numero|telefone|celular",
     ],
-    surely: &["<parem> *0 de *0 me *0 <mandar>|<escrever>"],
-    alone: &[
+    overriding_requests: &["<parem> *0 de *0 me *0 <mandar>|<escrever>"],
+    clause_requests: &[
         "parar|pare|parem|sair|basta|chega|descadastrar|descadastre|descadastrem|desinscrever|cancelar_inscricao|cancelar_assinatura|nao_quero|nao_quero_mais|nao_mande|nao_mandem|nao_envie|nao_enviem|nao_mais|nao_perturbe|nao_perturbem|sem_mensagens|sem_spam|numero_errado|pessoa_errada|me_tira|me_tirem|me_remova|me_removam|me_deixe_em_paz|stop_sms|nunca_mais|pra_parar|parem_com_isso|para_com_isso|pare_com_isso|engano|foi_engano",
     ],
-    whole: &[
+    text_requests: &[
         "para|cancelar|cancele|cancelem|remover|remova|excluir|exclua|encerrar|fim|fora|apagar|apague|deletar|interromper|desistir|sai",
     ],
     fillers: &[

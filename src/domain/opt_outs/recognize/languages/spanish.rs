@@ -8,7 +8,7 @@ pub const RULES: Language = Language {
         ),
         ("nos", "me|nos|le|les|te|lo|la"),
         ("me", "me|nos|m"),
-        // What comes on paper or by car is no text.
+        // Objects on paper or by delivery.
         (
             "cosas",
             "factura*|recibo*|carta*|papel*|paquete*|pedido*|estado_de_cuenta|estados_de_cuenta|catalogo*|repartidor*|plomero*|comida|cuenta|cuentas|cobro*|dinero|nadie|tecnico*|revista*|orden|ordenes|tarea*|correo_postal|por_correo|postal",
@@ -22,7 +22,7 @@ pub const RULES: Language = Language {
             "quiero|quisiera|queremos|quisieramos|deseo|deseamos|necesito|necesitamos|acepto|acepte|aceptamos|autorizo|consiento|solicite|pedi|pedimos|me_interesa|me_interesan|nos_interesa|nos_interesan|interesa|interesan|interesad*|gustaria|kiero|requiero",
         ),
         (
-            // What they shall not do: as an order, or behind "dejen de".
+            // The action that should end: as an imperative, or after "dejen de".
             "escriban",
             "escrib*|contact*|molest*|texte*|mensajee*|joda|jodan|chinguen|chingue|frieguen|mensajear*|msje*|moleste*|fastidi*|acos*|hostig*|hablen|hables|busquen|busques|spame*|incomod*",
         ),
@@ -48,7 +48,7 @@ pub const RULES: Language = Language {
             "numero|num|nro|telefono|tel|celular|cel|movil|contacto|nombre|datos|info|informacion",
         ),
     ],
-    asks: &[
+    requests: &[
         "<quiten> *4 de su|sus|tu *0 <lista0>",
         "mal *0 el *0 numero",
         "no_me_interesa *0 nada",
@@ -171,7 +171,7 @@ pub const RULES: Language = Language {
         "esto|eso *1 es *0 spam|acoso|hostigamiento",
         "puro|es|son *0 spam|acoso|hostigamiento|basura $",
         "^ acoso|hostigamiento",
-        // Another's number.
+        // Wrong number.
         "numero|persona|telefono|num *1 equivocad*|incorrect*|erroneo|erronea",
         "esta|estan|anda|andan *0 equivocad* *2",
         "quiero|quisiera|deseo|como *1 salir|salirme|salgo|salirnos *1 de *2 <lista0>|$",
@@ -181,7 +181,7 @@ pub const RULES: Language = Language {
         "este|ese *1 no|ya_no *1 es *2 numero|telefono|celular|cel|movil",
         "no *1 conozco *1 a *3 no",
     ],
-    unless: &[
+    exceptions: &[
         "=bloqueé|=cancelé|=quité|=eliminé|=borré|=saqué|=anulé",
         "no *0 <me>? *0 escribi|escribio|escribo|escribimos|=contacté|=molesté|=mandé|=envié",
         "equivocad* *0 en|del|de_la|de_mi|para",
@@ -198,11 +198,11 @@ pub const RULES: Language = Language {
         "<no>|<dejen> *3 mand*|envi* *3 <cosas>",
         "<dejen> *1 de *1 ignor*|cobr*|perder*|borrar*|bloque*|leer|revisar|cancel*",
         "<no> *1 <nos>? *1 <escriban>|<manden> *4 al_trabajo|a_mi_trabajo|en_el_trabajo|despues_de|antes_de|hasta_el|hasta_las|hasta_que|hasta_manana|de_noche|en_la_noche|por_la_noche|tan_tarde|tan_temprano|tarde|temprano|los_domingos|hoy|todavia|aun|mientras|durante|cuando_este",
-        // Not the imperative but what was or is: the accent is often left out.
+        // Past and present tense instead of the imperative: the accent is often missing.
         "^ =dejé|deje|dejo|dejaron|dejamos|deja *0 de *0 recibir|llegar*",
         "por_que|porque *2 dejo|deje|dejaron|dejamos *0 de",
         "dejaron|dejado *0 de",
-        // Another list than the one that texts are sent to.
+        // Lists other than those for texts.
         "lista *0 de|del !<mensajes>|contact*|contat*|mensag*|transmissao|divulgacao|difusion|correo*|distribucion|envio*|cliente*|paciente*|sms|ustedes|telefono*|numero*|suscriptor*|usuario*|mensajeria|miembros|votantes|donantes",
         "no *1 <nos> *1 pase*|pasa|pases *1 nada|la|el",
         "si|cuando|que_pasa *1 respondo|contesto|escribo|envio|mando|texteo|cancelo|responder",
@@ -220,7 +220,7 @@ pub const RULES: Language = Language {
         "baja *0 a|de|del|mi *1 mi|el|la|un|seguro|membresia|curso|clase *0 seguro|hijo|hija|carro|coche|auto|esposa|membresia|medic*|dental|linea|plan|clase|curso|empleado|trabajador",
         "soy *1 yo",
     ],
-    keeps: &[
+    acceptances: &[
         "^ escribame|escribanme|escribeme|texteame|texteeme|texteenme|mensajeame|escriba|escriban *0 mejor|a_mi|al|aqui|por_aqui|por_mensaje|por_texto|por_sms|a_este|al_cel|al_celular !correo|email|mail|e",
         "^ escribame|escribanme|escribeme|texteame|texteeme|texteenme|mensajeame !por_correo|al_correo|a_mi_correo|por_email|al_email|a_mi_email|solo_por_correo",
         "mejor *0 escribame|escribanme|escribeme|texteame|texteeme",
@@ -236,12 +236,12 @@ pub const RULES: Language = Language {
         "cambie|cambiamos *0 de? mi? *0 numero|telefono|celular|cel",
         "mi *0 nuevo|otro *0 numero|telefono|celular|cel",
     ],
-    surely: &[
+    overriding_requests: &[
         "dejen|deje|deja|paren|pare|dejar *1 de *1 mandarme|mandarnos|enviarme|enviarnos|escribirme|escribirnos|molestarme|textearme|contactarme|recibir",
         "ya_no *0 me|nos *0 manden|mande|envien|envie|escriban|escriba *1 mas|nada|<mensajes>|$",
         "no *0 me|nos? *0 manden|mande|envien|envie *0 mas *0 <mensajes>",
     ],
-    alone: &[
+    clause_requests: &[
         "alto|baja|basta|parenle|parale|parele|paren|parar|pare|detener|detengan|detenganse|detente|deten|cesen|cese",
         "dar_de_baja|darme_de_baja|darse_de_baja|dame_de_baja|deme_de_baja|denme_de_baja|de_baja|la_baja|dar_baja",
         "desuscribir|desuscribirme|desuscribirse|desuscribeme|cancelar_suscripcion|cancelar_todo|desinscribir",
@@ -249,7 +249,7 @@ pub const RULES: Language = Language {
         "borrenme|borrame|borreme|eliminenme|eliminame|elimineme|quitenme|quitame|quiteme|saquenme|sacame|saqueme|remuevanme",
         "dejenme_en_paz|dejame_en_paz|dejeme_en_paz|dejen_de_molestar|numero_equivocado|persona_equivocada|equivocado|stop_mensajes|alto_mensajes|no_mensajes|no_sms|no_textos",
     ],
-    whole: &[
+    text_requests: &[
         "ya_no|para|parad|fin|salir|cancelar|cancela|cancele|cancelen|cancelado|terminar|eliminar|elimina|borrar|remover|quitar|dejar|dejen|detenga|fuera|abandonar|finalizar|no_gracias_ya",
     ],
     fillers: &[

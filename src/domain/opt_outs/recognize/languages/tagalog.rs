@@ -1,6 +1,6 @@
 use super::Language;
 
-/// Tagalog as people text it, English words within.
+/// Tagalog as it is texted, with English words.
 pub const RULES: Language = Language {
     classes: &[
         (
@@ -24,7 +24,7 @@ pub const RULES: Language = Language {
             "ayaw|ayoko|ayaw_ko|ayokong|hindi_ko_gusto|di_ko_gusto|hindi_na_ako|ayaw_na|di_na_ako|hindi_ako|di_ako|hindi_ko_kailangan|di_ko_kailangan|hindi_namin|ayaw_namin|hindi_ko_na|di_ko_na|hindi_na_namin",
         ),
     ],
-    asks: &[
+    requests: &[
         "stop *0 nyo|niyo|na|po|mo|ang|yung|sa *3 <text>",
         "delete|remove *0 nyo|niyo|na|po|mo *3 number|numero|ako|pangalan",
         "paano|pano *4 ititigil|titigil|itigil|mahinto|maihinto|tanggalin|matanggal *4 <text>",
@@ -51,7 +51,7 @@ pub const RULES: Language = Language {
         "abogado *1 ko",
         "pakicancel|icancel|ikansel|kanselahin|pacancel|i_cancel *4 <text>|subscription",
     ],
-    unless: &[
+    exceptions: &[
         "<wag> *4 ipadala|magpadala|isend|send|padala *2 ang|yung|blue|red|resibo|bill|papel|rider|order",
         "<wag> *3 <text> *4 sa_trabaho|sa_gabi|pag_gabi|hanggang|bago|muna",
         "hindi|di|wala *4 nakakatanggap|nakatanggap|natatanggap|natanggap|dumarating",
@@ -69,17 +69,17 @@ pub const RULES: Language = Language {
         "kung|kapag|pag *2 nag_text|nagreply|itext|text *2 stop",
         "dito *2 na_lang|nalang",
     ],
-    keeps: &[
+    acceptances: &[
         "text *0 na? *0 lang|nalang",
         "^ itext|text|i_text *0 nyo|niyo|mo|na_lang *1 ako",
         "gusto *2 pa *2 <text>",
         "bago|bagong *0 number|numero",
     ],
-    surely: &[],
-    alone: &[
+    overriding_requests: &[],
+    clause_requests: &[
         "tama_na|tamana|itigil|itigil_na|tigil|tigil_na|tigilan|hinto|ihinto|ihinto_na|ayoko_na|ayaw_ko_na|ayoko|ayaw_ko|ayaw_na|wag_na|huwag_na|mali_number|maling_number|maling_numero|stop_na|itigil_nyo|itigil_niyo|itigil_ninyo|tigilan_nyo_ako|tantanan_nyo_ako|pakitigil",
     ],
-    whole: &[
+    text_requests: &[
         "alisin|tanggalin|burahin|kanselahin|umalis|pakialis|pakitanggal|icancel|cancel_na|tapos_na",
     ],
     fillers: &[

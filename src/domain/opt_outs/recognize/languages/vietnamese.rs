@@ -1,7 +1,7 @@
 use super::Language;
 
-/// Many words differ by an accent alone, and many people write none: where the word without accents is another common word
-/// (`đúng`, right), the accents are asked for.
+/// Many words differ only by an accent, and many senders omit accents: where the word without accents is another common
+/// word (`đúng`, right), the pattern requires the accents.
 pub const RULES: Language = Language {
     classes: &[
         (
@@ -21,7 +21,7 @@ pub const RULES: Language = Language {
             "toi|minh|tui|em|anh|chi|con|chung_toi|so_nay|so_toi|toi_nua",
         ),
     ],
-    asks: &[
+    requests: &[
         "<dung> *1 goi|nhan *1 hay|hoac|va *1 nhan_tin|goi|gui",
         "<dung> *1 <gui> *2 <tin>|cho|<toi>|nua|vao|den|toi|$",
         "<dung> *1 lam_phien|quay_ray|spam|lien_lac|lien_he|quay_nhieu",
@@ -48,7 +48,7 @@ pub const RULES: Language = Language {
         "phien|met|chan *3 <tin> *1 qua|nay",
         "tin_rac|lam_phien_qua|spam_qua",
     ],
-    unless: &[
+    exceptions: &[
         "=đừng|dung *0 ngung|=dừng|=ngừng|huy|quen",
         "=dừng|ngung|=ngừng *0 uong|xe|lai_o|o",
         "<dung> *1 <gui> *3 hoa_don|giay|buu_kien|hang|do|nguoi|don",
@@ -67,17 +67,17 @@ pub const RULES: Language = Language {
         "neu *2 stop|huy|ngung",
         "=đúng",
     ],
-    keeps: &[
+    acceptances: &[
         "^ =nhắn|nhan_tin *0 tin? *0 cho|qua",
         "nen|=hãy|cu *0 =nhắn|nhan_tin",
         "so *0 moi",
         "van|muon *1 tiep_tuc|con *1 nhan",
     ],
-    surely: &[],
-    alone: &[
+    overriding_requests: &[],
+    clause_requests: &[
         "=dừng|=ngừng|ngung|=dừng_lại|=ngừng_lại|dung_lai|ngung_lai|huy_dang_ky|huy_nhan_tin|=đừng_nhắn|=đừng_gửi|=đừng_nhắn_tin|khong_nhan_tin|khong_muon_nhan|nham_so|sai_so|lon_so|tu_choi|=đừng_làm_phiền|dung_lam_phien|khong_nhan",
     ],
-    whole: &["huy|thoi|=dung|cham_dut|ket_thuc|xoa|bo|ngung_ngay|huy_bo|=thôi_đi|tc"],
+    text_requests: &["huy|thoi|=dung|cham_dut|ket_thuc|xoa|bo|ngung_ngay|huy_bo|=thôi_đi|tc"],
     fillers: &[
         "lam_on|xin|vui_long|cam_on|xin_chao|chao|ngay|di|nhe|nha|a|oi|ban|nua|giup|dum|voi|gium|ngay_lap_tuc|ngay_bay_gio|tin_nhan",
     ],
