@@ -1,4 +1,4 @@
-//! My account, whatever the workspace: name, address, password, second factor, where I am signed in.
+//! The user's account, across workspaces: name, e-mail address, password, second factor, sessions.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
@@ -24,16 +24,16 @@ pub mod two_factor;
 #[template(path = "account/show.html")]
 struct Page {
     user: User,
-    /// Each form keeps its own troubles.
+    /// One per form, so that errors appear beside the form that was sent.
     naming: Form,
     password: Form,
     off: Form,
     two_factor: accounts::two_factor::State,
-    /// Whether the address has to be verified before anything else.
+    /// The server requires verified addresses and this one is not verified.
     must_verify: bool,
     sessions: Vec<Session>,
     notice: Option<Notice>,
-    /// Why something was not done.
+    /// Why the request was refused.
     refusal: Option<String>,
 }
 
@@ -47,7 +47,7 @@ impl Page {
     }
 }
 
-/// What the page shows again besides what the account is.
+/// The result of a posted form, shown on the page.
 #[derive(Default)]
 struct Answer {
     naming: Option<Form>,
@@ -124,7 +124,7 @@ pub struct Spoken {
     language: String,
 }
 
-/// `POST /account/language`: a tag, or nothing for the browser's own.
+/// `POST /account/language`: a language tag, or empty for the browser's language.
 pub async fn speak(
     State(app): State<App>,
     Claimed(session): Claimed,
@@ -203,7 +203,7 @@ pub async fn end_session(
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     match accounts::end_session(&app.db, &user, id, &caller).await {
-        // Gone already is as good.
+        // A session that has ended already is no error.
         Ok(()) | Err(Error::NotFound(_)) => Ok(Notice::SessionEnded.at("/account")),
         Err(error) => Err(error.into()),
     }

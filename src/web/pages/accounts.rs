@@ -1,4 +1,4 @@
-//! First start, sign-up, sign-in with one step or two, sign-out.
+//! Setup, sign-up, sign-in with one or two factors, sign-out.
 
 use askama::Template;
 use axum::extract::rejection::FormRejection;
@@ -31,7 +31,7 @@ struct LoginPage {
     said: Option<Notice>,
 }
 
-/// The password was right; now the code.
+/// The password is accepted; the page asks for the code.
 #[derive(Template)]
 #[template(path = "accounts/second_step.html")]
 struct SecondStep {
@@ -42,11 +42,11 @@ struct SecondStep {
 #[template(path = "accounts/signup.html")]
 struct SignupPage {
     form: Form,
-    /// Nobody is here yet.
+    /// There is no workspace yet.
     first: bool,
 }
 
-/// `/`: to the inbox of whoever is signed in, else to the right door.
+/// `/`: redirects to the inbox, the sign-in or the setup.
 pub async fn home(State(app): State<App>, claimed: Option<Claimed>) -> Result<Response, Problem> {
     let user = match claimed {
         Some(Claimed(session)) => accounts::of_session(&app.db, session).await.ok(),
@@ -176,7 +176,7 @@ pub async fn login(
 pub struct Credentials {
     email: String,
     password: SecretString,
-    /// Asked for beside the password only where that has to wait.
+    /// Asked for on the same form only while sign-in attempts are throttled.
     #[serde(default)]
     code: String,
     #[serde(default)]
@@ -235,7 +235,7 @@ pub async fn second_step(
     let caller = caller.remembered();
     match accounts::second_step(&app, &typed.ticket, &typed.code, &caller).await {
         Ok(signed_in) => Ok(enter(&app, &signed_in, &caller, &typed.next)),
-        // The ticket is good for minutes: then the password is asked for again.
+        // The ticket expires after minutes; then the password is asked for again.
         Err(Error::Unauthenticated) => Ok(Redirect::to("/login").into_response()),
         Err(error) => {
             let form = Form::default()
@@ -252,7 +252,7 @@ pub struct Spoken {
     language: String,
 }
 
-/// `POST /language`: before one is signed in. Back to the page that was open.
+/// `POST /language`: for signed-out visitors. Returns to the page that was open.
 pub async fn speak(
     State(app): State<App>,
     headers: HeaderMap,
@@ -272,7 +272,7 @@ fn enter(app: &App, signed_in: &SignedIn, caller: &Caller, next: &str) -> Respon
     (cookies(&app.config, signed_in), kept, on).into_response()
 }
 
-/// Only an address of ours is gone on to: `//elsewhere` and `/\elsewhere` lead out.
+/// Prevents open redirects: `//elsewhere` and `/\elsewhere` lead to another origin.
 fn inside(next: &str) -> &str {
     let leads_out = !next.starts_with('/')
         || next[1..].starts_with(['/', '\\'])
@@ -282,13 +282,13 @@ fn inside(next: &str) -> &str {
 
 #[derive(Deserialize)]
 pub struct Leaving {
-    /// The page's script has removed what this browser kept for this user.
+    /// The page's script has deleted the data this browser stored for the user.
     #[serde(default)]
     removed: bool,
 }
 
-/// Without a script's word that it has removed this user's data, the browser is to clear whatever it keeps for this server.
-/// That would also take what waits here to be sent by somebody else who uses this browser.
+/// Unless the script has deleted the user's data, the response clears all storage of this origin.
+/// That also deletes unsent texts of other users of this browser.
 pub async fn log_out(
     State(app): State<App>,
     claimed: Option<Claimed>,
@@ -299,7 +299,7 @@ pub async fn log_out(
     if let Some(Claimed(session)) = claimed {
         accounts::log_out(&app.db, session, &caller).await?;
     }
-    // Pictures that were looked at lie in the browser's cache.
+    // Viewed media files are in the browser's HTTP cache.
     let forget = match removed {
         true => "\"cache\"",
         false => "\"cache\", \"storage\"",

@@ -21,7 +21,7 @@ pub mod usage;
 pub mod webhooks;
 pub mod workspace;
 
-/// What surrounds the page of this section.
+/// The page layout of an admin section.
 async fn shell(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -32,7 +32,7 @@ async fn shell(
     Ok(Shell::new(admin, &counts, section).saying(notice))
 }
 
-/// Whether every word of `q` is in `text`, whatever the case and the accents.
+/// Whether `text` contains every token of `q`, ignoring case and accents.
 fn matches(text: &str, q: &str) -> bool {
     let text = fold::plain(text);
     let joined = text.replace(fold::JOINER, "");

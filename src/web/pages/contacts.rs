@@ -1,4 +1,4 @@
-//! Everybody outside whom a member may see: the list, and the way to add one.
+//! The contacts that the member may see, and the form for a new one.
 
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
@@ -38,7 +38,7 @@ pub mod show;
 
 pub use card::{Card, ContactCard, ContactForm, FewTags, Tags, few_tags};
 
-/// Contacts of one page.
+/// Contacts per page.
 const ROWS: i64 = 50;
 
 #[derive(Template)]
@@ -50,7 +50,7 @@ struct Page {
     table: Partial,
 }
 
-/// The list itself, as it is fetched anew.
+/// The list, replaced by itself on updates.
 #[derive(Template)]
 #[template(path = "contacts/_table.html")]
 struct Table {
@@ -62,7 +62,7 @@ struct Table {
     is_admin: bool,
 }
 
-/// What the list is narrowed to, in the address.
+/// The filter of the list, as query parameters.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct ListQuery {
     #[serde(default)]
@@ -78,7 +78,7 @@ pub struct ListQuery {
 }
 
 impl ListQuery {
-    /// `name`, or `-name` for the other way round.
+    /// `name`, or `-name` for descending.
     fn order(&self) -> Order {
         let (is_reversed, sort) = match self.sort.strip_prefix('-') {
             Some(sort) => (true, sort),
@@ -118,7 +118,7 @@ impl ListQuery {
         self.query(&self.sort, None)
     }
 
-    /// `sort` as the address says it.
+    /// Whether `sort` is the current value of the parameter.
     fn is_sorted_by(&self, sort: &str) -> bool {
         let order = self.order();
         let turned = if order.is_reversed { "-" } else { "" };
@@ -139,7 +139,7 @@ impl ListQuery {
 }
 
 impl Table {
-    /// Sorts by its column under the same filters, and the other way round the second time.
+    /// A link that sorts by its column under the same filters; it reverses the current order.
     fn heading(&self, sort: Sort) -> HtmlSafeOutput<Heading> {
         let label = match sort {
             Sort::Name => t("Name"),
@@ -213,7 +213,7 @@ pub async fn export(
     Ok(table(export::begin(&app.db, member, asked.filter()).await?))
 }
 
-/// The form for a new one.
+/// The form for a new contact.
 #[derive(Template)]
 #[template(path = "contacts/new.html")]
 struct New {
@@ -295,7 +295,7 @@ pub async fn create(
     }
 }
 
-/// Back to the page that a form was sent from, if it is one of this workspace.
+/// Redirects to the referring page if it is one of this workspace.
 pub(super) fn back(member: &Member, headers: &HeaderMap, otherwise: &str) -> Response {
     let from = headers
         .get("referer")

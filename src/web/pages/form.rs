@@ -1,4 +1,4 @@
-//! A form as it was typed: shown again with what is wrong beside each field.
+//! Forms that are shown again with the submitted values and an error beside each field.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,14 +13,13 @@ use crate::language::t;
 use crate::web::assets;
 use crate::web::language::filters;
 
-/// A form as it was typed, and what is wrong with it.
 #[derive(Default)]
 pub struct Form {
     values: BTreeMap<&'static str, String>,
     errors: Vec<Field>,
     pub notice: Option<String>,
     status: Option<StatusCode>,
-    /// How long to wait before the form is worth sending again.
+    /// When a repeated request may succeed.
     retry_after: Option<Duration>,
 }
 
@@ -30,7 +29,7 @@ impl Form {
         self
     }
 
-    /// Shows a refusal that the person can mend; any other is handed back.
+    /// Keeps an error that the user can correct; returns any other.
     pub fn refused(mut self, error: Error) -> Result<Self> {
         (self.status, self.retry_after) = match &error {
             Error::TooMany { wait } => (Some(StatusCode::TOO_MANY_REQUESTS), Some(*wait)),
@@ -61,17 +60,16 @@ impl Form {
         Ok(self)
     }
 
-    /// With which status the form is shown again.
+    /// The response status of the form shown again.
     pub fn status(&self) -> StatusCode {
         self.status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY)
     }
 
-    /// Whether the person has to wait, and nothing that they typed is wrong.
+    /// The request was throttled; the submitted values may be correct.
     pub fn must_wait(&self) -> bool {
         self.retry_after.is_some()
     }
 
-    /// How the form is shown again, on the page that holds it.
     pub fn answer(&self) -> Again {
         Again {
             status: self.status(),
@@ -79,7 +77,7 @@ impl Form {
         }
     }
 
-    /// A field that the page does not have: its error is shown above the form.
+    /// Moves errors of fields that the page does not have above the form.
     pub fn gather(mut self, known: &[&str]) -> Self {
         let (beside, above): (Vec<_>, Vec<_>) = std::mem::take(&mut self.errors)
             .into_iter()
@@ -124,7 +122,7 @@ impl Form {
         })
     }
 
-    /// One that takes most of its line.
+    /// A wide field.
     pub fn wide<'a>(
         &'a self,
         name: &'a str,
@@ -153,7 +151,7 @@ impl Form {
         })
     }
 
-    /// For a whole number, typed on a keyboard of digits.
+    /// A whole number, with a numeric keyboard.
     pub fn figure<'a>(
         &'a self,
         name: &'a str,
@@ -183,7 +181,7 @@ impl Form {
     }
 }
 
-/// The status and headers with which a form is shown again.
+/// The status and headers of a form shown again.
 pub struct Again {
     status: StatusCode,
     retry_after: Option<Duration>,

@@ -1,6 +1,5 @@
-//! The frames of a browser's socket: Turbo Streams of the very partials that the pages are made of.
-//!
-//! Each may come twice, late or to a page that does not show what it is about, and then changes nothing.
+//! Turbo Streams for the live socket, rendered from the partials of the pages.
+//! Each is idempotent and has no effect on a page that does not show its subject: it may arrive late or twice.
 
 use std::fmt::Write as _;
 
@@ -32,12 +31,12 @@ pub fn message_changed(message: &Message, conversation: &Conversation) -> Result
     message_added(message, conversation)
 }
 
-/// Its row, and what the open page says of it.
+/// Its row in the list, and its state in the open thread.
 pub fn conversation_changed(conversation: &Conversation) -> Result<String, Error> {
     Ok(row(conversation)? + &standing(conversation)?)
 }
 
-/// Wherever their name and tags stand, and their card.
+/// Every element with the contact's name, number, e-mail address or tags, and the contact card.
 pub fn contact_changed(contact: &Contact, fields: &[Field]) -> Result<String, Error> {
     let escaped = |text: &str| Escaped { text }.render();
     let letters = pages::avatar(contact).0.letters().0;
@@ -59,7 +58,6 @@ pub fn contact_changed(contact: &Contact, fields: &[Field]) -> Result<String, Er
         + &tags_changed(contact)?)
 }
 
-/// Wherever their tags stand.
 pub fn tags_changed(contact: &Contact) -> Result<String, Error> {
     let few = FewTags { contact }.render()?;
     Ok(
@@ -68,12 +66,12 @@ pub fn tags_changed(contact: &Contact) -> Result<String, Error> {
     )
 }
 
-/// Its line in the list of contacts goes.
+/// Removes the row from the contact list.
 pub fn contact_removed(contact: ContactId) -> String {
     format!(r#"<turbo-stream action="remove" target="contact-row-{contact}"></turbo-stream>"#)
 }
 
-/// Its row goes, and whoever has it open is told.
+/// Removes the row, and notifies a page that has the thread open.
 pub fn conversation_removed(conversation: ConversationId) -> String {
     format!(
         r#"<turbo-stream action="remove" target="row-{conversation}"></turbo-stream><turbo-stream action="gone" target="thread-{conversation}"></turbo-stream>"#
@@ -90,14 +88,13 @@ pub fn number_changed(number: &Number) -> Result<String, Error> {
     )
 }
 
-/// How many texts an agent can still send.
+/// An agent's remaining credits.
 #[derive(Template)]
 #[template(path = "inbox/_credits.html")]
 pub struct Credits {
     pub balance: Balance,
 }
 
-/// Wherever the page shows them.
 pub fn credits_changed(balance: Balance) -> Result<String, Error> {
     let html = Credits { balance }.render()?;
     Ok(format!(
@@ -105,14 +102,14 @@ pub fn credits_changed(balance: Balance) -> Result<String, Error> {
     ))
 }
 
-/// The page that hears it knows its members' names, and who it is itself.
+/// The page knows the members' names, and skips its own user.
 pub fn typing(conversation: ConversationId, user: UserId) -> Result<String, Error> {
     Ok(format!(
         r#"<turbo-stream action="typing" target="typing-{conversation}" user="{user}"><template></template></turbo-stream>"#
     ))
 }
 
-/// What was done, or was not.
+/// A notification at the edge of the page.
 pub fn toast(said: &impl Template) -> Result<String, Error> {
     Ok(format!(
         r#"<turbo-stream action="toast"><template>{}</template></turbo-stream>"#,
@@ -120,7 +117,7 @@ pub fn toast(said: &impl Template) -> Result<String, Error> {
     ))
 }
 
-/// Somebody looks at a conversation, or no longer does.
+/// A member opens or leaves a conversation.
 pub fn presence(
     conversation: ConversationId,
     user: UserId,
@@ -137,7 +134,7 @@ pub fn presence(
     ))
 }
 
-/// The newest page of the list, for a page that was cut off; `complete` when there is nothing below it.
+/// The newest page of the list, to catch up after a reconnect; `complete` when there are no older rows.
 pub fn rows(newest: &[Conversation], complete: bool) -> Result<String, Error> {
     let mut html = String::new();
     for conversation in newest {
@@ -149,7 +146,7 @@ pub fn rows(newest: &[Conversation], complete: bool) -> Result<String, Error> {
     ))
 }
 
-/// A line of what became of a conversation, at its place in the thread.
+/// An activity line in the thread, placed by its id.
 pub fn happened(one: &Activity) -> Result<String, Error> {
     Ok(format!(
         r#"<turbo-stream action="message" target="thread-{}"><template>{}</template></turbo-stream>"#,
@@ -158,7 +155,7 @@ pub fn happened(one: &Activity) -> Result<String, Error> {
     ))
 }
 
-/// A note calls whoever hears this.
+/// Notifies the mentioned member.
 pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<String, Error> {
     let somebody = t("Somebody");
     let by = message.created_by_name.as_deref().unwrap_or(&somebody);
@@ -178,12 +175,12 @@ pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<Strin
     ))
 }
 
-/// They have looked: the counts are others now.
+/// The mentions were read: the page reloads its counts.
 pub fn mentions_seen() -> Result<String, Error> {
     Ok(r#"<turbo-stream action="mentioned"><template></template></turbo-stream>"#.into())
 }
 
-/// The newest page of a thread and what happened meanwhile, for a page that was cut off.
+/// The newest page of a thread with its activity, to catch up after a reconnect.
 pub fn thread(
     newest_first: &[Message],
     happened: &[Activity],
@@ -209,7 +206,7 @@ pub fn thread(
     Ok(texts + &standing(conversation)?)
 }
 
-/// The bubble that the page showed at once says why it was not sent.
+/// Shows in the optimistic bubble why the text was not sent.
 pub fn refused(client_ref: &str, code: &str, reason: &str) -> Result<String, Error> {
     let (client_ref, reason) = (
         Escaped { text: client_ref }.render()?,
@@ -220,7 +217,7 @@ pub fn refused(client_ref: &str, code: &str, reason: &str) -> Result<String, Err
     ))
 }
 
-/// In place of what has this id.
+/// Replaces the element with this id.
 pub fn swap(id: &str, partial: &impl Template) -> Result<String, Error> {
     Ok(format!(
         r#"<turbo-stream action="swap" target="{id}"><template>{}</template></turbo-stream>"#,
@@ -275,7 +272,7 @@ fn everywhere(selector: &str, html: &str) -> String {
     stream
 }
 
-/// Plain text as HTML.
+/// Escaped text.
 #[derive(Template)]
 #[template(source = "{{ text }}", ext = "html")]
 struct Escaped<'a> {

@@ -1,7 +1,5 @@
-//! The inbox: the list of conversations, and beside it the one that is open.
-//!
-//! One address serves the whole page, a part of it (a Turbo Frame), and what a page that was cut off has missed (Turbo
-//! Streams): the same partials each time.
+//! The inbox: the list of conversations and the open thread.
+//! One URL serves the page, its Turbo Frames, and the Turbo Streams that catch up after a reconnect.
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -105,7 +103,7 @@ struct TabLink {
     current: bool,
 }
 
-/// Rows, and the way to those below.
+/// A page of rows, with the frame id and URL of the next page.
 #[derive(Template)]
 #[template(path = "inbox/_rows.html")]
 struct Rows {
@@ -113,7 +111,7 @@ struct Rows {
     older: Option<(String, String)>,
 }
 
-/// The middle of the page where no conversation is open.
+/// The thread pane while no conversation is open.
 #[derive(Template)]
 #[template(path = "inbox/_nothing.html")]
 struct Nothing {
@@ -190,7 +188,7 @@ impl IntoHtml for String {
     }
 }
 
-/// The list pane, what surrounds it, and whether there is a number at all.
+/// Returns the page layout, the list, and whether the member sees any number.
 async fn pane(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -225,7 +223,7 @@ async fn pane(
         place,
         tabs: partial(&tabs(member, inbox_filter, &counts))?,
         page,
-        // It stays in the page: the style sheet hides it as long as there is a row.
+        // Always rendered: the style sheet hides it while there are rows.
         empty: Some(empty(inbox_filter, is_empty, connected, member)),
     };
     Ok((Shell::new(member, &counts, "inbox"), list, connected))
@@ -273,7 +271,7 @@ async fn rows(
     Ok((partial(&rows)?, found.data.is_empty()))
 }
 
-/// A frame is named by the cursor that it continues from. A cursor of ours has only letters, digits, `-` and `_`.
+/// Frame ids contain the cursor they load from, reduced to letters, digits, `-` and `_`.
 fn frame_id(inbox_filter: &InboxFilter) -> String {
     let cursor = inbox_filter.cursor.as_deref().unwrap_or_default();
     format!(
@@ -286,7 +284,7 @@ fn frame_id(inbox_filter: &InboxFilter) -> String {
 }
 
 fn tabs(member: &Member, inbox_filter: &InboxFilter, counts: &Counts) -> Tabs {
-    // Whoever searches, and then wants a tab, has found what they searched for.
+    // Selecting a tab ends a search, so `q` is dropped.
     let kept = InboxFilter {
         number: inbox_filter.number,
         assignee: inbox_filter.assignee,
@@ -305,7 +303,7 @@ fn tabs(member: &Member, inbox_filter: &InboxFilter, counts: &Counts) -> Tabs {
             Tab::Pending => shown(counts.pending),
             Tab::Done => None,
         },
-        // What is found stands under no tab.
+        // Search results belong to no tab.
         current: tab == inbox_filter.tab && inbox_filter.q().is_empty(),
     };
     Tabs {
@@ -314,7 +312,7 @@ fn tabs(member: &Member, inbox_filter: &InboxFilter, counts: &Counts) -> Tabs {
     }
 }
 
-/// Counting stops at 1,000.
+/// The count query stops at 1,000.
 fn shown(count: i64) -> Option<String> {
     match count {
         0 => None,
@@ -323,14 +321,14 @@ fn shown(count: i64) -> Option<String> {
     }
 }
 
-/// The newest page of the list as it is now, for a page that was cut off.
+/// The newest page of the list, to catch up after a reconnect.
 async fn missed_rows(
     tx: &mut WorkspaceTx,
     member: &Member,
     inbox_filter: &InboxFilter,
 ) -> Result<String> {
     if !inbox_filter.q().is_empty() {
-        return Ok(String::new()); // what was found stays as it was
+        return Ok(String::new()); // search results are not refreshed
     }
     let newest = InboxFilter {
         cursor: None,

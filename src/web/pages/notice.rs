@@ -1,9 +1,8 @@
-//! What was just done, said on the page that follows. The address carries a word; the sentence comes from here.
+//! Success messages shown after a redirect. The URL carries a code; the sentence comes from here.
 
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::{Deserialize, Deserializer};
 
-/// What can have been done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     Saved,
@@ -149,14 +148,14 @@ impl Notice {
         self.code_and_text().1
     }
 
-    /// On to `path`, where it is said.
+    /// Redirects to `path`, which shows the notice.
     pub fn at(self, path: &str) -> Response {
         let joint = if path.contains('?') { '&' } else { '?' };
         Redirect::to(&format!("{path}{joint}done={}", self.code_and_text().0)).into_response()
     }
 }
 
-/// `?done=…`. A word that is none of ours says nothing.
+/// `?done=…`. Unknown codes are ignored.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub struct NoticeQuery {
     #[serde(default, deserialize_with = "known")]

@@ -1,4 +1,4 @@
-//! The simulated handset of a sandbox number: one texts in as a customer and sees the answers arrive.
+//! The simulated handset of a sandbox number: texts it as a customer and shows the replies.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
@@ -27,7 +27,7 @@ use crate::web::auth::Claimed;
 use crate::web::language::filters;
 use crate::web::problem::Problem;
 
-/// Whose phone it is until somebody says otherwise: a number kept for fiction.
+/// The default phone number of the handset: reserved for fiction.
 const SOMEBODY: &str = "(415) 555-0192";
 
 #[derive(Template)]
@@ -85,7 +85,7 @@ async fn handset(app: &App, member: &Member, number: Number, from: &Phone) -> Re
         }
         None => Vec::new(),
     };
-    // What the team notes, and what never arrived, no customer sees.
+    // Notes and failed texts do not reach the customer.
     messages.retain(|message| !message.is_note() && !message.failed());
     Ok(Handset {
         slug: member.slug.clone(),
@@ -173,7 +173,7 @@ pub async fn text(
     Ok(Redirect::to(&format!("/sandbox/{id}?from={from}")).into_response())
 }
 
-/// The number, for a member of its workspace who may see it. Only a sandbox's number has a handset.
+/// The sandbox number, if the user is a member who may see it.
 async fn find(app: &App, Claimed(session): Claimed, id: NumberId) -> Result<(Member, Number)> {
     let user = accounts::of_session(&app.db, session).await?;
     for workspace in workspaces::of_user(&app.db, user.id).await? {

@@ -1,4 +1,4 @@
-//! All that waits for its time, from the numbers that one sees.
+//! Scheduled texts of the numbers that the member sees.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
@@ -21,7 +21,7 @@ use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
-/// Texts on one page.
+/// Texts per page.
 const ROWS: i64 = 40;
 
 #[derive(Template)]
@@ -117,7 +117,6 @@ async fn whole(
 }
 
 impl ListQuery {
-    /// A word of ours, whatever the address says.
     fn of_known(&self) -> &'static str {
         if self.of == "me" { "me" } else { "all" }
     }

@@ -1,4 +1,4 @@
-//! A text to somebody new, or to anybody: to whom, from which number, what, and when.
+//! The form for a text outside a thread: recipient, number, content, time.
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -34,7 +34,7 @@ use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
-/// People that are offered at once.
+/// Contacts suggested at once.
 const PEOPLE: i64 = 8;
 
 #[derive(Template)]
@@ -43,20 +43,20 @@ struct Page {
     shell: Shell,
     workspace: WorkspaceId,
     form: Form,
-    /// Those that can send.
+    /// Numbers that can send.
     numbers: Vec<Number>,
     contact: Option<Contact>,
-    /// Several have the name that was typed.
+    /// Several contacts match the typed name.
     choices: Vec<Contact>,
     content: String,
     media: Vec<Media>,
-    /// Which draft it goes on from, see `origin`.
+    /// The draft to remove after sending, see `origin`.
     draft_of: String,
     key: Uuid,
     credits: Option<Partial>,
     signature: String,
     templates: Vec<Saved>,
-    /// What was sent stands here again.
+    /// The form was refused and shows the submitted values.
     refused: bool,
 }
 
@@ -84,10 +84,10 @@ impl Page {
     }
 }
 
-/// The draft that follows one about, of a text to somebody new.
+/// The draft of a text without a recipient's conversation.
 const NEW: &str = "new";
 
-/// Of which draft a text is the end: the new one, that of a conversation, or none, where it came with whom it is to.
+/// The draft that a text completes: the new one, a conversation's, or none if the link named the recipient.
 fn origin(draft_of: &str) -> Option<drafts::DraftKey> {
     match draft_of {
         NEW => Some(None),
@@ -95,13 +95,12 @@ fn origin(draft_of: &str) -> Option<drafts::DraftKey> {
     }
 }
 
-/// What the page begins with.
 #[derive(Debug, Default, Deserialize)]
 pub struct NewTextQuery {
     contact_id: Option<ContactId>,
     #[serde(default, deserialize_with = "crate::listing::unless_empty")]
     number_id: Option<NumberId>,
-    /// What was being written in this conversation comes along.
+    /// The conversation whose draft continues here.
     #[serde(default, deserialize_with = "crate::listing::unless_empty")]
     draft_of: Option<ConversationId>,
     #[serde(default)]
@@ -213,11 +212,10 @@ async fn whole(
     .into_response())
 }
 
-/// Who is meant.
 enum Recipient {
     Contact(ContactId),
     Number(String),
-    /// One of these.
+    /// Several contacts match.
     Several(Vec<Contact>),
 }
 
@@ -240,7 +238,7 @@ async fn whom(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Re
         Err(Error::Invalid(wrong)) => wrong[0].message.clone(),
         Err(error) => return Err(error),
     };
-    // Half a number is meant to be a whole one.
+    // Without a letter it is an incomplete number, not a name.
     if !to.chars().any(char::is_alphabetic) {
         return Err(Error::field("to", wrong));
     }
@@ -267,7 +265,7 @@ async fn whom(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Re
     }
 }
 
-/// Those that can be answered.
+/// Contacts that can receive texts.
 async fn find_people(tx: &mut WorkspaceTx, member: &Member, q: &str) -> Result<Vec<Contact>> {
     let span = Span {
         limit: Some(PEOPLE),
@@ -316,7 +314,7 @@ pub async fn send(
         Ok(sent) => {
             let conversation = sent.message.conversation_id;
             let there = format!("/w/{}/inbox/{conversation}", member.slug);
-            // What had to wait was taken out of the page before: something else may be written there by now.
+            // A queued offline text is sent in the background: the saved draft may already be another text.
             if wants_only_streams(&headers) {
                 tx.commit().await?;
                 let location = [(header::LOCATION, there)];
@@ -335,7 +333,7 @@ pub async fn send(
     }
 }
 
-/// It waited for the line and was taken back, but the server had it already.
+/// A queued offline text was edited, but the server had already received the first version.
 const ALREADY_SENT: &str = english(
     "this text went out as it was before you changed it: send it again if this one is to go as well",
 );
@@ -399,7 +397,7 @@ async fn refuse(
     Ok((problem.status, shown).into_response())
 }
 
-/// Whom the field offers while one types: without a word those who wrote last.
+/// Suggestions of the recipient field: matches, or without a query the latest contacts.
 #[derive(Template)]
 #[template(path = "send/_people.html")]
 struct People {
@@ -412,7 +410,7 @@ pub struct PostedForm {
     q: String,
 }
 
-/// `GET /w/{slug}/send/people`: for the field's script.
+/// `GET /w/{slug}/send/people`: suggestions for the script.
 pub async fn people(
     member: Member,
     State(app): State<App>,

@@ -1,4 +1,4 @@
-//! How I like it in this workspace.
+//! The member's settings in this workspace.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
@@ -27,7 +27,7 @@ struct Page {
     push: Push,
 }
 
-/// The browsers of mine that are told while I am away.
+/// The member's browsers with push notifications.
 struct Push {
     key: String,
     devices: Vec<Device>,
@@ -101,7 +101,7 @@ pub async fn update(
     State(app): State<App>,
     Posted(typed): Posted<PostedForm>,
 ) -> Result<Response, Problem> {
-    // A browser ends each line with two characters; the phone needs one.
+    // Forms submit line breaks as CRLF; a text needs LF.
     let signature = typed.signature.replace("\r\n", "\n");
     let form = Form::default()
         .with("default_number_id", &typed.default_number_id)

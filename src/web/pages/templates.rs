@@ -1,4 +1,4 @@
-//! Texts that are sent again and again: the list, one of them, and what the composer offers.
+//! Message templates: the list, the form, and the composer's suggestions.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::problem::Problem;
 
-/// Templates on one page of the list.
+/// Templates per page.
 const ROWS: i64 = 50;
 
 #[derive(Template)]
@@ -38,7 +38,7 @@ struct List {
 struct TemplateRow {
     template: Saved,
     begins: String,
-    /// Whether I may change it.
+    /// Whether the member may change it.
     mine: bool,
 }
 
@@ -89,15 +89,15 @@ async fn shell(tx: &mut WorkspaceTx, member: &Member, notice: Option<Notice>) ->
     Ok(Shell::new(member, &counts, "templates").saying(notice))
 }
 
-/// One template, new or not.
+/// The form of a new or saved template.
 #[derive(Template)]
 #[template(path = "templates/show.html")]
 struct Show {
     shell: Shell,
     form: Form,
-    /// `None`: it is being made.
+    /// `None` for a new template.
     template: Option<Saved>,
-    /// Whether it can be shared, or taken back.
+    /// Whether the member may share the template or stop sharing it.
     is_maker: bool,
     mine: bool,
     sample: BTreeMap<String, String>,
@@ -191,7 +191,7 @@ impl PostedForm {
             .with("shared", &self.shared)
     }
 
-    /// A browser ends each line with two characters; the phone needs one.
+    /// Forms submit line breaks as CRLF; a text needs LF.
     fn content(&self) -> String {
         self.content.replace("\r\n", "\n")
     }
@@ -232,7 +232,7 @@ pub async fn update(
     let change = TemplateChange {
         name: Some(typed.name.clone()),
         content: Some(typed.content()),
-        // The form of an admin who did not make it has no such box.
+        // Only the creator's form has the checkbox.
         shared: template
             .is_made_by(&member.user())
             .then_some(typed.shared == "on"),
@@ -276,7 +276,7 @@ fn home(member: &Member) -> String {
     format!("/w/{}/templates", member.slug)
 }
 
-/// What the composer offers after a slash, filled in for whom the text is to.
+/// The composer's suggestions after `/`, with variables filled in for the recipient.
 #[derive(Template)]
 #[template(path = "templates/_offer.html")]
 struct Offer {
@@ -305,7 +305,7 @@ impl TemplateContext {
     }
 }
 
-/// The text of a template with what is known in its place.
+/// The template's text with the known variables filled in.
 pub async fn begun(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -319,7 +319,7 @@ pub async fn begun(
     ))
 }
 
-/// `GET /w/{slug}/templates/offer`: for the composer's script.
+/// `GET /w/{slug}/templates/offer`: suggestions for the script.
 pub async fn offer(
     member: Member,
     State(app): State<App>,

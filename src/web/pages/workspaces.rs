@@ -1,4 +1,4 @@
-//! My workspaces: go to one, begin another.
+//! The user's workspaces: list and create.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Query, State};
@@ -26,7 +26,7 @@ struct Page {
     notice: Option<Notice>,
 }
 
-/// What the account menu fetches when it is opened.
+/// Loaded when the account menu opens.
 #[derive(Template)]
 #[template(path = "workspaces/_menu.html")]
 struct Menu {

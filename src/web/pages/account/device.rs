@@ -1,8 +1,8 @@
-//! What a session was begun with, in words, from what the program says of itself.
+//! Describes a session's device from its user agent.
 
 use crate::language::{put, t};
 
-/// `Chrome on Windows`. The more special name comes first, for each browser also names those before it.
+/// `Chrome on Windows`. More specific names come first: a browser's user agent also names the browsers it derives from.
 pub fn description(agent: &str) -> String {
     let first = |names: &[(&str, &'static str)]| {
         names

@@ -1,4 +1,4 @@
-//! The second factor: scan, confirm, keep the recovery codes; or switch it off.
+//! The second factor: enrol by QR code, confirm, show the recovery codes; or disable.
 
 use askama::Template;
 use axum::extract::{Form as Posted, State};
@@ -29,7 +29,7 @@ struct Page {
 }
 
 impl Page {
-    /// In groups of four, as it is typed from one screen to another.
+    /// In groups of four characters, for typing.
     fn secret(&self) -> String {
         let letters: Vec<char> = self.enrolment.secret.chars().collect();
         let groups: Vec<String> = letters
@@ -48,7 +48,7 @@ struct Codes {
 }
 
 impl Codes {
-    /// For a link that saves them as a file.
+    /// As a `data:` URL for the download link.
     fn file(&self) -> String {
         let text = format!(
             "{}\n\n{}\n",
@@ -60,7 +60,7 @@ impl Codes {
     }
 }
 
-/// A square of dark and light, drawn as one path.
+/// The QR code as one SVG path.
 struct Qr {
     size: usize,
     path: String,
@@ -115,7 +115,7 @@ fn shown(enrolment: Enrolment, form: Form) -> Result<Page> {
 pub struct First {
     code: String,
     password: SecretString,
-    /// What is on the screen, to be shown again after a mistyped code.
+    /// The enrolment shown on the form, to show it again after a wrong code.
     secret: String,
     otpauth_url: String,
 }

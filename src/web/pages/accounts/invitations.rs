@@ -1,4 +1,4 @@
-//! Where an invitation's link leads. The page is the same whether or not the address has an account.
+//! The page of an invitation link. It does not disclose whether the address has an account.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, State};
@@ -23,9 +23,9 @@ struct Page {
     token: String,
     offer: Offer,
     form: Form,
-    /// The address of whoever is signed in in this browser.
+    /// The e-mail address of the signed-in user.
     signed_in: Option<String>,
-    /// They have to verify it before they can join.
+    /// The signed-in user must verify the address before joining.
     must_verify: bool,
     asks_code: bool,
 }
@@ -121,7 +121,7 @@ pub async fn accept(
     let caller = caller.remembered();
     match invitations::accept(&app, &token, session, wanted, &caller).await {
         Ok(signed_in) => {
-            // The one joined last.
+            // The workspace joined last.
             let to = signed_in
                 .workspaces
                 .last()

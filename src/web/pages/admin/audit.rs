@@ -1,4 +1,4 @@
-//! Who did what, when, from where, in sentences.
+//! The audit log, as sentences.
 
 use std::collections::BTreeSet;
 
@@ -59,7 +59,7 @@ impl Page {
     }
 }
 
-/// What one may look for, in groups.
+/// The choices of the action filter, in groups.
 const ACTIONS: &[(&str, &[(AuditAction, &str)])] = &[
     (
         "Signing in",
@@ -138,7 +138,6 @@ const ACTIONS: &[(&str, &[(AuditAction, &str)])] = &[
     ),
 ];
 
-/// One entry as it is read.
 struct Line {
     entry: Entry,
     changes: Vec<Changed>,
@@ -159,7 +158,7 @@ impl Line {
         }
     }
 
-    /// Whether the sentence begins with who did it, or says it all by itself.
+    /// Without an actor the sentence is complete by itself.
     fn has_actor(&self) -> bool {
         !self.entry.actor_name.is_empty()
     }
@@ -172,7 +171,7 @@ impl Line {
     }
 }
 
-/// Only what is different, and no ids.
+/// The properties that differ, without ids.
 fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Changed> {
     let keys = |value: Option<&Value>| -> BTreeSet<String> {
         let object = value.and_then(Value::as_object);
@@ -195,7 +194,7 @@ fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Changed> {
         .collect()
 }
 
-/// What `words` makes of the keys that are written down.
+/// The results of `words` for all keys in audit entries, as messages to translate.
 const _: &[&str] = &[
     "Account",
     "Added",
@@ -276,7 +275,7 @@ pub async fn list(
     .into_response())
 }
 
-/// `actor=…&from=…&`, or nothing. None of them has a character that needs escaping.
+/// `actor=…&from=…&`, or empty. No value contains a character that needs escaping.
 fn query(filter: &Filter) -> String {
     let mut query = String::new();
     let mut add = |key: &str, value: Option<String>| {

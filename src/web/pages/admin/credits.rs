@@ -1,4 +1,4 @@
-//! What agents have left to send, and where it went.
+//! Credits of the members, and each member's ledger.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
@@ -27,7 +27,7 @@ struct Balances {
     asked: ListQuery,
     sort: Sort,
     accounts: Vec<Account>,
-    /// Of the whole workspace, however the page is narrowed.
+    /// Totals of the whole workspace, regardless of filters.
     sum: Sum,
     low_credits_at: i32,
 }
@@ -61,7 +61,6 @@ struct Ledger {
 }
 
 impl Ledger {
-    /// What an entry is, in words.
     fn kind(&self, entry: &Entry) -> &'static str {
         match entry.kind {
             Kind::Granted if entry.delta < 0 => "Taken away",
@@ -84,7 +83,7 @@ pub struct ListQuery {
     q: String,
     #[serde(default)]
     sort: String,
-    /// `low`: only who is about to run out.
+    /// `low`: members with a low balance only.
     #[serde(default)]
     only: String,
 }
@@ -113,7 +112,7 @@ pub async fn list(
     match sort.column() {
         "role" => accounts.sort_by_key(|account| account.role.as_str()),
         "balance" => accounts.sort_by_key(|account| (account.unlimited, account.balance)),
-        _ => {} // as they come
+        _ => {} // in the order of the query
     }
     Ok(page(&Balances {
         shell: shell(&mut tx, &admin, "credits", said.done).await?,
@@ -172,7 +171,7 @@ pub struct PostedForm {
     amount: String,
     #[serde(default)]
     reason: String,
-    /// `list`: back to everybody's balances.
+    /// `list`: redirects to the list of balances.
     #[serde(default)]
     back: String,
 }
@@ -229,7 +228,7 @@ async fn give(tx: &mut WorkspaceTx, admin: &Admin, user: UserId, typed: &PostedF
         reason: typed.reason.clone(),
     };
     match credits::change(tx, admin, user, change).await {
-        // The page has one field for both.
+        // The form has one field for `delta` and `balance`.
         Err(Error::Invalid(mut fields)) => {
             for field in &mut fields {
                 if field.field != "reason" {

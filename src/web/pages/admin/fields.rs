@@ -1,4 +1,4 @@
-//! What sorts and describes contacts here: tags, and fields of the workspace's own.
+//! Tags and custom contact fields of the workspace.
 
 use std::borrow::Cow;
 
@@ -29,7 +29,7 @@ struct Page {
     fields: Vec<(Field, String)>,
     tag_form: Form,
     field_form: Form,
-    /// Why something was not changed.
+    /// Why the change was refused.
     refusal: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl Page {
     }
 }
 
-/// `Text` is a message elsewhere.
+/// `Text` needs a context, because the message has another meaning elsewhere.
 fn kind(kind: &Kind) -> Cow<'static, str> {
     match kind {
         Kind::Text => t_as("Text", "field"),
@@ -47,7 +47,7 @@ fn kind(kind: &Kind) -> Cow<'static, str> {
     }
 }
 
-/// Counting stops at 1,000.
+/// The count query stops at 1,000.
 fn counted(uses: i64) -> String {
     match uses {
         0 => t("Nobody").into_owned(),
@@ -87,11 +87,11 @@ async fn whole(tx: &mut WorkspaceTx, admin: &Admin, notice: Option<Notice>) -> R
     })
 }
 
-/// Which form something was typed into.
+/// The form that shows the error.
 enum FormTarget {
     NewTag(Form),
     NewField(Form),
-    /// One of those that there are.
+    /// A form of an existing tag or field: the error is shown above the lists.
     Existing,
 }
 
@@ -201,7 +201,7 @@ pub struct TypedField {
     name: String,
     #[serde(default)]
     kind: String,
-    /// One a line.
+    /// One per line.
     #[serde(default)]
     choices: String,
 }
@@ -223,7 +223,7 @@ pub async fn add_field(
     let draft = fields::Draft {
         name: typed.name.clone(),
         kind,
-        // What was typed before another kind was chosen is not meant.
+        // The field is submitted with other kinds as well.
         choices: match kind {
             Kind::Choice => typed.choices(),
             _ => Vec::new(),

@@ -1,4 +1,4 @@
-//! Who works here: invite, change the role, remove.
+//! Members: invite, change the role, remove.
 
 use std::collections::HashMap;
 
@@ -34,13 +34,13 @@ struct Page {
     q: String,
     sort: Sort,
     me: UserId,
-    /// Why something was not done.
+    /// Why the request was refused.
     refusal: Option<String>,
 }
 
 struct Person {
     colleague: Colleague,
-    /// How many numbers they see; `None`: all.
+    /// The count of numbers that the member sees; `None` means all.
     numbers: Option<usize>,
     default_number: Option<String>,
 }
@@ -51,7 +51,7 @@ impl Person {
     }
 }
 
-/// The form, and those who have not come yet.
+/// The invitation form and the open invitations.
 #[derive(Template)]
 #[template(path = "admin/_inviting.html")]
 struct Inviting {
@@ -61,9 +61,9 @@ struct Inviting {
     chosen: Vec<String>,
     starting_credits: i32,
     pending: Vec<Invitation>,
-    /// What each of them gets on arrival.
+    /// The numbers assigned with each open invitation.
     waiting: Vec<(InvitationId, NumberId)>,
-    /// Just now: its link is shown this once.
+    /// A new invitation: its link is shown once.
     fresh: Option<Invitation>,
 }
 
@@ -126,7 +126,7 @@ async fn whole(
         "numbers" => people.sort_by_key(|person| person.numbers.unwrap_or(usize::MAX)),
         "two_factor" => people.sort_by_key(|person| !person.colleague.two_factor),
         "joined" => people.sort_by_key(|person| person.colleague.created_at),
-        _ => {} // as they come
+        _ => {} // in the order of the query
     }
     Ok(page(&Page {
         shell: shell(tx, admin, "members", notice).await?,
@@ -178,7 +178,7 @@ async fn inviting(tx: &mut WorkspaceTx, admin: &Admin) -> Result<Inviting> {
     })
 }
 
-/// `POST /w/{slug}/admin/members`: invites. Whoever is invited already gets a new link.
+/// `POST /w/{slug}/admin/members`: invites. An address with an open invitation gets a new link.
 pub async fn invite(
     admin: Admin,
     State(app): State<App>,
@@ -272,7 +272,7 @@ pub async fn change_role(
     match members::change_role(&mut tx, &admin, user_id, role).await {
         Ok(_) => {
             tx.commit().await?;
-            // Whoever gave away their own role is no admin any more.
+            // An admin who gave up the role can no longer see the admin pages.
             let is_still = user_id != admin.user() || role == Role::Admin;
             let section = if is_still {
                 "admin/members"
@@ -304,7 +304,7 @@ pub async fn remove(
     }
 }
 
-/// The page again, with the reason above it.
+/// The page with the reason above it.
 async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
     let form = Form::default().refused(error)?;
     let status = form.status();

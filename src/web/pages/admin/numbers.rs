@@ -1,4 +1,4 @@
-//! The workspace's numbers: found and bought, renamed, chosen, given back; and what is wrong with each of them.
+//! The workspace's numbers: search, buy, update, release, diagnose.
 
 use std::collections::HashMap;
 
@@ -39,23 +39,22 @@ use crate::web::{assets, pages};
 struct Page {
     shell: Shell,
     refusal: Option<String>,
-    /// What a sync came to, in words.
+    /// The result of a sync.
     synced: Option<String>,
     rows: Vec<NumberLine>,
     sort: Sort,
     q: String,
-    /// The accounts that are switched on.
+    /// Active integrations.
     integrations: Vec<Integration>,
     form: Form,
-    /// What was found; `None`: nothing was looked for.
+    /// Search results; `None` without a search.
     offers: Option<Vec<Offer>>,
 }
 
 struct NumberLine {
     number: Number,
-    /// Its account, as people call it.
+    /// The name of the integration.
     account: String,
-    /// How many agents see it.
     agents: usize,
 }
 
@@ -64,7 +63,7 @@ impl NumberLine {
         self.number.status == Status::Active
     }
 
-    /// By any part of the number too, however it is typed.
+    /// Also matches any part of the phone number, in any format.
     fn matches(&self, q: &str) -> bool {
         let number = &self.number;
         let text = format!(
@@ -87,7 +86,7 @@ impl NumberLine {
         self.number.gone_at.is_some()
     }
 
-    /// Set up, able to text, and its texts go elsewhere.
+    /// The number is active and can text, but its webhook does not lead here.
     fn is_misrouted(&self) -> bool {
         let arrives = self.number.webhook == WebhookState::Configured;
         self.is_active() && self.number.capabilities.sms && !arrives
@@ -104,10 +103,10 @@ impl Page {
     }
 }
 
-/// What somebody looks for, as the address carries it.
+/// Query parameters of the list and of the search for numbers on sale.
 #[derive(Debug, Default, Deserialize)]
 pub struct ListQuery {
-    /// Among one's own.
+    /// Filters the workspace's own numbers.
     #[serde(default)]
     q: String,
     #[serde(default)]
@@ -170,10 +169,10 @@ pub async fn list(
 
 const FIELDS: &[&str] = &["country", "area_code", "contains"];
 
-/// What the page says beside its list.
+/// The result of the previous request.
 #[derive(Default)]
 struct Feedback {
-    /// What the list is narrowed to, and by what it is sorted.
+    /// Filter and order of the list.
     q: String,
     sort: String,
     notice: Option<Notice>,
@@ -216,7 +215,7 @@ async fn show(app: &App, admin: &Admin, feedback: Feedback) -> Result<Response, 
     .into_response())
 }
 
-/// Those that left come last.
+/// Numbers that left the account come last.
 async fn rows(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -243,7 +242,7 @@ async fn rows(
     Ok(rows)
 }
 
-/// The page again, with the reason above it.
+/// The page with the reason above it.
 async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
     let form = Form::default().refused(error)?.gather(&[]);
     let status = form.status();
@@ -258,7 +257,7 @@ fn here(admin: &Admin) -> String {
     format!("/w/{}/admin/numbers", admin.slug)
 }
 
-/// `POST /w/{slug}/admin/numbers`: buys one.
+/// `POST /w/{slug}/admin/numbers`: buys a number.
 pub async fn buy(
     admin: Admin,
     State(app): State<App>,
@@ -313,7 +312,7 @@ pub struct Edited {
     messages_per_second: Option<String>,
 }
 
-/// Left empty it is as usual for its kind; what is no number is out of range.
+/// Empty means the default of the number's kind. Invalid input becomes -1, which validation refuses.
 fn rate(typed: &str) -> Option<f64> {
     let typed = typed.trim();
     (!typed.is_empty()).then(|| typed.parse().unwrap_or(-1.0))
@@ -363,7 +362,7 @@ pub async fn release(
     drop(tx);
     let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
     let typed = digits(&typed_number);
-    // With or without its country, and with whatever stands between the digits.
+    // With or without the country code, in any format.
     let is_meant = typed.len() >= 5 && digits(&number.phone_number).ends_with(&typed);
     let is_whole =
         typed == digits(&number.formatted_number()) || typed == digits(&number.phone_number);
@@ -386,12 +385,12 @@ struct Doctor {
     shell: Shell,
     refusal: Option<String>,
     diagnosis: Diagnosis,
-    /// The number's line, also live.
+    /// The number's row, updated live.
     row: Partial,
     test: WebhookTest,
 }
 
-/// A text that an admin sends to the number from their own phone.
+/// The webhook test: the admin texts the number from a phone.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WebhookTest {
     Offered,
@@ -418,7 +417,7 @@ impl Doctor {
     }
 }
 
-/// In a person's words.
+/// The label of a diagnosis.
 fn label(subject: &Subject) -> &'static str {
     match subject {
         Subject::Account => "Account",
@@ -436,7 +435,7 @@ fn label(subject: &Subject) -> &'static str {
 
 #[derive(Deserialize)]
 pub struct TestQuery {
-    /// When a test began, in milliseconds: it is passed by a text that came after that.
+    /// The start of the test in milliseconds since the epoch: a later text passes it.
     since: Option<i64>,
 }
 
@@ -457,7 +456,7 @@ pub async fn doctor(
     diagnosed(&app, &admin, &directory, id, since, said.done, None).await
 }
 
-/// The number's line alone: whoever waits for a text asks for it again and again, and no provider is bothered.
+/// The number's row only. The page polls it during a test, so the provider is not called.
 async fn awaited(
     app: &App,
     admin: &Admin,

@@ -1,4 +1,4 @@
-//! Who wants no more texts: looked through, brought in from elsewhere, taken elsewhere.
+//! The opt-out list: search, import, export, lift.
 
 use askama::Template;
 use axum::extract::multipart::{Multipart, MultipartRejection};
@@ -31,9 +31,9 @@ struct Page {
     older: Option<String>,
     is_first: bool,
     form: Form,
-    /// Why one was not lifted.
+    /// Why an opt-out was not lifted.
     lifting: Form,
-    /// What became of a file just now.
+    /// The result of an import.
     report: Option<Imported>,
 }
 

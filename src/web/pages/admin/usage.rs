@@ -1,4 +1,4 @@
-//! What texts cost, by number and month.
+//! Usage and costs by number and month.
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -57,7 +57,7 @@ impl Page {
         self.usage.numbers.iter().map(of).sum()
     }
 
-    /// Only those at whose provider texts cost money.
+    /// Integrations with charges, or with an error when loading them.
     fn charged(&self) -> impl Iterator<Item = &IntegrationCharges> {
         self.usage
             .charges
@@ -66,7 +66,6 @@ impl Page {
     }
 }
 
-/// As people read it.
 fn label(item: &Item) -> &'static str {
     match item {
         Item::TextsSent => "Texts sent",
@@ -79,7 +78,7 @@ fn label(item: &Item) -> &'static str {
     }
 }
 
-/// `$1,204.50`; at least two decimals, and as many as there are.
+/// `$1,204.50`: at least two decimals; further decimals are kept.
 fn money(money: &Money) -> String {
     let (whole, rest) = money.amount.split_once('.').unwrap_or((&money.amount, ""));
     let whole = whole

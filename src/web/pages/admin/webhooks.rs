@@ -1,4 +1,4 @@
-//! Where a text has gone: the journal of what providers told us, and what waits because its signature did not fit.
+//! The webhook journal and the quarantine of requests with invalid signatures.
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -64,7 +64,7 @@ impl Page {
         found.map_or("", |(_, label)| label)
     }
 
-    /// What of a table stands out.
+    /// The style of the outcome.
     fn tone(&self, line: &Webhook) -> &'static str {
         match line.outcome {
             Outcome::Stored | Outcome::Applied => "good",
@@ -115,7 +115,7 @@ pub async fn list(
     .into_response())
 }
 
-/// `number_id=…&outcome=…&`, or nothing.
+/// `number_id=…&outcome=…&`, or empty.
 fn query(filter: &Filter) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     if let Some(number) = filter.number_id {

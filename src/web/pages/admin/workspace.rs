@@ -1,4 +1,4 @@
-//! The workspace itself: its name, and what holds for everybody in it.
+//! The workspace's settings, and its deletion.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Query, State};
@@ -22,7 +22,7 @@ use crate::web::problem::Problem;
 struct Page {
     shell: Shell,
     form: Form,
-    /// Of the form that deletes it.
+    /// The deletion form.
     farewell: Form,
     has_two_factor: bool,
 }
@@ -56,7 +56,7 @@ fn filled(workspace: Workspace) -> Form {
         )
 }
 
-/// What a ticked box sends.
+/// The value of a checkbox.
 fn on(ticked: bool) -> &'static str {
     if ticked { "on" } else { "" }
 }
@@ -107,7 +107,7 @@ pub async fn update(
         .with("failover", &typed.failover)
         .with("require_two_factor", &typed.require_two_factor)
         .with("opt_out_for_all", &typed.opt_out_for_all);
-    // What is no number is out of range.
+    // Invalid input becomes -1, which validation refuses.
     let amount = |text: &str| Some(text.trim().parse().unwrap_or(-1));
     let change = WorkspaceChange {
         starting_credits: amount(&typed.starting_credits),

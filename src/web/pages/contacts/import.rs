@@ -1,4 +1,4 @@
-//! Contacts from a table: choose a file, say what its columns are, watch it go, fetch what was refused.
+//! Import of contacts: upload a file, map its columns, follow the progress, download the refused rows.
 
 use std::borrow::Cow;
 
@@ -39,12 +39,12 @@ struct Page {
     older: Option<String>,
 }
 
-/// What a column is taken for.
+/// A column with its mapping.
 struct Column {
     place: usize,
     name: String,
     is: String,
-    /// What stands in it in the first rows.
+    /// Cells of the first rows.
     samples: Vec<String>,
 }
 
@@ -75,7 +75,7 @@ impl Mapping {
         has_sentences(&self.import)
     }
 
-    /// It is none of those that are offered, but was recognized or named by the API.
+    /// An encoding that the form does not offer: detected, or set through the API.
     fn has_rare_encoding(&self) -> bool {
         !decode::CHOICES
             .iter()
@@ -95,14 +95,14 @@ struct Watching {
     progress: Partial,
 }
 
-/// How far it is; it asks again by itself as long as it runs.
+/// The progress of an import, polled while it runs.
 #[derive(Template)]
 #[template(path = "contacts/_progress.html")]
 struct Progress {
     slug: String,
     import: Import,
     refused: Vec<Refused>,
-    /// Rows that are refused are told by themselves.
+    /// Warnings besides refused rows, which have a list of their own.
     has_warnings: bool,
     has_sentences: bool,
 }
@@ -118,7 +118,6 @@ fn count(rows: &i32) -> String {
     figure(&i64::from(*rows))
 }
 
-/// How an import stands, in a word.
 fn stage(import: &Import) -> Cow<'static, str> {
     match import.state {
         Stage::Mapping => t("Not started"),
@@ -165,7 +164,7 @@ async fn whole(
     .into_response())
 }
 
-/// `POST /w/{slug}/contacts/import`: keeps the file until somebody says what its columns are.
+/// `POST /w/{slug}/contacts/import`: stores the file until its columns are mapped.
 pub async fn upload(
     admin: Admin,
     State(app): State<App>,
@@ -284,7 +283,7 @@ async fn map(
     .into_response())
 }
 
-/// `POST /w/{slug}/contacts/imports/{import_id}`: starts it, or with `again` only looks at it as it is wanted now.
+/// `POST /w/{slug}/contacts/imports/{import_id}`: starts the import, or with `again` previews the submitted mapping.
 pub async fn start(
     admin: Admin,
     State(app): State<App>,
@@ -339,7 +338,7 @@ pub async fn start(
             tx.commit().await?;
             Ok(Redirect::to(&path).into_response())
         }
-        // Somebody pressed twice.
+        // The form was submitted twice.
         Err(Error::TooLate) => Ok(Redirect::to(&path).into_response()),
         Err(error) => {
             let form = form.refused(error)?;

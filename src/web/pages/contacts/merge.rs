@@ -1,4 +1,4 @@
-//! Two contacts who turned out to be one person: who the other one is, then what stays.
+//! Merging two contacts: find the other one, then choose which values stay.
 
 use askama::Template;
 use axum::extract::{Path, Query, RawForm, State};
@@ -39,13 +39,13 @@ struct Page {
     contact: Contact,
     other: Contact,
     preview: Preview,
-    /// What both say, and differently.
+    /// Values that differ.
     choices: Vec<Choice>,
     notes: String,
     refusal: Option<String>,
 }
 
-/// What one of both is to say.
+/// A value that both contacts have.
 struct Choice {
     name: String,
     label: String,
@@ -75,7 +75,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if wants_only_streams(&headers) {
-        return Ok(streams(String::new())); // nothing here is ever missed
+        return Ok(streams(String::new())); // nothing on this page changes
     }
     let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = contacts::find(&mut tx, contact_id).await?;
@@ -84,7 +84,7 @@ pub async fn show(
     {
         return choose(&mut tx, &member, contact, other, None).await;
     }
-    // Who has the same name is the likeliest.
+    // Contacts of the same name are the most likely duplicates.
     let q = match asked.q.trim() {
         "" => contact.name.clone().unwrap_or_default(),
         q => q.to_owned(),

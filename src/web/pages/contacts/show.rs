@@ -1,4 +1,4 @@
-//! One contact: what is known of them, what was said, what they want.
+//! One contact: details, conversations, consent.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -45,7 +45,7 @@ struct Page {
     consents: Partial,
 }
 
-/// What they want from which number, how we know, and the way to write down another.
+/// The consent for each number, its history, and a form to record a change.
 #[derive(Template)]
 #[template(path = "contacts/_consents.html")]
 struct Consents {
@@ -56,7 +56,6 @@ struct Consents {
     form: Form,
 }
 
-/// How a conversation stands, in a word.
 fn status(conversation: &Conversation) -> Cow<'static, str> {
     match conversation.status {
         conversations::Status::Open => t_as("Open", "conversation"),
@@ -91,7 +90,7 @@ pub async fn show(
     whole(&mut tx, &member, contact, Form::default(), said.done).await
 }
 
-/// Links to a contact who was merged into another lead there.
+/// After a merge, links to the removed contact redirect to the remaining one.
 async fn moved(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -145,7 +144,7 @@ async fn whole(
     .into_response())
 }
 
-/// A number is told of if they have written with it, or said something about it.
+/// Lists numbers with a conversation or a consent entry; all numbers if there are none.
 async fn consents(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -186,7 +185,7 @@ fn action(member: &Member, contact: ContactId) -> String {
     format!("/w/{}/contacts/{contact}", member.slug)
 }
 
-/// The form on a page of its own: without script, or as it was refused.
+/// The form on a page of its own: without scripts, or after an error.
 #[derive(Template)]
 #[template(path = "inbox/contact.html")]
 struct Edit {
@@ -210,7 +209,7 @@ pub async fn edit(
     alone(&mut tx, &member, contact, &form, path).await
 }
 
-/// With the form beside which it stands, and the way back.
+/// The page with only the form; `back` is its cancel link.
 pub async fn alone(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -246,7 +245,7 @@ pub async fn change(
     Ok(saved.unwrap_or_else(|| Notice::Saved.at(&path)))
 }
 
-/// Writes down what was typed at `action`; `None`: it is written, and somebody without script is to be sent on.
+/// Saves the form. `None` means saved, and the caller redirects a client without Turbo Streams.
 pub async fn save(
     app: &App,
     member: &Member,
@@ -293,7 +292,7 @@ pub async fn save(
     let mut tx = app.db.workspace(member.tenant()).await?;
     let now = contacts::find(&mut tx, contact).await?;
     if is_overtaken {
-        // Whoever has read that somebody else was faster, and saves again, means it.
+        // The form now shows the conflict: saving it again overwrites the other change.
         typed.seen = Some(now.updated_at);
     }
     let form = ContactForm::new(action.to_owned(), typed, &fields, form);
@@ -312,7 +311,7 @@ pub struct Tagging {
     tag: String,
 }
 
-/// `POST /w/{slug}/contacts/{contact_id}/tags`: gives a tag by its name, and makes it if there is none.
+/// `POST /w/{slug}/contacts/{contact_id}/tags`: adds a tag by name and creates it if needed.
 pub async fn tag(
     member: Member,
     State(app): State<App>,
@@ -321,7 +320,7 @@ pub async fn tag(
     Posted(Tagging { tag }): Posted<Tagging>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    // Nothing was typed: nothing happens.
+    // An empty name is ignored.
     if !tag.trim().is_empty() {
         let tag = tags::typed(&mut tx, &tag).await?;
         tags::give(&mut tx, contact_id, tag.id).await?;

@@ -1,4 +1,4 @@
-//! What the list can be narrowed to.
+//! The filter menu of the inbox's list.
 
 use super::filter::{AssigneeFilter, InboxFilter};
 use crate::domain::members::Colleague;
@@ -6,14 +6,14 @@ use crate::domain::numbers::Number;
 use crate::ids::UserId;
 use crate::language::t;
 
-/// What the list can be narrowed to, as links; and what it is narrowed to, in words.
+/// The choices as links, and the active ones as a label.
 pub struct Filters {
     pub numbers: Vec<Choice>,
     pub people: Vec<Choice>,
     pub unread: Vec<Choice>,
     /// Such as `Front desk · Unread`.
     pub said: String,
-    /// The way to the whole list.
+    /// The URL without filters.
     pub clear: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Who is written with: the card beside the thread, and the form that changes it.
+//! The contact beside the thread, its form and its consent.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, RawForm, State};
@@ -41,7 +41,7 @@ pub struct Details<'a> {
     form: Partial,
     consents: Partial,
     activity: Partial,
-    /// The same person with other numbers of ours.
+    /// The contact's conversations with other numbers of the workspace.
     others: Vec<Conversation>,
 }
 
@@ -87,10 +87,10 @@ impl<'a> Details<'a> {
     }
 }
 
-/// Lines that the details show.
+/// Activity lines in the details.
 const LINES: i64 = 12;
 
-/// What became of the conversation lately, newest first. A frame of its own, fetched anew when there is more.
+/// The latest activity, newest first. A Turbo Frame of its own that the page reloads.
 #[derive(Template)]
 #[template(path = "inbox/_activity.html")]
 pub struct PastActivity {
@@ -107,7 +107,7 @@ impl PastActivity {
     }
 }
 
-/// Every change of their mind, and the way to write down another.
+/// The consent history, with a form to add an entry.
 #[derive(Template)]
 #[template(path = "inbox/_consents.html")]
 struct Consents<'a> {
@@ -133,7 +133,7 @@ impl<'a> Consents<'a> {
     }
 }
 
-/// What could not be written down, on a page of its own, as it was typed.
+/// A page for a refused consent form, without scripts.
 #[derive(Template)]
 #[template(path = "inbox/consent.html")]
 struct ConsentPage {
@@ -188,7 +188,7 @@ pub async fn change_consent(
     }
 }
 
-/// What the open page shows of it, or the page anew.
+/// Streams of the changed parts, or a redirect to the thread.
 async fn judged(
     mut tx: WorkspaceTx,
     member: &Member,
@@ -226,7 +226,7 @@ pub async fn judge_stop(
     judged(tx, &member, conversation_id, &headers).await
 }
 
-/// `GET …/contact`: the form on a page of its own, for whoever has no script.
+/// `GET …/contact`: the form on a page of its own, without scripts.
 pub async fn show(
     member: Member,
     State(app): State<App>,

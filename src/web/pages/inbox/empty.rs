@@ -1,4 +1,4 @@
-//! What stands where a list has no row.
+//! The message in place of an empty list.
 
 use super::filter::{InboxFilter, Tab};
 use crate::domain::members::Member;

@@ -1,4 +1,4 @@
-//! What the inbox's search field finds: people, conversations and texts, in place of the list.
+//! Search results in the inbox's list: people, conversations and texts.
 
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
@@ -14,7 +14,7 @@ use crate::listing::{Page, Span};
 use crate::web::language::filters;
 use crate::web::pages::{self, Partial, partial};
 
-/// People and conversations that are shown above the texts; the rest is a click away.
+/// People and conversations shown above the texts; the rest is on a page of their own.
 const FIRST: i64 = 4;
 
 #[derive(Template)]
@@ -26,11 +26,11 @@ struct Found {
 struct Section {
     kind: Kind,
     hits: Partial,
-    /// To all of them.
+    /// The URL of all results of this kind.
     all: Option<String>,
 }
 
-/// Results of one kind, and the way to those below.
+/// Results of one kind, with the frame id and URL of the next page.
 #[derive(Template)]
 #[template(path = "inbox/_hits.html")]
 struct Hits<'a> {
@@ -39,7 +39,7 @@ struct Hits<'a> {
     older: Option<(String, String)>,
 }
 
-/// A text with what was looked for, as a row shows it.
+/// A snippet with the matches marked.
 #[derive(Template)]
 #[template(path = "inbox/_marked.html")]
 struct Marked<'a> {
@@ -51,7 +51,7 @@ impl Hits<'_> {
         HtmlSafeOutput(Marked { pieces })
     }
 
-    /// Where a person is found: in their conversation, or on their card as long as nobody has texted.
+    /// The person's conversation, or their contact page while there is none.
     fn person(&self, person: &FoundPerson) -> String {
         match person.conversation_id {
             Some(conversation) => format!("{}/{conversation}{}", self.place.base, self.place.query),
@@ -64,7 +64,7 @@ impl Hits<'_> {
         format!("{}/{id}{}", self.place.base, self.place.query)
     }
 
-    /// In its place among the others.
+    /// The thread, opened at this text.
     fn message(&self, found: &FoundMessage) -> String {
         let (id, of) = (found.message.id, found.message.conversation_id);
         let query = &self.place.query;
@@ -72,7 +72,7 @@ impl Hits<'_> {
     }
 }
 
-/// The page that `inbox_filter` asks for: the first of each kind, or one kind's. Whether nothing was found.
+/// The first results of each kind, or a page of one kind. Also returns whether nothing was found.
 pub async fn found(
     tx: &mut WorkspaceTx,
     member: &Member,
