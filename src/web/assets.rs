@@ -1,4 +1,4 @@
-//! What the browser fetches beside the pages. Each file's address carries a hash of its content, so it may be kept for ever.
+//! Static files. Each URL contains a hash of the content, so that it is cached forever.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -26,8 +26,8 @@ use crate::web::language::filters;
 #[exclude = "*.md"]
 struct Static;
 
-/// The style sheets in the order in which they are laid over one another. They travel as two files: what every page
-/// has, and what the inbox, which is to be light, does without.
+/// The style sheets in cascade order. They are served as two files: `app.css` for all pages, `pages.css` for all pages
+/// but the inbox.
 const SHEETS: &[(&str, &[&str])] = &[
     (
         "app.css",
@@ -53,7 +53,7 @@ const SHEETS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Modules by the name under which they are imported.
+/// Vendored modules by their import name.
 const MODULES: &[(&str, &str)] = &[
     ("@hotwired/turbo", "vendor/turbo.min.js"),
     ("@hotwired/stimulus", "vendor/stimulus.min.js"),
@@ -66,8 +66,7 @@ struct Asset {
 }
 
 impl Asset {
-    /// As small as brotli makes it: a sixth less than what the middleware, which must hurry, makes of it on the way.
-    /// Some 0.2 s for the largest, once.
+    /// Brotli at the highest level: a sixth smaller than the middleware's compression. Up to 0.2 s per file, once.
     fn compressed(&self) -> Bytes {
         let press = || {
             let mut compressed = Vec::new();
@@ -87,15 +86,14 @@ impl Asset {
 }
 
 struct Assets {
-    /// By the address that carries the hash.
+    /// By URL.
     by_url: BTreeMap<String, Asset>,
     /// `app.css` → `/assets/app-1a2b3c4d.css`
     urls: BTreeMap<String, String>,
     spoken: HashMap<Language, Spoken>,
 }
 
-/// What is another one in each language: where a page finds its modules, of which one is `i18n`; and what the installed app
-/// is called.
+/// Files that differ by language: the import map, because `i18n` differs, and the web app manifest.
 #[derive(Default)]
 struct Spoken {
     map: String,
@@ -103,7 +101,7 @@ struct Spoken {
     manifest: String,
 }
 
-/// Where the installed app's icon leads, beside the app.
+/// Shortcuts of the installed app.
 const SHORTCUTS: [(&str, &str); 2] = [(english("Inbox"), "/"), (english("My account"), "/account")];
 
 static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
@@ -175,7 +173,7 @@ impl Assets {
         }
     }
 
-    /// The address of what scripts say in this language.
+    /// The URL of the script messages in this language.
     fn messages_url(&mut self, language: Language) -> String {
         let english = &self.by_url[&self.urls["js/i18n.js"]].bytes;
         let messages_url = language::script(&String::from_utf8_lossy(english), language);
@@ -184,7 +182,7 @@ impl Assets {
         self.urls[&name].clone()
     }
 
-    /// The address of what a system is told when the app is installed from a page in this language.
+    /// The URL of the web app manifest in this language.
     fn manifest(&mut self, language: Language) -> String {
         let silent = &self.by_url[&self.urls["manifest.webmanifest"]].bytes;
         let mut manifest: serde_json::Value =
@@ -206,7 +204,7 @@ impl Assets {
     }
 }
 
-/// The beginning of a digest, enough to tell one content from another.
+/// The first six bytes of a digest.
 fn hex(digest: &[u8]) -> String {
     digest.iter().take(6).fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
@@ -214,7 +212,7 @@ fn hex(digest: &[u8]) -> String {
     })
 }
 
-/// `js/pages.js` and what only it imports: the inbox does without. And what a page fetches once somebody wants it.
+/// Modules that the inbox does not preload: those of other pages, and those imported on demand.
 fn is_extra(module: &str) -> bool {
     module == "theme"
         || module == "pages"
@@ -222,7 +220,7 @@ fn is_extra(module: &str) -> bool {
         || module.starts_with("later/")
 }
 
-/// Without the lines that are for whoever reads the source.
+/// Removes comment lines and indentation.
 fn without_comments(source: &[u8]) -> String {
     let source = String::from_utf8_lossy(source);
     let is_comment = |line: &str| {
@@ -245,7 +243,7 @@ fn concatenated(parts: &[&str]) -> String {
     )
 }
 
-/// The address of a file under `static/`, or of a concatenated style sheet.
+/// The URL of a file under `static/`, or of a bundled style sheet.
 pub fn url(name: &str) -> &'static str {
     ASSETS
         .urls
@@ -253,7 +251,7 @@ pub fn url(name: &str) -> &'static str {
         .map_or("/assets/missing", String::as_str)
 }
 
-/// A picture from the sprite. It says nothing to a screen reader: the text beside it does.
+/// An icon from the sprite, hidden from screen readers: the text beside it is its label.
 pub fn icon(name: &str) -> HtmlSafeOutput<String> {
     HtmlSafeOutput(format!(
         r##"<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{name}"></use></svg>"##,
@@ -261,7 +259,7 @@ pub fn icon(name: &str) -> HtmlSafeOutput<String> {
     ))
 }
 
-/// The one inline element of a page; the policy names its hash.
+/// The only inline script of a page; the content security policy allows it by its hash.
 pub fn importmap() -> HtmlSafeOutput<&'static str> {
     HtmlSafeOutput(&ASSETS.spoken[&language::current()].map)
 }
@@ -274,7 +272,7 @@ pub fn manifest() -> &'static str {
     &ASSETS.spoken[&language::current()].manifest
 }
 
-/// What pages may load and run: our own files, and the import map of each language by its hash.
+/// Pages may load files of this origin, and run the import maps by their hashes.
 pub fn csp() -> &'static str {
     static CSP: LazyLock<String> = LazyLock::new(|| {
         let mut maps = String::new();
@@ -323,7 +321,7 @@ fn takes_brotli(headers: &HeaderMap) -> bool {
     })
 }
 
-/// `GET /favicon.ico` and `/favicon.svg`: browsers ask for them by these names.
+/// `GET /favicon.ico` and `/favicon.svg`: browsers request these paths.
 pub async fn favicon() -> Response {
     let asset = &ASSETS.by_url[url("favicon.svg")];
     let headers = [
@@ -333,7 +331,7 @@ pub async fn favicon() -> Response {
     (headers, Body::from(asset.bytes.clone())).into_response()
 }
 
-/// `GET /icon-192.png` and the like: systems keep these addresses with the installed app.
+/// `GET /icon-192.png` etc.: operating systems store these URLs with the installed app.
 pub async fn app_icon(OriginalUri(uri): OriginalUri) -> Response {
     let Some(asset) = ASSETS.by_url.get(url(uri.path().trim_start_matches('/'))) else {
         return StatusCode::NOT_FOUND.into_response();
@@ -345,8 +343,8 @@ pub async fn app_icon(OriginalUri(uri): OriginalUri) -> Response {
     (headers, Body::from(asset.bytes.clone())).into_response()
 }
 
-/// `GET /service-worker.js`: at the root, so that it may serve every page. It knows the files of this very build: any change of
-/// them makes it another one.
+/// `GET /service-worker.js`: at the root, so that its scope is the whole site. Its version depends on the hashes of all
+/// files it caches.
 pub async fn service_worker() -> Response {
     static WORKER: LazyLock<String> = LazyLock::new(|| {
         let left_out = [
@@ -388,12 +386,12 @@ fn offline_page() -> String {
     Offline.render().unwrap_or_default()
 }
 
-/// `GET /offline`: what the service worker shows without a network. Nobody's data is on it.
+/// `GET /offline`: the page that the service worker shows offline. It contains no user data.
 pub async fn offline() -> Html<String> {
     Html(offline_page())
 }
 
-/// `GET /demo/{file}`: the demo's pictures, at addresses that stay the same, as messages name them.
+/// `GET /demo/{file}`: the demo's pictures, at stable URLs stored in messages.
 pub async fn demo(Path(file): Path<String>) -> Response {
     let Some(asset) = ASSETS.by_url.get(url(&format!("demo/{file}"))) else {
         return StatusCode::NOT_FOUND.into_response();

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Who calls `PEER` with these headers, where proxies of 10.0.0.0/8 and this machine are trusted.
+/// The address for `PEER` and these headers, with 10.0.0.0/8 and loopback as trusted proxies.
 fn caller(peer: &str, forwarded: &[&[u8]]) -> IpAddr {
     let settings = [("TRUSTED_PROXIES", "10.0.0.0/8,127.0.0.1,::1")];
     let settings: HashMap<_, _> = settings

@@ -1,5 +1,5 @@
-//! Reads JSON so that only an object is an object. Serde takes a list for a struct, its fields in their order: nobody means
-//! that, and `["Mallory"]` would change a name.
+//! Deserializes JSON with structs from objects only. Serde also accepts an array as a struct, with the fields in order:
+//! `["Mallory"]` would change a name.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use serde::de::{
     SeqAccess, VariantAccess, Visitor,
 };
 
-/// What is wrong, and where.
+/// A deserialization error with its path.
 #[derive(Debug, thiserror::Error)]
 #[error("{said}")]
 pub struct ObjectError {
     said: String,
-    /// It is JSON, but not of the form that is wanted.
+    /// Valid JSON of the wrong shape.
     pub is_json: bool,
 }
 
-/// As `serde_json::from_slice`; and whatever would be read from it, a list is nothing here.
+/// Like `serde_json::from_slice`, but refuses an array at the top level for any type.
 pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, ObjectError> {
     let wrong = |said: String, error: &serde_json::Error| ObjectError {
         said,
@@ -41,7 +41,7 @@ pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, ObjectError> {
     Ok(value)
 }
 
-/// A deserializer, visitor, seed or access whose structs are objects, however deep.
+/// Wraps a deserializer, seed or access; nested structs are read from objects only.
 struct Objects<T>(T);
 
 macro_rules! read {
@@ -120,7 +120,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
     }
 }
 
-/// Takes whatever comes, and has what is inside of it read with [`Objects`].
+/// Wraps a visitor that accepts any value, and wraps its nested values in [`Objects`].
 struct Anything<V>(V);
 
 macro_rules! take {
@@ -174,7 +174,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Anything<V> {
     }
 }
 
-/// Takes an object, and what stands for one, such as `null`: but no list.
+/// A visitor for a struct: accepts an object or a unit value such as `null`, but no array.
 struct Object<V>(Anything<V>);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Object<V> {
@@ -363,7 +363,7 @@ mod tests {
                 "{wrong}: {said}"
             );
         }
-        // Not even what plain serde reads from a list of its own accord.
+        // Not even types that serde reads from an array.
         assert!(from_slice::<Vec<i32>>(b"[1]").is_err() && from_slice::<Value>(b"[]").is_err());
     }
 

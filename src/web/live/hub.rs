@@ -1,6 +1,5 @@
-//! Looks up once what an event is about, renders it once, and shares it with everybody who may see it.
-//!
-//! Queues are bounded everywhere: a connection that falls behind loses frames and is told to fetch again.
+//! Loads the subject of each event once, renders it once, and sends it to all subscribers who may see it.
+//! All queues are bounded: a connection that falls behind loses frames and gets a `resync`.
 
 use std::collections::hash_map::{Entry, HashMap};
 use std::ops::Deref;
@@ -26,9 +25,9 @@ use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, Workspa
 use crate::language::{Language, said_in};
 use crate::web::pages::fragments;
 
-/// Events that are looked up together.
+/// Events loaded together.
 const BATCH: usize = 256;
-/// Events of one workspace that wait while its access is looked at; beyond it everybody there fetches again.
+/// Events of one workspace held back while its access is reloaded; beyond it the whole room gets a `resync`.
 const MAX_HELD: usize = 4_096;
 
 #[derive(Clone)]
@@ -52,10 +51,10 @@ impl Hub {
         }
     }
 
-    /// Hears events as long as the server runs.
+    /// Delivers events until the server stops.
     pub async fn run(self) {
         let mut events = self.db.bus().listen();
-        // Nobody listened until now.
+        // Events before this point were not received.
         self.resync_all();
         let mut batch = Vec::with_capacity(BATCH);
         let mut checks = Checks::default();
@@ -100,14 +99,14 @@ impl Hub {
         }
     }
 
-    /// Somebody's access may have changed among what was missed.
+    /// The lost events may include changes of access.
     fn missed_some(&self, checks: &mut Checks) {
         self.resync_all();
         checks.begin(self.joined_workspaces(), self);
     }
 
-    /// Three round trips for a batch, however many events and listeners; one more when somebody changed their mind; none when
-    /// nobody is in their rooms.
+    /// Three round trips per batch, regardless of events and subscribers; one more if consent changed; none without
+    /// subscribers.
     async fn deliver(&self, mut events: Vec<Event>) -> Result<()> {
         let changed_their_mind: Vec<_> = events
             .iter()
@@ -150,7 +149,7 @@ impl Hub {
         let mut moved = wanted_conversations.clone();
         let (messages, conversations) =
             self.look_up(&wanted_messages, wanted_conversations).await?;
-        // A text of theirs may have reopened it.
+        // An inbound text may have reopened the conversation.
         let received = messages
             .values()
             .filter(|text| text.direction == messages::Direction::Inbound);
@@ -165,7 +164,7 @@ impl Hub {
         Ok(())
     }
 
-    /// What has just become of conversations, each at its place in the thread.
+    /// Delivers new activity lines to their threads.
     fn deliver_activity(
         &self,
         happened: &[Activity],
@@ -369,7 +368,7 @@ impl Hub {
         Ok(())
     }
 
-    /// A contact is seen by whoever sees a conversation with them.
+    /// A member sees a contact through a visible conversation with it.
     async fn deliver_contact(&self, workspace: WorkspaceId, contact: ContactId) -> Result<()> {
         let Some((contact, numbers)) = contacts::look_up(&self.db, workspace, contact).await?
         else {
@@ -385,7 +384,7 @@ impl Hub {
         Ok(())
     }
 
-    /// A balance is its owner's business alone.
+    /// A balance is sent to its owner only.
     async fn deliver_credits(&self, workspace: WorkspaceId, user: UserId) -> Result<()> {
         let subscribers = self.of(workspace, user);
         if subscribers.is_empty() {
@@ -417,8 +416,8 @@ impl Hub {
     }
 }
 
-/// Workspaces whose access is looked at, beside the loop: others do not wait for it. What happens there meanwhile is told
-/// afterwards, in its order, and by then to nobody who may not hear it.
+/// Workspaces whose access is being reloaded, in tasks beside the event loop. Their events are held back, and delivered
+/// in order with the new access when the reload is done. Other workspaces do not wait.
 #[derive(Default)]
 struct Checks {
     running: JoinSet<()>,
@@ -429,13 +428,13 @@ struct Checks {
 #[derive(Default)]
 struct Held {
     events: Vec<Event>,
-    /// Access changed once more: what is being read may be older.
+    /// Access changed again during the reload, which may have read the old state.
     again: bool,
     is_cut: bool,
 }
 
 impl Checks {
-    /// Begins what these events ask for; answers those that need not wait.
+    /// Starts reloads for access changes and returns the events that need not wait.
     fn hold_back(&mut self, events: Vec<Event>, hub: &Hub) -> Vec<Event> {
         let changed = events.iter().filter_map(|event| match event {
             Event::AccessChanged { workspace } if hub.has_subscribers(*workspace) => {
@@ -472,7 +471,7 @@ impl Checks {
                 }
             }
         }
-        // One that came twice in this batch is looked at once.
+        // Duplicates within one batch need no second reload.
         for workspace in &new {
             if let Some(held) = self.held.get_mut(workspace) {
                 held.again = false;
@@ -493,7 +492,7 @@ impl Checks {
         self.of.insert(task.id(), workspaces);
     }
 
-    /// What may be told now.
+    /// Returns the held events of workspaces whose reload is done.
     fn finish(&mut self, id: Id, hub: &Hub) -> Vec<Event> {
         let looked_at = self.of.remove(&id).unwrap_or_default();
         let (again, done): (Vec<_>, Vec<_>) = looked_at
@@ -505,7 +504,7 @@ impl Checks {
             }
         }
         self.look(again, hub);
-        // Everybody there fetches again, so that what was cut off is not missed.
+        // The whole room gets a `resync`, which also covers events beyond the limit.
         hub.go_on(&done);
         let held = done
             .iter()
@@ -525,7 +524,7 @@ fn both<'a>(
     Some((message, conversations.get(&message.conversation_id)?))
 }
 
-/// Each dialect is made once, in each language that is spoken here, and only if somebody listens.
+/// Renders once per dialect and language, and only for those in use.
 pub(super) fn push(
     to: &[Arc<Connection>],
     frame: &Frame<'_>,

@@ -1,5 +1,5 @@
-//! Who looks at which conversation now, and whether at anything. One person counts once, in however many windows; a look that
-//! is not renewed ends.
+//! Presence: who views which conversation, and who is away. A user counts once, in any number of windows. A view
+//! expires unless it is renewed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,10 +11,10 @@ use super::rooms::{Connection, NOT_POISONED, Rooms};
 use crate::ids::{ConversationId, NumberId, UserId, WorkspaceId};
 use crate::web::pages::fragments;
 
-/// A window that somebody looks into says so every half a minute. One that was put to sleep does not.
+/// A visible window renews its view every 30 seconds; a suspended one does not.
 const PRESENCE_LIFETIME: Duration = Duration::from_secs(75);
 
-/// Where a window looks.
+/// The conversation that a window shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Look {
     pub workspace: WorkspaceId,
@@ -28,14 +28,14 @@ struct Window {
     renewed: Instant,
 }
 
-/// By connection.
+/// Windows by connection id.
 #[derive(Default)]
 pub struct Looks(Mutex<HashMap<u64, Window>>);
 
-/// Whether anybody looks at a window, as it tells itself.
+/// Whether the user looks at the window, as reported by the client.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum WindowFocus {
-    /// By a client that never says so: somebody does, as long as it is connected.
+    /// The client never reports it: the user counts as present while connected.
     #[default]
     Unreported,
     Reported {
@@ -67,8 +67,8 @@ impl Connection {
 }
 
 impl Rooms {
-    /// The one rule of who is there, and not told elsewhere: one of their windows is looked at, or was a moment ago. A page
-    /// says so while it is on the screen, and again every half a minute; a background tab and a locked laptop do not.
+    /// Whether the user is present in the workspace; absent users get push notifications. A window counts while it is
+    /// visible, and for `away_after` afterwards. Background tabs and locked screens do not count.
     pub fn is_there(&self, workspace: WorkspaceId, user: UserId, away_after: Duration) -> bool {
         let windows = self.of(workspace, user);
         windows.iter().any(|window| window.is_watched(away_after))
@@ -84,7 +84,7 @@ impl Looks {
 }
 
 impl Rooms {
-    /// Whether this connection looks there already, and does so for longer now.
+    /// Renews the view if the connection already views this conversation.
     pub fn is_still_viewing(
         &self,
         connection: &Connection,
@@ -103,9 +103,9 @@ impl Rooms {
         }
     }
 
-    /// From now on this connection looks there, and nowhere else.
+    /// Replaces the view of this connection.
     pub fn look(&self, connection: &Arc<Connection>, look: Look) {
-        // Told while it is held, so that all hear comings and goings in the order in which they are.
+        // Sent while the lock is held, so that all subscribers receive presence changes in the same order.
         let mut looks = self.looks.hold();
         let window = Window {
             connection: Arc::clone(connection),
@@ -131,7 +131,7 @@ impl Rooms {
         }
     }
 
-    /// Looked away without a word, or may not look there any more.
+    /// Ends the view if it expired or the connection may no longer see the conversation.
     pub fn look_again_at(&self, connection: &Connection) {
         let over = match self.looks.hold().get(&connection.id) {
             Some(window) => {
@@ -147,7 +147,7 @@ impl Rooms {
         }
     }
 
-    /// Tells a newcomer who looks where, of what they see.
+    /// Sends the current views to a new connection, as far as it may see them.
     pub fn send_present(&self, newcomer: &Arc<Connection>, workspace: WorkspaceId) {
         let looks = self.looks.hold();
         let Some(subscription) = self.subscription(workspace, newcomer) else {
@@ -179,7 +179,7 @@ impl Rooms {
     }
 }
 
-/// How many windows of this person look there.
+/// How many windows of the user view the conversation.
 fn sharing(looks: &Held<'_>, user: UserId, look: Look) -> usize {
     looks
         .values()
