@@ -1,4 +1,3 @@
-
 use askama::Template;
 
 use super::filter::ListLocation;
