@@ -112,7 +112,7 @@ pub fn router(app_state: AppState) -> Router {
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(middleware::map_response(problem::say))
+        .layer(middleware::map_response(problem::replace_plain_text))
         .layer(middleware::from_fn(guard::in_time))
         .layer(CatchPanicLayer::custom(problem::panicked))
         // Outside of the layers that reject requests, inside of the compression.

@@ -68,14 +68,16 @@ struct Asset {
 impl Asset {
     /// Brotli at the highest level: a sixth smaller than the middleware's compression. Up to 0.2 s per file, once.
     fn compressed(&self) -> Bytes {
-        let press = || {
+        let compress = || {
             let mut compressed = Vec::new();
             let mut writer = brotli::CompressorWriter::new(&mut compressed, 4096, 11, 22);
-            writer.write_all(&self.bytes).expect("memory takes it");
+            writer
+                .write_all(&self.bytes)
+                .expect("writing to memory cannot fail");
             drop(writer);
             compressed.into()
         };
-        self.compressed.get_or_init(press).clone()
+        self.compressed.get_or_init(compress).clone()
     }
 
     fn is_text(&self) -> bool {
@@ -90,12 +92,12 @@ struct Assets {
     by_url: BTreeMap<String, Asset>,
     /// `app.css` → `/assets/app-1a2b3c4d.css`
     urls: BTreeMap<String, String>,
-    spoken: HashMap<Language, Spoken>,
+    by_language: HashMap<Language, LanguageFiles>,
 }
 
 /// Files that differ by language: the import map, because `i18n` differs, and the web app manifest.
 #[derive(Default)]
-struct Spoken {
+struct LanguageFiles {
     map: String,
     preloads: String,
     manifest: String,
@@ -108,10 +110,10 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     let mut assets = Assets {
         by_url: BTreeMap::new(),
         urls: BTreeMap::new(),
-        spoken: HashMap::new(),
+        by_language: HashMap::new(),
     };
     for name in Static::iter() {
-        let file = Static::get(&name).expect("the embedded folder lists what it holds");
+        let file = Static::get(&name).expect("a listed file is embedded");
         match name.starts_with("js/") {
             true => assets.add(&name, without_comments(&file.data).into()),
             false => assets.add(&name, file.data.into_owned().into()),
@@ -121,8 +123,8 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
         assets.add(name, concatenated(parts).into());
     }
     for language in Language::ALL {
-        let spoken = assets.spoken(language);
-        assets.spoken.insert(language, spoken);
+        let files = assets.language_files(language);
+        assets.by_language.insert(language, files);
     }
     assets
 });
@@ -150,7 +152,7 @@ impl Assets {
     }
 
     /// `js/controllers/list.js` is imported as `controllers/list`.
-    fn spoken(&mut self, language: Language) -> Spoken {
+    fn language_files(&mut self, language: Language) -> LanguageFiles {
         let messages_url = self.messages_url(language);
         let manifest = self.manifest(language);
         let ours = self.urls.iter().filter_map(|(name, url)| {
@@ -166,7 +168,7 @@ impl Assets {
         for (_, url) in imports.iter().filter(|(module, _)| !is_extra(module)) {
             let _ = write!(preloads, r#"<link rel="modulepreload" href="{url}">"#);
         }
-        Spoken {
+        LanguageFiles {
             map: serde_json::json!({ "imports": imports }).to_string(),
             preloads,
             manifest,
@@ -184,9 +186,9 @@ impl Assets {
 
     /// The URL of the web app manifest in this language.
     fn manifest(&mut self, language: Language) -> String {
-        let silent = &self.by_url[&self.urls["manifest.webmanifest"]].bytes;
+        let untranslated = &self.by_url[&self.urls["manifest.webmanifest"]].bytes;
         let mut manifest: serde_json::Value =
-            serde_json::from_slice(silent).expect("the manifest is JSON");
+            serde_json::from_slice(untranslated).expect("the manifest is JSON");
         language::said_in(language, || {
             manifest["lang"] = language.tag().into();
             manifest["description"] = t("A shared inbox for text messages.").into();
@@ -261,15 +263,15 @@ pub fn icon(name: &str) -> HtmlSafeOutput<String> {
 
 /// The only inline script of a page; the content security policy allows it by its hash.
 pub fn importmap() -> HtmlSafeOutput<&'static str> {
-    HtmlSafeOutput(&ASSETS.spoken[&language::current()].map)
+    HtmlSafeOutput(&ASSETS.by_language[&language::current()].map)
 }
 
 pub fn preloads() -> HtmlSafeOutput<&'static str> {
-    HtmlSafeOutput(&ASSETS.spoken[&language::current()].preloads)
+    HtmlSafeOutput(&ASSETS.by_language[&language::current()].preloads)
 }
 
 pub fn manifest() -> &'static str {
-    &ASSETS.spoken[&language::current()].manifest
+    &ASSETS.by_language[&language::current()].manifest
 }
 
 /// Pages may load files of this origin, and run the import maps by their hashes.
@@ -277,7 +279,7 @@ pub fn csp() -> &'static str {
     static CSP: LazyLock<String> = LazyLock::new(|| {
         let mut maps = String::new();
         for language in Language::ALL {
-            let hash = Sha256::digest(ASSETS.spoken[&language].map.as_bytes());
+            let hash = Sha256::digest(ASSETS.by_language[&language].map.as_bytes());
             let _ = write!(maps, " 'sha256-{}'", STANDARD.encode(hash));
         }
         format!(
@@ -293,21 +295,21 @@ pub async fn show(Path(file): Path<String>, headers: HeaderMap) -> Response {
     let Some(asset) = ASSETS.by_url.get(&format!("/assets/{file}")) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let kept = [
+    let cached = [
         (header::CONTENT_TYPE, asset.mime.as_str()),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
     if asset.is_text() && takes_brotli(&headers) {
         let compressed = tokio::task::spawn_blocking(|| asset.compressed()).await;
         if let Ok(compressed) = compressed {
-            let how = [
+            let encoding = [
                 (header::CONTENT_ENCODING, "br"),
                 (header::VARY, "accept-encoding"),
             ];
-            return (kept, how, Body::from(compressed)).into_response();
+            return (cached, encoding, Body::from(compressed)).into_response();
         }
     }
-    (kept, Body::from(asset.bytes.clone())).into_response()
+    (cached, Body::from(asset.bytes.clone())).into_response()
 }
 
 fn takes_brotli(headers: &HeaderMap) -> bool {
@@ -363,7 +365,7 @@ pub async fn service_worker() -> Response {
             .chain(vendored)
             .map(url)
             .collect();
-        let code = Static::get("service-worker.js").expect("the embedded folder has it");
+        let code = Static::get("service-worker.js").expect("the file is embedded");
         let code = String::from_utf8_lossy(&code.data);
         let files = serde_json::json!(files).to_string();
         let version = Sha256::digest(format!("{files}{code}{}", offline_page()));

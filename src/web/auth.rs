@@ -26,7 +26,7 @@ pub const BROWSER_COOKIE: &str = "messagehub_browser";
 /// The chosen language tag. Without it `Accept-Language` decides.
 pub const LANGUAGE_COOKIE: &str = "messagehub_language";
 
-const LANGUAGE_LASTS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const LANGUAGE_COOKIE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const BROWSER_COOKIE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The session of a valid access token. The caller checks in the database whether the session is still active.
@@ -110,12 +110,12 @@ where
         let path = RawPathParams::from_request_parts(parts, state)
             .await
             .map_err(|_| Error::NotAMember)?;
-        let named = |name| {
+        let param = |name| {
             path.iter()
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| value)
         };
-        let place = match (named("workspace_id"), named("slug")) {
+        let workspace = match (param("workspace_id"), param("slug")) {
             (Some(id), _) => id.parse().map(WorkspaceRef::Id).ok(),
             (None, Some(slug)) => Some(
                 slug.parse()
@@ -123,8 +123,8 @@ where
             ),
             (None, None) => None,
         };
-        let place = place.unwrap_or(WorkspaceRef::Slug("")); // no workspace has this slug
-        let member = members::admit(&app.db, session, place).await?;
+        let workspace = workspace.unwrap_or(WorkspaceRef::Slug("")); // no workspace has this slug
+        let member = members::admit(&app.db, session, workspace).await?;
         Ok(member.at(address(parts, &app.config)))
     }
 }
@@ -146,31 +146,36 @@ pub fn cookies(config: &Config, signed_in: &SignedIn) -> Cookies {
     let mut cookies = vec![cookie(config, ACCESS_COOKIE, access, ACCESS_TOKEN_LIFETIME)];
     if signed_in.is_renewed {
         let refresh = &signed_in.refresh_token;
-        let lives = accounts::SESSION_LIFETIME;
-        cookies.push(cookie(config, REFRESH_COOKIE, refresh, lives));
+        let lifetime = accounts::SESSION_LIFETIME;
+        cookies.push(cookie(config, REFRESH_COOKIE, refresh, lifetime));
     }
     // Without a language of the account, the cookie from before the sign-in stays.
     if signed_in.user.language.is_some() {
-        cookies.push(spoken(config, signed_in.user.language));
+        cookies.push(language_cookie(config, signed_in.user.language));
     }
     AppendHeaders(cookies)
 }
 
 /// The cookie with the chosen language; `None` removes it.
-pub fn spoken(config: &Config, language: Option<Language>) -> (HeaderName, String) {
+pub fn language_cookie(config: &Config, language: Option<Language>) -> (HeaderName, String) {
     match language {
-        Some(language) => cookie(config, LANGUAGE_COOKIE, language.tag(), LANGUAGE_LASTS),
+        Some(language) => cookie(
+            config,
+            LANGUAGE_COOKIE,
+            language.tag(),
+            LANGUAGE_COOKIE_LIFETIME,
+        ),
         None => cookie(config, LANGUAGE_COOKIE, "", Duration::ZERO),
     }
 }
 
 /// The cookie that identifies a known browser at the next sign-in.
 pub fn known_browser(config: &Config, caller: &Caller) -> Option<(HeaderName, String)> {
-    let word = caller.browser.as_deref()?;
+    let token = caller.browser.as_deref()?;
     Some(cookie(
         config,
         BROWSER_COOKIE,
-        word,
+        token,
         BROWSER_COOKIE_LIFETIME,
     ))
 }
@@ -180,16 +185,16 @@ pub fn no_cookies(config: &Config) -> Cookies {
     AppendHeaders(vec![
         cookie(config, ACCESS_COOKIE, "", Duration::ZERO),
         cookie(config, REFRESH_COOKIE, "", Duration::ZERO),
-        spoken(config, None),
+        language_cookie(config, None),
     ])
 }
 
 pub type Cookies = AppendHeaders<Vec<(HeaderName, String)>>;
 
 /// Values are base64url and dots, which need no quoting.
-fn cookie(config: &Config, name: &str, value: &str, lives: Duration) -> (HeaderName, String) {
+fn cookie(config: &Config, name: &str, value: &str, lifetime: Duration) -> (HeaderName, String) {
     let secure = if config.is_https() { "; Secure" } else { "" };
-    let seconds = lives.as_secs();
+    let seconds = lifetime.as_secs();
     (
         header::SET_COOKIE,
         format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"),

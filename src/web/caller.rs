@@ -40,12 +40,12 @@ impl Caller {
 /// The browser's token, if it has the format of one.
 fn browser(headers: &HeaderMap) -> Option<String> {
     let jar = CookieJar::from_headers(headers);
-    let word = jar.get(BROWSER_COOKIE)?.value();
-    let is_ours = word.len() == 43
-        && word
+    let token = jar.get(BROWSER_COOKIE)?.value();
+    let is_ours = token.len() == 43
+        && token
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    is_ours.then(|| word.to_owned())
+    is_ours.then(|| token.to_owned())
 }
 
 /// The client's address, behind trusted proxies.

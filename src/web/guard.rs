@@ -156,14 +156,14 @@ fn weight(parameter: &str) -> Option<f32> {
 
 /// Adds `header` to `Vary` if it is missing.
 pub fn vary(answer: &mut Response, header: &HeaderName) {
-    let mut said = answer.headers().get_all(header::VARY).iter();
-    let is_said = said.any(|value| {
+    let mut values = answer.headers().get_all(header::VARY).iter();
+    let is_listed = values.any(|value| {
         let names = value.to_str().unwrap_or_default().split(',');
         names
             .map(str::trim)
             .any(|name| name == "*" || name.eq_ignore_ascii_case(header.as_str()))
     });
-    if !is_said {
+    if !is_listed {
         answer
             .headers_mut()
             .append(header::VARY, header.clone().into());
@@ -234,12 +234,12 @@ pub async fn in_time(request: Request, next: Next) -> Response {
 
 async fn within(silence: Duration, all: Duration, request: Request, next: Next) -> Response {
     let silent = Arc::new(AtomicBool::new(false));
-    let noted = Arc::clone(&silent);
+    let silent_flag = Arc::clone(&silent);
     let request = request.map(|body| {
         let body = TimeoutBody::new(silence, body);
         // Other errors of the body are not timeouts.
         Body::new(body.map_err(move |error| {
-            noted.fetch_or(error.is::<TimeoutError>(), Ordering::Relaxed);
+            silent_flag.fetch_or(error.is::<TimeoutError>(), Ordering::Relaxed);
             error
         }))
     });
@@ -250,7 +250,7 @@ async fn within(silence: Duration, all: Duration, request: Request, next: Next) 
         return Problem::new(StatusCode::REQUEST_TIMEOUT, "timed_out", detail).into_response();
     }
     answer.unwrap_or_else(|_| {
-        tracing::error!("a request took too long and was given up");
+        tracing::error!("request timed out");
         let detail = "this took too long and was given up: try again shortly";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", detail).into_response()
     })

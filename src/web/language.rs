@@ -22,11 +22,11 @@ use crate::language::{Language, speaking};
 
 /// Middleware that sets the language of a request.
 pub async fn choose(request: Request, next: Next) -> Response {
-    speaking(wanted(request.headers()), next.run(request)).await
+    speaking(negotiated(request.headers()), next.run(request)).await
 }
 
 /// The chosen language, else the best of `Accept-Language`, else English.
-pub fn wanted(headers: &HeaderMap) -> Language {
+pub fn negotiated(headers: &HeaderMap) -> Language {
     let jar = CookieJar::from_headers(headers);
     let chosen = jar
         .get(LANGUAGE_COOKIE)

@@ -30,7 +30,7 @@ use stream::Stream;
 const LARGEST_HEAD: usize = 64 * 1024;
 /// A connection with a request in progress is closed only after this time, and if no idle connection can be.
 const LONG_REQUEST: Duration = Duration::from_secs(10);
-const NOT_POISONED: &str = "nobody panics while holding it";
+const NOT_POISONED: &str = "no thread panics while holding the lock";
 
 /// Time limits for clients.
 #[derive(Clone, Copy, Debug)]
@@ -217,7 +217,7 @@ impl Open {
             tracing::warn!(
                 open = links.len(),
                 cut = cut.len(),
-                "too many connections: those that waited longest for their clients are closed"
+                "connection limit reached: closing the longest idle connections"
             );
         }
         for (_, link) in cut {

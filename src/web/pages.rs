@@ -105,7 +105,7 @@ pub fn routes(app_state: &AppState, openapi: &serde_json::Value) -> Router<AppSt
         )
         .route(
             "/w/{slug}/inbox/{conversation_id}/near-stop",
-            post(inbox::judge_stop),
+            post(inbox::resolve_near_stop),
         )
         .route(
             "/w/{slug}/inbox/{conversation_id}/messages/{message_id}",
@@ -291,8 +291,8 @@ fn account_routes() -> Router<AppState> {
             get(invitations::show).post(invitations::accept),
         )
         .route("/account", get(account::show).post(account::rename))
-        .route("/account/language", post(account::speak))
-        .route("/language", post(accounts::speak))
+        .route("/account/language", post(account::set_language))
+        .route("/language", post(accounts::set_language))
         .route("/account/verify", post(account::ask_to_verify))
         .route("/account/password", post(account::change_password))
         .route("/account/two-factor", post(two_factor::begin))

@@ -102,11 +102,11 @@ impl From<Error> for Problem {
         let detail = match code {
             // Details are logged but not disclosed.
             "internal" => {
-                tracing::error!(?error, "a request failed");
+                tracing::error!(?error, "request failed");
                 "something went wrong here: it has been logged".into()
             }
             "unavailable" => {
-                tracing::warn!(?error, "the database is out of reach");
+                tracing::warn!(?error, "database unreachable");
                 "the database cannot be reached at the moment: try again shortly".into()
             }
             _ => error.to_string(),
@@ -142,7 +142,7 @@ impl IntoResponse for Problem {
 }
 
 /// Replaces plain-text rejections of extractors by problems.
-pub async fn say(answer: Response) -> Response {
+pub async fn replace_plain_text(answer: Response) -> Response {
     let kind = answer.headers().get(header::CONTENT_TYPE);
     let is_plain = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
     if !answer.status().is_client_error() || !is_plain {
@@ -186,6 +186,6 @@ pub fn panicked(cause: Box<dyn Any + Send>) -> Response {
         .downcast_ref::<String>()
         .map(String::as_str)
         .or(cause.downcast_ref::<&str>().copied());
-    tracing::error!(cause = cause.unwrap_or("unknown"), "a handler panicked");
-    Problem::from(Error::Internal("a handler panicked".into())).into_response()
+    tracing::error!(cause = cause.unwrap_or("unknown"), "handler panicked");
+    Problem::from(Error::Internal("handler panicked".into())).into_response()
 }

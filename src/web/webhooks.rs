@@ -214,7 +214,7 @@ async fn refused(
         let (db, rate_limiter) = (&app_state.app.db, &app_state.rate_limiter);
         match quarantine::keep(db, rate_limiter, account, hook, &call.signed()).await {
             Ok(kept) => {
-                tracing::info!(integration.id = %account.integration, kept, "a webhook’s signature did not fit");
+                tracing::info!(integration.id = %account.integration, kept, "invalid webhook signature");
             }
             // The provider retries after a server error.
             Err(error) => return error.into(),
@@ -263,7 +263,7 @@ async fn take_report(
     if report.status.is_none() {
         tracing::info!(
             status = report.raw_status,
-            "a provider reported a status that is not known here"
+            "provider reported an unknown status"
         );
         metrics::counter!("messagehub_unknown_statuses_total").increment(1);
     }

@@ -74,7 +74,7 @@ pub fn table(export: Export) -> Response {
         match export.next().await {
             Ok(lines) => Ok(lines.map(|lines| (Bytes::from(lines), export))),
             Err(error) => {
-                tracing::warn!(%error, "an export was cut off");
+                tracing::warn!(%error, "export interrupted");
                 Err(error)
             }
         }
@@ -240,7 +240,7 @@ pub async fn merge(
     State(app): State<App>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, ContactId)>,
-    Json(wanted): Json<Merge>,
+    Json(request): Json<Merge>,
 ) -> Result<Json<Contact>, Problem> {
-    Ok(Json(merge::merge(&app, &member, id, wanted).await?))
+    Ok(Json(merge::merge(&app, &member, id, request).await?))
 }

@@ -75,12 +75,12 @@ impl ConversationQuery {
 pub async fn list(
     State(app): State<App>,
     member: Member,
-    Query(wanted): Query<ConversationQuery>,
+    Query(query): Query<ConversationQuery>,
 ) -> Result<Json<Page<Conversation>>, Problem> {
-    let filter = wanted.filter(&member)?;
+    let filter = query.filter(&member)?;
     let span = Span {
-        limit: wanted.limit,
-        cursor: wanted.cursor,
+        limit: query.limit,
+        cursor: query.cursor,
     };
     let load = match filter.q.is_some() {
         true => Load::Heavy,

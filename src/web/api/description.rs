@@ -85,17 +85,18 @@ fn operation_id(path: &str, handler: &str) -> String {
         Some(of_a_workspace) => of_a_workspace,
         None => own,
     };
-    let mut words: Vec<String> = own
+    let mut segments: Vec<String> = own
         .split('/')
         .filter(|part| !part.is_empty() && !part.starts_with('{'))
         .map(|part| part.replace(['-', '.'], "_"))
         .collect();
-    let says_it = |last: &String| last.starts_with(handler) || handler.ends_with(last.as_str());
-    if words.last().is_some_and(says_it) {
-        words.pop();
+    let is_redundant =
+        |last: &String| last.starts_with(handler) || handler.ends_with(last.as_str());
+    if segments.last().is_some_and(is_redundant) {
+        segments.pop();
     }
-    words.push(handler.to_owned());
-    words.join("_")
+    segments.push(handler.to_owned());
+    segments.join("_")
 }
 
 fn complete_response(response: &mut Value, status: &str) {

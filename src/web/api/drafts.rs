@@ -89,34 +89,34 @@ pub async fn remove_new(State(app): State<App>, member: Member) -> Result<Status
     forget(app, member, None).await
 }
 
-async fn open(app: App, member: Member, of: DraftKey) -> Result<Json<Draft>, Problem> {
-    let mut tx = seen(&app, &member, of).await?;
-    Ok(Json(drafts::find(&mut tx, of).await?))
+async fn open(app: App, member: Member, key: DraftKey) -> Result<Json<Draft>, Problem> {
+    let mut tx = seen(&app, &member, key).await?;
+    Ok(Json(drafts::find(&mut tx, key).await?))
 }
 
 async fn keep(
     app: App,
     member: Member,
-    of: DraftKey,
+    key: DraftKey,
     writing: Writing,
 ) -> Result<Json<Draft>, Problem> {
-    let mut tx = seen(&app, &member, of).await?;
-    let draft = drafts::save(&mut tx, of, writing).await?;
+    let mut tx = seen(&app, &member, key).await?;
+    let draft = drafts::save(&mut tx, key, writing).await?;
     tx.commit().await?;
     Ok(Json(draft))
 }
 
-async fn forget(app: App, member: Member, of: DraftKey) -> Result<StatusCode, Problem> {
-    let mut tx = seen(&app, &member, of).await?;
-    drafts::remove(&mut tx, of).await?;
+async fn forget(app: App, member: Member, key: DraftKey) -> Result<StatusCode, Problem> {
+    let mut tx = seen(&app, &member, key).await?;
+    drafts::remove(&mut tx, key).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Checks that the caller sees the conversation.
-async fn seen(app: &App, member: &Member, of: DraftKey) -> Result<WorkspaceTx, Problem> {
+async fn seen(app: &App, member: &Member, key: DraftKey) -> Result<WorkspaceTx, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    if let Some(conversation) = of {
+    if let Some(conversation) = key {
         conversations::find(&mut tx, conversation).await?;
     }
     Ok(tx)

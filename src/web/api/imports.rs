@@ -163,10 +163,10 @@ pub async fn start(
     State(app): State<App>,
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, ImportId)>,
-    Json(wanted): Json<Start>,
+    Json(request): Json<Start>,
 ) -> Result<(StatusCode, Json<Import>), Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let import = import::start(&mut tx, &admin, id, wanted).await?;
+    let import = import::start(&mut tx, &admin, id, request).await?;
     tx.commit().await?;
     Ok((StatusCode::ACCEPTED, Json(import)))
 }

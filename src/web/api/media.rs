@@ -72,11 +72,11 @@ pub async fn show(
     State(directory): State<Directory>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, MediaId)>,
-    Query(wanted): Query<InSize>,
+    Query(query): Query<InSize>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let file = media::open(&app, &directory, member.tenant(), id, wanted.size).await?;
+    let file = media::open(&app, &directory, member.tenant(), id, query.size).await?;
     Ok(served(file, NOT_TO_BE_SHOWN, &method, &headers))
 }
 
@@ -113,7 +113,7 @@ pub async fn open(
     State(app): State<App>,
     State(directory): State<Directory>,
     Path(token): Path<String>,
-    Query(wanted): Query<InSize>,
+    Query(query): Query<InSize>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -122,7 +122,7 @@ pub async fn open(
         .read_media_link(&token)
         .ok_or(Error::Unauthenticated)?;
     let member = members::admit(&app.db, link.session, WorkspaceRef::Id(link.workspace)).await?;
-    let file = media::open(&app, &directory, member.tenant(), link.media, wanted.size).await?;
+    let file = media::open(&app, &directory, member.tenant(), link.media, query.size).await?;
     Ok(served(file, NOT_TO_BE_SHOWN, &method, &headers))
 }
 
@@ -171,17 +171,21 @@ fn served(file: File, otherwise: &str, method: &Method, asked: &HeaderMap) -> Re
     match conditions::range_response(method, asked, size, &tag) {
         RangeResponse::Whole => (headers, Body::from(file.bytes)).into_response(),
         RangeResponse::Part(part) => {
-            let said = format!("bytes {}-{}/{size}", part.start, part.end - 1);
-            let said = [(header::CONTENT_RANGE, said)];
+            let content_range = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+            let content_range = [(header::CONTENT_RANGE, content_range)];
             let bytes = Body::from(file.bytes.slice(part));
-            (StatusCode::PARTIAL_CONTENT, headers, said, bytes).into_response()
+            (StatusCode::PARTIAL_CONTENT, headers, content_range, bytes).into_response()
         }
         RangeResponse::NotModified => (StatusCode::NOT_MODIFIED, headers).into_response(),
         RangeResponse::Beyond => {
-            let said = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
+            let content_range = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
             let detail = format!("the file has {size} bytes");
             let status = StatusCode::RANGE_NOT_SATISFIABLE;
-            (said, Problem::new(status, "range_not_satisfiable", detail)).into_response()
+            (
+                content_range,
+                Problem::new(status, "range_not_satisfiable", detail),
+            )
+                .into_response()
         }
         RangeResponse::PreconditionFailed => Problem::new(
             StatusCode::PRECONDITION_FAILED,

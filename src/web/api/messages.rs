@@ -70,16 +70,16 @@ pub struct MessageQuery {
 pub async fn list(
     State(app): State<App>,
     member: Member,
-    Query(wanted): Query<MessageQuery>,
+    Query(query): Query<MessageQuery>,
 ) -> Result<Json<Page<Message>>, Problem> {
     let filter = Filter {
         conversation: None,
-        direction: wanted.direction,
-        status: wanted.status,
+        direction: query.direction,
+        status: query.status,
     };
     let span = Span {
-        limit: wanted.limit,
-        cursor: wanted.cursor,
+        limit: query.limit,
+        cursor: query.cursor,
     };
     let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(messages::list(&mut tx, &filter, &span).await?))
@@ -179,13 +179,13 @@ pub struct ToCome {
 pub async fn scheduled(
     State(app): State<App>,
     member: Member,
-    Query(wanted): Query<ToCome>,
+    Query(query): Query<ToCome>,
 ) -> Result<Json<Page<Waiting>>, Problem> {
     let span = Span {
-        limit: wanted.limit,
-        cursor: wanted.cursor,
+        limit: query.limit,
+        cursor: query.cursor,
     };
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let of = wanted.mine.then_some(member.user());
-    Ok(Json(schedule::waiting(&mut tx, of, &span).await?))
+    let author = query.mine.then_some(member.user());
+    Ok(Json(schedule::waiting(&mut tx, author, &span).await?))
 }

@@ -30,15 +30,15 @@ pub struct TemplateQuery {
 pub async fn list(
     State(app): State<App>,
     member: Member,
-    Query(wanted): Query<TemplateQuery>,
+    Query(query): Query<TemplateQuery>,
 ) -> Result<Json<Page<Template>>, Problem> {
     let span = Span {
-        limit: wanted.limit,
-        cursor: wanted.cursor,
+        limit: query.limit,
+        cursor: query.cursor,
     };
     let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(
-        templates::list(&mut tx, wanted.q.as_deref(), &span).await?,
+        templates::list(&mut tx, query.q.as_deref(), &span).await?,
     ))
 }
 

@@ -11,7 +11,7 @@ fn caller(peer: &str, forwarded: &[&[u8]]) -> IpAddr {
     let settings: HashMap<_, _> = settings
         .map(|(name, value)| (name.into(), value.into()))
         .into();
-    let config = Config::read(settings).expect("right settings");
+    let config = Config::read(settings).expect("valid settings");
     let mut headers = HeaderMap::new();
     for value in forwarded {
         if let Ok(value) = HeaderValue::from_bytes(value) {

@@ -10,17 +10,17 @@ use serde::de::{
 
 /// A deserialization error with its path.
 #[derive(Debug, thiserror::Error)]
-#[error("{said}")]
+#[error("{message}")]
 pub struct ObjectError {
-    said: String,
+    message: String,
     /// Valid JSON of the wrong shape.
     pub is_json: bool,
 }
 
 /// Like `serde_json::from_slice`, but refuses an array at the top level for any type.
 pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, ObjectError> {
-    let wrong = |said: String, error: &serde_json::Error| ObjectError {
-        said,
+    let wrong = |message: String, error: &serde_json::Error| ObjectError {
+        message,
         is_json: error.is_data(),
     };
     if text.trim_ascii_start().starts_with(b"[") {
@@ -28,7 +28,7 @@ pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, ObjectError> {
         return Err(match read {
             Err(error) => wrong(error.to_string(), &error),
             Ok(_) => ObjectError {
-                said: "invalid type: sequence, expected an object".into(),
+                message: "invalid type: sequence, expected an object".into(),
                 is_json: true,
             },
         });
@@ -328,7 +328,7 @@ mod tests {
             r#"{"name": "a", "shape": {"round": {"radius": 1.5}}}"#.to_owned(),
             format!(r#"{{"name": "a", "shape": {{"named": {{"id": "{ID}"}}}}}}"#),
         ] {
-            let plain: Outer = serde_json::from_str(&right).expect("plain serde takes it");
+            let plain: Outer = serde_json::from_str(&right).expect("serde accepts it");
             assert_eq!(read(&right), Ok(plain), "{right}");
         }
     }
@@ -357,10 +357,10 @@ mod tests {
                 "shape",
             ),
         ] {
-            let said = read(&wrong).expect_err(&wrong);
+            let message = read(&wrong).expect_err(&wrong);
             assert!(
-                said.contains("invalid type: sequence") && said.contains(path),
-                "{wrong}: {said}"
+                message.contains("invalid type: sequence") && message.contains(path),
+                "{wrong}: {message}"
             );
         }
         // Not even types that serde reads from an array.

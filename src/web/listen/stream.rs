@@ -40,7 +40,11 @@ impl Stream {
     }
 
     fn stream(&mut self) -> Pin<&mut TcpStream> {
-        Pin::new(self.stream.as_mut().expect("it is there until the end"))
+        Pin::new(
+            self.stream
+                .as_mut()
+                .expect("the stream is present until drop"),
+        )
     }
 
     fn written(
@@ -67,7 +71,7 @@ impl Stream {
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
                 ready!(deadline.as_mut().poll(context));
                 metrics::counter!("messagehub_slow_readers_total").increment(1);
-                tracing::debug!("a client does not read its answer: its connection is closed");
+                tracing::debug!("client does not read its response: closing the connection");
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }

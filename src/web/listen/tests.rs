@@ -83,7 +83,10 @@ async fn stalled_reader_is_disconnected_and_active_one_is_kept() {
     let read = tokio::spawn(async move {
         while !until.is_cancelled() {
             let bytes = reading.read(&mut [0; 65_536]).await;
-            assert!(bytes.expect("it goes on") > 0, "it read all the time");
+            assert!(
+                bytes.expect("the stream continues") > 0,
+                "it reads continuously"
+            );
             tokio::time::sleep(SHORT / 10).await;
         }
     });
@@ -98,7 +101,7 @@ async fn stalled_reader_is_disconnected_and_active_one_is_kept() {
         "it read a byte at a time"
     );
     others_are_gone.cancel();
-    read.await.expect("it read all the time");
+    read.await.expect("it reads continuously");
 }
 
 #[tokio::test]

@@ -215,7 +215,7 @@ async fn execute_command(
             workspace_id,
             conversation_id,
         } => {
-            view(app_state, connection, workspace_id, conversation_id).await?;
+            set_view(app_state, connection, workspace_id, conversation_id).await?;
             Ok(None)
         }
         Command::Watching { watching } => {
@@ -226,14 +226,14 @@ async fn execute_command(
 }
 
 /// A connection can view only conversations of a joined workspace that it may see. A repeated view costs no query.
-async fn view(
+async fn set_view(
     app_state: &AppState,
     connection: &Arc<Connection>,
     workspace: WorkspaceId,
     conversation: Option<ConversationId>,
 ) -> Result<()> {
     let Some(conversation) = conversation else {
-        app_state.hub.look_away(connection);
+        app_state.hub.clear_view(connection);
         return Ok(());
     };
     if app_state
@@ -250,7 +250,7 @@ async fn view(
     .await?;
     let mut tx = app_state.app.db.workspace(member.tenant()).await?;
     let number = conversations::find(&mut tx, conversation).await?.number_id;
-    let look = Look {
+    let view = View {
         workspace,
         conversation,
         number,
@@ -258,9 +258,9 @@ async fn view(
     if !app_state.hub.joined_by(connection).contains(&workspace) {
         return Err(Error::field("workspace_id", "join this workspace first"));
     }
-    app_state.hub.look(connection, look);
+    app_state.hub.set_view(connection, view);
     // Access may have been revoked during the queries.
-    app_state.hub.look_again_at(connection);
+    app_state.hub.check_view(connection);
     Ok(())
 }
 

@@ -65,8 +65,8 @@ impl Hub {
                     let id = match done {
                         Ok((id, ())) => id,
                         Err(failed) => {
-                            tracing::error!(%failed, "access could not be looked at");
-                            self.end_rooms(checks.of.get(&failed.id()).map_or(&[], Vec::as_slice));
+                            tracing::error!(%failed, "could not reload access: closing connections");
+                            self.end_rooms(checks.by_task.get(&failed.id()).map_or(&[], Vec::as_slice));
                             failed.id()
                         }
                     };
@@ -94,7 +94,7 @@ impl Hub {
 
     async fn deliver_all(&self, events: Vec<Event>) {
         if let Err(error) = self.deliver(events).await {
-            tracing::warn!(%error, "events could not be looked up: everyone fetches again");
+            tracing::warn!(%error, "could not load events: all clients resync");
             self.resync_all();
         }
     }
@@ -108,7 +108,7 @@ impl Hub {
     /// Three round trips per batch, regardless of events and subscribers; one more if consent changed; none without
     /// subscribers.
     async fn deliver(&self, mut events: Vec<Event>) -> Result<()> {
-        let changed_their_mind: Vec<_> = events
+        let consent_changes: Vec<_> = events
             .iter()
             .filter_map(|event| match event {
                 Event::ConsentChanged {
@@ -118,9 +118,9 @@ impl Hub {
                 _ => None,
             })
             .collect();
-        events.extend(moved(&self.db, &changed_their_mind).await?);
-        let mut wanted_messages = Vec::new();
-        let mut wanted_conversations = Vec::new();
+        events.extend(moved(&self.db, &consent_changes).await?);
+        let mut message_ids = Vec::new();
+        let mut conversation_ids = Vec::new();
         for event in &events {
             match event {
                 Event::SessionEnded { session } => self.end(*session),
@@ -134,21 +134,20 @@ impl Hub {
                 | Event::Mentioned {
                     workspace, message, ..
                 } if self.has_subscribers(*workspace) => {
-                    wanted_messages.push((*workspace, *message));
+                    message_ids.push((*workspace, *message));
                 }
                 Event::ConversationChanged {
                     workspace,
                     conversation,
                     ..
                 } if self.has_subscribers(*workspace) => {
-                    wanted_conversations.push((*workspace, *conversation));
+                    conversation_ids.push((*workspace, *conversation));
                 }
                 _ => {}
             }
         }
-        let mut moved = wanted_conversations.clone();
-        let (messages, conversations) =
-            self.look_up(&wanted_messages, wanted_conversations).await?;
+        let mut moved = conversation_ids.clone();
+        let (messages, conversations) = self.look_up(&message_ids, conversation_ids).await?;
         // An inbound text may have reopened the conversation.
         let received = messages
             .values()
@@ -189,28 +188,28 @@ impl Hub {
 
     async fn look_up(
         &self,
-        wanted: &[(WorkspaceId, MessageId)],
-        mut of: Vec<(WorkspaceId, ConversationId)>,
+        message_ids: &[(WorkspaceId, MessageId)],
+        mut conversation_ids: Vec<(WorkspaceId, ConversationId)>,
     ) -> Result<(
         HashMap<MessageId, Message>,
         HashMap<ConversationId, Conversation>,
     )> {
-        if wanted.is_empty() && of.is_empty() {
+        if message_ids.is_empty() && conversation_ids.is_empty() {
             return Ok(Default::default());
         }
-        let messages: HashMap<_, _> = messages::look_up(&self.db, wanted)
+        let messages: HashMap<_, _> = messages::look_up(&self.db, message_ids)
             .await?
             .into_iter()
             .map(|message| (message.id, message))
             .collect();
-        of.extend(
+        conversation_ids.extend(
             messages
                 .values()
                 .map(|message| (message.workspace_id, message.conversation_id)),
         );
-        of.sort_unstable();
-        of.dedup();
-        let conversations = conversations::look_up(&self.db, &of).await?;
+        conversation_ids.sort_unstable();
+        conversation_ids.dedup();
+        let conversations = conversations::look_up(&self.db, &conversation_ids).await?;
         Ok((
             messages,
             conversations
@@ -300,7 +299,11 @@ impl Hub {
                     workspace_id: workspace,
                     user_id: user,
                 };
-                push(&self.of(workspace, user), &frame, fragments::mentions_seen);
+                push(
+                    &self.connections_of(workspace, user),
+                    &frame,
+                    fragments::mentions_seen,
+                );
             }
             Event::ContactChanged { workspace, contact } if self.has_subscribers(workspace) => {
                 self.deliver_contact(workspace, contact).await?
@@ -386,7 +389,7 @@ impl Hub {
 
     /// A balance is sent to its owner only.
     async fn deliver_credits(&self, workspace: WorkspaceId, user: UserId) -> Result<()> {
-        let subscribers = self.of(workspace, user);
+        let subscribers = self.connections_of(workspace, user);
         if subscribers.is_empty() {
             return Ok(());
         }
@@ -421,7 +424,7 @@ impl Hub {
 #[derive(Default)]
 struct Checks {
     running: JoinSet<()>,
-    of: HashMap<Id, Vec<WorkspaceId>>,
+    by_task: HashMap<Id, Vec<WorkspaceId>>,
     held: HashMap<WorkspaceId, Held>,
 }
 
@@ -477,25 +480,25 @@ impl Checks {
                 held.again = false;
             }
         }
-        self.look(new, hub);
+        self.reload(new, hub);
     }
 
-    fn look(&mut self, workspaces: Vec<WorkspaceId>, hub: &Hub) {
+    fn reload(&mut self, workspaces: Vec<WorkspaceId>, hub: &Hub) {
         if workspaces.is_empty() {
             return;
         }
         hub.pause(&workspaces);
-        let (hub, looked_at) = (hub.clone(), workspaces.clone());
+        let (hub, reloaded) = (hub.clone(), workspaces.clone());
         let task = self.running.spawn(async move {
-            hub.rooms.look_again(&hub.db, &looked_at).await;
+            hub.rooms.reload_access(&hub.db, &reloaded).await;
         });
-        self.of.insert(task.id(), workspaces);
+        self.by_task.insert(task.id(), workspaces);
     }
 
     /// Returns the held events of workspaces whose reload is done.
     fn finish(&mut self, id: Id, hub: &Hub) -> Vec<Event> {
-        let looked_at = self.of.remove(&id).unwrap_or_default();
-        let (again, done): (Vec<_>, Vec<_>) = looked_at
+        let reloaded = self.by_task.remove(&id).unwrap_or_default();
+        let (again, done): (Vec<_>, Vec<_>) = reloaded
             .into_iter()
             .partition(|workspace| self.held.get(workspace).is_some_and(|held| held.again));
         for workspace in &again {
@@ -503,9 +506,9 @@ impl Checks {
                 held.again = false;
             }
         }
-        self.look(again, hub);
+        self.reload(again, hub);
         // The whole room gets a `resync`, which also covers events beyond the limit.
-        hub.go_on(&done);
+        hub.resume(&done);
         let held = done
             .iter()
             .filter_map(|workspace| self.held.remove(workspace));
@@ -546,7 +549,7 @@ pub(super) fn push(
                 listening().for_each(|to| to.push(text.clone()));
             }
             Err(error) => {
-                tracing::error!(%error, "a fragment could not be rendered");
+                tracing::error!(%error, "could not render a fragment");
                 listening().for_each(|to| to.resync());
             }
         }

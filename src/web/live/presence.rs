@@ -16,7 +16,7 @@ const PRESENCE_LIFETIME: Duration = Duration::from_secs(75);
 
 /// The conversation that a window shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Look {
+pub struct View {
     pub workspace: WorkspaceId,
     pub conversation: ConversationId,
     pub number: NumberId,
@@ -24,13 +24,13 @@ pub struct Look {
 
 struct Window {
     connection: Arc<Connection>,
-    look: Look,
+    view: View,
     renewed: Instant,
 }
 
 /// Windows by connection id.
 #[derive(Default)]
-pub struct Looks(Mutex<HashMap<u64, Window>>);
+pub struct Views(Mutex<HashMap<u64, Window>>);
 
 /// Whether the user looks at the window, as reported by the client.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,15 +70,15 @@ impl Rooms {
     /// Whether the user is present in the workspace; absent users get push notifications. A window counts while it is
     /// visible, and for `away_after` afterwards. Background tabs and locked screens do not count.
     pub fn is_there(&self, workspace: WorkspaceId, user: UserId, away_after: Duration) -> bool {
-        let windows = self.of(workspace, user);
+        let windows = self.connections_of(workspace, user);
         windows.iter().any(|window| window.is_watched(away_after))
     }
 }
 
-type Held<'a> = MutexGuard<'a, HashMap<u64, Window>>;
+type ViewsGuard<'a> = MutexGuard<'a, HashMap<u64, Window>>;
 
-impl Looks {
-    fn hold(&self) -> Held<'_> {
+impl Views {
+    fn hold(&self) -> ViewsGuard<'_> {
         self.0.lock().expect(NOT_POISONED)
     }
 }
@@ -91,9 +91,9 @@ impl Rooms {
         workspace: WorkspaceId,
         conversation: ConversationId,
     ) -> bool {
-        match self.looks.hold().get_mut(&connection.id) {
+        match self.views.hold().get_mut(&connection.id) {
             Some(window)
-                if (window.look.workspace, window.look.conversation)
+                if (window.view.workspace, window.view.conversation)
                     == (workspace, conversation) =>
             {
                 window.renewed = Instant::now();
@@ -104,97 +104,97 @@ impl Rooms {
     }
 
     /// Replaces the view of this connection.
-    pub fn look(&self, connection: &Arc<Connection>, look: Look) {
+    pub fn set_view(&self, connection: &Arc<Connection>, view: View) {
         // Sent while the lock is held, so that all subscribers receive presence changes in the same order.
-        let mut looks = self.looks.hold();
+        let mut views = self.views.hold();
         let window = Window {
             connection: Arc::clone(connection),
-            look,
+            view,
             renewed: Instant::now(),
         };
-        let before = looks.insert(connection.id, window);
-        let is_first = sharing(&looks, connection.user, look) == 1;
+        let before = views.insert(connection.id, window);
+        let is_first = windows_viewing(&views, connection.user, view) == 1;
         if let Some(before) = before
-            && before.look != look
+            && before.view != view
         {
-            self.send_gone(&looks, connection, before.look);
+            self.send_gone(&views, connection, before.view);
         }
         if is_first {
-            self.send_presence(look, connection, true);
+            self.send_presence(view, connection, true);
         }
     }
 
-    pub fn look_away(&self, connection: &Connection) {
-        let mut looks = self.looks.hold();
-        if let Some(window) = looks.remove(&connection.id) {
-            self.send_gone(&looks, connection, window.look);
+    pub fn clear_view(&self, connection: &Connection) {
+        let mut views = self.views.hold();
+        if let Some(window) = views.remove(&connection.id) {
+            self.send_gone(&views, connection, window.view);
         }
     }
 
     /// Ends the view if it expired or the connection may no longer see the conversation.
-    pub fn look_again_at(&self, connection: &Connection) {
-        let over = match self.looks.hold().get(&connection.id) {
+    pub fn check_view(&self, connection: &Connection) {
+        let over = match self.views.hold().get(&connection.id) {
             Some(window) => {
-                let subscription = self.subscription(window.look.workspace, connection);
+                let subscription = self.subscription(window.view.workspace, connection);
                 window.renewed.elapsed() > PRESENCE_LIFETIME
                     || subscription
-                        .is_none_or(|subscription| !subscription.may_see(window.look.number))
+                        .is_none_or(|subscription| !subscription.may_see(window.view.number))
             }
             None => false,
         };
         if over {
-            self.look_away(connection);
+            self.clear_view(connection);
         }
     }
 
     /// Sends the current views to a new connection, as far as it may see them.
-    pub fn send_present(&self, newcomer: &Arc<Connection>, workspace: WorkspaceId) {
-        let looks = self.looks.hold();
-        let Some(subscription) = self.subscription(workspace, newcomer) else {
+    pub fn send_present(&self, connection: &Arc<Connection>, workspace: WorkspaceId) {
+        let views = self.views.hold();
+        let Some(subscription) = self.subscription(workspace, connection) else {
             return;
         };
         let mut announced = HashSet::new();
-        for window in looks.values() {
-            let (look, user) = (window.look, window.connection.user);
-            if look.workspace == workspace
-                && subscription.sees(look.number)
-                && announced.insert((look, user))
+        for window in views.values() {
+            let (view, user) = (window.view, window.connection.user);
+            if view.workspace == workspace
+                && subscription.sees(view.number)
+                && announced.insert((view, user))
             {
-                say(&[Arc::clone(newcomer)], look, &window.connection, true);
+                push_presence(&[Arc::clone(connection)], view, &window.connection, true);
             }
         }
     }
 
-    fn send_gone(&self, looks: &Held<'_>, connection: &Connection, look: Look) {
-        if sharing(looks, connection.user, look) == 0 {
-            self.send_presence(look, connection, false);
+    fn send_gone(&self, views: &ViewsGuard<'_>, connection: &Connection, view: View) {
+        if windows_viewing(views, connection.user, view) == 0 {
+            self.send_presence(view, connection, false);
         }
     }
 
-    fn send_presence(&self, look: Look, who: &Connection, is_here: bool) {
-        let subscribers = self.subscribers(look.workspace, |subscription| {
-            subscription.sees(look.number)
+    fn send_presence(&self, view: View, member: &Connection, is_here: bool) {
+        let subscribers = self.subscribers(view.workspace, |subscription| {
+            subscription.sees(view.number)
         });
-        say(&subscribers, look, who, is_here);
+        push_presence(&subscribers, view, member, is_here);
     }
 }
 
 /// How many windows of the user view the conversation.
-fn sharing(looks: &Held<'_>, user: UserId, look: Look) -> usize {
-    looks
+fn windows_viewing(views: &ViewsGuard<'_>, user: UserId, view: View) -> usize {
+    views
         .values()
-        .filter(|window| window.connection.user == user && window.look == look)
+        .filter(|window| window.connection.user == user && window.view == view)
         .count()
 }
 
-fn say(to: &[Arc<Connection>], look: Look, who: &Connection, is_here: bool) {
+fn push_presence(to: &[Arc<Connection>], view: View, member: &Connection, is_here: bool) {
     let frame = Frame::Presence {
-        workspace_id: look.workspace,
-        conversation_id: look.conversation,
-        user_id: who.user,
+        workspace_id: view.workspace,
+        conversation_id: view.conversation,
+        user_id: member.user,
         viewing: is_here,
     };
     push(to, &frame, || {
-        fragments::presence(look.conversation, who.user, &who.name, is_here)
+        fragments::presence(view.conversation, member.user, &member.name, is_here)
     });
 }

@@ -11,7 +11,7 @@ use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{Notify, mpsc};
 
 use super::allowance::Allowance;
-use super::presence::{Looks, WindowFocus};
+use super::presence::{Views, WindowFocus};
 use crate::db::Db;
 use crate::domain::accounts::throttle::network;
 use crate::domain::numbers::{self, Visible};
@@ -21,7 +21,7 @@ use crate::language::Language;
 
 /// Frames queued per connection.
 const QUEUE: usize = 64;
-pub(super) const NOT_POISONED: &str = "nobody panics while holding it";
+pub(super) const NOT_POISONED: &str = "no thread panics while holding the lock";
 
 /// The format of a connection's frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,15 +161,15 @@ impl Connections {
         if self.by_id.remove(&connection.id).is_none() {
             return;
         }
-        one_less(&mut self.of_user, &connection.user);
-        one_less(&mut self.of_network, &connection.network);
+        decrement(&mut self.of_user, &connection.user);
+        decrement(&mut self.of_network, &connection.network);
     }
 }
 
-fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, of: &K) {
-    match counts.get_mut(of) {
+fn decrement<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    match counts.get_mut(key) {
         Some(count) if *count > 1 => *count -= 1,
-        _ => drop(counts.remove(of)),
+        _ => drop(counts.remove(key)),
     }
 }
 
@@ -177,9 +177,9 @@ pub struct Rooms {
     caps: Caps,
     rooms: RwLock<HashMap<WorkspaceId, Room>>,
     connections: Mutex<Connections>,
-    pub(super) looks: Looks,
+    pub(super) views: Views,
     next: AtomicU64,
-    questions: AtomicU64,
+    access_versions: AtomicU64,
 }
 
 impl Rooms {
@@ -188,9 +188,9 @@ impl Rooms {
             caps,
             rooms: RwLock::default(),
             connections: Mutex::default(),
-            looks: Looks::default(),
+            views: Views::default(),
             next: AtomicU64::default(),
-            questions: AtomicU64::default(),
+            access_versions: AtomicU64::default(),
         }
     }
 
@@ -205,10 +205,11 @@ impl Rooms {
     ) -> Option<(Arc<Connection>, mpsc::Receiver<Utf8Bytes>)> {
         let network = network(address);
         let mut connections = self.connections();
-        let many = |count: Option<&usize>, most: usize| count.is_some_and(|count| *count >= most);
+        let reached =
+            |count: Option<&usize>, limit: usize| count.is_some_and(|count| *count >= limit);
         if connections.by_id.len() >= self.caps.in_all
-            || many(connections.of_user.get(&user), self.caps.per_member)
-            || many(connections.of_network.get(&network), self.caps.per_address)
+            || reached(connections.of_user.get(&user), self.caps.per_member)
+            || reached(connections.of_network.get(&network), self.caps.per_address)
         {
             metrics::counter!("messagehub_sockets_refused_total").increment(1);
             return None;
@@ -235,7 +236,7 @@ impl Rooms {
 
     pub fn disconnect(&self, connection: &Connection) {
         self.connections().remove(connection);
-        self.look_away(connection);
+        self.clear_view(connection);
         let joined = std::mem::take(&mut *connection.joined.lock().expect(NOT_POISONED));
         for workspace in joined {
             self.leave(connection, workspace);
@@ -262,11 +263,11 @@ impl Rooms {
             .or_default()
             .insert(connection.id, Arc::clone(&subscription));
         let access_version = self.next_access_version();
-        let of = [(workspace, connection.user)];
-        let looked = numbers::visible(db, &of)
+        let key = [(workspace, connection.user)];
+        let result = numbers::visible(db, &key)
             .await
-            .map(|visible| subscription.update_access(access_version, visible.get(&of[0])));
-        if matches!(looked, Ok(true)) {
+            .map(|visible| subscription.update_access(access_version, visible.get(&key[0])));
+        if matches!(result, Ok(true)) {
             let mut joined = connection.joined.lock().expect(NOT_POISONED);
             if !joined.contains(&workspace) {
                 joined.push(workspace);
@@ -274,7 +275,7 @@ impl Rooms {
         } else {
             self.leave(connection, workspace);
         }
-        looked
+        result
     }
 
     /// The workspaces joined by this connection.
@@ -284,7 +285,7 @@ impl Rooms {
 
     pub fn leave(&self, connection: &Connection, workspace: WorkspaceId) {
         self.unsubscribe(connection, workspace);
-        self.look_again_at(connection);
+        self.check_view(connection);
     }
 
     fn unsubscribe(&self, connection: &Connection, workspace: WorkspaceId) {
@@ -298,7 +299,7 @@ impl Rooms {
     }
 
     fn next_access_version(&self) -> u64 {
-        self.questions.fetch_add(1, Ordering::Relaxed) + 1
+        self.access_versions.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Stops deliveries in these workspaces until their access is reloaded.
@@ -315,7 +316,7 @@ impl Rooms {
     }
 
     /// Reloads the access of all subscribers, in one statement. Disconnects users who are no longer members.
-    pub async fn look_again(&self, db: &Db, workspaces: &[WorkspaceId]) {
+    pub async fn reload_access(&self, db: &Db, workspaces: &[WorkspaceId]) {
         let subscribers = self.subscriptions_in(workspaces);
         let access_version = self.next_access_version();
         let people: HashSet<_> = subscribers
@@ -326,7 +327,7 @@ impl Rooms {
         let visible = match numbers::visible(db, &people).await {
             Ok(visible) => visible,
             Err(error) => {
-                tracing::warn!(%error, "access could not be looked up: sockets are closed");
+                tracing::warn!(%error, "could not reload access: closing connections");
                 return self.end_rooms(workspaces);
             }
         };
@@ -350,14 +351,14 @@ impl Rooms {
     }
 
     /// Ends a pause; a `resync` replaces the frames dropped meanwhile.
-    pub fn go_on(&self, workspaces: &[WorkspaceId]) {
+    pub fn resume(&self, workspaces: &[WorkspaceId]) {
         let subscribers = self.subscriptions_in(workspaces);
         for subscription in &subscribers {
             subscription.is_paused.store(false, Ordering::Release);
         }
         // Expired views are announced before the `resync`, after which frames are dropped.
         for subscription in &subscribers {
-            self.look_again_at(&subscription.connection);
+            self.check_view(&subscription.connection);
         }
         for subscription in &subscribers {
             subscription.connection.resync();
@@ -394,7 +395,7 @@ impl Rooms {
     }
 
     /// The connections of one user in the room.
-    pub fn of(&self, workspace: WorkspaceId, user: UserId) -> Vec<Arc<Connection>> {
+    pub fn connections_of(&self, workspace: WorkspaceId, user: UserId) -> Vec<Arc<Connection>> {
         self.subscribers(workspace, |subscription| {
             subscription.connection.user == user
         })

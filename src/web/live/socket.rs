@@ -163,11 +163,11 @@ async fn serve_connection(
         tokio::select! {
             frame = queue.recv() => {
                 let Some(frame) = frame else { return End::Gone };
-                if !frame.is_empty() && !say(socket, Message::Text(frame)).await {
+                if !frame.is_empty() && !send(socket, Message::Text(frame)).await {
                     return End::Gone;
                 }
                 if queue.is_empty() && connection.caught_up() {
-                    if !say(socket, Message::Text(RESYNC.into())).await {
+                    if !send(socket, Message::Text(RESYNC.into())).await {
                         return End::Gone;
                     }
                     // Presence is not part of any page that `resync` reloads.
@@ -182,14 +182,14 @@ async fn serve_connection(
                     Some(Ok(Message::Text(text))) => {
                         // Boxed, so that an idle connection's task does not reserve memory for the largest command.
                         if let Some(answer) = Box::pin(commands::answer(app_state, connection, &text)).await
-                            && !say(socket, Message::Text(answer)).await
+                            && !send(socket, Message::Text(answer)).await
                         {
                             return End::Gone;
                         }
                     }
                     Some(Ok(Message::Binary(_))) => {
                         let refusal = commands::error("malformed", "send JSON in text frames");
-                        if !say(socket, Message::Text(refusal)).await {
+                        if !send(socket, Message::Text(refusal)).await {
                             return End::Gone;
                         }
                     }
@@ -202,8 +202,8 @@ async fn serve_connection(
             () = connection.ended.notified() => return End::Because(close_code::POLICY, "signed out, or no member any more"),
             () = app_state.stopping.cancelled() => return End::Because(close_code::RESTART, "the server restarts"),
             _ = ping.tick() => {
-                app_state.hub.look_again_at(connection);
-                if last_received.elapsed() > SILENCE_TIMEOUT || !say(socket, Message::Ping(Default::default())).await {
+                app_state.hub.check_view(connection);
+                if last_received.elapsed() > SILENCE_TIMEOUT || !send(socket, Message::Ping(Default::default())).await {
                     return End::Gone;
                 }
             }
@@ -234,11 +234,11 @@ async fn send_close(socket: &mut WebSocket, end: End) {
 }
 
 async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
-    let goodbye = CloseFrame {
+    let frame = CloseFrame {
         code,
         reason: reason.into(),
     };
-    if say(socket, Message::Close(Some(goodbye))).await {
+    if send(socket, Message::Close(Some(frame))).await {
         finish(socket).await;
     }
 }
@@ -248,7 +248,7 @@ async fn finish(socket: &mut WebSocket) {
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, rest).await;
 }
 
-async fn say(socket: &mut WebSocket, message: Message) -> bool {
+async fn send(socket: &mut WebSocket, message: Message) -> bool {
     matches!(
         tokio::time::timeout(WRITE_TIMEOUT, socket.send(message)).await,
         Ok(Ok(()))

@@ -12,7 +12,7 @@ use crate::domain::accounts::{self, Caller, Session, User};
 use crate::error::{Error, Result};
 use crate::ids::SessionId;
 use crate::language::Language;
-use crate::web::auth::{Claimed, no_cookies, spoken};
+use crate::web::auth::{Claimed, language_cookie, no_cookies};
 use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -61,17 +61,17 @@ struct Answer {
 pub async fn show(
     State(app): State<App>,
     Claimed(session): Claimed,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     let answer = Answer {
-        notice: said.done,
+        notice: notice_query.done,
         ..Answer::default()
     };
-    whole(&app, session, user, answer).await
+    account_page(&app, session, user, answer).await
 }
 
-async fn whole(
+async fn account_page(
     app: &App,
     session: SessionId,
     user: User,
@@ -113,27 +113,27 @@ pub async fn rename(
                 naming: Some(form),
                 ..Answer::default()
             };
-            let shown = whole(&app, session, user, answer).await?;
+            let shown = account_page(&app, session, user, answer).await?;
             Ok(again.with(shown))
         }
     }
 }
 
 #[derive(Deserialize)]
-pub struct Spoken {
+pub struct LanguageForm {
     language: String,
 }
 
 /// `POST /account/language`: a language tag, or empty for the browser's language.
-pub async fn speak(
+pub async fn set_language(
     State(app): State<App>,
     Claimed(session): Claimed,
-    Posted(Spoken { language }): Posted<Spoken>,
+    Posted(LanguageForm { language }): Posted<LanguageForm>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     let language = Language::of_tag(&language);
     accounts::speak(&app.db, &user, language).await?;
-    let cookie = AppendHeaders([spoken(&app.config, language)]);
+    let cookie = AppendHeaders([language_cookie(&app.config, language)]);
     Ok((cookie, Notice::Saved.at("/account")).into_response())
 }
 
@@ -153,7 +153,7 @@ pub async fn ask_to_verify(
                 refusal: form.notice,
                 ..Answer::default()
             };
-            let shown = whole(&app, session, user, answer).await?;
+            let shown = account_page(&app, session, user, answer).await?;
             Ok(again.with(shown))
         }
     }
@@ -183,7 +183,7 @@ pub async fn change_password(
                 password,
                 ..Answer::default()
             };
-            let shown = whole(&app, session, user, answer).await?;
+            let shown = account_page(&app, session, user, answer).await?;
             Ok(again.with(shown))
         }
     }

@@ -16,7 +16,7 @@ use crate::domain::workspaces;
 use crate::error::Error;
 use crate::language::Language;
 use crate::web::assets;
-use crate::web::auth::{Claimed, cookies, known_browser, no_cookies, spoken};
+use crate::web::auth::{Claimed, cookies, known_browser, language_cookie, no_cookies};
 use crate::web::language::filters;
 use crate::web::problem::Problem;
 
@@ -153,7 +153,7 @@ pub async fn login(
     State(app): State<App>,
     claimed: Option<Claimed>,
     Query(onward): Query<Onward>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     if let Some(Claimed(session)) = claimed
         && accounts::of_session(&app.db, session).await.is_ok()
@@ -167,7 +167,7 @@ pub async fn login(
     Ok(page(&LoginPage {
         form,
         signup_open: accounts::may_sign_up(&app).await?,
-        said: said.done,
+        said: notice_query.done,
     })?
     .into_response())
 }
@@ -248,28 +248,28 @@ pub async fn second_step(
 }
 
 #[derive(Deserialize)]
-pub struct Spoken {
+pub struct LanguageForm {
     language: String,
 }
 
 /// `POST /language`: for signed-out visitors. Returns to the page that was open.
-pub async fn speak(
+pub async fn set_language(
     State(app): State<App>,
     headers: HeaderMap,
-    Posted(Spoken { language }): Posted<Spoken>,
+    Posted(LanguageForm { language }): Posted<LanguageForm>,
 ) -> Response {
     let came_from = headers
         .get(header::REFERER)
         .and_then(|page| Url::parse(page.to_str().ok()?).ok());
     let back = came_from.as_ref().map_or("/login", Url::path);
-    let cookie = AppendHeaders([spoken(&app.config, Language::of_tag(&language))]);
+    let cookie = AppendHeaders([language_cookie(&app.config, Language::of_tag(&language))]);
     (cookie, Redirect::to(inside(back))).into_response()
 }
 
 fn enter(app: &App, signed_in: &SignedIn, caller: &Caller, next: &str) -> Response {
-    let kept = AppendHeaders(known_browser(&app.config, caller));
-    let on = Redirect::to(inside(next));
-    (cookies(&app.config, signed_in), kept, on).into_response()
+    let browser_cookie = AppendHeaders(known_browser(&app.config, caller));
+    let redirect = Redirect::to(inside(next));
+    (cookies(&app.config, signed_in), browser_cookie, redirect).into_response()
 }
 
 /// Prevents open redirects: `//elsewhere` and `/\elsewhere` lead to another origin.

@@ -168,7 +168,7 @@ pub async fn list(
     member: Member,
     State(app): State<App>,
     Query(asked): Query<ListQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace_for(member.tenant(), Load::Heavy).await?;
@@ -178,7 +178,7 @@ pub async fn list(
     }
     let counts = conversations::counts(&mut tx).await?;
     Ok(page(&Page {
-        shell: Shell::new(&member, &counts, "contacts").saying(said.done),
+        shell: Shell::new(&member, &counts, "contacts").with_notice(notice_query.done),
         tags: tags::list(&mut tx).await?,
         table: partial(&table)?,
         asked,
@@ -231,20 +231,20 @@ pub struct NewContactQuery {
 pub async fn new(
     member: Member,
     State(app): State<App>,
-    Query(beginning): Query<NewContactQuery>,
+    Query(query): Query<NewContactQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let typed = Card::with_number(beginning.phone_number);
+    let typed = Card::with_number(query.phone_number);
     let fields = fields::list(&mut tx).await?;
     let form = ContactForm::new(action(&member), typed, &fields, Form::default());
-    whole(&mut tx, &member, &form).await
+    new_contact_page(&mut tx, &member, &form).await
 }
 
 fn action(member: &Member) -> String {
     format!("/w/{}/contacts", member.slug)
 }
 
-async fn whole(
+async fn new_contact_page(
     tx: &mut WorkspaceTx,
     member: &Member,
     form: &ContactForm,
@@ -266,14 +266,14 @@ pub async fn create(
     let typed = Card::read(&body);
     let mut tx = app.db.workspace(member.tenant()).await?;
     let fields = fields::list(&mut tx).await?;
-    let wanted = typed.values(&fields).map(|values| contacts::Draft {
+    let draft = typed.values(&fields).map(|values| contacts::Draft {
         phone_number: typed.phone_number.clone(),
         name: Some(typed.name.clone()),
         email: Some(typed.email.clone()),
         notes: Some(typed.notes.clone()),
         custom_fields: values,
     });
-    let created = match wanted {
+    let created = match draft {
         Ok(draft) => contacts::create(&mut tx, draft).await,
         Err(error) => Err(error),
     };
@@ -289,7 +289,7 @@ pub async fn create(
             drop(tx);
             let mut tx = app.db.workspace(member.tenant()).await?;
             let form = ContactForm::new(action(&member), typed, &fields, form);
-            let shown = whole(&mut tx, &member, &form).await?;
+            let shown = new_contact_page(&mut tx, &member, &form).await?;
             Ok((status, shown).into_response())
         }
     }

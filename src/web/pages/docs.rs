@@ -70,7 +70,7 @@ struct FieldRow {
 }
 
 pub fn route(openapi: &Value) -> Router<AppState> {
-    let html = render(openapi).expect("the page has nothing that could fail");
+    let html = render(openapi).expect("rendering the page cannot fail");
     Router::new().route("/api/docs", get(move || async move { Html(html) }))
 }
 
@@ -213,8 +213,8 @@ fn kind(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str() {
         return name.rsplit('/').next().unwrap_or(name).into();
     }
-    if let Some(words) = schema["enum"].as_array() {
-        return words
+    if let Some(values) = schema["enum"].as_array() {
+        return values
             .iter()
             .map(ToString::to_string)
             .collect::<Vec<_>>()

@@ -228,7 +228,7 @@ mod tests {
         let form = Form::default()
             .with("email", "maya@")
             .refused(Error::field("email", "an address"))
-            .expect("can be mended");
+            .expect("can be corrected");
         let html = form
             .field("email", "E-mail", "email", "username", "")
             .to_string();
@@ -245,7 +245,7 @@ mod tests {
     fn error_without_field_is_shown_above() {
         let form = Form::default()
             .refused(Error::field("credentials", "connected already"))
-            .expect("can be mended")
+            .expect("can be corrected")
             .gather(&["name"]);
         assert_eq!(form.notice.as_deref(), Some("Connected already"));
     }

@@ -110,10 +110,10 @@ pub fn typing(conversation: ConversationId, user: UserId) -> Result<String, Erro
 }
 
 /// A notification at the edge of the page.
-pub fn toast(said: &impl Template) -> Result<String, Error> {
+pub fn toast(content: &impl Template) -> Result<String, Error> {
     Ok(format!(
         r#"<turbo-stream action="toast"><template>{}</template></turbo-stream>"#,
-        said.render()?
+        content.render()?
     ))
 }
 
@@ -157,9 +157,9 @@ pub fn happened(one: &Activity) -> Result<String, Error> {
 
 /// Notifies the mentioned member.
 pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<String, Error> {
-    let somebody = t("Somebody");
-    let by = message.created_by_name.as_deref().unwrap_or(&somebody);
-    let (id, by, whom) = (
+    let default_name = t("Somebody");
+    let by = message.created_by_name.as_deref().unwrap_or(&default_name);
+    let (id, by, title) = (
         conversation.id,
         Escaped { text: by }.render()?,
         Escaped {
@@ -167,10 +167,10 @@ pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<Strin
         }
         .render()?,
     );
-    let said = put(&t("<b>{by}</b> mentioned you: {whom}"), "by", by);
-    let said = put(&said, "whom", whom);
+    let sentence = put(&t("<b>{by}</b> mentioned you: {whom}"), "by", by);
+    let sentence = put(&sentence, "whom", title);
     Ok(format!(
-        r#"<turbo-stream action="mentioned" target="{id}" message="{}"><template>{said}</template></turbo-stream>"#,
+        r#"<turbo-stream action="mentioned" target="{id}" message="{}"><template>{sentence}</template></turbo-stream>"#,
         message.id
     ))
 }
@@ -328,13 +328,13 @@ mod tests {
         }
     }
 
-    fn failed(of: &Conversation) -> Message {
+    fn failed(conversation: &Conversation) -> Message {
         Message {
             id: MessageId::new(),
-            workspace_id: of.workspace_id,
-            conversation_id: of.id,
-            contact_id: of.contact_id,
-            number_id: of.number_id,
+            workspace_id: conversation.workspace_id,
+            conversation_id: conversation.id,
+            contact_id: conversation.contact_id,
+            number_id: conversation.number_id,
             direction: Direction::Outbound,
             content: "<script>alert(1)</script> https://harbor.test".into(),
             message_type: Kind::Text,
@@ -370,7 +370,7 @@ mod tests {
         }
         assert!(
             html.contains(r#"<a href="https://harbor.test""#),
-            "links are links"
+            "web addresses are links"
         );
     }
 
@@ -388,12 +388,12 @@ mod tests {
     #[test]
     fn row_has_its_filter_attributes() {
         let html = conversation_changed(&conversation()).expect("renders");
-        for said in [
+        for attribute in [
             r#"data-status="open""#,
             r#"data-unread="2""#,
             r#"data-assignee="""#,
         ] {
-            assert!(html.contains(said), "{said} in {html}");
+            assert!(html.contains(attribute), "{attribute} in {html}");
         }
     }
 }

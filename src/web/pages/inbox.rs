@@ -42,9 +42,9 @@ pub mod texts;
 mod thread;
 
 pub use changes::{assign, read, snooze, status, undo};
-pub use contact::{change as change_contact, change_consent, judge_stop, show as contact};
+pub use contact::{change as change_contact, change_consent, resolve_near_stop, show as contact};
 pub use note::note;
-pub use planned::{Planned, again, mendable, reason, replan};
+pub use planned::{Planned, again, correctable, reason, replan};
 pub use reply::{Reply, reply, switch};
 pub use texts::Planner;
 pub use thread::{balance, can_send, internal, show};
@@ -141,11 +141,11 @@ pub async fn list(
         .db
         .workspace_for(member.tenant(), inbox_filter.load())
         .await?;
-    let wanted = frame(&headers);
+    let frame_name = frame(&headers);
     if wants_only_streams(&headers) {
         return Ok(streams(missed_rows(&mut tx, &member, &inbox_filter).await?));
     }
-    match wanted {
+    match frame_name {
         Some("counts") => {
             let counts = conversations::counts(&mut tx).await?;
             return Ok(page(&tabs(&member, &inbox_filter, &counts))?.into_response());
@@ -165,7 +165,7 @@ pub async fn list(
         _ => {}
     }
     let (shell, list, connected) = pane(&mut tx, &member, &inbox_filter, None).await?;
-    if wanted == Some("list") {
+    if frame_name == Some("list") {
         return Ok(page(&list)?.into_response());
     }
     Ok(page(&Index {
@@ -244,7 +244,7 @@ async fn rows(
     let drafts = drafts::beginnings(tx, &ids).await?;
     let row = |conversation: &Conversation| {
         let current = current == Some(conversation.id);
-        let draft = drafts.iter().find(|(of, _)| *of == conversation.id);
+        let draft = drafts.iter().find(|(id, _)| *id == conversation.id);
         partial(&ConversationRow {
             conversation,
             place: &place,
@@ -285,14 +285,18 @@ fn frame_id(inbox_filter: &InboxFilter) -> String {
 
 fn tabs(member: &Member, inbox_filter: &InboxFilter, counts: &Counts) -> Tabs {
     // Selecting a tab ends a search, so `q` is dropped.
-    let kept = InboxFilter {
+    let without_search = InboxFilter {
         number: inbox_filter.number,
         assignee: inbox_filter.assignee,
         unread: inbox_filter.unread,
         ..InboxFilter::default()
     };
     let link = |tab: Tab| TabLink {
-        href: format!("/w/{}/inbox{}", member.slug, kept.query(tab, None)),
+        href: format!(
+            "/w/{}/inbox{}",
+            member.slug,
+            without_search.query(tab, None)
+        ),
         label: tab.label(),
         icon: tab.icon(),
         count: match tab {

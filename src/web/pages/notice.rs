@@ -163,10 +163,10 @@ pub struct NoticeQuery {
 }
 
 fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Notice>, D::Error> {
-    let word = String::deserialize(from)?;
+    let code = String::deserialize(from)?;
     Ok(Notice::ALL
         .into_iter()
-        .find(|notice| notice.code_and_text().0 == word))
+        .find(|notice| notice.code_and_text().0 == code))
 }
 
 #[cfg(test)]
@@ -175,14 +175,14 @@ mod tests {
 
     #[test]
     fn unknown_notice_in_the_url_is_ignored() {
-        let said =
+        let parsed =
             |query| serde_json::from_value::<NoticeQuery>(serde_json::json!({"done": query}));
         for notice in Notice::ALL {
-            let found = said(notice.code_and_text().0)
-                .expect("any word is read")
+            let found = parsed(notice.code_and_text().0)
+                .expect("any code parses")
                 .done;
             assert_eq!(found, Some(notice));
         }
-        assert_eq!(said("<b>send money").expect("any word is read").done, None);
+        assert_eq!(parsed("<b>send money").expect("any code parses").done, None);
     }
 }

@@ -28,7 +28,7 @@ use crate::web::language::filters;
 use crate::web::problem::Problem;
 
 /// The default phone number of the handset: reserved for fiction.
-const SOMEBODY: &str = "(415) 555-0192";
+const DEFAULT_SENDER: &str = "(415) 555-0192";
 
 #[derive(Template)]
 #[template(path = "sandbox/show.html")]
@@ -54,10 +54,10 @@ pub async fn show(
     Query(customer): Query<Customer>,
 ) -> Result<Response, Problem> {
     let (member, number) = find(&app, claimed, id).await?;
-    let typed = customer.from.unwrap_or_else(|| SOMEBODY.into());
+    let typed = customer.from.unwrap_or_else(|| DEFAULT_SENDER.into());
     match Phone::parse(&typed, &Region::US) {
         Ok(from) => Ok(page(&handset(&app, &member, number, &from).await?)?.into_response()),
-        Err(wrong) => Ok(mend(&member, number, typed, wrong.to_string())?.into_response()),
+        Err(wrong) => Ok(with_error(&member, number, typed, wrong.to_string())?.into_response()),
     }
 }
 
@@ -97,7 +97,7 @@ async fn handset(app: &App, member: &Member, number: Number, from: &Phone) -> Re
     })
 }
 
-fn mend(
+fn with_error(
     member: &Member,
     number: Number,
     typed: String,
@@ -136,7 +136,7 @@ pub async fn text(
     let (member, number) = find(&app, claimed, id).await?;
     let from = match Phone::parse(&text.from, &Region::US) {
         Ok(from) => from,
-        Err(wrong) => return mend(&member, number, text.from, wrong.to_string()),
+        Err(wrong) => return with_error(&member, number, text.from, wrong.to_string()),
     };
     let body = text.body.replace("\r\n", "\n");
     if !body.trim().is_empty() {

@@ -5,7 +5,7 @@ use axum::extract::{Form as Posted, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::inbox::{Planned, Planner, mendable, reason};
+use super::inbox::{Planned, Planner, correctable, reason};
 use super::{Notice, NoticeQuery, Shell, page};
 use crate::app::App;
 use crate::db::WorkspaceTx;
@@ -77,13 +77,13 @@ pub async fn list(
     member: Member,
     State(app): State<App>,
     Query(asked): Query<ListQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    whole(&mut tx, &member, asked, said.done, None).await
+    scheduled_page(&mut tx, &member, asked, notice_query.done, None).await
 }
 
-async fn whole(
+async fn scheduled_page(
     tx: &mut WorkspaceTx,
     member: &Member,
     asked: ListQuery,
@@ -104,7 +104,7 @@ async fn whole(
         text,
     };
     Ok(page(&List {
-        shell: Shell::new(member, &counts, "scheduled").saying(notice),
+        shell: Shell::new(member, &counts, "scheduled").with_notice(notice),
         mine,
         rows: found.data.into_iter().map(row).collect(),
         later: found
@@ -142,10 +142,11 @@ pub async fn change(
         }
         Err(error) => {
             drop(tx);
-            let problem = mendable(error)?;
+            let problem = correctable(error)?;
             let mut tx = app.db.workspace(member.tenant()).await?;
             let refusal = Some(reason(&problem));
-            let shown = whole(&mut tx, &member, ListQuery::default(), None, refusal).await?;
+            let shown =
+                scheduled_page(&mut tx, &member, ListQuery::default(), None, refusal).await?;
             Ok((problem.status, shown).into_response())
         }
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::form::capitalized;
-use super::inbox::{Reply, balance, can_send, internal, mendable, reason};
+use super::inbox::{Reply, balance, can_send, correctable, internal, reason};
 use super::templates::TemplateContext;
 use super::{Form, Partial, Shell, fragments, page, partial, streams, wants_only_streams};
 use crate::app::App;
@@ -111,21 +111,21 @@ pub struct NewTextQuery {
 pub async fn show(
     member: Member,
     State(app): State<App>,
-    Query(begun): Query<NewTextQuery>,
+    Query(query): Query<NewTextQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let came_with = begun.contact_id.is_some() || !begun.to.is_empty();
+    let came_with = query.contact_id.is_some() || !query.to.is_empty();
     let mut written = Written {
-        number: begun.number_id,
+        number: query.number_id,
         ..Written::default()
     };
     if came_with {
-        written.contact = match begun.contact_id {
+        written.contact = match query.contact_id {
             Some(id) => Some(contacts::find(&mut tx, id).await?),
             None => None,
         };
-        written.to = begun.to;
-        if let Some(conversation) = begun.draft_of {
+        written.to = query.to;
+        if let Some(conversation) = query.draft_of {
             let draft = drafts::find(&mut tx, Some(conversation)).await?;
             written.content = draft.content;
             written.media = draft.media;
@@ -135,14 +135,14 @@ pub async fn show(
         let draft = drafts::find(&mut tx, None).await?;
         written = Written {
             to: draft.to,
-            number: begun.number_id.or(draft.number_id),
+            number: query.number_id.or(draft.number_id),
             content: draft.content,
             media: draft.media,
             draft_of: NEW.into(),
             ..written
         };
     }
-    whole(&mut tx, &member, written, Form::default()).await
+    send_page(&mut tx, &member, written, Form::default()).await
 }
 
 #[derive(Default)]
@@ -158,7 +158,7 @@ struct Written {
     at: String,
 }
 
-async fn whole(
+async fn send_page(
     tx: &mut WorkspaceTx,
     member: &Member,
     written: Written,
@@ -173,7 +173,7 @@ async fn whole(
     let usual = numbers::to_send_from(tx, member, None).await.ok();
     let number = written
         .number
-        .filter(|wanted| numbers.iter().any(|number| number.id == *wanted))
+        .filter(|id| numbers.iter().any(|number| number.id == *id))
         .or(usual);
     let to = match &written.contact {
         Some(contact) => contact.title(),
@@ -219,7 +219,7 @@ enum Recipient {
     Several(Vec<Contact>),
 }
 
-async fn whom(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Recipient> {
+async fn recipient(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Recipient> {
     if let Ok(id) = reply
         .contact_id
         .split(',')
@@ -293,7 +293,7 @@ pub async fn send(
         Err(error) => return refuse(&app, &member, &headers, reply, error).await,
     };
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let draft = match whom(&mut tx, &member, &reply).await {
+    let draft = match recipient(&mut tx, &member, &reply).await {
         Ok(Recipient::Contact(id)) => Draft {
             contact_id: Some(id),
             number_id: number,
@@ -347,7 +347,7 @@ async fn refuse(
     reply: Reply,
     error: Error,
 ) -> Result<Response, Problem> {
-    let mut problem = mendable(error)?;
+    let mut problem = correctable(error)?;
     if problem.code == "idempotency_key_reused" {
         problem.detail = ALREADY_SENT.into();
     }
@@ -372,13 +372,13 @@ async fn refuse(
         None => None,
     };
     let number: Option<NumberId> = reply.number_id.parse().ok();
-    let wanted = TemplateContext {
+    let context = TemplateContext {
         contact_id: contact.as_ref().map(|contact| contact.id),
         number_id: number,
         ..TemplateContext::default()
     };
-    let (content, media) = reply.shown(&mut tx, member, &wanted).await?;
-    let choices = match (&contact, whom(&mut tx, member, &reply).await) {
+    let (content, media) = reply.shown(&mut tx, member, &context).await?;
+    let choices = match (&contact, recipient(&mut tx, member, &reply).await) {
         (None, Ok(Recipient::Several(all))) => all,
         _ => Vec::new(),
     };
@@ -393,7 +393,7 @@ async fn refuse(
         refused: true,
         at: reply.at,
     };
-    let shown = whole(&mut tx, member, written, form).await?;
+    let shown = send_page(&mut tx, member, written, form).await?;
     Ok((problem.status, shown).into_response())
 }
 

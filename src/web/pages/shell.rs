@@ -58,7 +58,7 @@ impl Shell {
         }
     }
 
-    pub fn saying(self, notice: Option<Notice>) -> Self {
+    pub fn with_notice(self, notice: Option<Notice>) -> Self {
         Self { notice, ..self }
     }
 

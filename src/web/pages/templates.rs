@@ -54,7 +54,7 @@ pub async fn list(
     member: Member,
     State(app): State<App>,
     Query(asked): Query<ListQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     let span = Span {
@@ -75,7 +75,7 @@ pub async fn list(
         template,
     };
     Ok(page(&List {
-        shell: shell(&mut tx, &member, said.done).await?,
+        shell: shell(&mut tx, &member, notice_query.done).await?,
         rows: found.data.into_iter().map(row).collect(),
         q: asked.q,
         older,
@@ -86,7 +86,7 @@ pub async fn list(
 
 async fn shell(tx: &mut WorkspaceTx, member: &Member, notice: Option<Notice>) -> Result<Shell> {
     let counts = conversations::counts(tx).await?;
-    Ok(Shell::new(member, &counts, "templates").saying(notice))
+    Ok(Shell::new(member, &counts, "templates").with_notice(notice))
 }
 
 /// The form of a new or saved template.
@@ -117,7 +117,7 @@ impl Show {
     }
 }
 
-async fn whole(
+async fn template_page(
     tx: &mut WorkspaceTx,
     member: &Member,
     template: Option<Saved>,
@@ -152,7 +152,7 @@ async fn whole(
 /// `GET /w/{slug}/templates/new`
 pub async fn begin(member: Member, State(app): State<App>) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    whole(&mut tx, &member, None, Form::default()).await
+    template_page(&mut tx, &member, None, Form::default()).await
 }
 
 #[derive(Deserialize)]
@@ -172,7 +172,7 @@ pub async fn show(
         .with("name", &template.name)
         .with("content", &template.content)
         .with("shared", if template.shared { "on" } else { "" });
-    whole(&mut tx, &member, Some(template), form).await
+    template_page(&mut tx, &member, Some(template), form).await
 }
 
 #[derive(Deserialize)]
@@ -256,7 +256,7 @@ async fn refuse(
     let form = typed.form().refused(error)?.gather(&FIELDS);
     let status = form.status();
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let shown = whole(&mut tx, member, template, form).await?;
+    let shown = template_page(&mut tx, member, template, form).await?;
     Ok((status, shown).into_response())
 }
 
@@ -306,13 +306,13 @@ impl TemplateContext {
 }
 
 /// The template's text with the known variables filled in.
-pub async fn begun(
+pub async fn filled_content(
     tx: &mut WorkspaceTx,
     member: &Member,
     id: TemplateId,
-    wanted: &TemplateContext,
+    context: &TemplateContext,
 ) -> Result<String> {
-    let known = known(tx, member, wanted).await?;
+    let known = known(tx, member, context).await?;
     Ok(filled_so_far(
         &templates::find(tx, id).await?.content,
         &known.0,
@@ -323,27 +323,27 @@ pub async fn begun(
 pub async fn offer(
     member: Member,
     State(app): State<App>,
-    Query(wanted): Query<TemplateContext>,
+    Query(context): Query<TemplateContext>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let known = known(&mut tx, &member, &wanted).await?;
+    let known = known(&mut tx, &member, &context).await?;
     Ok(page(&Offer {
         offers: offered(&mut tx, &known).await?,
     })?
     .into_response())
 }
 
-async fn known(tx: &mut WorkspaceTx, member: &Member, wanted: &TemplateContext) -> Result<Known> {
+async fn known(tx: &mut WorkspaceTx, member: &Member, context: &TemplateContext) -> Result<Known> {
     let (mut contact, mut number) = (None, String::new());
-    if let Some(conversation) = wanted.conversation_id {
+    if let Some(conversation) = context.conversation_id {
         let conversation = conversations::find(tx, conversation).await?;
         contact = conversation.contact.name;
         number = crate::phone::display(&conversation.number_phone);
     } else {
-        if let Some(id) = wanted.contact_id {
+        if let Some(id) = context.contact_id {
             contact = contacts::find(tx, id).await?.name;
         }
-        if let Some(id) = wanted.number_id {
+        if let Some(id) = context.number_id {
             number = numbers::find(tx, id).await?.formatted_number();
         }
     }

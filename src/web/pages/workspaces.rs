@@ -38,10 +38,10 @@ struct Menu {
 pub async fn list(
     State(app): State<App>,
     Claimed(session): Claimed,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
-    show(&app, user, Form::default(), said.done).await
+    show(&app, user, Form::default(), notice_query.done).await
 }
 
 pub async fn show(

@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn a_part_is_what_the_range_has_in_common_with_the_file() {
         use RangeResponse::{Beyond, Part, Whole};
-        for (range, wanted) in [
+        for (range, expected) in [
             ("bytes=0-9", Part(0..10)),
             ("bytes=0-0", Part(0..1)),
             ("bytes=10-", Part(10..70)),
@@ -162,7 +162,7 @@ mod tests {
             ("bytes=0-9,x", Whole),
         ] {
             let asked = [(header::RANGE, range)];
-            assert_eq!(ask(&Method::GET, 70, &asked), wanted, "{range}");
+            assert_eq!(ask(&Method::GET, 70, &asked), expected, "{range}");
             assert_eq!(ask(&Method::HEAD, 70, &asked), Whole, "HEAD {range}");
         }
         for range in ["bytes=0-", "bytes=-5", "bytes=0-0"] {
@@ -176,7 +176,7 @@ mod tests {
     fn conditions_come_before_the_range() {
         use RangeResponse::{NotModified, Part, PreconditionFailed, Whole};
         let range = (header::RANGE, "bytes=0-9");
-        for (name, value, wanted) in [
+        for (name, value, expected) in [
             (header::IF_RANGE, TAG, Part(0..10)),
             (header::IF_RANGE, "\"other\"", Whole),
             (header::IF_RANGE, "W/\"abc\"", Whole),
@@ -193,7 +193,7 @@ mod tests {
             (header::IF_MATCH, "W/\"abc\"", PreconditionFailed),
         ] {
             let asked = [range.clone(), (name.clone(), value)];
-            assert_eq!(ask(&Method::GET, 70, &asked), wanted, "{name}: {value}");
+            assert_eq!(ask(&Method::GET, 70, &asked), expected, "{name}: {value}");
         }
         let head = ask(&Method::HEAD, 70, &[(header::IF_NONE_MATCH, TAG)]);
         assert_eq!(head, NotModified);

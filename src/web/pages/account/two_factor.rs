@@ -7,7 +7,7 @@ use qrcode::{Color, EcLevel, QrCode};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Answer, whole};
+use super::{Answer, account_page};
 use crate::app::App;
 use crate::domain::accounts::two_factor::{self, Enrolment};
 use crate::domain::accounts::{self, Caller};
@@ -96,7 +96,7 @@ pub async fn begin(State(app): State<App>, Claimed(session): Claimed) -> Result<
                 refusal: form.notice,
                 ..Answer::default()
             };
-            let shown = whole(&app, session, user, answer).await?;
+            let shown = account_page(&app, session, user, answer).await?;
             Ok(again.with(shown))
         }
     }
@@ -168,7 +168,7 @@ pub async fn disable(
                 off,
                 ..Answer::default()
             };
-            let shown = whole(&app, session, user, answer).await?;
+            let shown = account_page(&app, session, user, answer).await?;
             Ok(again.with(shown))
         }
     }

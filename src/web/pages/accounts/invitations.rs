@@ -47,10 +47,10 @@ pub async fn show(
     Path(token): Path<String>,
 ) -> Result<Response, Problem> {
     let form = Form::default().with("who", "new");
-    whole(&app, claimed, token, form, false).await
+    invitation_page(&app, claimed, token, form, false).await
 }
 
-async fn whole(
+async fn invitation_page(
     app: &App,
     claimed: Option<Claimed>,
     token: String,
@@ -107,10 +107,10 @@ pub async fn accept(
     if is_new && typed.name.trim().is_empty() {
         let form = form.refused(Error::field("name", "1 to 120 characters"))?;
         let status = form.status();
-        let shown = whole(&app, claimed, token, form, false).await?;
+        let shown = invitation_page(&app, claimed, token, form, false).await?;
         return Ok((status, shown).into_response());
     }
-    let wanted = Accept {
+    let acceptance = Accept {
         name: Some(typed.name).filter(|_| is_new),
         password: typed
             .password
@@ -119,15 +119,20 @@ pub async fn accept(
     };
     let session = claimed.map(|Claimed(session)| session);
     let caller = caller.remembered();
-    match invitations::accept(&app, &token, session, wanted, &caller).await {
+    match invitations::accept(&app, &token, session, acceptance, &caller).await {
         Ok(signed_in) => {
             // The workspace joined last.
             let to = signed_in
                 .workspaces
                 .last()
                 .map_or_else(|| "/".into(), |mine| format!("/w/{}/inbox", mine.slug));
-            let kept = AppendHeaders(known_browser(&app.config, &caller));
-            Ok((cookies(&app.config, &signed_in), kept, Redirect::to(&to)).into_response())
+            let browser_cookie = AppendHeaders(known_browser(&app.config, &caller));
+            Ok((
+                cookies(&app.config, &signed_in),
+                browser_cookie,
+                Redirect::to(&to),
+            )
+                .into_response())
         }
         Err(Error::NotFound(_)) => Ok((StatusCode::NOT_FOUND, page(&Gone)?).into_response()),
         Err(error) => {
@@ -137,7 +142,7 @@ pub async fn accept(
                 error => form.refused(error)?.gather(&["name", "password"]),
             };
             let again = form.answer();
-            let shown = whole(&app, claimed, token, form, asks_code).await?;
+            let shown = invitation_page(&app, claimed, token, form, asks_code).await?;
             Ok(again.with(shown))
         }
     }

@@ -90,8 +90,8 @@ pub async fn set_password(
     let caller = caller.remembered();
     match accounts::reset(&app, &token, password, &caller).await {
         Ok(()) => {
-            let kept = AppendHeaders(known_browser(&app.config, &caller));
-            Ok((kept, Notice::PasswordReset.at("/login")).into_response())
+            let browser_cookie = AppendHeaders(known_browser(&app.config, &caller));
+            Ok((browser_cookie, Notice::PasswordReset.at("/login")).into_response())
         }
         Err(error) => {
             let form = Form::default().refused(error)?.gather(&["password"]);

@@ -170,11 +170,11 @@ impl ListQuery {
             ("people_page", &people_page, "1"),
             ("number_page", &number_page, "1"),
         ];
-        let said = all
+        let given = all
             .into_iter()
             .filter(|(_, value, default)| value != default);
         form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(said.map(|(key, value, _)| (key, value)))
+            .extend_pairs(given.map(|(key, value, _)| (key, value)))
             .finish()
     }
 }
@@ -227,7 +227,7 @@ pub async fn matrix(
     admin: Admin,
     State(app): State<App>,
     Query(asked): Query<ListQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let all = numbers::list(&mut tx).await?;
@@ -249,7 +249,7 @@ pub async fn matrix(
         number,
     };
     Ok(page(&Matrix {
-        shell: shell(&mut tx, &admin, "access", said.done).await?,
+        shell: shell(&mut tx, &admin, "access", notice_query.done).await?,
         asked,
         numbers: shown.into_iter().map(column).collect(),
         people,
@@ -314,14 +314,14 @@ pub async fn number(
     State(app): State<App>,
     Path(NumberPath { number_id }): Path<NumberPath>,
     Query(asked): Query<ListQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let number = numbers::find(&mut tx, number_id).await?;
     let (people, people_pages) = find(members::list(&mut tx).await?, &asked);
     Ok(page(&OneNumber {
         people: rows(&mut tx, &admin, people, &[number_id], &[]).await?,
-        shell: shell(&mut tx, &admin, "access", said.done).await?,
+        shell: shell(&mut tx, &admin, "access", notice_query.done).await?,
         asked,
         number,
         people_pages,
@@ -375,16 +375,16 @@ pub async fn change_number(
     Query(asked): Query<ListQuery>,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
-    let wanted: HashSet<UserId> = ticked(&body, "user_id");
-    let shown: HashSet<UserId> = listed(&body, "shown");
+    let checked: HashSet<UserId> = checked_ids(&body, "user_id");
+    let shown: HashSet<UserId> = listed_ids(&body, "shown");
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let mut people = members::list(&mut tx).await?;
     people.retain(|who| who.role == Role::Agent && shown.contains(&who.user_id));
     for row in rows(&mut tx, &admin, people, &[number_id], &[]).await? {
         let user = row.colleague.user_id;
-        let shall = wanted.contains(&user);
-        if row.sees(&number_id) != shall {
-            set(&mut tx, &admin, number_id, user, shall).await?;
+        let should_see = checked.contains(&user);
+        if row.sees(&number_id) != should_see {
+            set(&mut tx, &admin, number_id, user, should_see).await?;
         }
     }
     tx.commit().await?;
@@ -406,9 +406,9 @@ pub async fn change_person(
     Query(asked): Query<ListQuery>,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
-    let wanted: HashSet<NumberId> = ticked(&body, "number_id");
-    let shown: Vec<NumberId> = listed(&body, "shown").into_iter().collect();
-    let default = ticked(&body, "default_number_id").into_iter().next();
+    let checked: HashSet<NumberId> = checked_ids(&body, "number_id");
+    let shown: Vec<NumberId> = listed_ids(&body, "shown").into_iter().collect();
+    let default = checked_ids(&body, "default_number_id").into_iter().next();
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let person = members::find(&mut tx, user_id).await?;
     let all = numbers::list(&mut tx).await?;
@@ -418,9 +418,9 @@ pub async fn change_person(
         .ok_or(crate::error::Error::NotFound("the member"))?;
     if !row.is_admin() {
         for number in all.iter().filter(|number| shown.contains(&number.id)) {
-            let shall = wanted.contains(&number.id);
-            if row.sees(&number.id) != shall {
-                set(&mut tx, &admin, number.id, user_id, shall).await?;
+            let should_see = checked.contains(&number.id);
+            if row.sees(&number.id) != should_see {
+                set(&mut tx, &admin, number.id, user_id, should_see).await?;
             }
         }
     }
@@ -438,7 +438,7 @@ pub async fn change_person(
 }
 
 /// Ids separated by commas.
-fn listed<T: std::str::FromStr + std::hash::Hash + Eq>(body: &[u8], name: &str) -> HashSet<T> {
+fn listed_ids<T: std::str::FromStr + std::hash::Hash + Eq>(body: &[u8], name: &str) -> HashSet<T> {
     form_urlencoded::parse(body)
         .filter(|(key, _)| key == name)
         .flat_map(|(_, value)| {
@@ -449,7 +449,7 @@ fn listed<T: std::str::FromStr + std::hash::Hash + Eq>(body: &[u8], name: &str) 
         .collect()
 }
 
-fn ticked<T: std::str::FromStr + std::hash::Hash + Eq>(body: &[u8], name: &str) -> HashSet<T> {
+fn checked_ids<T: std::str::FromStr + std::hash::Hash + Eq>(body: &[u8], name: &str) -> HashSet<T> {
     form_urlencoded::parse(body)
         .filter(|(key, _)| key == name)
         .filter_map(|(_, value)| value.parse().ok())

@@ -180,21 +180,21 @@ fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Changed> {
             .unwrap_or_default()
     };
     let all: BTreeSet<String> = keys(before).union(&keys(after)).cloned().collect();
-    let of = |side: Option<&Value>, key: &str| {
+    let value_of = |side: Option<&Value>, key: &str| {
         side.and_then(|value| value.get(key)).and_then(shown_value)
     };
     all.into_iter()
         .filter(|key| !key.ends_with("_id"))
         .map(|key| Changed {
-            before: of(before, &key),
-            after: of(after, &key),
-            what: words(&key),
+            before: value_of(before, &key),
+            after: value_of(after, &key),
+            what: key_label(&key),
         })
         .filter(|changed| changed.before != changed.after)
         .collect()
 }
 
-/// The results of `words` for all keys in audit entries, as messages to translate.
+/// The results of `key_label` for all keys in audit entries, as messages to translate.
 const _: &[&str] = &[
     "Account",
     "Added",
@@ -231,7 +231,7 @@ const _: &[&str] = &[
 ];
 
 /// `low_credits_at` → `Low credits at`
-fn words(key: &str) -> String {
+fn key_label(key: &str) -> String {
     let mut text = key.replace('_', " ");
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_uppercase();

@@ -93,7 +93,7 @@ pub async fn list(
     admin: Admin,
     State(app): State<App>,
     Query(asked): Query<ListQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let path = format!("/w/{}/admin/credits", admin.slug);
@@ -115,7 +115,7 @@ pub async fn list(
         _ => {} // in the order of the query
     }
     Ok(page(&Balances {
-        shell: shell(&mut tx, &admin, "credits", said.done).await?,
+        shell: shell(&mut tx, &admin, "credits", notice_query.done).await?,
         low_credits_at: workspaces::current(&mut tx).await?.low_credits_at,
         accounts: sort.direct(accounts),
         sort,
@@ -136,14 +136,14 @@ pub async fn show(
     State(app): State<App>,
     Path(LedgerPath { user_id }): Path<LedgerPath>,
     Query(span): Query<Span>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let form = Form::default().with("how", "add");
-    whole(&mut tx, &admin, user_id, span, form, said.done).await
+    ledger_page(&mut tx, &admin, user_id, span, form, notice_query.done).await
 }
 
-async fn whole(
+async fn ledger_page(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     user: UserId,
@@ -202,7 +202,7 @@ pub async fn change(
             drop(tx);
             let mut tx = app.db.workspace(admin.tenant()).await?;
             let status = form.status();
-            let shown = whole(&mut tx, &admin, user_id, Span::default(), form, None).await?;
+            let shown = ledger_page(&mut tx, &admin, user_id, Span::default(), form, None).await?;
             Ok((status, shown).into_response())
         }
     }

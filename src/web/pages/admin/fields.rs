@@ -60,14 +60,14 @@ fn counted(uses: i64) -> String {
 pub async fn show(
     admin: Admin,
     State(app): State<App>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let shown = whole(&mut tx, &admin, said.done).await?;
+    let shown = fields_page(&mut tx, &admin, notice_query.done).await?;
     Ok(page(&shown)?.into_response())
 }
 
-async fn whole(tx: &mut WorkspaceTx, admin: &Admin, notice: Option<Notice>) -> Result<Page> {
+async fn fields_page(tx: &mut WorkspaceTx, admin: &Admin, notice: Option<Notice>) -> Result<Page> {
     let mut known = Vec::new();
     for field in fields::list(tx).await? {
         let uses = counted(fields::uses(tx, &field).await?);
@@ -102,7 +102,7 @@ async fn refuse(
     at: FormTarget,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let mut shown = whole(&mut tx, admin, None).await?;
+    let mut shown = fields_page(&mut tx, admin, None).await?;
     let status = match at {
         FormTarget::NewTag(form) => {
             shown.tag_form = form.refused(error)?.gather(&["name"]);

@@ -81,7 +81,7 @@ pub async fn list(
     State(app): State<App>,
     headers: HeaderMap,
     Query(counts): Query<Counts>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     if wants_streams(&headers) {
@@ -91,7 +91,7 @@ pub async fn list(
         return Ok(streams(html));
     }
     let feedback = Feedback {
-        notice: said.done,
+        notice: notice_query.done,
         synced: counts.sentence(),
         ..Feedback::default()
     };
@@ -213,7 +213,7 @@ pub async fn connect(
         .with("name", &typed.name)
         .with("account_sid", &typed.account_sid);
     let is_sandbox = typed.provider == providers::Kind::Sandbox.as_str();
-    let wanted = Connect {
+    let request = Connect {
         name: Some(typed.name).filter(|name| !is_sandbox && !name.trim().is_empty()),
         // Each provider reads its own keys.
         credentials: serde_json::json!({
@@ -224,7 +224,7 @@ pub async fn connect(
         }),
         provider: typed.provider,
     };
-    match integrations::connect(&app, &admin, wanted).await {
+    match integrations::connect(&app, &admin, request).await {
         Ok(_) => Ok(Redirect::to(&format!("/w/{}/admin/integrations", admin.slug)).into_response()),
         Err(error) => {
             let form = form.refused(error)?.gather(&[

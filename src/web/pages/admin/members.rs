@@ -76,7 +76,7 @@ impl Inviting {
         let id = invitation.id;
         self.waiting
             .iter()
-            .filter(move |(of, _)| *of == id)
+            .filter(move |(invitation, _)| *invitation == id)
             .map(|(_, number)| number)
     }
 }
@@ -94,14 +94,14 @@ pub async fn list(
     admin: Admin,
     State(app): State<App>,
     Query(asked): Query<ListQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let inviting = inviting(&mut tx, &admin).await?;
-    whole(&mut tx, &admin, asked, inviting, said.done, None).await
+    members_page(&mut tx, &admin, asked, inviting, notice_query.done, None).await
 }
 
-async fn whole(
+async fn members_page(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     asked: ListQuery,
@@ -197,12 +197,12 @@ pub async fn invite(
     let form = Form::default()
         .with("email", &email)
         .with("role", role.as_str());
-    let wanted = Invite {
+    let request = Invite {
         email,
         role,
         number_ids: chosen.iter().filter_map(|id| id.parse().ok()).collect(),
     };
-    let answer = invitations::invite(&app, &admin, wanted).await;
+    let answer = invitations::invite(&app, &admin, request).await;
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let shown = inviting(&mut tx, &admin).await?;
     let (status, shown) = match answer {
@@ -230,7 +230,7 @@ pub async fn invite(
             .map_err(|error| Error::Internal(error.to_string()))?;
         return Ok((status, streams(html)).into_response());
     }
-    let shown = whole(&mut tx, &admin, ListQuery::default(), shown, None, None).await?;
+    let shown = members_page(&mut tx, &admin, ListQuery::default(), shown, None, None).await?;
     Ok((status, shown).into_response())
 }
 
@@ -310,7 +310,7 @@ async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Prob
     let status = form.status();
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let inviting = inviting(&mut tx, admin).await?;
-    let shown = whole(
+    let shown = members_page(
         &mut tx,
         admin,
         ListQuery::default(),

@@ -127,13 +127,13 @@ pub async fn list(
     State(directory): State<Directory>,
     Query(asked): Query<ListQuery>,
     Query(counts): Query<Counts>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let home = workspaces::current(&mut tx).await?.default_region;
     drop(tx);
     let mut feedback = Feedback {
-        notice: said.done,
+        notice: notice_query.done,
         q: asked.q,
         sort: asked.sort,
         synced: counts.sentence(),
@@ -262,9 +262,9 @@ pub async fn buy(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Posted(wanted): Posted<Purchase>,
+    Posted(purchase): Posted<Purchase>,
 ) -> Result<Response, Problem> {
-    match integrations::buy(&app, &admin, &directory, wanted).await {
+    match integrations::buy(&app, &admin, &directory, purchase).await {
         Ok(number) => Ok(match number.status {
             Status::Pending => Notice::NumberOrdered,
             _ => Notice::NumberBought,
@@ -447,13 +447,13 @@ pub async fn doctor(
     Path(NumberPath { id }): Path<NumberPath>,
     headers: HeaderMap,
     Query(TestQuery { since }): Query<TestQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let since = since.and_then(DateTime::from_timestamp_millis);
     if let Some(since) = since.filter(|_| wants_streams(&headers)) {
         return awaited(&app, &admin, id, since).await;
     }
-    diagnosed(&app, &admin, &directory, id, since, said.done, None).await
+    diagnosed(&app, &admin, &directory, id, since, notice_query.done, None).await
 }
 
 /// The number's row only. The page polls it during a test, so the provider is not called.

@@ -53,8 +53,8 @@ impl Page {
         self.sum(|number| number.segments)
     }
 
-    fn sum(&self, of: fn(&NumberUsage) -> i64) -> i64 {
-        self.usage.numbers.iter().map(of).sum()
+    fn sum(&self, value: fn(&NumberUsage) -> i64) -> i64 {
+        self.usage.numbers.iter().map(value).sum()
     }
 
     /// Integrations with charges, or with an error when loading them.
@@ -80,11 +80,11 @@ fn label(item: &Item) -> &'static str {
 
 /// `$1,204.50`: at least two decimals; further decimals are kept.
 fn money(money: &Money) -> String {
-    let (whole, rest) = money.amount.split_once('.').unwrap_or((&money.amount, ""));
-    let whole = whole
+    let (integer, rest) = money.amount.split_once('.').unwrap_or((&money.amount, ""));
+    let integer = integer
         .parse()
-        .map_or_else(|_| whole.to_owned(), |n| figure(&n));
-    let amount = format!("{whole}{}{rest:0<2}", language::current().point());
+        .map_or_else(|_| integer.to_owned(), |n| figure(&n));
+    let amount = format!("{integer}{}{rest:0<2}", language::current().point());
     match money.currency.as_str() {
         "USD" => format!("${amount}"),
         currency => format!("{amount} {currency}"),

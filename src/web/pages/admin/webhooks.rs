@@ -93,7 +93,7 @@ pub async fn list(
     State(app): State<App>,
     Query(filter): Query<Filter>,
     Query(span): Query<Span>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let found = webhooks::list(&mut tx, &admin, &filter, &span).await?;
@@ -105,7 +105,7 @@ pub async fn list(
     };
     Ok(page(&Page {
         numbers: numbers::list(&mut tx).await?,
-        shell: shell(&mut tx, &admin, "webhooks", said.done).await?,
+        shell: shell(&mut tx, &admin, "webhooks", notice_query.done).await?,
         kept: kept.data,
         older: found.next_cursor.map(older),
         lines: found.data,

@@ -31,11 +31,11 @@ struct Page {
 pub async fn show(
     admin: Admin,
     State(app): State<App>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let form = filled(workspaces::current(&mut tx).await?);
-    whole(&mut tx, &admin, form, Form::default(), said.done).await
+    workspace_page(&mut tx, &admin, form, Form::default(), notice_query.done).await
 }
 
 fn filled(workspace: Workspace) -> Form {
@@ -61,7 +61,7 @@ fn on(ticked: bool) -> &'static str {
     if ticked { "on" } else { "" }
 }
 
-async fn whole(
+async fn workspace_page(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     form: Form,
@@ -138,7 +138,7 @@ pub async fn update(
             ];
             let form = form.refused(error)?.gather(&known);
             let status = form.status();
-            let shown = whole(&mut tx, &admin, form, Form::default(), None).await?;
+            let shown = workspace_page(&mut tx, &admin, form, Form::default(), None).await?;
             Ok((status, shown).into_response())
         }
     }
@@ -168,7 +168,7 @@ pub async fn delete(
             let mut tx = app.db.workspace(admin.tenant()).await?;
             let form = filled(workspaces::current(&mut tx).await?);
             let status = farewell.status();
-            let shown = whole(&mut tx, &admin, form, farewell, None).await?;
+            let shown = workspace_page(&mut tx, &admin, form, farewell, None).await?;
             Ok((status, shown).into_response())
         }
         Err(error) => Err(error.into()),

@@ -143,10 +143,10 @@ pub async fn new(
     Query(span): Query<Span>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    whole(&mut tx, &admin, Form::default(), &span).await
+    upload_page(&mut tx, &admin, Form::default(), &span).await
 }
 
-async fn whole(
+async fn upload_page(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     form: Form,
@@ -197,7 +197,7 @@ pub async fn upload(
         Err(error) => {
             let form = Form::default().refused(error)?;
             let status = form.status();
-            let shown = whole(&mut tx, &admin, form, &Span::default()).await?;
+            let shown = upload_page(&mut tx, &admin, form, &Span::default()).await?;
             Ok((status, shown).into_response())
         }
     }
@@ -316,7 +316,7 @@ pub async fn start(
         .with("region", &region)
         .with("duplicates", &rule)
         .with("tags", &tags);
-    let wanted = Start {
+    let request = Start {
         mapping: Some(import.mapping.clone()),
         duplicates: rule.parse().ok(),
         region: Some(region),
@@ -325,8 +325,8 @@ pub async fn start(
     };
     let path = format!("/w/{}/contacts/imports/{import_id}", admin.slug);
     let done = match is_again {
-        true => import::look(&mut tx, &admin, import_id, &wanted).await,
-        false => import::start(&mut tx, &admin, import_id, wanted).await,
+        true => import::look(&mut tx, &admin, import_id, &request).await,
+        false => import::start(&mut tx, &admin, import_id, request).await,
     };
     match done {
         Ok(seen) if is_again => {

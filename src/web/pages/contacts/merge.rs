@@ -168,7 +168,7 @@ pub async fn merge(
     Path(ContactPath { contact_id }): Path<ContactPath>,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
-    let mut wanted = Merge {
+    let mut request = Merge {
         contact_id,
         name: None,
         email: None,
@@ -180,20 +180,20 @@ pub async fn merge(
         match &*key {
             "with" => {
                 let id = value.parse();
-                wanted.contact_id = id.map_err(|_| Error::NotFound("the contact who is to go"))?;
+                request.contact_id = id.map_err(|_| Error::NotFound("the contact who is to go"))?;
             }
-            "name" => wanted.name = Some(value),
-            "email" => wanted.email = Some(value),
-            "notes" => wanted.notes = Some(value.replace("\r\n", "\n")),
+            "name" => request.name = Some(value),
+            "email" => request.email = Some(value),
+            "notes" => request.notes = Some(value.replace("\r\n", "\n")),
             key => {
                 if let Some(key) = key.strip_prefix("field-") {
-                    wanted.custom_fields.insert(key.to_owned(), Some(value));
+                    request.custom_fields.insert(key.to_owned(), Some(value));
                 }
             }
         }
     }
-    let other = wanted.contact_id;
-    match merge::merge(&app, &member, contact_id, wanted).await {
+    let other = request.contact_id;
+    match merge::merge(&app, &member, contact_id, request).await {
         Ok(contact) => {
             Ok(Notice::Merged.at(&format!("/w/{}/contacts/{}", member.slug, contact.id)))
         }

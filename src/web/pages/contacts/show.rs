@@ -75,7 +75,7 @@ pub async fn show(
     member: Member,
     State(app): State<App>,
     Path(ContactPath { contact_id }): Path<ContactPath>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
@@ -87,7 +87,14 @@ pub async fn show(
         let fields = fields::list(&mut tx).await?;
         return Ok(streams(fragments::contact_changed(&contact, &fields)?));
     }
-    whole(&mut tx, &member, contact, Form::default(), said.done).await
+    contact_page(
+        &mut tx,
+        &member,
+        contact,
+        Form::default(),
+        notice_query.done,
+    )
+    .await
 }
 
 /// After a merge, links to the removed contact redirect to the remaining one.
@@ -103,7 +110,7 @@ async fn moved(
     Ok(Redirect::permanent(&there).into_response())
 }
 
-async fn whole(
+async fn contact_page(
     tx: &mut WorkspaceTx,
     member: &Member,
     contact: Contact,
@@ -128,7 +135,7 @@ async fn whole(
         Form::default(),
     );
     Ok(page(&Page {
-        shell: Shell::new(member, &counts, "contacts").saying(notice),
+        shell: Shell::new(member, &counts, "contacts").with_notice(notice),
         made_by: contacts::made_by(tx, contact.id).await?,
         card: partial(&ContactCard {
             contact: &contact,
@@ -157,7 +164,7 @@ async fn consents(
     let numbers = numbers::list(tx).await?;
     let concerns = |number: &Number| {
         conversations.iter().any(|with| with.number_id == number.id)
-            || history.iter().any(|said| said.number_id == number.id)
+            || history.iter().any(|consent| consent.number_id == number.id)
             || stopped.contains(&number.id)
     };
     let some: Vec<_> = numbers
@@ -258,7 +265,7 @@ pub async fn save(
     let mut typed = Card::read(body);
     let mut tx = app.db.workspace(member.tenant()).await?;
     let fields = fields::list(&mut tx).await?;
-    let wanted = typed.values(&fields).map(|values| ContactChange {
+    let change = typed.values(&fields).map(|values| ContactChange {
         name: Some(typed.name.clone()),
         phone_number: Some(typed.phone_number.clone()),
         email: Some(typed.email.clone()),
@@ -266,7 +273,7 @@ pub async fn save(
         custom_fields: values,
         updated_at: typed.seen,
     });
-    let saved = match wanted {
+    let saved = match change {
         Ok(change) => contacts::update(&mut tx, contact, change).await,
         Err(error) => Err(error),
     };
@@ -393,7 +400,7 @@ pub async fn change_consent(
             let form = form.refused(error)?;
             let status = form.status();
             let contact = contacts::find(&mut tx, contact_id).await?;
-            let shown = whole(&mut tx, &member, contact, form, None).await?;
+            let shown = contact_page(&mut tx, &member, contact, form, None).await?;
             Ok((status, shown).into_response())
         }
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::filter::InboxFilter;
 use super::reason;
-use super::thread::{Answer, ConversationPath, ThreadPart, internal, whole};
+use super::thread::{Answer, ConversationPath, ThreadPart, internal, thread_page};
 use crate::app::App;
 use crate::domain::conversations::{self, Conversation, ConversationChange, Standing, Status};
 use crate::domain::members::Member;
@@ -76,9 +76,9 @@ pub async fn assign(
     Posted(new): Posted<NewAssignee>,
 ) -> Result<Response, Problem> {
     let change = ConversationChange {
-        assignee_id: Some(somebody(&new.assignee_id, &member)?),
+        assignee_id: Some(parse_assignee(&new.assignee_id, &member)?),
         expected_assignee_id: match &new.expected_assignee_id {
-            Some(expected) => Some(somebody(expected, &member)?),
+            Some(expected) => Some(parse_assignee(expected, &member)?),
             None => None,
         },
         ..ConversationChange::default()
@@ -87,7 +87,7 @@ pub async fn assign(
 }
 
 /// `me`, empty for nobody, or a user's id.
-fn somebody(id: &str, member: &Member) -> Result<Option<UserId>> {
+fn parse_assignee(id: &str, member: &Member) -> Result<Option<UserId>> {
     match id {
         "" => Ok(None),
         "me" => Ok(Some(member.user())),
@@ -161,10 +161,10 @@ pub async fn undo(
             tx.commit().await?;
             if wants_streams(&headers) {
                 let shown = fragments::conversation_changed(&conversation);
-                let said = fragments::toast(&Toast::saying(&t("Undone")));
+                let toast = fragments::toast(&Toast::info(&t("Undone")));
                 return Ok(streams(
                     shown
-                        .and_then(|shown| Ok(shown + &said?))
+                        .and_then(|shown| Ok(shown + &toast?))
                         .map_err(internal)?,
                 ));
             }
@@ -193,11 +193,11 @@ async fn update(
             if wants_streams(&headers) {
                 let base = format!("/w/{}/inbox", member.slug);
                 let shown = fragments::conversation_changed(&conversation).map_err(internal)?;
-                let said = Undo::new(&conversation, &base, is, was)
+                let toast = Undo::new(&conversation, &base, is, was)
                     .map(|undo| fragments::toast(&undo))
                     .transpose()
                     .map_err(internal)?;
-                return Ok(streams(shown + &said.unwrap_or_default()));
+                return Ok(streams(shown + &toast.unwrap_or_default()));
             }
             Ok(toast_response(&member, conversation_id, is, was))
         }
@@ -256,7 +256,7 @@ async fn refuse(
         notice: Some(reason),
         ..Answer::default()
     };
-    let page = whole(
+    let page = thread_page(
         &mut tx,
         member,
         shown,
@@ -377,7 +377,7 @@ pub struct Toast<'a> {
 }
 
 impl<'a> Toast<'a> {
-    fn saying(said: &'a str) -> Self {
+    fn info(said: &'a str) -> Self {
         Self {
             said,
             is_bad: false,

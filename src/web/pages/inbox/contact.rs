@@ -155,18 +155,18 @@ pub async fn change_consent(
     State(app): State<App>,
     Path(ConversationPath { conversation_id }): Path<ConversationPath>,
     headers: HeaderMap,
-    Posted(said): Posted<ConsentForm>,
+    Posted(posted): Posted<ConsentForm>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = conversations::find(&mut tx, conversation_id).await?;
-    let form = Form::default().with("reason", &said.reason);
+    let form = Form::default().with("reason", &posted.reason);
     let change = opt_outs::ConsentChange {
         number_id: conversation.number_id,
-        wish: said.wish,
-        reason: said.reason,
+        wish: posted.wish,
+        reason: posted.reason,
     };
     match opt_outs::change(&mut tx, &member, conversation.contact_id, change).await {
-        Ok(()) => judged(tx, &member, conversation_id, &headers).await,
+        Ok(()) => consent_response(tx, &member, conversation_id, &headers).await,
         Err(error) => {
             let form = form.refused(error)?;
             let status = form.status();
@@ -189,7 +189,7 @@ pub async fn change_consent(
 }
 
 /// Streams of the changed parts, or a redirect to the thread.
-async fn judged(
+async fn consent_response(
     mut tx: WorkspaceTx,
     member: &Member,
     conversation: ConversationId,
@@ -209,21 +209,21 @@ async fn judged(
 }
 
 #[derive(Deserialize)]
-pub struct Judgement {
+pub struct NearStopForm {
     opt_out: bool,
 }
 
 /// `POST …/near-stop`
-pub async fn judge_stop(
+pub async fn resolve_near_stop(
     member: Member,
     State(app): State<App>,
     Path(ConversationPath { conversation_id }): Path<ConversationPath>,
     headers: HeaderMap,
-    Posted(Judgement { opt_out }): Posted<Judgement>,
+    Posted(NearStopForm { opt_out }): Posted<NearStopForm>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     opt_outs::judge(&mut tx, &member, conversation_id, opt_out).await?;
-    judged(tx, &member, conversation_id, &headers).await
+    consent_response(tx, &member, conversation_id, &headers).await
 }
 
 /// `GET …/contact`: the form on a page of its own, without scripts.

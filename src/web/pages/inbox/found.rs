@@ -66,9 +66,12 @@ impl Hits<'_> {
 
     /// The thread, opened at this text.
     fn message(&self, found: &FoundMessage) -> String {
-        let (id, of) = (found.message.id, found.message.conversation_id);
+        let (id, conversation) = (found.message.id, found.message.conversation_id);
         let query = &self.place.query;
-        format!("{}/{of}{query}&at={id}#message-{id}", self.place.base)
+        format!(
+            "{}/{conversation}{query}&at={id}#message-{id}",
+            self.place.base
+        )
     }
 }
 
@@ -127,14 +130,14 @@ pub async fn found(
         if nothing {
             continue;
         }
-        let all = more.then(|| format!("{}{}", place.base, of(inbox_filter, kind, None)));
+        let all = more.then(|| format!("{}{}", place.base, kind_query(inbox_filter, kind, None)));
         sections.push(Section { kind, hits, all });
     }
     let nothing = sections.is_empty();
     Ok((partial(&Found { sections })?, nothing))
 }
 
-fn of(inbox_filter: &InboxFilter, kind: Kind, cursor: Option<&str>) -> String {
+fn kind_query(inbox_filter: &InboxFilter, kind: Kind, cursor: Option<&str>) -> String {
     InboxFilter {
         kind: Some(kind),
         ..inbox_filter.clone()
@@ -157,7 +160,11 @@ fn hits(
         Kind::Messages => end(&found.messages),
     };
     let older = cursor.map(|cursor| {
-        let href = format!("{}{}", place.base, of(inbox_filter, kind, Some(&cursor)));
+        let href = format!(
+            "{}{}",
+            place.base,
+            kind_query(inbox_filter, kind, Some(&cursor))
+        );
         (format!("rows-{cursor}"), href)
     });
     Ok((

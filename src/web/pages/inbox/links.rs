@@ -6,7 +6,7 @@
 /// A part of a text. The parts in order are the whole text.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    Words(&'a str),
+    Text(&'a str),
     /// `scheme` precedes `shown` in the link's target; it is empty if the text has one.
     Address {
         shown: &'a str,
@@ -16,25 +16,25 @@ pub enum Piece<'a> {
 
 pub fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
-    let (mut words, mut at) = (0, 0);
+    let (mut text_start, mut at) = (0, 0);
     while let Some(found) = next_start(text, at) {
         let length = length_of_address(&text[found.at..], found.host);
         if length == 0 {
             at = found.at + found.host.max(1);
             continue;
         }
-        if words < found.at {
-            pieces.push(Piece::Words(&text[words..found.at]));
+        if text_start < found.at {
+            pieces.push(Piece::Text(&text[text_start..found.at]));
         }
         let end = found.at + length;
         pieces.push(Piece::Address {
             shown: &text[found.at..end],
             scheme: found.scheme,
         });
-        (words, at) = (end, end);
+        (text_start, at) = (end, end);
     }
-    if words < text.len() {
-        pieces.push(Piece::Words(&text[words..]));
+    if text_start < text.len() {
+        pieces.push(Piece::Text(&text[text_start..]));
     }
     pieces
 }
@@ -218,7 +218,7 @@ mod tests {
         pieces(text)
             .iter()
             .map(|piece| match piece {
-                Piece::Words(words) => (*words).to_owned(),
+                Piece::Text(text) => (*text).to_owned(),
                 Piece::Address { shown, .. } => format!("⟦{shown}⟧"),
             })
             .collect()
@@ -284,7 +284,7 @@ mod tests {
         #[test]
         fn nothing_is_lost_and_every_link_leads_to_the_web(words in r#"(https?://|www\.|[a-z.\-/:?#()\[\]<>"'” 予約、é\u{301}]){0,40}"#) {
             let all: String = pieces(&words).iter().map(|piece| match piece {
-                Piece::Words(words) => (*words).to_owned(),
+                Piece::Text(text) => (*text).to_owned(),
                 Piece::Address { shown, scheme } => {
                     let link = format!("{scheme}{shown}").to_ascii_lowercase();
                     assert!(link.starts_with("https://") || link.starts_with("http://"), "{link}");

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::changes::back;
 use super::filter::InboxFilter;
 use super::reason;
-use super::thread::{Answer, ConversationPath, NoteForm, ThreadPart, internal, whole};
+use super::thread::{Answer, ConversationPath, NoteForm, ThreadPart, internal, thread_page};
 use crate::app::App;
 use crate::domain::conversations;
 use crate::domain::members::Member;
@@ -87,7 +87,7 @@ pub async fn note(
                 },
                 ..Answer::default()
             };
-            let shown = whole(
+            let shown = thread_page(
                 &mut tx,
                 &member,
                 conversation,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::changes::back;
 use super::filter::InboxFilter;
-use super::thread::{Answer, ThreadPart, internal, whole};
+use super::thread::{Answer, ThreadPart, internal, thread_page};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Conversation};
@@ -166,14 +166,14 @@ async fn refused(
     conversation: Conversation,
     error: Error,
 ) -> Result<Response, Problem> {
-    let problem = mendable(error)?;
+    let problem = correctable(error)?;
     let answer = Answer {
         notice: Some(reason(&problem)),
         ..Answer::default()
     };
     let mut tx = app.db.workspace(member.tenant()).await?;
     let none = InboxFilter::default();
-    let shown = whole(
+    let shown = thread_page(
         &mut tx,
         member,
         conversation,
@@ -186,7 +186,7 @@ async fn refused(
 }
 
 /// Returns `Ok` for problems that the user can correct, `Err` for any other.
-pub fn mendable(error: Error) -> Result<Problem, Problem> {
+pub fn correctable(error: Error) -> Result<Problem, Problem> {
     let problem = Problem::from(error);
     let status = problem.status.as_u16();
     if (400..500).contains(&status) && ![401, 404].contains(&status) {

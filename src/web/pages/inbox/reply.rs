@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::changes::back;
 use super::filter::InboxFilter;
-use super::planned::{mendable, moment, reason};
-use super::thread::{Answer, ConversationPath, ThreadPart, internal, whole};
+use super::planned::{correctable, moment, reason};
+use super::thread::{Answer, ConversationPath, ThreadPart, internal, thread_page};
 use crate::app::App;
 use crate::clock;
 use crate::db::WorkspaceTx;
@@ -24,7 +24,7 @@ use crate::domain::numbers;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MediaId, TemplateId};
 use crate::web::json::Parts;
-use crate::web::pages::templates::{TemplateContext, begun};
+use crate::web::pages::templates::{TemplateContext, filled_content};
 use crate::web::pages::{fragments, streams, wants_streams};
 use crate::web::problem::Problem;
 
@@ -141,7 +141,7 @@ impl Reply {
         &self,
         tx: &mut WorkspaceTx,
         member: &Member,
-        wanted: &TemplateContext,
+        context: &TemplateContext,
     ) -> Result<(String, Vec<Media>)> {
         let ids: Vec<MediaId> = self
             .media_ids
@@ -152,7 +152,7 @@ impl Reply {
         let files = uploads::still_waiting(tx, &ids).await?;
         let media = files.iter().map(|file| Media::of(file, member.workspace()));
         let content = match self.template() {
-            Some(id) => begun(tx, member, id, wanted).await?,
+            Some(id) => filled_content(tx, member, id, context).await?,
             None => self.content.clone(),
         };
         Ok((content, media.collect()))
@@ -216,7 +216,7 @@ async fn refuse(
     reply: Reply,
     error: Error,
 ) -> Result<Response, Problem> {
-    let problem = mendable(error)?;
+    let problem = correctable(error)?;
     let reason = reason(&problem);
     if wants_streams(headers) {
         let html =
@@ -225,15 +225,15 @@ async fn refuse(
     }
     let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = conversations::find(&mut tx, conversation).await?;
-    let wanted = TemplateContext::conversation(conversation.id);
-    let (draft, media) = reply.shown(&mut tx, member, &wanted).await?;
+    let context = TemplateContext::conversation(conversation.id);
+    let (draft, media) = reply.shown(&mut tx, member, &context).await?;
     let answer = Answer {
         draft,
         media,
         notice: Some(reason),
         ..Answer::default()
     };
-    let shown = whole(
+    let shown = thread_page(
         &mut tx,
         member,
         conversation,

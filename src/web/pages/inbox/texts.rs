@@ -225,7 +225,7 @@ fn marked_up(text: &str, mentions: &[Mention]) -> String {
     let mut html = String::with_capacity(text.len() + 16);
     for piece in links::pieces(text) {
         match piece {
-            Piece::Words(words) => html += &calling(words, mentions),
+            Piece::Text(text) => html += &with_mentions(text, mentions),
             Piece::Address { shown, scheme } => {
                 let shown = escaped(shown);
                 let _ = write!(
@@ -238,12 +238,12 @@ fn marked_up(text: &str, mentions: &[Mention]) -> String {
     html
 }
 
-fn calling(words: &str, mentions: &[Mention]) -> String {
-    mentions.iter().fold(escaped(words), |html, called| {
-        let name = escaped(&format!("@{}", called.name));
+fn with_mentions(text: &str, mentions: &[Mention]) -> String {
+    mentions.iter().fold(escaped(text), |html, mention| {
+        let name = escaped(&format!("@{}", mention.name));
         let marked = format!(
             r#"<mark class="mention" data-user="{}">{name}</mark>"#,
-            called.user_id
+            mention.user_id
         );
         html.replace(&name, &marked)
     })

@@ -123,7 +123,7 @@ impl Pane {
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub struct Looking {
+pub struct ThreadQuery {
     before: Option<String>,
     /// A message id; ids sort by time.
     after: Option<String>,
@@ -148,7 +148,7 @@ pub enum ThreadPart {
     Around(MessageId),
 }
 
-impl Looking {
+impl ThreadQuery {
     fn undo(&self, conversation: &Conversation, place: &ListLocation) -> Option<Undo> {
         let (is, was): (Mark, Mark) = (self.is.parse().ok()?, self.was.parse().ok()?);
         Undo::new(conversation, &place.base, is.0, was.0)
@@ -186,7 +186,7 @@ pub async fn show(
     State(app): State<App>,
     Path(ConversationPath { conversation_id }): Path<ConversationPath>,
     Query(inbox_filter): Query<InboxFilter>,
-    Query(looking): Query<Looking>,
+    Query(thread_query): Query<ThreadQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
@@ -206,7 +206,7 @@ pub async fn show(
             limit: Some(TEXTS),
             cursor: None,
         };
-        let newest = messages::list(&mut tx, &of(conversation_id), &span).await?;
+        let newest = messages::list(&mut tx, &filter_of(conversation_id), &span).await?;
         let oldest = newest.next_cursor.as_ref().and(newest.data.last());
         let oldest = oldest.map(|message| message.id.0);
         let happened = activity::between(&mut tx, conversation_id, oldest, None, LINES).await?;
@@ -218,7 +218,7 @@ pub async fn show(
         return Ok(streams(rows + &thread + &credits));
     }
     let place = ListLocation::new(&member, &inbox_filter);
-    let part = looking.part();
+    let part = thread_query.part();
     match frame(&headers) {
         Some(id) if id.starts_with("texts-") => {
             let id = match &part {
@@ -230,7 +230,7 @@ pub async fn show(
             Ok(format!(r#"<turbo-frame id="{id}">{texts}</turbo-frame>"#).into_html())
         }
         Some("conversation") => {
-            let answer = looking.answer();
+            let answer = thread_query.answer();
             let pane = open(&mut tx, &member, conversation, place, part, answer).await?;
             Ok(page(&pane)?.into_response())
         }
@@ -239,10 +239,10 @@ pub async fn show(
         }
         _ => {
             let answer = Answer {
-                undo: looking.undo(&conversation, &place),
-                ..looking.answer()
+                undo: thread_query.undo(&conversation, &place),
+                ..thread_query.answer()
             };
-            whole(&mut tx, &member, conversation, &inbox_filter, part, answer).await
+            thread_page(&mut tx, &member, conversation, &inbox_filter, part, answer).await
         }
     }
 }
@@ -271,12 +271,12 @@ impl Answer {
     async fn or_draft(
         self,
         tx: &mut WorkspaceTx,
-        of: ConversationId,
+        conversation: ConversationId,
     ) -> Result<(Self, Option<DateTime<Utc>>)> {
         if self.notice.is_some() {
             return Ok((self, None));
         }
-        let draft = drafts::find(tx, Some(of)).await?;
+        let draft = drafts::find(tx, Some(conversation)).await?;
         let answer = Self {
             draft: draft.content,
             media: draft.media,
@@ -286,7 +286,7 @@ impl Answer {
     }
 }
 
-pub async fn whole(
+pub async fn thread_page(
     tx: &mut WorkspaceTx,
     member: &Member,
     conversation: Conversation,
@@ -401,7 +401,7 @@ pub fn can_send(number: &Number) -> bool {
     number.status == numbers::Status::Active && number.capabilities.sms
 }
 
-fn of(conversation: ConversationId) -> messages::Filter {
+fn filter_of(conversation: ConversationId) -> messages::Filter {
     messages::Filter {
         conversation: Some(conversation),
         ..messages::Filter::default()
@@ -452,7 +452,7 @@ async fn texts(
                 limit: Some(limit),
                 cursor: before,
             };
-            messages::list(tx, &of(conversation.id), &span).await?
+            messages::list(tx, &filter_of(conversation.id), &span).await?
         }
     };
     let mut later = match after {
