@@ -203,7 +203,6 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(imports::create))
-                // The file with the form's overhead.
                 .layer(DefaultBodyLimit::max(imports::LARGEST + 64 * 1024)),
         )
         .routes(routes!(contacts::consent, contacts::change_consent))
@@ -213,7 +212,6 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(opt_outs::import))
-                // The file with the form's overhead.
                 .layer(DefaultBodyLimit::max(2 * opt_outs::LARGEST)),
         )
         .routes(routes!(conversations::list))

@@ -88,7 +88,6 @@ impl Asset {
 }
 
 struct Assets {
-    /// By URL.
     by_url: BTreeMap<String, Asset>,
     /// `app.css` → `/assets/app-1a2b3c4d.css`
     urls: BTreeMap<String, String>,
@@ -103,7 +102,6 @@ struct LanguageFiles {
     manifest: String,
 }
 
-/// Shortcuts of the installed app.
 const SHORTCUTS: [(&str, &str); 2] = [(english("Inbox"), "/"), (english("My account"), "/account")];
 
 static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
@@ -175,7 +173,6 @@ impl Assets {
         }
     }
 
-    /// The URL of the script messages in this language.
     fn messages_url(&mut self, language: Language) -> String {
         let english = &self.by_url[&self.urls["js/i18n.js"]].bytes;
         let messages_url = language::script(&String::from_utf8_lossy(english), language);
@@ -184,7 +181,6 @@ impl Assets {
         self.urls[&name].clone()
     }
 
-    /// The URL of the web app manifest in this language.
     fn manifest(&mut self, language: Language) -> String {
         let untranslated = &self.by_url[&self.urls["manifest.webmanifest"]].bytes;
         let mut manifest: serde_json::Value =
@@ -206,7 +202,6 @@ impl Assets {
     }
 }
 
-/// The first six bytes of a digest.
 fn hex(digest: &[u8]) -> String {
     digest.iter().take(6).fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");

@@ -48,7 +48,6 @@ fn browser(headers: &HeaderMap) -> Option<String> {
     is_ours.then(|| token.to_owned())
 }
 
-/// The client's address, behind trusted proxies.
 pub fn address(parts: &Parts, config: &Config) -> IpAddr {
     seen_through_proxies(&parts.headers, peer(&parts.extensions), config)
 }

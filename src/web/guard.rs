@@ -154,7 +154,6 @@ fn weight(parameter: &str) -> Option<f32> {
     is_weight.then_some(value)
 }
 
-/// Adds `header` to `Vary` if it is missing.
 pub fn vary(answer: &mut Response, header: &HeaderName) {
     let mut values = answer.headers().get_all(header::VARY).iter();
     let is_listed = values.any(|value| {

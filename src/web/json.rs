@@ -104,7 +104,6 @@ impl From<BytesRejection> for Problem {
 /// A multipart form: the files in fields named `file`, and all other fields.
 pub struct Parts {
     pub files: Vec<Bytes>,
-    /// The file names given by the client.
     pub names: Vec<String>,
     pub fields: Vec<(String, String)>,
 }

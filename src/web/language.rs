@@ -98,13 +98,11 @@ pub mod filters {
         Ok(HtmlSafeOutput(language::t(text).into_owned()))
     }
 
-    /// A translated message with a plural.
     #[askama::filter_fn]
     pub fn count<N: Number>(n: N, _: &dyn Values, one: &str, many: &str) -> Result<String> {
         Ok(language::count(n.number(), one, many))
     }
 
-    /// Replaces a named placeholder.
     #[askama::filter_fn]
     pub fn put<S: Sentence, V: Display>(
         sentence: S,

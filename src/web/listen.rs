@@ -119,12 +119,10 @@ pub async fn serve(
     connections.wait().await;
 }
 
-/// The state of a connection.
 pub struct Link {
     began: Instant,
     /// Milliseconds since `began` of the latest activity: bytes written, or a request started or completed.
     moved_at: AtomicU64,
-    /// A request is in progress.
     is_busy: AtomicBool,
     is_socket: AtomicBool,
     lingers: AtomicBool,

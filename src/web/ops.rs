@@ -16,7 +16,6 @@ use super::AppState;
 use super::problem::Problem;
 use crate::db::Readiness;
 
-/// In seconds.
 const BUCKETS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];

@@ -109,15 +109,15 @@ pub fn routes(app_state: &AppState, openapi: &serde_json::Value) -> Router<AppSt
         )
         .route(
             "/w/{slug}/inbox/{conversation_id}/messages/{message_id}",
-            post(inbox::replan),
+            post(inbox::change_scheduled),
         )
         .route(
             "/w/{slug}/inbox/{conversation_id}/messages/{message_id}/retry",
-            post(inbox::again),
+            post(inbox::retry_message),
         )
         .route(
             "/w/{slug}/inbox/{conversation_id}/from",
-            post(inbox::switch).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
+            post(inbox::switch_number).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
         )
         .merge(writing_routes())
         .route(
@@ -141,7 +141,6 @@ pub fn routes(app_state: &AppState, openapi: &serde_json::Value) -> Router<AppSt
         .layer(middleware::from_fn(render_problems))
 }
 
-/// Sending, scheduled messages and templates.
 fn writing_routes() -> Router<AppState> {
     Router::new()
         .route(

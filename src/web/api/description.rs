@@ -129,7 +129,6 @@ fn complete_response(response: &mut Value, status: &str) {
     }
 }
 
-/// The default description of a response.
 fn meaning(status: &str) -> &'static str {
     match status {
         "200" => "The requested resource, or its new state.",

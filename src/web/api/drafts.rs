@@ -113,7 +113,6 @@ async fn forget(app: App, member: Member, key: DraftKey) -> Result<StatusCode, P
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Checks that the caller sees the conversation.
 async fn seen(app: &App, member: &Member, key: DraftKey) -> Result<WorkspaceTx, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     if let Some(conversation) = key {

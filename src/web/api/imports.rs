@@ -40,7 +40,6 @@ pub struct Form {
     encoding: Option<String>,
 }
 
-/// The submitted form.
 #[derive(Default)]
 pub struct Sent {
     pub name: String,
@@ -185,7 +184,6 @@ pub async fn refused(
     refused_rows(&app, &admin, id).await
 }
 
-/// As a CSV download.
 pub async fn refused_rows(app: &App, admin: &Admin, id: ImportId) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let table = import::refused_table(&mut tx, admin, id).await?;

@@ -112,7 +112,6 @@ pub async fn import(
     Ok(Json(imported))
 }
 
-/// The submitted form.
 pub struct List {
     pub name: String,
     pub file: Bytes,

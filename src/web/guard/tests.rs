@@ -20,7 +20,6 @@ async fn answer(method: Method, path: &str, body: Body) -> StatusCode {
     asked.await.expect("an answer").status()
 }
 
-/// One byte at a time.
 fn trickle(times: usize, pause: Duration) -> Body {
     let bytes = stream::iter(0..times).then(move |_| async move {
         tokio::time::sleep(pause).await;

@@ -47,7 +47,6 @@ async fn asking(server: SocketAddr, path: &str) -> TcpStream {
     stream
 }
 
-/// Whether a short response arrives.
 async fn is_answered(server: SocketAddr) -> bool {
     let answered = async {
         let mut stream = asking(server, "/short").await;
@@ -59,7 +58,6 @@ async fn is_answered(server: SocketAddr) -> bool {
         .unwrap_or(false)
 }
 
-/// Reads until the connection is closed.
 async fn is_over(stream: &mut TcpStream, within: Duration) -> bool {
     let read = async { while !matches!(stream.read(&mut [0; 65_536]).await, Ok(0) | Err(_)) {} };
     tokio::time::timeout(within, read).await.is_ok()

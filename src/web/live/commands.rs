@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::ws::Utf8Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::presence::Look;
+use super::presence::View;
 use super::rooms::Connection;
 use crate::db::Db;
 use crate::domain::conversations;
@@ -130,7 +130,6 @@ pub async fn answer(
     }
 }
 
-/// The command is not executed.
 fn too_many(command: Option<Command>) -> Utf8Bytes {
     const CODE: &str = "rate_limited";
     const DETAIL: &str = "these are too many commands at once: wait a second and go on more slowly";

@@ -51,7 +51,6 @@ impl Hub {
         }
     }
 
-    /// Delivers events until the server stops.
     pub async fn run(self) {
         let mut events = self.db.bus().listen();
         // Events before this point were not received.
@@ -163,7 +162,6 @@ impl Hub {
         Ok(())
     }
 
-    /// Delivers new activity lines to their threads.
     fn deliver_activity(
         &self,
         happened: &[Activity],

@@ -14,7 +14,6 @@ use crate::web::pages::fragments;
 /// A visible window renews its view every 30 seconds; a suspended one does not.
 const PRESENCE_LIFETIME: Duration = Duration::from_secs(75);
 
-/// The conversation that a window shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct View {
     pub workspace: WorkspaceId,
@@ -103,7 +102,6 @@ impl Rooms {
         }
     }
 
-    /// Replaces the view of this connection.
     pub fn set_view(&self, connection: &Arc<Connection>, view: View) {
         // Sent while the lock is held, so that all subscribers receive presence changes in the same order.
         let mut views = self.views.hold();
@@ -179,7 +177,6 @@ impl Rooms {
     }
 }
 
-/// How many windows of the user view the conversation.
 fn windows_viewing(views: &ViewsGuard<'_>, user: UserId, view: View) -> usize {
     views
         .values()

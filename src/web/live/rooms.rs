@@ -31,7 +31,6 @@ pub enum Dialect {
     Fragments(Language),
 }
 
-/// A WebSocket.
 pub struct Connection {
     pub(super) id: u64,
     pub user: UserId,
@@ -42,7 +41,6 @@ pub struct Connection {
     frames: mpsc::Sender<Utf8Bytes>,
     behind: AtomicBool,
     pub(super) watched: Mutex<WindowFocus>,
-    /// The rate limit of its commands.
     pub(super) allowance: Mutex<Allowance>,
     /// The client's network, for the limit per address.
     network: String,
@@ -62,7 +60,6 @@ impl Connection {
         }
     }
 
-    /// Takes one command from the rate limit.
     pub fn may_ask(&self) -> bool {
         self.allowance
             .lock()
@@ -82,7 +79,6 @@ impl Connection {
     }
 }
 
-/// A connection's subscription to a workspace.
 pub struct Subscription {
     pub connection: Arc<Connection>,
     pub(super) workspace: WorkspaceId,
@@ -134,7 +130,6 @@ impl Subscription {
 
 type Room = HashMap<u64, Arc<Subscription>>;
 
-/// Limits of open connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Caps {
     pub per_member: usize,
@@ -278,7 +273,6 @@ impl Rooms {
         result
     }
 
-    /// The workspaces joined by this connection.
     pub fn joined_by(&self, connection: &Connection) -> Vec<WorkspaceId> {
         connection.joined.lock().expect(NOT_POISONED).clone()
     }
@@ -365,7 +359,6 @@ impl Rooms {
         }
     }
 
-    /// Workspaces with at least one subscription.
     pub fn joined_workspaces(&self) -> Vec<WorkspaceId> {
         self.rooms().keys().copied().collect()
     }
@@ -394,7 +387,6 @@ impl Rooms {
             .collect()
     }
 
-    /// The connections of one user in the room.
     pub fn connections_of(&self, workspace: WorkspaceId, user: UserId) -> Vec<Arc<Connection>> {
         self.subscribers(workspace, |subscription| {
             subscription.connection.user == user
@@ -413,7 +405,6 @@ impl Rooms {
         }
     }
 
-    /// Sends `resync` to all connections in the room.
     pub fn resync_room(&self, workspace: WorkspaceId) {
         for connection in self.subscribers(workspace, |_| true) {
             connection.resync();

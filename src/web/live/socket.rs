@@ -141,7 +141,6 @@ impl Drop for Leave {
     }
 }
 
-/// How the connection ends.
 enum End {
     /// The peer closed: complete the handshake.
     Closed,

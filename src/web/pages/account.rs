@@ -33,7 +33,6 @@ struct Page {
     must_verify: bool,
     sessions: Vec<Session>,
     notice: Option<Notice>,
-    /// Why the request was refused.
     refusal: Option<String>,
 }
 
@@ -108,13 +107,13 @@ pub async fn rename(
         Ok(()) => Ok(Notice::Saved.at("/account")),
         Err(error) => {
             let form = Form::default().with("name", name).refused(error)?;
-            let again = form.answer();
+            let response = form.response();
             let answer = Answer {
                 naming: Some(form),
                 ..Answer::default()
             };
             let shown = account_page(&app, session, user, answer).await?;
-            Ok(again.with(shown))
+            Ok(response.with(shown))
         }
     }
 }
@@ -148,13 +147,13 @@ pub async fn ask_to_verify(
         Ok(()) => Ok(Notice::MailSent.at("/account")),
         Err(error) => {
             let form = Form::default().refused(error)?;
-            let again = form.answer();
+            let response = form.response();
             let answer = Answer {
                 refusal: form.notice,
                 ..Answer::default()
             };
             let shown = account_page(&app, session, user, answer).await?;
-            Ok(again.with(shown))
+            Ok(response.with(shown))
         }
     }
 }
@@ -178,13 +177,13 @@ pub async fn change_password(
         Ok(()) => Ok(Notice::PasswordChanged.at("/account")),
         Err(error) => {
             let password = Form::default().refused(error)?;
-            let again = password.answer();
+            let response = password.response();
             let answer = Answer {
                 password,
                 ..Answer::default()
             };
             let shown = account_page(&app, session, user, answer).await?;
-            Ok(again.with(shown))
+            Ok(response.with(shown))
         }
     }
 }

@@ -138,7 +138,7 @@ async fn begin(
         Ok(signed_in) => Ok(enter(&app, &signed_in, &caller, "")),
         Err(error) => {
             let form = typed.refused(error)?;
-            Ok(form.answer().with(page(&SignupPage { form, first })?))
+            Ok(form.response().with(page(&SignupPage { form, first })?))
         }
     }
 }
@@ -207,13 +207,13 @@ pub async fn log_in(
         }
         Err(error) => {
             let form = form.refused(error)?;
-            let again = form.answer();
+            let response = form.response();
             let shown = page(&LoginPage {
                 form,
                 signup_open: accounts::may_sign_up(&app).await?,
                 said: None,
             })?;
-            Ok(again.with(shown))
+            Ok(response.with(shown))
         }
     }
 }
@@ -242,7 +242,7 @@ pub async fn second_step(
                 .with("ticket", &typed.ticket)
                 .with("next", &typed.next)
                 .refused(error)?;
-            Ok(form.answer().with(page(&SecondStep { form })?))
+            Ok(form.response().with(page(&SecondStep { form })?))
         }
     }
 }

@@ -21,7 +21,6 @@ pub mod usage;
 pub mod webhooks;
 pub mod workspace;
 
-/// The page layout of an admin section.
 async fn shell(
     tx: &mut WorkspaceTx,
     admin: &Admin,

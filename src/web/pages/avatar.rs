@@ -52,7 +52,6 @@ pub fn avatar(contact: &Contact) -> HtmlSafeOutput<Avatar<'_>> {
     })
 }
 
-/// The avatar of a member.
 pub fn face<'a>(user: &UserId, name: &'a str) -> HtmlSafeOutput<Avatar<'a>> {
     HtmlSafeOutput(Avatar {
         id: user.0,

@@ -38,7 +38,6 @@ pub mod show;
 
 pub use card::{Card, ContactCard, ContactForm, FewTags, Tags, few_tags};
 
-/// Contacts per page.
 const ROWS: i64 = 50;
 
 #[derive(Template)]
@@ -213,7 +212,6 @@ pub async fn export(
     Ok(table(export::begin(&app.db, member, asked.filter()).await?))
 }
 
-/// The form for a new contact.
 #[derive(Template)]
 #[template(path = "contacts/new.html")]
 struct New {

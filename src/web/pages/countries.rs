@@ -12,7 +12,6 @@ pub fn countries() -> Vec<(&'static str, Cow<'static, str>)> {
     countries
 }
 
-/// A letter without its accent, for sorting.
 fn plain(c: char) -> char {
     match c {
         'Á' | 'Å' => 'A',

@@ -31,14 +31,12 @@ struct Operation {
     id: String,
     verb: String,
     path: String,
-    /// The path without the common prefix.
     short: String,
     summary: String,
     description: String,
     parameters: Option<Partial>,
     body: Option<Partial>,
     answers: Vec<Answer>,
-    /// The text that the page's search matches.
     search: String,
 }
 
@@ -54,7 +52,6 @@ struct Schema {
     shape: Partial,
 }
 
-/// The type of a value, and its fields if it is an object.
 #[derive(Template, Default)]
 #[template(path = "docs/_fields.html")]
 struct Shape {

@@ -19,7 +19,6 @@ pub struct Form {
     errors: Vec<Field>,
     pub notice: Option<String>,
     status: Option<StatusCode>,
-    /// When a repeated request may succeed.
     retry_after: Option<Duration>,
 }
 
@@ -60,7 +59,6 @@ impl Form {
         Ok(self)
     }
 
-    /// The response status of the form shown again.
     pub fn status(&self) -> StatusCode {
         self.status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY)
     }
@@ -70,8 +68,8 @@ impl Form {
         self.retry_after.is_some()
     }
 
-    pub fn answer(&self) -> Again {
-        Again {
+    pub fn response(&self) -> FormResponse {
+        FormResponse {
             status: self.status(),
             retry_after: self.retry_after,
         }
@@ -122,7 +120,6 @@ impl Form {
         })
     }
 
-    /// A wide field.
     pub fn wide<'a>(
         &'a self,
         name: &'a str,
@@ -182,12 +179,12 @@ impl Form {
 }
 
 /// The status and headers of a form shown again.
-pub struct Again {
+pub struct FormResponse {
     status: StatusCode,
     retry_after: Option<Duration>,
 }
 
-impl Again {
+impl FormResponse {
     pub fn with(self, page: impl IntoResponse) -> Response {
         let seconds = self
             .retry_after

@@ -66,7 +66,6 @@ pub fn tags_changed(contact: &Contact) -> Result<String, Error> {
     )
 }
 
-/// Removes the row from the contact list.
 pub fn contact_removed(contact: ContactId) -> String {
     format!(r#"<turbo-stream action="remove" target="contact-row-{contact}"></turbo-stream>"#)
 }
@@ -88,7 +87,6 @@ pub fn number_changed(number: &Number) -> Result<String, Error> {
     )
 }
 
-/// An agent's remaining credits.
 #[derive(Template)]
 #[template(path = "inbox/_credits.html")]
 pub struct Credits {
@@ -109,7 +107,6 @@ pub fn typing(conversation: ConversationId, user: UserId) -> Result<String, Erro
     ))
 }
 
-/// A notification at the edge of the page.
 pub fn toast(content: &impl Template) -> Result<String, Error> {
     Ok(format!(
         r#"<turbo-stream action="toast"><template>{}</template></turbo-stream>"#,
@@ -155,7 +152,6 @@ pub fn happened(one: &Activity) -> Result<String, Error> {
     ))
 }
 
-/// Notifies the mentioned member.
 pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<String, Error> {
     let default_name = t("Somebody");
     let by = message.created_by_name.as_deref().unwrap_or(&default_name);
@@ -272,7 +268,6 @@ fn everywhere(selector: &str, html: &str) -> String {
     stream
 }
 
-/// Escaped text.
 #[derive(Template)]
 #[template(source = "{{ text }}", ext = "html")]
 struct Escaped<'a> {

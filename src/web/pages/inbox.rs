@@ -44,8 +44,8 @@ mod thread;
 pub use changes::{assign, read, snooze, status, undo};
 pub use contact::{change as change_contact, change_consent, resolve_near_stop, show as contact};
 pub use note::note;
-pub use planned::{Planned, again, correctable, reason, replan};
-pub use reply::{Reply, reply, switch};
+pub use planned::{Planned, change_scheduled, correctable, reason, retry_message};
+pub use reply::{Reply, reply, switch_number};
 pub use texts::Planner;
 pub use thread::{balance, can_send, internal, show};
 
@@ -307,7 +307,6 @@ fn tabs(member: &Member, inbox_filter: &InboxFilter, counts: &Counts) -> Tabs {
             Tab::Pending => shown(counts.pending),
             Tab::Done => None,
         },
-        // Search results belong to no tab.
         current: tab == inbox_filter.tab && inbox_filter.q().is_empty(),
     };
     Tabs {
@@ -325,7 +324,6 @@ fn shown(count: i64) -> Option<String> {
     }
 }
 
-/// The newest page of the list, to catch up after a reconnect.
 async fn missed_rows(
     tx: &mut WorkspaceTx,
     member: &Member,

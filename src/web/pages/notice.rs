@@ -148,7 +148,6 @@ impl Notice {
         self.code_and_text().1
     }
 
-    /// Redirects to `path`, which shows the notice.
     pub fn at(self, path: &str) -> Response {
         let joint = if path.contains('?') { '&' } else { '?' };
         Redirect::to(&format!("{path}{joint}done={}", self.code_and_text().0)).into_response()

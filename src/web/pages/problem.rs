@@ -14,7 +14,6 @@ struct Page<'a> {
     status: u16,
     title: &'a str,
     detail: &'a str,
-    /// The same request may succeed later.
     retry: bool,
     /// The workspace requires a second factor that the user has not set up.
     locked_out: bool,

@@ -21,7 +21,6 @@ use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
-/// Texts per page.
 const ROWS: i64 = 40;
 
 #[derive(Template)]

@@ -34,7 +34,6 @@ use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
-/// Contacts suggested at once.
 const PEOPLE: i64 = 8;
 
 #[derive(Template)]
@@ -43,7 +42,6 @@ struct Page {
     shell: Shell,
     workspace: WorkspaceId,
     form: Form,
-    /// Numbers that can send.
     numbers: Vec<Number>,
     contact: Option<Contact>,
     /// Several contacts match the typed name.
@@ -215,7 +213,6 @@ async fn send_page(
 enum Recipient {
     Contact(ContactId),
     Number(String),
-    /// Several contacts match.
     Several(Vec<Contact>),
 }
 

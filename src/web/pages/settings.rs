@@ -27,7 +27,6 @@ struct Page {
     push: Push,
 }
 
-/// The member's browsers with push notifications.
 struct Push {
     key: String,
     devices: Vec<Device>,

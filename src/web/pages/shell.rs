@@ -21,7 +21,6 @@ pub struct Shell {
     /// Quarantined webhooks; zero for agents.
     pub quarantined: i64,
     pub at: &'static str,
-    /// The result of the previous request, shown once.
     pub notice: Option<Notice>,
 }
 
@@ -87,7 +86,6 @@ impl Shell {
     }
 }
 
-/// The letter shown for a workspace.
 pub fn initial(name: &str) -> String {
     name.chars()
         .find(|c| c.is_alphanumeric())

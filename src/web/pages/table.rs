@@ -48,7 +48,6 @@ impl Sort {
         rows
     }
 
-    /// The query parameter of the current order.
     pub fn query_value(&self) -> String {
         format!("{}{}", if self.descending { "-" } else { "" }, self.column)
     }

@@ -22,7 +22,6 @@ use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::problem::Problem;
 
-/// Templates per page.
 const ROWS: i64 = 50;
 
 #[derive(Template)]
@@ -95,7 +94,6 @@ async fn shell(tx: &mut WorkspaceTx, member: &Member, notice: Option<Notice>) ->
 struct Show {
     shell: Shell,
     form: Form,
-    /// `None` for a new template.
     template: Option<Saved>,
     /// Whether the member may share the template or stop sharing it.
     is_maker: bool,
@@ -305,7 +303,6 @@ impl TemplateContext {
     }
 }
 
-/// The template's text with the known variables filled in.
 pub async fn filled_content(
     tx: &mut WorkspaceTx,
     member: &Member,

@@ -91,13 +91,13 @@ pub async fn begin(State(app): State<App>, Claimed(session): Claimed) -> Result<
         Ok(enrolment) => Ok(page(&shown(enrolment, Form::default())?)?.into_response()),
         Err(error) => {
             let form = Form::default().refused(error)?.gather(&[]);
-            let again = form.answer();
+            let response = form.response();
             let answer = Answer {
                 refusal: form.notice,
                 ..Answer::default()
             };
             let shown = account_page(&app, session, user, answer).await?;
-            Ok(again.with(shown))
+            Ok(response.with(shown))
         }
     }
 }
@@ -136,12 +136,12 @@ pub async fn confirm(
         .into_response()),
         Err(error) => {
             let form = Form::default().refused(error)?;
-            let again = form.answer();
+            let response = form.response();
             let enrolment = Enrolment {
                 secret: typed.secret,
                 otpauth_url: typed.otpauth_url,
             };
-            Ok(again.with(page(&shown(enrolment, form)?)?))
+            Ok(response.with(page(&shown(enrolment, form)?)?))
         }
     }
 }
@@ -163,13 +163,13 @@ pub async fn disable(
         Ok(()) => Ok(Notice::TwoFactorOff.at("/account")),
         Err(error) => {
             let off = Form::default().refused(error)?;
-            let again = off.answer();
+            let response = off.response();
             let answer = Answer {
                 off,
                 ..Answer::default()
             };
             let shown = account_page(&app, session, user, answer).await?;
-            Ok(again.with(shown))
+            Ok(response.with(shown))
         }
     }
 }

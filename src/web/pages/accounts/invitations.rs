@@ -23,7 +23,6 @@ struct Page {
     token: String,
     offer: Offer,
     form: Form,
-    /// The e-mail address of the signed-in user.
     signed_in: Option<String>,
     /// The signed-in user must verify the address before joining.
     must_verify: bool,
@@ -121,7 +120,6 @@ pub async fn accept(
     let caller = caller.remembered();
     match invitations::accept(&app, &token, session, acceptance, &caller).await {
         Ok(signed_in) => {
-            // The workspace joined last.
             let to = signed_in
                 .workspaces
                 .last()
@@ -141,9 +139,9 @@ pub async fn accept(
                 Error::CodeRequired { .. } => form,
                 error => form.refused(error)?.gather(&["name", "password"]),
             };
-            let again = form.answer();
+            let response = form.response();
             let shown = invitation_page(&app, claimed, token, form, asks_code).await?;
-            Ok(again.with(shown))
+            Ok(response.with(shown))
         }
     }
 }

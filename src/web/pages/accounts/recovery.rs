@@ -63,7 +63,7 @@ pub async fn send_link(
         .into_response()),
         Err(error) => {
             let form = form.refused(error)?;
-            Ok(form.answer().with(page(&Forgot { form, sent: None })?))
+            Ok(form.response().with(page(&Forgot { form, sent: None })?))
         }
     }
 }
@@ -95,7 +95,7 @@ pub async fn set_password(
         }
         Err(error) => {
             let form = Form::default().refused(error)?.gather(&["password"]);
-            Ok(form.answer().with(page(&Reset { form, token })?))
+            Ok(form.response().with(page(&Reset { form, token })?))
         }
     }
 }
@@ -115,8 +115,8 @@ pub async fn verified(
         Ok(()) => Ok(Notice::EmailVerified.at("/account")),
         Err(error) => {
             let form = Form::default().refused(error)?.gather(&[]);
-            let (again, notice) = (form.answer(), form.notice);
-            Ok(again.with(page(&Verify { token, notice })?))
+            let (response, notice) = (form.response(), form.notice);
+            Ok(response.with(page(&Verify { token, notice })?))
         }
     }
 }

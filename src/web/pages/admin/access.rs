@@ -47,7 +47,6 @@ impl Matrix {
         (!self.numbers.iter().any(is_here)).then_some(default)
     }
 
-    /// The query string of the current search and pages.
     fn here(&self) -> String {
         self.asked
             .at(self.people_pages.page, self.number_pages.page)
@@ -274,7 +273,6 @@ fn find(mut colleagues: Vec<Colleague>, asked: &ListQuery) -> (Vec<Colleague>, P
     Pages::cut(colleagues, &asked.people_page, PEOPLE)
 }
 
-/// The members' access to the numbers `shown`, and their default numbers.
 async fn rows(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -437,7 +435,6 @@ pub async fn change_person(
     Ok(Notice::AccessChanged.at(back.trim_end_matches('?')))
 }
 
-/// Ids separated by commas.
 fn listed_ids<T: std::str::FromStr + std::hash::Hash + Eq>(body: &[u8], name: &str) -> HashSet<T> {
     form_urlencoded::parse(body)
         .filter(|(key, _)| key == name)

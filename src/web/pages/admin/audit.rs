@@ -59,7 +59,6 @@ impl Page {
     }
 }
 
-/// The choices of the action filter, in groups.
 const ACTIONS: &[(&str, &[(AuditAction, &str)])] = &[
     (
         "Signing in",

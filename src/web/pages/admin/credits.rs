@@ -188,7 +188,7 @@ pub async fn change(
         .with("amount", &typed.amount)
         .with("reason", &typed.reason);
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    match give(&mut tx, &admin, user_id, &typed).await {
+    match apply(&mut tx, &admin, user_id, &typed).await {
         Ok(()) => {
             tx.commit().await?;
             let list = format!("/w/{}/admin/credits", admin.slug);
@@ -208,7 +208,12 @@ pub async fn change(
     }
 }
 
-async fn give(tx: &mut WorkspaceTx, admin: &Admin, user: UserId, typed: &PostedForm) -> Result<()> {
+async fn apply(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    user: UserId,
+    typed: &PostedForm,
+) -> Result<()> {
     use crate::error::Error;
     let amount: i64 = typed
         .amount

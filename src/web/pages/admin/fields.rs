@@ -29,7 +29,6 @@ struct Page {
     fields: Vec<(Field, String)>,
     tag_form: Form,
     field_form: Form,
-    /// Why the change was refused.
     refusal: Option<String>,
 }
 
@@ -87,7 +86,6 @@ async fn fields_page(tx: &mut WorkspaceTx, admin: &Admin, notice: Option<Notice>
     })
 }
 
-/// The form that shows the error.
 enum FormTarget {
     NewTag(Form),
     NewField(Form),

@@ -31,7 +31,6 @@ use crate::web::problem::Problem;
 #[template(path = "admin/integrations.html")]
 struct Page {
     shell: Shell,
-    /// The result of a sync.
     synced: Option<String>,
     refusal: Option<String>,
     list: Integrations,
@@ -98,7 +97,6 @@ pub async fn list(
     show(&mut tx, &admin, &app, feedback).await
 }
 
-/// The result of the previous request.
 #[derive(Default)]
 struct Feedback {
     notice: Option<Notice>,
@@ -356,7 +354,6 @@ pub async fn check(
     }
 }
 
-/// The page with the reason above it.
 async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
     let form = Form::default().refused(error)?.gather(&[]);
     let status = form.status();

@@ -34,7 +34,6 @@ struct Page {
     q: String,
     sort: Sort,
     me: UserId,
-    /// Why the request was refused.
     refusal: Option<String>,
 }
 
@@ -51,7 +50,6 @@ impl Person {
     }
 }
 
-/// The invitation form and the open invitations.
 #[derive(Template)]
 #[template(path = "admin/_inviting.html")]
 struct Inviting {
@@ -304,7 +302,6 @@ pub async fn remove(
     }
 }
 
-/// The page with the reason above it.
 async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
     let form = Form::default().refused(error)?;
     let status = form.status();

@@ -39,12 +39,10 @@ use crate::web::{assets, pages};
 struct Page {
     shell: Shell,
     refusal: Option<String>,
-    /// The result of a sync.
     synced: Option<String>,
     rows: Vec<NumberLine>,
     sort: Sort,
     q: String,
-    /// Active integrations.
     integrations: Vec<Integration>,
     form: Form,
     /// Search results; `None` without a search.
@@ -53,7 +51,6 @@ struct Page {
 
 struct NumberLine {
     number: Number,
-    /// The name of the integration.
     account: String,
     agents: usize,
 }
@@ -169,10 +166,8 @@ pub async fn list(
 
 const FIELDS: &[&str] = &["country", "area_code", "contains"];
 
-/// The result of the previous request.
 #[derive(Default)]
 struct Feedback {
-    /// Filter and order of the list.
     q: String,
     sort: String,
     notice: Option<Notice>,
@@ -242,7 +237,6 @@ async fn rows(
     Ok(rows)
 }
 
-/// The page with the reason above it.
 async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
     let form = Form::default().refused(error)?.gather(&[]);
     let status = form.status();
@@ -363,10 +357,10 @@ pub async fn release(
     let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
     let typed = digits(&typed_number);
     // With or without the country code, in any format.
-    let is_meant = typed.len() >= 5 && digits(&number.phone_number).ends_with(&typed);
-    let is_whole =
+    let is_suffix = typed.len() >= 5 && digits(&number.phone_number).ends_with(&typed);
+    let is_complete =
         typed == digits(&number.formatted_number()) || typed == digits(&number.phone_number);
-    if !(is_meant && is_whole) {
+    if !(is_suffix && is_complete) {
         let wrong = format!(
             "To release it, type its number: {}",
             number.formatted_number()
@@ -385,7 +379,6 @@ struct Doctor {
     shell: Shell,
     refusal: Option<String>,
     diagnosis: Diagnosis,
-    /// The number's row, updated live.
     row: Partial,
     test: WebhookTest,
 }
@@ -417,7 +410,6 @@ impl Doctor {
     }
 }
 
-/// The label of a diagnosis.
 fn label(subject: &Subject) -> &'static str {
     match subject {
         Subject::Account => "Account",

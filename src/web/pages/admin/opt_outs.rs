@@ -31,9 +31,7 @@ struct Page {
     older: Option<String>,
     is_first: bool,
     form: Form,
-    /// Why an opt-out was not lifted.
     lifting: Form,
-    /// The result of an import.
     report: Option<Imported>,
 }
 

@@ -64,7 +64,6 @@ impl Page {
         found.map_or("", |(_, label)| label)
     }
 
-    /// The style of the outcome.
     fn tone(&self, line: &Webhook) -> &'static str {
         match line.outcome {
             Outcome::Stored | Outcome::Applied => "good",

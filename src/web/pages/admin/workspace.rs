@@ -56,7 +56,6 @@ fn filled(workspace: Workspace) -> Form {
         )
 }
 
-/// The value of a checkbox.
 fn on(ticked: bool) -> &'static str {
     if ticked { "on" } else { "" }
 }

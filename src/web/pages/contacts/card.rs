@@ -13,7 +13,6 @@ use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::{Form, Partial};
 
-/// Number, e-mail address, custom fields, notes.
 #[derive(Template)]
 #[template(path = "inbox/_contact_card.html")]
 pub struct ContactCard<'a> {
@@ -51,7 +50,6 @@ pub fn few_tags(contact: &Contact) -> Partial {
     })
 }
 
-/// A contact as submitted.
 #[derive(Clone, Debug, Default)]
 pub struct Card {
     pub name: String,
@@ -102,7 +100,6 @@ impl Card {
         card
     }
 
-    /// The submitted custom fields. Errors are shown beside each field.
     pub fn values(&self, fields: &[Field]) -> Result<Values> {
         let mut values = Values::new();
         for field in fields {
@@ -118,7 +115,6 @@ impl Card {
     }
 }
 
-/// A custom field as submitted.
 struct Own {
     field: Field,
     value: String,
@@ -134,7 +130,6 @@ impl Own {
         choice == self.value
     }
 
-    /// The value is no longer among the choices.
     fn is_former(&self) -> bool {
         !self.value.is_empty() && !self.field.choices.contains(&self.value)
     }

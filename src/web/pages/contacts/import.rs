@@ -39,7 +39,6 @@ struct Page {
     older: Option<String>,
 }
 
-/// A column with its mapping.
 struct Column {
     place: usize,
     name: String,

@@ -39,7 +39,6 @@ struct Page {
     contact: Contact,
     other: Contact,
     preview: Preview,
-    /// Values that differ.
     choices: Vec<Choice>,
     notes: String,
     refusal: Option<String>,

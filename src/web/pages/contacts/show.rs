@@ -213,11 +213,11 @@ pub async fn edit(
     let fields = fields::list(&mut tx).await?;
     let path = action(&member, contact_id);
     let form = ContactForm::new(path.clone(), Card::of(&contact), &fields, Form::default());
-    alone(&mut tx, &member, contact, &form, path).await
+    edit_page(&mut tx, &member, contact, &form, path).await
 }
 
 /// The page with only the form; `back` is its cancel link.
-pub async fn alone(
+pub async fn edit_page(
     tx: &mut WorkspaceTx,
     member: &Member,
     contact: Contact,
@@ -308,7 +308,7 @@ pub async fn save(
             fragments::contact_changed(&now, &fields)? + &fragments::swap("contact-form", &form)?;
         return Ok(Some((status, streams(html)).into_response()));
     }
-    let shown = alone(&mut tx, member, now, &form, way_back.to_owned()).await?;
+    let shown = edit_page(&mut tx, member, now, &form, way_back.to_owned()).await?;
     Ok(Some((status, shown).into_response()))
 }
 
@@ -327,7 +327,6 @@ pub async fn tag(
     Posted(Tagging { tag }): Posted<Tagging>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    // An empty name is ignored.
     if !tag.trim().is_empty() {
         let tag = tags::typed(&mut tx, &tag).await?;
         tags::give(&mut tx, contact_id, tag.id).await?;

@@ -322,7 +322,6 @@ impl<'de> Deserialize<'de> for Mark {
     }
 }
 
-/// A toast with an undo button.
 #[derive(Template)]
 #[template(path = "inbox/_undo.html")]
 pub struct Undo {

@@ -6,14 +6,12 @@ use crate::domain::numbers::Number;
 use crate::ids::UserId;
 use crate::language::t;
 
-/// The choices as links, and the active ones as a label.
 pub struct Filters {
     pub numbers: Vec<Choice>,
     pub people: Vec<Choice>,
     pub unread: Vec<Choice>,
     /// Such as `Front desk · Unread`.
     pub said: String,
-    /// The URL without filters.
     pub clear: Option<String>,
 }
 

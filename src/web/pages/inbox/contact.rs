@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::ids::ConversationId;
 use crate::listing::Span;
 use crate::web::language::filters;
-use crate::web::pages::contacts::show::{alone, save};
+use crate::web::pages::contacts::show::{edit_page, save};
 use crate::web::pages::contacts::{Card, ContactCard, ContactForm, Tags};
 use crate::web::pages::fragments;
 use crate::web::pages::{Form, Partial, Shell, page, partial, streams, wants_streams};
@@ -87,7 +87,6 @@ impl<'a> Details<'a> {
     }
 }
 
-/// Activity lines in the details.
 const LINES: i64 = 12;
 
 /// The latest activity, newest first. A Turbo Frame of its own that the page reloads.
@@ -107,7 +106,6 @@ impl PastActivity {
     }
 }
 
-/// The consent history, with a form to add an entry.
 #[derive(Template)]
 #[template(path = "inbox/_consents.html")]
 struct Consents<'a> {
@@ -242,7 +240,7 @@ pub async fn show(
         &fields,
         Form::default(),
     );
-    alone(&mut tx, &member, conversation.contact, &form, back).await
+    edit_page(&mut tx, &member, conversation.contact, &form, back).await
 }
 
 /// `POST …/contact`

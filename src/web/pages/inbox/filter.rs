@@ -13,10 +13,8 @@ use crate::error::Result;
 use crate::ids::{NumberId, UserId};
 use crate::listing::{Span, unless_empty};
 
-/// Rows per page of the list.
 pub const ROWS: i64 = 40;
 
-/// The filter of the list, as query parameters.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct InboxFilter {
     #[serde(default)]

@@ -26,7 +26,6 @@ struct Found {
 struct Section {
     kind: Kind,
     hits: Partial,
-    /// The URL of all results of this kind.
     all: Option<String>,
 }
 

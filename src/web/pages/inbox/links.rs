@@ -39,7 +39,6 @@ pub fn pieces(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// A candidate for an address.
 struct Start {
     at: usize,
     /// Offset of the host from `at`.

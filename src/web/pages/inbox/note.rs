@@ -19,7 +19,6 @@ use crate::web::assets;
 use crate::web::pages::{fragments, streams, wants_streams};
 use crate::web::problem::Problem;
 
-/// The reason beside the note's form.
 #[derive(Template)]
 #[template(path = "inbox/_note_error.html")]
 pub struct NoteError<'a> {

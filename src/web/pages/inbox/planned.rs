@@ -44,7 +44,6 @@ pub struct Planned {
     scheduled_at: String,
 }
 
-/// The submitted time, if any.
 pub fn moment(scheduled_at: &str, at: &str) -> Result<Option<DateTime<Utc>>> {
     let wrong = || Error::field("scheduled_at", "choose a day and a time to come");
     if !scheduled_at.is_empty() {
@@ -100,7 +99,7 @@ pub struct MessagePath {
 }
 
 /// `POST …/messages/{message_id}`
-pub async fn replan(
+pub async fn change_scheduled(
     member: Member,
     State(app): State<App>,
     Path(MessagePath {
@@ -130,7 +129,7 @@ pub async fn replan(
 }
 
 /// `POST …/messages/{message_id}/retry`: sends a failed or unconfirmed text again.
-pub async fn again(
+pub async fn retry_message(
     member: Member,
     State(app): State<App>,
     Path(MessagePath {
@@ -159,7 +158,6 @@ pub async fn again(
     }
 }
 
-/// The page with the reason.
 async fn refused(
     app: &App,
     member: &Member,

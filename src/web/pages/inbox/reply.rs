@@ -35,10 +35,9 @@ pub struct Reply {
     pub idempotency_key: String,
     #[serde(default)]
     seen_message_id: String,
-    /// Separated by commas.
     #[serde(default)]
     media_ids: String,
-    /// Set by the "send later" button. Without scripts `at` counts only then, because its field is always submitted.
+    /// Set by the button that sends later. Without scripts `at` counts only then: its field is always submitted.
     #[serde(default)]
     pub later: String,
     #[serde(default)]
@@ -246,7 +245,7 @@ async fn refuse(
 }
 
 /// `POST …/from`: moves the draft to the conversation with another number.
-pub async fn switch(
+pub async fn switch_number(
     member: Member,
     State(app): State<App>,
     Path(ConversationPath { conversation_id }): Path<ConversationPath>,

@@ -27,7 +27,6 @@ pub struct Texts {
     newer: Option<(String, String)>,
 }
 
-/// A text or an activity line.
 struct Text {
     /// The UTC date before the first line of a day; the script replaces it with the viewer's date.
     day: Option<String>,
@@ -125,7 +124,6 @@ fn joins(message: &Message, next: &Message) -> bool {
         && minute(message.created_at) == minute(next.created_at)
 }
 
-/// An activity line between the texts.
 #[derive(Template)]
 #[template(path = "inbox/_happened.html")]
 pub struct Happened<'a> {
@@ -147,7 +145,6 @@ struct StatusLine<'a> {
     message: &'a Message,
 }
 
-/// The form that changes a scheduled text.
 #[derive(Template)]
 #[template(path = "inbox/_planned.html")]
 pub struct Planner<'a> {

@@ -37,13 +37,10 @@ use crate::web::pages::fragments;
 use crate::web::pages::{Partial, frame, page, partial, streams, wants_only_streams};
 use crate::web::problem::Problem;
 
-/// Texts per page of a thread.
 const TEXTS: i64 = 40;
 const MAX_TEXTS: i64 = 200;
-/// Upper limit of activity lines per page of a thread.
 const LINES: i64 = 200;
 
-/// The thread pane with the contact's details.
 #[derive(Template)]
 #[template(path = "inbox/_pane.html")]
 pub struct Pane {
@@ -60,9 +57,7 @@ pub struct Pane {
     newest: Option<MessageId>,
     key: Uuid,
     draft: String,
-    /// When the draft was saved.
     draft_at: Option<DateTime<Utc>>,
-    /// Files of the draft.
     media: Vec<Media>,
     /// Appended to the member's texts and counted in their length.
     signature: String,
@@ -71,13 +66,11 @@ pub struct Pane {
     /// Templates offered without scripts.
     templates: Vec<Saved>,
     announcement: Option<&'static str>,
-    /// Whether the number can send media.
     mms: bool,
     notice: Option<String>,
     undo: Option<Partial>,
     /// Unread notes that mention the member.
     mentions: i64,
-    /// A refused note with its reason.
     note: NoteForm,
     note_key: Uuid,
     note_error: Partial,
@@ -86,7 +79,6 @@ pub struct Pane {
     details: Partial,
     /// The text that the thread was opened at.
     at: Option<MessageId>,
-    /// There are newer texts than those shown.
     has_newer: bool,
 }
 
@@ -254,9 +246,7 @@ pub struct Answer {
     pub media: Vec<Media>,
     pub notice: Option<String>,
     pub note: NoteForm,
-    /// The latest change, with an undo button.
     pub undo: Option<Undo>,
-    /// A notice that is not an error.
     pub announcement: Option<&'static str>,
 }
 
