@@ -1,4 +1,4 @@
-//! Every route on one page.
+//! The router: every route on one page.
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
@@ -34,7 +34,7 @@ pub mod pages;
 pub mod problem;
 pub mod webhooks;
 
-/// What the doors hold: the app, and what lives as long as the server.
+/// State of the handlers: the app, and components that live as long as the server.
 #[derive(Clone, FromRef)]
 pub struct AppState {
     pub app: App,
@@ -48,7 +48,7 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// The way of a call that is released from the quarantine: that of a good one.
+    /// A released webhook is processed like one with a valid signature.
     pub fn release(&self) -> ReleaseContext<'_> {
         ReleaseContext {
             app: &self.app,
@@ -59,10 +59,10 @@ impl AppState {
     }
 }
 
-/// The largest body that anyone may send here. Providers' webhooks are a few kilobytes.
+/// The default limit of a request body. Providers' webhooks are a few kilobytes.
 const LARGEST_BODY: usize = 256 * 1024;
 
-/// One file of 5 MB, and what a form puts around it; or several that are as large together.
+/// One file of 5 MB, or several of that total size, with the form's overhead.
 pub const LARGEST_UPLOAD: usize = 5 * 1024 * 1024 + 64 * 1024;
 
 pub fn router(app_state: AppState) -> Router {
@@ -89,7 +89,7 @@ pub fn router(app_state: AppState) -> Router {
             app_state.clone(),
             guard::same_origin,
         ))
-        // Providers come from elsewhere by their nature: their signature is what is checked.
+        // Providers' requests are cross-origin; their signature is verified instead.
         .route(
             "/twilio/webhook",
             get(webhooks::twilio_inbound).post(webhooks::twilio_inbound),
@@ -112,20 +112,20 @@ pub fn router(app_state: AppState) -> Router {
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(middleware::map_response(problem::say))
+        .layer(middleware::map_response(problem::replace_plain_text))
         .layer(middleware::from_fn(guard::in_time))
         .layer(CatchPanicLayer::custom(problem::panicked))
-        // Outside of all that refuses, inside of what compresses.
+        // Outside of the layers that reject requests, inside of the compression.
         .layer(middleware::from_fn(pages::render_problems))
         .layer(middleware::from_fn(language::choose))
         .layer(
-            // A fifteenth smaller than by default, in the same time.
+            // Responses are 7 % smaller than with the default, in the same time.
             CompressionLayer::new()
                 .quality(CompressionLevel::Precise(5))
                 .compress_when(
                     DefaultPredicate::new()
                         .and(NotForContentType::const_new("text/xml"))
-                        // An entity tag names the very bytes, of which parts may follow.
+                        // An entity tag identifies the exact bytes, of which ranges may be requested.
                         .and(
                             |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| {
                                 !headers.contains_key(header::ETAG)
@@ -143,7 +143,7 @@ pub fn router(app_state: AppState) -> Router {
         .with_state(app_state)
 }
 
-/// The JSON API. What is listed here is in the OpenAPI description, and the other way round.
+/// The JSON API. All routes here are in the OpenAPI document, and vice versa.
 fn api() -> OpenApiRouter<AppState> {
     use api::*;
     let workspace = OpenApiRouter::new()
@@ -203,7 +203,6 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(imports::create))
-                // The file, and the form around it.
                 .layer(DefaultBodyLimit::max(imports::LARGEST + 64 * 1024)),
         )
         .routes(routes!(contacts::consent, contacts::change_consent))
@@ -213,7 +212,6 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(opt_outs::import))
-                // The file, and the form around it.
                 .layer(DefaultBodyLimit::max(2 * opt_outs::LARGEST)),
         )
         .routes(routes!(conversations::list))

@@ -1,4 +1,4 @@
-//! JSON: one file per resource of the contract. This one gathers the OpenAPI text.
+//! The JSON API: one file per resource. This file assembles the OpenAPI document.
 
 use axum::Router;
 use axum::routing::get;
@@ -46,44 +46,44 @@ pub mod workspaces;
     info(
         title = "MessageHub",
         description = "A multi-tenant SMS inbox.\n\n\
-            JSON in `snake_case`; times in UTC as RFC 3339; ids are UUIDs that sort by time; phone numbers are E.164 in answers \
+            JSON in `snake_case`; times in UTC as RFC 3339; ids are UUIDs that sort by time; phone numbers are E.164 in responses \
             and in any common notation in requests (without a leading + they are read in the workspace's default region).\n\n\
-            Lists come as `{\"data\": […], \"next_cursor\": \"…\" or null}`; `?limit=` is 1 to 200 (default 50), `?cursor=` continues. \
-            A parameter that is empty is as good as left out.\n\n\
-            Everything that goes wrong is `application/problem+json` (RFC 9457) with a `code` for programs and a `detail` for people.\n\n\
-            Send `Authorization: Bearer <access_token>`. A browser's cookie does as well; then unsafe methods must come from our own pages.\n\n\
-            `GET /ws`, with the same token, is a WebSocket of JSON text frames. Send `{\"type\": \"join_workspace\", \"workspace_id\"}` and hear \
-            `new_message`, `message_status`, `conversation_updated`, `conversation_event` (a line of `…/events`), `mentioned` and `mentions_seen` \
-            (you alone), `contact_updated`, `number_updated`, `typing` and `presence` of the conversations that you see; `resync` means that some \
-            were lost: fetch again. A frame may come twice. One socket more than a member or an address may have is closed with 1013; \
-            who sends more than 200 commands at once, or 20 a second for long, is answered `rate_limited` and nothing is done.\n\n\
-            `{\"type\": \"ping\"}` is answered with `{\"type\": \"pong\"}` at any time, also before a workspace is joined. A connection that has brought \
-            nothing for 45 seconds, not even that answer, is dead, whatever it says itself: open another one.\n\n\
-            `{\"type\": \"viewing\", \"workspace_id\", \"conversation_id\"}` says that you look at a conversation (`null`: at none). Say it again every \
-            half a minute: after 75 seconds without, and when the socket closes, it is over. The others hear `presence {user_id, conversation_id, \
-            viewing}`, one person once in however many windows; whoever joins is told who is there.\n\n\
-            `{\"type\": \"watching\", \"watching\": true}` says that somebody looks at the window, `false` that nobody does. Say `true` again every \
-            half a minute: whoever has looked at none of their windows for a while (75 seconds, unless the server is set up otherwise) is away, and \
-            told of texts by push. A client that never says it counts as looked at for as long as it is connected.",
+            Lists are returned as `{\"data\": […], \"next_cursor\": \"…\" or null}`; `?limit=` is 1 to 200 (default 50), `?cursor=` continues. \
+            Empty parameters are ignored.\n\n\
+            Every error is `application/problem+json` (RFC 9457) with a stable `code` for programs and a `detail` for users.\n\n\
+            Send `Authorization: Bearer <access_token>`. A browser's cookie is accepted as well; unsafe methods must then come from the same origin.\n\n\
+            `GET /ws`, with the same token, is a WebSocket of JSON text frames. Send `{\"type\": \"join_workspace\", \"workspace_id\"}` to receive \
+            `new_message`, `message_status`, `conversation_updated`, `conversation_event` (an entry of `…/events`), `mentioned` and `mentions_seen` \
+            (only for the caller), `contact_updated`, `number_updated`, `typing` and `presence` of the conversations visible to the caller. `resync` \
+            means that frames were lost: reload. A frame may arrive twice. Beyond the limit of connections per member or address, a connection is \
+            closed with 1013. More than 200 commands at once, or 20 per second in the long run, are answered with `rate_limited` and not executed.\n\n\
+            `{\"type\": \"ping\"}` is answered with `{\"type\": \"pong\"}` at any time, also before a workspace is joined. If a connection receives \
+            nothing for 45 seconds, not even this answer, treat it as dead and open another one.\n\n\
+            `{\"type\": \"viewing\", \"workspace_id\", \"conversation_id\"}` announces the conversation that the user has open (`null` for none). \
+            Repeat it every 30 seconds: it expires after 75 seconds, and when the connection closes. Other members receive `presence {user_id, \
+            conversation_id, viewing}`, once per user in any number of windows; a connection that joins receives the current presence.\n\n\
+            `{\"type\": \"watching\", \"watching\": true}` reports that the user looks at the window, `false` that the user does not. Repeat `true` \
+            every 30 seconds: a user without an active window for a while (75 seconds by default) is away and gets push notifications of texts. \
+            A client that never sends it counts as active while it is connected.",
         license(name = "MIT", identifier = "MIT")
     ),
-    // Those that only parameters name are not found by themselves.
+    // Schemas that are used in parameters only are not collected automatically.
     components(schemas(Problem, Size, SearchKind, Sort)),
     tags(
-        (name = "Accounts", description = "Sign up, sign in, stay signed in."),
-        (name = "Workspaces", description = "The tenant: everything else belongs to exactly one."),
-        (name = "Members", description = "Who works in a workspace."),
+        (name = "Accounts", description = "Accounts, sessions and second factors."),
+        (name = "Workspaces", description = "The tenants: every other resource belongs to exactly one."),
+        (name = "Members", description = "Members of a workspace, and invitations."),
         (name = "Integrations", description = "Accounts at providers. Admins only; credentials are write-only."),
         (name = "Numbers", description = "Phone numbers, and which agents see their conversations."),
-        (name = "Contacts", description = "People outside."),
-        (name = "Conversations", description = "What passes between one contact and one number."),
-        (name = "Messages", description = "Texts, in and out."),
-        (name = "Credits", description = "What agents spend to send: one for each text. Admins' are not counted."),
-        (name = "Webhooks", description = "What providers told us and what became of it. Admins only."),
-        (name = "Audit", description = "Who did what, when, from where."),
-        (name = "Search", description = "People, conversations and texts by their words."),
-        (name = "Settings", description = "What is mine in a workspace: default number, signature, what I am told of and where."),
-        (name = "Usage", description = "What went through each number, and what it cost.")
+        (name = "Contacts", description = "Persons who text with the workspace, with tags, custom fields and opt-outs."),
+        (name = "Conversations", description = "The messages between one contact and one number."),
+        (name = "Messages", description = "Inbound and outbound texts, drafts and templates."),
+        (name = "Credits", description = "Agents spend one credit for each text they send. Admins are not limited."),
+        (name = "Webhooks", description = "The providers' webhooks and their outcomes. Admins only."),
+        (name = "Audit", description = "The audit log: actor, action, time and address."),
+        (name = "Search", description = "Full-text search of contacts, conversations and messages."),
+        (name = "Settings", description = "The caller's settings in a workspace: default number, signature, notifications."),
+        (name = "Usage", description = "Texts per number, and their costs.")
     )
 )]
 struct Description;
@@ -92,7 +92,7 @@ pub fn base() -> utoipa::openapi::OpenApi {
     Description::openapi()
 }
 
-/// What holds for every operation is written once: here, and in [`description`].
+/// Adds what all operations share, here and in [`description`].
 pub fn finish(mut openapi: utoipa::openapi::OpenApi, config: &Config) -> Value {
     let components = openapi.components.get_or_insert_default();
     let bearer = HttpBuilder::new()

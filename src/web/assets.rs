@@ -1,4 +1,4 @@
-//! What the browser fetches beside the pages. Each file's address carries a hash of its content, so it may be kept for ever.
+//! Static files. Each URL contains a hash of the content, so that it is cached forever.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -26,8 +26,8 @@ use crate::web::language::filters;
 #[exclude = "*.md"]
 struct Static;
 
-/// The style sheets in the order in which they are laid over one another. They travel as two files: what every page
-/// has, and what the inbox, which is to be light, does without.
+/// The style sheets in cascade order. They are served as two files: `app.css` for all pages, `pages.css` for all pages
+/// but the inbox.
 const SHEETS: &[(&str, &[&str])] = &[
     (
         "app.css",
@@ -53,7 +53,7 @@ const SHEETS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Modules by the name under which they are imported.
+/// Vendored modules by their import name.
 const MODULES: &[(&str, &str)] = &[
     ("@hotwired/turbo", "vendor/turbo.min.js"),
     ("@hotwired/stimulus", "vendor/stimulus.min.js"),
@@ -66,17 +66,18 @@ struct Asset {
 }
 
 impl Asset {
-    /// As small as brotli makes it: a sixth less than what the middleware, which must hurry, makes of it on the way.
-    /// Some 0.2 s for the largest, once.
+    /// Brotli at the highest level: a sixth smaller than the middleware's compression. Up to 0.2 s per file, once.
     fn compressed(&self) -> Bytes {
-        let press = || {
+        let compress = || {
             let mut compressed = Vec::new();
             let mut writer = brotli::CompressorWriter::new(&mut compressed, 4096, 11, 22);
-            writer.write_all(&self.bytes).expect("memory takes it");
+            writer
+                .write_all(&self.bytes)
+                .expect("writing to memory cannot fail");
             drop(writer);
             compressed.into()
         };
-        self.compressed.get_or_init(press).clone()
+        self.compressed.get_or_init(compress).clone()
     }
 
     fn is_text(&self) -> bool {
@@ -87,33 +88,30 @@ impl Asset {
 }
 
 struct Assets {
-    /// By the address that carries the hash.
     by_url: BTreeMap<String, Asset>,
     /// `app.css` → `/assets/app-1a2b3c4d.css`
     urls: BTreeMap<String, String>,
-    spoken: HashMap<Language, Spoken>,
+    by_language: HashMap<Language, LanguageFiles>,
 }
 
-/// What is another one in each language: where a page finds its modules, of which one is `i18n`; and what the installed app
-/// is called.
+/// Files that differ by language: the import map, because `i18n` differs, and the web app manifest.
 #[derive(Default)]
-struct Spoken {
+struct LanguageFiles {
     map: String,
     preloads: String,
     manifest: String,
 }
 
-/// Where the installed app's icon leads, beside the app.
 const SHORTCUTS: [(&str, &str); 2] = [(english("Inbox"), "/"), (english("My account"), "/account")];
 
 static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     let mut assets = Assets {
         by_url: BTreeMap::new(),
         urls: BTreeMap::new(),
-        spoken: HashMap::new(),
+        by_language: HashMap::new(),
     };
     for name in Static::iter() {
-        let file = Static::get(&name).expect("the embedded folder lists what it holds");
+        let file = Static::get(&name).expect("a listed file is embedded");
         match name.starts_with("js/") {
             true => assets.add(&name, without_comments(&file.data).into()),
             false => assets.add(&name, file.data.into_owned().into()),
@@ -123,8 +121,8 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
         assets.add(name, concatenated(parts).into());
     }
     for language in Language::ALL {
-        let spoken = assets.spoken(language);
-        assets.spoken.insert(language, spoken);
+        let files = assets.language_files(language);
+        assets.by_language.insert(language, files);
     }
     assets
 });
@@ -152,7 +150,7 @@ impl Assets {
     }
 
     /// `js/controllers/list.js` is imported as `controllers/list`.
-    fn spoken(&mut self, language: Language) -> Spoken {
+    fn language_files(&mut self, language: Language) -> LanguageFiles {
         let messages_url = self.messages_url(language);
         let manifest = self.manifest(language);
         let ours = self.urls.iter().filter_map(|(name, url)| {
@@ -168,14 +166,13 @@ impl Assets {
         for (_, url) in imports.iter().filter(|(module, _)| !is_extra(module)) {
             let _ = write!(preloads, r#"<link rel="modulepreload" href="{url}">"#);
         }
-        Spoken {
+        LanguageFiles {
             map: serde_json::json!({ "imports": imports }).to_string(),
             preloads,
             manifest,
         }
     }
 
-    /// The address of what scripts say in this language.
     fn messages_url(&mut self, language: Language) -> String {
         let english = &self.by_url[&self.urls["js/i18n.js"]].bytes;
         let messages_url = language::script(&String::from_utf8_lossy(english), language);
@@ -184,11 +181,10 @@ impl Assets {
         self.urls[&name].clone()
     }
 
-    /// The address of what a system is told when the app is installed from a page in this language.
     fn manifest(&mut self, language: Language) -> String {
-        let silent = &self.by_url[&self.urls["manifest.webmanifest"]].bytes;
+        let untranslated = &self.by_url[&self.urls["manifest.webmanifest"]].bytes;
         let mut manifest: serde_json::Value =
-            serde_json::from_slice(silent).expect("the manifest is JSON");
+            serde_json::from_slice(untranslated).expect("the manifest is JSON");
         language::said_in(language, || {
             manifest["lang"] = language.tag().into();
             manifest["description"] = t("A shared inbox for text messages.").into();
@@ -206,7 +202,6 @@ impl Assets {
     }
 }
 
-/// The beginning of a digest, enough to tell one content from another.
 fn hex(digest: &[u8]) -> String {
     digest.iter().take(6).fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
@@ -214,7 +209,7 @@ fn hex(digest: &[u8]) -> String {
     })
 }
 
-/// `js/pages.js` and what only it imports: the inbox does without. And what a page fetches once somebody wants it.
+/// Modules that the inbox does not preload: those of other pages, and those imported on demand.
 fn is_extra(module: &str) -> bool {
     module == "theme"
         || module == "pages"
@@ -222,7 +217,7 @@ fn is_extra(module: &str) -> bool {
         || module.starts_with("later/")
 }
 
-/// Without the lines that are for whoever reads the source.
+/// Removes comment lines and indentation.
 fn without_comments(source: &[u8]) -> String {
     let source = String::from_utf8_lossy(source);
     let is_comment = |line: &str| {
@@ -245,7 +240,7 @@ fn concatenated(parts: &[&str]) -> String {
     )
 }
 
-/// The address of a file under `static/`, or of a concatenated style sheet.
+/// The URL of a file under `static/`, or of a bundled style sheet.
 pub fn url(name: &str) -> &'static str {
     ASSETS
         .urls
@@ -253,7 +248,7 @@ pub fn url(name: &str) -> &'static str {
         .map_or("/assets/missing", String::as_str)
 }
 
-/// A picture from the sprite. It says nothing to a screen reader: the text beside it does.
+/// An icon from the sprite, hidden from screen readers: the text beside it is its label.
 pub fn icon(name: &str) -> HtmlSafeOutput<String> {
     HtmlSafeOutput(format!(
         r##"<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{name}"></use></svg>"##,
@@ -261,25 +256,25 @@ pub fn icon(name: &str) -> HtmlSafeOutput<String> {
     ))
 }
 
-/// The one inline element of a page; the policy names its hash.
+/// The only inline script of a page; the content security policy allows it by its hash.
 pub fn importmap() -> HtmlSafeOutput<&'static str> {
-    HtmlSafeOutput(&ASSETS.spoken[&language::current()].map)
+    HtmlSafeOutput(&ASSETS.by_language[&language::current()].map)
 }
 
 pub fn preloads() -> HtmlSafeOutput<&'static str> {
-    HtmlSafeOutput(&ASSETS.spoken[&language::current()].preloads)
+    HtmlSafeOutput(&ASSETS.by_language[&language::current()].preloads)
 }
 
 pub fn manifest() -> &'static str {
-    &ASSETS.spoken[&language::current()].manifest
+    &ASSETS.by_language[&language::current()].manifest
 }
 
-/// What pages may load and run: our own files, and the import map of each language by its hash.
+/// Pages may load files of this origin, and run the import maps by their hashes.
 pub fn csp() -> &'static str {
     static CSP: LazyLock<String> = LazyLock::new(|| {
         let mut maps = String::new();
         for language in Language::ALL {
-            let hash = Sha256::digest(ASSETS.spoken[&language].map.as_bytes());
+            let hash = Sha256::digest(ASSETS.by_language[&language].map.as_bytes());
             let _ = write!(maps, " 'sha256-{}'", STANDARD.encode(hash));
         }
         format!(
@@ -295,21 +290,21 @@ pub async fn show(Path(file): Path<String>, headers: HeaderMap) -> Response {
     let Some(asset) = ASSETS.by_url.get(&format!("/assets/{file}")) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let kept = [
+    let cached = [
         (header::CONTENT_TYPE, asset.mime.as_str()),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
     if asset.is_text() && takes_brotli(&headers) {
         let compressed = tokio::task::spawn_blocking(|| asset.compressed()).await;
         if let Ok(compressed) = compressed {
-            let how = [
+            let encoding = [
                 (header::CONTENT_ENCODING, "br"),
                 (header::VARY, "accept-encoding"),
             ];
-            return (kept, how, Body::from(compressed)).into_response();
+            return (cached, encoding, Body::from(compressed)).into_response();
         }
     }
-    (kept, Body::from(asset.bytes.clone())).into_response()
+    (cached, Body::from(asset.bytes.clone())).into_response()
 }
 
 fn takes_brotli(headers: &HeaderMap) -> bool {
@@ -323,7 +318,7 @@ fn takes_brotli(headers: &HeaderMap) -> bool {
     })
 }
 
-/// `GET /favicon.ico` and `/favicon.svg`: browsers ask for them by these names.
+/// `GET /favicon.ico` and `/favicon.svg`: browsers request these paths.
 pub async fn favicon() -> Response {
     let asset = &ASSETS.by_url[url("favicon.svg")];
     let headers = [
@@ -333,7 +328,7 @@ pub async fn favicon() -> Response {
     (headers, Body::from(asset.bytes.clone())).into_response()
 }
 
-/// `GET /icon-192.png` and the like: systems keep these addresses with the installed app.
+/// `GET /icon-192.png` etc.: operating systems store these URLs with the installed app.
 pub async fn app_icon(OriginalUri(uri): OriginalUri) -> Response {
     let Some(asset) = ASSETS.by_url.get(url(uri.path().trim_start_matches('/'))) else {
         return StatusCode::NOT_FOUND.into_response();
@@ -345,8 +340,8 @@ pub async fn app_icon(OriginalUri(uri): OriginalUri) -> Response {
     (headers, Body::from(asset.bytes.clone())).into_response()
 }
 
-/// `GET /service-worker.js`: at the root, so that it may serve every page. It knows the files of this very build: any change of
-/// them makes it another one.
+/// `GET /service-worker.js`: at the root, so that its scope is the whole site. Its version depends on the hashes of all
+/// files it caches.
 pub async fn service_worker() -> Response {
     static WORKER: LazyLock<String> = LazyLock::new(|| {
         let left_out = [
@@ -365,7 +360,7 @@ pub async fn service_worker() -> Response {
             .chain(vendored)
             .map(url)
             .collect();
-        let code = Static::get("service-worker.js").expect("the embedded folder has it");
+        let code = Static::get("service-worker.js").expect("the file is embedded");
         let code = String::from_utf8_lossy(&code.data);
         let files = serde_json::json!(files).to_string();
         let version = Sha256::digest(format!("{files}{code}{}", offline_page()));
@@ -388,12 +383,12 @@ fn offline_page() -> String {
     Offline.render().unwrap_or_default()
 }
 
-/// `GET /offline`: what the service worker shows without a network. Nobody's data is on it.
+/// `GET /offline`: the page that the service worker shows offline. It contains no user data.
 pub async fn offline() -> Html<String> {
     Html(offline_page())
 }
 
-/// `GET /demo/{file}`: the demo's pictures, at addresses that stay the same, as messages name them.
+/// `GET /demo/{file}`: the demo's pictures, at stable URLs stored in messages.
 pub async fn demo(Path(file): Path<String>) -> Response {
     let Some(asset) = ASSETS.by_url.get(url(&format!("demo/{file}"))) else {
         return StatusCode::NOT_FOUND.into_response();

@@ -1,4 +1,4 @@
-//! Who asks: a session, from the bearer token or the browser's cookie; and in a workspace a `Member` or an `Admin`.
+//! Authentication: a session from the bearer token or the cookie, and in a workspace a `Member` or an `Admin`.
 
 use std::time::Duration;
 
@@ -21,26 +21,25 @@ use crate::language::Language;
 
 pub const ACCESS_COOKIE: &str = "messagehub_access";
 pub const REFRESH_COOKIE: &str = "messagehub_refresh";
-/// A random word by which a browser that has signed in is known again. It opens nothing.
+/// A random token that identifies a browser after a sign-in. It grants no access.
 pub const BROWSER_COOKIE: &str = "messagehub_browser";
-/// What somebody chose, by its tag. Without it the browser's own languages count.
+/// The chosen language tag. Without it `Accept-Language` decides.
 pub const LANGUAGE_COOKIE: &str = "messagehub_language";
 
-const LANGUAGE_LASTS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const LANGUAGE_COOKIE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const BROWSER_COOKIE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Which session a request claims, by a token of ours that has not expired. The database says whether it still lives.
+/// The session of a valid access token. The caller checks in the database whether the session is still active.
 #[derive(Clone, Copy, Debug)]
 pub struct Claimed(pub SessionId);
 
-/// How a request says who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenSource {
     Bearer,
     Cookie,
 }
 
-/// What follows `Bearer`, even if it is no token of ours. Another scheme is not meant for us but for a proxy in front.
+/// The value after `Bearer`, valid or not. Other schemes belong to a proxy in front of the server.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers
         .get_all(header::AUTHORIZATION)
@@ -53,7 +52,7 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Claimed {
-    /// By the bearer token where there is one, and by the cookie only where there is none.
+    /// The bearer token takes precedence; an invalid one does not fall back to the cookie.
     pub fn of(headers: &HeaderMap, app: &App) -> Option<(Self, TokenSource)> {
         if let Some(token) = bearer(headers) {
             return Some((Self(app.tokens.read(token)?), TokenSource::Bearer));
@@ -71,7 +70,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        // Pages renew an expired cookie before the handler runs, and leave the session here.
+        // Pages renew an expired access token before the handler runs, and store the session here.
         if let Some(renewed) = parts.extensions.get::<Self>() {
             return Ok(*renewed);
         }
@@ -96,8 +95,8 @@ where
     }
 }
 
-/// The membership middleware: `{workspace_id}` or `{slug}` of the path, with the session, is a `Member` or the end. Pages say
-/// slugs; what is rendered once for a whole room says the id instead.
+/// Checks the membership of the session's user in the workspace of `{workspace_id}` or `{slug}`. Partials that are
+/// rendered once for a room use the id in place of the slug.
 impl<S: Send + Sync> FromRequestParts<S> for Member
 where
     App: FromRef<S>,
@@ -111,12 +110,12 @@ where
         let path = RawPathParams::from_request_parts(parts, state)
             .await
             .map_err(|_| Error::NotAMember)?;
-        let named = |name| {
+        let param = |name| {
             path.iter()
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| value)
         };
-        let place = match (named("workspace_id"), named("slug")) {
+        let workspace = match (param("workspace_id"), param("slug")) {
             (Some(id), _) => id.parse().map(WorkspaceRef::Id).ok(),
             (None, Some(slug)) => Some(
                 slug.parse()
@@ -124,8 +123,8 @@ where
             ),
             (None, None) => None,
         };
-        let place = place.unwrap_or(WorkspaceRef::Slug("")); // no workspace has this slug
-        let member = members::admit(&app.db, session, place).await?;
+        let workspace = workspace.unwrap_or(WorkspaceRef::Slug("")); // no workspace has this slug
+        let member = members::admit(&app.db, session, workspace).await?;
         Ok(member.at(address(parts, &app.config)))
     }
 }
@@ -142,56 +141,60 @@ where
     }
 }
 
-/// The browser's cookies for a sign-in.
 pub fn cookies(config: &Config, signed_in: &SignedIn) -> Cookies {
     let access = &signed_in.access_token;
     let mut cookies = vec![cookie(config, ACCESS_COOKIE, access, ACCESS_TOKEN_LIFETIME)];
     if signed_in.is_renewed {
         let refresh = &signed_in.refresh_token;
-        let lives = accounts::SESSION_LIFETIME;
-        cookies.push(cookie(config, REFRESH_COOKIE, refresh, lives));
+        let lifetime = accounts::SESSION_LIFETIME;
+        cookies.push(cookie(config, REFRESH_COOKIE, refresh, lifetime));
     }
-    // Whoever chose none keeps what was chosen at the sign-in.
+    // Without a language of the account, the cookie from before the sign-in stays.
     if signed_in.user.language.is_some() {
-        cookies.push(spoken(config, signed_in.user.language));
+        cookies.push(language_cookie(config, signed_in.user.language));
     }
     AppendHeaders(cookies)
 }
 
-/// What the browser's pages are to be said in; `None`: in what it asks for itself.
-pub fn spoken(config: &Config, language: Option<Language>) -> (HeaderName, String) {
+/// The cookie with the chosen language; `None` removes it.
+pub fn language_cookie(config: &Config, language: Option<Language>) -> (HeaderName, String) {
     match language {
-        Some(language) => cookie(config, LANGUAGE_COOKIE, language.tag(), LANGUAGE_LASTS),
+        Some(language) => cookie(
+            config,
+            LANGUAGE_COOKIE,
+            language.tag(),
+            LANGUAGE_COOKIE_LIFETIME,
+        ),
         None => cookie(config, LANGUAGE_COOKIE, "", Duration::ZERO),
     }
 }
 
-/// The word that a browser keeps, so that it is known at the next sign-in.
+/// The cookie that identifies a known browser at the next sign-in.
 pub fn known_browser(config: &Config, caller: &Caller) -> Option<(HeaderName, String)> {
-    let word = caller.browser.as_deref()?;
+    let token = caller.browser.as_deref()?;
     Some(cookie(
         config,
         BROWSER_COOKIE,
-        word,
+        token,
         BROWSER_COOKIE_LIFETIME,
     ))
 }
 
-/// Takes the cookies away. The browser stays known.
+/// Removes the session's cookies. The browser stays known.
 pub fn no_cookies(config: &Config) -> Cookies {
     AppendHeaders(vec![
         cookie(config, ACCESS_COOKIE, "", Duration::ZERO),
         cookie(config, REFRESH_COOKIE, "", Duration::ZERO),
-        spoken(config, None),
+        language_cookie(config, None),
     ])
 }
 
 pub type Cookies = AppendHeaders<Vec<(HeaderName, String)>>;
 
-/// Tokens are base64url and dots: nothing in them needs quoting.
-fn cookie(config: &Config, name: &str, value: &str, lives: Duration) -> (HeaderName, String) {
+/// Values are base64url and dots, which need no quoting.
+fn cookie(config: &Config, name: &str, value: &str, lifetime: Duration) -> (HeaderName, String) {
     let secure = if config.is_https() { "; Secure" } else { "" };
-    let seconds = lives.as_secs();
+    let seconds = lifetime.as_secs();
     (
         header::SET_COOKIE,
         format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"),

@@ -1,4 +1,4 @@
-//! Who knocks, and from where: the peer, or whom the proxies in front of us name.
+//! The client's address: the peer, or the client named by trusted proxies.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::domain::accounts::Caller;
 
-/// Who knocks: for the throttles and the audit log.
+/// The client of a request, for rate limits and the audit log.
 impl<S: Send + Sync> FromRequestParts<S> for Caller
 where
     App: FromRef<S>,
@@ -37,18 +37,17 @@ impl Caller {
     }
 }
 
-/// The word that this browser keeps. Only one as we make them: it goes into no query otherwise.
+/// The browser's token, if it has the format of one.
 fn browser(headers: &HeaderMap) -> Option<String> {
     let jar = CookieJar::from_headers(headers);
-    let word = jar.get(BROWSER_COOKIE)?.value();
-    let is_ours = word.len() == 43
-        && word
+    let token = jar.get(BROWSER_COOKIE)?.value();
+    let is_ours = token.len() == 43
+        && token
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    is_ours.then(|| word.to_owned())
+    is_ours.then(|| token.to_owned())
 }
 
-/// Where a request comes from, seen through the proxies that we trust.
 pub fn address(parts: &Parts, config: &Config) -> IpAddr {
     seen_through_proxies(&parts.headers, peer(&parts.extensions), config)
 }
@@ -58,8 +57,8 @@ fn peer(extensions: &Extensions) -> IpAddr {
     peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip())
 }
 
-/// Who calls: the peer, or whom the proxies in front of us name. Anybody may send the header, so it counts only as far as it
-/// was written by proxies that we trust, from the right.
+/// The peer, or the client named by trusted proxies. Clients can send the header as well, so only entries written by
+/// trusted proxies count, from the right.
 fn seen_through_proxies(headers: &HeaderMap, peer: IpAddr, config: &Config) -> IpAddr {
     let trusted = |address: &IpAddr| {
         let mut nets = config.trusted_proxies.iter();
@@ -72,14 +71,14 @@ fn seen_through_proxies(headers: &HeaderMap, peer: IpAddr, config: &Config) -> I
             break;
         }
         let Some(address) = hop else {
-            return peer; // who writes rubbish is nobody to believe
+            return peer; // a malformed entry is not trusted
         };
         caller = address;
     }
     caller
 }
 
-/// What `X-Forwarded-For` lists, the nearest first.
+/// The addresses of `X-Forwarded-For`, nearest first.
 fn hops(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
     headers
         .get_all("x-forwarded-for")

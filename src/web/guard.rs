@@ -1,4 +1,4 @@
-//! What every request and answer goes through: its `Host`, same-origin, time limits, and the headers that keep a browser safe.
+//! Middleware for every request and response: `Host`, same origin, encoding, time limits, security headers.
 
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use super::{AppState, assets};
 use crate::app::App;
 use crate::config::Config;
 
-/// The longest that nothing of a body may come, and the longest for all of a request: slow phones send pictures.
+/// The longest pause within a body, and the limit for a whole request: slow phones upload pictures.
 const MAX_SILENCE: Duration = Duration::from_secs(10);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// RFC 9112, 3.2: a request of HTTP/1.1 has exactly one `Host`, and none has a wrong one.
+/// RFC 9112, 3.2: an HTTP/1.1 request has exactly one `Host`; an invalid one is refused in any version.
 pub async fn host(request: Request, next: Next) -> Response {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let is_right = match (hosts.next(), hosts.next()) {
@@ -84,9 +84,9 @@ fn is_registered_name(name: &[u8]) -> bool {
     !name.is_empty()
 }
 
-/// What a client takes of `br`, `gzip` and nothing at all, best first. Said to all that is inside as the one that is chosen, so
-/// that whoever compresses agrees. A client that takes nothing of it gets 406, before anything happens; an answer to an unsafe
-/// request matters more than its coding.
+/// Negotiates `br`, `gzip` or `identity` and replaces `Accept-Encoding` by the result, so that all inner layers agree.
+/// A safe request that accepts none of them gets 406 before it is handled. An unsafe one is handled, and its response
+/// is not compressed.
 pub async fn encoding(mut request: Request, next: Next) -> Response {
     if !request.headers().contains_key(header::ACCEPT_ENCODING) {
         return next.run(request).await;
@@ -109,7 +109,7 @@ pub async fn encoding(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// RFC 9110, 12.5.3. What cannot be read is passed over.
+/// RFC 9110, 12.5.3. Malformed entries are skipped.
 fn chosen_encoding(headers: &HeaderMap) -> Option<&'static str> {
     let (mut br, mut gzip, mut identity, mut others) = (None, None, None, None);
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
@@ -129,7 +129,7 @@ fn chosen_encoding(headers: &HeaderMap) -> Option<&'static str> {
             _ => {}
         }
     }
-    // What is not named is not wanted, except for identity: it is always taken, but last.
+    // Encodings that are not listed are not acceptable, except `identity`, with the lowest weight.
     let weight = |named: Option<f32>| named.or(others).unwrap_or(0.0);
     let identity = identity.or(others).unwrap_or(0.0001);
     [
@@ -154,24 +154,23 @@ fn weight(parameter: &str) -> Option<f32> {
     is_weight.then_some(value)
 }
 
-/// The answer would be another one for another `header`.
 pub fn vary(answer: &mut Response, header: &HeaderName) {
-    let mut said = answer.headers().get_all(header::VARY).iter();
-    let is_said = said.any(|value| {
+    let mut values = answer.headers().get_all(header::VARY).iter();
+    let is_listed = values.any(|value| {
         let names = value.to_str().unwrap_or_default().split(',');
         names
             .map(str::trim)
             .any(|name| name == "*" || name.eq_ignore_ascii_case(header.as_str()))
     });
-    if !is_said {
+    if !is_listed {
         answer
             .headers_mut()
             .append(header::VARY, header.clone().into());
     }
 }
 
-/// An unsafe request that a browser sends with our cookies must come from our own pages; and none may come from a page
-/// of somebody else, with cookies or without (nobody is signed in to a stranger's account by a link).
+/// Refuses unsafe cross-origin requests. They are refused without cookies as well, because a forged sign-in would
+/// sign a user in to another user's account.
 pub async fn same_origin(
     State(app_state): State<AppState>,
     request: Request,
@@ -189,8 +188,8 @@ pub async fn same_origin(
 }
 
 fn is_allowed(headers: &HeaderMap, app: &App) -> bool {
-    // A browser adds no bearer token by itself. Only a good one counts, for that is what lets the request in; with any other
-    // header it may be the cookie.
+    // Browsers add no bearer token by themselves. Only a valid one counts; with an invalid one the cookie may
+    // authenticate the request.
     if matches!(Claimed::of(headers, app), Some((_, TokenSource::Bearer))) {
         return true;
     }
@@ -200,7 +199,7 @@ fn is_allowed(headers: &HeaderMap, app: &App) -> bool {
     }
 }
 
-/// `None`: not sent by a browser, or by a very old one.
+/// `None` if a browser did not send the request, or a very old one did.
 pub fn is_same_origin(headers: &HeaderMap, config: &Config) -> Option<bool> {
     let text = |name| {
         headers
@@ -208,7 +207,7 @@ pub fn is_same_origin(headers: &HeaderMap, config: &Config) -> Option<bool> {
             .and_then(|value: &HeaderValue| value.to_str().ok())
     };
     if let Some(site) = text(header::HeaderName::from_static("sec-fetch-site")) {
-        // `none` is what the person typed into the address bar.
+        // `none`: a URL typed by the user.
         return Some(matches!(site, "same-origin" | "none"));
     }
     let origin = text(header::ORIGIN)?;
@@ -227,41 +226,41 @@ fn has_session_cookie(headers: &HeaderMap) -> bool {
         .any(|(name, _)| name == ACCESS_COOKIE || name == REFRESH_COOKIE)
 }
 
-/// A request has to arrive and to be answered in time, whoever is slow: what waits for ever costs us, not them.
+/// Limits the time to receive a request and to respond.
 pub async fn in_time(request: Request, next: Next) -> Response {
     within(MAX_SILENCE, RESPONSE_TIMEOUT, request, next).await
 }
 
 async fn within(silence: Duration, all: Duration, request: Request, next: Next) -> Response {
     let silent = Arc::new(AtomicBool::new(false));
-    let noted = Arc::clone(&silent);
+    let silent_flag = Arc::clone(&silent);
     let request = request.map(|body| {
         let body = TimeoutBody::new(silence, body);
-        // A body that breaks off or cannot be decoded is no matter of time.
+        // Other errors of the body are not timeouts.
         Body::new(body.map_err(move |error| {
-            noted.fetch_or(error.is::<TimeoutError>(), Ordering::Relaxed);
+            silent_flag.fetch_or(error.is::<TimeoutError>(), Ordering::Relaxed);
             error
         }))
     });
     let answer = tokio::time::timeout(all, next.run(request)).await;
-    // Doors take a body that stopped coming for a wrong one.
+    // Handlers report a body that timed out as malformed.
     if silent.load(Ordering::Relaxed) {
         let detail = "the rest of the request did not come: send it again";
         return Problem::new(StatusCode::REQUEST_TIMEOUT, "timed_out", detail).into_response();
     }
     answer.unwrap_or_else(|_| {
-        tracing::error!("a request took too long and was given up");
+        tracing::error!("request timed out");
         let detail = "this took too long and was given up: try again shortly";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timed_out", detail).into_response()
     })
 }
 
-/// Nothing here needs them, so nothing that gets in here may ask for them.
+/// Features that no page uses and so no injected script may use.
 const NO_DEVICES: &str =
     "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
 
 pub async fn headers(State(app_state): State<AppState>, request: Request, next: Next) -> Response {
-    // Scripts and style sheets are no pages: what is said of pages would be most of what a small one weighs.
+    // Scripts and style sheets are not documents: page headers would be most of the size of a small one.
     let path = request.uri().path();
     let is_part = path.starts_with("/assets/") && (path.ends_with(".js") || path.ends_with(".css"));
     let mut response = next.run(request).await;
@@ -280,7 +279,7 @@ pub async fn headers(State(app_state): State<AppState>, request: Request, next: 
         set("cross-origin-opener-policy", "same-origin");
         set("permissions-policy", NO_DEVICES);
     }
-    // Assets say otherwise for themselves.
+    // Assets set their own value.
     set("cache-control", "no-store");
     if app_state.app.config.is_https() {
         set(

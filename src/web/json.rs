@@ -1,4 +1,4 @@
-//! Bodies, queries and paths become types at the door; what cannot be read is answered with what is wrong.
+//! Extractors for JSON bodies, forms, queries and paths. Their rejections are problems.
 
 use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
@@ -15,7 +15,7 @@ use crate::error::Error;
 
 pub mod objects;
 
-/// A JSON body, in or out. What comes in is an object.
+/// A JSON body. A request body must be an object.
 pub struct Json<T>(pub T);
 
 impl<T: Serialize> IntoResponse for Json<T> {
@@ -40,7 +40,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// `application/json`, or a format made of it such as `application/merge-patch+json`.
+/// `application/json`, or a media type with the suffix `+json`.
 fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -50,7 +50,7 @@ fn is_json(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
 }
 
-/// A query. A parameter that is empty is not given, everywhere: forms send all their fields.
+/// A query string. Empty parameters are ignored, because forms submit all fields.
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
@@ -101,10 +101,9 @@ impl From<BytesRejection> for Problem {
     }
 }
 
-/// A form with files: its fields `file`, and its other ones.
+/// A multipart form: the files in fields named `file`, and all other fields.
 pub struct Parts {
     pub files: Vec<Bytes>,
-    /// What each file is called, as the sender says.
     pub names: Vec<String>,
     pub fields: Vec<(String, String)>,
 }
@@ -128,7 +127,7 @@ impl<S: Send + Sync> FromRequest<S> for Parts {
         while let Some(field) = form.next_field().await? {
             let name = field.name().unwrap_or_default().to_owned();
             if name == "file" {
-                // A browser sends an empty one without a name where nothing was chosen.
+                // Browsers submit an empty, unnamed file if none is chosen.
                 let file_name = field.file_name().map(str::to_owned);
                 let chosen = file_name.as_ref().is_none_or(|name| !name.is_empty());
                 let bytes = field.bytes().await?;
@@ -167,7 +166,7 @@ impl From<QueryRejection> for Problem {
 }
 
 impl From<PathRejection> for Problem {
-    /// A path whose ids are none leads nowhere.
+    /// A malformed id in a path is a 404.
     fn from(_: PathRejection) -> Self {
         Error::NotFound("what this address names").into()
     }

@@ -1,4 +1,4 @@
-//! In which language a page answers, and how templates say things in it.
+//! Language negotiation, and the template filters for translated text.
 //!
 //! ```text
 //! {{ "Pick a conversation"|t }}
@@ -8,8 +8,8 @@
 //! {{ "If <b>{email}</b> has an account, a link is on its way."|rich|put("email", email) }}
 //! ```
 //!
-//! What `put` brings is escaped like any other value. Only a sentence that has markup of ours in it is `rich`; what is
-//! markup itself, such as a time, comes into one by `put_markup`.
+//! `put` escapes its value. `rich` is for messages that contain markup; `put_markup` inserts markup, such as a time,
+//! into them.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
@@ -20,13 +20,13 @@ use axum_extra::extract::CookieJar;
 use super::auth::LANGUAGE_COOKIE;
 use crate::language::{Language, speaking};
 
-/// Around every request.
+/// Middleware that sets the language of a request.
 pub async fn choose(request: Request, next: Next) -> Response {
-    speaking(wanted(request.headers()), next.run(request)).await
+    speaking(negotiated(request.headers()), next.run(request)).await
 }
 
-/// What was chosen, else what the browser asks for, else English.
-pub fn wanted(headers: &HeaderMap) -> Language {
+/// The chosen language, else the best of `Accept-Language`, else English.
+pub fn negotiated(headers: &HeaderMap) -> Language {
     let jar = CookieJar::from_headers(headers);
     let chosen = jar
         .get(LANGUAGE_COOKIE)
@@ -38,8 +38,8 @@ pub fn wanted(headers: &HeaderMap) -> Language {
     chosen.or_else(accepted).unwrap_or_default()
 }
 
-/// The language of ours that `Accept-Language` likes best (RFC 9110, 12.5.4). A region makes no difference: `es-MX` is `es`.
-/// What cannot be read is passed over.
+/// The supported language with the highest weight in `Accept-Language` (RFC 9110, 12.5.4). Regions are ignored: `es-MX`
+/// is `es`. Malformed entries are skipped.
 fn accepted(accept: &str) -> Option<Language> {
     let mut best: Option<(Language, u16)> = None;
     for range in accept.split(',') {
@@ -53,7 +53,7 @@ fn accepted(accept: &str) -> Option<Language> {
             "*" => Some(Language::default()),
             _ => Language::of_tag(primary),
         };
-        // The first of two that are liked alike.
+        // With equal weights the first one wins.
         if let Some(language) = language
             && weight > best.map_or(0, |(_, best)| best)
         {
@@ -63,7 +63,7 @@ fn accepted(accept: &str) -> Option<Language> {
     best.map(|(language, _)| language)
 }
 
-/// Thousandths, of `q=0.8`; all of them where nothing is said.
+/// The weight in thousandths, 1000 by default.
 fn weight(parameter: Option<&str>) -> Option<u16> {
     let Some(parameter) = parameter else {
         return Some(1000);
@@ -74,7 +74,7 @@ fn weight(parameter: Option<&str>) -> Option<u16> {
     is_weight.then_some((value * 1000.0).round() as u16)
 }
 
-/// Of templates: `use crate::web::language::filters`.
+/// Template filters: `use crate::web::language::filters`.
 pub mod filters {
     use std::fmt::Display;
 
@@ -83,7 +83,7 @@ pub mod filters {
 
     use crate::language;
 
-    /// A sentence in the viewer's language. Where English has two meanings for a word, `meant` tells them apart.
+    /// A translated message. `meant` is the context that distinguishes equal English messages.
     #[askama::filter_fn]
     pub fn t(text: &str, _: &dyn Values, #[optional("")] meant: &str) -> Result<String> {
         Ok(match meant {
@@ -92,19 +92,17 @@ pub mod filters {
         })
     }
 
-    /// The same for a sentence with markup in it.
+    /// A translated message that contains markup.
     #[askama::filter_fn]
     pub fn rich(text: &str, _: &dyn Values) -> Result<HtmlSafeOutput<String>> {
         Ok(HtmlSafeOutput(language::t(text).into_owned()))
     }
 
-    /// The sentence for so many.
     #[askama::filter_fn]
     pub fn count<N: Number>(n: N, _: &dyn Values, one: &str, many: &str) -> Result<String> {
         Ok(language::count(n.number(), one, many))
     }
 
-    /// Puts a value in its place.
     #[askama::filter_fn]
     pub fn put<S: Sentence, V: Display>(
         sentence: S,
@@ -115,7 +113,7 @@ pub mod filters {
         sentence.with(name, &value)
     }
 
-    /// Puts markup in its place in a rich sentence.
+    /// Replaces a placeholder in a rich message with markup.
     #[askama::filter_fn]
     pub fn put_markup<V: HtmlSafe>(
         sentence: HtmlSafeOutput<String>,
@@ -130,14 +128,14 @@ pub mod filters {
         fn with(&self, name: &str, value: &dyn Display) -> Result<Self>;
     }
 
-    /// Escaped as a whole, where it is shown.
+    /// Escaped by the template where it is shown.
     impl Sentence for String {
         fn with(&self, name: &str, value: &dyn Display) -> Result<Self> {
             Ok(language::put(self, name, value))
         }
     }
 
-    /// What comes into markup must not be any.
+    /// The value is escaped here, because the message is not.
     impl Sentence for HtmlSafeOutput<String> {
         fn with(&self, name: &str, value: &dyn Display) -> Result<Self> {
             let value = value.to_string();

@@ -1,5 +1,5 @@
-//! Takes connections and speaks HTTP on them. `axum::serve` does the same, but waits for ever for the head of a request, for a
-//! client that does not read its answer, and for a free file once clients hold all of them.
+//! Accepts connections and serves HTTP/1.1. Unlike `axum::serve`, it limits the time for a request's head, closes
+//! connections whose clients do not read the response, and stays available when clients hold all file descriptors.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -26,20 +26,20 @@ mod stream;
 
 use stream::Stream;
 
-/// Cookies and the longest address are a few kilobytes.
+/// Cookies and the longest URL are a few kilobytes.
 const LARGEST_HEAD: usize = 64 * 1024;
-/// A request that is being answered is cut off only when it has been so long, and nothing else can be.
+/// A connection with a request in progress is closed only after this time, and if no idle connection can be.
 const LONG_REQUEST: Duration = Duration::from_secs(10);
-const NOT_POISONED: &str = "nobody panics while holding it";
+const NOT_POISONED: &str = "no thread panics while holding the lock";
 
-/// How long a client may take.
+/// Time limits for clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// From the connection, or the answer before, to the end of a request's head. So long a connection may also stay idle.
+    /// From the connection or the previous response to the end of a request's head; also the idle timeout.
     pub head: Duration,
-    /// For each [`stream::ENOUGH`] bytes of an answer.
+    /// For each [`stream::ENOUGH`] bytes of a response.
     pub read: Duration,
-    /// While there are too many connections, one that has waited for its client so long gives way to a new one.
+    /// At the connection limit, the minimum idle time of a connection that is closed for a new one.
     pub crowded: Duration,
 }
 
@@ -53,8 +53,8 @@ impl Default for Patience {
     }
 }
 
-/// Serves until `stopping`, then finishes the requests under way. WebSockets go their own ways. At most `most` connections are
-/// open at once: beyond it those give way that wait for their clients, the longest first, and never a WebSocket.
+/// Serves until `stopping`, then completes requests in progress. WebSockets stop by themselves. Beyond `most` open
+/// connections, the longest idle ones are closed, except WebSockets.
 pub async fn serve(
     mut listener: TcpListener,
     router: Router,
@@ -71,7 +71,7 @@ pub async fn serve(
     loop {
         let accepted = async {
             open.room(most, patience.crowded).await;
-            // Ours tries again when the system is out of files.
+            // `Listener::accept` retries when the process is out of file descriptors.
             Listener::accept(&mut listener).await
         };
         let (stream, peer) = tokio::select! {
@@ -119,12 +119,10 @@ pub async fn serve(
     connections.wait().await;
 }
 
-/// What is known of a connection.
 pub struct Link {
     began: Instant,
-    /// Milliseconds after `began`: when it last took something of an answer, or a request began or ended.
+    /// Milliseconds since `began` of the latest activity: bytes written, or a request started or completed.
     moved_at: AtomicU64,
-    /// A request is being answered.
     is_busy: AtomicBool,
     is_socket: AtomicBool,
     lingers: AtomicBool,
@@ -143,13 +141,12 @@ impl Link {
         self.began.elapsed().saturating_sub(moved_at)
     }
 
-    /// What was said last is to arrive although the client may still be sending: closing would throw it away.
+    /// On close, the last bytes are delivered even if the client is still sending.
     pub fn linger(&self) {
         self.lingers.store(true, Ordering::Relaxed);
     }
 }
 
-/// The connections that are open.
 #[derive(Default)]
 struct Open {
     links: Mutex<HashMap<u64, Arc<Link>>>,
@@ -180,7 +177,7 @@ impl Open {
         }
     }
 
-    /// Returns once one more may be open.
+    /// Waits until another connection may be open.
     async fn room(&self, most: usize, idle: Duration) {
         loop {
             let left = self.left.notified();
@@ -192,7 +189,7 @@ impl Open {
         }
     }
 
-    /// Cuts some connections, a sixteenth at most, so that not every new one has to look through all of them.
+    /// Closes at most a sixteenth of the connections, so that not every new connection scans all of them.
     fn close_idle(&self, idle: Duration) {
         let links = self.links();
         let waiting = |is_busy: bool, at_least: Duration| {
@@ -218,7 +215,7 @@ impl Open {
             tracing::warn!(
                 open = links.len(),
                 cut = cut.len(),
-                "too many connections: those that waited longest for their clients are closed"
+                "connection limit reached: closing the longest idle connections"
             );
         }
         for (_, link) in cut {
@@ -227,7 +224,7 @@ impl Open {
     }
 }
 
-/// A connection's place among those that are open, as long as its file is.
+/// Registers an open connection; dropped when its socket is closed.
 struct Entry {
     open: Arc<Open>,
     id: u64,

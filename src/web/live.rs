@@ -1,4 +1,4 @@
-//! What happens is seen at once: a room per workspace, and in it the sockets of its members.
+//! Live updates over WebSockets: a room per workspace with its members' connections.
 
 mod allowance;
 mod commands;

@@ -1,4 +1,4 @@
-//! For the people who run it: alive, ready, measured, traced.
+//! Endpoints for operators: liveness, readiness, metrics; and request tracing.
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -16,7 +16,6 @@ use super::AppState;
 use super::problem::Problem;
 use crate::db::Readiness;
 
-/// Seconds, from a cached answer to one that somebody notices.
 const BUCKETS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
@@ -29,7 +28,7 @@ static PROMETHEUS: LazyLock<PrometheusHandle> = LazyLock::new(|| {
         .expect("this is the process's only recorder")
 });
 
-/// Metrics are counted from here on.
+/// Installs the metrics recorder.
 pub fn begin() {
     LazyLock::force(&PROMETHEUS);
 }
@@ -38,7 +37,7 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Ready: the database can be written to, and no worker is down for long. Migrations ran before the server began to listen.
+/// The database is writable and no worker has been down for long. Migrations run before the server listens.
 pub async fn readyz(State(app_state): State<AppState>) -> Response {
     let unavailable = |code: &'static str, why: String| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, why).into_response()
@@ -70,7 +69,7 @@ pub async fn metrics() -> String {
     PROMETHEUS.render()
 }
 
-/// A method as a label. Anybody may invent one, and a label is kept for ever: those that are not of HTTP are one.
+/// The method as a metric label. Unknown methods share one label, which limits the number of time series.
 fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -86,7 +85,7 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// Each request has an id: a caller's own (`X-Request-Id`) or a new one. It is in every log line and in the answer.
+/// Each request has an id, from `X-Request-Id` or a new one. It is in every log line and in the response.
 pub async fn trace(request: Request, next: Next) -> Response {
     let given = request
         .headers()
@@ -100,7 +99,7 @@ pub async fn trace(request: Request, next: Next) -> Response {
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         })
         .map_or_else(|| crate::clock::id().to_string(), str::to_owned);
-    // The route's pattern, not the address: addresses carry ids, and queries what people searched for.
+    // The route's pattern, because URLs contain ids and search queries.
     let route = request
         .extensions()
         .get::<MatchedPath>()

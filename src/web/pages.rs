@@ -1,6 +1,5 @@
-//! HTML for people: one file per page, with the structs of what it shows beside the handler that fills them.
-//!
-//! Templates choose and loop; whatever is computed is a method here. A partial does not know who looks.
+//! The HTML pages: one file per page, with its view structs beside the handler that fills them.
+//! Templates only choose and loop; computed values are methods of the structs. A partial does not depend on the viewer.
 
 use std::borrow::Cow;
 
@@ -106,19 +105,19 @@ pub fn routes(app_state: &AppState, openapi: &serde_json::Value) -> Router<AppSt
         )
         .route(
             "/w/{slug}/inbox/{conversation_id}/near-stop",
-            post(inbox::judge_stop),
+            post(inbox::resolve_near_stop),
         )
         .route(
             "/w/{slug}/inbox/{conversation_id}/messages/{message_id}",
-            post(inbox::replan),
+            post(inbox::change_scheduled),
         )
         .route(
             "/w/{slug}/inbox/{conversation_id}/messages/{message_id}/retry",
-            post(inbox::again),
+            post(inbox::retry_message),
         )
         .route(
             "/w/{slug}/inbox/{conversation_id}/from",
-            post(inbox::switch).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
+            post(inbox::switch_number).layer(DefaultBodyLimit::max(LARGEST_UPLOAD)),
         )
         .merge(writing_routes())
         .route(
@@ -142,7 +141,6 @@ pub fn routes(app_state: &AppState, openapi: &serde_json::Value) -> Router<AppSt
         .layer(middleware::from_fn(render_problems))
 }
 
-/// What belongs to writing, beside the inbox.
 fn writing_routes() -> Router<AppState> {
     Router::new()
         .route(
@@ -292,8 +290,8 @@ fn account_routes() -> Router<AppState> {
             get(invitations::show).post(invitations::accept),
         )
         .route("/account", get(account::show).post(account::rename))
-        .route("/account/language", post(account::speak))
-        .route("/language", post(accounts::speak))
+        .route("/account/language", post(account::set_language))
+        .route("/language", post(accounts::set_language))
         .route("/account/verify", post(account::ask_to_verify))
         .route("/account/password", post(account::change_password))
         .route("/account/two-factor", post(two_factor::begin))
@@ -303,7 +301,7 @@ fn account_routes() -> Router<AppState> {
         .route("/account/sessions/{id}/end", post(account::end_session))
 }
 
-/// A page, or the problem of having none.
+/// Renders a page; a template error becomes an internal problem.
 pub fn page(template: &impl Template) -> Result<Html<String>, Problem> {
     template
         .render()
@@ -317,7 +315,7 @@ impl From<askama::Error> for Problem {
     }
 }
 
-/// A partial inside another template: rendered as it stands.
+/// A rendered partial, inserted into another template without escaping.
 pub type Partial = HtmlSafeOutput<String>;
 
 pub fn partial(template: &impl Template) -> Result<Partial> {
@@ -327,7 +325,6 @@ pub fn partial(template: &impl Template) -> Result<Partial> {
         .map_err(|error| Error::Internal(error.to_string()))
 }
 
-/// Turbo Streams, for a form or a page that asked for them.
 pub fn streams(html: String) -> Response {
     (
         [(
@@ -343,7 +340,7 @@ pub fn wants_streams(headers: &HeaderMap) -> bool {
     accepts(headers, "text/vnd.turbo-stream.html")
 }
 
-/// For a page that was cut off. A form that was taken leads on to a page, and asks for either.
+/// A request to catch up after a reconnect. A form submission accepts both streams and HTML.
 pub fn wants_only_streams(headers: &HeaderMap) -> bool {
     wants_streams(headers) && !accepts(headers, "text/html")
 }
@@ -355,14 +352,14 @@ fn accepts(headers: &HeaderMap, kind: &str) -> bool {
         .is_some_and(|accept| accept.contains(kind))
 }
 
-/// The id of the Turbo Frame that the answer is for.
+/// The id of the Turbo Frame that the request is for.
 pub fn frame(headers: &HeaderMap) -> Option<&str> {
     headers.get("turbo-frame")?.to_str().ok()
 }
 
-/// A browser's access token lives for minutes, its session for weeks: the one is renewed by the other on the way in.
+/// Renews an expired access token (minutes) with the refresh cookie (weeks) before the page is handled.
 async fn renew(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    // Whoever shows a token is asked for that one alone, and for no cookie.
+    // A request with a token of its own does not use the refresh cookie.
     if bearer(request.headers()).is_some() || Claimed::of(request.headers(), &app).is_some() {
         return next.run(request).await;
     }
@@ -370,7 +367,7 @@ async fn renew(State(app): State<App>, mut request: Request, next: Next) -> Resp
     let Some(token) = jar.get(REFRESH_COOKIE) else {
         return next.run(request).await;
     };
-    // Whoever cannot be renewed is a stranger, and the page sends them to the sign-in.
+    // A failed refresh leaves the request unauthenticated, and the page redirects to the sign-in.
     let caller = Caller::of(request.headers(), request.extensions(), &app.config);
     let Ok(signed_in) = users::refresh(&app, token.value(), &caller).await else {
         return next.run(request).await;
@@ -380,14 +377,14 @@ async fn renew(State(app): State<App>, mut request: Request, next: Next) -> Resp
     }
     let response = next.run(request).await;
     if response.headers().contains_key(header::SET_COOKIE) {
-        return response; // signing out, or in as somebody else
+        return response; // a sign-out, or a sign-in as another user
     }
     (cookies(&app.config, &signed_in), response).into_response()
 }
 
-/// A problem becomes a page for people; who is not signed in is sent to the sign-in and comes back afterwards.
+/// Renders a problem as an HTML page. Unauthenticated requests are redirected to the sign-in and back afterwards.
 pub async fn render_problems(request: Request, next: Next) -> Response {
-    // The API answers everybody alike.
+    // The API always answers with JSON.
     if request.uri().path().starts_with("/api/") {
         return next.run(request).await;
     }
@@ -449,7 +446,7 @@ pub struct Time {
 }
 
 impl Time {
-    /// What stands there until the browser knows the viewer's zone.
+    /// Shown until the script formats the time in the viewer's time zone.
     fn fallback(&self) -> String {
         let form = match self.style {
             "clock" => english("{clock} UTC"),
@@ -467,7 +464,7 @@ impl Time {
     }
 }
 
-/// A moment, finished in the browser: `list`, `clock`, `day`, `on`, `stamp`, `date` or `long`.
+/// A time that the script formats: `list`, `clock`, `day`, `on`, `stamp`, `date` or `long`.
 pub fn time(at: &DateTime<Utc>, style: &'static str) -> HtmlSafeOutput<Time> {
     HtmlSafeOutput(Time { at: *at, style })
 }

@@ -1,5 +1,4 @@
-//! A refusal becomes `application/problem+json` (RFC 9457). One table says which status and code each has, for JSON, pages
-//! and the socket alike.
+//! `application/problem+json` (RFC 9457). One table maps errors to status and code, for the API, pages and WebSockets.
 
 use std::any::Any;
 use std::time::Duration;
@@ -11,24 +10,24 @@ use serde::Serialize;
 
 use crate::error::{Error, Field};
 
-/// What went wrong, as RFC 9457 says it.
+/// An error response (RFC 9457).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Problem {
-    /// Always `about:blank`: `code` tells problems apart.
+    /// Always `about:blank`; `code` identifies the problem.
     #[serde(rename = "type")]
     pub kind: &'static str,
     pub title: &'static str,
     #[schema(value_type = u16)]
     #[serde(serialize_with = "as_number")]
     pub status: StatusCode,
-    /// What is wrong here and how to mend it, for people.
+    /// What is wrong and how to correct it, as a sentence for users.
     pub detail: String,
-    /// A word for programs.
+    /// A stable code for programs.
     pub code: &'static str,
-    /// With `validation_failed`: every field at fault.
+    /// With `validation_failed`: all invalid fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Field>,
-    /// With `rate_limited`, `busy` and `unavailable`: how long to wait, said in `Retry-After` too.
+    /// With `rate_limited`, `busy` and `unavailable`: the value of `Retry-After`.
     #[serde(skip)]
     pub retry_after: Option<Duration>,
 }
@@ -37,7 +36,6 @@ fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result
     serializer.serialize_u16(status.as_u16())
 }
 
-/// The table.
 fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
     match error {
         Error::Unauthenticated | Error::WrongPassword | Error::WrongCode => {
@@ -102,13 +100,13 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let (status, code) = status_and_code(&error);
         let detail = match code {
-            // Nothing of the inside is told; the log has it.
+            // Details are logged but not disclosed.
             "internal" => {
-                tracing::error!(?error, "a request failed");
+                tracing::error!(?error, "request failed");
                 "something went wrong here: it has been logged".into()
             }
             "unavailable" => {
-                tracing::warn!(?error, "the database is out of reach");
+                tracing::warn!(?error, "database unreachable");
                 "the database cannot be reached at the moment: try again shortly".into()
             }
             _ => error.to_string(),
@@ -143,8 +141,8 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Extractors refuse in plain text: that becomes a problem like any other.
-pub async fn say(answer: Response) -> Response {
+/// Replaces plain-text rejections of extractors by problems.
+pub async fn replace_plain_text(answer: Response) -> Response {
     let kind = answer.headers().get(header::CONTENT_TYPE);
     let is_plain = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
     if !answer.status().is_client_error() || !is_plain {
@@ -173,7 +171,7 @@ pub async fn not_found() -> Problem {
     )
 }
 
-/// `Allow` says what is served. Nothing of the request is repeated: a method may be of any length and mean anything.
+/// `Allow` lists the supported methods. The request's method is not echoed, because a client can send anything.
 pub async fn method_not_allowed() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
@@ -182,12 +180,12 @@ pub async fn method_not_allowed() -> Problem {
     )
 }
 
-/// The last net: whatever a handler did, the connection gets an answer and the log the cause.
+/// Handles a panic of a handler: logs the cause and responds with a problem.
 pub fn panicked(cause: Box<dyn Any + Send>) -> Response {
     let cause = cause
         .downcast_ref::<String>()
         .map(String::as_str)
         .or(cause.downcast_ref::<&str>().copied());
-    tracing::error!(cause = cause.unwrap_or("unknown"), "a handler panicked");
-    Problem::from(Error::Internal("a handler panicked".into())).into_response()
+    tracing::error!(cause = cause.unwrap_or("unknown"), "handler panicked");
+    Problem::from(Error::Internal("handler panicked".into())).into_response()
 }

@@ -1,8 +1,8 @@
-//! The providers' door: find whose it is, verify, parse, hand over. Answers after the commit.
+//! Webhooks of the providers: find the integration, verify the signature, parse, store. Responds after the commit.
 //!
-//! Round trips of an inbound text: 1 (the ingest writer's, shared with whatever else arrives at that moment); numbers and
-//! credentials come from memory. Of a status report: 3 (begin, report, commit), shared in the same way. What became of a call
-//! is written into the journal by those very statements. One that cannot be verified: 1, as often as the gate lets it in.
+//! Round trips: an inbound text 1, batched with others by the ingest writer; a status report 3 (begin, report,
+//! commit), batched in the same way. Numbers and credentials are cached, and the journal is written by the same
+//! statements. A request with an invalid signature: 1, rate limited.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::ids::IntegrationId;
 use crate::providers::{Hook, Inbound, Kind, SignedRequest, StatusReport, WebhookEvent, twilio};
 
-/// A provider's call as it came: the signature covers its very bytes.
+/// A provider's request, unparsed: the signature covers its bytes.
 pub struct Call {
     url: String,
     method: Method,
@@ -46,7 +46,7 @@ impl axum::extract::FromRequest<AppState> for Call {
             .map_err(unreadable)?;
         Ok(Self {
             url: app_state.app.config.public(path),
-            // A HEAD is a GET whose answer has no body.
+            // HEAD is GET without a response body.
             method: match parts.method {
                 Method::HEAD => Method::GET,
                 method => method,
@@ -77,7 +77,7 @@ impl Call {
     }
 }
 
-/// One URL for every workspace: found by `AccountSid` and `To`.
+/// One URL for all workspaces: finds the integration by `AccountSid` and `To`.
 pub async fn twilio_inbound(
     State(app_state): State<AppState>,
     call: Call,
@@ -92,7 +92,7 @@ pub async fn twilio_inbound(
     hand_over(&app_state, &account, Hook::Inbound, &call).await
 }
 
-/// One URL for every workspace: found by `AccountSid`, then by our id or `MessageSid`.
+/// One URL for all workspaces: finds the integration by `AccountSid`, the message by our id or `MessageSid`.
 pub async fn twilio_status(
     State(app_state): State<AppState>,
     call: Call,
@@ -117,7 +117,7 @@ pub async fn twilio_status(
     Err(Error::NotFound("a message with this MessageSid").into())
 }
 
-/// An integration's own URL: what number sync configures at the provider.
+/// The URL of one integration, configured at the provider by number sync.
 pub async fn inbound(
     State(app_state): State<AppState>,
     Path((provider, id)): Path<(Kind, IntegrationId)>,
@@ -138,7 +138,7 @@ pub async fn status(
     hand_over(&app_state, &account, Hook::Status, &call).await
 }
 
-/// What a verified call says, and an answer to it.
+/// Processes a verified request.
 async fn hand_over(
     app_state: &AppState,
     account: &Account,
@@ -185,7 +185,7 @@ async fn of_integration(
     Ok(account.ok_or(Error::NotFound("an integration at this address"))?)
 }
 
-/// Whichever of these the signature belongs to: two workspaces may have connected one account.
+/// The account whose signature matches: several workspaces can have connected the same one.
 async fn verified(
     app_state: &AppState,
     call: &Call,
@@ -202,7 +202,7 @@ async fn verified(
     }
 }
 
-/// Not in the inbox, and not lost either: an admin can look at it.
+/// Quarantines the request for an admin.
 async fn refused(
     app_state: &AppState,
     call: &Call,
@@ -214,9 +214,9 @@ async fn refused(
         let (db, rate_limiter) = (&app_state.app.db, &app_state.rate_limiter);
         match quarantine::keep(db, rate_limiter, account, hook, &call.signed()).await {
             Ok(kept) => {
-                tracing::info!(integration.id = %account.integration, kept, "a webhook’s signature did not fit");
+                tracing::info!(integration.id = %account.integration, kept, "invalid webhook signature");
             }
-            // The provider shall try again where it does so.
+            // The provider retries after a server error.
             Err(error) => return error.into(),
         }
     }
@@ -263,7 +263,7 @@ async fn take_report(
     if report.status.is_none() {
         tracing::info!(
             status = report.raw_status,
-            "a provider reported a status that is not known here"
+            "provider reported an unknown status"
         );
         metrics::counter!("messagehub_unknown_statuses_total").increment(1);
     }

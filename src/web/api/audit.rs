@@ -1,4 +1,4 @@
-//! Who did what.
+//! The audit log.
 
 use axum::extract::State;
 
@@ -11,7 +11,7 @@ use crate::listing::{Page, Span};
 use crate::web::json::{Json, Query};
 use crate::web::problem::Problem;
 
-/// Who did what, when, from where, the newest first. Nothing in it is ever changed. Admins only.
+/// Lists the audit log, newest first. Entries never change. Admins only.
 #[utoipa::path(get, path = "/audit", tag = "Audit", params(("workspace_id" = WorkspaceId, Path), Filter, Span),
     responses((status = 200, body = Page<Entry>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(

@@ -1,4 +1,4 @@
-//! Sign up, sign in, stay signed in.
+//! Accounts and sessions.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -20,9 +20,9 @@ use crate::web::auth::{Claimed, Cookies, REFRESH_COOKIE, cookies, no_cookies};
 use crate::web::json::{Json, Path};
 use crate::web::problem::Problem;
 
-/// Makes a user, a workspace and its first admin, and signs them in. Where sign-up is closed: 403 `signups_closed`. From one
-/// address 60 at once are served, then one every 20 seconds: 429. While more people sign in than can be looked at: 503 `busy`
-/// with `Retry-After`.
+/// Creates a user and a workspace with that user as admin, and signs in. 403 `signups_closed` where sign-up is closed.
+/// An address may sign up 60 times at once and then once every 20 seconds: 429. While too many sign-ins are in
+/// progress: 503 `busy` with `Retry-After`.
 #[utoipa::path(post, path = "/api/auth/signup", tag = "Accounts", request_body = SignUp,
     responses((status = 201, body = SignedIn), (status = 403, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)), security(()))]
 pub async fn signup(
@@ -38,10 +38,11 @@ pub async fn signup(
     ))
 }
 
-/// Wrong address and wrong password are answered alike: 401. With a second factor and no `code`: 401 `code_required`. After
-/// ten wrong ones for an account from one network, or 60 from one network, or 30 for an account from networks where nobody has
-/// signed in to it before: 429 `rate_limited` with `Retry-After`. Nobody else is kept out by that; a right `code`, sent along,
-/// goes past it, and so does a new password by mail. While more people sign in than can be looked at: 503 `busy`.
+/// Signs in with a password. An unknown address and a wrong password give the same 401. With a second factor and
+/// without `code`: 401 `code_required`. 429 `rate_limited` with `Retry-After` after 10 failures for an account from one
+/// network, 60 from one network, or 30 for an account from networks without an earlier sign-in to it. Other clients are
+/// not affected; a correct `code` or a password reset by e-mail passes the limit. While too many sign-ins are in
+/// progress: 503 `busy`.
 #[utoipa::path(post, path = "/api/auth/login", tag = "Accounts", request_body = Login,
     responses((status = 200, body = SignedIn), (status = 401, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)), security(()))]
 pub async fn login(
@@ -58,8 +59,8 @@ pub struct Refresh {
     pub refresh_token: String,
 }
 
-/// The next pair of tokens. A refresh token is good for one use. Whichever earlier one comes again ends the session, for somebody
-/// must have stolen it; only the one just before may come again within 30 seconds, and is answered with itself.
+/// Returns the next pair of tokens. A refresh token can be used once. Reuse of an earlier one ends the session, because
+/// the token must have been stolen. The latest used token may be repeated within 30 seconds and gives the same answer.
 #[utoipa::path(post, path = "/api/auth/refresh", tag = "Accounts", request_body = Refresh,
     responses((status = 200, body = SignedIn), (status = 401, body = Problem)), security(()))]
 pub async fn refresh(
@@ -68,7 +69,7 @@ pub async fn refresh(
     caller: Caller,
     form: Result<Json<Refresh>, Problem>,
 ) -> Result<(Cookies, Json<SignedIn>), Problem> {
-    // A browser has it in its cookie and sends no body. Whoever says otherwise who they are is not asked for cookies.
+    // Browsers send the cookie and no body. With an `Authorization` header the cookie is ignored.
     let jar = CookieJar::from_headers(&headers);
     let cookie = jar
         .get(REFRESH_COOKIE)
@@ -82,7 +83,7 @@ pub async fn refresh(
     Ok((cookies(&app.config, &signed_in), Json(signed_in)))
 }
 
-/// Ends the session: its tokens, cookies and open sockets die with it.
+/// Ends the session with its tokens, cookies and WebSockets.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "Accounts",
     responses((status = 204), (status = 401, body = Problem)))]
 pub async fn logout(
@@ -101,7 +102,7 @@ pub struct Me {
     pub workspaces: Vec<Mine>,
 }
 
-/// Who is signed in, and where they may go.
+/// Returns the signed-in user and the workspaces that the user is a member of.
 #[utoipa::path(get, path = "/api/auth/me", tag = "Accounts", responses((status = 200, body = Me), (status = 401, body = Problem)))]
 pub async fn me(State(app): State<App>, Claimed(session): Claimed) -> Result<Json<Me>, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
@@ -114,13 +115,13 @@ pub async fn me(State(app): State<App>, Claimed(session): Claimed) -> Result<Jso
 pub struct ProfileChange {
     /// 1 to 120 characters.
     pub name: Option<String>,
-    /// In which language pages and mails speak to me; `null`: in what my browser asks for. Answers of the API are English.
+    /// The language of pages and e-mails; `null` for the browser's language. API responses are in English.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Language>)]
     pub language: Option<Option<Language>>,
 }
 
-/// Changes my name, as colleagues see it, and my language.
+/// Changes the user's name or language.
 #[utoipa::path(patch, path = "/api/auth/me", tag = "Accounts", request_body = ProfileChange,
     responses((status = 200, body = Me), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub async fn rename(
@@ -141,11 +142,11 @@ pub async fn rename(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyEmail {
-    /// From the mail's link. Without it, and signed in, the mail is sent once more.
+    /// From the link in the e-mail. Without it the e-mail is sent again, which requires a session.
     pub token: Option<String>,
 }
 
-/// Proves my address: 204. Without a token the link is mailed once more: 202.
+/// Verifies the user's e-mail address: 204. Without a token, sends the e-mail again: 202.
 #[utoipa::path(post, path = "/api/auth/verify-email", tag = "Accounts", request_body = VerifyEmail,
     responses((status = 204), (status = 202), (status = 401, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)), security((), ("bearer" = []), ("cookie" = [])))]
 pub async fn verify_email(
@@ -170,7 +171,7 @@ pub struct Forgot {
     pub email: String,
 }
 
-/// Mails a link to set a new password, good for an hour. The answer is the same whether or not there is such an account.
+/// E-mails a link to set a new password, valid for an hour. The answer does not disclose whether the account exists.
 #[utoipa::path(post, path = "/api/auth/forgot-password", tag = "Accounts", request_body = Forgot,
     responses((status = 202), (status = 429, body = Problem)), security(()))]
 pub async fn forgot_password(
@@ -185,16 +186,16 @@ pub async fn forgot_password(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reset {
-    /// From the mail's link.
+    /// From the link in the e-mail.
     pub token: String,
     /// 10 to 200 characters.
     #[schema(value_type = String, format = Password)]
     pub password: SecretString,
 }
 
-/// Sets a new password with the token of such a link. Who follows it reads the address's mail, so it verifies the address, and
-/// ends every session and push subscription, and a second factor that was switched on before the address was verified. Sign in
-/// with it afterwards.
+/// Sets a new password with the token of a reset link. This also verifies the e-mail address, ends all sessions and
+/// push subscriptions, and disables a second factor that was enabled before the address was verified. It does not sign
+/// in.
 #[utoipa::path(post, path = "/api/auth/reset-password", tag = "Accounts", request_body = Reset,
     responses((status = 204), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)), security(()))]
 pub async fn reset_password(
@@ -216,7 +217,7 @@ pub struct NewPassword {
     pub new_password: SecretString,
 }
 
-/// Changes my password, and ends every other session of mine at once.
+/// Changes the user's password, and ends all other sessions of the user.
 #[utoipa::path(put, path = "/api/auth/password", tag = "Accounts", request_body = NewPassword,
     responses((status = 204), (status = 401, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn change_password(
@@ -231,7 +232,7 @@ pub async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Where I am signed in.
+/// Lists the user's sessions.
 #[utoipa::path(get, path = "/api/auth/sessions", tag = "Accounts", responses((status = 200, body = Page<Session>), (status = 401, body = Problem)))]
 pub async fn sessions(
     State(app): State<App>,
@@ -244,7 +245,7 @@ pub async fn sessions(
     }))
 }
 
-/// Signs me out everywhere, here too: tokens, cookies and open sockets die at once.
+/// Ends all sessions of the user, including this one, with their tokens, cookies and WebSockets.
 #[utoipa::path(delete, path = "/api/auth/sessions", tag = "Accounts", responses((status = 204), (status = 401, body = Problem)))]
 pub async fn end_sessions(
     State(app): State<App>,
@@ -256,7 +257,7 @@ pub async fn end_sessions(
     Ok((StatusCode::NO_CONTENT, no_cookies(&app.config)))
 }
 
-/// Signs me out in one place.
+/// Ends one session of the user.
 #[utoipa::path(delete, path = "/api/auth/sessions/{session_id}", tag = "Accounts", params(("session_id" = SessionId, Path)),
     responses((status = 204), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub async fn end_session(
@@ -270,7 +271,7 @@ pub async fn end_session(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whether I have a second factor, and how many recovery codes are left.
+/// Returns whether the user has a second factor, and the count of unused recovery codes.
 #[utoipa::path(get, path = "/api/auth/two-factor", tag = "Accounts", responses((status = 200, body = TwoFactor), (status = 401, body = Problem)))]
 pub async fn two_factor(
     State(app): State<App>,
@@ -280,8 +281,8 @@ pub async fn two_factor(
     Ok(Json(two_factor::state(&app, &user).await?))
 }
 
-/// A secret for an authenticator app (TOTP: SHA-1, six digits, 30 seconds). Nothing changes until its first code is confirmed.
-/// Where the server sends mail, an account whose address is not verified yet has none: 403 `email_not_verified`.
+/// Creates a secret for an authenticator app (TOTP: SHA-1, six digits, 30 seconds). It has no effect until it is
+/// confirmed. 403 `email_not_verified` if the server sends e-mail and the address is not verified.
 #[utoipa::path(post, path = "/api/auth/two-factor", tag = "Accounts",
     responses((status = 201, body = Enrolment), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn begin_two_factor(
@@ -304,11 +305,11 @@ pub struct Code {
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct RecoveryCodes {
-    /// Ten codes, each good once in place of the app's. They are shown this once.
+    /// Ten codes; each replaces the app's code once. They are not shown again.
     pub recovery_codes: Vec<String>,
 }
 
-/// Switches the second factor on. The password is asked for once more.
+/// Enables the second factor. Requires the password.
 #[utoipa::path(post, path = "/api/auth/two-factor/confirm", tag = "Accounts", request_body = Code,
     responses((status = 200, body = RecoveryCodes), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn confirm_two_factor(
@@ -331,7 +332,7 @@ pub struct Confirmation {
     pub password: SecretString,
 }
 
-/// Switches the second factor off. Workspaces that ask for one are closed to me from then on.
+/// Disables the second factor. Workspaces that require one become inaccessible to the user.
 #[utoipa::path(delete, path = "/api/auth/two-factor", tag = "Accounts", request_body = Confirmation,
     responses((status = 204), (status = 401, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn disable_two_factor(

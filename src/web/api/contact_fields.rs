@@ -1,4 +1,4 @@
-//! What a workspace wants to know of its contacts.
+//! Custom contact fields.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,7 +11,7 @@ use crate::listing::Page;
 use crate::web::json::{Json, Path};
 use crate::web::problem::Problem;
 
-/// All of them, in their order: at most 30. Any member. A contact's values stand in `custom_fields`, by `key`.
+/// Lists the custom fields in their order, at most 30. A contact's values are in `custom_fields`, by `key`.
 #[utoipa::path(get, path = "/contact-fields", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Field>), (status = 403, body = Problem)))]
 pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Page<Field>>, Problem> {
@@ -22,8 +22,8 @@ pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Page<Fi
     }))
 }
 
-/// Admins only, audited. Its `key` is made of its name, and stays. Kinds: `text` (at most 500 characters), `number`, `date`
-/// (as 2026-11-23), `choice` (one of `choices`).
+/// Creates a custom field. Its `key` is derived from its name and never changes. Kinds: `text` (at most 500
+/// characters), `number`, `date` (as 2026-11-23), `choice` (one of `choices`). Admins only, audited.
 #[utoipa::path(post, path = "/contact-fields", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)), request_body = Draft,
     responses((status = 201, body = Field), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(
@@ -37,7 +37,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(field)))
 }
 
-/// Renames it, or says anew what there is to choose from. Admins only, audited.
+/// Changes the name or the choices of a custom field. Admins only, audited.
 #[utoipa::path(patch, path = "/contact-fields/{field_id}", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("field_id" = FieldId, Path)), request_body = ContactFieldChange,
     responses((status = 200, body = Field), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
@@ -53,7 +53,7 @@ pub async fn update(
     Ok(Json(field))
 }
 
-/// With everything that was written in it. Admins only, audited.
+/// Deletes a custom field with all its values. Admins only, audited.
 #[utoipa::path(delete, path = "/contact-fields/{field_id}", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("field_id" = FieldId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]

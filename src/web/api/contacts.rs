@@ -1,4 +1,4 @@
-//! People outside.
+//! Contacts.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -25,15 +25,16 @@ use crate::web::problem::Problem;
 #[derive(Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Sorted {
-    /// Left out: `added`. A cursor belongs to the order that it came with.
+    /// The default is `added`. A cursor is valid only for the order it was returned with.
     sort: Option<Sort>,
-    /// `true`: the other way round. Whom we never texted with comes last either way.
+    /// `true` for the reverse order. With `last_text`, contacts without texts come last in both orders.
     #[serde(default)]
     reverse: bool,
 }
 
-/// Whom I may see: admins everybody; agents whoever wrote with one of their numbers, and whom they made themselves as long as
-/// nobody texted with them. `last_text` and `opted_out` tell of the numbers that I see.
+/// Lists the contacts visible to the caller. Admins see all; agents see contacts with a conversation on one of their
+/// numbers, and contacts they created that have no conversation yet. `last_text` and `opted_out` refer to numbers
+/// visible to the caller.
 #[utoipa::path(get, path = "/contacts", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path), Filter, Sorted, Span),
     responses((status = 200, body = Page<Listed>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
@@ -53,9 +54,10 @@ pub async fn list(
     ))
 }
 
-/// All of them as CSV, with the filters of the list: by my rights, one column for each field of the workspace's own. It is
-/// streamed: a list that ends early was cut off. Cells that a spreadsheet would take for a formula (they begin with `=`, `+`,
-/// `-`, `@`, a tab or a return, and are no phone number) begin with an apostrophe, which the import takes away again. Audited.
+/// Exports the visible contacts as CSV, with the filters of the list and a column for each custom field. The response
+/// is streamed: if it breaks off, the export is incomplete. Cells that a spreadsheet would read as a formula (they
+/// begin with `=`, `+`, `-`, `@`, a tab or a carriage return, and are no phone number) begin with an apostrophe, which
+/// the import removes. Audited.
 #[utoipa::path(get, path = "/contacts/export.csv", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path), Filter),
     responses((status = 200, body = String, content_type = "text/csv"), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn export(
@@ -66,13 +68,13 @@ pub async fn export(
     Ok(table(export::begin(&app.db, member, filter).await?))
 }
 
-/// A page after the other, as the client takes them.
+/// Streams the export page by page, at the speed of the client.
 pub fn table(export: Export) -> Response {
     let lines = futures_util::stream::try_unfold(export, |mut export| async move {
         match export.next().await {
             Ok(lines) => Ok(lines.map(|lines| (Bytes::from(lines), export))),
             Err(error) => {
-                tracing::warn!(%error, "an export was cut off");
+                tracing::warn!(%error, "export interrupted");
                 Err(error)
             }
         }
@@ -87,7 +89,7 @@ pub fn table(export: Export) -> Response {
     (headers, Body::from_stream(lines)).into_response()
 }
 
-/// Any member may. A number that is a contact's already, or was merged into one, is refused (422).
+/// Creates a contact. A number that belongs to a contact, or was merged into one, is refused: 422.
 #[utoipa::path(post, path = "/contacts", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)), request_body = Draft,
     responses((status = 201, body = Contact), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(
@@ -101,10 +103,10 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(contact)))
 }
 
-/// One contact.
+/// Returns one contact.
 #[utoipa::path(get, path = "/contacts/{contact_id}", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path)),
-    responses((status = 200, body = Contact), (status = 308, description = "It was merged into the one at `Location`"),
+    responses((status = 200, body = Contact), (status = 308, description = "It was merged into the contact at `Location`"),
               (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub async fn show(
     State(app): State<App>,
@@ -123,11 +125,11 @@ pub async fn show(
     Ok(Redirect::permanent(&path).into_response())
 }
 
-/// Changes what is given and keeps the rest. Whoever sees a contact may change them. With `updated_at`, a change that somebody
-/// else made since is not overwritten: 409 `contact_changed`, which says who it was.
+/// Updates the given fields of a contact that the caller sees. With `updated_at`, a change made by another member since
+/// is not overwritten: 409 `contact_changed` with the member's name.
 ///
-/// A new `phone_number` must be free. Conversations and opt-outs stay with the contact; the old number stays opted out, too,
-/// whoever has it next. Texts that wait go to the new number. Audited.
+/// A new `phone_number` must not belong to another contact. Conversations and opt-outs stay with the contact; the old
+/// number stays opted out as well, for any later contact. Waiting texts go to the new number. Audited.
 #[utoipa::path(patch, path = "/contacts/{contact_id}", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path)), request_body = ContactChange,
     responses((status = 200, body = Contact), (status = 403, body = Problem), (status = 404, body = Problem),
@@ -144,7 +146,7 @@ pub async fn update(
     Ok(Json(contact))
 }
 
-/// Every change of a contact's mind about being texted, with its proof, for the numbers that I may see; the newest first.
+/// Lists the consent history of a contact, with proof, for the numbers visible to the caller, newest first.
 #[utoipa::path(get, path = "/contacts/{contact_id}/consent", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path)),
     responses((status = 200, body = Page<Consent>), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -160,8 +162,8 @@ pub async fn consent(
     }))
 }
 
-/// Writes down what a contact said in another way than by text. The provider is not told: a block of its own stays until they
-/// text START.
+/// Records consent that a contact gave or withdrew other than by text. The provider is not notified: its own block
+/// stays until the contact texts START.
 #[utoipa::path(post, path = "/contacts/{contact_id}/consent", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path)), request_body = opt_outs::ConsentChange,
     responses((status = 200, body = Page<Consent>), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
@@ -181,7 +183,7 @@ pub async fn change_consent(
     }))
 }
 
-/// What would go with a contact, and what would stay.
+/// Returns what deleting a contact would delete, and what would stay.
 #[utoipa::path(get, path = "/contacts/{contact_id}/removal", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path)),
     responses((status = 200, body = remove::Preview), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -195,9 +197,9 @@ pub async fn removal(
     Ok(Json(remove::preview(&mut tx, &member, id).await?))
 }
 
-/// Deletes a contact, with every conversation, text and file. Texts that wait are called off, and their credits given back. An
-/// opt-out stays, by the address alone: nobody with this number is texted until they text START. Admins only; agents may
-/// delete whom they made themselves, as long as nobody texted with them. Audited.
+/// Deletes a contact with its conversations, texts and files. Waiting texts are cancelled and their credits returned.
+/// An opt-out stays for the phone number: it is not texted until it texts START. Admins only; agents may delete
+/// contacts they created that have no conversation. Audited.
 #[utoipa::path(delete, path = "/contacts/{contact_id}", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -210,10 +212,10 @@ pub async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What would move if another contact were merged into this one.
+/// Returns what merging another contact into this one would move.
 #[utoipa::path(get, path = "/contacts/{contact_id}/merge/{gone_id}", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path),
-           ("gone_id" = ContactId, Path, description = "Who would go")),
+           ("gone_id" = ContactId, Path, description = "The contact to merge into this one")),
     responses((status = 200, body = merge::Preview), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub async fn merging(
     State(app): State<App>,
@@ -226,10 +228,11 @@ pub async fn merging(
     Ok(Json(merge::preview(&mut tx, id, gone).await?))
 }
 
-/// Merges another contact into this one: conversations, texts, notes, tags and opt-outs move; conversations with the same
-/// number are joined; opted out from a number is who was so before, as either. The other's id leads here (308), and so does
-/// its number when it texts again; answers go to this one's number. Texts that wait or are on their way go where they were
-/// meant to go. For whoever sees every conversation of both: else admins only (403). Audited.
+/// Merges another contact into this one. Conversations, texts, notes, tags and opt-outs move; conversations with the
+/// same number are joined; the merged contact is opted out from a number if either was. The other contact's id
+/// redirects here (308), its number is matched to this contact, and answers go to this contact's number. Waiting texts
+/// keep their destination. The caller must see all conversations of both contacts, else 403 for all but admins.
+/// Audited.
 #[utoipa::path(post, path = "/contacts/{contact_id}/merge", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path)), request_body = Merge,
     responses((status = 200, body = Contact), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
@@ -237,7 +240,7 @@ pub async fn merge(
     State(app): State<App>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, ContactId)>,
-    Json(wanted): Json<Merge>,
+    Json(request): Json<Merge>,
 ) -> Result<Json<Contact>, Problem> {
-    Ok(Json(merge::merge(&app, &member, id, wanted).await?))
+    Ok(Json(merge::merge(&app, &member, id, request).await?))
 }

@@ -1,4 +1,4 @@
-//! What passes between one contact and one number.
+//! Conversations.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -31,17 +31,16 @@ pub struct ConversationQuery {
     contact_id: Option<ContactId>,
     /// `me`, `none` or a user's id.
     assignee: Option<String>,
-    /// `true`: only those with unread texts.
+    /// `true`: only conversations with unread texts.
     unread: Option<bool>,
-    /// Only with contacts who have this tag.
+    /// Only conversations with contacts that have this tag.
     tag: Option<TagId>,
-    /// `true`: only those with notes that call you.
+    /// `true`: only conversations with notes that mention the caller.
     mentioned: Option<bool>,
-    /// Any part of the contact's name, number or e-mail address, as in `/search`.
     q: Option<String>,
-    /// How many at the most: 1 to 200, default 50.
+    /// The page size: 1 to 200, default 50.
     limit: Option<i64>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
@@ -70,18 +69,18 @@ impl ConversationQuery {
     }
 }
 
-/// The conversations that I may see, newest first.
+/// Lists the conversations visible to the caller, newest first.
 #[utoipa::path(get, path = "/conversations", tag = "Conversations", params(("workspace_id" = WorkspaceId, Path), ConversationQuery),
     responses((status = 200, body = Page<Conversation>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
     State(app): State<App>,
     member: Member,
-    Query(wanted): Query<ConversationQuery>,
+    Query(query): Query<ConversationQuery>,
 ) -> Result<Json<Page<Conversation>>, Problem> {
-    let filter = wanted.filter(&member)?;
+    let filter = query.filter(&member)?;
     let span = Span {
-        limit: wanted.limit,
-        cursor: wanted.cursor,
+        limit: query.limit,
+        cursor: query.cursor,
     };
     let load = match filter.q.is_some() {
         true => Load::Heavy,
@@ -91,10 +90,10 @@ pub async fn list(
     Ok(Json(conversations::list(&mut tx, &filter, &span).await?))
 }
 
-/// One conversation.
+/// Returns one conversation.
 #[utoipa::path(get, path = "/conversations/{conversation_id}", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)),
-    responses((status = 200, body = Conversation), (status = 308, description = "It was joined to the one at `Location`"),
+    responses((status = 200, body = Conversation), (status = 308, description = "It was joined to the conversation at `Location`"),
               (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub async fn show(
     State(app): State<App>,
@@ -112,10 +111,10 @@ pub async fn show(
     Ok(Redirect::permanent(&path).into_response())
 }
 
-/// Changes what is given and keeps the rest. It can be assigned to whoever sees its number.
+/// Updates the given fields of a conversation. It can be assigned to any member who sees its number.
 ///
-/// With `expected_assignee_id` taking it is safe: 409 `conversation_taken` if somebody else was faster, with who and when in
-/// `detail`. Every change stands in `GET …/events`.
+/// With `expected_assignee_id`, assigning is safe against races: 409 `conversation_taken` if another member changed the
+/// assignee first, with who and when in `detail`. Every change is listed in `GET …/events`.
 #[utoipa::path(patch, path = "/conversations/{conversation_id}", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)), request_body = ConversationChange,
     responses((status = 200, body = Conversation), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
@@ -131,7 +130,7 @@ pub async fn update(
     Ok(Json(conversation))
 }
 
-/// Everything up to now has been seen: the unread count is 0, and notes that call you have been looked at.
+/// Marks a conversation as read: resets the unread count, and marks the caller's mentions in it as seen.
 #[utoipa::path(post, path = "/conversations/{conversation_id}/read", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -150,11 +149,11 @@ pub async fn read(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Judgement {
-    /// `true` opts them out by their own words; `false`: they meant something else.
+    /// `true`: the text opts the contact out; `false`: it does not.
     opt_out: bool,
 }
 
-/// Judges the text that only sounds like STOP (`near_stop_id`). Where there is none (any more), nothing happens.
+/// Resolves a possible opt-out: a text that resembles STOP (`near_stop_id`). Without one, nothing changes.
 #[utoipa::path(post, path = "/conversations/{conversation_id}/near-stop", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)), request_body = Judgement,
     responses((status = 200, body = Conversation), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
@@ -171,7 +170,7 @@ pub async fn judge_stop(
     Ok(Json(conversation))
 }
 
-/// The texts and notes of a conversation, newest first.
+/// Lists the texts and notes of a conversation, newest first.
 #[utoipa::path(get, path = "/conversations/{conversation_id}/messages", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path), Span),
     responses((status = 200, body = Page<Message>), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
@@ -190,15 +189,15 @@ pub async fn messages(
     Ok(Json(messages::list(&mut tx, &filter, &span).await?))
 }
 
-/// Writes an internal note: it is never sent, counts as unread for nobody, and leaves the conversation where it is in the list.
+/// Adds an internal note. It is never sent, does not count as unread, and does not move the conversation in the list.
 ///
-/// `@Name` in it calls a colleague who sees this number: they hear it at once (`mentioned` on the socket) and find it under
-/// `GET …/conversations?mentioned=true` until they have read the conversation (`POST …/read`). Calling somebody who does not see
-/// this number, or a name that several have, is refused and nothing is written. A repeated `Idempotency-Key` is answered
-/// with the first note. For whoever sees the number.
+/// `@Name` mentions a member who sees this number: the member receives `mentioned` on the WebSocket and finds the
+/// conversation with `GET …/conversations?mentioned=true` until it is marked as read (`POST …/read`). A mention of a
+/// member who does not see the number, or of an ambiguous name, is refused and nothing is stored. A repeated
+/// `Idempotency-Key` returns the first note. The caller must see the number.
 #[utoipa::path(post, path = "/conversations/{conversation_id}/notes", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path),
-           ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; yours alone.")),
+           ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, unique per caller.")),
     request_body = Draft,
     responses((status = 201, body = Message), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn note(
@@ -215,8 +214,8 @@ pub async fn note(
     Ok((StatusCode::CREATED, Json(note)))
 }
 
-/// What became of it: who assigned, finished, snoozed or reopened it, and when they opted out or in. Newest first; nothing
-/// of it ever changes. For whoever sees the number.
+/// Lists the events of a conversation: assignments, changes of status, opt-outs and opt-ins, newest first. Events never
+/// change. The caller must see the number.
 #[utoipa::path(get, path = "/conversations/{conversation_id}/events", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path), Span),
     responses((status = 200, body = Page<Activity>), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]

@@ -1,4 +1,4 @@
-//! What agents spend to send.
+//! Credits.
 
 use axum::extract::State;
 
@@ -10,7 +10,7 @@ use crate::listing::{Page, Span};
 use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
 
-/// Every member's balance. Admins only.
+/// Lists the balances of all members. Admins only.
 #[utoipa::path(get, path = "/credits", tag = "Credits", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Account>), (status = 403, body = Problem)))]
 pub async fn list(State(app): State<App>, admin: Admin) -> Result<Json<Page<Account>>, Problem> {
@@ -21,7 +21,7 @@ pub async fn list(State(app): State<App>, admin: Admin) -> Result<Json<Page<Acco
     }))
 }
 
-/// One balance: my own, or for an admin anybody's.
+/// Returns the balance of a member: the caller's own, or any for admins.
 #[utoipa::path(get, path = "/credits/{user_id}", tag = "Credits",
     params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path)),
     responses((status = 200, body = Account), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -34,7 +34,7 @@ pub async fn show(
     Ok(Json(credits::of(&mut tx, &member, user).await?))
 }
 
-/// Tops up, takes away (a negative `delta`) or sets a balance, which never falls below zero. Admins only.
+/// Changes a balance by `delta` (negative to deduct) or sets it. It never falls below zero. Admins only.
 #[utoipa::path(patch, path = "/credits/{user_id}", tag = "Credits",
     params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path)), request_body = CreditChange,
     responses((status = 200, body = Account), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
@@ -50,8 +50,8 @@ pub async fn update(
     Ok(Json(account))
 }
 
-/// Everything that ever happened to a balance, the newest first; the sum of all `delta` is the balance. My own, or for an
-/// admin anybody's.
+/// Lists all changes of a balance, newest first. The sum of all `delta` is the balance. The caller's own, or any for
+/// admins.
 #[utoipa::path(get, path = "/credits/{user_id}/ledger", tag = "Credits",
     params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path), Span),
     responses((status = 200, body = Page<Entry>), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]

@@ -1,4 +1,4 @@
-//! A CSV file in the field `file` of a form.
+//! Errors of a CSV file upload.
 
 use axum::extract::multipart::MultipartError;
 use axum::http::StatusCode;
@@ -14,7 +14,7 @@ pub fn missing() -> Problem {
     .into()
 }
 
-/// The form broke off, or held more than `most` bytes.
+/// The form is incomplete, or larger than `most` bytes.
 pub fn unreadable(error: &MultipartError, most: usize) -> Problem {
     match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(most),

@@ -1,5 +1,5 @@
-//! What the OpenAPI text says of every operation is derived here, once: names that are unique, and the answers that it shares
-//! with others. A handler's annotation says only what is its own.
+//! Completes the OpenAPI document of the handlers' annotations: unique operation ids and shared responses. An
+//! annotation contains only what is specific to its operation.
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,6 @@ use crate::config::Config;
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// Completes the text that the annotations make.
 pub fn complete(mut openapi: Value, config: &Config) -> Value {
     openapi["info"]["contact"] = json!({ "name": "MessageHub", "url": config.public("") });
     name_items(&mut openapi);
@@ -24,7 +23,7 @@ pub fn complete(mut openapi: Value, config: &Config) -> Value {
     openapi
 }
 
-/// The items of a page are the schema of that name, not a copy of it.
+/// Replaces inline copies of page items by references to their schema.
 fn name_items(openapi: &mut Value) {
     let Some(schemas) = openapi["components"]["schemas"].as_object_mut() else {
         return;
@@ -52,7 +51,7 @@ fn complete_operation(operation: &mut Value, method: &str, path: &str) {
     if operation["security"] != json!([{}]) {
         shared.push(401);
     }
-    // A member of the workspace; or, by cookie, a page of ours.
+    // Not a member of the workspace, or cross-origin with a cookie.
     if path.contains("{workspace_id}") || method != "get" {
         shared.push(403);
     }
@@ -79,24 +78,25 @@ fn complete_operation(operation: &mut Value, method: &str, path: &str) {
     }
 }
 
-/// `contacts_list`, `contacts_tags_give`, `auth_login`: the path's own words and the handler's name, neither of them twice.
+/// `contacts_list`, `contacts_tags_give`, `auth_login`: the path's segments and the handler's name without duplicates.
 fn operation_id(path: &str, handler: &str) -> String {
     let own = path.strip_prefix("/api/").unwrap_or(path);
     let own = match own.strip_prefix("workspaces/{workspace_id}/") {
         Some(of_a_workspace) => of_a_workspace,
         None => own,
     };
-    let mut words: Vec<String> = own
+    let mut segments: Vec<String> = own
         .split('/')
         .filter(|part| !part.is_empty() && !part.starts_with('{'))
         .map(|part| part.replace(['-', '.'], "_"))
         .collect();
-    let says_it = |last: &String| last.starts_with(handler) || handler.ends_with(last.as_str());
-    if words.last().is_some_and(says_it) {
-        words.pop();
+    let is_redundant =
+        |last: &String| last.starts_with(handler) || handler.ends_with(last.as_str());
+    if segments.last().is_some_and(is_redundant) {
+        segments.pop();
     }
-    words.push(handler.to_owned());
-    words.join("_")
+    segments.push(handler.to_owned());
+    segments.join("_")
 }
 
 fn complete_response(response: &mut Value, status: &str) {
@@ -108,9 +108,9 @@ fn complete_response(response: &mut Value, status: &str) {
             json!({ "description": description, "schema": { "type": kind } });
     };
     match status {
-        "308" => header("Location", "Where it is now.", "string"),
+        "308" => header("Location", "The current URL.", "string"),
         "401" => header("WWW-Authenticate", "Always `Bearer`.", "string"),
-        "429" | "503" => header("Retry-After", "How many seconds to wait.", "integer"),
+        "429" | "503" => header("Retry-After", "Seconds to wait.", "integer"),
         _ => {}
     }
     if status >= "400" {
@@ -123,40 +123,39 @@ fn complete_response(response: &mut Value, status: &str) {
             content["schema"] = json!({ "type": "string", "format": "binary" });
         }
     }
-    // Looking made an entry of what is not there.
+    // Indexing has inserted null values.
     if let Some(response) = response.as_object_mut() {
         response.retain(|_, value| !value.is_null());
     }
 }
 
-/// What an answer means unless its annotation says more.
 fn meaning(status: &str) -> &'static str {
     match status {
-        "200" => "What was asked for, or what it is now.",
-        "201" => "It was made.",
-        "202" => "It was taken, and happens from now on.",
-        "204" => "Done. There is nothing to say.",
-        "206" => "The part that was asked for.",
-        "304" => "It is still the one that the client has.",
-        "308" => "It is another one now.",
+        "200" => "The requested resource, or its new state.",
+        "201" => "Created.",
+        "202" => "Accepted for processing.",
+        "204" => "Done, without content.",
+        "206" => "The requested range.",
+        "304" => "The client's copy is current.",
+        "308" => "It was merged into another resource.",
         "400" => "`malformed`: the request cannot be read.",
-        "401" => "`unauthenticated`: no, a wrong, an expired or a revoked token.",
-        "402" => "`insufficient_credits`: nothing was sent, nothing was taken.",
+        "401" => "`unauthenticated`: a missing, invalid, expired or revoked token.",
+        "402" => "`insufficient_credits`: nothing was sent or charged.",
         "403" => {
             "`not_a_member` of this workspace, whether or not it exists; `admin_only`; `number_not_assigned`; \
-             `two_factor_required`; `cross_origin`: sent with a cookie by a page of another site."
+             `two_factor_required`; `cross_origin`: sent with a cookie by a page of another origin."
         }
-        "404" => "`not_found`: there is none, or it is not for you to see.",
-        "408" => "`timed_out`: the rest of the request did not come.",
-        "409" => "It does not fit how things stand now: `code` says how.",
-        "412" => "`precondition_failed`: it is not the one that `If-Match` names.",
+        "404" => "`not_found`: it does not exist, or the caller may not see it.",
+        "408" => "`timed_out`: the request was not received completely.",
+        "409" => "Conflict with the current state: see `code`.",
+        "412" => "`precondition_failed`: `If-Match` names another version.",
         "413" => "`payload_too_large`.",
-        "415" => "`unsupported_media_type`: `Content-Type` is not one that is taken here.",
-        "416" => "`range_not_satisfiable`: it has no such part.",
+        "415" => "`unsupported_media_type`: `Content-Type` is not supported.",
+        "416" => "`range_not_satisfiable`: the range is outside the file.",
         "422" => {
-            "`validation_failed`: `errors` names each field at fault and why. Or another `code`, where one is named above."
+            "`validation_failed`: `errors` lists each invalid field with the reason. Or another `code`, if one is named above."
         }
-        "429" => "`rate_limited`: too many of these.",
+        "429" => "`rate_limited`: too many requests.",
         "503" => {
             "`unavailable`, `timed_out` or a provider's `provider_unavailable`: try again in a moment."
         }
@@ -164,7 +163,7 @@ fn meaning(status: &str) -> &'static str {
     }
 }
 
-/// Doc comments are broken into lines where the source is.
+/// Joins the lines of each paragraph of a doc comment.
 fn paragraphs(value: &Value) -> Vec<String> {
     let paragraphs = text(value).split("\n\n");
     paragraphs
@@ -173,7 +172,7 @@ fn paragraphs(value: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Without its full stop: a heading.
+/// The first sentence without its punctuation, as a heading.
 fn first_sentence(doc_text: &str) -> &str {
     let first = doc_text.lines().next().unwrap_or_default();
     let end = first
@@ -183,7 +182,7 @@ fn first_sentence(doc_text: &str) -> &str {
     first[..end].trim_end_matches(['.', ':', ';'])
 }
 
-/// Schemas that nothing leads to, and whatever only they lead to.
+/// Removes schemas that are not reachable from any path.
 fn remove_unused(openapi: &mut Value) {
     let schemas = openapi["components"]["schemas"].take();
     let Value::Object(mut schemas) = schemas else {

@@ -1,4 +1,4 @@
-//! What I am writing, wherever I write it.
+//! Drafts of the caller.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -13,7 +13,8 @@ use crate::listing::{Page, Span};
 use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
 
-/// All of mine, newest first; that to somebody new has no `conversation_id`. Nobody else sees them, admins neither.
+/// Lists the caller's drafts, newest first. A draft outside a conversation has no `conversation_id`. Drafts are
+/// private, also from admins.
 #[utoipa::path(get, path = "/drafts", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), Span),
     responses((status = 200, body = Page<Draft>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
@@ -25,7 +26,7 @@ pub async fn list(
     Ok(Json(drafts::list(&mut tx, &span).await?))
 }
 
-/// Mine in this conversation; an empty one where there is none.
+/// Returns the caller's draft in a conversation, empty if there is none.
 #[utoipa::path(get, path = "/conversations/{conversation_id}/draft", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)),
     responses((status = 200, body = Draft), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -37,8 +38,8 @@ pub async fn show(
     open(app, member, Some(id)).await
 }
 
-/// Keeps it instead of the one before. The files are kept with it, longer than other uploads. With nothing in it there is none
-/// any more.
+/// Replaces the caller's draft in a conversation. Its files are kept longer than other uploads. An empty draft is
+/// deleted.
 #[utoipa::path(put, path = "/conversations/{conversation_id}/draft", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)), request_body = Writing,
     responses((status = 200, body = Draft), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
@@ -51,7 +52,7 @@ pub async fn save(
     keep(app, member, Some(id), writing).await
 }
 
-/// 204 also where there was none.
+/// Deletes the caller's draft in a conversation. 204 also if there is none.
 #[utoipa::path(delete, path = "/conversations/{conversation_id}/draft", tag = "Conversations",
     params(("workspace_id" = WorkspaceId, Path), ("conversation_id" = ConversationId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -63,14 +64,14 @@ pub async fn remove(
     forget(app, member, Some(id)).await
 }
 
-/// My text to somebody new; an empty one where there is none.
+/// Returns the caller's draft outside a conversation, empty if there is none.
 #[utoipa::path(get, path = "/drafts/new", tag = "Messages", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Draft), (status = 403, body = Problem)))]
 pub async fn show_new(State(app): State<App>, member: Member) -> Result<Json<Draft>, Problem> {
     open(app, member, None).await
 }
 
-/// Keeps it instead of the one before. With nothing in it there is none any more.
+/// Replaces the caller's draft outside a conversation. An empty draft is deleted.
 #[utoipa::path(put, path = "/drafts/new", tag = "Messages", params(("workspace_id" = WorkspaceId, Path)), request_body = Writing,
     responses((status = 200, body = Draft), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn save_new(
@@ -81,41 +82,40 @@ pub async fn save_new(
     keep(app, member, None, writing).await
 }
 
-/// 204 also where there was none.
+/// Deletes the caller's draft outside a conversation. 204 also if there is none.
 #[utoipa::path(delete, path = "/drafts/new", tag = "Messages", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 204), (status = 403, body = Problem)))]
 pub async fn remove_new(State(app): State<App>, member: Member) -> Result<StatusCode, Problem> {
     forget(app, member, None).await
 }
 
-async fn open(app: App, member: Member, of: DraftKey) -> Result<Json<Draft>, Problem> {
-    let mut tx = seen(&app, &member, of).await?;
-    Ok(Json(drafts::find(&mut tx, of).await?))
+async fn open(app: App, member: Member, key: DraftKey) -> Result<Json<Draft>, Problem> {
+    let mut tx = seen(&app, &member, key).await?;
+    Ok(Json(drafts::find(&mut tx, key).await?))
 }
 
 async fn keep(
     app: App,
     member: Member,
-    of: DraftKey,
+    key: DraftKey,
     writing: Writing,
 ) -> Result<Json<Draft>, Problem> {
-    let mut tx = seen(&app, &member, of).await?;
-    let draft = drafts::save(&mut tx, of, writing).await?;
+    let mut tx = seen(&app, &member, key).await?;
+    let draft = drafts::save(&mut tx, key, writing).await?;
     tx.commit().await?;
     Ok(Json(draft))
 }
 
-async fn forget(app: App, member: Member, of: DraftKey) -> Result<StatusCode, Problem> {
-    let mut tx = seen(&app, &member, of).await?;
-    drafts::remove(&mut tx, of).await?;
+async fn forget(app: App, member: Member, key: DraftKey) -> Result<StatusCode, Problem> {
+    let mut tx = seen(&app, &member, key).await?;
+    drafts::remove(&mut tx, key).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// In a conversation that one may see at this moment.
-async fn seen(app: &App, member: &Member, of: DraftKey) -> Result<WorkspaceTx, Problem> {
+async fn seen(app: &App, member: &Member, key: DraftKey) -> Result<WorkspaceTx, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    if let Some(conversation) = of {
+    if let Some(conversation) = key {
         conversations::find(&mut tx, conversation).await?;
     }
     Ok(tx)

@@ -1,4 +1,4 @@
-//! Contacts from a table.
+//! Imports of contacts.
 
 use axum::extract::State;
 use axum::extract::multipart::{Multipart, MultipartRejection};
@@ -21,26 +21,25 @@ use crate::web::problem::Problem;
 #[schema(as = ContactTable)]
 #[allow(dead_code, reason = "it describes the form")]
 pub struct Form {
-    /// CSV, separated by commas, semicolons, tabs or bars, with a line that names the columns, then at most 100,000 lines, 10 MB.
-    /// Or an address book of vCards (`.vcf`).
+    /// CSV, separated by commas, semicolons, tabs or bars, with a header line and at most 100,000 further lines, 10 MB.
+    /// Or vCards (`.vcf`).
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
-    /// `true`: it is only looked at. The answer says what its columns were taken for; `POST /contacts/imports/{import_id}/start`
+    /// `true`: returns the detected mapping without starting the import. `POST /contacts/imports/{import_id}/start`
     /// starts it.
     preview: Option<bool>,
-    /// What each column is, as a JSON list of words in their order (see `ContactImport`); left out: it is guessed.
+    /// The target of each column in order, as a JSON list (see `ContactImport`). Detected by default.
     mapping: Option<String>,
     duplicates: Option<Duplicates>,
-    /// How numbers without a country are read: two letters; left out: the workspace's.
+    /// The region of numbers without a country code: two letters. The default is the workspace's region.
     region: Option<String>,
-    /// Names of tags for all, separated by commas.
+    /// Names of tags for all contacts, separated by commas.
     tags: Option<String>,
-    /// The encoding of the file, such as `UTF-8`, `windows-1252`, `windows-1250`, `macintosh` or `Shift_JIS`: any name of the
-    /// Encoding standard. Left out: it is recognized.
+    /// The encoding of the file, such as `UTF-8`, `windows-1252`, `windows-1250`, `macintosh` or `Shift_JIS`: any name
+    /// of the Encoding standard. Detected by default.
     encoding: Option<String>,
 }
 
-/// A form as it was sent.
 #[derive(Default)]
 pub struct Sent {
     pub name: String,
@@ -97,11 +96,11 @@ impl Sent {
     }
 }
 
-/// Brings in contacts from a table, in the background: the answer is the import as it begins, and `GET
-/// /contacts/imports/{import_id}` says how far it is. Each row is added, changes a contact who has its number already (as
-/// `duplicates` says), or is refused on its own. Only what has no phone number that can be read is refused: other cells that cannot
-/// be read are left out, and `problems` counts them before anything is taken. It survives a restart of the server, and takes no row twice. A number that opted
-/// out stays so. Admins only, audited.
+/// Imports contacts from a file in the background. The answer is the new import; `GET /contacts/imports/{import_id}`
+/// returns its progress. Each row creates a contact, updates the contact with its number (see `duplicates`), or is
+/// refused. Rows are refused only without a readable phone number; other unreadable cells are skipped and counted in
+/// `problems` before the import starts. An import continues after a restart of the server and processes each row once.
+/// Opt-outs stay in force. Admins only, audited.
 #[utoipa::path(post, path = "/contacts/import", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
     request_body(content = Form, content_type = "multipart/form-data"),
     responses((status = 202, body = Import), (status = 403, body = Problem), (status = 413, body = Problem),
@@ -129,7 +128,7 @@ pub async fn create(
     Ok((StatusCode::ACCEPTED, Json(import)))
 }
 
-/// The newest first. Admins only.
+/// Lists the imports, newest first. Admins only.
 #[utoipa::path(get, path = "/contacts/imports", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path), Span),
     responses((status = 200, body = Page<Import>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
@@ -141,7 +140,7 @@ pub async fn list(
     Ok(Json(import::list(&mut tx, &admin, &span).await?))
 }
 
-/// How far it is, and what became of its rows. Admins only.
+/// Returns an import with its progress and results. Admins only.
 #[utoipa::path(get, path = "/contacts/imports/{import_id}", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("import_id" = ImportId, Path)),
     responses((status = 200, body = Import), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -154,7 +153,7 @@ pub async fn show(
     Ok(Json(import::find(&mut tx, &admin, id).await?))
 }
 
-/// Starts one that was only looked at so far; later it is too late (409). Admins only, audited.
+/// Starts an import created with `preview`. An import that was started already: 409. Admins only, audited.
 #[utoipa::path(post, path = "/contacts/imports/{import_id}/start", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("import_id" = ImportId, Path)), request_body = Start,
     responses((status = 202, body = Import), (status = 403, body = Problem), (status = 404, body = Problem),
@@ -163,17 +162,17 @@ pub async fn start(
     State(app): State<App>,
     admin: Admin,
     Path((_, id)): Path<(WorkspaceId, ImportId)>,
-    Json(wanted): Json<Start>,
+    Json(request): Json<Start>,
 ) -> Result<(StatusCode, Json<Import>), Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let import = import::start(&mut tx, &admin, id, wanted).await?;
+    let import = import::start(&mut tx, &admin, id, request).await?;
     tx.commit().await?;
     Ok((StatusCode::ACCEPTED, Json(import)))
 }
 
-/// The rows that could not be taken, as they came, with their line and the reason: to be mended and brought in again. Phone numbers
-/// are written so that spreadsheets keep them as text. Also those of a list of opt-outs, by its `import_id`. Kept for 30 days. Admins
-/// only.
+/// Exports the refused rows of an import with their line and reason, to be corrected and imported again. Phone numbers
+/// are written so that spreadsheets keep them as text. Also for an import of opt-outs, by its `import_id`. Kept for 30
+/// days. Admins only.
 #[utoipa::path(get, path = "/contacts/imports/{import_id}/refused.csv", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("import_id" = ImportId, Path)),
     responses((status = 200, body = String, content_type = "text/csv"), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -185,7 +184,6 @@ pub async fn refused(
     refused_rows(&app, &admin, id).await
 }
 
-/// As a file to be kept.
 pub async fn refused_rows(app: &App, admin: &Admin, id: ImportId) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let table = import::refused_table(&mut tx, admin, id).await?;

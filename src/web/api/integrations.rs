@@ -1,4 +1,4 @@
-//! Accounts at providers. Admins only.
+//! Integrations with providers.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -14,7 +14,7 @@ use crate::listing::{Page, Span};
 use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
 
-/// The accounts at providers, with what is wrong with them. Admins only.
+/// Lists the integrations with their health. Admins only.
 #[utoipa::path(get, path = "/integrations", tag = "Integrations", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Integration>), (status = 403, body = Problem)))]
 pub async fn list(
@@ -29,8 +29,9 @@ pub async fn list(
     }))
 }
 
-/// Checks the credentials at the provider, stores them encrypted, reads all numbers and sets the webhook of each that can
-/// text. Credentials that the provider refuses: 422 `invalid_credentials`, and nothing was stored.
+/// Connects an account at a provider. Checks the credentials, stores them encrypted, reads all numbers and sets the
+/// webhook of each number that can text. 422 `invalid_credentials` if the provider refuses them; nothing is stored
+/// then.
 #[utoipa::path(post, path = "/integrations", tag = "Integrations", params(("workspace_id" = WorkspaceId, Path)), request_body = Connect,
     responses((status = 201, body = Connected), (status = 403, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub async fn create(
@@ -42,7 +43,8 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(connected)))
 }
 
-/// Asks the provider whether the stored credentials are good. If so an unhealthy integration is healthy again and its queue goes on.
+/// Checks the stored credentials at the provider. If they are valid, an unhealthy integration becomes healthy and its
+/// queue continues.
 #[utoipa::path(post, path = "/integrations/{integration_id}/test", tag = "Integrations",
     params(("workspace_id" = WorkspaceId, Path), ("integration_id" = IntegrationId, Path)),
     responses((status = 200, body = Integration), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
@@ -58,7 +60,7 @@ pub async fn test(
     ))
 }
 
-/// Compares the provider's list of numbers with ours: new ones are added, changed ones updated, and those that are gone become
+/// Synchronizes the numbers with the provider's list. New ones are added, changed ones updated, and removed ones become
 /// inactive and keep their history. Webhooks are checked, and set where they differ.
 #[utoipa::path(post, path = "/integrations/{integration_id}/sync", tag = "Integrations",
     params(("workspace_id" = WorkspaceId, Path), ("integration_id" = IntegrationId, Path)),
@@ -75,8 +77,8 @@ pub async fn sync(
     ))
 }
 
-/// Changes what is given and keeps the rest. New credentials are those of the same account; they are checked at the provider and
-/// replace the old ones at once. If the integration was unhealthy, it is healthy again and its queue goes on.
+/// Updates the given fields of an integration. New credentials must belong to the same account; they are checked at the
+/// provider and replace the old ones at once. An unhealthy integration becomes healthy and its queue continues.
 #[utoipa::path(patch, path = "/integrations/{integration_id}", tag = "Integrations",
     params(("workspace_id" = WorkspaceId, Path), ("integration_id" = IntegrationId, Path)), request_body = IntegrationChange,
     responses((status = 200, body = Integration), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem),
@@ -90,9 +92,9 @@ pub async fn update(
     Ok(Json(integrations::update(&app, &admin, id, change).await?))
 }
 
-/// Disconnects the account for good. Its credentials are destroyed, its numbers become inactive, texts that wait fail and their
-/// credits come back, and its webhooks answer 404. Conversations and messages stay. The webhooks that its numbers had before are
-/// put back at the provider where possible.
+/// Disconnects an integration permanently. Its credentials are destroyed, its numbers become inactive, waiting texts
+/// fail and their credits are returned, and its webhooks answer 404. Conversations and messages stay. The previous
+/// webhooks of its numbers are restored at the provider where possible.
 #[utoipa::path(delete, path = "/integrations/{integration_id}", tag = "Integrations",
     params(("workspace_id" = WorkspaceId, Path), ("integration_id" = IntegrationId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -106,8 +108,8 @@ pub async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What the stored credentials were used for, by whom and how often, hour by hour, the newest first. Written a few seconds after
-/// the use, kept for a year. Admins only.
+/// Lists the uses of stored credentials by purpose and user, with counts per hour, newest first. Recorded within a few
+/// seconds, kept for a year. Admins only.
 #[utoipa::path(get, path = "/credential-access", tag = "Integrations", params(("workspace_id" = WorkspaceId, Path), uses::Filter, Span),
     responses((status = 200, body = Page<Access>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn credential_access(

@@ -1,4 +1,4 @@
-//! Who is asked to join. `POST …/members` invites.
+//! Invitations to a workspace. `POST …/members` creates one.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,8 +19,8 @@ pub struct Invited {
     pub invitation: Invitation,
 }
 
-/// Invites somebody: the link goes by mail, and is shown here this once. It is good for a week. Whoever was invited before
-/// gets a new link, and the old one is void. Admins only.
+/// Invites a user. The link is sent by e-mail and returned once, and is valid for a week. A new invitation for the same
+/// address invalidates the previous link. Admins only.
 #[utoipa::path(post, path = "/members", tag = "Members", params(("workspace_id" = WorkspaceId, Path)), request_body = Invite,
     responses((status = 201, body = Invited), (status = 403, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub async fn create(
@@ -32,7 +32,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(Invited { invitation })))
 }
 
-/// The invitations that can still be accepted, the newest first. Admins only.
+/// Lists the open invitations, newest first. Admins only.
 #[utoipa::path(get, path = "/invitations", tag = "Members", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Invitation>), (status = 403, body = Problem)))]
 pub async fn list(State(app): State<App>, admin: Admin) -> Result<Json<Page<Invitation>>, Problem> {
@@ -43,7 +43,7 @@ pub async fn list(State(app): State<App>, admin: Admin) -> Result<Json<Page<Invi
     }))
 }
 
-/// Makes an invitation's link void. Admins only.
+/// Withdraws an invitation: its link becomes invalid. Admins only.
 #[utoipa::path(delete, path = "/invitations/{invitation_id}", tag = "Members",
     params(("workspace_id" = WorkspaceId, Path), ("invitation_id" = InvitationId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -58,7 +58,7 @@ pub async fn withdraw(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What an invitation's link offers. It says nothing of whether the address has an account.
+/// Returns what an invitation link offers. The answer does not disclose whether the address has an account.
 #[utoipa::path(get, path = "/api/invitations/{token}", tag = "Members", params(("token" = String, Path)),
     responses((status = 200, body = Offer), (status = 404, body = Problem)), security(()))]
 pub async fn show(
@@ -68,9 +68,9 @@ pub async fn show(
     Ok(Json(invitations::look(&app, &token).await?))
 }
 
-/// Accepts an invitation. Whoever is signed in with the invited address needs nothing more; whoever has an account there sends its password;
-/// whoever has none sends a name and a new password. Where the server sends mail, an account whose address is not verified yet
-/// does not join: 403 `email_not_verified`.
+/// Accepts an invitation. A user signed in with the invited address needs no further data; the owner of an existing
+/// account sends its password; a new user sends a name and a new password. 403 `email_not_verified` if the server sends
+/// e-mail and the address of an existing account is not verified.
 #[utoipa::path(post, path = "/api/invitations/{token}/accept", tag = "Members", params(("token" = String, Path)), request_body = Accept,
     responses((status = 200, body = SignedIn), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 422, body = Problem), (status = 429, body = Problem)), security((), ("bearer" = []), ("cookie" = [])))]

@@ -1,4 +1,4 @@
-//! Pictures and files that came with a text.
+//! Media of texts.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -25,9 +25,9 @@ mod conditions;
 
 use conditions::RangeResponse;
 
-/// Takes a file to be sent, as `multipart/form-data` in the field `file`: at most 5 MB (else 413 `payload_too_large`), of a kind
-/// that phones take, by its bytes. It is mine alone until a text names it in `media_ids`; one that none does is removed after a
-/// day. Metadata of pictures (place, time, camera) is taken out.
+/// Uploads a file to send, as `multipart/form-data` in the field `file`: at most 5 MB (else 413 `payload_too_large`),
+/// of a supported type, detected from its content. It is private until a text refers to it in `media_ids`; unused
+/// uploads are deleted after a day. Metadata of pictures (place, time, camera) is removed.
 #[utoipa::path(post, path = "/media", tag = "Messages", params(("workspace_id" = WorkspaceId, Path)),
     request_body(content = FileUpload, content_type = "multipart/form-data"),
     responses((status = 201, body = Upload), (status = 403, body = Problem), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
@@ -42,7 +42,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(upload)))
 }
 
-/// What is asked for, for the description alone.
+/// The request body, for the OpenAPI document only.
 #[derive(utoipa::ToSchema)]
 #[schema(as = FileForm)]
 #[allow(dead_code, reason = "the form is read part by part")]
@@ -54,14 +54,15 @@ struct FileUpload {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct InSize {
-    /// `thumb`: a small one, if it is a picture.
+    /// `thumb`: a reduced version of a picture.
     #[serde(default)]
     size: Size,
 }
 
-/// The file itself, for whoever may see its conversation; an upload that was not sent yet, for its uploader. Metadata of
-/// pictures (place, time, camera) is taken out. `Range`, `If-Range` and `If-None-Match` are answered. What is not stored yet is
-/// fetched from the provider; when that fails: 503 `provider_unavailable`, or `storage_unavailable` when the store does not answer.
+/// Returns the file. A sent or received file is visible with its conversation, an upload to its uploader only. Metadata
+/// of pictures (place, time, camera) is removed. `Range`, `If-Range` and `If-None-Match` are supported. A file that is
+/// not stored yet is fetched from the provider: 503 `provider_unavailable` if that fails, `storage_unavailable` if the
+/// storage does not answer.
 #[utoipa::path(get, path = "/media/{media_id}", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("media_id" = MediaId, Path), InSize),
     responses((status = 200, content_type = "*/*"), (status = 206, content_type = "*/*"), (status = 304), (status = 403, body = Problem),
@@ -71,23 +72,23 @@ pub async fn show(
     State(directory): State<Directory>,
     member: Member,
     Path((_, id)): Path<(WorkspaceId, MediaId)>,
-    Query(wanted): Query<InSize>,
+    Query(query): Query<InSize>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let file = media::open(&app, &directory, member.tenant(), id, wanted.size).await?;
+    let file = media::open(&app, &directory, member.tenant(), id, query.size).await?;
     Ok(served(file, NOT_TO_BE_SHOWN, &method, &headers))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Link {
-    /// Opens the file without a token or cookie, for a program that shows pictures.
+    /// Opens the file without authentication, for programs that show pictures.
     pub url: String,
     pub expires_at: DateTime<Utc>,
 }
 
-/// A link to the file that needs no sign-in, for five minutes. It dies earlier with my session, my membership or my access to
-/// the number.
+/// Creates a link to the file that needs no authentication, valid for five minutes. It becomes invalid earlier if the
+/// caller's session, membership or access to the number ends.
 #[utoipa::path(post, path = "/media/{media_id}/link", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("media_id" = MediaId, Path)),
     responses((status = 201, body = Link), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -107,12 +108,12 @@ pub async fn link(
     Ok((StatusCode::CREATED, Json(Link { url, expires_at })))
 }
 
-/// `GET /media/{token}`: everything that the link stands for is asked anew, each time.
+/// `GET /media/{token}`: checks the session, membership and access of the link's creator on each request.
 pub async fn open(
     State(app): State<App>,
     State(directory): State<Directory>,
     Path(token): Path<String>,
-    Query(wanted): Query<InSize>,
+    Query(query): Query<InSize>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -121,11 +122,11 @@ pub async fn open(
         .read_media_link(&token)
         .ok_or(Error::Unauthenticated)?;
     let member = members::admit(&app.db, link.session, WorkspaceRef::Id(link.workspace)).await?;
-    let file = media::open(&app, &directory, member.tenant(), link.media, wanted.size).await?;
+    let file = media::open(&app, &directory, member.tenant(), link.media, query.size).await?;
     Ok(served(file, NOT_TO_BE_SHOWN, &method, &headers))
 }
 
-/// `GET /media/out/{token}/{name}`: for the provider, which takes the name at the end for the file's, and shows it to some phones.
+/// `GET /media/out/{token}/{name}`: for the provider, which uses the last segment as the file name.
 pub async fn hand_over(
     State(app): State<App>,
     Path((token, _)): Path<(String, String)>,
@@ -138,11 +139,11 @@ pub async fn hand_over(
     Ok(served(file, "inline", &method, &headers))
 }
 
-/// What a browser does with a file that it is not to show in place.
+/// The disposition of types that browsers must not render inline.
 const NOT_TO_BE_SHOWN: &str = "attachment";
 
-/// The file, the part of it that is asked for, or that it is still the same. Whoever kept it asks each time whether they may
-/// still see it. `otherwise`: the disposition of what is not shown in place.
+/// The file, a part of it, or 304. `no-cache` makes clients revalidate, which checks access again. `otherwise` is the
+/// disposition of types that are not rendered inline.
 fn served(file: File, otherwise: &str, method: &Method, asked: &HeaderMap) -> Response {
     let tag = format!(
         "\"{}\"",
@@ -152,12 +153,12 @@ fn served(file: File, otherwise: &str, method: &Method, asked: &HeaderMap) -> Re
         true => "inline",
         false => otherwise,
     };
-    // The name is made of letters, digits, dots and hyphens.
+    // The name consists of letters, digits, dots and hyphens.
     let disposition = format!("{disposition}; filename=\"{}\"", file.name);
     let headers = [
         (header::CONTENT_TYPE, file.content_type.as_str()),
         (header::CONTENT_DISPOSITION, disposition.as_str()),
-        // Whatever it is, it does nothing in our name.
+        // The content runs no scripts in this origin.
         (
             header::CONTENT_SECURITY_POLICY,
             "sandbox; default-src 'none'",
@@ -170,17 +171,21 @@ fn served(file: File, otherwise: &str, method: &Method, asked: &HeaderMap) -> Re
     match conditions::range_response(method, asked, size, &tag) {
         RangeResponse::Whole => (headers, Body::from(file.bytes)).into_response(),
         RangeResponse::Part(part) => {
-            let said = format!("bytes {}-{}/{size}", part.start, part.end - 1);
-            let said = [(header::CONTENT_RANGE, said)];
+            let content_range = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+            let content_range = [(header::CONTENT_RANGE, content_range)];
             let bytes = Body::from(file.bytes.slice(part));
-            (StatusCode::PARTIAL_CONTENT, headers, said, bytes).into_response()
+            (StatusCode::PARTIAL_CONTENT, headers, content_range, bytes).into_response()
         }
         RangeResponse::NotModified => (StatusCode::NOT_MODIFIED, headers).into_response(),
         RangeResponse::Beyond => {
-            let said = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
+            let content_range = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
             let detail = format!("the file has {size} bytes");
             let status = StatusCode::RANGE_NOT_SATISFIABLE;
-            (said, Problem::new(status, "range_not_satisfiable", detail)).into_response()
+            (
+                content_range,
+                Problem::new(status, "range_not_satisfiable", detail),
+            )
+                .into_response()
         }
         RangeResponse::PreconditionFailed => Problem::new(
             StatusCode::PRECONDITION_FAILED,

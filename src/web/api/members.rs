@@ -1,4 +1,4 @@
-//! Who works in a workspace.
+//! Members of a workspace.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,7 +12,7 @@ use crate::listing::Page;
 use crate::web::json::{Json, Path};
 use crate::web::problem::Problem;
 
-/// Who works in the workspace.
+/// Lists the members of the workspace.
 #[utoipa::path(get, path = "/members", tag = "Members", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Colleague>), (status = 403, body = Problem)))]
 pub async fn list(
@@ -32,14 +32,14 @@ pub async fn list(
 #[schema(as = MemberChange)]
 pub struct MemberChange {
     pub role: Option<Role>,
-    /// The number that the member's new conversations start from; `null`: the workspace's default.
+    /// The default number of the member's new conversations; `null` for the workspace's default.
     #[serde(default, deserialize_with = "settings::given")]
     #[schema(value_type = Option<NumberId>)]
     pub default_number_id: Option<Option<NumberId>>,
 }
 
-/// Changes a member's role, at once, on open pages and sockets too; or their default number. The last admin stays one: 409
-/// `last_admin`. Admins only.
+/// Changes the role or default number of a member. Takes effect at once, also on open pages and WebSockets. The last
+/// admin cannot become an agent: 409 `last_admin`. Admins only.
 #[utoipa::path(patch, path = "/members/{user_id}", tag = "Members",
     params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path)), request_body = MemberChange,
     responses((status = 200, body = Colleague), (status = 403, body = Problem), (status = 404, body = Problem),
@@ -62,8 +62,8 @@ pub async fn update(
     Ok(Json(member))
 }
 
-/// Takes somebody out of the workspace, at once, on open pages and sockets too; an agent may take out only themself. The
-/// last admin stays: 409 `last_admin`.
+/// Removes a member from the workspace. Takes effect at once, also on open pages and WebSockets. Agents can remove only
+/// themselves. The last admin cannot be removed: 409 `last_admin`.
 #[utoipa::path(delete, path = "/members/{user_id}", tag = "Members",
     params(("workspace_id" = WorkspaceId, Path), ("user_id" = UserId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]

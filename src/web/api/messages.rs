@@ -1,4 +1,4 @@
-//! Texts, in and out.
+//! Messages.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -16,14 +16,14 @@ use crate::listing::{Page, Span};
 use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
 
-/// Queues a text for its provider. A repeated `Idempotency-Key` is answered with the first message and sends nothing.
+/// Queues a text for its provider. A repeated `Idempotency-Key` returns the first message and sends nothing.
 ///
-/// 409 `contact_opted_out`: they texted STOP to this number. 409 `conversation_moved`: someone else answered after
-/// `seen_message_id`. 409 `contact_unreachable`: a short code or sender name. 409 `integration_not_configured`: no number to
-/// send from. 422 `idempotency_key_reused`: same key, other body. 422 `validation_failed` on `variables`: the template asks for
-/// what is named there.
+/// 409 `contact_opted_out`: the contact has opted out from this number. 409 `conversation_moved`: another member
+/// replied after `seen_message_id`. 409 `contact_unreachable`: a short code or sender name. 409
+/// `integration_not_configured`: no number to send from. 422 `idempotency_key_reused`: same key, other body. 422
+/// `validation_failed` on `variables`: the template needs the variables named there.
 #[utoipa::path(post, path = "/messages", tag = "Messages",
-    params(("workspace_id" = WorkspaceId, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; yours alone.")),
+    params(("workspace_id" = WorkspaceId, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, unique per caller.")),
     request_body = Draft,
     responses((status = 202, body = Sent), (status = 402, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(
@@ -58,34 +58,34 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
 pub struct MessageQuery {
     direction: Option<Direction>,
     status: Option<Status>,
-    /// How many at the most: 1 to 200, default 50.
+    /// The page size: 1 to 200, default 50.
     limit: Option<i64>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// The texts that I may see, newest first.
+/// Lists the texts visible to the caller, newest first.
 #[utoipa::path(get, path = "/messages", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), MessageQuery),
     responses((status = 200, body = Page<Message>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
     State(app): State<App>,
     member: Member,
-    Query(wanted): Query<MessageQuery>,
+    Query(query): Query<MessageQuery>,
 ) -> Result<Json<Page<Message>>, Problem> {
     let filter = Filter {
         conversation: None,
-        direction: wanted.direction,
-        status: wanted.status,
+        direction: query.direction,
+        status: query.status,
     };
     let span = Span {
-        limit: wanted.limit,
-        cursor: wanted.cursor,
+        limit: query.limit,
+        cursor: query.cursor,
     };
     let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(messages::list(&mut tx, &filter, &span).await?))
 }
 
-/// One text, with what became of it.
+/// Returns one message with its status.
 #[utoipa::path(get, path = "/messages/{message_id}", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("message_id" = MessageId, Path)),
     responses((status = 200, body = Message), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -98,7 +98,7 @@ pub async fn show(
     Ok(Json(messages::find(&mut tx, id).await?))
 }
 
-/// Calls off a text that has not left yet; its credit comes back. One that is on its way or was sent: 409 `too_late`.
+/// Cancels a text that has not been sent; its credit is returned. A text being sent or sent already: 409 `too_late`.
 #[utoipa::path(post, path = "/messages/{message_id}/cancel", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("message_id" = MessageId, Path)),
     responses((status = 200, body = Message), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
@@ -113,9 +113,9 @@ pub async fn cancel(
     Ok(Json(message))
 }
 
-/// Sends a text that did not arrive once more, as a new one: it failed, was not delivered, or was called off. One that is still
-/// being checked with the carrier (`unconfirmed`) may have arrived: whoever retries it takes that risk, and it is given up. A
-/// repeat of this request sends nothing and answers with the same new text. Any other status: 409 `too_late`.
+/// Sends a failed, undelivered or cancelled text again, as a new one. An `unconfirmed` text may have arrived: a retry
+/// accepts that risk and ends the check with the carrier. A repeated request sends nothing and returns the same new
+/// text. Any other status: 409 `too_late`.
 #[utoipa::path(post, path = "/messages/{message_id}/retry", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("message_id" = MessageId, Path)),
     responses((status = 202, body = Sent), (status = 402, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
@@ -130,7 +130,7 @@ pub async fn retry(
     Ok((StatusCode::ACCEPTED, Json(sent)))
 }
 
-/// Changes the words or the time of a text that still waits for its time (`scheduled`). Any other: 409 `too_late`.
+/// Changes the content or time of a `scheduled` text. Any other status: 409 `too_late`.
 #[utoipa::path(patch, path = "/messages/{message_id}", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("message_id" = MessageId, Path)), request_body = MessageChange,
     responses((status = 200, body = Message), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
@@ -146,8 +146,7 @@ pub async fn update(
     Ok(Json(message))
 }
 
-/// Sends a text that waits for its time (`scheduled`) at once, after the same questions as at its time. Any other: 409
-/// `too_late`.
+/// Sends a `scheduled` text at once, with the same checks as at its time. Any other status: 409 `too_late`.
 #[utoipa::path(post, path = "/messages/{message_id}/send-now", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("message_id" = MessageId, Path)),
     responses((status = 200, body = Message), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
@@ -165,28 +164,28 @@ pub async fn send_now(
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ToCome {
-    /// `true`: only what I wrote.
+    /// `true`: only texts written by the caller.
     #[serde(default)]
     mine: bool,
-    /// How many at the most: 1 to 200, default 50.
+    /// The page size: 1 to 200, default 50.
     limit: Option<i64>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// What waits for its time from numbers that I may see, the next one first.
+/// Lists scheduled texts of numbers visible to the caller, the next one first.
 #[utoipa::path(get, path = "/scheduled", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), ToCome),
     responses((status = 200, body = Page<Waiting>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn scheduled(
     State(app): State<App>,
     member: Member,
-    Query(wanted): Query<ToCome>,
+    Query(query): Query<ToCome>,
 ) -> Result<Json<Page<Waiting>>, Problem> {
     let span = Span {
-        limit: wanted.limit,
-        cursor: wanted.cursor,
+        limit: query.limit,
+        cursor: query.cursor,
     };
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let of = wanted.mine.then_some(member.user());
-    Ok(Json(schedule::waiting(&mut tx, of, &span).await?))
+    let author = query.mine.then_some(member.user());
+    Ok(Json(schedule::waiting(&mut tx, author, &span).await?))
 }

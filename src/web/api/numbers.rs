@@ -1,4 +1,4 @@
-//! Phone numbers, and who sees their conversations.
+//! Numbers, and access to their conversations.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -16,7 +16,7 @@ use crate::providers::Offer;
 use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
 
-/// The numbers that I may see: an admin all, an agent those assigned to them.
+/// Lists the numbers visible to the caller: all for admins, the assigned ones for agents.
 #[utoipa::path(get, path = "/numbers", tag = "Numbers", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Number>), (status = 403, body = Problem)))]
 pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Page<Number>>, Problem> {
@@ -28,8 +28,8 @@ pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Page<Nu
     }))
 }
 
-/// Numbers for sale that can text, at most 40 of them, and none that the workspace has. Nobody holds them for you. Admins only.
-/// `provider_refused`: the provider says no, `detail` says why.
+/// Lists numbers for sale that can text, at most 40, without those of the workspace. They are not reserved. 422
+/// `provider_refused`: the provider's reason is in `detail`. Admins only.
 #[utoipa::path(get, path = "/numbers/available", tag = "Numbers", params(("workspace_id" = WorkspaceId, Path), Search),
     responses((status = 200, body = Page<Offer>), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
               (status = 422, body = Problem), (status = 503, body = Problem)))]
@@ -46,9 +46,9 @@ pub async fn available(
     }))
 }
 
-/// Buys a number and has its texts delivered here. Asking again never buys it twice, so do ask again after a 503. Some providers take
-/// a while: until then its status is `pending`, and a sync finds it. Admins only.
-/// `provider_refused`: the provider says no, `detail` says why.
+/// Buys a number and sets its webhook. A repeated request never buys it twice, so it is safe to retry after a 503. Some
+/// providers need time: until then the status is `pending`, and a sync completes it. 422 `provider_refused`: the
+/// provider's reason is in `detail`. Admins only.
 #[utoipa::path(post, path = "/numbers", tag = "Numbers", params(("workspace_id" = WorkspaceId, Path)), request_body = Purchase,
     responses((status = 201, body = Number), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
               (status = 422, body = Problem), (status = 503, body = Problem)))]
@@ -62,8 +62,8 @@ pub async fn buy(
     Ok((StatusCode::CREATED, Json(number)))
 }
 
-/// Gives the number back to its provider, for good: somebody else may get it. Its conversations stay, texts that wait fail and their
-/// credits come back. Admins only.
+/// Releases a number to its provider permanently: it can be sold to others. Its conversations stay, waiting texts fail
+/// and their credits are returned. Admins only.
 #[utoipa::path(delete, path = "/numbers/{number_id}", tag = "Numbers",
     params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
@@ -78,8 +78,8 @@ pub async fn release(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What is wrong with the number: its provider is asked now, and what was seen in the last seven days is counted. Each finding says how
-/// to mend it. Changes nothing. Admins only.
+/// Diagnoses a number from its state at the provider and the events of the last seven days. Each finding says how to
+/// correct it. Changes nothing. Admins only.
 #[utoipa::path(get, path = "/numbers/{number_id}/doctor", tag = "Numbers",
     params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)),
     responses((status = 200, body = Diagnosis), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -93,8 +93,8 @@ pub async fn doctor(
     Ok(Json(diagnosis))
 }
 
-/// Has the number's texts delivered here, unless something at the provider stands in between: then `webhook` is `shadowed` and
-/// `webhook_detail` says what. Admins only.
+/// Sets the number's webhook. If other settings at the provider take precedence, `webhook` is `shadowed` and
+/// `webhook_detail` names them. Admins only.
 #[utoipa::path(post, path = "/numbers/{number_id}/webhook", tag = "Numbers",
     params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)),
     responses((status = 200, body = Number), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
@@ -109,7 +109,7 @@ pub async fn set_webhook(
     Ok(Json(number))
 }
 
-/// Changes what is given and keeps the rest. Admins only.
+/// Updates the given fields of a number. Admins only.
 #[utoipa::path(patch, path = "/numbers/{number_id}", tag = "Numbers",
     params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)), request_body = NumberChange,
     responses((status = 200, body = Number), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
@@ -125,7 +125,7 @@ pub async fn update(
     Ok(Json(number))
 }
 
-/// The agents who see this number's conversations. Admins see all and are not listed. Admins only.
+/// Lists the agents who see the number's conversations. Admins see all and are not listed. Admins only.
 #[utoipa::path(get, path = "/numbers/{number_id}/members", tag = "Numbers",
     params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)),
     responses((status = 200, body = Page<Colleague>), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -142,7 +142,7 @@ pub async fn members(
     }))
 }
 
-/// Lets a member see and answer this number's conversations, from now on, on open sockets too. Admins only.
+/// Assigns a number to a member, who sees and answers its conversations at once, also on open WebSockets. Admins only.
 #[utoipa::path(put, path = "/numbers/{number_id}/members/{user_id}", tag = "Numbers",
     params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path), ("user_id" = UserId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -157,7 +157,7 @@ pub async fn assign(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes it away again, at once. Admins only.
+/// Unassigns a number from a member, at once. Admins only.
 #[utoipa::path(delete, path = "/numbers/{number_id}/members/{user_id}", tag = "Numbers",
     params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path), ("user_id" = UserId, Path)),
     responses((status = 204), (status = 403, body = Problem)))]
@@ -174,13 +174,13 @@ pub async fn unassign(
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct CaughtUp {
-    /// Texts of the last day (or since the last agreement) that had not reached us, and are here now.
+    /// Texts since the last comparison, or of the last day, that were missing and are stored now.
     pub brought_in: usize,
     pub number: Number,
 }
 
-/// Compares the number with its provider's list at once, and brings in what is missing. It happens by itself at the start of
-/// the server and every five minutes. Admins only.
+/// Compares the number with the provider's list and stores missing texts. This also happens at the start of the server
+/// and every five minutes. Admins only.
 #[utoipa::path(post, path = "/numbers/{number_id}/catch-up", tag = "Numbers",
     params(("workspace_id" = WorkspaceId, Path), ("number_id" = NumberId, Path)),
     responses((status = 200, body = CaughtUp), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]

@@ -1,4 +1,4 @@
-//! Who wants no more texts: looked through, brought in and taken elsewhere.
+//! The opt-out list: list, lift, export, import.
 
 use axum::extract::State;
 use axum::extract::multipart::{Multipart, MultipartRejection};
@@ -25,8 +25,8 @@ pub struct Searched {
     q: Option<String>,
 }
 
-/// Everybody who opted out, of which number, since when and how we know, the newest first. A STOP outlives its contact: it is
-/// remembered by the number, and listed here without a `contact_id`. Admins only.
+/// Lists all opt-outs with their number, time and source, newest first. An opt-out outlives its contact: it is kept for
+/// the phone number and listed without a `contact_id`. Admins only.
 #[utoipa::path(get, path = "/opt-outs", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path), Searched, Span),
     responses((status = 200, body = Page<OptOut>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
@@ -41,9 +41,9 @@ pub async fn list(
     ))
 }
 
-/// Lifts an opt-out that is remembered for a number without a contact; one of a contact is lifted by `POST
-/// /contacts/{contact_id}/consent`. Where a STOP holds for all numbers, so does this. 404 when none is remembered. Admins only,
-/// audited.
+/// Lifts an opt-out of a phone number without a contact; that of a contact is lifted by `POST
+/// /contacts/{contact_id}/consent`. Where opt-outs apply to all numbers, so does this. 404 if there is none. Admins
+/// only, audited.
 #[utoipa::path(post, path = "/opt-outs/lift", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)), request_body = Lift,
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn lift(
@@ -57,8 +57,8 @@ pub async fn lift(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// All of them as CSV, with the columns that the import reads. Cells that a spreadsheet would take for a formula begin with an
-/// apostrophe. Admins only, audited.
+/// Exports all opt-outs as CSV, with the columns that the import reads. Cells that a spreadsheet would read as a
+/// formula begin with an apostrophe. Admins only, audited.
 #[utoipa::path(get, path = "/opt-outs/export.csv", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = String, content_type = "text/csv"), (status = 403, body = Problem)))]
 pub async fn export(State(app): State<App>, admin: Admin) -> Result<Response, Problem> {
@@ -78,17 +78,17 @@ pub async fn export(State(app): State<App>, admin: Admin) -> Result<Response, Pr
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code, reason = "it describes the form")]
 pub struct File {
-    /// CSV with a line that names the columns, then at most 10,000 lines, 2 MB.
+    /// CSV with a header line and at most 10,000 further lines, 2 MB.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
     /// As for `POST /contacts/import`.
     encoding: Option<String>,
 }
 
-/// Opts out whomever a table names. Columns: `phone_number`, or whatever a program calls its phone columns, such as `Mobile` (all
-/// numbers of a line are opted out); `number` (one of ours; empty: all of them), `reason` (at most 200 characters) and `at` (when
-/// they said so) may be left out. Each line is taken or refused on its own, and `errors` says
-/// which, why, and in which column. The proof of each names the file and who brought it in. Admins only, audited.
+/// Imports opt-outs from a table. Columns: `phone_number`, or common names of phone columns such as `Mobile` (all
+/// numbers of a line are opted out). Optional columns: `number` (one of the workspace's; empty for all), `reason` (at
+/// most 200 characters) and `at` (the time of the opt-out). Each line is accepted or refused separately; `errors` lists
+/// line, column and reason. The proof of each opt-out names the file and the importing admin. Admins only, audited.
 #[utoipa::path(post, path = "/opt-outs/import", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
     request_body(content = File, content_type = "multipart/form-data"),
     responses((status = 200, body = Imported), (status = 403, body = Problem), (status = 413, body = Problem),
@@ -112,7 +112,6 @@ pub async fn import(
     Ok(Json(imported))
 }
 
-/// A file as it was sent.
 pub struct List {
     pub name: String,
     pub file: Bytes,

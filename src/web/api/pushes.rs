@@ -1,4 +1,4 @@
-//! My browsers that are told of texts while I am away.
+//! Push subscriptions of the caller.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -13,7 +13,7 @@ use crate::web::problem::Problem;
 
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Pushes {
-    /// What a browser subscribes with: `applicationServerKey`.
+    /// The `applicationServerKey` for subscribing.
     public_key: String,
     data: Vec<Device>,
     /// Always `null`: there are at most 20.
@@ -21,7 +21,7 @@ pub struct Pushes {
     next_cursor: Option<()>,
 }
 
-/// Mine in this workspace, and the server's public key. Nobody sees those of others.
+/// Lists the caller's push subscriptions in this workspace, with the server's public key. They are private.
 #[utoipa::path(get, path = "/pushes", tag = "Settings", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Pushes), (status = 403, body = Problem)))]
 pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Pushes>, Problem> {
@@ -33,9 +33,10 @@ pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Pushes>
     }))
 }
 
-/// This browser is told of texts in conversations that are mine or nobody's, among those that I may see, while I have no inbox
-/// open. It ends with the sign-in that made it. The same address again changes the one that is there. 422 says what is wrong with
-/// the address or its keys, or that 20 browsers are told already.
+/// Subscribes a browser to push notifications. They are sent while the caller is away, for texts in visible
+/// conversations assigned to the caller or to nobody. The subscription ends with the session that created it. A
+/// repeated endpoint updates the existing subscription. 422 if the endpoint or its keys are invalid, or with 20
+/// subscriptions already.
 #[utoipa::path(post, path = "/pushes", tag = "Settings", params(("workspace_id" = WorkspaceId, Path)), request_body = Draft,
     responses((status = 201, body = Device), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(
@@ -49,7 +50,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(device)))
 }
 
-/// It is not told any more. 404 also for one of somebody else.
+/// Deletes a push subscription of the caller. Another user's: 404.
 #[utoipa::path(delete, path = "/pushes/{push_id}", tag = "Settings",
     params(("workspace_id" = WorkspaceId, Path), ("push_id" = PushId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]

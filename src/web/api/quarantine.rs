@@ -1,4 +1,4 @@
-//! Calls whose signature did not fit: an admin decides.
+//! Quarantined webhooks: requests with an invalid signature.
 
 use axum::extract::State;
 use serde::Deserialize;
@@ -12,9 +12,8 @@ use crate::web::AppState;
 use crate::web::json::{Json, Path, Query};
 use crate::web::problem::Problem;
 
-/// What came about our numbers with a signature that did not fit, the newest first: what it says, the address that the
-/// signature was checked against, and what is probably wrong. For each number the first 1,000 are kept, for 30 days.
-/// Admins only.
+/// Lists webhooks with an invalid signature, newest first, with their content, the URL that the signature was checked
+/// against, and the probable cause. The first 1,000 per number are kept, for 30 days. Admins only.
 #[utoipa::path(get, path = "/quarantine", tag = "Webhooks", params(("workspace_id" = WorkspaceId, Path), Filter, Span),
     responses((status = 200, body = Page<Kept>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
@@ -29,7 +28,7 @@ pub async fn list(
     ))
 }
 
-/// One of these calls. Admins only.
+/// Returns one quarantined webhook. Admins only.
 #[utoipa::path(get, path = "/quarantine/{quarantine_id}", tag = "Webhooks",
     params(("workspace_id" = WorkspaceId, Path), ("quarantine_id" = QuarantineId, Path)),
     responses((status = 200, body = Kept), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -42,8 +41,8 @@ pub async fn show(
     Ok(Json(quarantine::find(&mut tx, &admin, id).await?))
 }
 
-/// Takes it as if its signature had fitted, at the time at which it came. What was taken before is not taken twice, and what is
-/// settled already stays as it is. Admins only, audited.
+/// Releases a quarantined webhook: it is processed like one with a valid signature, with the time it arrived. A text
+/// that is stored already is not stored twice, and a resolved webhook does not change. Admins only, audited.
 #[utoipa::path(post, path = "/quarantine/{quarantine_id}/release", tag = "Webhooks",
     params(("workspace_id" = WorkspaceId, Path), ("quarantine_id" = QuarantineId, Path)),
     responses((status = 200, body = Kept), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -57,7 +56,7 @@ pub async fn release(
     ))
 }
 
-/// Forgets what it says; that it came stays in the journal. Admins only, audited.
+/// Discards the content of a quarantined webhook; the journal keeps its arrival. Admins only, audited.
 #[utoipa::path(post, path = "/quarantine/{quarantine_id}/discard", tag = "Webhooks",
     params(("workspace_id" = WorkspaceId, Path), ("quarantine_id" = QuarantineId, Path)),
     responses((status = 200, body = Kept), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -72,11 +71,12 @@ pub async fn discard(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Which {
-    /// Only what waits for this number.
+    /// Only webhooks for this number.
     number_id: Option<NumberId>,
 }
 
-/// Releases what waits, the oldest first, 200 at once: ask again while `waiting` is not 0. Admins only, audited.
+/// Releases all quarantined webhooks, oldest first, up to 200 per request: repeat while `waiting` is not 0. Admins
+/// only, audited.
 #[utoipa::path(post, path = "/quarantine/release", tag = "Webhooks", params(("workspace_id" = WorkspaceId, Path)),
     request_body = Which,
     responses((status = 200, body = Settled), (status = 403, body = Problem), (status = 422, body = Problem)))]
@@ -90,7 +90,7 @@ pub async fn release_all(
     ))
 }
 
-/// Discards all that waits. Admins only, audited.
+/// Discards all quarantined webhooks. Admins only, audited.
 #[utoipa::path(post, path = "/quarantine/discard", tag = "Webhooks", params(("workspace_id" = WorkspaceId, Path)),
     request_body = Which,
     responses((status = 200, body = Settled), (status = 403, body = Problem), (status = 422, body = Problem)))]

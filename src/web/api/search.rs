@@ -1,4 +1,4 @@
-//! Finding things.
+//! Search.
 
 use axum::extract::State;
 use serde::Deserialize;
@@ -15,21 +15,22 @@ use crate::web::problem::Problem;
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SearchQuery {
-    /// What to look for: 1 to 200 characters.
+    /// The query: 1 to 200 characters.
     #[serde(default)]
     q: String,
-    /// Only these; needed with a cursor.
+    /// Only results of this kind; required with a cursor.
     kind: Option<Kind>,
-    /// How many of each at the most: 1 to 200, default 50.
+    /// The page size for each kind: 1 to 200, default 50.
     limit: Option<i64>,
-    /// The `next_cursor` of the page before, of the same `kind`.
+    /// The `next_cursor` of the previous page, with the same `kind`.
     cursor: Option<String>,
 }
 
-/// Finds people and their conversations by any part of a name or number, or the words of an e-mail address; texts and internal notes
-/// by their words. Each word of `q` has to be there, as the beginning of one; case and accents do not matter; where a language writes no
-/// spaces, any part is found. A number is also found as it is dialled in the workspace's region. The newest first, among what I may see: an agent finds what belongs to the numbers that are assigned to them. Without
-/// `kind` the first of each; with it, page by page. 422 says what is wrong with `q`, `kind`, `limit` or `cursor`.
+/// Finds contacts, conversations, texts and notes. Contacts and conversations match any part of a name or number, or
+/// tokens of an e-mail address; texts and notes match their tokens. Each token of `q` must occur as a prefix, ignoring
+/// case and accents; in scripts without spaces it may occur anywhere. Numbers also match in the dialling format of the
+/// workspace's region. Results are visible to the caller, newest first. Without `kind`, the first of each kind; with
+/// it, page by page. 422 if `q`, `kind`, `limit` or `cursor` is invalid.
 #[utoipa::path(get, path = "/search", tag = "Search", params(("workspace_id" = WorkspaceId, Path), SearchQuery),
     responses((status = 200, body = Found), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn show(

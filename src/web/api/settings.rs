@@ -1,4 +1,4 @@
-//! How I like it in this workspace.
+//! Settings of the caller.
 
 use axum::extract::State;
 
@@ -9,7 +9,7 @@ use crate::ids::WorkspaceId;
 use crate::web::json::Json;
 use crate::web::problem::Problem;
 
-/// Mine, in this workspace.
+/// Returns the caller's settings in this workspace.
 #[utoipa::path(get, path = "/settings", tag = "Members", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Settings), (status = 403, body = Problem)))]
 pub async fn show(State(app): State<App>, member: Member) -> Result<Json<Settings>, Problem> {
@@ -17,7 +17,7 @@ pub async fn show(State(app): State<App>, member: Member) -> Result<Json<Setting
     Ok(Json(settings::of(&mut tx, &member).await?))
 }
 
-/// Changes what is given and keeps the rest.
+/// Updates the given settings of the caller.
 #[utoipa::path(patch, path = "/settings", tag = "Members", params(("workspace_id" = WorkspaceId, Path)), request_body = SettingsChange,
     responses((status = 200, body = Settings), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(

@@ -1,4 +1,4 @@
-//! Words that sort contacts.
+//! Tags.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,7 +11,7 @@ use crate::listing::Page;
 use crate::web::json::{Json, Path};
 use crate::web::problem::Problem;
 
-/// All of them, by name: at most 500. Any member.
+/// Lists all tags by name, at most 500.
 #[utoipa::path(get, path = "/tags", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Page<Tag>), (status = 403, body = Problem)))]
 pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Page<Tag>>, Problem> {
@@ -22,7 +22,7 @@ pub async fn list(State(app): State<App>, member: Member) -> Result<Json<Page<Ta
     }))
 }
 
-/// Any member may. The name is nobody else's, in whatever case (422).
+/// Creates a tag. A name that exists already, ignoring case, is refused: 422.
 #[utoipa::path(post, path = "/tags", tag = "Contacts", params(("workspace_id" = WorkspaceId, Path)), request_body = Draft,
     responses((status = 201, body = Tag), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(
@@ -36,7 +36,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(tag)))
 }
 
-/// Renames it or gives it another colour, for everybody who has it. Admins only, audited.
+/// Changes the name or colour of a tag. Admins only, audited.
 #[utoipa::path(patch, path = "/tags/{tag_id}", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("tag_id" = TagId, Path)), request_body = TagChange,
     responses((status = 200, body = Tag), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
@@ -52,7 +52,7 @@ pub async fn update(
     Ok(Json(tag))
 }
 
-/// Takes it from everybody who has it. Admins only, audited.
+/// Deletes a tag and removes it from all contacts. Admins only, audited.
 #[utoipa::path(delete, path = "/tags/{tag_id}", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("tag_id" = TagId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -67,7 +67,7 @@ pub async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Gives a contact a tag; nothing changes where they have it. Whoever sees the contact may.
+/// Adds a tag to a contact that the caller sees. No effect if the contact has it already.
 #[utoipa::path(put, path = "/contacts/{contact_id}/tags/{tag_id}", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path), ("tag_id" = TagId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -82,7 +82,7 @@ pub async fn give(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes a tag from a contact; nothing changes where they do not have it. Whoever sees the contact may.
+/// Removes a tag from a contact that the caller sees. No effect if the contact does not have it.
 #[utoipa::path(delete, path = "/contacts/{contact_id}/tags/{tag_id}", tag = "Contacts",
     params(("workspace_id" = WorkspaceId, Path), ("contact_id" = ContactId, Path), ("tag_id" = TagId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]

@@ -1,4 +1,4 @@
-//! Texts that are sent again and again.
+//! Message templates.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,32 +18,32 @@ use crate::web::problem::Problem;
 pub struct TemplateQuery {
     /// Any part of a name or text.
     q: Option<String>,
-    /// How many at the most: 1 to 200, default 50.
+    /// The page size: 1 to 200, default 50.
     limit: Option<i64>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// Mine and those that are shared with the workspace, newest first.
+/// Lists the caller's templates and those shared with the workspace, newest first.
 #[utoipa::path(get, path = "/templates", tag = "Messages", params(("workspace_id" = WorkspaceId, Path), TemplateQuery),
     responses((status = 200, body = Page<Template>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(
     State(app): State<App>,
     member: Member,
-    Query(wanted): Query<TemplateQuery>,
+    Query(query): Query<TemplateQuery>,
 ) -> Result<Json<Page<Template>>, Problem> {
     let span = Span {
-        limit: wanted.limit,
-        cursor: wanted.cursor,
+        limit: query.limit,
+        cursor: query.cursor,
     };
     let mut tx = app.db.workspace(member.tenant()).await?;
     Ok(Json(
-        templates::list(&mut tx, wanted.q.as_deref(), &span).await?,
+        templates::list(&mut tx, query.q.as_deref(), &span).await?,
     ))
 }
 
-/// Every member may make one, for themselves or (`shared`) for the workspace. `{{first_name}}` and the like in its text are
-/// filled in when it is sent; what stands after a bar, as in `{{first_name|there}}`, is said where there is none.
+/// Creates a template, private or `shared` with the workspace. Variables such as `{{first_name}}` are filled in when a
+/// text is sent; a fallback follows after a bar, as in `{{first_name|there}}`.
 #[utoipa::path(post, path = "/templates", tag = "Messages", params(("workspace_id" = WorkspaceId, Path)), request_body = Draft,
     responses((status = 201, body = Template), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(
@@ -57,7 +57,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(template)))
 }
 
-/// One of mine, or one that is shared. Somebody else's own: 404.
+/// Returns a template of the caller, or a shared one. Another member's private template: 404.
 #[utoipa::path(get, path = "/templates/{template_id}", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("template_id" = TemplateId, Path)),
     responses((status = 200, body = Template), (status = 403, body = Problem), (status = 404, body = Problem)))]
@@ -70,7 +70,8 @@ pub async fn show(
     Ok(Json(templates::find(&mut tx, id).await?))
 }
 
-/// Changes what is given and keeps the rest. A shared one is changed by its maker and by admins; anybody else: 403 `admin_only`.
+/// Updates the given fields of a template. A shared one can be changed by its creator and by admins, else 403
+/// `admin_only`.
 #[utoipa::path(patch, path = "/templates/{template_id}", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("template_id" = TemplateId, Path)), request_body = TemplateChange,
     responses((status = 200, body = Template), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
@@ -86,8 +87,8 @@ pub async fn update(
     Ok(Json(template))
 }
 
-/// Texts that were written with it stay as they are. A shared one is deleted by its maker and by admins; anybody else: 403
-/// `admin_only`.
+/// Deletes a template. Texts written with it do not change. A shared one can be deleted by its creator and by admins,
+/// else 403 `admin_only`.
 #[utoipa::path(delete, path = "/templates/{template_id}", tag = "Messages",
     params(("workspace_id" = WorkspaceId, Path), ("template_id" = TemplateId, Path)),
     responses((status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]

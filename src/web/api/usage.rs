@@ -1,4 +1,4 @@
-//! What texts cost. Admins only.
+//! Usage and costs.
 
 use axum::extract::State;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use crate::web::problem::Problem;
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct UsageQuery {
-    /// Such as 2026-11; without it the current one. Months and days are those of UTC.
+    /// Such as 2026-11; the current month by default. Months and days are in UTC.
     month: Option<String>,
 }
 
@@ -28,9 +28,9 @@ impl UsageQuery {
     }
 }
 
-/// What went through each number in a month and what stands on these texts, as the provider priced them; and what each provider
-/// says that it charged, which it is asked a few times a day. A text is counted within a quarter of an hour, and its price when the
-/// provider knows it, which can take a day. Texts that were never sent are not counted. Admins only.
+/// Returns the texts of each number in a month with the provider's prices, and the charges reported by each provider.
+/// Charges are loaded a few times a day. A text is counted within 15 minutes, and its price when the provider knows it,
+/// which can take a day. Texts that were not sent are not counted. Admins only.
 #[utoipa::path(get, path = "/usage", tag = "Usage", params(("workspace_id" = WorkspaceId, Path), UsageQuery),
     responses((status = 200, body = Usage), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn show(

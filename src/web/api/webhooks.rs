@@ -1,4 +1,4 @@
-//! What providers told us and what became of it.
+//! The webhook journal.
 
 use axum::extract::State;
 
@@ -10,8 +10,8 @@ use crate::listing::{Page, Span};
 use crate::web::json::{Json, Query};
 use crate::web::problem::Problem;
 
-/// Every call of a provider about our numbers in the last 30 days and what became of it, the newest first. What a text said is
-/// in its message, not here. Admins only.
+/// Lists the providers' webhooks of the last 30 days with their outcome, newest first. The content of a text is in its
+/// message. Admins only.
 #[utoipa::path(get, path = "/webhooks", tag = "Webhooks", params(("workspace_id" = WorkspaceId, Path), Filter, Span),
     responses((status = 200, body = Page<Webhook>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn list(

@@ -1,4 +1,4 @@
-//! The tenant.
+//! Workspaces.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -14,7 +14,7 @@ use crate::web::auth::Claimed;
 use crate::web::json::Json;
 use crate::web::problem::Problem;
 
-/// The workspaces that I am a member of.
+/// Lists the workspaces that the caller is a member of.
 #[utoipa::path(get, path = "/api/workspaces", tag = "Workspaces", responses((status = 200, body = Page<Mine>), (status = 401, body = Problem)))]
 pub async fn list(
     State(app): State<App>,
@@ -36,8 +36,9 @@ pub struct Draft {
     pub name: String,
 }
 
-/// Makes a workspace with me as its first admin. With `SIGNUPS=open` anybody may; with `invite` admins of some workspace; with
-/// `closed` nobody: 403 `workspaces_closed`. More than `WORKSPACES_PER_PERSON`: 403 `too_many_workspaces`.
+/// Creates a workspace with the caller as admin. Allowed for everyone with `SIGNUPS=open`, for admins of another
+/// workspace with `invite`, and for nobody with `closed`: 403 `workspaces_closed`. More than `WORKSPACES_PER_PERSON`:
+/// 403 `too_many_workspaces`.
 #[utoipa::path(post, path = "/api/workspaces", tag = "Workspaces", request_body = Draft,
     responses((status = 201, body = Mine), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn create(
@@ -51,7 +52,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(mine)))
 }
 
-/// The workspace and its settings.
+/// Returns the workspace and its settings.
 #[utoipa::path(get, path = "", tag = "Workspaces", params(("workspace_id" = WorkspaceId, Path)),
     responses((status = 200, body = Workspace), (status = 403, body = Problem)))]
 pub async fn show(State(app): State<App>, member: Member) -> Result<Json<Workspace>, Problem> {
@@ -59,7 +60,7 @@ pub async fn show(State(app): State<App>, member: Member) -> Result<Json<Workspa
     Ok(Json(workspaces::current(&mut tx).await?))
 }
 
-/// Changes what is given and keeps the rest. Admins only.
+/// Updates the given settings of the workspace. Admins only.
 #[utoipa::path(patch, path = "", tag = "Workspaces", params(("workspace_id" = WorkspaceId, Path)), request_body = WorkspaceChange,
     responses((status = 200, body = Workspace), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn update(
@@ -77,12 +78,12 @@ pub async fn update(
 #[serde(deny_unknown_fields)]
 #[schema(as = WorkspaceConfirmation)]
 pub struct Confirmation {
-    /// The workspace's name, exactly as it is written.
+    /// The exact name of the workspace.
     pub name: String,
 }
 
-/// Deletes the workspace with everything in it: numbers, contacts, conversations, messages, credits, the audit log. This
-/// cannot be undone. Users keep their accounts. Admins only.
+/// Deletes the workspace with its numbers, contacts, conversations, messages, credits and audit log. This cannot be
+/// undone. Users keep their accounts. Admins only.
 #[utoipa::path(delete, path = "", tag = "Workspaces", params(("workspace_id" = WorkspaceId, Path)), request_body = Confirmation,
     responses((status = 204), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub async fn remove(

@@ -5,13 +5,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Who calls `PEER` with these headers, where proxies of 10.0.0.0/8 and this machine are trusted.
+/// The address for `PEER` and these headers, with 10.0.0.0/8 and loopback as trusted proxies.
 fn caller(peer: &str, forwarded: &[&[u8]]) -> IpAddr {
     let settings = [("TRUSTED_PROXIES", "10.0.0.0/8,127.0.0.1,::1")];
     let settings: HashMap<_, _> = settings
         .map(|(name, value)| (name.into(), value.into()))
         .into();
-    let config = Config::read(settings).expect("right settings");
+    let config = Config::read(settings).expect("valid settings");
     let mut headers = HeaderMap::new();
     for value in forwarded {
         if let Ok(value) = HeaderValue::from_bytes(value) {

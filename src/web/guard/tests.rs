@@ -6,7 +6,7 @@ use tower::ServiceExt;
 
 use super::*;
 
-/// What becomes of a request to a door that never answers, and to one that reads all of a body.
+/// The status of a request to a handler that never responds, or to one that reads a whole body.
 async fn answer(method: Method, path: &str, body: Body) -> StatusCode {
     let (silence, all) = (Duration::from_millis(100), Duration::from_millis(600));
     let router = Router::new()
@@ -20,7 +20,6 @@ async fn answer(method: Method, path: &str, body: Body) -> StatusCode {
     asked.await.expect("an answer").status()
 }
 
-/// A byte now and then.
 fn trickle(times: usize, pause: Duration) -> Body {
     let bytes = stream::iter(0..times).then(move |_| async move {
         tokio::time::sleep(pause).await;
@@ -42,7 +41,7 @@ async fn slow_request_times_out() {
     assert_eq!(endless, StatusCode::SERVICE_UNAVAILABLE);
 }
 
-/// A body that breaks off on the way is not one that is late.
+/// A body that breaks off is not a timeout.
 #[tokio::test]
 async fn malformed_body_is_no_timeout() {
     let broken = stream::iter([Ok("x"), Err(std::io::Error::other("broken"))]);

@@ -1,5 +1,5 @@
-//! Reads JSON so that only an object is an object. Serde takes a list for a struct, its fields in their order: nobody means
-//! that, and `["Mallory"]` would change a name.
+//! Deserializes JSON with structs from objects only. Serde also accepts an array as a struct, with the fields in order:
+//! `["Mallory"]` would change a name.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use serde::de::{
     SeqAccess, VariantAccess, Visitor,
 };
 
-/// What is wrong, and where.
+/// A deserialization error with its path.
 #[derive(Debug, thiserror::Error)]
-#[error("{said}")]
+#[error("{message}")]
 pub struct ObjectError {
-    said: String,
-    /// It is JSON, but not of the form that is wanted.
+    message: String,
+    /// Valid JSON of the wrong shape.
     pub is_json: bool,
 }
 
-/// As `serde_json::from_slice`; and whatever would be read from it, a list is nothing here.
+/// Like `serde_json::from_slice`, but refuses an array at the top level for any type.
 pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, ObjectError> {
-    let wrong = |said: String, error: &serde_json::Error| ObjectError {
-        said,
+    let wrong = |message: String, error: &serde_json::Error| ObjectError {
+        message,
         is_json: error.is_data(),
     };
     if text.trim_ascii_start().starts_with(b"[") {
@@ -28,7 +28,7 @@ pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, ObjectError> {
         return Err(match read {
             Err(error) => wrong(error.to_string(), &error),
             Ok(_) => ObjectError {
-                said: "invalid type: sequence, expected an object".into(),
+                message: "invalid type: sequence, expected an object".into(),
                 is_json: true,
             },
         });
@@ -41,7 +41,7 @@ pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, ObjectError> {
     Ok(value)
 }
 
-/// A deserializer, visitor, seed or access whose structs are objects, however deep.
+/// Wraps a deserializer, seed or access; nested structs are read from objects only.
 struct Objects<T>(T);
 
 macro_rules! read {
@@ -120,7 +120,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
     }
 }
 
-/// Takes whatever comes, and has what is inside of it read with [`Objects`].
+/// Wraps a visitor that accepts any value, and wraps its nested values in [`Objects`].
 struct Anything<V>(V);
 
 macro_rules! take {
@@ -174,7 +174,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Anything<V> {
     }
 }
 
-/// Takes an object, and what stands for one, such as `null`: but no list.
+/// A visitor for a struct: accepts an object or a unit value such as `null`, but no array.
 struct Object<V>(Anything<V>);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Object<V> {
@@ -328,7 +328,7 @@ mod tests {
             r#"{"name": "a", "shape": {"round": {"radius": 1.5}}}"#.to_owned(),
             format!(r#"{{"name": "a", "shape": {{"named": {{"id": "{ID}"}}}}}}"#),
         ] {
-            let plain: Outer = serde_json::from_str(&right).expect("plain serde takes it");
+            let plain: Outer = serde_json::from_str(&right).expect("serde accepts it");
             assert_eq!(read(&right), Ok(plain), "{right}");
         }
     }
@@ -357,13 +357,13 @@ mod tests {
                 "shape",
             ),
         ] {
-            let said = read(&wrong).expect_err(&wrong);
+            let message = read(&wrong).expect_err(&wrong);
             assert!(
-                said.contains("invalid type: sequence") && said.contains(path),
-                "{wrong}: {said}"
+                message.contains("invalid type: sequence") && message.contains(path),
+                "{wrong}: {message}"
             );
         }
-        // Not even what plain serde reads from a list of its own accord.
+        // Not even types that serde reads from an array.
         assert!(from_slice::<Vec<i32>>(b"[1]").is_err() && from_slice::<Value>(b"[]").is_err());
     }
 

@@ -35,19 +35,19 @@ fn preferred_language_is_chosen() {
 #[test]
 fn account_language_overrides_the_header() {
     let mut headers = HeaderMap::new();
-    assert_eq!(wanted(&headers), Language::English);
+    assert_eq!(negotiated(&headers), Language::English);
     headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static("es"));
-    assert_eq!(wanted(&headers), Language::Spanish);
+    assert_eq!(negotiated(&headers), Language::Spanish);
     headers.insert(
         header::COOKIE,
         HeaderValue::from_static("messagehub_language=en"),
     );
-    assert_eq!(wanted(&headers), Language::English);
+    assert_eq!(negotiated(&headers), Language::English);
     headers.insert(
         header::COOKIE,
         HeaderValue::from_static("messagehub_language=tlh"),
     );
-    assert_eq!(wanted(&headers), Language::Spanish);
+    assert_eq!(negotiated(&headers), Language::Spanish);
 }
 
 proptest! {

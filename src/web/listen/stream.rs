@@ -1,4 +1,4 @@
-//! A client's connection, which gives up on a client that does not read.
+//! A client's TCP stream that times out if the client does not read.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,19 +11,19 @@ use tokio::time::Sleep;
 
 use super::Entry;
 
-/// What a client takes of an answer while it is patient with us: less is taken for nothing, so that a byte now and then does
-/// not hold a connection for ever.
+/// Bytes that the client must read within the timeout. Less does not reset it, so that one byte at a time does not hold
+/// a connection.
 pub(super) const ENOUGH: usize = 4 * 1024;
-/// How long, and how much, is read of a client that was told to go.
+/// Time and bytes to read from a client after the connection is closed for writing.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: u64 = 1024 * 1024;
 
 pub struct Stream {
-    /// Gone only in `drop`.
+    /// `None` only in `drop`.
     stream: Option<TcpStream>,
     entry: Option<Entry>,
     patience: Duration,
-    /// Set while the client does not take what there is.
+    /// Set while a write is pending.
     deadline: Option<Pin<Box<Sleep>>>,
     taken: usize,
 }
@@ -40,7 +40,11 @@ impl Stream {
     }
 
     fn stream(&mut self) -> Pin<&mut TcpStream> {
-        Pin::new(self.stream.as_mut().expect("it is there until the end"))
+        Pin::new(
+            self.stream
+                .as_mut()
+                .expect("the stream is present until drop"),
+        )
     }
 
     fn written(
@@ -67,7 +71,7 @@ impl Stream {
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
                 ready!(deadline.as_mut().poll(context));
                 metrics::counter!("messagehub_slow_readers_total").increment(1);
-                tracing::debug!("a client does not read its answer: its connection is closed");
+                tracing::debug!("client does not read its response: closing the connection");
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }
@@ -114,7 +118,7 @@ impl AsyncWrite for Stream {
             .is_some_and(AsyncWrite::is_write_vectored)
     }
 
-    /// Whoever writes here flushes when all is written: the client has taken it.
+    /// Hyper flushes after a complete write: the client has read it.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.caught_up();
         self.stream().poll_flush(context)
@@ -137,7 +141,7 @@ impl Drop for Stream {
         if !lingers {
             return;
         }
-        // Closing while bytes of the client's are unread makes the system throw away what it was sent last.
+        // Closing with unread input would reset the connection and discard the last bytes sent.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 let _entry = entry;

@@ -8,7 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::*;
 
-/// A server of one short and one endless answer, for at most `most` connections.
+/// A server with one short and one endless response, for at most `most` connections.
 async fn server(most: usize, patience: Patience) -> SocketAddr {
     let endless = || async {
         let piece = Bytes::from_static(&[b'x'; 4_096]);
@@ -34,7 +34,7 @@ async fn server(most: usize, patience: Patience) -> SocketAddr {
 const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(60);
 
-/// A connection whose receiver holds little, which has asked for something.
+/// A connection with a small receive buffer that has sent a request.
 async fn asking(server: SocketAddr, path: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4_096).expect("a small buffer");
@@ -47,7 +47,6 @@ async fn asking(server: SocketAddr, path: &str) -> TcpStream {
     stream
 }
 
-/// Whether a short answer comes.
 async fn is_answered(server: SocketAddr) -> bool {
     let answered = async {
         let mut stream = asking(server, "/short").await;
@@ -59,7 +58,6 @@ async fn is_answered(server: SocketAddr) -> bool {
         .unwrap_or(false)
 }
 
-/// Reads what is there until the connection is over.
 async fn is_over(stream: &mut TcpStream, within: Duration) -> bool {
     let read = async { while !matches!(stream.read(&mut [0; 65_536]).await, Ok(0) | Err(_)) {} };
     tokio::time::timeout(within, read).await.is_ok()
@@ -77,13 +75,16 @@ async fn stalled_reader_is_disconnected_and_active_one_is_kept() {
         asking(server, "/endless").await,
     );
     let mut reading = asking(server, "/endless").await;
-    // It reads until the others are gone, however long that takes.
+    // It reads until the other connections are closed.
     let others_are_gone = tokio_util::sync::CancellationToken::new();
     let until = others_are_gone.clone();
     let read = tokio::spawn(async move {
         while !until.is_cancelled() {
             let bytes = reading.read(&mut [0; 65_536]).await;
-            assert!(bytes.expect("it goes on") > 0, "it read all the time");
+            assert!(
+                bytes.expect("the stream continues") > 0,
+                "it reads continuously"
+            );
             tokio::time::sleep(SHORT / 10).await;
         }
     });
@@ -98,7 +99,7 @@ async fn stalled_reader_is_disconnected_and_active_one_is_kept() {
         "it read a byte at a time"
     );
     others_are_gone.cancel();
-    read.await.expect("it read all the time");
+    read.await.expect("it reads continuously");
 }
 
 #[tokio::test]
@@ -112,7 +113,7 @@ async fn waiting_connections_yield() {
     let mut held = Vec::new();
     for nth in 0..60 {
         held.push(match nth % 3 {
-            // Does not read its answer, says nothing, or half of a request.
+            // Does not read its response; sends nothing; sends half of a request.
             0 => asking(server, "/endless").await,
             1 => TcpStream::connect(server).await.expect("a connection"),
             _ => {
@@ -125,7 +126,7 @@ async fn waiting_connections_yield() {
     assert!(is_answered(server).await);
 }
 
-/// Without the rule above the same crowd keeps everybody out: the test before shows something.
+/// With a long idle limit the same connections block new ones: counter-check of the test above.
 #[tokio::test]
 async fn connection_limit_is_shared() {
     let patience = Patience {

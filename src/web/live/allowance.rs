@@ -1,8 +1,8 @@
-//! How much a client may ask for on its socket: many things at once, but not for ever.
+//! The rate limit of client commands: a token bucket per connection.
 
 use std::time::Instant;
 
-/// Commands at once, and each second in the long run.
+/// Burst size, and commands per second in the long run.
 const BURST: f64 = 200.0;
 const PER_SECOND: f64 = 20.0;
 
@@ -22,7 +22,7 @@ impl Default for Allowance {
 }
 
 impl Allowance {
-    /// Whether one more command may be obeyed now.
+    /// Takes one token; false if the bucket is empty.
     pub fn take(&mut self, now: Instant) -> bool {
         let gained = now.saturating_duration_since(self.at).as_secs_f64() * PER_SECOND;
         self.left = (self.left + gained).min(BURST);

@@ -1,11 +1,11 @@
-//! What clients say on their socket, and what they are answered.
+//! Client commands and their answers.
 
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::presence::Look;
+use super::presence::View;
 use super::rooms::Connection;
 use crate::db::Db;
 use crate::domain::conversations;
@@ -21,7 +21,7 @@ use crate::web::problem::Problem;
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Command {
-    /// A browser hides the protocol's own pings from its scripts: by this a page finds out that its connection is dead.
+    /// Browsers hide protocol pings from scripts; with this command a page detects a dead connection.
     Ping,
     JoinWorkspace {
         workspace_id: WorkspaceId,
@@ -47,20 +47,20 @@ enum Command {
         workspace_id: WorkspaceId,
         conversation_id: ConversationId,
     },
-    /// Where this window looks, said again every half a minute; `null`: nowhere.
+    /// The conversation open in this window, repeated every 30 seconds; `null` for none.
     Viewing {
         workspace_id: WorkspaceId,
         #[serde(default)]
         conversation_id: Option<ConversationId>,
     },
-    /// Whether anybody looks at this window, said again every half a minute while somebody does.
+    /// Whether the window has the user's attention; `true` is repeated every 30 seconds.
     Watching {
         watching: bool,
     },
 }
 
 impl Command {
-    /// Costs nothing, and is not counted.
+    /// Not counted against the rate limit.
     fn is_free(&self) -> bool {
         matches!(self, Self::Ping)
     }
@@ -107,7 +107,7 @@ pub fn error(code: &str, detail: &str) -> Utf8Bytes {
     encode(&Answer::Error { code, detail })
 }
 
-/// What a command is answered with; `None`: nothing.
+/// Executes a command. Returns its answer, if it has one.
 pub async fn answer(
     app_state: &AppState,
     connection: &Arc<Connection>,
@@ -130,7 +130,6 @@ pub async fn answer(
     }
 }
 
-/// More than a client may ask for at once. Nothing of it was done.
 fn too_many(command: Option<Command>) -> Utf8Bytes {
     const CODE: &str = "rate_limited";
     const DETAIL: &str = "these are too many commands at once: wait a second and go on more slowly";
@@ -215,7 +214,7 @@ async fn execute_command(
             workspace_id,
             conversation_id,
         } => {
-            view(app_state, connection, workspace_id, conversation_id).await?;
+            set_view(app_state, connection, workspace_id, conversation_id).await?;
             Ok(None)
         }
         Command::Watching { watching } => {
@@ -225,15 +224,15 @@ async fn execute_command(
     }
 }
 
-/// Only whoever sits in the room looks, and only at what they see. A look that goes on costs nothing.
-async fn view(
+/// A connection can view only conversations of a joined workspace that it may see. A repeated view costs no query.
+async fn set_view(
     app_state: &AppState,
     connection: &Arc<Connection>,
     workspace: WorkspaceId,
     conversation: Option<ConversationId>,
 ) -> Result<()> {
     let Some(conversation) = conversation else {
-        app_state.hub.look_away(connection);
+        app_state.hub.clear_view(connection);
         return Ok(());
     };
     if app_state
@@ -250,7 +249,7 @@ async fn view(
     .await?;
     let mut tx = app_state.app.db.workspace(member.tenant()).await?;
     let number = conversations::find(&mut tx, conversation).await?.number_id;
-    let look = Look {
+    let view = View {
         workspace,
         conversation,
         number,
@@ -258,13 +257,13 @@ async fn view(
     if !app_state.hub.joined_by(connection).contains(&workspace) {
         return Err(Error::field("workspace_id", "join this workspace first"));
     }
-    app_state.hub.look(connection, look);
-    // Access may have been taken away in between.
-    app_state.hub.look_again_at(connection);
+    app_state.hub.set_view(connection, view);
+    // Access may have been revoked during the queries.
+    app_state.hub.check_view(connection);
     Ok(())
 }
 
-/// The same verb as the API's and the page's; `client_ref` is the idempotency key.
+/// `client_ref` is the idempotency key.
 async fn send(
     db: &Db,
     connection: &Connection,

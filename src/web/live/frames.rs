@@ -1,4 +1,4 @@
-//! The frames of the API's socket: one JSON object each, `type` first.
+//! Frames of the JSON dialect: one object each, `type` first.
 
 use axum::extract::ws::Utf8Bytes;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::domain::messages::{self, Message};
 use crate::domain::numbers::Number;
 use crate::ids::{ContactId, ConversationId, MessageId, UserId, WorkspaceId};
 
-/// What a room hears.
+/// An event for the members of a room.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Frame<'a> {
@@ -28,37 +28,37 @@ pub enum Frame<'a> {
         error_code: Option<&'a str>,
     },
     ConversationUpdated(&'a Conversation),
-    /// What became of a conversation: a line in its thread. It may come twice; its id says so.
+    /// An activity line of a conversation. It may arrive twice with the same id.
     ConversationEvent {
         workspace_id: WorkspaceId,
         event: &'a Activity,
     },
-    /// A note calls `user_id`, and they alone hear it here.
+    /// A note mentions `user_id`; sent to that user only.
     Mentioned {
         workspace_id: WorkspaceId,
         user_id: UserId,
         message: &'a Message,
         conversation: &'a Conversation,
     },
-    /// They have looked, perhaps in another window.
+    /// The user has read the mentions, perhaps in another window.
     MentionsSeen {
         workspace_id: WorkspaceId,
         user_id: UserId,
     },
     ContactUpdated(&'a Contact),
-    /// Gone, or another one's now; or out of sight with its last conversation.
+    /// The contact was deleted or merged, or the user no longer sees any conversation with it.
     ContactRemoved {
         workspace_id: WorkspaceId,
         contact_id: ContactId,
         merged_into: Option<ContactId>,
     },
-    /// Gone with its contact, or joined to another.
+    /// The conversation was deleted with its contact, or joined to another.
     ConversationRemoved {
         workspace_id: WorkspaceId,
         conversation_id: ConversationId,
     },
     NumberUpdated(&'a Number),
-    /// What an agent has left, to that agent alone.
+    /// An agent's balance; sent to that agent only.
     Credits {
         workspace_id: WorkspaceId,
         user_id: UserId,
@@ -70,7 +70,7 @@ pub enum Frame<'a> {
         conversation_id: ConversationId,
         user_id: UserId,
     },
-    /// Somebody looks at a conversation, or no longer does.
+    /// A member opens or leaves a conversation.
     Presence {
         workspace_id: WorkspaceId,
         conversation_id: ConversationId,
@@ -87,5 +87,5 @@ impl Frame<'_> {
     }
 }
 
-/// This connection fell behind, or the server restarted: fetch again.
+/// Frames were lost, or the server restarted: the client reloads.
 pub const RESYNC: &str = r#"{"type":"resync"}"#;

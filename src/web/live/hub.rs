@@ -1,6 +1,5 @@
-//! Looks up once what an event is about, renders it once, and shares it with everybody who may see it.
-//!
-//! Queues are bounded everywhere: a connection that falls behind loses frames and is told to fetch again.
+//! Loads the subject of each event once, renders it once, and sends it to all subscribers who may see it.
+//! All queues are bounded: a connection that falls behind loses frames and gets a `resync`.
 
 use std::collections::hash_map::{Entry, HashMap};
 use std::ops::Deref;
@@ -26,9 +25,9 @@ use crate::ids::{ContactId, ConversationId, MessageId, NumberId, UserId, Workspa
 use crate::language::{Language, said_in};
 use crate::web::pages::fragments;
 
-/// Events that are looked up together.
+/// Events loaded together.
 const BATCH: usize = 256;
-/// Events of one workspace that wait while its access is looked at; beyond it everybody there fetches again.
+/// Events of one workspace held back while its access is reloaded; beyond it the whole room gets a `resync`.
 const MAX_HELD: usize = 4_096;
 
 #[derive(Clone)]
@@ -52,10 +51,9 @@ impl Hub {
         }
     }
 
-    /// Hears events as long as the server runs.
     pub async fn run(self) {
         let mut events = self.db.bus().listen();
-        // Nobody listened until now.
+        // Events before this point were not received.
         self.resync_all();
         let mut batch = Vec::with_capacity(BATCH);
         let mut checks = Checks::default();
@@ -66,8 +64,8 @@ impl Hub {
                     let id = match done {
                         Ok((id, ())) => id,
                         Err(failed) => {
-                            tracing::error!(%failed, "access could not be looked at");
-                            self.end_rooms(checks.of.get(&failed.id()).map_or(&[], Vec::as_slice));
+                            tracing::error!(%failed, "could not reload access: closing connections");
+                            self.end_rooms(checks.by_task.get(&failed.id()).map_or(&[], Vec::as_slice));
                             failed.id()
                         }
                     };
@@ -95,21 +93,21 @@ impl Hub {
 
     async fn deliver_all(&self, events: Vec<Event>) {
         if let Err(error) = self.deliver(events).await {
-            tracing::warn!(%error, "events could not be looked up: everyone fetches again");
+            tracing::warn!(%error, "could not load events: all clients resync");
             self.resync_all();
         }
     }
 
-    /// Somebody's access may have changed among what was missed.
+    /// The lost events may include changes of access.
     fn missed_some(&self, checks: &mut Checks) {
         self.resync_all();
         checks.begin(self.joined_workspaces(), self);
     }
 
-    /// Three round trips for a batch, however many events and listeners; one more when somebody changed their mind; none when
-    /// nobody is in their rooms.
+    /// Three round trips per batch, regardless of events and subscribers; one more if consent changed; none without
+    /// subscribers.
     async fn deliver(&self, mut events: Vec<Event>) -> Result<()> {
-        let changed_their_mind: Vec<_> = events
+        let consent_changes: Vec<_> = events
             .iter()
             .filter_map(|event| match event {
                 Event::ConsentChanged {
@@ -119,9 +117,9 @@ impl Hub {
                 _ => None,
             })
             .collect();
-        events.extend(moved(&self.db, &changed_their_mind).await?);
-        let mut wanted_messages = Vec::new();
-        let mut wanted_conversations = Vec::new();
+        events.extend(moved(&self.db, &consent_changes).await?);
+        let mut message_ids = Vec::new();
+        let mut conversation_ids = Vec::new();
         for event in &events {
             match event {
                 Event::SessionEnded { session } => self.end(*session),
@@ -135,22 +133,21 @@ impl Hub {
                 | Event::Mentioned {
                     workspace, message, ..
                 } if self.has_subscribers(*workspace) => {
-                    wanted_messages.push((*workspace, *message));
+                    message_ids.push((*workspace, *message));
                 }
                 Event::ConversationChanged {
                     workspace,
                     conversation,
                     ..
                 } if self.has_subscribers(*workspace) => {
-                    wanted_conversations.push((*workspace, *conversation));
+                    conversation_ids.push((*workspace, *conversation));
                 }
                 _ => {}
             }
         }
-        let mut moved = wanted_conversations.clone();
-        let (messages, conversations) =
-            self.look_up(&wanted_messages, wanted_conversations).await?;
-        // A text of theirs may have reopened it.
+        let mut moved = conversation_ids.clone();
+        let (messages, conversations) = self.look_up(&message_ids, conversation_ids).await?;
+        // An inbound text may have reopened the conversation.
         let received = messages
             .values()
             .filter(|text| text.direction == messages::Direction::Inbound);
@@ -165,7 +162,6 @@ impl Hub {
         Ok(())
     }
 
-    /// What has just become of conversations, each at its place in the thread.
     fn deliver_activity(
         &self,
         happened: &[Activity],
@@ -190,28 +186,28 @@ impl Hub {
 
     async fn look_up(
         &self,
-        wanted: &[(WorkspaceId, MessageId)],
-        mut of: Vec<(WorkspaceId, ConversationId)>,
+        message_ids: &[(WorkspaceId, MessageId)],
+        mut conversation_ids: Vec<(WorkspaceId, ConversationId)>,
     ) -> Result<(
         HashMap<MessageId, Message>,
         HashMap<ConversationId, Conversation>,
     )> {
-        if wanted.is_empty() && of.is_empty() {
+        if message_ids.is_empty() && conversation_ids.is_empty() {
             return Ok(Default::default());
         }
-        let messages: HashMap<_, _> = messages::look_up(&self.db, wanted)
+        let messages: HashMap<_, _> = messages::look_up(&self.db, message_ids)
             .await?
             .into_iter()
             .map(|message| (message.id, message))
             .collect();
-        of.extend(
+        conversation_ids.extend(
             messages
                 .values()
                 .map(|message| (message.workspace_id, message.conversation_id)),
         );
-        of.sort_unstable();
-        of.dedup();
-        let conversations = conversations::look_up(&self.db, &of).await?;
+        conversation_ids.sort_unstable();
+        conversation_ids.dedup();
+        let conversations = conversations::look_up(&self.db, &conversation_ids).await?;
         Ok((
             messages,
             conversations
@@ -301,7 +297,11 @@ impl Hub {
                     workspace_id: workspace,
                     user_id: user,
                 };
-                push(&self.of(workspace, user), &frame, fragments::mentions_seen);
+                push(
+                    &self.connections_of(workspace, user),
+                    &frame,
+                    fragments::mentions_seen,
+                );
             }
             Event::ContactChanged { workspace, contact } if self.has_subscribers(workspace) => {
                 self.deliver_contact(workspace, contact).await?
@@ -369,7 +369,7 @@ impl Hub {
         Ok(())
     }
 
-    /// A contact is seen by whoever sees a conversation with them.
+    /// A member sees a contact through a visible conversation with it.
     async fn deliver_contact(&self, workspace: WorkspaceId, contact: ContactId) -> Result<()> {
         let Some((contact, numbers)) = contacts::look_up(&self.db, workspace, contact).await?
         else {
@@ -385,9 +385,9 @@ impl Hub {
         Ok(())
     }
 
-    /// A balance is its owner's business alone.
+    /// A balance is sent to its owner only.
     async fn deliver_credits(&self, workspace: WorkspaceId, user: UserId) -> Result<()> {
-        let subscribers = self.of(workspace, user);
+        let subscribers = self.connections_of(workspace, user);
         if subscribers.is_empty() {
             return Ok(());
         }
@@ -417,25 +417,25 @@ impl Hub {
     }
 }
 
-/// Workspaces whose access is looked at, beside the loop: others do not wait for it. What happens there meanwhile is told
-/// afterwards, in its order, and by then to nobody who may not hear it.
+/// Workspaces whose access is being reloaded, in tasks beside the event loop. Their events are held back, and delivered
+/// in order with the new access when the reload is done. Other workspaces do not wait.
 #[derive(Default)]
 struct Checks {
     running: JoinSet<()>,
-    of: HashMap<Id, Vec<WorkspaceId>>,
+    by_task: HashMap<Id, Vec<WorkspaceId>>,
     held: HashMap<WorkspaceId, Held>,
 }
 
 #[derive(Default)]
 struct Held {
     events: Vec<Event>,
-    /// Access changed once more: what is being read may be older.
+    /// Access changed again during the reload, which may have read the old state.
     again: bool,
     is_cut: bool,
 }
 
 impl Checks {
-    /// Begins what these events ask for; answers those that need not wait.
+    /// Starts reloads for access changes and returns the events that need not wait.
     fn hold_back(&mut self, events: Vec<Event>, hub: &Hub) -> Vec<Event> {
         let changed = events.iter().filter_map(|event| match event {
             Event::AccessChanged { workspace } if hub.has_subscribers(*workspace) => {
@@ -472,31 +472,31 @@ impl Checks {
                 }
             }
         }
-        // One that came twice in this batch is looked at once.
+        // Duplicates within one batch need no second reload.
         for workspace in &new {
             if let Some(held) = self.held.get_mut(workspace) {
                 held.again = false;
             }
         }
-        self.look(new, hub);
+        self.reload(new, hub);
     }
 
-    fn look(&mut self, workspaces: Vec<WorkspaceId>, hub: &Hub) {
+    fn reload(&mut self, workspaces: Vec<WorkspaceId>, hub: &Hub) {
         if workspaces.is_empty() {
             return;
         }
         hub.pause(&workspaces);
-        let (hub, looked_at) = (hub.clone(), workspaces.clone());
+        let (hub, reloaded) = (hub.clone(), workspaces.clone());
         let task = self.running.spawn(async move {
-            hub.rooms.look_again(&hub.db, &looked_at).await;
+            hub.rooms.reload_access(&hub.db, &reloaded).await;
         });
-        self.of.insert(task.id(), workspaces);
+        self.by_task.insert(task.id(), workspaces);
     }
 
-    /// What may be told now.
+    /// Returns the held events of workspaces whose reload is done.
     fn finish(&mut self, id: Id, hub: &Hub) -> Vec<Event> {
-        let looked_at = self.of.remove(&id).unwrap_or_default();
-        let (again, done): (Vec<_>, Vec<_>) = looked_at
+        let reloaded = self.by_task.remove(&id).unwrap_or_default();
+        let (again, done): (Vec<_>, Vec<_>) = reloaded
             .into_iter()
             .partition(|workspace| self.held.get(workspace).is_some_and(|held| held.again));
         for workspace in &again {
@@ -504,9 +504,9 @@ impl Checks {
                 held.again = false;
             }
         }
-        self.look(again, hub);
-        // Everybody there fetches again, so that what was cut off is not missed.
-        hub.go_on(&done);
+        self.reload(again, hub);
+        // The whole room gets a `resync`, which also covers events beyond the limit.
+        hub.resume(&done);
         let held = done
             .iter()
             .filter_map(|workspace| self.held.remove(workspace));
@@ -525,7 +525,7 @@ fn both<'a>(
     Some((message, conversations.get(&message.conversation_id)?))
 }
 
-/// Each dialect is made once, in each language that is spoken here, and only if somebody listens.
+/// Renders once per dialect and language, and only for those in use.
 pub(super) fn push(
     to: &[Arc<Connection>],
     frame: &Frame<'_>,
@@ -547,7 +547,7 @@ pub(super) fn push(
                 listening().for_each(|to| to.push(text.clone()));
             }
             Err(error) => {
-                tracing::error!(%error, "a fragment could not be rendered");
+                tracing::error!(%error, "could not render a fragment");
                 listening().for_each(|to| to.resync());
             }
         }

@@ -1,5 +1,5 @@
-//! Who looks at which conversation now, and whether at anything. One person counts once, in however many windows; a look that
-//! is not renewed ends.
+//! Presence: who views which conversation, and who is away. A user counts once, in any number of windows. A view
+//! expires unless it is renewed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,12 +11,11 @@ use super::rooms::{Connection, NOT_POISONED, Rooms};
 use crate::ids::{ConversationId, NumberId, UserId, WorkspaceId};
 use crate::web::pages::fragments;
 
-/// A window that somebody looks into says so every half a minute. One that was put to sleep does not.
+/// A visible window renews its view every 30 seconds; a suspended one does not.
 const PRESENCE_LIFETIME: Duration = Duration::from_secs(75);
 
-/// Where a window looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Look {
+pub struct View {
     pub workspace: WorkspaceId,
     pub conversation: ConversationId,
     pub number: NumberId,
@@ -24,18 +23,18 @@ pub struct Look {
 
 struct Window {
     connection: Arc<Connection>,
-    look: Look,
+    view: View,
     renewed: Instant,
 }
 
-/// By connection.
+/// Windows by connection id.
 #[derive(Default)]
-pub struct Looks(Mutex<HashMap<u64, Window>>);
+pub struct Views(Mutex<HashMap<u64, Window>>);
 
-/// Whether anybody looks at a window, as it tells itself.
+/// Whether the user looks at the window, as reported by the client.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum WindowFocus {
-    /// By a client that never says so: somebody does, as long as it is connected.
+    /// The client never reports it: the user counts as present while connected.
     #[default]
     Unreported,
     Reported {
@@ -67,33 +66,33 @@ impl Connection {
 }
 
 impl Rooms {
-    /// The one rule of who is there, and not told elsewhere: one of their windows is looked at, or was a moment ago. A page
-    /// says so while it is on the screen, and again every half a minute; a background tab and a locked laptop do not.
+    /// Whether the user is present in the workspace; absent users get push notifications. A window counts while it is
+    /// visible, and for `away_after` afterwards. Background tabs and locked screens do not count.
     pub fn is_there(&self, workspace: WorkspaceId, user: UserId, away_after: Duration) -> bool {
-        let windows = self.of(workspace, user);
+        let windows = self.connections_of(workspace, user);
         windows.iter().any(|window| window.is_watched(away_after))
     }
 }
 
-type Held<'a> = MutexGuard<'a, HashMap<u64, Window>>;
+type ViewsGuard<'a> = MutexGuard<'a, HashMap<u64, Window>>;
 
-impl Looks {
-    fn hold(&self) -> Held<'_> {
+impl Views {
+    fn hold(&self) -> ViewsGuard<'_> {
         self.0.lock().expect(NOT_POISONED)
     }
 }
 
 impl Rooms {
-    /// Whether this connection looks there already, and does so for longer now.
+    /// Renews the view if the connection already views this conversation.
     pub fn is_still_viewing(
         &self,
         connection: &Connection,
         workspace: WorkspaceId,
         conversation: ConversationId,
     ) -> bool {
-        match self.looks.hold().get_mut(&connection.id) {
+        match self.views.hold().get_mut(&connection.id) {
             Some(window)
-                if (window.look.workspace, window.look.conversation)
+                if (window.view.workspace, window.view.conversation)
                     == (workspace, conversation) =>
             {
                 window.renewed = Instant::now();
@@ -103,98 +102,96 @@ impl Rooms {
         }
     }
 
-    /// From now on this connection looks there, and nowhere else.
-    pub fn look(&self, connection: &Arc<Connection>, look: Look) {
-        // Told while it is held, so that all hear comings and goings in the order in which they are.
-        let mut looks = self.looks.hold();
+    pub fn set_view(&self, connection: &Arc<Connection>, view: View) {
+        // Sent while the lock is held, so that all subscribers receive presence changes in the same order.
+        let mut views = self.views.hold();
         let window = Window {
             connection: Arc::clone(connection),
-            look,
+            view,
             renewed: Instant::now(),
         };
-        let before = looks.insert(connection.id, window);
-        let is_first = sharing(&looks, connection.user, look) == 1;
+        let before = views.insert(connection.id, window);
+        let is_first = windows_viewing(&views, connection.user, view) == 1;
         if let Some(before) = before
-            && before.look != look
+            && before.view != view
         {
-            self.send_gone(&looks, connection, before.look);
+            self.send_gone(&views, connection, before.view);
         }
         if is_first {
-            self.send_presence(look, connection, true);
+            self.send_presence(view, connection, true);
         }
     }
 
-    pub fn look_away(&self, connection: &Connection) {
-        let mut looks = self.looks.hold();
-        if let Some(window) = looks.remove(&connection.id) {
-            self.send_gone(&looks, connection, window.look);
+    pub fn clear_view(&self, connection: &Connection) {
+        let mut views = self.views.hold();
+        if let Some(window) = views.remove(&connection.id) {
+            self.send_gone(&views, connection, window.view);
         }
     }
 
-    /// Looked away without a word, or may not look there any more.
-    pub fn look_again_at(&self, connection: &Connection) {
-        let over = match self.looks.hold().get(&connection.id) {
+    /// Ends the view if it expired or the connection may no longer see the conversation.
+    pub fn check_view(&self, connection: &Connection) {
+        let over = match self.views.hold().get(&connection.id) {
             Some(window) => {
-                let subscription = self.subscription(window.look.workspace, connection);
+                let subscription = self.subscription(window.view.workspace, connection);
                 window.renewed.elapsed() > PRESENCE_LIFETIME
                     || subscription
-                        .is_none_or(|subscription| !subscription.may_see(window.look.number))
+                        .is_none_or(|subscription| !subscription.may_see(window.view.number))
             }
             None => false,
         };
         if over {
-            self.look_away(connection);
+            self.clear_view(connection);
         }
     }
 
-    /// Tells a newcomer who looks where, of what they see.
-    pub fn send_present(&self, newcomer: &Arc<Connection>, workspace: WorkspaceId) {
-        let looks = self.looks.hold();
-        let Some(subscription) = self.subscription(workspace, newcomer) else {
+    /// Sends the current views to a new connection, as far as it may see them.
+    pub fn send_present(&self, connection: &Arc<Connection>, workspace: WorkspaceId) {
+        let views = self.views.hold();
+        let Some(subscription) = self.subscription(workspace, connection) else {
             return;
         };
         let mut announced = HashSet::new();
-        for window in looks.values() {
-            let (look, user) = (window.look, window.connection.user);
-            if look.workspace == workspace
-                && subscription.sees(look.number)
-                && announced.insert((look, user))
+        for window in views.values() {
+            let (view, user) = (window.view, window.connection.user);
+            if view.workspace == workspace
+                && subscription.sees(view.number)
+                && announced.insert((view, user))
             {
-                say(&[Arc::clone(newcomer)], look, &window.connection, true);
+                push_presence(&[Arc::clone(connection)], view, &window.connection, true);
             }
         }
     }
 
-    fn send_gone(&self, looks: &Held<'_>, connection: &Connection, look: Look) {
-        if sharing(looks, connection.user, look) == 0 {
-            self.send_presence(look, connection, false);
+    fn send_gone(&self, views: &ViewsGuard<'_>, connection: &Connection, view: View) {
+        if windows_viewing(views, connection.user, view) == 0 {
+            self.send_presence(view, connection, false);
         }
     }
 
-    fn send_presence(&self, look: Look, who: &Connection, is_here: bool) {
-        let subscribers = self.subscribers(look.workspace, |subscription| {
-            subscription.sees(look.number)
+    fn send_presence(&self, view: View, member: &Connection, is_here: bool) {
+        let subscribers = self.subscribers(view.workspace, |subscription| {
+            subscription.sees(view.number)
         });
-        say(&subscribers, look, who, is_here);
+        push_presence(&subscribers, view, member, is_here);
     }
 }
 
-/// How many windows of this person look there.
-fn sharing(looks: &Held<'_>, user: UserId, look: Look) -> usize {
-    looks
+fn windows_viewing(views: &ViewsGuard<'_>, user: UserId, view: View) -> usize {
+    views
         .values()
-        .filter(|window| window.connection.user == user && window.look == look)
+        .filter(|window| window.connection.user == user && window.view == view)
         .count()
 }
 
-fn say(to: &[Arc<Connection>], look: Look, who: &Connection, is_here: bool) {
+fn push_presence(to: &[Arc<Connection>], view: View, member: &Connection, is_here: bool) {
     let frame = Frame::Presence {
-        workspace_id: look.workspace,
-        conversation_id: look.conversation,
-        user_id: who.user,
+        workspace_id: view.workspace,
+        conversation_id: view.conversation,
+        user_id: member.user,
         viewing: is_here,
     };
     push(to, &frame, || {
-        fragments::presence(look.conversation, who.user, &who.name, is_here)
+        fragments::presence(view.conversation, member.user, &member.name, is_here)
     });
 }

@@ -1,4 +1,4 @@
-//! Who is connected, where they sit, and what they may see from there.
+//! Connections, the rooms they have joined, and what they may see.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -11,7 +11,7 @@ use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{Notify, mpsc};
 
 use super::allowance::Allowance;
-use super::presence::{Looks, WindowFocus};
+use super::presence::{Views, WindowFocus};
 use crate::db::Db;
 use crate::domain::accounts::throttle::network;
 use crate::domain::numbers::{self, Visible};
@@ -19,40 +19,38 @@ use crate::error::Result;
 use crate::ids::{NumberId, SessionId, UserId, WorkspaceId};
 use crate::language::Language;
 
-/// Frames that may wait for one connection.
+/// Frames queued per connection.
 const QUEUE: usize = 64;
-pub(super) const NOT_POISONED: &str = "nobody panics while holding it";
+pub(super) const NOT_POISONED: &str = "no thread panics while holding the lock";
 
-/// How a connection wants its events.
+/// The format of a connection's frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Json,
-    /// Turbo Streams of the page's own partials, in the page's language.
+    /// Turbo Streams of the page's partials, in the page's language.
     Fragments(Language),
 }
 
-/// One socket.
 pub struct Connection {
     pub(super) id: u64,
     pub user: UserId,
-    /// As they were called when they connected.
+    /// The user's name when the connection was opened.
     pub name: String,
     pub session: SessionId,
     pub dialect: Dialect,
     frames: mpsc::Sender<Utf8Bytes>,
     behind: AtomicBool,
     pub(super) watched: Mutex<WindowFocus>,
-    /// What it may still ask for at once.
     pub(super) allowance: Mutex<Allowance>,
-    /// Whose sockets it counts among, by address.
+    /// The client's network, for the limit per address.
     network: String,
     joined: Mutex<Vec<WorkspaceId>>,
-    /// Its session or its membership ended: it must close.
+    /// The session or the membership ended: the connection must close.
     pub ended: Notify,
 }
 
 impl Connection {
-    /// Never waits. Once a frame did not fit, none follows until the connection has said `resync`.
+    /// Never blocks. After a full queue, frames are dropped until the connection has sent `resync`.
     pub fn push(&self, frame: Utf8Bytes) {
         if self.behind.load(Ordering::Acquire) {
             return;
@@ -62,7 +60,6 @@ impl Connection {
         }
     }
 
-    /// Whether its client may ask for one thing more now.
     pub fn may_ask(&self) -> bool {
         self.allowance
             .lock()
@@ -72,26 +69,25 @@ impl Connection {
 
     pub fn resync(&self) {
         self.behind.store(true, Ordering::Release);
-        // An empty frame wakes the socket, which then says `resync`; a full queue wakes it anyway.
+        // An empty frame wakes the task that sends `resync`. A full queue wakes it anyway.
         let _ = self.frames.try_send(Utf8Bytes::from_static(""));
     }
 
-    /// Whether frames were lost since the last time; asked by the socket once its queue is empty.
+    /// Whether frames were lost since the last call. Called when the queue is empty.
     pub fn caught_up(&self) -> bool {
         self.behind.swap(false, Ordering::AcqRel)
     }
 }
 
-/// A connection's place in a room.
 pub struct Subscription {
     pub connection: Arc<Connection>,
     pub(super) workspace: WorkspaceId,
     access: RwLock<Access>,
-    /// Its access is being looked at: until then it is told nothing.
+    /// Its access is being reloaded; until then it receives nothing.
     is_paused: AtomicBool,
 }
 
-/// What a seat's person may see, as it was when the question of this number was asked.
+/// What the user may see. `access_version` orders the queries that loaded it.
 #[derive(Default)]
 struct Access {
     access_version: u64,
@@ -104,7 +100,7 @@ impl Subscription {
         !self.is_paused.load(Ordering::Acquire) && self.may_see(number)
     }
 
-    /// As far as is known, also while that is being looked at.
+    /// As last loaded, also while paused.
     pub fn may_see(&self, number: NumberId) -> bool {
         let access = self.access.read().expect(NOT_POISONED);
         access.visible.includes(number)
@@ -118,7 +114,7 @@ impl Subscription {
         *visible == Visible::All || numbers.iter().any(|number| visible.includes(*number))
     }
 
-    /// Takes an answer of the database, unless it has one to a later question already; says whether its person is a member.
+    /// Applies the result of a query unless a later query was applied already. Returns whether the user is a member.
     fn update_access(&self, access_version: u64, visible: Option<&Visible>) -> bool {
         let mut access = self.access.write().expect(NOT_POISONED);
         if access_version > access.access_version {
@@ -134,7 +130,6 @@ impl Subscription {
 
 type Room = HashMap<u64, Arc<Subscription>>;
 
-/// How many sockets may be open at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Caps {
     pub per_member: usize,
@@ -161,15 +156,15 @@ impl Connections {
         if self.by_id.remove(&connection.id).is_none() {
             return;
         }
-        one_less(&mut self.of_user, &connection.user);
-        one_less(&mut self.of_network, &connection.network);
+        decrement(&mut self.of_user, &connection.user);
+        decrement(&mut self.of_network, &connection.network);
     }
 }
 
-fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, of: &K) {
-    match counts.get_mut(of) {
+fn decrement<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    match counts.get_mut(key) {
         Some(count) if *count > 1 => *count -= 1,
-        _ => drop(counts.remove(of)),
+        _ => drop(counts.remove(key)),
     }
 }
 
@@ -177,9 +172,9 @@ pub struct Rooms {
     caps: Caps,
     rooms: RwLock<HashMap<WorkspaceId, Room>>,
     connections: Mutex<Connections>,
-    pub(super) looks: Looks,
+    pub(super) views: Views,
     next: AtomicU64,
-    questions: AtomicU64,
+    access_versions: AtomicU64,
 }
 
 impl Rooms {
@@ -188,13 +183,13 @@ impl Rooms {
             caps,
             rooms: RwLock::default(),
             connections: Mutex::default(),
-            looks: Looks::default(),
+            views: Views::default(),
             next: AtomicU64::default(),
-            questions: AtomicU64::default(),
+            access_versions: AtomicU64::default(),
         }
     }
 
-    /// `None`: there are as many sockets as may be, of this member, from this address or at all.
+    /// `None` if a limit is reached: per member, per address or in total.
     pub fn connect(
         &self,
         user: UserId,
@@ -205,10 +200,11 @@ impl Rooms {
     ) -> Option<(Arc<Connection>, mpsc::Receiver<Utf8Bytes>)> {
         let network = network(address);
         let mut connections = self.connections();
-        let many = |count: Option<&usize>, most: usize| count.is_some_and(|count| *count >= most);
+        let reached =
+            |count: Option<&usize>, limit: usize| count.is_some_and(|count| *count >= limit);
         if connections.by_id.len() >= self.caps.in_all
-            || many(connections.of_user.get(&user), self.caps.per_member)
-            || many(connections.of_network.get(&network), self.caps.per_address)
+            || reached(connections.of_user.get(&user), self.caps.per_member)
+            || reached(connections.of_network.get(&network), self.caps.per_address)
         {
             metrics::counter!("messagehub_sockets_refused_total").increment(1);
             return None;
@@ -235,7 +231,7 @@ impl Rooms {
 
     pub fn disconnect(&self, connection: &Connection) {
         self.connections().remove(connection);
-        self.look_away(connection);
+        self.clear_view(connection);
         let joined = std::mem::take(&mut *connection.joined.lock().expect(NOT_POISONED));
         for workspace in joined {
             self.leave(connection, workspace);
@@ -243,8 +239,8 @@ impl Rooms {
         metrics::gauge!("messagehub_sockets").decrement(1.0);
     }
 
-    /// Whether the member may enter. The seat is taken before the look, so that no change of access slips in between; it
-    /// sees nothing until then.
+    /// Returns whether the user is a member. Subscribes before the query, so that no change of access is missed; the
+    /// subscription sees nothing until then.
     pub async fn join(
         &self,
         db: &Db,
@@ -262,11 +258,11 @@ impl Rooms {
             .or_default()
             .insert(connection.id, Arc::clone(&subscription));
         let access_version = self.next_access_version();
-        let of = [(workspace, connection.user)];
-        let looked = numbers::visible(db, &of)
+        let key = [(workspace, connection.user)];
+        let result = numbers::visible(db, &key)
             .await
-            .map(|visible| subscription.update_access(access_version, visible.get(&of[0])));
-        if matches!(looked, Ok(true)) {
+            .map(|visible| subscription.update_access(access_version, visible.get(&key[0])));
+        if matches!(result, Ok(true)) {
             let mut joined = connection.joined.lock().expect(NOT_POISONED);
             if !joined.contains(&workspace) {
                 joined.push(workspace);
@@ -274,17 +270,16 @@ impl Rooms {
         } else {
             self.leave(connection, workspace);
         }
-        looked
+        result
     }
 
-    /// Where this connection sits, which must be told again who is there.
     pub fn joined_by(&self, connection: &Connection) -> Vec<WorkspaceId> {
         connection.joined.lock().expect(NOT_POISONED).clone()
     }
 
     pub fn leave(&self, connection: &Connection, workspace: WorkspaceId) {
         self.unsubscribe(connection, workspace);
-        self.look_again_at(connection);
+        self.check_view(connection);
     }
 
     fn unsubscribe(&self, connection: &Connection, workspace: WorkspaceId) {
@@ -298,10 +293,10 @@ impl Rooms {
     }
 
     fn next_access_version(&self) -> u64 {
-        self.questions.fetch_add(1, Ordering::Relaxed) + 1
+        self.access_versions.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Access in these workspaces changed: nobody there is told anything until it has been looked at.
+    /// Stops deliveries in these workspaces until their access is reloaded.
     pub fn pause(&self, workspaces: &[WorkspaceId]) {
         for subscription in self.subscriptions_in(workspaces) {
             subscription.is_paused.store(true, Ordering::Release);
@@ -314,8 +309,8 @@ impl Rooms {
         rooms.flat_map(HashMap::values).cloned().collect()
     }
 
-    /// Looks at everyone's access in these workspaces, in one statement. Who is no member any more has no place, nor a socket.
-    pub async fn look_again(&self, db: &Db, workspaces: &[WorkspaceId]) {
+    /// Reloads the access of all subscribers, in one statement. Disconnects users who are no longer members.
+    pub async fn reload_access(&self, db: &Db, workspaces: &[WorkspaceId]) {
         let subscribers = self.subscriptions_in(workspaces);
         let access_version = self.next_access_version();
         let people: HashSet<_> = subscribers
@@ -326,7 +321,7 @@ impl Rooms {
         let visible = match numbers::visible(db, &people).await {
             Ok(visible) => visible,
             Err(error) => {
-                tracing::warn!(%error, "access could not be looked up: sockets are closed");
+                tracing::warn!(%error, "could not reload access: closing connections");
                 return self.end_rooms(workspaces);
             }
         };
@@ -341,7 +336,7 @@ impl Rooms {
         }
     }
 
-    /// Nobody goes on hearing with rights that could not be looked at.
+    /// Closes connections whose access could not be loaded.
     pub fn end_rooms(&self, workspaces: &[WorkspaceId]) {
         for subscription in self.subscriptions_in(workspaces) {
             self.unsubscribe(&subscription.connection, subscription.workspace);
@@ -349,27 +344,25 @@ impl Rooms {
         }
     }
 
-    /// After a pause: what was not told meanwhile is fetched.
-    pub fn go_on(&self, workspaces: &[WorkspaceId]) {
+    /// Ends a pause; a `resync` replaces the frames dropped meanwhile.
+    pub fn resume(&self, workspaces: &[WorkspaceId]) {
         let subscribers = self.subscriptions_in(workspaces);
         for subscription in &subscribers {
             subscription.is_paused.store(false, Ordering::Release);
         }
-        // Who looks no more is told before anybody has to fetch again: from then on frames are left out.
+        // Expired views are announced before the `resync`, after which frames are dropped.
         for subscription in &subscribers {
-            self.look_again_at(&subscription.connection);
+            self.check_view(&subscription.connection);
         }
         for subscription in &subscribers {
             subscription.connection.resync();
         }
     }
 
-    /// Workspaces in whose rooms somebody sits.
     pub fn joined_workspaces(&self) -> Vec<WorkspaceId> {
         self.rooms().keys().copied().collect()
     }
 
-    /// This connection's place in a room.
     pub fn subscription(
         &self,
         workspace: WorkspaceId,
@@ -379,7 +372,7 @@ impl Rooms {
         rooms.get(&workspace)?.get(&connection.id).cloned()
     }
 
-    /// Those in the room whose seat may see it.
+    /// The connections in the room whose subscription matches.
     pub fn subscribers(
         &self,
         workspace: WorkspaceId,
@@ -394,8 +387,7 @@ impl Rooms {
             .collect()
     }
 
-    /// The places of one person in a room.
-    pub fn of(&self, workspace: WorkspaceId, user: UserId) -> Vec<Arc<Connection>> {
+    pub fn connections_of(&self, workspace: WorkspaceId, user: UserId) -> Vec<Arc<Connection>> {
         self.subscribers(workspace, |subscription| {
             subscription.connection.user == user
         })
@@ -413,7 +405,6 @@ impl Rooms {
         }
     }
 
-    /// Everybody in this room fetches again.
     pub fn resync_room(&self, workspace: WorkspaceId) {
         for connection in self.subscribers(workspace, |_| true) {
             connection.resync();

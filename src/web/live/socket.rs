@@ -1,4 +1,4 @@
-//! `GET /ws`: one task per socket, small buffers, so that ten thousand idle ones are cheap.
+//! `GET /ws`: one task per connection with small buffers, to keep 10,000 idle connections cheap.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,21 +25,21 @@ use crate::web::guard;
 use crate::web::listen::Link;
 use crate::web::problem::Problem;
 
-/// What a browser asks for to get Turbo Streams instead of JSON.
+/// The subprotocol that selects Turbo Streams instead of JSON.
 pub const FRAGMENTS: &str = "messagehub.fragments";
-/// A frame from a client is a command, or at most a text of 1,600 characters.
+/// The largest command is a text of 1,600 characters.
 const LARGEST_FRAME: usize = 32 * 1024;
-/// Proxies close what is silent for a minute.
+/// Proxies close connections that are silent for 60 seconds.
 const PING_EVERY: Duration = Duration::from_secs(25);
-/// Twice no answer to a ping: nobody is there.
+/// Two unanswered pings.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
-/// The longest that a peer may take a frame.
+/// For one frame.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest that a peer may take to say goodbye.
+/// For the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Bearer header or cookie, else 401 before the upgrade. With a cookie only from our own pages.
+/// Authenticates by bearer header or cookie before the upgrade. A cookie is accepted only from the same origin.
 pub async fn open(
     State(app_state): State<AppState>,
     caller: Caller,
@@ -88,7 +88,7 @@ pub async fn open(
         }));
     };
     let leave = Leave(app_state.clone(), Arc::clone(&connection));
-    // Whoever signed out before the hub knew of this socket is noticed here, and later by the hub.
+    // A session that ended before `connect` is caught here; one that ends later, by the hub.
     accounts::of_session(&app_state.app.db, session).await?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let leave = leave;
@@ -109,7 +109,6 @@ fn is_of_another_version(headers: &HeaderMap) -> bool {
     is_websocket && version.is_none_or(|version| version.as_bytes() != b"13")
 }
 
-/// RFC 6455, 4.4.
 fn version_required() -> Response {
     let detail = "WebSockets are spoken in version 13 here";
     let status = StatusCode::UPGRADE_REQUIRED;
@@ -133,7 +132,7 @@ fn has_a_key(headers: &HeaderMap) -> bool {
     }
 }
 
-/// However a connection ends, also before its upgrade or by a panic, the hub forgets it.
+/// Disconnects on every exit, including a failed upgrade and a panic.
 struct Leave(AppState, Arc<Connection>);
 
 impl Drop for Leave {
@@ -142,13 +141,12 @@ impl Drop for Leave {
     }
 }
 
-/// How a conversation ended.
 enum End {
-    /// The peer closed: it is answered.
+    /// The peer closed: complete the handshake.
     Closed,
-    /// There is nobody to say anything to.
+    /// The peer is unreachable.
     Gone,
-    /// We close, and say why.
+    /// The server closes, with a code and reason.
     Because(u16, &'static str),
 }
 
@@ -164,14 +162,14 @@ async fn serve_connection(
         tokio::select! {
             frame = queue.recv() => {
                 let Some(frame) = frame else { return End::Gone };
-                if !frame.is_empty() && !say(socket, Message::Text(frame)).await {
+                if !frame.is_empty() && !send(socket, Message::Text(frame)).await {
                     return End::Gone;
                 }
                 if queue.is_empty() && connection.caught_up() {
-                    if !say(socket, Message::Text(RESYNC.into())).await {
+                    if !send(socket, Message::Text(RESYNC.into())).await {
                         return End::Gone;
                     }
-                    // Who is there stands in no page that could be fetched.
+                    // Presence is not part of any page that `resync` reloads.
                     for workspace in app_state.hub.joined_by(connection) {
                         app_state.hub.send_present(connection, workspace);
                     }
@@ -181,16 +179,16 @@ async fn serve_connection(
                 last_received = tokio::time::Instant::now();
                 match message {
                     Some(Ok(Message::Text(text))) => {
-                        // Boxed: an idle socket must not hold the room that the largest command needs.
+                        // Boxed, so that an idle connection's task does not reserve memory for the largest command.
                         if let Some(answer) = Box::pin(commands::answer(app_state, connection, &text)).await
-                            && !say(socket, Message::Text(answer)).await
+                            && !send(socket, Message::Text(answer)).await
                         {
                             return End::Gone;
                         }
                     }
                     Some(Ok(Message::Binary(_))) => {
                         let refusal = commands::error("malformed", "send JSON in text frames");
-                        if !say(socket, Message::Text(refusal)).await {
+                        if !send(socket, Message::Text(refusal)).await {
                             return End::Gone;
                         }
                     }
@@ -203,8 +201,8 @@ async fn serve_connection(
             () = connection.ended.notified() => return End::Because(close_code::POLICY, "signed out, or no member any more"),
             () = app_state.stopping.cancelled() => return End::Because(close_code::RESTART, "the server restarts"),
             _ = ping.tick() => {
-                app_state.hub.look_again_at(connection);
-                if last_received.elapsed() > SILENCE_TIMEOUT || !say(socket, Message::Ping(Default::default())).await {
+                app_state.hub.check_view(connection);
+                if last_received.elapsed() > SILENCE_TIMEOUT || !send(socket, Message::Ping(Default::default())).await {
                     return End::Gone;
                 }
             }
@@ -212,7 +210,7 @@ async fn serve_connection(
     }
 }
 
-/// What is said to a peer that does not keep to RFC 6455.
+/// The close code for a violation of RFC 6455.
 fn broken(error: axum::Error) -> End {
     match error.into_inner().downcast_ref::<Broken>() {
         Some(Broken::Capacity(CapacityError::MessageTooLong { .. })) => {
@@ -225,7 +223,7 @@ fn broken(error: axum::Error) -> End {
     }
 }
 
-/// The closing handshake: reading on flushes the answer to a peer's close, and awaits the one to ours.
+/// Completes the closing handshake: reading flushes the answer to the peer's close, and awaits the answer to ours.
 async fn send_close(socket: &mut WebSocket, end: End) {
     match end {
         End::Gone => {}
@@ -235,11 +233,11 @@ async fn send_close(socket: &mut WebSocket, end: End) {
 }
 
 async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
-    let goodbye = CloseFrame {
+    let frame = CloseFrame {
         code,
         reason: reason.into(),
     };
-    if say(socket, Message::Close(Some(goodbye))).await {
+    if send(socket, Message::Close(Some(frame))).await {
         finish(socket).await;
     }
 }
@@ -249,7 +247,7 @@ async fn finish(socket: &mut WebSocket) {
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, rest).await;
 }
 
-async fn say(socket: &mut WebSocket, message: Message) -> bool {
+async fn send(socket: &mut WebSocket, message: Message) -> bool {
     matches!(
         tokio::time::timeout(WRITE_TIMEOUT, socket.send(message)).await,
         Ok(Ok(()))

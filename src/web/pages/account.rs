@@ -1,4 +1,4 @@
-//! My account, whatever the workspace: name, address, password, second factor, where I am signed in.
+//! The user's account, across workspaces: name, e-mail address, password, second factor, sessions.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
@@ -12,7 +12,7 @@ use crate::domain::accounts::{self, Caller, Session, User};
 use crate::error::{Error, Result};
 use crate::ids::SessionId;
 use crate::language::Language;
-use crate::web::auth::{Claimed, no_cookies, spoken};
+use crate::web::auth::{Claimed, language_cookie, no_cookies};
 use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
@@ -24,16 +24,15 @@ pub mod two_factor;
 #[template(path = "account/show.html")]
 struct Page {
     user: User,
-    /// Each form keeps its own troubles.
+    /// One per form, so that errors appear beside the form that was sent.
     naming: Form,
     password: Form,
     off: Form,
     two_factor: accounts::two_factor::State,
-    /// Whether the address has to be verified before anything else.
+    /// The server requires verified addresses and this one is not verified.
     must_verify: bool,
     sessions: Vec<Session>,
     notice: Option<Notice>,
-    /// Why something was not done.
     refusal: Option<String>,
 }
 
@@ -47,7 +46,7 @@ impl Page {
     }
 }
 
-/// What the page shows again besides what the account is.
+/// The result of a posted form, shown on the page.
 #[derive(Default)]
 struct Answer {
     naming: Option<Form>,
@@ -61,17 +60,17 @@ struct Answer {
 pub async fn show(
     State(app): State<App>,
     Claimed(session): Claimed,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     let answer = Answer {
-        notice: said.done,
+        notice: notice_query.done,
         ..Answer::default()
     };
-    whole(&app, session, user, answer).await
+    account_page(&app, session, user, answer).await
 }
 
-async fn whole(
+async fn account_page(
     app: &App,
     session: SessionId,
     user: User,
@@ -108,32 +107,32 @@ pub async fn rename(
         Ok(()) => Ok(Notice::Saved.at("/account")),
         Err(error) => {
             let form = Form::default().with("name", name).refused(error)?;
-            let again = form.answer();
+            let response = form.response();
             let answer = Answer {
                 naming: Some(form),
                 ..Answer::default()
             };
-            let shown = whole(&app, session, user, answer).await?;
-            Ok(again.with(shown))
+            let shown = account_page(&app, session, user, answer).await?;
+            Ok(response.with(shown))
         }
     }
 }
 
 #[derive(Deserialize)]
-pub struct Spoken {
+pub struct LanguageForm {
     language: String,
 }
 
-/// `POST /account/language`: a tag, or nothing for the browser's own.
-pub async fn speak(
+/// `POST /account/language`: a language tag, or empty for the browser's language.
+pub async fn set_language(
     State(app): State<App>,
     Claimed(session): Claimed,
-    Posted(Spoken { language }): Posted<Spoken>,
+    Posted(LanguageForm { language }): Posted<LanguageForm>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     let language = Language::of_tag(&language);
     accounts::speak(&app.db, &user, language).await?;
-    let cookie = AppendHeaders([spoken(&app.config, language)]);
+    let cookie = AppendHeaders([language_cookie(&app.config, language)]);
     Ok((cookie, Notice::Saved.at("/account")).into_response())
 }
 
@@ -148,13 +147,13 @@ pub async fn ask_to_verify(
         Ok(()) => Ok(Notice::MailSent.at("/account")),
         Err(error) => {
             let form = Form::default().refused(error)?;
-            let again = form.answer();
+            let response = form.response();
             let answer = Answer {
                 refusal: form.notice,
                 ..Answer::default()
             };
-            let shown = whole(&app, session, user, answer).await?;
-            Ok(again.with(shown))
+            let shown = account_page(&app, session, user, answer).await?;
+            Ok(response.with(shown))
         }
     }
 }
@@ -178,13 +177,13 @@ pub async fn change_password(
         Ok(()) => Ok(Notice::PasswordChanged.at("/account")),
         Err(error) => {
             let password = Form::default().refused(error)?;
-            let again = password.answer();
+            let response = password.response();
             let answer = Answer {
                 password,
                 ..Answer::default()
             };
-            let shown = whole(&app, session, user, answer).await?;
-            Ok(again.with(shown))
+            let shown = account_page(&app, session, user, answer).await?;
+            Ok(response.with(shown))
         }
     }
 }
@@ -203,7 +202,7 @@ pub async fn end_session(
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
     match accounts::end_session(&app.db, &user, id, &caller).await {
-        // Gone already is as good.
+        // A session that has ended already is no error.
         Ok(()) | Err(Error::NotFound(_)) => Ok(Notice::SessionEnded.at("/account")),
         Err(error) => Err(error.into()),
     }

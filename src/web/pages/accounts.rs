@@ -1,4 +1,4 @@
-//! First start, sign-up, sign-in with one step or two, sign-out.
+//! Setup, sign-up, sign-in with one or two factors, sign-out.
 
 use askama::Template;
 use axum::extract::rejection::FormRejection;
@@ -16,7 +16,7 @@ use crate::domain::workspaces;
 use crate::error::Error;
 use crate::language::Language;
 use crate::web::assets;
-use crate::web::auth::{Claimed, cookies, known_browser, no_cookies, spoken};
+use crate::web::auth::{Claimed, cookies, known_browser, language_cookie, no_cookies};
 use crate::web::language::filters;
 use crate::web::problem::Problem;
 
@@ -31,7 +31,7 @@ struct LoginPage {
     said: Option<Notice>,
 }
 
-/// The password was right; now the code.
+/// The password is accepted; the page asks for the code.
 #[derive(Template)]
 #[template(path = "accounts/second_step.html")]
 struct SecondStep {
@@ -42,11 +42,11 @@ struct SecondStep {
 #[template(path = "accounts/signup.html")]
 struct SignupPage {
     form: Form,
-    /// Nobody is here yet.
+    /// There is no workspace yet.
     first: bool,
 }
 
-/// `/`: to the inbox of whoever is signed in, else to the right door.
+/// `/`: redirects to the inbox, the sign-in or the setup.
 pub async fn home(State(app): State<App>, claimed: Option<Claimed>) -> Result<Response, Problem> {
     let user = match claimed {
         Some(Claimed(session)) => accounts::of_session(&app.db, session).await.ok(),
@@ -138,7 +138,7 @@ async fn begin(
         Ok(signed_in) => Ok(enter(&app, &signed_in, &caller, "")),
         Err(error) => {
             let form = typed.refused(error)?;
-            Ok(form.answer().with(page(&SignupPage { form, first })?))
+            Ok(form.response().with(page(&SignupPage { form, first })?))
         }
     }
 }
@@ -153,7 +153,7 @@ pub async fn login(
     State(app): State<App>,
     claimed: Option<Claimed>,
     Query(onward): Query<Onward>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     if let Some(Claimed(session)) = claimed
         && accounts::of_session(&app.db, session).await.is_ok()
@@ -167,7 +167,7 @@ pub async fn login(
     Ok(page(&LoginPage {
         form,
         signup_open: accounts::may_sign_up(&app).await?,
-        said: said.done,
+        said: notice_query.done,
     })?
     .into_response())
 }
@@ -176,7 +176,7 @@ pub async fn login(
 pub struct Credentials {
     email: String,
     password: SecretString,
-    /// Asked for beside the password only where that has to wait.
+    /// Asked for on the same form only while sign-in attempts are throttled.
     #[serde(default)]
     code: String,
     #[serde(default)]
@@ -207,13 +207,13 @@ pub async fn log_in(
         }
         Err(error) => {
             let form = form.refused(error)?;
-            let again = form.answer();
+            let response = form.response();
             let shown = page(&LoginPage {
                 form,
                 signup_open: accounts::may_sign_up(&app).await?,
                 said: None,
             })?;
-            Ok(again.with(shown))
+            Ok(response.with(shown))
         }
     }
 }
@@ -235,44 +235,44 @@ pub async fn second_step(
     let caller = caller.remembered();
     match accounts::second_step(&app, &typed.ticket, &typed.code, &caller).await {
         Ok(signed_in) => Ok(enter(&app, &signed_in, &caller, &typed.next)),
-        // The ticket is good for minutes: then the password is asked for again.
+        // The ticket expires after minutes; then the password is asked for again.
         Err(Error::Unauthenticated) => Ok(Redirect::to("/login").into_response()),
         Err(error) => {
             let form = Form::default()
                 .with("ticket", &typed.ticket)
                 .with("next", &typed.next)
                 .refused(error)?;
-            Ok(form.answer().with(page(&SecondStep { form })?))
+            Ok(form.response().with(page(&SecondStep { form })?))
         }
     }
 }
 
 #[derive(Deserialize)]
-pub struct Spoken {
+pub struct LanguageForm {
     language: String,
 }
 
-/// `POST /language`: before one is signed in. Back to the page that was open.
-pub async fn speak(
+/// `POST /language`: for signed-out visitors. Returns to the page that was open.
+pub async fn set_language(
     State(app): State<App>,
     headers: HeaderMap,
-    Posted(Spoken { language }): Posted<Spoken>,
+    Posted(LanguageForm { language }): Posted<LanguageForm>,
 ) -> Response {
     let came_from = headers
         .get(header::REFERER)
         .and_then(|page| Url::parse(page.to_str().ok()?).ok());
     let back = came_from.as_ref().map_or("/login", Url::path);
-    let cookie = AppendHeaders([spoken(&app.config, Language::of_tag(&language))]);
+    let cookie = AppendHeaders([language_cookie(&app.config, Language::of_tag(&language))]);
     (cookie, Redirect::to(inside(back))).into_response()
 }
 
 fn enter(app: &App, signed_in: &SignedIn, caller: &Caller, next: &str) -> Response {
-    let kept = AppendHeaders(known_browser(&app.config, caller));
-    let on = Redirect::to(inside(next));
-    (cookies(&app.config, signed_in), kept, on).into_response()
+    let browser_cookie = AppendHeaders(known_browser(&app.config, caller));
+    let redirect = Redirect::to(inside(next));
+    (cookies(&app.config, signed_in), browser_cookie, redirect).into_response()
 }
 
-/// Only an address of ours is gone on to: `//elsewhere` and `/\elsewhere` lead out.
+/// Prevents open redirects: `//elsewhere` and `/\elsewhere` lead to another origin.
 fn inside(next: &str) -> &str {
     let leads_out = !next.starts_with('/')
         || next[1..].starts_with(['/', '\\'])
@@ -282,13 +282,13 @@ fn inside(next: &str) -> &str {
 
 #[derive(Deserialize)]
 pub struct Leaving {
-    /// The page's script has removed what this browser kept for this user.
+    /// The page's script has deleted the data this browser stored for the user.
     #[serde(default)]
     removed: bool,
 }
 
-/// Without a script's word that it has removed this user's data, the browser is to clear whatever it keeps for this server.
-/// That would also take what waits here to be sent by somebody else who uses this browser.
+/// Unless the script has deleted the user's data, the response clears all storage of this origin.
+/// That also deletes unsent texts of other users of this browser.
 pub async fn log_out(
     State(app): State<App>,
     claimed: Option<Claimed>,
@@ -299,7 +299,7 @@ pub async fn log_out(
     if let Some(Claimed(session)) = claimed {
         accounts::log_out(&app.db, session, &caller).await?;
     }
-    // Pictures that were looked at lie in the browser's cache.
+    // Viewed media files are in the browser's HTTP cache.
     let forget = match removed {
         true => "\"cache\"",
         false => "\"cache\", \"storage\"",

@@ -21,7 +21,6 @@ pub mod usage;
 pub mod webhooks;
 pub mod workspace;
 
-/// What surrounds the page of this section.
 async fn shell(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -29,14 +28,14 @@ async fn shell(
     notice: Option<Notice>,
 ) -> Result<Shell> {
     let counts = conversations::counts(tx).await?;
-    Ok(Shell::new(admin, &counts, section).saying(notice))
+    Ok(Shell::new(admin, &counts, section).with_notice(notice))
 }
 
-/// Whether every word of `q` is in `text`, whatever the case and the accents.
+/// Whether `text` contains every token of `q`, ignoring case and accents.
 fn matches(text: &str, q: &str) -> bool {
     let text = fold::plain(text);
     let joined = text.replace(fold::JOINER, "");
-    let words = fold::tokens(q);
-    let is_there = |word: &String| text.contains(word) || joined.contains(word);
-    q.trim().is_empty() || (!words.is_empty() && words.iter().all(is_there))
+    let tokens = fold::tokens(q);
+    let is_there = |token: &String| text.contains(token) || joined.contains(token);
+    q.trim().is_empty() || (!tokens.is_empty() && tokens.iter().all(is_there))
 }

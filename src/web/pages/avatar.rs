@@ -1,4 +1,4 @@
-//! What stands for a person: initials on a colour that is theirs.
+//! Avatars: initials on a colour derived from the id.
 
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
@@ -16,12 +16,12 @@ pub struct Avatar<'a> {
 }
 
 impl Avatar<'_> {
-    /// The same person has the same colour everywhere. The end of a UUIDv7 is random.
+    /// The last byte of a UUIDv7 is random.
     fn hue(&self) -> u8 {
         self.id.as_bytes()[15] % 12
     }
 
-    /// `Maya Okafor` → `MO`; a figure for a bare number. Initials are letters and digits: nothing in them needs escaping.
+    /// `Maya Okafor` → `MO`; an icon without a name. Initials are letters and digits and need no escaping.
     pub fn letters(&self) -> HtmlSafeOutput<String> {
         match self.name.and_then(initials) {
             Some(initials) => HtmlSafeOutput(initials),
@@ -52,7 +52,6 @@ pub fn avatar(contact: &Contact) -> HtmlSafeOutput<Avatar<'_>> {
     })
 }
 
-/// A colleague's.
 pub fn face<'a>(user: &UserId, name: &'a str) -> HtmlSafeOutput<Avatar<'a>> {
     HtmlSafeOutput(Avatar {
         id: user.0,

@@ -1,4 +1,4 @@
-//! Everybody outside whom a member may see: the list, and the way to add one.
+//! The contacts that the member may see, and the form for a new one.
 
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
@@ -38,7 +38,6 @@ pub mod show;
 
 pub use card::{Card, ContactCard, ContactForm, FewTags, Tags, few_tags};
 
-/// Contacts of one page.
 const ROWS: i64 = 50;
 
 #[derive(Template)]
@@ -50,7 +49,7 @@ struct Page {
     table: Partial,
 }
 
-/// The list itself, as it is fetched anew.
+/// The list, replaced by itself on updates.
 #[derive(Template)]
 #[template(path = "contacts/_table.html")]
 struct Table {
@@ -62,7 +61,7 @@ struct Table {
     is_admin: bool,
 }
 
-/// What the list is narrowed to, in the address.
+/// The filter of the list, as query parameters.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct ListQuery {
     #[serde(default)]
@@ -78,7 +77,7 @@ pub struct ListQuery {
 }
 
 impl ListQuery {
-    /// `name`, or `-name` for the other way round.
+    /// `name`, or `-name` for descending.
     fn order(&self) -> Order {
         let (is_reversed, sort) = match self.sort.strip_prefix('-') {
             Some(sort) => (true, sort),
@@ -118,7 +117,7 @@ impl ListQuery {
         self.query(&self.sort, None)
     }
 
-    /// `sort` as the address says it.
+    /// Whether `sort` is the current value of the parameter.
     fn is_sorted_by(&self, sort: &str) -> bool {
         let order = self.order();
         let turned = if order.is_reversed { "-" } else { "" };
@@ -139,7 +138,7 @@ impl ListQuery {
 }
 
 impl Table {
-    /// Sorts by its column under the same filters, and the other way round the second time.
+    /// A link that sorts by its column under the same filters; it reverses the current order.
     fn heading(&self, sort: Sort) -> HtmlSafeOutput<Heading> {
         let label = match sort {
             Sort::Name => t("Name"),
@@ -168,7 +167,7 @@ pub async fn list(
     member: Member,
     State(app): State<App>,
     Query(asked): Query<ListQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace_for(member.tenant(), Load::Heavy).await?;
@@ -178,7 +177,7 @@ pub async fn list(
     }
     let counts = conversations::counts(&mut tx).await?;
     Ok(page(&Page {
-        shell: Shell::new(&member, &counts, "contacts").saying(said.done),
+        shell: Shell::new(&member, &counts, "contacts").with_notice(notice_query.done),
         tags: tags::list(&mut tx).await?,
         table: partial(&table)?,
         asked,
@@ -213,7 +212,6 @@ pub async fn export(
     Ok(table(export::begin(&app.db, member, asked.filter()).await?))
 }
 
-/// The form for a new one.
 #[derive(Template)]
 #[template(path = "contacts/new.html")]
 struct New {
@@ -231,20 +229,20 @@ pub struct NewContactQuery {
 pub async fn new(
     member: Member,
     State(app): State<App>,
-    Query(beginning): Query<NewContactQuery>,
+    Query(query): Query<NewContactQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let typed = Card::with_number(beginning.phone_number);
+    let typed = Card::with_number(query.phone_number);
     let fields = fields::list(&mut tx).await?;
     let form = ContactForm::new(action(&member), typed, &fields, Form::default());
-    whole(&mut tx, &member, &form).await
+    new_contact_page(&mut tx, &member, &form).await
 }
 
 fn action(member: &Member) -> String {
     format!("/w/{}/contacts", member.slug)
 }
 
-async fn whole(
+async fn new_contact_page(
     tx: &mut WorkspaceTx,
     member: &Member,
     form: &ContactForm,
@@ -266,14 +264,14 @@ pub async fn create(
     let typed = Card::read(&body);
     let mut tx = app.db.workspace(member.tenant()).await?;
     let fields = fields::list(&mut tx).await?;
-    let wanted = typed.values(&fields).map(|values| contacts::Draft {
+    let draft = typed.values(&fields).map(|values| contacts::Draft {
         phone_number: typed.phone_number.clone(),
         name: Some(typed.name.clone()),
         email: Some(typed.email.clone()),
         notes: Some(typed.notes.clone()),
         custom_fields: values,
     });
-    let created = match wanted {
+    let created = match draft {
         Ok(draft) => contacts::create(&mut tx, draft).await,
         Err(error) => Err(error),
     };
@@ -289,13 +287,13 @@ pub async fn create(
             drop(tx);
             let mut tx = app.db.workspace(member.tenant()).await?;
             let form = ContactForm::new(action(&member), typed, &fields, form);
-            let shown = whole(&mut tx, &member, &form).await?;
+            let shown = new_contact_page(&mut tx, &member, &form).await?;
             Ok((status, shown).into_response())
         }
     }
 }
 
-/// Back to the page that a form was sent from, if it is one of this workspace.
+/// Redirects to the referring page if it is one of this workspace.
 pub(super) fn back(member: &Member, headers: &HeaderMap, otherwise: &str) -> Response {
     let from = headers
         .get("referer")

@@ -1,10 +1,10 @@
-//! The countries whose way of writing phone numbers we can read.
+//! Countries whose phone number formats are supported.
 
 use std::borrow::Cow;
 
 use crate::language::t_as;
 
-/// As they are called in the language that is spoken, in its order.
+/// Country names in the current language, sorted.
 pub fn countries() -> Vec<(&'static str, Cow<'static, str>)> {
     let called = |(code, name): &(&'static str, &'static str)| (*code, t_as(name, "country"));
     let mut countries: Vec<_> = COUNTRIES.iter().map(called).collect();
@@ -12,7 +12,6 @@ pub fn countries() -> Vec<(&'static str, Cow<'static, str>)> {
     countries
 }
 
-/// A letter without its accent, as names are sorted.
 fn plain(c: char) -> char {
     match c {
         'Á' | 'Å' => 'A',
@@ -29,7 +28,7 @@ fn plain(c: char) -> char {
     }
 }
 
-/// By their English names, which are translated like any other sentence.
+/// English names, which are message ids for translation.
 const COUNTRIES: &[(&str, &str)] = &[
     ("AF", "Afghanistan"),
     ("AX", "Åland Islands"),

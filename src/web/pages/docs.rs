@@ -1,4 +1,4 @@
-//! `GET /api/docs`: the API's description for people, made once from the OpenAPI text.
+//! `GET /api/docs`: the API reference, rendered once from the OpenAPI document.
 
 use askama::Template;
 use axum::Router;
@@ -31,14 +31,12 @@ struct Operation {
     id: String,
     verb: String,
     path: String,
-    /// The path without what all of them begin with.
     short: String,
     summary: String,
     description: String,
     parameters: Option<Partial>,
     body: Option<Partial>,
     answers: Vec<Answer>,
-    /// What the search looks through.
     search: String,
 }
 
@@ -54,7 +52,6 @@ struct Schema {
     shape: Partial,
 }
 
-/// A value's type, and its fields where it is an object.
 #[derive(Template, Default)]
 #[template(path = "docs/_fields.html")]
 struct Shape {
@@ -70,7 +67,7 @@ struct FieldRow {
 }
 
 pub fn route(openapi: &Value) -> Router<AppState> {
-    let html = render(openapi).expect("the page has nothing that could fail");
+    let html = render(openapi).expect("rendering the page cannot fail");
     Router::new().route("/api/docs", get(move || async move { Html(html) }))
 }
 
@@ -208,13 +205,13 @@ fn shape(schema: &Value) -> Shape {
     }
 }
 
-/// `string (uuid) or null`, `array of Message`, `"open" | "done"`: a schema in a few words.
+/// A schema as a short type: `string (uuid) or null`, `array of Message`, `"open" | "done"`.
 fn kind(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str() {
         return name.rsplit('/').next().unwrap_or(name).into();
     }
-    if let Some(words) = schema["enum"].as_array() {
-        return words
+    if let Some(values) = schema["enum"].as_array() {
+        return values
             .iter()
             .map(ToString::to_string)
             .collect::<Vec<_>>()
@@ -246,7 +243,7 @@ fn kind(schema: &Value) -> String {
     }
 }
 
-/// The schema of a body or an answer, whatever its media type.
+/// The schema of the first media type.
 fn content(described: &Value) -> Option<&Value> {
     described["content"]
         .as_object()?
@@ -263,7 +260,7 @@ fn short(path: &str) -> &str {
     }
 }
 
-/// Descriptions are written with a little Markdown; backticks are all that shows in plain text.
+/// Removes backticks, the only Markdown in descriptions that would show.
 fn plain(value: &Value) -> String {
     text(value).replace('`', "")
 }

@@ -1,4 +1,4 @@
-//! A form as it was typed: shown again with what is wrong beside each field.
+//! Forms that are shown again with the submitted values and an error beside each field.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,14 +13,12 @@ use crate::language::t;
 use crate::web::assets;
 use crate::web::language::filters;
 
-/// A form as it was typed, and what is wrong with it.
 #[derive(Default)]
 pub struct Form {
     values: BTreeMap<&'static str, String>,
     errors: Vec<Field>,
     pub notice: Option<String>,
     status: Option<StatusCode>,
-    /// How long to wait before the form is worth sending again.
     retry_after: Option<Duration>,
 }
 
@@ -30,7 +28,7 @@ impl Form {
         self
     }
 
-    /// Shows a refusal that the person can mend; any other is handed back.
+    /// Keeps an error that the user can correct; returns any other.
     pub fn refused(mut self, error: Error) -> Result<Self> {
         (self.status, self.retry_after) = match &error {
             Error::TooMany { wait } => (Some(StatusCode::TOO_MANY_REQUESTS), Some(*wait)),
@@ -61,25 +59,23 @@ impl Form {
         Ok(self)
     }
 
-    /// With which status the form is shown again.
     pub fn status(&self) -> StatusCode {
         self.status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY)
     }
 
-    /// Whether the person has to wait, and nothing that they typed is wrong.
+    /// The request was throttled; the submitted values may be correct.
     pub fn must_wait(&self) -> bool {
         self.retry_after.is_some()
     }
 
-    /// How the form is shown again, on the page that holds it.
-    pub fn answer(&self) -> Again {
-        Again {
+    pub fn response(&self) -> FormResponse {
+        FormResponse {
             status: self.status(),
             retry_after: self.retry_after,
         }
     }
 
-    /// A field that the page does not have: its error is shown above the form.
+    /// Moves errors of fields that the page does not have above the form.
     pub fn gather(mut self, known: &[&str]) -> Self {
         let (beside, above): (Vec<_>, Vec<_>) = std::mem::take(&mut self.errors)
             .into_iter()
@@ -124,7 +120,6 @@ impl Form {
         })
     }
 
-    /// One that takes most of its line.
     pub fn wide<'a>(
         &'a self,
         name: &'a str,
@@ -153,7 +148,7 @@ impl Form {
         })
     }
 
-    /// For a whole number, typed on a keyboard of digits.
+    /// A whole number, with a numeric keyboard.
     pub fn figure<'a>(
         &'a self,
         name: &'a str,
@@ -183,13 +178,13 @@ impl Form {
     }
 }
 
-/// The status and headers with which a form is shown again.
-pub struct Again {
+/// The status and headers of a form shown again.
+pub struct FormResponse {
     status: StatusCode,
     retry_after: Option<Duration>,
 }
 
-impl Again {
+impl FormResponse {
     pub fn with(self, page: impl IntoResponse) -> Response {
         let seconds = self
             .retry_after
@@ -230,7 +225,7 @@ mod tests {
         let form = Form::default()
             .with("email", "maya@")
             .refused(Error::field("email", "an address"))
-            .expect("can be mended");
+            .expect("can be corrected");
         let html = form
             .field("email", "E-mail", "email", "username", "")
             .to_string();
@@ -247,7 +242,7 @@ mod tests {
     fn error_without_field_is_shown_above() {
         let form = Form::default()
             .refused(Error::field("credentials", "connected already"))
-            .expect("can be mended")
+            .expect("can be corrected")
             .gather(&["name"]);
         assert_eq!(form.notice.as_deref(), Some("Connected already"));
     }

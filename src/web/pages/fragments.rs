@@ -1,6 +1,5 @@
-//! The frames of a browser's socket: Turbo Streams of the very partials that the pages are made of.
-//!
-//! Each may come twice, late or to a page that does not show what it is about, and then changes nothing.
+//! Turbo Streams for the live socket, rendered from the partials of the pages.
+//! Each is idempotent and has no effect on a page that does not show its subject: it may arrive late or twice.
 
 use std::fmt::Write as _;
 
@@ -32,12 +31,12 @@ pub fn message_changed(message: &Message, conversation: &Conversation) -> Result
     message_added(message, conversation)
 }
 
-/// Its row, and what the open page says of it.
+/// Its row in the list, and its state in the open thread.
 pub fn conversation_changed(conversation: &Conversation) -> Result<String, Error> {
     Ok(row(conversation)? + &standing(conversation)?)
 }
 
-/// Wherever their name and tags stand, and their card.
+/// Every element with the contact's name, number, e-mail address or tags, and the contact card.
 pub fn contact_changed(contact: &Contact, fields: &[Field]) -> Result<String, Error> {
     let escaped = |text: &str| Escaped { text }.render();
     let letters = pages::avatar(contact).0.letters().0;
@@ -59,7 +58,6 @@ pub fn contact_changed(contact: &Contact, fields: &[Field]) -> Result<String, Er
         + &tags_changed(contact)?)
 }
 
-/// Wherever their tags stand.
 pub fn tags_changed(contact: &Contact) -> Result<String, Error> {
     let few = FewTags { contact }.render()?;
     Ok(
@@ -68,12 +66,11 @@ pub fn tags_changed(contact: &Contact) -> Result<String, Error> {
     )
 }
 
-/// Its line in the list of contacts goes.
 pub fn contact_removed(contact: ContactId) -> String {
     format!(r#"<turbo-stream action="remove" target="contact-row-{contact}"></turbo-stream>"#)
 }
 
-/// Its row goes, and whoever has it open is told.
+/// Removes the row, and notifies a page that has the thread open.
 pub fn conversation_removed(conversation: ConversationId) -> String {
     format!(
         r#"<turbo-stream action="remove" target="row-{conversation}"></turbo-stream><turbo-stream action="gone" target="thread-{conversation}"></turbo-stream>"#
@@ -90,14 +87,12 @@ pub fn number_changed(number: &Number) -> Result<String, Error> {
     )
 }
 
-/// How many texts an agent can still send.
 #[derive(Template)]
 #[template(path = "inbox/_credits.html")]
 pub struct Credits {
     pub balance: Balance,
 }
 
-/// Wherever the page shows them.
 pub fn credits_changed(balance: Balance) -> Result<String, Error> {
     let html = Credits { balance }.render()?;
     Ok(format!(
@@ -105,22 +100,21 @@ pub fn credits_changed(balance: Balance) -> Result<String, Error> {
     ))
 }
 
-/// The page that hears it knows its members' names, and who it is itself.
+/// The page knows the members' names, and skips its own user.
 pub fn typing(conversation: ConversationId, user: UserId) -> Result<String, Error> {
     Ok(format!(
         r#"<turbo-stream action="typing" target="typing-{conversation}" user="{user}"><template></template></turbo-stream>"#
     ))
 }
 
-/// What was done, or was not.
-pub fn toast(said: &impl Template) -> Result<String, Error> {
+pub fn toast(content: &impl Template) -> Result<String, Error> {
     Ok(format!(
         r#"<turbo-stream action="toast"><template>{}</template></turbo-stream>"#,
-        said.render()?
+        content.render()?
     ))
 }
 
-/// Somebody looks at a conversation, or no longer does.
+/// A member opens or leaves a conversation.
 pub fn presence(
     conversation: ConversationId,
     user: UserId,
@@ -137,7 +131,7 @@ pub fn presence(
     ))
 }
 
-/// The newest page of the list, for a page that was cut off; `complete` when there is nothing below it.
+/// The newest page of the list, to catch up after a reconnect; `complete` when there are no older rows.
 pub fn rows(newest: &[Conversation], complete: bool) -> Result<String, Error> {
     let mut html = String::new();
     for conversation in newest {
@@ -149,7 +143,7 @@ pub fn rows(newest: &[Conversation], complete: bool) -> Result<String, Error> {
     ))
 }
 
-/// A line of what became of a conversation, at its place in the thread.
+/// An activity line in the thread, placed by its id.
 pub fn happened(one: &Activity) -> Result<String, Error> {
     Ok(format!(
         r#"<turbo-stream action="message" target="thread-{}"><template>{}</template></turbo-stream>"#,
@@ -158,11 +152,10 @@ pub fn happened(one: &Activity) -> Result<String, Error> {
     ))
 }
 
-/// A note calls whoever hears this.
 pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<String, Error> {
-    let somebody = t("Somebody");
-    let by = message.created_by_name.as_deref().unwrap_or(&somebody);
-    let (id, by, whom) = (
+    let default_name = t("Somebody");
+    let by = message.created_by_name.as_deref().unwrap_or(&default_name);
+    let (id, by, title) = (
         conversation.id,
         Escaped { text: by }.render()?,
         Escaped {
@@ -170,20 +163,20 @@ pub fn mentioned(message: &Message, conversation: &Conversation) -> Result<Strin
         }
         .render()?,
     );
-    let said = put(&t("<b>{by}</b> mentioned you: {whom}"), "by", by);
-    let said = put(&said, "whom", whom);
+    let sentence = put(&t("<b>{by}</b> mentioned you: {whom}"), "by", by);
+    let sentence = put(&sentence, "whom", title);
     Ok(format!(
-        r#"<turbo-stream action="mentioned" target="{id}" message="{}"><template>{said}</template></turbo-stream>"#,
+        r#"<turbo-stream action="mentioned" target="{id}" message="{}"><template>{sentence}</template></turbo-stream>"#,
         message.id
     ))
 }
 
-/// They have looked: the counts are others now.
+/// The mentions were read: the page reloads its counts.
 pub fn mentions_seen() -> Result<String, Error> {
     Ok(r#"<turbo-stream action="mentioned"><template></template></turbo-stream>"#.into())
 }
 
-/// The newest page of a thread and what happened meanwhile, for a page that was cut off.
+/// The newest page of a thread with its activity, to catch up after a reconnect.
 pub fn thread(
     newest_first: &[Message],
     happened: &[Activity],
@@ -209,7 +202,7 @@ pub fn thread(
     Ok(texts + &standing(conversation)?)
 }
 
-/// The bubble that the page showed at once says why it was not sent.
+/// Shows in the optimistic bubble why the text was not sent.
 pub fn refused(client_ref: &str, code: &str, reason: &str) -> Result<String, Error> {
     let (client_ref, reason) = (
         Escaped { text: client_ref }.render()?,
@@ -220,7 +213,7 @@ pub fn refused(client_ref: &str, code: &str, reason: &str) -> Result<String, Err
     ))
 }
 
-/// In place of what has this id.
+/// Replaces the element with this id.
 pub fn swap(id: &str, partial: &impl Template) -> Result<String, Error> {
     Ok(format!(
         r#"<turbo-stream action="swap" target="{id}"><template>{}</template></turbo-stream>"#,
@@ -275,7 +268,6 @@ fn everywhere(selector: &str, html: &str) -> String {
     stream
 }
 
-/// Plain text as HTML.
 #[derive(Template)]
 #[template(source = "{{ text }}", ext = "html")]
 struct Escaped<'a> {
@@ -331,13 +323,13 @@ mod tests {
         }
     }
 
-    fn failed(of: &Conversation) -> Message {
+    fn failed(conversation: &Conversation) -> Message {
         Message {
             id: MessageId::new(),
-            workspace_id: of.workspace_id,
-            conversation_id: of.id,
-            contact_id: of.contact_id,
-            number_id: of.number_id,
+            workspace_id: conversation.workspace_id,
+            conversation_id: conversation.id,
+            contact_id: conversation.contact_id,
+            number_id: conversation.number_id,
             direction: Direction::Outbound,
             content: "<script>alert(1)</script> https://harbor.test".into(),
             message_type: Kind::Text,
@@ -373,7 +365,7 @@ mod tests {
         }
         assert!(
             html.contains(r#"<a href="https://harbor.test""#),
-            "links are links"
+            "web addresses are links"
         );
     }
 
@@ -391,12 +383,12 @@ mod tests {
     #[test]
     fn row_has_its_filter_attributes() {
         let html = conversation_changed(&conversation()).expect("renders");
-        for said in [
+        for attribute in [
             r#"data-status="open""#,
             r#"data-unread="2""#,
             r#"data-assignee="""#,
         ] {
-            assert!(html.contains(said), "{said} in {html}");
+            assert!(html.contains(attribute), "{attribute} in {html}");
         }
     }
 }

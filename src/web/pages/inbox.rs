@@ -1,7 +1,5 @@
-//! The inbox: the list of conversations, and beside it the one that is open.
-//!
-//! One address serves the whole page, a part of it (a Turbo Frame), and what a page that was cut off has missed (Turbo
-//! Streams): the same partials each time.
+//! The inbox: the list of conversations and the open thread.
+//! One URL serves the page, its Turbo Frames, and the Turbo Streams that catch up after a reconnect.
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -44,10 +42,10 @@ pub mod texts;
 mod thread;
 
 pub use changes::{assign, read, snooze, status, undo};
-pub use contact::{change as change_contact, change_consent, judge_stop, show as contact};
+pub use contact::{change as change_contact, change_consent, resolve_near_stop, show as contact};
 pub use note::note;
-pub use planned::{Planned, again, mendable, reason, replan};
-pub use reply::{Reply, reply, switch};
+pub use planned::{Planned, change_scheduled, correctable, reason, retry_message};
+pub use reply::{Reply, reply, switch_number};
 pub use texts::Planner;
 pub use thread::{balance, can_send, internal, show};
 
@@ -105,7 +103,7 @@ struct TabLink {
     current: bool,
 }
 
-/// Rows, and the way to those below.
+/// A page of rows, with the frame id and URL of the next page.
 #[derive(Template)]
 #[template(path = "inbox/_rows.html")]
 struct Rows {
@@ -113,7 +111,7 @@ struct Rows {
     older: Option<(String, String)>,
 }
 
-/// The middle of the page where no conversation is open.
+/// The thread pane while no conversation is open.
 #[derive(Template)]
 #[template(path = "inbox/_nothing.html")]
 struct Nothing {
@@ -143,11 +141,11 @@ pub async fn list(
         .db
         .workspace_for(member.tenant(), inbox_filter.load())
         .await?;
-    let wanted = frame(&headers);
+    let frame_name = frame(&headers);
     if wants_only_streams(&headers) {
         return Ok(streams(missed_rows(&mut tx, &member, &inbox_filter).await?));
     }
-    match wanted {
+    match frame_name {
         Some("counts") => {
             let counts = conversations::counts(&mut tx).await?;
             return Ok(page(&tabs(&member, &inbox_filter, &counts))?.into_response());
@@ -167,7 +165,7 @@ pub async fn list(
         _ => {}
     }
     let (shell, list, connected) = pane(&mut tx, &member, &inbox_filter, None).await?;
-    if wanted == Some("list") {
+    if frame_name == Some("list") {
         return Ok(page(&list)?.into_response());
     }
     Ok(page(&Index {
@@ -190,7 +188,7 @@ impl IntoHtml for String {
     }
 }
 
-/// The list pane, what surrounds it, and whether there is a number at all.
+/// Returns the page layout, the list, and whether the member sees any number.
 async fn pane(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -225,7 +223,7 @@ async fn pane(
         place,
         tabs: partial(&tabs(member, inbox_filter, &counts))?,
         page,
-        // It stays in the page: the style sheet hides it as long as there is a row.
+        // Always rendered: the style sheet hides it while there are rows.
         empty: Some(empty(inbox_filter, is_empty, connected, member)),
     };
     Ok((Shell::new(member, &counts, "inbox"), list, connected))
@@ -246,7 +244,7 @@ async fn rows(
     let drafts = drafts::beginnings(tx, &ids).await?;
     let row = |conversation: &Conversation| {
         let current = current == Some(conversation.id);
-        let draft = drafts.iter().find(|(of, _)| *of == conversation.id);
+        let draft = drafts.iter().find(|(id, _)| *id == conversation.id);
         partial(&ConversationRow {
             conversation,
             place: &place,
@@ -273,7 +271,7 @@ async fn rows(
     Ok((partial(&rows)?, found.data.is_empty()))
 }
 
-/// A frame is named by the cursor that it continues from. A cursor of ours has only letters, digits, `-` and `_`.
+/// Frame ids contain the cursor they load from, reduced to letters, digits, `-` and `_`.
 fn frame_id(inbox_filter: &InboxFilter) -> String {
     let cursor = inbox_filter.cursor.as_deref().unwrap_or_default();
     format!(
@@ -286,15 +284,19 @@ fn frame_id(inbox_filter: &InboxFilter) -> String {
 }
 
 fn tabs(member: &Member, inbox_filter: &InboxFilter, counts: &Counts) -> Tabs {
-    // Whoever searches, and then wants a tab, has found what they searched for.
-    let kept = InboxFilter {
+    // Selecting a tab ends a search, so `q` is dropped.
+    let without_search = InboxFilter {
         number: inbox_filter.number,
         assignee: inbox_filter.assignee,
         unread: inbox_filter.unread,
         ..InboxFilter::default()
     };
     let link = |tab: Tab| TabLink {
-        href: format!("/w/{}/inbox{}", member.slug, kept.query(tab, None)),
+        href: format!(
+            "/w/{}/inbox{}",
+            member.slug,
+            without_search.query(tab, None)
+        ),
         label: tab.label(),
         icon: tab.icon(),
         count: match tab {
@@ -305,7 +307,6 @@ fn tabs(member: &Member, inbox_filter: &InboxFilter, counts: &Counts) -> Tabs {
             Tab::Pending => shown(counts.pending),
             Tab::Done => None,
         },
-        // What is found stands under no tab.
         current: tab == inbox_filter.tab && inbox_filter.q().is_empty(),
     };
     Tabs {
@@ -314,7 +315,7 @@ fn tabs(member: &Member, inbox_filter: &InboxFilter, counts: &Counts) -> Tabs {
     }
 }
 
-/// Counting stops at 1,000.
+/// The count query stops at 1,000.
 fn shown(count: i64) -> Option<String> {
     match count {
         0 => None,
@@ -323,14 +324,13 @@ fn shown(count: i64) -> Option<String> {
     }
 }
 
-/// The newest page of the list as it is now, for a page that was cut off.
 async fn missed_rows(
     tx: &mut WorkspaceTx,
     member: &Member,
     inbox_filter: &InboxFilter,
 ) -> Result<String> {
     if !inbox_filter.q().is_empty() {
-        return Ok(String::new()); // what was found stays as it was
+        return Ok(String::new()); // search results are not refreshed
     }
     let newest = InboxFilter {
         cursor: None,

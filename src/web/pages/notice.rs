@@ -1,9 +1,8 @@
-//! What was just done, said on the page that follows. The address carries a word; the sentence comes from here.
+//! Success messages shown after a redirect. The URL carries a code; the sentence comes from here.
 
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::{Deserialize, Deserializer};
 
-/// What can have been done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     Saved,
@@ -149,14 +148,13 @@ impl Notice {
         self.code_and_text().1
     }
 
-    /// On to `path`, where it is said.
     pub fn at(self, path: &str) -> Response {
         let joint = if path.contains('?') { '&' } else { '?' };
         Redirect::to(&format!("{path}{joint}done={}", self.code_and_text().0)).into_response()
     }
 }
 
-/// `?done=…`. A word that is none of ours says nothing.
+/// `?done=…`. Unknown codes are ignored.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub struct NoticeQuery {
     #[serde(default, deserialize_with = "known")]
@@ -164,10 +162,10 @@ pub struct NoticeQuery {
 }
 
 fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Notice>, D::Error> {
-    let word = String::deserialize(from)?;
+    let code = String::deserialize(from)?;
     Ok(Notice::ALL
         .into_iter()
-        .find(|notice| notice.code_and_text().0 == word))
+        .find(|notice| notice.code_and_text().0 == code))
 }
 
 #[cfg(test)]
@@ -176,14 +174,14 @@ mod tests {
 
     #[test]
     fn unknown_notice_in_the_url_is_ignored() {
-        let said =
+        let parsed =
             |query| serde_json::from_value::<NoticeQuery>(serde_json::json!({"done": query}));
         for notice in Notice::ALL {
-            let found = said(notice.code_and_text().0)
-                .expect("any word is read")
+            let found = parsed(notice.code_and_text().0)
+                .expect("any code parses")
                 .done;
             assert_eq!(found, Some(notice));
         }
-        assert_eq!(said("<b>send money").expect("any word is read").done, None);
+        assert_eq!(parsed("<b>send money").expect("any code parses").done, None);
     }
 }

@@ -1,4 +1,4 @@
-//! What went wrong, for people. Tells nothing of the inside.
+//! Error pages. They disclose nothing internal.
 
 use askama::Template;
 use axum::http::StatusCode;
@@ -14,9 +14,8 @@ struct Page<'a> {
     status: u16,
     title: &'a str,
     detail: &'a str,
-    /// The same request may well succeed in a moment.
     retry: bool,
-    /// The workspace asks for a second factor, and there is none yet.
+    /// The workspace requires a second factor that the user has not set up.
     locked_out: bool,
 }
 

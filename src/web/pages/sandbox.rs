@@ -1,4 +1,4 @@
-//! The simulated handset of a sandbox number: one texts in as a customer and sees the answers arrive.
+//! The simulated handset of a sandbox number: texts it as a customer and shows the replies.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
@@ -27,8 +27,8 @@ use crate::web::auth::Claimed;
 use crate::web::language::filters;
 use crate::web::problem::Problem;
 
-/// Whose phone it is until somebody says otherwise: a number kept for fiction.
-const SOMEBODY: &str = "(415) 555-0192";
+/// The default phone number of the handset: reserved for fiction.
+const DEFAULT_SENDER: &str = "(415) 555-0192";
 
 #[derive(Template)]
 #[template(path = "sandbox/show.html")]
@@ -54,10 +54,10 @@ pub async fn show(
     Query(customer): Query<Customer>,
 ) -> Result<Response, Problem> {
     let (member, number) = find(&app, claimed, id).await?;
-    let typed = customer.from.unwrap_or_else(|| SOMEBODY.into());
+    let typed = customer.from.unwrap_or_else(|| DEFAULT_SENDER.into());
     match Phone::parse(&typed, &Region::US) {
         Ok(from) => Ok(page(&handset(&app, &member, number, &from).await?)?.into_response()),
-        Err(wrong) => Ok(mend(&member, number, typed, wrong.to_string())?.into_response()),
+        Err(wrong) => Ok(with_error(&member, number, typed, wrong.to_string())?.into_response()),
     }
 }
 
@@ -85,7 +85,7 @@ async fn handset(app: &App, member: &Member, number: Number, from: &Phone) -> Re
         }
         None => Vec::new(),
     };
-    // What the team notes, and what never arrived, no customer sees.
+    // Notes and failed texts do not reach the customer.
     messages.retain(|message| !message.is_note() && !message.failed());
     Ok(Handset {
         slug: member.slug.clone(),
@@ -97,7 +97,7 @@ async fn handset(app: &App, member: &Member, number: Number, from: &Phone) -> Re
     })
 }
 
-fn mend(
+fn with_error(
     member: &Member,
     number: Number,
     typed: String,
@@ -136,7 +136,7 @@ pub async fn text(
     let (member, number) = find(&app, claimed, id).await?;
     let from = match Phone::parse(&text.from, &Region::US) {
         Ok(from) => from,
-        Err(wrong) => return mend(&member, number, text.from, wrong.to_string()),
+        Err(wrong) => return with_error(&member, number, text.from, wrong.to_string()),
     };
     let body = text.body.replace("\r\n", "\n");
     if !body.trim().is_empty() {
@@ -173,7 +173,7 @@ pub async fn text(
     Ok(Redirect::to(&format!("/sandbox/{id}?from={from}")).into_response())
 }
 
-/// The number, for a member of its workspace who may see it. Only a sandbox's number has a handset.
+/// The sandbox number, if the user is a member who may see it.
 async fn find(app: &App, Claimed(session): Claimed, id: NumberId) -> Result<(Member, Number)> {
     let user = accounts::of_session(&app.db, session).await?;
     for workspace in workspaces::of_user(&app.db, user.id).await? {

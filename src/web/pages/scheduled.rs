@@ -1,11 +1,11 @@
-//! All that waits for its time, from the numbers that one sees.
+//! Scheduled texts of the numbers that the member sees.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::inbox::{Planned, Planner, mendable, reason};
+use super::inbox::{Planned, Planner, correctable, reason};
 use super::{Notice, NoticeQuery, Shell, page};
 use crate::app::App;
 use crate::db::WorkspaceTx;
@@ -21,7 +21,6 @@ use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
-/// Texts on one page.
 const ROWS: i64 = 40;
 
 #[derive(Template)]
@@ -77,13 +76,13 @@ pub async fn list(
     member: Member,
     State(app): State<App>,
     Query(asked): Query<ListQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    whole(&mut tx, &member, asked, said.done, None).await
+    scheduled_page(&mut tx, &member, asked, notice_query.done, None).await
 }
 
-async fn whole(
+async fn scheduled_page(
     tx: &mut WorkspaceTx,
     member: &Member,
     asked: ListQuery,
@@ -104,7 +103,7 @@ async fn whole(
         text,
     };
     Ok(page(&List {
-        shell: Shell::new(member, &counts, "scheduled").saying(notice),
+        shell: Shell::new(member, &counts, "scheduled").with_notice(notice),
         mine,
         rows: found.data.into_iter().map(row).collect(),
         later: found
@@ -117,7 +116,6 @@ async fn whole(
 }
 
 impl ListQuery {
-    /// A word of ours, whatever the address says.
     fn of_known(&self) -> &'static str {
         if self.of == "me" { "me" } else { "all" }
     }
@@ -143,10 +141,11 @@ pub async fn change(
         }
         Err(error) => {
             drop(tx);
-            let problem = mendable(error)?;
+            let problem = correctable(error)?;
             let mut tx = app.db.workspace(member.tenant()).await?;
             let refusal = Some(reason(&problem));
-            let shown = whole(&mut tx, &member, ListQuery::default(), None, refusal).await?;
+            let shown =
+                scheduled_page(&mut tx, &member, ListQuery::default(), None, refusal).await?;
             Ok((problem.status, shown).into_response())
         }
     }

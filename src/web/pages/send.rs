@@ -1,4 +1,4 @@
-//! A text to somebody new, or to anybody: to whom, from which number, what, and when.
+//! The form for a text outside a thread: recipient, number, content, time.
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::form::capitalized;
-use super::inbox::{Reply, balance, can_send, internal, mendable, reason};
+use super::inbox::{Reply, balance, can_send, correctable, internal, reason};
 use super::templates::TemplateContext;
 use super::{Form, Partial, Shell, fragments, page, partial, streams, wants_only_streams};
 use crate::app::App;
@@ -34,7 +34,6 @@ use crate::web::language::filters;
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
-/// People that are offered at once.
 const PEOPLE: i64 = 8;
 
 #[derive(Template)]
@@ -43,20 +42,19 @@ struct Page {
     shell: Shell,
     workspace: WorkspaceId,
     form: Form,
-    /// Those that can send.
     numbers: Vec<Number>,
     contact: Option<Contact>,
-    /// Several have the name that was typed.
+    /// Several contacts match the typed name.
     choices: Vec<Contact>,
     content: String,
     media: Vec<Media>,
-    /// Which draft it goes on from, see `origin`.
+    /// The draft to remove after sending, see `origin`.
     draft_of: String,
     key: Uuid,
     credits: Option<Partial>,
     signature: String,
     templates: Vec<Saved>,
-    /// What was sent stands here again.
+    /// The form was refused and shows the submitted values.
     refused: bool,
 }
 
@@ -84,10 +82,10 @@ impl Page {
     }
 }
 
-/// The draft that follows one about, of a text to somebody new.
+/// The draft of a text without a recipient's conversation.
 const NEW: &str = "new";
 
-/// Of which draft a text is the end: the new one, that of a conversation, or none, where it came with whom it is to.
+/// The draft that a text completes: the new one, a conversation's, or none if the link named the recipient.
 fn origin(draft_of: &str) -> Option<drafts::DraftKey> {
     match draft_of {
         NEW => Some(None),
@@ -95,13 +93,12 @@ fn origin(draft_of: &str) -> Option<drafts::DraftKey> {
     }
 }
 
-/// What the page begins with.
 #[derive(Debug, Default, Deserialize)]
 pub struct NewTextQuery {
     contact_id: Option<ContactId>,
     #[serde(default, deserialize_with = "crate::listing::unless_empty")]
     number_id: Option<NumberId>,
-    /// What was being written in this conversation comes along.
+    /// The conversation whose draft continues here.
     #[serde(default, deserialize_with = "crate::listing::unless_empty")]
     draft_of: Option<ConversationId>,
     #[serde(default)]
@@ -112,21 +109,21 @@ pub struct NewTextQuery {
 pub async fn show(
     member: Member,
     State(app): State<App>,
-    Query(begun): Query<NewTextQuery>,
+    Query(query): Query<NewTextQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let came_with = begun.contact_id.is_some() || !begun.to.is_empty();
+    let came_with = query.contact_id.is_some() || !query.to.is_empty();
     let mut written = Written {
-        number: begun.number_id,
+        number: query.number_id,
         ..Written::default()
     };
     if came_with {
-        written.contact = match begun.contact_id {
+        written.contact = match query.contact_id {
             Some(id) => Some(contacts::find(&mut tx, id).await?),
             None => None,
         };
-        written.to = begun.to;
-        if let Some(conversation) = begun.draft_of {
+        written.to = query.to;
+        if let Some(conversation) = query.draft_of {
             let draft = drafts::find(&mut tx, Some(conversation)).await?;
             written.content = draft.content;
             written.media = draft.media;
@@ -136,14 +133,14 @@ pub async fn show(
         let draft = drafts::find(&mut tx, None).await?;
         written = Written {
             to: draft.to,
-            number: begun.number_id.or(draft.number_id),
+            number: query.number_id.or(draft.number_id),
             content: draft.content,
             media: draft.media,
             draft_of: NEW.into(),
             ..written
         };
     }
-    whole(&mut tx, &member, written, Form::default()).await
+    send_page(&mut tx, &member, written, Form::default()).await
 }
 
 #[derive(Default)]
@@ -159,7 +156,7 @@ struct Written {
     at: String,
 }
 
-async fn whole(
+async fn send_page(
     tx: &mut WorkspaceTx,
     member: &Member,
     written: Written,
@@ -174,7 +171,7 @@ async fn whole(
     let usual = numbers::to_send_from(tx, member, None).await.ok();
     let number = written
         .number
-        .filter(|wanted| numbers.iter().any(|number| number.id == *wanted))
+        .filter(|id| numbers.iter().any(|number| number.id == *id))
         .or(usual);
     let to = match &written.contact {
         Some(contact) => contact.title(),
@@ -213,15 +210,13 @@ async fn whole(
     .into_response())
 }
 
-/// Who is meant.
 enum Recipient {
     Contact(ContactId),
     Number(String),
-    /// One of these.
     Several(Vec<Contact>),
 }
 
-async fn whom(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Recipient> {
+async fn recipient(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Recipient> {
     if let Ok(id) = reply
         .contact_id
         .split(',')
@@ -240,7 +235,7 @@ async fn whom(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Re
         Err(Error::Invalid(wrong)) => wrong[0].message.clone(),
         Err(error) => return Err(error),
     };
-    // Half a number is meant to be a whole one.
+    // Without a letter it is an incomplete number, not a name.
     if !to.chars().any(char::is_alphabetic) {
         return Err(Error::field("to", wrong));
     }
@@ -267,7 +262,7 @@ async fn whom(tx: &mut WorkspaceTx, member: &Member, reply: &Reply) -> Result<Re
     }
 }
 
-/// Those that can be answered.
+/// Contacts that can receive texts.
 async fn find_people(tx: &mut WorkspaceTx, member: &Member, q: &str) -> Result<Vec<Contact>> {
     let span = Span {
         limit: Some(PEOPLE),
@@ -295,7 +290,7 @@ pub async fn send(
         Err(error) => return refuse(&app, &member, &headers, reply, error).await,
     };
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let draft = match whom(&mut tx, &member, &reply).await {
+    let draft = match recipient(&mut tx, &member, &reply).await {
         Ok(Recipient::Contact(id)) => Draft {
             contact_id: Some(id),
             number_id: number,
@@ -316,7 +311,7 @@ pub async fn send(
         Ok(sent) => {
             let conversation = sent.message.conversation_id;
             let there = format!("/w/{}/inbox/{conversation}", member.slug);
-            // What had to wait was taken out of the page before: something else may be written there by now.
+            // A queued offline text is sent in the background: the saved draft may already be another text.
             if wants_only_streams(&headers) {
                 tx.commit().await?;
                 let location = [(header::LOCATION, there)];
@@ -335,7 +330,7 @@ pub async fn send(
     }
 }
 
-/// It waited for the line and was taken back, but the server had it already.
+/// A queued offline text was edited, but the server had already received the first version.
 const ALREADY_SENT: &str = english(
     "this text went out as it was before you changed it: send it again if this one is to go as well",
 );
@@ -349,7 +344,7 @@ async fn refuse(
     reply: Reply,
     error: Error,
 ) -> Result<Response, Problem> {
-    let mut problem = mendable(error)?;
+    let mut problem = correctable(error)?;
     if problem.code == "idempotency_key_reused" {
         problem.detail = ALREADY_SENT.into();
     }
@@ -374,13 +369,13 @@ async fn refuse(
         None => None,
     };
     let number: Option<NumberId> = reply.number_id.parse().ok();
-    let wanted = TemplateContext {
+    let context = TemplateContext {
         contact_id: contact.as_ref().map(|contact| contact.id),
         number_id: number,
         ..TemplateContext::default()
     };
-    let (content, media) = reply.shown(&mut tx, member, &wanted).await?;
-    let choices = match (&contact, whom(&mut tx, member, &reply).await) {
+    let (content, media) = reply.shown(&mut tx, member, &context).await?;
+    let choices = match (&contact, recipient(&mut tx, member, &reply).await) {
         (None, Ok(Recipient::Several(all))) => all,
         _ => Vec::new(),
     };
@@ -395,11 +390,11 @@ async fn refuse(
         refused: true,
         at: reply.at,
     };
-    let shown = whole(&mut tx, member, written, form).await?;
+    let shown = send_page(&mut tx, member, written, form).await?;
     Ok((problem.status, shown).into_response())
 }
 
-/// Whom the field offers while one types: without a word those who wrote last.
+/// Suggestions of the recipient field: matches, or without a query the latest contacts.
 #[derive(Template)]
 #[template(path = "send/_people.html")]
 struct People {
@@ -412,7 +407,7 @@ pub struct PostedForm {
     q: String,
 }
 
-/// `GET /w/{slug}/send/people`: for the field's script.
+/// `GET /w/{slug}/send/people`: suggestions for the script.
 pub async fn people(
     member: Member,
     State(app): State<App>,

@@ -1,4 +1,4 @@
-//! How I like it in this workspace.
+//! The member's settings in this workspace.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
@@ -27,7 +27,6 @@ struct Page {
     push: Push,
 }
 
-/// The browsers of mine that are told while I am away.
 struct Push {
     key: String,
     devices: Vec<Device>,
@@ -37,11 +36,11 @@ struct Push {
 pub async fn show(
     member: Member,
     State(app): State<App>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     let form = filled(settings::of(&mut tx, &member).await?);
-    whole(&app, &mut tx, &member, form, said.done).await
+    settings_page(&app, &mut tx, &member, form, notice_query.done).await
 }
 
 fn filled(settings: Settings) -> Form {
@@ -57,7 +56,7 @@ fn filled(settings: Settings) -> Form {
         .with("shortcuts", on(settings.single_key_shortcuts))
 }
 
-async fn whole(
+async fn settings_page(
     app: &App,
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -67,7 +66,7 @@ async fn whole(
     let counts = conversations::counts(tx).await?;
     let key = app.push.public_key();
     Ok(page(&Page {
-        shell: Shell::new(member, &counts, "settings").saying(notice),
+        shell: Shell::new(member, &counts, "settings").with_notice(notice),
         numbers: numbers::list(tx).await?,
         push: Push {
             key,
@@ -101,7 +100,7 @@ pub async fn update(
     State(app): State<App>,
     Posted(typed): Posted<PostedForm>,
 ) -> Result<Response, Problem> {
-    // A browser ends each line with two characters; the phone needs one.
+    // Forms submit line breaks as CRLF; a text needs LF.
     let signature = typed.signature.replace("\r\n", "\n");
     let form = Form::default()
         .with("default_number_id", &typed.default_number_id)
@@ -131,7 +130,7 @@ pub async fn update(
         Err(error) => {
             let form = form.refused(error)?.gather(&["signature"]);
             let status = form.status();
-            let shown = whole(&app, &mut tx, &member, form, None).await?;
+            let shown = settings_page(&app, &mut tx, &member, form, None).await?;
             Ok((status, shown).into_response())
         }
     }
@@ -152,7 +151,7 @@ pub async fn leave(member: Member, State(app): State<App>) -> Result<Response, P
             let status = refused.status();
             let mut form = filled(settings::of(&mut tx, &member).await?);
             form.notice = refused.notice;
-            let shown = whole(&app, &mut tx, &member, form, None).await?;
+            let shown = settings_page(&app, &mut tx, &member, form, None).await?;
             Ok((status, shown).into_response())
         }
     }

@@ -1,4 +1,4 @@
-//! What surrounds every page behind the sign-in.
+//! The page layout for signed-in members.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,6 @@ use crate::domain::members::Member;
 use crate::ids::{UserId, WorkspaceId};
 use crate::language::{english, t};
 
-/// What surrounds every page behind the sign-in.
 pub struct Shell {
     pub user: UserId,
     pub user_name: String,
@@ -19,14 +18,13 @@ pub struct Shell {
     pub is_admin: bool,
     pub single_key_shortcuts: bool,
     pub unread: i64,
-    /// Calls that wait for an admin; nobody else is told.
+    /// Quarantined webhooks; zero for agents.
     pub quarantined: i64,
     pub at: &'static str,
-    /// What was just done, said once.
     pub notice: Option<Notice>,
 }
 
-/// The admin pages, by the last part of their addresses.
+/// The admin pages, by the last path segment.
 const SECTIONS: [(&str, &str); 11] = [
     ("members", english("Members")),
     ("access", english("Access")),
@@ -59,7 +57,7 @@ impl Shell {
         }
     }
 
-    pub fn saying(self, notice: Option<Notice>) -> Self {
+    pub fn with_notice(self, notice: Option<Notice>) -> Self {
         Self { notice, ..self }
     }
 
@@ -67,7 +65,7 @@ impl Shell {
         &SECTIONS
     }
 
-    /// Counting stops at 100.
+    /// The count query stops at 100.
     pub fn quarantined_shown(&self) -> Cow<'static, str> {
         match self.quarantined {
             count @ ..100 => count.to_string().into(),
@@ -88,7 +86,6 @@ impl Shell {
     }
 }
 
-/// What stands for a workspace where there is little room.
 pub fn initial(name: &str) -> String {
     name.chars()
         .find(|c| c.is_alphanumeric())

@@ -1,4 +1,4 @@
-//! Tables whose columns sort by a link.
+//! Tables with sortable columns.
 
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
@@ -6,7 +6,7 @@ use askama::filters::HtmlSafeOutput;
 use crate::language;
 use crate::web::assets;
 
-/// By which column a table is sorted: `name`, or `-name` for the other way round.
+/// The order of a table: `name`, or `-name` for descending.
 pub struct Sort {
     path: String,
     query: Vec<(&'static str, String)>,
@@ -15,7 +15,7 @@ pub struct Sort {
 }
 
 impl Sort {
-    /// `asked` is what the address says; a column that is none of `columns` is the first of them.
+    /// `asked` is the query parameter. An unknown column becomes the first of `columns`.
     pub fn new(
         path: &str,
         query: &[(&'static str, &str)],
@@ -40,7 +40,7 @@ impl Sort {
         self.column
     }
 
-    /// Lays `rows`, sorted upwards, the way that was asked for.
+    /// Reverses `rows`, sorted ascending, if the order is descending.
     pub fn direct<T>(&self, mut rows: Vec<T>) -> Vec<T> {
         if self.descending {
             rows.reverse();
@@ -48,7 +48,6 @@ impl Sort {
         rows
     }
 
-    /// What a form that keeps the order carries along.
     pub fn query_value(&self) -> String {
         format!("{}{}", if self.descending { "-" } else { "" }, self.column)
     }
@@ -57,7 +56,7 @@ impl Sort {
         HtmlSafeOutput(self.cell(column, label))
     }
 
-    /// Over numbers, which stand at the right.
+    /// The heading of a right-aligned numeric column.
     pub fn figures(&self, column: &str, label: &str) -> HtmlSafeOutput<Heading> {
         HtmlSafeOutput(Heading {
             figures: true,
@@ -94,7 +93,7 @@ pub struct Heading {
 }
 
 impl Heading {
-    /// `upwards`: whether its column is sorted from the lowest; `None`: by another.
+    /// `upwards`: whether the column is sorted in ascending order; `None` if the table is sorted by another.
     pub fn new(label: String, href: String, upwards: Option<bool>) -> Self {
         Self {
             label,

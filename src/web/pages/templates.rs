@@ -1,4 +1,4 @@
-//! Texts that are sent again and again: the list, one of them, and what the composer offers.
+//! Message templates: the list, the form, and the composer's suggestions.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,6 @@ use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::problem::Problem;
 
-/// Templates on one page of the list.
 const ROWS: i64 = 50;
 
 #[derive(Template)]
@@ -38,7 +37,7 @@ struct List {
 struct TemplateRow {
     template: Saved,
     begins: String,
-    /// Whether I may change it.
+    /// Whether the member may change it.
     mine: bool,
 }
 
@@ -54,7 +53,7 @@ pub async fn list(
     member: Member,
     State(app): State<App>,
     Query(asked): Query<ListQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     let span = Span {
@@ -75,7 +74,7 @@ pub async fn list(
         template,
     };
     Ok(page(&List {
-        shell: shell(&mut tx, &member, said.done).await?,
+        shell: shell(&mut tx, &member, notice_query.done).await?,
         rows: found.data.into_iter().map(row).collect(),
         q: asked.q,
         older,
@@ -86,18 +85,17 @@ pub async fn list(
 
 async fn shell(tx: &mut WorkspaceTx, member: &Member, notice: Option<Notice>) -> Result<Shell> {
     let counts = conversations::counts(tx).await?;
-    Ok(Shell::new(member, &counts, "templates").saying(notice))
+    Ok(Shell::new(member, &counts, "templates").with_notice(notice))
 }
 
-/// One template, new or not.
+/// The form of a new or saved template.
 #[derive(Template)]
 #[template(path = "templates/show.html")]
 struct Show {
     shell: Shell,
     form: Form,
-    /// `None`: it is being made.
     template: Option<Saved>,
-    /// Whether it can be shared, or taken back.
+    /// Whether the member may share the template or stop sharing it.
     is_maker: bool,
     mine: bool,
     sample: BTreeMap<String, String>,
@@ -117,7 +115,7 @@ impl Show {
     }
 }
 
-async fn whole(
+async fn template_page(
     tx: &mut WorkspaceTx,
     member: &Member,
     template: Option<Saved>,
@@ -152,7 +150,7 @@ async fn whole(
 /// `GET /w/{slug}/templates/new`
 pub async fn begin(member: Member, State(app): State<App>) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    whole(&mut tx, &member, None, Form::default()).await
+    template_page(&mut tx, &member, None, Form::default()).await
 }
 
 #[derive(Deserialize)]
@@ -172,7 +170,7 @@ pub async fn show(
         .with("name", &template.name)
         .with("content", &template.content)
         .with("shared", if template.shared { "on" } else { "" });
-    whole(&mut tx, &member, Some(template), form).await
+    template_page(&mut tx, &member, Some(template), form).await
 }
 
 #[derive(Deserialize)]
@@ -191,7 +189,7 @@ impl PostedForm {
             .with("shared", &self.shared)
     }
 
-    /// A browser ends each line with two characters; the phone needs one.
+    /// Forms submit line breaks as CRLF; a text needs LF.
     fn content(&self) -> String {
         self.content.replace("\r\n", "\n")
     }
@@ -232,7 +230,7 @@ pub async fn update(
     let change = TemplateChange {
         name: Some(typed.name.clone()),
         content: Some(typed.content()),
-        // The form of an admin who did not make it has no such box.
+        // Only the creator's form has the checkbox.
         shared: template
             .is_made_by(&member.user())
             .then_some(typed.shared == "on"),
@@ -256,7 +254,7 @@ async fn refuse(
     let form = typed.form().refused(error)?.gather(&FIELDS);
     let status = form.status();
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let shown = whole(&mut tx, member, template, form).await?;
+    let shown = template_page(&mut tx, member, template, form).await?;
     Ok((status, shown).into_response())
 }
 
@@ -276,7 +274,7 @@ fn home(member: &Member) -> String {
     format!("/w/{}/templates", member.slug)
 }
 
-/// What the composer offers after a slash, filled in for whom the text is to.
+/// The composer's suggestions after `/`, with variables filled in for the recipient.
 #[derive(Template)]
 #[template(path = "templates/_offer.html")]
 struct Offer {
@@ -305,45 +303,44 @@ impl TemplateContext {
     }
 }
 
-/// The text of a template with what is known in its place.
-pub async fn begun(
+pub async fn filled_content(
     tx: &mut WorkspaceTx,
     member: &Member,
     id: TemplateId,
-    wanted: &TemplateContext,
+    context: &TemplateContext,
 ) -> Result<String> {
-    let known = known(tx, member, wanted).await?;
+    let known = known(tx, member, context).await?;
     Ok(filled_so_far(
         &templates::find(tx, id).await?.content,
         &known.0,
     ))
 }
 
-/// `GET /w/{slug}/templates/offer`: for the composer's script.
+/// `GET /w/{slug}/templates/offer`: suggestions for the script.
 pub async fn offer(
     member: Member,
     State(app): State<App>,
-    Query(wanted): Query<TemplateContext>,
+    Query(context): Query<TemplateContext>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    let known = known(&mut tx, &member, &wanted).await?;
+    let known = known(&mut tx, &member, &context).await?;
     Ok(page(&Offer {
         offers: offered(&mut tx, &known).await?,
     })?
     .into_response())
 }
 
-async fn known(tx: &mut WorkspaceTx, member: &Member, wanted: &TemplateContext) -> Result<Known> {
+async fn known(tx: &mut WorkspaceTx, member: &Member, context: &TemplateContext) -> Result<Known> {
     let (mut contact, mut number) = (None, String::new());
-    if let Some(conversation) = wanted.conversation_id {
+    if let Some(conversation) = context.conversation_id {
         let conversation = conversations::find(tx, conversation).await?;
         contact = conversation.contact.name;
         number = crate::phone::display(&conversation.number_phone);
     } else {
-        if let Some(id) = wanted.contact_id {
+        if let Some(id) = context.contact_id {
             contact = contacts::find(tx, id).await?.name;
         }
-        if let Some(id) = wanted.number_id {
+        if let Some(id) = context.number_id {
             number = numbers::find(tx, id).await?.formatted_number();
         }
     }

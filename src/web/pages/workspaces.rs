@@ -1,4 +1,4 @@
-//! My workspaces: go to one, begin another.
+//! The user's workspaces: list and create.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Query, State};
@@ -26,7 +26,7 @@ struct Page {
     notice: Option<Notice>,
 }
 
-/// What the account menu fetches when it is opened.
+/// Loaded when the account menu opens.
 #[derive(Template)]
 #[template(path = "workspaces/_menu.html")]
 struct Menu {
@@ -38,10 +38,10 @@ struct Menu {
 pub async fn list(
     State(app): State<App>,
     Claimed(session): Claimed,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let user = accounts::of_session(&app.db, session).await?;
-    show(&app, user, Form::default(), said.done).await
+    show(&app, user, Form::default(), notice_query.done).await
 }
 
 pub async fn show(

@@ -1,4 +1,4 @@
-//! What a client asks of a file beside the file itself: a part of it, and only if it has changed (RFC 9110, 13 and 14).
+//! Range and conditional requests (RFC 9110, 13 and 14).
 
 use std::ops::Range;
 
@@ -8,15 +8,14 @@ use axum::http::{HeaderMap, Method, header};
 pub enum RangeResponse {
     Whole,
     Part(Range<usize>),
-    /// None of the parts lies within the file.
+    /// No range lies within the file.
     Beyond,
-    /// The client has it already.
     NotModified,
-    /// It is not the one that the client means.
+    /// `If-Match` names another entity tag.
     PreconditionFailed,
 }
 
-/// What is wanted of a file of `size` bytes whose strong entity tag is `tag`.
+/// Evaluates the headers for a file of `size` bytes with the strong entity tag `tag`.
 pub fn range_response(
     method: &Method,
     headers: &HeaderMap,
@@ -29,7 +28,7 @@ pub fn range_response(
     if names(headers, header::IF_NONE_MATCH, tag, true) {
         return RangeResponse::NotModified;
     }
-    // `Range` means something with GET alone.
+    // `Range` is defined for GET only.
     if method != Method::GET || !is_of_this(headers, tag) {
         return RangeResponse::Whole;
     }
@@ -43,7 +42,7 @@ pub fn range_response(
     }
 }
 
-/// Whether a list of entity tags names `tag`. `*` names every one.
+/// Whether a list of entity tags contains `tag` or `*`.
 fn names(headers: &HeaderMap, list: header::HeaderName, tag: &str, weakly: bool) -> bool {
     let values = headers.get_all(list).iter();
     values
@@ -59,14 +58,14 @@ fn names(headers: &HeaderMap, list: header::HeaderName, tag: &str, weakly: bool)
         })
 }
 
-/// `If-Range`: the part belongs to what the client has of the file already. A time never does: we say none.
+/// `If-Range` matches. Dates never match, because no `Last-Modified` is sent.
 fn is_of_this(headers: &HeaderMap, tag: &str) -> bool {
     headers
         .get(header::IF_RANGE)
         .is_none_or(|named| named.as_bytes() == tag.as_bytes())
 }
 
-/// `None`: the header cannot be read, or asks for several parts at once; it is passed over, as anybody may.
+/// `None` for an invalid header or several ranges; it may be ignored.
 fn part(range: &str, size: usize) -> Option<RangeResponse> {
     let (unit, list) = range.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") {
@@ -86,7 +85,7 @@ fn part(range: &str, size: usize) -> Option<RangeResponse> {
     }
 }
 
-/// A position, if one is given. One that is larger than any file is as good as the largest.
+/// An optional position. Overflow becomes the maximum.
 fn number(text: &str) -> Option<Option<usize>> {
     if text.is_empty() {
         return Some(None);
@@ -95,7 +94,7 @@ fn number(text: &str) -> Option<Option<usize>> {
     is_number.then(|| Some(text.parse().unwrap_or(usize::MAX)))
 }
 
-/// `None`: this is no range; `Some(None)`: nothing of it is within the file.
+/// `None`: not a range; `Some(None)`: a range outside the file.
 #[allow(
     clippy::option_option,
     reason = "a wrong range is not one that lies outside"
@@ -104,7 +103,7 @@ fn within(first: Option<usize>, last: Option<usize>, size: usize) -> Option<Opti
     let range = match (first, last) {
         (Some(first), Some(last)) if first > last => return None,
         (Some(first), last) => first..last.map_or(size, |last| last.saturating_add(1)).min(size),
-        // The last so many; more than there are is all.
+        // A suffix range; one longer than the file is the whole file.
         (None, Some(last)) => size.saturating_sub(last)..size,
         (None, None) => return None,
     };
@@ -130,7 +129,7 @@ mod tests {
     #[test]
     fn a_part_is_what_the_range_has_in_common_with_the_file() {
         use RangeResponse::{Beyond, Part, Whole};
-        for (range, wanted) in [
+        for (range, expected) in [
             ("bytes=0-9", Part(0..10)),
             ("bytes=0-0", Part(0..1)),
             ("bytes=10-", Part(10..70)),
@@ -163,7 +162,7 @@ mod tests {
             ("bytes=0-9,x", Whole),
         ] {
             let asked = [(header::RANGE, range)];
-            assert_eq!(ask(&Method::GET, 70, &asked), wanted, "{range}");
+            assert_eq!(ask(&Method::GET, 70, &asked), expected, "{range}");
             assert_eq!(ask(&Method::HEAD, 70, &asked), Whole, "HEAD {range}");
         }
         for range in ["bytes=0-", "bytes=-5", "bytes=0-0"] {
@@ -177,7 +176,7 @@ mod tests {
     fn conditions_come_before_the_range() {
         use RangeResponse::{NotModified, Part, PreconditionFailed, Whole};
         let range = (header::RANGE, "bytes=0-9");
-        for (name, value, wanted) in [
+        for (name, value, expected) in [
             (header::IF_RANGE, TAG, Part(0..10)),
             (header::IF_RANGE, "\"other\"", Whole),
             (header::IF_RANGE, "W/\"abc\"", Whole),
@@ -194,7 +193,7 @@ mod tests {
             (header::IF_MATCH, "W/\"abc\"", PreconditionFailed),
         ] {
             let asked = [range.clone(), (name.clone(), value)];
-            assert_eq!(ask(&Method::GET, 70, &asked), wanted, "{name}: {value}");
+            assert_eq!(ask(&Method::GET, 70, &asked), expected, "{name}: {value}");
         }
         let head = ask(&Method::HEAD, 70, &[(header::IF_NONE_MATCH, TAG)]);
         assert_eq!(head, NotModified);

@@ -1,8 +1,8 @@
-//! What a session was begun with, in words, from what the program says of itself.
+//! Describes a session's device from its user agent.
 
 use crate::language::{put, t};
 
-/// `Chrome on Windows`. The more special name comes first, for each browser also names those before it.
+/// `Chrome on Windows`. More specific names come first: a browser's user agent also names the browsers it derives from.
 pub fn description(agent: &str) -> String {
     let first = |names: &[(&str, &'static str)]| {
         names
@@ -54,21 +54,21 @@ mod tests {
 
     #[test]
     fn device_is_described_by_its_user_agent() {
-        let of = |agent: &str| (description(agent), is_handheld(agent));
+        let described = |agent: &str| (description(agent), is_handheld(agent));
         assert_eq!(
-            of(
+            described(
                 "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0"
             ),
             ("Edge on Windows".into(), false)
         );
         assert_eq!(
-            of(
+            described(
                 "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1"
             ),
             ("Safari on iPhone".into(), true)
         );
-        assert_eq!(of("curl/8.9.1"), ("curl".into(), false));
-        assert_eq!(of("reqwest/0.13"), ("reqwest/0.13".into(), false));
-        assert_eq!(of(""), (t("Unknown program").into(), false));
+        assert_eq!(described("curl/8.9.1"), ("curl".into(), false));
+        assert_eq!(described("reqwest/0.13"), ("reqwest/0.13".into(), false));
+        assert_eq!(described(""), (t("Unknown program").into(), false));
     }
 }

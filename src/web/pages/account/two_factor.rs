@@ -1,4 +1,4 @@
-//! The second factor: scan, confirm, keep the recovery codes; or switch it off.
+//! The second factor: enrol by QR code, confirm, show the recovery codes; or disable.
 
 use askama::Template;
 use axum::extract::{Form as Posted, State};
@@ -7,7 +7,7 @@ use qrcode::{Color, EcLevel, QrCode};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Answer, whole};
+use super::{Answer, account_page};
 use crate::app::App;
 use crate::domain::accounts::two_factor::{self, Enrolment};
 use crate::domain::accounts::{self, Caller};
@@ -29,7 +29,7 @@ struct Page {
 }
 
 impl Page {
-    /// In groups of four, as it is typed from one screen to another.
+    /// In groups of four characters, for typing.
     fn secret(&self) -> String {
         let letters: Vec<char> = self.enrolment.secret.chars().collect();
         let groups: Vec<String> = letters
@@ -48,7 +48,7 @@ struct Codes {
 }
 
 impl Codes {
-    /// For a link that saves them as a file.
+    /// As a `data:` URL for the download link.
     fn file(&self) -> String {
         let text = format!(
             "{}\n\n{}\n",
@@ -60,7 +60,7 @@ impl Codes {
     }
 }
 
-/// A square of dark and light, drawn as one path.
+/// The QR code as one SVG path.
 struct Qr {
     size: usize,
     path: String,
@@ -91,13 +91,13 @@ pub async fn begin(State(app): State<App>, Claimed(session): Claimed) -> Result<
         Ok(enrolment) => Ok(page(&shown(enrolment, Form::default())?)?.into_response()),
         Err(error) => {
             let form = Form::default().refused(error)?.gather(&[]);
-            let again = form.answer();
+            let response = form.response();
             let answer = Answer {
                 refusal: form.notice,
                 ..Answer::default()
             };
-            let shown = whole(&app, session, user, answer).await?;
-            Ok(again.with(shown))
+            let shown = account_page(&app, session, user, answer).await?;
+            Ok(response.with(shown))
         }
     }
 }
@@ -115,7 +115,7 @@ fn shown(enrolment: Enrolment, form: Form) -> Result<Page> {
 pub struct First {
     code: String,
     password: SecretString,
-    /// What is on the screen, to be shown again after a mistyped code.
+    /// The enrolment shown on the form, to show it again after a wrong code.
     secret: String,
     otpauth_url: String,
 }
@@ -136,12 +136,12 @@ pub async fn confirm(
         .into_response()),
         Err(error) => {
             let form = Form::default().refused(error)?;
-            let again = form.answer();
+            let response = form.response();
             let enrolment = Enrolment {
                 secret: typed.secret,
                 otpauth_url: typed.otpauth_url,
             };
-            Ok(again.with(page(&shown(enrolment, form)?)?))
+            Ok(response.with(page(&shown(enrolment, form)?)?))
         }
     }
 }
@@ -163,13 +163,13 @@ pub async fn disable(
         Ok(()) => Ok(Notice::TwoFactorOff.at("/account")),
         Err(error) => {
             let off = Form::default().refused(error)?;
-            let again = off.answer();
+            let response = off.response();
             let answer = Answer {
                 off,
                 ..Answer::default()
             };
-            let shown = whole(&app, session, user, answer).await?;
-            Ok(again.with(shown))
+            let shown = account_page(&app, session, user, answer).await?;
+            Ok(response.with(shown))
         }
     }
 }

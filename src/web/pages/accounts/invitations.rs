@@ -1,4 +1,4 @@
-//! Where an invitation's link leads. The page is the same whether or not the address has an account.
+//! The page of an invitation link. It does not disclose whether the address has an account.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, State};
@@ -23,9 +23,8 @@ struct Page {
     token: String,
     offer: Offer,
     form: Form,
-    /// The address of whoever is signed in in this browser.
     signed_in: Option<String>,
-    /// They have to verify it before they can join.
+    /// The signed-in user must verify the address before joining.
     must_verify: bool,
     asks_code: bool,
 }
@@ -47,10 +46,10 @@ pub async fn show(
     Path(token): Path<String>,
 ) -> Result<Response, Problem> {
     let form = Form::default().with("who", "new");
-    whole(&app, claimed, token, form, false).await
+    invitation_page(&app, claimed, token, form, false).await
 }
 
-async fn whole(
+async fn invitation_page(
     app: &App,
     claimed: Option<Claimed>,
     token: String,
@@ -107,10 +106,10 @@ pub async fn accept(
     if is_new && typed.name.trim().is_empty() {
         let form = form.refused(Error::field("name", "1 to 120 characters"))?;
         let status = form.status();
-        let shown = whole(&app, claimed, token, form, false).await?;
+        let shown = invitation_page(&app, claimed, token, form, false).await?;
         return Ok((status, shown).into_response());
     }
-    let wanted = Accept {
+    let acceptance = Accept {
         name: Some(typed.name).filter(|_| is_new),
         password: typed
             .password
@@ -119,15 +118,19 @@ pub async fn accept(
     };
     let session = claimed.map(|Claimed(session)| session);
     let caller = caller.remembered();
-    match invitations::accept(&app, &token, session, wanted, &caller).await {
+    match invitations::accept(&app, &token, session, acceptance, &caller).await {
         Ok(signed_in) => {
-            // The one joined last.
             let to = signed_in
                 .workspaces
                 .last()
                 .map_or_else(|| "/".into(), |mine| format!("/w/{}/inbox", mine.slug));
-            let kept = AppendHeaders(known_browser(&app.config, &caller));
-            Ok((cookies(&app.config, &signed_in), kept, Redirect::to(&to)).into_response())
+            let browser_cookie = AppendHeaders(known_browser(&app.config, &caller));
+            Ok((
+                cookies(&app.config, &signed_in),
+                browser_cookie,
+                Redirect::to(&to),
+            )
+                .into_response())
         }
         Err(Error::NotFound(_)) => Ok((StatusCode::NOT_FOUND, page(&Gone)?).into_response()),
         Err(error) => {
@@ -136,9 +139,9 @@ pub async fn accept(
                 Error::CodeRequired { .. } => form,
                 error => form.refused(error)?.gather(&["name", "password"]),
             };
-            let again = form.answer();
-            let shown = whole(&app, claimed, token, form, asks_code).await?;
-            Ok(again.with(shown))
+            let response = form.response();
+            let shown = invitation_page(&app, claimed, token, form, asks_code).await?;
+            Ok(response.with(shown))
         }
     }
 }

@@ -1,6 +1,5 @@
-//! Where links in mails lead: a new password, a proven address.
-//!
-//! Looking at such a page changes nothing, for mail programs look at links before people do.
+//! Pages of links in e-mails: set a new password, verify an address.
+//! `GET` changes nothing, because mail scanners open links.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, State};
@@ -20,7 +19,7 @@ use crate::web::problem::Problem;
 #[template(path = "accounts/forgot.html")]
 struct Forgot {
     form: Form,
-    /// Where the link went, if there is such an account.
+    /// The address the link was sent to, if it has an account.
     sent: Option<String>,
 }
 
@@ -49,7 +48,7 @@ pub struct TokenQuery {
     email: String,
 }
 
-/// `POST /forgot-password`: says the same whether or not there is such an account.
+/// `POST /forgot-password`: the answer does not disclose whether the account exists.
 pub async fn send_link(
     State(app): State<App>,
     caller: Caller,
@@ -64,7 +63,7 @@ pub async fn send_link(
         .into_response()),
         Err(error) => {
             let form = form.refused(error)?;
-            Ok(form.answer().with(page(&Forgot { form, sent: None })?))
+            Ok(form.response().with(page(&Forgot { form, sent: None })?))
         }
     }
 }
@@ -87,16 +86,16 @@ pub async fn set_password(
     Path(token): Path<String>,
     Posted(NewPassword { password }): Posted<NewPassword>,
 ) -> Result<Response, Problem> {
-    // Whoever signs in with it in a moment does so in this browser.
+    // The user signs in next with this browser, so it becomes a known one.
     let caller = caller.remembered();
     match accounts::reset(&app, &token, password, &caller).await {
         Ok(()) => {
-            let kept = AppendHeaders(known_browser(&app.config, &caller));
-            Ok((kept, Notice::PasswordReset.at("/login")).into_response())
+            let browser_cookie = AppendHeaders(known_browser(&app.config, &caller));
+            Ok((browser_cookie, Notice::PasswordReset.at("/login")).into_response())
         }
         Err(error) => {
             let form = Form::default().refused(error)?.gather(&["password"]);
-            Ok(form.answer().with(page(&Reset { form, token })?))
+            Ok(form.response().with(page(&Reset { form, token })?))
         }
     }
 }
@@ -116,8 +115,8 @@ pub async fn verified(
         Ok(()) => Ok(Notice::EmailVerified.at("/account")),
         Err(error) => {
             let form = Form::default().refused(error)?.gather(&[]);
-            let (again, notice) = (form.answer(), form.notice);
-            Ok(again.with(page(&Verify { token, notice })?))
+            let (response, notice) = (form.response(), form.notice);
+            Ok(response.with(page(&Verify { token, notice })?))
         }
     }
 }

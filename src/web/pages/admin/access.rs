@@ -1,4 +1,4 @@
-//! Who sees which number: all of it at a glance, or one number at a time. Each change holds at once.
+//! Number access: a matrix of members and numbers, and a page per number. Changes take effect at once.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,7 +21,7 @@ use crate::web::pages::{Notice, NoticeQuery, Shell, page, wants_streams};
 use crate::web::problem::Problem;
 use crate::web::{assets, pages};
 
-/// How much of it one page shows, whatever the size of the workspace.
+/// The size of one page of the matrix.
 const PEOPLE: usize = 50;
 const NUMBERS: usize = 20;
 
@@ -34,20 +34,19 @@ struct Matrix {
     people: Vec<AccessRow>,
     number_pages: Pages,
     people_pages: Pages,
-    /// Agents and numbers in the whole workspace, however the page is narrowed.
+    /// Agents of the whole workspace, regardless of filters.
     agents: usize,
     has_numbers: bool,
 }
 
 impl Matrix {
-    /// The number that somebody starts from, if it is on another page of numbers.
+    /// The member's default number, if it is not among the columns of this page.
     fn default_elsewhere<'a>(&self, row: &'a AccessRow) -> Option<&'a Number> {
         let default = row.default.as_ref()?;
         let is_here = |column: &Column| column.number.id == default.id;
         (!self.numbers.iter().any(is_here)).then_some(default)
     }
 
-    /// The search and pages that are shown now.
     fn here(&self) -> String {
         self.asked
             .at(self.people_pages.page, self.number_pages.page)
@@ -73,7 +72,7 @@ impl Matrix {
         Some(self.asked.at(self.people_pages.page, page))
     }
 
-    /// What a row's form changes: the numbers that are on this page, and no others.
+    /// Ids of the numbers on this page: a row's form changes these only.
     fn shown(&self) -> String {
         join(
             self.numbers
@@ -85,7 +84,6 @@ impl Matrix {
 
 struct Column {
     number: Number,
-    /// How many agents see it.
     agents: i64,
 }
 
@@ -134,7 +132,7 @@ impl OneNumber {
         Some(self.asked.at(self.people_pages.after()?, 1))
     }
 
-    /// What the form changes: who is on this page, and nobody else.
+    /// Ids of the members on this page: the form changes these only.
     fn shown(&self) -> String {
         join(
             self.people
@@ -148,13 +146,12 @@ fn join(ids: impl Iterator<Item = String>) -> String {
     ids.collect::<Vec<_>>().join(",")
 }
 
-/// Which people and numbers are shown.
 #[derive(Debug, Default, Deserialize)]
 pub struct ListQuery {
-    /// Words of names and addresses.
+    /// Tokens of names and e-mail addresses.
     #[serde(default)]
     q: String,
-    /// Words of numbers and their names.
+    /// Tokens of numbers and their names.
     #[serde(default)]
     number: String,
     #[serde(default)]
@@ -164,7 +161,6 @@ pub struct ListQuery {
 }
 
 impl ListQuery {
-    /// The same search on other pages.
     fn at(&self, people_page: usize, number_page: usize) -> String {
         let (people_page, number_page) = (people_page.to_string(), number_page.to_string());
         let all = [
@@ -173,28 +169,28 @@ impl ListQuery {
             ("people_page", &people_page, "1"),
             ("number_page", &number_page, "1"),
         ];
-        let said = all
+        let given = all
             .into_iter()
             .filter(|(_, value, default)| value != default);
         form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(said.map(|(key, value, _)| (key, value)))
+            .extend_pairs(given.map(|(key, value, _)| (key, value)))
             .finish()
     }
 }
 
-/// One page of a list that is at hand.
+/// Pagination of a list in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pages {
     page: usize,
     last: usize,
-    /// From 1 on; 0 where there is nothing.
+    /// The first item, from 1; 0 if the list is empty.
     from: usize,
     to: usize,
     all: usize,
 }
 
 impl Pages {
-    /// Cuts `items` down to the page that `asked` names; what names none is the first, and beyond the last is the last.
+    /// Reduces `items` to the page `asked`. An invalid page is the first; a page beyond the last is the last.
     fn cut<T>(mut items: Vec<T>, asked: &str, size: usize) -> (Vec<T>, Self) {
         let all = items.len();
         let last = all.div_ceil(size).max(1);
@@ -230,7 +226,7 @@ pub async fn matrix(
     admin: Admin,
     State(app): State<App>,
     Query(asked): Query<ListQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let all = numbers::list(&mut tx).await?;
@@ -252,7 +248,7 @@ pub async fn matrix(
         number,
     };
     Ok(page(&Matrix {
-        shell: shell(&mut tx, &admin, "access", said.done).await?,
+        shell: shell(&mut tx, &admin, "access", notice_query.done).await?,
         asked,
         numbers: shown.into_iter().map(column).collect(),
         people,
@@ -269,7 +265,7 @@ fn is_found(number: &Number, q: &str) -> bool {
     matches(&format!("{title} {formatted} {}", number.phone_number), q)
 }
 
-/// Those who are asked for. Agents first: what admins see is not to be chosen.
+/// Filters the members. Agents come first, because an admin's access cannot be changed.
 fn find(mut colleagues: Vec<Colleague>, asked: &ListQuery) -> (Vec<Colleague>, Pages) {
     colleagues
         .retain(|Colleague { name, email, .. }| matches(&format!("{name} {email}"), &asked.q));
@@ -277,7 +273,6 @@ fn find(mut colleagues: Vec<Colleague>, asked: &ListQuery) -> (Vec<Colleague>, P
     Pages::cut(colleagues, &asked.people_page, PEOPLE)
 }
 
-/// What `people` see of `shown`, and where they start from.
 async fn rows(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -317,14 +312,14 @@ pub async fn number(
     State(app): State<App>,
     Path(NumberPath { number_id }): Path<NumberPath>,
     Query(asked): Query<ListQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let number = numbers::find(&mut tx, number_id).await?;
     let (people, people_pages) = find(members::list(&mut tx).await?, &asked);
     Ok(page(&OneNumber {
         people: rows(&mut tx, &admin, people, &[number_id], &[]).await?,
-        shell: shell(&mut tx, &admin, "access", said.done).await?,
+        shell: shell(&mut tx, &admin, "access", notice_query.done).await?,
         asked,
         number,
         people_pages,
@@ -343,7 +338,7 @@ pub struct Tick {
     value: bool,
 }
 
-/// `POST /w/{slug}/admin/access/{number_id}/{user_id}`: one tick of the matrix.
+/// `POST /w/{slug}/admin/access/{number_id}/{user_id}`: one cell of the matrix.
 pub async fn change_one(
     admin: Admin,
     State(app): State<App>,
@@ -370,7 +365,7 @@ async fn set(
     }
 }
 
-/// `POST /w/{slug}/admin/access/{number_id}`: who of those on the page sees this number, from a page without script.
+/// `POST /w/{slug}/admin/access/{number_id}`: the members of one page, without scripts.
 pub async fn change_number(
     admin: Admin,
     State(app): State<App>,
@@ -378,16 +373,16 @@ pub async fn change_number(
     Query(asked): Query<ListQuery>,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
-    let wanted: HashSet<UserId> = ticked(&body, "user_id");
-    let shown: HashSet<UserId> = listed(&body, "shown");
+    let checked: HashSet<UserId> = checked_ids(&body, "user_id");
+    let shown: HashSet<UserId> = listed_ids(&body, "shown");
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let mut people = members::list(&mut tx).await?;
     people.retain(|who| who.role == Role::Agent && shown.contains(&who.user_id));
     for row in rows(&mut tx, &admin, people, &[number_id], &[]).await? {
         let user = row.colleague.user_id;
-        let shall = wanted.contains(&user);
-        if row.sees(&number_id) != shall {
-            set(&mut tx, &admin, number_id, user, shall).await?;
+        let should_see = checked.contains(&user);
+        if row.sees(&number_id) != should_see {
+            set(&mut tx, &admin, number_id, user, should_see).await?;
         }
     }
     tx.commit().await?;
@@ -401,7 +396,7 @@ pub struct PersonPath {
     user_id: UserId,
 }
 
-/// `POST /w/{slug}/admin/access/people/{user_id}`: one row of the matrix, from a page without script.
+/// `POST /w/{slug}/admin/access/people/{user_id}`: one row of the matrix, without scripts.
 pub async fn change_person(
     admin: Admin,
     State(app): State<App>,
@@ -409,9 +404,9 @@ pub async fn change_person(
     Query(asked): Query<ListQuery>,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
-    let wanted: HashSet<NumberId> = ticked(&body, "number_id");
-    let shown: Vec<NumberId> = listed(&body, "shown").into_iter().collect();
-    let default = ticked(&body, "default_number_id").into_iter().next();
+    let checked: HashSet<NumberId> = checked_ids(&body, "number_id");
+    let shown: Vec<NumberId> = listed_ids(&body, "shown").into_iter().collect();
+    let default = checked_ids(&body, "default_number_id").into_iter().next();
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let person = members::find(&mut tx, user_id).await?;
     let all = numbers::list(&mut tx).await?;
@@ -421,9 +416,9 @@ pub async fn change_person(
         .ok_or(crate::error::Error::NotFound("the member"))?;
     if !row.is_admin() {
         for number in all.iter().filter(|number| shown.contains(&number.id)) {
-            let shall = wanted.contains(&number.id);
-            if row.sees(&number.id) != shall {
-                set(&mut tx, &admin, number.id, user_id, shall).await?;
+            let should_see = checked.contains(&number.id);
+            if row.sees(&number.id) != should_see {
+                set(&mut tx, &admin, number.id, user_id, should_see).await?;
             }
         }
     }
@@ -440,8 +435,7 @@ pub async fn change_person(
     Ok(Notice::AccessChanged.at(back.trim_end_matches('?')))
 }
 
-/// Ids with commas in between.
-fn listed<T: std::str::FromStr + std::hash::Hash + Eq>(body: &[u8], name: &str) -> HashSet<T> {
+fn listed_ids<T: std::str::FromStr + std::hash::Hash + Eq>(body: &[u8], name: &str) -> HashSet<T> {
     form_urlencoded::parse(body)
         .filter(|(key, _)| key == name)
         .flat_map(|(_, value)| {
@@ -452,7 +446,7 @@ fn listed<T: std::str::FromStr + std::hash::Hash + Eq>(body: &[u8], name: &str) 
         .collect()
 }
 
-fn ticked<T: std::str::FromStr + std::hash::Hash + Eq>(body: &[u8], name: &str) -> HashSet<T> {
+fn checked_ids<T: std::str::FromStr + std::hash::Hash + Eq>(body: &[u8], name: &str) -> HashSet<T> {
     form_urlencoded::parse(body)
         .filter(|(key, _)| key == name)
         .filter_map(|(_, value)| value.parse().ok())

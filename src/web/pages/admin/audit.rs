@@ -1,4 +1,4 @@
-//! Who did what, when, from where, in sentences.
+//! The audit log, as sentences.
 
 use std::collections::BTreeSet;
 
@@ -59,7 +59,6 @@ impl Page {
     }
 }
 
-/// What one may look for, in groups.
 const ACTIONS: &[(&str, &[(AuditAction, &str)])] = &[
     (
         "Signing in",
@@ -138,7 +137,6 @@ const ACTIONS: &[(&str, &[(AuditAction, &str)])] = &[
     ),
 ];
 
-/// One entry as it is read.
 struct Line {
     entry: Entry,
     changes: Vec<Changed>,
@@ -159,7 +157,7 @@ impl Line {
         }
     }
 
-    /// Whether the sentence begins with who did it, or says it all by itself.
+    /// Without an actor the sentence is complete by itself.
     fn has_actor(&self) -> bool {
         !self.entry.actor_name.is_empty()
     }
@@ -172,7 +170,7 @@ impl Line {
     }
 }
 
-/// Only what is different, and no ids.
+/// The properties that differ, without ids.
 fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Changed> {
     let keys = |value: Option<&Value>| -> BTreeSet<String> {
         let object = value.and_then(Value::as_object);
@@ -181,21 +179,21 @@ fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Changed> {
             .unwrap_or_default()
     };
     let all: BTreeSet<String> = keys(before).union(&keys(after)).cloned().collect();
-    let of = |side: Option<&Value>, key: &str| {
+    let value_of = |side: Option<&Value>, key: &str| {
         side.and_then(|value| value.get(key)).and_then(shown_value)
     };
     all.into_iter()
         .filter(|key| !key.ends_with("_id"))
         .map(|key| Changed {
-            before: of(before, &key),
-            after: of(after, &key),
-            what: words(&key),
+            before: value_of(before, &key),
+            after: value_of(after, &key),
+            what: key_label(&key),
         })
         .filter(|changed| changed.before != changed.after)
         .collect()
 }
 
-/// What `words` makes of the keys that are written down.
+/// The results of `key_label` for all keys in audit entries, as messages to translate.
 const _: &[&str] = &[
     "Account",
     "Added",
@@ -232,7 +230,7 @@ const _: &[&str] = &[
 ];
 
 /// `low_credits_at` → `Low credits at`
-fn words(key: &str) -> String {
+fn key_label(key: &str) -> String {
     let mut text = key.replace('_', " ");
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_uppercase();
@@ -276,7 +274,7 @@ pub async fn list(
     .into_response())
 }
 
-/// `actor=…&from=…&`, or nothing. None of them has a character that needs escaping.
+/// `actor=…&from=…&`, or empty. No value contains a character that needs escaping.
 fn query(filter: &Filter) -> String {
     let mut query = String::new();
     let mut add = |key: &str, value: Option<String>| {

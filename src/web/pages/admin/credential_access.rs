@@ -1,4 +1,4 @@
-//! What stored credentials were used for, hour by hour.
+//! The uses of stored credentials, by hour.
 
 use askama::Template;
 use axum::extract::{Query, State};

@@ -1,4 +1,4 @@
-//! What agents have left to send, and where it went.
+//! Credits of the members, and each member's ledger.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
@@ -27,7 +27,7 @@ struct Balances {
     asked: ListQuery,
     sort: Sort,
     accounts: Vec<Account>,
-    /// Of the whole workspace, however the page is narrowed.
+    /// Totals of the whole workspace, regardless of filters.
     sum: Sum,
     low_credits_at: i32,
 }
@@ -61,7 +61,6 @@ struct Ledger {
 }
 
 impl Ledger {
-    /// What an entry is, in words.
     fn kind(&self, entry: &Entry) -> &'static str {
         match entry.kind {
             Kind::Granted if entry.delta < 0 => "Taken away",
@@ -84,7 +83,7 @@ pub struct ListQuery {
     q: String,
     #[serde(default)]
     sort: String,
-    /// `low`: only who is about to run out.
+    /// `low`: members with a low balance only.
     #[serde(default)]
     only: String,
 }
@@ -94,7 +93,7 @@ pub async fn list(
     admin: Admin,
     State(app): State<App>,
     Query(asked): Query<ListQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let path = format!("/w/{}/admin/credits", admin.slug);
@@ -113,10 +112,10 @@ pub async fn list(
     match sort.column() {
         "role" => accounts.sort_by_key(|account| account.role.as_str()),
         "balance" => accounts.sort_by_key(|account| (account.unlimited, account.balance)),
-        _ => {} // as they come
+        _ => {} // in the order of the query
     }
     Ok(page(&Balances {
-        shell: shell(&mut tx, &admin, "credits", said.done).await?,
+        shell: shell(&mut tx, &admin, "credits", notice_query.done).await?,
         low_credits_at: workspaces::current(&mut tx).await?.low_credits_at,
         accounts: sort.direct(accounts),
         sort,
@@ -137,14 +136,14 @@ pub async fn show(
     State(app): State<App>,
     Path(LedgerPath { user_id }): Path<LedgerPath>,
     Query(span): Query<Span>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let form = Form::default().with("how", "add");
-    whole(&mut tx, &admin, user_id, span, form, said.done).await
+    ledger_page(&mut tx, &admin, user_id, span, form, notice_query.done).await
 }
 
-async fn whole(
+async fn ledger_page(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     user: UserId,
@@ -172,7 +171,7 @@ pub struct PostedForm {
     amount: String,
     #[serde(default)]
     reason: String,
-    /// `list`: back to everybody's balances.
+    /// `list`: redirects to the list of balances.
     #[serde(default)]
     back: String,
 }
@@ -189,7 +188,7 @@ pub async fn change(
         .with("amount", &typed.amount)
         .with("reason", &typed.reason);
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    match give(&mut tx, &admin, user_id, &typed).await {
+    match apply(&mut tx, &admin, user_id, &typed).await {
         Ok(()) => {
             tx.commit().await?;
             let list = format!("/w/{}/admin/credits", admin.slug);
@@ -203,13 +202,18 @@ pub async fn change(
             drop(tx);
             let mut tx = app.db.workspace(admin.tenant()).await?;
             let status = form.status();
-            let shown = whole(&mut tx, &admin, user_id, Span::default(), form, None).await?;
+            let shown = ledger_page(&mut tx, &admin, user_id, Span::default(), form, None).await?;
             Ok((status, shown).into_response())
         }
     }
 }
 
-async fn give(tx: &mut WorkspaceTx, admin: &Admin, user: UserId, typed: &PostedForm) -> Result<()> {
+async fn apply(
+    tx: &mut WorkspaceTx,
+    admin: &Admin,
+    user: UserId,
+    typed: &PostedForm,
+) -> Result<()> {
     use crate::error::Error;
     let amount: i64 = typed
         .amount
@@ -229,7 +233,7 @@ async fn give(tx: &mut WorkspaceTx, admin: &Admin, user: UserId, typed: &PostedF
         reason: typed.reason.clone(),
     };
     match credits::change(tx, admin, user, change).await {
-        // The page has one field for both.
+        // The form has one field for `delta` and `balance`.
         Err(Error::Invalid(mut fields)) => {
             for field in &mut fields {
                 if field.field != "reason" {

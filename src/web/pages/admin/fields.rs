@@ -1,4 +1,4 @@
-//! What sorts and describes contacts here: tags, and fields of the workspace's own.
+//! Tags and custom contact fields of the workspace.
 
 use std::borrow::Cow;
 
@@ -29,7 +29,6 @@ struct Page {
     fields: Vec<(Field, String)>,
     tag_form: Form,
     field_form: Form,
-    /// Why something was not changed.
     refusal: Option<String>,
 }
 
@@ -39,7 +38,7 @@ impl Page {
     }
 }
 
-/// `Text` is a message elsewhere.
+/// `Text` needs a context, because the message has another meaning elsewhere.
 fn kind(kind: &Kind) -> Cow<'static, str> {
     match kind {
         Kind::Text => t_as("Text", "field"),
@@ -47,7 +46,7 @@ fn kind(kind: &Kind) -> Cow<'static, str> {
     }
 }
 
-/// Counting stops at 1,000.
+/// The count query stops at 1,000.
 fn counted(uses: i64) -> String {
     match uses {
         0 => t("Nobody").into_owned(),
@@ -60,14 +59,14 @@ fn counted(uses: i64) -> String {
 pub async fn show(
     admin: Admin,
     State(app): State<App>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let shown = whole(&mut tx, &admin, said.done).await?;
+    let shown = fields_page(&mut tx, &admin, notice_query.done).await?;
     Ok(page(&shown)?.into_response())
 }
 
-async fn whole(tx: &mut WorkspaceTx, admin: &Admin, notice: Option<Notice>) -> Result<Page> {
+async fn fields_page(tx: &mut WorkspaceTx, admin: &Admin, notice: Option<Notice>) -> Result<Page> {
     let mut known = Vec::new();
     for field in fields::list(tx).await? {
         let uses = counted(fields::uses(tx, &field).await?);
@@ -87,11 +86,10 @@ async fn whole(tx: &mut WorkspaceTx, admin: &Admin, notice: Option<Notice>) -> R
     })
 }
 
-/// Which form something was typed into.
 enum FormTarget {
     NewTag(Form),
     NewField(Form),
-    /// One of those that there are.
+    /// A form of an existing tag or field: the error is shown above the lists.
     Existing,
 }
 
@@ -102,7 +100,7 @@ async fn refuse(
     at: FormTarget,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let mut shown = whole(&mut tx, admin, None).await?;
+    let mut shown = fields_page(&mut tx, admin, None).await?;
     let status = match at {
         FormTarget::NewTag(form) => {
             shown.tag_form = form.refused(error)?.gather(&["name"]);
@@ -201,7 +199,7 @@ pub struct TypedField {
     name: String,
     #[serde(default)]
     kind: String,
-    /// One a line.
+    /// One per line.
     #[serde(default)]
     choices: String,
 }
@@ -223,7 +221,7 @@ pub async fn add_field(
     let draft = fields::Draft {
         name: typed.name.clone(),
         kind,
-        // What was typed before another kind was chosen is not meant.
+        // The field is submitted with other kinds as well.
         choices: match kind {
             Kind::Choice => typed.choices(),
             _ => Vec::new(),

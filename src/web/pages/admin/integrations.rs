@@ -1,4 +1,4 @@
-//! Accounts at providers and their numbers: connect one, see that it works.
+//! Integrations with providers: connect, update, test, sync, disconnect.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, Query, State};
@@ -31,7 +31,6 @@ use crate::web::problem::Problem;
 #[template(path = "admin/integrations.html")]
 struct Page {
     shell: Shell,
-    /// What a sync came to, in words.
     synced: Option<String>,
     refusal: Option<String>,
     list: Integrations,
@@ -57,7 +56,7 @@ impl Card<'_> {
         self.integration.provider == providers::Kind::Sandbox
     }
 
-    /// What an admin replaces after it was rotated at the provider, as the provider calls it.
+    /// The label of the credential that can be replaced.
     fn secret(&self) -> Option<&'static str> {
         secret(self.integration.provider).map(|(_, label)| label)
     }
@@ -81,7 +80,7 @@ pub async fn list(
     State(app): State<App>,
     headers: HeaderMap,
     Query(counts): Query<Counts>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     if wants_streams(&headers) {
@@ -91,14 +90,13 @@ pub async fn list(
         return Ok(streams(html));
     }
     let feedback = Feedback {
-        notice: said.done,
+        notice: notice_query.done,
         synced: counts.sentence(),
         ..Feedback::default()
     };
     show(&mut tx, &admin, &app, feedback).await
 }
 
-/// What the page says beside its list.
 #[derive(Default)]
 struct Feedback {
     notice: Option<Notice>,
@@ -107,7 +105,7 @@ struct Feedback {
     form: Form,
 }
 
-/// What a sync came to, as the address carries it.
+/// The result of a sync, as query parameters.
 #[derive(Default, Deserialize)]
 pub struct Counts {
     added: Option<u32>,
@@ -213,9 +211,9 @@ pub async fn connect(
         .with("name", &typed.name)
         .with("account_sid", &typed.account_sid);
     let is_sandbox = typed.provider == providers::Kind::Sandbox.as_str();
-    let wanted = Connect {
+    let request = Connect {
         name: Some(typed.name).filter(|name| !is_sandbox && !name.trim().is_empty()),
-        // Each provider takes its own of them.
+        // Each provider reads its own keys.
         credentials: serde_json::json!({
             "account_sid": typed.account_sid,
             "auth_token": typed.auth_token,
@@ -224,7 +222,7 @@ pub async fn connect(
         }),
         provider: typed.provider,
     };
-    match integrations::connect(&app, &admin, wanted).await {
+    match integrations::connect(&app, &admin, request).await {
         Ok(_) => Ok(Redirect::to(&format!("/w/{}/admin/integrations", admin.slug)).into_response()),
         Err(error) => {
             let form = form.refused(error)?.gather(&[
@@ -267,7 +265,7 @@ pub async fn sync(
     }
 }
 
-/// The field of the credentials that is secret, and its name for people. The others name the account, which stays.
+/// The secret credential of a provider and its label. The other credentials identify the account and do not change.
 fn secret(provider: providers::Kind) -> Option<(&'static str, &'static str)> {
     match provider {
         providers::Kind::Twilio => Some(("auth_token", "Auth Token")),
@@ -346,7 +344,7 @@ pub async fn check(
     Path(IntegrationPath { id }): Path<IntegrationPath>,
 ) -> Result<Response, Problem> {
     match integrations::test(&app, &admin, &directory, id).await {
-        // What is wrong stands on its card.
+        // The integration's card shows the error.
         Ok(integration) => Ok(match integration.status {
             Health::Healthy => Notice::Checked,
             Health::Unhealthy => Notice::StillUnhealthy,
@@ -356,7 +354,6 @@ pub async fn check(
     }
 }
 
-/// The page again, with the reason above it.
 async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
     let form = Form::default().refused(error)?.gather(&[]);
     let status = form.status();

@@ -1,4 +1,4 @@
-//! Who works here: invite, change the role, remove.
+//! Members: invite, change the role, remove.
 
 use std::collections::HashMap;
 
@@ -34,13 +34,12 @@ struct Page {
     q: String,
     sort: Sort,
     me: UserId,
-    /// Why something was not done.
     refusal: Option<String>,
 }
 
 struct Person {
     colleague: Colleague,
-    /// How many numbers they see; `None`: all.
+    /// The count of numbers that the member sees; `None` means all.
     numbers: Option<usize>,
     default_number: Option<String>,
 }
@@ -51,7 +50,6 @@ impl Person {
     }
 }
 
-/// The form, and those who have not come yet.
 #[derive(Template)]
 #[template(path = "admin/_inviting.html")]
 struct Inviting {
@@ -61,9 +59,9 @@ struct Inviting {
     chosen: Vec<String>,
     starting_credits: i32,
     pending: Vec<Invitation>,
-    /// What each of them gets on arrival.
+    /// The numbers assigned with each open invitation.
     waiting: Vec<(InvitationId, NumberId)>,
-    /// Just now: its link is shown this once.
+    /// A new invitation: its link is shown once.
     fresh: Option<Invitation>,
 }
 
@@ -76,7 +74,7 @@ impl Inviting {
         let id = invitation.id;
         self.waiting
             .iter()
-            .filter(move |(of, _)| *of == id)
+            .filter(move |(invitation, _)| *invitation == id)
             .map(|(_, number)| number)
     }
 }
@@ -94,14 +92,14 @@ pub async fn list(
     admin: Admin,
     State(app): State<App>,
     Query(asked): Query<ListQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let inviting = inviting(&mut tx, &admin).await?;
-    whole(&mut tx, &admin, asked, inviting, said.done, None).await
+    members_page(&mut tx, &admin, asked, inviting, notice_query.done, None).await
 }
 
-async fn whole(
+async fn members_page(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     asked: ListQuery,
@@ -126,7 +124,7 @@ async fn whole(
         "numbers" => people.sort_by_key(|person| person.numbers.unwrap_or(usize::MAX)),
         "two_factor" => people.sort_by_key(|person| !person.colleague.two_factor),
         "joined" => people.sort_by_key(|person| person.colleague.created_at),
-        _ => {} // as they come
+        _ => {} // in the order of the query
     }
     Ok(page(&Page {
         shell: shell(tx, admin, "members", notice).await?,
@@ -178,7 +176,7 @@ async fn inviting(tx: &mut WorkspaceTx, admin: &Admin) -> Result<Inviting> {
     })
 }
 
-/// `POST /w/{slug}/admin/members`: invites. Whoever is invited already gets a new link.
+/// `POST /w/{slug}/admin/members`: invites. An address with an open invitation gets a new link.
 pub async fn invite(
     admin: Admin,
     State(app): State<App>,
@@ -197,12 +195,12 @@ pub async fn invite(
     let form = Form::default()
         .with("email", &email)
         .with("role", role.as_str());
-    let wanted = Invite {
+    let request = Invite {
         email,
         role,
         number_ids: chosen.iter().filter_map(|id| id.parse().ok()).collect(),
     };
-    let answer = invitations::invite(&app, &admin, wanted).await;
+    let answer = invitations::invite(&app, &admin, request).await;
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let shown = inviting(&mut tx, &admin).await?;
     let (status, shown) = match answer {
@@ -230,7 +228,7 @@ pub async fn invite(
             .map_err(|error| Error::Internal(error.to_string()))?;
         return Ok((status, streams(html)).into_response());
     }
-    let shown = whole(&mut tx, &admin, ListQuery::default(), shown, None, None).await?;
+    let shown = members_page(&mut tx, &admin, ListQuery::default(), shown, None, None).await?;
     Ok((status, shown).into_response())
 }
 
@@ -272,7 +270,7 @@ pub async fn change_role(
     match members::change_role(&mut tx, &admin, user_id, role).await {
         Ok(_) => {
             tx.commit().await?;
-            // Whoever gave away their own role is no admin any more.
+            // An admin who gave up the role can no longer see the admin pages.
             let is_still = user_id != admin.user() || role == Role::Admin;
             let section = if is_still {
                 "admin/members"
@@ -304,13 +302,12 @@ pub async fn remove(
     }
 }
 
-/// The page again, with the reason above it.
 async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
     let form = Form::default().refused(error)?;
     let status = form.status();
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let inviting = inviting(&mut tx, admin).await?;
-    let shown = whole(
+    let shown = members_page(
         &mut tx,
         admin,
         ListQuery::default(),

@@ -1,4 +1,4 @@
-//! A number, beside its integration and among all.
+//! The row of a number in lists and live updates.
 
 use askama::Template;
 
@@ -7,12 +7,12 @@ use crate::providers;
 use crate::web::language::filters;
 use crate::web::{assets, pages};
 
-/// One number, also live: its line turns green when a text arrives.
+/// A number's row. A live update highlights it when a text arrives.
 #[derive(Template)]
 #[template(path = "admin/_number.html")]
 pub struct NumberRow<'a> {
     pub number: &'a Number,
-    /// Somebody is about to text it, to see that it works.
+    /// A webhook test waits for a text to this number.
     pub is_awaited: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The workspace's numbers: found and bought, renamed, chosen, given back; and what is wrong with each of them.
+//! The workspace's numbers: search, buy, update, release, diagnose.
 
 use std::collections::HashMap;
 
@@ -39,23 +39,19 @@ use crate::web::{assets, pages};
 struct Page {
     shell: Shell,
     refusal: Option<String>,
-    /// What a sync came to, in words.
     synced: Option<String>,
     rows: Vec<NumberLine>,
     sort: Sort,
     q: String,
-    /// The accounts that are switched on.
     integrations: Vec<Integration>,
     form: Form,
-    /// What was found; `None`: nothing was looked for.
+    /// Search results; `None` without a search.
     offers: Option<Vec<Offer>>,
 }
 
 struct NumberLine {
     number: Number,
-    /// Its account, as people call it.
     account: String,
-    /// How many agents see it.
     agents: usize,
 }
 
@@ -64,7 +60,7 @@ impl NumberLine {
         self.number.status == Status::Active
     }
 
-    /// By any part of the number too, however it is typed.
+    /// Also matches any part of the phone number, in any format.
     fn matches(&self, q: &str) -> bool {
         let number = &self.number;
         let text = format!(
@@ -87,7 +83,7 @@ impl NumberLine {
         self.number.gone_at.is_some()
     }
 
-    /// Set up, able to text, and its texts go elsewhere.
+    /// The number is active and can text, but its webhook does not lead here.
     fn is_misrouted(&self) -> bool {
         let arrives = self.number.webhook == WebhookState::Configured;
         self.is_active() && self.number.capabilities.sms && !arrives
@@ -104,10 +100,10 @@ impl Page {
     }
 }
 
-/// What somebody looks for, as the address carries it.
+/// Query parameters of the list and of the search for numbers on sale.
 #[derive(Debug, Default, Deserialize)]
 pub struct ListQuery {
-    /// Among one's own.
+    /// Filters the workspace's own numbers.
     #[serde(default)]
     q: String,
     #[serde(default)]
@@ -128,13 +124,13 @@ pub async fn list(
     State(directory): State<Directory>,
     Query(asked): Query<ListQuery>,
     Query(counts): Query<Counts>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let home = workspaces::current(&mut tx).await?.default_region;
     drop(tx);
     let mut feedback = Feedback {
-        notice: said.done,
+        notice: notice_query.done,
         q: asked.q,
         sort: asked.sort,
         synced: counts.sentence(),
@@ -170,10 +166,8 @@ pub async fn list(
 
 const FIELDS: &[&str] = &["country", "area_code", "contains"];
 
-/// What the page says beside its list.
 #[derive(Default)]
 struct Feedback {
-    /// What the list is narrowed to, and by what it is sorted.
     q: String,
     sort: String,
     notice: Option<Notice>,
@@ -216,7 +210,7 @@ async fn show(app: &App, admin: &Admin, feedback: Feedback) -> Result<Response, 
     .into_response())
 }
 
-/// Those that left come last.
+/// Numbers that left the account come last.
 async fn rows(
     tx: &mut WorkspaceTx,
     admin: &Admin,
@@ -243,7 +237,6 @@ async fn rows(
     Ok(rows)
 }
 
-/// The page again, with the reason above it.
 async fn refuse(app: &App, admin: &Admin, error: Error) -> Result<Response, Problem> {
     let form = Form::default().refused(error)?.gather(&[]);
     let status = form.status();
@@ -258,14 +251,14 @@ fn here(admin: &Admin) -> String {
     format!("/w/{}/admin/numbers", admin.slug)
 }
 
-/// `POST /w/{slug}/admin/numbers`: buys one.
+/// `POST /w/{slug}/admin/numbers`: buys a number.
 pub async fn buy(
     admin: Admin,
     State(app): State<App>,
     State(directory): State<Directory>,
-    Posted(wanted): Posted<Purchase>,
+    Posted(purchase): Posted<Purchase>,
 ) -> Result<Response, Problem> {
-    match integrations::buy(&app, &admin, &directory, wanted).await {
+    match integrations::buy(&app, &admin, &directory, purchase).await {
         Ok(number) => Ok(match number.status {
             Status::Pending => Notice::NumberOrdered,
             _ => Notice::NumberBought,
@@ -313,7 +306,7 @@ pub struct Edited {
     messages_per_second: Option<String>,
 }
 
-/// Left empty it is as usual for its kind; what is no number is out of range.
+/// Empty means the default of the number's kind. Invalid input becomes -1, which validation refuses.
 fn rate(typed: &str) -> Option<f64> {
     let typed = typed.trim();
     (!typed.is_empty()).then(|| typed.parse().unwrap_or(-1.0))
@@ -363,11 +356,11 @@ pub async fn release(
     drop(tx);
     let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
     let typed = digits(&typed_number);
-    // With or without its country, and with whatever stands between the digits.
-    let is_meant = typed.len() >= 5 && digits(&number.phone_number).ends_with(&typed);
-    let is_whole =
+    // With or without the country code, in any format.
+    let is_suffix = typed.len() >= 5 && digits(&number.phone_number).ends_with(&typed);
+    let is_complete =
         typed == digits(&number.formatted_number()) || typed == digits(&number.phone_number);
-    if !(is_meant && is_whole) {
+    if !(is_suffix && is_complete) {
         let wrong = format!(
             "To release it, type its number: {}",
             number.formatted_number()
@@ -386,12 +379,11 @@ struct Doctor {
     shell: Shell,
     refusal: Option<String>,
     diagnosis: Diagnosis,
-    /// The number's line, also live.
     row: Partial,
     test: WebhookTest,
 }
 
-/// A text that an admin sends to the number from their own phone.
+/// The webhook test: the admin texts the number from a phone.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WebhookTest {
     Offered,
@@ -418,7 +410,6 @@ impl Doctor {
     }
 }
 
-/// In a person's words.
 fn label(subject: &Subject) -> &'static str {
     match subject {
         Subject::Account => "Account",
@@ -436,7 +427,7 @@ fn label(subject: &Subject) -> &'static str {
 
 #[derive(Deserialize)]
 pub struct TestQuery {
-    /// When a test began, in milliseconds: it is passed by a text that came after that.
+    /// The start of the test in milliseconds since the epoch: a later text passes it.
     since: Option<i64>,
 }
 
@@ -448,16 +439,16 @@ pub async fn doctor(
     Path(NumberPath { id }): Path<NumberPath>,
     headers: HeaderMap,
     Query(TestQuery { since }): Query<TestQuery>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let since = since.and_then(DateTime::from_timestamp_millis);
     if let Some(since) = since.filter(|_| wants_streams(&headers)) {
         return awaited(&app, &admin, id, since).await;
     }
-    diagnosed(&app, &admin, &directory, id, since, said.done, None).await
+    diagnosed(&app, &admin, &directory, id, since, notice_query.done, None).await
 }
 
-/// The number's line alone: whoever waits for a text asks for it again and again, and no provider is bothered.
+/// The number's row only. The page polls it during a test, so the provider is not called.
 async fn awaited(
     app: &App,
     admin: &Admin,

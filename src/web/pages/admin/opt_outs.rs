@@ -1,4 +1,4 @@
-//! Who wants no more texts: looked through, brought in from elsewhere, taken elsewhere.
+//! The opt-out list: search, import, export, lift.
 
 use askama::Template;
 use axum::extract::multipart::{Multipart, MultipartRejection};
@@ -31,9 +31,7 @@ struct Page {
     older: Option<String>,
     is_first: bool,
     form: Form,
-    /// Why one was not lifted.
     lifting: Form,
-    /// What became of a file just now.
     report: Option<Imported>,
 }
 
@@ -49,22 +47,22 @@ pub async fn list(
     State(app): State<App>,
     Query(ListQuery { q }): Query<ListQuery>,
     Query(span): Query<Span>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let shown = whole(&mut tx, &admin, q, &span, said.done).await?;
+    let shown = opt_outs_page(&mut tx, &admin, q, &span, notice_query.done).await?;
     Ok(page(&shown)?.into_response())
 }
 
-async fn whole(
+async fn opt_outs_page(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     q: String,
     span: &Span,
     notice: Option<Notice>,
 ) -> Result<Page> {
-    let wanted = Some(q.as_str()).filter(|q| !q.trim().is_empty());
-    let found = listed::list(tx, admin, wanted, span).await?;
+    let search = Some(q.as_str()).filter(|q| !q.trim().is_empty());
+    let found = listed::list(tx, admin, search, span).await?;
     let older = |cursor: String| {
         let mut query = form_urlencoded::Serializer::new(String::new());
         if !q.is_empty() {
@@ -122,7 +120,7 @@ pub async fn import(
         }
     };
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    let shown = whole(&mut tx, &admin, String::new(), &Span::default(), None).await?;
+    let shown = opt_outs_page(&mut tx, &admin, String::new(), &Span::default(), None).await?;
     let shown = Page {
         form,
         report,
@@ -148,7 +146,8 @@ pub async fn lift(
         Err(error) => {
             let form = Form::default().refused(error)?.gather(&[]);
             let mut tx = app.db.workspace(admin.tenant()).await?;
-            let shown = whole(&mut tx, &admin, phone_number, &Span::default(), None).await?;
+            let shown =
+                opt_outs_page(&mut tx, &admin, phone_number, &Span::default(), None).await?;
             let status = form.status();
             let shown = Page {
                 lifting: form,

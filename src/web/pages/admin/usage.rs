@@ -1,4 +1,4 @@
-//! What texts cost, by number and month.
+//! Usage and costs by number and month.
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -53,11 +53,11 @@ impl Page {
         self.sum(|number| number.segments)
     }
 
-    fn sum(&self, of: fn(&NumberUsage) -> i64) -> i64 {
-        self.usage.numbers.iter().map(of).sum()
+    fn sum(&self, value: fn(&NumberUsage) -> i64) -> i64 {
+        self.usage.numbers.iter().map(value).sum()
     }
 
-    /// Only those at whose provider texts cost money.
+    /// Integrations with charges, or with an error when loading them.
     fn charged(&self) -> impl Iterator<Item = &IntegrationCharges> {
         self.usage
             .charges
@@ -66,7 +66,6 @@ impl Page {
     }
 }
 
-/// As people read it.
 fn label(item: &Item) -> &'static str {
     match item {
         Item::TextsSent => "Texts sent",
@@ -79,13 +78,13 @@ fn label(item: &Item) -> &'static str {
     }
 }
 
-/// `$1,204.50`; at least two decimals, and as many as there are.
+/// `$1,204.50`: at least two decimals; further decimals are kept.
 fn money(money: &Money) -> String {
-    let (whole, rest) = money.amount.split_once('.').unwrap_or((&money.amount, ""));
-    let whole = whole
+    let (integer, rest) = money.amount.split_once('.').unwrap_or((&money.amount, ""));
+    let integer = integer
         .parse()
-        .map_or_else(|_| whole.to_owned(), |n| figure(&n));
-    let amount = format!("{whole}{}{rest:0<2}", language::current().point());
+        .map_or_else(|_| integer.to_owned(), |n| figure(&n));
+    let amount = format!("{integer}{}{rest:0<2}", language::current().point());
     match money.currency.as_str() {
         "USD" => format!("${amount}"),
         currency => format!("{amount} {currency}"),

@@ -1,4 +1,4 @@
-//! Where a text has gone: the journal of what providers told us, and what waits because its signature did not fit.
+//! The webhook journal and the quarantine of requests with invalid signatures.
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -64,7 +64,6 @@ impl Page {
         found.map_or("", |(_, label)| label)
     }
 
-    /// What of a table stands out.
     fn tone(&self, line: &Webhook) -> &'static str {
         match line.outcome {
             Outcome::Stored | Outcome::Applied => "good",
@@ -93,7 +92,7 @@ pub async fn list(
     State(app): State<App>,
     Query(filter): Query<Filter>,
     Query(span): Query<Span>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let found = webhooks::list(&mut tx, &admin, &filter, &span).await?;
@@ -105,7 +104,7 @@ pub async fn list(
     };
     Ok(page(&Page {
         numbers: numbers::list(&mut tx).await?,
-        shell: shell(&mut tx, &admin, "webhooks", said.done).await?,
+        shell: shell(&mut tx, &admin, "webhooks", notice_query.done).await?,
         kept: kept.data,
         older: found.next_cursor.map(older),
         lines: found.data,
@@ -115,7 +114,7 @@ pub async fn list(
     .into_response())
 }
 
-/// `number_id=…&outcome=…&`, or nothing.
+/// `number_id=…&outcome=…&`, or empty.
 fn query(filter: &Filter) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     if let Some(number) = filter.number_id {

@@ -1,4 +1,4 @@
-//! The workspace itself: its name, and what holds for everybody in it.
+//! The workspace's settings, and its deletion.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Query, State};
@@ -22,7 +22,7 @@ use crate::web::problem::Problem;
 struct Page {
     shell: Shell,
     form: Form,
-    /// Of the form that deletes it.
+    /// The deletion form.
     farewell: Form,
     has_two_factor: bool,
 }
@@ -31,11 +31,11 @@ struct Page {
 pub async fn show(
     admin: Admin,
     State(app): State<App>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
     let form = filled(workspaces::current(&mut tx).await?);
-    whole(&mut tx, &admin, form, Form::default(), said.done).await
+    workspace_page(&mut tx, &admin, form, Form::default(), notice_query.done).await
 }
 
 fn filled(workspace: Workspace) -> Form {
@@ -56,12 +56,11 @@ fn filled(workspace: Workspace) -> Form {
         )
 }
 
-/// What a ticked box sends.
 fn on(ticked: bool) -> &'static str {
     if ticked { "on" } else { "" }
 }
 
-async fn whole(
+async fn workspace_page(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     form: Form,
@@ -107,7 +106,7 @@ pub async fn update(
         .with("failover", &typed.failover)
         .with("require_two_factor", &typed.require_two_factor)
         .with("opt_out_for_all", &typed.opt_out_for_all);
-    // What is no number is out of range.
+    // Invalid input becomes -1, which validation refuses.
     let amount = |text: &str| Some(text.trim().parse().unwrap_or(-1));
     let change = WorkspaceChange {
         starting_credits: amount(&typed.starting_credits),
@@ -138,7 +137,7 @@ pub async fn update(
             ];
             let form = form.refused(error)?.gather(&known);
             let status = form.status();
-            let shown = whole(&mut tx, &admin, form, Form::default(), None).await?;
+            let shown = workspace_page(&mut tx, &admin, form, Form::default(), None).await?;
             Ok((status, shown).into_response())
         }
     }
@@ -168,7 +167,7 @@ pub async fn delete(
             let mut tx = app.db.workspace(admin.tenant()).await?;
             let form = filled(workspaces::current(&mut tx).await?);
             let status = farewell.status();
-            let shown = whole(&mut tx, &admin, form, farewell, None).await?;
+            let shown = workspace_page(&mut tx, &admin, form, farewell, None).await?;
             Ok((status, shown).into_response())
         }
         Err(error) => Err(error.into()),

@@ -1,4 +1,4 @@
-//! What is known of a contact, as it is shown and as it is typed: the same on their page and beside a thread.
+//! A contact's details and form, on the contact page and beside a thread.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,6 @@ use crate::web::assets;
 use crate::web::language::filters;
 use crate::web::pages::{Form, Partial};
 
-/// Number, e-mail, the workspace's own fields, notes.
 #[derive(Template)]
 #[template(path = "inbox/_contact_card.html")]
 pub struct ContactCard<'a> {
@@ -21,15 +20,14 @@ pub struct ContactCard<'a> {
     pub fields: &'a [Field],
 }
 
-/// The tags that a contact has, each with the way to take it away. Its addresses are relative to a contact's page, or to a
-/// conversation's.
+/// The contact's tags with buttons to remove them. URLs are relative to a contact's or a conversation's page.
 #[derive(Template)]
 #[template(path = "contacts/_tags.html")]
 pub struct Tags<'a> {
     pub contact: &'a Contact,
 }
 
-/// At most two, where there is little room.
+/// At most two tags, in lists.
 #[derive(Template)]
 #[template(path = "contacts/_few_tags.html")]
 pub struct FewTags<'a> {
@@ -44,7 +42,7 @@ impl FewTags<'_> {
     }
 }
 
-/// Small, inside another template. What cannot be rendered is not there: the template is ours, and always can.
+/// Rendering cannot fail here, so an error becomes an empty string.
 pub fn few_tags(contact: &Contact) -> Partial {
     HtmlSafeOutput(match contact.tags.is_empty() {
         true => String::new(),
@@ -52,14 +50,13 @@ pub fn few_tags(contact: &Contact) -> Partial {
     })
 }
 
-/// A contact as somebody typed them.
 #[derive(Clone, Debug, Default)]
 pub struct Card {
     pub name: String,
     pub phone_number: String,
     pub email: String,
     pub notes: String,
-    /// When the contact was last changed, as the writer saw it.
+    /// `updated_at` of the contact as shown in the form.
     pub seen: Option<DateTime<Utc>>,
     fields: BTreeMap<String, String>,
 }
@@ -103,7 +100,6 @@ impl Card {
         card
     }
 
-    /// Those of the workspace's own fields that were typed in. What is wrong with one stands beside it.
     pub fn values(&self, fields: &[Field]) -> Result<Values> {
         let mut values = Values::new();
         for field in fields {
@@ -119,7 +115,6 @@ impl Card {
     }
 }
 
-/// One of the workspace's own fields, as it was typed.
 struct Own {
     field: Field,
     value: String,
@@ -135,7 +130,6 @@ impl Own {
         choice == self.value
     }
 
-    /// What somebody has chosen before there was no such choice.
     fn is_former(&self) -> bool {
         !self.value.is_empty() && !self.field.choices.contains(&self.value)
     }

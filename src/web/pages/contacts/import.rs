@@ -1,4 +1,4 @@
-//! Contacts from a table: choose a file, say what its columns are, watch it go, fetch what was refused.
+//! Import of contacts: upload a file, map its columns, follow the progress, download the refused rows.
 
 use std::borrow::Cow;
 
@@ -39,12 +39,11 @@ struct Page {
     older: Option<String>,
 }
 
-/// What a column is taken for.
 struct Column {
     place: usize,
     name: String,
     is: String,
-    /// What stands in it in the first rows.
+    /// Cells of the first rows.
     samples: Vec<String>,
 }
 
@@ -75,7 +74,7 @@ impl Mapping {
         has_sentences(&self.import)
     }
 
-    /// It is none of those that are offered, but was recognized or named by the API.
+    /// An encoding that the form does not offer: detected, or set through the API.
     fn has_rare_encoding(&self) -> bool {
         !decode::CHOICES
             .iter()
@@ -95,14 +94,14 @@ struct Watching {
     progress: Partial,
 }
 
-/// How far it is; it asks again by itself as long as it runs.
+/// The progress of an import, polled while it runs.
 #[derive(Template)]
 #[template(path = "contacts/_progress.html")]
 struct Progress {
     slug: String,
     import: Import,
     refused: Vec<Refused>,
-    /// Rows that are refused are told by themselves.
+    /// Warnings besides refused rows, which have a list of their own.
     has_warnings: bool,
     has_sentences: bool,
 }
@@ -118,7 +117,6 @@ fn count(rows: &i32) -> String {
     figure(&i64::from(*rows))
 }
 
-/// How an import stands, in a word.
 fn stage(import: &Import) -> Cow<'static, str> {
     match import.state {
         Stage::Mapping => t("Not started"),
@@ -144,10 +142,10 @@ pub async fn new(
     Query(span): Query<Span>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(admin.tenant()).await?;
-    whole(&mut tx, &admin, Form::default(), &span).await
+    upload_page(&mut tx, &admin, Form::default(), &span).await
 }
 
-async fn whole(
+async fn upload_page(
     tx: &mut WorkspaceTx,
     admin: &Admin,
     form: Form,
@@ -165,7 +163,7 @@ async fn whole(
     .into_response())
 }
 
-/// `POST /w/{slug}/contacts/import`: keeps the file until somebody says what its columns are.
+/// `POST /w/{slug}/contacts/import`: stores the file until its columns are mapped.
 pub async fn upload(
     admin: Admin,
     State(app): State<App>,
@@ -198,7 +196,7 @@ pub async fn upload(
         Err(error) => {
             let form = Form::default().refused(error)?;
             let status = form.status();
-            let shown = whole(&mut tx, &admin, form, &Span::default()).await?;
+            let shown = upload_page(&mut tx, &admin, form, &Span::default()).await?;
             Ok((status, shown).into_response())
         }
     }
@@ -284,7 +282,7 @@ async fn map(
     .into_response())
 }
 
-/// `POST /w/{slug}/contacts/imports/{import_id}`: starts it, or with `again` only looks at it as it is wanted now.
+/// `POST /w/{slug}/contacts/imports/{import_id}`: starts the import, or with `again` previews the submitted mapping.
 pub async fn start(
     admin: Admin,
     State(app): State<App>,
@@ -317,7 +315,7 @@ pub async fn start(
         .with("region", &region)
         .with("duplicates", &rule)
         .with("tags", &tags);
-    let wanted = Start {
+    let request = Start {
         mapping: Some(import.mapping.clone()),
         duplicates: rule.parse().ok(),
         region: Some(region),
@@ -326,8 +324,8 @@ pub async fn start(
     };
     let path = format!("/w/{}/contacts/imports/{import_id}", admin.slug);
     let done = match is_again {
-        true => import::look(&mut tx, &admin, import_id, &wanted).await,
-        false => import::start(&mut tx, &admin, import_id, wanted).await,
+        true => import::look(&mut tx, &admin, import_id, &request).await,
+        false => import::start(&mut tx, &admin, import_id, request).await,
     };
     match done {
         Ok(seen) if is_again => {
@@ -339,7 +337,7 @@ pub async fn start(
             tx.commit().await?;
             Ok(Redirect::to(&path).into_response())
         }
-        // Somebody pressed twice.
+        // The form was submitted twice.
         Err(Error::TooLate) => Ok(Redirect::to(&path).into_response()),
         Err(error) => {
             let form = form.refused(error)?;

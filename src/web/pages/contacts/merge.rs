@@ -1,4 +1,4 @@
-//! Two contacts who turned out to be one person: who the other one is, then what stays.
+//! Merging two contacts: find the other one, then choose which values stay.
 
 use askama::Template;
 use axum::extract::{Path, Query, RawForm, State};
@@ -39,13 +39,12 @@ struct Page {
     contact: Contact,
     other: Contact,
     preview: Preview,
-    /// What both say, and differently.
     choices: Vec<Choice>,
     notes: String,
     refusal: Option<String>,
 }
 
-/// What one of both is to say.
+/// A value that both contacts have.
 struct Choice {
     name: String,
     label: String,
@@ -75,7 +74,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if wants_only_streams(&headers) {
-        return Ok(streams(String::new())); // nothing here is ever missed
+        return Ok(streams(String::new())); // nothing on this page changes
     }
     let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = contacts::find(&mut tx, contact_id).await?;
@@ -84,7 +83,7 @@ pub async fn show(
     {
         return choose(&mut tx, &member, contact, other, None).await;
     }
-    // Who has the same name is the likeliest.
+    // Contacts of the same name are the most likely duplicates.
     let q = match asked.q.trim() {
         "" => contact.name.clone().unwrap_or_default(),
         q => q.to_owned(),
@@ -168,7 +167,7 @@ pub async fn merge(
     Path(ContactPath { contact_id }): Path<ContactPath>,
     RawForm(body): RawForm,
 ) -> Result<Response, Problem> {
-    let mut wanted = Merge {
+    let mut request = Merge {
         contact_id,
         name: None,
         email: None,
@@ -180,20 +179,20 @@ pub async fn merge(
         match &*key {
             "with" => {
                 let id = value.parse();
-                wanted.contact_id = id.map_err(|_| Error::NotFound("the contact who is to go"))?;
+                request.contact_id = id.map_err(|_| Error::NotFound("the contact who is to go"))?;
             }
-            "name" => wanted.name = Some(value),
-            "email" => wanted.email = Some(value),
-            "notes" => wanted.notes = Some(value.replace("\r\n", "\n")),
+            "name" => request.name = Some(value),
+            "email" => request.email = Some(value),
+            "notes" => request.notes = Some(value.replace("\r\n", "\n")),
             key => {
                 if let Some(key) = key.strip_prefix("field-") {
-                    wanted.custom_fields.insert(key.to_owned(), Some(value));
+                    request.custom_fields.insert(key.to_owned(), Some(value));
                 }
             }
         }
     }
-    let other = wanted.contact_id;
-    match merge::merge(&app, &member, contact_id, wanted).await {
+    let other = request.contact_id;
+    match merge::merge(&app, &member, contact_id, request).await {
         Ok(contact) => {
             Ok(Notice::Merged.at(&format!("/w/{}/contacts/{}", member.slug, contact.id)))
         }

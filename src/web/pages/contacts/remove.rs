@@ -1,4 +1,4 @@
-//! Before a contact goes: what goes with them, and what stays.
+//! Deleting a contact, with a preview of what is deleted.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -27,7 +27,7 @@ struct Page {
     preview: Preview,
 }
 
-/// Counting stops at 10,000.
+/// The count query stops at 10,000.
 fn texts(n: &i64) -> String {
     match *n {
         10_000 => t("10,000 or more texts").into_owned(),
@@ -48,7 +48,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if wants_only_streams(&headers) {
-        return Ok(streams(String::new())); // nothing here is ever missed
+        return Ok(streams(String::new())); // nothing on this page changes
     }
     let mut tx = app.db.workspace(member.tenant()).await?;
     let contact = contacts::find(&mut tx, contact_id).await?;

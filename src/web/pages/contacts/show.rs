@@ -1,4 +1,4 @@
-//! One contact: what is known of them, what was said, what they want.
+//! One contact: details, conversations, consent.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -45,7 +45,7 @@ struct Page {
     consents: Partial,
 }
 
-/// What they want from which number, how we know, and the way to write down another.
+/// The consent for each number, its history, and a form to record a change.
 #[derive(Template)]
 #[template(path = "contacts/_consents.html")]
 struct Consents {
@@ -56,7 +56,6 @@ struct Consents {
     form: Form,
 }
 
-/// How a conversation stands, in a word.
 fn status(conversation: &Conversation) -> Cow<'static, str> {
     match conversation.status {
         conversations::Status::Open => t_as("Open", "conversation"),
@@ -76,7 +75,7 @@ pub async fn show(
     member: Member,
     State(app): State<App>,
     Path(ContactPath { contact_id }): Path<ContactPath>,
-    Query(said): Query<NoticeQuery>,
+    Query(notice_query): Query<NoticeQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
@@ -88,10 +87,17 @@ pub async fn show(
         let fields = fields::list(&mut tx).await?;
         return Ok(streams(fragments::contact_changed(&contact, &fields)?));
     }
-    whole(&mut tx, &member, contact, Form::default(), said.done).await
+    contact_page(
+        &mut tx,
+        &member,
+        contact,
+        Form::default(),
+        notice_query.done,
+    )
+    .await
 }
 
-/// Links to a contact who was merged into another lead there.
+/// After a merge, links to the removed contact redirect to the remaining one.
 async fn moved(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -104,7 +110,7 @@ async fn moved(
     Ok(Redirect::permanent(&there).into_response())
 }
 
-async fn whole(
+async fn contact_page(
     tx: &mut WorkspaceTx,
     member: &Member,
     contact: Contact,
@@ -129,7 +135,7 @@ async fn whole(
         Form::default(),
     );
     Ok(page(&Page {
-        shell: Shell::new(member, &counts, "contacts").saying(notice),
+        shell: Shell::new(member, &counts, "contacts").with_notice(notice),
         made_by: contacts::made_by(tx, contact.id).await?,
         card: partial(&ContactCard {
             contact: &contact,
@@ -145,7 +151,7 @@ async fn whole(
     .into_response())
 }
 
-/// A number is told of if they have written with it, or said something about it.
+/// Lists numbers with a conversation or a consent entry; all numbers if there are none.
 async fn consents(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -158,7 +164,7 @@ async fn consents(
     let numbers = numbers::list(tx).await?;
     let concerns = |number: &Number| {
         conversations.iter().any(|with| with.number_id == number.id)
-            || history.iter().any(|said| said.number_id == number.id)
+            || history.iter().any(|consent| consent.number_id == number.id)
             || stopped.contains(&number.id)
     };
     let some: Vec<_> = numbers
@@ -186,7 +192,7 @@ fn action(member: &Member, contact: ContactId) -> String {
     format!("/w/{}/contacts/{contact}", member.slug)
 }
 
-/// The form on a page of its own: without script, or as it was refused.
+/// The form on a page of its own: without scripts, or after an error.
 #[derive(Template)]
 #[template(path = "inbox/contact.html")]
 struct Edit {
@@ -207,11 +213,11 @@ pub async fn edit(
     let fields = fields::list(&mut tx).await?;
     let path = action(&member, contact_id);
     let form = ContactForm::new(path.clone(), Card::of(&contact), &fields, Form::default());
-    alone(&mut tx, &member, contact, &form, path).await
+    edit_page(&mut tx, &member, contact, &form, path).await
 }
 
-/// With the form beside which it stands, and the way back.
-pub async fn alone(
+/// The page with only the form; `back` is its cancel link.
+pub async fn edit_page(
     tx: &mut WorkspaceTx,
     member: &Member,
     contact: Contact,
@@ -246,7 +252,7 @@ pub async fn change(
     Ok(saved.unwrap_or_else(|| Notice::Saved.at(&path)))
 }
 
-/// Writes down what was typed at `action`; `None`: it is written, and somebody without script is to be sent on.
+/// Saves the form. `None` means saved, and the caller redirects a client without Turbo Streams.
 pub async fn save(
     app: &App,
     member: &Member,
@@ -259,7 +265,7 @@ pub async fn save(
     let mut typed = Card::read(body);
     let mut tx = app.db.workspace(member.tenant()).await?;
     let fields = fields::list(&mut tx).await?;
-    let wanted = typed.values(&fields).map(|values| ContactChange {
+    let change = typed.values(&fields).map(|values| ContactChange {
         name: Some(typed.name.clone()),
         phone_number: Some(typed.phone_number.clone()),
         email: Some(typed.email.clone()),
@@ -267,7 +273,7 @@ pub async fn save(
         custom_fields: values,
         updated_at: typed.seen,
     });
-    let saved = match wanted {
+    let saved = match change {
         Ok(change) => contacts::update(&mut tx, contact, change).await,
         Err(error) => Err(error),
     };
@@ -293,7 +299,7 @@ pub async fn save(
     let mut tx = app.db.workspace(member.tenant()).await?;
     let now = contacts::find(&mut tx, contact).await?;
     if is_overtaken {
-        // Whoever has read that somebody else was faster, and saves again, means it.
+        // The form now shows the conflict: saving it again overwrites the other change.
         typed.seen = Some(now.updated_at);
     }
     let form = ContactForm::new(action.to_owned(), typed, &fields, form);
@@ -302,7 +308,7 @@ pub async fn save(
             fragments::contact_changed(&now, &fields)? + &fragments::swap("contact-form", &form)?;
         return Ok(Some((status, streams(html)).into_response()));
     }
-    let shown = alone(&mut tx, member, now, &form, way_back.to_owned()).await?;
+    let shown = edit_page(&mut tx, member, now, &form, way_back.to_owned()).await?;
     Ok(Some((status, shown).into_response()))
 }
 
@@ -312,7 +318,7 @@ pub struct Tagging {
     tag: String,
 }
 
-/// `POST /w/{slug}/contacts/{contact_id}/tags`: gives a tag by its name, and makes it if there is none.
+/// `POST /w/{slug}/contacts/{contact_id}/tags`: adds a tag by name and creates it if needed.
 pub async fn tag(
     member: Member,
     State(app): State<App>,
@@ -321,7 +327,6 @@ pub async fn tag(
     Posted(Tagging { tag }): Posted<Tagging>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
-    // Nothing was typed: nothing happens.
     if !tag.trim().is_empty() {
         let tag = tags::typed(&mut tx, &tag).await?;
         tags::give(&mut tx, contact_id, tag.id).await?;
@@ -394,7 +399,7 @@ pub async fn change_consent(
             let form = form.refused(error)?;
             let status = form.status();
             let contact = contacts::find(&mut tx, contact_id).await?;
-            let shown = whole(&mut tx, &member, contact, form, None).await?;
+            let shown = contact_page(&mut tx, &member, contact, form, None).await?;
             Ok((status, shown).into_response())
         }
     }

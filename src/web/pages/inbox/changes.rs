@@ -1,4 +1,4 @@
-//! What can be done with a conversation besides answering: read, status, assignee, snooze, and all that taken back.
+//! Changes to a conversation from the page: read, status, assignee, snooze, undo.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::filter::InboxFilter;
 use super::reason;
-use super::thread::{Answer, ConversationPath, ThreadPart, internal, whole};
+use super::thread::{Answer, ConversationPath, ThreadPart, internal, thread_page};
 use crate::app::App;
 use crate::domain::conversations::{self, Conversation, ConversationChange, Standing, Status};
 use crate::domain::members::Member;
@@ -63,7 +63,7 @@ pub async fn status(
 #[derive(Deserialize)]
 pub struct NewAssignee {
     assignee_id: String,
-    /// Who had it on the page; without it one insists.
+    /// The assignee that the page showed; without it the change overwrites another member's.
     expected_assignee_id: Option<String>,
 }
 
@@ -76,9 +76,9 @@ pub async fn assign(
     Posted(new): Posted<NewAssignee>,
 ) -> Result<Response, Problem> {
     let change = ConversationChange {
-        assignee_id: Some(somebody(&new.assignee_id, &member)?),
+        assignee_id: Some(parse_assignee(&new.assignee_id, &member)?),
         expected_assignee_id: match &new.expected_assignee_id {
-            Some(expected) => Some(somebody(expected, &member)?),
+            Some(expected) => Some(parse_assignee(expected, &member)?),
             None => None,
         },
         ..ConversationChange::default()
@@ -86,8 +86,8 @@ pub async fn assign(
     update(member, state, path, headers, change).await
 }
 
-/// `me`, nobody, or a user's id.
-fn somebody(id: &str, member: &Member) -> Result<Option<UserId>> {
+/// `me`, empty for nobody, or a user's id.
+fn parse_assignee(id: &str, member: &Member) -> Result<Option<UserId>> {
     match id {
         "" => Ok(None),
         "me" => Ok(Some(member.user())),
@@ -100,10 +100,10 @@ fn somebody(id: &str, member: &Member) -> Result<Option<UserId>> {
 
 #[derive(Deserialize)]
 pub struct Snooze {
-    /// With its zone, as the browser knows it.
+    /// RFC 3339 with an offset, set by the script.
     #[serde(default)]
     until: String,
-    /// Without scripts nobody knows the zone: it is UTC, and the form says so.
+    /// Without scripts the time zone is unknown: the form says that this field is in UTC.
     #[serde(default)]
     at: String,
 }
@@ -161,10 +161,10 @@ pub async fn undo(
             tx.commit().await?;
             if wants_streams(&headers) {
                 let shown = fragments::conversation_changed(&conversation);
-                let said = fragments::toast(&Toast::saying(&t("Undone")));
+                let toast = fragments::toast(&Toast::info(&t("Undone")));
                 return Ok(streams(
                     shown
-                        .and_then(|shown| Ok(shown + &said?))
+                        .and_then(|shown| Ok(shown + &toast?))
                         .map_err(internal)?,
                 ));
             }
@@ -193,11 +193,11 @@ async fn update(
             if wants_streams(&headers) {
                 let base = format!("/w/{}/inbox", member.slug);
                 let shown = fragments::conversation_changed(&conversation).map_err(internal)?;
-                let said = Undo::new(&conversation, &base, is, was)
+                let toast = Undo::new(&conversation, &base, is, was)
                     .map(|undo| fragments::toast(&undo))
                     .transpose()
                     .map_err(internal)?;
-                return Ok(streams(shown + &said.unwrap_or_default()));
+                return Ok(streams(shown + &toast.unwrap_or_default()));
             }
             Ok(toast_response(&member, conversation_id, is, was))
         }
@@ -208,7 +208,7 @@ async fn update(
     }
 }
 
-/// Back to the page, which says what was done and how to take it back.
+/// Redirects to the thread, which shows what changed and an undo button.
 fn toast_response(
     member: &Member,
     conversation: ConversationId,
@@ -222,7 +222,7 @@ fn toast_response(
     Redirect::to(&format!("/w/{}/inbox/{conversation}?{query}", member.slug)).into_response()
 }
 
-/// What was not done, and why; somebody who was faster can be overruled.
+/// Shows why the change was refused. An assignment that lost a race can be repeated without the check.
 async fn refuse(
     member: &Member,
     app: &App,
@@ -256,7 +256,7 @@ async fn refuse(
         notice: Some(reason),
         ..Answer::default()
     };
-    let page = whole(
+    let page = thread_page(
         &mut tx,
         member,
         shown,
@@ -268,7 +268,7 @@ async fn refuse(
     Ok((problem.status, page).into_response())
 }
 
-/// A standing as a form and an address carry it: `snoozed~2026-11-23T09:00:00Z~user`.
+/// A `Standing` as a form field or query parameter: `snoozed~2026-11-23T09:00:00Z~user`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark(pub Standing);
 
@@ -322,7 +322,6 @@ impl<'de> Deserialize<'de> for Mark {
     }
 }
 
-/// What was done, and the way back.
 #[derive(Template)]
 #[template(path = "inbox/_undo.html")]
 pub struct Undo {
@@ -334,7 +333,7 @@ pub struct Undo {
 }
 
 impl Undo {
-    /// `None`, where nothing was changed.
+    /// `None` if nothing changed.
     pub fn new(
         conversation: &Conversation,
         base: &str,
@@ -367,7 +366,7 @@ impl Undo {
     }
 }
 
-/// What was done or was not, without a way back; where somebody was faster, one may insist.
+/// A toast without undo; `insist` is the URL that repeats a refused assignment without the check.
 #[derive(Template)]
 #[template(path = "inbox/_said.html")]
 pub struct Toast<'a> {
@@ -377,7 +376,7 @@ pub struct Toast<'a> {
 }
 
 impl<'a> Toast<'a> {
-    fn saying(said: &'a str) -> Self {
+    fn info(said: &'a str) -> Self {
         Self {
             said,
             is_bad: false,

@@ -1,4 +1,4 @@
-//! What the list can be narrowed to.
+//! The filter menu of the inbox's list.
 
 use super::filter::{AssigneeFilter, InboxFilter};
 use crate::domain::members::Colleague;
@@ -6,14 +6,12 @@ use crate::domain::numbers::Number;
 use crate::ids::UserId;
 use crate::language::t;
 
-/// What the list can be narrowed to, as links; and what it is narrowed to, in words.
 pub struct Filters {
     pub numbers: Vec<Choice>,
     pub people: Vec<Choice>,
     pub unread: Vec<Choice>,
     /// Such as `Front desk · Unread`.
     pub said: String,
-    /// The way to the whole list.
     pub clear: Option<String>,
 }
 
@@ -36,20 +34,20 @@ impl Filters {
             href: format!("{base}{}", to.query(to.tab, None)),
             current,
         };
-        let from = |number| choice_of(inbox_filter, |to| to.number = number);
-        let of = |assignee| choice_of(inbox_filter, |to| to.assignee = assignee);
+        let of_number = |number| choice_of(inbox_filter, |to| to.number = number);
+        let of_assignee = |assignee| choice_of(inbox_filter, |to| to.assignee = assignee);
         let mut lines = vec![choice(
             &t("All numbers"),
-            from(None),
+            of_number(None),
             inbox_filter.number.is_none(),
         )];
         lines.extend(numbers.iter().map(|number| {
             let id = Some(number.id);
-            choice(&number.title(), from(id), inbox_filter.number == id)
+            choice(&number.title(), of_number(id), inbox_filter.number == id)
         }));
         let mut people = vec![choice(
             &t("Anyone"),
-            of(None),
+            of_assignee(None),
             inbox_filter.assignee.is_none(),
         )];
         for (label, who) in [
@@ -58,7 +56,7 @@ impl Filters {
         ] {
             people.push(choice(
                 &t(label),
-                of(Some(who)),
+                of_assignee(Some(who)),
                 inbox_filter.assignee == Some(who),
             ));
         }
@@ -68,7 +66,7 @@ impl Filters {
                 .filter(|one| one.user_id != me)
                 .map(|one| {
                     let who = Some(AssigneeFilter::User(one.user_id));
-                    choice(&one.name, of(who), inbox_filter.assignee == who)
+                    choice(&one.name, of_assignee(who), inbox_filter.assignee == who)
                 }),
         );
         let is_unread = inbox_filter.unread == Some(true);
@@ -87,12 +85,12 @@ impl Filters {
             }),
         };
         let groups = [&filters.numbers, &filters.people, &filters.unread];
-        let said: Vec<_> = groups
+        let labels: Vec<_> = groups
             .into_iter()
             .filter_map(|group| group.iter().skip(1).find(|choice| choice.current))
             .map(|choice| choice.label.as_str())
             .collect();
-        filters.said = said.join(" · ");
+        filters.said = labels.join(" · ");
         filters
     }
 }

@@ -1,4 +1,4 @@
-//! Who is written with: the card beside the thread, and the form that changes it.
+//! The contact beside the thread, its form and its consent.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, RawForm, State};
@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::ids::ConversationId;
 use crate::listing::Span;
 use crate::web::language::filters;
-use crate::web::pages::contacts::show::{alone, save};
+use crate::web::pages::contacts::show::{edit_page, save};
 use crate::web::pages::contacts::{Card, ContactCard, ContactForm, Tags};
 use crate::web::pages::fragments;
 use crate::web::pages::{Form, Partial, Shell, page, partial, streams, wants_streams};
@@ -41,7 +41,7 @@ pub struct Details<'a> {
     form: Partial,
     consents: Partial,
     activity: Partial,
-    /// The same person with other numbers of ours.
+    /// The contact's conversations with other numbers of the workspace.
     others: Vec<Conversation>,
 }
 
@@ -87,10 +87,9 @@ impl<'a> Details<'a> {
     }
 }
 
-/// Lines that the details show.
 const LINES: i64 = 12;
 
-/// What became of the conversation lately, newest first. A frame of its own, fetched anew when there is more.
+/// The latest activity, newest first. A Turbo Frame of its own that the page reloads.
 #[derive(Template)]
 #[template(path = "inbox/_activity.html")]
 pub struct PastActivity {
@@ -107,7 +106,6 @@ impl PastActivity {
     }
 }
 
-/// Every change of their mind, and the way to write down another.
 #[derive(Template)]
 #[template(path = "inbox/_consents.html")]
 struct Consents<'a> {
@@ -133,7 +131,7 @@ impl<'a> Consents<'a> {
     }
 }
 
-/// What could not be written down, on a page of its own, as it was typed.
+/// A page for a refused consent form, without scripts.
 #[derive(Template)]
 #[template(path = "inbox/consent.html")]
 struct ConsentPage {
@@ -155,18 +153,18 @@ pub async fn change_consent(
     State(app): State<App>,
     Path(ConversationPath { conversation_id }): Path<ConversationPath>,
     headers: HeaderMap,
-    Posted(said): Posted<ConsentForm>,
+    Posted(posted): Posted<ConsentForm>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = conversations::find(&mut tx, conversation_id).await?;
-    let form = Form::default().with("reason", &said.reason);
+    let form = Form::default().with("reason", &posted.reason);
     let change = opt_outs::ConsentChange {
         number_id: conversation.number_id,
-        wish: said.wish,
-        reason: said.reason,
+        wish: posted.wish,
+        reason: posted.reason,
     };
     match opt_outs::change(&mut tx, &member, conversation.contact_id, change).await {
-        Ok(()) => judged(tx, &member, conversation_id, &headers).await,
+        Ok(()) => consent_response(tx, &member, conversation_id, &headers).await,
         Err(error) => {
             let form = form.refused(error)?;
             let status = form.status();
@@ -188,8 +186,8 @@ pub async fn change_consent(
     }
 }
 
-/// What the open page shows of it, or the page anew.
-async fn judged(
+/// Streams of the changed parts, or a redirect to the thread.
+async fn consent_response(
     mut tx: WorkspaceTx,
     member: &Member,
     conversation: ConversationId,
@@ -209,24 +207,24 @@ async fn judged(
 }
 
 #[derive(Deserialize)]
-pub struct Judgement {
+pub struct NearStopForm {
     opt_out: bool,
 }
 
 /// `POST …/near-stop`
-pub async fn judge_stop(
+pub async fn resolve_near_stop(
     member: Member,
     State(app): State<App>,
     Path(ConversationPath { conversation_id }): Path<ConversationPath>,
     headers: HeaderMap,
-    Posted(Judgement { opt_out }): Posted<Judgement>,
+    Posted(NearStopForm { opt_out }): Posted<NearStopForm>,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     opt_outs::judge(&mut tx, &member, conversation_id, opt_out).await?;
-    judged(tx, &member, conversation_id, &headers).await
+    consent_response(tx, &member, conversation_id, &headers).await
 }
 
-/// `GET …/contact`: the form on a page of its own, for whoever has no script.
+/// `GET …/contact`: the form on a page of its own, without scripts.
 pub async fn show(
     member: Member,
     State(app): State<App>,
@@ -242,7 +240,7 @@ pub async fn show(
         &fields,
         Form::default(),
     );
-    alone(&mut tx, &member, conversation.contact, &form, back).await
+    edit_page(&mut tx, &member, conversation.contact, &form, back).await
 }
 
 /// `POST …/contact`

@@ -1,4 +1,4 @@
-//! What stands where a list has no row.
+//! The message in place of an empty list.
 
 use super::filter::{InboxFilter, Tab};
 use crate::domain::members::Member;
@@ -17,21 +17,21 @@ pub fn empty(
     connected: bool,
     member: &Member,
 ) -> Empty {
-    let say = |icon, title: &str, text| Empty {
+    let message = |icon, title: &str, text| Empty {
         icon,
         title: title.to_owned(),
         text,
         action: None,
     };
     if is_empty && !inbox_filter.q().is_empty() {
-        return say(
+        return message(
             "search",
             &put(&t("Nothing found for “{q}”"), "q", inbox_filter.q()),
             "Searched were any part of a name or number, and the words of all texts and notes that you may see.",
         );
     }
     if !connected {
-        return say(
+        return message(
             "inbox",
             "No texts yet",
             "Once a number is connected, texts to it land here.",
@@ -42,7 +42,7 @@ pub fn empty(
         let href = format!("/w/{}/inbox{}", member.slug, all.query(all.tab, None));
         return Empty {
             action: Some((href, "Show all")),
-            ..say(
+            ..message(
                 "list-filter",
                 "Nothing like that here",
                 "No conversation of this tab fits what the list is narrowed to.",
@@ -50,32 +50,32 @@ pub fn empty(
         };
     }
     match inbox_filter.tab {
-        Tab::Snoozed => say(
+        Tab::Snoozed => message(
             "alarm-clock",
             "Nothing is snoozed",
             "A snoozed conversation waits here and comes back at its time, or with a new text.",
         ),
-        Tab::Mentions => say(
+        Tab::Mentions => message(
             "at-sign",
             "Nobody has mentioned you",
             "When a colleague writes @ and your name in a note, the conversation is found here.",
         ),
-        Tab::Open => say(
+        Tab::Open => message(
             "check-check",
             "All done",
             "New texts land here by themselves.",
         ),
-        Tab::Mine => say(
+        Tab::Mine => message(
             "user-round",
             "Nothing assigned to you",
             "Assign a conversation to yourself to keep it here.",
         ),
-        Tab::Pending => say(
+        Tab::Pending => message(
             "clock",
             "Nothing is waiting",
             "Mark a conversation as pending while you wait for something.",
         ),
-        Tab::Done => say(
+        Tab::Done => message(
             "check",
             "Nothing done yet",
             "Conversations that you finish are kept here.",

@@ -1,4 +1,4 @@
-//! What the list of conversations is narrowed to: in the address, and in the question to the database.
+//! The filter of the inbox's list: its query string and its database filter.
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -13,17 +13,15 @@ use crate::error::Result;
 use crate::ids::{NumberId, UserId};
 use crate::listing::{Span, unless_empty};
 
-/// Rows that one page of the list holds.
 pub const ROWS: i64 = 40;
 
-/// What the list is narrowed to, in the address.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct InboxFilter {
     #[serde(default)]
     pub tab: Tab,
     #[serde(default)]
     pub q: String,
-    /// Of what a search finds only these; nothing where it is none of the words.
+    /// Restricts search results to one kind; unknown values are ignored.
     #[serde(default, deserialize_with = "known")]
     pub kind: Option<Kind>,
     #[serde(default, deserialize_with = "unless_empty")]
@@ -36,7 +34,6 @@ pub struct InboxFilter {
     pub cursor: Option<String>,
 }
 
-/// Whom a list of conversations is narrowed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AssigneeFilter {
     Me,
@@ -80,7 +77,7 @@ pub enum Tab {
     Pending,
     Done,
     Snoozed,
-    /// Where notes call whoever looks.
+    /// Conversations with notes that mention the member.
     Mentions,
     #[default]
     #[serde(other)]
@@ -119,7 +116,6 @@ impl Tab {
         }
     }
 
-    /// What stands for it where there is little room.
     pub fn icon(self) -> Option<&'static str> {
         match self {
             Self::Snoozed => Some("alarm-clock"),
@@ -130,7 +126,7 @@ impl Tab {
 }
 
 impl InboxFilter {
-    /// A search costs more than a page of the list.
+    /// A search counts as a heavy query: few run at a time for each workspace.
     pub fn load(&self) -> Load {
         match self.q.trim().is_empty() {
             true => Load::Short,
@@ -167,12 +163,12 @@ impl InboxFilter {
         }
     }
 
-    /// Whether it is narrowed further than to its tab and search.
+    /// Whether a filter besides tab and search is set.
     pub fn is_narrowed(&self) -> bool {
         self.number.is_some() || self.assignee.is_some() || self.unread == Some(true)
     }
 
-    /// The same with nothing but its tab and search.
+    /// The same tab and search without other filters.
     pub fn widened(&self) -> Self {
         Self {
             tab: self.tab,
@@ -188,7 +184,7 @@ impl InboxFilter {
         }
     }
 
-    /// `?tab=pending&q=maya`, or nothing where it is the whole inbox.
+    /// `?tab=pending&q=maya`; empty for the default list.
     pub fn query(&self, tab: Tab, cursor: Option<&str>) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         if tab != Tab::Open {
@@ -219,7 +215,7 @@ impl InboxFilter {
     }
 }
 
-/// Where the inbox is, and what of it is shown.
+/// The inbox's URL and the query string of the current filter.
 #[derive(Clone, Debug, Default)]
 pub struct ListLocation {
     pub base: String,
@@ -234,7 +230,6 @@ impl ListLocation {
         }
     }
 
-    /// The pages of people, beside the inbox.
     pub fn contacts(&self) -> String {
         format!("{}contacts", self.base.trim_end_matches("inbox"))
     }

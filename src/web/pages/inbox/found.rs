@@ -1,4 +1,4 @@
-//! What the inbox's search field finds: people, conversations and texts, in place of the list.
+//! Search results in the inbox's list: people, conversations and texts.
 
 use askama::Template;
 use askama::filters::HtmlSafeOutput;
@@ -14,7 +14,7 @@ use crate::listing::{Page, Span};
 use crate::web::language::filters;
 use crate::web::pages::{self, Partial, partial};
 
-/// People and conversations that are shown above the texts; the rest is a click away.
+/// People and conversations shown above the texts; the rest is on a page of their own.
 const FIRST: i64 = 4;
 
 #[derive(Template)]
@@ -26,11 +26,10 @@ struct Found {
 struct Section {
     kind: Kind,
     hits: Partial,
-    /// To all of them.
     all: Option<String>,
 }
 
-/// Results of one kind, and the way to those below.
+/// Results of one kind, with the frame id and URL of the next page.
 #[derive(Template)]
 #[template(path = "inbox/_hits.html")]
 struct Hits<'a> {
@@ -39,7 +38,7 @@ struct Hits<'a> {
     older: Option<(String, String)>,
 }
 
-/// A text with what was looked for, as a row shows it.
+/// A snippet with the matches marked.
 #[derive(Template)]
 #[template(path = "inbox/_marked.html")]
 struct Marked<'a> {
@@ -51,7 +50,7 @@ impl Hits<'_> {
         HtmlSafeOutput(Marked { pieces })
     }
 
-    /// Where a person is found: in their conversation, or on their card as long as nobody has texted.
+    /// The person's conversation, or their contact page while there is none.
     fn person(&self, person: &FoundPerson) -> String {
         match person.conversation_id {
             Some(conversation) => format!("{}/{conversation}{}", self.place.base, self.place.query),
@@ -64,15 +63,18 @@ impl Hits<'_> {
         format!("{}/{id}{}", self.place.base, self.place.query)
     }
 
-    /// In its place among the others.
+    /// The thread, opened at this text.
     fn message(&self, found: &FoundMessage) -> String {
-        let (id, of) = (found.message.id, found.message.conversation_id);
+        let (id, conversation) = (found.message.id, found.message.conversation_id);
         let query = &self.place.query;
-        format!("{}/{of}{query}&at={id}#message-{id}", self.place.base)
+        format!(
+            "{}/{conversation}{query}&at={id}#message-{id}",
+            self.place.base
+        )
     }
 }
 
-/// The page that `inbox_filter` asks for: the first of each kind, or one kind's. Whether nothing was found.
+/// The first results of each kind, or a page of one kind. Also returns whether nothing was found.
 pub async fn found(
     tx: &mut WorkspaceTx,
     member: &Member,
@@ -127,14 +129,14 @@ pub async fn found(
         if nothing {
             continue;
         }
-        let all = more.then(|| format!("{}{}", place.base, of(inbox_filter, kind, None)));
+        let all = more.then(|| format!("{}{}", place.base, kind_query(inbox_filter, kind, None)));
         sections.push(Section { kind, hits, all });
     }
     let nothing = sections.is_empty();
     Ok((partial(&Found { sections })?, nothing))
 }
 
-fn of(inbox_filter: &InboxFilter, kind: Kind, cursor: Option<&str>) -> String {
+fn kind_query(inbox_filter: &InboxFilter, kind: Kind, cursor: Option<&str>) -> String {
     InboxFilter {
         kind: Some(kind),
         ..inbox_filter.clone()
@@ -157,7 +159,11 @@ fn hits(
         Kind::Messages => end(&found.messages),
     };
     let older = cursor.map(|cursor| {
-        let href = format!("{}{}", place.base, of(inbox_filter, kind, Some(&cursor)));
+        let href = format!(
+            "{}{}",
+            place.base,
+            kind_query(inbox_filter, kind, Some(&cursor))
+        );
         (format!("rows-{cursor}"), href)
     });
     Ok((

@@ -1,13 +1,13 @@
-//! Which parts of a text are web addresses.
+//! Finds web addresses in texts.
 //!
-//! The crate `linkify` was considered. It takes a Japanese or Chinese sentence that follows an address without a space for a
-//! part of it; told to take no IRIs (`url_can_be_iri`), it cuts hosts and paths of every other script as well.
+//! `linkify` does not fit: it includes Chinese and Japanese text that follows an address without a space. With IRIs
+//! disabled (`url_can_be_iri`), it truncates hosts and paths in all other scripts.
 
-/// A part of a text, in order; all of them together are the text.
+/// A part of a text. The parts in order are the whole text.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    Words(&'a str),
-    /// `scheme` stands before what is `shown` to make it a link; it is empty where the text itself has one.
+    Text(&'a str),
+    /// `scheme` precedes `shown` in the link's target; it is empty if the text has one.
     Address {
         shown: &'a str,
         scheme: &'static str,
@@ -16,33 +16,32 @@ pub enum Piece<'a> {
 
 pub fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
-    let (mut words, mut at) = (0, 0);
+    let (mut text_start, mut at) = (0, 0);
     while let Some(found) = next_start(text, at) {
         let length = length_of_address(&text[found.at..], found.host);
         if length == 0 {
             at = found.at + found.host.max(1);
             continue;
         }
-        if words < found.at {
-            pieces.push(Piece::Words(&text[words..found.at]));
+        if text_start < found.at {
+            pieces.push(Piece::Text(&text[text_start..found.at]));
         }
         let end = found.at + length;
         pieces.push(Piece::Address {
             shown: &text[found.at..end],
             scheme: found.scheme,
         });
-        (words, at) = (end, end);
+        (text_start, at) = (end, end);
     }
-    if words < text.len() {
-        pieces.push(Piece::Words(&text[words..]));
+    if text_start < text.len() {
+        pieces.push(Piece::Text(&text[text_start..]));
     }
     pieces
 }
 
-/// Where an address may begin.
 struct Start {
     at: usize,
-    /// Where its host begins, from there on.
+    /// Offset of the host from `at`.
     host: usize,
     scheme: &'static str,
 }
@@ -75,8 +74,8 @@ fn next_start(text: &str, from: usize) -> Option<Start> {
     None
 }
 
-/// Whether `www.` after this begins an address: not within a word, an e-mail address or another host's name. Scripts that
-/// put no spaces between words put none before an address either.
+/// Whether `www.` after this begins an address: not within a word, an e-mail address or another host. Scripts
+/// without spaces between words have none before an address either.
 fn stands_alone(before: &str) -> bool {
     before
         .chars()
@@ -84,7 +83,7 @@ fn stands_alone(before: &str) -> bool {
         .is_none_or(|c| is_unspaced(c) || !(c.is_alphanumeric() || "-_.@/:".contains(c)))
 }
 
-/// How many bytes of `text` are the address that begins it, whose host begins at `host`; 0: none.
+/// The length in bytes of the address at the start of `text`, whose host begins at `host`; 0 if there is none.
 fn length_of_address(text: &str, host: usize) -> usize {
     let host_end = host + length_of_host(&text[host..]);
     if host_end == host || (host == 0 && host_end <= "www.".len()) {
@@ -92,12 +91,12 @@ fn length_of_address(text: &str, host: usize) -> usize {
     }
     let mut end = host_end;
     let mut open = Vec::new();
-    // A host is followed by a port or the rest of the address, or it ends it.
+    // Only a port, path, query, fragment or user information can follow a host.
     if text[host_end..].starts_with(['/', ':', '?', '#', '@']) {
         for (offset, c) in text[host_end..].char_indices() {
             match c {
                 '(' | '[' | '{' => open.push((offset, c)),
-                // A bracket that was opened before the address closes it.
+                // A bracket opened before the address ends it.
                 ')' | ']' | '}' if open.pop().map(|(_, c)| c) != Some(opening(c)) => break,
                 ')' | ']' | '}' => {}
                 c if is_unspaced(c) || is_border(c) => break,
@@ -106,7 +105,7 @@ fn length_of_address(text: &str, host: usize) -> usize {
             end = host_end + offset + c.len_utf8();
         }
     }
-    // A bracket that stays open, and what ends a sentence, belong to the sentence.
+    // An unclosed bracket and trailing punctuation belong to the sentence.
     if let Some((offset, _)) = open.first() {
         end = host_end + offset;
     }
@@ -117,7 +116,7 @@ fn length_of_address(text: &str, host: usize) -> usize {
 }
 
 fn ends_a_sentence(c: char) -> bool {
-    // The last ones: middle dot, Arabic, Hindi and Armenian.
+    // The escapes: middle dot, then Arabic, Hindi and Armenian punctuation.
     matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '…')
         || matches!(
             c,
@@ -132,8 +131,8 @@ fn ends_a_sentence(c: char) -> bool {
         )
 }
 
-/// The labels of a name, of letters and digits of any script. Of a script without spaces a label counts only where it
-/// cannot be the rest of a sentence: where all before it are of such a script too, or another one follows.
+/// The length of a host of letters and digits in any script. A label in a script without spaces counts only if all
+/// labels before it are in such a script, or if another label follows; otherwise it is the rest of a sentence.
 fn length_of_host(text: &str) -> usize {
     let mut end = 0;
     let mut all_unspaced = true;
@@ -169,7 +168,7 @@ fn is_of_label(c: char) -> bool {
     (c.is_alphanumeric() || c == '-' || c == '_' || is_mark(c)) && !is_border(c)
 }
 
-/// A vowel sign or accent of its own, as in Thai, Hindi, or a decomposed `é`.
+/// A combining vowel sign or accent, as in Thai, Hindi or a decomposed `é`.
 fn is_mark(c: char) -> bool {
     unicode_normalization::char::is_combining_mark(c)
 }
@@ -182,8 +181,8 @@ fn opening(closing: char) -> char {
     }
 }
 
-/// A letter of a script that is written without spaces, or whose endings are joined to the word before: after an address it
-/// is the sentence that goes on. Browsers copy addresses with such letters percent-encoded.
+/// A letter of a script without spaces, or with endings joined to the previous word: after an address it continues
+/// the sentence. Browsers copy addresses with such letters percent-encoded.
 fn is_unspaced(c: char) -> bool {
     matches!(c,
         '\u{e00}'..='\u{eff}'                            // Thai, Lao
@@ -195,7 +194,7 @@ fn is_unspaced(c: char) -> bool {
         | '\u{ff66}'..='\u{ff9f}') // half-width kana
 }
 
-/// What is never a part of an address: spaces, quotation marks, and the punctuation of Chinese and Japanese.
+/// Characters that end an address: spaces, quotation marks, Chinese and Japanese punctuation.
 fn is_border(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
@@ -218,7 +217,7 @@ mod tests {
         pieces(text)
             .iter()
             .map(|piece| match piece {
-                Piece::Words(words) => (*words).to_owned(),
+                Piece::Text(text) => (*text).to_owned(),
                 Piece::Address { shown, .. } => format!("⟦{shown}⟧"),
             })
             .collect()
@@ -284,7 +283,7 @@ mod tests {
         #[test]
         fn nothing_is_lost_and_every_link_leads_to_the_web(words in r#"(https?://|www\.|[a-z.\-/:?#()\[\]<>"'” 予約、é\u{301}]){0,40}"#) {
             let all: String = pieces(&words).iter().map(|piece| match piece {
-                Piece::Words(words) => (*words).to_owned(),
+                Piece::Text(text) => (*text).to_owned(),
                 Piece::Address { shown, scheme } => {
                     let link = format!("{scheme}{shown}").to_ascii_lowercase();
                     assert!(link.starts_with("https://") || link.starts_with("http://"), "{link}");

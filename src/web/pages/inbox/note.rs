@@ -1,4 +1,4 @@
-//! A note from the page: the same verb as the API's.
+//! Adding a note from the page.
 
 use askama::Template;
 use axum::extract::{Form as Posted, Path, State};
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::changes::back;
 use super::filter::InboxFilter;
 use super::reason;
-use super::thread::{Answer, ConversationPath, NoteForm, ThreadPart, internal, whole};
+use super::thread::{Answer, ConversationPath, NoteForm, ThreadPart, internal, thread_page};
 use crate::app::App;
 use crate::domain::conversations;
 use crate::domain::members::Member;
@@ -19,7 +19,6 @@ use crate::web::assets;
 use crate::web::pages::{fragments, streams, wants_streams};
 use crate::web::problem::Problem;
 
-/// Why a note was not kept, beside what was typed.
 #[derive(Template)]
 #[template(path = "inbox/_note_error.html")]
 pub struct NoteError<'a> {
@@ -30,7 +29,7 @@ pub struct NoteError<'a> {
 pub struct PostedForm {
     content: String,
     idempotency_key: String,
-    /// Those chosen from the list, with commas in between.
+    /// User ids, separated by commas.
     #[serde(default)]
     mentions: String,
 }
@@ -44,7 +43,7 @@ pub async fn note(
     Posted(typed): Posted<PostedForm>,
 ) -> Result<Response, Problem> {
     let draft = Draft {
-        // A browser ends each line with two characters.
+        // Forms submit line breaks as CRLF.
         content: typed.content.replace("\r\n", "\n"),
         mentions: typed
             .mentions
@@ -87,7 +86,7 @@ pub async fn note(
                 },
                 ..Answer::default()
             };
-            let shown = whole(
+            let shown = thread_page(
                 &mut tx,
                 &member,
                 conversation,

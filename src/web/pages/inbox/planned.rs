@@ -1,4 +1,4 @@
-//! A text that waits for its time: its words, its time, at once, or not at all.
+//! Changing, sending or cancelling a scheduled text, and retrying a failed one.
 
 use axum::extract::{Form as Posted, Path, State};
 use axum::http::HeaderMap;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::changes::back;
 use super::filter::InboxFilter;
-use super::thread::{Answer, ThreadPart, internal, whole};
+use super::thread::{Answer, ThreadPart, internal, thread_page};
 use crate::app::App;
 use crate::db::WorkspaceTx;
 use crate::domain::conversations::{self, Conversation};
@@ -36,15 +36,14 @@ pub struct Planned {
     pub what: ScheduledAction,
     #[serde(default)]
     pub content: String,
-    /// As the field has it: without a script in UTC, for it cannot know better.
+    /// The value of the `datetime-local` field; it means UTC, since no zone is submitted.
     #[serde(default)]
     at: String,
-    /// By the script: in UTC whatever the viewer's zone is.
+    /// RFC 3339 with an offset, set by the script.
     #[serde(default)]
     scheduled_at: String,
 }
 
-/// The moment that a form names, if it names one.
 pub fn moment(scheduled_at: &str, at: &str) -> Result<Option<DateTime<Utc>>> {
     let wrong = || Error::field("scheduled_at", "choose a day and a time to come");
     if !scheduled_at.is_empty() {
@@ -72,7 +71,7 @@ impl Planned {
             ScheduledAction::Save => {
                 let at = moment(&self.scheduled_at, &self.at)?;
                 let before = crate::domain::messages::find(tx, message).await?;
-                // To the minute is what the field says: who did not touch it did not mean to change the seconds.
+                // The field has minutes only: the seconds are kept unless the minute changed.
                 let is_same = |at: &DateTime<Utc>| {
                     before.scheduled_at.is_some_and(|before| {
                         before.timestamp().div_euclid(60) == at.timestamp().div_euclid(60)
@@ -80,7 +79,7 @@ impl Planned {
                 };
                 let content = self.content.replace("\r\n", "\n");
                 let change = MessageChange {
-                    // A picture alone has no words, and needs none.
+                    // A text with media only may be empty.
                     content: (content != before.content).then_some(content),
                     scheduled_at: at.filter(|at| !is_same(at)),
                 };
@@ -100,7 +99,7 @@ pub struct MessagePath {
 }
 
 /// `POST …/messages/{message_id}`
-pub async fn replan(
+pub async fn change_scheduled(
     member: Member,
     State(app): State<App>,
     Path(MessagePath {
@@ -129,8 +128,8 @@ pub async fn replan(
     }
 }
 
-/// `POST …/messages/{message_id}/retry`: what did not arrive is sent once more.
-pub async fn again(
+/// `POST …/messages/{message_id}/retry`: sends a failed or unconfirmed text again.
+pub async fn retry_message(
     member: Member,
     State(app): State<App>,
     Path(MessagePath {
@@ -159,21 +158,20 @@ pub async fn again(
     }
 }
 
-/// The page again, with the reason.
 async fn refused(
     app: &App,
     member: &Member,
     conversation: Conversation,
     error: Error,
 ) -> Result<Response, Problem> {
-    let problem = mendable(error)?;
+    let problem = correctable(error)?;
     let answer = Answer {
         notice: Some(reason(&problem)),
         ..Answer::default()
     };
     let mut tx = app.db.workspace(member.tenant()).await?;
     let none = InboxFilter::default();
-    let shown = whole(
+    let shown = thread_page(
         &mut tx,
         member,
         conversation,
@@ -185,8 +183,8 @@ async fn refused(
     Ok((problem.status, shown).into_response())
 }
 
-/// What the person can do something about; anything else is handed on.
-pub fn mendable(error: Error) -> Result<Problem, Problem> {
+/// Returns `Ok` for problems that the user can correct, `Err` for any other.
+pub fn correctable(error: Error) -> Result<Problem, Problem> {
     let problem = Problem::from(error);
     let status = problem.status.as_u16();
     if (400..500).contains(&status) && ![401, 404].contains(&status) {
@@ -196,7 +194,6 @@ pub fn mendable(error: Error) -> Result<Problem, Problem> {
     }
 }
 
-/// In one sentence.
 pub fn reason(problem: &Problem) -> String {
     let first = problem.errors.first();
     capitalized(&t(first.map_or(&problem.detail, |wrong| &wrong.message)))

@@ -1,4 +1,4 @@
-//! Answering from the page: the third door to `messages::send`.
+//! Replying from the page.
 
 use axum::extract::{Form as Posted, FromRequest, Path, Request, State};
 use axum::http::{HeaderMap, header};
@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::changes::back;
 use super::filter::InboxFilter;
-use super::planned::{mendable, moment, reason};
-use super::thread::{Answer, ConversationPath, ThreadPart, internal, whole};
+use super::planned::{correctable, moment, reason};
+use super::thread::{Answer, ConversationPath, ThreadPart, internal, thread_page};
 use crate::app::App;
 use crate::clock;
 use crate::db::WorkspaceTx;
@@ -24,38 +24,37 @@ use crate::domain::numbers;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MediaId, TemplateId};
 use crate::web::json::Parts;
-use crate::web::pages::templates::{TemplateContext, begun};
+use crate::web::pages::templates::{TemplateContext, filled_content};
 use crate::web::pages::{fragments, streams, wants_streams};
 use crate::web::problem::Problem;
 
-/// What was written, and the files beside it: uploaded before, or here and now where there are no scripts.
+/// A text with its files: uploaded before, or submitted with the form without scripts.
 #[derive(Deserialize)]
 pub struct Reply {
     pub content: String,
     pub idempotency_key: String,
     #[serde(default)]
     seen_message_id: String,
-    /// With commas in between.
     #[serde(default)]
     media_ids: String,
-    /// Pressed where it is to go later: then `at` counts, which the browser leaves in its own field otherwise.
+    /// Set by the button that sends later. Without scripts `at` counts only then: its field is always submitted.
     #[serde(default)]
     pub later: String,
     #[serde(default)]
     pub at: String,
     #[serde(default)]
     scheduled_at: String,
-    /// Chosen where there are no scripts.
+    /// Chosen in the form without scripts.
     #[serde(default)]
     template_id: String,
     #[serde(default)]
     pub number_id: String,
-    /// To whom, of a text to somebody new: what was typed, or who was chosen.
+    /// The recipient of a text outside a conversation: as typed, or the chosen contact's id.
     #[serde(default)]
     pub to: String,
     #[serde(default)]
     pub contact_id: String,
-    /// Which draft it goes on from: `new`, or a conversation's id.
+    /// The draft to remove after sending: `new`, or a conversation's id.
     #[serde(default)]
     pub draft_of: String,
     #[serde(skip)]
@@ -100,9 +99,9 @@ impl<S: Send + Sync> FromRequest<S> for Reply {
 }
 
 impl Reply {
-    /// What is asked of `messages::send`, but for where it goes.
+    /// The draft for `messages::send`, without its destination.
     pub async fn draft(&mut self, app: &App, member: &Member) -> Result<Draft> {
-        // A browser ends each line with two characters; the phone needs one.
+        // Forms submit line breaks as CRLF; a text needs LF.
         self.content = self.content.replace("\r\n", "\n");
         let media_ids = self.media(app, member).await?;
         Ok(Draft {
@@ -115,14 +114,14 @@ impl Reply {
         })
     }
 
-    /// Whoever wrote something has done without it.
+    /// Content that was typed replaces the template.
     fn template(&self) -> Option<TemplateId> {
         let id = self.template_id.parse().ok();
         id.filter(|_| self.content.trim().is_empty())
     }
 
     fn when(&self) -> Result<Option<DateTime<Utc>>> {
-        // A script says the moment and no more.
+        // With scripts only `scheduled_at` is set.
         if self.later.is_empty() && !self.at.is_empty() {
             return Ok(None);
         }
@@ -136,29 +135,29 @@ impl Reply {
         Ok(at)
     }
 
-    /// To be shown again. A template that asks for more stands there with what is known, to be finished by hand.
+    /// The content and files of the form shown again. A template with missing variables is filled with known values.
     pub async fn shown(
         &self,
         tx: &mut WorkspaceTx,
         member: &Member,
-        wanted: &TemplateContext,
+        context: &TemplateContext,
     ) -> Result<(String, Vec<Media>)> {
         let ids: Vec<MediaId> = self
             .media_ids
             .split(',')
             .filter_map(|id| id.parse().ok())
             .collect();
-        // What was refused for its files comes back without them.
+        // Refused files are dropped.
         let files = uploads::still_waiting(tx, &ids).await?;
         let media = files.iter().map(|file| Media::of(file, member.workspace()));
         let content = match self.template() {
-            Some(id) => begun(tx, member, id, wanted).await?,
+            Some(id) => filled_content(tx, member, id, context).await?,
             None => self.content.clone(),
         };
         Ok((content, media.collect()))
     }
 
-    /// The ids of its files; those that it brings along are taken now.
+    /// The ids of its files. Stores the files that were submitted with the form.
     async fn media(&mut self, app: &App, member: &Member) -> Result<Vec<MediaId>> {
         for (file, name) in std::mem::take(&mut self.files) {
             let upload = uploads::add(app, member.tenant(), &name, file).await?;
@@ -198,7 +197,7 @@ pub async fn reply(
                     fragments::message_added(&sent.message, &conversation).map_err(internal)?,
                 ));
             }
-            // A page with scripts takes care of what it goes on writing by itself.
+            // With scripts the page removes the draft by itself.
             drafts::remove(&mut tx, Some(conversation_id)).await?;
             tx.commit().await?;
             Ok(back(&member, conversation_id))
@@ -207,7 +206,7 @@ pub async fn reply(
     }
 }
 
-/// What was written is kept: in its own bubble, or, without script, in the page shown again.
+/// The reason in the optimistic bubble, or without scripts the page with the submitted values.
 async fn refuse(
     app: &App,
     member: &Member,
@@ -216,7 +215,7 @@ async fn refuse(
     reply: Reply,
     error: Error,
 ) -> Result<Response, Problem> {
-    let problem = mendable(error)?;
+    let problem = correctable(error)?;
     let reason = reason(&problem);
     if wants_streams(headers) {
         let html =
@@ -225,15 +224,15 @@ async fn refuse(
     }
     let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = conversations::find(&mut tx, conversation).await?;
-    let wanted = TemplateContext::conversation(conversation.id);
-    let (draft, media) = reply.shown(&mut tx, member, &wanted).await?;
+    let context = TemplateContext::conversation(conversation.id);
+    let (draft, media) = reply.shown(&mut tx, member, &context).await?;
     let answer = Answer {
         draft,
         media,
         notice: Some(reason),
         ..Answer::default()
     };
-    let shown = whole(
+    let shown = thread_page(
         &mut tx,
         member,
         conversation,
@@ -245,8 +244,8 @@ async fn refuse(
     Ok((problem.status, shown).into_response())
 }
 
-/// `POST …/from`: what is written goes on from another number, in the conversation of that pair.
-pub async fn switch(
+/// `POST …/from`: moves the draft to the conversation with another number.
+pub async fn switch_number(
     member: Member,
     State(app): State<App>,
     Path(ConversationPath { conversation_id }): Path<ConversationPath>,
@@ -260,7 +259,7 @@ pub async fn switch(
     let number = numbers::find(&mut tx, number).await?;
     let target = conversations::between(&mut tx, conversation.contact_id, number.id).await?;
     let Some(target) = target else {
-        // None yet: it begins with its first text, and what is written stays here until then.
+        // There is no conversation until the first text is sent: the draft stays here until then.
         let writing = Writing {
             content: draft.content,
             media_ids: draft.media_ids,
@@ -268,7 +267,7 @@ pub async fn switch(
         };
         drafts::save(&mut tx, Some(conversation_id), writing).await?;
         tx.commit().await?;
-        // The moment tells the browser this visit from an earlier one.
+        // The time makes the URL unique, so that the browser does not restore an earlier visit.
         let there = format!(
             "/w/{}/send?contact_id={}&number_id={}&draft_of={conversation_id}&at={}",
             member.slug,
@@ -278,7 +277,7 @@ pub async fn switch(
         );
         return Ok(Redirect::to(&there).into_response());
     };
-    // What was begun there is not written over.
+    // An existing draft there is kept, in front of the moved one.
     let there = drafts::find(&mut tx, Some(target)).await?;
     let both = [there.content, draft.content];
     let both: Vec<_> = both

@@ -1,5 +1,3 @@
-//! One conversation in the list.
-
 use askama::Template;
 
 use super::filter::ListLocation;
@@ -9,19 +7,19 @@ use crate::web::pages::Partial;
 use crate::web::pages::contacts::few_tags;
 use crate::web::{assets, pages};
 
-/// One conversation in the list. Live it comes without a place: the page that shows it knows its own.
+/// One conversation in the list. Rows of live updates have no `place`: the page inserts its own.
 #[derive(Template)]
 #[template(path = "inbox/_row.html")]
 pub struct ConversationRow<'a> {
     pub conversation: &'a Conversation,
     pub place: &'a ListLocation,
     pub current: bool,
-    /// What the viewer is writing there. Live nobody's: the page knows its own.
+    /// The beginning of the viewer's draft. Empty in live updates: the page keeps its own.
     pub draft: &'a str,
 }
 
 impl ConversationRow<'_> {
-    /// Where there are any: hardly any row has one, and none is rendered for nothing.
+    /// Empty without tags: most rows have none, so nothing is rendered.
     fn tags(&self) -> Partial {
         few_tags(&self.conversation.contact)
     }

@@ -1,4 +1,4 @@
-//! What a thread says of its conversation, and says anew whenever that changes.
+//! Parts of a thread that show the conversation's state and are replaced when it changes.
 
 use askama::Template;
 
@@ -6,14 +6,14 @@ use crate::domain::conversations::{Conversation, Status};
 use crate::web::language::filters;
 use crate::web::{assets, pages};
 
-/// The buttons that say where the conversation stands. Its addresses are relative to the conversation's own.
+/// The status buttons. Their URLs are relative to the conversation's.
 #[derive(Template)]
 #[template(path = "inbox/_status.html")]
 pub struct StatusControl<'a> {
     pub conversation: &'a Conversation,
 }
 
-/// Why nothing can be sent, if so.
+/// Why nothing can be sent: an opt-out, a possible opt-out, or a sender without a number.
 #[derive(Template)]
 #[template(path = "inbox/_blocked.html")]
 pub struct Blocked<'a> {

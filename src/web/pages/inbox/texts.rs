@@ -1,4 +1,4 @@
-//! The texts of a thread: which belong together, and how each one looks.
+//! The texts of a thread: grouping, activity lines and bubbles.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ use crate::web::language::filters;
 use crate::web::pages::{Partial, partial};
 use crate::web::{assets, pages};
 
-/// A page of texts, oldest first, and the way to those above.
+/// A page of texts, oldest first, with the frame id and URL of the pages before and after.
 #[derive(Template)]
 #[template(path = "inbox/_texts.html")]
 pub struct Texts {
@@ -27,15 +27,14 @@ pub struct Texts {
     newer: Option<(String, String)>,
 }
 
-/// A text, or a line of what happened between two.
 struct Text {
-    /// Its day in UTC, where it begins one; the browser knows better.
+    /// The UTC date before the first line of a day; the script replaces it with the viewer's date.
     day: Option<String>,
     first_unread: bool,
     bubble: Partial,
 }
 
-/// A line of the thread, by the time that is in its id.
+/// A text or an activity line. UUIDv7 ids sort by time.
 enum Line<'a> {
     Text(&'a Message),
     Happened(&'a Activity),
@@ -58,7 +57,7 @@ impl Line<'_> {
 }
 
 impl Texts {
-    /// `newest_first`, as lists come. Of theirs, the last `unread` have not been seen.
+    /// Takes `newest_first`, as lists return them. The last `unread` inbound texts are unread.
     pub fn new(
         newest_first: &[Message],
         happened: &[Activity],
@@ -98,7 +97,6 @@ impl Texts {
         })
     }
 
-    /// The way to those below.
     pub fn with_newer(self, newer: Option<(String, String)>) -> Self {
         Self { newer, ..self }
     }
@@ -109,14 +107,14 @@ fn first_unread(messages: &[&Message], unread: i32) -> Option<MessageId> {
     let theirs = messages.iter().rev().filter(|message| {
         message.direction == messages::Direction::Inbound && !message.is_reaction()
     });
-    // Where some of them lie further up, the first is not here.
+    // `None` if the first unread text is on an earlier page.
     theirs
         .skip(unread.checked_sub(1)?)
         .map(|message| message.id)
         .next()
 }
 
-/// The same person within the same minute is one run, and one line below it says when.
+/// Texts of the same sender within one minute are grouped, with one status line below.
 fn joins(message: &Message, next: &Message) -> bool {
     let minute = |at: DateTime<Utc>| at.timestamp().div_euclid(60);
     !message.is_note()
@@ -126,19 +124,18 @@ fn joins(message: &Message, next: &Message) -> bool {
         && minute(message.created_at) == minute(next.created_at)
 }
 
-/// A line between the texts: what somebody did with the conversation.
 #[derive(Template)]
 #[template(path = "inbox/_happened.html")]
 pub struct Happened<'a> {
     pub one: &'a Activity,
 }
 
-/// One text. The thread includes it in its loop; the live socket sends it alone.
+/// One text, in the thread or as a live update.
 #[derive(Template)]
 #[template(path = "inbox/_bubble.html")]
 pub struct Bubble<'a> {
     pub message: &'a Message,
-    /// The next one continues it: what stands below is said there.
+    /// The next text is in the same group, and the status line is below that one.
     pub joined: bool,
 }
 
@@ -148,7 +145,6 @@ struct StatusLine<'a> {
     message: &'a Message,
 }
 
-/// What can still be done about a text that waits for its time.
 #[derive(Template)]
 #[template(path = "inbox/_planned.html")]
 pub struct Planner<'a> {
@@ -174,7 +170,7 @@ impl Bubble<'_> {
         })
     }
 
-    /// What did not arrive, or nobody knows whether it did: a person decides.
+    /// Whether a member may retry the text: it failed, or its outcome is unknown.
     fn may_go_again(&self) -> bool {
         let undecided = self.message.failed() || self.message.status == Status::Unconfirmed;
         undecided && self.message.is_ours() && self.message.retried_as.is_none()
@@ -186,12 +182,12 @@ impl Bubble<'_> {
         })
     }
 
-    /// On its way: not yet with the carrier.
+    /// Not yet accepted by the provider.
     fn waiting(&self) -> bool {
         matches!(self.message.status, Status::Queued | Status::Sending)
     }
 
-    /// Its state is said even in the middle of a run.
+    /// Whether its status is shown even within a group.
     fn loud(&self) -> bool {
         self.message.failed()
             || matches!(self.message.status, Status::Unconfirmed | Status::Scheduled)
@@ -205,7 +201,7 @@ impl Bubble<'_> {
         }
     }
 
-    /// A few emoji and nothing else are shown large.
+    /// At most eight characters, all of them emoji: shown large.
     fn is_emoji_only(&self) -> bool {
         let text = self.message.content.trim();
         let is_emoji = |c: char| matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}' | '\u{fe0f}' | '\u{200d}');
@@ -221,12 +217,12 @@ impl Bubble<'_> {
     }
 }
 
-/// The text as HTML: escaped, with its web addresses as links and the names that a note calls standing out.
+/// Escaped HTML with web addresses as links and mentions marked.
 fn marked_up(text: &str, mentions: &[Mention]) -> String {
     let mut html = String::with_capacity(text.len() + 16);
     for piece in links::pieces(text) {
         match piece {
-            Piece::Words(words) => html += &calling(words, mentions),
+            Piece::Text(text) => html += &with_mentions(text, mentions),
             Piece::Address { shown, scheme } => {
                 let shown = escaped(shown);
                 let _ = write!(
@@ -239,12 +235,12 @@ fn marked_up(text: &str, mentions: &[Mention]) -> String {
     html
 }
 
-fn calling(words: &str, mentions: &[Mention]) -> String {
-    mentions.iter().fold(escaped(words), |html, called| {
-        let name = escaped(&format!("@{}", called.name));
+fn with_mentions(text: &str, mentions: &[Mention]) -> String {
+    mentions.iter().fold(escaped(text), |html, mention| {
+        let name = escaped(&format!("@{}", mention.name));
         let marked = format!(
             r#"<mark class="mention" data-user="{}">{name}</mark>"#,
-            called.user_id
+            mention.user_id
         );
         html.replace(&name, &marked)
     })

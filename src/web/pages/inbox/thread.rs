@@ -1,4 +1,4 @@
-//! The open conversation: its texts and what stands around them.
+//! The open conversation: its texts and the panes around them.
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -37,66 +37,58 @@ use crate::web::pages::fragments;
 use crate::web::pages::{Partial, frame, page, partial, streams, wants_only_streams};
 use crate::web::problem::Problem;
 
-/// Texts that one page of a thread holds.
 const TEXTS: i64 = 40;
 const MAX_TEXTS: i64 = 200;
-/// Lines of what happened between them: there are hardly ever more.
 const LINES: i64 = 200;
 
-/// The conversation and what stands beside it.
 #[derive(Template)]
 #[template(path = "inbox/_pane.html")]
 pub struct Pane {
     pub conversation: Conversation,
     place: ListLocation,
     me: UserId,
-    /// Who sees this number, and so may have it or be called.
+    /// Members who see this number: they can be assigned or mentioned.
     colleagues: Vec<Viewer>,
     status: Partial,
     blocked: Partial,
-    /// Our number, or its integration, is switched off.
+    /// The number or its integration is disabled.
     unusable: bool,
     texts: Partial,
     newest: Option<MessageId>,
     key: Uuid,
     draft: String,
-    /// When it was kept, if it was.
     draft_at: Option<DateTime<Utc>>,
-    /// Uploaded for it already.
     media: Vec<Media>,
-    /// Said below every text of mine, and counted with it.
+    /// Appended to the member's texts and counted in their length.
     signature: String,
-    /// From which else the contact can be written to.
+    /// Other numbers that can text the contact.
     others: Vec<Number>,
-    /// Offered without a script.
+    /// Templates offered without scripts.
     templates: Vec<Saved>,
     announcement: Option<&'static str>,
-    /// Whether the number sends pictures.
     mms: bool,
     notice: Option<String>,
     undo: Option<Partial>,
-    /// Notes that call whoever looks, not looked at so far.
+    /// Unread notes that mention the member.
     mentions: i64,
-    /// What was being noted, and why it was not kept.
     note: NoteForm,
     note_key: Uuid,
     note_error: Partial,
-    /// What an agent has left; an admin's are not counted.
+    /// An agent's balance; `None` for an admin, whose use is not limited.
     credits: Option<Partial>,
     details: Partial,
-    /// It was opened at this text.
+    /// The text that the thread was opened at.
     at: Option<MessageId>,
-    /// There are newer ones than those that it shows.
     has_newer: bool,
 }
 
 impl Pane {
-    /// What a browser offers to choose from; what it really is, its bytes say.
+    /// File types for the file dialog. The server checks the content of each file.
     fn accept(&self) -> String {
         uploads::SENDABLE.join(",")
     }
 
-    /// What makes the page say that it was read.
+    /// If positive, the page marks the conversation as read.
     fn unseen(&self) -> i64 {
         i64::from(self.conversation.unread_count) + self.mentions
     }
@@ -123,33 +115,32 @@ impl Pane {
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub struct Looking {
+pub struct ThreadQuery {
     before: Option<String>,
-    /// Those after this one; ids sort by time.
+    /// A message id; ids sort by time.
     after: Option<String>,
-    /// Around this one, which was looked for.
+    /// A message id from a search result.
     at: Option<String>,
-    /// What led here: `switched` from another number.
+    /// `switched`: the member changed to another number.
     from: Option<String>,
-    /// What was just done by somebody without scripts: how it stands now, and stood before.
+    /// Without scripts: the standing after and before the latest change.
     #[serde(default)]
     is: String,
     #[serde(default)]
     was: String,
 }
 
-/// Which texts of a thread are shown.
 #[derive(Clone, Debug, Default)]
 pub enum ThreadPart {
     #[default]
     Newest,
     Before(String),
     After(MessageId),
-    /// Half a page above, and half a page below.
+    /// Half a page before and half a page after.
     Around(MessageId),
 }
 
-impl Looking {
+impl ThreadQuery {
     fn undo(&self, conversation: &Conversation, place: &ListLocation) -> Option<Undo> {
         let (is, was): (Mark, Mark) = (self.is.parse().ok()?, self.was.parse().ok()?);
         Undo::new(conversation, &place.base, is.0, was.0)
@@ -164,7 +155,7 @@ impl Looking {
         }
     }
 
-    /// What nobody could have got from us is not looked for.
+    /// Malformed parameters are ignored.
     fn part(&self) -> ThreadPart {
         let id = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
         match (&self.before, id(&self.after), id(&self.at)) {
@@ -187,12 +178,12 @@ pub async fn show(
     State(app): State<App>,
     Path(ConversationPath { conversation_id }): Path<ConversationPath>,
     Query(inbox_filter): Query<InboxFilter>,
-    Query(looking): Query<Looking>,
+    Query(thread_query): Query<ThreadQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut tx = app.db.workspace(member.tenant()).await?;
     let conversation = match conversations::find(&mut tx, conversation_id).await {
-        // Its contact was merged into another: old links lead to where its texts are.
+        // After a merge of contacts, old links redirect to the conversation with the texts.
         Err(Error::NotFound(what)) => {
             let there = conversations::joined_to(&mut tx, conversation_id).await?;
             let there = there.ok_or(Error::NotFound(what))?;
@@ -207,7 +198,7 @@ pub async fn show(
             limit: Some(TEXTS),
             cursor: None,
         };
-        let newest = messages::list(&mut tx, &of(conversation_id), &span).await?;
+        let newest = messages::list(&mut tx, &filter_of(conversation_id), &span).await?;
         let oldest = newest.next_cursor.as_ref().and(newest.data.last());
         let oldest = oldest.map(|message| message.id.0);
         let happened = activity::between(&mut tx, conversation_id, oldest, None, LINES).await?;
@@ -219,7 +210,7 @@ pub async fn show(
         return Ok(streams(rows + &thread + &credits));
     }
     let place = ListLocation::new(&member, &inbox_filter);
-    let part = looking.part();
+    let part = thread_query.part();
     match frame(&headers) {
         Some(id) if id.starts_with("texts-") => {
             let id = match &part {
@@ -231,7 +222,7 @@ pub async fn show(
             Ok(format!(r#"<turbo-frame id="{id}">{texts}</turbo-frame>"#).into_html())
         }
         Some("conversation") => {
-            let answer = looking.answer();
+            let answer = thread_query.answer();
             let pane = open(&mut tx, &member, conversation, place, part, answer).await?;
             Ok(page(&pane)?.into_response())
         }
@@ -240,28 +231,25 @@ pub async fn show(
         }
         _ => {
             let answer = Answer {
-                undo: looking.undo(&conversation, &place),
-                ..looking.answer()
+                undo: thread_query.undo(&conversation, &place),
+                ..thread_query.answer()
             };
-            whole(&mut tx, &member, conversation, &inbox_filter, part, answer).await
+            thread_page(&mut tx, &member, conversation, &inbox_filter, part, answer).await
         }
     }
 }
 
-/// What was being written, and why it was not sent.
+/// Submitted values and the reason why the request was refused.
 #[derive(Default)]
 pub struct Answer {
     pub draft: String,
     pub media: Vec<Media>,
     pub notice: Option<String>,
     pub note: NoteForm,
-    /// What was just done, and the way back.
     pub undo: Option<Undo>,
-    /// Not a refusal.
     pub announcement: Option<&'static str>,
 }
 
-/// A note as it was typed, and why it was not kept.
 #[derive(Default)]
 pub struct NoteForm {
     pub draft: String,
@@ -269,16 +257,16 @@ pub struct NoteForm {
 }
 
 impl Answer {
-    /// Where nothing was refused, one goes on with what one was writing.
+    /// Loads the saved draft unless a request was refused.
     async fn or_draft(
         self,
         tx: &mut WorkspaceTx,
-        of: ConversationId,
+        conversation: ConversationId,
     ) -> Result<(Self, Option<DateTime<Utc>>)> {
         if self.notice.is_some() {
             return Ok((self, None));
         }
-        let draft = drafts::find(tx, Some(of)).await?;
+        let draft = drafts::find(tx, Some(conversation)).await?;
         let answer = Self {
             draft: draft.content,
             media: draft.media,
@@ -288,7 +276,7 @@ impl Answer {
     }
 }
 
-pub async fn whole(
+pub async fn thread_page(
     tx: &mut WorkspaceTx,
     member: &Member,
     conversation: Conversation,
@@ -403,7 +391,7 @@ pub fn can_send(number: &Number) -> bool {
     number.status == numbers::Status::Active && number.capabilities.sms
 }
 
-fn of(conversation: ConversationId) -> messages::Filter {
+fn filter_of(conversation: ConversationId) -> messages::Filter {
     messages::Filter {
         conversation: Some(conversation),
         ..messages::Filter::default()
@@ -412,7 +400,7 @@ fn of(conversation: ConversationId) -> messages::Filter {
 
 struct ShownThread {
     texts: Partial,
-    /// The conversation's newest text, of those that this page could know.
+    /// The newest text of the conversation as of this page.
     newest: Option<MessageId>,
     at: Option<MessageId>,
     has_newer: bool,
@@ -425,7 +413,7 @@ async fn texts(
     part: ThreadPart,
 ) -> Result<ShownThread> {
     let part = match part {
-        // One that has gone, or was never here, is no place to begin at.
+        // A deleted or foreign message: show the newest page.
         ThreadPart::Around(id) if !is_of(tx, conversation, id).await? => ThreadPart::Newest,
         part => part,
     };
@@ -434,7 +422,7 @@ async fn texts(
         _ => 0,
     };
     let (before, limit, after) = match &part {
-        // All that is unread, to open at the first of them.
+        // Include all unread texts, up to the limit, to open at the first of them.
         ThreadPart::Newest => (None, (i64::from(unread) + 8).clamp(TEXTS, MAX_TEXTS), None),
         ThreadPart::Before(cursor) => (Some(cursor.clone()), TEXTS, None),
         ThreadPart::Around(id) => (
@@ -454,7 +442,7 @@ async fn texts(
                 limit: Some(limit),
                 cursor: before,
             };
-            messages::list(tx, &of(conversation.id), &span).await?
+            messages::list(tx, &filter_of(conversation.id), &span).await?
         }
     };
     let mut later = match after {
@@ -477,12 +465,12 @@ async fn texts(
             format!("{}/{}?before={cursor}", place.base, conversation.id),
         )
     });
-    // A draft is written against what its writer has seen; where that is not the end, the newest stands in the list.
+    // A draft refers to the newest text seen. If newer texts are not shown, the row in the list shows the newest.
     let newest = match newer {
         Some(_) => conversation.last_message_id,
         None => later.first().map(|message| message.id),
     };
-    // What happened lies between the ends of what is shown; beyond them it comes with the texts there.
+    // Activity between the ends of this page; the rest comes with the other pages.
     let from = match part {
         ThreadPart::After(id) => Some(id.0),
         _ => oldest,
