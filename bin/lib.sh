@@ -119,9 +119,9 @@ as_postgres() {
   fi
 }
 
-# An empty PostgreSQL with every migration applied, at $DATABASE_URL, in $scratch; both are gone when the script ends.
+# An empty PostgreSQL with the whole schema, at $DATABASE_URL, in $scratch; both are gone when the script ends.
 throw_away_database() {
-  local programs cluster migration
+  local programs cluster
   programs=$(postgres_programs)
   scratch=$(mktemp -d)
   cluster=$scratch/cluster
@@ -138,12 +138,19 @@ throw_away_database() {
   # Like the server's own login: it owns its database and is no superuser.
   psql_as postgres postgres -c "create role messagehub login createdb createrole" \
     -c "create database messagehub owner messagehub"
-  for migration in migrations/*.sql; do
-    if [ -e "$migration" ]; then
-      psql_as messagehub messagehub --single-transaction -f "$migration" || die "$migration does not apply"
-    fi
-  done
+  apply_schema
   export DATABASE_URL="postgres:///messagehub?host=$cluster&user=messagehub"
+}
+
+# As src/db/migrate.rs does it: the roles, the functions that tables need, the tables, all functions and triggers.
+apply_schema() {
+  local first=migrations/0001_foundations.sql needed rest
+  needed=$(grep -lx -- "-- needed by migrations" db/functions/*.sql)
+  rest=$(ls migrations/*.sql | grep -vx "$first")
+  psql_as messagehub messagehub -c "set client_min_messages = warning" -c "set check_function_bodies = off" \
+    -f "$first" -c "grant create on schema public to messagehub_system" \
+    $(printf -- " -f %s" $needed $rest db/functions/*.sql) \
+    -c "revoke create on schema public from messagehub_system" || die "the schema does not apply"
 }
 
 remove_database() {
