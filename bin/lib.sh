@@ -61,7 +61,7 @@ need_postgres() {
     echo "create_main_cluster = false" |
       as_root tee /etc/postgresql-common/createcluster.d/no-main-cluster.conf >/dev/null
   fi
-  install "PostgreSQL" "postgresql" "postgresql-server postgresql-contrib" "postgresql postgresql-contrib" "postgresql@17"
+  install "PostgreSQL" "postgresql" "postgresql-server" "postgresql" "postgresql@17"
   postgres_programs >/dev/null || die "PostgreSQL was installed, but its programs are nowhere to be found"
 }
 
