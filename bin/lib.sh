@@ -65,6 +65,17 @@ need_postgres() {
   postgres_programs >/dev/null || die "PostgreSQL was installed, but its programs are nowhere to be found"
 }
 
+# Finds errors in PL/pgSQL functions that only a call would show. The tests do without where the system has no such package.
+need_plpgsql_check() {
+  local version
+  command -v apt-get >/dev/null || return 0
+  version=$("$(postgres_programs)/postgres" --version | sed -E "s/.* ([0-9]+).*/\1/")
+  if dpkg -s "postgresql-$version-plpgsql-check" >/dev/null 2>&1; then return; fi
+  as_root apt-get update -q >/dev/null
+  if [ -z "$(apt-cache search --names-only "^postgresql-$version-plpgsql-check\$")" ]; then return; fi
+  install "Tests of the database's functions" "postgresql-$version-plpgsql-check" "" "" ""
+}
+
 need_browser() {
   if ! command -v chromedriver >/dev/null; then
     install "Browser tests" "chromium chromium-driver" "chromium chromedriver" "chromium chromium-chromedriver" \
