@@ -191,7 +191,7 @@ pub struct Filter {
 }
 
 /// Newest first. The page is found first, by short scans of the index that fits what is asked (`list_conversations` in
-/// `migrations/0029_little_of_much.sql`); only its own rows are then joined. One round trip; two with a tag or part of a name.
+/// `db/functions/`); only its own rows are then joined. One round trip; two with a tag or part of a name.
 pub async fn list(
     tx: &mut WorkspaceTx,
     filter: &Filter,

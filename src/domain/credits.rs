@@ -1,6 +1,6 @@
 //! What agents spend to send: one credit for each text. Admins' are not counted.
 //!
-//! The three functions of `migrations/0008_credits.sql` are the only ones that write: a credit is taken in the statement
+//! The functions `spend_credit`, `return_credit` and `grant_credits` in `db/functions/` are the only ones that write: a credit is taken in the statement
 //! that queues its text, and comes back if the text never went out. Balance and ledger change together or not at all.
 
 use chrono::{DateTime, Utc};

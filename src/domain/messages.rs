@@ -406,7 +406,7 @@ async fn by_ids(
     Ok(rows.into_iter().map(Message::from).collect())
 }
 
-/// What a list row shows of a text. `preview_of` in the migrations is the same for what the database moves on its own.
+/// What a list row shows of a text. `preview_of` in `db/functions/` is the same for what the database moves on its own.
 pub fn preview(content: &str, media: &[&str]) -> String {
     let mut words = content.split_whitespace().collect::<Vec<_>>().join(" ");
     if words.is_empty() {

@@ -1,5 +1,5 @@
 //! What became of a conversation: who did what, and when. The database writes it down itself, in the transaction of the
-//! deed (`tell_of_conversation` in `migrations/0022_conversation.sql`), so no door can forget to.
+//! deed (`db/functions/tell_of_conversation.sql`), so no door can forget to.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Where in a text stands what was looked for: by the rules by which the database finds it (`migrations/0025_search.sql`).
+//! Where in a text stands what was looked for: by the rules by which the database finds it (`migrations/0013_search.sql`).
 
 use serde::Serialize;
 
