@@ -61,8 +61,19 @@ need_postgres() {
     echo "create_main_cluster = false" |
       as_root tee /etc/postgresql-common/createcluster.d/no-main-cluster.conf >/dev/null
   fi
-  install "PostgreSQL" "postgresql" "postgresql-server postgresql-contrib" "postgresql postgresql-contrib" "postgresql@17"
+  install "PostgreSQL" "postgresql" "postgresql-server" "postgresql" "postgresql@17"
   postgres_programs >/dev/null || die "PostgreSQL was installed, but its programs are nowhere to be found"
+}
+
+# Finds errors in PL/pgSQL functions that only a call would show. The tests do without where the system has no such package.
+need_plpgsql_check() {
+  local version
+  command -v apt-get >/dev/null || return 0
+  version=$("$(postgres_programs)/postgres" --version | sed -E "s/.* ([0-9]+).*/\1/")
+  if dpkg -s "postgresql-$version-plpgsql-check" >/dev/null 2>&1; then return; fi
+  as_root apt-get update -q >/dev/null
+  if [ -z "$(apt-cache search --names-only "^postgresql-$version-plpgsql-check\$")" ]; then return; fi
+  install "Tests of the database's functions" "postgresql-$version-plpgsql-check" "" "" ""
 }
 
 need_browser() {
@@ -119,9 +130,9 @@ as_postgres() {
   fi
 }
 
-# An empty PostgreSQL with every migration applied, at $DATABASE_URL, in $scratch; both are gone when the script ends.
+# An empty PostgreSQL with the whole schema, at $DATABASE_URL, in $scratch; both are gone when the script ends.
 throw_away_database() {
-  local programs cluster migration
+  local programs cluster
   programs=$(postgres_programs)
   scratch=$(mktemp -d)
   cluster=$scratch/cluster
@@ -138,12 +149,19 @@ throw_away_database() {
   # Like the server's own login: it owns its database and is no superuser.
   psql_as postgres postgres -c "create role messagehub login createdb createrole" \
     -c "create database messagehub owner messagehub"
-  for migration in migrations/*.sql; do
-    if [ -e "$migration" ]; then
-      psql_as messagehub messagehub --single-transaction -f "$migration" || die "$migration does not apply"
-    fi
-  done
+  apply_schema
   export DATABASE_URL="postgres:///messagehub?host=$cluster&user=messagehub"
+}
+
+# As src/db/migrate.rs does it: the roles, the functions that tables need, the tables, all functions and triggers.
+apply_schema() {
+  local first=migrations/0001_foundations.sql needed rest
+  needed=$(grep -lx -- "-- needed by migrations" db/functions/*.sql)
+  rest=$(ls migrations/*.sql | grep -vx "$first")
+  psql_as messagehub messagehub -c "set client_min_messages = warning" -c "set check_function_bodies = off" \
+    -f "$first" -c "grant create on schema public to messagehub_system" \
+    $(printf -- " -f %s" $needed $rest db/functions/*.sql) \
+    -c "revoke create on schema public from messagehub_system" || die "the schema does not apply"
 }
 
 remove_database() {

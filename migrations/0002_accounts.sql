@@ -1,4 +1,4 @@
--- Users and their sessions are global; workspaces and memberships say who may go where.
+-- Users, their sessions, and how they prove who they are. All of it is global: workspaces come later.
 
 create table users (
     id                uuid primary key,
@@ -8,11 +8,16 @@ create table users (
     email_verified_at timestamptz,
     created_at        timestamptz not null default now(),
     updated_at        timestamptz not null default now(),
-    constraint users_email_key unique (email)
+    totp_secret       bytea,                         -- sealed; members' role cannot read it
+    totp_step         bigint not null default 0,     -- the last time step whose code was used: a code works once
+    two_factor_at     timestamptz,                   -- since when the second factor is required
+    language          text check (language ~ '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$'), -- BCP 47; null: the browser's
+    constraint users_email_key unique (email),
+    constraint users_two_factor_has_a_secret check (two_factor_at is null or totp_secret is not null)
 );
 
--- A sign-in. Access tokens name it; ending it ends them. A refresh token says of which session and of which generation it is,
--- and is signed: any earlier one that comes again gives a thief away, and only one number is kept here.
+-- Access tokens name a session; ending it ends them. A refresh token is signed and names the session and the generation, so that
+-- only one number is kept: an earlier generation that is used again shows that a token was stolen.
 create table sessions (
     id                 uuid primary key,
     user_id            uuid not null references users on delete cascade,
@@ -21,73 +26,46 @@ create table sessions (
     expires_at         timestamptz not null,
     revoked_at         timestamptz,
     user_agent         text,
-    created_at         timestamptz not null default now()
+    created_at         timestamptz not null default now(),
+    address            text                          -- the IP address at sign-in
 );
 create index sessions_of_user on sessions (user_id);
 
-create table workspaces (
-    id             uuid primary key,
-    name           text not null check (length(name) between 1 and 80),
-    slug           text not null check (slug ~ '^[a-z0-9](-?[a-z0-9])*$' and length(slug) <= 60),
-    default_region text not null default 'US' check (default_region ~ '^[A-Z]{2}$'), -- how numbers without + are read
-    created_by     uuid references users on delete set null, -- null: the command line
-    created_at     timestamptz not null default now(),
-    updated_at     timestamptz not null default now(),
-    constraint workspaces_slug_key unique (slug),
-    -- Pages are found by slug or by id: a slug that reads as an id would never be found.
-    constraint workspaces_slug_is_no_id check (slug !~ '^[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}$')
+-- Recovery codes for a lost second factor. Each works once.
+create table recovery_codes (
+    user_id   uuid not null references users on delete cascade,
+    code_hash bytea not null,
+    primary key (user_id, code_hash)
 );
-create index workspaces_made_by on workspaces (created_by) where created_by is not null; -- WORKSPACES_PER_PERSON
 
-create table workspace_members (
-    workspace_id uuid not null references workspaces on delete cascade,
-    user_id      uuid not null references users on delete cascade,
-    role         text not null check (role in ('admin', 'agent')),
-    created_at   timestamptz not null default now(),
-    primary key (workspace_id, user_id)
+-- Links in e-mails that verify an address or allow a new password, as hashes. Each works once.
+create table mailed_tokens (
+    token_hash bytea primary key,
+    user_id    uuid not null references users on delete cascade,
+    purpose    text not null check (purpose in ('verify', 'reset')),
+    email      text not null,                        -- valid as long as the account has this address
+    expires_at timestamptz not null,
+    created_at timestamptz not null default now()
 );
-create index workspaces_of_user on workspace_members (user_id); -- sign-in, the switcher
+create index mailed_tokens_of_user on mailed_tokens (user_id, purpose);
 
--- The proofs that the policies ask for. They run as the system role, for a person cannot read the rows that decide
--- what that person can read. In PL/pgSQL, which plans them once per connection; in SQL they were planned anew in every
--- statement, which took longer than most statements themselves.
-grant create on schema public to messagehub_system;
+-- Rate limits of sign-in, shared by all servers: a row for each account and each IP address, as a hash. Each attempt moves
+-- `paid_until` by its price; when it is too far ahead of the clock the client has to wait.
+create table throttles (
+    key        bytea primary key,
+    paid_until timestamptz not null
+);
+create index throttles_settled on throttles (paid_until); -- housekeeping
 
-create function my_workspace() returns uuid
-    language plpgsql stable security definer set search_path = public, pg_temp
-as $$ begin
-    return (select workspace_id from workspace_members
-             where workspace_id = current_workspace() and user_id = current_user_id());
-end $$;
-
-create function i_am_admin() returns boolean
-    language plpgsql stable security definer set search_path = public, pg_temp
-as $$ begin
-    return exists (select from workspace_members
-                    where workspace_id = current_workspace() and user_id = current_user_id() and role = 'admin');
-end $$;
-
--- Whether `someone` belongs to the workspace I work in.
-create function works_with_me(someone uuid) returns boolean
-    language plpgsql stable security definer set search_path = public, pg_temp
-as $$ begin
-    return exists (select from workspace_members
-                    where workspace_id = my_workspace() and user_id = someone);
-end $$;
-
-grant execute on function my_workspace(), i_am_admin(), works_with_me(uuid) to messagehub_people, messagehub_system;
-alter function my_workspace() owner to messagehub_system;
-alter function i_am_admin() owner to messagehub_system;
-alter function works_with_me(uuid) owner to messagehub_system;
-
-select confine_to_workspace('workspace_members', writers => '(select i_am_admin())');
-
-alter table workspaces enable row level security;
-alter table workspaces force row level security;
-create policy people_see on workspaces for select to messagehub_people using (id = (select my_workspace()));
-create policy people_change on workspaces for update to messagehub_people
-    using (id = (select my_workspace()) and (select i_am_admin()));
-create policy system on workspaces to messagehub_system using (true) with check (true);
+-- Networks, and browsers by their cookie, from which a user has signed in before. They have rate limits of their own, so that an
+-- attacker elsewhere cannot lock the user out.
+create table known_places (
+    user_id uuid not null references users on delete cascade,
+    place   bytea not null,                          -- a hash
+    seen_at timestamptz not null default now(),
+    primary key (user_id, place)
+);
+create index known_places_forgotten on known_places (seen_at); -- housekeeping
 
 alter table users enable row level security;
 alter table users force row level security;
@@ -99,8 +77,22 @@ alter table sessions enable row level security;
 alter table sessions force row level security;
 create policy system on sessions to messagehub_system using (true) with check (true);
 
-grant select (id, name, email, created_at) on users to messagehub_people;
-grant select, update on workspaces to messagehub_people;
-grant select, insert, update, delete on workspace_members to messagehub_people;
-grant select, insert, update on users, sessions, workspaces, workspace_members to messagehub_system;
-grant delete on sessions to messagehub_system;
+alter table recovery_codes enable row level security;
+alter table recovery_codes force row level security;
+create policy system on recovery_codes to messagehub_system using (true) with check (true);
+
+alter table mailed_tokens enable row level security;
+alter table mailed_tokens force row level security;
+create policy system on mailed_tokens to messagehub_system using (true) with check (true);
+
+alter table throttles enable row level security;
+alter table throttles force row level security;
+create policy system on throttles to messagehub_system using (true) with check (true);
+
+alter table known_places enable row level security;
+alter table known_places force row level security;
+create policy system on known_places to messagehub_system using (true) with check (true);
+
+grant select (id, name, email, created_at, two_factor_at) on users to messagehub_people;
+grant select, insert, update on users to messagehub_system;
+grant select, insert, update, delete on sessions, recovery_codes, mailed_tokens, throttles, known_places to messagehub_system;

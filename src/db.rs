@@ -14,6 +14,7 @@ use crate::events::{Bus, Event};
 use crate::ids::{UserId, WorkspaceId};
 
 pub mod embedded;
+mod functions;
 pub mod migrate;
 mod shares;
 

@@ -1,6 +1,6 @@
 //! Texts as they are compared: without case, accents, vowel points and marks that nobody types.
 //!
-//! The same rule as `fold_text` in `migrations/0025_search.sql`, by which texts and people are indexed and looked for; a test
+//! The same rule as `db/functions/fold_text.sql`, by which texts and people are indexed and looked for; a test
 //! compares the two. Here it serves what is highlighted, and lists that are in memory.
 
 use unicode_normalization::UnicodeNormalization;

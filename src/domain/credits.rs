@@ -1,6 +1,6 @@
 //! Credits: an agent spends one for each text. Admins spend none.
 //!
-//! Only the three functions of `migrations/0008_credits.sql` write them: a credit is taken in the statement that queues
+//! Only `spend_credit`, `return_credit` and `grant_credits` in `db/functions/` write them: a credit is taken in the statement that queues
 //! the text, and is returned if the text is never sent. Balance and ledger change together or not at all.
 
 use chrono::{DateTime, Utc};

@@ -155,7 +155,6 @@ async fn login_role_can_run_migrations() {
         "grant people to current_user",
         "set role people",
         "reset role",
-        "create extension pg_trgm",
         "create table owned (id int)",
         "create database template_of_tests",
     ] {

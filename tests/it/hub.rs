@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 
 use crate::emulator::Emulator;
 use crate::emulator::telnyx::Telnyx;
-pub use database::empty_database;
+pub use database::{bare_database, empty_database};
 pub use people::{Answer, Frames, Person};
 pub use post::Post;
 

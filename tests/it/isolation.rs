@@ -464,7 +464,7 @@ async fn every_tenant_table_has_row_level_security() {
     let uncovered: Vec<(String,)> = sqlx::query_as(
         "select c.relname::text from pg_class c
           where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace
-            and not c.relforcerowsecurity and c.relname not like '\\_sqlx%'",
+            and not c.relforcerowsecurity and c.relname not in ('_sqlx_migrations', 'schema_functions')",
     )
     .fetch_all(&hub.raw)
     .await

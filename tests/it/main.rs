@@ -58,6 +58,7 @@ mod receive;
 mod reports;
 mod safety;
 mod scheduled;
+mod schema;
 mod search;
 mod send;
 mod send_deadline;

@@ -126,12 +126,10 @@ fn install_command(os_release: &str) -> &'static str {
     for family in families {
         return match family {
             "debian" | "ubuntu" => "run `sudo apt-get install postgresql`",
-            "fedora" | "rhel" | "centos" => {
-                "run `sudo dnf install postgresql-server postgresql-contrib`"
-            }
-            "alpine" => "run `apk add postgresql postgresql-contrib`",
+            "fedora" | "rhel" | "centos" => "run `sudo dnf install postgresql-server`",
+            "alpine" => "run `apk add postgresql`",
             "arch" => "run `sudo pacman -S postgresql`",
-            "suse" | "opensuse" => "run `sudo zypper install postgresql-server postgresql-contrib`",
+            "suse" | "opensuse" => "run `sudo zypper install postgresql-server`",
             _ => continue,
         };
     }
@@ -231,7 +229,7 @@ mod tests {
         );
         assert_eq!(
             install_command("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n"),
-            "run `sudo dnf install postgresql-server postgresql-contrib`"
+            "run `sudo dnf install postgresql-server`"
         );
         assert_eq!(
             install_command("ID=void\n"),

@@ -91,6 +91,15 @@ async fn create(cluster: &PgConnectOptions, name: &str, template: &str) -> PgCon
 
 /// A migrated database that nobody else uses.
 pub async fn empty_database() -> PgConnectOptions {
+    database_from("template").await
+}
+
+/// A database of its own without any schema.
+pub async fn bare_database() -> PgConnectOptions {
+    database_from("template1").await
+}
+
+async fn database_from(template: &str) -> PgConnectOptions {
     static COUNT: AtomicU32 = AtomicU32::new(1);
     static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
     let cluster = tokio::task::spawn_blocking(|| CLUSTER.clone())
@@ -98,5 +107,5 @@ pub async fn empty_database() -> PgConnectOptions {
         .unwrap();
     let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
     let _one = ONE_AT_A_TIME.lock().await;
-    create(&cluster, &name, "template").await
+    create(&cluster, &name, template).await
 }
