@@ -55,17 +55,17 @@ create table throttles (
     key        bytea primary key,
     paid_until timestamptz not null
 );
-create index throttles_settled on throttles (paid_until); -- housekeeping
+create index throttles_by_age on throttles (paid_until); -- housekeeping
 
 -- Networks, and browsers by their cookie, from which a user has signed in before. They have rate limits of their own, so that an
 -- attacker elsewhere cannot lock the user out.
-create table known_places (
+create table known_locations (
     user_id uuid not null references users on delete cascade,
     place   bytea not null,                          -- a hash
     seen_at timestamptz not null default now(),
     primary key (user_id, place)
 );
-create index known_places_forgotten on known_places (seen_at); -- housekeeping
+create index known_locations_by_age on known_locations (seen_at); -- housekeeping
 
 alter table users enable row level security;
 alter table users force row level security;
@@ -89,10 +89,10 @@ alter table throttles enable row level security;
 alter table throttles force row level security;
 create policy system on throttles to messagehub_system using (true) with check (true);
 
-alter table known_places enable row level security;
-alter table known_places force row level security;
-create policy system on known_places to messagehub_system using (true) with check (true);
+alter table known_locations enable row level security;
+alter table known_locations force row level security;
+create policy system on known_locations to messagehub_system using (true) with check (true);
 
 grant select (id, name, email, created_at, two_factor_at) on users to messagehub_people;
 grant select, insert, update on users to messagehub_system;
-grant select, insert, update, delete on sessions, recovery_codes, mailed_tokens, throttles, known_places to messagehub_system;
+grant select, insert, update, delete on sessions, recovery_codes, mailed_tokens, throttles, known_locations to messagehub_system;

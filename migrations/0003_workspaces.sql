@@ -18,8 +18,8 @@ create table workspaces (
     -- Pages are found by slug or by id: a slug that looks like an id would never be found.
     constraint workspaces_slug_is_no_id check (slug !~ '^[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}$')
 );
-create index workspaces_made_by on workspaces (created_by) where created_by is not null; -- WORKSPACES_PER_PERSON
-create index workspaces_failing_over on workspaces (id) where failover;
+create index workspaces_of_creator on workspaces (created_by) where created_by is not null; -- WORKSPACES_PER_PERSON
+create index workspaces_with_failover on workspaces (id) where failover;
 
 create table workspace_members (
     workspace_id uuid not null references workspaces on delete cascade,

@@ -24,7 +24,7 @@ create table integrations (
     usage_until  date,                               -- the last day that was fetched
     usage_error  text,                               -- why the last fetch failed, as a sentence
     primary key (workspace_id, id),
-    constraint integrations_keep_no_credentials
+    constraint integrations_disconnected_without_credentials
         check ((credentials is null) = (disconnected_at is not null) and (disconnected_at is null or not is_active)),
     constraint integrations_former_have_an_end
         check ((former_credentials is null) = (former_until is null) and (disconnected_at is null or former_until is null))
@@ -55,12 +55,12 @@ create table numbers (
     updated_at      timestamptz not null default now(),
     -- Providers retry for seconds only, so an outage of ours loses inbound messages. Their lists still have them: the messages
     -- of every number are compared with its provider's list from time to time.
-    agreed_at       timestamptz,                       -- until then we have everything that the provider has
+    compared_until       timestamptz,                       -- until then we have everything that the provider has
     catch_up_at     timestamptz not null default now(), -- when to compare next; moved on by the server that compares
     last_missed_at  timestamptz,                       -- the newest message found by comparing, not by webhook
     gone_at         timestamptz,                       -- the provider's account no longer has the number; a sync leaves numbers
                                                        -- that an admin switched off alone
-    messages_per_second double precision check (messages_per_second between 0.01 and 1000), -- null: `usual_rate`
+    messages_per_second double precision check (messages_per_second between 0.01 and 1000), -- null: `default_send_rate`
     primary key (workspace_id, id),
     foreign key (workspace_id, integration_id) references integrations on delete cascade,
     constraint numbers_once unique (workspace_id, integration_id, phone_number),
@@ -83,10 +83,10 @@ create table number_members (
 create index numbers_of_member on number_members (workspace_id, user_id);
 
 -- A token bucket of one second's worth of messages for each number that ever sent, shared by all servers.
-create table number_pace (
+create table number_buckets (
     workspace_id uuid not null default current_workspace() references workspaces on delete cascade,
     number_id    uuid not null,
-    full_at      timestamptz not null default 'epoch',     -- when the bucket is full again
+    refilled_at      timestamptz not null default 'epoch',     -- when the bucket is full again
     held_until   timestamptz not null default '-infinity', -- the provider asked for a pause
     primary key (workspace_id, number_id),
     foreign key (workspace_id, number_id) references numbers on delete cascade
@@ -95,12 +95,12 @@ create table number_pace (
 select confine_to_workspace('integrations', writers => '(select i_am_admin())');
 select confine_to_workspace('numbers', readers => 'id = any ((select my_numbers())::uuid[])', writers => '(select i_am_admin())');
 select confine_to_workspace('number_members', writers => '(select i_am_admin())');
-select confine_to_workspace('number_pace', readers => 'number_id = any ((select my_numbers())::uuid[])', writers => '(select i_am_admin())');
+select confine_to_workspace('number_buckets', readers => 'number_id = any ((select my_numbers())::uuid[])', writers => '(select i_am_admin())');
 
 grant select (workspace_id, id, provider, name, account, hint, status, status_reason, is_active, checked_at, created_at, updated_at,
               disconnected_at, usage_until, usage_error)
     on integrations to messagehub_people;
 grant insert, update, delete on integrations to messagehub_people;
 grant select, insert, update, delete on numbers, number_members to messagehub_people;
-grant select, update on number_pace to messagehub_people;
-grant select, insert, update on integrations, numbers, number_members, number_pace to messagehub_system;
+grant select, update on number_buckets to messagehub_people;
+grant select, insert, update on integrations, numbers, number_members, number_buckets to messagehub_system;

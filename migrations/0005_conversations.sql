@@ -48,9 +48,9 @@ create table conversations (
     foreign key (workspace_id, contact_id) references contacts on delete cascade,
     foreign key (workspace_id, number_id) references numbers on delete cascade,
     foreign key (workspace_id, assignee_id) references workspace_members on delete set null (assignee_id),
-    constraint conversations_of_pair unique (workspace_id, contact_id, number_id),
+    constraint conversations_contact_number_key unique (workspace_id, contact_id, number_id),
     -- Messages refer to conversation, contact and number by one key, so that the three cannot disagree.
-    constraint conversations_whole unique (workspace_id, id, contact_id, number_id)
+    constraint conversations_reference_key unique (workspace_id, id, contact_id, number_id)
 );
 create index conversations_newest on conversations (workspace_id, status, last_message_at desc, id desc);              -- an admin's list
 create index conversations_of_number on conversations (workspace_id, number_id, status, last_message_at desc, id desc); -- an agent's list
@@ -58,20 +58,20 @@ create index conversations_unread on conversations (workspace_id, number_id, sta
     where unread_count > 0;                                                                        -- "Unread", and its count
 create index conversations_of_assignee on conversations (workspace_id, assignee_id, number_id, status, last_message_at desc, id desc)
     where assignee_id is not null;                                                                 -- "Mine", and its count
-create index conversations_of_nobody on conversations (workspace_id, number_id, status, last_message_at desc, id desc)
+create index conversations_unassigned on conversations (workspace_id, number_id, status, last_message_at desc, id desc)
     where assignee_id is null;                                                                     -- "Unassigned"
 create index conversations_contacts_of_number on conversations (workspace_id, number_id, contact_id); -- an agent's contacts
-create index conversations_asleep on conversations (snoozed_until) where status = 'snoozed';       -- ending snoozes
+create index conversations_snoozed on conversations (snoozed_until) where status = 'snoozed';       -- ending snoozes
 
 -- Conversations that were merged into another one: old links lead there.
-create table joined_conversations (
+create table merged_conversations (
     workspace_id uuid not null default current_workspace() references workspaces on delete cascade,
     id           uuid not null,
     into_id      uuid not null,
     primary key (workspace_id, id),
     foreign key (workspace_id, into_id) references conversations on delete cascade
 );
-create index joined_into on joined_conversations (workspace_id, into_id);
+create index merged_conversations_into on merged_conversations (workspace_id, into_id);
 
 -- The activity of a conversation: who did what when. Rows are only added, by triggers, in the transaction of the change.
 create table conversation_events (
@@ -107,13 +107,13 @@ select confine_to_workspace('contacts',
                      or (created_by = (select current_user_id()) and not texted))');
 select confine_to_workspace('conversations',
     readers => 'number_id = any ((select my_numbers())::uuid[])', writers => 'number_id = any ((select my_numbers())::uuid[])');
-select confine_to_workspace('joined_conversations',
-    readers => 'exists (select from conversations v where v.workspace_id = joined_conversations.workspace_id and v.id = into_id)',
+select confine_to_workspace('merged_conversations',
+    readers => 'exists (select from conversations v where v.workspace_id = merged_conversations.workspace_id and v.id = into_id)',
     writers => 'false');
 select confine_to_workspace('conversation_events',
     readers => 'number_id = any ((select my_numbers())::uuid[])', writers => 'false');
 
 grant select, insert, update, delete on contacts, conversations to messagehub_people;
-grant select on joined_conversations, conversation_events to messagehub_people;
-grant select, insert, update, delete on contacts, conversations, joined_conversations to messagehub_system;
+grant select on merged_conversations, conversation_events to messagehub_people;
+grant select, insert, update, delete on contacts, conversations, merged_conversations to messagehub_system;
 grant select, insert, update (conversation_id) on conversation_events to messagehub_system;

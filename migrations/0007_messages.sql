@@ -32,7 +32,7 @@ create table messages (
     lease_until     timestamptz,                     -- sending: after this, no server is working on it
     created_at      timestamptz not null default now(),
     updated_at      timestamptz not null default now(),
-    inquiries       smallint not null default 0,     -- unconfirmed: how often the provider was asked for the outcome
+    outcome_checks       smallint not null default 0,     -- unconfirmed: how often the provider was asked for the outcome
     retried_as      uuid,                            -- a message that failed can be sent again once, as this one
     bulk            boolean not null default false,  -- single messages are sent before bulk
     expires_at      timestamptz,                     -- queued: not sent after this
@@ -55,16 +55,16 @@ create index messages_waiting on messages (workspace_id, conversation_id, id)
 create index messages_leased on messages (lease_until) where status = 'sending';                    -- left over from a crash
 create index messages_expiring on messages (expires_at) where status = 'queued';
 create index messages_scheduled on messages (due_at, id) where status = 'scheduled';                -- due ones
-create index messages_to_come on messages (workspace_id, number_id, scheduled_at, id) where status = 'scheduled'; -- the list
+create index messages_scheduled_of_number on messages (workspace_id, number_id, scheduled_at, id) where status = 'scheduled'; -- the list
 create index messages_unconfirmed on messages (id) where status = 'unconfirmed';                    -- few at any time
 create index messages_sent_later on messages (workspace_id, scheduled_at) where scheduled_at is not null; -- usage: all others by id
-create index messages_called_off on messages (workspace_id, conversation_id)
+create index messages_failed_by_opt_out on messages (workspace_id, conversation_id)
     where error_code = 'contact_opted_out';                                                         -- live updates after an opt-out
-create index messages_unsettled on messages (workspace_id, number_id, status, id desc)
+create index messages_by_status on messages (workspace_id, number_id, status, id desc)
     where direction = 'outbound' and status not in ('sent', 'delivered');                           -- lists by status
 
 -- Messages that were deleted with their contact: a provider's list does not bring them back. Kept as long as such a list reaches.
-create table forgotten_texts (
+create table deleted_messages (
     workspace_id   uuid not null default current_workspace() references workspaces on delete cascade,
     integration_id uuid not null,
     provider_sid   text not null,
@@ -72,7 +72,7 @@ create table forgotten_texts (
     primary key (workspace_id, integration_id, provider_sid),
     foreign key (workspace_id, integration_id) references integrations on delete cascade
 );
-create index forgotten_long_ago on forgotten_texts (created_at); -- housekeeping
+create index deleted_messages_by_age on deleted_messages (created_at); -- housekeeping
 
 -- Members mentioned in a note.
 create table mentions (
@@ -129,7 +129,7 @@ create unique index drafts_once on drafts (workspace_id, user_id, coalesce(conve
 
 select confine_to_workspace('messages',
     readers => 'number_id = any ((select my_numbers())::uuid[])', writers => 'number_id = any ((select my_numbers())::uuid[])');
-select confine_to_workspace('forgotten_texts', readers => 'false', writers => 'false');
+select confine_to_workspace('deleted_messages', readers => 'false', writers => 'false');
 select confine_to_workspace('mentions',
     readers => 'number_id = any ((select my_numbers())::uuid[])', writers => 'number_id = any ((select my_numbers())::uuid[])');
 -- Private templates are visible to their owner only; shared ones are changed by their creator and by admins.
@@ -142,7 +142,7 @@ select confine_to_workspace('drafts',
     readers => 'user_id = (select current_user_id())', writers => 'user_id = (select current_user_id())');
 
 grant select, insert, update on messages to messagehub_people, messagehub_system;
-grant select, insert, delete on forgotten_texts to messagehub_system;
+grant select, insert, delete on deleted_messages to messagehub_system;
 grant select, insert, update (seen_at) on mentions to messagehub_people;
 grant select, insert, update (conversation_id) on mentions to messagehub_system;
 grant select, insert, update, delete on templates, drafts to messagehub_people;

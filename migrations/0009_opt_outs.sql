@@ -18,7 +18,7 @@ create table consents (
     id           uuid not null default new_id(),
     contact_id   uuid not null,
     number_id    uuid not null,
-    wish         text not null check (wish in ('stop', 'start')),
+    consent_kind text not null check (consent_kind in ('stop', 'start')),
     source       text not null check (source in ('text', 'provider', 'agent', 'import')),
     proof        text not null default '',           -- the contact's words, the provider's code, the agent's reason
     message_id   uuid,                               -- the message with the keyword, or to which the provider answered

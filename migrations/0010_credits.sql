@@ -6,10 +6,10 @@ create table credit_accounts (
     balance      bigint not null default 0,          -- always the sum of the ledger
     updated_at   timestamptz not null default now(),
     primary key (workspace_id, user_id),
-    constraint credits_suffice check (balance >= 0)
+    constraint credit_accounts_balance_not_negative check (balance >= 0)
 );
 
--- Append-only, by the triggers of `append_only`.
+-- Append-only, by the triggers of `refuse_change_of_append_only`.
 create table credit_ledger (
     workspace_id uuid not null default current_workspace() references workspaces on delete cascade,
     id           uuid not null default new_id(),

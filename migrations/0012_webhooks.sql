@@ -20,7 +20,7 @@ create table webhooks (
     foreign key (workspace_id, number_id) references numbers on delete cascade
 );
 create index webhooks_of_sid on webhooks (workspace_id, provider_sid, id desc);
-create index webhooks_amiss on webhooks (workspace_id, outcome, id desc)
+create index webhooks_rare_outcomes on webhooks (workspace_id, outcome, id desc)
     where outcome not in ('stored', 'applied');                                  -- the rare outcomes
 
 -- Calls about our numbers whose signature did not match: a wrong URL here, a rotated secret, or a forgery. They wait for an admin,

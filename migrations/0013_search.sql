@@ -1,13 +1,13 @@
 -- The search index: every word of every message, and contacts by any part of their name or number, by access rights.
 --
 -- Tables of their own, because a row of `messages` is written several times while the message is on its way, each time with all
--- its indexes; here each message is written once. Tokens are made by `spaced`, not by a text search parser: they are the same in
+-- its indexes; here each message is written once. Tokens are made by `spaced_tokens`, not by a text search parser: they are the same in
 -- every database, and scripts without spaces are indexed by pairs of characters.
 --
 -- Each token is prefixed with its scope (`scope_of`, `part_scope`): a search reads only index entries of what its user may see, so
 -- neither its results nor its duration depend on anything else.
 
-create table message_words (
+create table message_tokens (
     workspace_id uuid not null default current_workspace(),
     id           uuid not null,                      -- of the message
     number_id    uuid not null,
@@ -17,7 +17,7 @@ create table message_words (
     primary key (workspace_id, id),                  -- pages: newest first, below a cursor
     foreign key (workspace_id, id) references messages on update cascade on delete cascade
 );
-create table contact_words (
+create table contact_tokens (
     workspace_id uuid not null default current_workspace(),
     id           uuid not null,                      -- of the contact
     words        tsvector not null,                  -- for the workspace, and for each number with a conversation
@@ -25,12 +25,12 @@ create table contact_words (
     foreign key (workspace_id, id) references contacts on delete cascade
 );
 -- A short pending list keeps receiving cheap (entries are merged by the hundred), although every search reads it.
-create index message_words_found on message_words using gin (words) with (gin_pending_list_limit = 1024);
-create index contact_words_found on contact_words using gin (words) with (gin_pending_list_limit = 256);
-create index message_words_parts on message_words (workspace_id, number_id, part, id);  -- the newest message of each part
+create index message_tokens_search on message_tokens using gin (words) with (gin_pending_list_limit = 1024);
+create index contact_tokens_search on contact_tokens using gin (words) with (gin_pending_list_limit = 256);
+create index message_tokens_parts on message_tokens (workspace_id, number_id, part, id);  -- the newest message of each part
 -- Rows are only inserted: with the default settings the first vacuum would come late.
-alter table message_words set (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_insert_threshold = 5000);
+alter table message_tokens set (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_vacuum_insert_threshold = 5000);
 
-select confine_to_workspace('message_words', readers => 'number_id = any ((select my_numbers())::uuid[])', writers => 'false');
-select confine_to_workspace('contact_words', readers => '(select i_am_admin())', writers => 'false');
-grant select, insert, update, delete on message_words, contact_words to messagehub_system;
+select confine_to_workspace('message_tokens', readers => 'number_id = any ((select my_numbers())::uuid[])', writers => 'false');
+select confine_to_workspace('contact_tokens', readers => '(select i_am_admin())', writers => 'false');
+grant select, insert, update, delete on message_tokens, contact_tokens to messagehub_system;

@@ -1,7 +1,7 @@
 -- The audit log, and the log of uses of credentials.
 
 -- Who did what, when and from where; the values before and after, without secrets. Written in the transaction of the action.
--- Append-only, by the triggers of `append_only`.
+-- Append-only, by the triggers of `refuse_change_of_append_only`.
 create table audit_log (
     workspace_id uuid not null default current_workspace() references workspaces on delete cascade,
     id           uuid not null default new_id(),

@@ -16,9 +16,9 @@ const SAM: &str = "sam@harbor.example";
 
 /// What keeps the words of texts and people, on a text's way in.
 const LEARNING: [(&str, &str); 3] = [
-    ("messages", "learn_messages"),
-    ("contacts", "learn_contacts"),
-    ("conversations", "learn_conversations"),
+    ("messages", "index_new_messages"),
+    ("contacts", "index_changed_contact"),
+    ("conversations", "index_conversation_contact"),
 ];
 
 pub struct Archive<'a> {
@@ -48,10 +48,10 @@ impl<'a> Archive<'a> {
         }
         run(&mut root, include_str!("archive.sql")).await;
         // As it is after years; and one table after the other, for a vacuum wants to be alone.
-        for table in ["contacts", "conversations", "messages", "message_words"] {
+        for table in ["contacts", "conversations", "messages", "message_tokens"] {
             run(&mut root, &format!("vacuum (analyze) {table}")).await;
         }
-        for sql in ["vacuum (analyze) contact_words", "analyze", "checkpoint"] {
+        for sql in ["vacuum (analyze) contact_tokens", "analyze", "checkpoint"] {
             run(&mut root, sql).await;
         }
         let conversations: i64 = sqlx::query_scalar("select count(*) from conversations")

@@ -63,7 +63,7 @@ select p.workspace, t.id, t.contact_id, t.number_id, t.status, case when t.statu
 -- Indexes are made at once, below.
 create table archive.indexes as
     select indexname, indexdef from pg_indexes
-     where schemaname = 'public' and tablename in ('messages', 'message_words')
+     where schemaname = 'public' and tablename in ('messages', 'message_tokens')
        and not exists (select from pg_constraint c where c.conindid = quote_ident(indexname)::regclass);
 do $$ declare name text; begin
     for name in select indexname from archive.indexes loop
@@ -86,11 +86,11 @@ select p.workspace, archive.id(m.at, 'text' || m.nth), t.id, t.contact_id, t.num
   join numbers n on n.workspace_id = current_setting('archive.workspace')::uuid and n.id = t.number_id
   join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id;
 
-insert into message_words (workspace_id, id, number_id, nth, words)
-select m.workspace_id, m.id, m.number_id, m.nth, scoped_words_of(part_scope(m.number_id, m.nth / 2048), m.content)
+insert into message_tokens (workspace_id, id, number_id, nth, words)
+select m.workspace_id, m.id, m.number_id, m.nth, scoped_tokens_of(part_scope(m.number_id, m.nth / 2048), m.content)
   from (select m.*, (row_number() over (partition by m.number_id order by m.id))::integer - 1 as nth
           from archive.plan p join messages m on m.workspace_id = p.workspace) m
- where m.content <> '' and not exists (select from message_words w where w.workspace_id = m.workspace_id and w.id = m.id);
+ where m.content <> '' and not exists (select from message_tokens w where w.workspace_id = m.workspace_id and w.id = m.id);
 
 do $$ declare definition text; begin
     for definition in select indexdef from archive.indexes loop
@@ -119,7 +119,7 @@ select m.workspace_id, archive.id(m.created_at, 'event' || m.id), m.conversation
  where m.id::text like '%5_';
 
 do $$ begin
-    perform learn_contact(c.workspace_id, c.id) from archive.plan p join contacts c on c.workspace_id = p.workspace;
+    perform index_contact(c.workspace_id, c.id) from archive.plan p join contacts c on c.workspace_id = p.workspace;
 end $$;
 
 set session_replication_role = origin;

@@ -11,7 +11,7 @@ begin
     if workspace is null or lock_contacts(workspace, array[contact]) <> 1 then
         return;
     end if;
-    with called_off as (
+    with canceled_messages as (
         update messages m set status = 'canceled', due_at = null, updated_at = now()
           from conversations v
          where v.workspace_id = workspace and v.contact_id = contact
@@ -19,8 +19,8 @@ begin
            and m.direction = 'outbound' and m.status in ('scheduled', 'queued')
         returning m.id
     )
-    select array_agg(id) into waiting from called_off;
-    insert into forgotten_texts (workspace_id, integration_id, provider_sid)
+    select array_agg(id) into waiting from canceled_messages;
+    insert into deleted_messages (workspace_id, integration_id, provider_sid)
     select m.workspace_id, m.integration_id, m.provider_sid
       from conversations v
       join messages m on m.workspace_id = v.workspace_id and m.conversation_id = v.id

@@ -20,11 +20,11 @@ begin
     if workspace is null or terms = '{}' then
         return;
     end if;
-    asked := asks_for(scopes, terms);
-    narrow := asks_for(scopes, narrowest(terms));
+    asked := scoped_query(scopes, terms);
+    narrow := scoped_query(scopes, narrowest(terms));
     foreach step in array array[200, 2800] loop
         return query
-            select w.id from (select n.id, n.words from contact_words n
+            select w.id from (select n.id, n.words from contact_tokens n
                                where n.workspace_id = workspace and n.id < edge
                                order by n.id desc limit step) w
              where w.words @@ asked
@@ -34,7 +34,7 @@ begin
         if found >= many then
             return;
         end if;
-        edge := (select n.id from contact_words n
+        edge := (select n.id from contact_tokens n
                   where n.workspace_id = workspace and n.id < edge
                   order by n.id desc offset step - 1 limit 1);
         if edge is null then
@@ -45,7 +45,7 @@ begin
     return query
         -- `offset 0` keeps the planner from choosing another index.
         select h.id
-          from (select n.workspace_id, n.id from contact_words n
+          from (select n.workspace_id, n.id from contact_tokens n
                  where n.words @@ narrow and (narrow = asked or n.words @@ asked) offset 0) h
          where h.workspace_id = workspace and h.id < edge
          order by h.id desc limit many - found;

@@ -24,8 +24,8 @@ begin
     if workspace is null or terms = '{}' or numbers = '{}' then
         return;
     end if;
-    asked := asks_for(scopes, terms);
-    narrow := asks_for(scopes, narrowest(terms));
+    asked := scoped_query(scopes, terms);
+    narrow := scoped_query(scopes, narrowest(terms));
     foreach step in array array[100, 900] loop
         -- One short scan for each status, and for agents for each number.
         if is_admin then
@@ -51,7 +51,7 @@ begin
             select v.id
               from unnest(newest) with ordinality as n (id, place)
               join conversations v on v.workspace_id = workspace and v.id = n.id
-              join contact_words w on w.workspace_id = workspace and w.id = v.contact_id
+              join contact_tokens w on w.workspace_id = workspace and w.id = v.contact_id
              where w.words @@ asked
              order by n.place
              limit many - found;
@@ -66,7 +66,7 @@ begin
     end loop;
     return query
         select v.id
-          from (select n.workspace_id, n.id from contact_words n
+          from (select n.workspace_id, n.id from contact_tokens n
                  where n.words @@ narrow and (narrow = asked or n.words @@ asked) offset 0) h
           join conversations v on v.workspace_id = workspace and v.contact_id = h.id and v.number_id = any (numbers)
          where h.workspace_id = workspace

@@ -12,10 +12,10 @@ as $$
 declare
     workspace constant uuid := my_workspace();
     numbers constant uuid[] := my_numbers();
-    terms constant text[] := (sought_words(q))[:12];
+    terms constant text[] := (query_tokens(q))[:12];
     newest constant integer := 500;
     -- The query with a placeholder for the scope: no token contains `!`.
-    template constant text := asks_for(array['!'], terms)::text;
+    template constant text := scoped_query(array['!'], terms)::text;
     asked tsquery;
     edge uuid := coalesce(before, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
     scopes text[];
@@ -29,13 +29,13 @@ begin
     end if;
     scopes := array(
         select distinct part_scope(w.number_id, w.part)
-          from (select n.number_id, n.part from message_words n
+          from (select n.number_id, n.part from message_tokens n
                  where n.workspace_id = workspace and n.id < edge
                  order by n.id desc limit newest) w
          where w.number_id = any (numbers));
-    asked := asks_for(scopes, terms);
+    asked := scoped_query(scopes, terms);
     found := array(
-        select w.id from (select n.id, n.number_id, n.words from message_words n
+        select w.id from (select n.id, n.number_id, n.words from message_tokens n
                            where n.workspace_id = workspace and n.id < edge
                            order by n.id desc limit newest) w
          where case when w.number_id = any (numbers) then w.words @@ asked end
@@ -46,7 +46,7 @@ begin
     end if;
     many := many - cardinality(found);
     found := '{}';
-    edge := (select n.id from message_words n
+    edge := (select n.id from message_tokens n
               where n.workspace_id = workspace and n.id < edge
               order by n.id desc offset newest - 1 limit 1);
     if edge is null then
@@ -55,12 +55,12 @@ begin
     select array_agg(part_scope(n.number, p.part) order by r.id desc), array_agg(r.id order by r.id desc)
       into scopes, reaches
       from unnest(numbers) as n (number)
-     cross join lateral (select w.part from message_words w
+     cross join lateral (select w.part from message_tokens w
                           where w.workspace_id = workspace and w.number_id = n.number
                           order by w.part desc limit 1) t
      cross join lateral generate_series(0, t.part) as p (part)
-     -- In the order of the index message_words_parts, so that a plan made while the table was small uses it too.
-     cross join lateral (select w.part, w.id from message_words w
+     -- In the order of the index message_tokens_parts, so that a plan made while the table was small uses it too.
+     cross join lateral (select w.part, w.id from message_tokens w
                           where w.workspace_id = workspace and w.number_id = n.number and (w.part, w.id) < (p.part, edge)
                           order by w.part desc, w.id desc limit 1) r
      where r.part = p.part;
@@ -71,7 +71,7 @@ begin
                     union all
                     select w.id
                       from unnest(scopes[done + 1:done + step]) as s (scope)
-                     cross join lateral (select n.workspace_id, n.id, n.number_id from message_words n
+                     cross join lateral (select n.workspace_id, n.id, n.number_id from message_tokens n
                                           where n.words @@ replace(template, '!', s.scope)::tsquery offset 0) w
                      where w.workspace_id = workspace and w.number_id = any (numbers) and w.id < edge) h (id)
              order by h.id desc limit many);

@@ -12,6 +12,6 @@ as $$ begin
 end $$;
 alter function follow_merge owner to messagehub_system;
 
-create or replace trigger follows_merge before insert on opt_outs for each row execute function follow_merge();
-create or replace trigger follows_merge before insert on consents for each row execute function follow_merge();
-create or replace trigger follows_merge before insert on contact_tags for each row execute function follow_merge();
+create or replace trigger opt_outs_before_insert_follow_merge before insert on opt_outs for each row execute function follow_merge();
+create or replace trigger consents_before_insert_follow_merge before insert on consents for each row execute function follow_merge();
+create or replace trigger contact_tags_before_insert_follow_merge before insert on contact_tags for each row execute function follow_merge();

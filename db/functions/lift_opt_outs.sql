@@ -10,7 +10,7 @@ as $$
                 or (select w.opt_out_scope from workspaces w where w.id = my_workspace()) = 'workspace')
         returning o.number_id
     ), written as (
-        insert into consents (workspace_id, contact_id, number_id, wish, source, proof, actor_id, actor_name)
+        insert into consents (workspace_id, contact_id, number_id, consent_kind, source, proof, actor_id, actor_name)
         select my_workspace(), contact, l.number_id, 'start', 'agent', evidence, current_user_id(), agent from lifted l
         returning 1
     )

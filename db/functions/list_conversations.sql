@@ -35,7 +35,7 @@ begin
         conditions := conditions || ' and has_tag(v.workspace_id, v.contact_id, $6)';
     end if;
     if q is not null then
-        conditions := conditions || ' and is_sought(v.workspace_id, v.contact_id, $7)';
+        conditions := conditions || ' and contact_matches(v.workspace_id, v.contact_id, $7)';
     end if;
     if before_at is not null then
         conditions := conditions || ' and (v.last_message_at, v.id) < ($8, $9)';

@@ -50,7 +50,7 @@ begin
     ids := array(select w.id
                    from (select m.id, m.number_id, m.direction, m.status from messages m
                           where m.workspace_id = workspace and m.id < last_id
-                          order by m.id desc limit most_walked()) w
+                          order by m.id desc limit max_rows_scanned()) w
                   where w.number_id = any (numbers)
                     and (asked_direction is null or w.direction = asked_direction)
                     and (asked_status is null or w.status = asked_status)
@@ -58,7 +58,7 @@ begin
     if cardinality(ids) < many then
         resume_at := (select m.id from messages m
                        where m.workspace_id = workspace and m.id < last_id
-                       order by m.id desc offset most_walked() - 1 limit 1);
+                       order by m.id desc offset max_rows_scanned() - 1 limit 1);
     end if;
     return next;
 end $$;

@@ -25,7 +25,7 @@ begin
         'select array(select w.id
                         from (select w.id, w.number_id, w.kind from webhooks w
                                where w.workspace_id = $1 and w.id < $5%s
-                               order by w.id desc limit most_walked()) w
+                               order by w.id desc limit max_rows_scanned()) w
                        where ($2 is null or w.number_id = $2) and ($3 is null or w.kind = $3)
                        order by w.id desc limit $6)', indexed)
        into ids using workspace, asked_number, asked_kind, asked_sid, last_id, many;
@@ -33,7 +33,7 @@ begin
         execute format(
             'select w.id from webhooks w
               where w.workspace_id = $1 and w.id < $3%s
-              order by w.id desc offset most_walked() - 1 limit 1', replace(indexed, '$4', '$2'))
+              order by w.id desc offset max_rows_scanned() - 1 limit 1', replace(indexed, '$4', '$2'))
            into resume_at using workspace, asked_sid, last_id;
     end if;
     return next;

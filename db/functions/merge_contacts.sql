@@ -12,7 +12,7 @@ begin
     if workspace is null or survivor = gone or lock_contacts(workspace, array[survivor, gone]) <> 2 then
         return 'missing';
     end if;
-    if not sees_all_of(array[survivor, gone]) then
+    if not sees_all_conversations_of(array[survivor, gone]) then
         return 'hidden';
     end if;
     select c.phone_number into address_gone from contacts c where c.workspace_id = workspace and c.id = gone;
@@ -58,8 +58,8 @@ begin
                last_message_id = case when g.last_message_at > s.last_message_at then g.last_message_id else s.last_message_id end,
                created_at = least(s.created_at, g.created_at), updated_at = now()
          where v.workspace_id = workspace and v.id = s.id;
-        update joined_conversations j set into_id = s.id where j.workspace_id = workspace and j.into_id = g.id;
-        insert into joined_conversations (workspace_id, id, into_id) values (workspace, g.id, s.id);
+        update merged_conversations j set into_id = s.id where j.workspace_id = workspace and j.into_id = g.id;
+        insert into merged_conversations (workspace_id, id, into_id) values (workspace, g.id, s.id);
         delete from conversations v where v.workspace_id = workspace and v.id = g.id;
     end loop;
 

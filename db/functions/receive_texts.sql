@@ -2,13 +2,13 @@
 --
 -- Missing contacts and conversations are created in key order, so that batches of two servers wait for each other instead of
 -- deadlocking. Then the messages are inserted; only those that were new (a repeated delivery is ignored) raise the unread counts,
--- each conversation once. `told_at` is set for messages that arrive late. Messages from a merged contact's number go to the
+-- each conversation once. `provider_times` is set for messages that arrive late. Messages from a merged contact's number go to the
 -- survivor. Each statement sees what others committed before it, so a contact that another server creates at the same moment is
 -- found.
 create or replace function receive_texts(
     workspaces uuid[], integrations uuid[], numbers uuid[], providers text[], provider_sids text[],
     senders text[], contents text[], previews text[], segments smallint[], media jsonb[],
-    message_ids uuid[], conversation_ids uuid[], contact_ids uuid[], wishes text[], near_stops boolean[], told_at timestamptz[],
+    message_ids uuid[], conversation_ids uuid[], contact_ids uuid[], consent_kinds text[], near_stops boolean[], provider_times timestamptz[],
     vias text[], reactions boolean[])
     returns table (place bigint, added boolean, message_id uuid, conversation_id uuid, woken boolean)
     language plpgsql
@@ -65,9 +65,9 @@ begin
     with arrived as materialized (
         select t.*, coalesce(t.told_at, now()) as at
           from unnest(workspaces, integrations, numbers, providers, provider_sids, contents, previews, segments, media, message_ids,
-                      near_stops, reactions, told_at, contacts_found, conversations_found)
+                      near_stops, reactions, provider_times, contacts_found, conversations_found)
                with ordinality as t (workspace, integration, number, provider, provider_sid, content, preview, segments, media, message,
-                                     near_stop, reaction, told_at, contact, conversation, place)
+                                     near_stop, reaction, provider_times, contact, conversation, place)
          where t.conversation is not null
     ), added as (
         insert into messages (workspace_id, id, conversation_id, contact_id, number_id, integration_id, direction,
@@ -79,20 +79,20 @@ begin
          order by a.workspace, a.conversation, a.place
             on conflict (workspace_id, integration_id, provider_sid) do nothing
         returning workspace_id, id, conversation_id
-    ), pictured as (
+    ), added_media as (
         insert into message_media (workspace_id, id, message_id, position, content_type, source_url, integration_id)
         select a.workspace, (m.value ->> 'id')::uuid, n.id, m.position - 1, m.value ->> 'content_type', m.value ->> 'url', a.integration
           from arrived a
           join added n on n.workspace_id = a.workspace and n.id = a.message
          cross join jsonb_array_elements(a.media) with ordinality as m (value, position)
-    ), grown as (
+    ), counted_news as (
         select a.workspace, a.conversation, (count(*) filter (where not a.reaction))::integer as news,
                (array_agg(a.place order by a.at desc, a.place desc))[1] as last,
                (array_agg(a.message order by a.at desc, a.place desc) filter (where a.near_stop))[1] as near_stop
           from arrived a
           join added n on n.workspace_id = a.workspace and n.id = a.message
          group by a.workspace, a.conversation
-    ), touched as (
+    ), updated_conversations as (
         update conversations v
            -- A reaction does not reopen a conversation or make it unread.
            set unread_count = v.unread_count + l.news,
@@ -113,7 +113,7 @@ begin
                updated_at = now()
           -- In key order, row by row in a nested loop: two batches cannot deadlock.
           from (select g.workspace, g.conversation, l.contact, l.number, g.news, g.near_stop, l.preview, l.message, l.told_at, l.at
-                  from grown g
+                  from counted_news g
                   join arrived l on l.workspace = g.workspace and l.conversation = g.conversation and l.place = g.last
                  order by g.workspace, g.conversation) as l
          where v.workspace_id = l.workspace and v.id = l.conversation
@@ -124,7 +124,7 @@ begin
 
     -- The newest message by webhook, and the newest found only by comparing lists, which says nothing about the webhook. At most
     -- one update a minute: otherwise all messages of a number would wait for its row.
-    with heard as (
+    with newest_inbound as (
         update numbers n
            set last_inbound_at = case when h.delivered_at > coalesce(n.last_inbound_at, '-infinity') + interval '1 minute'
                                       then h.delivered_at else n.last_inbound_at end,
@@ -133,7 +133,7 @@ begin
           from (select t.workspace, t.number,
                        max(coalesce(t.told_at, now())) filter (where t.via is null or t.via = 'webhook') as delivered_at,
                        max(coalesce(t.told_at, now())) filter (where t.via = 'catch_up') as missed_at
-                  from unnest(workspaces, numbers, message_ids, told_at, vias) as t (workspace, number, message, told_at, via)
+                  from unnest(workspaces, numbers, message_ids, provider_times, vias) as t (workspace, number, message, provider_times, via)
                  where t.message = any (stored)
                  group by t.workspace, t.number
                  order by t.workspace, t.number) as h
@@ -142,14 +142,14 @@ begin
                 or h.missed_at > coalesce(n.last_missed_at, '-infinity') + interval '1 minute')
         returning n.id
     )
-    select array_agg(id) into woken_numbers from heard;
+    select array_agg(id) into woken_numbers from newest_inbound;
 
     -- Few messages are opt-out or opt-in keywords. In their order, so that of two in one batch the later one holds.
-    if exists (select from unnest(wishes) as t (wish) where wish is not null) then
-        perform hear_wish(t.workspace, t.message, t.wish)
-           from unnest(workspaces, message_ids, wishes, told_at) with ordinality as t (workspace, message, wish, told_at, place)
+    if exists (select from unnest(consent_kinds) as t (keyword) where keyword is not null) then
+        perform record_consent(t.workspace, t.message, t.keyword)
+           from unnest(workspaces, message_ids, consent_kinds, provider_times) with ordinality as t (workspace, message, keyword, provider_times, place)
            join messages m on m.workspace_id = t.workspace and m.id = t.message
-          where t.wish is not null and t.message = any (stored)
+          where t.keyword is not null and t.message = any (stored)
             -- A late keyword does not undo a newer one.
             and (t.told_at is null
                  or not exists (select from consents c
@@ -159,7 +159,7 @@ begin
     end if;
 
     return query
-    with told as (
+    with stored_and_repeated as (
         select t.place, true as added, t.message, n.conversation, t.workspace, t.integration, t.number, t.provider,
                t.provider_sid, t.via
           from unnest(workspaces, integrations, numbers, providers, provider_sids, message_ids, vias)
@@ -177,10 +177,10 @@ begin
         insert into webhooks (workspace_id, integration_id, number_id, provider, kind, via, provider_sid, outcome, message_id)
         select t.workspace, t.integration, t.number, t.provider, 'inbound', t.via, t.provider_sid,
                case when t.added then 'stored' else 'repeat' end, t.message
-          from told t
+          from stored_and_repeated t
          -- Comparing lists finds the same messages every time: only missing ones are journaled.
          where t.via in ('webhook', 'release') or (t.via = 'catch_up' and t.added)
     )
-    select t.place, t.added, t.message, t.conversation, coalesce(t.number = any (woken_numbers), false) from told t;
+    select t.place, t.added, t.message, t.conversation, coalesce(t.number = any (woken_numbers), false) from stored_and_repeated t;
 end $$;
 grant execute on function receive_texts to messagehub_system;

@@ -15,7 +15,7 @@ begin
      where a.workspace_id = workspace and a.user_id = current_user_id() and a.balance >= 1
      returning a.balance into left_over;
     if left_over is null then
-        raise exception 'short of credits' using errcode = 'check_violation', constraint = 'credits_suffice';
+        raise exception 'short of credits' using errcode = 'check_violation', constraint = 'credit_accounts_balance_not_negative';
     end if;
     insert into credit_ledger (workspace_id, user_id, delta, balance, kind, message_id)
     values (workspace, current_user_id(), -1, left_over, 'spent', message);

@@ -321,8 +321,8 @@ async fn look_up(app: &App, account: AccountRef<'_>, caller: &Caller) -> Result<
         Known,
         r#"select u.id, u.email, u.password_hash, u.two_factor_at is not null as "two_factor!",
                   u.email_verified_at is not null as "email_verified!",
-                  exists (select from known_places p where p.user_id = u.id and p.place = $3) as "knows_network!",
-                  exists (select from known_places p where p.user_id = u.id and p.place = $4) as "knows_browser!",
+                  exists (select from known_locations p where p.user_id = u.id and p.place = $3) as "knows_network!",
+                  exists (select from known_locations p where p.user_id = u.id and p.place = $4) as "knows_browser!",
                   false as "has_shown_code!"
              from users u where u.id = $1 or u.email = $2"#,
         id as _,

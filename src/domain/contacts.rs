@@ -194,7 +194,7 @@ pub async fn create(tx: &mut WorkspaceTx, draft: Draft) -> Result<Contact> {
 /// Finds the contact with this number, or creates it.
 pub async fn find_or_create(tx: &mut WorkspaceTx, phone: &Phone) -> Result<ContactId> {
     sqlx::query_scalar!(
-        r#"select meet_contact($1, $2) as "id: ContactId""#,
+        r#"select find_or_create_contact($1, $2) as "id: ContactId""#,
         ContactId::new() as _,
         phone.as_str(),
     )

@@ -295,7 +295,7 @@ pub async fn newest_of(
 /// The conversation that this one was joined to when its contact was merged.
 pub async fn joined_to(tx: &mut WorkspaceTx, id: ConversationId) -> Result<Option<ConversationId>> {
     Ok(sqlx::query_scalar!(
-        r#"select into_id as "id: ConversationId" from joined_conversations where id = $1"#,
+        r#"select into_id as "id: ConversationId" from merged_conversations where id = $1"#,
         id as _,
     )
     .fetch_optional(tx.conn())
@@ -604,7 +604,7 @@ async fn list_mentioning(
               and ($4::uuid is null or v.assignee_id = $4)
               and ($5::uuid is null or v.contact_id = $5)
               and (not $6 or v.unread_count > 0)
-              and ($7::text is null or is_sought(v.workspace_id, v.contact_id, (select people_query($7, $11::text[]))))
+              and ($7::text is null or contact_matches(v.workspace_id, v.contact_id, (select people_query($7, $11::text[]))))
               and ($8::timestamptz is null or (v.last_message_at, v.id) < ($8, $9::uuid))
             order by v.last_message_at desc, v.id desc
             limit $10"#,

@@ -189,7 +189,7 @@ pub async fn change(
     )
     .fetch_optional(tx.conn())
     .await
-    .on_constraint("credits_suffice", short)?
+    .on_constraint("credit_accounts_balance_not_negative", short)?
     .ok_or(Error::NotFound("the member"))?;
     let account = of(tx, admin, user).await?;
     if changed.after != changed.before {

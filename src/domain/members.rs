@@ -200,7 +200,7 @@ pub async fn change_role(
     )
     .execute(tx.conn())
     .await
-    .on_constraint("workspace_keeps_an_admin", || Error::LastAdmin)?;
+    .on_constraint("workspace_requires_an_admin", || Error::LastAdmin)?;
     if changed.rows_affected() == 0 {
         return Err(Error::RightLost); // a concurrent change: the caller is no admin any more, or the member has left
     }
@@ -237,7 +237,7 @@ async fn end_membership(tx: &mut WorkspaceTx, user: UserId, action: AuditAction)
     )
     .execute(tx.conn())
     .await
-    .on_constraint("workspace_keeps_an_admin", || Error::LastAdmin)?;
+    .on_constraint("workspace_requires_an_admin", || Error::LastAdmin)?;
     if gone.rows_affected() == 0 {
         return Err(Error::RightLost); // as in `change_role`
     }

@@ -55,7 +55,7 @@ pub struct Number {
     #[serde(skip)]
     pub last_missed_at: Option<DateTime<Utc>>,
     /// Up to this time, every text that the provider received for this number is here.
-    pub agreed_at: Option<DateTime<Utc>>,
+    pub compared_until: Option<DateTime<Utc>>,
     /// The sending rate; `null`: the usual rate of its kind.
     pub messages_per_second: Option<f64>,
     /// The usual rate: 1 for a long code, 3 for a toll-free number, 100 for a short code.
@@ -153,7 +153,7 @@ struct Row {
     gone_at: Option<DateTime<Utc>>,
     last_inbound_at: Option<DateTime<Utc>>,
     last_missed_at: Option<DateTime<Utc>>,
-    agreed_at: Option<DateTime<Utc>>,
+    compared_until: Option<DateTime<Utc>>,
     messages_per_second: Option<f64>,
     usual_messages_per_second: f64,
 }
@@ -190,7 +190,7 @@ impl From<Row> for Number {
             gone_at: row.gone_at,
             last_inbound_at: row.last_inbound_at,
             last_missed_at: row.last_missed_at,
-            agreed_at: row.agreed_at,
+            compared_until: row.compared_until,
             messages_per_second: row.messages_per_second,
             usual_messages_per_second: row.usual_messages_per_second,
         }
@@ -202,8 +202,8 @@ pub async fn list(tx: &mut WorkspaceTx) -> Result<Vec<Number>> {
     let rows = sqlx::query_as!(
         Row,
         r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.last_missed_at, n.agreed_at,
-                n.messages_per_second, usual_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.last_missed_at, n.compared_until,
+                n.messages_per_second, default_send_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
           order by n.is_default desc, n.created_at, n.id"#
@@ -218,8 +218,8 @@ pub async fn look_up(db: &Db, workspace: WorkspaceId, id: NumberId) -> Result<Op
     Ok(sqlx::query_as!(
         Row,
         r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.last_missed_at, n.agreed_at,
-                n.messages_per_second, usual_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.last_missed_at, n.compared_until,
+                n.messages_per_second, default_send_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
           where n.workspace_id = $1 and n.id = $2"#,
@@ -235,8 +235,8 @@ pub async fn find(tx: &mut WorkspaceTx, id: NumberId) -> Result<Number> {
     sqlx::query_as!(
         Row,
         r#"select n.id, n.workspace_id, n.integration_id, i.provider, n.phone_number, n.friendly_name, n.sms, n.mms, n.voice,
-                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.last_missed_at, n.agreed_at,
-                n.messages_per_second, usual_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
+                n.is_default, n.status, n.webhook, n.webhook_detail, n.gone_at, n.last_inbound_at, n.last_missed_at, n.compared_until,
+                n.messages_per_second, default_send_rate(i.provider, n.phone_number) as "usual_messages_per_second!"
            from numbers n
            join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
           where n.id = $1"#,
@@ -342,7 +342,7 @@ pub async fn update(
     if change.messages_per_second.is_some() {
         // A delay that was computed at the old rate may be too long at the new one.
         sqlx::query!(
-            "update number_pace set full_at = least(full_at, now()) where number_id = $1",
+            "update number_buckets set refilled_at = least(refilled_at, now()) where number_id = $1",
             id as _
         )
         .execute(tx.conn())
@@ -556,13 +556,13 @@ pub async fn least_busy(
              from numbers n
              join integrations i on i.workspace_id = n.workspace_id and i.id = n.integration_id
              left join conversations v on v.workspace_id = n.workspace_id and v.number_id = n.id and v.contact_id = $1
-             left join number_pace p on p.workspace_id = n.workspace_id and p.number_id = n.id
+             left join number_buckets p on p.workspace_id = n.workspace_id and p.number_id = n.id
             cross join lateral (select count(*) as texts from messages m
                                  where m.workspace_id = n.workspace_id and m.number_id = n.id and m.status = 'queued') q
             where n.status = 'active' and n.sms and (n.mms or not $2) and i.is_active and i.status = 'healthy'
             order by i.provider = $3, v.last_message_at desc nulls last,
-                     q.texts / coalesce(n.messages_per_second, usual_rate(i.provider, n.phone_number)),
-                     p.full_at nulls first, n.id
+                     q.texts / coalesce(n.messages_per_second, default_send_rate(i.provider, n.phone_number)),
+                     p.refilled_at nulls first, n.id
             limit 1"#,
         contact as _,
         has_files,

@@ -116,7 +116,7 @@ pub struct Consent {
     pub number_id: NumberId,
     /// Our number.
     pub number: String,
-    pub wish: ConsentKind,
+    pub consent_kind: ConsentKind,
     pub source: Source,
     /// The contact's text, the provider's code, or the agent's reason.
     pub proof: String,
@@ -128,7 +128,7 @@ pub struct Consent {
 
 impl Consent {
     pub fn is_stop(&self) -> bool {
-        self.wish == ConsentKind::Stop
+        self.consent_kind == ConsentKind::Stop
     }
 
     pub fn formatted_number(&self) -> String {
@@ -173,7 +173,7 @@ pub async fn history(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<Con
     contacts::find(tx, contact).await?;
     Ok(sqlx::query_as!(
         Consent,
-        "select s.contact_id, s.number_id, n.phone_number as number, s.wish, s.source, s.proof, s.actor_id, s.actor_name,
+        "select s.contact_id, s.number_id, n.phone_number as number, s.consent_kind, s.source, s.proof, s.actor_id, s.actor_name,
                 s.created_at
            from consents s
            join numbers n on n.workspace_id = s.workspace_id and n.id = s.number_id
@@ -192,7 +192,7 @@ pub async fn history(tx: &mut WorkspaceTx, contact: ContactId) -> Result<Vec<Con
 pub struct ConsentChange {
     pub number_id: NumberId,
     /// `stop`: this number sends them nothing more. `start`: they may be texted again.
-    pub wish: ConsentKind,
+    pub consent_kind: ConsentKind,
     /// How the contact said so, as the proof: 1 to 200 characters.
     pub reason: String,
 }
@@ -217,7 +217,7 @@ pub async fn change(
             before: None,
             after: Some(json!({"number": number.phone_number})),
         };
-        let action = match change.wish {
+        let action = match change.consent_kind {
             ConsentKind::Stop => AuditAction::ContactOptedOut,
             ConsentKind::Start => AuditAction::ContactOptedIn,
         };
@@ -264,7 +264,7 @@ pub async fn judge(
     if opt_out {
         let consent = ConsentChange {
             number_id: row.number,
-            wish: ConsentKind::Stop,
+            consent_kind: ConsentKind::Stop,
             reason: content.chars().take(200).collect(),
         };
         return change(tx, member, row.contact, consent).await;
@@ -293,7 +293,7 @@ async fn write(
     change: &ConsentChange,
     reason: &str,
 ) -> Result<bool> {
-    let changed = match change.wish {
+    let changed = match change.consent_kind {
         ConsentKind::Stop => {
             sqlx::query_scalar!(
                 r#"with added as (
@@ -301,7 +301,7 @@ async fn write(
                            on conflict do nothing
                        returning contact_id, number_id
                    ), written as (
-                       insert into consents (contact_id, number_id, wish, source, proof, actor_name)
+                       insert into consents (contact_id, number_id, consent_kind, source, proof, actor_name)
                        select a.contact_id, a.number_id, 'stop', 'agent', $3, $4 from added a
                        returning 1
                    )

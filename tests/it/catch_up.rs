@@ -43,13 +43,13 @@ async fn missed_texts_are_stored_once_and_in_order() {
     }
     assert_eq!(texts(&harbor).await, ["Before"], "the test can lose");
     let before = number(&harbor).await;
-    assert_eq!(before["agreed_at"], Value::Null);
+    assert_eq!(before["compared_until"], Value::Null);
 
     assert_eq!(compares(&hub).await, 3);
 
     assert_eq!(texts(&harbor).await, ["Before", "One", "Two", "Three"]);
     assert_eq!(harbor.conversation_with(MAYA).await["unread_count"], 4);
-    assert!(number(&harbor).await["agreed_at"].is_string());
+    assert!(number(&harbor).await["compared_until"].is_string());
     assert_eq!(
         hub.server.reconciler.run_once().await.unwrap(),
         0,
@@ -140,7 +140,7 @@ async fn failed_catch_up_is_retried_and_not_marked_complete() {
     hub.twilio
         .fails(Failure::Status(reqwest::StatusCode::BAD_GATEWAY));
     assert_eq!(compares(&hub).await, 0);
-    assert_eq!(number(&harbor).await["agreed_at"], Value::Null);
+    assert_eq!(number(&harbor).await["compared_until"], Value::Null);
     assert_eq!(compares(&hub).await, 1);
     assert_eq!(texts(&harbor).await, ["Before", "Lost"]);
 }
@@ -294,7 +294,7 @@ async fn known_texts_cost_no_round_trip_and_no_call() {
     assert_eq!(compares(&hub).await, 0);
     hub.executes_sql("alter function receive_no_texts rename to receive_texts")
         .await;
-    assert!(number(&harbor).await["agreed_at"].is_string());
+    assert!(number(&harbor).await["compared_until"].is_string());
     assert_eq!((lists(), media()), (1, 0));
 
     // Of what is new, only what has files is asked about once more.
@@ -324,7 +324,7 @@ async fn catch_up_reads_only_the_pages_it_needs() {
     hub.twilio.texting(MAYA, FRONT_DESK, "New").gets_lost();
     hub.twilio.pages_by(10);
     // It agreed a moment ago: what is older than the overlap was settled then.
-    hub.executes_sql("update numbers set agreed_at = now()")
+    hub.executes_sql("update numbers set compared_until = now()")
         .await;
 
     assert_eq!(compares(&hub).await, 1);
@@ -361,7 +361,7 @@ async fn catch_up_runs_concurrently_and_reports_its_backlog() {
         took < Duration::from_secs(30),
         "one after the other takes a minute: {took:?}"
     );
-    let behind = "select count(*) from numbers where agreed_at is null";
+    let behind = "select count(*) from numbers where compared_until is null";
     assert_eq!(hub.count(behind).await, 0);
     assert_eq!(hub.twilio.calls(&["GET", "Messages.json"]), 120);
     let metrics = workspaces[0].admin.get("/metrics").await.body;

@@ -819,7 +819,7 @@ async fn ledger_and_audit_log_are_append_only() {
         ("truncate workspaces cascade", "append-only"),
         // And the books cannot come apart.
         ("delete from credit_accounts", "foreign key"),
-        ("update credit_accounts set balance = -1", "credits_suffice"),
+        ("update credit_accounts set balance = -1", "credit_accounts_balance_not_negative"),
     ] {
         let refused = sqlx::query(statement).execute(&hub.raw).await;
         let refused = refused.expect_err(statement).to_string();
@@ -897,9 +897,9 @@ async fn credits_change_only_through_the_three_functions() {
         .unwrap();
     assert_eq!(back, 0);
     for statement in [
-        "select welcome_agent()",
-        "select append_only()",
-        "select keep_an_admin()",
+        "select grant_starting_credits()",
+        "select refuse_change_of_append_only()",
+        "select require_an_admin()",
     ] {
         let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
         assert!(

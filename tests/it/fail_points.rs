@@ -151,7 +151,7 @@ async fn outcome_resolver_abort_at_any_point_sends_once() {
                     next_text(hub, at, lost.clone());
                     assert_eq!(hub.sends().await, 3);
                     // It dies while it asks for the last time: what is found out then must not be lost with it.
-                    hub.executes_sql("update messages set due_at = now(), inquiries = 3 where status = 'unconfirmed'")
+                    hub.executes_sql("update messages set due_at = now(), outcome_checks = 3 where status = 'unconfirmed'")
                         .await;
                 })
                 .await;

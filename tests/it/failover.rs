@@ -150,7 +150,7 @@ async fn failover_happens_only_where_allowed() {
         let message = harbor.answers(&sam, &maya, "Hello").await;
         let contact = maya["contact_id"].as_str().unwrap();
         let opts_out = async |number: &str| {
-            let consent = json!({"number_id": harbor.number(number).await, "wish": "stop", "reason": "Said so on the phone"});
+            let consent = json!({"number_id": harbor.number(number).await, "consent_kind": "stop", "reason": "Said so on the phone"});
             let path = harbor.path(&format!("/contacts/{contact}/consent"));
             let answer = harbor.admin.post(&path, consent).await;
             assert!(answer.status < 300, "{}", answer.status);

@@ -155,7 +155,7 @@ async fn catch_up_runs_while_another_provider_hangs() {
     harbor.connects_with(TOKEN).await.is(201);
     hangs(&hub, &harbor, "Messages.json");
     hub.executes_sql(
-        "update numbers set agreed_at = null, catch_up_at = now() - interval '1 minute'",
+        "update numbers set compared_until = null, catch_up_at = now() - interval '1 minute'",
     )
     .await;
     let stuck = || hub.twilio.calls(&["GET", &harbor.account, "Messages.json"]);
@@ -170,7 +170,7 @@ async fn catch_up_runs_while_another_provider_hangs() {
         "the other tenant's number",
         async || {
             let numbers = bright.admin.get(&bright.path("/numbers")).await.is(200);
-            numbers["data"][0]["agreed_at"].is_string()
+            numbers["data"][0]["compared_until"].is_string()
         },
     )
     .await;

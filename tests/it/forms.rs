@@ -111,7 +111,7 @@ async fn refused_form_keeps_its_links() {
         ),
         (format!("{talk}/snooze"), "until=&at=".into()),
         (format!("{talk}/contact"), format!("name={long}")),
-        (format!("{talk}/consent"), "wish=stop&reason=".into()),
+        (format!("{talk}/consent"), "consent_kind=stop&reason=".into()),
         (
             format!("{talk}/messages/{planned}"),
             "do=save&content=&at=2020-01-01T09:00".into(),
@@ -129,7 +129,7 @@ async fn refused_form_keeps_its_links() {
         (format!("{contact}/tags"), format!("tag={long}")),
         (
             format!("{contact}/consent"),
-            format!("number_id={}&wish=stop&reason=", id("number_id")),
+            format!("number_id={}&consent_kind=stop&reason=", id("number_id")),
         ),
         (format!("{contact}/merge"), "other=".into()),
         (format!("{base}/templates"), "name=&content=".into()),

@@ -147,7 +147,7 @@ fn known(route: &str) -> (Who, Value) {
         "PATCH ~/contacts/{contact_id}" => (WithNumber, json!({"notes": "Mine now"})),
         "POST ~/contacts/{contact_id}/consent" => (
             WithNumber,
-            json!({"number_id": "{number_id}", "wish": "stop", "reason": "Said so on the phone"}),
+            json!({"number_id": "{number_id}", "consent_kind": "stop", "reason": "Said so on the phone"}),
         ),
         "GET ~/conversations/{conversation_id}/draft"
         | "DELETE ~/conversations/{conversation_id}/draft" => (WithNumber, nothing),

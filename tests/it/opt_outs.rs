@@ -82,7 +82,7 @@ async fn stop_and_start_match_exactly_in_any_case() {
     let history = history(&harbor, &maya).await;
     assert_eq!(history.len(), 6);
     assert_eq!(
-        (&history[1]["wish"], &history[1]["proof"]),
+        (&history[1]["consent_kind"], &history[1]["proof"]),
         (&json!("stop"), &json!(" Stop all "))
     );
     assert_eq!(
@@ -185,10 +185,10 @@ async fn page_asks_for_review_and_records_the_answer() {
     );
 
     assert_eq!(
-        post("consent", &[("wish", "stop"), ("reason", " ")]).await,
+        post("consent", &[("consent_kind", "stop"), ("reason", " ")]).await,
         422
     );
-    assert!(post("consent", &[("wish", "stop"), ("reason", "On the <phone>")]).await < 400);
+    assert!(post("consent", &[("consent_kind", "stop"), ("reason", "On the <phone>")]).await < 400);
     let shown = harbor.admin.get(&page).await.body;
     assert!(
         shown.contains("They opted out") && shown.contains("On the &#60;phone&#62;"),
@@ -197,7 +197,7 @@ async fn page_asks_for_review_and_records_the_answer() {
     assert!(
         post(
             "consent",
-            &[("wish", "start"), ("reason", "They called back")]
+            &[("consent_kind", "start"), ("reason", "They called back")]
         )
         .await
             < 400
@@ -313,7 +313,7 @@ async fn agent_records_a_verbal_opt_out() {
     let (sam, lin) = (harbor.agent("Sam").await, harbor.agent("Lin").await);
     harbor.assigns(FRONT_DESK, &sam).await;
     let path = consent(&harbor, &maya);
-    let says = |consent_kind: &str, reason: &str| json!({"number_id": maya["number_id"], "wish": consent_kind, "reason": reason});
+    let says = |consent_kind: &str, reason: &str| json!({"number_id": maya["number_id"], "consent_kind": consent_kind, "reason": reason});
 
     lin.post(&path, says("stop", "On the phone"))
         .await
@@ -321,7 +321,7 @@ async fn agent_records_a_verbal_opt_out() {
     for wrong in [
         says("stop", " "),
         says("stop", &"x".repeat(201)),
-        json!({"wish": "stop"}),
+        json!({"consent_kind": "stop"}),
         says("maybe", "Hm"),
     ] {
         sam.post(&path, wrong)
@@ -364,7 +364,7 @@ async fn yes_lifts_only_opt_outs_by_text() {
     );
 
     let stop =
-        json!({"number_id": maya["number_id"], "wish": "stop", "reason": "Said so on the phone"});
+        json!({"number_id": maya["number_id"], "consent_kind": "stop", "reason": "Said so on the phone"});
     for lifting in ["START", "unstop"] {
         harbor
             .admin

@@ -106,11 +106,11 @@ async fn applying_the_files_again_restores_the_functions_and_triggers_that_they_
     assert!(as_migrated.len() > 100);
     run(
         &database,
-        "create or replace function most_walked() returns integer language sql immutable parallel safe as 'select 1';
-         create function most_walked(factor integer) returns integer language sql as 'select 2';
+        "create or replace function max_rows_scanned() returns integer language sql immutable parallel safe as 'select 1';
+         create function max_rows_scanned(factor integer) returns integer language sql as 'select 2';
          drop trigger composes_name on contacts;
-         create trigger composes_it before insert on tags for each row execute function compose_name();
-         grant execute on function usual_rate to public",
+         create trigger composes_it before insert on tags for each row execute function normalize_contact_name();
+         grant execute on function default_send_rate to public",
     )
     .await;
     let changed = functions_and_triggers(&database).await;
@@ -157,7 +157,7 @@ async fn a_function_that_is_used_is_not_dropped_and_nothing_else_changes() {
          create table uses_it (id integer default former());
          create function unused() returns integer language sql as 'select 1';
          insert into schema_functions (name, hash) values ('former', ''), ('unused', '');
-         update schema_functions set hash = '' where name = 'most_walked'",
+         update schema_functions set hash = '' where name = 'max_rows_scanned'",
     )
     .await;
     let before = functions_and_triggers(&database).await;

@@ -339,7 +339,7 @@ async fn old_messages_are_found_by_index() {
            from messages m, generate_series(1, 10050) n",
     )
     .await;
-    let scans = "select coalesce(sum(idx_scan), 0)::bigint from pg_stat_user_indexes where indexrelname = 'message_words_found'";
+    let scans = "select coalesce(sum(idx_scan), 0)::bigint from pg_stat_user_indexes where indexrelname = 'message_tokens_search'";
     let before = hub.count(scans).await;
     assert_eq!(
         harbor.texts_found(&harbor.admin, "zeppel").await,

@@ -1297,8 +1297,8 @@ async fn people_role_cannot_access_authentication_secrets() {
         "insert into mailed_tokens (token_hash, user_id, purpose, email, expires_at) values ('x', current_user_id(), 'reset', 'x@y.test', now() + interval '1 day')",
         "delete from throttles",
         "update throttles set paid_until = now()",
-        "select place from known_places",
-        "delete from known_places",
+        "select place from known_locations",
+        "delete from known_locations",
     ] {
         let mut tx = hub.with_rights_of(&harbor.admin, &harbor).await;
         let refused = sqlx::query(statement).execute(&mut *tx).await.unwrap_err();

@@ -117,7 +117,7 @@ async fn numbers_are_sorted_by_their_columns() {
         harbor.assigns(number, agent).await;
     }
     hub.executes_sql(
-        "update numbers set agreed_at = now() - case friendly_name when 'Recalls' then interval '3 h' when 'billing' then interval '2 h' else interval '1 h' end",
+        "update numbers set compared_until = now() - case friendly_name when 'Recalls' then interval '3 h' when 'billing' then interval '2 h' else interval '1 h' end",
     )
     .await;
     sorts(

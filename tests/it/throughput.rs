@@ -30,13 +30,13 @@ async fn paces(harbor: &Workspace<'_>, number: &str, rate: Value) -> Value {
 
 /// Long enough for a slow number's next text.
 async fn a_turn_comes(hub: &Hub) {
-    hub.executes_sql("update number_pace set full_at = now()")
+    hub.executes_sql("update number_buckets set refilled_at = now()")
         .await;
 }
 
 /// The pauses that providers asked for are over.
 async fn pauses_end(hub: &Hub) {
-    hub.executes_sql("update number_pace set held_until = now()")
+    hub.executes_sql("update number_buckets set held_until = now()")
         .await;
     hub.executes_sql("update integrations set held_until = now()")
         .await;
@@ -69,7 +69,7 @@ async fn number_sends_at_its_default_or_configured_rate() {
         assert_eq!(shown["messages_per_second"], Value::Null);
         assert_eq!(shown["usual_messages_per_second"], json!(f64::from(usual)));
         reminds(&harbor, number, usize::from(usual) + 2, false).await;
-        let room = hub.count("select count(*) from texts_to_send(1000)").await;
+        let room = hub.count("select count(*) from claim_queued_messages(1000)").await;
         assert_eq!(room, i64::from(usual), "a second's worth of {number}");
         hub.executes_sql("update messages set status = 'sent' where status = 'queued'")
             .await;

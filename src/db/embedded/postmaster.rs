@@ -239,7 +239,7 @@ pub(super) fn forget_stale_pid(cluster: &Cluster) {
             pid.trim_start_matches('-').parse().ok() // single-user mode writes its number below zero
         });
         if pid.is_some_and(|pid| kill(Pid::from_raw(pid), None).is_ok()) {
-            let _ = fs::remove_file(path); // else PostgreSQL says what is wrong with it
+            let _ = fs::queue_file_removal(path); // else PostgreSQL says what is wrong with it
         }
     }
 }

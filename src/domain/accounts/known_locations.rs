@@ -31,7 +31,7 @@ pub(super) async fn remember(tx: &mut SystemTx, user: UserId, caller: &Caller) -
     let (network, browser) = of(caller);
     let places: Vec<_> = [Some(network), browser].into_iter().flatten().collect();
     sqlx::query!(
-        "insert into known_places (user_id, place) select $1, p.place from unnest($2::bytea[]) as p (place)
+        "insert into known_locations (user_id, place) select $1, p.place from unnest($2::bytea[]) as p (place)
              on conflict (user_id, place) do update set seen_at = now()",
         user as _,
         &places,
@@ -43,7 +43,7 @@ pub(super) async fn remember(tx: &mut SystemTx, user: UserId, caller: &Caller) -
 
 /// After a password reset: earlier sign-ins may have been an attacker's.
 pub(super) async fn forget(tx: &mut SystemTx, user: UserId) -> Result<()> {
-    sqlx::query!("delete from known_places where user_id = $1", user as _)
+    sqlx::query!("delete from known_locations where user_id = $1", user as _)
         .execute(tx.conn())
         .await?;
     Ok(())
@@ -51,7 +51,7 @@ pub(super) async fn forget(tx: &mut SystemTx, user: UserId) -> Result<()> {
 
 pub(super) async fn forget_old(db: &Db) -> Result<()> {
     sqlx::query!(
-        "delete from known_places where seen_at < now() - make_interval(secs => $1)",
+        "delete from known_locations where seen_at < now() - make_interval(secs => $1)",
         LOCATION_RETENTION.as_secs_f64(),
     )
     .execute(db.system_pool())

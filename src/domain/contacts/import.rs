@@ -792,7 +792,7 @@ pub async fn forget_old(db: &crate::db::Db) -> Result<()> {
     )
     .execute(db.system_pool())
     .await?;
-    sqlx::query!("delete from forgotten_texts where created_at < now() - interval '40 days'")
+    sqlx::query!("delete from deleted_messages where created_at < now() - interval '40 days'")
         .execute(db.system_pool())
         .await?;
     Ok(())

@@ -167,7 +167,7 @@ pub(in crate::domain) async fn few_matches(
     opted_out: bool,
 ) -> Result<Option<Vec<Uuid>>> {
     Ok(sqlx::query_scalar!(
-        "select few_contacts($1, $2, $3, $4)",
+        "select contacts_if_few($1, $2, $3, $4)",
         query.map(|query| query.search_text.as_str()),
         &query.map(SearchInput::terms).unwrap_or_default(),
         tag as _,
@@ -185,7 +185,7 @@ macro_rules! select_matching {
             "select " + $columns + r#"
                from contacts c
               where ($1::uuid[] is null or c.id = any ($1))
-                and ($2::text is null or is_sought(c.workspace_id, c.id, (select people_query($2, $6::text[]))))
+                and ($2::text is null or contact_matches(c.workspace_id, c.id, (select people_query($2, $6::text[]))))
                 and ($3::uuid is null or has_tag(c.workspace_id, c.id, $3))
                 and (not $4 or exists (select from opt_outs o where o.workspace_id = c.workspace_id and o.contact_id = c.id))
                 and "# + $cursor_condition + " order by " + $order + " limit $5",
@@ -202,7 +202,7 @@ macro_rules! select_matching {
     };
 }
 
-/// A million contacts: 0.2 ms for an admin (`contacts_pkey`, in either direction). Agents use `contacts_seen`.
+/// A million contacts: 0.2 ms for an admin (`contacts_pkey`, in either direction). Agents use `visible_contacts`.
 async fn newest(
     tx: &mut WorkspaceTx,
     parameters: &ListParameters,
@@ -246,7 +246,7 @@ async fn visible_to_agent(
 ) -> Result<Page<ContactId>> {
     let rows = sqlx::query!(
         r#"select c.id, c.created_at
-             from contacts_seen($1, $2, $3) with ordinality as s (id, place)
+             from visible_contacts($1, $2, $3) with ordinality as s (id, place)
              join contacts c on c.workspace_id = current_workspace() and c.id = s.id
             order by s.place"#,
         after,
@@ -393,7 +393,7 @@ async fn texted(
                                             where n.workspace_id = v.workspace_id and n.contact_id = v.contact_id
                                               and (n.last_message_at, n.id) > (v.last_message_at, v.id))
                            and ($1::uuid[] is null or v.contact_id = any ($1))
-                           and ($2::text is null or is_sought(v.workspace_id, v.contact_id, (select people_query($2, $8::text[]))))
+                           and ($2::text is null or contact_matches(v.workspace_id, v.contact_id, (select people_query($2, $8::text[]))))
                            and ($3::uuid is null or has_tag(v.workspace_id, v.contact_id, $3))
                            and (not $4 or exists (select from opt_outs o
                                                    where o.workspace_id = v.workspace_id and o.contact_id = v.contact_id))

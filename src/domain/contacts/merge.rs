@@ -69,7 +69,7 @@ pub async fn preview(
                       and m.direction = 'outbound' and m.status in ('queued', 'scheduled')
                     where v.contact_id = $2) as "waiting!",
                   (select count(*) from opt_outs where contact_id = $2) as "opt_outs!",
-                  sees_all_of(array[$1::uuid, $2::uuid]) as "may_merge!""#,
+                  sees_all_conversations_of(array[$1::uuid, $2::uuid]) as "may_merge!""#,
         survivor as _,
         merged as _,
     )

@@ -75,7 +75,7 @@ pub async fn fill(tx: &mut SystemTx, office: &Office, now: DateTime<Utc>) -> Res
     .execute(tx.conn())
     .await?;
     sqlx::query!(
-        "insert into consents (workspace_id, contact_id, number_id, wish, source, proof, actor_id, created_at)
+        "insert into consents (workspace_id, contact_id, number_id, consent_kind, source, proof, actor_id, created_at)
          select workspace_id, contact_id, number_id, 'stop', source, proof, null, created_at from opt_outs where workspace_id = $1",
         workspace as _,
     )

@@ -66,7 +66,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Due>> {
            returning n.workspace_id as workspace, n.integration_id as integration, n.id as number, n.phone_number,
                      now() as "asked_at!",
                      -- The list lags behind, and its clock is another.
-                     coalesce(n.agreed_at, n.created_at) - interval '15 minutes' as "since!""#,
+                     coalesce(n.compared_until, n.created_at) - interval '15 minutes' as "since!""#,
         i64::from(room.all),
         room.each,
         &room.integrations as _,
@@ -145,7 +145,7 @@ async fn lease_one(tx: &mut WorkspaceTx, number: NumberId) -> Result<Due> {
            returning workspace_id as workspace, integration_id as integration, id as number, phone_number,
                      now() as "asked_at!",
                      -- Whoever asks by hand misses something: a day is looked through.
-                     least(coalesce(agreed_at, created_at) - interval '15 minutes', now() - interval '1 day') as "since!""#,
+                     least(coalesce(compared_until, created_at) - interval '15 minutes', now() - interval '1 day') as "since!""#,
         number as _,
     )
     .fetch_one(tx.conn())
@@ -252,7 +252,7 @@ async fn stored_or_deleted(db: &Db, due: &Due, received: &[ListedText]) -> Resul
         r#"select t.sid as "sid!" from unnest($3::text[]) as t (sid)
             where exists (select from messages m
                            where m.workspace_id = $1 and m.integration_id = $2 and m.provider_sid = t.sid)
-               or exists (select from forgotten_texts f
+               or exists (select from deleted_messages f
                            where f.workspace_id = $1 and f.integration_id = $2 and f.provider_sid = t.sid)"#,
         due.workspace as _,
         due.integration as _,
@@ -271,7 +271,7 @@ fn in_list_order(last: Option<DateTime<Utc>>, at: DateTime<Utc>) -> DateTime<Utc
 async fn record_agreement(db: &Db, due: &Due) -> Result<()> {
     let _permit = CONNECTIONS.acquire().await;
     sqlx::query!(
-        "update numbers set agreed_at = greatest(agreed_at, $3) where workspace_id = $1 and id = $2",
+        "update numbers set compared_until = greatest(compared_until, $3) where workspace_id = $1 and id = $2",
         due.workspace as _,
         due.number as _,
         due.asked_at,

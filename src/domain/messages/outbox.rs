@@ -64,11 +64,11 @@ async fn try_to_lease(db: &Db, room: &CallCapacity) -> sqlx::Result<Vec<Leased>>
     sqlx::query_as!(
         Leased,
         r#"update messages m
-              set status = 'sending', attempts = m.attempts + 1, inquiries = 0, updated_at = now(),
+              set status = 'sending', attempts = m.attempts + 1, outcome_checks = 0, updated_at = now(),
                   lease_until = now() + make_interval(secs => $2),
                   -- Its way is settled now, whatever becomes of the contact.
                   address = coalesce(m.address, c.phone_number)
-             from texts_to_send($1, $3, $4, $5) t, numbers n, contacts c
+             from claim_queued_messages($1, $3, $4, $5) t, numbers n, contacts c
             where m.workspace_id = t.workspace_id and m.id = t.id
               and n.workspace_id = m.workspace_id and n.id = m.number_id
               and c.workspace_id = m.workspace_id and c.id = m.contact_id
@@ -91,7 +91,7 @@ async fn try_to_lease(db: &Db, room: &CallCapacity) -> sqlx::Result<Vec<Leased>>
 /// Time until the next text is due or may be sent; `None` if nothing waits.
 pub async fn until_next(db: &Db) -> Result<Option<Duration>> {
     let seconds = sqlx::query_scalar!(
-        r#"select extract(epoch from next_to_send() - clock_timestamp())::double precision as "seconds""#
+        r#"select extract(epoch from next_send_time() - clock_timestamp())::double precision as "seconds""#
     )
     .fetch_one(db.system_pool())
     .await?;
@@ -254,7 +254,7 @@ async fn record_pause(
         PauseScope::Text => {}
         PauseScope::Number => {
             sqlx::query!(
-                "insert into number_pace as p (workspace_id, number_id, held_until)
+                "insert into number_buckets as p (workspace_id, number_id, held_until)
                  values ($1, $2, now() + make_interval(secs => $3))
                      on conflict (workspace_id, number_id) do update set held_until = greatest(p.held_until, excluded.held_until)",
                 text.workspace as _,

@@ -47,7 +47,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Open>> {
                select m.workspace_id, m.id, m.integration_id,
                       row_number() over (partition by m.integration_id order by m.id) as nth
                  from messages m
-                where m.status = 'unconfirmed' and m.inquiries < $2
+                where m.status = 'unconfirmed' and m.outcome_checks < $2
                   and coalesce(m.due_at, m.updated_at + make_interval(secs => $3)) <= now()
                   -- A twin that is being sent now would be taken for it.
                   and not exists (select from messages t
@@ -60,7 +60,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Open>> {
                 where o.nth <= coalesce((select b.room from unnest($5::uuid[], $6::integer[]) as b (integration, room)
                                           where b.integration = o.integration_id), $4)
                   -- Another server may have taken it since.
-                  and m.status = 'unconfirmed' and m.inquiries < $2
+                  and m.status = 'unconfirmed' and m.outcome_checks < $2
                   and coalesce(m.due_at, m.updated_at + make_interval(secs => $3)) <= now()
                 order by m.id
                 limit $1
@@ -74,7 +74,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Open>> {
               and c.workspace_id = m.workspace_id and c.id = m.contact_id
            returning m.workspace_id as "workspace: WorkspaceId", m.id as "id: MessageId", m.conversation_id as "conversation: ConversationId",
                      m.number_id as "number: NumberId", m.integration_id as "integration: IntegrationId", m.attempts as attempt,
-                     n.phone_number as "from", coalesce(m.address, c.phone_number) as "to!", m.content, m.expires_at, m.created_at, m.inquiries,
+                     n.phone_number as "from", coalesce(m.address, c.phone_number) as "to!", m.content, m.expires_at, m.created_at, m.outcome_checks,
                      outgoing_media(m.workspace_id, m.id, m.message_type) as "media!""#,
         i64::from(room.all),
         MAX_CHECKS,
@@ -103,7 +103,7 @@ pub async fn due(db: &Db, room: &CallCapacity) -> Result<Vec<Open>> {
                 expires_at: row.expires_at,
             },
             since: row.created_at,
-            check_number: row.inquiries + 1,
+            check_number: row.outcome_checks + 1,
         })
         .collect())
 }
@@ -113,7 +113,7 @@ pub async fn looked(db: &Db, open: &Open) -> Result<()> {
     let next = usize::try_from(open.check_number).unwrap_or_default();
     let pause = PAUSES.get(next).copied().unwrap_or_default();
     sqlx::query!(
-        "update messages set inquiries = $3, due_at = now() + make_interval(secs => $4)
+        "update messages set outcome_checks = $3, due_at = now() + make_interval(secs => $4)
           where workspace_id = $1 and id = $2 and status = 'unconfirmed'",
         open.text.workspace as _,
         open.text.id as _,

@@ -501,7 +501,7 @@ async fn queue(
     )
     .fetch_optional(tx.conn())
     .await
-    .on_constraint("credits_suffice", || Error::InsufficientCredits)?;
+    .on_constraint("credit_accounts_balance_not_negative", || Error::InsufficientCredits)?;
     let Some(queued) = queued else {
         return Ok(None);
     };

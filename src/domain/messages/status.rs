@@ -84,7 +84,7 @@ async fn take(db: &Db, reports: &[&Report]) -> Result<Vec<bool>> {
         r#"select place as "place!", message_id as "message: MessageId", number_id as "number: NumberId",
                   conversation_id as "conversation: ConversationId", changed as "changed!", canceled as "canceled!",
                   opted_out as "opted_out!"
-             from take_reports($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::text[]::numeric[], $13, $14)"#,
+             from apply_delivery_reports($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::text[]::numeric[], $13, $14)"#,
         &each().map(|report| report.workspace).collect::<Vec<_>>() as _,
         &each().map(|report| report.integration).collect::<Vec<_>>() as _,
         &each()
@@ -176,7 +176,7 @@ pub(super) async fn record_opt_out(
     let conversation = sqlx::query_scalar!(
         "select m.conversation_id
            from messages m
-          where m.workspace_id = $1 and m.id = $2 and hear_wish($1, $2, 'stop', 'provider', $3)",
+          where m.workspace_id = $1 and m.id = $2 and record_consent($1, $2, 'stop', 'provider', $3)",
         workspace as _,
         message as _,
         code,
@@ -205,7 +205,7 @@ pub async fn record_late_stop(
               and not exists (select from consents c
                                where c.workspace_id = m.workspace_id and c.contact_id = m.contact_id and c.number_id = m.number_id
                                  and c.created_at > m.created_at)
-              and hear_wish($1, $2, 'stop')"#,
+              and record_consent($1, $2, 'stop')"#,
         workspace as _,
         message as _,
     )

@@ -378,7 +378,7 @@ async fn write(
                    on conflict do nothing
                returning contact_id, number_id, proof, created_at
            ), written as (
-               insert into consents (contact_id, number_id, wish, source, proof, actor_name, created_at)
+               insert into consents (contact_id, number_id, consent_kind, source, proof, actor_name, created_at)
                select a.contact_id, a.number_id, 'stop', 'import', a.proof, $6, a.created_at from added a
            ), firsts as (
                select min(g.place) as place from given g

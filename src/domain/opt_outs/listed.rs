@@ -103,7 +103,7 @@ async fn newest(
                      where ($1::timestamptz is null or o.created_at <= $1)
                        and ($1::timestamptz is null
                             or (o.created_at, md5(o.contact_id::text || o.number_id::text)::uuid) < ($1, $2::uuid))
-                       and ($4::text is null or is_sought(o.workspace_id, o.contact_id, (select people_query($4, $5::text[]))))
+                       and ($4::text is null or contact_matches(o.workspace_id, o.contact_id, (select people_query($4, $5::text[]))))
                      order by o.created_at desc, key desc
                      limit $3)
                     union all
@@ -113,7 +113,7 @@ async fn newest(
                      where ($1::timestamptz is null or r.created_at <= $1)
                        and ($1::timestamptz is null
                             or (r.created_at, md5(r.address || r.number_id::text)::uuid) < ($1, $2::uuid))
-                       and ($4::text is null or scoped(array[''], address_words(r.address)) @@ asks_for(array[''], people_terms($4, $5)))
+                       and ($4::text is null or scoped(array[''], address_tokens(r.address)) @@ scoped_query(array[''], people_terms($4, $5)))
                      order by r.created_at desc, key desc
                      limit $3)) o
              join numbers n on n.workspace_id = o.workspace_id and n.id = o.number_id
@@ -147,7 +147,7 @@ pub async fn lift(tx: &mut WorkspaceTx, _: &Admin, lift: Lift) -> Result<()> {
     let reason = super::read_reason(&lift.reason)?;
     let phone_number = lift.phone_number.trim();
     let lifted = sqlx::query_scalar!(
-        r#"select lift_remembered($1, $2) as "lifted!""#,
+        r#"select lift_remembered_opt_outs($1, $2) as "lifted!""#,
         phone_number,
         lift.number_id as _,
     )

@@ -94,7 +94,7 @@ async fn agent_lifts_opt_outs_beyond_their_numbers_and_it_is_audited() {
         "/contacts/{}/consent",
         maya["contact_id"].as_str().unwrap()
     ));
-    let said = json!({"number_id": maya["number_id"], "wish": "start", "reason": "They called"});
+    let said = json!({"number_id": maya["number_id"], "consent_kind": "start", "reason": "They called"});
 
     sam.post(&path, said).await.is(200);
 
@@ -104,7 +104,7 @@ async fn agent_lifts_opt_outs_beyond_their_numbers_and_it_is_audited() {
     let history = harbor.admin.get(&path).await.is(200);
     let newest = &history["data"][0];
     assert_eq!(
-        (&newest["wish"], &newest["number"]),
+        (&newest["consent_kind"], &newest["number"]),
         (&json!("start"), &json!(RECALL))
     );
     assert_eq!(newest["actor_id"], sam.id);

@@ -423,8 +423,8 @@ async fn ascii_is_tokenized_like_other_text() {
         .collect();
     texts.extend((0..500).map(|_| anything.new_tree(&mut runner).unwrap().current()));
     let rows = sqlx::query(
-        r#"select t, array(select distinct w collate "C" as w from unnest(words_of(t) || array['e']) w order by w) as short,
-                  array(select distinct w collate "C" as w from unnest(words_of('é ' || t)) w order by w) as long
+        r#"select t, array(select distinct w collate "C" as w from unnest(tokens_of(t) || array['e']) w order by w) as short,
+                  array(select distinct w collate "C" as w from unnest(tokens_of('é ' || t)) w order by w) as long
              from unnest($1::text[]) as u (t)"#,
     )
     .bind(&texts)

@@ -21,9 +21,9 @@ async fn texts(harbor: &Workspace<'_>) -> Vec<String> {
     contents.map(str::to_owned).collect()
 }
 
-async fn agreed_at(harbor: &Workspace<'_>) -> Value {
+async fn compared_until(harbor: &Workspace<'_>) -> Value {
     let numbers = harbor.admin.get(&harbor.path("/numbers")).await.is(200);
-    numbers["data"][0]["agreed_at"].clone()
+    numbers["data"][0]["compared_until"].clone()
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn undelivered_telnyx_texts_are_stored_in_order() {
         .gets_lost_ago(AGO(3));
     text("Long settled").gets_lost_ago(AGO(60 * 24));
     receives(&harbor, "Last").await;
-    assert_eq!(agreed_at(&harbor).await, Value::Null);
+    assert_eq!(compared_until(&harbor).await, Value::Null);
 
     assert_eq!(compares(&hub).await, 3);
 
@@ -60,7 +60,7 @@ async fn undelivered_telnyx_texts_are_stored_in_order() {
         (&maya["opted_out"], &maya["unread_count"]),
         (&json!(true), &json!(4))
     );
-    assert!(agreed_at(&harbor).await.is_string());
+    assert!(compared_until(&harbor).await.is_string());
     assert_eq!(compares(&hub).await, 0, "nothing twice");
 }
 
@@ -82,7 +82,7 @@ async fn missing_permission_is_reported_and_not_marked_complete() {
     let (harbor, _) = front_desk(&hub).await;
     hub.telnyx.hides_deliveries();
     assert_eq!(compares(&hub).await, 0);
-    assert_eq!(agreed_at(&harbor).await, Value::Null);
+    assert_eq!(compared_until(&harbor).await, Value::Null);
     let number = harbor.number(FRONT_DESK).await;
     let path = harbor.path(&format!("/numbers/{number}/catch-up"));
     let refused = harbor.admin.post(&path, json!({})).await;

@@ -269,16 +269,16 @@ fn alternatives_of(item: &str, classes: Classes) -> Vec<Vec<Word>> {
             Some(name) => {
                 let words = classes.iter().find(|(known, _)| *known == name);
                 let (_, words) = words.expect("the language defines this class");
-                alternatives.extend(words.split('|').map(words_of));
+                alternatives.extend(words.split('|').map(tokens_of));
             }
-            None => alternatives.push(words_of(alternative)),
+            None => alternatives.push(tokens_of(alternative)),
         }
     }
     alternatives
 }
 
 /// Ideographs are separate words, as in texts.
-fn words_of(alternative: &str) -> Vec<Word> {
+fn tokens_of(alternative: &str) -> Vec<Word> {
     let mut words = Vec::new();
     for word in alternative.split('_') {
         if word.chars().any(is_ideograph) {

@@ -191,7 +191,7 @@ async fn show(app: &App, admin: &Admin, feedback: Feedback) -> Result<Response, 
     match sort.column() {
         "account" => rows.sort_by_cached_key(|row| row.account.to_lowercase()),
         "agents" => rows.sort_by_key(|row| row.agents),
-        "agreed" => rows.sort_by_key(|row| row.number.agreed_at),
+        "agreed" => rows.sort_by_key(|row| row.number.compared_until),
         _ => rows.sort_by_cached_key(|row| (row.is_gone(), row.number.title().to_lowercase())),
     }
     let rows = sort.direct(rows);

@@ -369,7 +369,7 @@ async fn tagged(
 #[derive(Deserialize)]
 pub struct ConsentForm {
     number_id: NumberId,
-    wish: ConsentKind,
+    consent_kind: ConsentKind,
     #[serde(default)]
     reason: String,
 }
@@ -387,7 +387,7 @@ pub async fn change_consent(
         .with("number_id", posted.number_id.to_string());
     let change = opt_outs::ConsentChange {
         number_id: posted.number_id,
-        wish: posted.wish,
+        consent_kind: posted.consent_kind,
         reason: posted.reason,
     };
     match opt_outs::change(&mut tx, &member, contact_id, change).await {

@@ -142,7 +142,7 @@ struct ConsentPage {
 
 #[derive(Deserialize)]
 pub struct ConsentForm {
-    wish: ConsentKind,
+    consent_kind: ConsentKind,
     #[serde(default)]
     reason: String,
 }
@@ -160,7 +160,7 @@ pub async fn change_consent(
     let form = Form::default().with("reason", &posted.reason);
     let change = opt_outs::ConsentChange {
         number_id: conversation.number_id,
-        wish: posted.wish,
+        consent_kind: posted.consent_kind,
         reason: posted.reason,
     };
     match opt_outs::change(&mut tx, &member, conversation.contact_id, change).await {
