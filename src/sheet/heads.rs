@@ -1,8 +1,8 @@
-//! What columns are, by their names: in the interface's languages and in those of the programs that people come from.
+//! Column types by header, in the interface's languages and those of common exporting programs.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// What stands in a column.
+/// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Head {
     Phone(PhoneKind),
@@ -16,7 +16,7 @@ pub enum Head {
     Tags,
 }
 
-/// Which of several numbers is texted: the first of these.
+/// The type of a phone number, in order of preference for texting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PhoneKind {
     Mobile,
@@ -26,7 +26,7 @@ pub enum PhoneKind {
     Work,
 }
 
-/// A name of a column as its words: small letters without accents. `E-mail 1 - Value` is `mail 1 value`.
+/// The words of a header in lower case without accents: `E-mail 1 - Value` is `email 1 value`.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
@@ -68,12 +68,12 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// The same name in another spelling: `Phone_Number` is `phone number`.
+/// The words as one: `phonenumber` for `Phone_Number`.
 pub fn plain(name: &str) -> String {
     words(name).concat()
 }
 
-/// What this is the name of; `None`: nothing that we know.
+/// The column type of a header; `None` if unknown.
 pub fn read(name: &str) -> Option<Head> {
     let words = words(name);
     let plain = words.concat();
@@ -104,7 +104,7 @@ pub fn read(name: &str) -> Option<Head> {
     (words.len() < 5 && in_list(ORGANIZATION, last)).then_some(Head::Organization)
 }
 
-/// Names that may mean a number or an address: it depends on what stands in the column. Yahoo's `Home` is a number.
+/// Headers of either a phone number or an address; the cells decide. Yahoo's `Home` is a phone number.
 pub fn bare_phone(name: &str) -> Option<PhoneKind> {
     match plain(name).as_str() {
         "home" | "privat" | "casa" | "private" => Some(PhoneKind::Home),
@@ -117,7 +117,7 @@ pub fn bare_phone(name: &str) -> Option<PhoneKind> {
     }
 }
 
-/// What a label beside a number says of it, such as Google's `Mobile` or `Work Fax`; `None`: it takes no texts.
+/// The phone type of a label such as Google's `Mobile` or `Work Fax`; `None` for fax and pager.
 pub fn label(label: &str) -> Option<PhoneKind> {
     let words = words(label);
     let no_phone = ["fax", "pager", "beeper", "telex", "telefax"];
@@ -130,7 +130,7 @@ pub fn label(label: &str) -> Option<PhoneKind> {
     Some(kind_of(&words, &words.concat()))
 }
 
-/// The column that says what the numbers in `name` are: `Phone 1 - Label` for `Phone 1 - Value`.
+/// The label column of a value column: `Phone 1 - Label` for `Phone 1 - Value`.
 pub fn label_of(name: &str, columns: &[String]) -> Option<usize> {
     let value = words(name);
     let (last, stem) = value.split_last()?;
@@ -157,7 +157,7 @@ pub fn label_of(name: &str, columns: &[String]) -> Option<usize> {
     })
 }
 
-/// Whether a record names columns rather than somebody. Title lines above a table do not.
+/// Whether a record is a header, not data or a title line above the table.
 pub fn is_head(cells: &[String]) -> bool {
     let heads: Vec<Head> = cells.iter().filter_map(|cell| read(cell)).collect();
     let has_phone = heads.iter().any(|head| matches!(head, Head::Phone(_)));
@@ -167,7 +167,7 @@ pub fn is_head(cells: &[String]) -> bool {
     !is_somebody && (has_phone || heads.len() > 1)
 }
 
-/// Before a name: whose it is.
+/// Prefixes of headers.
 const WHOSE: &[&str] = &[
     "contact",
     "contacts",
@@ -646,7 +646,7 @@ fn is_email(words: &[String], plain: &str) -> bool {
     is_it && !words.iter().any(|word| in_list(NO, word))
 }
 
-/// What no text goes to, or what is only about a number.
+/// Words in headers that are no phone number, or only describe one.
 const NO_PHONE: &[&str] = &[
     "fax",
     "faxnumber",
