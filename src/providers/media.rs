@@ -1,7 +1,7 @@
-//! Fetching a picture or file from the provider that holds it.
+//! Downloads of media from the provider that holds them.
 //!
-//! Only from where the provider keeps it, with its credentials if it wants them; where that host redirects to, without them.
-//! A webhook may name any URL, so nothing else is ever asked.
+//! Only URLs of the provider itself are fetched, with its credentials if needed; redirects are followed without them. A
+//! webhook may name any URL, so no other URL is ever requested (SSRF).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use crate::addresses::is_internal_address;
 
 use super::{Hosts, Provider, Providers, http, telnyx, twilio};
 
-/// What providers pass on at the most.
+/// The largest file that providers deliver.
 pub const LARGEST: usize = 5 * 1024 * 1024;
 const MAX_REDIRECTS: usize = 3;
 
-/// A client of its own: whatever a name means at this moment, it connects to no address of our own network. Only a host that
-/// was set for an API may be in there.
+/// The client for media. Its resolver rejects internal addresses (DNS rebinding), except for hosts configured as an
+/// API.
 pub(super) fn client(patience: Duration, hosts: &Hosts) -> Client {
     let set = [(&hosts.twilio, twilio::API), (&hosts.telnyx, telnyx::API)]
         .into_iter()
@@ -35,12 +35,12 @@ pub(super) fn client(patience: Duration, hosts: &Hosts) -> Client {
     })
 }
 
-/// Whatever a name means at this moment, it connects to no address of our own network, beside those of `except`.
+/// A client whose resolver rejects internal addresses, except for the hosts in `except`.
 pub fn outside(patience: Duration, except: Vec<String>) -> Client {
     http::client_with(patience, |client| client.dns_resolver(Outside { except }))
 }
 
-/// Finds addresses as the system does, and keeps back those of our own network.
+/// Resolves like the system, without internal addresses.
 struct Outside {
     except: Vec<String>,
 }
@@ -61,26 +61,26 @@ impl Resolve for Outside {
     }
 }
 
-/// How a provider's file is opened.
+/// How a media URL is requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaAccess {
-    /// With this header, which must not follow a redirect to anywhere else.
+    /// With this header, which must not be sent to a redirect target.
     Authorized(HeaderValue),
-    /// By whoever knows the address.
+    /// Without credentials.
     Open,
 }
 
-/// Why a file could not be had, in a sentence for people.
+/// Why a file is unavailable, as a sentence for users.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("This file cannot be shown: {why}.")]
 pub struct Unavailable {
     why: &'static str,
-    /// Whether it can be worth while to ask again.
+    /// Whether a retry may succeed.
     pub passes: bool,
 }
 
 impl Providers {
-    /// The bytes behind `url`, which came with the message `provider_sid`.
+    /// Downloads `url`, which belongs to the message `provider_sid`.
     pub async fn fetch_media(
         &self,
         provider: &dyn Provider,

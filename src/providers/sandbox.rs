@@ -1,6 +1,6 @@
-//! The provider that needs no account: everything sent is delivered, to nobody.
+//! The sandbox provider: needs no account and reports every message as delivered.
 //!
-//! Some recipients fail, so that failures can be shown: see [`refusal`].
+//! Some recipients fail, to demonstrate failures: see [`refusal`].
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
@@ -13,13 +13,13 @@ use uuid::Uuid;
 use super::*;
 use crate::phone::Phone;
 
-/// Whatever their area code, 555-0100 to 555-0199 are kept for fiction and never assigned.
+/// In every area code, 555-0100 to 555-0199 are reserved for fiction.
 const AREA_CODES: [&str; 24] = [
     "202", "206", "212", "213", "303", "305", "312", "313", "404", "415", "503", "504", "512",
     "602", "615", "617", "619", "628", "702", "704", "713", "801", "808", "917",
 ];
 
-/// One simulated number, which stays the same because it is part of the sealed credentials.
+/// One simulated number, stored in the sealed credentials.
 pub struct Sandbox {
     phone_number: Phone,
 }
@@ -30,7 +30,7 @@ struct Credentials {
 }
 
 impl Sandbox {
-    /// `{}` picks a number; `{"phone_number": "+14155550100"}` is given one.
+    /// `{}` picks a random number; `{"phone_number": "+14155550100"}` sets one.
     pub fn open(credentials: &str) -> Result<Self, InvalidCredentials> {
         let credentials: Credentials = serde_json::from_str(credentials).map_err(|_| {
             InvalidCredentials(vec![FieldError {
@@ -53,7 +53,6 @@ fn fictional_number() -> Phone {
         .expect("eleven digits and a plus are E.164")
 }
 
-/// What every number here can do.
 const CAPABILITIES: NumberCapabilities = NumberCapabilities {
     sms: true,
     mms: true,
@@ -77,7 +76,7 @@ fn is_fictional(number: &Phone) -> bool {
     digits.len() == 12 && digits.starts_with("+1") && digits[5..].starts_with("55501")
 }
 
-/// A handful for each search, all over the fictional range.
+/// Up to 20 fictional numbers that match.
 fn offers(wanted: &NumberSearch) -> Vec<Offer> {
     const COUNT_LIMIT: usize = 20;
     let area = wanted.area_code.as_deref();
@@ -150,7 +149,7 @@ impl Provider for Sandbox {
         }]))
     }
 
-    /// Nobody keeps a list of made-up numbers but us.
+    /// There is no remote list.
     fn lists_all_numbers(&self) -> bool {
         false
     }
@@ -186,7 +185,7 @@ impl Provider for Sandbox {
         answer(Ok(()))
     }
 
-    /// Its texts never leave this server.
+    /// Texts do not leave this server.
     fn route<'a>(
         &'a self,
         _: &'a str,
@@ -243,12 +242,12 @@ fn answer<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
     ready(value).boxed()
 }
 
-/// The same for every attempt, as an idempotent provider would answer.
+/// The same for every attempt, like an idempotent provider.
 fn sid(our_id: Uuid) -> String {
     format!("SB{}", our_id.simple())
 }
 
-/// The recipients that fail, by the last four digits.
+/// The recipients that fail, by their last four digits.
 fn refusal(to: &str) -> Option<Refusal> {
     let (class, code, text) = match to.get(to.len().saturating_sub(4)..)? {
         "0003" => (

@@ -1,7 +1,7 @@
 //! Telnyx: texts over its JSON API, webhooks signed with the account's Ed25519 key.
 //!
-//! Every send carries a key, so that the same request made again within a day is known as a repeat: what came out
-//! uncertain is asked for once more instead of being looked up, for Telnyx lists no messages.
+//! Every send carries an idempotency key, which Telnyx keeps for a day: an uncertain send is repeated with the same
+//! key. Telnyx has no list of messages to look it up in.
 
 mod api;
 mod deliveries;
@@ -28,10 +28,10 @@ use api::Api;
 
 use crate::clock;
 
-/// The published address of the API, where `TELNYX_API_BASE_URL` names no other.
+/// The default of `TELNYX_API_BASE_URL`.
 pub const API: &str = "https://api.telnyx.com";
 
-/// Telnyx remembers the key of a message that it took for up to 24 hours: an hour of caution.
+/// Telnyx keeps an idempotency key for up to 24 hours; one hour of margin.
 const KEYS_ARE_KEPT: Duration = Duration::from_secs(23 * 3600);
 
 pub struct Telnyx {
@@ -65,7 +65,7 @@ impl Provider for Telnyx {
         Kind::Telnyx
     }
 
-    /// Telnyx has no other name for an account that its API would tell.
+    /// The API exposes no account id, so the public key identifies the account.
     fn account(&self) -> &str {
         &self.public_key.text
     }
@@ -160,7 +160,7 @@ impl Provider for Telnyx {
         self.api.message(provider_sid).boxed()
     }
 
-    /// There are detail records, without texts, and not of messages that still wait.
+    /// Detail records have no text, and do not include queued messages.
     fn find_sent<'a>(
         &'a self,
         _: &'a Outgoing,
@@ -169,7 +169,7 @@ impl Provider for Telnyx {
         ready(Ok(SentLookup::Undetermined)).boxed()
     }
 
-    /// Of those that reached us it keeps no list that we could read.
+    /// Telnyx lists only texts whose webhook failed.
     fn received<'a>(
         &'a self,
         number: &'a Address,
@@ -182,11 +182,11 @@ impl Provider for Telnyx {
         self.api.completed(listed, self.account()).boxed()
     }
 
-    /// Its files lie open, for 30 days, at addresses that it does not promise to keep to.
     fn usage(&self, day: NaiveDate) -> BoxFuture<'_, Result<Vec<Charge>>> {
         self.api.usage(day).boxed()
     }
 
+    /// Media URLs are public for 30 days, on hosts that Telnyx does not document.
     fn media_access(&self, url: &str, _: &str) -> Option<MediaAccess> {
         let url = Url::parse(url).ok()?;
         let is_outside = url.scheme() == "https" && !media::is_internal(&url);
@@ -198,7 +198,7 @@ impl Provider for Telnyx {
         signature::verify(request, &self.public_key.key, clock::now())
     }
 
-    /// The address is not signed, but the time is.
+    /// The URL is not signed, but the time is.
     fn signature_mismatch(&self, request: &SignedRequest<'_>) -> SignatureMismatch {
         match signature::made_at(request, &self.public_key.key) {
             signature::SignatureRefusal::Never => SignatureMismatch::Unsigned,
@@ -207,13 +207,13 @@ impl Provider for Telnyx {
         }
     }
 
-    /// Both kinds of events come to whichever address Telnyx happens to have; they say themselves what they are.
+    /// Telnyx may send both kinds of events to either URL; the event has a type.
     fn read(&self, _: Hook, request: &SignedRequest<'_>) -> Result<WebhookEvent, Malformed> {
         webhooks::read(request, self.account())
     }
 }
 
-/// Deliberately without `Debug`.
+/// No `Debug`: holds secrets.
 struct Credentials {
     api_key: SecretString,
     public_key: PublicKey,

@@ -1,7 +1,7 @@
 //! Twilio: texts over its REST API, webhooks as signed forms.
 //!
-//! It has no key that makes a repeated send harmless. So every send names our message in the URL of
-//! its delivery reports, and what came out uncertain is looked up and never repeated blindly.
+//! Twilio has no idempotency keys. So the URL for delivery reports identifies our message, and uncertain sends are
+//! looked up, never repeated blindly.
 
 mod api;
 mod errors;
@@ -24,12 +24,12 @@ use super::*;
 use api::Api;
 use signature::Key;
 
-/// The published address of the API, where `TWILIO_API_BASE_URL` names no other.
+/// The default of `TWILIO_API_BASE_URL`.
 pub const API: &str = "https://api.twilio.com";
 const MESSAGING: &str = "https://messaging.twilio.com";
 
-/// By default Twilio calls a webhook once, and a text is lost to us when we answer 500. This asks for
-/// five more tries. It is part of the URL as Twilio keeps it, but neither sent nor signed.
+/// By default Twilio does not retry a webhook, so a text would be lost if we answer 500. This URL fragment requests
+/// five retries. Twilio stores it, but neither sends nor signs it.
 const RETRIES: &str = "#rc=5&rp=5xx,ct,rt";
 
 pub struct Twilio {
@@ -43,7 +43,7 @@ impl Twilio {
         credentials: &str,
     ) -> Result<Self, InvalidCredentials> {
         let base_url = base_url.trim_end_matches('/');
-        // Another host for the API is a stand-in or a proxy, and stands in for all of Twilio.
+        // A configured API host stands in for all of Twilio's hosts.
         let messaging = if base_url == API { MESSAGING } else { base_url };
         Ok(Self {
             api: Api {
@@ -203,7 +203,7 @@ impl Provider for Twilio {
         }
     }
 
-    /// Anything else would be texted back to the customer.
+    /// Twilio sends any other response body to the customer as a text.
     fn receipt(&self) -> Receipt {
         Receipt {
             content_type: "text/xml; charset=utf-8",
@@ -214,11 +214,11 @@ impl Provider for Twilio {
 
 pub use webhooks::{addressee, parse_status};
 
-/// Deliberately without `Debug`.
+/// No `Debug`: holds secrets.
 struct Credentials {
     account_sid: String,
     auth_token: SecretString,
-    /// Set where the account signs its webhooks with a key of its own, beside the token.
+    /// Set if the account signs webhooks with a key other than the auth token.
     shared_key: Option<SecretString>,
 }
 

@@ -1,4 +1,4 @@
-//! The HTTP side: what is asked with the key, and what an answer or its absence means.
+//! Telnyx's HTTP API: URLs, authentication, errors.
 
 use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,7 +11,7 @@ use crate::providers::json::{self, Lenient, readable};
 use crate::providers::{Error, Refusal, Result};
 
 const PAGE_SIZE: usize = 250;
-/// More pages than any account has numbers for.
+/// An upper bound on the pages of a list.
 const MAX_PAGES: usize = 1000;
 
 pub struct Api {
@@ -20,13 +20,13 @@ pub struct Api {
     pub key: SecretString,
 }
 
-/// Every good answer is in an envelope.
+/// The envelope of every successful response.
 #[derive(Deserialize)]
 pub struct Data<T> {
     pub data: T,
 }
 
-/// One that is not as expected is left out, and not the whole list.
+/// A list; invalid entries are skipped.
 #[derive(Deserialize)]
 #[serde(bound = "T:DeserializeOwned")]
 pub struct Page<T> {
@@ -43,10 +43,10 @@ struct Meta {
 }
 
 impl Api {
-    /// The cheapest question that only a good key is answered.
+    /// Validates the key with the cheapest request that requires one.
     pub async fn asks_for_the_balance(&self) -> Result<()> {
         match self.get::<IgnoredAny>("/balance").await {
-            // A key that may send need not be one that may look at the money.
+            // A key for sending may lack the permission to read the balance.
             Err(Error::Refused {
                 code: Some(code), ..
             }) if code == "10010" => {
@@ -75,7 +75,7 @@ impl Api {
         Ok(data)
     }
 
-    /// Gone afterwards; what it was is told, and nobody reads it.
+    /// Deletes the resource; ignores the response body.
     pub async fn delete(&self, path: &str) -> Result<()> {
         let request = self.http.delete(self.url(path));
         self.ask::<IgnoredAny>(request).await.map(drop)
@@ -90,7 +90,7 @@ impl Api {
         request.bearer_auth(self.key.expose_secret())
     }
 
-    /// Every page of the list at `path`, of what `filter` (a part of a query) lets through.
+    /// All pages of the list at `path`; `filter` is part of the query.
     pub async fn all<T: DeserializeOwned>(&self, path: &str, filter: &str) -> Result<Vec<T>> {
         let mut all = Vec::new();
         for number in 1..=MAX_PAGES {
@@ -142,7 +142,7 @@ impl Api {
     }
 }
 
-/// A refusal in Telnyx's own JSON, or else by the HTTP status.
+/// The error from Telnyx's JSON, else from the HTTP status.
 pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
     #[derive(Default, Deserialize)]
     #[serde(default)]

@@ -1,5 +1,4 @@
-//! What Telnyx could not deliver to us. It lists no messages, but the calls of its own that failed, with what they said: that
-//! is just what we missed.
+//! Texts that were missed. Telnyx has no list of messages, but lists failed webhook deliveries with their payload.
 
 use std::collections::HashSet;
 
@@ -29,7 +28,7 @@ struct Event {
 }
 
 impl Api {
-    /// `None`: this key may not look at them.
+    /// Texts whose webhook failed; `None` if the key lacks the permission.
     pub async fn missed(
         &self,
         number: &Address,
@@ -56,7 +55,7 @@ impl Api {
             .filter_map(|one| one.webhook.0)
             .filter(|event| event.event_type.as_str() == "message.received")
             .filter_map(|event| listed(event, account))
-            // Each of its tries may be listed.
+            // Each attempt may be listed.
             .filter(|text| seen.insert(text.provider_sid.clone()))
             .filter(|listed| {
                 listed.text.as_ref().is_none_or(|text| {
@@ -68,7 +67,7 @@ impl Api {
         Ok(Some(missed))
     }
 
-    /// Where the list tells an id and no more, the message itself is asked for.
+    /// Fetches the message if the list has only its id.
     pub async fn completed(&self, listed: ListedText, account: &str) -> Result<Option<Inbound>> {
         if listed.text.is_some() {
             return Ok(listed.text);
@@ -82,7 +81,7 @@ impl Api {
     }
 }
 
-/// As its webhook would have told it; `None` for what has no id.
+/// The text as its webhook would have sent it; `None` without an id.
 fn listed(event: Event, account: &str) -> Option<ListedText> {
     let message = event.payload.0?;
     let at = message.came_at().or_else(|| {

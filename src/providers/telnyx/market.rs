@@ -1,7 +1,7 @@
-//! Numbers for sale, ordered and given back.
+//! Search, purchase and release of numbers.
 //!
-//! An order is taken now and filled a little later, and it carries a reference of ours: one whose answer is lost is found by it,
-//! and nothing is ordered twice.
+//! Orders are asynchronous and carry our reference, by which an order is found if its response is lost. So nothing is
+//! ordered twice.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ use crate::providers::{
 };
 
 const OFFERS: usize = 20;
-/// How often an order is looked at before it is left to the next sync, and how long between.
+/// How often an order is polled, and at which interval, before it is left to the next sync.
 const LOOKS: usize = 8;
 const PAUSE: Duration = Duration::from_millis(800);
-/// An order that was filled longer ago than this is not the one that we wait for: the number was given back since.
+/// An older order is not the current one: its number was released since.
 const ORDERS_ARE_FRESH_FOR: TimeDelta = TimeDelta::minutes(10);
-/// The profile for numbers that are bought here.
+/// Name of the messaging profile for numbers bought here.
 const OUR_PROFILE: &str = "MessageHub";
 
 #[derive(Default, Deserialize)]
@@ -83,7 +83,7 @@ impl Api {
         self.follow(order, number).await
     }
 
-    /// Orders it; if the answer is lost, the order is looked for by its reference.
+    /// Orders the number; if the response is lost, looks the order up by its reference.
     async fn order(&self, number: &Phone, reference: &str, urls: &WebhookUrls) -> Result<Order> {
         let order = json!({
             "phone_numbers": [{"phone_number": number}],
@@ -103,7 +103,7 @@ impl Api {
         }
     }
 
-    /// The order under our reference that still counts.
+    /// A pending or recent order with our reference.
     async fn open_order(&self, reference: &str) -> Result<Option<Order>> {
         let reference: String = form_urlencoded::byte_serialize(reference.as_bytes()).collect();
         let filter = format!("filter%5Bcustomer_reference%5D={reference}");
@@ -118,7 +118,7 @@ impl Api {
         Ok(orders.into_iter().find(counts))
     }
 
-    /// Waits for it, though not for long.
+    /// Polls the order until the number is active, or time runs out.
     async fn follow(&self, mut order: Order, number: &Phone) -> Result<Bought> {
         for _ in 0..LOOKS {
             if order.is("failure") {
@@ -128,7 +128,7 @@ impl Api {
                         .into(),
                 });
             }
-            // It is in the list a little later than its order is filled.
+            // The number is listed a little after its order succeeds.
             if order.is("success")
                 && let Ok(Some(ours)) = self.owned(number).await
             {
@@ -142,7 +142,7 @@ impl Api {
         Ok(Bought::Pending { order: order.id })
     }
 
-    /// The number, if it is in the account and can be used.
+    /// The number, if the account has it and it is active.
     async fn owned(&self, number: &Phone) -> Result<Option<RemoteNumber>> {
         let digits = number.as_str().trim_start_matches('+');
         let filter = format!("filter%5Bphone_number%5D={digits}");
@@ -158,7 +158,7 @@ impl Api {
         Ok(ours.into_remote(Some(settings)))
     }
 
-    /// The profile that delivers to us; made if there is none.
+    /// The profile with our webhook; created if there is none.
     async fn our_profile(&self, urls: &WebhookUrls) -> Result<String> {
         let profiles: Vec<Profile> = self.all("/messaging_profiles", "").await?;
         let mut ours = profiles
@@ -169,7 +169,7 @@ impl Api {
         }
         let profile = json!({
             "name": OUR_PROFILE,
-            // People are answered wherever they text from; who wants it narrower says so in the portal.
+            // Contacts may be anywhere; admins can restrict destinations in the portal.
             "whitelisted_destinations": ["*"],
             "webhook_url": urls.inbound,
             "webhook_api_version": VERSION,
@@ -186,7 +186,7 @@ impl Api {
         let number = format!("/phone_numbers/{provider_id}");
         let mut answer = self.delete(&number).await;
         if !matches!(answer, Ok(()) | Err(Error::Refused { .. })) {
-            // Whatever became of the first try, the second one ends in the same.
+            // Deleting is idempotent, so it is safe to repeat.
             answer = self.delete(&number).await;
         }
         match answer {
@@ -239,7 +239,7 @@ fn query(wanted: &NumberSearch) -> String {
     query.finish()
 }
 
-/// The same for a number of ours each time; the address of the webhook has the integration in it.
+/// Stable per number and integration; the webhook URL contains the integration's id.
 fn reference(number: &Phone, urls: &WebhookUrls) -> String {
     let mut parts = urls.inbound.rsplit('/');
     let integration = parts.nth(1).unwrap_or_default();

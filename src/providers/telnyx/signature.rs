@@ -1,4 +1,4 @@
-//! `telnyx-signature-ed25519`: over the time and the very bytes of the body, by the key of the account.
+//! `telnyx-signature-ed25519`: an Ed25519 signature over timestamp and raw body.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,14 +9,14 @@ use crate::providers::SignedRequest;
 
 const SIGNATURE: &str = "telnyx-signature-ed25519";
 const TIMESTAMP: &str = "telnyx-timestamp";
-/// How far Telnyx's clock and ours may be apart, in seconds; a call that somebody kept is worthless after that.
+/// Maximum age in seconds, and maximum difference of clocks; limits replays.
 const TOLERANCE: u64 = 300;
 
 pub fn verify(request: &SignedRequest<'_>, key: &VerifyingKey, now: DateTime<Utc>) -> bool {
     only(request, TIMESTAMP).is_some_and(|timestamp| is_fresh(timestamp, now)) && fits(request, key)
 }
 
-/// Why a signature was refused.
+/// Why a signature was rejected.
 pub enum SignatureRefusal {
     Never,
     AtAnotherTime,
@@ -33,7 +33,7 @@ pub fn made_at(request: &SignedRequest<'_>, key: &VerifyingKey) -> SignatureRefu
     }
 }
 
-/// Whenever it was made.
+/// Verifies the signature without the timestamp's age.
 fn fits(request: &SignedRequest<'_>, key: &VerifyingKey) -> bool {
     let (Some(timestamp), Some(signature)) = (only(request, TIMESTAMP), only(request, SIGNATURE))
     else {

@@ -1,7 +1,6 @@
-//! Telnyx's calls at our door: texts and delivery reports, told apart by the type of the event.
+//! Telnyx's webhooks: inbound texts and delivery reports, by event type.
 //!
-//! Telnyx adds fields and events without notice. What is not known here is left alone, and what is known is read only
-//! after the signature was checked over all that came.
+//! Telnyx adds fields and events without notice, so unknown ones are ignored; the signature covers all of them.
 
 use serde::Deserialize;
 
@@ -94,7 +93,7 @@ fn id(message: &Message) -> Result<String, Malformed> {
     id.ok_or_else(|| missing("payload.id"))
 }
 
-/// Of several recipients of a group's message, the one at whom it was delivered to us.
+/// The recipient among those of a group message for which Telnyx called us.
 fn ours(message: &Message) -> Option<&Party> {
     let all = || message.to.0.iter().flatten().filter_map(|to| to.0.as_ref());
     all()
@@ -102,14 +101,14 @@ fn ours(message: &Message) -> Option<&Party> {
         .or_else(|| all().next())
 }
 
-/// Whatever it is: a text is not lost for the shape of its sender.
+/// Accepts any sender, so that no text is lost.
 fn sender(party: Option<&Party>) -> Result<Address, Malformed> {
     let sender = party.and_then(|party| party.phone_number.0.as_ref());
     let sender = sender.ok_or_else(|| missing("payload.from.phone_number"))?;
     Ok(Address::of_sender(&sender.0))
 }
 
-/// One of ours.
+/// One of our numbers.
 fn number(party: Option<&Party>) -> Result<Address, Malformed> {
     let name = "payload.to[].phone_number";
     let text = party.map_or("", |party| party.phone_number.as_str());

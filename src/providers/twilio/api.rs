@@ -1,4 +1,4 @@
-//! The HTTP side: whom to ask, as whom, and what an answer or its absence means.
+//! Twilio's HTTP API: URLs, authentication, errors.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ use crate::providers::http::retry_after;
 use crate::providers::json::{self, Figure, Lenient, Text};
 use crate::providers::{Account, Error, MediaAccess, Refusal, Result};
 
-/// More pages than any account has numbers for.
+/// An upper bound on the pages of a list.
 const MAX_PAGES: usize = 1000;
 
 pub struct Api {
@@ -25,7 +25,7 @@ pub struct Api {
     pub credentials: Credentials,
 }
 
-/// One page of a list; the two generations of Twilio's hosts differ in the envelope.
+/// One page of a list; the envelope differs between Twilio's hosts.
 pub trait Page: DeserializeOwned {
     type Item;
     fn into_parts(self) -> (Vec<Self::Item>, Option<String>);
@@ -33,7 +33,7 @@ pub trait Page: DeserializeOwned {
 
 impl Api {
     pub async fn account(&self) -> Result<Account> {
-        // The answer has the auth token in it, too: only these fields are read.
+        // The response includes the auth token, so only these fields are parsed.
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Answer {
@@ -44,7 +44,7 @@ impl Api {
             kind: Lenient<Text>,
         }
         let answer: Answer = self.get(&self.url(".json")).await?;
-        // Whoever is not active is told so; these credentials were accepted.
+        // Twilio rejects inactive accounts; these credentials were accepted.
         let status = answer.status.some().unwrap_or("active");
         if status != "active" {
             return Err(Error::Refused {
@@ -61,7 +61,7 @@ impl Api {
         })
     }
 
-    /// Below this account: `/Messages.json`.
+    /// A URL below this account, for example `/Messages.json`.
     pub fn url(&self, path: &str) -> String {
         let account = &self.credentials.account_sid;
         format!("{}/2010-04-01/Accounts/{account}{path}", self.base)
@@ -75,7 +75,7 @@ impl Api {
         self.ask(self.http.post(url).form(form)).await
     }
 
-    /// Gone afterwards, and nothing is told of it.
+    /// Deletes the resource.
     pub async fn delete(&self, url: &str) -> Result<()> {
         self.answered(self.http.delete(url)).await.map(drop)
     }
@@ -85,12 +85,12 @@ impl Api {
         request.basic_auth(&self.credentials.account_sid, Some(token))
     }
 
-    /// Every page of the list that begins at `path` of `host`.
+    /// All pages of the list at `path` of `host`.
     pub async fn all<P: Page>(&self, host: &str, path: String) -> Result<Vec<P::Item>> {
         self.all_until::<P>(host, path, |_| false).await
     }
 
-    /// The same, up to the first page that `is_enough`.
+    /// The same, up to the first page for which `is_enough` holds.
     pub async fn all_until<P: Page>(
         &self,
         host: &str,
@@ -115,7 +115,7 @@ impl Api {
         Ok(all)
     }
 
-    /// Only for media of this very message: a webhook could name any URL.
+    /// Only for media of this message: a webhook could name any URL.
     pub fn media_access(&self, url: &str, provider_sid: &str) -> Option<MediaAccess> {
         let url = Url::parse(url).ok()?;
         let ours = [self.base.as_str(), API]
@@ -137,7 +137,7 @@ impl Api {
         json::read(&body).map_err(|_| not_twilio())
     }
 
-    /// The body of a good answer.
+    /// The body of a successful response.
     async fn answered(&self, request: RequestBuilder) -> Result<Bytes> {
         let response = self.signed_in(request).send().await.map_err(|error| {
             Error::Unreachable(match error.is_timeout() {
@@ -165,9 +165,9 @@ impl Api {
     }
 }
 
-/// A refusal in Twilio's own JSON, or else by the HTTP status.
+/// The error from Twilio's JSON, else from the HTTP status.
 pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
-    /// The newer hosts call the message the detail.
+    /// Newer hosts name the message `detail`.
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Problem {
@@ -189,7 +189,7 @@ fn not_twilio() -> Error {
     )
 }
 
-/// The next page is asked for at the host that we trust with the credentials, whatever host it names.
+/// Next pages are requested from the configured host, which may receive the credentials, whatever host the link names.
 fn path_and_query(link: &str) -> String {
     match Url::parse(link) {
         Ok(url) => match url.query() {

@@ -1,7 +1,7 @@
-//! Numbers for sale, bought and given back.
+//! Search, purchase and release of numbers.
 //!
-//! Twilio has no key that makes a repeated purchase harmless, and sells a number only once: whatever is not certain is looked up
-//! in the list of our numbers.
+//! Twilio has no idempotency keys, but sells a number only once: an uncertain purchase is looked up in the account's
+//! numbers.
 
 use std::ops::RangeInclusive;
 
@@ -17,15 +17,15 @@ use crate::providers::{
     WebhookUrls,
 };
 
-/// As many offers of each kind as anybody reads.
+/// Maximum offers of each kind.
 const OFFERS: usize = 20;
-/// As many as there are to choose from, where the choice is made here.
+/// Results to fetch if they are filtered here.
 const CHOICE: usize = 1000;
-/// How long a pattern of digits may be.
+/// Length of a digit pattern.
 const PATTERN: RangeInclusive<usize> = 2..=16;
 const NORTH_AMERICA: [&str; 2] = ["US", "CA"];
 const TOLL_FREE: [&str; 7] = ["800", "833", "844", "855", "866", "877", "888"];
-/// Where Twilio keeps its own handlers of texts, drawn by hand.
+/// Base URL of Studio flows, Twilio's own message handlers.
 const STUDIO: &str = "https://webhooks.twilio.com/";
 
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ impl Api {
             let url = self.url(&format!("{path}?{query}"));
             match self.get::<Offers>(&url).await {
                 Ok(found) => offers.extend(readable(found.available_phone_numbers)),
-                // This country has none of this kind.
+                // The country has no numbers of this kind.
                 Err(Error::Refused {
                     code: Some(code), ..
                 }) if code == "20404" => {}
@@ -91,7 +91,7 @@ impl Api {
             Ok(None) => Error::Unreachable(String::new()),
             Err(error) => error,
         };
-        // A lost answer, or somebody who asked for the same a moment before us: the list knows.
+        // The response was lost, or a concurrent request bought it: the list decides.
         match self.owned(number).await {
             Ok(Some(ours)) => Ok(Bought::Ready(ours)),
             Ok(None) if matches!(error, Error::Refused { .. }) => Err(error),
@@ -102,7 +102,7 @@ impl Api {
         }
     }
 
-    /// The number, if it is in the account.
+    /// The number, if the account has it.
     async fn owned(&self, number: &Phone) -> Result<Option<RemoteNumber>> {
         let exactly: String = form_urlencoded::byte_serialize(number.as_str().as_bytes()).collect();
         let url = self.url(&format!("/IncomingPhoneNumbers.json?PhoneNumber={exactly}"));
@@ -116,7 +116,7 @@ impl Api {
         let number = self.url(&format!("/IncomingPhoneNumbers/{provider_id}.json"));
         let mut answer = self.delete(&number).await;
         if !matches!(answer, Ok(()) | Err(Error::Refused { .. })) {
-            // Whatever became of the first try, the second one ends in the same.
+            // Deleting is idempotent, so it is safe to repeat.
             answer = self.delete(&number).await;
         }
         match answer {
@@ -167,7 +167,7 @@ impl Api {
     }
 }
 
-/// In many countries only mobile numbers text, and toll-free ones have area codes of their own.
+/// In many countries only mobile numbers can text. Toll-free numbers have their own area codes.
 fn kinds(wanted: &NumberSearch) -> &'static [&'static str] {
     match wanted.area_code.as_deref() {
         Some(area) if is_north_american(wanted) && TOLL_FREE.contains(&area) => &["TollFree"],
@@ -180,8 +180,8 @@ fn is_north_american(wanted: &NumberSearch) -> bool {
     NORTH_AMERICA.contains(&wanted.country.as_str())
 }
 
-/// What Twilio is asked for. A pattern has 2 to 16 characters; a plus at its beginning stands for the beginning of the number.
-/// What it cannot say, `matches_search` asks.
+/// The query parameters. A pattern has 2 to 16 characters; a leading plus anchors it. `matches_search` filters the
+/// rest.
 fn filters(wanted: &NumberSearch) -> Vec<(&'static str, String)> {
     let mut filters = vec![("SmsEnabled", "true".to_owned())];
     let mut size = OFFERS;
@@ -209,7 +209,7 @@ fn filters(wanted: &NumberSearch) -> Vec<(&'static str, String)> {
     filters
 }
 
-/// How a number of the area begins: `+4930`. In North America there is a filter of its own for area codes.
+/// The prefix of the area's numbers: `+4930`. North America has a filter for area codes instead.
 fn beginning(wanted: &NumberSearch) -> Option<String> {
     let region = wanted.country.parse().ok()?;
     let area = wanted

@@ -1,4 +1,4 @@
-//! The vectors were made with Twilio's own SDKs, and so was the table of what is accepted.
+//! Vectors and expected results were generated with Twilio's own SDKs.
 
 use proptest::prelude::*;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -212,11 +212,11 @@ fn the_integration_chooses_the_keys() {
     assert!(!shared.is_accepted_with(Key::AuthToken(&shared.token)));
     let token = vector("T02");
     let both = |key, token| Key::SharedKey { key, token };
-    // The official SDKs sign by the shared key in either algorithm, and by the token where no settings header is sent.
+    // The SDKs sign with the shared key in either algorithm, and with the token if there is no settings header.
     assert!(shared.is_accepted_with(both(&shared.token, "t")));
     assert!(token.is_accepted_with(both(&token.token, "t")));
     assert!(token.is_accepted_with(both("k", &token.token)));
-    // The token never signs by SHA-256.
+    // The token never signs with SHA-256.
     assert!(!shared.is_accepted_with(both("k", &shared.token)));
     assert!(!token.is_accepted_with(both("k", "t")));
 }
