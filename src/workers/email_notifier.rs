@@ -1,6 +1,6 @@
-//! Mails about what happened while nobody looked: credits that run low, a provider that takes no more texts.
+//! E-mails about events that need attention: low credits, a provider that rejects an integration.
 //!
-//! Only the server on which it happened hears of it, so everybody is told once.
+//! Only the server on which the event happened receives it, so each e-mail is sent once.
 
 use tokio::sync::broadcast::error::RecvError;
 
@@ -12,7 +12,7 @@ use crate::events::Event;
 use crate::language::{Language, count, put, said_in, t};
 use crate::mail::Mail;
 
-/// As long as the server runs.
+/// Runs until the server stops.
 pub async fn run(app: App) {
     let mut events = app.db.bus().listen();
     loop {
@@ -22,7 +22,7 @@ pub async fn run(app: App) {
                     tracing::warn!(%error, "somebody should have been told by mail");
                 }
             }
-            // It stands on the page all the same.
+            // The pages still show the state.
             Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "events were missed"),
             Err(RecvError::Closed) => return,
         }

@@ -1,6 +1,6 @@
-//! Fetches what came with texts into the store, and takes out of it what is not needed any more.
+//! Downloads inbound media into the store, and deletes media that are no longer referenced.
 //!
-//! Runs on every server at once; whoever takes a file keeps the others from it for a while.
+//! Runs on every server; a lease keeps the others from a file in progress.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,17 +18,17 @@ use crate::fail_point;
 use crate::ids::{MediaId, WorkspaceId};
 
 const LOOK_AROUND: Duration = Duration::from_secs(1);
-/// Files of one integration, and of all: those that arrive are in memory.
+/// Concurrent downloads, overall and per integration; each is held in memory.
 const LIMITS: Limits = Limits { all: 16, each: 4 };
 const REMOVED_AT_ONCE: i64 = 50;
-/// How long handing back may take once the server stops.
+/// How long releasing leases may take when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct MediaFetcher {
     app: App,
     directory: Directory,
-    /// Taken, and not settled yet.
+    /// Files leased by this server.
     leased: Arc<Mutex<HashMap<MediaId, WorkspaceId>>>,
     calls: Arc<tokio::sync::Mutex<Calls<bool>>>,
 }
@@ -43,7 +43,7 @@ impl MediaFetcher {
         }
     }
 
-    /// Until `stopping`: then what is not fetched yet is another server's. Fetches again as soon as there is room.
+    /// Runs until `stopping`, then releases its leases. Also polls whenever a download ends.
     pub async fn run(self, stopping: CancellationToken) -> Result<()> {
         let mut calls = self.calls.lock().await;
         let mut rounds = interval(LOOK_AROUND);
@@ -76,7 +76,7 @@ impl MediaFetcher {
         Ok(())
     }
 
-    /// Fetches and removes what is due; answers how many files were kept. For tests.
+    /// Downloads and deletes everything that is due; returns the number of stored files. For tests.
     pub async fn run_once(&self) -> Result<usize> {
         let mut kept = 0;
         let mut calls = Calls::new(LIMITS);
@@ -91,7 +91,7 @@ impl MediaFetcher {
         Ok(kept)
     }
 
-    /// Takes what is due and there is room for. One round trip.
+    /// Leases as many due files as there is room for. One round trip.
     async fn begin(&self, calls: &mut Calls<bool>) -> Result<()> {
         let room = calls.room();
         if room.all == 0 {

@@ -1,6 +1,6 @@
-//! Asks providers what became of texts whose answer was lost.
+//! Resolves messages whose send response was lost, by asking their provider.
 //!
-//! Runs on every server at once; whoever takes a text to ask about keeps the others from it until its next time.
+//! Runs on every server; a lease keeps the others from a message until its next check.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::providers::{Outcome, Outgoing, Provider, Repeated, SentLookup, repeat
 use crate::workers::sender::outgoing;
 
 const LOOK_AROUND: Duration = Duration::from_secs(5);
-/// Questions to one integration, and to all.
+/// Concurrent lookups, overall and per integration.
 const LIMITS: Limits = Limits { all: 32, each: 4 };
 
 #[derive(Clone)]
@@ -36,7 +36,7 @@ impl OutcomeResolver {
         }
     }
 
-    /// As long as the server runs. What is being asked about when it stops is due again within a minute.
+    /// Runs until the server stops. Lookups cut off then are due again within a minute.
     pub async fn run(self) -> Result<()> {
         let mut calls = self.calls.lock().await;
         let mut rounds = tokio::time::interval(LOOK_AROUND);
@@ -51,7 +51,7 @@ impl OutcomeResolver {
         }
     }
 
-    /// Asks about all that is due; answers how many texts were settled. For tests.
+    /// Looks up everything that is due; returns the number of settled messages. For tests.
     pub async fn run_once(&self) -> Result<usize> {
         let mut settled = 0;
         let mut calls = Calls::new(LIMITS);
@@ -64,7 +64,7 @@ impl OutcomeResolver {
         }
     }
 
-    /// Takes what is due and there is room for. One round trip.
+    /// Leases as many due messages as there is room for. One round trip.
     async fn begin(&self, calls: &mut Calls<usize>) -> Result<()> {
         let room = calls.room();
         if room.all == 0 {
@@ -133,16 +133,17 @@ impl OutcomeResolver {
     }
 }
 
-/// What a question to the provider brought.
+/// The result of a lookup.
 enum LookupResult {
     Settled(Outcome),
-    /// It cannot tell, or may not list it yet.
+    /// The provider does not know, or may not list it yet.
     Nothing,
-    /// That was no look.
+    /// The provider could not be asked; this does not count as a check.
     NoAnswer,
 }
 
-/// Makes the very request once more: a provider that took it answers as it did then, and one that did not takes it now.
+/// Repeats the identical request: a provider that accepted it returns the same response, and one that did not accepts
+/// it now.
 async fn repeat(
     open: &Open,
     provider: &dyn Provider,
@@ -150,7 +151,7 @@ async fn repeat(
     known_for: Duration,
 ) -> LookupResult {
     let age = (clock::now() - open.since).to_std().unwrap_or_default();
-    // If it was not taken then it would be now: not when it is too late for it.
+    // The repeat may send it for the first time, so not after its deadline.
     let is_late = open.text.expires_at.is_some_and(|at| at <= clock::now());
     if age >= known_for || is_late {
         return LookupResult::Nothing;

@@ -1,8 +1,8 @@
-//! Compares every number with its provider's list: at the start, every five minutes, and so after each outage. What came while
-//! we were away is brought in.
+//! Compares every number with its provider's message list, at the start and every five minutes, and ingests texts that
+//! were missed during an outage.
 //!
-//! As many numbers at once as are due, within the limits below: 2,000 numbers of providers that answer within a second take less
-//! than five minutes, also where they are all of one account.
+//! Numbers are compared concurrently within the limits below: 2,000 numbers, even of one account, take less than five
+//! minutes if the provider responds within a second.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,13 +21,13 @@ use crate::fail_point;
 use crate::ids::{NumberId, WorkspaceId};
 
 const LOOK_AROUND: Duration = Duration::from_secs(5);
-/// From one look to the next while there is more to do: a look asks about every integration.
+/// Delay between polls while there is more to do: a poll looks at every integration.
 const POLL_WHILE_BUSY: Duration = Duration::from_millis(200);
-/// Numbers of one integration, and of all: providers count our calls.
+/// Concurrent comparisons, overall and per integration: providers limit API calls.
 const LIMITS: Limits = Limits { all: 32, each: 8 };
-/// How often the backlog is measured.
+/// How often the backlog metrics are updated.
 const MEASURED: Duration = Duration::from_secs(30);
-/// How long handing back may take once the server stops.
+/// How long releasing leases may take when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub struct Reconciler {
     app: App,
     directory: Directory,
     ingest: Ingest,
-    /// Taken, and not compared yet.
+    /// Numbers leased by this server.
     leased: Arc<Mutex<HashMap<NumberId, WorkspaceId>>>,
     calls: Arc<tokio::sync::Mutex<Calls<usize>>>,
 }
@@ -51,7 +51,7 @@ impl Reconciler {
         }
     }
 
-    /// Until `stopping`: then what is not compared yet is another server's.
+    /// Runs until `stopping`, then releases its leases.
     pub async fn run(self, stopping: CancellationToken) -> Result<()> {
         let mut calls = self.calls.lock().await;
         let mut rounds = interval(LOOK_AROUND);
@@ -84,7 +84,7 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Compares all that is due; answers how many texts were brought in. For tests.
+    /// Compares everything that is due; returns the number of ingested texts. For tests.
     pub async fn run_once(&self) -> Result<usize> {
         let mut brought_in = 0;
         let mut calls = Calls::new(LIMITS);
@@ -99,7 +99,7 @@ impl Reconciler {
         Ok(brought_in)
     }
 
-    /// Takes what is due and there is room for. One round trip.
+    /// Leases as many due numbers as there is room for. One round trip.
     async fn begin(&self, calls: &mut Calls<usize>) -> Result<()> {
         let room = calls.room();
         if room.all == 0 {

@@ -1,7 +1,7 @@
-//! Sends what is queued: leases, lets go of the database, calls the provider, writes down what came of it.
+//! Sends queued messages: leases, ends the transaction, calls the provider, records the outcome.
 //!
-//! Round trips: 2 to lease texts within their numbers' rates and their integrations' room, 3 to write down each answer, and every
-//! few seconds one to see whether there is anything to tidy up. Runs on every server at once; leases keep them apart.
+//! Round trips: 2 to lease messages within their numbers' rates and their integrations' limits, 3 to record each
+//! outcome, and 1 every few seconds to find stale work. Runs on every server; leases keep them apart.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -27,32 +27,32 @@ use crate::ids::{IntegrationId, MessageId};
 use crate::keys::OutgoingLink;
 use crate::providers::{self, ErrorClass, Outcome, Outgoing, PauseScope, Refusal, outcome};
 
-/// Calls under way at once: to each integration, for Twilio counts them per account and turns away what is too many, and in all.
+/// Concurrent calls overall and per integration: Twilio limits concurrency per account and rejects the excess.
 const LIMITS: Limits = Limits { all: 64, each: 8 };
-/// Another server's texts, and leases that ran out, are noticed this soon.
+/// How soon messages queued by other servers, and expired leases, are noticed.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
-/// When all places are taken it is looked again this soon: calls that hang give theirs up.
+/// The poll interval while all slots are taken: hanging calls time out.
 const POLL_WHILE_FULL: Duration = Duration::from_millis(500);
-/// How long what is in flight may take once the server stops.
+/// How long calls in flight may take when the server stops.
 const CALL_DRAIN: Duration = Duration::from_secs(7);
-/// And what is known of it then, to be written down.
+/// How long recording the remaining outcomes may take after that.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(800);
-/// Whoever was held up for longer than this since they asked for a lease begins nothing: the answer might come after its end.
+/// A lease older than this is not used for a call: the response might arrive after it expires.
 const FRESH: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 pub struct Sender {
     app: App,
     directory: Directory,
-    /// Whose last text was refused for its account, although the account itself is well.
+    /// Integrations whose last message was refused with an account error, although their credentials are valid.
     doubtful: Arc<Mutex<HashSet<IntegrationId>>>,
-    /// What is to be written down of each text that is leased if its call ends here and now.
+    /// The outcome to record for each leased message if its call ends now.
     leased: Arc<Mutex<HashMap<MessageId, (Leased, Outcome)>>>,
-    /// Outlives a panic of the worker: what is in flight goes on.
+    /// Survives a panic of the worker, so that calls in flight continue.
     calls: Arc<tokio::sync::Mutex<Calls<()>>>,
 }
 
-/// The provider has not been asked: the text goes back to its place, and nothing waits for it.
+/// The provider was not called: the message returns to the queue, and nothing else is held.
 const NOT_BEGUN: Outcome = Outcome::Retry {
     after: Duration::ZERO,
     holds: PauseScope::Text,
@@ -69,7 +69,7 @@ impl Sender {
         }
     }
 
-    /// Until `stopping`; then what is in flight is finished, and nothing new is begun.
+    /// Runs until `stopping`, then finishes the calls in flight.
     pub async fn run(self, stopping: CancellationToken) {
         let mut events = self.app.db.bus().listen();
         let mut calls = self.calls.lock().await;
@@ -93,7 +93,7 @@ impl Sender {
                     Err(RecvError::Closed) => break,
                 },
             }
-            // One look answers for all that happened until now; and with every hand full it can wait for a free one.
+            // One poll covers all events until now. With all slots taken it waits for a free one.
             while calls.try_next().is_some() {}
             while matches!(events.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
             if calls.room().all == 0 {
@@ -114,18 +114,18 @@ impl Sender {
         self.hand_back().await;
     }
 
-    /// Of what still hangs when the server stops, it is written down at once that nobody knows; the next server asks about it,
-    /// and never sends it again blindly.
+    /// Records calls that still hang when the server stops as unconfirmed: the outcome resolver checks them, and they
+    /// are never sent again blindly.
     async fn hand_back(&self) {
         let left: Vec<_> = self.leased().drain().map(|(_, left)| left).collect();
         let settled = left
             .iter()
             .map(|(text, outcome)| outbox::settle(&self.app.db, text, outcome));
-        // What cannot be written down is found by its lease.
+        // Whatever is not recorded is recovered when its lease expires.
         let _ = tokio::time::timeout(SHUTDOWN_GRACE, join_all(settled)).await;
     }
 
-    /// Sends all that is due, one batch after the other, and answers how many texts that were. For tests.
+    /// Sends everything that is due, in batches; returns the number of messages. For tests.
     pub async fn run_once(&self) -> usize {
         let mut sent = 0;
         loop {
@@ -143,7 +143,7 @@ impl Sender {
         }
     }
 
-    /// What nobody works on any more, and what it is too late for. One round trip where there is nothing of it.
+    /// Recovers orphaned, stranded and expired messages. One round trip if there are none.
     async fn tidy_up(&self) -> Result<()> {
         let stale_work = outbox::stale_work(&self.app.db).await?;
         if stale_work.orphans {
@@ -169,7 +169,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Starts as many calls as may be under way; answers when to look again.
+    /// Starts as many calls as the limits allow; returns when to poll again.
     async fn begin(&self, calls: &mut Calls<()>, stopping: &CancellationToken) -> Result<Instant> {
         let room = calls.room();
         if room.all > 0 {
@@ -191,7 +191,7 @@ impl Sender {
         Ok(Instant::now() + wait.unwrap_or(LOOK_AROUND).min(LOOK_AROUND))
     }
 
-    /// A panic in the middle leaves no text behind that nobody works on.
+    /// Delivers, and settles the message if the call panics.
     async fn deliver_or_settle(&self, text: Leased, asked: Instant, stopping: &CancellationToken) {
         let id = text.id;
         let delivered = AssertUnwindSafe(self.deliver(&text, asked, stopping)).catch_unwind();
@@ -246,13 +246,13 @@ impl Sender {
         }
         self.settle(text, &outcome).await;
         fail_point::abort_at("after it is written down");
-        // Only now: nothing stands between an answer and its record.
+        // Logged last, so that nothing delays the record.
         tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = outcome_label(&outcome), "a text was handed to its provider");
         metrics::counter!("messagehub_sends_total", "outcome" => outcome_label(&outcome))
             .increment(1);
     }
 
-    /// Keeps in mind what is to be written down of it if its call ends here.
+    /// Sets the outcome to record if the call ends here.
     fn will_be(&self, text: &Leased, outcome: Outcome) {
         self.leased().insert(text.id, (text.clone(), outcome));
     }
@@ -261,8 +261,8 @@ impl Sender {
         self.leased.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A class that stops a whole queue must be certain. An empty purse is; of credentials the account is asked too, and one
-    /// that is well is believed until the next refusal.
+    /// Pausing a whole queue requires certainty. Missing funds are certain; for refused credentials the account is
+    /// validated first, and a valid one is paused only at the second refusal in a row.
     async fn pause_if_certain(
         &self,
         text: &Leased,
@@ -288,7 +288,7 @@ impl Sender {
         self.doubtful.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer is known and must not be lost: written down as soon as the database can be reached.
+    /// Records an outcome. It must not be lost, so this retries until the database is available.
     async fn settle(&self, text: &Leased, outcome: &Outcome) {
         let mut pause = Duration::from_millis(100);
         while let Err(error) = outbox::settle(&self.app.db, text, outcome).await {
@@ -328,7 +328,7 @@ fn disconnected() -> Refusal {
     }
 }
 
-/// The same for a text each time, byte for byte: a provider that knows repeats knows them by that.
+/// Builds the provider request. Identical for every attempt, because providers detect repeats by comparing bytes.
 pub fn outgoing(app: &App, text: &Leased, account: &Account) -> Option<Outgoing> {
     let provider = &account.provider;
     let status = webhook_urls(&app.config, provider.kind(), text.integration).status;
@@ -346,12 +346,12 @@ pub fn outgoing(app: &App, text: &Leased, account: &Account) -> Option<Outgoing>
         valid_for: text
             .expires_at
             .map(|at| (at - clock::now()).to_std().unwrap_or_default()),
-        // A provider refuses a text whose reports would go nowhere.
+        // Providers reject a message with an unreachable status URL.
         status_url: provider.reaches(&status).then_some(status),
     })
 }
 
-/// Where the provider gets a file of a text: `media` is our id of it with its name, or an address.
+/// The URL from which the provider fetches a file. `media` is our id and file name, a path, or a URL.
 fn public_address(app: &App, text: &Leased, media: &str) -> String {
     let (id, name) = media.split_once('/').unwrap_or((media, ""));
     match id.parse() {
@@ -367,7 +367,7 @@ fn public_address(app: &App, text: &Leased, media: &str) -> String {
     }
 }
 
-/// A provider takes such a text, and then nothing arrives.
+/// A refusal for media on a private address: the provider would accept the message and deliver nothing.
 fn out_of_reach(text: &Outgoing, account: &Account) -> Option<providers::Refusal> {
     let provider = &account.provider;
     let lost = text.media.iter().any(|url| !provider.reaches(url));

@@ -1,5 +1,4 @@
-//! Keeps workers running: one that panics or fails is started again, after a pause that grows, and is counted. One that has been
-//! down for long makes `/readyz` say so.
+//! Restarts workers that panic or fail, with back-off, and counts failures. `/readyz` reports workers that stay down.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -12,20 +11,20 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use crate::error::Result;
 use crate::fail_point;
 
-/// Down for longer than this is reported.
+/// Downtime after which a worker is reported.
 const LONG: Duration = Duration::from_secs(30);
-/// One that has run for so long after a start is well again: longer than it takes to find out that the database is away.
+/// Uptime after which a worker counts as up again: longer than it takes to notice that the database is unavailable.
 const SETTLED: Duration = Duration::from_secs(5);
-/// From a failure to the next start.
+/// Delay before the first restart.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// Which workers are down, and since when.
+/// The workers that are down, and since when.
 #[derive(Clone, Default)]
 pub struct Health(Arc<Mutex<HashMap<&'static str, Instant>>>);
 
 impl Health {
-    /// The names of those that have been down for more than 30 seconds.
+    /// Names of the workers that have been down for more than 30 seconds.
     pub fn down_for_long(&self) -> Vec<&'static str> {
         self.down_for(LONG)
     }
@@ -66,12 +65,12 @@ impl Health {
 }
 
 enum Failure {
-    /// What it said is in the log already.
+    /// The panic hook has logged it.
     Panic,
     Error(crate::error::Error),
 }
 
-/// Pauses between starts.
+/// Back-off between restarts.
 struct Pauses(Duration);
 
 impl Pauses {
@@ -85,7 +84,7 @@ impl Pauses {
     }
 }
 
-/// Runs `worker` until it ends by itself.
+/// Runs `worker` until it returns `Ok`; restarts it after a panic or an error.
 pub async fn keep_running<Run: Future<Output = Result<()>>>(
     health: Health,
     name: &'static str,
@@ -111,7 +110,7 @@ pub async fn keep_running<Run: Future<Output = Result<()>>>(
     }
 }
 
-/// Does `work` every `period`, for as long as the server runs. What fails is done again after a pause.
+/// Runs `work` every `period` until the server stops; retries after a failure.
 pub async fn every<Run: Future<Output = Result<()>>>(
     health: Health,
     name: &'static str,

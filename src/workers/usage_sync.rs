@@ -1,4 +1,4 @@
-//! Keeps the books of what texts cost: counts what went through each number, and asks providers what they charged.
+//! Usage accounting: counts messages per number, and fetches providers' charges.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,16 +17,16 @@ use crate::ids::IntegrationId;
 
 const LOOK_AROUND: Duration = Duration::from_secs(30);
 const COUNTED: Duration = Duration::from_secs(15 * 60);
-/// Each integration is asked about one day after the other.
+/// Each integration's days are fetched one after the other.
 const LIMITS: Limits = Limits { all: 16, each: 1 };
-/// How long handing back may take once the server stops.
+/// How long releasing leases may take when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct UsageSync {
     app: App,
     directory: Directory,
-    /// Taken, and not asked about to the end.
+    /// Integrations leased by this server.
     leased: Arc<Mutex<HashSet<IntegrationId>>>,
     calls: Arc<tokio::sync::Mutex<Calls<()>>>,
 }
@@ -41,7 +41,8 @@ impl UsageSync {
         }
     }
 
-    /// Until `stopping`; several servers share the work. A provider that hangs keeps neither the others nor the counting.
+    /// Runs until `stopping`; servers share the work. A hanging provider blocks neither other providers nor the
+    /// counting.
     pub async fn run(self, stopping: CancellationToken) -> Result<()> {
         let mut calls = self.calls.lock().await;
         let mut rounds = interval(LOOK_AROUND);
@@ -69,7 +70,7 @@ impl UsageSync {
         Ok(())
     }
 
-    /// Asks about all that is due, and counts. For tests.
+    /// Fetches everything that is due, and counts. For tests.
     pub async fn run_once(&self) -> Result<()> {
         let mut calls = Calls::new(LIMITS);
         loop {
@@ -81,7 +82,7 @@ impl UsageSync {
         usage::count(&self.app.db).await
     }
 
-    /// Takes what is due and there is room for. Two round trips.
+    /// Leases as many due integrations as there is room for. Two round trips.
     async fn begin(&self, calls: &mut Calls<()>) -> Result<()> {
         let room = calls.room();
         if room.all == 0 {
