@@ -1,4 +1,4 @@
-//! The cluster on disk: where it lies, whose it is, and how it is made.
+//! The cluster on disk: location, ownership, creation.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -15,16 +15,16 @@ use crate::fail_point;
 
 use super::{DATABASE, Error, LOGIN, Result, postmaster, programs, unusable};
 
-/// Names the socket file; nothing listens on the network.
+/// Part of the socket's file name; PostgreSQL does not listen on TCP.
 pub(super) const PORT: u16 = 5432;
 
-/// The longest path that every system takes for a socket.
+/// The longest socket path that all systems accept.
 const SOCKET_PATH_MAX: usize = 103;
 
-/// Homes of clusters whose `DATA_DIR` PostgreSQL's account cannot reach.
+/// Parent of clusters whose `DATA_DIR` PostgreSQL's account cannot reach.
 const ELSEWHERE: &str = "/var/lib/messagehub";
 
-/// What a cluster's directory is called while it is made, and a number.
+/// Suffix of a cluster's directory during its creation, followed by a random number.
 const STAGING: &str = "new";
 
 pub(super) struct Cluster {
@@ -39,7 +39,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster of `data_dir`, made where there is none.
+    /// Opens the cluster of `data_dir`; creates it if there is none.
     pub async fn open(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let link = data_dir.join("postgres");
         let account = account(&link)?;
@@ -73,7 +73,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Gives the cluster a new password when its file is lost, say because a backup left it out.
+    /// Sets a new password if the password file is missing, for example after a backup without it.
     pub async fn mend_password(&self) -> Result<()> {
         if read_optional(&self.password_file)?.is_some_and(|it| !it.is_empty()) {
             return Ok(());
@@ -88,8 +88,8 @@ impl Cluster {
         write_private(&self.password_file, password)
     }
 
-    /// One of PostgreSQL's programs, under its own account, in its own process group (Ctrl-C in a terminal is for the
-    /// server, which stops it in due order), and with none of our environment, which holds secrets.
+    /// A PostgreSQL program under PostgreSQL's account, in its own process group (Ctrl-C in a terminal must reach only
+    /// the server, which stops PostgreSQL in order), and without our environment, which holds secrets.
     pub fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command
@@ -104,14 +104,14 @@ impl Cluster {
         command
     }
 
-    /// Made beside its place and then renamed: a crash halfway leaves nothing that looks like a cluster.
+    /// Creates the cluster in a staging directory and renames it, so that a crash leaves no partial cluster.
     async fn make(&self) -> Result<()> {
         tracing::info!(dir = %self.dir.display(), "making a PostgreSQL cluster");
         write_private(&self.password_file, &self.password)?;
-        // Of its own: the programs of a server that was killed meanwhile may still be at work on theirs.
+        // A random name: programs of a server killed earlier may still write to their staging directory.
         let name = format!("{STAGING}-{:016x}", rand::random::<u64>());
         let staging = self.dir.with_extension(name);
-        // An empty directory may be in the place; anything else in it is not ours to touch.
+        // An empty directory is replaced; anything else fails.
         ignore_not_found(fs::remove_dir(&self.dir)).map_err(unusable(&self.dir))?;
         self.private_dir(&staging)?;
         let fresh = staging.join("cluster");
@@ -131,8 +131,8 @@ impl Cluster {
             .map_err(unusable(&self.dir))
     }
 
-    /// What servers left that were killed while they made a cluster. Their programs may write on for a moment: what cannot be
-    /// removed now is left to the next start, and is in nobody's way.
+    /// Removes staging directories of servers that were killed. Their programs may still write for a moment; what
+    /// cannot be removed is left to the next start.
     async fn remove_incomplete(&self) {
         for directory in self.incomplete_clusters() {
             let mut tries = 0;
@@ -167,7 +167,8 @@ impl Cluster {
         write_private(password_file, &self.password)?;
         self.give(password_file)?;
         let mut refused = None;
-        // Order by code point, which no upgrade of the system changes; letters of every language where they are known.
+        // Code point order does not change with system upgrades; UTF-8 character classes if the system has such a
+        // locale.
         for (collate, ctype) in [("C.UTF-8", "C.UTF-8"), ("C", "en_US.UTF-8"), ("C", "C")] {
             let mut initdb = self.program("initdb");
             initdb
@@ -190,7 +191,7 @@ impl Cluster {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Runs `sql`, one statement a line, on a cluster that nobody runs, by PostgreSQL's single-user mode.
+    /// Runs `sql`, one statement per line, in PostgreSQL's single-user mode; the cluster must not be running.
     async fn alone(&self, dir: &Path, sql: &str) -> Result<()> {
         let mut postgres = self.program("postgres");
         postgres.arg("--single").arg("-D").arg(dir);
@@ -211,7 +212,7 @@ impl Cluster {
     }
 }
 
-/// Who runs PostgreSQL when we are root, which it refuses to run as: whoever owns the cluster, else `postgres`.
+/// The account for PostgreSQL, which refuses to run as root: the cluster's owner, else `postgres` or `nobody`.
 fn account(dir: &Path) -> Result<Option<User>> {
     if !Uid::effective().is_root() {
         return Ok(None);
@@ -229,7 +230,7 @@ fn account(dir: &Path) -> Result<Option<User>> {
         .ok_or(Error::NoAccount)
 }
 
-/// `link` itself, or where it leads because PostgreSQL's account could not get through to it when it was made.
+/// `link`, or its target if PostgreSQL's account could not reach `link` when the cluster was created.
 fn locate(link: &Path, programs: &Path, account: Option<&User>) -> Result<PathBuf> {
     if let Ok(elsewhere) = fs::read_link(link) {
         return Ok(elsewhere);
@@ -256,7 +257,7 @@ fn locate(link: &Path, programs: &Path, account: Option<&User>) -> Result<PathBu
     Ok(elsewhere)
 }
 
-/// Asks the system itself, by running a program as that account in that directory.
+/// Tests access by running a program as that account in that directory.
 fn reaches(account: &User, programs: &Path, dir: &Path) -> bool {
     use std::os::unix::process::CommandExt;
     std::process::Command::new(programs.join("postgres"))
@@ -269,7 +270,7 @@ fn reaches(account: &User, programs: &Path, dir: &Path) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The cluster itself, unless its path is longer than a socket's may be.
+/// The cluster's directory, unless its path is too long for a socket.
 fn socket_dir(dir: &Path, data_dir: &Path, account: Option<&User>) -> Result<PathBuf> {
     let socket = dir.join(format!(".s.PGSQL.{PORT}"));
     if socket
@@ -286,7 +287,7 @@ fn socket_dir(dir: &Path, data_dir: &Path, account: Option<&User>) -> Result<Pat
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         Err(_) => Ok(()),
     };
-    // /tmp is everybody's: a stranger may have made it first, to listen in our place.
+    // /tmp is shared: another user may have created the directory to impersonate PostgreSQL.
     let owner = account.map_or(Uid::effective(), |it| it.uid);
     let ours = made.and_then(|()| fs::symlink_metadata(&short));
     match ours {
@@ -303,7 +304,7 @@ fn give(path: &Path, account: Option<&User>) -> io::Result<()> {
     }
 }
 
-/// Runs a program to its end, feeding it `input`; it has failed when it says so in whatever way.
+/// Runs a program with `input` on its standard input. Fails on an exit status, or an error message on standard error.
 async fn run(mut command: Command, name: &str, input: &str) -> Result<()> {
     let failed = |reason: String| Error::Program {
         program: name.to_owned(),
@@ -317,17 +318,17 @@ async fn run(mut command: Command, name: &str, input: &str) -> Result<()> {
             .kill_on_drop(true)
             .spawn()?;
         if name == "initdb" {
-            // Long enough to be in the middle of it.
+            // Long enough for initdb to be in progress.
             fail_point::abort_after("while the cluster is made", Duration::from_millis(300)).await;
         }
         if let Some(mut stdin) = child.stdin.take() {
-            let _ = stdin.write_all(input.as_bytes()).await; // what does not listen says why below
+            let _ = stdin.write_all(input.as_bytes()).await; // a failure is reported below
         }
         child.wait_with_output().await
     };
     let output = attempt.await.map_err(|error| failed(error.to_string()))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    // Single-user mode reports an error and ends in success.
+    // Single-user mode exits with 0 after an error.
     let complaint = postmaster::complaint(&said);
     if output.status.success() && complaint.is_none() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! PostgreSQL as a process: started, watched, started again, stopped.
+//! The postmaster process: start, supervision, restart, stop.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -32,17 +32,17 @@ const SETTINGS: [(&str, &str); 14] = [
     ("log_timezone", "UTC"),
     ("lc_messages", "C"),
     ("log_checkpoints", "off"),
-    // An error's detail quotes rows: people's numbers do not belong in a log.
+    // An error's detail quotes rows, and phone numbers must not be logged.
     ("log_error_verbosity", "terse"),
     ("cluster_name", "messagehub"),
 ];
 
 const POLL: Duration = Duration::from_millis(10);
 
-/// How long backends may outlive a killed postmaster before a start gives up on them.
+/// How long a start waits for backends of a killed postmaster to end.
 const LINGERING: Duration = Duration::from_secs(60);
 
-/// Ask, insist, end it; and how long each is given.
+/// Fast, immediate and forced shutdown, with the time that each is given.
 const SHUTDOWN: [(Signal, Duration); 3] = [
     (Signal::SIGINT, Duration::from_secs(8)),
     (Signal::SIGQUIT, Duration::from_secs(6)),
@@ -54,7 +54,7 @@ const RESTART_AT_MOST: Duration = Duration::from_secs(10);
 
 const LOG_MAX: u64 = 10 * 1024 * 1024;
 
-/// A running postmaster that is our child. Dropped, it is asked to stop.
+/// A running postmaster, as a child process. Stopped on drop.
 pub(super) struct Postmaster(Child);
 
 impl Drop for Postmaster {
@@ -66,7 +66,7 @@ impl Drop for Postmaster {
 }
 
 impl Postmaster {
-    /// Returns once it takes connections. Recovery after a crash takes as long as it takes.
+    /// Returns when it accepts connections. Crash recovery has no time limit.
     pub async fn start(cluster: &Cluster) -> Result<Self> {
         let patience = Instant::now() + LINGERING;
         loop {
@@ -75,7 +75,7 @@ impl Postmaster {
                 Err(Error::NotStarted { reason, .. })
                     if reason.contains("shared memory block") && Instant::now() < patience =>
                 {
-                    // Or it is one that a killed server had only just started: it did not listen when it was looked for.
+                    // Or a killed server had just started it, and it did not listen yet when we looked.
                     stop_orphan(cluster).await;
                     sleep(5 * POLL).await;
                 }
@@ -128,7 +128,7 @@ impl Postmaster {
         }
     }
 
-    /// `postmaster.pid` holds its own number in the first line, and in the eighth how far it has come.
+    /// Line 1 of `postmaster.pid` is its pid, line 8 its state.
     fn is_ready(&self, cluster: &Cluster) -> bool {
         let Ok(file) = fs::read_to_string(cluster.dir.join("postmaster.pid")) else {
             return false;
@@ -138,7 +138,8 @@ impl Postmaster {
             && lines.nth(6) == Some("ready")
     }
 
-    /// Keeps PostgreSQL running until `stopping`, and then stops it. The socket stays the same, so pools reconnect.
+    /// Restarts PostgreSQL whenever it ends, until `stopping`; then stops it. The socket path is stable, so pools
+    /// reconnect.
     pub async fn supervise(mut self, cluster: &Cluster, stopping: &CancellationToken) {
         let mut log_watch = interval(Duration::from_secs(60));
         loop {
@@ -191,8 +192,8 @@ async fn start_again(cluster: &Cluster) -> Postmaster {
     }
 }
 
-/// Stops the postmaster of a server that was killed. The system says whose socket it is, where a pid file could name
-/// a stranger.
+/// Stops the postmaster of a killed server. The socket's peer identifies it; a pid file could name an unrelated
+/// process.
 pub(super) async fn stop_orphan(cluster: &Cluster) {
     let Some(pid) = listener(cluster).await else {
         return;
@@ -217,7 +218,7 @@ async fn listener(cluster: &Cluster) -> Option<Pid> {
 async fn shut_down(pid: Pid, gone: impl Future<Output = ()>) {
     let mut gone = pin!(gone);
     for (signal, patience) in SHUTDOWN {
-        let _ = kill(pid, signal); // it may have ended this instant
+        let _ = kill(pid, signal); // it may have just ended
         if timeout(patience, &mut gone).await.is_ok() {
             return;
         }
@@ -225,9 +226,9 @@ async fn shut_down(pid: Pid, gone: impl Future<Output = ()>) {
     }
 }
 
-/// After a `kill -9` or a power cut the pid files stay, and their number may since belong to somebody else, which
-/// makes PostgreSQL refuse to start. We hold the directory's lock and nobody listens: they are stale. Should backends
-/// of the dead postmaster still be about, PostgreSQL itself sees that by their shared memory.
+/// Removes stale pid files. After a crash they stay, and PostgreSQL refuses to start if their pid belongs to another
+/// process by now. We hold the directory's lock and nothing listens, so they are stale. PostgreSQL detects surviving
+/// backends by their shared memory.
 pub(super) fn forget_stale_pid(cluster: &Cluster) {
     for (dir, name) in [
         (&cluster.dir, "postmaster.pid".to_owned()),
@@ -236,15 +237,15 @@ pub(super) fn forget_stale_pid(cluster: &Cluster) {
         let path = dir.join(name);
         let pid = fs::read_to_string(&path).ok().and_then(|text| {
             let pid = text.lines().next()?.trim();
-            pid.trim_start_matches('-').parse().ok() // single-user mode writes its number below zero
+            pid.trim_start_matches('-').parse().ok() // negative in single-user mode
         });
         if pid.is_some_and(|pid| kill(Pid::from_raw(pid), None).is_ok()) {
-            let _ = fs::remove_file(path); // else PostgreSQL says what is wrong with it
+            let _ = fs::remove_file(path); // on failure PostgreSQL reports the reason
         }
     }
 }
 
-/// What PostgreSQL's programs complain about: the first line that is worse than a warning.
+/// The first error message in a program's output.
 pub(super) fn complaint(said: &str) -> Option<&str> {
     ["FATAL:", "PANIC:", "ERROR:", "error:"]
         .iter()
@@ -262,7 +263,7 @@ fn open_log(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// PostgreSQL holds the file open and appends, so it is copied and emptied rather than renamed.
+/// Rotates the log by copying: PostgreSQL keeps the file open and appends.
 fn trim(path: &Path) -> io::Result<()> {
     let log = open_log(path)?;
     if log.metadata()?.len() > LOG_MAX {

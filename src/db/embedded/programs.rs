@@ -1,4 +1,4 @@
-//! Where PostgreSQL's programs are, and how to get them where they are not.
+//! Finds PostgreSQL's programs, or the command that installs them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::{Error, Result};
 
 const OLDEST: u32 = 14;
 
-/// Where packages put what is not on `PATH`: a parent, how the directories in it begin, and what follows.
+/// Install locations outside of `PATH`: parent directory, prefix of the version directories, subdirectory.
 const PACKAGED: [(&str, &str, &str); 5] = [
     ("/usr/lib/postgresql", "", "bin"),          // Debian, Ubuntu
     ("/usr", "pgsql-", "bin"),                   // PostgreSQL's own RPMs
@@ -17,12 +17,12 @@ const PACKAGED: [(&str, &str, &str); 5] = [
     ("/usr/local/opt", "postgresql@", "bin"),    // Homebrew on Intel
 ];
 
-/// The directory with `postgres`, `initdb`, `psql` and `pgbench`: the one on `PATH`, else the newest installed.
+/// The directory of `postgres`, `initdb`, `psql` and `pgbench`: from `PATH`, else the newest installed version.
 pub fn programs() -> Result<PathBuf> {
     newest(candidates())
 }
 
-/// The programs of exactly the major version that made the cluster `dir`.
+/// The programs of the major version that created the cluster `dir`.
 pub(super) fn programs_for(dir: &Path, made_by: &str) -> Result<PathBuf> {
     of_version(candidates(), dir, made_by)
 }
@@ -93,7 +93,7 @@ fn newest_first(parent: &Path, prefix: &str, suffix: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, dir)| dir).collect()
 }
 
-/// `PATH` may hold no more than a link to `postgres`: its siblings are where the link leads.
+/// The directory that `postgres` in `dir` links to: `PATH` may hold only a symlink, without its siblings.
 fn home(dir: &Path) -> Option<PathBuf> {
     let postgres = dir.join("postgres").canonicalize().ok()?;
     let home = postgres.parent()?;
