@@ -1,4 +1,4 @@
-//! Reads the files of `locales/` once.
+//! The message catalogues in `locales/`, parsed once.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,12 +9,12 @@ use polib::po_file;
 
 use super::Language;
 
-/// Every sentence, and where it stands.
+/// All messages with their source files.
 const TEMPLATE: &str = include_str!("../../locales/messagehub.pot");
 const SPANISH: &str = include_str!("../../locales/es.po");
 
-/// The places in which words of our own stand, a sentence or a noun: by what is fixed in the sentence, and which place it is.
-/// What stands in any other place is somebody's (a name, a file, what a provider says) and is shown as it is.
+/// Placeholders whose values are translated too, by message and index. All other values (user names, files, provider
+/// texts) are inserted unchanged.
 const OF_OURS: &[(&str, usize)] = &[
     ("{0} was not found in this workspace", 0),
     ("{0}: nothing was changed", 0),
@@ -44,29 +44,29 @@ const OF_OURS: &[(&str, usize)] = &[
     ("{weekday}, {day} {month}", 2),
 ];
 
-/// A language's sentences, by the English ones.
+/// The translations of one language, by English message.
 pub struct Catalogue {
-    /// One form, or one for each way of counting.
+    /// One form, or one per plural form.
     forms: HashMap<String, Vec<String>>,
-    /// Sentences with something in them that is known only when they are said; those that say the most come first.
+    /// Messages with placeholders, those with the most literal text first.
     patterns: Vec<Pattern>,
 }
 
 struct Pattern {
     english: String,
-    /// What stands between the places.
+    /// The literal text between the placeholders.
     fixed: Vec<String>,
     places: Vec<Placeholder>,
 }
 
 struct Placeholder {
-    /// As it stands in the sentence, `{name}`.
+    /// As in the message: `{name}`.
     mark: String,
-    /// What stands there is a sentence or a noun of ours.
+    /// The value is an English message itself.
     is_ours: bool,
 }
 
-/// `None` for English, which needs none.
+/// `None` for English.
 pub fn catalogue(language: Language) -> Option<&'static Catalogue> {
     static SPANISH: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::read(Language::Spanish));
     match language {
@@ -143,13 +143,13 @@ impl Catalogue {
     }
 }
 
-/// How gettext writes both in one key.
+/// The key of a message with a context, as in gettext.
 fn meaning(text: &str, meant: &str) -> String {
     format!("{meant}\u{4}{text}")
 }
 
 impl Pattern {
-    /// A sentence that is nothing but places would be any sentence.
+    /// `None` for a message without letters outside of its placeholders, which would match anything.
     fn of(english: &str) -> Option<Self> {
         let (mut fixed, mut places) = (vec![String::new()], Vec::new());
         let mut rest = english;
@@ -174,7 +174,7 @@ impl Pattern {
         })
     }
 
-    /// The translated sentence with the values in their places, in one pass: a name may look like a place.
+    /// Inserts the values in one pass, because a value may look like a placeholder.
     fn fill<'a>(
         &self,
         translated: &str,
@@ -206,7 +206,7 @@ impl Pattern {
         said
     }
 
-    /// What stands in the places, if `text` is this sentence.
+    /// The placeholder values, if `text` matches this pattern.
     fn values<'a>(&self, text: &'a str) -> Option<Vec<&'a str>> {
         let (first, others) = self.fixed.split_first()?;
         let (last, between) = others.split_last()?;
@@ -227,7 +227,7 @@ impl Pattern {
     }
 }
 
-/// `static/js/i18n.js` with the sentences that scripts say in it. English ones are in the scripts.
+/// `static/js/i18n.js` with the translations of the messages in scripts. English ones are in the scripts.
 pub fn script(english: &str, language: Language) -> String {
     let Some(catalogue) = catalogue(language) else {
         return english.to_owned();

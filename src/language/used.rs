@@ -1,5 +1,5 @@
-//! Holds the files of `locales/` against the sentences that are said. With `WORDS=write` (`bin/words`) it brings them up to
-//! date: the template whole; in a language's file what is new comes in empty, and what nobody says any more goes.
+//! Tests that `locales/` matches the sentences in the code. With `WORDS=write` (`bin/words`) they update the files: the
+//! template entirely; in a translation, new entries are added empty and unused ones are removed.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,13 +16,13 @@ use regex::Regex;
 use super::Language;
 use super::catalogue::parse;
 
-/// A literal, without its quotes.
+/// A string literal, without its quotes.
 const LITERAL: &str = r#""((?:[^"\\]|\\(?s:.))*)""#;
 
-/// `count(n, "one", "many")`, and no `.count()`.
+/// `count(n, "one", "many")`, but not `.count()`.
 const COUNTED: &str = r#"(?:^|[^.\w])count\(\s*(?:[^"(),]|\([^()"]*\))+,\s*LITERAL\s*,\s*LITERAL"#;
 
-/// Calls that take a refusal's or a finding's words, which are shown to people as they come.
+/// Functions whose string arguments are shown to users.
 const MESSAGE_FUNCTIONS: &[&str] = &[
     "Error::field",
     "Self::field",
@@ -34,7 +34,7 @@ const MESSAGE_FUNCTIONS: &[&str] = &[
     "Problem::new",
 ];
 
-/// Below the pages, where whole sentences are made that people read: findings, causes, why a text was not delivered.
+/// Files below the pages whose sentences are shown to users: findings, causes, delivery failures.
 const MESSAGE_FILES: &[&str] = &[
     "src/domain/integrations/delivery.rs",
     "src/domain/integrations/doctor.rs",
@@ -46,17 +46,17 @@ const MESSAGE_FILES: &[&str] = &[
     "src/workers/sender.rs",
 ];
 
-/// Where each variant of an enum has its words.
+/// Files with a text per enum variant.
 const VARIANT_FILES: &[&str] = &[
     "src/domain/audit.rs",
     "src/domain/integrations/uses.rs",
     "src/domain/opt_outs.rs",
 ];
 
-/// Whose names are said as names of countries: some are people's, too.
+/// Country names get a context: some are also personal names.
 const COUNTRIES: &str = "src/web/pages/countries.rs";
 
-/// Pages' files whose literals are names, or the API's.
+/// Page files whose literals are names or belong to the API.
 const NAME_FILES: &[&str] = &[
     "src/web/pages/account/device.rs",
     COUNTRIES,
@@ -69,7 +69,7 @@ struct Used {
     files: BTreeSet<String>,
 }
 
-/// Sentences by their English, the singular where there are two, and by what is meant where that is said.
+/// Messages by English text (singular) and context.
 type Sentences = BTreeMap<(String, Option<String>), Used>;
 
 fn root() -> PathBuf {
@@ -96,7 +96,7 @@ fn pattern(text: &str) -> Regex {
     Regex::new(&text.replace("LITERAL", LITERAL)).expect("a pattern of ours")
 }
 
-/// Every sentence that templates, Rust and scripts say.
+/// All messages in templates, Rust and scripts.
 fn used() -> Sentences {
     let mut sentences = Sentences::new();
     let mut say = |file: &str, said: Said<'_>| {
@@ -131,7 +131,7 @@ impl<'a> From<&'a String> for Said<'a> {
 
 type Say<'a> = dyn FnMut(&str, Said<'_>) + 'a;
 
-/// What `pattern` finds: a sentence, then its plural.
+/// Adds the matches of `pattern`: a singular and a plural.
 fn counted(file: &str, text: &str, pattern: &Regex, say: &mut Say<'_>) {
     for found in pattern.captures_iter(text) {
         let (one, many) = (read(&found[1]), read(&found[2]));
@@ -143,7 +143,7 @@ fn counted(file: &str, text: &str, pattern: &Regex, say: &mut Say<'_>) {
     }
 }
 
-/// What `pattern` finds: a sentence, and perhaps what is meant by it.
+/// Adds the matches of `pattern`: a message and an optional context.
 fn single(file: &str, text: &str, pattern: &Regex, say: &mut Say<'_>) {
     for found in pattern.captures_iter(text) {
         let one = read(&found[1]);
@@ -158,7 +158,7 @@ fn single(file: &str, text: &str, pattern: &Regex, say: &mut Say<'_>) {
 fn in_templates(say: &mut Say<'_>) {
     let one = pattern(r#"LITERAL\s*\|\s*(?:t|rich)\b(?:\("(\w+)"\))?"#);
     let many = pattern(r"\|\s*count\(\s*LITERAL\s*,\s*LITERAL\s*\)");
-    // Labels and hints of fields, headings of columns.
+    // Field labels, hints and column headings.
     let labelled = Regex::new(
         r#"\.(?:field|optional|wide|wide_optional|figure|heading|figures)\((?:[^()"]|"(?:[^"\\]|\\.)*")*\)"#,
     )
@@ -238,7 +238,7 @@ fn in_scripts(say: &mut Say<'_>) {
     }
 }
 
-/// Nor what only the log hears.
+/// Removes comments, tests, log messages and `expect` texts.
 fn without_comments_and_tests(text: &str) -> String {
     let tests = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
     let text: String = text[..tests]
@@ -252,7 +252,7 @@ fn without_comments_and_tests(text: &str) -> String {
     aside.replace_all(&text, "").into_owned()
 }
 
-/// Up to the bracket that closes.
+/// The text up to the closing parenthesis.
 fn arguments(text: &str) -> &str {
     let (mut depth, mut inside, mut escaped) = (1, false, false);
     for (at, c) in text.char_indices() {
@@ -275,7 +275,7 @@ fn begins(literal: &str) -> bool {
     literal.starts_with(|c: char| c.is_uppercase() || c == '“')
 }
 
-/// Not a name of the machine's, nor a format.
+/// Not an identifier or a format.
 fn is_prose(literal: &str) -> bool {
     let word = Regex::new(r"\b\p{Alphabetic}?[a-z]{2}").expect("a pattern of ours");
     word.is_match(literal) && !literal.contains("::")
@@ -290,7 +290,7 @@ fn literals(text: &str) -> impl Iterator<Item = String> {
     found.into_iter()
 }
 
-/// Of a call's literals those that are sentences; fields and codes are single words.
+/// The sentences among a call's literals; field names and codes are single words.
 fn literals_in(arguments: &str) -> Vec<String> {
     literals(arguments)
         .filter(|literal| literal.trim().contains(' '))
@@ -298,7 +298,7 @@ fn literals_in(arguments: &str) -> Vec<String> {
         .collect()
 }
 
-/// As the literal says it: without the breaks of a long line.
+/// The literal's value: escapes resolved, line continuations joined.
 fn read(literal: &str) -> String {
     let folded = Regex::new(r"\\\n\s*").expect("a pattern of ours");
     let coded = Regex::new(r"\\u\{(\w+)\}").expect("a pattern of ours");
@@ -310,7 +310,7 @@ fn read(literal: &str) -> String {
     text.replace("\\n", "\n").replace("\\\"", "\"")
 }
 
-/// Places of `format!` that have no name get a number: `{}` is `{0}`.
+/// Numbers the unnamed placeholders of `format!`: `{}` becomes `{0}`.
 fn numbered(text: &str) -> String {
     let place = Regex::new(r"\{(\w*)(?::[^}]*)?\}").expect("a pattern of ours");
     let mut next = 0..;
@@ -358,7 +358,7 @@ fn message(
     message.done()
 }
 
-/// The language's file with exactly the sentences that are said.
+/// The translation file with exactly the messages in use.
 fn updated_catalog(old: &Catalog, sentences: &Sentences) -> Catalog {
     let mut fresh = Catalog::new(old.metadata.clone());
     fresh.preheader.clone_from(&old.preheader);
@@ -449,7 +449,7 @@ fn is_whole(message: &dyn MessageView) -> bool {
     }
 }
 
-/// What a sentence brings along: its places and its markup.
+/// A message's placeholders and markup.
 fn parts(sentence: &str) -> Vec<String> {
     let part = Regex::new(r"\{\w+\}|</?\w[^>]*>").expect("a pattern of ours");
     let mut parts: Vec<_> = part
@@ -491,10 +491,10 @@ fn plural_rule_matches_the_server() {
     }
 }
 
-/// Names that are the same in every language.
+/// Names that are not translated.
 const NAMES: &[&str] = &["MessageHub", "UTC", "openapi.json"];
 
-/// What a page would say in English whatever language is spoken.
+/// Untranslated text of a template.
 fn bare(template: &str) -> Vec<String> {
     let computed =
         Regex::new(r"(?s)\{% block shape %\}.*?\{% endblock %\}|\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}")
