@@ -1,7 +1,7 @@
-//! Plain text to people's mailboxes: an invitation, a link. Who sends one neither waits for it nor hears whether it went.
+//! Plain-text e-mails. Sending is asynchronous: the caller neither waits nor learns of failures.
 //!
-//! Without a relay a mail goes to the log, whole: that is how its link is found on a fresh machine. With one, nothing of
-//! what a mail says, nor to whom it goes, is logged.
+//! Without a relay, e-mails go to the log in full, so that a fresh installation finds its links there. With a relay,
+//! neither text nor recipient is logged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,21 +17,21 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
-/// A relay's address, encryption and password.
+/// Address, encryption and credentials of a relay.
 pub type Relay = AsyncSmtpTransportBuilder;
 type Smtp = AsyncSmtpTransport<Tokio1Executor>;
 
-/// Between the tries of one delivery.
+/// Delays between the attempts of one delivery.
 pub const PAUSES: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(30),
 ];
-/// Mails that are not gone yet, those under way included.
+/// Maximum e-mails not delivered yet, those in progress included.
 const QUEUE_CAPACITY: u32 = 1000;
-/// Relays refuse whom they hear from on too many connections.
+/// Relays limit the connections of one client.
 const CONNECTIONS: usize = 4;
-/// The longest that a relay may take for one answer, and for the whole of one try.
+/// Maximum time for one response of the relay, and for one attempt.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -51,7 +51,7 @@ pub struct Mailer {
     queued: Arc<Mutex<mpsc::UnboundedReceiver<Letter>>>,
 }
 
-/// A mail as it goes over the wire. It keeps its place in the room until it is gone.
+/// An e-mail ready to send. Holds its queue permit until it is delivered or dropped.
 struct Letter {
     envelope: Envelope,
     message: Vec<u8>,
@@ -59,7 +59,7 @@ struct Letter {
     _place: OwnedSemaphorePermit,
 }
 
-/// What `SMTP_URL` names. It is greeted with the sender's domain, unless the URL's path says another name.
+/// Parses `SMTP_URL`. The EHLO name is the sender's domain, unless the URL's path sets another.
 pub fn relay(url: &str, from: &Mailbox) -> Result<Relay, &'static str> {
     const ACCEPTED: &str =
         "expected smtp://user:password@host:port, with ?tls=required for STARTTLS, or smtps://";
@@ -75,7 +75,7 @@ pub fn relay(url: &str, from: &Mailbox) -> Result<Relay, &'static str> {
     })
 }
 
-/// Whom mails come from where nobody says. An IP address makes no mailbox that relays agree on.
+/// The default sender. An IP address has no mailbox that all relays accept, so it becomes `localhost`.
 pub fn from_host(base_url: &Url) -> Mailbox {
     let named = match base_url.host() {
         Some(Host::Domain(name)) => Address::new("messagehub", name).ok(),
@@ -86,7 +86,7 @@ pub fn from_host(base_url: &Url) -> Mailbox {
 }
 
 impl Mailer {
-    /// Without a relay everything goes to the log.
+    /// Without a relay, e-mails go to the log.
     pub fn new(from: Mailbox, relay: Option<Relay>) -> Self {
         Self::with_pauses(from, relay, PAUSES)
     }
@@ -103,7 +103,7 @@ impl Mailer {
         }
     }
 
-    /// Sees to it that `mail` goes out. Never waits, never fails: what cannot be sent is logged.
+    /// Queues `mail`. Never blocks and never fails: an undeliverable e-mail is logged.
     pub fn send(&self, mail: Mail) {
         let Ok(to) = mail.to.parse::<Address>() else {
             return tracing::error!("a mail was dropped: whom it is for is no address");
@@ -125,7 +125,7 @@ impl Mailer {
                     domain: to.domain().into(),
                     _place: place,
                 };
-                // The receiver is held by this very mailer.
+                // This mailer holds the receiver, so the channel is open.
                 let _ = self.queue.send(letter);
             }
             Err(error) => tracing::error!(domain = to.domain(), %error, "a mail was dropped"),
@@ -134,7 +134,7 @@ impl Mailer {
 
     fn write(&self, to: Address, mail: Mail) -> Result<Message, lettre::error::Error> {
         let id = format!("<{}@{}>", crate::clock::id(), self.from.email.domain());
-        // Who is on holiday does not answer a machine.
+        // Suppresses out-of-office replies.
         let automatic = HeaderValue::new(
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".into(),
@@ -149,7 +149,7 @@ impl Mailer {
             .body(mail.text)
     }
 
-    /// Delivers what was queued, for as long as it is polled. Once the server stops nothing waits for its next try.
+    /// Delivers queued e-mails until cancelled. When the server stops, retries are immediate.
     pub async fn run(self, stopping: CancellationToken) {
         let Some(smtp) = self.smtp else { return };
         let delivery = Delivery {
@@ -170,13 +170,13 @@ impl Mailer {
         }
     }
 
-    /// Returns when no mail is left here.
+    /// Returns when the queue is empty.
     pub async fn all_gone(&self) {
         let _ = self.room.acquire_many(QUEUE_CAPACITY).await;
     }
 }
 
-/// How letters get to the relay.
+/// Delivers e-mails to the relay.
 #[derive(Clone)]
 struct Delivery {
     smtp: Smtp,
@@ -202,7 +202,7 @@ impl Delivery {
         }
     }
 
-    /// A server that stops has no time for pauses: what tries are left come at once.
+    /// Ends early when the server stops, so that the remaining attempts follow at once.
     async fn wait(&self, pause: Duration) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -232,7 +232,7 @@ struct Failure {
 impl From<lettre::transport::smtp::Error> for Failure {
     fn from(error: lettre::transport::smtp::Error) -> Self {
         let reason = match error.status() {
-            // Only the code: a relay's words repeat the address.
+            // Only the code: a relay's text may repeat the recipient.
             Some(code) => format!("the relay answered {code}"),
             None if error.is_response() => "the relay's answer cannot be read".into(),
             None => error.to_string(),
@@ -244,7 +244,7 @@ impl From<lettre::transport::smtp::Error> for Failure {
     }
 }
 
-/// One event. What people wrote is indented, so that no line of it passes for one of the log's own.
+/// Logs an e-mail as one event. Its text is indented, so that no line of it looks like a log line.
 fn log(mail: &Mail) {
     let text = format!(
         "To: {}\nSubject: {}\n\n{}",

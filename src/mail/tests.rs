@@ -35,7 +35,7 @@ impl Write for Log {
     }
 }
 
-/// What `act` logs.
+/// The log output of `act`.
 fn logged(act: impl FnOnce()) -> String {
     let log = Log::default();
     let writer = log.clone();

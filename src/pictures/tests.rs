@@ -5,11 +5,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A camera's EXIF: turned by 90°, taken at 37.8° north, 122.4° west by a camera of some name.
+/// EXIF of a camera: rotated by 90°, with GPS position and camera model.
 fn exif() -> Bytes {
     let mut tiff = b"II*\0\x08\0\0\0".to_vec();
     tiff.extend(2u16.to_le_bytes());
-    // Orientation 6; then the directory of the place.
+    // Orientation 6; then the GPS directory.
     tiff.extend(b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0");
     tiff.extend(b"\x25\x88\x04\0\x01\0\0\0\x26\0\0\0");
     tiff.extend(0u32.to_le_bytes());
@@ -18,7 +18,7 @@ fn exif() -> Bytes {
 }
 
 fn gradient(width: u32, height: u32) -> RgbImage {
-    // Noise does not compress: the files are as large as those of a camera.
+    // Noise does not compress, so the files are as large as those of a camera.
     let mut seed = 7u32;
     RgbImage::from_fn(width, height, |x, y| {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -113,7 +113,7 @@ fn thumbnail_is_small_and_upright() {
     assert_eq!(thumbnail(b"not a picture"), None);
 }
 
-/// A few bytes that promise four thousand million pixels.
+/// A few bytes whose header declares four thousand million pixels.
 #[test]
 fn decompression_bomb_is_refused() {
     let mut png = Vec::new();
