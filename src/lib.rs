@@ -1,39 +1,39 @@
-//! MessageHub: a text comes in, an agent sees it at once, answers, and it is delivered.
+//! MessageHub: a multi-tenant SMS inbox.
 //!
-//! From the doors down to the ground; arrows point down this page only.
+//! Modules in layer order; imports point down this page only.
 
-// ── doors: they translate, they decide nothing ──
+// ── adapters: they translate, they decide nothing ──
 pub mod web; //       every route; JSON, pages, the WebSocket, the providers' webhooks
-pub mod workers; //   what happens by itself: sender, clock, inquirer, keeper, reconciler, notices, pusher, housekeeping
+pub mod workers; //   background jobs: sender, clock, outcome resolver, media fetcher, reconciler, notifiers, housekeeping
 
-// ── domain: nouns and verbs of the trade ──
+// ── domain: nouns and verbs of the product ──
 pub mod domain; //    accounts ← workspaces ← members ← numbers, credits, contacts ← conversations ← messages
 
-pub mod app; //       the handles that doors, workers and outward verbs hold
+pub mod app; //       handles shared by adapters, workers and verbs that call providers
 
-// ── ground: knows no tenant's business ──
-pub mod addresses; // which addresses are of this network, or nobody's
-pub mod clock; //     what time it is, by the database
-pub mod config; //    every setting, read once
+// ── infrastructure: knows no tenant data ──
+pub mod addresses; // internal and reserved IP addresses and host names
+pub mod clock; //     the current time, by the database's clock
+pub mod config; //    all settings, read once
 pub mod db; //        WorkspaceTx, SystemTx; migrations; the embedded PostgreSQL
-pub mod error; //     what the product refuses
-pub mod events; //    what happened, in ids only
-pub mod fail_point; //     where tests cut it
-pub mod files; //     how many may be open, and for what
-pub mod fold; //      texts as they are compared: without case and accents
+pub mod error; //     the errors of the domain
+pub mod events; //    domain events, ids only
+pub mod fail_point; //     aborts and panics that tests inject
+pub mod files; //     the open file limit and its shares
+pub mod fold; //      text folding for search: case and accents removed
 pub mod ids; //       an id type per noun
-pub mod keys; //      access tokens, sealing
-pub mod language; //  what is said, in the language of whoever reads it
-pub mod listing; //   pages of a list, cursors
-pub mod logging; //   lines on standard error; nobody waits for it
-pub mod mail; //      what people get by e-mail
+pub mod keys; //      access tokens, encryption of credentials
+pub mod language; //  translation of messages
+pub mod listing; //   pagination, cursors
+pub mod logging; //   the log on standard error; logging never blocks
+pub mod mail; //      e-mail
 pub mod passwords; // password hashes, a few at a time
 pub mod phone; //     phone numbers and other addresses
-pub mod pictures; //  what a file is; pictures without their metadata, and small ones
+pub mod pictures; //  file types; metadata removal, thumbnails
 pub mod providers; // trait Provider: Twilio, Telnyx, sandbox
-pub mod push; //      what a browser shows while no page is open
-pub mod sheet; //     tables as spreadsheets write them: CSV of any tongue
-pub mod storage; //   where files lie: a directory or a bucket
+pub mod push; //      web push notifications
+pub mod sheet; //     reading and writing CSV files
+pub mod storage; //   media storage: a directory or a bucket
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -72,13 +72,13 @@ use crate::workers::sender::Sender;
 use crate::workers::supervisor::{Health, every, keep_running};
 use crate::workers::usage_sync::UsageSync;
 
-/// How long requests under way may take once the server stops.
+/// How long pending requests may take after the server begins to stop.
 const REQUEST_DRAIN: Duration = Duration::from_secs(8);
 
-/// How long mails that are still here may take then.
+/// How long queued e-mails may take after that.
 const MAIL_DRAIN: Duration = Duration::from_secs(2);
 
-/// Opens everything that `config` names. The schema must be there.
+/// Opens everything that `config` names. The schema must be up to date.
 pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<App> {
     let (tokens, keys, vapid) = secrets(&config)?;
     let hosts = Hosts {
@@ -103,7 +103,7 @@ pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<
     })
 }
 
-/// The server's own secrets: as configured, or kept in `DATA_DIR` since the first start.
+/// The server's own secrets: from the configuration, or from files in `DATA_DIR` that the first start creates.
 fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>, VapidKey)> {
     let kept = |name: &str, make: fn() -> String| -> anyhow::Result<SecretString> {
         let file = config.data_dir.join(name);
@@ -139,7 +139,7 @@ fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>, VapidKey
     Ok((Tokens::new(&jwt), master, vapid))
 }
 
-/// A server that runs: its address, and the way to stop it.
+/// A running server: its address and its handles.
 pub struct Server {
     pub app: App,
     pub address: SocketAddr,
@@ -152,12 +152,13 @@ pub struct Server {
     stopping: CancellationToken,
     http: JoinHandle<()>,
     health: Health,
-    /// Workers that hand back what they have taken when the server stops.
+    /// Workers that release their leases when the server stops.
     leasing: JoinSet<()>,
     background: JoinSet<()>,
 }
 
-/// Wires doors, workers and the live hub around `app`, and listens. What is queued waits until `Server::send` is called.
+/// Wires web layer, workers and live hub around `app`, and listens. The workers that send and fetch wait for
+/// `Server::send`.
 pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     web::ops::begin();
     let stopping = CancellationToken::new();
@@ -265,7 +266,7 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     })
 }
 
-/// A worker that runs until the server stops.
+/// Spawns a worker that runs until the server stops.
 fn supervise<Run>(
     workers: &mut JoinSet<()>,
     health: &Health,
@@ -285,8 +286,8 @@ fn supervise<Run>(
 }
 
 impl Server {
-    /// From now on texts go out by themselves, lost answers are asked for, pictures are fetched, and what was missed is brought
-    /// in.
+    /// Starts the workers that call providers: sender, outcome resolver, media fetcher, reconciler, usage sync; and the
+    /// clock and the importer.
     pub fn send(&mut self) {
         let stopping = || self.stopping.clone();
         let (sender, until) = (self.sender.clone(), stopping());
@@ -337,7 +338,7 @@ impl Server {
         ));
     }
 
-    /// Stops accepting, finishes requests and sends under way, closes sockets, lets go of the database.
+    /// Stops accepting, finishes pending requests and sends, closes sockets and the database.
     pub async fn stop(mut self) {
         self.stopping.cancel();
         let leasing = &mut self.leasing;
@@ -346,7 +347,7 @@ impl Server {
             while leasing.join_next().await.is_some() {}
             self.app.background.close();
             self.app.background.wait().await;
-            // The last requests may have queued the last mails.
+            // The last requests may have queued e-mails.
             let _ = tokio::time::timeout(MAIL_DRAIN, self.app.mail.all_gone()).await;
         };
         if tokio::time::timeout(REQUEST_DRAIN, last).await.is_err() {

@@ -1,5 +1,5 @@
-//! The log, on standard error. Whoever logs never waits and never fails: lines are written by a thread of their own, and where
-//! standard error is closed, full or too slow they are lost, counted, and nothing else happens.
+//! The log, on standard error. Logging never blocks and never fails: a thread writes the lines; if standard error is
+//! closed, full or too slow, lines are dropped and counted.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::LogFormat;
 
-/// Lines that wait to be written: a few megabytes at most.
+/// Lines waiting to be written: a few megabytes at most.
 const WAITING: usize = 8_192;
-/// How long the last lines may take when the program ends.
+/// How long the last lines may take at exit.
 const LOG_DRAIN: Duration = Duration::from_secs(1);
 
 enum Line {
@@ -22,23 +22,23 @@ enum Line {
     Flush(SyncSender<()>),
 }
 
-/// The way to the thread that writes.
+/// The channel to the writer thread.
 #[derive(Clone)]
 struct Lines {
     sender: SyncSender<Line>,
     lost: Arc<AtomicU64>,
 }
 
-/// Dropped, it waits a moment for the last lines.
+/// On drop, waits up to a second for the last lines.
 pub struct Logging(Lines);
 
-/// Logs from now on, panics included.
+/// Installs the logger and a panic hook that logs.
 pub fn start(filter: &str, format: LogFormat) -> Logging {
     let lines = Lines::to(io::stderr());
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(lines.clone())
-        // It would write its own errors to standard error, and panic where that is closed.
+        // It would write its own errors to standard error, and panic if that is closed.
         .log_internal_errors(false);
     match format {
         LogFormat::Text => log.init(),
@@ -108,7 +108,7 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// One call is one line.
+/// One call writes one line.
 impl Write for &Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.sender.try_send(Line::Text(line.to_vec())).is_err() {
@@ -143,7 +143,7 @@ mod tests {
         }
     }
 
-    /// Takes nothing until it is let go.
+    /// Blocks until released.
     struct Stuck(std::sync::mpsc::Receiver<()>, Shared);
 
     impl Write for Stuck {
@@ -191,7 +191,7 @@ mod tests {
         }
         assert!(began.elapsed() < Duration::from_secs(5));
         drop(go);
-        // One more line is taken once there is room, and says what was lost before it.
+        // The next line that fits is preceded by the number of lost lines.
         let until = Instant::now() + Duration::from_secs(30);
         loop {
             (&lines).write_all(b"line\n").unwrap();
