@@ -1,4 +1,4 @@
-//! Years of texts in one workspace, and what is asked of them.
+//! Search and lists in a workspace with years of texts.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::table::{Table, median};
 
 const SAM: &str = "sam@harbor.example";
 
-/// What keeps the words of texts and people, on a text's way in.
+/// The triggers that index texts and contacts on write.
 const LEARNING: [(&str, &str); 3] = [
     ("messages", "learn_messages"),
     ("contacts", "learn_contacts"),
@@ -25,9 +25,9 @@ pub struct Archive<'a> {
     hub: &'a Hub,
     root: PgConnection,
     admin: Reader,
-    /// With one number of ten, and so a ninth of the texts (the last number has hardly any).
+    /// Sees one number of ten, about a ninth of the texts (the last number has hardly any).
     agent: Reader,
-    /// What the smallest question takes each of them, in seconds: all others are told as so many of it.
+    /// Medians of the cheapest request, in seconds; others are printed as multiples.
     least: Option<[f64; 2]>,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Archive<'a> {
             run(&mut root, &sql).await;
         }
         run(&mut root, include_str!("archive.sql")).await;
-        // As it is after years; and one table after the other, for a vacuum wants to be alone.
+        // One table after the other: vacuum does not run within a transaction.
         for table in ["contacts", "conversations", "messages", "message_words"] {
             run(&mut root, &format!("vacuum (analyze) {table}")).await;
         }
@@ -62,7 +62,7 @@ impl<'a> Archive<'a> {
             &format!("{texts} texts, {conversations} conversations"),
             &format!("written in {:.0} s", begun.elapsed().as_secs_f64()),
         );
-        // What lives for minutes was given out before.
+        // Access tokens would expire during the fill.
         let admin = Reader::signs_in(hub, JO).await;
         let agent = Reader::signs_in(hub, SAM).await;
         Self {
@@ -74,7 +74,7 @@ impl<'a> Archive<'a> {
         }
     }
 
-    /// Lists, their filters, pages far down, and a long thread.
+    /// Lists, filters, deep pages, and a long thread.
     pub async fn is_looked_through(&mut self, time: Duration, table: &Table) {
         let thread: Uuid = self
             .one("select id from archive.talks where place = 1")
@@ -164,7 +164,7 @@ impl<'a> Archive<'a> {
         }
     }
 
-    /// Texts come in with and without their words being kept, in turns.
+    /// Inbound throughput with and without search indexing, alternating.
     pub async fn costs(&mut self, rounds: usize, time: Duration, table: &Table) {
         self.hub.meet().await;
         let (mut with, mut without) = (Vec::new(), Vec::new());
@@ -190,7 +190,7 @@ impl<'a> Archive<'a> {
         );
     }
 
-    /// What an admin and an agent wait for, one question at a time. `>` stands for the cursor of a page far down.
+    /// Latency for an admin and an agent, one request at a time. `>` stands for the cursor of a deep page.
     async fn row(&mut self, name: &str, paths: [String; 2], time: Duration, table: &Table) {
         let [of_admin, of_agent] = paths;
         let admin = self.admin.waits(self.hub, &of_admin, time).await;
@@ -233,7 +233,7 @@ impl Reader {
         };
         let (token, host) = (&self.token, hub.address);
         let request = match path.starts_with('/') {
-            // A page is the conversation's pane, as a click brings it.
+            // Requested as a Turbo frame, as a click does.
             true => format!(
                 "GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: messagehub_access={token}\r\nTurbo-Frame: conversation\r\n\r\n"
             ),
@@ -248,7 +248,7 @@ impl Reader {
         load
     }
 
-    /// The hundredth page, or the last.
+    /// The hundredth page, or the last one.
     async fn far_down(&self, hub: &Hub, path: &str) -> String {
         let mut at = String::new();
         for _ in 0..25 {
@@ -263,7 +263,7 @@ impl Reader {
     }
 }
 
-/// Sam, an agent who sees our number.
+/// Adds Sam, an agent who sees our number.
 async fn invite(hub: &Hub) {
     let members = format!("/api/workspaces/{}/members", hub.workspace);
     let form = json!({"email": SAM, "role": "agent", "number_ids": [hub.number]});

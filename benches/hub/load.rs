@@ -1,4 +1,4 @@
-//! HTTP by hand: what the client costs is taken from the same cores, so it does as little as it can.
+//! A minimal HTTP client: it shares the cores with the server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::table;
 
-/// A connection that is kept.
+/// A persistent connection.
 pub struct Wire {
     stream: TcpStream,
     receiver_buffer: Vec<u8>,
@@ -27,7 +27,7 @@ impl Wire {
         }
     }
 
-    /// One request and the status of its answer, whose body is read and forgotten.
+    /// Sends one request; returns the status and discards the body.
     pub async fn ask(&mut self, request: &[u8]) -> u16 {
         self.stream.write_all(request).await.unwrap();
         self.receiver_buffer.clear();
@@ -48,13 +48,13 @@ impl Wire {
         }
     }
 
-    /// The stream, once what it speaks from here on is no HTTP.
+    /// The stream, after an upgrade to another protocol.
     pub fn into_stream(self) -> TcpStream {
         self.stream
     }
 }
 
-/// Where an answer ends, once it is all there.
+/// The length of the response, once it is complete.
 fn whole(receiver_buffer: &[u8]) -> Option<usize> {
     let head = receiver_buffer
         .windows(4)
@@ -71,7 +71,7 @@ fn whole(receiver_buffer: &[u8]) -> Option<usize> {
     (receiver_buffer.len() >= head + length).then_some(head + length)
 }
 
-/// What became of a round of requests.
+/// The results of a round of requests.
 pub struct Load {
     took: Duration,
     times: Vec<Duration>,
@@ -79,7 +79,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Sends `requests` in their order, `at_once` at a time, until they or the time run out.
+    /// Sends `requests` in order, `at_once` concurrently, until they or the time run out.
     pub async fn of(
         address: SocketAddr,
         requests: &Arc<Vec<Vec<u8>>>,
@@ -123,14 +123,14 @@ impl Load {
         self.times.len() as f64 / self.took.as_secs_f64()
     }
 
-    /// How many requests, the first ones of the round, were answered: each of them with `status`.
+    /// The number of responses; panics unless all have `status`.
     pub fn answered(&self, status: u16) -> usize {
         let other = self.statuses.iter().find(|other| **other != status);
         assert_eq!(other, None, "every answer is {status}");
         self.statuses.len()
     }
 
-    /// Seconds, of the one in the middle.
+    /// The median in seconds.
     pub fn middle(&self) -> f64 {
         table::median(self.times.iter().map(Duration::as_secs_f64))
     }

@@ -1,8 +1,7 @@
-//! `bin/bench`: what the release build does on this machine, beside what its PostgreSQL does alone.
+//! `bin/bench`: the release build's performance on this machine, compared with PostgreSQL alone.
 //!
-//! The server is a process of its own with a private, fully durable cluster on a real disk. Rounds take turns, so that
-//! whatever else the machine does meets all of them alike. `--quick` only shows that everything still runs; `search` runs
-//! nothing but what is asked of a million texts.
+//! The server is a separate process with a private, durable cluster on a real disk. Rounds alternate, so that other
+//! load affects all of them alike. `--quick` only checks that everything runs; `search` runs only the search benchmark.
 
 #![allow(
     clippy::unwrap_used,
@@ -42,7 +41,7 @@ struct Plan {
     live: usize,
     live_texts: usize,
     reports: usize,
-    /// Of how many people: one in twenty.
+    /// One contact per twenty texts.
     archived_texts: i32,
     look: Duration,
 }
@@ -69,7 +68,7 @@ const QUICK: Plan = Plan {
     look: Duration::from_millis(200),
 };
 
-/// Requests under way at once.
+/// Concurrent requests.
 const IN_FLIGHT: usize = 32;
 
 #[tokio::main(flavor = "current_thread")]
@@ -86,7 +85,7 @@ async fn main() {
     search(&plan, &mut table).await;
 }
 
-/// A day of a busy hub.
+/// A busy workspace.
 async fn business(plan: &Plan, table: &mut Table) {
     let server = start_up(table).await;
     let hub = server.open_for_business().await;
@@ -167,13 +166,13 @@ async fn take_turns(plan: &Plan, hub: &server::Hub, table: &mut Table) {
     );
 }
 
-/// How many requests to have ready: more than the last round used up.
+/// How many requests to prepare: more than the last round used.
 fn prepared(so_far: &[Load], round: Duration) -> usize {
     let rate = so_far.last().map_or(15_000.0, |last| last.rate() * 1.4);
     (rate * round.as_secs_f64()) as usize
 }
 
-/// Reports of delivery all at once, while somebody looks at their list of conversations again and again.
+/// A burst of delivery reports, while an agent reloads the conversation list.
 async fn flood(plan: &Plan, hub: &server::Hub, table: &mut Table) {
     let a_while = plan.round / 4;
     let looks = hub.looks(10_000);
@@ -220,8 +219,8 @@ async fn live(plan: &Plan, hub: &server::Hub, table: &mut Table) {
     );
 }
 
-/// What is looked for and leafed through in years of texts, by an admin and by an agent with one number of ten; and what it
-/// costs a text on its way in that it will be found.
+/// Search and lists over years of texts, for an admin and for an agent with one number of ten; and the cost of indexing
+/// an inbound text.
 async fn search(plan: &Plan, table: &mut Table) {
     let server = Server::start().await;
     let others: Vec<_> = (1..10).map(|line| format!("+1415555013{line}")).collect();

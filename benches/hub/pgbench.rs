@@ -1,4 +1,4 @@
-//! The same durable work without a server in between: PostgreSQL's own load generator, one statement per text.
+//! The same durable writes without a server: pgbench, one statement per text.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub struct PgBench<'a> {
 }
 
 impl<'a> PgBench<'a> {
-    /// With as many clients as give PostgreSQL its best figure here.
+    /// With the number of clients that gives the highest rate on this machine.
     pub async fn at_its_best(hub: &'a Hub, time: Duration) -> Self {
         let mut best = (0.0, 0);
         for clients in [16, 32, 64] {

@@ -1,4 +1,4 @@
-//! Many sockets in one workspace, by hand as well: ten thousand clients must fit beside the server.
+//! Many WebSockets in one workspace, with a minimal client: ten thousand must fit beside the server.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,14 +12,14 @@ use tokio::task::JoinSet;
 use crate::load::Wire;
 use crate::server::Hub;
 
-/// Sockets that have joined the workspace, and tell when they hear of a text.
+/// Sockets that have joined the workspace and report each new message.
 pub struct Crowd {
     size: usize,
     received: mpsc::UnboundedReceiver<Instant>,
     _members: JoinSet<()>,
 }
 
-/// How long a text took from its webhook to the sockets.
+/// Time from a webhook to the sockets.
 pub struct Latencies {
     pub middle: Duration,
     pub last: Duration,
@@ -42,7 +42,7 @@ impl Crowd {
         }
     }
 
-    /// Posts a webhook, and waits until everybody has heard of it.
+    /// Posts a webhook, and waits until all sockets have received it.
     pub async fn receives(&mut self, address: SocketAddr, webhook: &[u8]) -> Latencies {
         let mut wire = Wire::connect(address).await;
         let posted = Instant::now();
@@ -110,7 +110,7 @@ struct Socket {
 }
 
 impl Socket {
-    /// A short frame, masked with zeros.
+    /// Sends a short frame, masked with zeros.
     async fn say(&mut self, kind: u8, payload: &[u8]) {
         let length = u8::try_from(payload.len()).unwrap();
         assert!(length < 126, "a short frame");
@@ -121,7 +121,7 @@ impl Socket {
             .unwrap();
     }
 
-    /// The next frame; `None` once the server has hung up.
+    /// The next frame; `None` when the server closes.
     async fn frame(&mut self) -> Option<Frame> {
         loop {
             if let Some((start, end)) = self.whole() {
@@ -136,7 +136,7 @@ impl Socket {
         }
     }
 
-    /// Where the first frame's payload lies, once it is all there.
+    /// The range of the first frame's payload, once it is complete.
     fn whole(&self) -> Option<(usize, usize)> {
         let (start, length) = match *self.received.get(1)? {
             126 => {
