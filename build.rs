@@ -1,4 +1,4 @@
-//! The migrations are part of the binary, and the queries' descriptions of the build: cargo does not see that by itself.
+//! Rebuilds when migrations or query metadata change, which are compiled into the binary.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");
