@@ -22,6 +22,7 @@ pub struct Sheet {
     pub rows: Vec<SheetRow>,
     /// Quotation marks that are not closed: their lines were read one by one.
     /// Unclosed quotation marks, whose lines were parsed one by one.
+    pub broken: Vec<Broken>,
     /// Lines with undecodable bytes, and the number of such places.
     pub bad: Vec<u64>,
     pub bad_places: usize,
