@@ -116,7 +116,6 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     done
 }
 
-/// The configured database, or the embedded one.
 async fn database(config: &Config) -> anyhow::Result<(PgConnectOptions, Option<Embedded>)> {
     match &config.database {
         Some(options) => Ok((options.clone(), None)),
@@ -239,7 +238,6 @@ fn say(line: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{line}").context("it was done, but standard output is closed")
 }
 
-/// An error as one line, with its invalid fields.
 fn as_text(error: messagehub::error::Error) -> anyhow::Error {
     match error {
         messagehub::error::Error::Invalid(wrong) => {

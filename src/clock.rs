@@ -15,7 +15,6 @@ pub const MEASURED: Duration = Duration::from_secs(30);
 /// If the clock moves back by more than this, ids move back with it.
 const SLACK: TimeDelta = TimeDelta::seconds(1);
 
-/// One measurement: the database's time, and when it was received.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     database_time: DateTime<Utc>,

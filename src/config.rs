@@ -361,7 +361,6 @@ fn prefixes(value: &str) -> Result<Vec<IpNet>, &'static str> {
         .map_err(|_| "IP addresses or prefixes with commas in between, such as 10.0.0.0/8,::1")
 }
 
-/// The variables as `--help` shows them.
 pub fn help() -> String {
     let mut text = String::from("Environment (.env is read when present):\n");
     for Variable {

@@ -27,7 +27,6 @@ const INGEST_CONNECTIONS: u32 = 4;
 const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 const INGEST_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Whether the database accepts reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
     Writable,
@@ -222,7 +221,6 @@ fn pool(
         .connect_lazy_with(options)
 }
 
-/// Events to publish after the commit.
 struct Announced {
     events: Vec<Event>,
     bus: Bus,
@@ -248,7 +246,6 @@ pub struct WorkspaceTx {
     tx: Transaction<'static, Postgres>,
     tenant: TenantContext,
     announced: Announced,
-    /// Released when the transaction ends.
     _share: Share,
 }
 

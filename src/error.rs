@@ -139,7 +139,6 @@ fn as_text(wait: Duration) -> String {
     }
 }
 
-/// A past time in words.
 pub fn ago(since: Duration) -> String {
     match since.as_secs() {
         0 => english("just now").into(),

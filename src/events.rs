@@ -77,14 +77,12 @@ pub enum Event {
         user: UserId,
         low: bool,
     },
-    /// A note mentions `user`.
     Mentioned {
         workspace: WorkspaceId,
         message: MessageId,
         number: NumberId,
         user: UserId,
     },
-    /// `user` has read their mentions.
     MentionsSeen {
         workspace: WorkspaceId,
         user: UserId,
@@ -100,7 +98,6 @@ pub enum Event {
     Missed {
         workspace: WorkspaceId,
     },
-    /// Messages are queued for sending.
     Queued,
 }
 
@@ -130,7 +127,6 @@ impl Event {
     }
 }
 
-/// Carries events from commits to subscribers within this process.
 #[derive(Clone, Debug)]
 pub struct Bus(broadcast::Sender<Event>);
 

@@ -5,7 +5,6 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 /// Tried if the system rejects the hard limit, as macOS does.
 const USUAL: u64 = 10_240;
 
-/// The current soft limit.
 pub fn limit() -> u64 {
     getrlimit(Resource::RLIMIT_NOFILE).map_or(USUAL, |(soft, _)| soft)
 }
@@ -31,7 +30,6 @@ pub fn raise_limit() {
     );
 }
 
-/// How the open files are divided, so that no use starves the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shares {
     /// Client connections, WebSockets included. The rest is for the database, providers, media and logs.

@@ -5,7 +5,6 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Separates words.
 pub const SPACE: char = ' ';
 /// An apostrophe or a hyphen within a word.
 pub const JOINER: char = '-';
@@ -35,7 +34,6 @@ pub fn folded(text: &str) -> Vec<(char, usize)> {
     folded
 }
 
-/// The folded text.
 pub fn plain(text: &str) -> String {
     folded(text).into_iter().map(|(c, _)| c).collect()
 }
@@ -71,7 +69,6 @@ fn is_ignored(c: char) -> bool {
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0020}'..='\u{e007f}')
 }
 
-/// Folds a lower-case letter, a digit or a separator.
 fn settled(c: char) -> char {
     match c {
         'a'..='z' | '0'..='9' => c,

@@ -142,7 +142,6 @@ struct Ticket {
     exp: i64,
 }
 
-/// A session's access to one file.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct MediaLink {
     pub session: SessionId,
@@ -215,7 +214,6 @@ impl Tokens {
         URL_SAFE_NO_PAD.encode([named.as_slice(), &signature].concat())
     }
 
-    /// Session and generation of a refresh token, if its signature is valid.
     pub fn read_refresh(&self, token: &str) -> Option<(SessionId, u32)> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (named, signature) = bytes.split_at_checked(20)?;
@@ -277,7 +275,6 @@ impl Tokens {
         Some(token.claims.outgoing)
     }
 
-    /// The session of an access token, if it is valid and not expired.
     pub fn read(&self, token: &str) -> Option<SessionId> {
         let token = jsonwebtoken::decode::<Claims>(token, &self.0.1, &rules()).ok()?;
         (!is_over(token.claims.exp)).then_some(token.claims.sid)

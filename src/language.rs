@@ -50,7 +50,6 @@ tokio::task_local! {
 impl Language {
     pub const ALL: [Self; 2] = [Self::English, Self::Spanish];
 
-    /// The BCP 47 tag.
     pub fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -58,7 +57,6 @@ impl Language {
         }
     }
 
-    /// The language's own name.
     pub fn name(self) -> &'static str {
         match self {
             Self::English => "English",
@@ -95,7 +93,6 @@ impl Language {
     }
 }
 
-/// The current language; English if none is set.
 pub fn current() -> Language {
     SPOKEN.try_with(|language| *language).unwrap_or_default()
 }
@@ -145,7 +142,6 @@ pub fn count(n: i64, one: &str, many: &str) -> String {
     put(translated.unwrap_or(english), "n", figure(n))
 }
 
-/// Replaces `{name}` with `value`.
 pub fn put(text: &str, name: &str, value: impl Display) -> String {
     text.replace(&format!("{{{name}}}"), &value.to_string())
 }

@@ -139,7 +139,6 @@ fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>, VapidKey
     Ok((Tokens::new(&jwt), master, vapid))
 }
 
-/// A running server: its address and its handles.
 pub struct Server {
     pub app: App,
     pub address: SocketAddr,
@@ -266,7 +265,6 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     })
 }
 
-/// Spawns a worker that runs until the server stops.
 fn supervise<Run>(
     workers: &mut JoinSet<()>,
     health: &Health,

@@ -14,7 +14,6 @@ use crate::config::LogFormat;
 
 /// Lines waiting to be written: a few megabytes at most.
 const WAITING: usize = 8_192;
-/// How long the last lines may take at exit.
 const LOG_DRAIN: Duration = Duration::from_secs(1);
 
 enum Line {
@@ -22,7 +21,6 @@ enum Line {
     Flush(SyncSender<()>),
 }
 
-/// The channel to the writer thread.
 #[derive(Clone)]
 struct Lines {
     sender: SyncSender<Line>,
@@ -32,7 +30,6 @@ struct Lines {
 /// On drop, waits up to a second for the last lines.
 pub struct Logging(Lines);
 
-/// Installs the logger and a panic hook that logs.
 pub fn start(filter: &str, format: LogFormat) -> Logging {
     let lines = Lines::to(io::stderr());
     let log = tracing_subscriber::fmt()
@@ -143,7 +140,6 @@ mod tests {
         }
     }
 
-    /// Blocks until released.
     struct Stuck(std::sync::mpsc::Receiver<()>, Shared);
 
     impl Write for Stuck {

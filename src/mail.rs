@@ -17,7 +17,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
-/// Address, encryption and credentials of a relay.
 pub type Relay = AsyncSmtpTransportBuilder;
 type Smtp = AsyncSmtpTransport<Tokio1Executor>;
 
@@ -86,7 +85,6 @@ pub fn from_host(base_url: &Url) -> Mailbox {
 }
 
 impl Mailer {
-    /// Without a relay, e-mails go to the log.
     pub fn new(from: Mailbox, relay: Option<Relay>) -> Self {
         Self::with_pauses(from, relay, PAUSES)
     }
@@ -170,13 +168,11 @@ impl Mailer {
         }
     }
 
-    /// Returns when the queue is empty.
     pub async fn all_gone(&self) {
         let _ = self.room.acquire_many(QUEUE_CAPACITY).await;
     }
 }
 
-/// Delivers e-mails to the relay.
 #[derive(Clone)]
 struct Delivery {
     smtp: Smtp,

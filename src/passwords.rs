@@ -20,10 +20,8 @@ const MAX_THREADS: usize = 4;
 /// Maximum waiting hashes, overall and per network: some seconds of work, enough for an office that signs in at nine.
 const QUEUE_CAPACITY: usize = 256;
 const CAPACITY_PER_NETWORK: usize = 64;
-/// When to retry.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// The queue is full.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Busy {
     pub wait: Duration,
@@ -46,7 +44,6 @@ impl Drop for Pool {
     }
 }
 
-/// A hash computation, with the memory of the thread that runs it.
 type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
 
 impl Default for Passwords {
@@ -79,7 +76,6 @@ impl Passwords {
         }))
     }
 
-    /// Hashes `password` to a PHC string, for a request from `network`.
     pub async fn hash(&self, network: &str, password: SecretString) -> Result<String, Busy> {
         self.run(network, move |memory| hash(&password, memory))
             .await
@@ -102,7 +98,6 @@ impl Passwords {
         .await
     }
 
-    /// Number of hashes computed so far.
     pub fn made(&self) -> u64 {
         self.0.made.load(Ordering::Relaxed)
     }
@@ -130,7 +125,6 @@ impl Passwords {
     }
 }
 
-/// Waiting jobs by network; the networks take turns.
 #[derive(Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
@@ -222,7 +216,6 @@ pub fn hash_offline(password: &SecretString) -> String {
     hash(password, &mut Vec::new())
 }
 
-/// See [`hash_offline`].
 pub fn is_of_offline(password: &SecretString, hash: &str) -> bool {
     is_of(password, hash, &mut Vec::new())
 }

@@ -157,7 +157,6 @@ pub fn begins_with(area_code: &str, region: &Region) -> String {
     format!("+{code}{area_code}")
 }
 
-/// Whether a stored address can receive a reply.
 pub fn is_answerable(stored: &str) -> bool {
     stored
         .parse::<Address>()
@@ -192,7 +191,6 @@ pub struct NotAnAddress;
 impl Address {
     /// Alphanumeric senders have up to 11 characters, but networks also deliver longer names and e-mail addresses.
     pub const LENGTH_LIMIT: usize = 120;
-    /// The sender of a text without one.
     const NOBODY: &str = "Unknown sender";
 
     /// The sender of an inbound text. Never fails, so that no text is lost.
@@ -237,7 +235,6 @@ impl Address {
         self.0.parse().ok()
     }
 
-    /// Short codes, sender names and everything else cannot be answered.
     pub fn is_answerable(&self) -> bool {
         self.phone().is_some()
     }
@@ -248,7 +245,6 @@ impl Address {
     }
 }
 
-/// Parses a stored address, or one that a provider lists.
 impl FromStr for Address {
     type Err = NotAnAddress;
 
@@ -269,7 +265,6 @@ fn is_unseen(character: char) -> bool {
             | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The number of a text that begins with a plus, without spaces and hyphens.
 fn e164_of(text: &str) -> Option<String> {
     let digits: String = text
         .chars()

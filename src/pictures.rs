@@ -19,11 +19,9 @@ pub const UNKNOWN: &str = "application/octet-stream";
 
 /// Memory limit for a decoded picture: about forty million pixels.
 const MAX_MEMORY: u64 = 128 * 1024 * 1024;
-/// Limit for the longer side.
 const LARGEST_SIDE: u32 = 16_384;
 /// Longer side of a thumbnail: twice its size in a thread, for high-resolution screens.
 const THUMBNAIL: u32 = 640;
-/// A smaller file needs no thumbnail.
 const SMALL: usize = 40 * 1024;
 
 /// The media type by content, whatever type is claimed.
@@ -93,7 +91,6 @@ fn brand(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Documents by their first characters, ignoring case and a byte-order mark.
 fn document(bytes: &[u8]) -> &'static str {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let start = bytes.trim_ascii_start();
@@ -113,7 +110,6 @@ fn document(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// The file name extension of a media type.
 pub fn extension(kind: &str) -> &'static str {
     match kind {
         "image/jpeg" => "jpg",
@@ -180,7 +176,6 @@ pub fn file_name(name: &str, kind: &str) -> String {
     format!("{stem}.{extension}")
 }
 
-/// The picture cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the picture is damaged")]
 pub struct Damaged;
@@ -219,7 +214,6 @@ fn jpeg(bytes: Bytes) -> Result<Bytes, Damaged> {
     Ok(clean.slice(..end))
 }
 
-/// The number of bytes after the header of a scan.
 fn scan_of(segment: &JpegSegment) -> usize {
     segment.len_with_entropy() - segment.len()
 }

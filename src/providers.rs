@@ -46,7 +46,6 @@ pub use usage::{Charge, Item, Priced};
 pub trait Provider: Send + Sync {
     fn kind(&self) -> Kind;
 
-    /// The account's public id.
     fn account(&self) -> &str;
 
     /// The last characters of the secret, by which an admin recognizes it.
@@ -60,10 +59,8 @@ pub trait Provider: Send + Sync {
     /// Whether the provider can call `url`, or never needs to.
     fn reaches(&self, url: &str) -> bool;
 
-    /// Validates the credentials at the provider.
     fn validate(&self) -> BoxFuture<'_, Result<Account>>;
 
-    /// Lists all numbers of the account.
     fn list_numbers(&self) -> BoxFuture<'_, Result<Vec<RemoteNumber>>>;
 
     /// Whether [`Provider::list_numbers`] is complete, so that missing numbers are gone.
@@ -140,7 +137,6 @@ pub trait Provider: Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
-    /// The account's charges for `day` (UTC) so far.
     fn usage(&self, _day: NaiveDate) -> BoxFuture<'_, Result<Vec<Charge>>> {
         Box::pin(async { Ok(Vec::new()) })
     }
@@ -148,7 +144,6 @@ pub trait Provider: Send + Sync {
     /// How to fetch `url`, if it is media of this message and stored by the provider.
     fn media_access(&self, url: &str, provider_sid: &str) -> Option<MediaAccess>;
 
-    /// Verifies the signature of a webhook request.
     fn verify(&self, request: &SignedRequest<'_>) -> bool;
 
     /// The probable reason why [`verify`](Self::verify) failed, for diagnosis.
@@ -156,7 +151,6 @@ pub trait Provider: Send + Sync {
         SignatureMismatch::Stranger
     }
 
-    /// Parses a webhook request to either of the two URLs.
     fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<WebhookEvent, Malformed>;
 
     /// The response to a stored text.
@@ -165,7 +159,6 @@ pub trait Provider: Send + Sync {
     }
 }
 
-/// Shared HTTP clients and the API hosts.
 #[derive(Clone)]
 pub struct Providers {
     http: reqwest::Client,
@@ -174,7 +167,6 @@ pub struct Providers {
     hosts: Hosts,
 }
 
-/// The base URL of each provider's API.
 #[derive(Debug, Clone)]
 pub struct Hosts {
     pub twilio: String,
@@ -195,7 +187,6 @@ impl Providers {
         Self::with_patience(hosts, Duration::from_secs(20))
     }
 
-    /// The same with another timeout.
     pub fn with_patience(hosts: Hosts, patience: Duration) -> Self {
         Self {
             http: http::client(patience),
@@ -253,7 +244,6 @@ impl Kind {
         }
     }
 
-    /// Size limits for the media of one text.
     pub fn media_limits(self) -> MediaLimits {
         match self {
             Self::Twilio | Self::Sandbox => MediaLimits {
@@ -267,7 +257,6 @@ impl Kind {
         }
     }
 
-    /// The display name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Twilio => "Twilio",
@@ -306,7 +295,6 @@ impl FromStr for Kind {
 #[error("there is no such provider: use {}", Kind::ALL.map(Kind::as_str).join(", "))]
 pub struct UnknownKind;
 
-/// Features of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
     /// How long a repeated identical request is not sent twice; `None` if repeats are always sent.

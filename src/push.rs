@@ -20,7 +20,6 @@ use crate::clock;
 use crate::providers::http::retry_after;
 use crate::providers::media::{is_internal, outside};
 
-/// Timeout of a request to a push service.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the push service keeps an undelivered notification; the inbox shows the text anyway.
 const PUSH_TTL: Duration = Duration::from_secs(4 * 60 * 60);
@@ -30,7 +29,6 @@ const RECORD: u32 = 4096;
 /// Maximum payload: a record without header, padding delimiter and tag.
 const LENGTH_LIMIT: usize = 3_900;
 
-/// The server's VAPID key pair.
 pub struct VapidKey {
     pair: EcdsaKeyPair,
     public: Vec<u8>,
@@ -58,7 +56,6 @@ impl VapidKey {
         Ok(Self { pair, public })
     }
 
-    /// The application server key for subscriptions.
     pub fn public(&self) -> String {
         URL_SAFE_NO_PAD.encode(&self.public)
     }
@@ -75,7 +72,6 @@ impl VapidKey {
     }
 }
 
-/// A push subscription.
 #[derive(Clone, Debug)]
 pub struct Address {
     pub endpoint: Url,
@@ -91,7 +87,6 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(plain).ok()
 }
 
-/// Whether this is a valid P-256 public key.
 pub fn is_key(point: &[u8]) -> bool {
     let Ok(ours) = PrivateKey::generate(&ECDH_P256) else {
         return false;
@@ -102,7 +97,6 @@ pub fn is_key(point: &[u8]) -> bool {
     .is_ok()
 }
 
-/// The result of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Taken,
@@ -232,7 +226,6 @@ fn expand(key: &[u8; 32], info: &[u8]) -> [u8; 32] {
     hmac(key, &[info, &[1]])
 }
 
-/// A new private key in base64.
 pub fn new_key() -> String {
     PrivateKey::generate(&ECDH_P256)
         .ok()

@@ -12,7 +12,6 @@ use phonenumber::Mode;
 
 use records::{Broken, Record, Records};
 
-/// A parsed table with its header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sheet {
     pub encoding: &'static str,
@@ -20,7 +19,6 @@ pub struct Sheet {
     pub delimiter: Option<char>,
     pub columns: Vec<String>,
     pub rows: Vec<SheetRow>,
-    /// Quotation marks that are not closed: their lines were read one by one.
     /// Unclosed quotation marks, whose lines were parsed one by one.
     pub broken: Vec<Broken>,
     /// Lines with undecodable bytes, and the number of such places.
@@ -41,18 +39,15 @@ pub struct SheetRow {
     pub cells: Vec<String>,
 }
 
-/// Parse options.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reading<'a> {
     /// Maximum number of rows.
     pub most: usize,
-    /// Detected if not set.
     pub encoding: Option<&'static Encoding>,
     /// Two-letter country code, which helps to detect the encoding.
     pub region: Option<&'a str>,
 }
 
-/// Why a file is rejected, and how to correct it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SheetError {
     #[error("this is no CSV: export the table as CSV and choose that file")]
@@ -68,7 +63,6 @@ pub enum SheetError {
 }
 
 const MAX_COLUMNS: usize = 300;
-/// Maximum lines above the header.
 const MAX_LINES_ABOVE: usize = 15;
 
 /// Parses a file. Empty lines are skipped.

@@ -16,7 +16,6 @@ use url::Url;
 
 const ACCEPTED: &str = "file:///directory or s3://bucket/prefix (its keys and region in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, …)";
 
-/// The parsed `MEDIA_URL`.
 #[derive(Clone)]
 pub enum StorageLocation {
     Directory(PathBuf),

@@ -47,7 +47,7 @@ impl<'a> Archive<'a> {
             run(&mut root, &sql).await;
         }
         run(&mut root, include_str!("archive.sql")).await;
-        // One table after the other: vacuum does not run within a transaction.
+        // One statement each: vacuum cannot run in a transaction.
         for table in ["contacts", "conversations", "messages", "message_words"] {
             run(&mut root, &format!("vacuum (analyze) {table}")).await;
         }
@@ -248,7 +248,6 @@ impl Reader {
         load
     }
 
-    /// The hundredth page, or the last one.
     async fn far_down(&self, hub: &Hub, path: &str) -> String {
         let mut at = String::new();
         for _ in 0..25 {
@@ -263,7 +262,6 @@ impl Reader {
     }
 }
 
-/// Adds Sam, an agent who sees our number.
 async fn invite(hub: &Hub) {
     let members = format!("/api/workspaces/{}/members", hub.workspace);
     let form = json!({"email": SAM, "role": "agent", "number_ids": [hub.number]});

@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 
 use crate::table;
 
-/// A persistent connection.
 pub struct Wire {
     stream: TcpStream,
     receiver_buffer: Vec<u8>,
@@ -27,7 +26,6 @@ impl Wire {
         }
     }
 
-    /// Sends one request; returns the status and discards the body.
     pub async fn ask(&mut self, request: &[u8]) -> u16 {
         self.stream.write_all(request).await.unwrap();
         self.receiver_buffer.clear();
@@ -48,7 +46,6 @@ impl Wire {
         }
     }
 
-    /// The stream, after an upgrade to another protocol.
     pub fn into_stream(self) -> TcpStream {
         self.stream
     }
@@ -71,7 +68,6 @@ fn whole(receiver_buffer: &[u8]) -> Option<usize> {
     (receiver_buffer.len() >= head + length).then_some(head + length)
 }
 
-/// The results of a round of requests.
 pub struct Load {
     took: Duration,
     times: Vec<Duration>,
@@ -130,7 +126,6 @@ impl Load {
         self.statuses.len()
     }
 
-    /// The median in seconds.
     pub fn middle(&self) -> f64 {
         table::median(self.times.iter().map(Duration::as_secs_f64))
     }

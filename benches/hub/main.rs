@@ -68,7 +68,6 @@ const QUICK: Plan = Plan {
     look: Duration::from_millis(200),
 };
 
-/// Concurrent requests.
 const IN_FLIGHT: usize = 32;
 
 #[tokio::main(flavor = "current_thread")]
@@ -85,7 +84,6 @@ async fn main() {
     search(&plan, &mut table).await;
 }
 
-/// A busy workspace.
 async fn business(plan: &Plan, table: &mut Table) {
     let server = start_up(table).await;
     let hub = server.open_for_business().await;

@@ -13,7 +13,6 @@ pub struct PgBench<'a> {
 }
 
 impl<'a> PgBench<'a> {
-    /// With the number of clients that gives the highest rate on this machine.
     pub async fn at_its_best(hub: &'a Hub, time: Duration) -> Self {
         let mut best = (0.0, 0);
         for clients in [16, 32, 64] {
@@ -27,7 +26,6 @@ impl<'a> PgBench<'a> {
         Self { hub, clients }
     }
 
-    /// Texts per second.
     pub async fn run(&self, time: Duration) -> f64 {
         let mut pgbench = Command::new(
             messagehub::db::embedded::programs()

@@ -32,7 +32,6 @@ pub struct Server {
     home: Home,
     address: SocketAddr,
     twilio: Emulator,
-    /// Time from start to ready.
     pub took: Duration,
 }
 
@@ -120,7 +119,6 @@ impl Server {
         self.child.id().unwrap()
     }
 
-    /// Resident memory in bytes.
     pub fn resident(&self) -> u64 {
         table::bytes(&format!("/proc/{}/status", self.pid()), "VmRSS")
     }
@@ -131,7 +129,6 @@ impl Server {
         format!("{now}, at most {most}")
     }
 
-    /// Signs up, connects Twilio and the sandbox, and adds contacts and conversations.
     pub async fn open_for_business(&self) -> Hub {
         let mut hub = self.open(&[]).await;
         let sandbox =
@@ -252,7 +249,6 @@ pub fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// The workspace, with access for its customers, its agents and its database.
 pub struct Hub {
     pub address: SocketAddr,
     pub workspace: Uuid,
@@ -272,7 +268,6 @@ pub struct Hub {
     conversations: Vec<Uuid>,
 }
 
-/// Signed webhooks, one text each.
 pub struct Texts {
     sids: Vec<String>,
     requests: Arc<Vec<Vec<u8>>>,
@@ -433,7 +428,6 @@ impl Hub {
         Texts { sids, requests }
     }
 
-    /// Checks in the database that all of these are delivered.
     pub async fn delivered(&self, texts: &Texts) {
         let others: i64 = sqlx::query_scalar(
             "select count(*) from messages where workspace_id = $1 and integration_id = $2 and provider_sid = any ($3) and status <> 'delivered'",
@@ -447,7 +441,6 @@ impl Hub {
         assert_eq!(others, 0, "reports that were answered and not written down");
     }
 
-    /// Requests for the first page of conversations.
     pub fn looks(&self, count: usize) -> Arc<Vec<Vec<u8>>> {
         let (workspace, token, host) = (self.workspace, &self.token, self.address);
         let request = format!(
@@ -456,7 +449,6 @@ impl Hub {
         Arc::new(vec![request.into_bytes(); count])
     }
 
-    /// Requests to send a text, cycling through the conversations.
     pub fn replies(&self, count: usize) -> Arc<Vec<Vec<u8>>> {
         let (workspace, token, host) = (self.workspace, &self.token, self.address);
         let conversations = self.conversations.iter().cycle().take(count);
@@ -473,7 +465,6 @@ impl Hub {
         Arc::new(requests.collect())
     }
 
-    /// Waits until all accepted messages are sent; returns the time taken.
     pub async fn outbox_is_empty(&self) -> Duration {
         let begun = Instant::now();
         let waiting = "select count(*) from (select from messages where status in ('queued', 'sending') limit 1) t";
@@ -488,7 +479,6 @@ impl Hub {
         begun.elapsed()
     }
 
-    /// The server's own count of open sockets.
     pub async fn sockets(&self) -> usize {
         let metrics = format!("http://{}/metrics", self.address);
         let text = reqwest::get(metrics).await.unwrap().text().await.unwrap();

@@ -12,14 +12,12 @@ use tokio::task::JoinSet;
 use crate::load::Wire;
 use crate::server::Hub;
 
-/// Sockets that have joined the workspace and report each new message.
 pub struct Crowd {
     size: usize,
     received: mpsc::UnboundedReceiver<Instant>,
     _members: JoinSet<()>,
 }
 
-/// Time from a webhook to the sockets.
 pub struct Latencies {
     pub middle: Duration,
     pub last: Duration,
@@ -42,7 +40,6 @@ impl Crowd {
         }
     }
 
-    /// Posts a webhook, and waits until all sockets have received it.
     pub async fn receives(&mut self, address: SocketAddr, webhook: &[u8]) -> Latencies {
         let mut wire = Wire::connect(address).await;
         let posted = Instant::now();
@@ -121,7 +118,6 @@ impl Socket {
             .unwrap();
     }
 
-    /// The next frame; `None` when the server closes.
     async fn frame(&mut self) -> Option<Frame> {
         loop {
             if let Some((start, end)) = self.whole() {
@@ -136,7 +132,6 @@ impl Socket {
         }
     }
 
-    /// The range of the first frame's payload, once it is complete.
     fn whole(&self) -> Option<(usize, usize)> {
         let (start, length) = match *self.received.get(1)? {
             126 => {

@@ -27,7 +27,6 @@ fn memory_of(kilobytes: &str) -> u64 {
     number.and_then(|number| number.parse().ok()).unwrap_or(0) * 1024
 }
 
-/// The value after `name` in a file under /proc.
 pub fn field(file: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;
@@ -35,7 +34,6 @@ pub fn field(file: &str, name: &str) -> Option<String> {
     Some(value.trim().to_owned())
 }
 
-/// The bytes of a line in kB, such as `VmRSS:`.
 pub fn bytes(file: &str, name: &str) -> u64 {
     field(file, name).map_or(0, |kilobytes| memory_of(&kilobytes))
 }

@@ -137,7 +137,6 @@ impl Embedded {
         self.options.clone()
     }
 
-    /// The same connection for programs such as psql and pgbench.
     pub fn url(&self) -> String {
         self.url.clone()
     }
@@ -151,7 +150,6 @@ impl Embedded {
     }
 }
 
-/// `data_dir` as an absolute path; created if missing.
 fn private_dir(data_dir: &Path) -> Result<PathBuf> {
     // As root, PostgreSQL's account must reach the cluster through it; all secrets in it are 0600 files.
     let mode = if Uid::effective().is_root() {

@@ -10,7 +10,6 @@ use super::Load;
 use crate::error::{Error, Result};
 use crate::ids::WorkspaceId;
 
-/// How long a request waits for its workspace's share.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Above this size, unused entries are dropped.
@@ -32,7 +31,6 @@ struct Limits {
     heavy: Arc<Semaphore>,
 }
 
-/// The permits of one transaction.
 pub struct Share {
     _limits: Arc<Limits>,
     _permits: Vec<OwnedSemaphorePermit>,

@@ -9,7 +9,6 @@ use polib::po_file;
 
 use super::Language;
 
-/// All messages with their source files.
 const TEMPLATE: &str = include_str!("../../locales/messagehub.pot");
 const SPANISH: &str = include_str!("../../locales/es.po");
 
@@ -44,9 +43,7 @@ const OF_OURS: &[(&str, usize)] = &[
     ("{weekday}, {day} {month}", 2),
 ];
 
-/// The translations of one language, by English message.
 pub struct Catalogue {
-    /// One form, or one per plural form.
     forms: HashMap<String, Vec<String>>,
     /// Messages with placeholders, those with the most literal text first.
     patterns: Vec<Pattern>,
@@ -54,19 +51,16 @@ pub struct Catalogue {
 
 struct Pattern {
     english: String,
-    /// The literal text between the placeholders.
     fixed: Vec<String>,
     places: Vec<Placeholder>,
 }
 
 struct Placeholder {
-    /// As in the message: `{name}`.
     mark: String,
     /// The value is an English message itself.
     is_ours: bool,
 }
 
-/// `None` for English.
 pub fn catalogue(language: Language) -> Option<&'static Catalogue> {
     static SPANISH: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::read(Language::Spanish));
     match language {
@@ -206,7 +200,6 @@ impl Pattern {
         said
     }
 
-    /// The placeholder values, if `text` matches this pattern.
     fn values<'a>(&self, text: &'a str) -> Option<Vec<&'a str>> {
         let (first, others) = self.fixed.split_first()?;
         let (last, between) = others.split_last()?;

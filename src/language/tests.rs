@@ -29,7 +29,7 @@ fn formatted_sentence_is_matched_by_its_fixed_parts() {
     assert!(said.contains("Mr {x}"), "what is unknown stays: {said}");
 }
 
-/// Each is a word of the pages as well.
+/// Each of these names is also a message in the pages.
 #[test]
 fn names_are_not_translated() {
     for name in [

@@ -16,7 +16,6 @@ use regex::Regex;
 use super::Language;
 use super::catalogue::parse;
 
-/// A string literal, without its quotes.
 const LITERAL: &str = r#""((?:[^"\\]|\\(?s:.))*)""#;
 
 /// `count(n, "one", "many")`, but not `.count()`.
@@ -69,7 +68,6 @@ struct Used {
     files: BTreeSet<String>,
 }
 
-/// Messages by English text (singular) and context.
 type Sentences = BTreeMap<(String, Option<String>), Used>;
 
 fn root() -> PathBuf {
@@ -96,7 +94,6 @@ fn pattern(text: &str) -> Regex {
     Regex::new(&text.replace("LITERAL", LITERAL)).expect("a pattern of ours")
 }
 
-/// All messages in templates, Rust and scripts.
 fn used() -> Sentences {
     let mut sentences = Sentences::new();
     let mut say = |file: &str, said: Said<'_>| {
@@ -131,7 +128,6 @@ impl<'a> From<&'a String> for Said<'a> {
 
 type Say<'a> = dyn FnMut(&str, Said<'_>) + 'a;
 
-/// Adds the matches of `pattern`: a singular and a plural.
 fn counted(file: &str, text: &str, pattern: &Regex, say: &mut Say<'_>) {
     for found in pattern.captures_iter(text) {
         let (one, many) = (read(&found[1]), read(&found[2]));
@@ -143,7 +139,6 @@ fn counted(file: &str, text: &str, pattern: &Regex, say: &mut Say<'_>) {
     }
 }
 
-/// Adds the matches of `pattern`: a message and an optional context.
 fn single(file: &str, text: &str, pattern: &Regex, say: &mut Say<'_>) {
     for found in pattern.captures_iter(text) {
         let one = read(&found[1]);
@@ -252,7 +247,6 @@ fn without_comments_and_tests(text: &str) -> String {
     aside.replace_all(&text, "").into_owned()
 }
 
-/// The text up to the closing parenthesis.
 fn arguments(text: &str) -> &str {
     let (mut depth, mut inside, mut escaped) = (1, false, false);
     for (at, c) in text.char_indices() {
@@ -358,7 +352,6 @@ fn message(
     message.done()
 }
 
-/// The translation file with exactly the messages in use.
 fn updated_catalog(old: &Catalog, sentences: &Sentences) -> Catalog {
     let mut fresh = Catalog::new(old.metadata.clone());
     fresh.preheader.clone_from(&old.preheader);
@@ -449,7 +442,6 @@ fn is_whole(message: &dyn MessageView) -> bool {
     }
 }
 
-/// A message's placeholders and markup.
 fn parts(sentence: &str) -> Vec<String> {
     let part = Regex::new(r"\{\w+\}|</?\w[^>]*>").expect("a pattern of ours");
     let mut parts: Vec<_> = part
@@ -491,10 +483,8 @@ fn plural_rule_matches_the_server() {
     }
 }
 
-/// Names that are not translated.
 const NAMES: &[&str] = &["MessageHub", "UTC", "openapi.json"];
 
-/// Untranslated text of a template.
 fn bare(template: &str) -> Vec<String> {
     let computed =
         Regex::new(r"(?s)\{% block shape %\}.*?\{% endblock %\}|\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}")

@@ -35,7 +35,6 @@ impl Write for Log {
     }
 }
 
-/// The log output of `act`.
 fn logged(act: impl FnOnce()) -> String {
     let log = Log::default();
     let writer = log.clone();

@@ -23,7 +23,6 @@ const KINDS: [Type; 6] = [
     Type::Voip,
 ];
 
-/// The maximum of E.164, including the country code.
 const MAX_DIGITS: usize = 15;
 
 /// All countries with the same calling code.
@@ -80,7 +79,6 @@ pub fn is_given_out(e164: &str) -> bool {
     })
 }
 
-/// The number of digits after the country code.
 pub fn national_digits(e164: &str) -> usize {
     split(e164.trim_start_matches('+')).map_or(0, |(_, national)| national.len())
 }
@@ -131,12 +129,10 @@ pub fn dialled(digits: &str, region: Region) -> Result<String, PhoneError> {
     Ok(format!("+{}{national}", plan.code))
 }
 
-/// Whether the digits are an international mobile number of another country.
 fn is_mobile_abroad(digits: &str, home: u16) -> bool {
     split(digits).is_some_and(|(plan, national)| plan.code != home && plan.is_mobile(national))
 }
 
-/// The number after the exit code of `region`.
 fn behind_exit_code(digits: &str, region: Region, home: u16) -> Option<Result<String, PhoneError>> {
     // In Brazil a carrier code may follow the exit code, and could equal Brazil's own country code.
     let own = digits
@@ -358,7 +354,6 @@ impl Trunk {
     }
 }
 
-/// Compiles a pattern anchored at the start, and at the end if `whole`.
 fn compiled(pattern: &str, whole: bool) -> Option<Regex> {
     let end = if whole { "$" } else { "" };
     RegexBuilder::new(&format!("^(?:{pattern}){end}"))

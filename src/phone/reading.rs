@@ -12,11 +12,9 @@ use super::PhoneError;
 pub struct Written {
     pub digits: String,
     pub other: Other,
-    /// The digits before the only slash.
     pub before_slash: Option<String>,
 }
 
-/// An alternative reading of the same text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Other {
     None,
@@ -26,10 +24,8 @@ pub enum Other {
     Else(String),
 }
 
-/// Longer texts are no phone numbers.
 const LENGTH_LIMIT: usize = 200;
 const MAX_DIGITS: usize = 20;
-/// Digits of an extension.
 const MAX_EXTENSION_LENGTH: usize = 6;
 
 /// Labels of phone numbers. Any other word could be vanity digits: 1-800-FLOWERS.
@@ -237,7 +233,6 @@ fn plain(text: &str) -> Result<String, PhoneError> {
             | '\u{2060}'..='\u{206f}'
             | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}' => continue,
-            // Telephone symbols.
             '☎' | '☏' | '✆' | '℡' | '📞' | '📱' | '📲' | '🤳' => ' ',
             // Two lines hold two numbers.
             '\n' | '\r' | '\u{2028}' | '\u{2029}' => return Err(PhoneError::Several),
@@ -508,7 +503,6 @@ fn last_group(text: &str) -> usize {
     text.len() - text.trim_end_matches(|c: char| c.is_ascii_digit()).len()
 }
 
-/// The digits without separators.
 fn dialled(text: &str) -> Result<String, PhoneError> {
     let mut digits = String::new();
     for character in text.chars() {

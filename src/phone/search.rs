@@ -9,13 +9,10 @@ use super::{Phone, Region, plan};
 /// Countries with a mobile digit after the country code, now or formerly: the same phone with and without it.
 const MOBILE_DIGITS: [(&str, &str); 2] = [("52", "1"), ("54", "9")];
 
-/// Maximum digits of a number.
 const LENGTH_LIMIT: usize = 40;
 
-/// Maximum characters of the input.
 const COUNT_LIMIT: usize = 300;
 
-/// Parsed search input: text and numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchInput {
     pub search_text: String,
@@ -130,7 +127,6 @@ impl Readings {
         }
     }
 
-    /// Adds the readings of digits that begin with a country code.
     fn international(&mut self, digits: &str) {
         self.begins_with(digits);
         for length in 1..=3.min(digits.len()) {

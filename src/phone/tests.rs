@@ -365,7 +365,6 @@ fn own_number_matches_in_any_form() {
     assert_eq!(Address::canonical("262966"), "262966");
 }
 
-/// Example numbers of all countries.
 fn examples() -> Vec<(Region, String)> {
     let kinds = [phonenumber::Type::FixedLine, phonenumber::Type::Mobile];
     let countries = DATABASE

@@ -120,7 +120,6 @@ fn is_host(host: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
 }
 
-/// Adds or removes the trailing slash of the path.
 fn other_end(path: &str) -> String {
     let (path, query) = match path.find('?') {
         Some(query) => path.split_at(query),
@@ -166,10 +165,8 @@ fn readable_url(text: &str) -> String {
         .collect()
 }
 
-/// The probable reason why a signature is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignatureMismatch {
-    /// There is no signature.
     Unsigned,
     /// It is valid for this URL.
     OtherUrl(String),
@@ -191,11 +188,9 @@ pub enum Hook {
 pub enum WebhookEvent {
     Text(Inbound),
     Report(StatusReport),
-    /// Not relevant.
     Nothing,
 }
 
-/// The response body that a provider expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
     pub content_type: &'static str,
@@ -217,7 +212,6 @@ pub(super) const MAX_ID_LENGTH: usize = 64;
 pub(super) const MAX_MEDIA: usize = 10;
 const MAX_URL_LENGTH: usize = 2048;
 
-/// An inbound text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inbound {
     /// Unique at the provider, the same in retries.
@@ -278,7 +272,6 @@ pub enum OptOut {
     Help,
 }
 
-/// A delivery report for one of our messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusReport {
     pub provider_sid: String,
@@ -290,12 +283,10 @@ pub struct StatusReport {
     pub status: Option<Status>,
     pub raw_status: String,
     pub error: Option<Refusal>,
-    /// Set if the provider reports it.
     pub segments: Option<u32>,
     pub price: Option<Price>,
 }
 
-/// Why a webhook request is invalid, and how to correct it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub String);

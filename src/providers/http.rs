@@ -41,7 +41,6 @@ pub fn retry_after(response: &Response) -> Option<Duration> {
     Some((date.to_utc() - clock::now()).to_std().unwrap_or_default())
 }
 
-/// A provider's error text, truncated for display.
 pub fn shortened(text: &str) -> String {
     const LENGTH_LIMIT: usize = 300;
     let clean = text.chars().filter(|character| !character.is_control());

@@ -57,7 +57,6 @@ impl Lenient<Text> {
         self.0.as_ref().map_or("", |text| text.0.as_str())
     }
 
-    /// `None` if empty.
     pub fn some(&self) -> Option<&str> {
         Some(self.as_str()).filter(|text| !text.is_empty())
     }
@@ -96,7 +95,6 @@ impl Lenient<Figure> {
     }
 }
 
-/// The valid entries of a list.
 pub fn readable<T>(list: Vec<Lenient<T>>) -> impl DoubleEndedIterator<Item = T> {
     list.into_iter().filter_map(|one| one.0)
 }

@@ -40,7 +40,6 @@ pub fn outside(patience: Duration, except: Vec<String>) -> Client {
     http::client_with(patience, |client| client.dns_resolver(Outside { except }))
 }
 
-/// Resolves like the system, without internal addresses.
 struct Outside {
     except: Vec<String>,
 }
@@ -61,12 +60,10 @@ impl Resolve for Outside {
     }
 }
 
-/// How a media URL is requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaAccess {
     /// With this header, which must not be sent to a redirect target.
     Authorized(HeaderValue),
-    /// Without credentials.
     Open,
 }
 
@@ -80,7 +77,6 @@ pub struct Unavailable {
 }
 
 impl Providers {
-    /// Downloads `url`, which belongs to the message `provider_sid`.
     pub async fn fetch_media(
         &self,
         provider: &dyn Provider,

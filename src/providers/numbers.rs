@@ -5,7 +5,6 @@ use utoipa::ToSchema;
 
 use crate::phone::Phone;
 
-/// The account of the credentials, active and able to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     pub id: String,
@@ -30,7 +29,6 @@ pub struct RemoteNumber {
     pub shares: Option<String>,
 }
 
-/// A number's webhook as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedWebhook {
     pub url: Option<String>,
@@ -48,7 +46,6 @@ pub struct NumberCapabilities {
 pub struct Shadow {
     /// A description for admins: `the messaging service “Reminders” (MG…)`.
     pub by: String,
-    /// The URL that it delivers to.
     pub url: Option<String>,
 }
 
@@ -71,12 +68,10 @@ pub enum Webhook {
     },
 }
 
-/// A search for numbers that can send texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberSearch {
     /// ISO 3166 code in capitals.
     pub country: String,
-    /// Digits.
     pub area_code: Option<String>,
     /// Consecutive digits anywhere in the number.
     pub contains: Option<String>,
@@ -105,7 +100,6 @@ pub enum Bought {
     },
 }
 
-/// The number's current routing at the provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Route {
     /// The effective webhook.
@@ -113,7 +107,6 @@ pub struct Route {
     pub is_ours: bool,
     /// A description of what overrides the number's own webhook.
     pub overridden_by: Option<String>,
-    /// The URL that is called if the webhook fails.
     pub fallback: Option<String>,
     /// The messaging service or profile of the number.
     pub member_of: Option<String>,

@@ -13,7 +13,6 @@ const MAX_PAUSE: Duration = Duration::from_secs(300);
 /// A longer `Retry-After` is taken for a mistake.
 const MAX_REQUESTED_PAUSE: Duration = Duration::from_secs(3600);
 
-/// What the sender does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Sent {
@@ -35,7 +34,6 @@ pub enum Outcome {
     Pause(Refusal),
 }
 
-/// What else waits for the retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PauseScope {
     Text,
@@ -69,9 +67,7 @@ pub fn outcome(tries: u32, answer: SendOutcome, jitter: f64) -> Outcome {
     }
 }
 
-/// The result of repeating a request whose outcome was unknown: see [`Capabilities::idempotent_send`].
-///
-/// [`Capabilities::idempotent_send`]: super::Capabilities::idempotent_send
+/// The result of repeating a request of unknown outcome: see [`super::Capabilities::idempotent_send`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Repeated {
     Settled(Outcome),

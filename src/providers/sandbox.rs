@@ -76,7 +76,6 @@ fn is_fictional(number: &Phone) -> bool {
     digits.len() == 12 && digits.starts_with("+1") && digits[5..].starts_with("55501")
 }
 
-/// Up to 20 fictional numbers that match.
 fn offers(wanted: &NumberSearch) -> Vec<Offer> {
     const COUNT_LIMIT: usize = 20;
     let area = wanted.area_code.as_deref();

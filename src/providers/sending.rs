@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use crate::phone::Address;
 
-/// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     pub our_id: Uuid,
@@ -37,7 +36,6 @@ impl Outgoing {
     }
 }
 
-/// The result of an attempt to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
     Accepted {
@@ -46,23 +44,18 @@ pub enum SendOutcome {
         segments: Option<u32>,
         price: Option<Price>,
     },
-    /// The provider said no.
     Refused(Refusal),
     /// Certainly not sent: no request was made, or it was rejected before processing.
-    NotSent { retry_after: Option<Duration> },
-    /// Possibly sent. If [`Capabilities::idempotent_send`] allows it, the same request may be repeated: see
-    /// [`Repeated`].
-    ///
-    /// [`Capabilities::idempotent_send`]: super::Capabilities::idempotent_send
-    /// [`Repeated`]: super::Repeated
+    NotSent {
+        retry_after: Option<Duration>,
+    },
+    /// Possibly sent. If [`super::Capabilities::idempotent_send`] allows it, a repeat decides: see [`super::Repeated`].
     Unknown,
 }
 
-/// Why a message was not, or will not be, delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub class: ErrorClass,
-    /// The provider's own code.
     pub code: String,
     /// What happened and what to do, in a sentence or two.
     pub text: String,
@@ -71,12 +64,9 @@ pub struct Refusal {
 /// The class of an error code, which decides what happens to the message and the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
-    /// This message can never be sent.
     Permanent,
-    /// The recipient texted STOP.
     OptedOut,
     RateLimited,
-    /// Transient.
     Retryable,
     /// Credentials or account: every other message fails too.
     Auth,
@@ -87,7 +77,6 @@ pub enum ErrorClass {
     Request,
 }
 
-/// A message's status at the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -126,7 +115,6 @@ pub struct Price {
 }
 
 impl Price {
-    /// `None` unless it is a valid amount.
     pub fn read(amount: &str, currency: &str) -> Option<Self> {
         let is_amount = amount.len() <= 20
             && amount.bytes().any(|byte| byte.is_ascii_digit())
@@ -147,7 +135,6 @@ impl Price {
     }
 }
 
-/// One of our messages as stored by the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteMessage {
     pub provider_sid: String,

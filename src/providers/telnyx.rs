@@ -28,7 +28,6 @@ use api::Api;
 
 use crate::clock;
 
-/// The default of `TELNYX_API_BASE_URL`.
 pub const API: &str = "https://api.telnyx.com";
 
 /// Telnyx keeps an idempotency key for up to 24 hours; one hour of margin.

@@ -24,7 +24,6 @@ use super::*;
 use api::Api;
 use signature::Key;
 
-/// The default of `TWILIO_API_BASE_URL`.
 pub const API: &str = "https://api.twilio.com";
 const MESSAGING: &str = "https://messaging.twilio.com";
 

@@ -5,7 +5,6 @@ use utoipa::ToSchema;
 
 use super::Price;
 
-/// The final price of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Priced {
     pub provider_sid: String,
@@ -17,7 +16,6 @@ pub struct Priced {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
     pub item: Item,
-    /// The quantity, if the provider counts it.
     pub count: Option<u64>,
     pub price: Price,
 }

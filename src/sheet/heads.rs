@@ -2,7 +2,6 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-/// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Head {
     Phone(PhoneKind),

@@ -20,7 +20,6 @@ pub struct Record {
     pub is_after_gap: bool,
 }
 
-/// An unclosed quotation mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
     pub line: u64,
@@ -28,13 +27,11 @@ pub struct Broken {
     pub lines: u64,
 }
 
-/// The delimiter, and the shape of typical records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     pub delimiter: u8,
     /// The number of cells of most records.
     pub width: usize,
-    /// Columns with phone numbers.
     phones: Vec<usize>,
 }
 
@@ -238,7 +235,6 @@ pub fn is_phone_like(cell: &str) -> bool {
             .all(|c| c.is_ascii_digit() || " +-().[]/\u{a0}\u{202f}".contains(c))
 }
 
-/// `sep=;`, a hint for Excel.
 fn separator_line(line: &str) -> Option<u8> {
     let line = line.trim().trim_matches('"');
     let (key, value) = line.split_at_checked(4)?;
@@ -251,7 +247,6 @@ fn separator_line(line: &str) -> Option<u8> {
     }
 }
 
-/// Lines without their ends.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n')
         .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))

@@ -6,7 +6,6 @@ use encoding_rs::{Encoding, UTF_8};
 use super::heads::{self, PhoneKind};
 use super::{Sheet, SheetError, SheetRow};
 
-/// The columns of the resulting table.
 const COLUMNS: [&str; 14] = [
     "Name",
     "First name",
@@ -186,7 +185,6 @@ fn property(line: u64, text: &str) -> Option<Property> {
     })
 }
 
-/// Decodes in the charset that the property names.
 fn quoted_printable(property: &Property) -> String {
     let mut bytes = Vec::new();
     let mut rest = property.value.as_bytes();

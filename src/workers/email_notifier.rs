@@ -12,7 +12,6 @@ use crate::events::Event;
 use crate::language::{Language, count, put, said_in, t};
 use crate::mail::Mail;
 
-/// Runs until the server stops.
 pub async fn run(app: App) {
     let mut events = app.db.bus().listen();
     loop {

@@ -13,7 +13,6 @@ pub const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// How often a part is tried again after a deadlock.
 const MAX_ATTEMPTS: usize = 4;
 
-/// Processes all pending imports; returns the number of parts.
 pub async fn run_once(app: &App) -> Result<usize> {
     let mut parts = 0;
     while let Some(due) = work::due(&app.db).await? {

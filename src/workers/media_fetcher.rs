@@ -21,14 +21,12 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// Concurrent downloads, overall and per integration; each is held in memory.
 const LIMITS: Limits = Limits { all: 16, each: 4 };
 const REMOVED_AT_ONCE: i64 = 50;
-/// How long releasing leases may take when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct MediaFetcher {
     app: App,
     directory: Directory,
-    /// Files leased by this server.
     leased: Arc<Mutex<HashMap<MediaId, WorkspaceId>>>,
     calls: Arc<tokio::sync::Mutex<Calls<bool>>>,
 }

@@ -133,10 +133,8 @@ impl OutcomeResolver {
     }
 }
 
-/// The result of a lookup.
 enum LookupResult {
     Settled(Outcome),
-    /// The provider does not know, or may not list it yet.
     Nothing,
     /// The provider could not be asked; this does not count as a check.
     NoAnswer,

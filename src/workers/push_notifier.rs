@@ -23,7 +23,7 @@ use crate::push::{Address, Outcome};
 use crate::web::live::Hub;
 
 /// Concurrent calls per push service, so that a hanging service delays only its own browsers and holds a bounded number
-/// of sockets. A service takes about 100 ms, which makes some 150 pushes per second.
+/// of sockets. A service takes about 100 ms, which makes over 100 pushes per second.
 const CONCURRENCY: usize = 16;
 /// Maximum waiting pushes per service, those between attempts included; the newest are dropped. Bounds memory to a few
 /// megabytes for a service that does not respond.

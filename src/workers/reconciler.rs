@@ -25,9 +25,7 @@ const LOOK_AROUND: Duration = Duration::from_secs(5);
 const POLL_WHILE_BUSY: Duration = Duration::from_millis(200);
 /// Concurrent comparisons, overall and per integration: providers limit API calls.
 const LIMITS: Limits = Limits { all: 32, each: 8 };
-/// How often the backlog metrics are updated.
 const MEASURED: Duration = Duration::from_secs(30);
-/// How long releasing leases may take when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
@@ -35,7 +33,6 @@ pub struct Reconciler {
     app: App,
     directory: Directory,
     ingest: Ingest,
-    /// Numbers leased by this server.
     leased: Arc<Mutex<HashMap<NumberId, WorkspaceId>>>,
     calls: Arc<tokio::sync::Mutex<Calls<usize>>>,
 }

@@ -15,7 +15,6 @@ use crate::fail_point;
 const LONG: Duration = Duration::from_secs(30);
 /// Uptime after which a worker counts as up again: longer than it takes to notice that the database is unavailable.
 const SETTLED: Duration = Duration::from_secs(5);
-/// Delay before the first restart.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
@@ -24,7 +23,6 @@ const MAX_PAUSE: Duration = Duration::from_secs(5);
 pub struct Health(Arc<Mutex<HashMap<&'static str, Instant>>>);
 
 impl Health {
-    /// Names of the workers that have been down for more than 30 seconds.
     pub fn down_for_long(&self) -> Vec<&'static str> {
         self.down_for(LONG)
     }
@@ -70,7 +68,6 @@ enum Failure {
     Error(crate::error::Error),
 }
 
-/// Back-off between restarts.
 struct Pauses(Duration);
 
 impl Pauses {

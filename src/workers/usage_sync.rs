@@ -19,14 +19,12 @@ const LOOK_AROUND: Duration = Duration::from_secs(30);
 const COUNTED: Duration = Duration::from_secs(15 * 60);
 /// Each integration's days are fetched one after the other.
 const LIMITS: Limits = Limits { all: 16, each: 1 };
-/// How long releasing leases may take when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct UsageSync {
     app: App,
     directory: Directory,
-    /// Integrations leased by this server.
     leased: Arc<Mutex<HashSet<IntegrationId>>>,
     calls: Arc<tokio::sync::Mutex<Calls<()>>>,
 }

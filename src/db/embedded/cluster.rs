@@ -39,7 +39,6 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Opens the cluster of `data_dir`; creates it if there is none.
     pub async fn open(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let link = data_dir.join("postgres");
         let account = account(&link)?;

@@ -207,7 +207,6 @@ pub(super) async fn stop_orphan(cluster: &Cluster) {
     shut_down(pid, gone).await;
 }
 
-/// The process that listens on the cluster's socket.
 async fn listener(cluster: &Cluster) -> Option<Pid> {
     let socket = cluster.socket_dir.join(format!(".s.PGSQL.{PORT}"));
     let connection = UnixStream::connect(socket).await.ok()?;
@@ -245,7 +244,6 @@ pub(super) fn forget_stale_pid(cluster: &Cluster) {
     }
 }
 
-/// The first error message in a program's output.
 pub(super) fn complaint(said: &str) -> Option<&str> {
     ["FATAL:", "PANIC:", "ERROR:", "error:"]
         .iter()

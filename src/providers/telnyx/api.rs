@@ -75,7 +75,6 @@ impl Api {
         Ok(data)
     }
 
-    /// Deletes the resource; ignores the response body.
     pub async fn delete(&self, path: &str) -> Result<()> {
         let request = self.http.delete(self.url(path));
         self.ask::<IgnoredAny>(request).await.map(drop)
@@ -142,7 +141,6 @@ impl Api {
     }
 }
 
-/// The error from Telnyx's JSON, else from the HTTP status.
 pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
     #[derive(Default, Deserialize)]
     #[serde(default)]

@@ -67,7 +67,6 @@ impl Api {
         Ok(Some(missed))
     }
 
-    /// Fetches the message if the list has only its id.
     pub async fn completed(&self, listed: ListedText, account: &str) -> Result<Option<Inbound>> {
         if listed.text.is_some() {
             return Ok(listed.text);

@@ -24,7 +24,6 @@ const UNDELIVERABLE: &str = "The carrier could not deliver this.";
 const OUR_FAULT: &str = "MessageHub asked Telnyx for something it does not do. Please report this.";
 const CARRIER_LIMIT: &str = "The carrier allows no more texts right now. Try again later.";
 
-/// An entry of `errors` in a response, an event or a message.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Problem {
@@ -99,7 +98,6 @@ pub fn refusal(problem: &Problem, status: Option<u16>) -> Refusal {
     Refusal { class, code, text }
 }
 
-/// For responses without a code.
 pub fn refusal_by_status(status: u16) -> Refusal {
     let (class, text) = match status {
         401 | 403 => (Auth, WRONG_KEY),

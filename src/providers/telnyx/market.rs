@@ -25,7 +25,6 @@ const LOOKS: usize = 8;
 const PAUSE: Duration = Duration::from_millis(800);
 /// An older order is not the current one: its number was released since.
 const ORDERS_ARE_FRESH_FOR: TimeDelta = TimeDelta::minutes(10);
-/// Name of the messaging profile for numbers bought here.
 const OUR_PROFILE: &str = "MessageHub";
 
 #[derive(Default, Deserialize)]
@@ -103,7 +102,6 @@ impl Api {
         }
     }
 
-    /// A pending or recent order with our reference.
     async fn open_order(&self, reference: &str) -> Result<Option<Order>> {
         let reference: String = form_urlencoded::byte_serialize(reference.as_bytes()).collect();
         let filter = format!("filter%5Bcustomer_reference%5D={reference}");

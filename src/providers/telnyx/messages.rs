@@ -213,7 +213,6 @@ impl Message {
             .map(|problem| errors::refusal(problem, None))
     }
 
-    /// When Telnyx received it.
     pub fn came_at(&self) -> Option<DateTime<Utc>> {
         let at = DateTime::parse_from_rfc3339(self.received_at.as_str()).ok()?;
         Some(at.to_utc())

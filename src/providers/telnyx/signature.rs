@@ -16,7 +16,6 @@ pub fn verify(request: &SignedRequest<'_>, key: &VerifyingKey, now: DateTime<Utc
     only(request, TIMESTAMP).is_some_and(|timestamp| is_fresh(timestamp, now)) && fits(request, key)
 }
 
-/// Why a signature was rejected.
 pub enum SignatureRefusal {
     Never,
     AtAnotherTime,

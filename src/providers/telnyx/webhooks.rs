@@ -108,7 +108,6 @@ fn sender(party: Option<&Party>) -> Result<Address, Malformed> {
     Ok(Address::of_sender(&sender.0))
 }
 
-/// One of our numbers.
 fn number(party: Option<&Party>) -> Result<Address, Malformed> {
     let name = "payload.to[].phone_number";
     let text = party.map_or("", |party| party.phone_number.as_str());

@@ -61,7 +61,6 @@ impl Api {
         })
     }
 
-    /// A URL below this account, for example `/Messages.json`.
     pub fn url(&self, path: &str) -> String {
         let account = &self.credentials.account_sid;
         format!("{}/2010-04-01/Accounts/{account}{path}", self.base)
@@ -75,7 +74,6 @@ impl Api {
         self.ask(self.http.post(url).form(form)).await
     }
 
-    /// Deletes the resource.
     pub async fn delete(&self, url: &str) -> Result<()> {
         self.answered(self.http.delete(url)).await.map(drop)
     }
@@ -85,7 +83,6 @@ impl Api {
         request.basic_auth(&self.credentials.account_sid, Some(token))
     }
 
-    /// All pages of the list at `path` of `host`.
     pub async fn all<P: Page>(&self, host: &str, path: String) -> Result<Vec<P::Item>> {
         self.all_until::<P>(host, path, |_| false).await
     }
@@ -137,7 +134,6 @@ impl Api {
         json::read(&body).map_err(|_| not_twilio())
     }
 
-    /// The body of a successful response.
     async fn answered(&self, request: RequestBuilder) -> Result<Bytes> {
         let response = self.signed_in(request).send().await.map_err(|error| {
             Error::Unreachable(match error.is_timeout() {
@@ -165,7 +161,6 @@ impl Api {
     }
 }
 
-/// The error from Twilio's JSON, else from the HTTP status.
 pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
     /// Newer hosts name the message `detail`.
     #[derive(Default, Deserialize)]

@@ -29,7 +29,6 @@ pub fn refusal(code: u32, twilio_says: Option<&str>) -> Refusal {
     }
 }
 
-/// For responses without a code.
 pub fn refusal_by_status(status: u16) -> Refusal {
     let (class, text) = match status {
         401 | 403 => (Auth, WRONG_CREDENTIALS),

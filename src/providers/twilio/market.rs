@@ -17,11 +17,9 @@ use crate::providers::{
     WebhookUrls,
 };
 
-/// Maximum offers of each kind.
 const OFFERS: usize = 20;
 /// Results to fetch if they are filtered here.
 const CHOICE: usize = 1000;
-/// Length of a digit pattern.
 const PATTERN: RangeInclusive<usize> = 2..=16;
 const NORTH_AMERICA: [&str; 2] = ["US", "CA"];
 const TOLL_FREE: [&str; 7] = ["800", "833", "844", "855", "866", "877", "888"];
@@ -102,7 +100,6 @@ impl Api {
         }
     }
 
-    /// The number, if the account has it.
     async fn owned(&self, number: &Phone) -> Result<Option<RemoteNumber>> {
         let exactly: String = form_urlencoded::byte_serialize(number.as_str().as_bytes()).collect();
         let url = self.url(&format!("/IncomingPhoneNumbers.json?PhoneNumber={exactly}"));

@@ -319,7 +319,6 @@ impl Message {
     }
 }
 
-/// Precision is one second.
 fn moment(date: &str) -> Option<DateTime<Utc>> {
     let date = DateTime::parse_from_rfc2822(date).ok()?;
     Some(date.to_utc())

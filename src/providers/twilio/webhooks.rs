@@ -108,7 +108,6 @@ impl<'a> Fields<'a> {
         Ok(Address::of_sender(&sender))
     }
 
-    /// One of our numbers.
     fn number(&self, name: &str) -> Result<Address, Malformed> {
         let text = self.text(name);
         if text.trim().is_empty() {

@@ -38,7 +38,6 @@ impl Vectors {
     }
 }
 
-/// Verifies at second `now`.
 fn verify_at(key: &VerifyingKey, body: &[u8], headers: &[(&'static str, &str)], now: i64) -> bool {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
