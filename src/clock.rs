@@ -64,7 +64,7 @@ pub async fn measure(db: &PgPool) -> Result<()> {
     if (before - adopted.at(received_at)).abs() > SLACK {
         tracing::warn!(
             seconds = (before - adopted.at(received_at)).as_seconds_f64(),
-            "this server's clock was ahead of the database's by so much: the database's counts"
+            "this server's clock differed from the database's: using the database's"
         );
     }
     *reading = Some(adopted);

@@ -394,7 +394,7 @@ mod tests {
 
     #[test]
     fn without_settings_everything_has_its_default() {
-        let config = read(&[("BASE_URL", "  ")]).expect("defaults are right");
+        let config = read(&[("BASE_URL", "  ")]).expect("defaults are valid");
         assert_eq!(config.public("/login"), "http://127.0.0.1:3000/login");
         assert_eq!(config.data_dir, PathBuf::from("./data"));
         assert!(config.database.is_none() && !config.is_https());
@@ -478,7 +478,7 @@ mod tests {
 
     #[test]
     fn trusted_proxies_are_addresses_and_prefixes() {
-        let config = read(&[("TRUSTED_PROXIES", "10.1.0.0/16, 192.0.2.7,fd00::/8")]).expect("fine");
+        let config = read(&[("TRUSTED_PROXIES", "10.1.0.0/16, 192.0.2.7,fd00::/8")]).expect("valid");
         let trusts = |text: &str| {
             let address: IpAddr = text.parse().expect("an address");
             config

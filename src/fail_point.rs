@@ -32,7 +32,7 @@ pub fn panic_at(point: &str) {
             None => (named.as_str(), usize::MAX),
         };
         if name == point && TIMES.fetch_add(1, Ordering::Relaxed) < most {
-            panic!("a test wants this panic at {point}");
+            panic!("injected panic at {point}");
         }
     }
     #[cfg(not(debug_assertions))]

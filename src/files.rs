@@ -26,7 +26,7 @@ pub fn raise_limit() {
     }
     tracing::info!(
         limit = soft,
-        "the limit of open files (RLIMIT_NOFILE) is as high as it may be"
+        "the limit of open files (RLIMIT_NOFILE) is at its maximum"
     );
 }
 

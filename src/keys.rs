@@ -193,7 +193,7 @@ impl Tokens {
         Self(Arc::new((
             EncodingKey::from_secret(secret),
             DecodingKey::from_secret(secret),
-            Hmac::new_from_slice(secret).expect("a key may have any length"),
+            Hmac::new_from_slice(secret).expect("HMAC accepts keys of any length"),
         )))
     }
 

@@ -349,13 +349,13 @@ impl Server {
             let _ = tokio::time::timeout(MAIL_DRAIN, self.app.mail.all_gone()).await;
         };
         if tokio::time::timeout(REQUEST_DRAIN, last).await.is_err() {
-            tracing::warn!("some requests were still under way and are cut off");
+            tracing::warn!("shutdown timed out: aborting pending requests");
         }
         self.http.abort();
         self.leasing.shutdown().await;
         self.background.shutdown().await;
         if let Err(error) = self.directory.flush_uses().await {
-            tracing::warn!(%error, "what credentials were used for last is not written down");
+            tracing::warn!(%error, "the last credential uses could not be stored");
         }
         self.app.db.close().await;
     }

@@ -43,7 +43,7 @@ pub fn start(filter: &str, format: LogFormat) -> Logging {
     }
     std::panic::set_hook(Box::new(|panic| {
         let backtrace = std::backtrace::Backtrace::capture();
-        tracing::error!(%panic, %backtrace, "a panic");
+        tracing::error!(%panic, %backtrace, "panic");
     }));
     Logging(lines)
 }

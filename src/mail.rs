@@ -104,7 +104,7 @@ impl Mailer {
     /// Queues `mail`. Never blocks and never fails: an undeliverable e-mail is logged.
     pub fn send(&self, mail: Mail) {
         let Ok(to) = mail.to.parse::<Address>() else {
-            return tracing::error!("a mail was dropped: whom it is for is no address");
+            return tracing::error!("an e-mail was dropped: its recipient is no valid address");
         };
         if self.smtp.is_none() {
             return log(&mail);
@@ -112,7 +112,7 @@ impl Mailer {
         let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
             return tracing::error!(
                 room = QUEUE_CAPACITY,
-                "a mail was dropped: too many are not gone yet"
+                "an e-mail was dropped: too many are queued"
             );
         };
         match self.write(to.clone(), mail) {
@@ -126,7 +126,7 @@ impl Mailer {
                 // This mailer holds the receiver, so the channel is open.
                 let _ = self.queue.send(letter);
             }
-            Err(error) => tracing::error!(domain = to.domain(), %error, "a mail was dropped"),
+            Err(error) => tracing::error!(domain = to.domain(), %error, "an e-mail was dropped"),
         }
     }
 
@@ -186,13 +186,13 @@ impl Delivery {
         let mut pauses = self.pauses.iter();
         loop {
             let Err(failure) = self.try_once(&letter).await else {
-                return tracing::debug!(domain = letter.domain, "a mail is on its way");
+                return tracing::debug!(domain = letter.domain, "an e-mail was delivered to the relay");
             };
             match pauses.next() {
                 Some(pause) if !failure.is_final => self.wait(*pause).await,
                 _ => {
                     let (domain, reason) = (letter.domain, failure.reason);
-                    return tracing::error!(domain, reason, "a mail could not be delivered");
+                    return tracing::error!(domain, reason, "an e-mail could not be delivered");
                 }
             }
         }
@@ -247,7 +247,7 @@ fn log(mail: &Mail) {
         mail.to, mail.subject, mail.text
     );
     let text = text.replace('\n', "\n    ");
-    tracing::info!("SMTP_URL is not set, so this mail is only here:\n    {text}");
+    tracing::info!("SMTP_URL is not set, so this e-mail is only logged:\n    {text}");
 }
 
 #[cfg(test)]

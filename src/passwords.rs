@@ -68,7 +68,7 @@ impl Passwords {
                         let _ = catch_unwind(AssertUnwindSafe(|| job(&mut memory)));
                     }
                 });
-            started.expect("the system gives a starting server a few threads");
+            started.expect("threads can be spawned at startup");
         }
         Self(Arc::new(Pool {
             queue,
@@ -225,8 +225,8 @@ fn hash(password: &SecretString, memory: &mut Vec<Block>) -> String {
     let hash = PasswordHash {
         algorithm: ARGON2ID_IDENT,
         version: Some(Version::default().into()),
-        params: ParamsString::try_from(argon.params()).expect("the defaults are well-formed"),
-        salt: Some(Salt::new(&salt).expect("16 bytes make a salt")),
+        params: ParamsString::try_from(argon.params()).expect("the default parameters are valid"),
+        salt: Some(Salt::new(&salt).expect("16 bytes are a valid salt")),
         hash: compute(&argon, password, &salt, memory),
     };
     hash.to_string()

@@ -285,9 +285,9 @@ pub fn lines<'a>(rows: impl IntoIterator<Item = &'a [String]>) -> Vec<u8> {
     };
     for row in rows {
         let written = writer.write_record(row.iter().map(written));
-        written.expect("memory takes every line");
+        written.expect("writing to memory does not fail");
     }
-    writer.into_inner().expect("memory takes every line")
+    writer.into_inner().expect("writing to memory does not fail")
 }
 
 /// Whether the cell is one or several numbers in the format of [`phone_text`].

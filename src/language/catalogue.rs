@@ -77,7 +77,7 @@ fn file(language: Language) -> &'static str {
 }
 
 pub(super) fn parse(file: &str) -> Catalog {
-    po_file::parse_from_reader(file.as_bytes()).expect("a test reads every file of locales/")
+    po_file::parse_from_reader(file.as_bytes()).expect("a test parses every file of locales/")
 }
 
 impl Catalogue {

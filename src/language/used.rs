@@ -91,7 +91,7 @@ fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
 }
 
 fn pattern(text: &str) -> Regex {
-    Regex::new(&text.replace("LITERAL", LITERAL)).expect("a pattern of ours")
+    Regex::new(&text.replace("LITERAL", LITERAL)).expect("a valid pattern")
 }
 
 fn used() -> Sentences {
@@ -157,7 +157,7 @@ fn in_templates(say: &mut Say<'_>) {
     let labelled = Regex::new(
         r#"\.(?:field|optional|wide|wide_optional|figure|heading|figures)\((?:[^()"]|"(?:[^"\\]|\\.)*")*\)"#,
     )
-    .expect("a pattern of ours");
+    .expect("a valid pattern");
     for (file, text) in files("templates", "html") {
         single(&file, &text, &one, say);
         counted(&file, &text, &many, say);
@@ -177,7 +177,7 @@ fn in_rust(say: &mut Say<'_>) {
     let named = pattern(r"=> LITERAL");
     let country = pattern(r#"\("[A-Z]{2}", LITERAL\)"#);
     let message_call =
-        Regex::new(&format!(r"(?:{})\(", MESSAGE_FUNCTIONS.join("|"))).expect("a pattern of ours");
+        Regex::new(&format!(r"(?:{})\(", MESSAGE_FUNCTIONS.join("|"))).expect("a valid pattern");
     for (file, text) in files("src", "rs") {
         if file.ends_with("tests.rs") || file.ends_with("used.rs") {
             continue;
@@ -271,12 +271,12 @@ fn begins(literal: &str) -> bool {
 
 /// Not an identifier or a format.
 fn is_prose(literal: &str) -> bool {
-    let word = Regex::new(r"\b\p{Alphabetic}?[a-z]{2}").expect("a pattern of ours");
+    let word = Regex::new(r"\b\p{Alphabetic}?[a-z]{2}").expect("a valid pattern");
     word.is_match(literal) && !literal.contains("::")
 }
 
 fn literals(text: &str) -> impl Iterator<Item = String> {
-    let literal = Regex::new(LITERAL).expect("a pattern of ours");
+    let literal = Regex::new(LITERAL).expect("a valid pattern");
     let found: Vec<_> = literal
         .captures_iter(text)
         .map(|found| read(&found[1]))
@@ -294,8 +294,8 @@ fn literals_in(arguments: &str) -> Vec<String> {
 
 /// The literal's value: escapes resolved, line continuations joined.
 fn read(literal: &str) -> String {
-    let folded = Regex::new(r"\\\n\s*").expect("a pattern of ours");
-    let coded = Regex::new(r"\\u\{(\w+)\}").expect("a pattern of ours");
+    let folded = Regex::new(r"\\\n\s*").expect("a valid pattern");
+    let coded = Regex::new(r"\\u\{(\w+)\}").expect("a valid pattern");
     let text = folded.replace_all(literal, "");
     let text = coded.replace_all(&text, |found: &regex::Captures<'_>| {
         let code = u32::from_str_radix(&found[1], 16).expect("hexadecimal");
@@ -306,7 +306,7 @@ fn read(literal: &str) -> String {
 
 /// Numbers the unnamed placeholders of `format!`: `{}` becomes `{0}`.
 fn numbered(text: &str) -> String {
-    let place = Regex::new(r"\{(\w*)(?::[^}]*)?\}").expect("a pattern of ours");
+    let place = Regex::new(r"\{(\w*)(?::[^}]*)?\}").expect("a valid pattern");
     let mut next = 0..;
     let named = place.replace_all(text, |found: &regex::Captures<'_>| match &found[1] {
         "" => format!("{{{}}}", next.next().unwrap_or_default()),
@@ -443,7 +443,7 @@ fn is_whole(message: &dyn MessageView) -> bool {
 }
 
 fn parts(sentence: &str) -> Vec<String> {
-    let part = Regex::new(r"\{\w+\}|</?\w[^>]*>").expect("a pattern of ours");
+    let part = Regex::new(r"\{\w+\}|</?\w[^>]*>").expect("a valid pattern");
     let mut parts: Vec<_> = part
         .find_iter(sentence)
         .map(|found| found.as_str().to_owned())
@@ -488,12 +488,12 @@ const NAMES: &[&str] = &["MessageHub", "UTC", "openapi.json"];
 fn bare(template: &str) -> Vec<String> {
     let computed =
         Regex::new(r"(?s)\{% block shape %\}.*?\{% endblock %\}|\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}")
-            .expect("a pattern of ours");
-    let typed = Regex::new(r"(?s)<(?:kbd|code)\b.*?</(?:kbd|code)>").expect("a pattern of ours");
-    let tag = Regex::new(r#"<[^<>"]*(?:"[^"]*"[^<>"]*)*>"#).expect("a pattern of ours");
+            .expect("a valid pattern");
+    let typed = Regex::new(r"(?s)<(?:kbd|code)\b.*?</(?:kbd|code)>").expect("a valid pattern");
+    let tag = Regex::new(r#"<[^<>"]*(?:"[^"]*"[^<>"]*)*>"#).expect("a valid pattern");
     let spoken =
         Regex::new(r#"\s(?:aria-label|title|placeholder|alt|data-label|data-drop)="([^"]*)""#)
-            .expect("a pattern of ours");
+            .expect("a valid pattern");
     let template = computed.replace_all(template, "");
     let template = typed.replace_all(&template, "");
     let said = tag

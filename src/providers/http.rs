@@ -28,7 +28,7 @@ pub fn client_with(
         .user_agent(concat!("MessageHub/", env!("CARGO_PKG_VERSION")));
     more(client)
         .build()
-        .expect("TLS with the built-in roots starts")
+        .expect("the TLS backend initializes")
 }
 
 /// Seconds or a date.

@@ -43,7 +43,7 @@ fn words(name: &str) -> Vec<String> {
         }
         before = c;
         if c.is_alphanumeric() {
-            let word = words.last_mut().expect("there is always one");
+            let word = words.last_mut().expect("words is never empty");
             match c {
                 'Ł' | 'ł' => word.push('l'),
                 'Ø' | 'ø' => word.push('o'),

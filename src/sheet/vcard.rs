@@ -229,7 +229,7 @@ fn parts(value: &str, between: char) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut characters = value.chars();
     while let Some(c) = characters.next() {
-        let part = parts.last_mut().expect("there is always one");
+        let part = parts.last_mut().expect("parts is never empty");
         match c {
             '\\' => match characters.next() {
                 Some('n' | 'N') => part.push('\n'),

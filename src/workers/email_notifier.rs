@@ -18,11 +18,11 @@ pub async fn run(app: App) {
         match events.recv().await {
             Ok(event) => {
                 if let Err(error) = send_mail(&app, event).await {
-                    tracing::warn!(%error, "somebody should have been told by mail");
+                    tracing::warn!(%error, "an e-mail notification failed");
                 }
             }
             // The pages still show the state.
-            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "events were missed"),
+            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "event receiver lagged: events were skipped"),
             Err(RecvError::Closed) => return,
         }
     }

@@ -102,7 +102,7 @@ impl MediaFetcher {
                 let kept = keep::keep(&media_fetcher.app, &media_fetcher.directory, &file).await;
                 media_fetcher.leased().remove(&file.id);
                 kept.unwrap_or_else(|error| {
-                    tracing::warn!(%error, media.id = %file.id, "a file could not be kept: trying again");
+                    tracing::warn!(%error, media.id = %file.id, "media could not be stored: retrying");
                     false
                 })
             });

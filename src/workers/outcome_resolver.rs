@@ -74,7 +74,7 @@ impl OutcomeResolver {
             let outcome_resolver = self.clone();
             calls.spawn(open.text.integration, async move {
                 outcome_resolver.settle(&open).await.unwrap_or_else(|error| {
-                    tracing::warn!(%error, message.id = %open.text.id, "a text without an answer could not be asked about: trying again");
+                    tracing::warn!(%error, message.id = %open.text.id, "the outcome check of an unconfirmed message failed: retrying");
                     0
                 })
             });
@@ -89,7 +89,7 @@ impl OutcomeResolver {
         match lookup {
             LookupResult::Settled(outcome) => {
                 outbox::settle(&self.app.db, &open.text, &outcome).await?;
-                tracing::info!(message.id = %open.text.id, sent = matches!(outcome, Outcome::Sent { .. }), "a lost answer was settled");
+                tracing::info!(message.id = %open.text.id, sent = matches!(outcome, Outcome::Sent { .. }), "the outcome of an unconfirmed message was resolved");
                 Ok(1)
             }
             LookupResult::Nothing => {
@@ -97,7 +97,7 @@ impl OutcomeResolver {
                 Ok(0)
             }
             LookupResult::NoAnswer => {
-                tracing::warn!(message.id = %open.text.id, "the provider could not be asked about a text");
+                tracing::warn!(message.id = %open.text.id, "the provider could not be asked for the outcome of a message");
                 Ok(0)
             }
         }

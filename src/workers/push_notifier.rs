@@ -81,15 +81,15 @@ pub async fn run(app: App, hub: Hub) {
                                 ));
                             }
                             None => {
-                                tracing::warn!(push.id = %due.id, "a push service is too slow: a push is left out")
+                                tracing::warn!(push.id = %due.id, "a push service is too slow: dropped a push")
                             }
                         }
                     }
                 }
-                Err(error) => tracing::warn!(%error, "somebody should have been told of a text"),
+                Err(error) => tracing::warn!(%error, "a push notification failed"),
             },
             Ok(_) => {}
-            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "events were missed"),
+            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "event receiver lagged: events were skipped"),
             Err(RecvError::Closed) => return,
         }
     }
@@ -122,7 +122,7 @@ async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due, messa
                 Ok(still) if still.iter().any(|other| other.id == due.id) => {}
                 Ok(_) => return,
                 Err(error) => {
-                    return tracing::warn!(%error, "somebody should have been told of a text");
+                    return tracing::warn!(%error, "a push notification failed");
                 }
             }
         }
@@ -136,7 +136,7 @@ async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due, messa
             Outcome::Taken => pushes::used(&app.db, &due).await,
             Outcome::Gone => pushes::forget(&app.db, &due).await,
             Outcome::Refused => {
-                tracing::warn!(push.id = %due.id, "a push service refused what we sent");
+                tracing::warn!(push.id = %due.id, "a push service rejected a push");
                 Ok(())
             }
             Outcome::Busy(wait) => {
@@ -147,7 +147,7 @@ async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due, messa
             }
         };
         if let Err(error) = saved {
-            tracing::warn!(%error, "what became of a push is not written down");
+            tracing::warn!(%error, "the result of a push could not be stored");
         }
         return;
     }

@@ -118,12 +118,12 @@ impl Reconciler {
         match catch_up::number_at(&self.app, &self.directory, &self.ingest, due).await {
             Ok(Some(0) | None) => 0,
             Ok(Some(texts)) => {
-                tracing::warn!(number.id = %due.number(), texts, "texts that had not reached us were brought in");
+                tracing::warn!(number.id = %due.number(), texts, "ingested texts that were missed");
                 metrics::counter!("messagehub_texts_caught_up_total").increment(texts as u64);
                 texts
             }
             Err(error) => {
-                tracing::warn!(%error, number.id = %due.number(), "a number could not be compared with its provider");
+                tracing::warn!(%error, number.id = %due.number(), "a number could not be reconciled with its provider");
                 0
             }
         }

@@ -81,7 +81,7 @@ impl Sender {
                 _ = rounds.tick() => {
                     fail_point::panic_at("sender");
                     if let Err(error) = self.tidy_up().await {
-                        tracing::warn!(%error, "the outbox cannot be read: trying again");
+                        tracing::warn!(%error, "the outbox cannot be read: retrying");
                     }
                     continue;
                 }
@@ -103,7 +103,7 @@ impl Sender {
             look = match self.begin(&mut calls, &stopping).await {
                 Ok(next) => next,
                 Err(error) => {
-                    tracing::warn!(%error, "the outbox cannot be read: trying again");
+                    tracing::warn!(%error, "the outbox cannot be read: retrying");
                     Instant::now() + Duration::from_secs(1)
                 }
             };
@@ -150,7 +150,7 @@ impl Sender {
             let orphans = outbox::set_aside_orphans(&self.app.db).await?;
             tracing::warn!(
                 texts = orphans,
-                "texts were in flight when their sender died: set aside until the provider is heard"
+                "messages were in flight when their server stopped: unconfirmed until their outcome is resolved"
             );
         }
         if stale_work.stranded {
@@ -158,13 +158,13 @@ impl Sender {
             if moved > 0 {
                 tracing::warn!(
                     texts = moved,
-                    "texts leave from another number, for theirs is down"
+                    "failover: messages are sent from another number"
                 );
             }
         }
         if stale_work.late {
             let late = outbox::give_up_on_late(&self.app.db).await?;
-            tracing::warn!(texts = late, "texts waited too long and were given up on");
+            tracing::warn!(texts = late, "messages missed their send deadline and failed");
         }
         Ok(())
     }
@@ -247,7 +247,7 @@ impl Sender {
         self.settle(text, &outcome).await;
         fail_point::abort_at("after it is written down");
         // Logged last, so that nothing delays the record.
-        tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = outcome_label(&outcome), "a text was handed to its provider");
+        tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = outcome_label(&outcome), "called the provider for a message");
         metrics::counter!("messagehub_sends_total", "outcome" => outcome_label(&outcome))
             .increment(1);
     }
@@ -293,7 +293,7 @@ impl Sender {
         let mut pause = Duration::from_millis(100);
         while let Err(error) = outbox::settle(&self.app.db, text, outcome).await {
             if !error.is_outage() {
-                tracing::error!(%error, message.id = %text.id, "what became of a text could not be written down");
+                tracing::error!(%error, message.id = %text.id, "the outcome of a message could not be stored");
                 return;
             }
             tokio::time::sleep(pause).await;
@@ -302,7 +302,7 @@ impl Sender {
     }
 
     async fn give_back(&self, text: &Leased, why: &str) {
-        tracing::warn!(message.id = %text.id, why, "a text could not be sent yet");
+        tracing::warn!(message.id = %text.id, why, "a message could not be sent yet");
         if let Err(error) = outbox::settle(
             &self.app.db,
             text,
@@ -313,7 +313,7 @@ impl Sender {
         )
         .await
         {
-            tracing::error!(%error, message.id = %text.id, "the text stays leased until its lease runs out");
+            tracing::error!(%error, message.id = %text.id, "a message could not be requeued: it waits until its lease expires");
         }
     }
 }

@@ -50,9 +50,9 @@ impl Health {
         metrics::counter!("messagehub_worker_failures_total", "worker" => worker, "cause" => cause)
             .increment(1);
         match failure {
-            Failure::Panic => tracing::error!(worker, "a worker panicked: starting it again"),
+            Failure::Panic => tracing::error!(worker, "a worker panicked: restarting it"),
             Failure::Error(error) => {
-                tracing::warn!(worker, %error, "a worker failed: trying again")
+                tracing::warn!(worker, %error, "a worker failed: restarting it")
             }
         }
     }

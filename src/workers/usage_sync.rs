@@ -93,7 +93,7 @@ impl UsageSync {
                 let asked = usage::ask(&usage_sync.app.db, &usage_sync.directory, &due).await;
                 usage_sync.leased().remove(&due.integration);
                 if let Err(error) = asked {
-                    tracing::warn!(%error, integration.id = %due.integration, "what a provider charged is not written down");
+                    tracing::warn!(%error, integration.id = %due.integration, "provider charges could not be synced");
                 }
             });
         }

@@ -77,7 +77,7 @@ impl Cluster {
         if read_optional(&self.password_file)?.is_some_and(|it| !it.is_empty()) {
             return Ok(());
         }
-        tracing::warn!(file = %self.password_file.display(), "PostgreSQL's password is lost: setting a new one");
+        tracing::warn!(file = %self.password_file.display(), "PostgreSQL's password file is missing: setting a new password");
         let password = &self.password;
         let sql = format!(
             "alter role {LOGIN} password '{password}'\nalter role postgres password '{password}'\n"
@@ -105,7 +105,7 @@ impl Cluster {
 
     /// Creates the cluster in a staging directory and renames it, so that a crash leaves no partial cluster.
     async fn make(&self) -> Result<()> {
-        tracing::info!(dir = %self.dir.display(), "making a PostgreSQL cluster");
+        tracing::info!(dir = %self.dir.display(), "creating a PostgreSQL cluster");
         write_private(&self.password_file, &self.password)?;
         // A random name: programs of a server killed earlier may still write to their staging directory.
         let name = format!("{STAGING}-{:016x}", rand::random::<u64>());
@@ -138,7 +138,7 @@ impl Cluster {
             while let Err(error) = ignore_not_found(fs::remove_dir_all(&directory)) {
                 tries += 1;
                 if tries == 10 {
-                    tracing::warn!(%error, dir = %directory.display(), "a half-made cluster cannot be removed yet");
+                    tracing::warn!(%error, dir = %directory.display(), "an incomplete cluster cannot be removed yet");
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -251,7 +251,7 @@ fn locate(link: &Path, programs: &Path, account: Option<&User>) -> Result<PathBu
         account = account.name,
         dir = %elsewhere.display(),
         link = %link.display(),
-        "the account that runs PostgreSQL cannot reach the data directory: the cluster lies elsewhere, behind a link"
+        "the account that runs PostgreSQL cannot reach the data directory: the cluster is in another directory, behind a symlink"
     );
     Ok(elsewhere)
 }

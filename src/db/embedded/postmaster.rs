@@ -147,12 +147,12 @@ impl Postmaster {
                 () = stopping.cancelled() => return self.stop().await,
                 _ = log_watch.tick() => {
                     if let Err(error) = trim(&cluster.log) {
-                        tracing::warn!(%error, log = %cluster.log.display(), "cannot trim PostgreSQL's log");
+                        tracing::warn!(%error, log = %cluster.log.display(), "cannot rotate PostgreSQL's log");
                     }
                 }
                 status = self.0.wait() => {
                     let status = status.map_or_else(|error| error.to_string(), |it| it.to_string());
-                    tracing::error!(status, "PostgreSQL ended by itself: starting it again");
+                    tracing::error!(status, "PostgreSQL exited: restarting it");
                     tokio::select! {
                         () = stopping.cancelled() => return,
                         again = start_again(cluster) => self = again,
@@ -183,10 +183,10 @@ async fn start_again(cluster: &Cluster) -> Postmaster {
         sleep(pause).await;
         match Postmaster::start(cluster).await {
             Ok(postmaster) => {
-                tracing::info!("PostgreSQL is back");
+                tracing::info!("PostgreSQL was restarted");
                 return postmaster;
             }
-            Err(error) => tracing::error!(%error, "PostgreSQL cannot be started again yet"),
+            Err(error) => tracing::error!(%error, "PostgreSQL cannot be restarted yet"),
         }
         pause = RESTART_AT_MOST.min(pause * 2);
     }
@@ -198,7 +198,7 @@ pub(super) async fn stop_orphan(cluster: &Cluster) {
     let Some(pid) = listener(cluster).await else {
         return;
     };
-    tracing::info!(%pid, "stopping the PostgreSQL that a killed server left behind");
+    tracing::info!(%pid, "stopping the PostgreSQL of a killed server");
     let gone = async {
         while listener(cluster).await.is_some() {
             sleep(POLL).await;

@@ -79,11 +79,11 @@ impl Api {
             Ok(response) => outcome(text, response).await,
             // DNS, TCP or TLS failed, so nothing was sent.
             Err(error) if error.is_connect() || error.is_builder() => {
-                warn!(message.id = %text.our_id, ?error, "the request to Telnyx never left");
+                warn!(message.id = %text.our_id, ?error, "the request to Telnyx was not sent");
                 SendOutcome::NotSent { retry_after: None }
             }
             Err(error) => {
-                warn!(message.id = %text.our_id, ?error, "no answer from Telnyx");
+                warn!(message.id = %text.our_id, ?error, "no response from Telnyx");
                 SendOutcome::Unknown
             }
         }
@@ -123,7 +123,7 @@ fn body(text: &Outgoing) -> Vec<u8> {
         media_urls: &text.media,
         webhook_url: text.report_url(),
     };
-    serde_json::to_vec(&send).expect("text and lists of text are JSON")
+    serde_json::to_vec(&send).expect("strings serialize to JSON")
 }
 
 async fn outcome(text: &Outgoing, response: Response) -> SendOutcome {
@@ -132,7 +132,7 @@ async fn outcome(text: &Outgoing, response: Response) -> SendOutcome {
     // After a server error the message may have been accepted.
     if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
         let request = response.headers().get("x-request-id");
-        warn!(message.id = %text.our_id, %status, ?request, "Telnyx failed, and may have sent it");
+        warn!(message.id = %text.our_id, %status, ?request, "Telnyx failed, and may have accepted the message");
         return SendOutcome::Unknown;
     }
     if status == StatusCode::TOO_MANY_REQUESTS {

@@ -73,11 +73,11 @@ impl Api {
             Ok(response) => outcome(text, response).await,
             // DNS, TCP or TLS failed, so nothing was sent.
             Err(error) if error.is_connect() || error.is_builder() => {
-                warn!(message.id = %text.our_id, ?error, "the request to Twilio never left");
+                warn!(message.id = %text.our_id, ?error, "the request to Twilio was not sent");
                 SendOutcome::NotSent { retry_after: None }
             }
             Err(error) => {
-                warn!(message.id = %text.our_id, ?error, "no answer from Twilio");
+                warn!(message.id = %text.our_id, ?error, "no response from Twilio");
                 SendOutcome::Unknown
             }
         }
@@ -235,7 +235,7 @@ async fn outcome(text: &Outgoing, response: Response) -> SendOutcome {
     // After a server error the message may have been accepted.
     if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
         let request = response.headers().get("Twilio-Request-Id");
-        warn!(message.id = %text.our_id, %status, ?request, "Twilio failed, and may have sent it");
+        warn!(message.id = %text.our_id, %status, ?request, "Twilio failed, and may have accepted the message");
         return SendOutcome::Unknown;
     }
     if status == StatusCode::TOO_MANY_REQUESTS {
