@@ -11,9 +11,9 @@ use uuid::{ContextV7, Timestamp, Uuid};
 use crate::error::Result;
 
 /// How often the database's clock is measured. After a suspend the time is wrong until the next measurement.
-pub const MEASURED: Duration = Duration::from_secs(30);
+pub const MEASURE_INTERVAL: Duration = Duration::from_secs(30);
 /// If the clock moves back by more than this, ids move back with it.
-const SLACK: TimeDelta = TimeDelta::seconds(1);
+const MAX_DEVIATION: TimeDelta = TimeDelta::seconds(1);
 
 #[derive(Clone, Copy, Debug)]
 struct Reading {
@@ -28,7 +28,7 @@ static CONTEXT: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 /// The time by the database's clock: never ahead of it, and behind it by at most one response time.
 pub fn now() -> DateTime<Utc> {
     let reading = *READING.read().unwrap_or_else(PoisonError::into_inner);
-    reading.map_or_else(wall, |reading| reading.at(Instant::now()))
+    reading.map_or_else(system_time, |reading| reading.at(Instant::now()))
 }
 
 /// A UUIDv7 of the current time.
@@ -49,8 +49,8 @@ pub async fn measure(db: &PgPool) -> Result<()> {
         .await?;
     let received_at = Instant::now();
     let mut reading = READING.write().unwrap_or_else(PoisonError::into_inner);
-    let before = now_by(*reading, received_at);
-    let adopted = better(
+    let before = time_by(*reading, received_at);
+    let adopted = more_accurate(
         *reading,
         Reading {
             database_time,
@@ -58,10 +58,10 @@ pub async fn measure(db: &PgPool) -> Result<()> {
         },
         received_at - asked,
     );
-    if before - adopted.at(received_at) > SLACK {
+    if before - adopted.at(received_at) > MAX_DEVIATION {
         *CONTEXT.lock().unwrap_or_else(PoisonError::into_inner) = ContextV7::new();
     }
-    if (before - adopted.at(received_at)).abs() > SLACK {
+    if (before - adopted.at(received_at)).abs() > MAX_DEVIATION {
         tracing::warn!(
             seconds = (before - adopted.at(received_at)).as_seconds_f64(),
             "this server's clock differed from the database's: using the database's"
@@ -73,21 +73,21 @@ pub async fn measure(db: &PgPool) -> Result<()> {
 
 /// The more accurate reading. Both are behind the database's clock by up to their round trip, unless that clock was set
 /// back or runs slower.
-fn better(current: Option<Reading>, fresh: Reading, round_trip: Duration) -> Reading {
+fn more_accurate(current: Option<Reading>, fresh: Reading, round_trip: Duration) -> Reading {
     let Some(current) = current else {
         return fresh;
     };
     let ahead = current.at(fresh.received_at) - fresh.database_time;
-    let most = TimeDelta::from_std(round_trip).unwrap_or(TimeDelta::MAX);
-    if ahead >= TimeDelta::zero() && ahead <= most {
+    let max_lag = TimeDelta::from_std(round_trip).unwrap_or(TimeDelta::MAX);
+    if ahead >= TimeDelta::zero() && ahead <= max_lag {
         current
     } else {
         fresh
     }
 }
 
-fn now_by(reading: Option<Reading>, at: Instant) -> DateTime<Utc> {
-    reading.map_or_else(wall, |reading| reading.at(at))
+fn time_by(reading: Option<Reading>, at: Instant) -> DateTime<Utc> {
+    reading.map_or_else(system_time, |reading| reading.at(at))
 }
 
 impl Reading {
@@ -102,7 +102,7 @@ impl Reading {
     clippy::disallowed_methods,
     reason = "this is the one place that asks it"
 )]
-fn wall() -> DateTime<Utc> {
+fn system_time() -> DateTime<Utc> {
     let now = Utc::now();
     // Tests simulate a wrong system clock.
     #[cfg(debug_assertions)]
@@ -140,10 +140,10 @@ mod tests {
         let later = begin + Duration::from_secs(30);
         let current = reading(0, begin);
         // Its round trip took two seconds, so it may be behind by two seconds.
-        let slow = better(Some(current), reading(29, later), Duration::from_secs(2));
+        let slow = more_accurate(Some(current), reading(29, later), Duration::from_secs(2));
         assert_eq!(slow.at(later), reading(30, later).database_time);
         // It is ahead of the current reading, which was slower.
-        let fast = better(Some(current), reading(31, later), Duration::from_secs(2));
+        let fast = more_accurate(Some(current), reading(31, later), Duration::from_secs(2));
         assert_eq!(fast.at(later), reading(31, later).database_time);
     }
 
@@ -153,7 +153,7 @@ mod tests {
         let later = begin + Duration::from_secs(30);
         for set in [-86_400, 86_400] {
             let fresh = reading(30 + set, later);
-            let adopted = better(Some(reading(0, begin)), fresh, Duration::from_millis(3));
+            let adopted = more_accurate(Some(reading(0, begin)), fresh, Duration::from_millis(3));
             assert_eq!(adopted.at(later), fresh.database_time);
         }
     }

@@ -478,7 +478,8 @@ mod tests {
 
     #[test]
     fn trusted_proxies_are_addresses_and_prefixes() {
-        let config = read(&[("TRUSTED_PROXIES", "10.1.0.0/16, 192.0.2.7,fd00::/8")]).expect("valid");
+        let config =
+            read(&[("TRUSTED_PROXIES", "10.1.0.0/16, 192.0.2.7,fd00::/8")]).expect("valid");
         let trusts = |text: &str| {
             let address: IpAddr = text.parse().expect("an address");
             config

@@ -87,7 +87,7 @@ impl Db {
             shares: Shares::of(connections),
             bus,
         };
-        db.refuse_a_role_that_bypasses().await?;
+        db.check_role_is_restricted().await?;
         clock::measure(&db.system).await?;
         Ok(db)
     }
@@ -169,7 +169,7 @@ impl Db {
         );
     }
 
-    async fn refuse_a_role_that_bypasses(&self) -> Result<()> {
+    async fn check_role_is_restricted(&self) -> Result<()> {
         let bypasses: bool = sqlx::query_scalar(
             "select rolsuper or rolbypassrls
                  or exists (select from pg_class c where c.relowner = r.oid)
@@ -192,13 +192,13 @@ impl Db {
 fn pool(
     options: PgConnectOptions,
     connections: u32,
-    patience: Duration,
+    acquire_timeout: Duration,
     settings: String,
 ) -> PgPool {
     let settings: Arc<str> = settings.into();
     PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(patience)
+        .acquire_timeout(acquire_timeout)
         .after_connect(move |conn, _| {
             let settings = Arc::clone(&settings);
             Box::pin(async move {

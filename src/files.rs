@@ -3,10 +3,10 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Tried if the system rejects the hard limit, as macOS does.
-const USUAL: u64 = 10_240;
+const FALLBACK_LIMIT: u64 = 10_240;
 
 pub fn limit() -> u64 {
-    getrlimit(Resource::RLIMIT_NOFILE).map_or(USUAL, |(soft, _)| soft)
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(FALLBACK_LIMIT, |(soft, _)| soft)
 }
 
 /// Raises the soft limit to the hard one, which needs no privileges. Many systems default to 1,024.
@@ -14,11 +14,11 @@ pub fn raise_limit() {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return;
     };
-    for wanted in [hard, USUAL.min(hard)] {
-        if wanted > soft && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() {
+    for target in [hard, FALLBACK_LIMIT.min(hard)] {
+        if target > soft && setrlimit(Resource::RLIMIT_NOFILE, target, hard).is_ok() {
             tracing::info!(
                 from = soft,
-                to = wanted,
+                to = target,
                 "raised the limit of open files (RLIMIT_NOFILE)"
             );
             return;

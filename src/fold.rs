@@ -15,7 +15,7 @@ pub fn folded(text: &str) -> Vec<(char, usize)> {
     for (at, c) in text.char_indices() {
         let mut push = |c| folded.push((c, at));
         if c.is_ascii() {
-            push(settled(c.to_ascii_lowercase()));
+            push(fold_char(c.to_ascii_lowercase()));
             continue;
         }
         let c = if c == '´' { '\'' } else { c };
@@ -26,7 +26,7 @@ pub fn folded(text: &str) -> Vec<(char, usize)> {
                     'æ' => "ae".chars().for_each(&mut push),
                     'œ' => "oe".chars().for_each(&mut push),
                     'þ' => "th".chars().for_each(&mut push),
-                    other => push(settled(other)),
+                    other => push(fold_char(other)),
                 }
             }
         }
@@ -69,7 +69,7 @@ fn is_ignored(c: char) -> bool {
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0020}'..='\u{e007f}')
 }
 
-fn settled(c: char) -> char {
+fn fold_char(c: char) -> char {
     match c {
         'a'..='z' | '0'..='9' => c,
         '\'' | '`' | '-' | '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2b9}' | '\u{2bb}'

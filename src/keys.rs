@@ -121,7 +121,7 @@ pub const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(15 * 60);
 /// Time to open the authenticator app and type six digits.
 const TICKET_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
-const MEDIA_LINK_LIVES: Duration = Duration::from_secs(5 * 60);
+const MEDIA_LINK_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// Issues and reads access tokens (JWTs that name a session; whether it is still valid is in the database) and refresh
 /// tokens (a session and a generation).
@@ -168,22 +168,22 @@ struct OutgoingClaims {
 }
 
 /// Outgoing links have no expiry, so a file's token is always the same: the state of the message decides access.
-fn timeless() -> Validation {
-    let mut rules = rules();
-    rules.required_spec_claims.clear();
-    rules.validate_exp = false;
-    rules
+fn without_expiry() -> Validation {
+    let mut validation = validation();
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation
 }
 
-/// Expiry is checked by [`is_over`], against the database's clock.
-fn rules() -> Validation {
+/// Expiry is checked by [`is_expired`], against the database's clock.
+fn validation() -> Validation {
     Validation {
         validate_exp: false,
         ..Validation::default()
     }
 }
 
-fn is_over(exp: i64) -> bool {
+fn is_expired(exp: i64) -> bool {
     exp <= clock::now().timestamp()
 }
 
@@ -209,25 +209,27 @@ impl Tokens {
 
     /// The refresh token: session, generation, and an HMAC over both.
     pub fn refresh(&self, session: SessionId, generation: u32) -> String {
-        let named = [session.0.as_bytes().as_slice(), &generation.to_be_bytes()].concat();
-        let signature = self.refresh_signature(&named).finalize().into_bytes();
-        URL_SAFE_NO_PAD.encode([named.as_slice(), &signature].concat())
+        let payload = [session.0.as_bytes().as_slice(), &generation.to_be_bytes()].concat();
+        let signature = self.refresh_signature(&payload).finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode([payload.as_slice(), &signature].concat())
     }
 
     pub fn read_refresh(&self, token: &str) -> Option<(SessionId, u32)> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (named, signature) = bytes.split_at_checked(20)?;
-        self.refresh_signature(named).verify_slice(signature).ok()?;
-        let (session, generation) = named.split_at_checked(16)?;
+        let (payload, signature) = bytes.split_at_checked(20)?;
+        self.refresh_signature(payload)
+            .verify_slice(signature)
+            .ok()?;
+        let (session, generation) = payload.split_at_checked(16)?;
         let session = SessionId(uuid::Uuid::from_slice(session).ok()?);
         Some((session, u32::from_be_bytes(generation.try_into().ok()?)))
     }
 
     /// JWTs are signed with the same key; the prefix keeps the two kinds of signature apart.
-    fn refresh_signature(&self, named: &[u8]) -> Hmac<Sha256> {
+    fn refresh_signature(&self, payload: &[u8]) -> Hmac<Sha256> {
         let mut signature = self.0.2.clone();
         signature.update(b"refresh token ");
-        signature.update(named);
+        signature.update(payload);
         signature
     }
 
@@ -242,13 +244,13 @@ impl Tokens {
     }
 
     pub fn read_ticket(&self, ticket: &str) -> Option<UserId> {
-        let ticket = jsonwebtoken::decode::<Ticket>(ticket, &self.0.1, &rules()).ok()?;
-        (!is_over(ticket.claims.exp)).then_some(ticket.claims.second_factor_of)
+        let ticket = jsonwebtoken::decode::<Ticket>(ticket, &self.0.1, &validation()).ok()?;
+        (!is_expired(ticket.claims.exp)).then_some(ticket.claims.second_factor_of)
     }
 
     /// A token that opens one file for five minutes, while session, membership and file still allow it.
     pub fn media_link(&self, link: MediaLink) -> (String, DateTime<Utc>) {
-        let expires_at = clock::now() + MEDIA_LINK_LIVES;
+        let expires_at = clock::now() + MEDIA_LINK_LIFETIME;
         let claims = MediaClaims {
             link,
             exp: expires_at.timestamp(),
@@ -259,8 +261,8 @@ impl Tokens {
     }
 
     pub fn read_media_link(&self, token: &str) -> Option<MediaLink> {
-        let token = jsonwebtoken::decode::<MediaClaims>(token, &self.0.1, &rules()).ok()?;
-        (!is_over(token.claims.exp)).then_some(token.claims.link)
+        let token = jsonwebtoken::decode::<MediaClaims>(token, &self.0.1, &validation()).ok()?;
+        (!is_expired(token.claims.exp)).then_some(token.claims.link)
     }
 
     /// The same for a file each time: providers detect repeated requests by comparing bytes.
@@ -271,13 +273,14 @@ impl Tokens {
     }
 
     pub fn read_outgoing_link(&self, token: &str) -> Option<OutgoingLink> {
-        let token = jsonwebtoken::decode::<OutgoingClaims>(token, &self.0.1, &timeless()).ok()?;
+        let token =
+            jsonwebtoken::decode::<OutgoingClaims>(token, &self.0.1, &without_expiry()).ok()?;
         Some(token.claims.outgoing)
     }
 
     pub fn read(&self, token: &str) -> Option<SessionId> {
-        let token = jsonwebtoken::decode::<Claims>(token, &self.0.1, &rules()).ok()?;
-        (!is_over(token.claims.exp)).then_some(token.claims.sid)
+        let token = jsonwebtoken::decode::<Claims>(token, &self.0.1, &validation()).ok()?;
+        (!is_expired(token.claims.exp)).then_some(token.claims.sid)
     }
 }
 
@@ -294,16 +297,16 @@ pub fn read_or_create(file: &Path, make: impl FnOnce() -> String) -> std::io::Re
     }
     let secret = make();
     // Written to a second file and renamed, so that a crash leaves no partial secret.
-    let aside = file.with_extension("new");
+    let temporary = file.with_extension("new");
     let mut new = std::fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&aside)?;
+        .open(&temporary)?;
     new.write_all(secret.as_bytes())?;
     new.sync_all()?;
-    std::fs::rename(&aside, file)?;
+    std::fs::rename(&temporary, file)?;
     Ok(SecretString::from(secret))
 }
 

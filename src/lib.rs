@@ -105,7 +105,7 @@ pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<
 
 /// The server's own secrets: from the configuration, or from files in `DATA_DIR` that the first start creates.
 fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>, VapidKey)> {
-    let kept = |name: &str, make: fn() -> String| -> anyhow::Result<SecretString> {
+    let stored_secret = |name: &str, make: fn() -> String| -> anyhow::Result<SecretString> {
         let file = config.data_dir.join(name);
         std::fs::create_dir_all(&config.data_dir)
             .and_then(|()| keys::read_or_create(&file, make))
@@ -118,12 +118,12 @@ fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>, VapidKey
     };
     let jwt = match &config.jwt_secret {
         Some(secret) => secret.clone(),
-        None => kept("jwt_secret", keys::random)?,
+        None => stored_secret("jwt_secret", keys::random)?,
     };
     let master = match &config.master_keys {
         Some(keys) => Arc::clone(keys),
         None => {
-            let text = kept("master_keys", || format!("k1:{}", keys::random()))?;
+            let text = stored_secret("master_keys", || format!("k1:{}", keys::random()))?;
             Arc::new(
                 MasterKeys::parse(text.expose_secret())
                     .context("the file master_keys in DATA_DIR was damaged")?,
@@ -132,7 +132,7 @@ fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>, VapidKey
     };
     let vapid = match &config.vapid_key {
         Some(key) => key.clone(),
-        None => kept("vapid_key", push::new_key)?,
+        None => stored_secret("vapid_key", push::new_key)?,
     };
     let vapid = VapidKey::parse(vapid.expose_secret())
         .map_err(|_| anyhow::anyhow!("the file vapid_key in DATA_DIR was damaged"))?;
@@ -198,36 +198,41 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     supervise(&mut background, &health, "mail", move || {
         mail.clone().run(until.clone())
     });
-    let noticed = app.clone();
+    let notifier_app = app.clone();
     supervise(&mut background, &health, "email_notifier", move || {
-        workers::email_notifier::run(noticed.clone())
+        workers::email_notifier::run(notifier_app.clone())
     });
-    let (pushed, live) = (app.clone(), hub.clone());
+    let (push_app, live) = (app.clone(), hub.clone());
     supervise(&mut background, &health, "push_notifier", move || {
-        workers::push_notifier::run(pushed.clone(), live.clone())
+        workers::push_notifier::run(push_app.clone(), live.clone())
     });
-    let books = directory.clone();
+    let flushed = directory.clone();
     background.spawn(every(
         health.clone(),
         "credential_use_flusher",
         workers::credential_use_flusher::INTERVAL,
         move || {
-            let books = books.clone();
-            async move { books.flush_uses().await }
+            let flushed = flushed.clone();
+            async move { flushed.flush_uses().await }
         },
     ));
     let db = app.db.clone();
-    background.spawn(every(health.clone(), "time", clock::MEASURED, move || {
-        let db = db.clone();
-        async move { clock::measure(db.system_pool()).await }
-    }));
-    let tidied = app.clone();
+    background.spawn(every(
+        health.clone(),
+        "time",
+        clock::MEASURE_INTERVAL,
+        move || {
+            let db = db.clone();
+            async move { clock::measure(db.system_pool()).await }
+        },
+    ));
+    let housekeeping_app = app.clone();
     background.spawn(every(
         health.clone(),
         "housekeeping",
         workers::housekeeping::INTERVAL,
         move || {
-            let app = tidied.clone();
+            let app = housekeeping_app.clone();
             async move { workers::housekeeping::tidy(&app).await }
         },
     ));
@@ -328,7 +333,7 @@ impl Server {
         self.background.spawn(every(
             self.health.clone(),
             "importer",
-            workers::importer::LOOK_AROUND,
+            workers::importer::POLL_INTERVAL,
             move || {
                 let app = app.clone();
                 async move { workers::importer::run_once(&app).await.map(drop) }
@@ -340,7 +345,7 @@ impl Server {
     pub async fn stop(mut self) {
         self.stopping.cancel();
         let leasing = &mut self.leasing;
-        let last = async {
+        let drain = async {
             let _ = (&mut self.http).await;
             while leasing.join_next().await.is_some() {}
             self.app.background.close();
@@ -348,7 +353,7 @@ impl Server {
             // The last requests may have queued e-mails.
             let _ = tokio::time::timeout(MAIL_DRAIN, self.app.mail.all_gone()).await;
         };
-        if tokio::time::timeout(REQUEST_DRAIN, last).await.is_err() {
+        if tokio::time::timeout(REQUEST_DRAIN, drain).await.is_err() {
             tracing::warn!("shutdown timed out: aborting pending requests");
         }
         self.http.abort();

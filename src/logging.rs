@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::config::LogFormat;
 
 /// Lines waiting to be written: a few megabytes at most.
-const WAITING: usize = 8_192;
+const QUEUE_CAPACITY: usize = 8_192;
 const LOG_DRAIN: Duration = Duration::from_secs(1);
 
 enum Line {
@@ -31,7 +31,7 @@ struct Lines {
 pub struct Logging(Lines);
 
 pub fn start(filter: &str, format: LogFormat) -> Logging {
-    let lines = Lines::to(io::stderr());
+    let lines = Lines::new(io::stderr());
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(lines.clone())
@@ -55,15 +55,15 @@ impl Drop for Logging {
 }
 
 impl Lines {
-    fn to(writer: impl Write + Send + 'static) -> Self {
-        let (sender, lines) = sync_channel(WAITING);
+    fn new(writer: impl Write + Send + 'static) -> Self {
+        let (sender, lines) = sync_channel(QUEUE_CAPACITY);
         let lost = Arc::new(AtomicU64::new(0));
         let reported = Arc::clone(&lost);
         std::thread::spawn(move || write_all(writer, &lines, &reported));
         Self { sender, lost }
     }
 
-    fn lose(&self) {
+    fn count_lost(&self) {
         self.lost.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("messagehub_log_lines_lost_total").increment(1);
     }
@@ -109,7 +109,7 @@ impl<'a> MakeWriter<'a> for Lines {
 impl Write for &Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.sender.try_send(Line::Text(line.to_vec())).is_err() {
-            self.lose();
+            self.count_lost();
         }
         Ok(line.len())
     }
@@ -140,9 +140,9 @@ mod tests {
         }
     }
 
-    struct Stuck(std::sync::mpsc::Receiver<()>, Shared);
+    struct Blocked(std::sync::mpsc::Receiver<()>, Shared);
 
-    impl Write for Stuck {
+    impl Write for Blocked {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let _ = self.0.recv();
             self.1.write(bytes)
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn flushed_lines_are_in_order() {
         let written = Shared::default();
-        let lines = Lines::to(written.clone());
+        let lines = Lines::new(written.clone());
         for line in ["one\n", "two\n"] {
             (&lines).write_all(line.as_bytes()).unwrap();
         }
@@ -180,9 +180,9 @@ mod tests {
     fn blocked_log_blocks_nobody_and_reports_lost_lines() {
         let (go, resume) = std::sync::mpsc::channel();
         let written = Shared::default();
-        let lines = Lines::to(Stuck(resume, written.clone()));
+        let lines = Lines::new(Blocked(resume, written.clone()));
         let began = Instant::now();
-        for _ in 0..2 * WAITING {
+        for _ in 0..2 * QUEUE_CAPACITY {
             (&lines).write_all(b"line\n").unwrap();
         }
         assert!(began.elapsed() < Duration::from_secs(5));
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn closed_log_is_no_error() {
-        let lines = Lines::to(Broken);
+        let lines = Lines::new(Broken);
         for _ in 0..10 {
             (&lines).write_all(b"line\n").unwrap();
         }

@@ -45,17 +45,17 @@ pub struct Mailer {
     from: Mailbox,
     smtp: Option<Smtp>,
     pauses: [Duration; 3],
-    room: Arc<Semaphore>,
-    queue: mpsc::UnboundedSender<Letter>,
-    queued: Arc<Mutex<mpsc::UnboundedReceiver<Letter>>>,
+    capacity: Arc<Semaphore>,
+    queue: mpsc::UnboundedSender<QueuedMail>,
+    queued: Arc<Mutex<mpsc::UnboundedReceiver<QueuedMail>>>,
 }
 
 /// An e-mail ready to send. Holds its queue permit until it is delivered or dropped.
-struct Letter {
+struct QueuedMail {
     envelope: Envelope,
     message: Vec<u8>,
     domain: String,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Parses `SMTP_URL`. The EHLO name is the sender's domain, unless the URL's path sets another.
@@ -95,7 +95,7 @@ impl Mailer {
             from,
             smtp: relay.map(Relay::build),
             pauses,
-            room: Arc::new(Semaphore::new(QUEUE_CAPACITY as usize)),
+            capacity: Arc::new(Semaphore::new(QUEUE_CAPACITY as usize)),
             queue,
             queued: Arc::new(Mutex::new(queued)),
         }
@@ -109,22 +109,22 @@ impl Mailer {
         if self.smtp.is_none() {
             return log(&mail);
         }
-        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&self.capacity).try_acquire_owned() else {
             return tracing::error!(
-                room = QUEUE_CAPACITY,
+                capacity = QUEUE_CAPACITY,
                 "an e-mail was dropped: too many are queued"
             );
         };
         match self.write(to.clone(), mail) {
             Ok(message) => {
-                let letter = Letter {
+                let queued_mail = QueuedMail {
                     envelope: message.envelope().clone(),
                     message: message.formatted(),
                     domain: to.domain().into(),
-                    _place: place,
+                    _permit: permit,
                 };
                 // This mailer holds the receiver, so the channel is open.
-                let _ = self.queue.send(letter);
+                let _ = self.queue.send(queued_mail);
             }
             Err(error) => tracing::error!(domain = to.domain(), %error, "an e-mail was dropped"),
         }
@@ -133,7 +133,7 @@ impl Mailer {
     fn write(&self, to: Address, mail: Mail) -> Result<Message, lettre::error::Error> {
         let id = format!("<{}@{}>", crate::clock::id(), self.from.email.domain());
         // Suppresses out-of-office replies.
-        let automatic = HeaderValue::new(
+        let auto_submitted = HeaderValue::new(
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".into(),
         );
@@ -142,7 +142,7 @@ impl Mailer {
             .to(Mailbox::new(None, to))
             .subject(mail.subject)
             .message_id(Some(id))
-            .raw_header(automatic)
+            .raw_header(auto_submitted)
             .header(ContentType::TEXT_PLAIN)
             .body(mail.text)
     }
@@ -160,8 +160,8 @@ impl Mailer {
         let mut deliveries = JoinSet::new();
         loop {
             tokio::select! {
-                Some(letter) = queued.recv() => {
-                    deliveries.spawn(delivery.clone().deliver(letter));
+                Some(queued_mail) = queued.recv() => {
+                    deliveries.spawn(delivery.clone().deliver(queued_mail));
                 }
                 Some(_) = deliveries.join_next() => {}
             }
@@ -169,7 +169,7 @@ impl Mailer {
     }
 
     pub async fn all_gone(&self) {
-        let _ = self.room.acquire_many(QUEUE_CAPACITY).await;
+        let _ = self.capacity.acquire_many(QUEUE_CAPACITY).await;
     }
 }
 
@@ -182,16 +182,19 @@ struct Delivery {
 }
 
 impl Delivery {
-    async fn deliver(self, letter: Letter) {
+    async fn deliver(self, queued_mail: QueuedMail) {
         let mut pauses = self.pauses.iter();
         loop {
-            let Err(failure) = self.try_once(&letter).await else {
-                return tracing::debug!(domain = letter.domain, "an e-mail was delivered to the relay");
+            let Err(failure) = self.try_once(&queued_mail).await else {
+                return tracing::debug!(
+                    domain = queued_mail.domain,
+                    "an e-mail was delivered to the relay"
+                );
             };
             match pauses.next() {
                 Some(pause) if !failure.is_final => self.wait(*pause).await,
                 _ => {
-                    let (domain, reason) = (letter.domain, failure.reason);
+                    let (domain, reason) = (queued_mail.domain, failure.reason);
                     return tracing::error!(domain, reason, "an e-mail could not be delivered");
                 }
             }
@@ -206,9 +209,11 @@ impl Delivery {
         }
     }
 
-    async fn try_once(&self, letter: &Letter) -> Result<(), Failure> {
+    async fn try_once(&self, queued_mail: &QueuedMail) -> Result<(), Failure> {
         let _connection = self.connections.acquire().await;
-        let sent = self.smtp.send_raw(&letter.envelope, &letter.message);
+        let sent = self
+            .smtp
+            .send_raw(&queued_mail.envelope, &queued_mail.message);
         match tokio::time::timeout(ATTEMPT_TIMEOUT, sent).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(Failure::from(error)),

@@ -89,7 +89,7 @@ impl Passwords {
         hash: Option<String>,
     ) -> Result<bool, Busy> {
         self.run(network, move |memory| match hash {
-            Some(hash) => is_of(&password, &hash, memory),
+            Some(hash) => verify_hash(&password, &hash, memory),
             None => {
                 std::hint::black_box(compute(&Argon2::default(), &password, &[0; 16], memory));
                 false
@@ -128,12 +128,12 @@ impl Passwords {
 #[derive(Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
-    came: Condvar,
+    added: Condvar,
 }
 
 #[derive(Default)]
 struct Waiting {
-    of: HashMap<String, VecDeque<Job>>,
+    by_network: HashMap<String, VecDeque<Job>>,
     turns: VecDeque<String>,
     count: usize,
     closed: bool,
@@ -147,18 +147,18 @@ impl Queue {
     /// Whether the job was queued. In a full queue it evicts the newest job of a network that has more jobs waiting.
     fn add(&self, network: &str, job: Job) -> bool {
         let mut waiting = self.waiting();
-        let own = waiting.of.get(network).map_or(0, VecDeque::len);
+        let own = waiting.by_network.get(network).map_or(0, VecDeque::len);
         if own >= CAPACITY_PER_NETWORK || (waiting.count >= QUEUE_CAPACITY && !waiting.evict(own)) {
             return false;
         }
         if own == 0 {
             waiting.turns.push_back(network.to_owned());
         }
-        let jobs = waiting.of.entry(network.to_owned()).or_default();
+        let jobs = waiting.by_network.entry(network.to_owned()).or_default();
         jobs.push_back(job);
         waiting.count += 1;
         drop(waiting);
-        self.came.notify_one();
+        self.added.notify_one();
         true
     }
 
@@ -173,7 +173,7 @@ impl Queue {
                 return None;
             }
             waiting = self
-                .came
+                .added
                 .wait(waiting)
                 .unwrap_or_else(PoisonError::into_inner);
         }
@@ -181,17 +181,17 @@ impl Queue {
 
     fn close(&self) {
         self.waiting().closed = true;
-        self.came.notify_all();
+        self.added.notify_all();
     }
 }
 
 impl Waiting {
     fn next(&mut self) -> Option<Job> {
         let network = self.turns.pop_front()?;
-        let jobs = self.of.get_mut(&network)?;
+        let jobs = self.by_network.get_mut(&network)?;
         let job = jobs.pop_front();
         if jobs.is_empty() {
-            self.of.remove(&network);
+            self.by_network.remove(&network);
         } else {
             self.turns.push_back(network);
         }
@@ -201,7 +201,7 @@ impl Waiting {
 
     /// Evicts a job of the network with the most, unless `own` is about as many.
     fn evict(&mut self, own: usize) -> bool {
-        let most = self.of.values_mut().max_by_key(|jobs| jobs.len());
+        let most = self.by_network.values_mut().max_by_key(|jobs| jobs.len());
         let Some(jobs) = most.filter(|jobs| jobs.len() > own + 1) else {
             return false;
         };
@@ -217,7 +217,7 @@ pub fn hash_offline(password: &SecretString) -> String {
 }
 
 pub fn is_of_offline(password: &SecretString, hash: &str) -> bool {
-    is_of(password, hash, &mut Vec::new())
+    verify_hash(password, hash, &mut Vec::new())
 }
 
 fn hash(password: &SecretString, memory: &mut Vec<Block>) -> String {
@@ -232,7 +232,7 @@ fn hash(password: &SecretString, memory: &mut Vec<Block>) -> String {
     hash.to_string()
 }
 
-fn is_of(password: &SecretString, hash: &str, memory: &mut Vec<Block>) -> bool {
+fn verify_hash(password: &SecretString, hash: &str, memory: &mut Vec<Block>) -> bool {
     let mut check = || {
         let known = PasswordHash::new(hash).ok()?;
         let argon = Argon2::new(
@@ -312,9 +312,9 @@ mod tests {
     }
 
     /// A pool whose only thread blocks until the sender is dropped.
-    fn held_up() -> (Passwords, mpsc::Sender<()>) {
+    fn blocked_pool() -> (Passwords, mpsc::Sender<()>) {
         let passwords = Passwords::with_threads(1);
-        let (go_on, held) = mpsc::channel::<()>();
+        let (release, held) = mpsc::channel::<()>();
         let job = Box::new(move |_: &mut Vec<Block>| {
             let _ = held.recv();
         });
@@ -322,12 +322,12 @@ mod tests {
         while passwords.0.queue.waiting().count > 0 {
             std::thread::yield_now();
         }
-        (passwords, go_on)
+        (passwords, release)
     }
 
     #[test]
     fn networks_alternate() {
-        let (passwords, go_on) = held_up();
+        let (passwords, release) = blocked_pool();
         let (done, order) = mpsc::channel();
         let queue = &passwords.0.queue;
         for (n, network) in ["a", "a", "a", "b", "c", "b"].into_iter().enumerate() {
@@ -335,7 +335,7 @@ mod tests {
             let job = Box::new(move |_: &mut Vec<Block>| done.send((network, n)).unwrap());
             assert!(queue.add(network, job));
         }
-        drop((done, go_on));
+        drop((done, release));
         let order: Vec<_> = order.iter().collect();
         assert_eq!(
             order,
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn network_has_a_share_and_yields_when_full() {
-        let (passwords, _go_on) = held_up();
+        let (passwords, _go_on) = blocked_pool();
         let queue = &passwords.0.queue;
         let nothing = || Box::new(|_: &mut Vec<Block>| {});
         let fits = |network: &str| {
@@ -369,7 +369,7 @@ mod tests {
 
     #[tokio::test]
     async fn rejected_request_is_busy_and_cancelled_one_is_free() {
-        let (passwords, go_on) = held_up();
+        let (passwords, release) = blocked_pool();
         let wants = |network: &'static str| {
             let passwords = passwords.clone();
             tokio::spawn(async move { passwords.hash(network, secret("correct horse")).await })
@@ -383,7 +383,7 @@ mod tests {
             answer.abort(); // the client disconnects
             assert!(answer.await.unwrap_err().is_cancelled());
         }
-        drop(go_on);
+        drop(release);
         assert!(passwords.hash("b", secret("correct horse")).await.is_ok());
         assert_eq!(passwords.made(), 1);
     }

@@ -55,7 +55,7 @@ pub enum PhoneError {
 }
 
 /// Fewer national digits are not taken for a complete number if a slash and more digits follow.
-const WHOLE: usize = 6;
+const MIN_NATIONAL_DIGITS: usize = 6;
 
 impl Phone {
     /// Parses any common notation; without a country code, as dialled in `region`.
@@ -71,25 +71,25 @@ impl Phone {
             other,
             before_slash,
         } = written;
-        let is_whole = |before: &String| {
-            number(before).is_ok_and(|number| plan::national_digits(&number) >= WHOLE)
+        let is_complete = |before: &String| {
+            number(before).is_ok_and(|number| plan::national_digits(&number) >= MIN_NATIONAL_DIGITS)
         };
-        if before_slash.as_ref().is_some_and(is_whole) {
+        if before_slash.as_ref().is_some_and(is_complete) {
             return Err(PhoneError::Several);
         }
         let first = number(&digits);
         match other {
             Other::None => first,
-            Other::Else(other) => match (first, number(&other)) {
+            Other::Fallback(other) => match (first, number(&other)) {
                 (Ok(first), Ok(other))
-                    if plan::is_given_out(&first) || !plan::is_given_out(&other) =>
+                    if plan::is_assigned(&first) || !plan::is_assigned(&other) =>
                 {
                     Ok(first)
                 }
                 (_, Ok(other)) => Ok(other),
                 (first, _) => first,
             },
-            Other::Either(other) => match (first, number(&other)) {
+            Other::Alternative(other) => match (first, number(&other)) {
                 (Ok(first), Ok(other)) if first != other => Err(PhoneError::Ambiguous),
                 (first, other) => first.or(other),
             },
@@ -191,25 +191,26 @@ pub struct NotAnAddress;
 impl Address {
     /// Alphanumeric senders have up to 11 characters, but networks also deliver longer names and e-mail addresses.
     pub const LENGTH_LIMIT: usize = 120;
-    const NOBODY: &str = "Unknown sender";
+    const UNKNOWN_SENDER: &str = "Unknown sender";
 
     /// The sender of an inbound text. Never fails, so that no text is lost.
     ///
     /// All providers write numbers with a plus. Digits without one are a short code, or a national number of an unknown
     /// country: they stay unchanged, because a plus would make them another subscriber's number.
     pub fn of_sender(text: &str) -> Self {
-        let seen: String = text.chars().filter(|c| !is_unseen(*c)).collect();
-        let seen = seen.split_whitespace().collect::<Vec<_>>().join(" ");
-        if seen.starts_with('+')
-            && let Some(number) = e164_of(&seen)
+        let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+        let visible = visible.split_whitespace().collect::<Vec<_>>().join(" ");
+        if visible.starts_with('+')
+            && let Some(number) = parse_e164(&visible)
         {
             return Self(plan::canonical(&number));
         }
-        match seen.chars().count() {
-            0 => Self(Self::NOBODY.into()),
-            1..=Self::LENGTH_LIMIT => Self(seen),
+        match visible.chars().count() {
+            0 => Self(Self::UNKNOWN_SENDER.into()),
+            1..=Self::LENGTH_LIMIT => Self(visible),
             _ => Self(
-                seen.chars()
+                visible
+                    .chars()
                     .take(Self::LENGTH_LIMIT - 1)
                     .chain(['…'])
                     .collect(),
@@ -251,7 +252,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, NotAnAddress> {
         let text = text.trim();
         let is_address = (1..=Self::LENGTH_LIMIT).contains(&text.chars().count())
-            && !text.chars().any(is_unseen);
+            && !text.chars().any(is_invisible);
         is_address
             .then(|| Self(text.to_owned()))
             .ok_or(NotAnAddress)
@@ -259,13 +260,13 @@ impl FromStr for Address {
 }
 
 /// Control characters, direction marks and zero-width characters.
-fn is_unseen(character: char) -> bool {
+fn is_invisible(character: char) -> bool {
     (character.is_control() && !character.is_whitespace())
         || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200c}' | '\u{200e}'..='\u{200f}'
             | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-fn e164_of(text: &str) -> Option<String> {
+fn parse_e164(text: &str) -> Option<String> {
     let digits: String = text
         .chars()
         .skip(1)

@@ -19,10 +19,10 @@ pub const UNKNOWN: &str = "application/octet-stream";
 
 /// Memory limit for a decoded picture: about forty million pixels.
 const MAX_MEMORY: u64 = 128 * 1024 * 1024;
-const LARGEST_SIDE: u32 = 16_384;
+const MAX_SIDE: u32 = 16_384;
 /// Longer side of a thumbnail: twice its size in a thread, for high-resolution screens.
 const THUMBNAIL: u32 = 640;
-const SMALL: usize = 40 * 1024;
+const MIN_THUMBNAIL_SOURCE: usize = 40 * 1024;
 
 /// The media type by content, whatever type is claimed.
 pub fn kind(bytes: &[u8]) -> &'static str {
@@ -50,7 +50,7 @@ pub fn kind_as_claimed(bytes: &[u8], claimed: &str) -> &'static str {
         ("video/3gpp", "audio/3gpp") => "audio/3gpp",
         ("video/3gpp2", "audio/3gpp2") => "audio/3gpp2",
         (UNKNOWN, "text/plain") if std::str::from_utf8(bytes).is_ok() => "text/plain",
-        (UNKNOWN, claimed) => HANDED_ON
+        (UNKNOWN, claimed) => DOWNLOAD_TYPES
             .into_iter()
             .find(|known| *known == claimed)
             .unwrap_or(UNKNOWN),
@@ -59,7 +59,7 @@ pub fn kind_as_claimed(bytes: &[u8], claimed: &str) -> &'static str {
 }
 
 /// Types accepted as claimed, because they are only served as downloads.
-const HANDED_ON: [&str; 10] = [
+const DOWNLOAD_TYPES: [&str; 10] = [
     "audio/3gpp",
     "audio/3gpp2",
     "audio/amr",
@@ -192,10 +192,14 @@ pub fn stripped(bytes: Bytes) -> Result<Bytes, Damaged> {
 
 fn jpeg(bytes: Bytes) -> Result<Bytes, Damaged> {
     let mut picture = Jpeg::from_bytes(bytes).map_err(|_| Damaged)?;
-    let exif = upright(picture.exif());
+    let exif = orientation_exif(picture.exif());
     let profile = picture.icc_profile();
     // The first scan contains the rest of the file. A picture without one is damaged.
-    let scan = picture.segments().last().map(scan_of).unwrap_or_default();
+    let scan = picture
+        .segments()
+        .last()
+        .map(scan_length)
+        .unwrap_or_default();
     if scan == 0 {
         return Err(Damaged);
     }
@@ -214,7 +218,7 @@ fn jpeg(bytes: Bytes) -> Result<Bytes, Damaged> {
     Ok(clean.slice(..end))
 }
 
-fn scan_of(segment: &JpegSegment) -> usize {
+fn scan_length(segment: &JpegSegment) -> usize {
     segment.len_with_entropy() - segment.len()
 }
 
@@ -244,7 +248,7 @@ fn end_of_picture(scan: &[u8]) -> usize {
 
 fn png(bytes: Bytes) -> Result<Bytes, Damaged> {
     let mut picture = Png::from_bytes(bytes).map_err(|_| Damaged)?;
-    let exif = upright(picture.exif());
+    let exif = orientation_exif(picture.exif());
     picture.chunks_mut().retain(|chunk| {
         !matches!(
             &chunk.kind(),
@@ -257,7 +261,7 @@ fn png(bytes: Bytes) -> Result<Bytes, Damaged> {
 
 fn webp(bytes: Bytes) -> Result<Bytes, Damaged> {
     let mut picture = WebP::from_bytes(bytes).map_err(|_| Damaged)?;
-    let exif = upright(picture.exif());
+    let exif = orientation_exif(picture.exif());
     picture.chunks_mut().retain(|chunk| {
         matches!(
             &chunk.id(),
@@ -279,24 +283,24 @@ fn webp(bytes: Bytes) -> Result<Bytes, Damaged> {
 }
 
 /// Minimal EXIF with the orientation only, if the picture needs one.
-fn upright(exif: Option<Bytes>) -> Option<Bytes> {
-    let turned = Orientation::from_exif_chunk(&exif?)?;
-    if turned == Orientation::NoTransforms {
+fn orientation_exif(exif: Option<Bytes>) -> Option<Bytes> {
+    let orientation = Orientation::from_exif_chunk(&exif?)?;
+    if orientation == Orientation::NoTransforms {
         return None;
     }
     // Little-endian TIFF, one directory at 8 with one entry: tag 0x0112, one short.
     let mut tiff = *b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\0\0\0\0\0\0\0\0";
-    tiff[18] = turned.to_exif();
+    tiff[18] = orientation.to_exif();
     Some(Bytes::copy_from_slice(&tiff))
 }
 
 /// A thumbnail in upright orientation; `None` for small, animated and unsupported files. CPU-bound: not for async
 /// threads.
 pub fn thumbnail(bytes: &[u8]) -> Option<Bytes> {
-    if bytes.len() < SMALL {
+    if bytes.len() < MIN_THUMBNAIL_SOURCE {
         return None;
     }
-    let picture = unpacked(bytes)?;
+    let picture = decode(bytes)?;
     let small = picture.thumbnail(THUMBNAIL, THUMBNAIL);
     let mut out = Cursor::new(Vec::new());
     if small.color().has_alpha() {
@@ -314,24 +318,24 @@ pub fn measured(bytes: &[u8]) -> Option<(u32, u32)> {
     let reader = ImageReader::new(Cursor::new(bytes));
     let mut decoder = reader.with_guessed_format().ok()?.into_decoder().ok()?;
     let (width, height) = decoder.dimensions();
-    let lies = matches!(
+    let is_rotated = matches!(
         decoder.orientation().unwrap_or(Orientation::NoTransforms),
         Orientation::Rotate90
             | Orientation::Rotate270
             | Orientation::Rotate90FlipH
             | Orientation::Rotate270FlipH
     );
-    (width > 0 && height > 0).then_some(if lies {
+    (width > 0 && height > 0).then_some(if is_rotated {
         (height, width)
     } else {
         (width, height)
     })
 }
 
-fn unpacked(bytes: &[u8]) -> Option<DynamicImage> {
+fn decode(bytes: &[u8]) -> Option<DynamicImage> {
     let mut limits = Limits::default();
-    limits.max_image_width = Some(LARGEST_SIDE);
-    limits.max_image_height = Some(LARGEST_SIDE);
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_MEMORY);
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
@@ -340,9 +344,9 @@ fn unpacked(bytes: &[u8]) -> Option<DynamicImage> {
     let mut decoder = reader.into_decoder().ok()?;
     // Rejects by the size in the header, before decoding.
     limits.reserve(decoder.total_bytes()).ok()?;
-    let turned = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).ok()?;
-    picture.apply_orientation(turned);
+    picture.apply_orientation(orientation);
     Some(picture)
 }
 

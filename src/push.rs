@@ -18,14 +18,14 @@ use url::Url;
 
 use crate::clock;
 use crate::providers::http::retry_after;
-use crate::providers::media::{is_internal, outside};
+use crate::providers::media::{is_internal, public_client};
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the push service keeps an undelivered notification; the inbox shows the text anyway.
 const PUSH_TTL: Duration = Duration::from_secs(4 * 60 * 60);
 /// Lifetime of a VAPID token; services accept at most a day.
 const VAPID_TOKEN_LIFETIME: i64 = 12 * 60 * 60;
-const RECORD: u32 = 4096;
+const RECORD_SIZE: u32 = 4096;
 /// Maximum payload: a record without header, padding delimiter and tag.
 const LENGTH_LIMIT: usize = 3_900;
 
@@ -37,14 +37,14 @@ pub struct VapidKey {
 impl VapidKey {
     /// Parses 32 bytes in either base64 alphabet.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        const WANTED: &str = "a private key of the curve P-256: 32 bytes in base64url";
+        const EXPECTED: &str = "a private key of the curve P-256: 32 bytes in base64url";
         let secret = decode(text)
             .filter(|bytes| bytes.len() == 32)
-            .ok_or(WANTED)?;
-        let key = PrivateKey::from_private_key(&ECDH_P256, &secret).map_err(|_| WANTED)?;
+            .ok_or(EXPECTED)?;
+        let key = PrivateKey::from_private_key(&ECDH_P256, &secret).map_err(|_| EXPECTED)?;
         let public = key
             .compute_public_key()
-            .map_err(|_| WANTED)?
+            .map_err(|_| EXPECTED)?
             .as_ref()
             .to_vec();
         let pair = EcdsaKeyPair::from_private_key_and_public_key(
@@ -52,7 +52,7 @@ impl VapidKey {
             &secret,
             &public,
         )
-        .map_err(|_| WANTED)?;
+        .map_err(|_| EXPECTED)?;
         Ok(Self { pair, public })
     }
 
@@ -61,14 +61,20 @@ impl VapidKey {
     }
 
     /// The `Authorization` header for a push service.
-    fn word(&self, audience: &str, contact: &str) -> Option<String> {
+    fn authorization(&self, audience: &str, contact: &str) -> Option<String> {
         let claims = json!({"aud": audience, "exp": clock::now().timestamp() + VAPID_TOKEN_LIFETIME, "sub": contact});
-        let said = [json!({"typ": "JWT", "alg": "ES256"}), claims]
+        let signing_input = [json!({"typ": "JWT", "alg": "ES256"}), claims]
             .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
             .join(".");
-        let signature = self.pair.sign(&SystemRandom::new(), said.as_bytes()).ok()?;
+        let signature = self
+            .pair
+            .sign(&SystemRandom::new(), signing_input.as_bytes())
+            .ok()?;
         let signature = URL_SAFE_NO_PAD.encode(signature);
-        Some(format!("vapid t={said}.{signature}, k={}", self.public()))
+        Some(format!(
+            "vapid t={signing_input}.{signature}, k={}",
+            self.public()
+        ))
     }
 }
 
@@ -120,7 +126,7 @@ impl PushSender {
     /// `inside`: hosts that may be internal and use plain http.
     pub fn new(key: VapidKey, contact: String, inside: Vec<String>) -> Self {
         Self {
-            http: outside(WAIT_TIMEOUT, inside.clone()),
+            http: public_client(WAIT_TIMEOUT, inside.clone()),
             key: std::sync::Arc::new(key),
             contact,
             inside,
@@ -138,8 +144,9 @@ impl PushSender {
         let is_public = endpoint.scheme() == "https"
             && endpoint.port_or_known_default() == Some(443)
             && !is_internal(endpoint);
-        let names_nobody = endpoint.username().is_empty() && endpoint.password().is_none();
-        names_nobody && (is_public || (is_set && matches!(endpoint.scheme(), "http" | "https")))
+        let has_no_credentials = endpoint.username().is_empty() && endpoint.password().is_none();
+        has_no_credentials
+            && (is_public || (is_set && matches!(endpoint.scheme(), "http" | "https")))
     }
 
     /// One attempt. Replaces an undelivered notification with the same topic.
@@ -148,16 +155,16 @@ impl PushSender {
             return Outcome::Refused;
         }
         let sealed = seal(to, payload);
-        let word = self
+        let authorization = self
             .key
-            .word(&to.endpoint.origin().ascii_serialization(), &self.contact);
-        let (Some(sealed), Some(word)) = (sealed, word) else {
+            .authorization(&to.endpoint.origin().ascii_serialization(), &self.contact);
+        let (Some(sealed), Some(authorization)) = (sealed, authorization) else {
             return Outcome::Refused;
         };
         let answer = self
             .http
             .post(to.endpoint.clone())
-            .header("authorization", word)
+            .header("authorization", authorization)
             .header("content-encoding", "aes128gcm")
             .header("content-type", "application/octet-stream")
             .header("ttl", PUSH_TTL.as_secs())
@@ -199,9 +206,9 @@ fn seal_with(to: &Address, payload: &[u8], ours: &PrivateKey, salt: [u8; 16]) ->
         Ok(expand(&hmac(&to.auth, &[shared]), &info))
     })
     .ok()?;
-    let mixed = hmac(&salt, &[&secret]);
-    let key = &expand(&mixed, b"Content-Encoding: aes128gcm\0")[..16];
-    let nonce = &expand(&mixed, b"Content-Encoding: nonce\0")[..12];
+    let pseudorandom_key = hmac(&salt, &[&secret]);
+    let key = &expand(&pseudorandom_key, b"Content-Encoding: aes128gcm\0")[..16];
+    let nonce = &expand(&pseudorandom_key, b"Content-Encoding: nonce\0")[..12];
     let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key).ok()?);
     let mut text = payload[..payload.len().min(LENGTH_LIMIT)].to_vec();
     text.push(2); // delimiter of the last record
@@ -212,7 +219,16 @@ fn seal_with(to: &Address, payload: &[u8], ours: &PrivateKey, salt: [u8; 16]) ->
     )
     .ok()?;
     let length = u8::try_from(public.len()).ok()?;
-    Some([&salt[..], &RECORD.to_be_bytes(), &[length], public, &text].concat())
+    Some(
+        [
+            &salt[..],
+            &RECORD_SIZE.to_be_bytes(),
+            &[length],
+            public,
+            &text,
+        ]
+        .concat(),
+    )
 }
 
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {

@@ -66,11 +66,11 @@ const MAX_COLUMNS: usize = 300;
 const MAX_LINES_ABOVE: usize = 15;
 
 /// Parses a file. Empty lines are skipped.
-pub fn read(file: &[u8], how: Reading) -> Result<Sheet, SheetError> {
-    let decoded = decode::decode(file, how.encoding, how.region)?;
-    let sheet = match vcard::is_one(&decoded.text) {
-        true => vcard::read(&decoded.text, decoded.encoding, how.most)?,
-        false => table(&decoded.text, decoded.encoding, how.most)?,
+pub fn read(file: &[u8], options: Reading) -> Result<Sheet, SheetError> {
+    let decoded = decode::decode(file, options.encoding, options.region)?;
+    let sheet = match vcard::is_vcard(&decoded.text) {
+        true => vcard::read(&decoded.text, decoded.encoding, options.most)?,
+        false => table(&decoded.text, decoded.encoding, options.most)?,
     };
     Ok(Sheet {
         bad: decoded.bad,
@@ -96,7 +96,7 @@ fn table(text: &str, encoding: &'static str, most: usize) -> Result<Sheet, Sheet
         }
     }
     let width = reader.layout().width;
-    let above = head_among(&records, width).ok_or(SheetError::Empty)?;
+    let above = header_index(&records, width).ok_or(SheetError::Empty)?;
     let mut rows = records.split_off(above + 1);
     let columns = records.pop().map(|record| record.cells).unwrap_or_default();
     let footer = rows_before_footer(&rows, width);
@@ -130,7 +130,7 @@ fn table(text: &str, encoding: &'static str, most: usize) -> Result<Sheet, Sheet
 }
 
 /// The index of the header: the first record with known column names, else the first with more than a title.
-fn head_among(records: &[Record], width: usize) -> Option<usize> {
+fn header_index(records: &[Record], width: usize) -> Option<usize> {
     let first = &records[..records.len().min(MAX_LINES_ABOVE)];
     let has_more = |record: &Record| {
         width < 2 || record.cells.iter().filter(|cell| !cell.is_empty()).count() > 1
@@ -280,18 +280,20 @@ pub fn lines<'a>(rows: impl IntoIterator<Item = &'a [String]>) -> Vec<u8> {
         .from_writer(Vec::new());
     let written = |cell: &String| match phone_text(cell) {
         phone if phone != *cell => phone,
-        _ if is_written_phone(cell) => cell.clone(),
+        _ if is_formatted_phone(cell) => cell.clone(),
         _ => guarded(cell),
     };
     for row in rows {
         let written = writer.write_record(row.iter().map(written));
         written.expect("writing to memory does not fail");
     }
-    writer.into_inner().expect("writing to memory does not fail")
+    writer
+        .into_inner()
+        .expect("writing to memory does not fail")
 }
 
 /// Whether the cell is one or several numbers in the format of [`phone_text`].
-fn is_written_phone(cell: &str) -> bool {
+fn is_formatted_phone(cell: &str) -> bool {
     cell.split(", ").all(|phone| {
         let is_shaped = phone.strip_prefix('+').is_some_and(|rest| {
             let is_code = |code: &str| {

@@ -57,13 +57,13 @@ fn bucket(name: &str, aws: &HashMap<String, String>) -> Result<AmazonS3, Error> 
         }
     }
     // Requests wait for media, and the media fetcher retries, so long timeouts do not help.
-    let patience = ClientOptions::new()
+    let client_options = ClientOptions::new()
         .with_connect_timeout(Duration::from_secs(3))
         .with_timeout(Duration::from_secs(15))
         .with_allow_http(aws.get("AWS_ALLOW_HTTP").is_some_and(|yes| yes == "true"));
     builder
         .with_bucket_name(name)
-        .with_client_options(patience)
+        .with_client_options(client_options)
         // Not all stores support bulk deletion, and files are deleted one at a time.
         .with_disable_bulk_delete(true)
         .with_retry(RetryConfig {
@@ -79,8 +79,8 @@ pub struct Storage(Arc<dyn ObjectStore>);
 
 impl Storage {
     /// Creates a missing directory. A bucket must exist; errors only show when it is used.
-    pub fn open(place: &StorageLocation) -> Result<Self, String> {
-        Ok(Self(match place {
+    pub fn open(location: &StorageLocation) -> Result<Self, String> {
+        Ok(Self(match location {
             StorageLocation::Directory(path) => Arc::new(directory(path).map_err(|error| {
                 format!(
                     "MEDIA_URL=file://{} must be a directory that this user can write to ({error})",
@@ -161,8 +161,8 @@ mod tests {
     #[tokio::test]
     async fn file_exists_until_removed() {
         let dir = tempfile::tempdir().unwrap();
-        let place = dir.path().join("made/when/needed");
-        let storage = Storage::open(&StorageLocation::Directory(place.clone())).unwrap();
+        let location = dir.path().join("made/when/needed");
+        let storage = Storage::open(&StorageLocation::Directory(location.clone())).unwrap();
         assert_eq!(storage.get("harbor/1").await.unwrap(), None);
         storage.put("harbor/1", "dot".into()).await.unwrap();
         assert_eq!(storage.get("harbor/1").await.unwrap().unwrap(), "dot");
@@ -170,7 +170,7 @@ mod tests {
         storage.remove("harbor/1").await.unwrap();
         assert_eq!(storage.get("harbor/1").await.unwrap(), None);
         assert!(
-            !place.join("harbor").exists(),
+            !location.join("harbor").exists(),
             "no empty directory stays behind"
         );
     }

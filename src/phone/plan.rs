@@ -48,7 +48,7 @@ struct Trunk {
     /// Includes an optional carrier code.
     prefix: Regex,
     /// Its replacement, if it is not just removed: Argentina's 15 becomes a 9.
-    becomes: Option<String>,
+    replacement: Option<String>,
     /// The prefix without a carrier, for digits that only look like one.
     plain: Option<&'static str>,
 }
@@ -71,7 +71,7 @@ pub fn canonical(e164: &str) -> String {
 }
 
 /// Whether the number is in an assigned range, not only of the general pattern.
-pub fn is_given_out(e164: &str) -> bool {
+pub fn is_assigned(e164: &str) -> bool {
     split(e164.trim_start_matches('+')).is_some_and(|(plan, national)| {
         plan.countries
             .iter()
@@ -89,7 +89,7 @@ pub fn dialled(digits: &str, region: Region) -> Result<String, PhoneError> {
         .calling_code()
         .and_then(plan)
         .ok_or(PhoneError::UnknownCountry)?;
-    let abroad = behind_exit_code(digits, region, plan.code);
+    let abroad = after_exit_code(digits, region, plan.code);
     if let Some(Ok(number)) = abroad {
         return Ok(number);
     }
@@ -133,7 +133,7 @@ fn is_mobile_abroad(digits: &str, home: u16) -> bool {
     split(digits).is_some_and(|(plan, national)| plan.code != home && plan.is_mobile(national))
 }
 
-fn behind_exit_code(digits: &str, region: Region, home: u16) -> Option<Result<String, PhoneError>> {
+fn after_exit_code(digits: &str, region: Region, home: u16) -> Option<Result<String, PhoneError>> {
     // In Brazil a carrier code may follow the exit code, and could equal Brazil's own country code.
     let own = digits
         .strip_prefix("00")
@@ -232,7 +232,7 @@ impl Plan {
         trunks
             .flat_map(|trunk| {
                 let readings = [Some(written), argentine].into_iter().flatten();
-                readings.flat_map(|digits| trunk.taken_off(digits))
+                readings.flat_map(|digits| trunk.strip(digits))
             })
             // Never adds an area code.
             .filter(|national| national.len() <= written.len())
@@ -248,7 +248,7 @@ impl Plan {
             .iter()
             .find(here)
             .and_then(|country| country.trunk.as_ref());
-        let stripped = trunk.into_iter().flat_map(|trunk| trunk.taken_off(dialled));
+        let stripped = trunk.into_iter().flat_map(|trunk| trunk.strip(dialled));
         let stripped: Vec<_> = stripped
             .map(|national| one_form(self.code, &national))
             .collect();
@@ -263,8 +263,8 @@ impl Plan {
     /// Ranks two readings of the same digits: an assigned number first, then a mobile number.
     fn likelihood(&self, national: &str) -> (bool, bool) {
         let mut countries = self.countries.iter();
-        let is_given_out = countries.any(|country| country.has(national, None));
-        (is_given_out, self.is_mobile(national))
+        let is_assigned = countries.any(|country| country.has(national, None));
+        (is_assigned, self.is_mobile(national))
     }
 
     fn is_mobile(&self, national: &str) -> bool {
@@ -315,7 +315,7 @@ impl Country {
                 .collect(),
             trunk: trunk.map(|prefix| Trunk {
                 prefix,
-                becomes: meta.national_prefix_transform_rule().map(str::to_owned),
+                replacement: meta.national_prefix_transform_rule().map(str::to_owned),
                 plain: meta.national_prefix(),
             }),
         })
@@ -338,13 +338,13 @@ impl Country {
 
 impl Trunk {
     /// The possible national numbers after removing a trunk prefix; none without one.
-    fn taken_off(&self, digits: &str) -> impl Iterator<Item = String> {
+    fn strip(&self, digits: &str) -> impl Iterator<Item = String> {
         let with_carrier = self.prefix.captures(digits).map(|found| {
             let behind = found.get(0).map_or(0, |all| all.end());
             let has_group = found.len() > 1 && found.get(found.len() - 1).is_some();
             let mut national = String::new();
-            if let (true, Some(becomes)) = (has_group, &self.becomes) {
-                found.expand(becomes, &mut national);
+            if let (true, Some(replacement)) = (has_group, &self.replacement) {
+                found.expand(replacement, &mut national);
             }
             national.push_str(&digits[behind..]);
             national

@@ -19,9 +19,9 @@ pub struct Written {
 pub enum Other {
     None,
     /// Equally likely: ambiguous if both are valid numbers.
-    Either(String),
+    Alternative(String),
     /// Used if the first reading is invalid.
-    Else(String),
+    Fallback(String),
 }
 
 const LENGTH_LIMIT: usize = 200;
@@ -29,7 +29,7 @@ const MAX_DIGITS: usize = 20;
 const MAX_EXTENSION_LENGTH: usize = 6;
 
 /// Labels of phone numbers. Any other word could be vanity digits: 1-800-FLOWERS.
-const NAMES: &[&str] = &[
+const LABELS: &[&str] = &[
     // English
     "tel",
     "telephone",
@@ -190,7 +190,7 @@ pub fn read(text: &str) -> Result<Written, PhoneError> {
         other,
     } = without_decimals(text)?;
     let digits = dialled(text)?;
-    if has_half_a_code(text) {
+    if has_invalid_country_code(text) {
         return Err(PhoneError::UnknownCountry);
     }
     let with_word = || Some(format!("{digits}{}", on_keypad(word?)));
@@ -198,10 +198,10 @@ pub fn read(text: &str) -> Result<Written, PhoneError> {
         .and_then(|other| dialled(other).ok())
         .or_else(with_word)
     {
-        Some(other) => Other::Either(other),
+        Some(other) => Other::Alternative(other),
         // A zero in brackets is not dialled from abroad.
         None => match dialled(&text.replacen("(0)", "", 1)) {
-            Ok(without_zero) if without_zero != digits => Other::Else(without_zero),
+            Ok(without_zero) if without_zero != digits => Other::Fallback(without_zero),
             _ => Other::None,
         },
     };
@@ -355,7 +355,7 @@ fn is_remark(text: &str) -> bool {
     if !text.chars().all(is_part) {
         return false;
     }
-    let is_name = |word: &str| NAMES.contains(&word.to_lowercase().as_str());
+    let is_name = |word: &str| LABELS.contains(&word.to_lowercase().as_str());
     let mut words = text
         .split(|c: char| !c.is_alphabetic())
         .filter(|word| !word.is_empty());
@@ -411,15 +411,14 @@ fn without_extension(text: &str) -> &str {
 }
 
 /// `+8 (495) …`: no country code is 8, and 84 would be a different country.
-fn has_half_a_code(text: &str) -> bool {
-    let mut behind = text
+fn has_invalid_country_code(text: &str) -> bool {
+    let mut rest = text
         .trim_start()
         .strip_prefix('+')
         .unwrap_or_default()
         .chars();
     let is_alone = |first: char| matches!(first, '0' | '2'..='6' | '8' | '9');
-    behind.next().is_some_and(is_alone)
-        && behind.next().is_some_and(|second| !second.is_ascii_digit())
+    rest.next().is_some_and(is_alone) && rest.next().is_some_and(|second| !second.is_ascii_digit())
 }
 
 struct Decimals<'a> {
@@ -430,13 +429,13 @@ struct Decimals<'a> {
 
 /// `4155550142.0` is the number 4155550142; `415.555.0142` has dots as separators.
 fn without_decimals(text: &str) -> Result<Decimals<'_>, PhoneError> {
-    let sure = |digits| {
+    let unambiguous = |digits| {
         Ok(Decimals {
             digits,
             other: None,
         })
     };
-    let either = |figure| {
+    let ambiguous = |figure| {
         Ok(Decimals {
             digits: text,
             other: Some(figure),
@@ -444,7 +443,7 @@ fn without_decimals(text: &str) -> Result<Decimals<'_>, PhoneError> {
     };
     let is_mark = |c: char| matches!(c, '.' | ',');
     let Some(at) = text.rfind(is_mark) else {
-        return sure(text);
+        return unambiguous(text);
     };
     let (head, tail) = (text[..at].trim_end(), text[at + 1..].trim());
     let mark = text[at..].chars().next();
@@ -457,7 +456,7 @@ fn without_decimals(text: &str) -> Result<Decimals<'_>, PhoneError> {
     if text.contains(',') {
         let of_one_kind = other_marks.windows(2).all(|two| two[0] == two[1]);
         return match other_marks.first() {
-            None if is_whole && tail.len() <= 2 => sure(head),
+            None if is_whole && tail.len() <= 2 => unambiguous(head),
             // 4,155,550,142.00
             Some(&other)
                 if of_one_kind
@@ -466,10 +465,12 @@ fn without_decimals(text: &str) -> Result<Decimals<'_>, PhoneError> {
                     && tail.len() <= 2
                     && is_grouped(head, other) =>
             {
-                sure(head)
+                unambiguous(head)
             }
             // 4,155,550,142
-            Some(',') if of_one_kind && mark == Some(',') && is_grouped(text, ',') => sure(text),
+            Some(',') if of_one_kind && mark == Some(',') && is_grouped(text, ',') => {
+                unambiguous(text)
+            }
             _ => Err(PhoneError::NotANumber),
         };
     }
@@ -478,13 +479,13 @@ fn without_decimals(text: &str) -> Result<Decimals<'_>, PhoneError> {
     let is_group = is_plain && head.trim_start_matches('+').len() < 4;
     match tail.len() {
         // A last group of one digit is not a common notation.
-        1 if is_whole => sure(head),
-        1 | 2 if is_group => sure(text),
+        1 if is_whole => unambiguous(head),
+        1 | 2 if is_group => unambiguous(text),
         1 | 2 if is_plain && is_figure(tail) && !is_whole => Err(PhoneError::Fraction),
-        2 if is_whole && (is_plain || last_group(head) > 5) => sure(head),
-        2 if is_whole && last_group(head) > 3 => either(head),
-        3.. if is_plain && is_whole => either(head),
-        _ => sure(text),
+        2 if is_whole && (is_plain || last_group(head) > 5) => unambiguous(head),
+        2 if is_whole && last_group(head) > 3 => ambiguous(head),
+        3.. if is_plain && is_whole => ambiguous(head),
+        _ => unambiguous(text),
     }
 }
 

@@ -48,7 +48,7 @@ fn says_where(bytes: &[u8]) -> bool {
 #[test]
 fn photo_loses_location_and_keeps_color_and_orientation() {
     let photo = photo(60, 40);
-    let before = unpacked(&photo).unwrap();
+    let before = decode(&photo).unwrap();
     assert!(
         says_where(&photo) && before.dimensions() == (40, 60),
         "turned"
@@ -57,7 +57,7 @@ fn photo_loses_location_and_keeps_color_and_orientation() {
     let clean = stripped(photo).unwrap();
     assert_eq!(measured(&clean), Some((40, 60)));
     assert!(!says_where(&clean));
-    assert_eq!(unpacked(&clean).unwrap(), before);
+    assert_eq!(decode(&clean).unwrap(), before);
     let parts = Jpeg::from_bytes(clean.clone()).unwrap();
     assert_eq!(parts.icc_profile().unwrap(), "profile");
     assert_eq!(stripped(clean.clone()).unwrap(), clean, "twice is once");
@@ -96,11 +96,11 @@ fn other_formats_lose_metadata_too() {
     webp.set_exif(Some(exif()));
     for picture in [png.encoder().bytes(), webp.encoder().bytes()] {
         let kind = kind(&picture);
-        let before = unpacked(&picture).expect(kind);
+        let before = decode(&picture).expect(kind);
         assert!(says_where(&picture), "{kind}");
         let clean = stripped(picture).unwrap();
         assert!(!says_where(&clean), "{kind}");
-        assert_eq!(unpacked(&clean).unwrap(), before, "{kind}");
+        assert_eq!(decode(&clean).unwrap(), before, "{kind}");
     }
 }
 
@@ -109,7 +109,7 @@ fn thumbnail_is_small_and_upright() {
     let photo = photo(1200, 800);
     let small = thumbnail(&photo).unwrap();
     assert!(small.len() < photo.len() / 2);
-    assert_eq!(unpacked(&small).unwrap().dimensions(), (427, 640));
+    assert_eq!(decode(&small).unwrap().dimensions(), (427, 640));
     assert_eq!(thumbnail(b"not a picture"), None);
 }
 
@@ -126,7 +126,7 @@ fn decompression_bomb_is_refused() {
         header[..4].copy_from_slice(&width.to_be_bytes());
         header[4..8].copy_from_slice(&height.to_be_bytes());
         png.chunks_mut()[0] = PngChunk::new(*b"IHDR", header.into());
-        assert!(unpacked(&png.clone().encoder().bytes()).is_none());
+        assert!(decode(&png.clone().encoder().bytes()).is_none());
     }
 }
 
@@ -192,7 +192,7 @@ proptest! {
     fn any_bytes_are_safe(bytes in someone_elses()) {
         let bytes = Bytes::from(bytes);
         let _ = kind(&bytes);
-        let _ = unpacked(&bytes);
+        let _ = decode(&bytes);
         let _ = measured(&bytes);
         if let Ok(clean) = stripped(bytes.clone()) {
             prop_assert!(clean.len() <= bytes.len() + 64);

@@ -26,9 +26,7 @@ pub fn client_with(
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .user_agent(concat!("MessageHub/", env!("CARGO_PKG_VERSION")));
-    more(client)
-        .build()
-        .expect("the TLS backend initializes")
+    more(client).build().expect("the TLS backend initializes")
 }
 
 /// Seconds or a date.

@@ -23,34 +23,36 @@ const MAX_REDIRECTS: usize = 3;
 
 /// The client for media. Its resolver rejects internal addresses (DNS rebinding), except for hosts configured as an
 /// API.
-pub(super) fn client(patience: Duration, hosts: &Hosts) -> Client {
-    let set = [(&hosts.twilio, twilio::API), (&hosts.telnyx, telnyx::API)]
+pub(super) fn client(timeout: Duration, hosts: &Hosts) -> Client {
+    let configured = [(&hosts.twilio, twilio::API), (&hosts.telnyx, telnyx::API)]
         .into_iter()
         .filter(|(host, published)| host.trim_end_matches('/') != *published)
         .filter_map(|(host, _)| Some(Url::parse(host).ok()?.host_str()?.to_owned()));
-    http::client_with(patience, |client| {
-        client.dns_resolver(Outside {
-            except: set.collect(),
+    http::client_with(timeout, |client| {
+        client.dns_resolver(PublicResolver {
+            except: configured.collect(),
         })
     })
 }
 
 /// A client whose resolver rejects internal addresses, except for the hosts in `except`.
-pub fn outside(patience: Duration, except: Vec<String>) -> Client {
-    http::client_with(patience, |client| client.dns_resolver(Outside { except }))
+pub fn public_client(timeout: Duration, except: Vec<String>) -> Client {
+    http::client_with(timeout, |client| {
+        client.dns_resolver(PublicResolver { except })
+    })
 }
 
-struct Outside {
+struct PublicResolver {
     except: Vec<String>,
 }
 
-impl Resolve for Outside {
+impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let among_ourselves = self.except.iter().any(|host| host == name.as_str());
+        let allows_internal = self.except.iter().any(|host| host == name.as_str());
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let allowed: Vec<SocketAddr> = found
-                .filter(|address| among_ourselves || !is_internal_address(address.ip()))
+                .filter(|address| allows_internal || !is_internal_address(address.ip()))
                 .collect();
             if allowed.is_empty() {
                 return Err(format!("{} leads into our own network", name.as_str()).into());
@@ -85,15 +87,15 @@ impl Providers {
     ) -> Result<Bytes, Unavailable> {
         let access = provider
             .media_access(url, provider_sid)
-            .ok_or_else(|| never("it is not kept by the provider itself"))?;
-        let url = Url::parse(url).map_err(|_| never("its address cannot be read"))?;
+            .ok_or_else(|| permanent("it is not kept by the provider itself"))?;
+        let url = Url::parse(url).map_err(|_| permanent("its address cannot be read"))?;
         let answer = follow(&self.media, url, access).await?;
         read(answer).await
     }
 }
 
 async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Response, Unavailable> {
-    let among_ourselves = is_internal(&first);
+    let allows_internal = is_internal(&first);
     let mut request = http.get(first.clone());
     if let MediaAccess::Authorized(header) = access {
         request = request.header(AUTHORIZATION, header);
@@ -103,25 +105,25 @@ async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Respon
         let answer = request
             .send()
             .await
-            .map_err(|_| not_now("the provider could not be reached"))?;
+            .map_err(|_| temporary("the provider could not be reached"))?;
         if !answer.status().is_redirection() {
             return match answer.status() {
-                StatusCode::GONE => Err(never("the provider has deleted it")),
+                StatusCode::GONE => Err(permanent("the provider has deleted it")),
                 _ => answer
                     .error_for_status()
-                    .map_err(|_| not_now("the provider does not have it (yet)")),
+                    .map_err(|_| temporary("the provider does not have it (yet)")),
             };
         }
         let next = answer
             .headers()
             .get(LOCATION)
             .and_then(|to| from.join(to.to_str().ok()?).ok())
-            .filter(|to| among_ourselves || (to.scheme() == "https" && !is_internal(to)))
-            .ok_or_else(|| never("the provider sends us to where we do not go"))?;
+            .filter(|to| allows_internal || (to.scheme() == "https" && !is_internal(to)))
+            .ok_or_else(|| permanent("the provider sends us to where we do not go"))?;
         request = http.get(next.clone());
         from = next;
     }
-    Err(never("the provider sends us in circles"))
+    Err(permanent("the provider sends us in circles"))
 }
 
 async fn read(mut answer: Response) -> Result<Bytes, Unavailable> {
@@ -129,21 +131,21 @@ async fn read(mut answer: Response) -> Result<Bytes, Unavailable> {
     while let Some(chunk) = answer
         .chunk()
         .await
-        .map_err(|_| not_now("the provider broke off"))?
+        .map_err(|_| temporary("the provider broke off"))?
     {
         if bytes.len() + chunk.len() > LARGEST {
-            return Err(never("it is larger than 5 MB"));
+            return Err(permanent("it is larger than 5 MB"));
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
 }
 
-fn not_now(why: &'static str) -> Unavailable {
+fn temporary(why: &'static str) -> Unavailable {
     Unavailable { why, passes: true }
 }
 
-fn never(why: &'static str) -> Unavailable {
+fn permanent(why: &'static str) -> Unavailable {
     Unavailable { why, passes: false }
 }
 

@@ -25,7 +25,7 @@ const COLUMNS: [&str; 14] = [
 /// Separates several values in one cell, as in Google's exports.
 const BETWEEN: &str = " ::: ";
 
-pub fn is_one(text: &str) -> bool {
+pub fn is_vcard(text: &str) -> bool {
     let mut lines = text
         .split(['\r', '\n'])
         .map(str::trim)
@@ -313,18 +313,18 @@ impl Card {
     }
 
     fn into_row(mut self, line: u64) -> SheetRow {
-        let numbers = |wanted: PhoneKind| {
+        let numbers = |kind: PhoneKind| {
             let label = |number: &Number| {
-                let said = self
+                let found = self
                     .labels
                     .iter()
                     .find(|(group, _)| !group.is_empty() && *group == number.group);
-                format!("{} {}", number.types, said.map_or("", |(_, label)| label))
+                format!("{} {}", number.types, found.map_or("", |(_, label)| label))
             };
             let mut found: Vec<&Number> = self
                 .numbers
                 .iter()
-                .filter(|number| heads::label(&label(number)) == Some(wanted))
+                .filter(|number| heads::label(&label(number)) == Some(kind))
                 .collect();
             found.sort_by_key(|number| !number.is_preferred);
             let values: Vec<&str> = found.iter().map(|number| number.value.trim()).collect();
@@ -418,7 +418,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!((sheet.rows[0].line, sheet.rows[1].line), (3, 7));
-        assert!(is_one("\r\n begin:vcard\r\n") && !is_one("name,phone"));
+        assert!(is_vcard("\r\n begin:vcard\r\n") && !is_vcard("name,phone"));
     }
 
     proptest! {

@@ -22,7 +22,9 @@ pub async fn run(app: App) {
                 }
             }
             // The pages still show the state.
-            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "event receiver lagged: events were skipped"),
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "event receiver lagged: events were skipped")
+            }
             Err(RecvError::Closed) => return,
         }
     }

@@ -89,7 +89,9 @@ pub async fn run(app: App, hub: Hub) {
                 Err(error) => tracing::warn!(%error, "a push notification failed"),
             },
             Ok(_) => {}
-            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "event receiver lagged: events were skipped"),
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "event receiver lagged: events were skipped")
+            }
             Err(RecvError::Closed) => return,
         }
     }

@@ -164,7 +164,10 @@ impl Sender {
         }
         if stale_work.late {
             let late = outbox::give_up_on_late(&self.app.db).await?;
-            tracing::warn!(texts = late, "messages missed their send deadline and failed");
+            tracing::warn!(
+                texts = late,
+                "messages missed their send deadline and failed"
+            );
         }
         Ok(())
     }
