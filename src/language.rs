@@ -44,7 +44,7 @@ pub enum Language {
 }
 
 tokio::task_local! {
-    static SPOKEN: Language;
+    static CURRENT: Language;
 }
 
 impl Language {
@@ -94,32 +94,32 @@ impl Language {
 }
 
 pub fn current() -> Language {
-    SPOKEN.try_with(|language| *language).unwrap_or_default()
+    CURRENT.try_with(|language| *language).unwrap_or_default()
 }
 
 /// Runs `future` with `language` as the current language.
 pub async fn speaking<F: Future>(language: Language, future: F) -> F::Output {
-    SPOKEN.scope(language, future).await
+    CURRENT.scope(language, future).await
 }
 
 /// The same for synchronous code.
 pub fn said_in<T>(language: Language, say: impl FnOnce() -> T) -> T {
-    SPOKEN.sync_scope(language, say)
+    CURRENT.sync_scope(language, say)
 }
 
 /// Translates a sentence. Also one that was formatted already: `{name}` in a sentence of the catalogue matches any
 /// text, which is translated in turn.
 pub fn t(text: &str) -> Cow<'_, str> {
     match catalogue(current()) {
-        Some(catalogue) => catalogue.say(text),
+        Some(catalogue) => catalogue.translate(text),
         None => Cow::Borrowed(text),
     }
 }
 
-/// Translates an ambiguous word; `meant` is the context of the entry.
-pub fn t_as<'a>(text: &'a str, meant: &str) -> Cow<'a, str> {
+/// Translates an ambiguous word in the `context` of its entry.
+pub fn t_as<'a>(text: &'a str, context: &str) -> Cow<'a, str> {
     match catalogue(current()) {
-        Some(catalogue) => catalogue.say_as(text, meant),
+        Some(catalogue) => catalogue.translate_in_context(text, context),
         None => Cow::Borrowed(text),
     }
 }
@@ -133,7 +133,7 @@ pub const fn english(text: &'static str) -> &'static str {
 pub fn count(n: i64, one: &str, many: &str) -> String {
     let language = current();
     let form = language.form(n);
-    let translated = catalogue(language).and_then(|catalogue| catalogue.counted(one, form));
+    let translated = catalogue(language).and_then(|catalogue| catalogue.plural(one, form));
     let english = if Language::English.form(n) == 0 {
         one
     } else {

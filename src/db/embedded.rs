@@ -110,7 +110,7 @@ impl Embedded {
         let cluster_lock = lock(&cluster.dir, &data_dir).await?;
 
         postmaster::stop_orphan(&cluster).await;
-        cluster.mend_password().await?;
+        cluster.restore_password().await?;
         let postmaster = Postmaster::start(&cluster).await?;
         let options = options(&cluster);
         let url = url(&cluster);

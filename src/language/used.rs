@@ -96,61 +96,61 @@ fn pattern(text: &str) -> Regex {
 
 fn used() -> Sentences {
     let mut sentences = Sentences::new();
-    let mut say = |file: &str, said: Said<'_>| {
-        let key = (said.one.to_owned(), said.meant.map(str::to_owned));
+    let mut collect = |file: &str, entry: Entry<'_>| {
+        let key = (entry.one.to_owned(), entry.context.map(str::to_owned));
         let used = sentences.entry(key).or_default();
         used.files.insert(file.to_owned());
-        if let Some(many) = said.many {
+        if let Some(many) = entry.many {
             used.plural = Some(many.to_owned());
         }
     };
-    in_templates(&mut say);
-    in_rust(&mut say);
-    in_scripts(&mut say);
+    in_templates(&mut collect);
+    in_rust(&mut collect);
+    in_scripts(&mut collect);
     sentences
 }
 
-struct Said<'a> {
+struct Entry<'a> {
     one: &'a str,
     many: Option<&'a str>,
-    meant: Option<&'a str>,
+    context: Option<&'a str>,
 }
 
-impl<'a> From<&'a String> for Said<'a> {
+impl<'a> From<&'a String> for Entry<'a> {
     fn from(one: &'a String) -> Self {
         Self {
             one,
             many: None,
-            meant: None,
+            context: None,
         }
     }
 }
 
-type Say<'a> = dyn FnMut(&str, Said<'_>) + 'a;
+type Collect<'a> = dyn FnMut(&str, Entry<'_>) + 'a;
 
-fn counted(file: &str, text: &str, pattern: &Regex, say: &mut Say<'_>) {
+fn counted(file: &str, text: &str, pattern: &Regex, collect: &mut Collect<'_>) {
     for found in pattern.captures_iter(text) {
         let (one, many) = (read(&found[1]), read(&found[2]));
-        let said = Said {
+        let entry = Entry {
             many: Some(&many),
-            ..Said::from(&one)
+            ..Entry::from(&one)
         };
-        say(file, said);
+        collect(file, entry);
     }
 }
 
-fn single(file: &str, text: &str, pattern: &Regex, say: &mut Say<'_>) {
+fn single(file: &str, text: &str, pattern: &Regex, collect: &mut Collect<'_>) {
     for found in pattern.captures_iter(text) {
         let one = read(&found[1]);
-        let said = Said {
-            meant: found.get(2).map(|meant| meant.as_str()),
-            ..Said::from(&one)
+        let entry = Entry {
+            context: found.get(2).map(|context| context.as_str()),
+            ..Entry::from(&one)
         };
-        say(file, said);
+        collect(file, entry);
     }
 }
 
-fn in_templates(say: &mut Say<'_>) {
+fn in_templates(collect: &mut Collect<'_>) {
     let one = pattern(r#"LITERAL\s*\|\s*(?:t|rich)\b(?:\("(\w+)"\))?"#);
     let many = pattern(r"\|\s*count\(\s*LITERAL\s*,\s*LITERAL\s*\)");
     // Field labels, hints and column headings.
@@ -159,19 +159,19 @@ fn in_templates(say: &mut Say<'_>) {
     )
     .expect("a valid pattern");
     for (file, text) in files("templates", "html") {
-        single(&file, &text, &one, say);
-        counted(&file, &text, &many, say);
+        single(&file, &text, &one, collect);
+        counted(&file, &text, &many, collect);
         for call in labelled.find_iter(&text) {
             literals(call.as_str())
                 .filter(|literal| literal.starts_with(char::is_uppercase))
-                .for_each(|literal| say(&file, (&literal).into()));
+                .for_each(|literal| collect(&file, (&literal).into()));
         }
     }
 }
 
-fn in_rust(say: &mut Say<'_>) {
+fn in_rust(collect: &mut Collect<'_>) {
     let one = pattern(r"\b(?:t|english|rich)\(\s*LITERAL");
-    let meant = pattern(r#"\bt_as\(\s*LITERAL\s*,\s*"(\w+)""#);
+    let context = pattern(r#"\bt_as\(\s*LITERAL\s*,\s*"(\w+)""#);
     let many = pattern(COUNTED);
     let refusal = pattern(r"#\[error\(\s*LITERAL");
     let named = pattern(r"=> LITERAL");
@@ -183,9 +183,9 @@ fn in_rust(say: &mut Say<'_>) {
             continue;
         }
         let text = without_comments_and_tests(&text);
-        single(&file, &text, &one, say);
-        single(&file, &text, &meant, say);
-        counted(&file, &text, &many, say);
+        single(&file, &text, &one, collect);
+        single(&file, &text, &context, collect);
+        counted(&file, &text, &many, collect);
         let mut sentences = Vec::new();
         if file == "src/error.rs" {
             let refusals = refusal.captures_iter(&text);
@@ -196,40 +196,40 @@ fn in_rust(say: &mut Say<'_>) {
             sentences.extend(literals_in(arguments(&text[call.end()..])));
         }
         if file.starts_with("src/web/pages") && !NAME_FILES.contains(&file.as_str()) {
-            let said = literals(&text).filter(|said| begins(said) && is_prose(said));
-            sentences.extend(said.map(|said| numbered(&said)));
+            let prose = literals(&text).filter(|text| begins(text) && is_prose(text));
+            sentences.extend(prose.map(|text| numbered(&text)));
         }
         if MESSAGE_FILES.iter().any(|prefix| file.starts_with(prefix)) {
-            let said = literals(&text).filter(|said| said.contains(' ') && is_prose(said));
-            let said = said.filter(|said| begins(said) || said.starts_with('{'));
-            sentences.extend(said.map(|said| numbered(&said)));
+            let prose = literals(&text).filter(|text| text.contains(' ') && is_prose(text));
+            let prose = prose.filter(|text| begins(text) || text.starts_with('{'));
+            sentences.extend(prose.map(|text| numbered(&text)));
         }
         if file == COUNTRIES {
             for found in country.captures_iter(&text) {
                 let name = read(&found[1]);
-                let said = Said {
-                    meant: Some("country"),
-                    ..Said::from(&name)
+                let entry = Entry {
+                    context: Some("country"),
+                    ..Entry::from(&name)
                 };
-                say(&file, said);
+                collect(&file, entry);
             }
         }
         if VARIANT_FILES.contains(&file.as_str()) {
             sentences.extend(named.captures_iter(&text).map(|found| read(&found[1])));
         }
         for sentence in sentences {
-            say(&file, (&sentence).into());
+            collect(&file, (&sentence).into());
         }
     }
 }
 
-fn in_scripts(say: &mut Say<'_>) {
+fn in_scripts(collect: &mut Collect<'_>) {
     let one = pattern(r"\bt\(\s*LITERAL");
     let many = pattern(COUNTED);
     for (file, text) in files("static/js", "js") {
         let text = without_comments_and_tests(&text);
-        single(&file, &text, &one, say);
-        counted(&file, &text, &many, say);
+        single(&file, &text, &one, collect);
+        counted(&file, &text, &many, collect);
     }
 }
 
@@ -330,9 +330,9 @@ fn template(sentences: &Sentences) -> Catalog {
 }
 
 fn message(
-    (one, meant): &(String, Option<String>),
+    (one, context): &(String, Option<String>),
     used: &Used,
-    mut said: Vec<String>,
+    mut strings: Vec<String>,
     source: &str,
 ) -> Message {
     let mut message = match &used.plural {
@@ -340,14 +340,14 @@ fn message(
         None => Message::build_singular(),
     };
     message.with_msgid(one.clone()).with_source(source.into());
-    if let Some(meant) = meant {
-        message.with_msgctxt(meant.clone());
+    if let Some(context) = context {
+        message.with_msgctxt(context.clone());
     }
     match &used.plural {
         Some(many) => message
             .with_msgid_plural(many.clone())
-            .with_msgstr_plural(said),
-        None => message.with_msgstr(said.swap_remove(0)),
+            .with_msgstr_plural(strings),
+        None => message.with_msgstr(strings.swap_remove(0)),
     };
     message.done()
 }
@@ -356,15 +356,15 @@ fn updated_catalog(old: &Catalog, sentences: &Sentences) -> Catalog {
     let mut fresh = Catalog::new(old.metadata.clone());
     fresh.preheader.clone_from(&old.preheader);
     for (key, used) in sentences {
-        let mut said = forms(old, key, used);
-        said.resize(old.metadata.plural_rules.nplurals, String::new());
-        fresh.append_or_update(message(key, used, said, ""));
+        let mut strings = forms(old, key, used);
+        strings.resize(old.metadata.plural_rules.nplurals, String::new());
+        fresh.append_or_update(message(key, used, strings, ""));
     }
     fresh
 }
 
-fn forms(catalog: &Catalog, (one, meant): &(String, Option<String>), used: &Used) -> Vec<String> {
-    let found = catalog.find_message(meant.as_deref(), one, used.plural.as_deref());
+fn forms(catalog: &Catalog, (one, context): &(String, Option<String>), used: &Used) -> Vec<String> {
+    let found = catalog.find_message(context.as_deref(), one, used.plural.as_deref());
     match found.filter(|message| message.is_plural() == used.plural.is_some()) {
         Some(message) if message.is_plural() => {
             message.msgstr_plural().cloned().unwrap_or_default()
@@ -456,12 +456,12 @@ fn parts(sentence: &str) -> Vec<String> {
 fn translation_keeps_placeholders_and_markup() {
     for (language, catalog) in translations() {
         for message in catalog.messages() {
-            let said = match message.is_plural() {
+            let strings = match message.is_plural() {
                 true => message.msgstr_plural().expect("plural").clone(),
                 false => vec![message.msgstr().expect("singular").to_owned()],
             };
             let many = message.msgid_plural().unwrap_or(message.msgid());
-            for sentence in said.iter().filter(|sentence| !sentence.is_empty()) {
+            for sentence in strings.iter().filter(|sentence| !sentence.is_empty()) {
                 let has = parts(sentence);
                 assert!(
                     has == parts(many) || has == parts(message.msgid()),
@@ -491,20 +491,21 @@ fn bare(template: &str) -> Vec<String> {
             .expect("a valid pattern");
     let typed = Regex::new(r"(?s)<(?:kbd|code)\b.*?</(?:kbd|code)>").expect("a valid pattern");
     let tag = Regex::new(r#"<[^<>"]*(?:"[^"]*"[^<>"]*)*>"#).expect("a valid pattern");
-    let spoken =
+    let translatable =
         Regex::new(r#"\s(?:aria-label|title|placeholder|alt|data-label|data-drop)="([^"]*)""#)
             .expect("a valid pattern");
     let template = computed.replace_all(template, "");
     let template = typed.replace_all(&template, "");
-    let said = tag
+    let attributes = tag
         .find_iter(&template)
-        .flat_map(|tag| spoken.captures_iter(tag.as_str()))
+        .flat_map(|tag| translatable.captures_iter(tag.as_str()))
         .map(|found| found[1].to_owned());
     let text = tag.replace_all(&template, "\n");
     let lines = text.lines().map(|line| line.trim().to_owned());
-    said.chain(lines)
-        .map(|said| NAMES.iter().fold(said, |said, name| said.replace(name, "")))
-        .filter(|said| said.chars().filter(|c| c.is_alphabetic()).count() > 1)
+    attributes
+        .chain(lines)
+        .map(|text| NAMES.iter().fold(text, |text, name| text.replace(name, "")))
+        .filter(|text| text.chars().filter(|c| c.is_alphabetic()).count() > 1)
         .collect()
 }
 

@@ -40,7 +40,7 @@ async fn send_mail(app: &App, event: Event) -> Result<()> {
             if let Some(agent) = credits::low_balance_recipient(&app.db, workspace, user).await? {
                 let language = agent.language.unwrap_or_default();
                 app.mail
-                    .send(said_in(language, || credits_run_low(app, &agent)));
+                    .send(said_in(language, || low_credits(app, &agent)));
             }
         }
         Event::IntegrationFailed {
@@ -52,8 +52,9 @@ async fn send_mail(app: &App, event: Event) -> Result<()> {
             {
                 for (email, language) in failed.emails.iter().zip(&failed.languages) {
                     let language = Language::of_tag(language).unwrap_or_default();
-                    app.mail
-                        .send(said_in(language, || texts_wait(app, &failed, email)));
+                    app.mail.send(said_in(language, || {
+                        integration_failed(app, &failed, email)
+                    }));
                 }
             }
         }
@@ -62,7 +63,7 @@ async fn send_mail(app: &App, event: Event) -> Result<()> {
     Ok(())
 }
 
-fn credits_run_low(app: &App, agent: &LowBalance) -> Mail {
+fn low_credits(app: &App, agent: &LowBalance) -> Mail {
     let settings = app.config.public(&format!("/w/{}/settings", agent.slug));
     let text = count(
         agent.left,
@@ -84,7 +85,7 @@ fn credits_run_low(app: &App, agent: &LowBalance) -> Mail {
     }
 }
 
-fn texts_wait(app: &App, failed: &Failed, to: &str) -> Mail {
+fn integration_failed(app: &App, failed: &Failed, to: &str) -> Mail {
     let page = app
         .config
         .public(&format!("/w/{}/admin/integrations", failed.slug));

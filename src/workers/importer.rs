@@ -9,7 +9,7 @@ use crate::domain::contacts::import::work;
 use crate::error::Result;
 use crate::fail_point;
 
-pub const LOOK_AROUND: Duration = Duration::from_secs(1);
+pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a part is tried again after a deadlock.
 const MAX_ATTEMPTS: usize = 4;
 

@@ -17,11 +17,11 @@ use crate::error::Result;
 use crate::fail_point;
 use crate::ids::{MediaId, WorkspaceId};
 
-const LOOK_AROUND: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Concurrent downloads, overall and per integration; each is held in memory.
 const LIMITS: Limits = Limits { all: 16, each: 4 };
 const REMOVED_AT_ONCE: i64 = 50;
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct MediaFetcher {
@@ -44,32 +44,32 @@ impl MediaFetcher {
     /// Runs until `stopping`, then releases its leases. Also polls whenever a download ends.
     pub async fn run(self, stopping: CancellationToken) -> Result<()> {
         let mut calls = self.calls.lock().await;
-        let mut rounds = interval(LOOK_AROUND);
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut cleaned = Instant::now();
+        let mut ticks = interval(POLL_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut cleaned_at = Instant::now();
         loop {
             tokio::select! {
                 () = stopping.cancelled() => break,
-                _ = rounds.tick() => {}
+                _ = ticks.tick() => {}
                 Some(_) = calls.next() => {}
             }
             while calls.try_next().is_some() {}
             fail_point::panic_at("media_fetcher");
             self.begin(&mut calls).await?;
-            if cleaned.elapsed() >= LOOK_AROUND {
+            if cleaned_at.elapsed() >= POLL_INTERVAL {
                 removed::take_out(&self.app, REMOVED_AT_ONCE).await?;
-                cleaned = Instant::now();
+                cleaned_at = Instant::now();
             }
         }
         calls.abort().await;
-        let left: Vec<_> = self.leased().drain().collect();
-        let left: Vec<_> = left
+        let unfinished: Vec<_> = self.leased().drain().collect();
+        let unfinished: Vec<_> = unfinished
             .into_iter()
             .map(|(id, workspace)| (workspace, id))
             .collect();
-        if !left.is_empty() {
-            let handed_back = keep::hand_back(&self.app.db, &left);
-            let _ = tokio::time::timeout(SHUTDOWN_GRACE, handed_back).await;
+        if !unfinished.is_empty() {
+            let released = keep::hand_back(&self.app.db, &unfinished);
+            let _ = tokio::time::timeout(RELEASE_TIMEOUT, released).await;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::fail_point;
 use crate::providers::{Outcome, Outgoing, Provider, Repeated, SentLookup, repeated};
 use crate::workers::sender::outgoing;
 
-const LOOK_AROUND: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Concurrent lookups, overall and per integration.
 const LIMITS: Limits = Limits { all: 32, each: 4 };
 
@@ -39,10 +39,10 @@ impl OutcomeResolver {
     /// Runs until the server stops. Lookups cut off then are due again within a minute.
     pub async fn run(self) -> Result<()> {
         let mut calls = self.calls.lock().await;
-        let mut rounds = tokio::time::interval(LOOK_AROUND);
+        let mut ticks = tokio::time::interval(POLL_INTERVAL);
         loop {
             tokio::select! {
-                _ = rounds.tick() => {}
+                _ = ticks.tick() => {}
                 Some(_) = calls.next() => {}
             }
             while calls.try_next().is_some() {}
@@ -84,7 +84,7 @@ impl OutcomeResolver {
 
     async fn settle(&self, open: &Open) -> Result<usize> {
         fail_point::abort_at("before asking");
-        let lookup = self.ask(open).await?;
+        let lookup = self.look_up(open).await?;
         fail_point::abort_at("after asking");
         match lookup {
             LookupResult::Settled(outcome) => {
@@ -92,32 +92,32 @@ impl OutcomeResolver {
                 tracing::info!(message.id = %open.text.id, sent = matches!(outcome, Outcome::Sent { .. }), "the outcome of an unconfirmed message was resolved");
                 Ok(1)
             }
-            LookupResult::Nothing => {
+            LookupResult::Undetermined => {
                 outcome_checks::looked(&self.app.db, open).await?;
                 Ok(0)
             }
-            LookupResult::NoAnswer => {
+            LookupResult::Unreachable => {
                 tracing::warn!(message.id = %open.text.id, "the provider could not be asked for the outcome of a message");
                 Ok(0)
             }
         }
     }
 
-    async fn ask(&self, open: &Open) -> Result<LookupResult> {
+    async fn look_up(&self, open: &Open) -> Result<LookupResult> {
         let Some(account) = self.directory.integration(open.text.integration).await? else {
-            return Ok(LookupResult::NoAnswer);
+            return Ok(LookupResult::Unreachable);
         };
         let Some(text) = outgoing(&self.app, &open.text, &account) else {
-            return Ok(LookupResult::Nothing);
+            return Ok(LookupResult::Undetermined);
         };
         let provider = account.used_for(Purpose::LookUp);
         match provider.capabilities().idempotent_send {
             Some(known_for) => Ok(repeat(open, provider, &text, known_for).await),
-            None => self.look(open, provider, &text).await,
+            None => self.find_sent(open, provider, &text).await,
         }
     }
 
-    async fn look(
+    async fn find_sent(
         &self,
         open: &Open,
         provider: &dyn Provider,
@@ -126,18 +126,18 @@ impl OutcomeResolver {
         match provider.find_sent(text, open.since).await {
             Ok(SentLookup::Found(found)) => Ok(outcome_checks::settled(&self.app.db, open, found)
                 .await?
-                .map_or(LookupResult::Nothing, LookupResult::Settled)),
-            Ok(SentLookup::Undetermined) => Ok(LookupResult::Nothing),
-            Err(_) => Ok(LookupResult::NoAnswer),
+                .map_or(LookupResult::Undetermined, LookupResult::Settled)),
+            Ok(SentLookup::Undetermined) => Ok(LookupResult::Undetermined),
+            Err(_) => Ok(LookupResult::Unreachable),
         }
     }
 }
 
 enum LookupResult {
     Settled(Outcome),
-    Nothing,
+    Undetermined,
     /// The provider could not be asked; this does not count as a check.
-    NoAnswer,
+    Unreachable,
 }
 
 /// Repeats the identical request: a provider that accepted it returns the same response, and one that did not accepts
@@ -152,11 +152,11 @@ async fn repeat(
     // The repeat may send it for the first time, so not after its deadline.
     let is_late = open.text.expires_at.is_some_and(|at| at <= clock::now());
     if age >= known_for || is_late {
-        return LookupResult::Nothing;
+        return LookupResult::Undetermined;
     }
     match repeated(text.attempt, provider.send(text).await, rand::random()) {
         Repeated::Settled(outcome) => LookupResult::Settled(outcome),
-        Repeated::Undetermined => LookupResult::Nothing,
-        Repeated::NotAsked => LookupResult::NoAnswer,
+        Repeated::Undetermined => LookupResult::Undetermined,
+        Repeated::NotAsked => LookupResult::Unreachable,
     }
 }

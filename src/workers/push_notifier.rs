@@ -61,18 +61,18 @@ impl Services {
 pub async fn run(app: App, hub: Hub) {
     let mut events = app.db.bus().listen();
     let mut services = Services::default();
-    let mut under_way = JoinSet::new();
+    let mut in_flight = JoinSet::new();
     loop {
-        while under_way.try_join_next().is_some() {}
+        while in_flight.try_join_next().is_some() {}
         match events.recv().await {
             Ok(Event::MessageAdded {
                 workspace, message, ..
-            }) => match away(&app, &hub, workspace, message).await {
+            }) => match due_pushes(&app, &hub, workspace, message).await {
                 Ok(all) => {
                     for due in all {
                         match services.of(&due.address) {
                             Some(calls) => {
-                                under_way.spawn(push_message(
+                                in_flight.spawn(push_message(
                                     app.clone(),
                                     hub.clone(),
                                     calls,
@@ -98,7 +98,7 @@ pub async fn run(app: App, hub: Hub) {
 }
 
 /// The pushes for a message, without members who are looking at the inbox.
-async fn away(
+async fn due_pushes(
     app: &App,
     hub: &Hub,
     workspace: WorkspaceId,
@@ -120,8 +120,8 @@ async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due, messa
         };
         if began.is_none_or(|began| began.elapsed() > RECHECK_AFTER) {
             // The member may have signed out, lost access to the number, or come back.
-            match away(&app, &hub, due.workspace, message).await {
-                Ok(still) if still.iter().any(|other| other.id == due.id) => {}
+            match due_pushes(&app, &hub, due.workspace, message).await {
+                Ok(recipients) if recipients.iter().any(|other| other.id == due.id) => {}
                 Ok(_) => return,
                 Err(error) => {
                     return tracing::warn!(%error, "a push notification failed");

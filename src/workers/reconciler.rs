@@ -20,13 +20,13 @@ use crate::error::Result;
 use crate::fail_point;
 use crate::ids::{NumberId, WorkspaceId};
 
-const LOOK_AROUND: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Delay between polls while there is more to do: a poll looks at every integration.
 const POLL_WHILE_BUSY: Duration = Duration::from_millis(200);
 /// Concurrent comparisons, overall and per integration: providers limit API calls.
 const LIMITS: Limits = Limits { all: 32, each: 8 };
-const MEASURED: Duration = Duration::from_secs(30);
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+const METRICS_INTERVAL: Duration = Duration::from_secs(30);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct Reconciler {
@@ -51,49 +51,49 @@ impl Reconciler {
     /// Runs until `stopping`, then releases its leases.
     pub async fn run(self, stopping: CancellationToken) -> Result<()> {
         let mut calls = self.calls.lock().await;
-        let mut rounds = interval(LOOK_AROUND);
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut measured: Option<Instant> = None;
+        let mut ticks = interval(POLL_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut measured_at: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = stopping.cancelled() => break,
-                _ = rounds.tick() => {}
+                _ = ticks.tick() => {}
                 Some(_) = calls.next() => sleep(POLL_WHILE_BUSY).await,
             }
             while calls.try_next().is_some() {}
             fail_point::panic_at("reconciler");
             self.begin(&mut calls).await?;
-            if measured.is_none_or(|at| at.elapsed() >= MEASURED) {
+            if measured_at.is_none_or(|at| at.elapsed() >= METRICS_INTERVAL) {
                 self.measure().await?;
-                measured = Some(Instant::now());
+                measured_at = Some(Instant::now());
             }
         }
         calls.abort().await;
-        let left: Vec<_> = self.leased().drain().collect();
-        let left: Vec<_> = left
+        let unfinished: Vec<_> = self.leased().drain().collect();
+        let unfinished: Vec<_> = unfinished
             .into_iter()
             .map(|(id, workspace)| (workspace, id))
             .collect();
-        if !left.is_empty() {
-            let handed_back = catch_up::hand_back(&self.app.db, &left);
-            let _ = tokio::time::timeout(SHUTDOWN_GRACE, handed_back).await;
+        if !unfinished.is_empty() {
+            let released = catch_up::hand_back(&self.app.db, &unfinished);
+            let _ = tokio::time::timeout(RELEASE_TIMEOUT, released).await;
         }
         Ok(())
     }
 
     /// Compares everything that is due; returns the number of ingested texts. For tests.
     pub async fn run_once(&self) -> Result<usize> {
-        let mut brought_in = 0;
+        let mut ingested = 0;
         let mut calls = Calls::new(LIMITS);
         loop {
             self.begin(&mut calls).await?;
             match calls.next().await {
-                Some(texts) => brought_in += texts.unwrap_or(0),
+                Some(texts) => ingested += texts.unwrap_or(0),
                 None => break,
             }
         }
         self.measure().await?;
-        Ok(brought_in)
+        Ok(ingested)
     }
 
     /// Leases as many due numbers as there is room for. One round trip.

@@ -30,7 +30,7 @@ use crate::providers::{self, ErrorClass, Outcome, Outgoing, PauseScope, Refusal,
 /// Concurrent calls overall and per integration: Twilio limits concurrency per account and rejects the excess.
 const LIMITS: Limits = Limits { all: 64, each: 8 };
 /// How soon messages queued by other servers, and expired leases, are noticed.
-const LOOK_AROUND: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// The poll interval while all slots are taken: hanging calls time out.
 const POLL_WHILE_FULL: Duration = Duration::from_millis(500);
 /// How long calls in flight may take when the server stops.
@@ -38,7 +38,7 @@ const CALL_DRAIN: Duration = Duration::from_secs(7);
 /// How long recording the remaining outcomes may take after that.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(800);
 /// A lease older than this is not used for a call: the response might arrive after it expires.
-const FRESH: Duration = Duration::from_secs(30);
+const MAX_LEASE_AGE: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 pub struct Sender {
@@ -53,7 +53,7 @@ pub struct Sender {
 }
 
 /// The provider was not called: the message returns to the queue, and nothing else is held.
-const NOT_BEGUN: Outcome = Outcome::Retry {
+const NOT_SENT: Outcome = Outcome::Retry {
     after: Duration::ZERO,
     holds: PauseScope::Text,
 };
@@ -73,20 +73,20 @@ impl Sender {
     pub async fn run(self, stopping: CancellationToken) {
         let mut events = self.app.db.bus().listen();
         let mut calls = self.calls.lock().await;
-        let mut look = Instant::now();
-        let mut rounds = tokio::time::interval(LOOK_AROUND);
+        let mut next_poll = Instant::now();
+        let mut ticks = tokio::time::interval(POLL_INTERVAL);
         while !stopping.is_cancelled() {
             tokio::select! {
                 () = stopping.cancelled() => break,
-                _ = rounds.tick() => {
+                _ = ticks.tick() => {
                     fail_point::panic_at("sender");
-                    if let Err(error) = self.tidy_up().await {
+                    if let Err(error) = self.recover_stale().await {
                         tracing::warn!(%error, "the outbox cannot be read: retrying");
                     }
                     continue;
                 }
                 Some(_) = calls.next() => {}
-                () = tokio::time::sleep_until(look) => {}
+                () = tokio::time::sleep_until(next_poll) => {}
                 event = events.recv() => match event {
                     Ok(Event::Queued) | Err(RecvError::Lagged(_)) => {}
                     Ok(_) => continue,
@@ -97,10 +97,10 @@ impl Sender {
             while calls.try_next().is_some() {}
             while matches!(events.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
             if calls.room().all == 0 {
-                look = Instant::now() + POLL_WHILE_FULL;
+                next_poll = Instant::now() + POLL_WHILE_FULL;
                 continue;
             }
-            look = match self.begin(&mut calls, &stopping).await {
+            next_poll = match self.begin(&mut calls, &stopping).await {
                 Ok(next) => next,
                 Err(error) => {
                     tracing::warn!(%error, "the outbox cannot be read: retrying");
@@ -111,12 +111,12 @@ impl Sender {
         let _ =
             tokio::time::timeout(CALL_DRAIN, async { while calls.next().await.is_some() {} }).await;
         calls.abort().await;
-        self.hand_back().await;
+        self.settle_unfinished().await;
     }
 
     /// Records calls that still hang when the server stops as unconfirmed: the outcome resolver checks them, and they
     /// are never sent again blindly.
-    async fn hand_back(&self) {
+    async fn settle_unfinished(&self) {
         let left: Vec<_> = self.leased().drain().map(|(_, left)| left).collect();
         let settled = left
             .iter()
@@ -130,7 +130,9 @@ impl Sender {
         let mut sent = 0;
         loop {
             let mut calls = Calls::new(LIMITS);
-            self.tidy_up().await.expect("the outbox can be written");
+            self.recover_stale()
+                .await
+                .expect("the outbox can be written");
             self.begin(&mut calls, &CancellationToken::new())
                 .await
                 .expect("the outbox can be read");
@@ -144,7 +146,7 @@ impl Sender {
     }
 
     /// Recovers orphaned, stranded and expired messages. One round trip if there are none.
-    async fn tidy_up(&self) -> Result<()> {
+    async fn recover_stale(&self) -> Result<()> {
         let stale_work = outbox::stale_work(&self.app.db).await?;
         if stale_work.orphans {
             let orphans = outbox::set_aside_orphans(&self.app.db).await?;
@@ -176,28 +178,33 @@ impl Sender {
     async fn begin(&self, calls: &mut Calls<()>, stopping: &CancellationToken) -> Result<Instant> {
         let room = calls.room();
         if room.all > 0 {
-            let asked = Instant::now();
+            let leased_at = Instant::now();
             fail_point::abort_at("before the lease");
             let texts = outbox::lease(&self.app.db, &room).await?;
             if !texts.is_empty() {
                 fail_point::abort_at("after the lease");
             }
             for text in texts {
-                self.will_be(&text, NOT_BEGUN);
+                self.set_pending_outcome(&text, NOT_SENT);
                 let (sender, stopping) = (self.clone(), stopping.clone());
                 calls.spawn(text.integration, async move {
-                    sender.deliver_or_settle(text, asked, &stopping).await;
+                    sender.deliver_or_settle(text, leased_at, &stopping).await;
                 });
             }
         }
         let wait = outbox::until_next(&self.app.db).await?;
-        Ok(Instant::now() + wait.unwrap_or(LOOK_AROUND).min(LOOK_AROUND))
+        Ok(Instant::now() + wait.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL))
     }
 
     /// Delivers, and settles the message if the call panics.
-    async fn deliver_or_settle(&self, text: Leased, asked: Instant, stopping: &CancellationToken) {
+    async fn deliver_or_settle(
+        &self,
+        text: Leased,
+        leased_at: Instant,
+        stopping: &CancellationToken,
+    ) {
         let id = text.id;
-        let delivered = AssertUnwindSafe(self.deliver(&text, asked, stopping)).catch_unwind();
+        let delivered = AssertUnwindSafe(self.deliver(&text, leased_at, stopping)).catch_unwind();
         if delivered.await.is_err() {
             metrics::counter!("messagehub_worker_panics_total", "worker" => "sender").increment(1);
             let left = self.leased().get(&id).map(|(_, outcome)| outcome.clone());
@@ -207,38 +214,36 @@ impl Sender {
         self.leased().remove(&id);
     }
 
-    async fn deliver(&self, text: &Leased, asked: Instant, stopping: &CancellationToken) {
+    async fn deliver(&self, text: &Leased, leased_at: Instant, stopping: &CancellationToken) {
         if text.is_disconnected {
             return self.settle(text, &Outcome::Failed(disconnected())).await;
         }
         let account = match self.directory.integration(text.integration).await {
             Ok(Some(account)) => account,
             Ok(None) => {
-                return self
-                    .give_back(text, "its integration is switched off")
-                    .await;
+                return self.requeue(text, "its integration is switched off").await;
             }
-            Err(error) => return self.give_back(text, &error.to_string()).await,
+            Err(error) => return self.requeue(text, &error.to_string()).await,
         };
         let Some(outgoing) = outgoing(&self.app, text, &account) else {
-            return self.give_back(text, "its addresses cannot be read").await;
+            return self.requeue(text, "its addresses cannot be read").await;
         };
-        if let Some(refusal) = out_of_reach(&outgoing, &account) {
+        if let Some(refusal) = unreachable_media(&outgoing, &account) {
             return self.settle(text, &Outcome::Failed(refusal)).await;
         }
-        if asked.elapsed() > FRESH {
-            return self.give_back(text, "its lease is getting old").await;
+        if leased_at.elapsed() > MAX_LEASE_AGE {
+            return self.requeue(text, "its lease is getting old").await;
         }
         if stopping.is_cancelled() {
-            return self.settle(text, &NOT_BEGUN).await;
+            return self.settle(text, &NOT_SENT).await;
         }
         let tries = text.attempt.max(1).unsigned_abs().into();
         fail_point::abort_at("before the request");
-        self.will_be(text, Outcome::Unconfirmed);
+        self.set_pending_outcome(text, Outcome::Unconfirmed);
         let answer = account.used_for(Purpose::Send).send(&outgoing).await;
         fail_point::abort_at("after the answer");
         let outcome = outcome(tries, answer, rand::random());
-        self.will_be(text, outcome.clone());
+        self.set_pending_outcome(text, outcome.clone());
         fail_point::panic_at("sending");
         match &outcome {
             Outcome::Pause(refusal) => self.pause_if_certain(text, &account, refusal).await,
@@ -256,7 +261,7 @@ impl Sender {
     }
 
     /// Sets the outcome to record if the call ends here.
-    fn will_be(&self, text: &Leased, outcome: Outcome) {
+    fn set_pending_outcome(&self, text: &Leased, outcome: Outcome) {
         self.leased().insert(text.id, (text.clone(), outcome));
     }
 
@@ -304,7 +309,7 @@ impl Sender {
         }
     }
 
-    async fn give_back(&self, text: &Leased, why: &str) {
+    async fn requeue(&self, text: &Leased, why: &str) {
         tracing::warn!(message.id = %text.id, why, "a message could not be sent yet");
         if let Err(error) = outbox::settle(
             &self.app.db,
@@ -371,10 +376,10 @@ fn public_address(app: &App, text: &Leased, media: &str) -> String {
 }
 
 /// A refusal for media on a private address: the provider would accept the message and deliver nothing.
-fn out_of_reach(text: &Outgoing, account: &Account) -> Option<providers::Refusal> {
+fn unreachable_media(text: &Outgoing, account: &Account) -> Option<providers::Refusal> {
     let provider = &account.provider;
-    let lost = text.media.iter().any(|url| !provider.reaches(url));
-    lost.then(|| providers::Refusal {
+    let is_unreachable = text.media.iter().any(|url| !provider.reaches(url));
+    is_unreachable.then(|| providers::Refusal {
         class: providers::ErrorClass::Permanent,
         code: "media_unreachable".into(),
         text: format!(

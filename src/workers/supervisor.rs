@@ -12,10 +12,10 @@ use crate::error::Result;
 use crate::fail_point;
 
 /// Downtime after which a worker is reported.
-const LONG: Duration = Duration::from_secs(30);
+const DOWN_THRESHOLD: Duration = Duration::from_secs(30);
 /// Uptime after which a worker counts as up again: longer than it takes to notice that the database is unavailable.
-const SETTLED: Duration = Duration::from_secs(5);
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const HEALTHY_AFTER: Duration = Duration::from_secs(5);
+const MIN_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// The workers that are down, and since when.
@@ -24,23 +24,23 @@ pub struct Health(Arc<Mutex<HashMap<&'static str, Instant>>>);
 
 impl Health {
     pub fn down_for_long(&self) -> Vec<&'static str> {
-        self.down_for(LONG)
+        self.down_for(DOWN_THRESHOLD)
     }
 
-    fn down_for(&self, long: Duration) -> Vec<&'static str> {
+    fn down_for(&self, threshold: Duration) -> Vec<&'static str> {
         let down = self.down();
-        let down = down.iter().filter(|(_, since)| since.elapsed() > long);
+        let down = down.iter().filter(|(_, since)| since.elapsed() > threshold);
         let mut names: Vec<_> = down.map(|(name, _)| *name).collect();
         names.sort_unstable();
         names
     }
 
-    fn works(&self, worker: &'static str) {
+    fn mark_up(&self, worker: &'static str) {
         self.down().remove(worker);
         metrics::gauge!("messagehub_worker_up", "worker" => worker).set(1.0);
     }
 
-    fn failed(&self, worker: &'static str, failure: &Failure) {
+    fn mark_down(&self, worker: &'static str, failure: &Failure) {
         self.down().entry(worker).or_insert_with(Instant::now);
         metrics::gauge!("messagehub_worker_up", "worker" => worker).set(0.0);
         let cause = match failure {
@@ -72,10 +72,10 @@ struct Pauses(Duration);
 
 impl Pauses {
     fn new() -> Self {
-        Self(FIRST_PAUSE)
+        Self(MIN_PAUSE)
     }
 
-    async fn pass(&mut self) {
+    async fn wait(&mut self) {
         sleep(self.0).await;
         self.0 = (self.0 * 2).min(MAX_PAUSE);
     }
@@ -88,22 +88,22 @@ pub async fn keep_running<Run: Future<Output = Result<()>>>(
     worker: impl Fn() -> Run,
 ) {
     let mut pauses = Pauses::new();
-    health.works(name);
+    health.mark_up(name);
     loop {
         let mut run = Box::pin(attempt(name, &worker));
         let ended = tokio::select! {
             ended = &mut run => ended,
-            () = sleep(SETTLED) => {
-                health.works(name);
+            () = sleep(HEALTHY_AFTER) => {
+                health.mark_up(name);
                 pauses = Pauses::new();
                 run.await
             }
         };
         match ended {
             Ok(()) => return,
-            Err(failure) => health.failed(name, &failure),
+            Err(failure) => health.mark_down(name, &failure),
         }
-        pauses.pass().await;
+        pauses.wait().await;
     }
 }
 
@@ -120,10 +120,10 @@ pub async fn every<Run: Future<Output = Result<()>>>(
         rounds.tick().await;
         let mut pauses = Pauses::new();
         while let Err(failure) = attempt(name, &work).await {
-            health.failed(name, &failure);
-            pauses.pass().await;
+            health.mark_down(name, &failure);
+            pauses.wait().await;
         }
-        health.works(name);
+        health.mark_up(name);
     }
 }
 

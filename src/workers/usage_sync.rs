@@ -15,11 +15,11 @@ use crate::error::Result;
 use crate::fail_point;
 use crate::ids::IntegrationId;
 
-const LOOK_AROUND: Duration = Duration::from_secs(30);
-const COUNTED: Duration = Duration::from_secs(15 * 60);
+const POLL_INTERVAL: Duration = Duration::from_secs(30);
+const COUNT_INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// Each integration's days are fetched one after the other.
 const LIMITS: Limits = Limits { all: 16, each: 1 };
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct UsageSync {
@@ -43,27 +43,27 @@ impl UsageSync {
     /// counting.
     pub async fn run(self, stopping: CancellationToken) -> Result<()> {
         let mut calls = self.calls.lock().await;
-        let mut rounds = interval(LOOK_AROUND);
-        let mut counted: Option<Instant> = None;
+        let mut ticks = interval(POLL_INTERVAL);
+        let mut counted_at: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = stopping.cancelled() => break,
-                _ = rounds.tick() => {}
+                _ = ticks.tick() => {}
                 Some(_) = calls.next() => {}
             }
             while calls.try_next().is_some() {}
             fail_point::panic_at("usage_sync");
             self.begin(&mut calls).await?;
-            if counted.is_none_or(|at| at.elapsed() >= COUNTED) {
+            if counted_at.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL) {
                 usage::count(&self.app.db).await?;
-                counted = Some(Instant::now());
+                counted_at = Some(Instant::now());
             }
         }
         calls.abort().await;
-        let left: Vec<_> = self.leased().drain().collect();
-        if !left.is_empty() {
-            let handed_back = usage::hand_back(&self.app.db, &left);
-            let _ = tokio::time::timeout(SHUTDOWN_GRACE, handed_back).await;
+        let unfinished: Vec<_> = self.leased().drain().collect();
+        if !unfinished.is_empty() {
+            let released = usage::hand_back(&self.app.db, &unfinished);
+            let _ = tokio::time::timeout(RELEASE_TIMEOUT, released).await;
         }
         Ok(())
     }
@@ -90,9 +90,9 @@ impl UsageSync {
             self.leased().insert(due.integration);
             let usage_sync = self.clone();
             calls.spawn(due.integration, async move {
-                let asked = usage::ask(&usage_sync.app.db, &usage_sync.directory, &due).await;
+                let synced = usage::ask(&usage_sync.app.db, &usage_sync.directory, &due).await;
                 usage_sync.leased().remove(&due.integration);
-                if let Err(error) = asked {
+                if let Err(error) = synced {
                     tracing::warn!(%error, integration.id = %due.integration, "provider charges could not be synced");
                 }
             });

@@ -22,7 +22,7 @@ pub(super) const PORT: u16 = 5432;
 const SOCKET_PATH_MAX: usize = 103;
 
 /// Parent of clusters whose `DATA_DIR` PostgreSQL's account cannot reach.
-const ELSEWHERE: &str = "/var/lib/messagehub";
+const FALLBACK_DIR: &str = "/var/lib/messagehub";
 
 /// Suffix of a cluster's directory during its creation, followed by a random number.
 const STAGING: &str = "new";
@@ -42,8 +42,8 @@ impl Cluster {
     pub async fn open(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let link = data_dir.join("postgres");
         let account = account(&link)?;
-        let made_by = read_optional(&link.join("PG_VERSION"))?;
-        let programs = match &made_by {
+        let created_by = read_optional(&link.join("PG_VERSION"))?;
+        let programs = match &created_by {
             Some(version) => programs::programs_for(&link, version.trim())?,
             None => programs::programs()?,
         };
@@ -66,14 +66,14 @@ impl Cluster {
             account,
         };
         cluster.remove_incomplete().await;
-        if made_by.is_none() {
-            cluster.make().await?;
+        if created_by.is_none() {
+            cluster.create().await?;
         }
         Ok(cluster)
     }
 
     /// Sets a new password if the password file is missing, for example after a backup without it.
-    pub async fn mend_password(&self) -> Result<()> {
+    pub async fn restore_password(&self) -> Result<()> {
         if read_optional(&self.password_file)?.is_some_and(|it| !it.is_empty()) {
             return Ok(());
         }
@@ -82,8 +82,8 @@ impl Cluster {
         let sql = format!(
             "alter role {LOGIN} password '{password}'\nalter role postgres password '{password}'\n"
         );
-        postmaster::forget_stale_pid(self);
-        self.alone(&self.dir, &sql).await?;
+        postmaster::remove_stale_pid_files(self);
+        self.run_single_user(&self.dir, &sql).await?;
         write_private(&self.password_file, password)
     }
 
@@ -104,7 +104,7 @@ impl Cluster {
     }
 
     /// Creates the cluster in a staging directory and renames it, so that a crash leaves no partial cluster.
-    async fn make(&self) -> Result<()> {
+    async fn create(&self) -> Result<()> {
         tracing::info!(dir = %self.dir.display(), "creating a PostgreSQL cluster");
         write_private(&self.password_file, &self.password)?;
         // A random name: programs of a server killed earlier may still write to their staging directory.
@@ -121,7 +121,7 @@ impl Cluster {
              create database {DATABASE} owner {LOGIN}\n",
             self.password
         );
-        self.alone(&fresh, &login).await?;
+        self.run_single_user(&fresh, &login).await?;
 
         let parent = self.dir.parent().unwrap_or(Path::new("/"));
         fs::rename(&fresh, &self.dir)
@@ -164,7 +164,7 @@ impl Cluster {
 
     async fn initdb(&self, fresh: &Path, password_file: &Path) -> Result<()> {
         write_private(password_file, &self.password)?;
-        self.give(password_file)?;
+        self.chown_to_account(password_file)?;
         let mut refused = None;
         // Code point order does not change with system upgrades; UTF-8 character classes if the system has such a
         // locale.
@@ -175,8 +175,8 @@ impl Cluster {
                 .args(["--auth-local=scram-sha-256", "--auth-host=scram-sha-256"])
                 .arg(format!("--lc-collate={collate}"))
                 .arg(format!("--lc-ctype={ctype}"))
-                .arg(joined("--pwfile=", password_file))
-                .arg(joined("--pgdata=", fresh));
+                .arg(path_option("--pwfile=", password_file))
+                .arg(path_option("--pgdata=", fresh));
             if self.settings.contains(&("fsync".into(), "off".into())) {
                 initdb.arg("--no-sync");
             }
@@ -191,7 +191,7 @@ impl Cluster {
     }
 
     /// Runs `sql`, one statement per line, in PostgreSQL's single-user mode; the cluster must not be running.
-    async fn alone(&self, dir: &Path, sql: &str) -> Result<()> {
+    async fn run_single_user(&self, dir: &Path, sql: &str) -> Result<()> {
         let mut postgres = self.program("postgres");
         postgres.arg("--single").arg("-D").arg(dir);
         postgres.args(["-c", "log_statement=none", "postgres"]);
@@ -203,11 +203,11 @@ impl Cluster {
             .mode(0o700)
             .create(path)
             .map_err(unusable(path))?;
-        self.give(path)
+        self.chown_to_account(path)
     }
 
-    fn give(&self, path: &Path) -> Result<()> {
-        give(path, self.account.as_ref()).map_err(unusable(path))
+    fn chown_to_account(&self, path: &Path) -> Result<()> {
+        chown_to_account(path, self.account.as_ref()).map_err(unusable(path))
     }
 }
 
@@ -237,16 +237,16 @@ fn locate(link: &Path, programs: &Path, account: Option<&User>) -> Result<PathBu
     let Some(account) = account else {
         return Ok(link.to_owned());
     };
-    if link.exists() || reaches(account, programs, link.parent().unwrap_or(link)) {
+    if link.exists() || can_access(account, programs, link.parent().unwrap_or(link)) {
         return Ok(link.to_owned());
     }
-    let elsewhere = Path::new(ELSEWHERE).join(format!("{:016x}", rand::random::<u64>()));
+    let elsewhere = Path::new(FALLBACK_DIR).join(format!("{:016x}", rand::random::<u64>()));
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o711)
-        .create(ELSEWHERE)
+        .create(FALLBACK_DIR)
         .and_then(|()| symlink(&elsewhere, link))
-        .map_err(unusable(Path::new(ELSEWHERE)))?;
+        .map_err(unusable(Path::new(FALLBACK_DIR)))?;
     tracing::info!(
         account = account.name,
         dir = %elsewhere.display(),
@@ -257,7 +257,7 @@ fn locate(link: &Path, programs: &Path, account: Option<&User>) -> Result<PathBu
 }
 
 /// Tests access by running a program as that account in that directory.
-fn reaches(account: &User, programs: &Path, dir: &Path) -> bool {
+fn can_access(account: &User, programs: &Path, dir: &Path) -> bool {
     use std::os::unix::process::CommandExt;
     std::process::Command::new(programs.join("postgres"))
         .arg("--version")
@@ -282,7 +282,7 @@ fn socket_dir(dir: &Path, data_dir: &Path, account: Option<&User>) -> Result<Pat
         .map(|it| PathBuf::from(format!("/tmp/messagehub-{:x}-{:x}", it.dev(), it.ino())))
         .map_err(unusable(data_dir))?;
     let made = match fs::DirBuilder::new().mode(0o700).create(&short) {
-        Ok(()) => give(&short, account),
+        Ok(()) => chown_to_account(&short, account),
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         Err(_) => Ok(()),
     };
@@ -296,7 +296,7 @@ fn socket_dir(dir: &Path, data_dir: &Path, account: Option<&User>) -> Result<Pat
     }
 }
 
-fn give(path: &Path, account: Option<&User>) -> io::Result<()> {
+fn chown_to_account(path: &Path, account: Option<&User>) -> io::Result<()> {
     match account {
         Some(account) => chown(path, Some(account.uid.as_raw()), Some(account.gid.as_raw())),
         None => Ok(()),
@@ -326,13 +326,13 @@ async fn run(mut command: Command, name: &str, input: &str) -> Result<()> {
         child.wait_with_output().await
     };
     let output = attempt.await.map_err(|error| failed(error.to_string()))?;
-    let said = String::from_utf8_lossy(&output.stderr);
+    let output_text = String::from_utf8_lossy(&output.stderr);
     // Single-user mode exits with 0 after an error.
-    let complaint = postmaster::complaint(&said);
-    if output.status.success() && complaint.is_none() {
+    let error_line = postmaster::error_line(&output_text);
+    if output.status.success() && error_line.is_none() {
         return Ok(());
     }
-    let reason = complaint.or(said.lines().next_back());
+    let reason = error_line.or(output_text.lines().next_back());
     Err(failed(reason.unwrap_or("it gave no reason").to_owned()))
 }
 
@@ -366,7 +366,7 @@ fn random_password() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
-fn joined(option: &str, path: &Path) -> std::ffi::OsString {
+fn path_option(option: &str, path: &Path) -> std::ffi::OsString {
     let mut argument = std::ffi::OsString::from(option);
     argument.push(path);
     argument

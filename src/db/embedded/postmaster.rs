@@ -40,7 +40,7 @@ const SETTINGS: [(&str, &str); 14] = [
 const POLL: Duration = Duration::from_millis(10);
 
 /// How long a start waits for backends of a killed postmaster to end.
-const LINGERING: Duration = Duration::from_secs(60);
+const BACKEND_EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Fast, immediate and forced shutdown, with the time that each is given.
 const SHUTDOWN: [(Signal, Duration); 3] = [
@@ -49,8 +49,8 @@ const SHUTDOWN: [(Signal, Duration); 3] = [
     (Signal::SIGKILL, Duration::from_secs(5)),
 ];
 
-const RESTART_AT_ONCE: Duration = Duration::from_millis(100);
-const RESTART_AT_MOST: Duration = Duration::from_secs(10);
+const MIN_RESTART_DELAY: Duration = Duration::from_millis(100);
+const MAX_RESTART_DELAY: Duration = Duration::from_secs(10);
 
 const LOG_MAX: u64 = 10 * 1024 * 1024;
 
@@ -68,12 +68,12 @@ impl Drop for Postmaster {
 impl Postmaster {
     /// Returns when it accepts connections. Crash recovery has no time limit.
     pub async fn start(cluster: &Cluster) -> Result<Self> {
-        let patience = Instant::now() + LINGERING;
+        let deadline = Instant::now() + BACKEND_EXIT_TIMEOUT;
         loop {
             match Self::try_start(cluster).await {
                 // Backends of a killed postmaster end by themselves, at the latest with their statement.
                 Err(Error::NotStarted { reason, .. })
-                    if reason.contains("shared memory block") && Instant::now() < patience =>
+                    if reason.contains("shared memory block") && Instant::now() < deadline =>
                 {
                     // Or a killed server had just started it, and it did not listen yet when we looked.
                     stop_orphan(cluster).await;
@@ -85,10 +85,10 @@ impl Postmaster {
     }
 
     async fn try_start(cluster: &Cluster) -> Result<Self> {
-        forget_stale_pid(cluster);
-        trim(&cluster.log).map_err(unusable(&cluster.log))?;
+        remove_stale_pid_files(cluster);
+        rotate_log(&cluster.log).map_err(unusable(&cluster.log))?;
         let mut log = open_log(&cluster.log).map_err(unusable(&cluster.log))?;
-        let already_said = log.seek(SeekFrom::End(0)).unwrap_or_default();
+        let log_offset = log.seek(SeekFrom::End(0)).unwrap_or_default();
 
         let mut postgres = cluster.program("postgres");
         postgres.arg("-D").arg(&cluster.dir);
@@ -115,8 +115,8 @@ impl Postmaster {
         let mut postmaster = Self(child);
         loop {
             if let Ok(Some(status)) = postmaster.0.try_wait() {
-                let said = read_from(&cluster.log, already_said).unwrap_or_default();
-                let reason = complaint(&said).or(said.lines().next_back());
+                let output_text = read_from(&cluster.log, log_offset).unwrap_or_default();
+                let reason = error_line(&output_text).or(output_text.lines().next_back());
                 return Err(not_started(
                     reason.map_or(status.to_string(), str::to_owned),
                 ));
@@ -146,7 +146,7 @@ impl Postmaster {
             tokio::select! {
                 () = stopping.cancelled() => return self.stop().await,
                 _ = log_watch.tick() => {
-                    if let Err(error) = trim(&cluster.log) {
+                    if let Err(error) = rotate_log(&cluster.log) {
                         tracing::warn!(%error, log = %cluster.log.display(), "cannot rotate PostgreSQL's log");
                     }
                 }
@@ -155,7 +155,7 @@ impl Postmaster {
                     tracing::error!(status, "PostgreSQL exited: restarting it");
                     tokio::select! {
                         () = stopping.cancelled() => return,
-                        again = start_again(cluster) => self = again,
+                        again = restart(cluster) => self = again,
                     }
                 }
             }
@@ -177,8 +177,8 @@ impl Postmaster {
     }
 }
 
-async fn start_again(cluster: &Cluster) -> Postmaster {
-    let mut pause = RESTART_AT_ONCE;
+async fn restart(cluster: &Cluster) -> Postmaster {
+    let mut pause = MIN_RESTART_DELAY;
     loop {
         sleep(pause).await;
         match Postmaster::start(cluster).await {
@@ -188,26 +188,26 @@ async fn start_again(cluster: &Cluster) -> Postmaster {
             }
             Err(error) => tracing::error!(%error, "PostgreSQL cannot be restarted yet"),
         }
-        pause = RESTART_AT_MOST.min(pause * 2);
+        pause = MAX_RESTART_DELAY.min(pause * 2);
     }
 }
 
 /// Stops the postmaster of a killed server. The socket's peer identifies it; a pid file could name an unrelated
 /// process.
 pub(super) async fn stop_orphan(cluster: &Cluster) {
-    let Some(pid) = listener(cluster).await else {
+    let Some(pid) = listener_pid(cluster).await else {
         return;
     };
     tracing::info!(%pid, "stopping the PostgreSQL of a killed server");
     let gone = async {
-        while listener(cluster).await.is_some() {
+        while listener_pid(cluster).await.is_some() {
             sleep(POLL).await;
         }
     };
     shut_down(pid, gone).await;
 }
 
-async fn listener(cluster: &Cluster) -> Option<Pid> {
+async fn listener_pid(cluster: &Cluster) -> Option<Pid> {
     let socket = cluster.socket_dir.join(format!(".s.PGSQL.{PORT}"));
     let connection = UnixStream::connect(socket).await.ok()?;
     let pid = connection.peer_cred().ok()?.pid()?;
@@ -216,9 +216,9 @@ async fn listener(cluster: &Cluster) -> Option<Pid> {
 
 async fn shut_down(pid: Pid, gone: impl Future<Output = ()>) {
     let mut gone = pin!(gone);
-    for (signal, patience) in SHUTDOWN {
+    for (signal, grace) in SHUTDOWN {
         let _ = kill(pid, signal); // it may have just ended
-        if timeout(patience, &mut gone).await.is_ok() {
+        if timeout(grace, &mut gone).await.is_ok() {
             return;
         }
         tracing::warn!(%pid, %signal, "PostgreSQL does not stop");
@@ -228,7 +228,7 @@ async fn shut_down(pid: Pid, gone: impl Future<Output = ()>) {
 /// Removes stale pid files. After a crash they stay, and PostgreSQL refuses to start if their pid belongs to another
 /// process by now. We hold the directory's lock and nothing listens, so they are stale. PostgreSQL detects surviving
 /// backends by their shared memory.
-pub(super) fn forget_stale_pid(cluster: &Cluster) {
+pub(super) fn remove_stale_pid_files(cluster: &Cluster) {
     for (dir, name) in [
         (&cluster.dir, "postmaster.pid".to_owned()),
         (&cluster.socket_dir, format!(".s.PGSQL.{PORT}.lock")),
@@ -244,10 +244,10 @@ pub(super) fn forget_stale_pid(cluster: &Cluster) {
     }
 }
 
-pub(super) fn complaint(said: &str) -> Option<&str> {
+pub(super) fn error_line(output_text: &str) -> Option<&str> {
     ["FATAL:", "PANIC:", "ERROR:", "error:"]
         .iter()
-        .filter_map(|level| said.split_once(level))
+        .filter_map(|level| output_text.split_once(level))
         .min_by_key(|(before, _)| before.len())
         .and_then(|(_, after)| after.lines().next())
         .map(str::trim)
@@ -262,7 +262,7 @@ fn open_log(path: &Path) -> io::Result<File> {
 }
 
 /// Rotates the log by copying: PostgreSQL keeps the file open and appends.
-fn trim(path: &Path) -> io::Result<()> {
+fn rotate_log(path: &Path) -> io::Result<()> {
     let log = open_log(path)?;
     if log.metadata()?.len() > LOG_MAX {
         let mut previous = PathBuf::from(path).into_os_string();

@@ -24,7 +24,7 @@ pub fn programs() -> Result<PathBuf> {
 
 /// The programs of the major version that created the cluster `dir`.
 pub(super) fn programs_for(dir: &Path, made_by: &str) -> Result<PathBuf> {
-    of_version(candidates(), dir, made_by)
+    with_version(candidates(), dir, made_by)
 }
 
 fn newest(candidates: impl Iterator<Item = PathBuf>) -> Result<PathBuf> {
@@ -47,15 +47,15 @@ fn newest(candidates: impl Iterator<Item = PathBuf>) -> Result<PathBuf> {
     })
 }
 
-fn of_version(
+fn with_version(
     candidates: impl Iterator<Item = PathBuf> + Clone,
     dir: &Path,
     made_by: &str,
 ) -> Result<PathBuf> {
     let newest = newest(candidates.clone())?;
-    let wanted = made_by.parse().ok();
-    if wanted >= Some(OLDEST)
-        && let Some(programs) = candidates.into_iter().find(|it| major(it) == wanted)
+    let required = made_by.parse().ok();
+    if required >= Some(OLDEST)
+        && let Some(programs) = candidates.into_iter().find(|it| major(it) == required)
     {
         return Ok(programs);
     }
@@ -75,7 +75,7 @@ fn candidates() -> impl Iterator<Item = PathBuf> + Clone {
     on_path
         .into_iter()
         .chain(packaged)
-        .filter_map(|dir| home(&dir))
+        .filter_map(|dir| install_dir(&dir))
 }
 
 fn newest_first(parent: &Path, prefix: &str, suffix: &str) -> Vec<PathBuf> {
@@ -94,10 +94,13 @@ fn newest_first(parent: &Path, prefix: &str, suffix: &str) -> Vec<PathBuf> {
 }
 
 /// The directory that `postgres` in `dir` links to: `PATH` may hold only a symlink, without its siblings.
-fn home(dir: &Path) -> Option<PathBuf> {
+fn install_dir(dir: &Path) -> Option<PathBuf> {
     let postgres = dir.join("postgres").canonicalize().ok()?;
-    let home = postgres.parent()?;
-    home.join("initdb").is_file().then(|| home.to_owned())
+    let install_dir = postgres.parent()?;
+    install_dir
+        .join("initdb")
+        .is_file()
+        .then(|| install_dir.to_owned())
 }
 
 fn major(programs: &Path) -> Option<u32> {
@@ -148,9 +151,9 @@ mod tests {
         let bin = root.join(version).join("bin");
         fs::create_dir_all(&bin).expect("a directory");
         for program in ["postgres", "initdb"] {
-            let says = format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}.4 (Test)'\n");
+            let script = format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}.4 (Test)'\n");
             let path = bin.join(program);
-            fs::write(&path, says).expect("a script");
+            fs::write(&path, script).expect("a script");
             fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("its mode");
         }
         bin
@@ -176,10 +179,11 @@ mod tests {
         installed(root.path(), "17");
         let dir = Path::new("/data/postgres");
 
-        let found = of_version(candidates_in(root.path()), dir, "16");
+        let found = with_version(candidates_in(root.path()), dir, "16");
         assert_eq!(found.expect("16"), older);
 
-        let refused = of_version(candidates_in(root.path()), dir, "15").expect_err("not installed");
+        let refused =
+            with_version(candidates_in(root.path()), dir, "15").expect_err("not installed");
         assert_eq!(
             refused.to_string(),
             "/data/postgres was made by PostgreSQL 15, but only PostgreSQL 17 is installed: \
@@ -207,10 +211,10 @@ mod tests {
         let bin = installed(root.path(), "15").canonicalize().expect("exists");
         let on_path = root.path().join("links");
         fs::create_dir(&on_path).expect("a directory");
-        assert_eq!(home(&on_path), None);
+        assert_eq!(install_dir(&on_path), None);
 
         std::os::unix::fs::symlink(bin.join("postgres"), on_path.join("postgres")).expect("a link");
-        assert_eq!(home(&on_path), Some(bin));
+        assert_eq!(install_dir(&on_path), Some(bin));
     }
 
     #[test]
