@@ -86,7 +86,10 @@ pub trait Provider: Send + Sync {
     }
 
     /// Searches numbers for sale that can text.
-    fn search_numbers<'a>(&'a self, wanted: &'a NumberSearch) -> BoxFuture<'a, Result<Vec<Offer>>>;
+    fn search_numbers<'a>(
+        &'a self,
+        criteria: &'a NumberSearch,
+    ) -> BoxFuture<'a, Result<Vec<Offer>>>;
 
     /// Buys the number, with its webhooks set to `urls` if the provider can do both at once. Idempotent, even if
     /// responses are lost.
@@ -187,10 +190,10 @@ impl Providers {
         Self::with_patience(hosts, Duration::from_secs(20))
     }
 
-    pub fn with_patience(hosts: Hosts, patience: Duration) -> Self {
+    pub fn with_patience(hosts: Hosts, timeout: Duration) -> Self {
         Self {
-            http: http::client(patience),
-            media: media::client(patience, &hosts),
+            http: http::client(timeout),
+            media: media::client(timeout, &hosts),
             hosts,
         }
     }

@@ -15,7 +15,7 @@ use crate::table::{Table, median};
 const SAM: &str = "sam@harbor.example";
 
 /// The triggers that index texts and contacts on write.
-const LEARNING: [(&str, &str); 3] = [
+const INDEX_TRIGGERS: [(&str, &str); 3] = [
     ("messages", "learn_messages"),
     ("contacts", "learn_contacts"),
     ("conversations", "learn_conversations"),
@@ -28,7 +28,7 @@ pub struct Archive<'a> {
     /// Sees one number of ten, about a ninth of the texts (the last number has hardly any).
     agent: Reader,
     /// Medians of the cheapest request, in seconds; others are printed as multiples.
-    least: Option<[f64; 2]>,
+    baseline: Option<[f64; 2]>,
 }
 
 struct Reader {
@@ -63,19 +63,19 @@ impl<'a> Archive<'a> {
             &format!("written in {:.0} s", begun.elapsed().as_secs_f64()),
         );
         // Access tokens would expire during the fill.
-        let admin = Reader::signs_in(hub, JO).await;
-        let agent = Reader::signs_in(hub, SAM).await;
+        let admin = Reader::sign_in(hub, JO).await;
+        let agent = Reader::sign_in(hub, SAM).await;
         Self {
             hub,
             root,
             admin,
             agent,
-            least: None,
+            baseline: None,
         }
     }
 
     /// Lists, filters, deep pages, and a long thread.
-    pub async fn is_looked_through(&mut self, time: Duration, table: &Table) {
+    pub async fn measure_lists(&mut self, time: Duration, table: &Table) {
         let thread: Uuid = self
             .one("select id from archive.talks where place = 1")
             .await;
@@ -139,7 +139,7 @@ impl<'a> Archive<'a> {
         }
     }
 
-    pub async fn is_searched(&mut self, time: Duration, table: &Table) {
+    pub async fn measure_search(&mut self, time: Duration, table: &Table) {
         for (name, words) in [
             ("a word in half of all texts", "archive.word(1)"),
             ("in one text of a thousand", "archive.word(1000)"),
@@ -165,15 +165,15 @@ impl<'a> Archive<'a> {
     }
 
     /// Inbound throughput with and without search indexing, alternating.
-    pub async fn costs(&mut self, rounds: usize, time: Duration, table: &Table) {
-        self.hub.meet().await;
+    pub async fn measure_indexing(&mut self, rounds: usize, time: Duration, table: &Table) {
+        self.hub.start_conversations().await;
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            for (kept, loads) in [("enable", &mut with), ("disable", &mut without)] {
-                for (table, trigger) in LEARNING {
+            for (state, loads) in [("enable", &mut with), ("disable", &mut without)] {
+                for (table, trigger) in INDEX_TRIGGERS {
                     run(
                         &mut self.root,
-                        &format!("alter table {table} {kept} trigger {trigger}"),
+                        &format!("alter table {table} {state} trigger {trigger}"),
                     )
                     .await;
                 }
@@ -193,12 +193,16 @@ impl<'a> Archive<'a> {
     /// Latency for an admin and an agent, one request at a time. `>` stands for the cursor of a deep page.
     async fn row(&mut self, name: &str, paths: [String; 2], time: Duration, table: &Table) {
         let [of_admin, of_agent] = paths;
-        let admin = self.admin.waits(self.hub, &of_admin, time).await;
-        let agent = self.agent.waits(self.hub, &of_agent, time).await;
+        let admin = self.admin.measure(self.hub, &of_admin, time).await;
+        let agent = self.agent.measure(self.hub, &of_agent, time).await;
         let middle = [admin.middle(), agent.middle()];
-        let least = self.least.get_or_insert(middle);
+        let baseline = self.baseline.get_or_insert(middle);
         let measured = |load: &Load, which: usize| {
-            format!("{} (× {:.1})", load.times(), middle[which] / least[which])
+            format!(
+                "{} (× {:.1})",
+                load.times(),
+                middle[which] / baseline[which]
+            )
         };
         table.line(
             name,
@@ -218,7 +222,7 @@ impl<'a> Archive<'a> {
 }
 
 impl Reader {
-    async fn signs_in(hub: &Hub, email: &str) -> Self {
+    async fn sign_in(hub: &Hub, email: &str) -> Self {
         let login = json!({"email": email, "password": PASSWORD});
         let session = hub.api.post("/api/auth/login", "", &login).await;
         Self {
@@ -226,7 +230,7 @@ impl Reader {
         }
     }
 
-    async fn waits(&self, hub: &Hub, path: &str, time: Duration) -> Load {
+    async fn measure(&self, hub: &Hub, path: &str, time: Duration) -> Load {
         let path = match path.strip_suffix('>') {
             Some(path) => self.far_down(hub, path).await,
             None => path.to_owned(),

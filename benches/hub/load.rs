@@ -36,7 +36,7 @@ impl Wire {
                 .await
                 .unwrap();
             assert_ne!(more, 0, "the server hung up");
-            if let Some(end) = whole(&self.receiver_buffer) {
+            if let Some(end) = complete_length(&self.receiver_buffer) {
                 assert_eq!(end, self.receiver_buffer.len(), "one answer to one request");
                 return std::str::from_utf8(&self.receiver_buffer[9..12])
                     .unwrap()
@@ -52,7 +52,7 @@ impl Wire {
 }
 
 /// The length of the response, once it is complete.
-fn whole(receiver_buffer: &[u8]) -> Option<usize> {
+fn complete_length(receiver_buffer: &[u8]) -> Option<usize> {
     let head = receiver_buffer
         .windows(4)
         .position(|four| four == b"\r\n\r\n")?

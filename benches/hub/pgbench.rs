@@ -47,8 +47,8 @@ impl<'a> PgBench<'a> {
             .output()
             .await
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let rate = said.lines().find_map(|line| {
+        let output_text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let rate = output_text.lines().find_map(|line| {
             let (rate, _) = line.strip_prefix("tps = ")?.split_once(' ')?;
             rate.parse().ok()
         });

@@ -129,7 +129,7 @@ impl Server {
         format!("{now}, at most {most}")
     }
 
-    pub async fn open_for_business(&self) -> Hub {
+    pub async fn open_seeded(&self) -> Hub {
         let mut hub = self.open(&[]).await;
         let sandbox =
             json!({"provider": "sandbox", "credentials": {"phone_number": "+14155550199"}});
@@ -295,7 +295,7 @@ impl Hub {
     }
 
     /// Creates the conversations of all known contacts with our number.
-    pub async fn meet(&self) {
+    pub async fn start_conversations(&self) {
         self.begin(self.number, PEOPLE).await;
     }
 
@@ -441,7 +441,7 @@ impl Hub {
         assert_eq!(others, 0, "reports that were answered and not written down");
     }
 
-    pub fn looks(&self, count: usize) -> Arc<Vec<Vec<u8>>> {
+    pub fn list_requests(&self, count: usize) -> Arc<Vec<Vec<u8>>> {
         let (workspace, token, host) = (self.workspace, &self.token, self.address);
         let request = format!(
             "GET /api/workspaces/{workspace}/conversations HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
@@ -465,7 +465,7 @@ impl Hub {
         Arc::new(requests.collect())
     }
 
-    pub async fn outbox_is_empty(&self) -> Duration {
+    pub async fn wait_for_outbox(&self) -> Duration {
         let begun = Instant::now();
         let waiting = "select count(*) from (select from messages where status in ('queued', 'sending') limit 1) t";
         while sqlx::query_scalar::<_, i64>(waiting)

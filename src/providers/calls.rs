@@ -35,7 +35,7 @@ impl SignedRequest<'_> {
     }
 
     /// A query parameter of the callback URL that we gave the provider.
-    pub fn named<T: FromStr>(&self, name: &str) -> Option<T> {
+    pub fn query_parameter<T: FromStr>(&self, name: &str) -> Option<T> {
         let mut pairs = form_urlencoded::parse(self.query().as_bytes());
         let (_, value) = pairs.find(|(field, _)| field == name)?;
         value.parse().ok()
@@ -55,7 +55,7 @@ impl SignedRequest<'_> {
         let mut urls = Vec::new();
         for host in &hosts {
             for scheme in [scheme, other] {
-                for path in [path.to_owned(), other_end(path)] {
+                for path in [path.to_owned(), toggle_trailing_slash(path)] {
                     urls.push(format!("{scheme}://{host}{path}"));
                 }
             }
@@ -102,7 +102,7 @@ impl SignedRequest<'_> {
         }
         found
             .into_iter()
-            .map(|(name, value)| (readable_url(&name), readable_url(&value)))
+            .map(|(name, value)| (sanitized(&name), sanitized(&value)))
             .collect()
     }
 
@@ -120,7 +120,7 @@ fn is_host(host: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
 }
 
-fn other_end(path: &str) -> String {
+fn toggle_trailing_slash(path: &str) -> String {
     let (path, query) = match path.find('?') {
         Some(query) => path.split_at(query),
         None => (path, ""),
@@ -136,7 +136,7 @@ const MAX_PARAMETER_LENGTH: usize = 2_000;
 
 /// Lists JSON values by path (`data.payload.to.0.phone_number`), up to the limit. serde_json bounds the depth.
 fn flatten(path: String, json: &Value, found: &mut Vec<(String, String)>) {
-    let below = |key: &str| match path.as_str() {
+    let child = |key: &str| match path.as_str() {
         "" => key.to_owned(),
         path => format!("{path}.{key}"),
     };
@@ -144,12 +144,12 @@ fn flatten(path: String, json: &Value, found: &mut Vec<(String, String)>) {
         _ if found.len() >= MAX_PARAMETERS => {}
         Value::Object(fields) => {
             for (key, value) in fields {
-                flatten(below(key), value, found);
+                flatten(child(key), value, found);
             }
         }
         Value::Array(values) => {
             for (nth, value) in values.iter().enumerate() {
-                flatten(below(&nth.to_string()), value, found);
+                flatten(child(&nth.to_string()), value, found);
             }
         }
         Value::String(text) => found.push((path, text.clone())),
@@ -158,7 +158,7 @@ fn flatten(path: String, json: &Value, found: &mut Vec<(String, String)>) {
 }
 
 /// Truncates, and removes NULs, which PostgreSQL rejects.
-fn readable_url(text: &str) -> String {
+fn sanitized(text: &str) -> String {
     text.chars()
         .filter(|c| *c != '\0')
         .take(MAX_PARAMETER_LENGTH)

@@ -10,23 +10,25 @@ use url::{Host, Url};
 use crate::clock;
 
 /// Does not follow redirects, which would send the credentials elsewhere.
-pub fn client(patience: Duration) -> reqwest::Client {
-    client_with(patience, |client| client)
+pub fn client(timeout: Duration) -> reqwest::Client {
+    client_with(timeout, |client| client)
 }
 
 pub fn client_with(
-    patience: Duration,
-    more: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    timeout: Duration,
+    configure: impl FnOnce(ClientBuilder) -> ClientBuilder,
 ) -> reqwest::Client {
     let client = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(5))
-        .timeout(patience)
+        .timeout(timeout)
         // If the server closes an idle connection just as we send, the outcome is unknown.
         .pool_idle_timeout(Duration::from_secs(20))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .user_agent(concat!("MessageHub/", env!("CARGO_PKG_VERSION")));
-    more(client).build().expect("the TLS backend initializes")
+    configure(client)
+        .build()
+        .expect("the TLS backend initializes")
 }
 
 /// Seconds or a date.

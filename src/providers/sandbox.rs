@@ -59,7 +59,7 @@ const CAPABILITIES: NumberCapabilities = NumberCapabilities {
     voice: false,
 };
 
-fn made_up(phone_number: Phone) -> RemoteNumber {
+fn fictional(phone_number: Phone) -> RemoteNumber {
     RemoteNumber {
         provider_id: phone_number.to_string(),
         phone_number,
@@ -76,21 +76,23 @@ fn is_fictional(number: &Phone) -> bool {
     digits.len() == 12 && digits.starts_with("+1") && digits[5..].starts_with("55501")
 }
 
-fn offers(wanted: &NumberSearch) -> Vec<Offer> {
+fn offers(criteria: &NumberSearch) -> Vec<Offer> {
     const COUNT_LIMIT: usize = 20;
-    let area = wanted.area_code.as_deref();
+    let area = criteria.area_code.as_deref();
     let areas = AREA_CODES
         .iter()
         .filter(|code| area.is_none_or(|area| code.starts_with(area)));
     let numbers = areas.flat_map(|area| {
-        let lines = (100..200).step_by(if wanted.contains.is_some() { 1 } else { 11 });
+        let lines = (100..200).step_by(if criteria.contains.is_some() { 1 } else { 11 });
         lines.filter_map(move |line| format!("+1{area}5550{line}").parse::<Phone>().ok())
     });
-    let fits = |number: &Phone| {
-        let digits = wanted.contains.as_deref();
+    let matches_digits = |number: &Phone| {
+        let digits = criteria.contains.as_deref();
         digits.is_none_or(|digits| number.as_str().contains(digits))
     };
-    let found = numbers.filter(fits).filter(|_| wanted.country == "US");
+    let found = numbers
+        .filter(matches_digits)
+        .filter(|_| criteria.country == "US");
     let offered = found.take(COUNT_LIMIT).map(|phone_number| Offer {
         phone_number,
         place: None,
@@ -144,7 +146,7 @@ impl Provider for Sandbox {
     fn list_numbers(&self) -> BoxFuture<'_, Result<Vec<RemoteNumber>>> {
         answer(Ok(vec![RemoteNumber {
             friendly_name: "Sandbox number".into(),
-            ..made_up(self.phone_number.clone())
+            ..fictional(self.phone_number.clone())
         }]))
     }
 
@@ -161,8 +163,11 @@ impl Provider for Sandbox {
         answer(Ok(Webhook::Unchanged))
     }
 
-    fn search_numbers<'a>(&'a self, wanted: &'a NumberSearch) -> BoxFuture<'a, Result<Vec<Offer>>> {
-        answer(Ok(offers(wanted)))
+    fn search_numbers<'a>(
+        &'a self,
+        criteria: &'a NumberSearch,
+    ) -> BoxFuture<'a, Result<Vec<Offer>>> {
+        answer(Ok(offers(criteria)))
     }
 
     fn buy_number<'a>(
@@ -171,7 +176,7 @@ impl Provider for Sandbox {
         _: &'a WebhookUrls,
     ) -> BoxFuture<'a, Result<Bought>> {
         answer(match is_fictional(number) {
-            true => Ok(Bought::Ready(made_up(number.clone()))),
+            true => Ok(Bought::Ready(fictional(number.clone()))),
             false => Err(Error::Refused {
                 code: None,
                 text: "The sandbox has only numbers that belong to nobody, such as +14155550100."

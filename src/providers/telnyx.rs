@@ -31,7 +31,7 @@ use crate::clock;
 pub const API: &str = "https://api.telnyx.com";
 
 /// Telnyx keeps an idempotency key for up to 24 hours; one hour of margin.
-const KEYS_ARE_KEPT: Duration = Duration::from_secs(23 * 3600);
+const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(23 * 3600);
 
 pub struct Telnyx {
     api: Api,
@@ -84,7 +84,7 @@ impl Provider for Telnyx {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            idempotent_send: Some(KEYS_ARE_KEPT),
+            idempotent_send: Some(IDEMPOTENCY_WINDOW),
             mms: true,
         }
     }
@@ -95,7 +95,7 @@ impl Provider for Telnyx {
 
     fn validate(&self) -> BoxFuture<'_, Result<Account>> {
         async {
-            self.api.asks_for_the_balance().await?;
+            self.api.check_key().await?;
             Ok(Account {
                 id: self.public_key.text.clone(),
                 name: Kind::Telnyx.name().into(),
@@ -127,8 +127,11 @@ impl Provider for Telnyx {
         self.api.restore_webhook(number, urls, previous).boxed()
     }
 
-    fn search_numbers<'a>(&'a self, wanted: &'a NumberSearch) -> BoxFuture<'a, Result<Vec<Offer>>> {
-        self.api.search(wanted).boxed()
+    fn search_numbers<'a>(
+        &'a self,
+        criteria: &'a NumberSearch,
+    ) -> BoxFuture<'a, Result<Vec<Offer>>> {
+        self.api.search(criteria).boxed()
     }
 
     fn buy_number<'a>(
@@ -188,9 +191,9 @@ impl Provider for Telnyx {
     /// Media URLs are public for 30 days, on hosts that Telnyx does not document.
     fn media_access(&self, url: &str, _: &str) -> Option<MediaAccess> {
         let url = Url::parse(url).ok()?;
-        let is_outside = url.scheme() == "https" && !media::is_internal(&url);
+        let is_public = url.scheme() == "https" && !media::is_internal(&url);
         let is_telnyx = Url::parse(&self.api.base).is_ok_and(|api| api.origin() == url.origin());
-        (is_outside || is_telnyx).then_some(MediaAccess::Open)
+        (is_public || is_telnyx).then_some(MediaAccess::Open)
     }
 
     fn verify(&self, request: &SignedRequest<'_>) -> bool {
@@ -199,10 +202,10 @@ impl Provider for Telnyx {
 
     /// The URL is not signed, but the time is.
     fn signature_mismatch(&self, request: &SignedRequest<'_>) -> SignatureMismatch {
-        match signature::made_at(request, &self.public_key.key) {
-            signature::SignatureRefusal::Never => SignatureMismatch::Unsigned,
-            signature::SignatureRefusal::AtAnotherTime => SignatureMismatch::OtherTime,
-            signature::SignatureRefusal::BySomebodyElse => SignatureMismatch::Stranger,
+        match signature::mismatch(request, &self.public_key.key) {
+            signature::SignatureRefusal::Unsigned => SignatureMismatch::Unsigned,
+            signature::SignatureRefusal::OtherTime => SignatureMismatch::OtherTime,
+            signature::SignatureRefusal::WrongKey => SignatureMismatch::Stranger,
         }
     }
 
@@ -225,18 +228,18 @@ struct PublicKey {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Given {
+struct RawCredentials {
     api_key: String,
     public_key: String,
 }
 
 impl Credentials {
     fn parse(json: &str) -> Result<Self, InvalidCredentials> {
-        let given = serde_json::from_str::<Given>(json).unwrap_or_default();
-        let api_key = given.api_key.trim();
+        let raw = serde_json::from_str::<RawCredentials>(json).unwrap_or_default();
+        let api_key = raw.api_key.trim();
         match (
             api_key_mistake(api_key),
-            PublicKey::parse(given.public_key.trim()),
+            PublicKey::parse(raw.public_key.trim()),
         ) {
             (None, Ok(public_key)) => Ok(Self {
                 api_key: api_key.into(),

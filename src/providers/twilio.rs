@@ -73,7 +73,7 @@ impl Provider for Twilio {
     }
 
     fn credentials(&self) -> SecretString {
-        self.secret().sealable()
+        self.secret().to_json()
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -112,8 +112,11 @@ impl Provider for Twilio {
         self.api.restore_webhook(number, urls, previous).boxed()
     }
 
-    fn search_numbers<'a>(&'a self, wanted: &'a NumberSearch) -> BoxFuture<'a, Result<Vec<Offer>>> {
-        self.api.search(wanted).boxed()
+    fn search_numbers<'a>(
+        &'a self,
+        criteria: &'a NumberSearch,
+    ) -> BoxFuture<'a, Result<Vec<Offer>>> {
+        self.api.search(criteria).boxed()
     }
 
     fn buy_number<'a>(
@@ -181,17 +184,17 @@ impl Provider for Twilio {
     }
 
     fn signature_mismatch(&self, request: &SignedRequest<'_>) -> SignatureMismatch {
-        if !signature::is_there(request) {
+        if !signature::is_signed(request) {
             return SignatureMismatch::Unsigned;
         }
-        let fits = |url: &String| {
+        let is_valid = |url: &String| {
             let public_url = url.as_str();
             self.verify(&SignedRequest {
                 public_url,
                 ..*request
             })
         };
-        let url = request.other_urls().into_iter().find(fits);
+        let url = request.other_urls().into_iter().find(is_valid);
         url.map_or(SignatureMismatch::Stranger, SignatureMismatch::OtherUrl)
     }
 
@@ -222,7 +225,7 @@ struct Credentials {
 }
 
 #[derive(Deserialize)]
-struct Given {
+struct RawCredentials {
     #[serde(default)]
     account_sid: String,
     #[serde(default)]
@@ -232,13 +235,13 @@ struct Given {
 
 impl Credentials {
     fn parse(json: &str) -> Result<Self, InvalidCredentials> {
-        let given = serde_json::from_str::<Given>(json).unwrap_or(Given {
+        let raw = serde_json::from_str::<RawCredentials>(json).unwrap_or(RawCredentials {
             account_sid: String::new(),
             auth_token: String::new(),
             shared_key: None,
         });
-        let account_sid = given.account_sid.trim();
-        let auth_token = given.auth_token.trim();
+        let account_sid = raw.account_sid.trim();
+        let auth_token = raw.auth_token.trim();
         let mistakes: Vec<FieldError> = [
             sid_mistake(account_sid).map(|message| ("account_sid", message)),
             token_mistake(auth_token).map(|message| ("auth_token", message)),
@@ -256,11 +259,11 @@ impl Credentials {
         Ok(Self {
             account_sid: account_sid.into(),
             auth_token: auth_token.into(),
-            shared_key: given.shared_key.map(SecretString::from),
+            shared_key: raw.shared_key.map(SecretString::from),
         })
     }
 
-    fn sealable(&self) -> SecretString {
+    fn to_json(&self) -> SecretString {
         let mut json = json!({
             "account_sid": self.account_sid,
             "auth_token": self.auth_token.expose_secret(),

@@ -141,7 +141,7 @@ fn guess(file: &[u8], region: Option<&str>) -> &'static Encoding {
         other => other.to_owned(),
     });
     // The country's usual encoding only counts if it gives more plausible words: names may be foreign.
-    let usual = domain
+    let regional = domain
         .filter(|domain| domain.bytes().all(|byte| byte.is_ascii_lowercase()))
         .map_or(guess, |domain| {
             detector.guess(Some(domain.as_bytes()), Utf8Detection::Deny)
@@ -151,9 +151,9 @@ fn guess(file: &[u8], region: Option<&str>) -> &'static Encoding {
     if implausibility(guess, sample) > 0 && is_japanese(sample) {
         return SHIFT_JIS;
     }
-    match usual != guess && implausibility(usual, sample) < implausibility(guess, sample) {
-        true => mac_or(usual, sample),
-        false => mac_or(guess, sample),
+    match regional != guess && implausibility(regional, sample) < implausibility(guess, sample) {
+        true => prefer_macintosh(regional, sample),
+        false => prefer_macintosh(guess, sample),
     }
 }
 
@@ -214,7 +214,7 @@ fn is_japanese(sample: &[u8]) -> bool {
 
 /// Excel for Mac saves as Mac Roman, which the detector does not know. Chosen if it gives more plausible words than
 /// `guess`.
-fn mac_or(guess: &'static Encoding, sample: &[u8]) -> &'static Encoding {
+fn prefer_macintosh(guess: &'static Encoding, sample: &[u8]) -> &'static Encoding {
     let high = sample.iter().filter(|byte| **byte >= 0x80).count();
     let runs = sample
         .windows(2)

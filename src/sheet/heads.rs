@@ -86,12 +86,12 @@ pub fn read(name: &str) -> Option<Head> {
         return Some(Head::Phone(kind));
     }
     // `Patient first name`, `Primary contact: last name`
-    let begins = words
+    let prefix_length = words
         .iter()
-        .take_while(|word| WHOSE.contains(&word.as_str()))
+        .take_while(|word| PREFIXES.contains(&word.as_str()))
         .count();
-    if begins > 0 {
-        let rest = &words[begins..];
+    if prefix_length > 0 {
+        let rest = &words[prefix_length..];
         let whole = rest.concat();
         let number = || phone(rest, &whole).map(Head::Phone);
         if let Some(head) = named(&whole).or_else(number) {
@@ -160,14 +160,14 @@ pub fn label_of(name: &str, columns: &[String]) -> Option<usize> {
 pub fn is_head(cells: &[String]) -> bool {
     let heads: Vec<Head> = cells.iter().filter_map(|cell| read(cell)).collect();
     let has_phone = heads.iter().any(|head| matches!(head, Head::Phone(_)));
-    let is_somebody = cells
+    let is_data = cells
         .iter()
         .any(|cell| super::records::is_phone_like(cell) || cell.contains('@'));
-    !is_somebody && (has_phone || heads.len() > 1)
+    !is_data && (has_phone || heads.len() > 1)
 }
 
 /// Prefixes of headers.
-const WHOSE: &[&str] = &[
+const PREFIXES: &[&str] = &[
     "contact",
     "contacts",
     "customer",
@@ -597,7 +597,7 @@ fn is_email(words: &[String], plain: &str) -> bool {
         "sahkoposti",
         "mailaddress",
     ];
-    const NO: &[&str] = &[
+    const EXCLUDED: &[&str] = &[
         "label",
         "type",
         "typ",
@@ -642,7 +642,7 @@ fn is_email(words: &[String], plain: &str) -> bool {
         ]
         .iter()
         .any(|part| plain.contains(part));
-    is_it && !words.iter().any(|word| in_list(NO, word))
+    is_it && !words.iter().any(|word| in_list(EXCLUDED, word))
 }
 
 /// Words in headers that are no phone number, or only describe one.

@@ -44,7 +44,7 @@ pub struct Records<'t> {
     /// The line whose mark would have closed the last broken cell: it opens no cell.
     closed_by: u64,
     /// Unsuccessful searches for a multi-line cell.
-    in_vain: usize,
+    failed_searches: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ enum Reach {
 struct Scan {
     cells: Vec<String>,
     /// Indexes of the multi-line cells.
-    tall: Vec<usize>,
+    multiline: Vec<usize>,
     /// Start of the next line.
     end: usize,
     lines: u64,
@@ -69,19 +69,19 @@ impl<'t> Records<'t> {
     /// Parses `text`. A first line `sep=;` sets the delimiter and is no record.
     pub fn of(text: &'t str) -> Self {
         let first = text.split(['\r', '\n']).next().unwrap_or_default();
-        let said = separator_line(first);
-        let at = match said {
+        let hint = separator_line(first);
+        let at = match hint {
             Some(_) => after_line_end(text, first.len()),
             None => 0,
         };
         Self {
             text,
             at,
-            line: 1 + u64::from(said.is_some()),
-            layout: Layout::of(&text[at..], said),
+            line: 1 + u64::from(hint.is_some()),
+            layout: Layout::of(&text[at..], hint),
             broken: Vec::new(),
             closed_by: 0,
-            in_vain: 0,
+            failed_searches: 0,
         }
     }
 
@@ -93,7 +93,7 @@ impl<'t> Records<'t> {
     fn is_plausible(&self, scan: &Scan) -> bool {
         let has_width = scan.cells.len() == self.layout.width;
         let inside = scan
-            .tall
+            .multiline
             .iter()
             .flat_map(|place| lines(&scan.cells[*place]).skip(1));
         scan.is_closed
@@ -117,7 +117,7 @@ impl Iterator for Records<'_> {
             return None;
         }
         let delimiter = self.layout.delimiter;
-        let reach = match self.in_vain < MAX_BROKEN {
+        let reach = match self.failed_searches < MAX_BROKEN {
             true => Reach::Cell,
             false => Reach::Line,
         };
@@ -129,7 +129,7 @@ impl Iterator for Records<'_> {
             if self.closed_by != line {
                 self.broken.push(Broken { line, lines });
             }
-            self.in_vain += 1;
+            self.failed_searches += 1;
             self.closed_by = match scan.is_closed {
                 true => line + lines - 1,
                 false => 0,
@@ -148,7 +148,7 @@ impl Iterator for Records<'_> {
 
 impl Layout {
     /// The delimiter that gives most records the same number of cells; in a tie, the larger number.
-    fn of(text: &str, said: Option<u8>) -> Self {
+    fn of(text: &str, hint: Option<u8>) -> Self {
         let widths = |delimiter: u8| -> Vec<usize> {
             let (mut at, mut widths) = (0, Vec::new());
             while at < text.len() && widths.len() < 50 {
@@ -174,7 +174,7 @@ impl Layout {
             let best = usual.max_by_key(|width| (count(*width), *width));
             best.map_or((0, 1), |width| (count(width) * 100 / widths.len(), width))
         };
-        let delimiter = said.unwrap_or_else(|| {
+        let delimiter = hint.unwrap_or_else(|| {
             DELIMITERS
                 .into_iter()
                 .rev() // `max_by_key` takes the last of equals: the comma
@@ -265,7 +265,7 @@ fn scan(text: &str, start: usize, delimiter: u8, reach: Reach) -> Scan {
     let is_blank = |byte: u8| byte == b' ' || (byte == b'\t' && delimiter != b'\t');
     let mut scan = Scan {
         cells: Vec::new(),
-        tall: Vec::new(),
+        multiline: Vec::new(),
         end: start,
         lines: 1,
         is_closed: true,
@@ -280,7 +280,7 @@ fn scan(text: &str, start: usize, delimiter: u8, reach: Reach) -> Scan {
         let mut quoted = None;
         if bytes.get(at + blanks) == Some(&b'"') {
             begin = at + blanks + 1;
-            match in_quotes(text, begin, delimiter, reach) {
+            match quoted_cell(text, begin, delimiter, reach) {
                 Ok(cell) => quoted = Some(cell),
                 Err(lines) if reach == Reach::Cell => {
                     scan.lines += lines;
@@ -293,7 +293,7 @@ fn scan(text: &str, start: usize, delimiter: u8, reach: Reach) -> Scan {
         let (cell, after) = match quoted {
             Some(Quoted { cell, after, lines }) => {
                 if lines > 0 {
-                    scan.tall.push(scan.cells.len());
+                    scan.multiline.push(scan.cells.len());
                     scan.lines += lines;
                 }
                 (cell, after)
@@ -331,7 +331,7 @@ struct Quoted {
 
 /// Parses a quoted cell. It ends at a mark before a delimiter or a line end; other marks belong to it, for programs
 /// that do not double them. `Err` if unclosed, with the number of line ends it would have taken.
-fn in_quotes(text: &str, begin: usize, delimiter: u8, reach: Reach) -> Result<Quoted, u64> {
+fn quoted_cell(text: &str, begin: usize, delimiter: u8, reach: Reach) -> Result<Quoted, u64> {
     let bytes = text.as_bytes();
     let is_blank = |byte: u8| byte == b' ' || (byte == b'\t' && delimiter != b'\t');
     let (mut cell, mut from, mut at, mut lines) = (String::new(), begin, begin, 0);

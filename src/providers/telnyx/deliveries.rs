@@ -71,10 +71,10 @@ impl Api {
         if listed.text.is_some() {
             return Ok(listed.text);
         }
-        let Some(message) = self.one(&listed.provider_sid).await? else {
+        let Some(message) = self.find_message(&listed.provider_sid).await? else {
             return Ok(None);
         };
-        let at = message.came_at().or(listed.at);
+        let at = message.received_time().or(listed.at);
         let text = webhooks::inbound(&message, account).ok();
         Ok(text.map(|text| Inbound { at, ..text }))
     }
@@ -83,7 +83,7 @@ impl Api {
 /// The text as its webhook would have sent it; `None` without an id.
 fn listed(event: Event, account: &str) -> Option<ListedText> {
     let message = event.payload.0?;
-    let at = message.came_at().or_else(|| {
+    let at = message.received_time().or_else(|| {
         let at = DateTime::parse_from_rfc3339(event.occurred_at.as_str()).ok()?;
         Some(at.to_utc())
     });

@@ -46,18 +46,18 @@ impl Problem {
     }
 
     /// Telnyx's own text; the detail is more specific than the title.
-    fn words(&self) -> &str {
-        let mut words = [&self.detail, &self.title]
+    fn own_text(&self) -> &str {
+        let mut texts = [&self.detail, &self.title]
             .into_iter()
-            .map(|words| words.as_str());
-        words.find(|words| !words.trim().is_empty()).unwrap_or("")
+            .map(|text| text.as_str());
+        texts.find(|text| !text.trim().is_empty()).unwrap_or("")
     }
 
     fn mentions_stop(&self) -> bool {
-        let words = [self.title.as_str(), self.detail.as_str()];
-        words
+        let texts = [self.title.as_str(), self.detail.as_str()];
+        texts
             .iter()
-            .any(|words| words.to_ascii_uppercase().contains("STOP"))
+            .any(|text| text.to_ascii_uppercase().contains("STOP"))
     }
 }
 
@@ -91,9 +91,9 @@ pub fn refusal(problem: &Problem, status: Option<u16>) -> Refusal {
         Some(409 | 422) => Request,
         _ => Permanent,
     };
-    let text = match problem.words() {
+    let text = match problem.own_text() {
         "" => format!("Telnyx could not deliver this (error {code})."),
-        words => format!("Telnyx says: {}", shortened(words)),
+        own_text => format!("Telnyx says: {}", shortened(own_text)),
     };
     Refusal { class, code, text }
 }

@@ -19,12 +19,12 @@ use crate::providers::{
     WebhookUrls,
 };
 
-const OFFERS: usize = 20;
+const MAX_OFFERS: usize = 20;
 /// How often an order is polled, and at which interval, before it is left to the next sync.
-const LOOKS: usize = 8;
-const PAUSE: Duration = Duration::from_millis(800);
+const MAX_POLLS: usize = 8;
+const POLL_INTERVAL: Duration = Duration::from_millis(800);
 /// An older order is not the current one: its number was released since.
-const ORDERS_ARE_FRESH_FOR: TimeDelta = TimeDelta::minutes(10);
+const MAX_ORDER_AGE: TimeDelta = TimeDelta::minutes(10);
 const OUR_PROFILE: &str = "MessageHub";
 
 #[derive(Default, Deserialize)]
@@ -64,14 +64,14 @@ struct Order {
 }
 
 impl Api {
-    pub async fn search(&self, wanted: &NumberSearch) -> Result<Vec<Offer>> {
-        let path = format!("/available_phone_numbers?{}", query(wanted));
+    pub async fn search(&self, criteria: &NumberSearch) -> Result<Vec<Offer>> {
+        let path = format!("/available_phone_numbers?{}", query(criteria));
         let found: Vec<Lenient<Available>> = self.get(&path).await?;
         Ok(readable(found).filter_map(Available::into_offer).collect())
     }
 
     pub async fn buy(&self, number: &Phone, urls: &WebhookUrls) -> Result<Bought> {
-        if let Some(ours) = self.owned(number).await? {
+        if let Some(ours) = self.find_owned(number).await? {
             return Ok(Bought::Ready(ours));
         }
         let reference = reference(number, urls);
@@ -79,7 +79,7 @@ impl Api {
             Some(order) => order,
             None => self.order(number, &reference, urls).await?,
         };
-        self.follow(order, number).await
+        self.poll_order(order, number).await
     }
 
     /// Orders the number; if the response is lost, looks the order up by its reference.
@@ -106,19 +106,19 @@ impl Api {
         let reference: String = form_urlencoded::byte_serialize(reference.as_bytes()).collect();
         let filter = format!("filter%5Bcustomer_reference%5D={reference}");
         let orders: Vec<Order> = self.all("/number_orders", &filter).await?;
-        let counts = |order: &Order| {
+        let is_current = |order: &Order| {
             let fresh = order
                 .created_at
                 .0
-                .is_some_and(|at| clock::now() - at < ORDERS_ARE_FRESH_FOR);
+                .is_some_and(|at| clock::now() - at < MAX_ORDER_AGE);
             order.is("pending") || (order.is("success") && fresh)
         };
-        Ok(orders.into_iter().find(counts))
+        Ok(orders.into_iter().find(is_current))
     }
 
     /// Polls the order until the number is active, or time runs out.
-    async fn follow(&self, mut order: Order, number: &Phone) -> Result<Bought> {
-        for _ in 0..LOOKS {
+    async fn poll_order(&self, mut order: Order, number: &Phone) -> Result<Bought> {
+        for _ in 0..MAX_POLLS {
             if order.is("failure") {
                 return Err(Error::Refused {
                     code: None,
@@ -128,11 +128,11 @@ impl Api {
             }
             // The number is listed a little after its order succeeds.
             if order.is("success")
-                && let Ok(Some(ours)) = self.owned(number).await
+                && let Ok(Some(ours)) = self.find_owned(number).await
             {
                 return Ok(Bought::Ready(ours));
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             if let Ok(now) = self.get(&format!("/number_orders/{}", order.id)).await {
                 order = now;
             }
@@ -141,7 +141,7 @@ impl Api {
     }
 
     /// The number, if the account has it and it is active.
-    async fn owned(&self, number: &Phone) -> Result<Option<RemoteNumber>> {
+    async fn find_owned(&self, number: &Phone) -> Result<Option<RemoteNumber>> {
         let digits = number.as_str().trim_start_matches('+');
         let filter = format!("filter%5Bphone_number%5D={digits}");
         let found: Vec<Number> = self.all("/phone_numbers", &filter).await?;
@@ -172,8 +172,8 @@ impl Api {
             "webhook_url": urls.inbound,
             "webhook_api_version": VERSION,
         });
-        let made: Profile = self.post("/messaging_profiles", &profile).await?;
-        made.id.into_some().ok_or_else(|| {
+        let created: Profile = self.post("/messaging_profiles", &profile).await?;
+        created.id.into_some().ok_or_else(|| {
             Error::Unreachable(
                 "Telnyx did not say which messaging profile it made. Try again in a moment.".into(),
             )
@@ -222,16 +222,16 @@ impl Api {
     }
 }
 
-fn query(wanted: &NumberSearch) -> String {
+fn query(criteria: &NumberSearch) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query
-        .append_pair("filter[country_code]", &wanted.country)
+        .append_pair("filter[country_code]", &criteria.country)
         .append_pair("filter[features][]", "sms")
-        .append_pair("filter[limit]", &OFFERS.to_string());
-    if let Some(area) = &wanted.area_code {
+        .append_pair("filter[limit]", &MAX_OFFERS.to_string());
+    if let Some(area) = &criteria.area_code {
         query.append_pair("filter[national_destination_code]", area);
     }
-    if let Some(digits) = &wanted.contains {
+    if let Some(digits) = &criteria.contains {
         query.append_pair("filter[phone_number][contains]", digits);
     }
     query.finish()
@@ -267,16 +267,19 @@ impl Available {
             mms: can("mms"),
             voice: can("voice"),
         };
-        let of = |kinds: &[&str]| {
+        let region_name = |kinds: &[&str]| {
             regions
                 .iter()
                 .find(|region| kinds.contains(&region.region_type.as_str()))
                 .map(|region| region.region_name.clone())
         };
-        let place: Vec<String> = [of(&["location", "locality", "rate_center"]), of(&["state"])]
-            .into_iter()
-            .flatten()
-            .collect();
+        let place: Vec<String> = [
+            region_name(&["location", "locality", "rate_center"]),
+            region_name(&["state"]),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         let cost = self.cost_information.0.unwrap_or_default();
         Some(Offer {
             phone_number: self.phone_number.as_str().parse().ok()?,

@@ -75,7 +75,7 @@ impl Api {
             .header(CONTENT_TYPE, "application/json")
             .header("Idempotency-Key", key(text))
             .body(body(text));
-        match self.signed_in(request).send().await {
+        match self.authenticated(request).send().await {
             Ok(response) => outcome(text, response).await,
             // DNS, TCP or TLS failed, so nothing was sent.
             Err(error) if error.is_connect() || error.is_builder() => {
@@ -91,11 +91,11 @@ impl Api {
 
     /// Telnyx keeps messages for about ten days.
     pub async fn message(&self, id: &str) -> Result<Option<RemoteMessage>> {
-        let message = self.one(id).await?;
+        let message = self.find_message(id).await?;
         Ok(message.and_then(Message::into_remote))
     }
 
-    pub async fn one(&self, id: &str) -> Result<Option<Message>> {
+    pub async fn find_message(&self, id: &str) -> Result<Option<Message>> {
         if !is_id(id) {
             return Ok(None);
         }
@@ -213,7 +213,7 @@ impl Message {
             .map(|problem| errors::refusal(problem, None))
     }
 
-    pub fn came_at(&self) -> Option<DateTime<Utc>> {
+    pub fn received_time(&self) -> Option<DateTime<Utc>> {
         let at = DateTime::parse_from_rfc3339(self.received_at.as_str()).ok()?;
         Some(at.to_utc())
     }
@@ -226,7 +226,7 @@ impl Message {
             error: self.refusal(),
             segments: self.segments(),
             price: self.price(),
-            created_at: self.came_at(),
+            created_at: self.received_time(),
         })
     }
 }

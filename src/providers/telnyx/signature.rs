@@ -13,27 +13,28 @@ const TIMESTAMP: &str = "telnyx-timestamp";
 const TOLERANCE: u64 = 300;
 
 pub fn verify(request: &SignedRequest<'_>, key: &VerifyingKey, now: DateTime<Utc>) -> bool {
-    only(request, TIMESTAMP).is_some_and(|timestamp| is_fresh(timestamp, now)) && fits(request, key)
+    only(request, TIMESTAMP).is_some_and(|timestamp| is_fresh(timestamp, now))
+        && is_signed_by(request, key)
 }
 
 pub enum SignatureRefusal {
-    Never,
-    AtAnotherTime,
-    BySomebodyElse,
+    Unsigned,
+    OtherTime,
+    WrongKey,
 }
 
-pub fn made_at(request: &SignedRequest<'_>, key: &VerifyingKey) -> SignatureRefusal {
+pub fn mismatch(request: &SignedRequest<'_>, key: &VerifyingKey) -> SignatureRefusal {
     if only(request, SIGNATURE).is_none() || only(request, TIMESTAMP).is_none() {
-        return SignatureRefusal::Never;
+        return SignatureRefusal::Unsigned;
     }
-    match fits(request, key) {
-        true => SignatureRefusal::AtAnotherTime,
-        false => SignatureRefusal::BySomebodyElse,
+    match is_signed_by(request, key) {
+        true => SignatureRefusal::OtherTime,
+        false => SignatureRefusal::WrongKey,
     }
 }
 
 /// Verifies the signature without the timestamp's age.
-fn fits(request: &SignedRequest<'_>, key: &VerifyingKey) -> bool {
+fn is_signed_by(request: &SignedRequest<'_>, key: &VerifyingKey) -> bool {
     let (Some(timestamp), Some(signature)) = (only(request, TIMESTAMP), only(request, SIGNATURE))
     else {
         return false;

@@ -14,12 +14,12 @@ use crate::providers::{
 
 #[derive(Deserialize)]
 struct Event {
-    data: Happened,
+    data: EventData,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Happened {
+struct EventData {
     event_type: Lenient<Text>,
     payload: Lenient<Message>,
 }
@@ -51,7 +51,7 @@ pub fn inbound(message: &Message, account: &str) -> Result<Inbound, Malformed> {
         provider_sid,
         account: account.into(),
         from: sender(message.from.0.as_ref())?,
-        to: number(ours(message))?,
+        to: number(our_recipient(message))?,
         text: text.chars().take(MAX_TEXT_LENGTH).collect(),
         media: media(message),
         opt_out: match message.autoresponse_type.as_str() {
@@ -78,8 +78,8 @@ fn report(
     Ok(StatusReport {
         provider_sid,
         account: account.into(),
-        our_id: request.named("message"),
-        attempt: request.named("attempt"),
+        our_id: request.query_parameter("message"),
+        attempt: request.query_parameter("attempt"),
         status: status(raw_status),
         raw_status: raw_status.chars().take(64).collect(),
         error: message.refusal(),
@@ -94,7 +94,7 @@ fn id(message: &Message) -> Result<String, Malformed> {
 }
 
 /// The recipient among those of a group message for which Telnyx called us.
-fn ours(message: &Message) -> Option<&Party> {
+fn our_recipient(message: &Message) -> Option<&Party> {
     let all = || message.to.0.iter().flatten().filter_map(|to| to.0.as_ref());
     all()
         .find(|to| to.status.as_str() == "webhook_delivered")

@@ -67,18 +67,18 @@ impl Api {
     }
 
     pub async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T> {
-        self.ask(self.http.get(url)).await
+        self.fetch(self.http.get(url)).await
     }
 
     pub async fn post<T: DeserializeOwned>(&self, url: &str, form: &[(&str, &str)]) -> Result<T> {
-        self.ask(self.http.post(url).form(form)).await
+        self.fetch(self.http.post(url).form(form)).await
     }
 
     pub async fn delete(&self, url: &str) -> Result<()> {
-        self.answered(self.http.delete(url)).await.map(drop)
+        self.response_body(self.http.delete(url)).await.map(drop)
     }
 
-    pub fn signed_in(&self, request: RequestBuilder) -> RequestBuilder {
+    pub fn authenticated(&self, request: RequestBuilder) -> RequestBuilder {
         let token = self.credentials.auth_token.expose_secret();
         request.basic_auth(&self.credentials.account_sid, Some(token))
     }
@@ -99,7 +99,7 @@ impl Api {
         let mut next = Some(path);
         while let Some(path) = next {
             if seen.len() == MAX_PAGES || !seen.insert(path.clone()) {
-                return Err(not_twilio());
+                return Err(unexpected_response());
             }
             let page: P = self.get(&format!("{host}{path}")).await?;
             let (items, more) = page.into_parts();
@@ -124,18 +124,18 @@ impl Api {
         if !ours || has_user || !url.path().starts_with(&folder) {
             return None;
         }
-        let request = self.signed_in(self.http.get(url)).build().ok()?;
+        let request = self.authenticated(self.http.get(url)).build().ok()?;
         let header = request.headers().get(AUTHORIZATION)?;
         Some(MediaAccess::Authorized(header.clone()))
     }
 
-    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
-        let body = self.answered(request).await?;
-        json::read(&body).map_err(|_| not_twilio())
+    async fn fetch<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let body = self.response_body(request).await?;
+        json::read(&body).map_err(|_| unexpected_response())
     }
 
-    async fn answered(&self, request: RequestBuilder) -> Result<Bytes> {
-        let response = self.signed_in(request).send().await.map_err(|error| {
+    async fn response_body(&self, request: RequestBuilder) -> Result<Bytes> {
+        let response = self.authenticated(request).send().await.map_err(|error| {
             Error::Unreachable(match error.is_timeout() {
                 true => "Twilio did not answer in time. Try again in a moment.".into(),
                 false => "Twilio could not be reached. Check this server's connection.".into(),
@@ -177,7 +177,7 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
     }
 }
 
-fn not_twilio() -> Error {
+fn unexpected_response() -> Error {
     Error::Unreachable(
         "The answer did not come from Twilio. Check TWILIO_API_BASE_URL and this server's proxies."
             .into(),

@@ -15,11 +15,11 @@ const TWILIO_FAULT: &str = "Twilio had a fault of its own. Try again.";
 const UNDELIVERABLE: &str = "The carrier could not deliver this.";
 
 /// Our text for `code`; Twilio's own text only for unknown codes.
-pub fn refusal(code: u32, twilio_says: Option<&str>) -> Refusal {
+pub fn refusal(code: u32, twilio_text: Option<&str>) -> Refusal {
     let (class, known) = explain(code);
-    let text = match (known, twilio_says) {
+    let text = match (known, twilio_text) {
         (Some(sentence), _) => sentence.to_owned(),
-        (None, Some(says)) => format!("Twilio says: {}", shortened(says)),
+        (None, Some(text)) => format!("Twilio says: {}", shortened(text)),
         (None, None) => format!("Twilio could not deliver this (error {code})."),
     };
     Refusal {

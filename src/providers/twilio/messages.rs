@@ -69,7 +69,7 @@ struct MediaEntry {
 impl Api {
     pub async fn send(&self, text: &Outgoing) -> SendOutcome {
         let request = self.http.post(self.url("/Messages.json")).form(&form(text));
-        match self.signed_in(request).send().await {
+        match self.authenticated(request).send().await {
             Ok(response) => outcome(text, response).await,
             // DNS, TCP or TLS failed, so nothing was sent.
             Err(error) if error.is_connect() || error.is_builder() => {
@@ -116,7 +116,7 @@ impl Api {
         let mut found: Vec<RemoteMessage> = readable(listed.messages)
             // Listed newest first; within a second only the order tells.
             .rev()
-            .filter(|message| message.looks_like(text))
+            .filter(|message| message.matches(text))
             .filter_map(Message::into_remote)
             .filter(|message| message.created_at.is_none_or(|created| created >= earliest))
             .collect();
@@ -138,16 +138,16 @@ impl Api {
             .finish();
         let account = &self.credentials.account_sid;
         let path = format!("/2010-04-01/Accounts/{account}/Messages.json?{query}");
-        let goes_back_far_enough = |page: &[Message]| {
-            let oldest = page.last().and_then(Message::came_at);
+        let reaches_since = |page: &[Message]| {
+            let oldest = page.last().and_then(Message::received_time);
             oldest.is_some_and(|oldest| oldest < since)
         };
         let listed = self
-            .all_until::<Listed>(&self.base, path, goes_back_far_enough)
+            .all_until::<Listed>(&self.base, path, reaches_since)
             .await?;
         let listed = listed.into_iter().rev();
         Ok(listed
-            .filter(|message| message.came_at().is_none_or(|at| at >= since))
+            .filter(|message| message.received_time().is_none_or(|at| at >= since))
             .filter_map(|message| self.listed(message, number))
             .collect())
     }
@@ -159,7 +159,7 @@ impl Api {
             return None;
         }
         let has_media = !matches!(message.num_media.as_str(), "" | "0");
-        let at = message.came_at();
+        let at = message.received_time();
         Some(ListedText {
             provider_sid: sid.clone(),
             at,
@@ -279,13 +279,13 @@ fn accepted(body: &[u8]) -> SendOutcome {
 
 impl Message {
     /// The end of Twilio's timestamp second, so that a caught-up text sorts after those received live in it.
-    fn came_at(&self) -> Option<DateTime<Utc>> {
-        let second = moment(self.date_created.as_str())?;
+    fn received_time(&self) -> Option<DateTime<Utc>> {
+        let second = parse_date(self.date_created.as_str())?;
         Some(second + TimeDelta::milliseconds(999))
     }
 
     /// Missing fields match, because a message that may be ours must not be sent again.
-    fn looks_like(&self, text: &Outgoing) -> bool {
+    fn matches(&self, text: &Outgoing) -> bool {
         let body = self.body.0.as_ref();
         matches!(self.direction.some(), None | Some("outbound-api"))
             && self.num_media.parse().unwrap_or(0) == text.media.len()
@@ -309,7 +309,7 @@ impl Message {
             error: self.refusal(),
             segments: self.segments(),
             price: self.price(),
-            created_at: moment(self.date_created.as_str()),
+            created_at: parse_date(self.date_created.as_str()),
         })
     }
 
@@ -319,7 +319,7 @@ impl Message {
     }
 }
 
-fn moment(date: &str) -> Option<DateTime<Utc>> {
+fn parse_date(date: &str) -> Option<DateTime<Utc>> {
     let date = DateTime::parse_from_rfc2822(date).ok()?;
     Some(date.to_utc())
 }

@@ -168,7 +168,7 @@ impl Api {
                 match shadow
                     .url
                     .as_deref()
-                    .is_some_and(|url| same(url, &urls.inbound))
+                    .is_some_and(|url| same_url(url, &urls.inbound))
                 {
                     true => Webhook::Unchanged,
                     false => Webhook::Shadowed {
@@ -178,7 +178,7 @@ impl Api {
             );
         }
         let resource = self.number_url(&number.provider_id);
-        let wanted = format!("{}{RETRIES}", urls.inbound);
+        let webhook_url = format!("{}{RETRIES}", urls.inbound);
         let before = match &number.listed {
             Some(listed) => listed.clone(),
             None => {
@@ -189,16 +189,16 @@ impl Api {
                 found.listed()
             }
         };
-        if before.delivers_to(&wanted) {
+        if before.delivers_to(&webhook_url) {
             return Ok(Webhook::Unchanged);
         }
-        let form = [("SmsUrl", wanted.as_str()), ("SmsMethod", "POST")];
+        let form = [("SmsUrl", webhook_url.as_str()), ("SmsMethod", "POST")];
         // The response is the updated number, so it needs no read-back.
         let written: Number = self.post(&resource, &form).await?;
         if let Some(application) = written.application() {
             return Ok(Webhook::Shadowed { by: application.by });
         }
-        if !written.listed().delivers_to(&wanted) {
+        if !written.listed().delivers_to(&webhook_url) {
             return Err(Error::Refused {
                 code: None,
                 text: "Twilio did not keep the webhook's address. Is BASE_URL a public address?"
@@ -208,7 +208,7 @@ impl Api {
         Ok(Webhook::Configured {
             previous: before
                 .url
-                .filter(|url| !url.is_empty() && !same(url, &urls.inbound)),
+                .filter(|url| !url.is_empty() && !same_url(url, &urls.inbound)),
         })
     }
 
@@ -224,7 +224,7 @@ impl Api {
             Some(listed) => listed.clone(),
             None => self.get::<Number>(&resource).await?.listed(),
         };
-        let is_ours = |url: &str| same(url, &urls.inbound);
+        let is_ours = |url: &str| same_url(url, &urls.inbound);
         if now.url.as_deref().is_some_and(is_ours) {
             let form = [("SmsUrl", previous.unwrap_or_default())];
             let _: Number = self.post(&resource, &form).await?;
@@ -309,6 +309,6 @@ pub fn can(capabilities: &Lenient<Abilities>, what: &str) -> bool {
 }
 
 /// Whether two URLs are equal apart from the retry fragment.
-pub fn same(url: &str, other: &str) -> bool {
+pub fn same_url(url: &str, other: &str) -> bool {
     url.split('#').next() == other.split('#').next()
 }

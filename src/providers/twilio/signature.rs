@@ -34,18 +34,18 @@ pub fn verify(request: &SignedRequest<'_>, key: Key<'_>) -> bool {
     let Some(signature) = signature(request) else {
         return false;
     };
-    let url = bare(request.public_url);
+    let url = without_credentials(request.public_url);
     let Some(fields) = signed_fields(request, &url) else {
         return false;
     };
     // No early exit, so that timing reveals nothing.
-    spellings(&url)
+    url_variants(&url)
         .iter()
-        .map(|url| key.fits(url, &fields, &signature))
-        .fold(false, |any, fits| any | fits)
+        .map(|url| key.is_signed_by(url, &fields, &signature))
+        .fold(false, |any, is_valid| any | is_valid)
 }
 
-pub fn is_there(request: &SignedRequest<'_>) -> bool {
+pub fn is_signed(request: &SignedRequest<'_>) -> bool {
     signature(request).is_some_and(|signature| !signature.is_empty())
 }
 
@@ -59,20 +59,20 @@ fn signature(request: &SignedRequest<'_>) -> Option<Vec<u8>> {
 }
 
 impl Key<'_> {
-    fn fits(self, url: &str, fields: &[u8], signature: &[u8]) -> bool {
+    fn is_signed_by(self, url: &str, fields: &[u8], signature: &[u8]) -> bool {
         match self {
-            Key::AuthToken(token) => hmac_fits::<Sha1>(token, url, fields, signature),
+            Key::AuthToken(token) => verify_hmac::<Sha1>(token, url, fields, signature),
             // No early exit, as above.
             Key::SharedKey { key, token } => {
-                hmac_fits::<Sha256>(key, url, fields, signature)
-                    | hmac_fits::<Sha1>(key, url, fields, signature)
-                    | hmac_fits::<Sha1>(token, url, fields, signature)
+                verify_hmac::<Sha256>(key, url, fields, signature)
+                    | verify_hmac::<Sha1>(key, url, fields, signature)
+                    | verify_hmac::<Sha1>(token, url, fields, signature)
             }
         }
     }
 }
 
-fn hmac_fits<D: EagerHash>(key: &str, url: &str, fields: &[u8], signature: &[u8]) -> bool
+fn verify_hmac<D: EagerHash>(key: &str, url: &str, fields: &[u8], signature: &[u8]) -> bool
 where
     Hmac<D>: KeyInit + Mac,
 {
@@ -92,11 +92,11 @@ fn signed_fields(request: &SignedRequest<'_>, url: &str) -> Option<Vec<u8>> {
     if is_form(request) {
         return Some(sorted(request.body));
     }
-    let vouched = match form::text(query(url).as_bytes(), "bodySHA256") {
-        Some(promised) => promised == hex(&Sha256::digest(request.body)),
+    let is_covered = match form::text(query(url).as_bytes(), "bodySHA256") {
+        Some(expected) => expected == hex(&Sha256::digest(request.body)),
         None => request.body.is_empty(),
     };
-    vouched.then(Vec::new)
+    is_covered.then(Vec::new)
 }
 
 /// Twilio's SDKs treat a missing content type as a form.
@@ -123,7 +123,7 @@ fn sorted(body: &[u8]) -> Vec<u8> {
 }
 
 /// The URL without credentials and fragment, which Twilio removes before signing.
-fn bare(url: &str) -> String {
+fn without_credentials(url: &str) -> String {
     let url = url.split_once('#').map_or(url, |(url, _)| url);
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
@@ -137,24 +137,24 @@ fn bare(url: &str) -> String {
 }
 
 /// The URL with and without the default port: Twilio is inconsistent about it.
-fn spellings(url: &str) -> Vec<String> {
-    let mut spellings = vec![url.to_owned()];
+fn url_variants(url: &str) -> Vec<String> {
+    let mut url_variants = vec![url.to_owned()];
     let Some((scheme, rest)) = url.split_once("://") else {
-        return spellings;
+        return url_variants;
     };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (host, path) = rest.split_at(end);
     match port(host) {
         Some(port) => {
             let host = &host[..host.len() - port.len() - 1];
-            spellings.push(format!("{scheme}://{host}{path}"));
+            url_variants.push(format!("{scheme}://{host}{path}"));
         }
         None if scheme.eq_ignore_ascii_case("https") => {
-            spellings.push(format!("{scheme}://{host}:443{path}"));
+            url_variants.push(format!("{scheme}://{host}:443{path}"));
         }
-        None => spellings.push(format!("{scheme}://{host}:80{path}")),
+        None => url_variants.push(format!("{scheme}://{host}:80{path}")),
     }
-    spellings
+    url_variants
 }
 
 /// The colons of `[::1]` are no port.

@@ -43,8 +43,8 @@ pub fn parse_status(request: &SignedRequest<'_>) -> Result<StatusReport, Malform
     Ok(StatusReport {
         provider_sid: fields.id(&["MessageSid", "SmsSid"])?,
         account: fields.id(&["AccountSid"])?,
-        our_id: request.named("message"),
-        attempt: request.named("attempt"),
+        our_id: request.query_parameter("message"),
+        attempt: request.query_parameter("attempt"),
         status: status(&raw_status),
         raw_status,
         error: match fields.text("ErrorCode").parse() {

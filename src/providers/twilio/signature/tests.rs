@@ -260,10 +260,13 @@ fn broken_utf8_is_signed_as_the_bytes_it_is() {
 
 #[test]
 fn ports_are_found_in_every_kind_of_host() {
-    assert_eq!(spellings("https://[::1]/a")[1], "https://[::1]:443/a");
-    assert_eq!(spellings("http://[::1]:80/a")[1], "http://[::1]/a");
-    assert_eq!(spellings("http://a?b=c:1")[1], "http://a:80?b=c:1");
-    assert_eq!(bare("http://a.example/x@y?z@"), "http://a.example/x@y?z@");
+    assert_eq!(url_variants("https://[::1]/a")[1], "https://[::1]:443/a");
+    assert_eq!(url_variants("http://[::1]:80/a")[1], "http://[::1]/a");
+    assert_eq!(url_variants("http://a?b=c:1")[1], "http://a:80?b=c:1");
+    assert_eq!(
+        without_credentials("http://a.example/x@y?z@"),
+        "http://a.example/x@y?z@"
+    );
 }
 
 proptest! {
