@@ -364,7 +364,10 @@ mod tests {
             "{fifth}"
         );
         assert_eq!(queue.waiting().count, QUEUE_CAPACITY);
-        assert!(!queue.add("a", nothing()), "who has most pushes out nobody");
+        assert!(
+            !queue.add("a", nothing()),
+            "the network with the most jobs evicts none"
+        );
     }
 
     #[tokio::test]

@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(storage.get("harbor/1").await.unwrap(), None);
         assert!(
             !location.join("harbor").exists(),
-            "no empty directory stays behind"
+            "empty directories are removed"
         );
     }
 }

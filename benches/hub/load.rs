@@ -35,7 +35,7 @@ impl Wire {
                 .read_buf(&mut self.receiver_buffer)
                 .await
                 .unwrap();
-            assert_ne!(more, 0, "the server hung up");
+            assert_ne!(more, 0, "the server closed the connection");
             if let Some(end) = complete_length(&self.receiver_buffer) {
                 assert_eq!(end, self.receiver_buffer.len(), "one answer to one request");
                 return std::str::from_utf8(&self.receiver_buffer[9..12])

@@ -438,7 +438,7 @@ impl Hub {
         .fetch_one(&self.database)
         .await
         .unwrap();
-        assert_eq!(others, 0, "reports that were answered and not written down");
+        assert_eq!(others, 0, "reports that were answered but not stored");
     }
 
     pub fn list_requests(&self, count: usize) -> Arc<Vec<Vec<u8>>> {

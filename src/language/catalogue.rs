@@ -160,8 +160,8 @@ impl Pattern {
             rest = after;
         }
         literals.last_mut()?.push_str(rest);
-        let says = |text: &String| text.chars().any(char::is_alphabetic);
-        (!placeholders.is_empty() && literals.iter().any(says)).then(|| Self {
+        let has_letters = |text: &String| text.chars().any(char::is_alphabetic);
+        (!placeholders.is_empty() && literals.iter().any(has_letters)).then(|| Self {
             english: english.to_owned(),
             literals,
             placeholders,

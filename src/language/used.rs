@@ -323,8 +323,8 @@ fn template(sentences: &Sentences) -> Catalog {
     let mut template = Catalog::new(metadata.expect("a constant"));
     for (key, used) in sentences {
         let files: Vec<_> = used.files.iter().cloned().collect();
-        let untold = vec![String::new(); 2];
-        template.append_or_update(message(key, used, untold, &files.join("\n")));
+        let untranslated = vec![String::new(); 2];
+        template.append_or_update(message(key, used, untranslated, &files.join("\n")));
     }
     template
 }

@@ -354,8 +354,8 @@ impl Trunk {
     }
 }
 
-fn compiled(pattern: &str, whole: bool) -> Option<Regex> {
-    let end = if whole { "$" } else { "" };
+fn compiled(pattern: &str, to_end: bool) -> Option<Regex> {
+    let end = if to_end { "$" } else { "" };
     RegexBuilder::new(&format!("^(?:{pattern}){end}"))
         .ignore_whitespace(true)
         .unicode(false)

@@ -326,7 +326,7 @@ fn sender_of_any_form_is_accepted() {
     assert_eq!(sender("+541161234567"), "+5491161234567");
     assert_eq!(sender("+551187654321"), "+5511987654321");
     assert_eq!(sender("+390669812345"), "+390669812345");
-    assert_eq!(sender("+99955501920"), "+99955501920", "no plan knows it");
+    assert_eq!(sender("+99955501920"), "+99955501920", "no plan matches");
     assert_eq!(sender(" +1 415-555-0192 "), "+14155550192");
     assert_eq!(sender("AC\u{202e}ME\0\u{7}\r\nDental"), "ACME Dental");
     assert_eq!(sender(""), "Unknown sender");

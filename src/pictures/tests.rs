@@ -60,7 +60,7 @@ fn photo_loses_location_and_keeps_color_and_orientation() {
     assert_eq!(decode(&clean).unwrap(), before);
     let parts = Jpeg::from_bytes(clean.clone()).unwrap();
     assert_eq!(parts.icc_profile().unwrap(), "profile");
-    assert_eq!(stripped(clean.clone()).unwrap(), clean, "twice is once");
+    assert_eq!(stripped(clean.clone()).unwrap(), clean, "idempotent");
 }
 
 #[test]

@@ -130,7 +130,7 @@ pub fn without_each(
     let mut found = Vec::new();
     paths(String::new(), answer, &mut found);
     found.retain(|path| !lists.iter().any(|list| path == &format!("/{list}")));
-    assert!(found.len() > 2, "there is something to leave out");
+    assert!(found.len() > 2, "the answer has fields to omit");
     let mut answers = Vec::new();
     for path in found {
         let mut null = answer.clone();

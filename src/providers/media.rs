@@ -169,7 +169,10 @@ mod tests {
             let answer = client.get(format!("http://localhost:{port}/"));
             answer.send().await.is_ok()
         };
-        assert!(asks("http://localhost:9").await, "the test can see");
+        assert!(
+            asks("http://localhost:9").await,
+            "a configured host is reachable"
+        );
         assert!(!asks(twilio::API).await);
         assert!(!asks("http://127.0.0.1:9").await);
     }

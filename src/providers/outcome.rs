@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(
             after_refusal(1, class),
             holding(PauseScope::Number, 32),
-            "and all else from its number"
+            "pauses the number"
         );
         assert_eq!(after_refusal(9, class), holding(PauseScope::Number, 300));
         assert_eq!(after_refusal(20, class), Outcome::Failed(refusal(class)));

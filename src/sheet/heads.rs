@@ -92,9 +92,9 @@ pub fn read(name: &str) -> Option<Head> {
         .count();
     if prefix_length > 0 {
         let rest = &words[prefix_length..];
-        let whole = rest.concat();
-        let number = || phone(rest, &whole).map(Head::Phone);
-        if let Some(head) = named(&whole).or_else(number) {
+        let joined = rest.concat();
+        let number = || phone(rest, &joined).map(Head::Phone);
+        if let Some(head) = named(&joined).or_else(number) {
             return Some(head);
         }
     }
@@ -699,7 +699,7 @@ const NO_PHONE: &[&str] = &[
 ];
 
 fn phone(words: &[String], plain: &str) -> Option<PhoneKind> {
-    const WHOLE: &[&str] = &[
+    const NUMBER_HEADERS: &[&str] = &[
         "number",
         "numbers",
         "contactnumber",
@@ -774,7 +774,7 @@ fn phone(words: &[String], plain: &str) -> Option<PhoneKind> {
     }
     let kind = kind_of(words, plain);
     let is_it = kind == PhoneKind::Mobile
-        || in_list(WHOLE, plain)
+        || in_list(NUMBER_HEADERS, plain)
         || words
             .iter()
             .any(|word| in_list(PHONE_WORDS, word) || word.ends_with("phone"))

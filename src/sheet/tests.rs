@@ -372,7 +372,7 @@ fn formulas_are_escaped_and_numbers_kept() {
         "\u{1f}=1",
     ] {
         assert_eq!(guarded(formula), format!("'{formula}"));
-        assert_eq!(unguarded(&guarded(formula)), formula, "it comes back");
+        assert_eq!(unguarded(&guarded(formula)), formula, "round trip");
     }
     for plain in [
         "+14155550192",

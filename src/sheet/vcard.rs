@@ -113,11 +113,11 @@ fn properties(text: &str) -> impl Iterator<Item = Property> {
     std::iter::from_fn(move || {
         loop {
             let (line, first) = lines.next()?;
-            let mut whole = first.to_owned();
+            let mut unfolded = first.to_owned();
             while let Some((_, more)) = lines.next_if(|(_, next)| next.starts_with([' ', '\t'])) {
-                whole.push_str(&more[1..]);
+                unfolded.push_str(&more[1..]);
             }
-            let Some(mut property) = property(line, &whole) else {
+            let Some(mut property) = property(line, &unfolded) else {
                 continue;
             };
             if property
@@ -427,7 +427,7 @@ mod tests {
             let sheet = read(&text, "UTF-8", 1_000).unwrap();
             let mut lines: Vec<_> = sheet.rows.iter().map(|row| row.line).collect();
             lines.dedup();
-            prop_assert_eq!(lines.len(), sheet.rows.len(), "no two begin on one line");
+            prop_assert_eq!(lines.len(), sheet.rows.len(), "lines are unique");
         }
     }
 }

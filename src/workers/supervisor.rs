@@ -173,11 +173,8 @@ mod tests {
         while starts.load(Ordering::SeqCst) < 3 {
             sleep(Duration::from_millis(20)).await;
         }
-        assert_eq!(down(), ["one"], "it has yet to prove itself");
-        assert!(
-            health.down_for_long().is_empty(),
-            "but it is not down for long"
-        );
+        assert_eq!(down(), ["one"], "down until it has run for a while");
+        assert!(health.down_for_long().is_empty(), "not down for long");
         well.notify_one();
         running.await.expect("it ends when the worker does");
         assert_eq!(starts.load(Ordering::SeqCst), 3);

@@ -120,7 +120,7 @@ fn of_a_get_only_the_url_is_signed() {
             get.key(),
         )
     };
-    assert!(accepts(Method::GET), "nobody reads its body");
+    assert!(accepts(Method::GET), "the body of a GET is not signed");
     assert!(!accepts(Method::POST));
 }
 
@@ -194,7 +194,7 @@ fn a_json_body_must_have_the_hash_in_the_url() {
             Key::AuthToken("12345"),
         )
     };
-    assert!(unvouched(b""), "an empty body has nothing to vouch for");
+    assert!(unvouched(b""), "an empty body needs no hash");
     assert!(!unvouched(b"{}"));
 }
 
