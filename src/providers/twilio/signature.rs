@@ -41,7 +41,7 @@ pub fn verify(request: &SignedRequest<'_>, key: Key<'_>) -> bool {
     // No early exit, so that timing reveals nothing.
     url_variants(&url)
         .iter()
-        .map(|url| key.is_signed_by(url, &fields, &signature))
+        .map(|url| key.verifies(url, &fields, &signature))
         .fold(false, |any, is_valid| any | is_valid)
 }
 
@@ -59,7 +59,7 @@ fn signature(request: &SignedRequest<'_>) -> Option<Vec<u8>> {
 }
 
 impl Key<'_> {
-    fn is_signed_by(self, url: &str, fields: &[u8], signature: &[u8]) -> bool {
+    fn verifies(self, url: &str, fields: &[u8], signature: &[u8]) -> bool {
         match self {
             Key::AuthToken(token) => verify_hmac::<Sha1>(token, url, fields, signature),
             // No early exit, as above.
