@@ -1,5 +1,4 @@
-//! The migrations and functions of the database are part of the binary, and the queries' descriptions of the build: cargo does
-//! not see that by itself.
+//! Rebuilds when migrations, database functions or query metadata change, which are compiled into the binary.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

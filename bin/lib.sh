@@ -1,4 +1,4 @@
-# What bin/run, bin/test and bin/prepare share: what they need from the system, and a database that dies with them.
+# Shared by bin/run, bin/test and bin/prepare: installs requirements, and starts a temporary database.
 
 die() {
   echo "$0: $*" >&2
@@ -39,7 +39,7 @@ need_rust() {
   command -v cargo >/dev/null || die "Rust is missing: install it from https://rustup.rs"
 }
 
-# The directory of PostgreSQL's programs, which packages often keep off PATH; the server looks in the same places.
+# The directory of PostgreSQL's programs, which is often not on PATH. The server searches the same places.
 postgres_programs() {
   local on_path dir
   on_path=$(readlink -f "$(command -v postgres)" 2>/dev/null || true)
@@ -56,7 +56,7 @@ postgres_programs() {
 need_postgres() {
   if postgres_programs >/dev/null; then return; fi
   if command -v apt-get >/dev/null && [ ! -e /etc/postgresql-common ]; then
-    # Only the programs are wanted: no cluster of the system's own, started at boot on port 5432.
+    # Only the programs are needed, not Debian's default cluster on port 5432.
     as_root mkdir -p /etc/postgresql-common/createcluster.d
     echo "create_main_cluster = false" |
       as_root tee /etc/postgresql-common/createcluster.d/no-main-cluster.conf >/dev/null
@@ -92,24 +92,24 @@ need_browser() {
   fi
 }
 
-# Exports are opened and saved in it, as people do with theirs. 90 MB to fetch, 276 MB on disk.
+# Tests open and save exports in it. 90 MB to download, 276 MB on disk.
 need_libreoffice() {
   if command -v soffice >/dev/null; then return; fi
   install "Tests with a spreadsheet" "libreoffice-calc-nogui" "libreoffice-calc" "libreoffice-calc" "--cask libreoffice"
   command -v soffice >/dev/null || die "LibreOffice was installed, but soffice is not on PATH"
 }
 
-# For the unit tests of the pages' scripts; nothing is fetched from npm.
+# For the JavaScript unit tests; needs no npm packages.
 need_node() {
   if ! command -v node >/dev/null; then install "Tests of the pages' scripts" nodejs nodejs nodejs node; fi
 }
 
-# What a printed page says.
+# Tests read printed pages with it.
 need_pdftotext() {
   if ! command -v pdftotext >/dev/null; then install "Tests of printed pages" poppler-utils poppler-utils poppler-utils poppler; fi
 }
 
-# The programs by which tests/it/openapi.rs lints the API's description and makes a client of it: once, and again when their
+# The tools of tests/it/openapi.rs, which lints the API description and generates a client. Reinstalled when their
 # versions change.
 need_openapi_tools() {
   local tools=tests/openapi
@@ -130,7 +130,7 @@ as_postgres() {
   fi
 }
 
-# An empty PostgreSQL with the whole schema, at $DATABASE_URL, in $scratch; both are gone when the script ends.
+# A migrated, empty PostgreSQL at $DATABASE_URL, in $scratch; both are removed when the script ends.
 throw_away_database() {
   local programs cluster
   programs=$(postgres_programs)
@@ -146,7 +146,7 @@ throw_away_database() {
     -o "-c listen_addresses='' -c unix_socket_directories='$cluster' -c fsync=off -c full_page_writes=off" ||
     { cat "$cluster/log" >&2; die "the throw-away PostgreSQL did not start"; }
 
-  # Like the server's own login: it owns its database and is no superuser.
+  # Like the server's login: owns its database, and is no superuser.
   psql_as postgres postgres -c "create role messagehub login createdb createrole" \
     -c "create database messagehub owner messagehub"
   apply_schema
@@ -173,7 +173,7 @@ psql_as() {
   "$(postgres_programs)/psql" -h "$scratch/cluster" -p 5432 -U "$1" -d "$2" -Xqv ON_ERROR_STOP=1 "${@:3}" >/dev/null
 }
 
-# Clippy, with every query checked against $DATABASE_URL; what the checks found is in $scratch/sqlx.
+# Clippy, with every query checked against $DATABASE_URL; writes the query metadata to $scratch/sqlx.
 clippy_with_database() {
   mkdir "$scratch/sqlx"
   touch src/lib.rs # cargo does not know that the code depends on the database

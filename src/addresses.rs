@@ -1,17 +1,17 @@
-//! Which addresses belong to this network, or to nobody: where a stranger may not make this server ask.
+//! Internal and reserved addresses, which the server must not call on behalf of a user.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use url::{Host, Url};
 
-/// Not for hosts on the public internet (RFC 6890 and its register).
+/// IPv4 ranges that are not global unicast (RFC 6890 and the IANA registry).
 const RESERVED_V4: [(Ipv4Addr, u8); 15] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),       // this network
     (Ipv4Addr::new(10, 0, 0, 0), 8),      // private
-    (Ipv4Addr::new(100, 64, 0, 0), 10), // between a network and its customers; some clouds keep their own services there
+    (Ipv4Addr::new(100, 64, 0, 0), 10), // carrier-grade NAT; some clouds run internal services there
     (Ipv4Addr::new(127, 0, 0, 0), 8),   // this machine
-    (Ipv4Addr::new(169, 254, 0, 0), 16), // link-local, where clouds answer about a machine
+    (Ipv4Addr::new(169, 254, 0, 0), 16), // link-local; cloud metadata services
     (Ipv4Addr::new(172, 16, 0, 0), 12), // private
     (Ipv4Addr::new(192, 0, 0, 0), 24),  // protocol assignments
     (Ipv4Addr::new(192, 0, 2, 0), 24),  // documentation
@@ -24,10 +24,8 @@ const RESERVED_V4: [(Ipv4Addr, u8); 15] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),   // reserved, and broadcast
 ];
 
-/// The only part of IPv6 that is given out to hosts.
 const PUBLIC_V6: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// What in there is not for hosts.
 const RESERVED_V6: [(Ipv6Addr, u8); 3] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // protocol assignments: Teredo, benchmarks, ORCHID
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation
@@ -39,7 +37,7 @@ const TRANSLATED: (Ipv6Addr, u8) = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0
 /// 6to4: bytes three to six are an IPv4 address.
 const TUNNELED: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16);
 
-/// Endings of names that only a network itself resolves.
+/// Suffixes of names that only resolve inside a network.
 const INTERNAL_NAMES: [&str; 6] = [
     "localhost",
     "localdomain",
@@ -49,8 +47,8 @@ const INTERNAL_NAMES: [&str; 6] = [
     "lan",
 ];
 
-/// Whether the URL's host can be seen to be one of this network. A name may still lead there: `is_internal_address` says so
-/// once it is resolved.
+/// Whether the URL's host is visibly internal. A public name may still resolve to an internal address: check that with
+/// `is_internal_address` after resolving it.
 pub fn is_internal(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => is_internal_address(address.into()),
@@ -61,13 +59,12 @@ pub fn is_internal(url: &Url) -> bool {
 }
 
 fn is_internal_name(name: &str) -> bool {
-    // `localhost.` is `localhost`.
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let is_under = |ending: &&str| {
         name.strip_suffix(*ending)
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
-    // A name without a dot is completed by the network that asks.
+    // A name without a dot is completed by the resolver's search domain.
     !name.contains('.') || INTERNAL_NAMES.iter().any(is_under)
 }
 

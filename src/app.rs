@@ -1,4 +1,4 @@
-//! The handles that doors, workers and outward verbs hold.
+//! The handles shared by adapters, workers and verbs that call providers.
 
 use std::sync::Arc;
 
@@ -24,6 +24,6 @@ pub struct App {
     pub storage: Storage,
     pub push: PushSender,
     pub passwords: Passwords,
-    /// What a request began and did not wait for. The server ends after it.
+    /// Tasks that a request has started without waiting for them. The server waits for them when it stops.
     pub background: TaskTracker,
 }

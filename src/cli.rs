@@ -1,4 +1,4 @@
-//! `messagehub serve | migrate | user create | keys rotate | import-env`. What goes wrong is one line.
+//! `messagehub serve | migrate | user create | keys rotate | import-env`. An error is one line.
 
 use std::io::{IsTerminal, Read, Write};
 use std::process::ExitCode;
@@ -38,9 +38,10 @@ enum Command {
     /// Manage the master keys
     #[command(subcommand)]
     Keys(Keys),
-    /// Move a hard-coded Twilio account (TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER) into a workspace's integration
+    /// Import the Twilio account of TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_PHONE_NUMBER into a workspace's
+    /// integration
     ImportEnv {
-        /// Its name or its slug
+        /// Name or slug of the workspace
         #[arg(long)]
         workspace: String,
     },
@@ -48,26 +49,27 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Keys {
-    /// Seal everything in the database under the first key of MASTER_KEYS. Servers may go on meanwhile, if they know both keys
+    /// Encrypt all stored secrets with the first key of MASTER_KEYS. Servers may keep running if they know both keys
     Rotate,
 }
 
 #[derive(Args, Default)]
 struct Serve {
-    /// Fill an empty database with a believable workspace on the sandbox provider
+    /// Fill an empty database with a demo workspace on the sandbox provider
     #[arg(long)]
     demo: bool,
 }
 
 #[derive(Subcommand)]
 enum User {
-    /// Create a user in a workspace (made if it does not exist); the password comes on standard input, or is made and printed once
+    /// Create a user in a workspace, which is created if it does not exist. The password is read from standard input,
+    /// or generated and printed once
     Create {
         #[arg(long)]
         email: String,
         #[arg(long)]
         name: String,
-        /// Its name or its slug
+        /// Name or slug of the workspace
         #[arg(long)]
         workspace: String,
         /// admin or agent
@@ -114,7 +116,6 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     done
 }
 
-/// The database that was configured, or our own.
 async fn database(config: &Config) -> anyhow::Result<(PgConnectOptions, Option<Embedded>)> {
     match &config.database {
         Some(options) => Ok((options.clone(), None)),
@@ -126,7 +127,7 @@ async fn database(config: &Config) -> anyhow::Result<(PgConnectOptions, Option<E
 }
 
 async fn serve(config: Config, database: PgConnectOptions, options: &Serve) -> anyhow::Result<()> {
-    // Signals are heard from the first moment, so that a stop during the start is a clean one too.
+    // Installed first, so that a signal during the start also stops cleanly.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     files::raise_limit();
@@ -144,7 +145,7 @@ async fn serve(config: Config, database: PgConnectOptions, options: &Serve) -> a
     let mut server = messagehub::start(app, listener)?;
     server.send();
     tracing::info!(address = %server.address, "listening");
-    // Nobody may be listening: the server runs all the same.
+    // A closed standard output does not stop the server.
     let mut out = std::io::stdout();
     let _ = writeln!(out, "MessageHub is at {}", server.app.config.public("/"));
     if let Some(demo) = demo {
@@ -232,12 +233,11 @@ async fn import_env(
     }
 }
 
-/// What a command came to. It was done, also where nobody can be told.
+/// Prints the result of a command. A closed standard output is an error, although the command succeeded.
 fn say(line: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{line}").context("it was done, but standard output is closed")
 }
 
-/// Fields that are wrong, in one line.
 fn as_text(error: messagehub::error::Error) -> anyhow::Error {
     match error {
         messagehub::error::Error::Invalid(wrong) => {
@@ -251,7 +251,7 @@ fn as_text(error: messagehub::error::Error) -> anyhow::Error {
     }
 }
 
-/// What was piped in; nothing from a terminal or an empty pipe.
+/// The password piped to standard input; `None` for a terminal or an empty pipe.
 fn password_from_stdin() -> anyhow::Result<Option<SecretString>> {
     let mut stdin = std::io::stdin();
     if stdin.is_terminal() {

@@ -1,6 +1,5 @@
-//! What time it is. Whatever is stored follows one clock, the database's: each server measures it every half minute, and counts on
-//! from there by its own monotonic clock. So a server whose clock is wrong, or is set, makes no text older or newer than it is,
-//! and ids sort by time whichever server made them.
+//! The current time, by the database's clock. Each server measures it every 30 seconds and continues with its own
+//! monotonic clock, so a wrong or adjusted system clock changes no timestamp, and ids sort by time across servers.
 
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -11,12 +10,11 @@ use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::error::Result;
 
-/// How often the database's clock is looked at. A machine that slept is wrong until then.
-pub const MEASURED: Duration = Duration::from_secs(30);
-/// Beyond this, ids go back with a clock that was set back.
-const SLACK: TimeDelta = TimeDelta::seconds(1);
+/// How often the database's clock is measured. After a suspend the time is wrong until the next measurement.
+pub const MEASURE_INTERVAL: Duration = Duration::from_secs(30);
+/// If the clock moves back by more than this, ids move back with it.
+const MAX_DEVIATION: TimeDelta = TimeDelta::seconds(1);
 
-/// What the database said, and when that was heard.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     database_time: DateTime<Utc>,
@@ -24,16 +22,16 @@ struct Reading {
 }
 
 static READING: RwLock<Option<Reading>> = RwLock::new(None);
-/// Keeps ids of one millisecond in their order.
+/// Keeps ids of the same millisecond in order.
 static CONTEXT: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
-/// By the database's clock: never ahead of it, and behind it by no more than an answer takes.
+/// The time by the database's clock: never ahead of it, and behind it by at most one response time.
 pub fn now() -> DateTime<Utc> {
     let reading = *READING.read().unwrap_or_else(PoisonError::into_inner);
-    reading.map_or_else(wall, |reading| reading.at(Instant::now()))
+    reading.map_or_else(system_time, |reading| reading.at(Instant::now()))
 }
 
-/// A UUIDv7 of this moment.
+/// A UUIDv7 of the current time.
 pub fn id() -> Uuid {
     let now = now();
     let seconds = now.timestamp().try_into().unwrap_or_default();
@@ -41,9 +39,9 @@ pub fn id() -> Uuid {
     Uuid::new_v7(time)
 }
 
-/// Asks the database. One round trip.
+/// Measures the database's clock. One round trip.
 pub async fn measure(db: &PgPool) -> Result<()> {
-    // Not the time that it takes to get a connection.
+    // The time to acquire a connection must not count.
     let mut connection = db.acquire().await?;
     let asked = Instant::now();
     let database_time: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()")
@@ -51,8 +49,8 @@ pub async fn measure(db: &PgPool) -> Result<()> {
         .await?;
     let received_at = Instant::now();
     let mut reading = READING.write().unwrap_or_else(PoisonError::into_inner);
-    let before = now_by(*reading, received_at);
-    let adopted = better(
+    let before = time_by(*reading, received_at);
+    let adopted = more_accurate(
         *reading,
         Reading {
             database_time,
@@ -60,36 +58,36 @@ pub async fn measure(db: &PgPool) -> Result<()> {
         },
         received_at - asked,
     );
-    if before - adopted.at(received_at) > SLACK {
+    if before - adopted.at(received_at) > MAX_DEVIATION {
         *CONTEXT.lock().unwrap_or_else(PoisonError::into_inner) = ContextV7::new();
     }
-    if (before - adopted.at(received_at)).abs() > SLACK {
+    if (before - adopted.at(received_at)).abs() > MAX_DEVIATION {
         tracing::warn!(
             seconds = (before - adopted.at(received_at)).as_seconds_f64(),
-            "this server's clock was ahead of the database's by so much: the database's counts"
+            "this server's clock differed from the database's: using the database's"
         );
     }
     *reading = Some(adopted);
     Ok(())
 }
 
-/// The reading that is nearer to the truth. Both are behind the database's clock, each by the time that its answer took, unless
-/// that clock was set back or runs slower.
-fn better(current: Option<Reading>, fresh: Reading, round_trip: Duration) -> Reading {
+/// The more accurate reading. Both are behind the database's clock by up to their round trip, unless that clock was set
+/// back or runs slower.
+fn more_accurate(current: Option<Reading>, fresh: Reading, round_trip: Duration) -> Reading {
     let Some(current) = current else {
         return fresh;
     };
     let ahead = current.at(fresh.received_at) - fresh.database_time;
-    let most = TimeDelta::from_std(round_trip).unwrap_or(TimeDelta::MAX);
-    if ahead >= TimeDelta::zero() && ahead <= most {
+    let max_lag = TimeDelta::from_std(round_trip).unwrap_or(TimeDelta::MAX);
+    if ahead >= TimeDelta::zero() && ahead <= max_lag {
         current
     } else {
         fresh
     }
 }
 
-fn now_by(reading: Option<Reading>, at: Instant) -> DateTime<Utc> {
-    reading.map_or_else(wall, |reading| reading.at(at))
+fn time_by(reading: Option<Reading>, at: Instant) -> DateTime<Utc> {
+    reading.map_or_else(system_time, |reading| reading.at(at))
 }
 
 impl Reading {
@@ -99,14 +97,14 @@ impl Reading {
     }
 }
 
-/// This machine's clock, until the database has been asked.
+/// The system clock, used until the first measurement.
 #[allow(
     clippy::disallowed_methods,
     reason = "this is the one place that asks it"
 )]
-fn wall() -> DateTime<Utc> {
+fn system_time() -> DateTime<Utc> {
     let now = Utc::now();
-    // For tests: as if it were wrong by so much.
+    // Tests simulate a wrong system clock.
     #[cfg(debug_assertions)]
     if let Ok(ahead) = std::env::var("CLOCK_AHEAD_SECONDS") {
         return now + TimeDelta::seconds(ahead.parse().unwrap_or_default());
@@ -141,11 +139,11 @@ mod tests {
         let begin = Instant::now();
         let later = begin + Duration::from_secs(30);
         let current = reading(0, begin);
-        // Its answer took two seconds, so it is behind by up to that.
-        let slow = better(Some(current), reading(29, later), Duration::from_secs(2));
+        // Its round trip took two seconds, so it may be behind by two seconds.
+        let slow = more_accurate(Some(current), reading(29, later), Duration::from_secs(2));
         assert_eq!(slow.at(later), reading(30, later).database_time);
-        // It is ahead of what we counted: ours was slower.
-        let fast = better(Some(current), reading(31, later), Duration::from_secs(2));
+        // It is ahead of the current reading, which was slower.
+        let fast = more_accurate(Some(current), reading(31, later), Duration::from_secs(2));
         assert_eq!(fast.at(later), reading(31, later).database_time);
     }
 
@@ -155,7 +153,7 @@ mod tests {
         let later = begin + Duration::from_secs(30);
         for set in [-86_400, 86_400] {
             let fresh = reading(30 + set, later);
-            let adopted = better(Some(reading(0, begin)), fresh, Duration::from_millis(3));
+            let adopted = more_accurate(Some(reading(0, begin)), fresh, Duration::from_millis(3));
             assert_eq!(adopted.at(later), fresh.database_time);
         }
     }

@@ -1,4 +1,4 @@
-//! Every setting, read once at the start. A wrong value stops the start with one line that says what is accepted.
+//! All settings, read once at the start. An invalid value stops the start with one line that says what is accepted.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::{keys, mail, push, storage};
 
-/// What a variable is called, what it is without being set, and what it means. `--help` and `.env.example` say the same.
+/// Name, default and description of an environment variable, as in `--help`, `.env.example` and `docs/DEPLOY.md`.
 pub struct Variable {
     pub name: &'static str,
     pub default: &'static str,
@@ -33,47 +33,58 @@ macro_rules! variables {
 variables! {
     /// Address and port to listen on.
     BIND_ADDR = "127.0.0.1:3000";
-    /// The public origin, such as https://inbox.example.com. Webhook URLs and signatures are computed from it; cookies are Secure when it is https. By default http:// and BIND_ADDR.
+    /// The public origin, such as https://inbox.example.com. Webhook URLs and signatures are computed from it; cookies
+    /// are Secure when it is https. Default: http:// and BIND_ADDR.
     BASE_URL = "";
-    /// A PostgreSQL 14 or newer to use, as postgres://user:password@host/database. Without it the server runs its own in DATA_DIR.
+    /// The PostgreSQL server to use, version 14 or newer, as postgres://user:password@host/database. Without it the
+    /// server runs an embedded one in DATA_DIR.
     DATABASE_URL = "";
-    /// Connections to the database for people and for background work, each: 2 to 100.
+    /// Maximum database connections for requests, and as many for background work: 2 to 100.
     DATABASE_CONNECTIONS = "12";
-    /// The embedded database, media and generated keys.
+    /// Directory of the embedded database, media and generated keys.
     DATA_DIR = "./data";
-    /// Signs access tokens; at least 32 characters. Made in DATA_DIR on the first start.
+    /// Secret that signs access tokens; at least 32 characters. Generated in DATA_DIR on the first start.
     JWT_SECRET = "";
-    /// Seal stored credentials: id:base64key[,id:base64key…], keys of 32 bytes, the first one seals. Made in DATA_DIR on the first start.
+    /// Keys that encrypt stored credentials: id:base64key[,id:base64key…], 32 bytes each; the first one encrypts.
+    /// Generated in DATA_DIR on the first start.
     MASTER_KEYS = "";
-    /// The key by which push services know this server, for browsers that are told of texts while no page is open: a private key of the curve P-256, 32 bytes in base64url. Made in DATA_DIR on the first start; another one ends all subscriptions.
+    /// Private key that identifies this server to web push services (VAPID): curve P-256, 32 bytes in base64url.
+    /// Generated in DATA_DIR on the first start; changing it ends all push subscriptions.
     VAPID_PRIVATE_KEY = "";
-    /// Hosts of push services that may lie in our own network or be asked without https, with commas in between: for tests and closed networks.
+    /// Hosts of push services, separated by commas, that may be internal or use plain http: for tests and closed
+    /// networks.
     PUSH_INSIDE = "";
-    /// For how many seconds nobody has looked at any window of a member before the browsers that they chose are told of texts. An open page says every 30 seconds that somebody looks at it.
+    /// Seconds without activity in any window of a member before push notifications are sent to their browsers. An open
+    /// page reports activity every 30 seconds.
     AWAY_AFTER = "75";
-    /// Where pictures and files lie: file:///directory, or s3://bucket/prefix in any S3-compatible store, whose keys, region and endpoint are read from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT and so on. By default the directory media in DATA_DIR.
+    /// Where media are stored: file:///directory, or s3://bucket/prefix in any S3-compatible store, configured with
+    /// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT and so on. Default: the directory media in
+    /// DATA_DIR.
     MEDIA_URL = "";
-    /// Who may come in. open: anybody signs up and makes workspaces; invite: new people come by invitation, and only admins of a workspace make further ones; closed: neither, only the command line makes them. By default open until the first workspace exists, then invite.
+    /// Who may sign up. open: anyone signs up and creates workspaces; invite: new users need an invitation, and only
+    /// admins create further workspaces; closed: users and workspaces are created on the command line only. Default:
+    /// open until the first workspace exists, then invite.
     SIGNUPS = "";
-    /// How many workspaces one person may make: 1 to 10000. The command line makes more.
+    /// How many workspaces one user may create: 1 to 10000. The command line has no limit.
     WORKSPACES_PER_PERSON = "10";
-    /// Twilio's API, or another host for tests, proxies and regions.
+    /// Base URL of Twilio's API; another host for tests, proxies and regions.
     TWILIO_API_BASE_URL = "https://api.twilio.com";
-    /// Telnyx's API, or another host for tests, proxies and regions.
+    /// Base URL of Telnyx's API; another host for tests, proxies and regions.
     TELNYX_API_BASE_URL = "https://api.telnyx.com";
-    /// The server that mails leave by: smtp://user:password@host:port, with ?tls=required for STARTTLS, or smtps://. Without it mails go to the log.
+    /// The SMTP server for e-mails: smtp://user:password@host:port, with ?tls=required for STARTTLS, or smtps://.
+    /// Without it e-mails are written to the log.
     SMTP_URL = "";
-    /// Whom mails come from, such as MessageHub <inbox@example.com>. By default messagehub@ and the host of BASE_URL.
+    /// Sender of e-mails, such as MessageHub <inbox@example.com>. Default: messagehub@ and the host of BASE_URL.
     MAIL_FROM = "";
-    /// Proxies in front of this server, as addresses or prefixes with commas in between: whom they name in X-Forwarded-For is believed.
+    /// Proxies in front of this server, as addresses or prefixes separated by commas: their X-Forwarded-For is trusted.
     TRUSTED_PROXIES = "127.0.0.0/8,::1";
-    /// WebSockets that one member may have open at once: 1 to 1000000. One more is closed with code 1013.
+    /// Maximum open WebSockets per member: 1 to 1000000. Further ones are closed with code 1013.
     SOCKETS_PER_MEMBER = "500";
-    /// WebSockets that may be open at once from one address: 1 to 1000000. One more is closed with code 1013.
+    /// Maximum open WebSockets per address: 1 to 1000000. Further ones are closed with code 1013.
     SOCKETS_PER_ADDRESS = "5000";
-    /// What is logged, such as info or messagehub=debug.
+    /// Log filter, such as info or messagehub=debug.
     RUST_LOG = "info";
-    /// text for people, json for machines.
+    /// Log format: text or json.
     LOG_FORMAT = "text";
 }
 
@@ -124,7 +135,7 @@ pub struct Error {
     pub accepted: String,
 }
 
-/// What was set, by name. A variable that is set to nothing counts as not set.
+/// Values by variable name. An empty value counts as not set.
 struct Settings(HashMap<String, String>);
 
 impl Settings {
@@ -152,9 +163,9 @@ impl Settings {
     }
 }
 
-/// Secrets, and whatever else may carry a password, are not repeated in an error.
+/// The value for an error message; secrets and URLs that may hold a password are masked.
 fn masked(name: &str, value: &str) -> String {
-    // In a URL of a bucket nobody needs an @, except for secrets.
+    // A bucket URL holds an @ only with credentials.
     if [
         "JWT_SECRET",
         "MASTER_KEYS",
@@ -172,7 +183,7 @@ fn masked(name: &str, value: &str) -> String {
 }
 
 impl Config {
-    /// From the environment, and from `.env` where the environment does not say.
+    /// Reads the environment, and `.env` for variables that the environment does not set.
     pub fn from_env() -> Result<Self, Error> {
         let mut settings: HashMap<String, String> = match dotenvy::from_path_iter(".env") {
             Ok(entries) => entries.collect::<Result<_, _>>().map_err(|error| Error {
@@ -188,7 +199,7 @@ impl Config {
         Self::read(settings)
     }
 
-    /// Something that no server needs to start, such as what `import-env` imports.
+    /// A variable that is no setting of the server, such as those of `import-env`.
     pub fn other(name: &str) -> Option<String> {
         let in_file = || {
             let mut entries = dotenvy::from_path_iter(".env").ok()?.filter_map(Result::ok);
@@ -337,7 +348,7 @@ fn sockets(value: &str) -> Result<usize, &'static str> {
         .ok_or("a number from 1 to 1000000")
 }
 
-/// Addresses and prefixes; an address is the prefix of itself.
+/// Addresses and prefixes; an address becomes a prefix of full length.
 fn prefixes(value: &str) -> Result<Vec<IpNet>, &'static str> {
     let prefix = |text: &str| {
         text.parse()
@@ -350,7 +361,6 @@ fn prefixes(value: &str) -> Result<Vec<IpNet>, &'static str> {
         .map_err(|_| "IP addresses or prefixes with commas in between, such as 10.0.0.0/8,::1")
 }
 
-/// The variables as `--help` shows them.
 pub fn help() -> String {
     let mut text = String::from("Environment (.env is read when present):\n");
     for Variable {
@@ -384,7 +394,7 @@ mod tests {
 
     #[test]
     fn without_settings_everything_has_its_default() {
-        let config = read(&[("BASE_URL", "  ")]).expect("defaults are right");
+        let config = read(&[("BASE_URL", "  ")]).expect("defaults are valid");
         assert_eq!(config.public("/login"), "http://127.0.0.1:3000/login");
         assert_eq!(config.data_dir, PathBuf::from("./data"));
         assert!(config.database.is_none() && !config.is_https());
@@ -468,7 +478,8 @@ mod tests {
 
     #[test]
     fn trusted_proxies_are_addresses_and_prefixes() {
-        let config = read(&[("TRUSTED_PROXIES", "10.1.0.0/16, 192.0.2.7,fd00::/8")]).expect("fine");
+        let config =
+            read(&[("TRUSTED_PROXIES", "10.1.0.0/16, 192.0.2.7,fd00::/8")]).expect("valid");
         let trusts = |text: &str| {
             let address: IpAddr = text.parse().expect("an address");
             config
@@ -495,7 +506,7 @@ mod tests {
         }
     }
 
-    /// `WRITE=docs` writes the table anew.
+    /// `WRITE=docs` rewrites the table.
     #[test]
     fn the_deployment_page_lists_every_variable() {
         const BEGIN: &str = "<!-- settings: begin -->\n";

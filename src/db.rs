@@ -1,5 +1,5 @@
-//! The only ways to the database. A person's work goes through a `WorkspaceTx`, where row-level security shows what that
-//! person may see of one workspace and nothing else; work that has no person goes through a `SystemTx`.
+//! Access to the database. Requests of a member use a `WorkspaceTx`, where row-level security limits rows to what that
+//! member may see in one workspace; everything else uses a `SystemTx`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,19 +20,18 @@ mod shares;
 
 use shares::{Share, Shares};
 
-/// Connections that only the storing of webhooks uses, so that nothing else can keep a provider waiting: one for each writer of
-/// texts and of reports, and one to spare.
+/// Connections reserved for storing webhooks, so that nothing else delays a provider: one per writer of texts and of
+/// status reports, and a spare.
 const INGEST_CONNECTIONS: u32 = 4;
 
-/// How long a request waits for a connection. A provider gives up within seconds, and comes again.
+/// How long a request waits for a connection. Providers time out within seconds and retry.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 const INGEST_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Whether work can be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
     Writable,
-    /// A standby, or one that was told to take no changes.
+    /// A standby, or `default_transaction_read_only` is on.
     ReadOnly,
     Unreachable,
 }
@@ -46,14 +45,14 @@ pub struct Db {
     bus: Bus,
 }
 
-/// What a request may cost: how long one of its statements may run, and which part of the pool its workspace may take for it.
+/// The cost class of a request: its statement timeout, and its workspace's share of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
     /// A page, a form, one row.
     Short,
-    /// A search, a list over everything, figures: few at a time for each workspace.
+    /// A search, a large list, statistics: few at a time per workspace.
     Heavy,
-    /// As heavy, and as long as the whole workspace is.
+    /// Heavy, and proportional to the size of the workspace.
     Export,
 }
 
@@ -67,17 +66,17 @@ impl Load {
     }
 }
 
-/// A person at work in a workspace: whose rights a `WorkspaceTx` has.
+/// The member and workspace whose rights a `WorkspaceTx` has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TenantContext {
     pub workspace: WorkspaceId,
     pub user: UserId,
-    /// Where the person sits, for the audit log.
+    /// The client's address, for the audit log.
     pub address: Option<IpAddr>,
 }
 
 impl Db {
-    /// Opens the pools. Refuses when people's role could see more than the policies show.
+    /// Opens the pools. Fails if the members' role could bypass row-level security.
     pub async fn open(options: PgConnectOptions, connections: u32, bus: Bus) -> Result<Self> {
         let timeout = Load::Short.statement_timeout().as_millis();
         let people = format!("set role messagehub_people; set statement_timeout = {timeout}");
@@ -89,20 +88,20 @@ impl Db {
             shares: Shares::of(connections),
             bus,
         };
-        db.refuse_a_role_that_bypasses().await?;
+        db.check_role_is_restricted().await?;
         clock::measure(&db.system).await?;
         Ok(db)
     }
 
-    /// A transaction with the rights of `tenant`. One round trip opens it.
+    /// A transaction with the rights of `tenant`. Opening it takes one round trip.
     pub async fn workspace(&self, tenant: TenantContext) -> Result<WorkspaceTx> {
         self.workspace_for(tenant, Load::Short).await
     }
 
-    /// The same, for work of that `load`. Waits while the workspace already uses its share of the connections.
+    /// The same with the limits of `load`. Waits while the workspace uses its share of the connections.
     pub async fn workspace_for(&self, tenant: TenantContext, load: Load) -> Result<WorkspaceTx> {
         let share = self.shares.take(tenant.workspace, load).await?;
-        // Two ids and an address of our own types: nothing in the text comes from outside.
+        // Safe to interpolate: two UUIDs and a parsed IP address.
         let mut begin = format!(
             "begin; set local app.workspace_id = '{}'; set local app.user_id = '{}'",
             tenant.workspace, tenant.user
@@ -122,7 +121,7 @@ impl Db {
         })
     }
 
-    /// A transaction for work that has no person: sign-in, ingest, the sender, the live hub's look-ups.
+    /// A transaction without a member: sign-in, ingest, sender, live hub.
     pub async fn system(&self) -> Result<SystemTx> {
         Ok(SystemTx {
             tx: self.system.begin().await?,
@@ -130,7 +129,7 @@ impl Db {
         })
     }
 
-    /// A transaction that stores what a provider sent, on connections that nothing else uses.
+    /// A transaction that stores provider data, on reserved connections.
     pub async fn ingest(&self) -> Result<SystemTx> {
         Ok(SystemTx {
             tx: self.ingest.begin().await?,
@@ -138,12 +137,12 @@ impl Db {
         })
     }
 
-    /// For a single statement of the system role, which is a transaction of its own: one round trip.
+    /// The system role's pool, for single statements without a transaction: one round trip.
     pub fn system_pool(&self) -> &PgPool {
         &self.system
     }
 
-    /// The same, on the connections that store what providers send.
+    /// The same on the reserved connections.
     pub fn ingest_pool(&self) -> &PgPool {
         &self.ingest
     }
@@ -171,7 +170,7 @@ impl Db {
         );
     }
 
-    async fn refuse_a_role_that_bypasses(&self) -> Result<()> {
+    async fn check_role_is_restricted(&self) -> Result<()> {
         let bypasses: bool = sqlx::query_scalar(
             "select rolsuper or rolbypassrls
                  or exists (select from pg_class c where c.relowner = r.oid)
@@ -194,13 +193,13 @@ impl Db {
 fn pool(
     options: PgConnectOptions,
     connections: u32,
-    patience: Duration,
+    acquire_timeout: Duration,
     settings: String,
 ) -> PgPool {
     let settings: Arc<str> = settings.into();
     PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(patience)
+        .acquire_timeout(acquire_timeout)
         .after_connect(move |conn, _| {
             let settings = Arc::clone(&settings);
             Box::pin(async move {
@@ -210,7 +209,7 @@ fn pool(
                 Ok(())
             })
         })
-        // One that slept may have slept through a restart of the database. Under load none sleeps, and none is asked.
+        // An idle connection may have missed a database restart; under load none is idle, and the ping costs nothing.
         .test_before_acquire(false)
         .before_acquire(|conn, meta| {
             Box::pin(async move {
@@ -223,7 +222,6 @@ fn pool(
         .connect_lazy_with(options)
 }
 
-/// Events that wait for the commit.
 struct Announced {
     events: Vec<Event>,
     bus: Bus,
@@ -244,12 +242,11 @@ impl Announced {
     }
 }
 
-/// The only way to a tenant's rows for a person. Dropped without `commit`, nothing happened.
+/// A transaction with a member's rights. Dropped without `commit`, it rolls back.
 pub struct WorkspaceTx {
     tx: Transaction<'static, Postgres>,
     tenant: TenantContext,
     announced: Announced,
-    /// Given back when the transaction ends.
     _share: Share,
 }
 
@@ -266,7 +263,7 @@ impl WorkspaceTx {
         self.tenant.user
     }
 
-    /// To be heard once this transaction has committed, and only then.
+    /// Publishes `event` after the commit; a rollback drops it.
     pub fn announce(&mut self, event: Event) {
         self.announced.events.push(event);
     }
@@ -278,7 +275,7 @@ impl WorkspaceTx {
     }
 }
 
-/// Work that has no person. Its role sees every tenant, so each statement names the workspace it means.
+/// A transaction without a member. Its role sees all tenants, so each statement must name its workspace.
 pub struct SystemTx {
     tx: Transaction<'static, Postgres>,
     announced: Announced,

@@ -1,5 +1,6 @@
-//! Nouns and verbs of the trade. What stands above may be used by what stands below, never the other way round:
-//! audit ← accounts ← workspaces ← members ← invitations, credits, numbers, contacts ← settings ← conversations ← templates ← messages ← drafts, search.
+//! Nouns and verbs of the product. Imports point to the left:
+//! audit ← accounts ← workspaces ← members ← invitations, credits, numbers, contacts ← settings ← conversations
+//! ← templates ← messages ← drafts, search.
 
 pub mod accounts;
 pub mod audit;
@@ -25,7 +26,7 @@ pub mod usage;
 pub mod webhooks;
 pub mod workspaces;
 
-/// An enum that is a word in the database, in JSON and in the pages alike.
+/// An enum with the same string in the database, in JSON and in pages.
 macro_rules! string_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         #[derive(

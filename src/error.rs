@@ -1,4 +1,4 @@
-//! Everything the product refuses, in its own words. Knows no HTTP: `web/problem.rs` says what each becomes there.
+//! The domain's errors. Knows no HTTP: `web/problem.rs` maps each to a status.
 
 use std::time::Duration;
 
@@ -110,18 +110,18 @@ impl From<Busy> for Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            // The one character that PostgreSQL cannot keep, in a place where nobody meant it.
+            // PostgreSQL cannot store NUL characters.
             sqlx::Error::Database(refused) if refused.code().as_deref() == Some("22021") => {
                 Self::field("request", "leave out the NUL character")
             }
-            // The doors looked before; between that and the deed somebody took the right away.
+            // The right was revoked between the check and the statement.
             sqlx::Error::Database(refused)
                 if refused.code().as_deref() == Some("42501")
                     && refused.message().contains("row-level security") =>
             {
                 Self::RightLost
             }
-            // Stopped by the statement's time-out.
+            // Statement timeout.
             sqlx::Error::Database(stopped) if stopped.code().as_deref() == Some("57014") => {
                 Self::TookTooLong
             }
@@ -130,7 +130,7 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// `wait` as people say it, never less than there is.
+/// `wait` in words, rounded up.
 fn as_text(wait: Duration) -> String {
     match wait.as_secs_f64().ceil() {
         seconds if seconds <= 1.0 => english("a second").into(),
@@ -139,7 +139,6 @@ fn as_text(wait: Duration) -> String {
     }
 }
 
-/// How long ago, as people say it.
 pub fn ago(since: Duration) -> String {
     match since.as_secs() {
         0 => english("just now").into(),
@@ -150,7 +149,7 @@ pub fn ago(since: Duration) -> String {
     }
 }
 
-/// One field that is not right: which, and what to write instead.
+/// One invalid field and how to correct it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Field {
     pub field: &'static str,
@@ -165,12 +164,12 @@ impl Error {
         }])
     }
 
-    /// Whether the database ended this transaction because it and another waited for each other.
+    /// Whether the database ended this transaction as a deadlock victim.
     pub fn is_deadlock(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.code().as_deref() == Some("40P01"))
     }
 
-    /// Whether the database was out of reach, so that the same request may well succeed later.
+    /// Whether the database was unavailable, so that the same request may succeed later.
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Database(error) => is_outage(error),
@@ -183,7 +182,7 @@ fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut => true,
         sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => true,
-        // Class 57: the server is shutting down or starting up; 53: out of resources; 08: connection lost; 25006: a standby.
+        // Classes: 57P shutdown or start-up, 53 out of resources, 08 connection lost; 25006: a standby.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
             ["57P", "53", "08"]
                 .iter()
@@ -194,7 +193,7 @@ fn is_outage(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Collects what is wrong with a request, so that a person hears of all of it at once.
+/// Collects the invalid fields of a request, so that the response lists all of them.
 #[derive(Default)]
 pub struct Check(Vec<Field>);
 
@@ -223,7 +222,7 @@ impl Check {
 }
 
 pub trait OnConstraint<T> {
-    /// The database decided: says what breaking the constraint `name` means.
+    /// Maps a violation of the constraint `name` to `refusal`.
     fn on_constraint(self, name: &str, refusal: impl FnOnce() -> Error) -> Result<T>;
 }
 

@@ -1,6 +1,6 @@
-//! What happened, in ids only: small on the wire, never stale. Whoever needs more looks it up.
+//! Domain events, ids only: small on the wire, never stale. Receivers load what else they need.
 //!
-//! Events are announced inside a transaction and published after its commit, so nobody hears of what did not happen.
+//! Events are announced in a transaction and published after its commit, so a rollback publishes nothing.
 
 use tokio::sync::broadcast;
 
@@ -23,8 +23,8 @@ pub enum Event {
         conversation: ConversationId,
         number: NumberId,
     },
-    /// Whom this conversation is with opted out or in, from its number or from all: what waited for them may have been called
-    /// off, and each conversation with them may stand otherwise.
+    /// An opt-out or opt-in, for one number or for all: scheduled messages may have been cancelled, and other
+    /// conversations with the same address may have changed too.
     ConsentChanged {
         workspace: WorkspaceId,
         conversation: ConversationId,
@@ -33,14 +33,14 @@ pub enum Event {
         workspace: WorkspaceId,
         contact: ContactId,
     },
-    /// A contact is gone, or another one's now; those who saw one of these numbers could see it.
+    /// A contact was deleted or merged; `numbers` are those through which members could see it.
     ContactRemoved {
         workspace: WorkspaceId,
         contact: ContactId,
         merged_into: Option<ContactId>,
         numbers: Vec<NumberId>,
     },
-    /// A conversation is gone with its contact, or joined to another.
+    /// A conversation was deleted with its contact, or merged into another.
     ConversationRemoved {
         workspace: WorkspaceId,
         conversation: ConversationId,
@@ -50,16 +50,16 @@ pub enum Event {
         workspace: WorkspaceId,
         number: NumberId,
     },
-    /// A text came in, after a while without one.
+    /// The first inbound text after a pause.
     NumberReceived {
         workspace: WorkspaceId,
         number: NumberId,
     },
-    /// An integration or its set of numbers changed: whoever remembers them forgets.
+    /// An integration or its numbers changed: caches drop it.
     IntegrationChanged {
         workspace: WorkspaceId,
     },
-    /// A provider stopped taking an integration's texts: its queue waits until an admin has mended it.
+    /// A provider rejects an integration's messages: its queue waits until an admin repairs the integration.
     IntegrationFailed {
         workspace: WorkspaceId,
         integration: IntegrationId,
@@ -71,41 +71,38 @@ pub enum Event {
     SessionEnded {
         session: SessionId,
     },
-    /// A balance changed; `low` when it has just fallen to where its owner is told.
+    /// A balance changed; `low` when it has just fallen to the warning threshold.
     CreditsChanged {
         workspace: WorkspaceId,
         user: UserId,
         low: bool,
     },
-    /// A note calls `user`.
     Mentioned {
         workspace: WorkspaceId,
         message: MessageId,
         number: NumberId,
         user: UserId,
     },
-    /// `user` has looked where notes called them.
     MentionsSeen {
         workspace: WorkspaceId,
         user: UserId,
     },
-    /// Someone is writing. Passes through; stored nowhere.
+    /// A user is typing. Not stored.
     Typing {
         workspace: WorkspaceId,
         conversation: ConversationId,
         number: NumberId,
         user: UserId,
     },
-    /// Something may have happened here that nobody could announce: who listens fetches again.
+    /// Events may have been lost: receivers reload.
     Missed {
         workspace: WorkspaceId,
     },
-    /// Texts wait to be sent.
     Queued,
 }
 
 impl Event {
-    /// Where it happened; `None`: nowhere, or everywhere.
+    /// The event's workspace; `None` for events of no or of all workspaces.
     pub fn workspace(&self) -> Option<WorkspaceId> {
         match self {
             Self::MessageAdded { workspace, .. }
@@ -130,21 +127,20 @@ impl Event {
     }
 }
 
-/// Carries events from whoever commits to whoever listens, within this process.
 #[derive(Clone, Debug)]
 pub struct Bus(broadcast::Sender<Event>);
 
-/// How many events a listener may lag before it is told that it missed some.
+/// How many events a subscriber may lag before it loses some.
 const BACKLOG: usize = 16_384;
 
 impl Bus {
-    #[allow(clippy::new_without_default)] // there is one, made on purpose
+    #[allow(clippy::new_without_default)] // there is only one
     pub fn new() -> Self {
         Self(broadcast::Sender::new(BACKLOG))
     }
 
     pub fn publish(&self, event: Event) {
-        // No listener is no failure: nobody is there to hear.
+        // Without subscribers this fails, which is no error.
         let _ = self.0.send(event);
     }
 

@@ -1,7 +1,6 @@
-//! Where the power may go, so that tests can prove that nothing is lost or doubled by it. In debug builds only: a release has
-//! none of this.
+//! Points at which tests kill the process or panic, to prove that nothing is lost or duplicated. Debug builds only.
 
-/// Ends this process at once if `DIES_AT` names this point: nothing is finished, nothing is cleaned up.
+/// Aborts the process if `DIES_AT` names this point, without any clean-up.
 pub fn abort_at(point: &str) {
     #[cfg(debug_assertions)]
     if std::env::var("DIES_AT").is_ok_and(|named| named == point) {
@@ -11,7 +10,7 @@ pub fn abort_at(point: &str) {
     let _ = point;
 }
 
-/// The same after a moment, when whatever was just started is in the middle of its work.
+/// The same after a delay, while a task that was just started is in progress.
 pub async fn abort_after(point: &str, moment: std::time::Duration) {
     #[cfg(debug_assertions)]
     if std::env::var("DIES_AT").is_ok_and(|named| named == point) {
@@ -22,7 +21,7 @@ pub async fn abort_after(point: &str, moment: std::time::Duration) {
     let _ = (point, moment);
 }
 
-/// Panics if `PANICS_AT` names this point; `sender:2` does it twice, and never again.
+/// Panics if `PANICS_AT` names this point: at most n times for `name:n`, else every time.
 pub fn panic_at(point: &str) {
     #[cfg(debug_assertions)]
     if let Ok(named) = std::env::var("PANICS_AT") {
@@ -33,7 +32,7 @@ pub fn panic_at(point: &str) {
             None => (named.as_str(), usize::MAX),
         };
         if name == point && TIMES.fetch_add(1, Ordering::Relaxed) < most {
-            panic!("a test wants this panic at {point}");
+            panic!("injected panic at {point}");
         }
     }
     #[cfg(not(debug_assertions))]

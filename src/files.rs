@@ -1,25 +1,24 @@
-//! How many files this process may have open at once. Every connection is one, and so is every connection to the database.
+//! The limit of open files. Each client connection and each database connection takes one.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// What is tried where the hard limit is no number that the system takes, as on macOS.
-const USUAL: u64 = 10_240;
+/// Tried if the system rejects the hard limit, as macOS does.
+const FALLBACK_LIMIT: u64 = 10_240;
 
-/// The limit that holds now.
 pub fn limit() -> u64 {
-    getrlimit(Resource::RLIMIT_NOFILE).map_or(USUAL, |(soft, _)| soft)
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(FALLBACK_LIMIT, |(soft, _)| soft)
 }
 
-/// Raises the soft limit to the hard one, which needs no rights. Many systems start programs with 1,024.
+/// Raises the soft limit to the hard one, which needs no privileges. Many systems default to 1,024.
 pub fn raise_limit() {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return;
     };
-    for wanted in [hard, USUAL.min(hard)] {
-        if wanted > soft && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() {
+    for target in [hard, FALLBACK_LIMIT.min(hard)] {
+        if target > soft && setrlimit(Resource::RLIMIT_NOFILE, target, hard).is_ok() {
             tracing::info!(
                 from = soft,
-                to = wanted,
+                to = target,
                 "raised the limit of open files (RLIMIT_NOFILE)"
             );
             return;
@@ -27,21 +26,20 @@ pub fn raise_limit() {
     }
     tracing::info!(
         limit = soft,
-        "the limit of open files (RLIMIT_NOFILE) is as high as it may be"
+        "the limit of open files (RLIMIT_NOFILE) is at its maximum"
     );
 }
 
-/// How the files are shared out, so that none of the uses starves the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shares {
-    /// Connections of clients, WebSockets among them. The rest is ours: the database, providers, pictures, logs.
+    /// Client connections, WebSockets included. The rest is for the database, providers, media and logs.
     pub connections: usize,
-    /// WebSockets. The connections that these leave are for requests: webhooks, sign-in, pages.
+    /// WebSockets. The remaining connections serve requests: webhooks, sign-in, pages.
     pub sockets: usize,
 }
 
 impl Shares {
-    /// Of `limit` files on a server with two pools of so many connections to its database.
+    /// Divides `limit` files on a server with two database pools of `database_connections` each.
     pub fn of(limit: u64, database_connections: u32) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let database = usize::try_from(database_connections).unwrap_or_default();

@@ -1,22 +1,21 @@
-//! Texts as they are compared: without case, accents, vowel points and marks that nobody types.
+//! Text folding for search: removes case, accents, vowel points and invisible characters.
 //!
-//! The same rule as `db/functions/fold_text.sql`, by which texts and people are indexed and looked for; a test
-//! compares the two. Here it serves what is highlighted, and lists that are in memory.
+//! The same rules as the SQL function `fold_text`, which the search indexes use; a test compares the two. This one
+//! serves highlighting and in-memory lists.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// What stands between words.
 pub const SPACE: char = ' ';
-/// What stands inside of a word: an apostrophe, a hyphen.
+/// An apostrophe or a hyphen within a word.
 pub const JOINER: char = '-';
 
-/// Each compared character, and where in `text` it comes from.
+/// The folded characters, each with the byte offset in `text` that it comes from.
 pub fn folded(text: &str) -> Vec<(char, usize)> {
     let mut folded = Vec::with_capacity(text.len());
     for (at, c) in text.char_indices() {
         let mut push = |c| folded.push((c, at));
         if c.is_ascii() {
-            push(settled(c.to_ascii_lowercase()));
+            push(fold_char(c.to_ascii_lowercase()));
             continue;
         }
         let c = if c == '´' { '\'' } else { c };
@@ -27,7 +26,7 @@ pub fn folded(text: &str) -> Vec<(char, usize)> {
                     'æ' => "ae".chars().for_each(&mut push),
                     'œ' => "oe".chars().for_each(&mut push),
                     'þ' => "th".chars().for_each(&mut push),
-                    other => push(settled(other)),
+                    other => push(fold_char(other)),
                 }
             }
         }
@@ -35,17 +34,16 @@ pub fn folded(text: &str) -> Vec<(char, usize)> {
     folded
 }
 
-/// What is compared, in one piece.
 pub fn plain(text: &str) -> String {
     folded(text).into_iter().map(|(c, _)| c).collect()
 }
 
-/// Nothing but what is compared: equal for `Anne-Marie`, `anne marie` and `ANNEMARIE`.
+/// The folded text without separators: equal for `Anne-Marie`, `anne marie` and `ANNEMARIE`.
 pub fn key(text: &str) -> String {
     plain(text).replace([SPACE, JOINER], "")
 }
 
-/// The words of a text, and those of its parts that a joiner joins.
+/// The words of a text, split at joiners too.
 pub fn tokens(text: &str) -> Vec<String> {
     plain(text)
         .split([SPACE, JOINER])
@@ -54,14 +52,15 @@ pub fn tokens(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Scripts that write no spaces, and emoji: found inside of what stands together.
+/// Scripts written without spaces, and emoji: these match inside of a word.
 pub fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3005}'..='\u{3007}'
         | '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
         | '\u{2600}'..='\u{27bf}' | '\u{1f000}'..='\u{1faff}' | '\u{20000}'..='\u{323af}')
 }
 
-/// Accents and vowel points, the Arabic tatweel, soft hyphens, marks of writing direction, variants of emoji.
+/// Combining accents and vowel points, the Arabic tatweel, soft hyphens, direction marks, variation selectors, emoji
+/// tags.
 fn is_ignored(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}' | '\u{5c2}'
         | '\u{5c4}' | '\u{5c5}' | '\u{5c7}' | '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}'
@@ -70,8 +69,7 @@ fn is_ignored(c: char) -> bool {
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0020}'..='\u{e007f}')
 }
 
-/// A small letter as the one that it is compared as, a digit as the ASCII digit; what is between words or inside of them.
-fn settled(c: char) -> char {
+fn fold_char(c: char) -> char {
     match c {
         'a'..='z' | '0'..='9' => c,
         '\'' | '`' | '-' | '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2b9}' | '\u{2bb}'

@@ -1,4 +1,4 @@
-//! An id type per noun: UUIDv7, so that they sort by time, and typed, so that one cannot stand for another.
+//! One id type per noun. UUIDv7, so ids sort by time.
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
@@ -12,12 +12,12 @@ macro_rules! ids {
         pub struct $name(pub uuid::Uuid);
 
         impl $name {
-            #[allow(clippy::new_without_default)] // an id is made on purpose
+            #[allow(clippy::new_without_default)] // creating an id is explicit
             pub fn new() -> Self {
                 Self(crate::clock::id())
             }
 
-            /// As if it had been made at `time`.
+            /// An id with the timestamp `time`.
             pub fn at(time: chrono::DateTime<chrono::Utc>) -> Self {
                 let seconds = time.timestamp().try_into().unwrap_or(0);
                 let time = uuid::Timestamp::from_unix(uuid::NoContext, seconds, time.timestamp_subsec_nanos());

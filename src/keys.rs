@@ -1,4 +1,4 @@
-//! Secrets of the server itself: the signing secret of access tokens and the master keys that seal credentials.
+//! The server's own secrets: the key that signs access tokens, and the master keys that encrypt credentials.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use sha2::Sha256;
 use crate::clock;
 use crate::ids::{MediaId, SessionId, UserId, WorkspaceId};
 
-/// Named master keys. The first one seals; all of them open, so that keys can be rotated.
+/// Named master keys. The first one encrypts, all of them decrypt, so keys can be rotated.
 pub struct MasterKeys(Vec<(String, SecretBox<[u8; 32]>)>);
 
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +59,8 @@ impl MasterKeys {
         Ok(Self(keys))
     }
 
-    /// Seals `secret` so that it opens only with the same `context`: a row copied to another tenant stays shut.
-    /// The result reads: length of the key's name, name, nonce, ciphertext.
+    /// Encrypts `secret` with `context` as associated data: a ciphertext copied to another tenant's row does not
+    /// decrypt. Format: length of the key's name, name, nonce, ciphertext.
     pub fn seal(&self, secret: &SecretString, context: &[u8]) -> Vec<u8> {
         let (id, key) = self.0.first().expect("parse refuses an empty list");
         let nonce: [u8; 24] = rand::random();
@@ -77,7 +77,7 @@ impl MasterKeys {
         [&[name], id.as_bytes(), &nonce, &sealed].concat()
     }
 
-    /// Whether it was sealed under the key that seals now.
+    /// Whether `sealed` was encrypted with the first key.
     pub fn is_current(&self, sealed: &[u8]) -> bool {
         let (id, _) = self.0.first().expect("parse refuses an empty list");
         sealed.split_first().is_some_and(|(name, rest)| {
@@ -118,13 +118,13 @@ fn cipher(key: &SecretBox<[u8; 32]>) -> XChaCha20Poly1305 {
 
 pub const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
-/// Time to find the phone and type six digits.
+/// Time to open the authenticator app and type six digits.
 const TICKET_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
-const MEDIA_LINK_LIVES: Duration = Duration::from_secs(5 * 60);
+const MEDIA_LINK_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// Makes and reads access tokens: JWTs that name a session. Whether that session still lives, the database knows. And refresh
-/// tokens, which name a session and a generation.
+/// Issues and reads access tokens (JWTs that name a session; whether it is still valid is in the database) and refresh
+/// tokens (a session and a generation).
 #[derive(Clone)]
 pub struct Tokens(Arc<(EncodingKey, DecodingKey, Hmac<Sha256>)>);
 
@@ -135,14 +135,13 @@ struct Claims {
     exp: i64,
 }
 
-/// Shares no field with `Claims` but the end: neither can stand for the other.
+/// Shares only `exp` with `Claims`, so neither token is accepted as the other.
 #[derive(Serialize, Deserialize)]
 struct Ticket {
     second_factor_of: UserId,
     exp: i64,
 }
 
-/// Who asked for a link, and to what.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct MediaLink {
     pub session: SessionId,
@@ -156,7 +155,7 @@ struct MediaClaims {
     exp: i64,
 }
 
-/// Which file a provider may get. Shares no field with the other tokens.
+/// The file that a provider may fetch. Shares no claim with the other tokens.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct OutgoingLink {
     pub workspace: WorkspaceId,
@@ -168,23 +167,23 @@ struct OutgoingClaims {
     outgoing: OutgoingLink,
 }
 
-/// When such a link ends, what became of its text says; so the token is the same each time.
-fn timeless() -> Validation {
-    let mut rules = rules();
-    rules.required_spec_claims.clear();
-    rules.validate_exp = false;
-    rules
+/// Outgoing links have no expiry, so a file's token is always the same: the state of the message decides access.
+fn without_expiry() -> Validation {
+    let mut validation = validation();
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation
 }
 
-/// When it ends is looked at here, by the clock that said when it ends.
-fn rules() -> Validation {
+/// Expiry is checked by [`is_expired`], against the database's clock.
+fn validation() -> Validation {
     Validation {
         validate_exp: false,
         ..Validation::default()
     }
 }
 
-fn is_over(exp: i64) -> bool {
+fn is_expired(exp: i64) -> bool {
     exp <= clock::now().timestamp()
 }
 
@@ -194,7 +193,7 @@ impl Tokens {
         Self(Arc::new((
             EncodingKey::from_secret(secret),
             DecodingKey::from_secret(secret),
-            Hmac::new_from_slice(secret).expect("a key may have any length"),
+            Hmac::new_from_slice(secret).expect("HMAC accepts keys of any length"),
         )))
     }
 
@@ -208,32 +207,33 @@ impl Tokens {
             .expect("three plain fields serialize and sign")
     }
 
-    /// The refresh token of a session's generation: both, and our signature over them.
+    /// The refresh token: session, generation, and an HMAC over both.
     pub fn refresh(&self, session: SessionId, generation: u32) -> String {
-        let named = [session.0.as_bytes().as_slice(), &generation.to_be_bytes()].concat();
-        let signature = self.refresh_signature(&named).finalize().into_bytes();
-        URL_SAFE_NO_PAD.encode([named.as_slice(), &signature].concat())
+        let payload = [session.0.as_bytes().as_slice(), &generation.to_be_bytes()].concat();
+        let signature = self.refresh_signature(&payload).finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode([payload.as_slice(), &signature].concat())
     }
 
-    /// Which session and generation it is of, if we signed it.
     pub fn read_refresh(&self, token: &str) -> Option<(SessionId, u32)> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (named, signature) = bytes.split_at_checked(20)?;
-        self.refresh_signature(named).verify_slice(signature).ok()?;
-        let (session, generation) = named.split_at_checked(16)?;
+        let (payload, signature) = bytes.split_at_checked(20)?;
+        self.refresh_signature(payload)
+            .verify_slice(signature)
+            .ok()?;
+        let (session, generation) = payload.split_at_checked(16)?;
         let session = SessionId(uuid::Uuid::from_slice(session).ok()?);
         Some((session, u32::from_be_bytes(generation.try_into().ok()?)))
     }
 
-    /// JWTs are signed with the same key: what is signed here begins as none of them does.
-    fn refresh_signature(&self, named: &[u8]) -> Hmac<Sha256> {
+    /// JWTs are signed with the same key; the prefix keeps the two kinds of signature apart.
+    fn refresh_signature(&self, payload: &[u8]) -> Hmac<Sha256> {
         let mut signature = self.0.2.clone();
         signature.update(b"refresh token ");
-        signature.update(named);
+        signature.update(payload);
         signature
     }
 
-    /// For whoever has shown the password and still owes the second factor.
+    /// A token for a user who has entered the password but not the second factor.
     pub fn ticket(&self, user: UserId) -> String {
         let claims = Ticket {
             second_factor_of: user,
@@ -244,13 +244,13 @@ impl Tokens {
     }
 
     pub fn read_ticket(&self, ticket: &str) -> Option<UserId> {
-        let ticket = jsonwebtoken::decode::<Ticket>(ticket, &self.0.1, &rules()).ok()?;
-        (!is_over(ticket.claims.exp)).then_some(ticket.claims.second_factor_of)
+        let ticket = jsonwebtoken::decode::<Ticket>(ticket, &self.0.1, &validation()).ok()?;
+        (!is_expired(ticket.claims.exp)).then_some(ticket.claims.second_factor_of)
     }
 
-    /// A token that opens one file for as long as everything that it names allows it, and for five minutes at the most.
+    /// A token that opens one file for five minutes, while session, membership and file still allow it.
     pub fn media_link(&self, link: MediaLink) -> (String, DateTime<Utc>) {
-        let expires_at = clock::now() + MEDIA_LINK_LIVES;
+        let expires_at = clock::now() + MEDIA_LINK_LIFETIME;
         let claims = MediaClaims {
             link,
             exp: expires_at.timestamp(),
@@ -261,11 +261,11 @@ impl Tokens {
     }
 
     pub fn read_media_link(&self, token: &str) -> Option<MediaLink> {
-        let token = jsonwebtoken::decode::<MediaClaims>(token, &self.0.1, &rules()).ok()?;
-        (!is_over(token.claims.exp)).then_some(token.claims.link)
+        let token = jsonwebtoken::decode::<MediaClaims>(token, &self.0.1, &validation()).ok()?;
+        (!is_expired(token.claims.exp)).then_some(token.claims.link)
     }
 
-    /// The same for a file each time: providers know repeated requests by their bytes.
+    /// The same for a file each time: providers detect repeated requests by comparing bytes.
     pub fn outgoing_link(&self, link: OutgoingLink) -> String {
         let claims = OutgoingClaims { outgoing: link };
         jsonwebtoken::encode(&Header::default(), &claims, &self.0.0)
@@ -273,18 +273,18 @@ impl Tokens {
     }
 
     pub fn read_outgoing_link(&self, token: &str) -> Option<OutgoingLink> {
-        let token = jsonwebtoken::decode::<OutgoingClaims>(token, &self.0.1, &timeless()).ok()?;
+        let token =
+            jsonwebtoken::decode::<OutgoingClaims>(token, &self.0.1, &without_expiry()).ok()?;
         Some(token.claims.outgoing)
     }
 
-    /// The session that `token` names, if we signed it and it has not expired.
     pub fn read(&self, token: &str) -> Option<SessionId> {
-        let token = jsonwebtoken::decode::<Claims>(token, &self.0.1, &rules()).ok()?;
-        (!is_over(token.claims.exp)).then_some(token.claims.sid)
+        let token = jsonwebtoken::decode::<Claims>(token, &self.0.1, &validation()).ok()?;
+        (!is_expired(token.claims.exp)).then_some(token.claims.sid)
     }
 }
 
-/// The secret kept in `file`, made on the first start and readable only to its owner.
+/// Reads the secret in `file`; the first start creates it, readable only by its owner.
 pub fn read_or_create(file: &Path, make: impl FnOnce() -> String) -> std::io::Result<SecretString> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
@@ -296,17 +296,17 @@ pub fn read_or_create(file: &Path, make: impl FnOnce() -> String) -> std::io::Re
         _ => {}
     }
     let secret = make();
-    // Written aside and renamed: a crash halfway leaves no half secret.
-    let aside = file.with_extension("new");
+    // Written to a second file and renamed, so that a crash leaves no partial secret.
+    let temporary = file.with_extension("new");
     let mut new = std::fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&aside)?;
+        .open(&temporary)?;
     new.write_all(secret.as_bytes())?;
     new.sync_all()?;
-    std::fs::rename(&aside, file)?;
+    std::fs::rename(&temporary, file)?;
     Ok(SecretString::from(secret))
 }
 

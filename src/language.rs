@@ -1,8 +1,8 @@
-//! In which language people are spoken to.
+//! Translation of everything that users read.
 //!
-//! English sentences stand in the code and are the keys. `locales/messagehub.pot` lists them with where they stand, and each
-//! other language has a file beside it, kept by `bin/words`. Whoever speaks sets the language around it (`speaking`), and
-//! what is rendered in there asks for sentences: `t`, `count`. What has no translation is said in English.
+//! English sentences in the code are the message keys. `locales/messagehub.pot` lists them with their references; each
+//! other language has a file beside it, kept by `bin/words`. `speaking` sets the current language, and `t` and `count`
+//! translate into it. A missing translation falls back to English.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -18,7 +18,7 @@ mod used;
 use catalogue::catalogue;
 pub use catalogue::script;
 
-/// By its tag of BCP 47.
+/// By BCP 47 tag.
 #[derive(
     Clone,
     Copy,
@@ -44,13 +44,12 @@ pub enum Language {
 }
 
 tokio::task_local! {
-    static SPOKEN: Language;
+    static CURRENT: Language;
 }
 
 impl Language {
     pub const ALL: [Self; 2] = [Self::English, Self::Spanish];
 
-    /// As BCP 47 names it.
     pub fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -58,7 +57,6 @@ impl Language {
         }
     }
 
-    /// As those call it who speak it.
     pub fn name(self) -> &'static str {
         match self {
             Self::English => "English",
@@ -71,14 +69,14 @@ impl Language {
         all.find(|language| language.tag().eq_ignore_ascii_case(tag))
     }
 
-    /// Which of a sentence's plural forms goes with `n`: the rule that `Plural-Forms` of its file says.
+    /// The plural form for `n`, as in `Plural-Forms` of the language's file.
     fn form(self, n: i64) -> usize {
         match self {
             Self::English | Self::Spanish => usize::from(n != 1),
         }
     }
 
-    /// What stands between thousands, and from how many digits on it does.
+    /// The thousands separator, and the number of digits from which it is used.
     fn thousands(self) -> (char, usize) {
         match self {
             Self::English => (',', 4),
@@ -86,7 +84,7 @@ impl Language {
         }
     }
 
-    /// What stands before the tenths.
+    /// The decimal separator.
     pub fn point(self) -> char {
         match self {
             Self::English => '.',
@@ -95,48 +93,47 @@ impl Language {
     }
 }
 
-/// The language that is spoken here: English where nobody set one.
 pub fn current() -> Language {
-    SPOKEN.try_with(|language| *language).unwrap_or_default()
+    CURRENT.try_with(|language| *language).unwrap_or_default()
 }
 
-/// What `future` says, it says in `language`.
+/// Runs `future` with `language` as the current language.
 pub async fn speaking<F: Future>(language: Language, future: F) -> F::Output {
-    SPOKEN.scope(language, future).await
+    CURRENT.scope(language, future).await
 }
 
-/// The same for what does not wait.
+/// The same for synchronous code.
 pub fn said_in<T>(language: Language, say: impl FnOnce() -> T) -> T {
-    SPOKEN.sync_scope(language, say)
+    CURRENT.sync_scope(language, say)
 }
 
-/// A sentence in the language that is spoken. Also one that was made at run time: `{name}` in a sentence of the catalogue
-/// stands for anything, and what stood there is translated in turn.
+/// Translates a sentence. Also one that was formatted already: `{name}` in a sentence of the catalogue matches any
+/// text, which is translated in turn.
 pub fn t(text: &str) -> Cow<'_, str> {
     match catalogue(current()) {
-        Some(catalogue) => catalogue.say(text),
+        Some(catalogue) => catalogue.translate(text),
         None => Cow::Borrowed(text),
     }
 }
 
-/// The same for a word that English has two meanings for: `meant` tells them apart.
-pub fn t_as<'a>(text: &'a str, meant: &str) -> Cow<'a, str> {
+/// Translates an ambiguous word in the `context` of its entry.
+pub fn t_as<'a>(text: &'a str, context: &str) -> Cow<'a, str> {
     match catalogue(current()) {
-        Some(catalogue) => catalogue.say_as(text, meant),
+        Some(catalogue) => catalogue.translate_in_context(text, context),
         None => Cow::Borrowed(text),
     }
 }
 
-/// An English sentence that is translated where it is shown. Marks it for the catalogue.
+/// Marks an English sentence for extraction; it is translated where it is shown.
 pub const fn english(text: &'static str) -> &'static str {
     text
 }
 
-/// The sentence for so many, with `{n}` in it.
+/// The translated plural form for `n`, which replaces `{n}`.
 pub fn count(n: i64, one: &str, many: &str) -> String {
     let language = current();
     let form = language.form(n);
-    let translated = catalogue(language).and_then(|catalogue| catalogue.counted(one, form));
+    let translated = catalogue(language).and_then(|catalogue| catalogue.plural(one, form));
     let english = if Language::English.form(n) == 0 {
         one
     } else {
@@ -145,7 +142,6 @@ pub fn count(n: i64, one: &str, many: &str) -> String {
     put(translated.unwrap_or(english), "n", figure(n))
 }
 
-/// Puts a value in its place.
 pub fn put(text: &str, name: &str, value: impl Display) -> String {
     text.replace(&format!("{{{name}}}"), &value.to_string())
 }
@@ -179,7 +175,7 @@ const MONTHS: [&str; 12] = [
     english("December"),
 ];
 
-/// A month's name, January being 0.
+/// A month's name; January is 0.
 pub fn month(month0: u32) -> Cow<'static, str> {
     t(MONTHS[month0 as usize])
 }
@@ -205,7 +201,7 @@ pub fn day(at: &DateTime<Utc>) -> String {
         .replace("{month}", &month(at.month0()))
 }
 
-/// Its first three letters, which both languages take for short.
+/// The first three letters, the abbreviation in both languages.
 pub fn short_month(month0: u32) -> String {
     month(month0).chars().take(3).collect()
 }

@@ -1,39 +1,39 @@
-//! MessageHub: a text comes in, an agent sees it at once, answers, and it is delivered.
+//! MessageHub: a multi-tenant SMS inbox.
 //!
-//! From the doors down to the ground; arrows point down this page only.
+//! Modules in layer order; imports point down this page only.
 
-// ── doors: they translate, they decide nothing ──
+// ── adapters: they translate, they decide nothing ──
 pub mod web; //       every route; JSON, pages, the WebSocket, the providers' webhooks
-pub mod workers; //   what happens by itself: sender, clock, inquirer, keeper, reconciler, notices, pusher, housekeeping
+pub mod workers; //   background jobs: sender, clock, outcome resolver, media fetcher, reconciler, notifiers, housekeeping
 
-// ── domain: nouns and verbs of the trade ──
+// ── domain: nouns and verbs of the product ──
 pub mod domain; //    accounts ← workspaces ← members ← numbers, credits, contacts ← conversations ← messages
 
-pub mod app; //       the handles that doors, workers and outward verbs hold
+pub mod app; //       handles shared by adapters, workers and verbs that call providers
 
-// ── ground: knows no tenant's business ──
-pub mod addresses; // which addresses are of this network, or nobody's
-pub mod clock; //     what time it is, by the database
-pub mod config; //    every setting, read once
+// ── infrastructure: knows no tenant data ──
+pub mod addresses; // internal and reserved IP addresses and host names
+pub mod clock; //     the current time, by the database's clock
+pub mod config; //    all settings, read once
 pub mod db; //        WorkspaceTx, SystemTx; migrations; the embedded PostgreSQL
-pub mod error; //     what the product refuses
-pub mod events; //    what happened, in ids only
-pub mod fail_point; //     where tests cut it
-pub mod files; //     how many may be open, and for what
-pub mod fold; //      texts as they are compared: without case and accents
+pub mod error; //     the errors of the domain
+pub mod events; //    domain events, ids only
+pub mod fail_point; //     aborts and panics that tests inject
+pub mod files; //     the open file limit and its shares
+pub mod fold; //      text folding for search: case and accents removed
 pub mod ids; //       an id type per noun
-pub mod keys; //      access tokens, sealing
-pub mod language; //  what is said, in the language of whoever reads it
-pub mod listing; //   pages of a list, cursors
-pub mod logging; //   lines on standard error; nobody waits for it
-pub mod mail; //      what people get by e-mail
+pub mod keys; //      access tokens, encryption of credentials
+pub mod language; //  translation of messages
+pub mod listing; //   pagination, cursors
+pub mod logging; //   the log on standard error; logging never blocks
+pub mod mail; //      e-mail
 pub mod passwords; // password hashes, a few at a time
 pub mod phone; //     phone numbers and other addresses
-pub mod pictures; //  what a file is; pictures without their metadata, and small ones
+pub mod pictures; //  file types; metadata removal, thumbnails
 pub mod providers; // trait Provider: Twilio, Telnyx, sandbox
-pub mod push; //      what a browser shows while no page is open
-pub mod sheet; //     tables as spreadsheets write them: CSV of any tongue
-pub mod storage; //   where files lie: a directory or a bucket
+pub mod push; //      web push notifications
+pub mod sheet; //     reading and writing CSV files
+pub mod storage; //   media storage: a directory or a bucket
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -72,13 +72,13 @@ use crate::workers::sender::Sender;
 use crate::workers::supervisor::{Health, every, keep_running};
 use crate::workers::usage_sync::UsageSync;
 
-/// How long requests under way may take once the server stops.
+/// How long pending requests may take after the server begins to stop.
 const REQUEST_DRAIN: Duration = Duration::from_secs(8);
 
-/// How long mails that are still here may take then.
+/// How long queued e-mails may take after that.
 const MAIL_DRAIN: Duration = Duration::from_secs(2);
 
-/// Opens everything that `config` names. The schema must be there.
+/// Opens everything that `config` names. The schema must be up to date.
 pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<App> {
     let (tokens, keys, vapid) = secrets(&config)?;
     let hosts = Hosts {
@@ -103,9 +103,9 @@ pub async fn open(config: Config, database: PgConnectOptions) -> anyhow::Result<
     })
 }
 
-/// The server's own secrets: as configured, or kept in `DATA_DIR` since the first start.
+/// The server's own secrets: from the configuration, or from files in `DATA_DIR` that the first start creates.
 fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>, VapidKey)> {
-    let kept = |name: &str, make: fn() -> String| -> anyhow::Result<SecretString> {
+    let stored_secret = |name: &str, make: fn() -> String| -> anyhow::Result<SecretString> {
         let file = config.data_dir.join(name);
         std::fs::create_dir_all(&config.data_dir)
             .and_then(|()| keys::read_or_create(&file, make))
@@ -118,12 +118,12 @@ fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>, VapidKey
     };
     let jwt = match &config.jwt_secret {
         Some(secret) => secret.clone(),
-        None => kept("jwt_secret", keys::random)?,
+        None => stored_secret("jwt_secret", keys::random)?,
     };
     let master = match &config.master_keys {
         Some(keys) => Arc::clone(keys),
         None => {
-            let text = kept("master_keys", || format!("k1:{}", keys::random()))?;
+            let text = stored_secret("master_keys", || format!("k1:{}", keys::random()))?;
             Arc::new(
                 MasterKeys::parse(text.expose_secret())
                     .context("the file master_keys in DATA_DIR was damaged")?,
@@ -132,14 +132,13 @@ fn secrets(config: &Config) -> anyhow::Result<(Tokens, Arc<MasterKeys>, VapidKey
     };
     let vapid = match &config.vapid_key {
         Some(key) => key.clone(),
-        None => kept("vapid_key", push::new_key)?,
+        None => stored_secret("vapid_key", push::new_key)?,
     };
     let vapid = VapidKey::parse(vapid.expose_secret())
         .map_err(|_| anyhow::anyhow!("the file vapid_key in DATA_DIR was damaged"))?;
     Ok((Tokens::new(&jwt), master, vapid))
 }
 
-/// A server that runs: its address, and the way to stop it.
 pub struct Server {
     pub app: App,
     pub address: SocketAddr,
@@ -152,12 +151,13 @@ pub struct Server {
     stopping: CancellationToken,
     http: JoinHandle<()>,
     health: Health,
-    /// Workers that hand back what they have taken when the server stops.
+    /// Workers that release their leases when the server stops.
     leasing: JoinSet<()>,
     background: JoinSet<()>,
 }
 
-/// Wires doors, workers and the live hub around `app`, and listens. What is queued waits until `Server::send` is called.
+/// Wires web layer, workers and live hub around `app`, and listens. The workers that send and fetch wait for
+/// `Server::send`.
 pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     web::ops::begin();
     let stopping = CancellationToken::new();
@@ -198,36 +198,41 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     supervise(&mut background, &health, "mail", move || {
         mail.clone().run(until.clone())
     });
-    let noticed = app.clone();
+    let notifier_app = app.clone();
     supervise(&mut background, &health, "email_notifier", move || {
-        workers::email_notifier::run(noticed.clone())
+        workers::email_notifier::run(notifier_app.clone())
     });
-    let (pushed, live) = (app.clone(), hub.clone());
+    let (push_app, live) = (app.clone(), hub.clone());
     supervise(&mut background, &health, "push_notifier", move || {
-        workers::push_notifier::run(pushed.clone(), live.clone())
+        workers::push_notifier::run(push_app.clone(), live.clone())
     });
-    let books = directory.clone();
+    let flushed = directory.clone();
     background.spawn(every(
         health.clone(),
         "credential_use_flusher",
         workers::credential_use_flusher::INTERVAL,
         move || {
-            let books = books.clone();
-            async move { books.flush_uses().await }
+            let flushed = flushed.clone();
+            async move { flushed.flush_uses().await }
         },
     ));
     let db = app.db.clone();
-    background.spawn(every(health.clone(), "time", clock::MEASURED, move || {
-        let db = db.clone();
-        async move { clock::measure(db.system_pool()).await }
-    }));
-    let tidied = app.clone();
+    background.spawn(every(
+        health.clone(),
+        "time",
+        clock::MEASURE_INTERVAL,
+        move || {
+            let db = db.clone();
+            async move { clock::measure(db.system_pool()).await }
+        },
+    ));
+    let housekeeping_app = app.clone();
     background.spawn(every(
         health.clone(),
         "housekeeping",
         workers::housekeeping::INTERVAL,
         move || {
-            let app = tidied.clone();
+            let app = housekeeping_app.clone();
             async move { workers::housekeeping::tidy(&app).await }
         },
     ));
@@ -265,7 +270,6 @@ pub fn start(app: App, listener: TcpListener) -> std::io::Result<Server> {
     })
 }
 
-/// A worker that runs until the server stops.
 fn supervise<Run>(
     workers: &mut JoinSet<()>,
     health: &Health,
@@ -285,8 +289,8 @@ fn supervise<Run>(
 }
 
 impl Server {
-    /// From now on texts go out by themselves, lost answers are asked for, pictures are fetched, and what was missed is brought
-    /// in.
+    /// Starts the workers that call providers: sender, outcome resolver, media fetcher, reconciler, usage sync; and the
+    /// clock and the importer.
     pub fn send(&mut self) {
         let stopping = || self.stopping.clone();
         let (sender, until) = (self.sender.clone(), stopping());
@@ -329,7 +333,7 @@ impl Server {
         self.background.spawn(every(
             self.health.clone(),
             "importer",
-            workers::importer::LOOK_AROUND,
+            workers::importer::POLL_INTERVAL,
             move || {
                 let app = app.clone();
                 async move { workers::importer::run_once(&app).await.map(drop) }
@@ -337,26 +341,26 @@ impl Server {
         ));
     }
 
-    /// Stops accepting, finishes requests and sends under way, closes sockets, lets go of the database.
+    /// Stops accepting, finishes pending requests and sends, closes sockets and the database.
     pub async fn stop(mut self) {
         self.stopping.cancel();
         let leasing = &mut self.leasing;
-        let last = async {
+        let drain = async {
             let _ = (&mut self.http).await;
             while leasing.join_next().await.is_some() {}
             self.app.background.close();
             self.app.background.wait().await;
-            // The last requests may have queued the last mails.
+            // The last requests may have queued e-mails.
             let _ = tokio::time::timeout(MAIL_DRAIN, self.app.mail.all_gone()).await;
         };
-        if tokio::time::timeout(REQUEST_DRAIN, last).await.is_err() {
-            tracing::warn!("some requests were still under way and are cut off");
+        if tokio::time::timeout(REQUEST_DRAIN, drain).await.is_err() {
+            tracing::warn!("shutdown timed out: aborting pending requests");
         }
         self.http.abort();
         self.leasing.shutdown().await;
         self.background.shutdown().await;
         if let Err(error) = self.directory.flush_uses().await {
-            tracing::warn!(%error, "what credentials were used for last is not written down");
+            tracing::warn!(%error, "the last credential uses could not be stored");
         }
         self.app.db.close().await;
     }

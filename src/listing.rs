@@ -1,4 +1,4 @@
-//! Lists come in pages by key, never by offset: a page is one index scan wherever it lies.
+//! Lists are paginated by key, never by offset, so every page is one index scan.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -15,12 +15,12 @@ use crate::error::{Error, Result};
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Page<T> {
     pub data: Vec<T>,
-    /// Give it as `cursor` for the next page; `null` on the last.
+    /// Send it as `cursor` to get the next page; `null` on the last page.
     pub next_cursor: Option<String>,
 }
 
 impl<T> Page<T> {
-    /// Where to go on after a page that ended early, because as many rows were looked at as one request may cost.
+    /// Sets the cursor of a page that ended early because the request reached its row limit.
     pub fn resume_at(&mut self, id: Option<Uuid>) {
         if let (None, Some(id)) = (&self.next_cursor, id) {
             let at = DateTime::UNIX_EPOCH;
@@ -33,9 +33,9 @@ impl<T> Page<T> {
 #[derive(Debug, Default, Clone, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Span {
-    /// How many at the most: 1 to 200, default 50.
+    /// Maximum number of entries: 1 to 200, default 50.
     pub limit: Option<i64>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     pub cursor: Option<String>,
 }
 
@@ -72,7 +72,7 @@ impl Span {
     }
 }
 
-/// A filter that a form sends empty is not set.
+/// An empty form value means that the filter is not set.
 pub fn unless_empty<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: FromStr<Err: Display>,
@@ -85,7 +85,7 @@ where
     }
 }
 
-/// Where a page ended: the time and id of its last row. Opaque outside.
+/// The end of a page: time and id of its last row. Opaque to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
     pub at: DateTime<Utc>,
@@ -93,7 +93,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// A page from here begins with `id` itself.
+    /// A cursor whose page begins with `id` itself.
     pub fn just_after(id: Uuid) -> Self {
         Self {
             at: DateTime::UNIX_EPOCH,
@@ -106,7 +106,7 @@ impl Cursor {
         let (micros, id) = bytes.split_first_chunk::<8>()?;
         Some(Self {
             at: DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))
-                // Beyond what PostgreSQL can hold is not a time that we ever gave out.
+                // Outside of PostgreSQL's range, so not issued by this server.
                 .filter(|at| (1970..=9999).contains(&chrono::Datelike::year(at)))?,
             id: Uuid::from_slice(id).ok()?,
         })
@@ -122,7 +122,7 @@ impl std::fmt::Display for Cursor {
     }
 }
 
-/// Where a page ended that is sorted by words: the key and id of its last row. Opaque outside.
+/// The end of a page sorted by text: sort key and id of its last row. Opaque to clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bookmark {
     pub key: String,
@@ -149,7 +149,7 @@ impl Display for Bookmark {
     }
 }
 
-/// Asks for one row more than the page holds, to know whether another page follows.
+/// `rows` holds one row more than the page if another page follows.
 pub fn page<T, C: Display>(mut rows: Vec<T>, limit: i64, end: impl Fn(&T) -> C) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let next_cursor = (rows.len() > limit).then(|| {

@@ -1,5 +1,5 @@
-//! The log, on standard error. Whoever logs never waits and never fails: lines are written by a thread of their own, and where
-//! standard error is closed, full or too slow they are lost, counted, and nothing else happens.
+//! The log, on standard error. Logging never blocks and never fails: a thread writes the lines; if standard error is
+//! closed, full or too slow, lines are dropped and counted.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -12,9 +12,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::LogFormat;
 
-/// Lines that wait to be written: a few megabytes at most.
-const WAITING: usize = 8_192;
-/// How long the last lines may take when the program ends.
+/// Lines waiting to be written: a few megabytes at most.
+const QUEUE_CAPACITY: usize = 8_192;
 const LOG_DRAIN: Duration = Duration::from_secs(1);
 
 enum Line {
@@ -22,23 +21,21 @@ enum Line {
     Flush(SyncSender<()>),
 }
 
-/// The way to the thread that writes.
 #[derive(Clone)]
 struct Lines {
     sender: SyncSender<Line>,
     lost: Arc<AtomicU64>,
 }
 
-/// Dropped, it waits a moment for the last lines.
+/// On drop, waits up to a second for the last lines.
 pub struct Logging(Lines);
 
-/// Logs from now on, panics included.
 pub fn start(filter: &str, format: LogFormat) -> Logging {
-    let lines = Lines::to(io::stderr());
+    let lines = Lines::new(io::stderr());
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(lines.clone())
-        // It would write its own errors to standard error, and panic where that is closed.
+        // It would write its own errors to standard error, and panic if that is closed.
         .log_internal_errors(false);
     match format {
         LogFormat::Text => log.init(),
@@ -46,7 +43,7 @@ pub fn start(filter: &str, format: LogFormat) -> Logging {
     }
     std::panic::set_hook(Box::new(|panic| {
         let backtrace = std::backtrace::Backtrace::capture();
-        tracing::error!(%panic, %backtrace, "a panic");
+        tracing::error!(%panic, %backtrace, "panic");
     }));
     Logging(lines)
 }
@@ -58,15 +55,15 @@ impl Drop for Logging {
 }
 
 impl Lines {
-    fn to(writer: impl Write + Send + 'static) -> Self {
-        let (sender, lines) = sync_channel(WAITING);
+    fn new(writer: impl Write + Send + 'static) -> Self {
+        let (sender, lines) = sync_channel(QUEUE_CAPACITY);
         let lost = Arc::new(AtomicU64::new(0));
         let reported = Arc::clone(&lost);
         std::thread::spawn(move || write_all(writer, &lines, &reported));
         Self { sender, lost }
     }
 
-    fn lose(&self) {
+    fn count_lost(&self) {
         self.lost.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("messagehub_log_lines_lost_total").increment(1);
     }
@@ -108,11 +105,11 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// One call is one line.
+/// One call writes one line.
 impl Write for &Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.sender.try_send(Line::Text(line.to_vec())).is_err() {
-            self.lose();
+            self.count_lost();
         }
         Ok(line.len())
     }
@@ -143,10 +140,9 @@ mod tests {
         }
     }
 
-    /// Takes nothing until it is let go.
-    struct Stuck(std::sync::mpsc::Receiver<()>, Shared);
+    struct Blocked(std::sync::mpsc::Receiver<()>, Shared);
 
-    impl Write for Stuck {
+    impl Write for Blocked {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let _ = self.0.recv();
             self.1.write(bytes)
@@ -172,7 +168,7 @@ mod tests {
     #[test]
     fn flushed_lines_are_in_order() {
         let written = Shared::default();
-        let lines = Lines::to(written.clone());
+        let lines = Lines::new(written.clone());
         for line in ["one\n", "two\n"] {
             (&lines).write_all(line.as_bytes()).unwrap();
         }
@@ -184,14 +180,14 @@ mod tests {
     fn blocked_log_blocks_nobody_and_reports_lost_lines() {
         let (go, resume) = std::sync::mpsc::channel();
         let written = Shared::default();
-        let lines = Lines::to(Stuck(resume, written.clone()));
+        let lines = Lines::new(Blocked(resume, written.clone()));
         let began = Instant::now();
-        for _ in 0..2 * WAITING {
+        for _ in 0..2 * QUEUE_CAPACITY {
             (&lines).write_all(b"line\n").unwrap();
         }
         assert!(began.elapsed() < Duration::from_secs(5));
         drop(go);
-        // One more line is taken once there is room, and says what was lost before it.
+        // The next line that fits is preceded by the number of lost lines.
         let until = Instant::now() + Duration::from_secs(30);
         loop {
             (&lines).write_all(b"line\n").unwrap();
@@ -206,7 +202,7 @@ mod tests {
 
     #[test]
     fn closed_log_is_no_error() {
-        let lines = Lines::to(Broken);
+        let lines = Lines::new(Broken);
         for _ in 0..10 {
             (&lines).write_all(b"line\n").unwrap();
         }

@@ -1,7 +1,7 @@
-//! Plain text to people's mailboxes: an invitation, a link. Who sends one neither waits for it nor hears whether it went.
+//! Plain-text e-mails. Sending is asynchronous: the caller neither waits nor learns of failures.
 //!
-//! Without a relay a mail goes to the log, whole: that is how its link is found on a fresh machine. With one, nothing of
-//! what a mail says, nor to whom it goes, is logged.
+//! Without a relay, e-mails go to the log in full, so that a fresh installation finds its links there. With a relay,
+//! neither text nor recipient is logged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,21 +17,20 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
-/// A relay's address, encryption and password.
 pub type Relay = AsyncSmtpTransportBuilder;
 type Smtp = AsyncSmtpTransport<Tokio1Executor>;
 
-/// Between the tries of one delivery.
+/// Delays between the attempts of one delivery.
 pub const PAUSES: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(30),
 ];
-/// Mails that are not gone yet, those under way included.
+/// Maximum e-mails not delivered yet, those in progress included.
 const QUEUE_CAPACITY: u32 = 1000;
-/// Relays refuse whom they hear from on too many connections.
+/// Relays limit the connections of one client.
 const CONNECTIONS: usize = 4;
-/// The longest that a relay may take for one answer, and for the whole of one try.
+/// Maximum time for one response of the relay, and for one attempt.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -46,20 +45,20 @@ pub struct Mailer {
     from: Mailbox,
     smtp: Option<Smtp>,
     pauses: [Duration; 3],
-    room: Arc<Semaphore>,
-    queue: mpsc::UnboundedSender<Letter>,
-    queued: Arc<Mutex<mpsc::UnboundedReceiver<Letter>>>,
+    capacity: Arc<Semaphore>,
+    queue: mpsc::UnboundedSender<QueuedMail>,
+    queued: Arc<Mutex<mpsc::UnboundedReceiver<QueuedMail>>>,
 }
 
-/// A mail as it goes over the wire. It keeps its place in the room until it is gone.
-struct Letter {
+/// An e-mail ready to send. Holds its queue permit until it is delivered or dropped.
+struct QueuedMail {
     envelope: Envelope,
     message: Vec<u8>,
     domain: String,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-/// What `SMTP_URL` names. It is greeted with the sender's domain, unless the URL's path says another name.
+/// Parses `SMTP_URL`. The EHLO name is the sender's domain, unless the URL's path sets another.
 pub fn relay(url: &str, from: &Mailbox) -> Result<Relay, &'static str> {
     const ACCEPTED: &str =
         "expected smtp://user:password@host:port, with ?tls=required for STARTTLS, or smtps://";
@@ -75,7 +74,7 @@ pub fn relay(url: &str, from: &Mailbox) -> Result<Relay, &'static str> {
     })
 }
 
-/// Whom mails come from where nobody says. An IP address makes no mailbox that relays agree on.
+/// The default sender. An IP address has no mailbox that all relays accept, so it becomes `localhost`.
 pub fn from_host(base_url: &Url) -> Mailbox {
     let named = match base_url.host() {
         Some(Host::Domain(name)) => Address::new("messagehub", name).ok(),
@@ -86,7 +85,6 @@ pub fn from_host(base_url: &Url) -> Mailbox {
 }
 
 impl Mailer {
-    /// Without a relay everything goes to the log.
     pub fn new(from: Mailbox, relay: Option<Relay>) -> Self {
         Self::with_pauses(from, relay, PAUSES)
     }
@@ -97,45 +95,45 @@ impl Mailer {
             from,
             smtp: relay.map(Relay::build),
             pauses,
-            room: Arc::new(Semaphore::new(QUEUE_CAPACITY as usize)),
+            capacity: Arc::new(Semaphore::new(QUEUE_CAPACITY as usize)),
             queue,
             queued: Arc::new(Mutex::new(queued)),
         }
     }
 
-    /// Sees to it that `mail` goes out. Never waits, never fails: what cannot be sent is logged.
+    /// Queues `mail`. Never blocks and never fails: an undeliverable e-mail is logged.
     pub fn send(&self, mail: Mail) {
         let Ok(to) = mail.to.parse::<Address>() else {
-            return tracing::error!("a mail was dropped: whom it is for is no address");
+            return tracing::error!("an e-mail was dropped: its recipient is no valid address");
         };
         if self.smtp.is_none() {
             return log(&mail);
         }
-        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&self.capacity).try_acquire_owned() else {
             return tracing::error!(
-                room = QUEUE_CAPACITY,
-                "a mail was dropped: too many are not gone yet"
+                capacity = QUEUE_CAPACITY,
+                "an e-mail was dropped: too many are queued"
             );
         };
         match self.write(to.clone(), mail) {
             Ok(message) => {
-                let letter = Letter {
+                let queued_mail = QueuedMail {
                     envelope: message.envelope().clone(),
                     message: message.formatted(),
                     domain: to.domain().into(),
-                    _place: place,
+                    _permit: permit,
                 };
-                // The receiver is held by this very mailer.
-                let _ = self.queue.send(letter);
+                // This mailer holds the receiver, so the channel is open.
+                let _ = self.queue.send(queued_mail);
             }
-            Err(error) => tracing::error!(domain = to.domain(), %error, "a mail was dropped"),
+            Err(error) => tracing::error!(domain = to.domain(), %error, "an e-mail was dropped"),
         }
     }
 
     fn write(&self, to: Address, mail: Mail) -> Result<Message, lettre::error::Error> {
         let id = format!("<{}@{}>", crate::clock::id(), self.from.email.domain());
-        // Who is on holiday does not answer a machine.
-        let automatic = HeaderValue::new(
+        // Suppresses out-of-office replies.
+        let auto_submitted = HeaderValue::new(
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".into(),
         );
@@ -144,12 +142,12 @@ impl Mailer {
             .to(Mailbox::new(None, to))
             .subject(mail.subject)
             .message_id(Some(id))
-            .raw_header(automatic)
+            .raw_header(auto_submitted)
             .header(ContentType::TEXT_PLAIN)
             .body(mail.text)
     }
 
-    /// Delivers what was queued, for as long as it is polled. Once the server stops nothing waits for its next try.
+    /// Delivers queued e-mails until cancelled. When the server stops, retries are immediate.
     pub async fn run(self, stopping: CancellationToken) {
         let Some(smtp) = self.smtp else { return };
         let delivery = Delivery {
@@ -162,21 +160,19 @@ impl Mailer {
         let mut deliveries = JoinSet::new();
         loop {
             tokio::select! {
-                Some(letter) = queued.recv() => {
-                    deliveries.spawn(delivery.clone().deliver(letter));
+                Some(queued_mail) = queued.recv() => {
+                    deliveries.spawn(delivery.clone().deliver(queued_mail));
                 }
                 Some(_) = deliveries.join_next() => {}
             }
         }
     }
 
-    /// Returns when no mail is left here.
     pub async fn all_gone(&self) {
-        let _ = self.room.acquire_many(QUEUE_CAPACITY).await;
+        let _ = self.capacity.acquire_many(QUEUE_CAPACITY).await;
     }
 }
 
-/// How letters get to the relay.
 #[derive(Clone)]
 struct Delivery {
     smtp: Smtp,
@@ -186,23 +182,26 @@ struct Delivery {
 }
 
 impl Delivery {
-    async fn deliver(self, letter: Letter) {
+    async fn deliver(self, queued_mail: QueuedMail) {
         let mut pauses = self.pauses.iter();
         loop {
-            let Err(failure) = self.try_once(&letter).await else {
-                return tracing::debug!(domain = letter.domain, "a mail is on its way");
+            let Err(failure) = self.try_once(&queued_mail).await else {
+                return tracing::debug!(
+                    domain = queued_mail.domain,
+                    "an e-mail was delivered to the relay"
+                );
             };
             match pauses.next() {
                 Some(pause) if !failure.is_final => self.wait(*pause).await,
                 _ => {
-                    let (domain, reason) = (letter.domain, failure.reason);
-                    return tracing::error!(domain, reason, "a mail could not be delivered");
+                    let (domain, reason) = (queued_mail.domain, failure.reason);
+                    return tracing::error!(domain, reason, "an e-mail could not be delivered");
                 }
             }
         }
     }
 
-    /// A server that stops has no time for pauses: what tries are left come at once.
+    /// Ends early when the server stops, so that the remaining attempts follow at once.
     async fn wait(&self, pause: Duration) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -210,9 +209,11 @@ impl Delivery {
         }
     }
 
-    async fn try_once(&self, letter: &Letter) -> Result<(), Failure> {
+    async fn try_once(&self, queued_mail: &QueuedMail) -> Result<(), Failure> {
         let _connection = self.connections.acquire().await;
-        let sent = self.smtp.send_raw(&letter.envelope, &letter.message);
+        let sent = self
+            .smtp
+            .send_raw(&queued_mail.envelope, &queued_mail.message);
         match tokio::time::timeout(ATTEMPT_TIMEOUT, sent).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(Failure::from(error)),
@@ -232,7 +233,7 @@ struct Failure {
 impl From<lettre::transport::smtp::Error> for Failure {
     fn from(error: lettre::transport::smtp::Error) -> Self {
         let reason = match error.status() {
-            // Only the code: a relay's words repeat the address.
+            // Only the code: a relay's text may repeat the recipient.
             Some(code) => format!("the relay answered {code}"),
             None if error.is_response() => "the relay's answer cannot be read".into(),
             None => error.to_string(),
@@ -244,14 +245,14 @@ impl From<lettre::transport::smtp::Error> for Failure {
     }
 }
 
-/// One event. What people wrote is indented, so that no line of it passes for one of the log's own.
+/// Logs an e-mail as one event. Its text is indented, so that no line of it looks like a log line.
 fn log(mail: &Mail) {
     let text = format!(
         "To: {}\nSubject: {}\n\n{}",
         mail.to, mail.subject, mail.text
     );
     let text = text.replace('\n', "\n    ");
-    tracing::info!("SMTP_URL is not set, so this mail is only here:\n    {text}");
+    tracing::info!("SMTP_URL is not set, so this e-mail is only logged:\n    {text}");
 }
 
 #[cfg(test)]

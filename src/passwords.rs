@@ -1,9 +1,8 @@
-//! Password hashes (Argon2id), a few at a time, whoever asks.
+//! Password hashes (Argon2id), a few at a time for all requests.
 //!
-//! One hash takes 19 MiB of memory and some 30 ms of a core, so a request must not be able to start one at will. A fixed
-//! number of threads makes them, each in memory of its own that it keeps: a burst costs no more memory than one hash per
-//! thread. Who has to wait is queued by network, and the networks take turns: a thousand sign-ins from one network delay
-//! another's by one hash. What does not fit into the queue is refused at once, and may come again.
+//! One hash takes 19 MiB of memory and about 30 ms of CPU, so requests must not start them at will. A fixed number of
+//! threads computes them, each with its own reused memory. Waiting requests are queued by network and the networks take
+//! turns: a thousand sign-ins from one network delay another by one hash. A full queue rejects with `Busy`.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,15 +15,13 @@ use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
-/// More would take the cores that requests need.
+/// More threads would take the cores that requests need.
 const MAX_THREADS: usize = 4;
-/// Hashes that may wait, in all and of one network: some seconds of work. An office that signs in at nine fits.
+/// Maximum waiting hashes, overall and per network: some seconds of work, enough for an office that signs in at nine.
 const QUEUE_CAPACITY: usize = 256;
 const CAPACITY_PER_NETWORK: usize = 64;
-/// When to come again.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Too many wait already.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Busy {
     pub wait: Duration,
@@ -32,7 +29,7 @@ pub struct Busy {
 
 const BUSY: Busy = Busy { wait: PAUSE };
 
-/// Makes and checks password hashes. The threads end with the last handle.
+/// Computes and verifies password hashes. The threads end when the last handle is dropped.
 #[derive(Clone)]
 pub struct Passwords(Arc<Pool>);
 
@@ -47,7 +44,6 @@ impl Drop for Pool {
     }
 }
 
-/// A hash that is to be made, in the memory of the thread that takes it.
 type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
 
 impl Default for Passwords {
@@ -67,11 +63,12 @@ impl Passwords {
                 .spawn(move || {
                     let mut memory = Vec::new();
                     while let Some(job) = queue.take() {
-                        // A panic must not leave the server with one thread fewer. Whoever waits hears of it as `Busy`.
+                        // A panic must not end the thread. It drops the result channel, and the waiting request gets
+                        // `Busy`.
                         let _ = catch_unwind(AssertUnwindSafe(|| job(&mut memory)));
                     }
                 });
-            started.expect("the system gives a starting server a few threads");
+            started.expect("threads can be spawned at startup");
         }
         Self(Arc::new(Pool {
             queue,
@@ -79,13 +76,12 @@ impl Passwords {
         }))
     }
 
-    /// The hash of `password` as a PHC string, for a request from `network`.
     pub async fn hash(&self, network: &str, password: SecretString) -> Result<String, Busy> {
         self.run(network, move |memory| hash(&password, memory))
             .await
     }
 
-    /// Whether `password` belongs to `hash`. Without a hash, which is to say without an account, it takes as long and is wrong.
+    /// Verifies `password`. Without a hash (no such account) it takes as long and returns false.
     pub async fn verify(
         &self,
         network: &str,
@@ -93,7 +89,7 @@ impl Passwords {
         hash: Option<String>,
     ) -> Result<bool, Busy> {
         self.run(network, move |memory| match hash {
-            Some(hash) => is_of(&password, &hash, memory),
+            Some(hash) => verify_hash(&password, &hash, memory),
             None => {
                 std::hint::black_box(compute(&Argon2::default(), &password, &[0; 16], memory));
                 false
@@ -102,7 +98,6 @@ impl Passwords {
         .await
     }
 
-    /// How many hashes were made so far.
     pub fn made(&self) -> u64 {
         self.0.made.load(Ordering::Relaxed)
     }
@@ -115,7 +110,7 @@ impl Passwords {
         let (done, result) = oneshot::channel();
         let made = Arc::clone(&self.0.made);
         let job = Box::new(move |memory: &mut Vec<Block>| {
-            // Who asked has gone meanwhile: their hash would only keep others waiting.
+            // The request was cancelled: skip its hash.
             if !done.is_closed() {
                 made.fetch_add(1, Ordering::Relaxed);
                 let _ = done.send(work(memory));
@@ -125,21 +120,20 @@ impl Passwords {
             metrics::counter!("messagehub_passwords_busy_total").increment(1);
             return Err(BUSY);
         }
-        // It was pushed out of the queue, or its thread panicked.
+        // The job was evicted, or its thread panicked.
         result.await.map_err(|_| BUSY)
     }
 }
 
-/// What waits, by network. The networks take turns.
 #[derive(Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
-    came: Condvar,
+    added: Condvar,
 }
 
 #[derive(Default)]
 struct Waiting {
-    of: HashMap<String, VecDeque<Job>>,
+    by_network: HashMap<String, VecDeque<Job>>,
     turns: VecDeque<String>,
     count: usize,
     closed: bool,
@@ -150,25 +144,25 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there was room. A full queue takes in a network that has less in it than another: the other's newest goes.
+    /// Whether the job was queued. In a full queue it evicts the newest job of a network that has more jobs waiting.
     fn add(&self, network: &str, job: Job) -> bool {
         let mut waiting = self.waiting();
-        let own = waiting.of.get(network).map_or(0, VecDeque::len);
+        let own = waiting.by_network.get(network).map_or(0, VecDeque::len);
         if own >= CAPACITY_PER_NETWORK || (waiting.count >= QUEUE_CAPACITY && !waiting.evict(own)) {
             return false;
         }
         if own == 0 {
             waiting.turns.push_back(network.to_owned());
         }
-        let jobs = waiting.of.entry(network.to_owned()).or_default();
+        let jobs = waiting.by_network.entry(network.to_owned()).or_default();
         jobs.push_back(job);
         waiting.count += 1;
         drop(waiting);
-        self.came.notify_one();
+        self.added.notify_one();
         true
     }
 
-    /// The next hash to make; `None` once the queue is closed.
+    /// Blocks for the next job; `None` once the queue is closed.
     fn take(&self) -> Option<Job> {
         let mut waiting = self.waiting();
         loop {
@@ -179,7 +173,7 @@ impl Queue {
                 return None;
             }
             waiting = self
-                .came
+                .added
                 .wait(waiting)
                 .unwrap_or_else(PoisonError::into_inner);
         }
@@ -187,17 +181,17 @@ impl Queue {
 
     fn close(&self) {
         self.waiting().closed = true;
-        self.came.notify_all();
+        self.added.notify_all();
     }
 }
 
 impl Waiting {
     fn next(&mut self) -> Option<Job> {
         let network = self.turns.pop_front()?;
-        let jobs = self.of.get_mut(&network)?;
+        let jobs = self.by_network.get_mut(&network)?;
         let job = jobs.pop_front();
         if jobs.is_empty() {
-            self.of.remove(&network);
+            self.by_network.remove(&network);
         } else {
             self.turns.push_back(network);
         }
@@ -205,9 +199,9 @@ impl Waiting {
         job
     }
 
-    /// Makes room for a network that has `own` hashes here, at the cost of the one that has most.
+    /// Evicts a job of the network with the most, unless `own` is about as many.
     fn evict(&mut self, own: usize) -> bool {
-        let most = self.of.values_mut().max_by_key(|jobs| jobs.len());
+        let most = self.by_network.values_mut().max_by_key(|jobs| jobs.len());
         let Some(jobs) = most.filter(|jobs| jobs.len() > own + 1) else {
             return false;
         };
@@ -217,14 +211,13 @@ impl Waiting {
     }
 }
 
-/// For the command line and the demo workspace, which no request reaches.
+/// For the command line and the demo workspace, outside of requests.
 pub fn hash_offline(password: &SecretString) -> String {
     hash(password, &mut Vec::new())
 }
 
-/// See `hash_offline`.
 pub fn is_of_offline(password: &SecretString, hash: &str) -> bool {
-    is_of(password, hash, &mut Vec::new())
+    verify_hash(password, hash, &mut Vec::new())
 }
 
 fn hash(password: &SecretString, memory: &mut Vec<Block>) -> String {
@@ -232,14 +225,14 @@ fn hash(password: &SecretString, memory: &mut Vec<Block>) -> String {
     let hash = PasswordHash {
         algorithm: ARGON2ID_IDENT,
         version: Some(Version::default().into()),
-        params: ParamsString::try_from(argon.params()).expect("the defaults are well-formed"),
-        salt: Some(Salt::new(&salt).expect("16 bytes make a salt")),
+        params: ParamsString::try_from(argon.params()).expect("the default parameters are valid"),
+        salt: Some(Salt::new(&salt).expect("16 bytes are a valid salt")),
         hash: compute(&argon, password, &salt, memory),
     };
     hash.to_string()
 }
 
-fn is_of(password: &SecretString, hash: &str, memory: &mut Vec<Block>) -> bool {
+fn verify_hash(password: &SecretString, hash: &str, memory: &mut Vec<Block>) -> bool {
     let mut check = || {
         let known = PasswordHash::new(hash).ok()?;
         let argon = Argon2::new(
@@ -247,7 +240,7 @@ fn is_of(password: &SecretString, hash: &str, memory: &mut Vec<Block>) -> bool {
             Version::try_from(known.version?).ok()?,
             Params::try_from(&known).ok()?,
         );
-        // Outputs are compared in constant time.
+        // `Output` compares in constant time.
         Some(compute(&argon, password, &known.salt?, memory)? == known.hash?)
     };
     check().unwrap_or(false)
@@ -318,10 +311,10 @@ mod tests {
         assert_eq!(passwords.made(), 7);
     }
 
-    /// A queue whose only thread is busy until the sender is dropped.
-    fn held_up() -> (Passwords, mpsc::Sender<()>) {
+    /// A pool whose only thread blocks until the sender is dropped.
+    fn blocked_pool() -> (Passwords, mpsc::Sender<()>) {
         let passwords = Passwords::with_threads(1);
-        let (go_on, held) = mpsc::channel::<()>();
+        let (release, held) = mpsc::channel::<()>();
         let job = Box::new(move |_: &mut Vec<Block>| {
             let _ = held.recv();
         });
@@ -329,12 +322,12 @@ mod tests {
         while passwords.0.queue.waiting().count > 0 {
             std::thread::yield_now();
         }
-        (passwords, go_on)
+        (passwords, release)
     }
 
     #[test]
     fn networks_alternate() {
-        let (passwords, go_on) = held_up();
+        let (passwords, release) = blocked_pool();
         let (done, order) = mpsc::channel();
         let queue = &passwords.0.queue;
         for (n, network) in ["a", "a", "a", "b", "c", "b"].into_iter().enumerate() {
@@ -342,7 +335,7 @@ mod tests {
             let job = Box::new(move |_: &mut Vec<Block>| done.send((network, n)).unwrap());
             assert!(queue.add(network, job));
         }
-        drop((done, go_on));
+        drop((done, release));
         let order: Vec<_> = order.iter().collect();
         assert_eq!(
             order,
@@ -352,7 +345,7 @@ mod tests {
 
     #[test]
     fn network_has_a_share_and_yields_when_full() {
-        let (passwords, _go_on) = held_up();
+        let (passwords, _go_on) = blocked_pool();
         let queue = &passwords.0.queue;
         let nothing = || Box::new(|_: &mut Vec<Block>| {});
         let fits = |network: &str| {
@@ -364,19 +357,22 @@ mod tests {
             assert_eq!(fits(network), CAPACITY_PER_NETWORK, "{network}");
         }
         assert_eq!(queue.waiting().count, QUEUE_CAPACITY);
-        // Of four that have 64 each, a fifth gets its part; then all five have about the same.
+        // Four networks have 64 jobs each; a fifth evicts until all five have about the same.
         let fifth = fits("e");
         assert!(
             (QUEUE_CAPACITY / 5 - 1..=QUEUE_CAPACITY / 5 + 1).contains(&fifth),
             "{fifth}"
         );
         assert_eq!(queue.waiting().count, QUEUE_CAPACITY);
-        assert!(!queue.add("a", nothing()), "who has most pushes out nobody");
+        assert!(
+            !queue.add("a", nothing()),
+            "the network with the most jobs evicts none"
+        );
     }
 
     #[tokio::test]
     async fn rejected_request_is_busy_and_cancelled_one_is_free() {
-        let (passwords, go_on) = held_up();
+        let (passwords, release) = blocked_pool();
         let wants = |network: &'static str| {
             let passwords = passwords.clone();
             tokio::spawn(async move { passwords.hash(network, secret("correct horse")).await })
@@ -387,10 +383,10 @@ mod tests {
         }
         assert_eq!(wants("a").await.unwrap(), Err(BUSY));
         for answer in waiting {
-            answer.abort(); // they close their browser
+            answer.abort(); // the client disconnects
             assert!(answer.await.unwrap_err().is_cancelled());
         }
-        drop(go_on);
+        drop(release);
         assert!(passwords.hash("b", secret("correct horse")).await.is_ok());
         assert_eq!(passwords.made(), 1);
     }

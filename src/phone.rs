@@ -1,7 +1,7 @@
-//! Phone numbers, and everything else that a text can come from.
+//! Phone numbers and other sender addresses.
 //!
-//! Text becomes a [`Phone`] or an [`Address`] once, at the door; behind it only E.164 is in use. One phone has one number,
-//! however it is written and whichever of its forms a provider uses: see [`plan`].
+//! Input is parsed to a [`Phone`] or an [`Address`] once, at the edge; all other code uses E.164. A phone has one
+//! canonical number, whatever notation or national variant a provider uses: see [`plan`].
 
 mod plan;
 mod reading;
@@ -54,15 +54,15 @@ pub enum PhoneError {
     Abroad,
 }
 
-/// A number of fewer digits, without its country code, is not taken for whole where something else follows it.
-const WHOLE: usize = 6;
+/// Fewer national digits are not taken for a complete number if a slash and more digits follow.
+const MIN_NATIONAL_DIGITS: usize = 6;
 
 impl Phone {
-    /// Reads any common notation; one without a country code is taken as dialled in `region`.
+    /// Parses any common notation; without a country code, as dialled in `region`.
     pub fn parse(text: &str, region: &Region) -> Result<Self, PhoneError> {
         let written = reading::read(text)?;
         let number = |digits: &str| match digits.strip_prefix('+') {
-            // With the exit code behind the plus.
+            // An exit code after the plus.
             Some(digits) => plan::international(digits.strip_prefix("00").unwrap_or(digits)),
             None => plan::dialled(digits, *region),
         };
@@ -71,25 +71,25 @@ impl Phone {
             other,
             before_slash,
         } = written;
-        let is_whole = |before: &String| {
-            number(before).is_ok_and(|number| plan::national_digits(&number) >= WHOLE)
+        let is_complete = |before: &String| {
+            number(before).is_ok_and(|number| plan::national_digits(&number) >= MIN_NATIONAL_DIGITS)
         };
-        if before_slash.as_ref().is_some_and(is_whole) {
+        if before_slash.as_ref().is_some_and(is_complete) {
             return Err(PhoneError::Several);
         }
         let first = number(&digits);
         match other {
             Other::None => first,
-            Other::Else(other) => match (first, number(&other)) {
+            Other::Fallback(other) => match (first, number(&other)) {
                 (Ok(first), Ok(other))
-                    if plan::is_given_out(&first) || !plan::is_given_out(&other) =>
+                    if plan::is_assigned(&first) || !plan::is_assigned(&other) =>
                 {
                     Ok(first)
                 }
                 (_, Ok(other)) => Ok(other),
                 (first, _) => first,
             },
-            Other::Either(other) => match (first, number(&other)) {
+            Other::Alternative(other) => match (first, number(&other)) {
                 (Ok(first), Ok(other)) if first != other => Err(PhoneError::Ambiguous),
                 (first, other) => first.or(other),
             },
@@ -101,7 +101,7 @@ impl Phone {
         &self.0
     }
 
-    /// As people in `region` write it: `(415) 555-0192` at home, `+1 415-555-0192` abroad.
+    /// The local notation in `region`: `(415) 555-0192` in the same country, `+1 415-555-0192` elsewhere.
     pub fn display(&self, region: &Region) -> String {
         let digits = &self.0[1..];
         if region.calling_code() == Some(1) && digits.len() == 11 && digits.starts_with('1') {
@@ -115,7 +115,7 @@ impl Phone {
     }
 }
 
-/// Only E.164, as machines write it.
+/// Accepts E.164 only.
 impl FromStr for Phone {
     type Err = PhoneError;
 
@@ -141,8 +141,8 @@ impl fmt::Display for Phone {
     }
 }
 
-/// A stored address as people write it, whoever looks: North American numbers the way they do there, others with their
-/// country code, short codes and names as they are.
+/// Formats a stored address for any viewer: North American numbers in national notation, others with their country
+/// code, short codes and sender names unchanged.
 pub fn display(stored: &str) -> String {
     stored.parse::<Address>().map_or_else(
         |_| stored.to_owned(),
@@ -150,21 +150,20 @@ pub fn display(stored: &str) -> String {
     )
 }
 
-/// How the numbers of an area begin: `+4930`, for `30` and `030` alike.
+/// The prefix of an area's numbers: `+4930` for `30` and `030` alike.
 pub fn begins_with(area_code: &str, region: &Region) -> String {
     let code = region.calling_code().unwrap_or_default();
     let area_code = plan::without_trunk_prefix(area_code, *region);
     format!("+{code}{area_code}")
 }
 
-/// Whether a stored address takes an answer.
 pub fn is_answerable(stored: &str) -> bool {
     stored
         .parse::<Address>()
         .is_ok_and(|address| address.is_answerable())
 }
 
-/// Whether a stored address is one of the free numbers of North America, whose blocks the network keeps.
+/// Whether a stored address is a North American toll-free number, whose opt-outs the network enforces itself.
 pub fn is_toll_free(stored: &str) -> bool {
     const AREAS: [&str; 7] = ["800", "833", "844", "855", "866", "877", "888"];
     stored
@@ -172,8 +171,8 @@ pub fn is_toll_free(stored: &str) -> bool {
         .is_some_and(|national| AREAS.iter().any(|area| national.starts_with(area)))
 }
 
-/// Where a text comes from or goes to: a phone number, a short code (`262966`), a sender's name (`ACME Dental`), or whatever
-/// else a network puts there. Only a phone number can be answered.
+/// The sender or recipient of a text: a phone number, a short code (`262966`), an alphanumeric sender (`ACME Dental`)
+/// or any other text that a network delivers. Only a phone number can be answered.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, ToSchema,
 )]
@@ -190,28 +189,28 @@ pub struct Address(String);
 pub struct NotAnAddress;
 
 impl Address {
-    /// Names have up to 11 characters, but networks deliver longer ones, and e-mail addresses.
+    /// Alphanumeric senders have up to 11 characters, but networks also deliver longer names and e-mail addresses.
     pub const LENGTH_LIMIT: usize = 120;
-    /// The sender of a text that names none.
-    const NOBODY: &str = "Unknown sender";
+    const UNKNOWN_SENDER: &str = "Unknown sender";
 
-    /// Whoever a provider says that a text is from. Never fails: the text is there, and somebody shall read it.
+    /// The sender of an inbound text. Never fails, so that no text is lost.
     ///
-    /// A number has a plus, by the word of all providers. Digits without one are a short code, or a number as it is dialled in
-    /// a country that nobody tells us: they stay as they came, for with a plus they would be a stranger's.
+    /// All providers write numbers with a plus. Digits without one are a short code, or a national number of an unknown
+    /// country: they stay unchanged, because a plus would make them another subscriber's number.
     pub fn of_sender(text: &str) -> Self {
-        let seen: String = text.chars().filter(|c| !is_unseen(*c)).collect();
-        let seen = seen.split_whitespace().collect::<Vec<_>>().join(" ");
-        if seen.starts_with('+')
-            && let Some(number) = e164_of(&seen)
+        let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+        let visible = visible.split_whitespace().collect::<Vec<_>>().join(" ");
+        if visible.starts_with('+')
+            && let Some(number) = parse_e164(&visible)
         {
             return Self(plan::canonical(&number));
         }
-        match seen.chars().count() {
-            0 => Self(Self::NOBODY.into()),
-            1..=Self::LENGTH_LIMIT => Self(seen),
+        match visible.chars().count() {
+            0 => Self(Self::UNKNOWN_SENDER.into()),
+            1..=Self::LENGTH_LIMIT => Self(visible),
             _ => Self(
-                seen.chars()
+                visible
+                    .chars()
                     .take(Self::LENGTH_LIMIT - 1)
                     .chain(['…'])
                     .collect(),
@@ -219,8 +218,8 @@ impl Address {
         }
     }
 
-    /// This address in the one form that all forms of it have in common. A number of ours keeps the form in which its provider
-    /// lists it, and may be called by another.
+    /// The canonical form of an address. Our own numbers are stored as their provider lists them, but texts may name
+    /// another form of them.
     pub fn canonical(text: &str) -> String {
         let digits = text.strip_prefix('+').unwrap_or(text);
         match is_e164(digits) && digits.len() > 8 {
@@ -237,7 +236,6 @@ impl Address {
         self.0.parse().ok()
     }
 
-    /// Short codes of other networks, names and all else take no answer.
     pub fn is_answerable(&self) -> bool {
         self.phone().is_some()
     }
@@ -248,29 +246,27 @@ impl Address {
     }
 }
 
-/// As it is stored, or as a provider lists it.
 impl FromStr for Address {
     type Err = NotAnAddress;
 
     fn from_str(text: &str) -> Result<Self, NotAnAddress> {
         let text = text.trim();
         let is_address = (1..=Self::LENGTH_LIMIT).contains(&text.chars().count())
-            && !text.chars().any(is_unseen);
+            && !text.chars().any(is_invisible);
         is_address
             .then(|| Self(text.to_owned()))
             .ok_or(NotAnAddress)
     }
 }
 
-/// Control characters, marks of writing direction, and what has no width.
-fn is_unseen(character: char) -> bool {
+/// Control characters, direction marks and zero-width characters.
+fn is_invisible(character: char) -> bool {
     (character.is_control() && !character.is_whitespace())
         || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200c}' | '\u{200e}'..='\u{200f}'
             | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A number with its plus, freed of spaces and hyphens.
-fn e164_of(text: &str) -> Option<String> {
+fn parse_e164(text: &str) -> Option<String> {
     let digits: String = text
         .chars()
         .skip(1)
@@ -299,7 +295,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// A country by its two letters, for numbers written without a country code.
+/// A country by its two-letter code, for numbers without a country code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region(phonenumber::country::Id);
 
@@ -332,7 +328,7 @@ impl fmt::Display for Region {
     }
 }
 
-/// E.164 allows fifteen digits; no country has numbers below three with its code.
+/// E.164 allows at most 15 digits; no country has fewer than three with its calling code.
 fn is_e164(digits: &str) -> bool {
     (3..=15).contains(&digits.len())
         && !digits.starts_with('0')

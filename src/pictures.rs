@@ -1,6 +1,6 @@
-//! What a file is, by its bytes; pictures without what the camera wrote into them, and small ones of them.
+//! File type detection by content; metadata removal and thumbnails of pictures.
 //!
-//! Bytes come from strangers: nothing here may panic, and nothing may take more memory than the limits below.
+//! Input is untrusted: nothing here may panic, or use more memory than the limits below.
 
 use std::io::Cursor;
 
@@ -14,19 +14,17 @@ use img_parts::webp::WebP;
 use img_parts::{ImageEXIF, ImageICC};
 use unicode_normalization::UnicodeNormalization;
 
-/// Of what we know nothing, and what no browser is asked to show.
+/// The type of unrecognized files, which browsers must not display.
 pub const UNKNOWN: &str = "application/octet-stream";
 
-/// What a picture may take once it is unpacked: some forty million pixels.
+/// Memory limit for a decoded picture: about forty million pixels.
 const MAX_MEMORY: u64 = 128 * 1024 * 1024;
-/// What its longer side may be.
-const LARGEST_SIDE: u32 = 16_384;
-/// The longer side of a small one: twice what a thread shows, for screens that are finer.
+const MAX_SIDE: u32 = 16_384;
+/// Longer side of a thumbnail: twice its size in a thread, for high-resolution screens.
 const THUMBNAIL: u32 = 640;
-/// A file that is smaller than this is a small one itself.
-const SMALL: usize = 40 * 1024;
+const MIN_THUMBNAIL_SOURCE: usize = 40 * 1024;
 
-/// The type of a file by what its bytes say, never by what anybody claims.
+/// The media type by content, whatever type is claimed.
 pub fn kind(bytes: &[u8]) -> &'static str {
     if let Some(kind) = brand(bytes) {
         return kind;
@@ -43,16 +41,16 @@ pub fn kind(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// The same, and where the bytes say nothing what the provider claims, if that is one of a few kinds that no browser runs.
+/// The same; for unrecognized content the claimed type, if it is one of a few that browsers do not run.
 pub fn kind_as_claimed(bytes: &[u8], claimed: &str) -> &'static str {
     let claimed = claimed.split(';').next().unwrap_or_default().trim();
     let claimed = claimed.to_ascii_lowercase();
     match (kind(bytes), claimed.as_str()) {
-        // The same container with sound alone.
+        // The same container with audio only.
         ("video/3gpp", "audio/3gpp") => "audio/3gpp",
         ("video/3gpp2", "audio/3gpp2") => "audio/3gpp2",
         (UNKNOWN, "text/plain") if std::str::from_utf8(bytes).is_ok() => "text/plain",
-        (UNKNOWN, claimed) => HANDED_ON
+        (UNKNOWN, claimed) => DOWNLOAD_TYPES
             .into_iter()
             .find(|known| *known == claimed)
             .unwrap_or(UNKNOWN),
@@ -60,8 +58,8 @@ pub fn kind_as_claimed(bytes: &[u8], claimed: &str) -> &'static str {
     }
 }
 
-/// Kinds that are kept as a provider claims them: they are only ever handed over as files.
-const HANDED_ON: [&str; 10] = [
+/// Types accepted as claimed, because they are only served as downloads.
+const DOWNLOAD_TYPES: [&str; 10] = [
     "audio/3gpp",
     "audio/3gpp2",
     "audio/amr",
@@ -74,7 +72,7 @@ const HANDED_ON: [&str; 10] = [
     "text/calendar",
 ];
 
-/// A file of the ISO base media format says in its first box what it is.
+/// The type by the brand in the first box of an ISO base media file.
 fn brand(bytes: &[u8]) -> Option<&'static str> {
     if bytes.get(4..8)? != b"ftyp" {
         return None;
@@ -93,7 +91,6 @@ fn brand(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Documents that are told by their first words, in any case and behind a byte-order mark.
 fn document(bytes: &[u8]) -> &'static str {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let start = bytes.trim_ascii_start();
@@ -113,7 +110,6 @@ fn document(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// What a file is called by its kind where nobody named it.
 pub fn extension(kind: &str) -> &'static str {
     match kind {
         "image/jpeg" => "jpg",
@@ -147,8 +143,8 @@ pub fn extension(kind: &str) -> &'static str {
     }
 }
 
-/// A name that a phone, a provider and a shell can do something with: at most 20 letters, digits, dots and hyphens of ASCII, with
-/// the ending of its kind. Twilio shows no longer one, and none with spaces.
+/// A safe file name: at most 20 ASCII letters, digits, dots and hyphens, with the extension of `kind`. Twilio supports
+/// no longer names and no spaces.
 pub fn file_name(name: &str, kind: &str) -> String {
     const LENGTH_LIMIT: usize = 20;
     let extension = extension(kind);
@@ -180,13 +176,11 @@ pub fn file_name(name: &str, kind: &str) -> String {
     format!("{stem}.{extension}")
 }
 
-/// The picture cannot be read as what it says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the picture is damaged")]
 pub struct Damaged;
 
-/// The same file without place, time, camera and words; which way up it is stays. What is no picture of a kind that carries
-/// these comes back as it is.
+/// Removes location, time, camera and comments, but keeps the orientation. Other file types are returned unchanged.
 pub fn stripped(bytes: Bytes) -> Result<Bytes, Damaged> {
     match kind(&bytes) {
         "image/jpeg" => jpeg(bytes),
@@ -198,14 +192,18 @@ pub fn stripped(bytes: Bytes) -> Result<Bytes, Damaged> {
 
 fn jpeg(bytes: Bytes) -> Result<Bytes, Damaged> {
     let mut picture = Jpeg::from_bytes(bytes).map_err(|_| Damaged)?;
-    let exif = upright(picture.exif());
+    let exif = orientation_exif(picture.exif());
     let profile = picture.icc_profile();
-    // The rest of a file follows its first scan. A frame without one is no picture.
-    let scan = picture.segments().last().map(scan_of).unwrap_or_default();
+    // The first scan contains the rest of the file. A picture without one is damaged.
+    let scan = picture
+        .segments()
+        .last()
+        .map(scan_length)
+        .unwrap_or_default();
     if scan == 0 {
         return Err(Damaged);
     }
-    // APP14 says how colours are coded; every other one, and comments, are about the picture.
+    // APP14 holds the colour transform; all other APP segments and comments are metadata.
     picture.segments_mut().retain(|segment| {
         let marker = segment.marker();
         marker == markers::APP14
@@ -214,18 +212,17 @@ fn jpeg(bytes: Bytes) -> Result<Bytes, Damaged> {
     picture.set_icc_profile(profile);
     picture.set_exif(exif);
     let clean = picture.encoder().bytes();
-    // Phones put whole pictures and films behind the end, with metadata of their own.
+    // Phones append whole pictures and videos, with metadata of their own.
     let scan = clean.len() - scan;
     let end = scan + end_of_picture(&clean[scan..]);
     Ok(clean.slice(..end))
 }
 
-/// How many bytes follow the header of a scan.
-fn scan_of(segment: &JpegSegment) -> usize {
+fn scan_length(segment: &JpegSegment) -> usize {
     segment.len_with_entropy() - segment.len()
 }
 
-/// Where the picture ends, behind its end marker, in `scan`: the coded pixels, and whatever comes after them.
+/// The end of the picture in `scan`, after its end marker. More data may follow.
 fn end_of_picture(scan: &[u8]) -> usize {
     let mut at = 0;
     while let Some(found) = scan
@@ -235,10 +232,10 @@ fn end_of_picture(scan: &[u8]) -> usize {
         at += found;
         match scan.get(at + 1) {
             Some(&markers::EOI) => return at + 2,
-            // Padding, a coded 0xff, and the marks between the parts of a scan.
+            // Padding, an escaped 0xff, and restart markers.
             Some(0xff) => at += 1,
             Some(0x00 | 0x01 | 0xd0..=0xd7) => at += 2,
-            // A table or a further scan; its length counts itself.
+            // A table or another scan; the length includes itself.
             Some(_) => match scan.get(at + 2..at + 4) {
                 Some(&[high, low]) => at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2),
                 _ => break,
@@ -251,7 +248,7 @@ fn end_of_picture(scan: &[u8]) -> usize {
 
 fn png(bytes: Bytes) -> Result<Bytes, Damaged> {
     let mut picture = Png::from_bytes(bytes).map_err(|_| Damaged)?;
-    let exif = upright(picture.exif());
+    let exif = orientation_exif(picture.exif());
     picture.chunks_mut().retain(|chunk| {
         !matches!(
             &chunk.kind(),
@@ -264,14 +261,14 @@ fn png(bytes: Bytes) -> Result<Bytes, Damaged> {
 
 fn webp(bytes: Bytes) -> Result<Bytes, Damaged> {
     let mut picture = WebP::from_bytes(bytes).map_err(|_| Damaged)?;
-    let exif = upright(picture.exif());
+    let exif = orientation_exif(picture.exif());
     picture.chunks_mut().retain(|chunk| {
         matches!(
             &chunk.id(),
             b"VP8X" | b"VP8 " | b"VP8L" | b"ALPH" | b"ANIM" | b"ANMF" | b"ICCP"
         )
     });
-    // The header says which parts there are, and decoders miss what it names. The crate sees to EXIF, and not to XMP.
+    // Decoders expect the parts that the header flags name. The crate updates the flag for EXIF, but not for XMP.
     let mut parts = picture.chunks_mut().iter_mut();
     let header = parts.find(|chunk| &chunk.id() == b"VP8X");
     if let Some(RiffContent::Data(header)) = header.map(RiffChunk::content_mut) {
@@ -285,25 +282,25 @@ fn webp(bytes: Bytes) -> Result<Bytes, Damaged> {
     Ok(picture.encoder().bytes())
 }
 
-/// Of all that a camera wrote, which way up the picture is, if that needs saying.
-fn upright(exif: Option<Bytes>) -> Option<Bytes> {
-    let turned = Orientation::from_exif_chunk(&exif?)?;
-    if turned == Orientation::NoTransforms {
+/// Minimal EXIF with the orientation only, if the picture needs one.
+fn orientation_exif(exif: Option<Bytes>) -> Option<Bytes> {
+    let orientation = Orientation::from_exif_chunk(&exif?)?;
+    if orientation == Orientation::NoTransforms {
         return None;
     }
     // Little-endian TIFF, one directory at 8 with one entry: tag 0x0112, one short.
     let mut tiff = *b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\0\0\0\0\0\0\0\0";
-    tiff[18] = turned.to_exif();
+    tiff[18] = orientation.to_exif();
     Some(Bytes::copy_from_slice(&tiff))
 }
 
-/// A small one, the right way up; `None` where the file is small already, moves, or is none that we unpack. Takes a while:
-/// not for a thread that others wait for.
+/// A thumbnail in upright orientation; `None` for small, animated and unsupported files. CPU-bound: not for async
+/// threads.
 pub fn thumbnail(bytes: &[u8]) -> Option<Bytes> {
-    if bytes.len() < SMALL {
+    if bytes.len() < MIN_THUMBNAIL_SOURCE {
         return None;
     }
-    let picture = unpacked(bytes)?;
+    let picture = decode(bytes)?;
     let small = picture.thumbnail(THUMBNAIL, THUMBNAIL);
     let mut out = Cursor::new(Vec::new());
     if small.color().has_alpha() {
@@ -316,40 +313,40 @@ pub fn thumbnail(bytes: &[u8]) -> Option<Bytes> {
     (out.len() < bytes.len()).then(|| out.into())
 }
 
-/// Width and height in pixels, the right way up; `None` for what is no picture that we unpack. Reads the header only.
+/// Width and height in upright orientation; `None` for unsupported files. Reads the header only.
 pub fn measured(bytes: &[u8]) -> Option<(u32, u32)> {
     let reader = ImageReader::new(Cursor::new(bytes));
     let mut decoder = reader.with_guessed_format().ok()?.into_decoder().ok()?;
     let (width, height) = decoder.dimensions();
-    let lies = matches!(
+    let is_rotated = matches!(
         decoder.orientation().unwrap_or(Orientation::NoTransforms),
         Orientation::Rotate90
             | Orientation::Rotate270
             | Orientation::Rotate90FlipH
             | Orientation::Rotate270FlipH
     );
-    (width > 0 && height > 0).then_some(if lies {
+    (width > 0 && height > 0).then_some(if is_rotated {
         (height, width)
     } else {
         (width, height)
     })
 }
 
-fn unpacked(bytes: &[u8]) -> Option<DynamicImage> {
+fn decode(bytes: &[u8]) -> Option<DynamicImage> {
     let mut limits = Limits::default();
-    limits.max_image_width = Some(LARGEST_SIDE);
-    limits.max_image_height = Some(LARGEST_SIDE);
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_MEMORY);
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .ok()?;
     reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().ok()?;
-    // What the header promises is refused before anything is unpacked.
+    // Rejects by the size in the header, before decoding.
     limits.reserve(decoder.total_bytes()).ok()?;
-    let turned = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).ok()?;
-    picture.apply_orientation(turned);
+    picture.apply_orientation(orientation);
     Some(picture)
 }
 

@@ -1,8 +1,7 @@
-//! What every provider of text messages can do, and the words in which it answers.
+//! The interface to providers of text messages.
 //!
-//! This floor knows no workspace, no database and no web framework: credentials and a request go in,
-//! an outcome comes out. A new provider is one file that implements [`Provider`], a line in [`Kind`]
-//! and an arm in [`Providers::open`].
+//! This layer knows no workspace, no database and no web framework: it turns credentials and a request into an outcome.
+//! A new provider is one file that implements [`Provider`], a variant of [`Kind`] and an arm in [`Providers::open`].
 
 mod calls;
 pub(crate) mod http;
@@ -43,43 +42,40 @@ pub use sending::{
 };
 pub use usage::{Charge, Item, Priced};
 
-/// One customer's account at a provider: its credentials are inside.
+/// An account at a provider, with its credentials.
 pub trait Provider: Send + Sync {
     fn kind(&self) -> Kind;
 
-    /// The account's public id at the provider.
     fn account(&self) -> &str;
 
-    /// The end of the secret, by which an admin recognises it.
+    /// The last characters of the secret, by which an admin recognizes it.
     fn hint(&self) -> String;
 
-    /// The credentials as JSON text, to be sealed and handed to [`Providers::open`] again.
+    /// The credentials as JSON, to be encrypted, and passed to [`Providers::open`] later.
     fn credentials(&self) -> SecretString;
 
     fn capabilities(&self) -> Capabilities;
 
-    /// Whether it could call `url`, or has no need to.
+    /// Whether the provider can call `url`, or never needs to.
     fn reaches(&self, url: &str) -> bool;
 
-    /// Asks the provider whether the credentials are good.
     fn validate(&self) -> BoxFuture<'_, Result<Account>>;
 
-    /// All numbers of the account.
     fn list_numbers(&self) -> BoxFuture<'_, Result<Vec<RemoteNumber>>>;
 
-    /// Whether [`Provider::list_numbers`] is the whole truth: what is missing there is gone.
+    /// Whether [`Provider::list_numbers`] is complete, so that missing numbers are gone.
     fn lists_all_numbers(&self) -> bool {
         true
     }
 
-    /// Has texts to `number` delivered to `urls`, unless something at the provider stands in between.
+    /// Sets the webhooks of `number` to `urls`, unless a setting at the provider overrides them.
     fn configure_webhook<'a>(
         &'a self,
         number: &'a RemoteNumber,
         urls: &'a WebhookUrls,
     ) -> BoxFuture<'a, Result<Webhook>>;
 
-    /// Has texts to a number delivered where they went before us, if they still come to `urls`.
+    /// Restores the webhook that was set before ours, if it still points to `urls`.
     fn restore_webhook<'a>(
         &'a self,
         _number: &'a RemoteNumber,
@@ -89,21 +85,24 @@ pub trait Provider: Send + Sync {
         Box::pin(async { Ok(()) })
     }
 
-    /// Numbers for sale that can text.
-    fn search_numbers<'a>(&'a self, wanted: &'a NumberSearch) -> BoxFuture<'a, Result<Vec<Offer>>>;
+    /// Searches numbers for sale that can text.
+    fn search_numbers<'a>(
+        &'a self,
+        criteria: &'a NumberSearch,
+    ) -> BoxFuture<'a, Result<Vec<Offer>>>;
 
-    /// Buys it, with its texts delivered to `urls` where the provider lets us say so in the same breath. However often it is
-    /// asked for, and whichever answers are lost, it is bought once.
+    /// Buys the number, with its webhooks set to `urls` if the provider can do both at once. Idempotent, even if
+    /// responses are lost.
     fn buy_number<'a>(
         &'a self,
         number: &'a Phone,
         urls: &'a WebhookUrls,
     ) -> BoxFuture<'a, Result<Bought>>;
 
-    /// Gives it back for good. One that the account no longer has is given back already.
+    /// Releases the number for good. Succeeds if the account no longer has it.
     fn release_number<'a>(&'a self, provider_id: &'a str) -> BoxFuture<'a, Result<()>>;
 
-    /// Where texts to a number go now; `None`: the account has no such number.
+    /// The number's current routing; `None` if the account does not have it.
     fn route<'a>(
         &'a self,
         provider_id: &'a str,
@@ -112,17 +111,17 @@ pub trait Provider: Send + Sync {
 
     fn send<'a>(&'a self, text: &'a Outgoing) -> BoxFuture<'a, SendOutcome>;
 
-    /// The message as the provider has it now.
+    /// The message's current state at the provider.
     fn lookup<'a>(&'a self, provider_sid: &'a str) -> BoxFuture<'a, Result<Option<RemoteMessage>>>;
 
-    /// What the provider took since `since` that looks like `text`.
+    /// Messages sent since `since` that match `text`.
     fn find_sent<'a>(
         &'a self,
         text: &'a Outgoing,
         since: DateTime<Utc>,
     ) -> BoxFuture<'a, Result<SentLookup>>;
 
-    /// The texts that came to `number` since `since`, oldest first; `None`: the provider keeps no list of them.
+    /// Inbound texts of `number` since `since`, oldest first; `None` if the provider has no such list.
     fn received<'a>(
         &'a self,
         _number: &'a Address,
@@ -131,51 +130,46 @@ pub trait Provider: Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
-    /// What the list left out of a text that it named; `None`: that is no text to us.
+    /// Fetches what the list omits of a text; `None` if it is no inbound text.
     fn completed<'a>(&'a self, listed: ListedText) -> BoxFuture<'a, Result<Option<Inbound>>> {
         Box::pin(async { Ok(listed.text) })
     }
 
-    /// What the texts of `day` (UTC) cost, as far as it is known; `None`: it stands on each text, or they cost nothing.
+    /// Message prices of `day` (UTC), as far as known; `None` if messages include their price, or are free.
     fn prices(&self, _day: NaiveDate) -> BoxFuture<'_, Result<Option<Vec<Priced>>>> {
         Box::pin(async { Ok(None) })
     }
 
-    /// What the account was charged for `day` (UTC) so far.
     fn usage(&self, _day: NaiveDate) -> BoxFuture<'_, Result<Vec<Charge>>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// How `url` is opened, if it is media of this very message that the provider keeps.
+    /// How to fetch `url`, if it is media of this message and stored by the provider.
     fn media_access(&self, url: &str, provider_sid: &str) -> Option<MediaAccess>;
 
-    /// Whether the provider made this request, by its signature.
     fn verify(&self, request: &SignedRequest<'_>) -> bool;
 
-    /// Why [`verify`](Self::verify) probably refused, so that somebody can mend it.
+    /// The probable reason why [`verify`](Self::verify) failed, for diagnosis.
     fn signature_mismatch(&self, _: &SignedRequest<'_>) -> SignatureMismatch {
         SignatureMismatch::Stranger
     }
 
-    /// What the provider has to say, at whichever of the two addresses it says it.
     fn read(&self, hook: Hook, request: &SignedRequest<'_>) -> Result<WebhookEvent, Malformed>;
 
-    /// What it is answered once a text is stored.
+    /// The response to a stored text.
     fn receipt(&self) -> Receipt {
         Receipt::EMPTY
     }
 }
 
-/// The way to every provider: one pool of connections, and where each provider's API is.
 #[derive(Clone)]
 pub struct Providers {
     http: reqwest::Client,
-    /// For files, whose addresses come from outside.
+    /// For media, whose URLs come from outside.
     media: reqwest::Client,
     hosts: Hosts,
 }
 
-/// The base URL of each provider's API.
 #[derive(Debug, Clone)]
 pub struct Hosts {
     pub twilio: String,
@@ -196,16 +190,15 @@ impl Providers {
         Self::with_patience(hosts, Duration::from_secs(20))
     }
 
-    /// Waits at most this long for an answer.
-    pub fn with_patience(hosts: Hosts, patience: Duration) -> Self {
+    pub fn with_patience(hosts: Hosts, timeout: Duration) -> Self {
         Self {
-            http: http::client(patience),
-            media: media::client(patience, &hosts),
+            http: http::client(timeout),
+            media: media::client(timeout, &hosts),
             hosts,
         }
     }
 
-    /// An account at the provider `kind`, after a look at the shape of its `credentials`.
+    /// Opens an account at the provider `kind`. Checks only the format of `credentials`.
     pub fn open(
         &self,
         kind: Kind,
@@ -227,7 +220,7 @@ impl Providers {
     }
 }
 
-/// The last four characters; of a short secret they are too much to show.
+/// The last four characters; none of a short secret.
 fn hint(secret: &str) -> String {
     let shown = if secret.len() >= 12 { 4 } else { 0 };
     secret[secret.len() - shown..].to_owned()
@@ -254,7 +247,6 @@ impl Kind {
         }
     }
 
-    /// How heavy the files of one text may be.
     pub fn media_limits(self) -> MediaLimits {
         match self {
             Self::Twilio | Self::Sandbox => MediaLimits {
@@ -268,7 +260,6 @@ impl Kind {
         }
     }
 
-    /// As people write it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Twilio => "Twilio",
@@ -278,11 +269,11 @@ impl Kind {
     }
 }
 
-/// In bytes. Above it a provider refuses a text, or carriers drop it.
+/// In bytes. Larger messages are rejected by the provider or dropped by carriers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MediaLimits {
     pub together: i64,
-    /// Each file of a kind that the provider does not make smaller itself, as it does JPEG, PNG and GIF.
+    /// Limit per file of a type that the provider does not transcode (it does JPEG, PNG and GIF).
     pub other: i64,
 }
 
@@ -307,15 +298,14 @@ impl FromStr for Kind {
 #[error("there is no such provider: use {}", Kind::ALL.map(Kind::as_str).join(", "))]
 pub struct UnknownKind;
 
-/// What a provider can be relied on for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
-    /// How long the very same request, made again, is not sent twice. `None`: it is, at any time.
+    /// How long a repeated identical request is not sent twice; `None` if repeats are always sent.
     pub idempotent_send: Option<Duration>,
     pub mms: bool,
 }
 
-/// Credentials that cannot be right, field by field, before anybody was asked.
+/// Malformed credentials by field, before any request was made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the credentials are not complete")]
 pub struct InvalidCredentials(pub Vec<FieldError>);
@@ -328,10 +318,10 @@ pub struct FieldError {
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a question to a provider stayed without a good answer. Each text is a sentence for people.
+/// A failed provider request. Each text is a sentence for users.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The provider said no: wrong credentials, a closed account, something that is not there.
+    /// Rejected: wrong credentials, a closed account, or a missing resource.
     #[error("{text}")]
     Refused { code: Option<String>, text: String },
     #[error("The provider is busy right now. Try again in a moment.")]

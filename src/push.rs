@@ -1,6 +1,6 @@
-//! Web push: what a browser shows although no page of ours is open. RFC 8030 (delivery), 8291 (sealing), 8292 (who we are).
+//! Web push notifications: RFC 8030 (delivery), RFC 8291 (encryption), RFC 8292 (VAPID).
 //!
-//! The push service between us and the browser learns that something came, never what.
+//! The push service sees that a notification exists, but not its content.
 
 use std::time::Duration;
 
@@ -18,35 +18,33 @@ use url::Url;
 
 use crate::clock;
 use crate::providers::http::retry_after;
-use crate::providers::media::{is_internal, outside};
+use crate::providers::media::{is_internal, public_client};
 
-/// A push service is asked once at a time, and not for long.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
-/// What nobody saw for so long stands in the inbox anyway.
+/// How long the push service keeps an undelivered notification; the inbox shows the text anyway.
 const PUSH_TTL: Duration = Duration::from_secs(4 * 60 * 60);
-/// How long our word of who we are counts; a day is the most that services take.
+/// Lifetime of a VAPID token; services accept at most a day.
 const VAPID_TOKEN_LIFETIME: i64 = 12 * 60 * 60;
-const RECORD: u32 = 4096;
-/// A record's room without its header, its end mark and its seal.
+const RECORD_SIZE: u32 = 4096;
+/// Maximum payload: a record without header, padding delimiter and tag.
 const LENGTH_LIMIT: usize = 3_900;
 
-/// The server's own key pair, by which push services know it.
 pub struct VapidKey {
     pair: EcdsaKeyPair,
     public: Vec<u8>,
 }
 
 impl VapidKey {
-    /// 32 bytes, in base64 of either alphabet.
+    /// Parses 32 bytes in either base64 alphabet.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        const WANTED: &str = "a private key of the curve P-256: 32 bytes in base64url";
+        const EXPECTED: &str = "a private key of the curve P-256: 32 bytes in base64url";
         let secret = decode(text)
             .filter(|bytes| bytes.len() == 32)
-            .ok_or(WANTED)?;
-        let key = PrivateKey::from_private_key(&ECDH_P256, &secret).map_err(|_| WANTED)?;
+            .ok_or(EXPECTED)?;
+        let key = PrivateKey::from_private_key(&ECDH_P256, &secret).map_err(|_| EXPECTED)?;
         let public = key
             .compute_public_key()
-            .map_err(|_| WANTED)?
+            .map_err(|_| EXPECTED)?
             .as_ref()
             .to_vec();
         let pair = EcdsaKeyPair::from_private_key_and_public_key(
@@ -54,44 +52,47 @@ impl VapidKey {
             &secret,
             &public,
         )
-        .map_err(|_| WANTED)?;
+        .map_err(|_| EXPECTED)?;
         Ok(Self { pair, public })
     }
 
-    /// What browsers subscribe with.
     pub fn public(&self) -> String {
         URL_SAFE_NO_PAD.encode(&self.public)
     }
 
-    /// Our word for one push service: who we are, and until when it counts.
-    fn word(&self, audience: &str, contact: &str) -> Option<String> {
+    /// The `Authorization` header for a push service.
+    fn authorization(&self, audience: &str, contact: &str) -> Option<String> {
         let claims = json!({"aud": audience, "exp": clock::now().timestamp() + VAPID_TOKEN_LIFETIME, "sub": contact});
-        let said = [json!({"typ": "JWT", "alg": "ES256"}), claims]
+        let signing_input = [json!({"typ": "JWT", "alg": "ES256"}), claims]
             .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
             .join(".");
-        let signature = self.pair.sign(&SystemRandom::new(), said.as_bytes()).ok()?;
+        let signature = self
+            .pair
+            .sign(&SystemRandom::new(), signing_input.as_bytes())
+            .ok()?;
         let signature = URL_SAFE_NO_PAD.encode(signature);
-        Some(format!("vapid t={said}.{signature}, k={}", self.public()))
+        Some(format!(
+            "vapid t={signing_input}.{signature}, k={}",
+            self.public()
+        ))
     }
 }
 
-/// Where a browser listens, and how it wants to be written to.
 #[derive(Clone, Debug)]
 pub struct Address {
     pub endpoint: Url,
-    /// The browser's public key, as a point of 65 bytes.
+    /// The browser's public key, an uncompressed point of 65 bytes.
     pub p256dh: Vec<u8>,
     pub auth: Vec<u8>,
 }
 
-/// Base64 of either alphabet, with or without its end.
+/// Decodes either base64 alphabet, with or without padding.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let plain = text.trim().trim_end_matches('=');
     let plain = plain.replace('+', "-").replace('/', "_");
     URL_SAFE_NO_PAD.decode(plain).ok()
 }
 
-/// Whether this is a key that can be sealed for.
 pub fn is_key(point: &[u8]) -> bool {
     let Ok(ours) = PrivateKey::generate(&ECDH_P256) else {
         return false;
@@ -102,18 +103,17 @@ pub fn is_key(point: &[u8]) -> bool {
     .is_ok()
 }
 
-/// What became of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Taken,
-    /// Nobody listens there any more.
+    /// The subscription no longer exists.
     Gone,
-    /// Later perhaps, and not before.
+    /// Retry, after this delay if set.
     Busy(Option<Duration>),
     Refused,
 }
 
-/// Calls push services: by https, and nowhere in our own network, whatever a name means at this moment.
+/// Client for push services. Requires https, and rejects internal addresses after name resolution.
 #[derive(Clone)]
 pub struct PushSender {
     http: Client,
@@ -123,10 +123,10 @@ pub struct PushSender {
 }
 
 impl PushSender {
-    /// `inside`: hosts that may be in our own network, and need no https.
+    /// `inside`: hosts that may be internal and use plain http.
     pub fn new(key: VapidKey, contact: String, inside: Vec<String>) -> Self {
         Self {
-            http: outside(WAIT_TIMEOUT, inside.clone()),
+            http: public_client(WAIT_TIMEOUT, inside.clone()),
             key: std::sync::Arc::new(key),
             contact,
             inside,
@@ -137,33 +137,34 @@ impl PushSender {
         self.key.public()
     }
 
-    /// Whether we would ever write there: to where push services listen, with nothing for whatever else listens somewhere.
+    /// Whether `endpoint` is allowed: https on port 443 of a public host without credentials, or a host of `inside`.
     pub fn may_reach(&self, endpoint: &Url) -> bool {
         let host = endpoint.host_str().unwrap_or_default();
         let is_set = self.inside.iter().any(|known| known == host);
         let is_public = endpoint.scheme() == "https"
             && endpoint.port_or_known_default() == Some(443)
             && !is_internal(endpoint);
-        let names_nobody = endpoint.username().is_empty() && endpoint.password().is_none();
-        names_nobody && (is_public || (is_set && matches!(endpoint.scheme(), "http" | "https")))
+        let has_no_credentials = endpoint.username().is_empty() && endpoint.password().is_none();
+        has_no_credentials
+            && (is_public || (is_set && matches!(endpoint.scheme(), "http" | "https")))
     }
 
-    /// One try. A later push of the same topic takes the place of one that still waits at the service.
+    /// One attempt. Replaces an undelivered notification with the same topic.
     pub async fn push(&self, to: &Address, topic: &str, payload: &[u8]) -> Outcome {
         if !self.may_reach(&to.endpoint) {
             return Outcome::Refused;
         }
         let sealed = seal(to, payload);
-        let word = self
+        let authorization = self
             .key
-            .word(&to.endpoint.origin().ascii_serialization(), &self.contact);
-        let (Some(sealed), Some(word)) = (sealed, word) else {
+            .authorization(&to.endpoint.origin().ascii_serialization(), &self.contact);
+        let (Some(sealed), Some(authorization)) = (sealed, authorization) else {
             return Outcome::Refused;
         };
         let answer = self
             .http
             .post(to.endpoint.clone())
-            .header("authorization", word)
+            .header("authorization", authorization)
             .header("content-encoding", "aes128gcm")
             .header("content-type", "application/octet-stream")
             .header("ttl", PUSH_TTL.as_secs())
@@ -195,7 +196,7 @@ fn seal(to: &Address, payload: &[u8]) -> Option<Vec<u8>> {
     )
 }
 
-/// RFC 8291: one record, sealed with a key that only the browser and this call know.
+/// RFC 8291: one record, encrypted with an ephemeral key.
 fn seal_with(to: &Address, payload: &[u8], ours: &PrivateKey, salt: [u8; 16]) -> Option<Vec<u8>> {
     let public = ours.compute_public_key().ok()?;
     let public = public.as_ref();
@@ -205,12 +206,12 @@ fn seal_with(to: &Address, payload: &[u8], ours: &PrivateKey, salt: [u8; 16]) ->
         Ok(expand(&hmac(&to.auth, &[shared]), &info))
     })
     .ok()?;
-    let mixed = hmac(&salt, &[&secret]);
-    let key = &expand(&mixed, b"Content-Encoding: aes128gcm\0")[..16];
-    let nonce = &expand(&mixed, b"Content-Encoding: nonce\0")[..12];
+    let pseudorandom_key = hmac(&salt, &[&secret]);
+    let key = &expand(&pseudorandom_key, b"Content-Encoding: aes128gcm\0")[..16];
+    let nonce = &expand(&pseudorandom_key, b"Content-Encoding: nonce\0")[..12];
     let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key).ok()?);
     let mut text = payload[..payload.len().min(LENGTH_LIMIT)].to_vec();
-    text.push(2); // the last record
+    text.push(2); // delimiter of the last record
     key.seal_in_place_append_tag(
         Nonce::try_assume_unique_for_key(nonce).ok()?,
         Aad::empty(),
@@ -218,21 +219,29 @@ fn seal_with(to: &Address, payload: &[u8], ours: &PrivateKey, salt: [u8; 16]) ->
     )
     .ok()?;
     let length = u8::try_from(public.len()).ok()?;
-    Some([&salt[..], &RECORD.to_be_bytes(), &[length], public, &text].concat())
+    Some(
+        [
+            &salt[..],
+            &RECORD_SIZE.to_be_bytes(),
+            &[length],
+            public,
+            &text,
+        ]
+        .concat(),
+    )
 }
 
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length will do");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC accepts keys of any length");
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()
 }
 
-/// HKDF's second half, as long as one block is enough.
+/// HKDF-Expand for a single block.
 fn expand(key: &[u8; 32], info: &[u8]) -> [u8; 32] {
     hmac(key, &[info, &[1]])
 }
 
-/// A new private key, as it is kept in a file.
 pub fn new_key() -> String {
     PrivateKey::generate(&ECDH_P256)
         .ok()
@@ -248,7 +257,7 @@ pub fn new_key() -> String {
 mod tests {
     use super::*;
 
-    /// The example of RFC 8291, appendix A.
+    /// The example in RFC 8291, appendix A.
     #[test]
     fn what_is_sealed_is_what_the_standard_says() {
         let bytes = |text: &str| decode(text).expect("base64url");

@@ -1,5 +1,5 @@
-//! Tables as spreadsheets and address books write them: in whatever encoding, with whatever separator, with lines above and below
-//! them; and cells that are no formulas.
+//! Tables from spreadsheets and address books: any encoding and delimiter, with lines above and below; and export of
+//! cells that spreadsheets do not take for formulas.
 
 pub mod dates;
 pub mod decode;
@@ -12,46 +12,42 @@ use phonenumber::Mode;
 
 use records::{Broken, Record, Records};
 
-/// A table with a head. What is in it is text as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sheet {
     pub encoding: &'static str,
-    /// `None`: the file is an address book of vCards.
+    /// `None` for a vCard file.
     pub delimiter: Option<char>,
     pub columns: Vec<String>,
     pub rows: Vec<SheetRow>,
-    /// Quotation marks that are not closed: their lines were read one by one.
+    /// Unclosed quotation marks, whose lines were parsed one by one.
     pub broken: Vec<Broken>,
-    /// Lines with bytes that are no letters in this encoding, and how many places that are.
+    /// Lines with undecodable bytes, and the number of such places.
     pub bad: Vec<u64>,
     pub bad_places: usize,
-    /// Lines that are no rows: above the head, below the table, and the head once more.
+    /// Lines that are no data: above the header, below the table, repeated headers.
     pub above: usize,
     pub below: usize,
     pub repeated: usize,
-    /// The first line looks like somebody.
+    /// The first line looks like data.
     pub has_no_head: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SheetRow {
-    /// Where it begins in the file, counted from 1. No two begin on one line.
+    /// First line in the file, counted from 1; unique per row.
     pub line: u64,
     pub cells: Vec<String>,
 }
 
-/// How to read a file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reading<'a> {
-    /// As many lines beside the head as it may have.
+    /// Maximum number of rows.
     pub most: usize,
-    /// Left out: it is recognized.
     pub encoding: Option<&'static Encoding>,
-    /// Two letters of a country, which help to recognize the encoding.
+    /// Two-letter country code, which helps to detect the encoding.
     pub region: Option<&'a str>,
 }
 
-/// Why a file is no table, and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SheetError {
     #[error("this is no CSV: export the table as CSV and choose that file")]
@@ -67,15 +63,14 @@ pub enum SheetError {
 }
 
 const MAX_COLUMNS: usize = 300;
-/// So many lines may stand above the names of the columns.
 const MAX_LINES_ABOVE: usize = 15;
 
-/// Reads a file. Empty lines are passed over.
-pub fn read(file: &[u8], how: Reading) -> Result<Sheet, SheetError> {
-    let decoded = decode::decode(file, how.encoding, how.region)?;
-    let sheet = match vcard::is_one(&decoded.text) {
-        true => vcard::read(&decoded.text, decoded.encoding, how.most)?,
-        false => table(&decoded.text, decoded.encoding, how.most)?,
+/// Parses a file. Empty lines are skipped.
+pub fn read(file: &[u8], options: Reading) -> Result<Sheet, SheetError> {
+    let decoded = decode::decode(file, options.encoding, options.region)?;
+    let sheet = match vcard::is_vcard(&decoded.text) {
+        true => vcard::read(&decoded.text, decoded.encoding, options.most)?,
+        false => table(&decoded.text, decoded.encoding, options.most)?,
     };
     Ok(Sheet {
         bad: decoded.bad,
@@ -101,7 +96,7 @@ fn table(text: &str, encoding: &'static str, most: usize) -> Result<Sheet, Sheet
         }
     }
     let width = reader.layout().width;
-    let above = head_among(&records, width).ok_or(SheetError::Empty)?;
+    let above = header_index(&records, width).ok_or(SheetError::Empty)?;
     let mut rows = records.split_off(above + 1);
     let columns = records.pop().map(|record| record.cells).unwrap_or_default();
     let footer = rows_before_footer(&rows, width);
@@ -134,8 +129,8 @@ fn table(text: &str, encoding: &'static str, most: usize) -> Result<Sheet, Sheet
     })
 }
 
-/// The first record that names columns. Where none does that we know: the first with more than a title in it.
-fn head_among(records: &[Record], width: usize) -> Option<usize> {
+/// The index of the header: the first record with known column names, else the first with more than a title.
+fn header_index(records: &[Record], width: usize) -> Option<usize> {
     let first = &records[..records.len().min(MAX_LINES_ABOVE)];
     let has_more = |record: &Record| {
         width < 2 || record.cells.iter().filter(|cell| !cell.is_empty()).count() > 1
@@ -150,8 +145,7 @@ fn head_among(records: &[Record], width: usize) -> Option<usize> {
         })
 }
 
-/// Programs write below a table whose it is and who exported it: lines with one long cell, or behind an empty line. A row of a
-/// wide table is neither.
+/// The number of rows before the footer. Exports append summaries: single cells that are long, or follow an empty line.
 fn rows_before_footer(rows: &[Record], width: usize) -> usize {
     let is_text = |row: &Record| row.cells.len() == 1 && !records::is_phone_like(&row.cells[0]);
     let run = rows.iter().rev().take_while(|row| is_text(row)).count();
@@ -172,7 +166,7 @@ fn grouped(number: usize) -> String {
     }
 }
 
-/// As people call a file, and no longer than others' words can be.
+/// The base name without control characters, at most 60 characters.
 pub fn short_name(file_name: &str) -> String {
     let base = file_name.rsplit(['/', '\\']).next().unwrap_or_default();
     let name: String = base.chars().filter(|c| !c.is_control()).take(60).collect();
@@ -182,11 +176,11 @@ pub fn short_name(file_name: &str) -> String {
     }
 }
 
-/// Stands before the text, so that spreadsheets read it as UTF-8.
+/// The UTF-8 byte-order mark, without which Excel reads another encoding.
 pub const MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// What a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a tab or a return, be it behind spaces or what
-/// nobody sees) gets an apostrophe before it. A phone number is none, whatever it begins with.
+/// Prefixes an apostrophe to cells that a spreadsheet would take for a formula: those that begin with `=`, `+`, `-`,
+/// `@`, a tab or a return, also after spaces or invisible characters. Phone numbers are exempt.
 pub fn guarded(cell: &str) -> String {
     let is_number = cell
         .strip_prefix('+')
@@ -214,8 +208,7 @@ fn is_invisible(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The text itself of a cell that was kept from being a formula or a figure: `'+1 415…`, `'=1+1`, `="0415"`. Names such as
-/// `'t Hart` keep their apostrophe.
+/// Removes guards against formulas and numbers: `'+1 415…`, `'=1+1`, `="0415"`. Names such as `'t Hart` are unchanged.
 pub fn unguarded(cell: &str) -> &str {
     if let Some(text) = cell
         .strip_prefix("=\"")
@@ -234,7 +227,8 @@ pub fn unguarded(cell: &str) -> &str {
     }
 }
 
-/// A phone number as spreadsheets keep it: `+447911123456` would become a figure, `+44 7911 123456` stays text.
+/// Formats a phone number so that spreadsheets keep it as text: `+44 7911 123456`; `+447911123456` would become a
+/// number.
 pub fn phone_text(phone: &str) -> String {
     let digits = match phone.strip_prefix('+') {
         Some(digits)
@@ -257,7 +251,7 @@ pub fn phone_text(phone: &str) -> String {
         .filter(char::is_ascii_digit)
         .eq(digits.chars());
     match parts.split_first() {
-        // Groups of three are a figure where a space stands between thousands.
+        // Groups of three are a number where spaces separate thousands.
         Some((code, rest))
             if is_same && rest.len() > 1 && rest.iter().all(|part| part.len() == 3) =>
         {
@@ -270,7 +264,7 @@ pub fn phone_text(phone: &str) -> String {
     }
 }
 
-/// A phone number as somebody wrote it, kept from becoming a figure: a zero at its beginning and the last of many digits would go.
+/// Separates digits so that spreadsheets keep them as text: a number would lose leading zeros and its last digits.
 pub fn dialled_text(cell: &str) -> String {
     let is_digits = cell.bytes().all(|byte| byte.is_ascii_digit());
     match is_digits && cell.len() > 5 && (cell.starts_with('0') || cell.len() > 11) {
@@ -279,25 +273,27 @@ pub fn dialled_text(cell: &str) -> String {
     }
 }
 
-/// Lines of a table, each cell guarded, and phone numbers written so that they stay some.
+/// CSV lines with guarded cells and formatted phone numbers.
 pub fn lines<'a>(rows: impl IntoIterator<Item = &'a [String]>) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new()
         .flexible(true)
         .from_writer(Vec::new());
     let written = |cell: &String| match phone_text(cell) {
         phone if phone != *cell => phone,
-        _ if is_written_phone(cell) => cell.clone(),
+        _ if is_formatted_phone(cell) => cell.clone(),
         _ => guarded(cell),
     };
     for row in rows {
         let written = writer.write_record(row.iter().map(written));
-        written.expect("memory takes every line");
+        written.expect("writing to memory does not fail");
     }
-    writer.into_inner().expect("memory takes every line")
+    writer
+        .into_inner()
+        .expect("writing to memory does not fail")
 }
 
-/// As [`phone_text`] writes one, or several.
-fn is_written_phone(cell: &str) -> bool {
+/// Whether the cell is one or several numbers in the format of [`phone_text`].
+fn is_formatted_phone(cell: &str) -> bool {
     cell.split(", ").all(|phone| {
         let is_shaped = phone.strip_prefix('+').is_some_and(|rest| {
             let is_code = |code: &str| {

@@ -1,4 +1,4 @@
-//! Where files lie: a directory, or a bucket of any S3-compatible store. Knows names and bytes, and nothing of what they are.
+//! Media storage: a directory, or a bucket of an S3-compatible store.
 
 use std::collections::HashMap;
 use std::os::unix::fs::DirBuilderExt;
@@ -16,7 +16,6 @@ use url::Url;
 
 const ACCEPTED: &str = "file:///directory or s3://bucket/prefix (its keys and region in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, …)";
 
-/// Where `MEDIA_URL` says that files lie.
 #[derive(Clone)]
 pub enum StorageLocation {
     Directory(PathBuf),
@@ -24,7 +23,7 @@ pub enum StorageLocation {
 }
 
 impl StorageLocation {
-    /// `aws`: the variables AWS_…, as every tool that speaks S3 reads them.
+    /// `aws`: the standard AWS_… variables.
     pub fn parse(value: &str, aws: &HashMap<String, String>) -> Result<Self, String> {
         let url = Url::parse(value).map_err(|_| ACCEPTED)?;
         let plain = url.username().is_empty()
@@ -52,20 +51,20 @@ impl StorageLocation {
 fn bucket(name: &str, aws: &HashMap<String, String>) -> Result<AmazonS3, Error> {
     let mut builder = AmazonS3Builder::new();
     for (name, value) in aws {
-        // There are more variables of this kind than a store has to know.
+        // AWS_… variables that the store does not know are ignored.
         if let Ok(key) = name.to_ascii_lowercase().parse() {
             builder = builder.with_config(key, value);
         }
     }
-    // Somebody waits for a picture, or the keeper tries again later: neither is served by minutes of patience.
-    let patience = ClientOptions::new()
+    // Requests wait for media, and the media fetcher retries, so long timeouts do not help.
+    let client_options = ClientOptions::new()
         .with_connect_timeout(Duration::from_secs(3))
         .with_timeout(Duration::from_secs(15))
         .with_allow_http(aws.get("AWS_ALLOW_HTTP").is_some_and(|yes| yes == "true"));
     builder
         .with_bucket_name(name)
-        .with_client_options(patience)
-        // One file at a time, and not every store knows how to delete many.
+        .with_client_options(client_options)
+        // Not all stores support bulk deletion, and files are deleted one at a time.
         .with_disable_bulk_delete(true)
         .with_retry(RetryConfig {
             max_retries: 2,
@@ -79,9 +78,9 @@ fn bucket(name: &str, aws: &HashMap<String, String>) -> Result<AmazonS3, Error> 
 pub struct Storage(Arc<dyn ObjectStore>);
 
 impl Storage {
-    /// A directory is made where there is none. A bucket must be there; whether it answers shows when it is used.
-    pub fn open(place: &StorageLocation) -> Result<Self, String> {
-        Ok(Self(match place {
+    /// Creates a missing directory. A bucket must exist; errors only show when it is used.
+    pub fn open(location: &StorageLocation) -> Result<Self, String> {
+        Ok(Self(match location {
             StorageLocation::Directory(path) => Arc::new(directory(path).map_err(|error| {
                 format!(
                     "MEDIA_URL=file://{} must be a directory that this user can write to ({error})",
@@ -94,7 +93,7 @@ impl Storage {
         }))
     }
 
-    /// Stored for good once it returns.
+    /// Durable when it returns.
     pub async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Error> {
         self.0.put(&Key::from(name), bytes.into()).await.map(drop)
     }
@@ -107,7 +106,7 @@ impl Storage {
         }
     }
 
-    /// What is not there is gone already.
+    /// Succeeds if the file does not exist.
     pub async fn remove(&self, name: &str) -> Result<(), Error> {
         match self.0.delete(&Key::from(name)).await {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
@@ -162,8 +161,8 @@ mod tests {
     #[tokio::test]
     async fn file_exists_until_removed() {
         let dir = tempfile::tempdir().unwrap();
-        let place = dir.path().join("made/when/needed");
-        let storage = Storage::open(&StorageLocation::Directory(place.clone())).unwrap();
+        let location = dir.path().join("made/when/needed");
+        let storage = Storage::open(&StorageLocation::Directory(location.clone())).unwrap();
         assert_eq!(storage.get("harbor/1").await.unwrap(), None);
         storage.put("harbor/1", "dot".into()).await.unwrap();
         assert_eq!(storage.get("harbor/1").await.unwrap().unwrap(), "dot");
@@ -171,8 +170,8 @@ mod tests {
         storage.remove("harbor/1").await.unwrap();
         assert_eq!(storage.get("harbor/1").await.unwrap(), None);
         assert!(
-            !place.join("harbor").exists(),
-            "no empty directory stays behind"
+            !location.join("harbor").exists(),
+            "empty directories are removed"
         );
     }
 }

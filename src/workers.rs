@@ -1,4 +1,4 @@
-//! What happens by itself.
+//! Background jobs.
 
 pub mod clock;
 pub mod credential_use_flusher;

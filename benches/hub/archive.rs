@@ -1,4 +1,4 @@
-//! Years of texts in one workspace, and what is asked of them.
+//! Search and lists in a workspace with years of texts.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,8 +14,8 @@ use crate::table::{Table, median};
 
 const SAM: &str = "sam@harbor.example";
 
-/// What keeps the words of texts and people, on a text's way in.
-const LEARNING: [(&str, &str); 3] = [
+/// The triggers that index texts and contacts on write.
+const INDEX_TRIGGERS: [(&str, &str); 3] = [
     ("messages", "index_new_messages"),
     ("contacts", "index_changed_contact"),
     ("conversations", "index_conversation_contact"),
@@ -25,10 +25,10 @@ pub struct Archive<'a> {
     hub: &'a Hub,
     root: PgConnection,
     admin: Reader,
-    /// With one number of ten, and so a ninth of the texts (the last number has hardly any).
+    /// Sees one number of ten, about a ninth of the texts (the last number has hardly any).
     agent: Reader,
-    /// What the smallest question takes each of them, in seconds: all others are told as so many of it.
-    least: Option<[f64; 2]>,
+    /// Medians of the cheapest request, in seconds; others are printed as multiples.
+    baseline: Option<[f64; 2]>,
 }
 
 struct Reader {
@@ -47,7 +47,7 @@ impl<'a> Archive<'a> {
             run(&mut root, &sql).await;
         }
         run(&mut root, include_str!("archive.sql")).await;
-        // As it is after years; and one table after the other, for a vacuum wants to be alone.
+        // One statement each: vacuum cannot run in a transaction.
         for table in ["contacts", "conversations", "messages", "message_tokens"] {
             run(&mut root, &format!("vacuum (analyze) {table}")).await;
         }
@@ -62,20 +62,20 @@ impl<'a> Archive<'a> {
             &format!("{texts} texts, {conversations} conversations"),
             &format!("written in {:.0} s", begun.elapsed().as_secs_f64()),
         );
-        // What lives for minutes was given out before.
-        let admin = Reader::signs_in(hub, JO).await;
-        let agent = Reader::signs_in(hub, SAM).await;
+        // Access tokens would expire during the fill.
+        let admin = Reader::sign_in(hub, JO).await;
+        let agent = Reader::sign_in(hub, SAM).await;
         Self {
             hub,
             root,
             admin,
             agent,
-            least: None,
+            baseline: None,
         }
     }
 
-    /// Lists, their filters, pages far down, and a long thread.
-    pub async fn is_looked_through(&mut self, time: Duration, table: &Table) {
+    /// Lists, filters, deep pages, and a long thread.
+    pub async fn measure_lists(&mut self, time: Duration, table: &Table) {
         let thread: Uuid = self
             .one("select id from archive.talks where place = 1")
             .await;
@@ -139,7 +139,7 @@ impl<'a> Archive<'a> {
         }
     }
 
-    pub async fn is_searched(&mut self, time: Duration, table: &Table) {
+    pub async fn measure_search(&mut self, time: Duration, table: &Table) {
         for (name, words) in [
             ("a word in half of all texts", "archive.word(1)"),
             ("in one text of a thousand", "archive.word(1000)"),
@@ -164,16 +164,16 @@ impl<'a> Archive<'a> {
         }
     }
 
-    /// Texts come in with and without their words being kept, in turns.
-    pub async fn costs(&mut self, rounds: usize, time: Duration, table: &Table) {
-        self.hub.meet().await;
+    /// Inbound throughput with and without search indexing, alternating.
+    pub async fn measure_indexing(&mut self, rounds: usize, time: Duration, table: &Table) {
+        self.hub.start_conversations().await;
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            for (kept, loads) in [("enable", &mut with), ("disable", &mut without)] {
-                for (table, trigger) in LEARNING {
+            for (state, loads) in [("enable", &mut with), ("disable", &mut without)] {
+                for (table, trigger) in INDEX_TRIGGERS {
                     run(
                         &mut self.root,
-                        &format!("alter table {table} {kept} trigger {trigger}"),
+                        &format!("alter table {table} {state} trigger {trigger}"),
                     )
                     .await;
                 }
@@ -190,15 +190,19 @@ impl<'a> Archive<'a> {
         );
     }
 
-    /// What an admin and an agent wait for, one question at a time. `>` stands for the cursor of a page far down.
+    /// Latency for an admin and an agent, one request at a time. `>` stands for the cursor of a deep page.
     async fn row(&mut self, name: &str, paths: [String; 2], time: Duration, table: &Table) {
         let [of_admin, of_agent] = paths;
-        let admin = self.admin.waits(self.hub, &of_admin, time).await;
-        let agent = self.agent.waits(self.hub, &of_agent, time).await;
+        let admin = self.admin.measure(self.hub, &of_admin, time).await;
+        let agent = self.agent.measure(self.hub, &of_agent, time).await;
         let middle = [admin.middle(), agent.middle()];
-        let least = self.least.get_or_insert(middle);
+        let baseline = self.baseline.get_or_insert(middle);
         let measured = |load: &Load, which: usize| {
-            format!("{} (× {:.1})", load.times(), middle[which] / least[which])
+            format!(
+                "{} (× {:.1})",
+                load.times(),
+                middle[which] / baseline[which]
+            )
         };
         table.line(
             name,
@@ -218,7 +222,7 @@ impl<'a> Archive<'a> {
 }
 
 impl Reader {
-    async fn signs_in(hub: &Hub, email: &str) -> Self {
+    async fn sign_in(hub: &Hub, email: &str) -> Self {
         let login = json!({"email": email, "password": PASSWORD});
         let session = hub.api.post("/api/auth/login", "", &login).await;
         Self {
@@ -226,14 +230,14 @@ impl Reader {
         }
     }
 
-    async fn waits(&self, hub: &Hub, path: &str, time: Duration) -> Load {
+    async fn measure(&self, hub: &Hub, path: &str, time: Duration) -> Load {
         let path = match path.strip_suffix('>') {
             Some(path) => self.far_down(hub, path).await,
             None => path.to_owned(),
         };
         let (token, host) = (&self.token, hub.address);
         let request = match path.starts_with('/') {
-            // A page is the conversation's pane, as a click brings it.
+            // Requested as a Turbo frame, as a click does.
             true => format!(
                 "GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: messagehub_access={token}\r\nTurbo-Frame: conversation\r\n\r\n"
             ),
@@ -248,7 +252,6 @@ impl Reader {
         load
     }
 
-    /// The hundredth page, or the last.
     async fn far_down(&self, hub: &Hub, path: &str) -> String {
         let mut at = String::new();
         for _ in 0..25 {
@@ -263,7 +266,6 @@ impl Reader {
     }
 }
 
-/// Sam, an agent who sees our number.
 async fn invite(hub: &Hub) {
     let members = format!("/api/workspaces/{}/members", hub.workspace);
     let form = json!({"email": SAM, "role": "agent", "number_ids": [hub.number]});

@@ -1,11 +1,11 @@
--- Years of texting in one workspace: as many texts as `archive.texts` says, with as many people as `archive.people` (half of
--- them have texted), over the numbers that the workspace `archive.workspace` has, of which the last one has hardly any.
+-- Generates years of texts in one workspace: `archive.texts` texts with `archive.people` contacts (two fifths of whom
+-- have texted), over the numbers of `archive.workspace`, of which the last one has hardly any.
 --
--- Words and conversations are as unequal as in life: the nth one turns up once where the first one turns up n times. So there
--- are words in half of all texts, in hundreds, in a few; and in every tenth text one that is in no other.
+-- Words and conversations follow Zipf's law: the nth is 1/n as frequent as the first. So some words are in half of all
+-- texts, some in hundreds, some in a few; and every tenth text has a word of its own.
 --
--- A superuser runs this, without keys and triggers, which would take most of the time. What the triggers keep up is made
--- here all the same, the words by the functions that make them every day.
+-- Runs as a superuser without keys and triggers, which would take most of the time. Derived rows are written here,
+-- search tokens by the functions that the triggers call.
 
 set session_replication_role = replica;
 set synchronous_commit = off;
@@ -16,16 +16,16 @@ select setseed(0.42);
 
 create schema archive;
 
--- Of so many one: the nth as often as 1/n.
+-- A random number up to `most`; n has a probability of about 1/n.
 create function archive.pick(most integer) returns integer language sql volatile
     return floor(exp(random() * ln(most + 1)))::integer;
 
--- The nth word: its number, scattered and spelt in letters. Common words are short.
+-- The nth word: a hash of n in letters. Common words are short.
 create function archive.word(nth integer) returns text language sql immutable
     return left(translate(lpad(to_hex(nth * 2654435761 % 4294967296), 8, '0'), '0123456789abcdef', 'aeioustrnlmdkpbg'),
                 case when nth < 40 then 3 when nth < 1000 then 5 else 8 end);
 
--- Sorts by time, like every id of ours.
+-- Sorts by time, like a UUIDv7.
 create function archive.id(at timestamptz, seed text) returns uuid language sql stable
     return ('0' || to_hex((extract(epoch from at) * 1000)::bigint) || '7' || right(md5(seed), 19))::uuid;
 
@@ -42,7 +42,7 @@ select p.workspace, archive.id(at, 'person' || nth), '+' || (15000000000 + nth),
        initcap(archive.word(100 + nth % 1777)) || ' ' || initcap(archive.word(2000 + nth % 7919)), nth <= p.texted, at
   from archive.plan p, generate_series(1, p.people) nth, lateral (select p.since + nth * interval '1 second' as at) t;
 
--- With whom, from which number: every fourth person texts with two.
+-- Contact and number of each conversation; every fourth contact has two.
 create table archive.talks as
     select k as place, archive.id(p.since, 'talk' || k) as id, c.id as contact_id,
            case when k % 100 = 0 and k <= p.texted then p.numbers[cardinality(p.numbers)]
@@ -60,7 +60,7 @@ select p.workspace, t.id, t.contact_id, t.number_id, t.status, case when t.statu
        (select *, random() as luck, (array['open', 'open', 'open', 'open', 'open', 'pending', 'snoozed', 'done', 'done', 'done'])[1 + place % 10] as status
           from archive.talks) t;
 
--- Indexes are made at once, below.
+-- Dropped now, and rebuilt below.
 create table archive.indexes as
     select indexname, indexdef from pg_indexes
      where schemaname = 'public' and tablename in ('messages', 'message_tokens')
@@ -107,7 +107,7 @@ update conversations v
                       order by m.id desc limit 1) m
  where v.workspace_id = p.workspace and v.id = t.id;
 
--- Every fourth note calls somebody; and now and then somebody is done with a conversation.
+-- Every fourth note mentions a member, and some conversations are closed.
 insert into mentions (workspace_id, message_id, conversation_id, number_id, user_id, name, created_at)
 select m.workspace_id, m.id, m.conversation_id, m.number_id, p.members[1 + (extract(epoch from m.created_at)::bigint % cardinality(p.members))], 'Jo', m.created_at
   from archive.plan p join messages m on m.workspace_id = p.workspace and m.direction = 'note'

@@ -1,4 +1,4 @@
-//! HTTP by hand: what the client costs is taken from the same cores, so it does as little as it can.
+//! A minimal HTTP client: it shares the cores with the server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 
 use crate::table;
 
-/// A connection that is kept.
 pub struct Wire {
     stream: TcpStream,
     receiver_buffer: Vec<u8>,
@@ -27,7 +26,6 @@ impl Wire {
         }
     }
 
-    /// One request and the status of its answer, whose body is read and forgotten.
     pub async fn ask(&mut self, request: &[u8]) -> u16 {
         self.stream.write_all(request).await.unwrap();
         self.receiver_buffer.clear();
@@ -37,8 +35,8 @@ impl Wire {
                 .read_buf(&mut self.receiver_buffer)
                 .await
                 .unwrap();
-            assert_ne!(more, 0, "the server hung up");
-            if let Some(end) = whole(&self.receiver_buffer) {
+            assert_ne!(more, 0, "the server closed the connection");
+            if let Some(end) = complete_length(&self.receiver_buffer) {
                 assert_eq!(end, self.receiver_buffer.len(), "one answer to one request");
                 return std::str::from_utf8(&self.receiver_buffer[9..12])
                     .unwrap()
@@ -48,14 +46,13 @@ impl Wire {
         }
     }
 
-    /// The stream, once what it speaks from here on is no HTTP.
     pub fn into_stream(self) -> TcpStream {
         self.stream
     }
 }
 
-/// Where an answer ends, once it is all there.
-fn whole(receiver_buffer: &[u8]) -> Option<usize> {
+/// The length of the response, once it is complete.
+fn complete_length(receiver_buffer: &[u8]) -> Option<usize> {
     let head = receiver_buffer
         .windows(4)
         .position(|four| four == b"\r\n\r\n")?
@@ -71,7 +68,6 @@ fn whole(receiver_buffer: &[u8]) -> Option<usize> {
     (receiver_buffer.len() >= head + length).then_some(head + length)
 }
 
-/// What became of a round of requests.
 pub struct Load {
     took: Duration,
     times: Vec<Duration>,
@@ -79,7 +75,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Sends `requests` in their order, `at_once` at a time, until they or the time run out.
+    /// Sends `requests` in order, `at_once` concurrently, until they or the time run out.
     pub async fn of(
         address: SocketAddr,
         requests: &Arc<Vec<Vec<u8>>>,
@@ -123,14 +119,13 @@ impl Load {
         self.times.len() as f64 / self.took.as_secs_f64()
     }
 
-    /// How many requests, the first ones of the round, were answered: each of them with `status`.
+    /// The number of responses; panics unless all have `status`.
     pub fn answered(&self, status: u16) -> usize {
         let other = self.statuses.iter().find(|other| **other != status);
         assert_eq!(other, None, "every answer is {status}");
         self.statuses.len()
     }
 
-    /// Seconds, of the one in the middle.
     pub fn middle(&self) -> f64 {
         table::median(self.times.iter().map(Duration::as_secs_f64))
     }

@@ -1,8 +1,7 @@
-//! `bin/bench`: what the release build does on this machine, beside what its PostgreSQL does alone.
+//! `bin/bench`: the release build's performance on this machine, compared with PostgreSQL alone.
 //!
-//! The server is a process of its own with a private, fully durable cluster on a real disk. Rounds take turns, so that
-//! whatever else the machine does meets all of them alike. `--quick` only shows that everything still runs; `search` runs
-//! nothing but what is asked of a million texts.
+//! The server is a separate process with a private, durable cluster on a real disk. Rounds alternate, so that other
+//! load affects all of them alike. `--quick` only checks that everything runs; `search` runs only the search benchmark.
 
 #![allow(
     clippy::unwrap_used,
@@ -42,9 +41,9 @@ struct Plan {
     live: usize,
     live_texts: usize,
     reports: usize,
-    /// Of how many people: one in twenty.
+    /// One contact per twenty texts.
     archived_texts: i32,
-    look: Duration,
+    sample: Duration,
 }
 
 const FULL: Plan = Plan {
@@ -55,7 +54,7 @@ const FULL: Plan = Plan {
     live_texts: 50,
     reports: 10_000,
     archived_texts: 1_000_000,
-    look: Duration::from_secs(1),
+    sample: Duration::from_secs(1),
 };
 
 const QUICK: Plan = Plan {
@@ -66,33 +65,31 @@ const QUICK: Plan = Plan {
     live_texts: 5,
     reports: 1_000,
     archived_texts: 20_000,
-    look: Duration::from_millis(200),
+    sample: Duration::from_millis(200),
 };
 
-/// Requests under way at once.
 const IN_FLIGHT: usize = 32;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let asked = |word: &str| std::env::args().any(|argument| argument == word);
-    let plan = match asked("--quick") {
+    let has_argument = |word: &str| std::env::args().any(|argument| argument == word);
+    let plan = match has_argument("--quick") {
         true => QUICK,
         false => FULL,
     };
     let mut table = Table::begin();
-    if !asked("search") {
-        business(&plan, &mut table).await;
+    if !has_argument("search") {
+        throughput(&plan, &mut table).await;
     }
     search(&plan, &mut table).await;
 }
 
-/// A day of a busy hub.
-async fn business(plan: &Plan, table: &mut Table) {
+async fn throughput(plan: &Plan, table: &mut Table) {
     let server = start_up(table).await;
-    let hub = server.open_for_business().await;
+    let hub = server.open_seeded().await;
     table.line("database", &hub.postgres_version().await);
     memory(plan, &server, &hub, table).await;
-    take_turns(plan, &hub, table).await;
+    alternate(plan, &hub, table).await;
     flood(plan, &hub, table).await;
     live(plan, &hub, table).await;
     table.line("server's memory after all that", &server.memory());
@@ -127,7 +124,7 @@ async fn memory(plan: &Plan, server: &Server, hub: &server::Hub, table: &mut Tab
     }
 }
 
-async fn take_turns(plan: &Plan, hub: &server::Hub, table: &mut Table) {
+async fn alternate(plan: &Plan, hub: &server::Hub, table: &mut Table) {
     let pgbench = PgBench::at_its_best(hub, plan.round / 2).await;
     let (mut webhooks, mut alone, mut sends) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..plan.rounds {
@@ -140,7 +137,7 @@ async fn take_turns(plan: &Plan, hub: &server::Hub, table: &mut Table) {
         let accepted = Load::of(hub.address, &replies, IN_FLIGHT, plan.round / 2).await;
         accepted.answered(202);
         sends.push(accepted);
-        let behind = hub.outbox_is_empty().await;
+        let behind = hub.wait_for_outbox().await;
         eprintln!(
             "round {}: {:.0} webhooks/s, {:.0} by pgbench, {:.0} sends/s (all sent {:.1} s later)",
             round + 1,
@@ -167,27 +164,27 @@ async fn take_turns(plan: &Plan, hub: &server::Hub, table: &mut Table) {
     );
 }
 
-/// How many requests to have ready: more than the last round used up.
+/// How many requests to prepare: more than the last round used.
 fn prepared(so_far: &[Load], round: Duration) -> usize {
     let rate = so_far.last().map_or(15_000.0, |last| last.rate() * 1.4);
     (rate * round.as_secs_f64()) as usize
 }
 
-/// Reports of delivery all at once, while somebody looks at their list of conversations again and again.
+/// A burst of delivery reports, while an agent reloads the conversation list.
 async fn flood(plan: &Plan, hub: &server::Hub, table: &mut Table) {
     let a_while = plan.round / 4;
-    let looks = hub.looks(10_000);
-    let at_rest = Load::of(hub.address, &looks, 1, a_while).await;
+    let list_requests = hub.list_requests(10_000);
+    let at_rest = Load::of(hub.address, &list_requests, 1, a_while).await;
     let reports = hub.reports(plan.reports).await;
-    let whole = Duration::from_secs(60);
+    let limit = Duration::from_secs(60);
     let (taken, meanwhile) = tokio::join!(
-        Load::of(hub.address, reports.requests(), IN_FLIGHT, whole),
-        Load::of(hub.address, &looks, 1, a_while),
+        Load::of(hub.address, reports.requests(), IN_FLIGHT, limit),
+        Load::of(hub.address, &list_requests, 1, a_while),
     );
     assert_eq!(taken.answered(204), plan.reports, "within a minute");
     hub.delivered(&reports).await;
-    for looked in [&at_rest, &meanwhile] {
-        looked.answered(200);
+    for load in [&at_rest, &meanwhile] {
+        load.answered(200);
     }
     table.line(
         &format!("{} status reports, {IN_FLIGHT} in flight", plan.reports),
@@ -205,7 +202,7 @@ async fn live(plan: &Plan, hub: &server::Hub, table: &mut Table) {
     let texts = hub.texts(plan.live_texts);
     let (mut middle, mut last) = (Vec::new(), Vec::new());
     for text in texts.requests().iter() {
-        let received = crowd.receives(hub.address, text).await;
+        let received = crowd.measure_latency(hub.address, text).await;
         middle.push(received.middle);
         last.push(received.last);
     }
@@ -220,15 +217,17 @@ async fn live(plan: &Plan, hub: &server::Hub, table: &mut Table) {
     );
 }
 
-/// What is looked for and leafed through in years of texts, by an admin and by an agent with one number of ten; and what it
-/// costs a text on its way in that it will be found.
+/// Search and lists over years of texts, for an admin and for an agent with one number of ten; and the cost of indexing
+/// an inbound text.
 async fn search(plan: &Plan, table: &mut Table) {
     let server = Server::start().await;
     let others: Vec<_> = (1..10).map(|line| format!("+1415555013{line}")).collect();
     let hub = server.open(&others).await;
     let mut archive = Archive::fill(&hub, plan.archived_texts, table).await;
-    archive.is_looked_through(plan.look, table).await;
-    archive.is_searched(plan.look, table).await;
-    archive.costs(plan.rounds, plan.round / 2, table).await;
+    archive.measure_lists(plan.sample, table).await;
+    archive.measure_search(plan.sample, table).await;
+    archive
+        .measure_indexing(plan.rounds, plan.round / 2, table)
+        .await;
     server.stop().await;
 }

@@ -1,5 +1,5 @@
--- One text, stored as durably as the server does it, in the one statement that PostgreSQL does fastest (several times as
--- fast as a call of the server's own function for a batch of one). One sender in fifty is new.
+-- Stores one text as durably as the server does, in the fastest single statement (several times as fast as the
+-- server's own function for a batch of one). One sender in fifty is new.
 \set person random(1, :people)
 \set is_new random(1, 50)
 \if :is_new = 1

@@ -1,4 +1,4 @@
-//! The same durable work without a server in between: PostgreSQL's own load generator, one statement per text.
+//! The same durable writes without a server: pgbench, one statement per text.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,7 +13,6 @@ pub struct PgBench<'a> {
 }
 
 impl<'a> PgBench<'a> {
-    /// With as many clients as give PostgreSQL its best figure here.
     pub async fn at_its_best(hub: &'a Hub, time: Duration) -> Self {
         let mut best = (0.0, 0);
         for clients in [16, 32, 64] {
@@ -27,7 +26,6 @@ impl<'a> PgBench<'a> {
         Self { hub, clients }
     }
 
-    /// Texts per second.
     pub async fn run(&self, time: Duration) -> f64 {
         let mut pgbench = Command::new(
             messagehub::db::embedded::programs()
@@ -49,8 +47,8 @@ impl<'a> PgBench<'a> {
             .output()
             .await
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let rate = said.lines().find_map(|line| {
+        let output_text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let rate = output_text.lines().find_map(|line| {
             let (rate, _) = line.strip_prefix("tps = ")?.split_once(' ')?;
             rate.parse().ok()
         });

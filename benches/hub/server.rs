@@ -1,4 +1,4 @@
-//! The release build as a process of its own, and a business in it: one workspace, a Twilio number, ten thousand people.
+//! The release build as a separate process, with one workspace, a Twilio number and ten thousand contacts.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,27 +19,26 @@ use crate::it::emulator::{Customer, Emulator};
 use crate::load::Wire;
 use crate::table;
 
-/// Contacts that have written before. Every fiftieth text is from somebody new.
+/// Contacts that have written before. Every fiftieth text comes from a new sender.
 const PEOPLE: i64 = 10_000;
 const OUR_NUMBER: &str = "+14155550123";
 pub const JO: &str = "jo@harbor.example";
 pub const PASSWORD: &str = "a long password for Jo";
 const TEXT: &str = "Could I move my cleaning to Thursday afternoon instead? Thanks!";
 
-/// A running server. What it keeps is gone with it.
+/// A running server. Its data are deleted on drop.
 pub struct Server {
     child: Child,
     home: Home,
     address: SocketAddr,
     twilio: Emulator,
-    /// From its start until it was ready.
     pub took: Duration,
 }
 
 struct Home(TempDir);
 
 impl Home {
-    /// On the disk that the build is on, where a flush costs what it costs. PostgreSQL's own account must get through.
+    /// On the build's disk, where fsync has its real cost. PostgreSQL's account must be able to reach it.
     fn new() -> Self {
         use std::os::unix::fs::PermissionsExt;
         let mut builder = tempfile::Builder::new();
@@ -47,7 +46,7 @@ impl Home {
         Self(builder.tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap())
     }
 
-    /// The cluster, which lies elsewhere where PostgreSQL's account did not get through after all.
+    /// The cluster; elsewhere, behind a symlink, if PostgreSQL's account cannot reach the directory.
     fn cluster(&self) -> PathBuf {
         self.0.path().join("postgres").canonicalize().unwrap()
     }
@@ -76,7 +75,7 @@ impl Server {
             .env("BIND_ADDR", address.to_string())
             .env("DATA_DIR", home.0.path())
             .env("SIGNUPS", "open")
-            // All sockets are of one member, from one address.
+            // All sockets belong to one member, at one address.
             .env("SOCKETS_PER_MEMBER", "20000")
             .env("SOCKETS_PER_ADDRESS", "20000")
             .env("TWILIO_API_BASE_URL", twilio.url())
@@ -120,7 +119,6 @@ impl Server {
         self.child.id().unwrap()
     }
 
-    /// Bytes of memory that it has now.
     pub fn resident(&self) -> u64 {
         table::bytes(&format!("/proc/{}/status", self.pid()), "VmRSS")
     }
@@ -131,8 +129,7 @@ impl Server {
         format!("{now}, at most {most}")
     }
 
-    /// Signs up, connects Twilio and the sandbox, and has everybody write once.
-    pub async fn open_for_business(&self) -> Hub {
+    pub async fn open_seeded(&self) -> Hub {
         let mut hub = self.open(&[]).await;
         let sandbox =
             json!({"provider": "sandbox", "credentials": {"phone_number": "+14155550199"}});
@@ -252,7 +249,6 @@ pub fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// The business, as its customers, its people and its database reach it.
 pub struct Hub {
     pub address: SocketAddr,
     pub workspace: Uuid,
@@ -260,7 +256,7 @@ pub struct Hub {
     pub token: String,
     pub number: Uuid,
     pub api: Api,
-    /// Past every role and policy.
+    /// Bypasses roles and policies.
     pub superuser: PgConnectOptions,
     integration: Uuid,
     twilio: Emulator,
@@ -268,11 +264,10 @@ pub struct Hub {
     database: PgPool,
     cluster: PathBuf,
     password: String,
-    /// With the sandbox's number, to be answered.
+    /// Conversations on the sandbox's number, for replies.
     conversations: Vec<Uuid>,
 }
 
-/// Signed webhooks, each of a text of its own.
 pub struct Texts {
     sids: Vec<String>,
     requests: Arc<Vec<Vec<u8>>>,
@@ -299,8 +294,8 @@ impl Hub {
         self.conversations = self.begin(sandbox, 1_000).await;
     }
 
-    /// Everybody who is going to write again has a conversation with our number already.
-    pub async fn meet(&self) {
+    /// Creates the conversations of all known contacts with our number.
+    pub async fn start_conversations(&self) {
         self.begin(self.number, PEOPLE).await;
     }
 
@@ -333,7 +328,7 @@ impl Hub {
         version
     }
 
-    /// How a program of PostgreSQL's signs in, with the rights that the server has when it stores a text.
+    /// Environment of PostgreSQL's programs, with the rights that the server has during ingest.
     pub fn login(&self) -> [(&'static str, String); 5] {
         [
             ("PGHOST", self.cluster.display().to_string()),
@@ -376,7 +371,7 @@ impl Hub {
         Texts { sids, requests }
     }
 
-    /// Asks the database about the first `answered` texts, all of which it was said to have.
+    /// Checks in the database that the first `answered` texts are stored exactly once.
     pub async fn stored_exactly_once(&self, texts: &Texts, answered: usize) {
         let wrong: i64 = sqlx::query_scalar(
             "select count(*) from unnest($1::text[]) as t (sid)
@@ -401,7 +396,7 @@ impl Hub {
         assert_eq!(astray, 0, "texts that raised no unread count");
     }
 
-    /// Texts that were sent before, and of each the report that it was delivered.
+    /// Inserts sent messages; returns their delivery reports.
     pub async fn reports(&self, count: usize) -> Texts {
         let sids: Vec<_> = (0..count)
             .map(|_| format!("SM{:032x}", rand::random::<u128>()))
@@ -433,7 +428,6 @@ impl Hub {
         Texts { sids, requests }
     }
 
-    /// Asks the database whether all of these are delivered.
     pub async fn delivered(&self, texts: &Texts) {
         let others: i64 = sqlx::query_scalar(
             "select count(*) from messages where workspace_id = $1 and integration_id = $2 and provider_sid = any ($3) and status <> 'delivered'",
@@ -444,11 +438,10 @@ impl Hub {
         .fetch_one(&self.database)
         .await
         .unwrap();
-        assert_eq!(others, 0, "reports that were answered and not written down");
+        assert_eq!(others, 0, "reports that were answered but not stored");
     }
 
-    /// Requests for the first page of conversations.
-    pub fn looks(&self, count: usize) -> Arc<Vec<Vec<u8>>> {
+    pub fn list_requests(&self, count: usize) -> Arc<Vec<Vec<u8>>> {
         let (workspace, token, host) = (self.workspace, &self.token, self.address);
         let request = format!(
             "GET /api/workspaces/{workspace}/conversations HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
@@ -456,7 +449,6 @@ impl Hub {
         Arc::new(vec![request.into_bytes(); count])
     }
 
-    /// Requests to send a text, over conversations in turn.
     pub fn replies(&self, count: usize) -> Arc<Vec<Vec<u8>>> {
         let (workspace, token, host) = (self.workspace, &self.token, self.address);
         let conversations = self.conversations.iter().cycle().take(count);
@@ -473,8 +465,7 @@ impl Hub {
         Arc::new(requests.collect())
     }
 
-    /// Waits until everything accepted was handed to its provider; answers how long that took.
-    pub async fn outbox_is_empty(&self) -> Duration {
+    pub async fn wait_for_outbox(&self) -> Duration {
         let begun = Instant::now();
         let waiting = "select count(*) from (select from messages where status in ('queued', 'sending') limit 1) t";
         while sqlx::query_scalar::<_, i64>(waiting)
@@ -488,7 +479,6 @@ impl Hub {
         begun.elapsed()
     }
 
-    /// How many sockets the server says it has.
     pub async fn sockets(&self) -> usize {
         let metrics = format!("http://{}/metrics", self.address);
         let text = reqwest::get(metrics).await.unwrap().text().await.unwrap();

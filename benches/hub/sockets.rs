@@ -1,4 +1,4 @@
-//! Many sockets in one workspace, by hand as well: ten thousand clients must fit beside the server.
+//! Many WebSockets in one workspace, with a minimal client: ten thousand must fit beside the server.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,14 +12,12 @@ use tokio::task::JoinSet;
 use crate::load::Wire;
 use crate::server::Hub;
 
-/// Sockets that have joined the workspace, and tell when they hear of a text.
 pub struct Crowd {
     size: usize,
     received: mpsc::UnboundedReceiver<Instant>,
     _members: JoinSet<()>,
 }
 
-/// How long a text took from its webhook to the sockets.
 pub struct Latencies {
     pub middle: Duration,
     pub last: Duration,
@@ -42,8 +40,7 @@ impl Crowd {
         }
     }
 
-    /// Posts a webhook, and waits until everybody has heard of it.
-    pub async fn receives(&mut self, address: SocketAddr, webhook: &[u8]) -> Latencies {
+    pub async fn measure_latency(&mut self, address: SocketAddr, webhook: &[u8]) -> Latencies {
         let mut wire = Wire::connect(address).await;
         let posted = Instant::now();
         assert_eq!(wire.ask(webhook).await, 200);
@@ -77,7 +74,7 @@ async fn join(hub: &Hub) -> Socket {
         r#"{{"type":"join_workspace","workspace_id":"{}"}}"#,
         hub.workspace
     );
-    socket.say(TEXT, command.as_bytes()).await;
+    socket.send(TEXT, command.as_bytes()).await;
     let joined = socket.frame().await.unwrap();
     assert!(joined.payload.starts_with(br#"{"type":"workspace_joined""#));
     socket
@@ -89,7 +86,7 @@ async fn listen(mut socket: Socket, sender: mpsc::UnboundedSender<Instant>) {
             TEXT if frame.payload.starts_with(br#"{"type":"new_message""#) => {
                 let _ = sender.send(Instant::now());
             }
-            PING => socket.say(PONG, &frame.payload).await,
+            PING => socket.send(PONG, &frame.payload).await,
             _ => {}
         }
     }
@@ -110,8 +107,8 @@ struct Socket {
 }
 
 impl Socket {
-    /// A short frame, masked with zeros.
-    async fn say(&mut self, kind: u8, payload: &[u8]) {
+    /// Sends a short frame, masked with zeros.
+    async fn send(&mut self, kind: u8, payload: &[u8]) {
         let length = u8::try_from(payload.len()).unwrap();
         assert!(length < 126, "a short frame");
         let head = [0x80 | kind, 0x80 | length, 0, 0, 0, 0];
@@ -121,10 +118,9 @@ impl Socket {
             .unwrap();
     }
 
-    /// The next frame; `None` once the server has hung up.
     async fn frame(&mut self) -> Option<Frame> {
         loop {
-            if let Some((start, end)) = self.whole() {
+            if let Some((start, end)) = self.complete_payload() {
                 let kind = self.received[0] & 0x0f;
                 let payload = self.received[start..end].to_vec();
                 self.received.drain(..end);
@@ -136,8 +132,7 @@ impl Socket {
         }
     }
 
-    /// Where the first frame's payload lies, once it is all there.
-    fn whole(&self) -> Option<(usize, usize)> {
+    fn complete_payload(&self) -> Option<(usize, usize)> {
         let (start, length) = match *self.received.get(1)? {
             126 => {
                 let length = self.received.get(2..4)?.try_into().unwrap();

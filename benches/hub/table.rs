@@ -1,4 +1,4 @@
-//! What is printed.
+//! The printed table.
 
 use std::fs;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 pub struct Table;
 
 impl Table {
-    /// The machine comes first: figures without it say nothing.
+    /// Prints the machine first: figures depend on it.
     pub fn begin() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let memory = field("/proc/meminfo", "MemTotal:").unwrap_or_default();
@@ -27,7 +27,6 @@ fn memory_of(kilobytes: &str) -> u64 {
     number.and_then(|number| number.parse().ok()).unwrap_or(0) * 1024
 }
 
-/// What follows `name` in one of the system's lists.
 pub fn field(file: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;
@@ -35,7 +34,6 @@ pub fn field(file: &str, name: &str) -> Option<String> {
     Some(value.trim().to_owned())
 }
 
-/// The bytes of a `VmRSS:` line.
 pub fn bytes(file: &str, name: &str) -> u64 {
     field(file, name).map_or(0, |kilobytes| memory_of(&kilobytes))
 }

@@ -37,4 +37,4 @@ begin
         -- No provider can send these any more: the sender fails them.
         or n.gone_at is not null or i.disconnected_at is not null;
 end $$;
-grant execute on function queues to messagehub_system;
+grant execute on function queued_numbers to messagehub_system;

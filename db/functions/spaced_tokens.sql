@@ -22,4 +22,4 @@ begin
     end if;
     return folded || more;
 end $$;
-grant execute on function spaced to messagehub_people, messagehub_system;
+grant execute on function spaced_tokens to messagehub_people, messagehub_system;

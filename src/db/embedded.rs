@@ -1,7 +1,7 @@
-//! The server's own PostgreSQL: a private cluster under `DATA_DIR` that starts, stops and recovers with the server.
+//! The embedded PostgreSQL: a private cluster under `DATA_DIR` that starts, stops and recovers with the server.
 //!
-//! One server per directory: a lock says so. One postmaster per cluster: its socket, which lies in the cluster's own
-//! directory and is the only way in, says which process that is. Pid files are never believed.
+//! A file lock admits one server per directory. The peer of the cluster's Unix socket, the only way in, identifies its
+//! postmaster; pid files are not trusted.
 
 mod cluster;
 mod postmaster;
@@ -27,7 +27,7 @@ pub use programs::programs;
 const LOGIN: &str = "messagehub";
 const DATABASE: &str = "messagehub";
 
-/// Each one reads as the single line that a person sees: what is wrong, and how to mend it.
+/// Each is printed as one line: what is wrong, and how to correct it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(
@@ -87,7 +87,7 @@ pub enum Error {
 
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A running cluster. Dropped without [`Embedded::stop`], it is told to stop, but nobody waits for it.
+/// A running cluster. Dropping it without [`Embedded::stop`] stops it in the background.
 pub struct Embedded {
     options: PgConnectOptions,
     url: String,
@@ -96,21 +96,21 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Starts the cluster under `data_dir`, and makes it the first time.
+    /// Starts the cluster under `data_dir`; creates it on the first start.
     pub async fn start(data_dir: &Path) -> Result<Self> {
         Self::start_with(data_dir, &[]).await
     }
 
-    /// The same with other server settings, `("fsync", "off")` for tests.
+    /// The same with other server settings, such as `("fsync", "off")` for tests.
     pub async fn start_with(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let data_dir = private_dir(data_dir)?;
         let server_lock = lock(&data_dir.join("lock"), &data_dir).await?;
         let cluster = Cluster::open(&data_dir, settings).await?;
-        // A copy of the directory may lead to the same cluster by its link.
+        // A copy of the directory may share the cluster through its symlink.
         let cluster_lock = lock(&cluster.dir, &data_dir).await?;
 
         postmaster::stop_orphan(&cluster).await;
-        cluster.mend_password().await?;
+        cluster.restore_password().await?;
         let postmaster = Postmaster::start(&cluster).await?;
         let options = options(&cluster);
         let url = url(&cluster);
@@ -132,17 +132,16 @@ impl Embedded {
         })
     }
 
-    /// The login that owns the database `messagehub`. It may make databases and roles, and is no superuser.
+    /// Connects as the owner of the database `messagehub`, who may create databases and roles but is no superuser.
     pub fn options(&self) -> PgConnectOptions {
         self.options.clone()
     }
 
-    /// The same login for child programs such as psql and pgbench.
     pub fn url(&self) -> String {
         self.url.clone()
     }
 
-    /// Disconnects everyone and returns when PostgreSQL has ended.
+    /// Ends all connections and returns when PostgreSQL has stopped.
     pub async fn stop(self) {
         drop(self.stopping);
         if let Err(error) = self.supervisor.await {
@@ -151,9 +150,8 @@ impl Embedded {
     }
 }
 
-/// `data_dir`, made where missing, as an absolute path.
 fn private_dir(data_dir: &Path) -> Result<PathBuf> {
-    // As root, PostgreSQL's own account must get through to the cluster; every secret in here is a 0600 file.
+    // As root, PostgreSQL's account must reach the cluster through it; all secrets in it are 0600 files.
     let mode = if Uid::effective().is_root() {
         0o711
     } else {
@@ -167,9 +165,9 @@ fn private_dir(data_dir: &Path) -> Result<PathBuf> {
         .map_err(unusable(data_dir))
 }
 
-/// Held as long as the file is open; the system lets go of it whatever end this process comes to.
+/// A lock that is held while the file is open; the kernel releases it however the process ends.
 ///
-/// A child that was being started when the last holder let go keeps it for another instant, so a second is waited.
+/// A child being spawned while the previous holder exits inherits it for an instant, so this retries for a second.
 async fn lock(path: &Path, data_dir: &Path) -> Result<File> {
     let file = if path.is_dir() {
         File::open(path)

@@ -1,5 +1,4 @@
-//! How many of the people's connections one workspace may use at once, so that one member's searches cannot keep every other
-//! workspace waiting.
+//! Limits the connections of one workspace, so that expensive requests in one do not delay all others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -11,19 +10,18 @@ use super::Load;
 use crate::error::{Error, Result};
 use crate::ids::WorkspaceId;
 
-/// How long a request waits for its workspace's share: nobody else waits meanwhile.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Above so many workspaces in memory those that nobody uses are dropped.
+/// Above this size, unused entries are dropped.
 const SWEEP_ABOVE: usize = 1_000;
 
 #[derive(Clone)]
 pub struct Shares {
-    /// Of each workspace, for all its requests.
+    /// Per workspace, all requests.
     requests: usize,
-    /// Of each workspace, for heavy ones.
+    /// Per workspace, heavy requests.
     heavy: usize,
-    /// Of all workspaces together, for heavy ones.
+    /// Heavy requests of all workspaces together.
     all_heavy: Arc<Semaphore>,
     workspaces: Arc<Mutex<HashMap<WorkspaceId, Weak<Limits>>>>,
 }
@@ -33,14 +31,13 @@ struct Limits {
     heavy: Arc<Semaphore>,
 }
 
-/// What one transaction holds of its workspace's share.
 pub struct Share {
     _limits: Arc<Limits>,
     _permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl Shares {
-    /// Three quarters of the connections for one workspace, a quarter for its heavy requests, half for everybody's heavy ones.
+    /// Three quarters of the connections per workspace, a quarter for its heavy requests, half for all heavy requests.
     pub fn of(connections: u32) -> Self {
         let connections = usize::try_from(connections).unwrap_or(usize::MAX).max(1);
         Self {
@@ -51,7 +48,7 @@ impl Shares {
         }
     }
 
-    /// First come, first served within a workspace; refused as busy after ten seconds.
+    /// First come, first served within a workspace; fails with `WorkspaceBusy` after ten seconds.
     pub async fn take(&self, workspace: WorkspaceId, load: Load) -> Result<Share> {
         let limits = self.limits(workspace);
         let permits = async {

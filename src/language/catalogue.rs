@@ -1,4 +1,4 @@
-//! Reads the files of `locales/` once.
+//! The message catalogues in `locales/`, parsed once.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,13 +9,12 @@ use polib::po_file;
 
 use super::Language;
 
-/// Every sentence, and where it stands.
 const TEMPLATE: &str = include_str!("../../locales/messagehub.pot");
 const SPANISH: &str = include_str!("../../locales/es.po");
 
-/// The places in which words of our own stand, a sentence or a noun: by what is fixed in the sentence, and which place it is.
-/// What stands in any other place is somebody's (a name, a file, what a provider says) and is shown as it is.
-const OF_OURS: &[(&str, usize)] = &[
+/// Placeholders whose values are translated too, by message and index. All other values (user names, files, provider
+/// texts) are inserted unchanged.
+const TRANSLATED_PLACEHOLDERS: &[(&str, usize)] = &[
     ("{0} was not found in this workspace", 0),
     ("{0}: nothing was changed", 0),
     ("{by} answered {0}: read it, then send again", 1),
@@ -44,29 +43,24 @@ const OF_OURS: &[(&str, usize)] = &[
     ("{weekday}, {day} {month}", 2),
 ];
 
-/// A language's sentences, by the English ones.
 pub struct Catalogue {
-    /// One form, or one for each way of counting.
     forms: HashMap<String, Vec<String>>,
-    /// Sentences with something in them that is known only when they are said; those that say the most come first.
+    /// Messages with placeholders, those with the most literal text first.
     patterns: Vec<Pattern>,
 }
 
 struct Pattern {
     english: String,
-    /// What stands between the places.
-    fixed: Vec<String>,
-    places: Vec<Placeholder>,
+    literals: Vec<String>,
+    placeholders: Vec<Placeholder>,
 }
 
 struct Placeholder {
-    /// As it stands in the sentence, `{name}`.
-    mark: String,
-    /// What stands there is a sentence or a noun of ours.
-    is_ours: bool,
+    token: String,
+    /// The value is an English message itself.
+    is_translated: bool,
 }
 
-/// `None` for English, which needs none.
 pub fn catalogue(language: Language) -> Option<&'static Catalogue> {
     static SPANISH: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::read(Language::Spanish));
     match language {
@@ -83,7 +77,7 @@ fn file(language: Language) -> &'static str {
 }
 
 pub(super) fn parse(file: &str) -> Catalog {
-    po_file::parse_from_reader(file.as_bytes()).expect("a test reads every file of locales/")
+    po_file::parse_from_reader(file.as_bytes()).expect("a test parses every file of locales/")
 }
 
 impl Catalogue {
@@ -95,26 +89,26 @@ impl Catalogue {
                 continue;
             }
             let english = match message.msgctxt() {
-                Some(meant) => meaning(message.msgid(), meant),
+                Some(context) => context_key(message.msgid(), context),
                 None => message.msgid().to_owned(),
             };
-            let said = match message.msgstr_plural() {
-                Ok(said) if message.is_plural() => said.clone(),
+            let translated = match message.msgstr_plural() {
+                Ok(translated) if message.is_plural() => translated.clone(),
                 _ => vec![message.msgstr().unwrap_or_default().to_owned()],
             };
             patterns.extend(Pattern::of(&english));
-            forms.insert(english, said);
+            forms.insert(english, translated);
         }
         patterns.sort_by_key(|pattern: &Pattern| {
-            let said: usize = pattern.fixed.iter().map(String::len).sum();
-            (std::cmp::Reverse(said), pattern.english.clone())
+            let length: usize = pattern.literals.iter().map(String::len).sum();
+            (std::cmp::Reverse(length), pattern.english.clone())
         });
         Self { forms, patterns }
     }
 
-    pub fn say<'a>(&'a self, text: &'a str) -> Cow<'a, str> {
-        if let Some(said) = self.forms.get(text) {
-            return Cow::Borrowed(&said[0]);
+    pub fn translate<'a>(&'a self, text: &'a str) -> Cow<'a, str> {
+        if let Some(translated) = self.forms.get(text) {
+            return Cow::Borrowed(&translated[0]);
         }
         let found = self.patterns.iter().find_map(|pattern| {
             let values = pattern.values(text)?;
@@ -125,97 +119,97 @@ impl Catalogue {
         };
         Cow::Owned(
             pattern.fill(&self.forms[&pattern.english][0], &values, |value| {
-                self.say(value)
+                self.translate(value)
             }),
         )
     }
 
-    pub fn say_as<'a>(&'a self, text: &'a str, meant: &str) -> Cow<'a, str> {
-        match self.forms.get(&meaning(text, meant)) {
-            Some(said) => Cow::Borrowed(&said[0]),
+    pub fn translate_in_context<'a>(&'a self, text: &'a str, context: &str) -> Cow<'a, str> {
+        match self.forms.get(&context_key(text, context)) {
+            Some(translated) => Cow::Borrowed(&translated[0]),
             None => Cow::Borrowed(text),
         }
     }
 
-    pub fn counted(&self, one: &str, form: usize) -> Option<&str> {
+    pub fn plural(&self, one: &str, form: usize) -> Option<&str> {
         let forms = self.forms.get(one)?;
         forms.get(form).or(forms.last()).map(String::as_str)
     }
 }
 
-/// How gettext writes both in one key.
-fn meaning(text: &str, meant: &str) -> String {
-    format!("{meant}\u{4}{text}")
+/// The key of a message with a context, as in gettext.
+fn context_key(text: &str, context: &str) -> String {
+    format!("{context}\u{4}{text}")
 }
 
 impl Pattern {
-    /// A sentence that is nothing but places would be any sentence.
+    /// `None` for a message without letters outside of its placeholders, which would match anything.
     fn of(english: &str) -> Option<Self> {
-        let (mut fixed, mut places) = (vec![String::new()], Vec::new());
+        let (mut literals, mut placeholders) = (vec![String::new()], Vec::new());
         let mut rest = english;
         while let Some((before, after)) = rest.split_once('{') {
-            let (place, after) = after.split_once('}')?;
-            fixed.last_mut()?.push_str(before);
-            fixed.push(String::new());
-            places.push(Placeholder {
-                mark: format!("{{{place}}}"),
-                is_ours: OF_OURS
+            let (placeholder, after) = after.split_once('}')?;
+            literals.last_mut()?.push_str(before);
+            literals.push(String::new());
+            placeholders.push(Placeholder {
+                token: format!("{{{placeholder}}}"),
+                is_translated: TRANSLATED_PLACEHOLDERS
                     .iter()
-                    .any(|(sentence, nth)| *sentence == english && *nth == places.len()),
+                    .any(|(sentence, nth)| *sentence == english && *nth == placeholders.len()),
             });
             rest = after;
         }
-        fixed.last_mut()?.push_str(rest);
-        let says = |text: &String| text.chars().any(char::is_alphabetic);
-        (!places.is_empty() && fixed.iter().any(says)).then(|| Self {
+        literals.last_mut()?.push_str(rest);
+        let has_letters = |text: &String| text.chars().any(char::is_alphabetic);
+        (!placeholders.is_empty() && literals.iter().any(has_letters)).then(|| Self {
             english: english.to_owned(),
-            fixed,
-            places,
+            literals,
+            placeholders,
         })
     }
 
-    /// The translated sentence with the values in their places, in one pass: a name may look like a place.
+    /// Inserts the values in one pass, because a value may look like a placeholder.
     fn fill<'a>(
         &self,
         translated: &str,
         values: &[&'a str],
-        say: impl Fn(&'a str) -> Cow<'a, str>,
+        translate: impl Fn(&'a str) -> Cow<'a, str>,
     ) -> String {
-        let mut said = String::with_capacity(translated.len());
+        let mut filled = String::with_capacity(translated.len());
         let mut rest = translated;
         while let Some((before, from)) = rest.find('{').map(|at| rest.split_at(at)) {
-            said.push_str(before);
-            let place = self.places.iter().zip(values.iter().copied());
-            let mut here = place.filter(|(place, _)| from.starts_with(&place.mark));
+            filled.push_str(before);
+            let placeholder = self.placeholders.iter().zip(values.iter().copied());
+            let mut here =
+                placeholder.filter(|(placeholder, _)| from.starts_with(&placeholder.token));
             match here.next() {
-                Some((place, value)) => {
-                    if place.is_ours {
-                        said.push_str(&say(value));
+                Some((placeholder, value)) => {
+                    if placeholder.is_translated {
+                        filled.push_str(&translate(value));
                     } else {
-                        said.push_str(value);
+                        filled.push_str(value);
                     }
-                    rest = &from[place.mark.len()..];
+                    rest = &from[placeholder.token.len()..];
                 }
                 None => {
-                    said.push('{');
+                    filled.push('{');
                     rest = &from[1..];
                 }
             }
         }
-        said.push_str(rest);
-        said
+        filled.push_str(rest);
+        filled
     }
 
-    /// What stands in the places, if `text` is this sentence.
     fn values<'a>(&self, text: &'a str) -> Option<Vec<&'a str>> {
-        let (first, others) = self.fixed.split_first()?;
+        let (first, others) = self.literals.split_first()?;
         let (last, between) = others.split_last()?;
         let mut rest = text
             .strip_prefix(first.as_str())?
             .strip_suffix(last.as_str())?;
-        let mut values = Vec::with_capacity(self.places.len());
-        for fixed in between {
-            let (value, after) = rest.split_once(fixed.as_str())?;
+        let mut values = Vec::with_capacity(self.placeholders.len());
+        for literal in between {
+            let (value, after) = rest.split_once(literal.as_str())?;
             values.push(value);
             rest = after;
         }
@@ -227,7 +221,7 @@ impl Pattern {
     }
 }
 
-/// `static/js/i18n.js` with the sentences that scripts say in it. English ones are in the scripts.
+/// `static/js/i18n.js` with the translations of the messages in scripts. English ones are in the scripts.
 pub fn script(english: &str, language: Language) -> String {
     let Some(catalogue) = catalogue(language) else {
         return english.to_owned();
@@ -238,11 +232,11 @@ pub fn script(english: &str, language: Language) -> String {
         .filter(|message| message.source().contains("static/js/"))
         .filter_map(|message| {
             let forms = catalogue.forms.get(message.msgid())?;
-            let said = match message.is_plural() {
+            let translated = match message.is_plural() {
                 true => serde_json::json!(forms),
                 false => serde_json::json!(forms[0]),
             };
-            Some((message.msgid().to_owned(), said))
+            Some((message.msgid().to_owned(), translated))
         })
         .collect();
     let rule = parse(file(language)).metadata.plural_rules.expr;

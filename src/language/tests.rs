@@ -20,37 +20,43 @@ fn missing_translation_falls_back_to_english() {
 
 #[test]
 fn formatted_sentence_is_matched_by_its_fixed_parts() {
-    let said = said_in(ES, || t("the number was not found in this workspace"));
+    let translated = said_in(ES, || t("the number was not found in this workspace"));
     assert_eq!(
-        said,
+        translated,
         "no se ha encontrado el número en este espacio de trabajo"
     );
-    let said = said_in(ES, || t("Mr {x} was not found in this workspace"));
-    assert!(said.contains("Mr {x}"), "what is unknown stays: {said}");
+    let translated = said_in(ES, || t("Mr {x} was not found in this workspace"));
+    assert!(
+        translated.contains("Mr {x}"),
+        "unknown values are unchanged: {translated}"
+    );
 }
 
-/// Each is a word of the pages as well.
+/// Each of these names is also a message in the pages.
 #[test]
 fn names_are_not_translated() {
     for name in [
         "May", "Open", "Done", "Nobody", "Admin", "Saved", "{by}", "{0}",
     ] {
         let moved = format!("{name} answered just now: read it, then send again");
-        let said = said_in(ES, || t(&moved).into_owned());
-        assert!(said.contains(name), "{said}");
+        let translated = said_in(ES, || t(&moved).into_owned());
+        assert!(translated.contains(name), "{translated}");
         assert!(
-            !said.contains("just now"),
-            "what is ours is translated: {said}"
+            !translated.contains("just now"),
+            "our own text is translated: {translated}"
         );
         let taken = format!("{name} has it now: nothing was changed");
-        let said = said_in(ES, || t(&taken).into_owned());
+        let translated = said_in(ES, || t(&taken).into_owned());
         assert!(
-            said.contains(name) && !said.contains("has it now"),
-            "{said}"
+            translated.contains(name) && !translated.contains("has it now"),
+            "{translated}"
         );
         let provider = format!("Twilio says: {name}");
-        let said = said_in(ES, || t(&provider).into_owned());
-        assert!(said.ends_with(name) && said != provider, "{said}");
+        let translated = said_in(ES, || t(&provider).into_owned());
+        assert!(
+            translated.ends_with(name) && translated != provider,
+            "{translated}"
+        );
     }
 }
 
@@ -64,8 +70,8 @@ fn singular_and_plural_are_distinguished() {
     assert_eq!(said_in(ES, || left(0)), "Quedan 0 créditos");
     assert_eq!(said_in(ES, || left(1)), "Queda 1 crédito");
     assert_eq!(said_in(ES, || left(25_000)), "Quedan 25.000 créditos");
-    let untold = |n| count(n, "{n} sheep", "{n} sheep");
-    assert_eq!(said_in(ES, || untold(1)), "1 sheep");
+    let untranslated = |n| count(n, "{n} sheep", "{n} sheep");
+    assert_eq!(said_in(ES, || untranslated(1)), "1 sheep");
 }
 
 #[test]

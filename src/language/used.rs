@@ -1,5 +1,5 @@
-//! Holds the files of `locales/` against the sentences that are said. With `WORDS=write` (`bin/words`) it brings them up to
-//! date: the template whole; in a language's file what is new comes in empty, and what nobody says any more goes.
+//! Tests that `locales/` matches the sentences in the code. With `WORDS=write` (`bin/words`) they update the files: the
+//! template entirely; in a translation, new entries are added empty and unused ones are removed.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,13 +16,12 @@ use regex::Regex;
 use super::Language;
 use super::catalogue::parse;
 
-/// A literal, without its quotes.
 const LITERAL: &str = r#""((?:[^"\\]|\\(?s:.))*)""#;
 
-/// `count(n, "one", "many")`, and no `.count()`.
+/// `count(n, "one", "many")`, but not `.count()`.
 const COUNTED: &str = r#"(?:^|[^.\w])count\(\s*(?:[^"(),]|\([^()"]*\))+,\s*LITERAL\s*,\s*LITERAL"#;
 
-/// Calls that take a refusal's or a finding's words, which are shown to people as they come.
+/// Functions whose string arguments are shown to users.
 const MESSAGE_FUNCTIONS: &[&str] = &[
     "Error::field",
     "Self::field",
@@ -34,7 +33,7 @@ const MESSAGE_FUNCTIONS: &[&str] = &[
     "Problem::new",
 ];
 
-/// Below the pages, where whole sentences are made that people read: findings, causes, why a text was not delivered.
+/// Files below the pages whose sentences are shown to users: findings, causes, delivery failures.
 const MESSAGE_FILES: &[&str] = &[
     "src/domain/integrations/delivery.rs",
     "src/domain/integrations/doctor.rs",
@@ -46,17 +45,17 @@ const MESSAGE_FILES: &[&str] = &[
     "src/workers/sender.rs",
 ];
 
-/// Where each variant of an enum has its words.
+/// Files with a text per enum variant.
 const VARIANT_FILES: &[&str] = &[
     "src/domain/audit.rs",
     "src/domain/integrations/uses.rs",
     "src/domain/opt_outs.rs",
 ];
 
-/// Whose names are said as names of countries: some are people's, too.
+/// Country names get a context: some are also personal names.
 const COUNTRIES: &str = "src/web/pages/countries.rs";
 
-/// Pages' files whose literals are names, or the API's.
+/// Page files whose literals are names or belong to the API.
 const NAME_FILES: &[&str] = &[
     "src/web/pages/account/device.rs",
     COUNTRIES,
@@ -69,7 +68,6 @@ struct Used {
     files: BTreeSet<String>,
 }
 
-/// Sentences by their English, the singular where there are two, and by what is meant where that is said.
 type Sentences = BTreeMap<(String, Option<String>), Used>;
 
 fn root() -> PathBuf {
@@ -93,104 +91,101 @@ fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
 }
 
 fn pattern(text: &str) -> Regex {
-    Regex::new(&text.replace("LITERAL", LITERAL)).expect("a pattern of ours")
+    Regex::new(&text.replace("LITERAL", LITERAL)).expect("a valid pattern")
 }
 
-/// Every sentence that templates, Rust and scripts say.
 fn used() -> Sentences {
     let mut sentences = Sentences::new();
-    let mut say = |file: &str, said: Said<'_>| {
-        let key = (said.one.to_owned(), said.meant.map(str::to_owned));
+    let mut collect = |file: &str, entry: Entry<'_>| {
+        let key = (entry.one.to_owned(), entry.context.map(str::to_owned));
         let used = sentences.entry(key).or_default();
         used.files.insert(file.to_owned());
-        if let Some(many) = said.many {
+        if let Some(many) = entry.many {
             used.plural = Some(many.to_owned());
         }
     };
-    in_templates(&mut say);
-    in_rust(&mut say);
-    in_scripts(&mut say);
+    in_templates(&mut collect);
+    in_rust(&mut collect);
+    in_scripts(&mut collect);
     sentences
 }
 
-struct Said<'a> {
+struct Entry<'a> {
     one: &'a str,
     many: Option<&'a str>,
-    meant: Option<&'a str>,
+    context: Option<&'a str>,
 }
 
-impl<'a> From<&'a String> for Said<'a> {
+impl<'a> From<&'a String> for Entry<'a> {
     fn from(one: &'a String) -> Self {
         Self {
             one,
             many: None,
-            meant: None,
+            context: None,
         }
     }
 }
 
-type Say<'a> = dyn FnMut(&str, Said<'_>) + 'a;
+type Collect<'a> = dyn FnMut(&str, Entry<'_>) + 'a;
 
-/// What `pattern` finds: a sentence, then its plural.
-fn counted(file: &str, text: &str, pattern: &Regex, say: &mut Say<'_>) {
+fn counted(file: &str, text: &str, pattern: &Regex, collect: &mut Collect<'_>) {
     for found in pattern.captures_iter(text) {
         let (one, many) = (read(&found[1]), read(&found[2]));
-        let said = Said {
+        let entry = Entry {
             many: Some(&many),
-            ..Said::from(&one)
+            ..Entry::from(&one)
         };
-        say(file, said);
+        collect(file, entry);
     }
 }
 
-/// What `pattern` finds: a sentence, and perhaps what is meant by it.
-fn single(file: &str, text: &str, pattern: &Regex, say: &mut Say<'_>) {
+fn single(file: &str, text: &str, pattern: &Regex, collect: &mut Collect<'_>) {
     for found in pattern.captures_iter(text) {
         let one = read(&found[1]);
-        let said = Said {
-            meant: found.get(2).map(|meant| meant.as_str()),
-            ..Said::from(&one)
+        let entry = Entry {
+            context: found.get(2).map(|context| context.as_str()),
+            ..Entry::from(&one)
         };
-        say(file, said);
+        collect(file, entry);
     }
 }
 
-fn in_templates(say: &mut Say<'_>) {
+fn in_templates(collect: &mut Collect<'_>) {
     let one = pattern(r#"LITERAL\s*\|\s*(?:t|rich)\b(?:\("(\w+)"\))?"#);
     let many = pattern(r"\|\s*count\(\s*LITERAL\s*,\s*LITERAL\s*\)");
-    // Labels and hints of fields, headings of columns.
+    // Field labels, hints and column headings.
     let labelled = Regex::new(
         r#"\.(?:field|optional|wide|wide_optional|figure|heading|figures)\((?:[^()"]|"(?:[^"\\]|\\.)*")*\)"#,
     )
-    .expect("a pattern of ours");
+    .expect("a valid pattern");
     for (file, text) in files("templates", "html") {
-        single(&file, &text, &one, say);
-        counted(&file, &text, &many, say);
+        single(&file, &text, &one, collect);
+        counted(&file, &text, &many, collect);
         for call in labelled.find_iter(&text) {
             literals(call.as_str())
                 .filter(|literal| literal.starts_with(char::is_uppercase))
-                .for_each(|literal| say(&file, (&literal).into()));
+                .for_each(|literal| collect(&file, (&literal).into()));
         }
     }
 }
 
-fn in_rust(say: &mut Say<'_>) {
+fn in_rust(collect: &mut Collect<'_>) {
     let one = pattern(r"\b(?:t|english|rich)\(\s*LITERAL");
-    let meant = pattern(r#"\bt_as\(\s*LITERAL\s*,\s*"(\w+)""#);
+    let context = pattern(r#"\bt_as\(\s*LITERAL\s*,\s*"(\w+)""#);
     let many = pattern(COUNTED);
     let refusal = pattern(r"#\[error\(\s*LITERAL");
     let named = pattern(r"=> LITERAL");
     let country = pattern(r#"\("[A-Z]{2}", LITERAL\)"#);
     let message_call =
-        Regex::new(&format!(r"(?:{})\(", MESSAGE_FUNCTIONS.join("|"))).expect("a pattern of ours");
+        Regex::new(&format!(r"(?:{})\(", MESSAGE_FUNCTIONS.join("|"))).expect("a valid pattern");
     for (file, text) in files("src", "rs") {
         if file.ends_with("tests.rs") || file.ends_with("used.rs") {
             continue;
         }
         let text = without_comments_and_tests(&text);
-        single(&file, &text, &one, say);
-        single(&file, &text, &meant, say);
-        counted(&file, &text, &many, say);
+        single(&file, &text, &one, collect);
+        single(&file, &text, &context, collect);
+        counted(&file, &text, &many, collect);
         let mut sentences = Vec::new();
         if file == "src/error.rs" {
             let refusals = refusal.captures_iter(&text);
@@ -201,44 +196,44 @@ fn in_rust(say: &mut Say<'_>) {
             sentences.extend(literals_in(arguments(&text[call.end()..])));
         }
         if file.starts_with("src/web/pages") && !NAME_FILES.contains(&file.as_str()) {
-            let said = literals(&text).filter(|said| begins(said) && is_prose(said));
-            sentences.extend(said.map(|said| numbered(&said)));
+            let prose = literals(&text).filter(|text| begins(text) && is_prose(text));
+            sentences.extend(prose.map(|text| numbered(&text)));
         }
         if MESSAGE_FILES.iter().any(|prefix| file.starts_with(prefix)) {
-            let said = literals(&text).filter(|said| said.contains(' ') && is_prose(said));
-            let said = said.filter(|said| begins(said) || said.starts_with('{'));
-            sentences.extend(said.map(|said| numbered(&said)));
+            let prose = literals(&text).filter(|text| text.contains(' ') && is_prose(text));
+            let prose = prose.filter(|text| begins(text) || text.starts_with('{'));
+            sentences.extend(prose.map(|text| numbered(&text)));
         }
         if file == COUNTRIES {
             for found in country.captures_iter(&text) {
                 let name = read(&found[1]);
-                let said = Said {
-                    meant: Some("country"),
-                    ..Said::from(&name)
+                let entry = Entry {
+                    context: Some("country"),
+                    ..Entry::from(&name)
                 };
-                say(&file, said);
+                collect(&file, entry);
             }
         }
         if VARIANT_FILES.contains(&file.as_str()) {
             sentences.extend(named.captures_iter(&text).map(|found| read(&found[1])));
         }
         for sentence in sentences {
-            say(&file, (&sentence).into());
+            collect(&file, (&sentence).into());
         }
     }
 }
 
-fn in_scripts(say: &mut Say<'_>) {
+fn in_scripts(collect: &mut Collect<'_>) {
     let one = pattern(r"\bt\(\s*LITERAL");
     let many = pattern(COUNTED);
     for (file, text) in files("static/js", "js") {
         let text = without_comments_and_tests(&text);
-        single(&file, &text, &one, say);
-        counted(&file, &text, &many, say);
+        single(&file, &text, &one, collect);
+        counted(&file, &text, &many, collect);
     }
 }
 
-/// Nor what only the log hears.
+/// Removes comments, tests, log messages and `expect` texts.
 fn without_comments_and_tests(text: &str) -> String {
     let tests = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
     let text: String = text[..tests]
@@ -252,7 +247,6 @@ fn without_comments_and_tests(text: &str) -> String {
     aside.replace_all(&text, "").into_owned()
 }
 
-/// Up to the bracket that closes.
 fn arguments(text: &str) -> &str {
     let (mut depth, mut inside, mut escaped) = (1, false, false);
     for (at, c) in text.char_indices() {
@@ -275,14 +269,14 @@ fn begins(literal: &str) -> bool {
     literal.starts_with(|c: char| c.is_uppercase() || c == '“')
 }
 
-/// Not a name of the machine's, nor a format.
+/// Not an identifier or a format.
 fn is_prose(literal: &str) -> bool {
-    let word = Regex::new(r"\b\p{Alphabetic}?[a-z]{2}").expect("a pattern of ours");
+    let word = Regex::new(r"\b\p{Alphabetic}?[a-z]{2}").expect("a valid pattern");
     word.is_match(literal) && !literal.contains("::")
 }
 
 fn literals(text: &str) -> impl Iterator<Item = String> {
-    let literal = Regex::new(LITERAL).expect("a pattern of ours");
+    let literal = Regex::new(LITERAL).expect("a valid pattern");
     let found: Vec<_> = literal
         .captures_iter(text)
         .map(|found| read(&found[1]))
@@ -290,7 +284,7 @@ fn literals(text: &str) -> impl Iterator<Item = String> {
     found.into_iter()
 }
 
-/// Of a call's literals those that are sentences; fields and codes are single words.
+/// The sentences among a call's literals; field names and codes are single words.
 fn literals_in(arguments: &str) -> Vec<String> {
     literals(arguments)
         .filter(|literal| literal.trim().contains(' '))
@@ -298,10 +292,10 @@ fn literals_in(arguments: &str) -> Vec<String> {
         .collect()
 }
 
-/// As the literal says it: without the breaks of a long line.
+/// The literal's value: escapes resolved, line continuations joined.
 fn read(literal: &str) -> String {
-    let folded = Regex::new(r"\\\n\s*").expect("a pattern of ours");
-    let coded = Regex::new(r"\\u\{(\w+)\}").expect("a pattern of ours");
+    let folded = Regex::new(r"\\\n\s*").expect("a valid pattern");
+    let coded = Regex::new(r"\\u\{(\w+)\}").expect("a valid pattern");
     let text = folded.replace_all(literal, "");
     let text = coded.replace_all(&text, |found: &regex::Captures<'_>| {
         let code = u32::from_str_radix(&found[1], 16).expect("hexadecimal");
@@ -310,9 +304,9 @@ fn read(literal: &str) -> String {
     text.replace("\\n", "\n").replace("\\\"", "\"")
 }
 
-/// Places of `format!` that have no name get a number: `{}` is `{0}`.
+/// Numbers the unnamed placeholders of `format!`: `{}` becomes `{0}`.
 fn numbered(text: &str) -> String {
-    let place = Regex::new(r"\{(\w*)(?::[^}]*)?\}").expect("a pattern of ours");
+    let place = Regex::new(r"\{(\w*)(?::[^}]*)?\}").expect("a valid pattern");
     let mut next = 0..;
     let named = place.replace_all(text, |found: &regex::Captures<'_>| match &found[1] {
         "" => format!("{{{}}}", next.next().unwrap_or_default()),
@@ -329,16 +323,16 @@ fn template(sentences: &Sentences) -> Catalog {
     let mut template = Catalog::new(metadata.expect("a constant"));
     for (key, used) in sentences {
         let files: Vec<_> = used.files.iter().cloned().collect();
-        let untold = vec![String::new(); 2];
-        template.append_or_update(message(key, used, untold, &files.join("\n")));
+        let untranslated = vec![String::new(); 2];
+        template.append_or_update(message(key, used, untranslated, &files.join("\n")));
     }
     template
 }
 
 fn message(
-    (one, meant): &(String, Option<String>),
+    (one, context): &(String, Option<String>),
     used: &Used,
-    mut said: Vec<String>,
+    mut strings: Vec<String>,
     source: &str,
 ) -> Message {
     let mut message = match &used.plural {
@@ -346,32 +340,31 @@ fn message(
         None => Message::build_singular(),
     };
     message.with_msgid(one.clone()).with_source(source.into());
-    if let Some(meant) = meant {
-        message.with_msgctxt(meant.clone());
+    if let Some(context) = context {
+        message.with_msgctxt(context.clone());
     }
     match &used.plural {
         Some(many) => message
             .with_msgid_plural(many.clone())
-            .with_msgstr_plural(said),
-        None => message.with_msgstr(said.swap_remove(0)),
+            .with_msgstr_plural(strings),
+        None => message.with_msgstr(strings.swap_remove(0)),
     };
     message.done()
 }
 
-/// The language's file with exactly the sentences that are said.
 fn updated_catalog(old: &Catalog, sentences: &Sentences) -> Catalog {
     let mut fresh = Catalog::new(old.metadata.clone());
     fresh.preheader.clone_from(&old.preheader);
     for (key, used) in sentences {
-        let mut said = forms(old, key, used);
-        said.resize(old.metadata.plural_rules.nplurals, String::new());
-        fresh.append_or_update(message(key, used, said, ""));
+        let mut strings = forms(old, key, used);
+        strings.resize(old.metadata.plural_rules.nplurals, String::new());
+        fresh.append_or_update(message(key, used, strings, ""));
     }
     fresh
 }
 
-fn forms(catalog: &Catalog, (one, meant): &(String, Option<String>), used: &Used) -> Vec<String> {
-    let found = catalog.find_message(meant.as_deref(), one, used.plural.as_deref());
+fn forms(catalog: &Catalog, (one, context): &(String, Option<String>), used: &Used) -> Vec<String> {
+    let found = catalog.find_message(context.as_deref(), one, used.plural.as_deref());
     match found.filter(|message| message.is_plural() == used.plural.is_some()) {
         Some(message) if message.is_plural() => {
             message.msgstr_plural().cloned().unwrap_or_default()
@@ -449,9 +442,8 @@ fn is_whole(message: &dyn MessageView) -> bool {
     }
 }
 
-/// What a sentence brings along: its places and its markup.
 fn parts(sentence: &str) -> Vec<String> {
-    let part = Regex::new(r"\{\w+\}|</?\w[^>]*>").expect("a pattern of ours");
+    let part = Regex::new(r"\{\w+\}|</?\w[^>]*>").expect("a valid pattern");
     let mut parts: Vec<_> = part
         .find_iter(sentence)
         .map(|found| found.as_str().to_owned())
@@ -464,12 +456,12 @@ fn parts(sentence: &str) -> Vec<String> {
 fn translation_keeps_placeholders_and_markup() {
     for (language, catalog) in translations() {
         for message in catalog.messages() {
-            let said = match message.is_plural() {
+            let strings = match message.is_plural() {
                 true => message.msgstr_plural().expect("plural").clone(),
                 false => vec![message.msgstr().expect("singular").to_owned()],
             };
             let many = message.msgid_plural().unwrap_or(message.msgid());
-            for sentence in said.iter().filter(|sentence| !sentence.is_empty()) {
+            for sentence in strings.iter().filter(|sentence| !sentence.is_empty()) {
                 let has = parts(sentence);
                 assert!(
                     has == parts(many) || has == parts(message.msgid()),
@@ -491,30 +483,29 @@ fn plural_rule_matches_the_server() {
     }
 }
 
-/// Names that are the same in every language.
 const NAMES: &[&str] = &["MessageHub", "UTC", "openapi.json"];
 
-/// What a page would say in English whatever language is spoken.
 fn bare(template: &str) -> Vec<String> {
     let computed =
         Regex::new(r"(?s)\{% block shape %\}.*?\{% endblock %\}|\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}")
-            .expect("a pattern of ours");
-    let typed = Regex::new(r"(?s)<(?:kbd|code)\b.*?</(?:kbd|code)>").expect("a pattern of ours");
-    let tag = Regex::new(r#"<[^<>"]*(?:"[^"]*"[^<>"]*)*>"#).expect("a pattern of ours");
-    let spoken =
+            .expect("a valid pattern");
+    let typed = Regex::new(r"(?s)<(?:kbd|code)\b.*?</(?:kbd|code)>").expect("a valid pattern");
+    let tag = Regex::new(r#"<[^<>"]*(?:"[^"]*"[^<>"]*)*>"#).expect("a valid pattern");
+    let translatable =
         Regex::new(r#"\s(?:aria-label|title|placeholder|alt|data-label|data-drop)="([^"]*)""#)
-            .expect("a pattern of ours");
+            .expect("a valid pattern");
     let template = computed.replace_all(template, "");
     let template = typed.replace_all(&template, "");
-    let said = tag
+    let attributes = tag
         .find_iter(&template)
-        .flat_map(|tag| spoken.captures_iter(tag.as_str()))
+        .flat_map(|tag| translatable.captures_iter(tag.as_str()))
         .map(|found| found[1].to_owned());
     let text = tag.replace_all(&template, "\n");
     let lines = text.lines().map(|line| line.trim().to_owned());
-    said.chain(lines)
-        .map(|said| NAMES.iter().fold(said, |said, name| said.replace(name, "")))
-        .filter(|said| said.chars().filter(|c| c.is_alphabetic()).count() > 1)
+    attributes
+        .chain(lines)
+        .map(|text| NAMES.iter().fold(text, |text, name| text.replace(name, "")))
+        .filter(|text| text.chars().filter(|c| c.is_alphabetic()).count() > 1)
         .collect()
 }
 

@@ -35,7 +35,6 @@ impl Write for Log {
     }
 }
 
-/// What `act` logs.
 fn logged(act: impl FnOnce()) -> String {
     let log = Log::default();
     let writer = log.clone();
@@ -65,7 +64,7 @@ fn without_a_relay_mail_is_logged_on_one_line() {
         "{log}"
     );
     assert_eq!(
-        mailer.room.available_permits(),
+        mailer.capacity.available_permits(),
         QUEUE_CAPACITY as usize,
         "nothing is queued"
     );
@@ -92,7 +91,7 @@ fn mail_without_address_is_dropped_and_not_logged() {
                 "{log}"
             );
         }
-        assert_eq!(mailer.room.available_permits(), QUEUE_CAPACITY as usize);
+        assert_eq!(mailer.capacity.available_permits(), QUEUE_CAPACITY as usize);
     }
 }
 

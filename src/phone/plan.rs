@@ -1,8 +1,7 @@
-//! Numbering plans: from what is dialled to the one international form of a number.
+//! Numbering plans: from dialled digits to the canonical international number.
 //!
-//! A number that is good as it stands is never changed. A trunk prefix is taken off only where the digits are no number
-//! with it and are one without it, so Italy's zero stays. The few countries where one phone has two international forms
-//! are listed in [`one_form`].
+//! A valid number is never changed. A trunk prefix is removed only if the digits are invalid with it and valid without,
+//! so Italy's leading zero stays. Countries in which a phone has two international forms are listed in [`one_form`].
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -14,7 +13,7 @@ use regex::{Regex, RegexBuilder};
 
 use super::{PhoneError, Region};
 
-/// The kinds of numbers that people have. The lengths of a country's numbers are listed by kind.
+/// Number types of subscribers. The metadata lists possible lengths by type.
 const KINDS: [Type; 6] = [
     Type::FixedLine,
     Type::Mobile,
@@ -24,10 +23,9 @@ const KINDS: [Type; 6] = [
     Type::Voip,
 ];
 
-/// E.164 allows fifteen digits, the country code included.
 const MAX_DIGITS: usize = 15;
 
-/// The countries that share a calling code.
+/// All countries with the same calling code.
 struct Plan {
     code: u16,
     countries: Vec<Country>,
@@ -35,45 +33,45 @@ struct Plan {
 
 struct Country {
     meta: &'static Metadata,
-    /// Matches the whole national number, by its shape.
+    /// Matches a national number by its general pattern.
     general: Regex,
-    /// Match what is given out, by kind; rarely asked.
+    /// Patterns of assigned numbers by type; compiled on first use.
     kinds: OnceLock<Vec<(Type, Regex)>>,
     lengths: Vec<u16>,
-    /// Without the area code.
+    /// Lengths without the area code.
     local_lengths: Vec<u16>,
     trunk: Option<Trunk>,
 }
 
-/// What is dialled before a national number inside the country.
+/// The prefix of national numbers dialled within the country.
 struct Trunk {
-    /// With the carrier that may be chosen behind it.
+    /// Includes an optional carrier code.
     prefix: Regex,
-    /// What becomes of it, where it is not just left out: Argentina's 15 becomes a 9.
-    becomes: Option<String>,
-    /// Alone, where the digits behind it only look like a carrier.
+    /// Its replacement, if it is not just removed: Argentina's 15 becomes a 9.
+    replacement: Option<String>,
+    /// The prefix without a carrier, for digits that only look like one.
     plain: Option<&'static str>,
 }
 
-/// The number behind a plus, or behind the digits that one dials to call abroad.
+/// The canonical number for digits after a plus or an exit code.
 pub fn international(digits: &str) -> Result<String, PhoneError> {
     let (plan, national) = split(digits).ok_or(PhoneError::UnknownCountry)?;
     let national = plan.without_trunk(national)?;
     Ok(format!("+{}{national}", plan.code))
 }
 
-/// The same for an address that a provider gave: what no plan explains stays as it is.
+/// The same for an address from a provider: returned unchanged if no plan matches.
 pub fn canonical(e164: &str) -> String {
     let digits = e164.trim_start_matches('+');
-    // Most there are, and they have one form only.
+    // Fast path: most addresses are North American and have a single form.
     if digits.len() == 11 && digits.starts_with('1') && !digits[1..].starts_with(['0', '1']) {
         return e164.to_owned();
     }
     international(digits).unwrap_or_else(|_| e164.to_owned())
 }
 
-/// Whether this is a number that is given out, and not only one of their shape.
-pub fn is_given_out(e164: &str) -> bool {
+/// Whether the number is in an assigned range, not only of the general pattern.
+pub fn is_assigned(e164: &str) -> bool {
     split(e164.trim_start_matches('+')).is_some_and(|(plan, national)| {
         plan.countries
             .iter()
@@ -81,18 +79,17 @@ pub fn is_given_out(e164: &str) -> bool {
     })
 }
 
-/// How many digits of a number follow the country code.
 pub fn national_digits(e164: &str) -> usize {
     split(e164.trim_start_matches('+')).map_or(0, |(_, national)| national.len())
 }
 
-/// A number as it is dialled in `region`, with or without a trunk prefix; perhaps one abroad.
+/// The canonical number for digits dialled in `region`, with or without trunk prefix or exit code.
 pub fn dialled(digits: &str, region: Region) -> Result<String, PhoneError> {
     let plan = region
         .calling_code()
         .and_then(plan)
         .ok_or(PhoneError::UnknownCountry)?;
-    let abroad = behind_exit_code(digits, region, plan.code);
+    let abroad = after_exit_code(digits, region, plan.code);
     if let Some(Ok(number)) = abroad {
         return Ok(number);
     }
@@ -104,7 +101,7 @@ pub fn dialled(digits: &str, region: Region) -> Result<String, PhoneError> {
     {
         return Err(PhoneError::Abroad);
     }
-    // The plus was lost, as in a spreadsheet.
+    // An international number whose plus was lost, as in a spreadsheet.
     let without_plus = || {
         let rest = digits.strip_prefix(&plan.code.to_string())?;
         plan.without_trunk(rest).ok()
@@ -120,7 +117,7 @@ pub fn dialled(digits: &str, region: Region) -> Result<String, PhoneError> {
         (Ok(at_home), None) => at_home,
         (Err(_), Some(other)) => other,
         (Err(wrong), None) => {
-            // Two zeros are understood everywhere, also where one dials something else.
+            // 00 is also accepted where the exit code differs.
             let generic = digits.strip_prefix("00").map(international);
             return match (generic, abroad) {
                 (Some(Ok(number)), _) => Ok(number),
@@ -132,14 +129,12 @@ pub fn dialled(digits: &str, region: Region) -> Result<String, PhoneError> {
     Ok(format!("+{}{national}", plan.code))
 }
 
-/// Whether these digits, with a plus before them, are somebody's mobile in another country.
 fn is_mobile_abroad(digits: &str, home: u16) -> bool {
     split(digits).is_some_and(|(plan, national)| plan.code != home && plan.is_mobile(national))
 }
 
-/// What stands behind the digits that one dials in `region` to call abroad.
-fn behind_exit_code(digits: &str, region: Region, home: u16) -> Option<Result<String, PhoneError>> {
-    // In Brazil the exit code may be followed by a carrier, whose digits could as well be Brazil's own code.
+fn after_exit_code(digits: &str, region: Region, home: u16) -> Option<Result<String, PhoneError>> {
+    // In Brazil a carrier code may follow the exit code, and could equal Brazil's own country code.
     let own = digits
         .strip_prefix("00")
         .filter(|rest| rest.starts_with(&home.to_string()))
@@ -150,7 +145,7 @@ fn behind_exit_code(digits: &str, region: Region, home: u16) -> Option<Result<St
     without_exit_code(digits, region).map(international)
 }
 
-/// Without the digits that one dials in `region` to call abroad; `None` where they do not begin with them.
+/// The digits after the exit code of `region`; `None` without one.
 pub fn without_exit_code(digits: &str, region: Region) -> Option<&str> {
     let exit_code = DATABASE
         .by_id(region.0.as_ref())?
@@ -159,7 +154,7 @@ pub fn without_exit_code(digits: &str, region: Region) -> Option<&str> {
     (exit_code.start() == 0).then(|| &digits[exit_code.end()..])
 }
 
-/// The trunk prefix of the country with this code, for digits that are no whole number: area codes are written with it.
+/// Removes the trunk prefix from incomplete numbers, such as area codes.
 pub fn without_trunk_prefix(digits: &str, region: Region) -> &str {
     let trunk = DATABASE
         .by_id(region.0.as_ref())
@@ -170,14 +165,14 @@ pub fn without_trunk_prefix(digits: &str, region: Region) -> &str {
 }
 
 fn split(digits: &str) -> Option<(Arc<Plan>, &str)> {
-    // No code is the beginning of another.
+    // Calling codes are prefix-free.
     (1..=3)
         .filter_map(|length| digits.get(..length))
         .filter(|code| !code.starts_with('0'))
         .find_map(|code| Some((plan(code.parse().ok()?)?, &digits[code.len()..])))
 }
 
-/// Compiled when the country is first asked for, and kept.
+/// A plan, compiled on first use and cached.
 fn plan(code: u16) -> Option<Arc<Plan>> {
     static PLANS: LazyLock<RwLock<HashMap<u16, Arc<Plan>>>> = LazyLock::new(RwLock::default);
     let known = PLANS.read().unwrap_or_else(PoisonError::into_inner);
@@ -202,10 +197,10 @@ fn plan(code: u16) -> Option<Arc<Plan>> {
 }
 
 impl Plan {
-    /// Judges by shape and not by what is given out, or every fictional 555-01xx would be refused.
+    /// By general pattern, not by assigned ranges, which exclude the fictional 555-01xx.
     fn has(&self, national: &str) -> bool {
         let length = length(national);
-        // Behind Argentina's 9 stands an area code.
+        // Argentina's mobile 9 must be followed by an area code.
         let is_argentine = |national: &str| {
             ["911", "92", "93"]
                 .iter()
@@ -225,21 +220,21 @@ impl Plan {
                 .any(|country| country.general.is_match(national))
     }
 
-    /// The national number in what was written behind the country code, where many leave the trunk prefix in.
+    /// The national number for digits after a country code, where many users leave the trunk prefix in.
     fn without_trunk(&self, written: &str) -> Result<String, PhoneError> {
         let as_it_is = one_form(self.code, written);
         if self.has(&as_it_is) {
             return Ok(as_it_is);
         }
         let trunks = self.countries.iter().filter_map(|c| c.trunk.as_ref());
-        // Argentina's 15, written behind the 9 that already stands for it.
+        // Argentina's 15 after the 9 that replaces it.
         let argentine = written.strip_prefix('9').filter(|_| self.code == 54);
         trunks
             .flat_map(|trunk| {
                 let readings = [Some(written), argentine].into_iter().flatten();
-                readings.flat_map(|digits| trunk.taken_off(digits))
+                readings.flat_map(|digits| trunk.strip(digits))
             })
-            // No area code is made up for what has none.
+            // Never adds an area code.
             .filter(|national| national.len() <= written.len())
             .map(|national| one_form(self.code, &national))
             .find(|national| self.has(national))
@@ -253,7 +248,7 @@ impl Plan {
             .iter()
             .find(here)
             .and_then(|country| country.trunk.as_ref());
-        let stripped = trunk.into_iter().flat_map(|trunk| trunk.taken_off(dialled));
+        let stripped = trunk.into_iter().flat_map(|trunk| trunk.strip(dialled));
         let stripped: Vec<_> = stripped
             .map(|national| one_form(self.code, &national))
             .collect();
@@ -265,11 +260,11 @@ impl Plan {
         }
     }
 
-    /// Of two readings of the same digits that one was meant which is given out, and then the mobile.
+    /// Ranks two readings of the same digits: an assigned number first, then a mobile number.
     fn likelihood(&self, national: &str) -> (bool, bool) {
         let mut countries = self.countries.iter();
-        let is_given_out = countries.any(|country| country.has(national, None));
-        (is_given_out, self.is_mobile(national))
+        let is_assigned = countries.any(|country| country.has(national, None));
+        (is_assigned, self.is_mobile(national))
     }
 
     fn is_mobile(&self, national: &str) -> bool {
@@ -320,13 +315,13 @@ impl Country {
                 .collect(),
             trunk: trunk.map(|prefix| Trunk {
                 prefix,
-                becomes: meta.national_prefix_transform_rule().map(str::to_owned),
+                replacement: meta.national_prefix_transform_rule().map(str::to_owned),
                 plain: meta.national_prefix(),
             }),
         })
     }
 
-    /// Whether this is given out here, as a number of `kind` or of any.
+    /// Whether the number is assigned in this country, as `kind` or any type.
     fn has(&self, national: &str, kind: Option<Type>) -> bool {
         let kinds = self.kinds.get_or_init(|| {
             let patterns = KINDS.iter().filter_map(|kind| {
@@ -342,14 +337,14 @@ impl Country {
 }
 
 impl Trunk {
-    /// The national numbers that `digits` may be with a trunk prefix; none where there is none.
-    fn taken_off(&self, digits: &str) -> impl Iterator<Item = String> {
+    /// The possible national numbers after removing a trunk prefix; none without one.
+    fn strip(&self, digits: &str) -> impl Iterator<Item = String> {
         let with_carrier = self.prefix.captures(digits).map(|found| {
             let behind = found.get(0).map_or(0, |all| all.end());
             let has_group = found.len() > 1 && found.get(found.len() - 1).is_some();
             let mut national = String::new();
-            if let (true, Some(becomes)) = (has_group, &self.becomes) {
-                found.expand(becomes, &mut national);
+            if let (true, Some(replacement)) = (has_group, &self.replacement) {
+                found.expand(replacement, &mut national);
             }
             national.push_str(&digits[behind..]);
             national
@@ -359,9 +354,8 @@ impl Trunk {
     }
 }
 
-/// From its beginning, and to its end if it is a `whole` number.
-fn compiled(pattern: &str, whole: bool) -> Option<Regex> {
-    let end = if whole { "$" } else { "" };
+fn compiled(pattern: &str, to_end: bool) -> Option<Regex> {
+    let end = if to_end { "$" } else { "" };
     RegexBuilder::new(&format!("^(?:{pattern}){end}"))
         .ignore_whitespace(true)
         .unicode(false)
@@ -369,14 +363,14 @@ fn compiled(pattern: &str, whole: bool) -> Option<Regex> {
         .ok()
 }
 
-/// One phone has one number, also where the same phone is called and texted in two forms:
+/// The canonical form where a phone has two national forms:
 ///
-/// - Mexico (+52): since 2019 there is no 1 for mobiles any more, nor 044, 045, 01 and 02. Ten digits.
-/// - Argentina (+54): mobiles have a 9 from abroad, which people leave out (or write 15 in its place). Fixed lines and
-///   mobiles share one plan, so with the 9 it is the same subscriber; and only mobiles can be texted.
-/// - Brazil (+55): mobiles got a ninth digit, a 9, by 2016. Those of trunked radio (70, 77, 78, 79) did not.
-/// - Chile (+56): mobiles were dialled with 09 before their eight digits, of which the 9 stayed.
-/// - Benin (+229): since 2024 all numbers begin with 01.
+/// - Mexico (+52): no 1 for mobiles, 044, 045, 01 or 02 since 2019. Ten digits.
+/// - Argentina (+54): mobiles have a 9 in international form, often omitted (or written as 15). Fixed lines and mobiles
+///   share one plan, so the subscriber is the same with the 9; and only mobiles can be texted.
+/// - Brazil (+55): mobiles got a ninth digit, a 9, by 2016, except trunked radio (70, 77, 78, 79).
+/// - Chile (+56): mobiles were dialled with 09 before eight digits; the 9 became part of the number.
+/// - Benin (+229): all numbers begin with 01 since 2024.
 fn one_form(code: u16, national: &str) -> String {
     let bytes = national.as_bytes();
     match (code, national.len()) {

@@ -1,39 +1,35 @@
-//! What people and their programs write for a phone number, as digits.
+//! Extracts the digits of a phone number from free text.
 //!
-//! Digits are another person's number as soon as one of them is wrong. So what only looks like digits (the decimals of a
-//! spreadsheet, an extension) is told apart from what is, and what cannot be told apart is refused with its reason.
+//! One wrong digit is another subscriber's number. So decimals, extensions and the like are removed only if they are
+//! unambiguous; ambiguous input is rejected with a reason.
 
 use unicode_normalization::UnicodeNormalization;
 
 use super::PhoneError;
 
-/// The digits to dial, with a plus in front where there was one.
+/// The digits, with a leading plus if there was one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     pub digits: String,
     pub other: Other,
-    /// What stands before the only slash.
     pub before_slash: Option<String>,
 }
 
-/// Another way to read the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Other {
     None,
-    /// As good as the first: only one of the two may be a number.
-    Either(String),
-    /// If the first is no number.
-    Else(String),
+    /// Equally likely: ambiguous if both are valid numbers.
+    Alternative(String),
+    /// Used if the first reading is invalid.
+    Fallback(String),
 }
 
-/// Longer texts hold something else than a number.
 const LENGTH_LIMIT: usize = 200;
 const MAX_DIGITS: usize = 20;
-/// Of a phone behind a switchboard.
 const MAX_EXTENSION_LENGTH: usize = 6;
 
-/// What phones are called in address books and below e-mails. A word that is not here could be digits: 1-800-FLOWERS.
-const NAMES: &[&str] = &[
+/// Labels of phone numbers. Any other word could be vanity digits: 1-800-FLOWERS.
+const LABELS: &[&str] = &[
     // English
     "tel",
     "telephone",
@@ -194,7 +190,7 @@ pub fn read(text: &str) -> Result<Written, PhoneError> {
         other,
     } = without_decimals(text)?;
     let digits = dialled(text)?;
-    if has_half_a_code(text) {
+    if has_invalid_country_code(text) {
         return Err(PhoneError::UnknownCountry);
     }
     let with_word = || Some(format!("{digits}{}", on_keypad(word?)));
@@ -202,10 +198,10 @@ pub fn read(text: &str) -> Result<Written, PhoneError> {
         .and_then(|other| dialled(other).ok())
         .or_else(with_word)
     {
-        Some(other) => Other::Either(other),
-        // A zero in brackets is not dialled from abroad, whatever else is dialled there.
+        Some(other) => Other::Alternative(other),
+        // A zero in brackets is not dialled from abroad.
         None => match dialled(&text.replacen("(0)", "", 1)) {
-            Ok(without_zero) if without_zero != digits => Other::Else(without_zero),
+            Ok(without_zero) if without_zero != digits => Other::Fallback(without_zero),
             _ => Other::None,
         },
     };
@@ -222,12 +218,12 @@ pub fn read(text: &str) -> Result<Written, PhoneError> {
     })
 }
 
-/// One character for all that mean the same, and none for those that nobody sees.
+/// Normalizes look-alike characters, and removes invisible ones.
 fn plain(text: &str) -> Result<String, PhoneError> {
     let mut plain = String::with_capacity(text.len());
     for character in text.trim().nfc() {
         plain.push(match character {
-            // Marks of writing direction and of words, which come along when a number is pasted.
+            // Direction marks and joiners, which are pasted along with numbers.
             '\u{ad}'
             | '\u{34f}'
             | '\u{61c}'
@@ -237,9 +233,8 @@ fn plain(text: &str) -> Result<String, PhoneError> {
             | '\u{2060}'..='\u{206f}'
             | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}' => continue,
-            // Telephones.
             '☎' | '☏' | '✆' | '℡' | '📞' | '📱' | '📲' | '🤳' => ' ',
-            // Between two lines are two numbers.
+            // Two lines hold two numbers.
             '\n' | '\r' | '\u{2028}' | '\u{2029}' => return Err(PhoneError::Several),
             character if character.is_control() && character != '\t' => {
                 return Err(PhoneError::NotANumber);
@@ -272,7 +267,7 @@ fn plain(text: &str) -> Result<String, PhoneError> {
     Ok(plain)
 }
 
-/// Also full-width, Arabic, Persian and Devanagari digits, as phones in those scripts paste them.
+/// ASCII digits, and full-width, Arabic, Persian and Devanagari ones.
 pub fn ascii_digit(character: char) -> Option<char> {
     let zero = ['0', '０', '٠', '۰', '०'].into_iter().find(|&zero| {
         (zero..=char::from_u32(zero as u32 + 9).unwrap_or(zero)).contains(&character)
@@ -280,7 +275,7 @@ pub fn ascii_digit(character: char) -> Option<char> {
     char::from_digit(character as u32 - zero as u32, 10)
 }
 
-/// Without what keeps a spreadsheet from taking it for a figure: `="4155550142"`, `'+1…`.
+/// Removes spreadsheet guards: `="4155550142"`, `'+1…`.
 fn unquoted(text: &str) -> &str {
     let quotes = |character: char| matches!(character, '"' | '<' | '>' | ' ' | '\t');
     text.trim_matches(quotes)
@@ -289,7 +284,7 @@ fn unquoted(text: &str) -> &str {
         .trim_end_matches([',', ';', '.', ' '])
 }
 
-/// `Tel.: …`, `Mobile …`, `(work) …`, `Phone 2: …`, `tel:…`
+/// Removes labels: `Tel.: …`, `Mobile …`, `(work) …`, `Phone 2: …`, `tel:…`
 fn without_label(text: &str) -> &str {
     let mut text = text;
     if let Some((label, number)) = text.split_once(':') {
@@ -297,7 +292,7 @@ fn without_label(text: &str) -> &str {
         let is_label =
             label.chars().any(char::is_alphabetic) && digits(label) <= 2 && !label.contains('+');
         if is_label && digits(number) > 4 {
-            // `tel://`, and `sip:` has an address behind it that is refused further on.
+            // Also `tel://`. `sip:` addresses are rejected later.
             text = number.trim_start_matches(['/', ' ', '\t', '"']);
         }
     }
@@ -316,8 +311,8 @@ fn without_label(text: &str) -> &str {
     text[start..].trim_start_matches([' ', '\t', ':', '.', '-', '"'])
 }
 
-/// Without what is said of it behind it: `… (mobile)`, `… cell`. And with the word in capitals that it may be: that is how
-/// letters are written that stand for digits.
+/// Removes a remark after the number: `… (mobile)`, `… cell`. Also returns a word in capitals, which may be vanity
+/// digits.
 fn without_remark(text: &str) -> Result<(&str, Option<&str>), PhoneError> {
     let end = text
         .rfind(|c: char| c.is_ascii_digit())
@@ -326,7 +321,7 @@ fn without_remark(text: &str) -> Result<(&str, Option<&str>), PhoneError> {
     if !remark.chars().any(char::is_alphabetic) {
         return Ok((text.trim_end_matches(['"', ' ', '\t', ';', ',']), None));
     }
-    // `(ext. 12)`, `(0)30`: the bracket belongs to the number.
+    // In `(ext. 12)` and `(0)30` the bracket belongs to the number.
     let remark = match number.rfind('(') > number.rfind(')') {
         true => remark.trim_start().strip_prefix(')').unwrap_or(remark),
         false => remark,
@@ -353,14 +348,14 @@ fn on_keypad(word: &str) -> String {
     word.bytes().map(key).collect()
 }
 
-/// Words about a number, none of which could be a part of it. In brackets anything may stand that is not in capitals.
+/// Whether `text` only labels a number. In brackets any word that is not in capitals is accepted.
 fn is_remark(text: &str) -> bool {
     let text = text.trim();
     let is_part = |c: char| c.is_alphabetic() || c.is_whitespace() || ".:-()/&,\"".contains(c);
     if !text.chars().all(is_part) {
         return false;
     }
-    let is_name = |word: &str| NAMES.contains(&word.to_lowercase().as_str());
+    let is_name = |word: &str| LABELS.contains(&word.to_lowercase().as_str());
     let mut words = text
         .split(|c: char| !c.is_alphabetic())
         .filter(|word| !word.is_empty());
@@ -371,7 +366,7 @@ fn is_remark(text: &str) -> bool {
     is_bracketed && words.all(|word| is_name(word) || word.chars().any(char::is_lowercase))
 }
 
-/// `4.47911E+11`, where the last digits are gone.
+/// `4.47911E+11`: the last digits are lost.
 fn is_scientific(text: &str) -> bool {
     let text: String = text.chars().filter(|c| !matches!(c, ' ' | '\t')).collect();
     let Some((figure, power)) = text.split_once(['e', 'E']) else {
@@ -387,7 +382,7 @@ fn is_scientific(text: &str) -> bool {
         && is_number(power.trim_start_matches(['+', '-']), false)
 }
 
-/// A text goes to the line and not to a phone behind its switchboard: `x12`, `ext. 12`, `#12`, `;ext=12` are left out.
+/// Removes an extension, which cannot be texted: `x12`, `ext. 12`, `#12`, `;ext=12`.
 fn without_extension(text: &str) -> &str {
     let body = text.trim_end_matches([')', ' ']);
     let digits = body.len() - body.trim_end_matches(|c: char| c.is_ascii_digit()).len();
@@ -415,33 +410,32 @@ fn without_extension(text: &str) -> &str {
     }
 }
 
-/// `+8 (495) …`: no country has the code 8, and 84 was not meant.
-fn has_half_a_code(text: &str) -> bool {
-    let mut behind = text
+/// `+8 (495) …`: no country code is 8, and 84 would be a different country.
+fn has_invalid_country_code(text: &str) -> bool {
+    let mut rest = text
         .trim_start()
         .strip_prefix('+')
         .unwrap_or_default()
         .chars();
     let is_alone = |first: char| matches!(first, '0' | '2'..='6' | '8' | '9');
-    behind.next().is_some_and(is_alone)
-        && behind.next().is_some_and(|second| !second.is_ascii_digit())
+    rest.next().is_some_and(is_alone) && rest.next().is_some_and(|second| !second.is_ascii_digit())
 }
 
 struct Decimals<'a> {
     digits: &'a str,
-    /// Where what looks like decimals may as well be digits.
+    /// The reading in which the decimals are digits.
     other: Option<&'a str>,
 }
 
-/// `4155550142.0` is the figure 4155550142, and `415.555.0142` is a number with dots in it.
+/// `4155550142.0` is the number 4155550142; `415.555.0142` has dots as separators.
 fn without_decimals(text: &str) -> Result<Decimals<'_>, PhoneError> {
-    let sure = |digits| {
+    let unambiguous = |digits| {
         Ok(Decimals {
             digits,
             other: None,
         })
     };
-    let either = |figure| {
+    let ambiguous = |figure| {
         Ok(Decimals {
             digits: text,
             other: Some(figure),
@@ -449,7 +443,7 @@ fn without_decimals(text: &str) -> Result<Decimals<'_>, PhoneError> {
     };
     let is_mark = |c: char| matches!(c, '.' | ',');
     let Some(at) = text.rfind(is_mark) else {
-        return sure(text);
+        return unambiguous(text);
     };
     let (head, tail) = (text[..at].trim_end(), text[at + 1..].trim());
     let mark = text[at..].chars().next();
@@ -462,7 +456,7 @@ fn without_decimals(text: &str) -> Result<Decimals<'_>, PhoneError> {
     if text.contains(',') {
         let of_one_kind = other_marks.windows(2).all(|two| two[0] == two[1]);
         return match other_marks.first() {
-            None if is_whole && tail.len() <= 2 => sure(head),
+            None if is_whole && tail.len() <= 2 => unambiguous(head),
             // 4,155,550,142.00
             Some(&other)
                 if of_one_kind
@@ -471,29 +465,31 @@ fn without_decimals(text: &str) -> Result<Decimals<'_>, PhoneError> {
                     && tail.len() <= 2
                     && is_grouped(head, other) =>
             {
-                sure(head)
+                unambiguous(head)
             }
             // 4,155,550,142
-            Some(',') if of_one_kind && mark == Some(',') && is_grouped(text, ',') => sure(text),
+            Some(',') if of_one_kind && mark == Some(',') && is_grouped(text, ',') => {
+                unambiguous(text)
+            }
             _ => Err(PhoneError::NotANumber),
         };
     }
     let is_plain = is_figure(head);
-    // Too short for a number without what stands behind the dot.
+    // Too short for a number without the digits after the dot.
     let is_group = is_plain && head.trim_start_matches('+').len() < 4;
     match tail.len() {
-        // Nobody writes a last group of one digit behind a dot.
-        1 if is_whole => sure(head),
-        1 | 2 if is_group => sure(text),
+        // A last group of one digit is not a common notation.
+        1 if is_whole => unambiguous(head),
+        1 | 2 if is_group => unambiguous(text),
         1 | 2 if is_plain && is_figure(tail) && !is_whole => Err(PhoneError::Fraction),
-        2 if is_whole && (is_plain || last_group(head) > 5) => sure(head),
-        2 if is_whole && last_group(head) > 3 => either(head),
-        3.. if is_plain && is_whole => either(head),
-        _ => sure(text),
+        2 if is_whole && (is_plain || last_group(head) > 5) => unambiguous(head),
+        2 if is_whole && last_group(head) > 3 => ambiguous(head),
+        3.. if is_plain && is_whole => ambiguous(head),
+        _ => unambiguous(text),
     }
 }
 
-/// Digits in threes, as figures are written.
+/// Digits in groups of three, as with a thousands separator.
 fn is_grouped(text: &str, mark: char) -> bool {
     let mut groups = text.trim_start_matches('+').split(mark);
     let is_group = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());
@@ -503,12 +499,11 @@ fn is_grouped(text: &str, mark: char) -> bool {
         && groups.all(|group| group.len() == 3 && is_group(group))
 }
 
-/// How many digits it ends with. Behind pairs and threes of digits another pair is nothing special.
+/// The length of the last group of digits. After groups of two or three, another pair is a regular group.
 fn last_group(text: &str) -> usize {
     text.len() - text.trim_end_matches(|c: char| c.is_ascii_digit()).len()
 }
 
-/// The digits, freed of what people put between them.
 fn dialled(text: &str) -> Result<String, PhoneError> {
     let mut digits = String::new();
     for character in text.chars() {
@@ -517,7 +512,7 @@ fn dialled(text: &str) -> Result<String, PhoneError> {
             '+' => return Err(PhoneError::Several),
             '0'..='9' => digits.push(character),
             ' ' | '\t' | '-' | '.' | '/' | '(' | ')' => {}
-            // Thousands, which were found to be such.
+            // Thousands separators, checked before.
             ',' => {}
             _ => return Err(PhoneError::NotANumber),
         }

@@ -1,4 +1,4 @@
-//! Numbers as people type them to find somebody: as they are dialled there, in part, or pasted from somewhere.
+//! Phone numbers in search input: national, partial, or pasted.
 
 use phonenumber::metadata::DATABASE;
 use unicode_normalization::UnicodeNormalization;
@@ -6,27 +6,23 @@ use unicode_normalization::UnicodeNormalization;
 use super::reading::ascii_digit;
 use super::{Phone, Region, plan};
 
-/// Countries where mobile numbers carry a digit after the country code, or did: with and without it is the same phone.
+/// Countries with a mobile digit after the country code, now or formerly: the same phone with and without it.
 const MOBILE_DIGITS: [(&str, &str); 2] = [("52", "1"), ("54", "9")];
 
-/// More digits than anybody means.
 const LENGTH_LIMIT: usize = 40;
 
-/// More characters than a name or an address has.
 const COUNT_LIMIT: usize = 300;
 
-/// What was typed to find people: words, and numbers among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchInput {
     pub search_text: String,
-    /// Each as its readings, see [`readings`].
+    /// The readings of each number, see [`readings`].
     pub numbers: Vec<Vec<String>>,
 }
 
-/// Tells numbers from words. What stands between spaces is part of a number when it has nothing but digits and what people put
-/// between them.
+/// Separates numbers from words: words that consist of digits and separators are parts of a number.
 pub fn read(text: &str, region: &Region) -> SearchInput {
-    // Full-width digits and signs, no-break spaces.
+    // Full-width characters and no-break spaces.
     let text: String = text
         .nfkc()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -48,7 +44,7 @@ pub fn read(text: &str, region: &Region) -> SearchInput {
 }
 
 impl SearchInput {
-    /// As the database reads them.
+    /// The terms for the SQL search function.
     pub fn terms(&self) -> Vec<String> {
         self.numbers
             .iter()
@@ -64,7 +60,7 @@ impl SearchInput {
     }
 }
 
-/// `tel:+44…;ext=1`, as links have it.
+/// The number of a link such as `tel:+44…;ext=1`.
 fn without_scheme(text: &str) -> &str {
     let scheme = text
         .split_once(':')
@@ -87,9 +83,8 @@ fn is_between_digits(c: char) -> bool {
         | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// What of a stored number is looked for when somebody types `text`, which may be a part of one: digits that are any part of it,
-/// or with a plus those that it begins with. Dialled as in `region` it is that number; else trunk and exit prefixes go, and the
-/// rest says who is meant. None without a digit.
+/// Search patterns for a possibly partial number: digits match anywhere, digits with a plus match the start. Includes
+/// the number as dialled in `region`, and the digits without trunk and exit prefixes. Empty without a digit.
 fn readings(text: &str, region: &Region) -> Vec<String> {
     let text: String = text
         .chars()
@@ -104,7 +99,7 @@ fn readings(text: &str, region: &Region) -> Vec<String> {
             .collect()
     };
     let mut found = Readings::default();
-    // "+44 (0)7911": a zero that is dialled at home only.
+    // "+44 (0)7911": the zero is only dialled within the country.
     for text in [text.replace("(0)", ""), text.clone()] {
         let digits = digits_of(&text);
         if digits.is_empty() {
@@ -132,7 +127,6 @@ impl Readings {
         }
     }
 
-    /// With its country code in front.
     fn international(&mut self, digits: &str) {
         self.begins_with(digits);
         for length in 1..=3.min(digits.len()) {
@@ -176,7 +170,7 @@ impl Readings {
             if let Some(country) = region.calling_code() {
                 self.begins_with(&format!("{country}{rest}"));
             }
-            // Somebody abroad. Fewer digits are a part of nearly every number.
+            // Numbers of other countries. Fewer digits would match nearly every number.
             if rest.len() >= 3 {
                 self.add(rest.to_owned());
             }
@@ -184,14 +178,14 @@ impl Readings {
     }
 }
 
-/// What remains of a number as it is dialled at home, for each way to dial it.
+/// The digits without a trunk prefix, for each prefix that matches.
 fn without_trunk_prefix(digits: &str, region: Region) -> Vec<&str> {
     let trunk = DATABASE
         .by_id(region.0.as_ref())
         .and_then(|region| region.national_prefix())
         .and_then(|prefix| digits.strip_prefix(prefix));
     let zeros = Some(digits.trim_start_matches('0')).filter(|rest| rest.len() < digits.len());
-    // Until 2019 Mexico had prefixes for mobiles.
+    // Mexico had mobile prefixes until 2019.
     let mobile = match region.to_string() == "MX" {
         true => ["044", "045", "01", "1"]
             .iter()
@@ -211,7 +205,7 @@ fn without_trunk_prefix(digits: &str, region: Region) -> Vec<&str> {
 mod tests {
     use super::*;
 
-    /// Whether `typed` finds the stored number, as the database compares them.
+    /// Whether `typed` matches the stored number, by the rules of the SQL function.
     fn finds(region: &str, typed: &str, stored: &str) -> bool {
         let typed = read(typed, &region.parse().unwrap());
         let is_it = |reading: &String| match reading.strip_prefix('+') {

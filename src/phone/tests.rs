@@ -183,7 +183,7 @@ fn ambiguous_digits_are_refused() {
         refused("415 555 0192, 415 555 0193", "US"),
         PhoneError::NotANumber
     );
-    // British without its plus: in Germany the same digits are a number, too.
+    // A British number without its plus; in Germany the same digits are a valid national number.
     assert_eq!(refused("447911123456", "DE"), PhoneError::Abroad);
     assert_eq!(in_region("447911123456", "GB"), "+447911123456");
     assert_eq!(refused("447911123456", "US"), PhoneError::TooLong);
@@ -326,7 +326,7 @@ fn sender_of_any_form_is_accepted() {
     assert_eq!(sender("+541161234567"), "+5491161234567");
     assert_eq!(sender("+551187654321"), "+5511987654321");
     assert_eq!(sender("+390669812345"), "+390669812345");
-    assert_eq!(sender("+99955501920"), "+99955501920", "no plan knows it");
+    assert_eq!(sender("+99955501920"), "+99955501920", "no plan matches");
     assert_eq!(sender(" +1 415-555-0192 "), "+14155550192");
     assert_eq!(sender("AC\u{202e}ME\0\u{7}\r\nDental"), "ACME Dental");
     assert_eq!(sender(""), "Unknown sender");
@@ -365,7 +365,6 @@ fn own_number_matches_in_any_form() {
     assert_eq!(Address::canonical("262966"), "262966");
 }
 
-/// Numbers of every kind of every country.
 fn examples() -> Vec<(Region, String)> {
     let kinds = [phonenumber::Type::FixedLine, phonenumber::Type::Mobile];
     let countries = DATABASE
@@ -377,7 +376,7 @@ fn examples() -> Vec<(Region, String)> {
             .filter_map(|kind| country.descriptors().get(kind)?.example());
         examples.map(move |example| (region, format!("+{}{example}", country.country_code())))
     });
-    // The numbers of the smallest countries are as short as figures.
+    // Numbers of the smallest countries are too short.
     examples
         .filter(|(_, number)| plan::national_digits(number) > 5)
         .collect()
@@ -413,7 +412,7 @@ fn all_notations_are_equal_in_every_country() {
         forms.extend(groups(2).into_iter().chain(groups(3)));
         forms.extend(groups(4));
         for form in forms {
-            // What is no number of here alone is told so; it is never another one.
+            // Ambiguous numbers are rejected as `Abroad`; they are never another number.
             match Phone::parse(&form, &region) {
                 Ok(read) => assert_eq!(read, number, "{region} {form}"),
                 Err(wrong) => assert_eq!(wrong, PhoneError::Abroad, "{region} {form}"),
@@ -446,7 +445,7 @@ proptest! {
         prop_assert!(!sender.is_answerable() || text.contains('+'));
     }
 
-    /// Whatever is read, its end is the end of what was written: no digit is added, dropped or changed there.
+    /// The parsed number ends as the text does: no digit is added, dropped or changed there.
     #[test]
     fn last_digits_are_preserved(
         groups in prop::collection::vec("[0-9]{1,5}", 1..6),
@@ -462,7 +461,7 @@ proptest! {
             let end = &phone.as_str()[phone.as_str().len() - 4..];
             let is_decimal = |text: &str| text.ends_with(".0") || text.ends_with(".00");
             let end_as_written = digits.ends_with(end)
-                // Or its own last group was taken for decimals.
+                // Or the last group was taken for decimals.
                 || (is_decimal(&written) && digits.trim_end_matches('0').ends_with(end.trim_end_matches('0')));
             prop_assert!(end_as_written || (tail == ".00" && digits.len() > 3), "{written}{tail} → {phone}");
         }

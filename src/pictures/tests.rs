@@ -5,11 +5,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A camera's EXIF: turned by 90°, taken at 37.8° north, 122.4° west by a camera of some name.
+/// EXIF of a camera: rotated by 90°, with GPS position and camera model.
 fn exif() -> Bytes {
     let mut tiff = b"II*\0\x08\0\0\0".to_vec();
     tiff.extend(2u16.to_le_bytes());
-    // Orientation 6; then the directory of the place.
+    // Orientation 6; then the GPS directory.
     tiff.extend(b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0");
     tiff.extend(b"\x25\x88\x04\0\x01\0\0\0\x26\0\0\0");
     tiff.extend(0u32.to_le_bytes());
@@ -18,7 +18,7 @@ fn exif() -> Bytes {
 }
 
 fn gradient(width: u32, height: u32) -> RgbImage {
-    // Noise does not compress: the files are as large as those of a camera.
+    // Noise does not compress, so the files are as large as those of a camera.
     let mut seed = 7u32;
     RgbImage::from_fn(width, height, |x, y| {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -48,7 +48,7 @@ fn says_where(bytes: &[u8]) -> bool {
 #[test]
 fn photo_loses_location_and_keeps_color_and_orientation() {
     let photo = photo(60, 40);
-    let before = unpacked(&photo).unwrap();
+    let before = decode(&photo).unwrap();
     assert!(
         says_where(&photo) && before.dimensions() == (40, 60),
         "turned"
@@ -57,10 +57,10 @@ fn photo_loses_location_and_keeps_color_and_orientation() {
     let clean = stripped(photo).unwrap();
     assert_eq!(measured(&clean), Some((40, 60)));
     assert!(!says_where(&clean));
-    assert_eq!(unpacked(&clean).unwrap(), before);
+    assert_eq!(decode(&clean).unwrap(), before);
     let parts = Jpeg::from_bytes(clean.clone()).unwrap();
     assert_eq!(parts.icc_profile().unwrap(), "profile");
-    assert_eq!(stripped(clean.clone()).unwrap(), clean, "twice is once");
+    assert_eq!(stripped(clean.clone()).unwrap(), clean, "idempotent");
 }
 
 #[test]
@@ -96,11 +96,11 @@ fn other_formats_lose_metadata_too() {
     webp.set_exif(Some(exif()));
     for picture in [png.encoder().bytes(), webp.encoder().bytes()] {
         let kind = kind(&picture);
-        let before = unpacked(&picture).expect(kind);
+        let before = decode(&picture).expect(kind);
         assert!(says_where(&picture), "{kind}");
         let clean = stripped(picture).unwrap();
         assert!(!says_where(&clean), "{kind}");
-        assert_eq!(unpacked(&clean).unwrap(), before, "{kind}");
+        assert_eq!(decode(&clean).unwrap(), before, "{kind}");
     }
 }
 
@@ -109,11 +109,11 @@ fn thumbnail_is_small_and_upright() {
     let photo = photo(1200, 800);
     let small = thumbnail(&photo).unwrap();
     assert!(small.len() < photo.len() / 2);
-    assert_eq!(unpacked(&small).unwrap().dimensions(), (427, 640));
+    assert_eq!(decode(&small).unwrap().dimensions(), (427, 640));
     assert_eq!(thumbnail(b"not a picture"), None);
 }
 
-/// A few bytes that promise four thousand million pixels.
+/// A few bytes whose header declares four thousand million pixels.
 #[test]
 fn decompression_bomb_is_refused() {
     let mut png = Vec::new();
@@ -126,7 +126,7 @@ fn decompression_bomb_is_refused() {
         header[..4].copy_from_slice(&width.to_be_bytes());
         header[4..8].copy_from_slice(&height.to_be_bytes());
         png.chunks_mut()[0] = PngChunk::new(*b"IHDR", header.into());
-        assert!(unpacked(&png.clone().encoder().bytes()).is_none());
+        assert!(decode(&png.clone().encoder().bytes()).is_none());
     }
 }
 
@@ -192,7 +192,7 @@ proptest! {
     fn any_bytes_are_safe(bytes in someone_elses()) {
         let bytes = Bytes::from(bytes);
         let _ = kind(&bytes);
-        let _ = unpacked(&bytes);
+        let _ = decode(&bytes);
         let _ = measured(&bytes);
         if let Ok(clean) = stripped(bytes.clone()) {
             prop_assert!(clean.len() <= bytes.len() + 64);

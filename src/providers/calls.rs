@@ -1,4 +1,4 @@
-//! A provider's calls at our door, before and after they are understood.
+//! Webhook requests and their parsed contents.
 
 use std::str::FromStr;
 
@@ -12,10 +12,10 @@ use uuid::Uuid;
 use super::{Price, Refusal, Status};
 use crate::phone::Address;
 
-/// A provider's call at our door, kept as it came until its signature is checked.
+/// A webhook request, unparsed until its signature is verified.
 #[derive(Debug, Clone, Copy)]
 pub struct SignedRequest<'a> {
-    /// The URL as the provider called it: our public origin, the path and the raw query.
+    /// The URL as the provider called it: our public origin, path and raw query.
     pub public_url: &'a str,
     pub method: &'a Method,
     pub headers: &'a HeaderMap,
@@ -27,22 +27,22 @@ impl SignedRequest<'_> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Media type without its parameters, in lower case.
+    /// The media type without parameters, in lower case.
     pub fn content_type(&self) -> Option<String> {
         let value = self.header(CONTENT_TYPE.as_str())?;
         let media_type = value.split(';').next().unwrap_or(value);
         Some(media_type.trim().to_ascii_lowercase())
     }
 
-    /// What we ourselves put into the query of the URL that we gave along.
-    pub fn named<T: FromStr>(&self, name: &str) -> Option<T> {
+    /// A query parameter of the callback URL that we gave the provider.
+    pub fn query_parameter<T: FromStr>(&self, name: &str) -> Option<T> {
         let mut pairs = form_urlencoded::parse(self.query().as_bytes());
         let (_, value) = pairs.find(|(field, _)| field == name)?;
         value.parse().ok()
     }
 
-    /// The usual other forms of the address, where the one that we compute is not the one that was called: another scheme
-    /// behind a proxy, another host, a slash at the end.
+    /// Likely variants of the URL, for when the provider called another one than we compute: other scheme (behind a
+    /// proxy), other host, trailing slash.
     pub fn other_urls(&self) -> Vec<String> {
         let Some((scheme, rest)) = self.public_url.split_once("://") else {
             return Vec::new();
@@ -55,7 +55,7 @@ impl SignedRequest<'_> {
         let mut urls = Vec::new();
         for host in &hosts {
             for scheme in [scheme, other] {
-                for path in [path.to_owned(), other_end(path)] {
+                for path in [path.to_owned(), toggle_trailing_slash(path)] {
                     urls.push(format!("{scheme}://{host}{path}"));
                 }
             }
@@ -64,7 +64,7 @@ impl SignedRequest<'_> {
         urls
     }
 
-    /// Every name by which this server was called, as the caller and the proxies between say.
+    /// All host names of the request, as sent by client and proxies. Unverified.
     fn hosts(&self) -> impl Iterator<Item = String> {
         let read_value = |name: &str| self.header(name).unwrap_or_default().to_owned();
         let forwarded = read_value("forwarded");
@@ -83,7 +83,7 @@ impl SignedRequest<'_> {
         hosts.into_iter()
     }
 
-    /// What it says, for people to look at: the fields of a form, or those of JSON by their paths.
+    /// The parameters for display: form fields, or JSON values by path.
     pub fn parameters(&self) -> Vec<(String, String)> {
         let raw = match self.method {
             &Method::GET => self.query().as_bytes(),
@@ -102,7 +102,7 @@ impl SignedRequest<'_> {
         }
         found
             .into_iter()
-            .map(|(name, value)| (readable_url(&name), readable_url(&value)))
+            .map(|(name, value)| (sanitized(&name), sanitized(&value)))
             .collect()
     }
 
@@ -120,8 +120,7 @@ fn is_host(host: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
 }
 
-/// With a slash at the end of the path, or without.
-fn other_end(path: &str) -> String {
+fn toggle_trailing_slash(path: &str) -> String {
     let (path, query) = match path.find('?') {
         Some(query) => path.split_at(query),
         None => (path, ""),
@@ -135,9 +134,9 @@ fn other_end(path: &str) -> String {
 const MAX_PARAMETERS: usize = 200;
 const MAX_PARAMETER_LENGTH: usize = 2_000;
 
-/// `data.payload.to.0.phone_number`, until there are enough. JSON as deep as it is read at all.
+/// Lists JSON values by path (`data.payload.to.0.phone_number`), up to the limit. serde_json bounds the depth.
 fn flatten(path: String, json: &Value, found: &mut Vec<(String, String)>) {
-    let below = |key: &str| match path.as_str() {
+    let child = |key: &str| match path.as_str() {
         "" => key.to_owned(),
         path => format!("{path}.{key}"),
     };
@@ -145,12 +144,12 @@ fn flatten(path: String, json: &Value, found: &mut Vec<(String, String)>) {
         _ if found.len() >= MAX_PARAMETERS => {}
         Value::Object(fields) => {
             for (key, value) in fields {
-                flatten(below(key), value, found);
+                flatten(child(key), value, found);
             }
         }
         Value::Array(values) => {
             for (nth, value) in values.iter().enumerate() {
-                flatten(below(&nth.to_string()), value, found);
+                flatten(child(&nth.to_string()), value, found);
             }
         }
         Value::String(text) => found.push((path, text.clone())),
@@ -158,44 +157,40 @@ fn flatten(path: String, json: &Value, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// As much of it as anybody reads, without what no page and no database takes.
-fn readable_url(text: &str) -> String {
+/// Truncates, and removes NULs, which PostgreSQL rejects.
+fn sanitized(text: &str) -> String {
     text.chars()
         .filter(|c| *c != '\0')
         .take(MAX_PARAMETER_LENGTH)
         .collect()
 }
 
-/// Why a signature probably did not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignatureMismatch {
-    /// There is none.
     Unsigned,
-    /// It fits where this is the address that was called.
+    /// It is valid for this URL.
     OtherUrl(String),
-    /// It fits, but was made at another time than it is here.
+    /// It is valid, but outside of the time window.
     OtherTime,
-    /// Other credentials, or somebody else.
+    /// Wrong credentials, or not from the provider.
     Stranger,
 }
 
-/// Which of an integration's two addresses was called.
+/// Which of an integration's two webhook URLs was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hook {
     Inbound,
     Status,
 }
 
-/// What a provider's call has to say. Some tell everything at one address, others each at its own.
+/// A parsed webhook. Some providers send all kinds to one URL, others each to its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebhookEvent {
     Text(Inbound),
     Report(StatusReport),
-    /// Nothing that concerns us.
     Nothing,
 }
 
-/// What a provider wants to hear when its text is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
     pub content_type: &'static str,
@@ -203,45 +198,44 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// For those who only look at the status.
+    /// For providers that only check the status.
     pub const EMPTY: Self = Self {
         content_type: "text/plain; charset=utf-8",
         body: "",
     };
 }
 
-/// Many times what anybody delivers.
+/// Far above what carriers deliver.
 pub(super) const MAX_TEXT_LENGTH: usize = 16_000;
-/// Longer than any id of theirs; a longer one is nobody's, and must not be cut into somebody else's.
+/// Longer than any provider's id. Longer ones are rejected, because a truncated one could equal another id.
 pub(super) const MAX_ID_LENGTH: usize = 64;
 pub(super) const MAX_MEDIA: usize = 10;
 const MAX_URL_LENGTH: usize = 2048;
 
-/// A text that somebody sent to one of our numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inbound {
-    /// Unique at the provider: a repeat has the same.
+    /// Unique at the provider, the same in retries.
     pub provider_sid: String,
     pub account: String,
     pub from: Address,
     pub to: Address,
     pub text: String,
     pub media: Vec<RemoteMedia>,
-    /// Set when the provider has already acted on it, and answered.
+    /// Set if the provider has handled an opt-out keyword itself.
     pub opt_out: Option<OptOut>,
     pub segments: Option<u32>,
-    /// When the provider got it, where it comes late; `None`: now.
+    /// When the provider received it, if it is reported late; `None`: now.
     pub at: Option<DateTime<Utc>>,
 }
 
-/// A text in a provider's list. What the list leaves out is asked for only where the text is new to us.
+/// A text in a provider's list. Parts that the list omits are fetched only if the text is new.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedText {
     pub provider_sid: String,
     pub at: Option<DateTime<Utc>>,
-    /// As far as the list tells it; `None`: no more than its id.
+    /// As far as it is listed; `None`: only the id is.
     pub text: Option<Inbound>,
-    /// Whether there is nothing more to ask for.
+    /// Whether the list omits nothing.
     pub is_whole: bool,
 }
 
@@ -252,13 +246,13 @@ pub struct RemoteMedia {
 }
 
 impl RemoteMedia {
-    /// How a phone would lay the other parts out (SMIL): nothing that people read.
+    /// Whether it is a SMIL layout, which is not shown.
     pub fn is_layout(&self) -> bool {
         let kind = self.content_type.split(';').next().unwrap_or_default();
         kind.trim().eq_ignore_ascii_case("application/smil")
     }
 
-    /// `None` for what is no address of the web.
+    /// `None` unless `url` is an http(s) URL.
     pub fn new(url: String, content_type: Option<String>) -> Option<Self> {
         let is_web_address =
             Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
@@ -278,24 +272,21 @@ pub enum OptOut {
     Help,
 }
 
-/// A provider's word on the way of a message of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusReport {
     pub provider_sid: String,
     pub account: String,
-    /// From the URL that we gave along: known even when `provider_sid` is not yet.
+    /// From the callback URL: known even before `provider_sid` is stored.
     pub our_id: Option<Uuid>,
     pub attempt: Option<u32>,
-    /// `None` for a word that we do not know; keep `raw_status`.
+    /// `None` for an unknown status; `raw_status` has it.
     pub status: Option<Status>,
     pub raw_status: String,
     pub error: Option<Refusal>,
-    /// Where the provider tells them with its reports.
     pub segments: Option<u32>,
     pub price: Option<Price>,
 }
 
-/// What is wrong with a provider's call, and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub String);

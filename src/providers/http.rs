@@ -1,4 +1,4 @@
-//! Calling providers: one client for all of them, and what their answers have in common.
+//! The HTTP client for providers, and common parts of their responses.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use url::{Host, Url};
 
 use crate::clock;
 
-/// Redirects are not followed: they would carry the credentials to wherever they point.
-pub fn client(patience: Duration) -> reqwest::Client {
-    client_with(patience, |client| client)
+/// Does not follow redirects, which would send the credentials elsewhere.
+pub fn client(timeout: Duration) -> reqwest::Client {
+    client_with(timeout, |client| client)
 }
 
 pub fn client_with(
-    patience: Duration,
-    more: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    timeout: Duration,
+    configure: impl FnOnce(ClientBuilder) -> ClientBuilder,
 ) -> reqwest::Client {
     let client = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(5))
-        .timeout(patience)
-        // A connection that the other side closes just as we write leaves a send in doubt.
+        .timeout(timeout)
+        // If the server closes an idle connection just as we send, the outcome is unknown.
         .pool_idle_timeout(Duration::from_secs(20))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .user_agent(concat!("MessageHub/", env!("CARGO_PKG_VERSION")));
-    more(client)
+    configure(client)
         .build()
-        .expect("TLS with the built-in roots starts")
+        .expect("the TLS backend initializes")
 }
 
-/// In seconds or as a date.
+/// Seconds or a date.
 pub fn retry_after(response: &Response) -> Option<Duration> {
     let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
@@ -41,14 +41,13 @@ pub fn retry_after(response: &Response) -> Option<Duration> {
     Some((date.to_utc() - clock::now()).to_std().unwrap_or_default())
 }
 
-/// A provider's own words, as much of them as somebody reads.
 pub fn shortened(text: &str) -> String {
     const LENGTH_LIMIT: usize = 300;
     let clean = text.chars().filter(|character| !character.is_control());
     clean.take(LENGTH_LIMIT).collect()
 }
 
-/// Whether whoever answers at `api` can call `url`: an address of this machine is this machine's alone.
+/// Whether `api` can call `url`: a loopback URL works only for an API on this machine.
 pub fn reaches(api: &str, url: &str) -> bool {
     !is_loopback(url) || is_loopback(api)
 }

@@ -1,4 +1,4 @@
-//! JSON as it comes, mended where it can be: one odd field must not take a whole text with it.
+//! Lenient JSON parsing: an invalid field must not lose a whole text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// What is not as expected counts as missing.
+/// `None` for an invalid value.
 #[derive(Debug)]
 pub struct Lenient<T>(pub Option<T>);
 
@@ -24,7 +24,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
     }
 }
 
-/// Text that a database takes: half a surrogate pair, as of an emoji cut in two, is replaced, and NULs are taken out.
+/// Text that PostgreSQL accepts: unpaired surrogates are replaced, NULs removed.
 #[derive(Debug, Default)]
 pub struct Text(pub String);
 
@@ -57,7 +57,6 @@ impl Lenient<Text> {
         self.0.as_ref().map_or("", |text| text.0.as_str())
     }
 
-    /// `None` also where it is empty.
     pub fn some(&self) -> Option<&str> {
         Some(self.as_str()).filter(|text| !text.is_empty())
     }
@@ -67,7 +66,7 @@ impl Lenient<Text> {
     }
 }
 
-/// A figure, which one answer tells as text and the next one as a number: `"0.0075"`, `0.0075`.
+/// A decimal that providers send as a string or as a number: `"0.0075"`, `0.0075`.
 #[derive(Debug)]
 pub struct Figure(pub String);
 
@@ -96,18 +95,16 @@ impl Lenient<Figure> {
     }
 }
 
-/// Those of a list that can be read.
 pub fn readable<T>(list: Vec<Lenient<T>>) -> impl DoubleEndedIterator<Item = T> {
     list.into_iter().filter_map(|one| one.0)
 }
 
-/// `raw` may be anything at all.
+/// Parses `raw`, which may be invalid UTF-8.
 pub fn read<T: DeserializeOwned>(raw: &[u8]) -> serde_json::Result<T> {
     serde_json::from_str(&String::from_utf8_lossy(raw))
 }
 
-/// For tests: the same answer as often as it has fields and elements, each time with another of them `null` or left out, but for
-/// the lists of these names.
+/// For tests: variants of `answer`, each with one field or element `null` or absent, except for `lists`.
 #[cfg(test)]
 pub fn without_each(
     answer: &serde_json::Value,
@@ -133,7 +130,7 @@ pub fn without_each(
     let mut found = Vec::new();
     paths(String::new(), answer, &mut found);
     found.retain(|path| !lists.iter().any(|list| path == &format!("/{list}")));
-    assert!(found.len() > 2, "there is something to leave out");
+    assert!(found.len() > 2, "the answer has fields to omit");
     let mut answers = Vec::new();
     for path in found {
         let mut null = answer.clone();

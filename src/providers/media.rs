@@ -1,7 +1,7 @@
-//! Fetching a picture or file from the provider that holds it.
+//! Downloads of media from the provider that holds them.
 //!
-//! Only from where the provider keeps it, with its credentials if it wants them; where that host redirects to, without them.
-//! A webhook may name any URL, so nothing else is ever asked.
+//! Only URLs of the provider itself are fetched, with its credentials if needed; redirects are followed without them. A
+//! webhook may name any URL, so no other URL is ever requested (SSRF).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,41 +17,42 @@ use crate::addresses::is_internal_address;
 
 use super::{Hosts, Provider, Providers, http, telnyx, twilio};
 
-/// What providers pass on at the most.
+/// The largest file that providers deliver.
 pub const LARGEST: usize = 5 * 1024 * 1024;
 const MAX_REDIRECTS: usize = 3;
 
-/// A client of its own: whatever a name means at this moment, it connects to no address of our own network. Only a host that
-/// was set for an API may be in there.
-pub(super) fn client(patience: Duration, hosts: &Hosts) -> Client {
-    let set = [(&hosts.twilio, twilio::API), (&hosts.telnyx, telnyx::API)]
+/// The client for media. Its resolver rejects internal addresses (DNS rebinding), except for hosts configured as an
+/// API.
+pub(super) fn client(timeout: Duration, hosts: &Hosts) -> Client {
+    let configured = [(&hosts.twilio, twilio::API), (&hosts.telnyx, telnyx::API)]
         .into_iter()
         .filter(|(host, published)| host.trim_end_matches('/') != *published)
         .filter_map(|(host, _)| Some(Url::parse(host).ok()?.host_str()?.to_owned()));
-    http::client_with(patience, |client| {
-        client.dns_resolver(Outside {
-            except: set.collect(),
+    http::client_with(timeout, |client| {
+        client.dns_resolver(PublicResolver {
+            except: configured.collect(),
         })
     })
 }
 
-/// Whatever a name means at this moment, it connects to no address of our own network, beside those of `except`.
-pub fn outside(patience: Duration, except: Vec<String>) -> Client {
-    http::client_with(patience, |client| client.dns_resolver(Outside { except }))
+/// A client whose resolver rejects internal addresses, except for the hosts in `except`.
+pub fn public_client(timeout: Duration, except: Vec<String>) -> Client {
+    http::client_with(timeout, |client| {
+        client.dns_resolver(PublicResolver { except })
+    })
 }
 
-/// Finds addresses as the system does, and keeps back those of our own network.
-struct Outside {
+struct PublicResolver {
     except: Vec<String>,
 }
 
-impl Resolve for Outside {
+impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let among_ourselves = self.except.iter().any(|host| host == name.as_str());
+        let allows_internal = self.except.iter().any(|host| host == name.as_str());
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let allowed: Vec<SocketAddr> = found
-                .filter(|address| among_ourselves || !is_internal_address(address.ip()))
+                .filter(|address| allows_internal || !is_internal_address(address.ip()))
                 .collect();
             if allowed.is_empty() {
                 return Err(format!("{} leads into our own network", name.as_str()).into());
@@ -61,26 +62,23 @@ impl Resolve for Outside {
     }
 }
 
-/// How a provider's file is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaAccess {
-    /// With this header, which must not follow a redirect to anywhere else.
+    /// With this header, which must not be sent to a redirect target.
     Authorized(HeaderValue),
-    /// By whoever knows the address.
     Open,
 }
 
-/// Why a file could not be had, in a sentence for people.
+/// Why a file is unavailable, as a sentence for users.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("This file cannot be shown: {why}.")]
 pub struct Unavailable {
     why: &'static str,
-    /// Whether it can be worth while to ask again.
+    /// Whether a retry may succeed.
     pub passes: bool,
 }
 
 impl Providers {
-    /// The bytes behind `url`, which came with the message `provider_sid`.
     pub async fn fetch_media(
         &self,
         provider: &dyn Provider,
@@ -89,15 +87,15 @@ impl Providers {
     ) -> Result<Bytes, Unavailable> {
         let access = provider
             .media_access(url, provider_sid)
-            .ok_or_else(|| never("it is not kept by the provider itself"))?;
-        let url = Url::parse(url).map_err(|_| never("its address cannot be read"))?;
+            .ok_or_else(|| permanent("it is not kept by the provider itself"))?;
+        let url = Url::parse(url).map_err(|_| permanent("its address cannot be read"))?;
         let answer = follow(&self.media, url, access).await?;
         read(answer).await
     }
 }
 
 async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Response, Unavailable> {
-    let among_ourselves = is_internal(&first);
+    let allows_internal = is_internal(&first);
     let mut request = http.get(first.clone());
     if let MediaAccess::Authorized(header) = access {
         request = request.header(AUTHORIZATION, header);
@@ -107,25 +105,25 @@ async fn follow(http: &Client, first: Url, access: MediaAccess) -> Result<Respon
         let answer = request
             .send()
             .await
-            .map_err(|_| not_now("the provider could not be reached"))?;
+            .map_err(|_| temporary("the provider could not be reached"))?;
         if !answer.status().is_redirection() {
             return match answer.status() {
-                StatusCode::GONE => Err(never("the provider has deleted it")),
+                StatusCode::GONE => Err(permanent("the provider has deleted it")),
                 _ => answer
                     .error_for_status()
-                    .map_err(|_| not_now("the provider does not have it (yet)")),
+                    .map_err(|_| temporary("the provider does not have it (yet)")),
             };
         }
         let next = answer
             .headers()
             .get(LOCATION)
             .and_then(|to| from.join(to.to_str().ok()?).ok())
-            .filter(|to| among_ourselves || (to.scheme() == "https" && !is_internal(to)))
-            .ok_or_else(|| never("the provider sends us to where we do not go"))?;
+            .filter(|to| allows_internal || (to.scheme() == "https" && !is_internal(to)))
+            .ok_or_else(|| permanent("the provider sends us to where we do not go"))?;
         request = http.get(next.clone());
         from = next;
     }
-    Err(never("the provider sends us in circles"))
+    Err(permanent("the provider sends us in circles"))
 }
 
 async fn read(mut answer: Response) -> Result<Bytes, Unavailable> {
@@ -133,21 +131,21 @@ async fn read(mut answer: Response) -> Result<Bytes, Unavailable> {
     while let Some(chunk) = answer
         .chunk()
         .await
-        .map_err(|_| not_now("the provider broke off"))?
+        .map_err(|_| temporary("the provider broke off"))?
     {
         if bytes.len() + chunk.len() > LARGEST {
-            return Err(never("it is larger than 5 MB"));
+            return Err(permanent("it is larger than 5 MB"));
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
 }
 
-fn not_now(why: &'static str) -> Unavailable {
+fn temporary(why: &'static str) -> Unavailable {
     Unavailable { why, passes: true }
 }
 
-fn never(why: &'static str) -> Unavailable {
+fn permanent(why: &'static str) -> Unavailable {
     Unavailable { why, passes: false }
 }
 
@@ -171,7 +169,10 @@ mod tests {
             let answer = client.get(format!("http://localhost:{port}/"));
             answer.send().await.is_ok()
         };
-        assert!(asks("http://localhost:9").await, "the test can see");
+        assert!(
+            asks("http://localhost:9").await,
+            "a configured host is reachable"
+        );
         assert!(!asks(twilio::API).await);
         assert!(!asks("http://127.0.0.1:9").await);
     }

@@ -1,18 +1,17 @@
-//! An account at a provider, its numbers, and where their texts go.
+//! Accounts, their numbers and number routing.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::phone::Phone;
 
-/// The account behind the credentials, active and able to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     pub id: String,
     pub name: String,
-    /// The provider's own word, such as `active`.
+    /// The provider's own term, such as `active`.
     pub status: String,
-    /// A trial account reaches only verified recipients.
+    /// A trial account only reaches verified recipients.
     pub trial: bool,
 }
 
@@ -22,15 +21,14 @@ pub struct RemoteNumber {
     pub phone_number: Phone,
     pub friendly_name: String,
     pub capabilities: NumberCapabilities,
-    /// What takes this number's texts before its own webhook is asked.
+    /// A setting at the provider that overrides the number's own webhook.
     pub shadow: Option<Shadow>,
-    /// Its own webhook, where the provider's list tells it; `None`: the provider is to be asked.
+    /// The number's webhook, if the provider's list includes it.
     pub listed: Option<ListedWebhook>,
-    /// Numbers with the same value here have one webhook in common.
+    /// Numbers with the same value share one webhook.
     pub shares: Option<String>,
 }
 
-/// A number's webhook as it stood in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedWebhook {
     pub url: Option<String>,
@@ -46,9 +44,8 @@ pub struct NumberCapabilities {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shadow {
-    /// In words, for an admin: `the messaging service “Reminders” (MG…)`.
+    /// A description for admins: `the messaging service “Reminders” (MG…)`.
     pub by: String,
-    /// Where it delivers texts to.
     pub url: Option<String>,
 }
 
@@ -60,37 +57,35 @@ pub struct WebhookUrls {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Webhook {
-    /// Written and read back. `previous` is the customer's own URL, to be given back one day.
+    /// Written and verified. `previous` is the customer's own URL, to be restored on disconnect.
     Configured {
         previous: Option<String>,
     },
     Unchanged,
-    /// Nothing was written, because it would have no effect: texts go elsewhere.
+    /// Not written, because it would have no effect: texts are delivered elsewhere.
     Shadowed {
         by: String,
     },
 }
 
-/// Which numbers somebody looks for. All of them can text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberSearch {
-    /// Two capital letters.
+    /// ISO 3166 code in capitals.
     pub country: String,
-    /// Digits.
     pub area_code: Option<String>,
-    /// Digits that must follow each other somewhere in the number.
+    /// Consecutive digits anywhere in the number.
     pub contains: Option<String>,
 }
 
-/// A number for sale. Nobody holds it for us.
+/// A number for sale. It is not reserved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = NumberOffer)]
 pub struct Offer {
     pub phone_number: Phone,
-    /// Where it is from, as the provider writes it: `Oakland, CA`.
+    /// Its region in the provider's notation: `Oakland, CA`.
     pub place: Option<String>,
     pub capabilities: NumberCapabilities,
-    /// What it costs a month, where the provider says it with the offer.
+    /// The monthly price, if the provider includes it in the offer.
     #[schema(example = "1.00")]
     pub monthly_price: Option<String>,
     pub currency: Option<String>,
@@ -99,22 +94,20 @@ pub struct Offer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bought {
     Ready(RemoteNumber),
-    /// Ordered, and not there yet: it will be in the list of numbers.
+    /// Ordered, but not active yet: it will appear in the list of numbers.
     Pending {
         order: String,
     },
 }
 
-/// Where a number's texts go, as the provider has it now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Route {
-    /// The webhook that counts.
+    /// The effective webhook.
     pub inbound: Option<String>,
     pub is_ours: bool,
-    /// What takes the texts before that, in words.
+    /// A description of what overrides the number's own webhook.
     pub overridden_by: Option<String>,
-    /// Where texts go when the webhook fails.
     pub fallback: Option<String>,
-    /// The messaging service or profile that the number is in.
+    /// The messaging service or profile of the number.
     pub member_of: Option<String>,
 }

@@ -1,19 +1,18 @@
-//! What becomes of a message after an attempt to send it. Pure, so that a test can walk it line by line.
+//! Decides what follows an attempt to send a message. Pure, without I/O.
 
 use std::time::Duration;
 
 use super::{ErrorClass, Price, Refusal, SendOutcome, Status};
 
-/// About an hour of pauses. A text that leaves much later than it was written does harm.
+/// About an hour of retries. A text sent much later than it was written does harm.
 const MAX_TRIES: u32 = 20;
-/// Passing faults at the provider pass soon, or are not passing.
+/// Transient provider errors end soon, or are not transient.
 const MAX_TRIES_AFTER_FAULTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const MAX_PAUSE: Duration = Duration::from_secs(300);
-/// Beyond this a `Retry-After` is somebody's mistake.
+/// A longer `Retry-After` is taken for a mistake.
 const MAX_REQUESTED_PAUSE: Duration = Duration::from_secs(3600);
 
-/// What the sender does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Sent {
@@ -22,30 +21,29 @@ pub enum Outcome {
         segments: Option<u32>,
         price: Option<Price>,
     },
-    /// For good. By its class: `OptedOut` is recorded with the contact, `Sender` marks the number,
-    /// `Request` is logged as a bug of ours.
+    /// Final. By class: `OptedOut` is recorded with the contact, `Sender` marks the number, `Request` is logged as a
+    /// bug.
     Failed(Refusal),
     Retry {
         after: Duration,
         holds: PauseScope,
     },
-    /// Perhaps sent: to be looked up, never simply sent again.
+    /// Possibly sent: must be looked up, never sent again blindly.
     Unconfirmed,
-    /// The message keeps its place. If the credentials no longer validate, the whole queue waits.
+    /// The message stays queued. If the credentials are invalid, the whole queue pauses.
     Pause(Refusal),
 }
 
-/// What else waits until a text is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PauseScope {
     Text,
-    /// Everything from its number: the provider's queue for it is full.
+    /// All messages from its number: the provider's queue for the number is full.
     Number,
-    /// Everything of the account: the provider said for how long.
+    /// All messages of the account: the provider set the delay.
     Account,
 }
 
-/// `tries` counts this attempt too; `jitter` is a random number from 0 to 1.
+/// `tries` includes this attempt; `jitter` is random, 0 to 1.
 pub fn outcome(tries: u32, answer: SendOutcome, jitter: f64) -> Outcome {
     match answer {
         SendOutcome::Accepted {
@@ -69,20 +67,17 @@ pub fn outcome(tries: u32, answer: SendOutcome, jitter: f64) -> Outcome {
     }
 }
 
-/// What a repeat tells of a text whose fate was not known: see [`Capabilities::idempotent_send`].
-///
-/// [`Capabilities::idempotent_send`]: super::Capabilities::idempotent_send
+/// The result of repeating a request of unknown outcome: see [`super::Capabilities::idempotent_send`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Repeated {
     Settled(Outcome),
-    /// Who got no answer, or was turned away at the gate, has not asked: it may be asked again.
+    /// No response, or rejected before processing: it may be repeated again.
     NotAsked,
-    /// The provider takes the request for a wrong one, as it does when its key was used for another: asking again tells
-    /// no more.
+    /// Rejected as invalid, as for a reused idempotency key: another repeat tells no more.
     Undetermined,
 }
 
-/// Only an answer to the text itself settles it.
+/// Only a response to the message itself settles it.
 pub fn repeated(tries: u32, answer: SendOutcome, jitter: f64) -> Repeated {
     match &answer {
         SendOutcome::NotSent { .. } | SendOutcome::Unknown => Repeated::NotAsked,
@@ -107,7 +102,7 @@ fn refused(tries: u32, refusal: Refusal, jitter: f64) -> Outcome {
     if tries >= most_tries {
         return Outcome::Failed(refusal);
     }
-    // A full queue empties in minutes, not in seconds.
+    // A full queue empties within minutes, not seconds.
     let (retry_pause, holds) = match refusal.class {
         ErrorClass::RateLimited => (tries + 4, PauseScope::Number),
         _ => (tries, PauseScope::Text),
@@ -128,8 +123,8 @@ fn unreachable() -> Refusal {
     }
 }
 
-/// Doubles with every try; the jitter takes up to half of it away, so that what failed together does
-/// not come back together. A pause that the provider asked for is only made longer.
+/// Exponential back-off; the jitter subtracts up to half, so that simultaneous failures do not retry together. A delay
+/// set by the provider is only extended.
 fn pause(tries: u32, asked: Option<Duration>, jitter: f64) -> Duration {
     let jitter = jitter.clamp(0.0, 1.0);
     if let Some(asked) = asked {
@@ -254,7 +249,7 @@ mod tests {
         assert_eq!(
             after_refusal(1, class),
             holding(PauseScope::Number, 32),
-            "and all else from its number"
+            "pauses the number"
         );
         assert_eq!(after_refusal(9, class), holding(PauseScope::Number, 300));
         assert_eq!(after_refusal(20, class), Outcome::Failed(refusal(class)));

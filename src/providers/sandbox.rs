@@ -1,6 +1,6 @@
-//! The provider that needs no account: everything sent is delivered, to nobody.
+//! The sandbox provider: needs no account and reports every message as delivered.
 //!
-//! Some recipients fail, so that failures can be shown: see [`refusal`].
+//! Some recipients fail, to demonstrate failures: see [`refusal`].
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
@@ -13,13 +13,13 @@ use uuid::Uuid;
 use super::*;
 use crate::phone::Phone;
 
-/// Whatever their area code, 555-0100 to 555-0199 are kept for fiction and never assigned.
+/// In every area code, 555-0100 to 555-0199 are reserved for fiction.
 const AREA_CODES: [&str; 24] = [
     "202", "206", "212", "213", "303", "305", "312", "313", "404", "415", "503", "504", "512",
     "602", "615", "617", "619", "628", "702", "704", "713", "801", "808", "917",
 ];
 
-/// One simulated number, which stays the same because it is part of the sealed credentials.
+/// One simulated number, stored in the sealed credentials.
 pub struct Sandbox {
     phone_number: Phone,
 }
@@ -30,7 +30,7 @@ struct Credentials {
 }
 
 impl Sandbox {
-    /// `{}` picks a number; `{"phone_number": "+14155550100"}` is given one.
+    /// `{}` picks a random number; `{"phone_number": "+14155550100"}` sets one.
     pub fn open(credentials: &str) -> Result<Self, InvalidCredentials> {
         let credentials: Credentials = serde_json::from_str(credentials).map_err(|_| {
             InvalidCredentials(vec![FieldError {
@@ -53,14 +53,13 @@ fn fictional_number() -> Phone {
         .expect("eleven digits and a plus are E.164")
 }
 
-/// What every number here can do.
 const CAPABILITIES: NumberCapabilities = NumberCapabilities {
     sms: true,
     mms: true,
     voice: false,
 };
 
-fn made_up(phone_number: Phone) -> RemoteNumber {
+fn fictional(phone_number: Phone) -> RemoteNumber {
     RemoteNumber {
         provider_id: phone_number.to_string(),
         phone_number,
@@ -77,22 +76,23 @@ fn is_fictional(number: &Phone) -> bool {
     digits.len() == 12 && digits.starts_with("+1") && digits[5..].starts_with("55501")
 }
 
-/// A handful for each search, all over the fictional range.
-fn offers(wanted: &NumberSearch) -> Vec<Offer> {
+fn offers(criteria: &NumberSearch) -> Vec<Offer> {
     const COUNT_LIMIT: usize = 20;
-    let area = wanted.area_code.as_deref();
+    let area = criteria.area_code.as_deref();
     let areas = AREA_CODES
         .iter()
         .filter(|code| area.is_none_or(|area| code.starts_with(area)));
     let numbers = areas.flat_map(|area| {
-        let lines = (100..200).step_by(if wanted.contains.is_some() { 1 } else { 11 });
+        let lines = (100..200).step_by(if criteria.contains.is_some() { 1 } else { 11 });
         lines.filter_map(move |line| format!("+1{area}5550{line}").parse::<Phone>().ok())
     });
-    let fits = |number: &Phone| {
-        let digits = wanted.contains.as_deref();
+    let matches_digits = |number: &Phone| {
+        let digits = criteria.contains.as_deref();
         digits.is_none_or(|digits| number.as_str().contains(digits))
     };
-    let found = numbers.filter(fits).filter(|_| wanted.country == "US");
+    let found = numbers
+        .filter(matches_digits)
+        .filter(|_| criteria.country == "US");
     let offered = found.take(COUNT_LIMIT).map(|phone_number| Offer {
         phone_number,
         place: None,
@@ -146,11 +146,11 @@ impl Provider for Sandbox {
     fn list_numbers(&self) -> BoxFuture<'_, Result<Vec<RemoteNumber>>> {
         answer(Ok(vec![RemoteNumber {
             friendly_name: "Sandbox number".into(),
-            ..made_up(self.phone_number.clone())
+            ..fictional(self.phone_number.clone())
         }]))
     }
 
-    /// Nobody keeps a list of made-up numbers but us.
+    /// There is no remote list.
     fn lists_all_numbers(&self) -> bool {
         false
     }
@@ -163,8 +163,11 @@ impl Provider for Sandbox {
         answer(Ok(Webhook::Unchanged))
     }
 
-    fn search_numbers<'a>(&'a self, wanted: &'a NumberSearch) -> BoxFuture<'a, Result<Vec<Offer>>> {
-        answer(Ok(offers(wanted)))
+    fn search_numbers<'a>(
+        &'a self,
+        criteria: &'a NumberSearch,
+    ) -> BoxFuture<'a, Result<Vec<Offer>>> {
+        answer(Ok(offers(criteria)))
     }
 
     fn buy_number<'a>(
@@ -173,7 +176,7 @@ impl Provider for Sandbox {
         _: &'a WebhookUrls,
     ) -> BoxFuture<'a, Result<Bought>> {
         answer(match is_fictional(number) {
-            true => Ok(Bought::Ready(made_up(number.clone()))),
+            true => Ok(Bought::Ready(fictional(number.clone()))),
             false => Err(Error::Refused {
                 code: None,
                 text: "The sandbox has only numbers that belong to nobody, such as +14155550100."
@@ -186,7 +189,7 @@ impl Provider for Sandbox {
         answer(Ok(()))
     }
 
-    /// Its texts never leave this server.
+    /// Texts do not leave this server.
     fn route<'a>(
         &'a self,
         _: &'a str,
@@ -243,12 +246,12 @@ fn answer<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
     ready(value).boxed()
 }
 
-/// The same for every attempt, as an idempotent provider would answer.
+/// The same for every attempt, like an idempotent provider.
 fn sid(our_id: Uuid) -> String {
     format!("SB{}", our_id.simple())
 }
 
-/// The recipients that fail, by the last four digits.
+/// The recipients that fail, by their last four digits.
 fn refusal(to: &str) -> Option<Refusal> {
     let (class, code, text) = match to.get(to.len().saturating_sub(4)..)? {
         "0003" => (

@@ -1,4 +1,4 @@
-//! A text on its way out, and what is known of it.
+//! Outbound messages and their state at the provider.
 
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use crate::phone::Address;
 
-/// A text on its way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     pub our_id: Uuid,
@@ -19,14 +18,14 @@ pub struct Outgoing {
     pub text: String,
     /// Public URLs, at most ten.
     pub media: Vec<String>,
-    /// How long it may wait at a provider that can be told so.
+    /// How long the provider may queue it, if it supports a limit.
     pub valid_for: Option<Duration>,
-    /// Where the provider reports on it; `None` while this server has no public address.
+    /// The URL for delivery reports; `None` while this server has no public address.
     pub status_url: Option<String>,
 }
 
 impl Outgoing {
-    /// Where the provider reports on this very attempt: known as ours before we know its id there.
+    /// The status URL of this attempt. It identifies our message before we know the provider's id.
     pub fn report_url(&self) -> Option<String> {
         let url = self.status_url.as_ref()?;
         let separator = if url.contains('?') { '&' } else { '?' };
@@ -37,7 +36,6 @@ impl Outgoing {
     }
 }
 
-/// What is known after an attempt to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
     Accepted {
@@ -46,48 +44,39 @@ pub enum SendOutcome {
         segments: Option<u32>,
         price: Option<Price>,
     },
-    /// The provider said no.
     Refused(Refusal),
-    /// Certainly not sent: the request never left, or was turned away unread.
-    NotSent { retry_after: Option<Duration> },
-    /// Sent or not sent, nobody here can tell. Where [`Capabilities::idempotent_send`] allows it, the
-    /// same request may be made again: see [`Repeated`].
-    ///
-    /// [`Capabilities::idempotent_send`]: super::Capabilities::idempotent_send
-    /// [`Repeated`]: super::Repeated
+    /// Certainly not sent: no request was made, or it was rejected before processing.
+    NotSent {
+        retry_after: Option<Duration>,
+    },
+    /// Possibly sent. If [`super::Capabilities::idempotent_send`] allows it, a repeat decides: see [`super::Repeated`].
     Unknown,
 }
 
-/// Why a message was not, or will not be, delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub class: ErrorClass,
-    /// The provider's own code.
     pub code: String,
-    /// What happened and what to do about it, in a sentence or two.
+    /// What happened and what to do, in a sentence or two.
     pub text: String,
 }
 
-/// What kind of trouble an error code is, which decides what becomes of the message and the queue.
+/// The class of an error code, which decides what happens to the message and the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
-    /// This message never.
     Permanent,
-    /// The recipient texted STOP.
     OptedOut,
     RateLimited,
-    /// A passing fault.
     Retryable,
-    /// Credentials or the account: nothing else will get through either.
+    /// Credentials or account: every other message fails too.
     Auth,
     Funds,
-    /// Our number, or its registration.
+    /// Our number or its registration.
     Sender,
-    /// Our request is wrong: a bug.
+    /// An invalid request: a bug.
     Request,
 }
 
-/// A message's status at the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -126,7 +115,6 @@ pub struct Price {
 }
 
 impl Price {
-    /// `None`: no money.
     pub fn read(amount: &str, currency: &str) -> Option<Self> {
         let is_amount = amount.len() <= 20
             && amount.bytes().any(|byte| byte.is_ascii_digit())
@@ -147,7 +135,6 @@ impl Price {
     }
 }
 
-/// A message of ours as the provider has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteMessage {
     pub provider_sid: String,
@@ -159,12 +146,11 @@ pub struct RemoteMessage {
     pub created_at: Option<DateTime<Utc>>,
 }
 
-/// What a provider remembers of a text whose answer was lost.
+/// The result of looking for a message whose response was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SentLookup {
-    /// Everything that looks like it, oldest first. Ours is the first that belongs to no other message,
-    /// for people do send the same text twice.
+    /// All matches, oldest first. Ours is the first that no other message has, because the same text may be sent twice.
     Found(Vec<RemoteMessage>),
-    /// It lists nothing: that nothing is found proves nothing.
+    /// The provider has no list, so a missing message proves nothing.
     Undetermined,
 }

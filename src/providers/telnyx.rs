@@ -1,7 +1,7 @@
 //! Telnyx: texts over its JSON API, webhooks signed with the account's Ed25519 key.
 //!
-//! Every send carries a key, so that the same request made again within a day is known as a repeat: what came out
-//! uncertain is asked for once more instead of being looked up, for Telnyx lists no messages.
+//! Every send carries an idempotency key, which Telnyx keeps for a day: an uncertain send is repeated with the same
+//! key. Telnyx has no list of messages to look it up in.
 
 mod api;
 mod deliveries;
@@ -28,11 +28,10 @@ use api::Api;
 
 use crate::clock;
 
-/// The published address of the API, where `TELNYX_API_BASE_URL` names no other.
 pub const API: &str = "https://api.telnyx.com";
 
-/// Telnyx remembers the key of a message that it took for up to 24 hours: an hour of caution.
-const KEYS_ARE_KEPT: Duration = Duration::from_secs(23 * 3600);
+/// Telnyx keeps an idempotency key for up to 24 hours; one hour of margin.
+const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(23 * 3600);
 
 pub struct Telnyx {
     api: Api,
@@ -65,7 +64,7 @@ impl Provider for Telnyx {
         Kind::Telnyx
     }
 
-    /// Telnyx has no other name for an account that its API would tell.
+    /// The API exposes no account id, so the public key identifies the account.
     fn account(&self) -> &str {
         &self.public_key.text
     }
@@ -85,7 +84,7 @@ impl Provider for Telnyx {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            idempotent_send: Some(KEYS_ARE_KEPT),
+            idempotent_send: Some(IDEMPOTENCY_WINDOW),
             mms: true,
         }
     }
@@ -96,7 +95,7 @@ impl Provider for Telnyx {
 
     fn validate(&self) -> BoxFuture<'_, Result<Account>> {
         async {
-            self.api.asks_for_the_balance().await?;
+            self.api.check_key().await?;
             Ok(Account {
                 id: self.public_key.text.clone(),
                 name: Kind::Telnyx.name().into(),
@@ -128,8 +127,11 @@ impl Provider for Telnyx {
         self.api.restore_webhook(number, urls, previous).boxed()
     }
 
-    fn search_numbers<'a>(&'a self, wanted: &'a NumberSearch) -> BoxFuture<'a, Result<Vec<Offer>>> {
-        self.api.search(wanted).boxed()
+    fn search_numbers<'a>(
+        &'a self,
+        criteria: &'a NumberSearch,
+    ) -> BoxFuture<'a, Result<Vec<Offer>>> {
+        self.api.search(criteria).boxed()
     }
 
     fn buy_number<'a>(
@@ -160,7 +162,7 @@ impl Provider for Telnyx {
         self.api.message(provider_sid).boxed()
     }
 
-    /// There are detail records, without texts, and not of messages that still wait.
+    /// Detail records have no text, and do not include queued messages.
     fn find_sent<'a>(
         &'a self,
         _: &'a Outgoing,
@@ -169,7 +171,7 @@ impl Provider for Telnyx {
         ready(Ok(SentLookup::Undetermined)).boxed()
     }
 
-    /// Of those that reached us it keeps no list that we could read.
+    /// Telnyx lists only texts whose webhook failed.
     fn received<'a>(
         &'a self,
         number: &'a Address,
@@ -182,38 +184,38 @@ impl Provider for Telnyx {
         self.api.completed(listed, self.account()).boxed()
     }
 
-    /// Its files lie open, for 30 days, at addresses that it does not promise to keep to.
     fn usage(&self, day: NaiveDate) -> BoxFuture<'_, Result<Vec<Charge>>> {
         self.api.usage(day).boxed()
     }
 
+    /// Media URLs are public for 30 days, on hosts that Telnyx does not document.
     fn media_access(&self, url: &str, _: &str) -> Option<MediaAccess> {
         let url = Url::parse(url).ok()?;
-        let is_outside = url.scheme() == "https" && !media::is_internal(&url);
+        let is_public = url.scheme() == "https" && !media::is_internal(&url);
         let is_telnyx = Url::parse(&self.api.base).is_ok_and(|api| api.origin() == url.origin());
-        (is_outside || is_telnyx).then_some(MediaAccess::Open)
+        (is_public || is_telnyx).then_some(MediaAccess::Open)
     }
 
     fn verify(&self, request: &SignedRequest<'_>) -> bool {
         signature::verify(request, &self.public_key.key, clock::now())
     }
 
-    /// The address is not signed, but the time is.
+    /// The URL is not signed, but the time is.
     fn signature_mismatch(&self, request: &SignedRequest<'_>) -> SignatureMismatch {
-        match signature::made_at(request, &self.public_key.key) {
-            signature::SignatureRefusal::Never => SignatureMismatch::Unsigned,
-            signature::SignatureRefusal::AtAnotherTime => SignatureMismatch::OtherTime,
-            signature::SignatureRefusal::BySomebodyElse => SignatureMismatch::Stranger,
+        match signature::mismatch(request, &self.public_key.key) {
+            signature::SignatureRefusal::Unsigned => SignatureMismatch::Unsigned,
+            signature::SignatureRefusal::OtherTime => SignatureMismatch::OtherTime,
+            signature::SignatureRefusal::WrongKey => SignatureMismatch::Stranger,
         }
     }
 
-    /// Both kinds of events come to whichever address Telnyx happens to have; they say themselves what they are.
+    /// Telnyx may send both kinds of events to either URL; the event has a type.
     fn read(&self, _: Hook, request: &SignedRequest<'_>) -> Result<WebhookEvent, Malformed> {
         webhooks::read(request, self.account())
     }
 }
 
-/// Deliberately without `Debug`.
+/// No `Debug`: holds secrets.
 struct Credentials {
     api_key: SecretString,
     public_key: PublicKey,
@@ -226,18 +228,18 @@ struct PublicKey {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Given {
+struct RawCredentials {
     api_key: String,
     public_key: String,
 }
 
 impl Credentials {
     fn parse(json: &str) -> Result<Self, InvalidCredentials> {
-        let given = serde_json::from_str::<Given>(json).unwrap_or_default();
-        let api_key = given.api_key.trim();
+        let raw = serde_json::from_str::<RawCredentials>(json).unwrap_or_default();
+        let api_key = raw.api_key.trim();
         match (
             api_key_mistake(api_key),
-            PublicKey::parse(given.public_key.trim()),
+            PublicKey::parse(raw.public_key.trim()),
         ) {
             (None, Ok(public_key)) => Ok(Self {
                 api_key: api_key.into(),

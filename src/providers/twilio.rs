@@ -1,7 +1,7 @@
 //! Twilio: texts over its REST API, webhooks as signed forms.
 //!
-//! It has no key that makes a repeated send harmless. So every send names our message in the URL of
-//! its delivery reports, and what came out uncertain is looked up and never repeated blindly.
+//! Twilio has no idempotency keys. So the URL for delivery reports identifies our message, and uncertain sends are
+//! looked up, never repeated blindly.
 
 mod api;
 mod errors;
@@ -24,12 +24,11 @@ use super::*;
 use api::Api;
 use signature::Key;
 
-/// The published address of the API, where `TWILIO_API_BASE_URL` names no other.
 pub const API: &str = "https://api.twilio.com";
 const MESSAGING: &str = "https://messaging.twilio.com";
 
-/// By default Twilio calls a webhook once, and a text is lost to us when we answer 500. This asks for
-/// five more tries. It is part of the URL as Twilio keeps it, but neither sent nor signed.
+/// By default Twilio does not retry a webhook, so a text would be lost if we answer 500. This URL fragment requests
+/// five retries. Twilio stores it, but neither sends nor signs it.
 const RETRIES: &str = "#rc=5&rp=5xx,ct,rt";
 
 pub struct Twilio {
@@ -43,7 +42,7 @@ impl Twilio {
         credentials: &str,
     ) -> Result<Self, InvalidCredentials> {
         let base_url = base_url.trim_end_matches('/');
-        // Another host for the API is a stand-in or a proxy, and stands in for all of Twilio.
+        // A configured API host stands in for all of Twilio's hosts.
         let messaging = if base_url == API { MESSAGING } else { base_url };
         Ok(Self {
             api: Api {
@@ -74,7 +73,7 @@ impl Provider for Twilio {
     }
 
     fn credentials(&self) -> SecretString {
-        self.secret().sealable()
+        self.secret().to_json()
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -113,8 +112,11 @@ impl Provider for Twilio {
         self.api.restore_webhook(number, urls, previous).boxed()
     }
 
-    fn search_numbers<'a>(&'a self, wanted: &'a NumberSearch) -> BoxFuture<'a, Result<Vec<Offer>>> {
-        self.api.search(wanted).boxed()
+    fn search_numbers<'a>(
+        &'a self,
+        criteria: &'a NumberSearch,
+    ) -> BoxFuture<'a, Result<Vec<Offer>>> {
+        self.api.search(criteria).boxed()
     }
 
     fn buy_number<'a>(
@@ -182,17 +184,17 @@ impl Provider for Twilio {
     }
 
     fn signature_mismatch(&self, request: &SignedRequest<'_>) -> SignatureMismatch {
-        if !signature::is_there(request) {
+        if !signature::is_signed(request) {
             return SignatureMismatch::Unsigned;
         }
-        let fits = |url: &String| {
+        let is_valid = |url: &String| {
             let public_url = url.as_str();
             self.verify(&SignedRequest {
                 public_url,
                 ..*request
             })
         };
-        let url = request.other_urls().into_iter().find(fits);
+        let url = request.other_urls().into_iter().find(is_valid);
         url.map_or(SignatureMismatch::Stranger, SignatureMismatch::OtherUrl)
     }
 
@@ -203,7 +205,7 @@ impl Provider for Twilio {
         }
     }
 
-    /// Anything else would be texted back to the customer.
+    /// Twilio sends any other response body to the customer as a text.
     fn receipt(&self) -> Receipt {
         Receipt {
             content_type: "text/xml; charset=utf-8",
@@ -214,16 +216,16 @@ impl Provider for Twilio {
 
 pub use webhooks::{addressee, parse_status};
 
-/// Deliberately without `Debug`.
+/// No `Debug`: holds secrets.
 struct Credentials {
     account_sid: String,
     auth_token: SecretString,
-    /// Set where the account signs its webhooks with a key of its own, beside the token.
+    /// Set if the account signs webhooks with a key other than the auth token.
     shared_key: Option<SecretString>,
 }
 
 #[derive(Deserialize)]
-struct Given {
+struct RawCredentials {
     #[serde(default)]
     account_sid: String,
     #[serde(default)]
@@ -233,13 +235,13 @@ struct Given {
 
 impl Credentials {
     fn parse(json: &str) -> Result<Self, InvalidCredentials> {
-        let given = serde_json::from_str::<Given>(json).unwrap_or(Given {
+        let raw = serde_json::from_str::<RawCredentials>(json).unwrap_or(RawCredentials {
             account_sid: String::new(),
             auth_token: String::new(),
             shared_key: None,
         });
-        let account_sid = given.account_sid.trim();
-        let auth_token = given.auth_token.trim();
+        let account_sid = raw.account_sid.trim();
+        let auth_token = raw.auth_token.trim();
         let mistakes: Vec<FieldError> = [
             sid_mistake(account_sid).map(|message| ("account_sid", message)),
             token_mistake(auth_token).map(|message| ("auth_token", message)),
@@ -257,11 +259,11 @@ impl Credentials {
         Ok(Self {
             account_sid: account_sid.into(),
             auth_token: auth_token.into(),
-            shared_key: given.shared_key.map(SecretString::from),
+            shared_key: raw.shared_key.map(SecretString::from),
         })
     }
 
-    fn sealable(&self) -> SecretString {
+    fn to_json(&self) -> SecretString {
         let mut json = json!({
             "account_sid": self.account_sid,
             "auth_token": self.auth_token.expose_secret(),

@@ -1,11 +1,10 @@
-//! What a provider charges: for a text, and for a day of the whole account.
+//! Charges: per message, and per day of an account.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Price;
 
-/// What one text cost, once the provider knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Priced {
     pub provider_sid: String,
@@ -13,11 +12,10 @@ pub struct Priced {
     pub price: Price,
 }
 
-/// What a day of the account cost under one heading. Headings do not overlap, but for the total.
+/// An account's charge for one day and item. Items do not overlap, except for the total.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
     pub item: Item,
-    /// How many, where the provider counts them.
     pub count: Option<u64>,
     pub price: Price,
 }
@@ -32,6 +30,6 @@ pub enum Item {
     PicturesReceived,
     CarrierFees,
     Numbers,
-    /// All that the account was charged, for other things than texts, too.
+    /// Everything that the account was charged, not only for texts.
     Total,
 }

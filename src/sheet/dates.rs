@@ -1,9 +1,9 @@
-//! Days as spreadsheets and address books write them. Of `03/04/2026` nobody knows which is the month: the other days of the
-//! column tell, or the country.
+//! Dates in spreadsheets and address books. The order in `03/04/2026` is decided by the other dates of the column, else
+//! by the country.
 
 use chrono::{Datelike, NaiveDate};
 
-/// Which stands first where both could be the month.
+/// The order of day and month where both are possible.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     DayFirst,
@@ -29,7 +29,7 @@ impl Order {
         }
     }
 
-    /// As a column has it: one day after the twelfth tells for all. Two that contradict each other tell nothing.
+    /// The order in a column: one value above 12 decides. Contradictions decide nothing.
     pub fn of_column<'a>(cells: impl IntoIterator<Item = &'a str>) -> Self {
         let (mut day, mut month) = (false, false);
         for cell in cells {
@@ -45,7 +45,7 @@ impl Order {
         }
     }
 
-    /// As people in a country write. Where several ways are in use nothing is assumed.
+    /// The usual order in a country; `Unknown` where several are in use.
     pub fn of_region(region: &str) -> Self {
         match region {
             "US" | "PH" | "FM" | "GU" | "MH" | "PW" | "PR" | "AS" | "VI" | "MP" => Self::MonthFirst,
@@ -66,11 +66,11 @@ impl Order {
 enum Parts {
     /// Year, month, day.
     Day(i32, u32, u32),
-    /// Day and month in whichever order, and the year.
+    /// Day and month in unknown order, and the year.
     Slashes(u32, u32, i32),
 }
 
-/// The day; `None`: no day, or nobody knows which.
+/// The date; `None` if invalid or ambiguous.
 pub fn read(text: &str, order: Order) -> Option<NaiveDate> {
     let (year, month, day) = match parts(text)? {
         Parts::Day(year, month, day) => (year, month, day),
@@ -85,7 +85,7 @@ pub fn read(text: &str, order: Order) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(year, month, day).filter(|day| (1..=9999).contains(&day.year()))
 }
 
-/// What the figures are. A time of the day behind it is left out.
+/// The numbers of a date. A time of day is ignored.
 fn parts(text: &str) -> Option<Parts> {
     let text = text.trim();
     if text.len() > 40 || !text.bytes().any(|byte| byte.is_ascii_digit()) {
@@ -128,7 +128,7 @@ fn parts(text: &str) -> Option<Parts> {
         }
         let (first, second, year) = (small(first)?, small(second)?, year(third)?);
         return Some(match mark {
-            '.' => Parts::Day(year, second, first), // wherever dots are in use, the day comes first
+            '.' => Parts::Day(year, second, first), // with dots the day always comes first
             _ => Parts::Slashes(first, second, year),
         });
     }

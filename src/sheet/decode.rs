@@ -1,4 +1,4 @@
-//! Bytes to text: which encoding a file is in, and what of it could not be read.
+//! Encoding detection and decoding.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{
@@ -10,7 +10,7 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 use super::SheetError;
 use crate::language::english;
 
-/// What people choose from when the letters look wrong, with where each is used.
+/// The encodings offered to users, with their typical use.
 pub const CHOICES: [(&str, &str); 24] = [
     ("UTF-8", english("Unicode")),
     ("UTF-16LE", english("Unicode, as Excel’s “Unicode text”")),
@@ -38,23 +38,22 @@ pub const CHOICES: [(&str, &str); 24] = [
     ("EUC-KR", english("Korean")),
 ];
 
-/// Text as it was read. Letters are composed (NFC), as everything else in the database.
+/// Decoded text, normalized to NFC like all text in the database.
 pub struct Decoded {
     pub text: String,
     pub encoding: &'static str,
-    /// Lines with bytes that are no letters in this encoding, and how many places that are.
+    /// Lines with undecodable bytes, and the number of such places.
     pub bad: Vec<u64>,
     pub bad_places: usize,
 }
 
-/// The encoding with this name, in any of the spellings of the Encoding standard: `shift-jis`, `latin1`, `cp1250`.
+/// The encoding with this label of the Encoding standard: `shift-jis`, `latin1`, `cp1250`.
 pub fn named(name: &str) -> Option<&'static Encoding> {
     Encoding::for_label(name.trim().as_bytes())
         .filter(|encoding| *encoding != REPLACEMENT && *encoding != X_USER_DEFINED)
 }
 
-/// A mark at the beginning says which encoding it is, unless somebody chose one; without both it is recognized. `region` helps
-/// where a file is too short to tell.
+/// Decodes as `chosen`, else by the byte-order mark, else by detection. `region` helps with short files.
 pub fn decode(
     file: &[u8],
     chosen: Option<&'static Encoding>,
@@ -65,7 +64,7 @@ pub fn decode(
         .or_else(|| Encoding::for_bom(file).map(|(encoding, _)| encoding))
         .unwrap_or_else(|| guess(file, region));
     let (text, _) = encoding.decode_with_bom_removal(file);
-    // No table has these: it is a picture, or a program's own format.
+    // Binary data, not a table.
     if text.contains('\0') {
         return Err(SheetError::NoTable);
     }
@@ -100,7 +99,7 @@ fn refuse_other_formats(file: &[u8]) -> Result<(), SheetError> {
     }
 }
 
-/// Where the replacement character stands that the file itself does not have.
+/// Lines with replacement characters, without those that the file itself contains.
 fn unreadable(text: &str, file: &[u8], encoding: &'static Encoding) -> (Vec<u64>, usize) {
     const MARK: char = '\u{fffd}';
     let own = match encoding == UTF_8 {
@@ -141,31 +140,31 @@ fn guess(file: &[u8], region: Option<&str>) -> &'static Encoding {
         "gb" => "uk".to_owned(),
         other => other.to_owned(),
     });
-    // What is usual in the country only counts where it makes better words: people have foreign names, too.
-    let usual = domain
+    // The country's usual encoding only counts if it gives more plausible words: names may be foreign.
+    let regional = domain
         .filter(|domain| domain.bytes().all(|byte| byte.is_ascii_lowercase()))
         .map_or(guess, |domain| {
             detector.guess(Some(domain.as_bytes()), Utf8Detection::Deny)
         });
     let sample = &file[..file.len().min(SAMPLE)];
-    // A few Japanese letters are too few for the detector.
+    // Few Japanese characters are not enough for the detector.
     if implausibility(guess, sample) > 0 && is_japanese(sample) {
         return SHIFT_JIS;
     }
-    match usual != guess && implausibility(usual, sample) < implausibility(guess, sample) {
-        true => mac_or(usual, sample),
-        false => mac_or(guess, sample),
+    match regional != guess && implausibility(regional, sample) < implausibility(guess, sample) {
+        true => prefer_macintosh(regional, sample),
+        false => prefer_macintosh(guess, sample),
     }
 }
 
-/// Bytes that are looked at for how the words in them look.
+/// Bytes that are checked for plausible words.
 const SAMPLE: usize = 262_144;
 
 fn implausibility(encoding: &'static Encoding, sample: &[u8]) -> usize {
     odd_letters(&encoding.decode_without_bom_handling(sample).0)
 }
 
-/// ASCII letters, separators and line ends have a zero byte beside them in UTF-16, and no other text has zeros.
+/// In UTF-16 ASCII characters have a zero byte; other text has no zeros.
 fn utf16(file: &[u8]) -> Option<&'static Encoding> {
     let sample = &file[..file.len().min(65_536) & !1];
     let zeros = |from: usize| {
@@ -181,11 +180,11 @@ fn utf16(file: &[u8]) -> Option<&'static Encoding> {
         false => UTF_16BE,
     };
     let (text, is_broken) = encoding.decode_without_bom_handling(sample);
-    let is_cut = sample.len() < file.len(); // in the middle of a pair, perhaps
+    let is_cut = sample.len() < file.len(); // possibly within a surrogate pair
     ((!is_broken || is_cut) && !text.contains('\0')).then_some(encoding)
 }
 
-/// Text of another encoding is hardly ever valid UTF-8 by chance, so some letters that are outweigh as many that are not.
+/// Other encodings are rarely valid UTF-8 by chance, so this only requires as many valid sequences as invalid ones.
 fn is_mostly_utf8(file: &[u8]) -> bool {
     let (mut good, mut bad, mut rest) = (0_usize, 0_usize, file);
     loop {
@@ -213,16 +212,16 @@ fn is_japanese(sample: &[u8]) -> bool {
     !is_broken && !text.contains(is_narrow_kana) && odd_letters(&text) == 0
 }
 
-/// Excel for Mac saves the Mac's old letters, which no browser's detector knows. They are taken where the words look better that
-/// way than in what was guessed.
-fn mac_or(guess: &'static Encoding, sample: &[u8]) -> &'static Encoding {
+/// Excel for Mac saves as Mac Roman, which the detector does not know. Chosen if it gives more plausible words than
+/// `guess`.
+fn prefer_macintosh(guess: &'static Encoding, sample: &[u8]) -> &'static Encoding {
     let high = sample.iter().filter(|byte| **byte >= 0x80).count();
     let runs = sample
         .windows(2)
         .filter(|two| two[0] >= 0x80 && two[1] >= 0x80)
         .count();
     if high == 0 || runs * 5 > high {
-        return guess; // Western words have single letters with accents; other scripts have nothing else
+        return guess; // accented letters are single in Western words, and adjacent in other scripts
     }
     let (mac, guessed) = (
         implausibility(MACINTOSH, sample),
@@ -236,7 +235,7 @@ fn mac_or(guess: &'static Encoding, sample: &[u8]) -> &'static Encoding {
     }
 }
 
-/// Letters that stand where no word has them: capitals after small ones, signs inside words, two scripts in one word.
+/// Implausible letters: capitals after small letters, symbols inside of words, two scripts in one word.
 fn odd_letters(text: &str) -> usize {
     let characters: Vec<char> = text.chars().collect();
     let at = |place: Option<usize>| {
@@ -251,7 +250,7 @@ fn odd_letters(text: &str) -> usize {
             continue;
         }
         let (before, after) = (at(place.checked_sub(1)), at(place.checked_add(1)));
-        // Within one word; other scripts have letters beside other ones.
+        // Only checked against Western letters.
         let is_western = |c: char| c.is_ascii_alphabetic() || matches!(c, '\u{c0}'..='\u{24f}');
         let beside_letter = is_western(before) || is_western(after);
         let is_latin =

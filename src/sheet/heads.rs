@@ -1,8 +1,7 @@
-//! What columns are, by their names: in the interface's languages and in those of the programs that people come from.
+//! Column types by header, in the interface's languages and those of common exporting programs.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// What stands in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Head {
     Phone(PhoneKind),
@@ -16,7 +15,7 @@ pub enum Head {
     Tags,
 }
 
-/// Which of several numbers is texted: the first of these.
+/// The type of a phone number, in order of preference for texting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PhoneKind {
     Mobile,
@@ -26,7 +25,7 @@ pub enum PhoneKind {
     Work,
 }
 
-/// A name of a column as its words: small letters without accents. `E-mail 1 - Value` is `mail 1 value`.
+/// The words of a header in lower case without accents: `E-mail 1 - Value` is `email 1 value`.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
@@ -44,7 +43,7 @@ fn words(name: &str) -> Vec<String> {
         }
         before = c;
         if c.is_alphanumeric() {
-            let word = words.last_mut().expect("there is always one");
+            let word = words.last_mut().expect("words is never empty");
             match c {
                 'Ł' | 'ł' => word.push('l'),
                 'Ø' | 'ø' => word.push('o'),
@@ -68,12 +67,12 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// The same name in another spelling: `Phone_Number` is `phone number`.
+/// The words as one: `phonenumber` for `Phone_Number`.
 pub fn plain(name: &str) -> String {
     words(name).concat()
 }
 
-/// What this is the name of; `None`: nothing that we know.
+/// The column type of a header; `None` if unknown.
 pub fn read(name: &str) -> Option<Head> {
     let words = words(name);
     let plain = words.concat();
@@ -87,15 +86,15 @@ pub fn read(name: &str) -> Option<Head> {
         return Some(Head::Phone(kind));
     }
     // `Patient first name`, `Primary contact: last name`
-    let begins = words
+    let prefix_length = words
         .iter()
-        .take_while(|word| WHOSE.contains(&word.as_str()))
+        .take_while(|word| PREFIXES.contains(&word.as_str()))
         .count();
-    if begins > 0 {
-        let rest = &words[begins..];
-        let whole = rest.concat();
-        let number = || phone(rest, &whole).map(Head::Phone);
-        if let Some(head) = named(&whole).or_else(number) {
+    if prefix_length > 0 {
+        let rest = &words[prefix_length..];
+        let joined = rest.concat();
+        let number = || phone(rest, &joined).map(Head::Phone);
+        if let Some(head) = named(&joined).or_else(number) {
             return Some(head);
         }
     }
@@ -104,7 +103,7 @@ pub fn read(name: &str) -> Option<Head> {
     (words.len() < 5 && in_list(ORGANIZATION, last)).then_some(Head::Organization)
 }
 
-/// Names that may mean a number or an address: it depends on what stands in the column. Yahoo's `Home` is a number.
+/// Headers of either a phone number or an address; the cells decide. Yahoo's `Home` is a phone number.
 pub fn bare_phone(name: &str) -> Option<PhoneKind> {
     match plain(name).as_str() {
         "home" | "privat" | "casa" | "private" => Some(PhoneKind::Home),
@@ -117,7 +116,7 @@ pub fn bare_phone(name: &str) -> Option<PhoneKind> {
     }
 }
 
-/// What a label beside a number says of it, such as Google's `Mobile` or `Work Fax`; `None`: it takes no texts.
+/// The phone type of a label such as Google's `Mobile` or `Work Fax`; `None` for fax and pager.
 pub fn label(label: &str) -> Option<PhoneKind> {
     let words = words(label);
     let no_phone = ["fax", "pager", "beeper", "telex", "telefax"];
@@ -130,7 +129,7 @@ pub fn label(label: &str) -> Option<PhoneKind> {
     Some(kind_of(&words, &words.concat()))
 }
 
-/// The column that says what the numbers in `name` are: `Phone 1 - Label` for `Phone 1 - Value`.
+/// The label column of a value column: `Phone 1 - Label` for `Phone 1 - Value`.
 pub fn label_of(name: &str, columns: &[String]) -> Option<usize> {
     let value = words(name);
     let (last, stem) = value.split_last()?;
@@ -157,18 +156,18 @@ pub fn label_of(name: &str, columns: &[String]) -> Option<usize> {
     })
 }
 
-/// Whether a record names columns rather than somebody. Title lines above a table do not.
+/// Whether a record is a header, not data or a title line above the table.
 pub fn is_head(cells: &[String]) -> bool {
     let heads: Vec<Head> = cells.iter().filter_map(|cell| read(cell)).collect();
     let has_phone = heads.iter().any(|head| matches!(head, Head::Phone(_)));
-    let is_somebody = cells
+    let is_data = cells
         .iter()
         .any(|cell| super::records::is_phone_like(cell) || cell.contains('@'));
-    !is_somebody && (has_phone || heads.len() > 1)
+    !is_data && (has_phone || heads.len() > 1)
 }
 
-/// Before a name: whose it is.
-const WHOSE: &[&str] = &[
+/// Prefixes of headers.
+const PREFIXES: &[&str] = &[
     "contact",
     "contacts",
     "customer",
@@ -598,7 +597,7 @@ fn is_email(words: &[String], plain: &str) -> bool {
         "sahkoposti",
         "mailaddress",
     ];
-    const NO: &[&str] = &[
+    const EXCLUDED: &[&str] = &[
         "label",
         "type",
         "typ",
@@ -643,10 +642,10 @@ fn is_email(words: &[String], plain: &str) -> bool {
         ]
         .iter()
         .any(|part| plain.contains(part));
-    is_it && !words.iter().any(|word| in_list(NO, word))
+    is_it && !words.iter().any(|word| in_list(EXCLUDED, word))
 }
 
-/// What no text goes to, or what is only about a number.
+/// Words in headers that are no phone number, or only describe one.
 const NO_PHONE: &[&str] = &[
     "fax",
     "faxnumber",
@@ -700,7 +699,7 @@ const NO_PHONE: &[&str] = &[
 ];
 
 fn phone(words: &[String], plain: &str) -> Option<PhoneKind> {
-    const WHOLE: &[&str] = &[
+    const NUMBER_HEADERS: &[&str] = &[
         "number",
         "numbers",
         "contactnumber",
@@ -775,7 +774,7 @@ fn phone(words: &[String], plain: &str) -> Option<PhoneKind> {
     }
     let kind = kind_of(words, plain);
     let is_it = kind == PhoneKind::Mobile
-        || in_list(WHOLE, plain)
+        || in_list(NUMBER_HEADERS, plain)
         || words
             .iter()
             .any(|word| in_list(PHONE_WORDS, word) || word.ends_with("phone"))

@@ -1,40 +1,37 @@
-//! Text to records: cells between separators, some of them in quotation marks and over several lines.
+//! Splits text into records of cells, some of them quoted and multi-line.
 //!
-//! A quotation mark that is never closed would take the rows below into its cell. Where a cell over several lines is not closed,
-//! or holds what looks like rows, its lines are read one by one instead, and [`Broken`] says so.
+//! An unclosed quotation mark would swallow the rows below. If a multi-line cell is unclosed or contains what looks
+//! like rows, its lines are parsed one by one instead, and reported as [`Broken`].
 
-/// Characters of one cell that a spreadsheet can hold, each of up to four bytes.
+/// Maximum characters of a spreadsheet cell, at up to four bytes each.
 const LARGEST_CELL: usize = 4 * 32_767;
 const MAX_LINES_PER_CELL: u64 = 1_000;
-/// After so many marks that are never closed, cells over several lines are not looked for any more: each search costs time.
+/// After this many unclosed marks, multi-line cells are not searched for any more: each search costs time.
 const MAX_BROKEN: usize = 1_000;
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
-/// A line of the table, which may be several of the file.
+/// A record, possibly of several lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Where it begins, counted from 1.
+    /// Its first line, counted from 1.
     pub line: u64,
     pub cells: Vec<String>,
-    /// An empty line stands before it.
+    /// It follows an empty line.
     pub is_after_gap: bool,
 }
 
-/// A quotation mark that is not closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
     pub line: u64,
-    /// How many lines, its own included, one cell would have taken.
+    /// Lines that the cell would have taken, including its own.
     pub lines: u64,
 }
 
-/// What separates cells, and how a usual record looks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     pub delimiter: u8,
-    /// Cells of most records.
+    /// The number of cells of most records.
     pub width: usize,
-    /// Columns in which phone numbers stand.
     phones: Vec<usize>,
 }
 
@@ -44,47 +41,47 @@ pub struct Records<'t> {
     line: u64,
     layout: Layout,
     pub broken: Vec<Broken>,
-    /// Where the last of them would have been closed: that mark opens no cell.
+    /// The line whose mark would have closed the last broken cell: it opens no cell.
     closed_by: u64,
-    /// How often a cell was looked for over several lines in vain.
-    in_vain: usize,
+    /// Unsuccessful searches for a multi-line cell.
+    failed_searches: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reach {
-    /// A cell in quotation marks may go over several lines.
+    /// Quoted cells may span lines.
     Cell,
-    /// Only this line.
+    /// Stops at the end of the line.
     Line,
 }
 
 struct Scan {
     cells: Vec<String>,
-    /// Places of the cells that go over several lines.
-    tall: Vec<usize>,
-    /// Where the next line begins.
+    /// Indexes of the multi-line cells.
+    multiline: Vec<usize>,
+    /// Start of the next line.
     end: usize,
     lines: u64,
     is_closed: bool,
 }
 
 impl<'t> Records<'t> {
-    /// Of the whole text; `sep=;` in its first line says what separates the cells, and is no record.
+    /// Parses `text`. A first line `sep=;` sets the delimiter and is no record.
     pub fn of(text: &'t str) -> Self {
         let first = text.split(['\r', '\n']).next().unwrap_or_default();
-        let said = separator_line(first);
-        let at = match said {
+        let hint = separator_line(first);
+        let at = match hint {
             Some(_) => after_line_end(text, first.len()),
             None => 0,
         };
         Self {
             text,
             at,
-            line: 1 + u64::from(said.is_some()),
-            layout: Layout::of(&text[at..], said),
+            line: 1 + u64::from(hint.is_some()),
+            layout: Layout::of(&text[at..], hint),
             broken: Vec::new(),
             closed_by: 0,
-            in_vain: 0,
+            failed_searches: 0,
         }
     }
 
@@ -92,11 +89,11 @@ impl<'t> Records<'t> {
         &self.layout
     }
 
-    /// One cell over several lines is one, and not rows.
+    /// Whether multi-line cells are closed and contain no rows.
     fn is_plausible(&self, scan: &Scan) -> bool {
         let has_width = scan.cells.len() == self.layout.width;
         let inside = scan
-            .tall
+            .multiline
             .iter()
             .flat_map(|place| lines(&scan.cells[*place]).skip(1));
         scan.is_closed
@@ -120,7 +117,7 @@ impl Iterator for Records<'_> {
             return None;
         }
         let delimiter = self.layout.delimiter;
-        let reach = match self.in_vain < MAX_BROKEN {
+        let reach = match self.failed_searches < MAX_BROKEN {
             true => Reach::Cell,
             false => Reach::Line,
         };
@@ -132,7 +129,7 @@ impl Iterator for Records<'_> {
             if self.closed_by != line {
                 self.broken.push(Broken { line, lines });
             }
-            self.in_vain += 1;
+            self.failed_searches += 1;
             self.closed_by = match scan.is_closed {
                 true => line + lines - 1,
                 false => 0,
@@ -150,8 +147,8 @@ impl Iterator for Records<'_> {
 }
 
 impl Layout {
-    /// The separator that gives most records as many cells; of several, the one that gives more of them.
-    fn of(text: &str, said: Option<u8>) -> Self {
+    /// The delimiter that gives most records the same number of cells; in a tie, the larger number.
+    fn of(text: &str, hint: Option<u8>) -> Self {
         let widths = |delimiter: u8| -> Vec<usize> {
             let (mut at, mut widths) = (0, Vec::new());
             while at < text.len() && widths.len() < 50 {
@@ -177,10 +174,10 @@ impl Layout {
             let best = usual.max_by_key(|width| (count(*width), *width));
             best.map_or((0, 1), |width| (count(width) * 100 / widths.len(), width))
         };
-        let delimiter = said.unwrap_or_else(|| {
+        let delimiter = hint.unwrap_or_else(|| {
             DELIMITERS
                 .into_iter()
-                .rev() // of two that fit alike, the last one is taken: the comma
+                .rev() // `max_by_key` takes the last of equals: the comma
                 .max_by_key(|delimiter| fit(*delimiter))
                 .unwrap_or(b',')
         });
@@ -192,8 +189,8 @@ impl Layout {
         }
     }
 
-    /// Whether a line inside a cell is a row of its own. A cell in a record that has its width is only doubted for a line that
-    /// has it, too.
+    /// Whether a line inside of a cell is a row. If the record has the usual width, only a line of the same width
+    /// counts.
     fn is_row(&self, line: &str, has_width: bool) -> bool {
         let cells = scan(line, 0, self.delimiter, Reach::Line).cells;
         let is_whole = cells.len() == self.width;
@@ -223,7 +220,7 @@ fn phone_columns(text: &str, delimiter: u8, width: usize) -> Vec<usize> {
     (0..width).filter(|place| is_it(&seen[*place])).collect()
 }
 
-/// Seven to fifteen digits with what people put between them, and no day.
+/// Seven to fifteen digits with separators, and no date.
 pub fn is_phone_like(cell: &str) -> bool {
     let cell = cell
         .trim()
@@ -238,11 +235,10 @@ pub fn is_phone_like(cell: &str) -> bool {
             .all(|c| c.is_ascii_digit() || " +-().[]/\u{a0}\u{202f}".contains(c))
 }
 
-/// `sep=;`, as programs write it for Excel.
 fn separator_line(line: &str) -> Option<u8> {
     let line = line.trim().trim_matches('"');
     let (key, value) = line.split_at_checked(4)?;
-    // `sep=` alone, or followed by a tab that was trimmed, means the tab.
+    // `sep=` alone, or followed by a trimmed tab, means tab.
     match (key.eq_ignore_ascii_case("sep="), value.as_bytes()) {
         (true, [one]) if one.is_ascii() && !one.is_ascii_alphanumeric() => Some(*one),
         (true, []) => Some(b'\t'),
@@ -251,7 +247,6 @@ fn separator_line(line: &str) -> Option<u8> {
     }
 }
 
-/// Lines as they stand there, without their ends.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n')
         .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
@@ -270,7 +265,7 @@ fn scan(text: &str, start: usize, delimiter: u8, reach: Reach) -> Scan {
     let is_blank = |byte: u8| byte == b' ' || (byte == b'\t' && delimiter != b'\t');
     let mut scan = Scan {
         cells: Vec::new(),
-        tall: Vec::new(),
+        multiline: Vec::new(),
         end: start,
         lines: 1,
         is_closed: true,
@@ -285,20 +280,20 @@ fn scan(text: &str, start: usize, delimiter: u8, reach: Reach) -> Scan {
         let mut quoted = None;
         if bytes.get(at + blanks) == Some(&b'"') {
             begin = at + blanks + 1;
-            match in_quotes(text, begin, delimiter, reach) {
+            match quoted_cell(text, begin, delimiter, reach) {
                 Ok(cell) => quoted = Some(cell),
                 Err(lines) if reach == Reach::Cell => {
                     scan.lines += lines;
                     scan.is_closed = false;
                     return scan;
                 }
-                Err(_) => {} // the mark is left out, and the cell ends where others do
+                Err(_) => {} // the mark is dropped, and the cell is parsed as unquoted
             }
         }
         let (cell, after) = match quoted {
             Some(Quoted { cell, after, lines }) => {
                 if lines > 0 {
-                    scan.tall.push(scan.cells.len());
+                    scan.multiline.push(scan.cells.len());
                     scan.lines += lines;
                 }
                 (cell, after)
@@ -329,14 +324,14 @@ fn scan(text: &str, start: usize, delimiter: u8, reach: Reach) -> Scan {
 
 struct Quoted {
     cell: String,
-    /// Where the separator or the line end behind it stands.
+    /// Position after the closing mark and blanks.
     after: usize,
     lines: u64,
 }
 
-/// A cell behind its quotation mark. It ends at a mark that a separator or a line end follows; other marks are a part of it, as
-/// programs write them that do not double them. `Err`: it is not closed, and how many line ends it would have taken.
-fn in_quotes(text: &str, begin: usize, delimiter: u8, reach: Reach) -> Result<Quoted, u64> {
+/// Parses a quoted cell. It ends at a mark before a delimiter or a line end; other marks belong to it, for programs
+/// that do not double them. `Err` if unclosed, with the number of line ends it would have taken.
+fn quoted_cell(text: &str, begin: usize, delimiter: u8, reach: Reach) -> Result<Quoted, u64> {
     let bytes = text.as_bytes();
     let is_blank = |byte: u8| byte == b' ' || (byte == b'\t' && delimiter != b'\t');
     let (mut cell, mut from, mut at, mut lines) = (String::new(), begin, begin, 0);
@@ -369,7 +364,7 @@ fn in_quotes(text: &str, begin: usize, delimiter: u8, reach: Reach) -> Result<Qu
                     return Err(lines + u64::from(reach == Reach::Cell));
                 }
                 at = after_line_end(text, at);
-                // The line end of a file's last line begins no other.
+                // The final line end of the file starts no line.
                 lines += u64::from(at < bytes.len());
             }
             _ if at - begin > LARGEST_CELL => return Err(lines),

@@ -184,7 +184,7 @@ fn bad_byte_affects_one_cell() {
         ["Zoë Müller", "+14155550143", "cut \u{fffd}"]
     );
     assert_eq!((sheet.bad, sheet.bad_places), (vec![3], 1));
-    // A mark that the file itself has is no fault of ours.
+    // A replacement character in the file itself is not counted.
     let own = self::sheet("name,phone\n\u{fffd},+14155550142\n").unwrap();
     assert_eq!(own.bad_places, 0);
 }
@@ -266,19 +266,19 @@ fn unclosed_quote_loses_no_row() {
             &["Doc Brown", "Maya", "Tom", "Ines"][..],
             &[(2, 3)][..],
         ),
-        // Never.
+        // Never closed.
         (
             "name,phone,notes\nDoc,+1 415 555 0142,\"old friend\nMaya,+1 415 555 0143,\nTom,+1 415 555 0144,x\n",
             &["Doc", "Maya", "Tom"],
             &[(2, 3)],
         ),
-        // By the next mark, so that the record has as many cells as the others.
+        // Closed by the next mark, so that the record has the usual width.
         (
             "name,phone,notes\nDoc,+1 415 555 0142,\"old friend\nMaya,+1 415 555 0143,vip\nTom,+1 415 555 0144,\"\nInes,+1 415 555 0145,\n",
             &["Doc", "Maya", "Tom", "Ines"],
             &[(2, 3)],
         ),
-        // Twice.
+        // Two marks.
         (
             "name;phone\nMaya;\"+1 415 555 0143\nTom;\"+1 415 555 0144\nInes;+1 415 555 0145\n",
             &["Maya", "Tom", "Ines"],
@@ -290,7 +290,7 @@ fn unclosed_quote_loses_no_row() {
             &["Maya", "Tom"],
             &[(3, 1)],
         ),
-        // In a list of numbers alone.
+        // In a column of numbers alone.
         (
             "phone\n\"+14155550142\n+14155550143\n+14155550144\"\n",
             &["+14155550142", "+14155550143", "+14155550144\""],
@@ -343,7 +343,7 @@ fn lines_around_the_table_are_no_rows() {
         sheet.rows.iter().map(|row| row.line).collect::<Vec<_>>(),
         [5, 6]
     );
-    // Without a gap and short it is somebody.
+    // A short last line without a gap is a row.
     assert_eq!(rows("a,b,phone\n1,2,+14155550142\nCher\n").len(), 2);
     assert!(
         self::sheet("+14155550142,Maya\n+14155550143,Tom\n")
@@ -372,7 +372,7 @@ fn formulas_are_escaped_and_numbers_kept() {
         "\u{1f}=1",
     ] {
         assert_eq!(guarded(formula), format!("'{formula}"));
-        assert_eq!(unguarded(&guarded(formula)), formula, "it comes back");
+        assert_eq!(unguarded(&guarded(formula)), formula, "round trip");
     }
     for plain in [
         "+14155550192",
@@ -426,7 +426,7 @@ fn file_name_is_the_last_path_component() {
     assert_eq!(short_name(&"x".repeat(900)).len(), 60);
 }
 
-/// Every search for the end of a cell costs time, and none of these files may cost much of it.
+/// Each search for the end of a cell costs time; the total must be bounded.
 #[test]
 fn parsing_time_is_bounded() {
     for line in [
@@ -488,7 +488,7 @@ proptest! {
         }
     }
 
-    /// Whoever opens a quotation mark and forgets it: every row is there all the same.
+    /// An unclosed quotation mark loses no row.
     #[test]
     fn stray_quote_loses_no_row(count in 2_usize..12, row in 0_usize..12, column in 0_usize..3, closed in 0_usize..12) {
         let mut file = "name,phone,notes\n".to_owned();
@@ -514,7 +514,7 @@ proptest! {
     #[test]
     fn written_table_is_read_back(rows in prop::collection::vec(prop::collection::vec("[^\\x00]{0,12}", 3), 1..20)) {
         let head = ["name".to_owned(), "phone".into(), "notes".into()];
-        // A cell that says something, so that no line is empty.
+        // Cells with text, so that no line is empty.
         let rows: Vec<Vec<String>> = rows
             .into_iter()
             .map(|row| vec![format!("x{}", row[0].trim_end()), row[1].trim().into(), format!("{}x", row[2].trim_start())])

@@ -1,4 +1,4 @@
-//! Address books as phones and mail programs export them: vCard 2.1, 3.0 and 4.0, one or many in a file.
+//! vCard files (2.1, 3.0 and 4.0) with one or more cards.
 
 use base64::Engine;
 use encoding_rs::{Encoding, UTF_8};
@@ -6,7 +6,6 @@ use encoding_rs::{Encoding, UTF_8};
 use super::heads::{self, PhoneKind};
 use super::{Sheet, SheetError, SheetRow};
 
-/// What stands in a card, as the columns of a table whose names are known.
 const COLUMNS: [&str; 14] = [
     "Name",
     "First name",
@@ -23,10 +22,10 @@ const COLUMNS: [&str; 14] = [
     "Notes",
     "Birthday",
 ];
-/// Between several values in one cell, as Google writes them.
+/// Separates several values in one cell, as in Google's exports.
 const BETWEEN: &str = " ::: ";
 
-pub fn is_one(text: &str) -> bool {
+pub fn is_vcard(text: &str) -> bool {
     let mut lines = text
         .split(['\r', '\n'])
         .map(str::trim)
@@ -36,14 +35,14 @@ pub fn is_one(text: &str) -> bool {
         .is_some_and(|line| line.eq_ignore_ascii_case("BEGIN:VCARD"))
 }
 
-/// A card is a row. A card that is not ended is one, too; what stands between cards is passed over.
+/// One row per card. An unclosed card is a row too; text between cards is ignored.
 pub fn read(text: &str, encoding: &'static str, most: usize) -> Result<Sheet, SheetError> {
     let mut rows: Vec<SheetRow> = Vec::new();
-    let mut cards: Vec<(u64, Card)> = Vec::new(); // the last one is open; those before it have another one in them
+    let mut cards: Vec<(u64, Card)> = Vec::new(); // a stack: a card may contain another one
     for property in properties(text) {
         match property.name.as_str() {
             "BEGIN" if property.value.trim().eq_ignore_ascii_case("VCARD") => {
-                // Not ended, or somebody's assistant inside a card.
+                // The previous card is unclosed, or this one is nested (such as an assistant).
                 cards.push((property.line, Card::default()));
                 if cards.len() > 10 {
                     let (line, card) = cards.remove(0);
@@ -84,10 +83,10 @@ pub fn read(text: &str, encoding: &'static str, most: usize) -> Result<Sheet, Sh
 
 struct Property {
     line: u64,
-    /// `item1` of `item1.TEL`, which ties a label to it.
+    /// `item1` of `item1.TEL`; a label has the same group.
     group: String,
     name: String,
-    /// In capitals, each as it is written: `TYPE=CELL`, or `CELL` as in 2.1.
+    /// In capitals, as written: `TYPE=CELL`, or `CELL` in 2.1.
     parameters: Vec<String>,
     value: String,
 }
@@ -108,17 +107,17 @@ impl Property {
     }
 }
 
-/// Lines that go on in the next one are joined, and letters that are written as figures are letters again.
+/// Parses properties: unfolds lines and decodes quoted-printable.
 fn properties(text: &str) -> impl Iterator<Item = Property> {
     let mut lines = Lines { text, line: 0 }.peekable();
     std::iter::from_fn(move || {
         loop {
             let (line, first) = lines.next()?;
-            let mut whole = first.to_owned();
+            let mut unfolded = first.to_owned();
             while let Some((_, more)) = lines.next_if(|(_, next)| next.starts_with([' ', '\t'])) {
-                whole.push_str(&more[1..]);
+                unfolded.push_str(&more[1..]);
             }
-            let Some(mut property) = property(line, &whole) else {
+            let Some(mut property) = property(line, &unfolded) else {
                 continue;
             };
             if property
@@ -186,7 +185,6 @@ fn property(line: u64, text: &str) -> Option<Property> {
     })
 }
 
-/// In the letters that the property names.
 fn quoted_printable(property: &Property) -> String {
     let mut bytes = Vec::new();
     let mut rest = property.value.as_bytes();
@@ -226,12 +224,12 @@ fn quoted_printable(property: &Property) -> String {
         .replace('\0', "")
 }
 
-/// `\n`, `\,` and `\;` as they are meant; `;` between parts is kept as a part's end.
+/// Splits at `between`, and resolves the escapes `\n`, `\,` and `\;`.
 fn parts(value: &str, between: char) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut characters = value.chars();
     while let Some(c) = characters.next() {
-        let part = parts.last_mut().expect("there is always one");
+        let part = parts.last_mut().expect("parts is never empty");
         match c {
             '\\' => match characters.next() {
                 Some('n' | 'N') => part.push('\n'),
@@ -252,7 +250,7 @@ fn text(value: &str) -> String {
 #[derive(Default)]
 struct Card {
     name: String,
-    /// Family, given, additional.
+    /// Family, given and additional names.
     name_parts: Vec<String>,
     organization: String,
     numbers: Vec<Number>,
@@ -315,18 +313,18 @@ impl Card {
     }
 
     fn into_row(mut self, line: u64) -> SheetRow {
-        let numbers = |wanted: PhoneKind| {
+        let numbers = |kind: PhoneKind| {
             let label = |number: &Number| {
-                let said = self
+                let found = self
                     .labels
                     .iter()
                     .find(|(group, _)| !group.is_empty() && *group == number.group);
-                format!("{} {}", number.types, said.map_or("", |(_, label)| label))
+                format!("{} {}", number.types, found.map_or("", |(_, label)| label))
             };
             let mut found: Vec<&Number> = self
                 .numbers
                 .iter()
-                .filter(|number| heads::label(&label(number)) == Some(wanted))
+                .filter(|number| heads::label(&label(number)) == Some(kind))
                 .collect();
             found.sort_by_key(|number| !number.is_preferred);
             let values: Vec<&str> = found.iter().map(|number| number.value.trim()).collect();
@@ -420,7 +418,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!((sheet.rows[0].line, sheet.rows[1].line), (3, 7));
-        assert!(is_one("\r\n begin:vcard\r\n") && !is_one("name,phone"));
+        assert!(is_vcard("\r\n begin:vcard\r\n") && !is_vcard("name,phone"));
     }
 
     proptest! {
@@ -429,7 +427,7 @@ mod tests {
             let sheet = read(&text, "UTF-8", 1_000).unwrap();
             let mut lines: Vec<_> = sheet.rows.iter().map(|row| row.line).collect();
             lines.dedup();
-            prop_assert_eq!(lines.len(), sheet.rows.len(), "no two begin on one line");
+            prop_assert_eq!(lines.len(), sheet.rows.len(), "lines are unique");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What happens at its time: scheduled texts join the queue, snoozed conversations come back.
+//! Queues scheduled messages and reopens snoozed conversations when they are due.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crate::domain::conversations::snooze;
 use crate::domain::messages::schedule;
 use crate::error::Result;
 
-/// All happens at most this late.
+/// The maximum delay.
 pub const TICK: Duration = Duration::from_secs(1);
 
-/// All that is due. Of several servers one takes each.
+/// Handles everything that is due. With several servers, each row is handled once.
 pub async fn run_once(app: &App) -> Result<()> {
     let scheduled = async {
         while schedule::release_due(&app.db).await? > 0 {}
@@ -20,7 +20,7 @@ pub async fn run_once(app: &App) -> Result<()> {
         while snooze::wake_due(&app.db).await? > 0 {}
         Ok(())
     };
-    // The one does not wait for the other to be well.
+    // A failure of one must not block the other.
     let (scheduled, snoozed) = (scheduled.await, snoozed.await);
     scheduled.and(snoozed)
 }

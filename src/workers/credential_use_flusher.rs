@@ -1,6 +1,6 @@
-//! Writes down what is counted in memory: what credentials were used for.
+//! Flushes credential use counts from memory to the database.
 
 use std::time::Duration;
 
-/// A crash forgets no more than this.
+/// A crash loses at most this much.
 pub const INTERVAL: Duration = Duration::from_secs(5);

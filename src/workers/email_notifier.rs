@@ -1,6 +1,6 @@
-//! Mails about what happened while nobody looked: credits that run low, a provider that takes no more texts.
+//! E-mails about events that need attention: low credits, a provider that rejects an integration.
 //!
-//! Only the server on which it happened hears of it, so everybody is told once.
+//! Only the server on which the event happened receives it, so each e-mail is sent once.
 
 use tokio::sync::broadcast::error::RecvError;
 
@@ -12,18 +12,19 @@ use crate::events::Event;
 use crate::language::{Language, count, put, said_in, t};
 use crate::mail::Mail;
 
-/// As long as the server runs.
 pub async fn run(app: App) {
     let mut events = app.db.bus().listen();
     loop {
         match events.recv().await {
             Ok(event) => {
                 if let Err(error) = send_mail(&app, event).await {
-                    tracing::warn!(%error, "somebody should have been told by mail");
+                    tracing::warn!(%error, "an e-mail notification failed");
                 }
             }
-            // It stands on the page all the same.
-            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "events were missed"),
+            // The pages still show the state.
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "event receiver lagged: events were skipped")
+            }
             Err(RecvError::Closed) => return,
         }
     }
@@ -39,7 +40,7 @@ async fn send_mail(app: &App, event: Event) -> Result<()> {
             if let Some(agent) = credits::low_balance_recipient(&app.db, workspace, user).await? {
                 let language = agent.language.unwrap_or_default();
                 app.mail
-                    .send(said_in(language, || credits_run_low(app, &agent)));
+                    .send(said_in(language, || low_credits(app, &agent)));
             }
         }
         Event::IntegrationFailed {
@@ -51,8 +52,9 @@ async fn send_mail(app: &App, event: Event) -> Result<()> {
             {
                 for (email, language) in failed.emails.iter().zip(&failed.languages) {
                     let language = Language::of_tag(language).unwrap_or_default();
-                    app.mail
-                        .send(said_in(language, || texts_wait(app, &failed, email)));
+                    app.mail.send(said_in(language, || {
+                        integration_failed(app, &failed, email)
+                    }));
                 }
             }
         }
@@ -61,7 +63,7 @@ async fn send_mail(app: &App, event: Event) -> Result<()> {
     Ok(())
 }
 
-fn credits_run_low(app: &App, agent: &LowBalance) -> Mail {
+fn low_credits(app: &App, agent: &LowBalance) -> Mail {
     let settings = app.config.public(&format!("/w/{}/settings", agent.slug));
     let text = count(
         agent.left,
@@ -83,7 +85,7 @@ fn credits_run_low(app: &App, agent: &LowBalance) -> Mail {
     }
 }
 
-fn texts_wait(app: &App, failed: &Failed, to: &str) -> Mail {
+fn integration_failed(app: &App, failed: &Failed, to: &str) -> Mail {
     let page = app
         .config
         .public(&format!("/w/{}/admin/integrations", failed.slug));

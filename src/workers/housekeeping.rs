@@ -1,5 +1,5 @@
-//! What has had its time goes: settled throttles, links that nobody followed, uploads that nobody sent, sessions and invitations
-//! long over, tokens that were replaced a day ago, the journal of the month before.
+//! Deletes expired data: throttles, links, unused uploads, sessions, invitations, replaced tokens, old webhook and
+//! import logs.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::error::Result;
 
 pub const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// Two servers at once do no harm.
+/// Safe to run on several servers at once.
 pub async fn tidy(app: &App) -> Result<()> {
     accounts::throttle::forget_settled(&app.db).await?;
     accounts::forget_expired(&app.db).await?;

@@ -1,6 +1,6 @@
-//! Takes contacts from tables that somebody brought in.
+//! Processes contact imports.
 //!
-//! Runs on every server at once; whoever works on an import keeps the others from it for a while.
+//! Runs on every server; a lease keeps the others from an import in progress.
 
 use std::time::Duration;
 
@@ -9,11 +9,10 @@ use crate::domain::contacts::import::work;
 use crate::error::Result;
 use crate::fail_point;
 
-pub const LOOK_AROUND: Duration = Duration::from_secs(1);
-/// So often a part is tried again that met with somebody else's.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a part is tried again after a deadlock.
 const MAX_ATTEMPTS: usize = 4;
 
-/// Takes all that there is to take; answers how many parts that were.
 pub async fn run_once(app: &App) -> Result<usize> {
     let mut parts = 0;
     while let Some(due) = work::due(&app.db).await? {

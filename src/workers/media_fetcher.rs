@@ -1,6 +1,6 @@
-//! Fetches what came with texts into the store, and takes out of it what is not needed any more.
+//! Downloads inbound media into the store, and deletes media that are no longer referenced.
 //!
-//! Runs on every server at once; whoever takes a file keeps the others from it for a while.
+//! Runs on every server; a lease keeps the others from a file in progress.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,18 +17,16 @@ use crate::error::Result;
 use crate::fail_point;
 use crate::ids::{MediaId, WorkspaceId};
 
-const LOOK_AROUND: Duration = Duration::from_secs(1);
-/// Files of one integration, and of all: those that arrive are in memory.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Concurrent downloads, overall and per integration; each is held in memory.
 const LIMITS: Limits = Limits { all: 16, each: 4 };
 const REMOVED_AT_ONCE: i64 = 50;
-/// How long handing back may take once the server stops.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct MediaFetcher {
     app: App,
     directory: Directory,
-    /// Taken, and not settled yet.
     leased: Arc<Mutex<HashMap<MediaId, WorkspaceId>>>,
     calls: Arc<tokio::sync::Mutex<Calls<bool>>>,
 }
@@ -43,40 +41,40 @@ impl MediaFetcher {
         }
     }
 
-    /// Until `stopping`: then what is not fetched yet is another server's. Fetches again as soon as there is room.
+    /// Runs until `stopping`, then releases its leases. Also polls whenever a download ends.
     pub async fn run(self, stopping: CancellationToken) -> Result<()> {
         let mut calls = self.calls.lock().await;
-        let mut rounds = interval(LOOK_AROUND);
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut cleaned = Instant::now();
+        let mut ticks = interval(POLL_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut cleaned_at = Instant::now();
         loop {
             tokio::select! {
                 () = stopping.cancelled() => break,
-                _ = rounds.tick() => {}
+                _ = ticks.tick() => {}
                 Some(_) = calls.next() => {}
             }
             while calls.try_next().is_some() {}
             fail_point::panic_at("media_fetcher");
             self.begin(&mut calls).await?;
-            if cleaned.elapsed() >= LOOK_AROUND {
+            if cleaned_at.elapsed() >= POLL_INTERVAL {
                 removed::take_out(&self.app, REMOVED_AT_ONCE).await?;
-                cleaned = Instant::now();
+                cleaned_at = Instant::now();
             }
         }
         calls.abort().await;
-        let left: Vec<_> = self.leased().drain().collect();
-        let left: Vec<_> = left
+        let unfinished: Vec<_> = self.leased().drain().collect();
+        let unfinished: Vec<_> = unfinished
             .into_iter()
             .map(|(id, workspace)| (workspace, id))
             .collect();
-        if !left.is_empty() {
-            let handed_back = keep::hand_back(&self.app.db, &left);
-            let _ = tokio::time::timeout(SHUTDOWN_GRACE, handed_back).await;
+        if !unfinished.is_empty() {
+            let released = keep::hand_back(&self.app.db, &unfinished);
+            let _ = tokio::time::timeout(RELEASE_TIMEOUT, released).await;
         }
         Ok(())
     }
 
-    /// Fetches and removes what is due; answers how many files were kept. For tests.
+    /// Downloads and deletes everything that is due; returns the number of stored files. For tests.
     pub async fn run_once(&self) -> Result<usize> {
         let mut kept = 0;
         let mut calls = Calls::new(LIMITS);
@@ -91,7 +89,7 @@ impl MediaFetcher {
         Ok(kept)
     }
 
-    /// Takes what is due and there is room for. One round trip.
+    /// Leases as many due files as there is room for. One round trip.
     async fn begin(&self, calls: &mut Calls<bool>) -> Result<()> {
         let room = calls.room();
         if room.all == 0 {
@@ -104,7 +102,7 @@ impl MediaFetcher {
                 let kept = keep::keep(&media_fetcher.app, &media_fetcher.directory, &file).await;
                 media_fetcher.leased().remove(&file.id);
                 kept.unwrap_or_else(|error| {
-                    tracing::warn!(%error, media.id = %file.id, "a file could not be kept: trying again");
+                    tracing::warn!(%error, media.id = %file.id, "media could not be stored: retrying");
                     false
                 })
             });

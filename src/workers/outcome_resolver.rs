@@ -1,6 +1,6 @@
-//! Asks providers what became of texts whose answer was lost.
+//! Resolves messages whose send response was lost, by asking their provider.
 //!
-//! Runs on every server at once; whoever takes a text to ask about keeps the others from it until its next time.
+//! Runs on every server; a lease keeps the others from a message until its next check.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::fail_point;
 use crate::providers::{Outcome, Outgoing, Provider, Repeated, SentLookup, repeated};
 use crate::workers::sender::outgoing;
 
-const LOOK_AROUND: Duration = Duration::from_secs(5);
-/// Questions to one integration, and to all.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// Concurrent lookups, overall and per integration.
 const LIMITS: Limits = Limits { all: 32, each: 4 };
 
 #[derive(Clone)]
@@ -36,13 +36,13 @@ impl OutcomeResolver {
         }
     }
 
-    /// As long as the server runs. What is being asked about when it stops is due again within a minute.
+    /// Runs until the server stops. Lookups cut off then are due again within a minute.
     pub async fn run(self) -> Result<()> {
         let mut calls = self.calls.lock().await;
-        let mut rounds = tokio::time::interval(LOOK_AROUND);
+        let mut ticks = tokio::time::interval(POLL_INTERVAL);
         loop {
             tokio::select! {
-                _ = rounds.tick() => {}
+                _ = ticks.tick() => {}
                 Some(_) = calls.next() => {}
             }
             while calls.try_next().is_some() {}
@@ -51,7 +51,7 @@ impl OutcomeResolver {
         }
     }
 
-    /// Asks about all that is due; answers how many texts were settled. For tests.
+    /// Looks up everything that is due; returns the number of settled messages. For tests.
     pub async fn run_once(&self) -> Result<usize> {
         let mut settled = 0;
         let mut calls = Calls::new(LIMITS);
@@ -64,7 +64,7 @@ impl OutcomeResolver {
         }
     }
 
-    /// Takes what is due and there is room for. One round trip.
+    /// Leases as many due messages as there is room for. One round trip.
     async fn begin(&self, calls: &mut Calls<usize>) -> Result<()> {
         let room = calls.room();
         if room.all == 0 {
@@ -74,7 +74,7 @@ impl OutcomeResolver {
             let outcome_resolver = self.clone();
             calls.spawn(open.text.integration, async move {
                 outcome_resolver.settle(&open).await.unwrap_or_else(|error| {
-                    tracing::warn!(%error, message.id = %open.text.id, "a text without an answer could not be asked about: trying again");
+                    tracing::warn!(%error, message.id = %open.text.id, "the outcome check of an unconfirmed message failed: retrying");
                     0
                 })
             });
@@ -84,40 +84,40 @@ impl OutcomeResolver {
 
     async fn settle(&self, open: &Open) -> Result<usize> {
         fail_point::abort_at("before asking");
-        let lookup = self.ask(open).await?;
+        let lookup = self.look_up(open).await?;
         fail_point::abort_at("after asking");
         match lookup {
             LookupResult::Settled(outcome) => {
                 outbox::settle(&self.app.db, &open.text, &outcome).await?;
-                tracing::info!(message.id = %open.text.id, sent = matches!(outcome, Outcome::Sent { .. }), "a lost answer was settled");
+                tracing::info!(message.id = %open.text.id, sent = matches!(outcome, Outcome::Sent { .. }), "the outcome of an unconfirmed message was resolved");
                 Ok(1)
             }
-            LookupResult::Nothing => {
+            LookupResult::Undetermined => {
                 outcome_checks::looked(&self.app.db, open).await?;
                 Ok(0)
             }
-            LookupResult::NoAnswer => {
-                tracing::warn!(message.id = %open.text.id, "the provider could not be asked about a text");
+            LookupResult::Unreachable => {
+                tracing::warn!(message.id = %open.text.id, "the provider could not be asked for the outcome of a message");
                 Ok(0)
             }
         }
     }
 
-    async fn ask(&self, open: &Open) -> Result<LookupResult> {
+    async fn look_up(&self, open: &Open) -> Result<LookupResult> {
         let Some(account) = self.directory.integration(open.text.integration).await? else {
-            return Ok(LookupResult::NoAnswer);
+            return Ok(LookupResult::Unreachable);
         };
         let Some(text) = outgoing(&self.app, &open.text, &account) else {
-            return Ok(LookupResult::Nothing);
+            return Ok(LookupResult::Undetermined);
         };
         let provider = account.used_for(Purpose::LookUp);
         match provider.capabilities().idempotent_send {
             Some(known_for) => Ok(repeat(open, provider, &text, known_for).await),
-            None => self.look(open, provider, &text).await,
+            None => self.find_sent(open, provider, &text).await,
         }
     }
 
-    async fn look(
+    async fn find_sent(
         &self,
         open: &Open,
         provider: &dyn Provider,
@@ -126,23 +126,22 @@ impl OutcomeResolver {
         match provider.find_sent(text, open.since).await {
             Ok(SentLookup::Found(found)) => Ok(outcome_checks::settled(&self.app.db, open, found)
                 .await?
-                .map_or(LookupResult::Nothing, LookupResult::Settled)),
-            Ok(SentLookup::Undetermined) => Ok(LookupResult::Nothing),
-            Err(_) => Ok(LookupResult::NoAnswer),
+                .map_or(LookupResult::Undetermined, LookupResult::Settled)),
+            Ok(SentLookup::Undetermined) => Ok(LookupResult::Undetermined),
+            Err(_) => Ok(LookupResult::Unreachable),
         }
     }
 }
 
-/// What a question to the provider brought.
 enum LookupResult {
     Settled(Outcome),
-    /// It cannot tell, or may not list it yet.
-    Nothing,
-    /// That was no look.
-    NoAnswer,
+    Undetermined,
+    /// The provider could not be asked; this does not count as a check.
+    Unreachable,
 }
 
-/// Makes the very request once more: a provider that took it answers as it did then, and one that did not takes it now.
+/// Repeats the identical request: a provider that accepted it returns the same response, and one that did not accepts
+/// it now.
 async fn repeat(
     open: &Open,
     provider: &dyn Provider,
@@ -150,14 +149,14 @@ async fn repeat(
     known_for: Duration,
 ) -> LookupResult {
     let age = (clock::now() - open.since).to_std().unwrap_or_default();
-    // If it was not taken then it would be now: not when it is too late for it.
+    // The repeat may send it for the first time, so not after its deadline.
     let is_late = open.text.expires_at.is_some_and(|at| at <= clock::now());
     if age >= known_for || is_late {
-        return LookupResult::Nothing;
+        return LookupResult::Undetermined;
     }
     match repeated(text.attempt, provider.send(text).await, rand::random()) {
         Repeated::Settled(outcome) => LookupResult::Settled(outcome),
-        Repeated::Undetermined => LookupResult::Nothing,
-        Repeated::NotAsked => LookupResult::NoAnswer,
+        Repeated::Undetermined => LookupResult::Undetermined,
+        Repeated::NotAsked => LookupResult::Unreachable,
     }
 }

@@ -1,8 +1,7 @@
-//! Tells browsers of texts while nobody looks at the inbox.
+//! Sends push notifications to members who are away; `web/live/presence.rs` decides who is.
 //!
-//! Who is away is said in one place: `web/live/presence.rs`.
-//!
-//! Only the server on which a text came in hears of it, so each browser is told once; what a crash swallows stands in the inbox.
+//! Only the server that received the text gets the event, so each browser is notified once. A crash loses
+//! notifications, but the inbox still shows the text.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -23,31 +22,31 @@ use crate::language::{english, said_in, t};
 use crate::push::{Address, Outcome};
 use crate::web::live::Hub;
 
-/// Calls to one push service at once. Each service has its own: one that hangs keeps nobody waiting but its own browsers, and
-/// holds so many sockets of ours and no more. One that answers takes some 100 ms, so these are a hundred pushes a second.
+/// Concurrent calls per push service, so that a hanging service delays only its own browsers and holds a bounded number
+/// of sockets. A service takes about 100 ms, which makes over 100 pushes per second.
 const CONCURRENCY: usize = 16;
-/// Pushes that wait for one service, pauses between tries among them. Beyond that the newest are left out: some megabytes of
-/// ours for a service that does not answer, and what they tell stands in the inbox.
+/// Maximum waiting pushes per service, those between attempts included; the newest are dropped. Bounds memory to a few
+/// megabytes for a service that does not respond.
 const MAX_WAITING: usize = 1_000;
-/// After a longer wait it is asked again who is to be told.
+/// After a longer wait, the recipients are checked again.
 const RECHECK_AFTER: Duration = Duration::from_secs(1);
-/// Waits before the second, third and fourth try, unless the service says how long.
+/// Delays before the second, third and fourth attempt, unless the service sends Retry-After.
 const PAUSES: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(10),
     Duration::from_secs(60),
 ];
-/// Who must wait longer than this hears of nothing new.
+/// Upper limit for Retry-After.
 const MAX_PAUSE: Duration = Duration::from_secs(300);
 
-/// The calls under way to each push service, by host and port.
+/// The calls to each push service, by origin.
 #[derive(Default)]
 struct Services(HashMap<String, Arc<Semaphore>>);
 
 impl Services {
-    /// Room at the service of this browser; none where too many wait for it already.
+    /// The semaphore of the address's service; `None` if too many pushes wait for it.
     fn of(&mut self, address: &Address) -> Option<Arc<Semaphore>> {
-        // Held by whatever waits there.
+        // Each waiting push holds a reference.
         self.0.retain(|_, calls| Arc::strong_count(calls) > 1);
         let origin = address.endpoint.origin().ascii_serialization();
         let calls = self
@@ -58,22 +57,22 @@ impl Services {
     }
 }
 
-/// As long as the server runs. Nothing in here waits for a push service, or events would be missed.
+/// Runs until the server stops. Must not wait for a push service, or the event receiver lags.
 pub async fn run(app: App, hub: Hub) {
     let mut events = app.db.bus().listen();
     let mut services = Services::default();
-    let mut under_way = JoinSet::new();
+    let mut in_flight = JoinSet::new();
     loop {
-        while under_way.try_join_next().is_some() {}
+        while in_flight.try_join_next().is_some() {}
         match events.recv().await {
             Ok(Event::MessageAdded {
                 workspace, message, ..
-            }) => match away(&app, &hub, workspace, message).await {
+            }) => match due_pushes(&app, &hub, workspace, message).await {
                 Ok(all) => {
                     for due in all {
                         match services.of(&due.address) {
                             Some(calls) => {
-                                under_way.spawn(push_message(
+                                in_flight.spawn(push_message(
                                     app.clone(),
                                     hub.clone(),
                                     calls,
@@ -82,22 +81,24 @@ pub async fn run(app: App, hub: Hub) {
                                 ));
                             }
                             None => {
-                                tracing::warn!(push.id = %due.id, "a push service is too slow: a push is left out")
+                                tracing::warn!(push.id = %due.id, "a push service is too slow: dropped a push")
                             }
                         }
                     }
                 }
-                Err(error) => tracing::warn!(%error, "somebody should have been told of a text"),
+                Err(error) => tracing::warn!(%error, "a push notification failed"),
             },
             Ok(_) => {}
-            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "events were missed"),
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "event receiver lagged: events were skipped")
+            }
             Err(RecvError::Closed) => return,
         }
     }
 }
 
-/// Whoever looks at the inbox is told there.
-async fn away(
+/// The pushes for a message, without members who are looking at the inbox.
+async fn due_pushes(
     app: &App,
     hub: &Hub,
     workspace: WorkspaceId,
@@ -118,12 +119,12 @@ async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due, messa
             return;
         };
         if began.is_none_or(|began| began.elapsed() > RECHECK_AFTER) {
-            // Meanwhile they may have signed out, lost the number, or come back.
-            match away(&app, &hub, due.workspace, message).await {
-                Ok(still) if still.iter().any(|other| other.id == due.id) => {}
+            // The member may have signed out, lost access to the number, or come back.
+            match due_pushes(&app, &hub, due.workspace, message).await {
+                Ok(recipients) if recipients.iter().any(|other| other.id == due.id) => {}
                 Ok(_) => return,
                 Err(error) => {
-                    return tracing::warn!(%error, "somebody should have been told of a text");
+                    return tracing::warn!(%error, "a push notification failed");
                 }
             }
         }
@@ -131,13 +132,13 @@ async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due, messa
             .push
             .push(&due.address, &topic, payload.as_bytes())
             .await;
-        // Whoever waits for the next try keeps nobody from theirs.
+        // A push that waits for its next attempt must not block others.
         drop(call);
         let saved = match outcome {
             Outcome::Taken => pushes::used(&app.db, &due).await,
             Outcome::Gone => pushes::forget(&app.db, &due).await,
             Outcome::Refused => {
-                tracing::warn!(push.id = %due.id, "a push service refused what we sent");
+                tracing::warn!(push.id = %due.id, "a push service rejected a push");
                 Ok(())
             }
             Outcome::Busy(wait) => {
@@ -148,13 +149,13 @@ async fn push_message(app: App, hub: Hub, calls: Arc<Semaphore>, due: Due, messa
             }
         };
         if let Err(error) = saved {
-            tracing::warn!(%error, "what became of a push is not written down");
+            tracing::warn!(%error, "the result of a push could not be stored");
         }
         return;
     }
 }
 
-/// What the service worker shows. Without a preview nothing of the text, nor who wrote it.
+/// The payload for the service worker. Without previews it holds neither text nor sender.
 fn payload(due: &Due) -> serde_json::Value {
     let (title, body) = match &due.preview {
         Some((title, body)) => (Cow::Borrowed(title.as_str()), body.as_str()),

@@ -1,8 +1,8 @@
-//! Compares every number with its provider's list: at the start, every five minutes, and so after each outage. What came while
-//! we were away is brought in.
+//! Compares every number with its provider's message list, at the start and every five minutes, and ingests texts that
+//! were missed during an outage.
 //!
-//! As many numbers at once as are due, within the limits below: 2,000 numbers of providers that answer within a second take less
-//! than five minutes, also where they are all of one account.
+//! Numbers are compared concurrently within the limits below: 2,000 numbers, even of one account, take less than five
+//! minutes if the provider responds within a second.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,22 +20,19 @@ use crate::error::Result;
 use crate::fail_point;
 use crate::ids::{NumberId, WorkspaceId};
 
-const LOOK_AROUND: Duration = Duration::from_secs(5);
-/// From one look to the next while there is more to do: a look asks about every integration.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// Delay between polls while there is more to do: a poll looks at every integration.
 const POLL_WHILE_BUSY: Duration = Duration::from_millis(200);
-/// Numbers of one integration, and of all: providers count our calls.
+/// Concurrent comparisons, overall and per integration: providers limit API calls.
 const LIMITS: Limits = Limits { all: 32, each: 8 };
-/// How often the backlog is measured.
-const MEASURED: Duration = Duration::from_secs(30);
-/// How long handing back may take once the server stops.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+const METRICS_INTERVAL: Duration = Duration::from_secs(30);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct Reconciler {
     app: App,
     directory: Directory,
     ingest: Ingest,
-    /// Taken, and not compared yet.
     leased: Arc<Mutex<HashMap<NumberId, WorkspaceId>>>,
     calls: Arc<tokio::sync::Mutex<Calls<usize>>>,
 }
@@ -51,55 +48,55 @@ impl Reconciler {
         }
     }
 
-    /// Until `stopping`: then what is not compared yet is another server's.
+    /// Runs until `stopping`, then releases its leases.
     pub async fn run(self, stopping: CancellationToken) -> Result<()> {
         let mut calls = self.calls.lock().await;
-        let mut rounds = interval(LOOK_AROUND);
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut measured: Option<Instant> = None;
+        let mut ticks = interval(POLL_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut measured_at: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = stopping.cancelled() => break,
-                _ = rounds.tick() => {}
+                _ = ticks.tick() => {}
                 Some(_) = calls.next() => sleep(POLL_WHILE_BUSY).await,
             }
             while calls.try_next().is_some() {}
             fail_point::panic_at("reconciler");
             self.begin(&mut calls).await?;
-            if measured.is_none_or(|at| at.elapsed() >= MEASURED) {
+            if measured_at.is_none_or(|at| at.elapsed() >= METRICS_INTERVAL) {
                 self.measure().await?;
-                measured = Some(Instant::now());
+                measured_at = Some(Instant::now());
             }
         }
         calls.abort().await;
-        let left: Vec<_> = self.leased().drain().collect();
-        let left: Vec<_> = left
+        let unfinished: Vec<_> = self.leased().drain().collect();
+        let unfinished: Vec<_> = unfinished
             .into_iter()
             .map(|(id, workspace)| (workspace, id))
             .collect();
-        if !left.is_empty() {
-            let handed_back = catch_up::hand_back(&self.app.db, &left);
-            let _ = tokio::time::timeout(SHUTDOWN_GRACE, handed_back).await;
+        if !unfinished.is_empty() {
+            let released = catch_up::hand_back(&self.app.db, &unfinished);
+            let _ = tokio::time::timeout(RELEASE_TIMEOUT, released).await;
         }
         Ok(())
     }
 
-    /// Compares all that is due; answers how many texts were brought in. For tests.
+    /// Compares everything that is due; returns the number of ingested texts. For tests.
     pub async fn run_once(&self) -> Result<usize> {
-        let mut brought_in = 0;
+        let mut ingested = 0;
         let mut calls = Calls::new(LIMITS);
         loop {
             self.begin(&mut calls).await?;
             match calls.next().await {
-                Some(texts) => brought_in += texts.unwrap_or(0),
+                Some(texts) => ingested += texts.unwrap_or(0),
                 None => break,
             }
         }
         self.measure().await?;
-        Ok(brought_in)
+        Ok(ingested)
     }
 
-    /// Takes what is due and there is room for. One round trip.
+    /// Leases as many due numbers as there is room for. One round trip.
     async fn begin(&self, calls: &mut Calls<usize>) -> Result<()> {
         let room = calls.room();
         if room.all == 0 {
@@ -121,12 +118,12 @@ impl Reconciler {
         match catch_up::number_at(&self.app, &self.directory, &self.ingest, due).await {
             Ok(Some(0) | None) => 0,
             Ok(Some(texts)) => {
-                tracing::warn!(number.id = %due.number(), texts, "texts that had not reached us were brought in");
+                tracing::warn!(number.id = %due.number(), texts, "ingested texts that were missed");
                 metrics::counter!("messagehub_texts_caught_up_total").increment(texts as u64);
                 texts
             }
             Err(error) => {
-                tracing::warn!(%error, number.id = %due.number(), "a number could not be compared with its provider");
+                tracing::warn!(%error, number.id = %due.number(), "a number could not be reconciled with its provider");
                 0
             }
         }

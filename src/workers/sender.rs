@@ -1,7 +1,7 @@
-//! Sends what is queued: leases, lets go of the database, calls the provider, writes down what came of it.
+//! Sends queued messages: leases, ends the transaction, calls the provider, records the outcome.
 //!
-//! Round trips: 2 to lease texts within their numbers' rates and their integrations' room, 3 to write down each answer, and every
-//! few seconds one to see whether there is anything to tidy up. Runs on every server at once; leases keep them apart.
+//! Round trips: 2 to lease messages within their numbers' rates and their integrations' limits, 3 to record each
+//! outcome, and 1 every few seconds to find stale work. Runs on every server; leases keep them apart.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -27,33 +27,33 @@ use crate::ids::{IntegrationId, MessageId};
 use crate::keys::OutgoingLink;
 use crate::providers::{self, ErrorClass, Outcome, Outgoing, PauseScope, Refusal, outcome};
 
-/// Calls under way at once: to each integration, for Twilio counts them per account and turns away what is too many, and in all.
+/// Concurrent calls overall and per integration: Twilio limits concurrency per account and rejects the excess.
 const LIMITS: Limits = Limits { all: 64, each: 8 };
-/// Another server's texts, and leases that ran out, are noticed this soon.
-const LOOK_AROUND: Duration = Duration::from_secs(5);
-/// When all places are taken it is looked again this soon: calls that hang give theirs up.
+/// How soon messages queued by other servers, and expired leases, are noticed.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// The poll interval while all slots are taken: hanging calls time out.
 const POLL_WHILE_FULL: Duration = Duration::from_millis(500);
-/// How long what is in flight may take once the server stops.
+/// How long calls in flight may take when the server stops.
 const CALL_DRAIN: Duration = Duration::from_secs(7);
-/// And what is known of it then, to be written down.
+/// How long recording the remaining outcomes may take after that.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(800);
-/// Whoever was held up for longer than this since they asked for a lease begins nothing: the answer might come after its end.
-const FRESH: Duration = Duration::from_secs(30);
+/// A lease older than this is not used for a call: the response might arrive after it expires.
+const MAX_LEASE_AGE: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 pub struct Sender {
     app: App,
     directory: Directory,
-    /// Whose last text was refused for its account, although the account itself is well.
+    /// Integrations whose last message was refused with an account error, although their credentials are valid.
     doubtful: Arc<Mutex<HashSet<IntegrationId>>>,
-    /// What is to be written down of each text that is leased if its call ends here and now.
+    /// The outcome to record for each leased message if its call ends now.
     leased: Arc<Mutex<HashMap<MessageId, (Leased, Outcome)>>>,
-    /// Outlives a panic of the worker: what is in flight goes on.
+    /// Survives a panic of the worker, so that calls in flight continue.
     calls: Arc<tokio::sync::Mutex<Calls<()>>>,
 }
 
-/// The provider has not been asked: the text goes back to its place, and nothing waits for it.
-const NOT_BEGUN: Outcome = Outcome::Retry {
+/// The provider was not called: the message returns to the queue, and nothing else is held.
+const NOT_SENT: Outcome = Outcome::Retry {
     after: Duration::ZERO,
     holds: PauseScope::Text,
 };
@@ -69,41 +69,41 @@ impl Sender {
         }
     }
 
-    /// Until `stopping`; then what is in flight is finished, and nothing new is begun.
+    /// Runs until `stopping`, then finishes the calls in flight.
     pub async fn run(self, stopping: CancellationToken) {
         let mut events = self.app.db.bus().listen();
         let mut calls = self.calls.lock().await;
-        let mut look = Instant::now();
-        let mut rounds = tokio::time::interval(LOOK_AROUND);
+        let mut next_poll = Instant::now();
+        let mut ticks = tokio::time::interval(POLL_INTERVAL);
         while !stopping.is_cancelled() {
             tokio::select! {
                 () = stopping.cancelled() => break,
-                _ = rounds.tick() => {
+                _ = ticks.tick() => {
                     fail_point::panic_at("sender");
-                    if let Err(error) = self.tidy_up().await {
-                        tracing::warn!(%error, "the outbox cannot be read: trying again");
+                    if let Err(error) = self.recover_stale().await {
+                        tracing::warn!(%error, "the outbox cannot be read: retrying");
                     }
                     continue;
                 }
                 Some(_) = calls.next() => {}
-                () = tokio::time::sleep_until(look) => {}
+                () = tokio::time::sleep_until(next_poll) => {}
                 event = events.recv() => match event {
                     Ok(Event::Queued) | Err(RecvError::Lagged(_)) => {}
                     Ok(_) => continue,
                     Err(RecvError::Closed) => break,
                 },
             }
-            // One look answers for all that happened until now; and with every hand full it can wait for a free one.
+            // One poll covers all events until now. With all slots taken it waits for a free one.
             while calls.try_next().is_some() {}
             while matches!(events.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_))) {}
             if calls.room().all == 0 {
-                look = Instant::now() + POLL_WHILE_FULL;
+                next_poll = Instant::now() + POLL_WHILE_FULL;
                 continue;
             }
-            look = match self.begin(&mut calls, &stopping).await {
+            next_poll = match self.begin(&mut calls, &stopping).await {
                 Ok(next) => next,
                 Err(error) => {
-                    tracing::warn!(%error, "the outbox cannot be read: trying again");
+                    tracing::warn!(%error, "the outbox cannot be read: retrying");
                     Instant::now() + Duration::from_secs(1)
                 }
             };
@@ -111,26 +111,28 @@ impl Sender {
         let _ =
             tokio::time::timeout(CALL_DRAIN, async { while calls.next().await.is_some() {} }).await;
         calls.abort().await;
-        self.hand_back().await;
+        self.settle_unfinished().await;
     }
 
-    /// Of what still hangs when the server stops, it is written down at once that nobody knows; the next server asks about it,
-    /// and never sends it again blindly.
-    async fn hand_back(&self) {
+    /// Records calls that still hang when the server stops as unconfirmed: the outcome resolver checks them, and they
+    /// are never sent again blindly.
+    async fn settle_unfinished(&self) {
         let left: Vec<_> = self.leased().drain().map(|(_, left)| left).collect();
         let settled = left
             .iter()
             .map(|(text, outcome)| outbox::settle(&self.app.db, text, outcome));
-        // What cannot be written down is found by its lease.
+        // Whatever is not recorded is recovered when its lease expires.
         let _ = tokio::time::timeout(SHUTDOWN_GRACE, join_all(settled)).await;
     }
 
-    /// Sends all that is due, one batch after the other, and answers how many texts that were. For tests.
+    /// Sends everything that is due, in batches; returns the number of messages. For tests.
     pub async fn run_once(&self) -> usize {
         let mut sent = 0;
         loop {
             let mut calls = Calls::new(LIMITS);
-            self.tidy_up().await.expect("the outbox can be written");
+            self.recover_stale()
+                .await
+                .expect("the outbox can be written");
             self.begin(&mut calls, &CancellationToken::new())
                 .await
                 .expect("the outbox can be read");
@@ -143,14 +145,14 @@ impl Sender {
         }
     }
 
-    /// What nobody works on any more, and what it is too late for. One round trip where there is nothing of it.
-    async fn tidy_up(&self) -> Result<()> {
+    /// Recovers orphaned, stranded and expired messages. One round trip if there are none.
+    async fn recover_stale(&self) -> Result<()> {
         let stale_work = outbox::stale_work(&self.app.db).await?;
         if stale_work.orphans {
             let orphans = outbox::set_aside_orphans(&self.app.db).await?;
             tracing::warn!(
                 texts = orphans,
-                "texts were in flight when their sender died: set aside until the provider is heard"
+                "messages were in flight when their server stopped: unconfirmed until their outcome is resolved"
             );
         }
         if stale_work.stranded {
@@ -158,43 +160,51 @@ impl Sender {
             if moved > 0 {
                 tracing::warn!(
                     texts = moved,
-                    "texts leave from another number, for theirs is down"
+                    "failover: messages are sent from another number"
                 );
             }
         }
         if stale_work.late {
             let late = outbox::give_up_on_late(&self.app.db).await?;
-            tracing::warn!(texts = late, "texts waited too long and were given up on");
+            tracing::warn!(
+                texts = late,
+                "messages missed their send deadline and failed"
+            );
         }
         Ok(())
     }
 
-    /// Starts as many calls as may be under way; answers when to look again.
+    /// Starts as many calls as the limits allow; returns when to poll again.
     async fn begin(&self, calls: &mut Calls<()>, stopping: &CancellationToken) -> Result<Instant> {
         let room = calls.room();
         if room.all > 0 {
-            let asked = Instant::now();
+            let leased_at = Instant::now();
             fail_point::abort_at("before the lease");
             let texts = outbox::lease(&self.app.db, &room).await?;
             if !texts.is_empty() {
                 fail_point::abort_at("after the lease");
             }
             for text in texts {
-                self.will_be(&text, NOT_BEGUN);
+                self.set_pending_outcome(&text, NOT_SENT);
                 let (sender, stopping) = (self.clone(), stopping.clone());
                 calls.spawn(text.integration, async move {
-                    sender.deliver_or_settle(text, asked, &stopping).await;
+                    sender.deliver_or_settle(text, leased_at, &stopping).await;
                 });
             }
         }
         let wait = outbox::until_next(&self.app.db).await?;
-        Ok(Instant::now() + wait.unwrap_or(LOOK_AROUND).min(LOOK_AROUND))
+        Ok(Instant::now() + wait.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL))
     }
 
-    /// A panic in the middle leaves no text behind that nobody works on.
-    async fn deliver_or_settle(&self, text: Leased, asked: Instant, stopping: &CancellationToken) {
+    /// Delivers, and settles the message if the call panics.
+    async fn deliver_or_settle(
+        &self,
+        text: Leased,
+        leased_at: Instant,
+        stopping: &CancellationToken,
+    ) {
         let id = text.id;
-        let delivered = AssertUnwindSafe(self.deliver(&text, asked, stopping)).catch_unwind();
+        let delivered = AssertUnwindSafe(self.deliver(&text, leased_at, stopping)).catch_unwind();
         if delivered.await.is_err() {
             metrics::counter!("messagehub_worker_panics_total", "worker" => "sender").increment(1);
             let left = self.leased().get(&id).map(|(_, outcome)| outcome.clone());
@@ -204,38 +214,36 @@ impl Sender {
         self.leased().remove(&id);
     }
 
-    async fn deliver(&self, text: &Leased, asked: Instant, stopping: &CancellationToken) {
+    async fn deliver(&self, text: &Leased, leased_at: Instant, stopping: &CancellationToken) {
         if text.is_disconnected {
             return self.settle(text, &Outcome::Failed(disconnected())).await;
         }
         let account = match self.directory.integration(text.integration).await {
             Ok(Some(account)) => account,
             Ok(None) => {
-                return self
-                    .give_back(text, "its integration is switched off")
-                    .await;
+                return self.requeue(text, "its integration is switched off").await;
             }
-            Err(error) => return self.give_back(text, &error.to_string()).await,
+            Err(error) => return self.requeue(text, &error.to_string()).await,
         };
         let Some(outgoing) = outgoing(&self.app, text, &account) else {
-            return self.give_back(text, "its addresses cannot be read").await;
+            return self.requeue(text, "its addresses cannot be read").await;
         };
-        if let Some(refusal) = out_of_reach(&outgoing, &account) {
+        if let Some(refusal) = unreachable_media(&outgoing, &account) {
             return self.settle(text, &Outcome::Failed(refusal)).await;
         }
-        if asked.elapsed() > FRESH {
-            return self.give_back(text, "its lease is getting old").await;
+        if leased_at.elapsed() > MAX_LEASE_AGE {
+            return self.requeue(text, "its lease is getting old").await;
         }
         if stopping.is_cancelled() {
-            return self.settle(text, &NOT_BEGUN).await;
+            return self.settle(text, &NOT_SENT).await;
         }
         let tries = text.attempt.max(1).unsigned_abs().into();
         fail_point::abort_at("before the request");
-        self.will_be(text, Outcome::Unconfirmed);
+        self.set_pending_outcome(text, Outcome::Unconfirmed);
         let answer = account.used_for(Purpose::Send).send(&outgoing).await;
         fail_point::abort_at("after the answer");
         let outcome = outcome(tries, answer, rand::random());
-        self.will_be(text, outcome.clone());
+        self.set_pending_outcome(text, outcome.clone());
         fail_point::panic_at("sending");
         match &outcome {
             Outcome::Pause(refusal) => self.pause_if_certain(text, &account, refusal).await,
@@ -246,14 +254,14 @@ impl Sender {
         }
         self.settle(text, &outcome).await;
         fail_point::abort_at("after it is written down");
-        // Only now: nothing stands between an answer and its record.
-        tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = outcome_label(&outcome), "a text was handed to its provider");
+        // Logged last, so that nothing delays the record.
+        tracing::info!(message.id = %text.id, attempt = text.attempt, outcome = outcome_label(&outcome), "called the provider for a message");
         metrics::counter!("messagehub_sends_total", "outcome" => outcome_label(&outcome))
             .increment(1);
     }
 
-    /// Keeps in mind what is to be written down of it if its call ends here.
-    fn will_be(&self, text: &Leased, outcome: Outcome) {
+    /// Sets the outcome to record if the call ends here.
+    fn set_pending_outcome(&self, text: &Leased, outcome: Outcome) {
         self.leased().insert(text.id, (text.clone(), outcome));
     }
 
@@ -261,8 +269,8 @@ impl Sender {
         self.leased.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A class that stops a whole queue must be certain. An empty purse is; of credentials the account is asked too, and one
-    /// that is well is believed until the next refusal.
+    /// Pausing a whole queue requires certainty. Missing funds are certain; for refused credentials the account is
+    /// validated first, and a valid one is paused only at the second refusal in a row.
     async fn pause_if_certain(
         &self,
         text: &Leased,
@@ -288,12 +296,12 @@ impl Sender {
         self.doubtful.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer is known and must not be lost: written down as soon as the database can be reached.
+    /// Records an outcome. It must not be lost, so this retries until the database is available.
     async fn settle(&self, text: &Leased, outcome: &Outcome) {
         let mut pause = Duration::from_millis(100);
         while let Err(error) = outbox::settle(&self.app.db, text, outcome).await {
             if !error.is_outage() {
-                tracing::error!(%error, message.id = %text.id, "what became of a text could not be written down");
+                tracing::error!(%error, message.id = %text.id, "the outcome of a message could not be stored");
                 return;
             }
             tokio::time::sleep(pause).await;
@@ -301,8 +309,8 @@ impl Sender {
         }
     }
 
-    async fn give_back(&self, text: &Leased, why: &str) {
-        tracing::warn!(message.id = %text.id, why, "a text could not be sent yet");
+    async fn requeue(&self, text: &Leased, why: &str) {
+        tracing::warn!(message.id = %text.id, why, "a message could not be sent yet");
         if let Err(error) = outbox::settle(
             &self.app.db,
             text,
@@ -313,7 +321,7 @@ impl Sender {
         )
         .await
         {
-            tracing::error!(%error, message.id = %text.id, "the text stays leased until its lease runs out");
+            tracing::error!(%error, message.id = %text.id, "a message could not be requeued: it waits until its lease expires");
         }
     }
 }
@@ -328,7 +336,7 @@ fn disconnected() -> Refusal {
     }
 }
 
-/// The same for a text each time, byte for byte: a provider that knows repeats knows them by that.
+/// Builds the provider request. Identical for every attempt, because providers detect repeats by comparing bytes.
 pub fn outgoing(app: &App, text: &Leased, account: &Account) -> Option<Outgoing> {
     let provider = &account.provider;
     let status = webhook_urls(&app.config, provider.kind(), text.integration).status;
@@ -346,12 +354,12 @@ pub fn outgoing(app: &App, text: &Leased, account: &Account) -> Option<Outgoing>
         valid_for: text
             .expires_at
             .map(|at| (at - clock::now()).to_std().unwrap_or_default()),
-        // A provider refuses a text whose reports would go nowhere.
+        // Providers reject a message with an unreachable status URL.
         status_url: provider.reaches(&status).then_some(status),
     })
 }
 
-/// Where the provider gets a file of a text: `media` is our id of it with its name, or an address.
+/// The URL from which the provider fetches a file. `media` is our id and file name, a path, or a URL.
 fn public_address(app: &App, text: &Leased, media: &str) -> String {
     let (id, name) = media.split_once('/').unwrap_or((media, ""));
     match id.parse() {
@@ -367,11 +375,11 @@ fn public_address(app: &App, text: &Leased, media: &str) -> String {
     }
 }
 
-/// A provider takes such a text, and then nothing arrives.
-fn out_of_reach(text: &Outgoing, account: &Account) -> Option<providers::Refusal> {
+/// A refusal for media on a private address: the provider would accept the message and deliver nothing.
+fn unreachable_media(text: &Outgoing, account: &Account) -> Option<providers::Refusal> {
     let provider = &account.provider;
-    let lost = text.media.iter().any(|url| !provider.reaches(url));
-    lost.then(|| providers::Refusal {
+    let is_unreachable = text.media.iter().any(|url| !provider.reaches(url));
+    is_unreachable.then(|| providers::Refusal {
         class: providers::ErrorClass::Permanent,
         code: "media_unreachable".into(),
         text: format!(

@@ -1,5 +1,4 @@
-//! Keeps workers running: one that panics or fails is started again, after a pause that grows, and is counted. One that has been
-//! down for long makes `/readyz` say so.
+//! Restarts workers that panic or fail, with back-off, and counts failures. `/readyz` reports workers that stay down.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -12,38 +11,36 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use crate::error::Result;
 use crate::fail_point;
 
-/// Down for longer than this is reported.
-const LONG: Duration = Duration::from_secs(30);
-/// One that has run for so long after a start is well again: longer than it takes to find out that the database is away.
-const SETTLED: Duration = Duration::from_secs(5);
-/// From a failure to the next start.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Downtime after which a worker is reported.
+const DOWN_THRESHOLD: Duration = Duration::from_secs(30);
+/// Uptime after which a worker counts as up again: longer than it takes to notice that the database is unavailable.
+const HEALTHY_AFTER: Duration = Duration::from_secs(5);
+const MIN_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
-/// Which workers are down, and since when.
+/// The workers that are down, and since when.
 #[derive(Clone, Default)]
 pub struct Health(Arc<Mutex<HashMap<&'static str, Instant>>>);
 
 impl Health {
-    /// The names of those that have been down for more than 30 seconds.
     pub fn down_for_long(&self) -> Vec<&'static str> {
-        self.down_for(LONG)
+        self.down_for(DOWN_THRESHOLD)
     }
 
-    fn down_for(&self, long: Duration) -> Vec<&'static str> {
+    fn down_for(&self, threshold: Duration) -> Vec<&'static str> {
         let down = self.down();
-        let down = down.iter().filter(|(_, since)| since.elapsed() > long);
+        let down = down.iter().filter(|(_, since)| since.elapsed() > threshold);
         let mut names: Vec<_> = down.map(|(name, _)| *name).collect();
         names.sort_unstable();
         names
     }
 
-    fn works(&self, worker: &'static str) {
+    fn mark_up(&self, worker: &'static str) {
         self.down().remove(worker);
         metrics::gauge!("messagehub_worker_up", "worker" => worker).set(1.0);
     }
 
-    fn failed(&self, worker: &'static str, failure: &Failure) {
+    fn mark_down(&self, worker: &'static str, failure: &Failure) {
         self.down().entry(worker).or_insert_with(Instant::now);
         metrics::gauge!("messagehub_worker_up", "worker" => worker).set(0.0);
         let cause = match failure {
@@ -53,9 +50,9 @@ impl Health {
         metrics::counter!("messagehub_worker_failures_total", "worker" => worker, "cause" => cause)
             .increment(1);
         match failure {
-            Failure::Panic => tracing::error!(worker, "a worker panicked: starting it again"),
+            Failure::Panic => tracing::error!(worker, "a worker panicked: restarting it"),
             Failure::Error(error) => {
-                tracing::warn!(worker, %error, "a worker failed: trying again")
+                tracing::warn!(worker, %error, "a worker failed: restarting it")
             }
         }
     }
@@ -66,52 +63,51 @@ impl Health {
 }
 
 enum Failure {
-    /// What it said is in the log already.
+    /// The panic hook has logged it.
     Panic,
     Error(crate::error::Error),
 }
 
-/// Pauses between starts.
 struct Pauses(Duration);
 
 impl Pauses {
     fn new() -> Self {
-        Self(FIRST_PAUSE)
+        Self(MIN_PAUSE)
     }
 
-    async fn pass(&mut self) {
+    async fn wait(&mut self) {
         sleep(self.0).await;
         self.0 = (self.0 * 2).min(MAX_PAUSE);
     }
 }
 
-/// Runs `worker` until it ends by itself.
+/// Runs `worker` until it returns `Ok`; restarts it after a panic or an error.
 pub async fn keep_running<Run: Future<Output = Result<()>>>(
     health: Health,
     name: &'static str,
     worker: impl Fn() -> Run,
 ) {
     let mut pauses = Pauses::new();
-    health.works(name);
+    health.mark_up(name);
     loop {
         let mut run = Box::pin(attempt(name, &worker));
         let ended = tokio::select! {
             ended = &mut run => ended,
-            () = sleep(SETTLED) => {
-                health.works(name);
+            () = sleep(HEALTHY_AFTER) => {
+                health.mark_up(name);
                 pauses = Pauses::new();
                 run.await
             }
         };
         match ended {
             Ok(()) => return,
-            Err(failure) => health.failed(name, &failure),
+            Err(failure) => health.mark_down(name, &failure),
         }
-        pauses.pass().await;
+        pauses.wait().await;
     }
 }
 
-/// Does `work` every `period`, for as long as the server runs. What fails is done again after a pause.
+/// Runs `work` every `period` until the server stops; retries after a failure.
 pub async fn every<Run: Future<Output = Result<()>>>(
     health: Health,
     name: &'static str,
@@ -124,10 +120,10 @@ pub async fn every<Run: Future<Output = Result<()>>>(
         rounds.tick().await;
         let mut pauses = Pauses::new();
         while let Err(failure) = attempt(name, &work).await {
-            health.failed(name, &failure);
-            pauses.pass().await;
+            health.mark_down(name, &failure);
+            pauses.wait().await;
         }
-        health.works(name);
+        health.mark_up(name);
     }
 }
 
@@ -177,11 +173,8 @@ mod tests {
         while starts.load(Ordering::SeqCst) < 3 {
             sleep(Duration::from_millis(20)).await;
         }
-        assert_eq!(down(), ["one"], "it has yet to prove itself");
-        assert!(
-            health.down_for_long().is_empty(),
-            "but it is not down for long"
-        );
+        assert_eq!(down(), ["one"], "down until it has run for a while");
+        assert!(health.down_for_long().is_empty(), "not down for long");
         well.notify_one();
         running.await.expect("it ends when the worker does");
         assert_eq!(starts.load(Ordering::SeqCst), 3);

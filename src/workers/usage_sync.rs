@@ -1,4 +1,4 @@
-//! Keeps the books of what texts cost: counts what went through each number, and asks providers what they charged.
+//! Usage accounting: counts messages per number, and fetches providers' charges.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,18 +15,16 @@ use crate::error::Result;
 use crate::fail_point;
 use crate::ids::IntegrationId;
 
-const LOOK_AROUND: Duration = Duration::from_secs(30);
-const COUNTED: Duration = Duration::from_secs(15 * 60);
-/// Each integration is asked about one day after the other.
+const POLL_INTERVAL: Duration = Duration::from_secs(30);
+const COUNT_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// Each integration's days are fetched one after the other.
 const LIMITS: Limits = Limits { all: 16, each: 1 };
-/// How long handing back may take once the server stops.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct UsageSync {
     app: App,
     directory: Directory,
-    /// Taken, and not asked about to the end.
     leased: Arc<Mutex<HashSet<IntegrationId>>>,
     calls: Arc<tokio::sync::Mutex<Calls<()>>>,
 }
@@ -41,35 +39,36 @@ impl UsageSync {
         }
     }
 
-    /// Until `stopping`; several servers share the work. A provider that hangs keeps neither the others nor the counting.
+    /// Runs until `stopping`; servers share the work. A hanging provider blocks neither other providers nor the
+    /// counting.
     pub async fn run(self, stopping: CancellationToken) -> Result<()> {
         let mut calls = self.calls.lock().await;
-        let mut rounds = interval(LOOK_AROUND);
-        let mut counted: Option<Instant> = None;
+        let mut ticks = interval(POLL_INTERVAL);
+        let mut counted_at: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = stopping.cancelled() => break,
-                _ = rounds.tick() => {}
+                _ = ticks.tick() => {}
                 Some(_) = calls.next() => {}
             }
             while calls.try_next().is_some() {}
             fail_point::panic_at("usage_sync");
             self.begin(&mut calls).await?;
-            if counted.is_none_or(|at| at.elapsed() >= COUNTED) {
+            if counted_at.is_none_or(|at| at.elapsed() >= COUNT_INTERVAL) {
                 usage::count(&self.app.db).await?;
-                counted = Some(Instant::now());
+                counted_at = Some(Instant::now());
             }
         }
         calls.abort().await;
-        let left: Vec<_> = self.leased().drain().collect();
-        if !left.is_empty() {
-            let handed_back = usage::hand_back(&self.app.db, &left);
-            let _ = tokio::time::timeout(SHUTDOWN_GRACE, handed_back).await;
+        let unfinished: Vec<_> = self.leased().drain().collect();
+        if !unfinished.is_empty() {
+            let released = usage::hand_back(&self.app.db, &unfinished);
+            let _ = tokio::time::timeout(RELEASE_TIMEOUT, released).await;
         }
         Ok(())
     }
 
-    /// Asks about all that is due, and counts. For tests.
+    /// Fetches everything that is due, and counts. For tests.
     pub async fn run_once(&self) -> Result<()> {
         let mut calls = Calls::new(LIMITS);
         loop {
@@ -81,7 +80,7 @@ impl UsageSync {
         usage::count(&self.app.db).await
     }
 
-    /// Takes what is due and there is room for. Two round trips.
+    /// Leases as many due integrations as there is room for. Two round trips.
     async fn begin(&self, calls: &mut Calls<()>) -> Result<()> {
         let room = calls.room();
         if room.all == 0 {
@@ -91,10 +90,10 @@ impl UsageSync {
             self.leased().insert(due.integration);
             let usage_sync = self.clone();
             calls.spawn(due.integration, async move {
-                let asked = usage::ask(&usage_sync.app.db, &usage_sync.directory, &due).await;
+                let synced = usage::ask(&usage_sync.app.db, &usage_sync.directory, &due).await;
                 usage_sync.leased().remove(&due.integration);
-                if let Err(error) = asked {
-                    tracing::warn!(%error, integration.id = %due.integration, "what a provider charged is not written down");
+                if let Err(error) = synced {
+                    tracing::warn!(%error, integration.id = %due.integration, "provider charges could not be synced");
                 }
             });
         }

@@ -58,7 +58,8 @@ async fn each_action_records_one_activity_entry() {
     harbor.receives(MAYA, "START").await;
     let contact = maya["contact_id"].as_str().unwrap();
     let path = harbor.path(&format!("/contacts/{contact}/consent"));
-    let said = json!({"number_id": maya["number_id"], "consent_kind": "stop", "reason": "On the phone"});
+    let said =
+        json!({"number_id": maya["number_id"], "consent_kind": "stop", "reason": "On the phone"});
     jo.post(&path, said).await.is(200);
 
     let lines = harbor.activity(&maya).await;

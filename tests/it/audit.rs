@@ -470,8 +470,7 @@ async fn manual_contact_changes_are_audited_once() {
     );
     let consent = harbor.path(&maya);
     let changes_consent = |consent_kind: &str| {
-        let form =
-            json!({"number_id": number, "consent_kind": consent_kind, "reason": "On the phone: 4711"});
+        let form = json!({"number_id": number, "consent_kind": consent_kind, "reason": "On the phone: 4711"});
         sam.post(&consent, form)
     };
     let entry = one(&harbor, "contact_opted_out", &sam, changes_consent("stop")).await;

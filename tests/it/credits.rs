@@ -819,7 +819,10 @@ async fn ledger_and_audit_log_are_append_only() {
         ("truncate workspaces cascade", "append-only"),
         // And the books cannot come apart.
         ("delete from credit_accounts", "foreign key"),
-        ("update credit_accounts set balance = -1", "credit_accounts_balance_not_negative"),
+        (
+            "update credit_accounts set balance = -1",
+            "credit_accounts_balance_not_negative",
+        ),
     ] {
         let refused = sqlx::query(statement).execute(&hub.raw).await;
         let refused = refused.expect_err(statement).to_string();

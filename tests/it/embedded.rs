@@ -421,7 +421,7 @@ async fn lost_password_is_replaced() {
     let database = place.start().await;
     write(&database, "still mine").await;
     database.stop().await;
-    fs::queue_file_removal(place.file("postgres.password")).expect("it was there");
+    fs::remove_file(place.file("postgres.password")).expect("it was there");
 
     let database = place.start().await;
     assert_eq!(read(&database).await, ["still mine"]);

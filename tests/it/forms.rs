@@ -111,7 +111,10 @@ async fn refused_form_keeps_its_links() {
         ),
         (format!("{talk}/snooze"), "until=&at=".into()),
         (format!("{talk}/contact"), format!("name={long}")),
-        (format!("{talk}/consent"), "consent_kind=stop&reason=".into()),
+        (
+            format!("{talk}/consent"),
+            "consent_kind=stop&reason=".into(),
+        ),
         (
             format!("{talk}/messages/{planned}"),
             "do=save&content=&at=2020-01-01T09:00".into(),

@@ -188,7 +188,14 @@ async fn page_asks_for_review_and_records_the_answer() {
         post("consent", &[("consent_kind", "stop"), ("reason", " ")]).await,
         422
     );
-    assert!(post("consent", &[("consent_kind", "stop"), ("reason", "On the <phone>")]).await < 400);
+    assert!(
+        post(
+            "consent",
+            &[("consent_kind", "stop"), ("reason", "On the <phone>")]
+        )
+        .await
+            < 400
+    );
     let shown = harbor.admin.get(&page).await.body;
     assert!(
         shown.contains("They opted out") && shown.contains("On the &#60;phone&#62;"),
@@ -363,8 +370,7 @@ async fn yes_lifts_only_opt_outs_by_text() {
         "Twilio lifts its block as well"
     );
 
-    let stop =
-        json!({"number_id": maya["number_id"], "consent_kind": "stop", "reason": "Said so on the phone"});
+    let stop = json!({"number_id": maya["number_id"], "consent_kind": "stop", "reason": "Said so on the phone"});
     for lifting in ["START", "unstop"] {
         harbor
             .admin

@@ -69,7 +69,9 @@ async fn number_sends_at_its_default_or_configured_rate() {
         assert_eq!(shown["messages_per_second"], Value::Null);
         assert_eq!(shown["usual_messages_per_second"], json!(f64::from(usual)));
         reminds(&harbor, number, usize::from(usual) + 2, false).await;
-        let room = hub.count("select count(*) from claim_queued_messages(1000)").await;
+        let room = hub
+            .count("select count(*) from claim_queued_messages(1000)")
+            .await;
         assert_eq!(room, i64::from(usual), "a second's worth of {number}");
         hub.executes_sql("update messages set status = 'sent' where status = 'queued'")
             .await;

@@ -1,4 +1,4 @@
-//! The cluster on disk: where it lies, whose it is, and how it is made.
+//! The cluster on disk: location, ownership, creation.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -15,16 +15,16 @@ use crate::fail_point;
 
 use super::{DATABASE, Error, LOGIN, Result, postmaster, programs, unusable};
 
-/// Names the socket file; nothing listens on the network.
+/// Part of the socket's file name; PostgreSQL does not listen on TCP.
 pub(super) const PORT: u16 = 5432;
 
-/// The longest path that every system takes for a socket.
+/// The longest socket path that all systems accept.
 const SOCKET_PATH_MAX: usize = 103;
 
-/// Homes of clusters whose `DATA_DIR` PostgreSQL's account cannot reach.
-const ELSEWHERE: &str = "/var/lib/messagehub";
+/// Parent of clusters whose `DATA_DIR` PostgreSQL's account cannot reach.
+const FALLBACK_DIR: &str = "/var/lib/messagehub";
 
-/// What a cluster's directory is called while it is made, and a number.
+/// Suffix of a cluster's directory during its creation, followed by a random number.
 const STAGING: &str = "new";
 
 pub(super) struct Cluster {
@@ -39,12 +39,11 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster of `data_dir`, made where there is none.
     pub async fn open(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let link = data_dir.join("postgres");
         let account = account(&link)?;
-        let made_by = read_optional(&link.join("PG_VERSION"))?;
-        let programs = match &made_by {
+        let created_by = read_optional(&link.join("PG_VERSION"))?;
+        let programs = match &created_by {
             Some(version) => programs::programs_for(&link, version.trim())?,
             None => programs::programs()?,
         };
@@ -67,29 +66,29 @@ impl Cluster {
             account,
         };
         cluster.remove_incomplete().await;
-        if made_by.is_none() {
-            cluster.make().await?;
+        if created_by.is_none() {
+            cluster.create().await?;
         }
         Ok(cluster)
     }
 
-    /// Gives the cluster a new password when its file is lost, say because a backup left it out.
-    pub async fn mend_password(&self) -> Result<()> {
+    /// Sets a new password if the password file is missing, for example after a backup without it.
+    pub async fn restore_password(&self) -> Result<()> {
         if read_optional(&self.password_file)?.is_some_and(|it| !it.is_empty()) {
             return Ok(());
         }
-        tracing::warn!(file = %self.password_file.display(), "PostgreSQL's password is lost: setting a new one");
+        tracing::warn!(file = %self.password_file.display(), "PostgreSQL's password file is missing: setting a new password");
         let password = &self.password;
         let sql = format!(
             "alter role {LOGIN} password '{password}'\nalter role postgres password '{password}'\n"
         );
-        postmaster::forget_stale_pid(self);
-        self.alone(&self.dir, &sql).await?;
+        postmaster::remove_stale_pid_files(self);
+        self.run_single_user(&self.dir, &sql).await?;
         write_private(&self.password_file, password)
     }
 
-    /// One of PostgreSQL's programs, under its own account, in its own process group (Ctrl-C in a terminal is for the
-    /// server, which stops it in due order), and with none of our environment, which holds secrets.
+    /// A PostgreSQL program under PostgreSQL's account, in its own process group (Ctrl-C in a terminal must reach only
+    /// the server, which stops PostgreSQL in order), and without our environment, which holds secrets.
     pub fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command
@@ -104,14 +103,14 @@ impl Cluster {
         command
     }
 
-    /// Made beside its place and then renamed: a crash halfway leaves nothing that looks like a cluster.
-    async fn make(&self) -> Result<()> {
-        tracing::info!(dir = %self.dir.display(), "making a PostgreSQL cluster");
+    /// Creates the cluster in a staging directory and renames it, so that a crash leaves no partial cluster.
+    async fn create(&self) -> Result<()> {
+        tracing::info!(dir = %self.dir.display(), "creating a PostgreSQL cluster");
         write_private(&self.password_file, &self.password)?;
-        // Of its own: the programs of a server that was killed meanwhile may still be at work on theirs.
+        // A random name: programs of a server killed earlier may still write to their staging directory.
         let name = format!("{STAGING}-{:016x}", rand::random::<u64>());
         let staging = self.dir.with_extension(name);
-        // An empty directory may be in the place; anything else in it is not ours to touch.
+        // An empty directory is replaced; anything else fails.
         ignore_not_found(fs::remove_dir(&self.dir)).map_err(unusable(&self.dir))?;
         self.private_dir(&staging)?;
         let fresh = staging.join("cluster");
@@ -122,7 +121,7 @@ impl Cluster {
              create database {DATABASE} owner {LOGIN}\n",
             self.password
         );
-        self.alone(&fresh, &login).await?;
+        self.run_single_user(&fresh, &login).await?;
 
         let parent = self.dir.parent().unwrap_or(Path::new("/"));
         fs::rename(&fresh, &self.dir)
@@ -131,15 +130,15 @@ impl Cluster {
             .map_err(unusable(&self.dir))
     }
 
-    /// What servers left that were killed while they made a cluster. Their programs may write on for a moment: what cannot be
-    /// removed now is left to the next start, and is in nobody's way.
+    /// Removes staging directories of servers that were killed. Their programs may still write for a moment; what
+    /// cannot be removed is left to the next start.
     async fn remove_incomplete(&self) {
         for directory in self.incomplete_clusters() {
             let mut tries = 0;
             while let Err(error) = ignore_not_found(fs::remove_dir_all(&directory)) {
                 tries += 1;
                 if tries == 10 {
-                    tracing::warn!(%error, dir = %directory.display(), "a half-made cluster cannot be removed yet");
+                    tracing::warn!(%error, dir = %directory.display(), "an incomplete cluster cannot be removed yet");
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -165,9 +164,10 @@ impl Cluster {
 
     async fn initdb(&self, fresh: &Path, password_file: &Path) -> Result<()> {
         write_private(password_file, &self.password)?;
-        self.give(password_file)?;
+        self.chown_to_account(password_file)?;
         let mut refused = None;
-        // Order by code point, which no upgrade of the system changes; letters of every language where they are known.
+        // Code point order does not change with system upgrades; UTF-8 character classes if the system has such a
+        // locale.
         for (collate, ctype) in [("C.UTF-8", "C.UTF-8"), ("C", "en_US.UTF-8"), ("C", "C")] {
             let mut initdb = self.program("initdb");
             initdb
@@ -175,8 +175,8 @@ impl Cluster {
                 .args(["--auth-local=scram-sha-256", "--auth-host=scram-sha-256"])
                 .arg(format!("--lc-collate={collate}"))
                 .arg(format!("--lc-ctype={ctype}"))
-                .arg(joined("--pwfile=", password_file))
-                .arg(joined("--pgdata=", fresh));
+                .arg(path_option("--pwfile=", password_file))
+                .arg(path_option("--pgdata=", fresh));
             if self.settings.contains(&("fsync".into(), "off".into())) {
                 initdb.arg("--no-sync");
             }
@@ -190,8 +190,8 @@ impl Cluster {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Runs `sql`, one statement a line, on a cluster that nobody runs, by PostgreSQL's single-user mode.
-    async fn alone(&self, dir: &Path, sql: &str) -> Result<()> {
+    /// Runs `sql`, one statement per line, in PostgreSQL's single-user mode; the cluster must not be running.
+    async fn run_single_user(&self, dir: &Path, sql: &str) -> Result<()> {
         let mut postgres = self.program("postgres");
         postgres.arg("--single").arg("-D").arg(dir);
         postgres.args(["-c", "log_statement=none", "postgres"]);
@@ -203,15 +203,15 @@ impl Cluster {
             .mode(0o700)
             .create(path)
             .map_err(unusable(path))?;
-        self.give(path)
+        self.chown_to_account(path)
     }
 
-    fn give(&self, path: &Path) -> Result<()> {
-        give(path, self.account.as_ref()).map_err(unusable(path))
+    fn chown_to_account(&self, path: &Path) -> Result<()> {
+        chown_to_account(path, self.account.as_ref()).map_err(unusable(path))
     }
 }
 
-/// Who runs PostgreSQL when we are root, which it refuses to run as: whoever owns the cluster, else `postgres`.
+/// The account for PostgreSQL, which refuses to run as root: the cluster's owner, else `postgres` or `nobody`.
 fn account(dir: &Path) -> Result<Option<User>> {
     if !Uid::effective().is_root() {
         return Ok(None);
@@ -229,7 +229,7 @@ fn account(dir: &Path) -> Result<Option<User>> {
         .ok_or(Error::NoAccount)
 }
 
-/// `link` itself, or where it leads because PostgreSQL's account could not get through to it when it was made.
+/// `link`, or its target if PostgreSQL's account could not reach `link` when the cluster was created.
 fn locate(link: &Path, programs: &Path, account: Option<&User>) -> Result<PathBuf> {
     if let Ok(elsewhere) = fs::read_link(link) {
         return Ok(elsewhere);
@@ -237,27 +237,27 @@ fn locate(link: &Path, programs: &Path, account: Option<&User>) -> Result<PathBu
     let Some(account) = account else {
         return Ok(link.to_owned());
     };
-    if link.exists() || reaches(account, programs, link.parent().unwrap_or(link)) {
+    if link.exists() || can_access(account, programs, link.parent().unwrap_or(link)) {
         return Ok(link.to_owned());
     }
-    let elsewhere = Path::new(ELSEWHERE).join(format!("{:016x}", rand::random::<u64>()));
+    let elsewhere = Path::new(FALLBACK_DIR).join(format!("{:016x}", rand::random::<u64>()));
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o711)
-        .create(ELSEWHERE)
+        .create(FALLBACK_DIR)
         .and_then(|()| symlink(&elsewhere, link))
-        .map_err(unusable(Path::new(ELSEWHERE)))?;
+        .map_err(unusable(Path::new(FALLBACK_DIR)))?;
     tracing::info!(
         account = account.name,
         dir = %elsewhere.display(),
         link = %link.display(),
-        "the account that runs PostgreSQL cannot reach the data directory: the cluster lies elsewhere, behind a link"
+        "the account that runs PostgreSQL cannot reach the data directory: the cluster is in another directory, behind a symlink"
     );
     Ok(elsewhere)
 }
 
-/// Asks the system itself, by running a program as that account in that directory.
-fn reaches(account: &User, programs: &Path, dir: &Path) -> bool {
+/// Tests access by running a program as that account in that directory.
+fn can_access(account: &User, programs: &Path, dir: &Path) -> bool {
     use std::os::unix::process::CommandExt;
     std::process::Command::new(programs.join("postgres"))
         .arg("--version")
@@ -269,7 +269,7 @@ fn reaches(account: &User, programs: &Path, dir: &Path) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The cluster itself, unless its path is longer than a socket's may be.
+/// The cluster's directory, unless its path is too long for a socket.
 fn socket_dir(dir: &Path, data_dir: &Path, account: Option<&User>) -> Result<PathBuf> {
     let socket = dir.join(format!(".s.PGSQL.{PORT}"));
     if socket
@@ -282,11 +282,11 @@ fn socket_dir(dir: &Path, data_dir: &Path, account: Option<&User>) -> Result<Pat
         .map(|it| PathBuf::from(format!("/tmp/messagehub-{:x}-{:x}", it.dev(), it.ino())))
         .map_err(unusable(data_dir))?;
     let made = match fs::DirBuilder::new().mode(0o700).create(&short) {
-        Ok(()) => give(&short, account),
+        Ok(()) => chown_to_account(&short, account),
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         Err(_) => Ok(()),
     };
-    // /tmp is everybody's: a stranger may have made it first, to listen in our place.
+    // /tmp is shared: another user may have created the directory to impersonate PostgreSQL.
     let owner = account.map_or(Uid::effective(), |it| it.uid);
     let ours = made.and_then(|()| fs::symlink_metadata(&short));
     match ours {
@@ -296,14 +296,14 @@ fn socket_dir(dir: &Path, data_dir: &Path, account: Option<&User>) -> Result<Pat
     }
 }
 
-fn give(path: &Path, account: Option<&User>) -> io::Result<()> {
+fn chown_to_account(path: &Path, account: Option<&User>) -> io::Result<()> {
     match account {
         Some(account) => chown(path, Some(account.uid.as_raw()), Some(account.gid.as_raw())),
         None => Ok(()),
     }
 }
 
-/// Runs a program to its end, feeding it `input`; it has failed when it says so in whatever way.
+/// Runs a program with `input` on its standard input. Fails on an exit status, or an error message on standard error.
 async fn run(mut command: Command, name: &str, input: &str) -> Result<()> {
     let failed = |reason: String| Error::Program {
         program: name.to_owned(),
@@ -317,22 +317,22 @@ async fn run(mut command: Command, name: &str, input: &str) -> Result<()> {
             .kill_on_drop(true)
             .spawn()?;
         if name == "initdb" {
-            // Long enough to be in the middle of it.
+            // Long enough for initdb to be in progress.
             fail_point::abort_after("while the cluster is made", Duration::from_millis(300)).await;
         }
         if let Some(mut stdin) = child.stdin.take() {
-            let _ = stdin.write_all(input.as_bytes()).await; // what does not listen says why below
+            let _ = stdin.write_all(input.as_bytes()).await; // a failure is reported below
         }
         child.wait_with_output().await
     };
     let output = attempt.await.map_err(|error| failed(error.to_string()))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    // Single-user mode reports an error and ends in success.
-    let complaint = postmaster::complaint(&said);
-    if output.status.success() && complaint.is_none() {
+    let output_text = String::from_utf8_lossy(&output.stderr);
+    // Single-user mode exits with 0 after an error.
+    let error_line = postmaster::error_line(&output_text);
+    if output.status.success() && error_line.is_none() {
         return Ok(());
     }
-    let reason = complaint.or(said.lines().next_back());
+    let reason = error_line.or(output_text.lines().next_back());
     Err(failed(reason.unwrap_or("it gave no reason").to_owned()))
 }
 
@@ -366,7 +366,7 @@ fn random_password() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
-fn joined(option: &str, path: &Path) -> std::ffi::OsString {
+fn path_option(option: &str, path: &Path) -> std::ffi::OsString {
     let mut argument = std::ffi::OsString::from(option);
     argument.push(path);
     argument

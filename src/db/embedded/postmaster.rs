@@ -1,4 +1,4 @@
-//! PostgreSQL as a process: started, watched, started again, stopped.
+//! The postmaster process: start, supervision, restart, stop.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -32,29 +32,29 @@ const SETTINGS: [(&str, &str); 14] = [
     ("log_timezone", "UTC"),
     ("lc_messages", "C"),
     ("log_checkpoints", "off"),
-    // An error's detail quotes rows: people's numbers do not belong in a log.
+    // An error's detail quotes rows, and phone numbers must not be logged.
     ("log_error_verbosity", "terse"),
     ("cluster_name", "messagehub"),
 ];
 
 const POLL: Duration = Duration::from_millis(10);
 
-/// How long backends may outlive a killed postmaster before a start gives up on them.
-const LINGERING: Duration = Duration::from_secs(60);
+/// How long a start waits for backends of a killed postmaster to end.
+const BACKEND_EXIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Ask, insist, end it; and how long each is given.
+/// Fast, immediate and forced shutdown, with the time that each is given.
 const SHUTDOWN: [(Signal, Duration); 3] = [
     (Signal::SIGINT, Duration::from_secs(8)),
     (Signal::SIGQUIT, Duration::from_secs(6)),
     (Signal::SIGKILL, Duration::from_secs(5)),
 ];
 
-const RESTART_AT_ONCE: Duration = Duration::from_millis(100);
-const RESTART_AT_MOST: Duration = Duration::from_secs(10);
+const MIN_RESTART_DELAY: Duration = Duration::from_millis(100);
+const MAX_RESTART_DELAY: Duration = Duration::from_secs(10);
 
 const LOG_MAX: u64 = 10 * 1024 * 1024;
 
-/// A running postmaster that is our child. Dropped, it is asked to stop.
+/// A running postmaster, as a child process. Stopped on drop.
 pub(super) struct Postmaster(Child);
 
 impl Drop for Postmaster {
@@ -66,16 +66,16 @@ impl Drop for Postmaster {
 }
 
 impl Postmaster {
-    /// Returns once it takes connections. Recovery after a crash takes as long as it takes.
+    /// Returns when it accepts connections. Crash recovery has no time limit.
     pub async fn start(cluster: &Cluster) -> Result<Self> {
-        let patience = Instant::now() + LINGERING;
+        let deadline = Instant::now() + BACKEND_EXIT_TIMEOUT;
         loop {
             match Self::try_start(cluster).await {
                 // Backends of a killed postmaster end by themselves, at the latest with their statement.
                 Err(Error::NotStarted { reason, .. })
-                    if reason.contains("shared memory block") && Instant::now() < patience =>
+                    if reason.contains("shared memory block") && Instant::now() < deadline =>
                 {
-                    // Or it is one that a killed server had only just started: it did not listen when it was looked for.
+                    // Or a killed server had just started it, and it did not listen yet when we looked.
                     stop_orphan(cluster).await;
                     sleep(5 * POLL).await;
                 }
@@ -85,10 +85,10 @@ impl Postmaster {
     }
 
     async fn try_start(cluster: &Cluster) -> Result<Self> {
-        forget_stale_pid(cluster);
-        trim(&cluster.log).map_err(unusable(&cluster.log))?;
+        remove_stale_pid_files(cluster);
+        rotate_log(&cluster.log).map_err(unusable(&cluster.log))?;
         let mut log = open_log(&cluster.log).map_err(unusable(&cluster.log))?;
-        let already_said = log.seek(SeekFrom::End(0)).unwrap_or_default();
+        let log_offset = log.seek(SeekFrom::End(0)).unwrap_or_default();
 
         let mut postgres = cluster.program("postgres");
         postgres.arg("-D").arg(&cluster.dir);
@@ -115,8 +115,8 @@ impl Postmaster {
         let mut postmaster = Self(child);
         loop {
             if let Ok(Some(status)) = postmaster.0.try_wait() {
-                let said = read_from(&cluster.log, already_said).unwrap_or_default();
-                let reason = complaint(&said).or(said.lines().next_back());
+                let output_text = read_from(&cluster.log, log_offset).unwrap_or_default();
+                let reason = error_line(&output_text).or(output_text.lines().next_back());
                 return Err(not_started(
                     reason.map_or(status.to_string(), str::to_owned),
                 ));
@@ -128,7 +128,7 @@ impl Postmaster {
         }
     }
 
-    /// `postmaster.pid` holds its own number in the first line, and in the eighth how far it has come.
+    /// Line 1 of `postmaster.pid` is its pid, line 8 its state.
     fn is_ready(&self, cluster: &Cluster) -> bool {
         let Ok(file) = fs::read_to_string(cluster.dir.join("postmaster.pid")) else {
             return false;
@@ -138,23 +138,24 @@ impl Postmaster {
             && lines.nth(6) == Some("ready")
     }
 
-    /// Keeps PostgreSQL running until `stopping`, and then stops it. The socket stays the same, so pools reconnect.
+    /// Restarts PostgreSQL whenever it ends, until `stopping`; then stops it. The socket path is stable, so pools
+    /// reconnect.
     pub async fn supervise(mut self, cluster: &Cluster, stopping: &CancellationToken) {
         let mut log_watch = interval(Duration::from_secs(60));
         loop {
             tokio::select! {
                 () = stopping.cancelled() => return self.stop().await,
                 _ = log_watch.tick() => {
-                    if let Err(error) = trim(&cluster.log) {
-                        tracing::warn!(%error, log = %cluster.log.display(), "cannot trim PostgreSQL's log");
+                    if let Err(error) = rotate_log(&cluster.log) {
+                        tracing::warn!(%error, log = %cluster.log.display(), "cannot rotate PostgreSQL's log");
                     }
                 }
                 status = self.0.wait() => {
                     let status = status.map_or_else(|error| error.to_string(), |it| it.to_string());
-                    tracing::error!(status, "PostgreSQL ended by itself: starting it again");
+                    tracing::error!(status, "PostgreSQL exited: restarting it");
                     tokio::select! {
                         () = stopping.cancelled() => return,
-                        again = start_again(cluster) => self = again,
+                        again = restart(cluster) => self = again,
                     }
                 }
             }
@@ -176,38 +177,37 @@ impl Postmaster {
     }
 }
 
-async fn start_again(cluster: &Cluster) -> Postmaster {
-    let mut pause = RESTART_AT_ONCE;
+async fn restart(cluster: &Cluster) -> Postmaster {
+    let mut pause = MIN_RESTART_DELAY;
     loop {
         sleep(pause).await;
         match Postmaster::start(cluster).await {
             Ok(postmaster) => {
-                tracing::info!("PostgreSQL is back");
+                tracing::info!("PostgreSQL was restarted");
                 return postmaster;
             }
-            Err(error) => tracing::error!(%error, "PostgreSQL cannot be started again yet"),
+            Err(error) => tracing::error!(%error, "PostgreSQL cannot be restarted yet"),
         }
-        pause = RESTART_AT_MOST.min(pause * 2);
+        pause = MAX_RESTART_DELAY.min(pause * 2);
     }
 }
 
-/// Stops the postmaster of a server that was killed. The system says whose socket it is, where a pid file could name
-/// a stranger.
+/// Stops the postmaster of a killed server. The socket's peer identifies it; a pid file could name an unrelated
+/// process.
 pub(super) async fn stop_orphan(cluster: &Cluster) {
-    let Some(pid) = listener(cluster).await else {
+    let Some(pid) = listener_pid(cluster).await else {
         return;
     };
-    tracing::info!(%pid, "stopping the PostgreSQL that a killed server left behind");
+    tracing::info!(%pid, "stopping the PostgreSQL of a killed server");
     let gone = async {
-        while listener(cluster).await.is_some() {
+        while listener_pid(cluster).await.is_some() {
             sleep(POLL).await;
         }
     };
     shut_down(pid, gone).await;
 }
 
-/// The process that listens on the cluster's socket.
-async fn listener(cluster: &Cluster) -> Option<Pid> {
+async fn listener_pid(cluster: &Cluster) -> Option<Pid> {
     let socket = cluster.socket_dir.join(format!(".s.PGSQL.{PORT}"));
     let connection = UnixStream::connect(socket).await.ok()?;
     let pid = connection.peer_cred().ok()?.pid()?;
@@ -216,19 +216,19 @@ async fn listener(cluster: &Cluster) -> Option<Pid> {
 
 async fn shut_down(pid: Pid, gone: impl Future<Output = ()>) {
     let mut gone = pin!(gone);
-    for (signal, patience) in SHUTDOWN {
-        let _ = kill(pid, signal); // it may have ended this instant
-        if timeout(patience, &mut gone).await.is_ok() {
+    for (signal, grace) in SHUTDOWN {
+        let _ = kill(pid, signal); // it may have just ended
+        if timeout(grace, &mut gone).await.is_ok() {
             return;
         }
         tracing::warn!(%pid, %signal, "PostgreSQL does not stop");
     }
 }
 
-/// After a `kill -9` or a power cut the pid files stay, and their number may since belong to somebody else, which
-/// makes PostgreSQL refuse to start. We hold the directory's lock and nobody listens: they are stale. Should backends
-/// of the dead postmaster still be about, PostgreSQL itself sees that by their shared memory.
-pub(super) fn forget_stale_pid(cluster: &Cluster) {
+/// Removes stale pid files. After a crash they stay, and PostgreSQL refuses to start if their pid belongs to another
+/// process by now. We hold the directory's lock and nothing listens, so they are stale. PostgreSQL detects surviving
+/// backends by their shared memory.
+pub(super) fn remove_stale_pid_files(cluster: &Cluster) {
     for (dir, name) in [
         (&cluster.dir, "postmaster.pid".to_owned()),
         (&cluster.socket_dir, format!(".s.PGSQL.{PORT}.lock")),
@@ -236,19 +236,18 @@ pub(super) fn forget_stale_pid(cluster: &Cluster) {
         let path = dir.join(name);
         let pid = fs::read_to_string(&path).ok().and_then(|text| {
             let pid = text.lines().next()?.trim();
-            pid.trim_start_matches('-').parse().ok() // single-user mode writes its number below zero
+            pid.trim_start_matches('-').parse().ok() // negative in single-user mode
         });
         if pid.is_some_and(|pid| kill(Pid::from_raw(pid), None).is_ok()) {
-            let _ = fs::queue_file_removal(path); // else PostgreSQL says what is wrong with it
+            let _ = fs::remove_file(path); // on failure PostgreSQL reports the reason
         }
     }
 }
 
-/// What PostgreSQL's programs complain about: the first line that is worse than a warning.
-pub(super) fn complaint(said: &str) -> Option<&str> {
+pub(super) fn error_line(output_text: &str) -> Option<&str> {
     ["FATAL:", "PANIC:", "ERROR:", "error:"]
         .iter()
-        .filter_map(|level| said.split_once(level))
+        .filter_map(|level| output_text.split_once(level))
         .min_by_key(|(before, _)| before.len())
         .and_then(|(_, after)| after.lines().next())
         .map(str::trim)
@@ -262,8 +261,8 @@ fn open_log(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// PostgreSQL holds the file open and appends, so it is copied and emptied rather than renamed.
-fn trim(path: &Path) -> io::Result<()> {
+/// Rotates the log by copying: PostgreSQL keeps the file open and appends.
+fn rotate_log(path: &Path) -> io::Result<()> {
     let log = open_log(path)?;
     if log.metadata()?.len() > LOG_MAX {
         let mut previous = PathBuf::from(path).into_os_string();

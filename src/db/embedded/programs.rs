@@ -1,4 +1,4 @@
-//! Where PostgreSQL's programs are, and how to get them where they are not.
+//! Finds PostgreSQL's programs, or the command that installs them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::{Error, Result};
 
 const OLDEST: u32 = 14;
 
-/// Where packages put what is not on `PATH`: a parent, how the directories in it begin, and what follows.
+/// Install locations outside of `PATH`: parent directory, prefix of the version directories, subdirectory.
 const PACKAGED: [(&str, &str, &str); 5] = [
     ("/usr/lib/postgresql", "", "bin"),          // Debian, Ubuntu
     ("/usr", "pgsql-", "bin"),                   // PostgreSQL's own RPMs
@@ -17,14 +17,14 @@ const PACKAGED: [(&str, &str, &str); 5] = [
     ("/usr/local/opt", "postgresql@", "bin"),    // Homebrew on Intel
 ];
 
-/// The directory with `postgres`, `initdb`, `psql` and `pgbench`: the one on `PATH`, else the newest installed.
+/// The directory of `postgres`, `initdb`, `psql` and `pgbench`: from `PATH`, else the newest installed version.
 pub fn programs() -> Result<PathBuf> {
     newest(candidates())
 }
 
-/// The programs of exactly the major version that made the cluster `dir`.
+/// The programs of the major version that created the cluster `dir`.
 pub(super) fn programs_for(dir: &Path, made_by: &str) -> Result<PathBuf> {
-    of_version(candidates(), dir, made_by)
+    with_version(candidates(), dir, made_by)
 }
 
 fn newest(candidates: impl Iterator<Item = PathBuf>) -> Result<PathBuf> {
@@ -47,15 +47,15 @@ fn newest(candidates: impl Iterator<Item = PathBuf>) -> Result<PathBuf> {
     })
 }
 
-fn of_version(
+fn with_version(
     candidates: impl Iterator<Item = PathBuf> + Clone,
     dir: &Path,
     made_by: &str,
 ) -> Result<PathBuf> {
     let newest = newest(candidates.clone())?;
-    let wanted = made_by.parse().ok();
-    if wanted >= Some(OLDEST)
-        && let Some(programs) = candidates.into_iter().find(|it| major(it) == wanted)
+    let required = made_by.parse().ok();
+    if required >= Some(OLDEST)
+        && let Some(programs) = candidates.into_iter().find(|it| major(it) == required)
     {
         return Ok(programs);
     }
@@ -75,7 +75,7 @@ fn candidates() -> impl Iterator<Item = PathBuf> + Clone {
     on_path
         .into_iter()
         .chain(packaged)
-        .filter_map(|dir| home(&dir))
+        .filter_map(|dir| install_dir(&dir))
 }
 
 fn newest_first(parent: &Path, prefix: &str, suffix: &str) -> Vec<PathBuf> {
@@ -93,11 +93,14 @@ fn newest_first(parent: &Path, prefix: &str, suffix: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, dir)| dir).collect()
 }
 
-/// `PATH` may hold no more than a link to `postgres`: its siblings are where the link leads.
-fn home(dir: &Path) -> Option<PathBuf> {
+/// The directory that `postgres` in `dir` links to: `PATH` may hold only a symlink, without its siblings.
+fn install_dir(dir: &Path) -> Option<PathBuf> {
     let postgres = dir.join("postgres").canonicalize().ok()?;
-    let home = postgres.parent()?;
-    home.join("initdb").is_file().then(|| home.to_owned())
+    let install_dir = postgres.parent()?;
+    install_dir
+        .join("initdb")
+        .is_file()
+        .then(|| install_dir.to_owned())
 }
 
 fn major(programs: &Path) -> Option<u32> {
@@ -146,9 +149,9 @@ mod tests {
         let bin = root.join(version).join("bin");
         fs::create_dir_all(&bin).expect("a directory");
         for program in ["postgres", "initdb"] {
-            let says = format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}.4 (Test)'\n");
+            let script = format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}.4 (Test)'\n");
             let path = bin.join(program);
-            fs::write(&path, says).expect("a script");
+            fs::write(&path, script).expect("a script");
             fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("its mode");
         }
         bin
@@ -174,10 +177,11 @@ mod tests {
         installed(root.path(), "17");
         let dir = Path::new("/data/postgres");
 
-        let found = of_version(candidates_in(root.path()), dir, "16");
+        let found = with_version(candidates_in(root.path()), dir, "16");
         assert_eq!(found.expect("16"), older);
 
-        let refused = of_version(candidates_in(root.path()), dir, "15").expect_err("not installed");
+        let refused =
+            with_version(candidates_in(root.path()), dir, "15").expect_err("not installed");
         assert_eq!(
             refused.to_string(),
             "/data/postgres was made by PostgreSQL 15, but only PostgreSQL 17 is installed: \
@@ -205,10 +209,10 @@ mod tests {
         let bin = installed(root.path(), "15").canonicalize().expect("exists");
         let on_path = root.path().join("links");
         fs::create_dir(&on_path).expect("a directory");
-        assert_eq!(home(&on_path), None);
+        assert_eq!(install_dir(&on_path), None);
 
         std::os::unix::fs::symlink(bin.join("postgres"), on_path.join("postgres")).expect("a link");
-        assert_eq!(home(&on_path), Some(bin));
+        assert_eq!(install_dir(&on_path), Some(bin));
     }
 
     #[test]

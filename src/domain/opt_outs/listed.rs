@@ -113,7 +113,7 @@ async fn newest(
                      where ($1::timestamptz is null or r.created_at <= $1)
                        and ($1::timestamptz is null
                             or (r.created_at, md5(r.address || r.number_id::text)::uuid) < ($1, $2::uuid))
-                       and ($4::text is null or scoped(array[''], address_tokens(r.address)) @@ scoped_query(array[''], people_terms($4, $5)))
+                       and ($4::text is null or scoped_tokens(array[''], address_tokens(r.address)) @@ scoped_query(array[''], people_terms($4, $5)))
                      order by r.created_at desc, key desc
                      limit $3)) o
              join numbers n on n.workspace_id = o.workspace_id and n.id = o.number_id

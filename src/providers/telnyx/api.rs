@@ -1,4 +1,4 @@
-//! The HTTP side: what is asked with the key, and what an answer or its absence means.
+//! Telnyx's HTTP API: URLs, authentication, errors.
 
 use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,7 +11,7 @@ use crate::providers::json::{self, Lenient, readable};
 use crate::providers::{Error, Refusal, Result};
 
 const PAGE_SIZE: usize = 250;
-/// More pages than any account has numbers for.
+/// An upper bound on the pages of a list.
 const MAX_PAGES: usize = 1000;
 
 pub struct Api {
@@ -20,13 +20,13 @@ pub struct Api {
     pub key: SecretString,
 }
 
-/// Every good answer is in an envelope.
+/// The envelope of every successful response.
 #[derive(Deserialize)]
 pub struct Data<T> {
     pub data: T,
 }
 
-/// One that is not as expected is left out, and not the whole list.
+/// A list; invalid entries are skipped.
 #[derive(Deserialize)]
 #[serde(bound = "T:DeserializeOwned")]
 pub struct Page<T> {
@@ -43,10 +43,10 @@ struct Meta {
 }
 
 impl Api {
-    /// The cheapest question that only a good key is answered.
-    pub async fn asks_for_the_balance(&self) -> Result<()> {
+    /// Validates the key with the cheapest request that requires one.
+    pub async fn check_key(&self) -> Result<()> {
         match self.get::<IgnoredAny>("/balance").await {
-            // A key that may send need not be one that may look at the money.
+            // A key for sending may lack the permission to read the balance.
             Err(Error::Refused {
                 code: Some(code), ..
             }) if code == "10010" => {
@@ -62,48 +62,49 @@ impl Api {
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let Data { data } = self.ask(self.http.get(self.url(path))).await?;
+        let Data { data } = self.fetch(self.http.get(self.url(path))).await?;
         Ok(data)
     }
 
     pub async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
-        what: &serde_json::Value,
+        body: &serde_json::Value,
     ) -> Result<T> {
-        let Data { data } = self.ask(self.http.post(self.url(path)).json(what)).await?;
+        let Data { data } = self
+            .fetch(self.http.post(self.url(path)).json(body))
+            .await?;
         Ok(data)
     }
 
-    /// Gone afterwards; what it was is told, and nobody reads it.
     pub async fn delete(&self, path: &str) -> Result<()> {
         let request = self.http.delete(self.url(path));
-        self.ask::<IgnoredAny>(request).await.map(drop)
+        self.fetch::<IgnoredAny>(request).await.map(drop)
     }
 
     pub async fn patch(&self, path: &str, change: &serde_json::Value) -> Result<()> {
         let request = self.http.patch(self.url(path)).json(change);
-        self.ask::<IgnoredAny>(request).await.map(drop)
+        self.fetch::<IgnoredAny>(request).await.map(drop)
     }
 
-    pub fn signed_in(&self, request: RequestBuilder) -> RequestBuilder {
+    pub fn authenticated(&self, request: RequestBuilder) -> RequestBuilder {
         request.bearer_auth(self.key.expose_secret())
     }
 
-    /// Every page of the list at `path`, of what `filter` (a part of a query) lets through.
+    /// All pages of the list at `path`; `filter` is part of the query.
     pub async fn all<T: DeserializeOwned>(&self, path: &str, filter: &str) -> Result<Vec<T>> {
         let mut all = Vec::new();
         for number in 1..=MAX_PAGES {
             let query = format!("page%5Bnumber%5D={number}&page%5Bsize%5D={PAGE_SIZE}&{filter}");
             let page = self.url(&format!("{path}?{query}"));
-            let page: Page<T> = self.ask(self.http.get(page)).await?;
+            let page: Page<T> = self.fetch(self.http.get(page)).await?;
             let meta = page.meta.0.unwrap_or_default();
             if meta
                 .page_number
                 .0
                 .is_some_and(|reported| reported != number)
             {
-                return Err(not_telnyx());
+                return Err(unexpected_response());
             }
             let is_full = page.data.len() >= PAGE_SIZE;
             all.extend(readable(page.data));
@@ -112,11 +113,11 @@ impl Api {
                 return Ok(all);
             }
         }
-        Err(not_telnyx())
+        Err(unexpected_response())
     }
 
-    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
-        let response = self.signed_in(request).send().await.map_err(|error| {
+    async fn fetch<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let response = self.authenticated(request).send().await.map_err(|error| {
             Error::Unreachable(match error.is_timeout() {
                 true => "Telnyx did not answer in time. Try again in a moment.".into(),
                 false => "Telnyx could not be reached. Check this server's connection.".into(),
@@ -132,7 +133,7 @@ impl Api {
             Error::Unreachable("The connection to Telnyx broke. Try again in a moment.".into())
         })?;
         if status.is_success() {
-            return json::read(&body).map_err(|_| not_telnyx());
+            return json::read(&body).map_err(|_| unexpected_response());
         }
         let Refusal { code, text, .. } = refusal(status, &body);
         Err(Error::Refused {
@@ -142,22 +143,21 @@ impl Api {
     }
 }
 
-/// A refusal in Telnyx's own JSON, or else by the HTTP status.
 pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Problems {
         errors: Lenient<Vec<Lenient<Problem>>>,
     }
-    let reported = json::read::<Problems>(body).unwrap_or_default();
-    let mut problems = readable(reported.errors.0.unwrap_or_default());
+    let parsed = json::read::<Problems>(body).unwrap_or_default();
+    let mut problems = readable(parsed.errors.0.unwrap_or_default());
     match problems.next() {
         Some(problem) => errors::refusal(&problem, Some(status.as_u16())),
         None => errors::refusal_by_status(status.as_u16()),
     }
 }
 
-fn not_telnyx() -> Error {
+fn unexpected_response() -> Error {
     Error::Unreachable(
         "The answer did not come from Telnyx. Check TELNYX_API_BASE_URL and this server's proxies."
             .into(),

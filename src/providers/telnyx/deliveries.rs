@@ -1,5 +1,4 @@
-//! What Telnyx could not deliver to us. It lists no messages, but the calls of its own that failed, with what they said: that
-//! is just what we missed.
+//! Texts that were missed. Telnyx has no list of messages, but lists failed webhook deliveries with their payload.
 
 use std::collections::HashSet;
 
@@ -29,7 +28,7 @@ struct Event {
 }
 
 impl Api {
-    /// `None`: this key may not look at them.
+    /// Texts whose webhook failed; `None` if the key lacks the permission.
     pub async fn missed(
         &self,
         number: &Address,
@@ -56,7 +55,7 @@ impl Api {
             .filter_map(|one| one.webhook.0)
             .filter(|event| event.event_type.as_str() == "message.received")
             .filter_map(|event| listed(event, account))
-            // Each of its tries may be listed.
+            // Each attempt may be listed.
             .filter(|text| seen.insert(text.provider_sid.clone()))
             .filter(|listed| {
                 listed.text.as_ref().is_none_or(|text| {
@@ -68,24 +67,23 @@ impl Api {
         Ok(Some(missed))
     }
 
-    /// Where the list tells an id and no more, the message itself is asked for.
     pub async fn completed(&self, listed: ListedText, account: &str) -> Result<Option<Inbound>> {
         if listed.text.is_some() {
             return Ok(listed.text);
         }
-        let Some(message) = self.one(&listed.provider_sid).await? else {
+        let Some(message) = self.find_message(&listed.provider_sid).await? else {
             return Ok(None);
         };
-        let at = message.came_at().or(listed.at);
+        let at = message.received_time().or(listed.at);
         let text = webhooks::inbound(&message, account).ok();
         Ok(text.map(|text| Inbound { at, ..text }))
     }
 }
 
-/// As its webhook would have told it; `None` for what has no id.
+/// The text as its webhook would have sent it; `None` without an id.
 fn listed(event: Event, account: &str) -> Option<ListedText> {
     let message = event.payload.0?;
-    let at = message.came_at().or_else(|| {
+    let at = message.received_time().or_else(|| {
         let at = DateTime::parse_from_rfc3339(event.occurred_at.as_str()).ok()?;
         Some(at.to_utc())
     });

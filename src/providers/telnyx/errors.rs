@@ -1,4 +1,4 @@
-//! Telnyx's error codes, in our classes and in words that say what to do.
+//! Telnyx's error codes: their class, and a text that says what to do.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::providers::{ErrorClass, Refusal};
 
 use ErrorClass::*;
 
-/// Turned away unread, whatever the HTTP status says.
+/// Rejected before processing, whatever the HTTP status is.
 pub const TOO_MANY_REQUESTS: &str = "10011";
 
 const WRONG_KEY: &str =
@@ -24,7 +24,6 @@ const UNDELIVERABLE: &str = "The carrier could not deliver this.";
 const OUR_FAULT: &str = "MessageHub asked Telnyx for something it does not do. Please report this.";
 const CARRIER_LIMIT: &str = "The carrier allows no more texts right now. Try again later.";
 
-/// One of `errors` in an answer, an event or a message.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Problem {
@@ -34,7 +33,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Text by Telnyx's description, and a number in some of its examples.
+    /// A string by the documentation, a number in some examples.
     fn code(&self) -> String {
         let code = match &self.code {
             Value::String(code) => code.trim().to_owned(),
@@ -46,30 +45,29 @@ impl Problem {
             .collect()
     }
 
-    /// What Telnyx itself wrote: the detail says more.
-    fn words(&self) -> &str {
-        let mut words = [&self.detail, &self.title]
+    /// Telnyx's own text; the detail is more specific than the title.
+    fn own_text(&self) -> &str {
+        let mut texts = [&self.detail, &self.title]
             .into_iter()
-            .map(|words| words.as_str());
-        words.find(|words| !words.trim().is_empty()).unwrap_or("")
+            .map(|text| text.as_str());
+        texts.find(|text| !text.trim().is_empty()).unwrap_or("")
     }
 
     fn mentions_stop(&self) -> bool {
-        let words = [self.title.as_str(), self.detail.as_str()];
-        words
+        let texts = [self.title.as_str(), self.detail.as_str()];
+        texts
             .iter()
-            .any(|words| words.to_ascii_uppercase().contains("STOP"))
+            .any(|text| text.to_ascii_uppercase().contains("STOP"))
     }
 }
 
-/// A problem in our words. What Telnyx itself wrote is kept only for codes that we do not know; then the `status` of the
-/// answer, if it came with one, decides the class.
+/// Our text for the problem; Telnyx's own text only for unknown codes, for which the HTTP `status` decides the class.
 pub fn refusal(problem: &Problem, status: Option<u16>) -> Refusal {
     let code = problem.code();
     if code.is_empty() || code == "null" {
         return refusal_by_status(status.unwrap_or(200));
     }
-    // The same code is seen with other titles, which are not the recipient's word.
+    // The code also occurs with other titles, without an opt-out.
     if code == "40300" && problem.mentions_stop() {
         return Refusal {
             class: OptedOut,
@@ -93,14 +91,13 @@ pub fn refusal(problem: &Problem, status: Option<u16>) -> Refusal {
         Some(409 | 422) => Request,
         _ => Permanent,
     };
-    let text = match problem.words() {
+    let text = match problem.own_text() {
         "" => format!("Telnyx could not deliver this (error {code})."),
-        words => format!("Telnyx says: {}", shortened(words)),
+        own_text => format!("Telnyx says: {}", shortened(own_text)),
     };
     Refusal { class, code, text }
 }
 
-/// For answers without a code: only then the HTTP status decides.
 pub fn refusal_by_status(status: u16) -> Refusal {
     let (class, text) = match status {
         401 | 403 => (Auth, WRONG_KEY),
@@ -198,7 +195,7 @@ fn explain(code: &str) -> Option<(ErrorClass, &'static str)> {
             "Telnyx takes this for fraud (artificial inflation of traffic) and holds it for a day.",
         ),
         40100 | 40150 | 40151 | 40155 => (Sender, NOT_SET_UP),
-        // With STOP in its words it is an opt-out: see `refusal`.
+        // An opt-out if the text contains STOP: see `refusal`.
         40300 => (
             Permanent,
             "Telnyx blocked this text. Its recipient may have opted out.",
@@ -216,7 +213,7 @@ fn explain(code: &str) -> Option<(ErrorClass, &'static str)> {
             Sender,
             "This number cannot send pictures. Send the text without them.",
         ),
-        // One country's switch: the rest of the queue has nothing to do with it.
+        // A per-country setting: must not pause the queue.
         40309 => (
             Permanent,
             "Texts to this country are switched off. Switch it on in the Telnyx Portal under Messaging, in the number's \

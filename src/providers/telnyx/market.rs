@@ -1,7 +1,7 @@
-//! Numbers for sale, ordered and given back.
+//! Search, purchase and release of numbers.
 //!
-//! An order is taken now and filled a little later, and it carries a reference of ours: one whose answer is lost is found by it,
-//! and nothing is ordered twice.
+//! Orders are asynchronous and carry our reference, by which an order is found if its response is lost. So nothing is
+//! ordered twice.
 
 use std::time::Duration;
 
@@ -19,13 +19,12 @@ use crate::providers::{
     WebhookUrls,
 };
 
-const OFFERS: usize = 20;
-/// How often an order is looked at before it is left to the next sync, and how long between.
-const LOOKS: usize = 8;
-const PAUSE: Duration = Duration::from_millis(800);
-/// An order that was filled longer ago than this is not the one that we wait for: the number was given back since.
-const ORDERS_ARE_FRESH_FOR: TimeDelta = TimeDelta::minutes(10);
-/// The profile for numbers that are bought here.
+const MAX_OFFERS: usize = 20;
+/// How often an order is polled, and at which interval, before it is left to the next sync.
+const MAX_POLLS: usize = 8;
+const POLL_INTERVAL: Duration = Duration::from_millis(800);
+/// An older order is not the current one: its number was released since.
+const MAX_ORDER_AGE: TimeDelta = TimeDelta::minutes(10);
 const OUR_PROFILE: &str = "MessageHub";
 
 #[derive(Default, Deserialize)]
@@ -65,14 +64,14 @@ struct Order {
 }
 
 impl Api {
-    pub async fn search(&self, wanted: &NumberSearch) -> Result<Vec<Offer>> {
-        let path = format!("/available_phone_numbers?{}", query(wanted));
+    pub async fn search(&self, criteria: &NumberSearch) -> Result<Vec<Offer>> {
+        let path = format!("/available_phone_numbers?{}", query(criteria));
         let found: Vec<Lenient<Available>> = self.get(&path).await?;
         Ok(readable(found).filter_map(Available::into_offer).collect())
     }
 
     pub async fn buy(&self, number: &Phone, urls: &WebhookUrls) -> Result<Bought> {
-        if let Some(ours) = self.owned(number).await? {
+        if let Some(ours) = self.find_owned(number).await? {
             return Ok(Bought::Ready(ours));
         }
         let reference = reference(number, urls);
@@ -80,10 +79,10 @@ impl Api {
             Some(order) => order,
             None => self.order(number, &reference, urls).await?,
         };
-        self.follow(order, number).await
+        self.poll_order(order, number).await
     }
 
-    /// Orders it; if the answer is lost, the order is looked for by its reference.
+    /// Orders the number; if the response is lost, looks the order up by its reference.
     async fn order(&self, number: &Phone, reference: &str, urls: &WebhookUrls) -> Result<Order> {
         let order = json!({
             "phone_numbers": [{"phone_number": number}],
@@ -103,24 +102,23 @@ impl Api {
         }
     }
 
-    /// The order under our reference that still counts.
     async fn open_order(&self, reference: &str) -> Result<Option<Order>> {
         let reference: String = form_urlencoded::byte_serialize(reference.as_bytes()).collect();
         let filter = format!("filter%5Bcustomer_reference%5D={reference}");
         let orders: Vec<Order> = self.all("/number_orders", &filter).await?;
-        let counts = |order: &Order| {
+        let is_current = |order: &Order| {
             let fresh = order
                 .created_at
                 .0
-                .is_some_and(|at| clock::now() - at < ORDERS_ARE_FRESH_FOR);
+                .is_some_and(|at| clock::now() - at < MAX_ORDER_AGE);
             order.is("pending") || (order.is("success") && fresh)
         };
-        Ok(orders.into_iter().find(counts))
+        Ok(orders.into_iter().find(is_current))
     }
 
-    /// Waits for it, though not for long.
-    async fn follow(&self, mut order: Order, number: &Phone) -> Result<Bought> {
-        for _ in 0..LOOKS {
+    /// Polls the order until the number is active, or time runs out.
+    async fn poll_order(&self, mut order: Order, number: &Phone) -> Result<Bought> {
+        for _ in 0..MAX_POLLS {
             if order.is("failure") {
                 return Err(Error::Refused {
                     code: None,
@@ -128,13 +126,13 @@ impl Api {
                         .into(),
                 });
             }
-            // It is in the list a little later than its order is filled.
+            // The number is listed a little after its order succeeds.
             if order.is("success")
-                && let Ok(Some(ours)) = self.owned(number).await
+                && let Ok(Some(ours)) = self.find_owned(number).await
             {
                 return Ok(Bought::Ready(ours));
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             if let Ok(now) = self.get(&format!("/number_orders/{}", order.id)).await {
                 order = now;
             }
@@ -142,8 +140,8 @@ impl Api {
         Ok(Bought::Pending { order: order.id })
     }
 
-    /// The number, if it is in the account and can be used.
-    async fn owned(&self, number: &Phone) -> Result<Option<RemoteNumber>> {
+    /// The number, if the account has it and it is active.
+    async fn find_owned(&self, number: &Phone) -> Result<Option<RemoteNumber>> {
         let digits = number.as_str().trim_start_matches('+');
         let filter = format!("filter%5Bphone_number%5D={digits}");
         let found: Vec<Number> = self.all("/phone_numbers", &filter).await?;
@@ -158,7 +156,7 @@ impl Api {
         Ok(ours.into_remote(Some(settings)))
     }
 
-    /// The profile that delivers to us; made if there is none.
+    /// The profile with our webhook; created if there is none.
     async fn our_profile(&self, urls: &WebhookUrls) -> Result<String> {
         let profiles: Vec<Profile> = self.all("/messaging_profiles", "").await?;
         let mut ours = profiles
@@ -169,13 +167,13 @@ impl Api {
         }
         let profile = json!({
             "name": OUR_PROFILE,
-            // People are answered wherever they text from; who wants it narrower says so in the portal.
+            // Contacts may be anywhere; admins can restrict destinations in the portal.
             "whitelisted_destinations": ["*"],
             "webhook_url": urls.inbound,
             "webhook_api_version": VERSION,
         });
-        let made: Profile = self.post("/messaging_profiles", &profile).await?;
-        made.id.into_some().ok_or_else(|| {
+        let created: Profile = self.post("/messaging_profiles", &profile).await?;
+        created.id.into_some().ok_or_else(|| {
             Error::Unreachable(
                 "Telnyx did not say which messaging profile it made. Try again in a moment.".into(),
             )
@@ -186,7 +184,7 @@ impl Api {
         let number = format!("/phone_numbers/{provider_id}");
         let mut answer = self.delete(&number).await;
         if !matches!(answer, Ok(()) | Err(Error::Refused { .. })) {
-            // Whatever became of the first try, the second one ends in the same.
+            // Deleting is idempotent, so it is safe to repeat.
             answer = self.delete(&number).await;
         }
         match answer {
@@ -224,22 +222,22 @@ impl Api {
     }
 }
 
-fn query(wanted: &NumberSearch) -> String {
+fn query(criteria: &NumberSearch) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query
-        .append_pair("filter[country_code]", &wanted.country)
+        .append_pair("filter[country_code]", &criteria.country)
         .append_pair("filter[features][]", "sms")
-        .append_pair("filter[limit]", &OFFERS.to_string());
-    if let Some(area) = &wanted.area_code {
+        .append_pair("filter[limit]", &MAX_OFFERS.to_string());
+    if let Some(area) = &criteria.area_code {
         query.append_pair("filter[national_destination_code]", area);
     }
-    if let Some(digits) = &wanted.contains {
+    if let Some(digits) = &criteria.contains {
         query.append_pair("filter[phone_number][contains]", digits);
     }
     query.finish()
 }
 
-/// The same for a number of ours each time; the address of the webhook has the integration in it.
+/// Stable per number and integration; the webhook URL contains the integration's id.
 fn reference(number: &Phone, urls: &WebhookUrls) -> String {
     let mut parts = urls.inbound.rsplit('/');
     let integration = parts.nth(1).unwrap_or_default();
@@ -269,16 +267,19 @@ impl Available {
             mms: can("mms"),
             voice: can("voice"),
         };
-        let of = |kinds: &[&str]| {
+        let region_name = |kinds: &[&str]| {
             regions
                 .iter()
                 .find(|region| kinds.contains(&region.region_type.as_str()))
                 .map(|region| region.region_name.clone())
         };
-        let place: Vec<String> = [of(&["location", "locality", "rate_center"]), of(&["state"])]
-            .into_iter()
-            .flatten()
-            .collect();
+        let place: Vec<String> = [
+            region_name(&["location", "locality", "rate_center"]),
+            region_name(&["state"]),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         let cost = self.cost_information.0.unwrap_or_default();
         Some(Offer {
             phone_number: self.phone_number.as_str().parse().ok()?,

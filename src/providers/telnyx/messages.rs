@@ -1,4 +1,4 @@
-//! Sending a text, and reading what Telnyx says of one: in its answers and in its events alike.
+//! Sending messages, and the message object of responses and events.
 
 use chrono::{DateTime, Utc};
 use reqwest::header::CONTENT_TYPE;
@@ -15,7 +15,7 @@ use crate::providers::{
     Error, Outgoing, Price, Refusal, RemoteMessage, Result, SendOutcome, Status,
 };
 
-/// A message in either direction. Whatever is missing or odd is left out of account, but for its id.
+/// An inbound or outbound message. Missing and invalid fields are ignored, except for the id.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Message {
@@ -33,7 +33,7 @@ pub struct Message {
     received_at: Lenient<Text>,
 }
 
-/// Either end of a message. Each recipient has a status of its own.
+/// Sender or recipient. Each recipient has its own status.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Party {
@@ -54,7 +54,7 @@ struct Cost {
     currency: String,
 }
 
-/// In this order and nothing else, so that a repeat is the same byte for byte.
+/// Serialized in this order, so that a repeat is identical byte for byte.
 #[derive(Serialize)]
 struct Send<'a> {
     from: &'a str,
@@ -75,27 +75,27 @@ impl Api {
             .header(CONTENT_TYPE, "application/json")
             .header("Idempotency-Key", key(text))
             .body(body(text));
-        match self.signed_in(request).send().await {
+        match self.authenticated(request).send().await {
             Ok(response) => outcome(text, response).await,
-            // DNS, TCP or TLS, or no request at all: not a byte of it left.
+            // DNS, TCP or TLS failed, so nothing was sent.
             Err(error) if error.is_connect() || error.is_builder() => {
-                warn!(message.id = %text.our_id, ?error, "the request to Telnyx never left");
+                warn!(message.id = %text.our_id, ?error, "the request to Telnyx was not sent");
                 SendOutcome::NotSent { retry_after: None }
             }
             Err(error) => {
-                warn!(message.id = %text.our_id, ?error, "no answer from Telnyx");
+                warn!(message.id = %text.our_id, ?error, "no response from Telnyx");
                 SendOutcome::Unknown
             }
         }
     }
 
-    /// Telnyx remembers messages for about ten days.
+    /// Telnyx keeps messages for about ten days.
     pub async fn message(&self, id: &str) -> Result<Option<RemoteMessage>> {
-        let message = self.one(id).await?;
+        let message = self.find_message(id).await?;
         Ok(message.and_then(Message::into_remote))
     }
 
-    pub async fn one(&self, id: &str) -> Result<Option<Message>> {
+    pub async fn find_message(&self, id: &str) -> Result<Option<Message>> {
         if !is_id(id) {
             return Ok(None);
         }
@@ -109,8 +109,8 @@ impl Api {
     }
 }
 
-/// One per attempt. An attempt that was certainly in vain is followed by another, which must not be taken for its repeat;
-/// one of which that is not certain is repeated as it was.
+/// One key per attempt. A new attempt after a definite failure must not be taken for a repeat; an uncertain attempt is
+/// repeated with the same key.
 fn key(text: &Outgoing) -> String {
     format!("{}:{}", text.our_id, text.attempt)
 }
@@ -123,16 +123,16 @@ fn body(text: &Outgoing) -> Vec<u8> {
         media_urls: &text.media,
         webhook_url: text.report_url(),
     };
-    serde_json::to_vec(&send).expect("text and lists of text are JSON")
+    serde_json::to_vec(&send).expect("strings serialize to JSON")
 }
 
 async fn outcome(text: &Outgoing, response: Response) -> SendOutcome {
     let status = response.status();
     let retry_after = retry_after(&response);
-    // Whatever went wrong on their side, they may have taken the message before.
+    // After a server error the message may have been accepted.
     if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
         let request = response.headers().get("x-request-id");
-        warn!(message.id = %text.our_id, %status, ?request, "Telnyx failed, and may have sent it");
+        warn!(message.id = %text.our_id, %status, ?request, "Telnyx failed, and may have accepted the message");
         return SendOutcome::Unknown;
     }
     if status == StatusCode::TOO_MANY_REQUESTS {
@@ -149,7 +149,7 @@ async fn outcome(text: &Outgoing, response: Response) -> SendOutcome {
     if refusal.code == errors::TOO_MANY_REQUESTS {
         return SendOutcome::NotSent { retry_after };
     }
-    // The same request is being worked on: an answer of ours was lost, or never awaited.
+    // The same request is still in progress: an earlier response was lost.
     if status == StatusCode::CONFLICT && !errors::is_known(&refusal.code) {
         return SendOutcome::Unknown;
     }
@@ -157,7 +157,7 @@ async fn outcome(text: &Outgoing, response: Response) -> SendOutcome {
 }
 
 fn accepted(body: &[u8]) -> SendOutcome {
-    // An id is proof enough: nothing else in the answer may make a sent message look unsent.
+    // The id alone proves acceptance; other invalid fields must not make a sent message look unsent.
     let Ok(Data { data: message }) = json::read::<Data<Message>>(body) else {
         return SendOutcome::Unknown;
     };
@@ -177,7 +177,7 @@ impl Message {
         Some(self.id.as_str()).filter(|id| is_id(id))
     }
 
-    /// Ours go to one recipient each.
+    /// Outbound messages have one recipient each.
     pub fn raw_status(&self) -> &str {
         let mut to = self.to.0.iter().flatten();
         let first = to.find_map(|party| party.0.as_ref());
@@ -193,7 +193,7 @@ impl Message {
         Price::read(&amount.0, currency)
     }
 
-    /// Why it failed. That a carrier sends no receipts is no failure.
+    /// Why it failed. A missing carrier receipt is no failure.
     pub fn refusal(&self) -> Option<Refusal> {
         let failed = !matches!(
             status(self.raw_status()),
@@ -213,8 +213,7 @@ impl Message {
             .map(|problem| errors::refusal(problem, None))
     }
 
-    /// When Telnyx got it, from whomever.
-    pub fn came_at(&self) -> Option<DateTime<Utc>> {
+    pub fn received_time(&self) -> Option<DateTime<Utc>> {
         let at = DateTime::parse_from_rfc3339(self.received_at.as_str()).ok()?;
         Some(at.to_utc())
     }
@@ -227,12 +226,12 @@ impl Message {
             error: self.refusal(),
             segments: self.segments(),
             price: self.price(),
-            created_at: self.came_at(),
+            created_at: self.received_time(),
         })
     }
 }
 
-/// It becomes part of a path.
+/// Checked because the id becomes part of a URL path.
 fn is_id(id: &str) -> bool {
     (1..=MAX_ID_LENGTH).contains(&id.len())
         && id
@@ -245,7 +244,7 @@ pub fn status(word: &str) -> Option<Status> {
         "scheduled" => Status::Scheduled,
         "queued" => Status::Queued,
         "sending" => Status::Sending,
-        // No receipt from the carrier is the end of many routes, and no failure.
+        // Many routes end without a receipt from the carrier; this is no failure.
         "sent" | "delivery_unconfirmed" => Status::Sent,
         "delivered" => Status::Delivered,
         "delivery_failed" => Status::Undelivered,

@@ -1,5 +1,5 @@
-//! The numbers of an account, and where Telnyx delivers their texts: a number has no webhook of its own, it belongs to a
-//! messaging profile, and the profile has one.
+//! The numbers of an account and their webhooks. A number has no webhook; its messaging profile has one, which several
+//! numbers may share.
 
 use std::collections::HashMap;
 
@@ -15,10 +15,10 @@ use crate::providers::{
 
 pub const NO_PROFILE: &str = "This number has no messaging profile, so its texts go nowhere. Give it one in the Telnyx Portal under \
      Numbers, and connect again.";
-/// The format in which webhooks are signed with the account's key.
+/// The webhook version that is signed with Ed25519.
 pub const VERSION: &str = "2";
 
-/// All but the id and the number may be `null`.
+/// Every field except id and number may be `null`.
 #[derive(Deserialize)]
 pub struct Number {
     pub id: String,
@@ -39,7 +39,7 @@ pub struct Messaging {
     features: Lenient<Features>,
 }
 
-/// A feature that a number lacks is `null`.
+/// A missing feature is `null`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Features {
@@ -82,7 +82,7 @@ impl Api {
         number: &RemoteNumber,
         urls: &WebhookUrls,
     ) -> Result<Webhook> {
-        // As it is now: the number may have been moved since it was listed.
+        // Read again: the number may have been moved since it was listed.
         let settings: Messaging = self
             .get(&format!("/phone_numbers/{}/messaging", number.provider_id))
             .await?;
@@ -116,7 +116,7 @@ impl Api {
 }
 
 impl Api {
-    /// Whatever was set by somebody else since then stays.
+    /// Leaves a URL that was set by others in the meantime.
     pub async fn restore_webhook(
         &self,
         number: &RemoteNumber,
@@ -140,12 +140,12 @@ impl Api {
 }
 
 impl Number {
-    /// Lists are asked for with a filter: what says nothing has passed it.
+    /// Lists are filtered by status, so an entry without one is active.
     pub fn is_active(&self) -> bool {
         self.status.some().is_none_or(|status| status == "active")
     }
 
-    /// `None` for a number that is not in E.164, which no text could name.
+    /// `None` if the number is not in E.164.
     pub fn into_remote(self, settings: Option<Messaging>) -> Option<RemoteNumber> {
         let can = |feature: fn(&Features) -> &Option<IgnoredAny>| {
             let features = settings
@@ -169,7 +169,7 @@ impl Number {
                 url: None,
             }),
             listed: None,
-            // The profile's; those that have none are all without one.
+            // The profile's id; empty for all numbers without a profile.
             shares: Some(shares),
         })
     }
@@ -186,7 +186,7 @@ impl Profile {
         self.name.as_str()
     }
 
-    /// What keeps a webhook of ours from having an effect, or would be broken by it: in words.
+    /// Why our webhook would have no effect, or would break another application.
     pub fn shadow(&self) -> Option<String> {
         let name = self.name();
         if self.enabled.0 == Some(false) {

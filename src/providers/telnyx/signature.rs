@@ -1,4 +1,4 @@
-//! `telnyx-signature-ed25519`: over the time and the very bytes of the body, by the key of the account.
+//! `telnyx-signature-ed25519`: an Ed25519 signature over timestamp and raw body.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,32 +9,32 @@ use crate::providers::SignedRequest;
 
 const SIGNATURE: &str = "telnyx-signature-ed25519";
 const TIMESTAMP: &str = "telnyx-timestamp";
-/// How far Telnyx's clock and ours may be apart, in seconds; a call that somebody kept is worthless after that.
+/// Maximum age in seconds, and maximum difference of clocks; limits replays.
 const TOLERANCE: u64 = 300;
 
 pub fn verify(request: &SignedRequest<'_>, key: &VerifyingKey, now: DateTime<Utc>) -> bool {
-    only(request, TIMESTAMP).is_some_and(|timestamp| is_fresh(timestamp, now)) && fits(request, key)
+    only(request, TIMESTAMP).is_some_and(|timestamp| is_fresh(timestamp, now))
+        && is_signed_by(request, key)
 }
 
-/// Why a signature was refused.
 pub enum SignatureRefusal {
-    Never,
-    AtAnotherTime,
-    BySomebodyElse,
+    Unsigned,
+    OtherTime,
+    WrongKey,
 }
 
-pub fn made_at(request: &SignedRequest<'_>, key: &VerifyingKey) -> SignatureRefusal {
+pub fn mismatch(request: &SignedRequest<'_>, key: &VerifyingKey) -> SignatureRefusal {
     if only(request, SIGNATURE).is_none() || only(request, TIMESTAMP).is_none() {
-        return SignatureRefusal::Never;
+        return SignatureRefusal::Unsigned;
     }
-    match fits(request, key) {
-        true => SignatureRefusal::AtAnotherTime,
-        false => SignatureRefusal::BySomebodyElse,
+    match is_signed_by(request, key) {
+        true => SignatureRefusal::OtherTime,
+        false => SignatureRefusal::WrongKey,
     }
 }
 
-/// Whenever it was made.
-fn fits(request: &SignedRequest<'_>, key: &VerifyingKey) -> bool {
+/// Verifies the signature without the timestamp's age.
+fn is_signed_by(request: &SignedRequest<'_>, key: &VerifyingKey) -> bool {
     let (Some(timestamp), Some(signature)) = (only(request, TIMESTAMP), only(request, SIGNATURE))
     else {
         return false;

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 
 const KEY: &str = "KEY0192A3B4C5D6E7F8_abcdefghijklmnop";
-/// Of the vectors.
+/// The public key of the test vectors.
 const PUBLIC: &str = "McE1e9dnwsu6WtyPnN/N9xhc1iQoyMFt8zbUbhxOgLI=";
 
 fn open(credentials: Value) -> Result<Telnyx, InvalidCredentials> {
@@ -45,7 +45,7 @@ fn incomplete_credentials_are_reported_by_field() {
         assert_eq!(fields_at_fault(credentials), ["api_key"], "{key}");
     }
     let short = STANDARD.encode([7; 31]);
-    // Not on the curve, and one under which anything is signed.
+    // Not on the curve, and a weak key that verifies any signature.
     let nowhere = STANDARD.encode([2; 32]);
     let weak = STANDARD.encode([0; 32]);
     for key in [KEY, "AAAA", &short, &nowhere, &weak] {

@@ -1,4 +1,4 @@
-//! What Telnyx charged for a day's messages. What one message cost stands on the message itself.
+//! Telnyx's charges per day. The price of a message is part of the message.
 
 use chrono::{Days, NaiveDate};
 use serde::Deserialize;

@@ -1,7 +1,6 @@
-//! Telnyx's calls at our door: texts and delivery reports, told apart by the type of the event.
+//! Telnyx's webhooks: inbound texts and delivery reports, by event type.
 //!
-//! Telnyx adds fields and events without notice. What is not known here is left alone, and what is known is read only
-//! after the signature was checked over all that came.
+//! Telnyx adds fields and events without notice, so unknown ones are ignored; the signature covers all of them.
 
 use serde::Deserialize;
 
@@ -15,12 +14,12 @@ use crate::providers::{
 
 #[derive(Deserialize)]
 struct Event {
-    data: Happened,
+    data: EventData,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Happened {
+struct EventData {
     event_type: Lenient<Text>,
     payload: Lenient<Message>,
 }
@@ -52,7 +51,7 @@ pub fn inbound(message: &Message, account: &str) -> Result<Inbound, Malformed> {
         provider_sid,
         account: account.into(),
         from: sender(message.from.0.as_ref())?,
-        to: number(ours(message))?,
+        to: number(our_recipient(message))?,
         text: text.chars().take(MAX_TEXT_LENGTH).collect(),
         media: media(message),
         opt_out: match message.autoresponse_type.as_str() {
@@ -79,8 +78,8 @@ fn report(
     Ok(StatusReport {
         provider_sid,
         account: account.into(),
-        our_id: request.named("message"),
-        attempt: request.named("attempt"),
+        our_id: request.query_parameter("message"),
+        attempt: request.query_parameter("attempt"),
         status: status(raw_status),
         raw_status: raw_status.chars().take(64).collect(),
         error: message.refusal(),
@@ -94,22 +93,21 @@ fn id(message: &Message) -> Result<String, Malformed> {
     id.ok_or_else(|| missing("payload.id"))
 }
 
-/// Of several recipients of a group's message, the one at whom it was delivered to us.
-fn ours(message: &Message) -> Option<&Party> {
+/// The recipient among those of a group message for which Telnyx called us.
+fn our_recipient(message: &Message) -> Option<&Party> {
     let all = || message.to.0.iter().flatten().filter_map(|to| to.0.as_ref());
     all()
         .find(|to| to.status.as_str() == "webhook_delivered")
         .or_else(|| all().next())
 }
 
-/// Whatever it is: a text is not lost for the shape of its sender.
+/// Accepts any sender, so that no text is lost.
 fn sender(party: Option<&Party>) -> Result<Address, Malformed> {
     let sender = party.and_then(|party| party.phone_number.0.as_ref());
     let sender = sender.ok_or_else(|| missing("payload.from.phone_number"))?;
     Ok(Address::of_sender(&sender.0))
 }
 
-/// One of ours.
 fn number(party: Option<&Party>) -> Result<Address, Malformed> {
     let name = "payload.to[].phone_number";
     let text = party.map_or("", |party| party.phone_number.as_str());

@@ -1,4 +1,4 @@
-//! The HTTP side: whom to ask, as whom, and what an answer or its absence means.
+//! Twilio's HTTP API: URLs, authentication, errors.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ use crate::providers::http::retry_after;
 use crate::providers::json::{self, Figure, Lenient, Text};
 use crate::providers::{Account, Error, MediaAccess, Refusal, Result};
 
-/// More pages than any account has numbers for.
+/// An upper bound on the pages of a list.
 const MAX_PAGES: usize = 1000;
 
 pub struct Api {
@@ -25,7 +25,7 @@ pub struct Api {
     pub credentials: Credentials,
 }
 
-/// One page of a list; the two generations of Twilio's hosts differ in the envelope.
+/// One page of a list; the envelope differs between Twilio's hosts.
 pub trait Page: DeserializeOwned {
     type Item;
     fn into_parts(self) -> (Vec<Self::Item>, Option<String>);
@@ -33,7 +33,7 @@ pub trait Page: DeserializeOwned {
 
 impl Api {
     pub async fn account(&self) -> Result<Account> {
-        // The answer has the auth token in it, too: only these fields are read.
+        // The response includes the auth token, so only these fields are parsed.
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Answer {
@@ -44,7 +44,7 @@ impl Api {
             kind: Lenient<Text>,
         }
         let answer: Answer = self.get(&self.url(".json")).await?;
-        // Whoever is not active is told so; these credentials were accepted.
+        // Twilio rejects inactive accounts; these credentials were accepted.
         let status = answer.status.some().unwrap_or("active");
         if status != "active" {
             return Err(Error::Refused {
@@ -61,36 +61,33 @@ impl Api {
         })
     }
 
-    /// Below this account: `/Messages.json`.
     pub fn url(&self, path: &str) -> String {
         let account = &self.credentials.account_sid;
         format!("{}/2010-04-01/Accounts/{account}{path}", self.base)
     }
 
     pub async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T> {
-        self.ask(self.http.get(url)).await
+        self.fetch(self.http.get(url)).await
     }
 
     pub async fn post<T: DeserializeOwned>(&self, url: &str, form: &[(&str, &str)]) -> Result<T> {
-        self.ask(self.http.post(url).form(form)).await
+        self.fetch(self.http.post(url).form(form)).await
     }
 
-    /// Gone afterwards, and nothing is told of it.
     pub async fn delete(&self, url: &str) -> Result<()> {
-        self.answered(self.http.delete(url)).await.map(drop)
+        self.response_body(self.http.delete(url)).await.map(drop)
     }
 
-    pub fn signed_in(&self, request: RequestBuilder) -> RequestBuilder {
+    pub fn authenticated(&self, request: RequestBuilder) -> RequestBuilder {
         let token = self.credentials.auth_token.expose_secret();
         request.basic_auth(&self.credentials.account_sid, Some(token))
     }
 
-    /// Every page of the list that begins at `path` of `host`.
     pub async fn all<P: Page>(&self, host: &str, path: String) -> Result<Vec<P::Item>> {
         self.all_until::<P>(host, path, |_| false).await
     }
 
-    /// The same, up to the first page that `is_enough`.
+    /// The same, up to the first page for which `is_enough` holds.
     pub async fn all_until<P: Page>(
         &self,
         host: &str,
@@ -102,7 +99,7 @@ impl Api {
         let mut next = Some(path);
         while let Some(path) = next {
             if seen.len() == MAX_PAGES || !seen.insert(path.clone()) {
-                return Err(not_twilio());
+                return Err(unexpected_response());
             }
             let page: P = self.get(&format!("{host}{path}")).await?;
             let (items, more) = page.into_parts();
@@ -115,7 +112,7 @@ impl Api {
         Ok(all)
     }
 
-    /// Only for media of this very message: a webhook could name any URL.
+    /// Only for media of this message: a webhook could name any URL.
     pub fn media_access(&self, url: &str, provider_sid: &str) -> Option<MediaAccess> {
         let url = Url::parse(url).ok()?;
         let ours = [self.base.as_str(), API]
@@ -127,19 +124,18 @@ impl Api {
         if !ours || has_user || !url.path().starts_with(&folder) {
             return None;
         }
-        let request = self.signed_in(self.http.get(url)).build().ok()?;
+        let request = self.authenticated(self.http.get(url)).build().ok()?;
         let header = request.headers().get(AUTHORIZATION)?;
         Some(MediaAccess::Authorized(header.clone()))
     }
 
-    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
-        let body = self.answered(request).await?;
-        json::read(&body).map_err(|_| not_twilio())
+    async fn fetch<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let body = self.response_body(request).await?;
+        json::read(&body).map_err(|_| unexpected_response())
     }
 
-    /// The body of a good answer.
-    async fn answered(&self, request: RequestBuilder) -> Result<Bytes> {
-        let response = self.signed_in(request).send().await.map_err(|error| {
+    async fn response_body(&self, request: RequestBuilder) -> Result<Bytes> {
+        let response = self.authenticated(request).send().await.map_err(|error| {
             Error::Unreachable(match error.is_timeout() {
                 true => "Twilio did not answer in time. Try again in a moment.".into(),
                 false => "Twilio could not be reached. Check this server's connection.".into(),
@@ -165,9 +161,8 @@ impl Api {
     }
 }
 
-/// A refusal in Twilio's own JSON, or else by the HTTP status.
 pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
-    /// The newer hosts call the message the detail.
+    /// Newer hosts name the message `detail`.
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Problem {
@@ -182,14 +177,14 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
     }
 }
 
-fn not_twilio() -> Error {
+fn unexpected_response() -> Error {
     Error::Unreachable(
         "The answer did not come from Twilio. Check TWILIO_API_BASE_URL and this server's proxies."
             .into(),
     )
 }
 
-/// The next page is asked for at the host that we trust with the credentials, whatever host it names.
+/// Next pages are requested from the configured host, which may receive the credentials, whatever host the link names.
 fn path_and_query(link: &str) -> String {
     match Url::parse(link) {
         Ok(url) => match url.query() {

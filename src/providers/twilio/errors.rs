@@ -1,4 +1,4 @@
-//! Twilio's error codes, in our classes and in words that say what to do.
+//! Twilio's error codes: their class, and a text that says what to do.
 
 use crate::providers::http::shortened;
 use crate::providers::{ErrorClass, Refusal};
@@ -14,12 +14,12 @@ const OUR_FAULT: &str = "MessageHub asked Twilio for something it does not do. P
 const TWILIO_FAULT: &str = "Twilio had a fault of its own. Try again.";
 const UNDELIVERABLE: &str = "The carrier could not deliver this.";
 
-/// A code in our words. What Twilio itself wrote is kept only for codes that we do not know.
-pub fn refusal(code: u32, twilio_says: Option<&str>) -> Refusal {
+/// Our text for `code`; Twilio's own text only for unknown codes.
+pub fn refusal(code: u32, twilio_text: Option<&str>) -> Refusal {
     let (class, known) = explain(code);
-    let text = match (known, twilio_says) {
+    let text = match (known, twilio_text) {
         (Some(sentence), _) => sentence.to_owned(),
-        (None, Some(says)) => format!("Twilio says: {}", shortened(says)),
+        (None, Some(text)) => format!("Twilio says: {}", shortened(text)),
         (None, None) => format!("Twilio could not deliver this (error {code})."),
     };
     Refusal {
@@ -29,7 +29,6 @@ pub fn refusal(code: u32, twilio_says: Option<&str>) -> Refusal {
     }
 }
 
-/// For answers without a code: only then the HTTP status decides.
 pub fn refusal_by_status(status: u16) -> Refusal {
     let (class, text) = match status {
         401 | 403 => (Auth, WRONG_CREDENTIALS),
@@ -82,7 +81,7 @@ fn explain(code: u32) -> (ErrorClass, Option<&'static str>) {
             Permanent,
             "This is a premium-rate number. Twilio does not text those.",
         ),
-        // One country's switch: the rest of the queue has nothing to do with it.
+        // A per-country setting: must not pause the queue.
         21404 => (
             Request,
             "A trial account buys one number. Upgrade it in the Twilio Console.",
@@ -236,7 +235,7 @@ fn explain(code: u32) -> (ErrorClass, Option<&'static str>) {
             Permanent,
             "This text is too long for a Twilio trial account.",
         ),
-        // Twilio does not retry it for the same reason for which we must not.
+        // Twilio does not retry this either: it may have been delivered.
         30410 => (
             Permanent,
             "The carrier did not answer in time. It may have been delivered.",

@@ -1,4 +1,4 @@
-//! The fields of a form or a query, as bytes: what is signed are bytes, whether or not they are text.
+//! Fields of a form or a query as bytes, because signatures cover bytes that may be invalid UTF-8.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ pub fn fields(raw: &[u8]) -> impl Iterator<Item = Field<'_>> {
         })
 }
 
-/// The first value of `name` as text that a database takes: broken UTF-8 mended, NULs taken out.
+/// The first value of `name`, as text that PostgreSQL accepts: invalid UTF-8 replaced, NULs removed.
 pub fn text(raw: &[u8], name: &str) -> Option<String> {
     let (_, value) = fields(raw).find(|(field, _)| field.as_ref() == name.as_bytes())?;
     let text = String::from_utf8_lossy(&value);

@@ -1,7 +1,7 @@
-//! Numbers for sale, bought and given back.
+//! Search, purchase and release of numbers.
 //!
-//! Twilio has no key that makes a repeated purchase harmless, and sells a number only once: whatever is not certain is looked up
-//! in the list of our numbers.
+//! Twilio has no idempotency keys, but sells a number only once: an uncertain purchase is looked up in the account's
+//! numbers.
 
 use std::ops::RangeInclusive;
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::RETRIES;
 use super::api::Api;
-use super::numbers::{Abilities, Number, can, same};
+use super::numbers::{Abilities, Number, can, same_url};
 use crate::phone::Phone;
 use crate::providers::json::{Lenient, Text, readable};
 use crate::providers::{
@@ -17,15 +17,13 @@ use crate::providers::{
     WebhookUrls,
 };
 
-/// As many offers of each kind as anybody reads.
-const OFFERS: usize = 20;
-/// As many as there are to choose from, where the choice is made here.
-const CHOICE: usize = 1000;
-/// How long a pattern of digits may be.
-const PATTERN: RangeInclusive<usize> = 2..=16;
+const MAX_OFFERS: usize = 20;
+/// Results to fetch if they are filtered here.
+const MAX_CANDIDATES: usize = 1000;
+const PATTERN_LENGTH: RangeInclusive<usize> = 2..=16;
 const NORTH_AMERICA: [&str; 2] = ["US", "CA"];
 const TOLL_FREE: [&str; 7] = ["800", "833", "844", "855", "866", "877", "888"];
-/// Where Twilio keeps its own handlers of texts, drawn by hand.
+/// Base URL of Studio flows, Twilio's own message handlers.
 const STUDIO: &str = "https://webhooks.twilio.com/";
 
 #[derive(Deserialize)]
@@ -48,17 +46,17 @@ struct Owned {
 }
 
 impl Api {
-    pub async fn search(&self, wanted: &NumberSearch) -> Result<Vec<Offer>> {
+    pub async fn search(&self, criteria: &NumberSearch) -> Result<Vec<Offer>> {
         let mut offers = Vec::new();
-        for kind in kinds(wanted) {
-            let path = format!("/AvailablePhoneNumbers/{}/{kind}.json", wanted.country);
+        for kind in kinds(criteria) {
+            let path = format!("/AvailablePhoneNumbers/{}/{kind}.json", criteria.country);
             let query = form_urlencoded::Serializer::new(String::new())
-                .extend_pairs(filters(wanted))
+                .extend_pairs(filters(criteria))
                 .finish();
             let url = self.url(&format!("{path}?{query}"));
             match self.get::<Offers>(&url).await {
                 Ok(found) => offers.extend(readable(found.available_phone_numbers)),
-                // This country has none of this kind.
+                // The country has no numbers of this kind.
                 Err(Error::Refused {
                     code: Some(code), ..
                 }) if code == "20404" => {}
@@ -68,13 +66,13 @@ impl Api {
         Ok(offers
             .into_iter()
             .filter_map(Available::into_offer)
-            .filter(|offer| matches_search(offer, wanted))
-            .take(OFFERS * kinds(wanted).len())
+            .filter(|offer| matches_search(offer, criteria))
+            .take(MAX_OFFERS * kinds(criteria).len())
             .collect())
     }
 
     pub async fn buy(&self, number: &Phone, urls: &WebhookUrls) -> Result<Bought> {
-        if let Some(ours) = self.owned(number).await? {
+        if let Some(ours) = self.find_owned(number).await? {
             return Ok(Bought::Ready(ours));
         }
         let webhook = format!("{}{RETRIES}", urls.inbound);
@@ -83,16 +81,16 @@ impl Api {
             ("SmsUrl", webhook.as_str()),
             ("SmsMethod", "POST"),
         ];
-        let asked = self
+        let response = self
             .post::<Number>(&self.url("/IncomingPhoneNumbers.json"), &form)
             .await;
-        let error = match asked.map(|bought| bought.into_remote(None)) {
+        let error = match response.map(|bought| bought.into_remote(None)) {
             Ok(Some(bought)) => return Ok(Bought::Ready(bought)),
             Ok(None) => Error::Unreachable(String::new()),
             Err(error) => error,
         };
-        // A lost answer, or somebody who asked for the same a moment before us: the list knows.
-        match self.owned(number).await {
+        // The response was lost, or a concurrent request bought it: the list decides.
+        match self.find_owned(number).await {
             Ok(Some(ours)) => Ok(Bought::Ready(ours)),
             Ok(None) if matches!(error, Error::Refused { .. }) => Err(error),
             Ok(None) | Err(_) => Err(Error::Unreachable(
@@ -102,10 +100,9 @@ impl Api {
         }
     }
 
-    /// The number, if it is in the account.
-    async fn owned(&self, number: &Phone) -> Result<Option<RemoteNumber>> {
-        let exactly: String = form_urlencoded::byte_serialize(number.as_str().as_bytes()).collect();
-        let url = self.url(&format!("/IncomingPhoneNumbers.json?PhoneNumber={exactly}"));
+    async fn find_owned(&self, number: &Phone) -> Result<Option<RemoteNumber>> {
+        let encoded: String = form_urlencoded::byte_serialize(number.as_str().as_bytes()).collect();
+        let url = self.url(&format!("/IncomingPhoneNumbers.json?PhoneNumber={encoded}"));
         let found: Owned = self.get(&url).await?;
         let mut found = readable(found.incoming_phone_numbers);
         let ours = found.find(|one| one.phone_number.as_str() == number.as_str());
@@ -116,7 +113,7 @@ impl Api {
         let number = self.url(&format!("/IncomingPhoneNumbers/{provider_id}.json"));
         let mut answer = self.delete(&number).await;
         if !matches!(answer, Ok(()) | Err(Error::Refused { .. })) {
-            // Whatever became of the first try, the second one ends in the same.
+            // Deleting is idempotent, so it is safe to repeat.
             answer = self.delete(&number).await;
         }
         match answer {
@@ -144,7 +141,7 @@ impl Api {
         let inbound = inbound.map(str::to_owned);
         let is_ours = inbound
             .as_deref()
-            .is_some_and(|url| same(url, &urls.inbound));
+            .is_some_and(|url| same_url(url, &urls.inbound));
         let by_service = service
             .as_ref()
             .filter(|service| !service.defers_to_numbers() && !is_ours)
@@ -167,62 +164,62 @@ impl Api {
     }
 }
 
-/// In many countries only mobile numbers text, and toll-free ones have area codes of their own.
-fn kinds(wanted: &NumberSearch) -> &'static [&'static str] {
-    match wanted.area_code.as_deref() {
-        Some(area) if is_north_american(wanted) && TOLL_FREE.contains(&area) => &["TollFree"],
-        _ if wanted.country == "US" => &["Local"],
+/// In many countries only mobile numbers can text. Toll-free numbers have their own area codes.
+fn kinds(criteria: &NumberSearch) -> &'static [&'static str] {
+    match criteria.area_code.as_deref() {
+        Some(area) if is_north_american(criteria) && TOLL_FREE.contains(&area) => &["TollFree"],
+        _ if criteria.country == "US" => &["Local"],
         _ => &["Local", "Mobile"],
     }
 }
 
-fn is_north_american(wanted: &NumberSearch) -> bool {
-    NORTH_AMERICA.contains(&wanted.country.as_str())
+fn is_north_american(criteria: &NumberSearch) -> bool {
+    NORTH_AMERICA.contains(&criteria.country.as_str())
 }
 
-/// What Twilio is asked for. A pattern has 2 to 16 characters; a plus at its beginning stands for the beginning of the number.
-/// What it cannot say, `matches_search` asks.
-fn filters(wanted: &NumberSearch) -> Vec<(&'static str, String)> {
+/// The query parameters. A pattern has 2 to 16 characters; a leading plus anchors it. `matches_search` filters the
+/// rest.
+fn filters(criteria: &NumberSearch) -> Vec<(&'static str, String)> {
     let mut filters = vec![("SmsEnabled", "true".to_owned())];
-    let mut size = OFFERS;
-    let contains = wanted
+    let mut size = MAX_OFFERS;
+    let contains = criteria
         .contains
         .as_ref()
-        .filter(|digits| PATTERN.contains(&digits.len()));
-    match (beginning(wanted), &wanted.area_code) {
+        .filter(|digits| PATTERN_LENGTH.contains(&digits.len()));
+    match (number_prefix(criteria), &criteria.area_code) {
         (None, Some(area)) => {
             filters.push(("AreaCode", area.clone()));
             filters.extend(contains.map(|digits| ("Contains", digits.clone())));
         }
-        (Some(beginning), _) => {
-            filters.push(("Contains", beginning));
-            if wanted.contains.is_some() {
-                size = CHOICE;
+        (Some(prefix), _) => {
+            filters.push(("Contains", prefix));
+            if criteria.contains.is_some() {
+                size = MAX_CANDIDATES;
             }
         }
         (None, None) => filters.extend(contains.map(|digits| ("Contains", digits.clone()))),
     }
-    if wanted.contains.is_some() && contains.is_none() {
-        size = CHOICE;
+    if criteria.contains.is_some() && contains.is_none() {
+        size = MAX_CANDIDATES;
     }
     filters.push(("PageSize", size.to_string()));
     filters
 }
 
-/// How a number of the area begins: `+4930`. In North America there is a filter of its own for area codes.
-fn beginning(wanted: &NumberSearch) -> Option<String> {
-    let region = wanted.country.parse().ok()?;
-    let area = wanted
+/// The prefix of the area's numbers: `+4930`. North America has a filter for area codes instead.
+fn number_prefix(criteria: &NumberSearch) -> Option<String> {
+    let region = criteria.country.parse().ok()?;
+    let area = criteria
         .area_code
         .as_deref()
-        .filter(|_| !is_north_american(wanted))?;
+        .filter(|_| !is_north_american(criteria))?;
     Some(crate::phone::begins_with(area, &region))
 }
 
-fn matches_search(offer: &Offer, wanted: &NumberSearch) -> bool {
+fn matches_search(offer: &Offer, criteria: &NumberSearch) -> bool {
     let number = offer.phone_number.as_str();
-    let begins = beginning(wanted).is_none_or(|beginning| number.starts_with(&beginning));
-    let contains = wanted.contains.as_ref();
+    let begins = number_prefix(criteria).is_none_or(|prefix| number.starts_with(&prefix));
+    let contains = criteria.contains.as_ref();
     begins && contains.is_none_or(|digits| number.contains(digits.as_str()))
 }
 
@@ -251,7 +248,7 @@ mod tests {
 
     use super::*;
 
-    fn wanted(country: &str, area_code: &str, contains: &str) -> NumberSearch {
+    fn criteria(country: &str, area_code: &str, contains: &str) -> NumberSearch {
         let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         NumberSearch {
             country: country.into(),
@@ -262,40 +259,43 @@ mod tests {
 
     #[test]
     fn each_country_is_searched_by_its_own_kinds_and_filters() {
-        let asked = |country, area, contains| {
-            let wanted = wanted(country, area, contains);
-            let filters = filters(&wanted);
+        let request = |country, area, contains| {
+            let criteria = criteria(country, area, contains);
+            let filters = filters(&criteria);
             let filters: Vec<_> = filters[1..]
                 .iter()
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
-            (kinds(&wanted).join("+"), filters.join("&"))
+            (kinds(&criteria).join("+"), filters.join("&"))
         };
-        let said = |kinds: &str, filters: &str| (kinds.to_owned(), filters.to_owned());
+        let expected = |kinds: &str, filters: &str| (kinds.to_owned(), filters.to_owned());
         assert_eq!(
-            asked("US", "510", "42"),
-            said("Local", "AreaCode=510&Contains=42&PageSize=20")
+            request("US", "510", "42"),
+            expected("Local", "AreaCode=510&Contains=42&PageSize=20")
         );
         assert_eq!(
-            asked("US", "888", ""),
-            said("TollFree", "AreaCode=888&PageSize=20")
+            request("US", "888", ""),
+            expected("TollFree", "AreaCode=888&PageSize=20")
         );
         let both = "Local+Mobile";
         assert_eq!(
-            asked("DE", "30", "42"),
-            said(both, "Contains=+4930&PageSize=1000")
+            request("DE", "30", "42"),
+            expected(both, "Contains=+4930&PageSize=1000")
         );
         assert_eq!(
-            asked("DE", "030", ""),
-            said(both, "Contains=+4930&PageSize=20")
+            request("DE", "030", ""),
+            expected(both, "Contains=+4930&PageSize=20")
         );
         assert_eq!(
-            asked("IT", "06", ""),
-            said(both, "Contains=+3906&PageSize=20")
+            request("IT", "06", ""),
+            expected(both, "Contains=+3906&PageSize=20")
         );
-        assert_eq!(asked("GB", "", "42"), said(both, "Contains=42&PageSize=20"));
-        assert_eq!(asked("GB", "", "4"), said(both, "PageSize=1000"));
-        assert_eq!(asked("SE", "", ""), said(both, "PageSize=20"));
+        assert_eq!(
+            request("GB", "", "42"),
+            expected(both, "Contains=42&PageSize=20")
+        );
+        assert_eq!(request("GB", "", "4"), expected(both, "PageSize=1000"));
+        assert_eq!(request("SE", "", ""), expected(both, "PageSize=20"));
     }
 
     proptest! {
@@ -305,8 +305,8 @@ mod tests {
             area in "([0-9]{1,5})?",
             contains in "([0-9]{1,16})?",
         ) {
-            let wanted = wanted(country, &area, &contains);
-            for (_, pattern) in filters(&wanted).iter().filter(|(name, _)| *name == "Contains") {
+            let criteria = criteria(country, &area, &contains);
+            for (_, pattern) in filters(&criteria).iter().filter(|(name, _)| *name == "Contains") {
                 prop_assert!((2..=16).contains(&pattern.len()), "{}", pattern);
                 let digits = pattern.strip_prefix('+').unwrap_or(pattern);
                 prop_assert!(digits.bytes().all(|byte| byte.is_ascii_digit()), "{}", pattern);
@@ -323,11 +323,11 @@ mod tests {
             monthly_price: None,
             currency: None,
         };
-        let wanted = wanted("DE", "30", "42");
-        assert!(matches_search(&offer("+493012342"), &wanted));
-        assert!(!matches_search(&offer("+493012345"), &wanted), "no 42");
+        let criteria = criteria("DE", "30", "42");
+        assert!(matches_search(&offer("+493012342"), &criteria));
+        assert!(!matches_search(&offer("+493012345"), &criteria), "no 42");
         assert!(
-            !matches_search(&offer("+494230123"), &wanted),
+            !matches_search(&offer("+494230123"), &criteria),
             "another area"
         );
     }

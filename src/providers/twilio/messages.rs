@@ -1,4 +1,4 @@
-//! Sending a text, and finding out what became of it.
+//! Sending messages, and looking them up.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use form_urlencoded::Serializer;
@@ -17,10 +17,10 @@ use crate::providers::{
     SendOutcome, SentLookup, Status,
 };
 
-/// Twilio keeps nothing for longer than ten hours.
+/// Twilio queues a message for at most ten hours.
 const MAX_VALIDITY: u64 = 36_000;
 
-/// Each of its fields may be `null`.
+/// Every field may be `null`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Message {
@@ -69,15 +69,15 @@ struct MediaEntry {
 impl Api {
     pub async fn send(&self, text: &Outgoing) -> SendOutcome {
         let request = self.http.post(self.url("/Messages.json")).form(&form(text));
-        match self.signed_in(request).send().await {
+        match self.authenticated(request).send().await {
             Ok(response) => outcome(text, response).await,
-            // DNS, TCP or TLS, or no request at all: not a byte of it left.
+            // DNS, TCP or TLS failed, so nothing was sent.
             Err(error) if error.is_connect() || error.is_builder() => {
-                warn!(message.id = %text.our_id, ?error, "the request to Twilio never left");
+                warn!(message.id = %text.our_id, ?error, "the request to Twilio was not sent");
                 SendOutcome::NotSent { retry_after: None }
             }
             Err(error) => {
-                warn!(message.id = %text.our_id, ?error, "no answer from Twilio");
+                warn!(message.id = %text.our_id, ?error, "no response from Twilio");
                 SendOutcome::Unknown
             }
         }
@@ -102,7 +102,7 @@ impl Api {
     }
 
     pub async fn find_sent(&self, text: &Outgoing, since: DateTime<Utc>) -> Result<SentLookup> {
-        // Without a date: whether what is not sent yet passes Twilio's date filter is not documented.
+        // No date filter: it is undocumented whether it matches messages that are not sent yet.
         let query = Serializer::new(String::new())
             .append_pair("To", text.to.as_str())
             .append_pair("From", text.from.as_str())
@@ -111,12 +111,12 @@ impl Api {
         let listed: Listed = self
             .get(&self.url(&format!("/Messages.json?{query}")))
             .await?;
-        // Twilio's clock, in whole seconds.
+        // Twilio's timestamps are in whole seconds of its own clock.
         let earliest = since - TimeDelta::seconds(5);
         let mut found: Vec<RemoteMessage> = readable(listed.messages)
-            // Listed newest first, and within one second only the order tells.
+            // Listed newest first; within a second only the order tells.
             .rev()
-            .filter(|message| message.looks_like(text))
+            .filter(|message| message.matches(text))
             .filter_map(Message::into_remote)
             .filter(|message| message.created_at.is_none_or(|created| created >= earliest))
             .collect();
@@ -124,8 +124,8 @@ impl Api {
         Ok(SentLookup::Found(found))
     }
 
-    /// What came to `number`, oldest first. Twilio's filter knows whole days (GMT): of the day before no more pages are asked
-    /// for than it takes to get back to `since`.
+    /// Inbound texts of `number`, oldest first. Twilio filters by whole days (GMT); stops at the first page that
+    /// reaches `since`.
     pub async fn received(
         &self,
         number: &Address,
@@ -138,29 +138,28 @@ impl Api {
             .finish();
         let account = &self.credentials.account_sid;
         let path = format!("/2010-04-01/Accounts/{account}/Messages.json?{query}");
-        // Listed newest first.
-        let goes_back_far_enough = |page: &[Message]| {
-            let oldest = page.last().and_then(Message::came_at);
+        let reaches_since = |page: &[Message]| {
+            let oldest = page.last().and_then(Message::received_time);
             oldest.is_some_and(|oldest| oldest < since)
         };
         let listed = self
-            .all_until::<Listed>(&self.base, path, goes_back_far_enough)
+            .all_until::<Listed>(&self.base, path, reaches_since)
             .await?;
         let listed = listed.into_iter().rev();
         Ok(listed
-            .filter(|message| message.came_at().is_none_or(|at| at >= since))
+            .filter(|message| message.received_time().is_none_or(|at| at >= since))
             .filter_map(|message| self.listed(message, number))
             .collect())
     }
 
-    /// As its webhook would have told it, but for the files; `None` for what is no text to us.
+    /// The text as its webhook would have sent it, without media; `None` for an outbound message.
     fn listed(&self, message: Message, number: &Address) -> Option<ListedText> {
         let sid = message.sid.some()?.to_owned();
         if message.direction.as_str() != "inbound" {
             return None;
         }
         let has_media = !matches!(message.num_media.as_str(), "" | "0");
-        let at = message.came_at();
+        let at = message.received_time();
         Some(ListedText {
             provider_sid: sid.clone(),
             at,
@@ -184,7 +183,7 @@ impl Api {
         })
     }
 
-    /// With its files. One call, where it has any.
+    /// Adds the media. One call if there are any.
     pub async fn completed(&self, listed: ListedText) -> Result<Option<Inbound>> {
         let Some(mut text) = listed.text else {
             return Ok(None);
@@ -192,7 +191,7 @@ impl Api {
         if !listed.is_whole {
             text.media = match self.media_of(&text.provider_sid).await {
                 Ok(media) => media,
-                // They were deleted there: the text is still one.
+                // Deleted at Twilio; the text remains.
                 Err(Error::Refused { .. }) => Vec::new(),
                 Err(error) => return Err(error),
             };
@@ -233,10 +232,10 @@ fn form(text: &Outgoing) -> Vec<(&'static str, String)> {
 async fn outcome(text: &Outgoing, response: Response) -> SendOutcome {
     let status = response.status();
     let retry_after = retry_after(&response);
-    // Whatever went wrong on their side, they may have taken the message before.
+    // After a server error the message may have been accepted.
     if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
         let request = response.headers().get("Twilio-Request-Id");
-        warn!(message.id = %text.our_id, %status, ?request, "Twilio failed, and may have sent it");
+        warn!(message.id = %text.our_id, %status, ?request, "Twilio failed, and may have accepted the message");
         return SendOutcome::Unknown;
     }
     if status == StatusCode::TOO_MANY_REQUESTS {
@@ -258,7 +257,7 @@ async fn outcome(text: &Outgoing, response: Response) -> SendOutcome {
 }
 
 fn accepted(body: &[u8]) -> SendOutcome {
-    // A SID is proof enough: nothing else in the answer may make a sent message look unsent.
+    // The SID alone proves acceptance; other invalid fields must not make a sent message look unsent.
     #[derive(Deserialize)]
     struct Proof {
         sid: String,
@@ -279,21 +278,21 @@ fn accepted(body: &[u8]) -> SendOutcome {
 }
 
 impl Message {
-    /// The end of the second that Twilio tells: what else is here of that second came by itself, and before.
-    fn came_at(&self) -> Option<DateTime<Utc>> {
-        let second = moment(self.date_created.as_str())?;
+    /// The end of Twilio's timestamp second, so that a caught-up text sorts after those received live in it.
+    fn received_time(&self) -> Option<DateTime<Utc>> {
+        let second = parse_date(self.date_created.as_str())?;
         Some(second + TimeDelta::milliseconds(999))
     }
 
-    /// What is `null` proves nothing either way, and a text that may be ours is not sent again.
-    fn looks_like(&self, text: &Outgoing) -> bool {
+    /// Missing fields match, because a message that may be ours must not be sent again.
+    fn matches(&self, text: &Outgoing) -> bool {
         let body = self.body.0.as_ref();
         matches!(self.direction.some(), None | Some("outbound-api"))
             && self.num_media.parse().unwrap_or(0) == text.media.len()
             && body.is_none_or(|body| is_text_of(&body.0, &text.text))
     }
 
-    /// Through a messaging service it is 0 at first, which is to say: not known yet.
+    /// A messaging service reports 0 until the count is known.
     fn segments(&self) -> Option<u32> {
         self.num_segments.parse().filter(|&count| count > 0)
     }
@@ -310,7 +309,7 @@ impl Message {
             error: self.refusal(),
             segments: self.segments(),
             price: self.price(),
-            created_at: moment(self.date_created.as_str()),
+            created_at: parse_date(self.date_created.as_str()),
         })
     }
 
@@ -320,20 +319,19 @@ impl Message {
     }
 }
 
-/// In whole seconds.
-fn moment(date: &str) -> Option<DateTime<Utc>> {
+fn parse_date(date: &str) -> Option<DateTime<Utc>> {
     let date = DateTime::parse_from_rfc2822(date).ok()?;
     Some(date.to_utc())
 }
 
-/// Trial accounts have a sentence of Twilio's put before the text.
+/// Trial accounts get a sentence from Twilio before the text.
 fn is_text_of(body: &str, text: &str) -> bool {
     body.trim()
         .strip_suffix(text.trim())
         .is_some_and(|before| before.is_empty() || before.contains("trial account"))
 }
 
-/// Twilio books the cost as a negative amount.
+/// Twilio's prices are negative.
 pub(super) fn price(amount: &Lenient<Figure>, currency: &Lenient<Text>) -> Option<Price> {
     Price::read(
         amount.as_str().trim_start_matches('-'),

@@ -1,4 +1,4 @@
-//! The numbers of an account, and where Twilio delivers their texts.
+//! The numbers of an account and their webhooks.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::providers::{
     Error, ListedWebhook, NumberCapabilities, RemoteNumber, Result, Shadow, Webhook, WebhookUrls,
 };
 
-/// All but the SID may be `null`.
+/// Every field except `sid` may be `null`.
 #[derive(Deserialize)]
 pub struct Number {
     pub sid: String,
@@ -119,7 +119,7 @@ impl Api {
             .collect())
     }
 
-    /// The numbers whose texts go to a messaging service, by the number's SID.
+    /// Messaging services that override the number's webhook, by the number's SID.
     async fn shadows(&self) -> Result<HashMap<String, Shadow>> {
         let mut shadows = HashMap::new();
         for service in self.services().await? {
@@ -133,7 +133,7 @@ impl Api {
         Ok(shadows)
     }
 
-    /// The messaging service that a number is in, whether or not its texts go there.
+    /// The messaging service of a number, whether or not it receives the number's texts.
     pub async fn service_of(&self, sid: &str) -> Result<Option<Service>> {
         for service in self.services().await? {
             let members = self.members(&service).await?;
@@ -147,7 +147,7 @@ impl Api {
     async fn services(&self) -> Result<Vec<Service>> {
         let path = "/v1/Services?PageSize=100".to_owned();
         match self.all::<ServicesPage>(&self.messaging, path).await {
-            // Closed to these credentials, or not there at all: then the numbers are all there is.
+            // Not permitted or not available with these credentials: no services.
             Err(Error::Refused { .. }) => Ok(Vec::new()),
             answer => answer,
         }
@@ -168,7 +168,7 @@ impl Api {
                 match shadow
                     .url
                     .as_deref()
-                    .is_some_and(|url| same(url, &urls.inbound))
+                    .is_some_and(|url| same_url(url, &urls.inbound))
                 {
                     true => Webhook::Unchanged,
                     false => Webhook::Shadowed {
@@ -178,7 +178,7 @@ impl Api {
             );
         }
         let resource = self.number_url(&number.provider_id);
-        let wanted = format!("{}{RETRIES}", urls.inbound);
+        let webhook_url = format!("{}{RETRIES}", urls.inbound);
         let before = match &number.listed {
             Some(listed) => listed.clone(),
             None => {
@@ -189,16 +189,16 @@ impl Api {
                 found.listed()
             }
         };
-        if before.delivers_to(&wanted) {
+        if before.delivers_to(&webhook_url) {
             return Ok(Webhook::Unchanged);
         }
-        let form = [("SmsUrl", wanted.as_str()), ("SmsMethod", "POST")];
-        // The answer is the number as it is now: there is no need to ask again.
+        let form = [("SmsUrl", webhook_url.as_str()), ("SmsMethod", "POST")];
+        // The response is the updated number, so it needs no read-back.
         let written: Number = self.post(&resource, &form).await?;
         if let Some(application) = written.application() {
             return Ok(Webhook::Shadowed { by: application.by });
         }
-        if !written.listed().delivers_to(&wanted) {
+        if !written.listed().delivers_to(&webhook_url) {
             return Err(Error::Refused {
                 code: None,
                 text: "Twilio did not keep the webhook's address. Is BASE_URL a public address?"
@@ -208,11 +208,11 @@ impl Api {
         Ok(Webhook::Configured {
             previous: before
                 .url
-                .filter(|url| !url.is_empty() && !same(url, &urls.inbound)),
+                .filter(|url| !url.is_empty() && !same_url(url, &urls.inbound)),
         })
     }
 
-    /// Whatever was set by somebody else since then stays.
+    /// Leaves a URL that was set by others in the meantime.
     pub async fn restore_webhook(
         &self,
         number: &RemoteNumber,
@@ -224,7 +224,7 @@ impl Api {
             Some(listed) => listed.clone(),
             None => self.get::<Number>(&resource).await?.listed(),
         };
-        let is_ours = |url: &str| same(url, &urls.inbound);
+        let is_ours = |url: &str| same_url(url, &urls.inbound);
         if now.url.as_deref().is_some_and(is_ours) {
             let form = [("SmsUrl", previous.unwrap_or_default())];
             let _: Number = self.post(&resource, &form).await?;
@@ -260,7 +260,7 @@ impl Number {
         })
     }
 
-    /// `None` for a number that is not in E.164, which no text could name.
+    /// `None` if the number is not in E.164.
     pub fn into_remote(self, shadow: Option<Shadow>) -> Option<RemoteNumber> {
         let phone_number = self.phone_number.as_str();
         let listed = self.listed();
@@ -281,7 +281,7 @@ impl Number {
 }
 
 impl Service {
-    /// Whether it leaves its numbers' texts to their own webhooks.
+    /// Whether its numbers' own webhooks receive the texts.
     pub fn defers_to_numbers(&self) -> bool {
         self.use_inbound_webhook_on_number.0.unwrap_or(false)
     }
@@ -302,13 +302,13 @@ impl Service {
     }
 }
 
-/// Twilio writes them in capitals here and there.
+/// Twilio's keys are in upper case in some responses.
 pub fn can(capabilities: &Lenient<Abilities>, what: &str) -> bool {
     let mut all = capabilities.0.iter().flatten();
     all.any(|(name, yes)| name.eq_ignore_ascii_case(what) && yes.0 == Some(true))
 }
 
-/// The same place, however often Twilio is to retry.
-pub fn same(url: &str, other: &str) -> bool {
+/// Whether two URLs are equal apart from the retry fragment.
+pub fn same_url(url: &str, other: &str) -> bool {
     url.split('#').next() == other.split('#').next()
 }

@@ -1,6 +1,6 @@
-//! `X-Twilio-Signature`: an HMAC over the URL as Twilio called it and the fields of the form.
+//! `X-Twilio-Signature`: an HMAC over the URL as called by Twilio and the form fields.
 //!
-//! Nothing in it is dated. What keeps a repeat harmless is the unique message id further in.
+//! It has no timestamp; the unique message id makes a replay harmless.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,13 +18,12 @@ use crate::providers::SignedRequest;
 const HEADER: &str = "x-twilio-signature";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// What the account signs with. It is the integration's choice: a request that could choose for itself could choose the key
-/// that it knows.
+/// The signing key. The integration decides which: a request must not choose the key, or it could choose a known one.
 #[derive(Clone, Copy)]
 pub enum Key<'a> {
     AuthToken(&'a str),
-    /// Beside the token, with which Twilio goes on to sign what it sends without a settings header. The header is not signed and
-    /// says nothing more than which of the two it was, and by which algorithm: each is tried.
+    /// Used beside the token, which still signs requests without a settings header. That header is not signed and only
+    /// names key and algorithm, so all are tried.
     SharedKey {
         key: &'a str,
         token: &'a str,
@@ -35,18 +34,18 @@ pub fn verify(request: &SignedRequest<'_>, key: Key<'_>) -> bool {
     let Some(signature) = signature(request) else {
         return false;
     };
-    let url = bare(request.public_url);
+    let url = without_credentials(request.public_url);
     let Some(fields) = signed_fields(request, &url) else {
         return false;
     };
-    // All are computed, so that the time taken does not tell which was close.
-    spellings(&url)
+    // No early exit, so that timing reveals nothing.
+    url_variants(&url)
         .iter()
-        .map(|url| key.fits(url, &fields, &signature))
-        .fold(false, |any, fits| any | fits)
+        .map(|url| key.verifies(url, &fields, &signature))
+        .fold(false, |any, is_valid| any | is_valid)
 }
 
-pub fn is_there(request: &SignedRequest<'_>) -> bool {
+pub fn is_signed(request: &SignedRequest<'_>) -> bool {
     signature(request).is_some_and(|signature| !signature.is_empty())
 }
 
@@ -60,20 +59,20 @@ fn signature(request: &SignedRequest<'_>) -> Option<Vec<u8>> {
 }
 
 impl Key<'_> {
-    fn fits(self, url: &str, fields: &[u8], signature: &[u8]) -> bool {
+    fn verifies(self, url: &str, fields: &[u8], signature: &[u8]) -> bool {
         match self {
-            Key::AuthToken(token) => hmac_fits::<Sha1>(token, url, fields, signature),
-            // All are computed, as above.
+            Key::AuthToken(token) => verify_hmac::<Sha1>(token, url, fields, signature),
+            // No early exit, as above.
             Key::SharedKey { key, token } => {
-                hmac_fits::<Sha256>(key, url, fields, signature)
-                    | hmac_fits::<Sha1>(key, url, fields, signature)
-                    | hmac_fits::<Sha1>(token, url, fields, signature)
+                verify_hmac::<Sha256>(key, url, fields, signature)
+                    | verify_hmac::<Sha1>(key, url, fields, signature)
+                    | verify_hmac::<Sha1>(token, url, fields, signature)
             }
         }
     }
 }
 
-fn hmac_fits<D: EagerHash>(key: &str, url: &str, fields: &[u8], signature: &[u8]) -> bool
+fn verify_hmac<D: EagerHash>(key: &str, url: &str, fields: &[u8], signature: &[u8]) -> bool
 where
     Hmac<D>: KeyInit + Mac,
 {
@@ -85,7 +84,7 @@ where
     mac.verify_slice(signature).is_ok()
 }
 
-/// What is signed after the URL. `None`: a body that nothing vouches for.
+/// The signed data after the URL; `None` if the signature does not cover the body.
 fn signed_fields(request: &SignedRequest<'_>, url: &str) -> Option<Vec<u8>> {
     if request.method == Method::GET {
         return Some(Vec::new());
@@ -93,21 +92,21 @@ fn signed_fields(request: &SignedRequest<'_>, url: &str) -> Option<Vec<u8>> {
     if is_form(request) {
         return Some(sorted(request.body));
     }
-    let vouched = match form::text(query(url).as_bytes(), "bodySHA256") {
-        Some(promised) => promised == hex(&Sha256::digest(request.body)),
+    let is_covered = match form::text(query(url).as_bytes(), "bodySHA256") {
+        Some(expected) => expected == hex(&Sha256::digest(request.body)),
         None => request.body.is_empty(),
     };
-    vouched.then(Vec::new)
+    is_covered.then(Vec::new)
 }
 
-/// A body without a content type is a form to Twilio's SDKs, too.
+/// Twilio's SDKs treat a missing content type as a form.
 pub fn is_form(request: &SignedRequest<'_>) -> bool {
     request
         .content_type()
         .is_none_or(|content_type| content_type == FORM)
 }
 
-/// By bytes: names, then the values of each, exact repeats once.
+/// Sorted bytewise by name and value, without duplicates.
 fn sorted(body: &[u8]) -> Vec<u8> {
     let mut names = BTreeMap::<_, BTreeSet<_>>::new();
     for (name, value) in form::fields(body) {
@@ -123,8 +122,8 @@ fn sorted(body: &[u8]) -> Vec<u8> {
     data
 }
 
-/// Without user and password and without the fragment: Twilio takes them off before it signs.
-fn bare(url: &str) -> String {
+/// The URL without credentials and fragment, which Twilio removes before signing.
+fn without_credentials(url: &str) -> String {
     let url = url.split_once('#').map_or(url, |(url, _)| url);
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
@@ -137,28 +136,28 @@ fn bare(url: &str) -> String {
     format!("{scheme}://{host}{path}")
 }
 
-/// The URL as it is, and with the port written or not: Twilio is not of one mind about it.
-fn spellings(url: &str) -> Vec<String> {
-    let mut spellings = vec![url.to_owned()];
+/// The URL with and without the default port: Twilio is inconsistent about it.
+fn url_variants(url: &str) -> Vec<String> {
+    let mut url_variants = vec![url.to_owned()];
     let Some((scheme, rest)) = url.split_once("://") else {
-        return spellings;
+        return url_variants;
     };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (host, path) = rest.split_at(end);
     match port(host) {
         Some(port) => {
             let host = &host[..host.len() - port.len() - 1];
-            spellings.push(format!("{scheme}://{host}{path}"));
+            url_variants.push(format!("{scheme}://{host}{path}"));
         }
         None if scheme.eq_ignore_ascii_case("https") => {
-            spellings.push(format!("{scheme}://{host}:443{path}"));
+            url_variants.push(format!("{scheme}://{host}:443{path}"));
         }
-        None => spellings.push(format!("{scheme}://{host}:80{path}")),
+        None => url_variants.push(format!("{scheme}://{host}:80{path}")),
     }
-    spellings
+    url_variants
 }
 
-/// `[::1]` is full of colons and has no port.
+/// The colons of `[::1]` are no port.
 fn port(host: &str) -> Option<&str> {
     let (_, port) = host.rsplit_once(':')?;
     (!port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(port)

@@ -1,4 +1,4 @@
-//! What Twilio charged: the price of each message, which it fills in later, and the account's usage records.
+//! Twilio's charges: message prices, which are set later, and the account's usage records.
 
 use chrono::NaiveDate;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use super::messages::{Listed, price};
 use crate::providers::json::{Figure, Lenient, Text, readable};
 use crate::providers::{Charge, Item, Priced, Result};
 
-/// Those that do not contain each other. New ones appear all the time.
+/// Categories that do not overlap, apart from the total. Twilio adds new ones all the time.
 const CATEGORIES: [(&str, Item); 8] = [
     ("sms-outbound", Item::TextsSent),
     ("sms-inbound", Item::TextsReceived),
@@ -26,7 +26,7 @@ const CATEGORIES: [(&str, Item); 8] = [
 struct Record {
     category: Lenient<Text>,
     count: Lenient<Figure>,
-    /// The schema says number, the answers are text.
+    /// A number by the schema, a string in responses.
     price: Lenient<Figure>,
     price_unit: Lenient<Text>,
 }
@@ -47,7 +47,7 @@ impl Page for Records {
 }
 
 impl Api {
-    /// A thousand messages in each call; those without a price yet are left out.
+    /// One call per thousand messages. Messages without a price yet are omitted.
     pub async fn prices(&self, day: NaiveDate) -> Result<Vec<Priced>> {
         let query = Serializer::new(String::new())
             .append_pair("DateSent", &day.to_string())
@@ -81,7 +81,7 @@ impl Api {
     }
 }
 
-/// `None`: another heading, or nothing was charged.
+/// `None` for other categories, and if nothing was charged.
 fn charge(record: Record) -> Option<Charge> {
     let item = CATEGORIES
         .iter()

@@ -1,7 +1,6 @@
-//! Twilio's calls at our door: incoming texts and delivery reports.
+//! Twilio's webhooks: inbound texts and delivery reports.
 //!
-//! Twilio adds fields without notice. What is not known here is left alone, and what is known is read
-//! only after its signature was checked over everything that came.
+//! Twilio adds fields without notice, so unknown ones are ignored; the signature covers all of them.
 
 use reqwest::Method;
 
@@ -12,7 +11,7 @@ use crate::phone::Address;
 use crate::providers::calls::{MAX_ID_LENGTH, MAX_MEDIA, MAX_TEXT_LENGTH};
 use crate::providers::{Inbound, Malformed, OptOut, RemoteMedia, SignedRequest, StatusReport};
 
-/// Whose text it is, read before its signature is checked: the account, and the number that it came to.
+/// Account and recipient, read before the signature is verified, to find the key.
 pub fn addressee(request: &SignedRequest<'_>) -> Result<(String, Address), Malformed> {
     let fields = Fields::of(request)?;
     Ok((fields.id(&["AccountSid"])?, fields.number("To")?))
@@ -44,8 +43,8 @@ pub fn parse_status(request: &SignedRequest<'_>) -> Result<StatusReport, Malform
     Ok(StatusReport {
         provider_sid: fields.id(&["MessageSid", "SmsSid"])?,
         account: fields.id(&["AccountSid"])?,
-        our_id: request.named("message"),
-        attempt: request.named("attempt"),
+        our_id: request.query_parameter("message"),
+        attempt: request.query_parameter("attempt"),
         status: status(&raw_status),
         raw_status,
         error: match fields.text("ErrorCode").parse() {
@@ -88,7 +87,7 @@ impl<'a> Fields<'a> {
         form::text(self.raw, name).filter(|text| !text.is_empty())
     }
 
-    /// Under the first of its `names` that is there; the later ones are what it was called before.
+    /// The value of the first of `names` that is set; later ones are former names.
     fn id(&self, names: &[&str]) -> Result<String, Malformed> {
         let mut given = names.iter().map(|&name| (name, self.text(name)));
         let Some((name, id)) = given.find(|(_, id)| !id.trim().is_empty()) else {
@@ -103,13 +102,12 @@ impl<'a> Fields<'a> {
         Ok(id.to_owned())
     }
 
-    /// Whatever it is: a text is not lost for the shape of its sender.
+    /// Accepts any sender, so that no text is lost.
     fn sender(&self, name: &str) -> Result<Address, Malformed> {
         let sender = form::text(self.raw, name).ok_or_else(|| missing(name))?;
         Ok(Address::of_sender(&sender))
     }
 
-    /// One of ours.
     fn number(&self, name: &str) -> Result<Address, Malformed> {
         let text = self.text(name);
         if text.trim().is_empty() {
@@ -127,7 +125,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// By the URLs that are there. `NumMedia` only repeats their number, and may be wrong.
+    /// The media URLs. `NumMedia` repeats their count and may be wrong.
     fn media(&self) -> Vec<RemoteMedia> {
         (0..MAX_MEDIA)
             .map_while(|index| {

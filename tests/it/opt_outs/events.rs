@@ -86,8 +86,7 @@ async fn workspace_scope_announces_each_conversation_to_its_viewers() {
         maya["contact_id"].as_str().unwrap()
     ));
     for (consent_kind, opted_out) in [("stop", true), ("start", false)] {
-        let said =
-            json!({"number_id": maya["number_id"], "consent_kind": consent_kind, "reason": "On the phone"});
+        let said = json!({"number_id": maya["number_id"], "consent_kind": consent_kind, "reason": "On the phone"});
         sam.post(&path, said).await.is(200);
         stands(&mut lins, recall, opted_out).await;
     }

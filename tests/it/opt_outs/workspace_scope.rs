@@ -94,7 +94,8 @@ async fn agent_lifts_opt_outs_beyond_their_numbers_and_it_is_audited() {
         "/contacts/{}/consent",
         maya["contact_id"].as_str().unwrap()
     ));
-    let said = json!({"number_id": maya["number_id"], "consent_kind": "start", "reason": "They called"});
+    let said =
+        json!({"number_id": maya["number_id"], "consent_kind": "start", "reason": "They called"});
 
     sam.post(&path, said).await.is(200);
 

@@ -38,7 +38,6 @@ impl Vectors {
     }
 }
 
-/// As it came at second `now`.
 fn verify_at(key: &VerifyingKey, body: &[u8], headers: &[(&'static str, &str)], now: i64) -> bool {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
@@ -112,7 +111,7 @@ fn nothing_of_what_was_signed_may_change() {
             bytes[at] ^= 1;
         }
     }
-    // Spaces and lines are signed too: the same JSON, written anew, is not what came.
+    // Whitespace is signed too: the same JSON, reformatted, is rejected.
     let spaced = &all.vectors[2];
     let rewritten = serde_json::from_str::<serde_json::Value>(&spaced.payload).unwrap();
     let sent = spaced.timestamp.to_string();

@@ -28,7 +28,7 @@ fn received() -> Value {
         "meta": {"attempt": 1, "delivered_to": "https://inbox.example.com/hooks"}})
 }
 
-/// The ordinary text with one field of its payload changed.
+/// A regular text with one field of its payload changed.
 fn with(field: &str, value: Value) -> Result<WebhookEvent, Malformed> {
     let mut event = received();
     event["data"]["payload"][field] = value;

@@ -1,4 +1,4 @@
-//! The vectors were made with Twilio's own SDKs, and so was the table of what is accepted.
+//! Vectors and expected results were generated with Twilio's own SDKs.
 
 use proptest::prelude::*;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -120,7 +120,7 @@ fn of_a_get_only_the_url_is_signed() {
             get.key(),
         )
     };
-    assert!(accepts(Method::GET), "nobody reads its body");
+    assert!(accepts(Method::GET), "the body of a GET is not signed");
     assert!(!accepts(Method::POST));
 }
 
@@ -194,7 +194,7 @@ fn a_json_body_must_have_the_hash_in_the_url() {
             Key::AuthToken("12345"),
         )
     };
-    assert!(unvouched(b""), "an empty body has nothing to vouch for");
+    assert!(unvouched(b""), "an empty body needs no hash");
     assert!(!unvouched(b"{}"));
 }
 
@@ -212,11 +212,11 @@ fn the_integration_chooses_the_keys() {
     assert!(!shared.is_accepted_with(Key::AuthToken(&shared.token)));
     let token = vector("T02");
     let both = |key, token| Key::SharedKey { key, token };
-    // The official SDKs sign by the shared key in either algorithm, and by the token where no settings header is sent.
+    // The SDKs sign with the shared key in either algorithm, and with the token if there is no settings header.
     assert!(shared.is_accepted_with(both(&shared.token, "t")));
     assert!(token.is_accepted_with(both(&token.token, "t")));
     assert!(token.is_accepted_with(both("k", &token.token)));
-    // The token never signs by SHA-256.
+    // The token never signs with SHA-256.
     assert!(!shared.is_accepted_with(both("k", &shared.token)));
     assert!(!token.is_accepted_with(both("k", "t")));
 }
@@ -260,10 +260,13 @@ fn broken_utf8_is_signed_as_the_bytes_it_is() {
 
 #[test]
 fn ports_are_found_in_every_kind_of_host() {
-    assert_eq!(spellings("https://[::1]/a")[1], "https://[::1]:443/a");
-    assert_eq!(spellings("http://[::1]:80/a")[1], "http://[::1]/a");
-    assert_eq!(spellings("http://a?b=c:1")[1], "http://a:80?b=c:1");
-    assert_eq!(bare("http://a.example/x@y?z@"), "http://a.example/x@y?z@");
+    assert_eq!(url_variants("https://[::1]/a")[1], "https://[::1]:443/a");
+    assert_eq!(url_variants("http://[::1]:80/a")[1], "http://[::1]/a");
+    assert_eq!(url_variants("http://a?b=c:1")[1], "http://a:80?b=c:1");
+    assert_eq!(
+        without_credentials("http://a.example/x@y?z@"),
+        "http://a.example/x@y?z@"
+    );
 }
 
 proptest! {

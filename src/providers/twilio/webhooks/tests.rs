@@ -31,7 +31,7 @@ fn inbound(form: &str) -> Result<Inbound, Malformed> {
     )
 }
 
-/// The ordinary text with one field changed.
+/// A regular text with one field changed.
 fn inbound_with(field: &str, value: &str) -> Result<Inbound, Malformed> {
     inbound(&format!("{field}={value}&{INBOUND}"))
 }
@@ -98,7 +98,7 @@ fn senders_need_not_be_numbers() {
     assert_eq!(from("262966"), "262966");
     assert_eq!(from("ACME+Dental"), "ACME Dental");
     assert_eq!(from("%2B14155550192"), "+14155550192");
-    // Whatever else a network puts there is kept as it came.
+    // Other senders are stored unchanged.
     let whatsapp = inbound_with("From", "whatsapp%3A%2B14155550192")
         .unwrap()
         .from;
