@@ -1,4 +1,4 @@
-//! A mail server that keeps what it takes, and refuses what it is told to.
+//! An SMTP server that stores mails and refuses recipients on demand.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -25,15 +25,14 @@ struct State {
 #[derive(Default)]
 struct Letterbox {
     mails: Vec<Mail>,
-    /// What the next recipients are answered instead of 250.
+    /// Reply codes for the next recipients instead of 250.
     refusals: VecDeque<u16>,
-    /// Recipients about whom the server never makes up its mind.
+    /// Recipients whose `RCPT` is never answered.
     silent: Vec<String>,
     asked: Vec<String>,
     connections: usize,
 }
 
-/// A mail as somebody reads it.
 #[derive(Clone, Debug)]
 pub struct Mail {
     pub to: String,
@@ -43,7 +42,6 @@ pub struct Mail {
 }
 
 impl Mail {
-    /// The first link in it.
     pub fn link(&self) -> String {
         let links = |word: &&str| word.starts_with("http://") || word.starts_with("https://");
         let link = self.text.split_whitespace().find(links);
@@ -74,19 +72,19 @@ impl Post {
         &self.url
     }
 
-    /// The next recipient is refused with this code; more than one, in this order.
+    /// Refuses the next recipient with this code; several calls queue up.
     pub fn refuses(&self, code: u16) {
         self.state
             .with(|letterbox| letterbox.refusals.push_back(code));
     }
 
-    /// Whoever writes to this address waits for an answer that never comes.
+    /// Never answers `RCPT` for this address.
     pub fn has_no_mail_for(&self, address: &str) {
         self.state
             .with(|letterbox| letterbox.silent.push(address.into()));
     }
 
-    /// How often somebody wanted to write to this address.
+    /// How often `RCPT` named this address.
     pub fn asked_about(&self, address: &str) -> usize {
         self.state.with(|letterbox| {
             letterbox
@@ -101,7 +99,7 @@ impl Post {
         self.state.with(|letterbox| letterbox.connections)
     }
 
-    /// The next mail to this address, each is handed out once.
+    /// Waits for the next mail to this address; returns each mail once.
     pub async fn mail_to(&self, address: &str) -> Mail {
         let taken = async {
             loop {
@@ -117,7 +115,7 @@ impl Post {
             .unwrap_or_else(|_| panic!("no mail to {address} in time"))
     }
 
-    /// How many mails to this address are here and were not handed out.
+    /// Number of mails to this address that `mail_to` has not returned.
     pub fn unread_of(&self, address: &str) -> usize {
         self.state.with(|letterbox| {
             letterbox
@@ -183,7 +181,7 @@ async fn serve_connection(stream: TcpStream, state: Arc<State>) -> Option<()> {
 }
 
 impl State {
-    /// The answer to `RCPT TO`.
+    /// The reply to `RCPT TO`.
     async fn about(&self, address: &str) -> String {
         let (code, silent) = self.with(|letterbox| {
             letterbox.asked.push(address.into());
@@ -196,7 +194,7 @@ impl State {
         if silent {
             std::future::pending::<()>().await;
         }
-        // As real ones do: the address is in their words.
+        // As real servers do, the reply contains the address.
         format!("{code} <{address}>")
     }
 }
@@ -237,7 +235,7 @@ fn read_mail(to: &str, text: &str) -> Mail {
     }
 }
 
-/// RFC 2047: `=?utf-8?b?…?=` between plain words. Blanks between two encoded words mean nothing.
+/// RFC 2047: `=?utf-8?b?…?=` between plain words. Spaces between two encoded words are ignored.
 fn decode_header_words(header: &str) -> String {
     let mut text = String::new();
     let mut was_encoded = false;
