@@ -1,4 +1,4 @@
-//! Messages that we send, with what Twilio would refuse of them at once.
+//! Outbound messages, with Twilio's synchronous validation.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ async fn send(caller: Caller, State(emulator): State<Emulator>, body: Bytes) -> 
     if delivers_by_itself {
         let (emulator, sid) = (emulator.clone(), message.sid.clone());
         tokio::spawn(async move {
-            // The callback may well be faster than the answer; both orders are right.
+            // The callback may arrive before the response; both orders are valid.
             tokio::time::sleep(Duration::from_millis(5)).await;
             emulator.delivers(&sid).await;
         });
@@ -73,7 +73,7 @@ async fn send(caller: Caller, State(emulator): State<Emulator>, body: Bytes) -> 
     (StatusCode::CREATED, Json(message.json())).into_response()
 }
 
-/// What Twilio would refuse at once.
+/// The error code of Twilio's synchronous validation.
 fn mistake(emulator: &Emulator, message: &Message) -> Option<u32> {
     let state = emulator.state();
     let account = state
@@ -166,7 +166,7 @@ async fn messages(
     };
     let path = format!("/2010-04-01/Accounts/{}/Messages.json", caller.account);
     let (rows, next) = page(&emulator, &paging, rows, &path);
-    // The link keeps what was asked for.
+    // The link keeps the filters.
     let query = query.unwrap_or_default();
     let filters = query
         .split('&')

@@ -1,4 +1,4 @@
-//! A push service and the browsers behind it: takes what is sealed for them, checks who sent it, and opens it.
+//! A push service and its browsers: verifies VAPID and decrypts pushes.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ pub struct PushService {
 #[derive(Default)]
 struct Inside {
     browsers: Mutex<Vec<Browser>>,
-    /// What the next pushes are answered instead of 201.
+    /// Status codes for the next pushes instead of 201.
     answers: Mutex<VecDeque<u16>>,
     hangs: AtomicBool,
     pushes: Mutex<Vec<Push>>,
@@ -41,7 +41,6 @@ struct Browser {
     auth: [u8; 16],
 }
 
-/// One push, opened.
 #[derive(Clone, Debug)]
 pub struct Push {
     pub browser: usize,
@@ -65,7 +64,7 @@ impl PushService {
         service
     }
 
-    /// A new browser's subscription, as the browser gives it to its page.
+    /// Creates a browser; returns its subscription as the browser hands it to a page.
     pub fn subscribes(&self, name: &str) -> Value {
         let key = PrivateKey::generate(&ECDH_P256).unwrap();
         let public = key.compute_public_key().unwrap().as_ref().to_vec();
@@ -87,17 +86,17 @@ impl PushService {
         self.state.answers.lock().unwrap().extend(codes);
     }
 
-    /// What comes from now on is never answered.
+    /// Pushes from now on are never answered.
     pub fn hangs(&self) {
         self.state.hangs.store(true, Ordering::Relaxed);
     }
 
-    /// All that came so far, those refused as well.
+    /// All pushes so far, including refused ones.
     pub fn pushes(&self) -> Vec<Push> {
         self.state.pushes.lock().unwrap().clone()
     }
 
-    /// Waits until there were so many.
+    /// Waits for this many pushes.
     pub async fn received(&self, count: usize) -> Vec<Push> {
         let enough = async {
             loop {
@@ -110,7 +109,7 @@ impl PushService {
         };
         tokio::time::timeout(Duration::from_secs(10), enough)
             .await
-            .unwrap_or_else(|_| panic!("{count} pushes in time, but {:?}", self.pushes()))
+            .unwrap_or_else(|_| panic!("not {count} pushes in time: {:?}", self.pushes()))
     }
 }
 
@@ -145,7 +144,7 @@ async fn take(
     StatusCode::from_u16(answered).unwrap()
 }
 
-/// RFC 8292: who sends, signed for us and not for long.
+/// RFC 8292: a valid signature, this service as audience, and a lifetime of at most a day.
 fn has_valid_vapid(authorization: &str, origin: &str) -> bool {
     let (token, key) = authorization
         .strip_prefix("vapid t=")
@@ -163,7 +162,7 @@ fn has_valid_vapid(authorization: &str, origin: &str) -> bool {
     claims["aud"] == origin && (1..=86_400).contains(&left) && claims["sub"].is_string()
 }
 
-/// RFC 8291, from the browser's side.
+/// RFC 8291, receiver side.
 fn open(browser: &Browser, sealed: &[u8]) -> Value {
     let (salt, rest) = sealed.split_at(16);
     let (theirs, text) = rest[5..].split_at(usize::from(rest[4]));

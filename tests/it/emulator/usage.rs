@@ -1,4 +1,4 @@
-//! What Twilio says that it charged: by the day and category, parents beside their children.
+//! Twilio's charges by day and category, including parent categories.
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};

@@ -1,4 +1,4 @@
-//! Telnyx's REST API, as far as a texting product needs it.
+//! The part of Telnyx's REST API that the server uses.
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -37,7 +37,7 @@ async fn inject_faults(State(telnyx): State<Telnyx>, request: Request, next: Nex
         state.calls.push(call);
         failure
     };
-    // So that "after the request was read" is true for those who never answer.
+    // Reads the body first: faults apply after the request was read.
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX)
         .await
@@ -94,12 +94,12 @@ async fn inject_faults(State(telnyx): State<Telnyx>, request: Request, next: Nex
     }
 }
 
-/// Ends the connection's task, and with it the connection, without a word in the test's output.
+/// Ends the connection's task, and with it the connection, without output.
 fn hang_up() -> ! {
     std::panic::resume_unwind(Box::new("hung up"))
 }
 
-/// Whose key it is: the account's place.
+/// The account index of the API key.
 pub struct Caller(pub usize);
 
 impl FromRequestParts<Telnyx> for Caller {
@@ -161,7 +161,7 @@ pub fn problem(status: StatusCode, code: u32) -> Response {
     (status, Json(json!({"errors": [error]}))).into_response()
 }
 
-/// As Telnyx words it, in answers and in events alike.
+/// An error as in Telnyx's responses and events.
 pub fn error(code: u32) -> Value {
     let title = match code {
         40300 => "Blocked due to STOP message".to_owned(),

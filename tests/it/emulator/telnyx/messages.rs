@@ -1,4 +1,4 @@
-//! Messages that we send, once per key, with what Telnyx would refuse of them at once.
+//! Outbound messages, once per idempotency key, with Telnyx's synchronous validation.
 
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
@@ -46,7 +46,7 @@ async fn send(
         }
         state.next_takes.take()
     };
-    // It goes on whether or not somebody still waits for it.
+    // Continues even if the client has disconnected.
     let doing = tokio::spawn(async move {
         if let Some(pause) = pause {
             tokio::time::sleep(pause).await;
@@ -54,7 +54,7 @@ async fn send(
         let done = take(&telnyx, place, key, &body).await;
         if let Some(slot) = slot {
             let mut state = telnyx.state();
-            // Only what went well is remembered.
+            // Only successful responses are stored.
             match &done {
                 Ok(answer) => state
                     .keys
@@ -160,7 +160,7 @@ async fn message(
     }
 }
 
-/// Only failed ones of one kind since some time are ever asked for.
+/// Supports only the server's query: failed deliveries of one event type since a time.
 async fn deliveries(
     Caller(place): Caller,
     State(telnyx): State<Telnyx>,

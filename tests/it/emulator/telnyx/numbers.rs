@@ -1,4 +1,4 @@
-//! Numbers, and the messaging profiles that have the webhooks.
+//! Numbers, and the messaging profiles with their webhooks.
 
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
@@ -187,9 +187,9 @@ async fn new_profile(
         webhook_url: text("webhook_url"),
         version: text("webhook_api_version"),
     };
-    let order_json = profile.json();
+    let profile_json = profile.json();
     state.profiles.push(profile);
-    Json(json!({"data": order_json})).into_response()
+    Json(json!({"data": profile_json})).into_response()
 }
 
 async fn all_messaging(

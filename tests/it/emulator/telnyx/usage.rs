@@ -1,4 +1,4 @@
-//! What Telnyx says that it charged for messages between two moments.
+//! Telnyx's charges for messages in a period.
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -27,7 +27,7 @@ async fn usage(
     };
     assert_eq!(asked("product"), "messaging");
     let moment = |name: &str| -> DateTime<Utc> { asked(name).parse().unwrap() };
-    // All that it took it took now.
+    // All messages were accepted just now.
     let is_now = (moment("start_date")..moment("end_date")).contains(&Utc::now());
     let sent = telnyx.messages();
     let sent = sent.iter().filter(|one| one.account == place).count();
