@@ -1,4 +1,4 @@
-//! Two who turned out to be one.
+//! Merging two contacts.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ async fn merge_moves_all_messages() {
     assert_eq!(joined["unread_count"], 4);
     assert_eq!(joined["last_message_preview"], "Four");
 
-    // Old links lead there, and so does the number.
+    // Old links redirect to the remaining contact, and so does the number.
     for (old, new) in [
         (
             harbor.contact_path(&other, ""),
@@ -138,7 +138,7 @@ async fn merge_moves_notes_and_assignments() {
     assert_eq!(
         assigned.count(),
         2,
-        "where it was done, and where it was taken over: {events}"
+        "the assignment, and its transfer by the merge: {events}"
     );
     let called = sam
         .get(&harbor.path("/conversations?mentioned=true"))
@@ -186,7 +186,11 @@ async fn merge_moves_scheduled_texts_and_consents() {
         .await
         .unwrap();
     while hub.sends().await > 0 {}
-    assert_eq!(hub.twilio.sent("It waits")[0].to, TOM, "as it was written");
+    assert_eq!(
+        hub.twilio.sent("It waits")[0].to,
+        TOM,
+        "the number it was written to"
+    );
     assert_eq!(hub.twilio.sent("Later")[0].to, TOM);
     let recall = harbor.number(RECALL).await;
     let draft = json!({"to": MAYA, "number_id": recall, "content": "No"});
@@ -241,7 +245,7 @@ async fn merge_requires_access_to_all_conversations_of_both() {
     itself.refused(422, "validation_failed");
     assert_eq!(hub.count("select count(*) from contacts").await, 3);
 
-    // Twice at once, and crosswise: one of the two comes first, and the other finds nobody.
+    // Concurrent merges in both directions: one succeeds, the other gets 404.
     let back = harbor.contact_path(&other, "/merge");
     let (one, two) = tokio::join!(
         harbor.admin.post(&path, with(&other["contact_id"])),
@@ -257,7 +261,7 @@ async fn merge_requires_access_to_all_conversations_of_both() {
     );
 }
 
-/// Texts come in from both numbers while the two become one: each is stored once, with whoever is left.
+/// Texts arrive from both numbers during the merge: each is stored once, with the remaining contact.
 #[tokio::test]
 async fn texts_received_during_a_merge_are_kept() {
     let hub = Hub::start().await;
@@ -266,7 +270,7 @@ async fn texts_received_during_a_merge_are_kept() {
     for round in 0..6 {
         let (a, b) = (format!("+1415555{round}010"), format!("+1415555{round}020"));
         let maya = harbor.receives(&a, "Hi").await;
-        // Half of them have never texted: their conversation begins in the middle of it.
+        // Half of them have no texts yet: their conversation is created during the merge.
         let other = match round % 2 {
             0 => harbor.receives(&b, "Hi").await["contact_id"].clone(),
             _ => harbor.adds(jo, &b, "Tom").await["id"].clone(),
@@ -298,7 +302,7 @@ async fn texts_received_during_a_merge_are_kept() {
     );
 }
 
-/// A text is with the provider when its contact goes: asked about later, it is asked about by the number that it went to.
+/// A text of the merged contact is at the provider: it is looked up later by the number it was sent to.
 #[tokio::test]
 async fn text_in_flight_during_a_merge_is_sent_once() {
     let hub = Hub::start().await;
@@ -315,7 +319,7 @@ async fn text_in_flight_during_a_merge_is_sent_once() {
     assert_eq!(
         hub.server.outcome_resolver.run_once().await.unwrap(),
         1,
-        "it was found"
+        "its outcome is found"
     );
     while hub.sends().await > 0 {}
     assert_eq!(hub.twilio.sent("Only once").len(), 1);

@@ -1,11 +1,11 @@
-//! Tables as other programs export them: everybody comes in, with the number that takes texts, and what is lost is told.
+//! Tables exported by other programs: every contact is imported with its mobile number, and losses are reported.
 
 use serde_json::{Value, json};
 
 use crate::hub::{Hub, Workspace};
 
 impl Workspace<'_> {
-    /// Brings in a file as it is; the import when it is done.
+    /// Imports a file; returns the finished import.
     async fn takes(&self, hub: &Hub, file: impl AsRef<[u8]>) -> Value {
         let begun = self.uploads_contacts(file, "false").await.is(202);
         hub.imports().await;
@@ -17,12 +17,12 @@ impl Workspace<'_> {
         assert_eq!(done["state"], "done", "{done}");
         assert_eq!(
             done["problems"], begun["problems"],
-            "what is lost was told before it began"
+            "the preview reports the same"
         );
         done
     }
 
-    /// Everybody, by the number: `+1… name <e-mail> [tags] notes`.
+    /// All contacts by number: `+1… name <e-mail> [tags] notes`.
     async fn people(&self) -> Vec<String> {
         let list = self
             .admin
@@ -183,7 +183,7 @@ async fn exports_of_google_outlook_and_others_are_imported() {
             "{program}: {done}"
         );
         assert_eq!(shop.people().await, expected, "{program}");
-        // Once more it changes nothing.
+        // A second import changes nothing.
         let again = shop.takes(&hub, file).await;
         assert_eq!(again["skipped"], expected.len(), "{program}: {again}");
     }
@@ -265,7 +265,7 @@ async fn encoding_is_detected_or_chosen_and_a_bad_byte_affects_one_cell() {
         (&wrong["encoding"], &wrong["mapping"][0]),
         (&json!("windows-1252"), &json!(""))
     );
-    // Chosen when it starts, the file is read anew.
+    // An encoding chosen at the start reads the file again.
     let start = harbor.path(&format!(
         "/contacts/imports/{}/start",
         wrong["id"].as_str().unwrap()
@@ -406,11 +406,11 @@ async fn refused_rows_can_be_imported_again_without_growing() {
     assert_eq!(
         harbor.people().await,
         ["+14155550142 =1+1"],
-        "and it is what it was before it was guarded"
+        "the escaped formula is restored"
     );
 }
 
-/// Any bytes are an answer: taken, or refused with a reason.
+/// Any file is imported or refused with a reason.
 #[tokio::test]
 async fn no_file_causes_a_server_error() {
     let hub = Hub::start().await;

@@ -1,4 +1,5 @@
-//! Whatever several agents, an admin, the sender and the provider do, and at the same time, the books balance.
+//! Property test: under concurrent operations of agents, an admin, the sender and the provider every balance equals
+//! its ledger.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,17 +14,17 @@ use crate::hub::{Answer, FRONT_DESK, Hub, Person, TOKEN, Workspace};
 
 const AGENTS: usize = 3;
 
-/// Somebody is named by their place, a text by how many there were before it.
+/// Agents are named by index, texts by the number of texts before them.
 #[derive(Clone, Debug)]
 enum Operation {
     Sends(usize),
-    /// The answer got lost: the same again, under the same key.
+    /// Repeats the request with the same key, as after a lost response.
     SendsTwice(usize),
     CallsOff(usize, usize),
     TopsUp(usize, i64),
     Sets(usize, i64),
     Role(usize, &'static str),
-    /// Is removed, invited again, and given the front desk.
+    /// Removes the agent; `Returns` invites them again and assigns the front desk.
     Goes(usize),
     Returns(usize),
     TheSenderRuns(Vec<Fate>),
@@ -31,7 +32,7 @@ enum Operation {
     TheProviderReports(usize, &'static str),
 }
 
-/// What the provider does with the next text.
+/// The provider's answer to the next text.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Refused,
@@ -68,16 +69,15 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Days of deeds: those of one moment happen at once.
+/// Sequences of steps; the operations of one step run concurrently.
 fn moments() -> impl Strategy<Value = Vec<Vec<Operation>>> {
     prop::collection::vec(prop::collection::vec(operation(), 1..6), 4..14)
 }
 
-/// A text that somebody sent.
 struct Text {
     id: String,
     content: String,
-    /// Who was an agent then, and paid.
+    /// The agent who paid, unless the sender was an admin.
     payer: Option<usize>,
 }
 
@@ -89,7 +89,7 @@ struct Office<'a> {
 }
 
 impl<'a> Office<'a> {
-    /// A new workspace of the same people, with a provider of its own.
+    /// A new workspace with the same users and its own provider account.
     async fn opens(hub: &'a Hub, owner: &Person, agents: &'a [Person]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let mine = owner
@@ -127,7 +127,7 @@ impl<'a> Office<'a> {
         let agent = &self.agents[who];
         let form = json!({"email": agent.email, "role": "agent"});
         self.harbor.hub.has_verified(&agent.email).await;
-        // These five come and go more often than one address may be invited.
+        // The same addresses are invited more often than the limit allows.
         self.harbor.hub.executes_sql("delete from throttles").await;
         let invited = self
             .harbor
@@ -135,12 +135,12 @@ impl<'a> Office<'a> {
             .post(&self.harbor.path("/members"), form)
             .await;
         if invited.status == 422 {
-            return; // they never left
+            return; // still a member
         }
         let url = invited.is(201)["invitation"]["url"].clone();
         let link = url.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
         let path = format!("/api/invitations/{link}/accept");
-        // Invited twice in one moment: the first link is void.
+        // A concurrent invitation makes the first link void.
         if agent.post(&path, json!({})).await.status != 200 {
             return;
         }
@@ -185,7 +185,7 @@ impl<'a> Office<'a> {
                 let answer = admin.patch(&member(who), json!({"role": role})).await;
                 is_one_of(&answer, &[200, 403, 404]);
             }
-            // 403: somebody else was faster.
+            // 403: a concurrent change was faster.
             Operation::Goes(who) => is_one_of(&admin.delete(&member(who)).await, &[204, 403, 404]),
             Operation::Returns(who) => self.comes(*who).await,
             Operation::TheSenderRuns(fates) => {
@@ -227,7 +227,7 @@ impl<'a> Office<'a> {
         let mut first: Option<String> = None;
         for _ in 0..times {
             let answer = self.agents[who].sends(&self.harbor, &content, &draft).await;
-            // Nothing to pay with; gone; without the number.
+            // Refused without credits, membership or number.
             is_one_of(&answer, &[202, 402, 403, 404, 409]);
             if answer.status != 202 {
                 continue;
@@ -280,7 +280,7 @@ impl<'a> Office<'a> {
                         .fetch_one(&hub.raw)
                         .await
                         .unwrap();
-                // The provider's own word on what it took.
+                // What the provider accepted.
                 let taken = hub.twilio.sent(&content).len();
                 prop_assert!(taken <= 1, "{} was sent {} times", content, taken);
                 let is_held = match status.as_str() {
@@ -292,7 +292,7 @@ impl<'a> Office<'a> {
             }
             prop_assert_eq!(granted - balance, held, "agent {}", who);
         }
-        // An outbound text that nobody answered for would be one nobody paid.
+        // Every outbound text belongs to an accepted request.
         let queued: i64 = sqlx::query_scalar("select count(*) from messages where workspace_id::text = $1 and direction = 'outbound'")
             .bind(&self.harbor.id)
             .fetch_one(&hub.raw)
@@ -336,7 +336,7 @@ async fn ledger_balances_under_random_operations() {
                     join_all(moment.iter().map(|operation| office.does(operation))).await;
                 }
                 office.audit().await?;
-                // The next office begins without the texts of this one.
+                // Deletes the workspace, so that the next case starts without its texts.
                 let texts = office.texts.lock().unwrap().len();
                 sent.fetch_add(u32::try_from(texts).unwrap(), Ordering::Relaxed);
                 let form = json!({"name": "Harbor Dental"});
@@ -359,6 +359,6 @@ async fn ledger_balances_under_random_operations() {
     let (sent, took) = (sent.into_inner(), took.into_inner());
     assert!(
         sent > 100 && took > 20,
-        "hardly anything happened: {sent} texts, {took} taken"
+        "too few operations: {sent} texts, {took} accepted"
     );
 }

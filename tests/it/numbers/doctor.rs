@@ -1,9 +1,8 @@
-//! What is wrong with a number, and mending it.
+//! The number doctor: findings and repair.
 
 use super::*;
 
 impl Workspace<'_> {
-    /// The number doctor's word on the front desk.
     async fn examined(&self) -> Value {
         let number = self.number(FRONT_DESK).await;
         let path = self.path(&format!("/numbers/{number}/doctor"));
@@ -11,7 +10,6 @@ impl Workspace<'_> {
     }
 }
 
-/// The state and the sentence of a finding.
 fn found(diagnosis: &Value, subject: &str) -> (String, String) {
     let mut findings = diagnosis["findings"].as_array().unwrap().iter();
     let finding = findings.find(|finding| finding["subject"] == subject);
@@ -88,7 +86,7 @@ async fn doctor_reports_and_repairs_the_webhook() {
         "AP00000000000000000000000000000001",
     );
     let kept = harbor.admin.post(&mend, json!({})).await.is(200);
-    assert_eq!(kept["webhook"], "shadowed", "and it is said");
+    assert_eq!(kept["webhook"], "shadowed", "the override is reported");
     account.gives_to_application(FRONT_DESK, "");
     harbor.admin.post(&mend, json!({})).await.is(200);
 }

@@ -1,4 +1,4 @@
-//! A STOP outlives its contact: it is listed with the others, taken out with them, and an admin may lift it.
+//! Opt-outs of deleted contacts: listed, exported, and lifted by an admin.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::import::{imports, listed};
 use super::workspace_scope::{RECALL, for_all, office};
 use crate::hub::{FRONT_DESK, Hub, MAYA, Workspace};
 
-/// Maya opts out, and is deleted.
+/// Maya opts out, and her contact is deleted.
 async fn gone(harbor: &Workspace<'_>) {
     let maya = harbor.receives(MAYA, "STOP").await;
     deletes(harbor, &maya["contact_id"]).await;

@@ -1,4 +1,4 @@
-//! What a change of mind does is told to whoever looks on, at once: what was called off, and how each conversation stands.
+//! Live events of consent changes: canceled texts, and the opt-out state of each conversation.
 
 use serde_json::{Value, json};
 
@@ -6,13 +6,12 @@ use super::import::imports;
 use super::workspace_scope::{RECALL, draft, for_all, office};
 use crate::hub::{FRONT_DESK, Frames, Hub, MAYA, Person, Workspace};
 
-/// A text of `who` from `number` to Maya, which waits for the sender.
 async fn waits(harbor: &Workspace<'_>, who: &Person, number: &str) -> Value {
     let draft = draft(harbor, number).await;
     who.post(&harbor.path("/messages"), draft).await.is(202)["message"].clone()
 }
 
-/// The next that is told of this text.
+/// The next status event of this text.
 async fn events_of(frames: &mut Frames, message: &Value) -> Value {
     loop {
         let report = frames.receives("message_status").await;
@@ -22,7 +21,7 @@ async fn events_of(frames: &mut Frames, message: &Value) -> Value {
     }
 }
 
-/// Waits until this conversation is told to be opted out, or in.
+/// Waits until the conversation is reported as opted out or in.
 async fn stands(frames: &mut Frames, conversation: &Value, opted_out: bool) {
     loop {
         let report = frames.receives("conversation_updated").await;
@@ -52,7 +51,7 @@ async fn canceled_texts_are_announced_to_viewers_only() {
     assert_eq!(
         sams.receives("credits").await["balance"],
         1000,
-        "it is paid back"
+        "the credit is refunded"
     );
     stands(&mut sams, &maya["id"], true).await;
     hub.twilio.text(MAYA, FRONT_DESK, "START").await;
@@ -79,7 +78,7 @@ async fn workspace_scope_announces_each_conversation_to_its_viewers() {
     hub.twilio.text(MAYA, FRONT_DESK, "START").await;
     stands(&mut lins, recall, false).await;
 
-    // Written down by somebody who does not see the other conversation.
+    // Recorded by an agent without access to the other conversation.
     let text = waits(&harbor, &lin, RECALL).await;
     let path = harbor.path(&format!(
         "/contacts/{}/consent",
@@ -124,7 +123,7 @@ async fn imported_and_provider_opt_outs_are_announced() {
     hub.twilio.text(MAYA, FRONT_DESK, "START").await;
     stands(&mut jo, &maya["id"], false).await;
 
-    // The first is refused with 21610, so the second need not be tried.
+    // The first is refused with 21610, so the second is canceled untried.
     harbor.answers(&harbor.admin, &maya, "Two").await;
     let text = harbor.answers(&harbor.admin, &maya, "Three").await;
     hub.twilio.refuses(21610, 400);

@@ -1,4 +1,4 @@
-//! Where a workspace says so, a STOP to one number holds for all of them, and so does a START.
+//! Workspace scope: a STOP or START to one number applies to all numbers.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ pub async fn for_all(harbor: &Workspace<'_>, scope: &str) {
     assert_eq!(changed["opt_out_scope"], scope);
 }
 
-/// With both numbers, of which Sam sees the front desk's.
+/// A workspace with two numbers; Sam has access to the front desk.
 pub async fn office<'a>(hub: &'a Hub) -> (Workspace<'a>, Person) {
     let harbor = hub.workspace("Harbor Dental").await;
     hub.twilio
@@ -43,7 +43,7 @@ async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
 
     for_all(&harbor, "workspace").await;
 
-    // Sam does not see what was written to the other number, and is told all the same.
+    // Sam has no access to the other number and is refused all the same.
     sam.post(&messages, front_desk.clone())
         .await
         .refused(409, "contact_opted_out");
@@ -63,13 +63,13 @@ async fn workspace_scope_applies_an_opt_out_to_all_numbers() {
         (&json!("failed"), &json!("contact_opted_out"))
     );
 
-    // START to whichever number.
+    // START to any number.
     hub.twilio.text(MAYA, FRONT_DESK, "START").await;
     sam.post(&messages, front_desk.clone()).await.is(202);
     let recall = draft(&harbor, RECALL).await;
     harbor.admin.post(&messages, recall.clone()).await.is(202);
 
-    // Back to one by one.
+    // Back to one number at a time.
     hub.twilio.text(MAYA, RECALL, "STOP").await;
     sam.post(&messages, front_desk.clone())
         .await

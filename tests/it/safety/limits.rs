@@ -1,4 +1,4 @@
-//! What is too large, too slow or too much.
+//! Requests that are too large, too slow or too many.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use tokio::net::TcpStream;
 use super::origins::cookies;
 use crate::hub::{Hub, Person};
 
-/// A connection that says `text` and nothing more; what it hears until it is closed, and when that is.
+/// Sends `text` and nothing more; returns the response and the time until the connection is closed.
 async fn says(hub: &Hub, text: &[u8]) -> (String, Duration) {
     let began = Instant::now();
     let mut stream = TcpStream::connect(hub.server.address).await.unwrap();
-    // Whoever is refused in the middle of what they say may be cut off there.
+    // The server may refuse and close before all is sent.
     let _ = stream.write_all(text).await;
     let mut received = Vec::new();
     let closed = tokio::time::timeout(Duration::from_secs(40), stream.read_to_end(&mut received));
@@ -59,7 +59,7 @@ async fn body_over_256_kilobytes_is_refused_by_every_route() {
     let page = form(login(), "text/html", large.clone()).await;
     assert_eq!(page.status, 413);
     assert!(page.body.contains("That did not work"), "{}", page.body);
-    // What a form lacks is a problem too.
+    // An incomplete form is a problem, too.
     form(login(), "*/*", "short".into())
         .await
         .refused(422, "validation_failed");
@@ -103,7 +103,7 @@ async fn oversized_header_is_refused_and_the_server_survives() {
         "x-many: x\r\n".repeat(200),
     ] {
         let (refused, took) = says(&hub, head(&headers).as_bytes()).await;
-        // A refusal may be lost where the other side still speaks and finds the door shut.
+        // The response may be lost if the client still sends when the server closes.
         assert!(
             refused.is_empty() || refused.starts_with("HTTP/1.1 431"),
             "{refused}"
@@ -145,7 +145,7 @@ async fn stalled_request_is_disconnected() {
     assert_eq!(
         (head.as_str(), idle.as_str()),
         ("", ""),
-        "who has not asked gets no answer"
+        "an incomplete request gets no response"
     );
     assert!(head_took < Duration::from_secs(30), "{head_took:?}");
     lives(&hub).await;

@@ -1,4 +1,4 @@
-//! Telnyx lists no messages, but what it could not deliver: that is what we missed.
+//! Telnyx lists no messages, only failed deliveries: catch-up stores those.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ async fn undelivered_telnyx_texts_are_stored_in_order() {
     let text = |body: &str| hub.telnyx.texting(MAYA, FRONT_DESK, body);
     hub.telnyx.pages_by(2);
     let first = || text("First").id("0b7a5e52-0000-4000-8000-000000000001");
-    // Each of Telnyx's tries is listed.
+    // Each delivery attempt is listed.
     for ago in [9, 8, 7] {
         first().gets_lost_ago(AGO(ago));
     }
@@ -61,7 +61,7 @@ async fn undelivered_telnyx_texts_are_stored_in_order() {
         (&json!(true), &json!(4))
     );
     assert!(agreed_at(&harbor).await.is_string());
-    assert_eq!(compares(&hub).await, 0, "nothing twice");
+    assert_eq!(compares(&hub).await, 0, "no text is stored twice");
 }
 
 #[tokio::test]

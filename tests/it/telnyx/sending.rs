@@ -1,4 +1,4 @@
-//! What left, what did not, what nobody knows, and what is therefore asked for once more.
+//! Send outcomes: accepted, refused, unknown; and repeats with the same key.
 
 use axum::http::StatusCode;
 use chrono::Utc;
@@ -20,7 +20,7 @@ fn text(body: &str) -> Outgoing {
     }
 }
 
-/// The queue's pauses are over.
+/// Ends the pauses of the queue.
 async fn time_passes(hub: &Hub) {
     hub.executes_sql("update messages set due_at = now() where status = 'queued'")
         .await;
@@ -194,7 +194,7 @@ async fn repeat_during_the_first_request_is_inconclusive() {
     assert_eq!(
         client.send(&text).await,
         SendOutcome::Unknown,
-        "409: it is being done"
+        "409: in progress"
     );
     let settled = async {
         loop {
@@ -213,7 +213,7 @@ async fn repeat_during_the_first_request_is_inconclusive() {
     );
     assert_eq!(telnyx.sent("We have 3:30 free").len(), 1);
 
-    // Something else under the key that was used.
+    // Another text with a used key.
     let other = Outgoing {
         text: "We have 4:15 free".into(),
         ..text
@@ -226,7 +226,6 @@ async fn repeat_during_the_first_request_is_inconclusive() {
     assert_eq!(result, Repeated::Undetermined);
 }
 
-/// A text whose fate is not known, for this reason.
 async fn loses(harbor: &Workspace<'_>, text: &str, failure: Failure) -> Value {
     let maya = harbor.conversation_with(MAYA).await;
     let message = harbor.answers(&harbor.admin, &maya, text).await;
@@ -236,7 +235,7 @@ async fn loses(harbor: &Workspace<'_>, text: &str, failure: Failure) -> Value {
     message
 }
 
-/// The time for the next question has come: how many texts it settles.
+/// Makes the next repeat due; returns how many texts were settled.
 async fn asks(hub: &Hub) -> usize {
     hub.executes_sql("update messages set due_at = now() where status = 'unconfirmed'")
         .await;
@@ -274,12 +273,16 @@ async fn lost_response_is_repeated_and_text_is_sent_once() {
             "{text}"
         );
         time_passes(&hub).await;
-        assert_eq!(hub.sends().await + asks(&hub).await, 0, "and no more of it");
+        assert_eq!(
+            hub.sends().await + asks(&hub).await,
+            0,
+            "nothing is repeated"
+        );
     }
     assert_eq!(
         hub.telnyx.calls(&["POST /v2/messages"]),
         12,
-        "each asked for twice"
+        "two requests each"
     );
 }
 
@@ -291,7 +294,7 @@ async fn in_flight_text_after_a_crash_is_sent_once() {
     let message = harbor
         .answers(&harbor.admin, &conversation, "In flight")
         .await;
-    // The state that a `kill -9` before the call leaves behind; after it, it is the same but for Telnyx.
+    // The state after a `kill -9` before the request; after the request it differs at Telnyx only.
     hub.executes_sql("update messages set status = 'sending', attempts = 1, lease_until = now() - interval '1 second' where content = 'In flight'")
         .await;
     assert_eq!(hub.sends().await, 0);
@@ -329,7 +332,7 @@ async fn rejected_authentication_is_not_an_answer() {
         assert_eq!(asks(&hub).await, 0);
         assert_eq!(status(&harbor, &message).await, "unconfirmed");
     }
-    assert_eq!(hub.sends().await, 0, "nor is it another attempt");
+    assert_eq!(hub.sends().await, 0, "there is no further attempt");
     assert_eq!(asks(&hub).await, 1);
     assert_eq!(status(&harbor, &message).await, "sent");
     assert_eq!(hub.telnyx.sent("3:30 works.").len(), 1);
@@ -371,7 +374,7 @@ async fn expired_or_reused_key_is_not_repeated_and_a_report_settles_it() {
     assert_eq!(
         calls() - before,
         4,
-        "the one that is young enough, and not without end"
+        "only the recent one, a limited number of times"
     );
     for message in [&old, &other] {
         assert_eq!(status(&harbor, message).await, "unconfirmed");
@@ -403,7 +406,7 @@ async fn certain_failure_is_retried_under_another_key() {
     });
     assert_eq!(hub.sends().await, 1);
     assert_eq!(status(&harbor, &message).await, "queued");
-    assert_eq!(hub.sends().await, 0, "not before its pause is over");
+    assert_eq!(hub.sends().await, 0, "not before the pause ends");
     time_passes(&hub).await;
     assert_eq!(hub.sends().await, 1);
     let sent = hub.telnyx.sent("Hello");

@@ -1,4 +1,4 @@
-//! The account's numbers, and where their texts go.
+//! The numbers of an account, and their webhooks.
 
 use super::*;
 
@@ -113,7 +113,7 @@ async fn number_with_an_application_is_left_alone() {
     assert_eq!(
         stale,
         Webhook::Shadowed { by },
-        "seen although it was set after the listing"
+        "noticed although it was set after the listing"
     );
 }
 
